@@ -1,0 +1,135 @@
+/** The HTTP application: every route, made once, for production and tests alike. */
+import rateLimit from '@fastify/rate-limit';
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import fastify, { type FastifyInstance, type FastifyServerOptions, type preHandlerHookHandler } from 'fastify';
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { isLoopback } from './config.js';
+import { AGENT_RATE, callerOf } from './http/callers.js';
+import { decisionRoutes } from './http/decisions.js';
+import { entityRoutes } from './http/entities.js';
+import { evaluationRoutes, requestIdOf } from './http/evaluation.js';
+import { operationRoutes } from './http/operations.js';
+import { badRequest, mapErrors, problem } from './http/problems.js';
+import { relationshipRoutes } from './http/relationships.js';
+import { JsonProblem, parseJson } from './model/json.js';
+import type { Service } from './service.js';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Runs after the caller is known: its rate limit. */
+    limits: preHandlerHookHandler[];
+  }
+}
+
+export const MAX_BODY_BYTES = 1024 * 1024;
+/** An id of 256 code points, each at most twelve characters when percent-encoded. */
+const MAX_PARAM_LENGTH = 4096;
+
+export interface AppOptions {
+  readonly logger?: FastifyServerOptions['logger'];
+}
+
+/** The application over `service`; not listening yet. Closing it doesn't close the service. */
+export async function buildApp(service: Service, { logger = false }: AppOptions = {}): Promise<FastifyInstance> {
+  const app = fastify({
+    logger,
+    bodyLimit: MAX_BODY_BYTES,
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    // Log lines are numbered; what a caller calls its request is echoed, never trusted as our own.
+    requestIdHeader: false,
+  });
+  app.decorateRequest('caller', undefined);
+  readStrictly(app);
+  mapErrors(app);
+
+  const base = (): string => service.config.publicUrl ?? listeningAt(app, service);
+  app.addHook('onRequest', async (request, reply) => {
+    void reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
+    const requestId = requestIdOf(request);
+    if (requestId !== undefined) void reply.header('x-request-id', requestId);
+    if (!hostAllowed(request.headers.host, service, base())) {
+      return reply.code(421).send(problem('host_refused', 'This Host is not served here.'));
+    }
+    return undefined;
+  });
+
+  await app.register(rateLimit, {
+    global: false,
+    errorResponseBuilder: (_request, { statusCode }) => Object.assign(new Error('rate limited'), { statusCode }),
+  });
+  app.decorate('limits', [
+    app.rateLimit({
+      timeWindow: 1000,
+      max: (request) => (callerOf(request).kind === 'client' ? rateOf(request) : AGENT_RATE),
+      keyGenerator: (request) => {
+        const caller = callerOf(request);
+        return caller.kind === 'client' ? `client:${caller.client.id}` : `agent:${caller.token.slice(-43)}`;
+      },
+    }) as preHandlerHookHandler,
+  ]);
+
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Remit', version: '0.1.0', description: 'An authorization engine for AI agents.' },
+      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', description: "A client's key, or an agent's own delegation token" } } },
+      security: [{ bearer: [] }],
+    },
+    transform: jsonSchemaTransform,
+    transformObject: jsonSchemaTransformObject,
+  });
+  await app.register(swaggerUi, { routePrefix: '/docs' });
+  await app.register(async (routes) => {
+    evaluationRoutes(routes, service);
+    decisionRoutes(routes, service);
+    relationshipRoutes(routes, service);
+    entityRoutes(routes, service);
+    operationRoutes(routes, service, base);
+    routes.get('/openapi.json', { schema: { hide: true }, handler: () => app.swagger() });
+    await Promise.resolve();
+  });
+  return app;
+}
+
+function rateOf(request: Parameters<typeof callerOf>[0]): number {
+  const caller = callerOf(request);
+  return caller.kind === 'client' ? caller.client.rate : AGENT_RATE;
+}
+
+/** Only JSON, UTF-8, strictly; validated by zod, whose output is what handlers see. */
+function readStrictly(app: FastifyInstance): void {
+  const utf8 = new TextDecoder('utf-8', { fatal: true });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
+    try {
+      if (body.length === 0) throw new JsonProblem('is empty', '');
+      done(null, parseJson(utf8.decode(body as Buffer)));
+    } catch (error) {
+      done(error instanceof JsonProblem ? error : new JsonProblem('is not well-formed UTF-8', ''));
+    }
+  });
+  app.setValidatorCompiler(({ schema }) => (data: unknown) => {
+    const read = (schema as z.ZodType).safeParse(data);
+    return read.success ? { value: read.data } : { error: badRequest(read.error) };
+  });
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+}
+
+/** On loopback a page in a browser could reach Remit under a name of its own (DNS rebinding). */
+function hostAllowed(host: string | undefined, service: Service, base: string): boolean {
+  if (!isLoopback(service.config.host)) return true;
+  const { host: own, port } = new URL(base);
+  const suffix = port === '' ? '' : `:${port}`;
+  const names = ['localhost', '127.0.0.1', '[::1]', service.config.host].map((name) => `${name}${suffix}`);
+  return host !== undefined && (host === own || names.includes(host));
+}
+
+/** Where it listens; before it does, where it is configured to. */
+function listeningAt(app: FastifyInstance, service: Service): string {
+  const { host } = service.config;
+  const address = app.server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : service.config.port;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}

@@ -1,0 +1,74 @@
+/** Asking the one service of a data directory: over HTTP where it runs, in this process where it doesn't. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildApp } from '../app.js';
+import type { Config } from '../config.js';
+import { Locked } from '../engines/lock.js';
+import { ConfigError } from '../model/faults.js';
+import { openService, type Opening } from '../service.js';
+
+export interface Reply {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+export interface Asked {
+  post(path: string, body: object): Promise<Reply>;
+  close(): Promise<void>;
+}
+
+/** @param key of a client; by default the development client's. @throws ConfigError */
+export async function ask(config: Config, key: string | undefined, opening: Opening = {}): Promise<Asked> {
+  try {
+    const service = await openService(config, opening);
+    const app = await buildApp(service);
+    const credential = key ?? service.devKey;
+    return {
+      post: async (path, body) => {
+        const response = await app.inject({
+          method: 'POST',
+          url: path,
+          headers: { host: `127.0.0.1:${config.port}`, ...authorization(needed(credential)) },
+          payload: body,
+        });
+        return { status: response.statusCode, body: response.json() };
+      },
+      close: async () => {
+        await app.close();
+        await service.close();
+      },
+    };
+  } catch (error) {
+    if (!(error instanceof Locked)) throw error;
+    const { url } = error;
+    if (url === undefined) throw error; // Another command, or a service that is still starting.
+    return {
+      post: async (path, body) => {
+        const response = await fetch(`${url}${path}`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', ...authorization(needed(key ?? devKey(config))) },
+          body: JSON.stringify(body),
+        });
+        return { status: response.status, body: await response.json() };
+      },
+      close: () => Promise.resolve(),
+    };
+  }
+}
+
+function authorization(key: string): { authorization: string } {
+  return { authorization: `Bearer ${key}` };
+}
+
+function needed(key: string | undefined): string {
+  if (key === undefined) throw new ConfigError('clients are configured, so a key is needed: --key or REMIT_KEY');
+  return key;
+}
+
+function devKey(config: Config): string | undefined {
+  try {
+    return readFileSync(join(config.data, 'dev.key'), 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,47 @@
+/** What a command is, and how its options are read. */
+import { parseArgs, type ParseArgsConfig } from 'node:util';
+
+export interface Command {
+  readonly name: string;
+  /** One line for the list of commands. */
+  readonly summary: string;
+  readonly help: string;
+  /** @returns the exit code: 0 fine, 1 a finding or a deny. @throws Usage, ConfigError for 2 */
+  readonly run: (args: readonly string[]) => Promise<number>;
+}
+
+/** The command line can't be understood. */
+export class Usage extends Error {
+  override readonly name = 'Usage';
+}
+
+type Options = NonNullable<ParseArgsConfig['options']>;
+type Values<O extends Options> = ReturnType<typeof parseArgs<{ options: O; allowPositionals: true; strict: true }>>;
+
+/** @throws Usage for an unknown option or a missing value */
+export function readOptions<O extends Options>(args: readonly string[], options: O): Values<O> {
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+  } catch (error) {
+    throw new Usage((error as Error).message.split('. To specify')[0] ?? 'the options are not understood');
+  }
+}
+
+/** Seconds of a duration such as `90s`, `5m`, `1h`. @throws Usage */
+export function seconds(text: string, option: string): number {
+  const match = /^(\d{1,6})(s|m|h)$/.exec(text);
+  const value = match === null ? 0 : Number(match[1]) * ({ s: 1, m: 60, h: 3600 }[match[2] ?? 's'] ?? 1);
+  if (value < 1 || value > 24 * 3600) throw new Usage(`${option} must be a duration up to 24h, such as 90s, 5m or 1h`);
+  return value;
+}
+
+/** A JSON object given as an option. @throws Usage */
+export function jsonObject(text: string, option: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch {
+    // Said below.
+  }
+  throw new Usage(`${option} must be a JSON object`);
+}

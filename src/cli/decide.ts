@@ -1,0 +1,88 @@
+/** `remit decide`: one decision from the command line, against the same engines and routes. */
+import { loadConfig } from '../config.js';
+import { ask } from './ask.js';
+import { jsonObject, readOptions, Usage, type Command } from './command.js';
+import { story, type Answered } from './story.js';
+
+const HELP = `
+Usage: remit decide --action NAME --resource TYPE:ID (--token TOKEN | --mode human) --subject TYPE:ID [options]
+
+Asks for one decision and prints it with its rationale. Uses the running service of the data directory, or, where none
+runs, opens the engines itself. Exit code 0 for an allow, 1 for a deny.
+
+  --subject TYPE:ID     the user or the agent of the token
+  --action NAME         what is to be done
+  --resource TYPE:ID    to what
+  --token TOKEN         the agent's delegation token; "-" reads it from standard input
+  --agent ID            without a token: the agent that the client vouches for
+  --mode human          without a token: the user alone
+  --properties JSON     attributes of the resource, overriding what is stored
+  --action-properties JSON, --context JSON
+  --dry-run             decides and records as such, spending nothing
+  --key KEY             the client's key (default: REMIT_KEY, or the development key)
+  --config FILE         the configuration (default: REMIT_CONFIG, or the sample's)
+  --json                prints the answer as it comes over HTTP
+`;
+
+export const decideCommand: Command = {
+  name: 'decide',
+  summary: 'make one decision and print why',
+  help: HELP,
+  run: async (args) => {
+    const { values, positionals } = readOptions(args, {
+      subject: { type: 'string' },
+      action: { type: 'string' },
+      resource: { type: 'string' },
+      token: { type: 'string' },
+      agent: { type: 'string' },
+      mode: { type: 'string' },
+      properties: { type: 'string' },
+      'action-properties': { type: 'string' },
+      context: { type: 'string' },
+      'dry-run': { type: 'boolean', default: false },
+      key: { type: 'string' },
+      config: { type: 'string' },
+      json: { type: 'boolean', default: false },
+    });
+    if (positionals.length > 0) throw new Usage(`"${positionals[0] ?? ''}" is not understood; see remit decide --help`);
+    const subject = reference(values.subject, '--subject');
+    const resource = reference(values.resource, '--resource');
+    if (values.action === undefined) throw new Usage('--action is required; see remit decide --help');
+    const token = values.token === '-' ? (await standardInput()).trim() : values.token;
+    const config = loadConfig(values.config);
+    const asked = await ask(config, values.key ?? config.key);
+    try {
+      const { status, body } = await asked.post('/access/v1/evaluation', {
+        subject: { ...subject, ...(values.agent === undefined ? {} : { properties: { act: { sub: values.agent } } }) },
+        action: { name: values.action, ...(values['action-properties'] === undefined ? {} : { properties: jsonObject(values['action-properties'], '--action-properties') }) },
+        resource: { ...resource, ...(values.properties === undefined ? {} : { properties: jsonObject(values.properties, '--properties') }) },
+        context: {
+          ...(values.context === undefined ? {} : jsonObject(values.context, '--context')),
+          ...(token === undefined ? {} : { token }),
+          ...(values.mode === undefined ? {} : { mode: values.mode }),
+          ...(values['dry-run'] ? { dry_run: true } : {}),
+        },
+      });
+      if (status !== 200 && status !== 503) {
+        const { error } = body as { error?: { message?: string; at?: string } };
+        throw new Usage(`${error?.at === undefined ? '' : `${error.at}: `}${error?.message ?? `refused (${status})`}`);
+      }
+      process.stdout.write(values.json ? `${JSON.stringify(body, undefined, 2)}\n` : story(body as Answered));
+      return (body as Answered).decision ? 0 : 1;
+    } finally {
+      await asked.close();
+    }
+  },
+};
+
+function reference(text: string | undefined, option: string): { type: string; id: string } {
+  const cut = text?.indexOf(':') ?? -1;
+  if (text === undefined || cut < 1 || cut === text.length - 1) throw new Usage(`${option} TYPE:ID is required; see remit decide --help`);
+  return { type: text.slice(0, cut), id: text.slice(cut + 1) };
+}
+
+async function standardInput(): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk as Uint8Array));
+  return Buffer.concat(chunks).toString('utf8');
+}

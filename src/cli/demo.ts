@@ -1,0 +1,116 @@
+/** `remit demo`: a short tour of decisions on the sample company, on engines of its own, printed as a table. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buildApp } from '../app.js';
+import { loadConfig, parseYaml } from '../config.js';
+import { ConfigError } from '../model/faults.js';
+import { openService } from '../service.js';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { readOptions, Usage, type Command } from './command.js';
+import { evidenceText, type Answered } from './story.js';
+
+const HELP = `
+Usage: remit demo [--json]
+
+Opens the engines with the sample company in a temporary directory, makes the decisions of fixtures/acme.demo.yaml at
+the hours written there, and prints who asked for whom, what, the answer and what decided it.
+`;
+
+const tour = z.strictObject({
+  stops: z.array(
+    z.strictObject({
+      /** The hour at which it is asked, UTC. */
+      at: z.iso.datetime(),
+      user: z.string(),
+      agent: z.string(),
+      chain: z.array(z.string()).default([]),
+      scope: z.string(),
+      action: z.string(),
+      resource: z.string(),
+      properties: z.record(z.string(), z.unknown()).optional(),
+      note: z.string(),
+    }),
+  ),
+});
+
+interface Row {
+  readonly who: string;
+  readonly what: string;
+  readonly decision: boolean;
+  readonly why: string;
+  readonly note: string;
+}
+
+export const demo: Command = {
+  name: 'demo',
+  summary: 'a short tour of decisions',
+  help: HELP,
+  run: async (args) => {
+    const { values, positionals } = readOptions(args, { json: { type: 'boolean', default: false } });
+    if (positionals.length > 0) throw new Usage(`"${positionals[0] ?? ''}" is not understood; see remit demo --help`);
+    const data = mkdtempSync(join(tmpdir(), 'remit-demo-'));
+    try {
+      const rows = await walk(data);
+      process.stdout.write(values.json ? `${JSON.stringify(rows, undefined, 2)}\n` : table(rows));
+      return 0;
+    } finally {
+      rmSync(data, { recursive: true, force: true });
+    }
+  },
+};
+
+async function walk(data: string): Promise<Row[]> {
+  const { stops } = parseYaml(fileURLToPath(new URL('../../fixtures/acme.demo.yaml', import.meta.url)), tour, 'tour');
+  const sample = fileURLToPath(new URL('../../fixtures/acme.remit.yaml', import.meta.url));
+  let now = new Date();
+  const service = await openService(loadConfig(sample, { REMIT_DATA: data }), { now: () => now });
+  try {
+    const app = await buildApp(service);
+    const rows: Row[] = [];
+    for (const stop of stops) {
+      now = new Date(stop.at);
+      const [type = '', id = ''] = stop.resource.split(':');
+      const { user, agent, chain, scope } = stop;
+      const token = await service.devIssuer?.mint({ user, agent, chain, scope, ttlSeconds: 300, now });
+      const response = await app.inject({
+        method: 'POST',
+        url: '/access/v1/evaluation',
+        headers: { host: `127.0.0.1:${service.config.port}`, authorization: `Bearer ${service.devKey ?? ''}` },
+        payload: {
+          subject: { type: service.rules().vocabulary.userObject, id: user },
+          action: { name: stop.action, ...(stop.properties === undefined ? {} : { properties: stop.properties }) },
+          resource: { type, id },
+          context: { token },
+        },
+      });
+      if (response.statusCode !== 200) throw new ConfigError(`"${stop.note}" was answered ${response.statusCode}: ${response.body}`, 'demo');
+      rows.push(rowOf(stop, response.json()));
+    }
+    await app.close();
+    return rows;
+  } finally {
+    await service.close();
+  }
+}
+
+function rowOf(stop: z.infer<typeof tour>['stops'][number], { decision, context = {} }: Answered): Row {
+  const via = stop.chain.length === 0 ? '' : ` (called by ${stop.chain.join(', ')})`;
+  const relationship = context.rationale?.steps.find((s) => s.step === 'relationship')?.evidence ?? {};
+  const obligations = (context.obligations ?? []).map((o) => `${o.type} ${Object.values(o.properties).flat().join(', ')}`);
+  const path = { path: relationship['path'] };
+  const why = decision
+    ? [evidenceText(path), ...obligations].join('; ')
+    : (context.reasons ?? []).map((r) => `${r.code}${r.policies === undefined ? '' : ` (${r.policies.join(', ')})`}`).join('; ');
+  return { who: `${stop.agent} for ${stop.user}${via}`, what: `${stop.action} ${stop.resource}`, decision, why, note: stop.note };
+}
+
+function table(rows: readonly Row[]): string {
+  const header = { who: 'WHO, FOR WHOM', what: 'WHAT', answer: 'ANSWER', why: 'WHAT DECIDED IT' };
+  const cells = rows.map((r) => ({ ...r, answer: r.decision ? 'allow' : 'deny' }));
+  const width = (key: 'who' | 'what' | 'answer'): number => Math.max(header[key].length, ...cells.map((c) => c[key].length));
+  const line = (c: { who: string; what: string; answer: string; why: string }): string =>
+    `${c.who.padEnd(width('who'))}  ${c.what.padEnd(width('what'))}  ${c.answer.padEnd(width('answer'))}  ${c.why}`;
+  return [line(header), ...cells.flatMap((c) => [line(c), `  ${c.note}`])].join('\n') + '\n';
+}

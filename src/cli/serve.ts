@@ -1,0 +1,121 @@
+/** `remit serve`: the service, until it is told to stop. */
+import { buildApp } from '../app.js';
+import { loadConfig, shown } from '../config.js';
+import { ConfigError } from '../model/faults.js';
+import { DELEGATOR } from '../rules/vocabulary.js';
+import { openService, type Service } from '../service.js';
+import { readOptions, Usage, type Command } from './command.js';
+
+const HELP = `
+Usage: remit serve [--config FILE] [--json]
+
+Starts the service and prints how to ask it something. Stops on SIGINT and SIGTERM.
+
+  --config FILE   the configuration (default: REMIT_CONFIG, or the sample's)
+  --json          prints one line of JSON once it listens
+
+Environment: REMIT_HOST, REMIT_PORT, REMIT_DATA override the configuration.
+`;
+
+export const serve: Command = {
+  name: 'serve',
+  summary: 'start the service',
+  help: HELP,
+  run: async (args) => {
+    const { values, positionals } = readOptions(args, { config: { type: 'string' }, json: { type: 'boolean', default: false } });
+    if (positionals.length > 0) throw new Usage(`"${positionals[0] ?? ''}" is not understood; see remit serve --help`);
+    const config = loadConfig(values.config);
+    for (const note of config.notes) process.stderr.write(`remit: ${note}\n`);
+    const service = await openService(config);
+    const app = await buildApp(service, {
+      logger: { level: 'warn', redact: ['req.headers.authorization', 'req.headers.cookie'] },
+    });
+    let url: string;
+    try {
+      await app.listen({ host: config.host, port: config.port });
+      const address = app.server.address();
+      const port = typeof address === 'object' && address !== null ? address.port : config.port;
+      url = config.publicUrl ?? `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+      service.announce(`http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`);
+    } catch (error) {
+      await app.close();
+      await service.close();
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EADDRINUSE') throw new ConfigError(`port ${config.port} is in use; REMIT_PORT chooses another`, config.host);
+      if (code === 'EACCES' || code === 'EADDRNOTAVAIL') throw new ConfigError(`can't listen on port ${config.port}: ${code}`, config.host);
+      throw error;
+    }
+    process.stdout.write(values.json ? `${JSON.stringify({ url, policy_version: service.rules().version })}\n` : await welcome(service, url));
+    await stopSignal();
+    await app.close();
+    await service.close();
+    return 0;
+  },
+};
+
+/** What a newcomer sees: a request that can be pasted, with a key and a fresh token. */
+async function welcome(service: Service, url: string): Promise<string> {
+  const { config, devKey, devIssuer } = service;
+  const lines = [`Remit is listening on ${url}`, `  configuration ${shown(config.file)}, data in ${shown(config.data)}/`];
+  if (devKey !== undefined) lines.push(`  no client is configured: development key ${devKey} (also in ${shown(config.data)}/dev.key)`);
+  lines.push(`  reference     ${url}/docs`);
+  const example = devKey === undefined || devIssuer === undefined ? undefined : await exampleRequest(service);
+  if (example !== undefined && devKey !== undefined) {
+    lines.push(
+      '',
+      `Ask it: ${example.question} The token lasts an hour.`,
+      '',
+      `curl -s ${url}/access/v1/evaluation \\`,
+      `  -H 'Authorization: Bearer ${devKey}' \\`,
+      `  -H 'Content-Type: application/json' \\`,
+      `  -d '${JSON.stringify(example.body)}'`,
+    );
+  }
+  return `${lines.join('\n')}\n\n`;
+}
+
+/** A question that this world can answer: some delegation of its graph, and an action, a read before any other. */
+async function exampleRequest(service: Service): Promise<{ question: string; body: object } | undefined> {
+  const { vocabulary } = service.rules();
+  const { agentObject, userObject } = vocabulary;
+  if (agentObject === undefined || userObject === undefined) return undefined;
+  const delegations = await service.relationships.read({ resourceType: agentObject, relation: DELEGATOR, subjectType: userObject }, 20).catch(() => []);
+  const actions = vocabulary.actions.toSorted((a, b) => Number(b.name === 'read') - Number(a.name === 'read'));
+  for (const action of actions) {
+    for (const { resource: agent, subject: user } of delegations) {
+      const [type] = action.resourceTypes;
+      if (type === undefined || action.consent !== undefined) continue;
+      const resource = await firstReachable(service, type.object, action.permission, user);
+      if (resource === undefined) continue;
+      const token = await service.devIssuer?.mint({ user: user.id, agent: agent.id, scope: action.scope, ttlSeconds: 3600, now: service.now() });
+      return {
+        question: `may ${agent.id} do this for ${user.id}: ${action.title} (${resource.type} ${resource.id})?`,
+        body: { subject: { type: user.type, id: user.id }, action: { name: action.name }, resource, context: { token } },
+      };
+    }
+  }
+  return undefined;
+}
+
+async function firstReachable(service: Service, type: string, permission: string, user: { type: string; id: string }): Promise<{ type: string; id: string } | undefined> {
+  const some = await service.relationships.read({ resourceType: type }, 500).catch(() => []);
+  const resources = [...new Map(some.map((r) => [r.resource.id, r.resource])).values()].slice(0, 100);
+  const answers = await service.relationships.check(resources.map((resource) => ({ resource, permission, subject: user, explain: true })), 'full');
+  // The longest path tells most.
+  const length = (i: number): number => {
+    const answer = answers[i];
+    return answer?.result === 'yes' ? (answer.path?.length ?? 1) : 0;
+  };
+  const best = resources.map((_, i) => i).reduce((a, b) => (length(b) > length(a) && length(b) <= 2 ? b : a), 0);
+  return length(best) > 0 ? resources[best] : undefined;
+}
+
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => {
+        resolve();
+      });
+    }
+  });
+}

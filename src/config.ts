@@ -1,0 +1,246 @@
+/** The configuration: the only module that reads configuration files and the environment. */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { isIP } from 'node:net';
+import { parseDocument } from 'yaml';
+import { z } from 'zod';
+import { ConfigError } from './model/faults.js';
+import { pathText } from './model/json.js';
+import { PERMISSIONS, type Client } from './model/question.js';
+import type { RuleSources } from './rules/load.js';
+import type { SourceFile } from './rules/policies.js';
+import { didYouMean } from './rules/suggest.js';
+import { ALGORITHMS, SHAPES, type IssuerConfig } from './tokens/issuers.js';
+
+/** Requests a second that a client may make unless its `rate` says otherwise. */
+const DEFAULT_RATE = 1000;
+
+const url = z.url({ protocol: /^https?$/ });
+const jwk = z.looseObject({ kty: z.enum(['EC', 'RSA', 'OKP']) }).refine((key) => !('d' in key), 'must be a public key');
+
+const issuer = z.strictObject({
+  issuer: z.string().min(1),
+  jwks_uri: url.optional(),
+  jwks: z.strictObject({ keys: z.array(jwk).min(1) }).optional(),
+  audience: z.string().min(1),
+  primary: z.boolean().default(false),
+  alias: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be letters, digits, _ and -').optional(),
+  shape: z.union([z.enum(SHAPES), z.array(z.enum(SHAPES)).min(1)]).default('act'),
+  user_claim: z.string().min(1).optional(),
+  algorithms: z.array(z.enum(ALGORITHMS)).min(1).default(['ES256']),
+});
+
+const client = z.strictObject({
+  id: z.string().min(1).max(128),
+  key_sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits'),
+  may: z.array(z.enum(PERMISSIONS)).default(['evaluate']),
+  audience: z.string().min(1).optional(),
+  resources: z.array(z.string().min(1)).optional(),
+  default_mode: z.literal('human').optional(),
+  answers: z.enum(['full', 'minimal']).default('full'),
+  rate: z.number().int().min(1).optional(),
+});
+
+const config = z.strictObject({
+  listen: z
+    .strictObject({
+      host: z.string().min(1).default('127.0.0.1'),
+      port: z.number().int().min(0).max(65535).default(7480),
+      public_url: url.optional(),
+    })
+    .prefault({}),
+  schema: z.strictObject({
+    relationships: z.string().min(1),
+    actions: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]),
+  }),
+  policies: z.string().min(1),
+  world: z.string().min(1).optional(),
+  data: z.string().min(1).optional(),
+  spicedb: z.strictObject({ mode: z.literal('embedded', 'only "embedded" is available in this version').default('embedded') }).prefault({}),
+  database: z.strictObject({ mode: z.literal('embedded', 'only "embedded" is available in this version').default('embedded') }).prefault({}),
+  issuers: z.array(issuer).default([]),
+  clients: z.array(client).default([]),
+  limits: z.strictObject({ deadline_ms: z.number().int().min(10).max(60_000).default(1000) }).prefault({}),
+});
+
+export interface ConfiguredClient extends Client {
+  readonly keySha256: string;
+}
+
+export interface Config {
+  /** The configuration's own path. */
+  readonly file: string;
+  readonly host: string;
+  readonly port: number;
+  readonly publicUrl: string | undefined;
+  readonly sources: SourcePaths;
+  readonly world: string | undefined;
+  /** Directory of the embedded database, keys and lock. */
+  readonly data: string;
+  readonly issuers: readonly IssuerConfig[];
+  readonly clients: readonly ConfiguredClient[];
+  readonly deadlineMs: number;
+  /** REMIT_KEY: the client key that commands use. */
+  readonly key: string | undefined;
+  /** Things worth telling whoever starts it. */
+  readonly notes: readonly string[];
+}
+
+export interface SourcePaths {
+  readonly relationships: string;
+  readonly actions: readonly string[];
+  readonly policies: string;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+const SERVER_VARIABLES = ['DATABASE_URL', 'SPICEDB_ENDPOINT', 'SPICEDB_TOKEN', 'SPICEDB_CA'];
+
+/** @param file given on the command line; otherwise REMIT_CONFIG, otherwise the sample's. @throws ConfigError */
+export function loadConfig(file: string | undefined, env: Environment = process.env): Config {
+  const explicit = file ?? nonEmpty(env['REMIT_CONFIG']);
+  const path = resolve(explicit ?? fileURLToPath(new URL('../fixtures/acme.remit.yaml', import.meta.url)));
+  const read = parseYaml(path, config, 'configuration');
+  const base = dirname(path);
+  const within = (p: string): string => resolve(base, p);
+
+  const notes: string[] = [];
+  const servers = SERVER_VARIABLES.filter((name) => nonEmpty(env[name]) !== undefined);
+  if (servers.length > 0) {
+    if (explicit !== undefined) throw new ConfigError(`${servers.join(', ')}: this version runs on the embedded engines only`, 'environment');
+    notes.push(`${servers.join(', ')} ignored: these need an explicit --config`);
+  }
+  const host = nonEmpty(env['REMIT_HOST']) ?? read.listen.host;
+  if (read.clients.length === 0 && !isLoopback(host)) {
+    throw new ConfigError(`without "clients" Remit listens on loopback only, not on ${host}`, path);
+  }
+  const data = nonEmpty(env['REMIT_DATA']);
+  return {
+    file: path,
+    host,
+    port: portOf(nonEmpty(env['REMIT_PORT'])) ?? read.listen.port,
+    publicUrl: read.listen.public_url?.replace(/\/$/, ''),
+    sources: {
+      relationships: within(read.schema.relationships),
+      actions: [read.schema.actions].flat().map(within),
+      policies: within(read.policies),
+    },
+    world: read.world === undefined ? undefined : within(read.world),
+    data: data !== undefined ? resolve(data) : read.data !== undefined ? within(read.data) : resolve('.remit'),
+    issuers: issuersOf(read.issuers, path),
+    clients: clientsOf(read.clients, path),
+    deadlineMs: read.limits.deadline_ms,
+    key: nonEmpty(env['REMIT_KEY']),
+    notes,
+  };
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+}
+
+/** The files that the rules are made of; names in messages are relative to where the operator stands. */
+export function readSources(paths: SourcePaths): RuleSources {
+  const policies = policyFiles(paths.policies);
+  if (policies.length === 0) throw new ConfigError('there is no *.cedar file here', shown(paths.policies));
+  return { relationships: source(paths.relationships), actions: paths.actions.map(source), policies: policies.map(source) };
+}
+
+/**
+ * A YAML file, strictly: one document, no duplicate keys, only what the schema knows.
+ * @throws ConfigError naming file, line and key
+ */
+export function parseYaml<T extends z.ZodType>(path: string, schema: T, what: string): z.infer<T> {
+  const document = parseDocument(readText(path), { version: '1.2', uniqueKeys: true, prettyErrors: true });
+  const problem = document.errors[0] ?? document.warnings[0];
+  if (problem !== undefined) throw new ConfigError(problem.message, shown(path));
+  const read = schema.safeParse(document.toJS({ maxAliasCount: 0 }));
+  if (read.success) return read.data;
+  const issue = read.error.issues[0] as z.core.$ZodIssue;
+  const at = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : issue.path;
+  const node = document.getIn(at, true) ?? document.getIn(at.slice(0, -1), true);
+  const line = lineOf(node, document.toString === undefined ? '' : readText(path));
+  const message = issue.code === 'unrecognized_keys' ? `unknown key${didYouMean(String(at.at(-1)), knownKeys(schema))}` : issue.message;
+  throw new ConfigError(`${what}: ${pathText(at) || 'the document'}: ${message}`, line === undefined ? shown(path) : `${shown(path)}:${line}`);
+}
+
+function knownKeys(schema: z.ZodType): string[] {
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+}
+
+function lineOf(node: unknown, text: string): number | undefined {
+  const range = (node as { range?: [number, number, number] } | undefined)?.range;
+  return range === undefined ? undefined : text.slice(0, range[0]).split('\n').length;
+}
+
+function issuersOf(read: z.infer<typeof issuer>[], path: string): IssuerConfig[] {
+  if (read.filter((i) => i.primary).length > 1) throw new ConfigError('issuers: only one can be "primary"', shown(path));
+  return read.map(({ shape, jwks, ...rest }, i) => {
+    const shapes = [shape].flat();
+    if (shapes.includes('user_claim') !== (rest.user_claim !== undefined)) {
+      throw new ConfigError(`issuers[${i}]: the shape "user_claim" and the key "user_claim" go together`, shown(path));
+    }
+    return { ...rest, shapes, jwks };
+  });
+}
+
+function clientsOf(read: z.infer<typeof client>[], path: string): ConfiguredClient[] {
+  for (const key of ['id', 'key_sha256'] as const) {
+    const values = read.map((c) => c[key]);
+    const twice = values.find((v, i) => values.indexOf(v) !== i);
+    if (twice !== undefined) throw new ConfigError(`clients: two have the ${key} "${key === 'id' ? twice : '…'}"`, shown(path));
+  }
+  return read.map((c, i) => {
+    if (c.default_mode !== undefined && !c.may.includes('asserts_subject')) {
+      throw new ConfigError(`clients[${i}]: default_mode needs "asserts_subject" in may`, shown(path));
+    }
+    return {
+      id: c.id,
+      keySha256: c.key_sha256,
+      may: new Set(c.may),
+      audience: c.audience,
+      resources: c.resources === undefined ? undefined : new Set(c.resources),
+      defaultMode: c.default_mode,
+      answers: c.answers,
+      rate: c.rate ?? DEFAULT_RATE,
+    };
+  });
+}
+
+function portOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const port = Number(text);
+  if (!/^\d{1,5}$/.test(text) || port > 65535) throw new ConfigError(`"${text}" is not a port`, 'REMIT_PORT');
+  return port;
+}
+
+function policyFiles(directory: string): string[] {
+  if (!existsSync(directory) || !statSync(directory).isDirectory()) throw new ConfigError('there is no such directory', shown(directory));
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.cedar'))
+    .sort()
+    .map((name) => join(directory, name));
+}
+
+function source(path: string): SourceFile {
+  return { name: shown(path), text: readText(path) };
+}
+
+export function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`can't be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`, shown(path));
+  }
+}
+
+/** A path as messages name it. */
+export function shown(path: string): string {
+  const near = relative(process.cwd(), path);
+  return near.startsWith('..') ? path : near;
+}
+
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === undefined || text === '' ? undefined : text;
+}

@@ -1,0 +1,32 @@
+/** The embedded database: PostgreSQL as WebAssembly (PGlite) in a thread of its own, under the data directory. */
+import { Fault } from '../../model/faults.js';
+import { EngineWorker } from '../worker.js';
+import type { Database, Row, Statement } from './port.js';
+
+export class PgliteDatabase implements Database {
+  /** The data directory's lock sees to it. */
+  readonly exclusive = true;
+  private readonly worker: EngineWorker;
+
+  /** @param directory where it lives; undefined keeps it in memory */
+  constructor(directory: string | undefined) {
+    this.worker = new EngineWorker('./pglite-worker.js', import.meta.url, { directory });
+  }
+
+  async run(statements: readonly Statement[]): Promise<readonly (readonly Row[])[]> {
+    try {
+      return await this.worker.call<readonly (readonly Row[])[]>('run', statements);
+    } catch (error) {
+      throw new Fault('database_unavailable', String(error), { cause: error });
+    }
+  }
+
+  close(): Promise<void> {
+    return this.worker.close();
+  }
+
+  /** Ends the engine as a crash would. */
+  kill(): Promise<void> {
+    return this.worker.kill();
+  }
+}

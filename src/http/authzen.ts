@@ -1,0 +1,173 @@
+/** The AuthZEN Authorization API 1.0 on the wire: requests as zod reads them, and what becomes of a decision. */
+import { z } from 'zod';
+import type { Relationships } from '../engines/spicedb/port.js';
+import type { Caller, Question } from '../model/question.js';
+import { BadRequest, FAULTS } from '../model/faults.js';
+import { idProblem } from '../model/ids.js';
+import type { Decision } from '../model/decision.js';
+import { MAX_TOKEN_BYTES } from '../tokens/claims.js';
+import { badRequest } from './problems.js';
+
+export const MAX_ITEMS = 1000;
+
+/** An identifier: anything printable, since it is encoded towards SpiceDB. */
+export const id = z
+  .string()
+  .superRefine((value, ctx) => {
+    const why = idProblem(value);
+    if (why !== undefined) ctx.addIssue({ code: 'custom', message: why });
+  })
+  .meta({ minLength: 1, maxLength: 256, description: 'NFC, no control characters, at most 1,024 bytes when encoded' });
+
+/** A name: a type or an action. Which there are, the schema says; an unknown one is denied. */
+// eslint-disable-next-line no-control-regex -- control characters are what is kept out
+const name = z.string().min(1).max(128).regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, 'must not contain control characters');
+const properties = z.record(z.string(), z.unknown());
+
+export const subject = z.object({ type: name, id, properties: properties.optional() });
+export const resource = z.object({ type: name, id, properties: properties.optional() });
+export const action = z.object({ name, properties: properties.optional() });
+
+const consistency = z.strictObject({ at_least: z.string().min(1).max(1024) });
+
+/** Remit's own members of a request's context; whatever else is there is the client's. */
+const contextMembers = {
+  token: z.string().min(1).max(MAX_TOKEN_BYTES).optional().describe("The agent's delegation token"),
+  agent: id.optional().describe('Who the client takes the agent to be; must agree with the token'),
+  mode: z.literal('human').optional().describe('A user without an agent, vouched for by a client flagged asserts_subject'),
+  consistency: consistency.optional().describe('Absent: fully consistent'),
+  dry_run: z.boolean().optional().describe('Decided and recorded as such; nothing is spent'),
+  supported_obligations: z.array(z.string().max(128)).max(64).optional().describe('Absent: the client looks at all it gets'),
+};
+export const context = z.looseObject(contextMembers);
+const REMITS_OWN = new Set([...Object.keys(contextMembers), 'proof']);
+
+export const evaluation = z
+  .object({ subject, action, resource, context: context.optional() })
+  .meta({ id: 'EvaluationRequest' });
+export type EvaluationRequest = z.infer<typeof evaluation>;
+
+/** Of a batch only the outline is read at first: a bad item is denied alone. */
+const anything = z.record(z.string(), z.unknown());
+export const SEMANTICS = ['execute_all', 'deny_on_first_deny', 'permit_on_first_permit'] as const;
+export const evaluations = z
+  .object({
+    subject: anything.optional(),
+    action: anything.optional(),
+    resource: anything.optional(),
+    context: anything.optional(),
+    evaluations: z.array(z.unknown()).max(MAX_ITEMS).optional().describe('Items; each member overrides the default of that name as a whole'),
+    options: z.object({ evaluations_semantic: z.enum(SEMANTICS).default('execute_all') }).optional(),
+  })
+  .meta({ id: 'EvaluationsRequest' });
+export type EvaluationsRequest = z.infer<typeof evaluations>;
+
+const reasonText = z.record(z.string(), z.string());
+export const answer = z
+  .object({
+    decision: z.boolean(),
+    context: z
+      .object({
+        id: z.uuid().optional(),
+        evaluated_at: z.string().optional(),
+        valid_until: z.string().optional(),
+        reason_user: reasonText.optional(),
+        reason_admin: reasonText.optional(),
+        reasons: z.array(z.looseObject({ code: z.string() })).optional(),
+        remedies: z.array(z.looseObject({ type: z.string() })).optional(),
+        rationale: z.looseObject({}).optional(),
+        obligations: z.array(z.looseObject({ id: z.string(), type: z.string() })).optional(),
+        error: z.looseObject({ code: z.string(), message: z.string() }).optional(),
+      })
+      .optional(),
+  })
+  .meta({ id: 'EvaluationResponse' });
+export interface Answer {
+  readonly decision: boolean;
+  readonly context?: Readonly<Record<string, unknown>>;
+}
+export const answers = z.object({ evaluations: z.array(answer) }).meta({ id: 'EvaluationsResponse' });
+
+export interface Asking {
+  readonly caller: Caller;
+  readonly requestId: string | undefined;
+  readonly tokenExpected: boolean;
+  readonly relationships: Relationships;
+}
+
+/** @throws BadRequest naming the place */
+export function toQuestion(body: unknown, asking: Asking): Question {
+  const read = evaluation.safeParse(body);
+  if (!read.success) throw badRequest(read.error);
+  const { subject: s, action: a, resource: r, context: c = {} } = read.data;
+  const at = c.consistency?.at_least;
+  const problem = at === undefined ? undefined : asking.relationships.tokenProblem(at);
+  if (problem !== undefined) throw new BadRequest(problem, 'context.consistency.at_least');
+  return {
+    caller: asking.caller,
+    subject: { type: s.type, id: s.id, properties: s.properties ?? {} },
+    action: { name: a.name, properties: a.properties ?? {} },
+    resource: { type: r.type, id: r.id, properties: r.properties ?? {} },
+    context: Object.fromEntries(Object.entries(c).filter(([key]) => !REMITS_OWN.has(key))),
+    token: c.token,
+    statedAgent: c.agent,
+    statedMode: c.mode,
+    assertedAgent: assertedAgent(s.properties?.['act']),
+    supportedObligations: c.supported_obligations,
+    consistency: at === undefined ? 'full' : { atLeast: at },
+    dryRun: c.dry_run ?? false,
+    requestId: asking.requestId,
+    tokenExpected: asking.tokenExpected,
+  };
+}
+
+const act = z.strictObject({ sub: id });
+
+function assertedAgent(value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  const read = act.safeParse(value);
+  if (!read.success) {
+    const { message, at } = badRequest(read.error);
+    throw new BadRequest(message, at === '' ? 'subject.properties.act' : `subject.properties.act.${at}`);
+  }
+  return read.data.sub;
+}
+
+/** What whoever asked is told of a decision. */
+export function toAnswer(decision: Decision, caller: Caller, minimal: boolean): Answer {
+  const { obligations } = decision;
+  if (minimal) return { decision: decision.decision, ...(obligations.length === 0 ? {} : { context: { obligations: [...obligations] } }) };
+  const status = decision.decision ? '200' : decision.fault === undefined ? '403' : '503';
+  const common = {
+    id: decision.id,
+    evaluated_at: decision.evaluated_at,
+    valid_until: decision.valid_until,
+    reason_user: { [status]: decision.reason_user },
+  };
+  const error = decision.fault === undefined ? {} : { error: { status: 503, code: decision.fault, message: FAULTS[decision.fault] } };
+  if (caller.kind === 'agent') {
+    // An agent learns what to do next and not what stands in the policies.
+    const { reasons, remedies } = decision.first;
+    const codes = [...new Set(reasons.map((r) => r.code))].map((code) => ({ code }));
+    return { decision: decision.decision, context: { ...common, reasons: codes, remedies: [...remedies], obligations: [...obligations], ...error } };
+  }
+  return {
+    decision: decision.decision,
+    context: {
+      ...common,
+      reason_admin: { [status]: decision.reason_admin },
+      reasons: [...decision.reasons],
+      remedies: [...decision.remedies],
+      rationale: { ...decision.rationale },
+      obligations: [...obligations],
+      ...error,
+    },
+  };
+}
+
+/** An item of a batch that isn't a question: denied alone, and it says where it is at fault. */
+export function badItem(error: BadRequest, index: number): Answer {
+  const at = error.at === '' ? `evaluations[${index}]` : `evaluations[${index}].${error.at}`;
+  return { decision: false, context: { error: { status: 400, code: error.code, message: error.message, at } } };
+}
+

@@ -1,0 +1,98 @@
+/** `/access/v1/evaluation` and `/access/v1/evaluations`: may this be done, singly or many at once? */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { decide } from '../decide.js';
+import { BadRequest } from '../model/faults.js';
+import type { Decision } from '../model/decision.js';
+import type { Caller } from '../model/question.js';
+import type { Service } from '../service.js';
+import { answer, answers, badItem, evaluation, evaluations, toAnswer, toQuestion, type Answer, type EvaluationsRequest } from './authzen.js';
+import { callerOf, callers } from './callers.js';
+import { problemBody } from './problems.js';
+import { z } from 'zod';
+
+/** Items of a batch decided at one time: enough for one bulk check, few enough for others to come in between. */
+const AT_ONCE = 100;
+const TAG = ['decisions'];
+const errors = { 400: problemBody, 401: problemBody, 403: problemBody, 429: problemBody };
+
+export function evaluationRoutes(app: FastifyInstance, service: Service): void {
+  const preHandler = [callers(service, 'evaluate', { agents: true }), ...app.limits];
+
+  app.post('/access/v1/evaluation', {
+    schema: { tags: TAG, summary: 'May this be done?', body: evaluation, response: { 200: answer, 503: answer, ...errors } },
+    preHandler,
+    handler: (request, reply) => single(request, reply, request.body),
+  });
+
+  app.post('/access/v1/evaluations', {
+    schema: { tags: TAG, summary: 'May these be done?', body: evaluations, response: { 200: z.union([answers, answer]), 503: answer, ...errors } },
+    preHandler,
+    handler: async (request, reply) => {
+      const body = request.body as EvaluationsRequest;
+      // Absent or empty: it answers like a single one.
+      if (body.evaluations === undefined || body.evaluations.length === 0) return single(request, reply, body);
+      const caller = callerOf(request);
+      return reply.send({ evaluations: await batch(body, body.evaluations, caller, request, minimal(request, reply, caller)) });
+    },
+  });
+
+  async function single(request: FastifyRequest, reply: FastifyReply, body: unknown): Promise<FastifyReply> {
+    const caller = callerOf(request);
+    const decision = await decide(toQuestion(body, asking(caller, request, false)), service);
+    return reply.code(decision.fault === undefined ? 200 : 503).send(toAnswer(decision, caller, minimal(request, reply, caller)));
+  }
+
+  async function batch(body: EvaluationsRequest, items: readonly unknown[], caller: Caller, request: FastifyRequest, short: boolean): Promise<Answer[]> {
+    const defaults = membersOf(body);
+    const merged = items.map((item) => (isObject(item) ? { ...defaults, ...membersOf(item) } : undefined));
+    const tokenExpected = [defaults, ...merged].some((m) => isObject(m?.['context']) && m['context']['token'] !== undefined);
+
+    const one = async (item: Record<string, unknown> | undefined, index: number): Promise<Answer> => {
+      try {
+        if (item === undefined) throw new BadRequest('must be an object');
+        const decision: Decision = await decide(toQuestion(item, asking(caller, request, tokenExpected)), service);
+        return toAnswer(decision, caller, short);
+      } catch (error) {
+        if (error instanceof BadRequest) return badItem(error, index);
+        throw error;
+      }
+    };
+    const semantic = body.options?.evaluations_semantic ?? 'execute_all';
+    const answered: Answer[] = [];
+    const step = semantic === 'execute_all' ? AT_ONCE : 1;
+    for (let from = 0; from < merged.length; from += step) {
+      answered.push(...(await Promise.all(merged.slice(from, from + step).map((item, i) => one(item, from + i)))));
+      const last = answered.at(-1)?.decision;
+      if (semantic === 'deny_on_first_deny' && last === false) break;
+      if (semantic === 'permit_on_first_permit' && last === true) break;
+    }
+    return answered;
+  }
+
+  function asking(caller: Caller, request: FastifyRequest, tokenExpected: boolean): Parameters<typeof toQuestion>[1] {
+    return { caller, requestId: requestIdOf(request), tokenExpected, relationships: service.relationships };
+  }
+}
+
+const MEMBERS = ['subject', 'action', 'resource', 'context'] as const;
+
+function membersOf(from: object): Record<string, unknown> {
+  return Object.fromEntries(MEMBERS.filter((m) => Object.hasOwn(from, m)).map((m) => [m, (from as Record<string, unknown>)[m]]));
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** RFC 7240: `Prefer: return=minimal`, or the client's configuration. */
+function minimal(request: FastifyRequest, reply: FastifyReply, caller: Caller): boolean {
+  const preferred = [request.headers['prefer'] ?? []].flat().some((p) => /(?:^|[,;\s])return\s*=\s*"?minimal"?(?:$|[,;\s])/i.test(p));
+  if (preferred) void reply.header('preference-applied', 'return=minimal');
+  return preferred || (caller.kind === 'client' && caller.client.answers === 'minimal');
+}
+
+/** What the caller calls the request, if that can be echoed. */
+export function requestIdOf(request: FastifyRequest): string | undefined {
+  const given = request.headers['x-request-id'];
+  return typeof given === 'string' && /^[\x20-\x7e]{1,256}$/.test(given) ? given : undefined;
+}

@@ -1,0 +1,53 @@
+/**
+ * Faults: what an engine throws when it can't answer. A fault becomes an `unknown` in a decision and 503 over HTTP;
+ * it never allows. A denial is a value and not a fault; a bug is neither and stays loud.
+ */
+
+/** The closed list of faults, with what an operator reads. */
+export const FAULTS = {
+  relationships_unavailable: 'SpiceDB could not answer.',
+  database_unavailable: 'The database could not answer.',
+  policies_unavailable: 'Cedar could not answer.',
+  keys_unavailable: "The issuer's keys could not be fetched.",
+  deadline_exceeded: 'The decision took longer than its deadline.',
+  overloaded: 'Too much is in flight already.',
+} as const;
+
+export type FaultCode = keyof typeof FAULTS;
+
+/** Thrown by engines and stores only. `detail` is for the log, never for an answer. */
+export class Fault extends Error {
+  override readonly name = 'Fault';
+  constructor(
+    readonly code: FaultCode,
+    readonly detail?: string,
+    options?: ErrorOptions,
+  ) {
+    super(FAULTS[code], options);
+  }
+}
+
+/** A request that can't be served as it is: becomes a 4xx that names the place. */
+export class BadRequest extends Error {
+  override readonly name = 'BadRequest';
+  constructor(
+    message: string,
+    /** Where in the request, as a path such as `evaluations[3].subject.id`; empty for the request as a whole. */
+    readonly at = '',
+    readonly status = 400,
+    readonly code = 'bad_request',
+  ) {
+    super(message);
+  }
+}
+
+/** Something that the operator wrote (configuration, schema, policy, world) doesn't fit: names file and line. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  constructor(
+    message: string,
+    readonly place?: string,
+  ) {
+    super(place === undefined ? message : `${place}: ${message}`);
+  }
+}

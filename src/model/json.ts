@@ -1,0 +1,115 @@
+/**
+ * Reading JSON strictly. `JSON.parse` keeps the last of two equal keys, takes any depth, any lone surrogate and NUL;
+ * these make two readers of one text disagree, or kill an engine behind, so they are refused at the edge.
+ */
+import { visit, type JSONVisitor, type ParseErrorCode } from 'jsonc-parser';
+
+export const MAX_JSON_DEPTH = 32;
+
+export class JsonProblem extends Error {
+  override readonly name = 'JsonProblem';
+  constructor(
+    message: string,
+    /** Where, as a JSON path such as `subject.properties`; empty at the top. */
+    readonly at: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Member names that would reach JavaScript's own machinery. */
+const FORBIDDEN = new Set(['__proto__']);
+
+/**
+ * The value of `text`.
+ * @throws JsonProblem for anything but one well-formed JSON value without duplicate keys, lone surrogates,
+ * `__proto__` or more than `maxDepth` levels.
+ */
+export function parseJson(text: string, maxDepth = MAX_JSON_DEPTH): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new JsonProblem('is not well-formed JSON', '');
+  }
+  // JSON.parse has held the grammar; the visitor looks only for what it lets through.
+  visit(text, new Strict(maxDepth), { disallowComments: true });
+  return value;
+}
+
+class Strict implements JSONVisitor {
+  private readonly seen: Set<string>[] = [];
+  private depth = 0;
+
+  constructor(private readonly maxDepth: number) {}
+
+  onObjectBegin = (_o: number, _l: number, _sl: number, _sc: number, path: () => (string | number)[]): boolean => {
+    this.enter(path);
+    this.seen.push(new Set());
+    return true;
+  };
+  onObjectEnd = (): void => {
+    this.depth -= 1;
+    this.seen.pop();
+  };
+  onArrayBegin = (_o: number, _l: number, _sl: number, _sc: number, path: () => (string | number)[]): boolean => {
+    this.enter(path);
+    return true;
+  };
+  onArrayEnd = (): void => {
+    this.depth -= 1;
+  };
+  onObjectProperty = (
+    property: string,
+    _o: number,
+    _l: number,
+    _sl: number,
+    _sc: number,
+    path: () => (string | number)[],
+  ): void => {
+    const keys = this.seen.at(-1);
+    const at = (): string => pathText([...path(), property.toWellFormed()]);
+    if (keys?.has(property)) throw new JsonProblem('is given twice', at());
+    if (FORBIDDEN.has(property)) throw new JsonProblem('is not an acceptable member name', at());
+    const problem = textProblem(property);
+    if (problem !== undefined) throw new JsonProblem(problem, at());
+    keys?.add(property);
+  };
+  onLiteralValue = (
+    value: unknown,
+    _o: number,
+    _l: number,
+    _sl: number,
+    _sc: number,
+    path: () => (string | number)[],
+  ): void => {
+    const problem = typeof value === 'string' ? textProblem(value) : undefined;
+    if (problem !== undefined) throw new JsonProblem(problem, pathText(path()));
+  };
+  onError = (_error: ParseErrorCode): void => {
+    throw new JsonProblem('is not well-formed JSON', '');
+  };
+
+  private enter(path: () => (string | number)[]): void {
+    this.depth += 1;
+    if (this.depth > this.maxDepth) {
+      throw new JsonProblem(`is nested more than ${this.maxDepth} levels deep`, pathText(path().slice(0, 8)));
+    }
+  }
+}
+
+/** Lone surrogates kill Cedar's instance, NUL is what PostgreSQL's jsonb can't hold. */
+function textProblem(text: string): string | undefined {
+  if (!text.isWellFormed()) return 'must be well-formed Unicode';
+  return text.includes('\u0000') ? 'must not contain NUL' : undefined;
+}
+
+/** A path as people write it: `evaluations[3].subject.id`. */
+export function pathText(path: readonly PropertyKey[]): string {
+  let out = '';
+  for (const part of path) {
+    if (typeof part === 'number') out += `[${part}]`;
+    else out += out === '' ? String(part) : `.${String(part)}`;
+  }
+  return out;
+}

@@ -1,0 +1,37 @@
+/** What a step says, and the law by which eight of them make a decision. */
+import type { FaultCode } from './faults.js';
+import type { Reason } from './reasons.js';
+import type { Remedy } from '../rules/remedies.js';
+
+export type Evidence = Readonly<Record<string, unknown>>;
+
+export type Outcome =
+  | { readonly outcome: 'pass'; readonly evidence: Evidence }
+  | { readonly outcome: 'deny'; readonly evidence: Evidence; readonly reasons: readonly Reason[]; readonly remedies: readonly Remedy[] }
+  | { readonly outcome: 'unknown'; readonly evidence: Evidence; readonly fault: FaultCode };
+
+export function pass(evidence: Evidence = {}): Outcome {
+  return { outcome: 'pass', evidence };
+}
+
+/** @throws TypeError without a reason: a deny that explains nothing is a bug */
+export function deny(reasons: Reason | readonly Reason[], evidence: Evidence = {}, remedies: readonly Remedy[] = []): Outcome {
+  const list = [reasons].flat();
+  if (list.length === 0) throw new TypeError('a deny needs a reason');
+  return { outcome: 'deny', evidence, reasons: list, remedies };
+}
+
+export function unknown(fault: FaultCode, evidence: Evidence = {}): Outcome {
+  return { outcome: 'unknown', evidence, fault };
+}
+
+export type Verdict = 'allow' | 'deny' | 'unknown';
+
+/**
+ * The law: a deny outweighs an unknown; an allow needs a pass of every one of `steps`; anything else, nothing at all
+ * included, is unknown and so not an allow.
+ */
+export function combine(outcomes: readonly Outcome[], steps: number): Verdict {
+  if (outcomes.some((o) => o.outcome === 'deny')) return 'deny';
+  return outcomes.length === steps && steps > 0 && outcomes.every((o) => o.outcome === 'pass') ? 'allow' : 'unknown';
+}

@@ -1,0 +1,80 @@
+/**
+ * Consulting Cedar for one decision: the policies for whoever acts, the policies for each earlier agent of the chain,
+ * and the duties. Cedar answers; the policy and obligations steps judge its answers.
+ */
+import type { Answer } from '../engines/cedar.js';
+import { principal } from '../model/acting.js';
+import { Fault, type FaultCode } from '../model/faults.js';
+import type { EntityRef } from '../model/ids.js';
+import type { Check } from '../model/relationships.js';
+import type { CheckAnswer } from '../engines/spicedb/port.js';
+import type { Established } from '../steps/step.js';
+import type { KnownEntity } from '../stores/entities.js';
+import { buildRequest, type RequestFacts } from './request.js';
+import type { Slice, Slices } from './slices.js';
+import type { EntityType } from './vocabulary.js';
+
+export type Consulted =
+  | { readonly kind: 'answer'; readonly answer: Answer }
+  /** Required attributes that are nowhere. */
+  | { readonly kind: 'missing'; readonly attributes: readonly string[] }
+  | { readonly kind: 'fault'; readonly fault: FaultCode };
+
+export interface Cedar {
+  readonly acting: Consulted;
+  /** One an earlier agent, newest first. */
+  readonly chain: readonly { readonly agent: EntityRef; readonly consulted: Consulted }[];
+  readonly duties: Consulted;
+}
+
+export interface ConsultFacts {
+  readonly check: (check: Check) => CheckAnswer;
+  readonly entity: (ref: EntityRef) => KnownEntity | undefined;
+}
+
+/** Never throws for what Cedar or the data lack: that is in the answer. */
+export function consult(e: Established, facts: ConsultFacts, can: RequestFacts['can'], agentCan: RequestFacts['agentCan']): Cedar {
+  const { rules, on, question, acting } = e;
+  const { vocabulary } = rules;
+  const { caller } = question;
+  const mayAssert = caller.kind === 'client' && caller.client.may.has('asserts_attributes');
+  const known: RequestFacts = {
+    acting,
+    action: on.action,
+    resourceType: on.resourceType,
+    resource: { type: question.resource.type, id: question.resource.id },
+    // What an agent says of things is no evidence.
+    resourceProperties: caller.kind === 'client' ? question.resource.properties : {},
+    actionProperties: question.action.properties,
+    context: question.context,
+    subject: { type: question.subject.type, id: question.subject.id },
+    subjectProperties: mayAssert ? question.subject.properties : {},
+    entity: facts.entity,
+    can,
+    agentCan,
+    now: e.now,
+  };
+
+  const ask = (slices: Slices, slice: Slice, who: EntityRef, type: EntityType): Consulted => {
+    const built = buildRequest(known, { ref: who, type }, slice.reads, vocabulary);
+    if (!built.ok) return { kind: 'missing', attributes: built.missing };
+    try {
+      return { kind: 'answer', answer: slices.ask(slice, built.request) };
+    } catch (error) {
+      if (error instanceof Fault) return { kind: 'fault', fault: error.code };
+      throw error;
+    }
+  };
+
+  const who = principal(acting);
+  const deciding = rules.deciding.slice(e.principalType, on.action, on.resourceType);
+  const duties = rules.duties.slice(e.principalType, on.action, on.resourceType);
+  return {
+    acting: ask(rules.deciding, deciding, who, e.principalType),
+    chain: acting.chain.map((agent) => ({ agent, consulted: ask(rules.deciding, deciding, agent, e.principalType) })),
+    duties:
+      duties.policies.length === 0
+        ? { kind: 'answer', answer: { decision: 'deny', determining: [], errors: [] } }
+        : ask(rules.duties, duties, who, e.principalType),
+  };
+}

@@ -1,0 +1,191 @@
+/**
+ * What Remit needs to know of the SpiceDB schema: which definitions have which relations and permissions, which of
+ * them depend on time or on a caller's context, and through which relations an arrow may have gone.
+ * SpiceDB itself has validated the text before; this reads it with Authzed's own parser.
+ */
+import { createRequire } from 'node:module';
+import type { ParsedExpression, ParsedObjectDefinition, TypeRef } from '@authzed/spicedb-parser-js';
+import { ConfigError } from '../model/faults.js';
+
+// The package's ES module build doesn't load in Node (a named import of a CommonJS module), its CommonJS build does.
+const { parse } = createRequire(import.meta.url)('@authzed/spicedb-parser-js') as typeof import('@authzed/spicedb-parser-js');
+
+interface Definition {
+  readonly relations: ReadonlyMap<string, readonly TypeRef[]>;
+  readonly permissions: ReadonlyMap<string, ParsedExpression>;
+}
+
+export class Graph {
+  private readonly volatileMemo = new Map<string, boolean>();
+  private readonly caveatMemo = new Map<string, boolean>();
+
+  private constructor(
+    readonly text: string,
+    private readonly definitions: ReadonlyMap<string, Definition>,
+  ) {}
+
+  /** @param file names the source in errors. @throws ConfigError */
+  static parse(text: string, file: string): Graph {
+    const { schema, error } = parse(maskCaveats(text));
+    if (schema === undefined) {
+      const at = error === undefined ? file : `${file}:${error.index.line}:${error.index.column}`;
+      throw new ConfigError('the SpiceDB schema could not be read', at);
+    }
+    const partials = new Map(schema.definitions.flatMap((d) => (d.kind === 'partial' ? [[d.name, d] as const] : [])));
+    const definitions = new Map<string, Definition>();
+    for (const definition of schema.definitions) {
+      if (definition.kind !== 'objectDef') continue;
+      const relations = new Map<string, readonly TypeRef[]>();
+      const permissions = new Map<string, ParsedExpression>();
+      const add = (d: Pick<ParsedObjectDefinition, 'relations' | 'permissions' | 'partialReferences'>, depth: number): void => {
+        for (const r of d.relations) relations.set(r.name, r.allowedTypes.types);
+        for (const p of d.permissions) permissions.set(p.name, p.expr);
+        for (const reference of d.partialReferences) {
+          const partial = partials.get(reference.name);
+          if (partial !== undefined && depth < 16) add(partial, depth + 1);
+        }
+      };
+      add(definition, 0);
+      definitions.set(definition.name, { relations, permissions });
+    }
+    return new Graph(text, definitions);
+  }
+
+  definitionNames(): string[] {
+    return [...this.definitions.keys()];
+  }
+
+  hasDefinition(type: string): boolean {
+    return this.definitions.has(type);
+  }
+
+  /** Relations and permissions of a definition. */
+  memberNames(type: string): string[] {
+    const definition = this.definitions.get(type);
+    return definition === undefined ? [] : [...definition.relations.keys(), ...definition.permissions.keys()];
+  }
+
+  has(type: string, permission: string): boolean {
+    const definition = this.definitions.get(type);
+    return definition !== undefined && (definition.relations.has(permission) || definition.permissions.has(permission));
+  }
+
+  /** The types of subject that a relation takes, without usersets and wildcards. */
+  subjectTypes(type: string, relation: string): string[] {
+    const types = this.definitions.get(type)?.relations.get(relation) ?? [];
+    return [...new Set(types.filter((t) => !t.wildcard && t.relationName === undefined).map((t) => t.path))];
+  }
+
+  /** Whether the answer can change without a write: it reaches an expiration or a caveat. */
+  isVolatile(type: string, permission: string): boolean {
+    return this.reaches(type, permission, this.volatileMemo, (t) => t.withCaveat !== undefined || t.withExpiration !== undefined);
+  }
+
+  /** Whether the answer can depend on a request's context. */
+  reachesCaveat(type: string, permission: string): boolean {
+    return this.reaches(type, permission, this.caveatMemo, (t) => {
+      // The parser reads `with expiration` as a caveat of that name.
+      return t.withCaveat !== undefined && t.withCaveat.path !== 'expiration';
+    });
+  }
+
+  /** Whether holding the permission can take more than one relationship at once: it has an intersection. */
+  needsAll(type: string, permission: string): boolean {
+    const walk = (e: ParsedExpression): boolean =>
+      (e.kind === 'binary' && (e.operator === 'intersection' || walk(e.left) || walk(e.right))) ||
+      (e.kind === 'namedarrow' && e.functionName === 'all');
+    const expression = this.definitions.get(type)?.permissions.get(permission);
+    return expression !== undefined && walk(expression);
+  }
+
+  /** The relations of `type` through which an arrow within `permission` may lead to `target` of another object. */
+  arrowRelations(type: string, permission: string, target: string): string[] {
+    const found = new Set<string>();
+    const walk = (expression: ParsedExpression): void => {
+      if (expression.kind === 'binary') {
+        walk(expression.left);
+        walk(expression.right);
+      } else if (expression.kind === 'arrow' || expression.kind === 'namedarrow') {
+        if (expression.targetRelationOrPermission === target) found.add(expression.sourceRelation.relationName);
+      }
+    };
+    const definition = this.definitions.get(type);
+    const own = definition?.permissions.get(permission);
+    if (own !== undefined) walk(own);
+    // SpiceDB inlines aliases (`permission a = b`), so the arrow may stand in another permission of the definition.
+    if (found.size === 0) definition?.permissions.forEach(walk);
+    return [...found];
+  }
+
+  /** Whether any relation that `type#name` can lead to satisfies `wanted`; by reachability, so cycles do no harm. */
+  private reaches(type: string, name: string, memo: Map<string, boolean>, wanted: (type: TypeRef) => boolean): boolean {
+    const key = `${type}#${name}`;
+    const known = memo.get(key);
+    if (known !== undefined) return known;
+    const seen = new Set<string>();
+    const open: (readonly [string, string])[] = [[type, name]];
+    let found = false;
+    for (let at = open.pop(); at !== undefined && !found; at = open.pop()) {
+      if (seen.has(at.join('#'))) continue;
+      seen.add(at.join('#'));
+      const definition = this.definitions.get(at[0]);
+      const types = definition?.relations.get(at[1]) ?? [];
+      found = types.some(wanted);
+      for (const t of types) if (t.relationName !== undefined) open.push([t.path, t.relationName]);
+      const expression = definition?.permissions.get(at[1]);
+      if (expression !== undefined) open.push(...this.steps(at[0], expression));
+    }
+    memo.set(key, found);
+    return found;
+  }
+
+  /** The members that an expression reads, on its own definition and across arrows. */
+  private steps(type: string, e: ParsedExpression): (readonly [string, string])[] {
+    switch (e.kind) {
+      case 'nil':
+        return [];
+      case 'relationref':
+        return [[type, e.relationName]];
+      case 'binary':
+        return [...this.steps(type, e.left), ...this.steps(type, e.right)];
+      case 'arrow':
+      case 'namedarrow': {
+        const source = e.sourceRelation.relationName;
+        const types = this.definitions.get(type)?.relations.get(source) ?? [];
+        return [[type, source], ...types.map((t) => [t.path, e.targetRelationOrPermission] as const)];
+      }
+    }
+  }
+}
+
+/**
+ * The text with each caveat's expression replaced by `true`, everything else at its place: the parser doesn't know
+ * all of CEL (`<=` for one), and nothing here depends on what a caveat says.
+ */
+function maskCaveats(text: string): string {
+  const tokens = /\/\/[^\n]*|\/\*[\s\S]*?\*\/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\bcaveat\b|[{}]/g;
+  let out = '';
+  let from = 0;
+  let depth = 0;
+  let bodyAt: number | undefined;
+  let pending = false;
+  for (const match of text.matchAll(tokens)) {
+    const token = match[0];
+    if (token === 'caveat' && depth === 0) pending = true;
+    if (token === '{') {
+      depth += 1;
+      if (pending && depth === 1) bodyAt = match.index + 1;
+    }
+    if (token === '}') {
+      depth -= 1;
+      if (depth === 0 && bodyAt !== undefined) {
+        const body = text.slice(bodyAt, match.index);
+        out += `${text.slice(from, bodyAt)} true ${body.replace(/[^\n]/g, '')}`;
+        from = match.index;
+        bodyAt = undefined;
+        pending = false;
+      }
+    }
+  }
+  return out + text.slice(from);
+}

@@ -1,0 +1,130 @@
+/**
+ * Loading: the SpiceDB schema, the Cedar schema and the policies, read together into one set of rules that fits, or
+ * refused with the file and line of what doesn't.
+ */
+import { createHash } from 'node:crypto';
+import { CedarEngine } from '../engines/cedar.js';
+import { ConfigError } from '../model/faults.js';
+import { dutyProblem } from './duties.js';
+import { Graph } from './graph.js';
+import { readPolicies, type Policy, type SourceFile } from './policies.js';
+import { PRELUDE } from './prelude.js';
+import { canApply, Slices } from './slices.js';
+import { readVocabulary, type Vocabulary } from './vocabulary.js';
+
+/** Everything the operator wrote that decisions are made by. Immutable; a reload makes a new one. */
+export interface Rules {
+  /** SHA-256 over all sources, in hex: what a decision record names. */
+  readonly version: string;
+  readonly graph: Graph;
+  readonly vocabulary: Vocabulary;
+  readonly policies: ReadonlyMap<string, Policy>;
+  readonly deciding: Slices;
+  readonly duties: Slices;
+}
+
+export interface RuleSources {
+  readonly relationships: SourceFile;
+  readonly actions: readonly SourceFile[];
+  readonly policies: readonly SourceFile[];
+}
+
+/** @throws ConfigError naming file and line */
+export function loadRules(sources: RuleSources): Rules {
+  const reader = new CedarEngine();
+  const graph = Graph.parse(sources.relationships.text, sources.relationships.name);
+  const schema = joinFiles(sources.actions);
+  const vocabulary = readVocabulary(
+    reader.parseSchema(schema.text, schema.locate, sources.actions[0]?.name ?? 'the Cedar schema'),
+    graph,
+    schema.find,
+  );
+  const policies = readPolicies(sources.policies, reader);
+  const byId = new Map(policies.map((p) => [p.id, p]));
+  reader.validate(schema.text, Object.fromEntries(policies.map((p) => [p.id, p.text])), (id, offset) => {
+    const policy = byId.get(id);
+    return policy === undefined ? 'the policies' : placeWithin(policy, offset);
+  });
+  for (const policy of policies) checkPolicy(policy, vocabulary, graph);
+
+  const cedar = new CedarEngine();
+  return {
+    version: versionOf(sources),
+    graph,
+    vocabulary,
+    policies: byId,
+    deciding: new Slices('deciding', policies.filter((p) => p.duties === undefined), cedar),
+    // A duty's effect is never used; as permits, all that apply come back as reasons, whatever the author wrote.
+    duties: new Slices('duties', policies.filter((p) => p.duties !== undefined), cedar, asPermit),
+  };
+}
+
+/** What the schema and the policies together must keep to, beyond Cedar's own validation. */
+function checkPolicy(policy: Policy, vocabulary: Vocabulary, graph: Graph): void {
+  const resources = new Set(
+    vocabulary.actions.flatMap((action) =>
+      action.resourceTypes.filter((resource) => action.principalTypes.some((p) => canApply(policy.json, p, action, resource))),
+    ),
+  );
+  for (const duty of policy.duties ?? []) {
+    const problem = dutyProblem(duty, [...resources]);
+    if (problem !== undefined) throw new ConfigError(`@duty "${duty.kind}:${duty.argument}": ${problem}`, policy.source);
+  }
+  for (const remedy of policy.remedies) {
+    if (remedy.type !== 'approval') continue;
+    if (![...resources].some((r) => graph.has(r.object, remedy.permission))) {
+      throw new ConfigError(`@remedy: no resource it applies to has a permission "${remedy.permission}"`, policy.source);
+    }
+  }
+}
+
+function asPermit(policy: Policy): string {
+  return policy.json.effect === 'permit' ? policy.text : policy.text.replace(/^((?:\s*@\w+(?:\("(?:\\[\s\S]|[^"\\])*"\))?|\s*\/\/[^\n]*)*\s*)forbid\b/, '$1permit');
+}
+
+function placeWithin(policy: Policy, offset: number): string {
+  const cut = policy.source.lastIndexOf(':');
+  const lines = Buffer.from(policy.text).subarray(0, offset).toString().split('\n').length - 1;
+  return `${policy.source.slice(0, cut)}:${Number(policy.source.slice(cut + 1)) + lines}`;
+}
+
+/** One text of several files and the prelude after them, with the way back from an offset or a word to its line. */
+function joinFiles(files: readonly SourceFile[]): {
+  text: string;
+  locate: (offset: number) => string;
+  find: (word: string) => string;
+} {
+  const text = [...files.map((f) => f.text), PRELUDE].join('\n');
+  const locate = (offset: number): string => {
+    let rest = offset;
+    for (const file of files) {
+      const length = Buffer.byteLength(file.text) + 1;
+      if (rest < length) {
+        return `${file.name}:${Buffer.from(file.text).subarray(0, rest).toString().split('\n').length}`;
+      }
+      rest -= length;
+    }
+    return files.at(-1)?.name ?? 'the Cedar schema';
+  };
+  const find = (word: string): string => {
+    const declared = new RegExp(`(?:(?:action|entity)\\b[^;{]*?|^\\s*|@\\w+\\([^)]*\\)\\s*)"?${escapeRegExp(word)}"?\\s*[,?:;{=\\s]`, 'm');
+    for (const file of files) {
+      const at = declared.exec(file.text);
+      if (at !== null) return `${file.name}:${file.text.slice(0, at.index + at[0].lastIndexOf(word)).split('\n').length}`;
+    }
+    return files[0]?.name ?? 'the Cedar schema';
+  };
+  return { text, locate, find };
+}
+
+function escapeRegExp(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}
+
+function versionOf(sources: RuleSources): string {
+  const hash = createHash('sha256');
+  for (const file of [sources.relationships, ...sources.actions, ...sources.policies]) {
+    hash.update(`${Buffer.byteLength(file.text)}:`).update(file.text);
+  }
+  return hash.digest('hex');
+}

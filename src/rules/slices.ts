@@ -1,0 +1,118 @@
+/**
+ * Slices: of all policies, those whose scope can match a principal type, an action and a resource type. Cedar's cost
+ * grows with the policies it is given, so each kind of question gets a set of its own, cut on what is certain from
+ * the policy's scope alone; conditions are left to Cedar. Equal slices share one prepared set.
+ */
+import { createHash } from 'node:crypto';
+import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
+import type { Answer, CedarEngine, Request } from '../engines/cedar.js';
+import type { Policy } from './policies.js';
+import { uidText, type Action, type EntityType } from './vocabulary.js';
+
+/** What a slice's policies can read, by name: everything else need not be given to Cedar. */
+export interface Reads {
+  readonly names: ReadonlySet<string>;
+  /** The context is used as a value of its own (compared, put into a set): then all of it counts. */
+  readonly wholeContext: boolean;
+}
+
+export interface Slice {
+  readonly set: string;
+  readonly policies: readonly Policy[];
+  readonly reads: Reads;
+}
+
+/** Policies of one nature (those that decide, or the duties), and Cedar's answers from them. */
+export class Slices {
+  private readonly memo = new Map<string, Slice>();
+  private readonly sets = new Map<string, Slice>();
+
+  constructor(
+    private readonly name: string,
+    private readonly policies: readonly Policy[],
+    private readonly cedar: CedarEngine,
+    private readonly textOf: (policy: Policy) => string = (policy) => policy.text,
+  ) {}
+
+  slice(principal: EntityType, action: Action, resource: EntityType): Slice {
+    const key = `${principal.name} ${uidText(action.uid)} ${resource.name}`;
+    let slice = this.memo.get(key);
+    if (slice === undefined) {
+      const policies = this.policies.filter((p) => canApply(p.json, principal, action, resource));
+      slice = this.intern(policies);
+      this.memo.set(key, slice);
+    }
+    return slice;
+  }
+
+  ask(slice: Slice, request: Request): Answer {
+    return this.cedar.authorize(slice.set, request);
+  }
+
+  private intern(policies: readonly Policy[]): Slice {
+    const hash = createHash('sha256').update(JSON.stringify(policies.map((p) => p.id))).digest('base64url');
+    const set = `${this.name}:${hash}`;
+    let slice = this.sets.get(set);
+    if (slice === undefined) {
+      this.cedar.define(set, Object.fromEntries(policies.map((p) => [p.id, this.textOf(p)])));
+      slice = { set, policies, reads: readsOf(policies) };
+      this.sets.set(set, slice);
+    }
+    return slice;
+  }
+}
+
+/** Whether a policy's scope can match at all. `in` is never ruled out: stored parents decide it, not the schema. */
+export function canApply(policy: PolicyJson, principal: EntityType, action: Action, resource: EntityType): boolean {
+  return entityScope(policy.principal, principal) && actionScope(policy.action, action) && entityScope(policy.resource, resource);
+}
+
+function entityScope(scope: PolicyJson['principal'], type: EntityType): boolean {
+  switch (scope.op) {
+    case 'All':
+    case 'in':
+      return true;
+    case '==':
+      return !('entity' in scope) || uid(scope.entity).type === type.name;
+    case 'is':
+      return scope.entity_type === type.name;
+  }
+}
+
+function actionScope(scope: PolicyJson['action'], action: Action): boolean {
+  if (scope.op === 'All') return true;
+  const named = 'entities' in scope ? scope.entities : 'entity' in scope ? [scope.entity] : undefined;
+  if (named === undefined) return true;
+  const matching = scope.op === 'in' ? [action.uid, ...action.groups] : [action.uid];
+  const texts = new Set(matching.map(uidText));
+  return named.some((entity) => texts.has(uidText(uid(entity))));
+}
+
+function uid(entity: { type: string; id: string } | { __entity: { type: string; id: string } }): { type: string; id: string } {
+  return '__entity' in entity ? entity.__entity : entity;
+}
+
+/**
+ * The names of all attributes and context members that the conditions mention, wherever they mention them: more than
+ * what is read of any one thing, never less.
+ */
+export function readsOf(policies: readonly Policy[]): Reads {
+  const names = new Set<string>();
+  let wholeContext = false;
+  const open: { node: unknown; accessed: boolean }[] = policies.map((p) => ({ node: p.json.conditions, accessed: false }));
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const { node, accessed } = next;
+    if (typeof node !== 'object' || node === null) continue;
+    for (const [key, value] of Object.entries(node) as [string, unknown][]) {
+      if (key === 'Var' && value === 'context' && !accessed) wholeContext = true;
+      if ((key === '.' || key === 'has') && typeof value === 'object' && value !== null) {
+        const { left, attr } = value as { left: unknown; attr: string | string[] };
+        for (const name of [attr].flat()) names.add(name);
+        open.push({ node: left, accessed: true });
+      } else {
+        open.push({ node: value, accessed: false });
+      }
+    }
+  }
+  return { names, wholeContext };
+}

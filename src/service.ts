@@ -1,0 +1,134 @@
+/** The parts of a running Remit, put together from a configuration and taken apart in order. */
+import { createHash, randomBytes } from 'node:crypto';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isLoopback, readSources, type Config, type ConfiguredClient } from './config.js';
+import type { Deciding } from './decide.js';
+import { PgliteDatabase } from './engines/database/pglite.js';
+import type { Database } from './engines/database/port.js';
+import { lockDirectory, type Lock } from './engines/lock.js';
+import { EmbeddedRelationships } from './engines/spicedb/embedded.js';
+import type { Relationships } from './engines/spicedb/port.js';
+import { PERMISSIONS, type Client } from './model/question.js';
+import { loadRules } from './rules/load.js';
+import { DecisionStore } from './stores/decisions.js';
+import { EntityStore } from './stores/entities.js';
+import { Journal } from './stores/journal.js';
+import { migrate } from './stores/migrations.js';
+import { openDevIssuer, type DevIssuer } from './tokens/dev-issuer.js';
+import { Issuers } from './tokens/issuers.js';
+import { TokenVerifier } from './tokens/verify.js';
+import { loadWorld, readWorld } from './world.js';
+
+export interface Service extends Deciding {
+  readonly config: Config;
+  readonly database: Database;
+  readonly relationships: Relationships;
+  readonly entities: EntityStore;
+  readonly decisions: DecisionStore;
+  /** The client whose key has this SHA-256, in hex. */
+  readonly clientOf: (keySha256: string) => Client | undefined;
+  /** Only where no client is configured. */
+  readonly devKey: string | undefined;
+  /** Only with embedded engines on loopback. */
+  readonly devIssuer: DevIssuer | undefined;
+  readonly announce: (url: string) => void;
+  readonly close: () => Promise<void>;
+}
+
+export interface Opening {
+  readonly now?: () => Date;
+}
+
+/** @throws ConfigError, Locked; Fault where an engine doesn't start. Nothing stays open after a throw. */
+export async function openService(config: Config, { now = () => new Date() }: Opening = {}): Promise<Service> {
+  const rules = loadRules(readSources(config.sources));
+  const world = config.world === undefined ? undefined : readWorld(config.world, rules);
+  const lock = lockDirectory(config.data);
+  const closers: (() => Promise<void>)[] = [];
+  try {
+    const database = new PgliteDatabase(join(config.data, 'database'));
+    closers.push(() => database.close());
+    await migrate(database);
+    const relationships = await EmbeddedRelationships.start(rules.graph, await Journal.open(database));
+    closers.push(() => relationships.close());
+    const entities = new EntityStore(database);
+    if (world !== undefined && config.world !== undefined) {
+      const { world: path } = config;
+      await once(database, () => loadWorld(path, world, { relationships, entities }));
+    }
+    const devIssuer = isLoopback(config.host) ? await openDevIssuer(config.data) : undefined;
+    const issuers = new Issuers([...config.issuers, ...(devIssuer === undefined ? [] : [devIssuer.config])]);
+    const devKey = config.clients.length === 0 ? openDevKey(config.data) : undefined;
+    const clients = new Map([...config.clients, ...(devKey === undefined ? [] : [devClient(devKey)])].map((c) => [c.keySha256, c]));
+    return {
+      config,
+      database,
+      rules: () => rules,
+      tokens: new TokenVerifier(issuers),
+      relationships,
+      entities,
+      decisions: new DecisionStore(database),
+      now,
+      deadlineMs: config.deadlineMs,
+      clientOf: (hash) => clients.get(hash),
+      devKey,
+      devIssuer,
+      announce: (url) => {
+        lock.announce(url);
+      },
+      close: () => closeAll(closers, lock),
+    };
+  } catch (error) {
+    await closeAll(closers, lock);
+    throw error;
+  }
+}
+
+/** Loads the world where the stores are empty, or where an earlier loading was interrupted. */
+async function once(database: Database, load: () => Promise<void>): Promise<void> {
+  const [rows] = await database.run([
+    {
+      sql: `select (select value from meta where key = 'world') as state,
+              exists (select from entities) or exists (select from relationship_journal) as filled`,
+    },
+  ]);
+  const { state, filled } = rows?.[0] ?? {};
+  if (state === 'loaded' || (state !== 'loading' && filled === true)) return;
+  const mark = (value: string) =>
+    database.run([{ sql: `insert into meta values ('world', $1) on conflict (key) do update set value = excluded.value`, params: [value] }]);
+  await mark('loading');
+  await load();
+  await mark('loaded');
+}
+
+function openDevKey(directory: string): string {
+  const file = join(directory, 'dev.key');
+  if (!existsSync(file)) writeFileSync(file, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' });
+  chmodSync(file, 0o600);
+  return readFileSync(file, 'utf8').trim();
+}
+
+/** What a start without clients is tried out with: it may do everything, and listens on loopback only. */
+function devClient(key: string): ConfiguredClient {
+  return {
+    id: 'dev',
+    keySha256: sha256(key),
+    may: new Set(PERMISSIONS),
+    audience: undefined,
+    resources: undefined,
+    defaultMode: undefined,
+    answers: 'full',
+    rate: 1000,
+  };
+}
+
+export function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+async function closeAll(closers: (() => Promise<void>)[], lock: Lock): Promise<void> {
+  for (const close of [...closers].reverse()) await close().catch(() => undefined);
+  lock.release();
+}
+

@@ -1,0 +1,112 @@
+/**
+ * Step 2: do the request's subject and agent agree with the token's, and is it something that can be asked at all?
+ * A token of one user or agent presented with a request about another is the confused deputy.
+ */
+import type { Acting } from '../model/acting.js';
+import { principal } from '../model/acting.js';
+import { BadRequest } from '../model/faults.js';
+import { refText, sameRef } from '../model/ids.js';
+import { deny, pass, type Outcome } from '../model/outcome.js';
+import { reason, type Reason } from '../model/reasons.js';
+import { checkProperties } from '../rules/request.js';
+import { didYouMean } from '../rules/suggest.js';
+import { ValueProblem } from '../rules/types.js';
+import type { Established, Opening, OpeningStep } from './step.js';
+
+export const binding: OpeningStep = {
+  step: 'binding',
+  judge: (opening) => {
+    const bound = bind(opening);
+    return 'denied' in bound ? bound.denied : { ...pass({ subject: refText(opening.question.subject) }), established: bound };
+  },
+};
+
+/**
+ * What the later steps work on; only after the token step has passed.
+ *
+ * @throws BadRequest where a property of the request is of a wrong type
+ */
+function bind(opening: Opening): Established | { readonly denied: Outcome } {
+  const { question, rules, now } = opening;
+  const { vocabulary } = rules;
+  const on = vocabulary.find(question.action.name, question.resource.type);
+  if (on === undefined) {
+    const names = vocabulary.actions.filter((a) => a.resourceTypes.some((t) => t.object === question.resource.type)).map((a) => a.name);
+    const hint = didYouMean(question.action.name, names);
+    return denied(reason('action_unknown', `No action "${question.action.name}" applies to "${question.resource.type}"${hint}.`));
+  }
+  if (question.caller.kind === 'client' && question.caller.client.resources?.has(question.resource.type) === false) {
+    return denied(reason('resource_type_forbidden'));
+  }
+  const acting = actingOf(opening);
+  if ('code' in acting) return denied(acting);
+  const who = principal(acting);
+  const principalType = on.action.principalTypes.find((type) => type.object === who.type);
+  if (principalType === undefined) {
+    return denied(reason('subject_type_unknown', `"${who.type}" is no principal of "${on.action.name}" on "${question.resource.type}".`));
+  }
+  const established = { question, rules, now, acting, on, principalType };
+  checkTypes(established);
+  return established;
+}
+
+function denied(why: Reason): { denied: Outcome } {
+  return { denied: deny(why) };
+}
+
+/** Who acts, from the token or from what the client vouches for. */
+function actingOf({ question, rules, verification }: Opening): Acting | Reason {
+  const { subject, statedAgent, statedMode, assertedAgent } = question;
+  const { userObject, agentObject } = rules.vocabulary;
+  if (verification !== undefined && 'ok' in verification && verification.ok) {
+    const { token } = verification;
+    if (agentObject === undefined || (token.user !== undefined && userObject === undefined)) return reason('subject_type_unknown');
+    const agent = { type: agentObject, id: token.agent };
+    const user = token.user === undefined || userObject === undefined ? undefined : { type: userObject, id: token.user };
+    const named = sameRef(subject, agent) || (user !== undefined && sameRef(subject, user));
+    const agrees = [statedAgent, assertedAgent].every((id) => id === undefined || id === agent.id);
+    if (!named || !agrees || statedMode !== undefined) return reason('subject_mismatch');
+    return {
+      mode: token.mode,
+      user,
+      agent,
+      chain: token.chain.map((id) => ({ type: agentObject, id })),
+      grant: {
+        issuer: token.issuer,
+        scopes: token.scopes,
+        details: token.details,
+        clientId: token.clientId,
+        jti: token.jti,
+        expiresAt: token.expiresAt,
+      },
+    };
+  }
+  if (subject.type === agentObject) return reason('subject_type_unknown', 'A client can vouch for a user, or for a user with an agent; an agent alone needs a token.');
+  const user = { type: subject.type, id: subject.id };
+  if (assertedAgent === undefined) {
+    return statedAgent === undefined ? { mode: 'human', user, agent: undefined, chain: [], grant: undefined } : reason('subject_mismatch');
+  }
+  if (agentObject === undefined) return reason('subject_type_unknown');
+  if (statedMode !== undefined || (statedAgent !== undefined && statedAgent !== assertedAgent)) return reason('subject_mismatch');
+  return { mode: 'delegated', user, agent: { type: agentObject, id: assertedAgent }, chain: [], grant: undefined };
+}
+
+function checkTypes({ question, rules: { vocabulary }, on }: Established): void {
+  const type = vocabulary.byObject.get(question.subject.type)?.[0];
+  try {
+    checkProperties(
+      {
+        action: on.action,
+        resourceType: on.resourceType,
+        resourceProperties: question.resource.properties,
+        actionProperties: question.action.properties,
+        context: question.context,
+      },
+      type === undefined ? undefined : { type, properties: question.subject.properties },
+      vocabulary,
+    );
+  } catch (error) {
+    if (error instanceof ValueProblem) throw new BadRequest(error.message, error.at);
+    throw error;
+  }
+}

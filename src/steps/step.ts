@@ -1,0 +1,73 @@
+/**
+ * What a step is. Steps ask, then judge: `asks` says what a step wants looked up, all of it is fetched at once, and
+ * `judge` is a pure function of the answers. Steps never call each other; decide.ts says their order.
+ */
+import type { Cedar } from '../rules/consult.js';
+import type { Acting } from '../model/acting.js';
+import type { EntityRef } from '../model/ids.js';
+import type { Outcome } from '../model/outcome.js';
+import type { Question } from '../model/question.js';
+import type { Check } from '../model/relationships.js';
+import type { AskedCheck, CheckAnswer } from '../engines/spicedb/port.js';
+import type { Rules } from '../rules/load.js';
+import type { ActionOnResource, EntityType } from '../rules/vocabulary.js';
+import type { KnownEntity } from '../stores/entities.js';
+import type { FaultCode } from '../model/faults.js';
+import type { Verification } from '../tokens/verify.js';
+
+/** What the first two steps judge: the question, and what became of its token. */
+export interface Opening {
+  readonly question: Question;
+  readonly rules: Rules;
+  readonly now: Date;
+  /** Undefined where the question carries no token. */
+  readonly verification: Verification | { readonly fault: FaultCode } | undefined;
+}
+
+/** A question whose token and binding have passed: only the binding step makes one. */
+export interface Established {
+  readonly question: Question;
+  readonly rules: Rules;
+  readonly now: Date;
+  readonly acting: Acting;
+  readonly on: ActionOnResource;
+  /** The Cedar type of the acting principal. */
+  readonly principalType: EntityType;
+}
+
+export interface Asks {
+  readonly checks?: readonly AskedCheck[];
+  readonly entities?: readonly EntityRef[];
+}
+
+/** The answers to everything that the steps asked. */
+export interface Facts {
+  readonly check: (check: Check) => CheckAnswer;
+  readonly entity: (ref: EntityRef) => KnownEntity | undefined;
+  /** Set where the entity store could not answer. */
+  readonly entitiesFault: FaultCode | undefined;
+  readonly cedar: Cedar;
+}
+
+export interface OpeningStep {
+  readonly step: string;
+  /** A passing binding step also says what it has established. */
+  readonly judge: (opening: Opening) => Outcome & { readonly established?: Established };
+}
+
+export interface JudgingStep {
+  readonly step: string;
+  readonly asks?: (established: Established) => Asks;
+  readonly judge: (established: Established, facts: Facts) => Outcome;
+}
+
+export interface ClosingStep {
+  readonly step: string;
+  readonly judge: (stored: { readonly id: string } | { readonly fault: FaultCode }) => Outcome;
+}
+
+/** The context for a check whose permission reaches a caveat; nothing for any other. */
+export function withContext(e: Established, check: AskedCheck): AskedCheck {
+  const { graph } = e.rules;
+  return graph.reachesCaveat(check.resource.type, check.permission) ? { ...check, context: e.question.context } : check;
+}

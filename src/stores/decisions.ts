@@ -1,0 +1,110 @@
+/**
+ * Decision records: what was decided and on which facts, durable before the answer leaves. Records that come while
+ * a group is being written make the next group, so one commit serves many decisions.
+ */
+import type { Database } from '../engines/database/port.js';
+import { Fault } from '../model/faults.js';
+import type { DecisionRecord } from '../model/decision.js';
+
+export interface Outcome {
+  readonly outcome: 'executed' | 'failed' | 'abandoned';
+  readonly at?: string | undefined;
+  readonly detail?: string | undefined;
+  readonly properties?: Readonly<Record<string, unknown>> | undefined;
+}
+
+export interface StoredDecision {
+  readonly record: DecisionRecord;
+  readonly outcome?: (Outcome & { readonly reported_at: string; readonly reported_by: string }) | undefined;
+}
+
+export interface Decisions {
+  /** Resolves when the record is durable. @throws Fault */
+  record(record: DecisionRecord): Promise<void>;
+  find(id: string): Promise<StoredDecision | undefined>;
+  /** False where another outcome was reported before. @throws Fault */
+  report(id: string, client: string, outcome: Outcome): Promise<boolean>;
+}
+
+const GROUP = 250;
+/** Records waiting beyond this are refused: the store can't keep up. */
+const MAX_WAITING = 10_000;
+
+interface Waiting {
+  readonly text: string;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class DecisionStore implements Decisions {
+  private readonly waiting: Waiting[] = [];
+  private writing = false;
+
+  constructor(private readonly database: Database) {}
+
+  record(record: DecisionRecord): Promise<void> {
+    if (this.waiting.length >= MAX_WAITING) return Promise.reject(new Fault('overloaded', 'decision records'));
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ text: JSON.stringify(record), resolve, reject });
+      this.pump();
+    });
+  }
+
+  async find(id: string): Promise<StoredDecision | undefined> {
+    const [rows] = await this.database.run([
+      {
+        sql: `select d.record, o.outcome, o.at, o.client from decisions d
+              left join outcomes o on o.decision = d.id where d.id = $1::uuid`,
+        params: [id],
+      },
+    ]);
+    const row = rows?.[0];
+    if (row === undefined) return undefined;
+    const record = row['record'] as DecisionRecord;
+    if (row['outcome'] === null) return { record };
+    const reported = { reported_at: (row['at'] as Date).toISOString(), reported_by: String(row['client']) };
+    return { record, outcome: { ...(row['outcome'] as Outcome), ...reported } };
+  }
+
+  async report(id: string, client: string, outcome: Outcome): Promise<boolean> {
+    const [, rows] = await this.database.run([
+      {
+        sql: `insert into outcomes (decision, client, outcome) values ($1::uuid, $2, $3::jsonb) on conflict do nothing`,
+        params: [id, client, JSON.stringify(outcome)],
+      },
+      {
+        sql: `select 1 from outcomes where decision = $1::uuid and client = $2 and outcome = $3::jsonb`,
+        params: [id, client, JSON.stringify(outcome)],
+      },
+    ]);
+    return rows !== undefined && rows.length > 0;
+  }
+
+  private pump(): void {
+    if (this.writing || this.waiting.length === 0) return;
+    this.writing = true;
+    const group = this.waiting.splice(0, GROUP);
+    void this.write(group).finally(() => {
+      this.writing = false;
+      this.pump();
+    });
+  }
+
+  private async write(group: readonly Waiting[]): Promise<void> {
+    try {
+      await this.database.run([
+        {
+          sql: `insert into decisions (id, at, client, decision, record)
+                select (r->>'id')::uuid, (r->>'evaluated_at')::timestamptz, r->>'client', (r->>'decision')::boolean, r
+                from jsonb_array_elements($1::jsonb) r`,
+          params: [`[${group.map((w) => w.text).join(',')}]`],
+        },
+      ]);
+      for (const { resolve } of group) resolve();
+    } catch (error) {
+      // One record that the database won't take must not lose its neighbours.
+      if (group.length === 1) group[0]?.reject(error);
+      else for (const one of group) await this.write([one]);
+    }
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * The journal of relationship writes: what an embedded SpiceDB, whose store is memory, is given again at start.
+ * Its sequence numbers make the ZedTokens of an embedded deployment, so tokens outlive a restart.
+ */
+import type { Database } from '../engines/database/port.js';
+import { parseRelationship, relationshipText, type Operation, type Relationship, type RelationshipUpdate } from '../model/relationships.js';
+
+interface Written {
+  readonly operation: Operation;
+  readonly relationship: string;
+}
+
+export interface Replay {
+  /** Of the last write. */
+  readonly sequence: number;
+  /** What holds for certain, in order. */
+  readonly lasting: readonly RelationshipUpdate[];
+  /** Writes that were never answered: SpiceDB may or may not have taken them. */
+  readonly unsettled: readonly { readonly sequence: number; readonly updates: readonly RelationshipUpdate[] }[];
+}
+
+/** More rows than this are folded into the relationships that they leave. */
+const COMPACT_ABOVE = 1000;
+const GROUP = 1000;
+
+export class Journal {
+  private rows = 0;
+
+  private constructor(
+    private readonly database: Database,
+    private readonly storeId: string,
+  ) {}
+
+  static async open(database: Database): Promise<Journal> {
+    const [rows] = await database.run([{ sql: `select value from meta where key = 'store_id'` }]);
+    return new Journal(database, String(rows?.[0]?.['value']));
+  }
+
+  /** The ZedToken of a write. */
+  token(sequence: number): string {
+    return Buffer.from(`${this.storeId}.${sequence}`).toString('base64url');
+  }
+
+  /** The write that `token` is of; undefined where it is none of this store's. */
+  sequenceOf(token: string): number | undefined {
+    const match = /^(.*)\.(\d{1,15})$/.exec(Buffer.from(token, 'base64url').toString());
+    if (match === null || match[1] !== this.storeId || this.token(Number(match[2])) !== token) return undefined;
+    return Number(match[2]);
+  }
+
+  async append(updates: readonly RelationshipUpdate[], by: string): Promise<number> {
+    const [rows] = await this.database.run([
+      {
+        sql: 'insert into relationship_journal (written_by, updates) values ($1, $2::jsonb) returning sequence',
+        params: [by, JSON.stringify(updates.map(written))],
+      },
+    ]);
+    return Number(rows?.[0]?.['sequence']);
+  }
+
+  /** SpiceDB has taken it. */
+  async settle(sequence: number): Promise<void> {
+    await this.database.run([{ sql: 'update relationship_journal set settled = true where sequence = $1', params: [sequence] }]);
+  }
+
+  /** SpiceDB has refused it. */
+  async withdraw(sequence: number): Promise<void> {
+    await this.database.run([{ sql: 'delete from relationship_journal where sequence = $1', params: [sequence] }]);
+  }
+
+  async replay(): Promise<Replay> {
+    const [rows = []] = await this.database.run([
+      { sql: 'select sequence, updates, settled from relationship_journal order by sequence' },
+    ]);
+    this.rows = rows.length;
+    const writes = rows.map((row) => ({
+      sequence: Number(row['sequence']),
+      settled: row['settled'] === true,
+      updates: (row['updates'] as Written[]).map(read),
+    }));
+    return {
+      sequence: writes.at(-1)?.sequence ?? 0,
+      lasting: writes.filter((w) => w.settled).flatMap((w) => w.updates),
+      unsettled: writes.filter((w) => !w.settled),
+    };
+  }
+
+  /** Replaces a long journal's settled part by the relationships it leaves; only at start, before any write. */
+  async compact(state: readonly Relationship[]): Promise<void> {
+    if (this.rows <= COMPACT_ABOVE) return;
+    const inserts = [];
+    for (let from = 0; from < state.length; from += GROUP) {
+      const updates = state.slice(from, from + GROUP).map((relationship): Written => ({ operation: 'touch', relationship: relationshipText(relationship) }));
+      inserts.push({
+        sql: `insert into relationship_journal (written_by, updates, settled) values ('compaction', $1::jsonb, true)`,
+        params: [JSON.stringify(updates)],
+      });
+    }
+    await this.database.run([{ sql: 'delete from relationship_journal where settled' }, ...inserts]);
+  }
+}
+
+function written({ operation, relationship }: RelationshipUpdate): Written {
+  return { operation, relationship: relationshipText(relationship) };
+}
+
+function read({ operation, relationship }: Written): RelationshipUpdate {
+  return { operation, relationship: parseRelationship(relationship) };
+}

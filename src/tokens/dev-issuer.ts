@@ -1,0 +1,83 @@
+/**
+ * The development issuer: a key pair in the data directory that mints delegation tokens for trying things out.
+ * It exists only with embedded engines on loopback.
+ */
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { exportJWK, generateKeyPair, importJWK, SignJWT, type JWK } from 'jose';
+import { v4 as uuid } from 'uuid';
+import { ConfigError } from '../model/faults.js';
+import type { IssuerConfig } from './issuers.js';
+
+export const DEV_ISSUER = 'urn:remit:development';
+export const DEV_AUDIENCE = 'remit';
+
+export interface Mint {
+  readonly user?: string | undefined;
+  readonly agent: string;
+  /** Earlier agents, newest first. */
+  readonly chain?: readonly string[];
+  readonly scope?: string | undefined;
+  readonly details?: readonly Readonly<Record<string, unknown>>[] | undefined;
+  readonly audience?: string | undefined;
+  readonly ttlSeconds: number;
+  readonly now: Date;
+}
+
+export interface DevIssuer {
+  readonly config: IssuerConfig;
+  mint(options: Mint): Promise<string>;
+}
+
+/** @param directory an existing data directory; the key is made there at first use (mode 0600) */
+export async function openDevIssuer(directory: string): Promise<DevIssuer> {
+  const file = join(directory, 'dev-issuer.jwk');
+  if (!existsSync(file)) {
+    const { privateKey } = await generateKeyPair('ES256', { extractable: true });
+    writeFileSync(file, JSON.stringify({ ...(await exportJWK(privateKey)), kid: uuid(), alg: 'ES256', use: 'sig' }), { mode: 0o600, flag: 'wx' });
+  }
+  chmodSync(file, 0o600);
+  const jwk = readKey(file);
+  const key = await importJWK(jwk, 'ES256');
+  const { d: _secret, ...open } = jwk;
+  return {
+    config: {
+      issuer: DEV_ISSUER,
+      jwks: { keys: [open] },
+      audience: DEV_AUDIENCE,
+      // Its ids are bare beside a configured primary issuer too: it is for acting as the people of the sample.
+      primary: true,
+      shapes: ['act', 'agent'],
+      algorithms: ['ES256'],
+    },
+    mint: ({ user, agent, chain = [], scope, details, audience, ttlSeconds, now }) => {
+      const issuedAt = Math.floor(now.getTime() / 1000);
+      const act = [agent, ...chain].reduceRight<object | undefined>(
+        (inner, sub) => (inner === undefined ? { sub } : { sub, act: inner }),
+        undefined,
+      );
+      return new SignJWT({
+        client_id: agent,
+        ...(user === undefined ? {} : { act }),
+        ...(scope === undefined ? {} : { scope }),
+        ...(details === undefined ? {} : { authorization_details: details }),
+      })
+        .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', ...(jwk.kid === undefined ? {} : { kid: jwk.kid }) })
+        .setIssuer(DEV_ISSUER)
+        .setSubject(user ?? agent)
+        .setAudience(audience ?? DEV_AUDIENCE)
+        .setJti(uuid())
+        .setIssuedAt(issuedAt)
+        .setExpirationTime(issuedAt + ttlSeconds)
+        .sign(key);
+    },
+  };
+}
+
+function readKey(file: string): JWK {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as JWK;
+  } catch {
+    throw new ConfigError('is not a JSON Web Key; remove it to have a new one made', file);
+  }
+}

@@ -1,0 +1,65 @@
+/** A world: the relationships and entities of a fixture file, loaded once, where the stores are empty. */
+import { z } from 'zod';
+import { parseYaml, shown } from './config.js';
+import type { Relationships } from './engines/spicedb/port.js';
+import { MAX_UPDATES } from './engines/spicedb/port.js';
+import { BadRequest, ConfigError } from './model/faults.js';
+import { idProblem, refText } from './model/ids.js';
+import { parseRelationship, relationshipKey, type Relationship } from './model/relationships.js';
+import { storable } from './rules/entities.js';
+import type { Rules } from './rules/load.js';
+import type { EntityStore, StoredEntity } from './stores/entities.js';
+
+const ref = z.strictObject({ type: z.string().min(1), id: z.union([z.string().min(1), z.number().transform(String)]) });
+const world = z.strictObject({
+  relationships: z.string().default(''),
+  entities: z
+    .array(
+      ref.extend({
+        attributes: z.record(z.string(), z.unknown()).default({}),
+        parents: z.array(ref).default([]),
+      }),
+    )
+    .default([]),
+});
+
+export interface World {
+  readonly relationships: readonly Relationship[];
+  readonly entities: readonly StoredEntity[];
+}
+
+/** @throws ConfigError naming file, line or entry */
+export function readWorld(path: string, rules: Rules): World {
+  const read = parseYaml(path, world, 'world');
+  const relationships = new Map<string, Relationship>();
+  for (const [i, line] of read.relationships.split('\n').entries()) {
+    const text = line.replace(/(^|\s)\/\/.*$/, '').trim();
+    if (text === '') continue;
+    try {
+      const relationship = parseRelationship(text);
+      relationships.set(relationshipKey(relationship), relationship);
+    } catch (error) {
+      throw new ConfigError(`relationships, line ${i + 1} of the block: "${text}" ${(error as Error).message}`, shown(path));
+    }
+  }
+  for (const [i, entity] of read.entities.entries()) {
+    const problem = idProblem(entity.id);
+    const why = problem === undefined ? storable(entity, rules) : `id ${problem}`;
+    if (why !== undefined) throw new ConfigError(`entities[${i}] (${refText(entity)}): ${why}`, shown(path));
+  }
+  return { relationships: [...relationships.values()], entities: read.entities };
+}
+
+/** @throws ConfigError where SpiceDB refuses a relationship */
+export async function loadWorld(path: string, from: World, into: { relationships: Relationships; entities: EntityStore }): Promise<void> {
+  for (let i = 0; i < from.entities.length; i += MAX_UPDATES) await into.entities.put(from.entities.slice(i, i + MAX_UPDATES));
+  const updates = from.relationships.map((relationship) => ({ operation: 'touch' as const, relationship }));
+  for (let i = 0; i < updates.length; i += MAX_UPDATES) {
+    try {
+      await into.relationships.write(updates.slice(i, i + MAX_UPDATES), 'world');
+    } catch (error) {
+      if (error instanceof BadRequest) throw new ConfigError(`relationships: ${error.message}`, shown(path));
+      throw error;
+    }
+  }
+}
