@@ -4,7 +4,7 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyInstance, type FastifyServerOptions, type preHandlerHookHandler } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { isLoopback } from './config.js';
 import { AGENT_RATE, callerOf } from './http/callers.js';
 import { decisionRoutes } from './http/decisions.js';
@@ -74,7 +74,11 @@ export async function buildApp(service: Service, { logger = false }: AppOptions 
     openapi: {
       openapi: '3.1.0',
       info: { title: 'Remit', version: '0.1.0', description: 'An authorization engine for AI agents.' },
-      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', description: "A client's key, or an agent's own delegation token" } } },
+      components: {
+        securitySchemes: {
+          bearer: { type: 'http', scheme: 'bearer', description: "A client's key, or an agent's own delegation token" },
+        },
+      },
       security: [{ bearer: [] }],
     },
     transform: jsonSchemaTransform,

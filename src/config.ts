@@ -25,7 +25,10 @@ const issuer = z.strictObject({
   jwks: z.strictObject({ keys: z.array(jwk).min(1) }).optional(),
   audience: z.string().min(1),
   primary: z.boolean().default(false),
-  alias: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be letters, digits, _ and -').optional(),
+  alias: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be letters, digits, _ and -')
+    .optional(),
   shape: z.union([z.enum(SHAPES), z.array(z.enum(SHAPES)).min(1)]).default('act'),
   user_claim: z.string().min(1).optional(),
   algorithms: z.array(z.enum(ALGORITHMS)).min(1).default(['ES256']),
@@ -57,8 +60,12 @@ const config = z.strictObject({
   policies: z.string().min(1),
   world: z.string().min(1).optional(),
   data: z.string().min(1).optional(),
-  spicedb: z.strictObject({ mode: z.literal('embedded', 'only "embedded" is available in this version').default('embedded') }).prefault({}),
-  database: z.strictObject({ mode: z.literal('embedded', 'only "embedded" is available in this version').default('embedded') }).prefault({}),
+  spicedb: z
+    .strictObject({ mode: z.literal('embedded', 'only "embedded" is available in this version').default('embedded') })
+    .prefault({}),
+  database: z
+    .strictObject({ mode: z.literal('embedded', 'only "embedded" is available in this version').default('embedded') })
+    .prefault({}),
   issuers: z.array(issuer).default([]),
   clients: z.array(client).default([]),
   limits: z.strictObject({ deadline_ms: z.number().int().min(10).max(60_000).default(1000) }).prefault({}),
@@ -108,7 +115,8 @@ export function loadConfig(file: string | undefined, env: Environment = process.
   const notes: string[] = [];
   const servers = SERVER_VARIABLES.filter((name) => nonEmpty(env[name]) !== undefined);
   if (servers.length > 0) {
-    if (explicit !== undefined) throw new ConfigError(`${servers.join(', ')}: this version runs on the embedded engines only`, 'environment');
+    if (explicit !== undefined)
+      throw new ConfigError(`${servers.join(', ')}: this version runs on the embedded engines only`, 'environment');
     notes.push(`${servers.join(', ')} ignored: these need an explicit --config`);
   }
   const host = nonEmpty(env['REMIT_HOST']) ?? read.listen.host;
@@ -144,7 +152,11 @@ export function isLoopback(host: string): boolean {
 export function readSources(paths: SourcePaths): RuleSources {
   const policies = policyFiles(paths.policies);
   if (policies.length === 0) throw new ConfigError('there is no *.cedar file here', shown(paths.policies));
-  return { relationships: source(paths.relationships), actions: paths.actions.map(source), policies: policies.map(source) };
+  return {
+    relationships: source(paths.relationships),
+    actions: paths.actions.map(source),
+    policies: policies.map(source),
+  };
 }
 
 /**
@@ -160,9 +172,15 @@ export function parseYaml<T extends z.ZodType>(path: string, schema: T, what: st
   const issue = read.error.issues[0] as z.core.$ZodIssue;
   const at = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : issue.path;
   const node = document.getIn(at, true) ?? document.getIn(at.slice(0, -1), true);
-  const line = lineOf(node, document.toString === undefined ? '' : readText(path));
-  const message = issue.code === 'unrecognized_keys' ? `unknown key${didYouMean(String(at.at(-1)), knownKeys(schema))}` : issue.message;
-  throw new ConfigError(`${what}: ${pathText(at) || 'the document'}: ${message}`, line === undefined ? shown(path) : `${shown(path)}:${line}`);
+  const line = lineOf(node, readText(path));
+  const message =
+    issue.code === 'unrecognized_keys'
+      ? `unknown key${didYouMean(String(at.at(-1)), knownKeys(schema))}`
+      : issue.message;
+  throw new ConfigError(
+    `${what}: ${pathText(at) || 'the document'}: ${message}`,
+    line === undefined ? shown(path) : `${shown(path)}:${line}`,
+  );
 }
 
 function knownKeys(schema: z.ZodType): string[] {
@@ -175,7 +193,8 @@ function lineOf(node: unknown, text: string): number | undefined {
 }
 
 function issuersOf(read: z.infer<typeof issuer>[], path: string): IssuerConfig[] {
-  if (read.filter((i) => i.primary).length > 1) throw new ConfigError('issuers: only one can be "primary"', shown(path));
+  if (read.filter((i) => i.primary).length > 1)
+    throw new ConfigError('issuers: only one can be "primary"', shown(path));
   return read.map(({ shape, jwks, ...rest }, i) => {
     const shapes = [shape].flat();
     if (shapes.includes('user_claim') !== (rest.user_claim !== undefined)) {
@@ -189,7 +208,8 @@ function clientsOf(read: z.infer<typeof client>[], path: string): ConfiguredClie
   for (const key of ['id', 'key_sha256'] as const) {
     const values = read.map((c) => c[key]);
     const twice = values.find((v, i) => values.indexOf(v) !== i);
-    if (twice !== undefined) throw new ConfigError(`clients: two have the ${key} "${key === 'id' ? twice : '…'}"`, shown(path));
+    if (twice !== undefined)
+      throw new ConfigError(`clients: two have the ${key} "${key === 'id' ? twice : '…'}"`, shown(path));
   }
   return read.map((c, i) => {
     if (c.default_mode !== undefined && !c.may.includes('asserts_subject')) {
@@ -216,7 +236,8 @@ function portOf(text: string | undefined): number | undefined {
 }
 
 function policyFiles(directory: string): string[] {
-  if (!existsSync(directory) || !statSync(directory).isDirectory()) throw new ConfigError('there is no such directory', shown(directory));
+  if (!existsSync(directory) || !statSync(directory).isDirectory())
+    throw new ConfigError('there is no such directory', shown(directory));
   return readdirSync(directory, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.cedar'))
     .sort()

@@ -85,7 +85,12 @@ export interface Course {
   readonly facts?: Facts;
 }
 
-async function verify(question: Question, now: Date, using: Deciding, deadline: Deadline): Promise<Opening['verification']> {
+async function verify(
+  question: Question,
+  now: Date,
+  using: Deciding,
+  deadline: Deadline,
+): Promise<Opening['verification']> {
   const { caller } = question;
   const jwt = caller.kind === 'agent' ? caller.token : question.token;
   if (jwt === undefined) return undefined;
@@ -111,9 +116,11 @@ async function gather(e: Established, using: Deciding, deadline: Deadline): Prom
 
   const answered = new Map<string, CheckAnswer>();
   for (const [i, check] of checks.entries()) {
-    const answer: CheckAnswer | undefined = typeof answers === 'string' ? { result: 'unknown', fault: answers } : answers[i];
+    const answer: CheckAnswer | undefined =
+      typeof answers === 'string' ? { result: 'unknown', fault: answers } : answers[i];
     // The gate may also stand in `can`; the answer that carries the path is the one to keep.
-    if (answer !== undefined && (check.explain === true || !answered.has(checkKey(check)))) answered.set(checkKey(check), answer);
+    if (answer !== undefined && (check.explain === true || !answered.has(checkKey(check))))
+      answered.set(checkKey(check), answer);
   }
   const known = new Map<string, KnownEntity | undefined>();
   if (typeof entities !== 'string') for (const [i, [key]] of refs.entries()) known.set(key, entities[i]);
@@ -122,13 +129,23 @@ async function gather(e: Established, using: Deciding, deadline: Deadline): Prom
     check: (check) => answered.get(checkKey(check)) ?? { result: 'unknown', fault: 'relationships_unavailable' },
     entity: (ref) => known.get(refText(ref)),
   };
-  const held = (list: readonly { permission: string; resource: { type: string; id: string }; subject: { type: string; id: string } }[]): Record<string, boolean> =>
+  const held = (
+    list: readonly {
+      permission: string;
+      resource: { type: string; id: string };
+      subject: { type: string; id: string };
+    }[],
+  ): Record<string, boolean> =>
     Object.fromEntries(list.map((check) => [check.permission, lookups.check(check).result === 'yes']));
   const entitiesFault = typeof entities === 'string' ? entities : undefined;
   const cedar =
     entitiesFault === undefined
       ? consult(e, lookups, held(canChecks(e)), held(agentCanChecks(e)))
-      : ({ acting: { kind: 'fault', fault: entitiesFault }, chain: [], duties: { kind: 'fault', fault: entitiesFault } } as const);
+      : ({
+          acting: { kind: 'fault', fault: entitiesFault },
+          chain: [],
+          duties: { kind: 'fault', fault: entitiesFault },
+        } as const);
   return { ...lookups, entitiesFault, cedar };
 }
 
@@ -150,12 +167,18 @@ function decisionOf(id: string, course: Course, judged: readonly Judged[]): Deci
   const outcomes = judged.map((j) => j.outcome);
   // A decision that ended early never has all the steps, so it can't be an allow.
   const verdict: Verdict = combine(outcomes, STEPS.length);
-  const fault = verdict === 'unknown' ? (outcomes.find((o) => o.outcome === 'unknown')?.fault ?? 'overloaded') : undefined;
+  const fault =
+    verdict === 'unknown' ? (outcomes.find((o) => o.outcome === 'unknown')?.fault ?? 'overloaded') : undefined;
   const acting = course.established?.acting;
   const grant = acting?.grant;
   const allowed = verdict === 'allow';
-  const obliged: readonly Obligation[] = allowed && course.established && course.facts ? due(course.established, course.facts).obligations : [];
-  const steps = judged.map(({ step, outcome }): StepEvidence => ({ step, outcome: outcome.outcome, evidence: outcome.evidence }));
+  const obliged: readonly Obligation[] =
+    allowed && course.established && course.facts ? due(course.established, course.facts).obligations : [];
+  const steps = judged.map(({ step, outcome }): StepEvidence => ({
+    step,
+    outcome: outcome.outcome,
+    evidence: outcome.evidence,
+  }));
   const denials = outcomes.filter((o) => o.outcome === 'deny');
   const reasons = denials.flatMap((o) => o.reasons);
   return {
@@ -185,7 +208,15 @@ function decisionOf(id: string, course: Course, judged: readonly Judged[]): Deci
 
 /** What is stored: the decision without what only its answer needs. */
 function recordOf(decision: Decision): DecisionRecord {
-  const { valid_until: _u, remedies: _r, first: _fi, fault: _f, reason_user: _ru, reason_admin: _ra, ...kept } = decision;
+  const {
+    valid_until: _u,
+    remedies: _r,
+    first: _fi,
+    fault: _f,
+    reason_user: _ru,
+    reason_admin: _ra,
+    ...kept
+  } = decision;
   return kept;
 }
 

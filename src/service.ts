@@ -60,7 +60,9 @@ export async function openService(config: Config, { now = () => new Date() }: Op
     const devIssuer = isLoopback(config.host) ? await openDevIssuer(config.data) : undefined;
     const issuers = new Issuers([...config.issuers, ...(devIssuer === undefined ? [] : [devIssuer.config])]);
     const devKey = config.clients.length === 0 ? openDevKey(config.data) : undefined;
-    const clients = new Map([...config.clients, ...(devKey === undefined ? [] : [devClient(devKey)])].map((c) => [c.keySha256, c]));
+    const clients = new Map(
+      [...config.clients, ...(devKey === undefined ? [] : [devClient(devKey)])].map((c) => [c.keySha256, c]),
+    );
     return {
       config,
       database,
@@ -96,7 +98,12 @@ async function once(database: Database, load: () => Promise<void>): Promise<void
   const { state, filled } = rows?.[0] ?? {};
   if (state === 'loaded' || (state !== 'loading' && filled === true)) return;
   const mark = (value: string) =>
-    database.run([{ sql: `insert into meta values ('world', $1) on conflict (key) do update set value = excluded.value`, params: [value] }]);
+    database.run([
+      {
+        sql: `insert into meta values ('world', $1) on conflict (key) do update set value = excluded.value`,
+        params: [value],
+      },
+    ]);
   await mark('loading');
   await load();
   await mark('loaded');
@@ -131,4 +138,3 @@ async function closeAll(closers: (() => Promise<void>)[], lock: Lock): Promise<v
   for (const close of [...closers].reverse()) await close().catch(() => undefined);
   lock.release();
 }
-

@@ -13,7 +13,8 @@ export function tell(
 ): { readonly reason_user: string; readonly reason_admin: string } {
   const may = sentence(course, verdict === 'allow');
   if (verdict === 'allow') return { reason_user: `${may}.`, reason_admin: 'allowed: every step passed' };
-  if (fault !== undefined) return { reason_user: 'This can not be decided at the moment.', reason_admin: `${fault}: ${FAULTS[fault]}` };
+  if (fault !== undefined)
+    return { reason_user: 'This can not be decided at the moment.', reason_admin: `${fault}: ${FAULTS[fault]}` };
   const first = reasons[0];
   const why = first === undefined ? '' : people(first, course);
   return {
@@ -34,7 +35,8 @@ function sentence(course: Course, allowed: boolean): string | undefined {
     return typeof stored === 'string' && stored.length <= 100 ? stored : ref.id;
   };
   const verb = allowed ? 'may' : 'may not';
-  if (acting.agent === undefined) return `${acting.user === undefined ? 'This user' : name(acting.user)} ${verb} ${title}`;
+  if (acting.agent === undefined)
+    return `${acting.user === undefined ? 'This user' : name(acting.user)} ${verb} ${title}`;
   const beneficiary = acting.user === undefined ? '' : ` for ${name(acting.user)}`;
   return `${name(acting.agent)} ${verb} ${title}${beneficiary}`;
 }
@@ -50,4 +52,3 @@ function admin(reason: Reason, course: Course): string {
   const cited = reason.policies.map((id) => `${id} (${course.opening.rules.policies.get(id)?.source ?? '?'})`);
   return `${reason.code}: ${cited.join(', ')}`;
 }
-

@@ -39,7 +39,10 @@ export function readWorld(path: string, rules: Rules): World {
       const relationship = parseRelationship(text);
       relationships.set(relationshipKey(relationship), relationship);
     } catch (error) {
-      throw new ConfigError(`relationships, line ${i + 1} of the block: "${text}" ${(error as Error).message}`, shown(path));
+      throw new ConfigError(
+        `relationships, line ${i + 1} of the block: "${text}" ${(error as Error).message}`,
+        shown(path),
+      );
     }
   }
   for (const [i, entity] of read.entities.entries()) {
@@ -51,8 +54,13 @@ export function readWorld(path: string, rules: Rules): World {
 }
 
 /** @throws ConfigError where SpiceDB refuses a relationship */
-export async function loadWorld(path: string, from: World, into: { relationships: Relationships; entities: EntityStore }): Promise<void> {
-  for (let i = 0; i < from.entities.length; i += MAX_UPDATES) await into.entities.put(from.entities.slice(i, i + MAX_UPDATES));
+export async function loadWorld(
+  path: string,
+  from: World,
+  into: { relationships: Relationships; entities: EntityStore },
+): Promise<void> {
+  for (let i = 0; i < from.entities.length; i += MAX_UPDATES)
+    await into.entities.put(from.entities.slice(i, i + MAX_UPDATES));
   const updates = from.relationships.map((relationship) => ({ operation: 'touch' as const, relationship }));
   for (let i = 0; i < updates.length; i += MAX_UPDATES) {
     try {

@@ -54,8 +54,16 @@ export const decideCommand: Command = {
     try {
       const { status, body } = await asked.post('/access/v1/evaluation', {
         subject: { ...subject, ...(values.agent === undefined ? {} : { properties: { act: { sub: values.agent } } }) },
-        action: { name: values.action, ...(values['action-properties'] === undefined ? {} : { properties: jsonObject(values['action-properties'], '--action-properties') }) },
-        resource: { ...resource, ...(values.properties === undefined ? {} : { properties: jsonObject(values.properties, '--properties') }) },
+        action: {
+          name: values.action,
+          ...(values['action-properties'] === undefined
+            ? {}
+            : { properties: jsonObject(values['action-properties'], '--action-properties') }),
+        },
+        resource: {
+          ...resource,
+          ...(values.properties === undefined ? {} : { properties: jsonObject(values.properties, '--properties') }),
+        },
         context: {
           ...(values.context === undefined ? {} : jsonObject(values.context, '--context')),
           ...(token === undefined ? {} : { token }),
@@ -77,7 +85,8 @@ export const decideCommand: Command = {
 
 function reference(text: string | undefined, option: string): { type: string; id: string } {
   const cut = text?.indexOf(':') ?? -1;
-  if (text === undefined || cut < 1 || cut === text.length - 1) throw new Usage(`${option} TYPE:ID is required; see remit decide --help`);
+  if (text === undefined || cut < 1 || cut === text.length - 1)
+    throw new Usage(`${option} TYPE:ID is required; see remit decide --help`);
   return { type: text.slice(0, cut), id: text.slice(cut + 1) };
 }
 

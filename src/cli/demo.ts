@@ -85,7 +85,8 @@ async function walk(data: string): Promise<Row[]> {
           context: { token },
         },
       });
-      if (response.statusCode !== 200) throw new ConfigError(`"${stop.note}" was answered ${response.statusCode}: ${response.body}`, 'demo');
+      if (response.statusCode !== 200)
+        throw new ConfigError(`"${stop.note}" was answered ${response.statusCode}: ${response.body}`, 'demo');
       rows.push(rowOf(stop, response.json()));
     }
     await app.close();
@@ -98,18 +99,29 @@ async function walk(data: string): Promise<Row[]> {
 function rowOf(stop: z.infer<typeof tour>['stops'][number], { decision, context = {} }: Answered): Row {
   const via = stop.chain.length === 0 ? '' : ` (called by ${stop.chain.join(', ')})`;
   const relationship = context.rationale?.steps.find((s) => s.step === 'relationship')?.evidence ?? {};
-  const obligations = (context.obligations ?? []).map((o) => `${o.type} ${Object.values(o.properties).flat().join(', ')}`);
+  const obligations = (context.obligations ?? []).map(
+    (o) => `${o.type} ${Object.values(o.properties).flat().join(', ')}`,
+  );
   const path = { path: relationship['path'] };
   const why = decision
     ? [evidenceText(path), ...obligations].join('; ')
-    : (context.reasons ?? []).map((r) => `${r.code}${r.policies === undefined ? '' : ` (${r.policies.join(', ')})`}`).join('; ');
-  return { who: `${stop.agent} for ${stop.user}${via}`, what: `${stop.action} ${stop.resource}`, decision, why, note: stop.note };
+    : (context.reasons ?? [])
+        .map((r) => `${r.code}${r.policies === undefined ? '' : ` (${r.policies.join(', ')})`}`)
+        .join('; ');
+  return {
+    who: `${stop.agent} for ${stop.user}${via}`,
+    what: `${stop.action} ${stop.resource}`,
+    decision,
+    why,
+    note: stop.note,
+  };
 }
 
 function table(rows: readonly Row[]): string {
   const header = { who: 'WHO, FOR WHOM', what: 'WHAT', answer: 'ANSWER', why: 'WHAT DECIDED IT' };
   const cells = rows.map((r) => ({ ...r, answer: r.decision ? 'allow' : 'deny' }));
-  const width = (key: 'who' | 'what' | 'answer'): number => Math.max(header[key].length, ...cells.map((c) => c[key].length));
+  const width = (key: 'who' | 'what' | 'answer'): number =>
+    Math.max(header[key].length, ...cells.map((c) => c[key].length));
   const line = (c: { who: string; what: string; answer: string; why: string }): string =>
     `${c.who.padEnd(width('who'))}  ${c.what.padEnd(width('what'))}  ${c.answer.padEnd(width('answer'))}  ${c.why}`;
   return [line(header), ...cells.flatMap((c) => [line(c), `  ${c.note}`])].join('\n') + '\n';

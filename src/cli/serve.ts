@@ -22,7 +22,10 @@ export const serve: Command = {
   summary: 'start the service',
   help: HELP,
   run: async (args) => {
-    const { values, positionals } = readOptions(args, { config: { type: 'string' }, json: { type: 'boolean', default: false } });
+    const { values, positionals } = readOptions(args, {
+      config: { type: 'string' },
+      json: { type: 'boolean', default: false },
+    });
     if (positionals.length > 0) throw new Usage(`"${positionals[0] ?? ''}" is not understood; see remit serve --help`);
     const config = loadConfig(values.config);
     for (const note of config.notes) process.stderr.write(`remit: ${note}\n`);
@@ -41,11 +44,17 @@ export const serve: Command = {
       await app.close();
       await service.close();
       const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EADDRINUSE') throw new ConfigError(`port ${config.port} is in use; REMIT_PORT chooses another`, config.host);
-      if (code === 'EACCES' || code === 'EADDRNOTAVAIL') throw new ConfigError(`can't listen on port ${config.port}: ${code}`, config.host);
+      if (code === 'EADDRINUSE')
+        throw new ConfigError(`port ${config.port} is in use; REMIT_PORT chooses another`, config.host);
+      if (code === 'EACCES' || code === 'EADDRNOTAVAIL')
+        throw new ConfigError(`can't listen on port ${config.port}: ${code}`, config.host);
       throw error;
     }
-    process.stdout.write(values.json ? `${JSON.stringify({ url, policy_version: service.rules().version })}\n` : await welcome(service, url));
+    process.stdout.write(
+      values.json
+        ? `${JSON.stringify({ url, policy_version: service.rules().version })}\n`
+        : await welcome(service, url),
+    );
     await stopSignal();
     await app.close();
     await service.close();
@@ -56,8 +65,12 @@ export const serve: Command = {
 /** What a newcomer sees: a request that can be pasted, with a key and a fresh token. */
 async function welcome(service: Service, url: string): Promise<string> {
   const { config, devKey, devIssuer } = service;
-  const lines = [`Remit is listening on ${url}`, `  configuration ${shown(config.file)}, data in ${shown(config.data)}/`];
-  if (devKey !== undefined) lines.push(`  no client is configured: development key ${devKey} (also in ${shown(config.data)}/dev.key)`);
+  const lines = [
+    `Remit is listening on ${url}`,
+    `  configuration ${shown(config.file)}, data in ${shown(config.data)}/`,
+  ];
+  if (devKey !== undefined)
+    lines.push(`  no client is configured: development key ${devKey} (also in ${shown(config.data)}/dev.key)`);
   lines.push(`  reference     ${url}/docs`);
   const example = devKey === undefined || devIssuer === undefined ? undefined : await exampleRequest(service);
   if (example !== undefined && devKey !== undefined) {
@@ -79,7 +92,9 @@ async function exampleRequest(service: Service): Promise<{ question: string; bod
   const { vocabulary } = service.rules();
   const { agentObject, userObject } = vocabulary;
   if (agentObject === undefined || userObject === undefined) return undefined;
-  const delegations = await service.relationships.read({ resourceType: agentObject, relation: DELEGATOR, subjectType: userObject }, 20).catch(() => []);
+  const delegations = await service.relationships
+    .read({ resourceType: agentObject, relation: DELEGATOR, subjectType: userObject }, 20)
+    .catch(() => []);
   const actions = vocabulary.actions.toSorted((a, b) => Number(b.name === 'read') - Number(a.name === 'read'));
   for (const action of actions) {
     for (const { resource: agent, subject: user } of delegations) {
@@ -87,20 +102,39 @@ async function exampleRequest(service: Service): Promise<{ question: string; bod
       if (type === undefined || action.consent !== undefined) continue;
       const resource = await firstReachable(service, type.object, action.permission, user);
       if (resource === undefined) continue;
-      const token = await service.devIssuer?.mint({ user: user.id, agent: agent.id, scope: action.scope, ttlSeconds: 3600, now: service.now() });
+      const token = await service.devIssuer?.mint({
+        user: user.id,
+        agent: agent.id,
+        scope: action.scope,
+        ttlSeconds: 3600,
+        now: service.now(),
+      });
       return {
         question: `may ${agent.id} do this for ${user.id}: ${action.title} (${resource.type} ${resource.id})?`,
-        body: { subject: { type: user.type, id: user.id }, action: { name: action.name }, resource, context: { token } },
+        body: {
+          subject: { type: user.type, id: user.id },
+          action: { name: action.name },
+          resource,
+          context: { token },
+        },
       };
     }
   }
   return undefined;
 }
 
-async function firstReachable(service: Service, type: string, permission: string, user: { type: string; id: string }): Promise<{ type: string; id: string } | undefined> {
+async function firstReachable(
+  service: Service,
+  type: string,
+  permission: string,
+  user: { type: string; id: string },
+): Promise<{ type: string; id: string } | undefined> {
   const some = await service.relationships.read({ resourceType: type }, 500).catch(() => []);
   const resources = [...new Map(some.map((r) => [r.resource.id, r.resource])).values()].slice(0, 100);
-  const answers = await service.relationships.check(resources.map((resource) => ({ resource, permission, subject: user, explain: true })), 'full');
+  const answers = await service.relationships.check(
+    resources.map((resource) => ({ resource, permission, subject: user, explain: true })),
+    'full',
+  );
   // The longest path tells most.
   const length = (i: number): number => {
     const answer = answers[i];

@@ -24,10 +24,12 @@ export function story({ decision, context = {} }: Answered): string {
   if (context.error !== undefined) lines.push(`  undecided: ${context.error.code}`);
   for (const { step, outcome, evidence } of context.rationale?.steps ?? []) {
     lines.push(`  ${MARK[outcome]} ${step.padEnd(12)} ${evidenceText(evidence)}`.trimEnd());
-    for (const reason of context.reasons ?? []) if (reason.step === step) lines.push(`      ${reason.code}: ${reason.message}`);
+    for (const reason of context.reasons ?? [])
+      if (reason.step === step) lines.push(`      ${reason.code}: ${reason.message}`);
   }
   for (const remedy of context.remedies ?? []) lines.push(`  would help: ${Object.values(remedy).join(' ')}`);
-  for (const { type, properties } of context.obligations ?? []) lines.push(`  the client must: ${type} ${Object.values(properties).flat().join(', ')}`);
+  for (const { type, properties } of context.obligations ?? [])
+    lines.push(`  the client must: ${type} ${Object.values(properties).flat().join(', ')}`);
   if (context.id !== undefined) lines.push(`  on record as ${context.id}`);
   return `${lines.join('\n')}\n`;
 }

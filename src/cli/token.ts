@@ -43,13 +43,18 @@ export const tokenCommand: Command = {
     if (positionals.length > 0) throw new Usage(`"${positionals[0] ?? ''}" is not understood; see remit token --help`);
     if (values.agent === undefined) throw new Usage('--agent is required; see remit token --help');
     const chain = values.chain?.split(',').map((s) => s.trim()) ?? [];
-    for (const [option, ids] of [['--user', [values.user]], ['--agent', [values.agent]], ['--chain', chain]] as const) {
+    for (const [option, ids] of [
+      ['--user', [values.user]],
+      ['--agent', [values.agent]],
+      ['--chain', chain],
+    ] as const) {
       for (const id of ids) {
         const problem = id === undefined ? undefined : idProblem(id);
         if (problem !== undefined) throw new Usage(`${option} ${problem}`);
       }
     }
-    if (chain.length > 0 && values.user === undefined) throw new Usage('--chain needs --user: an agent that acts for itself has no chain');
+    if (chain.length > 0 && values.user === undefined)
+      throw new Usage('--chain needs --user: an agent that acts for itself has no chain');
     if (chain.length >= MAX_CHAIN) throw new Usage(`--chain can name ${MAX_CHAIN - 1} agents at most`);
     const ttlSeconds = seconds(values.ttl, '--ttl');
     const details = values.detail?.map((text) => jsonObject(text, '--detail'));
@@ -59,7 +64,16 @@ export const tokenCommand: Command = {
     mkdirSync(config.data, { recursive: true, mode: 0o700 });
     const issuer = await openDevIssuer(config.data);
     const now = new Date();
-    const token = await issuer.mint({ user: values.user, agent: values.agent, chain, scope: values.scope, details, audience: values.audience, ttlSeconds, now });
+    const token = await issuer.mint({
+      user: values.user,
+      agent: values.agent,
+      chain,
+      scope: values.scope,
+      details,
+      audience: values.audience,
+      ttlSeconds,
+      now,
+    });
     const expires = new Date((Math.floor(now.getTime() / 1000) + ttlSeconds) * 1000).toISOString();
     process.stdout.write(values.json ? `${JSON.stringify({ token, expires_at: expires })}\n` : `${token}\n`);
     return 0;

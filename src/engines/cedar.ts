@@ -9,21 +9,20 @@
  */
 import { createRequire } from 'node:module';
 import v8 from 'node:v8';
-import type {
-  DetailedError, Entities, PolicyJson, SchemaJson, Context,
-} from '@cedar-policy/cedar-wasm/nodejs'; // prettier-ignore
+import type { DetailedError, Entities, PolicyJson, SchemaJson, Context } from '@cedar-policy/cedar-wasm/nodejs';
+import type * as CedarModule from '@cedar-policy/cedar-wasm/nodejs';
 import { ConfigError, Fault } from '../model/faults.js';
 
 v8.setFlagsFromString('--no-turbo-inline-js-wasm-calls');
 
-type Cedar = typeof import('@cedar-policy/cedar-wasm/nodejs');
+type Cedar = typeof CedarModule;
 
 const require = createRequire(import.meta.url);
 const MODULE = require.resolve('@cedar-policy/cedar-wasm/nodejs');
 
 /** A new WebAssembly instance, 1 to 2 MB, with no policies. */
 function instantiate(): Cedar {
-  delete require.cache[MODULE];
+  Reflect.deleteProperty(require.cache, MODULE);
   return require(MODULE) as Cedar;
 }
 
@@ -86,7 +85,11 @@ export class CedarEngine {
    * @param locate finds the place of an offset within the policy of that id
    * @throws ConfigError for the first finding
    */
-  validate(schema: string, policies: Readonly<Record<string, string>>, locate: (policy: string, offset: number) => string): void {
+  validate(
+    schema: string,
+    policies: Readonly<Record<string, string>>,
+    locate: (policy: string, offset: number) => string,
+  ): void {
     const answer = this.reading('the policies', (cedar) =>
       cedar.validate({ schema, policies: { staticPolicies: { ...policies } } }),
     );

@@ -76,10 +76,12 @@ export class EngineWorker {
 }
 
 /** Inside the thread: answers calls by the methods of `engine`, which `start` makes of the worker's data. */
-export async function serve<D>(start: (data: D) => Promise<Record<string, (argument: never) => unknown>>): Promise<void> {
+export async function serve(
+  start: (data: never) => Promise<Record<string, (argument: never) => unknown>>,
+): Promise<void> {
   const port = parentPort;
   if (port === null) throw new TypeError('not a worker thread');
-  const started = start(workerData as D);
+  const started = start(workerData as never);
   started.catch(() => undefined); // Each call reports it.
   port.on('message', (call: Call) => {
     void answer(started, call).then((reply) => {

@@ -21,7 +21,11 @@ export const id = z
 
 /** A name: a type or an action. Which there are, the schema says; an unknown one is denied. */
 // eslint-disable-next-line no-control-regex -- control characters are what is kept out
-const name = z.string().min(1).max(128).regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, 'must not contain control characters');
+const name = z
+  .string()
+  .min(1)
+  .max(128)
+  .regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, 'must not contain control characters');
 const properties = z.record(z.string(), z.unknown());
 
 export const subject = z.object({ type: name, id, properties: properties.optional() });
@@ -34,10 +38,17 @@ const consistency = z.strictObject({ at_least: z.string().min(1).max(1024) });
 const contextMembers = {
   token: z.string().min(1).max(MAX_TOKEN_BYTES).optional().describe("The agent's delegation token"),
   agent: id.optional().describe('Who the client takes the agent to be; must agree with the token'),
-  mode: z.literal('human').optional().describe('A user without an agent, vouched for by a client flagged asserts_subject'),
+  mode: z
+    .literal('human')
+    .optional()
+    .describe('A user without an agent, vouched for by a client flagged asserts_subject'),
   consistency: consistency.optional().describe('Absent: fully consistent'),
   dry_run: z.boolean().optional().describe('Decided and recorded as such; nothing is spent'),
-  supported_obligations: z.array(z.string().max(128)).max(64).optional().describe('Absent: the client looks at all it gets'),
+  supported_obligations: z
+    .array(z.string().max(128))
+    .max(64)
+    .optional()
+    .describe('Absent: the client looks at all it gets'),
 };
 export const context = z.looseObject(contextMembers);
 const REMITS_OWN = new Set([...Object.keys(contextMembers), 'proof']);
@@ -56,7 +67,11 @@ export const evaluations = z
     action: anything.optional(),
     resource: anything.optional(),
     context: anything.optional(),
-    evaluations: z.array(z.unknown()).max(MAX_ITEMS).optional().describe('Items; each member overrides the default of that name as a whole'),
+    evaluations: z
+      .array(z.unknown())
+      .max(MAX_ITEMS)
+      .optional()
+      .describe('Items; each member overrides the default of that name as a whole'),
     options: z.object({ evaluations_semantic: z.enum(SEMANTICS).default('execute_all') }).optional(),
   })
   .meta({ id: 'EvaluationsRequest' });
@@ -136,7 +151,11 @@ function assertedAgent(value: unknown): string | undefined {
 /** What whoever asked is told of a decision. */
 export function toAnswer(decision: Decision, caller: Caller, minimal: boolean): Answer {
   const { obligations } = decision;
-  if (minimal) return { decision: decision.decision, ...(obligations.length === 0 ? {} : { context: { obligations: [...obligations] } }) };
+  if (minimal)
+    return {
+      decision: decision.decision,
+      ...(obligations.length === 0 ? {} : { context: { obligations: [...obligations] } }),
+    };
   const status = decision.decision ? '200' : decision.fault === undefined ? '403' : '503';
   const common = {
     id: decision.id,
@@ -144,12 +163,18 @@ export function toAnswer(decision: Decision, caller: Caller, minimal: boolean): 
     valid_until: decision.valid_until,
     reason_user: { [status]: decision.reason_user },
   };
-  const error = decision.fault === undefined ? {} : { error: { status: 503, code: decision.fault, message: FAULTS[decision.fault] } };
+  const error =
+    decision.fault === undefined
+      ? {}
+      : { error: { status: 503, code: decision.fault, message: FAULTS[decision.fault] } };
   if (caller.kind === 'agent') {
     // An agent learns what to do next and not what stands in the policies.
     const { reasons, remedies } = decision.first;
     const codes = [...new Set(reasons.map((r) => r.code))].map((code) => ({ code }));
-    return { decision: decision.decision, context: { ...common, reasons: codes, remedies: [...remedies], obligations: [...obligations], ...error } };
+    return {
+      decision: decision.decision,
+      context: { ...common, reasons: codes, remedies: [...remedies], obligations: [...obligations], ...error },
+    };
   }
   return {
     decision: decision.decision,
@@ -170,4 +195,3 @@ export function badItem(error: BadRequest, index: number): Answer {
   const at = error.at === '' ? `evaluations[${index}]` : `evaluations[${index}].${error.at}`;
   return { decision: false, context: { error: { status: 400, code: error.code, message: error.message, at } } };
 }
-

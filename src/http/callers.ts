@@ -33,7 +33,8 @@ export function callers(service: Service, permission: Permission, { agents = fal
     }
     const client = service.clientOf(hash);
     if (client !== undefined) {
-      if (!client.may.has(permission)) return reply.code(403).send(problem('forbidden', `This client may not "${permission}".`));
+      if (!client.may.has(permission))
+        return reply.code(403).send(problem('forbidden', `This client may not "${permission}".`));
       request.caller = { kind: 'client', client };
       return undefined;
     }

@@ -16,7 +16,9 @@ const outcome = z
   })
   .meta({ id: 'Outcome' });
 const reported = outcome.extend({ reported_at: z.string(), reported_by: z.string() });
-const record = z.looseObject({ id: z.uuid(), decision: z.boolean(), outcome: reported.optional() }).meta({ id: 'DecisionRecord' });
+const record = z
+  .looseObject({ id: z.uuid(), decision: z.boolean(), outcome: reported.optional() })
+  .meta({ id: 'DecisionRecord' });
 const errors = { 401: problemBody, 403: problemBody, 404: problemBody, 503: problemBody };
 const NOT_FOUND = problem('not_found', 'There is no such decision.');
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -26,11 +28,18 @@ export function decisionRoutes(app: FastifyInstance, service: Service): void {
   const preHandler = [callers(service, 'evaluate'), ...app.limits];
 
   app.get('/v1/decisions/:id', {
-    schema: { tags: TAG, summary: 'A decision record: one of the client’s own, or any for an admin', params, response: { 200: record, ...errors } },
+    schema: {
+      tags: TAG,
+      summary: 'A decision record: one of the client’s own, or any for an admin',
+      params,
+      response: { 200: record, ...errors },
+    },
     preHandler,
     handler: async (request, reply) => {
       const found = await visible(request);
-      return found === undefined ? reply.code(404).send(NOT_FOUND) : reply.send({ ...found.record, outcome: found.outcome });
+      return found === undefined
+        ? reply.code(404).send(NOT_FOUND)
+        : reply.send({ ...found.record, outcome: found.outcome });
     },
   });
 
@@ -48,7 +57,9 @@ export function decisionRoutes(app: FastifyInstance, service: Service): void {
       if (found === undefined) return reply.code(404).send(NOT_FOUND);
       const said = request.body as z.infer<typeof outcome>;
       const stored = await service.decisions.report(found.record.id, clientOf(request).id, said);
-      return stored ? reply.code(201).send(said) : reply.code(409).send(problem('already_reported', 'Another outcome was reported before.'));
+      return stored
+        ? reply.code(201).send(said)
+        : reply.code(409).send(problem('already_reported', 'Another outcome was reported before.'));
     },
   });
 

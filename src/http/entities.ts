@@ -12,11 +12,19 @@ const params = z.object({ type: z.string().min(1).max(128), id });
 const body = z
   .strictObject({
     attributes: z.record(z.string(), z.unknown()).default({}),
-    parents: z.array(z.strictObject({ type: z.string().min(1).max(128), id })).max(MAX_PARENTS).default([]),
+    parents: z
+      .array(z.strictObject({ type: z.string().min(1).max(128), id }))
+      .max(MAX_PARENTS)
+      .default([]),
   })
   .meta({ id: 'EntityAttributes' });
 const entity = z
-  .object({ type: z.string(), id: z.string(), attributes: z.record(z.string(), z.unknown()), parents: z.array(z.object({ type: z.string(), id: z.string() })) })
+  .object({
+    type: z.string(),
+    id: z.string(),
+    attributes: z.record(z.string(), z.unknown()),
+    parents: z.array(z.object({ type: z.string(), id: z.string() })),
+  })
   .meta({ id: 'Entity' });
 const errors = { 400: problemBody, 401: problemBody, 403: problemBody, 404: problemBody, 503: problemBody };
 const URL = '/v1/entities/:type/:id';
@@ -26,7 +34,13 @@ export function entityRoutes(app: FastifyInstance, service: Service): void {
   const preHandler = [callers(service, 'admin'), ...app.limits];
 
   app.put(URL, {
-    schema: { tags: TAG, summary: 'Store an entity, replacing what was there', params, body, response: { 200: entity, ...errors } },
+    schema: {
+      tags: TAG,
+      summary: 'Store an entity, replacing what was there',
+      params,
+      body,
+      response: { 200: entity, ...errors },
+    },
     preHandler,
     handler: async (request) => {
       const ref = request.params as z.infer<typeof params>;
@@ -50,7 +64,12 @@ export function entityRoutes(app: FastifyInstance, service: Service): void {
   });
 
   app.delete(URL, {
-    schema: { tags: TAG, summary: 'Remove an entity', params, response: { 204: z.null().describe('Removed'), ...errors } },
+    schema: {
+      tags: TAG,
+      summary: 'Remove an entity',
+      params,
+      response: { 204: z.null().describe('Removed'), ...errors },
+    },
     preHandler,
     handler: async (request, reply) => {
       const removed = await service.entities.remove(request.params as z.infer<typeof params>);

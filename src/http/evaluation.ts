@@ -5,7 +5,17 @@ import { BadRequest } from '../model/faults.js';
 import type { Decision } from '../model/decision.js';
 import type { Caller } from '../model/question.js';
 import type { Service } from '../service.js';
-import { answer, answers, badItem, evaluation, evaluations, toAnswer, toQuestion, type Answer, type EvaluationsRequest } from './authzen.js';
+import {
+  answer,
+  answers,
+  badItem,
+  evaluation,
+  evaluations,
+  toAnswer,
+  toQuestion,
+  type Answer,
+  type EvaluationsRequest,
+} from './authzen.js';
 import { callerOf, callers } from './callers.js';
 import { problemBody } from './problems.js';
 import { z } from 'zod';
@@ -19,33 +29,55 @@ export function evaluationRoutes(app: FastifyInstance, service: Service): void {
   const preHandler = [callers(service, 'evaluate', { agents: true }), ...app.limits];
 
   app.post('/access/v1/evaluation', {
-    schema: { tags: TAG, summary: 'May this be done?', body: evaluation, response: { 200: answer, 503: answer, ...errors } },
+    schema: {
+      tags: TAG,
+      summary: 'May this be done?',
+      body: evaluation,
+      response: { 200: answer, 503: answer, ...errors },
+    },
     preHandler,
     handler: (request, reply) => single(request, reply, request.body),
   });
 
   app.post('/access/v1/evaluations', {
-    schema: { tags: TAG, summary: 'May these be done?', body: evaluations, response: { 200: z.union([answers, answer]), 503: answer, ...errors } },
+    schema: {
+      tags: TAG,
+      summary: 'May these be done?',
+      body: evaluations,
+      response: { 200: z.union([answers, answer]), 503: answer, ...errors },
+    },
     preHandler,
     handler: async (request, reply) => {
       const body = request.body as EvaluationsRequest;
       // Absent or empty: it answers like a single one.
       if (body.evaluations === undefined || body.evaluations.length === 0) return single(request, reply, body);
       const caller = callerOf(request);
-      return reply.send({ evaluations: await batch(body, body.evaluations, caller, request, minimal(request, reply, caller)) });
+      return reply.send({
+        evaluations: await batch(body, body.evaluations, caller, request, minimal(request, reply, caller)),
+      });
     },
   });
 
   async function single(request: FastifyRequest, reply: FastifyReply, body: unknown): Promise<FastifyReply> {
     const caller = callerOf(request);
     const decision = await decide(toQuestion(body, asking(caller, request, false)), service);
-    return reply.code(decision.fault === undefined ? 200 : 503).send(toAnswer(decision, caller, minimal(request, reply, caller)));
+    return reply
+      .code(decision.fault === undefined ? 200 : 503)
+      .send(toAnswer(decision, caller, minimal(request, reply, caller)));
   }
 
-  async function batch(body: EvaluationsRequest, items: readonly unknown[], caller: Caller, request: FastifyRequest, short: boolean): Promise<Answer[]> {
+  async function batch(
+    body: EvaluationsRequest,
+    items: readonly unknown[],
+    caller: Caller,
+    request: FastifyRequest,
+    short: boolean,
+  ): Promise<Answer[]> {
     const defaults = membersOf(body);
     const merged = items.map((item) => (isObject(item) ? { ...defaults, ...membersOf(item) } : undefined));
-    const tokenExpected = [defaults, ...merged].some((m) => isObject(m?.['context']) && m['context']['token'] !== undefined);
+    const tokenExpected = [defaults, ...merged].some(
+      (m) => isObject(m?.['context']) && m['context']['token'] !== undefined,
+    );
 
     const one = async (item: Record<string, unknown> | undefined, index: number): Promise<Answer> => {
       try {
@@ -77,7 +109,9 @@ export function evaluationRoutes(app: FastifyInstance, service: Service): void {
 const MEMBERS = ['subject', 'action', 'resource', 'context'] as const;
 
 function membersOf(from: object): Record<string, unknown> {
-  return Object.fromEntries(MEMBERS.filter((m) => Object.hasOwn(from, m)).map((m) => [m, (from as Record<string, unknown>)[m]]));
+  return Object.fromEntries(
+    MEMBERS.filter((m) => Object.hasOwn(from, m)).map((m) => [m, (from as Record<string, unknown>)[m]]),
+  );
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -86,7 +120,9 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 /** RFC 7240: `Prefer: return=minimal`, or the client's configuration. */
 function minimal(request: FastifyRequest, reply: FastifyReply, caller: Caller): boolean {
-  const preferred = [request.headers['prefer'] ?? []].flat().some((p) => /(?:^|[,;\s])return\s*=\s*"?minimal"?(?:$|[,;\s])/i.test(p));
+  const preferred = [request.headers['prefer'] ?? []]
+    .flat()
+    .some((p) => /(?:^|[,;\s])return\s*=\s*"?minimal"?(?:$|[,;\s])/i.test(p));
   if (preferred) void reply.header('preference-applied', 'return=minimal');
   return preferred || (caller.kind === 'client' && caller.client.answers === 'minimal');
 }

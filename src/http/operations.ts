@@ -12,7 +12,11 @@ const metadata = z
     obligations_supported: z.array(z.string()),
   })
   .meta({ id: 'Metadata' });
-const readiness = z.object({ status: z.enum(['ready', 'unready']), checks: z.record(z.string(), z.enum(['ok', 'failed'])), policy_version: z.string() });
+const readiness = z.object({
+  status: z.enum(['ready', 'unready']),
+  checks: z.record(z.string(), z.enum(['ok', 'failed'])),
+  policy_version: z.string(),
+});
 
 export function operationRoutes(app: FastifyInstance, service: Service, base: () => string): void {
   app.get('/.well-known/authzen-configuration', {
@@ -26,14 +30,19 @@ export function operationRoutes(app: FastifyInstance, service: Service, base: ()
   });
 
   app.get('/health/live', {
-    schema: { tags: ['operations'], summary: 'The process answers', response: { 200: z.object({ status: z.literal('ok') }) } },
+    schema: {
+      tags: ['operations'],
+      summary: 'The process answers',
+      response: { 200: z.object({ status: z.literal('ok') }) },
+    },
     handler: () => ({ status: 'ok' }),
   });
 
   app.get('/health/ready', {
     schema: { tags: ['operations'], summary: 'Decisions can be made', response: { 200: readiness, 503: readiness } },
     handler: async (_request, reply) => {
-      const works = async (check: Promise<unknown>): Promise<'ok' | 'failed'> => check.then(() => 'ok' as const).catch(() => 'failed' as const);
+      const works = async (check: Promise<unknown>): Promise<'ok' | 'failed'> =>
+        check.then(() => 'ok' as const).catch(() => 'failed' as const);
       const [database, relationships] = await Promise.all([
         works(service.database.run([{ sql: 'select 1' }])),
         works(service.relationships.read({ resourceType: service.rules().graph.definitionNames()[0] ?? '' }, 1)),

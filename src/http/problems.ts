@@ -29,15 +29,19 @@ export function badRequest(error: z.ZodError): BadRequest {
 export function mapErrors(app: FastifyInstance): void {
   app.setErrorHandler((error: FastifyError | Error, request, reply) => {
     if (error instanceof BadRequest) return reply.code(error.status).send(problem(error.code, error.message, error.at));
-    if (error instanceof JsonProblem) return reply.code(400).send(problem('malformed_json', `The body ${error.message}.`, error.at));
+    if (error instanceof JsonProblem)
+      return reply.code(400).send(problem('malformed_json', `The body ${error.message}.`, error.at));
     if (error instanceof Fault) {
       request.log.error({ fault: error.code, detail: error.detail }, 'an engine failed');
       return reply.code(503).send(problem(error.code, error.message));
     }
     const { statusCode, code } = error as FastifyError;
-    if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return reply.code(400).send(problem('content_type', 'The Content-Type must be application/json.'));
-    if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return reply.code(413).send(problem('body_too_large', 'The body must be at most 1 MiB long.'));
-    if (code === 'FST_ERR_CTP_EMPTY_JSON_BODY') return reply.code(400).send(problem('malformed_json', 'The body is empty.'));
+    if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+      return reply.code(400).send(problem('content_type', 'The Content-Type must be application/json.'));
+    if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+      return reply.code(413).send(problem('body_too_large', 'The body must be at most 1 MiB long.'));
+    if (code === 'FST_ERR_CTP_EMPTY_JSON_BODY')
+      return reply.code(400).send(problem('malformed_json', 'The body is empty.'));
     if (statusCode === 429) return reply.code(429).send(problem('rate_limited', 'Too many requests; see Retry-After.'));
     if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
       return reply.code(statusCode).send(problem('bad_request', 'The request can not be read.'));
@@ -45,5 +49,7 @@ export function mapErrors(app: FastifyInstance): void {
     request.log.error({ err: error }, 'a bug');
     return reply.code(500).send(problem('internal', 'Something is wrong with Remit itself.'));
   });
-  app.setNotFoundHandler((request, reply) => reply.code(404).send(problem('not_found', `There is no ${request.method} ${request.url.split('?')[0] ?? ''}.`)));
+  app.setNotFoundHandler((request, reply) =>
+    reply.code(404).send(problem('not_found', `There is no ${request.method} ${request.url.split('?')[0] ?? ''}.`)),
+  );
 }

@@ -4,7 +4,14 @@ import { z } from 'zod';
 import { MAX_UPDATES } from '../engines/spicedb/port.js';
 import { BadRequest } from '../model/faults.js';
 import { typeProblem } from '../model/ids.js';
-import { instant, nameProblem, parseRelationship, relationshipKey, relationshipText, type Relationship } from '../model/relationships.js';
+import {
+  instant,
+  nameProblem,
+  parseRelationship,
+  relationshipKey,
+  relationshipText,
+  type Relationship,
+} from '../model/relationships.js';
 import type { Service } from '../service.js';
 import { id } from './authzen.js';
 import { callers, clientOf } from './callers.js';
@@ -25,7 +32,9 @@ const relationshipJson = z.strictObject({
   resource: z.strictObject({ type, id }),
   relation,
   subject: z.strictObject({ type, id, relation: relation.optional() }),
-  caveat: z.strictObject({ name: z.string().min(1).max(128), context: z.record(z.string(), z.unknown()).default({}) }).optional(),
+  caveat: z
+    .strictObject({ name: z.string().min(1).max(128), context: z.record(z.string(), z.unknown()).default({}) })
+    .optional(),
   expires_at: z.string().optional(),
 });
 const relationship = z
@@ -33,7 +42,10 @@ const relationship = z
   .describe('As text, with encoded ids ("repository:api#owner@team:core#member"), or as JSON with raw ids');
 const body = z
   .object({
-    updates: z.array(z.strictObject({ operation: z.enum(['touch', 'create', 'delete']), relationship })).min(1).max(MAX_UPDATES),
+    updates: z
+      .array(z.strictObject({ operation: z.enum(['touch', 'create', 'delete']), relationship }))
+      .min(1)
+      .max(MAX_UPDATES),
   })
   .meta({ id: 'RelationshipUpdates' });
 
@@ -58,13 +70,20 @@ export function relationshipRoutes(app: FastifyInstance, service: Service): void
   const preHandler = [callers(service, 'admin'), ...app.limits];
 
   app.post('/v1/relationships', {
-    schema: { tags: ['administration'], summary: 'Write relationships: all or none', body, response: { 200: z.object({ zedtoken: z.string() }), ...errors } },
+    schema: {
+      tags: ['administration'],
+      summary: 'Write relationships: all or none',
+      body,
+      response: { 200: z.object({ zedtoken: z.string() }), ...errors },
+    },
     preHandler,
     handler: async (request) => {
       const { updates } = request.body as z.infer<typeof body>;
       const parsed = updates.map(({ operation, relationship: r }, i) => ({
         operation,
-        relationship: at(`updates[${i}].relationship`, () => (typeof r === 'string' ? parseRelationship(r) : fromJson(r))),
+        relationship: at(`updates[${i}].relationship`, () =>
+          typeof r === 'string' ? parseRelationship(r) : fromJson(r),
+        ),
       }));
       const keys = parsed.map((u) => relationshipKey(u.relationship));
       const twice = keys.findIndex((key, i) => keys.indexOf(key) !== i);
@@ -74,13 +93,25 @@ export function relationshipRoutes(app: FastifyInstance, service: Service): void
   });
 
   app.get('/v1/relationships', {
-    schema: { tags: ['administration'], summary: 'Read relationships', querystring: query, response: { 200: listing, ...errors } },
+    schema: {
+      tags: ['administration'],
+      summary: 'Read relationships',
+      querystring: query,
+      response: { 200: listing, ...errors },
+    },
     preHandler,
     handler: async (request) => {
       const q = request.query as z.infer<typeof query>;
-      if (q.subject_id !== undefined && q.subject_type === undefined) throw new BadRequest('is required with subject_id', 'subject_type');
+      if (q.subject_id !== undefined && q.subject_type === undefined)
+        throw new BadRequest('is required with subject_id', 'subject_type');
       const found = await service.relationships.read(
-        { resourceType: q.resource_type, resourceId: q.resource_id, relation: q.relation, subjectType: q.subject_type, subjectId: q.subject_id },
+        {
+          resourceType: q.resource_type,
+          resourceId: q.resource_id,
+          relation: q.relation,
+          subjectType: q.subject_type,
+          subjectId: q.subject_id,
+        },
         q.limit + 1,
       );
       return { relationships: found.slice(0, q.limit).map(toJson), truncated: found.length > q.limit };
@@ -103,7 +134,11 @@ function toJson(r: Relationship): z.infer<typeof listing>['relationships'][numbe
     relationship: relationshipText(r),
     resource: { ...r.resource },
     relation: r.relation,
-    subject: { type: r.subject.type, id: r.subject.id, ...(r.subject.relation === undefined ? {} : { relation: r.subject.relation }) },
+    subject: {
+      type: r.subject.type,
+      id: r.subject.id,
+      ...(r.subject.relation === undefined ? {} : { relation: r.subject.relation }),
+    },
     ...(r.caveat === undefined ? {} : { caveat: r.caveat }),
     ...(r.expiresAt === undefined ? {} : { expires_at: r.expiresAt }),
   };

@@ -13,7 +13,12 @@ export interface StepEvidence {
 }
 
 export interface Rationale {
-  readonly acting?: { readonly mode: Mode; readonly user?: string; readonly agent?: string; readonly chain: readonly string[] };
+  readonly acting?: {
+    readonly mode: Mode;
+    readonly user?: string;
+    readonly agent?: string;
+    readonly chain: readonly string[];
+  };
   readonly steps: readonly StepEvidence[];
 }
 
@@ -35,7 +40,8 @@ export interface DecisionRecord {
     readonly resource: { readonly type: string; readonly id: string };
     readonly request_id?: string | undefined;
   };
-  readonly token?: { readonly issuer: string; readonly jti?: string | undefined; readonly client_id?: string | undefined } | undefined;
+  readonly token?:
+    { readonly issuer: string; readonly jti?: string | undefined; readonly client_id?: string | undefined } | undefined;
   readonly reasons: readonly Reason[];
   readonly obligations: readonly Obligation[];
   readonly rationale: Rationale;

@@ -23,13 +23,14 @@ const PLAIN = /^[A-Za-z0-9_/|+-]+$/;
 export function idProblem(id: string): string | undefined {
   if (id.length === 0) return 'must not be empty';
   // A code point is at most two UTF-16 units, so this bounds the work below.
-  if (id.length > MAX_ID_CODE_POINTS * 2 || [...id].length > MAX_ID_CODE_POINTS) {
+  if (id.length > MAX_ID_CODE_POINTS * 2 || Array.from(id).length > MAX_ID_CODE_POINTS) {
     return `must be at most ${MAX_ID_CODE_POINTS} characters long`;
   }
   if (!id.isWellFormed()) return 'must be well-formed Unicode';
   if (CONTROL.test(id)) return 'must not contain control characters';
   if (id.normalize('NFC') !== id) return 'must be in Unicode normalization form C';
-  if (encodeId(id).length > MAX_ENCODED_ID_BYTES) return `must be at most ${MAX_ENCODED_ID_BYTES} bytes long when encoded`;
+  if (encodeId(id).length > MAX_ENCODED_ID_BYTES)
+    return `must be at most ${MAX_ENCODED_ID_BYTES} bytes long when encoded`;
   return undefined;
 }
 

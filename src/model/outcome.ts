@@ -7,7 +7,12 @@ export type Evidence = Readonly<Record<string, unknown>>;
 
 export type Outcome =
   | { readonly outcome: 'pass'; readonly evidence: Evidence }
-  | { readonly outcome: 'deny'; readonly evidence: Evidence; readonly reasons: readonly Reason[]; readonly remedies: readonly Remedy[] }
+  | {
+      readonly outcome: 'deny';
+      readonly evidence: Evidence;
+      readonly reasons: readonly Reason[];
+      readonly remedies: readonly Remedy[];
+    }
   | { readonly outcome: 'unknown'; readonly evidence: Evidence; readonly fault: FaultCode };
 
 export function pass(evidence: Evidence = {}): Outcome {
@@ -15,7 +20,11 @@ export function pass(evidence: Evidence = {}): Outcome {
 }
 
 /** @throws TypeError without a reason: a deny that explains nothing is a bug */
-export function deny(reasons: Reason | readonly Reason[], evidence: Evidence = {}, remedies: readonly Remedy[] = []): Outcome {
+export function deny(
+  reasons: Reason | readonly Reason[],
+  evidence: Evidence = {},
+  remedies: readonly Remedy[] = [],
+): Outcome {
   const list = [reasons].flat();
   if (list.length === 0) throw new TypeError('a deny needs a reason');
   return { outcome: 'deny', evidence, reasons: list, remedies };

@@ -23,8 +23,7 @@ export type Permission = (typeof PERMISSIONS)[number];
 
 /** Whoever asks: a client, or an agent that presents its own token. */
 export type Caller =
-  | { readonly kind: 'client'; readonly client: Client }
-  | { readonly kind: 'agent'; readonly token: string };
+  { readonly kind: 'client'; readonly client: Client } | { readonly kind: 'agent'; readonly token: string };
 
 export interface Question {
   readonly caller: Caller;

@@ -4,36 +4,154 @@
  */
 
 export const REASONS = {
-  token_missing: { step: 'token', people: 'No delegation token was presented.', operators: 'The request carries neither a token nor an assertion that its client may make; in a batch that carries tokens, every item needs one.' },
-  token_malformed: { step: 'token', people: 'The token is not valid.', operators: 'The token is not a compact JWS with a JSON header and payload, is longer than 8 KiB, or has duplicate members.' },
-  token_type_invalid: { step: 'token', people: 'The token is not valid.', operators: 'The header `typ` is not `at+jwt` (RFC 9068): ID tokens and other JWTs are not access tokens.' },
-  token_issuer_unknown: { step: 'token', people: 'The token is not valid.', operators: 'No configured issuer has this `iss`.' },
-  token_algorithm_forbidden: { step: 'token', people: 'The token is not valid.', operators: "The header `alg` is not on the issuer's list." },
-  token_key_unknown: { step: 'token', people: 'The token is not valid.', operators: "No key of the issuer's JWKS fits the header." },
-  token_signature_invalid: { step: 'token', people: 'The token is not valid.', operators: 'The signature does not verify.' },
-  token_audience_mismatch: { step: 'token', people: 'The token is for another service.', operators: "`aud` does not name this client's audience: the token was issued for another API." },
+  token_missing: {
+    step: 'token',
+    people: 'No delegation token was presented.',
+    operators:
+      'The request carries neither a token nor an assertion that its client may make; in a batch that carries tokens, every item needs one.',
+  },
+  token_malformed: {
+    step: 'token',
+    people: 'The token is not valid.',
+    operators:
+      'The token is not a compact JWS with a JSON header and payload, is longer than 8 KiB, or has duplicate members.',
+  },
+  token_type_invalid: {
+    step: 'token',
+    people: 'The token is not valid.',
+    operators: 'The header `typ` is not `at+jwt` (RFC 9068): ID tokens and other JWTs are not access tokens.',
+  },
+  token_issuer_unknown: {
+    step: 'token',
+    people: 'The token is not valid.',
+    operators: 'No configured issuer has this `iss`.',
+  },
+  token_algorithm_forbidden: {
+    step: 'token',
+    people: 'The token is not valid.',
+    operators: "The header `alg` is not on the issuer's list.",
+  },
+  token_key_unknown: {
+    step: 'token',
+    people: 'The token is not valid.',
+    operators: "No key of the issuer's JWKS fits the header.",
+  },
+  token_signature_invalid: {
+    step: 'token',
+    people: 'The token is not valid.',
+    operators: 'The signature does not verify.',
+  },
+  token_audience_mismatch: {
+    step: 'token',
+    people: 'The token is for another service.',
+    operators: "`aud` does not name this client's audience: the token was issued for another API.",
+  },
   token_expired: { step: 'token', people: 'The token has expired.', operators: '`exp` has passed.' },
-  token_not_yet_valid: { step: 'token', people: 'The token is not valid yet.', operators: '`nbf` or `iat` lies in the future.' },
-  token_claims_invalid: { step: 'token', people: 'The token is not valid.', operators: 'A claim is missing or of a wrong type; the message names it.' },
-  token_actor_invalid: { step: 'token', people: 'The token is not valid.', operators: 'The chain of actors (`act`) is malformed, too long, loops, or is missing where this issuer always states one.' },
-  subject_assertion_forbidden: { step: 'token', people: 'No delegation token was presented.', operators: 'The client states a subject without a token but is not flagged `asserts_subject`.' },
-  subject_mismatch: { step: 'binding', people: 'The token does not belong to this request.', operators: "The request's subject, or `context.agent`, is neither the token's user nor its agent (confused deputy)." },
-  subject_type_unknown: { step: 'binding', people: 'This can not be asked for this kind of subject.', operators: "The action's principals in the Cedar schema include no such type." },
-  action_unknown: { step: 'binding', people: 'This action is not known for this kind of thing.', operators: 'The Cedar schema has no action of this name that applies to this type of resource.' },
-  resource_type_forbidden: { step: 'binding', people: 'This can not be asked here.', operators: "The type of resource is not on this client's list." },
-  scope_insufficient: { step: 'delegation', people: 'The token does not cover this action.', operators: "The token lacks the action's scope." },
-  authorization_details_mismatch: { step: 'delegation', people: 'The token does not cover this.', operators: 'No entry of `authorization_details` covers the action on this resource, or the action has no scope and the token no details.' },
-  delegation_missing: { step: 'delegation', people: 'There is no delegation to this agent.', operators: 'The graph does not say that the user has delegated to this agent (`delegator`): never given, ended or expired.' },
-  relationship_missing: { step: 'relationship', people: 'This is not among what may be accessed.', operators: 'The user (in direct mode the agent) does not hold the permission on the resource.' },
-  agent_relationship_missing: { step: 'relationship', people: 'This is not among what this agent may access.', operators: 'The agent itself does not hold the permission that the action asks of it (`@agent_permission`).' },
-  context_missing: { step: 'relationship', people: 'The request lacks information that the decision needs.', operators: "A SpiceDB caveat needs members of the request's context that were not sent." },
-  graph_unanswerable: { step: 'relationship', people: 'This can not be decided.', operators: 'SpiceDB will not answer this check: the graph is too deep or cyclic, or the context has a wrong type.' },
-  consent_required: { step: 'consent', people: 'This needs consent first.', operators: 'The action asks for consent (`@consent`) and there is none.' },
-  attribute_missing: { step: 'policy', people: 'Something needed for the decision is not known.', operators: 'A required attribute is neither in the entity store nor in the request; the message names it.' },
-  policy_forbid: { step: 'policy', people: 'A policy forbids it.', operators: 'A Cedar forbid applies to the agent, or to an earlier agent of its chain.' },
+  token_not_yet_valid: {
+    step: 'token',
+    people: 'The token is not valid yet.',
+    operators: '`nbf` or `iat` lies in the future.',
+  },
+  token_claims_invalid: {
+    step: 'token',
+    people: 'The token is not valid.',
+    operators: 'A claim is missing or of a wrong type; the message names it.',
+  },
+  token_actor_invalid: {
+    step: 'token',
+    people: 'The token is not valid.',
+    operators:
+      'The chain of actors (`act`) is malformed, too long, loops, or is missing where this issuer always states one.',
+  },
+  subject_assertion_forbidden: {
+    step: 'token',
+    people: 'No delegation token was presented.',
+    operators: 'The client states a subject without a token but is not flagged `asserts_subject`.',
+  },
+  subject_mismatch: {
+    step: 'binding',
+    people: 'The token does not belong to this request.',
+    operators:
+      "The request's subject, or `context.agent`, is neither the token's user nor its agent (confused deputy).",
+  },
+  subject_type_unknown: {
+    step: 'binding',
+    people: 'This can not be asked for this kind of subject.',
+    operators: "The action's principals in the Cedar schema include no such type.",
+  },
+  action_unknown: {
+    step: 'binding',
+    people: 'This action is not known for this kind of thing.',
+    operators: 'The Cedar schema has no action of this name that applies to this type of resource.',
+  },
+  resource_type_forbidden: {
+    step: 'binding',
+    people: 'This can not be asked here.',
+    operators: "The type of resource is not on this client's list.",
+  },
+  scope_insufficient: {
+    step: 'delegation',
+    people: 'The token does not cover this action.',
+    operators: "The token lacks the action's scope.",
+  },
+  authorization_details_mismatch: {
+    step: 'delegation',
+    people: 'The token does not cover this.',
+    operators:
+      'No entry of `authorization_details` covers the action on this resource, or the action has no scope and the token no details.',
+  },
+  delegation_missing: {
+    step: 'delegation',
+    people: 'There is no delegation to this agent.',
+    operators:
+      'The graph does not say that the user has delegated to this agent (`delegator`): never given, ended or expired.',
+  },
+  relationship_missing: {
+    step: 'relationship',
+    people: 'This is not among what may be accessed.',
+    operators: 'The user (in direct mode the agent) does not hold the permission on the resource.',
+  },
+  agent_relationship_missing: {
+    step: 'relationship',
+    people: 'This is not among what this agent may access.',
+    operators: 'The agent itself does not hold the permission that the action asks of it (`@agent_permission`).',
+  },
+  context_missing: {
+    step: 'relationship',
+    people: 'The request lacks information that the decision needs.',
+    operators: "A SpiceDB caveat needs members of the request's context that were not sent.",
+  },
+  graph_unanswerable: {
+    step: 'relationship',
+    people: 'This can not be decided.',
+    operators: 'SpiceDB will not answer this check: the graph is too deep or cyclic, or the context has a wrong type.',
+  },
+  consent_required: {
+    step: 'consent',
+    people: 'This needs consent first.',
+    operators: 'The action asks for consent (`@consent`) and there is none.',
+  },
+  attribute_missing: {
+    step: 'policy',
+    people: 'Something needed for the decision is not known.',
+    operators: 'A required attribute is neither in the entity store nor in the request; the message names it.',
+  },
+  policy_forbid: {
+    step: 'policy',
+    people: 'A policy forbids it.',
+    operators: 'A Cedar forbid applies to the agent, or to an earlier agent of its chain.',
+  },
   policy_no_permit: { step: 'policy', people: 'No policy permits it.', operators: 'No Cedar permit applies.' },
-  policy_error: { step: 'policy', people: 'The policies could not be applied.', operators: 'A Cedar policy or duty failed while it was evaluated; such a policy never counts as absent.' },
-  obligation_unsupported: { step: 'obligations', people: 'This can not be shown safely here.', operators: 'A duty applies that the client says it can not carry out (`supported_obligations`).' },
+  policy_error: {
+    step: 'policy',
+    people: 'The policies could not be applied.',
+    operators: 'A Cedar policy or duty failed while it was evaluated; such a policy never counts as absent.',
+  },
+  obligation_unsupported: {
+    step: 'obligations',
+    people: 'This can not be shown safely here.',
+    operators: 'A duty applies that the client says it can not carry out (`supported_obligations`).',
+  },
 } as const satisfies Record<string, { step: string; people: string; operators: string }>;
 
 export type ReasonCode = keyof typeof REASONS;

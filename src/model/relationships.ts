@@ -130,7 +130,8 @@ function traits(rest: string): Pick<Relationship, 'caveat' | 'expiresAt'> {
       continue;
     }
     const caveat = /^\[([a-z0-9_/]+)(?::(\{.*?\}))?\](?=\[expiration:|$)/.exec(tail);
-    if (caveat === null || found.caveat !== undefined) throw new TypeError(`"${tail}" is neither a caveat nor an expiration`);
+    if (caveat === null || found.caveat !== undefined)
+      throw new TypeError(`"${tail}" is neither a caveat nor an expiration`);
     found.caveat = { name: caveat[1] ?? '', context: caveatContext(caveat[2]) };
     tail = tail.slice(caveat[0].length);
   }

@@ -33,7 +33,12 @@ export interface ConsultFacts {
 }
 
 /** Never throws for what Cedar or the data lack: that is in the answer. */
-export function consult(e: Established, facts: ConsultFacts, can: RequestFacts['can'], agentCan: RequestFacts['agentCan']): Cedar {
+export function consult(
+  e: Established,
+  facts: ConsultFacts,
+  can: RequestFacts['can'],
+  agentCan: RequestFacts['agentCan'],
+): Cedar {
   const { rules, on, question, acting } = e;
   const { vocabulary } = rules;
   const { caller } = question;

@@ -39,7 +39,8 @@ const KINDS = {
   },
   /** `notify:<whom>`: the client tells them. */
   notify: {
-    problem: (argument) => (/^[\w.@:/-]{1,128}$/.test(argument) ? undefined : `"${argument}" is not a name of whom to notify`),
+    problem: (argument) =>
+      /^[\w.@:/-]{1,128}$/.test(argument) ? undefined : `"${argument}" is not a name of whom to notify`,
     unite: (arguments_) => ({ to: [...new Set(arguments_)].sort() }),
   },
 } satisfies Record<string, Kind>;
@@ -51,7 +52,11 @@ export function parseDuties(text: string, source: string): Duty[] {
   return text.split(',').map((part) => {
     const [kind = '', ...rest] = part.trim().split(':');
     const argument = rest.join(':').trim();
-    if (!isKind(kind)) throw new ConfigError(`@duty "${part.trim()}" is of no known kind${didYouMean(kind, OBLIGATION_TYPES)}: ${OBLIGATION_TYPES.join(', ')}`, source);
+    if (!isKind(kind))
+      throw new ConfigError(
+        `@duty "${part.trim()}" is of no known kind${didYouMean(kind, OBLIGATION_TYPES)}: ${OBLIGATION_TYPES.join(', ')}`,
+        source,
+      );
     if (argument === '') throw new ConfigError(`@duty "${kind}" needs an argument, as in "mask:pii"`, source);
     return { kind, argument };
   });

@@ -26,7 +26,9 @@ export function storable(entity: StoredEntity, { vocabulary, graph }: Rules): st
   }
   if (entity.parents.length > MAX_PARENTS) return `has more than ${MAX_PARENTS} parents`;
   for (const parent of entity.parents) {
-    const allowed = (vocabulary.byObject.get(parent.type) ?? []).some((p) => types.some((t) => t.ancestors.has(p.name)));
+    const allowed = (vocabulary.byObject.get(parent.type) ?? []).some((p) =>
+      types.some((t) => t.ancestors.has(p.name)),
+    );
     if (!allowed) return `a "${parent.type}" is no parent that the Cedar schema allows a "${entity.type}"`;
   }
   return undefined;

@@ -4,11 +4,12 @@
  * SpiceDB itself has validated the text before; this reads it with Authzed's own parser.
  */
 import { createRequire } from 'node:module';
+import type * as ParserModule from '@authzed/spicedb-parser-js';
 import type { ParsedExpression, ParsedObjectDefinition, TypeRef } from '@authzed/spicedb-parser-js';
 import { ConfigError } from '../model/faults.js';
 
 // The package's ES module build doesn't load in Node (a named import of a CommonJS module), its CommonJS build does.
-const { parse } = createRequire(import.meta.url)('@authzed/spicedb-parser-js') as typeof import('@authzed/spicedb-parser-js');
+const { parse } = createRequire(import.meta.url)('@authzed/spicedb-parser-js') as typeof ParserModule;
 
 interface Definition {
   readonly relations: ReadonlyMap<string, readonly TypeRef[]>;
@@ -37,7 +38,10 @@ export class Graph {
       if (definition.kind !== 'objectDef') continue;
       const relations = new Map<string, readonly TypeRef[]>();
       const permissions = new Map<string, ParsedExpression>();
-      const add = (d: Pick<ParsedObjectDefinition, 'relations' | 'permissions' | 'partialReferences'>, depth: number): void => {
+      const add = (
+        d: Pick<ParsedObjectDefinition, 'relations' | 'permissions' | 'partialReferences'>,
+        depth: number,
+      ): void => {
         for (const r of d.relations) relations.set(r.name, r.allowedTypes.types);
         for (const p of d.permissions) permissions.set(p.name, p.expr);
         for (const reference of d.partialReferences) {
@@ -78,7 +82,12 @@ export class Graph {
 
   /** Whether the answer can change without a write: it reaches an expiration or a caveat. */
   isVolatile(type: string, permission: string): boolean {
-    return this.reaches(type, permission, this.volatileMemo, (t) => t.withCaveat !== undefined || t.withExpiration !== undefined);
+    return this.reaches(
+      type,
+      permission,
+      this.volatileMemo,
+      (t) => t.withCaveat !== undefined || t.withExpiration !== undefined,
+    );
   }
 
   /** Whether the answer can depend on a request's context. */

@@ -53,9 +53,18 @@ export function loadRules(sources: RuleSources): Rules {
     graph,
     vocabulary,
     policies: byId,
-    deciding: new Slices('deciding', policies.filter((p) => p.duties === undefined), cedar),
+    deciding: new Slices(
+      'deciding',
+      policies.filter((p) => p.duties === undefined),
+      cedar,
+    ),
     // A duty's effect is never used; as permits, all that apply come back as reasons, whatever the author wrote.
-    duties: new Slices('duties', policies.filter((p) => p.duties !== undefined), cedar, asPermit),
+    duties: new Slices(
+      'duties',
+      policies.filter((p) => p.duties !== undefined),
+      cedar,
+      asPermit,
+    ),
   };
 }
 
@@ -63,23 +72,31 @@ export function loadRules(sources: RuleSources): Rules {
 function checkPolicy(policy: Policy, vocabulary: Vocabulary, graph: Graph): void {
   const resources = new Set(
     vocabulary.actions.flatMap((action) =>
-      action.resourceTypes.filter((resource) => action.principalTypes.some((p) => canApply(policy.json, p, action, resource))),
+      action.resourceTypes.filter((resource) =>
+        action.principalTypes.some((p) => canApply(policy.json, p, action, resource)),
+      ),
     ),
   );
   for (const duty of policy.duties ?? []) {
     const problem = dutyProblem(duty, [...resources]);
-    if (problem !== undefined) throw new ConfigError(`@duty "${duty.kind}:${duty.argument}": ${problem}`, policy.source);
+    if (problem !== undefined)
+      throw new ConfigError(`@duty "${duty.kind}:${duty.argument}": ${problem}`, policy.source);
   }
   for (const remedy of policy.remedies) {
     if (remedy.type !== 'approval') continue;
     if (![...resources].some((r) => graph.has(r.object, remedy.permission))) {
-      throw new ConfigError(`@remedy: no resource it applies to has a permission "${remedy.permission}"`, policy.source);
+      throw new ConfigError(
+        `@remedy: no resource it applies to has a permission "${remedy.permission}"`,
+        policy.source,
+      );
     }
   }
 }
 
 function asPermit(policy: Policy): string {
-  return policy.json.effect === 'permit' ? policy.text : policy.text.replace(/^((?:\s*@\w+(?:\("(?:\\[\s\S]|[^"\\])*"\))?|\s*\/\/[^\n]*)*\s*)forbid\b/, '$1permit');
+  return policy.json.effect === 'permit'
+    ? policy.text
+    : policy.text.replace(/^((?:\s*@\w+(?:\("(?:\\[\s\S]|[^"\\])*"\))?|\s*\/\/[^\n]*)*\s*)forbid\b/, '$1permit');
 }
 
 function placeWithin(policy: Policy, offset: number): string {
@@ -107,10 +124,14 @@ function joinFiles(files: readonly SourceFile[]): {
     return files.at(-1)?.name ?? 'the Cedar schema';
   };
   const find = (word: string): string => {
-    const declared = new RegExp(`(?:(?:action|entity)\\b[^;{]*?|^\\s*|@\\w+\\([^)]*\\)\\s*)"?${escapeRegExp(word)}"?\\s*[,?:;{=\\s]`, 'm');
+    const declared = new RegExp(
+      `(?:(?:action|entity)\\b[^;{]*?|^\\s*|@\\w+\\([^)]*\\)\\s*)"?${escapeRegExp(word)}"?\\s*[,?:;{=\\s]`,
+      'm',
+    );
     for (const file of files) {
       const at = declared.exec(file.text);
-      if (at !== null) return `${file.name}:${file.text.slice(0, at.index + at[0].lastIndexOf(word)).split('\n').length}`;
+      if (at !== null)
+        return `${file.name}:${file.text.slice(0, at.index + at[0].lastIndexOf(word)).split('\n').length}`;
     }
     return files[0]?.name ?? 'the Cedar schema';
   };

@@ -51,12 +51,19 @@ function readPolicy(statement: Statement, file: string, cedar: CedarEngine): Pol
   if (Buffer.byteLength(statement.text) > MAX_POLICY_BYTES) {
     throw new ConfigError(`a policy must be at most ${MAX_POLICY_BYTES} bytes long`, source);
   }
-  const json = cedar.parsePolicy(statement.text, (offset) => {
-    const before = Buffer.from(statement.text).subarray(0, offset).toString();
-    return `${file}:${statement.line + before.split('\n').length - 1}`;
-  }, source);
+  const json = cedar.parsePolicy(
+    statement.text,
+    (offset) => {
+      const before = Buffer.from(statement.text).subarray(0, offset).toString();
+      return `${file}:${statement.line + before.split('\n').length - 1}`;
+    },
+    source,
+  );
   if (expressionDepth(json.conditions) > MAX_EXPRESSION_DEPTH) {
-    throw new ConfigError(`the conditions are nested (or chained) more than ${MAX_EXPRESSION_DEPTH} deep: split the policy`, source);
+    throw new ConfigError(
+      `the conditions are nested (or chained) more than ${MAX_EXPRESSION_DEPTH} deep: split the policy`,
+      source,
+    );
   }
   const annotations = json.annotations ?? {};
   knownAnnotations(annotations, ANNOTATIONS, source);

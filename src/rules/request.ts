@@ -50,7 +50,7 @@ export function buildRequest(
 
   const add = (ref: EntityRef, type: EntityType, overrides: Properties): Ref => {
     const uid = { type: type.name, id: ref.id };
-    if (!entities.some((e) => '__entity' in e.uid ? false : e.uid.type === uid.type && e.uid.id === uid.id)) {
+    if (!entities.some((e) => ('__entity' in e.uid ? false : e.uid.type === uid.type && e.uid.id === uid.id))) {
       entities.push(build.entity(uid, type, facts.entity(ref), overrides));
     }
     return uid;
@@ -87,7 +87,10 @@ export function buildRequest(
     if (value !== undefined) context[name] = value;
   }
   if (missing.length > 0) return { ok: false, missing: [...new Set(missing)].sort() };
-  return { ok: true, request: { principal: principalUid, action: facts.action.uid, resource: resourceUid, context, entities } };
+  return {
+    ok: true,
+    request: { principal: principalUid, action: facts.action.uid, resource: resourceUid, context, entities },
+  };
 }
 
 /** The value of a member of the context before it is converted; undefined where Remit has none. */
@@ -121,7 +124,11 @@ function supplied(name: string, facts: RequestFacts): unknown {
  * What is wrong with the properties of a request, whatever the policies read of them: only types are looked at here,
  * what is missing is the policy step's to say. @throws ValueProblem
  */
-export function checkProperties(facts: Pick<RequestFacts, 'action' | 'resourceType' | 'resourceProperties' | 'actionProperties' | 'context'>, subject: { readonly type: EntityType; readonly properties: Properties } | undefined, vocabulary: Vocabulary): void {
+export function checkProperties(
+  facts: Pick<RequestFacts, 'action' | 'resourceType' | 'resourceProperties' | 'actionProperties' | 'context'>,
+  subject: { readonly type: EntityType; readonly properties: Properties } | undefined,
+  vocabulary: Vocabulary,
+): void {
   const check = (members: Members, given: Properties, at: string): void => {
     for (const [name, member] of Object.entries(members)) {
       if (Object.hasOwn(given, name)) toCedar(relaxed(member.type), given[name], `${at}.${name}`, vocabulary.objectOf);
@@ -138,7 +145,9 @@ export function checkProperties(facts: Pick<RequestFacts, 'action' | 'resourceTy
 function relaxed(type: CedarType): CedarType {
   if (type.kind === 'Set') return { kind: 'Set', element: relaxed(type.element) };
   if (type.kind !== 'Record') return type;
-  const members = Object.entries(type.members).map(([name, m]) => [name, { ...m, type: relaxed(m.type), required: false }] as const);
+  const members = Object.entries(type.members).map(
+    ([name, m]) => [name, { ...m, type: relaxed(m.type), required: false }] as const,
+  );
   return { kind: 'Record', members: Object.fromEntries(members) };
 }
 
@@ -183,4 +192,3 @@ class Builder {
     }
   }
 }
-

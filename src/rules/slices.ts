@@ -50,7 +50,9 @@ export class Slices {
   }
 
   private intern(policies: readonly Policy[]): Slice {
-    const hash = createHash('sha256').update(JSON.stringify(policies.map((p) => p.id))).digest('base64url');
+    const hash = createHash('sha256')
+      .update(JSON.stringify(policies.map((p) => p.id)))
+      .digest('base64url');
     const set = `${this.name}:${hash}`;
     let slice = this.sets.get(set);
     if (slice === undefined) {
@@ -64,7 +66,11 @@ export class Slices {
 
 /** Whether a policy's scope can match at all. `in` is never ruled out: stored parents decide it, not the schema. */
 export function canApply(policy: PolicyJson, principal: EntityType, action: Action, resource: EntityType): boolean {
-  return entityScope(policy.principal, principal) && actionScope(policy.action, action) && entityScope(policy.resource, resource);
+  return (
+    entityScope(policy.principal, principal) &&
+    actionScope(policy.action, action) &&
+    entityScope(policy.resource, resource)
+  );
 }
 
 function entityScope(scope: PolicyJson['principal'], type: EntityType): boolean {
@@ -88,7 +94,10 @@ function actionScope(scope: PolicyJson['action'], action: Action): boolean {
   return named.some((entity) => texts.has(uidText(uid(entity))));
 }
 
-function uid(entity: { type: string; id: string } | { __entity: { type: string; id: string } }): { type: string; id: string } {
+function uid(entity: { type: string; id: string } | { __entity: { type: string; id: string } }): {
+  type: string;
+  id: string;
+} {
   return '__entity' in entity ? entity.__entity : entity;
 }
 
@@ -99,7 +108,10 @@ function uid(entity: { type: string; id: string } | { __entity: { type: string; 
 export function readsOf(policies: readonly Policy[]): Reads {
   const names = new Set<string>();
   let wholeContext = false;
-  const open: { node: unknown; accessed: boolean }[] = policies.map((p) => ({ node: p.json.conditions, accessed: false }));
+  const open: { node: unknown; accessed: boolean }[] = policies.map((p) => ({
+    node: p.json.conditions,
+    accessed: false,
+  }));
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     const { node, accessed } = next;
     if (typeof node !== 'object' || node === null) continue;

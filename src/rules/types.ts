@@ -53,7 +53,10 @@ export class TypeReader {
       case 'Set':
         return { kind: 'Set', element: this.read(named.element as Type<string>, place) };
       case 'Record':
-        return { kind: 'Record', members: this.record(named.attributes as Record<string, TypeOfAttribute<string>>, place) };
+        return {
+          kind: 'Record',
+          members: this.record(named.attributes as Record<string, TypeOfAttribute<string>>, place),
+        };
       case 'Entity':
         return { kind: 'Entity', name: named.name ?? '' };
       case 'Extension':
@@ -110,7 +113,12 @@ export class ValueProblem extends Error {
  * @param objectOf names the SpiceDB definition of a Cedar entity type, so that callers can write either
  * @throws ValueProblem
  */
-export function toCedar(type: CedarType, value: unknown, at: string, objectOf: (name: string) => string): CedarValueJson {
+export function toCedar(
+  type: CedarType,
+  value: unknown,
+  at: string,
+  objectOf: (name: string) => string,
+): CedarValueJson {
   switch (type.kind) {
     case 'String':
       if (typeof value !== 'string') throw new ValueProblem('must be a string', at);
@@ -179,7 +187,10 @@ function extensionValue(name: (typeof EXTENSIONS)[number], value: unknown, at: s
       return datetime(date);
     }
     case 'duration':
-      if (typeof value !== 'string' || !/^-?(?=\d)(\d{1,9}d)?(\d{1,9}h)?(\d{1,9}m)?(\d{1,9}s)?(\d{1,12}ms)?$/.test(value)) {
+      if (
+        typeof value !== 'string' ||
+        !/^-?(?=\d)(\d{1,9}d)?(\d{1,9}h)?(\d{1,9}m)?(\d{1,9}s)?(\d{1,12}ms)?$/.test(value)
+      ) {
         throw new ValueProblem('must be a duration such as "1h30m"', at);
       }
       return call('duration', value);

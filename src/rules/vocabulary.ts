@@ -60,8 +60,8 @@ export interface Vocabulary {
   /** The SpiceDB definitions that tokens' bare user and agent ids are of; undefined where no action has such. */
   readonly userObject: string | undefined;
   readonly agentObject: string | undefined;
-  find(actionName: string, resourceObject: string): ActionOnResource | undefined;
-  objectOf(entityTypeName: string): string;
+  readonly find: (actionName: string, resourceObject: string) => ActionOnResource | undefined;
+  readonly objectOf: (entityTypeName: string) => string;
 }
 
 /** The relation on an agent's definition that says who has delegated to it. */
@@ -92,7 +92,10 @@ export function readVocabulary(schema: SchemaJson<string>, graph: Graph, place: 
       const other = index.get(key);
       if (other !== undefined) {
         const both = `${uidText(other.action.uid)} and ${uidText(action.uid)}`;
-        throw new ConfigError(`${both} both answer to "${action.name}" on "${resourceType.object}"`, place(action.name));
+        throw new ConfigError(
+          `${both} both answer to "${action.name}" on "${resourceType.object}"`,
+          place(action.name),
+        );
       }
       index.set(key, { action, resourceType });
     }
@@ -117,7 +120,11 @@ function pair(action: string, object: string): string {
   return `${object} ${action}`;
 }
 
-function readEntityTypes(schema: SchemaJson<string>, types: TypeReader, place: (word: string) => string): Map<string, EntityType> {
+function readEntityTypes(
+  schema: SchemaJson<string>,
+  types: TypeReader,
+  place: (word: string) => string,
+): Map<string, EntityType> {
   const parents = new Map<string, readonly string[]>();
   for (const [space, contents] of Object.entries(schema)) {
     for (const [name, type] of Object.entries(contents.entityTypes)) {
@@ -201,7 +208,10 @@ function checkAction(action: Action, graph: Graph, at: string): void {
   for (const name of Object.keys(action.context)) {
     if (!CONTEXT_MEMBERS.some((known) => known === name)) {
       const hint = didYouMean(name, CONTEXT_MEMBERS);
-      throw new ConfigError(`context.${name} is nothing that Remit supplies${hint}; a client's own go under "request"`, at);
+      throw new ConfigError(
+        `context.${name} is nothing that Remit supplies${hint}; a client's own go under "request"`,
+        at,
+      );
     }
   }
   for (const object of action.principalTypes.map((t) => t.object)) requireDefinition(graph, object, at);
@@ -226,17 +236,23 @@ function requireDefinition(graph: Graph, object: string, at: string): void {
  * Tokens say bare ids, so one definition must stand for agents and one for users: the agents' is the one that can
  * be delegated to (it has a `delegator`), or else is called `agent`; the users' is the one left over, or `user`.
  */
-function actors(actions: readonly Action[], graph: Graph): { userObject: string | undefined; agentObject: string | undefined } {
+function actors(
+  actions: readonly Action[],
+  graph: Graph,
+): { userObject: string | undefined; agentObject: string | undefined } {
   const objects = [...new Set(actions.flatMap((a) => a.principalTypes.map((t) => t.object)))];
   const called = (name: string, among: readonly string[]): string | undefined =>
     among.find((o) => o === name) ?? among.find((o) => o.endsWith(`/${name}`));
   const delegable = objects.filter((o) => graph.has(o, DELEGATOR));
-  const agentObject = delegable.length === 1 ? delegable[0] : called('agent', delegable.length > 0 ? delegable : objects);
+  const agentObject =
+    delegable.length === 1 ? delegable[0] : called('agent', delegable.length > 0 ? delegable : objects);
   const others = objects.filter((o) => o !== agentObject && !delegable.includes(o));
   // Users who may act only through agents are no principals; the delegator relation still names their definition.
-  const delegators = agentObject === undefined ? [] : graph.subjectTypes(agentObject, DELEGATOR).filter((t) => t !== agentObject);
+  const delegators =
+    agentObject === undefined ? [] : graph.subjectTypes(agentObject, DELEGATOR).filter((t) => t !== agentObject);
   const candidates = others.length > 0 ? others : delegators;
-  const userObject = candidates.length === 1 ? candidates[0] : (called('user', candidates) ?? called('user', delegators));
+  const userObject =
+    candidates.length === 1 ? candidates[0] : (called('user', candidates) ?? called('user', delegators));
   return { userObject, agentObject };
 }
 
@@ -244,7 +260,8 @@ function permissionSet(member: Member | undefined, at: string): string[] {
   if (member === undefined) return [];
   if (member.type.kind !== 'Record') throw new ConfigError('must be a record of Bools', at);
   for (const [name, { type }] of Object.entries(member.type.members)) {
-    if (type.kind !== 'Bool') throw new ConfigError(`member "${name}" must be a Bool: whether the permission is held`, at);
+    if (type.kind !== 'Bool')
+      throw new ConfigError(`member "${name}" must be a Bool: whether the permission is held`, at);
   }
   return Object.keys(member.type.members);
 }
@@ -282,7 +299,8 @@ export function knownAnnotations(given: Readonly<Record<string, string>>, known:
   for (const name of Object.keys(given)) {
     if (known.includes(name)) continue;
     const meant = nearest(name, known);
-    if (meant !== undefined) throw new ConfigError(`annotation "@${name}" is not known (did you mean "@${meant}"?)`, at);
+    if (meant !== undefined)
+      throw new ConfigError(`annotation "@${name}" is not known (did you mean "@${meant}"?)`, at);
   }
 }
 

@@ -17,7 +17,9 @@ export const binding: OpeningStep = {
   step: 'binding',
   judge: (opening) => {
     const bound = bind(opening);
-    return 'denied' in bound ? bound.denied : { ...pass({ subject: refText(opening.question.subject) }), established: bound };
+    return 'denied' in bound
+      ? bound.denied
+      : { ...pass({ subject: refText(opening.question.subject) }), established: bound };
   },
 };
 
@@ -31,9 +33,13 @@ function bind(opening: Opening): Established | { readonly denied: Outcome } {
   const { vocabulary } = rules;
   const on = vocabulary.find(question.action.name, question.resource.type);
   if (on === undefined) {
-    const names = vocabulary.actions.filter((a) => a.resourceTypes.some((t) => t.object === question.resource.type)).map((a) => a.name);
+    const names = vocabulary.actions
+      .filter((a) => a.resourceTypes.some((t) => t.object === question.resource.type))
+      .map((a) => a.name);
     const hint = didYouMean(question.action.name, names);
-    return denied(reason('action_unknown', `No action "${question.action.name}" applies to "${question.resource.type}"${hint}.`));
+    return denied(
+      reason('action_unknown', `No action "${question.action.name}" applies to "${question.resource.type}"${hint}.`),
+    );
   }
   if (question.caller.kind === 'client' && question.caller.client.resources?.has(question.resource.type) === false) {
     return denied(reason('resource_type_forbidden'));
@@ -43,7 +49,12 @@ function bind(opening: Opening): Established | { readonly denied: Outcome } {
   const who = principal(acting);
   const principalType = on.action.principalTypes.find((type) => type.object === who.type);
   if (principalType === undefined) {
-    return denied(reason('subject_type_unknown', `"${who.type}" is no principal of "${on.action.name}" on "${question.resource.type}".`));
+    return denied(
+      reason(
+        'subject_type_unknown',
+        `"${who.type}" is no principal of "${on.action.name}" on "${question.resource.type}".`,
+      ),
+    );
   }
   const established = { question, rules, now, acting, on, principalType };
   checkTypes(established);
@@ -60,9 +71,11 @@ function actingOf({ question, rules, verification }: Opening): Acting | Reason {
   const { userObject, agentObject } = rules.vocabulary;
   if (verification !== undefined && 'ok' in verification && verification.ok) {
     const { token } = verification;
-    if (agentObject === undefined || (token.user !== undefined && userObject === undefined)) return reason('subject_type_unknown');
+    if (agentObject === undefined || (token.user !== undefined && userObject === undefined))
+      return reason('subject_type_unknown');
     const agent = { type: agentObject, id: token.agent };
-    const user = token.user === undefined || userObject === undefined ? undefined : { type: userObject, id: token.user };
+    const user =
+      token.user === undefined || userObject === undefined ? undefined : { type: userObject, id: token.user };
     const named = sameRef(subject, agent) || (user !== undefined && sameRef(subject, user));
     const agrees = [statedAgent, assertedAgent].every((id) => id === undefined || id === agent.id);
     if (!named || !agrees || statedMode !== undefined) return reason('subject_mismatch');
@@ -81,13 +94,20 @@ function actingOf({ question, rules, verification }: Opening): Acting | Reason {
       },
     };
   }
-  if (subject.type === agentObject) return reason('subject_type_unknown', 'A client can vouch for a user, or for a user with an agent; an agent alone needs a token.');
+  if (subject.type === agentObject)
+    return reason(
+      'subject_type_unknown',
+      'A client can vouch for a user, or for a user with an agent; an agent alone needs a token.',
+    );
   const user = { type: subject.type, id: subject.id };
   if (assertedAgent === undefined) {
-    return statedAgent === undefined ? { mode: 'human', user, agent: undefined, chain: [], grant: undefined } : reason('subject_mismatch');
+    return statedAgent === undefined
+      ? { mode: 'human', user, agent: undefined, chain: [], grant: undefined }
+      : reason('subject_mismatch');
   }
   if (agentObject === undefined) return reason('subject_type_unknown');
-  if (statedMode !== undefined || (statedAgent !== undefined && statedAgent !== assertedAgent)) return reason('subject_mismatch');
+  if (statedMode !== undefined || (statedAgent !== undefined && statedAgent !== assertedAgent))
+    return reason('subject_mismatch');
   return { mode: 'delegated', user, agent: { type: agentObject, id: assertedAgent }, chain: [], grant: undefined };
 }
 

@@ -8,6 +8,10 @@ export const consent: JudgingStep = {
   judge: ({ on: { action }, acting }) => {
     // Consent is what a person gives an agent; a person acting alone asks nobody.
     if (action.consent === undefined || acting.mode === 'human') return pass({ required: false });
-    return deny(reason('consent_required', `"${action.name}" needs ${action.consent} consent.`), { required: action.consent }, [{ type: 'consent' }]);
+    return deny(
+      reason('consent_required', `"${action.name}" needs ${action.consent} consent.`),
+      { required: action.consent },
+      [{ type: 'consent' }],
+    );
   },
 };

@@ -42,9 +42,15 @@ export const delegation: JudgingStep = {
       const answer = facts.check(edge);
       evidence['delegation'] = checkKey(edge);
       if (answer.result === 'no') {
-        reasons.push(reason('delegation_missing', `${refText(edge.subject)} has not delegated to ${refText(edge.resource)}, or no longer.`));
+        reasons.push(
+          reason(
+            'delegation_missing',
+            `${refText(edge.subject)} has not delegated to ${refText(edge.resource)}, or no longer.`,
+          ),
+        );
       }
-      if (answer.result === 'conditional') reasons.push(reason('context_missing', `The delegation needs context: ${answer.missing.join(', ')}.`));
+      if (answer.result === 'conditional')
+        reasons.push(reason('context_missing', `The delegation needs context: ${answer.missing.join(', ')}.`));
       if (answer.result === 'unanswerable') reasons.push(reason('graph_unanswerable', answer.message));
       if (answer.result === 'unknown' && reasons.length === 0) return unknown(answer.fault, evidence);
       if (answer.result === 'yes') evidence['revision'] = answer.revision;
@@ -64,16 +70,24 @@ const DETAIL_TYPE = 'remit';
 const UNDERSTOOD = new Set(['type', 'actions', 'resources', 'identifier']);
 
 /** Why no entry covers the action on the resource; undefined if one does, or if none is needed. */
-function detailsProblem(details: readonly AuthorizationDetail[] | undefined, action: Action, resource: EntityRef): string | undefined {
+function detailsProblem(
+  details: readonly AuthorizationDetail[] | undefined,
+  action: Action,
+  resource: EntityRef,
+): string | undefined {
   if (details === undefined) {
-    return action.scope === undefined ? 'The action has no scope, so only authorization_details could cover it.' : undefined;
+    return action.scope === undefined
+      ? 'The action has no scope, so only authorization_details could cover it.'
+      : undefined;
   }
   const problems = details.map((detail, i) => {
     const why = entryProblem(detail, action, resource);
     return why === undefined ? undefined : `authorization_details[${i}]${why}`;
   });
   if (problems.includes(undefined)) return undefined;
-  return problems[0] === undefined ? 'authorization_details is empty, so it covers nothing.' : `${problems.join('; ')}.`;
+  return problems[0] === undefined
+    ? 'authorization_details is empty, so it covers nothing.'
+    : `${problems.join('; ')}.`;
 }
 
 /** Members of an entry are all required (RFC 9396 leaves their meaning to the API). */
@@ -85,6 +99,7 @@ function entryProblem(detail: AuthorizationDetail, action: Action, resource: Ent
   const text = refText(resource);
   const covered = detail.resources?.some((r) => r === text || r === `${resource.type}:*`) ?? true;
   if (!covered) return `.resources does not name the resource`;
-  if (detail.identifier !== undefined && detail.identifier !== text && detail.identifier !== resource.id) return `.identifier is of another resource`;
+  if (detail.identifier !== undefined && detail.identifier !== text && detail.identifier !== resource.id)
+    return `.identifier is of another resource`;
   return undefined;
 }

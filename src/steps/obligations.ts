@@ -12,7 +12,10 @@ export const obligations: JudgingStep = {
 };
 
 /** The obligations of an allow, and the step's outcome. */
-export function due(e: Established, facts: Facts): { readonly outcome: Outcome; readonly obligations: readonly Obligation[] } {
+export function due(
+  e: Established,
+  facts: Facts,
+): { readonly outcome: Outcome; readonly obligations: readonly Obligation[] } {
   const { policies } = e.rules;
   const none: readonly Obligation[] = [];
   if (facts.entitiesFault !== undefined) return { outcome: unknown(facts.entitiesFault), obligations: none };
@@ -28,9 +31,18 @@ export function due(e: Established, facts: Facts): { readonly outcome: Outcome; 
   const { supportedObligations: supported } = e.question;
   const unsupported = supported === undefined ? [] : found.filter((o) => !supported.includes(o.type));
   if (unsupported.length > 0) {
-    reasons.push(reason('obligation_unsupported', `The client does not support: ${unsupported.map((o) => o.type).join(', ')}.`));
+    reasons.push(
+      reason('obligation_unsupported', `The client does not support: ${unsupported.map((o) => o.type).join(', ')}.`),
+    );
   }
-  if (reasons.length > 0) return { outcome: deny(reasons.map((r) => ({ ...r, step: 'obligations' })), evidence), obligations: none };
+  if (reasons.length > 0)
+    return {
+      outcome: deny(
+        reasons.map((r) => ({ ...r, step: 'obligations' })),
+        evidence,
+      ),
+      obligations: none,
+    };
   if (faults[0] !== undefined) return { outcome: unknown(faults[0], evidence), obligations: none };
   return { outcome: pass(evidence), obligations: found };
 }

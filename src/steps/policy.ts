@@ -40,9 +40,13 @@ export const policy: JudgingStep = {
     for (const check of [...canChecks(e), ...agentCanChecks(e)]) {
       const answer = facts.check(check);
       if (answer.result === 'unknown') faults.push(answer.fault);
-      if (answer.result === 'unanswerable') reasons.push({ ...reason('graph_unanswerable', answer.message), step: 'policy' });
+      if (answer.result === 'unanswerable')
+        reasons.push({ ...reason('graph_unanswerable', answer.message), step: 'policy' });
       if (answer.result === 'conditional') {
-        reasons.push({ ...reason('context_missing', `"${check.permission}" needs context: ${answer.missing.join(', ')}.`), step: 'policy' });
+        reasons.push({
+          ...reason('context_missing', `"${check.permission}" needs context: ${answer.missing.join(', ')}.`),
+          step: 'policy',
+        });
       }
     }
     if (facts.entitiesFault !== undefined) faults.push(facts.entitiesFault);
@@ -60,7 +64,13 @@ export const policy: JudgingStep = {
     }
     if (forbidding.size > 0) {
       const named = [...forbidding].sort().flatMap((id) => policies.get(id) ?? []);
-      reasons.unshift(reason('policy_forbid', named.map(spoken).join('; '), named.map((p) => p.id)));
+      reasons.unshift(
+        reason(
+          'policy_forbid',
+          named.map(spoken).join('; '),
+          named.map((p) => p.id),
+        ),
+      );
       remedies.push(...named.flatMap((p) => p.remedies));
     }
     const evidence = {
@@ -107,7 +117,9 @@ export function read(consulted: Consulted, reasons: Reason[], faults: FaultCode[
 export function cite(ids: readonly string[], policies: ReadonlyMap<string, Policy>): object[] {
   return ids.flatMap((id) => {
     const policy = policies.get(id);
-    return policy === undefined ? [] : [{ id, ...(policy.title === undefined ? {} : { title: policy.title }), source: policy.source }];
+    return policy === undefined
+      ? []
+      : [{ id, ...(policy.title === undefined ? {} : { title: policy.title }), source: policy.source }];
   });
 }
 

@@ -41,7 +41,10 @@ interface Gate {
 function checksOf({ acting, on, question }: Established): Gate[] {
   const resource: EntityRef = { type: question.resource.type, id: question.resource.id };
   const gates: Gate[] = [
-    { check: { resource, permission: on.action.permission, subject: holder(acting), explain: true }, missing: 'relationship_missing' },
+    {
+      check: { resource, permission: on.action.permission, subject: holder(acting), explain: true },
+      missing: 'relationship_missing',
+    },
   ];
   if (on.action.agentPermission !== undefined && acting.mode === 'delegated' && acting.agent !== undefined) {
     gates.push({
@@ -54,7 +57,8 @@ function checksOf({ acting, on, question }: Established): Gate[] {
 
 function refusal(check: AskedCheck, answer: CheckAnswer, missing: Gate['missing']): Reason {
   const what = `${refText(check.subject)} does not hold "${check.permission}" on ${refText(check.resource)}`;
-  if (answer.result === 'conditional') return reason('context_missing', `${what} without context: ${answer.missing.join(', ')}.`);
+  if (answer.result === 'conditional')
+    return reason('context_missing', `${what} without context: ${answer.missing.join(', ')}.`);
   if (answer.result === 'unanswerable') return reason('graph_unanswerable', answer.message);
   return reason(missing, `${what}.`);
 }

@@ -48,7 +48,8 @@ export class EntityStore implements Entities {
   private readonly kept = new LRUCache<string, { readonly entity: KnownEntity | undefined }>({ max: KEPT });
   /** As with relationships: raised around each write, so that nothing read across one is kept. */
   private generation = 0;
-  private batch: { readonly refs: Map<string, EntityRef>; readonly answer: Promise<Map<string, KnownEntity>> } | undefined;
+  private batch:
+    { readonly refs: Map<string, EntityRef>; readonly answer: Promise<Map<string, KnownEntity>> } | undefined;
 
   constructor(private readonly database: Database) {}
 
@@ -63,7 +64,9 @@ export class EntityStore implements Entities {
               select e->>'type', e->>'id', e->'attributes', e->'parents' from jsonb_array_elements($1::jsonb) e
               on conflict (type, id) do update set
                 attributes = excluded.attributes, parents = excluded.parents, updated_at = now()`,
-        params: [JSON.stringify(entities.map(({ type, id, attributes, parents }) => ({ type, id, attributes, parents })))],
+        params: [
+          JSON.stringify(entities.map(({ type, id, attributes, parents }) => ({ type, id, attributes, parents }))),
+        ],
       },
     ]);
   }

@@ -3,7 +3,13 @@
  * Its sequence numbers make the ZedTokens of an embedded deployment, so tokens outlive a restart.
  */
 import type { Database } from '../engines/database/port.js';
-import { parseRelationship, relationshipText, type Operation, type Relationship, type RelationshipUpdate } from '../model/relationships.js';
+import {
+  parseRelationship,
+  relationshipText,
+  type Operation,
+  type Relationship,
+  type RelationshipUpdate,
+} from '../model/relationships.js';
 
 interface Written {
   readonly operation: Operation;
@@ -60,7 +66,9 @@ export class Journal {
 
   /** SpiceDB has taken it. */
   async settle(sequence: number): Promise<void> {
-    await this.database.run([{ sql: 'update relationship_journal set settled = true where sequence = $1', params: [sequence] }]);
+    await this.database.run([
+      { sql: 'update relationship_journal set settled = true where sequence = $1', params: [sequence] },
+    ]);
   }
 
   /** SpiceDB has refused it. */
@@ -90,7 +98,9 @@ export class Journal {
     if (this.rows <= COMPACT_ABOVE) return;
     const inserts = [];
     for (let from = 0; from < state.length; from += GROUP) {
-      const updates = state.slice(from, from + GROUP).map((relationship): Written => ({ operation: 'touch', relationship: relationshipText(relationship) }));
+      const updates = state
+        .slice(from, from + GROUP)
+        .map((relationship): Written => ({ operation: 'touch', relationship: relationshipText(relationship) }));
       inserts.push({
         sql: `insert into relationship_journal (written_by, updates, settled) values ('compaction', $1::jsonb, true)`,
         params: [JSON.stringify(updates)],

@@ -32,9 +32,13 @@ export async function migrate(database: Database): Promise<void> {
   await database.run([{ sql: 'create table if not exists remit_version (version integer not null)' }]);
   const [rows] = await database.run([{ sql: 'select coalesce(max(version), 0) as version from remit_version' }]);
   const from = Number(rows?.[0]?.['version'] ?? 0);
-  if (from > STEPS.length) throw new Fault('database_unavailable', `the database is of version ${from}, newer than this Remit`);
+  if (from > STEPS.length)
+    throw new Fault('database_unavailable', `the database is of version ${from}, newer than this Remit`);
   for (const [i, step] of STEPS.entries()) {
     if (i < from) continue;
-    await database.run([...step.map((sql) => ({ sql })), { sql: 'insert into remit_version values ($1)', params: [i + 1] }]);
+    await database.run([
+      ...step.map((sql) => ({ sql })),
+      { sql: 'insert into remit_version values ($1)', params: [i + 1] },
+    ]);
   }
 }

@@ -77,12 +77,14 @@ export function readToken(token: string): ReadToken {
   const [head, body] = parts.map((part) => {
     const bytes = Buffer.from(part, 'base64url');
     // Node skips what isn't base64url and ignores trailing bits: two texts must not be one token.
-    if (part === '' || bytes.toString('base64url') !== part) refuse('token_malformed', 'The token is not base64url throughout.');
+    if (part === '' || bytes.toString('base64url') !== part)
+      refuse('token_malformed', 'The token is not base64url throughout.');
     return bytes;
   });
   const protectedHeader = object(head, 'header');
   for (const member of ['crit', 'b64', 'zip']) {
-    if (Object.hasOwn(protectedHeader, member)) refuse('token_malformed', `The header member "${member}" is not accepted.`);
+    if (Object.hasOwn(protectedHeader, member))
+      refuse('token_malformed', `The header member "${member}" is not accepted.`);
   }
   const read = header.safeParse(protectedHeader);
   if (!read.success) refuse('token_malformed', `The header's ${issue(read.error)}.`);

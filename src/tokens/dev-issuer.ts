@@ -34,7 +34,10 @@ export async function openDevIssuer(directory: string): Promise<DevIssuer> {
   const file = join(directory, 'dev-issuer.jwk');
   if (!existsSync(file)) {
     const { privateKey } = await generateKeyPair('ES256', { extractable: true });
-    writeFileSync(file, JSON.stringify({ ...(await exportJWK(privateKey)), kid: uuid(), alg: 'ES256', use: 'sig' }), { mode: 0o600, flag: 'wx' });
+    writeFileSync(file, JSON.stringify({ ...(await exportJWK(privateKey)), kid: uuid(), alg: 'ES256', use: 'sig' }), {
+      mode: 0o600,
+      flag: 'wx',
+    });
   }
   chmodSync(file, 0o600);
   const jwk = readKey(file);

@@ -3,7 +3,19 @@ import { createLocalJWKSet, createRemoteJWKSet, type JSONWebKeySet, type Compact
 import { ConfigError } from '../model/faults.js';
 
 /** Public-key signatures only: a shared secret would let every verifier mint. */
-export const ALGORITHMS = ['ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512', 'RS256', 'RS384', 'RS512', 'EdDSA', 'Ed25519'] as const;
+export const ALGORITHMS = [
+  'ES256',
+  'ES384',
+  'ES512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'RS256',
+  'RS384',
+  'RS512',
+  'EdDSA',
+  'Ed25519',
+] as const;
 export type Algorithm = (typeof ALGORITHMS)[number];
 
 /**

