@@ -10,10 +10,10 @@ import { refText } from './model/ids.js';
 import { combine, type Outcome, type Verdict } from './model/outcome.js';
 import { callerId, type Question } from './model/question.js';
 import { checkKey } from './model/relationships.js';
-import type { CheckAnswer, Relationships } from './engines/spicedb/port.js';
+import type { AskedCheck, CheckAnswer, Relationships } from './engines/spicedb/port.js';
 import type { Obligation } from './rules/duties.js';
 import type { Rules } from './rules/load.js';
-import { consult } from './rules/consult.js';
+import { consult } from './steps/consult.js';
 import type { Decisions } from './stores/decisions.js';
 import type { Entities, KnownEntity } from './stores/entities.js';
 import type { TokenVerifier } from './tokens/verify.js';
@@ -23,7 +23,7 @@ import { delegation } from './steps/delegation.js';
 import { due, obligations } from './steps/obligations.js';
 import { agentCanChecks, canChecks, policy } from './steps/policy.js';
 import { record } from './steps/record.js';
-import { relationship } from './steps/relationship.js';
+import { gate, relationship } from './steps/relationship.js';
 import type { Established, Facts, Opening } from './steps/step.js';
 import { token } from './steps/token.js';
 import { tell } from './tell.js';
@@ -129,18 +129,17 @@ async function gather(e: Established, using: Deciding, deadline: Deadline): Prom
     check: (check) => answered.get(checkKey(check)) ?? { result: 'unknown', fault: 'relationships_unavailable' },
     entity: (ref) => known.get(refText(ref)),
   };
-  const held = (
-    list: readonly {
-      permission: string;
-      resource: { type: string; id: string };
-      subject: { type: string; id: string };
-    }[],
-  ): Record<string, boolean> =>
+  const held = (list: readonly AskedCheck[]): Record<string, boolean> =>
     Object.fromEntries(list.map((check) => [check.permission, lookups.check(check).result === 'yes']));
   const entitiesFault = typeof entities === 'string' ? entities : undefined;
   const cedar =
     entitiesFault === undefined
-      ? consult(e, lookups, held(canChecks(e)), held(agentCanChecks(e)))
+      ? consult(e, {
+          entity: lookups.entity,
+          can: held(canChecks(e)),
+          agentCan: held(agentCanChecks(e)),
+          reachable: lookups.check(gate(e)).result === 'yes',
+        })
       : ({
           acting: { kind: 'fault', fault: entitiesFault },
           chain: [],

@@ -15,8 +15,7 @@ export const MAX_ID_CODE_POINTS = 256;
 export const MAX_ENCODED_ID_BYTES = 1024;
 
 const TYPE = /^([a-z][a-z0-9_]{1,62}[a-z0-9]\/)*[a-z][a-z0-9_]{1,62}[a-z0-9]$/;
-// eslint-disable-next-line no-control-regex -- control characters are what is looked for
-const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
+const CONTROL = /\p{Cc}/u;
 const PLAIN = /^[A-Za-z0-9_/|+-]+$/;
 
 /** Why `id` is not an acceptable identifier, or undefined if it is. */

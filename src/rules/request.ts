@@ -43,15 +43,17 @@ export function buildRequest(
   principal: { readonly ref: EntityRef; readonly type: EntityType },
   reads: Reads,
   vocabulary: Vocabulary,
+  /** False: what is required of the resource and unread may be missing. */
+  complete = true,
 ): BuiltRequest {
   const missing: string[] = [];
   const build = new Builder(vocabulary, reads, missing);
   const entities: EntityJson[] = [];
 
-  const add = (ref: EntityRef, type: EntityType, overrides: Properties): Ref => {
+  const add = (ref: EntityRef, type: EntityType, overrides: Properties, whole = true): Ref => {
     const uid = { type: type.name, id: ref.id };
     if (!entities.some((e) => ('__entity' in e.uid ? false : e.uid.type === uid.type && e.uid.id === uid.id))) {
-      entities.push(build.entity(uid, type, facts.entity(ref), overrides));
+      entities.push(build.entity(uid, type, facts.entity(ref), overrides, whole));
     }
     return uid;
   };
@@ -59,7 +61,7 @@ export function buildRequest(
     ref.type === facts.subject.type && ref.id === facts.subject.id ? facts.subjectProperties : {};
 
   const principalUid = add(principal.ref, principal.type, subjectOverrides(principal.ref));
-  const resourceUid = add(facts.resource, facts.resourceType, facts.resourceProperties);
+  const resourceUid = add(facts.resource, facts.resourceType, facts.resourceProperties, complete);
   if (facts.action.groups.length > 0) {
     entities.push({ uid: facts.action.uid, attrs: {}, parents: [...facts.action.groups] });
   }
@@ -158,12 +160,18 @@ class Builder {
     private readonly missing: string[],
   ) {}
 
-  entity(uid: Ref, type: EntityType, stored: KnownEntity | undefined, overrides: Properties): EntityJson {
+  entity(
+    uid: Ref,
+    type: EntityType,
+    stored: KnownEntity | undefined,
+    overrides: Properties,
+    whole: boolean,
+  ): EntityJson {
     const attrs: Record<string, CedarValueJson> = {};
     for (const [name, member] of Object.entries(type.attributes)) {
       const given = Object.hasOwn(overrides, name) ? overrides : (stored?.attributes ?? {});
       if (!Object.hasOwn(given, name)) {
-        if (member.required) this.missing.push(`${type.object}.${name}`);
+        if (member.required && (whole || this.reads.names.has(name))) this.missing.push(`${type.object}.${name}`);
         continue;
       }
       if (!this.reads.names.has(name)) continue;

@@ -9,7 +9,7 @@ import { deny, pass, unknown } from '../model/outcome.js';
 import { reason, type Reason } from '../model/reasons.js';
 import type { AskedCheck } from '../engines/spicedb/port.js';
 import type { Policy } from '../rules/policies.js';
-import type { Consulted } from '../rules/consult.js';
+import type { Consulted } from './consult.js';
 import type { Remedy } from '../rules/remedies.js';
 import { holder } from '../model/acting.js';
 import type { FaultCode } from '../model/faults.js';
@@ -102,6 +102,10 @@ export function read(consulted: Consulted, reasons: Reason[], faults: FaultCode[
       return undefined;
     case 'fault':
       faults.push(consulted.fault);
+      return undefined;
+    case 'withheld':
+      // Only where the relationship step has denied, which outweighs this.
+      faults.push('policies_unavailable');
       return undefined;
     case 'answer': {
       const { errors } = consulted.answer;

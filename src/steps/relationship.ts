@@ -38,21 +38,22 @@ interface Gate {
   readonly missing: 'relationship_missing' | 'agent_relationship_missing';
 }
 
-function checksOf({ acting, on, question }: Established): Gate[] {
-  const resource: EntityRef = { type: question.resource.type, id: question.resource.id };
-  const gates: Gate[] = [
-    {
-      check: { resource, permission: on.action.permission, subject: holder(acting), explain: true },
-      missing: 'relationship_missing',
-    },
-  ];
-  if (on.action.agentPermission !== undefined && acting.mode === 'delegated' && acting.agent !== undefined) {
-    gates.push({
-      check: { resource, permission: on.action.agentPermission, subject: acting.agent },
-      missing: 'agent_relationship_missing',
-    });
-  }
-  return gates;
+/** The check that decides whether the resource is within reach. */
+export function gate({ acting, on, question }: Established): AskedCheck {
+  return { resource: resourceOf(question), permission: on.action.permission, subject: holder(acting), explain: true };
+}
+
+function checksOf(e: Established): Gate[] {
+  const { acting, on, question } = e;
+  const own: Gate = { check: gate(e), missing: 'relationship_missing' };
+  if (on.action.agentPermission === undefined || acting.mode !== 'delegated' || acting.agent === undefined)
+    return [own];
+  const check = { resource: resourceOf(question), permission: on.action.agentPermission, subject: acting.agent };
+  return [own, { check, missing: 'agent_relationship_missing' }];
+}
+
+function resourceOf({ resource }: Established['question']): EntityRef {
+  return { type: resource.type, id: resource.id };
 }
 
 function refusal(check: AskedCheck, answer: CheckAnswer, missing: Gate['missing']): Reason {

@@ -2,7 +2,7 @@
  * What a step is. Steps ask, then judge: `asks` says what a step wants looked up, all of it is fetched at once, and
  * `judge` is a pure function of the answers. Steps never call each other; decide.ts says their order.
  */
-import type { Cedar } from '../rules/consult.js';
+import type { Cedar } from './consult.js';
 import type { Acting } from '../model/acting.js';
 import type { EntityRef } from '../model/ids.js';
 import type { Outcome } from '../model/outcome.js';

@@ -8,8 +8,8 @@ import type { Graph } from '../../rules/graph.js';
 type Trace = NonNullable<NonNullable<v1.CheckPermissionResponse['debugTrace']>['check']>;
 
 // The client exports the messages and not these two enums of debug.proto.
-const granted = (trace: Trace): boolean => Number(trace.result) === 2;
-const isRelation = (trace: Trace): boolean => Number(trace.permissionType) === 1;
+const granted = (trace: Trace): boolean => (trace.result as number) === 2;
+const isRelation = (trace: Trace): boolean => (trace.permissionType as number) === 1;
 
 export interface PathReader {
   /** Which of `relations` leads from the resource to the object; asked only where the schema leaves a choice. */

@@ -5,19 +5,20 @@
 import type { Answer } from '../engines/cedar.js';
 import { principal } from '../model/acting.js';
 import { Fault, type FaultCode } from '../model/faults.js';
-import type { EntityRef } from '../model/ids.js';
-import type { Check } from '../model/relationships.js';
-import type { CheckAnswer } from '../engines/spicedb/port.js';
-import type { Established } from '../steps/step.js';
+import { sameRef, type EntityRef } from '../model/ids.js';
+import type { Properties } from '../model/question.js';
+import type { Established } from './step.js';
 import type { KnownEntity } from '../stores/entities.js';
-import { buildRequest, type RequestFacts } from './request.js';
-import type { Slice, Slices } from './slices.js';
-import type { EntityType } from './vocabulary.js';
+import { buildRequest, type RequestFacts } from '../rules/request.js';
+import type { Slice, Slices } from '../rules/slices.js';
+import type { EntityType } from '../rules/vocabulary.js';
 
 export type Consulted =
   | { readonly kind: 'answer'; readonly answer: Answer }
   /** Required attributes that are nowhere. */
   | { readonly kind: 'missing'; readonly attributes: readonly string[] }
+  /** Not asked: the answer would tell what is stored of a resource that is out of reach. */
+  | { readonly kind: 'withheld' }
   | { readonly kind: 'fault'; readonly fault: FaultCode };
 
 export interface Cedar {
@@ -28,17 +29,15 @@ export interface Cedar {
 }
 
 export interface ConsultFacts {
-  readonly check: (check: Check) => CheckAnswer;
   readonly entity: (ref: EntityRef) => KnownEntity | undefined;
+  readonly can: RequestFacts['can'];
+  readonly agentCan: RequestFacts['agentCan'];
+  /** Whether the relationship gate is held: only then is anything said of what is stored of the resource. */
+  readonly reachable: boolean;
 }
 
 /** Never throws for what Cedar or the data lack: that is in the answer. */
-export function consult(
-  e: Established,
-  facts: ConsultFacts,
-  can: RequestFacts['can'],
-  agentCan: RequestFacts['agentCan'],
-): Cedar {
+export function consult(e: Established, facts: ConsultFacts): Cedar {
   const { rules, on, question, acting } = e;
   const { vocabulary } = rules;
   const { caller } = question;
@@ -54,14 +53,15 @@ export function consult(
     context: question.context,
     subject: { type: question.subject.type, id: question.subject.id },
     subjectProperties: mayAssert ? question.subject.properties : {},
-    entity: facts.entity,
-    can,
-    agentCan,
+    entity: (ref) => (facts.reachable || !sameRef(ref, question.resource) ? facts.entity(ref) : undefined),
+    can: facts.can,
+    agentCan: facts.agentCan,
     now: e.now,
   };
 
   const ask = (slices: Slices, slice: Slice, who: EntityRef, type: EntityType): Consulted => {
-    const built = buildRequest(known, { ref: who, type }, slice.reads, vocabulary);
+    if (!facts.reachable && readsUnsaid(slice, on.resourceType, known.resourceProperties)) return { kind: 'withheld' };
+    const built = buildRequest(known, { ref: who, type }, slice.reads, vocabulary, facts.reachable);
     if (!built.ok) return { kind: 'missing', attributes: built.missing };
     try {
       return { kind: 'answer', answer: slices.ask(slice, built.request) };
@@ -82,4 +82,12 @@ export function consult(
         ? { kind: 'answer', answer: { decision: 'deny', determining: [], errors: [] } }
         : ask(rules.duties, duties, who, e.principalType),
   };
+}
+
+/** Whether the slice could read anything of the resource that the request itself doesn't say. */
+function readsUnsaid({ reads }: Slice, type: EntityType, said: Properties): boolean {
+  return (
+    type.ancestors.size > 0 ||
+    Object.keys(type.attributes).some((name) => reads.names.has(name) && !Object.hasOwn(said, name))
+  );
 }

@@ -1,0 +1,120 @@
+/** A running Remit for tests: the real engines and the real application, on a directory and a clock of its own. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
+import { buildApp } from '../src/app.js';
+import { loadConfig } from '../src/config.js';
+import type { Rationale } from '../src/model/decision.js';
+import type { Reason } from '../src/model/reasons.js';
+import { openService, type Service } from '../src/service.js';
+import type { Mint } from '../src/tokens/dev-issuer.js';
+
+export const SAMPLE = fileURLToPath(new URL('../fixtures/acme.remit.yaml', import.meta.url));
+/** By day: the sample forbids agents to write at night. */
+export const DAYTIME = new Date('2030-03-04T10:00:00Z');
+
+export interface Answer {
+  readonly decision: boolean;
+  readonly context?: {
+    readonly id: string;
+    readonly evaluated_at: string;
+    readonly valid_until: string;
+    readonly reason_user: Readonly<Record<string, string>>;
+    readonly reason_admin: Readonly<Record<string, string>>;
+    readonly reasons: readonly Reason[];
+    readonly remedies: readonly Readonly<Record<string, unknown>>[];
+    readonly obligations: readonly { id: string; type: string; properties: Readonly<Record<string, unknown>> }[];
+    readonly rationale: Rationale;
+    readonly error?: { readonly code: string; readonly message: string; readonly at?: string; readonly status: number };
+  };
+}
+
+export interface Running {
+  readonly service: Service;
+  readonly app: FastifyInstance;
+  readonly data: string;
+  /** Sets the clock. */
+  readonly at: (now: Date) => void;
+  readonly mint: (options: Partial<Mint> & { agent: string }) => Promise<string>;
+  /** A request as the development client, unless `headers` say otherwise. */
+  readonly post: (
+    url: string,
+    body: object | string,
+    headers?: Record<string, string>,
+  ) => Promise<LightMyRequestResponse>;
+  readonly request: (
+    method: 'GET' | 'PUT' | 'DELETE' | 'POST',
+    url: string,
+    body?: object,
+  ) => Promise<LightMyRequestResponse>;
+  readonly evaluate: (body: object) => Promise<Answer>;
+  /** Writes relationships given as text. */
+  readonly touch: (...relationships: string[]) => Promise<void>;
+  readonly remove: (...relationships: string[]) => Promise<void>;
+  readonly stop: (options?: { keep?: boolean }) => Promise<void>;
+}
+
+export async function start(config = SAMPLE, data = mkdtempSync(join(tmpdir(), 'remit-test-'))): Promise<Running> {
+  let now = DAYTIME;
+  const service = await openService(loadConfig(config, { REMIT_DATA: data }), { now: () => now });
+  const app = await buildApp(service);
+  const host = `127.0.0.1:${service.config.port}`;
+  const authorization = `Bearer ${service.devKey ?? ''}`;
+
+  const post: Running['post'] = (url, body, headers = {}) =>
+    app.inject({
+      method: 'POST',
+      url,
+      headers: { host, authorization, 'content-type': 'application/json', ...headers },
+      payload: typeof body === 'string' ? body : JSON.stringify(body),
+    });
+  const write = async (operation: string, relationships: readonly string[]): Promise<void> => {
+    const updates = relationships.map((relationship) => ({ operation, relationship }));
+    const response = await post('/v1/relationships', { updates });
+    if (response.statusCode !== 200) throw new Error(response.body);
+  };
+  return {
+    service,
+    app,
+    data,
+    at: (to) => {
+      now = to;
+    },
+    mint: async (options) => {
+      const token = await service.devIssuer?.mint({ ttlSeconds: 300, now, ...options });
+      if (token === undefined) throw new TypeError('no development issuer');
+      return token;
+    },
+    post,
+    request: (method, url, body) =>
+      app.inject({
+        method,
+        url,
+        headers: { host, authorization, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        ...(body === undefined ? {} : { payload: JSON.stringify(body) }),
+      }),
+    evaluate: async (body) => {
+      const response = await post('/access/v1/evaluation', body);
+      if (response.statusCode !== 200 && response.statusCode !== 503)
+        throw new Error(`${response.statusCode}: ${response.body}`);
+      return response.json();
+    },
+    touch: (...relationships) => write('touch', relationships),
+    remove: (...relationships) => write('delete', relationships),
+    stop: async ({ keep = false } = {}) => {
+      await app.close();
+      await service.close();
+      if (!keep) rmSync(data, { recursive: true, force: true });
+    },
+  };
+}
+
+export function codes(answer: Answer): string[] {
+  return (answer.context?.reasons ?? []).map((r) => r.code);
+}
+
+export function step(answer: Answer, name: string): Rationale['steps'][number] | undefined {
+  return answer.context?.rationale.steps.find((s) => s.step === name);
+}
