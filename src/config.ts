@@ -13,6 +13,8 @@ import type { SourceFile } from './rules/policies.js';
 import { didYouMean } from './rules/suggest.js';
 import { ALGORITHMS, SHAPES, type IssuerConfig } from './tokens/issuers.js';
 
+/** A few aliases are a convenience, many are a way to make a small file enormous. */
+const MAX_ALIASES = 100;
 /** Requests a second that a client may make unless its `rate` says otherwise. */
 const DEFAULT_RATE = 1000;
 
@@ -167,7 +169,13 @@ export function parseYaml<T extends z.ZodType>(path: string, schema: T, what: st
   const document = parseDocument(readText(path), { version: '1.2', uniqueKeys: true, prettyErrors: true });
   const problem = document.errors[0] ?? document.warnings[0];
   if (problem !== undefined) throw new ConfigError(problem.message, shown(path));
-  const read = schema.safeParse(document.toJS({ maxAliasCount: 0 }));
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: MAX_ALIASES });
+  } catch (error) {
+    throw new ConfigError(`${what}: ${(error as Error).message}`, shown(path));
+  }
+  const read = schema.safeParse(value);
   if (read.success) return read.data;
   const issue = read.error.issues[0] as z.core.$ZodIssue;
   const at = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : issue.path;

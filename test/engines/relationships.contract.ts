@@ -1,0 +1,253 @@
+/** What every implementation of the relationships port must do. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AskedCheck, CheckAnswer, Relationships } from '../../src/engines/spicedb/port.js';
+import { parseRelationship, relationshipText, type Operation } from '../../src/model/relationships.js';
+
+export const CONTRACT_SCHEMA = `
+use expiration
+
+caveat tier_is(tier string, wanted string) {
+  tier == wanted
+}
+
+definition user {}
+
+definition team {
+  relation member: user | team#member
+}
+
+definition folder {
+  relation parent: folder
+  relation viewer: user | user:* | team#member | user with tier_is | user with expiration
+  relation banned: user
+  relation cleared: user
+  permission view = viewer + parent->view
+  permission view_unless_banned = view - banned
+  permission view_if_cleared = view & cleared
+}
+`;
+
+/** @param open a store with {@link CONTRACT_SCHEMA} and no relationships */
+export function relationshipsContract(name: string, open: () => Promise<Relationships>): void {
+  describe(`relationships: ${name}`, () => {
+    let graph: Relationships;
+    beforeAll(async () => {
+      graph = await open();
+    });
+    afterAll(() => graph.close());
+
+    const write = (operation: Operation, ...texts: string[]): Promise<string> =>
+      graph.write(
+        texts.map((t) => ({ operation, relationship: parseRelationship(t) })),
+        'test',
+      );
+    const ask = async (...checks: AskedCheck[]): Promise<readonly CheckAnswer[]> => graph.check(checks, 'full');
+    const check = (resource: string, permission: string, user: string, more: Partial<AskedCheck> = {}): AskedCheck => {
+      const [type = '', id = ''] = resource.split(':');
+      return { resource: { type, id }, permission, subject: { type: 'user', id: user }, ...more };
+    };
+    const results = async (...checks: AskedCheck[]): Promise<string[]> => (await ask(...checks)).map((a) => a.result);
+
+    it('answers in order, each check for itself', async () => {
+      await write('touch', 'folder:order#viewer@user:a');
+      expect(
+        await results(
+          check('folder:order', 'view', 'a'),
+          check('folder:order', 'view', 'b'),
+          check('folder:order', 'view', 'a'),
+        ),
+      ).toEqual(['yes', 'no', 'yes']);
+    });
+
+    it('holds a write at the very next check, and its end too', async () => {
+      for (let i = 0; i < 20; i += 1) {
+        await write('touch', 'folder:next#viewer@user:a');
+        expect(await results(check('folder:next', 'view', 'a'))).toEqual(['yes']);
+        await write('delete', 'folder:next#viewer@user:a');
+        expect(await results(check('folder:next', 'view', 'a'))).toEqual(['no']);
+      }
+    });
+
+    it('never answers from before a write that is done, however many ask meanwhile', async () => {
+      await write('touch', 'folder:busy#viewer@user:a');
+      const asking = Array.from({ length: 50 }, () => results(check('folder:busy', 'view', 'a')));
+      const gone = write('delete', 'folder:busy#viewer@user:a');
+      await Promise.all([...asking, gone]);
+      expect(await results(check('folder:busy', 'view', 'a'))).toEqual(['no']);
+    });
+
+    it('explains a yes by the relationships that grant it', async () => {
+      await write(
+        'touch',
+        'folder:leaf#parent@folder:mid',
+        'folder:mid#parent@folder:top',
+        'folder:top#viewer@team:x#member',
+        'team:x#member@team:y#member',
+        'team:y#member@user:p',
+      );
+      const [answer] = await ask(check('folder:leaf', 'view', 'p', { explain: true }));
+      expect(answer).toMatchObject({
+        result: 'yes',
+        path: [
+          'folder:leaf#parent@folder:mid',
+          'folder:mid#parent@folder:top',
+          'folder:top#viewer@team:x#member',
+          'team:x#member@team:y#member',
+          'team:y#member@user:p',
+        ],
+      });
+    });
+
+    it('explains through the one of several parents that grants', async () => {
+      await write(
+        'touch',
+        'folder:many#parent@folder:none1',
+        'folder:many#parent@folder:gives',
+        'folder:many#parent@folder:none2',
+        'folder:gives#viewer@user:q',
+      );
+      const [answer] = await ask(check('folder:many', 'view', 'q', { explain: true }));
+      expect(answer).toMatchObject({
+        result: 'yes',
+        path: ['folder:many#parent@folder:gives', 'folder:gives#viewer@user:q'],
+      });
+    });
+
+    it('explains an intersection by both its sides', async () => {
+      await write('touch', 'folder:both#viewer@user:r', 'folder:both#cleared@user:r');
+      const [answer] = await ask(check('folder:both', 'view_if_cleared', 'r', { explain: true }));
+      expect(answer?.result === 'yes' ? [...(answer.path ?? [])].sort() : []).toEqual([
+        'folder:both#cleared@user:r',
+        'folder:both#viewer@user:r',
+      ]);
+    });
+
+    it('takes any id there can be, and keeps them apart', async () => {
+      const ids = ['*', 'a b', 'a=20b', 'ü', 'ü|x', 'x'.repeat(256), '日本', '=', 'a@b#c:d'];
+      for (const id of ids) {
+        const resource = { type: 'folder', id };
+        await graph.write(
+          [{ operation: 'touch', relationship: { resource, relation: 'viewer', subject: { type: 'user', id } } }],
+          'test',
+        );
+      }
+      const answers = await ask(
+        ...ids.flatMap((id) =>
+          ids.map((other) => ({
+            resource: { type: 'folder', id },
+            permission: 'view',
+            subject: { type: 'user', id: other },
+          })),
+        ),
+      );
+      expect(answers.map((a) => a.result)).toEqual(
+        ids.flatMap((id) => ids.map((other) => (id === other ? 'yes' : 'no'))),
+      );
+      const [read] = await graph.read({ resourceType: 'folder', resourceId: '*' }, 10);
+      expect(read?.subject.id).toBe('*');
+      expect(read?.wildcard).toBeUndefined();
+    });
+
+    it('tells the real wildcard from the id', async () => {
+      await write('touch', 'folder:open#viewer@user:*');
+      expect(await results(check('folder:open', 'view', 'anyone'))).toEqual(['yes']);
+      expect((await graph.read({ resourceType: 'folder', resourceId: 'open' }, 10)).map(relationshipText)).toEqual([
+        'folder:open#viewer@user:*',
+      ]);
+    });
+
+    it('ends a relationship at its expiration', async () => {
+      const soon = new Date(Date.now() + 1500).toISOString();
+      await write(
+        'touch',
+        `folder:soon#viewer@user:a[expiration:${soon}]`,
+        'folder:past#viewer@user:a[expiration:2020-01-01T00:00:00Z]',
+      );
+      expect(await results(check('folder:soon', 'view', 'a'), check('folder:past', 'view', 'a'))).toEqual([
+        'yes',
+        'no',
+      ]);
+      await new Promise((resolve) => setTimeout(resolve, 1800));
+      expect(await results(check('folder:soon', 'view', 'a'))).toEqual(['no']);
+    });
+
+    it('says what a caveat still needs, and takes it from the check', async () => {
+      await write('touch', 'folder:tier#viewer@user:a[tier_is:{"wanted":"gold"}]');
+      const [bare] = await ask(check('folder:tier', 'view', 'a'));
+      expect(bare).toMatchObject({ result: 'conditional', missing: ['tier'] });
+      expect(
+        await results(
+          check('folder:tier', 'view', 'a', { context: { tier: 'gold' } }),
+          check('folder:tier', 'view', 'a', { context: { tier: 'lead' } }),
+        ),
+      ).toEqual(['yes', 'no']);
+    });
+
+    it('lets one bad check deny no neighbour', async () => {
+      await write('touch', 'folder:fine#viewer@user:a');
+      const [good, bad, typed] = await ask(
+        check('folder:fine', 'view', 'a'),
+        check('folder:fine', 'no_such', 'a'),
+        check('folder:tier', 'view', 'a', { context: { tier: 3 } }),
+      );
+      expect(good?.result).toBe('yes');
+      expect(bad?.result).toBe('unanswerable');
+      expect(typed?.result).toBe('unanswerable');
+    });
+
+    it('ends what is too deep or goes round, without calling it an outage', async () => {
+      await write('touch', 'folder:r1#parent@folder:r2', 'folder:r2#parent@folder:r1');
+      const [round] = await ask(check('folder:r1', 'view', 'a'));
+      expect(['no', 'unanswerable']).toContain(round?.result);
+      const chain = Array.from({ length: 60 }, (_, i) => `folder:d${i}#parent@folder:d${i + 1}`);
+      await write('touch', ...chain, 'folder:d60#viewer@user:deep');
+      expect(await results(check('folder:d0', 'view', 'deep'))).toEqual(['unanswerable']);
+      expect(await results(check('folder:d40', 'view', 'deep'))).toEqual(['yes']);
+    });
+
+    it('writes all or nothing, and says what was wrong', async () => {
+      const refused = write('touch', 'folder:half#viewer@user:a', 'folder:half#no_such@user:a');
+      await expect(refused).rejects.toMatchObject({
+        name: 'BadRequest',
+        status: 400,
+        message: expect.stringContaining('no_such') as string,
+      });
+      expect(await results(check('folder:half', 'view', 'a'))).toEqual(['no']);
+      await write('create', 'folder:made#viewer@user:a');
+      await expect(write('create', 'folder:made#viewer@user:a')).rejects.toMatchObject({
+        name: 'BadRequest',
+        status: 409,
+        code: 'already_exists',
+      });
+    });
+
+    it('reads by every part of a relationship, up to a limit', async () => {
+      await write('touch', ...Array.from({ length: 30 }, (_, i) => `folder:list#viewer@user:u${i}`));
+      expect(await graph.read({ resourceType: 'folder', resourceId: 'list' }, 10)).toHaveLength(10);
+      expect(await graph.read({ resourceType: 'folder', resourceId: 'list' }, 100)).toHaveLength(30);
+      expect(
+        (
+          await graph.read({ resourceType: 'folder', relation: 'viewer', subjectType: 'user', subjectId: 'u7' }, 100)
+        ).map(relationshipText),
+      ).toEqual(['folder:list#viewer@user:u7']);
+      expect(await graph.read({ resourceType: 'folder', resourceId: 'absent' }, 10)).toEqual([]);
+    });
+
+    it('takes its own ZedTokens and no others', async () => {
+      const token = await write('touch', 'folder:zed#viewer@user:a');
+      expect(graph.tokenProblem(token)).toBeUndefined();
+      expect(await graph.check([check('folder:zed', 'view', 'a')], { atLeast: token })).toMatchObject([
+        { result: 'yes' },
+      ]);
+      expect(graph.tokenProblem('bm90IG91cnM')).toContain('not a ZedToken of this deployment');
+    });
+
+    it('decides five thousand checks asked at once', async () => {
+      const checks = Array.from({ length: 5000 }, (_, i) => check('folder:list', 'view', `u${i % 60}`));
+      const answers = await ask(...checks);
+      expect(answers.filter((a) => a.result === 'yes')).toHaveLength(
+        checks.filter((c) => Number(c.subject.id.slice(1)) < 30).length,
+      );
+    });
+  });
+}
