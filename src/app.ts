@@ -2,7 +2,7 @@
 import rateLimit from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import fastify, { type FastifyInstance, type FastifyServerOptions, type preHandlerHookHandler } from 'fastify';
+import fastify, { type FastifyInstance, type FastifyServerOptions, type onRequestHookHandler } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
 import { isLoopback } from './config.js';
@@ -19,7 +19,7 @@ import type { Service } from './service.js';
 declare module 'fastify' {
   interface FastifyInstance {
     /** Runs after the caller is known: its rate limit. */
-    limits: preHandlerHookHandler[];
+    limits: onRequestHookHandler[];
   }
 }
 
@@ -67,7 +67,7 @@ export async function buildApp(service: Service, { logger = false }: AppOptions 
         const caller = callerOf(request);
         return caller.kind === 'client' ? `client:${caller.client.id}` : `agent:${caller.token.slice(-43)}`;
       },
-    }) as preHandlerHookHandler,
+    }) as onRequestHookHandler,
   ]);
 
   await app.register(swagger, {

@@ -37,7 +37,7 @@ export interface Running {
   readonly data: string;
   /** Sets the clock. */
   readonly at: (now: Date) => void;
-  readonly mint: (options: Partial<Mint> & { agent: string }) => Promise<string>;
+  readonly mint: (options: { [K in keyof Mint]?: Mint[K] | undefined } & { agent: string }) => Promise<string>;
   /** A request as the development client, unless `headers` say otherwise. */
   readonly post: (
     url: string,
@@ -83,7 +83,11 @@ export async function start(config = SAMPLE, data = mkdtempSync(join(tmpdir(), '
       now = to;
     },
     mint: async (options) => {
-      const token = await service.devIssuer?.mint({ ttlSeconds: 300, now, ...options });
+      const token = await service.devIssuer?.mint({
+        ...options,
+        ttlSeconds: options.ttlSeconds ?? 300,
+        now: options.now ?? now,
+      });
       if (token === undefined) throw new TypeError('no development issuer');
       return token;
     },

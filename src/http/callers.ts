@@ -1,5 +1,5 @@
 /** Who calls: a client by its key, or an agent by its own delegation token. There is no anonymous mode. */
-import type { FastifyReply, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify';
+import type { FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from 'fastify';
 import { LRUCache } from 'lru-cache';
 import { BadRequest } from '../model/faults.js';
 import type { Caller, Client, Permission } from '../model/question.js';
@@ -17,10 +17,10 @@ declare module 'fastify' {
 export const AGENT_RATE = 100;
 
 /**
- * A hook that lets through clients with the permission and, where `agents` says so, agents with their own token.
+ * A hook that, before a body is read, lets through clients with the permission and, where `agents` says so, agents with their own token.
  * @returns 401 for an unknown caller, 403 for one that may not
  */
-export function callers(service: Service, permission: Permission, { agents = false } = {}): preHandlerAsyncHookHandler {
+export function callers(service: Service, permission: Permission, { agents = false } = {}): onRequestAsyncHookHandler {
   const hashes = new LRUCache<string, string>({ max: 1000 });
   return async (request, reply) => {
     const credential = /^Bearer +([A-Za-z0-9._~+/=-]+)$/i.exec(request.headers.authorization ?? '')?.[1];

@@ -25,7 +25,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const TAG = ['decisions'];
 
 export function decisionRoutes(app: FastifyInstance, service: Service): void {
-  const preHandler = [callers(service, 'evaluate'), ...app.limits];
+  const onRequest = [callers(service, 'evaluate'), ...app.limits];
 
   app.get('/v1/decisions/:id', {
     schema: {
@@ -34,7 +34,7 @@ export function decisionRoutes(app: FastifyInstance, service: Service): void {
       params,
       response: { 200: record, ...errors },
     },
-    preHandler,
+    onRequest,
     handler: async (request, reply) => {
       const found = await visible(request);
       return found === undefined
@@ -51,7 +51,7 @@ export function decisionRoutes(app: FastifyInstance, service: Service): void {
       body: outcome,
       response: { 201: outcome, 400: problemBody, 409: problemBody, ...errors },
     },
-    preHandler,
+    onRequest,
     handler: async (request, reply) => {
       const found = await visible(request);
       if (found === undefined) return reply.code(404).send(NOT_FOUND);

@@ -31,7 +31,7 @@ const URL = '/v1/entities/:type/:id';
 const TAG = ['administration'];
 
 export function entityRoutes(app: FastifyInstance, service: Service): void {
-  const preHandler = [callers(service, 'admin'), ...app.limits];
+  const onRequest = [callers(service, 'admin'), ...app.limits];
 
   app.put(URL, {
     schema: {
@@ -41,7 +41,7 @@ export function entityRoutes(app: FastifyInstance, service: Service): void {
       body,
       response: { 200: entity, ...errors },
     },
-    preHandler,
+    onRequest,
     handler: async (request) => {
       const ref = request.params as z.infer<typeof params>;
       const stored = { ...ref, ...(request.body as z.infer<typeof body>) };
@@ -54,7 +54,7 @@ export function entityRoutes(app: FastifyInstance, service: Service): void {
 
   app.get(URL, {
     schema: { tags: TAG, summary: 'Read an entity', params, response: { 200: entity, ...errors } },
-    preHandler,
+    onRequest,
     handler: async (request, reply) => {
       const [found] = await service.entities.lookup([request.params as z.infer<typeof params>]);
       if (found === undefined) return reply.code(404).send(problem('not_found', 'There is no such entity.'));
@@ -70,7 +70,7 @@ export function entityRoutes(app: FastifyInstance, service: Service): void {
       params,
       response: { 204: z.null().describe('Removed'), ...errors },
     },
-    preHandler,
+    onRequest,
     handler: async (request, reply) => {
       const removed = await service.entities.remove(request.params as z.infer<typeof params>);
       return removed ? reply.code(204).send() : reply.code(404).send(problem('not_found', 'There is no such entity.'));

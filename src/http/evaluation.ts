@@ -26,7 +26,7 @@ const TAG = ['decisions'];
 const errors = { 400: problemBody, 401: problemBody, 403: problemBody, 429: problemBody };
 
 export function evaluationRoutes(app: FastifyInstance, service: Service): void {
-  const preHandler = [callers(service, 'evaluate', { agents: true }), ...app.limits];
+  const onRequest = [callers(service, 'evaluate', { agents: true }), ...app.limits];
 
   app.post('/access/v1/evaluation', {
     schema: {
@@ -35,7 +35,7 @@ export function evaluationRoutes(app: FastifyInstance, service: Service): void {
       body: evaluation,
       response: { 200: answer, 503: answer, ...errors },
     },
-    preHandler,
+    onRequest,
     handler: (request, reply) => single(request, reply, request.body),
   });
 
@@ -46,7 +46,7 @@ export function evaluationRoutes(app: FastifyInstance, service: Service): void {
       body: evaluations,
       response: { 200: z.union([answers, answer]), 503: answer, ...errors },
     },
-    preHandler,
+    onRequest,
     handler: async (request, reply) => {
       const body = request.body as EvaluationsRequest;
       // Absent or empty: it answers like a single one.

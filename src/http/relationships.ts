@@ -67,7 +67,7 @@ const listing = z
 const errors = { 400: problemBody, 401: problemBody, 403: problemBody, 409: problemBody, 503: problemBody };
 
 export function relationshipRoutes(app: FastifyInstance, service: Service): void {
-  const preHandler = [callers(service, 'admin'), ...app.limits];
+  const onRequest = [callers(service, 'admin'), ...app.limits];
 
   app.post('/v1/relationships', {
     schema: {
@@ -76,7 +76,7 @@ export function relationshipRoutes(app: FastifyInstance, service: Service): void
       body,
       response: { 200: z.object({ zedtoken: z.string() }), ...errors },
     },
-    preHandler,
+    onRequest,
     handler: async (request) => {
       const { updates } = request.body as z.infer<typeof body>;
       const parsed = updates.map(({ operation, relationship: r }, i) => ({
@@ -99,7 +99,7 @@ export function relationshipRoutes(app: FastifyInstance, service: Service): void
       querystring: query,
       response: { 200: listing, ...errors },
     },
-    preHandler,
+    onRequest,
     handler: async (request) => {
       const q = request.query as z.infer<typeof query>;
       if (q.subject_id !== undefined && q.subject_type === undefined)

@@ -1,0 +1,301 @@
+/** The command line, as a person or a script uses it: the built program, real processes. */
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { decodeJwt, decodeProtectedHeader } from 'jose';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Answer } from './sample.js';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const main = join(root, 'dist/main.js');
+const data = mkdtempSync(join(tmpdir(), 'remit-cli-'));
+const port = 20_000 + (process.pid % 20_000);
+const env = { ...process.env, REMIT_DATA: data, REMIT_PORT: String(port) };
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+const remit = (args: readonly string[], over: Record<string, string> = {}): Promise<Ran> =>
+  new Promise((resolve) => {
+    execFile(process.execPath, [main, ...args], { cwd: root, env: { ...env, ...over } }, (error, out, err) => {
+      resolve({ code: error === null ? 0 : Number(error.code), out, err });
+    });
+  });
+
+afterAll(() => {
+  rmSync(data, { recursive: true, force: true });
+});
+
+describe('usage', () => {
+  it('without a command it says what there is', async () => {
+    const { code, out } = await remit([]);
+    expect(code).toBe(2);
+    for (const name of ['serve', 'demo', 'token', 'decide']) expect(out).toContain(name);
+  });
+
+  it.each(['serve', 'demo', 'token', 'decide'])('%s has --help', async (name) => {
+    const { code, out } = await remit([name, '--help']);
+    expect([code, out]).toEqual([0, expect.stringContaining(`Usage: remit ${name}`)]);
+  });
+
+  it.each([
+    [['nonsense'], 'there is no command "nonsense"'],
+    [['serve', '--prot', '1'], "Unknown option '--prot'"],
+    [['token'], '--agent is required'],
+    [['token', '--agent', 'a', '--ttl', 'forever'], '--ttl must be a duration'],
+    [['token', '--agent', 'a', '--ttl', '25h'], '--ttl must be a duration'],
+    [['token', '--agent', 'a', '--detail', '[1]'], '--detail must be a JSON object'],
+    [['token', '--agent', 'a', '--chain', 'b'], '--chain needs --user'],
+    [['token', '--agent', 'a\nb', '--user', 'c'], '--agent must not contain control characters'],
+    [['token', 'hello', '--agent', 'a'], '"hello" is not understood'],
+    [['decide', '--action', 'read'], '--subject TYPE:ID is required'],
+    [['decide', '--subject', 'user:a', '--resource', 'x', '--action', 'read'], '--resource TYPE:ID is required'],
+    [['serve', '--config', '/nowhere.yaml'], "/nowhere.yaml: can't be read: ENOENT"],
+  ])('%j ends with 2 and a sentence', async (args, text) => {
+    const { code, out, err } = await remit(args);
+    expect(code).toBe(2);
+    expect(out).toBe('');
+    expect(err).toContain(text);
+    expect(err.trim().split('\n')).toHaveLength(1);
+  });
+});
+
+describe('configuration', () => {
+  const sample = readFileSync(join(root, 'fixtures/acme.remit.yaml'), 'utf8')
+    .replaceAll('../', root)
+    .replace('world: acme.yaml', `world: ${root}fixtures/acme.yaml`);
+  it.each([
+    ['an unknown key', (text: string) => `${text}\npolices: x\n`, 'polices: unknown key (did you mean "policies"?)'],
+    ['a port that is text', (text: string) => text.replace('port: 7480', 'port: high'), 'listen.port'],
+    ['a key twice', (text: string) => `${text}\nworld: y\n`, 'Map keys must be unique'],
+    ['no YAML', () => '{{{', 'remit:'],
+    ['a list', () => '- 1\n', 'configuration: the document'],
+    [
+      'a server mode',
+      (text: string) => text.replace('spicedb:\n  mode: embedded', 'spicedb:\n  mode: server'),
+      'spicedb.mode: only "embedded" is available',
+    ],
+    [
+      'another host without clients',
+      (text: string) => text.replace('host: 127.0.0.1', 'host: 0.0.0.0'),
+      'listens on loopback only',
+    ],
+    [
+      'a key that is no hash',
+      (text: string) => text.replace('clients: []', 'clients: [{ id: a, key_sha256: secret }]'),
+      'clients[0].key_sha256',
+    ],
+    [
+      'an issuer without keys',
+      (text: string) => text.replace('issuers: []', 'issuers: [{ issuer: x, audience: y, primary: true }]'),
+      'needs "jwks_uri" or "jwks"',
+    ],
+    [
+      'an issuer with a private key',
+      (text: string) =>
+        text.replace(
+          'issuers: []',
+          'issuers: [{ issuer: x, audience: y, primary: true, jwks: { keys: [{ kty: EC, d: secret }] } }]',
+        ),
+      'must be a public key',
+    ],
+    [
+      'two primary issuers',
+      (text: string) =>
+        text.replace(
+          'issuers: []',
+          'issuers: [{ issuer: x, audience: y, primary: true, jwks_uri: "https://x" }, { issuer: z, audience: y, primary: true, jwks_uri: "https://x" }]',
+        ),
+      'only one can be "primary"',
+    ],
+    [
+      'HS256',
+      (text: string) =>
+        text.replace(
+          'issuers: []',
+          'issuers: [{ issuer: x, audience: y, algorithms: [HS256], jwks_uri: "https://x" }]',
+        ),
+      'issuers[0].algorithms[0]',
+    ],
+    [
+      'no policies',
+      (text: string) => text.replace(/^policies: .*$/m, 'policies: /nowhere'),
+      'there is no such directory',
+    ],
+  ])('with %s is refused in a sentence that names the place', async (_name, change, text) => {
+    const file = join(data, 'bad.yaml');
+    writeFileSync(file, change(sample));
+    const { code, err } = await remit(['serve', '--config', file]);
+    expect(err).toContain(text);
+    expect(err).not.toContain('    at ');
+    expect(err).not.toContain('secret');
+    expect(code).toBe(2);
+  });
+
+  it('the servers of the environment need an explicit configuration', async () => {
+    const file = join(data, 'good.yaml');
+    writeFileSync(file, sample);
+    const { code, err } = await remit(['serve', '--config', file], { DATABASE_URL: 'postgres://u:secret@h/db' });
+    expect([code, err]).toEqual([
+      2,
+      expect.stringContaining('DATABASE_URL: this version runs on the embedded engines only'),
+    ]);
+    expect(err).not.toContain('secret');
+  });
+});
+
+describe('token', () => {
+  it('prints the token alone', async () => {
+    const { code, out } = await remit([
+      'token',
+      '--user',
+      'alice',
+      '--agent',
+      'code-bot',
+      '--chain',
+      'planner,scheduler',
+      '--scope',
+      'a b',
+      '--detail',
+      '{"type":"remit"}',
+      '--ttl',
+      '90s',
+    ]);
+    expect(code).toBe(0);
+    expect(out).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+\n$/);
+    const claims = decodeJwt(out.trim());
+    expect(claims).toMatchObject({
+      sub: 'alice',
+      client_id: 'code-bot',
+      scope: 'a b',
+      aud: 'remit',
+      authorization_details: [{ type: 'remit' }],
+      act: { sub: 'code-bot', act: { sub: 'planner', act: { sub: 'scheduler' } } },
+    });
+    expect((claims.exp ?? 0) - (claims.iat ?? 0)).toBe(90);
+    expect(decodeProtectedHeader(out.trim())).toMatchObject({ alg: 'ES256', typ: 'at+jwt' });
+    expect(statSync(join(data, 'dev-issuer.jwk')).mode & 0o777).toBe(0o600);
+  });
+
+  it('mints for an agent alone, and as JSON', async () => {
+    const { out } = await remit(['token', '--agent', 'planner', '--json']);
+    const { token, expires_at } = JSON.parse(out) as { token: string; expires_at: string };
+    expect(decodeJwt(token)).toMatchObject({ sub: 'planner', client_id: 'planner' });
+    expect(decodeJwt(token).act).toBeUndefined();
+    expect(new Date(expires_at).getTime()).toBe((decodeJwt(token).exp ?? 0) * 1000);
+  });
+});
+
+describe('serve and decide', () => {
+  let server: ChildProcess;
+  let welcome = '';
+  const up = async (): Promise<void> => {
+    server = spawn(process.execPath, [main, 'serve'], { cwd: root, env });
+    welcome = '';
+    await new Promise<void>((resolve, reject) => {
+      server.stdout?.on('data', (chunk: Buffer) => {
+        welcome += chunk.toString();
+        if (welcome.includes('\n\n') && welcome.endsWith('\n\n')) resolve();
+      });
+      server.stderr?.on('data', (chunk: Buffer) => (welcome += chunk.toString()));
+      server.once('exit', () => reject(new Error(welcome)));
+    });
+  };
+  const down = (signal: NodeJS.Signals): Promise<number | null> =>
+    new Promise((resolve) => {
+      server.once('exit', (code) => resolve(code));
+      server.kill(signal);
+    });
+  const decide = async (...args: string[]): Promise<Ran> => {
+    const { out } = await remit([
+      'token',
+      '--user',
+      'alice',
+      '--agent',
+      'hr-assistant',
+      '--scope',
+      'hr.employees.read',
+    ]);
+    return remit(['decide', '--subject', 'user:alice', '--action', 'read', '--token', out.trim(), ...args]);
+  };
+  beforeAll(up);
+  afterAll(() => {
+    server.kill('SIGKILL');
+  });
+
+  it('prints a request that can be pasted, and it is allowed', async () => {
+    const command = welcome.slice(welcome.indexOf('curl '));
+    const printed = await new Promise<string>((resolve) => {
+      execFile('sh', ['-c', command], (_error, out, err) => {
+        resolve(out + err);
+      });
+    });
+    const answer = JSON.parse(printed) as Answer;
+    expect(answer.decision).toBe(true);
+    expect(answer.context?.rationale.steps).toHaveLength(8);
+    const key = readFileSync(join(data, 'dev.key'), 'utf8').trim();
+    expect(welcome).toContain(key);
+    expect(statSync(join(data, 'dev.key')).mode & 0o777).toBe(0o600);
+  });
+
+  it('decide asks the running service, and prints why', async () => {
+    const allowed = await decide('--resource', 'employee:erin');
+    expect(allowed.code).toBe(0);
+    expect(allowed.out).toContain('ALLOW  HR Assistant may read');
+    expect(allowed.out).toContain('employee:erin#reports_to@employee:dave → employee:dave#manager@user:alice');
+    expect(allowed.out).toContain('the client must: mask salary, ssn');
+    const denied = await decide('--resource', 'employee:zoe', '--json');
+    expect(denied.code).toBe(1);
+    expect((JSON.parse(denied.out) as Answer).context?.reasons[0]?.code).toBe('relationship_missing');
+    const bad = await decide('--resource', 'employee:erin', '--properties', '{"salary":"x"}');
+    expect([bad.code, bad.err]).toEqual([
+      2,
+      expect.stringContaining('resource.properties.salary: must be a whole number'),
+    ]);
+  });
+
+  it('a second service on the same directory is refused', async () => {
+    const { code, err } = await remit(['serve'], { REMIT_PORT: String(port + 1) });
+    expect([code, err]).toEqual([
+      2,
+      expect.stringMatching(/is in use by process \d+, which serves http:\/\/127\.0\.0\.1:\d+/),
+    ]);
+  });
+
+  it('a second service on the same port is refused, and leaves nothing behind', async () => {
+    const other = mkdtempSync(join(tmpdir(), 'remit-cli-'));
+    const { code, err } = await remit(['serve'], { REMIT_DATA: other });
+    expect([code, err]).toEqual([2, expect.stringContaining(`port ${port} is in use`)]);
+    expect(existsSync(join(other, 'lock'))).toBe(false);
+    rmSync(other, { recursive: true, force: true });
+  });
+
+  it('ends on SIGTERM with 0; decide then opens the engines itself', async () => {
+    expect(await down('SIGTERM')).toBe(0);
+    expect(existsSync(join(data, 'lock'))).toBe(false);
+    const { code, out } = await decide('--resource', 'employee:erin');
+    expect([code, out]).toEqual([0, expect.stringContaining('ALLOW')]);
+  });
+
+  it('starts again after being killed, with everything there', async () => {
+    await up();
+    await down('SIGKILL');
+    await up();
+    expect((await decide('--resource', 'employee:erin')).code).toBe(0);
+    expect(await down('SIGINT')).toBe(0);
+  });
+});
+
+it('the demo shows the answers that its notes promise', async () => {
+  const { code, out } = await remit(['demo', '--json']);
+  expect(code).toBe(0);
+  const rows = JSON.parse(out) as { who: string; what: string; decision: boolean; why: string }[];
+  expect(rows.map((r) => [r.decision, r.why.split(/[ ;]/)[0]])).toEqual([
+    [true, 'by'], [true, 'by'], [false, 'policy_forbid'], [false, 'policy_forbid'], [false, 'relationship_missing'], [false, 'scope_insufficient'],
+    [false, 'delegation_missing'], [true, 'by'], [false, 'policy_forbid'], [true, 'by'], [false, 'policy_forbid'], [false, 'policy_forbid'],
+  ]); // prettier-ignore
+});
