@@ -44,7 +44,7 @@ const ENCODED = /^[A-Za-z0-9_/|+=-]{1,1024}$/;
 export function parseRelationship(text: string): Relationship {
   const parts = FORM.exec(text.trim())?.groups;
   if (parts === undefined) {
-    throw new TypeError('is not a relationship of the form "document:plan#viewer@user:alice"');
+    throw new TypeError('is not a relationship of the form "document:plan#viewer@user:ann"');
   }
   const { rt = '', ri = '', rel = '', st = '', si = '', sr, rest } = parts;
   const wildcard = si === '*';

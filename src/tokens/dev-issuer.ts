@@ -16,7 +16,7 @@ export interface Mint {
   readonly user?: string | undefined;
   readonly agent: string;
   /** Earlier agents, newest first. */
-  readonly chain?: readonly string[];
+  readonly chain?: readonly string[] | undefined;
   readonly scope?: string | undefined;
   readonly details?: readonly Readonly<Record<string, unknown>>[] | undefined;
   readonly audience?: string | undefined;

@@ -1,0 +1,85 @@
+/** What the README and the docs show is run: their requests are asked, their answers held, their files loaded. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadConfig } from '../src/config.js';
+import { loadRules } from '../src/rules/load.js';
+import { codes, start, type Running } from './sample.js';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const readme = readFileSync(join(root, 'README.md'), 'utf8');
+const configuration = readFileSync(join(root, 'docs/configuration.md'), 'utf8');
+
+/** The fenced blocks of a language, in order. */
+function blocks(text: string, language: string): string[] {
+  return [...text.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map((m) => m[1] ?? '');
+}
+
+describe('README', () => {
+  let remit: Running;
+  beforeAll(async () => {
+    remit = await start();
+  });
+  afterAll(() => remit.stop());
+
+  it('shows requests that work, and their answers', async () => {
+    const [ask, end] = blocks(readme, 'http');
+    const [answer] = blocks(readme, 'json');
+    const token = await remit.mint({
+      user: 'alice',
+      agent: 'hr-assistant',
+      scope: 'hr.employees.read hr.employees.write',
+    });
+    const body = (ask ?? '').slice((ask ?? '').indexOf('{')).replace("<the agent's token>", token);
+    const response = await remit.post('/access/v1/evaluation', body);
+    expect(response.statusCode).toBe(200);
+    expect(response.json()).toMatchObject(JSON.parse(answer ?? '') as object);
+
+    expect((await remit.post('/v1/relationships', (end ?? '').slice((end ?? '').indexOf('{')))).statusCode).toBe(200);
+    expect(codes((await remit.post('/access/v1/evaluation', body)).json())).toEqual(['delegation_missing']);
+  });
+
+  it('names npm scripts that exist', () => {
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      scripts: Record<string, string>;
+    };
+    for (const [, name] of readme.matchAll(/npm run (?:-s )?([a-z]+)/g)) expect(Object.keys(scripts)).toContain(name);
+  });
+});
+
+describe('docs/configuration.md', () => {
+  let directory: string;
+  beforeAll(() => {
+    directory = mkdtempSync(join(tmpdir(), 'remit-docs-'));
+  });
+  afterAll(() => {
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  it('shows a schema and a world that load, and the README a configuration that reads', async () => {
+    const [schema] = blocks(configuration, 'cedarschema');
+    const [world] = blocks(configuration, 'yaml');
+    const zed =
+      'use expiration\ndefinition user {}\ndefinition agent {\n  relation delegator: user with expiration\n}\ndefinition document {\n  relation viewer: user\n  relation edit: user\n  permission view = viewer + edit\n}\n';
+    const policy = '@id("all") permit (principal, action, resource);';
+    loadRules({
+      relationships: { name: 'z', text: zed },
+      actions: [{ name: 'a', text: schema ?? '' }],
+      policies: [{ name: 'p', text: policy }],
+    });
+
+    writeFileSync(join(directory, 'company.zed'), zed);
+    writeFileSync(join(directory, 'company.cedarschema'), schema ?? '');
+    writeFileSync(join(directory, 'p.cedar'), policy);
+    writeFileSync(join(directory, 'world.yaml'), world ?? '');
+    const [config] = blocks(readme, 'yaml');
+    const file = join(directory, 'remit.yaml');
+    writeFileSync(file, (config ?? '').replace('policies: policies ', 'policies: . '));
+    expect(loadConfig(file, {}).clients.map((c) => c.id)).toEqual(['hr-api']);
+    const remit = await start(file);
+    expect((await remit.service.relationships.read({ resourceType: 'document' }, 5)).length).toBe(1);
+    await remit.stop();
+  });
+});
