@@ -45,11 +45,15 @@ export async function buildApp(service: Service, { logger = false }: AppOptions 
   mapErrors(app);
 
   const base = (): string => service.config.publicUrl ?? listeningAt(app, service);
+  let hosts = hostsAllowed(service, base());
+  app.addHook('onListen', async () => {
+    hosts = hostsAllowed(service, base()); // Port 0 is known only now.
+  });
   app.addHook('onRequest', async (request, reply) => {
     void reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
     const requestId = requestIdOf(request);
     if (requestId !== undefined) void reply.header('x-request-id', requestId);
-    if (!hostAllowed(request.headers.host, service, base())) {
+    if (hosts?.has(request.headers.host ?? '') === false) {
       return reply.code(421).send(problem('host_refused', 'This Host is not served here.'));
     }
     return undefined;
@@ -122,12 +126,11 @@ function readStrictly(app: FastifyInstance): void {
 }
 
 /** On loopback a page in a browser could reach Remit under a name of its own (DNS rebinding). */
-function hostAllowed(host: string | undefined, service: Service, base: string): boolean {
-  if (!isLoopback(service.config.host)) return true;
-  const { host: own, port } = new URL(base);
+function hostsAllowed(service: Service, base: string): ReadonlySet<string> | undefined {
+  if (!isLoopback(service.config.host)) return undefined;
+  const { host, port } = new URL(base);
   const suffix = port === '' ? '' : `:${port}`;
-  const names = ['localhost', '127.0.0.1', '[::1]', service.config.host].map((name) => `${name}${suffix}`);
-  return host !== undefined && (host === own || names.includes(host));
+  return new Set([host, ...['localhost', '127.0.0.1', '[::1]', service.config.host].map((name) => `${name}${suffix}`)]);
 }
 
 /** Where it listens; before it does, where it is configured to. */

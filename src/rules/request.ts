@@ -10,7 +10,7 @@ import type { EntityRef } from '../model/ids.js';
 import type { Properties } from '../model/question.js';
 import type { KnownEntity } from '../stores/entities.js';
 import type { Reads } from './slices.js';
-import { datetime, toCedar, ValueProblem, type CedarType, type Members } from './types.js';
+import { datetime, toCedar, ValueProblem, type CedarType, type Member, type Members } from './types.js';
 import type { Action, EntityType, Vocabulary } from './vocabulary.js';
 
 export interface RequestFacts {
@@ -175,7 +175,7 @@ class Builder {
         continue;
       }
       if (!this.reads.names.has(name)) continue;
-      const value = this.convert(member.type, given[name], `${type.object}.${name}`);
+      const value = this.pruned(this.convert(member.type, given[name], `${type.object}.${name}`), member.type, name);
       if (value !== undefined) attrs[name] = value;
     }
     const parents = (stored?.ancestors ?? []).flatMap((parent) =>
@@ -186,7 +186,19 @@ class Builder {
   }
 
   context(name: string, type: CedarType, value: unknown): CedarValueJson | undefined {
-    return this.convert(type, value, `context.${name}`);
+    return this.pruned(this.convert(type, value, `context.${name}`), type, name);
+  }
+
+  /** A record without the members that no policy reads, unless one uses it as a whole: marshalling is what costs. */
+  private pruned(value: CedarValueJson | undefined, type: CedarType, name: string): CedarValueJson | undefined {
+    if (type.kind !== 'Record' || value === undefined || this.reads.wholeContext || this.reads.wholes.has(name))
+      return value;
+    const members = Object.entries(value as Record<string, CedarValueJson>).filter(([member]) =>
+      this.reads.names.has(member),
+    );
+    return Object.fromEntries(
+      members.map(([m, v]) => [m, this.pruned(v, (type.members[m] as Member).type, m) as CedarValueJson]),
+    );
   }
 
   /** Undefined, and noted as missing, where a required part isn't there or what is stored no longer fits. */

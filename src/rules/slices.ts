@@ -4,6 +4,7 @@
  * the policy's scope alone; conditions are left to Cedar. Equal slices share one prepared set.
  */
 import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Answer, CedarEngine, Request } from '../engines/cedar.js';
 import type { Policy } from './policies.js';
@@ -12,8 +13,13 @@ import { uidText, type Action, type EntityType } from './vocabulary.js';
 /** What a slice's policies can read, by name: everything else need not be given to Cedar. */
 export interface Reads {
   readonly names: ReadonlySet<string>;
+  /** Those of them whose value is used as it is, so that a record is read with all its members. */
+  readonly wholes: ReadonlySet<string>;
   /** The context is used as a value of its own (compared, put into a set): then all of it counts. */
   readonly wholeContext: boolean;
+  /** Who or which it is, or what it is in, counts, and not only its attributes. */
+  readonly principal: boolean;
+  readonly resource: boolean;
 }
 
 export interface Slice {
@@ -22,9 +28,13 @@ export interface Slice {
   readonly reads: Reads;
 }
 
+/** Answers kept a set of rules; each takes some 500 bytes. */
+const KEPT_ANSWERS = 20_000;
+
 /** Policies of one nature (those that decide, or the duties), and Cedar's answers from them. */
 export class Slices {
   private readonly memo = new Map<string, Slice>();
+  private readonly answers = new LRUCache<string, Answer>({ max: KEPT_ANSWERS });
   private readonly sets = new Map<string, Slice>();
 
   constructor(
@@ -45,8 +55,17 @@ export class Slices {
     return slice;
   }
 
+  /**
+   * Cedar's answer. It is a function of what the slice reads and nothing else, so an answer is kept by just that;
+   * one with errors is not, since their messages name the entities at hand.
+   */
   ask(slice: Slice, request: Request): Answer {
-    return this.cedar.authorize(slice.set, request);
+    const key = answerKey(slice, request);
+    const kept = this.answers.get(key);
+    if (kept !== undefined) return kept;
+    const answer = this.cedar.authorize(slice.set, request);
+    if (answer.errors.length === 0) this.answers.set(key, answer);
+    return answer;
   }
 
   private intern(policies: readonly Policy[]): Slice {
@@ -62,6 +81,16 @@ export class Slices {
     }
     return slice;
   }
+}
+
+/** All of a request that the slice's policies can read; requests with equal keys have equal answers. */
+function answerKey({ set, reads }: Slice, { principal, action, resource, context, entities }: Request): string {
+  const [first, second, ...rest] = entities;
+  const same = principal.type === resource.type && principal.id === resource.id;
+  // The principal's entity comes first and the resource's second, if they aren't one (see rules/request.ts).
+  const who = reads.principal || same ? [principal, first] : first?.attrs;
+  const what = same ? undefined : reads.resource ? [resource, second] : second?.attrs;
+  return `${set} ${action.type} ${action.id} ${principal.type} ${resource.type} ${JSON.stringify([who, what, same ? second : undefined, rest, context])}`;
 }
 
 /** Whether a policy's scope can match at all. `in` is never ruled out: stored parents decide it, not the schema. */
@@ -107,7 +136,13 @@ function uid(entity: { type: string; id: string } | { __entity: { type: string; 
  */
 export function readsOf(policies: readonly Policy[]): Reads {
   const names = new Set<string>();
-  let wholeContext = false;
+  const wholes = new Set<string>();
+  const whole = new Set<string>();
+  for (const { json } of policies) {
+    for (const scope of ['principal', 'resource'] as const) {
+      if (json[scope].op === '==' || json[scope].op === 'in' || 'in' in json[scope]) whole.add(scope);
+    }
+  }
   const open: { node: unknown; accessed: boolean }[] = policies.map((p) => ({
     node: p.json.conditions,
     accessed: false,
@@ -116,15 +151,22 @@ export function readsOf(policies: readonly Policy[]): Reads {
     const { node, accessed } = next;
     if (typeof node !== 'object' || node === null) continue;
     for (const [key, value] of Object.entries(node) as [string, unknown][]) {
-      if (key === 'Var' && value === 'context' && !accessed) wholeContext = true;
+      if (key === 'Var' && typeof value === 'string' && !accessed) whole.add(value);
       if ((key === '.' || key === 'has') && typeof value === 'object' && value !== null) {
         const { left, attr } = value as { left: unknown; attr: string | string[] };
         for (const name of [attr].flat()) names.add(name);
+        if (key === '.' && !accessed) wholes.add([attr].flat().at(-1) ?? '');
         open.push({ node: left, accessed: true });
       } else {
         open.push({ node: value, accessed: false });
       }
     }
   }
-  return { names, wholeContext };
+  return {
+    names,
+    wholes,
+    wholeContext: whole.has('context'),
+    principal: whole.has('principal'),
+    resource: whole.has('resource'),
+  };
 }

@@ -34,52 +34,49 @@ await serve(async ({ schema }: { schema: string }) => {
     );
   }
 
-  /** One bad item must not deny its neighbours: what failed together is asked again alone. */
+  /**
+   * One bulk call for the checks that want no path and a traced one for those that do, both at one revision.
+   * What fails together is asked again alone: one bad item must not deny its neighbours.
+   */
   async function check(checks: readonly AskedCheck[]): Promise<Unrevised[]> {
-    let pairs: readonly Pair[];
-    let at: string | undefined;
-    try {
-      const response = await bulk(checks, now, false);
-      pairs = response.pairs;
-      at = response.checkedAt?.token;
-    } catch (error) {
-      if (checks.length === 1) return [failure(error)];
-      const answers: Unrevised[] = [];
-      for (const one of checks) answers.push(...(await check([one])));
-      return answers;
+    const answers: Unrevised[] = checks.map(() => outage);
+    const plain = checks.flatMap((c, i) => (c.explain === true ? [] : [i]));
+    const explained = checks.flatMap((c, i) => (c.explain === true ? [i] : []));
+    let at: v1.Consistency = now;
+    for (const [group, traced] of [
+      [plain, false],
+      ...inGroups(explained, TRACED_AT_ONCE).map((g) => [g, true] as const),
+    ] as const) {
+      if (group.length === 0) continue;
+      try {
+        const { pairs, checkedAt } = await bulk(
+          group.map((i) => checks[i] as AskedCheck),
+          at,
+          traced,
+        );
+        for (const [j, i] of group.entries())
+          answers[i] = await read(pairs[j], checks[i] as AskedCheck, group.length > 1, at);
+        if (checkedAt !== undefined) at = { requirement: { oneofKind: 'atExactSnapshot', atExactSnapshot: checkedAt } };
+      } catch (error) {
+        if (group.length === 1) answers[group[0] as number] = failure(error);
+        else for (const i of group) [answers[i] = outage] = await check([checks[i] as AskedCheck]);
+      }
     }
-    const answers = await Promise.all(
-      pairs.map(async (pair, i) => {
-        const one = checks[i];
-        if (pair.response.oneofKind === 'error' && checks.length > 1 && one !== undefined)
-          return (await check([one]))[0] ?? outage;
-        return answerOf(pair);
-      }),
-    );
-    await explain(checks, answers, at);
     return answers;
   }
 
-  /** Adds the path to each yes that wants it, from a traced check at the same revision. */
-  async function explain(checks: readonly AskedCheck[], answers: Unrevised[], at: string | undefined): Promise<void> {
-    const wanted = checks.flatMap((c, i) => (c.explain === true && answers[i]?.result === 'yes' ? [i] : []));
-    if (at === undefined) return;
-    const then = { requirement: { oneofKind: 'atExactSnapshot', atExactSnapshot: { token: at } } } as const;
-    for (let from = 0; from < wanted.length; from += TRACED_AT_ONCE) {
-      const group = wanted.slice(from, from + TRACED_AT_ONCE);
-      const { pairs } = await bulk(
-        group.map((i) => checks[i] as AskedCheck),
-        then,
-        true,
-      );
-      for (const [j, i] of group.entries()) {
-        const response = pairs[j]?.response;
-        const trace = response?.oneofKind === 'item' ? response.item.debugTrace?.check : undefined;
-        if (trace !== undefined) {
-          answers[i] = { result: 'yes', path: await grantingPath(trace, graph, reader(checks[i] as AskedCheck, then)) };
-        }
-      }
-    }
+  async function read(
+    pair: Pair | undefined,
+    asked: AskedCheck,
+    among: boolean,
+    at: v1.Consistency,
+  ): Promise<Unrevised> {
+    if (pair === undefined) return outage;
+    if (pair.response.oneofKind === 'error' && among) return (await check([asked]))[0] ?? outage;
+    const answer = answerOf(pair);
+    const trace = pair.response.oneofKind === 'item' ? pair.response.item.debugTrace?.check : undefined;
+    if (answer.result !== 'yes' || trace === undefined) return answer;
+    return { result: 'yes', path: await grantingPath(trace, graph, reader(asked, at)) };
   }
 
   function reader(asked: AskedCheck, consistency: v1.Consistency): PathReader {
@@ -143,6 +140,12 @@ await serve(async ({ schema }: { schema: string }) => {
     },
   };
 });
+
+function inGroups<T>(list: readonly T[], size: number): T[][] {
+  const groups: T[][] = [];
+  for (let from = 0; from < list.length; from += size) groups.push(list.slice(from, from + size));
+  return groups;
+}
 
 const outage: Unrevised = { result: 'unknown', fault: 'relationships_unavailable' };
 

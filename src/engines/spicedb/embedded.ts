@@ -21,6 +21,8 @@ import {
 /** Checks that go to SpiceDB in one call; those that come meanwhile form the next. */
 const MAX_BULK = 150;
 const KEPT_ANSWERS = 50_000;
+/** Around an expiration nothing is kept: SpiceDB reads the clock itself, a little earlier or later than we do. */
+const EXPIRY_MARGIN_MS = 100;
 const OUTAGE: CheckAnswer = { result: 'unknown', fault: 'relationships_unavailable' };
 
 interface Pending {
@@ -32,6 +34,10 @@ export class EmbeddedRelationships implements Relationships {
   private readonly queue: Pending[] = [];
   private asking = false;
   private readonly kept = new LRUCache<string, CheckAnswer>({ max: KEPT_ANSWERS });
+  /** When each relationship that has an expiration ends, in milliseconds since the epoch. */
+  private readonly expirations = new Map<string, number>();
+  /** The next of them: until then, and until the next write, nothing changes. */
+  private nextExpiration: number | undefined;
   /** Raised before a write is sent and after it is done: an answer is kept only if none came between. */
   private generation = 0;
   private writing: Promise<unknown> = Promise.resolve();
@@ -64,6 +70,7 @@ export class EmbeddedRelationships implements Relationships {
       // An unsettled write must stay behind what it came after, so a journal that has one is left as it is.
       if (unsettled.length === 0) await journal.compact([...state.values()]);
       const engine = new EmbeddedRelationships(worker, graph, journal, sequence);
+      engine.note(updates);
       // A crash between journal and SpiceDB leaves at most a last write undecided: SpiceDB decides it now.
       for (const { sequence: at, updates: late } of unsettled) await engine.apply(at, late).catch(() => undefined);
       return engine;
@@ -122,6 +129,7 @@ export class EmbeddedRelationships implements Relationships {
     this.forget();
     try {
       await this.worker.call('write', updates);
+      this.note(updates);
     } catch (error) {
       await this.journal.withdraw(sequence);
       throw refused(error);
@@ -132,12 +140,37 @@ export class EmbeddedRelationships implements Relationships {
     await this.journal.settle(sequence);
   }
 
+  /** Keeps track of when relationships end by themselves. */
+  private note(updates: readonly RelationshipUpdate[]): void {
+    for (const { operation, relationship } of updates) {
+      const key = relationshipKey(relationship);
+      if (operation === 'delete' || relationship.expiresAt === undefined) this.expirations.delete(key);
+      else this.expirations.set(key, Date.parse(relationship.expiresAt));
+    }
+    this.nextExpiration = undefined;
+  }
+
+  /** Drops what is kept where a relationship has ended, or is about to, since it was kept. */
+  private expire(): void {
+    // eslint-disable-next-line no-restricted-syntax -- SpiceDB reads the host's clock, whatever clock decisions are given
+    const now = Date.now();
+    if (this.nextExpiration !== undefined && now < this.nextExpiration - EXPIRY_MARGIN_MS) return;
+    this.forget();
+    let next = Infinity;
+    for (const [key, at] of this.expirations) {
+      if (at + EXPIRY_MARGIN_MS < now) this.expirations.delete(key);
+      else if (at < next) next = at;
+    }
+    this.nextExpiration = next;
+  }
+
   private forget(): void {
     this.generation += 1;
     this.kept.clear();
   }
 
   private answer(check: AskedCheck): Promise<CheckAnswer> {
+    this.expire();
     const key = this.keepable(check) ? keyOf(check) : undefined;
     const kept = key === undefined ? undefined : this.kept.get(key);
     if (kept !== undefined) return Promise.resolve(kept);
@@ -148,7 +181,7 @@ export class EmbeddedRelationships implements Relationships {
   }
 
   private keepable(check: AskedCheck): boolean {
-    return !this.graph.isVolatile(check.resource.type, check.permission);
+    return !this.graph.reachesCaveat(check.resource.type, check.permission);
   }
 
   private pump(): void {
