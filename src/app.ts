@@ -45,9 +45,9 @@ export async function buildApp(service: Service, { logger = false }: AppOptions 
   mapErrors(app);
 
   const base = (): string => service.config.publicUrl ?? listeningAt(app, service);
-  let hosts = hostsAllowed(service, base());
+  let hosts = hostsAllowed(app, service);
   app.addHook('onListen', async () => {
-    hosts = hostsAllowed(service, base()); // Port 0 is known only now.
+    hosts = hostsAllowed(app, service); // Port 0 is known only now.
   });
   app.addHook('onRequest', async (request, reply) => {
     void reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
@@ -69,7 +69,7 @@ export async function buildApp(service: Service, { logger = false }: AppOptions 
       max: (request) => (callerOf(request).kind === 'client' ? rateOf(request) : AGENT_RATE),
       keyGenerator: (request) => {
         const caller = callerOf(request);
-        return caller.kind === 'client' ? `client:${caller.client.id}` : `agent:${caller.token.slice(-43)}`;
+        return caller.kind === 'client' ? `client:${caller.client.id}` : `agent:${caller.agent}`;
       },
     }) as onRequestHookHandler,
   ]);
@@ -126,11 +126,13 @@ function readStrictly(app: FastifyInstance): void {
 }
 
 /** On loopback a page in a browser could reach Remit under a name of its own (DNS rebinding). */
-function hostsAllowed(service: Service, base: string): ReadonlySet<string> | undefined {
-  if (!isLoopback(service.config.host)) return undefined;
-  const { host, port } = new URL(base);
+function hostsAllowed(app: FastifyInstance, service: Service): ReadonlySet<string> | undefined {
+  const { host, publicUrl } = service.config;
+  if (!isLoopback(host)) return undefined;
+  const { port } = new URL(listeningAt(app, service));
   const suffix = port === '' ? '' : `:${port}`;
-  return new Set([host, ...['localhost', '127.0.0.1', '[::1]', service.config.host].map((name) => `${name}${suffix}`)]);
+  const local = ['localhost', '127.0.0.1', '[::1]', host].map((name) => `${name}${suffix}`);
+  return new Set([...local, ...(publicUrl === undefined ? [] : [new URL(publicUrl).host])]);
 }
 
 /** Where it listens; before it does, where it is configured to. */

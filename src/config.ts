@@ -168,7 +168,13 @@ export function readSources(paths: SourcePaths): RuleSources {
 export function parseYaml<T extends z.ZodType>(path: string, schema: T, what: string): z.infer<T> {
   const document = parseDocument(readText(path), { version: '1.2', uniqueKeys: true, prettyErrors: true });
   const problem = document.errors[0] ?? document.warnings[0];
-  if (problem !== undefined) throw new ConfigError(problem.message, shown(path));
+  if (problem !== undefined) {
+    const line = problem.linePos?.[0].line;
+    throw new ConfigError(
+      problem.message.split('\n')[0]?.replace(/ at line .*$/, '') ?? '',
+      line === undefined ? shown(path) : `${shown(path)}:${line}`,
+    );
+  }
   let value: unknown;
   try {
     value = document.toJS({ maxAliasCount: MAX_ALIASES });
@@ -177,7 +183,9 @@ export function parseYaml<T extends z.ZodType>(path: string, schema: T, what: st
   }
   const read = schema.safeParse(value);
   if (read.success) return read.data;
-  const issue = read.error.issues[0] as z.core.$ZodIssue;
+  // A key that is misspelt says more than that the right one is missing.
+  const { issues } = read.error;
+  const issue = issues.find((i) => i.code === 'unrecognized_keys') ?? (issues[0] as z.core.$ZodIssue);
   const at = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : issue.path;
   const node = document.getIn(at, true) ?? document.getIn(at.slice(0, -1), true);
   const line = lineOf(node, readText(path));
@@ -201,10 +209,20 @@ function lineOf(node: unknown, text: string): number | undefined {
 }
 
 function issuersOf(read: z.infer<typeof issuer>[], path: string): IssuerConfig[] {
+  for (const key of ['issuer', 'alias'] as const) {
+    const values = read.flatMap((i) => i[key] ?? []);
+    const twice = values.find((v, i) => values.indexOf(v) !== i);
+    if (twice !== undefined) throw new ConfigError(`issuers: two have the ${key} "${twice}"`, shown(path));
+  }
   if (read.filter((i) => i.primary).length > 1)
     throw new ConfigError('issuers: only one can be "primary"', shown(path));
   return read.map(({ shape, jwks, ...rest }, i) => {
     const shapes = [shape].flat();
+    if (rest.jwks_uri === undefined && jwks === undefined)
+      throw new ConfigError(`issuers[${i}]: needs "jwks_uri" or "jwks"`, shown(path));
+    if (!rest.primary && rest.alias === undefined) {
+      throw new ConfigError(`issuers[${i}]: needs "primary: true", or an "alias" that its ids go by`, shown(path));
+    }
     if (shapes.includes('user_claim') !== (rest.user_claim !== undefined)) {
       throw new ConfigError(`issuers[${i}]: the shape "user_claim" and the key "user_claim" go together`, shown(path));
     }

@@ -26,6 +26,7 @@ import { record } from './steps/record.js';
 import { gate, relationship } from './steps/relationship.js';
 import type { Established, Facts, Opening } from './steps/step.js';
 import { token } from './steps/token.js';
+import { breathe } from './breathe.js';
 import { tell } from './tell.js';
 
 /** The first two end the decision where they fail: nothing is looked up for whoever isn't who they say. */
@@ -132,6 +133,7 @@ async function gather(e: Established, using: Deciding, deadline: Deadline): Prom
   const held = (list: readonly AskedCheck[]): Record<string, boolean> =>
     Object.fromEntries(list.map((check) => [check.permission, lookups.check(check).result === 'yes']));
   const entitiesFault = typeof entities === 'string' ? entities : undefined;
+  await breathe();
   const cedar =
     entitiesFault === undefined
       ? consult(e, {
@@ -145,7 +147,8 @@ async function gather(e: Established, using: Deciding, deadline: Deadline): Prom
           chain: [],
           duties: { kind: 'fault', fault: entitiesFault },
         } as const);
-  return { ...lookups, entitiesFault, cedar };
+  const ends = [...answered.values()].flatMap((a) => (a.result === 'yes' && a.until !== undefined ? [a.until] : []));
+  return { ...lookups, entitiesFault, cedar, ends };
 }
 
 /** The record, and with it the last step. The stored record says what would be answered if storing it succeeds. */
@@ -158,7 +161,10 @@ async function close(course: Course, using: Deciding, deadline: Deadline): Promi
     .then(() => ({ id }))
     .catch((error: unknown) => ({ fault: faultOf(error) }));
   if (!('fault' in stored)) return draft;
-  return decisionOf(id, course, [...course.judged, { step: CLOSING.step, outcome: CLOSING.judge(stored) }]);
+  const answered = decisionOf(id, course, [...course.judged, { step: CLOSING.step, outcome: CLOSING.judge(stored) }]);
+  // The store may yet finish what was given up: then the record must say what was answered.
+  using.decisions.correct(recordOf(answered));
+  return answered;
 }
 
 function decisionOf(id: string, course: Course, judged: readonly Judged[]): Decision {
@@ -183,8 +189,8 @@ function decisionOf(id: string, course: Course, judged: readonly Judged[]): Deci
   return {
     id,
     evaluated_at: now.toISOString(),
-    valid_until: allowed && grant !== undefined ? new Date(grant.expiresAt * 1000).toISOString() : now.toISOString(),
-    client: callerId(question.caller, acting?.agent?.id),
+    valid_until: allowed ? validUntil(course, now) : now.toISOString(),
+    client: callerId(question.caller),
     decision: allowed,
     dry_run: question.dryRun,
     policy_version: rules.version,
@@ -203,6 +209,13 @@ function decisionOf(id: string, course: Course, judged: readonly Judged[]): Deci
     ...(fault === undefined ? {} : { fault }),
     ...tell(verdict, reasons, fault, course),
   };
+}
+
+/** The earliest end that is known of what the allow rests on; without a token there is none, so nothing may be kept. */
+function validUntil({ established, facts }: Course, now: Date): string {
+  const grant = established?.acting.grant;
+  if (grant === undefined || facts === undefined) return now.toISOString();
+  return [new Date(grant.expiresAt * 1000).toISOString(), ...facts.ends].reduce((a, b) => (b < a ? b : a));
 }
 
 /** What is stored: the decision without what only its answer needs. */

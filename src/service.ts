@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isLoopback, readSources, type Config, type ConfiguredClient } from './config.js';
+import { isLoopback, readSources, shown, type Config, type ConfiguredClient } from './config.js';
 import type { Deciding } from './decide.js';
 import { PgliteDatabase } from './engines/database/pglite.js';
 import type { Database } from './engines/database/port.js';
@@ -16,7 +16,9 @@ import { EntityStore } from './stores/entities.js';
 import { Journal } from './stores/journal.js';
 import { migrate } from './stores/migrations.js';
 import { openDevIssuer, type DevIssuer } from './tokens/dev-issuer.js';
-import { Issuers } from './tokens/issuers.js';
+import { checkKeys, Issuers } from './tokens/issuers.js';
+import { didYouMean } from './rules/suggest.js';
+import { ConfigError } from './model/faults.js';
 import { TokenVerifier } from './tokens/verify.js';
 import { loadWorld, readWorld } from './world.js';
 
@@ -44,12 +46,22 @@ export interface Opening {
 export async function openService(config: Config, { now = () => new Date() }: Opening = {}): Promise<Service> {
   const rules = loadRules(readSources(config.sources));
   const world = config.world === undefined ? undefined : readWorld(config.world, rules);
+  await checkKeys(config.issuers);
+  for (const { id, resources } of config.clients) {
+    const unknown = [...(resources ?? [])].find((type) => !rules.vocabulary.byObject.has(type));
+    if (unknown !== undefined)
+      throw new ConfigError(
+        `client "${id}": no resource "${unknown}"${didYouMean(unknown, rules.vocabulary.byObject.keys())}`,
+        shown(config.file),
+      );
+  }
   const lock = lockDirectory(config.data);
   const closers: (() => Promise<void>)[] = [];
   try {
     const database = new PgliteDatabase(join(config.data, 'database'));
     closers.push(() => database.close());
     await migrate(database);
+    await forgetHalfAWorld(database);
     const relationships = await EmbeddedRelationships.start(rules.graph, await Journal.open(database));
     closers.push(() => relationships.close());
     const entities = new EntityStore(database);
@@ -87,26 +99,29 @@ export async function openService(config: Config, { now = () => new Date() }: Op
   }
 }
 
-/** Loads the world where the stores are empty, or where an earlier loading was interrupted. */
+/** A world whose loading was refused or interrupted leaves nothing: it is loaded anew, whatever it says by then. */
+async function forgetHalfAWorld(database: Database): Promise<void> {
+  const [rows] = await database.run([{ sql: `select 1 from meta where key = 'world' and value = 'loading'` }]);
+  if (rows?.length === 0) return;
+  await database.run([
+    { sql: 'delete from entities' },
+    { sql: 'delete from relationship_journal' },
+    { sql: `delete from meta where key = 'world'` },
+  ]);
+}
+
+/** Loads the world where the stores are empty. */
 async function once(database: Database, load: () => Promise<void>): Promise<void> {
   const [rows] = await database.run([
     {
-      sql: `select (select value from meta where key = 'world') as state,
-              exists (select from entities) or exists (select from relationship_journal) as filled`,
+      sql: `select exists (select from meta where key = 'world') or exists (select from entities)
+              or exists (select from relationship_journal) as filled`,
     },
   ]);
-  const { state, filled } = rows?.[0] ?? {};
-  if (state === 'loaded' || (state !== 'loading' && filled === true)) return;
-  const mark = (value: string) =>
-    database.run([
-      {
-        sql: `insert into meta values ('world', $1) on conflict (key) do update set value = excluded.value`,
-        params: [value],
-      },
-    ]);
-  await mark('loading');
+  if (rows?.[0]?.['filled'] === true) return;
+  await database.run([{ sql: `insert into meta values ('world', 'loading')` }]);
   await load();
-  await mark('loaded');
+  await database.run([{ sql: `update meta set value = 'loaded' where key = 'world'` }]);
 }
 
 function openDevKey(directory: string): string {

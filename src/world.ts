@@ -5,6 +5,7 @@ import type { Relationships } from './engines/spicedb/port.js';
 import { MAX_UPDATES } from './engines/spicedb/port.js';
 import { BadRequest, ConfigError } from './model/faults.js';
 import { idProblem, refText } from './model/ids.js';
+import { JsonProblem, parseJson } from './model/json.js';
 import { parseRelationship, relationshipKey, type Relationship } from './model/relationships.js';
 import { storable } from './rules/entities.js';
 import type { Rules } from './rules/load.js';
@@ -45,12 +46,29 @@ export function readWorld(path: string, rules: Rules): World {
       );
     }
   }
+  const seen = new Set<string>();
   for (const [i, entity] of read.entities.entries()) {
     const problem = idProblem(entity.id);
-    const why = problem === undefined ? storable(entity, rules) : `id ${problem}`;
-    if (why !== undefined) throw new ConfigError(`entities[${i}] (${refText(entity)}): ${why}`, shown(path));
+    const twice = problem === undefined && seen.has(refText(entity)) ? 'is there twice' : undefined;
+    const why =
+      problem === undefined ? (twice ?? unreadableText(entity.attributes) ?? storable(entity, rules)) : `id ${problem}`;
+    seen.add(problem === undefined ? refText(entity) : '');
+    if (why !== undefined)
+      throw new ConfigError(`entities[${i}] (${entity.type}:${entity.id.toWellFormed()}): ${why}`, shown(path));
   }
   return { relationships: [...relationships.values()], entities: read.entities };
+}
+
+/** Why a string within `value` can't be stored; undefined if all can. */
+function unreadableText(value: unknown): string | undefined {
+  try {
+    parseJson(JSON.stringify(value));
+    return undefined;
+  } catch (error) {
+    return error instanceof JsonProblem
+      ? `attributes.${error.at} ${error.message}`
+      : 'attributes can not be written as JSON';
+  }
 }
 
 /** @throws ConfigError where SpiceDB refuses a relationship */
@@ -59,8 +77,6 @@ export async function loadWorld(
   from: World,
   into: { relationships: Relationships; entities: EntityStore },
 ): Promise<void> {
-  for (let i = 0; i < from.entities.length; i += MAX_UPDATES)
-    await into.entities.put(from.entities.slice(i, i + MAX_UPDATES));
   const updates = from.relationships.map((relationship) => ({ operation: 'touch' as const, relationship }));
   for (let i = 0; i < updates.length; i += MAX_UPDATES) {
     try {
@@ -70,4 +86,6 @@ export async function loadWorld(
       throw error;
     }
   }
+  for (let i = 0; i < from.entities.length; i += MAX_UPDATES)
+    await into.entities.put(from.entities.slice(i, i + MAX_UPDATES));
 }

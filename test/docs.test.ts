@@ -77,7 +77,7 @@ describe('docs/configuration.md', () => {
     const [config] = blocks(readme, 'yaml');
     const file = join(directory, 'remit.yaml');
     writeFileSync(file, (config ?? '').replace('policies: policies ', 'policies: . '));
-    expect(loadConfig(file, {}).clients.map((c) => c.id)).toEqual(['hr-api']);
+    expect(loadConfig(file, {}).clients.map((c) => c.id)).toEqual(['docs-api']);
     const remit = await start(file);
     expect((await remit.service.relationships.read({ resourceType: 'document' }, 5)).length).toBe(1);
     await remit.stop();

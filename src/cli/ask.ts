@@ -48,6 +48,8 @@ export async function ask(config: Config, key: string | undefined, opening: Open
           method: 'POST',
           headers: { 'content-type': 'application/json', ...authorization(needed(key ?? devKey(config))) },
           body: JSON.stringify(body),
+        }).catch((why: unknown) => {
+          throw new ConfigError(`the service does not answer: ${String((why as Error).cause ?? why)}`, url);
         });
         return { status: response.status, body: await response.json() };
       },

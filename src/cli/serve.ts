@@ -46,9 +46,8 @@ export const serve: Command = {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'EADDRINUSE')
         throw new ConfigError(`port ${config.port} is in use; REMIT_PORT chooses another`, config.host);
-      if (code === 'EACCES' || code === 'EADDRNOTAVAIL')
-        throw new ConfigError(`can't listen on port ${config.port}: ${code}`, config.host);
-      throw error;
+      if (code === undefined) throw error;
+      throw new ConfigError(`can't listen on port ${config.port}: ${code}`, config.host);
     }
     process.stdout.write(
       values.json

@@ -1,6 +1,6 @@
 /** `remit token`: mints a delegation token from the development issuer. */
-import { mkdirSync } from 'node:fs';
 import { isLoopback, loadConfig } from '../config.js';
+import { makeDirectory } from '../engines/lock.js';
 import { ConfigError } from '../model/faults.js';
 import { idProblem } from '../model/ids.js';
 import { MAX_CHAIN } from '../tokens/verify.js';
@@ -61,7 +61,7 @@ export const tokenCommand: Command = {
 
     const config = loadConfig(values.config);
     if (!isLoopback(config.host)) throw new ConfigError('the development issuer exists on loopback only', config.file);
-    mkdirSync(config.data, { recursive: true, mode: 0o700 });
+    makeDirectory(config.data);
     const issuer = await openDevIssuer(config.data);
     const now = new Date();
     const token = await issuer.mint({

@@ -47,6 +47,9 @@ export interface Answer {
   readonly errors: readonly { readonly policy: string; readonly message: string }[];
 }
 
+/** Policies by id, as text or as Cedar's JSON. */
+export type PolicySet = Readonly<Record<string, string | PolicyJson>>;
+
 /** Finds the place of a byte offset, as `file:line`. */
 export type Locate = (offset: number) => string;
 
@@ -56,7 +59,7 @@ export type Locate = (offset: number) => string;
  */
 export class CedarEngine {
   private cedar = instantiate();
-  private readonly sets = new Map<string, Readonly<Record<string, string>>>();
+  private readonly sets = new Map<string, PolicySet>();
   private prepared = new Set<string>();
   private replacements = 0;
 
@@ -101,7 +104,7 @@ export class CedarEngine {
   }
 
   /** Names a set of policies for {@link authorize}; it is parsed when first used. The same name replaces. */
-  define(set: string, policies: Readonly<Record<string, string>>): void {
+  define(set: string, policies: PolicySet): void {
     this.sets.set(set, policies);
     this.prepared.delete(set);
   }

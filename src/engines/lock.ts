@@ -2,13 +2,28 @@
  * The data directory's lock: PGlite has none, and two processes on one directory lose rows silently.
  * The lock is a file that names its holder; a holder that is gone (a killed process) leaves a lock that may be taken.
  */
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
 import { v4 as uuid } from 'uuid';
 import { ConfigError } from '../model/faults.js';
 
 interface Holder {
   readonly pid: number;
+  /** Host and process namespace: elsewhere the pid says nothing, only the heartbeat does. */
+  readonly where: string;
   /** When the process started, where the system tells (Linux): a pid alone may have a new owner. */
   readonly started: string | undefined;
   readonly nonce: string;
@@ -33,17 +48,20 @@ export class Locked extends ConfigError {
   }
 }
 
+/** A holder elsewhere (another container on the same volume) shows by touching the file that it lives. */
+const HEARTBEAT_MS = 5_000;
+const DEAD_AFTER_MS = 20_000;
+
 /** Makes the directory (mode 0700) if need be and takes its lock. @throws Locked */
 export function lockDirectory(directory: string): Lock {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory);
   const file = join(directory, 'lock');
-  const mine: Holder = { pid: process.pid, started: startOf(process.pid), nonce: uuid() };
+  const mine: Holder = { pid: process.pid, where: here(), started: startOf(process.pid), nonce: uuid() };
   for (let attempt = 0; attempt < 3; attempt += 1) {
     if (claim(file, mine)) return held(file, mine);
     const holder = read(file);
-    if (holder === undefined) continue; // Gone in between.
-    if (alive(holder)) throw new Locked(directory, holder.pid, holder.url);
-    takeAway(file, holder);
+    if (holder !== undefined && alive(holder, file)) throw new Locked(directory, holder.pid, holder.url);
+    takeAway(file, holder?.nonce);
   }
   throw new ConfigError('its lock changes hands too fast', directory);
 }
@@ -63,15 +81,15 @@ function claim(file: string, mine: Holder): boolean {
   }
 }
 
-/** Removes a dead holder's lock, and only that: another process may have done so and locked meanwhile. */
-function takeAway(file: string, dead: Holder): void {
+/** Removes a dead holder's lock (or what is no lock), and only that: another process may have been faster. */
+function takeAway(file: string, dead: string | undefined): void {
   const aside = `${file}.${uuid()}`;
   try {
     renameSync(file, aside);
   } catch {
     return;
   }
-  if (read(aside)?.nonce !== dead.nonce) {
+  if (read(aside)?.nonce !== dead) {
     try {
       linkSync(aside, file);
     } catch {
@@ -82,6 +100,15 @@ function takeAway(file: string, dead: Holder): void {
 }
 
 function held(file: string, mine: Holder): Lock {
+  const beat = setInterval(() => {
+    const now = new Date();
+    try {
+      utimesSync(file, now, now);
+    } catch {
+      // Somebody removed it; the next start will find the directory free, as they wanted.
+    }
+  }, HEARTBEAT_MS);
+  beat.unref();
   return {
     announce: (url) => {
       if (read(file)?.nonce !== mine.nonce) throw new ConfigError('the lock was taken by another process', file);
@@ -90,20 +117,26 @@ function held(file: string, mine: Holder): Lock {
       renameSync(draft, file);
     },
     release: () => {
+      clearInterval(beat);
       if (read(file)?.nonce === mine.nonce) rmSync(file, { force: true });
     },
   };
 }
 
+/** The holder that the file names; undefined where there is none, or the file is no lock. */
 function read(file: string): Holder | undefined {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Holder;
+    const holder = JSON.parse(readFileSync(file, 'utf8')) as Partial<Holder> | null;
+    const whole =
+      typeof holder?.pid === 'number' && typeof holder.where === 'string' && typeof holder.nonce === 'string';
+    return whole ? (holder as Holder) : undefined;
   } catch {
     return undefined;
   }
 }
 
-function alive(holder: Holder): boolean {
+function alive(holder: Holder, file: string): boolean {
+  if (holder.where !== here()) return Date.now() - statSync(file).mtimeMs < DEAD_AFTER_MS;
   try {
     process.kill(holder.pid, 0);
   } catch (error) {
@@ -111,6 +144,31 @@ function alive(holder: Holder): boolean {
   }
   const started = startOf(holder.pid);
   return started === undefined || holder.started === undefined || started === holder.started;
+}
+
+/** Where process numbers mean what they mean here. */
+function here(): string {
+  try {
+    return `${hostname()} ${readlinkSync('/proc/self/ns/pid')}`;
+  } catch {
+    return hostname();
+  }
+}
+
+/** Level by level: the recursive form never ends where a parent can't be made, as below /proc. @throws ConfigError */
+export function makeDirectory(directory: string): void {
+  try {
+    const missing: string[] = [];
+    for (let at = directory; !existsSync(at); at = dirname(at)) missing.push(at);
+    for (const at of missing.reverse()) mkdirSync(at, { mode: 0o700 });
+    if (!statSync(directory).isDirectory()) throw new ConfigError('is not a directory', directory);
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    throw new ConfigError(
+      `can't be used as the data directory: ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
+      directory,
+    );
+  }
 }
 
 function startOf(pid: number): string | undefined {

@@ -6,6 +6,7 @@ import { BadRequest, FAULTS } from '../model/faults.js';
 import { idProblem } from '../model/ids.js';
 import type { Decision } from '../model/decision.js';
 import { MAX_TOKEN_BYTES } from '../tokens/claims.js';
+import { isObject } from '../rules/types.js';
 import { badRequest } from './problems.js';
 
 export const MAX_ITEMS = 1000;
@@ -20,7 +21,7 @@ export const id = z
   .meta({ minLength: 1, maxLength: 256, description: 'NFC, no control characters, at most 1,024 bytes when encoded' });
 
 /** A name: a type or an action. Which there are, the schema says; an unknown one is denied. */
-const name = z
+export const name = z
   .string()
   .min(1)
   .max(128)
@@ -111,22 +112,25 @@ export interface Asking {
 
 /** @throws BadRequest naming the place */
 export function toQuestion(body: unknown, asking: Asking): Question {
+  boundFacts(body);
   const read = evaluation.safeParse(body);
   if (!read.success) throw badRequest(read.error);
   const { subject: s, action: a, resource: r, context: c = {} } = read.data;
+  // What an agent says of things, of itself or of the circumstances is no evidence: only its question counts.
+  const trusted = asking.caller.kind === 'client';
   const at = c.consistency?.at_least;
   const problem = at === undefined ? undefined : asking.relationships.tokenProblem(at);
   if (problem !== undefined) throw new BadRequest(problem, 'context.consistency.at_least');
   return {
     caller: asking.caller,
-    subject: { type: s.type, id: s.id, properties: s.properties ?? {} },
-    action: { name: a.name, properties: a.properties ?? {} },
-    resource: { type: r.type, id: r.id, properties: r.properties ?? {} },
-    context: Object.fromEntries(Object.entries(c).filter(([key]) => !REMITS_OWN.has(key))),
+    subject: { type: s.type, id: s.id, properties: trusted ? (s.properties ?? {}) : {} },
+    action: { name: a.name, properties: trusted ? (a.properties ?? {}) : {} },
+    resource: { type: r.type, id: r.id, properties: trusted ? (r.properties ?? {}) : {} },
+    context: trusted ? Object.fromEntries(Object.entries(c).filter(([key]) => !REMITS_OWN.has(key))) : {},
     token: c.token,
     statedAgent: c.agent,
     statedMode: c.mode,
-    assertedAgent: assertedAgent(s.properties?.['act']),
+    assertedAgent: trusted ? assertedAgent(s.properties?.['act']) : undefined,
     supportedObligations: c.supported_obligations,
     consistency: at === undefined ? 'full' : { atLeast: at },
     dryRun: c.dry_run ?? false,
@@ -134,6 +138,34 @@ export function toQuestion(body: unknown, asking: Asking): Question {
     tokenExpected: asking.tokenExpected,
   };
 }
+
+/** What one question may say of each of its parts: enough for attributes, too little to keep Cedar busy for long. */
+export const MAX_FACTS = 32 * 1024;
+
+/** Before anything is made of the body, so that a large default of a batch is looked at once and not once an item. */
+function boundFacts(body: unknown): void {
+  if (!isObject(body)) return;
+  const { subject: s, action: a, resource: r, context: c } = body;
+  for (const [at, part] of [
+    ['subject', s],
+    ['action', a],
+    ['resource', r],
+    ['context', c],
+  ] as const) {
+    if (isObject(part) && sizeOf(part) > MAX_FACTS)
+      throw new BadRequest(`must be at most ${MAX_FACTS} characters long as JSON`, at);
+  }
+}
+
+function sizeOf(part: object): number {
+  let size = sizes.get(part);
+  if (size === undefined) {
+    size = JSON.stringify(part).length;
+    sizes.set(part, size);
+  }
+  return size;
+}
+const sizes = new WeakMap<object, number>();
 
 const act = z.strictObject({ sub: id });
 
@@ -190,7 +222,8 @@ export function toAnswer(decision: Decision, caller: Caller, minimal: boolean): 
 }
 
 /** An item of a batch that isn't a question: denied alone, and it says where it is at fault. */
-export function badItem(error: BadRequest, index: number): Answer {
+export function badItem(error: BadRequest, index: number, minimal: boolean): Answer {
+  if (minimal) return { decision: false };
   const at = error.at === '' ? `evaluations[${index}]` : `evaluations[${index}].${error.at}`;
   return { decision: false, context: { error: { status: 400, code: error.code, message: error.message, at } } };
 }

@@ -17,10 +17,15 @@ declare module 'fastify' {
 export const AGENT_RATE = 100;
 
 /**
- * A hook that, before a body is read, lets through clients with the permission and, where `agents` says so, agents with their own token.
+ * A hook that, before a body is read, lets through clients with one of the permissions and, where `agents` says so,
+ * agents with their own token.
  * @returns 401 for an unknown caller, 403 for one that may not
  */
-export function callers(service: Service, permission: Permission, { agents = false } = {}): onRequestAsyncHookHandler {
+export function callers(
+  service: Service,
+  permissions: readonly Permission[],
+  { agents = false } = {},
+): onRequestAsyncHookHandler {
   const hashes = new LRUCache<string, string>({ max: 1000 });
   return async (request, reply) => {
     const credential = /^Bearer +([A-Za-z0-9._~+/=-]+)$/i.exec(request.headers.authorization ?? '')?.[1];
@@ -33,15 +38,16 @@ export function callers(service: Service, permission: Permission, { agents = fal
     }
     const client = service.clientOf(hash);
     if (client !== undefined) {
-      if (!client.may.has(permission))
-        return reply.code(403).send(problem('forbidden', `This client may not "${permission}".`));
+      if (!permissions.some((permission) => client.may.has(permission))) {
+        return reply.code(403).send(problem('forbidden', `This client may not "${permissions.join('" or "')}".`));
+      }
       request.caller = { kind: 'client', client };
       return undefined;
     }
     if (!agents || credential.split('.').length !== 3) return unauthorized(reply, 'The credential is not known.');
     const verification = await service.tokens.verify(credential, undefined, service.now());
     if (!verification.ok) return unauthorized(reply, 'The token is not valid.');
-    request.caller = { kind: 'agent', token: credential };
+    request.caller = { kind: 'agent', token: credential, agent: verification.token.agent };
     return undefined;
   };
 }

@@ -25,7 +25,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const TAG = ['decisions'];
 
 export function decisionRoutes(app: FastifyInstance, service: Service): void {
-  const onRequest = [callers(service, 'evaluate'), ...app.limits];
+  const onRequest = [callers(service, ['evaluate', 'admin']), ...app.limits];
 
   app.get('/v1/decisions/:id', {
     schema: {

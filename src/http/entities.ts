@@ -4,16 +4,16 @@ import { z } from 'zod';
 import { BadRequest } from '../model/faults.js';
 import { MAX_PARENTS, storable } from '../rules/entities.js';
 import type { Service } from '../service.js';
-import { id } from './authzen.js';
+import { id, name } from './authzen.js';
 import { callers } from './callers.js';
 import { problem, problemBody } from './problems.js';
 
-const params = z.object({ type: z.string().min(1).max(128), id });
+const params = z.object({ type: name, id });
 const body = z
   .strictObject({
     attributes: z.record(z.string(), z.unknown()).default({}),
     parents: z
-      .array(z.strictObject({ type: z.string().min(1).max(128), id }))
+      .array(z.strictObject({ type: name, id }))
       .max(MAX_PARENTS)
       .default([]),
   })
@@ -31,7 +31,7 @@ const URL = '/v1/entities/:type/:id';
 const TAG = ['administration'];
 
 export function entityRoutes(app: FastifyInstance, service: Service): void {
-  const onRequest = [callers(service, 'admin'), ...app.limits];
+  const onRequest = [callers(service, ['admin']), ...app.limits];
 
   app.put(URL, {
     schema: {

@@ -4,6 +4,7 @@ import { decide } from '../decide.js';
 import { BadRequest } from '../model/faults.js';
 import type { Decision } from '../model/decision.js';
 import type { Caller } from '../model/question.js';
+import { isObject } from '../rules/types.js';
 import type { Service } from '../service.js';
 import {
   answer,
@@ -26,7 +27,7 @@ const TAG = ['decisions'];
 const errors = { 400: problemBody, 401: problemBody, 403: problemBody, 429: problemBody };
 
 export function evaluationRoutes(app: FastifyInstance, service: Service): void {
-  const onRequest = [callers(service, 'evaluate', { agents: true }), ...app.limits];
+  const onRequest = [callers(service, ['evaluate'], { agents: true }), ...app.limits];
 
   app.post('/access/v1/evaluation', {
     schema: {
@@ -85,7 +86,7 @@ export function evaluationRoutes(app: FastifyInstance, service: Service): void {
         const decision: Decision = await decide(toQuestion(item, asking(caller, request, tokenExpected)), service);
         return toAnswer(decision, caller, short);
       } catch (error) {
-        if (error instanceof BadRequest) return badItem(error, index);
+        if (error instanceof BadRequest) return badItem(error, index, short);
         throw error;
       }
     };
@@ -112,10 +113,6 @@ function membersOf(from: object): Record<string, unknown> {
   return Object.fromEntries(
     MEMBERS.filter((m) => Object.hasOwn(from, m)).map((m) => [m, (from as Record<string, unknown>)[m]]),
   );
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** RFC 7240: `Prefer: return=minimal`, or the client's configuration. */

@@ -67,7 +67,7 @@ const listing = z
 const errors = { 400: problemBody, 401: problemBody, 403: problemBody, 409: problemBody, 503: problemBody };
 
 export function relationshipRoutes(app: FastifyInstance, service: Service): void {
-  const onRequest = [callers(service, 'admin'), ...app.limits];
+  const onRequest = [callers(service, ['admin']), ...app.limits];
 
   app.post('/v1/relationships', {
     schema: {

@@ -23,7 +23,8 @@ export type Permission = (typeof PERMISSIONS)[number];
 
 /** Whoever asks: a client, or an agent that presents its own token. */
 export type Caller =
-  { readonly kind: 'client'; readonly client: Client } | { readonly kind: 'agent'; readonly token: string };
+  | { readonly kind: 'client'; readonly client: Client }
+  | { readonly kind: 'agent'; readonly token: string; readonly agent: string };
 
 export interface Question {
   readonly caller: Caller;
@@ -49,6 +50,6 @@ export interface Question {
   readonly tokenExpected: boolean;
 }
 
-export function callerId(caller: Caller, agent?: string): string {
-  return caller.kind === 'client' ? caller.client.id : `agent:${agent ?? 'unknown'}`;
+export function callerId(caller: Caller): string {
+  return caller.kind === 'client' ? caller.client.id : `agent:${caller.agent}`;
 }

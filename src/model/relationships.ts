@@ -35,7 +35,7 @@ export interface Check {
 }
 
 const FORM =
-  /^(?<rt>[^:#@[\]\s]+):(?<ri>[^:#@[\]\s]+)#(?<rel>[^:#@[\]\s]+)@(?<st>[^:#@[\]\s]+):(?<si>[^:#@[\]\s]+)(?:#(?<sr>[^:#@[\]\s]+))?(?<rest>\[.*)?$/;
+  /^(?<rt>[^:#@[\]\s]+):(?<ri>[^:#@[\]\s]+)#(?<rel>[^:#@[\]\s]+)@(?<st>[^:#@[\]\s]+):(?<si>[^:#@[\]\s]+)(?:#(?<sr>[^:#@[\]\s]+))?(?<rest>\[.*)?$/s;
 const NAME = /^[a-z][a-z0-9_]{1,62}[a-z0-9]$/;
 /** SpiceDB's character set for ids; anything else in text must have been encoded by the writer. */
 const ENCODED = /^[A-Za-z0-9_/|+=-]{1,1024}$/;
@@ -87,10 +87,11 @@ export function nameProblem(name: string): string | undefined {
   return NAME.test(name) ? undefined : 'must be a SpiceDB relation or permission name such as "viewer"';
 }
 
-/** @throws TypeError unless `text` is an instant of RFC 3339. */
+/** The same instant in UTC. @throws TypeError unless `text` is one of RFC 3339, from 1970 to 9999. */
 export function instant(text: string): string {
   const at = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(text) ? new Date(text) : undefined;
-  if (at === undefined || Number.isNaN(at.getTime())) {
+  // Years of four digits, also once it is in UTC: what is written must be readable.
+  if (at === undefined || Number.isNaN(at.getTime()) || !/^\d{4}-/.test(at.toISOString()) || at.getTime() < 0) {
     throw new TypeError(`"${text}" is not an instant such as 2030-01-01T00:00:00Z`);
   }
   return at.toISOString().replace('.000Z', 'Z');
@@ -118,24 +119,15 @@ function textId(text: string): string {
   return id;
 }
 
-/** The bracketed tail: `[caveat:{"a":1}]`, `[expiration:…]`, each at most once. */
+/** The bracketed tail: `[caveat:{"a":1}]`, then `[expiration:…]`, each at most once. */
 function traits(rest: string): Pick<Relationship, 'caveat' | 'expiresAt'> {
-  const found: { caveat?: Relationship['caveat']; expiresAt?: string } = {};
-  let tail = rest;
-  while (tail !== '') {
-    const expiration = /^\[expiration:([^\]]+)\]/.exec(tail);
-    if (expiration !== null && found.expiresAt === undefined) {
-      found.expiresAt = instant(expiration[1] ?? '');
-      tail = tail.slice(expiration[0].length);
-      continue;
-    }
-    const caveat = /^\[([a-z0-9_/]+)(?::(\{.*?\}))?\](?=\[expiration:|$)/.exec(tail);
-    if (caveat === null || found.caveat !== undefined)
-      throw new TypeError(`"${tail}" is neither a caveat nor an expiration`);
-    found.caveat = { name: caveat[1] ?? '', context: caveatContext(caveat[2]) };
-    tail = tail.slice(caveat[0].length);
-  }
-  return found;
+  const [, before = '', expiration] = /^(.*?)(?:\[expiration:([^\]"]+)\])?$/s.exec(rest) ?? [];
+  const caveat = /^\[([a-z0-9_/]+)(?::(\{.*\}))?\]$/s.exec(before);
+  if (before !== '' && caveat === null) throw new TypeError(`"${before}" is neither a caveat nor an expiration`);
+  return {
+    ...(caveat === null ? {} : { caveat: { name: caveat[1] ?? '', context: caveatContext(caveat[2]) } }),
+    ...(expiration === undefined ? {} : { expiresAt: instant(expiration) }),
+  };
 }
 
 function caveatContext(text: string | undefined): Record<string, unknown> {

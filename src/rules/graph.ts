@@ -19,20 +19,30 @@ interface Definition {
 export class Graph {
   private readonly volatileMemo = new Map<string, boolean>();
   private readonly caveatMemo = new Map<string, boolean>();
+  private readonly parametersMemo = new Map<string, readonly string[]>();
 
   private constructor(
     readonly text: string,
+    /** Names the source in errors. */
+    readonly file: string,
     private readonly definitions: ReadonlyMap<string, Definition>,
+    /** Caveats and the names of their parameters. */
+    private readonly caveats: ReadonlyMap<string, readonly string[]>,
   ) {}
 
   /** @param file names the source in errors. @throws ConfigError */
   static parse(text: string, file: string): Graph {
-    const { schema, error } = parse(maskCaveats(text));
+    const { schema, error } = readSchema(text, file);
     if (schema === undefined) {
       const at = error === undefined ? file : `${file}:${error.index.line}:${error.index.column}`;
       throw new ConfigError('the SpiceDB schema could not be read', at);
     }
     const partials = new Map(schema.definitions.flatMap((d) => (d.kind === 'partial' ? [[d.name, d] as const] : [])));
+    const caveats = new Map(
+      schema.definitions.flatMap((d) =>
+        d.kind === 'caveatDef' ? [[d.name, d.parameters.map((p) => p.name)] as const] : [],
+      ),
+    );
     const definitions = new Map<string, Definition>();
     for (const definition of schema.definitions) {
       if (definition.kind !== 'objectDef') continue;
@@ -52,7 +62,7 @@ export class Graph {
       add(definition, 0);
       definitions.set(definition.name, { relations, permissions });
     }
-    return new Graph(text, definitions);
+    return new Graph(text, file, definitions, caveats);
   }
 
   definitionNames(): string[] {
@@ -92,10 +102,23 @@ export class Graph {
 
   /** Whether the answer can depend on a request's context. */
   reachesCaveat(type: string, permission: string): boolean {
-    return this.reaches(type, permission, this.caveatMemo, (t) => {
-      // The parser reads `with expiration` as a caveat of that name.
-      return t.withCaveat !== undefined && t.withCaveat.path !== 'expiration';
-    });
+    return this.reaches(type, permission, this.caveatMemo, (t) => caveatOf(t) !== undefined);
+  }
+
+  /** The members of a request's context that caveats within reach can ask for. */
+  caveatParameters(type: string, permission: string): readonly string[] {
+    const key = `${type}#${permission}`;
+    let known = this.parametersMemo.get(key);
+    if (known === undefined) {
+      const found = new Set<string>();
+      this.reaches(type, permission, new Map(), (t) => {
+        for (const parameter of this.caveats.get(caveatOf(t) ?? '') ?? []) found.add(parameter);
+        return false; // Look at all of them.
+      });
+      known = [...found];
+      this.parametersMemo.set(key, known);
+    }
+    return known;
   }
 
   /** Whether holding the permission can take more than one relationship at once: it has an intersection. */
@@ -139,7 +162,7 @@ export class Graph {
       seen.add(at.join('#'));
       const definition = this.definitions.get(at[0]);
       const types = definition?.relations.get(at[1]) ?? [];
-      found = types.some(wanted);
+      found = types.filter(wanted).length > 0; // All are looked at, for whoever collects.
       for (const t of types) if (t.relationName !== undefined) open.push([t.path, t.relationName]);
       const expression = definition?.permissions.get(at[1]);
       if (expression !== undefined) open.push(...this.steps(at[0], expression));
@@ -164,6 +187,20 @@ export class Graph {
         return [[type, source], ...types.map((t) => [t.path, e.targetRelationOrPermission] as const)];
       }
     }
+  }
+}
+
+/** The caveat of a type of subject; the parser reads `with expiration` as a caveat of that name. */
+function caveatOf(type: TypeRef): string | undefined {
+  const path = type.withCaveat?.path;
+  return path === 'expiration' ? undefined : path;
+}
+
+function readSchema(text: string, file: string): ReturnType<typeof parse> {
+  try {
+    return parse(maskCaveats(text));
+  } catch {
+    throw new ConfigError('the SpiceDB schema is nested too deeply', file);
   }
 }
 

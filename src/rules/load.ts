@@ -3,6 +3,7 @@
  * refused with the file and line of what doesn't.
  */
 import { createHash } from 'node:crypto';
+import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { CedarEngine } from '../engines/cedar.js';
 import { ConfigError } from '../model/faults.js';
 import { dutyProblem } from './duties.js';
@@ -58,7 +59,6 @@ export function loadRules(sources: RuleSources): Rules {
       policies.filter((p) => p.duties === undefined),
       cedar,
     ),
-    // A duty's effect is never used; as permits, all that apply come back as reasons, whatever the author wrote.
     duties: new Slices(
       'duties',
       policies.filter((p) => p.duties !== undefined),
@@ -93,10 +93,9 @@ function checkPolicy(policy: Policy, vocabulary: Vocabulary, graph: Graph): void
   }
 }
 
-function asPermit(policy: Policy): string {
-  return policy.json.effect === 'permit'
-    ? policy.text
-    : policy.text.replace(/^((?:\s*@\w+(?:\("(?:\\[\s\S]|[^"\\])*"\))?|\s*\/\/[^\n]*)*\s*)forbid\b/, '$1permit');
+/** A duty's effect is never used; as permits, all that apply come back as reasons, whatever the author wrote. */
+function asPermit(policy: Policy): PolicyJson {
+  return { ...policy.json, effect: 'permit' };
 }
 
 function placeWithin(policy: Policy, offset: number): string {
@@ -124,14 +123,15 @@ function joinFiles(files: readonly SourceFile[]): {
     return files.at(-1)?.name ?? 'the Cedar schema';
   };
   const find = (word: string): string => {
+    // Where an action, an entity type or an attribute of that name is declared; comments only look like it.
     const declared = new RegExp(
-      `(?:(?:action|entity)\\b[^;{]*?|^\\s*|@\\w+\\([^)]*\\)\\s*)"?${escapeRegExp(word)}"?\\s*[,?:;{=\\s]`,
+      `(?:\\b(?:action|entity)\\b[^;{]*?[\\s",]|^\\s*|[{,]\\s*)"?(${escapeRegExp(word)})"?\\s*[,?:;{=]|\\baction\\b[^;{]*?[\\s",](${escapeRegExp(word)})"?\\s`,
       'm',
     );
     for (const file of files) {
-      const at = declared.exec(file.text);
-      if (at !== null)
-        return `${file.name}:${file.text.slice(0, at.index + at[0].lastIndexOf(word)).split('\n').length}`;
+      const bare = file.text.replace(/\/\/[^\n]*/g, (comment) => ' '.repeat(comment.length));
+      const at = declared.exec(bare);
+      if (at !== null) return `${file.name}:${bare.slice(0, at.index + at[0].lastIndexOf(word)).split('\n').length}`;
     }
     return files[0]?.name ?? 'the Cedar schema';
   };

@@ -65,7 +65,10 @@ function readPolicy(statement: Statement, file: string, cedar: CedarEngine): Pol
       source,
     );
   }
-  const annotations = json.annotations ?? {};
+  // An annotation without a value comes back as null.
+  const annotations = Object.fromEntries(
+    Object.entries(json.annotations ?? {}).map(([name, value]) => [name, (value as string | null) ?? '']),
+  );
   knownAnnotations(annotations, ANNOTATIONS, source);
   const id = annotations['id'];
   if (id === undefined || id === '') throw new ConfigError('every policy needs an @id("…")', source);

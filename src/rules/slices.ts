@@ -41,7 +41,7 @@ export class Slices {
     private readonly name: string,
     private readonly policies: readonly Policy[],
     private readonly cedar: CedarEngine,
-    private readonly textOf: (policy: Policy) => string = (policy) => policy.text,
+    private readonly as: (policy: Policy) => string | PolicyJson = (policy) => policy.text,
   ) {}
 
   slice(principal: EntityType, action: Action, resource: EntityType): Slice {
@@ -75,7 +75,7 @@ export class Slices {
     const set = `${this.name}:${hash}`;
     let slice = this.sets.get(set);
     if (slice === undefined) {
-      this.cedar.define(set, Object.fromEntries(policies.map((p) => [p.id, this.textOf(p)])));
+      this.cedar.define(set, Object.fromEntries(policies.map((p) => [p.id, this.as(p)])));
       slice = { set, policies, reads: readsOf(policies) };
       this.sets.set(set, slice);
     }

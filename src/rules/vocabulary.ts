@@ -77,6 +77,14 @@ export const CONTEXT_MEMBERS = [
   'user', 'delegation', 'can', 'agent_can', 'now', 'consent', 'approval', 'budget', 'action', 'request',
 ] as const; // prettier-ignore
 
+const MEMBER_KINDS = {
+  user: 'Entity',
+  delegation: 'Record',
+  now: 'datetime',
+  action: 'Record',
+  request: 'Record',
+} as const;
+
 /** @param place finds the line where a word stands in the schema's source, for errors. @throws ConfigError */
 export function readVocabulary(schema: SchemaJson<string>, graph: Graph, place: (word: string) => string): Vocabulary {
   const types = new TypeReader(schema);
@@ -214,6 +222,12 @@ function checkAction(action: Action, graph: Graph, at: string): void {
       );
     }
   }
+  for (const [name, kind] of Object.entries(MEMBER_KINDS)) {
+    const type = action.context[name]?.type;
+    const found = type?.kind === 'Extension' ? type.name : type?.kind;
+    if (found !== undefined && found !== kind)
+      throw new ConfigError(`context.${name} must be of type ${kind}, not ${found}`, at);
+  }
   for (const object of action.principalTypes.map((t) => t.object)) requireDefinition(graph, object, at);
   for (const { object } of action.resourceTypes) {
     requireDefinition(graph, object, at);
@@ -244,6 +258,12 @@ function actors(
   const called = (name: string, among: readonly string[]): string | undefined =>
     among.find((o) => o === name) ?? among.find((o) => o.endsWith(`/${name}`));
   const delegable = objects.filter((o) => graph.has(o, DELEGATOR));
+  if (delegable.length > 1) {
+    throw new ConfigError(
+      `only one definition can stand for agents, but ${delegable.join(' and ')} have a "${DELEGATOR}"`,
+      graph.file,
+    );
+  }
   const agentObject =
     delegable.length === 1 ? delegable[0] : called('agent', delegable.length > 0 ? delegable : objects);
   const others = objects.filter((o) => o !== agentObject && !delegable.includes(o));

@@ -99,6 +99,7 @@ function actingOf({ question, rules, verification }: Opening): Acting | Reason {
       'subject_type_unknown',
       'A client can vouch for a user, or for a user with an agent; an agent alone needs a token.',
     );
+  if (!rules.graph.hasDefinition(subject.type)) return reason('subject_type_unknown');
   const user = { type: subject.type, id: subject.id };
   if (assertedAgent === undefined) {
     return statedAgent === undefined

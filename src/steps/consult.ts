@@ -42,13 +42,16 @@ export function consult(e: Established, facts: ConsultFacts): Cedar {
   const { vocabulary } = rules;
   const { caller } = question;
   const mayAssert = caller.kind === 'client' && caller.client.may.has('asserts_attributes');
+  const acts = [acting.user, acting.agent, ...acting.chain].some(
+    (who) => who !== undefined && sameRef(who, question.resource),
+  );
   const known: RequestFacts = {
     acting,
     action: on.action,
     resourceType: on.resourceType,
     resource: { type: question.resource.type, id: question.resource.id },
-    // What an agent says of things is no evidence.
-    resourceProperties: caller.kind === 'client' ? question.resource.properties : {},
+    // A resource that is one of those who act is a subject too, of whose attributes only a flagged client may speak.
+    resourceProperties: acts && !mayAssert ? {} : question.resource.properties,
     actionProperties: question.action.properties,
     context: question.context,
     subject: { type: question.subject.type, id: question.subject.id },

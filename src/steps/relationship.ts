@@ -46,8 +46,7 @@ export function gate({ acting, on, question }: Established): AskedCheck {
 function checksOf(e: Established): Gate[] {
   const { acting, on, question } = e;
   const own: Gate = { check: gate(e), missing: 'relationship_missing' };
-  if (on.action.agentPermission === undefined || acting.mode !== 'delegated' || acting.agent === undefined)
-    return [own];
+  if (on.action.agentPermission === undefined || acting.agent === undefined) return [own];
   const check = { resource: resourceOf(question), permission: on.action.agentPermission, subject: acting.agent };
   return [own, { check, missing: 'agent_relationship_missing' }];
 }

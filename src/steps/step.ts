@@ -47,6 +47,8 @@ export interface Facts {
   /** Set where the entity store could not answer. */
   readonly entitiesFault: FaultCode | undefined;
   readonly cedar: Cedar;
+  /** When answers that were yes may end by themselves, RFC 3339. */
+  readonly ends: readonly string[];
 }
 
 export interface OpeningStep {
@@ -66,8 +68,11 @@ export interface ClosingStep {
   readonly judge: (stored: { readonly id: string } | { readonly fault: FaultCode }) => Outcome;
 }
 
-/** The context for a check whose permission reaches a caveat; nothing for any other. */
+/** The check with those members of the request's context that its caveats can ask for. */
 export function withContext(e: Established, check: AskedCheck): AskedCheck {
-  const { graph } = e.rules;
-  return graph.reachesCaveat(check.resource.type, check.permission) ? { ...check, context: e.question.context } : check;
+  const parameters = e.rules.graph.caveatParameters(check.resource.type, check.permission);
+  const given = parameters.filter((name) => Object.hasOwn(e.question.context, name));
+  return given.length === 0
+    ? check
+    : { ...check, context: Object.fromEntries(given.map((name) => [name, e.question.context[name]])) };
 }

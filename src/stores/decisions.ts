@@ -21,6 +21,8 @@ export interface StoredDecision {
 export interface Decisions {
   /** Resolves when the record is durable. @throws Fault */
   record(record: DecisionRecord): Promise<void>;
+  /** Replaces a record whose answer, in the end, wasn't what it says; as soon as can be, nobody waits for it. */
+  correct(record: DecisionRecord): void;
   find(id: string): Promise<StoredDecision | undefined>;
   /** False where another outcome was reported before. @throws Fault */
   report(id: string, client: string, outcome: Outcome): Promise<boolean>;
@@ -31,7 +33,8 @@ const GROUP = 250;
 const MAX_WAITING = 10_000;
 
 interface Waiting {
-  readonly text: string;
+  readonly id: string;
+  text: string;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -45,9 +48,19 @@ export class DecisionStore implements Decisions {
   record(record: DecisionRecord): Promise<void> {
     if (this.waiting.length >= MAX_WAITING) return Promise.reject(new Fault('overloaded', 'decision records'));
     return new Promise((resolve, reject) => {
-      this.waiting.push({ text: JSON.stringify(record), resolve, reject });
+      this.waiting.push({ id: record.id, text: JSON.stringify(record), resolve, reject });
       this.pump();
     });
+  }
+
+  correct(record: DecisionRecord): void {
+    const text = JSON.stringify(record);
+    const still = this.waiting.find((w) => w.id === record.id);
+    if (still !== undefined) still.text = text;
+    else {
+      this.waiting.push({ id: record.id, text, resolve: () => undefined, reject: () => undefined });
+      this.pump();
+    }
   }
 
   async find(id: string): Promise<StoredDecision | undefined> {
@@ -96,7 +109,8 @@ export class DecisionStore implements Decisions {
         {
           sql: `insert into decisions (id, at, client, decision, record)
                 select (r->>'id')::uuid, (r->>'evaluated_at')::timestamptz, r->>'client', (r->>'decision')::boolean, r
-                from jsonb_array_elements($1::jsonb) r`,
+                from jsonb_array_elements($1::jsonb) r
+                on conflict (id) do update set decision = excluded.decision, record = excluded.record`,
           params: [`[${group.map((w) => w.text).join(',')}]`],
         },
       ]);

@@ -25,20 +25,18 @@ export interface Entities {
 }
 
 const KEPT = 50_000;
-/** Ancestors beyond this are a cycle or a mistake; Cedar's cost grows with each. */
-const MAX_DEPTH = 32;
 
+/** `union` drops rows that were there before, so parents in a circle end; however far up, no ancestor is left out. */
 const LOOKUP = `
   with recursive
     asked as (select a.type, a.id, a.position from
       unnest($1::text[], $2::text[]) with ordinality as a (type, id, position)),
     up as (
-      select a.position, p->>'type' as type, p->>'id' as id, 1 as depth
+      select a.position, p->>'type' as type, p->>'id' as id
         from asked a join entities e on e.type = a.type and e.id = a.id, jsonb_array_elements(e.parents) p
       union
-      select u.position, p->>'type', p->>'id', u.depth + 1
-        from up u join entities e on e.type = u.type and e.id = u.id, jsonb_array_elements(e.parents) p
-        where u.depth < ${MAX_DEPTH})
+      select u.position, p->>'type', p->>'id'
+        from up u join entities e on e.type = u.type and e.id = u.id, jsonb_array_elements(e.parents) p)
   select a.position, e.attributes, e.parents,
     (select coalesce(jsonb_agg(distinct jsonb_build_object('type', u.type, 'id', u.id)), '[]'::jsonb)
        from up u where u.position = a.position) as ancestors

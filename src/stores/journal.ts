@@ -3,18 +3,7 @@
  * Its sequence numbers make the ZedTokens of an embedded deployment, so tokens outlive a restart.
  */
 import type { Database } from '../engines/database/port.js';
-import {
-  parseRelationship,
-  relationshipText,
-  type Operation,
-  type Relationship,
-  type RelationshipUpdate,
-} from '../model/relationships.js';
-
-interface Written {
-  readonly operation: Operation;
-  readonly relationship: string;
-}
+import type { Relationship, RelationshipUpdate } from '../model/relationships.js';
 
 export interface Replay {
   /** Of the last write. */
@@ -58,7 +47,7 @@ export class Journal {
     const [rows] = await this.database.run([
       {
         sql: 'insert into relationship_journal (written_by, updates) values ($1, $2::jsonb) returning sequence',
-        params: [by, JSON.stringify(updates.map(written))],
+        params: [by, JSON.stringify(updates)],
       },
     ]);
     return Number(rows?.[0]?.['sequence']);
@@ -77,17 +66,21 @@ export class Journal {
   }
 
   async replay(): Promise<Replay> {
-    const [rows = []] = await this.database.run([
+    const [rows = [], last] = await this.database.run([
       { sql: 'select sequence, updates, settled from relationship_journal order by sequence' },
+      // Also of writes that a compaction has left nothing of: their ZedTokens stay known.
+      {
+        sql: `select coalesce(pg_sequence_last_value(pg_get_serial_sequence('relationship_journal', 'sequence')::regclass), 0) as sequence`,
+      },
     ]);
     this.rows = rows.length;
     const writes = rows.map((row) => ({
       sequence: Number(row['sequence']),
       settled: row['settled'] === true,
-      updates: (row['updates'] as Written[]).map(read),
+      updates: row['updates'] as RelationshipUpdate[],
     }));
     return {
-      sequence: writes.at(-1)?.sequence ?? 0,
+      sequence: Number(last?.[0]?.['sequence'] ?? 0),
       lasting: writes.filter((w) => w.settled).flatMap((w) => w.updates),
       unsettled: writes.filter((w) => !w.settled),
     };
@@ -100,7 +93,7 @@ export class Journal {
     for (let from = 0; from < state.length; from += GROUP) {
       const updates = state
         .slice(from, from + GROUP)
-        .map((relationship): Written => ({ operation: 'touch', relationship: relationshipText(relationship) }));
+        .map((relationship): RelationshipUpdate => ({ operation: 'touch', relationship }));
       inserts.push({
         sql: `insert into relationship_journal (written_by, updates, settled) values ('compaction', $1::jsonb, true)`,
         params: [JSON.stringify(updates)],
@@ -108,12 +101,4 @@ export class Journal {
     }
     await this.database.run([{ sql: 'delete from relationship_journal where settled' }, ...inserts]);
   }
-}
-
-function written({ operation, relationship }: RelationshipUpdate): Written {
-  return { operation, relationship: relationshipText(relationship) };
-}
-
-function read({ operation, relationship }: Written): RelationshipUpdate {
-  return { operation, relationship: parseRelationship(relationship) };
 }

@@ -41,7 +41,9 @@ export async function openDevIssuer(directory: string): Promise<DevIssuer> {
   }
   chmodSync(file, 0o600);
   const jwk = readKey(file);
-  const key = await importJWK(jwk, 'ES256');
+  const key = await importJWK(jwk, 'ES256').catch(() => {
+    throw unreadable(file);
+  });
   const { d: _secret, ...open } = jwk;
   return {
     config: {
@@ -77,10 +79,16 @@ export async function openDevIssuer(directory: string): Promise<DevIssuer> {
   };
 }
 
-function readKey(file: string): JWK {
+function readKey(file: string): JWK & { kty: string } {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as JWK;
+    const jwk = JSON.parse(readFileSync(file, 'utf8')) as Partial<JWK> | null;
+    if (jwk?.kty === 'EC' && typeof jwk.d === 'string') return { ...jwk, kty: jwk.kty };
   } catch {
-    throw new ConfigError('is not a JSON Web Key; remove it to have a new one made', file);
+    // Said below.
   }
+  throw unreadable(file);
+}
+
+function unreadable(file: string): ConfigError {
+  return new ConfigError('is not a private JSON Web Key; remove it to have a new one made', file);
 }

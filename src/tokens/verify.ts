@@ -167,6 +167,8 @@ function chainOf(outermost: Record<string, unknown>, issuer: Issuer, issuers: Is
       refuse('token_actor_invalid', 'An `act.sub` is not the id of an agent.');
     const of = iss === undefined ? issuer : typeof iss === 'string' ? issuers.find(iss) : undefined;
     if (of === undefined) refuse('token_actor_invalid', 'An `act.iss` is no configured issuer.');
+    // Whoever signs says who acts now only among its own; of the earlier ones, who can but deny, it may name others'.
+    if (agents.length === 0 && of !== issuer) refuse('token_actor_invalid', "The acting agent is another issuer's.");
     agents.push(named(of, sub));
     if (agents.length > MAX_CHAIN) refuse('token_actor_invalid', `The chain has more than ${MAX_CHAIN} agents.`);
     act = inner;

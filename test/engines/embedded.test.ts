@@ -69,7 +69,9 @@ describe('embedded SpiceDB', () => {
     await db.run([
       {
         sql: `insert into relationship_journal (written_by, updates, settled)
-              select 'test', jsonb_build_array(jsonb_build_object('operation', 'touch', 'relationship', 'folder:long#viewer@user:u' || (n % 10))), true
+              select 'test', jsonb_build_array(jsonb_build_object('operation', 'touch', 'relationship', jsonb_build_object(
+                'resource', jsonb_build_object('type', 'folder', 'id', 'long'), 'relation', 'viewer',
+                'subject', jsonb_build_object('type', 'user', 'id', 'u' || (n % 10))))), true
               from generate_series(1, 1500) n`,
       },
     ]);
@@ -104,7 +106,7 @@ describe('embedded SpiceDB', () => {
     await engine.kill();
     expect((await waiting)[0]?.result).not.toBe('yes');
     expect(await engine.check([{ ...check, resource: { type: 'folder', id: 'tier' } }], 'full')).toEqual([
-      { result: 'unknown', fault: 'relationships_unavailable', revision: expect.any(String) as string },
+      { result: 'unknown', fault: 'relationships_unavailable' },
     ]);
     await expect(engine.write([touch('folder:kept#viewer@user:b')], 'test')).rejects.toMatchObject({
       code: 'relationships_unavailable',

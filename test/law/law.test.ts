@@ -143,6 +143,7 @@ async function judge(w: World, by: Rules = rules): Promise<Decision> {
     entities: storeOf(w),
     decisions: {
       record: () => (w.recordFails ? Promise.reject(new Fault('database_unavailable')) : Promise.resolve()),
+      correct: () => undefined,
       find: () => Promise.resolve(undefined),
       report: () => Promise.resolve(false),
     },

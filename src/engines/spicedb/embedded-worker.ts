@@ -11,6 +11,8 @@ import type { AskedCheck, CheckAnswer, RelationshipFilter } from './port.js';
 /** A CheckAnswer before it has the revision that the main thread knows. */
 export type Unrevised = CheckAnswer extends infer A ? (A extends unknown ? Omit<A, 'revision'> : never) : never;
 
+/** SpiceDB's own limit on one page of relationships. */
+const MAX_PAGE = 1000;
 /** A trace of 1,000 items can pass gRPC's 4 MiB. */
 const TRACED_AT_ONCE = 200;
 
@@ -113,19 +115,33 @@ await serve(async ({ schema }: { schema: string }) => {
     return found.length > 0;
   }
 
+  /** Up to `limit`, in pages that SpiceDB allows. */
   async function stream(
     relationshipFilter: v1.RelationshipFilter,
     limit: number,
     consistency: v1.Consistency,
   ): Promise<v1.Relationship[]> {
     streamed = true;
-    const responses = await promises.readRelationships(
-      v1.ReadRelationshipsRequest.create({ consistency, relationshipFilter, optionalLimit: limit }),
-    );
-    return responses.flatMap((r) => (r.relationship === undefined ? [] : [r.relationship]));
+    const found: v1.Relationship[] = [];
+    let cursor: v1.Cursor | undefined;
+    do {
+      const optionalLimit = Math.min(limit - found.length, MAX_PAGE);
+      const responses = await promises.readRelationships(
+        v1.ReadRelationshipsRequest.create({
+          consistency,
+          relationshipFilter,
+          optionalLimit,
+          ...(cursor === undefined ? {} : { optionalCursor: cursor }),
+        }),
+      );
+      for (const { relationship } of responses) if (relationship !== undefined) found.push(relationship);
+      cursor = responses.length < optionalLimit ? undefined : responses.at(-1)?.afterResultCursor;
+    } while (cursor !== undefined && found.length < limit);
+    return found;
   }
 
   return {
+    ready: (): void => undefined,
     check,
     write: async (updates: readonly RelationshipUpdate[]): Promise<void> => {
       await promises.writeRelationships(v1.WriteRelationshipsRequest.create({ updates: updates.map(toUpdate) }));

@@ -3,7 +3,7 @@
  * this process is its only writer, so answers can be kept exactly until the next write.
  */
 import { LRUCache } from 'lru-cache';
-import { BadRequest, Fault } from '../../model/faults.js';
+import { BadRequest, ConfigError, Fault } from '../../model/faults.js';
 import { checkKey, relationshipKey, type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
 import type { Graph } from '../../rules/graph.js';
 import type { Journal } from '../../stores/journal.js';
@@ -21,6 +21,8 @@ import {
 /** Checks that go to SpiceDB in one call; those that come meanwhile form the next. */
 const MAX_BULK = 150;
 const KEPT_ANSWERS = 50_000;
+/** Checks waiting beyond this are answered as unknown at once. */
+const MAX_WAITING = 20_000;
 /** Around an expiration nothing is kept: SpiceDB reads the clock itself, a little earlier or later than we do. */
 const EXPIRY_MARGIN_MS = 100;
 const OUTAGE: CheckAnswer = { result: 'unknown', fault: 'relationships_unavailable' };
@@ -53,6 +55,9 @@ export class EmbeddedRelationships implements Relationships {
   static async start(graph: Graph, journal: Journal): Promise<EmbeddedRelationships> {
     const worker = new EngineWorker('./embedded-worker.js', import.meta.url, { schema: graph.text });
     try {
+      await worker.call('ready', undefined).catch((error: unknown) => {
+        throw schemaProblem(error, graph);
+      });
       const { sequence, lasting, unsettled } = await journal.replay();
       const state = new Map<string, Relationship>();
       for (const { operation, relationship } of lasting) {
@@ -65,7 +70,12 @@ export class EmbeddedRelationships implements Relationships {
         relationship,
       }));
       for (let from = 0; from < updates.length; from += MAX_UPDATES) {
-        await worker.call('write', updates.slice(from, from + MAX_UPDATES));
+        await worker.call('write', updates.slice(from, from + MAX_UPDATES)).catch((error: unknown) => {
+          const why = refused(error);
+          throw why instanceof BadRequest
+            ? new ConfigError(`does not fit what is stored: ${why.message}`, graph.file)
+            : why;
+        });
       }
       // An unsettled write must stay behind what it came after, so a journal that has one is left as it is.
       if (unsettled.length === 0) await journal.compact([...state.values()]);
@@ -132,7 +142,7 @@ export class EmbeddedRelationships implements Relationships {
       this.note(updates);
     } catch (error) {
       await this.journal.withdraw(sequence);
-      throw refused(error);
+      throw refused(error, 'updates');
     } finally {
       this.forget();
     }
@@ -164,16 +174,29 @@ export class EmbeddedRelationships implements Relationships {
     this.nextExpiration = next;
   }
 
+  /** When a yes may end by itself: at its own expiration, or, where it has a longer path, at the next of any. */
+  private ending(check: AskedCheck, answer: Unrevised | undefined): { until?: string } {
+    if (answer?.result !== 'yes' || !this.graph.isVolatile(check.resource.type, check.permission)) return {};
+    const own = this.expirations.get(
+      relationshipKey({ resource: check.resource, relation: check.permission, subject: check.subject }),
+    );
+    const at = own ?? this.nextExpiration ?? Infinity;
+    return at === Infinity ? {} : { until: new Date(at).toISOString() };
+  }
+
   private forget(): void {
     this.generation += 1;
     this.kept.clear();
   }
 
   private answer(check: AskedCheck): Promise<CheckAnswer> {
+    // Kept answers are true without the engine, but nobody could take a permission back while it is gone.
+    if (!this.worker.alive) return Promise.resolve(OUTAGE);
     this.expire();
     const key = this.keepable(check) ? keyOf(check) : undefined;
     const kept = key === undefined ? undefined : this.kept.get(key);
     if (kept !== undefined) return Promise.resolve(kept);
+    if (this.queue.length >= MAX_WAITING) return Promise.resolve({ result: 'unknown', fault: 'overloaded' });
     return new Promise((resolve) => {
       this.queue.push({ check, resolve });
       this.pump();
@@ -210,7 +233,7 @@ export class EmbeddedRelationships implements Relationships {
       answers = [];
     }
     for (const [i, { check, resolve }] of batch.entries()) {
-      const answer = { revision, ...(answers[i] ?? OUTAGE) } as CheckAnswer;
+      const answer = { revision, ...(answers[i] ?? OUTAGE), ...this.ending(check, answers[i]) } as CheckAnswer;
       const lasting = answer.result === 'yes' || answer.result === 'no';
       if (lasting && generation === this.generation && this.keepable(check)) this.kept.set(keyOf(check), answer);
       resolve(answer);
@@ -222,13 +245,25 @@ function keyOf(check: AskedCheck): string {
   return check.explain === true ? `${checkKey(check)} explained` : checkKey(check);
 }
 
+/** SpiceDB's word on a schema that it doesn't take, at its place in the file. */
+function schemaProblem(error: unknown, graph: Graph): Error {
+  const text = error instanceof Error ? error.message : String(error);
+  const [, line, column, why] = /line (\d+), column (\d+): ([\s\S]*)$/.exec(text) ?? [];
+  if (why !== undefined) return new ConfigError(why, `${graph.file}:${line ?? ''}:${column ?? ''}`);
+  const [, described] = /code = InvalidArgument desc = ([\s\S]*)$/.exec(text) ?? [];
+  return described === undefined
+    ? new Fault('relationships_unavailable', text)
+    : new ConfigError(described, graph.file);
+}
+
 /** SpiceDB's refusal of a request as an error for whoever made it; everything else is an outage. */
-function refused(error: unknown): Error {
+function refused(error: unknown, at = ''): Error {
   const message = error instanceof Error ? error.message : String(error);
-  const rpc = /code = (\w+) desc = ([\s\S]*)$/.exec(message);
-  const code = rpc?.[1] ?? '';
+  // Unary calls say `code = AlreadyExists desc = …`, streaming ones `9 FAILED_PRECONDITION: …`.
+  const rpc = /code = (\w+) desc = ([\s\S]*)$/.exec(message) ?? /^\d+ ([A-Z_]+): ([\s\S]*)$/.exec(message);
+  const code = (rpc?.[1] ?? '').replaceAll('_', '').toLowerCase();
   const text = (rpc?.[2] ?? '').slice(0, 500);
-  if (code === 'AlreadyExists') return new BadRequest(text, 'updates', 409, 'already_exists');
-  if (code === 'InvalidArgument' || code === 'FailedPrecondition') return new BadRequest(text, 'updates');
+  if (code === 'alreadyexists') return new BadRequest(text, at, 409, 'already_exists');
+  if (code === 'invalidargument' || code === 'failedprecondition') return new BadRequest(text, at);
   return new Fault('relationships_unavailable', message, { cause: error });
 }

@@ -13,7 +13,13 @@ export interface AskedCheck extends Check {
 }
 
 export type CheckAnswer =
-  | { readonly result: 'yes'; readonly revision: string; readonly path?: readonly string[] | undefined }
+  | {
+      readonly result: 'yes';
+      readonly revision: string;
+      readonly path?: readonly string[] | undefined;
+      /** When it may end without a write, RFC 3339. */
+      readonly until?: string | undefined;
+    }
   | { readonly result: 'no'; readonly revision: string }
   /** A caveat lacks these members of the request's context. */
   | { readonly result: 'conditional'; readonly revision: string; readonly missing: readonly string[] }
