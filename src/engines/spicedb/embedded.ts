@@ -250,7 +250,7 @@ function schemaProblem(error: unknown, graph: Graph): Error {
   const text = error instanceof Error ? error.message : String(error);
   const [, line, column, why] = /line (\d+), column (\d+): ([\s\S]*)$/.exec(text) ?? [];
   if (why !== undefined) return new ConfigError(why, `${graph.file}:${line ?? ''}:${column ?? ''}`);
-  const [, described] = /code = InvalidArgument desc = ([\s\S]*)$/.exec(text) ?? [];
+  const [, described] = /code = (?:InvalidArgument|FailedPrecondition) desc = ([\s\S]*)$/.exec(text) ?? [];
   return described === undefined
     ? new Fault('relationships_unavailable', text)
     : new ConfigError(described, graph.file);
