@@ -23,7 +23,8 @@ const MODULE = require.resolve('@cedar-policy/cedar-wasm/nodejs');
 /** A new WebAssembly instance, 1 to 2 MB, with no policies. */
 function instantiate(): Cedar {
   Reflect.deleteProperty(require.cache, MODULE);
-  return require(MODULE) as Cedar;
+  // Through a parent of its own: a shared one would hold on to every instance there ever was.
+  return createRequire(import.meta.url)(MODULE) as Cedar;
 }
 
 export interface Ref {
@@ -111,8 +112,10 @@ export class CedarEngine {
 
   /** @throws Fault `policies_unavailable` where the instance failed; the next call has a new one */
   authorize(set: string, request: Request): Answer {
+    const policies = this.sets.get(set);
+    if (policies === undefined) throw new TypeError(`no policy set "${set}"`);
     try {
-      this.prepare(set);
+      this.prepare(set, policies);
       const answer = this.cedar.statefulIsAuthorized({ ...request, preparsedPolicySetId: set });
       if (answer.type === 'failure') return refusal(answer.errors.map((e) => e.message).join('; '));
       const { decision, diagnostics } = answer.response;
@@ -127,10 +130,8 @@ export class CedarEngine {
     }
   }
 
-  private prepare(set: string): void {
+  private prepare(set: string, policies: PolicySet): void {
     if (this.prepared.has(set)) return;
-    const policies = this.sets.get(set);
-    if (policies === undefined) throw new TypeError(`no policy set "${set}"`);
     const answer = this.cedar.preparsePolicySet(set, { staticPolicies: { ...policies } });
     if (answer.type === 'failure') throw new Error(answer.errors.map((e) => e.message).join('; '));
     this.prepared.add(set);

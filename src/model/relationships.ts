@@ -2,6 +2,8 @@
  * Relationships and checks in the words of SpiceDB, with raw ids in memory and encoded ids in text:
  * `repository:api#owner@team:core#member[expiration:2030-01-01T00:00:00Z]`.
  */
+import { instantOf } from './instants.js';
+import { parseJson } from './json.js';
 import { decodeId, encodeId, idProblem, typeProblem, type EntityRef } from './ids.js';
 
 export interface SubjectRef extends EntityRef {
@@ -89,11 +91,9 @@ export function nameProblem(name: string): string | undefined {
 
 /** The same instant in UTC. @throws TypeError unless `text` is one of RFC 3339, from 1970 to 9999. */
 export function instant(text: string): string {
-  const at = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(text) ? new Date(text) : undefined;
-  // Years of four digits, also once it is in UTC: what is written must be readable.
-  if (at === undefined || Number.isNaN(at.getTime()) || !/^\d{4}-/.test(at.toISOString()) || at.getTime() < 0) {
+  const at = instantOf(text);
+  if (at === undefined || at.getTime() < 0)
     throw new TypeError(`"${text}" is not an instant such as 2030-01-01T00:00:00Z`);
-  }
   return at.toISOString().replace('.000Z', 'Z');
 }
 
@@ -133,8 +133,8 @@ function traits(rest: string): Pick<Relationship, 'caveat' | 'expiresAt'> {
 function caveatContext(text: string | undefined): Record<string, unknown> {
   if (text === undefined) return {};
   try {
-    return JSON.parse(text) as Record<string, unknown>;
-  } catch {
-    throw new TypeError(`"${text}" is not a JSON object`);
+    return parseJson(text) as Record<string, unknown>;
+  } catch (error) {
+    throw new TypeError(`"${text}" is not a JSON object`, { cause: error });
   }
 }

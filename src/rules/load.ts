@@ -11,7 +11,8 @@ import { Graph } from './graph.js';
 import { readPolicies, type Policy, type SourceFile } from './policies.js';
 import { PRELUDE } from './prelude.js';
 import { canApply, Slices } from './slices.js';
-import { readVocabulary, type Vocabulary } from './vocabulary.js';
+import { readVocabulary, type Place, type Vocabulary } from './vocabulary.js';
+import { findPlaces } from './places.js';
 
 /** Everything the operator wrote that decisions are made by. Immutable; a reload makes a new one. */
 export interface Rules {
@@ -38,7 +39,7 @@ export function loadRules(sources: RuleSources): Rules {
   const vocabulary = readVocabulary(
     reader.parseSchema(schema.text, schema.locate, sources.actions[0]?.name ?? 'the Cedar schema'),
     graph,
-    schema.find,
+    schema.place,
   );
   const policies = readPolicies(sources.policies, reader);
   const byId = new Map(policies.map((p) => [p.id, p]));
@@ -104,42 +105,29 @@ function placeWithin(policy: Policy, offset: number): string {
   return `${policy.source.slice(0, cut)}:${Number(policy.source.slice(cut + 1)) + lines}`;
 }
 
-/** One text of several files and the prelude after them, with the way back from an offset or a word to its line. */
-function joinFiles(files: readonly SourceFile[]): {
-  text: string;
-  locate: (offset: number) => string;
-  find: (word: string) => string;
-} {
+/** One text of several files and the prelude after them, with the way back to a file and its line. */
+function joinFiles(files: readonly SourceFile[]): { text: string; locate: (offset: number) => string; place: Place } {
   const text = [...files.map((f) => f.text), PRELUDE].join('\n');
-  const locate = (offset: number): string => {
-    let rest = offset;
+  const first = files[0]?.name ?? 'the Cedar schema';
+  /** The file and line of a line of the whole. */
+  const placeOf = (line: number): string => {
+    let rest = line;
     for (const file of files) {
-      const length = Buffer.byteLength(file.text) + 1;
-      if (rest < length) {
-        return `${file.name}:${Buffer.from(file.text).subarray(0, rest).toString().split('\n').length}`;
-      }
-      rest -= length;
+      const lines = file.text.split('\n').length;
+      if (rest <= lines) return `${file.name}:${rest}`;
+      rest -= lines;
     }
-    return files.at(-1)?.name ?? 'the Cedar schema';
+    return first;
   };
-  const find = (word: string): string => {
-    // Where an action, an entity type or an attribute of that name is declared; comments only look like it.
-    const declared = new RegExp(
-      `(?:\\b(?:action|entity)\\b[^;{]*?[\\s",]|^\\s*|[{,]\\s*)"?(${escapeRegExp(word)})"?\\s*[,?:;{=]|\\baction\\b[^;{]*?[\\s",](${escapeRegExp(word)})"?\\s`,
-      'm',
-    );
-    for (const file of files) {
-      const bare = file.text.replace(/\/\/[^\n]*/g, (comment) => ' '.repeat(comment.length));
-      const at = declared.exec(bare);
-      if (at !== null) return `${file.name}:${bare.slice(0, at.index + at[0].lastIndexOf(word)).split('\n').length}`;
-    }
-    return files[0]?.name ?? 'the Cedar schema';
+  const places = findPlaces(text);
+  return {
+    text,
+    locate: (offset) => placeOf(Buffer.from(text).subarray(0, offset).toString().split('\n').length),
+    place: (...where) => {
+      const line = places.find(...where);
+      return line === undefined ? first : placeOf(line);
+    },
   };
-  return { text, locate, find };
-}
-
-function escapeRegExp(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
 
 function versionOf(sources: RuleSources): string {

@@ -59,7 +59,8 @@ function readPolicy(statement: Statement, file: string, cedar: CedarEngine): Pol
     },
     source,
   );
-  if (expressionDepth(json.conditions) > MAX_EXPRESSION_DEPTH) {
+  // Clauses are chained like operands of `&&`.
+  if (expressionDepth(json.conditions) + json.conditions.length > MAX_EXPRESSION_DEPTH) {
     throw new ConfigError(
       `the conditions are nested (or chained) more than ${MAX_EXPRESSION_DEPTH} deep: split the policy`,
       source,
@@ -98,7 +99,7 @@ interface Statement {
 /** Cuts a file at each `;` outside strings and comments. What follows the last one must be empty. */
 function splitStatements(text: string): Statement[] {
   const statements: Statement[] = [];
-  const tokens = /\/\/[^\n]*|"(?:\\[\s\S]|[^"\\])*"|;/g;
+  const tokens = /\/\/[^\n\r]*|"(?:\\[\s\S]|[^"\\])*"|;/g;
   let from = 0;
   const push = (to: number): void => {
     const slice = text.slice(from, to);
@@ -113,7 +114,7 @@ function splitStatements(text: string): Statement[] {
 
 /** Length of the blanks and comments at the start. */
 function leading(text: string): number {
-  return /^(?:\s+|\/\/[^\n]*(?:\n|$))*/.exec(text)?.[0].length ?? 0;
+  return /^(?:\s+|\/\/[^\n\r]*)*/.exec(text)?.[0].length ?? 0;
 }
 
 /** Depth of a JSON value, without recursion: it is what guards against recursion that is too deep. */

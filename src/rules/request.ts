@@ -67,17 +67,18 @@ export function buildRequest(
   }
   const context: Record<string, CedarValueJson> = {};
   for (const [name, member] of Object.entries(facts.action.context)) {
-    if (!reads.wholeContext && !reads.names.has(name)) {
-      // Unread, but a required member of the request's own must be there all the same.
-      if (name === 'action' || name === 'request') build.context(name, member.type, supplied(name, facts));
-      continue;
-    }
     if (name === 'user') {
       const type = member.type.kind === 'Entity' ? vocabulary.entityTypes.get(member.type.name) : undefined;
       const { user } = facts.acting;
       if (type !== undefined && user?.type === type.object) {
+        // Given whether or not it is read here: an attribute of the resource may lead to it as well.
         context[name] = { __entity: add(user, type, subjectOverrides(user)) };
       } else if (member.required) missing.push('context.user');
+      continue;
+    }
+    if (!reads.wholeContext && !reads.names.has(name)) {
+      // Unread, but a required member of the request's own must be there all the same.
+      if (name === 'action' || name === 'request') build.context(name, member.type, supplied(name, facts));
       continue;
     }
     const given = supplied(name, facts);
@@ -180,7 +181,10 @@ class Builder {
     }
     const parents = (stored?.ancestors ?? []).flatMap((parent) =>
       // All of them, also those the schema wouldn't allow: leaving one out could lose a forbid that speaks of it.
-      (this.vocabulary.byObject.get(parent.type) ?? []).map((t) => ({ type: t.name, id: parent.id })),
+      (this.vocabulary.byObject.get(parent.type) ?? [])
+        .map((t) => ({ type: t.name, id: parent.id }))
+        // Stored parents may go in a circle; of its being its own ancestor Cedar wants to hear nothing.
+        .filter((p) => p.type !== uid.type || p.id !== uid.id),
     );
     return { uid, attrs, parents };
   }

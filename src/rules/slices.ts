@@ -86,11 +86,13 @@ export class Slices {
 /** All of a request that the slice's policies can read; requests with equal keys have equal answers. */
 function answerKey({ set, reads }: Slice, { principal, action, resource, context, entities }: Request): string {
   const [first, second, ...rest] = entities;
-  const same = principal.type === resource.type && principal.id === resource.id;
-  // The principal's entity comes first and the resource's second, if they aren't one (see rules/request.ts).
-  const who = reads.principal || same ? [principal, first] : first?.attrs;
-  const what = same ? undefined : reads.resource ? [resource, second] : second?.attrs;
-  return `${set} ${action.type} ${action.id} ${principal.type} ${resource.type} ${JSON.stringify([who, what, same ? second : undefined, rest, context])}`;
+  const values = JSON.stringify([first?.attrs, second?.attrs, rest, context]);
+  // A value that refers to an entity may lead back to the principal or the resource, by who or which they are.
+  const identities = reads.principal || reads.resource || values.includes('"__entity"');
+  const who = identities
+    ? JSON.stringify([principal, resource, first, second])
+    : `${principal.type} ${resource.type} ${entities.length}`;
+  return `${set} ${action.type} ${action.id} ${who} ${values}`;
 }
 
 /** Whether a policy's scope can match at all. `in` is never ruled out: stored parents decide it, not the schema. */
@@ -152,6 +154,11 @@ export function readsOf(policies: readonly Policy[]): Reads {
     if (typeof node !== 'object' || node === null) continue;
     for (const [key, value] of Object.entries(node) as [string, unknown][]) {
       if (key === 'Var' && typeof value === 'string' && !accessed) whole.add(value);
+      if (key === '__entity' && !isAction(value)) {
+        // An entity that is named may be the one at hand.
+        whole.add('principal');
+        whole.add('resource');
+      }
       if ((key === '.' || key === 'has') && typeof value === 'object' && value !== null) {
         const { left, attr } = value as { left: unknown; attr: string | string[] };
         for (const name of [attr].flat()) names.add(name);
@@ -169,4 +176,8 @@ export function readsOf(policies: readonly Policy[]): Reads {
     principal: whole.has('principal'),
     resource: whole.has('resource'),
   };
+}
+
+function isAction(entity: unknown): boolean {
+  return /(^|::)Action$/.test(String((entity as { type?: unknown } | null)?.type));
 }

@@ -5,6 +5,7 @@
 import { isIP } from 'node:net';
 import type { CedarValueJson, SchemaJson, Type, TypeOfAttribute } from '@cedar-policy/cedar-wasm/nodejs';
 import { ConfigError } from '../model/faults.js';
+import { instantOf } from '../model/instants.js';
 import { idProblem } from '../model/ids.js';
 
 export type CedarType =
@@ -122,6 +123,7 @@ export function toCedar(
   switch (type.kind) {
     case 'String':
       if (typeof value !== 'string') throw new ValueProblem('must be a string', at);
+      if (!value.isWellFormed()) throw new ValueProblem('must be well-formed Unicode', at);
       return value;
     case 'Bool':
       if (typeof value !== 'boolean') throw new ValueProblem('must be true or false', at);
@@ -180,10 +182,9 @@ function extensionValue(name: (typeof EXTENSIONS)[number], value: unknown, at: s
   const call = (fn: string, arg: string): CedarValueJson => ({ __extn: { fn, arg } });
   switch (name) {
     case 'datetime': {
-      const date = typeof value === 'string' && /^\d{4}-\d\d-\d\d(T|$)/.test(value) ? new Date(value) : undefined;
-      if (date === undefined || Number.isNaN(date.getTime())) {
-        throw new ValueProblem('must be an instant such as "2030-01-01T00:00:00Z"', at);
-      }
+      const day = typeof value === 'string' && /^\d{4}-\d\d-\d\d$/.test(value);
+      const date = typeof value === 'string' ? instantOf(day ? `${value}T00:00:00Z` : value) : undefined;
+      if (date === undefined) throw new ValueProblem('must be an instant such as "2030-01-01T00:00:00Z"', at);
       return datetime(date);
     }
     case 'duration':
@@ -202,10 +203,12 @@ function extensionValue(name: (typeof EXTENSIONS)[number], value: unknown, at: s
       return call('decimal', text);
     }
     case 'ipaddr': {
-      const [address = '', bits] = typeof value === 'string' ? value.split('/') : [];
+      const [, address = '', bits] =
+        typeof value === 'string' ? (/^([\da-fA-F.:]+)(?:\/(0|[1-9]\d{0,2}))?$/.exec(value) ?? []) : [];
       const version = isIP(address);
-      const max = version === 4 ? 32 : 128;
-      if (version === 0 || (bits !== undefined && !(/^\d{1,3}$/.test(bits) && Number(bits) <= max))) {
+      // Cedar takes no IPv4 within IPv6.
+      const mixed = version === 6 && address.includes('.');
+      if (version === 0 || mixed || Number(bits ?? 0) > (version === 4 ? 32 : 128)) {
         throw new ValueProblem('must be an IP address or range such as "10.0.0.0/8"', at);
       }
       return call('ip', value as string);

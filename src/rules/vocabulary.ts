@@ -6,6 +6,7 @@ import type { SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { ConfigError } from '../model/faults.js';
 import type { Graph } from './graph.js';
 import { didYouMean, nearest } from './suggest.js';
+import type { Places } from './places.js';
 import { TypeReader, type Member, type Members } from './types.js';
 
 export interface Uid {
@@ -85,8 +86,11 @@ const MEMBER_KINDS = {
   request: 'Record',
 } as const;
 
-/** @param place finds the line where a word stands in the schema's source, for errors. @throws ConfigError */
-export function readVocabulary(schema: SchemaJson<string>, graph: Graph, place: (word: string) => string): Vocabulary {
+/** Finds where something is declared, as `file:line`, for errors. */
+export type Place = (...where: Parameters<Places['find']>) => string;
+
+/** @throws ConfigError */
+export function readVocabulary(schema: SchemaJson<string>, graph: Graph, place: Place): Vocabulary {
   const types = new TypeReader(schema);
   const entityTypes = readEntityTypes(schema, types, place);
   const actions = readActions(schema, types, entityTypes, graph, place);
@@ -102,7 +106,7 @@ export function readVocabulary(schema: SchemaJson<string>, graph: Graph, place: 
         const both = `${uidText(other.action.uid)} and ${uidText(action.uid)}`;
         throw new ConfigError(
           `${both} both answer to "${action.name}" on "${resourceType.object}"`,
-          place(action.name),
+          place('action', spaceOf(action.uid.type), action.name),
         );
       }
       index.set(key, { action, resourceType });
@@ -128,11 +132,7 @@ function pair(action: string, object: string): string {
   return `${object} ${action}`;
 }
 
-function readEntityTypes(
-  schema: SchemaJson<string>,
-  types: TypeReader,
-  place: (word: string) => string,
-): Map<string, EntityType> {
+function readEntityTypes(schema: SchemaJson<string>, types: TypeReader, place: Place): Map<string, EntityType> {
   const parents = new Map<string, readonly string[]>();
   for (const [space, contents] of Object.entries(schema)) {
     for (const [name, type] of Object.entries(contents.entityTypes)) {
@@ -145,14 +145,17 @@ function readEntityTypes(
     for (const [name, type] of Object.entries(contents.entityTypes)) {
       const full = qualified(space, name);
       const annotations = type.annotations ?? {};
-      knownAnnotations(annotations, ENTITY_ANNOTATIONS, place(name));
-      const attributes = 'shape' in type ? types.members(type.shape, place(name)) : {};
+      const at = place('entity', space, name);
+      knownAnnotations(annotations, ENTITY_ANNOTATIONS, at);
+      if ('tags' in type)
+        throw new ConfigError(`"${full}" has tags, which Remit does not supply: declare attributes`, at);
+      const attributes = 'shape' in type ? types.members(type.shape, at) : {};
       found.set(full, {
         name: full,
         object: annotations['object'] ?? snakeCase(name),
         attributes,
         ancestors: closure(parents, full),
-        classes: classesOf(attributes, place),
+        classes: classesOf(attributes, (member) => place('entity', space, name, member)),
       });
     }
   }
@@ -164,7 +167,7 @@ function readActions(
   types: TypeReader,
   entityTypes: ReadonlyMap<string, EntityType>,
   graph: Graph,
-  place: (word: string) => string,
+  place: Place,
 ): Action[] {
   const groups = new Map<string, readonly string[]>();
   const uids = new Map<string, Uid>();
@@ -182,7 +185,7 @@ function readActions(
       const principals = json.appliesTo?.principalTypes ?? [];
       const resources = json.appliesTo?.resourceTypes ?? [];
       if (principals.length === 0 || resources.length === 0) continue; // A group of actions, or one nobody can ask for.
-      const at = place(id);
+      const at = place('action', space, id);
       const annotations = json.annotations ?? {};
       knownAnnotations(annotations, ACTION_ANNOTATIONS, at);
       const uid = { type: qualified(space, 'Action'), id };
@@ -299,7 +302,7 @@ function consentOf(value: string | undefined, at: string): 'standing' | 'each' |
   throw new ConfigError(`@consent must be "standing" or "each", not "${value}"`, at);
 }
 
-function classesOf(attributes: Members, place: (word: string) => string): Map<string, string[]> {
+function classesOf(attributes: Members, place: (member: string) => string): Map<string, string[]> {
   const classes = new Map<string, string[]>();
   const walk = (members: Members, prefix: string): void => {
     for (const [name, member] of Object.entries(members)) {
@@ -333,6 +336,11 @@ function closure(edges: ReadonlyMap<string, readonly string[]>, from: string): S
     open.push(...(edges.get(next) ?? []));
   }
   return found;
+}
+
+function spaceOf(type: string): string {
+  const cut = type.lastIndexOf('::');
+  return cut === -1 ? '' : type.slice(0, cut);
 }
 
 function qualified(space: string, name: string): string {

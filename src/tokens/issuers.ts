@@ -46,6 +46,8 @@ export interface Issuer extends IssuerConfig {
   name(sub: string): string | undefined;
 }
 
+/** A key that is withdrawn must stop counting soon. */
+const KEYS_KEPT_MS = 60_000;
 /** A slow key server must not hold a decision beyond its deadline. */
 const KEYS_TIMEOUT_MS = 800;
 
@@ -88,5 +90,8 @@ export class Issuers {
 
 function keysOf(config: IssuerConfig): CompactVerifyGetKey {
   if (config.jwks !== undefined) return createLocalJWKSet(config.jwks);
-  return createRemoteJWKSet(new URL(config.jwks_uri ?? ''), { timeoutDuration: KEYS_TIMEOUT_MS });
+  return createRemoteJWKSet(new URL(config.jwks_uri ?? ''), {
+    timeoutDuration: KEYS_TIMEOUT_MS,
+    cacheMaxAge: KEYS_KEPT_MS,
+  });
 }

@@ -179,7 +179,8 @@ function chainOf(outermost: Record<string, unknown>, issuer: Issuer, issuers: Is
 
 function named(issuer: Issuer, sub: string): string {
   const name = issuer.name(sub);
-  if (name === undefined || idProblem(name) !== undefined)
-    return refuse('token_claims_invalid', "An id reads as another issuer's.");
+  if (name === undefined) return refuse('token_claims_invalid', "An id reads as another issuer's.");
+  const problem = idProblem(name);
+  if (problem !== undefined) refuse('token_claims_invalid', `An id, named with its issuer's alias, ${problem}.`);
   return name;
 }
