@@ -1,12 +1,13 @@
 /** What a step says, and the law by which eight of them make a decision. */
 import type { FaultCode } from './faults.js';
 import type { Reason } from './reasons.js';
+import type { Obligation } from '../rules/duties.js';
 import type { Remedy } from '../rules/remedies.js';
 
 export type Evidence = Readonly<Record<string, unknown>>;
 
 export type Outcome =
-  | { readonly outcome: 'pass'; readonly evidence: Evidence }
+  | { readonly outcome: 'pass'; readonly evidence: Evidence; readonly obligations?: readonly Obligation[] }
   | {
       readonly outcome: 'deny';
       readonly evidence: Evidence;
@@ -15,8 +16,9 @@ export type Outcome =
     }
   | { readonly outcome: 'unknown'; readonly evidence: Evidence; readonly fault: FaultCode };
 
-export function pass(evidence: Evidence = {}): Outcome {
-  return { outcome: 'pass', evidence };
+/** @param obligations that an allow brings; only the obligations step has any */
+export function pass(evidence: Evidence = {}, obligations: readonly Obligation[] = []): Outcome {
+  return { outcome: 'pass', evidence, ...(obligations.length === 0 ? {} : { obligations }) };
 }
 
 /** @throws TypeError without a reason: a deny that explains nothing is a bug */

@@ -11,7 +11,8 @@ import { Graph } from './graph.js';
 import { readPolicies, type Policy, type SourceFile } from './policies.js';
 import { PRELUDE } from './prelude.js';
 import { canApply, Slices } from './slices.js';
-import { readVocabulary, type Place, type Vocabulary } from './vocabulary.js';
+import type { Place } from './declarations.js';
+import { readVocabulary, type Vocabulary } from './vocabulary.js';
 import { findPlaces } from './places.js';
 
 /** Everything the operator wrote that decisions are made by. Immutable; a reload makes a new one. */

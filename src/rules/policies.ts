@@ -7,7 +7,7 @@ import { ConfigError } from '../model/faults.js';
 import type { CedarEngine } from '../engines/cedar.js';
 import { parseDuties, type Duty } from './duties.js';
 import { parseRemedies, type Remedy } from './remedies.js';
-import { knownAnnotations } from './vocabulary.js';
+import { knownAnnotations } from './declarations.js';
 
 export interface SourceFile {
   /** As messages name it: relative to where the operator stands. */

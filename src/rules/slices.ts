@@ -8,7 +8,8 @@ import { LRUCache } from 'lru-cache';
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Answer, CedarEngine, Request } from '../engines/cedar.js';
 import type { Policy } from './policies.js';
-import { uidText, type Action, type EntityType } from './vocabulary.js';
+import { uidText } from './uid.js';
+import type { Action, EntityType } from './vocabulary.js';
 
 /** What a slice's policies can read, by name: everything else need not be given to Cedar. */
 export interface Reads {
