@@ -107,12 +107,14 @@ export interface Asking {
   readonly caller: Caller;
   readonly requestId: string | undefined;
   readonly tokenExpected: boolean;
+  /** The whole body is within the bounds of a part. */
+  readonly small: boolean;
   readonly relationships: Relationships;
 }
 
 /** @throws BadRequest naming the place */
 export function toQuestion(body: unknown, asking: Asking): Question {
-  boundFacts(body);
+  if (!asking.small) boundFacts(body);
   const read = evaluation.safeParse(body);
   if (!read.success) throw badRequest(read.error);
   const { subject: s, action: a, resource: r, context: c = {} } = read.data;

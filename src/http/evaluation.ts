@@ -12,6 +12,7 @@ import {
   badItem,
   evaluation,
   evaluations,
+  MAX_FACTS,
   toAnswer,
   toQuestion,
   type Answer,
@@ -103,7 +104,13 @@ export function evaluationRoutes(app: FastifyInstance, service: Service): void {
   }
 
   function asking(caller: Caller, request: FastifyRequest, tokenExpected: boolean): Parameters<typeof toQuestion>[1] {
-    return { caller, requestId: requestIdOf(request), tokenExpected, relationships: service.relationships };
+    return {
+      caller,
+      requestId: requestIdOf(request),
+      tokenExpected,
+      small: Number(request.headers['content-length'] ?? Infinity) <= MAX_FACTS,
+      relationships: service.relationships,
+    };
   }
 }
 

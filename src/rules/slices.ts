@@ -27,6 +27,18 @@ export interface Slice {
   readonly set: string;
   readonly policies: readonly Policy[];
   readonly reads: Reads;
+  /**
+   * The slice cut in two where some of its policies read the time: an answer that depends on it never comes again,
+   * so what doesn't is asked apart.
+   */
+  readonly parts: readonly Part[];
+}
+
+interface Part {
+  readonly set: string;
+  readonly reads: Reads;
+  /** False where the time is read: then keeping answers would only fill the memory. */
+  readonly keeps: boolean;
 }
 
 /** Answers kept a set of rules; each takes some 500 bytes. */
@@ -56,36 +68,76 @@ export class Slices {
     return slice;
   }
 
-  /**
-   * Cedar's answer. It is a function of what the slice reads and nothing else, so an answer is kept by just that;
-   * one with errors is not, since their messages name the entities at hand.
-   */
+  /** Cedar's answer to the slice as a whole. */
   ask(slice: Slice, request: Request): Answer {
-    const key = answerKey(slice, request);
+    const [only, ...others] = slice.parts.map((part) => this.askPart(part, request, slice.parts.length > 1));
+    return others.reduce(together, only ?? NO_POLICIES);
+  }
+
+  /**
+   * An answer is a function of what the policies read and nothing else, so it is kept by just that; one with errors
+   * is not, since their messages name the entities at hand.
+   */
+  private askPart(part: Part, whole: Request, cut: boolean): Answer {
+    const request = cut ? project(whole, part.reads) : whole;
+    if (!part.keeps) return this.cedar.authorize(part.set, request);
+    const key = answerKey(part, request);
     const kept = this.answers.get(key);
     if (kept !== undefined) return kept;
-    const answer = this.cedar.authorize(slice.set, request);
+    const answer = this.cedar.authorize(part.set, request);
     if (answer.errors.length === 0) this.answers.set(key, answer);
     return answer;
   }
 
   private intern(policies: readonly Policy[]): Slice {
-    const hash = createHash('sha256')
-      .update(JSON.stringify(policies.map((p) => p.id)))
-      .digest('base64url');
-    const set = `${this.name}:${hash}`;
-    let slice = this.sets.get(set);
+    const whole = this.define(policies);
+    let slice = this.sets.get(whole.set);
     if (slice === undefined) {
-      this.cedar.define(set, Object.fromEntries(policies.map((p) => [p.id, this.as(p)])));
-      slice = { set, policies, reads: readsOf(policies) };
-      this.sets.set(set, slice);
+      const [timed, untimed] = [policies.filter(readsTime), policies.filter((p) => !readsTime(p))];
+      const parts = timed.length === 0 || untimed.length === 0 ? [whole] : [this.define(untimed), this.define(timed)];
+      slice = { set: whole.set, policies, reads: whole.reads, parts };
+      this.sets.set(whole.set, slice);
     }
     return slice;
   }
+
+  private define(policies: readonly Policy[]): Part {
+    const ids = JSON.stringify(policies.map((p) => p.id));
+    const set = `${this.name}:${createHash('sha256').update(ids).digest('base64url')}`;
+    this.cedar.define(set, Object.fromEntries(policies.map((p) => [p.id, this.as(p)])));
+    return { set, reads: readsOf(policies), keeps: !policies.some(readsTime) };
+  }
+}
+
+const NO_POLICIES: Answer = { decision: 'deny', determining: [], errors: [] };
+
+function readsTime(policy: Policy): boolean {
+  const { names, wholeContext } = readsOf([policy]);
+  return wholeContext || names.has('now');
+}
+
+/** What Cedar would answer of two sets of policies at once: a forbid of either denies, else a permit of either allows. */
+export function together(a: Answer, b: Answer): Answer {
+  const errors = [...a.errors, ...b.errors];
+  const forbids = [a, b].flatMap((answer) => (answer.decision === 'deny' ? answer.determining : []));
+  if (forbids.length > 0) return { decision: 'deny', determining: forbids.sort(), errors };
+  const permits = [a, b].flatMap((answer) => (answer.decision === 'allow' ? answer.determining : []));
+  return { decision: permits.length > 0 ? 'allow' : 'deny', determining: permits.sort(), errors };
+}
+
+/** The request without what `reads` doesn't name. */
+function project(request: Request, reads: Reads): Request {
+  const only = <T>(values: Readonly<Record<string, T>>): Record<string, T> =>
+    Object.fromEntries(Object.entries(values).filter(([name]) => reads.names.has(name)));
+  return {
+    ...request,
+    context: reads.wholeContext ? request.context : only(request.context),
+    entities: request.entities.map((entity) => ({ ...entity, attrs: only(entity.attrs) })),
+  };
 }
 
 /** All of a request that the slice's policies can read; requests with equal keys have equal answers. */
-function answerKey({ set, reads }: Slice, { principal, action, resource, context, entities }: Request): string {
+function answerKey({ set, reads }: Part, { principal, action, resource, context, entities }: Request): string {
   const [first, second, ...rest] = entities;
   const values = JSON.stringify([first?.attrs, second?.attrs, rest, context]);
   // A value that refers to an entity may lead back to the principal or the resource, by who or which they are.
