@@ -1,0 +1,115 @@
+/** The process that is measured: a service on a world of its own, over real HTTP, led by messages of bench.mjs. */
+import fastify from 'fastify';
+import { writeFileSync } from 'node:fs';
+import { buildApp } from '../../dist/app.js';
+import { loadConfig } from '../../dist/config.js';
+import { openService } from '../../dist/service.js';
+import { startProfile, summarize } from './profile.mjs';
+import { timePorts, timeTokens } from './steps.mjs';
+import { SCOPES, writeWorld } from './world.mjs';
+
+const TOUCH_EVERY_MS = 200;
+const UNRELATED = {
+  resource: { type: 'team', id: 'bench' },
+  relation: 'member',
+  subject: { type: 'user', id: 'bench' },
+};
+
+const [directory, key, seed] = process.argv.slice(2);
+const { config, questions } = writeWorld(directory, { seed: Number(seed), key });
+// Ten in the morning of today, going on: the sample's policies let agents change nothing at night.
+const offset = new Date().setUTCHours(10, 0, 0, 0) - performance.now();
+// No environment: a REMIT_… of the shell must not lead elsewhere.
+const service = await openService(loadConfig(config, {}), { now: () => new Date(offset + performance.now()) });
+
+const app = await buildApp(service);
+app.post('/bench/empty', async () => ({ decision: true }));
+await app.listen({ host: '127.0.0.1', port: 0 });
+
+// The same HTTP server with nothing of Remit in it: what is left when every hook and check is free.
+const bare = fastify();
+bare.post('/bench/bare', async () => ({ decision: true }));
+await bare.listen({ host: '127.0.0.1', port: 0 });
+
+let touching;
+let stopTiming;
+let stopProfile;
+
+const METHODS = {
+  ready: async () => ({
+    port: app.server.address().port,
+    barePort: bare.server.address().port,
+    policies: service.rules().policies.size,
+    slices: sliceSizes(),
+    questions: await ask(),
+  }),
+  usage: () => ({ loop: performance.eventLoopUtilization(), cpu: process.cpuUsage() }),
+  /** Drops kept answers of the graph from now on, five times a second, by writes that change no answer. */
+  cold: (on) => {
+    clearInterval(touching);
+    if (on) touching = setInterval(touch, TOUCH_EVERY_MS);
+  },
+  timeTokens: () => timeTokens(service),
+  startTiming: () => {
+    stopTiming = timePorts(service, app.server);
+  },
+  stopTiming: () => stopTiming(),
+  startProfile: async () => {
+    stopProfile = await startProfile();
+  },
+  stopProfile: async (file) => {
+    const profile = await stopProfile();
+    if (file !== undefined) writeFileSync(file, JSON.stringify(profile));
+    return summarize(profile);
+  },
+  close: async () => {
+    clearInterval(touching);
+    await Promise.all([app.close(), bare.close()]);
+    await service.close();
+  },
+};
+
+process.on('message', async ({ id, method, argument }) => {
+  try {
+    process.send({ id, value: await METHODS[method](argument) });
+  } catch (error) {
+    process.send({ id, error: String(error?.stack ?? error) });
+  }
+});
+
+function touch() {
+  service.relationships.write([{ operation: 'touch', relationship: UNRELATED }], 'bench').catch((error) => {
+    process.stderr.write(`bench: the unrelated write failed: ${String(error)}\n`);
+    process.exitCode = 1;
+  });
+}
+
+/** Bodies to send and the decisions that they must get; one token for each user and agent, with every scope. */
+async function ask() {
+  const tokens = new Map();
+  const asked = [];
+  for (const { user, agent, action, resource, expect } of questions) {
+    const pair = `${user} ${agent}`;
+    if (!tokens.has(pair))
+      tokens.set(
+        pair,
+        await service.devIssuer.mint({ user, agent, scope: SCOPES, ttlSeconds: 3600 * 6, now: service.now() }),
+      );
+    asked.push({
+      expect,
+      body: { subject: { type: 'user', id: user }, action, resource, context: { token: tokens.get(pair) } },
+    });
+  }
+  return { asked, tokens: tokens.size };
+}
+
+/** How many policies and duties a question about each action comes before. */
+function sliceSizes() {
+  const { vocabulary, deciding, duties } = service.rules();
+  const agent = vocabulary.entityTypes.get('Agent');
+  return vocabulary.actions.flatMap((action) =>
+    action.resourceTypes.map(
+      (type) => deciding.slice(agent, action, type).policies.length + duties.slice(agent, action, type).policies.length,
+    ),
+  );
+}

@@ -1,0 +1,135 @@
+/** Strict JSON: everything that two readers could read differently, or that an engine behind would die of, is refused. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { JsonProblem, MAX_JSON_DEPTH, parseJson, pathText } from '../../src/model/json.js';
+
+function problemOf(text: string, maxDepth?: number): { message: string; at: string } {
+  try {
+    parseJson(text, maxDepth);
+  } catch (error) {
+    if (error instanceof JsonProblem) return { message: error.message, at: error.at };
+    throw error;
+  }
+  throw new Error(`accepted: ${text}`);
+}
+
+const nested = (levels: number, open: string, close: string): string =>
+  `${open.repeat(levels)}0${close.repeat(levels)}`;
+
+describe('parseJson', () => {
+  it.each([
+    'null',
+    ' {"a" : [1, -0.5e3, true, {"b": "\\u00fc\\n"}]}\r\n\t',
+    '"\\ud83d\\ude42"',
+    '{"constructor": 1, "toString": {"hasOwnProperty": 2}}',
+    '[{"a": 1}, {"a": 1}]',
+    '{"a": {"a": {"a": 1}}}',
+    '{"": 1, "a": ""}',
+    '"\u2028 \u00a0"',
+  ])('reads %s as JSON.parse does', (text) => expect(parseJson(text)).toEqual(JSON.parse(text)));
+
+  it.each([
+    ['nothing', ''],
+    ['a trailing comma', '[1,]'],
+    ['two values', '1 2'],
+    ['a comment before', '/**/1'],
+    ['a comment after', '{"a":1}//'],
+    ['a byte order mark', '\ufeff1'],
+    ['a blank that is none in JSON', '\u00a01'],
+    ['single quotes', "{'a':1}"],
+    ['a raw newline in a string', '"a\nb"'],
+    ['NaN', 'NaN'],
+    ['a number with a leading zero', '01'],
+  ])('refuses %s', (_, text) => expect(problemOf(text)).toEqual({ message: 'is not well-formed JSON', at: '' }));
+
+  it.each([
+    ['at the top', '{"a":1,"b":2,"a":1}', 'a'],
+    ['of different kinds', '{"a":{},"a":[]}', 'a'],
+    ['one of them escaped', '{"a":1,"\\u0061":2}', 'a'],
+    ['within lists', '{"x":[{"a":1},{"b":{"c":1,"c":2}}]}', 'x[1].b.c'],
+    ['after a nested object with the same name', '{"a":{"a":1},"a":2}', 'a'],
+    ["of JavaScript's own names", '{"constructor":1,"constructor":1}', 'constructor'],
+    ['empty ones', '{"":1,"":2}', ''],
+  ])('refuses equal keys %s', (_, text, at) => expect(problemOf(text)).toEqual({ message: 'is given twice', at }));
+
+  it.each([
+    ['as a value', '{"a":["\\ud800"]}', 'must be well-formed Unicode', 'a[0]'],
+    ['as a raw character', '{"a":"\ud800"}', 'must be well-formed Unicode', 'a'],
+    ['in a key', '{"a":{"\\udc00x":1}}', 'must be well-formed Unicode', 'a.\ufffdx'],
+    ['at the top', '"\\udc00\\ud800"', 'must be well-formed Unicode', ''],
+  ])('refuses a lone surrogate %s', (_, text, message, at) => expect(problemOf(text)).toEqual({ message, at }));
+
+  it.each([
+    ['in a value', '{"a":{"b":"x\\u0000"}}', 'a.b'],
+    ['in a key', '{"x\\u0000":1}', 'x\u0000'],
+  ])('refuses NUL %s', (_, text, at) => expect(problemOf(text)).toEqual({ message: 'must not contain NUL', at }));
+
+  it.each([
+    ['at the top', '{"__proto__":{}}', '__proto__'],
+    ['deep within', '{"a":[{"__proto__":1}]}', 'a[0].__proto__'],
+    ['escaped', '{"\\u005f_proto__":1}', '__proto__'],
+  ])('refuses __proto__ %s', (_, text, at) =>
+    expect(problemOf(text)).toEqual({ message: 'is not an acceptable member name', at }),
+  );
+
+  it.each([
+    ['lists', '[', ']', '[0][0][0][0][0][0][0][0]'],
+    ['objects', '{"a":', '}', 'a.a.a.a.a.a.a.a'],
+  ])('takes %s 32 levels deep and no deeper', (_, open, close, at) => {
+    expect(parseJson(nested(MAX_JSON_DEPTH, open, close))).toBeDefined();
+    const message = 'is nested more than 32 levels deep';
+    expect(problemOf(nested(MAX_JSON_DEPTH + 1, open, close))).toEqual({ message, at });
+    expect(problemOf(nested(100_000, open, close))).toEqual({ message, at });
+  });
+
+  it('counts depth, not values: many shallow ones are fine', () => {
+    expect(parseJson(`[${'[],{},'.repeat(1000)}0]`)).toHaveLength(2001);
+  });
+
+  it('takes another limit of depth', () => {
+    expect(parseJson('[[1]]', 2)).toEqual([[1]]);
+    expect(problemOf('[[[1]]]', 2)).toEqual({ message: 'is nested more than 2 levels deep', at: '[0][0]' });
+  });
+
+  it('reads every value that it does not refuse as JSON.parse does', () => {
+    const text = fc.oneof(fc.json(), fc.json({ stringUnit: 'binary' }));
+    fc.assert(
+      fc.property(text, (json) => {
+        fc.pre(!/\\u0000|__proto__/.test(json));
+        expect(parseJson(json)).toEqual(JSON.parse(json));
+      }),
+    );
+  });
+
+  it('finds a key given twice wherever it stands', () => {
+    const key = fc.string({ minLength: 1, maxLength: 5 }).filter((k) => k !== '__proto__');
+    const path = fc.array(fc.oneof(key, fc.nat({ max: 3 })), { maxLength: 8 });
+    const object = fc.dictionary(key, fc.jsonValue({ maxDepth: 2 }), { minKeys: 1, maxKeys: 5 });
+    fc.assert(
+      fc.property(path, object, fc.nat(), fc.jsonValue({ maxDepth: 1 }), (around, members, which, value) => {
+        const twice = Object.keys(members)[which % Object.keys(members).length] ?? '';
+        const inner = `${JSON.stringify(members).slice(0, -1)},${escaped(twice)}:${JSON.stringify(value)}}`;
+        const text = around.reduceRight<string>(
+          (json, at) => (typeof at === 'number' ? `[${'0,'.repeat(at)}${json}]` : `{${JSON.stringify(at)}:${json}}`),
+          inner,
+        );
+        expect(problemOf(text)).toEqual({ message: 'is given twice', at: pathText([...around, twice]) });
+      }),
+    );
+  });
+});
+
+/** The string with every character escaped. */
+function escaped(text: string): string {
+  const units = Array.from({ length: text.length }, (_, i) => text.charCodeAt(i).toString(16).padStart(4, '0'));
+  return `"${units.map((unit) => `\\u${unit}`).join('')}"`;
+}
+
+describe('pathText', () => {
+  it.each([
+    [[], ''],
+    [['subject', 'id'], 'subject.id'],
+    [['evaluations', 3, 'subject', 'id'], 'evaluations[3].subject.id'],
+    [[0, 'a', 1, 2], '[0].a[1][2]'],
+  ])('writes %j as %j', (path, text) => expect(pathText(path)).toBe(text));
+});

@@ -1,0 +1,257 @@
+/** Relationships as text: read strictly, written the way they are read, and never two for one. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { idProblem } from '../../src/model/ids.js';
+import {
+  checkKey,
+  instant,
+  nameProblem,
+  parseRelationship,
+  relationshipKey,
+  relationshipText,
+  type Relationship,
+} from '../../src/model/relationships.js';
+
+const owner = (subject: Relationship['subject'], more: Partial<Relationship> = {}): Relationship => ({
+  resource: { type: 'repository', id: 'api' },
+  relation: 'owner',
+  subject,
+  ...more,
+});
+
+describe('parseRelationship', () => {
+  it.each<[string, Relationship]>([
+    ['repository:api#owner@user:alice', owner({ type: 'user', id: 'alice' })],
+    ['  repository:api#owner@user:alice\t', owner({ type: 'user', id: 'alice' })],
+    ['repository:api#owner@team:core#member', owner({ type: 'team', id: 'core', relation: 'member' })],
+    ['repository:api#owner@user:alice#...', owner({ type: 'user', id: 'alice' })],
+    ['repository:api#owner@user:*', owner({ type: 'user', id: '*' }, { wildcard: true })],
+    ['repository:api#owner@user:=2A', owner({ type: 'user', id: '*' })],
+    ['repository:api#owner@acme/user:a=20b=C3=BC', owner({ type: 'acme/user', id: 'a b\u00fc' })],
+    [
+      'repository:api#owner@user:alice[expiration:2030-01-01T00:00:00Z]',
+      owner({ type: 'user', id: 'alice' }, { expiresAt: '2030-01-01T00:00:00Z' }),
+    ],
+    [
+      'repository:api#owner@user:alice[expiration:2030-01-01T01:00:00.5+01:00]',
+      owner({ type: 'user', id: 'alice' }, { expiresAt: '2030-01-01T00:00:00.500Z' }),
+    ],
+    [
+      'repository:api#owner@user:alice[acme/on_duty]',
+      owner({ type: 'user', id: 'alice' }, { caveat: { name: 'acme/on_duty', context: {} } }),
+    ],
+    [
+      'repository:api#owner@user:alice[limit:{"max": 3, "in": {"a": ["]", "}"]}}][expiration:2030-01-01T00:00:00Z]',
+      owner(
+        { type: 'user', id: 'alice' },
+        {
+          caveat: { name: 'limit', context: { max: 3, in: { a: [']', '}'] } } },
+          expiresAt: '2030-01-01T00:00:00Z',
+        },
+      ),
+    ],
+    [
+      'repository:api#owner@user:alice[limit:{"a":"}][expiration:x"}]',
+      owner({ type: 'user', id: 'alice' }, { caveat: { name: 'limit', context: { a: '}][expiration:x' } } }),
+    ],
+  ])('reads %s', (text, relationship) => expect(parseRelationship(text)).toEqual(relationship));
+
+  const form = 'is not a relationship of the form "document:plan#viewer@user:ann"';
+  const definition = 'must be a SpiceDB definition name such as "document" or "acme/document"';
+  const member = 'must be a SpiceDB relation or permission name such as "viewer"';
+  const coded = 'must be encoded: =XX for each byte outside A-Z a-z 0-9 _ / | + -';
+  it.each([
+    ['', form],
+    ['repository:api', form],
+    ['repository:api#owner', form],
+    ['repository:api#owner@alice', form],
+    ['repository:#owner@user:alice', form],
+    ['repository:api@owner#user:alice', form],
+    ['repository:a pi#owner@user:alice', form],
+    ['repository:api#owner@user:alice#member#x', form],
+    ['repository:api#owner@user:alice extra', form],
+    ['repository:api#owner@user:alice\nrepository:api#owner@user:bob', form],
+    ['Repository:api#owner@user:alice', `type "Repository" ${definition}`],
+    ['repository:api#owner@u:alice', `type "u" ${definition}`],
+    ['repository:api#Owner@user:alice', `"Owner" ${member}`],
+    ['repository:api#owner@team:core#m', `"m" ${member}`],
+    ['repository:*#owner@user:alice', `id "*" ${coded}`],
+    ['repository:api#owner@user:\u00fc', `id "\u00fc" ${coded}`],
+    ['repository:api#owner@user:a,b', `id "a,b" ${coded}`],
+    ['repository:api#owner@user:=2a', '"=2a" is not an encoded id'],
+    ['repository:api#owner@user:=0A', 'id "=0A" must not contain control characters'],
+    ['repository:api#owner@user:e=CC=81', 'id "e=CC=81" must be in Unicode normalization form C'],
+    [`repository:api#owner@user:${'a'.repeat(257)}`, `id "${'a'.repeat(257)}" must be at most 256 characters long`],
+    ['repository:api#owner@user:*#member', 'a wildcard subject has no relation'],
+    ['repository:api#owner@user:alice[]', '"[]" is neither a caveat nor an expiration'],
+    ['repository:api#owner@user:alice[Limit]', '"[Limit]" is neither a caveat nor an expiration'],
+    ['repository:api#owner@user:alice[limit:[1]]', '"[limit:[1]]" is neither a caveat nor an expiration'],
+    ['repository:api#owner@user:alice[limit', '"[limit" is neither a caveat nor an expiration'],
+    ['repository:api#owner@user:alice[limit][other]', '"[limit][other]" is neither a caveat nor an expiration'],
+    ['repository:api#owner@user:alice[limit:{a}]', '"{a}" is not a JSON object'],
+    ['repository:api#owner@user:alice[expiration:soon]', '"soon" is not an instant such as 2030-01-01T00:00:00Z'],
+    [
+      'repository:api#owner@user:alice[expiration:2030-01-01T00:00:00Z][expiration:2031-01-01T00:00:00Z]',
+      '"[expiration:2030-01-01T00:00:00Z]" is neither a caveat nor an expiration',
+    ],
+    [
+      'repository:api#owner@user:alice[expiration:2030-01-01T00:00:00Z][limit]',
+      '"[expiration:2030-01-01T00:00:00Z][limit]" is neither a caveat nor an expiration',
+    ],
+  ])('refuses %j', (text, message) => expect(() => parseRelationship(text)).toThrow(new TypeError(message)));
+
+  it.each([
+    ['a member given twice', '{"max":1,"max":2}'],
+    ['a lone surrogate', '{"a":"\\ud800"}'],
+    ['NUL', '{"a":"\\u0000"}'],
+    ['__proto__', '{"__proto__":{"a":1}}'],
+    ['too many levels', `{"a":${'['.repeat(40)}${']'.repeat(40)}}`],
+  ])('reads the context of a caveat as strictly as any JSON: %s', (_, context) => {
+    expect(() => parseRelationship(`repository:api#owner@user:alice[limit:${context}]`)).toThrow(
+      new TypeError(`"${context}" is not a JSON object`),
+    );
+  });
+});
+
+const id = fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }).filter((text) => idProblem(text) === undefined);
+const ref = fc.record({ type: fc.constantFrom('user', 'team', 'acme/doc'), id });
+const relation = fc.constantFrom('member', 'owner', 'reports_to');
+// Through JSON once, which knows no -0.
+const context = fc
+  .dictionary(
+    fc.string({ maxLength: 5 }).filter((key) => key !== '__proto__'),
+    fc.jsonValue({ maxDepth: 2 }),
+    {
+      maxKeys: 3,
+    },
+  )
+  .map((object) => JSON.parse(JSON.stringify(object)) as Record<string, unknown>);
+const maybe = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(arbitrary, { nil: undefined });
+const relationship: fc.Arbitrary<Relationship> = fc
+  .record({
+    resource: ref,
+    relation,
+    subject: ref,
+    of: maybe(relation),
+    wildcard: fc.boolean(),
+    caveat: maybe(fc.record({ name: fc.constantFrom('limit', 'acme/on_duty'), context })),
+    expiresAt: maybe(fc.date({ min: new Date('2000-01-01'), max: new Date('2100-01-01'), noInvalidDate: true })),
+  })
+  .map(({ resource, relation: name, subject, of, wildcard, caveat, expiresAt }) => ({
+    resource,
+    relation: name,
+    subject: wildcard ? { ...subject, id: '*' } : { ...subject, ...(of === undefined ? {} : { relation: of }) },
+    ...(wildcard ? { wildcard } : {}),
+    ...(caveat === undefined ? {} : { caveat }),
+    ...(expiresAt === undefined ? {} : { expiresAt: expiresAt.toISOString().replace('.000Z', 'Z') }),
+  }));
+
+describe('relationshipText', () => {
+  it.each<[Relationship, string]>([
+    [owner({ type: 'user', id: '*' }), 'repository:api#owner@user:=2A'],
+    [owner({ type: 'user', id: '*' }, { wildcard: true }), 'repository:api#owner@user:*'],
+    [
+      owner({ type: 'team', id: 'a b', relation: 'member' }, { caveat: { name: 'limit', context: { max: 1 } } }),
+      'repository:api#owner@team:a=20b#member[limit:{"max":1}]',
+    ],
+    [
+      owner(
+        { type: 'user', id: 'alice' },
+        { caveat: { name: 'limit', context: {} }, expiresAt: '2030-01-01T00:00:00Z' },
+      ),
+      'repository:api#owner@user:alice[limit][expiration:2030-01-01T00:00:00Z]',
+    ],
+  ])('writes %j', (r, text) => expect(relationshipText(r)).toBe(text));
+
+  it('writes what parseRelationship reads', () => {
+    fc.assert(
+      fc.property(relationship, (r) => {
+        expect(parseRelationship(relationshipText(r))).toEqual(r);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('writes a line separator in the context of a caveat so that it can be read', () => {
+    const r = owner({ type: 'user', id: 'alice' }, { caveat: { name: 'limit', context: { a: 'x\u2028y' } } });
+    expect(parseRelationship(relationshipText(r))).toEqual(r);
+  });
+});
+
+describe('keys', () => {
+  it('tell two relationships apart by everything but caveat and expiration', () => {
+    fc.assert(
+      fc.property(relationship, relationship, (a, b) => {
+        const bare = (r: Relationship): unknown => ({ ...r, caveat: undefined, expiresAt: undefined });
+        expect(relationshipKey({ ...a, caveat: b.caveat, expiresAt: b.expiresAt })).toBe(relationshipKey(a));
+        const same = JSON.stringify(bare(a)) === JSON.stringify(bare(b));
+        expect(relationshipKey(a) === relationshipKey(b)).toBe(same);
+      }),
+    );
+  });
+
+  it('tell a wildcard from a user called so', () => {
+    const star = { type: 'user', id: '*' };
+    expect(relationshipKey(owner(star))).not.toBe(relationshipKey(owner(star, { wildcard: true })));
+  });
+
+  it('tell two checks apart', () => {
+    // Ids that would collide if they were only joined.
+    const id = fc.string({ unit: fc.constantFrom(...Array.from('a:#@=*3A')), minLength: 1, maxLength: 6 });
+    const type = fc.constantFrom('user', 'team');
+    const ref = fc.record({ type, id });
+    const check = fc.record({ resource: ref, permission: fc.constantFrom('view', 'edit'), subject: ref });
+    fc.assert(
+      fc.property(check, check, (a, b) => {
+        expect(checkKey(a) === checkKey(b)).toBe(JSON.stringify(a) === JSON.stringify(b));
+      }),
+    );
+    expect(
+      checkKey({ resource: { type: 'doc', id: 'a:b' }, permission: 'view', subject: { type: 'user', id: '*' } }),
+    ).toBe('doc:a=3Ab#view@user:=2A');
+  });
+});
+
+describe('nameProblem', () => {
+  it.each(['view', 'reports_to', 'a1b', `a${'b'.repeat(63)}`])('takes %s', (name) =>
+    expect(nameProblem(name)).toBeUndefined(),
+  );
+  it.each(['', 'ab', 'View', 'view_', '_view', 'a-b', 'a/view', 'view\n', `a${'b'.repeat(64)}`])('refuses %j', (name) =>
+    expect(nameProblem(name)).toBe('must be a SpiceDB relation or permission name such as "viewer"'),
+  );
+});
+
+describe('instant', () => {
+  it.each([
+    ['2030-01-01T00:00:00Z', '2030-01-01T00:00:00Z'],
+    ['2030-01-01T00:00:00.000Z', '2030-01-01T00:00:00Z'],
+    ['2030-01-01T00:00:00.250Z', '2030-01-01T00:00:00.250Z'],
+    ['2030-01-01T02:30:00+02:30', '2030-01-01T00:00:00Z'],
+    ['2029-12-31T22:00:00-02:00', '2030-01-01T00:00:00Z'],
+    ['2028-02-29T12:00:00Z', '2028-02-29T12:00:00Z'],
+  ])('reads %s as %s', (text, utc) => expect(instant(text)).toBe(utc));
+
+  it.each([
+    '',
+    'tomorrow',
+    '2030-01-01',
+    '2030-01-01T00:00:00',
+    '2030-01-01 00:00:00Z',
+    '2030-01-01T00:00Z',
+    '2030-13-01T00:00:00Z',
+    '2030-01-32T00:00:00Z',
+    '2030-01-01T25:00:00Z',
+    '2030-01-01T00:00:60Z',
+    '2030-01-01T00:00:00+25:00',
+    '2030-01-01T00:00:00Z\n',
+    '1969-12-31T23:59:59Z',
+    '9999-12-31T23:59:59-01:00',
+    // Days and hours that the calendar doesn't have must not become other ones.
+    '2030-02-30T00:00:00Z',
+    '2029-02-29T00:00:00Z',
+    '2030-04-31T00:00:00Z',
+    '2030-01-01T24:00:00Z',
+  ])('refuses %j', (text) => {
+    expect(() => instant(text)).toThrow(new TypeError(`"${text}" is not an instant such as 2030-01-01T00:00:00Z`));
+  });
+});

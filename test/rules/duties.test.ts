@@ -1,0 +1,116 @@
+/** Duties: how they are written, what they fit, and what is left to do when several apply. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { dutyProblem, OBLIGATION_TYPES, obligationsOf, parseDuties, type Duty } from '../../src/rules/duties.js';
+import type { EntityType } from '../../src/rules/vocabulary.js';
+import { refusal, vocabularyOf } from './sources.js';
+
+const { entityTypes } = vocabularyOf(`
+  entity User;
+  entity Doc {
+    @class("pii") ssn?: String, @class("pii") salary?: Long, @class("pay") bonus?: Long, status?: String,
+    address: { @class("pii") street: String, city: String },
+  };
+  entity Folder { status?: String };
+  action "view" appliesTo { principal: [User], resource: [Doc, Folder] };
+`);
+const typeOf = (name: string): EntityType => {
+  const type = entityTypes.get(name);
+  if (type === undefined) throw new TypeError(`no type ${name}`);
+  return type;
+};
+const DOC = typeOf('Doc');
+const FOLDER = typeOf('Folder');
+
+const mask = (argument: string): Duty => ({ kind: 'mask', argument });
+const notify = (argument: string): Duty => ({ kind: 'notify', argument });
+
+describe('parseDuties', () => {
+  it.each<[string, Duty[]]>([
+    ['mask:pii', [mask('pii')]],
+    [' mask: pii , notify:owner,mask:status ', [mask('pii'), notify('owner'), mask('status')]],
+    ['notify:https://acme.example/hook', [notify('https://acme.example/hook')]],
+  ])('reads %j', (text, duties) => expect(parseDuties(text, 'p.cedar:1')).toEqual(duties));
+
+  it.each([
+    ['', '@duty "" is of no known kind: mask, notify'],
+    ['mask:pii,', '@duty "" is of no known kind: mask, notify'],
+    ['mas:pii', '@duty "mas:pii" is of no known kind (did you mean "mask"?): mask, notify'],
+    ['MASK:pii', '@duty "MASK:pii" is of no known kind (did you mean "mask"?): mask, notify'],
+    ['mask :pii', '@duty "mask :pii" is of no known kind (did you mean "mask"?): mask, notify'],
+    ['pii', '@duty "pii" is of no known kind: mask, notify'],
+    ['toString:pii', '@duty "toString:pii" is of no known kind: mask, notify'],
+    ['mask', '@duty "mask" needs an argument, as in "mask:pii"'],
+    ['notify:owner, mask: ', '@duty "mask" needs an argument, as in "mask:pii"'],
+  ])('refuses %j', (text, message) => {
+    expect(refusal(() => parseDuties(text, 'p.cedar:7'))).toBe(`p.cedar:7: ${message}`);
+  });
+});
+
+describe('dutyProblem', () => {
+  it.each([
+    [mask('pii'), [DOC]],
+    [mask('status'), [DOC]],
+    [mask('address'), [DOC]],
+    // One that it fits is enough: the policy may apply to several.
+    [mask('pii'), [FOLDER, DOC]],
+    [notify('owner'), [FOLDER]],
+    [notify('hr@acme.example'), [DOC]],
+  ])('finds none with %j', (duty, resources) => expect(dutyProblem(duty, resources)).toBeUndefined());
+
+  it.each([
+    [mask('pi'), [DOC], '"Doc" has no attribute of @class("pi") and none called so (did you mean "pii"?)'],
+    [mask('statsu'), [DOC], '"Doc" has no attribute of @class("statsu") and none called so (did you mean "status"?)'],
+    [mask('pii'), [FOLDER], '"Folder" has no attribute of @class("pii") and none called so'],
+    [mask('constructor'), [FOLDER], '"Folder" has no attribute of @class("constructor") and none called so'],
+    [notify('the owner'), [DOC], '"the owner" is not a name of whom to notify'],
+    [notify('a'.repeat(129)), [DOC], `"${'a'.repeat(129)}" is not a name of whom to notify`],
+  ])('finds that %j does not fit', (duty, resources, problem) => {
+    expect(dutyProblem(duty, resources)).toBe(problem);
+  });
+});
+
+describe('obligationsOf', () => {
+  it.each<[string, Duty[], EntityType, object[]]>([
+    ['nothing', [], DOC, []],
+    [
+      'a class: every field of it, those within records too',
+      [mask('pii')],
+      DOC,
+      [{ id: 'mask', type: 'mask', properties: { fields: ['address.street', 'salary', 'ssn'] } }],
+    ],
+    ['a single field', [mask('status')], DOC, [{ id: 'mask', type: 'mask', properties: { fields: ['status'] } }]],
+    [
+      'several masks: all their fields, once',
+      [mask('pay'), mask('pii'), mask('ssn'), mask('pay')],
+      DOC,
+      [{ id: 'mask', type: 'mask', properties: { fields: ['address.street', 'bonus', 'salary', 'ssn'] } }],
+    ],
+    [
+      'both kinds, in a fixed order',
+      [notify('owner'), mask('pay'), notify('audit'), notify('owner')],
+      DOC,
+      [
+        { id: 'mask', type: 'mask', properties: { fields: ['bonus'] } },
+        { id: 'notify', type: 'notify', properties: { to: ['audit', 'owner'] } },
+      ],
+    ],
+    ['a mask that this type has nothing for', [mask('pii')], FOLDER, []],
+  ])('unites %s', (_, duties, type, obligations) => expect(obligationsOf(duties, type)).toEqual(obligations));
+
+  it('gives the same whatever the order and the repetitions, and more for more duties', () => {
+    const duty = fc.oneof(
+      fc.constantFrom('pii', 'pay', 'status', 'ssn', 'address').map(mask),
+      fc.constantFrom('owner', 'audit', 'hr').map(notify),
+    );
+    const items = (duties: readonly Duty[]): string[] =>
+      obligationsOf(duties, DOC).flatMap((o) => Object.values(o.properties).flat() as string[]);
+    fc.assert(
+      fc.property(fc.array(duty), fc.array(duty), (a, b) => {
+        expect(obligationsOf([...a, ...b, ...a], DOC)).toEqual(obligationsOf([...b, ...a], DOC));
+        expect(items([...a, ...b])).toEqual(expect.arrayContaining(items(a)));
+        expect(obligationsOf(a, DOC).every((o) => OBLIGATION_TYPES.includes(o.type))).toBe(true);
+      }),
+    );
+  });
+});
