@@ -50,7 +50,7 @@ function time(object, method, span) {
       span.waiting += performance.now() - returned;
     });
   };
-  return { span, restore: () => delete object[method] };
+  return { span, restore: () => Reflect.deleteProperty(object, method) };
 }
 
 /** A token's verification when it is seen for the first time and when it is known, in microseconds. */
