@@ -1,6 +1,6 @@
 /**
  * The Cedar types that Remit publishes to every schema. The engine fills members of these types itself
- * (see rules/context.ts); a schema only says which of them an action's policies may read.
+ * (see rules/request.ts); a schema only says which of them an action's policies may read.
  */
 export const PRELUDE = `
 namespace Remit {

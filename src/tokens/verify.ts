@@ -9,7 +9,7 @@ import { LRUCache } from 'lru-cache';
 import type { AuthorizationDetail, Mode } from '../model/acting.js';
 import { Fault } from '../model/faults.js';
 import { idProblem } from '../model/ids.js';
-import type { Reason } from '../model/reasons.js';
+import { reason, type Reason, type ReasonCode } from '../model/reasons.js';
 import { readClaims, readToken, refuse, TokenRefused, type Claims } from './claims.js';
 import type { Issuer, Issuers } from './issuers.js';
 
@@ -100,29 +100,35 @@ export class TokenVerifier {
   }
 }
 
+/** @throws TokenRefused, Fault `keys_unavailable` */
 async function verifySignature(token: string, issuer: Issuer): Promise<void> {
   const options = { algorithms: [...issuer.algorithms] };
   try {
     await compactVerify(token, issuer.keys, options);
   } catch (error) {
-    if (error instanceof errors.JWKSMultipleMatchingKeys) {
-      // No `kid` in the header: any key of the issuer's that fits may have signed.
-      for await (const key of error) {
-        try {
-          await compactVerify(token, key, options);
-          return;
-        } catch (inner) {
-          if (!(inner instanceof errors.JWSSignatureVerificationFailed)) throw inner;
-        }
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw refusalOf(error, issuer);
+    // No `kid` in the header: any key of the issuer's that fits may have signed, and one that is no good hides none.
+    let unusable: Error | undefined;
+    for await (const key of error) {
+      try {
+        await compactVerify(token, key, options);
+        return;
+      } catch (inner) {
+        if (!(inner instanceof errors.JWSSignatureVerificationFailed)) unusable ??= refusalOf(inner, issuer);
       }
-      refuse('token_signature_invalid');
     }
-    if (error instanceof errors.JWSSignatureVerificationFailed) refuse('token_signature_invalid');
-    if (error instanceof errors.JWKSNoMatchingKey) refuse('token_key_unknown');
-    if (error instanceof errors.JOSEAlgNotAllowed) refuse('token_algorithm_forbidden');
-    if (error instanceof errors.JWSInvalid || error instanceof errors.JOSENotSupported) refuse('token_malformed');
-    throw new Fault('keys_unavailable', `${issuer.issuer}: ${String(error)}`, { cause: error });
+    throw unusable ?? new TokenRefused(reason('token_signature_invalid'));
   }
+}
+
+/** What a failure of jose's says of the token; anything that it doesn't is the keys' fault. */
+function refusalOf(error: unknown, issuer: Issuer): Error {
+  const refused = (code: ReasonCode): Error => new TokenRefused(reason(code));
+  if (error instanceof errors.JWSSignatureVerificationFailed) return refused('token_signature_invalid');
+  if (error instanceof errors.JWKSNoMatchingKey) return refused('token_key_unknown');
+  if (error instanceof errors.JOSEAlgNotAllowed) return refused('token_algorithm_forbidden');
+  if (error instanceof errors.JWSInvalid || error instanceof errors.JOSENotSupported) return refused('token_malformed');
+  return new Fault('keys_unavailable', `${issuer.issuer}: ${String(error)}`, { cause: error });
 }
 
 type Actors = Pick<VerifiedToken, 'mode' | 'user' | 'agent' | 'chain'>;

@@ -300,9 +300,13 @@ describe('caveats', () => {
         permission read = reader
         permission other = caveat
       }
+      definition next {
+        relation member: user
+      }
       caveat second(n int) { n <= 1 } definition last {}
     `);
-    expect(g.definitionNames()).toEqual(['user', 'doc', 'last']);
+    expect(g.definitionNames()).toEqual(['user', 'doc', 'next', 'last']);
+    expect(g.memberNames('next')).toEqual(['member']);
     expect(g.reachesCaveat('doc', 'read')).toBe(true);
     expect(g.reachesCaveat('doc', 'other')).toBe(false);
   });

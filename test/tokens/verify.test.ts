@@ -2,6 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -612,7 +613,7 @@ describe('the keys of a server', () => {
       (error: unknown) => error,
     );
     if (thrown instanceof Fault) return thrown;
-    throw new Error(`no fault: ${JSON.stringify(thrown)}`);
+    throw new Error(`no fault: ${inspect(thrown)}`);
   };
 
   it('are fetched once for many tokens at a time', async () => {
@@ -666,6 +667,28 @@ describe('the keys of a server', () => {
       expect(await own.verify(await token(), 'hr-api', NOW)).toMatchObject({ ok: false, reason: { code } });
     }
     expect(jwks.hits).toBe(0);
+  });
+
+  it.each([
+    ['the only one', false],
+    ['one of two, and the token does not say which', true],
+  ])('that cannot be used are a fault as well: %s', async (_, two) => {
+    const { publicKey } = await crypto.subtle.generateKey(
+      { name: 'RSASSA-PKCS1-v1_5', modulusLength: 1024, publicExponent: Uint8Array.of(1, 0, 1), hash: 'SHA-256' },
+      true,
+      ['sign', 'verify'],
+    );
+    const weak = { ...(await crypto.subtle.exportKey('jwk', publicKey)), key_ops: undefined };
+    jwks.answer = json({ keys: two ? [weak, weak] : [weak] });
+    jwks.hits = 0;
+    const own = new TokenVerifier(
+      new Issuers([{ ...(configs[1] as IssuerConfig), jwks: undefined, jwks_uri: jwks.url }]),
+    );
+    const fault = await faultOf(
+      own.verify(await sign({ iss: PARTNER }, { alg: 'RS256', kid: undefined }, 'partner'), 'hr-api', NOW),
+    );
+    expect(fault).toMatchObject({ code: 'keys_unavailable', message: "The issuer's keys could not be fetched." });
+    expect(fault.detail).toContain('2048 bits');
   });
 
   it('end the tokens of a key that is withdrawn, within two minutes', async () => {
