@@ -3,6 +3,7 @@ import { actingText } from './model/acting.js';
 import type { Decision, DecisionRecord, StepEvidence } from './model/decision.js';
 import { combine, type Outcome, type Verdict } from './model/outcome.js';
 import { callerId } from './model/question.js';
+import type { Reason } from './model/reasons.js';
 import type { Established, Facts, Opening } from './steps/step.js';
 import { tell } from './tell.js';
 
@@ -39,7 +40,11 @@ export function conclude(id: string, course: Course, judged: readonly Judged[], 
     evidence: outcome.evidence,
   }));
   const denials = outcomes.filter((o) => o.outcome === 'deny');
-  const reasons = denials.flatMap((o) => o.reasons);
+  // Two steps may lack the same thing; it is said once, by the first.
+  const said = new Map<string, Reason>();
+  for (const r of denials.flatMap((o) => o.reasons))
+    if (!said.has(`${r.code} ${r.message}`)) said.set(`${r.code} ${r.message}`, r);
+  const reasons = [...said.values()];
   return {
     id,
     evaluated_at: now.toISOString(),

@@ -10,6 +10,7 @@ import { pathText } from './model/json.js';
 import { PERMISSIONS, type Client } from './model/question.js';
 import type { RuleSources } from './rules/load.js';
 import type { SourceFile } from './rules/policies.js';
+import { issueText } from './http/problems.js';
 import { didYouMean } from './rules/suggest.js';
 import { ALGORITHMS, SHAPES, type IssuerConfig } from './tokens/issuers.js';
 
@@ -192,7 +193,7 @@ export function parseYaml<T extends z.ZodType>(path: string, schema: T, what: st
   const message =
     issue.code === 'unrecognized_keys'
       ? `unknown key${didYouMean(String(at.at(-1)), knownKeys(schema))}`
-      : issue.message;
+      : issueText(issue);
   throw new ConfigError(
     `${what}: ${pathText(at) || 'the document'}: ${message}`,
     line === undefined ? shown(path) : `${shown(path)}:${line}`,

@@ -48,7 +48,8 @@ function people(reason: Reason, course: Course): string {
 }
 
 function admin(reason: Reason, course: Course): string {
-  if (reason.policies === undefined || reason.policies.length === 0) return `${reason.code}: ${reason.message}`;
+  if (reason.policies === undefined || reason.policies.length === 0)
+    return `${reason.code}: ${reason.message.replace(/\.$/, '')}`;
   const cited = reason.policies.map((id) => `${id} (${course.opening.rules.policies.get(id)?.source ?? '?'})`);
   return `${reason.code}: ${cited.join(', ')}`;
 }

@@ -61,9 +61,8 @@ describe('docs/configuration.md', () => {
   it('shows a schema and a world that load, and the README a configuration that reads', async () => {
     const [schema] = blocks(configuration, 'cedarschema');
     const [world] = blocks(configuration, 'yaml');
-    const zed =
-      'use expiration\ndefinition user {}\ndefinition agent {\n  relation delegator: user with expiration\n}\ndefinition document {\n  relation viewer: user\n  relation edit: user\n  permission view = viewer + edit\n}\n';
-    const policy = '@id("all") permit (principal, action, resource);';
+    const [zed = ''] = blocks(configuration, 'zed');
+    const [policy = ''] = blocks(configuration, 'cedar');
     loadRules({
       relationships: { name: 'z', text: zed },
       actions: [{ name: 'a', text: schema ?? '' }],

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildApp } from '../app.js';
-import type { Config } from '../config.js';
+import { shown, type Config } from '../config.js';
 import { Locked } from '../engines/lock.js';
 import { ConfigError } from '../model/faults.js';
 import { openService, type Opening } from '../service.js';
@@ -22,6 +22,7 @@ export async function ask(config: Config, key: string | undefined, opening: Open
   try {
     const service = await openService(config, opening);
     const app = await buildApp(service);
+    process.stderr.write(`remit: no service runs on ${shown(config.data)}, so the engines are opened here\n`);
     const credential = key ?? service.devKey;
     return {
       post: async (path, body) => {
@@ -42,6 +43,7 @@ export async function ask(config: Config, key: string | undefined, opening: Open
     if (!(error instanceof Locked)) throw error;
     const { url } = error;
     if (url === undefined) throw error; // Another command, or a service that is still starting.
+    process.stderr.write(`remit: asking ${url}\n`);
     return {
       post: async (path, body) => {
         const response = await fetch(`${url}${path}`, {

@@ -70,6 +70,8 @@ async function welcome(service: Service, url: string): Promise<string> {
   ];
   if (devKey !== undefined)
     lines.push(`  no client is configured: development key ${devKey} (also in ${shown(config.data)}/dev.key)`);
+  if (devIssuer !== undefined)
+    lines.push('  the development issuer is active (loopback): `remit token` mints for anybody');
   lines.push(`  reference     ${url}/docs`);
   const example = devKey === undefined || devIssuer === undefined ? undefined : await exampleRequest(service);
   if (example !== undefined && devKey !== undefined) {

@@ -37,8 +37,9 @@ export function story({ decision, context = {} }: Answered): string {
 /** The evidence in a line: paths as arrows, policies by their ids and places, the rest as `name value`. */
 export function evidenceText(evidence: Readonly<Record<string, unknown>>): string {
   return Object.entries(evidence)
-    .filter(([name]) => name !== 'revision')
+    .filter(([name]) => name !== 'revision' && name !== 'id')
     .map(([name, value]) => {
+      if (name === 'required' && value === false) return 'not asked for';
       if (name === 'path' && Array.isArray(value)) return `by ${value.join(' → ')}`;
       if (Array.isArray(value)) return `${name.replaceAll('_', ' ')} ${value.map(cited).join(', ')}`;
       return `${name.replaceAll('_', ' ')} ${String(value)}`;

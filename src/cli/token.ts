@@ -16,7 +16,7 @@ itself. That issuer exists only with embedded engines on loopback.
   --user ID         the person on whose behalf the agent acts
   --agent ID        the agent that acts
   --chain ID,ID     earlier agents, newest first
-  --scope "A B"     scopes, separated by blanks
+  --scope "A B"     scopes, separated by spaces
   --detail JSON     one entry of authorization_details; may be repeated
   --audience NAME   whom the token is for (default: the development issuer's)
   --ttl DURATION    how long it lives, such as 90s, 5m, 1h (default 5m)

@@ -44,7 +44,10 @@ export class Locked extends ConfigError {
     readonly pid: number,
     readonly url: string | undefined,
   ) {
-    super(`is in use by process ${pid}${url === undefined ? '' : `, which serves ${url}`}`, directory);
+    super(
+      `the data directory is in use by process ${pid}${url === undefined ? '' : `, which serves ${url}`}`,
+      directory,
+    );
   }
 }
 

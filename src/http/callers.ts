@@ -44,7 +44,8 @@ export function callers(
       request.caller = { kind: 'client', client };
       return undefined;
     }
-    if (!agents || credential.split('.').length !== 3) return unauthorized(reply, 'The credential is not known.');
+    if (!agents || credential.split('.').length !== 3)
+      return unauthorized(reply, 'This credential is not accepted here.');
     const verification = await service.tokens.verify(credential, undefined, service.now());
     if (!verification.ok) return unauthorized(reply, 'The token is not valid.');
     request.caller = { kind: 'agent', token: credential, agent: verification.token.agent };

@@ -20,10 +20,17 @@ export function problem(code: string, message: string, at?: string): ProblemBody
   return { error: { code, message, ...(at === undefined || at === '' ? {} : { at }) } };
 }
 
+/** zod's words on an issue, in ours where they would puzzle. */
+export function issueText({ message }: z.core.$ZodIssue): string {
+  return /received undefined$/.test(message)
+    ? 'is required'
+    : message.replace(/^Invalid input: expected (\w+), received (\w+)$/, 'must be of type $1, not $2');
+}
+
 /** The first issue of a failed parse, with its place. */
 export function badRequest(error: z.ZodError): BadRequest {
   const issue = error.issues[0];
-  return new BadRequest(issue?.message ?? 'is not acceptable', pathText(issue?.path ?? []));
+  return new BadRequest(issue === undefined ? 'is not acceptable' : issueText(issue), pathText(issue?.path ?? []));
 }
 
 export function mapErrors(app: FastifyInstance): void {

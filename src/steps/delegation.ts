@@ -25,7 +25,9 @@ export const delegation: JudgingStep = {
     if (acting.mode === 'human') return pass({ mode: 'human' });
     const reasons: Reason[] = [];
     const remedies: Remedy[] = [];
-    const evidence: Record<string, unknown> = { ...(on.action.scope === undefined ? {} : { scope: on.action.scope }) };
+    // Without a token there are no scopes: the client that vouches for the agent answers for what it may do.
+    const scoped = acting.grant !== undefined && on.action.scope !== undefined;
+    const evidence: Record<string, unknown> = scoped ? { scope: on.action.scope } : {};
 
     if (acting.grant !== undefined) {
       const { scopes, details } = acting.grant;

@@ -67,7 +67,7 @@ export const policy: JudgingStep = {
       reasons.unshift(
         reason(
           'policy_forbid',
-          named.map(spoken).join('; '),
+          named.map(spoken).join(' '),
           named.map((p) => p.id),
         ),
       );

@@ -93,7 +93,12 @@ export class TokenVerifier {
   /** @throws TokenRefused */
   private admit(token: VerifiedToken, audience: string | undefined, now: number): void {
     const expected = audience ?? this.issuers.find(token.issuer)?.audience;
-    if (expected === undefined || !token.audience.includes(expected)) refuse('token_audience_mismatch');
+    if (expected === undefined || !token.audience.includes(expected)) {
+      refuse(
+        'token_audience_mismatch',
+        `The token names ${JSON.stringify(token.audience)}, here it takes "${expected ?? ''}".`,
+      );
+    }
     if (token.expiresAt <= now) refuse('token_expired');
     const latest = now + CLOCK_SKEW_SECONDS;
     if ((token.notBefore ?? 0) > latest || (token.issuedAt ?? 0) > latest) refuse('token_not_yet_valid');
