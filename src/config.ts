@@ -6,11 +6,10 @@ import { isIP } from 'node:net';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { ConfigError } from './model/faults.js';
-import { pathText } from './model/json.js';
+import { issueText, pathText } from './model/json.js';
 import { PERMISSIONS, type Client } from './model/question.js';
 import type { RuleSources } from './rules/load.js';
 import type { SourceFile } from './rules/policies.js';
-import { issueText } from './http/problems.js';
 import { didYouMean } from './rules/suggest.js';
 import { ALGORITHMS, SHAPES, type IssuerConfig } from './tokens/issuers.js';
 

@@ -2,7 +2,7 @@
 import type { FastifyError, FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { BadRequest, Fault } from '../model/faults.js';
-import { JsonProblem, pathText } from '../model/json.js';
+import { issueText, JsonProblem, pathText } from '../model/json.js';
 
 export const problemBody = z
   .object({
@@ -18,13 +18,6 @@ export type ProblemBody = z.infer<typeof problemBody>;
 
 export function problem(code: string, message: string, at?: string): ProblemBody {
   return { error: { code, message, ...(at === undefined || at === '' ? {} : { at }) } };
-}
-
-/** zod's words on an issue, in ours where they would puzzle. */
-export function issueText({ message }: z.core.$ZodIssue): string {
-  return /received undefined$/.test(message)
-    ? 'is required'
-    : message.replace(/^Invalid input: expected (\w+), received (\w+)$/, 'must be of type $1, not $2');
 }
 
 /** The first issue of a failed parse, with its place. */

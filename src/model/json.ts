@@ -113,3 +113,9 @@ export function pathText(path: readonly PropertyKey[]): string {
   }
   return out;
 }
+
+/** What a schema's library says of a value that doesn't fit, in our words where its own would puzzle. */
+export function issueText({ message }: { readonly message: string }): string {
+  if (message.endsWith('received undefined')) return 'is required';
+  return message.replace(/^Invalid input: expected (\w+), received (\w+)$/, 'must be of type $1, not $2');
+}
