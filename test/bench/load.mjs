@@ -1,7 +1,7 @@
 /**
  * The load: HTTP/1.1 over kept-alive connections, one request at a time on each, the next as soon as the answer is
- * there. It is written on node:net because it shares two cores with what it measures: a request costs it a third of
- * what autocannon takes, it checks every answer, and it keeps every latency to the microsecond.
+ * there. It is written on node:net because it shares two cores with what it measures: a full answer costs it 20 to
+ * 30 µs where autocannon takes 75 to 80. Besides, it checks every answer and keeps every latency to the microsecond.
  */
 import { connect } from 'node:net';
 

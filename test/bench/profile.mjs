@@ -14,8 +14,8 @@ const PARTS = [
   ['messages to threads', /dist\/engines\/worker\.js|messageport|internal\/worker/],
   ['strict JSON', /dist\/model\/json\.js|node_modules\/jsonc-parser\//],
   ['zod', /node_modules\/zod\//],
-  ['steps and answer', /dist\/(decide|tell)\.js|dist\/(steps|model)\/|node_modules\/uuid\//],
   ['HTTP edge of Remit', /dist\/(app\.js|http\/)|rate-limit/],
+  ['steps and answer', /dist\/|node_modules\/uuid\//],
   ['measuring', /test\/bench\//],
 ];
 

@@ -5,10 +5,10 @@ const FLOOR = { connections: 50, perSecond: 3000, p99: 25 };
 const AIMS = [5000, 10_000];
 
 export function report({ node, cpus, cpu, seconds, world, first, rows, steps, tokens, mainThread, problems }) {
-  const { relationships, policies, slices, questions, tokens: pairs } = world;
+  const { relationships, policies, slices, questions, allowed, tokens: pairs } = world;
   const out = [
     `Node ${node}, ${cpus} × ${cpu}, ${seconds} s a measurement, the load on the same cores`,
-    `${relationships} relationships; ${policies} policies, of which ${Math.min(...slices)} to ${Math.max(...slices)} come before a question; ${questions} questions, ${pairs} ES256 tokens`,
+    `${relationships} relationships; ${policies} policies, of which ${Math.min(...slices)} to ${Math.max(...slices)} come before a question; ${questions} questions, ${allowed} of them allowed, ${pairs} ES256 tokens`,
     `each question for the first time, nothing kept, at ${Math.max(...rows.map((r) => r.connections))} connections: ${first.perSecond.toFixed(0)}/s, p99 ${first.p99.toFixed(1)} ms`,
     '',
     'Full decisions, each recorded before it is answered, beside handlers that do nothing with the same body',

@@ -69,6 +69,8 @@ const METHODS = {
   },
 };
 
+// Led by nobody, it would stay for ever.
+process.on('disconnect', () => process.exit());
 process.on('message', async ({ id, method, argument }) => {
   try {
     process.send({ id, value: await METHODS[method](argument) });
