@@ -6,14 +6,16 @@ import fastify, { type FastifyInstance, type FastifyServerOptions, type onReques
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
 import { isLoopback } from './config.js';
-import { AGENT_RATE, callerOf } from './http/callers.js';
+import { partyOf, TOKEN_RATE } from './http/callers.js';
 import { decisionRoutes } from './http/decisions.js';
 import { entityRoutes } from './http/entities.js';
 import { evaluationRoutes, requestIdOf } from './http/evaluation.js';
 import { operationRoutes } from './http/operations.js';
 import { badRequest, mapErrors, problem } from './http/problems.js';
 import { relationshipRoutes } from './http/relationships.js';
+import { revocationRoutes } from './http/revocations.js';
 import { JsonProblem, parseJson } from './model/json.js';
+import { callerId, type Party } from './model/question.js';
 import type { Service } from './service.js';
 
 declare module 'fastify' {
@@ -44,7 +46,7 @@ export async function buildApp(service: Service, { logger = false }: AppOptions 
   readStrictly(app);
   mapErrors(app);
 
-  const base = (): string => service.config.publicUrl ?? listeningAt(app, service);
+  app.decorate('base', () => service.config.publicUrl ?? listeningAt(app, service));
   let hosts = hostsAllowed(app, service);
   app.addHook('onListen', async () => {
     hosts = hostsAllowed(app, service); // Port 0 is known only now.
@@ -66,10 +68,10 @@ export async function buildApp(service: Service, { logger = false }: AppOptions 
   app.decorate('limits', [
     app.rateLimit({
       timeWindow: 1000,
-      max: (request) => (callerOf(request).kind === 'client' ? rateOf(request) : AGENT_RATE),
+      max: (request) => rateOf(partyOf(request)),
       keyGenerator: (request) => {
-        const caller = callerOf(request);
-        return caller.kind === 'client' ? `client:${caller.client.id}` : `agent:${caller.agent}`;
+        const caller = partyOf(request);
+        return caller.kind === 'client' ? `client:${caller.client.id}` : callerId(caller);
       },
     }) as onRequestHookHandler,
   ]);
@@ -94,16 +96,16 @@ export async function buildApp(service: Service, { logger = false }: AppOptions 
     decisionRoutes(routes, service);
     relationshipRoutes(routes, service);
     entityRoutes(routes, service);
-    operationRoutes(routes, service, base);
+    revocationRoutes(routes, service);
+    operationRoutes(routes, service);
     routes.get('/openapi.json', { schema: { hide: true }, handler: () => app.swagger() });
     await Promise.resolve();
   });
   return app;
 }
 
-function rateOf(request: Parameters<typeof callerOf>[0]): number {
-  const caller = callerOf(request);
-  return caller.kind === 'client' ? caller.client.rate : AGENT_RATE;
+function rateOf(caller: Party): number {
+  return caller.kind === 'client' ? caller.client.rate : TOKEN_RATE;
 }
 
 /** Only JSON, UTF-8, strictly; validated by zod, whose output is what handlers see. */

@@ -59,7 +59,17 @@ export function conclude(id: string, course: Course, judged: readonly Judged[], 
       resource: { type: question.resource.type, id: question.resource.id },
       ...(question.requestId === undefined ? {} : { request_id: question.requestId }),
     },
-    ...(grant === undefined ? {} : { token: { issuer: grant.issuer, jti: grant.jti, client_id: grant.clientId } }),
+    ...(grant === undefined
+      ? {}
+      : {
+          token: {
+            issuer: grant.issuer,
+            jti: grant.jti,
+            client_id: grant.clientId,
+            session: grant.session,
+            transaction: grant.txn,
+          },
+        }),
     reasons,
     remedies: denials.flatMap((o) => o.remedies),
     first: { reasons: denials[0]?.reasons ?? [], remedies: denials[0]?.remedies ?? [] },

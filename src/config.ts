@@ -11,7 +11,10 @@ import { PERMISSIONS, type Client } from './model/question.js';
 import type { RuleSources } from './rules/load.js';
 import type { SourceFile } from './rules/policies.js';
 import { didYouMean } from './rules/suggest.js';
+import { TOKEN_TYPES } from './tokens/formats.js';
 import { ALGORITHMS, SHAPES, type IssuerConfig } from './tokens/issuers.js';
+import { keysUriProblem } from './tokens/keys.js';
+import { PRESET_NAMES, PRESETS } from './tokens/presets.js';
 
 /** A few aliases are a convenience, many are a way to make a small file enormous. */
 const MAX_ALIASES = 100;
@@ -21,9 +24,13 @@ const DEFAULT_RATE = 1000;
 const url = z.url({ protocol: /^https?$/ });
 const jwk = z.looseObject({ kty: z.enum(['EC', 'RSA', 'OKP']) }).refine((key) => !('d' in key), 'must be a public key');
 
+const words = z.array(z.string().min(1)).min(1);
+
 const issuer = z.strictObject({
   issuer: z.string().min(1),
+  preset: z.enum(PRESET_NAMES).optional(),
   jwks_uri: url.optional(),
+  jwks_network: z.enum(['public', 'private']).optional(),
   jwks: z.strictObject({ keys: z.array(jwk).min(1) }).optional(),
   audience: z.string().min(1),
   primary: z.boolean().default(false),
@@ -31,9 +38,14 @@ const issuer = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be letters, digits, _ and -')
     .optional(),
-  shape: z.union([z.enum(SHAPES), z.array(z.enum(SHAPES)).min(1)]).default('act'),
+  shape: z.union([z.enum(SHAPES), z.array(z.enum(SHAPES)).min(1)]).optional(),
   user_claim: z.string().min(1).optional(),
-  algorithms: z.array(z.enum(ALGORITHMS)).min(1).default(['ES256']),
+  algorithms: z.array(z.enum(ALGORITHMS)).min(1).optional(),
+  token_types: z.array(z.enum(TOKEN_TYPES)).min(1).optional(),
+  actor_profiles: words.optional(),
+  actors_from: words.optional(),
+  authorization_details_types: words.optional(),
+  scopes: z.record(z.string(), z.union([z.string().min(1), words])).optional(),
 });
 
 const client = z.strictObject({
@@ -216,8 +228,9 @@ function issuersOf(read: z.infer<typeof issuer>[], path: string): IssuerConfig[]
   }
   if (read.filter((i) => i.primary).length > 1)
     throw new ConfigError('issuers: only one can be "primary"', shown(path));
-  return read.map(({ shape, jwks, ...rest }, i) => {
-    const shapes = [shape].flat();
+  return read.map(({ shape, jwks, scopes, algorithms, ...rest }, i) => {
+    const preset = rest.preset === undefined ? undefined : PRESETS[rest.preset];
+    const shapes = [shape ?? preset?.shapes ?? 'act'].flat();
     if (rest.jwks_uri === undefined && jwks === undefined)
       throw new ConfigError(`issuers[${i}]: needs "jwks_uri" or "jwks"`, shown(path));
     if (!rest.primary && rest.alias === undefined) {
@@ -226,7 +239,21 @@ function issuersOf(read: z.infer<typeof issuer>[], path: string): IssuerConfig[]
     if (shapes.includes('user_claim') !== (rest.user_claim !== undefined)) {
       throw new ConfigError(`issuers[${i}]: the shape "user_claim" and the key "user_claim" go together`, shown(path));
     }
-    return { ...rest, shapes, jwks };
+    const why = rest.jwks_uri === undefined ? undefined : keysUriProblem(rest.jwks_uri, rest.jwks_network);
+    if (why !== undefined) throw new ConfigError(`issuers[${i}].jwks_uri: ${why}`, shown(path));
+    const stranger = rest.actors_from?.find((name) => !read.some((other) => other.issuer === name));
+    if (stranger !== undefined)
+      throw new ConfigError(`issuers[${i}].actors_from: "${stranger}" is not configured`, shown(path));
+    return {
+      ...rest,
+      shapes,
+      jwks,
+      algorithms: algorithms ?? preset?.algorithms ?? ['ES256'],
+      scopes:
+        scopes === undefined
+          ? undefined
+          : Object.fromEntries(Object.entries(scopes).map(([theirs, ours]) => [theirs, [ours].flat()])),
+    };
   });
 }
 

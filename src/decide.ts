@@ -21,7 +21,7 @@ import type { Established, Opening } from './steps/step.js';
 import { token } from './steps/token.js';
 import type { Decisions } from './stores/decisions.js';
 import type { Entities } from './stores/entities.js';
-import type { TokenVerifier } from './tokens/verify.js';
+import type { Credentials } from './tokens/credentials.js';
 
 /** The first two end the decision where they fail: nothing is looked up for whoever isn't who they say. */
 const OPENING = [token, binding] as const;
@@ -34,7 +34,7 @@ export const STEPS = [...OPENING, ...JUDGING, CLOSING] as const;
 export interface Deciding {
   /** The rules in force; taken once a decision. */
   readonly rules: () => Rules;
-  readonly tokens: TokenVerifier;
+  readonly credentials: Credentials;
   readonly relationships: Relationships;
   readonly entities: Entities;
   readonly decisions: Decisions;
@@ -49,7 +49,7 @@ export async function decide(question: Question, using: Deciding): Promise<Decis
   const rules = using.rules();
   const deadline = new Deadline(using.deadlineMs);
   try {
-    const opening: Opening = { question, rules, now, verification: await verify(question, now, using, deadline) };
+    const opening: Opening = { question, rules, now, credential: await present(question, rules, now, using, deadline) };
     const judged: Judged[] = [];
     let established: Established | undefined;
     for (const step of OPENING) {
@@ -67,19 +67,19 @@ export async function decide(question: Question, using: Deciding): Promise<Decis
   }
 }
 
-async function verify(
-  question: Question,
+/** The credential that the question is asked on: an agent's own is known already, a client passes one on. */
+async function present(
+  { caller, token, proof, usedProofs }: Question,
+  rules: Rules,
   now: Date,
   using: Deciding,
   deadline: Deadline,
-): Promise<Opening['verification']> {
-  const { caller } = question;
-  const jwt = caller.kind === 'agent' ? caller.token : question.token;
-  if (jwt === undefined) return undefined;
-  // An agent that calls by itself presents a token meant for Remit, which the issuer's audience says.
-  const audience = caller.kind === 'agent' ? undefined : caller.client.audience;
+): Promise<Opening['credential']> {
+  if (caller.kind === 'agent') return caller.credential;
+  if (token === undefined) return undefined;
+  const presented = { token, by: 'client', audience: caller.client.audience, proof, used: usedProofs } as const;
   try {
-    return await deadline.hold(using.tokens.verify(jwt, audience, now));
+    return await deadline.hold(using.credentials.present(presented, rules.vocabulary, now));
   } catch (error) {
     return { fault: faultOf(error) };
   }

@@ -15,8 +15,12 @@ import { DecisionStore } from './stores/decisions.js';
 import { EntityStore } from './stores/entities.js';
 import { Journal } from './stores/journal.js';
 import { migrate } from './stores/migrations.js';
+import { ProofStore } from './stores/proofs.js';
+import { RevocationStore } from './stores/revocations.js';
 import { openDevIssuer, type DevIssuer } from './tokens/dev-issuer.js';
-import { checkKeys, Issuers } from './tokens/issuers.js';
+import { Credentials } from './tokens/credentials.js';
+import { Issuers } from './tokens/issuers.js';
+import { checkKeys } from './tokens/keys.js';
 import { didYouMean } from './rules/suggest.js';
 import { ConfigError } from './model/faults.js';
 import { TokenVerifier } from './tokens/verify.js';
@@ -28,6 +32,8 @@ export interface Service extends Deciding {
   readonly relationships: Relationships;
   readonly entities: EntityStore;
   readonly decisions: DecisionStore;
+  readonly revocations: RevocationStore;
+  readonly issuers: Issuers;
   /** The client whose key has this SHA-256, in hex. */
   readonly clientOf: (keySha256: string) => Client | undefined;
   /** Only where no client is configured. */
@@ -71,6 +77,7 @@ export async function openService(config: Config, { now = () => new Date() }: Op
     }
     const devIssuer = isLoopback(config.host) ? await openDevIssuer(config.data) : undefined;
     const issuers = new Issuers([...config.issuers, ...(devIssuer === undefined ? [] : [devIssuer.config])]);
+    const revocations = new RevocationStore(database);
     const devKey = config.clients.length === 0 ? openDevKey(config.data) : undefined;
     const clients = new Map(
       [...config.clients, ...(devKey === undefined ? [] : [devClient(devKey)])].map((c) => [c.keySha256, c]),
@@ -79,7 +86,13 @@ export async function openService(config: Config, { now = () => new Date() }: Op
       config,
       database,
       rules: () => rules,
-      tokens: new TokenVerifier(issuers),
+      credentials: new Credentials(new TokenVerifier(issuers), {
+        revocations,
+        entities,
+        proofs: new ProofStore(database),
+      }),
+      issuers,
+      revocations,
       relationships,
       entities,
       decisions: new DecisionStore(database),

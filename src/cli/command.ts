@@ -45,3 +45,19 @@ export function jsonObject(text: string, option: string): Record<string, unknown
   }
   throw new Usage(`${option} must be a JSON object`);
 }
+
+/** The one token that a command is about; "-" reads it from standard input. @throws Usage */
+export async function tokenArgument(positionals: readonly string[], command: string): Promise<string> {
+  const [given, more] = positionals;
+  if (given === undefined || more !== undefined)
+    throw new Usage(`remit token ${command} takes one token; see remit token --help`);
+  return tokenOf(given);
+}
+
+/** A token as it is given on the command line, or, for "-", what standard input says. */
+export async function tokenOf(given: string): Promise<string> {
+  if (given !== '-') return given;
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk as Uint8Array));
+  return Buffer.concat(chunks).toString('utf8').trim();
+}

@@ -1,7 +1,7 @@
 /** `remit decide`: one decision from the command line, against the same engines and routes. */
 import { loadConfig } from '../config.js';
 import { ask } from './ask.js';
-import { jsonObject, readOptions, Usage, type Command } from './command.js';
+import { jsonObject, readOptions, tokenOf, Usage, type Command } from './command.js';
 import { story, type Answered } from './story.js';
 
 const HELP = `
@@ -48,7 +48,7 @@ export const decideCommand: Command = {
     const subject = reference(values.subject, '--subject');
     const resource = reference(values.resource, '--resource');
     if (values.action === undefined) throw new Usage('--action is required; see remit decide --help');
-    const token = values.token === '-' ? (await standardInput()).trim() : values.token;
+    const token = values.token === undefined ? undefined : await tokenOf(values.token);
     const config = loadConfig(values.config);
     const asked = await ask(config, values.key ?? config.key);
     try {
@@ -88,10 +88,4 @@ function reference(text: string | undefined, option: string): { type: string; id
   if (text === undefined || cut < 1 || cut === text.length - 1)
     throw new Usage(`${option} TYPE:ID is required; see remit decide --help`);
   return { type: text.slice(0, cut), id: text.slice(cut + 1) };
-}
-
-async function standardInput(): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk as Uint8Array));
-  return Buffer.concat(chunks).toString('utf8');
 }

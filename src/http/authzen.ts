@@ -5,7 +5,8 @@ import type { Caller, Question } from '../model/question.js';
 import { BadRequest, FAULTS } from '../model/faults.js';
 import { idProblem } from '../model/ids.js';
 import type { Decision } from '../model/decision.js';
-import { MAX_TOKEN_BYTES } from '../tokens/claims.js';
+import { MAX_TOKEN_BYTES } from '../tokens/jws.js';
+import { certificateThumbprint, type PresentedProof } from '../tokens/proof.js';
 import { isObject } from '../rules/types.js';
 import { badRequest } from './problems.js';
 
@@ -34,9 +35,29 @@ export const action = z.object({ name, properties: properties.optional() });
 
 const consistency = z.strictObject({ at_least: z.string().min(1).max(1024) });
 
+/** How the client saw that the token is its holder's. */
+const proof = z.strictObject({
+  jwt: z.string().min(1).max(MAX_TOKEN_BYTES).optional().describe('The DPoP proof that came with the token'),
+  method: z.string().min(1).max(32).optional().describe('The method of the request that it came with'),
+  url: z
+    .url({ protocol: /^https?$/ })
+    .max(2048)
+    .optional()
+    .describe('The URL of that request, as its sender saw it'),
+  certificate: z
+    .string()
+    .min(1)
+    .max(16 * 1024)
+    .optional()
+    .describe(
+      'The client certificate of the connection, as PEM or DER in base64: for clients with asserts_certificate',
+    ),
+});
+
 /** Remit's own members of a request's context; whatever else is there is the client's. */
 const contextMembers = {
   token: z.string().min(1).max(MAX_TOKEN_BYTES).optional().describe("The agent's delegation token"),
+  proof: proof.optional().describe('For a token that is bound to a key or a certificate'),
   agent: id.optional().describe('Who the client takes the agent to be; must agree with the token'),
   mode: z
     .literal('human')
@@ -51,7 +72,7 @@ const contextMembers = {
     .describe('Absent: the client looks at all it gets'),
 };
 export const context = z.looseObject(contextMembers);
-const REMITS_OWN = new Set([...Object.keys(contextMembers), 'proof']);
+const REMITS_OWN = new Set(Object.keys(contextMembers));
 
 export const evaluation = z
   .object({ subject, action, resource, context: context.optional() })
@@ -110,6 +131,8 @@ export interface Asking {
   /** The whole body is within the bounds of a part. */
   readonly small: boolean;
   readonly relationships: Relationships;
+  /** Shared by the parts of one HTTP request. */
+  readonly usedProofs: Map<string, Promise<boolean>>;
 }
 
 /** @throws BadRequest naming the place */
@@ -130,6 +153,8 @@ export function toQuestion(body: unknown, asking: Asking): Question {
     resource: { type: r.type, id: r.id, properties: trusted ? (r.properties ?? {}) : {} },
     context: trusted ? Object.fromEntries(Object.entries(c).filter(([key]) => !REMITS_OWN.has(key))) : {},
     token: c.token,
+    proof: proofOf(c.proof, asking.caller),
+    usedProofs: asking.usedProofs,
     statedAgent: c.agent,
     statedMode: c.mode,
     assertedAgent: trusted ? assertedAgent(s.properties?.['act']) : undefined,
@@ -138,6 +163,25 @@ export function toQuestion(body: unknown, asking: Asking): Question {
     dryRun: c.dry_run ?? false,
     requestId: asking.requestId,
     tokenExpected: asking.tokenExpected,
+  };
+}
+
+/** @throws BadRequest naming the place */
+function proofOf(given: z.infer<typeof proof> | undefined, caller: Caller): PresentedProof {
+  // An agent's own proof came with its request.
+  if (given === undefined || caller.kind !== 'client') return {};
+  const { jwt, method, url, certificate } = given;
+  const parts = [jwt, method, url].filter((part) => part !== undefined);
+  if (parts.length !== 0 && parts.length !== 3)
+    throw new BadRequest('needs "jwt", "method" and "url" together', 'context.proof');
+  const thumbprint = certificate === undefined ? undefined : certificateThumbprint(certificate);
+  if (certificate !== undefined && !caller.client.may.has('asserts_certificate'))
+    throw new BadRequest('is for clients with "asserts_certificate"', 'context.proof.certificate');
+  if (certificate !== undefined && thumbprint === undefined)
+    throw new BadRequest('is not a certificate, as PEM or DER in base64', 'context.proof.certificate');
+  return {
+    ...(jwt === undefined || method === undefined || url === undefined ? {} : { dpop: { jwt, method, url } }),
+    certificate: thumbprint,
   };
 }
 
@@ -200,7 +244,7 @@ export function toAnswer(decision: Decision, caller: Caller, minimal: boolean): 
     decision.fault === undefined
       ? {}
       : { error: { status: 503, code: decision.fault, message: FAULTS[decision.fault] } };
-  if (caller.kind === 'agent') {
+  if (caller.kind !== 'client') {
     // An agent learns what to do next and not what stands in the policies.
     const { reasons, remedies } = decision.first;
     const codes = [...new Set(reasons.map((r) => r.code))].map((code) => ({ code }));

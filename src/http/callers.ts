@@ -1,35 +1,53 @@
-/** Who calls: a client by its key, or an agent by its own delegation token. There is no anonymous mode. */
+/** Who calls: a client by its key, an agent or a user by their own token. There is no anonymous mode. */
 import type { FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from 'fastify';
+import { TLSSocket } from 'node:tls';
 import { LRUCache } from 'lru-cache';
+import { Deadline } from '../deadline.js';
 import { BadRequest } from '../model/faults.js';
-import type { Caller, Client, Permission } from '../model/question.js';
+import type { Caller, Client, Party, Permission } from '../model/question.js';
+import type { ReasonCode } from '../model/reasons.js';
+import { challengeOf } from '../rules/remedies.js';
 import { sha256, type Service } from '../service.js';
+import { ALGORITHMS } from '../tokens/issuers.js';
+import { certificateThumbprint } from '../tokens/proof.js';
 import { problem } from './problems.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Set by {@link callers} on every route that asks for it. */
-    caller: Caller | undefined;
+    caller: Party | undefined;
+  }
+  interface FastifyInstance {
+    /** Where clients and agents reach this service: what a proof is made for, and what metadata says. */
+    base: () => string;
   }
 }
 
-/** Requests a second for an agent that calls by itself. */
-export const AGENT_RATE = 100;
+/** Requests a second for an agent or a user that calls by itself. */
+export const TOKEN_RATE = 100;
+
+/** Who may call a route, beside clients with one of its permissions. */
+export interface Also {
+  readonly agents?: boolean;
+  readonly users?: boolean;
+}
 
 /**
- * A hook that, before a body is read, lets through clients with one of the permissions and, where `agents` says so,
- * agents with their own token.
- * @returns 401 for an unknown caller, 403 for one that may not
+ * A hook that, before a body is read, lets through clients with one of the permissions and, where `also` says so,
+ * agents and users with their own token.
+ * @returns 401 for an unknown caller, with the challenge of RFC 6750 and RFC 9449; 403 for one that may not
  */
 export function callers(
   service: Service,
   permissions: readonly Permission[],
-  { agents = false } = {},
+  { agents = false, users = false }: Also = {},
 ): onRequestAsyncHookHandler {
   const hashes = new LRUCache<string, string>({ max: 1000 });
   return async (request, reply) => {
-    const credential = /^Bearer +([A-Za-z0-9._~+/=-]+)$/i.exec(request.headers.authorization ?? '')?.[1];
-    if (credential === undefined) return unauthorized(reply, 'A credential is required: Authorization: Bearer <key>.');
+    const [, scheme, credential] =
+      /^(Bearer|DPoP) +([A-Za-z0-9._~+/=-]+)$/i.exec(request.headers.authorization ?? '') ?? [];
+    if (scheme === undefined || credential === undefined)
+      return unauthorized(reply, 'A credential is required: Authorization: Bearer <key>.', 'token_missing');
     let hash = hashes.get(credential);
     if (hash === undefined) {
       hash = sha256(credential);
@@ -44,27 +62,103 @@ export function callers(
       request.caller = { kind: 'client', client };
       return undefined;
     }
-    if (!agents || credential.split('.').length !== 3)
-      return unauthorized(reply, 'This credential is not accepted here.');
-    const verification = await service.tokens.verify(credential, undefined, service.now());
-    if (!verification.ok) return unauthorized(reply, 'The token is not valid.');
-    request.caller = { kind: 'agent', token: credential, agent: verification.token.agent };
+    if ((!agents && !users) || credential.split('.').length !== 3)
+      return unauthorized(reply, 'This credential is not accepted here.', 'token_malformed');
+    const caller = await holder(
+      service,
+      request,
+      scheme.toLowerCase() === 'dpop',
+      credential,
+      agents ? 'agent' : 'user',
+    );
+    if (typeof caller === 'string') return unauthorized(reply, 'The token is not valid.', caller);
+    request.caller = caller;
     return undefined;
   };
 }
 
-/** The caller that {@link callers} let through. */
-export function callerOf(request: FastifyRequest): Caller {
+/** The agent or the user whose token it is, or why it isn't accepted: which the presenter is not told. */
+async function holder(
+  service: Service,
+  request: FastifyRequest,
+  bound: boolean,
+  token: string,
+  by: 'agent' | 'user',
+): Promise<Party | ReasonCode> {
+  const { dpop } = request.headers;
+  // A bound token as a mere bearer would undo the binding, an unbound one as DPoP would claim one (RFC 9449 7.1, 7.2).
+  if (bound !== (dpop !== undefined)) return bound ? 'proof_missing' : 'proof_invalid';
+  const deadline = new Deadline(service.deadlineMs);
+  try {
+    const credential = await deadline.hold(
+      service.credentials.present(
+        {
+          token,
+          by,
+          // Meant for Remit itself, which the issuer's audience says.
+          audience: undefined,
+          proof: {
+            certificate: connectionCertificate(request),
+            dpop:
+              typeof dpop === 'string'
+                ? { jwt: dpop, method: request.method, url: `${request.server.base()}${request.url}` }
+                : undefined,
+          },
+          used: new Map(),
+        },
+        service.rules().vocabulary,
+        service.now(),
+      ),
+    );
+    if (!credential.ok) return credential.reason.code;
+    if (by === 'user') {
+      // A session that has been ended speaks for nobody, its own user included.
+      if (credential.sessionEnded) return 'session_ended';
+      return { kind: 'user', user: credential.token.user ?? '' };
+    }
+    return { kind: 'agent', credential, agent: credential.token.actors[0]?.id ?? '' };
+  } finally {
+    deadline.clear();
+  }
+}
+
+/** Of the client's certificate, where the connection itself is TLS and asks for one. */
+function connectionCertificate({ raw: { socket } }: FastifyRequest): string | undefined {
+  const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+  return certificate === undefined ? undefined : certificateThumbprint(certificate.toString());
+}
+
+/** Whom {@link callers} let through. */
+export function partyOf(request: FastifyRequest): Party {
   if (request.caller === undefined) throw new TypeError('the route has no caller');
   return request.caller;
 }
 
+/** The same, on a route that takes no users. */
+export function callerOf(request: FastifyRequest): Caller {
+  const party = partyOf(request);
+  if (party.kind === 'user') throw new TypeError('the route takes users');
+  return party;
+}
+
 export function clientOf(request: FastifyRequest): Client {
-  const caller = callerOf(request);
+  const caller = partyOf(request);
   if (caller.kind !== 'client') throw new BadRequest('This is for clients.', '', 403, 'forbidden');
   return caller.client;
 }
 
-function unauthorized(reply: FastifyReply, message: string): FastifyReply {
-  return reply.code(401).header('www-authenticate', 'Bearer').send(problem('unauthorized', message));
+function unauthorized(reply: FastifyReply, message: string, code: ReasonCode): FastifyReply {
+  return reply
+    .code(401)
+    .header('www-authenticate', challenges(reply, challengeOf(code)))
+    .send(problem('unauthorized', message));
+}
+
+/** The challenges that an agent gets: what went wrong, where to read what is needed, and that DPoP will do as well. */
+export function challenges(reply: FastifyReply, challenge: string): string {
+  const metadata = `resource_metadata="${reply.server.base()}/.well-known/oauth-protected-resource"`;
+  const algorithms = `algs="${ALGORITHMS.join(' ')}"`;
+  const [scheme = '', ...parameters] = challenge.split(/ (.*)/s).filter((p) => p !== '');
+  const own = (more: string): string => `${scheme} ${[...parameters, more].join(', ')}`;
+  return scheme === 'DPoP' ? own(`${algorithms}, ${metadata}`) : `${own(metadata)}, DPoP ${algorithms}`;
 }

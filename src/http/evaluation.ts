@@ -18,7 +18,7 @@ import {
   type Answer,
   type EvaluationsRequest,
 } from './authzen.js';
-import { callerOf, callers } from './callers.js';
+import { callerOf, callers, challenges } from './callers.js';
 import { problemBody } from './problems.js';
 import { z } from 'zod';
 
@@ -63,6 +63,8 @@ export function evaluationRoutes(app: FastifyInstance, service: Service): void {
   async function single(request: FastifyRequest, reply: FastifyReply, body: unknown): Promise<FastifyReply> {
     const caller = callerOf(request);
     const decision = await decide(toQuestion(body, asking(caller, request, false)), service);
+    const scope = caller.kind === 'agent' ? decision.first.remedies.find((r) => r.type === 'scope') : undefined;
+    if (scope !== undefined) void reply.header('www-authenticate', challenges(reply, scope.challenge));
     return reply
       .code(decision.fault === undefined ? 200 : 503)
       .send(toAnswer(decision, caller, minimal(request, reply, caller)));
@@ -81,10 +83,11 @@ export function evaluationRoutes(app: FastifyInstance, service: Service): void {
       (m) => isObject(m?.['context']) && m['context']['token'] !== undefined,
     );
 
+    const shared = asking(caller, request, tokenExpected);
     const one = async (item: Record<string, unknown> | undefined, index: number): Promise<Answer> => {
       try {
         if (item === undefined) throw new BadRequest('must be an object');
-        const decision: Decision = await decide(toQuestion(item, asking(caller, request, tokenExpected)), service);
+        const decision: Decision = await decide(toQuestion(item, shared), service);
         return toAnswer(decision, caller, short);
       } catch (error) {
         if (error instanceof BadRequest) return badItem(error, index, short);
@@ -110,6 +113,7 @@ export function evaluationRoutes(app: FastifyInstance, service: Service): void {
       tokenExpected,
       small: Number(request.headers['content-length'] ?? Infinity) <= MAX_FACTS,
       relationships: service.relationships,
+      usedProofs: new Map(),
     };
   }
 }

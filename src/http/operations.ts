@@ -3,6 +3,11 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { OBLIGATION_TYPES } from '../rules/duties.js';
 import type { Service } from '../service.js';
+import { scopesOf } from '../rules/vocabulary.js';
+import { DETAIL_TYPE } from '../model/acting.js';
+import { ALGORITHMS } from '../tokens/issuers.js';
+import { callers } from './callers.js';
+import { problemBody } from './problems.js';
 
 const metadata = z
   .object({
@@ -12,13 +17,40 @@ const metadata = z
     obligations_supported: z.array(z.string()),
   })
   .meta({ id: 'Metadata' });
+const resourceMetadata = z
+  .object({
+    resource: z.string(),
+    resource_name: z.string(),
+    resource_documentation: z.string(),
+    authorization_servers: z.array(z.string()),
+    scopes_supported: z.array(z.string()),
+    bearer_methods_supported: z.array(z.string()),
+    dpop_signing_alg_values_supported: z.array(z.string()),
+    dpop_bound_access_tokens_required: z.boolean(),
+    tls_client_certificate_bound_access_tokens: z.boolean(),
+    authorization_details_types_supported: z.array(z.string()),
+  })
+  .meta({ id: 'ProtectedResourceMetadata' });
+const scopeList = z
+  .object({
+    scopes: z.array(
+      z.object({
+        scope: z.string(),
+        access: z.enum(['online', 'background']),
+        actions: z.array(z.object({ name: z.string(), resource_types: z.array(z.string()), title: z.string() })),
+      }),
+    ),
+  })
+  .meta({ id: 'Scopes' });
 const readiness = z.object({
   status: z.enum(['ready', 'unready']),
   checks: z.record(z.string(), z.enum(['ok', 'failed'])),
   policy_version: z.string(),
 });
 
-export function operationRoutes(app: FastifyInstance, service: Service, base: () => string): void {
+export function operationRoutes(app: FastifyInstance, service: Service): void {
+  const { base } = app;
+
   app.get('/.well-known/authzen-configuration', {
     schema: { tags: ['operations'], summary: 'AuthZEN metadata', response: { 200: metadata } },
     handler: () => ({
@@ -27,6 +59,42 @@ export function operationRoutes(app: FastifyInstance, service: Service, base: ()
       access_evaluations_endpoint: `${base()}/access/v1/evaluations`,
       obligations_supported: OBLIGATION_TYPES,
     }),
+  });
+
+  app.get('/.well-known/oauth-protected-resource', {
+    schema: {
+      tags: ['operations'],
+      summary: 'What agents that call directly need (RFC 9728)',
+      response: { 200: resourceMetadata },
+    },
+    handler: () => ({
+      resource: base(),
+      resource_name: 'Remit',
+      resource_documentation: `${base()}/docs`,
+      // Those that are no web address (the development issuer) have nothing to discover.
+      authorization_servers: service.issuers.all().flatMap(({ issuer }) => (/^https?:/.test(issuer) ? [issuer] : [])),
+      scopes_supported: scopesOf(service.rules().vocabulary).map(({ scope }) => scope),
+      bearer_methods_supported: ['header'],
+      dpop_signing_alg_values_supported: [...ALGORITHMS],
+      dpop_bound_access_tokens_required: false,
+      tls_client_certificate_bound_access_tokens: false,
+      authorization_details_types_supported: [
+        ...new Set([
+          DETAIL_TYPE,
+          ...service.issuers.all().flatMap((issuer) => issuer.authorization_details_types ?? []),
+        ]),
+      ],
+    }),
+  });
+
+  app.get('/v1/scopes', {
+    schema: {
+      tags: ['decisions'],
+      summary: 'The scopes of the platform, and what each covers',
+      response: { 200: scopeList, 401: problemBody, 403: problemBody },
+    },
+    onRequest: [callers(service, ['evaluate', 'admin'], { agents: true }), ...app.limits],
+    handler: () => ({ scopes: scopesOf(service.rules().vocabulary) }),
   });
 
   app.get('/health/live', {

@@ -3,22 +3,47 @@ import { refText, type EntityRef } from './ids.js';
 
 export type Mode = 'delegated' | 'direct' | 'human';
 
-/** One entry of RFC 9396 `authorization_details`; members other than these are read by its type. */
+/** Whether the user is there, or has let the agent work on its own. */
+export type Access = 'online' | 'background';
+
+/** Our own type of authorization detail. */
+export const DETAIL_TYPE = 'remit';
+
+/** One entry of RFC 9396 `authorization_details`; what else it says is read by its type. */
 export interface AuthorizationDetail {
   readonly type: string;
   readonly actions?: readonly string[] | undefined;
   readonly locations?: readonly string[] | undefined;
+  readonly datatypes?: readonly string[] | undefined;
+  readonly privileges?: readonly string[] | undefined;
   readonly identifier?: string | undefined;
   readonly resources?: readonly string[] | undefined;
+  readonly constraints?: Readonly<Record<string, unknown>> | undefined;
+  readonly purpose?: string | undefined;
+  readonly access?: Access | undefined;
 }
 
 /** What a token grants; undefined in {@link Acting} where a client asserts the subject without one. */
 export interface Grant {
   readonly issuer: string;
+  readonly format: string;
   readonly scopes: readonly string[];
   readonly details: readonly AuthorizationDetail[] | undefined;
+  /** Types of detail that the deployment reads of this issuer, beside Remit's own. */
+  readonly detailTypes: readonly string[];
+  /** The audience that the token was accepted for. */
+  readonly audience: string;
+  readonly access: Access;
+  readonly purpose: string | undefined;
+  readonly session: string | undefined;
+  readonly sessionEnded: boolean;
+  readonly txn: string | undefined;
   readonly clientId: string | undefined;
   readonly jti: string | undefined;
+  /** What the acting agent's issuer says it is: `ai_agent`, `service` … */
+  readonly profile: string | undefined;
+  /** Whether the token states every earlier agent. */
+  readonly chainComplete: boolean;
   /** Seconds since the epoch. */
   readonly expiresAt: number;
 }

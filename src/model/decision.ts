@@ -41,7 +41,14 @@ export interface DecisionRecord {
     readonly request_id?: string | undefined;
   };
   readonly token?:
-    { readonly issuer: string; readonly jti?: string | undefined; readonly client_id?: string | undefined } | undefined;
+    | {
+        readonly issuer: string;
+        readonly jti?: string | undefined;
+        readonly client_id?: string | undefined;
+        readonly session?: string | undefined;
+        readonly transaction?: string | undefined;
+      }
+    | undefined;
   readonly reasons: readonly Reason[];
   readonly obligations: readonly Obligation[];
   readonly rationale: Rationale;

@@ -1,6 +1,8 @@
 /** A question as it comes from the edge: parsed, bounded, and with the credential it is asked on. */
 import type { Consistency } from '../engines/spicedb/port.js';
 import type { EntityRef } from './ids.js';
+import type { Credential } from '../tokens/credentials.js';
+import type { PresentedProof } from '../tokens/proof.js';
 
 export type Properties = Readonly<Record<string, unknown>>;
 
@@ -18,13 +20,25 @@ export interface Client {
   readonly rate: number;
 }
 
-export const PERMISSIONS = ['evaluate', 'search', 'filter', 'asserts_subject', 'asserts_attributes', 'admin'] as const;
+export const PERMISSIONS = [
+  'evaluate',
+  'search',
+  'filter',
+  'asserts_subject',
+  'asserts_attributes',
+  'asserts_certificate',
+  'admin',
+] as const;
 export type Permission = (typeof PERMISSIONS)[number];
 
 /** Whoever asks: a client, or an agent that presents its own token. */
 export type Caller =
   | { readonly kind: 'client'; readonly client: Client }
-  | { readonly kind: 'agent'; readonly token: string; readonly agent: string };
+  /** Its token has been checked with the request that it came in. */
+  | { readonly kind: 'agent'; readonly credential: Extract<Credential, { ok: true }>; readonly agent: string };
+
+/** Whoever calls: a person with no agent, too, for what is their own. */
+export type Party = Caller | { readonly kind: 'user'; readonly user: string };
 
 export interface Question {
   readonly caller: Caller;
@@ -34,6 +48,10 @@ export interface Question {
   /** The request's own context, without Remit's members. */
   readonly context: Properties;
   readonly token: string | undefined;
+  /** What shows that the token is its holder's. */
+  readonly proof: PresentedProof;
+  /** Proofs that the request, of which this may be one part, has used. */
+  readonly usedProofs: Map<string, Promise<boolean>>;
   /** What the request says of the agent; must agree with the token. */
   readonly statedAgent: string | undefined;
   /** `context.mode`. */
@@ -50,6 +68,13 @@ export interface Question {
   readonly tokenExpected: boolean;
 }
 
-export function callerId(caller: Caller): string {
-  return caller.kind === 'client' ? caller.client.id : `agent:${caller.agent}`;
+export function callerId(caller: Party): string {
+  switch (caller.kind) {
+    case 'client':
+      return caller.client.id;
+    case 'agent':
+      return `agent:${caller.agent}`;
+    case 'user':
+      return `user:${caller.user}`;
+  }
 }

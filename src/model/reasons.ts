@@ -19,7 +19,44 @@ export const REASONS = {
   token_type_invalid: {
     step: 'token',
     people: 'The token is not valid.',
-    operators: 'The header `typ` is not `at+jwt` (RFC 9068): ID tokens and other JWTs are not access tokens.',
+    operators:
+      'The header `typ` is none that this issuer signs: `at+jwt` (RFC 9068) and `txntoken+jwt`, or what `token_types` says.',
+  },
+  token_is_id_token: {
+    step: 'token',
+    people: 'The token is not valid.',
+    operators: 'An ID token says who logged in; it grants nothing. An access token is needed.',
+  },
+  token_is_id_jag: {
+    step: 'token',
+    people: 'The token is not valid.',
+    operators:
+      'An identity assertion grant (ID-JAG) is to be exchanged for an access token at its audience, not presented.',
+  },
+  token_is_logout_token: {
+    step: 'token',
+    people: 'The token is not valid.',
+    operators: 'A logout token ends sessions; it grants nothing.',
+  },
+  token_is_security_event: {
+    step: 'token',
+    people: 'The token is not valid.',
+    operators: 'A security event token (RFC 8417) tells what happened; it grants nothing.',
+  },
+  token_is_dpop_proof: {
+    step: 'token',
+    people: 'The token is not valid.',
+    operators: 'A DPoP proof goes with a token and is none.',
+  },
+  token_is_client_attestation: {
+    step: 'token',
+    people: 'The token is not valid.',
+    operators: 'A client attestation authenticates a client to its authorization server; it grants nothing.',
+  },
+  token_is_transaction_token: {
+    step: 'token',
+    people: 'The token is not valid.',
+    operators: 'A transaction token is passed on by services within a trust domain; it is nobody’s own credential.',
   },
   token_issuer_unknown: {
     step: 'token',
@@ -35,6 +72,11 @@ export const REASONS = {
     step: 'token',
     people: 'The token is not valid.',
     operators: "No key of the issuer's JWKS fits the header.",
+  },
+  token_key_unusable: {
+    step: 'token',
+    people: 'The token is not valid.',
+    operators: 'The key that fits is malformed, or too weak to prove anything (short or factorable RSA).',
   },
   token_signature_invalid: {
     step: 'token',
@@ -63,6 +105,38 @@ export const REASONS = {
     operators:
       'The chain of actors (`act`) is malformed, too long, loops, or is missing where this issuer always states one.',
   },
+  token_chain_inverted: {
+    step: 'token',
+    people: 'The token is not valid.',
+    operators:
+      'The acting party is a person, or the one acted for is none: agents act for users, never the other way round.',
+  },
+  actor_forbidden: {
+    step: 'token',
+    people: 'This agent may not be used here.',
+    operators:
+      'The acting agent is not one that this issuer may name: its `sub_profile` or its `act.iss` is not among those allowed, or the client is not known as an agent.',
+  },
+  token_revoked: {
+    step: 'token',
+    people: 'The token has been revoked.',
+    operators: 'A revocation covers the token: by its `jti`, user, agent, or time of issue.',
+  },
+  proof_missing: {
+    step: 'token',
+    people: 'The token is not valid.',
+    operators: 'The token is bound to a key or a certificate (`cnf`) and no proof of possession came with it.',
+  },
+  proof_invalid: {
+    step: 'token',
+    people: 'The token is not valid.',
+    operators: 'The proof of possession does not hold for this token and this request; the message says why.',
+  },
+  proof_replayed: {
+    step: 'token',
+    people: 'The token is not valid.',
+    operators: 'The DPoP proof has been used before: each is for one request.',
+  },
   subject_assertion_forbidden: {
     step: 'token',
     people: 'No delegation token was presented.',
@@ -73,6 +147,11 @@ export const REASONS = {
     people: 'The token does not belong to this request.',
     operators:
       "The request's subject, or `context.agent`, is neither the token's user nor its agent (confused deputy).",
+  },
+  transaction_mismatch: {
+    step: 'binding',
+    people: 'The token does not belong to this request.',
+    operators: 'The request’s context contradicts what the transaction token says the transaction is about (`tctx`).',
   },
   subject_type_unknown: {
     step: 'binding',
@@ -92,13 +171,24 @@ export const REASONS = {
   scope_insufficient: {
     step: 'delegation',
     people: 'The token does not cover this action.',
-    operators: "The token lacks the action's scope.",
+    operators:
+      "The token lacks the action's scope; on a background token, the background scope or a detail that allows it.",
   },
   authorization_details_mismatch: {
     step: 'delegation',
     people: 'The token does not cover this.',
     operators:
       'No entry of `authorization_details` covers the action on this resource, or the action has no scope and the token no details.',
+  },
+  purpose_mismatch: {
+    step: 'delegation',
+    people: 'The token does not cover this purpose.',
+    operators: 'The request states another purpose than the token.',
+  },
+  session_ended: {
+    step: 'delegation',
+    people: 'The session has ended.',
+    operators: 'The session that the token belongs to (`sid`, `txn`) has been ended.',
   },
   delegation_missing: {
     step: 'delegation',

@@ -10,7 +10,7 @@ import type { Action, EntityType } from './vocabulary.js';
 
 /** RFC 6749 §3.3 scope-token. */
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
-const ACTION_ANNOTATIONS = ['permission', 'agent_permission', 'scope', 'title', 'consent'];
+const ACTION_ANNOTATIONS = ['permission', 'agent_permission', 'scope', 'background_scope', 'title', 'consent'];
 const ENTITY_ANNOTATIONS = ['object', 'title'];
 const ATTRIBUTE_ANNOTATIONS = ['class', 'title'];
 /** What Remit can put into a context, and the type it must be declared with where that is fixed. */
@@ -93,6 +93,7 @@ export function readActions(
         groups: [...closure(groups, uidText(uid))].map((text) => uids.get(text) as Uid),
         title: annotations['title'] ?? id,
         scope: annotations['scope'],
+        backgroundScope: annotations['background_scope'] ?? suffixed(annotations['scope'], '.background'),
         consent: consentOf(annotations['consent'], at),
         permission: annotations['permission'] ?? id,
         agentPermission: annotations['agent_permission'],
@@ -109,10 +110,20 @@ export function readActions(
   return actions;
 }
 
+function suffixed(scope: string | undefined, suffix: string): string | undefined {
+  return scope === undefined ? undefined : `${scope}${suffix}`;
+}
+
 function checkAction(action: Action, graph: Graph, at: string): void {
-  if (action.scope !== undefined && !SCOPE.test(action.scope)) {
-    throw new ConfigError(`@scope "${action.scope}" is not a scope token (RFC 6749 section 3.3)`, at);
+  for (const [annotation, scope] of [
+    ['scope', action.scope],
+    ['background_scope', action.backgroundScope],
+  ] as const) {
+    if (scope !== undefined && !SCOPE.test(scope))
+      throw new ConfigError(`@${annotation} "${scope}" is not a scope token (RFC 6749 section 3.3)`, at);
   }
+  if (action.backgroundScope === action.scope && action.scope !== undefined)
+    throw new ConfigError('@background_scope must be another than @scope', at);
   for (const name of Object.keys(action.context)) {
     if (!CONTEXT_MEMBERS.some((known) => known === name)) {
       const hint = didYouMean(name, CONTEXT_MEMBERS);

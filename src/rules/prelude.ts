@@ -7,10 +7,13 @@ namespace Remit {
   type Delegation = {
     mode: String,           // "delegated", "direct" or "human"
     depth: Long,            // how many agents are in the chain, the acting one included; 0 without an agent
+    chain_complete: Bool,   // false where the token can't state earlier agents: there may be more
+    profile?: String,       // what the agent's issuer says it is: "ai_agent", "service" …
     access: String,         // "online" or "background"
     scopes: Set<String>,
     purpose?: String,
     session?: String,
+    transaction?: String,   // the txn of a transaction token
     issuer?: String,
   };
   type Consent = { granted_at: datetime, expires_at?: datetime };

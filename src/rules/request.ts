@@ -104,9 +104,16 @@ function supplied(name: string, facts: RequestFacts): unknown {
       return {
         mode: acting.mode,
         depth: (acting.agent === undefined ? 0 : 1) + acting.chain.length,
-        access: 'online',
+        chain_complete: acting.grant?.chainComplete ?? acting.agent === undefined,
+        access: acting.grant?.access ?? 'online',
         scopes: acting.grant?.scopes ?? [],
-        ...(acting.grant === undefined ? {} : { issuer: acting.grant.issuer }),
+        ...stated({
+          profile: acting.grant?.profile,
+          purpose: acting.grant?.purpose,
+          session: acting.grant?.session,
+          transaction: acting.grant?.txn,
+          issuer: acting.grant?.issuer,
+        }),
       };
     case 'can':
       return facts.can;
@@ -121,6 +128,11 @@ function supplied(name: string, facts: RequestFacts): unknown {
     default:
       return undefined; // consent, approval, budget: nothing grants them yet.
   }
+}
+
+/** Only what there is: an optional member that is undefined is none. */
+function stated(members: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(members).filter((m): m is [string, string] => m[1] !== undefined));
 }
 
 /**

@@ -30,6 +30,8 @@ export interface Action {
   /** In the imperative: "Update an employee's record". */
   readonly title: string;
   readonly scope: string | undefined;
+  /** Covers it where nobody is there: on a token for background use. */
+  readonly backgroundScope: string | undefined;
   readonly consent: 'standing' | 'each' | undefined;
   readonly permission: string;
   readonly agentPermission: string | undefined;
@@ -56,12 +58,18 @@ export interface Vocabulary {
   /** The SpiceDB definitions that tokens' bare user and agent ids are of; undefined where no action has such. */
   readonly userObject: string | undefined;
   readonly agentObject: string | undefined;
+  /** What a user holds on an agent who may act for them: `delegated_by` where the schema has it, or `delegator`. */
+  readonly delegation: string;
+  /** Whether agents may pass a delegation on to others. */
+  readonly delegationPasses: boolean;
   readonly find: (actionName: string, resourceObject: string) => ActionOnResource | undefined;
   readonly objectOf: (entityTypeName: string) => string;
 }
 
 /** The relation on an agent's definition that says who has delegated to it. */
 export const DELEGATOR = 'delegator';
+/** A permission over it, where a delegation is more than that: passed on from agent to agent, for one. */
+export const DELEGATED_BY = 'delegated_by';
 
 /** @throws ConfigError */
 export function readVocabulary(schema: SchemaJson<string>, graph: Graph, place: Place): Vocabulary {
@@ -93,9 +101,38 @@ export function readVocabulary(schema: SchemaJson<string>, graph: Graph, place: 
     byObject,
     userObject,
     agentObject,
+    delegation: agentObject !== undefined && graph.has(agentObject, DELEGATED_BY) ? DELEGATED_BY : DELEGATOR,
+    delegationPasses: agentObject !== undefined && graph.has(agentObject, DELEGATED_BY),
     find: (name, object) => index.get(pair(name, object)),
     objectOf: (name) => entityTypes.get(name)?.object ?? name,
   };
+}
+
+export interface Scope {
+  readonly scope: string;
+  readonly access: 'online' | 'background';
+  readonly actions: readonly {
+    readonly name: string;
+    readonly resource_types: readonly string[];
+    readonly title: string;
+  }[];
+}
+
+/** The scopes that cover something, by name, and the actions that each covers. */
+export function scopesOf({ actions }: Vocabulary): Scope[] {
+  const found = new Map<string, Scope & { actions: Scope['actions'][number][] }>();
+  for (const { name, title, resourceTypes, scope, backgroundScope } of actions) {
+    for (const [word, access] of [
+      [scope, 'online'],
+      [backgroundScope, 'background'],
+    ] as const) {
+      if (word === undefined) continue;
+      const entry = found.get(word) ?? { scope: word, access, actions: [] };
+      entry.actions.push({ name, resource_types: resourceTypes.map((t) => t.object), title });
+      found.set(word, entry);
+    }
+  }
+  return [...found.values()].sort((a, b) => (a.scope < b.scope ? -1 : 1));
 }
 
 function pair(action: string, object: string): string {

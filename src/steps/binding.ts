@@ -3,10 +3,12 @@
  * A token of one user or agent presented with a request about another is the confused deputy.
  */
 import type { Acting } from '../model/acting.js';
+import type { Properties } from '../model/question.js';
 import { principal } from '../model/acting.js';
 import { BadRequest } from '../model/faults.js';
 import { refText, sameRef } from '../model/ids.js';
 import { deny, pass, type Outcome } from '../model/outcome.js';
+import { isDeepStrictEqual } from 'node:util';
 import { reason, type Reason } from '../model/reasons.js';
 import { checkProperties } from '../rules/request.js';
 import { didYouMean } from '../rules/suggest.js';
@@ -56,9 +58,36 @@ function bind(opening: Opening): Established | { readonly denied: Outcome } {
       ),
     );
   }
-  const established = { question, rules, now, acting, on, principalType };
-  checkTypes(established);
+  const transaction = transactionOf(opening);
+  const contradicted = Object.keys(transaction).find(
+    (name) => Object.hasOwn(question.context, name) && !isDeepStrictEqual(question.context[name], transaction[name]),
+  );
+  if (contradicted !== undefined)
+    return denied(reason('transaction_mismatch', `The request's context.${contradicted} is not the token's.`));
+  const established = {
+    // What the token says of its transaction is signed, so it counts as said, whether or not the client says it too.
+    question: { ...question, context: { ...question.context, ...transaction } },
+    rules,
+    now,
+    acting,
+    on,
+    principalType,
+  };
+  try {
+    checkTypes(established);
+  } catch (error) {
+    const member = error instanceof ValueProblem ? /^context\.([^.[]+)/.exec(error.at)?.[1] : undefined;
+    if (member !== undefined && Object.hasOwn(transaction, member))
+      return denied(reason('transaction_mismatch', `In the token's "tctx", ${member} ${(error as Error).message}.`));
+    if (error instanceof ValueProblem) throw new BadRequest(error.message, error.at);
+    throw error;
+  }
   return established;
+}
+
+/** `tctx` of a transaction token. */
+function transactionOf({ credential }: Opening): Properties {
+  return credential !== undefined && 'ok' in credential && credential.ok ? (credential.token.transaction ?? {}) : {};
 }
 
 function denied(why: Reason): { denied: Outcome } {
@@ -66,14 +95,17 @@ function denied(why: Reason): { denied: Outcome } {
 }
 
 /** Who acts, from the token or from what the client vouches for. */
-function actingOf({ question, rules, verification }: Opening): Acting | Reason {
+function actingOf({ question, rules, credential }: Opening): Acting | Reason {
   const { subject, statedAgent, statedMode, assertedAgent } = question;
   const { userObject, agentObject } = rules.vocabulary;
-  if (verification !== undefined && 'ok' in verification && verification.ok) {
-    const { token } = verification;
+  if (credential !== undefined && 'ok' in credential && credential.ok) {
+    const { token, accepted, sessionEnded } = credential;
+    const [current, ...history] = token.actors;
     if (agentObject === undefined || (token.user !== undefined && userObject === undefined))
       return reason('subject_type_unknown');
-    const agent = { type: agentObject, id: token.agent };
+    // A token that names no agent has not passed the token step; nothing may be made of one that has.
+    if (current === undefined || token.mode === 'unknown') throw new TypeError('a credential without an agent');
+    const agent = { type: agentObject, id: current.id };
     const user =
       token.user === undefined || userObject === undefined ? undefined : { type: userObject, id: token.user };
     const named = sameRef(subject, agent) || (user !== undefined && sameRef(subject, user));
@@ -83,13 +115,22 @@ function actingOf({ question, rules, verification }: Opening): Acting | Reason {
       mode: token.mode,
       user,
       agent,
-      chain: token.chain.map((id) => ({ type: agentObject, id })),
+      chain: history.map(({ id }) => ({ type: agentObject, id })),
       grant: {
         issuer: token.issuer,
+        format: token.format,
         scopes: token.scopes,
-        details: token.details,
+        details: token.authorizationDetails,
+        ...accepted,
+        access: token.access,
+        purpose: token.purpose,
+        session: token.session,
+        sessionEnded,
+        txn: token.txn,
         clientId: token.clientId,
         jti: token.jti,
+        profile: current.profile,
+        chainComplete: token.chainComplete,
         expiresAt: token.expiresAt,
       },
     };
@@ -112,22 +153,18 @@ function actingOf({ question, rules, verification }: Opening): Acting | Reason {
   return { mode: 'delegated', user, agent: { type: agentObject, id: assertedAgent }, chain: [], grant: undefined };
 }
 
+/** @throws ValueProblem */
 function checkTypes({ question, rules: { vocabulary }, on }: Established): void {
   const type = vocabulary.byObject.get(question.subject.type)?.[0];
-  try {
-    checkProperties(
-      {
-        action: on.action,
-        resourceType: on.resourceType,
-        resourceProperties: question.resource.properties,
-        actionProperties: question.action.properties,
-        context: question.context,
-      },
-      type === undefined ? undefined : { type, properties: question.subject.properties },
-      vocabulary,
-    );
-  } catch (error) {
-    if (error instanceof ValueProblem) throw new BadRequest(error.message, error.at);
-    throw error;
-  }
+  checkProperties(
+    {
+      action: on.action,
+      resourceType: on.resourceType,
+      resourceProperties: question.resource.properties,
+      actionProperties: question.action.properties,
+      context: question.context,
+    },
+    type === undefined ? undefined : { type, properties: question.subject.properties },
+    vocabulary,
+  );
 }

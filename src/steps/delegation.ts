@@ -1,22 +1,23 @@
 /**
- * Step 3: do the token's scopes and authorization details cover this action on this resource, and does the graph
- * still say that the user has delegated to this agent? Both must hold; either is a person's way to take it back.
+ * Step 3: do the token's scopes and authorization details cover this action on this resource, is its session alive, and
+ * does the graph still say that the user has delegated to this agent? All must hold; each is a way to take it back.
  */
-import type { Acting, AuthorizationDetail } from '../model/acting.js';
-import { refText, type EntityRef } from '../model/ids.js';
+import type { Acting, Grant } from '../model/acting.js';
+import { refText } from '../model/ids.js';
 import { deny, pass, unknown } from '../model/outcome.js';
 import { reason, type Reason } from '../model/reasons.js';
 import { checkKey } from '../model/relationships.js';
 import type { AskedCheck } from '../engines/spicedb/port.js';
-import type { Remedy } from '../rules/remedies.js';
-import { DELEGATOR, type Action } from '../rules/vocabulary.js';
-import { withContext, type JudgingStep } from './step.js';
+import { scopeRemedy, type Remedy } from '../rules/remedies.js';
+import type { Vocabulary } from '../rules/vocabulary.js';
+import { coverage, type Wanted } from './details.js';
+import { withContext, type Established, type JudgingStep } from './step.js';
 
 export const delegation: JudgingStep = {
   step: 'delegation',
 
   asks: (e) => {
-    const edge = delegatorCheck(e.acting);
+    const edge = delegatorCheck(e.acting, e.rules.vocabulary);
     return edge === undefined ? {} : { checks: [withContext(e, edge)] };
   },
 
@@ -28,18 +29,9 @@ export const delegation: JudgingStep = {
     // Without a token there are no scopes: the client that vouches for the agent answers for what it may do.
     const scoped = acting.grant !== undefined && on.action.scope !== undefined;
     const evidence: Record<string, unknown> = scoped ? { scope: on.action.scope } : {};
+    if (acting.grant !== undefined) judgeGrant(e, acting.grant, reasons, remedies);
 
-    if (acting.grant !== undefined) {
-      const { scopes, details } = acting.grant;
-      if (on.action.scope !== undefined && !scopes.includes(on.action.scope)) {
-        reasons.push(reason('scope_insufficient', `The token lacks the scope "${on.action.scope}".`));
-        remedies.push({ type: 'scope', scope: on.action.scope });
-      }
-      const why = detailsProblem(details, on.action, e.question.resource);
-      if (why !== undefined) reasons.push(reason('authorization_details_mismatch', why));
-    }
-
-    const edge = delegatorCheck(acting);
+    const edge = delegatorCheck(acting, e.rules.vocabulary);
     if (edge !== undefined) {
       const answer = facts.check(edge);
       evidence['delegation'] = checkKey(edge);
@@ -55,53 +47,75 @@ export const delegation: JudgingStep = {
         reasons.push(reason('context_missing', `The delegation needs context: ${answer.missing.join(', ')}.`));
       if (answer.result === 'unanswerable') reasons.push(reason('graph_unanswerable', answer.message));
       if (answer.result === 'unknown' && reasons.length === 0) return unknown(answer.fault, evidence);
-      if (answer.result === 'yes') evidence['revision'] = answer.revision;
+      if (answer.result === 'yes') {
+        evidence['revision'] = answer.revision;
+        const [direct, ...more] = answer.path ?? [];
+        // Over other agents: who passed it on to whom.
+        if (more.length > 0) evidence['path'] = answer.path;
+        else if (direct !== undefined) evidence['delegation'] = direct;
+      }
     }
     return reasons.length === 0 ? pass(evidence) : deny(reasons, evidence, remedies);
   },
 };
 
-function delegatorCheck(acting: Acting): AskedCheck | undefined {
-  if (acting.mode !== 'delegated' || acting.agent === undefined || acting.user === undefined) return undefined;
-  return { resource: acting.agent, permission: DELEGATOR, subject: acting.user };
-}
+/** What of the grant doesn't cover the question is added to the lists. */
+function judgeGrant(e: Established, grant: Grant, reasons: Reason[], remedies: Remedy[]): void {
+  const { action } = e.on;
+  const stated = e.question.context['purpose'];
+  const purpose = typeof stated === 'string' ? stated : grant.purpose;
+  if (grant.sessionEnded) reasons.push(reason('session_ended'));
+  if (grant.purpose !== undefined && purpose !== grant.purpose) reasons.push(reason('purpose_mismatch'));
 
-/** Our own type of detail; every other type grants nothing here. */
-const DETAIL_TYPE = 'remit';
-/** Members that a covering entry may have: one that says more than is understood here covers nothing. */
-const UNDERSTOOD = new Set(['type', 'actions', 'resources', 'identifier']);
-
-/** Why no entry covers the action on the resource; undefined if one does, or if none is needed. */
-function detailsProblem(
-  details: readonly AuthorizationDetail[] | undefined,
-  action: Action,
-  resource: EntityRef,
-): string | undefined {
-  if (details === undefined) {
-    return action.scope === undefined
-      ? 'The action has no scope, so only authorization_details could cover it.'
-      : undefined;
+  const covered = grant.details === undefined ? undefined : coverage(grant.details, wantedOf(e, grant, purpose));
+  const scopes = new Set(grant.scopes);
+  const lacking: string[] = [];
+  if (grant.access === 'online' || covered?.background === true) {
+    if (action.scope !== undefined && !scopes.has(action.scope)) lacking.push(action.scope);
+  } else if (action.backgroundScope === undefined) {
+    reasons.push(
+      reason('authorization_details_mismatch', 'The action has no scope, so only a detail could allow background use.'),
+    );
+  } else if (!scopes.has(action.backgroundScope)) lacking.push(action.backgroundScope);
+  if (lacking.length > 0) {
+    const why = grant.access === 'background' ? ': it is for background use' : '';
+    reasons.push(reason('scope_insufficient', `The token lacks the scope "${lacking.join(' ')}"${why}.`));
+    remedies.push(scopeRemedy(lacking));
   }
-  const problems = details.map((detail, i) => {
-    const why = entryProblem(detail, action, resource);
-    return why === undefined ? undefined : `authorization_details[${i}]${why}`;
-  });
-  if (problems.includes(undefined)) return undefined;
-  return problems[0] === undefined
-    ? 'authorization_details is empty, so it covers nothing.'
-    : `${problems.join('; ')}.`;
+
+  if (covered === undefined && action.scope === undefined)
+    reasons.push(
+      reason(
+        'authorization_details_mismatch',
+        'The action has no scope, so only authorization_details could cover it.',
+      ),
+    );
+  if (covered?.problem !== undefined) reasons.push(reason('authorization_details_mismatch', covered.problem));
 }
 
-/** Members of an entry are all required (RFC 9396 leaves their meaning to the API). */
-function entryProblem(detail: AuthorizationDetail, action: Action, resource: EntityRef): string | undefined {
-  if (detail.type !== DETAIL_TYPE) return `.type is not "${DETAIL_TYPE}"`;
-  const strange = Object.keys(detail).find((member) => !UNDERSTOOD.has(member));
-  if (strange !== undefined) return `.${strange} is not understood`;
-  if (detail.actions?.includes(action.name) !== true) return `.actions does not name "${action.name}"`;
-  const text = refText(resource);
-  const covered = detail.resources?.some((r) => r === text || r === `${resource.type}:*`) ?? true;
-  if (!covered) return `.resources does not name the resource`;
-  if (detail.identifier !== undefined && detail.identifier !== text && detail.identifier !== resource.id)
-    return `.identifier is of another resource`;
-  return undefined;
+function wantedOf({ question, on, rules }: Established, grant: Grant, purpose: string | undefined): Wanted {
+  return {
+    action: on.action.name,
+    permission: on.action.permission,
+    resource: question.resource,
+    isDefinition: (word) => rules.graph.hasDefinition(word),
+    locations: [grant.audience],
+    types: grant.detailTypes,
+    attributes: {
+      action: question.action.properties,
+      context: question.context,
+      resource: question.resource.properties,
+    },
+    purpose,
+    access: grant.access,
+  };
+}
+
+/** Asked with its path only where agents may pass a delegation on: a direct one says itself. */
+function delegatorCheck(
+  acting: Acting,
+  { delegation: permission, delegationPasses }: Vocabulary,
+): AskedCheck | undefined {
+  if (acting.mode !== 'delegated' || acting.agent === undefined || acting.user === undefined) return undefined;
+  return { resource: acting.agent, permission, subject: acting.user, ...(delegationPasses ? { explain: true } : {}) };
 }

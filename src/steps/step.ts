@@ -13,7 +13,7 @@ import type { Rules } from '../rules/load.js';
 import type { ActionOnResource, EntityType } from '../rules/vocabulary.js';
 import type { KnownEntity } from '../stores/entities.js';
 import type { FaultCode } from '../model/faults.js';
-import type { Verification } from '../tokens/verify.js';
+import type { Credential } from '../tokens/credentials.js';
 
 /** What the first two steps judge: the question, and what became of its token. */
 export interface Opening {
@@ -21,7 +21,7 @@ export interface Opening {
   readonly rules: Rules;
   readonly now: Date;
   /** Undefined where the question carries no token. */
-  readonly verification: Verification | { readonly fault: FaultCode } | undefined;
+  readonly credential: Credential | { readonly fault: FaultCode } | undefined;
 }
 
 /** A question whose token and binding have passed: only the binding step makes one. */

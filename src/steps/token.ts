@@ -1,26 +1,45 @@
-/** Step 1: is the token genuine, meant for this caller and current? Or may the client vouch for the subject itself? */
+/**
+ * Step 1: is the token genuine, meant for this caller, current, unrevoked and held by its owner? Or may the client vouch
+ * for the subject itself?
+ */
 import { deny, pass, unknown } from '../model/outcome.js';
 import { reason } from '../model/reasons.js';
+import { tokenRemedies } from '../rules/remedies.js';
+import type { DelegationToken } from '../tokens/delegation-token.js';
 import type { OpeningStep } from './step.js';
 
 export const token: OpeningStep = {
   step: 'token',
-  judge: ({ question, verification }) => {
-    if (verification !== undefined) {
-      if ('fault' in verification) return unknown(verification.fault);
-      if (!verification.ok) return deny(verification.reason);
-      const { issuer, jti, expiresAt } = verification.token;
-      return pass({
-        issuer,
-        ...(jti === undefined ? {} : { jti }),
-        expires_at: new Date(expiresAt * 1000).toISOString(),
-      });
+  judge: ({ question, credential }) => {
+    if (credential !== undefined) {
+      if ('fault' in credential) return unknown(credential.fault);
+      if (!credential.ok) return deny(credential.reason, {}, tokenRemedies(credential.reason.code));
+      return pass(evidenceOf(credential.token));
     }
     const { caller, tokenExpected, assertedAgent, statedMode } = question;
-    if (tokenExpected || caller.kind !== 'client') return deny(reason('token_missing'));
+    if (tokenExpected || caller.kind !== 'client')
+      return deny(reason('token_missing'), {}, tokenRemedies('token_missing'));
     const mode = statedMode ?? caller.client.defaultMode;
-    if (assertedAgent === undefined && mode === undefined) return deny(reason('token_missing'));
+    if (assertedAgent === undefined && mode === undefined)
+      return deny(reason('token_missing'), {}, tokenRemedies('token_missing'));
     if (!caller.client.may.has('asserts_subject')) return deny(reason('subject_assertion_forbidden'));
     return pass({ asserted_by: caller.client.id });
   },
 };
+
+/** What an auditor wants to know of the token; `rctx` is the requester's own and may be personal, so it isn't here. */
+function evidenceOf(token: DelegationToken): Record<string, unknown> {
+  const { format, issuer, jti, expiresAt, session, txn, access, purpose, proof } = token;
+  const proofs = [...(proof?.jkt === undefined ? [] : ['dpop']), ...(proof?.x5t === undefined ? [] : ['mtls'])];
+  return {
+    issuer,
+    ...(format === 'access_token' ? {} : { format }),
+    ...(jti === undefined ? {} : { jti }),
+    expires_at: new Date(expiresAt * 1000).toISOString(),
+    ...(session === undefined ? {} : { session }),
+    ...(txn === undefined ? {} : { transaction: txn }),
+    ...(access === 'online' ? {} : { access }),
+    ...(purpose === undefined ? {} : { purpose }),
+    ...(proofs.length === 0 ? {} : { proof: proofs }),
+  };
+}

@@ -25,6 +25,14 @@ const STEPS: readonly (readonly string[])[] = [
        decision uuid primary key references decisions (id), at timestamptz not null default now(),
        client text not null, outcome jsonb not null)`,
   ],
+  [
+    // Tokens and sessions that have been taken back, and DPoP proofs that have been used.
+    `create table revocations (
+       sequence bigint generated always as identity primary key,
+       id uuid not null unique, at timestamptz not null, revocation jsonb not null)`,
+    `create table spent_proofs (id text primary key, expires_at bigint not null)`,
+    `create index spent_proofs_expire on spent_proofs (expires_at)`,
+  ],
 ];
 
 /** Brings the tables to the present version. @throws Fault; also where the database is of a newer Remit */

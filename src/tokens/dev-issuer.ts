@@ -20,6 +20,12 @@ export interface Mint {
   readonly scope?: string | undefined;
   readonly details?: readonly Readonly<Record<string, unknown>>[] | undefined;
   readonly audience?: string | undefined;
+  /** For when the user is not there. */
+  readonly background?: boolean | undefined;
+  readonly purpose?: string | undefined;
+  readonly session?: string | undefined;
+  /** Thumbprint of the key (DPoP) that the token is bound to. */
+  readonly jkt?: string | undefined;
   readonly ttlSeconds: number;
   readonly now: Date;
 }
@@ -55,7 +61,7 @@ export async function openDevIssuer(directory: string): Promise<DevIssuer> {
       shapes: ['act', 'agent'],
       algorithms: ['ES256'],
     },
-    mint: ({ user, agent, chain = [], scope, details, audience, ttlSeconds, now }) => {
+    mint: ({ user, agent, chain = [], scope, details, audience, ttlSeconds, now, ...more }) => {
       const issuedAt = Math.floor(now.getTime() / 1000);
       const act = [agent, ...chain].reduceRight<object | undefined>(
         (inner, sub) => (inner === undefined ? { sub } : { sub, act: inner }),
@@ -66,6 +72,10 @@ export async function openDevIssuer(directory: string): Promise<DevIssuer> {
         ...(user === undefined ? {} : { act }),
         ...(scope === undefined ? {} : { scope }),
         ...(details === undefined ? {} : { authorization_details: details }),
+        ...(more.background === true ? { access: 'background' } : {}),
+        ...(more.purpose === undefined ? {} : { purpose: more.purpose }),
+        ...(more.session === undefined ? {} : { sid: more.session }),
+        ...(more.jkt === undefined ? {} : { cnf: { jkt: more.jkt } }),
       })
         .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', ...(jwk.kid === undefined ? {} : { kid: jwk.kid }) })
         .setIssuer(DEV_ISSUER)

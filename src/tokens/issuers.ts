@@ -1,6 +1,8 @@
-/** The issuers whose tokens are believed: their keys, their algorithms, and how they name users and agents. */
-import { createLocalJWKSet, createRemoteJWKSet, importJWK, type JSONWebKeySet, type CompactVerifyGetKey } from 'jose';
-import { ConfigError } from '../model/faults.js';
+/** The issuers whose tokens are believed: their keys, the formats they sign, and how they name users and agents. */
+import type { JSONWebKeySet, CompactVerifyGetKey } from 'jose';
+import { DEFAULT_TYPES, type TokenType } from './formats.js';
+import { localKeys, remoteKeys, type Network } from './keys.js';
+import { PRESETS, type PresetName } from './presets.js';
 
 /** Public-key signatures only: a shared secret would let every verifier mint. */
 export const ALGORITHMS = [
@@ -21,16 +23,21 @@ export type Algorithm = (typeof ALGORITHMS)[number];
 /**
  * How a token says who acts for whom:
  * `act` the user in `sub`, the agent in `act.sub` (RFC 8693);
+ * `client_id` the user in `sub`, the agent in `client_id`, where the entity store knows an agent of that id;
  * `user_claim` the agent in `sub`, the user in the claim that the issuer's `user_claim` names;
  * `agent` the agent alone in `sub` (client credentials).
  */
-export const SHAPES = ['act', 'user_claim', 'agent'] as const;
+export const SHAPES = ['act', 'client_id', 'user_claim', 'agent'] as const;
 export type Shape = (typeof SHAPES)[number];
 
 export interface IssuerConfig {
   readonly issuer: string;
+  /** An identity provider whose claims differ from the standards. */
+  readonly preset?: PresetName | undefined;
   readonly jwks_uri?: string | undefined;
   readonly jwks?: JSONWebKeySet | undefined;
+  /** `private` lets the name in `jwks_uri` lead to a private address, and plain http; public by default. */
+  readonly jwks_network?: Network | undefined;
   readonly audience: string;
   /** Its users and agents go by their bare ids; every other issuer's by `alias|sub`. */
   readonly primary: boolean;
@@ -38,28 +45,25 @@ export interface IssuerConfig {
   readonly shapes: readonly Shape[];
   readonly user_claim?: string | undefined;
   readonly algorithms: readonly Algorithm[];
+  /** The header `typ` values that it signs; `at+jwt` and `txntoken+jwt` by default. */
+  readonly token_types?: readonly TokenType[] | undefined;
+  /** What an acting agent's `sub_profile` must be one of; without this any but a person's will do, or none. */
+  readonly actor_profiles?: readonly string[] | undefined;
+  /** Other issuers whose agents it may name as the one that acts (`act.iss`); none by default. */
+  readonly actors_from?: readonly string[] | undefined;
+  /** Types of authorization details, beside Remit's own, whose common members are read as RFC 9396 has them. */
+  readonly authorization_details_types?: readonly string[] | undefined;
+  /** Its scopes and the platform's own that each stands for; where this is given, nothing else counts. */
+  readonly scopes?: Readonly<Record<string, readonly string[]>> | undefined;
 }
 
 export interface Issuer extends IssuerConfig {
   readonly keys: CompactVerifyGetKey;
+  readonly types: readonly TokenType[];
+  /** Its claims in their standard form. @throws TokenRefused */
+  readonly standard: (payload: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>;
   /** The id by which the graph and the policies know this issuer's `sub`; undefined where it would pass for another's. */
   name(sub: string): string | undefined;
-}
-
-/** A key that is withdrawn must stop counting soon. */
-const KEYS_KEPT_MS = 60_000;
-/** A slow key server must not hold a decision beyond its deadline. */
-const KEYS_TIMEOUT_MS = 800;
-
-/** @throws ConfigError for an inline key that is none */
-export async function checkKeys(configs: readonly IssuerConfig[]): Promise<void> {
-  for (const { issuer, jwks, algorithms } of configs) {
-    for (const [i, key] of (jwks?.keys ?? []).entries()) {
-      await importJWK(key, key.alg ?? algorithms[0]).catch(() => {
-        throw new ConfigError(`jwks.keys[${i}] of "${issuer}" is not a public key`, 'issuers');
-      });
-    }
-  }
 }
 
 export class Issuers {
@@ -68,9 +72,13 @@ export class Issuers {
   constructor(configs: readonly IssuerConfig[]) {
     const aliases = configs.flatMap((c) => (c.alias === undefined ? [] : [c.alias]));
     for (const config of configs) {
+      const preset = config.preset === undefined ? undefined : PRESETS[config.preset];
       this.byName.set(config.issuer, {
         ...config,
-        keys: keysOf(config),
+        keys:
+          config.jwks === undefined ? remoteKeys(config.jwks_uri ?? '', config.jwks_network) : localKeys(config.jwks),
+        types: config.token_types ?? preset?.types ?? DEFAULT_TYPES,
+        standard: preset?.standard ?? ((payload) => payload),
         name: (sub) => {
           if (!config.primary) return `${config.alias ?? ''}|${sub}`;
           return aliases.some((alias) => sub.startsWith(`${alias}|`)) ? undefined : sub;
@@ -86,12 +94,4 @@ export class Issuers {
   all(): Issuer[] {
     return [...this.byName.values()];
   }
-}
-
-function keysOf(config: IssuerConfig): CompactVerifyGetKey {
-  if (config.jwks !== undefined) return createLocalJWKSet(config.jwks);
-  return createRemoteJWKSet(new URL(config.jwks_uri ?? ''), {
-    timeoutDuration: KEYS_TIMEOUT_MS,
-    cacheMaxAge: KEYS_KEPT_MS,
-  });
 }

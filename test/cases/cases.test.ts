@@ -29,6 +29,10 @@ const cases = z.array(
         scope: z.string().optional(),
         details: z.array(z.record(z.string(), z.unknown())).optional(),
         audience: z.string().optional(),
+        background: z.boolean().optional(),
+        purpose: z.string().optional(),
+        session: z.string().optional(),
+        jkt: z.string().optional(),
         ttlSeconds: z.number().optional(),
         /** Minted at another time than that of the question. */
         mintedAt: z.iso.datetime().optional(),
@@ -57,6 +61,8 @@ const cases = z.array(
         .default([]),
       remedies: z.array(z.record(z.string(), z.string())).default([]),
       path: z.array(z.string()).optional(),
+      /** Evidence of the delegation step: the relationship, or the path over other agents. */
+      delegation: z.union([z.string(), z.array(z.string())]).optional(),
       acting: z.record(z.string(), z.unknown()).optional(),
       user: z.string().optional(),
       /** Each step that was judged; the rest of a decision that ended early are not there. */
@@ -97,9 +103,13 @@ describe.each(all)('%s', (_file, list) => {
 it('reaches every reason code that the sample can give', () => {
   const reached = new Set(all.flatMap(([, list]) => list.flatMap((c) => c.expect.reasons)));
   const elsewhere = new Set([
-    // The token's own tests (test/tokens) give these, which a well-behaved issuer never mints.
+    // The token's own tests (test/tokens, test/attacks) give these, which a well-behaved issuer never mints.
     'token_malformed', 'token_type_invalid', 'token_issuer_unknown', 'token_algorithm_forbidden', 'token_key_unknown',
-    'token_claims_invalid', 'token_actor_invalid', 'token_not_yet_valid',
+    'token_claims_invalid', 'token_actor_invalid', 'token_not_yet_valid', 'token_is_id_token', 'token_is_id_jag',
+    'token_is_logout_token', 'token_is_security_event', 'token_is_dpop_proof', 'token_is_client_attestation',
+    'token_is_transaction_token', 'token_key_unusable', 'token_chain_inverted', 'actor_forbidden',
+    // Proofs, transactions and revocations (test/http/proofs.test.ts, test/http/revocations.test.ts).
+    'proof_invalid', 'proof_replayed', 'transaction_mismatch', 'token_revoked', 'session_ended',
     // Other worlds and clients (test/http/worlds.test.ts, test/http/clients.test.ts).
     'subject_assertion_forbidden', 'resource_type_forbidden', 'agent_relationship_missing', 'context_missing',
     'graph_unanswerable', 'consent_required', 'policy_error', 'policy_no_permit',
@@ -163,6 +173,10 @@ function hold(answer: Answer, { expect: wanted }: Case): void {
   if (wanted.message !== undefined) expect(context?.reasons[0]?.message).toContain(wanted.message);
   if (wanted.policies !== undefined) expect(context?.reasons.flatMap((r) => r.policies ?? [])).toEqual(wanted.policies);
   if (wanted.path !== undefined) expect(step(answer, 'relationship')?.evidence['path']).toEqual(wanted.path);
+  if (wanted.delegation !== undefined) {
+    const evidence = step(answer, 'delegation')?.evidence;
+    expect(evidence?.['path'] ?? evidence?.['delegation']).toEqual(wanted.delegation);
+  }
   if (wanted.acting !== undefined) expect(context?.rationale.acting).toEqual(wanted.acting);
   if (wanted.user !== undefined) expect(Object.values(context?.reason_user ?? {})).toEqual([wanted.user]);
   if (wanted.permittedBy !== undefined) {

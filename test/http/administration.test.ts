@@ -330,8 +330,9 @@ describe('what anybody may read', () => {
     };
     expect(document.openapi).toBe('3.1.0');
     expect(Object.keys(document.paths).sort()).toEqual([
-      '/.well-known/authzen-configuration', '/access/v1/evaluation', '/access/v1/evaluations', '/health/live', '/health/ready',
-      '/v1/decisions/{id}', '/v1/decisions/{id}/outcome', '/v1/entities/{type}/{id}', '/v1/relationships',
+      '/.well-known/authzen-configuration', '/.well-known/oauth-protected-resource', '/access/v1/evaluation',
+      '/access/v1/evaluations', '/health/live', '/health/ready', '/v1/decisions/{id}', '/v1/decisions/{id}/outcome',
+      '/v1/entities/{type}/{id}', '/v1/relationships', '/v1/revocations', '/v1/scopes', '/v1/sessions/{id}',
     ]); // prettier-ignore
     expect(
       document.components.schemas['EvaluationRequestInput']?.required ??

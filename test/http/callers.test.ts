@@ -87,6 +87,10 @@ describe('a credential', () => {
       ['GET', '/v1/entities/user/alice'],
       ['DELETE', '/v1/entities/user/alice'],
       ['GET', '/v1/decisions/0199e2d8-0000-7000-8000-000000000000'],
+      ['GET', '/v1/scopes'],
+      ['GET', '/v1/revocations'],
+      ['POST', '/v1/revocations'],
+      ['DELETE', '/v1/sessions/s1'],
     ] as const) {
       const response = await remit.app.inject({
         method,
@@ -95,7 +99,9 @@ describe('a credential', () => {
         ...(method === 'GET' || method === 'DELETE' ? {} : { payload: question() }),
       });
       expect([url, response.statusCode]).toEqual([url, 401]);
-      expect(response.headers['www-authenticate']).toBe('Bearer');
+      expect(response.headers['www-authenticate']).toMatch(
+        /^Bearer (error="invalid_token", )?resource_metadata="http:\/\/127\.0\.0\.1:7480\/\.well-known\/oauth-protected-resource", DPoP algs="ES256 /,
+      );
     }
   });
 

@@ -18,6 +18,7 @@ import { loadRules, type Rules, type RuleSources } from '../../src/rules/load.js
 import type { Entities, KnownEntity } from '../../src/stores/entities.js';
 import { openDevIssuer, type DevIssuer } from '../../src/tokens/dev-issuer.js';
 import { Issuers } from '../../src/tokens/issuers.js';
+import { Credentials } from '../../src/tokens/credentials.js';
 import { TokenVerifier } from '../../src/tokens/verify.js';
 import { DAYTIME, SAMPLE } from '../sample.js';
 
@@ -93,14 +94,18 @@ let sources: RuleSources;
 let rules: Rules;
 let issuer: DevIssuer;
 let directory: string;
-let tokens: TokenVerifier;
+let credentials: Credentials;
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'remit-law-'));
   sources = readSources(loadConfig(SAMPLE, {}).sources);
   rules = loadRules(sources);
   issuer = await openDevIssuer(directory);
-  tokens = new TokenVerifier(new Issuers([issuer.config]));
+  credentials = new Credentials(new TokenVerifier(new Issuers([issuer.config])), {
+    revocations: { find: () => Promise.resolve(undefined) },
+    entities: { lookup: (refs) => Promise.resolve(refs.map(() => undefined)) },
+    proofs: { spend: () => Promise.resolve(true) },
+  });
 });
 afterAll(() => {
   rmSync(directory, { recursive: true, force: true });
@@ -133,12 +138,12 @@ async function judge(w: World, by: Rules = rules): Promise<Decision> {
     subject: { type: 'user', id: 'u', properties: {} },
     action: { name, properties: w.branch === undefined ? {} : { branch: w.branch } },
     resource: { type, id: 'x', properties: {} },
-    context: {}, token, statedAgent: undefined, statedMode: undefined, assertedAgent: undefined,
+    context: {}, token, proof: {}, usedProofs: new Map(), statedAgent: undefined, statedMode: undefined, assertedAgent: undefined,
     supportedObligations: w.supported, consistency: 'full', dryRun: false, requestId: undefined, tokenExpected: false,
   }; // prettier-ignore
   const using: Deciding = {
     rules: () => by,
-    tokens,
+    credentials,
     relationships: graphOf(w, type, by),
     entities: storeOf(w),
     decisions: {
@@ -172,7 +177,7 @@ function graphOf(w: World, type: string, by: Rules): Pick<Relationships, 'check'
     throw new TypeError('not asked in a decision');
   };
   return {
-    check: (checks) => Promise.resolve(checks.map((c) => answer(c.permission === 'delegator' ? w.delegator : c.permission === gate ? w.gate : w.can))),
+    check: (checks) => Promise.resolve(checks.map((c) => answer(c.permission === by.vocabulary.delegation ? w.delegator : c.permission === gate ? w.gate : w.can))),
     tokenProblem: unused, write: unused, read: unused, close: unused,
   }; // prettier-ignore
 }

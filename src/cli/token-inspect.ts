@@ -1,0 +1,77 @@
+/** `remit token inspect`: what a token says, in words, and what is wrong with it; nothing of it is verified. */
+import { loadConfig, type Config } from '../config.js';
+import { inspectToken, type Inspected } from '../tokens/inspect.js';
+import { readOptions, tokenArgument } from './command.js';
+import { DEV_AUDIENCE, DEV_ISSUER } from '../tokens/dev-issuer.js';
+import type { IssuerConfig } from '../tokens/issuers.js';
+
+export async function inspect(args: readonly string[]): Promise<number> {
+  const { values, positionals } = readOptions(args, {
+    config: { type: 'string' },
+    json: { type: 'boolean', default: false },
+  });
+  const text = await tokenArgument(positionals, 'inspect');
+  const now = new Date();
+  const inspected = inspectToken(text, issuersOf(loadConfig(values.config)), now);
+  process.stdout.write(values.json ? `${JSON.stringify(inspected, undefined, 2)}\n` : story(inspected, now));
+  return inspected.problems.length === 0 ? 0 : 1;
+}
+
+/** The development issuer is known by its name: for reading a token no key is needed. */
+function issuersOf({ issuers }: Config): IssuerConfig[] {
+  const development = { issuer: DEV_ISSUER, audience: DEV_AUDIENCE, primary: true, shapes: ['act', 'agent'] } as const;
+  return [...issuers, { ...development, jwks: { keys: [] }, algorithms: ['ES256'] }];
+}
+
+function story({ header, token, issuerKnown, problems }: Inspected, now: Date): string {
+  const lines: [string, string][] = [];
+  if (header !== undefined) {
+    const key = header.kid === undefined ? '' : `, key ${quoted(header.kid)}`;
+    lines.push(['kind', `${header.typ ?? 'no typ'}, signed with ${header.alg}${key}`]);
+  }
+  if (token !== undefined) {
+    const [agent, ...earlier] = token.actors;
+    const via = earlier.length === 0 ? '' : `, called by ${earlier.map((a) => quoted(a.id)).join(', by ')}`;
+    const who = agent === undefined ? 'nobody: it names no agent' : `the agent ${quoted(agent.id)}${via}`;
+    lines.push(['issuer', `${quoted(token.issuer)}${issuerKnown ? '' : ', which is not configured here'}`]);
+    lines.push(['acts', who]);
+    lines.push(['for', token.user === undefined ? 'itself' : `the user ${quoted(token.user)}`]);
+    if (!token.chainComplete && agent !== undefined)
+      lines.push(['', 'agents before it, if there are any, are not stated by this kind of token']);
+    lines.push(['meant for', token.resources.map(quoted).join(', ')]);
+    lines.push(['scopes', token.scopes.length === 0 ? 'none' : token.scopes.join(' ')]);
+    for (const detail of token.authorizationDetails ?? []) lines.push(['detail', JSON.stringify(detail)]);
+    if (token.purpose !== undefined) lines.push(['purpose', quoted(token.purpose)]);
+    lines.push(['use', token.access === 'online' ? 'while the user is there' : 'in the background']);
+    if (token.session !== undefined) lines.push(['session', quoted(token.session)]);
+    if (token.txn !== undefined) lines.push(['transaction', quoted(token.txn)]);
+    lines.push(['bound to', boundTo(token.proof)]);
+    if (token.issuedAt !== undefined) lines.push(['issued', when(token.issuedAt, now)]);
+    lines.push(['expires', when(token.expiresAt, now)]);
+  }
+  for (const { code, message } of problems) lines.push(['wrong', `${code}: ${message}`]);
+  const width = Math.max(...lines.map(([name]) => name.length));
+  return `Not verified: this is what the token says.\n${lines.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`).join('\n')}\n`;
+}
+
+function boundTo(proof: NonNullable<Inspected['token']>['proof']): string {
+  const to = [
+    ...(proof?.jkt === undefined ? [] : [`the key ${proof.jkt} (DPoP)`]),
+    ...(proof?.x5t === undefined ? [] : [`the certificate ${proof.x5t} (mTLS)`]),
+  ];
+  return to.length === 0 ? 'nothing: whoever has it can use it' : to.join(' and ');
+}
+
+function when(seconds: number, now: Date): string {
+  const away = Math.round(seconds - now.getTime() / 1000);
+  const amount = Math.abs(away);
+  const text =
+    amount < 120 ? `${amount} s` : amount < 7200 ? `${Math.round(amount / 60)} min` : `${Math.round(amount / 3600)} h`;
+  return `${new Date(seconds * 1000).toISOString()} (${away < 0 ? `${text} ago` : `in ${text}`})`;
+}
+
+/** A token can say anything: what it says must not reach the terminal as commands. */
+function quoted(text: string): string {
+  const plain = JSON.stringify(text.toWellFormed()).slice(1, -1);
+  return /^[\x21-\x7e]+$/.test(plain) ? plain : `"${plain.replace(/[\u007f-\u009f]/g, '?')}"`;
+}

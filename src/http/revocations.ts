@@ -1,0 +1,123 @@
+/** `/v1/revocations` and `/v1/sessions/{id}`: taking back tokens and ending sessions, at once. */
+import type { FastifyInstance } from 'fastify';
+import { v7 as uuid } from 'uuid';
+import { z } from 'zod';
+import { BadRequest } from '../model/faults.js';
+import { instantOf } from '../model/instants.js';
+import { callerId } from '../model/question.js';
+import type { Service } from '../service.js';
+import type { Revocation } from '../stores/revocations.js';
+import { CLOCK_SKEW_SECONDS } from '../tokens/verify.js';
+import { id } from './authzen.js';
+import { partyOf, callers } from './callers.js';
+import { problemBody } from './problems.js';
+
+const text = z
+  .string()
+  .min(1)
+  .max(1024)
+  .refine((value) => value.isWellFormed() && !/\p{Cc}/u.test(value), 'must not contain control characters');
+const members = {
+  issuer: text.optional().describe('The `iss` of the token'),
+  jti: text.optional(),
+  user: id.optional().describe('As the graph knows it: with the issuer’s alias, where it has one'),
+  agent: id.optional().describe('The acting agent, or any before it in the chain'),
+  session: text.optional().describe('`sid` or `txn`: the session ends'),
+  issued_before: z.string().optional().describe('RFC 3339: tokens that were issued later are not meant'),
+};
+const body = z
+  .strictObject({ ...members, reason: z.string().max(1000).optional() })
+  .describe('All that is given must fit a token: a user with an agent means that pair')
+  .meta({ id: 'RevocationRequest' });
+const revocation = z
+  .object({ id: z.uuid(), ...members, reason: z.string().optional(), revoked_at: z.string(), revoked_by: z.string() })
+  .meta({ id: 'Revocation' });
+const query = z.strictObject({ limit: z.coerce.number().int().min(1).max(1000).default(100) });
+const params = z.object({ id: text });
+
+const TAG = ['administration'];
+const errors = { 400: problemBody, 401: problemBody, 403: problemBody, 503: problemBody };
+const SELECTORS = ['issuer', 'jti', 'user', 'agent', 'session'] as const;
+
+export function revocationRoutes(app: FastifyInstance, service: Service): void {
+  const admin = [callers(service, ['admin']), ...app.limits];
+
+  app.post('/v1/revocations', {
+    schema: {
+      tags: TAG,
+      summary: 'Take tokens back: in force when it is answered',
+      body,
+      response: { 201: revocation, ...errors },
+    },
+    onRequest: admin,
+    handler: async (request, reply) => {
+      const asked = request.body as z.infer<typeof body>;
+      const { issued_before: before, reason, ...selectors } = asked;
+      if (SELECTORS.every((s) => asked[s] === undefined) && before === undefined)
+        throw new BadRequest(`needs one of ${SELECTORS.join(', ')} or issued_before`);
+      const at = before === undefined ? undefined : instantOf(before);
+      if (before !== undefined && at === undefined) throw new BadRequest('must be an RFC 3339 time', 'issued_before');
+      const now = service.now();
+      // One token and one session are over for good; of people and agents it is the tokens that are out now.
+      const final = asked.jti !== undefined || asked.session !== undefined;
+      // An issuer's clock may be ahead: a token that was issued just now may be dated a little later.
+      const soon = final ? undefined : now.getTime() / 1000 + CLOCK_SKEW_SECONDS;
+      const stored: Revocation = {
+        id: uuid(),
+        ...selectors,
+        issuedBefore: at === undefined ? soon : at.getTime() / 1000,
+        reason,
+        revokedAt: now.toISOString(),
+        revokedBy: callerId(partyOf(request)),
+      };
+      await service.revocations.add(stored);
+      return reply.code(201).send(toJson(stored));
+    },
+  });
+
+  app.get('/v1/revocations', {
+    schema: {
+      tags: TAG,
+      summary: 'Revocations, the newest first',
+      querystring: query,
+      response: { 200: z.object({ revocations: z.array(revocation) }), ...errors },
+    },
+    onRequest: admin,
+    handler: async (request) => {
+      const { limit } = request.query as z.infer<typeof query>;
+      return { revocations: (await service.revocations.list(limit)).map(toJson) };
+    },
+  });
+
+  app.delete('/v1/sessions/:id', {
+    schema: {
+      tags: TAG,
+      summary: 'End a session: a user’s own, or any for an admin; ending it again, or one unknown, is fine',
+      params,
+      response: { 204: z.undefined(), ...errors },
+    },
+    onRequest: [callers(service, ['admin'], { users: true }), ...app.limits],
+    handler: async (request, reply) => {
+      const caller = partyOf(request);
+      const { id: session } = request.params as z.infer<typeof params>;
+      await service.revocations.add({
+        id: uuid(),
+        session,
+        // A user ends what is theirs: of a session of the same name of somebody else's nothing changes.
+        ...(caller.kind === 'user' ? { user: caller.user } : {}),
+        revokedAt: service.now().toISOString(),
+        revokedBy: callerId(caller),
+      });
+      return reply.code(204).send();
+    },
+  });
+}
+
+function toJson({ issuedBefore, revokedAt, revokedBy, ...rest }: Revocation): z.infer<typeof revocation> {
+  return {
+    ...rest,
+    ...(issuedBefore === undefined ? {} : { issued_before: new Date(issuedBefore * 1000).toISOString() }),
+    revoked_at: revokedAt,
+    revoked_by: revokedBy,
+  };
+}

@@ -1,0 +1,36 @@
+/** Proofs that have been used: each counts once, whichever replica saw it and whatever has restarted since. */
+import type { Database } from '../engines/database/port.js';
+
+export interface SpentProofs {
+  /**
+   * Whether this is the first use.
+   * @param expiresAt seconds since the epoch, after which the proof is refused for its age
+   * @throws Fault
+   */
+  spend(id: string, expiresAt: number, now: Date): Promise<boolean>;
+}
+
+/** Uses between two sweeps of what has expired. */
+const SWEEP_EVERY = 100;
+
+export class ProofStore implements SpentProofs {
+  private uses = 0;
+
+  constructor(private readonly database: Database) {}
+
+  async spend(id: string, expiresAt: number, now: Date): Promise<boolean> {
+    this.uses += 1;
+    const sweep =
+      this.uses % SWEEP_EVERY === 0
+        ? [{ sql: 'delete from spent_proofs where expires_at < $1', params: [Math.floor(now.getTime() / 1000)] }]
+        : [];
+    const [rows = []] = await this.database.run([
+      {
+        sql: 'insert into spent_proofs (id, expires_at) values ($1, $2) on conflict do nothing returning id',
+        params: [id, expiresAt],
+      },
+      ...sweep,
+    ]);
+    return rows.length === 1;
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * A token as it is presented: all that must hold before it speaks for anybody. It is genuine and meant for this caller,
+ * its presenter holds what it is bound to, nobody has taken it back, and the one that acts is an agent.
+ */
+import type { Reason } from '../model/reasons.js';
+import type { Ended, Revocations } from '../stores/revocations.js';
+import type { Entities } from '../stores/entities.js';
+import type { SpentProofs } from '../stores/proofs.js';
+import type { DelegationToken } from './delegation-token.js';
+import { refuse, TokenRefused } from './jws.js';
+import { checkProof, type PresentedProof } from './proof.js';
+import type { Accepted, TokenVerifier } from './verify.js';
+
+export interface Presented {
+  readonly token: string;
+  /** An agent presents its own; a client passes on one that it was given. */
+  readonly by: 'agent' | 'client' | 'user';
+  /** That the token must name; undefined for that of its issuer. */
+  readonly audience: string | undefined;
+  readonly proof: PresentedProof;
+  /** Proofs that this request has used: its parts may share one. */
+  readonly used: Map<string, Promise<boolean>>;
+}
+
+/** The definitions that tokens' bare ids are of. */
+export interface Objects {
+  readonly userObject: string | undefined;
+  readonly agentObject: string | undefined;
+}
+
+export type Credential =
+  | {
+      readonly ok: true;
+      readonly token: DelegationToken;
+      readonly accepted: Accepted;
+      /** The session it belongs to has been ended: for the delegation step to say. */
+      readonly sessionEnded: boolean;
+    }
+  | { readonly ok: false; readonly reason: Reason };
+
+export class Credentials {
+  constructor(
+    private readonly verifier: TokenVerifier,
+    private readonly stores: {
+      readonly revocations: Revocations;
+      readonly entities: Pick<Entities, 'lookup'>;
+      readonly proofs: SpentProofs;
+    },
+  ) {}
+
+  /** @throws Fault where keys or stores can't answer */
+  async present(presented: Presented, objects: Objects, now: Date): Promise<Credential> {
+    const verification = await this.verifier.verify(presented.token, presented.audience, now);
+    if (!verification.ok) return verification;
+    const { token, accepted } = verification;
+    try {
+      if (presented.by !== 'client' && token.format === 'transaction_token') refuse('token_is_transaction_token');
+      const use = await checkProof(token, presented.token, presented.proof, now.getTime() / 1000);
+      const ended = await this.stores.revocations.find(token);
+      if (ended?.what === 'token') refuse('token_revoked', revokedBy(ended));
+      await this.checkParties(token, presented.by, objects);
+      // The last of all, so that nobody uses up a proof who could not have used the token.
+      if (use !== undefined && !(await this.once(use, presented, now))) refuse('proof_replayed');
+      return { ok: true, token, accepted, sessionEnded: ended?.what === 'session' };
+    } catch (error) {
+      if (error instanceof TokenRefused) return { ok: false, reason: error.reason };
+      throw error;
+    }
+  }
+
+  /** Tokens say bare ids; whether one is an agent's or a person's, the entity store knows. @throws TokenRefused, Fault */
+  private async checkParties(token: DelegationToken, by: Presented['by'], objects: Objects): Promise<void> {
+    const { userObject, agentObject } = objects;
+    const [acting] = token.actors;
+    const id = acting?.id ?? token.user ?? '';
+    const [agent, person] = await this.stores.entities.lookup([
+      { type: agentObject ?? '', id },
+      { type: userObject ?? '', id },
+    ]);
+    if (by === 'user') {
+      const itself = token.user === undefined || acting !== undefined || token.clientId === token.user;
+      if (itself || agent !== undefined) refuse('token_actor_invalid', 'This is for a user, with no agent.');
+      return;
+    }
+    if (acting === undefined)
+      return refuse('token_actor_invalid', 'The token names no agent, and this issuer always states one.');
+    if (token.agentIsClient && agent === undefined)
+      refuse('actor_forbidden', `The token's client is not known as an agent.`);
+    if (token.mode === 'delegated' && agent === undefined && person !== undefined)
+      refuse('token_chain_inverted', 'The acting party is a person: a user does not act for an agent.');
+  }
+
+  private once(use: { id: string; expiresAt: number }, { used }: Presented, now: Date): Promise<boolean> {
+    let spent = used.get(use.id);
+    if (spent === undefined) {
+      spent = this.stores.proofs.spend(use.id, use.expiresAt, now);
+      used.set(use.id, spent);
+    }
+    return spent;
+  }
+}
+
+function revokedBy({ id, selector }: Ended): string {
+  return `The revocation ${id} (${selector}) covers the token.`;
+}

@@ -1,0 +1,176 @@
+/** Issuers' keys: inline or fetched, and never weak. Fetching is held to a time, a size and a place. */
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { lookup as resolve } from 'node:dns';
+import { BlockList, isIP, type LookupFunction } from 'node:net';
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  customFetch,
+  exportJWK,
+  importJWK,
+  type CompactVerifyGetKey,
+  type CryptoKey,
+  type FetchImplementation,
+  type JSONWebKeySet,
+} from 'jose';
+import { ConfigError } from '../model/faults.js';
+
+export type Network = 'public' | 'private';
+
+/** A key that is withdrawn must stop counting soon. */
+const KEYS_KEPT_MS = 60_000;
+/** A slow key server must not hold a decision beyond its deadline. */
+const KEYS_TIMEOUT_MS = 800;
+/** Hundreds of keys; more is a mistake or an attack. */
+export const MAX_KEYS_BYTES = 256 * 1024;
+
+export function localKeys(jwks: JSONWebKeySet): CompactVerifyGetKey {
+  return createLocalJWKSet(jwks);
+}
+
+export function remoteKeys(uri: string, network: Network = 'public'): CompactVerifyGetKey {
+  return createRemoteJWKSet(new URL(uri), {
+    timeoutDuration: KEYS_TIMEOUT_MS,
+    cacheMaxAge: KEYS_KEPT_MS,
+    [customFetch]: fetchFrom(network),
+  });
+}
+
+/**
+ * Why keys can't be fetched from `uri`; undefined if they can. An address that the operator wrote is taken as meant;
+ * a name may lead anywhere, so it is held to public addresses when it is looked up.
+ */
+export function keysUriProblem(uri: string, network: Network = 'public'): string | undefined {
+  const { protocol, hostname, username } = new URL(uri);
+  if (username !== '') return 'must not carry a password';
+  if (protocol === 'https:' || network === 'private' || isLoopbackName(hostname)) return undefined;
+  return 'must be https, or say jwks_network: private';
+}
+
+const reserved = new BlockList();
+for (const [net, prefix] of [
+  ['0.0.0.0', 8], ['10.0.0.0', 8], ['100.64.0.0', 10], ['127.0.0.0', 8], ['169.254.0.0', 16], ['172.16.0.0', 12],
+  ['192.0.0.0', 24], ['192.168.0.0', 16], ['198.18.0.0', 15], ['224.0.0.0', 3],
+] as const) reserved.addSubnet(net, prefix, 'ipv4'); // prettier-ignore
+for (const [net, prefix] of [
+  ['::', 127], ['64:ff9b::', 96], ['fc00::', 7], ['fe80::', 10], ['ff00::', 8],
+] as const) reserved.addSubnet(net, prefix, 'ipv6'); // prettier-ignore
+
+/** Whether the address is of this machine, of a private network, or of none. */
+export function isPrivate(address: string): boolean {
+  return reserved.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+}
+
+/** Looks a name up and refuses it where any of its addresses is private: the one connected to is one of these. */
+const publicOnly: LookupFunction = (hostname, options, done) => {
+  resolve(hostname, { ...options, all: true }, (error, addresses) => {
+    const first = error === null ? addresses[0] : undefined;
+    if (error !== null) done(error, '', 0);
+    else if (first === undefined || addresses.some(({ address }) => isPrivate(address)))
+      done(new Error(`"${hostname}" leads to a private address`), '', 0);
+    else if (options.all === true) done(null, addresses);
+    else done(null, first.address, first.family);
+  });
+};
+
+/** A GET that follows no redirect and reads no more than a JWKS can be long. */
+function fetchFrom(network: Network): FetchImplementation {
+  return (url, { headers, signal }) =>
+    new Promise((done, fail) => {
+      const { protocol, hostname } = new URL(url);
+      const request = protocol === 'https:' ? httpsRequest : httpRequest;
+      request(
+        url,
+        {
+          headers: Object.fromEntries(headers.entries()),
+          signal,
+          ...(network === 'private' || isLoopbackName(hostname) ? {} : { lookup: publicOnly }),
+        },
+        (response) => {
+          body(response).then(
+            (text) => done(new Response(text, { status: response.statusCode ?? 500 })),
+            (error: unknown) => fail(error as Error),
+          );
+        },
+      )
+        .on('error', fail)
+        .end();
+    });
+}
+
+async function body(response: IncomingMessage): Promise<string | undefined> {
+  if (response.statusCode !== 200) {
+    response.destroy();
+    return undefined;
+  }
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_KEYS_BYTES) throw new Error(`the JWKS is longer than ${MAX_KEYS_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function isLoopbackName(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) === 4 && hostname.startsWith('127.'));
+}
+
+/** @throws ConfigError for an inline key that is none, or too weak */
+export async function checkKeys(
+  configs: readonly { issuer: string; jwks?: JSONWebKeySet | undefined; algorithms: readonly string[] }[],
+): Promise<void> {
+  for (const { issuer, jwks, algorithms } of configs) {
+    for (const [i, jwk] of (jwks?.keys ?? []).entries()) {
+      const key = await importJWK(jwk, jwk.alg ?? algorithms[0]).catch(() => undefined);
+      const problem = key === undefined || key instanceof Uint8Array ? 'is not a public key' : await weakness(key);
+      if (problem !== undefined) throw new ConfigError(`jwks.keys[${i}] of "${issuer}" ${problem}`, 'issuers');
+    }
+  }
+}
+
+const known = new WeakMap<CryptoKey, string | undefined>();
+
+/** Why nobody should rely on this key; undefined if there is no reason. Of RSA only: curves have one strength each. */
+export async function weakness(key: CryptoKey): Promise<string | undefined> {
+  if (!key.algorithm.name.startsWith('RSA')) return undefined;
+  if (!known.has(key)) known.set(key, await rsaWeakness(key));
+  return known.get(key);
+}
+
+async function rsaWeakness(key: CryptoKey): Promise<string | undefined> {
+  const { n = '', e = '' } = await exportJWK(key);
+  const modulus = integer(n);
+  const exponent = integer(e);
+  if (modulus.toString(2).length < 2048) return 'is an RSA key of less than 2,048 bits';
+  // With an exponent of 1 the signature is the message; an even one has no inverse.
+  if (exponent < 3n || exponent % 2n === 0n) return 'is an RSA key with an exponent that anybody can undo';
+  return isRoca(modulus) ? 'is an RSA key that can be factored (ROCA, CVE-2017-15361)' : undefined;
+}
+
+/**
+ * Primes of the flawed library are 65537^a modulo each of these, and so is their product; of other moduli one in 10^27.
+ * The fingerprint is that of the finders (Nemec et al., 2017).
+ */
+const ROCA_PRIMES = [
+  3n, 5n, 7n, 11n, 13n, 17n, 19n, 23n, 29n, 31n, 37n, 41n, 43n, 47n, 53n, 59n, 61n, 67n, 71n, 73n, 79n, 83n, 89n, 97n,
+  101n, 103n, 107n, 109n, 113n, 127n, 131n, 137n, 139n, 149n, 151n, 157n, 163n, 167n,
+]; // prettier-ignore
+
+function isRoca(modulus: bigint): boolean {
+  return ROCA_PRIMES.every((prime) => {
+    const wanted = modulus % prime;
+    let power = 1n;
+    do {
+      if (power === wanted) return true;
+      power = (power * 65537n) % prime;
+    } while (power !== 1n);
+    return false;
+  });
+}
+
+function integer(base64url: string): bigint {
+  return BigInt(`0x${Buffer.from(base64url, 'base64url').toString('hex') || '0'}`);
+}
