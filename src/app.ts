@@ -1,11 +1,12 @@
 /** The HTTP application: every route, made once, for production and tests alike. */
+import type { ServerOptions } from 'node:https';
 import rateLimit from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyInstance, type FastifyServerOptions, type onRequestHookHandler } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
-import { isLoopback } from './config.js';
+import { isLoopback, type ListenerTls } from './config.js';
 import { partyOf, TOKEN_RATE } from './http/callers.js';
 import { decisionRoutes } from './http/decisions.js';
 import { entityRoutes } from './http/entities.js';
@@ -35,13 +36,15 @@ export interface AppOptions {
 
 /** The application over `service`; not listening yet. Closing it doesn't close the service. */
 export async function buildApp(service: Service, { logger = false }: AppOptions = {}): Promise<FastifyInstance> {
+  const { tls } = service.config;
   const app = fastify({
+    ...(tls === undefined ? {} : { https: listener(tls) }),
     logger,
     bodyLimit: MAX_BODY_BYTES,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     // Log lines are numbered; what a caller calls its request is echoed, never trusted as our own.
     requestIdHeader: false,
-  });
+  }) as FastifyInstance;
   app.decorateRequest('caller', undefined);
   readStrictly(app);
   mapErrors(app);
@@ -138,9 +141,14 @@ function hostsAllowed(app: FastifyInstance, service: Service): ReadonlySet<strin
 }
 
 /** Where it listens; before it does, where it is configured to. */
-function listeningAt(app: FastifyInstance, service: Service): string {
+export function listeningAt(app: FastifyInstance, service: Service): string {
   const { host } = service.config;
   const address = app.server.address();
   const port = typeof address === 'object' && address !== null ? address.port : service.config.port;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return `${service.config.tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** Whose certificate it is doesn't matter here: tokens are bound to it by its thumbprint (RFC 8705 section 3). */
+function listener({ certificate, key, clientCertificates }: ListenerTls): ServerOptions {
+  return { cert: certificate, key, minVersion: 'TLSv1.2', requestCert: clientCertificates, rejectUnauthorized: false };
 }

@@ -65,6 +65,13 @@ const config = z.strictObject({
       host: z.string().min(1).default('127.0.0.1'),
       port: z.number().int().min(0).max(65535).default(7480),
       public_url: url.optional(),
+      tls: z
+        .strictObject({
+          certificate: z.string().min(1),
+          key: z.string().min(1),
+          client_certificates: z.boolean().default(false),
+        })
+        .optional(),
     })
     .prefault({}),
   schema: z.strictObject({
@@ -95,6 +102,8 @@ export interface Config {
   readonly host: string;
   readonly port: number;
   readonly publicUrl: string | undefined;
+  /** PEM texts; undefined: plain HTTP. */
+  readonly tls: ListenerTls | undefined;
   readonly sources: SourcePaths;
   readonly world: string | undefined;
   /** Directory of the embedded database, keys and lock. */
@@ -106,6 +115,13 @@ export interface Config {
   readonly key: string | undefined;
   /** Things worth telling whoever starts it. */
   readonly notes: readonly string[];
+}
+
+export interface ListenerTls {
+  readonly certificate: string;
+  readonly key: string;
+  /** Asks callers for a certificate of any origin: tokens may be bound to it. */
+  readonly clientCertificates: boolean;
 }
 
 export interface SourcePaths {
@@ -143,6 +159,14 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     host,
     port: portOf(nonEmpty(env['REMIT_PORT'])) ?? read.listen.port,
     publicUrl: read.listen.public_url?.replace(/\/$/, ''),
+    tls:
+      read.listen.tls === undefined
+        ? undefined
+        : {
+            certificate: readText(within(read.listen.tls.certificate)),
+            key: readText(within(read.listen.tls.key)),
+            clientCertificates: read.listen.tls.client_certificates,
+          },
     sources: {
       relationships: within(read.schema.relationships),
       actions: [read.schema.actions].flat().map(within),

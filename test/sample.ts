@@ -15,6 +15,9 @@ export const SAMPLE = fileURLToPath(new URL('../fixtures/acme.remit.yaml', impor
 /** By day: the sample forbids agents to write at night. */
 export const DAYTIME = new Date('2030-03-04T10:00:00Z');
 
+/** The same in seconds, as tokens say it. */
+export const T = DAYTIME.getTime() / 1000;
+
 export interface Answer {
   readonly decision: boolean;
   readonly context?: {

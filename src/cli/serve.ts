@@ -1,5 +1,5 @@
 /** `remit serve`: the service, until it is told to stop. */
-import { buildApp } from '../app.js';
+import { buildApp, listeningAt } from '../app.js';
 import { loadConfig, shown } from '../config.js';
 import { ConfigError } from '../model/faults.js';
 import { DELEGATOR } from '../rules/vocabulary.js';
@@ -36,10 +36,8 @@ export const serve: Command = {
     let url: string;
     try {
       await app.listen({ host: config.host, port: config.port });
-      const address = app.server.address();
-      const port = typeof address === 'object' && address !== null ? address.port : config.port;
-      url = config.publicUrl ?? `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
-      service.announce(`http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`);
+      url = app.base();
+      service.announce(listeningAt(app, service));
     } catch (error) {
       await app.close();
       await service.close();

@@ -77,7 +77,7 @@ export function operationRoutes(app: FastifyInstance, service: Service): void {
       bearer_methods_supported: ['header'],
       dpop_signing_alg_values_supported: [...ALGORITHMS],
       dpop_bound_access_tokens_required: false,
-      tls_client_certificate_bound_access_tokens: false,
+      tls_client_certificate_bound_access_tokens: service.config.tls?.clientCertificates ?? false,
       authorization_details_types_supported: [
         ...new Set([
           DETAIL_TYPE,

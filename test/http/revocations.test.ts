@@ -1,0 +1,265 @@
+/** Taking tokens back and ending sessions: in force at the next decision, whatever is kept. */
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { v4 as uuid } from 'uuid';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { PgliteDatabase } from '../../src/engines/database/pglite.js';
+import type { Database } from '../../src/engines/database/port.js';
+import { Fault } from '../../src/model/faults.js';
+import { migrate } from '../../src/stores/migrations.js';
+import { RevocationStore, type Revocable, type Revocation } from '../../src/stores/revocations.js';
+import { codes, DAYTIME, start, step, T, type Answer, type Running } from '../sample.js';
+
+let remit: Running;
+let data: string;
+let now = DAYTIME;
+beforeAll(async () => {
+  data = mkdtempSync(join(tmpdir(), 'remit-revocations-'));
+  remit = await start(undefined, data);
+});
+afterAll(() => remit.stop());
+beforeEach(() => {
+  // Each test has an hour of its own, so that what one revokes another doesn't see.
+  now = new Date(now.getTime() + 3_600_000);
+  now.setUTCHours(10 + (now.getUTCHours() % 10));
+  remit.at(now);
+});
+
+const mint = (more: Parameters<Running['mint']>[0] | object = {}): Promise<string> =>
+  remit.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read', ...more });
+const ask = (token: string, more: object = {}): Promise<Answer> =>
+  remit.evaluate({
+    subject: { type: 'user', id: 'alice' },
+    action: { name: 'read' },
+    resource: { type: 'employee', id: 'erin' },
+    context: { token },
+    ...more,
+  });
+const revoke = async (body: object): Promise<Revocation> => {
+  const response = await remit.post('/v1/revocations', body);
+  expect(response.statusCode, response.body).toBe(201);
+  return response.json();
+};
+const later = (seconds: number): void => remit.at((now = new Date(now.getTime() + seconds * 1000)));
+const jtiOf = (token: string): string =>
+  (JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { jti: string }).jti;
+
+describe('a revocation', () => {
+  it('of one token ends it at once, although it was kept, and no other', async () => {
+    const [token, other] = [await mint(), await mint()];
+    expect((await ask(token)).decision).toBe(true);
+    const { id } = await revoke({ jti: jtiOf(token), reason: 'lost' });
+    const answer = await ask(token);
+    expect(codes(answer)).toEqual(['token_revoked']);
+    expect(answer.context?.reasons[0]?.message).toBe(`The revocation ${id} (jti) covers the token.`);
+    expect(answer.context?.reason_user['403']).toBe('The token has been revoked.');
+    expect((await ask(other)).decision).toBe(true);
+  });
+
+  it.each([
+    ['a user', { user: 'alice' }],
+    ['an agent', { agent: 'hr-assistant' }],
+    ['a pair', { user: 'alice', agent: 'hr-assistant' }],
+    ['an issuer', { issuer: 'urn:remit:development' }],
+  ])('of %s ends the tokens that are out, and new ones are good again', async (_of, selectors) => {
+    const token = await mint();
+    expect((await ask(token)).decision).toBe(true);
+    await revoke(selectors);
+    expect(codes(await ask(token))).toEqual(['token_revoked']);
+    later(1);
+    // Its issuer's clock may be ahead by this much: one dated a little later may be older than the revocation.
+    expect(codes(await ask(await mint()))).toEqual(['token_revoked']);
+    later(10);
+    expect((await ask(await mint())).decision).toBe(true);
+    expect(codes(await ask(token))).toEqual(['token_revoked']);
+  });
+
+  it('of a pair leaves both alone with others', async () => {
+    const token = await mint();
+    await revoke({ user: 'bob', agent: 'hr-assistant' });
+    await revoke({ user: 'alice', agent: 'payroll-exporter' });
+    expect((await ask(token)).decision).toBe(true);
+  });
+
+  it('of an agent ends what it passed on', async () => {
+    const token = await mint({ chain: ['planner'] });
+    expect((await ask(token)).decision).toBe(true);
+    await revoke({ agent: 'planner' });
+    expect(codes(await ask(token))).toEqual(['token_revoked']);
+  });
+
+  it('of what was issued before a time', async () => {
+    const old = await mint({ ttlSeconds: 3600 });
+    later(60);
+    const recent = await mint();
+    await revoke({ issued_before: new Date(now.getTime() - 30_000).toISOString() });
+    expect(codes(await ask(old))).toEqual(['token_revoked']);
+    expect((await ask(recent)).decision).toBe(true);
+  });
+
+  it('counts in a batch, for an agent that calls by itself, and after a restart', async () => {
+    const token = await mint();
+    await revoke({ jti: jtiOf(token) });
+    const batch = await remit.post('/access/v1/evaluations', {
+      subject: { type: 'user', id: 'alice' },
+      action: { name: 'read' },
+      resource: { type: 'employee', id: 'erin' },
+      evaluations: [{ context: { token } }, { context: { token: await mint() } }],
+    });
+    expect(batch.json<{ evaluations: Answer[] }>().evaluations.map((a) => [a.decision, codes(a)])).toEqual([
+      [false, ['token_revoked']],
+      [true, []],
+    ]);
+    const direct = await remit.post('/access/v1/evaluation', {}, { authorization: `Bearer ${token}` });
+    expect([direct.statusCode, direct.headers['www-authenticate']]).toEqual([
+      401,
+      expect.stringMatching(/^Bearer error="invalid_token"/),
+    ]);
+    await remit.stop({ keep: true });
+    remit = await start(undefined, data);
+    remit.at(now);
+    expect(codes(await ask(token))).toEqual(['token_revoked']);
+  });
+
+  it('is listed, the newest first', async () => {
+    await revoke({ user: 'nobody', reason: 'first' });
+    await revoke({ jti: 'j', reason: 'second' });
+    const response = await remit.request('GET', '/v1/revocations?limit=2');
+    expect(response.json()).toEqual({
+      revocations: [
+        {
+          id: expect.any(String) as string,
+          jti: 'j',
+          reason: 'second',
+          revoked_at: now.toISOString(),
+          revoked_by: 'dev',
+        },
+        {
+          id: expect.any(String) as string,
+          user: 'nobody',
+          reason: 'first',
+          issued_before: new Date(now.getTime() + 5000).toISOString(),
+          revoked_at: now.toISOString(),
+          revoked_by: 'dev',
+        },
+      ],
+    });
+  });
+
+  it.each([
+    ['nothing', {}, ''],
+    ['only a reason', { reason: 'x' }, ''],
+    ['a member that is not known', { token: 'x' }, ''],
+    ['an id that is none', { user: '' }, 'user'],
+    ['a time that is none', { issued_before: 'yesterday' }, 'issued_before'],
+    ['a day that is none', { issued_before: '2030-02-30T00:00:00Z' }, 'issued_before'],
+    ['a session with a control character', { session: 'a\nb' }, 'session'],
+  ])('of %s is 400', async (_of, body, at) => {
+    const response = await remit.post('/v1/revocations', body);
+    expect([response.statusCode, response.json<{ error: { at?: string } }>().error.at ?? '']).toEqual([400, at]);
+  });
+});
+
+describe('a session', () => {
+  const end = (id: string, authorization?: string) =>
+    remit.app.inject({
+      method: 'DELETE',
+      url: `/v1/sessions/${encodeURIComponent(id)}`,
+      headers: { host: '127.0.0.1:7480', authorization: authorization ?? `Bearer ${remit.service.devKey ?? ''}` },
+    });
+
+  it('that is ended denies in the delegation step, and says so', async () => {
+    const token = await mint({ session: 's 1/ü' });
+    const other = await mint({ session: 's2' });
+    expect((await ask(token)).decision).toBe(true);
+    expect((await end('s 1/ü')).statusCode).toBe(204);
+    const answer = await ask(token);
+    expect(codes(answer)).toEqual(['session_ended']);
+    expect([step(answer, 'token')?.outcome, step(answer, 'delegation')?.outcome]).toEqual(['pass', 'deny']);
+    expect((await ask(other)).decision).toBe(true);
+    expect((await end('s 1/ü')).statusCode).toBe(204);
+    expect((await end('never was')).statusCode).toBe(204);
+    // It stays ended for tokens that are minted for it afterwards.
+    later(60);
+    expect(codes(await ask(await mint({ session: 's 1/ü' })))).toEqual(['session_ended']);
+  });
+
+  it('is not ended by an agent, nor by a stranger', async () => {
+    const token = await mint({ session: 's3' });
+    expect((await end('s3', `Bearer ${token}`)).statusCode).toBe(401);
+    expect((await end('s3', 'Bearer nobody')).statusCode).toBe(401);
+    expect((await ask(token)).decision).toBe(true);
+  });
+});
+
+describe('the store', () => {
+  const token: Revocable = { issuer: 'i', jti: 'j', user: 'u', actors: [{ id: 'a' }, { id: 'b' }], session: 's', txn: 't', issuedAt: T }; // prettier-ignore
+  const revocation = (more: Partial<Revocation>): Revocation => ({
+    id: uuid(),
+    revokedAt: DAYTIME.toISOString(),
+    revokedBy: 'test',
+    ...more,
+  });
+  let real: PgliteDatabase;
+  let down = false;
+  /** The real database as several replicas share it. */
+  const database: Database = {
+    exclusive: false,
+    run: (statements) => (down ? Promise.reject(new Fault('database_unavailable')) : real.run(statements)),
+    close: () => real.close(),
+  };
+  beforeAll(async () => {
+    real = new PgliteDatabase(undefined);
+    await migrate(real);
+  });
+  beforeEach(() => real.run([{ sql: 'delete from revocations' }]));
+  afterAll(() => real.close());
+
+  it.each<[string, Partial<Revocation>, 'token' | 'session' | undefined]>([
+    ['by jti', { jti: 'j' }, 'token'],
+    ['by jti and another issuer', { jti: 'j', issuer: 'x' }, undefined],
+    ['by an earlier agent', { agent: 'b' }, 'token'],
+    ['by sid', { session: 's' }, 'session'],
+    ['by txn', { session: 't' }, 'session'],
+    ['by a session of another user', { session: 's', user: 'x' }, undefined],
+    ['by a time before it', { user: 'u', issuedBefore: T }, undefined],
+    ['by a time after it', { user: 'u', issuedBefore: T + 1 }, 'token'],
+    ['by a time alone', { issuedBefore: T + 1 }, 'token'],
+    ['by everything', { jti: 'j', issuer: 'i', user: 'u', agent: 'a', session: 't' }, 'session'],
+    ['by values that only run together alike', { user: 'u","a' }, undefined],
+  ])('finds a token %s', async (_by, members, what) => {
+    const store = new RevocationStore(database);
+    await store.add(revocation(members));
+    expect((await store.find(token))?.what).toBe(what);
+  });
+
+  it('counts a token that does not say when it was issued as old', async () => {
+    const store = new RevocationStore(database);
+    await store.add(revocation({ user: 'u', issuedBefore: 1 }));
+    expect((await store.find({ ...token, issuedAt: undefined }))?.what).toBe('token');
+  });
+
+  it('lets no later revocation make an earlier one smaller', async () => {
+    const store = new RevocationStore(database);
+    await store.add(revocation({ user: 'u', issuedBefore: T + 1 }));
+    await store.add(revocation({ user: 'u', issuedBefore: T - 100 }));
+    expect((await store.find(token))?.what).toBe('token');
+  });
+
+  it('sees what another replica has revoked within a second', async () => {
+    const [one, two] = [new RevocationStore(database), new RevocationStore(database)];
+    expect(await two.find(token)).toBeUndefined();
+    await one.add(revocation({ jti: 'j' }));
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    expect((await two.find(token))?.what).toBe('token');
+  });
+
+  it('answers nothing where it can not ask', async () => {
+    const store = new RevocationStore(database);
+    down = true;
+    await expect(store.find(token)).rejects.toThrow(Fault);
+    down = false;
+    expect(await store.find(token)).toBeUndefined();
+  });
+});
