@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { parse } from 'yaml';
+import { tokenCommand } from '../src/cli/token.js';
 import type { Answer } from './sample.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -52,6 +54,11 @@ describe('usage', () => {
     [['token', '--agent', 'a', '--chain', 'b'], '--chain needs --user'],
     [['token', '--agent', 'a\nb', '--user', 'c'], '--agent must not contain control characters'],
     [['token', 'hello', '--agent', 'a'], '"hello" is not understood'],
+    [['token', '--agent', 'a', '--jkt', 'x'], '--jkt must be a SHA-256 thumbprint'],
+    [['token', 'inspect'], 'remit token inspect takes one token'],
+    [['token', 'verify', 'a', 'b'], 'remit token verify takes one token'],
+    [['token', 'verify', 'a', '--jwks', '/nowhere.json'], "/nowhere.json: can't be read: ENOENT"],
+    [['token', 'verify', 'a', '--jwks', 'package.json'], 'package.json: is not a JSON Web Key Set'],
     [['decide', '--action', 'read'], '--subject TYPE:ID is required'],
     [['decide', '--subject', 'user:a', '--resource', 'x', '--action', 'read'], '--resource TYPE:ID is required'],
     [['serve', '--config', '/nowhere.yaml'], "/nowhere.yaml: can't be read: ENOENT"],
@@ -122,6 +129,30 @@ describe('configuration', () => {
       'issuers[0].algorithms[0]',
     ],
     [
+      'keys over plain http',
+      (text: string) =>
+        text.replace('issuers: []', 'issuers: [{ issuer: x, audience: y, primary: true, jwks_uri: "http://x/jwks" }]'),
+      'issuers[0].jwks_uri: must be https, or say jwks_network: private',
+    ],
+    [
+      'a preset that is none',
+      (text: string) =>
+        text.replace(
+          'issuers: []',
+          'issuers: [{ issuer: x, preset: ping, audience: y, primary: true, jwks_uri: "https://x" }]',
+        ),
+      'issuers[0].preset',
+    ],
+    [
+      'actors of an issuer that is not configured',
+      (text: string) =>
+        text.replace(
+          'issuers: []',
+          'issuers: [{ issuer: x, audience: y, primary: true, jwks_uri: "https://x", actors_from: [z] }]',
+        ),
+      'issuers[0].actors_from: "z" is not configured',
+    ],
+    [
       'no policies',
       (text: string) => text.replace(/^policies: .*$/m, 'policies: /nowhere'),
       'there is no such directory',
@@ -187,6 +218,100 @@ describe('token', () => {
     expect(decodeJwt(token)).toMatchObject({ sub: 'planner', client_id: 'planner' });
     expect(decodeJwt(token).act).toBeUndefined();
     expect(new Date(expires_at).getTime()).toBe((decodeJwt(token).exp ?? 0) * 1000);
+  });
+});
+
+describe('token inspect and verify', () => {
+  const mint = async (...more: string[]): Promise<string> =>
+    (
+      await remit(['token', '--user', 'alice', '--agent', 'hr-assistant', '--scope', 'hr.employees.read', ...more])
+    ).out.trim();
+
+  it('explains a token in words', async () => {
+    const { code, out } = await remit(['token', 'inspect', await mint('--chain', 'planner', '--session', 's1')]);
+    expect(code).toBe(0);
+    for (const line of [
+      /^ {2}acts +the agent hr-assistant, called by planner$/m,
+      /^ {2}for +the user alice$/m,
+      /^ {2}scopes +hr\.employees\.read$/m,
+      /^ {2}session +s1$/m,
+      /^ {2}bound to +nothing: whoever has it can use it$/m,
+      /^ {2}expires +\d{4}-.*Z \(in 5 min\)$/m,
+    ])
+      expect(out).toMatch(line);
+  });
+
+  it('says what is wrong, and that nothing was verified', async () => {
+    const [head, , signature] = (await mint()).split('.');
+    const payload = { iss: 'urn:remit:development', sub: '\u001b[2Jalice\u202e', aud: 'remit', exp: 1, scope: 's' };
+    const forged = `${head ?? ''}.${Buffer.from(JSON.stringify(payload)).toString('base64url')}.${signature ?? ''}`;
+    const { code, out } = await remit(['token', 'inspect', forged]);
+    expect(code).toBe(1);
+    expect(out).toContain('Not verified');
+    expect(out).toContain(
+      'token_claims_invalid: The claim "sub" is not acceptable: must not contain control characters.',
+    );
+    for (const char of ['\u001b', '\u202e']) expect(out).not.toContain(char);
+    const json = await remit(['token', 'inspect', '--json', await mint('--audience', 'elsewhere')]);
+    expect(json.code).toBe(1);
+    expect(JSON.parse(json.out)).toMatchObject({
+      verified: false,
+      token: { mode: 'delegated', user: 'alice', actors: [{ sub: 'hr-assistant', trust: 'current' }] },
+      problems: [{ code: 'token_audience_mismatch' }],
+    });
+  });
+
+  it('verifies against the configured issuers, and against a file of keys', async () => {
+    const token = await mint();
+    expect(await remit(['token', 'verify', '--json', token])).toMatchObject({
+      code: 0,
+      out: '{"signature":"valid","valid":true,"reasons":[]}\n',
+    });
+    const { d: _d, ...open } = JSON.parse(readFileSync(join(data, 'dev-issuer.jwk'), 'utf8')) as Record<
+      string,
+      unknown
+    >;
+    const jwks = join(data, 'jwks.json');
+    writeFileSync(jwks, JSON.stringify({ keys: [{ kty: 'novel' }, 7, open] }));
+    const verify = async (...args: string[]): Promise<unknown> => {
+      const { code, out } = await remit(['token', 'verify', '--jwks', jwks, '--json', ...args]);
+      const { signature, valid, reasons } = JSON.parse(out) as {
+        signature: string;
+        valid: boolean;
+        reasons: { code: string }[];
+      };
+      return [code, signature, valid, reasons.map((r) => r.code)];
+    };
+    expect(await verify(token)).toEqual([0, 'valid', true, []]);
+    expect(await verify('--issuer', 'urn:remit:development', '--audience', 'remit', token)).toEqual([
+      0,
+      'valid',
+      true,
+      [],
+    ]);
+    expect(await verify('--audience', 'x', token)).toEqual([1, 'valid', false, ['token_audience_mismatch']]);
+    expect(await verify('--issuer', 'x', token)).toEqual([1, 'valid', false, ['token_issuer_unknown']]);
+    expect(await verify(`${token}=`)).toEqual([1, 'invalid', false, ['token_malformed']]);
+    const at = token.lastIndexOf('.') + 10;
+    const changed = `${token.slice(0, at)}${token[at] === 'A' ? 'B' : 'A'}${token.slice(at + 1)}`;
+    expect(await verify(changed)).toEqual([1, 'invalid', false, ['token_signature_invalid']]);
+  });
+
+  it('tells the signature from the token, over the examples that the RFCs print', async () => {
+    const { jws } = parse(readFileSync(join(root, 'test/tokens/vectors.yaml'), 'utf8')) as {
+      jws: { name: string; source: string; keys: object[]; token: string; signature: string }[];
+    };
+    const jwks = join(data, 'vector.json');
+    for (const { name, source, keys, token, signature } of jws) {
+      writeFileSync(jwks, JSON.stringify({ keys }));
+      const written = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+      const code = await tokenCommand.run(['verify', '--jwks', jwks, '--json', '--', token]);
+      const verdict = JSON.parse(String(written.mock.calls[0]?.[0])) as { signature: string; valid: boolean };
+      written.mockRestore();
+      // None of them is an access token that is good today, whatever its signature.
+      expect([name, source, verdict.signature, verdict.valid, code]).toEqual([name, source, signature, false, 1]);
+    }
+    expect(jws.length).toBeGreaterThan(25);
   });
 });
 
@@ -297,5 +422,6 @@ it('the demo shows the answers that its notes promise', async () => {
   expect(rows.map((r) => [r.decision, r.why.split(/[ ;]/)[0]])).toEqual([
     [true, 'by'], [true, 'by'], [false, 'policy_forbid'], [false, 'policy_forbid'], [false, 'relationship_missing'], [false, 'scope_insufficient'],
     [false, 'delegation_missing'], [true, 'by'], [false, 'policy_forbid'], [true, 'by'], [false, 'policy_forbid'], [false, 'policy_forbid'],
+    [true, 'by'],
   ]); // prettier-ignore
 });

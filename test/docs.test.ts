@@ -82,3 +82,39 @@ describe('docs/configuration.md', () => {
     await remit.stop();
   });
 });
+
+describe('docs/tokens.md', () => {
+  const text = readFileSync(join(root, 'docs/tokens.md'), 'utf8');
+
+  it('shows issuers that are read, and a schema that is', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'remit-docs-'));
+    const [issuers = ''] = blocks(text, 'yaml');
+    const file = join(directory, 'remit.yaml');
+    writeFileSync(file, `schema: { relationships: a, actions: b }\npolicies: .\n${issuers}`);
+    expect(loadConfig(file, {}).issuers).toMatchObject([{ preset: 'entra', shapes: ['client_id', 'agent'] }]);
+    rmSync(directory, { recursive: true, force: true });
+    const [zed = ''] = blocks(text, 'zed');
+    expect(readFileSync(join(root, 'schema/acme.zed'), 'utf8').replace(/^ *(\/\/|\/\*\*).*\n/gm, '').replace(/\n\n/g, '\n')).toContain(zed);
+  }); // prettier-ignore
+
+  it('shows a detail that covers what it says', async () => {
+    const remit = await start();
+    const [detail = ''] = blocks(text, 'json');
+    const token = await remit.mint({
+      user: 'alice',
+      agent: 'hr-assistant',
+      scope: 'hr.employees.write',
+      details: [JSON.parse(detail) as Record<string, unknown>],
+    });
+    const ask = (amount: number) =>
+      remit.evaluate({
+        subject: { type: 'user', id: 'alice' },
+        action: { name: 'update', properties: { amount } },
+        resource: { type: 'employee', id: 'erin', properties: { status: 'active' } },
+        context: { token, purpose: 'payroll' },
+      });
+    expect(codes(await ask(100))).toEqual([]);
+    expect(codes(await ask(101))).toEqual(['authorization_details_mismatch']);
+    await remit.stop();
+  });
+});

@@ -1,14 +1,15 @@
 /** A running Remit for tests: the real engines and the real application, on a directory and a clock of its own. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import { buildApp } from '../src/app.js';
 import { loadConfig } from '../src/config.js';
 import type { Rationale } from '../src/model/decision.js';
 import type { Reason } from '../src/model/reasons.js';
-import { openService, type Service } from '../src/service.js';
+import { openService, sha256, type Service } from '../src/service.js';
 import type { Mint } from '../src/tokens/dev-issuer.js';
 
 export const SAMPLE = fileURLToPath(new URL('../fixtures/acme.remit.yaml', import.meta.url));
@@ -116,6 +117,31 @@ export async function start(config = SAMPLE, data = mkdtempSync(join(tmpdir(), '
       if (!keep) rmSync(data, { recursive: true, force: true });
     },
   };
+}
+
+/** The sample company with issuers, clients and a listener of the test's own, in a directory that goes with it. */
+export async function startWith(config: {
+  readonly issuers: readonly object[];
+  readonly clients: readonly object[];
+  readonly listen?: object;
+}): Promise<Running> {
+  const root = fileURLToPath(new URL('..', import.meta.url));
+  const directory = mkdtempSync(join(tmpdir(), 'remit-company-'));
+  writeFileSync(
+    join(directory, 'remit.yaml'),
+    stringify({
+      schema: { relationships: `${root}schema/acme.zed`, actions: `${root}schema/acme.cedarschema` },
+      policies: `${root}policies`,
+      world: `${root}fixtures/acme.yaml`,
+      ...config,
+    }),
+  );
+  return start(join(directory, 'remit.yaml'), directory);
+}
+
+/** A client whose key is its id and `-key`. */
+export function clientNamed(id: string, audience: string, ...may: string[]): object {
+  return { id, audience, key_sha256: sha256(`${id}-key`), may };
 }
 
 export function codes(answer: Answer): string[] {

@@ -51,7 +51,8 @@ function story({ header, token, issuerKnown, problems }: Inspected, now: Date): 
   }
   for (const { code, message } of problems) lines.push(['wrong', `${code}: ${message}`]);
   const width = Math.max(...lines.map(([name]) => name.length));
-  return `Not verified: this is what the token says.\n${lines.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`).join('\n')}\n`;
+  const rows = lines.map(([name, text]) => `  ${name.padEnd(width)}  ${printable(text)}`);
+  return `Not verified: this is what the token says.\n${rows.join('\n')}\n`;
 }
 
 function boundTo(proof: NonNullable<Inspected['token']>['proof']): string {
@@ -70,8 +71,15 @@ function when(seconds: number, now: Date): string {
   return `${new Date(seconds * 1000).toISOString()} (${away < 0 ? `${text} ago` : `in ${text}`})`;
 }
 
-/** A token can say anything: what it says must not reach the terminal as commands. */
+/** A word as it is, anything else in quotes. */
 function quoted(text: string): string {
-  const plain = JSON.stringify(text.toWellFormed()).slice(1, -1);
-  return /^[\x21-\x7e]+$/.test(plain) ? plain : `"${plain.replace(/[\u007f-\u009f]/g, '?')}"`;
+  return /^[\x21-\x7e]+$/.test(text) ? text : JSON.stringify(text.toWellFormed());
+}
+
+/** A token can say anything: it must neither reach the terminal as commands nor reorder what is read there. */
+function printable(text: string): string {
+  return text.replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (char) => `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
+  );
 }

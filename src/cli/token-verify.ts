@@ -166,6 +166,6 @@ function readKeys(file: string): JSONWebKeySet {
 }
 
 function story({ signature, valid, reasons }: Verdict): string {
-  const why = reasons.map(({ code, message }) => `  ${code}: ${message}\n`).join('');
+  const why = reasons.map(({ code, message }) => `  ${code}: ${message.replace(/\p{C}/gu, '?')}\n`).join('');
   return `The signature is ${signature}. The token is ${valid ? 'valid' : 'not valid'}.\n${why}`;
 }

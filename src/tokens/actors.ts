@@ -51,7 +51,8 @@ export function partiesOf(claims: Claims, issuer: Issuer, issuers: Issuers): Par
     });
   }
   // An issuer that delegates has named no agent: that makes nobody an agent, and nothing direct.
-  return { mode: 'unknown', user: named(issuer, sub), actors: [], chainComplete: false, agentIsClient: false };
+  const user = isPerson(claims.sub_profile) ? named(issuer, sub) : undefined;
+  return { mode: 'unknown', user, actors: [], chainComplete: false, agentIsClient: false };
 }
 
 /** The actors from the outermost `act` inwards; `may_act` says who might act one day, and is none of them. */
@@ -114,9 +115,14 @@ function current([agent]: readonly Actor[], { actor_profiles: wanted }: Issuer):
     );
 }
 
+/** Of whoever says nothing of itself, `sub` is the user, as it always was. */
+function isPerson(profile: string | undefined): boolean {
+  return profile === undefined || profile.split(' ').some((p) => PERSONS.includes(p));
+}
+
 function requirePerson(profile: string | undefined): void {
-  if (profile !== undefined && !profile.split(' ').some((p) => PERSONS.includes(p)))
-    refuse('token_chain_inverted', `The user's sub_profile is "${profile}", so "sub" is no person.`);
+  if (!isPerson(profile))
+    refuse('token_chain_inverted', `The user's sub_profile is "${profile ?? ''}", so "sub" is no person.`);
 }
 
 function identifier(sub: unknown, claim: string): string {

@@ -1,17 +1,13 @@
 /** The attacks of tokens.yaml, each against a running Remit: as an API passes the token on, or as an agent presents it. */
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { parse, stringify } from 'yaml';
+import { parse } from 'yaml';
 import { z } from 'zod';
 import { REASONS } from '../../src/model/reasons.js';
-import { sha256 } from '../../src/service.js';
-import { codes, start, type Answer, type Running } from '../sample.js';
+import { clientNamed, codes, startWith, type Answer, type Running } from '../sample.js';
 import { encoded, makeKey, T, type Key } from '../tokens/keys.js';
 
 const record = z.record(z.string(), z.unknown());
@@ -37,7 +33,6 @@ const attacks = z
 const keys = {} as Record<'corp' | 'partner' | 'stranger', Key>;
 const weak = generateKeyPairSync('rsa', { modulusLength: 1024 });
 let remit: Running;
-let directory: string;
 let jwks: Server;
 
 beforeAll(async () => {
@@ -49,7 +44,6 @@ beforeAll(async () => {
     response.end(JSON.stringify({ keys: [{ ...weak.publicKey.export({ format: 'jwk' }), kid: 'weak' }] })),
   ).listen(0, '127.0.0.1');
   await new Promise((resolve) => jwks.once('listening', resolve));
-  const path = (from: string): string => fileURLToPath(new URL(`../../${from}`, import.meta.url));
   const issuer = (name: string, more: object): object => ({
     issuer: `https://${name}.example`,
     audience: 'remit',
@@ -59,31 +53,21 @@ beforeAll(async () => {
     ...(name === 'corp' ? { primary: true } : { alias: name }),
     ...more,
   });
-  const client = (id: string, may: string): object => ({
-    id,
-    audience: id,
-    key_sha256: sha256(`${id}-key`),
-    may: [may],
+  remit = await startWith({
+    issuers: [
+      issuer('corp', {}),
+      issuer('partner', { algorithms: ['Ed25519'] }),
+      issuer('legacy', { shape: 'client_id', token_types: ['JWT'] }),
+      issuer('robots', { shape: 'agent' }),
+      issuer('strict', { actor_profiles: ['ai_agent'] }),
+      issuer('weak', { algorithms: ['RS256'] }),
+    ],
+    clients: [
+      clientNamed('hr-api', 'hr-api', 'evaluate'),
+      clientNamed('other-api', 'other-api', 'evaluate'),
+      clientNamed('admin', 'admin', 'admin'),
+    ],
   });
-  directory = mkdtempSync(join(tmpdir(), 'remit-tokens-'));
-  writeFileSync(
-    join(directory, 'remit.yaml'),
-    stringify({
-      schema: { relationships: path('schema/acme.zed'), actions: path('schema/acme.cedarschema') },
-      policies: path('policies'),
-      world: path('fixtures/acme.yaml'),
-      issuers: [
-        issuer('corp', {}),
-        issuer('partner', { algorithms: ['Ed25519'] }),
-        issuer('legacy', { shape: 'client_id', token_types: ['JWT'] }),
-        issuer('robots', { shape: 'agent' }),
-        issuer('strict', { actor_profiles: ['ai_agent'] }),
-        issuer('weak', { algorithms: ['RS256'] }),
-      ],
-      clients: [client('hr-api', 'evaluate'), client('other-api', 'evaluate'), client('admin', 'admin')],
-    }),
-  );
-  remit = await start(join(directory, 'remit.yaml'));
   const admin = { authorization: 'Bearer admin-key' };
   const relationships = [
     'employee:erin#manager@user:legacy|alice',
@@ -103,7 +87,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await remit.stop();
   jwks.close();
-  rmSync(directory, { recursive: true, force: true });
 });
 
 it.each(attacks.map((a) => [a.attack, a.source, a] as const))('%s (%s)', async (_attack, _source, a) => {

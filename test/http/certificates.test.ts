@@ -1,16 +1,12 @@
 /** Tokens bound to a certificate (RFC 8705): stated by a client, or seen by Remit on its own connection. */
 import { X509Certificate } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { stringify } from 'yaml';
-import { sha256 } from '../../src/service.js';
 import { certificateThumbprint } from '../../src/tokens/proof.js';
-import { codes, start, T, type Answer, type Running } from '../sample.js';
+import { clientNamed, codes, startWith, T, type Answer, type Running } from '../sample.js';
 import { makeKey, type Key } from '../tokens/keys.js';
 
 const URL_ = '/access/v1/evaluation';
@@ -19,41 +15,23 @@ const pem = (name: string): string => readFileSync(path(`test/certificates/${nam
 
 let remit: Running;
 let key: Key;
-let directory: string;
 beforeAll(async () => {
   key = await makeKey('ES256', 'k1');
-  directory = mkdtempSync(join(tmpdir(), 'remit-tls-'));
-  const client = (id: string, ...may: string[]): object => ({
-    id,
-    audience: 'api',
-    key_sha256: sha256(`${id}-key`),
-    may,
-  });
-  writeFileSync(
-    join(directory, 'remit.yaml'),
-    stringify({
-      listen: {
-        port: 0,
-        tls: {
-          certificate: path('test/certificates/server.pem'),
-          key: path('test/certificates/server.key'),
-          client_certificates: true,
-        },
+  remit = await startWith({
+    listen: {
+      port: 0,
+      tls: {
+        certificate: path('test/certificates/server.pem'),
+        key: path('test/certificates/server.key'),
+        client_certificates: true,
       },
-      schema: { relationships: path('schema/acme.zed'), actions: path('schema/acme.cedarschema') },
-      policies: path('policies'),
-      world: path('fixtures/acme.yaml'),
-      issuers: [{ issuer: 'https://corp.example', audience: 'remit', primary: true, jwks: { keys: [key.jwk] } }],
-      clients: [client('edge', 'evaluate', 'asserts_certificate'), client('plain', 'evaluate')],
-    }),
-  );
-  remit = await start(join(directory, 'remit.yaml'));
+    },
+    issuers: [{ issuer: 'https://corp.example', audience: 'remit', primary: true, jwks: { keys: [key.jwk] } }],
+    clients: [clientNamed('edge', 'api', 'evaluate', 'asserts_certificate'), clientNamed('plain', 'api', 'evaluate')],
+  });
   await remit.app.listen({ host: '127.0.0.1', port: 0 });
 });
-afterAll(async () => {
-  await remit.stop();
-  rmSync(directory, { recursive: true, force: true });
-});
+afterAll(() => remit.stop());
 
 const bound = (aud: string, certificate = 'holder.pem'): Promise<string> =>
   key.sign(

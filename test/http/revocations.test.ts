@@ -9,7 +9,8 @@ import type { Database } from '../../src/engines/database/port.js';
 import { Fault } from '../../src/model/faults.js';
 import { migrate } from '../../src/stores/migrations.js';
 import { RevocationStore, type Revocable, type Revocation } from '../../src/stores/revocations.js';
-import { codes, DAYTIME, start, step, T, type Answer, type Running } from '../sample.js';
+import { clientNamed, codes, DAYTIME, start, startWith, step, T, type Answer, type Running } from '../sample.js';
+import { makeKey, type Key } from '../tokens/keys.js';
 
 let remit: Running;
 let data: string;
@@ -191,6 +192,66 @@ describe('a session', () => {
     expect((await end('s3', 'Bearer nobody')).statusCode).toBe(401);
     expect((await ask(token)).decision).toBe(true);
   });
+});
+
+describe('a user with a token of their own', () => {
+  let company: Running;
+  let key: Key;
+  beforeAll(async () => {
+    key = await makeKey('ES256', 'k1');
+    company = await startWith({
+      issuers: [{ issuer: 'https://corp.example', audience: 'remit', primary: true, jwks: { keys: [key.jwk] }, shape: ['act', 'agent'] }],
+      clients: [clientNamed('hr-api', 'hr-api', 'evaluate')],
+    }); // prettier-ignore
+  });
+  afterAll(() => company.stop());
+
+  const token = (claims: object): Promise<string> =>
+    key.sign(
+      { alg: 'ES256', typ: 'at+jwt', kid: 'k1' },
+      { iss: 'https://corp.example', aud: 'remit', iat: T, exp: T + 300, scope: 'hr.employees.read', ...claims },
+    );
+  const end = async (claims: object): Promise<number> =>
+    (
+      await company.app.inject({
+        method: 'DELETE',
+        url: '/v1/sessions/s9',
+        headers: { host: '127.0.0.1:7480', authorization: `Bearer ${await token(claims)}` },
+      })
+    ).statusCode;
+  const reads = async (user: string): Promise<string[]> => {
+    const context = { token: await token({ sub: user, aud: 'hr-api', act: { sub: 'hr-assistant' }, sid: 's9' }) };
+    const resource = { type: 'employee', id: user === 'bob' ? 'zoe' : 'erin' };
+    const body = { subject: { type: 'user', id: user }, action: { name: 'read' }, resource, context };
+    return codes((await company.post('/access/v1/evaluation', body, { authorization: 'Bearer hr-api-key' })).json());
+  };
+
+  it.each([
+    ['an agent for them', { sub: 'alice', act: { sub: 'hr-assistant' } }],
+    ['an agent alone', { sub: 'hr-assistant', client_id: 'hr-assistant' }],
+    ['what may be a client alone', { sub: 'web', client_id: 'web' }],
+    ['an agent that the entity store knows', { sub: 'planner' }],
+    ['a party that is no person', { sub: 'alice', sub_profile: 'service' }],
+    ['a token for another service', { sub: 'alice', aud: 'hr-api' }],
+    ['a bound token without its proof', { sub: 'alice', cnf: { jkt: 'A'.repeat(43) } }],
+  ])('is not %s', async (_who, claims) => {
+    expect(await end(claims)).toBe(401);
+    expect(await reads('alice')).toEqual([]);
+  });
+
+  it('ends their own session, and nobody else’s of the same name', async () => {
+    expect([await reads('alice'), await reads('bob')]).toEqual([[], []]);
+    expect(await end({ sub: 'alice', client_id: 'web' })).toBe(204);
+    expect([await reads('alice'), await reads('bob')]).toEqual([['session_ended'], []]);
+    // And of that session it can do nothing more.
+    expect(await end({ sub: 'alice', client_id: 'web', sid: 's9' })).toBe(401);
+  });
+
+  it('asks for no decisions', async () => {
+    const authorization = `Bearer ${await token({ sub: 'alice' })}`;
+    const body = { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, resource: { type: 'employee', id: 'erin' } };
+    expect((await company.post('/access/v1/evaluation', body, { authorization })).statusCode).toBe(401);
+  }); // prettier-ignore
 });
 
 describe('the store', () => {
