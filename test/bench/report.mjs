@@ -58,7 +58,7 @@ export function report({ node, cpus, cpu, seconds, world, first, rows, steps, to
   }
   out.push(
     '  main thread: until the call of the port returns; waiting: from there to its answer, a busy main thread included',
-    `  a token seen for the first time takes ${tokens.first.toFixed(0)} µs, a known one ${tokens.repeated.toFixed(1)} µs`,
+    `  a token seen for the first time takes ${tokens.first.toFixed(0)} µs, a known one ${tokens.repeated.toFixed(1)} µs, a known one with a DPoP proof ${tokens.bound.toFixed(0)} µs`,
     '',
     `The main thread at ${mainThread.connections} connections, µs a decision (by samples)`,
     ...table(

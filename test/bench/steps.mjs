@@ -1,9 +1,13 @@
 /** Where a decision's time goes: the service's ports timed from outside, while they are in use. */
+import { createHash, randomUUID } from 'node:crypto';
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { SCOPES } from './world.mjs';
+
+const URL_ = 'https://api.example/';
 
 /** The ports that a decision uses, by what they are called in the table. */
 const PORTS = [
-  ['token verify', (service) => [service.tokens, 'verify']],
+  ['token', (service) => [service.credentials, 'present']],
   ['relationship checks', (service) => [service.relationships, 'check']],
   ['entity lookup', (service) => [service.entities, 'lookup']],
   ['Cedar: policies', (service) => [service.rules().deciding, 'ask']],
@@ -53,27 +57,46 @@ function time(object, method, span) {
   return { span, restore: () => Reflect.deleteProperty(object, method) };
 }
 
-/** A token's verification when it is seen for the first time and when it is known, in microseconds. */
+/**
+ * What a token costs, in microseconds: seen for the first time and known (proof-free), and known but bound to a key,
+ * with a DPoP proof of its own each time, whose use is stored.
+ */
 export async function timeTokens(service, count = 300) {
-  const tokens = [];
+  const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
+  const jwk = await exportJWK(publicKey);
+  const jkt = await calculateJwkThumbprint(jwk);
+  const now = service.now();
+  const objects = service.rules().vocabulary;
+  const mint = (i, more) =>
+    service.devIssuer.mint({ user: `u${i}`, agent: 'assistant-0', scope: SCOPES, ttlSeconds: 600, now, ...more });
+  const proofFor = (token) =>
+    new SignJWT({ htm: 'GET', htu: URL_, ath: createHash('sha256').update(token).digest('base64url') })
+      .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk })
+      .setJti(randomUUID())
+      .setIssuedAt(Math.floor(now.getTime() / 1000))
+      .sign(privateKey);
+  const plain = [];
+  const bound = [];
   for (let i = 0; i < count; i += 1) {
-    tokens.push(
-      await service.devIssuer.mint({
-        user: `u${i}`,
-        agent: 'assistant-0',
-        scope: SCOPES,
-        ttlSeconds: 600,
-        now: service.now(),
-      }),
-    );
+    plain.push({ token: await mint(i), proof: {} });
+    const token = await mint(i, { jkt });
+    bound.push({ token, proof: { dpop: { jwt: await proofFor(token), method: 'GET', url: URL_ } } });
   }
-  const round = async () => {
+  const round = async (presented) => {
     const began = performance.now();
-    for (const token of tokens) {
-      const verification = await service.tokens.verify(token, undefined, service.now());
-      if (!verification.ok) throw new Error(`a fresh token was refused: ${verification.reason.code}`);
+    for (const { token, proof } of presented) {
+      const asked = { token, proof, by: 'client', audience: undefined, used: new Map() };
+      const credential = await service.credentials.present(asked, objects, now);
+      if (!credential.ok) throw new Error(`a fresh token was refused: ${credential.reason.code}`);
     }
     return ((performance.now() - began) * 1000) / count;
   };
-  return { first: await round(), repeated: await round() };
+  const first = await round(plain);
+  const repeated = await round(plain);
+  await Promise.all(
+    bound.map(({ token }) =>
+      service.credentials.present({ token, proof: {}, by: 'client', used: new Map() }, objects, now),
+    ),
+  );
+  return { first, repeated, bound: await round(bound) };
 }

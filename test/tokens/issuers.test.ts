@@ -2,7 +2,8 @@
 import type { JWK } from 'jose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ConfigError } from '../../src/model/faults.js';
-import { checkKeys, Issuers, type IssuerConfig } from '../../src/tokens/issuers.js';
+import { Issuers, type IssuerConfig } from '../../src/tokens/issuers.js';
+import { checkKeys } from '../../src/tokens/keys.js';
 import { makeKey, type Key } from './keys.js';
 
 let key: Key;
