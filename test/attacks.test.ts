@@ -9,7 +9,8 @@ import { loadConfig, readSources } from '../src/config.js';
 import { lockDirectory } from '../src/engines/lock.js';
 import { loadRules } from '../src/rules/load.js';
 import { readWorld } from '../src/world.js';
-import { codes, SAMPLE, start, step, type Answer, type Running } from './sample.js';
+import { clientNamed, codes, SAMPLE, start, step, T, type Answer, type Running } from './sample.js';
+import { makeKey, type Key } from './tokens/keys.js';
 
 const URL_ = '/access/v1/evaluation';
 const sources = () => readSources(loadConfig(SAMPLE, {}).sources);
@@ -359,6 +360,49 @@ describe('a client', () => {
     });
     expect(record.json()).toMatchObject({ id: late.context?.id, decision: false });
     expect(step(late, 'record')?.outcome).toBe('unknown');
+  });
+});
+
+describe('what a transaction token says of its transaction', () => {
+  let remit: Running;
+  let key: Key;
+  beforeAll(async () => {
+    key = await makeKey('ES256', 'k1');
+    const config = {
+      schema: { relationships: 'schema.zed', actions: 'actions.cedarschema' },
+      policies: '.',
+      world: 'world.yaml',
+      issuers: [{ issuer: 'https://tts.example', audience: 'domain', primary: true, jwks: { keys: [key.jwk] } }],
+      clients: [clientNamed('api', 'domain', 'evaluate')],
+    };
+    remit = await start(company('transactions', { config: stringify(config) }));
+  });
+  afterAll(() => remit.stop());
+
+  it.each<[string, object, object, string[]]>([
+    ['answers a caveat', { t: 'a' }, {}, []],
+    ['answers a caveat with no', { t: 'b' }, {}, ['relationship_missing']],
+    ['is not contradicted by the client', { t: 'b' }, { t: 'a' }, ['transaction_mismatch']],
+    ['may be repeated by the client', { t: 'a' }, { t: 'a' }, []],
+    ['must fit the schema', { t: 'a', reason: 5 }, {}, ['transaction_mismatch']],
+    ['is nothing of Remit’s own', { t: 'a', agent: 'other', mode: 'human', dry_run: true }, {}, []],
+  ])('%s', async (_what, tctx, context, reasons) => {
+    const claims = { iss: 'https://tts.example', sub: 'ann', aud: 'domain', exp: T + 60, scope: 'f', txn: 't', act: { sub: 'bot' }, tctx }; // prettier-ignore
+    const token = await key.sign({ alg: 'ES256', typ: 'txntoken+jwt', kid: 'k1' }, claims);
+    const response = await remit.post(
+      URL_,
+      {
+        subject: { type: 'user', id: 'ann' },
+        action: { name: 'view', properties: { hard: false } },
+        resource: { type: 'folder', id: 'caveated' },
+        context: { ...context, token },
+      },
+      { authorization: 'Bearer api-key' },
+    );
+    expect(response.statusCode, response.body).toBe(200);
+    expect(codes(response.json())).toEqual(reasons);
+    const record = response.json<Answer>().context;
+    expect(record?.rationale.steps.length).toBe(reasons[0] === 'transaction_mismatch' ? 3 : 8);
   });
 });
 

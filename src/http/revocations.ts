@@ -10,7 +10,7 @@ import type { Revocation } from '../stores/revocations.js';
 import { CLOCK_SKEW_SECONDS } from '../tokens/verify.js';
 import { id } from './authzen.js';
 import { partyOf, callers } from './callers.js';
-import { problemBody } from './problems.js';
+import { problem, problemBody } from './problems.js';
 
 const text = z
   .string()
@@ -37,6 +37,8 @@ const params = z.object({ id: text });
 
 const TAG = ['administration'];
 const errors = { 400: problemBody, 401: problemBody, 403: problemBody, 503: problemBody };
+/** What is revoked is kept for good, so nobody outside may add to it without end. */
+export const MAX_OF_A_USER = 1000;
 const SELECTORS = ['issuer', 'jti', 'user', 'agent', 'session'] as const;
 
 export function revocationRoutes(app: FastifyInstance, service: Service): void {
@@ -94,17 +96,22 @@ export function revocationRoutes(app: FastifyInstance, service: Service): void {
       tags: TAG,
       summary: 'End a session: a user’s own, or any for an admin; ending it again, or one unknown, is fine',
       params,
-      response: { 204: z.undefined(), ...errors },
+      response: { 204: z.undefined(), 429: problemBody, ...errors },
     },
     onRequest: [callers(service, ['admin'], { users: true }), ...app.limits],
     handler: async (request, reply) => {
       const caller = partyOf(request);
       const { id: session } = request.params as z.infer<typeof params>;
+      // A user ends what is theirs: of a session of the same name of somebody else's nothing changes.
+      const selectors = { session, ...(caller.kind === 'user' ? { user: caller.user } : {}) };
+      if (service.revocations.has(selectors)) return reply.code(204).send();
+      if (caller.kind === 'user' && (await service.revocations.countBy(callerId(caller))) >= MAX_OF_A_USER)
+        return reply
+          .code(429)
+          .send(problem('too_many', `You have ended ${MAX_OF_A_USER} sessions; ask to have all your tokens revoked.`));
       await service.revocations.add({
         id: uuid(),
-        session,
-        // A user ends what is theirs: of a session of the same name of somebody else's nothing changes.
-        ...(caller.kind === 'user' ? { user: caller.user } : {}),
+        ...selectors,
         revokedAt: service.now().toISOString(),
         revokedBy: callerId(caller),
       });

@@ -31,6 +31,7 @@ const STEPS: readonly (readonly string[])[] = [
        sequence bigint generated always as identity primary key,
        id uuid not null unique, at timestamptz not null, revocation jsonb not null)`,
     `create table spent_proofs (id text primary key, expires_at bigint not null)`,
+    `create index revocations_by on revocations ((revocation->>'revokedBy'))`,
     `create index spent_proofs_expire on spent_proofs (expires_at)`,
   ],
 ];

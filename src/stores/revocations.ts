@@ -89,6 +89,20 @@ export class RevocationStore implements Revocations {
     return session;
   }
 
+  /** Whether the same has been revoked for good already: to say it again would only cost room. */
+  has(selectors: Selectors): boolean {
+    const members = membersOf(selectors);
+    return this.kinds.get(members.join(' '))?.entries.get(keyOf(members, selectors))?.always !== undefined;
+  }
+
+  /** How many revocations are of this caller's making. @throws Fault */
+  async countBy(revokedBy: string): Promise<number> {
+    const [rows] = await this.database.run([
+      { sql: `select count(*)::int as n from revocations where revocation->>'revokedBy' = $1`, params: [revokedBy] },
+    ]);
+    return Number(rows?.[0]?.['n'] ?? 0);
+  }
+
   /** Durable, and in force in this process, when it resolves. @throws Fault */
   async add(revocation: Revocation): Promise<void> {
     const { id, revokedAt, ...rest } = revocation;
@@ -135,16 +149,24 @@ export class RevocationStore implements Revocations {
   }
 
   private hold(revocation: Revocation): void {
-    const members = MEMBERS.filter((m) => revocation[m] !== undefined);
+    const members = membersOf(revocation);
     const name = members.join(' ');
     const kind = this.kinds.get(name) ?? { members, entries: new Map<string, Entry>() };
     this.kinds.set(name, kind);
-    const key = JSON.stringify(members.map((m) => revocation[m]));
+    const key = keyOf(members, revocation);
     const { always, before } = kind.entries.get(key) ?? { always: undefined, before: undefined };
     const { issuedBefore } = revocation;
     if (issuedBefore === undefined) kind.entries.set(key, { always: revocation, before });
     else if (issuedBefore >= (before?.issuedBefore ?? -Infinity)) kind.entries.set(key, { always, before: revocation });
   }
+}
+
+function membersOf(selectors: Selectors): Member[] {
+  return MEMBERS.filter((m) => selectors[m] !== undefined);
+}
+
+function keyOf(members: readonly Member[], selectors: Selectors): string {
+  return JSON.stringify(members.map((m) => selectors[m]));
 }
 
 function revocationOf(row: Row): Revocation {

@@ -86,7 +86,7 @@ export class Credentials {
       return refuse('token_actor_invalid', 'The token names no agent, and this issuer always states one.');
     if (token.agentIsClient && agent === undefined)
       refuse('actor_forbidden', `The token's client is not known as an agent.`);
-    if (token.mode === 'delegated' && agent === undefined && person !== undefined)
+    if (agent === undefined && person !== undefined)
       refuse('token_chain_inverted', 'The acting party is a person: a user does not act for an agent.');
   }
 

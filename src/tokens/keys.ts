@@ -144,7 +144,10 @@ async function rsaWeakness(key: CryptoKey): Promise<string | undefined> {
   const { n = '', e = '' } = await exportJWK(key);
   const modulus = integer(n);
   const exponent = integer(e);
-  if (modulus.toString(2).length < 2048) return 'is an RSA key of less than 2,048 bits';
+  const bits = modulus.toString(2).length;
+  if (bits < 2048) return 'is an RSA key of less than 2,048 bits';
+  // A proof brings its key along: what takes long to verify must not be anybody's to choose.
+  if (bits > 8192 || exponent.toString(2).length > 64) return 'is an RSA key that takes too long to verify with';
   // With an exponent of 1 the signature is the message; an even one has no inverse.
   if (exponent < 3n || exponent % 2n === 0n) return 'is an RSA key with an exponent that anybody can undo';
   return isRoca(modulus) ? 'is an RSA key that can be factored (ROCA, CVE-2017-15361)' : undefined;
