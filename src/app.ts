@@ -27,6 +27,7 @@ declare module 'fastify' {
 }
 
 export const MAX_BODY_BYTES = 1024 * 1024;
+const REQUEST_TIMEOUT_MS = 10_000;
 /** An id of 256 code points, each at most twelve characters when percent-encoded. */
 const MAX_PARAM_LENGTH = 4096;
 
@@ -41,11 +42,14 @@ export async function buildApp(service: Service, { logger = false }: AppOptions 
     ...(tls === undefined ? {} : { https: listener(tls) }),
     logger,
     bodyLimit: MAX_BODY_BYTES,
+    // Whoever sends slowly holds a connection, and a credential that was looked at when it began.
+    requestTimeout: REQUEST_TIMEOUT_MS,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     // Log lines are numbered; what a caller calls its request is echoed, never trusted as our own.
     requestIdHeader: false,
   }) as FastifyInstance;
   app.decorateRequest('caller', undefined);
+  app.decorateRequest('proofUse', undefined);
   readStrictly(app);
   mapErrors(app);
 
@@ -58,6 +62,8 @@ export async function buildApp(service: Service, { logger = false }: AppOptions 
     void reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
     const requestId = requestIdOf(request);
     if (requestId !== undefined) void reply.header('x-request-id', requestId);
+    // An absolute target would name another host than the header does (RFC 9112 section 3.2.2).
+    if (!request.url.startsWith('/')) return reply.code(400).send(problem('bad_request', 'The target must be a path.'));
     if (hosts?.has(request.headers.host ?? '') === false) {
       return reply.code(421).send(problem('host_refused', 'This Host is not served here.'));
     }

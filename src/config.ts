@@ -11,6 +11,9 @@ import { PERMISSIONS, type Client } from './model/question.js';
 import type { RuleSources } from './rules/load.js';
 import type { SourceFile } from './rules/policies.js';
 import { didYouMean } from './rules/suggest.js';
+import { SCOPE } from './rules/declarations.js';
+import { PERSONS } from './tokens/actors.js';
+import { DEV_ISSUER } from './tokens/dev-issuer.js';
 import { TOKEN_TYPES } from './tokens/formats.js';
 import { ALGORITHMS, SHAPES, type IssuerConfig } from './tokens/issuers.js';
 import { keysUriProblem } from './tokens/keys.js';
@@ -22,9 +25,22 @@ const MAX_ALIASES = 100;
 const DEFAULT_RATE = 1000;
 
 const url = z.url({ protocol: /^https?$/ });
-const jwk = z.looseObject({ kty: z.enum(['EC', 'RSA', 'OKP']) }).refine((key) => !('d' in key), 'must be a public key');
+/** What paths are put behind. */
+const base = url.refine((text) => {
+  const { search, hash, username, password } = new URL(text);
+  return search + hash + username + password === '';
+}, 'must have no query, fragment or password');
+const PRIVATE = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'];
+const jwk = z
+  .looseObject({ kty: z.enum(['EC', 'RSA', 'OKP']) })
+  .refine((key) => !PRIVATE.some((member) => member in key), 'must be a public key');
 
 const words = z.array(z.string().min(1)).min(1);
+const profile = z
+  .string()
+  .regex(/^\S+$/, 'must be one word')
+  .refine((word) => !PERSONS.includes(word), 'is a person’s: agents act for them');
+const scope = z.string().regex(SCOPE, 'must be one scope');
 
 const issuer = z.strictObject({
   issuer: z.string().min(1),
@@ -39,17 +55,28 @@ const issuer = z.strictObject({
     .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be letters, digits, _ and -')
     .optional(),
   shape: z.union([z.enum(SHAPES), z.array(z.enum(SHAPES)).min(1)]).optional(),
-  user_claim: z.string().min(1).optional(),
+  user_claim: z
+    .string()
+    .min(1)
+    .refine(
+      (claim) => !['iss', 'sub', 'aud', 'exp', 'act', 'client_id'].includes(claim),
+      'names a claim of another meaning',
+    )
+    .optional(),
   algorithms: z.array(z.enum(ALGORITHMS)).min(1).optional(),
   token_types: z.array(z.enum(TOKEN_TYPES)).min(1).optional(),
-  actor_profiles: words.optional(),
+  actor_profiles: z.array(profile).min(1).optional(),
   actors_from: words.optional(),
   authorization_details_types: words.optional(),
-  scopes: z.record(z.string(), z.union([z.string().min(1), words])).optional(),
+  scopes: z.record(z.string(), z.union([scope, z.array(scope).min(1)])).optional(),
 });
 
 const client = z.strictObject({
-  id: z.string().min(1).max(128),
+  id: z
+    .string()
+    .min(1)
+    .max(128)
+    .regex(/^(?!agent:|user:)/, 'must not begin like an agent or a user'),
   key_sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits'),
   may: z.array(z.enum(PERMISSIONS)).default(['evaluate']),
   audience: z.string().min(1).optional(),
@@ -64,7 +91,7 @@ const config = z.strictObject({
     .strictObject({
       host: z.string().min(1).default('127.0.0.1'),
       port: z.number().int().min(0).max(65535).default(7480),
-      public_url: url.optional(),
+      public_url: base.optional(),
       tls: z
         .strictObject({
           certificate: z.string().min(1),
@@ -263,6 +290,15 @@ function issuersOf(read: z.infer<typeof issuer>[], path: string): IssuerConfig[]
     if (shapes.includes('user_claim') !== (rest.user_claim !== undefined)) {
       throw new ConfigError(`issuers[${i}]: the shape "user_claim" and the key "user_claim" go together`, shown(path));
     }
+    if (rest.issuer === DEV_ISSUER)
+      throw new ConfigError(`issuers[${i}].issuer: is the development issuer's`, shown(path));
+    if (jwks !== undefined && (rest.jwks_uri !== undefined || rest.jwks_network !== undefined))
+      throw new ConfigError(
+        `issuers[${i}]: "jwks" and "jwks_uri" (with "jwks_network") exclude each other`,
+        shown(path),
+      );
+    if (rest.actors_from !== undefined && !shapes.includes('act'))
+      throw new ConfigError(`issuers[${i}].actors_from: needs the shape "act"`, shown(path));
     const why = rest.jwks_uri === undefined ? undefined : keysUriProblem(rest.jwks_uri, rest.jwks_network);
     if (why !== undefined) throw new ConfigError(`issuers[${i}].jwks_uri: ${why}`, shown(path));
     const stranger = rest.actors_from?.find((name) => !read.some((other) => other.issuer === name));

@@ -21,6 +21,7 @@ import type { Established, Opening } from './steps/step.js';
 import { token } from './steps/token.js';
 import type { Decisions } from './stores/decisions.js';
 import type { Entities } from './stores/entities.js';
+import type { Revocations } from './stores/revocations.js';
 import type { Credentials } from './tokens/credentials.js';
 
 /** The first two end the decision where they fail: nothing is looked up for whoever isn't who they say. */
@@ -38,6 +39,7 @@ export interface Deciding {
   readonly relationships: Relationships;
   readonly entities: Entities;
   readonly decisions: Decisions;
+  readonly revocations: Revocations;
   readonly now: () => Date;
   /** How long a decision may take, in milliseconds. */
   readonly deadlineMs: number;
@@ -59,27 +61,24 @@ export async function decide(question: Question, using: Deciding): Promise<Decis
       established = outcome.established;
     }
     if (established === undefined) throw new TypeError('binding passed and established nothing');
-    const facts = await gather(JUDGING, established, using, deadline);
-    for (const step of JUDGING) judged.push({ step: step.step, outcome: step.judge(established, facts) });
-    return await close({ opening, judged, established, facts }, using, deadline);
+    const gathered = await gather(JUDGING, established, using, deadline);
+    for (const step of JUDGING)
+      judged.push({ step: step.step, outcome: step.judge(gathered.established, gathered.facts) });
+    return await close({ opening, judged, ...gathered }, using, deadline);
   } finally {
     deadline.clear();
   }
 }
 
-/** The credential that the question is asked on: an agent's own is known already, a client passes one on. */
-async function present(
-  { caller, token, proof, usedProofs }: Question,
-  rules: Rules,
-  now: Date,
-  using: Deciding,
-  deadline: Deadline,
-): Promise<Opening['credential']> {
-  if (caller.kind === 'agent') return caller.credential;
+/** What the token that is asked on comes to, now: an agent's own was looked at before its body was there. */
+async function present(question: Question, rules: Rules, now: Date, using: Deciding, deadline: Deadline) {
+  const { caller, token, proof, usedProofs: used, dryRun } = question;
   if (token === undefined) return undefined;
-  const presented = { token, by: 'client', audience: caller.client.audience, proof, used: usedProofs } as const;
+  // An agent that calls by itself presents a token meant for Remit, which the issuer's audience says.
+  const audience = caller.kind === 'agent' ? undefined : caller.client.audience;
+  const presented = { token, by: caller.kind, audience, proof, used };
   try {
-    return await deadline.hold(using.credentials.present(presented, rules.vocabulary, now));
+    return await deadline.hold(using.credentials.redeem(presented, rules.vocabulary, now, dryRun));
   } catch (error) {
     return { fault: faultOf(error) };
   }

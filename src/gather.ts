@@ -1,36 +1,49 @@
 /** Gathering: everything that the judging steps want to know, asked of the engines at once. */
 import { breathe } from './breathe.js';
 import { faultOf, type Deadline } from './deadline.js';
+import type { FaultCode } from './model/faults.js';
 import type { AskedCheck, CheckAnswer, Relationships } from './engines/spicedb/port.js';
-import { refText } from './model/ids.js';
-import { checkKey } from './model/relationships.js';
-import { consult } from './steps/consult.js';
+import { refText, type EntityRef } from './model/ids.js';
+import { checkKey, parseRelationship } from './model/relationships.js';
+import { consult, type Cedar } from './steps/consult.js';
+import { delegationCheck, directCheck } from './steps/delegation.js';
 import { agentCanChecks, canChecks } from './steps/policy.js';
 import { gate } from './steps/relationship.js';
-import type { Established, Facts, JudgingStep } from './steps/step.js';
+import { withContext, type Established, type Facts, type JudgingStep } from './steps/step.js';
 import type { Entities, KnownEntity } from './stores/entities.js';
+import type { Revocations } from './stores/revocations.js';
 
 export interface Asked {
   readonly relationships: Relationships;
   readonly entities: Entities;
+  readonly revocations: Revocations;
+}
+
+export interface Gathered {
+  /** With the agents that the delegation came through, whether or not the token states them. */
+  readonly established: Established;
+  readonly facts: Facts;
 }
 
 /** Never throws for an engine's failure: that is in the facts. */
 export async function gather(
   steps: readonly JudgingStep[],
-  e: Established,
+  asked: Established,
   using: Asked,
   deadline: Deadline,
-): Promise<Facts> {
-  const asks = steps.map((step) => step.asks?.(e) ?? {});
+): Promise<Gathered> {
+  const asks = steps.map((step) => step.asks?.(asked) ?? {});
   const checks = asks.flatMap((a) => a.checks ?? []);
-  const refs = [...new Map(asks.flatMap((a) => a.entities ?? []).map((ref) => [refText(ref), ref])).entries()];
-
   const [answers, entities] = await Promise.all([
-    deadline.hold(using.relationships.check(checks, e.question.consistency)).catch((error: unknown) => faultOf(error)),
-    deadline.hold(using.entities.lookup(refs.map(([, ref]) => ref))).catch((error: unknown) => faultOf(error)),
+    deadline
+      .hold(using.relationships.check(checks, asked.question.consistency))
+      .catch((error: unknown) => faultOf(error)),
+    lookUp(
+      asks.flatMap((a) => a.entities ?? []),
+      using,
+      deadline,
+    ),
   ]);
-
   const answered = new Map<string, CheckAnswer>();
   for (const [i, check] of checks.entries()) {
     const answer: CheckAnswer | undefined =
@@ -39,30 +52,84 @@ export async function gather(
     if (answer !== undefined && (check.explain === true || !answered.has(checkKey(check))))
       answered.set(checkKey(check), answer);
   }
-  const known = new Map<string, KnownEntity | undefined>();
-  if (typeof entities !== 'string') for (const [i, [key]] of refs.entries()) known.set(key, entities[i]);
+  const check: Facts['check'] = (one) =>
+    answered.get(checkKey(one)) ?? { result: 'unknown', fault: 'relationships_unavailable' };
 
-  const lookups: Pick<Facts, 'check' | 'entity'> = {
-    check: (check) => answered.get(checkKey(check)) ?? { result: 'unknown', fault: 'relationships_unavailable' },
-    entity: (ref) => known.get(refText(ref)),
+  const passedOn = await passing(asked, check, using, deadline);
+  const through = passedOn === undefined || 'fault' in passedOn ? [] : passedOn.through;
+  const { acting } = asked;
+  const established =
+    through.length === 0 ? asked : { ...asked, acting: { ...acting, chain: [...acting.chain, ...through] } };
+  const more = through.length === 0 ? new Map<string, undefined>() : await lookUp(through, using, deadline);
+
+  const entitiesFault = [entities, more].find((found) => typeof found === 'string');
+  const entity: Facts['entity'] = (ref) => {
+    for (const found of [entities, more])
+      if (typeof found !== 'string' && found.has(refText(ref))) return found.get(refText(ref));
+    return undefined;
   };
   const held = (list: readonly AskedCheck[]): Record<string, boolean> =>
-    Object.fromEntries(list.map((check) => [check.permission, lookups.check(check).result === 'yes']));
-  const entitiesFault = typeof entities === 'string' ? entities : undefined;
+    Object.fromEntries(list.map((one) => [one.permission, check(one).result === 'yes']));
   await breathe();
-  const cedar =
+  const cedar: Cedar =
     entitiesFault === undefined
-      ? consult(e, {
-          entity: lookups.entity,
-          can: held(canChecks(e)),
-          agentCan: held(agentCanChecks(e)),
-          reachable: lookups.check(gate(e)).result === 'yes',
+      ? consult(established, {
+          entity,
+          can: held(canChecks(established)),
+          agentCan: held(agentCanChecks(established)),
+          reachable: check(gate(established)).result === 'yes',
         })
-      : ({
-          acting: { kind: 'fault', fault: entitiesFault },
-          chain: [],
-          duties: { kind: 'fault', fault: entitiesFault },
-        } as const);
+      : { acting: { kind: 'fault', fault: entitiesFault }, chain: [], duties: { kind: 'fault', fault: entitiesFault } };
   const ends = [...answered.values()].flatMap((a) => (a.result === 'yes' && a.until !== undefined ? [a.until] : []));
-  return { ...lookups, entitiesFault, cedar, ends };
+  return { established, facts: { check, entity, entitiesFault, passedOn, cedar, ends } };
+}
+
+/** What is stored of each, by its text; or why the store can't say. */
+async function lookUp(
+  refs: readonly EntityRef[],
+  { entities }: Asked,
+  deadline: Deadline,
+): Promise<Map<string, KnownEntity | undefined> | FaultCode> {
+  const unique = [...new Map(refs.map((ref) => [refText(ref), ref])).entries()];
+  try {
+    const found = await deadline.hold(entities.lookup(unique.map(([, ref]) => ref)));
+    return new Map(unique.map(([key], i) => [key, found[i]]));
+  } catch (error) {
+    return faultOf(error);
+  }
+}
+
+/**
+ * How a delegation came to the agent that the user didn't give it themselves: over which agents, of whom those that the
+ * token doesn't state count as its history. Leaving one out must not be the way around what is forbidden to it.
+ */
+async function passing(
+  e: Established,
+  check: Facts['check'],
+  { relationships, revocations }: Asked,
+  deadline: Deadline,
+): Promise<Facts['passedOn']> {
+  const { acting, rules, question } = e;
+  const direct = directCheck(acting, rules.vocabulary);
+  const asked = delegationCheck(acting, rules.vocabulary);
+  if (direct === undefined || asked === undefined) return undefined;
+  if (check(direct).result === 'yes' || check(asked).result !== 'yes') return undefined;
+  try {
+    // Only now is the path asked for: it is dear, and most delegations are direct.
+    const traced = withContext(e, { ...asked, explain: true });
+    const [answer] = await deadline.hold(relationships.check([traced], question.consistency));
+    if (answer?.result === 'unknown') return { fault: answer.fault };
+    const path = answer?.result === 'yes' ? (answer.path ?? []) : [];
+    const stated = [acting.agent, ...acting.chain].map((agent) => (agent === undefined ? '' : refText(agent)));
+    const through = path
+      .map((text) => parseRelationship(text).subject)
+      .filter((subject) => subject.type === acting.agent?.type && !stated.includes(refText(subject)))
+      .map(({ type, id }) => ({ type, id }));
+    if (acting.grant === undefined || through.length === 0) return { path, through, ended: undefined };
+    const { issuer, issuedAt } = acting.grant;
+    const token = { issuer, issuedAt, jti: undefined, user: acting.user?.id, session: undefined, txn: undefined };
+    return { path, through, ended: await deadline.hold(revocations.find({ ...token, actors: through })) };
+  } catch (error) {
+    return { fault: faultOf(error) };
+  }
 }

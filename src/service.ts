@@ -11,6 +11,7 @@ import { EmbeddedRelationships } from './engines/spicedb/embedded.js';
 import type { Relationships } from './engines/spicedb/port.js';
 import { PERMISSIONS, type Client } from './model/question.js';
 import { loadRules } from './rules/load.js';
+import { scopesOf } from './rules/vocabulary.js';
 import { DecisionStore } from './stores/decisions.js';
 import { EntityStore } from './stores/entities.js';
 import { Journal } from './stores/journal.js';
@@ -58,6 +59,17 @@ export async function openService(config: Config, { now = () => new Date() }: Op
     if (unknown !== undefined)
       throw new ConfigError(
         `client "${id}": no resource "${unknown}"${didYouMean(unknown, rules.vocabulary.byObject.keys())}`,
+        shown(config.file),
+      );
+  }
+  const known = scopesOf(rules.vocabulary).map(({ scope }) => scope);
+  for (const { issuer, scopes } of config.issuers) {
+    const unknown = Object.values(scopes ?? {})
+      .flat()
+      .find((scope) => !known.includes(scope));
+    if (unknown !== undefined)
+      throw new ConfigError(
+        `issuer "${issuer}": no action has the scope "${unknown}"${didYouMean(unknown, known)}`,
         shown(config.file),
       );
   }

@@ -2,6 +2,7 @@
 import type { Rationale } from '../model/decision.js';
 import type { Reason } from '../model/reasons.js';
 import type { Obligation } from '../rules/duties.js';
+import { printable } from './command.js';
 
 /** An answer as a client gets it. */
 export interface Answered {
@@ -31,7 +32,7 @@ export function story({ decision, context = {} }: Answered): string {
   for (const { type, properties } of context.obligations ?? [])
     lines.push(`  the client must: ${type} ${Object.values(properties).flat().join(', ')}`);
   if (context.id !== undefined) lines.push(`  on record as ${context.id}`);
-  return `${lines.join('\n')}\n`;
+  return `${lines.map(printable).join('\n')}\n`;
 }
 
 /** The evidence in a line: paths as arrows, policies by their ids and places, the rest as `name value`. */

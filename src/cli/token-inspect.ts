@@ -1,7 +1,7 @@
 /** `remit token inspect`: what a token says, in words, and what is wrong with it; nothing of it is verified. */
 import { loadConfig, type Config } from '../config.js';
 import { inspectToken, type Inspected } from '../tokens/inspect.js';
-import { readOptions, tokenArgument } from './command.js';
+import { printable, readOptions, tokenArgument } from './command.js';
 import { DEV_AUDIENCE, DEV_ISSUER } from '../tokens/dev-issuer.js';
 import type { IssuerConfig } from '../tokens/issuers.js';
 
@@ -74,12 +74,4 @@ function when(seconds: number, now: Date): string {
 /** A word as it is, anything else in quotes. */
 function quoted(text: string): string {
   return /^[\x21-\x7e]+$/.test(text) ? text : JSON.stringify(text.toWellFormed());
-}
-
-/** A token can say anything: it must neither reach the terminal as commands nor reorder what is read there. */
-function printable(text: string): string {
-  return text.replace(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
-    (char) => `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
-  );
 }

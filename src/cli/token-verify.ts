@@ -11,7 +11,7 @@ import { localKeys } from '../tokens/keys.js';
 import { readJws, readToken, TokenRefused } from '../tokens/jws.js';
 import { verifySignature } from '../tokens/signature.js';
 import { TokenVerifier } from '../tokens/verify.js';
-import { readOptions, tokenArgument } from './command.js';
+import { printable, readOptions, tokenArgument } from './command.js';
 
 interface Verdict {
   readonly signature: 'valid' | 'invalid';
@@ -166,6 +166,6 @@ function readKeys(file: string): JSONWebKeySet {
 }
 
 function story({ signature, valid, reasons }: Verdict): string {
-  const why = reasons.map(({ code, message }) => `  ${code}: ${message.replace(/\p{C}/gu, '?')}\n`).join('');
+  const why = reasons.map(({ code, message }) => `  ${code}: ${printable(message)}\n`).join('');
   return `The signature is ${signature}. The token is ${valid ? 'valid' : 'not valid'}.\n${why}`;
 }

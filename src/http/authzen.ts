@@ -152,9 +152,7 @@ export function toQuestion(body: unknown, asking: Asking): Question {
     action: { name: a.name, properties: trusted ? (a.properties ?? {}) : {} },
     resource: { type: r.type, id: r.id, properties: trusted ? (r.properties ?? {}) : {} },
     context: trusted ? Object.fromEntries(Object.entries(c).filter(([key]) => !REMITS_OWN.has(key))) : {},
-    token: c.token,
-    proof: proofOf(c.proof, asking.caller),
-    usedProofs: asking.usedProofs,
+    ...tokenOf(c, asking),
     statedAgent: c.agent,
     statedMode: c.mode,
     assertedAgent: trusted ? assertedAgent(s.properties?.['act']) : undefined,
@@ -166,17 +164,29 @@ export function toQuestion(body: unknown, asking: Asking): Question {
   };
 }
 
+/** An agent asks on its own token, whatever its body says. @throws BadRequest */
+function tokenOf(
+  { token, proof: given }: z.infer<typeof context>,
+  { caller, usedProofs }: Asking,
+): Pick<Question, 'token' | 'proof' | 'usedProofs'> {
+  if (caller.kind === 'client') return { token, proof: proofOf(given, caller), usedProofs };
+  const { presented } = caller;
+  return { token: presented.token, proof: presented.proof, usedProofs: presented.used };
+}
+
 /** @throws BadRequest naming the place */
-function proofOf(given: z.infer<typeof proof> | undefined, caller: Caller): PresentedProof {
-  // An agent's own proof came with its request.
-  if (given === undefined || caller.kind !== 'client') return {};
+function proofOf(
+  given: z.infer<typeof proof> | undefined,
+  { client }: Extract<Caller, { kind: 'client' }>,
+): PresentedProof {
+  if (given === undefined) return {};
   const { jwt, method, url, certificate } = given;
   const parts = [jwt, method, url].filter((part) => part !== undefined);
   if (parts.length !== 0 && parts.length !== 3)
     throw new BadRequest('needs "jwt", "method" and "url" together', 'context.proof');
-  const thumbprint = certificate === undefined ? undefined : certificateThumbprint(certificate);
-  if (certificate !== undefined && !caller.client.may.has('asserts_certificate'))
+  if (certificate !== undefined && !client.may.has('asserts_certificate'))
     throw new BadRequest('is for clients with "asserts_certificate"', 'context.proof.certificate');
+  const thumbprint = certificate === undefined ? undefined : certificateThumbprint(certificate);
   if (certificate !== undefined && thumbprint === undefined)
     throw new BadRequest('is not a certificate, as PEM or DER in base64', 'context.proof.certificate');
   return {
@@ -271,5 +281,8 @@ export function toAnswer(decision: Decision, caller: Caller, minimal: boolean): 
 export function badItem(error: BadRequest, index: number, minimal: boolean): Answer {
   if (minimal) return { decision: false };
   const at = error.at === '' ? `evaluations[${index}]` : `evaluations[${index}].${error.at}`;
-  return { decision: false, context: { error: { status: 400, code: error.code, message: error.message, at } } };
+  return {
+    decision: false,
+    context: { error: { status: error.status, code: error.code, message: error.message, at } },
+  };
 }

@@ -1,5 +1,11 @@
 /** Who calls: a client by its key, an agent or a user by their own token. There is no anonymous mode. */
-import type { FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from 'fastify';
+import type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  onRequestAsyncHookHandler,
+  onRequestHookHandler,
+} from 'fastify';
 import { TLSSocket } from 'node:tls';
 import { LRUCache } from 'lru-cache';
 import { Deadline } from '../deadline.js';
@@ -8,14 +14,17 @@ import type { Caller, Client, Party, Permission } from '../model/question.js';
 import type { ReasonCode } from '../model/reasons.js';
 import { challengeOf } from '../rules/remedies.js';
 import { sha256, type Service } from '../service.js';
+import type { Presented } from '../tokens/credentials.js';
 import { ALGORITHMS } from '../tokens/issuers.js';
-import { certificateThumbprint } from '../tokens/proof.js';
+import { certificateThumbprint, type SingleUse } from '../tokens/proof.js';
 import { problem } from './problems.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Set by {@link callers} on every route that asks for it. */
+    /** Set by {@link admitted} on every route that asks for it. */
     caller: Party | undefined;
+    /** The DPoP proof that the caller's token came with. */
+    proofUse: { readonly use: SingleUse; readonly used: Presented['used'] } | undefined;
   }
   interface FastifyInstance {
     /** Where clients and agents reach this service: what a proof is made for, and what metadata says. */
@@ -32,12 +41,22 @@ export interface Also {
   readonly users?: boolean;
 }
 
+/** Before a body is read: who calls, at what rate, and with a proof that is good for this request alone. */
+export function admitted(
+  app: FastifyInstance,
+  service: Service,
+  permissions: readonly Permission[],
+  also: Also = {},
+): (onRequestHookHandler | onRequestAsyncHookHandler)[] {
+  return [callers(service, permissions, also), ...app.limits, useProof(service)];
+}
+
 /**
  * A hook that, before a body is read, lets through clients with one of the permissions and, where `also` says so,
  * agents and users with their own token.
  * @returns 401 for an unknown caller, with the challenge of RFC 6750 and RFC 9449; 403 for one that may not
  */
-export function callers(
+function callers(
   service: Service,
   permissions: readonly Permission[],
   { agents = false, users = false }: Also = {},
@@ -88,38 +107,43 @@ async function holder(
   const { dpop } = request.headers;
   // A bound token as a mere bearer would undo the binding, an unbound one as DPoP would claim one (RFC 9449 7.1, 7.2).
   if (bound !== (dpop !== undefined)) return bound ? 'proof_missing' : 'proof_invalid';
+  const url = `${request.server.base()}${request.url}`;
+  const presented: Presented = {
+    token,
+    by,
+    // Meant for Remit itself, which the issuer's audience says.
+    audience: undefined,
+    proof: {
+      certificate: connectionCertificate(request),
+      dpop: typeof dpop === 'string' ? { jwt: dpop, method: request.method, url } : undefined,
+    },
+    used: new Map(),
+  };
   const deadline = new Deadline(service.deadlineMs);
   try {
-    const credential = await deadline.hold(
-      service.credentials.present(
-        {
-          token,
-          by,
-          // Meant for Remit itself, which the issuer's audience says.
-          audience: undefined,
-          proof: {
-            certificate: connectionCertificate(request),
-            dpop:
-              typeof dpop === 'string'
-                ? { jwt: dpop, method: request.method, url: `${request.server.base()}${request.url}` }
-                : undefined,
-          },
-          used: new Map(),
-        },
-        service.rules().vocabulary,
-        service.now(),
-      ),
-    );
+    const { vocabulary } = service.rules();
+    const credential = await deadline.hold(service.credentials.present(presented, vocabulary, service.now()));
     if (!credential.ok) return credential.reason.code;
-    if (by === 'user') {
-      // A session that has been ended speaks for nobody, its own user included.
-      if (credential.sessionEnded) return 'session_ended';
-      return { kind: 'user', user: credential.token.user ?? '' };
-    }
-    return { kind: 'agent', credential, agent: credential.token.actors[0]?.id ?? '' };
+    // A session that has been ended speaks for nobody, its own user included; of an agent's the decision says so.
+    if (by === 'user' && credential.sessionEnded) return 'session_ended';
+    request.proofUse = credential.use === undefined ? undefined : { use: credential.use, used: presented.used };
+    const { user, actors } = credential.token;
+    return by === 'user'
+      ? { kind: 'user', user: user ?? '' }
+      : { kind: 'agent', agent: actors[0]?.id ?? '', presented };
   } finally {
     deadline.clear();
   }
+}
+
+/** Uses up the proof that the request came with: after its rate, so that what is refused for that costs nothing. */
+function useProof(service: Service): onRequestAsyncHookHandler {
+  return async (request, reply) => {
+    const { proofUse } = request;
+    if (proofUse === undefined) return undefined;
+    const fresh = await service.credentials.use(proofUse.use, proofUse.used, service.now());
+    return fresh ? undefined : unauthorized(reply, 'The token is not valid.', 'proof_replayed');
+  };
 }
 
 /** Of the client's certificate, where the connection itself is TLS and asks for one. */
@@ -128,7 +152,7 @@ function connectionCertificate({ raw: { socket } }: FastifyRequest): string | un
   return certificate === undefined ? undefined : certificateThumbprint(certificate.toString());
 }
 
-/** Whom {@link callers} let through. */
+/** Whom {@link admitted} let through. */
 export function partyOf(request: FastifyRequest): Party {
   if (request.caller === undefined) throw new TypeError('the route has no caller');
   return request.caller;

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Service } from '../service.js';
 import type { StoredDecision } from '../stores/decisions.js';
-import { callers, clientOf } from './callers.js';
+import { admitted, clientOf } from './callers.js';
 import { problem, problemBody } from './problems.js';
 
 const params = z.object({ id: z.string().max(64) });
@@ -25,7 +25,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const TAG = ['decisions'];
 
 export function decisionRoutes(app: FastifyInstance, service: Service): void {
-  const onRequest = [callers(service, ['evaluate', 'admin']), ...app.limits];
+  const onRequest = admitted(app, service, ['evaluate', 'admin']);
 
   app.get('/v1/decisions/:id', {
     schema: {

@@ -5,7 +5,7 @@ import { BadRequest } from '../model/faults.js';
 import { MAX_PARENTS, storable } from '../rules/entities.js';
 import type { Service } from '../service.js';
 import { id, name } from './authzen.js';
-import { callers } from './callers.js';
+import { admitted } from './callers.js';
 import { problem, problemBody } from './problems.js';
 
 const params = z.object({ type: name, id });
@@ -31,7 +31,7 @@ const URL = '/v1/entities/:type/:id';
 const TAG = ['administration'];
 
 export function entityRoutes(app: FastifyInstance, service: Service): void {
-  const onRequest = [callers(service, ['admin']), ...app.limits];
+  const onRequest = admitted(app, service, ['admin']);
 
   app.put(URL, {
     schema: {

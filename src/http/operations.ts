@@ -6,7 +6,7 @@ import type { Service } from '../service.js';
 import { scopesOf } from '../rules/vocabulary.js';
 import { DETAIL_TYPE } from '../model/acting.js';
 import { ALGORITHMS } from '../tokens/issuers.js';
-import { callers } from './callers.js';
+import { admitted } from './callers.js';
 import { problemBody } from './problems.js';
 
 const metadata = z
@@ -93,7 +93,7 @@ export function operationRoutes(app: FastifyInstance, service: Service): void {
       summary: 'The scopes of the platform, and what each covers',
       response: { 200: scopeList, 401: problemBody, 403: problemBody },
     },
-    onRequest: [callers(service, ['evaluate', 'admin'], { agents: true }), ...app.limits],
+    onRequest: admitted(app, service, ['evaluate', 'admin'], { agents: true }),
     handler: () => ({ scopes: scopesOf(service.rules().vocabulary) }),
   });
 

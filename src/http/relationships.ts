@@ -14,7 +14,7 @@ import {
 } from '../model/relationships.js';
 import type { Service } from '../service.js';
 import { id } from './authzen.js';
-import { callers, clientOf } from './callers.js';
+import { admitted, clientOf } from './callers.js';
 import { problemBody } from './problems.js';
 
 const checked = (problem: (text: string) => string | undefined, description: string) =>
@@ -67,7 +67,7 @@ const listing = z
 const errors = { 400: problemBody, 401: problemBody, 403: problemBody, 409: problemBody, 503: problemBody };
 
 export function relationshipRoutes(app: FastifyInstance, service: Service): void {
-  const onRequest = [callers(service, ['admin']), ...app.limits];
+  const onRequest = admitted(app, service, ['admin']);
 
   app.post('/v1/relationships', {
     schema: {

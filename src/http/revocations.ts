@@ -9,7 +9,7 @@ import type { Service } from '../service.js';
 import type { Revocation } from '../stores/revocations.js';
 import { CLOCK_SKEW_SECONDS } from '../tokens/verify.js';
 import { id } from './authzen.js';
-import { partyOf, callers } from './callers.js';
+import { partyOf, admitted } from './callers.js';
 import { problem, problemBody } from './problems.js';
 
 const text = z
@@ -42,7 +42,7 @@ export const MAX_OF_A_USER = 1000;
 const SELECTORS = ['issuer', 'jti', 'user', 'agent', 'session'] as const;
 
 export function revocationRoutes(app: FastifyInstance, service: Service): void {
-  const admin = [callers(service, ['admin']), ...app.limits];
+  const admin = admitted(app, service, ['admin']);
 
   app.post('/v1/revocations', {
     schema: {
@@ -98,7 +98,7 @@ export function revocationRoutes(app: FastifyInstance, service: Service): void {
       params,
       response: { 204: z.undefined(), 429: problemBody, ...errors },
     },
-    onRequest: [callers(service, ['admin'], { users: true }), ...app.limits],
+    onRequest: admitted(app, service, ['admin'], { users: true }),
     handler: async (request, reply) => {
       const caller = partyOf(request);
       const { id: session } = request.params as z.infer<typeof params>;

@@ -45,6 +45,7 @@ export interface Grant {
   /** Whether the token states every earlier agent. */
   readonly chainComplete: boolean;
   /** Seconds since the epoch. */
+  readonly issuedAt: number | undefined;
   readonly expiresAt: number;
 }
 

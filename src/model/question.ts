@@ -1,7 +1,7 @@
 /** A question as it comes from the edge: parsed, bounded, and with the credential it is asked on. */
 import type { Consistency } from '../engines/spicedb/port.js';
 import type { EntityRef } from './ids.js';
-import type { Credential } from '../tokens/credentials.js';
+import type { Presented } from '../tokens/credentials.js';
 import type { PresentedProof } from '../tokens/proof.js';
 
 export type Properties = Readonly<Record<string, unknown>>;
@@ -34,8 +34,7 @@ export type Permission = (typeof PERMISSIONS)[number];
 /** Whoever asks: a client, or an agent that presents its own token. */
 export type Caller =
   | { readonly kind: 'client'; readonly client: Client }
-  /** Its token has been checked with the request that it came in. */
-  | { readonly kind: 'agent'; readonly credential: Extract<Credential, { ok: true }>; readonly agent: string };
+  | { readonly kind: 'agent'; readonly agent: string; readonly presented: Presented };
 
 /** Whoever calls: a person with no agent, too, for what is their own. */
 export type Party = Caller | { readonly kind: 'user'; readonly user: string };
@@ -47,6 +46,7 @@ export interface Question {
   readonly resource: EntityRef & { readonly properties: Properties };
   /** The request's own context, without Remit's members. */
   readonly context: Properties;
+  /** The token that is asked on: passed on by a client, or the agent's own. */
   readonly token: string | undefined;
   /** What shows that the token is its holder's. */
   readonly proof: PresentedProof;

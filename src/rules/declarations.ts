@@ -9,7 +9,7 @@ import { uidText, type Uid } from './uid.js';
 import type { Action, EntityType } from './vocabulary.js';
 
 /** RFC 6749 §3.3 scope-token. */
-const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
+export const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 const ACTION_ANNOTATIONS = ['permission', 'agent_permission', 'scope', 'background_scope', 'title', 'consent'];
 const ENTITY_ANNOTATIONS = ['object', 'title'];
 const ATTRIBUTE_ANNOTATIONS = ['class', 'title'];

@@ -59,11 +59,18 @@ function bind(opening: Opening): Established | { readonly denied: Outcome } {
     );
   }
   const transaction = transactionOf(opening);
-  const contradicted = Object.keys(transaction).find(
-    (name) => Object.hasOwn(question.context, name) && !isDeepStrictEqual(question.context[name], transaction[name]),
-  );
-  if (contradicted !== undefined)
-    return denied(reason('transaction_mismatch', `The request's context.${contradicted} is not the token's.`));
+  const said = {
+    context: question.context,
+    action: question.action.properties,
+    resource: question.resource.properties,
+  };
+  for (const [place, properties] of Object.entries(said)) {
+    const other = Object.keys(transaction).find(
+      (name) => Object.hasOwn(properties, name) && !isDeepStrictEqual(properties[name], transaction[name]),
+    );
+    if (other !== undefined)
+      return denied(reason('transaction_mismatch', `The request's ${place} states another ${other} than the token.`));
+  }
   const established = {
     // What the token says of its transaction is signed, so it counts as said, whether or not the client says it too.
     question: { ...question, context: { ...question.context, ...transaction } },
@@ -85,9 +92,10 @@ function bind(opening: Opening): Established | { readonly denied: Outcome } {
   return established;
 }
 
-/** `tctx` of a transaction token. */
+/** `tctx`, which only a transaction token has. */
 function transactionOf({ credential }: Opening): Properties {
-  return credential !== undefined && 'ok' in credential && credential.ok ? (credential.token.transaction ?? {}) : {};
+  if (credential === undefined || !('ok' in credential) || !credential.ok) return {};
+  return credential.token.transaction ?? {};
 }
 
 function denied(why: Reason): { denied: Outcome } {
@@ -131,6 +139,7 @@ function actingOf({ question, rules, credential }: Opening): Acting | Reason {
         jti: token.jti,
         profile: current.profile,
         chainComplete: token.chainComplete,
+        issuedAt: token.issuedAt,
         expiresAt: token.expiresAt,
       },
     };

@@ -9,16 +9,17 @@ import { reason, type Reason } from '../model/reasons.js';
 import { checkKey } from '../model/relationships.js';
 import type { AskedCheck } from '../engines/spicedb/port.js';
 import { scopeRemedy, type Remedy } from '../rules/remedies.js';
-import type { Vocabulary } from '../rules/vocabulary.js';
+import { DELEGATOR, type Vocabulary } from '../rules/vocabulary.js';
+import type { FaultCode } from '../model/faults.js';
 import { coverage, type Wanted } from './details.js';
-import { withContext, type Established, type JudgingStep } from './step.js';
+import { withContext, type Established, type Facts, type JudgingStep } from './step.js';
 
 export const delegation: JudgingStep = {
   step: 'delegation',
 
   asks: (e) => {
-    const edge = delegatorCheck(e.acting, e.rules.vocabulary);
-    return edge === undefined ? {} : { checks: [withContext(e, edge)] };
+    const edges = [delegationCheck(e.acting, e.rules.vocabulary), directCheck(e.acting, e.rules.vocabulary)];
+    return { checks: edges.flatMap((edge) => (edge === undefined ? [] : [withContext(e, edge)])) };
   },
 
   judge: (e, facts) => {
@@ -31,7 +32,7 @@ export const delegation: JudgingStep = {
     const evidence: Record<string, unknown> = scoped ? { scope: on.action.scope } : {};
     if (acting.grant !== undefined) judgeGrant(e, acting.grant, reasons, remedies);
 
-    const edge = delegatorCheck(acting, e.rules.vocabulary);
+    const edge = delegationCheck(acting, e.rules.vocabulary);
     if (edge !== undefined) {
       const answer = facts.check(edge);
       evidence['delegation'] = checkKey(edge);
@@ -49,10 +50,8 @@ export const delegation: JudgingStep = {
       if (answer.result === 'unknown' && reasons.length === 0) return unknown(answer.fault, evidence);
       if (answer.result === 'yes') {
         evidence['revision'] = answer.revision;
-        const [direct, ...more] = answer.path ?? [];
-        // Over other agents: who passed it on to whom.
-        if (more.length > 0) evidence['path'] = answer.path;
-        else if (direct !== undefined) evidence['delegation'] = direct;
+        const fault = judgePath(e, facts, evidence, reasons);
+        if (fault !== undefined && reasons.length === 0) return unknown(fault, evidence);
       }
     }
     return reasons.length === 0 ? pass(evidence) : deny(reasons, evidence, remedies);
@@ -62,8 +61,7 @@ export const delegation: JudgingStep = {
 /** What of the grant doesn't cover the question is added to the lists. */
 function judgeGrant(e: Established, grant: Grant, reasons: Reason[], remedies: Remedy[]): void {
   const { action } = e.on;
-  const stated = e.question.context['purpose'];
-  const purpose = typeof stated === 'string' ? stated : grant.purpose;
+  const purpose = Object.hasOwn(e.question.context, 'purpose') ? e.question.context['purpose'] : grant.purpose;
   if (grant.sessionEnded) reasons.push(reason('session_ended'));
   if (grant.purpose !== undefined && purpose !== grant.purpose) reasons.push(reason('purpose_mismatch'));
 
@@ -93,7 +91,7 @@ function judgeGrant(e: Established, grant: Grant, reasons: Reason[], remedies: R
   if (covered?.problem !== undefined) reasons.push(reason('authorization_details_mismatch', covered.problem));
 }
 
-function wantedOf({ question, on, rules }: Established, grant: Grant, purpose: string | undefined): Wanted {
+function wantedOf({ question, on, rules }: Established, grant: Grant, purpose: unknown): Wanted {
   return {
     action: on.action.name,
     permission: on.action.permission,
@@ -111,11 +109,39 @@ function wantedOf({ question, on, rules }: Established, grant: Grant, purpose: s
   };
 }
 
-/** Asked with its path only where agents may pass a delegation on: a direct one says itself. */
-function delegatorCheck(
-  acting: Acting,
-  { delegation: permission, delegationPasses }: Vocabulary,
-): AskedCheck | undefined {
+/** Over which agents the delegation came, where they may pass it on; a direct one says itself. */
+function judgePath(
+  { acting, rules }: Established,
+  { passedOn }: Facts,
+  evidence: Record<string, unknown>,
+  reasons: Reason[],
+): FaultCode | undefined {
+  if (passedOn === undefined) {
+    const direct = directCheck(acting, rules.vocabulary);
+    if (direct !== undefined) evidence['delegation'] = checkKey(direct);
+    return undefined;
+  }
+  if ('fault' in passedOn) return passedOn.fault;
+  const { path, ended } = passedOn;
+  evidence['path'] = path;
+  // Whoever it came through is held to the policies, so it has to be known.
+  if (path.length === 0)
+    reasons.push(reason('graph_unanswerable', 'Over which agents the delegation was passed on can not be told.'));
+  if (ended !== undefined) {
+    const message = `The revocation ${ended.id} (${ended.selector}) covers an agent that passed the delegation on.`;
+    reasons.push({ ...reason('token_revoked', message), step: 'delegation' });
+  }
+  return undefined;
+}
+
+/** Whether the user has delegated to the agent, themselves or over others. */
+export function delegationCheck(acting: Acting, { delegation: permission }: Vocabulary): AskedCheck | undefined {
   if (acting.mode !== 'delegated' || acting.agent === undefined || acting.user === undefined) return undefined;
-  return { resource: acting.agent, permission, subject: acting.user, ...(delegationPasses ? { explain: true } : {}) };
+  return { resource: acting.agent, permission, subject: acting.user };
+}
+
+/** Whether they did so themselves; where delegations are never passed on, the other says it. */
+export function directCheck(acting: Acting, vocabulary: Vocabulary): AskedCheck | undefined {
+  const asked = vocabulary.delegationPasses ? delegationCheck(acting, vocabulary) : undefined;
+  return asked === undefined ? undefined : { ...asked, permission: DELEGATOR };
 }

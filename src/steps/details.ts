@@ -21,7 +21,8 @@ export interface Wanted {
   readonly types: readonly string[];
   /** Where the request's attributes are said. */
   readonly attributes: Readonly<Record<'action' | 'context' | 'resource', Properties>>;
-  readonly purpose: string | undefined;
+  /** What the request says, of whatever type. */
+  readonly purpose: unknown;
   readonly access: Access;
 }
 
@@ -90,8 +91,11 @@ const TESTS: Readonly<Record<string, Test>> = {
   min: (given, limit) => typeof given === 'number' && typeof limit === 'number' && given >= limit,
   max: (given, limit) => typeof given === 'number' && typeof limit === 'number' && given <= limit,
   equals: (given, limit) => isDeepStrictEqual(given, limit),
+  // Of a list, every element; an empty one may mean all to whoever acts on it.
   one_of: (given, limit) =>
-    Array.isArray(limit) && [given].flat().every((one) => limit.some((allowed) => isDeepStrictEqual(one, allowed))),
+    Array.isArray(limit) &&
+    [given].flat().length > 0 &&
+    [given].flat().every((one) => limit.some((allowed) => isDeepStrictEqual(one, allowed))),
   prefix: (given, limit) => typeof given === 'string' && typeof limit === 'string' && given.startsWith(limit),
 };
 

@@ -12,6 +12,7 @@ import type { AskedCheck, CheckAnswer } from '../engines/spicedb/port.js';
 import type { Rules } from '../rules/load.js';
 import type { ActionOnResource, EntityType } from '../rules/vocabulary.js';
 import type { KnownEntity } from '../stores/entities.js';
+import type { Ended } from '../stores/revocations.js';
 import type { FaultCode } from '../model/faults.js';
 import type { Credential } from '../tokens/credentials.js';
 
@@ -46,9 +47,21 @@ export interface Facts {
   readonly entity: (ref: EntityRef) => KnownEntity | undefined;
   /** Set where the entity store could not answer. */
   readonly entitiesFault: FaultCode | undefined;
+  /** Set where the delegation was passed on by other agents. */
+  readonly passedOn: PassedOn | { readonly fault: FaultCode } | undefined;
   readonly cedar: Cedar;
   /** When answers that were yes may end by themselves, RFC 3339. */
   readonly ends: readonly string[];
+}
+
+/** A delegation that came over other agents. */
+export interface PassedOn {
+  /** Relationships, from the acting agent to the user; empty where that can't be told. */
+  readonly path: readonly string[];
+  /** The agents of the path that the token doesn't state, newest first. */
+  readonly through: readonly EntityRef[];
+  /** A revocation that covers one of them. */
+  readonly ended: Ended | undefined;
 }
 
 export interface OpeningStep {

@@ -8,6 +8,8 @@ export interface SpentProofs {
    * @throws Fault
    */
   spend(id: string, expiresAt: number, now: Date): Promise<boolean>;
+  /** Whether it would be. @throws Fault */
+  isFresh(id: string): Promise<boolean>;
 }
 
 /** Uses between two sweeps of what has expired. */
@@ -17,6 +19,11 @@ export class ProofStore implements SpentProofs {
   private uses = 0;
 
   constructor(private readonly database: Database) {}
+
+  async isFresh(id: string): Promise<boolean> {
+    const [rows = []] = await this.database.run([{ sql: 'select 1 from spent_proofs where id = $1', params: [id] }]);
+    return rows.length === 0;
+  }
 
   async spend(id: string, expiresAt: number, now: Date): Promise<boolean> {
     this.uses += 1;

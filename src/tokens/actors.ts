@@ -10,7 +10,7 @@ export const MAX_CHAIN = 8;
 export type Parties = Pick<DelegationToken, 'mode' | 'user' | 'actors' | 'chainComplete' | 'agentIsClient'>;
 
 /** What an `act` may be about, and its `sub` not: entity profiles of persons. */
-const PERSONS = ['user', 'human', 'person', 'natural_person'];
+export const PERSONS: readonly string[] = ['user', 'human', 'person', 'natural_person'];
 
 /** @throws TokenRefused `token_actor_invalid`, `token_chain_inverted`, `actor_forbidden`, `token_claims_invalid` */
 export function partiesOf(claims: Claims, issuer: Issuer, issuers: Issuers): Parties {
@@ -51,7 +51,8 @@ export function partiesOf(claims: Claims, issuer: Issuer, issuers: Issuers): Par
     });
   }
   // An issuer that delegates has named no agent: that makes nobody an agent, and nothing direct.
-  const user = isPerson(claims.sub_profile) ? named(issuer, sub) : undefined;
+  // Of an issuer that puts agents into `sub` it isn't even known that there is a person.
+  const user = isPerson(claims.sub_profile) && !has('user_claim') ? named(issuer, sub) : undefined;
   return { mode: 'unknown', user, actors: [], chainComplete: false, agentIsClient: false };
 }
 

@@ -7,7 +7,12 @@ const id = z.string().superRefine((value, ctx) => {
   const problem = idProblem(value);
   if (problem !== undefined) ctx.addIssue({ code: 'custom', message: problem });
 });
-const text = z.string().min(1).max(1024);
+/** Whatever is named in a token must be possible to name in a revocation. */
+const text = z
+  .string()
+  .min(1)
+  .max(1024)
+  .regex(/^\P{Cc}*$/u, 'must not contain control characters');
 /** Seconds since the epoch: NumericDate, up to the year 9999. */
 const seconds = z.number().min(0).max(253_402_300_799);
 const record = z.record(z.string(), z.unknown());

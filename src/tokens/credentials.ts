@@ -2,13 +2,13 @@
  * A token as it is presented: all that must hold before it speaks for anybody. It is genuine and meant for this caller,
  * its presenter holds what it is bound to, nobody has taken it back, and the one that acts is an agent.
  */
-import type { Reason } from '../model/reasons.js';
+import { reason, type Reason } from '../model/reasons.js';
 import type { Ended, Revocations } from '../stores/revocations.js';
 import type { Entities } from '../stores/entities.js';
 import type { SpentProofs } from '../stores/proofs.js';
 import type { DelegationToken } from './delegation-token.js';
 import { refuse, TokenRefused } from './jws.js';
-import { checkProof, type PresentedProof } from './proof.js';
+import { checkProof, type PresentedProof, type SingleUse } from './proof.js';
 import type { Accepted, TokenVerifier } from './verify.js';
 
 export interface Presented {
@@ -18,7 +18,7 @@ export interface Presented {
   /** That the token must name; undefined for that of its issuer. */
   readonly audience: string | undefined;
   readonly proof: PresentedProof;
-  /** Proofs that this request has used: its parts may share one. */
+  /** Proofs that this request has used, by their texts: its parts may share one. */
   readonly used: Map<string, Promise<boolean>>;
 }
 
@@ -35,6 +35,8 @@ export type Credential =
       readonly accepted: Accepted;
       /** The session it belongs to has been ended: for the delegation step to say. */
       readonly sessionEnded: boolean;
+      /** A proof that holds and is good for one request; not used up yet. */
+      readonly use: SingleUse | undefined;
     }
   | { readonly ok: false; readonly reason: Reason };
 
@@ -48,7 +50,19 @@ export class Credentials {
     },
   ) {}
 
-  /** @throws Fault where keys or stores can't answer */
+  /**
+   * All that must hold, and the proof used up; of a dry run only that it could be.
+   * @throws Fault where keys or stores can't answer
+   */
+  async redeem(presented: Presented, objects: Objects, now: Date, dryRun: boolean): Promise<Credential> {
+    const credential = await this.present(presented, objects, now);
+    // The last of all, so that nobody uses up a proof who could not have used the token.
+    if (!credential.ok || credential.use === undefined) return credential;
+    const fresh = await this.use(credential.use, presented.used, now, dryRun);
+    return fresh ? credential : { ok: false, reason: reason('proof_replayed') };
+  }
+
+  /** All that must hold, at this moment. @throws Fault where keys or stores can't answer */
   async present(presented: Presented, objects: Objects, now: Date): Promise<Credential> {
     const verification = await this.verifier.verify(presented.token, presented.audience, now);
     if (!verification.ok) return verification;
@@ -59,9 +73,7 @@ export class Credentials {
       const ended = await this.stores.revocations.find(token);
       if (ended?.what === 'token') refuse('token_revoked', revokedBy(ended));
       await this.checkParties(token, presented.by, objects);
-      // The last of all, so that nobody uses up a proof who could not have used the token.
-      if (use !== undefined && !(await this.once(use, presented, now))) refuse('proof_replayed');
-      return { ok: true, token, accepted, sessionEnded: ended?.what === 'session' };
+      return { ok: true, token, accepted, sessionEnded: ended?.what === 'session', use };
     } catch (error) {
       if (error instanceof TokenRefused) return { ok: false, reason: error.reason };
       throw error;
@@ -78,8 +90,10 @@ export class Credentials {
       { type: userObject ?? '', id },
     ]);
     if (by === 'user') {
-      const itself = token.user === undefined || acting !== undefined || token.clientId === token.user;
-      if (itself || agent !== undefined) refuse('token_actor_invalid', 'This is for a user, with no agent.');
+      // A client that is no agent is what the user happens to use.
+      const alone = acting === undefined || token.agentIsClient;
+      if (!alone || token.user === undefined || token.clientId === token.user || agent !== undefined)
+        refuse('token_actor_invalid', 'This is for a user, with no agent.');
       return;
     }
     if (acting === undefined)
@@ -90,12 +104,13 @@ export class Credentials {
       refuse('token_chain_inverted', 'The acting party is a person: a user does not act for an agent.');
   }
 
-  private once(use: { id: string; expiresAt: number }, { used }: Presented, now: Date): Promise<boolean> {
-    let spent = used.get(use.id);
-    if (spent === undefined) {
-      spent = this.stores.proofs.spend(use.id, use.expiresAt, now);
-      used.set(use.id, spent);
-    }
+  /** Whether this is the proof's first request. @throws Fault */
+  use(use: SingleUse, used: Presented['used'], now: Date, dryRun = false): Promise<boolean> {
+    const known = used.get(use.proof);
+    if (known !== undefined) return known;
+    if (dryRun) return this.stores.proofs.isFresh(use.id);
+    const spent = this.stores.proofs.spend(use.id, use.expiresAt, now);
+    used.set(use.proof, spent);
     return spent;
   }
 }

@@ -32,14 +32,16 @@ const FORMATS: readonly Format[] = [
 ];
 
 /** What is no token to act on, by `typ`. */
-const REFUSED: Readonly<Record<string, ReasonCode>> = {
-  'oauth-id-jag+jwt': 'token_is_id_jag',
-  'logout+jwt': 'token_is_logout_token',
-  'secevent+jwt': 'token_is_security_event',
-  'dpop+jwt': 'token_is_dpop_proof',
-  'oauth-client-attestation+jwt': 'token_is_client_attestation',
-  'oauth-client-attestation-pop+jwt': 'token_is_client_attestation',
-};
+const REFUSED: ReadonlyMap<string, ReasonCode> = new Map<string, ReasonCode>(
+  Object.entries({
+    'oauth-id-jag+jwt': 'token_is_id_jag',
+    'logout+jwt': 'token_is_logout_token',
+    'secevent+jwt': 'token_is_security_event',
+    'dpop+jwt': 'token_is_dpop_proof',
+    'oauth-client-attestation+jwt': 'token_is_client_attestation',
+    'oauth-client-attestation-pop+jwt': 'token_is_client_attestation',
+  }),
+);
 
 /**
  * The same, where the `typ` says nothing: by the claims that only they have.
@@ -61,7 +63,7 @@ const DISGUISED: readonly (readonly [(p: ReadToken['payload']) => boolean, Reaso
  */
 export function formatOf({ header, payload }: ReadToken, accepted: readonly TokenType[]): Format {
   const typ = header.typ?.toLowerCase().replace(/^application\//, '') ?? 'jwt';
-  const named = REFUSED[typ];
+  const named = REFUSED.get(typ);
   if (named !== undefined) return refuse(named);
   if (typ === 'jwt') {
     const disguised = DISGUISED.find(([is]) => is(payload))?.[1];

@@ -13,6 +13,7 @@ import {
   type CryptoKey,
   type FetchImplementation,
   type JSONWebKeySet,
+  type JWK,
 } from 'jose';
 import { ConfigError } from '../model/faults.js';
 
@@ -22,6 +23,8 @@ export type Network = 'public' | 'private';
 const KEYS_KEPT_MS = 60_000;
 /** A slow key server must not hold a decision beyond its deadline. */
 const KEYS_TIMEOUT_MS = 800;
+/** Whoever sends junk must not have a server in trouble asked once for each. */
+const KEYS_FAILED_MS = 1000;
 /** Hundreds of keys; more is a mistake or an attack. */
 export const MAX_KEYS_BYTES = 256 * 1024;
 
@@ -33,7 +36,7 @@ export function remoteKeys(uri: string, network: Network = 'public'): CompactVer
   return createRemoteJWKSet(new URL(uri), {
     timeoutDuration: KEYS_TIMEOUT_MS,
     cacheMaxAge: KEYS_KEPT_MS,
-    [customFetch]: fetchFrom(network),
+    [customFetch]: patiently(fetchFrom(network)),
   });
 }
 
@@ -42,8 +45,8 @@ export function remoteKeys(uri: string, network: Network = 'public'): CompactVer
  * a name may lead anywhere, so it is held to public addresses when it is looked up.
  */
 export function keysUriProblem(uri: string, network: Network = 'public'): string | undefined {
-  const { protocol, hostname, username } = new URL(uri);
-  if (username !== '') return 'must not carry a password';
+  const { protocol, hostname, username, password } = new URL(uri);
+  if (username + password !== '') return 'must not carry a password';
   if (protocol === 'https:' || network === 'private' || isLoopbackName(hostname)) return undefined;
   return 'must be https, or say jwks_network: private';
 }
@@ -51,10 +54,12 @@ export function keysUriProblem(uri: string, network: Network = 'public'): string
 const reserved = new BlockList();
 for (const [net, prefix] of [
   ['0.0.0.0', 8], ['10.0.0.0', 8], ['100.64.0.0', 10], ['127.0.0.0', 8], ['169.254.0.0', 16], ['172.16.0.0', 12],
-  ['192.0.0.0', 24], ['192.168.0.0', 16], ['198.18.0.0', 15], ['224.0.0.0', 3],
+  ['192.0.0.0', 24], ['192.0.2.0', 24], ['192.88.99.0', 24], ['192.168.0.0', 16], ['198.18.0.0', 15],
+  ['198.51.100.0', 24], ['203.0.113.0', 24], ['224.0.0.0', 3],
 ] as const) reserved.addSubnet(net, prefix, 'ipv4'); // prettier-ignore
 for (const [net, prefix] of [
-  ['::', 127], ['64:ff9b::', 96], ['fc00::', 7], ['fe80::', 10], ['ff00::', 8],
+  ['::', 96], ['::ffff:0:0:0', 96], ['64:ff9b::', 96], ['64:ff9b:1::', 48], ['100::', 64], ['2001::', 32],
+  ['2001:db8::', 32], ['2002::', 16], ['fc00::', 7], ['fe80::', 10], ['fec0::', 10], ['ff00::', 8],
 ] as const) reserved.addSubnet(net, prefix, 'ipv6'); // prettier-ignore
 
 /** Whether the address is of this machine, of a private network, or of none. */
@@ -73,6 +78,23 @@ const publicOnly: LookupFunction = (hostname, options, done) => {
     else done(null, first.address, first.family);
   });
 };
+
+/** After a failure nothing is asked for a moment: jose waits only after a success. */
+function patiently(fetch: FetchImplementation): FetchImplementation {
+  let failedAt = -Infinity;
+  return async (url, options) => {
+    if (performance.now() - failedAt < KEYS_FAILED_MS) throw new Error('the JWKS could not be fetched a moment ago');
+    try {
+      const response = await fetch(url, options);
+      if (response.status !== 200) throw new Error(`the JWKS was answered ${response.status}`);
+      await response.clone().json();
+      return response;
+    } catch (error) {
+      failedAt = performance.now();
+      throw error;
+    }
+  };
+}
 
 /** A GET that follows no redirect and reads no more than a JWKS can be long. */
 function fetchFrom(network: Network): FetchImplementation {
@@ -124,11 +146,20 @@ export async function checkKeys(
 ): Promise<void> {
   for (const { issuer, jwks, algorithms } of configs) {
     for (const [i, jwk] of (jwks?.keys ?? []).entries()) {
-      const key = await importJWK(jwk, jwk.alg ?? algorithms[0]).catch(() => undefined);
+      const key = await imported(jwk, jwk.alg === undefined ? algorithms : [jwk.alg]);
       const problem = key === undefined || key instanceof Uint8Array ? 'is not a public key' : await weakness(key);
       if (problem !== undefined) throw new ConfigError(`jwks.keys[${i}] of "${issuer}" ${problem}`, 'issuers');
     }
   }
+}
+
+/** Undefined where it is a key for none of the algorithms. */
+async function imported(jwk: JWK, algorithms: readonly string[]): Promise<CryptoKey | Uint8Array | undefined> {
+  for (const algorithm of algorithms) {
+    const key = await importJWK(jwk, algorithm).catch(() => undefined);
+    if (key !== undefined) return key;
+  }
+  return undefined;
 }
 
 const known = new WeakMap<CryptoKey, string | undefined>();

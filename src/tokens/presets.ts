@@ -62,7 +62,7 @@ function auth0(p: Payload): Payload {
     ...p,
     client_id: client,
     ...(alone ? { sub: client } : {}),
-    scope: granted(p['scope'], p['permissions']),
+    scope: granted(p['scope'], p['permissions'], alone),
   };
 }
 
@@ -72,10 +72,10 @@ function keycloak(p: Payload): Payload {
   return { ...p, client_id: p['azp'] ?? p['client_id'], ...(service ? { sub: p['client_id'] } : {}) };
 }
 
-/** What was asked for and is held as well. */
-function granted(scope: unknown, permissions: unknown): unknown {
+/** What was asked for and is held as well; a client alone asks for all that it holds. */
+function granted(scope: unknown, permissions: unknown, alone: boolean): unknown {
   if (!Array.isArray(permissions)) return scope;
-  if (typeof scope !== 'string') return words(permissions);
+  if (typeof scope !== 'string') return alone ? words(permissions) : scope;
   return scope
     .split(' ')
     .filter((s) => permissions.includes(s))

@@ -24,7 +24,10 @@ export const PROOF_AGE_SECONDS = 60;
 
 /** A proof that holds; it may be used once, until `expiresAt` (seconds), after which it is too old anyway. */
 export interface SingleUse {
+  /** Of the key and the proof's `jti`. */
   readonly id: string;
+  /** The proof itself: parts of one request may share it. */
+  readonly proof: string;
   readonly expiresAt: number;
 }
 
@@ -96,6 +99,7 @@ async function checkDpop(
     refuse('proof_invalid', "The proof's key is not the one that the token is bound to.");
   return {
     id: createHash('sha256').update(`${jkt} ${jti}`).digest('base64url'),
+    proof: jwt,
     expiresAt: Math.ceil(iat + PROOF_AGE_SECONDS) + 1,
   };
 }
@@ -114,7 +118,7 @@ export function certificateThumbprint(certificate: string): string | undefined {
 function withoutQuery(text: string): string | undefined {
   if (!URL.canParse(text)) return undefined;
   const url = new URL(text);
-  if (!['https:', 'http:'].includes(url.protocol) || url.username !== '') return undefined;
+  if (!['https:', 'http:'].includes(url.protocol) || url.username + url.password !== '') return undefined;
   const path = url.pathname.replace(/%[0-9a-f]{2}/gi, (escape) => {
     const char = String.fromCharCode(Number.parseInt(escape.slice(1), 16));
     return /[A-Za-z0-9._~-]/.test(char) ? char : escape.toUpperCase();

@@ -93,11 +93,11 @@ export function understand(
     authorizationDetails: claims.authorization_details,
     resources: [claims.aud].flat(),
     access: claims.access ?? 'online',
-    purpose: purposeOf(claims),
+    purpose: purposeOf(claims, format),
     session: claims.sid,
     txn: claims.txn,
-    transaction: claims.tctx,
-    requester: claims.rctx,
+    transaction: format.name === 'transaction_token' ? claims.tctx : undefined,
+    requester: format.name === 'transaction_token' ? claims.rctx : undefined,
     proof: bindingOf(claims),
     expiresAt: claims.exp,
     notBefore: claims.nbf,
@@ -131,8 +131,8 @@ function scopesOf({ scope = '' }: Claims, issuer: Issuer): string[] {
   return [...new Set(map === undefined ? said : said.flatMap((s) => (Object.hasOwn(map, s) ? (map[s] ?? []) : [])))];
 }
 
-function purposeOf({ purpose, tctx }: Claims): string | undefined {
-  const within = tctx?.['purpose'];
+function purposeOf({ purpose, tctx }: Claims, format: Format): string | undefined {
+  const within = format.name === 'transaction_token' ? tctx?.['purpose'] : undefined;
   return purpose ?? (typeof within === 'string' && within !== '' && within.length <= 1024 ? within : undefined);
 }
 

@@ -102,6 +102,27 @@ describe('a client passes a proof on', () => {
     ]);
   });
 
+  it('for a dry run leaves it for the real one, and is no good after that', async () => {
+    const token = await bound();
+    const proof = { jwt: await proofFor(token), method: 'GET', url: API };
+    const dry = async (): Promise<Answer> => (await remit.post(URL_, question({ token, proof, dry_run: true }))).json();
+    expect([(await dry()).decision, (await dry()).decision, (await passed(token, proof)).decision]).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect(codes(await dry())).toEqual(['proof_replayed']);
+  });
+
+  it('twice under one jti in one batch: the second is a replay', async () => {
+    const token = await bound();
+    const proof = async () => ({ jwt: await proofFor(token, { jti: 'same' }), method: 'GET', url: API });
+    const evaluations = [{ context: { token, proof: await proof() } }, { context: { token, proof: await proof() } }];
+    const response = await remit.post('/access/v1/evaluations', { ...question({}), evaluations });
+    const all = response.json<{ evaluations: Answer[] }>().evaluations.map((answer) => codes(answer));
+    expect(all.sort()).toEqual([[], ['proof_replayed']]);
+  });
+
   it('incompletely: 400 names the place', async () => {
     const token = await bound();
     for (const proof of [{ jwt: await proofFor(token) }, { method: 'GET', url: API }]) {
@@ -149,6 +170,21 @@ describe('an agent that calls directly', () => {
     expect(response.json()).toEqual({ error: { code: 'unauthorized', message: 'The token is not valid.' } });
     expect(response.headers['www-authenticate']).toMatch(/DPoP .*algs="ES256 /);
   }); // prettier-ignore
+
+  it('does not use a proof up where it asks too often', async () => {
+    const token = await bound({ agent: 'payroll-exporter' });
+    const dpop = await proofFor(token, { url: `${BASE}${URL_}`, method: 'POST' });
+    const many = await Promise.all(Array.from({ length: 120 }, () => call(token, { dpop: '' })));
+    expect(new Set(many.map((r) => r.statusCode))).toEqual(new Set([401]));
+    const plain = await remit.mint({ user: 'alice', agent: 'payroll-exporter', scope: 'hr.employees.read' });
+    const flood = await Promise.all(
+      Array.from({ length: 120 }, () => remit.post(URL_, question({}), { authorization: `Bearer ${plain}` })),
+    );
+    expect(flood.some((r) => r.statusCode === 429)).toBe(true);
+    expect((await call(token, { dpop })).statusCode).toBe(429);
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    expect((await call(token, { dpop })).statusCode).toBe(200);
+  });
 
   it('is told what scope to ask for', async () => {
     const token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: 'code.read' });

@@ -1,5 +1,6 @@
 /** Taking tokens back and ending sessions: in force at the next decision, whatever is kept. */
 import { mkdtempSync } from 'node:fs';
+import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { v4 as uuid } from 'uuid';
@@ -21,9 +22,9 @@ beforeAll(async () => {
 });
 afterAll(() => remit.stop());
 beforeEach(() => {
-  // Each test has an hour of its own, so that what one revokes another doesn't see.
-  now = new Date(now.getTime() + 3_600_000);
-  now.setUTCHours(10 + (now.getUTCHours() % 10));
+  // Each test has a day of its own, so that what one revokes another doesn't see.
+  now = new Date(now.getTime() + 86_400_000);
+  now.setUTCHours(10, 0, 0, 0);
   remit.at(now);
 });
 
@@ -81,6 +82,20 @@ describe('a revocation', () => {
     await revoke({ user: 'bob', agent: 'hr-assistant' });
     await revoke({ user: 'alice', agent: 'payroll-exporter' });
     expect((await ask(token)).decision).toBe(true);
+  });
+
+  it('of an agent that passed a delegation on ends what came of it, although the token leaves the agent out', async () => {
+    const liam = { user: 'liam', agent: 'code-bot', scope: 'code.read' };
+    const read = async (token: string): Promise<Answer> =>
+      ask(token, { subject: { type: 'user', id: 'liam' }, resource: { type: 'repository', id: 'payments-api' } });
+    const token = await mint(liam);
+    expect(codes(await read(token))).toEqual([]);
+    await revoke({ agent: 'planner' });
+    const answer = await read(token);
+    expect(codes(answer)).toEqual(['token_revoked']);
+    expect(answer.context?.reasons[0]?.step).toBe('delegation');
+    later(60);
+    expect(codes(await read(await mint(liam)))).toEqual([]);
   });
 
   it('of an agent ends what it passed on', async () => {
@@ -191,6 +206,81 @@ describe('a session', () => {
     expect((await end('s3', `Bearer ${token}`)).statusCode).toBe(401);
     expect((await end('s3', 'Bearer nobody')).statusCode).toBe(401);
     expect((await ask(token)).decision).toBe(true);
+  });
+});
+
+describe('a request that is held back', () => {
+  let live: Running;
+  let host: string;
+  beforeAll(async () => {
+    live = await start();
+    host = new URL(await live.app.listen({ host: '127.0.0.1', port: 0 })).host;
+  });
+  afterAll(() => live.stop());
+  beforeEach(() => live.at(now));
+
+  /** The headers are sent now, the body when it is told. */
+  const held = async (token: string): Promise<(body: object) => Promise<Answer>> => {
+    const sent = request(`http://${host}/access/v1/evaluation`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', 'transfer-encoding': 'chunked' },
+    });
+    sent.flushHeaders();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    return (body) =>
+      new Promise((resolve, reject) => {
+        sent.on('error', reject).on('response', (response) => {
+          let text = '';
+          response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+          response.on('end', () => resolve(JSON.parse(text) as Answer));
+        });
+        sent.end(JSON.stringify(body));
+      });
+  };
+  const take = async (token: string): Promise<unknown> =>
+    expect((await live.post('/v1/revocations', { jti: jtiOf(token) }, { host })).statusCode).toBe(201);
+  const own = (): Promise<string> =>
+    live.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read', session: 'held' });
+  const question = {
+    subject: { type: 'user', id: 'alice' },
+    action: { name: 'read' },
+    resource: { type: 'employee', id: 'erin' },
+  };
+
+  it.each<[string, (token: string) => unknown, string[]]>([
+    ['as long as nothing happens, is answered', () => undefined, []],
+    ['until the token has expired, is denied', () => live.at(new Date(now.getTime() + 301_000)), ['token_expired']],
+    ['until the token is revoked, is denied', take, ['token_revoked']],
+    [
+      'until the session has ended, is denied',
+      () =>
+        live.app.inject({
+          method: 'DELETE',
+          url: '/v1/sessions/held',
+          headers: { host, authorization: `Bearer ${live.service.devKey ?? ''}` },
+        }),
+      ['session_ended'],
+    ],
+  ])('%s', async (_until, happens, reasons) => {
+    const token = await own();
+    const finish = await held(token);
+    await happens(token);
+    expect(codes(await finish(question))).toEqual(reasons);
+  });
+
+  it('by an agent’s batch, is denied from the item on at which the token was revoked', async () => {
+    const token = await live.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read' });
+    const evaluations = Array.from({ length: 1000 }, () => ({}));
+    const pending = live.post(
+      '/access/v1/evaluations',
+      { ...question, evaluations, options: { evaluations_semantic: 'deny_on_first_deny' } },
+      { host, authorization: `Bearer ${token}` },
+    );
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await take(token);
+    const answers = (await pending).json<{ evaluations: Answer[] }>().evaluations;
+    expect(answers.length).toBeLessThan(1000);
+    expect(codes(answers.at(-1) as Answer)).toEqual(['token_revoked']);
   });
 });
 

@@ -104,7 +104,7 @@ beforeAll(async () => {
   credentials = new Credentials(new TokenVerifier(new Issuers([issuer.config])), {
     revocations: { find: () => Promise.resolve(undefined) },
     entities: { lookup: (refs) => Promise.resolve(refs.map(() => undefined)) },
-    proofs: { spend: () => Promise.resolve(true) },
+    proofs: { spend: () => Promise.resolve(true), isFresh: () => Promise.resolve(true) },
   });
 });
 afterAll(() => {
@@ -144,6 +144,7 @@ async function judge(w: World, by: Rules = rules): Promise<Decision> {
   const using: Deciding = {
     rules: () => by,
     credentials,
+    revocations: { find: () => Promise.resolve(undefined) },
     relationships: graphOf(w, type, by),
     entities: storeOf(w),
     decisions: {
@@ -177,7 +178,7 @@ function graphOf(w: World, type: string, by: Rules): Pick<Relationships, 'check'
     throw new TypeError('not asked in a decision');
   };
   return {
-    check: (checks) => Promise.resolve(checks.map((c) => answer(c.permission === by.vocabulary.delegation ? w.delegator : c.permission === gate ? w.gate : w.can))),
+    check: (checks) => Promise.resolve(checks.map((c) => answer(['delegator', by.vocabulary.delegation].includes(c.permission) ? w.delegator : c.permission === gate ? w.gate : w.can))),
     tokenProblem: unused, write: unused, read: unused, close: unused,
   }; // prettier-ignore
 }

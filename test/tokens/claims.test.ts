@@ -112,6 +112,13 @@ describe('readClaims', () => {
     ['txn', { txn: '' }],
     ['tctx', { tctx: 'payroll' }],
     ['rctx', { rctx: [] }],
+    ...['iss', 'aud', 'jti', 'client_id', 'sub_profile', 'sid', 'txn', 'purpose'].map(
+      (claim): [string, Record<string, unknown>] => [claim, { [claim]: 'a\nb' }],
+    ),
+    ['jti', { jti: 'a\u0000' }],
+    ['sid', { sid: 'a\u0085' }],
+    ['aud[1]', { aud: ['hr-api', 'a\u007f'] }],
+    ['authorization_details[0].resources[0]', { authorization_details: [{ type: 'hr', resources: ['a\tb'] }] }],
     ['purpose', { purpose: '' }],
     ['purpose', { purpose: ['payroll'] }],
     ['access', { access: 'offline' }],

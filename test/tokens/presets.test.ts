@@ -1,0 +1,224 @@
+/** Identity providers: what each really signs, in its normalized form, and what of it is no token to act on. */
+import { readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { ReasonCode } from '../../src/model/reasons.js';
+import type { DelegationToken } from '../../src/tokens/delegation-token.js';
+import { Issuers, type IssuerConfig } from '../../src/tokens/issuers.js';
+import { PRESET_NAMES, PRESETS, type PresetName } from '../../src/tokens/presets.js';
+import { TokenVerifier, type Verification } from '../../src/tokens/verify.js';
+import { makeKey, type Key } from './keys.js';
+import { refusal } from './refused.js';
+
+type Claims = Readonly<Record<string, unknown>>;
+interface Example {
+  readonly name: string;
+  readonly header: Claims & { readonly kid: string };
+  readonly payload: Claims & { readonly iss: string; readonly aud: string | readonly string[]; readonly iat: number };
+  /** As JSON has it: what is undefined is left out. */
+  readonly normalized: Claims;
+}
+
+const examples = (preset: PresetName): readonly Example[] =>
+  JSON.parse(readFileSync(new URL(`../../fixtures/tokens/${preset}.json`, import.meta.url), 'utf8')) as Example[];
+const EXAMPLES = PRESET_NAMES.flatMap((preset) => examples(preset).map((example) => ({ preset, ...example })));
+
+let key: Key;
+beforeAll(async () => {
+  key = await makeKey('RS256', 'fresh');
+});
+
+/** The example with other claims, signed anew, as an issuer of the preset gets it that is configured no further. */
+async function verify(
+  preset: PresetName,
+  name: string,
+  claims: Claims = {},
+  header: Claims = {},
+  more: Partial<IssuerConfig> = {},
+): Promise<Verification> {
+  const example = examples(preset).find((e) => e.name === name);
+  if (example === undefined) throw new Error(`no example "${name}"`);
+  // Everything undefined is left out.
+  const token = await key.sign({ ...example.header, ...header }, { ...example.payload, ...claims });
+  const issuers = new Issuers([
+    {
+      issuer: example.payload.iss,
+      preset,
+      jwks: { keys: [{ ...key.jwk, kid: example.header.kid }] },
+      audience: [example.payload.aud].flat()[0] ?? '',
+      primary: true,
+      shapes: PRESETS[preset].shapes,
+      algorithms: PRESETS[preset].algorithms,
+      ...more,
+    },
+  ]);
+  return new TokenVerifier(issuers).verify(token, undefined, new Date((example.payload.iat + 1) * 1000));
+}
+
+const tokenOf = (verification: Verification): DelegationToken | undefined =>
+  verification.ok ? verification.token : undefined;
+const normalForm = (verification: Verification): unknown => {
+  expect(verification).toMatchObject({ ok: true });
+  return JSON.parse(JSON.stringify(tokenOf(verification)));
+};
+
+describe('the claims of', () => {
+  it.each(EXAMPLES)('$preset: $name', async ({ preset, name, normalized }) => {
+    expect(normalForm(await verify(preset, name))).toEqual(normalized);
+  });
+});
+
+it('presets say which types, shapes and algorithms their providers use', () => {
+  expect(PRESET_NAMES).toEqual(['entra', 'okta', 'auth0', 'keycloak']);
+  expect(Object.values(PRESETS).map(({ types, shapes, algorithms }) => ({ types, shapes, algorithms }))).toEqual([
+    { types: ['JWT'], shapes: ['client_id', 'agent'], algorithms: ['RS256'] },
+    ...Array<object>(3).fill({
+      types: ['JWT', 'at+jwt'],
+      shapes: ['act', 'client_id', 'agent'],
+      algorithms: ['RS256'],
+    }),
+  ]);
+});
+
+const TENANT = 'The claim "tid" is not the tenant of the issuer.';
+const NO_SCOPE = 'The claim "scope" is required of a JWT.';
+const NO_CLIENT = 'The claim "client_id" is required of a JWT.';
+const NO_SUB = 'The claim "sub" is not acceptable: is required.';
+const LIST = 'The claim "scope" is not acceptable: must be of type string, not array.';
+const ENTRA = 'a client for a user, v2.0';
+const ENTRA_V1 = 'a client for a user, v1.0';
+const ENTRA_APP = 'an application alone, v2.0';
+const ENTRA_SERVICE = 'a service for a user, v2.0';
+const OKTA = 'a client for a user';
+const AUTH0 = 'a client for a user, Auth0 profile';
+const AUTH0_ALONE = 'a client alone, Auth0 profile';
+const KEYCLOAK = 'a client for a user';
+const SERVICE = 'a service account';
+const LOGOUT = { events: { 'http://schemas.openid.net/event/backchannel-logout': {} } };
+
+/** What, of whom, what it is made from by which claims (and header), the code, the message. */
+type Refused = [string, PresetName, string, Claims, ReasonCode, (string | undefined)?, Claims?];
+// prettier-ignore
+const REFUSED: Refused[] = [
+  ['an ID token', 'entra', ENTRA, { scp: undefined, azp: undefined, nonce: 'n' }, 'token_is_id_token'],
+  ['an ID token without a nonce', 'entra', ENTRA, { scp: undefined, azp: undefined }, 'token_claims_invalid', NO_CLIENT],
+  ['a token without a client', 'entra', ENTRA_V1, { appid: undefined }, 'token_claims_invalid', NO_CLIENT],
+  ['a token of another tenant', 'entra', ENTRA, { tid: '00000001-0000-0ff1-ce00-000000000000' }, 'token_claims_invalid', TENANT],
+  ['a token of no tenant', 'entra', ENTRA, { tid: undefined }, 'token_claims_invalid', TENANT],
+  ['a token of an empty tenant', 'entra', ENTRA, { tid: '' }, 'token_claims_invalid', TENANT],
+  ['a token of a part of the tenant', 'entra', ENTRA, { tid: '8c1f3b52' }, 'token_claims_invalid', TENANT],
+  ['a token of a list of tenants', 'entra', ENTRA, { tid: ['8c1f3b52-6d0e-4f7a-9b51-2f6c0d9f4a10'] }, 'token_claims_invalid', TENANT],
+  ['an application without a role', 'entra', ENTRA_APP, { roles: undefined }, 'token_claims_invalid', NO_SCOPE],
+  ['an application that does not say it is one', 'entra', ENTRA_APP, { idtyp: undefined }, 'token_claims_invalid', NO_SCOPE],
+  ['a user without an oid', 'entra', ENTRA, { oid: undefined }, 'token_claims_invalid', NO_SUB],
+  ['roles that are no words', 'entra', ENTRA_APP, { roles: [1] }, 'token_claims_invalid', LIST],
+  ['an act, which Entra does not state', 'entra', ENTRA, { act: { sub: 'x' } }, 'token_actor_invalid', 'This issuer is not configured to state an `act`.'],
+  ['a signed HTTP request, whose key goes unproven', 'entra', ENTRA, { cnf: { kid: 'k', xms_ksl: 'sw' } }, 'proof_invalid', 'The claim "cnf" has no thumbprint of a key (jkt) or a certificate (x5t#S256).'],
+  ['a type that Entra does not sign', 'entra', ENTRA, {}, 'token_type_invalid', undefined, { typ: 'at+jwt' }],
+  ['another algorithm', 'entra', ENTRA, {}, 'token_algorithm_forbidden', undefined, { alg: 'PS256' }],
+  ['an ID token', 'okta', OKTA, { at_hash: 'x', scp: undefined }, 'token_is_id_token'],
+  ["a token of the organization's own server", 'okta', OKTA, {}, 'token_type_invalid', undefined, { typ: 'application/okta-internal-at+jwt' }],
+  ['a token without a client', 'okta', OKTA, { cid: undefined }, 'token_claims_invalid', NO_CLIENT],
+  ['a token without scopes', 'okta', OKTA, { scp: undefined }, 'token_claims_invalid', NO_SCOPE],
+  ['scopes that are no words', 'okta', OKTA, { scp: ['hr.read', 7] }, 'token_claims_invalid', LIST],
+  ['delegated_through nobody', 'okta', OKTA, { delegated_through: [{}] }, 'token_actor_invalid', 'The claim "act.sub" is not the id of an agent.'],
+  ['delegated_through null', 'okta', OKTA, { delegated_through: null }, 'token_actor_invalid', 'An entry of `delegated_through` names no agent.'],
+  ['an ID token', 'auth0', AUTH0, { nonce: 'n', scope: undefined, azp: undefined }, 'token_is_id_token'],
+  ['an ID token without a nonce', 'auth0', AUTH0, { scope: undefined, azp: undefined }, 'token_claims_invalid', NO_CLIENT],
+  ['a client alone that does not say who it is', 'auth0', AUTH0_ALONE, { azp: undefined, sub: 'undefined@clients' }, 'token_claims_invalid', NO_SUB],
+  ['a client alone without scopes', 'auth0', AUTH0_ALONE, { scope: undefined }, 'token_claims_invalid', NO_SCOPE],
+  ['an ID token', 'keycloak', KEYCLOAK, { typ: 'ID', aud: 'chat', scope: undefined }, 'token_is_id_token'],
+  ['an ID token with scopes', 'keycloak', KEYCLOAK, { typ: 'ID' }, 'token_is_id_token'],
+  ['a refresh token', 'keycloak', KEYCLOAK, { typ: 'Refresh' }, 'token_type_invalid'],
+  ['a refresh token as it is signed', 'keycloak', KEYCLOAK, { typ: 'Refresh' }, 'token_type_invalid', undefined, { alg: 'HS512' }],
+  ['an offline token', 'keycloak', KEYCLOAK, { typ: 'Offline' }, 'token_type_invalid'],
+  ['a logout token', 'keycloak', KEYCLOAK, { typ: 'Logout', ...LOGOUT }, 'token_is_logout_token'],
+  ['a logout token by its events', 'keycloak', KEYCLOAK, { typ: undefined, ...LOGOUT }, 'token_is_logout_token'],
+  ['a token without a client', 'keycloak', KEYCLOAK, { azp: undefined }, 'token_claims_invalid', NO_CLIENT],
+];
+
+describe('refused is', () => {
+  it.each(REFUSED)('%s of %s', async (_, preset, name, claims, code, message, header) => {
+    expect(await verify(preset, name, claims, header)).toEqual({ ok: false, reason: refusal(code, message) });
+  });
+});
+
+describe('a client', () => {
+  it.each<[string, PresetName, string, Claims]>([
+    ['of Auth0, in the other place,', 'auth0', AUTH0, { azp: undefined, client_id: 'Kx7mPq2RvT9sYb4NcZ1LwD6e' }],
+    ['of Auth0, in both places,', 'auth0', AUTH0, { client_id: 'Kx7mPq2RvT9sYb4NcZ1LwD6e' }],
+    ['of Auth0, alone by its id,', 'auth0', AUTH0_ALONE, { gty: undefined }],
+    ['of Keycloak, in the other place,', 'keycloak', KEYCLOAK, { azp: undefined, client_id: 'chat' }],
+  ])('%s is the same', async (_, preset, name, claims) => {
+    const wanted = examples(preset).find((e) => e.name === name)?.normalized;
+    expect(normalForm(await verify(preset, name, claims))).toEqual(wanted);
+  });
+
+  it('of Auth0 is alone only by its own id', async () => {
+    const other = tokenOf(await verify('auth0', AUTH0, { sub: 'someone-else@clients' }));
+    expect(other).toMatchObject({ mode: 'delegated', user: 'someone-else@clients' });
+  });
+
+  it("of Keycloak is no service account by another's name", async () => {
+    const other = tokenOf(await verify('keycloak', SERVICE, { preferred_username: 'service-account-other' }));
+    expect(other).toMatchObject({ mode: 'delegated', user: '19b582b8-28c5-4a7e-ae0b-0500e11c6bd4' });
+  });
+
+  it('of Keycloak is never taken for a user by its id', async () => {
+    // A service account's token that another client exchanged: `azp` is that one, `client_id` still the account's.
+    const exchanged = tokenOf(await verify('keycloak', SERVICE, { azp: 'relay' }));
+    expect(exchanged?.user).not.toBe('hr-assistant');
+  });
+});
+
+describe('what Entra says that its agents are', () => {
+  it.each<[string, Claims, boolean]>([
+    ['an agent for a user, v2.0', {}, true],
+    ['an agent alone, v1.0', {}, true],
+    ["an agent's user account, v2.0", {}, true],
+    [ENTRA_SERVICE, {}, false],
+    [ENTRA, {}, false],
+    [ENTRA_APP, {}, false],
+    // A facet is a number, not a part of one.
+    [ENTRA_SERVICE, { xms_act_fct: '111 3' }, false],
+    [ENTRA_SERVICE, { xms_act_fct: ['11'] }, false],
+    // The user's facets are not the agent's.
+    [ENTRA_SERVICE, { xms_sub_fct: '11' }, false],
+  ])('counts where profiles are wanted: %s with %j', async (name, claims, ok) => {
+    const verification = await verify('entra', name, claims, {}, { actor_profiles: ['ai_agent'] });
+    expect(verification).toMatchObject(ok ? { ok } : { ok, reason: { code: 'actor_forbidden' } });
+  });
+
+  it.each([
+    ['13 3', 'background'],
+    ['3 13', 'background'],
+    ['3 1', 'online'],
+    ['113', 'online'],
+    [13, 'online'],
+  ])('says whether the user is there: %j', async (facets, access) => {
+    expect(tokenOf(await verify('entra', ENTRA, { xms_sub_fct: facets }))?.access).toBe(access);
+  });
+});
+
+// prettier-ignore
+const SCOPES: [string, PresetName, string, Claims, readonly string[]][] = [
+  ['of an application are its roles', 'entra', ENTRA_APP, { scp: 'Employees.Write' }, ['Reports.Create']],
+  ["of a user's client are not the user's roles", 'entra', ENTRA, { roles: ['Admin'] }, ['Employees.Read', 'Employees.Write']],
+  ['of Okta may be words already', 'okta', OKTA, { scp: 'a b' }, ['a', 'b']],
+  ['of Okta may be none', 'okta', OKTA, { scp: [] }, []],
+  ['that are not held count for nothing', 'auth0', AUTH0, { permissions: [] }, []],
+  ['that are held and were not asked for count for nothing', 'auth0', AUTH0, { scope: 'openid', permissions: ['read:employees'] }, []],
+  ['of Auth0, of a client alone, are what it holds', 'auth0', AUTH0_ALONE, { scope: undefined, permissions: ['read:employees'] }, ['read:employees']],
+  ['are what was asked for where nothing is said of what is held', 'auth0', AUTH0, { permissions: 'none' }, ['openid', 'profile', 'read:employees']],
+];
+
+describe('scopes', () => {
+  it.each(SCOPES)('%s', async (_, preset, name, claims, scopes) => {
+    expect(tokenOf(await verify(preset, name, claims))?.scopes).toEqual(scopes);
+  });
+
+  it('that nobody asked for are not granted for being held', async () => {
+    // Auth0 lists all of the user's permissions there, whatever the client was given.
+    const claims = { scope: undefined, permissions: ['read:employees', 'delete:employees'] };
+    expect(tokenOf(await verify('auth0', AUTH0, claims))?.scopes ?? []).toEqual([]);
+  });
+});
