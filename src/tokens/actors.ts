@@ -18,9 +18,10 @@ export function partiesOf(claims: Claims, issuer: Issuer, issuers: Issuers): Par
   const has = (shape: Issuer['shapes'][number]): boolean => issuer.shapes.includes(shape);
   const delegated = (user: string, actors: readonly Actor[], more: Partial<Parties> = {}): Parties => {
     current(actors, issuer);
+    if (actors.length > MAX_CHAIN) refuse('token_actor_invalid', `The chain has more than ${MAX_CHAIN} agents.`);
     return { mode: 'delegated', user: named(issuer, user), actors, chainComplete: true, agentIsClient: false, ...more };
   };
-  const itself = (id: string, profile = claims.sub_profile): Actor => actor(issuer, id, profile, 'current');
+  const itself = (): Actor => actor(issuer, sub, claims.sub_profile, 'current');
 
   if (act !== undefined) {
     if (!has('act')) return refuse('token_actor_invalid', 'This issuer is not configured to state an `act`.');
@@ -32,39 +33,31 @@ export function partiesOf(claims: Claims, issuer: Issuer, issuers: Issuers): Par
     if (user !== undefined) {
       if (typeof user !== 'string' || idProblem(user) !== undefined)
         refuse('token_claims_invalid', `The claim "${issuer.user_claim}" is not the id of a user.`);
-      return delegated(user, [itself(sub)], { chainComplete: false });
+      return delegated(user, [itself()], { chainComplete: false });
     }
   }
   // Only RFC 9068's `sub` = `client_id` tells an agent's own token where an issuer also issues for users.
   if (has('agent') && (issuer.shapes.length === 1 || client === sub)) {
-    const actors = [itself(sub)];
+    const actors = [itself()];
     current(actors, issuer);
     return { mode: 'direct', user: undefined, actors, chainComplete: true, agentIsClient: false };
   }
   if (has('client_id') && client !== undefined && client !== sub) {
     requirePerson(claims.sub_profile);
-    const profile = claims['client_profile'];
-    const agent = itself(identifier(client, 'client_id'), typeof profile === 'string' ? profile : undefined);
-    return delegated(sub, [agent, ...throughOf(claims, issuer, issuers)], {
-      chainComplete: false,
-      agentIsClient: true,
-    });
+    const agent = actor(issuer, identifier(client, 'client_id'), claims.client_profile, 'current');
+    const through = throughOf(claims, issuer, issuers).filter((earlier) => earlier.id !== agent.id);
+    return delegated(sub, [agent, ...through], { chainComplete: false, agentIsClient: true });
   }
   // An issuer that delegates has named no agent: that makes nobody an agent, and nothing direct.
-  // Of an issuer that puts agents into `sub` it isn't even known that there is a person.
-  const user = isPerson(claims.sub_profile) && !has('user_claim') ? named(issuer, sub) : undefined;
+  // Nor need there be a person: a client may be alone, and some issuers put agents into `sub`.
+  const person = isPerson(claims.sub_profile) && client !== sub && !has('user_claim');
+  const user = person ? named(issuer, sub) : undefined;
   return { mode: 'unknown', user, actors: [], chainComplete: false, agentIsClient: false };
 }
 
 /** The actors from the outermost `act` inwards; `may_act` says who might act one day, and is none of them. */
 function chainOf(outermost: Record<string, unknown>, claims: Claims, issuer: Issuer, issuers: Issuers): Actor[] {
-  const actors: Actor[] = [];
-  for (let act: unknown = outermost; act !== undefined; act = (act as Record<string, unknown>)['act']) {
-    if (typeof act !== 'object' || act === null || Array.isArray(act))
-      return refuse('token_actor_invalid', 'An `act` is not an object.');
-    actors.push(actorOf(act as Record<string, unknown>, actors.length === 0 ? 'current' : 'history', issuer, issuers));
-    if (actors.length > MAX_CHAIN) refuse('token_actor_invalid', `The chain has more than ${MAX_CHAIN} agents.`);
-  }
+  const actors = unnested(outermost).map((act, i) => actorOf(act, i === 0 ? 'current' : 'history', issuer, issuers));
   if (new Set(actors.map((a) => a.id)).size !== actors.length)
     refuse('token_actor_invalid', 'The chain names an agent twice.');
   // Beside the chain, agents may be listed through which the delegation went: more history, which can only deny.
@@ -72,18 +65,29 @@ function chainOf(outermost: Record<string, unknown>, claims: Claims, issuer: Iss
   return [...actors, ...through];
 }
 
+const THROUGH = 'An entry of `delegated_through`';
+
 /** Okta's `delegated_through`: an id or an `act`-like object, or a list of them. */
 function throughOf(claims: Claims, issuer: Issuer, issuers: Issuers): Actor[] {
   const listed = claims['delegated_through'];
   if (listed === undefined || issuer.preset !== 'okta') return [];
-  const actors = [listed].flat().map((entry: unknown) => {
-    const act = typeof entry === 'string' ? { sub: entry } : entry;
-    if (typeof act !== 'object' || act === null)
-      return refuse('token_actor_invalid', 'An entry of `delegated_through` names no agent.');
-    return actorOf(act as Record<string, unknown>, 'history', issuer, issuers);
-  });
-  if (actors.length > MAX_CHAIN) refuse('token_actor_invalid', `The chain has more than ${MAX_CHAIN} agents.`);
+  const actors = [listed]
+    .flat()
+    .flatMap((entry: unknown) => unnested(typeof entry === 'string' ? { sub: entry } : entry, THROUGH))
+    .map((act) => actorOf(act, 'history', issuer, issuers));
   return [...new Map(actors.map((a) => [a.id, a])).values()];
+}
+
+/** An `act` and those within it, outermost first. */
+function unnested(outermost: unknown, what = 'An `act`'): Record<string, unknown>[] {
+  const acts: Record<string, unknown>[] = [];
+  for (let act = outermost; act !== undefined; act = (act as Record<string, unknown>)['act']) {
+    if (typeof act !== 'object' || act === null || Array.isArray(act))
+      return refuse('token_actor_invalid', `${what} is not an object.`);
+    acts.push(act as Record<string, unknown>);
+    if (acts.length > MAX_CHAIN) refuse('token_actor_invalid', `The chain has more than ${MAX_CHAIN} agents.`);
+  }
+  return acts;
 }
 
 /** An actor is the pair of `iss` and `sub`: the same `sub` of another issuer is somebody else. */
@@ -106,7 +110,7 @@ function actor(issuer: Issuer, sub: string, profile: string | undefined, trust: 
 /** Whether the one that acts may be an actor at all. */
 function current([agent]: readonly Actor[], { actor_profiles: wanted }: Issuer): void {
   const profiles = agent?.profile?.split(' ') ?? [];
-  if (profiles.some((p) => PERSONS.includes(p)))
+  if (profiles.some((p) => PERSONS.includes(p.toLowerCase())))
     refuse('token_chain_inverted', 'The acting party is a person: a user does not act for an agent.');
   // One that says nothing of itself is held to be the least of all.
   if (wanted !== undefined && !profiles.some((p) => wanted.includes(p)))
@@ -118,7 +122,7 @@ function current([agent]: readonly Actor[], { actor_profiles: wanted }: Issuer):
 
 /** Of whoever says nothing of itself, `sub` is the user, as it always was. */
 function isPerson(profile: string | undefined): boolean {
-  return profile === undefined || profile.split(' ').some((p) => PERSONS.includes(p));
+  return profile === undefined || profile.split(' ').some((p) => PERSONS.includes(p.toLowerCase()));
 }
 
 function requirePerson(profile: string | undefined): void {

@@ -47,6 +47,8 @@ const claims = z.looseObject({
   act: record.optional(),
   /** What kind of party `sub` is (OAuth entity profiles). */
   sub_profile: text.optional(),
+  /** And of what kind the client is. */
+  client_profile: text.optional(),
   sid: text.optional(),
   txn: text.optional(),
   /** Of a transaction token: what the transaction is about, and who asked for it from where. */

@@ -7,6 +7,7 @@ import type { Ended, Revocations } from '../stores/revocations.js';
 import type { Entities } from '../stores/entities.js';
 import type { SpentProofs } from '../stores/proofs.js';
 import type { DelegationToken } from './delegation-token.js';
+import { isCredential } from './formats.js';
 import { refuse, TokenRefused } from './jws.js';
 import { checkProof, type PresentedProof, type SingleUse } from './proof.js';
 import type { Accepted, TokenVerifier } from './verify.js';
@@ -68,7 +69,7 @@ export class Credentials {
     if (!verification.ok) return verification;
     const { token, accepted } = verification;
     try {
-      if (presented.by !== 'client' && token.format === 'transaction_token') refuse('token_is_transaction_token');
+      if (presented.by !== 'client' && !isCredential(token.format)) refuse('token_is_transaction_token');
       const use = await checkProof(token, presented.token, presented.proof, now.getTime() / 1000);
       const ended = await this.stores.revocations.find(token);
       if (ended?.what === 'token') refuse('token_revoked', revokedBy(ended));
@@ -84,15 +85,16 @@ export class Credentials {
   private async checkParties(token: DelegationToken, by: Presented['by'], objects: Objects): Promise<void> {
     const { userObject, agentObject } = objects;
     const [acting] = token.actors;
-    const id = acting?.id ?? token.user ?? '';
-    const [agent, person] = await this.stores.entities.lookup([
+    const id = acting?.id ?? '';
+    const [agent, person, namesake] = await this.stores.entities.lookup([
       { type: agentObject ?? '', id },
       { type: userObject ?? '', id },
+      { type: agentObject ?? '', id: token.user ?? '' },
     ]);
     if (by === 'user') {
       // A client that is no agent is what the user happens to use.
       const alone = acting === undefined || token.agentIsClient;
-      if (!alone || token.user === undefined || token.clientId === token.user || agent !== undefined)
+      if (!alone || token.user === undefined || agent !== undefined || namesake !== undefined)
         refuse('token_actor_invalid', 'This is for a user, with no agent.');
       return;
     }

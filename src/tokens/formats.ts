@@ -43,6 +43,10 @@ const REFUSED: ReadonlyMap<string, ReasonCode> = new Map<string, ReasonCode>(
   }),
 );
 
+/** Keycloak's words for an access token. */
+const BEARERS: readonly unknown[] = ['Bearer', 'DPoP'];
+const ID_CLAIMS = ['nonce', 'at_hash', 'c_hash', 's_hash'];
+
 /**
  * The same, where the `typ` says nothing: by the claims that only they have.
  * `typ` (Keycloak) and `token_use` (Cognito) are claims, too.
@@ -52,9 +56,10 @@ const DISGUISED: readonly (readonly [(p: ReadToken['payload']) => boolean, Reaso
   [(p) => p['typ'] === 'Logout', 'token_is_logout_token'],
   [(p) => p['events'] !== undefined, 'token_is_security_event'],
   [(p) => p['htm'] !== undefined && p['htu'] !== undefined, 'token_is_dpop_proof'],
-  [(p) => ['nonce', 'at_hash', 'c_hash', 's_hash'].some((c) => p[c] !== undefined), 'token_is_id_token'],
   [(p) => p['typ'] === 'ID' || p['token_use'] === 'id', 'token_is_id_token'],
-  [(p) => typeof p['typ'] === 'string' && !['Bearer', 'DPoP'].includes(p['typ']), 'token_type_invalid'],
+  [(p) => p['typ'] !== undefined && !BEARERS.includes(p['typ']), 'token_type_invalid'],
+  // Some versions of Keycloak copy the nonce into access tokens, which say that they are.
+  [(p) => p['typ'] === undefined && ID_CLAIMS.some((c) => p[c] !== undefined), 'token_is_id_token'],
 ];
 
 /**
@@ -72,6 +77,11 @@ export function formatOf({ header, payload }: ReadToken, accepted: readonly Toke
   const format = FORMATS.find((f) => f.type.toLowerCase() === typ);
   if (format === undefined || !accepted.includes(format.type)) return refuse('token_type_invalid');
   return format;
+}
+
+/** Whether an agent may present a token of this format to Remit as its own. */
+export function isCredential(name: FormatName): boolean {
+  return FORMATS.some((format) => format.name === name && format.credential);
 }
 
 /** @throws TokenRefused `token_claims_invalid` */

@@ -4,7 +4,7 @@ import { DEFAULT_TYPES, formatOf } from './formats.js';
 import { Issuers, SHAPES, type IssuerConfig } from './issuers.js';
 import type { DelegationToken } from './delegation-token.js';
 import { readToken, TokenRefused, type Header, type ReadToken } from './jws.js';
-import { admit, admitAt, understand } from './verify.js';
+import { admitAt, admitFor, understand } from './verify.js';
 
 export interface Inspected {
   readonly verified: false;
@@ -38,11 +38,8 @@ export function inspectToken(text: string, configs: readonly IssuerConfig[], now
   if (token !== undefined) {
     if (token.actors.length === 0)
       problems.push({ code: 'token_actor_invalid', message: 'It names no agent, so no agent can act with it.' });
-    const at = now.getTime() / 1000;
-    attempt(() => {
-      if (known) admit(token, issuer.audience, at);
-      else admitAt(token, at);
-    });
+    if (known) attempt(() => admitFor(token, issuer.audience));
+    attempt(() => admitAt(token, now.getTime() / 1000));
   }
   return { verified: false, header: read.header, issuerKnown: known, token, problems };
 }

@@ -64,7 +64,9 @@ for (const [net, prefix] of [
 
 /** Whether the address is of this machine, of a private network, or of none. */
 export function isPrivate(address: string): boolean {
-  return reserved.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+  const family = isIP(address);
+  // What is no address is nothing to connect to.
+  return family === 0 || reserved.check(address, family === 6 ? 'ipv6' : 'ipv4');
 }
 
 /** Looks a name up and refuses it where any of its addresses is private: the one connected to is one of these. */
@@ -86,45 +88,40 @@ function patiently(fetch: FetchImplementation): FetchImplementation {
     if (performance.now() - failedAt < KEYS_FAILED_MS) throw new Error('the JWKS could not be fetched a moment ago');
     try {
       const response = await fetch(url, options);
-      if (response.status !== 200) throw new Error(`the JWKS was answered ${response.status}`);
-      await response.clone().json();
+      createLocalJWKSet((await response.clone().json()) as JSONWebKeySet);
       return response;
-    } catch (error) {
+    } catch (cause) {
       failedAt = performance.now();
-      throw error;
+      throw new Error(`the JWKS could not be fetched: ${String(cause)}`, { cause });
     }
   };
 }
 
-/** A GET that follows no redirect and reads no more than a JWKS can be long. */
+/** A GET that follows no redirect, reads no more than a JWKS can be long, and ends with its signal whatever happens. */
 function fetchFrom(network: Network): FetchImplementation {
-  return (url, { headers, signal }) =>
-    new Promise((done, fail) => {
-      const { protocol, hostname } = new URL(url);
-      const request = protocol === 'https:' ? httpsRequest : httpRequest;
-      request(
-        url,
-        {
-          headers: Object.fromEntries(headers.entries()),
-          signal,
-          ...(network === 'private' || isLoopbackName(hostname) ? {} : { lookup: publicOnly }),
-        },
-        (response) => {
-          body(response).then(
-            (text) => done(new Response(text, { status: response.statusCode ?? 500 })),
-            (error: unknown) => fail(error as Error),
-          );
-        },
-      )
-        .on('error', fail)
-        .end();
+  return async (url, { headers, signal }) => {
+    const { protocol, hostname } = new URL(url);
+    const sent = (protocol === 'https:' ? httpsRequest : httpRequest)(url, {
+      headers: Object.fromEntries(headers.entries()),
+      signal,
+      ...(network === 'private' || isLoopbackName(hostname) ? {} : { lookup: publicOnly }),
     });
+    // It may end without an answer and without an error, and err after its answer has begun.
+    const response = new Promise<IncomingMessage>((resolve, reject) => {
+      sent.on('response', resolve).on('error', reject);
+      sent.on('close', () => {
+        reject(new Error('the key server has hung up'));
+      });
+    });
+    sent.end();
+    return new Response(await body(await response));
+  };
 }
 
-async function body(response: IncomingMessage): Promise<string | undefined> {
+async function body(response: IncomingMessage): Promise<string> {
   if (response.statusCode !== 200) {
     response.destroy();
-    return undefined;
+    throw new Error(`the JWKS was answered ${response.statusCode ?? 0}`);
   }
   const chunks: Buffer[] = [];
   let size = 0;
@@ -147,7 +144,8 @@ export async function checkKeys(
   for (const { issuer, jwks, algorithms } of configs) {
     for (const [i, jwk] of (jwks?.keys ?? []).entries()) {
       const key = await imported(jwk, jwk.alg === undefined ? algorithms : [jwk.alg]);
-      const problem = key === undefined || key instanceof Uint8Array ? 'is not a public key' : await weakness(key);
+      const open = key !== undefined && !(key instanceof Uint8Array) && key.type === 'public';
+      const problem = open ? await weakness(key) : 'is not a public key';
       if (problem !== undefined) throw new ConfigError(`jwks.keys[${i}] of "${issuer}" ${problem}`, 'issuers');
     }
   }

@@ -27,11 +27,12 @@ const AGENT_USER = '13';
  */
 function entra(p: Payload): Payload {
   const { oid, tid, iss, azp, appid, idtyp, scp, roles, uti } = p;
-  if (typeof tid !== 'string' || typeof iss !== 'string' || !iss.split('/').includes(tid))
+  if (typeof tid !== 'string' || tid === '' || typeof iss !== 'string' || !iss.split('/').includes(tid))
     return refuse('token_claims_invalid', 'The claim "tid" is not the tenant of the issuer.');
   const client = azp ?? appid;
   const alone = idtyp === 'app';
   const acts = facets(p['xms_act_fct']);
+  const profile = acts.includes(AGENT_IDENTITY) ? 'ai_agent' : 'service';
   const agentUser = facets(p['xms_sub_fct']).includes(AGENT_USER);
   return {
     ...p,
@@ -40,7 +41,7 @@ function entra(p: Payload): Payload {
     client_id: client,
     scope: alone ? words(roles) : words(scp),
     jti: p['jti'] ?? uti,
-    ...(acts.length === 0 ? {} : { client_profile: acts.includes(AGENT_IDENTITY) ? 'ai_agent' : 'service' }),
+    ...(acts.length === 0 ? {} : { [alone ? 'sub_profile' : 'client_profile']: profile }),
     // An agent's user account: nobody sits in front of it.
     ...(agentUser ? { access: 'background' } : {}),
   };
@@ -48,7 +49,7 @@ function entra(p: Payload): Payload {
 
 /** Okta: scopes in the list `scp`, the client in `cid`; agents through which a delegation went in `delegated_through`. */
 function okta(p: Payload): Payload {
-  return { ...p, client_id: p['client_id'] ?? p['cid'], scope: p['scope'] ?? words(p['scp']) };
+  return { ...p, client_id: p['cid'] ?? p['client_id'], scope: words(p['scp'] ?? p['scope']) };
 }
 
 /**
@@ -68,8 +69,14 @@ function auth0(p: Payload): Payload {
 
 /** Keycloak: the client in `azp`; a service account has `client_id` too, and a user of its own that stands for it. */
 function keycloak(p: Payload): Payload {
-  const service = typeof p['client_id'] === 'string' && p['preferred_username'] === `service-account-${p['client_id']}`;
-  return { ...p, client_id: p['azp'] ?? p['client_id'], ...(service ? { sub: p['client_id'] } : {}) };
+  const { client_id: owner, azp = owner, preferred_username: name } = p;
+  // Usernames are in lower case, whatever the client's id is in.
+  const service =
+    typeof owner === 'string' &&
+    typeof name === 'string' &&
+    name.toLowerCase() === `service-account-${owner.toLowerCase()}`;
+  if (service && azp !== owner) refuse('token_actor_invalid', 'The user is the service account of another client.');
+  return { ...p, client_id: azp, ...(service ? { sub: owner } : {}) };
 }
 
 /** What was asked for and is held as well; a client alone asks for all that it holds. */

@@ -7,7 +7,7 @@ import { calculateJwkThumbprint, EmbeddedJWK } from 'jose';
 import { z } from 'zod';
 import type { DelegationToken } from './delegation-token.js';
 import { ALGORITHMS } from './issuers.js';
-import { placed, readToken, refuse } from './jws.js';
+import { placed, readToken, refuse, TokenRefused } from './jws.js';
 import { verifySignature } from './signature.js';
 import { CLOCK_SKEW_SECONDS } from './verify.js';
 
@@ -73,7 +73,7 @@ async function checkDpop(
   { jwt, method, url }: NonNullable<PresentedProof['dpop']>,
   now: number,
 ): Promise<SingleUse> {
-  const { header, payload } = readToken(jwt);
+  const { header, payload } = readProof(jwt);
   if (header.typ?.toLowerCase() !== 'dpop+jwt') refuse('proof_invalid', 'The proof\'s "typ" is not "dpop+jwt".');
   if (!ALGORITHMS.some((a) => a === header.alg))
     refuse('proof_invalid', `The proof's "alg" is not one of ${ALGORITHMS.join(', ')}.`);
@@ -102,6 +102,16 @@ async function checkDpop(
     proof: jwt,
     expiresAt: Math.ceil(iat + PROOF_AGE_SECONDS) + 1,
   };
+}
+
+/** @throws TokenRefused `proof_invalid`: what is wrong with a proof is not the token's fault */
+function readProof(jwt: string): ReturnType<typeof readToken> {
+  try {
+    return readToken(jwt);
+  } catch (error) {
+    if (error instanceof TokenRefused) return refuse('proof_invalid', error.message.replace(/\btoken\b/, 'proof'));
+    throw error;
+  }
 }
 
 /** Thumbprint of a certificate, given as PEM or as DER in base64; undefined where it is none. */

@@ -49,7 +49,8 @@ function refusalOf(error: unknown, { issuer }: Signers): Error {
   if (error instanceof errors.JOSEAlgNotAllowed) return refused('token_algorithm_forbidden');
   if (error instanceof errors.JWSInvalid || error instanceof errors.JOSENotSupported) return refused('token_malformed');
   // The key that fits can't be imported, or is refused by the platform: no waiting mends that.
-  if (error instanceof errors.JWKInvalid || isKeyProblem(error)) return refused('token_key_unusable');
+  if (error instanceof errors.JWKInvalid || error instanceof errors.JWKSInvalid || isKeyProblem(error))
+    return refused('token_key_unusable');
   return new Fault('keys_unavailable', `${issuer}: ${String(error)}`, { cause: error });
 }
 

@@ -54,7 +54,8 @@ export class TokenVerifier {
         audience: audience ?? issuer?.audience ?? '',
         detailTypes: issuer?.authorization_details_types ?? [],
       };
-      admit(verified, accepted.audience, now.getTime() / 1000);
+      admitFor(verified, accepted.audience);
+      admitAt(verified, now.getTime() / 1000);
       return { ok: true, token: verified, accepted };
     } catch (error) {
       if (error instanceof TokenRefused) return { ok: false, reason: error.reason };
@@ -107,14 +108,13 @@ export function understand(
 }
 
 /** @throws TokenRefused */
-export function admit(token: DelegationToken, audience: string, now: number): void {
+export function admitFor(token: DelegationToken, audience: string): void {
   if (!token.resources.includes(audience)) {
     refuse(
       'token_audience_mismatch',
       `The token names ${JSON.stringify(token.resources)}, here it takes "${audience}".`,
     );
   }
-  admitAt(token, now);
 }
 
 /** @throws TokenRefused */
@@ -133,7 +133,9 @@ function scopesOf({ scope = '' }: Claims, issuer: Issuer): string[] {
 
 function purposeOf({ purpose, tctx }: Claims, format: Format): string | undefined {
   const within = format.name === 'transaction_token' ? tctx?.['purpose'] : undefined;
-  return purpose ?? (typeof within === 'string' && within !== '' && within.length <= 1024 ? within : undefined);
+  if (within !== undefined && (typeof within !== 'string' || within === '' || within.length > 1024))
+    return refuse('token_claims_invalid', 'The claim "tctx.purpose" is not a text.');
+  return purpose ?? within;
 }
 
 /** @throws TokenRefused for a confirmation that can't be checked here: the holder would go unproven */

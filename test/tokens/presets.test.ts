@@ -121,7 +121,7 @@ const REFUSED: Refused[] = [
   ['a token without scopes', 'okta', OKTA, { scp: undefined }, 'token_claims_invalid', NO_SCOPE],
   ['scopes that are no words', 'okta', OKTA, { scp: ['hr.read', 7] }, 'token_claims_invalid', LIST],
   ['delegated_through nobody', 'okta', OKTA, { delegated_through: [{}] }, 'token_actor_invalid', 'The claim "act.sub" is not the id of an agent.'],
-  ['delegated_through null', 'okta', OKTA, { delegated_through: null }, 'token_actor_invalid', 'An entry of `delegated_through` names no agent.'],
+  ['delegated_through null', 'okta', OKTA, { delegated_through: null }, 'token_actor_invalid', 'An entry of `delegated_through` is not an object.'],
   ['an ID token', 'auth0', AUTH0, { nonce: 'n', scope: undefined, azp: undefined }, 'token_is_id_token'],
   ['an ID token without a nonce', 'auth0', AUTH0, { scope: undefined, azp: undefined }, 'token_claims_invalid', NO_CLIENT],
   ['a client alone that does not say who it is', 'auth0', AUTH0_ALONE, { azp: undefined, sub: 'undefined@clients' }, 'token_claims_invalid', NO_SUB],

@@ -388,7 +388,7 @@ describe('who acts', () => {
     [
       'nothing, though the client is the subject',
       () => sign({ act: undefined, client_id: 'alice' }),
-      { ...NOBODY, user: 'alice' },
+      { ...NOBODY, user: undefined },
     ],
     [
       'nothing: a user alone, of an issuer of agents',
