@@ -2,7 +2,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isLoopback, readSources, shown, type Config, type ConfiguredClient } from './config.js';
+import { isLoopback, type Config } from './config.js';
+import type { ConfiguredClient } from './config/clients.js';
+import { readSources, shown } from './config/files.js';
 import type { Deciding } from './decide.js';
 import { PgliteDatabase } from './engines/database/pglite.js';
 import type { Database } from './engines/database/port.js';

@@ -15,6 +15,7 @@ const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 /** What a folder of src may import from at run time; types may be named anywhere. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   model: ['model'],
+  config: ['model', 'rules', 'tokens', 'config'],
   engines: ['model', 'engines', 'rules/graph', 'stores/journal'],
   rules: ['model', 'rules', 'engines/cedar'],
   stores: ['model', 'stores', 'engines/database'],

@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildApp } from '../app.js';
-import { shown, type Config } from '../config.js';
+import type { Config } from '../config.js';
+import { shown } from '../config/files.js';
 import { Locked } from '../engines/lock.js';
 import { ConfigError } from '../model/faults.js';
 import { openService, type Opening } from '../service.js';

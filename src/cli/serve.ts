@@ -1,6 +1,7 @@
 /** `remit serve`: the service, until it is told to stop. */
 import { buildApp, listeningAt } from '../app.js';
-import { loadConfig, shown } from '../config.js';
+import { loadConfig } from '../config.js';
+import { shown } from '../config/files.js';
 import { ConfigError } from '../model/faults.js';
 import { DELEGATOR } from '../rules/vocabulary.js';
 import { openService, type Service } from '../service.js';

@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { compactVerify, importJWK, type JSONWebKeySet, type JWK } from 'jose';
-import { isLoopback, loadConfig, readText, type Config } from '../config.js';
+import { isLoopback, loadConfig, type Config } from '../config.js';
+import { readText } from '../config/files.js';
 import { ConfigError, Fault, FAULTS } from '../model/faults.js';
 import { JsonProblem, parseJson } from '../model/json.js';
 import { openDevIssuer } from '../tokens/dev-issuer.js';

@@ -45,7 +45,9 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
     it('migrates once, however often it is asked', async () => {
       await migrate(db);
       await migrate(db);
-      expect((await db.run([{ sql: 'select count(*)::int as n from remit_version' }]))[0]).toEqual([{ n: 1 }]);
+      const [rows] = await db.run([{ sql: 'select count(*)::int as n, max(version)::int as last from remit_version' }]);
+      expect(rows?.[0]?.['n']).toBeGreaterThan(1);
+      expect(rows?.[0]?.['n']).toBe(rows?.[0]?.['last']);
     });
 
     it('refuses a database of a newer Remit', async () => {

@@ -2,7 +2,8 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { Answer } from '../../src/engines/cedar.js';
-import { loadConfig, readSources } from '../../src/config.js';
+import { loadConfig } from '../../src/config.js';
+import { readSources } from '../../src/config/files.js';
 import { loadRules, type Rules, type RuleSources } from '../../src/rules/load.js';
 import { marked, POLICY, refusal, rulesOf, SCHEMA, ZED } from './sources.js';
 

@@ -1,0 +1,52 @@
+/** `clients` of the configuration: who may call, and what for. */
+import { z } from 'zod';
+import { ConfigError } from '../model/faults.js';
+import { PERMISSIONS, type Client } from '../model/question.js';
+import { shown } from './files.js';
+
+/** Requests a second that a client may make unless its `rate` says otherwise. */
+const DEFAULT_RATE = 1000;
+
+export const client = z.strictObject({
+  id: z
+    .string()
+    .min(1)
+    .max(128)
+    .regex(/^(?!agent:|user:)/, 'must not begin like an agent or a user'),
+  key_sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits'),
+  may: z.array(z.enum(PERMISSIONS)).default(['evaluate']),
+  audience: z.string().min(1).optional(),
+  resources: z.array(z.string().min(1)).optional(),
+  default_mode: z.literal('human').optional(),
+  answers: z.enum(['full', 'minimal']).default('full'),
+  rate: z.number().int().min(1).optional(),
+});
+
+export interface ConfiguredClient extends Client {
+  readonly keySha256: string;
+}
+
+/** What holds between them. @throws ConfigError */
+export function clientsOf(read: z.infer<typeof client>[], path: string): ConfiguredClient[] {
+  for (const key of ['id', 'key_sha256'] as const) {
+    const values = read.map((c) => c[key]);
+    const twice = values.find((v, i) => values.indexOf(v) !== i);
+    if (twice !== undefined)
+      throw new ConfigError(`clients: two have the ${key} "${key === 'id' ? twice : '…'}"`, shown(path));
+  }
+  return read.map((c, i) => {
+    if (c.default_mode !== undefined && !c.may.includes('asserts_subject')) {
+      throw new ConfigError(`clients[${i}]: default_mode needs "asserts_subject" in may`, shown(path));
+    }
+    return {
+      id: c.id,
+      keySha256: c.key_sha256,
+      may: new Set(c.may),
+      audience: c.audience,
+      resources: c.resources === undefined ? undefined : new Set(c.resources),
+      defaultMode: c.default_mode,
+      answers: c.answers,
+      rate: c.rate ?? DEFAULT_RATE,
+    };
+  });
+}
