@@ -6,18 +6,8 @@ import type { Decision } from '../model/decision.js';
 import type { Caller } from '../model/question.js';
 import { isObject } from '../rules/types.js';
 import type { Service } from '../service.js';
-import {
-  answer,
-  answers,
-  badItem,
-  evaluation,
-  evaluations,
-  MAX_FACTS,
-  toAnswer,
-  toQuestion,
-  type Answer,
-  type EvaluationsRequest,
-} from './authzen.js';
+import { answer, answers, badItem, toAnswer, type Answer } from './answers.js';
+import { evaluation, evaluations, MAX_FACTS, toQuestion, type EvaluationsRequest } from './authzen.js';
 import { callerOf, admitted, challenges } from './callers.js';
 import { problemBody } from './problems.js';
 import { z } from 'zod';

@@ -1,0 +1,83 @@
+/** What becomes of a decision on the wire: AuthZEN's answer, by who is told. */
+import { z } from 'zod';
+import type { Decision } from '../model/decision.js';
+import { FAULTS, type BadRequest } from '../model/faults.js';
+import type { Caller } from '../model/question.js';
+
+const reasonText = z.record(z.string(), z.string());
+export const answer = z
+  .object({
+    decision: z.boolean(),
+    context: z
+      .object({
+        id: z.uuid().optional(),
+        evaluated_at: z.string().optional(),
+        valid_until: z.string().optional(),
+        reason_user: reasonText.optional(),
+        reason_admin: reasonText.optional(),
+        reasons: z.array(z.looseObject({ code: z.string() })).optional(),
+        remedies: z.array(z.looseObject({ type: z.string() })).optional(),
+        rationale: z.looseObject({}).optional(),
+        obligations: z.array(z.looseObject({ id: z.string(), type: z.string() })).optional(),
+        error: z.looseObject({ code: z.string(), message: z.string() }).optional(),
+      })
+      .optional(),
+  })
+  .meta({ id: 'EvaluationResponse' });
+export interface Answer {
+  readonly decision: boolean;
+  readonly context?: Readonly<Record<string, unknown>>;
+}
+export const answers = z.object({ evaluations: z.array(answer) }).meta({ id: 'EvaluationsResponse' });
+
+/** What whoever asked is told of a decision. */
+export function toAnswer(decision: Decision, caller: Caller, minimal: boolean): Answer {
+  const { obligations } = decision;
+  if (minimal)
+    return {
+      decision: decision.decision,
+      ...(obligations.length === 0 ? {} : { context: { obligations: [...obligations] } }),
+    };
+  const status = decision.decision ? '200' : decision.fault === undefined ? '403' : '503';
+  const common = {
+    id: decision.id,
+    evaluated_at: decision.evaluated_at,
+    valid_until: decision.valid_until,
+    reason_user: { [status]: decision.reason_user },
+  };
+  const error =
+    decision.fault === undefined
+      ? {}
+      : { error: { status: 503, code: decision.fault, message: FAULTS[decision.fault] } };
+  if (caller.kind !== 'client') {
+    // An agent learns what to do next and not what stands in the policies.
+    const { reasons, remedies } = decision.first;
+    const codes = [...new Set(reasons.map((r) => r.code))].map((code) => ({ code }));
+    return {
+      decision: decision.decision,
+      context: { ...common, reasons: codes, remedies: [...remedies], obligations: [...obligations], ...error },
+    };
+  }
+  return {
+    decision: decision.decision,
+    context: {
+      ...common,
+      reason_admin: { [status]: decision.reason_admin },
+      reasons: [...decision.reasons],
+      remedies: [...decision.remedies],
+      rationale: { ...decision.rationale },
+      obligations: [...obligations],
+      ...error,
+    },
+  };
+}
+
+/** An item of a batch that isn't a question: denied alone, and it says where it is at fault. */
+export function badItem(error: BadRequest, index: number, minimal: boolean): Answer {
+  if (minimal) return { decision: false };
+  const at = error.at === '' ? `evaluations[${index}]` : `evaluations[${index}].${error.at}`;
+  return {
+    decision: false,
+    context: { error: { status: error.status, code: error.code, message: error.message, at } },
+  };
+}
