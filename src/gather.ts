@@ -4,12 +4,13 @@ import { faultOf, type Deadline } from './deadline.js';
 import type { FaultCode } from './model/faults.js';
 import type { AskedCheck, CheckAnswer, Relationships } from './engines/spicedb/port.js';
 import { refText, type EntityRef } from './model/ids.js';
-import { checkKey, parseRelationship } from './model/relationships.js';
+import { checkKey } from './model/relationships.js';
 import { consult, type Cedar } from './steps/consult.js';
-import { delegationCheck, directCheck } from './steps/delegation.js';
+import { passing } from './passing.js';
+import { delegationCheck } from './steps/delegation.js';
 import { agentCanChecks, canChecks } from './steps/policy.js';
 import { gate } from './steps/relationship.js';
-import { withContext, type Established, type Facts, type JudgingStep } from './steps/step.js';
+import type { Established, Facts, JudgingStep, PassedOn } from './steps/step.js';
 import type { Entities, KnownEntity } from './stores/entities.js';
 import type { Revocations } from './stores/revocations.js';
 
@@ -55,8 +56,10 @@ export async function gather(
   const check: Facts['check'] = (one) =>
     answered.get(checkKey(one)) ?? { result: 'unknown', fault: 'relationships_unavailable' };
 
-  const passedOn = await passing(asked, check, using, deadline);
-  const through = passedOn === undefined || 'fault' in passedOn ? [] : passedOn.through;
+  const edge = delegationCheck(asked.acting);
+  const direct = edge === undefined || check(edge).result === 'yes';
+  const passedOn = direct ? undefined : await deadline.hold(passing(asked, using)).catch(faulty);
+  const through = passedOn?.kind === 'path' ? passedOn.through : [];
   const { acting } = asked;
   const established =
     through.length === 0 ? asked : { ...asked, acting: { ...acting, chain: [...acting.chain, ...through] } };
@@ -81,6 +84,7 @@ export async function gather(
         })
       : { acting: { kind: 'fault', fault: entitiesFault }, chain: [], duties: { kind: 'fault', fault: entitiesFault } };
   const ends = [...answered.values()].flatMap((a) => (a.result === 'yes' && a.until !== undefined ? [a.until] : []));
+  if (passedOn?.kind === 'path') ends.push(...passedOn.ends);
   return { established, facts: { check, entity, entitiesFault, passedOn, cedar, ends } };
 }
 
@@ -99,37 +103,6 @@ async function lookUp(
   }
 }
 
-/**
- * How a delegation came to the agent that the user didn't give it themselves: over which agents, of whom those that the
- * token doesn't state count as its history. Leaving one out must not be the way around what is forbidden to it.
- */
-async function passing(
-  e: Established,
-  check: Facts['check'],
-  { relationships, revocations }: Asked,
-  deadline: Deadline,
-): Promise<Facts['passedOn']> {
-  const { acting, rules, question } = e;
-  const direct = directCheck(acting, rules.vocabulary);
-  const asked = delegationCheck(acting, rules.vocabulary);
-  if (direct === undefined || asked === undefined) return undefined;
-  if (check(direct).result === 'yes' || check(asked).result !== 'yes') return undefined;
-  try {
-    // Only now is the path asked for: it is dear, and most delegations are direct.
-    const traced = withContext(e, { ...asked, explain: true });
-    const [answer] = await deadline.hold(relationships.check([traced], question.consistency));
-    if (answer?.result === 'unknown') return { fault: answer.fault };
-    const path = answer?.result === 'yes' ? (answer.path ?? []) : [];
-    const stated = [acting.agent, ...acting.chain].map((agent) => (agent === undefined ? '' : refText(agent)));
-    const through = path
-      .map((text) => parseRelationship(text).subject)
-      .filter((subject) => subject.type === acting.agent?.type && !stated.includes(refText(subject)))
-      .map(({ type, id }) => ({ type, id }));
-    if (acting.grant === undefined || through.length === 0) return { path, through, ended: undefined };
-    const { issuer, issuedAt } = acting.grant;
-    const token = { issuer, issuedAt, jti: undefined, user: acting.user?.id, session: undefined, txn: undefined };
-    return { path, through, ended: await deadline.hold(revocations.find({ ...token, actors: through })) };
-  } catch (error) {
-    return { fault: faultOf(error) };
-  }
+function faulty(error: unknown): PassedOn {
+  return { kind: 'fault', fault: faultOf(error) };
 }

@@ -364,6 +364,116 @@ describe('a client', () => {
   });
 });
 
+describe('a delegation that agents pass on', () => {
+  let remit: Running;
+  const zed = (delegator: string): string => `use expiration
+caveat tenant(t string, allowed list<string>) {
+  t in allowed
+}
+definition user {}
+definition agent {
+  relation delegator: ${delegator}
+}
+definition folder {
+  relation viewer: user
+  permission view = viewer
+}
+`;
+  const many = (count: number, to: string): string[] =>
+    Array.from({ length: count }, (_, i) => `agent:${to}#delegator@agent:idle-${String(i).padStart(3, '0')}`);
+  const hops = Array.from({ length: 20 }, (_, i) => `agent:hop-${i}#delegator@agent:hop-${i + 1}`);
+  beforeAll(async () => {
+    const relationships = [
+      'folder:f#viewer@user:ann',
+      'agent:good#delegator@user:ann[expiration:2031-01-01T00:00:00Z]',
+      'agent:bad#delegator@user:ann',
+      'agent:over-good#delegator@agent:good',
+      'agent:over-bad#delegator@agent:bad',
+      'agent:over-two#delegator@agent:over-bad',
+      'agent:caveated#delegator@agent:bad[tenant:{"allowed":["a"]}]',
+      'agent:both#delegator@agent:bad[tenant:{"allowed":["a"]}]',
+      'agent:both#delegator@agent:good',
+      ...many(40, 'wide'),
+      'agent:wide#delegator@agent:zz-bad',
+      'agent:zz-bad#delegator@user:ann',
+      ...many(70, 'wider'),
+      'agent:wider#delegator@agent:good',
+      ...hops,
+      'agent:hop-20#delegator@user:ann',
+      'agent:round#delegator@agent:about',
+      'agent:about#delegator@agent:round',
+      'agent:self#delegator@agent:self',
+    ];
+    const names = ['bot', 'good', 'bad', 'zz-bad', 'over-good', 'over-bad', 'over-two', 'caveated', 'both', 'wide', 'wider', 'round', 'about', 'self', ...Array.from({ length: 21 }, (_, i) => `hop-${i}`)]; // prettier-ignore
+    const world = {
+      relationships: relationships.join('\n'),
+      entities: names.map((id) => ({
+        type: 'agent',
+        id,
+        attributes: { ok: !id.includes('bad') || id.startsWith('over') },
+      })),
+    };
+    remit = await start(
+      company('passing', {
+        zed: zed('user | user with expiration | agent | agent with tenant'),
+        actions: `entity User; entity Agent { ok: Bool }; entity Folder;
+@scope("f") action "view" appliesTo { principal: [Agent, User], resource: [Folder], context: { request: { t?: String }, delegation: Remit::Delegation } };
+`,
+        policies: `@id("all") permit (principal, action, resource);
+@id("not-ok") forbid (principal is Agent, action, resource) when { !principal.ok };
+@id("deep") forbid (principal, action, resource) when { context.delegation.depth > 9 };
+`,
+        world: stringify(world),
+      }),
+    );
+  });
+  afterAll(() => remit.stop());
+
+  const ask = async (agent: string, context: object = {}, chain: string[] = []): Promise<Answer> =>
+    remit.evaluate({
+      subject: { type: 'user', id: 'ann' },
+      action: { name: 'view' },
+      resource: { type: 'folder', id: 'f' },
+      context: { ...context, token: await remit.mint({ user: 'ann', agent, chain, scope: 'f', ttlSeconds: 86_400 * 360 }) },
+    }); // prettier-ignore
+
+  it.each<[string, string, object, string[]]>([
+    ['by a good one counts', 'over-good', {}, []],
+    ['by one that is forbidden does not', 'over-bad', {}, ['policy_forbid']],
+    ['by one that is forbidden, two agents away, does not', 'over-two', {}, ['policy_forbid']],
+    ['under a caveat counts for no more than it says', 'caveated', {}, ['delegation_missing']],
+    ['under a caveat that does not hold is none', 'caveated', { t: 'b' }, ['delegation_missing']],
+    ['under a caveat that holds does not hide who passed it on', 'caveated', { t: 'a' }, ['policy_forbid']],
+    ['over an edge that does not hold is not taken for one over that edge', 'both', { t: 'b' }, []],
+    ['by the last of many is found, and held to the policies', 'wide', {}, ['policy_forbid']],
+    ['by one of too many is not looked for', 'wider', {}, ['graph_unanswerable']],
+    ['over many agents counts each', 'hop-0', {}, ['policy_forbid']],
+    ['in a circle is nobody’s', 'round', {}, ['delegation_missing']],
+    ['by itself is nobody’s', 'self', {}, ['delegation_missing']],
+  ])('%s', async (_how, agent, context, reasons) => {
+    expect(codes(await ask(agent, context))).toEqual(reasons);
+    // Stating who passed it on changes nothing for the better.
+    expect(codes(await ask(agent, context, ['bad'])).length).toBeGreaterThan(0);
+  });
+
+  it('is relied on no longer than its first link lasts', async () => {
+    const answer = await ask('over-good');
+    expect(answer.context?.valid_until).toBe('2031-01-01T00:00:00.000Z');
+    expect(answer.context?.rationale.acting).toMatchObject({ chain: ['agent:good'] });
+  });
+
+  it('can not come over a userset of agents, where nobody would know who is on the way', () => {
+    for (const delegator of ['user | agent#delegator', 'user | agent | agent#delegator'])
+      expect(() =>
+        loadRules({
+          relationships: { name: 'userset.zed', text: zed(delegator).replace('use expiration\n', '') },
+          actions: [{ name: 'a', text: 'entity User; entity Agent; entity Folder; action "view" appliesTo { principal: [Agent, User], resource: [Folder], context: {} };' }],
+          policies: [{ name: 'p', text: '@id("a") permit (principal, action, resource);' }],
+        }),
+      ).toThrow('userset.zed: "delegator" of "agent" must not lead over a relation of "agent"');
+  }); // prettier-ignore
+});
+
 describe('what a transaction token says of its transaction', () => {
   let remit: Running;
   let key: Key;

@@ -47,7 +47,8 @@ describe('usage', () => {
   it.each([
     [['nonsense'], 'there is no command "nonsense"'],
     [['serve', '--prot', '1'], "Unknown option '--prot'"],
-    [['token'], '--agent is required'],
+    [['token'], '--agent or --user is required'],
+    [['token', '--user', 'a', '--chain', 'b'], '--chain needs --agent'],
     [['token', '--agent', 'a', '--ttl', 'forever'], '--ttl must be a duration'],
     [['token', '--agent', 'a', '--ttl', '25h'], '--ttl must be a duration'],
     [['token', '--agent', 'a', '--detail', '[1]'], '--detail must be a JSON object'],
@@ -60,7 +61,7 @@ describe('usage', () => {
     [['token', 'verify', 'a', '--jwks', '/nowhere.json'], "/nowhere.json: can't be read: ENOENT"],
     [['token', 'verify', 'a', '--jwks', 'package.json'], 'package.json: is not a JSON Web Key Set'],
     [['decide', '--action', 'read'], '--subject TYPE:ID is required'],
-    [['decide', '--subject', 'user:a', '--resource', 'x', '--action', 'read'], '--resource TYPE:ID is required'],
+    [['decide', '--subject', 'user:a', '--resource', 'x', '--action', 'read'], '--resource "x" must be TYPE:ID'],
     [['serve', '--config', '/nowhere.yaml'], "/nowhere.yaml: can't be read: ENOENT"],
   ])('%j ends with 2 and a sentence', async (args, text) => {
     const { code, out, err } = await remit(args);

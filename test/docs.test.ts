@@ -1,4 +1,5 @@
 /** What the README and the docs show is run: their requests are asked, their answers held, their files loaded. */
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../src/config.js';
 import { loadRules } from '../src/rules/load.js';
-import { codes, start, type Running } from './sample.js';
+import { clientNamed, codes, start, startWith, type Running } from './sample.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
@@ -94,7 +95,44 @@ describe('docs/tokens.md', () => {
     expect(loadConfig(file, {}).issuers).toMatchObject([{ preset: 'entra', shapes: ['client_id', 'agent'] }]);
     rmSync(directory, { recursive: true, force: true });
     const [zed = ''] = blocks(text, 'zed');
-    expect(readFileSync(join(root, 'schema/acme.zed'), 'utf8').replace(/^ *(\/\/|\/\*\*).*\n/gm, '').replace(/\n\n/g, '\n')).toContain(zed);
+    expect(readFileSync(join(root, 'schema/acme.zed'), 'utf8').replace(/^ *(\/\/|\/\*\*).*\n/gm, '')).toContain(zed);
+  }); // prettier-ignore
+
+  it('shows recipes that work', async () => {
+    const [issuer = '', dpop = ''] = blocks(text, 'js');
+    const run = async (code: string, answer: string): Promise<Record<string, unknown>> => {
+      const file = join(root, 'node_modules', `.recipe-${randomUUID()}.mjs`);
+      writeFileSync(file, `${code}\nexport const answer = ${answer};\n`);
+      try {
+        return ((await import(file)) as { answer: Record<string, unknown> }).answer;
+      } finally {
+        rmSync(file);
+      }
+    };
+    const own = (await run(issuer, '{ issuers, token }')) as { issuers: object[]; token: string };
+    const remit = await startWith({ issuers: own.issuers, clients: [clientNamed('api', 'remit', 'evaluate')] });
+    remit.at(new Date());
+    const question = (context: object): object => ({
+      subject: { type: 'user', id: 'alice' },
+      action: { name: 'read' },
+      resource: { type: 'employee', id: 'erin' },
+      context,
+    });
+    const key = { authorization: 'Bearer api-key' };
+    expect(codes((await remit.post('/access/v1/evaluation', question({ token: own.token }), key)).json())).toEqual([]);
+    await remit.stop();
+
+    const sample = await start();
+    sample.at(new Date());
+    const holder = (await run(dpop, '{ jkt, proofFor }')) as { jkt: string; proofFor: (...of: string[]) => Promise<string> };
+    const token = await sample.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read', jkt: holder.jkt });
+    const url = 'https://hr.example/employees/erin';
+    const proof = { jwt: await holder.proofFor(token, 'GET', url), method: 'GET', url };
+    expect(codes(await sample.evaluate(question({ token, proof })))).toEqual([]);
+    const own_ = await sample.mint({ user: 'alice' });
+    const ended = await sample.app.inject({ method: 'DELETE', url: '/v1/sessions/s1', headers: { host: '127.0.0.1:7480', authorization: `Bearer ${own_}` } });
+    expect(ended.statusCode).toBe(204);
+    await sample.stop();
   }); // prettier-ignore
 
   it('shows a detail that covers what it says', async () => {

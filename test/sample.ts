@@ -41,7 +41,7 @@ export interface Running {
   readonly data: string;
   /** Sets the clock. */
   readonly at: (now: Date) => void;
-  readonly mint: (options: { [K in keyof Mint]?: Mint[K] | undefined } & { agent: string }) => Promise<string>;
+  readonly mint: (options: { [K in keyof Mint]?: Mint[K] | undefined }) => Promise<string>;
   /** A request as the development client, unless `headers` say otherwise. */
   readonly post: (
     url: string,

@@ -86,6 +86,8 @@ export const decideCommand: Command = {
 function reference(text: string | undefined, option: string): { type: string; id: string } {
   const cut = text?.indexOf(':') ?? -1;
   if (text === undefined || cut < 1 || cut === text.length - 1)
-    throw new Usage(`${option} TYPE:ID is required; see remit decide --help`);
+    throw new Usage(
+      `${option} ${text === undefined ? 'TYPE:ID is required' : `"${text}" must be TYPE:ID`}; see remit decide --help`,
+    );
   return { type: text.slice(0, cut), id: text.slice(cut + 1) };
 }

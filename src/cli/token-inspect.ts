@@ -12,7 +12,9 @@ export async function inspect(args: readonly string[]): Promise<number> {
   });
   const text = await tokenArgument(positionals, 'inspect');
   const now = new Date();
-  const inspected = inspectToken(text, issuersOf(loadConfig(values.config)), now);
+  const config = loadConfig(values.config);
+  const audiences = config.clients.flatMap(({ audience }) => audience ?? []);
+  const inspected = inspectToken(text, issuersOf(config), audiences, now);
   process.stdout.write(values.json ? `${JSON.stringify(inspected, undefined, 2)}\n` : story(inspected, now));
   return inspected.problems.length === 0 ? 0 : 1;
 }
@@ -23,7 +25,7 @@ function issuersOf({ issuers }: Config): IssuerConfig[] {
   return [...issuers, { ...development, jwks: { keys: [] }, algorithms: ['ES256'] }];
 }
 
-function story({ header, token, issuerKnown, problems }: Inspected, now: Date): string {
+function story({ header, token, claims, issuerKnown, problems }: Inspected, now: Date): string {
   const lines: [string, string][] = [];
   if (header !== undefined) {
     const key = header.kid === undefined ? '' : `, key ${quoted(header.kid)}`;
@@ -49,6 +51,7 @@ function story({ header, token, issuerKnown, problems }: Inspected, now: Date): 
     if (token.issuedAt !== undefined) lines.push(['issued', when(token.issuedAt, now)]);
     lines.push(['expires', when(token.expiresAt, now)]);
   }
+  for (const [name, value] of Object.entries(claims ?? {})) lines.push([name, JSON.stringify(value)]);
   for (const { code, message } of problems) lines.push(['wrong', `${code}: ${message}`]);
   const width = Math.max(...lines.map(([name]) => name.length));
   const rows = lines.map(([name, text]) => `  ${name.padEnd(width)}  ${printable(text)}`);

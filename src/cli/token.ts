@@ -10,12 +10,12 @@ import { inspect } from './token-inspect.js';
 import { verify } from './token-verify.js';
 
 const HELP = `
-Usage: remit token [mint] --agent ID [--user ID] [options]
+Usage: remit token [mint] [--agent ID] [--user ID] [options]
        remit token inspect TOKEN [--config FILE] [--json]
        remit token verify TOKEN [--jwks FILE] [--issuer I] [--audience A] [--config FILE] [--json]
 
-mint prints a delegation token, signed by the development issuer: an agent that acts for a user, or, without --user,
-for itself. That issuer exists only with embedded engines on loopback.
+mint prints a token, signed by the development issuer: of an agent that acts for a user, or, without --user, for
+itself; or, without --agent, of a user, for what is their own. That issuer exists only with embedded engines on loopback.
 
   --user ID         the person on whose behalf the agent acts
   --agent ID        the agent that acts
@@ -69,7 +69,9 @@ async function mint(args: readonly string[]): Promise<number> {
     json: { type: 'boolean', default: false },
   });
   if (positionals.length > 0) throw new Usage(`"${positionals[0] ?? ''}" is not understood; see remit token --help`);
-  if (values.agent === undefined) throw new Usage('--agent is required; see remit token --help');
+  if (values.agent === undefined && values.user === undefined)
+    throw new Usage('--agent or --user is required; see remit token --help');
+  if (values.agent === undefined && values.chain !== undefined) throw new Usage('--chain needs --agent');
   const chain = values.chain?.split(',').map((s) => s.trim()) ?? [];
   for (const [option, ids] of [
     ['--user', [values.user]],

@@ -34,7 +34,9 @@ export const issuer = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be letters, digits, _ and -')
     .optional(),
-  shape: z.union([z.enum(SHAPES), z.array(z.enum(SHAPES)).min(1)]).optional(),
+  shape: z
+    .union([z.enum(SHAPES), z.array(z.enum(SHAPES)).min(1)], `must be one of ${SHAPES.join(', ')}, or a list of them`)
+    .optional(),
   user_claim: z
     .string()
     .min(1)

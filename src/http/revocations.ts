@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { v7 as uuid } from 'uuid';
 import { z } from 'zod';
 import { BadRequest } from '../model/faults.js';
+import { decodeId } from '../model/ids.js';
 import { instantOf } from '../model/instants.js';
 import { callerId } from '../model/question.js';
 import type { Service } from '../service.js';
@@ -20,7 +21,7 @@ const text = z
 const members = {
   issuer: text.optional().describe('The `iss` of the token'),
   jti: text.optional(),
-  user: id.optional().describe('As the graph knows it: with the issuer’s alias, where it has one'),
+  user: id.optional().describe('As the graph knows it, with the issuer’s alias where it has one: `ann` or `user:ann`'),
   agent: id.optional().describe('The acting agent, or any before it in the chain'),
   session: text.optional().describe('`sid` or `txn`: the session ends'),
   issued_before: z.string().optional().describe('RFC 3339: tokens that were issued later are not meant'),
@@ -54,7 +55,9 @@ export function revocationRoutes(app: FastifyInstance, service: Service): void {
     onRequest: admin,
     handler: async (request, reply) => {
       const asked = request.body as z.infer<typeof body>;
-      const { issued_before: before, reason, ...selectors } = asked;
+      const { issued_before: before, reason, ...named } = asked;
+      const { userObject, agentObject } = service.rules().vocabulary;
+      const selectors = { ...named, user: idOf(asked.user, userObject), agent: idOf(asked.agent, agentObject) };
       if (SELECTORS.every((s) => asked[s] === undefined) && before === undefined)
         throw new BadRequest(`needs one of ${SELECTORS.join(', ')} or issued_before`);
       const at = before === undefined ? undefined : instantOf(before);
@@ -118,6 +121,18 @@ export function revocationRoutes(app: FastifyInstance, service: Service): void {
       return reply.code(204).send();
     },
   });
+}
+
+/** `user:ann`, as rationales and relationships have it, means `ann`. */
+function idOf(given: string | undefined, object: string | undefined): string | undefined {
+  const prefix = `${object ?? ''}:`;
+  if (given === undefined || object === undefined || !given.startsWith(prefix)) return given;
+  const id = given.slice(prefix.length);
+  try {
+    return decodeId(id);
+  } catch {
+    return id;
+  }
 }
 
 function toJson({ issuedBefore, revokedAt, revokedBy, ...rest }: Revocation): z.infer<typeof revocation> {

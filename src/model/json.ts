@@ -117,5 +117,10 @@ export function pathText(path: readonly PropertyKey[]): string {
 /** What a schema's library says of a value that doesn't fit, in our words where its own would puzzle. */
 export function issueText({ message }: { readonly message: string }): string {
   if (message.endsWith('received undefined')) return 'is required';
-  return message.replace(/^Invalid input: expected (\w+), received (\w+)$/, 'must be of type $1, not $2');
+  return message
+    .replace(/^Invalid input: expected (\w+), received (\w+)$/, 'must be of type $1, not $2')
+    .replace('of type record', 'of type object')
+    .replace(/^Too small: expected string to have >=1 characters$/, 'must not be empty')
+    .replace(/^Too big: expected string to have <=(\d+) characters$/, 'must be at most $1 characters long')
+    .replace(/^Invalid input$/, 'is of a wrong type');
 }

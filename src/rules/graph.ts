@@ -100,6 +100,11 @@ export class Graph {
     );
   }
 
+  /** Whether holding `type#relation` can come of a userset `of#…`, over any number of usersets. */
+  reachesUserset(type: string, relation: string, of: string): boolean {
+    return this.reaches(type, relation, new Map(), (t) => t.path === of && t.relationName !== undefined);
+  }
+
   /** Whether the answer can depend on a request's context. */
   reachesCaveat(type: string, permission: string): boolean {
     return this.reaches(type, permission, this.caveatMemo, (t) => caveatOf(t) !== undefined);

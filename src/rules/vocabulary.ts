@@ -58,9 +58,7 @@ export interface Vocabulary {
   /** The SpiceDB definitions that tokens' bare user and agent ids are of; undefined where no action has such. */
   readonly userObject: string | undefined;
   readonly agentObject: string | undefined;
-  /** What a user holds on an agent who may act for them: `delegated_by` where the schema has it, or `delegator`. */
-  readonly delegation: string;
-  /** Whether agents may pass a delegation on to others. */
+  /** Whether agents may pass on what people have delegated to them: the `delegator` relation takes agents. */
   readonly delegationPasses: boolean;
   readonly find: (actionName: string, resourceObject: string) => ActionOnResource | undefined;
   readonly objectOf: (entityTypeName: string) => string;
@@ -68,8 +66,6 @@ export interface Vocabulary {
 
 /** The relation on an agent's definition that says who has delegated to it. */
 export const DELEGATOR = 'delegator';
-/** A permission over it, where a delegation is more than that: passed on from agent to agent, for one. */
-export const DELEGATED_BY = 'delegated_by';
 
 /** @throws ConfigError */
 export function readVocabulary(schema: SchemaJson<string>, graph: Graph, place: Place): Vocabulary {
@@ -95,14 +91,19 @@ export function readVocabulary(schema: SchemaJson<string>, graph: Graph, place: 
     }
   }
   const { userObject, agentObject } = actors(actions, graph);
+  // Over a userset of agents a delegation would pass on unseen: who is on the way has to be known.
+  if (agentObject !== undefined && graph.reachesUserset(agentObject, DELEGATOR, agentObject))
+    throw new ConfigError(
+      `"${DELEGATOR}" of "${agentObject}" must not lead over a relation of "${agentObject}"; name the agent itself: ${DELEGATOR}: … | ${agentObject}`,
+      graph.file,
+    );
   return {
     actions,
     entityTypes,
     byObject,
     userObject,
     agentObject,
-    delegation: agentObject !== undefined && graph.has(agentObject, DELEGATED_BY) ? DELEGATED_BY : DELEGATOR,
-    delegationPasses: agentObject !== undefined && graph.has(agentObject, DELEGATED_BY),
+    delegationPasses: agentObject !== undefined && graph.subjectTypes(agentObject, DELEGATOR).includes(agentObject),
     find: (name, object) => index.get(pair(name, object)),
     objectOf: (name) => entityTypes.get(name)?.object ?? name,
   };

@@ -9,7 +9,7 @@ import { reason, type Reason } from '../model/reasons.js';
 import { checkKey } from '../model/relationships.js';
 import type { AskedCheck } from '../engines/spicedb/port.js';
 import { scopeRemedy, type Remedy } from '../rules/remedies.js';
-import { DELEGATOR, type Vocabulary } from '../rules/vocabulary.js';
+import { DELEGATOR } from '../rules/vocabulary.js';
 import type { FaultCode } from '../model/faults.js';
 import { coverage, type Wanted } from './details.js';
 import { withContext, type Established, type Facts, type JudgingStep } from './step.js';
@@ -18,8 +18,8 @@ export const delegation: JudgingStep = {
   step: 'delegation',
 
   asks: (e) => {
-    const edges = [delegationCheck(e.acting, e.rules.vocabulary), directCheck(e.acting, e.rules.vocabulary)];
-    return { checks: edges.flatMap((edge) => (edge === undefined ? [] : [withContext(e, edge)])) };
+    const edge = delegationCheck(e.acting);
+    return edge === undefined ? {} : { checks: [withContext(e, edge)] };
   },
 
   judge: (e, facts) => {
@@ -31,32 +31,55 @@ export const delegation: JudgingStep = {
     const scoped = acting.grant !== undefined && on.action.scope !== undefined;
     const evidence: Record<string, unknown> = scoped ? { scope: on.action.scope } : {};
     if (acting.grant !== undefined) judgeGrant(e, acting.grant, reasons, remedies);
-
-    const edge = delegationCheck(acting, e.rules.vocabulary);
-    if (edge !== undefined) {
-      const answer = facts.check(edge);
-      evidence['delegation'] = checkKey(edge);
-      if (answer.result === 'no') {
-        reasons.push(
-          reason(
-            'delegation_missing',
-            `${refText(edge.subject)} has not delegated to ${refText(edge.resource)}, or no longer.`,
-          ),
-        );
-      }
-      if (answer.result === 'conditional')
-        reasons.push(reason('context_missing', `The delegation needs context: ${answer.missing.join(', ')}.`));
-      if (answer.result === 'unanswerable') reasons.push(reason('graph_unanswerable', answer.message));
-      if (answer.result === 'unknown' && reasons.length === 0) return unknown(answer.fault, evidence);
-      if (answer.result === 'yes') {
-        evidence['revision'] = answer.revision;
-        const fault = judgePath(e, facts, evidence, reasons);
-        if (fault !== undefined && reasons.length === 0) return unknown(fault, evidence);
-      }
-    }
-    return reasons.length === 0 ? pass(evidence) : deny(reasons, evidence, remedies);
+    const edge = delegationCheck(acting);
+    const fault = edge === undefined ? undefined : judgeGraph(edge, facts, evidence, reasons);
+    if (reasons.length > 0) return deny(reasons, evidence, remedies);
+    return fault === undefined ? pass(evidence) : unknown(fault, evidence);
   },
 };
+
+/** Whether the graph says that the user has delegated, to the agent itself or to one that passes it on. */
+function judgeGraph(
+  edge: AskedCheck,
+  { check, passedOn }: Facts,
+  evidence: Record<string, unknown>,
+  reasons: Reason[],
+): FaultCode | undefined {
+  const answer = check(edge);
+  if (passedOn?.kind === 'fault') return passedOn.fault;
+  if (passedOn?.kind === 'path') {
+    const { path, ended } = passedOn;
+    evidence['path'] = path;
+    const message = `The revocation ${ended?.id ?? ''} (${ended?.selector ?? ''}) covers an agent that passed the delegation on.`;
+    if (ended?.what === 'token') reasons.push({ ...reason('token_revoked', message), step: 'delegation' });
+    if (ended?.what === 'session') reasons.push(reason('session_ended', message));
+    return undefined;
+  }
+  evidence['delegation'] = checkKey(edge);
+  switch (answer.result) {
+    case 'yes':
+      evidence['revision'] = answer.revision;
+      return undefined;
+    case 'unknown':
+      return answer.fault;
+    case 'unanswerable':
+      reasons.push(reason('graph_unanswerable', answer.message));
+      return undefined;
+    case 'conditional':
+      reasons.push(reason('context_missing', `The delegation needs context: ${answer.missing.join(', ')}.`));
+      return undefined;
+    case 'no':
+      reasons.push(
+        passedOn?.kind === 'too_many'
+          ? reason('graph_unanswerable', 'Over more agents than are followed, the delegation may have been passed on.')
+          : reason(
+              'delegation_missing',
+              `${refText(edge.subject)} has not delegated to ${refText(edge.resource)}, or no longer.`,
+            ),
+      );
+      return undefined;
+  }
+}
 
 /** What of the grant doesn't cover the question is added to the lists. */
 function judgeGrant(e: Established, grant: Grant, reasons: Reason[], remedies: Remedy[]): void {
@@ -109,39 +132,8 @@ function wantedOf({ question, on, rules }: Established, grant: Grant, purpose: u
   };
 }
 
-/** Over which agents the delegation came, where they may pass it on; a direct one says itself. */
-function judgePath(
-  { acting, rules }: Established,
-  { passedOn }: Facts,
-  evidence: Record<string, unknown>,
-  reasons: Reason[],
-): FaultCode | undefined {
-  if (passedOn === undefined) {
-    const direct = directCheck(acting, rules.vocabulary);
-    if (direct !== undefined) evidence['delegation'] = checkKey(direct);
-    return undefined;
-  }
-  if ('fault' in passedOn) return passedOn.fault;
-  const { path, ended } = passedOn;
-  evidence['path'] = path;
-  // Whoever it came through is held to the policies, so it has to be known.
-  if (path.length === 0)
-    reasons.push(reason('graph_unanswerable', 'Over which agents the delegation was passed on can not be told.'));
-  if (ended !== undefined) {
-    const message = `The revocation ${ended.id} (${ended.selector}) covers an agent that passed the delegation on.`;
-    reasons.push({ ...reason('token_revoked', message), step: 'delegation' });
-  }
-  return undefined;
-}
-
-/** Whether the user has delegated to the agent, themselves or over others. */
-export function delegationCheck(acting: Acting, { delegation: permission }: Vocabulary): AskedCheck | undefined {
+/** Whether the user has delegated to the agent themselves. */
+export function delegationCheck(acting: Acting): AskedCheck | undefined {
   if (acting.mode !== 'delegated' || acting.agent === undefined || acting.user === undefined) return undefined;
-  return { resource: acting.agent, permission, subject: acting.user };
-}
-
-/** Whether they did so themselves; where delegations are never passed on, the other says it. */
-export function directCheck(acting: Acting, vocabulary: Vocabulary): AskedCheck | undefined {
-  const asked = vocabulary.delegationPasses ? delegationCheck(acting, vocabulary) : undefined;
-  return asked === undefined ? undefined : { ...asked, permission: DELEGATOR };
+  return { resource: acting.agent, permission: DELEGATOR, subject: acting.user };
 }

@@ -59,7 +59,8 @@ function problemOf(detail: AuthorizationDetail, wanted: Wanted): string | undefi
   if (!own && !wanted.types.includes(detail.type)) return `.type "${detail.type}" is not known here`;
   const strange = Object.keys(detail).find((member) => !(own ? OWN : COMMON).includes(member));
   if (strange !== undefined) return `.${strange} is not understood`;
-  if (detail.actions?.includes(action) !== true) return `.actions does not name "${action}"`;
+  if (detail.actions === undefined) return '.actions is missing';
+  if (!detail.actions.includes(action)) return `.actions does not name "${action}"`;
   const lacks = (list: readonly string[] | undefined, ...one: readonly string[]): boolean =>
     list !== undefined && !one.some((word) => list.includes(word));
   if (lacks(detail.locations, ...wanted.locations)) return '.locations does not name this API';
@@ -109,15 +110,13 @@ function constraintProblem(name: string, constraint: unknown, { attributes }: Wa
   const places = placed ? [attributes[place as keyof typeof attributes]] : Object.values(attributes);
   const member = placed ? rest.join('.') : name;
   const given = places.filter((p) => Object.hasOwn(p, member)).map((p) => p[member]);
-  if (given.length === 0) return ' is not stated by the request';
   const plain = ['string', 'number', 'boolean'].includes(typeof constraint);
   const tests: unknown = plain ? { equals: constraint } : constraint;
   if (typeof tests !== 'object' || tests === null || Array.isArray(tests) || Object.keys(tests).length === 0)
     return ' is not understood';
-  for (const [test, limit] of Object.entries(tests)) {
-    const holds = Object.hasOwn(TESTS, test) ? TESTS[test] : undefined;
-    if (holds === undefined) return `.${test} is not understood`;
-    if (!given.every((value) => holds(value, limit))) return `.${test} does not hold`;
-  }
-  return undefined;
+  const strange = Object.keys(tests).find((test) => !Object.hasOwn(TESTS, test));
+  if (strange !== undefined) return `.${strange} is not understood`;
+  if (given.length === 0) return ' is not stated by the request';
+  const failing = Object.entries(tests).find(([test, limit]) => !given.every((value) => TESTS[test]?.(value, limit)));
+  return failing === undefined ? undefined : `.${failing[0]} does not hold`;
 }

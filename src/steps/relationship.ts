@@ -26,7 +26,8 @@ export const relationship: JudgingStep = {
         continue;
       }
       if ('revision' in answer) evidence = { ...evidence, revision: answer.revision };
-      if (answer.result === 'yes' && answer.path !== undefined) evidence = { ...evidence, path: answer.path };
+      if (answer.result === 'yes' && answer.path !== undefined && answer.path.length > 0)
+        evidence = { ...evidence, path: answer.path };
     }
     if (reasons.length > 0) return deny(reasons, evidence);
     return fault === undefined ? pass(evidence) : unknown(fault, evidence);

@@ -47,22 +47,28 @@ export interface Facts {
   readonly entity: (ref: EntityRef) => KnownEntity | undefined;
   /** Set where the entity store could not answer. */
   readonly entitiesFault: FaultCode | undefined;
-  /** Set where the delegation was passed on by other agents. */
-  readonly passedOn: PassedOn | { readonly fault: FaultCode } | undefined;
+  /** Undefined where it wasn't looked for: the user has delegated directly, or nothing can be passed on. */
+  readonly passedOn: PassedOn | undefined;
   readonly cedar: Cedar;
   /** When answers that were yes may end by themselves, RFC 3339. */
   readonly ends: readonly string[];
 }
 
-/** A delegation that came over other agents. */
-export interface PassedOn {
-  /** Relationships, from the acting agent to the user; empty where that can't be told. */
-  readonly path: readonly string[];
-  /** The agents of the path that the token doesn't state, newest first. */
-  readonly through: readonly EntityRef[];
-  /** A revocation that covers one of them. */
-  readonly ended: Ended | undefined;
-}
+/** What came of looking for a delegation that other agents passed on, where the user gave none directly. */
+export type PassedOn =
+  | {
+      readonly kind: 'path';
+      /** Relationships, from the acting agent to the user. */
+      readonly path: readonly string[];
+      /** The agents of the path that the token doesn't state, newest first. */
+      readonly through: readonly EntityRef[];
+      /** A revocation that covers one of them. */
+      readonly ended: Ended | undefined;
+      /** When the path may end by itself, RFC 3339. */
+      readonly ends: readonly string[];
+    }
+  | { readonly kind: 'none' | 'too_many' }
+  | { readonly kind: 'fault'; readonly fault: FaultCode };
 
 export interface OpeningStep {
   readonly step: string;

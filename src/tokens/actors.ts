@@ -9,8 +9,10 @@ export const MAX_CHAIN = 8;
 
 export type Parties = Pick<DelegationToken, 'mode' | 'user' | 'actors' | 'chainComplete' | 'agentIsClient'>;
 
-/** What an `act` may be about, and its `sub` not: entity profiles of persons. */
+/** Entity profiles of persons: what a `sub` with an `act` is, and an `act` never. */
 export const PERSONS: readonly string[] = ['user', 'human', 'person', 'natural_person'];
+/** And of what is no person, whatever else it says. */
+const SOFTWARE = ['ai_agent', 'agent', 'service', 'workload', 'client_instance'];
 
 /** @throws TokenRefused `token_actor_invalid`, `token_chain_inverted`, `actor_forbidden`, `token_claims_invalid` */
 export function partiesOf(claims: Claims, issuer: Issuer, issuers: Issuers): Parties {
@@ -50,7 +52,8 @@ export function partiesOf(claims: Claims, issuer: Issuer, issuers: Issuers): Par
   }
   // An issuer that delegates has named no agent: that makes nobody an agent, and nothing direct.
   // Nor need there be a person: a client may be alone, and some issuers put agents into `sub`.
-  const person = isPerson(claims.sub_profile) && client !== sub && !has('user_claim');
+  const person =
+    isPerson(claims.sub_profile) && !isAgent(claims.client_profile) && client !== sub && !has('user_claim');
   const user = person ? named(issuer, sub) : undefined;
   return { mode: 'unknown', user, actors: [], chainComplete: false, agentIsClient: false };
 }
@@ -122,7 +125,18 @@ function current([agent]: readonly Actor[], { actor_profiles: wanted }: Issuer):
 
 /** Of whoever says nothing of itself, `sub` is the user, as it always was. */
 function isPerson(profile: string | undefined): boolean {
-  return profile === undefined || profile.split(' ').some((p) => PERSONS.includes(p.toLowerCase()));
+  const words = profile?.toLowerCase().split(' ') ?? ['user'];
+  return words.some((word) => PERSONS.includes(word)) && !words.some((word) => SOFTWARE.includes(word));
+}
+
+/** Whether a party says that it is an agent; one that doesn't may be one all the same. */
+export function isAgent(profile: string | undefined): boolean {
+  return (
+    profile
+      ?.toLowerCase()
+      .split(' ')
+      .some((word) => word === 'ai_agent' || word === 'agent') ?? false
+  );
 }
 
 function requirePerson(profile: string | undefined): void {

@@ -36,7 +36,9 @@ const detail = z.looseObject({
 const claims = z.looseObject({
   iss: text,
   sub: id,
-  aud: z.union([text, z.array(text).min(1).max(32)]),
+  aud: z.union([text, z.array(text).min(1).max(32)], {
+    error: ({ input }) => (input === undefined ? 'is required' : 'must be a text, or a list of texts'),
+  }),
   exp: seconds,
   nbf: seconds.optional(),
   iat: seconds.optional(),

@@ -7,6 +7,7 @@ import type { Ended, Revocations } from '../stores/revocations.js';
 import type { Entities } from '../stores/entities.js';
 import type { SpentProofs } from '../stores/proofs.js';
 import type { DelegationToken } from './delegation-token.js';
+import { isAgent } from './actors.js';
 import { isCredential } from './formats.js';
 import { refuse, TokenRefused } from './jws.js';
 import { checkProof, type PresentedProof, type SingleUse } from './proof.js';
@@ -93,7 +94,7 @@ export class Credentials {
     ]);
     if (by === 'user') {
       // A client that is no agent is what the user happens to use.
-      const alone = acting === undefined || token.agentIsClient;
+      const alone = acting === undefined || (token.agentIsClient && !isAgent(acting.profile));
       if (!alone || token.user === undefined || agent !== undefined || namesake !== undefined)
         refuse('token_actor_invalid', 'This is for a user, with no agent.');
       return;

@@ -14,7 +14,8 @@ export const DEV_AUDIENCE = 'remit';
 
 export interface Mint {
   readonly user?: string | undefined;
-  readonly agent: string;
+  /** Undefined: a user's own token, for what is theirs. */
+  readonly agent?: string | undefined;
   /** Earlier agents, newest first. */
   readonly chain?: readonly string[] | undefined;
   readonly scope?: string | undefined;
@@ -63,13 +64,13 @@ export async function openDevIssuer(directory: string): Promise<DevIssuer> {
     },
     mint: ({ user, agent, chain = [], scope, details, audience, ttlSeconds, now, ...more }) => {
       const issuedAt = Math.floor(now.getTime() / 1000);
-      const act = [agent, ...chain].reduceRight<object | undefined>(
+      const act = [...(agent === undefined ? [] : [agent]), ...chain].reduceRight<object | undefined>(
         (inner, sub) => (inner === undefined ? { sub } : { sub, act: inner }),
         undefined,
       );
       return new SignJWT({
-        client_id: agent,
-        ...(user === undefined ? {} : { act }),
+        ...(agent === undefined ? {} : { client_id: agent }),
+        ...(user === undefined || act === undefined ? {} : { act }),
         ...(scope === undefined ? {} : { scope }),
         ...(details === undefined ? {} : { authorization_details: details }),
         ...(more.background === true ? { access: 'background' } : {}),
@@ -79,7 +80,7 @@ export async function openDevIssuer(directory: string): Promise<DevIssuer> {
       })
         .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', ...(jwk.kid === undefined ? {} : { kid: jwk.kid }) })
         .setIssuer(DEV_ISSUER)
-        .setSubject(user ?? agent)
+        .setSubject(user ?? agent ?? '')
         .setAudience(audience ?? DEV_AUDIENCE)
         .setJti(uuid())
         .setIssuedAt(issuedAt)

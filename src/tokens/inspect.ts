@@ -12,10 +12,18 @@ export interface Inspected {
   /** Whether its issuer is configured; else it is read as the standards have it. */
   readonly issuerKnown: boolean;
   readonly token: DelegationToken | undefined;
+  /** As it is, where it could not be understood. */
+  readonly claims?: ReadToken['payload'] | undefined;
   readonly problems: readonly Pick<Reason, 'code' | 'message'>[];
 }
 
-export function inspectToken(text: string, configs: readonly IssuerConfig[], now: Date): Inspected {
+/** @param audiences whose tokens are taken here, beside the issuers' own: the clients' */
+export function inspectToken(
+  text: string,
+  configs: readonly IssuerConfig[],
+  audiences: readonly string[],
+  now: Date,
+): Inspected {
   const problems: Pick<Reason, 'code' | 'message'>[] = [];
   /** What `look` finds; a refusal is one more problem. */
   const attempt = <T>(look: () => T): T | undefined => {
@@ -38,10 +46,11 @@ export function inspectToken(text: string, configs: readonly IssuerConfig[], now
   if (token !== undefined) {
     if (token.actors.length === 0)
       problems.push({ code: 'token_actor_invalid', message: 'It names no agent, so no agent can act with it.' });
-    if (known) attempt(() => admitFor(token, issuer.audience));
+    if (known && !token.resources.some((r) => audiences.includes(r))) attempt(() => admitFor(token, issuer.audience));
     attempt(() => admitAt(token, now.getTime() / 1000));
   }
-  return { verified: false, header: read.header, issuerKnown: known, token, problems };
+  const claims = token === undefined ? { claims: read.payload } : {};
+  return { verified: false, header: read.header, issuerKnown: known, token, ...claims, problems };
 }
 
 function issuerOf({ payload }: ReadToken, configs: readonly IssuerConfig[]) {

@@ -41,21 +41,23 @@ export function readToken(token: string): ReadToken {
   return { header: readHeader(head), payload: object(body, 'payload') };
 }
 
-/** The header of a compact JWS whose payload may be anything. @throws TokenRefused `token_malformed` */
+/** The header of a compact JWS whose payload may be anything, nothing included. @throws TokenRefused `token_malformed` */
 export function readJws(token: string): Header {
-  return readHeader(readParts(token)[0]);
+  return readHeader(readParts(token, { longest: 1024 * 1024, empty: true })[0]);
 }
 
-function readParts(token: string): [Buffer, Buffer] {
-  if (token.length > MAX_TOKEN_BYTES) refuse('token_malformed', `The token is longer than ${MAX_TOKEN_BYTES} bytes.`);
+function readParts(token: string, { longest = MAX_TOKEN_BYTES, empty = false } = {}): [Buffer, Buffer] {
+  if (token.length > longest) refuse('token_malformed', `The token is longer than ${longest} bytes.`);
+  if (/^(Bearer|DPoP) /i.test(token))
+    refuse('token_malformed', 'The token begins with its scheme; the token alone is wanted.');
   if (token.startsWith('{')) refuse('token_malformed', 'The JSON serialization is not accepted, only the compact one.');
   const parts = token.split('.');
   if (parts.length === 5) refuse('token_malformed', 'The token is encrypted (JWE); a signed one (JWS) is needed.');
   if (parts.length !== 3) refuse('token_malformed', 'The token is not a compact JWS of three parts.');
-  const [head, body] = parts.map((part) => {
+  const [head, body] = parts.map((part, i) => {
     const bytes = Buffer.from(part, 'base64url');
     // Node skips what isn't base64url and ignores trailing bits: two texts must not be one token.
-    if (part === '' || bytes.toString('base64url') !== part)
+    if ((part === '' && !(empty && i === 1)) || bytes.toString('base64url') !== part)
       refuse('token_malformed', 'The token is not base64url throughout.');
     return bytes;
   });

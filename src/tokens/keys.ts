@@ -162,11 +162,29 @@ async function imported(jwk: JWK, algorithms: readonly string[]): Promise<Crypto
 
 const known = new WeakMap<CryptoKey, string | undefined>();
 
-/** Why nobody should rely on this key; undefined if there is no reason. Of RSA only: curves have one strength each. */
+/** Why nobody should rely on this key; undefined if there is no reason. */
 export async function weakness(key: CryptoKey): Promise<string | undefined> {
-  if (!key.algorithm.name.startsWith('RSA')) return undefined;
-  if (!known.has(key)) known.set(key, await rsaWeakness(key));
+  const { name } = key.algorithm;
+  const look = name === 'Ed25519' ? edwardsWeakness : name.startsWith('RSA') ? rsaWeakness : undefined;
+  if (look !== undefined && !known.has(key)) known.set(key, await look(key));
   return known.get(key);
+}
+
+/** Points of small order, without their sign: with such a key, anybody's signature holds for some messages. */
+const SMALL_ORDER = new Set([
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+]);
+
+async function edwardsWeakness(key: CryptoKey): Promise<string | undefined> {
+  const point = Buffer.from((await exportJWK(key)).x ?? '', 'base64url');
+  point.writeUInt8(point.readUInt8(31) & 0x7f, 31);
+  return SMALL_ORDER.has(point.toString('hex')) ? 'is an Ed25519 key that anybody can sign with' : undefined;
 }
 
 async function rsaWeakness(key: CryptoKey): Promise<string | undefined> {

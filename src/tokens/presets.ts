@@ -59,6 +59,7 @@ function okta(p: Payload): Payload {
 function auth0(p: Payload): Payload {
   const client = p['client_id'] ?? p['azp'];
   const alone = p['gty'] === 'client-credentials' || p['sub'] === `${String(client)}@clients`;
+  if (!alone && String(p['sub']).endsWith('@clients')) refuse('token_actor_invalid', 'The user is a client.');
   return {
     ...p,
     client_id: client,
@@ -69,13 +70,15 @@ function auth0(p: Payload): Payload {
 
 /** Keycloak: the client in `azp`; a service account has `client_id` too, and a user of its own that stands for it. */
 function keycloak(p: Payload): Payload {
-  const { client_id: owner, azp = owner, preferred_username: name } = p;
+  const { clientId, client_id: owner = clientId, azp = owner, preferred_username: name } = p;
+  const account = typeof name === 'string' && name.toLowerCase().startsWith('service-account-');
   // Usernames are in lower case, whatever the client's id is in.
   const service =
     typeof owner === 'string' &&
     typeof name === 'string' &&
     name.toLowerCase() === `service-account-${owner.toLowerCase()}`;
-  if (service && azp !== owner) refuse('token_actor_invalid', 'The user is the service account of another client.');
+  if (account && (!service || azp !== owner))
+    refuse('token_actor_invalid', 'The user is the service account of a client.');
   return { ...p, client_id: azp, ...(service ? { sub: owner } : {}) };
 }
 

@@ -91,9 +91,12 @@ async function checkDpop(
   const target = withoutQuery(url);
   if (target === undefined || withoutQuery(htu) !== target)
     refuse('proof_invalid', 'The proof\'s "htu" is not the URL of the request.');
-  if (iat > now + CLOCK_SKEW_SECONDS || iat < now - PROOF_AGE_SECONDS)
+  if (iat > now + CLOCK_SKEW_SECONDS)
+    refuse('proof_invalid', 'The proof\'s "iat" lies in the future: its clock is ahead.');
+  if (iat < now - PROOF_AGE_SECONDS)
     refuse('proof_invalid', `The proof's "iat" is not within the last ${PROOF_AGE_SECONDS} seconds.`);
-  if (ath === undefined || !equal(ath, createHash('sha256').update(token).digest('base64url')))
+  if (ath === undefined) return refuse('proof_invalid', 'The proof has no "ath", the hash of this token.');
+  if (!equal(ath, createHash('sha256').update(token).digest('base64url')))
     refuse('proof_invalid', 'The proof\'s "ath" is not the hash of this token.');
   if (!equal(await calculateJwkThumbprint(jwk), jkt))
     refuse('proof_invalid', "The proof's key is not the one that the token is bound to.");

@@ -64,6 +64,8 @@ describe('a revocation', () => {
     ['an agent', { agent: 'hr-assistant' }],
     ['a pair', { user: 'alice', agent: 'hr-assistant' }],
     ['an issuer', { issuer: 'urn:remit:development' }],
+    ['a user as rationales write them', { user: 'user:alice' }],
+    ['an agent as rationales write them', { agent: 'agent:hr-assistant' }],
   ])('of %s ends the tokens that are out, and new ones are good again', async (_of, selectors) => {
     const token = await mint();
     expect((await ask(token)).decision).toBe(true);
@@ -96,6 +98,15 @@ describe('a revocation', () => {
     expect(answer.context?.reasons[0]?.step).toBe('delegation');
     later(60);
     expect(codes(await read(await mint(liam)))).toEqual([]);
+  });
+
+  it('of an agent’s session ends what it passed on in that session', async () => {
+    const liam = { user: 'liam', agent: 'code-bot', scope: 'code.read', session: 'liam-1' };
+    const read = async (token: string): Promise<Answer> =>
+      ask(token, { subject: { type: 'user', id: 'liam' }, resource: { type: 'repository', id: 'payments-api' } });
+    await revoke({ agent: 'planner', session: 'liam-1' });
+    expect(codes(await read(await mint(liam)))).toEqual(['session_ended']);
+    expect(codes(await read(await mint({ ...liam, session: 'liam-2' })))).toEqual([]);
   });
 
   it('of an agent ends what it passed on', async () => {

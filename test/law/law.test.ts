@@ -179,8 +179,8 @@ function graphOf(w: World, type: string, by: Rules): Pick<Relationships, 'check'
     throw new TypeError('not asked in a decision');
   };
   return {
-    check: (checks) => Promise.resolve(checks.map((c) => answer(['delegator', by.vocabulary.delegation].includes(c.permission) ? w.delegator : c.permission === gate ? w.gate : w.can))),
-    tokenProblem: unused, write: unused, read: unused, close: unused,
+    check: (checks) => Promise.resolve(checks.map((c) => answer(c.permission === 'delegator' ? w.delegator : c.permission === gate ? w.gate : w.can))),
+    tokenProblem: unused, write: unused, read: () => Promise.resolve([]), close: unused,
   }; // prettier-ignore
 }
 

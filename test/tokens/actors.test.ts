@@ -170,7 +170,7 @@ const forbidden = (of: string, by = PRIMARY): string =>
   `The acting agent is of "${of}", for which "${by}" may not speak.`;
 const profile = (said: string): string =>
   `The acting agent's sub_profile is ${said}; this issuer's must be ai_agent or bot.`;
-const typed = (type: string): string => `The claim "act" is not acceptable: must be of type record, not ${type}.`;
+const typed = (type: string): string => `The claim "act" is not acceptable: must be of type object, not ${type}.`;
 
 // prettier-ignore
 const REFUSED: Refused[] = [
@@ -226,7 +226,7 @@ const REFUSED: Refused[] = [
   ['another profile than is wanted', { act: { sub: 'bot', sub_profile: 'service' } }, 'actor_forbidden', profile('"service"'), AI],
   ['a profile in other letters', { act: { sub: 'bot', sub_profile: 'AI_Agent' } }, 'actor_forbidden', profile('"AI_Agent"'), AI],
   ["an earlier one's profile for the acting one's", { act: { sub: 'bot', act: { sub: 'p', sub_profile: 'ai_agent' } } }, 'actor_forbidden', profile('missing'), AI],
-  ["the user's profile for the acting one's", { sub_profile: 'user ai_agent', act: { sub: 'bot' } }, 'actor_forbidden', profile('missing'), AI],
+  ["the user's profile for the acting one's", { sub_profile: 'user', act: { sub: 'bot' } }, 'actor_forbidden', profile('missing'), AI],
   ["the client's own profile for the acting one's", { act: { sub: 'bot' }, client_profile: 'ai_agent' }, 'actor_forbidden', profile('missing'), AI],
   ['a client without a profile where one is wanted', { client_id: 'web' }, 'actor_forbidden', profile('missing'), { ...CLIENT, ...AI }],
   ['a client whose profile is a list', { client_id: 'web', client_profile: ['ai_agent'] }, 'token_claims_invalid', 'The claim "client_profile" is not acceptable: must be of type string, not array.', { ...CLIENT, ...AI }],

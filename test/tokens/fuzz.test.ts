@@ -149,7 +149,7 @@ describe('a token with', () => {
   it.each(Object.entries(MUTATIONS))('%s can be looked at', (_, mutated) => {
     fc.assert(
       fc.property(mutated, (text) => {
-        const inspected = inspectToken(text, configs, NOW);
+        const inspected = inspectToken(text, configs, [], NOW);
         expect(inspected.verified).toBe(false);
         if (inspected.token === undefined) expect(inspected.problems).not.toEqual([]);
       }),

@@ -154,13 +154,17 @@ describe('a client', () => {
   });
 
   it('of Auth0 is alone only by its own id', async () => {
-    const other = tokenOf(await verify('auth0', AUTH0, { sub: 'someone-else@clients' }));
-    expect(other).toMatchObject({ mode: 'delegated', user: 'someone-else@clients' });
+    const other = await verify('auth0', AUTH0, { sub: 'someone-else@clients' });
+    expect(other).toMatchObject({
+      ok: false,
+      reason: { code: 'token_actor_invalid', message: 'The user is a client.' },
+    });
   });
 
   it("of Keycloak is no service account by another's name", async () => {
-    const other = tokenOf(await verify('keycloak', SERVICE, { preferred_username: 'service-account-other' }));
-    expect(other).toMatchObject({ mode: 'delegated', user: '19b582b8-28c5-4a7e-ae0b-0500e11c6bd4' });
+    const other = await verify('keycloak', SERVICE, { preferred_username: 'service-account-other' });
+    const message = 'The user is the service account of a client.';
+    expect(other).toMatchObject({ ok: false, reason: { code: 'token_actor_invalid', message } });
   });
 
   it('of Keycloak is never taken for a user by its id', async () => {

@@ -79,6 +79,8 @@ const present = (
 
 const URL_WRONG = 'The proof\'s "htu" is not the URL of the request.';
 const AGE = 'The proof\'s "iat" is not within the last 60 seconds.';
+const AHEAD = 'The proof\'s "iat" lies in the future: its clock is ahead.';
+const NO_HASH = 'The proof has no "ath", the hash of this token.';
 const HASH = 'The proof\'s "ath" is not the hash of this token.';
 const KEY = "The proof's key is not the one that the token is bound to.";
 const SIGNATURE = 'The signature of the proof does not verify.';
@@ -107,8 +109,8 @@ const REFUSED: Refused[] = [
   // 3: all claims
   ...['jti', 'htm', 'htu', 'iat'].map((name): Refused => [`no ${name}`, () => prove({ [name]: undefined }), claim(name, 'is required')]),
   ['a jti that is a number', () => prove({ jti: 1 }), claim('jti', 'must be of type string, not number')],
-  ['an empty jti', () => prove({ jti: '' }), claim('jti', 'Too small: expected string to have >=1 characters')],
-  ['an endless jti', () => prove({ jti: 'x'.repeat(257) }), claim('jti', 'Too big: expected string to have <=256 characters')],
+  ['an empty jti', () => prove({ jti: '' }), claim('jti', 'must not be empty')],
+  ['an endless jti', () => prove({ jti: 'x'.repeat(257) }), claim('jti', 'must be at most 256 characters long')],
   ['an htm that is a list', () => prove({ htm: ['POST'] }), claim('htm', 'must be of type string, not array')],
   ['an htu that is null', () => prove({ htu: null }), claim('htu', 'must be of type string, not null')],
   ['an iat that is a text', () => prove({ iat: String(T) }), claim('iat', 'must be of type number, not string')],
@@ -155,9 +157,9 @@ const REFUSED: Refused[] = [
   // 11: its age
   ['an iat of too long ago', () => prove({ iat: T - PROOF_AGE_SECONDS - 0.001 }), AGE],
   ['an iat of 1970', () => prove({ iat: 0 }), AGE],
-  ['an iat too far ahead', () => prove({ iat: T + CLOCK_SKEW_SECONDS + 0.001 }), AGE],
+  ['an iat too far ahead', () => prove({ iat: T + CLOCK_SKEW_SECONDS + 0.001 }), AHEAD],
   // 12: the token and its key
-  ['no ath', () => prove({ ath: undefined }), HASH],
+  ['no ath', () => prove({ ath: undefined }), NO_HASH],
   ['an empty ath', () => prove({ ath: '' }), HASH],
   ["another token's ath", () => prove({ ath: createHash('sha256').update('other').digest('base64url') }), HASH],
   ['an ath with padding', () => prove({ ath: `${ATH}=` }), HASH],
@@ -381,7 +383,7 @@ describe('the examples of RFC 9449', () => {
   it.each(VECTORS.dpop)('$name', async (example) => {
     // Those to the authorization server go with no token, and so say nothing of one: the last of all checks but the key.
     if (example.token === undefined) {
-      expect(await rejectionOf(check(example))).toEqual(refusal('proof_invalid', HASH));
+      expect(await rejectionOf(check(example))).toEqual(refusal('proof_invalid', NO_HASH));
       expect(await rejectionOf(check(example, { url: 'https://other.example/token' }))).toMatchObject({
         message: URL_WRONG,
       });

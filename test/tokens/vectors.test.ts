@@ -20,7 +20,7 @@ const symmetric = (jws: Jws): boolean => String(algorithm(jws)).startsWith('HS')
 /** Refused as text, by whoever reads it, before any key is asked. */
 const MALFORMED: Readonly<Record<string, RegExp>> = {
   none: /base64url/,
-  'HS256 unencoded and detached': /base64url/,
+  'HS256 unencoded and detached': /"crit" is not accepted/,
   'HS256 unencoded, attached after all': /"crit"|"b64"/,
 };
 /** Refused for something else than that the signature does not hold. */

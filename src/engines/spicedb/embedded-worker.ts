@@ -90,11 +90,17 @@ await serve(async ({ schema }: { schema: string }) => {
         for (const relation of relations) if (await linked(resource, relation, object, consistency)) return relation;
         return undefined;
       },
-      trace: async (resource, permission) => {
-        const item = { ...toItem(asked), resource, permission };
-        const request = v1.CheckBulkPermissionsRequest.create({ consistency, withTracing: true, items: [item] });
-        const response = (await promises.checkBulkPermissions(request)).pairs[0]?.response;
-        return response?.oneofKind === 'item' ? response.item.debugTrace?.check : undefined;
+      traces: async (resources, permission) => {
+        const items = resources.map((resource, i) => ({
+          ...toItem({ ...asked, context: { ...asked.context, [ITEM]: i } }),
+          resource,
+          permission,
+        }));
+        const request = v1.CheckBulkPermissionsRequest.create({ consistency, withTracing: true, items });
+        const { pairs } = await promises.checkBulkPermissions(request);
+        return pairs.map(({ response }) =>
+          response.oneofKind === 'item' ? response.item.debugTrace?.check : undefined,
+        );
       },
     };
   }

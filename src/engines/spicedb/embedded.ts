@@ -21,6 +21,9 @@ import {
 /** Checks that go to SpiceDB in one call; those that come meanwhile form the next. */
 const MAX_BULK = 150;
 const KEPT_ANSWERS = 50_000;
+/** Only short ones are kept. */
+const KEPT_READS = 1_000;
+const SHORT = 100;
 /** Checks waiting beyond this are answered as unknown at once. */
 const MAX_WAITING = 20_000;
 /** Around an expiration nothing is kept: SpiceDB reads the clock itself, a little earlier or later than we do. */
@@ -36,6 +39,8 @@ export class EmbeddedRelationships implements Relationships {
   private readonly queue: Pending[] = [];
   private asking = false;
   private readonly kept = new LRUCache<string, CheckAnswer>({ max: KEPT_ANSWERS });
+  private readonly keptReads = new LRUCache<string, readonly Relationship[]>({ max: KEPT_READS });
+  private readonly pending = new Map<string, Promise<CheckAnswer>>();
   /** When each relationship that has an expiration ends, in milliseconds since the epoch. */
   private readonly expirations = new Map<string, number>();
   /** The next of them: until then, and until the next write, nothing changes. */
@@ -112,8 +117,15 @@ export class EmbeddedRelationships implements Relationships {
   }
 
   async read(filter: RelationshipFilter, limit: number): Promise<readonly Relationship[]> {
+    this.expire();
+    const key = JSON.stringify([filter, limit]);
+    const kept = this.worker.alive ? this.keptReads.get(key) : undefined;
+    if (kept !== undefined) return kept;
+    const { generation } = this;
     try {
-      return await this.worker.call<Relationship[]>('read', { filter, limit });
+      const found = await this.worker.call<Relationship[]>('read', { filter, limit });
+      if (found.length <= SHORT && generation === this.generation) this.keptReads.set(key, found);
+      return found;
     } catch (error) {
       throw refused(error);
     }
@@ -187,6 +199,7 @@ export class EmbeddedRelationships implements Relationships {
   private forget(): void {
     this.generation += 1;
     this.kept.clear();
+    this.keptReads.clear();
   }
 
   private answer(check: AskedCheck): Promise<CheckAnswer> {
@@ -196,11 +209,20 @@ export class EmbeddedRelationships implements Relationships {
     const key = this.keepable(check) ? keyOf(check) : undefined;
     const kept = key === undefined ? undefined : this.kept.get(key);
     if (kept !== undefined) return Promise.resolve(kept);
+    // Of many who ask the same while it is on its way, one asks for all; after a write nobody joins an older question.
+    const asked = key === undefined ? undefined : `${this.generation} ${key}`;
+    const pending = asked === undefined ? undefined : this.pending.get(asked);
+    if (pending !== undefined) return pending;
     if (this.queue.length >= MAX_WAITING) return Promise.resolve({ result: 'unknown', fault: 'overloaded' });
-    return new Promise((resolve) => {
+    const answer = new Promise<CheckAnswer>((resolve) => {
       this.queue.push({ check, resolve });
       this.pump();
     });
+    if (asked !== undefined) {
+      this.pending.set(asked, answer);
+      void answer.finally(() => this.pending.delete(asked));
+    }
+    return answer;
   }
 
   private keepable(check: AskedCheck): boolean {
@@ -232,6 +254,8 @@ export class EmbeddedRelationships implements Relationships {
     } catch {
       answers = [];
     }
+    // A write may have come between: then it is not known yet what ends next.
+    if (this.nextExpiration === undefined) this.expire();
     for (const [i, { check, resolve }] of batch.entries()) {
       const answer = { revision, ...(answers[i] ?? OUTAGE), ...this.ending(check, answers[i]) } as CheckAnswer;
       const lasting = answer.result === 'yes' || answer.result === 'no';
