@@ -90,7 +90,8 @@ export class Credentials {
     const [agent, person, namesake] = await this.stores.entities.lookup([
       { type: agentObject ?? '', id },
       { type: userObject ?? '', id },
-      { type: agentObject ?? '', id: token.user ?? '' },
+      // Whom a token is for matters here only where it is presented as their own.
+      ...(by === 'user' ? [{ type: agentObject ?? '', id: token.user ?? '' }] : []),
     ]);
     if (by === 'user') {
       // A client that is no agent is what the user happens to use.
