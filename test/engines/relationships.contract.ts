@@ -249,5 +249,79 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
         checks.filter((c) => Number(c.subject.id.slice(1)) < 30).length,
       );
     });
+
+    describe('lookups', () => {
+      /** Without the folders of these tests that are open to everybody. */
+      const resources = async (permission: string, user: string, context?: Readonly<Record<string, unknown>>) => {
+        const subject = { type: 'user', id: user };
+        const found = await graph.lookupResources({ resourceType: 'folder', permission, subject, context }, 'full');
+        return found.filter((id) => !['open', 'look-all'].includes(id));
+      };
+      const subjects = (id: string, permission: string, context?: Readonly<Record<string, unknown>>) =>
+        graph.lookupSubjects({ resource: { type: 'folder', id }, permission, subjectType: 'user', context }, 'full');
+
+      it('find every resource that a check would say yes to, in order', async () => {
+        await write(
+          'touch',
+          'folder:look-b#viewer@user:looker',
+          'folder:look-a#viewer@team:look#member',
+          'team:look#member@user:looker',
+          'folder:look-c#parent@folder:look-a',
+          'folder:look-d#viewer@user:looker',
+          'folder:look-d#banned@user:looker',
+          'folder:=C3=A9#viewer@user:looker',
+          'folder:look-b#viewer@team:look#member',
+        );
+        expect(await resources('view', 'looker')).toEqual(['look-a', 'look-b', 'look-c', 'look-d', 'é']);
+        expect(await resources('view_unless_banned', 'looker')).not.toContain('look-d');
+        expect(await resources('view', 'nobody-at-all')).toEqual([]);
+      });
+
+      it('leave out what needs context, unless it is given', async () => {
+        await write('touch', 'folder:look-tier#viewer@user:tiered[tier_is:{"wanted":"gold"}]');
+        expect(await resources('view', 'tiered')).toEqual([]);
+        expect(await resources('view', 'tiered', { tier: 'gold' })).toEqual(['look-tier']);
+        expect(await resources('view', 'tiered', { tier: 'lead' })).toEqual([]);
+        expect((await subjects('look-tier', 'view')).ids).toEqual([]);
+        expect((await subjects('look-tier', 'view', { tier: 'gold' })).ids).toEqual(['tiered']);
+      });
+
+      it('find everybody who holds a permission, and say where it is everybody', async () => {
+        await write(
+          'touch',
+          'folder:look-who#viewer@team:look-who#member',
+          'team:look-who#member@user:z',
+          'team:look-who#member@user:a',
+          'folder:look-who#viewer@user:=2A',
+        );
+        expect(await subjects('look-who', 'view')).toEqual({ ids: ['*', 'a', 'z'], everyoneBut: undefined });
+        await write(
+          'touch',
+          'folder:look-all#viewer@user:*',
+          'folder:look-all#viewer@user:a',
+          'folder:look-all#banned@user:b',
+        );
+        expect(await subjects('look-all', 'view')).toEqual({ ids: ['a'], everyoneBut: [] });
+        expect(await subjects('look-all', 'view_unless_banned')).toEqual({ ids: ['a'], everyoneBut: ['b'] });
+        expect(await subjects('look-nowhere', 'view')).toEqual({ ids: [], everyoneBut: undefined });
+      });
+
+      it('see a write at once, and refuse what the schema does not know', async () => {
+        await write('touch', 'folder:look-late#viewer@user:late');
+        expect(await resources('view', 'late')).toEqual(['look-late']);
+        await write('delete', 'folder:look-late#viewer@user:late');
+        expect(await resources('view', 'late')).toEqual([]);
+        await expect(resources('edit', 'late')).rejects.toMatchObject({ name: 'BadRequest' });
+      });
+
+      it('find more than one page of what SpiceDB answers at once', async () => {
+        const many = Array.from(
+          { length: 2500 },
+          (_, i) => `folder:many-${String(i).padStart(4, '0')}#viewer@user:many`,
+        );
+        for (let from = 0; from < many.length; from += 1000) await write('touch', ...many.slice(from, from + 1000));
+        expect(await resources('view', 'many')).toEqual(many.map((text) => text.slice(7, 16)));
+      });
+    });
   });
 }

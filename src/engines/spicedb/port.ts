@@ -1,5 +1,6 @@
 /** The relationship graph as Remit sees it. Ids are raw everywhere; encoding is the implementation's business. */
 import type { FaultCode } from '../../model/faults.js';
+import type { EntityRef } from '../../model/ids.js';
 import type { Check, Relationship, RelationshipUpdate } from '../../model/relationships.js';
 
 /** How fresh an answer must be: of now, or at least of the write that gave this ZedToken. */
@@ -28,6 +29,30 @@ export type CheckAnswer =
   /** SpiceDB can't answer now. */
   | { readonly result: 'unknown'; readonly fault: FaultCode };
 
+/** On what of a type does the subject hold the permission? */
+export interface ResourceLookup {
+  readonly resourceType: string;
+  readonly permission: string;
+  readonly subject: EntityRef;
+  /** For caveats. */
+  readonly context?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** Who of a type holds the permission on the resource? */
+export interface SubjectLookup {
+  readonly resource: EntityRef;
+  readonly permission: string;
+  readonly subjectType: string;
+  readonly context?: Readonly<Record<string, unknown>> | undefined;
+}
+
+export interface FoundSubjects {
+  /** In ascending order of code points, without those who would need context that isn't there. */
+  readonly ids: readonly string[];
+  /** Everybody of the type holds it, those aside; the ids are then only some of them. */
+  readonly everyoneBut: readonly string[] | undefined;
+}
+
 export interface RelationshipFilter {
   readonly resourceType: string;
   readonly resourceId?: string | undefined;
@@ -41,6 +66,13 @@ export interface Relationships {
   check(checks: readonly AskedCheck[], consistency: Consistency): Promise<readonly CheckAnswer[]>;
   /** Why `token` can't be used for `atLeast` here; undefined if it can. */
   tokenProblem(token: string): string | undefined;
+  /**
+   * Ids, in ascending order of code points: all of them, without those that would need context that isn't there.
+   * @throws Fault; BadRequest where SpiceDB won't answer
+   */
+  lookupResources(lookup: ResourceLookup, consistency: Consistency): Promise<readonly string[]>;
+  /** @throws Fault; BadRequest where SpiceDB won't answer */
+  lookupSubjects(lookup: SubjectLookup, consistency: Consistency): Promise<FoundSubjects>;
   /**
    * All of the updates or none; the ZedToken from which on they hold. Durable when it resolves.
    * @throws BadRequest where SpiceDB refuses them, Fault where it can't answer
