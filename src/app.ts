@@ -15,6 +15,7 @@ import { operationRoutes } from './http/operations.js';
 import { badRequest, mapErrors, problem } from './http/problems.js';
 import { relationshipRoutes } from './http/relationships.js';
 import { revocationRoutes } from './http/revocations.js';
+import { searchRoutes } from './http/search.js';
 import { JsonProblem, parseJson } from './model/json.js';
 import { callerId, type Party } from './model/question.js';
 import type { Service } from './service.js';
@@ -102,6 +103,7 @@ export async function buildApp(service: Service, { logger = false }: AppOptions 
   await app.register(swaggerUi, { routePrefix: '/docs' });
   await app.register(async (routes) => {
     evaluationRoutes(routes, service);
+    searchRoutes(routes, service);
     decisionRoutes(routes, service);
     relationshipRoutes(routes, service);
     entityRoutes(routes, service);

@@ -8,6 +8,8 @@ import { Deadline, faultOf } from './deadline.js';
 import type { Relationships } from './engines/spicedb/port.js';
 import { gather } from './gather.js';
 import type { Decision } from './model/decision.js';
+import { Fault } from './model/faults.js';
+import { combine } from './model/outcome.js';
 import type { Question } from './model/question.js';
 import type { Rules } from './rules/load.js';
 import { binding } from './steps/binding.js';
@@ -47,27 +49,77 @@ export interface Deciding {
 
 /** @throws BadRequest where the question itself is at fault; never for an engine's failure, which is `unknown` */
 export async function decide(question: Question, using: Deciding): Promise<Decision> {
-  const now = using.now();
-  const rules = using.rules();
   const deadline = new Deadline(using.deadlineMs);
   try {
-    const opening: Opening = { question, rules, now, credential: await present(question, rules, now, using, deadline) };
-    const judged: Judged[] = [];
-    let established: Established | undefined;
-    for (const step of OPENING) {
-      const outcome = step.judge(opening);
-      judged.push({ step: step.step, outcome });
-      if (outcome.outcome !== 'pass') return await close({ opening, judged }, using, deadline);
-      established = outcome.established;
-    }
-    if (established === undefined) throw new TypeError('binding passed and established nothing');
-    const gathered = await gather(JUDGING, established, using, deadline);
-    for (const step of JUDGING)
-      judged.push({ step: step.step, outcome: step.judge(gathered.established, gathered.facts) });
-    return await close({ opening, judged, ...gathered }, using, deadline);
+    return await close(await judge(question, using, deadline), using, deadline);
   } finally {
     deadline.clear();
   }
+}
+
+/**
+ * Whether a decision would be an allow, as far as the record: what a search asks of each candidate, and writes down once
+ * for them all.
+ * @throws BadRequest where the question itself is at fault; Fault where it can't be decided
+ */
+export async function wouldAllow(question: Question, using: Deciding): Promise<boolean> {
+  const deadline = new Deadline(using.deadlineMs);
+  try {
+    const { judged } = await judge(question, using, deadline);
+    const outcomes = judged.map((j) => j.outcome);
+    const verdict = combine(outcomes, OPENING.length + JUDGING.length);
+    if (verdict === 'unknown')
+      throw new Fault(outcomes.find((o) => o.outcome === 'unknown')?.fault ?? 'overloaded', 'a search');
+    return verdict === 'allow';
+  } finally {
+    deadline.clear();
+  }
+}
+
+/**
+ * What the token and the binding of a question come to, for whoever looks for candidates.
+ * @throws BadRequest where the question itself is at fault; Fault where it can't be told
+ */
+export async function open(
+  question: Question,
+  using: Deciding,
+): Promise<{ readonly credential: Opening['credential']; readonly established: Established | undefined }> {
+  const deadline = new Deadline(using.deadlineMs);
+  try {
+    const { opening, established } = await begin(question, using, deadline);
+    const { credential } = opening;
+    if (credential !== undefined && 'fault' in credential) throw new Fault(credential.fault, 'a search');
+    return { credential, established };
+  } finally {
+    deadline.clear();
+  }
+}
+
+/** All the steps but the last. */
+async function judge(question: Question, using: Deciding, deadline: Deadline): Promise<Course> {
+  const { opening, judged, established } = await begin(question, using, deadline);
+  if (established === undefined) return { opening, judged };
+  const gathered = await gather(JUDGING, established, using, deadline);
+  for (const step of JUDGING)
+    judged.push({ step: step.step, outcome: step.judge(gathered.established, gathered.facts) });
+  return { opening, judged, ...gathered };
+}
+
+/** The steps that end the decision where they fail: then nothing is established. */
+async function begin(question: Question, using: Deciding, deadline: Deadline) {
+  const now = using.now();
+  const rules = using.rules();
+  const opening: Opening = { question, rules, now, credential: await present(question, rules, now, using, deadline) };
+  const judged: Judged[] = [];
+  let established: Established | undefined;
+  for (const step of OPENING) {
+    const outcome = step.judge(opening);
+    judged.push({ step: step.step, outcome });
+    if (outcome.outcome !== 'pass') return { opening, judged, established: undefined };
+    established = outcome.established;
+  }
+  if (established === undefined) throw new TypeError('binding passed and established nothing');
+  return { opening, judged, established };
 }
 
 /** What the token that is asked on comes to, now: an agent's own was looked at before its body was there. */

@@ -37,6 +37,8 @@ export interface Service extends Deciding {
   readonly decisions: DecisionStore;
   readonly revocations: RevocationStore;
   readonly issuers: Issuers;
+  /** Signs page tokens. */
+  readonly pageKey: string;
   /** The client whose key has this SHA-256, in hex. */
   readonly clientOf: (keySha256: string) => Client | undefined;
   /** Only where no client is configured. */
@@ -107,6 +109,7 @@ export async function openService(config: Config, { now = () => new Date() }: Op
       }),
       issuers,
       revocations,
+      pageKey: await pageKeyOf(database),
       relationships,
       entities,
       decisions: new DecisionStore(database),
@@ -149,6 +152,18 @@ async function once(database: Database, load: () => Promise<void>): Promise<void
   await database.run([{ sql: `insert into meta values ('world', 'loading')` }]);
   await load();
   await database.run([{ sql: `update meta set value = 'loaded' where key = 'world'` }]);
+}
+
+/** A secret of the deployment, made at its first start and the same for every replica. @throws Fault */
+async function pageKeyOf(database: Database): Promise<string> {
+  const [, rows] = await database.run([
+    {
+      sql: `insert into meta values ('page_key', $1) on conflict do nothing`,
+      params: [randomBytes(32).toString('base64url')],
+    },
+    { sql: `select value from meta where key = 'page_key'` },
+  ]);
+  return String(rows?.[0]?.['value']);
 }
 
 function openDevKey(directory: string): string {

@@ -21,7 +21,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   stores: ['model', 'stores', 'engines/database'],
   tokens: ['model', 'tokens'],
   steps: ['model', 'rules', 'steps'],
-  http: ['model', 'rules', 'engines/spicedb/port', 'tokens', 'deadline', 'http', 'decide', 'service'],
+  http: ['model', 'rules', 'engines/spicedb/port', 'tokens', 'deadline', 'http', 'decide', 'search', 'service'],
 };
 
 describe('imports point one way', () => {

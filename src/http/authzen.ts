@@ -132,6 +132,7 @@ export function toQuestion(body: unknown, asking: Asking): Question {
     supportedObligations: c.supported_obligations,
     consistency: at === undefined ? 'full' : { atLeast: at },
     dryRun: c.dry_run ?? false,
+    explain: true,
     requestId: asking.requestId,
     tokenExpected: asking.tokenExpected,
   };

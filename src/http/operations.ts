@@ -14,6 +14,9 @@ const metadata = z
     policy_decision_point: z.string(),
     access_evaluation_endpoint: z.string(),
     access_evaluations_endpoint: z.string(),
+    search_subject_endpoint: z.string(),
+    search_resource_endpoint: z.string(),
+    search_action_endpoint: z.string(),
     obligations_supported: z.array(z.string()),
   })
   .meta({ id: 'Metadata' });
@@ -57,6 +60,9 @@ export function operationRoutes(app: FastifyInstance, service: Service): void {
       policy_decision_point: base(),
       access_evaluation_endpoint: `${base()}/access/v1/evaluation`,
       access_evaluations_endpoint: `${base()}/access/v1/evaluations`,
+      search_subject_endpoint: `${base()}/access/v1/search/subject`,
+      search_resource_endpoint: `${base()}/access/v1/search/resource`,
+      search_action_endpoint: `${base()}/access/v1/search/action`,
       obligations_supported: OBLIGATION_TYPES,
     }),
   });

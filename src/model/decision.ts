@@ -54,6 +54,20 @@ export interface DecisionRecord {
   readonly rationale: Rationale;
 }
 
+/** What is stored of a search: what was asked and how much was found, in place of a record for each. */
+export interface SearchRecord {
+  readonly id: string;
+  /** RFC 3339. */
+  readonly evaluated_at: string;
+  readonly client: string;
+  /** Whether anything was found. */
+  readonly decision: boolean;
+  readonly policy_version: string;
+  readonly search: 'resource' | 'subject' | 'action';
+  readonly request: Readonly<Record<string, unknown>>;
+  readonly found: number;
+}
+
 export interface Decision extends DecisionRecord {
   /** How long the answer may be kept, RFC 3339: the token's end, or no time at all. */
   readonly valid_until: string;

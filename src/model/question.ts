@@ -62,6 +62,8 @@ export interface Question {
   readonly supportedObligations: readonly string[] | undefined;
   readonly consistency: Consistency;
   readonly dryRun: boolean;
+  /** Wants to know by which relationships; a search doesn't. */
+  readonly explain: boolean;
   /** For the record: what the caller calls the request. */
   readonly requestId: string | undefined;
   /** Another part of the same batch carries a token, so this one must. */

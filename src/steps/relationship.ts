@@ -41,7 +41,12 @@ interface Gate {
 
 /** The check that decides whether the resource is within reach. */
 export function gate({ acting, on, question }: Established): AskedCheck {
-  return { resource: resourceOf(question), permission: on.action.permission, subject: holder(acting), explain: true };
+  return {
+    resource: resourceOf(question),
+    permission: on.action.permission,
+    subject: holder(acting),
+    explain: question.explain,
+  };
 }
 
 function checksOf(e: Established): Gate[] {

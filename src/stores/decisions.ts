@@ -4,7 +4,7 @@
  */
 import type { Database } from '../engines/database/port.js';
 import { Fault } from '../model/faults.js';
-import type { DecisionRecord } from '../model/decision.js';
+import type { DecisionRecord, SearchRecord } from '../model/decision.js';
 
 export interface Outcome {
   readonly outcome: 'executed' | 'failed' | 'abandoned';
@@ -20,7 +20,7 @@ export interface StoredDecision {
 
 export interface Decisions {
   /** Resolves when the record is durable. @throws Fault */
-  record(record: DecisionRecord): Promise<void>;
+  record(record: DecisionRecord | SearchRecord): Promise<void>;
   /** Replaces a record whose answer, in the end, wasn't what it says; as soon as can be, nobody waits for it. */
   correct(record: DecisionRecord): void;
   find(id: string): Promise<StoredDecision | undefined>;
@@ -45,7 +45,7 @@ export class DecisionStore implements Decisions {
 
   constructor(private readonly database: Database) {}
 
-  record(record: DecisionRecord): Promise<void> {
+  record(record: DecisionRecord | SearchRecord): Promise<void> {
     if (this.waiting.length >= MAX_WAITING) return Promise.reject(new Fault('overloaded', 'decision records'));
     return new Promise((resolve, reject) => {
       this.waiting.push({ id: record.id, text: JSON.stringify(record), resolve, reject });

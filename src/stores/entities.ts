@@ -76,6 +76,12 @@ export class EntityStore implements Entities {
     return rows.length > 0;
   }
 
+  /** Of all that are stored of a type. @throws Fault */
+  async ids(type: string): Promise<readonly string[]> {
+    const [rows = []] = await this.database.run([{ sql: 'select id from entities where type = $1', params: [type] }]);
+    return rows.map((row) => String(row['id']));
+  }
+
   async count(): Promise<number> {
     const [rows] = await this.database.run([{ sql: 'select count(*)::int as n from entities' }]);
     return Number(rows?.[0]?.['n']);

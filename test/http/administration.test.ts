@@ -316,6 +316,9 @@ describe('what anybody may read', () => {
       policy_decision_point: base,
       access_evaluation_endpoint: `${base}/access/v1/evaluation`,
       access_evaluations_endpoint: `${base}/access/v1/evaluations`,
+      search_subject_endpoint: `${base}/access/v1/search/subject`,
+      search_resource_endpoint: `${base}/access/v1/search/resource`,
+      search_action_endpoint: `${base}/access/v1/search/action`,
       obligations_supported: ['mask', 'notify'],
     });
   });
@@ -331,7 +334,7 @@ describe('what anybody may read', () => {
     expect(document.openapi).toBe('3.1.0');
     expect(Object.keys(document.paths).sort()).toEqual([
       '/.well-known/authzen-configuration', '/.well-known/oauth-protected-resource', '/access/v1/evaluation',
-      '/access/v1/evaluations', '/health/live', '/health/ready', '/v1/decisions/{id}', '/v1/decisions/{id}/outcome',
+      '/access/v1/evaluations', '/access/v1/search/action', '/access/v1/search/resource', '/access/v1/search/subject', '/health/live', '/health/ready', '/v1/decisions/{id}', '/v1/decisions/{id}/outcome',
       '/v1/entities/{type}/{id}', '/v1/relationships', '/v1/revocations', '/v1/scopes', '/v1/sessions/{id}',
     ]); // prettier-ignore
     expect(

@@ -140,7 +140,7 @@ async function judge(w: World, by: Rules = rules): Promise<Decision> {
     action: { name, properties: w.branch === undefined ? {} : { branch: w.branch } },
     resource: { type, id: 'x', properties: {} },
     context: {}, token, proof: {}, usedProofs: new Map(), statedAgent: undefined, statedMode: undefined, assertedAgent: undefined,
-    supportedObligations: w.supported, consistency: 'full', dryRun: false, requestId: undefined, tokenExpected: false,
+    supportedObligations: w.supported, consistency: 'full', dryRun: false, explain: true, requestId: undefined, tokenExpected: false,
   }; // prettier-ignore
   const using: Deciding = {
     rules: () => by,
@@ -180,7 +180,7 @@ function graphOf(w: World, type: string, by: Rules): Pick<Relationships, 'check'
   };
   return {
     check: (checks) => Promise.resolve(checks.map((c) => answer(c.permission === 'delegator' ? w.delegator : c.permission === gate ? w.gate : w.can))),
-    tokenProblem: unused, write: unused, read: () => Promise.resolve([]), close: unused,
+    tokenProblem: unused, write: unused, lookupResources: unused, lookupSubjects: unused, read: () => Promise.resolve([]), close: unused,
   }; // prettier-ignore
 }
 

@@ -1,0 +1,112 @@
+/** `/access/v1/search/{resource,subject,action}`: on what, who, and what, by AuthZEN's search APIs. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { callerId, type Question } from '../model/question.js';
+import { candidateResources, candidateSubjects, firstAllowed, inOrder, recordSearch } from '../search.js';
+import type { Service } from '../service.js';
+import { action, context, MAX_FACTS, name, resource, subject, toQuestion } from './authzen.js';
+import { callerOf, admitted } from './callers.js';
+import { nextPage, page, Pages } from './pages.js';
+import { problemBody } from './problems.js';
+import { requestIdOf } from './evaluation.js';
+
+const open = z.object({ type: name, properties: z.record(z.string(), z.unknown()).optional() });
+const common = { context: context.optional(), page };
+const bodies = {
+  resource: z.object({ subject, action, resource: open, ...common }).meta({ id: 'ResourceSearchRequest' }),
+  subject: z.object({ subject: open, action, resource, ...common }).meta({ id: 'SubjectSearchRequest' }),
+  action: z.object({ subject, resource, ...common }).meta({ id: 'ActionSearchRequest' }),
+};
+const entities = z
+  .object({ page: nextPage, results: z.array(z.object({ type: z.string(), id: z.string() })) })
+  .meta({ id: 'EntitySearchResponse' });
+const actions = z
+  .object({ page: nextPage, results: z.array(z.object({ name: z.string() })) })
+  .meta({ id: 'ActionSearchResponse' });
+
+const TAG = ['decisions'];
+const errors = { 400: problemBody, 401: problemBody, 403: problemBody, 429: problemBody, 503: problemBody };
+/** What a record keeps of the question: who, what and on what, without properties. */
+function askedFor(body: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const bare = (part: unknown): object => {
+    const { type, id, name: called } = part as Record<string, unknown>;
+    return { ...(called === undefined ? { type, id } : { name: called }) };
+  };
+  return Object.fromEntries(Object.entries(body).map(([part, value]) => [part, bare(value)]));
+}
+
+/** What stands for the part that is searched for, until there are candidates. */
+const NOBODY = 'any';
+
+export function searchRoutes(app: FastifyInstance, service: Service): void {
+  const onRequest = admitted(app, service, ['search'], { agents: true });
+  const pages = new Pages(service.pageKey);
+
+  app.post('/access/v1/search/resource', {
+    schema: { tags: TAG, summary: 'On what may this be done?', body: bodies.resource, response: { 200: entities, ...errors } },
+    onRequest,
+    handler: async (request) => {
+      const body = request.body as z.infer<typeof bodies.resource>;
+      const { type, properties } = body.resource;
+      const asked = question(request, { ...body, resource: { type, id: NOBODY, properties } });
+      return found('resource', request, body, asked, () => candidateResources(asked, service), (id) => ({ ...asked, resource: { ...asked.resource, id } }), (id) => ({ type, id }));
+    },
+  }); // prettier-ignore
+
+  app.post('/access/v1/search/subject', {
+    schema: { tags: TAG, summary: 'Who may do this?', body: bodies.subject, response: { 200: entities, ...errors } },
+    onRequest,
+    handler: async (request) => {
+      const body = request.body as z.infer<typeof bodies.subject>;
+      const { type, properties } = body.subject;
+      const asked = question(request, { ...body, subject: { type, id: NOBODY, properties } });
+      return found('subject', request, body, asked, () => candidateSubjects(asked, service), (id) => ({ ...asked, subject: { ...asked.subject, id } }), (id) => ({ type, id }));
+    },
+  }); // prettier-ignore
+
+  app.post('/access/v1/search/action', {
+    schema: { tags: TAG, summary: 'What may be done here?', body: bodies.action, response: { 200: actions, ...errors } },
+    onRequest,
+    handler: async (request) => {
+      const body = request.body as z.infer<typeof bodies.action>;
+      const asked = question(request, { ...body, action: { name: NOBODY } });
+      const { vocabulary } = service.rules();
+      const names = vocabulary.actions
+        .filter((a) => a.resourceTypes.some((t) => t.object === body.resource.type))
+        .map((a) => a.name)
+        .sort(inOrder);
+      return found('action', request, body, asked, () => Promise.resolve(names), (one) => ({ ...asked, action: { ...asked.action, name: one } }), (one) => ({ name: one }));
+    },
+  }); // prettier-ignore
+
+  function question(request: FastifyRequest, body: object): Question {
+    const asking = {
+      caller: callerOf(request),
+      requestId: requestIdOf(request),
+      tokenExpected: false,
+      small: Number(request.headers['content-length'] ?? Infinity) <= MAX_FACTS,
+      relationships: service.relationships,
+      usedProofs: new Map<string, Promise<boolean>>(),
+    };
+    return { ...toQuestion(body, asking), explain: false };
+  }
+
+  /** A page of what is allowed, on record before it is answered. */
+  async function found<T>(
+    search: 'resource' | 'subject' | 'action',
+    request: FastifyRequest,
+    body: { readonly page?: z.infer<typeof page>; readonly context?: z.infer<typeof context> | undefined },
+    asked: Question,
+    candidates: () => Promise<readonly string[]>,
+    ask: (id: string) => Question,
+    shape: (id: string) => T,
+  ): Promise<{ page: { next_token: string }; results: T[] }> {
+    const { page: turn, context: { token: _t, proof: _p, ...said } = {}, ...rest } = body;
+    const query = { search, caller: callerId(callerOf(request)), ...rest, said };
+    const after = pages.begin(turn, query);
+    const ids = (await candidates()).filter((id) => after === undefined || inOrder(id, after) > 0);
+    const allowed = await firstAllowed(ids, pages.limit(turn), ask, service);
+    await recordSearch(search, askedFor(rest), asked, allowed.results.length, service);
+    return { page: pages.next(allowed.after, query), results: allowed.results.map(shape) };
+  }
+}
