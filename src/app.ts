@@ -11,6 +11,7 @@ import { partyOf, TOKEN_RATE } from './http/callers.js';
 import { decisionRoutes } from './http/decisions.js';
 import { entityRoutes } from './http/entities.js';
 import { evaluationRoutes, requestIdOf } from './http/evaluation.js';
+import { filterRoutes } from './http/filter.js';
 import { operationRoutes } from './http/operations.js';
 import { badRequest, mapErrors, problem } from './http/problems.js';
 import { relationshipRoutes } from './http/relationships.js';
@@ -104,6 +105,7 @@ export async function buildApp(service: Service, { logger = false }: AppOptions 
   await app.register(async (routes) => {
     evaluationRoutes(routes, service);
     searchRoutes(routes, service);
+    filterRoutes(routes, service);
     decisionRoutes(routes, service);
     relationshipRoutes(routes, service);
     entityRoutes(routes, service);

@@ -9,6 +9,7 @@ import type { Relationships } from './engines/spicedb/port.js';
 import { gather } from './gather.js';
 import type { Decision } from './model/decision.js';
 import { Fault } from './model/faults.js';
+import type { Obligation } from './rules/duties.js';
 import { combine } from './model/outcome.js';
 import type { Question } from './model/question.js';
 import type { Rules } from './rules/load.js';
@@ -57,12 +58,18 @@ export async function decide(question: Question, using: Deciding): Promise<Decis
   }
 }
 
+/** What a decision would be, as far as the record. */
+export interface Foreseen {
+  readonly allowed: boolean;
+  readonly obligations: readonly Obligation[];
+}
+
 /**
- * Whether a decision would be an allow, as far as the record: what a search asks of each candidate, and writes down once
- * for them all.
+ * What a decision would be without its record: what a search asks of each candidate and a filter of each record, to write
+ * down once for them all.
  * @throws BadRequest where the question itself is at fault; Fault where it can't be decided
  */
-export async function wouldAllow(question: Question, using: Deciding): Promise<boolean> {
+export async function foresee(question: Question, using: Deciding): Promise<Foreseen> {
   const deadline = new Deadline(using.deadlineMs);
   try {
     const { judged } = await judge(question, using, deadline);
@@ -70,7 +77,8 @@ export async function wouldAllow(question: Question, using: Deciding): Promise<b
     const verdict = combine(outcomes, OPENING.length + JUDGING.length);
     if (verdict === 'unknown')
       throw new Fault(outcomes.find((o) => o.outcome === 'unknown')?.fault ?? 'overloaded', 'a search');
-    return verdict === 'allow';
+    const obligations = outcomes.flatMap((o) => (o.outcome === 'pass' ? (o.obligations ?? []) : []));
+    return { allowed: verdict === 'allow', obligations: verdict === 'allow' ? obligations : [] };
   } finally {
     deadline.clear();
   }

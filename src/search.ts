@@ -3,7 +3,7 @@
  * decision, so what is found is exactly what single questions would be allowed. One record says what was asked.
  */
 import { v7 as uuid } from 'uuid';
-import { open, wouldAllow, type Deciding } from './decide.js';
+import { foresee, open, type Deciding } from './decide.js';
 import { holder } from './model/acting.js';
 import type { SearchRecord } from './model/decision.js';
 import { callerId, type Question } from './model/question.js';
@@ -85,9 +85,9 @@ export async function firstAllowed(
   const results: string[] = [];
   for (let from = 0; from < candidates.length; from += AT_ONCE) {
     const group = candidates.slice(from, from + AT_ONCE);
-    const allowed = await Promise.all(group.map((candidate) => wouldAllow(ask(candidate), using)));
+    const foreseen = await Promise.all(group.map((candidate) => foresee(ask(candidate), using)));
     for (const [i, candidate] of group.entries()) {
-      if (allowed[i] !== true) continue;
+      if (foreseen[i]?.allowed !== true) continue;
       const last = results.at(-1);
       // One more than fits: only then is there another page, and an empty one is never promised.
       if (results.length === limit && last !== undefined) return { results, after: last };

@@ -37,8 +37,8 @@ export interface Service extends Deciding {
   readonly decisions: DecisionStore;
   readonly revocations: RevocationStore;
   readonly issuers: Issuers;
-  /** Signs page tokens. */
-  readonly pageKey: string;
+  /** Of the deployment: signs page tokens, hashes masked values. */
+  readonly secret: string;
   /** The client whose key has this SHA-256, in hex. */
   readonly clientOf: (keySha256: string) => Client | undefined;
   /** Only where no client is configured. */
@@ -109,7 +109,7 @@ export async function openService(config: Config, { now = () => new Date() }: Op
       }),
       issuers,
       revocations,
-      pageKey: await pageKeyOf(database),
+      secret: await secretOf(database),
       relationships,
       entities,
       decisions: new DecisionStore(database),
@@ -155,13 +155,13 @@ async function once(database: Database, load: () => Promise<void>): Promise<void
 }
 
 /** A secret of the deployment, made at its first start and the same for every replica. @throws Fault */
-async function pageKeyOf(database: Database): Promise<string> {
+async function secretOf(database: Database): Promise<string> {
   const [, rows] = await database.run([
     {
-      sql: `insert into meta values ('page_key', $1) on conflict do nothing`,
+      sql: `insert into meta values ('secret', $1) on conflict do nothing`,
       params: [randomBytes(32).toString('base64url')],
     },
-    { sql: `select value from meta where key = 'page_key'` },
+    { sql: `select value from meta where key = 'secret'` },
   ]);
   return String(rows?.[0]?.['value']);
 }

@@ -21,7 +21,18 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   stores: ['model', 'stores', 'engines/database'],
   tokens: ['model', 'tokens'],
   steps: ['model', 'rules', 'steps'],
-  http: ['model', 'rules', 'engines/spicedb/port', 'tokens', 'deadline', 'http', 'decide', 'search', 'service'],
+  http: [
+    'model',
+    'rules',
+    'engines/spicedb/port',
+    'tokens',
+    'deadline',
+    'http',
+    'decide',
+    'search',
+    'masks',
+    'service',
+  ],
 };
 
 describe('imports point one way', () => {

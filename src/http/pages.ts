@@ -45,6 +45,6 @@ export class Pages {
 
   private sign(body: string, query: object): Buffer {
     const question = createHash('sha256').update(JSON.stringify(query)).digest('base64url');
-    return createHmac('sha256', this.key).update(`${question} ${body}`).digest();
+    return createHmac('sha256', this.key).update(`page ${question} ${body}`).digest();
   }
 }

@@ -40,7 +40,7 @@ const NOBODY = 'any';
 
 export function searchRoutes(app: FastifyInstance, service: Service): void {
   const onRequest = admitted(app, service, ['search'], { agents: true });
-  const pages = new Pages(service.pageKey);
+  const pages = new Pages(service.secret);
 
   app.post('/access/v1/search/resource', {
     schema: { tags: TAG, summary: 'On what may this be done?', body: bodies.resource, response: { 200: entities, ...errors } },

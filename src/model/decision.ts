@@ -54,7 +54,7 @@ export interface DecisionRecord {
   readonly rationale: Rationale;
 }
 
-/** What is stored of a search: what was asked and how much was found, in place of a record for each. */
+/** What is stored of a search or a filter: what was asked and how much was found, in place of a record for each. */
 export interface SearchRecord {
   readonly id: string;
   /** RFC 3339. */
@@ -63,7 +63,7 @@ export interface SearchRecord {
   /** Whether anything was found. */
   readonly decision: boolean;
   readonly policy_version: string;
-  readonly search: 'resource' | 'subject' | 'action';
+  readonly search: 'resource' | 'subject' | 'action' | 'filter';
   readonly request: Readonly<Record<string, unknown>>;
   readonly found: number;
 }

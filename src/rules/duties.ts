@@ -25,16 +25,42 @@ interface Kind {
   unite(arguments_: readonly string[], resource: EntityType): Readonly<Record<string, unknown>> | undefined;
 }
 
+/** Ways to mask a field, the strictest first: where several duties speak of one field, the strictest holds. */
+export const MASK_MODES = ['remove', 'null', 'redact', 'hash', 'last4'] as const;
+export type MaskMode = (typeof MASK_MODES)[number];
+
+function isMaskMode(text: string): text is MaskMode {
+  return MASK_MODES.some((mode) => mode === text);
+}
+
 const KINDS = {
-  /** `mask:<class or attribute>`: these fields must not be shown. */
+  /** `mask:<class or attribute>[=<mode>]`: these fields must not be shown, or not as they are. */
   mask: {
-    problem: (argument, resource) =>
-      fieldsOf(argument, resource).length > 0
+    problem: (argument, resource) => {
+      const [what = '', mode] = argument.split('=');
+      if (mode !== undefined && !isMaskMode(mode))
+        return `"${mode}" is no way to mask${didYouMean(mode, MASK_MODES)}: ${MASK_MODES.join(', ')}`;
+      return fieldsOf(what, resource).length > 0
         ? undefined
-        : `"${resource.name}" has no attribute of @class("${argument}") and none called so${didYouMean(argument, [...resource.classes.keys(), ...Object.keys(resource.attributes)])}`,
+        : `"${resource.name}" has no attribute of @class("${what}") and none called so${didYouMean(what, [...resource.classes.keys(), ...Object.keys(resource.attributes)])}`;
+    },
     unite: (arguments_, resource) => {
-      const fields = [...new Set(arguments_.flatMap((a) => fieldsOf(a, resource)))].sort();
-      return fields.length === 0 ? undefined : { fields };
+      const modes = new Map<string, MaskMode>();
+      for (const argument of arguments_) {
+        const [what = '', given] = argument.split('=');
+        const mode = given !== undefined && isMaskMode(given) ? given : 'remove';
+        for (const field of fieldsOf(what, resource)) {
+          const before = modes.get(field);
+          if (before === undefined || MASK_MODES.indexOf(mode) < MASK_MODES.indexOf(before)) modes.set(field, mode);
+        }
+      }
+      const fields = [...modes.keys()].sort();
+      const others = fields.filter((field) => modes.get(field) !== 'remove');
+      if (fields.length === 0) return undefined;
+      // Removing is what masking means where nothing else is said.
+      return others.length === 0
+        ? { fields }
+        : { fields, modes: Object.fromEntries(others.map((f) => [f, modes.get(f)])) };
     },
   },
   /** `notify:<whom>`: the client tells them. */

@@ -88,6 +88,7 @@ describe('a credential', () => {
       ['DELETE', '/v1/entities/user/alice'],
       ['GET', '/v1/decisions/0199e2d8-0000-7000-8000-000000000000'],
       ['GET', '/v1/scopes'],
+      ['POST', '/v1/filter'],
       ['POST', '/access/v1/search/resource'],
       ['POST', '/access/v1/search/subject'],
       ['POST', '/access/v1/search/action'],
