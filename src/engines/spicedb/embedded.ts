@@ -2,13 +2,13 @@
  * The embedded SpiceDB as {@link Relationships}. Its store is memory, so a journal in the database makes writes last;
  * this process is its only writer, so answers can be kept exactly until the next write.
  */
-import { LRUCache } from 'lru-cache';
 import { BadRequest, ConfigError, Fault } from '../../model/faults.js';
-import { checkKey, relationshipKey, type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
+import { relationshipKey, type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
 import type { Graph } from '../../rules/graph.js';
 import type { Journal } from '../../stores/journal.js';
 import { EngineWorker } from '../worker.js';
 import type { Unrevised } from './embedded-worker.js';
+import { Kept } from './kept.js';
 import {
   MAX_UPDATES,
   type AskedCheck,
@@ -23,14 +23,8 @@ import {
 
 /** Checks that go to SpiceDB in one call; those that come meanwhile form the next. */
 const MAX_BULK = 150;
-const KEPT_ANSWERS = 50_000;
-/** Only short ones are kept. */
-const KEPT_READS = 1_000;
-const SHORT = 100;
 /** Checks waiting beyond this are answered as unknown at once. */
 const MAX_WAITING = 20_000;
-/** Around an expiration nothing is kept: SpiceDB reads the clock itself, a little earlier or later than we do. */
-const EXPIRY_MARGIN_MS = 100;
 const OUTAGE: CheckAnswer = { result: 'unknown', fault: 'relationships_unavailable' };
 
 interface Pending {
@@ -41,23 +35,18 @@ interface Pending {
 export class EmbeddedRelationships implements Relationships {
   private readonly queue: Pending[] = [];
   private asking = false;
-  private readonly kept = new LRUCache<string, CheckAnswer>({ max: KEPT_ANSWERS });
-  private readonly keptReads = new LRUCache<string, readonly Relationship[]>({ max: KEPT_READS });
+  private readonly kept: Kept;
   private readonly pending = new Map<string, Promise<CheckAnswer>>();
-  /** When each relationship that has an expiration ends, in milliseconds since the epoch. */
-  private readonly expirations = new Map<string, number>();
-  /** The next of them: until then, and until the next write, nothing changes. */
-  private nextExpiration: number | undefined;
-  /** Raised before a write is sent and after it is done: an answer is kept only if none came between. */
-  private generation = 0;
   private writing: Promise<unknown> = Promise.resolve();
 
   private constructor(
     private readonly worker: EngineWorker,
-    private readonly graph: Graph,
+    graph: Graph,
     private readonly journal: Journal,
     private sequence: number,
-  ) {}
+  ) {
+    this.kept = new Kept(graph);
+  }
 
   /** Starts SpiceDB with the graph's schema and everything that the journal holds. @throws Fault */
   static async start(graph: Graph, journal: Journal): Promise<EmbeddedRelationships> {
@@ -88,7 +77,7 @@ export class EmbeddedRelationships implements Relationships {
       // An unsettled write must stay behind what it came after, so a journal that has one is left as it is.
       if (unsettled.length === 0) await journal.compact([...state.values()]);
       const engine = new EmbeddedRelationships(worker, graph, journal, sequence);
-      engine.note(updates);
+      engine.kept.note(updates);
       // A crash between journal and SpiceDB leaves at most a last write undecided: SpiceDB decides it now.
       for (const { sequence: at, updates: late } of unsettled) await engine.apply(at, late).catch(() => undefined);
       return engine;
@@ -120,14 +109,13 @@ export class EmbeddedRelationships implements Relationships {
   }
 
   async read(filter: RelationshipFilter, limit: number): Promise<readonly Relationship[]> {
-    this.expire();
     const key = JSON.stringify([filter, limit]);
-    const kept = this.worker.alive ? this.keptReads.get(key) : undefined;
+    const kept = this.worker.alive ? this.kept.read(key) : undefined;
     if (kept !== undefined) return kept;
-    const { generation } = this;
+    const { generation } = this.kept;
     try {
       const found = await this.worker.call<Relationship[]>('read', { filter, limit });
-      if (found.length <= SHORT && generation === this.generation) this.keptReads.set(key, found);
+      this.kept.keepRead(key, found, generation);
       return found;
     } catch (error) {
       throw refused(error);
@@ -167,69 +155,28 @@ export class EmbeddedRelationships implements Relationships {
   }
 
   private async apply(sequence: number, updates: readonly RelationshipUpdate[]): Promise<void> {
-    this.forget();
+    this.kept.forget();
     try {
       await this.worker.call('write', updates);
-      this.note(updates);
+      this.kept.note(updates);
     } catch (error) {
       await this.journal.withdraw(sequence);
       throw refused(error, 'updates');
     } finally {
-      this.forget();
+      this.kept.forget();
     }
     this.sequence = Math.max(this.sequence, sequence);
     await this.journal.settle(sequence);
   }
 
-  /** Keeps track of when relationships end by themselves. */
-  private note(updates: readonly RelationshipUpdate[]): void {
-    for (const { operation, relationship } of updates) {
-      const key = relationshipKey(relationship);
-      if (operation === 'delete' || relationship.expiresAt === undefined) this.expirations.delete(key);
-      else this.expirations.set(key, Date.parse(relationship.expiresAt));
-    }
-    this.nextExpiration = undefined;
-  }
-
-  /** Drops what is kept where a relationship has ended, or is about to, since it was kept. */
-  private expire(): void {
-    // eslint-disable-next-line no-restricted-syntax -- SpiceDB reads the host's clock, whatever clock decisions are given
-    const now = Date.now();
-    if (this.nextExpiration !== undefined && now < this.nextExpiration - EXPIRY_MARGIN_MS) return;
-    this.forget();
-    let next = Infinity;
-    for (const [key, at] of this.expirations) {
-      if (at + EXPIRY_MARGIN_MS < now) this.expirations.delete(key);
-      else if (at < next) next = at;
-    }
-    this.nextExpiration = next;
-  }
-
-  /** When a yes may end by itself: at its own expiration, or, where it has a longer path, at the next of any. */
-  private ending(check: AskedCheck, answer: Unrevised | undefined): { until?: string } {
-    if (answer?.result !== 'yes' || !this.graph.isVolatile(check.resource.type, check.permission)) return {};
-    const own = this.expirations.get(
-      relationshipKey({ resource: check.resource, relation: check.permission, subject: check.subject }),
-    );
-    const at = own ?? this.nextExpiration ?? Infinity;
-    return at === Infinity ? {} : { until: new Date(at).toISOString() };
-  }
-
-  private forget(): void {
-    this.generation += 1;
-    this.kept.clear();
-    this.keptReads.clear();
-  }
-
   private answer(check: AskedCheck): Promise<CheckAnswer> {
     // Kept answers are true without the engine, but nobody could take a permission back while it is gone.
     if (!this.worker.alive) return Promise.resolve(OUTAGE);
-    this.expire();
-    const key = this.keepable(check) ? keyOf(check) : undefined;
-    const kept = key === undefined ? undefined : this.kept.get(key);
+    const key = this.kept.keyOf(check);
+    const kept = key === undefined ? undefined : this.kept.answer(key);
     if (kept !== undefined) return Promise.resolve(kept);
     // Of many who ask the same while it is on its way, one asks for all; after a write nobody joins an older question.
-    const asked = key === undefined ? undefined : `${this.generation} ${key}`;
+    const asked = key === undefined ? undefined : `${this.kept.generation} ${key}`;
     const pending = asked === undefined ? undefined : this.pending.get(asked);
     if (pending !== undefined) return pending;
     if (this.queue.length >= MAX_WAITING) return Promise.resolve({ result: 'unknown', fault: 'overloaded' });
@@ -242,10 +189,6 @@ export class EmbeddedRelationships implements Relationships {
       void answer.finally(() => this.pending.delete(asked));
     }
     return answer;
-  }
-
-  private keepable(check: AskedCheck): boolean {
-    return !this.graph.reachesCaveat(check.resource.type, check.permission);
   }
 
   private pump(): void {
@@ -262,7 +205,7 @@ export class EmbeddedRelationships implements Relationships {
   }
 
   private async ask(batch: readonly Pending[]): Promise<void> {
-    const { generation } = this;
+    const { generation } = this.kept;
     const revision = this.journal.token(this.sequence);
     let answers: readonly Unrevised[];
     try {
@@ -273,19 +216,14 @@ export class EmbeddedRelationships implements Relationships {
     } catch {
       answers = [];
     }
-    // A write may have come between: then it is not known yet what ends next.
-    if (this.nextExpiration === undefined) this.expire();
     for (const [i, { check, resolve }] of batch.entries()) {
-      const answer = { revision, ...(answers[i] ?? OUTAGE), ...this.ending(check, answers[i]) } as CheckAnswer;
-      const lasting = answer.result === 'yes' || answer.result === 'no';
-      if (lasting && generation === this.generation && this.keepable(check)) this.kept.set(keyOf(check), answer);
+      const until = answers[i]?.result === 'yes' ? this.kept.until(check) : undefined;
+      const answer = { revision, ...(answers[i] ?? OUTAGE), ...(until === undefined ? {} : { until }) } as CheckAnswer;
+      const key = this.kept.keyOf(check);
+      if (key !== undefined) this.kept.keepAnswer(key, answer, generation);
       resolve(answer);
     }
   }
-}
-
-function keyOf(check: AskedCheck): string {
-  return check.explain === true ? `${checkKey(check)} explained` : checkKey(check);
 }
 
 /** SpiceDB's word on a schema that it doesn't take, at its place in the file. */

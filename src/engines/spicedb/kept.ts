@@ -1,0 +1,100 @@
+/**
+ * What an embedded SpiceDB has answered, kept exactly as long as it is true: until the next write, and until the next
+ * expiration of any relationship. All writes pass through this process, so it knows of both.
+ */
+import { LRUCache } from 'lru-cache';
+import { checkKey, relationshipKey, type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
+import type { Graph } from '../../rules/graph.js';
+import type { AskedCheck, CheckAnswer } from './port.js';
+
+const KEPT_ANSWERS = 50_000;
+/** Only short ones are kept. */
+const KEPT_READS = 1_000;
+const SHORT = 100;
+/** Around an expiration nothing is kept: SpiceDB reads the clock itself, a little earlier or later than we do. */
+const EXPIRY_MARGIN_MS = 100;
+
+export class Kept {
+  private readonly answers = new LRUCache<string, CheckAnswer>({ max: KEPT_ANSWERS });
+  private readonly reads = new LRUCache<string, readonly Relationship[]>({ max: KEPT_READS });
+  /** When each relationship that has an expiration ends, in milliseconds since the epoch. */
+  private readonly expirations = new Map<string, number>();
+  /** The next of them: until then, and until the next write, nothing changes. */
+  private nextExpiration: number | undefined;
+  private current = 0;
+
+  constructor(private readonly graph: Graph) {}
+
+  /** Raised before a write is sent and after it is done: what was asked in another generation is not kept. */
+  get generation(): number {
+    this.expire();
+    return this.current;
+  }
+
+  /** By which an answer is kept; undefined where it can differ from one request to the next. */
+  keyOf(check: AskedCheck): string | undefined {
+    if (this.graph.reachesCaveat(check.resource.type, check.permission)) return undefined;
+    return check.explain === true ? `${checkKey(check)} explained` : checkKey(check);
+  }
+
+  answer(key: string): CheckAnswer | undefined {
+    this.expire();
+    return this.answers.get(key);
+  }
+
+  keepAnswer(key: string, answer: CheckAnswer, generation: number): void {
+    const lasting = answer.result === 'yes' || answer.result === 'no';
+    if (lasting && generation === this.current) this.answers.set(key, answer);
+  }
+
+  read(key: string): readonly Relationship[] | undefined {
+    this.expire();
+    return this.reads.get(key);
+  }
+
+  keepRead(key: string, found: readonly Relationship[], generation: number): void {
+    if (found.length <= SHORT && generation === this.current) this.reads.set(key, found);
+  }
+
+  /** To be called around every write. */
+  forget(): void {
+    this.current += 1;
+    this.answers.clear();
+    this.reads.clear();
+  }
+
+  /** Keeps track of when relationships end by themselves. */
+  note(updates: readonly RelationshipUpdate[]): void {
+    for (const { operation, relationship } of updates) {
+      const key = relationshipKey(relationship);
+      if (operation === 'delete' || relationship.expiresAt === undefined) this.expirations.delete(key);
+      else this.expirations.set(key, Date.parse(relationship.expiresAt));
+    }
+    this.nextExpiration = undefined;
+  }
+
+  /** When a yes may end by itself: at its own expiration, or, where it has a longer path, at the next of any. */
+  until(check: AskedCheck): string | undefined {
+    if (!this.graph.isVolatile(check.resource.type, check.permission)) return undefined;
+    this.expire();
+    const own = this.expirations.get(
+      relationshipKey({ resource: check.resource, relation: check.permission, subject: check.subject }),
+    );
+    const at = own ?? this.nextExpiration ?? Infinity;
+    return at === Infinity ? undefined : new Date(at).toISOString();
+  }
+
+  /** Drops what is kept where a relationship has ended, or is about to, since it was kept. */
+  private expire(): void {
+    // eslint-disable-next-line no-restricted-syntax -- SpiceDB reads the host's clock, whatever clock decisions are given
+    const now = Date.now();
+    if (this.nextExpiration !== undefined && now < this.nextExpiration - EXPIRY_MARGIN_MS) return;
+    this.forget();
+    let next = Infinity;
+    for (const [key, at] of this.expirations) {
+      if (at + EXPIRY_MARGIN_MS < now) this.expirations.delete(key);
+      else if (at < next) next = at;
+    }
+    this.nextExpiration = next;
+  }
+}
