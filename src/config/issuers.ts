@@ -6,14 +6,13 @@ import { PERSONS } from '../tokens/actors.js';
 import { DEV_ISSUER } from '../tokens/dev-issuer.js';
 import { TOKEN_TYPES } from '../tokens/formats.js';
 import { ALGORITHMS, SHAPES, type IssuerConfig } from '../tokens/issuers.js';
-import { keysUriProblem } from '../tokens/keys.js';
+import { keysUriProblem, PRIVATE_MEMBERS } from '../tokens/keys.js';
 import { PRESET_NAMES, PRESETS } from '../tokens/presets.js';
 import { shown } from './files.js';
 
-const PRIVATE = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'];
 const jwk = z
   .looseObject({ kty: z.enum(['EC', 'RSA', 'OKP']) })
-  .refine((key) => !PRIVATE.some((member) => member in key), 'must be a public key');
+  .refine((key) => !PRIVATE_MEMBERS.some((member) => member in key), 'must be a public key');
 
 const words = z.array(z.string().min(1)).min(1);
 const profile = z

@@ -101,6 +101,8 @@ export interface Asking {
   readonly caller: Caller;
   readonly requestId: string | undefined;
   readonly tokenExpected: boolean;
+  /** Wants the relationships that grant. */
+  readonly explain: boolean;
   /** The whole body is within the bounds of a part. */
   readonly small: boolean;
   readonly relationships: Relationships;
@@ -132,7 +134,7 @@ export function toQuestion(body: unknown, asking: Asking): Question {
     supportedObligations: c.supported_obligations,
     consistency: at === undefined ? 'full' : { atLeast: at },
     dryRun: c.dry_run ?? false,
-    explain: true,
+    explain: asking.explain,
     requestId: asking.requestId,
     tokenExpected: asking.tokenExpected,
   };

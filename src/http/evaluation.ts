@@ -7,7 +7,8 @@ import type { Caller } from '../model/question.js';
 import { isObject } from '../rules/types.js';
 import type { Service } from '../service.js';
 import { answer, answers, badItem, toAnswer, type Answer } from './answers.js';
-import { evaluation, evaluations, MAX_FACTS, toQuestion, type EvaluationsRequest } from './authzen.js';
+import { askingOf } from './asking.js';
+import { evaluation, evaluations, toQuestion, type EvaluationsRequest } from './authzen.js';
 import { callerOf, admitted, challenges } from './callers.js';
 import { problemBody } from './problems.js';
 import { z } from 'zod';
@@ -52,7 +53,7 @@ export function evaluationRoutes(app: FastifyInstance, service: Service): void {
 
   async function single(request: FastifyRequest, reply: FastifyReply, body: unknown): Promise<FastifyReply> {
     const caller = callerOf(request);
-    const decision = await decide(toQuestion(body, asking(caller, request, false)), service);
+    const decision = await decide(toQuestion(body, askingOf(request, service, { explain: true })), service);
     const scope = caller.kind === 'agent' ? decision.first.remedies.find((r) => r.type === 'scope') : undefined;
     if (scope !== undefined) void reply.header('www-authenticate', challenges(reply, scope.challenge));
     return reply
@@ -73,7 +74,7 @@ export function evaluationRoutes(app: FastifyInstance, service: Service): void {
       (m) => isObject(m?.['context']) && m['context']['token'] !== undefined,
     );
 
-    const shared = asking(caller, request, tokenExpected);
+    const shared = askingOf(request, service, { tokenExpected, explain: true });
     const one = async (item: Record<string, unknown> | undefined, index: number): Promise<Answer> => {
       try {
         if (item === undefined) throw new BadRequest('must be an object');
@@ -97,17 +98,6 @@ export function evaluationRoutes(app: FastifyInstance, service: Service): void {
     }
     return answered;
   }
-
-  function asking(caller: Caller, request: FastifyRequest, tokenExpected: boolean): Parameters<typeof toQuestion>[1] {
-    return {
-      caller,
-      requestId: requestIdOf(request),
-      tokenExpected,
-      small: Number(request.headers['content-length'] ?? Infinity) <= MAX_FACTS,
-      relationships: service.relationships,
-      usedProofs: new Map(),
-    };
-  }
 }
 
 const MEMBERS = ['subject', 'action', 'resource', 'context'] as const;
@@ -125,10 +115,4 @@ function minimal(request: FastifyRequest, reply: FastifyReply, caller: Caller): 
     .some((p) => /(?:^|[,;\s])return\s*=\s*"?minimal"?(?:$|[,;\s])/i.test(p));
   if (preferred) void reply.header('preference-applied', 'return=minimal');
   return preferred || (caller.kind === 'client' && caller.client.answers === 'minimal');
-}
-
-/** What the caller calls the request, if that can be echoed. */
-export function requestIdOf(request: FastifyRequest): string | undefined {
-  const given = request.headers['x-request-id'];
-  return typeof given === 'string' && /^[\x20-\x7e]{1,256}$/.test(given) ? given : undefined;
 }

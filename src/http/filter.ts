@@ -6,9 +6,9 @@ import { masked } from '../masks.js';
 import { BadRequest } from '../model/faults.js';
 import { recordSearch } from '../search.js';
 import type { Service } from '../service.js';
-import { action, context, id, MAX_FACTS, MAX_ITEMS, name, subject, toQuestion } from './authzen.js';
-import { admitted, callerOf } from './callers.js';
-import { requestIdOf } from './evaluation.js';
+import { action, context, id, MAX_ITEMS, name, subject, toQuestion } from './authzen.js';
+import { askingOf } from './asking.js';
+import { admitted } from './callers.js';
 import { problemBody } from './problems.js';
 
 const properties = z.record(z.string(), z.unknown());
@@ -54,22 +54,12 @@ export function filterRoutes(app: FastifyInstance, service: Service): void {
     handler: async (request) => {
       const { subject: who, action: what, records, context: said } = request.body as z.infer<typeof body>;
       const supported = said?.supported_obligations;
-      const asking = {
-        caller: callerOf(request),
-        requestId: requestIdOf(request),
-        tokenExpected: false,
-        small: Number(request.headers['content-length'] ?? Infinity) <= MAX_FACTS,
-        relationships: service.relationships,
-        usedProofs: new Map<string, Promise<boolean>>(),
-      };
+      const asking = askingOf(request, service);
       // Masking is done here, whatever the client can do.
       const can =
         supported === undefined ? said : { ...said, supported_obligations: [...new Set([...supported, 'mask'])] };
       const questions = records.map((record, i) =>
-        placed(i, () => ({
-          ...toQuestion({ subject: who, action: what, resource: record, context: can }, asking),
-          explain: false,
-        })),
+        placed(i, () => toQuestion({ subject: who, action: what, resource: record, context: can }, asking)),
       );
       const foreseen: Foreseen[] = [];
       for (let from = 0; from < questions.length; from += AT_ONCE)

@@ -4,11 +4,11 @@ import { z } from 'zod';
 import { callerId, type Question } from '../model/question.js';
 import { candidateResources, candidateSubjects, firstAllowed, inOrder, recordSearch } from '../search.js';
 import type { Service } from '../service.js';
-import { action, context, MAX_FACTS, name, resource, subject, toQuestion } from './authzen.js';
+import { action, context, name, resource, subject, toQuestion } from './authzen.js';
 import { callerOf, admitted } from './callers.js';
 import { nextPage, page, Pages } from './pages.js';
 import { problemBody } from './problems.js';
-import { requestIdOf } from './evaluation.js';
+import { askingOf } from './asking.js';
 
 const open = z.object({ type: name, properties: z.record(z.string(), z.unknown()).optional() });
 const common = { context: context.optional(), page };
@@ -80,15 +80,7 @@ export function searchRoutes(app: FastifyInstance, service: Service): void {
   }); // prettier-ignore
 
   function question(request: FastifyRequest, body: object): Question {
-    const asking = {
-      caller: callerOf(request),
-      requestId: requestIdOf(request),
-      tokenExpected: false,
-      small: Number(request.headers['content-length'] ?? Infinity) <= MAX_FACTS,
-      relationships: service.relationships,
-      usedProofs: new Map<string, Promise<boolean>>(),
-    };
-    return { ...toQuestion(body, asking), explain: false };
+    return toQuestion(body, askingOf(request, service));
   }
 
   /** A page of what is allowed, on record before it is answered. */

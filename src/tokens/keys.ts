@@ -28,6 +28,9 @@ const KEYS_FAILED_MS = 1000;
 /** Hundreds of keys; more is a mistake or an attack. */
 export const MAX_KEYS_BYTES = 256 * 1024;
 
+/** Of a JSON Web Key that is not, or not only, public. */
+export const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'];
+
 export function localKeys(jwks: JSONWebKeySet): CompactVerifyGetKey {
   return createLocalJWKSet(jwks);
 }

@@ -7,6 +7,7 @@ import { calculateJwkThumbprint, EmbeddedJWK } from 'jose';
 import { z } from 'zod';
 import type { DelegationToken } from './delegation-token.js';
 import { ALGORITHMS } from './issuers.js';
+import { PRIVATE_MEMBERS } from './keys.js';
 import { placed, readToken, refuse, TokenRefused } from './jws.js';
 import { verifySignature } from './signature.js';
 import { CLOCK_SKEW_SECONDS } from './verify.js';
@@ -138,8 +139,6 @@ function withoutQuery(text: string): string | undefined {
   });
   return `${url.protocol}//${url.host}${path}`;
 }
-
-const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k', 'priv'];
 
 function equal(a: string, b: string): boolean {
   const [x, y] = [Buffer.from(a), Buffer.from(b)];
