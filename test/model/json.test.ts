@@ -107,6 +107,7 @@ describe('parseJson', () => {
     const object = fc.dictionary(key, fc.jsonValue({ maxDepth: 2 }), { minKeys: 1, maxKeys: 5 });
     fc.assert(
       fc.property(path, object, fc.nat(), fc.jsonValue({ maxDepth: 1 }), (around, members, which, value) => {
+        fc.pre(!JSON.stringify([members, value]).includes('"__proto__":'));
         const twice = Object.keys(members)[which % Object.keys(members).length] ?? '';
         const inner = `${JSON.stringify(members).slice(0, -1)},${escaped(twice)}:${JSON.stringify(value)}}`;
         const text = around.reduceRight<string>(

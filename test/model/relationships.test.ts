@@ -116,16 +116,12 @@ describe('parseRelationship', () => {
 const id = fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }).filter((text) => idProblem(text) === undefined);
 const ref = fc.record({ type: fc.constantFrom('user', 'team', 'acme/doc'), id });
 const relation = fc.constantFrom('member', 'owner', 'reports_to');
-// Through JSON once, which knows no -0.
+// Through JSON once, which knows no -0; and without the member name that is refused wherever it stands.
 const context = fc
-  .dictionary(
-    fc.string({ maxLength: 5 }).filter((key) => key !== '__proto__'),
-    fc.jsonValue({ maxDepth: 2 }),
-    {
-      maxKeys: 3,
-    },
-  )
-  .map((object) => JSON.parse(JSON.stringify(object)) as Record<string, unknown>);
+  .dictionary(fc.string({ maxLength: 5 }), fc.jsonValue({ maxDepth: 2 }), { maxKeys: 3 })
+  .map((object) => JSON.stringify(object))
+  .filter((text) => !text.includes('"__proto__":'))
+  .map((text) => JSON.parse(text) as Record<string, unknown>);
 const maybe = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(arbitrary, { nil: undefined });
 const relationship: fc.Arbitrary<Relationship> = fc
   .record({
