@@ -8,6 +8,8 @@ import type * as ParserModule from '@authzed/spicedb-parser-js';
 import type { ParsedExpression, ParsedObjectDefinition, TypeRef } from '@authzed/spicedb-parser-js';
 import { ConfigError } from '../model/faults.js';
 
+export type { ParsedExpression as Expression, TypeRef as SubjectType };
+
 // The package's ES module build doesn't load in Node (a named import of a CommonJS module), its CommonJS build does.
 const { parse } = createRequire(import.meta.url)('@authzed/spicedb-parser-js') as typeof ParserModule;
 
@@ -19,6 +21,8 @@ interface Definition {
 export class Graph {
   private readonly volatileMemo = new Map<string, boolean>();
   private readonly caveatMemo = new Map<string, boolean>();
+  private readonly expirationMemo = new Map<string, boolean>();
+  private readonly unseenMemo = new Map<string, boolean>();
   private readonly parametersMemo = new Map<string, readonly string[]>();
 
   private constructor(
@@ -100,6 +104,57 @@ export class Graph {
     );
   }
 
+  /** Whether the answer can change by an expiration. */
+  reachesExpiration(type: string, permission: string): boolean {
+    return this.reaches(type, permission, this.expirationMemo, this.expires);
+  }
+
+  /**
+   * Whether an expiration can take a yes away elsewhere than in what grants it: where something is subtracted from what
+   * is subtracted (`a - (b - c)`: a yes ends with c), or where all of what may end is asked for within it.
+   */
+  endsUnseen(type: string, permission: string): boolean {
+    const key = `${type}#${permission}`;
+    let known = this.unseenMemo.get(key);
+    if (known === undefined) {
+      known = false;
+      const seen = new Set<string>();
+      const open: Signed[] = [{ type, name: permission, adds: true, within: false }];
+      for (let at = open.pop(); at !== undefined && !known; at = open.pop()) {
+        const state = JSON.stringify(at);
+        if (seen.has(state)) continue;
+        seen.add(state);
+        const types = this.relationTypes(at.type, at.name) ?? [];
+        known = at.adds && at.within && types.some(this.expires);
+        for (const t of types)
+          if (t.relationName !== undefined) open.push({ ...at, type: t.path, name: t.relationName });
+        const expression = this.expressionOf(at.type, at.name);
+        if (expression !== undefined) open.push(...this.signed(at, expression));
+      }
+      this.unseenMemo.set(key, known);
+    }
+    return known;
+  }
+
+  /**
+   * The parser reads `with expiration` as a caveat of that name, and drops it behind a caveat (`with c and expiration`):
+   * where that is anywhere in the text, what has a caveat may expire.
+   */
+  private readonly expires = ({ withCaveat, withExpiration }: TypeRef): boolean =>
+    withExpiration !== undefined ||
+    withCaveat?.path === 'expiration' ||
+    (withCaveat !== undefined && /\band\s+expiration\b/.test(this.text));
+
+  /** What a relation takes as subjects; undefined where it is none. */
+  relationTypes(type: string, relation: string): readonly TypeRef[] | undefined {
+    return this.definitions.get(type)?.relations.get(relation);
+  }
+
+  /** What a permission is made of; undefined where it is none. */
+  expressionOf(type: string, permission: string): ParsedExpression | undefined {
+    return this.definitions.get(type)?.permissions.get(permission);
+  }
+
   /** Whether holding `type#relation` can come of a userset `of#…`, over any number of usersets. */
   reachesUserset(type: string, relation: string, of: string): boolean {
     return this.reaches(type, relation, new Map(), (t) => t.path === of && t.relationName !== undefined);
@@ -176,6 +231,32 @@ export class Graph {
     return found;
   }
 
+  /** The members that an expression reads, each with whether it adds to a yes or takes from it. */
+  private signed(at: Signed, e: ParsedExpression): Signed[] {
+    switch (e.kind) {
+      case 'nil':
+        return [];
+      case 'relationref':
+        return [{ ...at, name: e.relationName }];
+      case 'binary': {
+        const right = e.operator === 'exclusion' ? { ...at, adds: !at.adds, within: true } : at;
+        return [...this.signed(at, e.left), ...this.signed(right, e.right)];
+      }
+      case 'arrow':
+      case 'namedarrow': {
+        const source = { ...at, name: e.sourceRelation.relationName };
+        const types = this.relationTypes(at.type, source.name) ?? [];
+        // Of `all`, one that ends is one less to hold.
+        const less = e.kind === 'namedarrow' && e.functionName === 'all';
+        return [
+          source,
+          ...(less ? [{ ...source, adds: !at.adds, within: true }] : []),
+          ...types.map((t) => ({ ...at, type: t.path, name: e.targetRelationOrPermission })),
+        ];
+      }
+    }
+  }
+
   /** The members that an expression reads, on its own definition and across arrows. */
   private steps(type: string, e: ParsedExpression): (readonly [string, string])[] {
     switch (e.kind) {
@@ -193,6 +274,15 @@ export class Graph {
       }
     }
   }
+}
+
+interface Signed {
+  readonly type: string;
+  readonly name: string;
+  /** More of it can only add to a yes; otherwise it can only take from it. */
+  readonly adds: boolean;
+  /** Within what is subtracted. */
+  readonly within: boolean;
 }
 
 /** The caveat of a type of subject; the parser reads `with expiration` as a caveat of that name. */

@@ -371,3 +371,66 @@ describe('errors', () => {
     expect(refusal(() => graph(text))).toBe(`graph.zed:${place}: the SpiceDB schema could not be read`);
   });
 });
+
+describe('expirations', () => {
+  const g = graph(`
+    use expiration
+    caveat limit(n int) { n <= 3 }
+    definition user {}
+    definition doc {
+      relation parent: doc
+      relation lent: doc with expiration
+      relation plain: user
+      relation brief: user with expiration
+      relation both: user with limit and expiration
+      relation limited: user with limit
+      permission grants = plain + brief
+      permission less = plain - brief
+      permission lesser = plain - (plain - brief)
+      permission least = plain - less
+      permission across = plain - parent->less
+      permission thrice = plain - (plain - (plain - brief))
+      permission every = parent.all(brief)
+      permission lent_all = lent.all(plain)
+      permission but_lent_all = plain - lent.all(plain)
+      permission round = plain - round_too
+      permission round_too = plain - round
+    }
+  `);
+
+  it.each([
+    ['plain', false, false],
+    ['brief', true, false],
+    ['both', true, false],
+    ['limited', true, false], // For all the parser can tell, where there is `and expiration` in the schema.
+    ['grants', true, false],
+    ['less', true, false],
+    ['lesser', true, true],
+    ['least', true, true],
+    ['across', true, true],
+    ['thrice', true, false],
+    ['every', true, false],
+    ['lent_all', true, false],
+    ['but_lent_all', true, true],
+    ['round', false, false],
+  ])('%s reaches one: %s; a yes can end elsewhere than in what grants it: %s', (permission, reaches, unseen) => {
+    expect(g.reachesExpiration('doc', permission)).toBe(reaches);
+    expect(g.endsUnseen('doc', permission)).toBe(unseen);
+  });
+
+  it('gives a relation its types and a permission its expression, and neither the other', () => {
+    expect(g.relationTypes('doc', 'both')?.map((t) => t.path)).toEqual(['user']);
+    expect(g.relationTypes('doc', 'grants')).toBeUndefined();
+    expect(g.expressionOf('doc', 'grants')?.kind).toBe('binary');
+    expect(g.expressionOf('doc', 'brief')).toBeUndefined();
+  });
+
+  it('takes a caveat for none, where no caveat has one beside it', () => {
+    const plain = graph(`
+      caveat limit(n int) { n <= 3 }
+      definition user {}
+      definition doc { relation limited: user with limit
+      }`);
+    expect(plain.reachesExpiration('doc', 'limited')).toBe(false);
+  });
+});

@@ -62,7 +62,10 @@ export interface RelationshipFilter {
 }
 
 export interface Relationships {
-  /** One answer a check, in order. Never throws for the engine's failure: that is the answer `unknown`. */
+  /**
+   * One answer a check, in order. Never throws for the engine's failure: that is the answer `unknown`.
+   * @throws BadRequest where the engine refuses the ZedToken
+   */
   check(checks: readonly AskedCheck[], consistency: Consistency): Promise<readonly CheckAnswer[]>;
   /** Why `token` can't be used for `atLeast` here; undefined if it can. */
   tokenProblem(token: string): string | undefined;
@@ -82,6 +85,9 @@ export interface Relationships {
   read(filter: RelationshipFilter, limit: number): Promise<readonly Relationship[]>;
   close(): Promise<void>;
 }
+
+/** Where a request says its ZedToken. */
+export const CONSISTENCY_PLACE = 'context.consistency.at_least';
 
 /** SpiceDB's own limit on one write. */
 export const MAX_UPDATES = 1000;

@@ -1,0 +1,202 @@
+/**
+ * The connection to a SpiceDB server. Every call has a deadline, only so many are under way at once, and only what reads
+ * is tried again: a write whose answer was lost may have been made.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { v1 } from '@authzed/authzed-node';
+import { Fault } from '../../model/faults.js';
+import type { SpiceClient } from './calls.js';
+import { refusalOf } from './refusals.js';
+
+export interface ServerAddress {
+  /** `host:port`. */
+  readonly endpoint: string;
+  /** The pre-shared key. */
+  readonly key: string;
+  /** The authority that the server's certificate is of, as PEM; undefined: those of the system. */
+  readonly ca: string | undefined;
+  /** Without TLS: whoever is on the way reads the key, and can answer in SpiceDB's place. */
+  readonly plaintext: boolean;
+}
+
+/** Calls under way at once, and those that may wait for one of them to end; beyond that is `overloaded`. */
+const MAX_CALLS = 64;
+const MAX_WAITING = 2_000;
+/** Tries of a call that reads, where SpiceDB is not there; each waits a little longer, and not all equally long. */
+const TRIES = 3;
+const PAUSE_MS = 40;
+/** What no decision waits for. */
+const SLOW_MS = 10_000;
+/** More than this of one answer is not held in memory. */
+const MAX_STREAMED = 200_000;
+
+const OPTIONS = {
+  'grpc.max_receive_message_length': 32 * 1024 * 1024,
+  // Recovery is a matter of moments; gRPC's own patience grows to two minutes.
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 2_000,
+  // A peer that has gone without a word is noticed, and the connection made anew.
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 3_000,
+  // The environment's proxies are not for the engine's key.
+  'grpc.enable_http_proxy': 0,
+  'grpc.primary_user_agent': 'remit',
+};
+
+type Client = ReturnType<typeof v1.NewClient>;
+interface CallOptions {
+  readonly deadline: number;
+}
+type Callback<R> = (error: unknown, response?: R) => void;
+interface Stream<R> {
+  on(event: 'data', listener: (response: R) => void): unknown;
+  on(event: 'error', listener: (error: unknown) => void): unknown;
+  on(event: 'end', listener: () => void): unknown;
+  on(event: 'status', listener: (status: { code: number }) => void): unknown;
+  cancel(): void;
+}
+
+export class Connection implements SpiceClient {
+  private readonly client: Client;
+  private active = 0;
+  private readonly waiting: (() => void)[] = [];
+  private closed = false;
+
+  /** Connects at the first call. @param deadlineMs of what decisions wait for */
+  constructor(
+    { endpoint, key, ca, plaintext }: ServerAddress,
+    private readonly deadlineMs: number,
+  ) {
+    this.client =
+      ca === undefined
+        ? v1.NewClient(
+            key,
+            endpoint,
+            plaintext ? v1.ClientSecurity.INSECURE_PLAINTEXT_CREDENTIALS : v1.ClientSecurity.SECURE,
+            undefined,
+            OPTIONS,
+          )
+        : v1.NewClientWithCustomCert(key, endpoint, Buffer.from(ca), undefined, OPTIONS);
+  }
+
+  checkBulkPermissions(request: v1.CheckBulkPermissionsRequest): Promise<v1.CheckBulkPermissionsResponse> {
+    return this.reading(this.deadlineMs, (options) =>
+      unary((callback) => this.client.checkBulkPermissions(request, options, callback)),
+    );
+  }
+
+  readRelationships(request: v1.ReadRelationshipsRequest): Promise<v1.ReadRelationshipsResponse[]> {
+    return this.reading(this.deadlineMs, (options) => collect(this.client.readRelationships(request, options)));
+  }
+
+  lookupResources(request: v1.LookupResourcesRequest): Promise<v1.LookupResourcesResponse[]> {
+    return this.reading(SLOW_MS, (options) => collect(this.client.lookupResources(request, options)));
+  }
+
+  lookupSubjects(request: v1.LookupSubjectsRequest): Promise<v1.LookupSubjectsResponse[]> {
+    return this.reading(SLOW_MS, (options) => collect(this.client.lookupSubjects(request, options)));
+  }
+
+  diffSchema(request: v1.DiffSchemaRequest): Promise<v1.DiffSchemaResponse> {
+    return this.reading(SLOW_MS, (options) => unary((callback) => this.client.diffSchema(request, options, callback)));
+  }
+
+  writeRelationships(request: v1.WriteRelationshipsRequest): Promise<v1.WriteRelationshipsResponse> {
+    return this.once(SLOW_MS, (options) =>
+      unary((callback) => this.client.writeRelationships(request, options, callback)),
+    );
+  }
+
+  writeSchema(request: v1.WriteSchemaRequest): Promise<v1.WriteSchemaResponse> {
+    return this.once(SLOW_MS, (options) => unary((callback) => this.client.writeSchema(request, options, callback)));
+  }
+
+  close(): void {
+    this.closed = true;
+    this.client.close();
+  }
+
+  /** All tries within one deadline. */
+  private async reading<R>(ms: number, call: (options: CallOptions) => Promise<R>): Promise<R> {
+    const until = performance.now() + ms;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.once(until - performance.now(), call);
+      } catch (error) {
+        const pause = attempt * PAUSE_MS * (0.5 + Math.random());
+        const again = attempt < TRIES && !this.closed && refusalOf(error).code === 'UNAVAILABLE';
+        if (!again || performance.now() + pause >= until) throw error;
+        await sleep(pause);
+      }
+    }
+  }
+
+  private async once<R>(ms: number, call: (options: CallOptions) => Promise<R>): Promise<R> {
+    const until = performance.now() + ms;
+    await this.enter(ms);
+    try {
+      // eslint-disable-next-line no-restricted-syntax -- gRPC counts from the host's clock, whatever decisions are given
+      return await call({ deadline: Date.now() + Math.max(1, until - performance.now()) });
+    } finally {
+      this.active -= 1;
+      this.waiting.shift()?.();
+    }
+  }
+
+  /** @throws Fault where too many wait already, or the time runs out while waiting */
+  private async enter(ms: number): Promise<void> {
+    if (this.closed) throw new Fault('relationships_unavailable', 'the connection is closed');
+    if (this.active >= MAX_CALLS) {
+      if (this.waiting.length >= MAX_WAITING) throw new Fault('overloaded', `${MAX_WAITING} calls to SpiceDB wait`);
+      await new Promise<void>((resolve, reject) => {
+        const go = (): void => {
+          clearTimeout(timer);
+          resolve();
+        };
+        const timer = setTimeout(() => {
+          this.waiting.splice(this.waiting.indexOf(go), 1);
+          reject(new Fault('deadline_exceeded', 'waited for a call to SpiceDB'));
+        }, ms);
+        this.waiting.push(go);
+      });
+    }
+    this.active += 1;
+  }
+}
+
+function unary<R>(start: (callback: Callback<R>) => unknown): Promise<R> {
+  return new Promise((resolve, reject) => {
+    start((error, response) => {
+      if (response === undefined || (error !== null && error !== undefined)) reject(asError(error));
+      else resolve(response);
+    });
+  });
+}
+
+/** All of a stream or, where it breaks off, nothing of it. */
+function collect<R>(stream: Stream<R>): Promise<R[]> {
+  return new Promise((resolve, reject) => {
+    const found: R[] = [];
+    let ended: number | undefined;
+    stream.on('data', (response) => {
+      found.push(response);
+      if (found.length <= MAX_STREAMED) return;
+      stream.cancel();
+      reject(new Fault('overloaded', `an answer of SpiceDB's has more than ${MAX_STREAMED} parts`));
+    });
+    stream.on('status', ({ code }) => {
+      ended = code;
+    });
+    stream.on('error', (error) => {
+      reject(asError(error));
+    });
+    stream.on('end', () => {
+      if (ended === 0) resolve(found);
+      else reject(asError({ code: ended ?? 14, details: 'the answer broke off' }));
+    });
+  });
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : Object.assign(new Error('SpiceDB did not answer'), error);
+}

@@ -1,0 +1,256 @@
+/**
+ * What grants a yes, read relationship by relationship. A SpiceDB server keeps what it has worked out for as long as
+ * nothing is written, past the end of relationships that it came from, and its traces stop where it did; what it reads
+ * is never kept. So its answers say where to look, and the relationships that are there say whether it still holds,
+ * until when, and why.
+ */
+import type { EntityRef } from '../../model/ids.js';
+import { relationshipKey, type Relationship } from '../../model/relationships.js';
+import type { Expression, Graph, SubjectType } from '../../rules/graph.js';
+import type { RowFilter } from './messages.js';
+import type { AskedCheck } from './port.js';
+
+export type Proof =
+  | {
+      readonly kind: 'proved';
+      /** From the resource to the subject; undefined where a caveat decided, which has no path. */
+      readonly path: readonly string[] | undefined;
+      /** When the first of what grants it ends, RFC 3339. */
+      readonly until: string | undefined;
+    }
+  /** Nothing that is there grants it. */
+  | { readonly kind: 'none' }
+  /** Something may grant it that can't be followed: a caveat on the way, or too many to look at. */
+  | { readonly kind: 'unsure' };
+
+/** SpiceDB, at one revision. */
+export interface Reading {
+  /** Relationships that have not ended. */
+  rows(filter: RowFilter, limit: number): Promise<readonly Relationship[]>;
+  /** What SpiceDB says yes to; it may have kept that. */
+  holds(checks: readonly AskedCheck[]): Promise<readonly boolean[]>;
+  /** The same of one check, whose own relationships it reads anew. */
+  holdsNow(check: AskedCheck): Promise<boolean>;
+}
+
+/** Of one relation of one object. */
+const MAX_ROWS = 1000;
+/** SpiceDB itself follows no more. */
+const MAX_DEPTH = 50;
+/** Reads for one proof. */
+const MAX_READS = 200;
+
+const NONE: Proof = { kind: 'none' };
+const UNSURE: Proof = { kind: 'unsure' };
+
+/**
+ * @param check that SpiceDB says yes to
+ * @param caveated whether a yes that hangs on a caveat is asked about again; otherwise it is `unsure`
+ */
+export async function prove(check: AskedCheck, graph: Graph, reading: Reading, caveated: boolean): Promise<Proof> {
+  try {
+    return await new Walk(check, graph, reading, caveated).member(check.resource, check.permission, []);
+  } catch (error) {
+    if (error instanceof TooMany) return UNSURE;
+    throw error;
+  }
+}
+
+class TooMany extends Error {}
+
+class Walk {
+  private reads = 0;
+
+  constructor(
+    private readonly asked: AskedCheck,
+    private readonly graph: Graph,
+    private readonly reading: Reading,
+    private readonly caveated: boolean,
+  ) {}
+
+  /** @param trail the members that led here: one that comes again grants nothing new */
+  async member(object: EntityRef, name: string, trail: readonly string[]): Promise<Proof> {
+    const here = `${object.type}#${name}:${object.id}`;
+    if (trail.includes(here)) return NONE;
+    if (trail.length >= MAX_DEPTH) return UNSURE;
+    const types = this.graph.relationTypes(object.type, name);
+    if (types !== undefined) return this.relation(object, name, types, [...trail, here]);
+    const expression = this.graph.expressionOf(object.type, name);
+    if (expression !== undefined) return this.expression(object, expression, [...trail, here]);
+    const { subject } = this.asked;
+    const itself = name === 'self' && subject.type === object.type && subject.id === object.id;
+    return itself ? { kind: 'proved', path: [], until: undefined } : NONE;
+  }
+
+  private async expression(object: EntityRef, e: Expression, trail: readonly string[]): Promise<Proof> {
+    switch (e.kind) {
+      case 'nil':
+        return NONE;
+      case 'relationref':
+        return this.member(object, e.relationName, trail);
+      case 'arrow':
+        return this.arrow(object, e.sourceRelation.relationName, e.targetRelationOrPermission, trail);
+      case 'namedarrow': {
+        const [source, target] = [e.sourceRelation.relationName, e.targetRelationOrPermission];
+        return e.functionName === 'all'
+          ? this.every(object, source, target, trail)
+          : this.arrow(object, source, target, trail);
+      }
+      case 'binary':
+        if (e.operator === 'union') return this.union(object, operands(e), trail);
+        // Of what is subtracted SpiceDB's no stands: with time it only becomes truer, or the caller knows better.
+        if (e.operator === 'exclusion') return this.expression(object, e.left, trail);
+        return both(await this.expression(object, e.left, trail), () => this.expression(object, e.right, trail));
+    }
+  }
+
+  /** The first that grants; SpiceDB says in one call which members needn't be looked at. */
+  private async union(object: EntityRef, parts: readonly Expression[], trail: readonly string[]): Promise<Proof> {
+    const named = parts.flatMap((part) => (part.kind === 'relationref' ? [part.relationName] : []));
+    const known = named.filter((name) => this.graph.has(object.type, name));
+    const held = await this.holds(known.map((permission) => ({ resource: object, permission })));
+    const not = new Set(known.filter((_, i) => held[i] !== true));
+    const open = parts.filter((part) => part.kind !== 'relationref' || !not.has(part.relationName));
+    return first(open, (part) => this.expression(object, part, trail));
+  }
+
+  private async relation(
+    object: EntityRef,
+    name: string,
+    types: readonly SubjectType[],
+    trail: readonly string[],
+  ): Promise<Proof> {
+    const { subject } = this.asked;
+    const own = types.filter((t) => t.path === subject.type && t.relationName === undefined);
+    const of = { resourceType: object.type, resourceId: object.id, relation: name };
+    const toSubject = { ...of, subjectType: subject.type, subjectRelation: '' };
+    const [direct, everyone, usersets] = await Promise.all([
+      own.some((t) => !t.wildcard) ? this.rows({ ...toSubject, subjectId: subject.id }) : [],
+      own.some((t) => t.wildcard) ? this.rows({ ...toSubject, everyone: true }) : [],
+      this.usersets(of, types),
+    ]);
+    const rows = [...direct, ...everyone];
+    // Each of these grants by itself, so the last to end is what counts.
+    const [granting] = rows.filter((row) => row.caveat === undefined).sort(lastFirst);
+    if (granting !== undefined) return step(granting, { kind: 'proved', path: [], until: undefined });
+
+    const followed = usersets.filter((row) => row.caveat === undefined);
+    const held = await this.holds(
+      followed.map((row) => ({ resource: row.subject, permission: row.subject.relation ?? '' })),
+    );
+    const holding = followed.filter((_, i) => held[i] === true);
+    const through = await first(holding, async (row) =>
+      step(row, await this.member(row.subject, row.subject.relation ?? '', trail)),
+    );
+    if (through.kind !== 'none') return through;
+    if (usersets.length > followed.length || usersets.length > MAX_ROWS) return UNSURE;
+    if (rows.length === 0) return NONE;
+    // Only caveats are left. SpiceDB reads them anew, but what it has kept of usersets would come with the answer.
+    if (!this.caveated || holding.length > 0) return UNSURE;
+    this.reads += 1;
+    const { context } = this.asked;
+    if (!(await this.reading.holdsNow({ resource: object, permission: name, subject, context }))) return NONE;
+    return { kind: 'proved', path: undefined, until: earliest(rows.map((row) => row.expiresAt)) };
+  }
+
+  private async usersets(of: RowFilter, types: readonly SubjectType[]): Promise<Relationship[]> {
+    const kinds = new Map(
+      types.flatMap((t) =>
+        t.relationName === undefined
+          ? []
+          : [[`${t.path}#${t.relationName}`, { subjectType: t.path, subjectRelation: t.relationName }]],
+      ),
+    );
+    return (await Promise.all([...kinds.values()].map((kind) => this.rows({ ...of, ...kind })))).flat();
+  }
+
+  private async arrow(object: EntityRef, source: string, target: string, trail: readonly string[]): Promise<Proof> {
+    const rows = await this.linked(object, source, target);
+    const followed = rows.filter((row) => row.caveat === undefined);
+    const held = await this.holds(followed.map((row) => ({ resource: row.subject, permission: target })));
+    const holding = followed.filter((_, i) => held[i] === true);
+    const proof = await first(holding, async (row) => step(row, await this.member(row.subject, target, trail)));
+    const more = rows.length > followed.length || rows.length > MAX_ROWS;
+    return proof.kind === 'none' && more ? UNSURE : proof;
+  }
+
+  private async every(object: EntityRef, source: string, target: string, trail: readonly string[]): Promise<Proof> {
+    const rows = await this.linked(object, source, target);
+    if (rows.length > MAX_ROWS || rows.some((row) => row.caveat !== undefined)) return UNSURE;
+    let proof: Proof = rows.length === 0 ? NONE : { kind: 'proved', path: [], until: undefined };
+    for (const row of rows)
+      proof = await both(proof, async () => step(row, await this.member(row.subject, target, trail)));
+    return proof;
+  }
+
+  /** What an arrow leads to. */
+  private async linked(object: EntityRef, source: string, target: string): Promise<Relationship[]> {
+    const types = this.graph.relationTypes(object.type, source) ?? [];
+    const paths = new Set(types.filter((t) => !t.wildcard && this.graph.has(t.path, target)).map((t) => t.path));
+    const of = { resourceType: object.type, resourceId: object.id, relation: source };
+    return (await Promise.all([...paths].map((subjectType) => this.rows({ ...of, subjectType })))).flat();
+  }
+
+  private async rows(filter: RowFilter): Promise<readonly Relationship[]> {
+    this.reads += 1;
+    if (this.reads > MAX_READS) throw new TooMany();
+    return this.reading.rows(filter, MAX_ROWS + 1);
+  }
+
+  private async holds(about: readonly Pick<AskedCheck, 'resource' | 'permission'>[]): Promise<readonly boolean[]> {
+    if (about.length === 0) return [];
+    const { subject, context } = this.asked;
+    return this.reading.holds(
+      about.map(({ resource: { type, id }, permission }) => ({ resource: { type, id }, permission, subject, context })),
+    );
+  }
+}
+
+/** The parts of a union, of unions too. */
+function operands(e: Expression): Expression[] {
+  return e.kind === 'binary' && e.operator === 'union' ? [...operands(e.left), ...operands(e.right)] : [e];
+}
+
+async function first<T>(ways: readonly T[], look: (way: T) => Promise<Proof>): Promise<Proof> {
+  let found = NONE;
+  for (const way of ways) {
+    const proof = await look(way);
+    if (proof.kind === 'proved') return proof;
+    if (proof.kind === 'unsure') found = UNSURE;
+  }
+  return found;
+}
+
+async function both(one: Proof, other: () => Promise<Proof>): Promise<Proof> {
+  if (one.kind === 'none') return NONE;
+  const two = await other();
+  if (two.kind === 'none') return NONE;
+  if (one.kind === 'unsure' || two.kind === 'unsure') return UNSURE;
+  return {
+    kind: 'proved',
+    path: one.path === undefined || two.path === undefined ? undefined : [...new Set([...one.path, ...two.path])],
+    until: earliest([one.until, two.until]),
+  };
+}
+
+/** The relationship, and what is proved beyond it. */
+function step(row: Relationship, beyond: Proof): Proof {
+  if (beyond.kind !== 'proved') return beyond;
+  const { path, until } = beyond;
+  return {
+    kind: 'proved',
+    path: path === undefined ? undefined : [relationshipKey(row), ...path],
+    until: earliest([row.expiresAt, until]),
+  };
+}
+
+/** Of instants in UTC, as RFC 3339 says them. */
+function earliest(instants: readonly (string | undefined)[]): string | undefined {
+  const known = instants.filter((at) => at !== undefined);
+  return known.length === 0 ? undefined : known.reduce((a, b) => (Date.parse(b) < Date.parse(a) ? b : a));
+}
+
+function lastFirst(a: Relationship, b: Relationship): number {
+  const end = ({ expiresAt }: Relationship): number => (expiresAt === undefined ? Infinity : Date.parse(expiresAt));
+  return end(a) === end(b) ? 0 : end(b) - end(a);
+}

@@ -1,0 +1,267 @@
+/**
+ * A SpiceDB server as {@link Relationships}: the one that a platform operates, through any number of replicas of Remit.
+ * Others write to it, so nothing is kept here; and since it keeps answers itself, a yes that can end by itself is
+ * believed only with the relationships that grant it (proofs.ts).
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LRUCache } from 'lru-cache';
+import { randomBytes } from 'node:crypto';
+import { v1 } from '@authzed/authzed-node';
+import { BadRequest, ConfigError, Fault } from '../../model/faults.js';
+import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
+import type { Graph } from '../../rules/graph.js';
+import * as calls from './calls.js';
+import { Connection, type ServerAddress } from './connection.js';
+import { fromRelationship, toUpdate } from './messages.js';
+import { prove, type Reading } from './proofs.js';
+import {
+  CONSISTENCY_PLACE,
+  type AskedCheck,
+  type CheckAnswer,
+  type Consistency,
+  type FoundSubjects,
+  type RelationshipFilter,
+  type Relationships,
+  type ResourceLookup,
+  type SubjectLookup,
+} from './port.js';
+import { CheckQueue } from './queue.js';
+import { failure, OUTAGE, refusalOf, refused } from './refusals.js';
+import { differences } from './schema.js';
+import { readZedToken } from './zedtokens.js';
+
+/** ZedTokens that are known to be good, and those that are older than SpiceDB remembers. */
+const KNOWN_TOKENS = 10_000;
+/** A SpiceDB that starts beside Remit gets this long. */
+const START_MS = 10_000;
+const START_PAUSE_MS = 250;
+
+export interface ServerOptions extends ServerAddress {
+  /** How long a decision may take: calls that one waits for take no longer. */
+  readonly deadlineMs: number;
+}
+
+export class ServerRelationships implements Relationships {
+  private readonly queue: CheckQueue;
+  private readonly tokens = new LRUCache<string, 'good' | 'old'>({ max: KNOWN_TOKENS });
+  /** By which its ZedTokens begin; undefined until one has been seen. */
+  private datastore: string | undefined;
+
+  private constructor(
+    private readonly connection: Connection,
+    private readonly graph: Graph,
+    deadlineMs: number,
+  ) {
+    this.queue = new CheckQueue(
+      {
+        together: (checks, consistency) => calls.checkTogether(connection, checks, consistencyOf(consistency)),
+        conclude: (check, answered, at) => this.conclude(check, answered, at),
+      },
+      deadlineMs,
+    );
+  }
+
+  /**
+   * Connects, and holds the server's schema against the file's; writes nothing.
+   * @throws ConfigError where they differ, or the server refuses key or certificate; Fault where it doesn't answer
+   */
+  static async start(graph: Graph, { deadlineMs, ...address }: ServerOptions): Promise<ServerRelationships> {
+    const connection = new Connection(address, deadlineMs);
+    try {
+      const { found, readAt } = await patiently(() => differences(connection, graph), address);
+      if (found.length > 0)
+        throw new ConfigError(
+          `differs from the schema of SpiceDB at ${address.endpoint}, which "remit migrate" changes: ${summary(found.map(({ text }) => text))}`,
+          graph.file,
+        );
+      const engine = new ServerRelationships(connection, graph, deadlineMs);
+      engine.note(readAt);
+      return engine;
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  }
+
+  async check(checks: readonly AskedCheck[], consistency: Consistency): Promise<readonly CheckAnswer[]> {
+    const settled = await this.settled(consistency).catch((error: unknown) => {
+      if (error instanceof BadRequest) throw error;
+      return failure(error) as CheckAnswer;
+    });
+    if (settled !== 'full' && 'result' in settled) return checks.map(() => settled);
+    return Promise.all(checks.map((check) => this.queue.ask(check, settled)));
+  }
+
+  tokenProblem(token: string): string | undefined {
+    const read = readZedToken(token);
+    if (read === undefined || (this.datastore !== undefined && read.datastore !== this.datastore))
+      return 'is not a ZedToken of this deployment';
+    return undefined;
+  }
+
+  async lookupResources(lookup: ResourceLookup, consistency: Consistency): Promise<readonly string[]> {
+    const at = consistencyOf(await this.settled(consistency));
+    return calls.lookupResources(this.connection, lookup, at).catch(refuse);
+  }
+
+  async lookupSubjects(lookup: SubjectLookup, consistency: Consistency): Promise<FoundSubjects> {
+    const at = consistencyOf(await this.settled(consistency));
+    return calls.lookupSubjects(this.connection, lookup, at).catch(refuse);
+  }
+
+  async write(updates: readonly RelationshipUpdate[], _by: string): Promise<string> {
+    const request = v1.WriteRelationshipsRequest.create({ updates: updates.map(toUpdate) });
+    const { writtenAt } = await this.connection.writeRelationships(request).catch((error: unknown) => {
+      throw refused(error, 'updates');
+    });
+    if (writtenAt === undefined) throw new Fault('relationships_unavailable', 'a write without a ZedToken');
+    this.note(writtenAt.token);
+    this.tokens.set(writtenAt.token, 'good');
+    return writtenAt.token;
+  }
+
+  async read(filter: RelationshipFilter, limit: number): Promise<readonly Relationship[]> {
+    const found = await calls.rows(this.connection, filter, limit, calls.NOW).catch(refuse);
+    return found.map(fromRelationship);
+  }
+
+  close(): Promise<void> {
+    this.connection.close();
+    return Promise.resolve();
+  }
+
+  /**
+   * The consistency to ask with. SpiceDB takes any revision at its word, also one that is yet to come; so a token that
+   * isn't known is shown to it as an exact snapshot, which it looks at.
+   * @throws BadRequest where it is none of SpiceDB's, Fault
+   */
+  private async settled(consistency: Consistency): Promise<Consistency> {
+    if (consistency === 'full') return consistency;
+    const token = consistency.atLeast;
+    const problem = this.tokenProblem(token);
+    if (problem !== undefined) throw new BadRequest(problem, CONSISTENCY_PLACE);
+    const known = this.tokens.get(token) ?? (await this.probe(token));
+    this.tokens.set(token, known);
+    // Older than SpiceDB remembers: now is fresher than that.
+    return known === 'old' ? 'full' : consistency;
+  }
+
+  private async probe(token: string): Promise<'good' | 'old'> {
+    const [resourceType = ''] = this.graph.definitionNames();
+    const request = v1.ReadRelationshipsRequest.create({
+      consistency: calls.exactly(token),
+      relationshipFilter: { resourceType },
+      optionalLimit: 1,
+    });
+    try {
+      await this.connection.readRelationships(request);
+      return 'good';
+    } catch (error) {
+      const { code, text } = refusalOf(error);
+      if (code === 'OUT_OF_RANGE' && /expired|stale/i.test(text)) return 'old';
+      if (code === 'OUT_OF_RANGE') throw new BadRequest('is a ZedToken of the future', CONSISTENCY_PLACE);
+      if (code === 'INVALID_ARGUMENT') throw new BadRequest('is not a ZedToken of this deployment', CONSISTENCY_PLACE);
+      throw refused(error);
+    }
+  }
+
+  private async conclude(
+    check: AskedCheck,
+    answered: calls.Answered | undefined,
+    revision: string | undefined,
+  ): Promise<CheckAnswer> {
+    const answer = answered?.answer ?? OUTAGE;
+    if (answer.result === 'unknown' || answer.result === 'unanswerable') return answer;
+    if (revision === undefined) return OUTAGE;
+    this.note(revision);
+    if (answer.result !== 'yes') return { ...answer, revision };
+    const { type } = check.resource;
+    const ends = this.graph.reachesExpiration(type, check.permission);
+    if (!ends && check.explain !== true) return { ...answer, revision };
+    if (this.graph.endsUnseen(type, check.permission)) return untold;
+    try {
+      const proof = await prove(check, this.graph, this.reading(revision), ends);
+      if (proof.kind === 'proved') {
+        const { path = [], until } = proof;
+        return {
+          result: 'yes',
+          revision,
+          ...(check.explain === true ? { path } : {}),
+          ...(until === undefined ? {} : { until }),
+        };
+      }
+      // Without expirations SpiceDB's yes stands; only the path to it can't be told.
+      if (!ends) return { result: 'yes', revision, path: [] };
+      return proof.kind === 'none' ? { result: 'no', revision } : untold;
+    } catch (error) {
+      // Where nothing can end, an explanation that fails takes nothing from the answer.
+      return ends ? (failure(error) as CheckAnswer) : { result: 'yes', revision, path: [] };
+    }
+  }
+
+  /** All at the revision of the answer that is looked into. */
+  private reading(revision: string): Reading {
+    const { connection } = this;
+    const at = calls.exactly(revision);
+    const ask = async (checks: readonly AskedCheck[]): Promise<readonly boolean[]> => {
+      const { answers } = await calls.checkTogether(connection, checks, at);
+      for (const { answer } of answers) if (answer.result === 'unknown') throw new Fault(answer.fault);
+      return answers.map(({ answer }) => answer.result === 'yes');
+    };
+    return {
+      rows: async (filter, limit) => (await calls.rows(connection, filter, limit, at)).map(fromRelationship),
+      holds: ask,
+      // Asked together with an object that nobody knows, a check is none that SpiceDB has kept.
+      holdsNow: async (check) => {
+        const unknown = { type: check.resource.type, id: randomBytes(12).toString('hex') };
+        return (await ask([check, { ...check, resource: unknown }]))[0] === true;
+      },
+    };
+  }
+
+  /** Remembers of which datastore its tokens are: another one behind the same endpoint has others. */
+  private note(token: string | undefined): void {
+    const read = token === undefined ? undefined : readZedToken(token);
+    if (read !== undefined) this.datastore = read.datastore;
+  }
+}
+
+const untold: CheckAnswer = {
+  result: 'unanswerable',
+  message:
+    'whether what grants it has ended can not be told: a caveat, a subtraction or too many relationships are on the way',
+};
+
+function consistencyOf(consistency: Consistency): v1.Consistency {
+  return consistency === 'full' ? calls.NOW : calls.atLeast(consistency.atLeast);
+}
+
+function refuse(error: unknown): never {
+  throw refused(error);
+}
+
+/** Waits for a SpiceDB that isn't there yet; what waiting doesn't mend is said at its place. */
+async function patiently<T>(call: () => Promise<T>, { endpoint }: ServerAddress): Promise<T> {
+  const until = performance.now() + START_MS;
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      if (error instanceof ConfigError) throw error;
+      const { code, text } = refusalOf(error);
+      if (code === 'UNAUTHENTICATED' || code === 'PERMISSION_DENIED')
+        throw new ConfigError(`SpiceDB at ${endpoint} refuses the key`, 'spicedb.token');
+      if (/certificate|self.signed|altname|unable to verify/i.test(text))
+        throw new ConfigError(`SpiceDB at ${endpoint}: ${text.split('\n')[0] ?? ''}`, 'spicedb.ca');
+      if (code !== 'UNAVAILABLE' || performance.now() + START_PAUSE_MS > until)
+        throw new Fault('relationships_unavailable', `SpiceDB at ${endpoint}: ${code}: ${text.trim()}`);
+      await sleep(START_PAUSE_MS);
+    }
+  }
+}
+
+/** The first few of many. */
+function summary(texts: readonly string[]): string {
+  const shown = texts.slice(0, 5).join('; ');
+  return texts.length > 5 ? `${shown}; and ${texts.length - 5} more` : shown;
+}
