@@ -4,8 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { client, clientsOf, type ConfiguredClient } from './config/clients.js';
-import { parseYaml, readText, type SourcePaths } from './config/files.js';
+import { parseYaml, readText, shown, type SourcePaths } from './config/files.js';
 import { issuer, issuersOf } from './config/issuers.js';
+import { spicedb, SPICEDB_VARIABLES, spicedbOf, type SpiceDbConfig } from './config/spicedb.js';
 import { ConfigError } from './model/faults.js';
 import type { IssuerConfig } from './tokens/issuers.js';
 
@@ -36,9 +37,7 @@ const config = z.strictObject({
   policies: z.string().min(1),
   world: z.string().min(1).optional(),
   data: z.string().min(1).optional(),
-  spicedb: z
-    .strictObject({ mode: z.literal('embedded', 'only "embedded" is available in this version').default('embedded') })
-    .prefault({}),
+  spicedb: spicedb.prefault({}),
   database: z
     .strictObject({ mode: z.literal('embedded', 'only "embedded" is available in this version').default('embedded') })
     .prefault({}),
@@ -57,6 +56,8 @@ export interface Config {
   readonly tls: ListenerTls | undefined;
   readonly sources: SourcePaths;
   readonly world: string | undefined;
+  /** undefined: embedded. */
+  readonly spicedb: SpiceDbConfig;
   /** Directory of the embedded database, keys and lock. */
   readonly data: string;
   readonly issuers: readonly IssuerConfig[];
@@ -77,7 +78,7 @@ export interface ListenerTls {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-const SERVER_VARIABLES = ['DATABASE_URL', 'SPICEDB_ENDPOINT', 'SPICEDB_TOKEN', 'SPICEDB_CA'];
+const SERVER_VARIABLES = ['DATABASE_URL', ...SPICEDB_VARIABLES];
 
 /** @param file given on the command line; otherwise REMIT_CONFIG, otherwise the sample's. @throws ConfigError */
 export function loadConfig(file: string | undefined, env: Environment = process.env): Config {
@@ -89,11 +90,18 @@ export function loadConfig(file: string | undefined, env: Environment = process.
 
   const notes: string[] = [];
   const servers = SERVER_VARIABLES.filter((name) => nonEmpty(env[name]) !== undefined);
-  if (servers.length > 0) {
-    if (explicit !== undefined)
-      throw new ConfigError(`${servers.join(', ')}: this version runs on the embedded engines only`, 'environment');
+  if (servers.length > 0 && explicit === undefined)
     notes.push(`${servers.join(', ')} ignored: these need an explicit --config`);
-  }
+  if (servers.includes('DATABASE_URL') && explicit !== undefined)
+    throw new ConfigError('DATABASE_URL: this version runs on the embedded database only', 'environment');
+  const given = explicit === undefined ? [] : SPICEDB_VARIABLES.map((name) => [name, nonEmpty(env[name])] as const);
+  const server = spicedbOf(read.spicedb, Object.fromEntries(given), path, within);
+  if (server !== undefined && read.world !== undefined)
+    throw new ConfigError('world: is for the embedded SpiceDB; nothing is written to a server at start', shown(path));
+  if (server !== undefined && read.clients.length === 0)
+    throw new ConfigError('clients: at least one is needed with "spicedb.mode: server"', shown(path));
+  if (server?.plaintext === true && !isLoopback(server.endpoint.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')))
+    notes.push(`spicedb.insecure_plaintext: the key travels to ${server.endpoint} for anybody on the way to read`);
   const host = nonEmpty(env['REMIT_HOST']) ?? read.listen.host;
   if (read.clients.length === 0 && !isLoopback(host)) {
     throw new ConfigError(`without "clients" Remit listens on loopback only, not on ${host}`, path);
@@ -118,6 +126,7 @@ export function loadConfig(file: string | undefined, env: Environment = process.
       policies: within(read.policies),
     },
     world: read.world === undefined ? undefined : within(read.world),
+    spicedb: server,
     data: data !== undefined ? resolve(data) : read.data !== undefined ? within(read.data) : resolve('.remit'),
     issuers: issuersOf(read.issuers, path),
     clients: clientsOf(read.clients, path),

@@ -12,6 +12,7 @@ import { lockDirectory, type Lock } from './engines/lock.js';
 import { EmbeddedRelationships } from './engines/spicedb/embedded.js';
 import type { Relationships } from './engines/spicedb/port.js';
 import { PERMISSIONS, type Client } from './model/question.js';
+import type { Graph } from './rules/graph.js';
 import { loadRules } from './rules/load.js';
 import { scopesOf } from './rules/vocabulary.js';
 import { DecisionStore } from './stores/decisions.js';
@@ -51,10 +52,12 @@ export interface Service extends Deciding {
 
 export interface Opening {
   readonly now?: () => Date;
+  /** Instead of the configuration's engine: for tests that hold another one to the same cases. */
+  readonly engine?: (graph: Graph) => Promise<Relationships>;
 }
 
 /** @throws ConfigError, Locked; Fault where an engine doesn't start. Nothing stays open after a throw. */
-export async function openService(config: Config, { now = () => new Date() }: Opening = {}): Promise<Service> {
+export async function openService(config: Config, { now = () => new Date(), engine }: Opening = {}): Promise<Service> {
   const rules = loadRules(readSources(config.sources));
   const world = config.world === undefined ? undefined : readWorld(config.world, rules);
   await checkKeys(config.issuers);
@@ -84,14 +87,15 @@ export async function openService(config: Config, { now = () => new Date() }: Op
     closers.push(() => database.close());
     await migrate(database);
     await forgetHalfAWorld(database);
-    const relationships = await EmbeddedRelationships.start(rules.graph, await Journal.open(database));
+    const relationships = await (engine?.(rules.graph) ?? openRelationships(rules.graph, config, database));
     closers.push(() => relationships.close());
     const entities = new EntityStore(database);
     if (world !== undefined && config.world !== undefined) {
       const { world: path } = config;
       await once(database, () => loadWorld(path, world, { relationships, entities }));
     }
-    const devIssuer = isLoopback(config.host) ? await openDevIssuer(config.data) : undefined;
+    const devIssuer =
+      isLoopback(config.host) && config.spicedb === undefined ? await openDevIssuer(config.data) : undefined;
     const issuers = new Issuers([...config.issuers, ...(devIssuer === undefined ? [] : [devIssuer.config])]);
     const revocations = new RevocationStore(database);
     const devKey = config.clients.length === 0 ? openDevKey(config.data) : undefined;
@@ -127,6 +131,13 @@ export async function openService(config: Config, { now = () => new Date() }: Op
     await closeAll(closers, lock);
     throw error;
   }
+}
+
+async function openRelationships(graph: Graph, config: Config, database: Database): Promise<Relationships> {
+  if (config.spicedb === undefined) return EmbeddedRelationships.start(graph, await Journal.open(database));
+  // Its client takes a tenth of a second to load, which only those wait for who use it.
+  const { ServerRelationships } = await import('./engines/spicedb/server.js');
+  return ServerRelationships.start(graph, { ...config.spicedb, deadlineMs: config.deadlineMs });
 }
 
 /** A world whose loading was refused or interrupted leaves nothing: it is loaded anew, whatever it says by then. */

@@ -1,6 +1,6 @@
 /** The AuthZEN Authorization API 1.0 on the wire: requests as zod reads them, and the questions that they are. */
 import { z } from 'zod';
-import type { Relationships } from '../engines/spicedb/port.js';
+import { CONSISTENCY_PLACE, type Relationships } from '../engines/spicedb/port.js';
 import type { Caller, Question } from '../model/question.js';
 import { BadRequest } from '../model/faults.js';
 import { idProblem } from '../model/ids.js';
@@ -120,7 +120,7 @@ export function toQuestion(body: unknown, asking: Asking): Question {
   const trusted = asking.caller.kind === 'client';
   const at = c.consistency?.at_least;
   const problem = at === undefined ? undefined : asking.relationships.tokenProblem(at);
-  if (problem !== undefined) throw new BadRequest(problem, 'context.consistency.at_least');
+  if (problem !== undefined) throw new BadRequest(problem, CONSISTENCY_PLACE);
   return {
     caller: asking.caller,
     subject: { type: s.type, id: s.id, properties: trusted ? (s.properties ?? {}) : {} },
@@ -132,7 +132,8 @@ export function toQuestion(body: unknown, asking: Asking): Question {
     statedMode: c.mode,
     assertedAgent: trusted ? assertedAgent(s.properties?.['act']) : undefined,
     supportedObligations: c.supported_obligations,
-    consistency: at === undefined ? 'full' : { atLeast: at },
+    // The latest is at least as fresh as any token: an agent can't choose to be judged by what was.
+    consistency: at === undefined || !trusted ? 'full' : { atLeast: at },
     dryRun: c.dry_run ?? false,
     explain: asking.explain,
     requestId: asking.requestId,

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { v1 } from '@authzed/authzed-node';
-import { Fault } from '../../model/faults.js';
+import { ConfigError, Fault } from '../../model/faults.js';
 import type { SpiceClient } from './calls.js';
 import { refusalOf } from './refusals.js';
 
@@ -27,6 +27,9 @@ const TRIES = 3;
 const PAUSE_MS = 40;
 /** What no decision waits for. */
 const SLOW_MS = 10_000;
+/** A SpiceDB that starts beside Remit gets this long. */
+const START_MS = 10_000;
+const START_PAUSE_MS = 250;
 /** More than this of one answer is not held in memory. */
 const MAX_STREAMED = 200_000;
 
@@ -199,4 +202,24 @@ function collect<R>(stream: Stream<R>): Promise<R[]> {
 
 function asError(error: unknown): Error {
   return error instanceof Error ? error : Object.assign(new Error('SpiceDB did not answer'), error);
+}
+
+/** Waits for a SpiceDB that isn't there yet. @throws ConfigError where waiting doesn't mend it, Fault */
+export async function patiently<T>(call: () => Promise<T>, { endpoint }: ServerAddress): Promise<T> {
+  const until = performance.now() + START_MS;
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      if (error instanceof ConfigError) throw error;
+      const { code, text } = refusalOf(error);
+      if (code === 'UNAUTHENTICATED' || code === 'PERMISSION_DENIED')
+        throw new ConfigError(`SpiceDB at ${endpoint} refuses the key`, 'spicedb.token');
+      if (/certificate|self.signed|altname|unable to verify/i.test(text))
+        throw new ConfigError(`SpiceDB at ${endpoint}: ${text.split('\n')[0] ?? ''}`, 'spicedb.ca');
+      if (code !== 'UNAVAILABLE' || performance.now() + START_PAUSE_MS > until)
+        throw new Fault('relationships_unavailable', `SpiceDB at ${endpoint}: ${code}: ${text.trim()}`);
+      await sleep(START_PAUSE_MS);
+    }
+  }
 }

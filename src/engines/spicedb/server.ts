@@ -3,7 +3,6 @@
  * Others write to it, so nothing is kept here; and since it keeps answers itself, a yes that can end by itself is
  * believed only with the relationships that grant it (proofs.ts).
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { randomBytes } from 'node:crypto';
 import { v1 } from '@authzed/authzed-node';
@@ -11,7 +10,7 @@ import { BadRequest, ConfigError, Fault } from '../../model/faults.js';
 import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
 import type { Graph } from '../../rules/graph.js';
 import * as calls from './calls.js';
-import { Connection, type ServerAddress } from './connection.js';
+import { Connection, patiently, type ServerAddress } from './connection.js';
 import { fromRelationship, toUpdate } from './messages.js';
 import { prove, type Reading } from './proofs.js';
 import {
@@ -32,9 +31,6 @@ import { readZedToken } from './zedtokens.js';
 
 /** ZedTokens that are known to be good, and those that are older than SpiceDB remembers. */
 const KNOWN_TOKENS = 10_000;
-/** A SpiceDB that starts beside Remit gets this long. */
-const START_MS = 10_000;
-const START_PAUSE_MS = 250;
 
 export interface ServerOptions extends ServerAddress {
   /** How long a decision may take: calls that one waits for take no longer. */
@@ -238,26 +234,6 @@ function consistencyOf(consistency: Consistency): v1.Consistency {
 
 function refuse(error: unknown): never {
   throw refused(error);
-}
-
-/** Waits for a SpiceDB that isn't there yet; what waiting doesn't mend is said at its place. */
-async function patiently<T>(call: () => Promise<T>, { endpoint }: ServerAddress): Promise<T> {
-  const until = performance.now() + START_MS;
-  for (;;) {
-    try {
-      return await call();
-    } catch (error) {
-      if (error instanceof ConfigError) throw error;
-      const { code, text } = refusalOf(error);
-      if (code === 'UNAUTHENTICATED' || code === 'PERMISSION_DENIED')
-        throw new ConfigError(`SpiceDB at ${endpoint} refuses the key`, 'spicedb.token');
-      if (/certificate|self.signed|altname|unable to verify/i.test(text))
-        throw new ConfigError(`SpiceDB at ${endpoint}: ${text.split('\n')[0] ?? ''}`, 'spicedb.ca');
-      if (code !== 'UNAVAILABLE' || performance.now() + START_PAUSE_MS > until)
-        throw new Fault('relationships_unavailable', `SpiceDB at ${endpoint}: ${code}: ${text.trim()}`);
-      await sleep(START_PAUSE_MS);
-    }
-  }
 }
 
 /** The first few of many. */
