@@ -10,6 +10,7 @@ import { grantingPath, type ObjectRef, type PathReader } from './paths.js';
 import type {
   AskedCheck,
   CheckAnswer,
+  FoundResources,
   FoundSubjects,
   RelationshipFilter,
   ResourceLookup,
@@ -157,7 +158,8 @@ await serve(async ({ schema }: { schema: string }) => {
     return found;
   }
 
-  async function lookupResources({ resourceType, permission, subject, context }: ResourceLookup): Promise<string[]> {
+  async function lookupResources(lookup: ResourceLookup): Promise<FoundResources> {
+    const { resourceType, permission, subject, context, limit } = lookup;
     streamed = true;
     const found = await promises.lookupResources(
       v1.LookupResourcesRequest.create({
@@ -166,10 +168,14 @@ await serve(async ({ schema }: { schema: string }) => {
         permission,
         subject: subjectReference(subject),
         ...(context === undefined ? {} : { context: struct(context) }),
+        ...(limit === undefined ? {} : { optionalLimit: limit }),
       }),
     );
     const held = found.filter((r) => r.permissionship === v1.LookupPermissionship.HAS_PERMISSION);
-    return inOrder(held.map((r) => decodeId(r.resourceObjectId)));
+    return {
+      ids: inOrder(held.map((r) => decodeId(r.resourceObjectId))),
+      complete: limit === undefined || found.length < limit,
+    };
   }
 
   async function lookupSubjects({ resource, permission, subjectType, context }: SubjectLookup): Promise<FoundSubjects> {
