@@ -6,7 +6,7 @@ import { v7 as uuid } from 'uuid';
 import { breathe } from './breathe.js';
 import { conclude, recordOf, type Course, type Judged } from './conclude.js';
 import { Deadline, faultOf } from './deadline.js';
-import type { Relationships } from './engines/spicedb/port.js';
+import type { CheckAnswer, Relationships } from './engines/spicedb/port.js';
 import { gather } from './gather.js';
 import type { Decision } from './model/decision.js';
 import { BadRequest, Fault } from './model/faults.js';
@@ -51,7 +51,7 @@ export interface Deciding {
 
 /** @throws BadRequest where the question itself is at fault; never for an engine's failure, which is `unknown` */
 export async function decide(question: Question, using: Deciding): Promise<Decision> {
-  return within(using, async (deadline) => {
+  return Deadline.of(using.deadlineMs, async (deadline) => {
     const [begun] = await begin([question], using, deadline);
     if (begun === undefined || begun instanceof BadRequest) throw begun ?? new TypeError('nothing was begun');
     const [course] = await judge([begun], using, deadline);
@@ -74,7 +74,7 @@ export interface Begun {
  * @throws Fault where it can't be told
  */
 export async function open(questions: readonly Question[], using: Deciding): Promise<readonly (Begun | BadRequest)[]> {
-  const begun = await within(using, (deadline) => begin(questions, using, deadline));
+  const begun = await Deadline.of(using.deadlineMs, (deadline) => begin(questions, using, deadline));
   for (const one of begun) {
     if (one instanceof BadRequest || one.opening.credential === undefined) continue;
     if ('fault' in one.opening.credential) throw new Fault(one.opening.credential.fault, 'a search');
@@ -92,10 +92,15 @@ export interface Foreseen {
  * What decisions would be without their records: what a search asks of its candidates and a filter of its records, to
  * write down once for them all.
  * @param begun as {@link open} has opened them together
+ * @param known answers of SpiceDB that are there already, by the checks' keys
  * @throws Fault where one can't be decided
  */
-export async function foresee(begun: readonly Begun[], using: Deciding): Promise<readonly Foreseen[]> {
-  const courses = await within(using, (deadline) => judge(begun, using, deadline));
+export async function foresee(
+  begun: readonly Begun[],
+  using: Deciding,
+  known?: ReadonlyMap<string, CheckAnswer>,
+): Promise<readonly Foreseen[]> {
+  const courses = await Deadline.of(using.deadlineMs, (deadline) => judge(begun, using, deadline, known));
   return courses.map(({ judged }) => {
     const outcomes = judged.map((j) => j.outcome);
     const verdict = combine(outcomes, OPENING.length + JUDGING.length);
@@ -104,15 +109,6 @@ export async function foresee(begun: readonly Begun[], using: Deciding): Promise
     const obligations = outcomes.flatMap((o) => (o.outcome === 'pass' ? (o.obligations ?? []) : []));
     return { allowed: verdict === 'allow', obligations: verdict === 'allow' ? obligations : [] };
   });
-}
-
-async function within<T>({ deadlineMs }: Deciding, work: (deadline: Deadline) => Promise<T>): Promise<T> {
-  const deadline = new Deadline(deadlineMs);
-  try {
-    return await work(deadline);
-  } finally {
-    deadline.clear();
-  }
 }
 
 async function begin(
@@ -153,9 +149,14 @@ function opened(opening: Opening): Begun {
 }
 
 /** The steps between the first and the last. */
-async function judge(begun: readonly Begun[], using: Deciding, deadline: Deadline): Promise<readonly Course[]> {
+async function judge(
+  begun: readonly Begun[],
+  using: Deciding,
+  deadline: Deadline,
+  known?: ReadonlyMap<string, CheckAnswer>,
+): Promise<readonly Course[]> {
   const going = begun.flatMap((b) => b.established ?? []);
-  const gathered = (await gather(JUDGING, going, using, deadline)).values();
+  const gathered = (await gather(JUDGING, going, using, deadline, known)).values();
   return begun.map((b): Course => {
     if (b.established === undefined) return b;
     const next = gathered.next();

@@ -31,20 +31,23 @@ export interface Gathered {
  * differ in their subject, action or resource, and have all else in common. One answer a question, in order.
  *
  * Never throws for an engine's failure: that is in the facts.
+ * @param known answers that are there already, by the checks' keys
  */
 export async function gather(
   steps: readonly JudgingStep[],
   asked: readonly Established[],
   using: Asked,
   deadline: Deadline,
+  known: ReadonlyMap<string, CheckAnswer> = new Map(),
 ): Promise<readonly Gathered[]> {
   const asks = asked.map((one) => steps.map((step) => step.asks?.(one) ?? {}));
   const wanted = asks.map((of) => of.flatMap((a) => a.checks ?? []).map((check) => ({ check, key: checkKey(check) })));
   const checks = new Map<string, AskedCheck>();
   // The gate may also stand in `can`; the answer that carries the path is the one to ask for.
-  for (const { check, key } of wanted.flat()) if (check.explain === true || !checks.has(key)) checks.set(key, check);
+  for (const { check, key } of wanted.flat())
+    if (!known.has(key) && (check.explain === true || !checks.has(key))) checks.set(key, check);
   const [answered, entities] = await Promise.all([
-    answers(checks, asked[0]?.question.consistency ?? 'full', using, deadline),
+    answers(checks, known, asked[0]?.question.consistency ?? 'full', using, deadline),
     lookUp(
       asks.flat().flatMap((a) => a.entities ?? []),
       using,
@@ -52,11 +55,11 @@ export async function gather(
     ),
   ]);
   const check: Facts['check'] = (one) => answered.get(checkKey(one)) ?? UNASKED;
-  const known = { check, entities, passing: new Map<string, Promise<PassedOn | undefined>>() };
+  const found = { check, entities, passing: new Map<string, Promise<PassedOn | undefined>>() };
 
   const gathered: Gathered[] = [];
   for (const [i, one] of asked.entries()) {
-    const { established, entity, entitiesFault, passedOn } = await throughWhom(one, known, using, deadline);
+    const { established, entity, entitiesFault, passedOn } = await throughWhom(one, found, using, deadline);
     await breathe();
     const held = (list: readonly AskedCheck[]): Record<string, boolean> =>
       Object.fromEntries(list.map((c) => [c.permission, check(c).result === 'yes']));
@@ -88,12 +91,13 @@ const UNASKED: CheckAnswer = { result: 'unknown', fault: 'relationships_unavaila
 
 async function answers(
   checks: ReadonlyMap<string, AskedCheck>,
+  known: ReadonlyMap<string, CheckAnswer>,
   consistency: Consistency,
   { relationships }: Asked,
   deadline: Deadline,
 ): Promise<ReadonlyMap<string, CheckAnswer>> {
   const all = await deadline.hold(relationships.check([...checks.values()], consistency)).catch(faultOf);
-  const answered = new Map<string, CheckAnswer>();
+  const answered = new Map(known);
   for (const [i, key] of [...checks.keys()].entries()) {
     const answer: CheckAnswer | undefined = typeof all === 'string' ? { result: 'unknown', fault: all } : all[i];
     if (answer !== undefined) answered.set(key, answer);
@@ -106,7 +110,7 @@ type Stored = Map<string, KnownEntity | undefined>;
 /** With the agents that the delegation came through, and what is stored of them and of everybody else. */
 async function throughWhom(
   asked: Established,
-  known: {
+  found: {
     readonly check: Facts['check'];
     readonly entities: Stored | FaultCode;
     /** By the delegation: questions on the same one share the way that it was passed on. */
@@ -118,10 +122,10 @@ async function throughWhom(
   const { acting } = asked;
   const edge = delegationCheck(acting);
   let passedOn: PassedOn | undefined;
-  if (edge !== undefined && known.check(edge).result !== 'yes') {
+  if (edge !== undefined && found.check(edge).result !== 'yes') {
     const key = checkKey(edge);
-    const walk = known.passing.get(key) ?? deadline.hold(passing(asked, using)).catch(faulty);
-    known.passing.set(key, walk);
+    const walk = found.passing.get(key) ?? deadline.hold(passing(asked, using)).catch(faulty);
+    found.passing.set(key, walk);
     passedOn = await walk;
   }
   const through = passedOn?.kind === 'path' ? passedOn.through : [];
@@ -129,11 +133,11 @@ async function throughWhom(
     through.length === 0 ? asked : { ...asked, acting: { ...acting, chain: [...acting.chain, ...through] } };
   const more = through.length === 0 ? new Map<string, undefined>() : await lookUp(through, using, deadline);
 
-  const { entities } = known;
-  const entitiesFault = [entities, more].find((found) => typeof found === 'string');
+  const { entities } = found;
+  const entitiesFault = [entities, more].find((stored) => typeof stored === 'string');
   const entity: Facts['entity'] = (ref) => {
-    for (const found of [entities, more])
-      if (typeof found !== 'string' && found.has(refText(ref))) return found.get(refText(ref));
+    for (const stored of [entities, more])
+      if (typeof stored !== 'string' && stored.has(refText(ref))) return stored.get(refText(ref));
     return undefined;
   };
   return { established, entity, entitiesFault, passedOn };

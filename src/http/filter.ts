@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { foreseeEach } from '../list.js';
-import { masked } from '../masks.js';
+import { masked, MASKING } from '../masks.js';
 import { BadRequest } from '../model/faults.js';
 import { recordSearch } from '../search.js';
 import type { Service } from '../service.js';
@@ -61,7 +61,7 @@ export function filterRoutes(app: FastifyInstance, service: Service): void {
         if (one instanceof BadRequest) throw within(i, one);
         if (one?.allowed !== true) return [];
         const { obligations } = one;
-        const left = obligations.filter(({ type }) => type !== 'mask');
+        const left = obligations.filter(({ type }) => !MASKING.includes(type));
         const shown = { ...record, properties: masked(record.properties, obligations, service.secret) };
         return [left.length === 0 ? shown : { ...shown, obligations: left }];
       });
@@ -85,7 +85,7 @@ const NOTHING = { type: 'any', id: 'any' };
 /** Masking is done here, whatever the client can do. */
 function maskable(said: z.infer<typeof context> | undefined): z.infer<typeof context> | undefined {
   const supported = said?.supported_obligations;
-  return supported === undefined ? said : { ...said, supported_obligations: [...new Set([...supported, 'mask'])] };
+  return supported === undefined ? said : { ...said, supported_obligations: [...new Set([...supported, ...MASKING])] };
 }
 
 /** Each part within the bounds of a question of its own. @throws BadRequest */
