@@ -3,10 +3,20 @@ import { Fault, type FaultCode } from './model/faults.js';
 
 /** Holds every wait of a decision to one deadline; what comes after it is no longer waited for. */
 export class Deadline {
+  /** The work under a deadline of its own. @param ms from now */
+  static async of<T>(ms: number, work: (deadline: Deadline) => Promise<T>): Promise<T> {
+    const deadline = new Deadline(ms);
+    try {
+      return await work(deadline);
+    } finally {
+      deadline.clear();
+    }
+  }
+
   private readonly timer: NodeJS.Timeout;
   private readonly passed: Promise<never>;
 
-  constructor(ms: number) {
+  private constructor(ms: number) {
     let reject: (fault: Fault) => void = () => undefined;
     this.passed = new Promise<never>((_, r) => (reject = r));
     this.passed.catch(() => undefined);
@@ -19,7 +29,7 @@ export class Deadline {
     return Promise.race([work, this.passed]);
   }
 
-  clear(): void {
+  private clear(): void {
     clearTimeout(this.timer);
   }
 }

@@ -3,12 +3,13 @@
  * function, and an allow needs a pass of each of them.
  */
 import { v7 as uuid } from 'uuid';
+import { breathe } from './breathe.js';
 import { conclude, recordOf, type Course, type Judged } from './conclude.js';
 import { Deadline, faultOf } from './deadline.js';
-import type { Relationships } from './engines/spicedb/port.js';
+import type { CheckAnswer, Relationships } from './engines/spicedb/port.js';
 import { gather } from './gather.js';
 import type { Decision } from './model/decision.js';
-import { Fault } from './model/faults.js';
+import { BadRequest, Fault } from './model/faults.js';
 import type { Obligation } from './rules/duties.js';
 import { combine } from './model/outcome.js';
 import type { Question } from './model/question.js';
@@ -50,12 +51,35 @@ export interface Deciding {
 
 /** @throws BadRequest where the question itself is at fault; never for an engine's failure, which is `unknown` */
 export async function decide(question: Question, using: Deciding): Promise<Decision> {
-  const deadline = new Deadline(using.deadlineMs);
-  try {
-    return await close(await judge(question, using, deadline), using, deadline);
-  } finally {
-    deadline.clear();
+  return Deadline.of(using.deadlineMs, async (deadline) => {
+    const [begun] = await begin([question], using, deadline);
+    if (begun === undefined || begun instanceof BadRequest) throw begun ?? new TypeError('nothing was begun');
+    const [course] = await judge([begun], using, deadline);
+    if (course === undefined) throw new TypeError('nothing was judged');
+    return close(course, using, deadline);
+  });
+}
+
+/** A question after the steps that end the decision where they fail: then nothing is established. */
+export interface Begun {
+  readonly opening: Opening;
+  readonly judged: readonly Judged[];
+  readonly established?: Established;
+}
+
+/**
+ * What token and binding of each question come to; a BadRequest for one that is itself at fault.
+ *
+ * @param questions of one request and on one token; they may differ in their subject, action or resource
+ * @throws Fault where it can't be told
+ */
+export async function open(questions: readonly Question[], using: Deciding): Promise<readonly (Begun | BadRequest)[]> {
+  const begun = await Deadline.of(using.deadlineMs, (deadline) => begin(questions, using, deadline));
+  for (const one of begun) {
+    if (one instanceof BadRequest || one.opening.credential === undefined) continue;
+    if ('fault' in one.opening.credential) throw new Fault(one.opening.credential.fault, 'a search');
   }
+  return begun;
 }
 
 /** What a decision would be, as far as the record. */
@@ -65,69 +89,82 @@ export interface Foreseen {
 }
 
 /**
- * What a decision would be without its record: what a search asks of each candidate and a filter of each record, to write
- * down once for them all.
- * @throws BadRequest where the question itself is at fault; Fault where it can't be decided
+ * What decisions would be without their records: what a search asks of its candidates and a filter of its records, to
+ * write down once for them all.
+ * @param begun as {@link open} has opened them together
+ * @param known answers of SpiceDB that are there already, by the checks' keys
+ * @throws Fault where one can't be decided
  */
-export async function foresee(question: Question, using: Deciding): Promise<Foreseen> {
-  const deadline = new Deadline(using.deadlineMs);
-  try {
-    const { judged } = await judge(question, using, deadline);
+export async function foresee(
+  begun: readonly Begun[],
+  using: Deciding,
+  known?: ReadonlyMap<string, CheckAnswer>,
+): Promise<readonly Foreseen[]> {
+  const courses = await Deadline.of(using.deadlineMs, (deadline) => judge(begun, using, deadline, known));
+  return courses.map(({ judged }) => {
     const outcomes = judged.map((j) => j.outcome);
     const verdict = combine(outcomes, OPENING.length + JUDGING.length);
     if (verdict === 'unknown')
       throw new Fault(outcomes.find((o) => o.outcome === 'unknown')?.fault ?? 'overloaded', 'a search');
     const obligations = outcomes.flatMap((o) => (o.outcome === 'pass' ? (o.obligations ?? []) : []));
     return { allowed: verdict === 'allow', obligations: verdict === 'allow' ? obligations : [] };
-  } finally {
-    deadline.clear();
-  }
+  });
 }
 
-/**
- * What the token and the binding of a question come to, for whoever looks for candidates.
- * @throws BadRequest where the question itself is at fault; Fault where it can't be told
- */
-export async function open(
-  question: Question,
+async function begin(
+  questions: readonly Question[],
   using: Deciding,
-): Promise<{ readonly credential: Opening['credential']; readonly established: Established | undefined }> {
-  const deadline = new Deadline(using.deadlineMs);
-  try {
-    const { opening, established } = await begin(question, using, deadline);
-    const { credential } = opening;
-    if (credential !== undefined && 'fault' in credential) throw new Fault(credential.fault, 'a search');
-    return { credential, established };
-  } finally {
-    deadline.clear();
-  }
-}
-
-/** All the steps but the last. */
-async function judge(question: Question, using: Deciding, deadline: Deadline): Promise<Course> {
-  const { opening, judged, established } = await begin(question, using, deadline);
-  if (established === undefined) return { opening, judged };
-  const gathered = await gather(JUDGING, established, using, deadline);
-  for (const step of JUDGING)
-    judged.push({ step: step.step, outcome: step.judge(gathered.established, gathered.facts) });
-  return { opening, judged, ...gathered };
-}
-
-/** The steps that end the decision where they fail: then nothing is established. */
-async function begin(question: Question, using: Deciding, deadline: Deadline) {
+  deadline: Deadline,
+): Promise<readonly (Begun | BadRequest)[]> {
+  const [first] = questions;
+  if (first === undefined) return [];
   const now = using.now();
   const rules = using.rules();
-  const opening: Opening = { question, rules, now, credential: await present(question, rules, now, using, deadline) };
+  const credential = await present(first, rules, now, using, deadline);
+  const begun: (Begun | BadRequest)[] = [];
+  for (const question of questions) {
+    await breathe();
+    try {
+      begun.push(opened({ question, rules, now, credential }));
+    } catch (error) {
+      if (!(error instanceof BadRequest)) throw error;
+      begun.push(error);
+    }
+  }
+  return begun;
+}
+
+/** @throws BadRequest */
+function opened(opening: Opening): Begun {
   const judged: Judged[] = [];
   let established: Established | undefined;
   for (const step of OPENING) {
     const outcome = step.judge(opening);
     judged.push({ step: step.step, outcome });
-    if (outcome.outcome !== 'pass') return { opening, judged, established: undefined };
+    if (outcome.outcome !== 'pass') return { opening, judged };
     established = outcome.established;
   }
   if (established === undefined) throw new TypeError('binding passed and established nothing');
   return { opening, judged, established };
+}
+
+/** The steps between the first and the last. */
+async function judge(
+  begun: readonly Begun[],
+  using: Deciding,
+  deadline: Deadline,
+  known?: ReadonlyMap<string, CheckAnswer>,
+): Promise<readonly Course[]> {
+  const going = begun.flatMap((b) => b.established ?? []);
+  const gathered = (await gather(JUDGING, going, using, deadline, known)).values();
+  return begun.map((b): Course => {
+    if (b.established === undefined) return b;
+    const next = gathered.next();
+    if (next.done === true) throw new TypeError('nothing was gathered for a question');
+    const { established, facts } = next.value;
+    const judged = JUDGING.map((step) => ({ step: step.step, outcome: step.judge(established, facts) }));
+    return { opening: b.opening, judged: [...b.judged, ...judged], established, facts };
+  });
 }
 
 /** What the token that is asked on comes to, now: an agent's own was looked at before its body was there. */

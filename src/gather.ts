@@ -2,7 +2,7 @@
 import { breathe } from './breathe.js';
 import { faultOf, type Deadline } from './deadline.js';
 import type { FaultCode } from './model/faults.js';
-import type { AskedCheck, CheckAnswer, Relationships } from './engines/spicedb/port.js';
+import type { AskedCheck, CheckAnswer, Consistency, Relationships } from './engines/spicedb/port.js';
 import { refText, type EntityRef } from './model/ids.js';
 import { checkKey } from './model/relationships.js';
 import { consult, type Cedar } from './steps/consult.js';
@@ -26,66 +26,121 @@ export interface Gathered {
   readonly facts: Facts;
 }
 
-/** Never throws for an engine's failure: that is in the facts. */
+/**
+ * Of questions that one request asks, everything at once: what several of them want to know is asked once. They may
+ * differ in their subject, action or resource, and have all else in common. One answer a question, in order.
+ *
+ * Never throws for an engine's failure: that is in the facts.
+ * @param known answers that are there already, by the checks' keys
+ */
 export async function gather(
   steps: readonly JudgingStep[],
-  asked: Established,
+  asked: readonly Established[],
   using: Asked,
   deadline: Deadline,
-): Promise<Gathered> {
-  const asks = steps.map((step) => step.asks?.(asked) ?? {});
-  const checks = asks.flatMap((a) => a.checks ?? []);
-  const [answers, entities] = await Promise.all([
-    deadline
-      .hold(using.relationships.check(checks, asked.question.consistency))
-      .catch((error: unknown) => faultOf(error)),
+  known: ReadonlyMap<string, CheckAnswer> = new Map(),
+): Promise<readonly Gathered[]> {
+  const asks = asked.map((one) => steps.map((step) => step.asks?.(one) ?? {}));
+  const wanted = asks.map((of) => of.flatMap((a) => a.checks ?? []).map((check) => ({ check, key: checkKey(check) })));
+  const checks = new Map<string, AskedCheck>();
+  // The gate may also stand in `can`; the answer that carries the path is the one to ask for.
+  for (const { check, key } of wanted.flat())
+    if (!known.has(key) && (check.explain === true || !checks.has(key))) checks.set(key, check);
+  const [answered, entities] = await Promise.all([
+    answers(checks, known, asked[0]?.question.consistency ?? 'full', using, deadline),
     lookUp(
-      asks.flatMap((a) => a.entities ?? []),
+      asks.flat().flatMap((a) => a.entities ?? []),
       using,
       deadline,
     ),
   ]);
-  const answered = new Map<string, CheckAnswer>();
-  for (const [i, check] of checks.entries()) {
-    const answer: CheckAnswer | undefined =
-      typeof answers === 'string' ? { result: 'unknown', fault: answers } : answers[i];
-    // The gate may also stand in `can`; the answer that carries the path is the one to keep.
-    if (answer !== undefined && (check.explain === true || !answered.has(checkKey(check))))
-      answered.set(checkKey(check), answer);
-  }
-  const check: Facts['check'] = (one) =>
-    answered.get(checkKey(one)) ?? { result: 'unknown', fault: 'relationships_unavailable' };
+  const check: Facts['check'] = (one) => answered.get(checkKey(one)) ?? UNASKED;
+  const found = { check, entities, passing: new Map<string, Promise<PassedOn | undefined>>() };
 
-  const edge = delegationCheck(asked.acting);
-  const direct = edge === undefined || check(edge).result === 'yes';
-  const passedOn = direct ? undefined : await deadline.hold(passing(asked, using)).catch(faulty);
-  const through = passedOn?.kind === 'path' ? passedOn.through : [];
+  const gathered: Gathered[] = [];
+  for (const [i, one] of asked.entries()) {
+    const { established, entity, entitiesFault, passedOn } = await throughWhom(one, found, using, deadline);
+    await breathe();
+    const held = (list: readonly AskedCheck[]): Record<string, boolean> =>
+      Object.fromEntries(list.map((c) => [c.permission, check(c).result === 'yes']));
+    const cedar: Cedar =
+      entitiesFault === undefined
+        ? consult(established, {
+            entity,
+            can: held(canChecks(established)),
+            agentCan: held(agentCanChecks(established)),
+            reachable: check(gate(established)).result === 'yes',
+          })
+        : {
+            acting: { kind: 'fault', fault: entitiesFault },
+            chain: [],
+            duties: { kind: 'fault', fault: entitiesFault },
+          };
+    const ends = (wanted[i] ?? []).flatMap(({ key }) => {
+      const answer = answered.get(key);
+      return answer?.result === 'yes' && answer.until !== undefined ? [answer.until] : [];
+    });
+    if (passedOn?.kind === 'path') ends.push(...passedOn.ends);
+    gathered.push({ established, facts: { check, entity, entitiesFault, passedOn, cedar, ends } });
+  }
+  return gathered;
+}
+
+/** For what nobody asked: a step that judges it has forgotten to. */
+const UNASKED: CheckAnswer = { result: 'unknown', fault: 'relationships_unavailable' };
+
+async function answers(
+  checks: ReadonlyMap<string, AskedCheck>,
+  known: ReadonlyMap<string, CheckAnswer>,
+  consistency: Consistency,
+  { relationships }: Asked,
+  deadline: Deadline,
+): Promise<ReadonlyMap<string, CheckAnswer>> {
+  const all = await deadline.hold(relationships.check([...checks.values()], consistency)).catch(faultOf);
+  const answered = new Map(known);
+  for (const [i, key] of [...checks.keys()].entries()) {
+    const answer: CheckAnswer | undefined = typeof all === 'string' ? { result: 'unknown', fault: all } : all[i];
+    if (answer !== undefined) answered.set(key, answer);
+  }
+  return answered;
+}
+
+type Stored = Map<string, KnownEntity | undefined>;
+
+/** With the agents that the delegation came through, and what is stored of them and of everybody else. */
+async function throughWhom(
+  asked: Established,
+  found: {
+    readonly check: Facts['check'];
+    readonly entities: Stored | FaultCode;
+    /** By the delegation: questions on the same one share the way that it was passed on. */
+    readonly passing: Map<string, Promise<PassedOn | undefined>>;
+  },
+  using: Asked,
+  deadline: Deadline,
+): Promise<Pick<Gathered, 'established'> & Pick<Facts, 'entity' | 'entitiesFault' | 'passedOn'>> {
   const { acting } = asked;
+  const edge = delegationCheck(acting);
+  let passedOn: PassedOn | undefined;
+  if (edge !== undefined && found.check(edge).result !== 'yes') {
+    const key = checkKey(edge);
+    const walk = found.passing.get(key) ?? deadline.hold(passing(asked, using)).catch(faulty);
+    found.passing.set(key, walk);
+    passedOn = await walk;
+  }
+  const through = passedOn?.kind === 'path' ? passedOn.through : [];
   const established =
     through.length === 0 ? asked : { ...asked, acting: { ...acting, chain: [...acting.chain, ...through] } };
   const more = through.length === 0 ? new Map<string, undefined>() : await lookUp(through, using, deadline);
 
-  const entitiesFault = [entities, more].find((found) => typeof found === 'string');
+  const { entities } = found;
+  const entitiesFault = [entities, more].find((stored) => typeof stored === 'string');
   const entity: Facts['entity'] = (ref) => {
-    for (const found of [entities, more])
-      if (typeof found !== 'string' && found.has(refText(ref))) return found.get(refText(ref));
+    for (const stored of [entities, more])
+      if (typeof stored !== 'string' && stored.has(refText(ref))) return stored.get(refText(ref));
     return undefined;
   };
-  const held = (list: readonly AskedCheck[]): Record<string, boolean> =>
-    Object.fromEntries(list.map((one) => [one.permission, check(one).result === 'yes']));
-  await breathe();
-  const cedar: Cedar =
-    entitiesFault === undefined
-      ? consult(established, {
-          entity,
-          can: held(canChecks(established)),
-          agentCan: held(agentCanChecks(established)),
-          reachable: check(gate(established)).result === 'yes',
-        })
-      : { acting: { kind: 'fault', fault: entitiesFault }, chain: [], duties: { kind: 'fault', fault: entitiesFault } };
-  const ends = [...answered.values()].flatMap((a) => (a.result === 'yes' && a.until !== undefined ? [a.until] : []));
-  if (passedOn?.kind === 'path') ends.push(...passedOn.ends);
-  return { established, facts: { check, entity, entitiesFault, passedOn, cedar, ends } };
+  return { established, entity, entitiesFault, passedOn };
 }
 
 /** What is stored of each, by its text; or why the store can't say. */
@@ -93,7 +148,7 @@ async function lookUp(
   refs: readonly EntityRef[],
   { entities }: Asked,
   deadline: Deadline,
-): Promise<Map<string, KnownEntity | undefined> | FaultCode> {
+): Promise<Stored | FaultCode> {
   const unique = [...new Map(refs.map((ref) => [refText(ref), ref])).entries()];
   try {
     const found = await deadline.hold(entities.lookup(unique.map(([, ref]) => ref)));

@@ -3,10 +3,14 @@
  * decision, so what is found is exactly what single questions would be allowed. One record says what was asked.
  */
 import { v7 as uuid } from 'uuid';
-import { foresee, open, type Deciding } from './decide.js';
-import { holder } from './model/acting.js';
+import { open, type Begun, type Deciding } from './decide.js';
+import type { FoundSubjects, RelationshipFilter, SubjectLookup } from './engines/spicedb/port.js';
+import { foreseeEach } from './list.js';
 import type { SearchRecord } from './model/decision.js';
+import { BadRequest } from './model/faults.js';
 import { callerId, type Question } from './model/question.js';
+import type { Relationship } from './model/relationships.js';
+import { reach } from './steps/relationship.js';
 
 export interface Searching extends Deciding {
   readonly entities: Deciding['entities'] & { ids(type: string): Promise<readonly string[]> };
@@ -19,14 +23,42 @@ export function inOrder(a: string, b: string): number {
 
 /** On what the permission is held that the action asks for; none where the question could only be denied. @throws Fault */
 export async function candidateResources(question: Question, using: Searching): Promise<readonly string[]> {
-  const { established } = await open(question, using);
+  const established = (await opened(question, using)).established;
   if (established === undefined) return [];
-  const { on, acting, rules } = established;
-  const subject = holder(acting);
-  const { permission } = on.action;
-  const resourceType = question.resource.type;
-  const context = contextFor(established.question, rules.graph.caveatParameters(resourceType, permission));
-  return using.relationships.lookupResources({ resourceType, permission, subject, context }, question.consistency);
+  const lookup = reach(established);
+  try {
+    return (await using.relationships.lookupResources(lookup, question.consistency)).ids;
+  } catch (error) {
+    if (!(error instanceof BadRequest)) throw error;
+    // Too deep a graph, or one that goes in a circle: single checks may still be answered, so each is asked.
+    const all = await allRelationships({ resourceType: lookup.resourceType }, using, error);
+    return distinct(all.map((r) => r.resource.id));
+  }
+}
+
+/** @throws BadRequest where the question itself is at fault; Fault where it can't be told */
+async function opened(question: Question, using: Searching): Promise<Begun> {
+  const [begun] = await open([question], using);
+  if (begun === undefined || begun instanceof BadRequest) throw begun ?? new TypeError('nothing was opened');
+  return begun;
+}
+
+/** How many relationships are read where SpiceDB won't look up. */
+const MAX_READ = 20_000;
+
+/** @throws `otherwise` where there are more than can be read */
+async function allRelationships(
+  filter: RelationshipFilter,
+  { relationships }: Searching,
+  otherwise: Error,
+): Promise<readonly Relationship[]> {
+  const found = await relationships.read(filter, MAX_READ + 1);
+  if (found.length > MAX_READ) throw otherwise;
+  return found;
+}
+
+function distinct(ids: readonly string[]): readonly string[] {
+  return [...new Set(ids)].sort(inOrder);
 }
 
 /**
@@ -37,7 +69,7 @@ export async function candidateSubjects(question: Question, using: Searching): P
   const { userObject, agentObject, find } = using.rules().vocabulary;
   const { type } = question.subject;
   if (question.token !== undefined) {
-    const { credential } = await open(question, using);
+    const { credential } = (await opened(question, using)).opening;
     if (credential === undefined || !('ok' in credential) || !credential.ok) return [];
     const { user, actors } = credential.token;
     const named = type === agentObject ? actors[0]?.id : type === userObject ? user : undefined;
@@ -50,11 +82,25 @@ export async function candidateSubjects(question: Question, using: Searching): P
   const resource = { type: question.resource.type, id: question.resource.id };
   const context = contextFor(question, graph.caveatParameters(resource.type, permission));
   const lookup = { resource, permission, subjectType: type, context };
-  const { ids, everyoneBut } = await using.relationships.lookupSubjects(lookup, question.consistency);
+  const { ids, everyoneBut } = await lookedUp(lookup, question, using);
   if (everyoneBut === undefined) return ids;
   // Of everybody only those can be named who are known.
   const known = (await using.entities.ids(type)).filter((id) => !everyoneBut.includes(id));
-  return [...new Set([...ids, ...known])].sort(inOrder);
+  return distinct([...ids, ...known]);
+}
+
+async function lookedUp(lookup: SubjectLookup, question: Question, using: Searching): Promise<FoundSubjects> {
+  try {
+    return await using.relationships.lookupSubjects(lookup, question.consistency);
+  } catch (error) {
+    if (!(error instanceof BadRequest)) throw error;
+    const { subjectType } = lookup;
+    const ids: string[] = [];
+    for (const resourceType of using.rules().graph.definitionNames())
+      for (const { subject, wildcard } of await allRelationships({ resourceType, subjectType }, using, error))
+        if (wildcard !== true) ids.push(subject.id);
+    return { ids: distinct(ids), everyoneBut: [] };
+  }
 }
 
 function contextFor({ context }: Question, parameters: readonly string[]): Readonly<Record<string, unknown>> {
@@ -62,7 +108,7 @@ function contextFor({ context }: Question, parameters: readonly string[]): Reado
 }
 
 /** Candidates judged at one time, and in one search: where it stops, the next page goes on. */
-const AT_ONCE = 100;
+const AT_ONCE = 250;
 export const MAX_LOOKED = 2000;
 
 export interface Found {
@@ -85,9 +131,11 @@ export async function firstAllowed(
   const results: string[] = [];
   for (let from = 0; from < candidates.length; from += AT_ONCE) {
     const group = candidates.slice(from, from + AT_ONCE);
-    const foreseen = await Promise.all(group.map((candidate) => foresee(ask(candidate), using)));
+    const foreseen = await foreseeEach(group.map(ask), using);
     for (const [i, candidate] of group.entries()) {
-      if (foreseen[i]?.allowed !== true) continue;
+      const one = foreseen[i];
+      if (one instanceof BadRequest) throw one;
+      if (one?.allowed !== true) continue;
       const last = results.at(-1);
       // One more than fits: only then is there another page, and an empty one is never promised.
       if (results.length === limit && last !== undefined) return { results, after: last };

@@ -40,9 +40,44 @@ describe('a field', () => {
     expect(apply(people, ['people.address.street'], { 'people.address.street': 'redact' })).toMatchObject({ people: [{ address: { street: '[redacted]' } }, {}, 7, {}] });
   }); // prettier-ignore
 
+  it('is found where its path is one word, as columns are called', () => {
+    const row = {
+      'address.street': 's',
+      'address.city.name': 'c',
+      address: { 'city.name': 'c', zip: 1 },
+      addresses: 's',
+    };
+    expect(apply(row, ['address.street', 'address.city'])).toEqual({ address: { zip: 1 }, addresses: 's' });
+    expect(apply(row, ['address'])).toEqual({ addresses: 's' });
+  });
+
   it('that is not there stays away, whatever it is called', () => {
     for (const field of ['missing', 'a.b.c', 'constructor', '__proto__.x', 'toString'])
       for (const mode of MASK_MODES) expect(apply({ a: 1 }, [field], { [field]: mode })).toEqual({ a: 1 });
+  });
+});
+
+describe('visible fields', () => {
+  const shown = (properties: Record<string, unknown>, ...fields: string[]): unknown =>
+    masked(properties, [{ id: 'visible_fields', type: 'visible_fields', properties: { fields } }], 'secret');
+  const record = { name: 'n', address: { street: 's', city: { name: 'c', zip: 1 } }, people: [{ name: 'p', age: 1 }, 7, null], 'address.street': 'x' }; // prettier-ignore
+
+  it.each<[string, string[], unknown]>([
+    ['are all that is left', ['name'], { name: 'n' }],
+    ['may be none', [], {}],
+    ['that are not there make nothing', ['nickname', 'name.first', 'constructor', 'address.constructor'], { address: {} }],
+    ['are found along their paths', ['address.city.zip'], { address: { city: { zip: 1 } } }],
+    ['are found through lists, without what has no such field', ['people.name'], { people: [{ name: 'p' }] }],
+    ['are whole where they are named whole', ['address', 'people.name'], { address: record.address, 'address.street': 'x', people: [{ name: 'p' }] }],
+    ['may be named in one word', ['address.street'], { address: { street: 's' }, 'address.street': 'x' }],
+  ])('%s', (_, fields, left) => expect(shown(record, ...fields)).toEqual(left)); // prettier-ignore
+
+  it('are masked all the same', () => {
+    const obligations = [
+      ...mask(['name'], { name: 'redact' }),
+      { id: 'visible_fields', type: 'visible_fields' as const, properties: { fields: ['name'] } },
+    ];
+    expect(masked(record, obligations, 'secret')).toEqual({ name: '[redacted]' });
   });
 });
 

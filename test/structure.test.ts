@@ -29,6 +29,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'deadline',
     'http',
     'decide',
+    'list',
     'search',
     'masks',
     'service',

@@ -115,7 +115,12 @@ export function toQuestion(body: unknown, asking: Asking): Question {
   if (!asking.small) boundFacts(body);
   const read = evaluation.safeParse(body);
   if (!read.success) throw badRequest(read.error);
-  const { subject: s, action: a, resource: r, context: c = {} } = read.data;
+  return questionOf(read.data, asking);
+}
+
+/** Of a request that has been read and bounded. @throws BadRequest naming the place */
+export function questionOf(request: EvaluationRequest, asking: Asking): Question {
+  const { subject: s, action: a, resource: r, context: c = {} } = request;
   // What an agent says of things, of itself or of the circumstances is no evidence: only its question counts.
   const trusted = asking.caller.kind === 'client';
   const at = c.consistency?.at_least;
@@ -175,16 +180,16 @@ function proofOf(
 /** What one question may say of each of its parts: enough for attributes, too little to keep Cedar busy for long. */
 export const MAX_FACTS = 32 * 1024;
 
-/** Before anything is made of the body, so that a large default of a batch is looked at once and not once an item. */
-function boundFacts(body: unknown): void {
+const PARTS = ['subject', 'action', 'resource', 'context'] as const;
+
+/**
+ * Before anything is made of the body, so that a large default of a batch is looked at once and not once an item.
+ * @throws BadRequest
+ */
+export function boundFacts(body: unknown): void {
   if (!isObject(body)) return;
-  const { subject: s, action: a, resource: r, context: c } = body;
-  for (const [at, part] of [
-    ['subject', s],
-    ['action', a],
-    ['resource', r],
-    ['context', c],
-  ] as const) {
+  for (const at of PARTS) {
+    const part = body[at];
     if (isObject(part) && sizeOf(part) > MAX_FACTS)
       throw new BadRequest(`must be at most ${MAX_FACTS} characters long as JSON`, at);
   }

@@ -119,21 +119,16 @@ async function holder(
     },
     used: new Map(),
   };
-  const deadline = new Deadline(service.deadlineMs);
-  try {
-    const { vocabulary } = service.rules();
-    const credential = await deadline.hold(service.credentials.present(presented, vocabulary, service.now()));
-    if (!credential.ok) return credential.reason.code;
-    // A session that has been ended speaks for nobody, its own user included; of an agent's the decision says so.
-    if (by === 'user' && credential.sessionEnded) return 'session_ended';
-    request.proofUse = credential.use === undefined ? undefined : { use: credential.use, used: presented.used };
-    const { user, actors } = credential.token;
-    return by === 'user'
-      ? { kind: 'user', user: user ?? '' }
-      : { kind: 'agent', agent: actors[0]?.id ?? '', presented };
-  } finally {
-    deadline.clear();
-  }
+  const { vocabulary } = service.rules();
+  const credential = await Deadline.of(service.deadlineMs, (deadline) =>
+    deadline.hold(service.credentials.present(presented, vocabulary, service.now())),
+  );
+  if (!credential.ok) return credential.reason.code;
+  // A session that has been ended speaks for nobody, its own user included; of an agent's the decision says so.
+  if (by === 'user' && credential.sessionEnded) return 'session_ended';
+  request.proofUse = credential.use === undefined ? undefined : { use: credential.use, used: presented.used };
+  const { user, actors } = credential.token;
+  return by === 'user' ? { kind: 'user', user: user ?? '' } : { kind: 'agent', agent: actors[0]?.id ?? '', presented };
 }
 
 /** Uses up the proof that the request came with: after its rate, so that what is refused for that costs nothing. */

@@ -1,12 +1,12 @@
 /** `/v1/filter`: records in, the permitted ones out, masked, so that no API can forget to. */
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { foresee, type Foreseen } from '../decide.js';
-import { masked } from '../masks.js';
+import { foreseeEach } from '../list.js';
+import { masked, MASKING } from '../masks.js';
 import { BadRequest } from '../model/faults.js';
 import { recordSearch } from '../search.js';
 import type { Service } from '../service.js';
-import { action, context, id, MAX_ITEMS, name, subject, toQuestion } from './authzen.js';
+import { action, boundFacts, context, id, MAX_ITEMS, name, questionOf, subject } from './authzen.js';
 import { askingOf } from './asking.js';
 import { admitted } from './callers.js';
 import { problemBody } from './problems.js';
@@ -40,8 +40,6 @@ const answer = z
   .meta({ id: 'FilterResponse' });
 const errors = { 400: problemBody, 401: problemBody, 403: problemBody, 429: problemBody, 503: problemBody };
 
-const AT_ONCE = 100;
-
 export function filterRoutes(app: FastifyInstance, service: Service): void {
   app.post('/v1/filter', {
     schema: {
@@ -52,38 +50,26 @@ export function filterRoutes(app: FastifyInstance, service: Service): void {
     },
     onRequest: admitted(app, service, ['filter']),
     handler: async (request) => {
-      const { subject: who, action: what, records, context: said } = request.body as z.infer<typeof body>;
-      const supported = said?.supported_obligations;
+      const { records, context: said, ...shared } = request.body as z.infer<typeof body>;
       const asking = askingOf(request, service);
-      // Masking is done here, whatever the client can do.
-      const can =
-        supported === undefined ? said : { ...said, supported_obligations: [...new Set([...supported, 'mask'])] };
-      const questions = records.map((record, i) =>
-        placed(i, () => toQuestion({ subject: who, action: what, resource: record, context: can }, asking)),
-      );
-      const foreseen: Foreseen[] = [];
-      for (let from = 0; from < questions.length; from += AT_ONCE)
-        foreseen.push(
-          ...(await Promise.all(
-            questions
-              .slice(from, from + AT_ONCE)
-              .map((question, i) => placedAsync(from + i, foresee(question, service))),
-          )),
-        );
+      if (!asking.small) boundAll({ ...shared, context: said }, records);
+      const asked = questionOf({ ...shared, context: maskable(said), resource: NOTHING }, asking);
+      const questions = records.map(({ type, id, properties }) => ({ ...asked, resource: { type, id, properties } }));
+      const foreseen = await foreseeEach(questions, service);
       const kept = records.flatMap((record, i) => {
-        const { allowed = false, obligations = [] } = foreseen[i] ?? {};
-        if (!allowed) return [];
-        const left = obligations.filter(({ type }) => type !== 'mask');
+        const one = foreseen[i];
+        if (one instanceof BadRequest) throw within(i, one);
+        if (one?.allowed !== true) return [];
+        const { obligations } = one;
+        const left = obligations.filter(({ type }) => !MASKING.includes(type));
         const shown = { ...record, properties: masked(record.properties, obligations, service.secret) };
         return [left.length === 0 ? shown : { ...shown, obligations: left }];
       });
-      const asked = questions[0];
-      if (asked !== undefined) {
-        const types = [...new Set(records.map(({ type }) => type))];
+      if (records.length > 0) {
         const about = {
-          subject: { type: who.type, id: who.id },
-          action: { name: what.name },
-          types,
+          subject: { type: shared.subject.type, id: shared.subject.id },
+          action: { name: shared.action.name },
+          types: [...new Set(records.map(({ type }) => type))],
           records: records.length,
         };
         await recordSearch('filter', about, asked, kept.length, service);
@@ -93,21 +79,28 @@ export function filterRoutes(app: FastifyInstance, service: Service): void {
   });
 }
 
-/** An error in a record says in which. */
-function placed<T>(index: number, make: () => T): T {
-  try {
-    return make();
-  } catch (error) {
-    throw within(index, error);
+/** What stands for the resource, until there are records. */
+const NOTHING = { type: 'any', id: 'any' };
+
+/** Masking is done here, whatever the client can do. */
+function maskable(said: z.infer<typeof context> | undefined): z.infer<typeof context> | undefined {
+  const supported = said?.supported_obligations;
+  return supported === undefined ? said : { ...said, supported_obligations: [...new Set([...supported, ...MASKING])] };
+}
+
+/** Each part within the bounds of a question of its own. @throws BadRequest */
+function boundAll(shared: object, records: readonly object[]): void {
+  boundFacts(shared);
+  for (const [i, resource] of records.entries()) {
+    try {
+      boundFacts({ resource });
+    } catch (error) {
+      throw within(i, error);
+    }
   }
 }
 
-function placedAsync<T>(index: number, work: Promise<T>): Promise<T> {
-  return work.catch((error: unknown) => {
-    throw within(index, error);
-  });
-}
-
+/** An error in a record says in which. */
 function within(index: number, error: unknown): unknown {
   if (!(error instanceof BadRequest) || !error.at.startsWith('resource')) return error;
   return new BadRequest(error.message, error.at.replace('resource', `records[${index}]`), error.status, error.code);

@@ -52,7 +52,7 @@ export function readEntityTypes(schema: SchemaJson<string>, types: TypeReader, p
         object: annotations['object'] ?? snakeCase(name),
         attributes,
         ancestors: closure(parents, full),
-        classes: classesOf(attributes, (member) => place('entity', space, name, member)),
+        ...fieldsOf(attributes, (member) => place('entity', space, name, member)),
       });
     }
   }
@@ -180,19 +180,28 @@ function consentOf(value: string | undefined, at: string): 'standing' | 'each' |
   throw new ConfigError(`@consent must be "standing" or "each", not "${value}"`, at);
 }
 
-function classesOf(attributes: Members, place: (member: string) => string): Map<string, string[]> {
+function fieldsOf(attributes: Members, place: (member: string) => string): Pick<EntityType, 'paths' | 'classes'> {
+  const paths = new Set<string>();
   const classes = new Map<string, string[]>();
   const walk = (members: Members, prefix: string): void => {
     for (const [name, member] of Object.entries(members)) {
       knownAnnotations(member.annotations, ATTRIBUTE_ANNOTATIONS, place(name));
-      const path = `${prefix}${name}`;
       const of = member.annotations['class'];
+      if (name.includes('.')) {
+        // Nothing could name it: `a.b` is the `b` of an `a`.
+        if (of !== undefined) throw new ConfigError(`an attribute of a @class has no "." in its name`, place(name));
+        continue;
+      }
+      const path = `${prefix}${name}`;
+      paths.add(path);
       if (of !== undefined) classes.set(of, [...(classes.get(of) ?? []), path]);
-      if (member.type.kind === 'Record') walk(member.type.members, `${path}.`);
+      let { type } = member;
+      while (type.kind === 'Set') type = type.element;
+      if (type.kind === 'Record') walk(type.members, `${path}.`);
     }
   };
   walk(attributes, '');
-  return classes;
+  return { paths, classes };
 }
 
 /** Other annotations are the authors' own business, but a slip in one of ours would silently change a rule. */

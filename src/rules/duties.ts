@@ -21,8 +21,11 @@ export type ObligationType = keyof typeof KINDS;
 interface Kind {
   /** Why the argument doesn't fit a resource type; undefined if it does. */
   problem(argument: string, resource: EntityType): string | undefined;
-  /** All duties of this kind that apply, united; undefined where nothing is left to do. */
-  unite(arguments_: readonly string[], resource: EntityType): Readonly<Record<string, unknown>> | undefined;
+  /**
+   * All duties of this kind that apply, united; undefined where nothing is left to do.
+   * @param given the arguments of each policy that has any
+   */
+  unite(given: readonly (readonly string[])[], resource: EntityType): Readonly<Record<string, unknown>> | undefined;
 }
 
 /** Ways to mask a field, the strictest first: where several duties speak of one field, the strictest holds. */
@@ -40,15 +43,13 @@ const KINDS = {
       const [what = '', mode] = argument.split('=');
       if (mode !== undefined && !isMaskMode(mode))
         return `"${mode}" is no way to mask${didYouMean(mode, MASK_MODES)}: ${MASK_MODES.join(', ')}`;
-      return fieldsOf(what, resource).length > 0
-        ? undefined
-        : `"${resource.name}" has no attribute of @class("${what}") and none called so${didYouMean(what, [...resource.classes.keys(), ...Object.keys(resource.attributes)])}`;
+      return unknownField(what, resource);
     },
-    unite: (arguments_, resource) => {
+    unite: (given, resource) => {
       const modes = new Map<string, MaskMode>();
-      for (const argument of arguments_) {
-        const [what = '', given] = argument.split('=');
-        const mode = given !== undefined && isMaskMode(given) ? given : 'remove';
+      for (const argument of given.flat()) {
+        const [what = '', said] = argument.split('=');
+        const mode = said !== undefined && isMaskMode(said) ? said : 'remove';
         for (const field of fieldsOf(what, resource)) {
           const before = modes.get(field);
           if (before === undefined || MASK_MODES.indexOf(mode) < MASK_MODES.indexOf(before)) modes.set(field, mode);
@@ -63,11 +64,23 @@ const KINDS = {
         : { fields, modes: Object.fromEntries(others.map((f) => [f, modes.get(f)])) };
     },
   },
+  /**
+   * `visible_fields:<class or attribute>`: these and no others may be shown. One policy's several are shown together; of
+   * several policies what all of them show.
+   */
+  visible_fields: {
+    problem: unknownField,
+    unite: (given, resource) => {
+      const lists = given.map((arguments_) => arguments_.flatMap((argument) => fieldsOf(argument, resource)));
+      const shown = [...new Set(lists.flat())].filter((field) => lists.every((list) => list.some((of) => isWithin(field, of)))); // prettier-ignore
+      return { fields: shown.filter((field) => !shown.some((of) => of !== field && isWithin(field, of))).sort() };
+    },
+  },
   /** `notify:<whom>`: the client tells them. */
   notify: {
     problem: (argument) =>
       /^[\w.@:/-]{1,128}$/.test(argument) ? undefined : `"${argument}" is not a name of whom to notify`,
-    unite: (arguments_) => ({ to: [...new Set(arguments_)].sort() }),
+    unite: (given) => ({ to: [...new Set(given.flat())].sort() }),
   },
 } satisfies Record<string, Kind>;
 
@@ -94,19 +107,49 @@ export function dutyProblem(duty: Duty, resources: readonly EntityType[]): strin
   return problems.includes(undefined) ? undefined : problems[0];
 }
 
-/** The obligations of all duties that apply, one a kind, in a fixed order. */
-export function obligationsOf(duties: readonly Duty[], resource: EntityType): Obligation[] {
-  return OBLIGATION_TYPES.flatMap((type) => {
-    const of = duties.filter((d) => d.kind === type).map((d) => d.argument);
-    const properties = of.length === 0 ? undefined : KINDS[type].unite(of, resource);
+/**
+ * The obligations of all duties that apply, one a kind, in a fixed order.
+ * @param duties those of each policy
+ */
+export function obligationsOf(duties: readonly (readonly Duty[])[], resource: EntityType): Obligation[] {
+  const united = OBLIGATION_TYPES.flatMap((type): Obligation[] => {
+    const given = duties.map((of) => of.filter((d) => d.kind === type).map((d) => d.argument));
+    const some = given.filter((of) => of.length > 0);
+    const properties = some.length === 0 ? undefined : KINDS[type].unite(some, resource);
     return properties === undefined ? [] : [{ id: type, type, properties }];
   });
+  return united.map((one) => (one.type === 'visible_fields' ? withoutRemoved(one, united) : one));
+}
+
+/** What a mask removes altogether isn't visible either. */
+function withoutRemoved(visible: Obligation, all: readonly Obligation[]): Obligation {
+  const { fields = [], modes = {} } = (all.find(({ type }) => type === 'mask')?.properties ?? {}) as {
+    readonly fields?: readonly string[];
+    readonly modes?: Readonly<Record<string, MaskMode>>;
+  };
+  const removed = fields.filter((field) => !Object.hasOwn(modes, field));
+  const shown = (visible.properties['fields'] as readonly string[]).filter(
+    (field) => !removed.some((of) => isWithin(field, of)),
+  );
+  return { ...visible, properties: { fields: shown } };
 }
 
 function isKind(kind: string): kind is ObligationType {
   return Object.hasOwn(KINDS, kind);
 }
 
+function unknownField(argument: string, resource: EntityType): string | undefined {
+  return fieldsOf(argument, resource).length > 0
+    ? undefined
+    : `"${resource.name}" has no attribute of @class("${argument}") and none called so${didYouMean(argument, [...resource.classes.keys(), ...resource.paths])}`;
+}
+
+/** The paths that a class stands for, or the one that is called so. */
 function fieldsOf(argument: string, resource: EntityType): readonly string[] {
-  return resource.classes.get(argument) ?? (Object.hasOwn(resource.attributes, argument) ? [argument] : []);
+  return resource.classes.get(argument) ?? (resource.paths.has(argument) ? [argument] : []);
+}
+
+/** Whether the field is the other or a part of it: `address.street` of `address`. */
+export function isWithin(field: string, other: string): boolean {
+  return field === other || field.startsWith(`${other}.`);
 }

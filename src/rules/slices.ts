@@ -28,8 +28,8 @@ export interface Slice {
   readonly policies: readonly Policy[];
   readonly reads: Reads;
   /**
-   * The slice cut in two where some of its policies read the time: an answer that depends on it never comes again,
-   * so what doesn't is asked apart.
+   * The slice cut in two where some of its policies read the time: an answer that depends on it holds for a moment
+   * only, so what doesn't is asked apart.
    */
   readonly parts: readonly Part[];
 }
@@ -37,17 +37,20 @@ export interface Slice {
 interface Part {
   readonly set: string;
   readonly reads: Reads;
-  /** False where the time is read: then keeping answers would only fill the memory. */
-  readonly keeps: boolean;
+  /** The time is read: an answer holds for the moment, so for the questions of one request. */
+  readonly momentary: boolean;
 }
 
 /** Answers kept a set of rules; each takes some 500 bytes. */
 const KEPT_ANSWERS = 20_000;
+/** Of answers that depend on the time: enough for a list that is judged at one moment. */
+const KEPT_FOR_THE_MOMENT = 500;
 
 /** Policies of one nature (those that decide, or the duties), and Cedar's answers from them. */
 export class Slices {
   private readonly memo = new Map<string, Slice>();
   private readonly answers = new LRUCache<string, Answer>({ max: KEPT_ANSWERS });
+  private readonly momentary = new LRUCache<string, Answer>({ max: KEPT_FOR_THE_MOMENT });
   private readonly sets = new Map<string, Slice>();
 
   constructor(
@@ -80,12 +83,12 @@ export class Slices {
    */
   private askPart(part: Part, whole: Request, cut: boolean): Answer {
     const request = cut ? project(whole, part.reads) : whole;
-    if (!part.keeps) return this.cedar.authorize(part.set, request);
+    const answers = part.momentary ? this.momentary : this.answers;
     const key = answerKey(part, request);
-    const kept = this.answers.get(key);
+    const kept = answers.get(key);
     if (kept !== undefined) return kept;
     const answer = this.cedar.authorize(part.set, request);
-    if (answer.errors.length === 0) this.answers.set(key, answer);
+    if (answer.errors.length === 0) answers.set(key, answer);
     return answer;
   }
 
@@ -105,7 +108,7 @@ export class Slices {
     const ids = JSON.stringify(policies.map((p) => p.id));
     const set = `${this.name}:${createHash('sha256').update(ids).digest('base64url')}`;
     this.cedar.define(set, Object.fromEntries(policies.map((p) => [p.id, this.as(p)])));
-    return { set, reads: readsOf(policies), keeps: !policies.some(readsTime) };
+    return { set, reads: readsOf(policies), momentary: policies.some(readsTime) };
   }
 }
 

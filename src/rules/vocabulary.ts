@@ -17,7 +17,9 @@ export interface EntityType {
   readonly attributes: Members;
   /** Entity types that may be ancestors, over any number of steps. */
   readonly ancestors: ReadonlySet<string>;
-  /** Values of `@class` and the attribute paths (`address.street`) that carry each. */
+  /** Of all attributes and what is within them, through lists too: `address`, `address.street`. */
+  readonly paths: ReadonlySet<string>;
+  /** Values of `@class` and the attribute paths that carry each. */
   readonly classes: ReadonlyMap<string, readonly string[]>;
 }
 

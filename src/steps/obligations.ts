@@ -16,7 +16,7 @@ export const obligations: JudgingStep = {
     const faults: FaultCode[] = [];
     const applying = read(facts.cedar.duties, reasons, faults)?.determining ?? [];
     const due = obligationsOf(
-      applying.flatMap((id) => policies.get(id)?.duties ?? []),
+      applying.map((id) => policies.get(id)?.duties ?? []),
       e.on.resourceType,
     );
     const evidence = applying.length === 0 ? {} : { duties: cite(applying, policies) };

@@ -4,7 +4,7 @@ import type { EntityRef } from '../model/ids.js';
 import { refText } from '../model/ids.js';
 import { deny, pass, unknown } from '../model/outcome.js';
 import { reason, type Reason } from '../model/reasons.js';
-import type { AskedCheck, CheckAnswer } from '../engines/spicedb/port.js';
+import type { AskedCheck, CheckAnswer, ResourceLookup } from '../engines/spicedb/port.js';
 import type { FaultCode } from '../model/faults.js';
 import { withContext, type Established, type JudgingStep } from './step.js';
 
@@ -47,6 +47,12 @@ export function gate({ acting, on, question }: Established): AskedCheck {
     subject: holder(acting),
     explain: question.explain,
   };
+}
+
+/** All of the resource's type that the gate is held on. */
+export function reach(e: Established): ResourceLookup {
+  const { resource, permission, subject, context } = withContext(e, gate(e));
+  return { resourceType: resource.type, permission, subject, context };
 }
 
 function checksOf(e: Established): Gate[] {

@@ -255,7 +255,8 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
       const resources = async (permission: string, user: string, context?: Readonly<Record<string, unknown>>) => {
         const subject = { type: 'user', id: user };
         const found = await graph.lookupResources({ resourceType: 'folder', permission, subject, context }, 'full');
-        return found.filter((id) => !['open', 'look-all'].includes(id));
+        expect(found.complete).toBe(true);
+        return found.ids.filter((id) => !['open', 'look-all'].includes(id));
       };
       const subjects = (id: string, permission: string, context?: Readonly<Record<string, unknown>>) =>
         graph.lookupSubjects({ resource: { type: 'folder', id }, permission, subjectType: 'user', context }, 'full');
@@ -321,6 +322,30 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
         );
         for (let from = 0; from < many.length; from += 1000) await write('touch', ...many.slice(from, from + 1000));
         expect(await resources('view', 'many')).toEqual(many.map((text) => text.slice(7, 16)));
+      });
+
+      it('stop at a limit, and say whether there may be more', async () => {
+        const all = ['a', 'b', 'c'].map((letter) => `few-${letter}`);
+        await write('touch', ...all.map((id) => `folder:${id}#banned@user:few`));
+        const subject = { type: 'user', id: 'few' };
+        const few = (limit: number) =>
+          graph.lookupResources({ resourceType: 'folder', permission: 'banned', subject, limit }, 'full');
+        expect(await few(4)).toEqual({ ids: all, complete: true });
+        for (const limit of [1, 2, 3]) {
+          const { ids, complete } = await few(limit);
+          expect([ids.length, complete]).toEqual([limit, false]);
+          expect(all).toEqual(expect.arrayContaining([...ids]));
+        }
+        // More than SpiceDB answers at once.
+        const subjectOfMany = { type: 'user', id: 'many' };
+        const many = (limit: number) =>
+          graph.lookupResources({ resourceType: 'folder', permission: 'view', subject: subjectOfMany, limit }, 'full');
+        const { ids, complete } = await many(2200);
+        expect([ids.length, new Set(ids).size, complete]).toEqual([2200, 2200, false]);
+        expect((await many(5000)).complete).toBe(true);
+        expect(await graph.read({ resourceType: 'folder', subjectType: 'user', subjectId: 'many' }, 1001)).toHaveLength(
+          1001,
+        );
       });
     });
   });

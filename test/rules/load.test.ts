@@ -137,7 +137,7 @@ describe('duties', () => {
     [
       'of an unknown kind',
       `${POLICY}\n‹here›@id("a") @duty("hide:pii")\npermit (principal, action, resource);`,
-      '@duty "hide:pii" is of no known kind: mask, notify',
+      '@duty "hide:pii" is of no known kind: mask, visible_fields, notify',
     ],
   ])('are refused %s', (_, marking, message) => {
     const { text, line } = marked(marking);

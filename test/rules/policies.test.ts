@@ -158,7 +158,7 @@ describe('a policy', () => {
     [
       'with a @duty without a value',
       '‹here›@id("a") @duty permit (principal, action, resource);',
-      '@duty "" is of no known kind: mask, notify',
+      '@duty "" is of no known kind: mask, visible_fields, notify',
     ],
     [
       'with a @remedy without a value',

@@ -149,15 +149,19 @@ describe('an entity type', () => {
         @class("pay") salary?: Long,
         address: Address,
         deep: { er: { @class("pay") bonus: Long } },
+        contacts: Set<{ addresses: Set<Address>, "not.named": String }>,
         status: String,
       };
       action "view" appliesTo { principal: [User], resource: [Doc] };
     `);
     const classes = [...(entityTypes.get('Doc')?.classes ?? [])].map(([name, paths]) => [name, [...paths].sort()]);
     expect(Object.fromEntries(classes)).toEqual({
-      pii: ['address.street', 'ssn'],
+      pii: ['address.street', 'contacts.addresses.street', 'ssn'],
       pay: ['deep.er.bonus', 'salary'],
     });
+    expect([...(entityTypes.get('Doc')?.paths ?? [])].sort()).toEqual(
+      ['address', 'address.city', 'address.street', 'contacts', 'contacts.addresses', 'contacts.addresses.city', 'contacts.addresses.street', 'deep', 'deep.er', 'deep.er.bonus', 'salary', 'ssn', 'status'],
+    ); // prettier-ignore
   });
 });
 
@@ -323,6 +327,11 @@ describe('a schema that does not fit is refused at its place:', () => {
         'entity Doc {\n  address: {\n    @class("pii") street: String,\n    @clsas("pii") city‹here›: String,\n  },\n};',
       ),
       'annotation "@clsas" is not known (did you mean "@class"?)',
+    ],
+    [
+      'a class of what nothing can name',
+      entity('entity Doc {\n  @class("pii")\n  "ssn.of‹here›": String,\n};'),
+      'an attribute of a @class has no "." in its name',
     ],
     // The context
     [

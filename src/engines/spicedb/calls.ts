@@ -2,7 +2,7 @@
 import { v1 } from '@authzed/authzed-node';
 import { decodeId, encodeId } from '../../model/ids.js';
 import { struct, subjectReference, toFilter, toItem, type RowFilter } from './messages.js';
-import type { AskedCheck, FoundSubjects, ResourceLookup, SubjectLookup } from './port.js';
+import type { AskedCheck, FoundResources, FoundSubjects, ResourceLookup, SubjectLookup } from './port.js';
 import { failure, isRefused, isTooLarge, OUTAGE, type Unrevised } from './refusals.js';
 
 /** What of SpiceDB's API decides. Streams come as lists. */
@@ -23,7 +23,7 @@ export interface Answered {
 
 /** No name that a caveat's parameter can have. */
 const ITEM = '#item';
-/** SpiceDB's own limit on one page of relationships. */
+/** SpiceDB's own limit on one page of relationships, or of what is looked up. */
 const MAX_PAGE = 1000;
 
 export const NOW: v1.Consistency = { requirement: { oneofKind: 'fullyConsistent', fullyConsistent: true } };
@@ -105,9 +105,10 @@ export async function rows(
   consistency: v1.Consistency,
 ): Promise<v1.Relationship[]> {
   const found: v1.Relationship[] = [];
+  // Of one size: SpiceDB goes on only with a call that is like the first.
+  const optionalLimit = Math.min(limit, MAX_PAGE);
   let cursor: v1.Cursor | undefined;
   do {
-    const optionalLimit = Math.min(limit - found.length, MAX_PAGE);
     const responses = await client.readRelationships(
       v1.ReadRelationshipsRequest.create({
         consistency,
@@ -119,25 +120,40 @@ export async function rows(
     for (const { relationship } of responses) if (relationship !== undefined) found.push(relationship);
     cursor = responses.length < optionalLimit ? undefined : responses.at(-1)?.afterResultCursor;
   } while (cursor !== undefined && found.length < limit);
-  return found;
+  return found.slice(0, limit);
 }
 
 export async function lookupResources(
   client: SpiceClient,
-  { resourceType, permission, subject, context }: ResourceLookup,
+  { resourceType, permission, subject, context, limit }: ResourceLookup,
   consistency: v1.Consistency,
-): Promise<string[]> {
-  const found = await client.lookupResources(
-    v1.LookupResourcesRequest.create({
-      consistency,
-      resourceObjectType: resourceType,
-      permission,
-      subject: subjectReference(subject),
-      ...(context === undefined ? {} : { context: struct(context) }),
-    }),
-  );
-  const held = found.filter((r) => r.permissionship === v1.LookupPermissionship.HAS_PERMISSION);
-  return inOrder(held.map((r) => decodeId(r.resourceObjectId)));
+): Promise<FoundResources> {
+  const found: v1.LookupResourcesResponse[] = [];
+  // Without a limit SpiceDB answers all at once.
+  const optionalLimit = limit === undefined ? 0 : Math.min(limit, MAX_PAGE);
+  let complete = false;
+  let cursor: v1.Cursor | undefined;
+  while (!complete && (limit === undefined || found.length < limit)) {
+    const page = await client.lookupResources(
+      v1.LookupResourcesRequest.create({
+        consistency,
+        resourceObjectType: resourceType,
+        permission,
+        subject: subjectReference(subject),
+        optionalLimit,
+        ...(context === undefined ? {} : { context: struct(context) }),
+        ...(cursor === undefined ? {} : { optionalCursor: cursor }),
+      }),
+    );
+    for (const one of page) found.push(one);
+    cursor = page.at(-1)?.afterResultCursor;
+    complete = optionalLimit === 0 || page.length < optionalLimit;
+  }
+  const held = found.slice(0, limit).filter((r) => r.permissionship === v1.LookupPermissionship.HAS_PERMISSION);
+  return {
+    ids: inOrder(held.map((r) => decodeId(r.resourceObjectId))),
+    complete: complete && found.length <= (limit ?? Infinity),
+  };
 }
 
 export async function lookupSubjects(

@@ -7,7 +7,14 @@ import { Graph } from '../../rules/graph.js';
 import { serve } from '../worker.js';
 import * as calls from './calls.js';
 import { fromRelationship, toUpdate } from './messages.js';
-import type { AskedCheck, FoundSubjects, RelationshipFilter, ResourceLookup, SubjectLookup } from './port.js';
+import type {
+  AskedCheck,
+  FoundResources,
+  FoundSubjects,
+  RelationshipFilter,
+  ResourceLookup,
+  SubjectLookup,
+} from './port.js';
 import { OUTAGE, type Unrevised } from './refusals.js';
 import { checkTraced } from './traced.js';
 
@@ -57,7 +64,8 @@ await serve(async ({ schema }: { schema: string }) => {
 
   return {
     ready: (): void => undefined,
-    lookupResources: (lookup: ResourceLookup): Promise<string[]> => calls.lookupResources(client, lookup, calls.NOW),
+    lookupResources: (lookup: ResourceLookup): Promise<FoundResources> =>
+      calls.lookupResources(client, lookup, calls.NOW),
     lookupSubjects: (lookup: SubjectLookup): Promise<FoundSubjects> => calls.lookupSubjects(client, lookup, calls.NOW),
     check,
     write: async (updates: readonly RelationshipUpdate[]): Promise<void> => {

@@ -13,6 +13,7 @@ import {
   type AskedCheck,
   type CheckAnswer,
   type Consistency,
+  type FoundResources,
   type FoundSubjects,
   type RelationshipFilter,
   type Relationships,
@@ -25,6 +26,8 @@ import { OUTAGE, refused, schemaProblem, type Unrevised } from './refusals.js';
 const MAX_BULK = 150;
 /** Checks waiting beyond this are answered as unknown at once. */
 const MAX_WAITING = 20_000;
+/** Checks of one call before the next call's turn. */
+const SHARE = 15;
 
 interface Pending {
   readonly check: AskedCheck;
@@ -32,7 +35,9 @@ interface Pending {
 }
 
 export class EmbeddedRelationships implements Relationships {
-  private readonly queue: Pending[] = [];
+  /** The checks that wait, by the call that brought them. */
+  private readonly queue: Pending[][] = [];
+  private waiting = 0;
   private asking = false;
   private readonly kept: Kept;
   private readonly pending = new Map<string, Promise<CheckAnswer>>();
@@ -40,7 +45,7 @@ export class EmbeddedRelationships implements Relationships {
 
   private constructor(
     private readonly worker: EngineWorker,
-    graph: Graph,
+    private readonly graph: Graph,
     private readonly journal: Journal,
     private sequence: number,
   ) {
@@ -92,7 +97,13 @@ export class EmbeddedRelationships implements Relationships {
 
   // Every check here is fully consistent, which is at least as fresh as any token of this store.
   check(checks: readonly AskedCheck[], _consistency: Consistency): Promise<readonly CheckAnswer[]> {
-    return Promise.all(checks.map((check) => this.answer(check)));
+    const asked: Pending[] = [];
+    const answers = Promise.all(checks.map((check) => this.answer(check, asked)));
+    if (asked.length > 0) {
+      this.queue.push(asked);
+      this.pump();
+    }
+    return answers;
   }
 
   tokenProblem(token: string): string | undefined {
@@ -121,17 +132,30 @@ export class EmbeddedRelationships implements Relationships {
     }
   }
 
-  lookupResources(lookup: ResourceLookup, _consistency: Consistency): Promise<readonly string[]> {
-    return this.looking('lookupResources', lookup);
+  lookupResources(lookup: ResourceLookup, _consistency: Consistency): Promise<FoundResources> {
+    const { resourceType, permission } = lookup;
+    return this.looking('lookupResources', lookup, this.graph.reachesCaveat(resourceType, permission));
   }
 
   lookupSubjects(lookup: SubjectLookup, _consistency: Consistency): Promise<FoundSubjects> {
-    return this.looking('lookupSubjects', lookup);
+    const { resource, permission } = lookup;
+    return this.looking('lookupSubjects', lookup, this.graph.reachesCaveat(resource.type, permission));
   }
 
-  private async looking<T>(method: string, lookup: object): Promise<T> {
+  /** @param differs where the answer can depend on the request's context */
+  private async looking<T extends { readonly ids: readonly string[] }>(
+    method: string,
+    lookup: object,
+    differs: boolean,
+  ): Promise<T> {
+    const key = `${method} ${JSON.stringify(lookup)}`;
+    const kept = differs || !this.worker.alive ? undefined : this.kept.lookup(key);
+    if (kept !== undefined) return kept as T;
+    const { generation } = this.kept;
     try {
-      return await this.worker.call<T>(method, lookup);
+      const found = await this.worker.call<T>(method, lookup);
+      if (!differs) this.kept.keepLookup(key, found, generation);
+      return found;
     } catch (error) {
       throw refused(error);
     }
@@ -168,24 +192,23 @@ export class EmbeddedRelationships implements Relationships {
     await this.journal.settle(sequence);
   }
 
-  private answer(check: AskedCheck): Promise<CheckAnswer> {
+  /** @param asked takes what has to be asked of SpiceDB */
+  private answer(check: AskedCheck, asked: Pending[]): Promise<CheckAnswer> {
     // Kept answers are true without the engine, but nobody could take a permission back while it is gone.
     if (!this.worker.alive) return Promise.resolve(OUTAGE);
     const key = this.kept.keyOf(check);
     const kept = key === undefined ? undefined : this.kept.answer(key);
     if (kept !== undefined) return Promise.resolve(kept);
     // Of many who ask the same while it is on its way, one asks for all; after a write nobody joins an older question.
-    const asked = key === undefined ? undefined : `${this.kept.generation} ${key}`;
-    const pending = asked === undefined ? undefined : this.pending.get(asked);
+    const same = key === undefined ? undefined : `${this.kept.generation} ${key}`;
+    const pending = same === undefined ? undefined : this.pending.get(same);
     if (pending !== undefined) return pending;
-    if (this.queue.length >= MAX_WAITING) return Promise.resolve({ result: 'unknown', fault: 'overloaded' });
-    const answer = new Promise<CheckAnswer>((resolve) => {
-      this.queue.push({ check, resolve });
-      this.pump();
-    });
-    if (asked !== undefined) {
-      this.pending.set(asked, answer);
-      void answer.finally(() => this.pending.delete(asked));
+    if (this.waiting >= MAX_WAITING) return Promise.resolve({ result: 'unknown', fault: 'overloaded' });
+    this.waiting += 1;
+    const answer = new Promise<CheckAnswer>((resolve) => asked.push({ check, resolve }));
+    if (same !== undefined) {
+      this.pending.set(same, answer);
+      void answer.finally(() => this.pending.delete(same));
     }
     return answer;
   }
@@ -195,12 +218,24 @@ export class EmbeddedRelationships implements Relationships {
     this.asking = true;
     // One turn of the loop lets the checks of decisions that arrived together travel together.
     setImmediate(() => {
-      const batch = this.queue.splice(0, MAX_BULK);
+      const batch = this.nextBatch();
       void this.ask(batch).finally(() => {
         this.asking = false;
         this.pump();
       });
     });
+  }
+
+  /** A share of each call in turn, so that a long list holds up nobody who asks little. */
+  private nextBatch(): Pending[] {
+    const batch: Pending[] = [];
+    for (let call = this.queue.shift(); call !== undefined; call = this.queue.shift()) {
+      batch.push(...call.splice(0, Math.min(SHARE, MAX_BULK - batch.length)));
+      if (call.length > 0) this.queue.push(call);
+      if (batch.length === MAX_BULK) break;
+    }
+    this.waiting -= batch.length;
+    return batch;
   }
 
   private async ask(batch: readonly Pending[]): Promise<void> {

@@ -11,12 +11,23 @@ const KEPT_ANSWERS = 50_000;
 /** Only short ones are kept. */
 const KEPT_READS = 1_000;
 const SHORT = 100;
+/** Ids of lookups, in all. */
+const KEPT_IDS = 200_000;
 /** Around an expiration nothing is kept: SpiceDB reads the clock itself, a little earlier or later than we do. */
 const EXPIRY_MARGIN_MS = 100;
+
+/** What any lookup has found. */
+interface Found {
+  readonly ids: readonly string[];
+}
 
 export class Kept {
   private readonly answers = new LRUCache<string, CheckAnswer>({ max: KEPT_ANSWERS });
   private readonly reads = new LRUCache<string, readonly Relationship[]>({ max: KEPT_READS });
+  private readonly lookups = new LRUCache<string, Found>({
+    maxSize: KEPT_IDS,
+    sizeCalculation: ({ ids }) => ids.length + 1,
+  });
   /** When each relationship that has an expiration ends, in milliseconds since the epoch. */
   private readonly expirations = new Map<string, number>();
   /** The next of them: until then, and until the next write, nothing changes. */
@@ -56,11 +67,21 @@ export class Kept {
     if (found.length <= SHORT && generation === this.current) this.reads.set(key, found);
   }
 
+  lookup(key: string): Found | undefined {
+    this.expire();
+    return this.lookups.get(key);
+  }
+
+  keepLookup(key: string, found: Found, generation: number): void {
+    if (generation === this.current) this.lookups.set(key, found);
+  }
+
   /** To be called around every write. */
   forget(): void {
     this.current += 1;
     this.answers.clear();
     this.reads.clear();
+    this.lookups.clear();
   }
 
   /** Keeps track of when relationships end by themselves. */

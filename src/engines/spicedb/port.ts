@@ -36,6 +36,15 @@ export interface ResourceLookup {
   readonly subject: EntityRef;
   /** For caveats. */
   readonly context?: Readonly<Record<string, unknown>> | undefined;
+  /** How many to look for at most. */
+  readonly limit?: number | undefined;
+}
+
+export interface FoundResources {
+  /** In ascending order of code points, without those that would need context that isn't there. */
+  readonly ids: readonly string[];
+  /** False where the limit ended it: there may be more. */
+  readonly complete: boolean;
 }
 
 /** Who of a type holds the permission on the resource? */
@@ -69,11 +78,8 @@ export interface Relationships {
   check(checks: readonly AskedCheck[], consistency: Consistency): Promise<readonly CheckAnswer[]>;
   /** Why `token` can't be used for `atLeast` here; undefined if it can. */
   tokenProblem(token: string): string | undefined;
-  /**
-   * Ids, in ascending order of code points: all of them, without those that would need context that isn't there.
-   * @throws Fault; BadRequest where SpiceDB won't answer
-   */
-  lookupResources(lookup: ResourceLookup, consistency: Consistency): Promise<readonly string[]>;
+  /** @throws Fault; BadRequest where SpiceDB won't answer */
+  lookupResources(lookup: ResourceLookup, consistency: Consistency): Promise<FoundResources>;
   /** @throws Fault; BadRequest where SpiceDB won't answer */
   lookupSubjects(lookup: SubjectLookup, consistency: Consistency): Promise<FoundSubjects>;
   /**

@@ -18,6 +18,7 @@ import {
   type AskedCheck,
   type CheckAnswer,
   type Consistency,
+  type FoundResources,
   type FoundSubjects,
   type RelationshipFilter,
   type Relationships,
@@ -95,7 +96,7 @@ export class ServerRelationships implements Relationships {
     return undefined;
   }
 
-  async lookupResources(lookup: ResourceLookup, consistency: Consistency): Promise<readonly string[]> {
+  async lookupResources(lookup: ResourceLookup, consistency: Consistency): Promise<FoundResources> {
     const at = consistencyOf(await this.settled(consistency));
     return calls.lookupResources(this.connection, lookup, at).catch(refuse);
   }
