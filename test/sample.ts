@@ -7,10 +7,14 @@ import { stringify } from 'yaml';
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import { buildApp } from '../src/app.js';
 import { loadConfig } from '../src/config.js';
+import type { Relationships } from '../src/engines/spicedb/port.js';
+import { ServerRelationships } from '../src/engines/spicedb/server.js';
 import type { Rationale } from '../src/model/decision.js';
 import type { Reason } from '../src/model/reasons.js';
 import { openService, sha256, type Service } from '../src/service.js';
+import type { Graph } from '../src/rules/graph.js';
 import type { Mint } from '../src/tokens/dev-issuer.js';
+import { startSpiceDb, type RunningSpiceDb } from './spicedb.js';
 
 export const SAMPLE = fileURLToPath(new URL('../fixtures/acme.remit.yaml', import.meta.url));
 /** By day: the sample forbids agents to write at night. */
@@ -57,12 +61,15 @@ export interface Running {
   /** Writes relationships given as text. */
   readonly touch: (...relationships: string[]) => Promise<void>;
   readonly remove: (...relationships: string[]) => Promise<void>;
+  /** Ends SpiceDB as a crash would. */
+  readonly crashSpiceDb: () => Promise<void>;
   readonly stop: (options?: { keep?: boolean }) => Promise<void>;
 }
 
 export async function start(config = SAMPLE, data = mkdtempSync(join(tmpdir(), 'remit-test-'))): Promise<Running> {
   let now = DAYTIME;
-  const service = await openService(loadConfig(config, { REMIT_DATA: data }), { now: () => now });
+  const loaded = loadConfig(config, { REMIT_DATA: data });
+  const service = await openService(loaded, { now: () => now, ...(ON_SERVER ? { engine: serverFor(data) } : {}) });
   const app = await buildApp(service);
   const host = `127.0.0.1:${service.config.port}`;
   const authorization = `Bearer ${service.devKey ?? ''}`;
@@ -111,11 +118,30 @@ export async function start(config = SAMPLE, data = mkdtempSync(join(tmpdir(), '
     },
     touch: (...relationships) => write('touch', relationships),
     remove: (...relationships) => write('delete', relationships),
+    crashSpiceDb: () =>
+      (servers.get(data) ?? (service.relationships as unknown as { kill: () => Promise<void> })).kill(),
     stop: async ({ keep = false } = {}) => {
       await app.close();
       await service.close();
-      if (!keep) rmSync(data, { recursive: true, force: true });
+      if (keep) return;
+      rmSync(data, { recursive: true, force: true });
+      await servers.get(data)?.kill();
+      servers.delete(data);
     },
+  };
+}
+
+/** Whether these tests run on SpiceDB servers; otherwise on the embedded one. */
+export const ON_SERVER = process.env['REMIT_TEST_ENGINE'] === 'server';
+/** By data directory: what is kept there finds its relationships again. */
+const servers = new Map<string, RunningSpiceDb>();
+
+function serverFor(data: string) {
+  return async (graph: Graph): Promise<Relationships> => {
+    const server = servers.get(data) ?? (await startSpiceDb());
+    servers.set(data, server);
+    await server.schema(graph);
+    return ServerRelationships.start(graph, { ...server.address, deadlineMs: 1_000 });
   };
 }
 

@@ -5,7 +5,7 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection, type ServerAddress } from '../src/engines/spicedb/connection.js';
 import { applySchema } from '../src/engines/spicedb/schema.js';
-import { Graph } from '../src/rules/graph.js';
+import type { Graph } from '../src/rules/graph.js';
 
 export const BINARY = process.env['REMIT_TEST_SPICEDB_BINARY'] ?? '';
 /** What a suite is called that is skipped for want of a server. */
@@ -15,8 +15,8 @@ export const named = (what: string): string =>
 export interface RunningSpiceDb {
   readonly address: ServerAddress;
   readonly port: number;
-  /** Makes the server's schema that of the text. */
-  readonly schema: (text: string) => Promise<void>;
+  /** Makes the server's schema that of the file. */
+  readonly schema: (graph: Graph) => Promise<void>;
   readonly pause: () => void;
   readonly resume: () => void;
   /** Ends it as a crash would. */
@@ -36,9 +36,14 @@ export async function startSpiceDb({
   readonly address?: Partial<ServerAddress>;
 } = {}): Promise<RunningSpiceDb> {
   const at = port ?? (await freePort());
+  // The shell ends it once this process is gone, however that went.
   const server = spawn(
-    BINARY,
+    'sh',
     [
+      '-c',
+      '"$@" & server=$!; echo $server; cat >/dev/null; kill -9 $server',
+      'sh',
+      BINARY,
       'serve',
       `--grpc-addr=127.0.0.1:${at}`,
       '--datastore-engine=memory',
@@ -50,14 +55,12 @@ export async function startSpiceDb({
       '--log-level=error',
       ...flags,
     ],
-    {
-      stdio: ['ignore', 'ignore', 'inherit'],
-      env: { ...process.env, SPICEDB_GRPC_PRESHARED_KEY: key, GOMAXPROCS: '2' },
-    },
+    { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, SPICEDB_GRPC_PRESHARED_KEY: key } },
   );
   const ended = new Promise<void>((resolve) => server.once('exit', () => resolve()));
-  const orphan = (): void => void server.kill('SIGKILL');
-  process.once('exit', orphan);
+  const pid = await new Promise<number>((resolve) =>
+    server.stdout.once('data', (text: Buffer) => resolve(Number(text.toString()))),
+  );
   await listening(at, server);
   const running: ServerAddress = {
     endpoint: `127.0.0.1:${at}`,
@@ -69,16 +72,15 @@ export async function startSpiceDb({
   return {
     address: running,
     port: at,
-    schema: async (text) => {
+    schema: async (graph) => {
       const connection = new Connection(running, 5_000);
-      await applySchema(connection, Graph.parse(text, 'test.zed')).finally(() => connection.close());
+      await applySchema(connection, graph).finally(() => connection.close());
     },
-    pause: () => void server.kill('SIGSTOP'),
-    resume: () => void server.kill('SIGCONT'),
+    pause: () => void process.kill(pid, 'SIGSTOP'),
+    resume: () => void process.kill(pid, 'SIGCONT'),
     kill: async () => {
-      server.kill('SIGKILL');
+      server.stdin.end();
       await ended;
-      process.off('exit', orphan);
     },
   };
 }

@@ -11,7 +11,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
   let spicedb: RunningSpiceDb;
   beforeAll(async () => {
     spicedb = await startSpiceDb();
-    await spicedb.schema(CONTRACT_SCHEMA);
+    await spicedb.schema(graph);
   });
   afterAll(() => spicedb.kill());
 

@@ -1,6 +1,6 @@
 /** Relationships, entities, records and health over HTTP: what is written lasts, what fails never allows. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { codes, SAMPLE, start, type Answer, type Running } from '../sample.js';
+import { ON_SERVER, codes, SAMPLE, start, type Answer, type Running } from '../sample.js';
 
 const URL = '/access/v1/evaluation';
 
@@ -258,7 +258,7 @@ describe('an engine that is gone', () => {
           updates: [{ operation: 'touch', relationship: 'team:a#member@user:b' }],
         })
       ).statusCode,
-    ).toBe(503);
+    ).toBe(ON_SERVER ? 200 : 503); // The embedded one journals there first.
     await remit.stop();
   });
 
@@ -266,7 +266,7 @@ describe('an engine that is gone', () => {
     const remit = await start();
     const body = await question(remit);
     expect((await remit.evaluate(body)).decision).toBe(true);
-    await crash(remit.service.relationships);
+    await remit.crashSpiceDb();
     const response = await remit.post(URL, body);
     expect(response.statusCode).toBe(503);
     expect(response.json<Answer>()).toMatchObject({

@@ -244,10 +244,10 @@ function step(row: Relationship, beyond: Proof): Proof {
   };
 }
 
-/** Of instants in UTC, as RFC 3339 says them. */
+/** In one form, so that as texts they compare as the instants do. */
 function earliest(instants: readonly (string | undefined)[]): string | undefined {
-  const known = instants.filter((at) => at !== undefined);
-  return known.length === 0 ? undefined : known.reduce((a, b) => (Date.parse(b) < Date.parse(a) ? b : a));
+  const known = instants.flatMap((at) => (at === undefined ? [] : [Date.parse(at)]));
+  return known.length === 0 ? undefined : new Date(Math.min(...known)).toISOString();
 }
 
 function lastFirst(a: Relationship, b: Relationship): number {
