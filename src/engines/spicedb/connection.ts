@@ -205,8 +205,12 @@ function asError(error: unknown): Error {
 }
 
 /** Waits for a SpiceDB that isn't there yet. @throws ConfigError where waiting doesn't mend it, Fault */
-export async function patiently<T>(call: () => Promise<T>, { endpoint }: ServerAddress): Promise<T> {
-  const until = performance.now() + START_MS;
+export async function patiently<T>(
+  call: () => Promise<T>,
+  { endpoint }: ServerAddress,
+  patienceMs = START_MS,
+): Promise<T> {
+  const until = performance.now() + patienceMs;
   for (;;) {
     try {
       return await call();

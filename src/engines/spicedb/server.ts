@@ -36,6 +36,8 @@ const KNOWN_TOKENS = 10_000;
 export interface ServerOptions extends ServerAddress {
   /** How long a decision may take: calls that one waits for take no longer. */
   readonly deadlineMs: number;
+  /** How long a start waits for a SpiceDB that isn't there yet. */
+  readonly patienceMs?: number;
 }
 
 export class ServerRelationships implements Relationships {
@@ -62,10 +64,13 @@ export class ServerRelationships implements Relationships {
    * Connects, and holds the server's schema against the file's; writes nothing.
    * @throws ConfigError where they differ, or the server refuses key or certificate; Fault where it doesn't answer
    */
-  static async start(graph: Graph, { deadlineMs, ...address }: ServerOptions): Promise<ServerRelationships> {
+  static async start(
+    graph: Graph,
+    { deadlineMs, patienceMs, ...address }: ServerOptions,
+  ): Promise<ServerRelationships> {
     const connection = new Connection(address, deadlineMs);
     try {
-      const { found, readAt } = await patiently(() => differences(connection, graph), address);
+      const { found, readAt } = await patiently(() => differences(connection, graph), address, patienceMs);
       if (found.length > 0)
         throw new ConfigError(
           `differs from the schema of SpiceDB at ${address.endpoint}, which "remit migrate" changes: ${summary(found.map(({ text }) => text))}`,
