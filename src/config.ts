@@ -93,7 +93,7 @@ export function loadConfig(file: string | undefined, env: Environment = process.
   if (servers.length > 0 && explicit === undefined)
     notes.push(`${servers.join(', ')} ignored: these need an explicit --config`);
   if (servers.includes('DATABASE_URL') && explicit !== undefined)
-    throw new ConfigError('DATABASE_URL: this version runs on the embedded database only', 'environment');
+    throw new ConfigError('DATABASE_URL: this version runs on the embedded engines only', 'environment');
   const given = explicit === undefined ? [] : SPICEDB_VARIABLES.map((name) => [name, nonEmpty(env[name])] as const);
   const server = spicedbOf(read.spicedb, Object.fromEntries(given), path, within);
   if (server !== undefined && read.world !== undefined)

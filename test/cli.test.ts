@@ -36,10 +36,10 @@ describe('usage', () => {
   it('without a command it says what there is', async () => {
     const { code, out } = await remit([]);
     expect(code).toBe(2);
-    for (const name of ['serve', 'demo', 'token', 'decide']) expect(out).toContain(name);
+    for (const name of ['serve', 'demo', 'token', 'decide', 'migrate']) expect(out).toContain(name);
   });
 
-  it.each(['serve', 'demo', 'token', 'decide'])('%s has --help', async (name) => {
+  it.each(['serve', 'demo', 'token', 'decide', 'migrate'])('%s has --help', async (name) => {
     const { code, out } = await remit([name, '--help']);
     expect([code, out]).toEqual([0, expect.stringContaining(`Usage: remit ${name}`)]);
   });
@@ -62,6 +62,7 @@ describe('usage', () => {
     [['token', 'verify', 'a', '--jwks', 'package.json'], 'package.json: is not a JSON Web Key Set'],
     [['decide', '--action', 'read'], '--subject TYPE:ID is required'],
     [['decide', '--subject', 'user:a', '--resource', 'x', '--action', 'read'], '--resource "x" must be TYPE:ID'],
+    [['migrate', 'now'], '"now" is not understood'],
     [['serve', '--config', '/nowhere.yaml'], "/nowhere.yaml: can't be read: ENOENT"],
   ])('%j ends with 2 and a sentence', async (args, text) => {
     const { code, out, err } = await remit(args);
@@ -83,9 +84,9 @@ describe('configuration', () => {
     ['no YAML', () => '{{{', 'remit:'],
     ['a list', () => '- 1\n', 'configuration: the document'],
     [
-      'a server mode',
+      'a SpiceDB server without an endpoint',
       (text: string) => text.replace('spicedb:\n  mode: embedded', 'spicedb:\n  mode: server'),
-      'spicedb.mode: only "embedded" is available',
+      'spicedb.endpoint: is required',
     ],
     [
       'another host without clients',
