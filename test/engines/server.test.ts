@@ -460,6 +460,17 @@ definition doc {
     expect((await asked('hide', 'viewer', { tier: 'gold' }))?.result).not.toBe('no');
   });
 
+  it('a caveat that holds is believed beside teams that grant nothing', async () => {
+    await write(
+      engine,
+      'touch',
+      'doc:beside#viewer@user:a[tier_is:{"wanted":"gold"}]',
+      'doc:beside#viewer@team:beside#member',
+      'team:beside#member@user:b',
+    );
+    expect(await asked('beside', 'viewer', { tier: 'gold' })).toMatchObject({ result: 'yes', path: [] });
+  });
+
   it('a caveat on the way can not be followed, so nothing is allowed', async () => {
     await write(engine, 'touch', 'doc:bend#folder@doc:bend-up[tier_is:{"wanted":"gold"}]', 'doc:bend-up#viewer@user:a');
     expect(await asked('bend', 'inherited', { tier: 'gold' })).toMatchObject({ result: 'unanswerable' });

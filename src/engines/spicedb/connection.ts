@@ -20,7 +20,7 @@ export interface ServerAddress {
 }
 
 /** Calls under way at once, and those that may wait for one of them to end; beyond that is `overloaded`. */
-const MAX_CALLS = 64;
+const MAX_CALLS = 128;
 const MAX_WAITING = 2_000;
 /** Tries of a call that reads, where SpiceDB is not there; each waits a little longer, and not all equally long. */
 const TRIES = 3;

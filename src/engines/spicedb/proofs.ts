@@ -37,19 +37,29 @@ export interface Reading {
 const MAX_ROWS = 1000;
 /** SpiceDB itself follows no more. */
 const MAX_DEPTH = 50;
-/** Reads for one proof. */
+/** Questions to SpiceDB for one proof. */
 const MAX_READS = 200;
 
 const NONE: Proof = { kind: 'none' };
 const UNSURE: Proof = { kind: 'unsure' };
 
-/**
- * @param check that SpiceDB says yes to
- * @param caveated whether a yes that hangs on a caveat is asked about again; otherwise it is `unsure`
- */
-export async function prove(check: AskedCheck, graph: Graph, reading: Reading, caveated: boolean): Promise<Proof> {
+export interface Proving {
+  /** Whether a yes that hangs on a caveat is asked about again; otherwise it is `unsure`. */
+  readonly caveated: boolean;
+  /** By `performance.now()`: nothing more is asked after it, and what isn't proved by then is `unsure`. */
+  readonly until: number;
+}
+
+/** @param check that SpiceDB says yes to */
+export async function prove(
+  check: AskedCheck,
+  graph: Graph,
+  reading: Reading,
+  { caveated, until }: Proving,
+): Promise<Proof> {
   try {
-    return await new Walk(check, graph, reading, caveated).member(check.resource, check.permission, []);
+    const walk = new Walk(check, graph, reading, caveated, until);
+    return await walk.member(check.resource, check.permission, []);
   } catch (error) {
     if (error instanceof TooMany) return UNSURE;
     throw error;
@@ -66,6 +76,7 @@ class Walk {
     private readonly graph: Graph,
     private readonly reading: Reading,
     private readonly caveated: boolean,
+    private readonly until: number,
   ) {}
 
   /** @param trail the members that led here: one that comes again grants nothing new */
@@ -104,7 +115,7 @@ class Walk {
     }
   }
 
-  /** The first that grants; SpiceDB says in one call which members needn't be looked at. */
+  /** The first that grants; where there are several members, SpiceDB says which needn't be looked at. */
   private async union(object: EntityRef, parts: readonly Expression[], trail: readonly string[]): Promise<Proof> {
     const named = parts.flatMap((part) => (part.kind === 'relationref' ? [part.relationName] : []));
     const known = named.filter((name) => this.graph.has(object.type, name));
@@ -135,9 +146,8 @@ class Walk {
     if (granting !== undefined) return step(granting, { kind: 'proved', path: [], until: undefined });
 
     const followed = usersets.filter((row) => row.caveat === undefined);
-    const held = await this.holds(
-      followed.map((row) => ({ resource: row.subject, permission: row.subject.relation ?? '' })),
-    );
+    const about = followed.map((row) => ({ resource: row.subject, permission: row.subject.relation ?? '' }));
+    const held = await this.holds(about);
     const holding = followed.filter((_, i) => held[i] === true);
     const through = await first(holding, async (row) =>
       step(row, await this.member(row.subject, row.subject.relation ?? '', trail)),
@@ -146,8 +156,8 @@ class Walk {
     if (usersets.length > followed.length || usersets.length > MAX_ROWS) return UNSURE;
     if (rows.length === 0) return NONE;
     // Only caveats are left. SpiceDB reads them anew, but what it has kept of usersets would come with the answer.
-    if (!this.caveated || holding.length > 0) return UNSURE;
-    this.reads += 1;
+    if (!this.caveated || (await this.ask(about)).includes(true)) return UNSURE;
+    this.count();
     const { context } = this.asked;
     if (!(await this.reading.holdsNow({ resource: object, permission: name, subject, context }))) return NONE;
     return { kind: 'proved', path: undefined, until: earliest(rows.map((row) => row.expiresAt)) };
@@ -192,19 +202,32 @@ class Walk {
   }
 
   private async rows(filter: RowFilter): Promise<readonly Relationship[]> {
-    this.reads += 1;
-    if (this.reads > MAX_READS) throw new TooMany();
+    this.count();
     return this.reading.rows(filter, MAX_ROWS + 1);
   }
 
-  private async holds(about: readonly Pick<AskedCheck, 'resource' | 'permission'>[]): Promise<readonly boolean[]> {
+  /** Which of them to follow: one alone is followed anyway, which costs no more than to ask. */
+  private async holds(about: readonly Asked[]): Promise<readonly boolean[]> {
+    return about.length === 1 ? [true] : this.ask(about);
+  }
+
+  /** @throws TooMany */
+  private count(): void {
+    this.reads += 1;
+    if (this.reads > MAX_READS || performance.now() > this.until) throw new TooMany();
+  }
+
+  private async ask(about: readonly Asked[]): Promise<readonly boolean[]> {
     if (about.length === 0) return [];
+    this.count();
     const { subject, context } = this.asked;
     return this.reading.holds(
       about.map(({ resource: { type, id }, permission }) => ({ resource: { type, id }, permission, subject, context })),
     );
   }
 }
+
+type Asked = Pick<AskedCheck, 'resource' | 'permission'>;
 
 /** The parts of a union, of unions too. */
 function operands(e: Expression): Expression[] {

@@ -28,10 +28,16 @@ import {
 import { CheckQueue } from './queue.js';
 import { failure, OUTAGE, refusalOf, refused } from './refusals.js';
 import { differences } from './schema.js';
+import { Turns } from './turns.js';
 import { readZedToken } from './zedtokens.js';
 
 /** ZedTokens that are known to be good, and those that are older than SpiceDB remembers. */
 const KNOWN_TOKENS = 10_000;
+
+/** Each has up to a few reads under way. */
+const PROOFS_AT_ONCE = 32;
+/** Of a decision's time, what its explanation may take: an answer without its path is better than none. */
+const EXPLAINING = 0.4;
 
 export interface ServerOptions extends ServerAddress {
   /** How long a decision may take: calls that one waits for take no longer. */
@@ -42,6 +48,7 @@ export interface ServerOptions extends ServerAddress {
 
 export class ServerRelationships implements Relationships {
   private readonly queue: CheckQueue;
+  private readonly proving = new Turns(PROOFS_AT_ONCE);
   private readonly tokens = new LRUCache<string, 'good' | 'old'>({ max: KNOWN_TOKENS });
   /** By which its ZedTokens begin; undefined until one has been seen. */
   private datastore: string | undefined;
@@ -49,7 +56,7 @@ export class ServerRelationships implements Relationships {
   private constructor(
     private readonly connection: Connection,
     private readonly graph: Graph,
-    deadlineMs: number,
+    private readonly deadlineMs: number,
   ) {
     this.queue = new CheckQueue(
       {
@@ -180,25 +187,40 @@ export class ServerRelationships implements Relationships {
     const { type } = check.resource;
     const ends = this.graph.reachesExpiration(type, check.permission);
     if (!ends && check.explain !== true) return { ...answer, revision };
-    if (this.graph.endsUnseen(type, check.permission)) return untold;
+    return ends ? this.believed(check, revision) : this.explained(check, revision);
+  }
+
+  /** A yes that can end by itself, with what grants it in hand. Never throws. */
+  private async believed(check: AskedCheck, revision: string): Promise<CheckAnswer> {
+    if (this.graph.endsUnseen(check.resource.type, check.permission)) return untold;
+    const until = performance.now() + this.deadlineMs;
     try {
-      const proof = await prove(check, this.graph, this.reading(revision), ends);
-      if (proof.kind === 'proved') {
-        const { path = [], until } = proof;
-        return {
-          result: 'yes',
-          revision,
-          ...(check.explain === true ? { path } : {}),
-          ...(until === undefined ? {} : { until }),
-        };
-      }
-      // Without expirations SpiceDB's yes stands; only the path to it can't be told.
-      if (!ends) return { result: 'yes', revision, path: [] };
-      return proof.kind === 'none' ? { result: 'no', revision } : untold;
+      const proof = await this.proving.take('needed', () =>
+        prove(check, this.graph, this.reading(revision), { caveated: true, until }),
+      );
+      if (proof.kind === 'none') return { result: 'no', revision };
+      if (proof.kind === 'unsure')
+        return performance.now() > until ? { result: 'unknown', fault: 'deadline_exceeded' } : untold;
+      return {
+        result: 'yes',
+        revision,
+        ...(check.explain === true ? { path: proof.path ?? [] } : {}),
+        ...(proof.until === undefined ? {} : { until: proof.until }),
+      };
     } catch (error) {
-      // Where nothing can end, an explanation that fails takes nothing from the answer.
-      return ends ? (failure(error) as CheckAnswer) : { result: 'yes', revision, path: [] };
+      return failure(error) as CheckAnswer;
     }
+  }
+
+  /** A yes that only a write ends, with its path where that can be told in time. Never throws. */
+  private async explained(check: AskedCheck, revision: string): Promise<CheckAnswer> {
+    const ms = this.deadlineMs * EXPLAINING;
+    const until = performance.now() + ms;
+    const path = this.proving
+      .take('wanted', () => prove(check, this.graph, this.reading(revision), { caveated: false, until }))
+      .then((proof) => (proof.kind === 'proved' ? (proof.path ?? []) : []))
+      .catch(() => []);
+    return { result: 'yes', revision, path: await within(ms, path, []) };
   }
 
   /** All at the revision of the answer that is looked into. */
@@ -233,6 +255,15 @@ const untold: CheckAnswer = {
   message:
     'whether what grants it has ended can not be told: a caveat, a subtraction or too many relationships are on the way',
 };
+
+/** What comes of the work in so much time, otherwise `instead`. */
+async function within<T>(ms: number, work: Promise<T>, instead: T): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<T>((resolve) => {
+    timer = setTimeout(() => resolve(instead), ms);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
 
 function consistencyOf(consistency: Consistency): v1.Consistency {
   return consistency === 'full' ? calls.NOW : calls.atLeast(consistency.atLeast);
