@@ -61,7 +61,7 @@ describe('docs/configuration.md', () => {
 
   it('shows a schema and a world that load, and the README a configuration that reads', async () => {
     const [schema] = blocks(configuration, 'cedarschema');
-    const [world] = blocks(configuration, 'yaml');
+    const world = blocks(configuration, 'yaml').find((block) => block.startsWith('relationships:'));
     const [zed = ''] = blocks(configuration, 'zed');
     const [policy = ''] = blocks(configuration, 'cedar');
     loadRules({
@@ -81,6 +81,20 @@ describe('docs/configuration.md', () => {
     const remit = await start(file);
     expect((await remit.service.relationships.read({ resourceType: 'document' }, 5)).length).toBe(1);
     await remit.stop();
+  });
+
+  it('shows a SpiceDB server that is read', () => {
+    const spicedb = blocks(configuration, 'yaml').find((block) => block.startsWith('spicedb:')) ?? '';
+    const client = `clients: [{ id: a, key_sha256: ${'a'.repeat(64)} }]`;
+    const file = join(directory, 'server.yaml');
+    writeFileSync(file, `schema: { relationships: a, actions: b }\npolicies: .\n${spicedb}${client}\n`);
+    writeFileSync(join(directory, 'spicedb.key'), 'the-key\n');
+    writeFileSync(join(directory, 'ca.pem'), readFileSync(join(root, 'test/certificates/server.pem')));
+    expect(loadConfig(file, {}).spicedb).toMatchObject({
+      endpoint: 'spicedb.internal:50051',
+      key: 'the-key',
+      plaintext: false,
+    });
   });
 });
 
