@@ -35,6 +35,7 @@ export interface Reading {
 
 /** Of one relation of one object. */
 const MAX_ROWS = 1000;
+const FEW = 50;
 /** SpiceDB itself follows no more. */
 const MAX_DEPTH = 50;
 /** Questions to SpiceDB for one proof. */
@@ -132,15 +133,9 @@ class Walk {
     trail: readonly string[],
   ): Promise<Proof> {
     const { subject } = this.asked;
-    const own = types.filter((t) => t.path === subject.type && t.relationName === undefined);
-    const of = { resourceType: object.type, resourceId: object.id, relation: name };
-    const toSubject = { ...of, subjectType: subject.type, subjectRelation: '' };
-    const [direct, everyone, usersets] = await Promise.all([
-      own.some((t) => !t.wildcard) ? this.rows({ ...toSubject, subjectId: subject.id }) : [],
-      own.some((t) => t.wildcard) ? this.rows({ ...toSubject, everyone: true }) : [],
-      this.usersets(of, types),
-    ]);
-    const rows = [...direct, ...everyone];
+    const found = await this.granting({ resourceType: object.type, resourceId: object.id, relation: name }, types);
+    const usersets = found.filter((row) => row.subject.relation !== undefined);
+    const rows = found.filter((row) => row.subject.relation === undefined);
     // Each of these grants by itself, so the last to end is what counts.
     const [granting] = rows.filter((row) => row.caveat === undefined).sort(lastFirst);
     if (granting !== undefined) return step(granting, { kind: 'proved', path: [], until: undefined });
@@ -163,14 +158,27 @@ class Walk {
     return { kind: 'proved', path: undefined, until: earliest(rows.map((row) => row.expiresAt)) };
   }
 
-  private async usersets(of: RowFilter, types: readonly SubjectType[]): Promise<Relationship[]> {
-    const kinds = new Map(
-      types.flatMap((t) =>
-        t.relationName === undefined
-          ? []
-          : [[`${t.path}#${t.relationName}`, { subjectType: t.path, subjectRelation: t.relationName }]],
-      ),
-    );
+  /** The relationships of a relation that may grant: to the subject, to everybody, to usersets. */
+  private async granting(of: RowFilter, types: readonly SubjectType[]): Promise<readonly Relationship[]> {
+    const { subject } = this.asked;
+    const kinds = new Map<string, Omit<RowFilter, 'resourceType'>>();
+    for (const { path, relationName, wildcard } of types) {
+      if (relationName !== undefined)
+        kinds.set(`${path}#${relationName}`, { subjectType: path, subjectRelation: relationName });
+      else if (path === subject.type)
+        kinds.set(wildcard ? '*' : '', {
+          subjectType: path,
+          subjectRelation: '',
+          ...(wildcard ? { everyone: true } : { subjectId: subject.id }),
+        });
+    }
+    // Most relations have few: those come in one call.
+    const few = kinds.size > 1 ? await this.rows(of, FEW + 1) : [];
+    if (kinds.size > 1 && few.length <= FEW)
+      return few.filter(
+        ({ subject: { type, id, relation }, wildcard }) =>
+          relation !== undefined || (type === subject.type && (wildcard === true || id === subject.id)),
+      );
     return (await Promise.all([...kinds.values()].map((kind) => this.rows({ ...of, ...kind })))).flat();
   }
 
@@ -201,9 +209,9 @@ class Walk {
     return (await Promise.all([...paths].map((subjectType) => this.rows({ ...of, subjectType })))).flat();
   }
 
-  private async rows(filter: RowFilter): Promise<readonly Relationship[]> {
+  private async rows(filter: RowFilter, limit = MAX_ROWS + 1): Promise<readonly Relationship[]> {
     this.count();
-    return this.reading.rows(filter, MAX_ROWS + 1);
+    return this.reading.rows(filter, limit);
   }
 
   /** Which of them to follow: one alone is followed anyway, which costs no more than to ask. */
