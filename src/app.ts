@@ -8,6 +8,7 @@ import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-pro
 import type { z } from 'zod';
 import { isLoopback, type ListenerTls } from './config.js';
 import { partyOf, TOKEN_RATE } from './http/callers.js';
+import { capabilityRoutes } from './http/capabilities.js';
 import { decisionRoutes } from './http/decisions.js';
 import { entityRoutes } from './http/entities.js';
 import { requestIdOf } from './http/asking.js';
@@ -106,6 +107,7 @@ export async function buildApp(service: Service, { logger = false }: AppOptions 
   await app.register(async (routes) => {
     evaluationRoutes(routes, service);
     searchRoutes(routes, service);
+    capabilityRoutes(routes, service);
     filterRoutes(routes, service);
     decisionRoutes(routes, service);
     relationshipRoutes(routes, service);

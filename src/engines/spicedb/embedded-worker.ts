@@ -5,7 +5,7 @@ import type { Relationship, RelationshipUpdate } from '../../model/relationships
 import { Graph } from '../../rules/graph.js';
 import { serve } from '../worker.js';
 import { decodeId, encodeId } from '../../model/ids.js';
-import { fromRelationship, struct, subjectReference, toFilter, toItem, toUpdate } from './messages.js';
+import { fromRelationship, isTimeout, struct, subjectReference, toFilter, toItem, toUpdate } from './messages.js';
 import { grantingPath, type ObjectRef, type PathReader } from './paths.js';
 import type {
   AskedCheck,
@@ -34,6 +34,8 @@ await serve(async ({ schema }: { schema: string }) => {
   const { promises } = permissions;
   const now = { requirement: { oneofKind: 'fullyConsistent', fullyConsistent: true } } as const;
   let streamed = false;
+  /** A lookup was given up: SpiceDB goes on with it for half a minute all the same. */
+  let abandoned = false;
 
   type Pair = v1.CheckBulkPermissionsPair;
 
@@ -158,18 +160,33 @@ await serve(async ({ schema }: { schema: string }) => {
     return found;
   }
 
+  /** All of a stream. */
+  async function collected<T>(stream: AsyncIterable<T>): Promise<T[]> {
+    const all: T[] = [];
+    try {
+      for await (const one of stream) all.push(one);
+    } catch (error) {
+      abandoned ||= isTimeout(error);
+      throw error;
+    }
+    return all;
+  }
+
   async function lookupResources(lookup: ResourceLookup): Promise<FoundResources> {
-    const { resourceType, permission, subject, context, limit } = lookup;
+    const { resourceType, permission, subject, context, limit, withinMs } = lookup;
     streamed = true;
-    const found = await promises.lookupResources(
-      v1.LookupResourcesRequest.create({
-        consistency: now,
-        resourceObjectType: resourceType,
-        permission,
-        subject: subjectReference(subject),
-        ...(context === undefined ? {} : { context: struct(context) }),
-        ...(limit === undefined ? {} : { optionalLimit: limit }),
-      }),
+    const found = await collected<v1.LookupResourcesResponse>(
+      permissions.lookupResources(
+        v1.LookupResourcesRequest.create({
+          consistency: now,
+          resourceObjectType: resourceType,
+          permission,
+          subject: subjectReference(subject),
+          ...(context === undefined ? {} : { context: struct(context) }),
+          ...(limit === undefined ? {} : { optionalLimit: limit }),
+        }),
+        within(withinMs),
+      ),
     );
     const held = found.filter((r) => r.permissionship === v1.LookupPermissionship.HAS_PERMISSION);
     return {
@@ -178,16 +195,20 @@ await serve(async ({ schema }: { schema: string }) => {
     };
   }
 
-  async function lookupSubjects({ resource, permission, subjectType, context }: SubjectLookup): Promise<FoundSubjects> {
+  async function lookupSubjects(lookup: SubjectLookup): Promise<FoundSubjects> {
+    const { resource, permission, subjectType, context, withinMs } = lookup;
     streamed = true;
-    const found = await promises.lookupSubjects(
-      v1.LookupSubjectsRequest.create({
-        consistency: now,
-        resource: { objectType: resource.type, objectId: encodeId(resource.id) },
-        permission,
-        subjectObjectType: subjectType,
-        ...(context === undefined ? {} : { context: struct(context) }),
-      }),
+    const found = await collected<v1.LookupSubjectsResponse>(
+      permissions.lookupSubjects(
+        v1.LookupSubjectsRequest.create({
+          consistency: now,
+          resource: { objectType: resource.type, objectId: encodeId(resource.id) },
+          permission,
+          subjectObjectType: subjectType,
+          ...(context === undefined ? {} : { context: struct(context) }),
+        }),
+        within(withinMs),
+      ),
     );
     const held = (s: v1.ResolvedSubject | undefined): s is v1.ResolvedSubject =>
       s?.permissionship === v1.LookupPermissionship.HAS_PERMISSION;
@@ -213,7 +234,8 @@ await serve(async ({ schema }: { schema: string }) => {
     close: async (): Promise<void> => {
       permissions.close();
       if (streamed) await sleep(80);
-      db.close();
+      // It would wait for lookups that it can't end; the thread's end doesn't.
+      if (!abandoned) db.close();
     },
   };
 });
@@ -221,6 +243,12 @@ await serve(async ({ schema }: { schema: string }) => {
 /** By code points, whatever the store's order, each once. */
 function inOrder(ids: readonly string[]): string[] {
   return [...new Set(ids)].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+}
+
+/** gRPC's own deadline. */
+function within(ms: number): { readonly deadline: number } {
+  // eslint-disable-next-line no-restricted-syntax -- gRPC measures by the host's clock, whatever clock decisions are given
+  return { deadline: Date.now() + ms };
 }
 
 function inGroups<T>(list: readonly T[], size: number): T[][] {

@@ -2,6 +2,7 @@
  * The embedded SpiceDB as {@link Relationships}. Its store is memory, so a journal in the database makes writes last;
  * this process is its only writer, so answers can be kept exactly until the next write.
  */
+import { LRUCache } from 'lru-cache';
 import { BadRequest, ConfigError, Fault } from '../../model/faults.js';
 import { relationshipKey, type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
 import type { Graph } from '../../rules/graph.js';
@@ -9,6 +10,7 @@ import type { Journal } from '../../stores/journal.js';
 import { EngineWorker } from '../worker.js';
 import type { Unrevised } from './embedded-worker.js';
 import { Kept } from './kept.js';
+import { isTimeout } from './messages.js';
 import {
   MAX_UPDATES,
   type AskedCheck,
@@ -28,6 +30,8 @@ const MAX_BULK = 150;
 const MAX_WAITING = 20_000;
 /** Checks of one call before the next call's turn. */
 const SHARE = 15;
+/** How long nothing is looked up that has taken too long. */
+const CIRCLE_MS = 60_000;
 const OUTAGE: CheckAnswer = { result: 'unknown', fault: 'relationships_unavailable' };
 
 interface Pending {
@@ -41,6 +45,8 @@ export class EmbeddedRelationships implements Relationships {
   private waiting = 0;
   private asking = false;
   private readonly kept: Kept;
+  /** What has taken too long to look up of late. */
+  private readonly circles = new LRUCache<string, true>({ max: 1000, ttl: CIRCLE_MS });
   private readonly pending = new Map<string, Promise<CheckAnswer>>();
   private writing: Promise<unknown> = Promise.resolve();
 
@@ -134,31 +140,34 @@ export class EmbeddedRelationships implements Relationships {
   }
 
   lookupResources(lookup: ResourceLookup, _consistency: Consistency): Promise<FoundResources> {
-    const { resourceType, permission } = lookup;
-    return this.looking('lookupResources', lookup, this.graph.reachesCaveat(resourceType, permission));
+    return this.looking('lookupResources', lookup.resourceType, lookup);
   }
 
   lookupSubjects(lookup: SubjectLookup, _consistency: Consistency): Promise<FoundSubjects> {
-    const { resource, permission } = lookup;
-    return this.looking('lookupSubjects', lookup, this.graph.reachesCaveat(resource.type, permission));
+    return this.looking('lookupSubjects', lookup.resource.type, lookup);
   }
 
-  /** @param differs where the answer can depend on the request's context */
   private async looking<T extends { readonly ids: readonly string[] }>(
     method: string,
-    lookup: object,
-    differs: boolean,
+    type: string,
+    lookup: ResourceLookup | SubjectLookup,
   ): Promise<T> {
+    const { permission } = lookup;
     const key = `${method} ${JSON.stringify(lookup)}`;
-    const kept = differs || !this.worker.alive ? undefined : this.kept.lookup(key);
+    const kept = this.worker.alive ? this.kept.lookup(key) : undefined;
     if (kept !== undefined) return kept as T;
+    const circle = `${method} ${type}#${permission}`;
+    if (this.circles.has(circle)) throw new Fault('deadline_exceeded', method);
     const { generation } = this.kept;
     try {
       const found = await this.worker.call<T>(method, lookup);
-      if (!differs) this.kept.keepLookup(key, found, generation);
+      if (!this.graph.reachesCaveat(type, permission)) this.kept.keepLookup(key, found, generation);
       return found;
     } catch (error) {
-      throw refused(error);
+      if (!isTimeout(error)) throw refused(error);
+      // A graph that goes in a circle: SpiceDB is at it for half a minute, and must not be at it many times over.
+      this.circles.set(circle, true);
+      throw new Fault('deadline_exceeded', method, { cause: error });
     }
   }
 

@@ -126,3 +126,8 @@ function fromValue({ kind }: Value): unknown {
       return null;
   }
 }
+
+/** The engine gave up because its deadline was over. */
+export function isTimeout(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('4 DEADLINE_EXCEEDED');
+}
