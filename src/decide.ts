@@ -160,14 +160,20 @@ async function judge(
 ): Promise<readonly Course[]> {
   const going = begun.flatMap((b) => b.established ?? []);
   const gathered = (await gather(JUDGING, going, using, deadline, known)).values();
-  return begun.map((b): Course => {
-    if (b.established === undefined) return b;
+  const courses: Course[] = [];
+  for (const b of begun) {
+    if (b.established === undefined) {
+      courses.push(b);
+      continue;
+    }
     const next = gathered.next();
     if (next.done === true) throw new TypeError('nothing was gathered for a question');
     const { established, facts } = next.value;
+    await breathe();
     const judged = JUDGING.map((step) => ({ step: step.step, outcome: step.judge(established, facts) }));
-    return { opening: b.opening, judged: [...b.judged, ...judged], established, facts };
-  });
+    courses.push({ opening: b.opening, judged: [...b.judged, ...judged], established, facts });
+  }
+  return courses;
 }
 
 /** What the token that is asked on comes to, now: an agent's own was looked at before its body was there. */
