@@ -3,6 +3,7 @@
  * which must fit; the newest wins over everything that is kept of a token. Every process holds all of them in memory
  * and, where others write to the same database, asks for newer ones before it relies on its own.
  */
+import { LOCKS, REMIT } from '../engines/database/locks.js';
 import type { Database, Row } from '../engines/database/port.js';
 
 /** What a token must be, to be meant. At least one of these. */
@@ -51,6 +52,8 @@ export interface Revocations {
 
 /** Another replica's revocation must count within a second. */
 const FRESH_MS = 500;
+/** Revocations that are read again each time. */
+const AGAIN = 100;
 const MEMBERS = ['issuer', 'jti', 'user', 'agent', 'session'] as const;
 type Member = (typeof MEMBERS)[number];
 
@@ -107,6 +110,8 @@ export class RevocationStore implements Revocations {
   async add(revocation: Revocation): Promise<void> {
     const { id, revokedAt, ...rest } = revocation;
     await this.database.run([
+      // One after the other: sequence numbers then appear in order, so that nobody who asks for newer ones misses one.
+      { sql: 'select pg_advisory_xact_lock($1, $2)', params: [REMIT, LOCKS.revocation] },
       {
         sql: 'insert into revocations (id, at, revocation) values ($1::uuid, $2::timestamptz, $3::jsonb)',
         params: [id, revokedAt, JSON.stringify(rest)],
@@ -134,11 +139,12 @@ export class RevocationStore implements Revocations {
   private async load(): Promise<void> {
     // As old as the moment at which it was asked for, not as that at which it came.
     const askedAt = performance.now();
-    // Sequence numbers may be committed out of order, so those just before the last are read again.
+    // Those just before the last are read again: a server that took over from one that was lost may have given out
+    // its last numbers anew.
     const [rows = []] = await this.database.run([
       {
-        sql: 'select sequence, id, at, revocation from revocations where sequence > $1 - 1000 order by sequence',
-        params: [this.last],
+        sql: 'select sequence, id, at, revocation from revocations where sequence > $1::bigint order by sequence',
+        params: [this.last - AGAIN],
       },
     ]);
     for (const row of rows) {
