@@ -1,10 +1,11 @@
 /** The configuration, and the only module that reads the environment. */
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isIP } from 'node:net';
 import { z } from 'zod';
 import { client, clientsOf, type ConfiguredClient } from './config/clients.js';
+import { database, databaseOf, type DatabaseConfig } from './config/database.js';
 import { parseYaml, readText, type SourcePaths } from './config/files.js';
+import { isLoopback } from './config/hosts.js';
 import { issuer, issuersOf } from './config/issuers.js';
 import { ConfigError } from './model/faults.js';
 import type { IssuerConfig } from './tokens/issuers.js';
@@ -39,9 +40,7 @@ const config = z.strictObject({
   spicedb: z
     .strictObject({ mode: z.literal('embedded', 'only "embedded" is available in this version').default('embedded') })
     .prefault({}),
-  database: z
-    .strictObject({ mode: z.literal('embedded', 'only "embedded" is available in this version').default('embedded') })
-    .prefault({}),
+  database: database.prefault({}),
   issuers: z.array(issuer).default([]),
   clients: z.array(client).default([]),
   limits: z.strictObject({ deadline_ms: z.number().int().min(10).max(60_000).default(1000) }).prefault({}),
@@ -59,6 +58,9 @@ export interface Config {
   readonly world: string | undefined;
   /** Directory of the embedded database, keys and lock. */
   readonly data: string;
+  readonly database: DatabaseConfig;
+  /** All engines embedded, on loopback: only there are a client and an issuer made for trying it out. */
+  readonly development: boolean;
   readonly issuers: readonly IssuerConfig[];
   readonly clients: readonly ConfiguredClient[];
   readonly deadlineMs: number;
@@ -77,7 +79,7 @@ export interface ListenerTls {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-const SERVER_VARIABLES = ['DATABASE_URL', 'SPICEDB_ENDPOINT', 'SPICEDB_TOKEN', 'SPICEDB_CA'];
+const SERVER_VARIABLES = ['SPICEDB_ENDPOINT', 'SPICEDB_TOKEN', 'SPICEDB_CA'];
 
 /** @param file given on the command line; otherwise REMIT_CONFIG, otherwise the sample's. @throws ConfigError */
 export function loadConfig(file: string | undefined, env: Environment = process.env): Config {
@@ -89,14 +91,23 @@ export function loadConfig(file: string | undefined, env: Environment = process.
 
   const notes: string[] = [];
   const servers = SERVER_VARIABLES.filter((name) => nonEmpty(env[name]) !== undefined);
-  if (servers.length > 0) {
-    if (explicit !== undefined)
-      throw new ConfigError(`${servers.join(', ')}: this version runs on the embedded engines only`, 'environment');
-    notes.push(`${servers.join(', ')} ignored: these need an explicit --config`);
-  }
+  if (servers.length > 0 && explicit !== undefined)
+    throw new ConfigError(`${servers.join(', ')}: this version runs on the embedded SpiceDB only`, 'environment');
+  const url = nonEmpty(env['DATABASE_URL']);
+  const ignored = [...(url === undefined || explicit !== undefined ? [] : ['DATABASE_URL']), ...servers];
+  if (ignored.length > 0) notes.push(`${ignored.join(', ')} ignored: these need an explicit --config`);
+  const chosen = databaseOf(read.database, {
+    path,
+    url: explicit === undefined ? undefined : url,
+    variable: (name) => nonEmpty(env[name]),
+    within,
+  });
   const host = nonEmpty(env['REMIT_HOST']) ?? read.listen.host;
   if (read.clients.length === 0 && !isLoopback(host)) {
     throw new ConfigError(`without "clients" Remit listens on loopback only, not on ${host}`, path);
+  }
+  if (read.clients.length === 0 && chosen.mode !== 'embedded') {
+    throw new ConfigError(`without "clients" Remit runs on the embedded database only, not on PostgreSQL`, path);
   }
   const data = nonEmpty(env['REMIT_DATA']);
   return {
@@ -119,16 +130,14 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     },
     world: read.world === undefined ? undefined : within(read.world),
     data: data !== undefined ? resolve(data) : read.data !== undefined ? within(read.data) : resolve('.remit'),
+    database: chosen,
+    development: chosen.mode === 'embedded' && isLoopback(host),
     issuers: issuersOf(read.issuers, path),
     clients: clientsOf(read.clients, path),
     deadlineMs: read.limits.deadline_ms,
     key: nonEmpty(env['REMIT_KEY']),
     notes,
   };
-}
-
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 
 function portOf(text: string | undefined): number | undefined {
