@@ -6,11 +6,12 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import { buildApp } from '../src/app.js';
-import { loadConfig } from '../src/config.js';
+import { loadConfig, type Config } from '../src/config.js';
 import type { Rationale } from '../src/model/decision.js';
 import type { Reason } from '../src/model/reasons.js';
 import { openService, sha256, type Service } from '../src/service.js';
 import type { Mint } from '../src/tokens/dev-issuer.js';
+import { dropDatabase, EVERYWHERE, migratedUrl, postgresConfig } from './postgres/databases.js';
 
 export const SAMPLE = fileURLToPath(new URL('../fixtures/acme.remit.yaml', import.meta.url));
 /** By day: the sample forbids agents to write at night. */
@@ -62,7 +63,8 @@ export interface Running {
 
 export async function start(config = SAMPLE, data = mkdtempSync(join(tmpdir(), 'remit-test-'))): Promise<Running> {
   let now = DAYTIME;
-  const service = await openService(loadConfig(config, { REMIT_DATA: data }), { now: () => now });
+  const stored = await onStore(loadConfig(config, { REMIT_DATA: data }));
+  const service = await openService(stored, { now: () => now });
   const app = await buildApp(service);
   const host = `127.0.0.1:${service.config.port}`;
   const authorization = `Bearer ${service.devKey ?? ''}`;
@@ -114,9 +116,18 @@ export async function start(config = SAMPLE, data = mkdtempSync(join(tmpdir(), '
     stop: async ({ keep = false } = {}) => {
       await app.close();
       await service.close();
-      if (!keep) rmSync(data, { recursive: true, force: true });
+      if (keep) return;
+      rmSync(data, { recursive: true, force: true });
+      if (stored.url !== undefined) await dropDatabase(stored.url);
     },
   };
+}
+
+/** The same configuration on PostgreSQL, where that is what is tested: a database of its own for each data directory. */
+async function onStore(config: Config): Promise<Config & { readonly url?: string }> {
+  if (!EVERYWHERE) return config;
+  const url = await migratedUrl(config.data);
+  return { ...config, database: postgresConfig(url), url };
 }
 
 /** The sample company with issuers, clients and a listener of the test's own, in a directory that goes with it. */
