@@ -40,6 +40,7 @@ export class PostgresDatabase implements Database {
   readonly exclusive = false;
   private readonly pool: Pool;
   private readonly clients = new Set<Client>();
+  private readonly running = new Set<Promise<unknown>>();
   private readonly log: (line: string) => void;
   private sole: Sole | undefined;
   private beat: NodeJS.Timeout | undefined;
@@ -80,7 +81,14 @@ export class PostgresDatabase implements Database {
   }
 
   async run(statements: readonly Statement[]): Promise<readonly (readonly Row[])[]> {
+    if (this.closed !== undefined) throw new Fault('database_unavailable', 'it is closed');
     if (this.pool.waitingCount >= this.config.waiting) throw new Fault('overloaded', 'database connections');
+    const work = this.persist(statements);
+    this.running.add(work);
+    return work.finally(() => this.running.delete(work));
+  }
+
+  private async persist(statements: readonly Statement[]): Promise<readonly (readonly Row[])[]> {
     for (let attempt = 1; ; attempt += 1) {
       try {
         const results = await this.attempt(statements);
@@ -127,7 +135,7 @@ export class PostgresDatabase implements Database {
   close(): Promise<void> {
     clearInterval(this.beat);
     this.closed ??= Promise.race([
-      this.pool.end(),
+      Promise.allSettled(this.running).then(() => this.pool.end()),
       sleep(this.config.statementMs + GRACE_MS, undefined, { ref: false }),
     ]);
     return this.closed;
