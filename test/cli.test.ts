@@ -36,10 +36,10 @@ describe('usage', () => {
   it('without a command it says what there is', async () => {
     const { code, out } = await remit([]);
     expect(code).toBe(2);
-    for (const name of ['serve', 'demo', 'token', 'decide']) expect(out).toContain(name);
+    for (const name of ['serve', 'demo', 'token', 'decide', 'migrate']) expect(out).toContain(name);
   });
 
-  it.each(['serve', 'demo', 'token', 'decide'])('%s has --help', async (name) => {
+  it.each(['serve', 'demo', 'token', 'decide', 'migrate'])('%s has --help', async (name) => {
     const { code, out } = await remit([name, '--help']);
     expect([code, out]).toEqual([0, expect.stringContaining(`Usage: remit ${name}`)]);
   });
@@ -62,6 +62,7 @@ describe('usage', () => {
     [['token', 'verify', 'a', '--jwks', 'package.json'], 'package.json: is not a JSON Web Key Set'],
     [['decide', '--action', 'read'], '--subject TYPE:ID is required'],
     [['decide', '--subject', 'user:a', '--resource', 'x', '--action', 'read'], '--resource "x" must be TYPE:ID'],
+    [['migrate', 'now'], '"now" is not understood'],
     [['serve', '--config', '/nowhere.yaml'], "/nowhere.yaml: can't be read: ENOENT"],
   ])('%j ends with 2 and a sentence', async (args, text) => {
     const { code, out, err } = await remit(args);
@@ -174,9 +175,13 @@ describe('configuration', () => {
     const { code, err } = await remit(['serve', '--config', file], { DATABASE_URL: 'postgres://u:secret@h/db' });
     expect([code, err]).toEqual([
       2,
-      expect.stringContaining('DATABASE_URL: this version runs on the embedded engines only'),
+      expect.stringContaining('without "clients" Remit runs on the embedded database only'),
     ]);
     expect(err).not.toContain('secret');
+    const spicedb = await remit(['serve', '--config', file], { SPICEDB_ENDPOINT: 'localhost:1' });
+    expect(spicedb.err).toContain('SPICEDB_ENDPOINT: this version runs on the embedded SpiceDB only');
+    // Nothing to migrate is no failure, so that a deployment's script needn't know.
+    expect((await remit(['migrate', '--config', file])).code).toBe(0);
   });
 });
 
