@@ -9,6 +9,7 @@ import { PostgresDatabase } from '../../src/engines/database/postgres.js';
 import type { DecisionRecord } from '../../src/model/decision.js';
 import type { Fault } from '../../src/model/faults.js';
 import { DecisionStore } from '../../src/stores/decisions.js';
+import { EntityStore } from '../../src/stores/entities.js';
 import { migrate, requireVersion, VERSION, versionOf } from '../../src/stores/migrations.js';
 import { RevocationStore } from '../../src/stores/revocations.js';
 import { databaseUrl, migratedUrl, NEEDS, postgresConfig, SERVER } from '../postgres/databases.js';
@@ -130,6 +131,33 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
     const before = performance.now();
     while ((await two.find(token)) === undefined) await wait(20);
     expect(performance.now() - before).toBeLessThan(700);
+  });
+
+  it('looks up an entity by its index, however many there are', async () => {
+    const database = connected(await migratedUrl(uuid()), { connections: 1 });
+    const store = new EntityStore(database);
+    const named = (n: number) => ({ type: 'doc', id: String(n) });
+    await store.put(
+      Array.from({ length: 5000 }, (_, n) => ({
+        ...named(n),
+        attributes: {},
+        parents: n === 0 ? [] : [named(Math.floor(n / 10))],
+      })),
+    );
+    await database.run([{ sql: 'analyze entities' }]);
+    const scans = async () => {
+      await database.run([{ sql: 'select pg_stat_force_next_flush()' }]);
+      const [rows] = await database.run([
+        { sql: `select seq_scan::int as n from pg_stat_user_tables where relname = 'entities'` },
+      ]);
+      return rows?.[0]?.['n'];
+    };
+    const before = await scans();
+    for (const count of [1, 30, 300]) {
+      const found = await store.lookup(Array.from({ length: count }, (_, n) => named(4999 - n)));
+      expect(found.at(-1)?.ancestors.map((a) => a.id)).toContain('0');
+    }
+    expect(await scans()).toBe(before);
   });
 
   describe('limits', () => {
