@@ -61,7 +61,7 @@ describe('docs/configuration.md', () => {
 
   it('shows a schema and a world that load, and the README a configuration that reads', async () => {
     const [schema] = blocks(configuration, 'cedarschema');
-    const [world] = blocks(configuration, 'yaml');
+    const [, world] = blocks(configuration, 'yaml');
     const [zed = ''] = blocks(configuration, 'zed');
     const [policy = ''] = blocks(configuration, 'cedar');
     loadRules({
@@ -82,6 +82,20 @@ describe('docs/configuration.md', () => {
     expect((await remit.service.relationships.read({ resourceType: 'document' }, 5)).length).toBe(1);
     await remit.stop();
   });
+});
+
+it('docs/configuration.md shows a database that is read', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'remit-docs-'));
+  const [database = ''] = blocks(configuration, 'yaml');
+  const file = join(directory, 'remit.yaml');
+  writeFileSync(join(directory, 'password'), 'p');
+  writeFileSync(join(directory, 'database-ca.pem'), 'PEM');
+  writeFileSync(
+    file,
+    `schema: { relationships: a, actions: b }\npolicies: .\nclients: [${JSON.stringify(clientNamed('api', 'remit', 'evaluate'))}]\n${database.replace('/run/secrets/remit-database', 'password')}`,
+  );
+  expect(loadConfig(file, {}).database).toMatchObject({ mode: 'postgres', host: 'db.example', tls: { ca: 'PEM' } });
+  rmSync(directory, { recursive: true, force: true });
 });
 
 describe('docs/tokens.md', () => {
