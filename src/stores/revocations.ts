@@ -73,8 +73,9 @@ export class RevocationStore implements Revocations {
   constructor(private readonly database: Database) {}
 
   async find(token: Revocable): Promise<Ended | undefined> {
-    const pending = this.refresh();
-    if (pending !== undefined) await pending;
+    // One that is on its way may have been asked for too long ago; then a second is waited for, and never a third.
+    const since = performance.now() - FRESH_MS;
+    while (!this.isKnown(since)) await this.refresh();
     let session: Ended | undefined;
     for (const { members, entries } of this.kinds.values()) {
       for (const key of keysOf(members, token)) {
@@ -128,10 +129,12 @@ export class RevocationStore implements Revocations {
     return rows.map(revocationOf);
   }
 
-  /** Undefined where what is held is fresh: a decision then waits for nothing. */
-  private refresh(): Promise<void> | undefined {
-    if (this.loadedAt !== -Infinity && this.database.exclusive) return undefined;
-    if (performance.now() - this.loadedAt < FRESH_MS) return undefined;
+  /** Whether all revocations up to that moment are held: a decision then waits for nothing. */
+  private isKnown(since: number): boolean {
+    return this.loadedAt >= since || (this.database.exclusive && this.loadedAt !== -Infinity);
+  }
+
+  private refresh(): Promise<void> {
     this.loading ??= this.load().finally(() => (this.loading = undefined));
     return this.loading;
   }

@@ -306,6 +306,21 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         );
         await new Promise((resolve) => setTimeout(resolve, 550));
         for (const id of ids) expect(await three.find(token(id))).toMatchObject({ id, what: 'token' });
+        // Also where the answer that is on its way was asked for before, and is late.
+        const slow = new RevocationStore({
+          ...shared(db),
+          run: async (statements) => {
+            const rows = await db.run(statements);
+            await new Promise((resolve) => setTimeout(resolve, 800));
+            return rows;
+          },
+        });
+        const early = slow.find(token('late'));
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        await one.add({ id: uuid(), jti: 'late', revokedAt: '2030-01-01T00:00:00.000Z', revokedBy: 't' });
+        await new Promise((resolve) => setTimeout(resolve, 600));
+        expect((await slow.find(token('late')))?.what).toBe('token');
+        await early;
         const [last] = await one.list(1);
         expect(last).toMatchObject({ revokedAt: '2030-01-01T00:00:00.000Z', revokedBy: 't' });
       });
