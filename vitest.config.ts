@@ -1,28 +1,44 @@
+import { randomBytes } from 'node:crypto';
 import { defineConfig } from 'vitest/config';
+
+// Names what one run leaves on a server, until its end.
+process.env.REMIT_TEST_RUN ??= randomBytes(4).toString('hex');
 
 const common = {
   // Engines start in hooks; a first start of the embedded database takes seconds on a small machine.
   testTimeout: 30_000,
   hookTimeout: 60_000,
   pool: 'forks',
-  maxWorkers: 2,
 } as const;
 
-/** What is held to SpiceDB servers as well, each start to one of its own. */
-const ON_SERVER = [
-  'test/cases/**/*.test.ts',
-  'test/http/**/*.test.ts',
-  'test/attacks.test.ts',
-  'test/attacks/**/*.test.ts',
-];
+/** The servers that there are to test on. */
+const servers = {
+  ...(process.env.REMIT_TEST_POSTGRES_URL === undefined ? {} : { REMIT_TEST_STORE: 'postgres' }),
+  ...(process.env.REMIT_TEST_SPICEDB_BINARY === undefined ? {} : { REMIT_TEST_ENGINE: 'server' }),
+};
 
+/**
+ * Everything; and what is asked over HTTP once more on servers, where REMIT_TEST_POSTGRES_URL names a PostgreSQL or
+ * REMIT_TEST_SPICEDB_BINARY a SpiceDB to start: on both at once, where there are both.
+ */
 export default defineConfig({
   test: {
+    maxWorkers: 2,
+    globalSetup: 'test/postgres/setup.ts',
     projects: [
       { test: { ...common, name: 'embedded', include: ['test/**/*.test.ts'] } },
-      ...(process.env.REMIT_TEST_SPICEDB_BINARY === undefined
+      ...(Object.keys(servers).length === 0
         ? []
-        : [{ test: { ...common, name: 'server', include: ON_SERVER, env: { REMIT_TEST_ENGINE: 'server' } } }]),
+        : [
+            {
+              test: {
+                ...common,
+                name: 'server',
+                include: ['test/{http,cases,attacks}/**/*.test.ts', 'test/attacks.test.ts'],
+                env: servers,
+              },
+            },
+          ]),
     ],
   },
 });

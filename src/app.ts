@@ -6,8 +6,10 @@ import swaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyInstance, type FastifyServerOptions, type onRequestHookHandler } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
-import { isLoopback, type ListenerTls } from './config.js';
+import type { ListenerTls } from './config.js';
+import { isLoopback } from './config/hosts.js';
 import { partyOf, TOKEN_RATE } from './http/callers.js';
+import { capabilityRoutes } from './http/capabilities.js';
 import { decisionRoutes } from './http/decisions.js';
 import { entityRoutes } from './http/entities.js';
 import { requestIdOf } from './http/asking.js';
@@ -106,6 +108,7 @@ export async function buildApp(service: Service, { logger = false }: AppOptions 
   await app.register(async (routes) => {
     evaluationRoutes(routes, service);
     searchRoutes(routes, service);
+    capabilityRoutes(routes, service);
     filterRoutes(routes, service);
     decisionRoutes(routes, service);
     relationshipRoutes(routes, service);

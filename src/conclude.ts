@@ -1,6 +1,6 @@
 /** From the outcomes of the steps to the decision: what is answered, and what is recorded of it. */
-import { actingText } from './model/acting.js';
-import type { Decision, DecisionRecord, StepEvidence } from './model/decision.js';
+import { actingText, type Grant } from './model/acting.js';
+import type { Decision, DecisionRecord, StepEvidence, TokenRecord } from './model/decision.js';
 import { combine, type Outcome, type Verdict } from './model/outcome.js';
 import { callerId } from './model/question.js';
 import type { Reason } from './model/reasons.js';
@@ -59,17 +59,7 @@ export function conclude(id: string, course: Course, judged: readonly Judged[], 
       resource: { type: question.resource.type, id: question.resource.id },
       ...(question.requestId === undefined ? {} : { request_id: question.requestId }),
     },
-    ...(grant === undefined
-      ? {}
-      : {
-          token: {
-            issuer: grant.issuer,
-            jti: grant.jti,
-            client_id: grant.clientId,
-            session: grant.session,
-            transaction: grant.txn,
-          },
-        }),
+    ...(grant === undefined ? {} : { token: tokenRecord(grant) }),
     reasons,
     remedies: denials.flatMap((o) => o.remedies),
     first: { reasons: denials[0]?.reasons ?? [], remedies: denials[0]?.remedies ?? [] },
@@ -79,6 +69,10 @@ export function conclude(id: string, course: Course, judged: readonly Judged[], 
     ...(fault === undefined ? {} : { fault }),
     ...tell(verdict, reasons, fault, course),
   };
+}
+
+export function tokenRecord({ issuer, jti, clientId, session, txn }: Grant): TokenRecord {
+  return { issuer, jti, client_id: clientId, session, transaction: txn };
 }
 
 /** The earliest end that is known of what the allow rests on; without a token there is none, so nothing may be kept. */

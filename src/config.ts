@@ -1,10 +1,11 @@
 /** The configuration, and the only module that reads the environment. */
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isIP } from 'node:net';
 import { z } from 'zod';
 import { client, clientsOf, type ConfiguredClient } from './config/clients.js';
+import { database, databaseOf, type DatabaseConfig } from './config/database.js';
 import { parseYaml, readText, shown, type SourcePaths } from './config/files.js';
+import { isLoopback } from './config/hosts.js';
 import { issuer, issuersOf } from './config/issuers.js';
 import { spicedb, SPICEDB_VARIABLES, spicedbOf, type SpiceDbConfig } from './config/spicedb.js';
 import { ConfigError } from './model/faults.js';
@@ -38,9 +39,7 @@ const config = z.strictObject({
   world: z.string().min(1).optional(),
   data: z.string().min(1).optional(),
   spicedb: spicedb.prefault({}),
-  database: z
-    .strictObject({ mode: z.literal('embedded', 'only "embedded" is available in this version').default('embedded') })
-    .prefault({}),
+  database: database.prefault({}),
   issuers: z.array(issuer).default([]),
   clients: z.array(client).default([]),
   limits: z.strictObject({ deadline_ms: z.number().int().min(10).max(60_000).default(1000) }).prefault({}),
@@ -60,6 +59,9 @@ export interface Config {
   readonly spicedb: SpiceDbConfig;
   /** Directory of the embedded database, keys and lock. */
   readonly data: string;
+  readonly database: DatabaseConfig;
+  /** All engines embedded, on loopback: only there are a client and an issuer made for trying it out. */
+  readonly development: boolean;
   readonly issuers: readonly IssuerConfig[];
   readonly clients: readonly ConfiguredClient[];
   readonly deadlineMs: number;
@@ -90,21 +92,32 @@ export function loadConfig(file: string | undefined, env: Environment = process.
 
   const notes: string[] = [];
   const servers = SERVER_VARIABLES.filter((name) => nonEmpty(env[name]) !== undefined);
-  if (servers.length > 0 && explicit === undefined)
+  if (explicit === undefined && servers.length > 0)
     notes.push(`${servers.join(', ')} ignored: these need an explicit --config`);
-  if (servers.includes('DATABASE_URL') && explicit !== undefined)
-    throw new ConfigError('DATABASE_URL: this version runs on the embedded engines only', 'environment');
-  const given = explicit === undefined ? [] : SPICEDB_VARIABLES.map((name) => [name, nonEmpty(env[name])] as const);
-  const server = spicedbOf(read.spicedb, Object.fromEntries(given), path, within);
+  const server = spicedbOf(
+    read.spicedb,
+    Object.fromEntries(explicit === undefined ? [] : SPICEDB_VARIABLES.map((name) => [name, nonEmpty(env[name])])),
+    path,
+    within,
+  );
   if (server !== undefined && read.world !== undefined)
     throw new ConfigError('world: is for the embedded SpiceDB; nothing is written to a server at start', shown(path));
   if (server !== undefined && read.clients.length === 0)
     throw new ConfigError('clients: at least one is needed with "spicedb.mode: server"', shown(path));
   if (server?.plaintext === true && !isLoopback(server.endpoint.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')))
     notes.push(`spicedb.insecure_plaintext: the key travels to ${server.endpoint} for anybody on the way to read`);
+  const chosen = databaseOf(read.database, {
+    path,
+    url: explicit === undefined ? undefined : nonEmpty(env['DATABASE_URL']),
+    variable: (name) => nonEmpty(env[name]),
+    within,
+  });
   const host = nonEmpty(env['REMIT_HOST']) ?? read.listen.host;
   if (read.clients.length === 0 && !isLoopback(host)) {
     throw new ConfigError(`without "clients" Remit listens on loopback only, not on ${host}`, path);
+  }
+  if (read.clients.length === 0 && chosen.mode !== 'embedded') {
+    throw new ConfigError(`without "clients" Remit runs on the embedded database only, not on PostgreSQL`, path);
   }
   const data = nonEmpty(env['REMIT_DATA']);
   return {
@@ -128,16 +141,14 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     world: read.world === undefined ? undefined : within(read.world),
     spicedb: server,
     data: data !== undefined ? resolve(data) : read.data !== undefined ? within(read.data) : resolve('.remit'),
+    database: chosen,
+    development: chosen.mode === 'embedded' && server === undefined && isLoopback(host),
     issuers: issuersOf(read.issuers, path),
     clients: clientsOf(read.clients, path),
     deadlineMs: read.limits.deadline_ms,
     key: nonEmpty(env['REMIT_KEY']),
     notes,
   };
-}
-
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 
 function portOf(text: string | undefined): number | undefined {

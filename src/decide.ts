@@ -11,7 +11,7 @@ import { gather } from './gather.js';
 import type { Decision } from './model/decision.js';
 import { BadRequest, Fault } from './model/faults.js';
 import type { Obligation } from './rules/duties.js';
-import { combine } from './model/outcome.js';
+import { combine, type Denial } from './model/outcome.js';
 import type { Question } from './model/question.js';
 import type { Rules } from './rules/load.js';
 import { binding } from './steps/binding.js';
@@ -86,6 +86,8 @@ export async function open(questions: readonly Question[], using: Deciding): Pro
 export interface Foreseen {
   readonly allowed: boolean;
   readonly obligations: readonly Obligation[];
+  /** What denies it. */
+  readonly denials: readonly Denial[];
 }
 
 /**
@@ -107,7 +109,8 @@ export async function foresee(
     if (verdict === 'unknown')
       throw new Fault(outcomes.find((o) => o.outcome === 'unknown')?.fault ?? 'overloaded', 'a search');
     const obligations = outcomes.flatMap((o) => (o.outcome === 'pass' ? (o.obligations ?? []) : []));
-    return { allowed: verdict === 'allow', obligations: verdict === 'allow' ? obligations : [] };
+    const denials = outcomes.filter((o) => o.outcome === 'deny');
+    return { allowed: verdict === 'allow', obligations: verdict === 'allow' ? obligations : [], denials };
   });
 }
 
@@ -157,14 +160,20 @@ async function judge(
 ): Promise<readonly Course[]> {
   const going = begun.flatMap((b) => b.established ?? []);
   const gathered = (await gather(JUDGING, going, using, deadline, known)).values();
-  return begun.map((b): Course => {
-    if (b.established === undefined) return b;
+  const courses: Course[] = [];
+  for (const b of begun) {
+    if (b.established === undefined) {
+      courses.push(b);
+      continue;
+    }
     const next = gathered.next();
     if (next.done === true) throw new TypeError('nothing was gathered for a question');
     const { established, facts } = next.value;
+    await breathe();
     const judged = JUDGING.map((step) => ({ step: step.step, outcome: step.judge(established, facts) }));
-    return { opening: b.opening, judged: [...b.judged, ...judged], established, facts };
-  });
+    courses.push({ opening: b.opening, judged: [...b.judged, ...judged], established, facts });
+  }
+  return courses;
 }
 
 /** What the token that is asked on comes to, now: an agent's own was looked at before its body was there. */

@@ -2,11 +2,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isLoopback, type Config } from './config.js';
+import type { Config } from './config.js';
 import type { ConfiguredClient } from './config/clients.js';
 import { readSources, shown } from './config/files.js';
 import type { Deciding } from './decide.js';
-import { PgliteDatabase } from './engines/database/pglite.js';
 import type { Database } from './engines/database/port.js';
 import { lockDirectory, type Lock } from './engines/lock.js';
 import { EmbeddedRelationships } from './engines/spicedb/embedded.js';
@@ -18,7 +17,6 @@ import { scopesOf } from './rules/vocabulary.js';
 import { DecisionStore } from './stores/decisions.js';
 import { EntityStore } from './stores/entities.js';
 import { Journal } from './stores/journal.js';
-import { migrate } from './stores/migrations.js';
 import { ProofStore } from './stores/proofs.js';
 import { RevocationStore } from './stores/revocations.js';
 import { openDevIssuer, type DevIssuer } from './tokens/dev-issuer.js';
@@ -28,6 +26,7 @@ import { checkKeys } from './tokens/keys.js';
 import { didYouMean } from './rules/suggest.js';
 import { ConfigError } from './model/faults.js';
 import { TokenVerifier } from './tokens/verify.js';
+import { openDatabase } from './database.js';
 import { loadWorld, readWorld } from './world.js';
 
 export interface Service extends Deciding {
@@ -52,12 +51,12 @@ export interface Service extends Deciding {
 
 export interface Opening {
   readonly now?: () => Date;
-  /** Instead of the configuration's engine: for tests that hold another one to the same cases. */
-  readonly engine?: (graph: Graph) => Promise<Relationships>;
+  /** A line for the operator about an engine that went away or came back. */
+  readonly log?: (line: string) => void;
 }
 
 /** @throws ConfigError, Locked; Fault where an engine doesn't start. Nothing stays open after a throw. */
-export async function openService(config: Config, { now = () => new Date(), engine }: Opening = {}): Promise<Service> {
+export async function openService(config: Config, { now = () => new Date(), log }: Opening = {}): Promise<Service> {
   const rules = loadRules(readSources(config.sources));
   const world = config.world === undefined ? undefined : readWorld(config.world, rules);
   await checkKeys(config.issuers);
@@ -83,19 +82,17 @@ export async function openService(config: Config, { now = () => new Date(), engi
   const lock = lockDirectory(config.data);
   const closers: (() => Promise<void>)[] = [];
   try {
-    const database = new PgliteDatabase(join(config.data, 'database'));
+    const database = await openDatabase(config, log);
     closers.push(() => database.close());
-    await migrate(database);
     await forgetHalfAWorld(database);
-    const relationships = await (engine?.(rules.graph) ?? openRelationships(rules.graph, config, database));
+    const relationships = await openRelationships(rules.graph, config, database);
     closers.push(() => relationships.close());
     const entities = new EntityStore(database);
     if (world !== undefined && config.world !== undefined) {
       const { world: path } = config;
       await once(database, () => loadWorld(path, world, { relationships, entities }));
     }
-    const devIssuer =
-      isLoopback(config.host) && config.spicedb === undefined ? await openDevIssuer(config.data) : undefined;
+    const devIssuer = config.development ? await openDevIssuer(config.data) : undefined;
     const issuers = new Issuers([...config.issuers, ...(devIssuer === undefined ? [] : [devIssuer.config])]);
     const revocations = new RevocationStore(database);
     const devKey = config.clients.length === 0 ? openDevKey(config.data) : undefined;
@@ -165,15 +162,8 @@ async function once(database: Database, load: () => Promise<void>): Promise<void
   await database.run([{ sql: `update meta set value = 'loaded' where key = 'world'` }]);
 }
 
-/** A secret of the deployment, made at its first start and the same for every replica. @throws Fault */
 async function secretOf(database: Database): Promise<string> {
-  const [, rows] = await database.run([
-    {
-      sql: `insert into meta values ('secret', $1) on conflict do nothing`,
-      params: [randomBytes(32).toString('base64url')],
-    },
-    { sql: `select value from meta where key = 'secret'` },
-  ]);
+  const [rows] = await database.run([{ sql: `select value from meta where key = 'secret'` }]);
   return String(rows?.[0]?.['value']);
 }
 

@@ -175,9 +175,13 @@ describe('configuration', () => {
     const { code, err } = await remit(['serve', '--config', file], { DATABASE_URL: 'postgres://u:secret@h/db' });
     expect([code, err]).toEqual([
       2,
-      expect.stringContaining('DATABASE_URL: this version runs on the embedded engines only'),
+      expect.stringContaining('without "clients" Remit runs on the embedded database only'),
     ]);
     expect(err).not.toContain('secret');
+    const spicedb = await remit(['serve', '--config', file], { SPICEDB_ENDPOINT: 'localhost:1' });
+    expect(spicedb.err).toContain('SPICEDB_ENDPOINT: is for "spicedb.mode: server"');
+    // Nothing to migrate is no failure, so that a deployment's script needn't know.
+    expect((await remit(['migrate', '--config', file])).code).toBe(0);
   });
 });
 

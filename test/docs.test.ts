@@ -98,6 +98,20 @@ describe('docs/configuration.md', () => {
   });
 });
 
+it('docs/configuration.md shows a database that is read', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'remit-docs-'));
+  const database = blocks(configuration, 'yaml').find((block) => block.startsWith('database:')) ?? '';
+  const file = join(directory, 'remit.yaml');
+  writeFileSync(join(directory, 'password'), 'p');
+  writeFileSync(join(directory, 'database-ca.pem'), 'PEM');
+  writeFileSync(
+    file,
+    `schema: { relationships: a, actions: b }\npolicies: .\nclients: [${JSON.stringify(clientNamed('api', 'remit', 'evaluate'))}]\n${database.replace('/run/secrets/remit-database', 'password')}`,
+  );
+  expect(loadConfig(file, {}).database).toMatchObject({ mode: 'postgres', host: 'db.example', tls: { ca: 'PEM' } });
+  rmSync(directory, { recursive: true, force: true });
+});
+
 describe('docs/tokens.md', () => {
   const text = readFileSync(join(root, 'docs/tokens.md'), 'utf8');
 

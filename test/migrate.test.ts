@@ -62,10 +62,16 @@ describe.skipIf(BINARY === '')(named('Remit on a SpiceDB server'), () => {
   });
 
   it('migrate adds at once, and then has nothing to do', async () => {
+    const checked = await remit('migrate', '--check');
+    expect([checked.code, checked.out]).toEqual([
+      1,
+      expect.stringMatching(/\+ definition employee[\s\S]*Nothing is applied\./),
+    ]);
     const first = await remit('migrate');
     expect([first.code, first.out]).toEqual([0, expect.stringMatching(/\+ definition employee[\s\S]*Applied\./)]);
     const second = await remit('migrate', '--json');
-    expect([second.code, JSON.parse(second.out)]).toEqual([0, { differences: [], applied: false }]);
+    expect([second.code, JSON.parse(second.out)]).toEqual([0, { spicedb: { differences: [], applied: false } }]);
+    expect((await remit('migrate', '--check')).code).toBe(0);
   });
 
   it('decides, writes and reads over it, with no development key or issuer', async () => {
@@ -118,7 +124,7 @@ describe.skipIf(BINARY === '')(named('Remit on a SpiceDB server'), () => {
     const { code, out } = await remit('migrate', '--yes', '--json');
     expect([code, JSON.parse(out)]).toEqual([
       0,
-      { differences: [{ change: 'remove', what: 'definition spare' }], applied: true },
+      { spicedb: { differences: [{ change: 'remove', what: 'definition spare' }], applied: true } },
     ]);
     await (await open()).close();
 

@@ -6,14 +6,14 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import { buildApp } from '../src/app.js';
-import { loadConfig } from '../src/config.js';
-import type { Relationships } from '../src/engines/spicedb/port.js';
-import { ServerRelationships } from '../src/engines/spicedb/server.js';
+import { loadConfig, type Config } from '../src/config.js';
+import { readSources } from '../src/config/files.js';
 import type { Rationale } from '../src/model/decision.js';
 import type { Reason } from '../src/model/reasons.js';
 import { openService, sha256, type Service } from '../src/service.js';
-import type { Graph } from '../src/rules/graph.js';
+import { loadRules } from '../src/rules/load.js';
 import type { Mint } from '../src/tokens/dev-issuer.js';
+import { dropDatabase, EVERYWHERE, migratedUrl, postgresConfig } from './postgres/databases.js';
 import { startSpiceDb, type RunningSpiceDb } from './spicedb.js';
 
 export const SAMPLE = fileURLToPath(new URL('../fixtures/acme.remit.yaml', import.meta.url));
@@ -68,8 +68,8 @@ export interface Running {
 
 export async function start(config = SAMPLE, data = mkdtempSync(join(tmpdir(), 'remit-test-'))): Promise<Running> {
   let now = DAYTIME;
-  const loaded = loadConfig(config, { REMIT_DATA: data });
-  const service = await openService(loaded, { now: () => now, ...(ON_SERVER ? { engine: serverFor(data) } : {}) });
+  const stored = await onServers(loadConfig(config, { REMIT_DATA: data }));
+  const service = await openService(stored, { now: () => now });
   const app = await buildApp(service);
   const host = `127.0.0.1:${service.config.port}`;
   const authorization = `Bearer ${service.devKey ?? ''}`;
@@ -127,6 +127,7 @@ export async function start(config = SAMPLE, data = mkdtempSync(join(tmpdir(), '
       rmSync(data, { recursive: true, force: true });
       await servers.get(data)?.kill();
       servers.delete(data);
+      if (stored.url !== undefined) await dropDatabase(stored.url);
     },
   };
 }
@@ -136,13 +137,22 @@ export const ON_SERVER = process.env['REMIT_TEST_ENGINE'] === 'server';
 /** By data directory: what is kept there finds its relationships again. */
 const servers = new Map<string, RunningSpiceDb>();
 
-function serverFor(data: string) {
-  return async (graph: Graph): Promise<Relationships> => {
-    const server = servers.get(data) ?? (await startSpiceDb());
-    servers.set(data, server);
-    await server.schema(graph);
-    return ServerRelationships.start(graph, { ...server.address, deadlineMs: 1_000 });
+/** The same configuration on the servers that are tested: a SpiceDB and a database of its own for each data directory. */
+async function onServers(config: Config): Promise<Config & { readonly url?: string }> {
+  const url = EVERYWHERE ? await migratedUrl(config.data) : undefined;
+  return {
+    ...config,
+    ...(ON_SERVER ? { spicedb: await spicedbFor(config) } : {}),
+    ...(url === undefined ? {} : { database: postgresConfig(url), url }),
   };
+}
+
+async function spicedbFor({ data, sources }: Config): Promise<Config['spicedb']> {
+  const { graph } = loadRules(readSources(sources));
+  const server = servers.get(data) ?? (await startSpiceDb());
+  servers.set(data, server);
+  await server.schema(graph);
+  return server.address;
 }
 
 /** The sample company with issuers, clients and a listener of the test's own, in a directory that goes with it. */

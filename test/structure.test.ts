@@ -29,7 +29,6 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'deadline',
     'http',
     'decide',
-    'list',
     'search',
     'masks',
     'service',

@@ -3,6 +3,7 @@ import { buildApp, listeningAt } from '../app.js';
 import { loadConfig } from '../config.js';
 import { shown } from '../config/files.js';
 import { ConfigError } from '../model/faults.js';
+import { placeOf } from '../engines/database/postgres.js';
 import { DELEGATOR } from '../rules/vocabulary.js';
 import { openService, type Service } from '../service.js';
 import { readOptions, Usage, type Command } from './command.js';
@@ -30,7 +31,7 @@ export const serve: Command = {
     if (positionals.length > 0) throw new Usage(`"${positionals[0] ?? ''}" is not understood; see remit serve --help`);
     const config = loadConfig(values.config);
     for (const note of config.notes) process.stderr.write(`remit: ${note}\n`);
-    const service = await openService(config);
+    const service = await openService(config, { log: (line) => process.stderr.write(`remit: ${line}\n`) });
     const app = await buildApp(service, {
       logger: { level: 'warn', redact: ['req.headers.authorization', 'req.headers.cookie'] },
     });
@@ -65,7 +66,7 @@ async function welcome(service: Service, url: string): Promise<string> {
   const { config, devKey, devIssuer } = service;
   const lines = [
     `Remit is listening on ${url}`,
-    `  configuration ${shown(config.file)}, data in ${shown(config.data)}/`,
+    `  configuration ${shown(config.file)}, data in ${config.database.mode === 'embedded' ? `${shown(config.data)}/` : placeOf(config.database)}`,
   ];
   if (devKey !== undefined)
     lines.push(`  no client is configured: development key ${devKey} (also in ${shown(config.data)}/dev.key)`);

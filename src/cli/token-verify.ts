@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { compactVerify, importJWK, type JSONWebKeySet, type JWK } from 'jose';
-import { isLoopback, loadConfig, type Config } from '../config.js';
+import { loadConfig, type Config } from '../config.js';
 import { readText } from '../config/files.js';
 import { ConfigError, Fault, FAULTS } from '../model/faults.js';
 import { JsonProblem, parseJson } from '../model/json.js';
@@ -70,7 +70,7 @@ async function againstConfiguration(
   now: Date,
 ): Promise<Verdict> {
   const configs: IssuerConfig[] = [...config.issuers];
-  if (isLoopback(config.host) && existsSync(join(config.data, 'dev-issuer.jwk')))
+  if (config.development && existsSync(join(config.data, 'dev-issuer.jwk')))
     configs.push((await openDevIssuer(config.data)).config);
   const issuers = new Issuers(configs.filter((c) => issuer === undefined || c.issuer === issuer));
   // A client with an audience of its own takes what the issuer's own name would refuse.

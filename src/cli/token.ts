@@ -1,5 +1,5 @@
 /** `remit token`: mints a delegation token from the development issuer, explains one, or verifies one. */
-import { isLoopback, loadConfig } from '../config.js';
+import { loadConfig } from '../config.js';
 import { makeDirectory } from '../engines/lock.js';
 import { ConfigError } from '../model/faults.js';
 import { idProblem } from '../model/ids.js';
@@ -92,7 +92,8 @@ async function mint(args: readonly string[]): Promise<number> {
   const details = values.detail?.map((text) => jsonObject(text, '--detail'));
 
   const config = loadConfig(values.config);
-  if (!isLoopback(config.host)) throw new ConfigError('the development issuer exists on loopback only', config.file);
+  if (!config.development)
+    throw new ConfigError('the development issuer exists with embedded engines on loopback only', config.file);
   makeDirectory(config.data);
   const issuer = await openDevIssuer(config.data);
   const now = new Date();

@@ -12,11 +12,18 @@ interface Call {
 }
 type Reply =
   | { readonly id: number; readonly ok: true; readonly value: unknown }
-  | { readonly id: number; readonly ok: false; readonly message: string };
+  | { readonly id: number; readonly ok: false; readonly message: string; readonly code: string | undefined };
 
 /** An engine's failure as it comes out of its thread: the text is for logs. */
 export class WorkerError extends Error {
   override readonly name = 'WorkerError';
+  constructor(
+    message: string,
+    /** The engine's own code of what failed, where it has one: of a database, the SQLSTATE. */
+    readonly code?: string,
+  ) {
+    super(message);
+  }
 }
 
 export class EngineWorker {
@@ -32,7 +39,7 @@ export class EngineWorker {
       const call = this.waiting.get(reply.id);
       this.waiting.delete(reply.id);
       if (reply.ok) call?.resolve(reply.value as never);
-      else call?.reject(new WorkerError(reply.message));
+      else call?.reject(new WorkerError(reply.message, reply.code));
     });
     this.worker.on('error', (error) => {
       this.bury(new WorkerError(`the engine's thread failed: ${String(error)}`));
@@ -98,7 +105,13 @@ async function answer(started: Promise<Record<string, (argument: never) => unkno
     if (method === undefined) throw new TypeError(`no method "${call.method}"`);
     return { id: call.id, ok: true, value: await method(call.argument as never) };
   } catch (error) {
-    return { id: call.id, ok: false, message: error instanceof Error ? error.message : String(error) };
+    const code = (error as { code?: unknown } | null | undefined)?.code;
+    return {
+      id: call.id,
+      ok: false,
+      message: error instanceof Error ? error.message : String(error),
+      code: typeof code === 'string' ? code : undefined,
+    };
   }
 }
 

@@ -76,7 +76,11 @@ function callers(
     const client = service.clientOf(hash);
     if (client !== undefined) {
       if (!permissions.some((permission) => client.may.has(permission))) {
-        return reply.code(403).send(problem('forbidden', `This client may not "${permissions.join('" or "')}".`));
+        const why =
+          permissions.length === 0
+            ? 'This is for agents, with their own token.'
+            : `This client may not "${permissions.join('" or "')}".`;
+        return reply.code(403).send(problem('forbidden', why));
       }
       request.caller = { kind: 'client', client };
       return undefined;

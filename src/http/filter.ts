@@ -1,10 +1,10 @@
 /** `/v1/filter`: records in, the permitted ones out, masked, so that no API can forget to. */
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { foreseeEach } from '../list.js';
+import { foreseeEach } from '../search/list.js';
 import { masked, MASKING } from '../masks.js';
 import { BadRequest } from '../model/faults.js';
-import { recordSearch } from '../search.js';
+import { recordSearch } from '../search/search.js';
 import type { Service } from '../service.js';
 import { action, boundFacts, context, id, MAX_ITEMS, name, questionOf, subject } from './authzen.js';
 import { askingOf } from './asking.js';

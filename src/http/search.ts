@@ -2,12 +2,14 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { callerId, type Question } from '../model/question.js';
-import { candidateResources, candidateSubjects, firstAllowed, inOrder, recordSearch } from '../search.js';
+import { candidateAgents, candidateResources, candidateSubjects, inOrder } from '../search/candidates.js';
+import { firstAllowed, recordSearch } from '../search/search.js';
 import type { Service } from '../service.js';
-import { action, context, name, resource, subject, toQuestion } from './authzen.js';
+import { BadRequest } from '../model/faults.js';
+import { action, context, id, name, resource, subject, toQuestion } from './authzen.js';
 import { callerOf, admitted } from './callers.js';
 import { nextPage, page, Pages } from './pages.js';
-import { problemBody } from './problems.js';
+import { badRequest, problemBody } from './problems.js';
 import { askingOf } from './asking.js';
 
 const open = z.object({ type: name, properties: z.record(z.string(), z.unknown()).optional() });
@@ -35,6 +37,15 @@ function askedFor(body: Readonly<Record<string, unknown>>): Record<string, unkno
   return Object.fromEntries(Object.entries(body).map(([part, value]) => [part, bare(value)]));
 }
 
+/** Whom agents are searched for, where no token says it. @throws BadRequest */
+function beneficiary(properties: Readonly<Record<string, unknown>> | undefined): string | undefined {
+  const given = properties?.['on_behalf_of'];
+  if (given === undefined) return undefined;
+  const read = id.safeParse(given);
+  if (read.success) return read.data;
+  throw new BadRequest(badRequest(read.error).message, 'subject.properties.on_behalf_of');
+}
+
 /** What stands for the part that is searched for, until there are candidates. */
 const NOBODY = 'any';
 
@@ -60,6 +71,12 @@ export function searchRoutes(app: FastifyInstance, service: Service): void {
       const body = request.body as z.infer<typeof bodies.subject>;
       const { type, properties } = body.subject;
       const asked = question(request, { ...body, subject: { type, id: NOBODY, properties } });
+      const { userObject, agentObject } = service.rules().vocabulary;
+      const user = type === agentObject && asked.token === undefined ? beneficiary(properties) : undefined;
+      if (user !== undefined && userObject !== undefined) {
+        const whose = { ...asked, subject: { type: userObject, id: user, properties: {} } };
+        return found('subject', request, body, whose, () => candidateAgents(whose.subject, whose, service), (agent) => ({ ...whose, assertedAgent: agent }), (id) => ({ type, id }));
+      }
       return found('subject', request, body, asked, () => candidateSubjects(asked, service), (id) => ({ ...asked, subject: { ...asked.subject, id } }), (id) => ({ type, id }));
     },
   }); // prettier-ignore

@@ -22,6 +22,15 @@ export interface Rationale {
   readonly steps: readonly StepEvidence[];
 }
 
+/** Which token it was decided on. */
+export interface TokenRecord {
+  readonly issuer: string;
+  readonly jti?: string | undefined;
+  readonly client_id?: string | undefined;
+  readonly session?: string | undefined;
+  readonly transaction?: string | undefined;
+}
+
 /** The durable record: JSON, without tokens and keys. */
 export interface DecisionRecord {
   /** UUID version 7. */
@@ -40,15 +49,7 @@ export interface DecisionRecord {
     readonly resource: { readonly type: string; readonly id: string };
     readonly request_id?: string | undefined;
   };
-  readonly token?:
-    | {
-        readonly issuer: string;
-        readonly jti?: string | undefined;
-        readonly client_id?: string | undefined;
-        readonly session?: string | undefined;
-        readonly transaction?: string | undefined;
-      }
-    | undefined;
+  readonly token?: TokenRecord | undefined;
   readonly reasons: readonly Reason[];
   readonly obligations: readonly Obligation[];
   readonly rationale: Rationale;
@@ -63,7 +64,10 @@ export interface SearchRecord {
   /** Whether anything was found. */
   readonly decision: boolean;
   readonly policy_version: string;
-  readonly search: 'resource' | 'subject' | 'action' | 'filter';
+  readonly search: 'resource' | 'subject' | 'action' | 'filter' | 'capabilities';
+  readonly token?: TokenRecord | undefined;
+  /** By the token; absent where a client vouches for the subject of the request. */
+  readonly acting?: { readonly user?: string; readonly agent?: string; readonly chain: readonly string[] } | undefined;
   readonly request: Readonly<Record<string, unknown>>;
   readonly found: number;
 }

@@ -13,23 +13,31 @@ export type Outcome =
       readonly evidence: Evidence;
       readonly reasons: readonly Reason[];
       readonly remedies: readonly Remedy[];
+      /** Each of the reasons has a remedy: with all of them this outcome would be a pass. */
+      readonly remediable: boolean;
     }
   | { readonly outcome: 'unknown'; readonly evidence: Evidence; readonly fault: FaultCode };
+
+export type Denial = Extract<Outcome, { readonly outcome: 'deny' }>;
 
 /** @param obligations that an allow brings; only the obligations step has any */
 export function pass(evidence: Evidence = {}, obligations: readonly Obligation[] = []): Outcome {
   return { outcome: 'pass', evidence, ...(obligations.length === 0 ? {} : { obligations }) };
 }
 
-/** @throws TypeError without a reason: a deny that explains nothing is a bug */
+/**
+ * @param remediable whether the remedies lift all of the reasons
+ * @throws TypeError without a reason: a deny that explains nothing is a bug
+ */
 export function deny(
   reasons: Reason | readonly Reason[],
   evidence: Evidence = {},
   remedies: readonly Remedy[] = [],
+  remediable = false,
 ): Outcome {
   const list = [reasons].flat();
   if (list.length === 0) throw new TypeError('a deny needs a reason');
-  return { outcome: 'deny', evidence, reasons: list, remedies };
+  return { outcome: 'deny', evidence, reasons: list, remedies, remediable };
 }
 
 export function unknown(fault: FaultCode, evidence: Evidence = {}): Outcome {

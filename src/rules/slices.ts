@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
+import type { EntityJson, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Answer, CedarEngine, Request } from '../engines/cedar.js';
 import type { Policy } from './policies.js';
 import { uidText } from './uid.js';
@@ -21,6 +21,8 @@ export interface Reads {
   /** Who or which it is, or what it is in, counts, and not only its attributes. */
   readonly principal: boolean;
   readonly resource: boolean;
+  /** Entities that scopes name: of the others it doesn't count which they are. */
+  readonly named: ReadonlySet<string>;
 }
 
 export interface Slice {
@@ -147,8 +149,15 @@ function answerKey({ set, reads }: Part, { principal, action, resource, context,
   const identities = reads.principal || reads.resource || values.includes('"__entity"');
   const who = identities
     ? JSON.stringify([principal, resource, first, second])
-    : `${principal.type} ${resource.type} ${entities.length}`;
+    : `${principal.type} ${resource.type} ${entities.length} ${namedOf(first, reads)} ${namedOf(second, reads)}`;
   return `${set} ${action.type} ${action.id} ${who} ${values}`;
+}
+
+/** Which of the entities that scopes name it is or is in. */
+function namedOf(entity: EntityJson | undefined, { named }: Reads): string {
+  if (entity === undefined || named.size === 0) return '';
+  const texts = [entity.uid, ...entity.parents].map((one) => uidText(uid(one)));
+  return JSON.stringify(texts.filter((text) => named.has(text)).sort());
 }
 
 /** Whether a policy's scope can match at all. `in` is never ruled out: stored parents decide it, not the schema. */
@@ -196,9 +205,12 @@ export function readsOf(policies: readonly Policy[]): Reads {
   const names = new Set<string>();
   const wholes = new Set<string>();
   const whole = new Set<string>();
+  const named = new Set<string>();
   for (const { json } of policies) {
-    for (const scope of ['principal', 'resource'] as const) {
-      if (json[scope].op === '==' || json[scope].op === 'in' || 'in' in json[scope]) whole.add(scope);
+    for (const part of ['principal', 'resource'] as const) {
+      const scope = json[part].op === 'is' && 'in' in json[part] ? json[part].in : json[part];
+      if ('entity' in scope) named.add(uidText(uid(scope.entity)));
+      else if (json[part].op === '==' || json[part].op === 'in' || 'in' in json[part]) whole.add(part);
     }
   }
   const open: { node: unknown; accessed: boolean }[] = policies.map((p) => ({
@@ -231,6 +243,7 @@ export function readsOf(policies: readonly Policy[]): Reads {
     wholeContext: whole.has('context'),
     principal: whole.has('principal'),
     resource: whole.has('resource'),
+    named,
   };
 }
 

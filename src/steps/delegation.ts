@@ -33,7 +33,13 @@ export const delegation: JudgingStep = {
     if (acting.grant !== undefined) judgeGrant(e, acting.grant, reasons, remedies);
     const edge = delegationCheck(acting);
     const fault = edge === undefined ? undefined : judgeGraph(edge, facts, evidence, reasons);
-    if (reasons.length > 0) return deny(reasons, evidence, remedies);
+    if (reasons.length > 0)
+      return deny(
+        reasons,
+        evidence,
+        remedies,
+        reasons.every((r) => r.code === 'scope_insufficient'),
+      );
     return fault === undefined ? pass(evidence) : unknown(fault, evidence);
   },
 };

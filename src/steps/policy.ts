@@ -35,6 +35,7 @@ export const policy: JudgingStep = {
     const remedies: Remedy[] = [];
     const faults: FaultCode[] = [];
     const forbidding = new Set<string>();
+    let remediable = false;
     let permitting: readonly string[] = [];
 
     for (const check of [...canChecks(e), ...agentCanChecks(e)]) {
@@ -72,12 +73,13 @@ export const policy: JudgingStep = {
         ),
       );
       remedies.push(...named.flatMap((p) => p.remedies));
+      remediable = reasons.length === 1 && named.every((p) => p.remedies.length > 0);
     }
     const evidence = {
       ...(permitting.length === 0 ? {} : { permitted_by: cite(permitting, policies) }),
       ...(forbidding.size === 0 ? {} : { forbidden_by: cite([...forbidding].sort(), policies) }),
     };
-    if (reasons.length > 0) return deny(reasons, evidence, remedies);
+    if (reasons.length > 0) return deny(reasons, evidence, remedies, remediable);
     return faults[0] === undefined ? pass(evidence) : unknown(faults[0], evidence);
   },
 };

@@ -49,8 +49,10 @@ export function gate({ acting, on, question }: Established): AskedCheck {
   };
 }
 
-/** All of the resource's type that the gate is held on. */
-export function reach(e: Established): ResourceLookup {
+/** What to look up for all of the resource's type that the gate is held on. */
+export type Reach = Omit<ResourceLookup, 'limit' | 'withinMs'>;
+
+export function reach(e: Established): Reach {
   const { resource, permission, subject, context } = withContext(e, gate(e));
   return { resourceType: resource.type, permission, subject, context };
 }

@@ -2,7 +2,7 @@
  * Decision records: what was decided and on which facts, durable before the answer leaves. Records that come while
  * a group is being written make the next group, so one commit serves many decisions.
  */
-import type { Database } from '../engines/database/port.js';
+import { Refused, type Database } from '../engines/database/port.js';
 import { Fault } from '../model/faults.js';
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
 
@@ -31,16 +31,21 @@ export interface Decisions {
 const GROUP = 250;
 /** Records waiting beyond this are refused: the store can't keep up. */
 const MAX_WAITING = 10_000;
+/** Corrections beyond this are let go: each is of a decision that was answered with a failure. */
+const MAX_OWED = 10_000;
 
 interface Waiting {
   readonly id: string;
   text: string;
+  /** Said once more: nobody waits for it, and it must not be lost where the store is away for a while. */
+  readonly correction: boolean;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
 export class DecisionStore implements Decisions {
   private readonly waiting: Waiting[] = [];
+  private readonly owed: Waiting[] = [];
   private writing = false;
 
   constructor(private readonly database: Database) {}
@@ -48,7 +53,7 @@ export class DecisionStore implements Decisions {
   record(record: DecisionRecord | SearchRecord): Promise<void> {
     if (this.waiting.length >= MAX_WAITING) return Promise.reject(new Fault('overloaded', 'decision records'));
     return new Promise((resolve, reject) => {
-      this.waiting.push({ id: record.id, text: JSON.stringify(record), resolve, reject });
+      this.waiting.push({ id: record.id, text: JSON.stringify(record), correction: false, resolve, reject });
       this.pump();
     });
   }
@@ -58,9 +63,13 @@ export class DecisionStore implements Decisions {
     const still = this.waiting.find((w) => w.id === record.id);
     if (still !== undefined) still.text = text;
     else {
-      this.waiting.push({ id: record.id, text, resolve: () => undefined, reject: () => undefined });
+      this.owe({ id: record.id, text, correction: true, resolve: () => undefined, reject: () => undefined });
       this.pump();
     }
+  }
+
+  private owe(correction: Waiting): void {
+    if (this.owed.length < MAX_OWED) this.owed.push(correction);
   }
 
   async find(id: string): Promise<StoredDecision | undefined> {
@@ -94,31 +103,44 @@ export class DecisionStore implements Decisions {
   }
 
   private pump(): void {
-    if (this.writing || this.waiting.length === 0) return;
+    if (this.writing || this.waiting.length + this.owed.length === 0) return;
     this.writing = true;
-    const group = this.waiting.splice(0, GROUP);
-    void this.write(group).finally(() => {
+    const group = [...this.owed.splice(0, GROUP), ...this.waiting.splice(0, GROUP)];
+    void this.write(group).then((written) => {
       this.writing = false;
-      this.pump();
+      // While the store is away, what is owed goes with the next record that is tried.
+      if (written || this.waiting.length > 0) this.pump();
     });
   }
 
-  private async write(group: readonly Waiting[]): Promise<void> {
+  /** @returns whether the database was there */
+  private async write(group: readonly Waiting[]): Promise<boolean> {
     try {
       await this.database.run([
         {
           sql: `insert into decisions (id, at, client, decision, record)
                 select (r->>'id')::uuid, (r->>'evaluated_at')::timestamptz, r->>'client', (r->>'decision')::boolean, r
                 from jsonb_array_elements($1::jsonb) r
-                on conflict (id) do update set decision = excluded.decision, record = excluded.record`,
+                on conflict (id) do update set decision = excluded.decision, record = excluded.record
+                  where not excluded.decision`,
           params: [`[${group.map((w) => w.text).join(',')}]`],
         },
       ]);
       for (const { resolve } of group) resolve();
+      return true;
     } catch (error) {
-      // One record that the database won't take must not lose its neighbours.
-      if (group.length === 1) group[0]?.reject(error);
-      else for (const one of group) await this.write([one]);
+      // One record that the database won't take must not lose its neighbours; a database that is away takes none.
+      const refused = error instanceof Refused;
+      if (refused && group.length > 1) {
+        let there = true;
+        for (const one of group) there = await this.write([one]);
+        return there;
+      }
+      for (const one of group) {
+        if (one.correction && !refused) this.owe(one);
+        else one.reject(error);
+      }
+      return refused;
     }
   }
 }

@@ -26,21 +26,26 @@ export interface Entities {
 
 const KEPT = 50_000;
 
-/** `union` drops rows that were there before, so parents in a circle end; however far up, no ancestor is left out. */
+/**
+ * `union` drops rows that were there before, so parents in a circle end; however far up, no ancestor is left out.
+ * `offset 0` keeps the planner from reading the whole table to join it: it takes what is asked for to be far more.
+ */
 const LOOKUP = `
   with recursive
     asked as (select a.type, a.id, a.position from
       unnest($1::text[], $2::text[]) with ordinality as a (type, id, position)),
+    found as materialized (
+      select a.position, e.attributes, e.parents from asked a cross join lateral
+        (select attributes, parents from entities where type = a.type and id = a.id offset 0) e),
     up as (
-      select a.position, p->>'type' as type, p->>'id' as id
-        from asked a join entities e on e.type = a.type and e.id = a.id, jsonb_array_elements(e.parents) p
+      select f.position, p->>'type' as type, p->>'id' as id from found f, jsonb_array_elements(f.parents) p
       union
-      select u.position, p->>'type', p->>'id'
-        from up u join entities e on e.type = u.type and e.id = u.id, jsonb_array_elements(e.parents) p)
-  select a.position, e.attributes, e.parents,
-    (select coalesce(jsonb_agg(distinct jsonb_build_object('type', u.type, 'id', u.id)), '[]'::jsonb)
-       from up u where u.position = a.position) as ancestors
-  from asked a join entities e on e.type = a.type and e.id = a.id`;
+      select u.position, p->>'type', p->>'id' from up u cross join lateral
+        (select parents from entities where type = u.type and id = u.id offset 0) e, jsonb_array_elements(e.parents) p),
+    gathered as (
+      select position, jsonb_agg(jsonb_build_object('type', type, 'id', id)) as ancestors from up group by position)
+  select f.position, f.attributes, f.parents, coalesce(g.ancestors, '[]'::jsonb) as ancestors
+  from found f left join gathered g on g.position = f.position`;
 
 export class EntityStore implements Entities {
   private readonly kept = new LRUCache<string, { readonly entity: KnownEntity | undefined }>({ max: KEPT });

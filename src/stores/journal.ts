@@ -2,7 +2,7 @@
  * The journal of relationship writes: what an embedded SpiceDB, whose store is memory, is given again at start.
  * Its sequence numbers make the ZedTokens of an embedded deployment, so tokens outlive a restart.
  */
-import type { Database } from '../engines/database/port.js';
+import type { Database, Statement } from '../engines/database/port.js';
 import type { Relationship, RelationshipUpdate } from '../model/relationships.js';
 
 export interface Replay {
@@ -10,7 +10,7 @@ export interface Replay {
   readonly sequence: number;
   /** What holds for certain, in order. */
   readonly lasting: readonly RelationshipUpdate[];
-  /** Writes that were never answered: SpiceDB may or may not have taken them. */
+  /** The last writes, which were never answered: SpiceDB may or may not have taken them. */
   readonly unsettled: readonly { readonly sequence: number; readonly updates: readonly RelationshipUpdate[] }[];
 }
 
@@ -20,6 +20,8 @@ const GROUP = 1000;
 
 export class Journal {
   private rows = 0;
+  /** What has become of writes, as far as the database couldn't be told: the next write tells it. */
+  private readonly owed = new Map<number, Statement>();
 
   private constructor(
     private readonly database: Database,
@@ -43,26 +45,45 @@ export class Journal {
     return Number(match[2]);
   }
 
+  /**
+   * One at a time: the next only when this one is settled or withdrawn. So whatever is unsettled by then was given up
+   * when its connection broke, and SpiceDB never had it.
+   */
   async append(updates: readonly RelationshipUpdate[], by: string): Promise<number> {
-    const [rows] = await this.database.run([
+    const results = await this.database.run([
+      ...this.owed.values(),
+      { sql: 'delete from relationship_journal where not settled' },
       {
         sql: 'insert into relationship_journal (written_by, updates) values ($1, $2::jsonb) returning sequence',
         params: [by, JSON.stringify(updates)],
       },
     ]);
-    return Number(rows?.[0]?.['sequence']);
+    this.owed.clear();
+    return Number(results.at(-1)?.[0]?.['sequence']);
   }
 
   /** SpiceDB has taken it. */
-  async settle(sequence: number): Promise<void> {
-    await this.database.run([
-      { sql: 'update relationship_journal set settled = true where sequence = $1', params: [sequence] },
-    ]);
+  settle(sequence: number): Promise<void> {
+    return this.tell(sequence, {
+      sql: 'update relationship_journal set settled = true where sequence = $1',
+      params: [sequence],
+    });
   }
 
   /** SpiceDB has refused it. */
-  async withdraw(sequence: number): Promise<void> {
-    await this.database.run([{ sql: 'delete from relationship_journal where sequence = $1', params: [sequence] }]);
+  withdraw(sequence: number): Promise<void> {
+    return this.tell(sequence, { sql: 'delete from relationship_journal where sequence = $1', params: [sequence] });
+  }
+
+  /** What is in the journal lasts already, so nobody's answer depends on this. */
+  private async tell(sequence: number, fate: Statement): Promise<void> {
+    this.owed.set(sequence, fate);
+    try {
+      await this.database.run([fate]);
+      this.owed.delete(sequence);
+    } catch {
+      // Told with the next write. A restart before that asks SpiceDB again, which says the same.
+    }
   }
 
   async replay(): Promise<Replay> {
@@ -79,10 +100,12 @@ export class Journal {
       settled: row['settled'] === true,
       updates: row['updates'] as RelationshipUpdate[],
     }));
+    // One that others came after arrived when it had been given up: SpiceDB never had it, and would now undo theirs.
+    const settled = writes.findLastIndex((w) => w.settled);
     return {
       sequence: Number(last?.[0]?.['sequence'] ?? 0),
       lasting: writes.filter((w) => w.settled).flatMap((w) => w.updates),
-      unsettled: writes.filter((w) => !w.settled),
+      unsettled: writes.slice(settled + 1),
     };
   }
 

@@ -1,6 +1,7 @@
 /** The database's tables, as numbered steps that are applied once each. */
+import { LOCKS, REMIT } from '../engines/database/locks.js';
 import type { Database } from '../engines/database/port.js';
-import { Fault } from '../model/faults.js';
+import { ConfigError, Fault } from '../model/faults.js';
 
 const STEPS: readonly (readonly string[])[] = [
   [
@@ -34,20 +35,70 @@ const STEPS: readonly (readonly string[])[] = [
     `create index revocations_by on revocations ((revocation->>'revokedBy'))`,
     `create index spent_proofs_expire on spent_proofs (expires_at)`,
   ],
+  [
+    // Of the deployment, the same for every replica: signs page tokens, hashes masked values.
+    `insert into meta values ('secret', replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''))
+       on conflict do nothing`,
+  ],
 ];
 
-/** Brings the tables to the present version. @throws Fault; also where the database is of a newer Remit */
-export async function migrate(database: Database): Promise<void> {
-  await database.run([{ sql: 'create table if not exists remit_version (version integer not null)' }]);
-  const [rows] = await database.run([{ sql: 'select coalesce(max(version), 0) as version from remit_version' }]);
-  const from = Number(rows?.[0]?.['version'] ?? 0);
-  if (from > STEPS.length)
-    throw new Fault('database_unavailable', `the database is of version ${from}, newer than this Remit`);
-  for (const [i, step] of STEPS.entries()) {
-    if (i < from) continue;
-    await database.run([
-      ...step.map((sql) => ({ sql })),
-      { sql: 'insert into remit_version values ($1)', params: [i + 1] },
-    ]);
+/** Of the tables, as this Remit has them. */
+export const VERSION = STEPS.length;
+
+const VERSION_TABLE = 'remit_version';
+
+/** What the database's tables are of; 0 where there are none. @throws Fault; also where they are of a newer Remit */
+export async function versionOf(database: Database): Promise<number> {
+  const [there] = await database.run([{ sql: `select to_regclass('${VERSION_TABLE}') is not null as there` }]);
+  if (there?.[0]?.['there'] !== true) return 0;
+  const [rows] = await database.run([{ sql: `select coalesce(max(version), 0) as version from ${VERSION_TABLE}` }]);
+  const version = Number(rows?.[0]?.['version']);
+  if (version > VERSION)
+    throw new Fault(
+      'database_unavailable',
+      `the database is of version ${version}, newer than this Remit (${VERSION})`,
+    );
+  return version;
+}
+
+/** For a database that is not ours to change at start. @throws Fault; ConfigError where it has to be migrated first */
+export async function requireVersion(database: Database, place: string): Promise<void> {
+  const version = await versionOf(database);
+  if (version < VERSION)
+    throw new ConfigError(
+      version === 0
+        ? 'the database has no tables of Remit: "remit migrate" makes them'
+        : `the database is of version ${version}, and this Remit needs ${VERSION}: "remit migrate" brings it there`,
+      place,
+    );
+}
+
+/**
+ * Brings the tables to the present version, each step in a transaction of its own; whoever does the same meanwhile waits,
+ * and finds it done. @returns the version it was. @throws Fault; also where the database is of a newer Remit
+ */
+export async function migrate(database: Database): Promise<number> {
+  const locked = { sql: 'select pg_advisory_xact_lock($1, $2)', params: [REMIT, LOCKS.migration] };
+  await database.run([locked, { sql: `create table if not exists ${VERSION_TABLE} (version integer not null)` }]);
+  const from = await versionOf(database);
+  for (let version = from; version < VERSION;) {
+    try {
+      await database.run([
+        locked,
+        // Ends the transaction where somebody else has taken this step: nothing is divided by zero.
+        {
+          sql: `select 1 / (case when coalesce(max(version), 0) = $1::int then 1 else 0 end) from ${VERSION_TABLE}`,
+          params: [version],
+        },
+        ...(STEPS[version] ?? []).map((sql) => ({ sql })),
+        { sql: `insert into ${VERSION_TABLE} values ($1::int)`, params: [version + 1] },
+      ]);
+      version += 1;
+    } catch (error) {
+      const now = await versionOf(database);
+      if (now === version) throw error;
+      version = now;
+    }
   }
+  return from;
 }

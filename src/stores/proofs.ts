@@ -14,6 +14,9 @@ export interface SpentProofs {
 
 /** Uses between two sweeps of what has expired. */
 const SWEEP_EVERY = 100;
+/** Replicas sweep at the same time: none waits for what another is about to remove. */
+const SWEEP = `delete from spent_proofs where id in
+  (select id from spent_proofs where expires_at < $1::bigint for update skip locked)`;
 
 export class ProofStore implements SpentProofs {
   private uses = 0;
@@ -27,10 +30,7 @@ export class ProofStore implements SpentProofs {
 
   async spend(id: string, expiresAt: number, now: Date): Promise<boolean> {
     this.uses += 1;
-    const sweep =
-      this.uses % SWEEP_EVERY === 0
-        ? [{ sql: 'delete from spent_proofs where expires_at < $1', params: [Math.floor(now.getTime() / 1000)] }]
-        : [];
+    const sweep = this.uses % SWEEP_EVERY === 0 ? [{ sql: SWEEP, params: [Math.floor(now.getTime() / 1000)] }] : [];
     const [rows = []] = await this.database.run([
       {
         sql: 'insert into spent_proofs (id, expires_at) values ($1, $2) on conflict do nothing returning id',

@@ -3,6 +3,7 @@
  * which must fit; the newest wins over everything that is kept of a token. Every process holds all of them in memory
  * and, where others write to the same database, asks for newer ones before it relies on its own.
  */
+import { LOCKS, REMIT } from '../engines/database/locks.js';
 import type { Database, Row } from '../engines/database/port.js';
 
 /** What a token must be, to be meant. At least one of these. */
@@ -51,6 +52,8 @@ export interface Revocations {
 
 /** Another replica's revocation must count within a second. */
 const FRESH_MS = 500;
+/** Revocations that are read again each time. */
+const AGAIN = 100;
 const MEMBERS = ['issuer', 'jti', 'user', 'agent', 'session'] as const;
 type Member = (typeof MEMBERS)[number];
 
@@ -70,8 +73,9 @@ export class RevocationStore implements Revocations {
   constructor(private readonly database: Database) {}
 
   async find(token: Revocable): Promise<Ended | undefined> {
-    const pending = this.refresh();
-    if (pending !== undefined) await pending;
+    // One that is on its way may have been asked for too long ago; then a second is waited for, and never a third.
+    const since = performance.now() - FRESH_MS;
+    while (!this.isKnown(since)) await this.refresh();
     let session: Ended | undefined;
     for (const { members, entries } of this.kinds.values()) {
       for (const key of keysOf(members, token)) {
@@ -107,6 +111,8 @@ export class RevocationStore implements Revocations {
   async add(revocation: Revocation): Promise<void> {
     const { id, revokedAt, ...rest } = revocation;
     await this.database.run([
+      // One after the other: sequence numbers then appear in order, so that nobody who asks for newer ones misses one.
+      { sql: 'select pg_advisory_xact_lock($1, $2)', params: [REMIT, LOCKS.revocation] },
       {
         sql: 'insert into revocations (id, at, revocation) values ($1::uuid, $2::timestamptz, $3::jsonb)',
         params: [id, revokedAt, JSON.stringify(rest)],
@@ -123,10 +129,12 @@ export class RevocationStore implements Revocations {
     return rows.map(revocationOf);
   }
 
-  /** Undefined where what is held is fresh: a decision then waits for nothing. */
-  private refresh(): Promise<void> | undefined {
-    if (this.loadedAt !== -Infinity && this.database.exclusive) return undefined;
-    if (performance.now() - this.loadedAt < FRESH_MS) return undefined;
+  /** Whether all revocations up to that moment are held: a decision then waits for nothing. */
+  private isKnown(since: number): boolean {
+    return this.loadedAt >= since || (this.database.exclusive && this.loadedAt !== -Infinity);
+  }
+
+  private refresh(): Promise<void> {
     this.loading ??= this.load().finally(() => (this.loading = undefined));
     return this.loading;
   }
@@ -134,11 +142,12 @@ export class RevocationStore implements Revocations {
   private async load(): Promise<void> {
     // As old as the moment at which it was asked for, not as that at which it came.
     const askedAt = performance.now();
-    // Sequence numbers may be committed out of order, so those just before the last are read again.
+    // Those just before the last are read again: a server that took over from one that was lost may have given out
+    // its last numbers anew.
     const [rows = []] = await this.database.run([
       {
-        sql: 'select sequence, id, at, revocation from revocations where sequence > $1 - 1000 order by sequence',
-        params: [this.last],
+        sql: 'select sequence, id, at, revocation from revocations where sequence > $1::bigint order by sequence',
+        params: [this.last - AGAIN],
       },
     ]);
     for (const row of rows) {

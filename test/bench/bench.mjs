@@ -10,17 +10,19 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { measureLists } from './lists.mjs';
 import { load, percentile, post } from './load.mjs';
 import { report } from './report.mjs';
 import { RELATIONSHIPS } from './world.mjs';
 
 const HELP = `
-Usage: npm run bench -- [--seconds N] [--connections 1,10,50] [--seed N] [--json FILE] [--profile]
+Usage: npm run bench -- [--seconds N] [--connections 1,10,50] [--seed N] [--json FILE] [--lists] [--profile]
 
   --seconds N        how long each measurement takes (default 8)
   --connections …    how many connections ask at a time (default 1,10,50)
   --seed N           of the world and its questions (default 1)
   --json FILE        the results as JSON; "-" prints them after the tables
+  --lists            measures lists through the filter, and nothing else
   --profile          keeps the CPU profile of the server's main thread and lists its costliest functions
 `;
 const WARM_UP = { seconds: 4 };
@@ -30,16 +32,24 @@ const FIRST = 20;
 const options = readOptions();
 const key = randomBytes(24).toString('base64url');
 const directory = mkdtempSync(join(tmpdir(), 'remit-bench-'));
-const server = startServer(directory, key, options.seed);
+const server = startServer(directory, key, options.seed, options.lists ? 'lists' : 'decisions');
 try {
+  if (options.lists) {
+    const { lines, problems } = await measureLists(server, key);
+    process.stdout.write([...lines, ...problems.slice(0, 5).map((p) => `FAILED: ${p}`), ''].join('\n'));
+    if (problems.length > 0) process.exitCode = 1;
+  } else await measureDecisions();
+} finally {
+  await server.close();
+  rmSync(directory, { recursive: true, force: true });
+}
+
+async function measureDecisions() {
   const results = await measure(server, options);
   process.stdout.write(report(results));
   if (options.json === '-') process.stdout.write(`${JSON.stringify(results, undefined, 2)}\n`);
   else if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results, undefined, 2)}\n`);
   if (results.problems.length > 0) process.exitCode = 1;
-} finally {
-  await server.close();
-  rmSync(directory, { recursive: true, force: true });
 }
 
 async function measure(server, { seconds, connections, profile }) {
@@ -201,6 +211,7 @@ function readOptions() {
         connections: { type: 'string', default: '1,10,50' },
         seed: { type: 'string', default: '1' },
         json: { type: 'string' },
+        lists: { type: 'boolean', default: false },
         profile: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },

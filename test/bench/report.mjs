@@ -97,7 +97,7 @@ function percent(share) {
 }
 
 /** Names to the left, numbers to the right. */
-function table(header, rows) {
+export function table(header, rows) {
   const width = header.map((h, i) => Math.max(h.length, ...rows.map((r) => r[i].length)));
   const numeric = header.map((_, i) => rows.every((r) => /^$|^-?\d/.test(r[i])));
   return [header, ...rows].map((row) =>

@@ -6,7 +6,7 @@ import { loadConfig } from '../../dist/config.js';
 import { openService } from '../../dist/service.js';
 import { startProfile, summarize } from './profile.mjs';
 import { timePorts, timeTokens } from './steps.mjs';
-import { SCOPES, writeWorld } from './world.mjs';
+import { LISTERS, LISTING_AGENT, reaches, SCOPES, writeWorld } from './world.mjs';
 
 const TOUCH_EVERY_MS = 200;
 const UNRELATED = {
@@ -15,8 +15,8 @@ const UNRELATED = {
   subject: { type: 'user', id: 'bench' },
 };
 
-const [directory, key, seed] = process.argv.slice(2);
-const { config, questions } = writeWorld(directory, { seed: Number(seed), key });
+const [directory, key, seed, what] = process.argv.slice(2);
+const { config, questions } = writeWorld(directory, { seed: Number(seed), key, lists: what === 'lists' });
 // Ten in the morning of today, going on: the sample's policies let agents change nothing at night.
 const offset = new Date().setUTCHours(10, 0, 0, 0) - performance.now();
 // No environment: a REMIT_… of the shell must not lead elsewhere.
@@ -49,6 +49,11 @@ const METHODS = {
     clearInterval(touching);
     if (on) touching = setInterval(touch, TOUCH_EVERY_MS);
   },
+  /** One write that changes no answer and drops those that are kept. */
+  touch: async () => {
+    await service.relationships.write([{ operation: 'touch', relationship: UNRELATED }], 'bench');
+  },
+  list: makeList,
   timeTokens: () => timeTokens(service),
   startTiming: () => {
     stopTiming = timePorts(service, app.server);
@@ -103,6 +108,30 @@ async function ask() {
     });
   }
   return { asked, tokens: tokens.size };
+}
+
+/** A list to filter and the same as single questions, with what must come of them. */
+async function makeList({ share, from, length }) {
+  const user = LISTERS[share];
+  const token = await service.devIssuer.mint({
+    user,
+    agent: LISTING_AGENT,
+    scope: SCOPES,
+    ttlSeconds: 3600 * 6,
+    now: service.now(),
+  });
+  const shared = { subject: { type: 'user', id: user }, action: { name: 'read' }, context: { token } };
+  const records = Array.from({ length }, (_, j) => from + j).map((i) => ({
+    type: 'employee',
+    id: `l${i}`,
+    properties: { name: `Person ${i}`, status: i % 3 === 0 ? 'on_leave' : 'active', department: `department-${i % 12}`, salary: 50_000 + i, email: `l${i}@acme.example` },
+  })); // prettier-ignore
+  return {
+    length,
+    body: JSON.stringify({ ...shared, records }),
+    allowed: records.filter((_, j) => reaches(share, from + j)).length,
+    singles: records.map((resource, j) => ({ body: { ...shared, resource }, expect: reaches(share, from + j) })),
+  };
 }
 
 /** How many policies and duties a question about each action comes before. */

@@ -63,8 +63,9 @@ const CONDITIONS = {
 const sample = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
 /** Writes configuration, policies and world into `directory`. @returns the questions and the configuration's path */
-export function writeWorld(directory, { seed, key }) {
+export function writeWorld(directory, { seed, key, lists = false }) {
   const world = makeWorld(seed);
+  if (lists) addLists(world);
   const policies = join(directory, 'policies');
   mkdirSync(policies, { recursive: true });
   cpSync(sample('policies'), policies, { recursive: true });
@@ -85,11 +86,33 @@ export function writeWorld(directory, { seed, key }) {
       data: 'data',
       issuers: [],
       clients: [
-        { id: 'bench', key_sha256: createHash('sha256').update(key).digest('hex'), may: ['evaluate'], rate: 1_000_000 },
+        {
+          id: 'bench',
+          key_sha256: createHash('sha256').update(key).digest('hex'),
+          may: ['evaluate', 'filter'],
+          rate: 1_000_000,
+        },
       ],
     }),
   );
   return { config, questions: world.questions };
+}
+
+/** Records for lists: of each hundred the user `u50` reaches fifty and `u5` five. */
+export const LISTED = 10_000;
+export const LISTERS = { 50: 'u50', 5: 'u5' };
+export const LISTING_AGENT = AGENTS[0].id;
+
+export function reaches(share, i) {
+  return share === 50 ? i % 2 === 0 : i % 20 === 1;
+}
+
+function addLists({ relationships }) {
+  for (const [share, user] of Object.entries(LISTERS)) {
+    relationships.push(`agent:${LISTING_AGENT}#delegator@user:${user}`);
+    for (let i = 0; i < LISTED; i += 1)
+      if (reaches(Number(share), i)) relationships.push(`employee:l${i}#manager@user:${user}`);
+  }
 }
 
 export function makeWorld(seed) {

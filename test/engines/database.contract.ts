@@ -1,11 +1,14 @@
 /** What every implementation of the database port must do. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Database } from '../../src/engines/database/port.js';
+import { Refused } from '../../src/engines/database/port.js';
 import { Fault } from '../../src/model/faults.js';
 import { DecisionStore } from '../../src/stores/decisions.js';
 import { EntityStore } from '../../src/stores/entities.js';
 import { Journal } from '../../src/stores/journal.js';
-import { migrate } from '../../src/stores/migrations.js';
+import { migrate, requireVersion, VERSION, versionOf } from '../../src/stores/migrations.js';
+import { ProofStore } from '../../src/stores/proofs.js';
+import { RevocationStore, type Revocable } from '../../src/stores/revocations.js';
 import type { DecisionRecord } from '../../src/model/decision.js';
 import { parseRelationship, relationshipText } from '../../src/model/relationships.js';
 import { v7 as uuid } from 'uuid';
@@ -39,7 +42,38 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
 
     it('says what fails as a fault, and goes on', async () => {
       await expect(db.run([{ sql: 'select nonsense' }])).rejects.toBeInstanceOf(Fault);
+      await expect(db.run([{ sql: 'select nonsense' }])).rejects.not.toBeInstanceOf(Refused);
       expect((await db.run([{ sql: 'select 1 as ok' }]))[0]).toEqual([{ ok: 1 }]);
+    });
+
+    it.each<[string, string, string]>([
+      ['a value that is none of the type', 'select $1::uuid', 'not a uuid'],
+      ['NUL in jsonb', 'select $1::jsonb', '{"a":"\\u0000"}'],
+      ['half a surrogate in jsonb', 'select $1::jsonb', '{"a":"\\ud800"}'],
+      ['a time that there never was', 'select $1::timestamptz', '2030-02-30T00:00:00Z'],
+      ['a row that is there', 'insert into meta values ($1, $1)', 'store_id'],
+    ])('refuses %s: that is told from being away', async (_what, sql, value) => {
+      await expect(db.run([{ sql, params: [value] }])).rejects.toBeInstanceOf(Refused);
+      await expect(db.run([{ sql: 'select 1' }, { sql, params: [value] }])).rejects.toBeInstanceOf(Refused);
+    });
+
+    it('gives every type back as the port says', async () => {
+      const [[row] = []] = await db.run([
+        {
+          sql: `select 9007199254740991::bigint as n, $1::jsonb as j, $2::timestamptz as t, $3::boolean as b, null as z, $4::text as s,
+                  '{"2": 1, "1": [true, null, 1.5, 1e300]}'::jsonb as k, array['a', 'b'] as a`,
+          params: ['{"a":"\\\\ \\" ünï\u2028"}', '2030-03-04T10:00:00.123Z', true, 'it\'s {"odd"} \\ $1'],
+        },
+      ]);
+      expect(row).toEqual({
+        n: 9007199254740991, j: { a: '\\ " ünï\u2028' }, t: new Date('2030-03-04T10:00:00.123Z'), b: true, z: null,
+        s: "it's {\"odd\"} \\ $1", k: { '1': [true, null, 1.5, 1e300], '2': 1 }, a: ['a', 'b'],
+      }); // prettier-ignore
+    });
+
+    it('knows its version, also before there is one', async () => {
+      expect(await versionOf(db)).toBe(VERSION);
+      await expect(requireVersion(db, 'here')).resolves.toBeUndefined();
     });
 
     it('migrates once, however often it is asked', async () => {
@@ -52,10 +86,11 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
 
     it('refuses a database of a newer Remit', async () => {
       await db.run([{ sql: 'insert into remit_version values (999)' }]);
-      await expect(migrate(db)).rejects.toMatchObject({
-        code: 'database_unavailable',
-        detail: expect.stringContaining('newer') as string,
-      });
+      for (const act of [migrate, (on: Database) => requireVersion(on, 'here')])
+        await expect(act(db)).rejects.toMatchObject({
+          code: 'database_unavailable',
+          detail: expect.stringContaining('newer') as string,
+        });
       await db.run([{ sql: 'delete from remit_version where version = 999' }]);
     });
 
@@ -130,6 +165,45 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         expect(replay.sequence).toBe(third);
       });
 
+      it('brings nothing back that was taken away while the database could not be told what had become of it', async () => {
+        let away = false;
+        const journal = await Journal.open({
+          ...shared(db),
+          run: (statements) => (away ? Promise.reject(new Fault('database_unavailable')) : db.run(statements)),
+        });
+        const viewer = { relationship: parseRelationship('doc:3#viewer@user:c') };
+        const given = await journal.append([{ ...viewer, operation: 'touch' }], 'test');
+        away = true;
+        await journal.settle(given);
+        away = false;
+        expect((await journal.replay()).unsettled.map((u) => u.sequence)).toEqual([given]);
+        await journal.settle(await journal.append([{ ...viewer, operation: 'delete' }], 'test'));
+        const { lasting, unsettled } = await journal.replay();
+        expect([lasting.slice(-2).map((u) => u.operation), unsettled]).toEqual([['touch', 'delete'], []]);
+      });
+
+      it('gives up a write whose connection broke, also where it arrives after the next', async () => {
+        const journal = await Journal.open(db);
+        const update = (user: string) => ({
+          operation: 'touch' as const,
+          relationship: parseRelationship(`doc:4#viewer@user:${user}`),
+        });
+        await journal.append([update('broke')], 'test');
+        const [lost] = await db.run([{ sql: `select nextval('relationship_journal_sequence_seq') as n` }]);
+        await journal.settle(await journal.append([update('next')], 'test'));
+        await db.run([
+          {
+            sql: `insert into relationship_journal (sequence, written_by, updates) overriding system value
+                  values ($1, 'test', $2::jsonb)`,
+            params: [Number(lost?.[0]?.['n']), JSON.stringify([update('late')])],
+          },
+        ]);
+        const { lasting, unsettled } = await journal.replay();
+        expect(lasting.map((u) => u.relationship.subject.id)).toContain('next');
+        expect(JSON.stringify(lasting)).not.toMatch(/broke|late/);
+        expect(unsettled).toEqual([]);
+      });
+
       it("knows its own ZedTokens from others'", async () => {
         const journal = await Journal.open(db);
         expect(journal.sequenceOf(journal.token(7))).toBe(7);
@@ -175,6 +249,32 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         for (const { id } of good) expect((await store.find(id))?.record.id).toBe(id);
       });
 
+      it('are refused at once while the database is away, and what was answered is told when it is back', async () => {
+        let away = false;
+        let asked = 0;
+        const store = new DecisionStore({
+          ...shared(db),
+          run: (statements) => {
+            asked += 1;
+            return away ? Promise.reject(new Fault('database_unavailable')) : db.run(statements);
+          },
+        });
+        const [stored, other] = [record(), record()];
+        await store.record(stored);
+        away = true;
+        const failed = await Promise.allSettled(Array.from({ length: 300 }, () => store.record(record())));
+        expect(failed.every((f) => f.status === 'rejected')).toBe(true);
+        expect(asked).toBeLessThan(5); // Not once for each.
+        store.correct({ ...stored, decision: false });
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        away = false;
+        await store.record(other);
+        expect((await store.find(stored.id))?.record.decision).toBe(false);
+        // The first word arrives late: it doesn't undo the last.
+        await store.record(stored);
+        expect((await store.find(stored.id))?.record.decision).toBe(false);
+      });
+
       it('take one outcome, the same one again, and no other', async () => {
         const store = new DecisionStore(db);
         const { id } = record();
@@ -185,5 +285,62 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         expect((await store.find(id))?.outcome).toMatchObject({ outcome: 'executed', reported_by: 'c' });
       });
     });
+
+    describe('revocations', () => {
+      const token = (jti: string): Revocable => ({
+        issuer: 'i', jti, user: 'u', actors: [], session: undefined, txn: undefined, issuedAt: 0,
+      }); // prettier-ignore
+
+      it('are known within a second to every process that shares the database, each of them', async () => {
+        const [one, two, three] = [0, 1, 2].map(() => new RevocationStore(shared(db))) as [
+          RevocationStore,
+          RevocationStore,
+          RevocationStore,
+        ];
+        const ids = Array.from({ length: 40 }, () => uuid());
+        expect(await three.find(token('none'))).toBeUndefined();
+        await Promise.all(
+          ids.map((id, i) =>
+            (i % 2 === 0 ? one : two).add({ id, jti: id, revokedAt: '2030-01-01T00:00:00.000Z', revokedBy: 't' }),
+          ),
+        );
+        await new Promise((resolve) => setTimeout(resolve, 550));
+        for (const id of ids) expect(await three.find(token(id))).toMatchObject({ id, what: 'token' });
+        // Also where the answer that is on its way was asked for before, and is late.
+        const slow = new RevocationStore({
+          ...shared(db),
+          run: async (statements) => {
+            const rows = await db.run(statements);
+            await new Promise((resolve) => setTimeout(resolve, 800));
+            return rows;
+          },
+        });
+        const early = slow.find(token('late'));
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        await one.add({ id: uuid(), jti: 'late', revokedAt: '2030-01-01T00:00:00.000Z', revokedBy: 't' });
+        await new Promise((resolve) => setTimeout(resolve, 600));
+        expect((await slow.find(token('late')))?.what).toBe('token');
+        await early;
+        const [last] = await one.list(1);
+        expect(last).toMatchObject({ revokedAt: '2030-01-01T00:00:00.000Z', revokedBy: 't' });
+      });
+    });
+
+    it('takes a proof once, whoever is shown it, and sweeps what has expired', async () => {
+      const stores = [new ProofStore(db), new ProofStore(db)];
+      const now = new Date('2030-01-01T00:00:00Z');
+      const seconds = now.getTime() / 1000;
+      for (let i = 0; i < 120; i += 1) {
+        const spent = await Promise.all(stores.map((s) => s.spend(`proof ${i}`, seconds + (i < 99 ? -1 : 60), now)));
+        expect(spent.filter(Boolean)).toHaveLength(1);
+      }
+      expect(await stores[0]?.isFresh('proof 119')).toBe(false);
+      expect(await stores[0]?.isFresh('proof 1')).toBe(true);
+    });
   });
+}
+
+/** The database as several processes share it, whatever it is. */
+function shared(database: Database): Database {
+  return { exclusive: false, run: (statements) => database.run(statements), close: () => database.close() };
 }

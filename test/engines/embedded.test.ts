@@ -53,10 +53,10 @@ describe('embedded SpiceDB', () => {
   });
 
   it('asks SpiceDB again about a write that a crash left undecided', async () => {
-    const journal = await Journal.open(db);
-    await journal.append([touch('folder:late#viewer@user:a')], 'test');
-    await journal.append([touch('folder:late#no_such@user:a')], 'test');
-    const engine = await EmbeddedRelationships.start(graph, journal);
+    await (await Journal.open(db)).append([touch('folder:late#viewer@user:a')], 'test');
+    await (await EmbeddedRelationships.start(graph, await Journal.open(db))).close();
+    await (await Journal.open(db)).append([touch('folder:late#no_such@user:a')], 'test');
+    const engine = await EmbeddedRelationships.start(graph, await Journal.open(db));
     expect((await engine.check([{ ...check, resource: { type: 'folder', id: 'late' } }], 'full'))[0]?.result).toBe(
       'yes',
     );

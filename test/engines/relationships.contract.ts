@@ -254,12 +254,18 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
       /** Without the folders of these tests that are open to everybody. */
       const resources = async (permission: string, user: string, context?: Readonly<Record<string, unknown>>) => {
         const subject = { type: 'user', id: user };
-        const found = await graph.lookupResources({ resourceType: 'folder', permission, subject, context }, 'full');
+        const found = await graph.lookupResources(
+          { resourceType: 'folder', permission, subject, context, withinMs: 5000 },
+          'full',
+        );
         expect(found.complete).toBe(true);
         return found.ids.filter((id) => !['open', 'look-all'].includes(id));
       };
       const subjects = (id: string, permission: string, context?: Readonly<Record<string, unknown>>) =>
-        graph.lookupSubjects({ resource: { type: 'folder', id }, permission, subjectType: 'user', context }, 'full');
+        graph.lookupSubjects(
+          { resource: { type: 'folder', id }, permission, subjectType: 'user', context, withinMs: 5000 },
+          'full',
+        );
 
       it('find every resource that a check would say yes to, in order', async () => {
         await write(
@@ -329,7 +335,10 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
         await write('touch', ...all.map((id) => `folder:${id}#banned@user:few`));
         const subject = { type: 'user', id: 'few' };
         const few = (limit: number) =>
-          graph.lookupResources({ resourceType: 'folder', permission: 'banned', subject, limit }, 'full');
+          graph.lookupResources(
+            { resourceType: 'folder', permission: 'banned', subject, limit, withinMs: 5000 },
+            'full',
+          );
         expect(await few(4)).toEqual({ ids: all, complete: true });
         for (const limit of [1, 2, 3]) {
           const { ids, complete } = await few(limit);
@@ -339,13 +348,43 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
         // More than SpiceDB answers at once.
         const subjectOfMany = { type: 'user', id: 'many' };
         const many = (limit: number) =>
-          graph.lookupResources({ resourceType: 'folder', permission: 'view', subject: subjectOfMany, limit }, 'full');
+          graph.lookupResources(
+            { resourceType: 'folder', permission: 'view', subject: subjectOfMany, limit, withinMs: 5000 },
+            'full',
+          );
         const { ids, complete } = await many(2200);
         expect([ids.length, new Set(ids).size, complete]).toEqual([2200, 2200, false]);
         expect((await many(5000)).complete).toBe(true);
         expect(await graph.read({ resourceType: 'folder', subjectType: 'user', subjectId: 'many' }, 1001)).toHaveLength(
           1001,
         );
+      });
+
+      // The last: such lookups are not made again for a while.
+      it('that go in a circle end when their time is up', async () => {
+        await write(
+          'touch',
+          'team:ring-a#member@team:ring-b#member',
+          'team:ring-b#member@team:ring-a#member',
+          'team:ring-a#member@team:ring-a#member',
+          'team:ring-b#member@user:ring',
+          'folder:ring#viewer@team:ring-a#member',
+        );
+        const subject = { type: 'user', id: 'ring' };
+        const began = performance.now();
+        const lookups = [
+          graph.lookupResources({ resourceType: 'folder', permission: 'view', subject, withinMs: 100 }, 'full'),
+          graph.lookupSubjects(
+            { resource: { type: 'folder', id: 'ring' }, permission: 'view', subjectType: 'user', withinMs: 100 },
+            'full',
+          ),
+        ];
+        // At their end, or before it, where SpiceDB notices how deep it is.
+        const given = /^(deadline_exceeded|bad_request)$/;
+        const code = (ended: PromiseSettledResult<unknown>): unknown =>
+          ended.status === 'rejected' ? (ended.reason as { code?: unknown }).code : ended.status;
+        for (const ended of await Promise.allSettled(lookups)) expect(code(ended)).toMatch(given);
+        expect(performance.now() - began).toBeLessThan(5000);
       });
     });
   });

@@ -27,6 +27,7 @@ const write = (engine: ServerRelationships, operation: Operation, ...texts: stri
 const one = async (engine: ServerRelationships, asked: AskedCheck): Promise<CheckAnswer | undefined> =>
   (await engine.check([asked], 'full'))[0];
 const inMs = (ms: number): string => new Date(Date.now() + ms).toISOString();
+const folders = { resourceType: 'folder', permission: 'view', withinMs: 5_000 };
 const later = '2099-01-01T00:00:00.000Z';
 const latest = '2100-01-01T00:00:00.000Z';
 
@@ -98,7 +99,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
         expect(await other.check([check('folder:replica', 'view', 'r')], { atLeast: token })).toMatchObject([
           { result: i % 2 === 0 ? 'yes' : 'no' },
         ]);
-        const lookup = { resourceType: 'folder', permission: 'view', subject: { type: 'user', id: 'r' } };
+        const lookup = { ...folders, subject: { type: 'user', id: 'r' } };
         expect((await other.lookupResources(lookup, { atLeast: token })).ids.includes('replica')).toBe(i % 2 === 0);
       }
       await other.close();
@@ -137,7 +138,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
       const ask = (token: string) => engine.check([check('folder:zed', 'view', 'a')], { atLeast: token });
       await expect(ask(future)).rejects.toMatchObject({ ...refused, message: 'is a ZedToken of the future' });
       await expect(ask(made('soon', await ours()))).rejects.toMatchObject(refused);
-      const lookup = { resourceType: 'folder', permission: 'view', subject: { type: 'user', id: 'r' } };
+      const lookup = { ...folders, subject: { type: 'user', id: 'r' } };
       await expect(engine.lookupResources(lookup, { atLeast: future })).rejects.toMatchObject(refused);
     });
   });
@@ -301,6 +302,36 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
       await expect
         .poll(() => one(here, check('folder:slow', 'view', 'a')), { timeout: 5_000 })
         .toMatchObject({ result: 'yes' });
+      await here.close();
+      await slow.kill();
+    });
+
+    it('lookups end when their time is up, and are not made again for a while', async () => {
+      const slow = await startSpiceDb();
+      await slow.schema(graph);
+      const here = await ServerRelationships.start(graph, { ...slow.address, deadlineMs: 300 });
+      await write(here, 'touch', 'folder:slow#viewer@user:a', 'folder:slow#banned@user:a');
+      const resources = (permission: string) =>
+        here.lookupResources(
+          { resourceType: 'folder', permission, subject: { type: 'user', id: 'a' }, withinMs: 200 },
+          'full',
+        );
+      const subjects = () =>
+        here.lookupSubjects(
+          { resource: { type: 'folder', id: 'slow' }, permission: 'view', subjectType: 'user', withinMs: 200 },
+          'full',
+        );
+      const late = { name: 'Fault', code: 'deadline_exceeded' };
+      slow.pause();
+      await expect.poll(() => one(here, check('folder:slow', 'view', 'a'))).toMatchObject({ result: 'unknown' });
+      const before = performance.now();
+      await expect(resources('view')).rejects.toMatchObject(late);
+      await expect(subjects()).rejects.toMatchObject(late);
+      expect(performance.now() - before).toBeLessThan(1_500);
+      slow.resume();
+      await expect.poll(() => resources('banned'), { timeout: 5_000 }).toMatchObject({ ids: ['slow'] });
+      await expect(resources('view')).rejects.toMatchObject(late);
+      await expect(subjects()).rejects.toMatchObject(late);
       await here.close();
       await slow.kill();
     });

@@ -122,19 +122,100 @@ describe('a list', () => {
   });
 });
 
-it('masks in the way that a duty says, the strictest of several', async () => {
+describe('a careless or hostile client', () => {
+  const asked = async (): Promise<object> => ({
+    subject: { type: 'user', id: 'alice' },
+    action: { name: 'read' },
+    context: { token: await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: SCOPES }) },
+  });
+
+  it('that gives one id with several properties is answered of each, as it would be singly', async () => {
+    const question = await asked();
+    const given = [{ status: 'active' }, { status: 'sealed' }, {}, { status: 'active', salary: 1 }];
+    const records = given.map((properties) => ({ type: 'employee', id: 'erin', properties }));
+    const wanted: boolean[] = [];
+    for (const record of records) wanted.push((await remit.evaluate({ ...question, resource: record })).decision);
+    expect(await filter({ ...question, records })).toEqual({
+      records: records.filter((_, i) => wanted[i]).map(({ properties: { salary: _, ...shown }, ...r }: { properties: { salary?: number }; type: string; id: string }) => ({ ...r, properties: shown })),
+      removed: wanted.filter((yes) => !yes).length,
+    });
+  }); // prettier-ignore
+
+  it('can not make a record out of reach reachable, whatever it says of it', async () => {
+    const records = [{ type: 'employee', id: 'zoe', properties: { manager: 'alice', status: 'active', reports_to: 'alice' } }];
+    expect(await filter({ ...(await asked()), records })).toEqual({ records: [], removed: 1 });
+  }); // prettier-ignore
+
+  it('is told where it is too much: of one record, of the properties of all, of the body', async () => {
+    const question = await asked();
+    const record = (size: number) => ({ type: 'employee', id: 'erin', properties: { name: 'x'.repeat(size) } });
+    for (const [records, status, at] of [
+      [[record(10), record(33_000)], 400, 'records[1]'],
+      [[record(1024 * 1024)], 413, undefined],
+      [Array.from({ length: 31 }, () => record(32_000)), 200, undefined],
+    ] as const) {
+      const response = await remit.post('/v1/filter', { ...question, records });
+      expect([response.statusCode, response.json<{ error?: { at?: string } }>().error?.at]).toEqual([status, at]);
+    }
+  });
+
+  it('is not answered in part where an engine is gone', async () => {
+    const company = await start();
+    const token = await company.mint({ user: 'alice', agent: 'hr-assistant', scope: SCOPES });
+    const given = await records('employee', company);
+    await (company.service.relationships as unknown as { kill: () => Promise<void> }).kill();
+    const body = { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, context: { token } };
+    for (const list of [given, Array.from({ length: 150 }, (_, i) => ({ type: 'employee', id: `e${i}` }))]) {
+      const response = await company.post('/v1/filter', { ...body, records: list });
+      expect(response.statusCode).toBe(503);
+      expect(response.body).not.toContain('"records"');
+    }
+    await company.stop();
+  });
+});
+
+it('shows only the fields that a duty names, in records of every shape', async () => {
+  const company = await companyWith(`@id("only") @duty("visible_fields:name, visible_fields:pii")
+permit (principal is Agent, action == HR::Action::"read", resource) when { resource.status == "active" };
+`);
+  const token = await company.mint({ user: 'alice', agent: 'hr-assistant', scope: SCOPES });
+  const body = { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, context: { token } };
+  const properties = { name: 'Erin', salary: 1, status: 'active', unknown: 'to the schema', 'name.first': 'E', nested: { name: 'n' } };
+  const [erin] = (await filter({ ...body, records: [{ type: 'employee', id: 'erin', properties }] }, company)).records;
+  expect(erin).toEqual({ type: 'employee', id: 'erin', properties: { name: 'Erin', 'name.first': 'E' } });
+  const answer = await company.evaluate({ ...body, resource: { type: 'employee', id: 'erin' } });
+  const fields = answer.context?.obligations.find((o) => o.type === 'visible_fields')?.properties['fields'];
+  const removed = answer.context?.obligations.find((o) => o.type === 'mask')?.properties['fields'];
+  expect(fields).toContain('name');
+  for (const field of removed as string[]) expect(fields).not.toContain(field);
+  // Who can't carry it out is denied.
+  const unable = await company.evaluate({ ...body, context: { token, supported_obligations: ['mask'] }, resource: { type: 'employee', id: 'erin' } });
+  expect([unable.decision, unable.context?.reasons[0]?.code]).toEqual([false, 'obligation_unsupported']);
+  await company.stop();
+}); // prettier-ignore
+
+/** The sample with a policy file more. */
+async function companyWith(policies: string): Promise<Running> {
   const root = fileURLToPath(new URL('../..', import.meta.url));
   const directory = mkdtempSync(join(tmpdir(), 'remit-filter-'));
   for (const folder of ['schema', 'policies', 'fixtures'])
     cpSync(join(root, folder), join(directory, folder), { recursive: true });
-  writeFileSync(
-    join(directory, 'policies', 'more.cedar'),
+  writeFileSync(join(directory, 'policies', 'more.cedar'), policies);
+  const company = await start(join(directory, 'fixtures', 'acme.remit.yaml'));
+  const stop: Running['stop'] = async (options) => {
+    await company.stop(options);
+    rmSync(directory, { recursive: true, force: true });
+  };
+  return { ...company, stop };
+}
+
+it('masks in the way that a duty says, the strictest of several', async () => {
+  const company = await companyWith(
     `@id("hide-mail") @duty("mask:email=hash") permit (principal, action == HR::Action::"read", resource);
 @id("hide-place") @duty("mask:location=last4, mask:title=redact") permit (principal, action == HR::Action::"read", resource);
 @id("hide-place-more") @duty("mask:location=null") permit (principal is Agent, action == HR::Action::"read", resource);
 `,
   );
-  const company = await start(join(directory, 'fixtures', 'acme.remit.yaml'));
   const token = await company.mint({ user: 'bob', agent: 'hr-assistant', scope: SCOPES });
   const given = (await records('employee', company)).filter(({ id }) => id === 'zoe');
   const body = { subject: { type: 'user', id: 'bob' }, action: { name: 'read' }, context: { token } };
@@ -146,5 +227,4 @@ it('masks in the way that a duty says, the strictest of several', async () => {
     { id: 'mask', type: 'mask', properties: { fields: ['email', 'location', 'title'], modes: { email: 'hash', location: 'null', title: 'redact' } } },
   ]); // prettier-ignore
   await company.stop();
-  rmSync(directory, { recursive: true, force: true });
 });

@@ -295,6 +295,7 @@ const everything: Reads = {
   wholeContext: true,
   principal: true,
   resource: true,
+  named: new Set(),
 };
 
 /** Policies called p0, p1, … in the order given. */

@@ -1,7 +1,6 @@
 /** The embedded database: PostgreSQL as WebAssembly (PGlite) in a thread of its own, under the data directory. */
-import { Fault } from '../../model/faults.js';
-import { EngineWorker } from '../worker.js';
-import type { Database, Row, Statement } from './port.js';
+import { EngineWorker, WorkerError } from '../worker.js';
+import { failure, type Database, type Row, type Statement } from './port.js';
 
 export class PgliteDatabase implements Database {
   /** The data directory's lock sees to it. */
@@ -17,7 +16,7 @@ export class PgliteDatabase implements Database {
     try {
       return await this.worker.call<readonly (readonly Row[])[]>('run', statements);
     } catch (error) {
-      throw new Fault('database_unavailable', String(error), { cause: error });
+      throw failure(error instanceof WorkerError ? error.code : undefined, String(error));
     }
   }
 

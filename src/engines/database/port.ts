@@ -2,6 +2,7 @@
  * The database as Remit sees it: SQL of PostgreSQL, a list of statements at a time, each list one transaction.
  * There is no open transaction to hold on to: what must be decided together is said in one list.
  */
+import { Fault } from '../../model/faults.js';
 
 export interface Statement {
   readonly sql: string;
@@ -15,10 +16,27 @@ export interface Database {
   /**
    * Runs the statements in one transaction and answers the rows of each; durable when it resolves.
    * Timestamps come back as Date, bigint as number, jsonb parsed.
-   * @throws Fault `database_unavailable` for whatever fails; then nothing of the list has happened
+   * @throws Refused where the database won't take what is in the statements, Fault `overloaded` where they weren't
+   * sent, Fault `database_unavailable` for whatever else fails. Then nothing of the list has happened; only where a
+   * connection breaks during the commit can nobody say, so writing the same again must do no harm.
    */
   run(statements: readonly Statement[]): Promise<readonly (readonly Row[])[]>;
   /** Whether this process is the only one that writes to it: only then may what was read be kept. */
   readonly exclusive: boolean;
   close(): Promise<void>;
+}
+
+/**
+ * The database works, and won't take this: a value it can't hold, a constraint that it breaks. It would refuse it again,
+ * and others might be taken.
+ */
+export class Refused extends Fault {
+  constructor(detail: string) {
+    super('database_unavailable', detail);
+  }
+}
+
+/** What a failure comes to by its SQLSTATE: the classes that are about the values of a statement, and all others. */
+export function failure(sqlstate: string | undefined, detail: string): Fault {
+  return /^(21|22|23|54)/.test(sqlstate ?? '') ? new Refused(detail) : new Fault('database_unavailable', detail);
 }

@@ -5,12 +5,12 @@ import { struct, subjectReference, toFilter, toItem, type RowFilter } from './me
 import type { AskedCheck, FoundResources, FoundSubjects, ResourceLookup, SubjectLookup } from './port.js';
 import { failure, isRefused, isTooLarge, OUTAGE, type Unrevised } from './refusals.js';
 
-/** What of SpiceDB's API decides. Streams come as lists. */
+/** What of SpiceDB's API decides. Streams come as lists; of lookups it is said how long they may take. */
 export interface SpiceClient {
   checkBulkPermissions(request: v1.CheckBulkPermissionsRequest): Promise<v1.CheckBulkPermissionsResponse>;
   readRelationships(request: v1.ReadRelationshipsRequest): Promise<v1.ReadRelationshipsResponse[]>;
-  lookupResources(request: v1.LookupResourcesRequest): Promise<v1.LookupResourcesResponse[]>;
-  lookupSubjects(request: v1.LookupSubjectsRequest): Promise<v1.LookupSubjectsResponse[]>;
+  lookupResources(request: v1.LookupResourcesRequest, withinMs: number): Promise<v1.LookupResourcesResponse[]>;
+  lookupSubjects(request: v1.LookupSubjectsRequest, withinMs: number): Promise<v1.LookupSubjectsResponse[]>;
 }
 
 export type Trace = NonNullable<NonNullable<v1.CheckPermissionResponse['debugTrace']>['check']>;
@@ -125,9 +125,10 @@ export async function rows(
 
 export async function lookupResources(
   client: SpiceClient,
-  { resourceType, permission, subject, context, limit }: ResourceLookup,
+  { resourceType, permission, subject, context, limit, withinMs }: ResourceLookup,
   consistency: v1.Consistency,
 ): Promise<FoundResources> {
+  const until = performance.now() + withinMs;
   const found: v1.LookupResourcesResponse[] = [];
   // Without a limit SpiceDB answers all at once.
   const optionalLimit = limit === undefined ? 0 : Math.min(limit, MAX_PAGE);
@@ -144,6 +145,7 @@ export async function lookupResources(
         ...(context === undefined ? {} : { context: struct(context) }),
         ...(cursor === undefined ? {} : { optionalCursor: cursor }),
       }),
+      until - performance.now(),
     );
     for (const one of page) found.push(one);
     cursor = page.at(-1)?.afterResultCursor;
@@ -158,7 +160,7 @@ export async function lookupResources(
 
 export async function lookupSubjects(
   client: SpiceClient,
-  { resource, permission, subjectType, context }: SubjectLookup,
+  { resource, permission, subjectType, context, withinMs }: SubjectLookup,
   consistency: v1.Consistency,
 ): Promise<FoundSubjects> {
   const found = await client.lookupSubjects(
@@ -169,6 +171,7 @@ export async function lookupSubjects(
       subjectObjectType: subjectType,
       ...(context === undefined ? {} : { context: struct(context) }),
     }),
+    withinMs,
   );
   const held = (s: v1.ResolvedSubject | undefined): s is v1.ResolvedSubject =>
     s?.permissionship === v1.LookupPermissionship.HAS_PERMISSION;

@@ -93,12 +93,12 @@ export class Connection implements SpiceClient {
     return this.reading(this.deadlineMs, (options) => collect(this.client.readRelationships(request, options)));
   }
 
-  lookupResources(request: v1.LookupResourcesRequest): Promise<v1.LookupResourcesResponse[]> {
-    return this.reading(SLOW_MS, (options) => collect(this.client.lookupResources(request, options)));
+  lookupResources(request: v1.LookupResourcesRequest, withinMs: number): Promise<v1.LookupResourcesResponse[]> {
+    return this.reading(withinMs, (options) => collect(this.client.lookupResources(request, options)));
   }
 
-  lookupSubjects(request: v1.LookupSubjectsRequest): Promise<v1.LookupSubjectsResponse[]> {
-    return this.reading(SLOW_MS, (options) => collect(this.client.lookupSubjects(request, options)));
+  lookupSubjects(request: v1.LookupSubjectsRequest, withinMs: number): Promise<v1.LookupSubjectsResponse[]> {
+    return this.reading(withinMs, (options) => collect(this.client.lookupSubjects(request, options)));
   }
 
   diffSchema(request: v1.DiffSchemaRequest): Promise<v1.DiffSchemaResponse> {

@@ -15,7 +15,7 @@ import type {
   ResourceLookup,
   SubjectLookup,
 } from './port.js';
-import { OUTAGE, type Unrevised } from './refusals.js';
+import { isTimeout, OUTAGE, type Unrevised } from './refusals.js';
 import { checkTraced } from './traced.js';
 
 /** A trace of 1,000 items can pass gRPC's 4 MiB. */
@@ -27,12 +27,27 @@ await serve(async ({ schema }: { schema: string }) => {
   const permissions = db.permissions();
   const { promises } = permissions;
   let streamed = false;
+  /** A lookup was given up: SpiceDB goes on with it for half a minute all the same. */
+  let abandoned = false;
   const client: calls.SpiceClient = {
     checkBulkPermissions: (request) => promises.checkBulkPermissions(request),
     readRelationships: (request) => ((streamed = true), promises.readRelationships(request)),
-    lookupResources: (request) => ((streamed = true), promises.lookupResources(request)),
-    lookupSubjects: (request) => ((streamed = true), promises.lookupSubjects(request)),
+    lookupResources: (request, ms) => collected(permissions.lookupResources(request, within(ms))),
+    lookupSubjects: (request, ms) => collected(permissions.lookupSubjects(request, within(ms))),
   };
+
+  /** All of a stream. */
+  async function collected<T>(stream: AsyncIterable<T>): Promise<T[]> {
+    streamed = true;
+    const all: T[] = [];
+    try {
+      for await (const one of stream) all.push(one);
+    } catch (error) {
+      abandoned ||= isTimeout(error);
+      throw error;
+    }
+    return all;
+  }
 
   /** One bulk call for the checks that want no path and traced ones for those that do, all at one revision. */
   async function check(checks: readonly AskedCheck[]): Promise<Unrevised[]> {
@@ -77,10 +92,17 @@ await serve(async ({ schema }: { schema: string }) => {
     close: async (): Promise<void> => {
       permissions.close();
       if (streamed) await sleep(80);
-      db.close();
+      // It would wait for lookups that it can't end; the thread's end doesn't.
+      if (!abandoned) db.close();
     },
   };
 });
+
+/** gRPC's own deadline. */
+function within(ms: number): { readonly deadline: number } {
+  // eslint-disable-next-line no-restricted-syntax -- gRPC measures by the host's clock, whatever clock decisions are given
+  return { deadline: Date.now() + ms };
+}
 
 function inGroups<T>(list: readonly T[], size: number): T[][] {
   const groups: T[][] = [];

@@ -7,6 +7,7 @@ import { relationshipKey, type Relationship, type RelationshipUpdate } from '../
 import type { Graph } from '../../rules/graph.js';
 import type { Journal } from '../../stores/journal.js';
 import { EngineWorker } from '../worker.js';
+import { Circles } from './circles.js';
 import { Kept } from './kept.js';
 import {
   MAX_UPDATES,
@@ -20,27 +21,16 @@ import {
   type ResourceLookup,
   type SubjectLookup,
 } from './port.js';
+import { CheckQueue } from './queue.js';
 import { OUTAGE, refused, schemaProblem, type Unrevised } from './refusals.js';
 
 /** Checks that go to SpiceDB in one call; those that come meanwhile form the next. */
 const MAX_BULK = 150;
-/** Checks waiting beyond this are answered as unknown at once. */
-const MAX_WAITING = 20_000;
-/** Checks of one call before the next call's turn. */
-const SHARE = 15;
-
-interface Pending {
-  readonly check: AskedCheck;
-  readonly resolve: (answer: CheckAnswer) => void;
-}
 
 export class EmbeddedRelationships implements Relationships {
-  /** The checks that wait, by the call that brought them. */
-  private readonly queue: Pending[][] = [];
-  private waiting = 0;
-  private asking = false;
+  private readonly queue: CheckQueue;
   private readonly kept: Kept;
-  private readonly pending = new Map<string, Promise<CheckAnswer>>();
+  private readonly circles = new Circles();
   private writing: Promise<unknown> = Promise.resolve();
 
   private constructor(
@@ -50,6 +40,10 @@ export class EmbeddedRelationships implements Relationships {
     private sequence: number,
   ) {
     this.kept = new Kept(graph);
+    this.queue = new CheckQueue(
+      { together: (checks) => this.ask(checks), generation: () => this.kept.generation },
+      { bulk: MAX_BULK, atOnce: 1 },
+    );
   }
 
   /** Starts SpiceDB with the graph's schema and everything that the journal holds. @throws Fault */
@@ -96,14 +90,19 @@ export class EmbeddedRelationships implements Relationships {
   }
 
   // Every check here is fully consistent, which is at least as fresh as any token of this store.
-  check(checks: readonly AskedCheck[], _consistency: Consistency): Promise<readonly CheckAnswer[]> {
-    const asked: Pending[] = [];
-    const answers = Promise.all(checks.map((check) => this.answer(check, asked)));
-    if (asked.length > 0) {
-      this.queue.push(asked);
-      this.pump();
-    }
-    return answers;
+  async check(checks: readonly AskedCheck[], _consistency: Consistency): Promise<readonly CheckAnswer[]> {
+    // Kept answers are true without the engine, but nobody could take a permission back while it is gone.
+    if (!this.worker.alive) return checks.map(() => OUTAGE);
+    const kept = checks.map((check) => {
+      const key = this.kept.keyOf(check);
+      return key === undefined ? undefined : this.kept.answer(key);
+    });
+    const asked = await this.queue.ask(
+      checks.filter((_, i) => kept[i] === undefined),
+      'full',
+    );
+    let next = 0;
+    return kept.map((answer) => answer ?? asked[next++] ?? OUTAGE);
   }
 
   tokenProblem(token: string): string | undefined {
@@ -133,32 +132,28 @@ export class EmbeddedRelationships implements Relationships {
   }
 
   lookupResources(lookup: ResourceLookup, _consistency: Consistency): Promise<FoundResources> {
-    const { resourceType, permission } = lookup;
-    return this.looking('lookupResources', lookup, this.graph.reachesCaveat(resourceType, permission));
+    return this.looking('lookupResources', lookup.resourceType, lookup);
   }
 
   lookupSubjects(lookup: SubjectLookup, _consistency: Consistency): Promise<FoundSubjects> {
-    const { resource, permission } = lookup;
-    return this.looking('lookupSubjects', lookup, this.graph.reachesCaveat(resource.type, permission));
+    return this.looking('lookupSubjects', lookup.resource.type, lookup);
   }
 
-  /** @param differs where the answer can depend on the request's context */
   private async looking<T extends { readonly ids: readonly string[] }>(
     method: string,
-    lookup: object,
-    differs: boolean,
+    type: string,
+    lookup: ResourceLookup | SubjectLookup,
   ): Promise<T> {
+    const { permission } = lookup;
     const key = `${method} ${JSON.stringify(lookup)}`;
-    const kept = differs || !this.worker.alive ? undefined : this.kept.lookup(key);
+    const kept = this.worker.alive ? this.kept.lookup(key) : undefined;
     if (kept !== undefined) return kept as T;
     const { generation } = this.kept;
-    try {
-      const found = await this.worker.call<T>(method, lookup);
-      if (!differs) this.kept.keepLookup(key, found, generation);
-      return found;
-    } catch (error) {
-      throw refused(error);
-    }
+    const found = await this.circles.avoid(`${method} ${type}#${permission}`, () =>
+      this.worker.call<T>(method, lookup),
+    );
+    if (!this.graph.reachesCaveat(type, permission)) this.kept.keepLookup(key, found, generation);
+    return found;
   }
 
   close(): Promise<void> {
@@ -192,70 +187,16 @@ export class EmbeddedRelationships implements Relationships {
     await this.journal.settle(sequence);
   }
 
-  /** @param asked takes what has to be asked of SpiceDB */
-  private answer(check: AskedCheck, asked: Pending[]): Promise<CheckAnswer> {
-    // Kept answers are true without the engine, but nobody could take a permission back while it is gone.
-    if (!this.worker.alive) return Promise.resolve(OUTAGE);
-    const key = this.kept.keyOf(check);
-    const kept = key === undefined ? undefined : this.kept.answer(key);
-    if (kept !== undefined) return Promise.resolve(kept);
-    // Of many who ask the same while it is on its way, one asks for all; after a write nobody joins an older question.
-    const same = key === undefined ? undefined : `${this.kept.generation} ${key}`;
-    const pending = same === undefined ? undefined : this.pending.get(same);
-    if (pending !== undefined) return pending;
-    if (this.waiting >= MAX_WAITING) return Promise.resolve({ result: 'unknown', fault: 'overloaded' });
-    this.waiting += 1;
-    const answer = new Promise<CheckAnswer>((resolve) => asked.push({ check, resolve }));
-    if (same !== undefined) {
-      this.pending.set(same, answer);
-      void answer.finally(() => this.pending.delete(same));
-    }
-    return answer;
-  }
-
-  private pump(): void {
-    if (this.asking || this.queue.length === 0) return;
-    this.asking = true;
-    // One turn of the loop lets the checks of decisions that arrived together travel together.
-    setImmediate(() => {
-      const batch = this.nextBatch();
-      void this.ask(batch).finally(() => {
-        this.asking = false;
-        this.pump();
-      });
-    });
-  }
-
-  /** A share of each call in turn, so that a long list holds up nobody who asks little. */
-  private nextBatch(): Pending[] {
-    const batch: Pending[] = [];
-    for (let call = this.queue.shift(); call !== undefined; call = this.queue.shift()) {
-      batch.push(...call.splice(0, Math.min(SHARE, MAX_BULK - batch.length)));
-      if (call.length > 0) this.queue.push(call);
-      if (batch.length === MAX_BULK) break;
-    }
-    this.waiting -= batch.length;
-    return batch;
-  }
-
-  private async ask(batch: readonly Pending[]): Promise<void> {
+  private async ask(checks: readonly AskedCheck[]): Promise<readonly CheckAnswer[]> {
     const { generation } = this.kept;
     const revision = this.journal.token(this.sequence);
-    let answers: readonly Unrevised[];
-    try {
-      answers = await this.worker.call<Unrevised[]>(
-        'check',
-        batch.map((p) => p.check),
-      );
-    } catch {
-      answers = [];
-    }
-    for (const [i, { check, resolve }] of batch.entries()) {
+    const answers = await this.worker.call<Unrevised[]>('check', checks).catch((): Unrevised[] => []);
+    return checks.map((check, i) => {
       const until = answers[i]?.result === 'yes' ? this.kept.until(check) : undefined;
       const answer = { revision, ...(answers[i] ?? OUTAGE), ...(until === undefined ? {} : { until }) } as CheckAnswer;
       const key = this.kept.keyOf(check);
       if (key !== undefined) this.kept.keepAnswer(key, answer, generation);
-      resolve(answer);
-    }
+      return answer;
+    });
   }
 }

@@ -54,7 +54,8 @@ export class Kept {
   }
 
   keepAnswer(key: string, answer: CheckAnswer, generation: number): void {
-    const lasting = answer.result === 'yes' || answer.result === 'no';
+    // What SpiceDB won't answer of this graph it won't answer until the graph is another.
+    const lasting = answer.result === 'yes' || answer.result === 'no' || answer.result === 'unanswerable';
     if (lasting && generation === this.current) this.answers.set(key, answer);
   }
 

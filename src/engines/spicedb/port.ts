@@ -38,6 +38,8 @@ export interface ResourceLookup {
   readonly context?: Readonly<Record<string, unknown>> | undefined;
   /** How many to look for at most. */
   readonly limit?: number | undefined;
+  /** How long, in milliseconds: in a graph that goes in a circle SpiceDB looks for half a minute. */
+  readonly withinMs: number;
 }
 
 export interface FoundResources {
@@ -53,6 +55,8 @@ export interface SubjectLookup {
   readonly permission: string;
   readonly subjectType: string;
   readonly context?: Readonly<Record<string, unknown>> | undefined;
+  /** How long, in milliseconds. */
+  readonly withinMs: number;
 }
 
 export interface FoundSubjects {
@@ -78,9 +82,9 @@ export interface Relationships {
   check(checks: readonly AskedCheck[], consistency: Consistency): Promise<readonly CheckAnswer[]>;
   /** Why `token` can't be used for `atLeast` here; undefined if it can. */
   tokenProblem(token: string): string | undefined;
-  /** @throws Fault; BadRequest where SpiceDB won't answer */
+  /** @throws Fault, `deadline_exceeded` where it takes too long; BadRequest where SpiceDB won't answer */
   lookupResources(lookup: ResourceLookup, consistency: Consistency): Promise<FoundResources>;
-  /** @throws Fault; BadRequest where SpiceDB won't answer */
+  /** @throws as lookupResources */
   lookupSubjects(lookup: SubjectLookup, consistency: Consistency): Promise<FoundSubjects>;
   /**
    * All of the updates or none; the ZedToken from which on they hold. Durable when it resolves.

@@ -1,76 +1,112 @@
 /**
- * Checks on their way to a SpiceDB server. Those that come while others are being sent travel together, and of many that
- * ask the same, one asks for all; but nobody joins a question that is already under way, since a write may have come
- * between.
+ * Checks on their way to SpiceDB. Those that come while others are being sent travel together, each call's in turn, so
+ * that a long list holds up nobody who asks little; and of many that ask the same, one asks for all.
  */
-import type { Answered } from './calls.js';
 import { checkKey } from '../../model/relationships.js';
 import type { AskedCheck, CheckAnswer, Consistency } from './port.js';
 
-/** Checks of one call: a server works on those of one call side by side, and refuses more than ten thousand. */
-const MAX_BULK = 500;
-/** Calls under way at once. */
-const MAX_CALLS = 4;
 /** Checks waiting beyond this are answered as unknown at once. */
 const MAX_WAITING = 20_000;
+/** Checks of one call before the next call's turn. */
+const SHARE = 15;
+
+export interface Asking {
+  /** Sends them together; an answer each, in order. Never throws, nor do the answers. */
+  together(
+    checks: readonly AskedCheck[],
+    consistency: Consistency,
+  ): Promise<readonly (CheckAnswer | Promise<CheckAnswer>)[]>;
+  /**
+   * Another one after each write: a question that is under way may be joined until then. Left out where nobody here
+   * knows of all writes; then only what still waits is joined.
+   */
+  readonly generation?: () => number;
+}
+
+export interface Bounds {
+  /** Checks that are sent together. */
+  readonly bulk: number;
+  /** Bulks under way at once. */
+  readonly atOnce: number;
+  /** How long somebody waits for an answer, in milliseconds. */
+  readonly waitMs?: number;
+}
 
 interface Waiting {
+  readonly key: string;
   readonly check: AskedCheck;
   /** Until then somebody waits for it, by `performance.now()`. */
-  readonly until: number;
+  until: number;
+  /** The call that asked for it last. */
+  call: readonly Waiting[];
+  sent: boolean;
   readonly answer: Promise<CheckAnswer>;
   readonly resolve: (answer: CheckAnswer | Promise<CheckAnswer>) => void;
 }
 
+/** The checks that wait for a bulk of this consistency, by the call that brought them. */
 interface Line {
   readonly consistency: Consistency;
-  readonly waiting: Map<string, Waiting>;
-}
-
-export interface Asking {
-  /** One call for all. Never throws. */
-  together(
-    checks: readonly AskedCheck[],
-    consistency: Consistency,
-  ): Promise<{ answers: readonly Answered[]; at: string | undefined }>;
-  /** What an answer comes to, at the revision that it was given at. Never throws. */
-  conclude(check: AskedCheck, answered: Answered | undefined, at: string | undefined): Promise<CheckAnswer>;
+  readonly calls: Waiting[][];
 }
 
 export class CheckQueue {
-  /** By consistency: a call has one. */
+  /** A bulk has one consistency. */
   private readonly lines = new Map<string, Line>();
+  /** What may be joined by who asks the same. */
+  private readonly open = new Map<string, Waiting>();
   private waiting = 0;
-  private calls = 0;
+  private active = 0;
 
   constructor(
     private readonly asking: Asking,
-    private readonly deadlineMs: number,
+    private readonly bounds: Bounds,
   ) {}
 
-  ask(check: AskedCheck, consistency: Consistency): Promise<CheckAnswer> {
+  /** An answer each, in order. Never throws. */
+  ask(checks: readonly AskedCheck[], consistency: Consistency): Promise<readonly CheckAnswer[]> {
     const at = consistency === 'full' ? '' : consistency.atLeast;
-    const line = this.lines.get(at) ?? { consistency, waiting: new Map<string, Waiting>() };
-    this.lines.set(at, line);
-    const key = JSON.stringify([checkKey(check), check.explain ?? false, check.context]);
-    const same = line.waiting.get(key);
-    if (same !== undefined) return same.answer;
+    const call: Waiting[] = [];
+    const answers = Promise.all(checks.map((check) => this.enter(check, at, call)));
+    if (call.length > 0) {
+      const line = this.lines.get(at) ?? { consistency, calls: [] };
+      this.lines.set(at, line);
+      line.calls.push(call);
+      this.pump();
+    }
+    return answers;
+  }
+
+  /** @param call takes what has to be sent */
+  private enter(check: AskedCheck, at: string, call: Waiting[]): Promise<CheckAnswer> {
+    const until = performance.now() + (this.bounds.waitMs ?? Infinity);
+    const generation = this.asking.generation?.();
+    const key = JSON.stringify([at, generation, checkKey(check), check.explain ?? false, check.context]);
+    const same = this.open.get(key);
+    if (same !== undefined) {
+      same.until = until;
+      // In whoever's turn comes first.
+      if (!same.sent && same.call !== call) call.push(same);
+      same.call = call;
+      return same.answer;
+    }
     if (this.waiting >= MAX_WAITING) return Promise.resolve({ result: 'unknown', fault: 'overloaded' });
     let resolve: Waiting['resolve'] = () => undefined;
     const answer = new Promise<CheckAnswer>((r) => (resolve = r));
-    line.waiting.set(key, { check, until: performance.now() + this.deadlineMs, answer, resolve });
+    const entered: Waiting = { key, check, until, call, sent: false, answer, resolve };
+    this.open.set(key, entered);
     this.waiting += 1;
-    this.pump();
+    call.push(entered);
     return answer;
   }
 
   private pump(): void {
-    if (this.calls >= MAX_CALLS || this.waiting === 0) return;
-    this.calls += 1;
+    if (this.active >= this.bounds.atOnce || this.waiting === 0) return;
+    this.active += 1;
     // One turn of the loop lets the checks of decisions that arrived together travel together.
     setImmediate(() => {
       void this.send().finally(() => {
-        this.calls -= 1;
+        this.active -= 1;
         this.pump();
       });
       this.pump();
@@ -80,23 +116,37 @@ export class CheckQueue {
   private async send(): Promise<void> {
     const [at, line] = this.lines.entries().next().value ?? [];
     if (at === undefined || line === undefined) return;
-    const taken = [...line.waiting.entries()].slice(0, MAX_BULK);
-    for (const [key] of taken) line.waiting.delete(key);
-    this.waiting -= taken.length;
+    const bulk = this.next(line);
     // The others have their turn before what is left of this one.
     this.lines.delete(at);
-    if (line.waiting.size > 0) this.lines.set(at, line);
-    const now = performance.now();
-    const batch: Waiting[] = [];
-    for (const [, one] of taken) {
-      if (one.until > now) batch.push(one);
-      else one.resolve({ result: 'unknown', fault: 'deadline_exceeded' });
+    if (line.calls.length > 0) this.lines.set(at, line);
+    if (bulk.length === 0) return;
+    const checks = bulk.map(({ check }) => check);
+    const answers = await this.asking.together(checks, line.consistency);
+    for (const [i, { key, resolve }] of bulk.entries()) {
+      if (this.asking.generation !== undefined) this.open.delete(key);
+      resolve(answers[i] ?? { result: 'unknown', fault: 'relationships_unavailable' });
     }
-    if (batch.length === 0) return;
-    const { answers, at: revision } = await this.asking.together(
-      batch.map(({ check }) => check),
-      line.consistency,
-    );
-    for (const [i, { check, resolve }] of batch.entries()) resolve(this.asking.conclude(check, answers[i], revision));
+  }
+
+  /** A share of each call in turn, until there are enough. */
+  private next({ calls }: Line): Waiting[] {
+    const now = performance.now();
+    const bulk: Waiting[] = [];
+    for (let call = calls.shift(); call !== undefined; call = calls.shift()) {
+      const share = call.splice(0, Math.min(SHARE, this.bounds.bulk - bulk.length));
+      for (const one of share) {
+        // Another call that asked the same had its turn before.
+        if (one.sent) continue;
+        one.sent = true;
+        this.waiting -= 1;
+        if (this.asking.generation === undefined || one.until <= now) this.open.delete(one.key);
+        if (one.until > now) bulk.push(one);
+        else one.resolve({ result: 'unknown', fault: 'deadline_exceeded' });
+      }
+      if (call.length > 0) calls.push(call);
+      if (bulk.length === this.bounds.bulk) break;
+    }
+    return bulk;
   }
 }

@@ -65,6 +65,11 @@ export function isTooLarge(error: unknown): boolean {
   return code === 'RESOURCE_EXHAUSTED' && /larger than max/.test(text);
 }
 
+/** SpiceDB was at it for as long as it was given. */
+export function isTimeout(error: unknown): boolean {
+  return !(error instanceof Fault) && refusalOf(error).code === 'DEADLINE_EXCEEDED';
+}
+
 function faultCodeOf(error: unknown): FaultCode {
   if (error instanceof Fault) return error.code;
   const { code } = refusalOf(error);

@@ -10,6 +10,7 @@ import { BadRequest, ConfigError, Fault } from '../../model/faults.js';
 import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
 import type { Graph } from '../../rules/graph.js';
 import * as calls from './calls.js';
+import { Circles } from './circles.js';
 import { Connection, patiently, type ServerAddress } from './connection.js';
 import { fromRelationship, toUpdate } from './messages.js';
 import { prove, type Reading } from './proofs.js';
@@ -31,6 +32,11 @@ import { differences } from './schema.js';
 import { Turns } from './turns.js';
 import { readZedToken } from './zedtokens.js';
 
+/** Checks of one call: a server works on those of one call side by side, and refuses more than ten thousand. */
+const MAX_BULK = 500;
+/** Calls with checks under way at once. */
+const BULKS_AT_ONCE = 4;
+
 /** ZedTokens that are known to be good, and those that are older than SpiceDB remembers. */
 const KNOWN_TOKENS = 10_000;
 
@@ -48,6 +54,7 @@ export interface ServerOptions extends ServerAddress {
 
 export class ServerRelationships implements Relationships {
   private readonly queue: CheckQueue;
+  private readonly circles = new Circles();
   private readonly proving = new Turns(PROOFS_AT_ONCE);
   private readonly tokens = new LRUCache<string, 'good' | 'old'>({ max: KNOWN_TOKENS });
   /** By which its ZedTokens begin; undefined until one has been seen. */
@@ -59,11 +66,9 @@ export class ServerRelationships implements Relationships {
     private readonly deadlineMs: number,
   ) {
     this.queue = new CheckQueue(
-      {
-        together: (checks, consistency) => calls.checkTogether(connection, checks, consistencyOf(consistency)),
-        conclude: (check, answered, at) => this.conclude(check, answered, at),
-      },
-      deadlineMs,
+      // Others write as well, so nobody joins a question that is under way.
+      { together: (checks, consistency) => this.ask(checks, consistency) },
+      { bulk: MAX_BULK, atOnce: BULKS_AT_ONCE, waitMs: deadlineMs },
     );
   }
 
@@ -98,7 +103,7 @@ export class ServerRelationships implements Relationships {
       return failure(error) as CheckAnswer;
     });
     if (settled !== 'full' && 'result' in settled) return checks.map(() => settled);
-    return Promise.all(checks.map((check) => this.queue.ask(check, settled)));
+    return this.queue.ask(checks, settled);
   }
 
   tokenProblem(token: string): string | undefined {
@@ -110,12 +115,16 @@ export class ServerRelationships implements Relationships {
 
   async lookupResources(lookup: ResourceLookup, consistency: Consistency): Promise<FoundResources> {
     const at = consistencyOf(await this.settled(consistency));
-    return calls.lookupResources(this.connection, lookup, at).catch(refuse);
+    return this.circles.avoid(`lookupResources ${lookup.resourceType}#${lookup.permission}`, () =>
+      calls.lookupResources(this.connection, lookup, at),
+    );
   }
 
   async lookupSubjects(lookup: SubjectLookup, consistency: Consistency): Promise<FoundSubjects> {
     const at = consistencyOf(await this.settled(consistency));
-    return calls.lookupSubjects(this.connection, lookup, at).catch(refuse);
+    return this.circles.avoid(`lookupSubjects ${lookup.resource.type}#${lookup.permission}`, () =>
+      calls.lookupSubjects(this.connection, lookup, at),
+    );
   }
 
   async write(updates: readonly RelationshipUpdate[], _by: string): Promise<string> {
@@ -172,6 +181,12 @@ export class ServerRelationships implements Relationships {
       if (code === 'INVALID_ARGUMENT') throw new BadRequest('is not a ZedToken of this deployment', CONSISTENCY_PLACE);
       throw refused(error);
     }
+  }
+
+  /** What needs a proof is answered once it has one; the others don't wait for it. */
+  private async ask(checks: readonly AskedCheck[], consistency: Consistency): Promise<Promise<CheckAnswer>[]> {
+    const { answers, at } = await calls.checkTogether(this.connection, checks, consistencyOf(consistency));
+    return checks.map((check, i) => this.conclude(check, answers[i], at));
   }
 
   private async conclude(

@@ -2,14 +2,14 @@
  * Many questions of one request, which differ in their subject, action or resource: judged in groups by the steps of a
  * decision, those that a lookup shows to be out of the user's reach aside.
  */
-import { foresee, open, type Begun, type Deciding, type Foreseen } from './decide.js';
-import { Deadline } from './deadline.js';
-import type { AskedCheck, CheckAnswer, Consistency, ResourceLookup } from './engines/spicedb/port.js';
-import { BadRequest, Fault } from './model/faults.js';
-import type { Question } from './model/question.js';
-import { checkKey } from './model/relationships.js';
-import { gate, reach } from './steps/relationship.js';
-import { withContext, type Established } from './steps/step.js';
+import { foresee, open, type Begun, type Deciding, type Foreseen } from '../decide.js';
+import { Deadline } from '../deadline.js';
+import type { AskedCheck, CheckAnswer, Consistency } from '../engines/spicedb/port.js';
+import { BadRequest, Fault } from '../model/faults.js';
+import type { Question } from '../model/question.js';
+import { checkKey } from '../model/relationships.js';
+import { gate, reach, type Reach } from '../steps/relationship.js';
+import { withContext, type Established } from '../steps/step.js';
 
 /** Questions that are gathered and judged together, under one deadline; two groups at a time. */
 const GROUP = 250;
@@ -20,6 +20,8 @@ const AT_A_TIME = 2;
  * checks are saved, and where it doesn't it has cost a fifth more.
  */
 const LONG = 100;
+/** Ten times what a lookup of half a list takes: what takes longer goes in a circle. */
+const LOOKUP_MS = 100;
 
 /**
  * One answer a question, in order: a BadRequest for one that is itself at fault.
@@ -46,7 +48,7 @@ export async function foreseeEach(
   return begun.map((one) => (one instanceof BadRequest ? one : (answers.get(one) ?? DENIED)));
 }
 
-const DENIED: Foreseen = { allowed: false, obligations: [] };
+const DENIED: Foreseen = { allowed: false, obligations: [], denials: [] };
 
 interface Reached {
   /** Of whose resource it isn't certain that the permission is not held. */
@@ -64,11 +66,10 @@ async function withinReach(begun: readonly Begun[], using: Deciding, deadline: D
   const gates = new Map<string, CheckAnswer>();
   for (const group of alike(begun).values()) {
     const [first] = group;
-    if (first === undefined || group.length < LONG) continue;
+    const resources = new Set(group.map(({ gate: { resource } }) => resource.id)).size;
+    if (first === undefined || resources < LONG) continue;
     const { consistency } = first.established.question;
-    const found = await deadline.hold(
-      lookUp(reach(first.established), Math.floor(group.length / 2), consistency, using),
-    );
+    const found = await deadline.hold(lookUp(reach(first.established), Math.floor(resources / 2), consistency, using));
     const left = found === undefined ? group : group.filter(({ gate: { resource } }) => found.has(resource.id));
     const checks = new Map(left.map(({ gate }) => [checkKey(gate), gate]));
     const answers = await deadline.hold(using.relationships.check([...checks.values()], consistency));
@@ -108,13 +109,16 @@ function alike(begun: readonly Begun[]): Map<string, Gated[]> {
 
 /** Undefined where it can't be told, or not cheaply: then the checks will. */
 async function lookUp(
-  lookup: ResourceLookup,
+  lookup: Reach,
   limit: number,
   consistency: Consistency,
   { relationships }: Deciding,
 ): Promise<ReadonlySet<string> | undefined> {
   try {
-    const { ids, complete } = await relationships.lookupResources({ ...lookup, limit }, consistency);
+    const { ids, complete } = await relationships.lookupResources(
+      { ...lookup, limit, withinMs: LOOKUP_MS },
+      consistency,
+    );
     return complete ? new Set(ids) : undefined;
   } catch (error) {
     if (error instanceof Fault || error instanceof BadRequest) return undefined;

@@ -1,16 +1,12 @@
-/**
- * Searching: on what, who, and what. Candidates come from the graph or the schema, and each is judged by the steps of a
- * decision, so what is found is exactly what single questions would be allowed. One record says what was asked.
- */
-import { v7 as uuid } from 'uuid';
-import { open, type Begun, type Deciding } from './decide.js';
-import type { FoundSubjects, RelationshipFilter, SubjectLookup } from './engines/spicedb/port.js';
-import { foreseeEach } from './list.js';
-import type { SearchRecord } from './model/decision.js';
-import { BadRequest } from './model/faults.js';
-import { callerId, type Question } from './model/question.js';
-import type { Relationship } from './model/relationships.js';
-import { reach } from './steps/relationship.js';
+/** Candidates: what a search looks at. They come from the graph or the schema, are too many and never too few. */
+import { open, type Begun, type Deciding } from '../decide.js';
+import type { FoundSubjects, RelationshipFilter, SubjectLookup } from '../engines/spicedb/port.js';
+import { BadRequest, Fault } from '../model/faults.js';
+import type { EntityRef } from '../model/ids.js';
+import type { Question } from '../model/question.js';
+import type { Relationship } from '../model/relationships.js';
+import { DELEGATOR } from '../rules/vocabulary.js';
+import { reach } from '../steps/relationship.js';
 
 export interface Searching extends Deciding {
   readonly entities: Deciding['entities'] & { ids(type: string): Promise<readonly string[]> };
@@ -25,12 +21,11 @@ export function inOrder(a: string, b: string): number {
 export async function candidateResources(question: Question, using: Searching): Promise<readonly string[]> {
   const established = (await opened(question, using)).established;
   if (established === undefined) return [];
-  const lookup = reach(established);
+  const lookup = { ...reach(established), withinMs: using.deadlineMs };
   try {
     return (await using.relationships.lookupResources(lookup, question.consistency)).ids;
   } catch (error) {
-    if (!(error instanceof BadRequest)) throw error;
-    // Too deep a graph, or one that goes in a circle: single checks may still be answered, so each is asked.
+    if (!isBeyondLookup(error)) throw error;
     const all = await allRelationships({ resourceType: lookup.resourceType }, using, error);
     return distinct(all.map((r) => r.resource.id));
   }
@@ -41,6 +36,11 @@ async function opened(question: Question, using: Searching): Promise<Begun> {
   const [begun] = await open([question], using);
   if (begun === undefined || begun instanceof BadRequest) throw begun ?? new TypeError('nothing was opened');
   return begun;
+}
+
+/** Too deep a graph, or one that goes in a circle: single checks may still be answered, so each is asked. */
+function isBeyondLookup(error: unknown): error is Error {
+  return error instanceof BadRequest || (error instanceof Fault && error.code === 'deadline_exceeded');
 }
 
 /** How many relationships are read where SpiceDB won't look up. */
@@ -81,7 +81,7 @@ export async function candidateSubjects(question: Question, using: Searching): P
   const { permission } = on.action;
   const resource = { type: question.resource.type, id: question.resource.id };
   const context = contextFor(question, graph.caveatParameters(resource.type, permission));
-  const lookup = { resource, permission, subjectType: type, context };
+  const lookup = { resource, permission, subjectType: type, context, withinMs: using.deadlineMs };
   const { ids, everyoneBut } = await lookedUp(lookup, question, using);
   if (everyoneBut === undefined) return ids;
   // Of everybody only those can be named who are known.
@@ -89,11 +89,43 @@ export async function candidateSubjects(question: Question, using: Searching): P
   return distinct([...ids, ...known]);
 }
 
+/** How many agents are asked what was passed on to by them. */
+const MAX_PASSING = 1000;
+
+/** The agents that may act for the user, on a delegation of theirs or one that was passed on. @throws Fault */
+export async function candidateAgents(
+  user: EntityRef,
+  question: Question,
+  using: Searching,
+): Promise<readonly string[]> {
+  const { agentObject, delegationPasses } = using.rules().vocabulary;
+  if (agentObject === undefined) return [];
+  const context = contextFor(question, using.rules().graph.caveatParameters(agentObject, DELEGATOR));
+  const found = new Set<string>();
+  let from: readonly EntityRef[] = [user];
+  while (from.length > 0) {
+    if (found.size > MAX_PASSING) throw new BadRequest('has more agents than are followed', 'subject');
+    const lookups = from.map((subject) => ({
+      resourceType: agentObject,
+      permission: DELEGATOR,
+      subject,
+      context,
+      withinMs: using.deadlineMs,
+    }));
+    const next = (await Promise.all(lookups.map((l) => using.relationships.lookupResources(l, question.consistency))))
+      .flatMap(({ ids }) => ids)
+      .filter((id) => !found.has(id));
+    for (const id of next) found.add(id);
+    from = delegationPasses ? [...new Set(next)].map((id) => ({ type: agentObject, id })) : [];
+  }
+  return distinct([...found]);
+}
+
 async function lookedUp(lookup: SubjectLookup, question: Question, using: Searching): Promise<FoundSubjects> {
   try {
     return await using.relationships.lookupSubjects(lookup, question.consistency);
   } catch (error) {
-    if (!(error instanceof BadRequest)) throw error;
+    if (!isBeyondLookup(error)) throw error;
     const { subjectType } = lookup;
     const ids: string[] = [];
     for (const resourceType of using.rules().graph.definitionNames())
@@ -105,64 +137,4 @@ async function lookedUp(lookup: SubjectLookup, question: Question, using: Search
 
 function contextFor({ context }: Question, parameters: readonly string[]): Readonly<Record<string, unknown>> {
   return Object.fromEntries(parameters.filter((p) => Object.hasOwn(context, p)).map((p) => [p, context[p]]));
-}
-
-/** Candidates judged at one time, and in one search: where it stops, the next page goes on. */
-const AT_ONCE = 250;
-export const MAX_LOOKED = 2000;
-
-export interface Found {
-  readonly results: readonly string[];
-  /** The candidate after which the next page begins; undefined where nothing is left. */
-  readonly after: string | undefined;
-}
-
-/**
- * The first of the candidates that would be allowed, in their order.
- * @param candidates after the page before, in a stable order
- * @throws Fault where one can't be decided: what is found must be all there is
- */
-export async function firstAllowed(
-  candidates: readonly string[],
-  limit: number,
-  ask: (candidate: string) => Question,
-  using: Deciding,
-): Promise<Found> {
-  const results: string[] = [];
-  for (let from = 0; from < candidates.length; from += AT_ONCE) {
-    const group = candidates.slice(from, from + AT_ONCE);
-    const foreseen = await foreseeEach(group.map(ask), using);
-    for (const [i, candidate] of group.entries()) {
-      const one = foreseen[i];
-      if (one instanceof BadRequest) throw one;
-      if (one?.allowed !== true) continue;
-      const last = results.at(-1);
-      // One more than fits: only then is there another page, and an empty one is never promised.
-      if (results.length === limit && last !== undefined) return { results, after: last };
-      results.push(candidate);
-    }
-    const looked = from + group.length;
-    if (looked >= MAX_LOOKED && looked < candidates.length) return { results, after: candidates[looked - 1] };
-  }
-  return { results, after: undefined };
-}
-
-/** @throws Fault: what isn't on record isn't answered */
-export async function recordSearch(
-  search: SearchRecord['search'],
-  request: SearchRecord['request'],
-  asked: Question,
-  found: number,
-  using: Deciding,
-): Promise<void> {
-  await using.decisions.record({
-    id: uuid(),
-    evaluated_at: using.now().toISOString(),
-    client: callerId(asked.caller),
-    decision: found > 0,
-    policy_version: using.rules().version,
-    search,
-    request: { ...request, ...(asked.requestId === undefined ? {} : { request_id: asked.requestId }) },
-    found,
-  });
 }
