@@ -163,7 +163,7 @@ describe('a careless or hostile client', () => {
     const company = await start();
     const token = await company.mint({ user: 'alice', agent: 'hr-assistant', scope: SCOPES });
     const given = await records('employee', company);
-    await (company.service.relationships as unknown as { kill: () => Promise<void> }).kill();
+    await company.crashSpiceDb();
     const body = { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, context: { token } };
     for (const list of [given, Array.from({ length: 150 }, (_, i) => ({ type: 'employee', id: `e${i}` }))]) {
       const response = await company.post('/v1/filter', { ...body, records: list });
