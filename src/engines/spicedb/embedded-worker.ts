@@ -144,8 +144,9 @@ await serve(async ({ schema }: { schema: string }) => {
     streamed = true;
     const found: v1.Relationship[] = [];
     let cursor: v1.Cursor | undefined;
+    // The same for each page: SpiceDB refuses a cursor that comes with another.
+    const optionalLimit = Math.min(limit, MAX_PAGE);
     do {
-      const optionalLimit = Math.min(limit - found.length, MAX_PAGE);
       const responses = await promises.readRelationships(
         v1.ReadRelationshipsRequest.create({
           consistency,
@@ -157,7 +158,7 @@ await serve(async ({ schema }: { schema: string }) => {
       for (const { relationship } of responses) if (relationship !== undefined) found.push(relationship);
       cursor = responses.length < optionalLimit ? undefined : responses.at(-1)?.afterResultCursor;
     } while (cursor !== undefined && found.length < limit);
-    return found;
+    return found.slice(0, limit);
   }
 
   /** All of a stream. */
@@ -188,9 +189,8 @@ await serve(async ({ schema }: { schema: string }) => {
         within(withinMs),
       ),
     );
-    const held = found.filter((r) => r.permissionship === v1.LookupPermissionship.HAS_PERMISSION);
     return {
-      ids: inOrder(held.map((r) => decodeId(r.resourceObjectId))),
+      ids: inOrder(found.map((r) => decodeId(r.resourceObjectId))),
       complete: limit === undefined || found.length < limit,
     };
   }
@@ -210,13 +210,14 @@ await serve(async ({ schema }: { schema: string }) => {
         within(withinMs),
       ),
     );
-    const held = (s: v1.ResolvedSubject | undefined): s is v1.ResolvedSubject =>
-      s?.permissionship === v1.LookupPermissionship.HAS_PERMISSION;
-    const subjects = found.flatMap(({ subject }) => (held(subject) ? [subject.subjectObjectId] : []));
-    const everyone = found.find(({ subject }) => held(subject) && subject.subjectObjectId === '*');
+    const subjects = found.flatMap(({ subject }) => subject?.subjectObjectId ?? []);
+    const everyone = found.find(({ subject }) => subject?.subjectObjectId === '*');
     return {
       ids: inOrder(subjects.filter((id) => id !== '*').map(decodeId)),
-      everyoneBut: everyone?.excludedSubjects.map((s) => decodeId(s.subjectObjectId)),
+      // Whoever is only perhaps left out may hold it.
+      everyoneBut: everyone?.excludedSubjects
+        .filter((s) => s.permissionship === v1.LookupPermissionship.HAS_PERMISSION)
+        .map((s) => decodeId(s.subjectObjectId)),
     };
   }
 

@@ -32,7 +32,17 @@ const MAX_WAITING = 20_000;
 const SHARE = 15;
 /** How long nothing is looked up that has taken too long. */
 const CIRCLE_MS = 60_000;
+/** Lookups on their way at a time. */
+const MAX_LOOKUPS = 16;
+/** SpiceDB's own limit on a call, for which it goes on with a lookup that was given up; and how many of those it may have. */
+const ABANDONED_MS = 30_000;
+const MAX_ABANDONED = 2;
 const OUTAGE: CheckAnswer = { result: 'unknown', fault: 'relationships_unavailable' };
+
+/** What any lookup has found. */
+interface Lookup {
+  readonly ids: readonly string[];
+}
 
 interface Pending {
   readonly check: AskedCheck;
@@ -45,8 +55,11 @@ export class EmbeddedRelationships implements Relationships {
   private waiting = 0;
   private asking = false;
   private readonly kept: Kept;
-  /** What has taken too long to look up of late. */
-  private readonly circles = new LRUCache<string, true>({ max: 1000, ttl: CIRCLE_MS });
+  /** Lookups that have taken too long of late, and how long they were given. */
+  private readonly circles = new LRUCache<string, number>({ max: 1000, ttl: CIRCLE_MS });
+  private readonly lookingUp = new Map<string, Promise<Lookup>>();
+  /** Lookups that were given up and that SpiceDB goes on with. */
+  private abandoned = 0;
   private readonly pending = new Map<string, Promise<CheckAnswer>>();
   private writing: Promise<unknown> = Promise.resolve();
 
@@ -147,26 +160,45 @@ export class EmbeddedRelationships implements Relationships {
     return this.looking('lookupSubjects', lookup.resource.type, lookup);
   }
 
-  private async looking<T extends { readonly ids: readonly string[] }>(
+  /** Kept, or on its way already, or asked; one that has been given up is not asked again with as little time. */
+  private async looking<T extends Lookup>(
     method: string,
     type: string,
     lookup: ResourceLookup | SubjectLookup,
   ): Promise<T> {
-    const { permission } = lookup;
-    const key = `${method} ${JSON.stringify(lookup)}`;
-    const kept = this.worker.alive ? this.kept.lookup(key) : undefined;
+    const { withinMs, permission, ...what } = lookup;
+    const asked = `${method} ${permission} ${JSON.stringify(what)}`;
+    const kept = this.worker.alive ? this.kept.lookup(asked) : undefined;
     if (kept !== undefined) return kept as T;
-    const circle = `${method} ${type}#${permission}`;
-    if (this.circles.has(circle)) throw new Fault('deadline_exceeded', method);
+    if ((this.circles.get(asked) ?? 0) >= withinMs) throw new Fault('deadline_exceeded', method);
+    const same = `${this.kept.generation} ${withinMs} ${asked}`;
+    const pending = this.lookingUp.get(same) ?? this.lookUp(method, lookup, asked, this.graph.reachesCaveat(type, permission)); // prettier-ignore
+    this.lookingUp.set(same, pending);
+    try {
+      return (await pending) as T;
+    } finally {
+      this.lookingUp.delete(same);
+    }
+  }
+
+  private async lookUp(
+    method: string,
+    lookup: ResourceLookup | SubjectLookup,
+    asked: string,
+    differs: boolean,
+  ): Promise<Lookup> {
+    if (this.lookingUp.size >= MAX_LOOKUPS || this.abandoned >= MAX_ABANDONED) throw new Fault('overloaded', method);
     const { generation } = this.kept;
     try {
-      const found = await this.worker.call<T>(method, lookup);
-      if (!this.graph.reachesCaveat(type, permission)) this.kept.keepLookup(key, found, generation);
+      const found = await this.worker.call<Lookup>(method, lookup);
+      if (!differs) this.kept.keepLookup(asked, found, generation);
       return found;
     } catch (error) {
       if (!isTimeout(error)) throw refused(error);
       // A graph that goes in a circle: SpiceDB is at it for half a minute, and must not be at it many times over.
-      this.circles.set(circle, true);
+      this.circles.set(asked, lookup.withinMs);
+      this.abandoned += 1;
+      setTimeout(() => (this.abandoned -= 1), ABANDONED_MS).unref();
       throw new Fault('deadline_exceeded', method, { cause: error });
     }
   }
@@ -213,7 +245,9 @@ export class EmbeddedRelationships implements Relationships {
     const same = key === undefined ? undefined : `${this.kept.generation} ${key}`;
     const pending = same === undefined ? undefined : this.pending.get(same);
     if (pending !== undefined) return pending;
-    if (this.waiting >= MAX_WAITING) return Promise.resolve({ result: 'unknown', fault: 'overloaded' });
+    // The few of a small call still get in where long lists have filled the queue.
+    const most = asked.length < SHARE ? 2 * MAX_WAITING : MAX_WAITING;
+    if (this.waiting >= most) return Promise.resolve({ result: 'unknown', fault: 'overloaded' });
     this.waiting += 1;
     const answer = new Promise<CheckAnswer>((resolve) => asked.push({ check, resolve }));
     if (same !== undefined) {
