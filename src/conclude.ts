@@ -71,7 +71,7 @@ export function conclude(id: string, course: Course, judged: readonly Judged[], 
   };
 }
 
-export function tokenRecord({ issuer, jti, clientId, session, txn }: Grant): TokenRecord {
+function tokenRecord({ issuer, jti, clientId, session, txn }: Grant): TokenRecord {
   return { issuer, jti, client_id: clientId, session, transaction: txn };
 }
 

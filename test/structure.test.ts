@@ -26,6 +26,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'rules',
     'engines/spicedb/port',
     'tokens',
+    'breathe',
     'deadline',
     'http',
     'decide',

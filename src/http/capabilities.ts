@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { capabilities } from '../search/capabilities.js';
 import type { Question } from '../model/question.js';
-import { recordSearch } from '../search/search.js';
+import { askerOf, NOBODY, recordSearch } from '../search/record.js';
 import type { Service } from '../service.js';
 import { askingOf } from './asking.js';
 import { toQuestion } from './authzen.js';
@@ -47,10 +47,11 @@ export function capabilityRoutes(app: FastifyInstance, service: Service): void {
       const { agentObject = '' } = service.rules().vocabulary;
       const subject = { type: agentObject, id: caller.kind === 'agent' ? caller.agent : '' };
       const ask = (name: string, type: string): Question =>
-        toQuestion({ subject, action: { name }, resource: { type, id: 'any' } }, asking);
+        toQuestion({ subject, action: { name }, resource: { type, id: NOBODY } }, asking);
+      const asker = await askerOf(ask(NOBODY, NOBODY), service);
       const found = await capabilities(ask, service);
       const allowed = found.filter(({ standing }) => standing === 'allowed').length;
-      await recordSearch('capabilities', { subject }, ask('any', 'any'), allowed, service);
+      await recordSearch('capabilities', { subject }, asker, allowed, service);
       return {
         capabilities: [...new Set(found.map((c) => c.resourceType))].map((type) => ({
           resource_type: type,

@@ -1,10 +1,11 @@
 /** `/v1/filter`: records in, the permitted ones out, masked, so that no API can forget to. */
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { breathe } from '../breathe.js';
 import { foreseeEach } from '../search/list.js';
-import { masked, MASKING } from '../masks.js';
+import { masking, MASKING } from '../masks.js';
 import { BadRequest } from '../model/faults.js';
-import { recordSearch } from '../search/search.js';
+import { askerOf, recordSearch } from '../search/record.js';
 import type { Service } from '../service.js';
 import { action, boundFacts, context, id, MAX_ITEMS, name, questionOf, subject } from './authzen.js';
 import { askingOf } from './asking.js';
@@ -55,25 +56,26 @@ export function filterRoutes(app: FastifyInstance, service: Service): void {
       if (!asking.small) boundAll({ ...shared, context: said }, records);
       const asked = questionOf({ ...shared, context: maskable(said), resource: NOTHING }, asking);
       const questions = records.map(({ type, id, properties }) => ({ ...asked, resource: { type, id, properties } }));
+      const asker = await askerOf(asked, service);
       const foreseen = await foreseeEach(questions, service);
-      const kept = records.flatMap((record, i) => {
+      const mask = masking(service.secret);
+      const kept: object[] = [];
+      for (const [i, record] of records.entries()) {
         const one = foreseen[i];
         if (one instanceof BadRequest) throw within(i, one);
-        if (one?.allowed !== true) return [];
-        const { obligations } = one;
-        const left = obligations.filter(({ type }) => !MASKING.includes(type));
-        const shown = { ...record, properties: masked(record.properties, obligations, service.secret) };
-        return [left.length === 0 ? shown : { ...shown, obligations: left }];
-      });
-      if (records.length > 0) {
-        const about = {
-          subject: { type: shared.subject.type, id: shared.subject.id },
-          action: { name: shared.action.name },
-          types: [...new Set(records.map(({ type }) => type))],
-          records: records.length,
-        };
-        await recordSearch('filter', about, asked, kept.length, service);
+        if (one?.allowed !== true) continue;
+        await breathe();
+        const left = one.obligations.filter(({ type }) => !MASKING.includes(type));
+        const shown = { ...record, properties: mask(record.properties, one.obligations) };
+        kept.push(left.length === 0 ? shown : { ...shown, obligations: left });
       }
+      const about = {
+        subject: { type: shared.subject.type, id: shared.subject.id },
+        action: { name: shared.action.name },
+        types: [...new Set(records.map(({ type }) => type))],
+        records: records.length,
+      };
+      await recordSearch('filter', about, asker, kept.length, service);
       return { records: kept, removed: records.length - kept.length };
     },
   });

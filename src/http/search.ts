@@ -2,9 +2,11 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { callerId, type Question } from '../model/question.js';
-import { candidateAgents, candidateResources, candidateSubjects, inOrder } from '../search/candidates.js';
-import { firstAllowed, recordSearch } from '../search/search.js';
+import { candidateAgents, candidateResources, candidateSubjects, inOrder, LOOKING } from '../search/candidates.js';
+import { askerOf, NOBODY, recordSearch } from '../search/record.js';
+import { firstAllowed } from '../search/search.js';
 import type { Service } from '../service.js';
+import { Deadline } from '../deadline.js';
 import { BadRequest } from '../model/faults.js';
 import { action, context, id, name, resource, subject, toQuestion } from './authzen.js';
 import { callerOf, admitted } from './callers.js';
@@ -45,9 +47,6 @@ function beneficiary(properties: Readonly<Record<string, unknown>> | undefined):
   if (read.success) return read.data;
   throw new BadRequest(badRequest(read.error).message, 'subject.properties.on_behalf_of');
 }
-
-/** What stands for the part that is searched for, until there are candidates. */
-const NOBODY = 'any';
 
 export function searchRoutes(app: FastifyInstance, service: Service): void {
   const onRequest = admitted(app, service, ['search'], { agents: true });
@@ -113,9 +112,11 @@ export function searchRoutes(app: FastifyInstance, service: Service): void {
     const { page: turn, context: { token: _t, proof: _p, ...said } = {}, ...rest } = body;
     const query = { search, caller: callerId(callerOf(request)), ...rest, said };
     const after = pages.begin(turn, query);
-    const ids = (await candidates()).filter((id) => after === undefined || inOrder(id, after) > 0);
+    const asker = await askerOf(asked, service);
+    const all = await Deadline.of(service.deadlineMs * LOOKING, (deadline) => deadline.hold(candidates()));
+    const ids = all.filter((id) => after === undefined || inOrder(id, after) > 0);
     const allowed = await firstAllowed(ids, pages.limit(turn), ask, service);
-    await recordSearch(search, askedFor(rest), asked, allowed.results.length, service);
+    await recordSearch(search, askedFor(rest), asker, allowed.results.length, service);
     return { page: pages.next(allowed.after, query), results: allowed.results.map(shape) };
   }
 }

@@ -63,11 +63,12 @@ export interface SearchRecord {
   readonly client: string;
   /** Whether anything was found. */
   readonly decision: boolean;
+  readonly dry_run: boolean;
   readonly policy_version: string;
   readonly search: 'resource' | 'subject' | 'action' | 'filter' | 'capabilities';
   readonly token?: TokenRecord | undefined;
-  /** By the token; absent where a client vouches for the subject of the request. */
-  readonly acting?: { readonly user?: string; readonly agent?: string; readonly chain: readonly string[] } | undefined;
+  /** By the token, or as the client vouches for. */
+  readonly acting: { readonly user?: string; readonly agent?: string; readonly chain: readonly string[] };
   readonly request: Readonly<Record<string, unknown>>;
   readonly found: number;
 }

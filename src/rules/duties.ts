@@ -150,6 +150,6 @@ function fieldsOf(argument: string, resource: EntityType): readonly string[] {
 }
 
 /** Whether the field is the other or a part of it: `address.street` of `address`. */
-export function isWithin(field: string, other: string): boolean {
+function isWithin(field: string, other: string): boolean {
   return field === other || field.startsWith(`${other}.`);
 }

@@ -1,16 +1,19 @@
 /** Candidates: what a search looks at. They come from the graph or the schema, are too many and never too few. */
 import { open, type Begun, type Deciding } from '../decide.js';
 import type { FoundSubjects, RelationshipFilter, SubjectLookup } from '../engines/spicedb/port.js';
-import { BadRequest, Fault } from '../model/faults.js';
+import { BadRequest, Fault, type FaultCode } from '../model/faults.js';
 import type { EntityRef } from '../model/ids.js';
 import type { Question } from '../model/question.js';
 import type { Relationship } from '../model/relationships.js';
 import { DELEGATOR } from '../rules/vocabulary.js';
-import { reach } from '../steps/relationship.js';
+import { reach, type Reach } from '../steps/relationship.js';
 
 export interface Searching extends Deciding {
   readonly entities: Deciding['entities'] & { ids(type: string): Promise<readonly string[]> };
 }
+
+/** Deadlines that looking for candidates may take: a lookup that finds no end, and then reading in its place. */
+export const LOOKING = 3;
 
 /** By code points: the order of every list of candidates. */
 export function inOrder(a: string, b: string): number {
@@ -21,9 +24,14 @@ export function inOrder(a: string, b: string): number {
 export async function candidateResources(question: Question, using: Searching): Promise<readonly string[]> {
   const established = (await opened(question, using)).established;
   if (established === undefined) return [];
-  const lookup = { ...reach(established), withinMs: using.deadlineMs };
+  return heldBy(reach(established), question, using);
+}
+
+/** @throws Fault */
+async function heldBy(lookup: Reach, question: Question, using: Searching): Promise<readonly string[]> {
   try {
-    return (await using.relationships.lookupResources(lookup, question.consistency)).ids;
+    const timed = { ...lookup, withinMs: using.deadlineMs };
+    return (await using.relationships.lookupResources(timed, question.consistency)).ids;
   } catch (error) {
     if (!isBeyondLookup(error)) throw error;
     const all = await allRelationships({ resourceType: lookup.resourceType }, using, error);
@@ -38,22 +46,25 @@ async function opened(question: Question, using: Searching): Promise<Begun> {
   return begun;
 }
 
+const BEYOND: readonly FaultCode[] = ['deadline_exceeded', 'overloaded'];
+
 /** Too deep a graph, or one that goes in a circle: single checks may still be answered, so each is asked. */
 function isBeyondLookup(error: unknown): error is Error {
-  return error instanceof BadRequest || (error instanceof Fault && error.code === 'deadline_exceeded');
+  return error instanceof BadRequest || (error instanceof Fault && BEYOND.includes(error.code));
 }
 
 /** How many relationships are read where SpiceDB won't look up. */
 const MAX_READ = 20_000;
 
-/** @throws `otherwise` where there are more than can be read */
+/** @throws Fault where there are more than can be read */
 async function allRelationships(
   filter: RelationshipFilter,
   { relationships }: Searching,
-  otherwise: Error,
+  cause: Error,
 ): Promise<readonly Relationship[]> {
   const found = await relationships.read(filter, MAX_READ + 1);
-  if (found.length > MAX_READ) throw otherwise;
+  if (found.length > MAX_READ)
+    throw new Fault('relationships_unavailable', 'not looked up, and too many to read', { cause });
   return found;
 }
 
@@ -85,12 +96,13 @@ export async function candidateSubjects(question: Question, using: Searching): P
   const { ids, everyoneBut } = await lookedUp(lookup, question, using);
   if (everyoneBut === undefined) return ids;
   // Of everybody only those can be named who are known.
-  const known = (await using.entities.ids(type)).filter((id) => !everyoneBut.includes(id));
+  const left = new Set(everyoneBut);
+  const known = (await using.entities.ids(type)).filter((id) => !left.has(id));
   return distinct([...ids, ...known]);
 }
 
-/** How many agents are asked what was passed on to by them. */
-const MAX_PASSING = 1000;
+/** How many agents are followed. */
+const MAX_AGENTS = 1000;
 
 /** The agents that may act for the user, on a delegation of theirs or one that was passed on. @throws Fault */
 export async function candidateAgents(
@@ -100,23 +112,23 @@ export async function candidateAgents(
 ): Promise<readonly string[]> {
   const { agentObject, delegationPasses } = using.rules().vocabulary;
   if (agentObject === undefined) return [];
-  const context = contextFor(question, using.rules().graph.caveatParameters(agentObject, DELEGATOR));
-  const found = new Set<string>();
-  let from: readonly EntityRef[] = [user];
+  const { graph } = using.rules();
+  const context = contextFor(question, graph.caveatParameters(agentObject, DELEGATOR));
+  const lookup = { resourceType: agentObject, permission: DELEGATOR, subject: user, context };
+  const found = new Set(await heldBy(lookup, question, using));
+  let from = delegationPasses ? [...found] : [];
   while (from.length > 0) {
-    if (found.size > MAX_PASSING) throw new BadRequest('has more agents than are followed', 'subject');
-    const lookups = from.map((subject) => ({
-      resourceType: agentObject,
-      permission: DELEGATOR,
-      subject,
-      context,
-      withinMs: using.deadlineMs,
-    }));
-    const next = (await Promise.all(lookups.map((l) => using.relationships.lookupResources(l, question.consistency))))
-      .flatMap(({ ids }) => ids)
-      .filter((id) => !found.has(id));
-    for (const id of next) found.add(id);
-    from = delegationPasses ? [...new Set(next)].map((id) => ({ type: agentObject, id })) : [];
+    if (found.size > MAX_AGENTS) throw new BadRequest('has more agents than are followed', 'subject');
+    const next: string[] = [];
+    for (const subjectId of from) {
+      // Agents name each other singly, never by what they are members of.
+      const filter = { resourceType: agentObject, relation: DELEGATOR, subjectType: agentObject, subjectId };
+      for (const { resource } of await using.relationships.read(filter, MAX_AGENTS + 1)) {
+        if (!found.has(resource.id)) next.push(resource.id);
+        found.add(resource.id);
+      }
+    }
+    from = next;
   }
   return distinct([...found]);
 }

@@ -2,7 +2,8 @@
  * What an agent may do on its token: each action on each type of resource is tried on what is within its reach, by the
  * steps of a decision. Nothing is claimed that a single question would not be answered.
  */
-import { candidateResources, inOrder, type Searching } from './candidates.js';
+import { Deadline } from '../deadline.js';
+import { candidateResources, inOrder, LOOKING, type Searching } from './candidates.js';
 import type { Foreseen } from '../decide.js';
 import { foreseeEach } from './list.js';
 import { BadRequest } from '../model/faults.js';
@@ -27,7 +28,6 @@ export interface Capability {
 
 /** How many resources are tried: few first, since the first mostly tells. */
 const TRIED = [10, 90, 400];
-const MAX_TRIED = TRIED.reduce((sum, n) => sum + n, 0);
 
 /**
  * @param ask the agent's question for an action on a type, with a resource that is still to be named
@@ -46,7 +46,9 @@ export async function capabilities(
   const found: Capability[] = [];
   for (const { action, resourceType } of pairs) {
     const question = ask(action.name, resourceType);
-    const ids = await candidateResources(question, using);
+    const ids = await Deadline.of(using.deadlineMs * LOOKING, (deadline) =>
+      deadline.hold(candidateResources(question, using)),
+    );
     const best = await bestOf(ids, (id) => ({ ...question, resource: { ...question.resource, id } }), using);
     if (best !== undefined) found.push({ resourceType, action, ...best });
   }
@@ -72,7 +74,7 @@ async function bestOf(
     if (best?.standing === 'allowed' || from >= ids.length) return best;
   }
   // Beyond those that were tried may be one that is allowed, which must not be denied to be there.
-  return ids.length > MAX_TRIED ? { standing: 'depends', remedies: [] } : best;
+  return best ?? { standing: 'depends', remedies: [] };
 }
 
 function isBetter(one: Best, other: Best): boolean {

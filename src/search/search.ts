@@ -1,15 +1,7 @@
-/**
- * Searching: of its candidates each is judged by the steps of a decision, so what is found is exactly what single
- * questions would be allowed. One record says what was asked.
- */
-import { v7 as uuid } from 'uuid';
-import { tokenRecord } from '../conclude.js';
-import { open, type Begun, type Deciding } from '../decide.js';
-import { actingText, type Acting } from '../model/acting.js';
-import type { SearchRecord } from '../model/decision.js';
+/** Searching: of its candidates each is judged by the steps of a decision, so what is found is what single questions are allowed. */
+import type { Deciding } from '../decide.js';
 import { BadRequest } from '../model/faults.js';
-import { callerId, type Question } from '../model/question.js';
-import { actingOf as statedActing } from '../steps/binding.js';
+import type { Question } from '../model/question.js';
 import { foreseeEach } from './list.js';
 
 /** Candidates judged at one time, for a short page fewer; and in one search: where it stops, the next page goes on. */
@@ -52,37 +44,4 @@ export async function firstAllowed(
     if (looked >= MAX_LOOKED && looked < candidates.length) return { results, after: candidates[looked - 1] };
   }
   return { results, after: undefined };
-}
-
-/** @throws Fault: what isn't on record isn't answered */
-export async function recordSearch(
-  search: SearchRecord['search'],
-  request: SearchRecord['request'],
-  asked: Question,
-  found: number,
-  using: Deciding,
-): Promise<void> {
-  const [begun] = await open([asked], using);
-  // Where nobody is named yet, only the token says who acts.
-  const named = asked.token !== undefined || search !== 'subject';
-  const acting = named && begun !== undefined && !(begun instanceof BadRequest) ? actingOf(begun) : undefined;
-  await using.decisions.record({
-    id: uuid(),
-    evaluated_at: using.now().toISOString(),
-    client: callerId(asked.caller),
-    decision: found > 0,
-    policy_version: using.rules().version,
-    search,
-    ...(acting?.grant === undefined ? {} : { token: tokenRecord(acting.grant) }),
-    ...(acting === undefined ? {} : { acting: actingText(acting) }),
-    request: { ...request, ...(asked.requestId === undefined ? {} : { request_id: asked.requestId }) },
-    found,
-  });
-}
-
-/** Undefined where the token step hasn't passed, or what it says doesn't agree. */
-function actingOf({ opening, judged }: Begun): Acting | undefined {
-  if (judged[0]?.outcome.outcome !== 'pass') return undefined;
-  const acting = statedActing(opening);
-  return 'code' in acting ? undefined : acting;
 }

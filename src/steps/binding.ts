@@ -102,8 +102,8 @@ function denied(why: Reason): { denied: Outcome } {
   return { denied: deny(why) };
 }
 
-/** Who acts, from the token or from what the client vouches for; to be asked of what has passed the token step. */
-export function actingOf({ question, rules, credential }: Opening): Acting | Reason {
+/** Who acts, from the token or from what the client vouches for. */
+function actingOf({ question, rules, credential }: Opening): Acting | Reason {
   const { subject, statedAgent, statedMode, assertedAgent } = question;
   const { userObject, agentObject } = rules.vocabulary;
   if (credential !== undefined && 'ok' in credential && credential.ok) {

@@ -1,6 +1,6 @@
 /** Search: exactly what single questions are allowed, in pages that hold together. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { clientNamed, codes, start, startWith, type Running } from '../sample.js';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { clientNamed, codes, DAYTIME, start, startWith, type Running } from '../sample.js';
 
 interface Found {
   readonly page: { readonly next_token: string };
@@ -178,12 +178,15 @@ describe('a page token', () => {
   it('is good for its question only, and only as it was given', async () => {
     const token = await mint('alice', 'hr-assistant');
     const { next_token: next } = (await search('resource', body(token, { page: { limit: 2 } }))).page;
-    const [after = '', mac = ''] = next.split('.');
-    const forged = `${Buffer.from('zzz').toString('base64url')}.${mac}`;
+    const bytes = Buffer.from(next, 'base64url');
+    const flipped = (at: number): string => Buffer.from(bytes.map((b, i) => (i === (at + bytes.length) % bytes.length ? b ^ 1 : b))).toString('base64url'); // prettier-ignore
     for (const change of [
       { page: { token: `${next}x` } },
-      { page: { token: forged } },
-      { page: { token: after } },
+      ...[0, 11, 12, 27, 28, -1].map((at) => ({ page: { token: flipped(at) } })),
+      { page: { token: bytes.subarray(0, 28).toString('base64url') } },
+      { page: { token: bytes.subarray(0, 20).toString('base64url') } },
+      { page: { token: `${next}=` } },
+      { page: { token: ` ${next}` } },
       { page: { token: 'x' } },
       { page: { token: next }, action: { name: 'update' } },
       { page: { token: next }, resource: { type: 'repository' } },
@@ -193,7 +196,11 @@ describe('a page token', () => {
       const response = await remit.post('/access/v1/search/resource', body(token, change));
       expect([response.statusCode, response.json<{ error: { at: string } }>().error.at]).toEqual([400, 'page.token']);
     }
-    // A fresh token of the same question, and another limit, go on.
+    // It says nothing to whoever reads it, and is the same whenever the same is asked.
+    const shown = ids(await search('resource', body(token, { page: { limit: 2 } })));
+    for (const id of shown) expect(bytes.includes(id)).toBe(false);
+    expect((await search('resource', body(token, { page: { limit: 2 } }))).page.next_token).toBe(next);
+    // A fresh token of the same question, its members in another order, and another limit, go on.
     const rest = body(await mint('alice', 'hr-assistant'), { page: { token: next, limit: 1 } });
     expect(ids(await search('resource', rest))).toHaveLength(1);
   });
@@ -216,6 +223,67 @@ describe('a page token', () => {
   it.each([0, -1, 1e9, 1.5, '10', null])('has no limit of %j', async (limit) => {
     const response = await remit.post('/access/v1/search/resource', body(await mint('alice', 'hr-assistant'), { page: { limit } })); // prettier-ignore
     expect([response.statusCode, response.json<{ error: { at: string } }>().error.at]).toEqual([400, 'page.limit']);
+  });
+});
+
+describe('the record of a search', () => {
+  const last = async (company = remit) =>
+    (await company.service.database.run([{ sql: 'select record from decisions order by id desc limit 1' }]))[0]?.[0]?.['record']; // prettier-ignore
+  const resource = { type: 'employee', id: 'erin' };
+
+  it('names user and agent, whatever is searched for', async () => {
+    const token = await mint('alice', 'hr-assistant', { chain: ['planner'] });
+    const acting = { user: 'user:alice', agent: 'agent:hr-assistant', chain: ['agent:planner'] };
+    const [user, action] = [{ type: 'user', id: 'alice' }, { name: 'read' }];
+    for (const [what, body] of [
+      ['resource', { subject: user, action, resource: { type: 'employee' } }],
+      ['subject', { subject: { type: 'user' }, action, resource }],
+      ['subject', { subject: { type: 'agent' }, action, resource }],
+      ['action', { subject: user, resource }],
+    ] as const) {
+      await search(what, { ...body, context: { token, dry_run: true } });
+      expect(await last()).toMatchObject({ acting, dry_run: true, token: { issuer: 'urn:remit:development' } });
+    }
+  });
+
+  it('names whom a client vouches for', async () => {
+    await search('subject', { subject: { type: 'agent', properties: { on_behalf_of: 'alice' } }, action: { name: 'read' }, resource }); // prettier-ignore
+    expect(await last()).toMatchObject({ acting: { user: 'user:alice' }, dry_run: false });
+    const subject = { type: 'user', id: 'alice', properties: { act: { sub: 'hr-assistant' } } };
+    await search('resource', { subject, action: { name: 'read' }, resource: { type: 'employee' } });
+    expect(await last()).toMatchObject({ acting: { user: 'user:alice', agent: 'agent:hr-assistant' } });
+  });
+
+  it('is there for an empty list too', async () => {
+    const body = { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, records: [], context: { token: 'a.b.c' } }; // prettier-ignore
+    expect((await remit.post('/v1/filter', body)).statusCode).toBe(200);
+    expect(await last()).toMatchObject({ search: 'filter', found: 0, request: { records: 0 } });
+  });
+
+  it('is not waited for without end, and without it nothing is answered', async () => {
+    const record = vi.spyOn(remit.service.decisions, 'record').mockReturnValue(new Promise(() => undefined));
+    const token = await mint('alice', 'hr-assistant');
+    const body = { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, context: { token } };
+    const answers = await Promise.all([
+      remit.post('/access/v1/search/resource', { ...body, resource: { type: 'employee' } }),
+      remit.post('/v1/filter', { ...body, records: [resource] }),
+    ]);
+    expect(answers.map((a) => a.statusCode)).toEqual([503, 503]);
+    record.mockRestore();
+  });
+
+  it('can’t be escaped by a token that ends while the list is judged', async () => {
+    const token = await mint('alice', 'hr-assistant', { ttlSeconds: 60 });
+    const lookup = remit.service.entities.lookup.bind(remit.service.entities);
+    const ending = vi.spyOn(remit.service.entities, 'lookup').mockImplementation((refs) => {
+      remit.at(new Date(DAYTIME.getTime() + 3_600_000));
+      return lookup(refs);
+    });
+    const body = { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, context: { token } };
+    const response = await remit.post('/v1/filter', { ...body, records: [resource] });
+    ending.mockRestore();
+    remit.at(DAYTIME);
+    expect([response.statusCode, response.body.includes('"records"')]).toEqual([503, false]);
   });
 });
 

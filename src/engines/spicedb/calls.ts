@@ -151,9 +151,8 @@ export async function lookupResources(
     cursor = page.at(-1)?.afterResultCursor;
     complete = optionalLimit === 0 || page.length < optionalLimit;
   }
-  const held = found.slice(0, limit).filter((r) => r.permissionship === v1.LookupPermissionship.HAS_PERMISSION);
   return {
-    ids: inOrder(held.map((r) => decodeId(r.resourceObjectId))),
+    ids: inOrder(found.slice(0, limit).map((r) => decodeId(r.resourceObjectId))),
     complete: complete && found.length <= (limit ?? Infinity),
   };
 }
@@ -173,13 +172,14 @@ export async function lookupSubjects(
     }),
     withinMs,
   );
-  const held = (s: v1.ResolvedSubject | undefined): s is v1.ResolvedSubject =>
-    s?.permissionship === v1.LookupPermissionship.HAS_PERMISSION;
-  const subjects = found.flatMap(({ subject }) => (held(subject) ? [subject.subjectObjectId] : []));
-  const everyone = found.find(({ subject }) => held(subject) && subject.subjectObjectId === '*');
+  const subjects = found.flatMap(({ subject }) => subject?.subjectObjectId ?? []);
+  const everyone = found.find(({ subject }) => subject?.subjectObjectId === '*');
   return {
     ids: inOrder(subjects.filter((id) => id !== '*').map(decodeId)),
-    everyoneBut: everyone?.excludedSubjects.map((s) => decodeId(s.subjectObjectId)),
+    // Whoever is only perhaps left out may hold it.
+    everyoneBut: everyone?.excludedSubjects
+      .filter((s) => s.permissionship === v1.LookupPermissionship.HAS_PERMISSION)
+      .map((s) => decodeId(s.subjectObjectId)),
   };
 }
 

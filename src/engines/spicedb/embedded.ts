@@ -7,8 +7,8 @@ import { relationshipKey, type Relationship, type RelationshipUpdate } from '../
 import type { Graph } from '../../rules/graph.js';
 import type { Journal } from '../../stores/journal.js';
 import { EngineWorker } from '../worker.js';
-import { Circles } from './circles.js';
 import { Kept } from './kept.js';
+import { Lookups, nameOf } from './lookups.js';
 import {
   MAX_UPDATES,
   type AskedCheck,
@@ -26,11 +26,13 @@ import { OUTAGE, refused, schemaProblem, type Unrevised } from './refusals.js';
 
 /** Checks that go to SpiceDB in one call; those that come meanwhile form the next. */
 const MAX_BULK = 150;
+/** Lookups: its thread is this machine's. */
+const LOOKUPS = { atOnce: 16, abandoned: 2 };
 
 export class EmbeddedRelationships implements Relationships {
   private readonly queue: CheckQueue;
   private readonly kept: Kept;
-  private readonly circles = new Circles();
+  private readonly lookups = new Lookups(LOOKUPS);
   private writing: Promise<unknown> = Promise.resolve();
 
   private constructor(
@@ -144,15 +146,12 @@ export class EmbeddedRelationships implements Relationships {
     type: string,
     lookup: ResourceLookup | SubjectLookup,
   ): Promise<T> {
-    const { permission } = lookup;
-    const key = `${method} ${JSON.stringify(lookup)}`;
-    const kept = this.worker.alive ? this.kept.lookup(key) : undefined;
+    const asked = nameOf(method, lookup);
+    const kept = this.worker.alive ? this.kept.lookup(asked) : undefined;
     if (kept !== undefined) return kept as T;
     const { generation } = this.kept;
-    const found = await this.circles.avoid(`${method} ${type}#${permission}`, () =>
-      this.worker.call<T>(method, lookup),
-    );
-    if (!this.graph.reachesCaveat(type, permission)) this.kept.keepLookup(key, found, generation);
+    const found = await this.lookups.ask(method, lookup, () => this.worker.call<T>(method, lookup), generation);
+    if (!this.graph.reachesCaveat(type, lookup.permission)) this.kept.keepLookup(asked, found, generation);
     return found;
   }
 

@@ -43,7 +43,10 @@ export interface ResourceLookup {
 }
 
 export interface FoundResources {
-  /** In ascending order of code points, without those that would need context that isn't there. */
+  /**
+   * In ascending order of code points: all on which it is held, and more. Of some SpiceDB says that it depends on
+   * context where a check says yes without any, so only checks tell.
+   */
   readonly ids: readonly string[];
   /** False where the limit ended it: there may be more. */
   readonly complete: boolean;
@@ -60,9 +63,9 @@ export interface SubjectLookup {
 }
 
 export interface FoundSubjects {
-  /** In ascending order of code points, without those who would need context that isn't there. */
+  /** In ascending order of code points: all who hold it, and more, as with resources. */
   readonly ids: readonly string[];
-  /** Everybody of the type holds it, those aside; the ids are then only some of them. */
+  /** Everybody of the type may hold it, those aside; the ids are then only some of them. */
   readonly everyoneBut: readonly string[] | undefined;
 }
 

@@ -5,7 +5,7 @@
 import { checkKey } from '../../model/relationships.js';
 import type { AskedCheck, CheckAnswer, Consistency } from './port.js';
 
-/** Checks waiting beyond this are answered as unknown at once. */
+/** Checks waiting beyond this are answered as unknown at once; the few of a small call still get in up to twice that. */
 const MAX_WAITING = 20_000;
 /** Checks of one call before the next call's turn. */
 const SHARE = 15;
@@ -90,7 +90,8 @@ export class CheckQueue {
       same.call = call;
       return same.answer;
     }
-    if (this.waiting >= MAX_WAITING) return Promise.resolve({ result: 'unknown', fault: 'overloaded' });
+    const most = call.length < SHARE ? 2 * MAX_WAITING : MAX_WAITING;
+    if (this.waiting >= most) return Promise.resolve({ result: 'unknown', fault: 'overloaded' });
     let resolve: Waiting['resolve'] = () => undefined;
     const answer = new Promise<CheckAnswer>((r) => (resolve = r));
     const entered: Waiting = { key, check, until, call, sent: false, answer, resolve };

@@ -10,9 +10,9 @@ import { BadRequest, ConfigError, Fault } from '../../model/faults.js';
 import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
 import type { Graph } from '../../rules/graph.js';
 import * as calls from './calls.js';
-import { Circles } from './circles.js';
 import { Connection, patiently, type ServerAddress } from './connection.js';
 import { fromRelationship, toUpdate } from './messages.js';
+import { Lookups } from './lookups.js';
 import { prove, type Reading } from './proofs.js';
 import {
   CONSISTENCY_PLACE,
@@ -36,6 +36,8 @@ import { readZedToken } from './zedtokens.js';
 const MAX_BULK = 500;
 /** Calls with checks under way at once. */
 const BULKS_AT_ONCE = 4;
+/** Lookups of this replica. */
+const LOOKUPS = { atOnce: 32, abandoned: 8 };
 
 /** ZedTokens that are known to be good, and those that are older than SpiceDB remembers. */
 const KNOWN_TOKENS = 10_000;
@@ -54,7 +56,7 @@ export interface ServerOptions extends ServerAddress {
 
 export class ServerRelationships implements Relationships {
   private readonly queue: CheckQueue;
-  private readonly circles = new Circles();
+  private readonly lookups = new Lookups(LOOKUPS);
   private readonly proving = new Turns(PROOFS_AT_ONCE);
   private readonly tokens = new LRUCache<string, 'good' | 'old'>({ max: KNOWN_TOKENS });
   /** By which its ZedTokens begin; undefined until one has been seen. */
@@ -115,16 +117,12 @@ export class ServerRelationships implements Relationships {
 
   async lookupResources(lookup: ResourceLookup, consistency: Consistency): Promise<FoundResources> {
     const at = consistencyOf(await this.settled(consistency));
-    return this.circles.avoid(`lookupResources ${lookup.resourceType}#${lookup.permission}`, () =>
-      calls.lookupResources(this.connection, lookup, at),
-    );
+    return this.lookups.ask('lookupResources', lookup, () => calls.lookupResources(this.connection, lookup, at));
   }
 
   async lookupSubjects(lookup: SubjectLookup, consistency: Consistency): Promise<FoundSubjects> {
     const at = consistencyOf(await this.settled(consistency));
-    return this.circles.avoid(`lookupSubjects ${lookup.resource.type}#${lookup.permission}`, () =>
-      calls.lookupSubjects(this.connection, lookup, at),
-    );
+    return this.lookups.ask('lookupSubjects', lookup, () => calls.lookupSubjects(this.connection, lookup, at));
   }
 
   async write(updates: readonly RelationshipUpdate[], _by: string): Promise<string> {

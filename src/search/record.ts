@@ -1,0 +1,83 @@
+/** The one record of a list: who asked, for whom, and how much was found. */
+import { v7 as uuid } from 'uuid';
+import { Deadline } from '../deadline.js';
+import { open, type Deciding } from '../decide.js';
+import type { SearchRecord } from '../model/decision.js';
+import { BadRequest, Fault } from '../model/faults.js';
+import { refText } from '../model/ids.js';
+import { callerId, type Question } from '../model/question.js';
+import type { DelegationToken } from '../tokens/delegation-token.js';
+
+/** Who asks for a list, as the token said when it began. */
+export interface Asker {
+  readonly question: Question;
+  readonly token: DelegationToken | undefined;
+}
+
+/** To be called before anything is looked for. @throws BadRequest where the question itself is at fault; Fault */
+export async function askerOf(question: Question, using: Deciding): Promise<Asker> {
+  const [begun] = await open([question], using);
+  if (begun === undefined || begun instanceof BadRequest) throw begun ?? new TypeError('nothing was opened');
+  const { credential } = begun.opening;
+  const token = credential !== undefined && 'ok' in credential && credential.ok ? credential.token : undefined;
+  return { question, token };
+}
+
+/**
+ * @param request what was asked, without properties
+ * @throws Fault: what isn't on record isn't answered; and where the token has ended since: part of the list was then
+ * judged on a token that was good, and part on one that wasn't
+ */
+export async function recordSearch(
+  search: SearchRecord['search'],
+  request: SearchRecord['request'],
+  asker: Asker,
+  found: number,
+  using: Deciding,
+): Promise<void> {
+  const { question, token } = asker;
+  const now = await askerOf(question, using);
+  if ((now.token === undefined) !== (token === undefined))
+    throw new Fault('deadline_exceeded', 'the token ended while the list was judged');
+  const record: SearchRecord = {
+    id: uuid(),
+    evaluated_at: using.now().toISOString(),
+    client: callerId(question.caller),
+    decision: found > 0,
+    dry_run: question.dryRun,
+    policy_version: using.rules().version,
+    search,
+    ...(token === undefined ? {} : { token: tokenRecord(token) }),
+    acting: actingOf(asker, using),
+    request: { ...request, ...(question.requestId === undefined ? {} : { request_id: question.requestId }) },
+    found,
+  };
+  await Deadline.of(using.deadlineMs, (deadline) => deadline.hold(using.decisions.record(record)));
+}
+
+function tokenRecord({ issuer, jti, clientId, session, txn }: DelegationToken): SearchRecord['token'] {
+  return { issuer, jti, client_id: clientId, session, transaction: txn };
+}
+
+/** By the token; without one whom the client vouches for. */
+function actingOf({ question, token }: Asker, using: Deciding): SearchRecord['acting'] {
+  const { userObject = '', agentObject = '' } = using.rules().vocabulary;
+  const agent = (id: string): string => refText({ type: agentObject, id });
+  if (token === undefined) {
+    const { subject, assertedAgent } = question;
+    return {
+      ...(subject.id === NOBODY ? {} : { user: refText(subject) }),
+      ...(assertedAgent === undefined ? {} : { agent: agent(assertedAgent) }),
+      chain: [],
+    };
+  }
+  const [acting, ...chain] = token.actors;
+  return {
+    ...(token.user === undefined ? {} : { user: refText({ type: userObject, id: token.user }) }),
+    ...(acting === undefined ? {} : { agent: agent(acting.id) }),
+    chain: chain.map(({ id }) => agent(id)),
+  };
+}
+
+/** What stands for the part that is searched for, until there are candidates. */
+export const NOBODY = 'any';
