@@ -76,12 +76,13 @@ describe('an outcome', () => {
 
   it('denies with one reason or several, and with remedies', () => {
     const [a, b] = [reason('policy_forbid'), reason('scope_insufficient')];
-    expect(deny(a)).toEqual({ outcome: 'deny', evidence: {}, reasons: [a], remedies: [] });
-    expect(deny([a, b], { x: 1 }, [{ type: 'consent' }])).toEqual({
+    expect(deny(a)).toEqual({ outcome: 'deny', evidence: {}, reasons: [a], remedies: [], remediable: false });
+    expect(deny([a, b], { x: 1 }, [{ type: 'consent' }], true)).toEqual({
       outcome: 'deny',
       evidence: { x: 1 },
       reasons: [a, b],
       remedies: [{ type: 'consent' }],
+      remediable: true,
     });
   });
 
