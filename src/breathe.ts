@@ -5,7 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /** How long judging may hold the thread at one time. */
-const TURN_MS = 10;
+const TURN_MS = 5;
 
 let turnEnds = 0;
 let turn: Promise<unknown> | undefined;
