@@ -146,18 +146,28 @@ function answerKey({ set, reads }: Part, { principal, action, resource, context,
   const [first, second, ...rest] = entities;
   const values = JSON.stringify([first?.attrs, second?.attrs, rest, context]);
   // A value that refers to an entity may lead back to the principal or the resource, by who or which they are.
-  const identities = reads.principal || reads.resource || values.includes('"__entity"');
+  // So may a parent that is given as well, and has parents of its own.
+  const identities = reads.principal || reads.resource || values.includes('"__entity"') || areLinked(entities);
   const who = identities
     ? JSON.stringify([principal, resource, first, second])
     : `${principal.type} ${resource.type} ${entities.length} ${namedOf(first, reads)} ${namedOf(second, reads)}`;
   return `${set} ${action.type} ${action.id} ${who} ${values}`;
 }
 
-/** Which of the entities that scopes name it is or is in. */
+/** Whether one of the first two, the principal and the resource, is in another entity that is given. */
+function areLinked(entities: readonly EntityJson[]): boolean {
+  const parents = entities.slice(0, 2).flatMap((entity) => entity.parents);
+  if (parents.length === 0) return false;
+  const given = new Set(entities.map((entity) => uidText(uid(entity.uid))));
+  return parents.some((parent) => given.has(uidText(uid(parent))));
+}
+
+/** Which of the entities that scopes name it is, and which it is in. */
 function namedOf(entity: EntityJson | undefined, { named }: Reads): string {
   if (entity === undefined || named.size === 0) return '';
-  const texts = [entity.uid, ...entity.parents].map((one) => uidText(uid(one)));
-  return JSON.stringify(texts.filter((text) => named.has(text)).sort());
+  const own = uidText(uid(entity.uid));
+  const parents = entity.parents.map((parent) => uidText(uid(parent)));
+  return JSON.stringify([named.has(own) ? own : '', parents.filter((text) => named.has(text)).sort()]);
 }
 
 /** Whether a policy's scope can match at all. `in` is never ruled out: stored parents decide it, not the schema. */
