@@ -1,5 +1,5 @@
 /** The queue of both SpiceDBs: what travels together, who joins whom, and that nobody is held up by a long list. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { AskedCheck, CheckAnswer, Consistency } from '../../src/engines/spicedb/port.js';
 import { CheckQueue, type Bounds } from '../../src/engines/spicedb/queue.js';
 
@@ -64,11 +64,13 @@ describe('checks that come together', () => {
   });
 
   it('are not asked when nobody waits any longer', async () => {
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(0);
+    onTestFinished(() => clock.mockRestore());
     const { bulks, ask } = engine({ waitMs: 5 });
     void ask([check('first')]);
     await turn();
     const late = ask([check('late')]);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    clock.mockReturnValue(5);
     bulks[0]?.answer();
     expect(await late).toEqual([{ result: 'unknown', fault: 'deadline_exceeded' }]);
     expect(bulks).toHaveLength(1);
