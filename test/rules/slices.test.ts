@@ -211,6 +211,26 @@ const question = fc.record({
 });
 type Question = typeof question extends fc.Arbitrary<infer T> ? T : never;
 
+const FOLDER_ONE: EntityRef = { type: 'folder', id: '1' };
+const GROUP_TWO: EntityRef = { type: 'group', id: 'g2' };
+
+/** An agent looks at folder 1, which are in these. */
+function folderOne(ofPrincipal: EntityRef[], ofResource: EntityRef[]): Question {
+  const plain: Question['ofUser']['attributes'] = { level: 0, labels: [], owner: '1', meta: { level: 0 } };
+  return {
+    kind: 'Agent view folder',
+    who: '1',
+    what: '1',
+    ofPrincipal: { attributes: plain, ancestors: ofPrincipal },
+    ofResource: { attributes: plain, ancestors: ofResource },
+    ofUser: { attributes: plain, ancestors: [] },
+    user: undefined,
+    view: false,
+    action: {},
+    request: {},
+  };
+}
+
 /** One question, and others that differ from it in a thing or two: what was kept for one may be asked for by the next. */
 const questions = fc
   .tuple(
@@ -339,7 +359,21 @@ describe('a slice', () => {
           if (JSON.stringify(projected).length < JSON.stringify(whole).length) seen.projected += 1;
         }
       }),
-      { numRuns: 300 },
+      {
+        numRuns: 300,
+        examples: [
+          // In what the resource is in, by a parent that is the resource: not what it was kept for, in nothing.
+          [
+            ['permit (principal in Group::"g2", action, resource);'],
+            [folderOne([], [GROUP_TWO]), folderOne([FOLDER_ONE], [GROUP_TWO])],
+          ],
+          // In the folder, and the folder itself.
+          [
+            ['permit (principal, action, resource == A::Folder::"1");'],
+            [{ ...folderOne([], [FOLDER_ONE]), what: '2' }, folderOne([], [])],
+          ],
+        ],
+      },
     );
     // The property would be empty if the random policies did nothing.
     for (const [what, times] of Object.entries(seen)) expect(times, what).toBeGreaterThan(100);
