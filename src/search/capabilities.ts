@@ -66,7 +66,7 @@ async function bestOf(
   let best: Best | undefined;
   let from = 0;
   for (const size of TRIED) {
-    const foreseen = await foreseeEach(ids.slice(from, (from += size)).map(ask), using);
+    const foreseen = await foreseeEach(ids.slice(from, (from += size)).map(ask), using, true);
     for (const one of foreseen) {
       const standing = one instanceof BadRequest ? undefined : standingOf(one);
       if (standing !== undefined && (best === undefined || isBetter(standing, best))) best = standing;

@@ -25,15 +25,19 @@ const LOOKUP_MS = 250;
 
 /**
  * One answer a question, in order: a BadRequest for one that is itself at fault.
+ * @param lookedUp they come from a lookup, so another would find them all again
  * @throws Fault where one can't be decided
  */
 export async function foreseeEach(
   questions: readonly Question[],
   using: Deciding,
+  lookedUp = false,
 ): Promise<readonly (Foreseen | BadRequest)[]> {
   const begun = await open(questions, using);
   const opened = begun.flatMap((one) => (one instanceof BadRequest ? [] : [one]));
-  const { near, gates } = await Deadline.of(using.deadlineMs, (deadline) => withinReach(opened, using, deadline));
+  const { near, gates } = await Deadline.of(using.deadlineMs, (deadline) =>
+    withinReach(opened, using, deadline, lookedUp),
+  );
   const answers = new Map<Begun, Foreseen>();
   let next = 0;
   const judgeGroups = async (): Promise<void> => {
@@ -61,7 +65,12 @@ interface Reached {
  * Of a long list nothing else is asked about what is out of reach. What a lookup finds is still to be checked: of a
  * graph that goes in a circle SpiceDB may know the one and not answer the other.
  */
-async function withinReach(begun: readonly Begun[], using: Deciding, deadline: Deadline): Promise<Reached> {
+async function withinReach(
+  begun: readonly Begun[],
+  using: Deciding,
+  deadline: Deadline,
+  lookedUp: boolean,
+): Promise<Reached> {
   const far = new Set<Begun>();
   const gates = new Map<string, CheckAnswer>();
   for (const group of alike(begun).values()) {
@@ -69,7 +78,9 @@ async function withinReach(begun: readonly Begun[], using: Deciding, deadline: D
     const resources = new Set(group.map(({ gate: { resource } }) => resource.id)).size;
     if (first === undefined || resources < LONG) continue;
     const { consistency } = first.established.question;
-    const found = await deadline.hold(lookUp(reach(first.established), Math.floor(resources / 2), consistency, using));
+    const found = lookedUp
+      ? undefined
+      : await deadline.hold(lookUp(reach(first.established), Math.floor(resources / 2), consistency, using));
     const left = found === undefined ? group : group.filter(({ gate: { resource } }) => found.has(resource.id));
     const checks = new Map(left.map(({ gate }) => [checkKey(gate), gate]));
     const answers = await deadline.hold(using.relationships.check([...checks.values()], consistency));

@@ -30,7 +30,7 @@ export async function firstAllowed(
   const size = Math.min(AT_ONCE, Math.max(AT_LEAST, limit + 1));
   for (let from = 0; from < candidates.length; from += size) {
     const group = candidates.slice(from, from + size);
-    const foreseen = await foreseeEach(group.map(ask), using);
+    const foreseen = await foreseeEach(group.map(ask), using, true);
     for (const [i, candidate] of group.entries()) {
       const one = foreseen[i];
       if (one instanceof BadRequest) throw one;
