@@ -71,7 +71,14 @@ export function conclude(id: string, course: Course, judged: readonly Judged[], 
   };
 }
 
-function tokenRecord({ issuer, jti, clientId, session, txn }: Grant): TokenRecord {
+/** Of what a token grants, or of the token itself. */
+export function tokenRecord({
+  issuer,
+  jti,
+  clientId,
+  session,
+  txn,
+}: Pick<Grant, 'issuer' | 'jti' | 'clientId' | 'session' | 'txn'>): TokenRecord {
   return { issuer, jti, client_id: clientId, session, transaction: txn };
 }
 

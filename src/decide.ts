@@ -82,6 +82,13 @@ export async function open(questions: readonly Question[], using: Deciding): Pro
   return begun;
 }
 
+/** The same of one question. @throws BadRequest where it is itself at fault; Fault where it can't be told */
+export async function openOne(question: Question, using: Deciding): Promise<Begun> {
+  const [begun] = await open([question], using);
+  if (begun === undefined || begun instanceof BadRequest) throw begun ?? new TypeError('nothing was opened');
+  return begun;
+}
+
 /** What a decision would be, as far as the record. */
 export interface Foreseen {
   readonly allowed: boolean;

@@ -5,7 +5,7 @@ import { breathe } from '../breathe.js';
 import { foreseeEach } from '../search/list.js';
 import { masking, MASKING } from '../masks.js';
 import { BadRequest } from '../model/faults.js';
-import { askerOf, recordSearch } from '../search/record.js';
+import { askerOf, NOBODY, recordSearch } from '../search/record.js';
 import type { Service } from '../service.js';
 import { action, boundFacts, context, id, MAX_ITEMS, name, questionOf, subject } from './authzen.js';
 import { askingOf } from './asking.js';
@@ -54,7 +54,7 @@ export function filterRoutes(app: FastifyInstance, service: Service): void {
       const { records, context: said, ...shared } = request.body as z.infer<typeof body>;
       const asking = askingOf(request, service);
       if (!asking.small) boundAll({ ...shared, context: said }, records);
-      const asked = questionOf({ ...shared, context: maskable(said), resource: NOTHING }, asking);
+      const asked = questionOf({ ...shared, context: maskable(said), resource: { type: NOBODY, id: NOBODY } }, asking);
       const questions = records.map(({ type, id, properties }) => ({ ...asked, resource: { type, id, properties } }));
       const asker = await askerOf(asked, service);
       const foreseen = await foreseeEach(questions, service);
@@ -80,9 +80,6 @@ export function filterRoutes(app: FastifyInstance, service: Service): void {
     },
   });
 }
-
-/** What stands for the resource, until there are records. */
-const NOTHING = { type: 'any', id: 'any' };
 
 /** Masking is done here, whatever the client can do. */
 function maskable(said: z.infer<typeof context> | undefined): z.infer<typeof context> | undefined {

@@ -1,5 +1,5 @@
 /** Candidates: what a search looks at. They come from the graph or the schema, are too many and never too few. */
-import { open, type Begun, type Deciding } from '../decide.js';
+import { openOne, type Deciding } from '../decide.js';
 import type { FoundSubjects, RelationshipFilter, SubjectLookup } from '../engines/spicedb/port.js';
 import { BadRequest, Fault, type FaultCode } from '../model/faults.js';
 import type { EntityRef } from '../model/ids.js';
@@ -7,6 +7,7 @@ import type { Question } from '../model/question.js';
 import type { Relationship } from '../model/relationships.js';
 import { DELEGATOR } from '../rules/vocabulary.js';
 import { reach, type Reach } from '../steps/relationship.js';
+import { caveatContext, verified } from '../steps/step.js';
 
 export interface Searching extends Deciding {
   readonly entities: Deciding['entities'] & { ids(type: string): Promise<readonly string[]> };
@@ -22,7 +23,7 @@ export function inOrder(a: string, b: string): number {
 
 /** On what the permission is held that the action asks for; none where the question could only be denied. @throws Fault */
 export async function candidateResources(question: Question, using: Searching): Promise<readonly string[]> {
-  const established = (await opened(question, using)).established;
+  const { established } = await openOne(question, using);
   if (established === undefined) return [];
   return heldBy(reach(established), question, using);
 }
@@ -37,13 +38,6 @@ async function heldBy(lookup: Reach, question: Question, using: Searching): Prom
     const all = await allRelationships({ resourceType: lookup.resourceType }, using, error);
     return distinct(all.map((r) => r.resource.id));
   }
-}
-
-/** @throws BadRequest where the question itself is at fault; Fault where it can't be told */
-async function opened(question: Question, using: Searching): Promise<Begun> {
-  const [begun] = await open([question], using);
-  if (begun === undefined || begun instanceof BadRequest) throw begun ?? new TypeError('nothing was opened');
-  return begun;
 }
 
 const BEYOND: readonly FaultCode[] = ['deadline_exceeded', 'overloaded'];
@@ -80,18 +74,16 @@ export async function candidateSubjects(question: Question, using: Searching): P
   const { userObject, agentObject, find } = using.rules().vocabulary;
   const { type } = question.subject;
   if (question.token !== undefined) {
-    const { credential } = (await opened(question, using)).opening;
-    if (credential === undefined || !('ok' in credential) || !credential.ok) return [];
-    const { user, actors } = credential.token;
-    const named = type === agentObject ? actors[0]?.id : type === userObject ? user : undefined;
+    const token = verified((await openOne(question, using)).opening)?.token;
+    const named = type === agentObject ? token?.actors[0]?.id : type === userObject ? token?.user : undefined;
     return named === undefined ? [] : [named];
   }
   const on = find(question.action.name, question.resource.type);
-  const { graph } = using.rules();
-  if (on === undefined || !graph.hasDefinition(type)) return [];
+  const rules = using.rules();
+  if (on === undefined || !rules.graph.hasDefinition(type)) return [];
   const { permission } = on.action;
   const resource = { type: question.resource.type, id: question.resource.id };
-  const context = contextFor(question, graph.caveatParameters(resource.type, permission));
+  const context = caveatContext(question, rules, resource.type, permission);
   const lookup = { resource, permission, subjectType: type, context, withinMs: using.deadlineMs };
   const { ids, everyoneBut } = await lookedUp(lookup, question, using);
   if (everyoneBut === undefined) return ids;
@@ -112,8 +104,7 @@ export async function candidateAgents(
 ): Promise<readonly string[]> {
   const { agentObject, delegationPasses } = using.rules().vocabulary;
   if (agentObject === undefined) return [];
-  const { graph } = using.rules();
-  const context = contextFor(question, graph.caveatParameters(agentObject, DELEGATOR));
+  const context = caveatContext(question, using.rules(), agentObject, DELEGATOR);
   const lookup = { resourceType: agentObject, permission: DELEGATOR, subject: user, context };
   const found = new Set(await heldBy(lookup, question, using));
   let from = delegationPasses ? [...found] : [];
@@ -145,8 +136,4 @@ async function lookedUp(lookup: SubjectLookup, question: Question, using: Search
         if (wildcard !== true) ids.push(subject.id);
     return { ids: distinct(ids), everyoneBut: [] };
   }
-}
-
-function contextFor({ context }: Question, parameters: readonly string[]): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(parameters.filter((p) => Object.hasOwn(context, p)).map((p) => [p, context[p]]));
 }

@@ -1,11 +1,13 @@
 /** The one record of a list: who asked, for whom, and how much was found. */
 import { v7 as uuid } from 'uuid';
+import { tokenRecord } from '../conclude.js';
 import { Deadline } from '../deadline.js';
-import { open, type Deciding } from '../decide.js';
+import { openOne, type Deciding } from '../decide.js';
 import type { SearchRecord } from '../model/decision.js';
-import { BadRequest, Fault } from '../model/faults.js';
+import { Fault } from '../model/faults.js';
 import { refText } from '../model/ids.js';
 import { callerId, type Question } from '../model/question.js';
+import { verified } from '../steps/step.js';
 import type { DelegationToken } from '../tokens/delegation-token.js';
 
 /** Who asks for a list, as the token said when it began. */
@@ -16,11 +18,8 @@ export interface Asker {
 
 /** To be called before anything is looked for. @throws BadRequest where the question itself is at fault; Fault */
 export async function askerOf(question: Question, using: Deciding): Promise<Asker> {
-  const [begun] = await open([question], using);
-  if (begun === undefined || begun instanceof BadRequest) throw begun ?? new TypeError('nothing was opened');
-  const { credential } = begun.opening;
-  const token = credential !== undefined && 'ok' in credential && credential.ok ? credential.token : undefined;
-  return { question, token };
+  const { opening } = await openOne(question, using);
+  return { question, token: verified(opening)?.token };
 }
 
 /**
@@ -53,10 +52,6 @@ export async function recordSearch(
     found,
   };
   await Deadline.of(using.deadlineMs, (deadline) => deadline.hold(using.decisions.record(record)));
-}
-
-function tokenRecord({ issuer, jti, clientId, session, txn }: DelegationToken): SearchRecord['token'] {
-  return { issuer, jti, client_id: clientId, session, transaction: txn };
 }
 
 /** By the token; without one whom the client vouches for. */

@@ -13,7 +13,7 @@ import { reason, type Reason } from '../model/reasons.js';
 import { checkProperties } from '../rules/request.js';
 import { didYouMean } from '../rules/suggest.js';
 import { ValueProblem } from '../rules/types.js';
-import type { Established, Opening, OpeningStep } from './step.js';
+import { verified, type Established, type Opening, type OpeningStep } from './step.js';
 
 export const binding: OpeningStep = {
   step: 'binding',
@@ -93,9 +93,8 @@ function bind(opening: Opening): Established | { readonly denied: Outcome } {
 }
 
 /** `tctx`, which only a transaction token has. */
-function transactionOf({ credential }: Opening): Properties {
-  if (credential === undefined || !('ok' in credential) || !credential.ok) return {};
-  return credential.token.transaction ?? {};
+function transactionOf(opening: Opening): Properties {
+  return verified(opening)?.token.transaction ?? {};
 }
 
 function denied(why: Reason): { denied: Outcome } {
@@ -103,10 +102,12 @@ function denied(why: Reason): { denied: Outcome } {
 }
 
 /** Who acts, from the token or from what the client vouches for. */
-function actingOf({ question, rules, credential }: Opening): Acting | Reason {
+function actingOf(opening: Opening): Acting | Reason {
+  const { question, rules } = opening;
   const { subject, statedAgent, statedMode, assertedAgent } = question;
   const { userObject, agentObject } = rules.vocabulary;
-  if (credential !== undefined && 'ok' in credential && credential.ok) {
+  const credential = verified(opening);
+  if (credential !== undefined) {
     const { token, accepted, sessionEnded } = credential;
     const [current, ...history] = token.actors;
     if (agentObject === undefined || (token.user !== undefined && userObject === undefined))

@@ -25,6 +25,11 @@ export interface Opening {
   readonly credential: Credential | { readonly fault: FaultCode } | undefined;
 }
 
+/** What the token says, where there is one and all holds that must. */
+export function verified({ credential }: Opening): Extract<Credential, { ok: true }> | undefined {
+  return credential !== undefined && 'ok' in credential && credential.ok ? credential : undefined;
+}
+
 /** A question whose token and binding have passed: only the binding step makes one. */
 export interface Established {
   readonly question: Question;
@@ -87,11 +92,19 @@ export interface ClosingStep {
   readonly judge: (stored: { readonly id: string } | { readonly fault: FaultCode }) => Outcome;
 }
 
-/** The check with those members of the request's context that its caveats can ask for. */
-export function withContext(e: Established, check: AskedCheck): AskedCheck {
-  const parameters = e.rules.graph.caveatParameters(check.resource.type, check.permission);
-  const given = parameters.filter((name) => Object.hasOwn(e.question.context, name));
-  return given.length === 0
-    ? check
-    : { ...check, context: Object.fromEntries(given.map((name) => [name, e.question.context[name]])) };
+/** The check with what its caveats can ask for. */
+export function withContext({ question, rules }: Established, check: AskedCheck): AskedCheck {
+  const context = caveatContext(question, rules, check.resource.type, check.permission);
+  return context === undefined ? check : { ...check, context };
+}
+
+/** Those members of the request's context that caveats within reach of the permission can ask for, if there are any. */
+export function caveatContext(
+  { context }: Question,
+  { graph }: Rules,
+  type: string,
+  permission: string,
+): Readonly<Record<string, unknown>> | undefined {
+  const given = graph.caveatParameters(type, permission).filter((name) => Object.hasOwn(context, name));
+  return given.length === 0 ? undefined : Object.fromEntries(given.map((name) => [name, context[name]]));
 }
