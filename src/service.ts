@@ -85,7 +85,7 @@ export async function openService(config: Config, { now = () => new Date(), log 
     const database = await openDatabase(config, log);
     closers.push(() => database.close());
     await forgetHalfAWorld(database);
-    const relationships = await openRelationships(rules.graph, config, database);
+    const relationships = await openRelationships(rules.graph, config, database, log);
     closers.push(() => relationships.close());
     const entities = new EntityStore(database);
     if (world !== undefined && config.world !== undefined) {
@@ -130,11 +130,16 @@ export async function openService(config: Config, { now = () => new Date(), log 
   }
 }
 
-async function openRelationships(graph: Graph, config: Config, database: Database): Promise<Relationships> {
+async function openRelationships(
+  graph: Graph,
+  config: Config,
+  database: Database,
+  log: Opening['log'],
+): Promise<Relationships> {
   if (config.spicedb === undefined) return EmbeddedRelationships.start(graph, await Journal.open(database));
   // Its client takes a tenth of a second to load, which only those wait for who use it.
   const { ServerRelationships } = await import('./engines/spicedb/server.js');
-  return ServerRelationships.start(graph, { ...config.spicedb, deadlineMs: config.deadlineMs });
+  return ServerRelationships.start(graph, { ...config.spicedb, deadlineMs: config.deadlineMs, log });
 }
 
 /** A world whose loading was refused or interrupted leaves nothing: it is loaded anew, whatever it says by then. */

@@ -134,6 +134,8 @@ export async function start(config = SAMPLE, data = mkdtempSync(join(tmpdir(), '
 
 /** Whether these tests run on SpiceDB servers; otherwise on the embedded one. */
 export const ON_SERVER = process.env['REMIT_TEST_ENGINE'] === 'server';
+/** Of those servers. */
+const CONSISTENCY = process.env['REMIT_TEST_CONSISTENCY'] === 'bounded' ? 'bounded' : 'full';
 /** By data directory: what is kept there finds its relationships again. */
 const servers = new Map<string, RunningSpiceDb>();
 
@@ -152,7 +154,7 @@ async function spicedbFor({ data, sources }: Config): Promise<Config['spicedb']>
   const server = servers.get(data) ?? (await startSpiceDb());
   servers.set(data, server);
   await server.schema(graph);
-  return server.address;
+  return { ...server.address, consistency: CONSISTENCY };
 }
 
 /** The sample company with issuers, clients and a listener of the test's own, in a directory that goes with it. */

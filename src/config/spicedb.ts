@@ -15,10 +15,14 @@ export const spicedb = z.strictObject({
   token_file: z.string().min(1).optional(),
   ca: z.string().min(1).optional(),
   insecure_plaintext: z.boolean().default(false),
+  consistency: z.enum(['full', 'bounded'], 'must be "full" or "bounded"').optional(),
 });
 
 /** undefined: embedded. */
-export type SpiceDbConfig = ServerAddress | undefined;
+export type SpiceDbConfig =
+  /** `bounded`: an answer may be one of up to half a second ago. */
+  | (ServerAddress & { readonly consistency: 'full' | 'bounded' })
+  | undefined;
 
 export const SPICEDB_VARIABLES: readonly string[] = Object.values(VARIABLES);
 
@@ -29,7 +33,7 @@ export const SPICEDB_VARIABLES: readonly string[] = Object.values(VARIABLES);
  * @throws ConfigError naming the key or the variable
  */
 export function spicedbOf(
-  { mode, token_file: tokenFile, insecure_plaintext: plaintext, ...read }: z.infer<typeof spicedb>,
+  { mode, token_file: tokenFile, insecure_plaintext: plaintext, consistency, ...read }: z.infer<typeof spicedb>,
   env: Readonly<Record<string, string | undefined>>,
   path: string,
   within: (path: string) => string,
@@ -38,7 +42,7 @@ export function spicedbOf(
     throw new ConfigError(`spicedb.${key}: ${why}`, shown(path));
   };
   if (mode === 'embedded') {
-    const given = Object.entries({ ...read, token_file: tokenFile, insecure_plaintext: plaintext || undefined });
+    const given = Object.entries({ ...read, token_file: tokenFile, insecure_plaintext: plaintext || undefined, consistency });
     for (const [key, value] of given) if (value !== undefined) fail(key, 'is for "mode: server"');
     for (const name of SPICEDB_VARIABLES)
       if (env[name] !== undefined) throw new ConfigError(`is for "spicedb.mode: server" in ${shown(path)}`, name);
@@ -66,10 +70,11 @@ export function spicedbOf(
 
   const ca = value('ca');
   if (plaintext && ca !== undefined) fail('insecure_plaintext', 'and "ca" exclude each other');
-  if (ca === undefined) return { endpoint, key, ca: undefined, plaintext };
+  const chosen = { endpoint, key, plaintext, consistency: consistency ?? 'full' };
+  if (ca === undefined) return { ...chosen, ca: undefined };
   // A path of the environment's is where the operator stands; one of the file's is beside it.
   const authority = readText(env[VARIABLES.ca] === undefined ? within(ca) : ca);
   if (!authority.includes('-----BEGIN CERTIFICATE-----'))
     throw new ConfigError(`${shown(within(ca))} holds no certificate in PEM`, place('ca'));
-  return { endpoint, key, ca: authority, plaintext };
+  return { ...chosen, ca: authority };
 }

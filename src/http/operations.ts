@@ -6,6 +6,7 @@ import type { Service } from '../service.js';
 import { scopesOf } from '../rules/vocabulary.js';
 import { DETAIL_TYPE } from '../model/acting.js';
 import { ALGORITHMS } from '../tokens/issuers.js';
+import { Fault } from '../model/faults.js';
 import { admitted } from './callers.js';
 import { problemBody } from './problems.js';
 
@@ -48,6 +49,7 @@ const scopeList = z
 const readiness = z.object({
   status: z.enum(['ready', 'unready']),
   checks: z.record(z.string(), z.enum(['ok', 'failed'])),
+  faults: z.record(z.string(), z.string()).optional().describe('Why a check failed: codes of faults'),
   policy_version: z.string(),
 });
 
@@ -115,16 +117,24 @@ export function operationRoutes(app: FastifyInstance, service: Service): void {
   app.get('/health/ready', {
     schema: { tags: ['operations'], summary: 'Decisions can be made', response: { 200: readiness, 503: readiness } },
     handler: async (_request, reply) => {
-      const works = async (check: Promise<unknown>): Promise<'ok' | 'failed'> =>
-        check.then(() => 'ok' as const).catch(() => 'failed' as const);
+      const faults: Record<string, string> = {};
+      const works = async (name: string, check: Promise<unknown>): Promise<'ok' | 'failed'> =>
+        check
+          .then(() => 'ok' as const)
+          .catch((error: unknown) => {
+            if (error instanceof Fault) faults[name] = error.code;
+            return 'failed' as const;
+          });
+      const [resourceType = ''] = service.rules().graph.definitionNames();
       const [database, relationships] = await Promise.all([
-        works(service.database.run([{ sql: 'select 1' }])),
-        works(service.relationships.read({ resourceType: service.rules().graph.definitionNames()[0] ?? '' }, 1)),
+        works('database', service.database.run([{ sql: 'select 1' }])),
+        works('relationships', service.relationships.read({ resourceType }, 1)),
       ]);
       const ready = database === 'ok' && relationships === 'ok';
       return reply.code(ready ? 200 : 503).send({
         status: ready ? 'ready' : 'unready',
         checks: { database, relationships },
+        ...(ready ? {} : { faults }),
         policy_version: service.rules().version,
       });
     },

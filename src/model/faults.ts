@@ -6,6 +6,7 @@
 /** The closed list of faults, with what an operator reads. */
 export const FAULTS = {
   relationships_unavailable: 'SpiceDB could not answer.',
+  schema_differs: "SpiceDB's schema is not the one that the rules were read with.",
   database_unavailable: 'The database could not answer.',
   policies_unavailable: 'Cedar could not answer.',
   keys_unavailable: "The issuer's keys could not be fetched.",

@@ -37,7 +37,13 @@ describe('a SpiceDB of the configuration', () => {
   });
 
   it('is a server with a key, an authority, or the system’s', () => {
-    const address = { endpoint: 'spicedb.internal:50051', key: KEY, ca: undefined, plaintext: false };
+    const address = {
+      endpoint: 'spicedb.internal:50051',
+      key: KEY,
+      ca: undefined,
+      plaintext: false,
+      consistency: 'full',
+    };
     expect(load(`{ ${server}, token: ${KEY} }`).spicedb).toEqual(address);
     expect(load(`{ ${server}, token_file: key }`).spicedb).toEqual(address);
     expect(load(`{ ${server}, token: ${KEY}, ca: ca.pem }`).spicedb).toEqual({ ...address, ca: PEM });
@@ -47,7 +53,7 @@ describe('a SpiceDB of the configuration', () => {
 
   it('is what the environment says before the file', () => {
     const env = { SPICEDB_ENDPOINT: 'other:1', SPICEDB_TOKEN: KEY, SPICEDB_CA: join(directory, 'ca.pem') };
-    const address = { endpoint: 'other:1', key: KEY, ca: PEM, plaintext: false };
+    const address = { endpoint: 'other:1', key: KEY, ca: PEM, plaintext: false, consistency: 'full' };
     expect(load('{ mode: server }', env).spicedb).toEqual(address);
     expect(load(`{ ${server}, token_file: nowhere, ca: nowhere }`, env).spicedb).toEqual(address);
   });

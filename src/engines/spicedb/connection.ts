@@ -101,6 +101,11 @@ export class Connection implements SpiceClient {
     return this.reading(withinMs, (options) => collect(this.client.lookupSubjects(request, options)));
   }
 
+  readSchema(withinMs: number): Promise<v1.ReadSchemaResponse> {
+    const request = v1.ReadSchemaRequest.create();
+    return this.reading(withinMs, (options) => unary((callback) => this.client.readSchema(request, options, callback)));
+  }
+
   diffSchema(request: v1.DiffSchemaRequest): Promise<v1.DiffSchemaResponse> {
     return this.reading(SLOW_MS, (options) => unary((callback) => this.client.diffSchema(request, options, callback)));
   }

@@ -14,11 +14,17 @@ const SHORT = 100;
 /** Ids of lookups, in all. */
 const KEPT_IDS = 200_000;
 /** Around an expiration nothing is kept: SpiceDB reads the clock itself, a little earlier or later than we do. */
-const EXPIRY_MARGIN_MS = 100;
+export const EXPIRY_MARGIN_MS = 100;
 
 /** What any lookup has found. */
 interface Found {
   readonly ids: readonly string[];
+}
+
+/** By which an answer is kept; undefined where it can differ from one request to the next. */
+export function keyOf(check: AskedCheck, graph: Graph): string | undefined {
+  if (graph.reachesCaveat(check.resource.type, check.permission)) return undefined;
+  return check.explain === true ? `${checkKey(check)} explained` : checkKey(check);
 }
 
 export class Kept {
@@ -42,10 +48,8 @@ export class Kept {
     return this.current;
   }
 
-  /** By which an answer is kept; undefined where it can differ from one request to the next. */
   keyOf(check: AskedCheck): string | undefined {
-    if (this.graph.reachesCaveat(check.resource.type, check.permission)) return undefined;
-    return check.explain === true ? `${checkKey(check)} explained` : checkKey(check);
+    return keyOf(check, this.graph);
   }
 
   answer(key: string): CheckAnswer | undefined {

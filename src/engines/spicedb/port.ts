@@ -3,7 +3,10 @@ import type { FaultCode } from '../../model/faults.js';
 import type { EntityRef } from '../../model/ids.js';
 import type { Check, Relationship, RelationshipUpdate } from '../../model/relationships.js';
 
-/** How fresh an answer must be: of now, or at least of the write that gave this ZedToken. */
+/**
+ * How fresh an answer must be: at least of the write that gave this ZedToken, or of now. What a server is configured to
+ * keep (`bounded`) counts as of now for half a second.
+ */
 export type Consistency = 'full' | { readonly atLeast: string };
 
 export interface AskedCheck extends Check {

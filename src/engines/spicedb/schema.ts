@@ -17,14 +17,17 @@ export interface Difference {
   readonly what: string;
   /** As a sentence. */
   readonly text: string;
+  /** Only on the server, and nothing that is in the file leads there: what is decided by the file stays the same. */
+  readonly aside: boolean;
 }
 
-/** Comments aside. @throws ConfigError where SpiceDB doesn't take the file's schema; what the client throws */
+/** Comments left out. @throws ConfigError where SpiceDB doesn't take the file's schema; what the client throws */
 export async function differences(
   client: SchemaClient,
   graph: Graph,
+  consistency = NOW,
 ): Promise<{ readonly found: readonly Difference[]; readonly readAt: string | undefined }> {
-  const request = v1.DiffSchemaRequest.create({ consistency: NOW, comparisonSchema: graph.text });
+  const request = v1.DiffSchemaRequest.create({ consistency, comparisonSchema: graph.text });
   const { diffs, readAt } = await client.diffSchema(request).catch((error: unknown) => {
     const { code } = refusalOf(error);
     if (code === 'UNIMPLEMENTED') throw new Fault('relationships_unavailable', 'it is too old to compare schemas');
@@ -47,11 +50,11 @@ function read({ diff }: v1.ReflectionSchemaDiff): Difference | undefined {
     case 'definitionAdded':
       return difference('add', `definition ${diff.definitionAdded.name}`);
     case 'definitionRemoved':
-      return difference('remove', `definition ${diff.definitionRemoved.name}`);
+      return aside(`definition ${diff.definitionRemoved.name}`);
     case 'relationAdded':
       return difference('add', `relation ${member(diff.relationAdded)}`);
     case 'relationRemoved':
-      return difference('remove', `relation ${member(diff.relationRemoved)}`);
+      return aside(`relation ${member(diff.relationRemoved)}`);
     case 'relationSubjectTypeAdded':
       return difference('add', `subjects of relation ${subjects(diff.relationSubjectTypeAdded)}`);
     case 'relationSubjectTypeRemoved':
@@ -59,13 +62,13 @@ function read({ diff }: v1.ReflectionSchemaDiff): Difference | undefined {
     case 'permissionAdded':
       return difference('add', `permission ${member(diff.permissionAdded)}`);
     case 'permissionRemoved':
-      return difference('remove', `permission ${member(diff.permissionRemoved)}`);
+      return aside(`permission ${member(diff.permissionRemoved)}`);
     case 'permissionExprChanged':
       return difference('change', `permission ${member(diff.permissionExprChanged)}`);
     case 'caveatAdded':
       return difference('add', `caveat ${diff.caveatAdded.name}`);
     case 'caveatRemoved':
-      return difference('remove', `caveat ${diff.caveatRemoved.name}`);
+      return aside(`caveat ${diff.caveatRemoved.name}`);
     case 'caveatExprChanged':
       return difference('change', `caveat ${diff.caveatExprChanged.name}`);
     case 'caveatParameterAdded':
@@ -89,7 +92,11 @@ function read({ diff }: v1.ReflectionSchemaDiff): Difference | undefined {
 const WHERE = { add: 'only in the file', remove: 'only on the server', change: 'differs' } as const;
 
 function difference(change: Difference['change'], what: string): Difference {
-  return { change, what, text: `${what} (${WHERE[change]})` };
+  return { change, what, text: `${what} (${WHERE[change]})`, aside: false };
+}
+
+function aside(what: string): Difference {
+  return { ...difference('remove', what), aside: true };
 }
 
 function member({ parentDefinitionName, name }: { parentDefinitionName: string; name: string }): string {

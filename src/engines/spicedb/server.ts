@@ -1,7 +1,7 @@
 /**
  * A SpiceDB server as {@link Relationships}: the one that a platform operates, through any number of replicas of Remit.
- * Others write to it, so nothing is kept here; and since it keeps answers itself, a yes that can end by itself is
- * believed only with the relationships that grant it (proofs.ts).
+ * Others write to it, so what is kept here, if anything is, stands on its newest revision (newest.ts); and since it keeps
+ * answers itself, a yes that can end by itself is believed only with the relationships that grant it (proofs.ts).
  */
 import { LRUCache } from 'lru-cache';
 import { randomBytes } from 'node:crypto';
@@ -11,8 +11,10 @@ import type { Relationship, RelationshipUpdate } from '../../model/relationships
 import type { Graph } from '../../rules/graph.js';
 import * as calls from './calls.js';
 import { Connection, patiently, type ServerAddress } from './connection.js';
-import { fromRelationship, toUpdate } from './messages.js';
+import { Current, type CurrentOptions } from './current.js';
+import { summary } from './fitting.js';
 import { Lookups } from './lookups.js';
+import { fromRelationship, struct, toUpdate } from './messages.js';
 import { prove, type Reading } from './proofs.js';
 import {
   CONSISTENCY_PLACE,
@@ -47,7 +49,7 @@ const PROOFS_AT_ONCE = 32;
 /** Of a decision's time, what its explanation may take: an answer without its path is better than none. */
 const EXPLAINING = 0.4;
 
-export interface ServerOptions extends ServerAddress {
+export interface ServerOptions extends ServerAddress, CurrentOptions {
   /** How long a decision may take: calls that one waits for take no longer. */
   readonly deadlineMs: number;
   /** How long a start waits for a SpiceDB that isn't there yet. */
@@ -59,14 +61,19 @@ export class ServerRelationships implements Relationships {
   private readonly lookups = new Lookups(LOOKUPS);
   private readonly proving = new Turns(PROOFS_AT_ONCE);
   private readonly tokens = new LRUCache<string, 'good' | 'old'>({ max: KNOWN_TOKENS });
+  private readonly current: Current;
+  private readonly deadlineMs: number;
   /** By which its ZedTokens begin; undefined until one has been seen. */
   private datastore: string | undefined;
 
   private constructor(
     private readonly connection: Connection,
     private readonly graph: Graph,
-    private readonly deadlineMs: number,
+    options: ServerOptions,
   ) {
+    const { deadlineMs } = options;
+    this.deadlineMs = deadlineMs;
+    this.current = new Current(connection, graph, options);
     this.queue = new CheckQueue(
       // Others write as well, so nobody joins a question that is under way.
       { together: (checks, consistency) => this.ask(checks, consistency) },
@@ -78,19 +85,17 @@ export class ServerRelationships implements Relationships {
    * Connects, and holds the server's schema against the file's; writes nothing.
    * @throws ConfigError where they differ, or the server refuses key or certificate; Fault where it doesn't answer
    */
-  static async start(
-    graph: Graph,
-    { deadlineMs, patienceMs, ...address }: ServerOptions,
-  ): Promise<ServerRelationships> {
-    const connection = new Connection(address, deadlineMs);
+  static async start(graph: Graph, { patienceMs, ...options }: ServerOptions): Promise<ServerRelationships> {
+    const connection = new Connection(options, options.deadlineMs);
     try {
-      const { found, readAt } = await patiently(() => differences(connection, graph), address, patienceMs);
-      if (found.length > 0)
+      const { found, readAt } = await patiently(() => differences(connection, graph), options, patienceMs);
+      const differs = summary(found);
+      if (differs !== undefined)
         throw new ConfigError(
-          `differs from the schema of SpiceDB at ${address.endpoint}, which "remit migrate" changes: ${summary(found.map(({ text }) => text))}`,
+          `differs from the schema of SpiceDB at ${options.endpoint}, which "remit migrate" changes: ${differs}`,
           graph.file,
         );
-      const engine = new ServerRelationships(connection, graph, deadlineMs);
+      const engine = new ServerRelationships(connection, graph, options);
       engine.note(readAt);
       return engine;
     } catch (error) {
@@ -105,7 +110,9 @@ export class ServerRelationships implements Relationships {
       return failure(error) as CheckAnswer;
     });
     if (settled !== 'full' && 'result' in settled) return checks.map(() => settled);
-    return this.queue.ask(checks, settled);
+    const ask = (open: readonly AskedCheck[]): Promise<readonly CheckAnswer[]> => this.queue.ask(open, settled);
+    // Who names a ZedToken has a write in mind that may be newer than what is kept.
+    return settled === 'full' ? this.current.answers(checks, ask) : ask(checks);
   }
 
   tokenProblem(token: string): string | undefined {
@@ -125,11 +132,18 @@ export class ServerRelationships implements Relationships {
     return this.lookups.ask('lookupSubjects', lookup, () => calls.lookupSubjects(this.connection, lookup, at));
   }
 
-  async write(updates: readonly RelationshipUpdate[], _by: string): Promise<string> {
-    const request = v1.WriteRelationshipsRequest.create({ updates: updates.map(toUpdate) });
-    const { writtenAt } = await this.connection.writeRelationships(request).catch((error: unknown) => {
-      throw refused(error, 'updates');
+  /** Who wrote is in the metadata of SpiceDB's transaction, which its Watch tells. */
+  async write(updates: readonly RelationshipUpdate[], by: string): Promise<string> {
+    const request = v1.WriteRelationshipsRequest.create({
+      updates: updates.map(toUpdate),
+      optionalTransactionMetadata: struct({ written_by: by }),
     });
+    const { writtenAt } = await this.connection
+      .writeRelationships(request)
+      .catch((error: unknown) => {
+        throw refused(error, 'updates');
+      })
+      .finally(() => this.current.written());
     if (writtenAt === undefined) throw new Fault('relationships_unavailable', 'a write without a ZedToken');
     this.note(writtenAt.token);
     this.tokens.set(writtenAt.token, 'good');
@@ -137,11 +151,13 @@ export class ServerRelationships implements Relationships {
   }
 
   async read(filter: RelationshipFilter, limit: number): Promise<readonly Relationship[]> {
+    this.current.fits();
     const found = await calls.rows(this.connection, filter, limit, calls.NOW).catch(refuse);
     return found.map(fromRelationship);
   }
 
   close(): Promise<void> {
+    this.current.end();
     this.connection.close();
     return Promise.resolve();
   }
@@ -152,6 +168,7 @@ export class ServerRelationships implements Relationships {
    * @throws BadRequest where it is none of SpiceDB's, Fault
    */
   private async settled(consistency: Consistency): Promise<Consistency> {
+    this.current.fits();
     if (consistency === 'full') return consistency;
     const token = consistency.atLeast;
     const problem = this.tokenProblem(token);
@@ -184,7 +201,11 @@ export class ServerRelationships implements Relationships {
   /** What needs a proof is answered once it has one; the others don't wait for it. */
   private async ask(checks: readonly AskedCheck[], consistency: Consistency): Promise<Promise<CheckAnswer>[]> {
     const { answers, at } = await calls.checkTogether(this.connection, checks, consistencyOf(consistency));
-    return checks.map((check, i) => this.conclude(check, answers[i], at));
+    return checks.map(async (check, i) => {
+      const answer = await this.conclude(check, answers[i], at);
+      this.current.keep(check, answer);
+      return answer;
+    });
   }
 
   private async conclude(
@@ -284,10 +305,4 @@ function consistencyOf(consistency: Consistency): v1.Consistency {
 
 function refuse(error: unknown): never {
   throw refused(error);
-}
-
-/** The first few of many. */
-function summary(texts: readonly string[]): string {
-  const shown = texts.slice(0, 5).join('; ');
-  return texts.length > 5 ? `${shown}; and ${texts.length - 5} more` : shown;
 }

@@ -17,6 +17,16 @@ export function readZedToken(text: string): ZedToken | undefined {
   return { revision: revision.toString('utf8'), datastore: members?.get(2)?.toString('utf8') ?? '' };
 }
 
+/**
+ * Whether another write is another revision, in whatever order writes are committed. So it is where a revision is what a
+ * transaction of PostgreSQL sees, or an instant in nanoseconds; not where it is the last of numbers that were given out
+ * before the commit, as with MySQL: there an older write may end after a newer one.
+ */
+export function tellsOfWrites(token: string): boolean {
+  const { revision = '' } = readZedToken(token) ?? {};
+  return revision !== '' && !/^\d{1,15}$/.test(revision);
+}
+
 /** The length-delimited fields of a protobuf message; undefined where it has others, or is none. */
 function fields(bytes: Buffer): Map<number, Buffer> | undefined {
   const found = new Map<number, Buffer>();
