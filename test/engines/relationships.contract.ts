@@ -157,7 +157,7 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
     });
 
     it('ends a relationship at its expiration', async () => {
-      const soon = new Date(Date.now() + 1500).toISOString();
+      const soon = new Date(Date.now() + 3000).toISOString();
       await write(
         'touch',
         `folder:soon#viewer@user:a[expiration:${soon}]`,
@@ -167,7 +167,7 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
         'yes',
         'no',
       ]);
-      await new Promise((resolve) => setTimeout(resolve, 1800));
+      await new Promise((resolve) => setTimeout(resolve, 3300));
       expect(await results(check('folder:soon', 'view', 'a'))).toEqual(['no']);
     });
 
@@ -397,7 +397,7 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
         // At their end, or before it, where SpiceDB notices how deep it is, in whatever words.
         for (const ended of await Promise.allSettled(lookups))
           expect(ended).toMatchObject({ status: 'rejected', reason: { code: expect.any(String) as string } });
-        expect(performance.now() - began).toBeLessThan(5000);
+        expect(performance.now() - began).toBeLessThan(25_000);
       });
     });
   });

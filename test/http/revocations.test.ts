@@ -1,10 +1,11 @@
 /** Taking tokens back and ending sessions: in force at the next decision, whatever is kept. */
+import { once } from 'node:events';
 import { mkdtempSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { v4 as uuid } from 'uuid';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { PgliteDatabase } from '../../src/engines/database/pglite.js';
 import type { Database } from '../../src/engines/database/port.js';
 import { Fault } from '../../src/model/faults.js';
@@ -236,7 +237,10 @@ describe('a request that is held back', () => {
       method: 'POST',
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', 'transfer-encoding': 'chunked' },
     });
+    const arrived = once(live.app.server, 'request');
     sent.flushHeaders();
+    await arrived;
+    // Who asks is verified by then, or at the latest before the answer.
     await new Promise((resolve) => setTimeout(resolve, 200));
     return (body) =>
       new Promise((resolve, reject) => {
@@ -250,6 +254,10 @@ describe('a request that is held back', () => {
   };
   const take = async (token: string): Promise<unknown> =>
     expect((await live.post('/v1/revocations', { jti: jtiOf(token) }, { host })).statusCode).toBe(201);
+  const recorded = async (): Promise<number> => {
+    const [rows] = await live.service.database.run([{ sql: 'select count(*)::int as n from decisions' }]);
+    return Number(rows?.[0]?.['n']);
+  };
   const own = (): Promise<string> =>
     live.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read', session: 'held' });
   const question = {
@@ -282,12 +290,13 @@ describe('a request that is held back', () => {
   it('by an agent’s batch, is denied from the item on at which the token was revoked', async () => {
     const token = await live.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read' });
     const evaluations = Array.from({ length: 1000 }, () => ({}));
+    const before = await recorded();
     const pending = live.post(
       '/access/v1/evaluations',
       { ...question, evaluations, options: { evaluations_semantic: 'deny_on_first_deny' } },
       { host, authorization: `Bearer ${token}` },
     );
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await vi.waitUntil(async () => (await recorded()) > before);
     await take(token);
     const answers = (await pending).json<{ evaluations: Answer[] }>().evaluations;
     expect(answers.length).toBeLessThan(1000);

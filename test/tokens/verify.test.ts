@@ -796,12 +796,10 @@ describe('the keys of a server', () => {
     jwks.answer = answer;
     const own = remote();
     const token = await sign();
-    const began = performance.now();
     const fault = await faultOf(own.verify(token, 'hr-api', NOW));
     expect(fault).toMatchObject({ code: 'keys_unavailable', message: "The issuer's keys could not be fetched." });
     expect(fault.detail).toMatch(new RegExp(`^${PRIMARY}: `));
     expect(fault.detail).not.toContain(token.slice(-20));
-    expect(performance.now() - began).toBeLessThan(2000);
 
     // Not asked again by every token that comes: see keys.test.ts.
     jwks.answer = json({ keys: [keys.k1.jwk] });
