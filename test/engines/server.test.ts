@@ -1,6 +1,5 @@
 /** A real SpiceDB server: the contract of the port, and what only a server can get wrong. */
 import { readFileSync } from 'node:fs';
-import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Connection } from '../../src/engines/spicedb/connection.js';
@@ -10,6 +9,7 @@ import { ServerRelationships } from '../../src/engines/spicedb/server.js';
 import { parseRelationship, type Operation } from '../../src/model/relationships.js';
 import { Graph } from '../../src/rules/graph.js';
 import { BINARY, freePort, named, startSpiceDb, type RunningSpiceDb } from '../spicedb.js';
+import { wireTo } from '../wire.js';
 import { CONTRACT_SCHEMA, relationshipsContract } from './relationships.contract.js';
 
 const graph = Graph.parse(CONTRACT_SCHEMA, 'contract.zed');
@@ -333,7 +333,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
 
     it('cut in the middle of an answer: nothing of it counts, and the next call finds its way', async () => {
       await write(engine, 'touch', ...Array.from({ length: 900 }, (_, i) => `folder:cut#viewer@user:cut-${i}`));
-      const wire = await cuttable(spicedb.port);
+      const wire = await wireTo(spicedb.port);
       const here = await ServerRelationships.start(graph, {
         ...spicedb.address,
         endpoint: `127.0.0.1:${wire.port}`,
@@ -516,43 +516,3 @@ definition doc {
     expect((await asked('ring', 'viewer'))?.result).not.toBe('yes');
   });
 });
-
-/** A wire to `port` that can be cut after so many bytes of what is answered. */
-async function cuttable(port: number): Promise<{
-  port: number;
-  cutAfter: (bytes: number) => void;
-  mend: () => void;
-  close: () => void;
-}> {
-  let left = Infinity;
-  const sockets = new Set<Socket>();
-  const server: Server = createServer((near) => {
-    const far = connect(port, '127.0.0.1');
-    const cut = (): void => {
-      near.destroy();
-      far.destroy();
-    };
-    sockets.add(near).add(far);
-    near.on('error', cut).on('close', cut);
-    far.on('error', cut).on('close', cut);
-    near.pipe(far);
-    far.on('data', (data) => {
-      left -= data.length;
-      if (left < 0) {
-        near.write(data.subarray(0, Math.max(0, data.length + left)));
-        cut();
-      } else near.write(data);
-    });
-  });
-  const at = await freePort();
-  await new Promise<void>((resolve) => server.listen(at, '127.0.0.1', resolve));
-  return {
-    port: at,
-    cutAfter: (bytes) => (left = bytes),
-    mend: () => (left = Infinity),
-    close: () => {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    },
-  };
-}
