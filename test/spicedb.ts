@@ -1,8 +1,9 @@
 /** Real SpiceDB servers for tests: the binary that REMIT_TEST_SPICEDB_BINARY names, each with a store of its own. */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { Connection, type ServerAddress } from '../src/engines/spicedb/connection.js';
 import { applySchema } from '../src/engines/spicedb/schema.js';
 import type { Graph } from '../src/rules/graph.js';
@@ -83,6 +84,19 @@ export async function startSpiceDb({
       await ended;
     },
   };
+}
+
+/** Flags of a server that stores in a PostgreSQL database, whose tables are made. */
+export async function storedIn(url: string): Promise<string[]> {
+  const at = new URL(url);
+  at.searchParams.set('sslmode', 'disable');
+  const store = ['--datastore-engine=postgres', `--datastore-conn-uri=${at.href}`];
+  await promisify(execFile)(BINARY, ['datastore', 'migrate', 'head', ...store]);
+  const few = ['read', 'write'].flatMap((pool) => [
+    `--datastore-conn-pool-${pool}-max-open=5`,
+    `--datastore-conn-pool-${pool}-min-open=1`,
+  ]);
+  return [...store, ...few];
 }
 
 async function listening(port: number, server: ChildProcess): Promise<void> {
