@@ -21,8 +21,7 @@ export const spicedb = z.strictObject({
 /** undefined: embedded. */
 export type SpiceDbConfig =
   /** `bounded`: an answer may be one of up to half a second ago. */
-  | (ServerAddress & { readonly consistency: 'full' | 'bounded' })
-  | undefined;
+  (ServerAddress & { readonly consistency: 'full' | 'bounded' }) | undefined;
 
 export const SPICEDB_VARIABLES: readonly string[] = Object.values(VARIABLES);
 
@@ -42,7 +41,12 @@ export function spicedbOf(
     throw new ConfigError(`spicedb.${key}: ${why}`, shown(path));
   };
   if (mode === 'embedded') {
-    const given = Object.entries({ ...read, token_file: tokenFile, insecure_plaintext: plaintext || undefined, consistency });
+    const given = Object.entries({
+      ...read,
+      token_file: tokenFile,
+      insecure_plaintext: plaintext || undefined,
+      consistency,
+    });
     for (const [key, value] of given) if (value !== undefined) fail(key, 'is for "mode: server"');
     for (const name of SPICEDB_VARIABLES)
       if (env[name] !== undefined) throw new ConfigError(`is for "spicedb.mode: server" in ${shown(path)}`, name);

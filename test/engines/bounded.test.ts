@@ -82,7 +82,12 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
       .toEqual([result, 0]);
   };
   /** What it answers until `end` comes, and that no answer asked for later than the bound after `since` is a yes. */
-  const neverLate = async (engine: ServerRelationships, asked: AskedCheck, since: number, end: string): Promise<void> => {
+  const neverLate = async (
+    engine: ServerRelationships,
+    asked: AskedCheck,
+    since: number,
+    end: string,
+  ): Promise<void> => {
     await expect
       .poll(async () => {
         const begun = performance.now();
@@ -288,46 +293,49 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
   });
 });
 
-describe.skipIf(BINARY === '' || SERVER === undefined)(`${named('a SpiceDB server on PostgreSQL')}, on ${NEEDS}`, () => {
-  let spicedb: RunningSpiceDb;
-  let url: string;
-  let outside: Connection;
-  const opened: ServerRelationships[] = [];
-  beforeAll(async () => {
-    url = await databaseUrl('bounded');
-    spicedb = await startSpiceDb({ flags: await storedIn(url) });
-    await spicedb.schema(graph);
-    outside = new Connection(spicedb.address, 5_000);
-    for (let i = 0; i < 2; i += 1)
-      opened.push(
-        await ServerRelationships.start(graph, { ...spicedb.address, deadlineMs: 5_000, consistency: 'bounded' }),
-      );
-  });
-  afterAll(async () => {
-    for (const engine of opened) await engine.close();
-    outside.close();
-    await spicedb.kill();
-    await dropDatabase(url);
-  });
+describe.skipIf(BINARY === '' || SERVER === undefined)(
+  `${named('a SpiceDB server on PostgreSQL')}, on ${NEEDS}`,
+  () => {
+    let spicedb: RunningSpiceDb;
+    let url: string;
+    let outside: Connection;
+    const opened: ServerRelationships[] = [];
+    beforeAll(async () => {
+      url = await databaseUrl('bounded');
+      spicedb = await startSpiceDb({ flags: await storedIn(url) });
+      await spicedb.schema(graph);
+      outside = new Connection(spicedb.address, 5_000);
+      for (let i = 0; i < 2; i += 1)
+        opened.push(
+          await ServerRelationships.start(graph, { ...spicedb.address, deadlineMs: 5_000, consistency: 'bounded' }),
+        );
+    });
+    afterAll(async () => {
+      for (const engine of opened) await engine.close();
+      outside.close();
+      await spicedb.kill();
+      await dropDatabase(url);
+    });
 
-  it('has one revision as long as nobody writes to that PostgreSQL, and another one after', async () => {
-    const newest = async (): Promise<string | undefined> => (await outside.readSchema(5_000)).readAt?.token;
-    // Other tests write to it, too.
-    await expect.poll(async () => (await newest()) === (await newest()), POLL).toBe(true);
-    const before = await newest();
-    expect(tellsOfWrites(before ?? '')).toBe(true);
-    await opened[0]?.write(updates('touch', 'room:pg#host@user:a'), 'test');
-    expect(await newest()).not.toBe(before);
-  });
+    it('has one revision as long as nobody writes to that PostgreSQL, and another one after', async () => {
+      const newest = async (): Promise<string | undefined> => (await outside.readSchema(5_000)).readAt?.token;
+      // Other tests write to it, too.
+      await expect.poll(async () => (await newest()) === (await newest()), POLL).toBe(true);
+      const before = await newest();
+      expect(tellsOfWrites(before ?? '')).toBe(true);
+      await opened[0]?.write(updates('touch', 'room:pg#host@user:a'), 'test');
+      expect(await newest()).not.toBe(before);
+    });
 
-  it.each([4, 5])('says nothing that a fully consistent one would not have said of late (seed %i)', async (seed) => {
-    const writeOutside = (operation: Operation, ...texts: string[]): Promise<unknown> =>
-      outside.writeRelationships(
-        v1.WriteRelationshipsRequest.create({ updates: updates(operation, ...texts).map(toUpdate) }),
-      );
-    expect((await compare(seed, opened, writeOutside)).wrong).toEqual([]);
-  });
-});
+    it.each([4, 5])('says nothing that a fully consistent one would not have said of late (seed %i)', async (seed) => {
+      const writeOutside = (operation: Operation, ...texts: string[]): Promise<unknown> =>
+        outside.writeRelationships(
+          v1.WriteRelationshipsRequest.create({ updates: updates(operation, ...texts).map(toUpdate) }),
+        );
+      expect((await compare(seed, opened, writeOutside)).wrong).toEqual([]);
+    });
+  },
+);
 
 /**
  * Two replicas and somebody else write one after another, while both replicas are asked without end. An answer must be

@@ -39,7 +39,8 @@ export class Fitting {
           : `the schema of SpiceDB at ${endpoint} is no longer that of ${file}, and nothing is decided until it is: ${misfit}`,
       );
     const more = summary(found?.filter(({ aside }) => aside) ?? []);
-    if (more !== undefined) this.log(`SpiceDB at ${endpoint} has more than ${file}, which changes no decision: ${more}`);
+    if (more !== undefined)
+      this.log(`SpiceDB at ${endpoint} has more than ${file}, which changes no decision: ${more}`);
     this.misfit = misfit;
     return misfit === undefined;
   }
