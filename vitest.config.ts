@@ -12,14 +12,15 @@ const common = {
 } as const;
 
 /** The servers that there are to test on. */
-const servers = {
+const servers: Record<string, string> = {
   ...(process.env.REMIT_TEST_POSTGRES_URL === undefined ? {} : { REMIT_TEST_STORE: 'postgres' }),
   ...(process.env.REMIT_TEST_SPICEDB_BINARY === undefined ? {} : { REMIT_TEST_ENGINE: 'server' }),
 };
 
 /**
  * Everything; and what is asked over HTTP once more on servers, where REMIT_TEST_POSTGRES_URL names a PostgreSQL or
- * REMIT_TEST_SPICEDB_BINARY a SpiceDB to start: on both at once, where there are both.
+ * REMIT_TEST_SPICEDB_BINARY a SpiceDB to start: on both at once, where there are both. Decisions and lists also with
+ * what a SpiceDB server has answered kept.
  */
 export default defineConfig({
   test: {
@@ -36,6 +37,18 @@ export default defineConfig({
                 name: 'server',
                 include: ['test/{http,cases,attacks}/**/*.test.ts', 'test/attacks.test.ts'],
                 env: servers,
+              },
+            },
+          ]),
+      ...(servers['REMIT_TEST_ENGINE'] === undefined
+        ? []
+        : [
+            {
+              test: {
+                ...common,
+                name: 'bounded',
+                include: ['test/cases/**/*.test.ts', 'test/http/{evaluation,filter,search}.test.ts'],
+                env: { ...servers, REMIT_TEST_CONSISTENCY: 'bounded' },
               },
             },
           ]),

@@ -263,7 +263,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
     await neverLate(here, asked, performance.now(), 'no');
   });
 
-  it.each([1, 2, 3])('says nothing that a fully consistent one would not have said of late (seed %i)', async (seed) => {
+  it.each([1, 2])('says nothing that a fully consistent one would not have said of late (seed %i)', async (seed) => {
     const replicas = [await open(), await open()];
     await warm(replicas[0] as ServerRelationships, check('room:r', 'see', 'a'), 'no');
     const before = calls.mock.calls.length;
@@ -327,7 +327,7 @@ describe.skipIf(BINARY === '' || SERVER === undefined)(
       expect(await newest()).not.toBe(before);
     });
 
-    it.each([4, 5])('says nothing that a fully consistent one would not have said of late (seed %i)', async (seed) => {
+    it.each([3])('says nothing that a fully consistent one would not have said of late (seed %i)', async (seed) => {
       const writeOutside = (operation: Operation, ...texts: string[]): Promise<unknown> =>
         outside.writeRelationships(
           v1.WriteRelationshipsRequest.create({ updates: updates(operation, ...texts).map(toUpdate) }),
