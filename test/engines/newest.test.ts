@@ -64,6 +64,17 @@ describe('what was answered at the newest revision', () => {
     expect(newest.answer(ask())).toBeUndefined();
   });
 
+  it('is gone after a while without a look, even where the revision is the same: a store may have been put back', () => {
+    newest.seen(FIRST, instant());
+    newest.keep(ask(), yes());
+    pass(5_000);
+    newest.seen(FIRST, instant());
+    expect(newest.answer(ask())).toEqual(yes());
+    pass(5_001);
+    newest.seen(FIRST, instant());
+    expect(newest.answer(ask())).toBeUndefined();
+  });
+
   it('of another revision is not kept, nor before any is known', () => {
     newest.keep(ask(), yes());
     newest.seen(FIRST, instant());

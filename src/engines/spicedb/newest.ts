@@ -11,6 +11,8 @@ import { tellsOfWrites } from './zedtokens.js';
 
 /** How long after a write was acknowledged an answer from before it may still be given, by another replica. */
 export const BOUND_MS = 500;
+/** Without a look for so long, a store may have been put back to what it was, and give revisions anew. */
+const LAPSE_MS = 5_000;
 const KEPT_ANSWERS = 50_000;
 
 /** An instant by both clocks: one stops while the machine sleeps, the other one is set. */
@@ -38,7 +40,7 @@ export class Newest {
   seen(revision: string, since: Instant): void {
     // What this process has written is in no revision that may be from before it.
     if (since.monotonic < this.written || !tellsOfWrites(revision)) return;
-    if (revision !== this.revision) this.answers.clear();
+    if (revision !== this.revision || this.age() > LAPSE_MS) this.answers.clear();
     this.revision = revision;
     this.since = since;
   }
@@ -51,15 +53,8 @@ export class Newest {
     this.answers.clear();
   }
 
-  /** Whether that revision was the newest less than {@link BOUND_MS} ago. */
-  get known(): boolean {
-    if (this.since === undefined) return false;
-    const { monotonic, wall } = instant();
-    return Math.max(monotonic - this.since.monotonic, wall - this.since.wall) <= BOUND_MS;
-  }
-
   answer(check: AskedCheck): CheckAnswer | undefined {
-    const key = this.known ? keyOf(check, this.graph) : undefined;
+    const key = this.age() <= BOUND_MS ? keyOf(check, this.graph) : undefined;
     const answer = key === undefined ? undefined : this.answers.get(key);
     const ends = answer?.result === 'yes' ? answer.until : undefined;
     // eslint-disable-next-line no-restricted-syntax -- SpiceDB reads the host's clock, whatever clock decisions are given
@@ -76,5 +71,12 @@ export class Newest {
     // What grants it couldn't be told in time, and may be the next time.
     if (answer.result === 'yes' && check.explain === true && (answer.path ?? []).length === 0) return;
     this.answers.set(key, answer);
+  }
+
+  /** How long ago it was still known to be the newest, in milliseconds. */
+  private age(): number {
+    if (this.since === undefined) return Infinity;
+    const { monotonic, wall } = instant();
+    return Math.max(monotonic - this.since.monotonic, wall - this.since.wall);
   }
 }

@@ -21,7 +21,7 @@ export class Pulse {
     this.wanted = true;
     if (!resting) return;
     clearTimeout(this.next);
-    this.rest(OFTEN_MS);
+    this.rest();
   }
 
   end(): void {
@@ -33,12 +33,12 @@ export class Pulse {
     this.next = undefined;
     this.wanted = false;
     await this.look();
-    this.rest(this.wanted ? OFTEN_MS : NOW_AND_THEN_MS);
+    this.rest();
   }
 
-  private rest(ms: number): void {
+  private rest(): void {
     if (this.ended) return;
-    this.next = setTimeout(() => void this.beat(), ms);
+    this.next = setTimeout(() => void this.beat(), this.wanted ? OFTEN_MS : NOW_AND_THEN_MS);
     this.next.unref();
   }
 }
