@@ -1,6 +1,8 @@
 /** `/v1/decisions/{id}` and its outcome: what was decided and why, and what the agent then really did. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import type { DecisionRecord } from '../model/decision.js';
+import type { Client } from '../model/question.js';
 import type { Service } from '../service.js';
 import type { StoredDecision } from '../stores/decisions.js';
 import { admitted, clientOf } from './callers.js';
@@ -30,7 +32,7 @@ export function decisionRoutes(app: FastifyInstance, service: Service): void {
   app.get('/v1/decisions/:id', {
     schema: {
       tags: TAG,
-      summary: 'A decision record: one of the client’s own, or any for an admin',
+      summary: 'A decision record: one of the client’s own, or, with the facts it rests on, any for an admin',
       params,
       response: { 200: record, ...errors },
     },
@@ -39,7 +41,7 @@ export function decisionRoutes(app: FastifyInstance, service: Service): void {
       const found = await visible(request);
       return found === undefined
         ? reply.code(404).send(NOT_FOUND)
-        : reply.send({ ...found.record, outcome: found.outcome });
+        : reply.send({ ...shownTo(clientOf(request), found.record), outcome: found.outcome });
     },
   });
 
@@ -62,6 +64,12 @@ export function decisionRoutes(app: FastifyInstance, service: Service): void {
         : reply.code(409).send(problem('already_reported', 'Another outcome was reported before.'));
     },
   });
+
+  /** What it rests on tells what is stored of people and things: only an admin may know. */
+  function shownTo({ may }: Client, record: DecisionRecord): DecisionRecord {
+    const { facts: _facts, ...others } = record;
+    return may.has('admin') ? record : others;
+  }
 
   /** Another client's decision is as absent as one that never was. */
   async function visible(request: FastifyRequest): Promise<StoredDecision | undefined> {
