@@ -6,8 +6,9 @@ process.env.REMIT_TEST_RUN ??= randomBytes(4).toString('hex');
 
 const common = {
   // Engines start in hooks; a first start of the embedded database takes seconds on a small machine.
-  testTimeout: 30_000,
-  hookTimeout: 60_000,
+  // No test is held to a time, so these only end what hangs.
+  testTimeout: 120_000,
+  hookTimeout: 180_000,
   pool: 'forks',
 } as const;
 

@@ -1,6 +1,6 @@
 /** From the outcomes of the steps to the decision: what is answered, and what is recorded of it. */
 import { actingText, type Grant } from './model/acting.js';
-import type { Decision, DecisionRecord, StepEvidence, TokenRecord } from './model/decision.js';
+import type { Decision, DecisionRecord, RecordedFacts, StepEvidence, TokenRecord } from './model/decision.js';
 import { combine, type Outcome, type Verdict } from './model/outcome.js';
 import { callerId } from './model/question.js';
 import type { Reason } from './model/reasons.js';
@@ -89,8 +89,8 @@ function validUntil({ established, facts }: Course, now: Date): string {
   return [new Date(grant.expiresAt * 1000).toISOString(), ...facts.ends].reduce((a, b) => (b < a ? b : a));
 }
 
-/** What is stored: the decision without what only its answer needs. */
-export function recordOf(decision: Decision): DecisionRecord {
+/** What is stored: the decision without what only its answer needs, and what it rests on. */
+export function recordOf(decision: Decision, facts: RecordedFacts | undefined): DecisionRecord {
   const {
     valid_until: _u,
     remedies: _r,
@@ -100,5 +100,5 @@ export function recordOf(decision: Decision): DecisionRecord {
     reason_admin: _ra,
     ...kept
   } = decision;
-  return kept;
+  return facts === undefined ? kept : { ...kept, facts };
 }

@@ -7,12 +7,14 @@ import { breathe } from './breathe.js';
 import { conclude, recordOf, type Course, type Judged } from './conclude.js';
 import { Deadline, faultOf } from './deadline.js';
 import type { CheckAnswer, Relationships } from './engines/spicedb/port.js';
+import { asksOf, factsOf, withThrough } from './facts.js';
 import { gather } from './gather.js';
-import type { Decision } from './model/decision.js';
+import type { Decision, DecisionRecord, RecordedFacts } from './model/decision.js';
 import { BadRequest, Fault } from './model/faults.js';
 import type { Obligation } from './rules/duties.js';
 import { combine, type Denial } from './model/outcome.js';
 import type { Question } from './model/question.js';
+import { factsOnRecord, openingOf, recall } from './recorded.js';
 import type { Rules } from './rules/load.js';
 import { binding } from './steps/binding.js';
 import { consent } from './steps/consent.js';
@@ -21,7 +23,7 @@ import { obligations } from './steps/obligations.js';
 import { policy } from './steps/policy.js';
 import { record } from './steps/record.js';
 import { relationship } from './steps/relationship.js';
-import type { Established, Opening } from './steps/step.js';
+import type { Established, Facts, JudgingStep, Opening } from './steps/step.js';
 import { token } from './steps/token.js';
 import type { Decisions } from './stores/decisions.js';
 import type { Entities } from './stores/entities.js';
@@ -177,7 +179,7 @@ async function judge(
     if (next.done === true) throw new TypeError('nothing was gathered for a question');
     const { established, facts } = next.value;
     await breathe();
-    const judged = JUDGING.map((step) => ({ step: step.step, outcome: step.judge(established, facts) }));
+    const judged = JUDGING.map((step) => judgedBy(step, established, facts));
     courses.push({ opening: b.opening, judged: [...b.judged, ...judged], established, facts });
   }
   return courses;
@@ -197,13 +199,41 @@ async function present(question: Question, rules: Rules, now: Date, using: Decid
   }
 }
 
+/** A decision made once more, of what is on record of it: without an engine but Cedar, and without a record of its own. */
+export interface Again {
+  readonly decision: Decision;
+  /** What these rules ask that was not asked then, so that it is unknown: checks, and entities as `type:id`. */
+  readonly missing: readonly string[];
+}
+
+/** @throws BadRequest where, by these rules, the question itself is at fault */
+export function decideAgain(record: DecisionRecord & { readonly facts: RecordedFacts }, rules: Rules): Again {
+  const begun = opened(openingOf(record, rules));
+  const { opening, established: stated } = begun;
+  const closed = { step: CLOSING.step, outcome: CLOSING.judge({ id: record.id }) };
+  if (stated === undefined)
+    return { decision: conclude(record.id, begun, [...begun.judged, closed], STEPS.length), missing: [] };
+  const asked = asksOf(JUDGING, stated);
+  const { found, missing } = recall(record.facts, asked);
+  const established = withThrough(stated, found.passedOn);
+  const facts = factsOf(established, { asked, ...found });
+  const judged = [...begun.judged, ...JUDGING.map((step) => judgedBy(step, established, facts))];
+  const course = { opening, judged, established, facts };
+  return { decision: conclude(record.id, course, [...judged, closed], STEPS.length), missing };
+}
+
+function judgedBy(step: JudgingStep, established: Established, facts: Facts): Judged {
+  return { step: step.step, outcome: step.judge(established, facts) };
+}
+
 /** The record, and with it the last step. The stored record says what would be answered if storing it succeeds. */
 async function close(course: Course, using: Deciding, deadline: Deadline): Promise<Decision> {
   const id = uuid();
+  const facts = factsOnRecord(course);
   const assumed = [...course.judged, { step: CLOSING.step, outcome: CLOSING.judge({ id }) }];
   const draft = conclude(id, course, assumed, STEPS.length);
   const stored = await deadline
-    .hold(using.decisions.record(recordOf(draft)))
+    .hold(using.decisions.record(recordOf(draft, facts)))
     .then(() => ({ id }))
     .catch((error: unknown) => ({ fault: faultOf(error) }));
   if (!('fault' in stored)) return draft;
@@ -214,6 +244,6 @@ async function close(course: Course, using: Deciding, deadline: Deadline): Promi
     STEPS.length,
   );
   // The store may yet finish what was given up: then the record must say what was answered.
-  using.decisions.correct(recordOf(answered));
+  using.decisions.correct(recordOf(answered, facts));
   return answered;
 }

@@ -5,11 +5,9 @@ import type { FaultCode } from './model/faults.js';
 import type { AskedCheck, CheckAnswer, Consistency, Relationships } from './engines/spicedb/port.js';
 import { refText, type EntityRef } from './model/ids.js';
 import { checkKey } from './model/relationships.js';
-import { consult, type Cedar } from './steps/consult.js';
+import { asksOf, factsOf, withThrough } from './facts.js';
 import { passing } from './passing.js';
 import { delegationCheck } from './steps/delegation.js';
-import { agentCanChecks, canChecks } from './steps/policy.js';
-import { gate } from './steps/relationship.js';
 import type { Established, Facts, JudgingStep, PassedOn } from './steps/step.js';
 import type { Entities, KnownEntity } from './stores/entities.js';
 import type { Revocations } from './stores/revocations.js';
@@ -40,16 +38,17 @@ export async function gather(
   deadline: Deadline,
   known: ReadonlyMap<string, CheckAnswer> = new Map(),
 ): Promise<readonly Gathered[]> {
-  const asks = asked.map((one) => steps.map((step) => step.asks?.(one) ?? {}));
-  const wanted = asks.map((of) => of.flatMap((a) => a.checks ?? []).map((check) => ({ check, key: checkKey(check) })));
+  const asks = asked.map((one) => ({ one, asked: asksOf(steps, one) }));
   const checks = new Map<string, AskedCheck>();
   // The gate may also stand in `can`; the answer that carries the path is the one to ask for.
-  for (const { check, key } of wanted.flat())
+  for (const check of asks.flatMap((a) => a.asked.checks)) {
+    const key = checkKey(check);
     if (!known.has(key) && (check.explain === true || !checks.has(key))) checks.set(key, check);
+  }
   const [answered, entities] = await Promise.all([
     answers(checks, known, asked[0]?.question.consistency ?? 'full', using, deadline),
     lookUp(
-      asks.flat().flatMap((a) => a.entities ?? []),
+      asks.flatMap((a) => a.asked.entities),
       using,
       deadline,
     ),
@@ -58,30 +57,10 @@ export async function gather(
   const found = { check, entities, passing: new Map<string, Promise<PassedOn | undefined>>() };
 
   const gathered: Gathered[] = [];
-  for (const [i, one] of asked.entries()) {
-    const { established, entity, entitiesFault, passedOn } = await throughWhom(one, found, using, deadline);
+  for (const { one, asked } of asks) {
+    const { established, ...through } = await throughWhom(one, found, using, deadline);
     await breathe();
-    const held = (list: readonly AskedCheck[]): Record<string, boolean> =>
-      Object.fromEntries(list.map((c) => [c.permission, check(c).result === 'yes']));
-    const cedar: Cedar =
-      entitiesFault === undefined
-        ? consult(established, {
-            entity,
-            can: held(canChecks(established)),
-            agentCan: held(agentCanChecks(established)),
-            reachable: check(gate(established)).result === 'yes',
-          })
-        : {
-            acting: { kind: 'fault', fault: entitiesFault },
-            chain: [],
-            duties: { kind: 'fault', fault: entitiesFault },
-          };
-    const ends = (wanted[i] ?? []).flatMap(({ key }) => {
-      const answer = answered.get(key);
-      return answer?.result === 'yes' && answer.until !== undefined ? [answer.until] : [];
-    });
-    if (passedOn?.kind === 'path') ends.push(...passedOn.ends);
-    gathered.push({ established, facts: { check, entity, entitiesFault, passedOn, cedar, ends } });
+    gathered.push({ established, facts: factsOf(established, { asked, check, ...through }) });
   }
   return gathered;
 }
@@ -129,8 +108,7 @@ async function throughWhom(
     passedOn = await walk;
   }
   const through = passedOn?.kind === 'path' ? passedOn.through : [];
-  const established =
-    through.length === 0 ? asked : { ...asked, acting: { ...acting, chain: [...acting.chain, ...through] } };
+  const established = withThrough(asked, passedOn);
   const more = through.length === 0 ? new Map<string, undefined>() : await lookUp(through, using, deadline);
 
   const { entities } = found;

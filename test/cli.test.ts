@@ -36,10 +36,10 @@ describe('usage', () => {
   it('without a command it says what there is', async () => {
     const { code, out } = await remit([]);
     expect(code).toBe(2);
-    for (const name of ['serve', 'demo', 'token', 'decide', 'migrate']) expect(out).toContain(name);
+    for (const name of ['serve', 'demo', 'token', 'decide', 'replay', 'migrate']) expect(out).toContain(name);
   });
 
-  it.each(['serve', 'demo', 'token', 'decide', 'migrate'])('%s has --help', async (name) => {
+  it.each(['serve', 'demo', 'token', 'decide', 'replay', 'migrate'])('%s has --help', async (name) => {
     const { code, out } = await remit([name, '--help']);
     expect([code, out]).toEqual([0, expect.stringContaining(`Usage: remit ${name}`)]);
   });
@@ -62,6 +62,11 @@ describe('usage', () => {
     [['token', 'verify', 'a', '--jwks', 'package.json'], 'package.json: is not a JSON Web Key Set'],
     [['decide', '--action', 'read'], '--subject TYPE:ID is required'],
     [['decide', '--subject', 'user:a', '--resource', 'x', '--action', 'read'], '--resource "x" must be TYPE:ID'],
+    [['replay', '--fail-on', 'x'], '--fail-on must be "widening" or "change"'],
+    [['replay', '--limit', '0'], '--limit must be from 1 to 100000'],
+    [['replay', '--file', '/nowhere.json'], "/nowhere.json: can't be read: ENOENT"],
+    [['replay', '--file', 'README.md'], 'README.md:1: is not JSON'],
+    [['replay', '--file', 'package.json'], 'package.json: record 1 is none'],
     [['migrate', 'now'], '"now" is not understood'],
     [['serve', '--config', '/nowhere.yaml'], "/nowhere.yaml: can't be read: ENOENT"],
   ])('%j ends with 2 and a sentence', async (args, text) => {

@@ -14,6 +14,7 @@ export interface Reply {
 }
 
 export interface Asked {
+  get(path: string): Promise<Reply>;
   post(path: string, body: object): Promise<Reply>;
   close(): Promise<void>;
 }
@@ -25,16 +26,14 @@ export async function ask(config: Config, key: string | undefined, opening: Open
     const app = await buildApp(service);
     process.stderr.write(`remit: no service runs on ${shown(config.data)}, so the engines are opened here\n`);
     const credential = key ?? service.devKey;
+    const send = async (method: 'GET' | 'POST', url: string, payload?: object): Promise<Reply> => {
+      const headers = { host: `127.0.0.1:${config.port}`, ...authorization(needed(credential)) };
+      const response = await app.inject({ method, url, headers, ...(payload === undefined ? {} : { payload }) });
+      return { status: response.statusCode, body: response.json() };
+    };
     return {
-      post: async (path, body) => {
-        const response = await app.inject({
-          method: 'POST',
-          url: path,
-          headers: { host: `127.0.0.1:${config.port}`, ...authorization(needed(credential)) },
-          payload: body,
-        });
-        return { status: response.statusCode, body: response.json() };
-      },
+      get: (path) => send('GET', path),
+      post: (path, body) => send('POST', path, body),
       close: async () => {
         await app.close();
         await service.close();
@@ -45,17 +44,16 @@ export async function ask(config: Config, key: string | undefined, opening: Open
     const { url } = error;
     if (url === undefined) throw error; // Another command, or a service that is still starting.
     process.stderr.write(`remit: asking ${url}\n`);
+    const send = async (path: string, init: RequestInit): Promise<Reply> => {
+      const headers = { 'content-type': 'application/json', ...authorization(needed(key ?? devKey(config))) };
+      const response = await fetch(`${url}${path}`, { ...init, headers }).catch((why: unknown) => {
+        throw new ConfigError(`the service does not answer: ${String((why as Error).cause ?? why)}`, url);
+      });
+      return { status: response.status, body: await response.json() };
+    };
     return {
-      post: async (path, body) => {
-        const response = await fetch(`${url}${path}`, {
-          method: 'POST',
-          headers: { 'content-type': 'application/json', ...authorization(needed(key ?? devKey(config))) },
-          body: JSON.stringify(body),
-        }).catch((why: unknown) => {
-          throw new ConfigError(`the service does not answer: ${String((why as Error).cause ?? why)}`, url);
-        });
-        return { status: response.status, body: await response.json() };
-      },
+      get: (path) => send(path, {}),
+      post: (path, body) => send(path, { method: 'POST', body: JSON.stringify(body) }),
       close: () => Promise.resolve(),
     };
   }

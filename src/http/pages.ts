@@ -34,19 +34,19 @@ export class Pages {
     return asked?.limit ?? DEFAULT_LIMIT;
   }
 
-  /** After which key the page begins; undefined for the first. @throws BadRequest */
-  begin(asked: z.infer<typeof page>, query: object): string | undefined {
+  /** After which key the page begins; undefined for the first. @param place of the token. @throws BadRequest */
+  begin(asked: z.infer<typeof page>, query: object, place = 'page.token'): string | undefined {
     const token = asked?.token ?? '';
     if (token === '') return undefined;
     const bytes = Buffer.from(token, 'base64url');
     // One text a token: what decodes leniently is another.
-    if (bytes.toString('base64url') !== token || bytes.length < IV_BYTES + TAG_BYTES) throw strange();
+    if (bytes.toString('base64url') !== token || bytes.length < IV_BYTES + TAG_BYTES) throw strange(place);
     const decipher = createDecipheriv(CIPHER, this.key, bytes.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES });
     decipher.setAAD(digest(query)).setAuthTag(bytes.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
     try {
       return Buffer.concat([decipher.update(bytes.subarray(IV_BYTES + TAG_BYTES)), decipher.final()]).toString('utf8');
     } catch {
-      throw strange();
+      throw strange(place);
     }
   }
 
@@ -61,8 +61,8 @@ export class Pages {
   }
 }
 
-function strange(): BadRequest {
-  return new BadRequest('is not the next_token of this question', 'page.token');
+function strange(place: string): BadRequest {
+  return new BadRequest('is not the next_token of this question', place);
 }
 
 /** Of the question whatever the order of its members. */

@@ -5,6 +5,10 @@ import type { Reason } from './reasons.js';
 import type { Obligation } from '../rules/duties.js';
 import type { Remedy } from '../rules/remedies.js';
 import type { Mode } from './acting.js';
+import type { CheckAnswer } from '../engines/spicedb/port.js';
+import type { Opening, PassedOn } from '../steps/step.js';
+import type { KnownEntity } from '../stores/entities.js';
+import type { Permission, Properties } from './question.js';
 
 export interface StepEvidence {
   readonly step: string;
@@ -31,6 +35,39 @@ export interface TokenRecord {
   readonly transaction?: string | undefined;
 }
 
+/** What a decision rests on, beside its request: enough to make it again. JSON, without tokens and keys. */
+export interface RecordedFacts {
+  readonly caller: {
+    readonly kind: 'client' | 'agent';
+    /** What the client may assert, where it may. */
+    readonly may?: readonly Permission[];
+    /** SpiceDB definitions that the client may ask about, where it is held to some. */
+    readonly resources?: readonly string[];
+    readonly default_mode?: 'human';
+  };
+  /** What the request said, beside who does what to which. */
+  readonly said: {
+    readonly subject?: Properties;
+    readonly action?: Properties;
+    readonly resource?: Properties;
+    readonly context?: Properties;
+    readonly agent?: string;
+    readonly mode?: 'human';
+    /** `subject.properties.act.sub`. */
+    readonly act?: string;
+    readonly supported_obligations?: readonly string[];
+    readonly token_expected?: true;
+  };
+  /** What the token came to; absent where none was sent. */
+  readonly credential?: Opening['credential'];
+  /** SpiceDB's answers, by the checks. */
+  readonly checks: Readonly<Record<string, CheckAnswer>>;
+  /** What was stored of whom and what, by `type:id`; null where nothing is. Absent where the store could not answer. */
+  readonly entities?: Readonly<Record<string, Pick<KnownEntity, 'attributes' | 'ancestors'> | null>>;
+  readonly entities_fault?: FaultCode;
+  readonly passed_on?: PassedOn;
+}
+
 /** The durable record: JSON, without tokens and keys. */
 export interface DecisionRecord {
   /** UUID version 7. */
@@ -53,6 +90,8 @@ export interface DecisionRecord {
   readonly reasons: readonly Reason[];
   readonly obligations: readonly Obligation[];
   readonly rationale: Rationale;
+  /** Absent where they were too long to keep, or the configuration says not to. */
+  readonly facts?: RecordedFacts | undefined;
 }
 
 /** What is stored of a search or a filter: what was asked and how much was found, in place of a record for each. */
@@ -73,7 +112,7 @@ export interface SearchRecord {
   readonly found: number;
 }
 
-export interface Decision extends DecisionRecord {
+export interface Decision extends Omit<DecisionRecord, 'facts'> {
   /** How long the answer may be kept, RFC 3339: the token's end, or no time at all. */
   readonly valid_until: string;
   readonly remedies: readonly Remedy[];

@@ -25,8 +25,12 @@ interface Kind {
    * All duties of this kind that apply, united; undefined where nothing is left to do.
    * @param given the arguments of each policy that has any
    */
-  unite(given: readonly (readonly string[])[], resource: EntityType): Readonly<Record<string, unknown>> | undefined;
+  unite(given: readonly (readonly string[])[], resource: EntityType): Properties | undefined;
+  /** Whether whoever does the one has done the other as well. */
+  covers(one: Properties, other: Properties): boolean;
 }
+
+type Properties = Obligation['properties'];
 
 /** Ways to mask a field, the strictest first: where several duties speak of one field, the strictest holds. */
 export const MASK_MODES = ['remove', 'null', 'redact', 'hash', 'last4'] as const;
@@ -63,6 +67,10 @@ const KINDS = {
         ? { fields }
         : { fields, modes: Object.fromEntries(others.map((f) => [f, modes.get(f)])) };
     },
+    covers: (one, other) =>
+      listed(other, 'fields').every((field) =>
+        listed(one, 'fields').some((of) => isWithin(field, of) && strictness(one, of) <= strictness(other, field)),
+      ),
   },
   /**
    * `visible_fields:<class or attribute>`: these and no others may be shown. One policy's several are shown together; of
@@ -75,12 +83,15 @@ const KINDS = {
       const shown = [...new Set(lists.flat())].filter((field) => lists.every((list) => list.some((of) => isWithin(field, of)))); // prettier-ignore
       return { fields: shown.filter((field) => !shown.some((of) => of !== field && isWithin(field, of))).sort() };
     },
+    covers: (one, other) =>
+      listed(one, 'fields').every((field) => listed(other, 'fields').some((of) => isWithin(field, of))),
   },
   /** `notify:<whom>`: the client tells them. */
   notify: {
     problem: (argument) =>
       /^[\w.@:/-]{1,128}$/.test(argument) ? undefined : `"${argument}" is not a name of whom to notify`,
     unite: (given) => ({ to: [...new Set(given.flat())].sort() }),
+    covers: (one, other) => listed(other, 'to').every((whom) => listed(one, 'to').includes(whom)),
   },
 } satisfies Record<string, Kind>;
 
@@ -121,6 +132,13 @@ export function obligationsOf(duties: readonly (readonly Duty[])[], resource: En
   return united.map((one) => (one.type === 'visible_fields' ? withoutRemoved(one, united) : one));
 }
 
+/** Whether whoever meets the ones has met the others as well: there is as much to do, or more. */
+export function coverObligations(ones: readonly Obligation[], others: readonly Obligation[]): boolean {
+  return others.every((other) =>
+    ones.some((one) => one.type === other.type && KINDS[one.type].covers(one.properties, other.properties)),
+  );
+}
+
 /** What a mask removes altogether isn't visible either. */
 function withoutRemoved(visible: Obligation, all: readonly Obligation[]): Obligation {
   const { fields = [], modes = {} } = (all.find(({ type }) => type === 'mask')?.properties ?? {}) as {
@@ -132,6 +150,16 @@ function withoutRemoved(visible: Obligation, all: readonly Obligation[]): Obliga
     (field) => !removed.some((of) => isWithin(field, of)),
   );
   return { ...visible, properties: { fields: shown } };
+}
+
+function listed(properties: Properties, name: string): readonly string[] {
+  const value = properties[name];
+  return Array.isArray(value) ? (value as readonly string[]) : [];
+}
+
+/** Of the way that a field is masked: the less the stricter. */
+function strictness({ modes = {} }: { readonly modes?: Readonly<Record<string, MaskMode>> }, field: string): number {
+  return MASK_MODES.indexOf(modes[field] ?? 'remove');
 }
 
 function isKind(kind: string): kind is ObligationType {

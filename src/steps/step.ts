@@ -48,6 +48,8 @@ export interface Asks {
 
 /** The answers to everything that the steps asked. */
 export interface Facts {
+  /** All that the steps asked. */
+  readonly asked: Required<Asks>;
   readonly check: (check: Check) => CheckAnswer;
   readonly entity: (ref: EntityRef) => KnownEntity | undefined;
   /** Set where the entity store could not answer. */

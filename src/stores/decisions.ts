@@ -18,6 +18,18 @@ export interface StoredDecision {
   readonly outcome?: (Outcome & { readonly reported_at: string; readonly reported_by: string }) | undefined;
 }
 
+/** Which of them, the newest first. */
+export interface DecisionFilter {
+  /** Id of the client that asked; undefined for anybody's. */
+  readonly client?: string | undefined;
+  /** RFC 3339: made then or later, and before. */
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  readonly decision?: boolean | undefined;
+  /** Id: only such as come after it, being older. */
+  readonly after?: string | undefined;
+}
+
 export interface Decisions {
   /** Resolves when the record is durable. @throws Fault */
   record(record: DecisionRecord | SearchRecord): Promise<void>;
@@ -86,6 +98,25 @@ export class DecisionStore implements Decisions {
     if (row['outcome'] === null) return { record };
     const reported = { reported_at: (row['at'] as Date).toISOString(), reported_by: String(row['client']) };
     return { record, outcome: { ...(row['outcome'] as Outcome), ...reported } };
+  }
+
+  /** @throws Fault */
+  async list(
+    { client, from, to, decision, after }: DecisionFilter,
+    limit: number,
+  ): Promise<readonly (DecisionRecord | SearchRecord)[]> {
+    const [rows = []] = await this.database.run([
+      {
+        // Ids begin with the time that they were made at.
+        sql: `select record from decisions
+              where ($1::text is null or client = $1) and ($2::timestamptz is null or at >= $2)
+                and ($3::timestamptz is null or at < $3) and ($4::boolean is null or decision = $4)
+                and ($5::uuid is null or id < $5)
+              order by id desc limit $6`,
+        params: [client ?? null, from ?? null, to ?? null, decision ?? null, after ?? null, limit],
+      },
+    ]);
+    return rows.map((row) => row['record'] as DecisionRecord | SearchRecord);
   }
 
   async report(id: string, client: string, outcome: Outcome): Promise<boolean> {

@@ -6,6 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { decideAgain } from '../../src/decide.js';
 import { REASONS } from '../../src/model/reasons.js';
 import { parseRelationship, relationshipKey } from '../../src/model/relationships.js';
 import { codes, start, step, type Answer, type Running } from '../sample.js';
@@ -211,4 +212,15 @@ async function onRecord(answer: Answer, c: Case): Promise<void> {
     policy_version: remit.service.rules().version,
   });
   expect(JSON.stringify(record)).not.toContain('eyJ'); // No token is ever on record.
+  // Of what it rests on it is made again, the same to the letter.
+  const { facts } = record;
+  expect(facts).toBeDefined();
+  const again = decideAgain({ ...record, facts } as Parameters<typeof decideAgain>[0], remit.service.rules());
+  expect(again.missing).toEqual([]);
+  const { valid_until, reasons, remedies, obligations, rationale, reason_user, reason_admin } = answer.context ?? {};
+  expect(again.decision).toMatchObject({ decision: answer.decision, valid_until, reasons, remedies, obligations });
+  expect(again.decision.rationale).toEqual(rationale);
+  expect([[again.decision.reason_user], [again.decision.reason_admin]]).toEqual(
+    [reason_user, reason_admin].map((said) => Object.values(said ?? {})),
+  );
 }

@@ -1,0 +1,226 @@
+/** `remit replay`: recorded decisions, made again of what they rested on. */
+import { readFileSync } from 'node:fs';
+import { CHANGES, widens, type Change } from '../changes.js';
+import { loadConfig } from '../config.js';
+import { readSources, shown } from '../config/files.js';
+import type { DecisionRecord, SearchRecord } from '../model/decision.js';
+import { ConfigError } from '../model/faults.js';
+import { because, replay, type Replayed } from '../replay.js';
+import { loadRules, type Rules } from '../rules/load.js';
+import { ask } from './ask.js';
+import { printable, readOptions, Usage, type Command } from './command.js';
+
+const HELP = `
+Usage: remit replay [--rules CONFIG] [--file FILE] [options]
+
+Makes recorded decisions again, of the facts on record and by the rules of a configuration. By the rules that they were
+made with they must come out the same: any difference is a fault, and the exit code is 1. By other rules it prints what
+would change, what gives more first. Asks the running service of the data directory, or opens the engines itself.
+
+  --rules CONFIG   the configuration whose schemas and policies decide (default: that of --config)
+  --file FILE      records from a file, as GET /v1/decisions gives them, in place of the service's
+  --from TIME, --to TIME   RFC 3339: of records made then or later, and before
+  --limit N        how many at most, the newest (default 1000)
+  --fail-on WHAT   also exits with 1 where other rules change something: "widening" (more is allowed, or with fewer
+                   obligations) or "change" (anything)
+  --key KEY        an admin client's key (default: REMIT_KEY, or the development key)
+  --config FILE    the configuration (default: REMIT_CONFIG, or the sample's)
+  --json           prints one JSON object
+`;
+
+const MOST = 100_000;
+const PAGE = 200;
+
+type Record = DecisionRecord | SearchRecord;
+interface Told {
+  readonly record: Record;
+  readonly came: Replayed;
+  /** Whether it was made with the same rules. */
+  readonly own: boolean;
+}
+
+export const replayCommand: Command = {
+  name: 'replay',
+  summary: 'make recorded decisions again, by the same rules or by others',
+  help: HELP,
+  run: async (args) => {
+    const { values, positionals } = readOptions(args, {
+      rules: { type: 'string' },
+      file: { type: 'string' },
+      from: { type: 'string' },
+      to: { type: 'string' },
+      limit: { type: 'string', default: '1000' },
+      'fail-on': { type: 'string' },
+      key: { type: 'string' },
+      config: { type: 'string' },
+      json: { type: 'boolean', default: false },
+    });
+    if (positionals.length > 0) throw new Usage(`"${positionals[0] ?? ''}" is not understood; see remit replay --help`);
+    const failOn = values['fail-on'];
+    if (failOn !== undefined && failOn !== 'widening' && failOn !== 'change')
+      throw new Usage('--fail-on must be "widening" or "change"');
+    const limit = Number(values.limit);
+    if (!Number.isInteger(limit) || limit < 1 || limit > MOST) throw new Usage(`--limit must be from 1 to ${MOST}`);
+    const config = loadConfig(values.config);
+    const rules = loadRules(readSources((values.rules === undefined ? config : loadConfig(values.rules)).sources));
+    const told: Told[] = [];
+    const records =
+      values.file === undefined
+        ? recorded(config, values.key ?? config.key, { from: values.from, to: values.to }, limit)
+        : fromFile(values.file);
+    for await (const record of records) {
+      if (told.length === limit) break;
+      told.push({ record, came: replay(record, rules), own: record.policy_version === rules.version });
+    }
+    process.stdout.write(values.json ? `${JSON.stringify(summary(told, rules), undefined, 2)}\n` : report(told, rules));
+    const failed = told.some(
+      ({ came, own }) =>
+        (own && (came.kind === 'changed' || came.kind === 'refused' || came.kind === 'untold')) ||
+        (came.kind === 'changed' && (failOn === 'change' || (failOn === 'widening' && widens(came.change)))),
+    );
+    return failed ? 1 : 0;
+  },
+};
+
+/** The newest first. @throws Usage where the service refuses */
+async function* recorded(
+  config: Parameters<typeof ask>[0],
+  key: string | undefined,
+  times: { readonly from: string | undefined; readonly to: string | undefined },
+  limit: number,
+): AsyncGenerator<Record> {
+  const asked = await ask(config, key);
+  try {
+    let page = '';
+    do {
+      const query = new URLSearchParams({ limit: String(Math.min(PAGE, limit)) });
+      for (const [name, value] of Object.entries({ ...times, page_token: page }))
+        if (value !== undefined && value !== '') query.set(name, value);
+      const { status, body } = await asked.get(`/v1/decisions?${query.toString()}`);
+      if (status !== 200) {
+        const { error } = body as { error?: { message?: string; at?: string } };
+        throw new Usage(`${error?.at === undefined ? '' : `${error.at}: `}${error?.message ?? `refused (${status})`}`);
+      }
+      const { results, page: next } = body as { results: readonly Record[]; page: { next_token: string } };
+      yield* results;
+      page = next.next_token;
+    } while (page !== '');
+  } finally {
+    await asked.close();
+  }
+}
+
+/** One JSON value a line, or one of all: a list of records, or an answer of GET /v1/decisions. @throws ConfigError */
+function fromFile(file: string): Record[] {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new ConfigError(`can't be read: ${(error as NodeJS.ErrnoException).code ?? 'unreadable'}`, shown(file));
+  }
+  const parse = (json: string, place: string): unknown => {
+    try {
+      return JSON.parse(json);
+    } catch {
+      throw new ConfigError('is not JSON', place);
+    }
+  };
+  let values: unknown[];
+  try {
+    values = [JSON.parse(text)].flat();
+  } catch {
+    values = text.split('\n').map((line, i) => parse(line, `${shown(file)}:${i + 1}`));
+  }
+  const records = values.flatMap((value) =>
+    isObject(value) && Array.isArray(value['results']) ? (value['results'] as unknown[]) : [value],
+  );
+  return records.map((value, i) => {
+    if (!isObject(value) || typeof value['id'] !== 'string' || !isObject(value['request']))
+      throw new ConfigError(`record ${i + 1} is none, as GET /v1/decisions gives them`, shown(file));
+    return value as unknown as Record;
+  });
+}
+
+function isObject(value: unknown): value is { readonly [name: string]: unknown } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function summary(told: readonly Told[], rules: Rules): object {
+  const of = (kind: Replayed['kind']): readonly Told[] => told.filter(({ came }) => came.kind === kind);
+  return {
+    policy_version: rules.version,
+    decisions: told.length,
+    same: of('same').length,
+    unrecorded: of('unrecorded').length,
+    changes: told.flatMap(({ record, came, own }) =>
+      came.kind === 'changed'
+        ? [
+            {
+              id: record.id,
+              change: came.change,
+              same_rules: own,
+              request: record.request,
+              because: because(came.after),
+            },
+          ]
+        : [],
+    ),
+    untold: told.flatMap(({ record, came }) =>
+      came.kind === 'untold' ? [{ id: record.id, missing: came.missing }] : [],
+    ),
+    refused: told.flatMap(({ record, came }) => (came.kind === 'refused' ? [{ id: record.id, why: came.why }] : [])),
+  };
+}
+
+const WORDS: Readonly<globalThis.Record<Change, string>> = {
+  newly_allowed: 'newly allowed',
+  fewer_obligations: 'allowed with fewer obligations',
+  more_obligations: 'allowed with other or more obligations',
+  newly_denied: 'newly denied',
+  reasons: 'denied for other reasons',
+};
+/** Of one kind, printed one by one; --json has all. */
+const EXAMPLES = 20;
+
+function report(told: readonly Told[], rules: Rules): string {
+  const count = (kind: Replayed['kind']): number => told.filter(({ came }) => came.kind === kind).length;
+  const own = told.filter((t) => t.own).length;
+  const lines = [
+    `${told.length} decisions made again by the rules ${rules.version.slice(0, 12)}: ${own} made with these, ${told.length - own} with others`,
+    `  ${count('same')} come out the same`,
+  ];
+  const list = (heading: string, of: readonly Told[], why: (t: Told) => string): void => {
+    if (of.length === 0) return;
+    lines.push(`  ${of.length} ${heading}`);
+    for (const t of of.slice(0, EXAMPLES))
+      lines.push(
+        `    ${t.record.id}  ${asked(t.record)}: ${why(t)}${t.own ? '  (FAULT: made with these very rules)' : ''}`,
+      );
+    if (of.length > EXAMPLES) lines.push(`    and ${of.length - EXAMPLES} more`);
+  };
+  for (const change of CHANGES)
+    list(
+      WORDS[change],
+      told.filter(({ came }) => came.kind === 'changed' && came.change === change),
+      ({ came }) => (came.kind === 'changed' ? because(came.after) : ''),
+    );
+  list(
+    "can't be told",
+    told.filter(({ came }) => came.kind === 'untold'),
+    ({ came }) => (came.kind === 'untold' ? `not on record: ${came.missing.join(', ')}` : ''),
+  );
+  list(
+    'would be refused',
+    told.filter(({ came }) => came.kind === 'refused'),
+    ({ came }) => (came.kind === 'refused' ? came.why : ''),
+  );
+  if (count('unrecorded') > 0) lines.push(`  ${count('unrecorded')} are of lists, or without their facts`);
+  return `${lines.map(printable).join('\n')}\n`;
+}
+
+function asked({ request, ...record }: Record): string {
+  const { subject, action, resource } = request as DecisionRecord['request'];
+  const acting = 'rationale' in record ? record.rationale.acting : undefined;
+  const who = [acting?.agent, acting?.user].filter((one) => one !== undefined).join(' for ');
+  return `${who === '' ? `${subject.type}:${subject.id}` : who} ${action} ${resource.type}:${resource.id}`;
+}
