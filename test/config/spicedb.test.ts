@@ -51,6 +51,11 @@ describe('a SpiceDB of the configuration', () => {
       expect(load(`{ mode: server, endpoint: "${endpoint}", token: k }`).spicedb).toMatchObject({ endpoint });
   });
 
+  it('is asked for each check unless its answers may be kept', () => {
+    expect(load(`{ ${server}, token: k }`).spicedb).toMatchObject({ consistency: 'full' });
+    expect(load(`{ ${server}, token: k, consistency: bounded }`).spicedb).toMatchObject({ consistency: 'bounded' });
+  });
+
   it('is what the environment says before the file', () => {
     const env = { SPICEDB_ENDPOINT: 'other:1', SPICEDB_TOKEN: KEY, SPICEDB_CA: join(directory, 'ca.pem') };
     const address = { endpoint: 'other:1', key: KEY, ca: PEM, plaintext: false, consistency: 'full' };
@@ -112,6 +117,8 @@ describe('a SpiceDB of the configuration', () => {
       { SPICEDB_ENDPOINT: 'x:1' },
     ],
     ['another mode', '{ mode: cluster }', 'spicedb.mode: must be "embedded" or "server"'],
+    ['another consistency', `{ ${server}, token: k, consistency: eventual }`, 'must be "full" or "bounded"'],
+    ['a consistency with the embedded one', '{ consistency: bounded }', 'spicedb.consistency: is for "mode: server"'],
     ['an unknown key', `{ ${server}, token: k, tokn: x }`, 'spicedb.tokn: unknown key'],
   ])('refuses %s', (_, spicedb, message, env = {}) => {
     const refusal = (): unknown => load(spicedb, env);
