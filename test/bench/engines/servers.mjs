@@ -32,7 +32,7 @@ export async function startServers() {
       spicedb: { endpoint: spicedb.endpoint, key: spicedb.key },
       database: forRemit.url,
       graphDatabase: forSpiceDb.url,
-      pids: { spicedb: spicedb.pid, 'PostgreSQL of SpiceDB': forSpiceDb.pid, 'PostgreSQL of Remit': forRemit.pid },
+      pids: { SpiceDB: spicedb.pid, 'PostgreSQL of SpiceDB': forSpiceDb.pid, 'PostgreSQL of Remit': forRemit.pid },
       close,
     };
   } catch (error) {

@@ -34,7 +34,8 @@ export function makeWorld({ seed, relationships: wanted, questions: count }) {
     relationships.add(`employee:${people[i]}#manager@user:${people[above(i)]}`);
     relationships.add(`employee:${people[i]}#reports_to@employee:${people[above(i)]}`);
   }
-  relationships.add(`employee:${people[0]}#compensation_viewer@team:t0#member`);
+  // A team without others in it: who is cleared to see pay are few.
+  relationships.add(`employee:${people[0]}#compensation_viewer@team:t${TEAMS - 1}#member`);
   for (let i = 1; i <= REPORTS; i += 1)
     relationships.add(`employee:${people[i]}#compensation_viewer@user:${people[i]}`);
 
