@@ -15,7 +15,6 @@ import { report as reportDecisions } from './report/decisions.mjs';
 import { report as reportServers } from './report/servers.mjs';
 import { measureDecisions } from './runs/decisions.mjs';
 import { measureLists } from './runs/lists.mjs';
-import { measureServers } from './runs/servers.mjs';
 
 const HELP = `
 Usage: npm run bench -- [--seconds N] [--connections 1,10,50] [--seed N] [--json FILE] [--profile]
@@ -43,8 +42,11 @@ try {
     const { lines, problems } = await measureLists(directory, { key, ...options });
     process.stdout.write([...lines, ...problems.slice(0, 5).map((p) => `FAILED: ${p}`), ''].join('\n'));
     if (problems.length > 0) process.exitCode = 1;
-  } else if (options.server) tell(await measureServers(directory, { key, note, ...options }), reportServers);
-  else tell(await measureDecisions(directory, { key, ...options }), reportDecisions);
+  } else if (options.server) {
+    // Its clients are loaded only where there are servers.
+    const { measureServers } = await import('./runs/servers.mjs');
+    tell(await measureServers(directory, { key, note, ...options }), reportServers);
+  } else tell(await measureDecisions(directory, { key, ...options }), reportDecisions);
 } finally {
   rmSync(directory, { recursive: true, force: true });
 }

@@ -1,6 +1,6 @@
 /**
  * A SpiceDB server as {@link Relationships}: the one that a platform operates, through any number of replicas of Remit.
- * Others write to it, so nothing is kept here; and since it keeps answers itself, a yes that can end by itself is
+ * Others write to it, so no answer is kept here; and since it keeps answers itself, a yes that can end by itself is
  * believed only with the relationships that grant it (proofs.ts).
  */
 import { LRUCache } from 'lru-cache';
@@ -29,6 +29,7 @@ import {
 import { CheckQueue } from './queue.js';
 import { failure, OUTAGE, refusalOf, refused } from './refusals.js';
 import { differences } from './schema.js';
+import { RememberedPaths } from './remembered.js';
 import { Turns } from './turns.js';
 import { readZedToken } from './zedtokens.js';
 
@@ -58,6 +59,7 @@ export class ServerRelationships implements Relationships {
   private readonly queue: CheckQueue;
   private readonly lookups = new Lookups(LOOKUPS);
   private readonly proving = new Turns(PROOFS_AT_ONCE);
+  private readonly paths: RememberedPaths;
   private readonly tokens = new LRUCache<string, 'good' | 'old'>({ max: KNOWN_TOKENS });
   /** By which its ZedTokens begin; undefined until one has been seen. */
   private datastore: string | undefined;
@@ -67,6 +69,7 @@ export class ServerRelationships implements Relationships {
     private readonly graph: Graph,
     private readonly deadlineMs: number,
   ) {
+    this.paths = new RememberedPaths(graph);
     this.queue = new CheckQueue(
       // Others write as well, so nobody joins a question that is under way.
       { together: (checks, consistency) => this.ask(checks, consistency) },
@@ -193,8 +196,18 @@ export class ServerRelationships implements Relationships {
 
   private async checked(checks: readonly AskedCheck[], consistency: v1.Consistency): Promise<Promise<CheckAnswer>[]> {
     if (checks.length === 0) return [];
-    const { answers, at } = await calls.checkTogether(this.connection, checks, consistency);
-    return checks.map((check, i) => this.conclude(check, answers[i], at));
+    const remembered = checks.map((check) => (check.explain === true ? this.paths.of(check) : undefined));
+    const steps = [...new Map(remembered.flatMap((r) => [...(r?.steps ?? [])]))];
+    const all = [...checks, ...steps.map(([, step]) => step)];
+    const { answers, at } = await calls.checkTogether(this.connection, all, consistency);
+    const there = new Set(
+      steps.flatMap(([key], i) => (answers[checks.length + i]?.answer.result === 'yes' ? [key] : [])),
+    );
+    return checks.map((check, i) => {
+      const { path, steps: needed } = remembered[i] ?? {};
+      const holds = needed !== undefined && [...needed.keys()].every((key) => there.has(key));
+      return this.conclude(check, answers[i], at, holds ? path : undefined);
+    });
   }
 
   /** What can end by itself and is one relationship: reading that says in one call what a check would leave open. */
@@ -221,10 +234,12 @@ export class ServerRelationships implements Relationships {
     }
   }
 
+  /** @param path that was told before and is still there */
   private async conclude(
     check: AskedCheck,
     answered: calls.Answered | undefined,
     revision: string | undefined,
+    path: readonly string[] | undefined,
   ): Promise<CheckAnswer> {
     const answer = answered?.answer ?? OUTAGE;
     if (answer.result === 'unknown' || answer.result === 'unanswerable') return answer;
@@ -234,7 +249,8 @@ export class ServerRelationships implements Relationships {
     const { type } = check.resource;
     const ends = this.graph.reachesExpiration(type, check.permission);
     if (!ends && check.explain !== true) return { ...answer, revision };
-    return ends ? this.believed(check, revision) : this.explained(check, revision);
+    if (ends) return this.believed(check, revision);
+    return path === undefined ? this.explained(check, revision) : { result: 'yes', revision, path };
   }
 
   /** A yes that can end by itself, with what grants it in hand. Never throws. */
@@ -266,7 +282,8 @@ export class ServerRelationships implements Relationships {
     const path = this.proving
       .take('wanted', () => prove(check, this.graph, this.reading(revision), { caveated: false, until }))
       .then((proof) => (proof.kind === 'proved' ? (proof.path ?? []) : []))
-      .catch(() => []);
+      .catch((): readonly string[] => []);
+    void path.then((told) => this.paths.keep(check, told));
     return { result: 'yes', revision, path: await within(ms, path, []) };
   }
 
