@@ -1,8 +1,6 @@
 /** The results of runs/servers.mjs as tables for people. */
 import { table } from './table.mjs';
 
-const BARE = /^bare check/;
-
 export function report({ node, cpus, cpu, date, seconds, turns, worlds, problems }) {
   return [
     `Node ${node}, ${cpus} × ${cpu}, ${date}; ${turns} turns of ${seconds} s, medians of the turns; the load and all servers on the same cores`,
@@ -13,31 +11,15 @@ export function report({ node, cpus, cpu, date, seconds, turns, worlds, problems
   ].join('\n');
 }
 
-function reportWorld({ relationships, entities, questions, loading, rows, variants, trips, mainThread, memory }) {
+function reportWorld({ relationships, entities, questions, loading, groups, variants, trips, mainThread, memory }) {
   const processes = Object.keys(memory);
-  const bareOf = (row) =>
-    rows.find((r) => BARE.test(r.name) && r.connections === row.connections && /cold/.test(r.name) === /cold/.test(row.name)); // prettier-ignore
-  const ratio = (row, of) => {
-    const bare = bareOf(row);
-    if (row === bare) return '';
-    return median(row.turns.map((turn, i) => of(turn) / of(bare.turns[i]))).toFixed(2);
-  };
   return [
     `${relationships} relationships (loaded in ${loading.relationships.toFixed(1)} s), ${entities} entities (${loading.entities.toFixed(1)} s), ${questions} questions`,
     ...table(
-      ['connections', 'what', 'a second', 'p50 ms', 'p95 ms', 'p99 ms', ...processes.map((p) => `CPU µs: ${p}`), 'p50 of bare', 'per s of bare', 'SpiceDB CPU of bare', 'load'],
-      rows.map((row) => [
-        String(row.connections),
-        row.name,
-        median(row.turns.map((t) => t.perSecond)).toFixed(0),
-        ...['p50', 'p95', 'p99'].map((p) => median(row.turns.map((t) => t[p])).toFixed(2)),
-        ...processes.map((p) => median(row.turns.map((t) => t.cpu[p])).toFixed(0)),
-        ratio(row, (t) => t.p50),
-        ratio(row, (t) => t.perSecond),
-        ratio(row, (t) => t.cpu.SpiceDB),
-        median(row.turns.map((t) => t.load)).toFixed(1),
-      ]),
+      ['connections', 'what', 'a second', 'p50 ms', 'p95 ms', 'p99 ms', ...processes.map((p) => `CPU µs: ${p}`), 'p50', 'a second', 'SpiceDB', 'its PostgreSQL', 'load'],
+      groups.flatMap((group) => group.map((row) => cells(row, group[0], processes))),
     ),
+    '  the ratios are to the bare check of the same turns: latency, throughput, CPU of SpiceDB and of its PostgreSQL',
     '',
     ...table(
       ['policies', 'of which come before a question', 'variant'],
@@ -59,6 +41,21 @@ function reportWorld({ relationships, entities, questions, loading, rows, varian
       : ['', `Its costliest functions (${mainThread.file})`, ...table(['function', 'µs'], mainThread.functions.map(({ name, us }) => [name, us.toFixed(2)]))]),
     '',
   ]; // prettier-ignore
+}
+
+function cells(row, bare, processes) {
+  const of = (read) => median(row.turns.map(read));
+  const ratio = (read) =>
+    row === bare ? '' : median(row.turns.map((t, i) => read(t) / read(bare.turns[i]))).toFixed(2);
+  return [
+    String(row.connections),
+    row.name,
+    of((t) => t.perSecond).toFixed(0),
+    ...['p50', 'p95', 'p99'].map((p) => of((t) => t[p]).toFixed(2)),
+    ...processes.map((p) => of((t) => t.cpu[p]).toFixed(0)),
+    ...[(t) => t.p50, (t) => t.perSecond, (t) => t.cpu.SpiceDB, (t) => t.cpu['PostgreSQL of SpiceDB']].map(ratio),
+    of((t) => t.load).toFixed(1),
+  ];
 }
 
 function median(values) {

@@ -80,10 +80,10 @@ async function measureWorld(directory, { key, world, servers, seconds, turns, co
       const [p50, p95, p99] = [50, 95, 99].map((p) => percentile(latencies, p));
       return { ...rest, p50, p95, p99 };
     };
-    const checks = (at, limits) => main.call('checks', { connections: at, ...limits });
+    const checks = (way) => (at, limits) => main.call('checks', { way, connections: at, ...limits });
     const pidsOf = (remit) => ({ Remit: remit.pid, ...servers.pids });
 
-    /** Each of them in turn, several times over. */
+    /** Each of them in turn, several times over; the first is what the others are compared with. */
     const inTurns = async (at, ways) => {
       const rows = ways.map(([name]) => ({ name, connections: at, turns: [] }));
       for (let turn = 0; turn < turns; turn += 1)
@@ -99,19 +99,22 @@ async function measureWorld(directory, { key, world, servers, seconds, turns, co
     };
 
     for (const remit of remits) problem('warming up', await decisions(remit, remit.requests)(most, WARM_UP));
-    problem('warming up', await checks(most, WARM_UP));
-    const bare = ['bare check', checks];
-    const rows = [];
-    for (const at of connections)
-      rows.push(...(await inTurns(at, [bare, ['decision', decisions(main, main.requests)], ['decision, minimal answer', decisions(main, main.minimal)]]))); // prettier-ignore
+    problem('warming up', await checks('facts')(most, WARM_UP));
+    const bare = ['bare check', checks('gate')];
+    const full = ['decision', decisions(main, main.requests)];
+    const groups = [];
+    for (const at of connections) {
+      const minimal = ['decision, minimal answer', decisions(main, main.minimal)];
+      groups.push(await inTurns(at, [bare, ['all that it asks', checks('facts')], full, minimal]));
+    }
     const others = remits.slice(1).map((remit) => [`decision: ${remit.name}`, decisions(remit, remit.requests), remit]);
-    rows.push(...(await inTurns(most, [bare, ...others])));
+    groups.push(await inTurns(most, [bare, full, ...others]));
     await main.call('cold', true);
-    rows.push(
-      ...(await inTurns(most, [
-        ['bare check, cold', checks],
-        ['decision, cold', decisions(main, main.requests)],
-      ])),
+    groups.push(
+      await inTurns(
+        most,
+        [bare, full].map(([name, run]) => [`${name}, cold`, run]),
+      ),
     );
     await main.call('cold', false);
 
@@ -120,7 +123,7 @@ async function measureWorld(directory, { key, world, servers, seconds, turns, co
       entities: [...world.entities()].length,
       questions: world.questions.length,
       loading,
-      rows,
+      groups,
       variants: remits.map(({ name, policies, slices }) => ({ name, policies, slices })),
       trips: await tripsOf(main, decisions(main, main.requests), connections, seconds),
       mainThread: await profileOf(main, decisions(main, main.requests), most, seconds, profile),

@@ -17,6 +17,8 @@ export const PERMISSIONS = {
   'employee delete': 'manage',
   'employee export': 'view',
 };
+/** What the policies of an action ask of the user beside it: `context.can` of the sample's schema. */
+export const CAN = { 'employee read': ['view_salary'], 'employee export': ['view_salary'] };
 export const SCOPES = 'hr.employees.read hr.employees.write hr.employees.export code.read code.write';
 
 export const AGENTS = [

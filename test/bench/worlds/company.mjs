@@ -3,7 +3,7 @@
  * each with the answer that an oracle here expects. The oracle knows the world as it was built and not as an engine
  * stores it, so it can contradict the engines.
  */
-import { ACTIONS, AGENTS, PERMISSIONS } from './actions.mjs';
+import { ACTIONS, AGENTS, CAN, PERMISSIONS } from './actions.mjs';
 import { generator, shuffled } from './random.mjs';
 
 /** Direct reports a manager has: with two thousand relationships records lie up to four levels deep, with a million eight. */
@@ -177,8 +177,12 @@ export function makeWorld({ seed, relationships: wanted, questions: count }) {
           type: action.type,
           id: action.type === 'employee' ? people[drawn.resource] : repositories[drawn.resource].id,
         },
-        /** The check of the relationship alone, and what SpiceDB must say. */
-        check: { permission: PERMISSIONS[`${action.type} ${action.name}`] ?? action.name, holds: holds(drawn) },
+        /** The check of the relationship, what SpiceDB must say of it, and what a decision asks beside it. */
+        check: {
+          permission: PERMISSIONS[`${action.type} ${action.name}`] ?? action.name,
+          holds: holds(drawn),
+          can: CAN[`${action.type} ${action.name}`] ?? [],
+        },
         expect,
       };
       const text = JSON.stringify(question);
