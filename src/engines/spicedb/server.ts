@@ -220,7 +220,10 @@ export class ServerRelationships implements Relationships {
     try {
       const found = await this.proving.take('needed', () => calls.direct(this.connection, check, consistency));
       // Of what isn't there SpiceDB doesn't say when that was so; a check does.
-      if (found === undefined) return (await this.checked([check], consistency))[0] ?? OUTAGE;
+      if (found === undefined) {
+        const [answer] = await this.checked([check], consistency);
+        return (await answer) ?? OUTAGE;
+      }
       this.note(found.at);
       const { expiresAt, ...relationship } = fromRelationship(found.relationship);
       return {
