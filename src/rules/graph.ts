@@ -145,6 +145,12 @@ export class Graph {
     withCaveat?.path === 'expiration' ||
     (withCaveat !== undefined && /\band\s+expiration\b/.test(this.text));
 
+  /** Whether it is a relation to single subjects, so that holding it is one relationship's being there. */
+  isDirect(type: string, relation: string): boolean {
+    const types = this.relationTypes(type, relation);
+    return types?.every((t) => t.relationName === undefined && !t.wildcard && caveatOf(t) === undefined) ?? false;
+  }
+
   /** What a relation takes as subjects; undefined where it is none. */
   relationTypes(type: string, relation: string): readonly TypeRef[] | undefined {
     return this.definitions.get(type)?.relations.get(relation);

@@ -113,6 +113,16 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
       });
     });
 
+    it('explains past many relationships of the same object', async () => {
+      const others = Array.from({ length: 120 }, (_, i) => `folder:crowd#viewer@user:crowd-${i}`);
+      await write('touch', ...others, 'folder:crowd#parent@folder:crowd-top', 'folder:crowd-top#viewer@user:s');
+      const [answer] = await ask(check('folder:crowd', 'view', 's', { explain: true }));
+      expect(answer).toMatchObject({
+        result: 'yes',
+        path: ['folder:crowd#parent@folder:crowd-top', 'folder:crowd-top#viewer@user:s'],
+      });
+    });
+
     it('explains an intersection by both its sides', async () => {
       await write('touch', 'folder:both#viewer@user:r', 'folder:both#cleared@user:r');
       const [answer] = await ask(check('folder:both', 'view_if_cleared', 'r', { explain: true }));

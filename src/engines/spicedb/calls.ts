@@ -97,6 +97,27 @@ function answered(pair: v1.CheckBulkPermissionsPair | undefined): Answered {
   }
 }
 
+/** The one relationship by which a subject holds a relation that only takes single subjects, and when that was so. */
+export async function direct(
+  client: SpiceClient,
+  { resource, permission, subject }: AskedCheck,
+  consistency: v1.Consistency,
+): Promise<{ readonly relationship: v1.Relationship; readonly at: string } | undefined> {
+  const filter = {
+    resourceType: resource.type,
+    resourceId: resource.id,
+    relation: permission,
+    subjectType: subject.type,
+    subjectId: subject.id,
+    subjectRelation: '',
+  };
+  const [found] = await client.readRelationships(
+    v1.ReadRelationshipsRequest.create({ consistency, relationshipFilter: toFilter(filter), optionalLimit: 1 }),
+  );
+  const { relationship, readAt } = found ?? {};
+  return relationship === undefined || readAt === undefined ? undefined : { relationship, at: readAt.token };
+}
+
 /** Up to `limit`, in pages that SpiceDB allows. */
 export async function rows(
   client: SpiceClient,

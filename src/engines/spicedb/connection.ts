@@ -60,6 +60,13 @@ interface Stream<R> {
   cancel(): void;
 }
 
+/** Authzed's client with the settings that every call of Remit's has. */
+export function clientOf({ endpoint, key, ca, plaintext }: ServerAddress): Client {
+  if (ca !== undefined) return v1.NewClientWithCustomCert(key, endpoint, Buffer.from(ca), undefined, OPTIONS);
+  const security = plaintext ? v1.ClientSecurity.INSECURE_PLAINTEXT_CREDENTIALS : v1.ClientSecurity.SECURE;
+  return v1.NewClient(key, endpoint, security, undefined, OPTIONS);
+}
+
 export class Connection implements SpiceClient {
   private readonly client: Client;
   private active = 0;
@@ -68,19 +75,10 @@ export class Connection implements SpiceClient {
 
   /** Connects at the first call. @param deadlineMs of what decisions wait for */
   constructor(
-    { endpoint, key, ca, plaintext }: ServerAddress,
+    address: ServerAddress,
     private readonly deadlineMs: number,
   ) {
-    this.client =
-      ca === undefined
-        ? v1.NewClient(
-            key,
-            endpoint,
-            plaintext ? v1.ClientSecurity.INSECURE_PLAINTEXT_CREDENTIALS : v1.ClientSecurity.SECURE,
-            undefined,
-            OPTIONS,
-          )
-        : v1.NewClientWithCustomCert(key, endpoint, Buffer.from(ca), undefined, OPTIONS);
+    this.client = clientOf(address);
   }
 
   checkBulkPermissions(request: v1.CheckBulkPermissionsRequest): Promise<v1.CheckBulkPermissionsResponse> {

@@ -71,6 +71,7 @@ class TooMany extends Error {}
 
 class Walk {
   private reads = 0;
+  private readonly objects = new Map<string, Promise<readonly Relationship[] | undefined>>();
 
   constructor(
     private readonly asked: AskedCheck,
@@ -116,14 +117,62 @@ class Walk {
     }
   }
 
-  /** The first that grants; where there are several members, SpiceDB says which needn't be looked at. */
+  /** The first that grants; where several may, SpiceDB says of those with a name which needn't be looked at. */
   private async union(object: EntityRef, parts: readonly Expression[], trail: readonly string[]): Promise<Proof> {
-    const named = parts.flatMap((part) => (part.kind === 'relationref' ? [part.relationName] : []));
+    const whole = await this.whole(object);
+    const near = whole && this.near(object, parts, whole);
+    if (near !== undefined) return near;
+    const open = whole === undefined ? parts : parts.filter((part) => this.leadsOn(object.type, part, whole));
+    if (open.length === 1) return first(open, (part) => this.expression(object, part, trail));
+    const named = open.flatMap((part) => (part.kind === 'relationref' ? [part.relationName] : []));
     const known = named.filter((name) => this.graph.has(object.type, name));
     const held = await this.holds(known.map((permission) => ({ resource: object, permission })));
     const not = new Set(known.filter((_, i) => held[i] !== true));
-    const open = parts.filter((part) => part.kind !== 'relationref' || !not.has(part.relationName));
-    return first(open, (part) => this.expression(object, part, trail));
+    const holding = open.filter((part) => part.kind !== 'relationref' || !not.has(part.relationName));
+    return first(holding, (part) => this.expression(object, part, trail));
+  }
+
+  /** What one relationship of the object's own grants, by any of these parts. */
+  private near(object: EntityRef, parts: readonly Expression[], whole: readonly Relationship[]): Proof | undefined {
+    const { subject } = this.asked;
+    const names = new Set(parts.flatMap((part) => this.relationsOf(object.type, part)));
+    const [granting] = whole
+      .filter(({ relation, caveat }) => caveat === undefined && names.has(relation))
+      .filter((row) => isSubject(row, subject))
+      .sort(lastFirst);
+    return granting === undefined ? undefined : step(granting, { kind: 'proved', path: [], until: undefined });
+  }
+
+  /** The relations that each grant a part by themselves, over unions of unions on the same object. */
+  private relationsOf(type: string, part: Expression, depth = 0): string[] {
+    if (depth > MAX_DEPTH) return [];
+    if (part.kind === 'binary' && part.operator === 'union')
+      return operands(part).flatMap((one) => this.relationsOf(type, one, depth + 1));
+    if (part.kind !== 'relationref') return [];
+    if (this.graph.relationTypes(type, part.relationName) !== undefined) return [part.relationName];
+    const expression = this.graph.expressionOf(type, part.relationName);
+    return expression === undefined ? [] : this.relationsOf(type, expression, depth + 1);
+  }
+
+  /** Whether more than {@link near} sees may come of a part: by a userset, an object that an arrow leads to, a caveat. */
+  private leadsOn(type: string, part: Expression, whole: readonly Relationship[], depth = 0): boolean {
+    if (depth > MAX_DEPTH) return true;
+    switch (part.kind) {
+      case 'nil':
+        return false;
+      case 'arrow':
+      case 'namedarrow':
+        return whole.some(({ relation }) => relation === part.sourceRelation.relationName);
+      case 'binary':
+        return part.operator !== 'union' || operands(part).some((one) => this.leadsOn(type, one, whole, depth + 1));
+      case 'relationref': {
+        const { relationName: name } = part;
+        if (this.graph.relationTypes(type, name) !== undefined)
+          return whole.some((r) => r.relation === name && (r.subject.relation !== undefined || r.caveat !== undefined));
+        const expression = this.graph.expressionOf(type, name);
+        return expression === undefined || this.leadsOn(type, expression, whole, depth + 1);
+      }
+    }
   }
 
   private async relation(
@@ -172,13 +221,10 @@ class Walk {
           ...(wildcard ? { everyone: true } : { subjectId: subject.id }),
         });
     }
-    // Most relations have few: those come in one call.
+    // Where the object has too many, the relation may yet have few: those come in one call.
     const few = kinds.size > 1 ? await this.rows(of, FEW + 1) : [];
     if (kinds.size > 1 && few.length <= FEW)
-      return few.filter(
-        ({ subject: { type, id, relation }, wildcard }) =>
-          relation !== undefined || (type === subject.type && (wildcard === true || id === subject.id)),
-      );
+      return few.filter((row) => row.subject.relation !== undefined || isSubject(row, subject));
     return (await Promise.all([...kinds.values()].map((kind) => this.rows({ ...of, ...kind })))).flat();
   }
 
@@ -210,8 +256,23 @@ class Walk {
   }
 
   private async rows(filter: RowFilter, limit = MAX_ROWS + 1): Promise<readonly Relationship[]> {
+    const whole = await this.whole({ type: filter.resourceType, id: filter.resourceId ?? '' });
+    if (whole !== undefined) return whole.filter((row) => fits(row, filter));
     this.count();
     return this.reading.rows(filter, limit);
+  }
+
+  /** All that an object has, in one call, whatever will be asked of it; undefined where that is much. */
+  private whole({ type, id }: EntityRef): Promise<readonly Relationship[] | undefined> {
+    const key = `${type}:${id}`;
+    const known = this.objects.get(key);
+    if (known !== undefined) return known;
+    this.count();
+    const found = this.reading
+      .rows({ resourceType: type, resourceId: id }, FEW + 1)
+      .then((rows) => (rows.length > FEW ? undefined : rows));
+    this.objects.set(key, found);
+    return found;
   }
 
   /** Which of them to follow: one alone is followed anyway, which costs no more than to ask. */
@@ -236,6 +297,25 @@ class Walk {
 }
 
 type Asked = Pick<AskedCheck, 'resource' | 'permission'>;
+
+/** By itself, or as one of everybody. */
+function isSubject({ subject, wildcard }: Relationship, asked: EntityRef): boolean {
+  return (
+    subject.relation === undefined && subject.type === asked.type && (wildcard === true || subject.id === asked.id)
+  );
+}
+
+function fits({ relation, subject, wildcard }: Relationship, filter: RowFilter): boolean {
+  const { everyone = false, subjectRelation } = filter;
+  return (
+    (filter.relation === undefined || filter.relation === relation) &&
+    (filter.subjectType === undefined || filter.subjectType === subject.type) &&
+    (everyone
+      ? wildcard === true
+      : filter.subjectId === undefined || (wildcard !== true && filter.subjectId === subject.id)) &&
+    (subjectRelation === undefined || subjectRelation === (subject.relation ?? ''))
+  );
+}
 
 /** The parts of a union, of unions too. */
 function operands(e: Expression): Expression[] {

@@ -7,7 +7,7 @@ import { LRUCache } from 'lru-cache';
 import { randomBytes } from 'node:crypto';
 import { v1 } from '@authzed/authzed-node';
 import { BadRequest, ConfigError, Fault } from '../../model/faults.js';
-import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
+import { relationshipKey, type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
 import type { Graph } from '../../rules/graph.js';
 import * as calls from './calls.js';
 import { Connection, patiently, type ServerAddress } from './connection.js';
@@ -31,6 +31,7 @@ import {
 import { CheckQueue } from './queue.js';
 import { failure, OUTAGE, refusalOf, refused } from './refusals.js';
 import { differences } from './schema.js';
+import { RememberedPaths } from './remembered.js';
 import { Turns } from './turns.js';
 import { readZedToken } from './zedtokens.js';
 
@@ -60,6 +61,7 @@ export class ServerRelationships implements Relationships {
   private readonly queue: CheckQueue;
   private readonly lookups = new Lookups(LOOKUPS);
   private readonly proving = new Turns(PROOFS_AT_ONCE);
+  private readonly paths: RememberedPaths;
   private readonly tokens = new LRUCache<string, 'good' | 'old'>({ max: KNOWN_TOKENS });
   private readonly current: Current;
   private readonly deadlineMs: number;
@@ -74,6 +76,7 @@ export class ServerRelationships implements Relationships {
     const { deadlineMs } = options;
     this.deadlineMs = deadlineMs;
     this.current = new Current(connection, graph, options);
+    this.paths = new RememberedPaths(graph);
     this.queue = new CheckQueue(
       // Others write as well, so nobody joins a question that is under way.
       { together: (checks, consistency) => this.ask(checks, consistency) },
@@ -200,18 +203,67 @@ export class ServerRelationships implements Relationships {
 
   /** What needs a proof is answered once it has one; the others don't wait for it. */
   private async ask(checks: readonly AskedCheck[], consistency: Consistency): Promise<Promise<CheckAnswer>[]> {
-    const { answers, at } = await calls.checkTogether(this.connection, checks, consistencyOf(consistency));
-    return checks.map(async (check, i) => {
-      const answer = await this.conclude(check, answers[i], at);
+    const at = consistencyOf(consistency);
+    const read = new Map(checks.filter((c) => this.isRead(c)).map((check) => [check, this.granted(check, at)]));
+    const asked = checks.filter((check) => !read.has(check));
+    const answered = new Map<AskedCheck, Promise<CheckAnswer>>(read);
+    for (const [i, answer] of (await this.checked(asked, at)).entries()) answered.set(asked[i] as AskedCheck, answer);
+    return checks.map(async (check) => {
+      const answer = (await answered.get(check)) ?? OUTAGE;
       this.current.keep(check, answer);
       return answer;
     });
   }
 
+  private async checked(checks: readonly AskedCheck[], consistency: v1.Consistency): Promise<Promise<CheckAnswer>[]> {
+    if (checks.length === 0) return [];
+    const remembered = checks.map((check) => (check.explain === true ? this.paths.of(check) : undefined));
+    const steps = [...new Map(remembered.flatMap((r) => [...(r?.steps ?? [])]))];
+    const all = [...checks, ...steps.map(([, step]) => step)];
+    const { answers, at } = await calls.checkTogether(this.connection, all, consistency);
+    const there = new Set(
+      steps.flatMap(([key], i) => (answers[checks.length + i]?.answer.result === 'yes' ? [key] : [])),
+    );
+    return checks.map((check, i) => {
+      const { path, steps: needed } = remembered[i] ?? {};
+      const holds = needed !== undefined && [...needed.keys()].every((key) => there.has(key));
+      return this.conclude(check, answers[i], at, holds ? path : undefined);
+    });
+  }
+
+  /** What can end by itself and is one relationship: reading that says in one call what a check would leave open. */
+  private isRead({ resource: { type }, permission }: AskedCheck): boolean {
+    return this.graph.reachesExpiration(type, permission) && this.graph.isDirect(type, permission);
+  }
+
+  /** Never throws. */
+  private async granted(check: AskedCheck, consistency: v1.Consistency): Promise<CheckAnswer> {
+    try {
+      const found = await this.proving.take('needed', () => calls.direct(this.connection, check, consistency));
+      // Of what isn't there SpiceDB doesn't say when that was so; a check does.
+      if (found === undefined) {
+        const [answer] = await this.checked([check], consistency);
+        return (await answer) ?? OUTAGE;
+      }
+      this.note(found.at);
+      const { expiresAt, ...relationship } = fromRelationship(found.relationship);
+      return {
+        result: 'yes',
+        revision: found.at,
+        ...(check.explain === true ? { path: [relationshipKey(relationship)] } : {}),
+        ...(expiresAt === undefined ? {} : { until: new Date(expiresAt).toISOString() }),
+      };
+    } catch (error) {
+      return failure(error) as CheckAnswer;
+    }
+  }
+
+  /** @param path that was told before and is still there */
   private async conclude(
     check: AskedCheck,
     answered: calls.Answered | undefined,
     revision: string | undefined,
+    path: readonly string[] | undefined,
   ): Promise<CheckAnswer> {
     const answer = answered?.answer ?? OUTAGE;
     if (answer.result === 'unknown' || answer.result === 'unanswerable') return answer;
@@ -221,7 +273,8 @@ export class ServerRelationships implements Relationships {
     const { type } = check.resource;
     const ends = this.graph.reachesExpiration(type, check.permission);
     if (!ends && check.explain !== true) return { ...answer, revision };
-    return ends ? this.believed(check, revision) : this.explained(check, revision);
+    if (ends) return this.believed(check, revision);
+    return path === undefined ? this.explained(check, revision) : { result: 'yes', revision, path };
   }
 
   /** A yes that can end by itself, with what grants it in hand. Never throws. */
@@ -253,7 +306,8 @@ export class ServerRelationships implements Relationships {
     const path = this.proving
       .take('wanted', () => prove(check, this.graph, this.reading(revision), { caveated: false, until }))
       .then((proof) => (proof.kind === 'proved' ? (proof.path ?? []) : []))
-      .catch(() => []);
+      .catch((): readonly string[] => []);
+    void path.then((told) => this.paths.keep(check, told));
     return { result: 'yes', revision, path: await within(ms, path, []) };
   }
 

@@ -9,11 +9,15 @@ const BODY = Buffer.from('\r\n\r\n');
 /** What Remit's answers begin with; the byte after it tells the decision. */
 const DECISION = '{"decision":';
 
-/** The bytes of a POST. `expect` is the decision that must be answered; undefined for any 200. */
-export function post({ port, path, key, body, expect }) {
+/**
+ * The bytes of a POST. `expect` is the decision that must be answered; undefined for any 200. `includes` is a text
+ * that an answer must have as well, `prefer` the header of that name.
+ */
+export function post({ port, path, key, body, expect, includes, prefer }) {
   const text = JSON.stringify(body);
-  const head = `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\nauthorization: Bearer ${key}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(text)}\r\n\r\n`;
-  return { bytes: Buffer.from(head + text), expect };
+  const preferring = prefer === undefined ? '' : `prefer: ${prefer}\r\n`;
+  const head = `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\nauthorization: Bearer ${key}\r\n${preferring}content-type: application/json\r\ncontent-length: ${Buffer.byteLength(text)}\r\n\r\n`;
+  return { bytes: Buffer.from(head + text), expect, includes };
 }
 
 /**
@@ -107,15 +111,18 @@ function read(data) {
   return { status: length === undefined ? 0 : Number(head.slice(9, 12)), from };
 }
 
-function judge({ status, from }, data, { expect }, run) {
+function judge({ status, from }, data, { expect, includes }, run) {
   if (status !== 200) {
     run.errors += 1;
-    run.firstProblem ??= data.toString();
+    run.firstProblem ??= `${status}: ${data.toString('utf8', from)}`;
   } else if (
     expect !== undefined &&
     !data.latin1Slice(from, from + DECISION.length + 5).startsWith(`${DECISION}${expect}`)
   ) {
     run.wrong += 1;
     run.firstProblem ??= `expected ${expect}: ${data.toString('utf8', from)}`;
+  } else if (includes !== undefined && !data.includes(includes)) {
+    run.wrong += 1;
+    run.firstProblem ??= `expected ${includes}: ${data.toString('utf8', from)}`;
   }
 }

@@ -2,16 +2,41 @@
  * `npm run bench -- --lists`: lists through the filter, for users who reach much and little of them, with and without
  * what is kept, beside the same asked one by one, and beside small decisions that must not wait for them.
  */
-import { load, percentile, post } from './load.mjs';
-import { table } from './report.mjs';
+import { writeConfiguration } from '../engines/configuration.mjs';
+import { load, percentile, post } from '../load/http.mjs';
+import { startMeasured } from '../measured/start.mjs';
+import { table } from '../report/table.mjs';
+import { makeWorld } from '../worlds/company.mjs';
+import { makeIssuer } from '../worlds/issuer.mjs';
+import { LISTERS, LISTING_AGENT, listRelationships, reaches, records } from '../worlds/lists.mjs';
+
+const WORLD = { relationships: 2000, questions: 1000 };
+const POLICIES = 100;
 
 const LENGTH = 1000;
 const TIMES = 15;
 const BESIDE = { connections: 4, seconds: 6 };
 
 /** @returns lines to print, and what went wrong */
-export async function measureLists(server, key) {
-  const { port } = await server.call('ready');
+export async function measureLists(directory, { key, seed }) {
+  const world = makeWorld({ ...WORLD, seed });
+  const issuer = await makeIssuer();
+  writeConfiguration(directory, {
+    key,
+    issuer,
+    policies: POLICIES,
+    world: { ...world, relationships: [...world.relationships, ...listRelationships()] },
+  });
+  const measured = startMeasured(directory);
+  try {
+    return await measure(measured, key, issuer);
+  } finally {
+    await measured.close();
+  }
+}
+
+async function measure(measured, key, issuer) {
+  const { port } = await measured.call('ready');
   const problems = [];
 
   const filter = async (list) => {
@@ -28,7 +53,7 @@ export async function measureLists(server, key) {
     return ms;
   };
   const lists = async (share, from, count = 1) =>
-    Promise.all(Array.from({ length: count }, (_, i) => server.call('list', { share, from: from + i * LENGTH, length: LENGTH }))); // prettier-ignore
+    Promise.all(Array.from({ length: count }, (_, i) => makeList(issuer, share, from + i * LENGTH)));
   const several = async (work, prepare = () => undefined) => {
     const all = [];
     for (let i = 0; i < TIMES; i += 1) {
@@ -37,7 +62,7 @@ export async function measureLists(server, key) {
     }
     return Float64Array.from(all).sort();
   };
-  const write = () => server.call('touch');
+  const write = () => measured.call('touch');
 
   const rows = [];
   const row = (name, sorted, more = '') => rows.push([name, percentile(sorted, 50).toFixed(1), sorted.at(-1).toFixed(1), more]); // prettier-ignore
@@ -107,5 +132,22 @@ export async function measureLists(server, key) {
       '',
     ],
     problems,
+  };
+}
+
+/** A list to filter and the same as single questions, with what must come of them. */
+async function makeList(issuer, share, from) {
+  const user = LISTERS[share];
+  const shared = {
+    subject: { type: 'user', id: user },
+    action: { name: 'read' },
+    context: { token: await issuer.mint(user, LISTING_AGENT) },
+  };
+  const listed = records(from, LENGTH);
+  return {
+    length: LENGTH,
+    body: JSON.stringify({ ...shared, records: listed }),
+    allowed: listed.filter((_, j) => reaches(share, from + j)).length,
+    singles: listed.map((resource, j) => ({ body: { ...shared, resource }, expect: reaches(share, from + j) })),
   };
 }

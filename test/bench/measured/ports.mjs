@@ -1,7 +1,7 @@
 /** Where a decision's time goes: the service's ports timed from outside, while they are in use. */
 import { createHash, randomUUID } from 'node:crypto';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { SCOPES } from './world.mjs';
+import { SCOPES } from '../worlds/actions.mjs';
 
 const URL_ = 'https://api.example/';
 

@@ -1,4 +1,5 @@
-/** The results as tables for people. */
+/** The results of runs/decisions.mjs as tables for people. */
+import { percent, table } from './table.mjs';
 
 /** What design.md, section 9, asks for at 50 connections, and aims at beyond. */
 const FLOOR = { connections: 50, perSecond: 3000, p99: 25 };
@@ -90,17 +91,4 @@ function verdict(rows) {
     return `${kind}: the floor of ${FLOOR.perSecond}/s and p99 of ${FLOOR.p99} ms is ${met ? 'met' : 'MISSED'} (${perSecond.toFixed(0)}/s, ${p99.toFixed(1)} ms${beside}); aims: ${aims}`;
   };
   return [said('warm', at.warm), said('cold', at.cold)];
-}
-
-function percent(share) {
-  return `${(share * 100).toFixed(0)} %`;
-}
-
-/** Names to the left, numbers to the right. */
-export function table(header, rows) {
-  const width = header.map((h, i) => Math.max(h.length, ...rows.map((r) => r[i].length)));
-  const numeric = header.map((_, i) => rows.every((r) => /^$|^-?\d/.test(r[i])));
-  return [header, ...rows].map((row) =>
-    `  ${row.map((cell, i) => (numeric[i] ? cell.padStart(width[i]) : cell.padEnd(width[i]))).join('  ')}`.trimEnd(),
-  );
 }
