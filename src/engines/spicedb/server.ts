@@ -9,6 +9,7 @@ import { v1 } from '@authzed/authzed-node';
 import { BadRequest, ConfigError, Fault } from '../../model/faults.js';
 import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
 import type { Graph } from '../../rules/graph.js';
+import type { EngineStats } from '../breaker.js';
 import * as calls from './calls.js';
 import { Connection, patiently, type ServerAddress } from './connection.js';
 import { fromRelationship, toUpdate } from './messages.js';
@@ -52,6 +53,8 @@ export interface ServerOptions extends ServerAddress {
   readonly deadlineMs: number;
   /** How long a start waits for a SpiceDB that isn't there yet. */
   readonly patienceMs?: number;
+  /** A line for the operator: that it can't be reached any more, and why; that it can again. */
+  readonly log?: ((line: string) => void) | undefined;
 }
 
 export class ServerRelationships implements Relationships {
@@ -80,7 +83,7 @@ export class ServerRelationships implements Relationships {
    */
   static async start(
     graph: Graph,
-    { deadlineMs, patienceMs, ...address }: ServerOptions,
+    { deadlineMs, patienceMs, log = () => undefined, ...address }: ServerOptions,
   ): Promise<ServerRelationships> {
     const connection = new Connection(address, deadlineMs);
     try {
@@ -90,6 +93,7 @@ export class ServerRelationships implements Relationships {
           `differs from the schema of SpiceDB at ${address.endpoint}, which "remit migrate" changes: ${summary(found.map(({ text }) => text))}`,
           graph.file,
         );
+      connection.guard(graph.definitionNames()[0] ?? '', log);
       const engine = new ServerRelationships(connection, graph, deadlineMs);
       engine.note(readAt);
       return engine;
@@ -139,6 +143,10 @@ export class ServerRelationships implements Relationships {
   async read(filter: RelationshipFilter, limit: number): Promise<readonly Relationship[]> {
     const found = await calls.rows(this.connection, filter, limit, calls.NOW).catch(refuse);
     return found.map(fromRelationship);
+  }
+
+  stats(): EngineStats {
+    return this.connection.stats();
   }
 
   close(): Promise<void> {
