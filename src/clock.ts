@@ -32,7 +32,8 @@ export function clock({ system, steady, log = () => undefined }: Clocks): () => 
     if (host >= ahead) behind = undefined;
     else if (behind === undefined) {
       behind = now;
-      if (ahead - host > STEP_MS) log(`the clock was set back by ${-stepped} s: not followed for ${HELD_MS / 60_000} min`);
+      if (ahead - host > STEP_MS)
+        log(`the clock was set back by ${-stepped} s: not followed for ${HELD_MS / 60_000} min`);
     }
     if (host - ahead > STEP_MS) log(`the clock went forward by ${stepped} s`);
     const follow = behind === undefined || now - behind >= HELD_MS;

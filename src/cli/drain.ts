@@ -41,7 +41,10 @@ export async function drain(
   if (signal === 'SIGTERM') await sleep(graceMs);
   const finished = await within(limitMs, finish(app));
   if (!finished) app.server.closeAllConnections();
-  const written = await within(limitMs, service.decisions.flush().catch(() => undefined));
+  const written = await within(
+    limitMs,
+    service.decisions.flush().catch(() => undefined),
+  );
   await service.close();
   const { waiting, owed } = service.decisions.stats();
   return finished && written && waiting + owed === 0;

@@ -140,8 +140,7 @@ function largeBody({ headers }: FastifyRequest, longest: number): number {
 
 /** Holds every route to the limits but the essential ones; and tells whoever gets a 503 when to come back. */
 export function admit(app: FastifyInstance, admission: Admission): void {
-  const refuse = (reply: FastifyReply): FastifyReply =>
-    reply.code(503).send(problem('overloaded', FAULTS.overloaded));
+  const refuse = (reply: FastifyReply): FastifyReply => reply.code(503).send(problem('overloaded', FAULTS.overloaded));
 
   app.decorateRequest('held', undefined);
   app.addHook('onRequest', async (request, reply) => {
