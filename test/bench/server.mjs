@@ -43,6 +43,11 @@ const METHODS = {
     slices: sliceSizes(),
     questions: await ask(),
   }),
+  /** Of a process that was started with --expose-gc. */
+  memory: () => {
+    globalThis.gc();
+    return process.memoryUsage();
+  },
   usage: () => ({ loop: performance.eventLoopUtilization(), cpu: process.cpuUsage() }),
   /** Drops kept answers of the graph from now on, five times a second, by writes that change no answer. */
   cold: (on) => {
