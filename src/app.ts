@@ -8,6 +8,7 @@ import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-pro
 import type { z } from 'zod';
 import type { ListenerTls } from './config.js';
 import { isLoopback } from './config/hosts.js';
+import { admit, Admission } from './http/admission.js';
 import { partyOf, TOKEN_RATE } from './http/callers.js';
 import { capabilityRoutes } from './http/capabilities.js';
 import { decisionRoutes } from './http/decisions.js';
@@ -15,6 +16,7 @@ import { entityRoutes } from './http/entities.js';
 import { requestIdOf } from './http/asking.js';
 import { evaluationRoutes } from './http/evaluation.js';
 import { filterRoutes } from './http/filter.js';
+import { healthRoutes, Readiness } from './http/health.js';
 import { operationRoutes } from './http/operations.js';
 import { badRequest, mapErrors, problem } from './http/problems.js';
 import { relationshipRoutes } from './http/relationships.js';
@@ -28,6 +30,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Runs after the caller is known: its rate limit. */
     limits: onRequestHookHandler[];
+    /** Whether decisions can be made, and how much is under way. */
+    health: { readonly readiness: Readiness; readonly admission: Admission };
   }
 }
 
@@ -50,6 +54,8 @@ export async function buildApp(service: Service, { logger = false }: AppOptions 
     // Whoever sends slowly holds a connection, and a credential that was looked at when it began.
     requestTimeout: REQUEST_TIMEOUT_MS,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    // Who asks while the listener closes is answered, and the connection closed behind the answer.
+    return503OnClosing: false,
     // Log lines are numbered; what a caller calls its request is echoed, never trusted as our own.
     requestIdHeader: false,
   }) as FastifyInstance;
@@ -74,6 +80,17 @@ export async function buildApp(service: Service, { logger = false }: AppOptions 
     }
     return undefined;
   });
+  // Who is kept alive finds its way to another replica before this one takes no more connections.
+  app.addHook('onSend', async (_request, reply) => {
+    if (health.readiness.stopping) void reply.header('connection', 'close');
+  });
+
+  const health = {
+    readiness: new Readiness(service),
+    admission: new Admission({ inFlight: service.config.inFlight, bodyBytes: MAX_BODY_BYTES }),
+  };
+  app.decorate('health', health);
+  admit(app, health.admission);
 
   await app.register(rateLimit, {
     global: false,
@@ -115,6 +132,7 @@ export async function buildApp(service: Service, { logger = false }: AppOptions 
     entityRoutes(routes, service);
     revocationRoutes(routes, service);
     operationRoutes(routes, service);
+    healthRoutes(routes, service, health);
     routes.get('/openapi.json', { schema: { hide: true }, handler: () => app.swagger() });
     await Promise.resolve();
   });

@@ -42,7 +42,18 @@ const config = z.strictObject({
   database: database.prefault({}),
   issuers: z.array(issuer).default([]),
   clients: z.array(client).default([]),
-  limits: z.strictObject({ deadline_ms: z.number().int().min(10).max(60_000).default(1000) }).prefault({}),
+  limits: z
+    .strictObject({
+      deadline_ms: z.number().int().min(10).max(60_000).default(1000),
+      in_flight: z.number().int().min(1).max(100_000).default(1000),
+    })
+    .prefault({}),
+  shutdown: z
+    .strictObject({
+      grace_ms: z.number().int().min(0).max(300_000).default(2000),
+      limit_ms: z.number().int().min(0).max(300_000).default(5000),
+    })
+    .prefault({}),
 });
 
 export interface Config {
@@ -65,10 +76,20 @@ export interface Config {
   readonly issuers: readonly IssuerConfig[];
   readonly clients: readonly ConfiguredClient[];
   readonly deadlineMs: number;
+  /** Requests that are worked on at one time. */
+  readonly inFlight: number;
+  readonly shutdown: Shutdown;
   /** REMIT_KEY: the client key that commands use. */
   readonly key: string | undefined;
   /** Things worth telling whoever starts it. */
   readonly notes: readonly string[];
+}
+
+export interface Shutdown {
+  /** How long a service that was told to stop goes on serving, while it says that it is not ready, in milliseconds. */
+  readonly graceMs: number;
+  /** How long it then waits for what is under way. */
+  readonly limitMs: number;
 }
 
 export interface ListenerTls {
@@ -146,6 +167,8 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     issuers: issuersOf(read.issuers, path),
     clients: clientsOf(read.clients, path),
     deadlineMs: read.limits.deadline_ms,
+    inFlight: read.limits.in_flight,
+    shutdown: { graceMs: read.shutdown.grace_ms, limitMs: read.shutdown.limit_ms },
     key: nonEmpty(env['REMIT_KEY']),
     notes,
   };

@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { clock } from './clock.js';
 import type { Config } from './config.js';
 import type { ConfiguredClient } from './config/clients.js';
 import { readSources, shown } from './config/files.js';
@@ -51,12 +52,12 @@ export interface Service extends Deciding {
 
 export interface Opening {
   readonly now?: () => Date;
-  /** A line for the operator about an engine that went away or came back. */
+  /** A line for the operator about an engine that went away or came back, or a clock that was set. */
   readonly log?: (line: string) => void;
 }
 
 /** @throws ConfigError, Locked; Fault where an engine doesn't start. Nothing stays open after a throw. */
-export async function openService(config: Config, { now = () => new Date(), log }: Opening = {}): Promise<Service> {
+export async function openService(config: Config, { log, now = hostClock(log) }: Opening = {}): Promise<Service> {
   const rules = loadRules(readSources(config.sources));
   const world = config.world === undefined ? undefined : readWorld(config.world, rules);
   await checkKeys(config.issuers);
@@ -85,9 +86,11 @@ export async function openService(config: Config, { now = () => new Date(), log 
     const database = await openDatabase(config, log);
     closers.push(() => database.close());
     await forgetHalfAWorld(database);
-    const relationships = await openRelationships(rules.graph, config, database, log);
+    const relationships = await openRelationships(rules.graph, config, { database, log });
     closers.push(() => relationships.close());
     const entities = new EntityStore(database);
+    const decisions = new DecisionStore(database);
+    closers.push(() => decisions.flush());
     if (world !== undefined && config.world !== undefined) {
       const { world: path } = config;
       await once(database, () => loadWorld(path, world, { relationships, entities }));
@@ -113,7 +116,7 @@ export async function openService(config: Config, { now = () => new Date(), log 
       secret: await secretOf(database),
       relationships,
       entities,
-      decisions: new DecisionStore(database),
+      decisions,
       now,
       deadlineMs: config.deadlineMs,
       clientOf: (hash) => clients.get(hash),
@@ -130,11 +133,14 @@ export async function openService(config: Config, { now = () => new Date(), log 
   }
 }
 
+function hostClock(log: Opening['log']): () => Date {
+  return clock({ system: () => Date.now(), steady: () => performance.now(), log });
+}
+
 async function openRelationships(
   graph: Graph,
   config: Config,
-  database: Database,
-  log: Opening['log'],
+  { database, log }: { readonly database: Database; readonly log: Opening['log'] | undefined },
 ): Promise<Relationships> {
   if (config.spicedb === undefined) return EmbeddedRelationships.start(graph, await Journal.open(database));
   // Its client takes a tenth of a second to load, which only those wait for who use it.

@@ -7,11 +7,13 @@ import { placeOf } from '../engines/database/postgres.js';
 import { DELEGATOR } from '../rules/vocabulary.js';
 import { openService, type Service } from '../service.js';
 import { readOptions, Usage, type Command } from './command.js';
+import { drain, stopSignal } from './drain.js';
 
 const HELP = `
 Usage: remit serve [--config FILE] [--json]
 
-Starts the service and prints how to ask it something. Stops on SIGINT and SIGTERM.
+Starts the service and prints how to ask it something. On SIGINT and SIGTERM it finishes what is under way, and
+on a second one it ends at once.
 
   --config FILE   the configuration (default: REMIT_CONFIG, or the sample's)
   --json          prints one line of JSON once it listens
@@ -35,6 +37,7 @@ export const serve: Command = {
     const app = await buildApp(service, {
       logger: { level: 'warn', redact: ['req.headers.authorization', 'req.headers.cookie'] },
     });
+    const stopping = stopSignal();
     let url: string;
     try {
       await app.listen({ host: config.host, port: config.port });
@@ -54,9 +57,9 @@ export const serve: Command = {
         ? `${JSON.stringify({ url, policy_version: service.rules().version })}\n`
         : await welcome(service, url),
     );
-    await stopSignal();
-    await app.close();
-    await service.close();
+    const signal = await stopping;
+    if (!(await drain(app, service, config.shutdown, signal)))
+      process.stderr.write('remit: stopped before everything was finished\n');
     return 0;
   },
 };
@@ -143,14 +146,4 @@ async function firstReachable(
   };
   const best = resources.map((_, i) => i).reduce((a, b) => (length(b) > length(a) && length(b) <= 2 ? b : a), 0);
   return length(best) > 0 ? resources[best] : undefined;
-}
-
-function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.once(signal, () => {
-        resolve();
-      });
-    }
-  });
 }

@@ -4,6 +4,11 @@
  */
 import { fileURLToPath } from 'node:url';
 import { parentPort, Worker, workerData } from 'node:worker_threads';
+import { Fault } from '../model/faults.js';
+import type { EngineStats } from './breaker.js';
+
+/** Calls that may wait for one thread: more are only made where it is stuck. */
+const MAX_CALLS = 5_000;
 
 interface Call {
   readonly id: number;
@@ -54,8 +59,17 @@ export class EngineWorker {
     return this.dead === undefined;
   }
 
+  /** The one that the engine is at, and those that wait for it. */
+  stats(): EngineStats {
+    const active = Math.min(this.waiting.size, 1);
+    return { active, waiting: this.waiting.size - active, circuit: undefined };
+  }
+
+  /** @throws WorkerError, Fault where too many wait */
   call<T>(method: string, argument: unknown): Promise<T> {
     if (this.dead !== undefined) return Promise.reject(this.dead);
+    if (this.waiting.size >= MAX_CALLS)
+      return Promise.reject(new Fault('overloaded', `${MAX_CALLS} calls to an engine's thread`));
     return new Promise<T>((resolve, reject) => {
       this.next += 1;
       this.waiting.set(this.next, { resolve, reject });

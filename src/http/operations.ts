@@ -1,4 +1,4 @@
-/** What operators and discovery read: health and the AuthZEN metadata. */
+/** What discovery reads: the AuthZEN metadata, what agents need that call by themselves, and the scopes. */
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { OBLIGATION_TYPES } from '../rules/duties.js';
@@ -6,7 +6,6 @@ import type { Service } from '../service.js';
 import { scopesOf } from '../rules/vocabulary.js';
 import { DETAIL_TYPE } from '../model/acting.js';
 import { ALGORITHMS } from '../tokens/issuers.js';
-import { Fault } from '../model/faults.js';
 import { admitted } from './callers.js';
 import { problemBody } from './problems.js';
 
@@ -46,13 +45,6 @@ const scopeList = z
     ),
   })
   .meta({ id: 'Scopes' });
-const readiness = z.object({
-  status: z.enum(['ready', 'unready']),
-  checks: z.record(z.string(), z.enum(['ok', 'failed'])),
-  faults: z.record(z.string(), z.string()).optional().describe('Why a check failed: codes of faults'),
-  policy_version: z.string(),
-});
-
 export function operationRoutes(app: FastifyInstance, service: Service): void {
   const { base } = app;
 
@@ -103,40 +95,5 @@ export function operationRoutes(app: FastifyInstance, service: Service): void {
     },
     onRequest: admitted(app, service, ['evaluate', 'admin'], { agents: true }),
     handler: () => ({ scopes: scopesOf(service.rules().vocabulary) }),
-  });
-
-  app.get('/health/live', {
-    schema: {
-      tags: ['operations'],
-      summary: 'The process answers',
-      response: { 200: z.object({ status: z.literal('ok') }) },
-    },
-    handler: () => ({ status: 'ok' }),
-  });
-
-  app.get('/health/ready', {
-    schema: { tags: ['operations'], summary: 'Decisions can be made', response: { 200: readiness, 503: readiness } },
-    handler: async (_request, reply) => {
-      const faults: Record<string, string> = {};
-      const works = async (name: string, check: Promise<unknown>): Promise<'ok' | 'failed'> =>
-        check
-          .then(() => 'ok' as const)
-          .catch((error: unknown) => {
-            if (error instanceof Fault) faults[name] = error.code;
-            return 'failed' as const;
-          });
-      const [resourceType = ''] = service.rules().graph.definitionNames();
-      const [database, relationships] = await Promise.all([
-        works('database', service.database.run([{ sql: 'select 1' }])),
-        works('relationships', service.relationships.read({ resourceType }, 1)),
-      ]);
-      const ready = database === 'ok' && relationships === 'ok';
-      return reply.code(ready ? 200 : 503).send({
-        status: ready ? 'ready' : 'unready',
-        checks: { database, relationships },
-        ...(ready ? {} : { faults }),
-        policy_version: service.rules().version,
-      });
-    },
   });
 }

@@ -40,6 +40,18 @@ export interface Decisions {
   report(id: string, client: string, outcome: Outcome): Promise<boolean>;
 }
 
+/** In plain numbers. */
+export interface RecordStats {
+  /** Records that decisions wait for. */
+  readonly waiting: number;
+  /** Corrections that nobody waits for. */
+  readonly owed: number;
+  /** Corrections that there was no more room for. */
+  readonly lost: number;
+  /** Whether the last that was tried failed. */
+  readonly failing: boolean;
+}
+
 const GROUP = 250;
 /** Records waiting beyond this are refused: the store can't keep up. */
 const MAX_WAITING = 10_000;
@@ -58,7 +70,9 @@ interface Waiting {
 export class DecisionStore implements Decisions {
   private readonly waiting: Waiting[] = [];
   private readonly owed: Waiting[] = [];
-  private writing = false;
+  private writing: Promise<boolean> | undefined;
+  private failing = false;
+  private lost = 0;
 
   constructor(private readonly database: Database) {}
 
@@ -82,6 +96,7 @@ export class DecisionStore implements Decisions {
 
   private owe(correction: Waiting): void {
     if (this.owed.length < MAX_OWED) this.owed.push(correction);
+    else this.lost += 1;
   }
 
   async find(id: string): Promise<StoredDecision | undefined> {
@@ -133,12 +148,27 @@ export class DecisionStore implements Decisions {
     return rows !== undefined && rows.length > 0;
   }
 
+  /** Resolves when nothing waits any more and nothing is owed. @throws Fault where the store won't take it now */
+  async flush(): Promise<void> {
+    while (this.writing !== undefined || this.waiting.length + this.owed.length > 0) {
+      this.pump();
+      if ((await this.writing) === false) throw new Fault('database_unavailable', 'decision records');
+    }
+  }
+
+  stats(): RecordStats {
+    const { waiting, owed, lost, failing } = this;
+    return { waiting: waiting.length, owed: owed.length, lost, failing };
+  }
+
   private pump(): void {
-    if (this.writing || this.waiting.length + this.owed.length === 0) return;
-    this.writing = true;
+    if (this.writing !== undefined || this.waiting.length + this.owed.length === 0) return;
     const group = [...this.owed.splice(0, GROUP), ...this.waiting.splice(0, GROUP)];
-    void this.write(group).then((written) => {
-      this.writing = false;
+    const writing = this.write(group);
+    this.writing = writing;
+    void writing.then((written) => {
+      this.writing = undefined;
+      this.failing = !written;
       // While the store is away, what is owed goes with the next record that is tried.
       if (written || this.waiting.length > 0) this.pump();
     });

@@ -36,11 +36,22 @@ export function localKeys(jwks: JSONWebKeySet): CompactVerifyGetKey {
 }
 
 export function remoteKeys(uri: string, network: Network = 'public'): CompactVerifyGetKey {
-  return createRemoteJWKSet(new URL(uri), {
+  const fetch = patiently(fetchFrom(network));
+  let fetchedAt = -Infinity;
+  const keys = createRemoteJWKSet(new URL(uri), {
     timeoutDuration: KEYS_TIMEOUT_MS,
     cacheMaxAge: KEYS_KEPT_MS,
-    [customFetch]: patiently(fetchFrom(network)),
+    [customFetch]: async (url, options) => {
+      const response = await fetch(url, options);
+      fetchedAt = performance.now();
+      return response;
+    },
   });
+  return async (header, token) => {
+    // jose counts by the host's clock, which may have been set back since: then a withdrawn key would go on counting.
+    if (keys.fresh && performance.now() - fetchedAt >= KEYS_KEPT_MS) await keys.reload();
+    return keys(header, token);
+  };
 }
 
 /**

@@ -15,10 +15,12 @@ import { report as reportDecisions } from './report/decisions.mjs';
 import { report as reportServers } from './report/servers.mjs';
 import { measureDecisions } from './runs/decisions.mjs';
 import { measureLists } from './runs/lists.mjs';
+import { soak } from './runs/soak.mjs';
 
 const HELP = `
 Usage: npm run bench -- [--seconds N] [--connections 1,10,50] [--seed N] [--json FILE] [--profile]
        npm run bench -- --lists [--seed N]
+       npm run bench -- --soak MINUTES [--seed N]
        npm run bench -- --server [--relationships 1000,…] [--turns N] [the options above]
 
   --seconds N        how long each measurement takes (default 8; with --server 4)
@@ -27,6 +29,7 @@ Usage: npm run bench -- [--seconds N] [--connections 1,10,50] [--seed N] [--json
   --json FILE        the results as JSON; "-" prints them after the tables
   --profile          keeps the CPU profile of the main thread and lists its costliest functions
   --lists            measures lists through the filter, and nothing else
+  --soak MINUTES     whether memory stays flat, and nothing else
   --server           measures on a SpiceDB server and PostgreSQL, which it starts: .ci/postgres and .ci/spicedb say what
                      they need, REMIT_TEST_SPICEDB_BINARY may name a spicedb
   --relationships …  sizes of its worlds (default 1000,100000,1000000)
@@ -38,8 +41,9 @@ const key = randomBytes(24).toString('base64url');
 const directory = mkdtempSync(join(tmpdir(), 'remit-bench-'));
 const note = (line) => process.stderr.write(`bench: ${line}\n`);
 try {
-  if (options.lists) {
-    const { lines, problems } = await measureLists(directory, { key, ...options });
+  if (options.lists || options.minutes !== undefined) {
+    const measure = options.lists ? measureLists : soak;
+    const { lines, problems } = await measure(directory, { key, ...options });
     process.stdout.write([...lines, ...problems.slice(0, 5).map((p) => `FAILED: ${p}`), ''].join('\n'));
     if (problems.length > 0) process.exitCode = 1;
   } else if (options.server) {
@@ -68,6 +72,7 @@ function readOptions() {
         json: { type: 'string' },
         profile: { type: 'boolean', default: false },
         lists: { type: 'boolean', default: false },
+        soak: { type: 'string' },
         server: { type: 'boolean', default: false },
         relationships: { type: 'string', default: '1000,100000,1000000' },
         turns: { type: 'string', default: '3' },
@@ -85,10 +90,12 @@ function readOptions() {
       seconds: Number(values.seconds ?? (values.server ? 4 : 8)),
       seed: Number(values.seed),
       turns: Number(values.turns),
+      minutes: values.soak === undefined ? undefined : Number(values.soak),
     };
     const positive = (n) => Number.isInteger(n) && n > 0;
     if (
       !(read.seconds > 0) ||
+      (read.minutes !== undefined && !(read.minutes > 0)) ||
       !Number.isInteger(read.seed) ||
       ![...read.connections, ...read.sizes, read.turns].every(positive)
     )

@@ -284,7 +284,7 @@ describe('an engine that is gone', () => {
     const ready = await remit.request('GET', '/health/ready');
     expect([ready.statusCode, ready.json<{ checks: object }>().checks]).toEqual([
       503,
-      { database: 'ok', relationships: 'failed' },
+      { database: 'ok', relationships: 'failed', records: 'ok' },
     ]);
     await remit.stop();
   });

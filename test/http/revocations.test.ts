@@ -378,6 +378,7 @@ describe('the store', () => {
   const database: Database = {
     exclusive: false,
     run: (statements) => (down ? Promise.reject(new Fault('database_unavailable')) : real.run(statements)),
+    stats: () => real.stats(),
     close: () => real.close(),
   };
   beforeAll(async () => {

@@ -1,4 +1,6 @@
 /** The embedded database: PostgreSQL as WebAssembly (PGlite) in a thread of its own, under the data directory. */
+import { Fault } from '../../model/faults.js';
+import type { EngineStats } from '../breaker.js';
 import { EngineWorker, WorkerError } from '../worker.js';
 import { failure, type Database, type Row, type Statement } from './port.js';
 
@@ -16,8 +18,13 @@ export class PgliteDatabase implements Database {
     try {
       return await this.worker.call<readonly (readonly Row[])[]>('run', statements);
     } catch (error) {
+      if (error instanceof Fault) throw error;
       throw failure(error instanceof WorkerError ? error.code : undefined, String(error));
     }
+  }
+
+  stats(): EngineStats {
+    return this.worker.stats();
   }
 
   close(): Promise<void> {

@@ -3,6 +3,7 @@
  * There is no open transaction to hold on to: what must be decided together is said in one list.
  */
 import { Fault } from '../../model/faults.js';
+import type { EngineStats } from '../breaker.js';
 
 export interface Statement {
   readonly sql: string;
@@ -21,6 +22,8 @@ export interface Database {
    * connection breaks during the commit can nobody say, so writing the same again must do no harm.
    */
   run(statements: readonly Statement[]): Promise<readonly (readonly Row[])[]>;
+  /** What is under way. */
+  stats(): EngineStats;
   /** Whether this process is the only one that writes to it: only then may what was read be kept. */
   readonly exclusive: boolean;
   close(): Promise<void>;

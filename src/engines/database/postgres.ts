@@ -4,9 +4,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkServerIdentity, type ConnectionOptions } from 'node:tls';
-import { Client, DatabaseError, Pool, TypeOverrides, types, type ClientBase } from 'pg';
+import { Client, DatabaseError, Pool, TypeOverrides, types, type ClientBase, type ClientConfig } from 'pg';
 import type { PostgresConfig } from '../../config/database.js';
 import { Fault } from '../../model/faults.js';
+import { Breaker, type EngineStats } from '../breaker.js';
 import { failure, Refused, type Database, type Row, type Statement } from './port.js';
 import { applicationName, settle, Sole, type Session } from './postgres-session.js';
 
@@ -39,6 +40,7 @@ export class PostgresDatabase implements Database {
   /** Other replicas write to it. */
   readonly exclusive = false;
   private readonly pool: Pool;
+  private readonly breaker: Breaker;
   private readonly clients = new Set<Client>();
   private readonly running = new Set<Promise<unknown>>();
   private readonly log: (line: string) => void;
@@ -55,19 +57,18 @@ export class PostgresDatabase implements Database {
     { log = () => undefined }: Watched = {},
   ) {
     this.log = log;
+    this.breaker = new Breaker({
+      fault: 'database_unavailable',
+      isOutage: (error) => !holds(error),
+      probe: () => this.probe(),
+      // Of connections that were made before, none is believed in: their other end may be gone without a word.
+      onChange: (trouble) => {
+        if (trouble !== undefined) this.breakConnections();
+      },
+    });
     this.pool = new Pool({
-      host: config.host,
-      port: config.port,
-      user: config.user,
-      database: config.database,
-      password: () => passwordOf(config),
-      ssl: tlsOf(config),
-      sslnegotiation: 'postgres',
-      client_encoding: 'UTF8',
-      application_name: applicationName(),
-      types: parsed,
+      ...connectionOf(config),
       max: config.connections,
-      connectionTimeoutMillis: config.connectMs,
       idleTimeoutMillis: IDLE_MS,
       maxLifetimeSeconds: LIFETIME_SECONDS,
       keepAlive: true,
@@ -91,7 +92,7 @@ export class PostgresDatabase implements Database {
   private async persist(statements: readonly Statement[]): Promise<readonly (readonly Row[])[]> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const results = await this.attempt(statements);
+        const results = await this.breaker.run(() => this.attempt(statements));
         this.note(undefined);
         return results;
       } catch (error) {
@@ -131,9 +132,15 @@ export class PostgresDatabase implements Database {
     this.beat.unref();
   }
 
+  stats(): EngineStats {
+    const { totalCount, idleCount, waitingCount } = this.pool;
+    return { active: totalCount - idleCount, waiting: waitingCount, circuit: this.breaker.stats() };
+  }
+
   /** Waits for what is under way, but not without end. */
   close(): Promise<void> {
     clearInterval(this.beat);
+    this.breaker.stop();
     this.closed ??= Promise.race([
       Promise.allSettled(this.running).then(() => this.pool.end()),
       sleep(this.config.statementMs + GRACE_MS, undefined, { ref: false }),
@@ -144,9 +151,26 @@ export class PostgresDatabase implements Database {
   /** Breaks every connection and makes no other, as a crash would. */
   kill(): Promise<void> {
     clearInterval(this.beat);
+    this.breaker.stop();
     this.closed ??= this.pool.end();
-    for (const client of this.clients) client.connection.stream.destroy();
+    this.breakConnections();
     return this.closed;
+  }
+
+  private breakConnections(): void {
+    for (const client of this.clients) client.connection.stream.destroy();
+  }
+
+  /** Whether the server takes a connection and answers on it, however busy the pool's are. */
+  private async probe(): Promise<void> {
+    const client = new Client(connectionOf(this.config));
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      await settle(this.session(client, this.config.connectMs), this.config.statementMs);
+    } finally {
+      client.connection.stream.destroy();
+    }
   }
 
   /** A single statement is a transaction by itself, in one round trip instead of three. */
@@ -217,6 +241,22 @@ export class PostgresDatabase implements Database {
     this.quietUntil = now + QUIET_MS;
     this.log(`${placeOf(this.config)}: ${away ? `can't answer: ${trouble}` : 'answers again'}`);
   }
+}
+
+function connectionOf(config: PostgresConfig): ClientConfig {
+  return {
+    host: config.host,
+    port: config.port,
+    user: config.user,
+    database: config.database,
+    password: () => passwordOf(config),
+    ssl: tlsOf(config),
+    sslnegotiation: 'postgres',
+    client_encoding: 'UTF8',
+    application_name: applicationName(),
+    types: parsed,
+    connectionTimeoutMillis: config.connectMs,
+  };
 }
 
 /** Whether the server has ended the statement and goes on with the connection. */

@@ -5,8 +5,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { v1 } from '@authzed/authzed-node';
 import { ConfigError, Fault } from '../../model/faults.js';
-import type { SpiceClient } from './calls.js';
-import { refusalOf } from './refusals.js';
+import { Breaker, type EngineStats } from '../breaker.js';
+import { NOW, type SpiceClient } from './calls.js';
+import { isOutage, refusalOf } from './refusals.js';
 
 export interface ServerAddress {
   /** `host:port`. */
@@ -25,6 +26,8 @@ const MAX_WAITING = 2_000;
 /** Tries of a call that reads, where SpiceDB is not there; each waits a little longer, and not all equally long. */
 const TRIES = 3;
 const PAUSE_MS = 40;
+/** A question by which it is found out whether SpiceDB is there. */
+const PROBE_MS = 1_000;
 /** What no decision waits for. */
 const SLOW_MS = 10_000;
 /** A SpiceDB that starts beside Remit gets this long. */
@@ -42,6 +45,8 @@ const OPTIONS = {
   // SpiceDB hangs up on whoever asks more often than this during calls that it has no word on.
   'grpc.keepalive_time_ms': 10_000,
   'grpc.keepalive_timeout_ms': 10_000,
+  // A client that is made anew gets connections of its own, and not those that were given up.
+  'grpc.use_local_subchannel_pool': 1,
   // The environment's proxies are not for the engine's key.
   'grpc.enable_http_proxy': 0,
   'grpc.primary_user_agent': 'remit',
@@ -68,17 +73,53 @@ export function clientOf({ endpoint, key, ca, plaintext }: ServerAddress): Clien
 }
 
 export class Connection implements SpiceClient {
-  private readonly client: Client;
+  private client: Client;
+  private breaker: Breaker | undefined;
   private active = 0;
   private readonly waiting: (() => void)[] = [];
   private closed = false;
 
   /** Connects at the first call. @param deadlineMs of what decisions wait for */
   constructor(
-    address: ServerAddress,
+    private readonly address: ServerAddress,
     private readonly deadlineMs: number,
   ) {
     this.client = clientOf(address);
+  }
+
+  stats(): EngineStats {
+    return { active: this.active, waiting: this.waiting.length, circuit: this.breaker?.stats() };
+  }
+
+  /**
+   * From here on what decisions ask is refused at once while SpiceDB is away. A start, and whoever changes the schema,
+   * waits for it instead.
+   * @param resourceType of the schema: asked about to find out whether SpiceDB is there
+   * @param log takes a line for the operator
+   */
+  guard(resourceType: string, log: (line: string) => void): void {
+    const request = v1.ReadRelationshipsRequest.create({
+      consistency: NOW,
+      relationshipFilter: { resourceType },
+      optionalLimit: 1,
+    });
+    const place = `SpiceDB at ${this.address.endpoint}`;
+    this.breaker = new Breaker({
+      fault: 'relationships_unavailable',
+      isOutage,
+      probe: async () => {
+        try {
+          await collect(this.client.readRelationships(request, { deadline: inMs(PROBE_MS) }));
+        } catch (error) {
+          if (!isOutage(error)) return;
+          this.reconnect();
+          throw error;
+        }
+      },
+      onChange: (trouble) => {
+        log(`${place}: ${trouble === undefined ? 'answers again' : `can't answer: ${refusalOf(trouble).text.trim()}`}`);
+      },
+    });
   }
 
   checkBulkPermissions(request: v1.CheckBulkPermissionsRequest): Promise<v1.CheckBulkPermissionsResponse> {
@@ -105,7 +146,9 @@ export class Connection implements SpiceClient {
   }
 
   diffSchema(request: v1.DiffSchemaRequest): Promise<v1.DiffSchemaResponse> {
-    return this.reading(SLOW_MS, (options) => unary((callback) => this.client.diffSchema(request, options, callback)));
+    return this.reading(SLOW_MS, (options) => unary((callback) => this.client.diffSchema(request, options, callback)), {
+      guarded: false,
+    });
   }
 
   writeRelationships(request: v1.WriteRelationshipsRequest): Promise<v1.WriteRelationshipsResponse> {
@@ -115,20 +158,33 @@ export class Connection implements SpiceClient {
   }
 
   writeSchema(request: v1.WriteSchemaRequest): Promise<v1.WriteSchemaResponse> {
-    return this.once(SLOW_MS, (options) => unary((callback) => this.client.writeSchema(request, options, callback)));
+    return this.once(SLOW_MS, (options) => unary((callback) => this.client.writeSchema(request, options, callback)), {
+      guarded: false,
+    });
   }
 
   close(): void {
     this.closed = true;
+    this.breaker?.stop();
     this.client.close();
   }
 
+  /**
+   * A connection whose other end has gone without a word would be believed in for as long as gRPC takes to notice;
+   * another one finds at once whoever answers there by now.
+   */
+  private reconnect(): void {
+    if (this.closed) return;
+    this.client.close();
+    this.client = clientOf(this.address);
+  }
+
   /** All tries within one deadline. */
-  private async reading<R>(ms: number, call: (options: CallOptions) => Promise<R>): Promise<R> {
+  private async reading<R>(ms: number, call: (options: CallOptions) => Promise<R>, how = GUARDED): Promise<R> {
     const until = performance.now() + ms;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.once(until - performance.now(), call);
+        return await this.once(until - performance.now(), call, how);
       } catch (error) {
         const pause = attempt * PAUSE_MS * (0.5 + Math.random());
         const again = attempt < TRIES && !this.closed && refusalOf(error).code === 'UNAVAILABLE';
@@ -138,12 +194,16 @@ export class Connection implements SpiceClient {
     }
   }
 
-  private async once<R>(ms: number, call: (options: CallOptions) => Promise<R>): Promise<R> {
+  private once<R>(ms: number, call: (options: CallOptions) => Promise<R>, { guarded } = GUARDED): Promise<R> {
+    const work = (): Promise<R> => this.inTurn(ms, call);
+    return guarded && this.breaker !== undefined ? this.breaker.run(work) : work();
+  }
+
+  private async inTurn<R>(ms: number, call: (options: CallOptions) => Promise<R>): Promise<R> {
     const until = performance.now() + ms;
     await this.enter(ms);
     try {
-      // eslint-disable-next-line no-restricted-syntax -- gRPC counts from the host's clock, whatever decisions are given
-      return await call({ deadline: Date.now() + Math.max(1, until - performance.now()) });
+      return await call({ deadline: inMs(Math.max(1, until - performance.now())) });
     } finally {
       this.active -= 1;
       this.waiting.shift()?.();
@@ -169,6 +229,14 @@ export class Connection implements SpiceClient {
     }
     this.active += 1;
   }
+}
+
+const GUARDED = { guarded: true };
+
+/** gRPC counts from the host's clock, whatever decisions are given. */
+function inMs(ms: number): number {
+  // eslint-disable-next-line no-restricted-syntax -- as above
+  return Date.now() + ms;
 }
 
 function unary<R>(start: (callback: Callback<R>) => unknown): Promise<R> {

@@ -6,6 +6,7 @@ import { BadRequest, ConfigError } from '../../model/faults.js';
 import { relationshipKey, type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
 import type { Graph } from '../../rules/graph.js';
 import type { Journal } from '../../stores/journal.js';
+import type { EngineStats } from '../breaker.js';
 import { EngineWorker } from '../worker.js';
 import { Kept } from './kept.js';
 import { Lookups, nameOf } from './lookups.js';
@@ -153,6 +154,10 @@ export class EmbeddedRelationships implements Relationships {
     const found = await this.lookups.ask(method, lookup, () => this.worker.call<T>(method, lookup), generation);
     if (!this.graph.reachesCaveat(type, lookup.permission)) this.kept.keepLookup(asked, found, generation);
     return found;
+  }
+
+  stats(): EngineStats {
+    return this.worker.stats();
   }
 
   close(): Promise<void> {

@@ -2,6 +2,7 @@
 import type { FaultCode } from '../../model/faults.js';
 import type { EntityRef } from '../../model/ids.js';
 import type { Check, Relationship, RelationshipUpdate } from '../../model/relationships.js';
+import type { EngineStats } from '../breaker.js';
 
 /**
  * How fresh an answer must be: at least of the write that gave this ZedToken, or of now. What a server is configured to
@@ -99,6 +100,8 @@ export interface Relationships {
   write(updates: readonly RelationshipUpdate[], by: string): Promise<string>;
   /** At most `limit` relationships, in a stable order. @throws Fault */
   read(filter: RelationshipFilter, limit: number): Promise<readonly Relationship[]>;
+  /** What is under way. */
+  stats(): EngineStats;
   close(): Promise<void>;
 }
 

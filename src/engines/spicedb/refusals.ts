@@ -70,6 +70,12 @@ export function isTimeout(error: unknown): boolean {
   return !(error instanceof Fault) && refusalOf(error).code === 'DEADLINE_EXCEEDED';
 }
 
+/** SpiceDB may be away: it has said nothing, or nothing on what it was asked. */
+export function isOutage(error: unknown): boolean {
+  if (error instanceof Fault) return false;
+  return ['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'INTERNAL', 'UNKNOWN', 'CANCELLED'].includes(refusalOf(error).code);
+}
+
 function faultCodeOf(error: unknown): FaultCode {
   if (error instanceof Fault) return error.code;
   const { code } = refusalOf(error);

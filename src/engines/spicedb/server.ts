@@ -9,6 +9,7 @@ import { v1 } from '@authzed/authzed-node';
 import { BadRequest, ConfigError, Fault } from '../../model/faults.js';
 import { relationshipKey, type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
 import type { Graph } from '../../rules/graph.js';
+import type { EngineStats } from '../breaker.js';
 import * as calls from './calls.js';
 import { Connection, patiently, type ServerAddress } from './connection.js';
 import { Current, type CurrentOptions } from './current.js';
@@ -55,6 +56,8 @@ export interface ServerOptions extends ServerAddress, CurrentOptions {
   readonly deadlineMs: number;
   /** How long a start waits for a SpiceDB that isn't there yet. */
   readonly patienceMs?: number;
+  /** A line for the operator: that it can't be reached any more, and why; that it can again. */
+  readonly log?: ((line: string) => void) | undefined;
 }
 
 export class ServerRelationships implements Relationships {
@@ -98,6 +101,7 @@ export class ServerRelationships implements Relationships {
           `differs from the schema of SpiceDB at ${options.endpoint}, which "remit migrate" changes: ${differs}`,
           graph.file,
         );
+      connection.guard(graph.definitionNames()[0] ?? '', options.log ?? (() => undefined));
       const engine = new ServerRelationships(connection, graph, options);
       engine.note(readAt);
       return engine;
@@ -157,6 +161,10 @@ export class ServerRelationships implements Relationships {
     this.current.fits();
     const found = await calls.rows(this.connection, filter, limit, calls.NOW).catch(refuse);
     return found.map(fromRelationship);
+  }
+
+  stats(): EngineStats {
+    return this.connection.stats();
   }
 
   close(): Promise<void> {

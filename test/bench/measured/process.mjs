@@ -8,6 +8,8 @@ import { openService } from '../../../dist/service.js';
 import { percentile } from '../load/http.mjs';
 import { configurationOf } from '../engines/configuration.mjs';
 import { TEN } from '../worlds/issuer.mjs';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { timePorts, timeTokens } from './ports.mjs';
 import { startProfile, summarize } from './profile.mjs';
 
@@ -17,6 +19,9 @@ const UNRELATED = {
   relation: 'member',
   subject: { type: 'user', id: 'bench' },
 };
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc');
 
 const [directory] = process.argv.slice(2);
 const offset = TEN - performance.now();
@@ -46,6 +51,11 @@ const METHODS = {
     policies: service.rules().policies.size,
     slices: sliceSizes(),
   }),
+  /** With the garbage collected. */
+  memory: () => {
+    collect();
+    return process.memoryUsage();
+  },
   usage: () => ({ loop: performance.eventLoopUtilization(), cpu: process.cpuUsage() }),
   /** From now on writes that change no answer, five times a second: what is kept of the graph is dropped. */
   cold: (on) => {

@@ -1,0 +1,113 @@
+/**
+ * A circuit breaker before an engine: while the engine is away, what it is asked is refused at once and nothing piles
+ * up. Calls that fail only raise a suspicion. Whether the circuit opens, and when it closes, is decided by a question
+ * of the breaker's own, so that no caller's hopeless question can take the engine from everybody else, and no caller's
+ * question is spent on finding out. An open circuit throws a Fault, which can't become an allow.
+ */
+import { Fault, type FaultCode } from '../model/faults.js';
+
+/** Calls that fail in a row, with none answered in between, before the engine is asked whether it is there. */
+const FAILURES = 5;
+/** Between two such questions while it isn't. */
+const PROBE_EVERY_MS = 500;
+
+export interface Guarded {
+  /** What is thrown in the engine's place. */
+  readonly fault: FaultCode;
+  /** Asks the engine something harmless, within a time of its own. Rejects where it isn't there. */
+  readonly probe: () => Promise<unknown>;
+  /** Whether a call's failure may be the engine's: not a refused question, not what never went out. */
+  readonly isOutage: (error: unknown) => boolean;
+  /** Told each time that the circuit opens, and why; and with nothing that it has closed. */
+  readonly onChange?: ((trouble: unknown) => void) | undefined;
+}
+
+export interface Circuit {
+  readonly state: 'closed' | 'open' | 'half_open';
+  /** How many times it has opened. */
+  readonly opened: number;
+  /** Calls that were refused because it was open. */
+  readonly refused: number;
+}
+
+/** What is under way at an engine, in plain numbers. */
+export interface EngineStats {
+  readonly active: number;
+  /** Calls that wait for one of those to end. */
+  readonly waiting: number;
+  /** Only before a server. */
+  readonly circuit: Circuit | undefined;
+}
+
+export class Breaker {
+  private state: Circuit['state'] = 'closed';
+  private opened = 0;
+  private refused = 0;
+  private failures = 0;
+  private asking = false;
+  private timer: NodeJS.Timeout | undefined;
+  private stopped = false;
+
+  constructor(private readonly guarded: Guarded) {}
+
+  stats(): Circuit {
+    const { state, opened, refused } = this;
+    return { state, opened, refused };
+  }
+
+  /** @throws Fault while the circuit is open; otherwise what `work` throws */
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.state !== 'closed') {
+      this.refused += 1;
+      throw new Fault(this.guarded.fault, 'the circuit is open');
+    }
+    try {
+      const result = await work();
+      this.failures = 0;
+      return result;
+    } catch (error) {
+      if (this.guarded.isOutage(error)) this.suspect();
+      throw error;
+    }
+  }
+
+  /** Asks nothing any more. */
+  stop(): void {
+    this.stopped = true;
+    clearTimeout(this.timer);
+  }
+
+  private suspect(): void {
+    this.failures += 1;
+    if (this.failures >= FAILURES && !this.asking && this.state === 'closed') void this.ask();
+  }
+
+  /** One question at a time. Before the circuit has opened, everybody else's calls go on meanwhile. */
+  private async ask(): Promise<void> {
+    this.asking = true;
+    try {
+      await this.guarded.probe();
+      this.settle('closed', undefined);
+    } catch (error) {
+      this.settle('open', error);
+    } finally {
+      this.asking = false;
+    }
+  }
+
+  private settle(state: 'closed' | 'open', trouble: unknown): void {
+    if (this.stopped) return;
+    const before = this.state;
+    this.state = state;
+    this.failures = 0;
+    if (state === 'open') {
+      this.timer = setTimeout(() => {
+        this.state = 'half_open';
+        void this.ask();
+      }, PROBE_EVERY_MS);
+      this.timer.unref();
+    }
+    if (before === 'closed' && state === 'open') this.opened += 1;
+    if ((before === 'closed') !== (state === 'closed')) this.guarded.onChange?.(trouble);
+  }
+}

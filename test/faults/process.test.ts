@@ -1,0 +1,152 @@
+/** One Remit as it is run: how it ends, how it starts, and how it takes more than it has memory for. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { loadConfig } from '../../src/config.js';
+import { openService } from '../../src/service.js';
+import { SAMPLE } from '../sample.js';
+import { Caller, serve, type Remit } from './processes.js';
+
+const BACK = { timeout: 60_000, interval: 20 };
+const HEAP_MB = 192;
+
+describe('a process', { timeout: 180_000 }, () => {
+  const directory = mkdtempSync(join(tmpdir(), 'remit-process-'));
+  const data = join(directory, 'data');
+  const file = join(directory, 'remit.yaml');
+  let remit: Remit;
+  let caller: Caller;
+  let question: object;
+
+  beforeAll(async () => {
+    const sample = parse(readFileSync(SAMPLE, 'utf8')) as { schema: Record<string, string>; policies: string; world: string };
+    const at = (path: string): string => join(SAMPLE, '..', path);
+    writeFileSync(
+      file,
+      stringify({
+        ...sample,
+        listen: { port: 0 },
+        schema: { relationships: at(sample.schema['relationships'] ?? ''), actions: at(sample.schema['actions'] ?? '') },
+        policies: at(sample.policies),
+        world: at(sample.world),
+        limits: { deadline_ms: 30_000 },
+        shutdown: { grace_ms: 2_000, limit_ms: 30_000 },
+      }),
+    );
+    const service = await openService(loadConfig(file, { REMIT_DATA: data }));
+    caller = new Caller(service.devKey ?? '');
+    question = {
+      subject: { type: 'user', id: 'alice' },
+      action: { name: 'read' },
+      resource: { type: 'employee', id: 'erin' },
+      context: {
+        token: await service.devIssuer?.mint({
+          user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read', ttlSeconds: 3600, now: new Date(),
+        }),
+      },
+    };
+    await service.close();
+  }, 120_000); // prettier-ignore
+  afterAll(() => {
+    caller.close();
+    remit.child.kill('SIGKILL');
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  const ask = () => caller.call('POST', `${remit.url}/access/v1/evaluation`, question);
+  const ready = async (): Promise<unknown> =>
+    caller.call('GET', `${remit.url}/health/ready`).then(
+      ({ status, body }) => [status, (body as unknown as { status: string }).status],
+      () => undefined,
+    );
+
+  it('told to stop: says so first, goes on deciding, takes no more, and keeps every record', async () => {
+    remit = await serve(file, { data });
+    expect(await ready()).toEqual([200, 'ready']);
+    const answered: string[] = [];
+    let asking = true;
+    let refused: unknown;
+    const callers = Array.from({ length: 8 }, async () => {
+      while (asking) {
+        try {
+          const { status, body } = await ask();
+          expect([status, body.decision]).toEqual([200, true]);
+          answered.push(body.context?.id ?? '');
+        } catch (error) {
+          // Once it takes no more connections, and not before.
+          refused = (error as { code?: string }).code;
+          asking = false;
+        }
+      }
+    });
+    await vi.waitUntil(() => answered.length > 20, BACK);
+    const ending = remit.end('SIGTERM');
+    await expect.poll(ready, BACK).toEqual([503, 'stopping']);
+    const then = answered.length;
+    await vi.waitUntil(() => answered.length > then + 5, BACK);
+    await Promise.all(callers);
+    expect(['ECONNREFUSED', 'ECONNRESET']).toContain(refused);
+    const { code } = await ending;
+    expect([code, remit.log()]).toEqual([0, '']);
+
+    const service = await openService(loadConfig(file, { REMIT_DATA: data }));
+    for (const id of answered) expect(await service.decisions.find(id), id).toMatchObject({ record: { id } });
+    await service.close();
+  });
+
+  it('a second signal ends it at once, whatever is under way', async () => {
+    remit = await serve(file, { data });
+    const ending = remit.end('SIGTERM');
+    await expect.poll(ready, BACK).toEqual([503, 'stopping']);
+    remit.child.kill('SIGINT');
+    expect((await ending).code).toBe(130);
+  });
+
+  it('with little memory and flooded with large bodies: refuses, stays up, and decides again', async () => {
+    remit = await serve(file, { data, node: [`--max-old-space-size=${HEAP_MB}`] });
+    expect((await ask()).body.decision).toBe(true);
+    // What becomes largest of its size once it is read: very many very small values.
+    const filler = JSON.stringify(Array.from({ length: 250_000 }, (_, i) => [i % 10]));
+    const body = `{"subject":{"type":"user","id":"alice"},"x":${filler}}`;
+    const statuses = new Map<number | string, number>();
+    await Promise.all(
+      Array.from({ length: 24 }, async () => {
+        for (let i = 0; i < 3; i += 1) {
+          const status = await send(body);
+          statuses.set(status, (statuses.get(status) ?? 0) + 1);
+        }
+      }),
+    );
+    expect(remit.child.exitCode).toBe(null);
+    expect(remit.child.signalCode).toBe(null);
+    expect(statuses.get(503) ?? 0).toBeGreaterThan(0);
+    for (const status of statuses.keys()) expect([400, 503, 'closed']).toContain(status);
+    await vi.waitUntil(async () => (await ask()).body.decision, BACK);
+    expect(remit.log()).toBe('');
+    expect((await remit.end('SIGINT')).code).toBe(0);
+  });
+
+  /** The status, also where the connection is closed before the whole body was taken. */
+  function send(body: string): Promise<number | string> {
+    return new Promise((resolve) => {
+      const sent = request(`${remit.url}/access/v1/evaluation`, {
+        method: 'POST',
+        agent: false,
+        headers: {
+          authorization: `Bearer ${(caller as unknown as { key: string }).key}`,
+          'content-type': 'application/json',
+          'content-length': Buffer.byteLength(body),
+        },
+      });
+      sent.on('response', (response) => {
+        response.resume();
+        resolve(response.statusCode ?? 0);
+      });
+      sent.on('error', () => resolve('closed'));
+      sent.end(body);
+    });
+  }
+});
