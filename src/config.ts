@@ -8,6 +8,7 @@ import { parseYaml, readText, shown, type SourcePaths } from './config/files.js'
 import { isLoopback } from './config/hosts.js';
 import { issuer, issuersOf } from './config/issuers.js';
 import { spicedb, SPICEDB_VARIABLES, spicedbOf, type SpiceDbConfig } from './config/spicedb.js';
+import { logs, telemetry, tracesOf, type LogsConfig, type TracesConfig } from './config/telemetry.js';
 import { ConfigError } from './model/faults.js';
 import type { IssuerConfig } from './tokens/issuers.js';
 
@@ -42,6 +43,8 @@ const config = z.strictObject({
   database: database.prefault({}),
   issuers: z.array(issuer).default([]),
   clients: z.array(client).default([]),
+  telemetry: telemetry.prefault({}),
+  logs: logs.prefault({}),
   limits: z.strictObject({ deadline_ms: z.number().int().min(10).max(60_000).default(1000) }).prefault({}),
 });
 
@@ -65,6 +68,9 @@ export interface Config {
   readonly issuers: readonly IssuerConfig[];
   readonly clients: readonly ConfiguredClient[];
   readonly deadlineMs: number;
+  /** undefined: no request is traced. */
+  readonly traces: TracesConfig | undefined;
+  readonly logs: LogsConfig;
   /** REMIT_KEY: the client key that commands use. */
   readonly key: string | undefined;
   /** Things worth telling whoever starts it. */
@@ -146,6 +152,8 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     issuers: issuersOf(read.issuers, path),
     clients: clientsOf(read.clients, path),
     deadlineMs: read.limits.deadline_ms,
+    traces: tracesOf(read.telemetry),
+    logs: read.logs,
     key: nonEmpty(env['REMIT_KEY']),
     notes,
   };

@@ -26,6 +26,7 @@ import { token } from './steps/token.js';
 import type { Decisions } from './stores/decisions.js';
 import type { Entities } from './stores/entities.js';
 import type { Revocations } from './stores/revocations.js';
+import type { Observer } from './telemetry/observer.js';
 import type { Credentials } from './tokens/credentials.js';
 
 /** The first two end the decision where they fail: nothing is looked up for whoever isn't who they say. */
@@ -44,6 +45,7 @@ export interface Deciding {
   readonly entities: Entities;
   readonly decisions: Decisions;
   readonly revocations: Revocations;
+  readonly observer: Observer;
   readonly now: () => Date;
   /** How long a decision may take, in milliseconds. */
   readonly deadlineMs: number;
@@ -51,13 +53,15 @@ export interface Deciding {
 
 /** @throws BadRequest where the question itself is at fault; never for an engine's failure, which is `unknown` */
 export async function decide(question: Question, using: Deciding): Promise<Decision> {
-  return Deadline.of(using.deadlineMs, async (deadline) => {
-    const [begun] = await begin([question], using, deadline);
-    if (begun === undefined || begun instanceof BadRequest) throw begun ?? new TypeError('nothing was begun');
-    const [course] = await judge([begun], using, deadline);
-    if (course === undefined) throw new TypeError('nothing was judged');
-    return close(course, using, deadline);
-  });
+  return using.observer.decision(question, () =>
+    Deadline.of(using.deadlineMs, async (deadline) => {
+      const [begun] = await begin([question], using, deadline);
+      if (begun === undefined || begun instanceof BadRequest) throw begun ?? new TypeError('nothing was begun');
+      const [course] = await judge([begun], using, deadline);
+      if (course === undefined) throw new TypeError('nothing was judged');
+      return close(course, using, deadline);
+    }),
+  );
 }
 
 /** A question after the steps that end the decision where they fail: then nothing is established. */
@@ -130,12 +134,12 @@ async function begin(
   if (first === undefined) return [];
   const now = using.now();
   const rules = using.rules();
-  const credential = await present(first, rules, now, using, deadline);
+  const credential = await using.observer.phase('token', () => present(first, rules, now, using, deadline));
   const begun: (Begun | BadRequest)[] = [];
   for (const question of questions) {
     await breathe();
     try {
-      begun.push(opened({ question, rules, now, credential }));
+      begun.push(opened({ question, rules, now, credential }, using));
     } catch (error) {
       if (!(error instanceof BadRequest)) throw error;
       begun.push(error);
@@ -145,11 +149,11 @@ async function begin(
 }
 
 /** @throws BadRequest */
-function opened(opening: Opening): Begun {
+function opened(opening: Opening, { observer }: Deciding): Begun {
   const judged: Judged[] = [];
   let established: Established | undefined;
   for (const step of OPENING) {
-    const outcome = step.judge(opening);
+    const outcome = observer.step(step.step, () => step.judge(opening));
     judged.push({ step: step.step, outcome });
     if (outcome.outcome !== 'pass') return { opening, judged };
     established = outcome.established;
@@ -166,7 +170,8 @@ async function judge(
   known?: ReadonlyMap<string, CheckAnswer>,
 ): Promise<readonly Course[]> {
   const going = begun.flatMap((b) => b.established ?? []);
-  const gathered = (await gather(JUDGING, going, using, deadline, known)).values();
+  const { observer } = using;
+  const gathered = (await observer.phase('gather', () => gather(JUDGING, going, using, deadline, known))).values();
   const courses: Course[] = [];
   for (const b of begun) {
     if (b.established === undefined) {
@@ -177,7 +182,10 @@ async function judge(
     if (next.done === true) throw new TypeError('nothing was gathered for a question');
     const { established, facts } = next.value;
     await breathe();
-    const judged = JUDGING.map((step) => ({ step: step.step, outcome: step.judge(established, facts) }));
+    const judged = JUDGING.map(({ step, judge }) => ({
+      step,
+      outcome: observer.step(step, () => judge(established, facts)),
+    }));
     courses.push({ opening: b.opening, judged: [...b.judged, ...judged], established, facts });
   }
   return courses;
@@ -202,17 +210,13 @@ async function close(course: Course, using: Deciding, deadline: Deadline): Promi
   const id = uuid();
   const assumed = [...course.judged, { step: CLOSING.step, outcome: CLOSING.judge({ id }) }];
   const draft = conclude(id, course, assumed, STEPS.length);
-  const stored = await deadline
-    .hold(using.decisions.record(recordOf(draft)))
+  const stored = await using.observer
+    .phase('record', () => deadline.hold(using.decisions.record(recordOf(draft))))
     .then(() => ({ id }))
     .catch((error: unknown) => ({ fault: faultOf(error) }));
+  const outcome = using.observer.step(CLOSING.step, () => CLOSING.judge(stored));
   if (!('fault' in stored)) return draft;
-  const answered = conclude(
-    id,
-    course,
-    [...course.judged, { step: CLOSING.step, outcome: CLOSING.judge(stored) }],
-    STEPS.length,
-  );
+  const answered = conclude(id, course, [...course.judged, { step: CLOSING.step, outcome }], STEPS.length);
   // The store may yet finish what was given up: then the record must say what was answered.
   using.decisions.correct(recordOf(answered));
   return answered;

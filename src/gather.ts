@@ -13,11 +13,13 @@ import { gate } from './steps/relationship.js';
 import type { Established, Facts, JudgingStep, PassedOn } from './steps/step.js';
 import type { Entities, KnownEntity } from './stores/entities.js';
 import type { Revocations } from './stores/revocations.js';
+import type { Observer } from './telemetry/observer.js';
 
 export interface Asked {
   readonly relationships: Relationships;
   readonly entities: Entities;
   readonly revocations: Revocations;
+  readonly observer: Pick<Observer, 'cedar'>;
 }
 
 export interface Gathered {
@@ -65,12 +67,14 @@ export async function gather(
       Object.fromEntries(list.map((c) => [c.permission, check(c).result === 'yes']));
     const cedar: Cedar =
       entitiesFault === undefined
-        ? consult(established, {
-            entity,
-            can: held(canChecks(established)),
-            agentCan: held(agentCanChecks(established)),
-            reachable: check(gate(established)).result === 'yes',
-          })
+        ? using.observer.cedar(() =>
+            consult(established, {
+              entity,
+              can: held(canChecks(established)),
+              agentCan: held(agentCanChecks(established)),
+              reachable: check(gate(established)).result === 'yes',
+            }),
+          )
         : {
             acting: { kind: 'fault', fault: entitiesFault },
             chain: [],

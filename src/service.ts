@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import type { Config } from './config.js';
 import type { ConfiguredClient } from './config/clients.js';
 import { readSources, shown } from './config/files.js';
+import type { TracesConfig } from './config/telemetry.js';
 import type { Deciding } from './decide.js';
 import type { Database } from './engines/database/port.js';
 import { lockDirectory, type Lock } from './engines/lock.js';
 import { EmbeddedRelationships } from './engines/spicedb/embedded.js';
-import type { Relationships } from './engines/spicedb/port.js';
+import type { Counted, Relationships } from './engines/spicedb/port.js';
 import { PERMISSIONS, type Client } from './model/question.js';
 import type { Graph } from './rules/graph.js';
 import { loadRules } from './rules/load.js';
@@ -19,6 +20,10 @@ import { EntityStore } from './stores/entities.js';
 import { Journal } from './stores/journal.js';
 import { ProofStore } from './stores/proofs.js';
 import { RevocationStore } from './stores/revocations.js';
+import type { WatchCalls } from './telemetry/calls.js';
+import type { Log } from './telemetry/log.js';
+import { Metrics } from './telemetry/metrics.js';
+import type { Traces } from './telemetry/traces.js';
 import { openDevIssuer, type DevIssuer } from './tokens/dev-issuer.js';
 import { Credentials } from './tokens/credentials.js';
 import { Issuers } from './tokens/issuers.js';
@@ -45,6 +50,9 @@ export interface Service extends Deciding {
   readonly devKey: string | undefined;
   /** Only with embedded engines on loopback. */
   readonly devIssuer: DevIssuer | undefined;
+  readonly metrics: Metrics;
+  /** Undefined where none are configured. */
+  readonly traces: Traces | undefined;
   readonly announce: (url: string) => void;
   readonly close: () => Promise<void>;
 }
@@ -52,11 +60,14 @@ export interface Service extends Deciding {
 export interface Opening {
   readonly now?: () => Date;
   /** A line for the operator about an engine that went away or came back. */
-  readonly log?: (line: string) => void;
+  readonly log?: Log;
 }
 
 /** @throws ConfigError, Locked; Fault where an engine doesn't start. Nothing stays open after a throw. */
-export async function openService(config: Config, { now = () => new Date(), log }: Opening = {}): Promise<Service> {
+export async function openService(
+  config: Config,
+  { now = () => new Date(), log = () => undefined }: Opening = {},
+): Promise<Service> {
   const rules = loadRules(readSources(config.sources));
   const world = config.world === undefined ? undefined : readWorld(config.world, rules);
   await checkKeys(config.issuers);
@@ -82,10 +93,27 @@ export async function openService(config: Config, { now = () => new Date(), log 
   const lock = lockDirectory(config.data);
   const closers: (() => Promise<void>)[] = [];
   try {
-    const database = await openDatabase(config, log);
+    const traces = config.traces === undefined ? undefined : await openTraces(config.traces, log);
+    if (traces !== undefined) closers.push(() => traces.close());
+    const metrics: Metrics = new Metrics(
+      () => rules,
+      () => ({
+        caches: {
+          ...relationships.counts().caches,
+          entities: entities.cache,
+          tokens: verifier.cache,
+          cedar: rules.deciding.cache,
+          cedar_duties: rules.duties.cache,
+        },
+        waiting: { checks: relationships.counts().waiting, records: decisions.counts().waiting },
+        grouped: { checks: relationships.counts(), records: decisions.counts() },
+        cedarFaults: rules.cedarFaults(),
+      }),
+    );
+    const database = await openDatabase(config, { log, watch: metrics.call });
     closers.push(() => database.close());
     await forgetHalfAWorld(database);
-    const relationships = await openRelationships(rules.graph, config, database);
+    const relationships = await openRelationships(rules.graph, config, database, metrics.call);
     closers.push(() => relationships.close());
     const entities = new EntityStore(database);
     if (world !== undefined && config.world !== undefined) {
@@ -93,8 +121,13 @@ export async function openService(config: Config, { now = () => new Date(), log 
       await once(database, () => loadWorld(path, world, { relationships, entities }));
     }
     const devIssuer = config.development ? await openDevIssuer(config.data) : undefined;
-    const issuers = new Issuers([...config.issuers, ...(devIssuer === undefined ? [] : [devIssuer.config])]);
+    const issuers = new Issuers(
+      [...config.issuers, ...(devIssuer === undefined ? [] : [devIssuer.config])],
+      metrics.call,
+    );
+    const verifier = new TokenVerifier(issuers);
     const revocations = new RevocationStore(database);
+    const decisions = new DecisionStore(database);
     const devKey = config.clients.length === 0 ? openDevKey(config.data) : undefined;
     const clients = new Map(
       [...config.clients, ...(devKey === undefined ? [] : [devClient(devKey)])].map((c) => [c.keySha256, c]),
@@ -103,7 +136,7 @@ export async function openService(config: Config, { now = () => new Date(), log 
       config,
       database,
       rules: () => rules,
-      credentials: new Credentials(new TokenVerifier(issuers), {
+      credentials: new Credentials(verifier, {
         revocations,
         entities,
         proofs: new ProofStore(database),
@@ -113,7 +146,10 @@ export async function openService(config: Config, { now = () => new Date(), log 
       secret: await secretOf(database),
       relationships,
       entities,
-      decisions: new DecisionStore(database),
+      decisions,
+      observer: metrics,
+      metrics,
+      traces,
       now,
       deadlineMs: config.deadlineMs,
       clientOf: (hash) => clients.get(hash),
@@ -130,11 +166,22 @@ export async function openService(config: Config, { now = () => new Date(), log 
   }
 }
 
-async function openRelationships(graph: Graph, config: Config, database: Database): Promise<Relationships> {
-  if (config.spicedb === undefined) return EmbeddedRelationships.start(graph, await Journal.open(database));
+async function openRelationships(
+  graph: Graph,
+  config: Config,
+  database: Database,
+  watch: WatchCalls,
+): Promise<Relationships & Counted> {
+  if (config.spicedb === undefined) return EmbeddedRelationships.start(graph, await Journal.open(database), watch);
   // Its client takes a tenth of a second to load, which only those wait for who use it.
   const { ServerRelationships } = await import('./engines/spicedb/server.js');
-  return ServerRelationships.start(graph, { ...config.spicedb, deadlineMs: config.deadlineMs });
+  return ServerRelationships.start(graph, { ...config.spicedb, deadlineMs: config.deadlineMs, watch });
+}
+
+/** OpenTelemetry takes a while to load, too, and most have no use for it. */
+async function openTraces(config: TracesConfig, log: Log): Promise<Traces> {
+  const { Traces } = await import('./telemetry/traces.js');
+  return new Traces(config, log);
 }
 
 /** A world whose loading was refused or interrupted leaves nothing: it is loaded anew, whatever it says by then. */

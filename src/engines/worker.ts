@@ -4,6 +4,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import { parentPort, Worker, workerData } from 'node:worker_threads';
+import { watched, type Watched } from '../telemetry/calls.js';
 
 interface Call {
   readonly id: number;
@@ -33,7 +34,12 @@ export class EngineWorker {
   private dead: Error | undefined;
 
   /** @param module of the worker, relative to the caller's `import.meta.url` */
-  constructor(module: string, base: string, data: unknown) {
+  constructor(
+    module: string,
+    base: string,
+    data: unknown,
+    private readonly watching: Watched,
+  ) {
     this.worker = new Worker(compiled(new URL(module, base)), { workerData: data });
     this.worker.on('message', (reply: Reply) => {
       const call = this.waiting.get(reply.id);
@@ -55,6 +61,10 @@ export class EngineWorker {
   }
 
   call<T>(method: string, argument: unknown): Promise<T> {
+    return watched(this.watching, method, () => this.ask<T>(method, argument));
+  }
+
+  private ask<T>(method: string, argument: unknown): Promise<T> {
     if (this.dead !== undefined) return Promise.reject(this.dead);
     return new Promise<T>((resolve, reject) => {
       this.next += 1;

@@ -5,6 +5,7 @@
 import { Refused, type Database } from '../engines/database/port.js';
 import { Fault } from '../model/faults.js';
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
+import { here, onBehalfOf, type Trace } from '../telemetry/trace.js';
 
 export interface Outcome {
   readonly outcome: 'executed' | 'failed' | 'abandoned';
@@ -39,6 +40,7 @@ interface Waiting {
   text: string;
   /** Said once more: nobody waits for it, and it must not be lost where the store is away for a while. */
   readonly correction: boolean;
+  readonly asker: Trace | undefined;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -47,13 +49,22 @@ export class DecisionStore implements Decisions {
   private readonly waiting: Waiting[] = [];
   private readonly owed: Waiting[] = [];
   private writing = false;
+  private groups = 0;
+  private members = 0;
 
   constructor(private readonly database: Database) {}
 
   record(record: DecisionRecord | SearchRecord): Promise<void> {
     if (this.waiting.length >= MAX_WAITING) return Promise.reject(new Fault('overloaded', 'decision records'));
     return new Promise((resolve, reject) => {
-      this.waiting.push({ id: record.id, text: JSON.stringify(record), correction: false, resolve, reject });
+      this.waiting.push({
+        id: record.id,
+        text: JSON.stringify(record),
+        correction: false,
+        asker: here(),
+        resolve,
+        reject,
+      });
       this.pump();
     });
   }
@@ -63,9 +74,22 @@ export class DecisionStore implements Decisions {
     const still = this.waiting.find((w) => w.id === record.id);
     if (still !== undefined) still.text = text;
     else {
-      this.owe({ id: record.id, text, correction: true, resolve: () => undefined, reject: () => undefined });
+      this.owe({
+        id: record.id,
+        text,
+        correction: true,
+        asker: undefined,
+        resolve: () => undefined,
+        reject: () => undefined,
+      });
       this.pump();
     }
+  }
+
+  /** Records that wait, and how many went in how many groups. */
+  counts(): { readonly waiting: number; readonly groups: number; readonly members: number } {
+    const { waiting, groups, members } = this;
+    return { waiting: waiting.length, groups, members };
   }
 
   private owe(correction: Waiting): void {
@@ -106,7 +130,10 @@ export class DecisionStore implements Decisions {
     if (this.writing || this.waiting.length + this.owed.length === 0) return;
     this.writing = true;
     const group = [...this.owed.splice(0, GROUP), ...this.waiting.splice(0, GROUP)];
-    void this.write(group).then((written) => {
+    this.groups += 1;
+    this.members += group.length;
+    const askers = group.map(({ asker }) => asker);
+    void onBehalfOf(askers, () => this.write(group)).then((written) => {
       this.writing = false;
       // While the store is away, what is owed goes with the next record that is tried.
       if (written || this.waiting.length > 0) this.pump();

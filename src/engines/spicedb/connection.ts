@@ -4,9 +4,12 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { v1 } from '@authzed/authzed-node';
+import { InterceptingCall, type Interceptor } from '@grpc/grpc-js';
 import { ConfigError, Fault } from '../../model/faults.js';
+import { watched, type WatchCalls, type Watched } from '../../telemetry/calls.js';
+import { here } from '../../telemetry/trace.js';
 import type { SpiceClient } from './calls.js';
-import { refusalOf } from './refusals.js';
+import { outage, refusalOf } from './refusals.js';
 
 export interface ServerAddress {
   /** `host:port`. */
@@ -45,7 +48,18 @@ const OPTIONS = {
   // The environment's proxies are not for the engine's key.
   'grpc.enable_http_proxy': 0,
   'grpc.primary_user_agent': 'remit',
+  interceptors: [traced],
 };
+
+/** Tells SpiceDB of which trace a call is part, where it is of one. */
+function traced(...[options, next]: Parameters<Interceptor>): InterceptingCall {
+  return new InterceptingCall(next(options), {
+    start: (metadata, listener, start) => {
+      for (const [name, value] of Object.entries(here()?.headers ?? {})) metadata.set(name, value);
+      start(metadata, listener);
+    },
+  });
+}
 
 type Client = ReturnType<typeof v1.NewClient>;
 interface CallOptions {
@@ -65,12 +79,15 @@ export class Connection implements SpiceClient {
   private active = 0;
   private readonly waiting: (() => void)[] = [];
   private closed = false;
+  private readonly watching: Watched;
 
   /** Connects at the first call. @param deadlineMs of what decisions wait for */
   constructor(
     { endpoint, key, ca, plaintext }: ServerAddress,
     private readonly deadlineMs: number,
+    watch?: WatchCalls,
   ) {
+    this.watching = { engine: 'spicedb', watch, faultOf: outage };
     this.client =
       ca === undefined
         ? v1.NewClient(
@@ -84,35 +101,43 @@ export class Connection implements SpiceClient {
   }
 
   checkBulkPermissions(request: v1.CheckBulkPermissionsRequest): Promise<v1.CheckBulkPermissionsResponse> {
-    return this.reading(this.deadlineMs, (options) =>
+    return this.reading('checkBulkPermissions', this.deadlineMs, (options) =>
       unary((callback) => this.client.checkBulkPermissions(request, options, callback)),
     );
   }
 
   readRelationships(request: v1.ReadRelationshipsRequest): Promise<v1.ReadRelationshipsResponse[]> {
-    return this.reading(this.deadlineMs, (options) => collect(this.client.readRelationships(request, options)));
+    return this.reading('readRelationships', this.deadlineMs, (options) =>
+      collect(this.client.readRelationships(request, options)),
+    );
   }
 
   lookupResources(request: v1.LookupResourcesRequest, withinMs: number): Promise<v1.LookupResourcesResponse[]> {
-    return this.reading(withinMs, (options) => collect(this.client.lookupResources(request, options)));
+    return this.reading('lookupResources', withinMs, (options) =>
+      collect(this.client.lookupResources(request, options)),
+    );
   }
 
   lookupSubjects(request: v1.LookupSubjectsRequest, withinMs: number): Promise<v1.LookupSubjectsResponse[]> {
-    return this.reading(withinMs, (options) => collect(this.client.lookupSubjects(request, options)));
+    return this.reading('lookupSubjects', withinMs, (options) => collect(this.client.lookupSubjects(request, options)));
   }
 
   diffSchema(request: v1.DiffSchemaRequest): Promise<v1.DiffSchemaResponse> {
-    return this.reading(SLOW_MS, (options) => unary((callback) => this.client.diffSchema(request, options, callback)));
+    return this.reading('diffSchema', SLOW_MS, (options) =>
+      unary((callback) => this.client.diffSchema(request, options, callback)),
+    );
   }
 
   writeRelationships(request: v1.WriteRelationshipsRequest): Promise<v1.WriteRelationshipsResponse> {
-    return this.once(SLOW_MS, (options) =>
+    return this.once('writeRelationships', SLOW_MS, (options) =>
       unary((callback) => this.client.writeRelationships(request, options, callback)),
     );
   }
 
   writeSchema(request: v1.WriteSchemaRequest): Promise<v1.WriteSchemaResponse> {
-    return this.once(SLOW_MS, (options) => unary((callback) => this.client.writeSchema(request, options, callback)));
+    return this.once('writeSchema', SLOW_MS, (options) =>
+      unary((callback) => this.client.writeSchema(request, options, callback)),
+    );
   }
 
   close(): void {
@@ -121,11 +146,11 @@ export class Connection implements SpiceClient {
   }
 
   /** All tries within one deadline. */
-  private async reading<R>(ms: number, call: (options: CallOptions) => Promise<R>): Promise<R> {
+  private async reading<R>(name: string, ms: number, call: (options: CallOptions) => Promise<R>): Promise<R> {
     const until = performance.now() + ms;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.once(until - performance.now(), call);
+        return await this.once(name, until - performance.now(), call);
       } catch (error) {
         const pause = attempt * PAUSE_MS * (0.5 + Math.random());
         const again = attempt < TRIES && !this.closed && refusalOf(error).code === 'UNAVAILABLE';
@@ -135,7 +160,11 @@ export class Connection implements SpiceClient {
     }
   }
 
-  private async once<R>(ms: number, call: (options: CallOptions) => Promise<R>): Promise<R> {
+  private once<R>(name: string, ms: number, call: (options: CallOptions) => Promise<R>): Promise<R> {
+    return watched(this.watching, name, () => this.onceNow(ms, call));
+  }
+
+  private async onceNow<R>(ms: number, call: (options: CallOptions) => Promise<R>): Promise<R> {
     const until = performance.now() + ms;
     await this.enter(ms);
     try {

@@ -1,6 +1,7 @@
 /** The relationship graph as Remit sees it. Ids are raw everywhere; encoding is the implementation's business. */
 import type { FaultCode } from '../../model/faults.js';
 import type { EntityRef } from '../../model/ids.js';
+import type { Caches } from '../../telemetry/counted-cache.js';
 import type { Check, Relationship, RelationshipUpdate } from '../../model/relationships.js';
 
 /** How fresh an answer must be: of now, or at least of the write that gave this ZedToken. */
@@ -97,6 +98,22 @@ export interface Relationships {
   /** At most `limit` relationships, in a stable order. @throws Fault */
   read(filter: RelationshipFilter, limit: number): Promise<readonly Relationship[]>;
   close(): Promise<void>;
+}
+
+/** What an implementation counts by itself, for metrics. */
+export interface Counted {
+  counts(): GraphCounts;
+}
+
+export interface GraphCounts extends QueueCounts {
+  readonly caches: Caches;
+}
+
+/** Of checks on their way: those that wait, and how many went in how many bulk checks. */
+export interface QueueCounts {
+  readonly waiting: number;
+  readonly groups: number;
+  readonly members: number;
 }
 
 /** Where a request says its ZedToken. */

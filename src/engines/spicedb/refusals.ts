@@ -70,6 +70,12 @@ export function isTimeout(error: unknown): boolean {
   return !(error instanceof Fault) && refusalOf(error).code === 'DEADLINE_EXCEEDED';
 }
 
+/** Why SpiceDB could not answer; undefined where the request is at fault. */
+export function outage(error: unknown): FaultCode | undefined {
+  const said = isRefused(error) || refusalOf(error).code === 'ALREADY_EXISTS';
+  return said || error instanceof BadRequest ? undefined : faultCodeOf(error);
+}
+
 function faultCodeOf(error: unknown): FaultCode {
   if (error instanceof Fault) return error.code;
   const { code } = refusalOf(error);

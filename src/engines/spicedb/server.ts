@@ -9,6 +9,7 @@ import { v1 } from '@authzed/authzed-node';
 import { BadRequest, ConfigError, Fault } from '../../model/faults.js';
 import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
 import type { Graph } from '../../rules/graph.js';
+import type { WatchCalls } from '../../telemetry/calls.js';
 import * as calls from './calls.js';
 import { Connection, patiently, type ServerAddress } from './connection.js';
 import { fromRelationship, toUpdate } from './messages.js';
@@ -19,6 +20,8 @@ import {
   type AskedCheck,
   type CheckAnswer,
   type Consistency,
+  type Counted,
+  type GraphCounts,
   type FoundResources,
   type FoundSubjects,
   type RelationshipFilter,
@@ -52,9 +55,10 @@ export interface ServerOptions extends ServerAddress {
   readonly deadlineMs: number;
   /** How long a start waits for a SpiceDB that isn't there yet. */
   readonly patienceMs?: number;
+  readonly watch?: WatchCalls;
 }
 
-export class ServerRelationships implements Relationships {
+export class ServerRelationships implements Relationships, Counted {
   private readonly queue: CheckQueue;
   private readonly lookups = new Lookups(LOOKUPS);
   private readonly proving = new Turns(PROOFS_AT_ONCE);
@@ -80,9 +84,9 @@ export class ServerRelationships implements Relationships {
    */
   static async start(
     graph: Graph,
-    { deadlineMs, patienceMs, ...address }: ServerOptions,
+    { deadlineMs, patienceMs, watch, ...address }: ServerOptions,
   ): Promise<ServerRelationships> {
-    const connection = new Connection(address, deadlineMs);
+    const connection = new Connection(address, deadlineMs, watch);
     try {
       const { found, readAt } = await patiently(() => differences(connection, graph), address, patienceMs);
       if (found.length > 0)
@@ -139,6 +143,11 @@ export class ServerRelationships implements Relationships {
   async read(filter: RelationshipFilter, limit: number): Promise<readonly Relationship[]> {
     const found = await calls.rows(this.connection, filter, limit, calls.NOW).catch(refuse);
     return found.map(fromRelationship);
+  }
+
+  /** Nothing that decisions rest on is kept of a graph that others write to. */
+  counts(): GraphCounts {
+    return { caches: {}, ...this.queue.counts() };
   }
 
   close(): Promise<void> {
