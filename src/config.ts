@@ -13,7 +13,7 @@ import { ConfigError } from './model/faults.js';
 import type { IssuerConfig } from './tokens/issuers.js';
 
 /** What paths are put behind. */
-const base = z.url({ protocol: /^https?$/ }).refine((text) => {
+const base = z.url({ protocol: /^https?$/, abort: true }).refine((text) => {
   const { search, hash, username, password } = new URL(text);
   return search + hash + username + password === '';
 }, 'must have no query, fragment or password');

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 const traces = z.strictObject({
-  endpoint: z.url({ protocol: /^https?$/ }).refine((text) => {
+  endpoint: z.url({ protocol: /^https?$/, abort: true }).refine((text) => {
     const { username, password, hash } = new URL(text);
     return username + password + hash === '';
   }, 'must have no password or fragment'),

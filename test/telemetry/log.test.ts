@@ -1,8 +1,11 @@
 /** The log of a running service: a line of JSON an event, and never a secret in it. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openLog, redact } from '../../src/telemetry/log.js';
 import { Fault } from '../../src/model/faults.js';
 import { clientNamed, startWith, type Running } from '../sample.js';
+
+// On a machine that is busy, engines take their time to start, and a decision takes what it takes.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 300_000 });
 
 class Lines {
   readonly lines: string[] = [];
@@ -108,17 +111,16 @@ describe('a running service', () => {
     await remit.app.inject({ url: `/${token}`, headers: { host: '127.0.0.1:7480', ...key } });
 
     // A bug whose message quotes what it was given, and an engine that says with what it was to connect.
-    const { find } = remit.service.decisions;
+    const failing = vi.spyOn(remit.service.decisions, 'find');
     const address = 'postgres://remit:secret-password@db.example:5432/remit';
-    remit.service.decisions.find = () => Promise.reject(new TypeError(`no ${token} with Bearer api-key in ${address}`));
+    failing.mockRejectedValueOnce(new TypeError(`no ${token} with Bearer api-key in ${address}`));
     const path = '/v1/decisions/01a20326-b67f-72cc-a09c-37bdefa62c0a';
     const headers = { host: '127.0.0.1:7480', ...key };
     expect((await remit.app.inject({ url: path, headers })).statusCode).toBe(500);
     const cause = Object.assign(new Error(address), { request: { headers: { authorization: token } } });
-    remit.service.decisions.find = () =>
-      Promise.reject(new Fault('database_unavailable', `${address}: password=secret-password refused`, { cause }));
+    failing.mockRejectedValueOnce(new Fault('database_unavailable', `${address}: password=secret-password refused`, { cause }));
     expect((await remit.app.inject({ url: path, headers })).statusCode).toBe(503);
-    remit.service.decisions.find = find;
+    failing.mockRestore();
 
     const text = out.lines.join('');
     const told = [token, bad, proof, 'secret-', 'not.a-token', 'api-key'];
