@@ -3,7 +3,7 @@ import type { ServerOptions } from 'node:https';
 import rateLimit from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import fastify, { type FastifyInstance, type FastifyServerOptions, type onRequestHookHandler } from 'fastify';
+import fastify, { type FastifyBaseLogger, type FastifyInstance, type onRequestHookHandler } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
 import type { ListenerTls } from './config.js';
@@ -17,6 +17,8 @@ import { requestIdOf } from './http/asking.js';
 import { evaluationRoutes } from './http/evaluation.js';
 import { filterRoutes } from './http/filter.js';
 import { healthRoutes, Readiness } from './http/health.js';
+import { metricsRoutes } from './http/metrics.js';
+import { observeRequests } from './http/observed.js';
 import { operationRoutes } from './http/operations.js';
 import { badRequest, mapErrors, problem } from './http/problems.js';
 import { relationshipRoutes } from './http/relationships.js';
@@ -41,15 +43,18 @@ const REQUEST_TIMEOUT_MS = 10_000;
 const MAX_PARAM_LENGTH = 4096;
 
 export interface AppOptions {
-  readonly logger?: FastifyServerOptions['logger'];
+  /** Nothing is logged without one. */
+  readonly logger?: FastifyBaseLogger;
 }
 
 /** The application over `service`; not listening yet. Closing it doesn't close the service. */
-export async function buildApp(service: Service, { logger = false }: AppOptions = {}): Promise<FastifyInstance> {
+export async function buildApp(service: Service, { logger }: AppOptions = {}): Promise<FastifyInstance> {
   const { tls } = service.config;
   const app = fastify({
     ...(tls === undefined ? {} : { https: listener(tls) }),
-    logger,
+    ...(logger === undefined ? {} : { loggerInstance: logger }),
+    // A line of each request is written by observeRequests, without anything of its own.
+    logController: new fastify.LogController({ disableRequestLogging: true }),
     bodyLimit: MAX_BODY_BYTES,
     // Whoever sends slowly holds a connection, and a credential that was looked at when it began.
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -61,6 +66,7 @@ export async function buildApp(service: Service, { logger = false }: AppOptions 
   }) as FastifyInstance;
   app.decorateRequest('caller', undefined);
   app.decorateRequest('proofUse', undefined);
+  observeRequests(app, service);
   readStrictly(app);
   mapErrors(app);
 
@@ -133,6 +139,7 @@ export async function buildApp(service: Service, { logger = false }: AppOptions 
     revocationRoutes(routes, service);
     operationRoutes(routes, service);
     healthRoutes(routes, service, health);
+    metricsRoutes(routes, service);
     routes.get('/openapi.json', { schema: { hide: true }, handler: () => app.swagger() });
     await Promise.resolve();
   });

@@ -8,11 +8,12 @@ import { parseYaml, readText, shown, type SourcePaths } from './config/files.js'
 import { isLoopback } from './config/hosts.js';
 import { issuer, issuersOf } from './config/issuers.js';
 import { spicedb, SPICEDB_VARIABLES, spicedbOf, type SpiceDbConfig } from './config/spicedb.js';
+import { logs, telemetry, tracesOf, type LogsConfig, type TracesConfig } from './config/telemetry.js';
 import { ConfigError } from './model/faults.js';
 import type { IssuerConfig } from './tokens/issuers.js';
 
 /** What paths are put behind. */
-const base = z.url({ protocol: /^https?$/ }).refine((text) => {
+const base = z.url({ protocol: /^https?$/, abort: true }).refine((text) => {
   const { search, hash, username, password } = new URL(text);
   return search + hash + username + password === '';
 }, 'must have no query, fragment or password');
@@ -42,6 +43,8 @@ const config = z.strictObject({
   database: database.prefault({}),
   issuers: z.array(issuer).default([]),
   clients: z.array(client).default([]),
+  telemetry: telemetry.prefault({}),
+  logs: logs.prefault({}),
   limits: z
     .strictObject({
       deadline_ms: z.number().int().min(10).max(60_000).default(1000),
@@ -79,6 +82,9 @@ export interface Config {
   /** Requests that are worked on at one time. */
   readonly inFlight: number;
   readonly shutdown: Shutdown;
+  /** undefined: no request is traced. */
+  readonly traces: TracesConfig | undefined;
+  readonly logs: LogsConfig;
   /** REMIT_KEY: the client key that commands use. */
   readonly key: string | undefined;
   /** Things worth telling whoever starts it. */
@@ -169,6 +175,8 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     deadlineMs: read.limits.deadline_ms,
     inFlight: read.limits.in_flight,
     shutdown: { graceMs: read.shutdown.grace_ms, limitMs: read.shutdown.limit_ms },
+    traces: tracesOf(read.telemetry),
+    logs: read.logs,
     key: nonEmpty(env['REMIT_KEY']),
     notes,
   };

@@ -3,20 +3,20 @@ import { join } from 'node:path';
 import type { Config } from './config.js';
 import { PgliteDatabase } from './engines/database/pglite.js';
 import type { Database } from './engines/database/port.js';
-import { placeOf, PostgresDatabase } from './engines/database/postgres.js';
+import { placeOf, PostgresDatabase, type Reported } from './engines/database/postgres.js';
 import { migrate, requireVersion } from './stores/migrations.js';
 
 const GRAPH_IN_MEMORY =
   'an embedded SpiceDB holds the graph in the memory of its process, so a second one would decide by a graph of its own';
 
 /** @throws ConfigError where it isn't for us to use, Fault. Nothing stays open after a throw */
-export async function openDatabase(config: Config, log?: (line: string) => void): Promise<Database> {
+export async function openDatabase(config: Config, reported: Reported = {}): Promise<Database> {
   if (config.database.mode === 'embedded') {
-    const database = new PgliteDatabase(join(config.data, 'database'));
+    const database = new PgliteDatabase(join(config.data, 'database'), reported.watch);
     await migrate(database).catch(closing(database));
     return database;
   }
-  const database = new PostgresDatabase(config.database, { log });
+  const database = new PostgresDatabase(config.database, reported);
   await requireVersion(database, placeOf(config.database))
     .then(() => (config.spicedb === undefined ? database.claim(GRAPH_IN_MEMORY) : undefined))
     .catch(closing(database));

@@ -28,6 +28,7 @@ import { token } from './steps/token.js';
 import type { Decisions } from './stores/decisions.js';
 import type { Entities } from './stores/entities.js';
 import type { Revocations } from './stores/revocations.js';
+import { NOBODY_WATCHES, type Observer } from './telemetry/observer.js';
 import type { Credentials } from './tokens/credentials.js';
 
 /** The first two end the decision where they fail: nothing is looked up for whoever isn't who they say. */
@@ -46,6 +47,7 @@ export interface Deciding {
   readonly entities: Entities;
   readonly decisions: Decisions;
   readonly revocations: Revocations;
+  readonly observer: Observer;
   readonly now: () => Date;
   /** How long a decision may take, in milliseconds. */
   readonly deadlineMs: number;
@@ -53,13 +55,15 @@ export interface Deciding {
 
 /** @throws BadRequest where the question itself is at fault; never for an engine's failure, which is `unknown` */
 export async function decide(question: Question, using: Deciding): Promise<Decision> {
-  return Deadline.of(using.deadlineMs, async (deadline) => {
-    const [begun] = await begin([question], using, deadline);
-    if (begun === undefined || begun instanceof BadRequest) throw begun ?? new TypeError('nothing was begun');
-    const [course] = await judge([begun], using, deadline);
-    if (course === undefined) throw new TypeError('nothing was judged');
-    return close(course, using, deadline);
-  });
+  return using.observer.decision(question, () =>
+    Deadline.of(using.deadlineMs, async (deadline) => {
+      const [begun] = await begin([question], using, deadline);
+      if (begun === undefined || begun instanceof BadRequest) throw begun ?? new TypeError('nothing was begun');
+      const [course] = await judge([begun], using, deadline);
+      if (course === undefined) throw new TypeError('nothing was judged');
+      return close(course, using, deadline);
+    }),
+  );
 }
 
 /** A question after the steps that end the decision where they fail: then nothing is established. */
@@ -132,12 +136,12 @@ async function begin(
   if (first === undefined) return [];
   const now = using.now();
   const rules = using.rules();
-  const credential = await present(first, rules, now, using, deadline);
+  const credential = await using.observer.phase('token', () => present(first, rules, now, using, deadline));
   const begun: (Begun | BadRequest)[] = [];
   for (const question of questions) {
     await breathe();
     try {
-      begun.push(opened({ question, rules, now, credential }));
+      begun.push(opened({ question, rules, now, credential }, using.observer));
     } catch (error) {
       if (!(error instanceof BadRequest)) throw error;
       begun.push(error);
@@ -147,11 +151,11 @@ async function begin(
 }
 
 /** @throws BadRequest */
-function opened(opening: Opening): Begun {
+function opened(opening: Opening, observer: Observer): Begun {
   const judged: Judged[] = [];
   let established: Established | undefined;
   for (const step of OPENING) {
-    const outcome = step.judge(opening);
+    const outcome = observer.step(step.step, () => step.judge(opening));
     judged.push({ step: step.step, outcome });
     if (outcome.outcome !== 'pass') return { opening, judged };
     established = outcome.established;
@@ -168,7 +172,8 @@ async function judge(
   known?: ReadonlyMap<string, CheckAnswer>,
 ): Promise<readonly Course[]> {
   const going = begun.flatMap((b) => b.established ?? []);
-  const gathered = (await gather(JUDGING, going, using, deadline, known)).values();
+  const { observer } = using;
+  const gathered = (await observer.phase('gather', () => gather(JUDGING, going, using, deadline, known))).values();
   const courses: Course[] = [];
   for (const b of begun) {
     if (b.established === undefined) {
@@ -179,7 +184,7 @@ async function judge(
     if (next.done === true) throw new TypeError('nothing was gathered for a question');
     const { established, facts } = next.value;
     await breathe();
-    const judged = JUDGING.map((step) => judgedBy(step, established, facts));
+    const judged = JUDGING.map((step) => judgedBy(step, established, facts, observer));
     courses.push({ opening: b.opening, judged: [...b.judged, ...judged], established, facts });
   }
   return courses;
@@ -208,7 +213,7 @@ export interface Again {
 
 /** @throws BadRequest where, by these rules, the question itself is at fault */
 export function decideAgain(record: DecisionRecord & { readonly facts: RecordedFacts }, rules: Rules): Again {
-  const begun = opened(openingOf(record, rules));
+  const begun = opened(openingOf(record, rules), NOBODY_WATCHES);
   const { opening, established: stated } = begun;
   const closed = { step: CLOSING.step, outcome: CLOSING.judge({ id: record.id }) };
   if (stated === undefined)
@@ -217,13 +222,13 @@ export function decideAgain(record: DecisionRecord & { readonly facts: RecordedF
   const { found, missing } = recall(record.facts, asked);
   const established = withThrough(stated, found.passedOn);
   const facts = factsOf(established, { asked, ...found });
-  const judged = [...begun.judged, ...JUDGING.map((step) => judgedBy(step, established, facts))];
+  const judged = [...begun.judged, ...JUDGING.map((step) => judgedBy(step, established, facts, NOBODY_WATCHES))];
   const course = { opening, judged, established, facts };
   return { decision: conclude(record.id, course, [...judged, closed], STEPS.length), missing };
 }
 
-function judgedBy(step: JudgingStep, established: Established, facts: Facts): Judged {
-  return { step: step.step, outcome: step.judge(established, facts) };
+function judgedBy({ step, judge }: JudgingStep, established: Established, facts: Facts, observer: Observer): Judged {
+  return { step, outcome: observer.step(step, () => judge(established, facts)) };
 }
 
 /** The record, and with it the last step. The stored record says what would be answered if storing it succeeds. */
@@ -232,17 +237,13 @@ async function close(course: Course, using: Deciding, deadline: Deadline): Promi
   const facts = factsOnRecord(course);
   const assumed = [...course.judged, { step: CLOSING.step, outcome: CLOSING.judge({ id }) }];
   const draft = conclude(id, course, assumed, STEPS.length);
-  const stored = await deadline
-    .hold(using.decisions.record(recordOf(draft, facts)))
+  const stored = await using.observer
+    .phase('record', () => deadline.hold(using.decisions.record(recordOf(draft, facts))))
     .then(() => ({ id }))
     .catch((error: unknown) => ({ fault: faultOf(error) }));
+  const outcome = using.observer.step(CLOSING.step, () => CLOSING.judge(stored));
   if (!('fault' in stored)) return draft;
-  const answered = conclude(
-    id,
-    course,
-    [...course.judged, { step: CLOSING.step, outcome: CLOSING.judge(stored) }],
-    STEPS.length,
-  );
+  const answered = conclude(id, course, [...course.judged, { step: CLOSING.step, outcome }], STEPS.length);
   // The store may yet finish what was given up: then the record must say what was answered.
   using.decisions.correct(recordOf(answered, facts));
   return answered;

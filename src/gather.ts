@@ -11,11 +11,13 @@ import { delegationCheck } from './steps/delegation.js';
 import type { Established, Facts, JudgingStep, PassedOn } from './steps/step.js';
 import type { Entities, KnownEntity } from './stores/entities.js';
 import type { Revocations } from './stores/revocations.js';
+import type { Observer } from './telemetry/observer.js';
 
 export interface Asked {
   readonly relationships: Relationships;
   readonly entities: Entities;
   readonly revocations: Revocations;
+  readonly observer: Pick<Observer, 'cedar'>;
 }
 
 export interface Gathered {
@@ -60,7 +62,8 @@ export async function gather(
   for (const { one, asked } of asks) {
     const { established, ...through } = await throughWhom(one, found, using, deadline);
     await breathe();
-    gathered.push({ established, facts: factsOf(established, { asked, check, ...through }) });
+    const facts = using.observer.cedar(() => factsOf(established, { asked, check, ...through }));
+    gathered.push({ established, facts });
   }
   return gathered;
 }

@@ -6,11 +6,12 @@ import { clock } from './clock.js';
 import type { Config } from './config.js';
 import type { ConfiguredClient } from './config/clients.js';
 import { readSources, shown } from './config/files.js';
+import type { TracesConfig } from './config/telemetry.js';
 import type { Deciding } from './decide.js';
 import type { Database } from './engines/database/port.js';
 import { lockDirectory, type Lock } from './engines/lock.js';
 import { EmbeddedRelationships } from './engines/spicedb/embedded.js';
-import type { Relationships } from './engines/spicedb/port.js';
+import type { Counted, Relationships } from './engines/spicedb/port.js';
 import { PERMISSIONS, type Client } from './model/question.js';
 import type { Graph } from './rules/graph.js';
 import { loadRules } from './rules/load.js';
@@ -20,6 +21,10 @@ import { EntityStore } from './stores/entities.js';
 import { Journal } from './stores/journal.js';
 import { ProofStore } from './stores/proofs.js';
 import { RevocationStore } from './stores/revocations.js';
+import type { WatchCalls } from './telemetry/calls.js';
+import type { Log } from './telemetry/log.js';
+import { Metrics } from './telemetry/metrics.js';
+import type { Traces } from './telemetry/traces.js';
 import { openDevIssuer, type DevIssuer } from './tokens/dev-issuer.js';
 import { Credentials } from './tokens/credentials.js';
 import { Issuers } from './tokens/issuers.js';
@@ -46,6 +51,9 @@ export interface Service extends Deciding {
   readonly devKey: string | undefined;
   /** Only with embedded engines on loopback. */
   readonly devIssuer: DevIssuer | undefined;
+  readonly metrics: Metrics;
+  /** Undefined where none are configured. */
+  readonly traces: Traces | undefined;
   readonly announce: (url: string) => void;
   readonly close: () => Promise<void>;
 }
@@ -53,11 +61,14 @@ export interface Service extends Deciding {
 export interface Opening {
   readonly now?: () => Date;
   /** A line for the operator about an engine that went away or came back, or a clock that was set. */
-  readonly log?: (line: string) => void;
+  readonly log?: Log;
 }
 
 /** @throws ConfigError, Locked; Fault where an engine doesn't start. Nothing stays open after a throw. */
-export async function openService(config: Config, { log, now = hostClock(log) }: Opening = {}): Promise<Service> {
+export async function openService(
+  config: Config,
+  { log = () => undefined, now = hostClock(log) }: Opening = {},
+): Promise<Service> {
   const rules = loadRules(readSources(config.sources));
   const world = config.world === undefined ? undefined : readWorld(config.world, rules);
   await checkKeys(config.issuers);
@@ -83,10 +94,27 @@ export async function openService(config: Config, { log, now = hostClock(log) }:
   const lock = lockDirectory(config.data);
   const closers: (() => Promise<void>)[] = [];
   try {
-    const database = await openDatabase(config, log);
+    const traces = config.traces === undefined ? undefined : await openTraces(config.traces, log);
+    if (traces !== undefined) closers.push(() => traces.close());
+    const metrics: Metrics = new Metrics(
+      () => rules,
+      () => ({
+        caches: {
+          ...relationships.counts().caches,
+          entities: entities.cache,
+          tokens: verifier.cache,
+          cedar: rules.deciding.cache,
+          cedar_duties: rules.duties.cache,
+        },
+        waiting: { checks: relationships.counts().waiting, records: decisions.stats().waiting },
+        grouped: { checks: relationships.counts(), records: decisions.stats() },
+        cedarFaults: rules.cedarFaults(),
+      }),
+    );
+    const database = await openDatabase(config, { log, watch: metrics.call });
     closers.push(() => database.close());
     await forgetHalfAWorld(database);
-    const relationships = await openRelationships(rules.graph, config, { database, log });
+    const relationships = await openRelationships(rules.graph, config, database, { log, watch: metrics.call });
     closers.push(() => relationships.close());
     const entities = new EntityStore(database);
     const decisions = new DecisionStore(database);
@@ -96,7 +124,11 @@ export async function openService(config: Config, { log, now = hostClock(log) }:
       await once(database, () => loadWorld(path, world, { relationships, entities }));
     }
     const devIssuer = config.development ? await openDevIssuer(config.data) : undefined;
-    const issuers = new Issuers([...config.issuers, ...(devIssuer === undefined ? [] : [devIssuer.config])]);
+    const issuers = new Issuers(
+      [...config.issuers, ...(devIssuer === undefined ? [] : [devIssuer.config])],
+      metrics.call,
+    );
+    const verifier = new TokenVerifier(issuers);
     const revocations = new RevocationStore(database);
     const devKey = config.clients.length === 0 ? openDevKey(config.data) : undefined;
     const clients = new Map(
@@ -106,7 +138,7 @@ export async function openService(config: Config, { log, now = hostClock(log) }:
       config,
       database,
       rules: () => rules,
-      credentials: new Credentials(new TokenVerifier(issuers), {
+      credentials: new Credentials(verifier, {
         revocations,
         entities,
         proofs: new ProofStore(database),
@@ -117,6 +149,9 @@ export async function openService(config: Config, { log, now = hostClock(log) }:
       relationships,
       entities,
       decisions,
+      observer: metrics,
+      metrics,
+      traces,
       now,
       deadlineMs: config.deadlineMs,
       clientOf: (hash) => clients.get(hash),
@@ -133,19 +168,27 @@ export async function openService(config: Config, { log, now = hostClock(log) }:
   }
 }
 
-function hostClock(log: Opening['log']): () => Date {
+function hostClock(log: Log): () => Date {
   return clock({ system: () => Date.now(), steady: () => performance.now(), log });
 }
 
 async function openRelationships(
   graph: Graph,
   config: Config,
-  { database, log }: { readonly database: Database; readonly log: Opening['log'] | undefined },
-): Promise<Relationships> {
-  if (config.spicedb === undefined) return EmbeddedRelationships.start(graph, await Journal.open(database));
+  database: Database,
+  reported: { readonly log: Log; readonly watch: WatchCalls },
+): Promise<Relationships & Counted> {
+  if (config.spicedb === undefined)
+    return EmbeddedRelationships.start(graph, await Journal.open(database), reported.watch);
   // Its client takes a tenth of a second to load, which only those wait for who use it.
   const { ServerRelationships } = await import('./engines/spicedb/server.js');
-  return ServerRelationships.start(graph, { ...config.spicedb, deadlineMs: config.deadlineMs, log });
+  return ServerRelationships.start(graph, { ...config.spicedb, deadlineMs: config.deadlineMs, ...reported });
+}
+
+/** OpenTelemetry takes a while to load, too, and most have no use for it. */
+async function openTraces(config: TracesConfig, log: Log): Promise<Traces> {
+  const { Traces } = await import('./telemetry/traces.js');
+  return new Traces(config, log);
 }
 
 /** A world whose loading was refused or interrupted leaves nothing: it is loaded anew, whatever it says by then. */

@@ -12,6 +12,7 @@ import type { Rationale } from '../src/model/decision.js';
 import type { Reason } from '../src/model/reasons.js';
 import { openService, sha256, type Service } from '../src/service.js';
 import { loadRules } from '../src/rules/load.js';
+import type { OpenLog } from '../src/telemetry/log.js';
 import type { Mint } from '../src/tokens/dev-issuer.js';
 import { dropDatabase, EVERYWHERE, migratedUrl, postgresConfig } from './postgres/databases.js';
 import { startSpiceDb, type RunningSpiceDb } from './spicedb.js';
@@ -66,11 +67,16 @@ export interface Running {
   readonly stop: (options?: { keep?: boolean }) => Promise<void>;
 }
 
-export async function start(config = SAMPLE, data = mkdtempSync(join(tmpdir(), 'remit-test-'))): Promise<Running> {
+/** @param logs where the service's log goes, if anywhere */
+export async function start(
+  config = SAMPLE,
+  data = mkdtempSync(join(tmpdir(), 'remit-test-')),
+  logs: Partial<OpenLog> = {},
+): Promise<Running> {
   let now = DAYTIME;
   const stored = await onServers(loadConfig(config, { REMIT_DATA: data }));
-  const service = await openService(stored, { now: () => now });
-  const app = await buildApp(service);
+  const service = await openService(stored, { now: () => now, ...(logs.log === undefined ? {} : { log: logs.log }) });
+  const app = await buildApp(service, logs.logger === undefined ? {} : { logger: logs.logger });
   const host = `127.0.0.1:${service.config.port}`;
   const authorization = `Bearer ${service.devKey ?? ''}`;
 
@@ -158,12 +164,16 @@ async function spicedbFor({ data, sources }: Config): Promise<Config['spicedb']>
 }
 
 /** The sample company with issuers, clients and a listener of the test's own, in a directory that goes with it. */
-export async function startWith(config: {
-  readonly issuers: readonly object[];
-  readonly clients: readonly object[];
-  readonly listen?: object;
-  readonly limits?: object;
-}): Promise<Running> {
+export async function startWith(
+  config: {
+    readonly issuers: readonly object[];
+    readonly clients: readonly object[];
+    readonly listen?: object;
+    readonly telemetry?: object;
+    readonly limits?: object;
+  },
+  logs: Partial<OpenLog> = {},
+): Promise<Running> {
   const root = fileURLToPath(new URL('..', import.meta.url));
   const directory = mkdtempSync(join(tmpdir(), 'remit-company-'));
   writeFileSync(
@@ -175,7 +185,7 @@ export async function startWith(config: {
       ...config,
     }),
   );
-  return start(join(directory, 'remit.yaml'), directory);
+  return start(join(directory, 'remit.yaml'), directory, logs);
 }
 
 /** A client whose key is its id and `-key`. */

@@ -1,11 +1,13 @@
 /** `remit serve`: the service, until it is told to stop. */
+import { destination } from 'pino';
 import { buildApp, listeningAt } from '../app.js';
-import { loadConfig } from '../config.js';
+import { loadConfig, type Config } from '../config.js';
 import { shown } from '../config/files.js';
 import { ConfigError } from '../model/faults.js';
 import { placeOf } from '../engines/database/postgres.js';
 import { DELEGATOR } from '../rules/vocabulary.js';
 import { openService, type Service } from '../service.js';
+import { openLog, type OpenLog } from '../telemetry/log.js';
 import { readOptions, Usage, type Command } from './command.js';
 import { drain, stopSignal } from './drain.js';
 
@@ -32,17 +34,17 @@ export const serve: Command = {
     });
     if (positionals.length > 0) throw new Usage(`"${positionals[0] ?? ''}" is not understood; see remit serve --help`);
     const config = loadConfig(values.config);
-    for (const note of config.notes) process.stderr.write(`remit: ${note}\n`);
-    const service = await openService(config, { log: (line) => process.stderr.write(`remit: ${line}\n`) });
-    const app = await buildApp(service, {
-      logger: { level: 'warn', redact: ['req.headers.authorization', 'req.headers.cookie'] },
-    });
+    const { logger, log } = logOf(config);
+    for (const note of config.notes) log(note, { event: 'note' });
+    const service = await openService(config, { log });
+    const app = await buildApp(service, { logger });
     const stopping = stopSignal();
     let url: string;
     try {
       await app.listen({ host: config.host, port: config.port });
       url = app.base();
       service.announce(listeningAt(app, service));
+      logger.info({ event: 'listening', url, policy_version: service.rules().version }, 'listening');
     } catch (error) {
       await app.close();
       await service.close();
@@ -58,11 +60,19 @@ export const serve: Command = {
         : await welcome(service, url),
     );
     const signal = await stopping;
+    logger.info({ event: 'stopping' }, 'stopping');
     if (!(await drain(app, service, config.shutdown, signal)))
-      process.stderr.write('remit: stopped before everything was finished\n');
+      log('stopped before everything was finished', { event: 'cut_short' });
     return 0;
   },
 };
+
+/** On standard error, where a person sees it and a collector takes it: what is asked for is on standard output. */
+function logOf({ logs: { format, level }, spicedb }: Config): OpenLog {
+  const chosen = format === 'auto' ? (process.stderr.isTTY ? 'text' : 'json') : format;
+  const secrets = spicedb === undefined ? [] : [spicedb.key];
+  return openLog({ format: chosen, level }, destination({ dest: 2, sync: true }), secrets);
+}
 
 /** What a newcomer sees: a request that can be pasted, with a key and a fresh token. */
 async function welcome(service: Service, url: string): Promise<string> {

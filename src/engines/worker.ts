@@ -5,6 +5,7 @@
 import { fileURLToPath } from 'node:url';
 import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { Fault } from '../model/faults.js';
+import { watched, type Watched } from '../telemetry/calls.js';
 import type { EngineStats } from './breaker.js';
 
 /** Calls that may wait for one thread: more are only made where it is stuck. */
@@ -38,7 +39,12 @@ export class EngineWorker {
   private dead: Error | undefined;
 
   /** @param module of the worker, relative to the caller's `import.meta.url` */
-  constructor(module: string, base: string, data: unknown) {
+  constructor(
+    module: string,
+    base: string,
+    data: unknown,
+    private readonly watching: Watched,
+  ) {
     this.worker = new Worker(compiled(new URL(module, base)), { workerData: data });
     this.worker.on('message', (reply: Reply) => {
       const call = this.waiting.get(reply.id);
@@ -67,6 +73,10 @@ export class EngineWorker {
 
   /** @throws WorkerError, Fault where too many wait */
   call<T>(method: string, argument: unknown): Promise<T> {
+    return watched(this.watching, method, () => this.ask<T>(method, argument));
+  }
+
+  private ask<T>(method: string, argument: unknown): Promise<T> {
     if (this.dead !== undefined) return Promise.reject(this.dead);
     if (this.waiting.size >= MAX_CALLS)
       return Promise.reject(new Fault('overloaded', `${MAX_CALLS} calls to an engine's thread`));

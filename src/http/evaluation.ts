@@ -54,6 +54,7 @@ export function evaluationRoutes(app: FastifyInstance, service: Service): void {
   async function single(request: FastifyRequest, reply: FastifyReply, body: unknown): Promise<FastifyReply> {
     const caller = callerOf(request);
     const decision = await decide(toQuestion(body, askingOf(request, service, { explain: true })), service);
+    request.decisionId = decision.id;
     const scope = caller.kind === 'agent' ? decision.first.remedies.find((r) => r.type === 'scope') : undefined;
     if (scope !== undefined) void reply.header('www-authenticate', challenges(reply, scope.challenge));
     return reply

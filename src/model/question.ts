@@ -27,6 +27,7 @@ export const PERMISSIONS = [
   'asserts_subject',
   'asserts_attributes',
   'asserts_certificate',
+  'metrics',
   'admin',
 ] as const;
 export type Permission = (typeof PERMISSIONS)[number];

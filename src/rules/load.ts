@@ -24,6 +24,8 @@ export interface Rules {
   readonly policies: ReadonlyMap<string, Policy>;
   readonly deciding: Slices;
   readonly duties: Slices;
+  /** How often Cedar failed and was begun anew. */
+  readonly cedarFaults: () => number;
 }
 
 export interface RuleSources {
@@ -67,6 +69,7 @@ export function loadRules(sources: RuleSources): Rules {
       cedar,
       asPermit,
     ),
+    cedarFaults: () => cedar.replaced,
   };
 }
 

@@ -4,9 +4,9 @@
  * the policy's scope alone; conditions are left to Cedar. Equal slices share one prepared set.
  */
 import { createHash } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import type { EntityJson, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Answer, CedarEngine, Request } from '../engines/cedar.js';
+import { CountedCache, type CacheCounts } from '../telemetry/counted-cache.js';
 import type { Policy } from './policies.js';
 import { uidText } from './uid.js';
 import type { Action, EntityType } from './vocabulary.js';
@@ -51,8 +51,8 @@ const KEPT_FOR_THE_MOMENT = 500;
 /** Policies of one nature (those that decide, or the duties), and Cedar's answers from them. */
 export class Slices {
   private readonly memo = new Map<string, Slice>();
-  private readonly answers = new LRUCache<string, Answer>({ max: KEPT_ANSWERS });
-  private readonly momentary = new LRUCache<string, Answer>({ max: KEPT_FOR_THE_MOMENT });
+  private readonly answers = new CountedCache<string, Answer>({ max: KEPT_ANSWERS });
+  private readonly momentary = new CountedCache<string, Answer>({ max: KEPT_FOR_THE_MOMENT });
   private readonly sets = new Map<string, Slice>();
 
   constructor(
@@ -61,6 +61,12 @@ export class Slices {
     private readonly cedar: CedarEngine,
     private readonly as: (policy: Policy) => string | PolicyJson = (policy) => policy.text,
   ) {}
+
+  /** Of all that Cedar was to be asked, how much it had been asked before. */
+  get cache(): CacheCounts {
+    const { answers, momentary } = this;
+    return { hits: answers.hits + momentary.hits, misses: answers.misses + momentary.misses };
+  }
 
   slice(principal: EntityType, action: Action, resource: EntityType): Slice {
     const key = `${principal.name} ${uidText(action.uid)} ${resource.name}`;

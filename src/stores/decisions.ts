@@ -5,6 +5,7 @@
 import { Refused, type Database } from '../engines/database/port.js';
 import { Fault } from '../model/faults.js';
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
+import { here, onBehalfOf, type Trace } from '../telemetry/trace.js';
 
 export interface Outcome {
   readonly outcome: 'executed' | 'failed' | 'abandoned';
@@ -50,6 +51,9 @@ export interface RecordStats {
   readonly lost: number;
   /** Whether the last that was tried failed. */
   readonly failing: boolean;
+  /** Groups that have been tried, and the records in them. */
+  readonly groups: number;
+  readonly members: number;
 }
 
 const GROUP = 250;
@@ -63,6 +67,7 @@ interface Waiting {
   text: string;
   /** Said once more: nobody waits for it, and it must not be lost where the store is away for a while. */
   readonly correction: boolean;
+  readonly asker: Trace | undefined;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -73,13 +78,22 @@ export class DecisionStore implements Decisions {
   private writing: Promise<boolean> | undefined;
   private failing = false;
   private lost = 0;
+  private groups = 0;
+  private members = 0;
 
   constructor(private readonly database: Database) {}
 
   record(record: DecisionRecord | SearchRecord): Promise<void> {
     if (this.waiting.length >= MAX_WAITING) return Promise.reject(new Fault('overloaded', 'decision records'));
     return new Promise((resolve, reject) => {
-      this.waiting.push({ id: record.id, text: JSON.stringify(record), correction: false, resolve, reject });
+      this.waiting.push({
+        id: record.id,
+        text: JSON.stringify(record),
+        correction: false,
+        asker: here(),
+        resolve,
+        reject,
+      });
       this.pump();
     });
   }
@@ -89,7 +103,14 @@ export class DecisionStore implements Decisions {
     const still = this.waiting.find((w) => w.id === record.id);
     if (still !== undefined) still.text = text;
     else {
-      this.owe({ id: record.id, text, correction: true, resolve: () => undefined, reject: () => undefined });
+      this.owe({
+        id: record.id,
+        text,
+        correction: true,
+        asker: undefined,
+        resolve: () => undefined,
+        reject: () => undefined,
+      });
       this.pump();
     }
   }
@@ -157,14 +178,17 @@ export class DecisionStore implements Decisions {
   }
 
   stats(): RecordStats {
-    const { waiting, owed, lost, failing } = this;
-    return { waiting: waiting.length, owed: owed.length, lost, failing };
+    const { waiting, owed, lost, failing, groups, members } = this;
+    return { waiting: waiting.length, owed: owed.length, lost, failing, groups, members };
   }
 
   private pump(): void {
     if (this.writing !== undefined || this.waiting.length + this.owed.length === 0) return;
     const group = [...this.owed.splice(0, GROUP), ...this.waiting.splice(0, GROUP)];
-    const writing = this.write(group);
+    this.groups += 1;
+    this.members += group.length;
+    const askers = group.map(({ asker }) => asker);
+    const writing = onBehalfOf(askers, () => this.write(group));
     this.writing = writing;
     void writing.then((written) => {
       this.writing = undefined;

@@ -1,7 +1,8 @@
 /** The entity store: attributes and parents of users, agents and resources. */
-import { LRUCache } from 'lru-cache';
 import type { Database } from '../engines/database/port.js';
 import { refText, type EntityRef } from '../model/ids.js';
+import { CountedCache, type CacheCounts } from '../telemetry/counted-cache.js';
+import { here, onBehalfOf, type Trace } from '../telemetry/trace.js';
 
 export interface StoredEntity extends EntityRef {
   readonly attributes: Readonly<Record<string, unknown>>;
@@ -48,13 +49,22 @@ const LOOKUP = `
   from found f left join gathered g on g.position = f.position`;
 
 export class EntityStore implements Entities {
-  private readonly kept = new LRUCache<string, { readonly entity: KnownEntity | undefined }>({ max: KEPT });
+  private readonly kept = new CountedCache<string, { readonly entity: KnownEntity | undefined }>({ max: KEPT });
   /** As with relationships: raised around each write, so that nothing read across one is kept. */
   private generation = 0;
   private batch:
-    { readonly refs: Map<string, EntityRef>; readonly answer: Promise<Map<string, KnownEntity>> } | undefined;
+    | {
+        readonly refs: Map<string, EntityRef>;
+        readonly askers: Set<Trace | undefined>;
+        readonly answer: Promise<Map<string, KnownEntity>>;
+      }
+    | undefined;
 
   constructor(private readonly database: Database) {}
+
+  get cache(): CacheCounts {
+    return this.kept;
+  }
 
   async lookup(refs: readonly EntityRef[]): Promise<readonly (KnownEntity | undefined)[]> {
     return Promise.all(refs.map((ref) => this.one(ref)));
@@ -120,13 +130,15 @@ export class EntityStore implements Entities {
   private together(key: string, ref: EntityRef): Promise<Map<string, KnownEntity>> {
     if (this.batch === undefined) {
       const refs = new Map<string, EntityRef>();
+      const askers = new Set<Trace | undefined>();
       const answer = new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
         this.batch = undefined;
-        return this.query([...refs]);
+        return onBehalfOf(askers, () => this.query([...refs]));
       });
-      this.batch = { refs, answer };
+      this.batch = { refs, askers, answer };
     }
     this.batch.refs.set(key, ref);
+    this.batch.askers.add(here());
     return this.batch.answer;
   }
 

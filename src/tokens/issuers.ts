@@ -1,5 +1,6 @@
 /** The issuers whose tokens are believed: their keys, the formats they sign, and how they name users and agents. */
 import type { JSONWebKeySet, CompactVerifyGetKey } from 'jose';
+import type { WatchCalls } from '../telemetry/calls.js';
 import { DEFAULT_TYPES, type TokenType } from './formats.js';
 import { localKeys, remoteKeys, type Network } from './keys.js';
 import { PRESETS, type PresetName } from './presets.js';
@@ -69,14 +70,16 @@ export interface Issuer extends IssuerConfig {
 export class Issuers {
   private readonly byName = new Map<string, Issuer>();
 
-  constructor(configs: readonly IssuerConfig[]) {
+  constructor(configs: readonly IssuerConfig[], watch?: WatchCalls) {
     const aliases = configs.flatMap((c) => (c.alias === undefined ? [] : [c.alias]));
     for (const config of configs) {
       const preset = config.preset === undefined ? undefined : PRESETS[config.preset];
       this.byName.set(config.issuer, {
         ...config,
         keys:
-          config.jwks === undefined ? remoteKeys(config.jwks_uri ?? '', config.jwks_network) : localKeys(config.jwks),
+          config.jwks === undefined
+            ? remoteKeys(config.jwks_uri ?? '', config.jwks_network, watch)
+            : localKeys(config.jwks),
         types: config.token_types ?? preset?.types ?? DEFAULT_TYPES,
         standard: preset?.standard ?? ((payload) => payload),
         name: (sub) => {

@@ -16,6 +16,8 @@ import {
   type JWK,
 } from 'jose';
 import { ConfigError } from '../model/faults.js';
+import { watched, type WatchCalls } from '../telemetry/calls.js';
+import { here } from '../telemetry/trace.js';
 
 export type Network = 'public' | 'private';
 
@@ -35,8 +37,8 @@ export function localKeys(jwks: JSONWebKeySet): CompactVerifyGetKey {
   return createLocalJWKSet(jwks);
 }
 
-export function remoteKeys(uri: string, network: Network = 'public'): CompactVerifyGetKey {
-  const fetch = patiently(fetchFrom(network));
+export function remoteKeys(uri: string, network: Network = 'public', watch?: WatchCalls): CompactVerifyGetKey {
+  const fetch = patiently(fetchFrom(network), watch);
   let fetchedAt = -Infinity;
   const keys = createRemoteJWKSet(new URL(uri), {
     timeoutDuration: KEYS_TIMEOUT_MS,
@@ -96,14 +98,17 @@ const publicOnly: LookupFunction = (hostname, options, done) => {
 };
 
 /** After a failure nothing is asked for a moment: jose waits only after a success. */
-function patiently(fetch: FetchImplementation): FetchImplementation {
+function patiently(fetch: FetchImplementation, watch: WatchCalls | undefined): FetchImplementation {
+  const watching = { engine: 'keys', watch, faultOf: () => 'keys_unavailable' as const } as const;
   let failedAt = -Infinity;
   return async (url, options) => {
     if (performance.now() - failedAt < KEYS_FAILED_MS) throw new Error('the JWKS could not be fetched a moment ago');
     try {
-      const response = await fetch(url, options);
-      createLocalJWKSet((await response.clone().json()) as JSONWebKeySet);
-      return response;
+      return await watched(watching, 'fetch', async () => {
+        const response = await fetch(url, options);
+        createLocalJWKSet((await response.clone().json()) as JSONWebKeySet);
+        return response;
+      });
     } catch (cause) {
       failedAt = performance.now();
       throw new Error(`the JWKS could not be fetched: ${String(cause)}`, { cause });
@@ -116,7 +121,7 @@ function fetchFrom(network: Network): FetchImplementation {
   return async (url, { headers, signal }) => {
     const { protocol, hostname } = new URL(url);
     const sent = (protocol === 'https:' ? httpsRequest : httpRequest)(url, {
-      headers: Object.fromEntries(headers.entries()),
+      headers: { ...Object.fromEntries(headers.entries()), ...here()?.headers },
       signal,
       ...(network === 'private' || isLoopbackName(hostname) ? {} : { lookup: publicOnly }),
     });

@@ -4,8 +4,8 @@
  * is meant for this caller and valid now is asked every time.
  */
 import { createHash } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import type { Reason } from '../model/reasons.js';
+import { CountedCache, type CacheCounts } from '../telemetry/counted-cache.js';
 import { partiesOf } from './actors.js';
 import { readClaims, type Claims } from './claims.js';
 import type { DelegationToken } from './delegation-token.js';
@@ -32,9 +32,13 @@ const KEEP_MS = 60_000;
 const KEPT_TOKENS = 10_000;
 
 export class TokenVerifier {
-  private readonly kept = new LRUCache<string, DelegationToken>({ max: KEPT_TOKENS, ttl: KEEP_MS });
+  private readonly kept = new CountedCache<string, DelegationToken>({ max: KEPT_TOKENS, ttl: KEEP_MS });
 
   constructor(private readonly issuers: Issuers) {}
+
+  get cache(): CacheCounts {
+    return this.kept;
+  }
 
   /**
    * @param audience that the token must name; undefined for that of the token's issuer

@@ -17,6 +17,7 @@ import { Fault } from '../../src/model/faults.js';
 import { PERMISSIONS, type Client, type Question } from '../../src/model/question.js';
 import { loadRules, type Rules, type RuleSources } from '../../src/rules/load.js';
 import type { Entities, KnownEntity } from '../../src/stores/entities.js';
+import { NOBODY_WATCHES } from '../../src/telemetry/observer.js';
 import { openDevIssuer, type DevIssuer } from '../../src/tokens/dev-issuer.js';
 import { Issuers } from '../../src/tokens/issuers.js';
 import { Credentials } from '../../src/tokens/credentials.js';
@@ -154,6 +155,7 @@ async function judge(w: World, by: Rules = rules): Promise<Decision> {
       find: () => Promise.resolve(undefined),
       report: () => Promise.resolve(false),
     },
+    observer: NOBODY_WATCHES,
     now: () => now,
     deadlineMs: 10_000,
   };

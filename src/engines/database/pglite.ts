@@ -1,8 +1,9 @@
 /** The embedded database: PostgreSQL as WebAssembly (PGlite) in a thread of its own, under the data directory. */
 import { Fault } from '../../model/faults.js';
+import type { WatchCalls } from '../../telemetry/calls.js';
 import type { EngineStats } from '../breaker.js';
 import { EngineWorker, WorkerError } from '../worker.js';
-import { failure, type Database, type Row, type Statement } from './port.js';
+import { failure, outage, type Database, type Row, type Statement } from './port.js';
 
 export class PgliteDatabase implements Database {
   /** The data directory's lock sees to it. */
@@ -10,16 +11,21 @@ export class PgliteDatabase implements Database {
   private readonly worker: EngineWorker;
 
   /** @param directory where it lives; undefined keeps it in memory */
-  constructor(directory: string | undefined) {
-    this.worker = new EngineWorker('./pglite-worker.js', import.meta.url, { directory });
+  constructor(directory: string | undefined, watch?: WatchCalls) {
+    const faultOf = (error: unknown) => outage(failed(error));
+    this.worker = new EngineWorker(
+      './pglite-worker.js',
+      import.meta.url,
+      { directory },
+      { engine: 'database', watch, faultOf },
+    );
   }
 
   async run(statements: readonly Statement[]): Promise<readonly (readonly Row[])[]> {
     try {
       return await this.worker.call<readonly (readonly Row[])[]>('run', statements);
     } catch (error) {
-      if (error instanceof Fault) throw error;
-      throw failure(error instanceof WorkerError ? error.code : undefined, String(error));
+      throw failed(error);
     }
   }
 
@@ -35,4 +41,9 @@ export class PgliteDatabase implements Database {
   kill(): Promise<void> {
     return this.worker.kill();
   }
+}
+
+function failed(error: unknown): Fault {
+  if (error instanceof Fault) return error;
+  return failure(error instanceof WorkerError ? error.code : undefined, String(error));
 }

@@ -2,7 +2,7 @@
  * The database as Remit sees it: SQL of PostgreSQL, a list of statements at a time, each list one transaction.
  * There is no open transaction to hold on to: what must be decided together is said in one list.
  */
-import { Fault } from '../../model/faults.js';
+import { Fault, type FaultCode } from '../../model/faults.js';
 import type { EngineStats } from '../breaker.js';
 
 export interface Statement {
@@ -42,4 +42,10 @@ export class Refused extends Fault {
 /** What a failure comes to by its SQLSTATE: the classes that are about the values of a statement, and all others. */
 export function failure(sqlstate: string | undefined, detail: string): Fault {
   return /^(21|22|23|54)/.test(sqlstate ?? '') ? new Refused(detail) : new Fault('database_unavailable', detail);
+}
+
+/** Why the database could not answer; undefined where it could, and refused. */
+export function outage(error: unknown): FaultCode | undefined {
+  if (error instanceof Refused) return undefined;
+  return error instanceof Fault ? error.code : 'database_unavailable';
 }

@@ -7,8 +7,10 @@ import { checkServerIdentity, type ConnectionOptions } from 'node:tls';
 import { Client, DatabaseError, Pool, TypeOverrides, types, type ClientBase, type ClientConfig } from 'pg';
 import type { PostgresConfig } from '../../config/database.js';
 import { Fault } from '../../model/faults.js';
+import { watched, type WatchCalls } from '../../telemetry/calls.js';
+import type { Log } from '../../telemetry/log.js';
 import { Breaker, type EngineStats } from '../breaker.js';
-import { failure, Refused, type Database, type Row, type Statement } from './port.js';
+import { failure, outage, Refused, type Database, type Row, type Statement } from './port.js';
 import { applicationName, settle, Sole, type Session } from './postgres-session.js';
 
 /** Beyond what the server is told to hold itself to: after it, the network or the server must be gone. */
@@ -31,9 +33,10 @@ const ROLLED_BACK = /^(40001|40P01)$/;
 const parsed = new TypeOverrides();
 parsed.setTypeParser(types.builtins.INT8, Number);
 
-export interface Watched {
+export interface Reported {
   /** A line for the operator: that it can't be reached any more, and why; that it can again. */
-  readonly log?: ((line: string) => void) | undefined;
+  readonly log?: Log | undefined;
+  readonly watch?: WatchCalls | undefined;
 }
 
 export class PostgresDatabase implements Database {
@@ -43,7 +46,8 @@ export class PostgresDatabase implements Database {
   private readonly breaker: Breaker;
   private readonly clients = new Set<Client>();
   private readonly running = new Set<Promise<unknown>>();
-  private readonly log: (line: string) => void;
+  private readonly log: Log;
+  private readonly watch: WatchCalls | undefined;
   private sole: Sole | undefined;
   private beat: NodeJS.Timeout | undefined;
   private closed: Promise<void> | undefined;
@@ -54,9 +58,10 @@ export class PostgresDatabase implements Database {
   /** Connects when it is first asked something. */
   constructor(
     private readonly config: PostgresConfig,
-    { log = () => undefined }: Watched = {},
+    { log = () => undefined, watch }: Reported = {},
   ) {
     this.log = log;
+    this.watch = watch;
     this.breaker = new Breaker({
       fault: 'database_unavailable',
       isOutage: (error) => !holds(error),
@@ -81,7 +86,12 @@ export class PostgresDatabase implements Database {
     this.pool.on('remove', (client) => this.clients.delete(client));
   }
 
-  async run(statements: readonly Statement[]): Promise<readonly (readonly Row[])[]> {
+  run(statements: readonly Statement[]): Promise<readonly (readonly Row[])[]> {
+    const watching = { engine: 'database', watch: this.watch, faultOf: outage } as const;
+    return watched(watching, 'run', () => this.runNow(statements));
+  }
+
+  private async runNow(statements: readonly Statement[]): Promise<readonly (readonly Row[])[]> {
     if (this.closed !== undefined) throw new Fault('database_unavailable', 'it is closed');
     if (this.pool.waitingCount >= this.config.waiting) throw new Fault('overloaded', 'database connections');
     const work = this.persist(statements);
@@ -239,7 +249,11 @@ export class PostgresDatabase implements Database {
     if (this.told === away || this.closed !== undefined || (away && now < this.quietUntil)) return;
     this.told = away;
     this.quietUntil = now + QUIET_MS;
-    this.log(`${placeOf(this.config)}: ${away ? `can't answer: ${trouble}` : 'answers again'}`);
+    this.log(`${placeOf(this.config)}: ${away ? `can't answer: ${trouble}` : 'answers again'}`, {
+      event: away ? 'engine_away' : 'engine_back',
+      engine: 'database',
+      place: placeOf(this.config),
+    });
   }
 }
 

@@ -4,10 +4,14 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { v1 } from '@authzed/authzed-node';
+import { InterceptingCall, type Interceptor } from '@grpc/grpc-js';
 import { ConfigError, Fault } from '../../model/faults.js';
+import { watched, type WatchCalls, type Watched } from '../../telemetry/calls.js';
+import type { Log } from '../../telemetry/log.js';
+import { here } from '../../telemetry/trace.js';
 import { Breaker, type EngineStats } from '../breaker.js';
 import { NOW, type SpiceClient } from './calls.js';
-import { isOutage, refusalOf } from './refusals.js';
+import { isOutage, outage, refusalOf } from './refusals.js';
 
 export interface ServerAddress {
   /** `host:port`. */
@@ -50,7 +54,18 @@ const OPTIONS = {
   // The environment's proxies are not for the engine's key.
   'grpc.enable_http_proxy': 0,
   'grpc.primary_user_agent': 'remit',
+  interceptors: [traced],
 };
+
+/** Tells SpiceDB of which trace a call is part, where it is of one. */
+function traced(...[options, next]: Parameters<Interceptor>): InterceptingCall {
+  return new InterceptingCall(next(options), {
+    start: (metadata, listener, start) => {
+      for (const [name, value] of Object.entries(here()?.headers ?? {})) metadata.set(name, value);
+      start(metadata, listener);
+    },
+  });
+}
 
 type Client = ReturnType<typeof v1.NewClient>;
 interface CallOptions {
@@ -78,12 +93,15 @@ export class Connection implements SpiceClient {
   private active = 0;
   private readonly waiting: (() => void)[] = [];
   private closed = false;
+  private readonly watching: Watched;
 
   /** Connects at the first call. @param deadlineMs of what decisions wait for */
   constructor(
     private readonly address: ServerAddress,
     private readonly deadlineMs: number,
+    watch?: WatchCalls,
   ) {
+    this.watching = { engine: 'spicedb', watch, faultOf: outage };
     this.client = clientOf(address);
   }
 
@@ -97,13 +115,13 @@ export class Connection implements SpiceClient {
    * @param resourceType of the schema: asked about to find out whether SpiceDB is there
    * @param log takes a line for the operator
    */
-  guard(resourceType: string, log: (line: string) => void): void {
+  guard(resourceType: string, log: Log): void {
     const request = v1.ReadRelationshipsRequest.create({
       consistency: NOW,
       relationshipFilter: { resourceType },
       optionalLimit: 1,
     });
-    const place = `SpiceDB at ${this.address.endpoint}`;
+    const place = this.address.endpoint;
     this.breaker = new Breaker({
       fault: 'relationships_unavailable',
       isOutage,
@@ -117,50 +135,64 @@ export class Connection implements SpiceClient {
         }
       },
       onChange: (trouble) => {
-        log(`${place}: ${trouble === undefined ? 'answers again' : `can't answer: ${refusalOf(trouble).text.trim()}`}`);
+        const away = trouble !== undefined;
+        const why = away ? `can't answer: ${refusalOf(trouble).text.trim()}` : 'answers again';
+        log(`SpiceDB at ${place}: ${why}`, { event: away ? 'engine_away' : 'engine_back', engine: 'spicedb', place });
       },
     });
   }
 
   checkBulkPermissions(request: v1.CheckBulkPermissionsRequest): Promise<v1.CheckBulkPermissionsResponse> {
-    return this.reading(this.deadlineMs, (options) =>
+    return this.reading('checkBulkPermissions', this.deadlineMs, (options) =>
       unary((callback) => this.client.checkBulkPermissions(request, options, callback)),
     );
   }
 
   readRelationships(request: v1.ReadRelationshipsRequest): Promise<v1.ReadRelationshipsResponse[]> {
-    return this.reading(this.deadlineMs, (options) => collect(this.client.readRelationships(request, options)));
+    return this.reading('readRelationships', this.deadlineMs, (options) =>
+      collect(this.client.readRelationships(request, options)),
+    );
   }
 
   lookupResources(request: v1.LookupResourcesRequest, withinMs: number): Promise<v1.LookupResourcesResponse[]> {
-    return this.reading(withinMs, (options) => collect(this.client.lookupResources(request, options)));
+    return this.reading('lookupResources', withinMs, (options) =>
+      collect(this.client.lookupResources(request, options)),
+    );
   }
 
   lookupSubjects(request: v1.LookupSubjectsRequest, withinMs: number): Promise<v1.LookupSubjectsResponse[]> {
-    return this.reading(withinMs, (options) => collect(this.client.lookupSubjects(request, options)));
+    return this.reading('lookupSubjects', withinMs, (options) => collect(this.client.lookupSubjects(request, options)));
   }
 
   readSchema(withinMs: number): Promise<v1.ReadSchemaResponse> {
     const request = v1.ReadSchemaRequest.create();
-    return this.reading(withinMs, (options) => unary((callback) => this.client.readSchema(request, options, callback)));
+    return this.reading('readSchema', withinMs, (options) =>
+      unary((callback) => this.client.readSchema(request, options, callback)),
+    );
   }
 
   diffSchema(request: v1.DiffSchemaRequest): Promise<v1.DiffSchemaResponse> {
-    return this.reading(SLOW_MS, (options) => unary((callback) => this.client.diffSchema(request, options, callback)), {
-      guarded: false,
-    });
+    return this.reading(
+      'diffSchema',
+      SLOW_MS,
+      (options) => unary((callback) => this.client.diffSchema(request, options, callback)),
+      { guarded: false },
+    );
   }
 
   writeRelationships(request: v1.WriteRelationshipsRequest): Promise<v1.WriteRelationshipsResponse> {
-    return this.once(SLOW_MS, (options) =>
+    return this.once('writeRelationships', SLOW_MS, (options) =>
       unary((callback) => this.client.writeRelationships(request, options, callback)),
     );
   }
 
   writeSchema(request: v1.WriteSchemaRequest): Promise<v1.WriteSchemaResponse> {
-    return this.once(SLOW_MS, (options) => unary((callback) => this.client.writeSchema(request, options, callback)), {
-      guarded: false,
-    });
+    return this.once(
+      'writeSchema',
+      SLOW_MS,
+      (options) => unary((callback) => this.client.writeSchema(request, options, callback)),
+      { guarded: false },
+    );
   }
 
   close(): void {
@@ -180,11 +212,16 @@ export class Connection implements SpiceClient {
   }
 
   /** All tries within one deadline. */
-  private async reading<R>(ms: number, call: (options: CallOptions) => Promise<R>, how = GUARDED): Promise<R> {
+  private async reading<R>(
+    name: string,
+    ms: number,
+    call: (options: CallOptions) => Promise<R>,
+    how = GUARDED,
+  ): Promise<R> {
     const until = performance.now() + ms;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.once(until - performance.now(), call, how);
+        return await this.once(name, until - performance.now(), call, how);
       } catch (error) {
         const pause = attempt * PAUSE_MS * (0.5 + Math.random());
         const again = attempt < TRIES && !this.closed && refusalOf(error).code === 'UNAVAILABLE';
@@ -194,8 +231,13 @@ export class Connection implements SpiceClient {
     }
   }
 
-  private once<R>(ms: number, call: (options: CallOptions) => Promise<R>, { guarded } = GUARDED): Promise<R> {
-    const work = (): Promise<R> => this.inTurn(ms, call);
+  private once<R>(
+    name: string,
+    ms: number,
+    call: (options: CallOptions) => Promise<R>,
+    { guarded } = GUARDED,
+  ): Promise<R> {
+    const work = (): Promise<R> => watched(this.watching, name, () => this.inTurn(ms, call));
     return guarded && this.breaker !== undefined ? this.breaker.run(work) : work();
   }
 

@@ -1,5 +1,6 @@
 /** What is known of a SpiceDB server at the moment: whether its schema fits and, where answers are kept, its newest revision. */
 import type { Graph } from '../../rules/graph.js';
+import type { Caches } from '../../telemetry/counted-cache.js';
 import * as calls from './calls.js';
 import type { Connection } from './connection.js';
 import { Fitting } from './fitting.js';
@@ -61,6 +62,10 @@ export class Current {
     const asked = await ask(checks.filter((_, i) => kept[i] === undefined));
     let next = 0;
     return kept.map((answer) => answer ?? asked[next++] ?? OUTAGE);
+  }
+
+  get caches(): Caches {
+    return this.newest?.caches ?? {};
   }
 
   keep(check: AskedCheck, answer: CheckAnswer): void {

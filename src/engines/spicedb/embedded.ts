@@ -7,6 +7,7 @@ import { relationshipKey, type Relationship, type RelationshipUpdate } from '../
 import type { Graph } from '../../rules/graph.js';
 import type { Journal } from '../../stores/journal.js';
 import type { EngineStats } from '../breaker.js';
+import type { WatchCalls } from '../../telemetry/calls.js';
 import { EngineWorker } from '../worker.js';
 import { Kept } from './kept.js';
 import { Lookups, nameOf } from './lookups.js';
@@ -15,6 +16,8 @@ import {
   type AskedCheck,
   type CheckAnswer,
   type Consistency,
+  type Counted,
+  type GraphCounts,
   type FoundResources,
   type FoundSubjects,
   type RelationshipFilter,
@@ -23,14 +26,14 @@ import {
   type SubjectLookup,
 } from './port.js';
 import { CheckQueue } from './queue.js';
-import { OUTAGE, refused, schemaProblem, type Unrevised } from './refusals.js';
+import { outage, OUTAGE, refused, schemaProblem, type Unrevised } from './refusals.js';
 
 /** Checks that go to SpiceDB in one call; those that come meanwhile form the next. */
 const MAX_BULK = 150;
 /** Lookups: its thread is this machine's. */
 const LOOKUPS = { atOnce: 16, abandoned: 2 };
 
-export class EmbeddedRelationships implements Relationships {
+export class EmbeddedRelationships implements Relationships, Counted {
   private readonly queue: CheckQueue;
   private readonly kept: Kept;
   private readonly lookups = new Lookups(LOOKUPS);
@@ -50,8 +53,9 @@ export class EmbeddedRelationships implements Relationships {
   }
 
   /** Starts SpiceDB with the graph's schema and everything that the journal holds. @throws Fault */
-  static async start(graph: Graph, journal: Journal): Promise<EmbeddedRelationships> {
-    const worker = new EngineWorker('./embedded-worker.js', import.meta.url, { schema: graph.text });
+  static async start(graph: Graph, journal: Journal, watch?: WatchCalls): Promise<EmbeddedRelationships> {
+    const watching = { engine: 'spicedb', watch, faultOf: outage } as const;
+    const worker = new EngineWorker('./embedded-worker.js', import.meta.url, { schema: graph.text }, watching);
     try {
       await worker.call('ready', undefined).catch((error: unknown) => {
         throw schemaProblem(error, graph.file);
@@ -158,6 +162,10 @@ export class EmbeddedRelationships implements Relationships {
 
   stats(): EngineStats {
     return this.worker.stats();
+  }
+
+  counts(): GraphCounts {
+    return { caches: this.kept.caches, ...this.queue.counts() };
   }
 
   close(): Promise<void> {

@@ -2,7 +2,7 @@
  * What an embedded SpiceDB has answered, kept exactly as long as it is true: until the next write, and until the next
  * expiration of any relationship. All writes pass through this process, so it knows of both.
  */
-import { LRUCache } from 'lru-cache';
+import { CountedCache, type Caches } from '../../telemetry/counted-cache.js';
 import { checkKey, relationshipKey, type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
 import type { Graph } from '../../rules/graph.js';
 import type { AskedCheck, CheckAnswer } from './port.js';
@@ -28,12 +28,17 @@ export function keyOf(check: AskedCheck, graph: Graph): string | undefined {
 }
 
 export class Kept {
-  private readonly answers = new LRUCache<string, CheckAnswer>({ max: KEPT_ANSWERS });
-  private readonly reads = new LRUCache<string, readonly Relationship[]>({ max: KEPT_READS });
-  private readonly lookups = new LRUCache<string, Found>({
+  private readonly answers = new CountedCache<string, CheckAnswer>({ max: KEPT_ANSWERS });
+  private readonly reads = new CountedCache<string, readonly Relationship[]>({ max: KEPT_READS });
+  private readonly lookups = new CountedCache<string, Found>({
     maxSize: KEPT_IDS,
     sizeCalculation: ({ ids }) => ids.length + 1,
   });
+  readonly caches: Caches = {
+    relationship_checks: this.answers,
+    relationship_reads: this.reads,
+    relationship_lookups: this.lookups,
+  };
   /** When each relationship that has an expiration ends, in milliseconds since the epoch. */
   private readonly expirations = new Map<string, number>();
   /** The next of them: until then, and until the next write, nothing changes. */

@@ -3,8 +3,8 @@
  * write to a server, so it is asked for its newest revision again and again; where that is the one that an answer was
  * given at, nothing has been written since.
  */
-import { LRUCache } from 'lru-cache';
 import type { Graph } from '../../rules/graph.js';
+import { CountedCache, type Caches } from '../../telemetry/counted-cache.js';
 import { EXPIRY_MARGIN_MS, keyOf } from './kept.js';
 import type { AskedCheck, CheckAnswer } from './port.js';
 import { tellsOfWrites } from './zedtokens.js';
@@ -27,7 +27,8 @@ export function instant(): Instant {
 }
 
 export class Newest {
-  private readonly answers = new LRUCache<string, CheckAnswer>({ max: KEPT_ANSWERS });
+  private readonly answers = new CountedCache<string, CheckAnswer>({ max: KEPT_ANSWERS });
+  readonly caches: Caches = { relationship_checks: this.answers };
   private revision: string | undefined;
   /** All that was acknowledged before then is in that revision. */
   private since: Instant | undefined;

@@ -1,6 +1,7 @@
 /** The relationship graph as Remit sees it. Ids are raw everywhere; encoding is the implementation's business. */
 import type { FaultCode } from '../../model/faults.js';
 import type { EntityRef } from '../../model/ids.js';
+import type { Caches } from '../../telemetry/counted-cache.js';
 import type { Check, Relationship, RelationshipUpdate } from '../../model/relationships.js';
 import type { EngineStats } from '../breaker.js';
 
@@ -103,6 +104,22 @@ export interface Relationships {
   /** What is under way. */
   stats(): EngineStats;
   close(): Promise<void>;
+}
+
+/** What an implementation counts by itself, for metrics. */
+export interface Counted {
+  counts(): GraphCounts;
+}
+
+export interface GraphCounts extends QueueCounts {
+  readonly caches: Caches;
+}
+
+/** Of checks on their way: those that wait, and how many went in how many bulk checks. */
+export interface QueueCounts {
+  readonly waiting: number;
+  readonly groups: number;
+  readonly members: number;
 }
 
 /** Where a request says its ZedToken. */

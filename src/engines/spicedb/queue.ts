@@ -3,7 +3,8 @@
  * that a long list holds up nobody who asks little; and of many that ask the same, one asks for all.
  */
 import { checkKey } from '../../model/relationships.js';
-import type { AskedCheck, CheckAnswer, Consistency } from './port.js';
+import { here, onBehalfOf, type Trace } from '../../telemetry/trace.js';
+import type { AskedCheck, CheckAnswer, Consistency, QueueCounts } from './port.js';
 
 /** Checks waiting beyond this are answered as unknown at once; the few of a small call still get in up to twice that. */
 const MAX_WAITING = 20_000;
@@ -40,6 +41,8 @@ interface Waiting {
   /** The call that asked for it last. */
   call: readonly Waiting[];
   sent: boolean;
+  /** Who asked for it first, where that is traced. */
+  readonly asker: Trace | undefined;
   readonly answer: Promise<CheckAnswer>;
   readonly resolve: (answer: CheckAnswer | Promise<CheckAnswer>) => void;
 }
@@ -57,6 +60,8 @@ export class CheckQueue {
   private readonly open = new Map<string, Waiting>();
   private waiting = 0;
   private active = 0;
+  private groups = 0;
+  private members = 0;
 
   constructor(
     private readonly asking: Asking,
@@ -77,6 +82,11 @@ export class CheckQueue {
     return answers;
   }
 
+  counts(): QueueCounts {
+    const { waiting, groups, members } = this;
+    return { waiting, groups, members };
+  }
+
   /** @param call takes what has to be sent */
   private enter(check: AskedCheck, at: string, call: Waiting[]): Promise<CheckAnswer> {
     const until = performance.now() + (this.bounds.waitMs ?? Infinity);
@@ -94,7 +104,7 @@ export class CheckQueue {
     if (this.waiting >= most) return Promise.resolve({ result: 'unknown', fault: 'overloaded' });
     let resolve: Waiting['resolve'] = () => undefined;
     const answer = new Promise<CheckAnswer>((r) => (resolve = r));
-    const entered: Waiting = { key, check, until, call, sent: false, answer, resolve };
+    const entered: Waiting = { key, check, until, call, sent: false, asker: here(), answer, resolve };
     this.open.set(key, entered);
     this.waiting += 1;
     call.push(entered);
@@ -123,7 +133,12 @@ export class CheckQueue {
     if (line.calls.length > 0) this.lines.set(at, line);
     if (bulk.length === 0) return;
     const checks = bulk.map(({ check }) => check);
-    const answers = await this.asking.together(checks, line.consistency);
+    this.groups += 1;
+    this.members += bulk.length;
+    const answers = await onBehalfOf(
+      bulk.map(({ asker }) => asker),
+      () => this.asking.together(checks, line.consistency),
+    );
     for (const [i, { key, resolve }] of bulk.entries()) {
       if (this.asking.generation !== undefined) this.open.delete(key);
       resolve(answers[i] ?? { result: 'unknown', fault: 'relationships_unavailable' });

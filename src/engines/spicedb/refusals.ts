@@ -76,6 +76,12 @@ export function isOutage(error: unknown): boolean {
   return ['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'INTERNAL', 'UNKNOWN', 'CANCELLED'].includes(refusalOf(error).code);
 }
 
+/** Why SpiceDB could not answer; undefined where the request is at fault. */
+export function outage(error: unknown): FaultCode | undefined {
+  const said = isRefused(error) || refusalOf(error).code === 'ALREADY_EXISTS';
+  return said || error instanceof BadRequest ? undefined : faultCodeOf(error);
+}
+
 function faultCodeOf(error: unknown): FaultCode {
   if (error instanceof Fault) return error.code;
   const { code } = refusalOf(error);

@@ -10,6 +10,7 @@ import { BadRequest, ConfigError, Fault } from '../../model/faults.js';
 import { relationshipKey, type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
 import type { Graph } from '../../rules/graph.js';
 import type { EngineStats } from '../breaker.js';
+import type { WatchCalls } from '../../telemetry/calls.js';
 import * as calls from './calls.js';
 import { Connection, patiently, type ServerAddress } from './connection.js';
 import { Current, type CurrentOptions } from './current.js';
@@ -22,6 +23,8 @@ import {
   type AskedCheck,
   type CheckAnswer,
   type Consistency,
+  type Counted,
+  type GraphCounts,
   type FoundResources,
   type FoundSubjects,
   type RelationshipFilter,
@@ -56,11 +59,10 @@ export interface ServerOptions extends ServerAddress, CurrentOptions {
   readonly deadlineMs: number;
   /** How long a start waits for a SpiceDB that isn't there yet. */
   readonly patienceMs?: number;
-  /** A line for the operator: that it can't be reached any more, and why; that it can again. */
-  readonly log?: ((line: string) => void) | undefined;
+  readonly watch?: WatchCalls | undefined;
 }
 
-export class ServerRelationships implements Relationships {
+export class ServerRelationships implements Relationships, Counted {
   private readonly queue: CheckQueue;
   private readonly lookups = new Lookups(LOOKUPS);
   private readonly proving = new Turns(PROOFS_AT_ONCE);
@@ -92,7 +94,7 @@ export class ServerRelationships implements Relationships {
    * @throws ConfigError where they differ, or the server refuses key or certificate; Fault where it doesn't answer
    */
   static async start(graph: Graph, { patienceMs, ...options }: ServerOptions): Promise<ServerRelationships> {
-    const connection = new Connection(options, options.deadlineMs);
+    const connection = new Connection(options, options.deadlineMs, options.watch);
     try {
       const { found, readAt } = await patiently(() => differences(connection, graph), options, patienceMs);
       const differs = summary(found);
@@ -165,6 +167,10 @@ export class ServerRelationships implements Relationships {
 
   stats(): EngineStats {
     return this.connection.stats();
+  }
+
+  counts(): GraphCounts {
+    return { caches: this.current.caches, ...this.queue.counts() };
   }
 
   close(): Promise<void> {

@@ -1,0 +1,36 @@
+/** `telemetry` and `logs` of the configuration: what operators see of a running service. */
+import { z } from 'zod';
+
+const traces = z.strictObject({
+  endpoint: z.url({ protocol: /^https?$/, abort: true }).refine((text) => {
+    const { username, password, hash } = new URL(text);
+    return username + password + hash === '';
+  }, 'must have no password or fragment'),
+  sample: z.number().min(0).max(1).default(0.01),
+  follow_callers: z.boolean().default(false),
+});
+
+export const telemetry = z.strictObject({ traces: traces.optional() });
+
+export const logs = z.strictObject({
+  format: z.enum(['auto', 'json', 'text'], 'must be "auto", "json" or "text"').default('auto'),
+  level: z.enum(['debug', 'info', 'warn', 'error'], 'must be "debug", "info", "warn" or "error"').optional(),
+});
+
+export interface TracesConfig {
+  /** Of OTLP over HTTP, with its path. */
+  readonly endpoint: string;
+  /** The share of requests that are traced, 0 to 1. */
+  readonly sample: number;
+  /** Whoever calls may have a request traced, by its `traceparent`. */
+  readonly followCallers: boolean;
+}
+
+/** undefined: no request is traced. */
+export function tracesOf({ traces: read }: z.infer<typeof telemetry>): TracesConfig | undefined {
+  if (read === undefined) return undefined;
+  const { endpoint, sample, follow_callers: followCallers } = read;
+  return { endpoint, sample, followCallers };
+}
+
+export type LogsConfig = z.infer<typeof logs>;

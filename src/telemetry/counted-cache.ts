@@ -1,0 +1,22 @@
+/** A cache that counts how often it had what it was asked for. */
+import { LRUCache } from 'lru-cache';
+
+export interface CacheCounts {
+  readonly hits: number;
+  readonly misses: number;
+}
+
+/** The counts of what is kept, by the name that metrics have for it. */
+export type Caches = Readonly<Record<string, CacheCounts>>;
+
+export class CountedCache<K extends string, V extends object> extends LRUCache<K, V> implements CacheCounts {
+  hits = 0;
+  misses = 0;
+
+  override get(key: K): V | undefined {
+    const found = super.get(key);
+    if (found === undefined) this.misses += 1;
+    else this.hits += 1;
+    return found;
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * Metrics of one service, in a registry of its own. Every value of a label is from a list that the operator or the code
+ * has written: no user, agent, resource or text of a request's can become one.
+ */
+import { Counter, Gauge, Registry } from 'prom-client';
+import type { Decision } from '../model/decision.js';
+import type { Outcome } from '../model/outcome.js';
+import type { Question } from '../model/question.js';
+import type { Rules } from '../rules/load.js';
+import type { Call } from './calls.js';
+import type { Caches } from './counted-cache.js';
+import { DurationFamily, type Durations } from './durations.js';
+import { PHASES, type Observer, type Phase } from './observer.js';
+import { processMetrics } from './process.js';
+import { span, spanSync, type Attributes } from './trace.js';
+
+/** Numbers that the parts of a service keep by themselves: read when metrics are. */
+export interface Counts {
+  readonly caches: Caches;
+  /** What waits for an engine, by what it is. */
+  readonly waiting: Readonly<Record<'checks' | 'records', number>>;
+  /** How much went together: of checks to SpiceDB, of records to the database. */
+  readonly grouped: Readonly<Record<'checks' | 'records', { readonly groups: number; readonly members: number }>>;
+  /** Times that Cedar failed and was begun anew. */
+  readonly cedarFaults: number;
+}
+
+/** Of what isn't in the schema, or is no route. */
+export const OTHER = 'other';
+
+export class Metrics implements Observer {
+  private readonly registry = new Registry();
+  private readonly process = processMetrics();
+  private readonly decisions = this.counter(
+    'remit_decisions_total',
+    'Decisions, by what came of them and the first reason: a reason code, or the fault where an engine could not answer.',
+    ['outcome', 'reason', 'action', 'resource_type'],
+  );
+  private readonly faults = this.counter('remit_engine_faults_total', 'Calls that an engine could not answer.', [
+    'engine',
+    'code',
+  ]);
+  private readonly decisionSeconds = new DurationFamily(
+    'remit_decision_duration_seconds',
+    'How long a decision took, its record included.',
+    ['outcome'],
+    this.registry,
+  );
+  private readonly requestSeconds = new DurationFamily(
+    'remit_http_request_duration_seconds',
+    'How long a request took, from its head to the end of its answer.',
+    ['method', 'route', 'status'],
+    this.registry,
+  );
+  private readonly callSeconds = new DurationFamily(
+    'remit_engine_call_duration_seconds',
+    'How long a call of an engine took; many decisions may share one.',
+    ['engine', 'call'],
+    this.registry,
+  );
+  private readonly phases: Readonly<Record<Phase, Durations>>;
+
+  /**
+   * @param rules those in force
+   * @param counts of the service's parts
+   */
+  constructor(
+    private readonly rules: () => Rules,
+    counts: () => Counts,
+  ) {
+    const phases = new DurationFamily(
+      'remit_decision_phase_duration_seconds',
+      'How long a decision was at each of its parts; cedar is part of gather, and lists gather many at once.',
+      ['phase'],
+      this.registry,
+    );
+    this.phases = Object.fromEntries(PHASES.map((phase) => [phase, phases.of(phase)])) as Record<Phase, Durations>;
+    this.readAtScrape(counts);
+  }
+
+  async decision(question: Question, work: () => Promise<Decision>): Promise<Decision> {
+    const began = performance.now();
+    const decision = await span('decision', async (trace) => {
+      const made = await work();
+      trace?.add(this.attributesOf(made));
+      return made;
+    });
+    const { action, resource } = question;
+    const on = this.rules().vocabulary.find(action.name, resource.type);
+    const outcome = decision.decision ? 'allow' : decision.fault === undefined ? 'deny' : 'unknown';
+    this.decisions.inc({
+      outcome,
+      reason: decision.fault ?? decision.reasons[0]?.code ?? '',
+      action: on?.action.name ?? OTHER,
+      resource_type: on?.resourceType.object ?? OTHER,
+    });
+    this.decisionSeconds.of(outcome).observe((performance.now() - began) / 1000);
+    return decision;
+  }
+
+  async phase<T>(phase: Phase, work: () => Promise<T>): Promise<T> {
+    const began = performance.now();
+    try {
+      return await span(phase, work);
+    } finally {
+      this.phases[phase].observe((performance.now() - began) / 1000);
+    }
+  }
+
+  cedar<T>(work: () => T): T {
+    const began = performance.now();
+    try {
+      return spanSync('cedar', work);
+    } finally {
+      this.phases.cedar.observe((performance.now() - began) / 1000);
+    }
+  }
+
+  step<O extends Outcome>(step: string, judge: () => O): O {
+    return spanSync(`step ${step}`, judge, stepAttributes);
+  }
+
+  readonly call = ({ engine, call, seconds, fault }: Call): void => {
+    this.callSeconds.of(engine, call).observe(seconds);
+    if (fault !== undefined) this.faults.inc({ engine, code: fault });
+  };
+
+  /** @param route as it is registered; undefined where there is none */
+  request(method: string, route: string | undefined, status: number, seconds: number): void {
+    this.requestSeconds.of(route === undefined ? OTHER : method, route ?? OTHER, String(status)).observe(seconds);
+  }
+
+  /** In Prometheus' text format, the process's own included. */
+  async text(): Promise<{ readonly type: string; readonly text: string }> {
+    const [own, process] = await Promise.all([this.registry.metrics(), this.process.metrics()]);
+    return { type: this.registry.contentType, text: `${own}\n${process}` };
+  }
+
+  /** A decision's id leads to its record, which says who and what: neither goes to whoever keeps traces. */
+  private attributesOf({ id, decision, fault, reasons, dry_run, request }: Decision): Attributes {
+    const on = this.rules().vocabulary.find(request.action, request.resource.type);
+    return {
+      'remit.decision.id': id,
+      'remit.decision.outcome': decision ? 'allow' : fault === undefined ? 'deny' : 'unknown',
+      'remit.decision.reasons': [...(fault === undefined ? [] : [fault]), ...reasons.map(({ code }) => code)],
+      'remit.decision.dry_run': dry_run,
+      'remit.action': on?.action.name ?? OTHER,
+      'remit.resource_type': on?.resourceType.object ?? OTHER,
+    };
+  }
+
+  private counter<L extends string>(name: string, help: string, labelNames: readonly L[]): Counter<L> {
+    return new Counter({ name, help, labelNames: [...labelNames], registers: [this.registry] });
+  }
+
+  private readAtScrape(counts: () => Counts): void {
+    const read = <L extends string>(
+      kind: typeof Counter | typeof Gauge,
+      name: string,
+      help: string,
+      labelNames: readonly L[],
+      values: () => readonly (readonly [labels: Record<L, string>, value: number])[],
+    ): void => {
+      new kind<L>({
+        name,
+        help,
+        labelNames: [...labelNames],
+        registers: [this.registry],
+        collect() {
+          this.reset();
+          for (const [labels, value] of values()) this.inc(labels, value);
+        },
+      });
+    };
+    read(Counter, 'remit_cache_lookups_total', 'What was looked for among what is kept.', ['cache', 'result'], () =>
+      Object.entries(counts().caches).flatMap(([cache, { hits, misses }]) => [
+        [{ cache, result: 'hit' }, hits],
+        [{ cache, result: 'miss' }, misses],
+      ]),
+    );
+    read(Gauge, 'remit_queue_waiting', 'What waits to be sent to an engine.', ['queue'], () =>
+      Object.entries(counts().waiting).map(([queue, n]) => [{ queue }, n]),
+    );
+    read(Counter, 'remit_groups_total', 'Groups sent to an engine as one.', ['queue'], () =>
+      Object.entries(counts().grouped).map(([queue, { groups }]) => [{ queue }, groups]),
+    );
+    read(Counter, 'remit_grouped_total', 'What was sent in those groups.', ['queue'], () =>
+      Object.entries(counts().grouped).map(([queue, { members }]) => [{ queue }, members]),
+    );
+    read(Counter, 'remit_cedar_faults_total', 'Times that Cedar failed and was begun anew.', [], () => [
+      [{}, counts().cedarFaults],
+    ]);
+    read(Gauge, 'remit_policy_info', 'Always 1; the version of the rules in force.', ['version'], () => [
+      [{ version: this.rules().version }, 1],
+    ]);
+  }
+}
+
+function stepAttributes(outcome: Outcome): Attributes {
+  return {
+    'remit.step.outcome': outcome.outcome,
+    ...(outcome.outcome === 'deny' ? { 'remit.step.reasons': outcome.reasons.map(({ code }) => code) } : {}),
+    ...(outcome.outcome === 'unknown' ? { 'remit.step.fault': outcome.fault } : {}),
+  };
+}
