@@ -17,9 +17,14 @@ import { Client } from 'pg';
 import { stringify } from 'yaml';
 import { load, post } from './load.mjs';
 
-const SECONDS = 8;
-const WARM_UP_SECONDS = 4;
-const CONNECTIONS = [1, 50];
+/** Decisions that are measured, at so many connections. */
+const RUNS = [
+  { connections: 1, answers: 500 },
+  { connections: 50, answers: 5_000 },
+];
+const WARM_UP = { connections: 50, answers: 3_000 };
+/** Records that one of them manages; all of them are asked about in turn. */
+const EMPLOYEES = 1_000;
 const DATABASE = `remit_costs_${process.pid}`;
 const ISSUER = 'https://login.example';
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -38,6 +43,12 @@ async function serve(configuration) {
   const service = await openService(loadConfig(configuration, {}), { now: () => new Date(offset + performance.now()) });
   const acme = join(root, 'fixtures/acme.yaml');
   await loadWorld(acme, readWorld(acme, service.rules()), service);
+  const record = (id) => ({ type: 'employee', id });
+  const managed = Array.from({ length: EMPLOYEES }, (_, i) => ({
+    operation: 'touch',
+    relationship: { resource: record(`c${i}`), relation: 'reports_to', subject: record('dave') },
+  }));
+  await service.relationships.write(managed, 'costs');
   const app = await buildApp(service);
   await app.listen({ host: '127.0.0.1', port: 0 });
   process.on('disconnect', () => process.exit());
@@ -111,10 +122,22 @@ async function onServers({ url, binary, directory, closers }) {
 
   const rows = [];
   for (const [kind, { action, expect }] of Object.entries(kinds)) {
-    const body = { subject: { type: 'user', id: 'alice' }, action: { name: action }, resource: { type: 'employee', id: 'erin' }, context: { token: delegation, supported_obligations: ['mask'] } }; // prettier-ignore
-    const requests = [post({ port, path: '/access/v1/evaluation', key, body, expect })];
-    await load({ port, requests, connections: 50, seconds: WARM_UP_SECONDS });
-    for (const connections of CONNECTIONS) {
+    const requests = Array.from({ length: EMPLOYEES }, (_, i) =>
+      post({
+        port,
+        path: '/access/v1/evaluation',
+        key,
+        body: {
+          subject: { type: 'user', id: 'alice' },
+          action: { name: action },
+          resource: { type: 'employee', id: `c${i}`, properties: { name: `Person ${i}`, status: 'active', department: 'support' } },
+          context: { token: delegation, supported_obligations: ['mask'] },
+        },
+        expect,
+      }),
+    ); // prettier-ignore
+    await load({ port, requests, ...WARM_UP });
+    for (const { connections, answers } of RUNS) {
       await database.query('truncate decisions cascade');
       await database.query('checkpoint');
       const look = async () => ({
@@ -124,12 +147,7 @@ async function onServers({ url, binary, directory, closers }) {
         wal: Number((await database.query(`select pg_current_wal_insert_lsn() - '0/0' as at`)).rows[0].at),
       });
       const before = await look();
-      const { count, perSecond, errors, wrong, firstProblem } = await load({
-        port,
-        requests,
-        connections,
-        seconds: SECONDS,
-      });
+      const { count, perSecond, errors, wrong, firstProblem } = await load({ port, requests, connections, answers });
       if (errors + wrong > 0) throw new Error(`${errors} errors, ${wrong} wrong: ${firstProblem}`);
       const after = await look();
       const [sizes] = (await database.query(`select pg_table_size('decisions') as table, pg_indexes_size('decisions') as indexes, avg(length(record::text)) as text, count(*) as rows from decisions`)).rows; // prettier-ignore
