@@ -82,7 +82,10 @@ describe('the rules for dependencies', () => {
   });
 });
 
-describe('.ci/audit', () => {
+// npm takes its time, and more of it on a busy machine.
+const timeout = 180_000;
+
+describe('.ci/audit', { timeout }, () => {
   interface Ran {
     readonly code: number;
     readonly err: string;
@@ -134,7 +137,7 @@ describe('.ci/audit', () => {
   });
 });
 
-describe('the list of what it is made of', () => {
+describe('the list of what it is made of', { timeout }, () => {
   const component = z.looseObject({
     type: z.literal('library'),
     name: z.string(),
