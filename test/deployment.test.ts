@@ -109,7 +109,8 @@ describe('docker-compose.yml', () => {
       for (const [key, value] of Object.entries(environment))
         if (/PASSWORD|KEY|TOKEN|SECRET/.test(key)) expect(value, name).toMatch(/^\/run\/secrets\//);
       for (const file of files) expect(file).toContain('${REMIT_DEPLOYMENT:?');
-      for (const part of command) expect(part, name).not.toMatch(/preshared-key|:\/\/[^@]*:[^@]*@/);
+      for (const part of [...command, ...Object.values(environment)])
+        expect(part, name).not.toMatch(/preshared-key|:\/\/[^@]*:[^@]*@/);
     }
     for (const { file } of Object.values(compose.secrets)) expect(file).toMatch(/^\$\{REMIT_DEPLOYMENT:\?/);
   });
@@ -146,7 +147,7 @@ describe('docker-compose.yml', () => {
   });
 
   it('SpiceDB and PostgreSQL are spoken to over TLS that is verified', () => {
-    const uris = services.flatMap(([, { command = [] }]) => command.filter((part) => part.includes('postgres://')));
+    const uris = services.flatMap(([, { environment = {} }]) => environment['SPICEDB_DATASTORE_CONN_URI'] ?? []);
     expect(uris).toHaveLength(2);
     for (const uri of uris) expect(uri).toContain('sslmode=verify-full&sslrootcert=/run/secrets/ca.pem');
     for (const line of read('deploy/pg_hba.conf')
@@ -191,7 +192,7 @@ describe('Dockerfile', () => {
     .map((line) => line.trim().replace(/\s+/g, ' '));
   const of = (name: string): string[] =>
     instructions.filter((line) => line.startsWith(`${name} `)).map((line) => line.slice(name.length + 1));
-  const let_in = read('.dockerignore')
+  const letIn = read('.dockerignore')
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'));
 
@@ -206,8 +207,8 @@ describe('Dockerfile', () => {
     const copied = of('COPY')
       .filter((line) => !line.startsWith('--from'))
       .flatMap((line) => line.split(' ').slice(0, -1));
-    expect(let_in[0]).toBe('*');
-    expect(let_in.slice(1).sort()).toEqual(copied.map((path) => `!${path}`).sort());
+    expect(letIn[0]).toBe('*');
+    expect(letIn.slice(1).sort()).toEqual(copied.map((path) => `!${path}`).sort());
     for (const path of copied) expect(existsSync(join(root, path)), path).toBe(true);
   });
 
