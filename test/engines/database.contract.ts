@@ -1,4 +1,5 @@
 /** What every implementation of the database port must do. */
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Database } from '../../src/engines/database/port.js';
 import { Refused } from '../../src/engines/database/port.js';
@@ -236,6 +237,24 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         expect((await db.run([{ sql: `select count(*)::int as n from decisions where id in (${ids})` }]))[0]).toEqual([
           { n: 700 },
         ]);
+      });
+
+      it('that are old go as docs/operations.md says, their outcomes with them, and no others', async () => {
+        const operations = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+        const sql = /^```sql\n(with old as [\s\S]*?)^```/m.exec(operations)?.[1] ?? '';
+        const store = new DecisionStore(db);
+        const aged = (days: number): string => new Date(Date.now() - days * 86_400_000).toISOString();
+        const [old, silent, young] = [401, 900, 399].map((days) => record({ evaluated_at: aged(days) }));
+        for (const one of [old, silent, young]) await store.record(one as DecisionRecord);
+        for (const one of [old, young]) await store.report(one?.id ?? '', 'c', { outcome: 'executed' });
+        await db.run([{ sql }]);
+        const found = await Promise.all([old, silent, young].map((one) => store.find(one?.id ?? '')));
+        expect(found.map((one) => one?.outcome?.outcome)).toEqual([undefined, undefined, 'executed']);
+        expect(found.map((one) => one?.record.id)).toEqual([undefined, undefined, young?.id]);
+        const [rows] = await db.run([
+          { sql: 'select 1 from outcomes where decision = $1::uuid', params: [old?.id ?? null] },
+        ]);
+        expect(rows).toEqual([]);
       });
 
       it('that the database refuses take no neighbour with them', async () => {

@@ -1,0 +1,90 @@
+/**
+ * What may be depended on, held against the lockfile: nothing but the registry's packages, each with its hash; licences
+ * that ask for no more than their text; no further package that runs code of its own while it is installed.
+ * `node .ci/dependencies.mjs` prints what doesn't hold, and then ends with 1.
+ */
+import { readFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+
+const REGISTRY = 'https://registry.npmjs.org/';
+const LICENCES = new Set([
+  '0BSD',
+  'Apache-2.0',
+  'BlueOak-1.0.0',
+  'BSD-2-Clause',
+  'BSD-3-Clause',
+  'CC0-1.0',
+  'ISC',
+  'MIT',
+  'PostgreSQL',
+  'Unlicense',
+]);
+/** They were looked at; both work without, so the image is made without. */
+const RUN_AT_INSTALLATION = new Set(['koffi', 'protobufjs']);
+
+/** @param lockfile package-lock.json, parsed. @returns a sentence for each thing that doesn't hold */
+export function problemsOf(lockfile) {
+  if (lockfile.lockfileVersion !== 3)
+    return [`package-lock.json: version ${lockfile.lockfileVersion}, and only 3 is understood`];
+  return Object.entries(lockfile.packages).flatMap(([path, entry]) =>
+    path === '' ? ranges(entry) : packaged(path, entry),
+  );
+}
+
+/** An exact version each: what is built is what was looked at. */
+function ranges({ dependencies = {}, devDependencies = {}, optionalDependencies = {} }) {
+  return Object.entries({ ...dependencies, ...devDependencies, ...optionalDependencies })
+    .filter(([, version]) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))
+    .map(([name, version]) => `${name}: "${version}" is not an exact version`);
+}
+
+function packaged(path, { version, resolved, integrity, link, license, dev, hasInstallScript }) {
+  const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
+  const problem = (why) => [`${name}@${version}: ${why}`];
+  return [
+    ...(link === true || !path.includes('node_modules/') ? problem('is not of the registry') : []),
+    // The lockfile may leave the address out: then it is the configured registry's.
+    ...(resolved === undefined || resolved.startsWith(REGISTRY) ? [] : problem(`comes from ${resolved}`)),
+    ...(/^sha512-[A-Za-z0-9+/]{86}==$/.test(integrity ?? '') ? [] : problem('has no SHA-512 hash')),
+    ...(dev === true || allowed(license) ? [] : problem(`licence ${license ?? 'none'} is not on the list`)),
+    ...(hasInstallScript === true && !RUN_AT_INSTALLATION.has(name) ? problem('runs code when it is installed') : []),
+  ];
+}
+
+/** Of an SPDX expression every part of an AND must be, and one of an OR; without parentheses AND binds closer. */
+export function allowed(expression) {
+  if (typeof expression !== 'string') return false;
+  const tokens = expression.match(/\(|\)|[^\s()]+/g) ?? [];
+  let at = 0;
+  const either = () => {
+    let holds = both();
+    while (tokens[at] === 'OR') {
+      at += 1;
+      holds = both() || holds;
+    }
+    return holds;
+  };
+  const both = () => {
+    let holds = one();
+    while (tokens[at] === 'AND') {
+      at += 1;
+      holds = one() && holds;
+    }
+    return holds;
+  };
+  const one = () => {
+    const token = tokens[at];
+    at += 1;
+    if (token !== '(') return LICENCES.has(token);
+    const holds = either();
+    at += 1;
+    return holds && tokens[at - 1] === ')';
+  };
+  return either() && at === tokens.length;
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  const problems = problemsOf(JSON.parse(readFileSync('package-lock.json', 'utf8')));
+  for (const problem of problems) process.stderr.write(`${problem}\n`);
+  process.exitCode = problems.length === 0 ? 0 : 1;
+}

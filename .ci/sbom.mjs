@@ -1,0 +1,33 @@
+/**
+ * Prints what Remit is made of when it runs, as CycloneDX: npm's own list of what is installed, without what only builds
+ * it, and without what makes two runs differ. `node .ci/sbom.mjs >sbom.cdx.json`
+ */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+const read = (file) => JSON.parse(readFileSync(file, 'utf8'));
+const { name } = read('package.json');
+// `--omit=dev` leaves out, besides, what is needed both to run and to build. The lockfile knows better.
+const runs = new Set(
+  Object.entries(read('package-lock.json').packages)
+    .filter(([, { dev }]) => dev !== true)
+    .map(
+      ([path, entry]) => `${path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)}@${entry.version}`,
+    ),
+);
+const text = execFileSync('npm', ['sbom', '--sbom-format=cyclonedx', '--sbom-type=application'], {
+  encoding: 'utf8',
+  stdio: ['ignore', 'pipe', 'inherit'],
+  maxBuffer: 64 * 1024 * 1024,
+});
+const { serialNumber: _serial, metadata, components, dependencies, ...bom } = JSON.parse(text);
+delete metadata.timestamp;
+// npm calls the root by its directory.
+metadata.component.name = name;
+const root = metadata.component['bom-ref'];
+const kept = components.filter((one) => runs.has(`${one.name}@${one.version}`));
+const refs = new Set([root, ...kept.map((one) => one['bom-ref'])]);
+const needs = dependencies
+  .filter(({ ref }) => refs.has(ref))
+  .map(({ ref, dependsOn = [] }) => ({ ref, dependsOn: dependsOn.filter((on) => refs.has(on)) }));
+process.stdout.write(`${JSON.stringify({ ...bom, metadata, components: kept, dependencies: needs }, undefined, 2)}\n`);
