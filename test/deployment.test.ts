@@ -150,7 +150,7 @@ describe('docker-compose.yml', () => {
     const uris = services.flatMap(([, { environment = {} }]) => environment['SPICEDB_DATASTORE_CONN_URI'] ?? []);
     expect(uris).toHaveLength(2);
     for (const uri of uris) expect(uri).toContain('sslmode=verify-full&sslrootcert=/run/secrets/ca.pem');
-    for (const line of read('deploy/pg_hba.conf')
+    for (const line of read('fixtures/deployment/pg_hba.conf')
       .split('\n')
       .filter((l) => /^[a-z]/.test(l)))
       expect(line).toMatch(/^(local|hostssl) .*scram-sha-256$/);
@@ -172,7 +172,7 @@ describe('docker-compose.yml', () => {
   });
 
   it('what the proxy passes on goes to the replicas, and what has been sent is not sent again', () => {
-    const caddyfile = read('deploy/Caddyfile');
+    const caddyfile = read('fixtures/deployment/Caddyfile');
     const to = /reverse_proxy (.*) \{/.exec(caddyfile)?.[1];
     const replicas = services.map(([name]) => name).filter((name) => /^remit-\d$/.test(name));
     expect(to).toBe(replicas.map((name) => `${name}:7480`).join(' '));
@@ -248,11 +248,11 @@ describe('docs/operations.md', () => {
 });
 
 const openssl = spawnSync('openssl', ['version']).status === 0;
-describe.skipIf(!openssl)(`deploy/prepare${openssl ? '' : ' (skipped: there is no openssl)'}`, () => {
+describe.skipIf(!openssl)(`fixtures/deployment/prepare${openssl ? '' : ' (skipped: there is no openssl)'}`, () => {
   const directory = mkdtempSync(join(tmpdir(), 'remit-deployment-'));
   const place = join(directory, 'one');
   const prepare = (...args: string[]) =>
-    spawnSync(join(root, 'deploy/prepare'), args, { encoding: 'utf8', cwd: directory });
+    spawnSync(join(root, 'fixtures/deployment/prepare'), args, { encoding: 'utf8', cwd: directory });
   const made = (name: string): string => readFileSync(join(place, name), 'utf8');
   const mode = (name: string): number => statSync(join(place, name)).mode & 0o777;
   beforeAll(() => {
