@@ -2,18 +2,18 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Access, checkAccess } from './access.js';
 import type { Config } from './config.js';
 import type { ConfiguredClient } from './config/clients.js';
-import { readSources, shown } from './config/files.js';
+import { readSources } from './config/files.js';
 import type { Deciding } from './decide.js';
 import type { Database } from './engines/database/port.js';
 import { lockDirectory, type Lock } from './engines/lock.js';
 import { EmbeddedRelationships } from './engines/spicedb/embedded.js';
 import type { Relationships } from './engines/spicedb/port.js';
-import { PERMISSIONS, type Client } from './model/question.js';
+import { PERMISSIONS } from './model/question.js';
 import type { Graph } from './rules/graph.js';
 import { loadRules } from './rules/load.js';
-import { scopesOf } from './rules/vocabulary.js';
 import { DecisionStore } from './stores/decisions.js';
 import { EntityStore } from './stores/entities.js';
 import { Journal } from './stores/journal.js';
@@ -21,11 +21,6 @@ import { ProofStore } from './stores/proofs.js';
 import { RevocationStore } from './stores/revocations.js';
 import { openDevIssuer, type DevIssuer } from './tokens/dev-issuer.js';
 import { Credentials } from './tokens/credentials.js';
-import { Issuers } from './tokens/issuers.js';
-import { checkKeys } from './tokens/keys.js';
-import { didYouMean } from './rules/suggest.js';
-import { ConfigError } from './model/faults.js';
-import { TokenVerifier } from './tokens/verify.js';
 import { openDatabase } from './database.js';
 import { loadWorld, readWorld } from './world.js';
 
@@ -36,11 +31,9 @@ export interface Service extends Deciding {
   readonly entities: EntityStore;
   readonly decisions: DecisionStore;
   readonly revocations: RevocationStore;
-  readonly issuers: Issuers;
+  readonly access: Access;
   /** Of the deployment: signs page tokens, hashes masked values. */
   readonly secret: string;
-  /** The client whose key has this SHA-256, in hex. */
-  readonly clientOf: (keySha256: string) => Client | undefined;
   /** Only where no client is configured. */
   readonly devKey: string | undefined;
   /** Only with embedded engines on loopback. */
@@ -59,26 +52,7 @@ export interface Opening {
 export async function openService(config: Config, { now = () => new Date(), log }: Opening = {}): Promise<Service> {
   const rules = loadRules(readSources(config.sources));
   const world = config.world === undefined ? undefined : readWorld(config.world, rules);
-  await checkKeys(config.issuers);
-  for (const { id, resources } of config.clients) {
-    const unknown = [...(resources ?? [])].find((type) => !rules.vocabulary.byObject.has(type));
-    if (unknown !== undefined)
-      throw new ConfigError(
-        `client "${id}": no resource "${unknown}"${didYouMean(unknown, rules.vocabulary.byObject.keys())}`,
-        shown(config.file),
-      );
-  }
-  const known = scopesOf(rules.vocabulary).map(({ scope }) => scope);
-  for (const { issuer, scopes } of config.issuers) {
-    const unknown = Object.values(scopes ?? {})
-      .flat()
-      .find((scope) => !known.includes(scope));
-    if (unknown !== undefined)
-      throw new ConfigError(
-        `issuer "${issuer}": no action has the scope "${unknown}"${didYouMean(unknown, known)}`,
-        shown(config.file),
-      );
-  }
+  await checkAccess(config, rules);
   const lock = lockDirectory(config.data);
   const closers: (() => Promise<void>)[] = [];
   try {
@@ -93,22 +67,22 @@ export async function openService(config: Config, { now = () => new Date(), log 
       await once(database, () => loadWorld(path, world, { relationships, entities }));
     }
     const devIssuer = config.development ? await openDevIssuer(config.data) : undefined;
-    const issuers = new Issuers([...config.issuers, ...(devIssuer === undefined ? [] : [devIssuer.config])]);
     const revocations = new RevocationStore(database);
     const devKey = config.clients.length === 0 ? openDevKey(config.data) : undefined;
-    const clients = new Map(
-      [...config.clients, ...(devKey === undefined ? [] : [devClient(devKey)])].map((c) => [c.keySha256, c]),
-    );
+    const access = new Access(config, {
+      clients: devKey === undefined ? [] : [devClient(devKey)],
+      issuers: devIssuer === undefined ? [] : [devIssuer.config],
+    });
     return {
       config,
       database,
       rules: () => rules,
-      credentials: new Credentials(new TokenVerifier(issuers), {
+      credentials: new Credentials(access.verifier, {
         revocations,
         entities,
         proofs: new ProofStore(database),
       }),
-      issuers,
+      access,
       revocations,
       secret: await secretOf(database),
       relationships,
@@ -116,7 +90,6 @@ export async function openService(config: Config, { now = () => new Date(), log 
       decisions: new DecisionStore(database),
       now,
       deadlineMs: config.deadlineMs,
-      clientOf: (hash) => clients.get(hash),
       devKey,
       devIssuer,
       announce: (url) => {
@@ -178,7 +151,7 @@ function openDevKey(directory: string): string {
 function devClient(key: string): ConfiguredClient {
   return {
     id: 'dev',
-    keySha256: sha256(key),
+    keySha256: [sha256(key)],
     may: new Set(PERMISSIONS),
     audience: undefined,
     resources: undefined,

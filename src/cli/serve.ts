@@ -1,17 +1,18 @@
 /** `remit serve`: the service, until it is told to stop. */
-import { buildApp, listeningAt } from '../app.js';
 import { loadConfig } from '../config.js';
 import { shown } from '../config/files.js';
-import { ConfigError } from '../model/faults.js';
 import { placeOf } from '../engines/database/postgres.js';
 import { DELEGATOR } from '../rules/vocabulary.js';
 import { openService, type Service } from '../service.js';
 import { readOptions, Usage, type Command } from './command.js';
+import { reloadOnHangup } from './hangup.js';
+import { listenAll, type Listeners } from './listen.js';
 
 const HELP = `
 Usage: remit serve [--config FILE] [--json]
 
-Starts the service and prints how to ask it something. Stops on SIGINT and SIGTERM.
+Starts the service and prints how to ask it something. Stops on SIGINT and SIGTERM; on SIGHUP it reads clients,
+issuers and certificates again.
 
   --config FILE   the configuration (default: REMIT_CONFIG, or the sample's)
   --json          prints one line of JSON once it listens
@@ -32,42 +33,46 @@ export const serve: Command = {
     const config = loadConfig(values.config);
     for (const note of config.notes) process.stderr.write(`remit: ${note}\n`);
     const service = await openService(config, { log: (line) => process.stderr.write(`remit: ${line}\n`) });
-    const app = await buildApp(service, {
-      logger: { level: 'warn', redact: ['req.headers.authorization', 'req.headers.cookie'] },
-    });
-    let url: string;
+    let listeners: Listeners;
     try {
-      await app.listen({ host: config.host, port: config.port });
-      url = app.base();
-      service.announce(listeningAt(app, service));
+      listeners = await listenAll(service, {
+        level: 'warn',
+        redact: ['req.headers.authorization', 'req.headers.cookie'],
+      });
+      service.announce(listeners.main.address);
     } catch (error) {
-      await app.close();
       await service.close();
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EADDRINUSE')
-        throw new ConfigError(`port ${config.port} is in use; REMIT_PORT chooses another`, config.host);
-      if (code === undefined) throw error;
-      throw new ConfigError(`can't listen on port ${config.port}: ${code}`, config.host);
+      throw error;
     }
+    const { main, admin } = listeners;
+    const url = main.app.base();
+    const unhook = reloadOnHangup(
+      service,
+      listeners.all,
+      () => loadConfig(values.config),
+      (line) => process.stderr.write(`remit: ${line}\n`),
+    );
     process.stdout.write(
       values.json
-        ? `${JSON.stringify({ url, policy_version: service.rules().version })}\n`
-        : await welcome(service, url),
+        ? `${JSON.stringify({ url, admin_url: admin?.address, policy_version: service.rules().version })}\n`
+        : await welcome(service, url, admin?.address),
     );
     await stopSignal();
-    await app.close();
+    unhook();
+    await listeners.close();
     await service.close();
     return 0;
   },
 };
 
 /** What a newcomer sees: a request that can be pasted, with a key and a fresh token. */
-async function welcome(service: Service, url: string): Promise<string> {
+async function welcome(service: Service, url: string, admin: string | undefined): Promise<string> {
   const { config, devKey, devIssuer } = service;
   const lines = [
     `Remit is listening on ${url}`,
     `  configuration ${shown(config.file)}, data in ${config.database.mode === 'embedded' ? `${shown(config.data)}/` : placeOf(config.database)}`,
   ];
+  if (admin !== undefined) lines.push(`  administration ${admin}, and only there`);
   if (devKey !== undefined)
     lines.push(`  no client is configured: development key ${devKey} (also in ${shown(config.data)}/dev.key)`);
   if (devIssuer !== undefined)
