@@ -160,6 +160,7 @@ export async function startWith(config: {
   readonly issuers: readonly object[];
   readonly clients: readonly object[];
   readonly listen?: object;
+  readonly limits?: object;
 }): Promise<Running> {
   const root = fileURLToPath(new URL('..', import.meta.url));
   const directory = mkdtempSync(join(tmpdir(), 'remit-company-'));

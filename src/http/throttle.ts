@@ -137,6 +137,7 @@ function networkOf({ ip, socket }: FastifyRequest): string {
   const groups = (part: string): string[] => (part === '' ? [] : part.split(':'));
   const [before, after] = [groups(head), groups(tail ?? '')];
   const all = [...before, ...Array<string>(8 - before.length - after.length).fill('0'), ...after];
-  const mapped = all.slice(0, 6).join(':') === '0:0:0:0:0:ffff';
-  return mapped ? all.slice(6).join(':') : all.slice(0, 4).join(':');
+  if (all.slice(0, 6).join(':') !== '0:0:0:0:0:ffff') return all.slice(0, 4).join(':');
+  const [high = 0, low = 0] = all.slice(6).map((group) => Number.parseInt(group, 16));
+  return [high >> 8, high & 255, low >> 8, low & 255].join('.');
 }

@@ -113,12 +113,13 @@ const REFUSALS: Readonly<Record<string, readonly [number, string, string]>> = {
 
 /** What is no HTTP is answered like everything else, and its connection is over. */
 export function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || socket.destroyed) return;
-  const [status, code, message] = REFUSALS[error.code ?? ''] ?? [
-    400,
-    'bad_request',
-    'This is not HTTP as it should be.',
-  ];
+  const { code: cause = '' } = error;
+  // Where TLS hasn't begun nothing can be said, and what waits to be written would keep the connection.
+  if (!cause.startsWith('HPE_') && cause !== 'ERR_HTTP_REQUEST_TIMEOUT') {
+    socket.destroy();
+    return;
+  }
+  const [status, code, message] = REFUSALS[cause] ?? [400, 'bad_request', 'This is not HTTP as it should be.'];
   const body = JSON.stringify(problem(code, message));
   const headers = {
     ...SECURITY_HEADERS,

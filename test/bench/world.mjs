@@ -85,6 +85,7 @@ export function writeWorld(directory, { seed, key, lists = false }) {
       world: 'world.yaml',
       data: 'data',
       issuers: [],
+      limits: { agent_rate: 1_000_000 },
       clients: [
         {
           id: 'bench',
