@@ -6,7 +6,7 @@ import { Agent, request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AddressInfo } from 'node:net';
-import { connect, type PeerCertificate, type TLSSocket } from 'node:tls';
+import { connect, TLSSocket, type PeerCertificate } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { stringify } from 'yaml';
@@ -104,8 +104,8 @@ function call({ app, listener }: Listening, path: string, sent: Sent = {}): Prom
       },
       (response) => {
         let text = '';
-        const certificate =
-          listener.tls === undefined ? undefined : (response.socket as TLSSocket).getPeerCertificate();
+        const { socket } = response;
+        const certificate = socket instanceof TLSSocket ? socket.getPeerCertificate() : undefined;
         response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
         response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text, certificate }));
       },
