@@ -128,8 +128,11 @@ export async function buildApp(
 function readStrictly(app: FastifyInstance): void {
   const utf8 = new TextDecoder('utf-8', { fatal: true });
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     try {
+      // By another character set a reader in between would see another text. JSON has one (RFC 8259 section 8.1).
+      const [, charset] = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(request.headers['content-type'] ?? '') ?? [];
+      if (charset !== undefined && charset.toLowerCase() !== 'utf-8') throw new JsonProblem('must be UTF-8', '');
       if (body.length === 0) throw new JsonProblem('is empty', '');
       done(null, parseJson(utf8.decode(body as Buffer)));
     } catch (error) {

@@ -11,8 +11,10 @@ export function headProblem(
   { url = '', headers, rawHeaders }: IncomingMessage,
   hosts: ReadonlySet<string> | undefined,
 ): { readonly status: number; readonly problem: ProblemBody } | undefined {
-  // An absolute target would name another host than the header does (RFC 9112 section 3.2.2).
-  if (!url.startsWith('/')) return { status: 400, problem: problem('bad_request', 'The target must be a path.') };
+  // An absolute target would name another host than the header does (RFC 9112 section 3.2.2). A fragment is never sent:
+  // what is routed by one reader's path must not be another path for the next.
+  if (!url.startsWith('/') || url.includes('#'))
+    return { status: 400, problem: problem('bad_request', 'The target must be a path.') };
   if (rawHeaders.length > 2 * MAX_HEADERS)
     return { status: 431, problem: problem('headers_too_large', `There must be at most ${MAX_HEADERS} headers.`) };
   const twice = repeated(rawHeaders);

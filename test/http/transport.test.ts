@@ -123,6 +123,10 @@ describe('what is not quite HTTP', () => {
     ['a path with two slashes', () => head('POST //access/v1/evaluation HTTP/1.1', 'Content-Length: 0'), 404],
     ['a path in another case', () => head('POST /ACCESS/v1/evaluation HTTP/1.1', 'Content-Length: 0'), 404],
     ['a path with a slash more', () => head('GET /health/live/ HTTP/1.1'), 404],
+    ['a path with a fragment', () => head('GET /health/live#x HTTP/1.1'), 400],
+    ['a path with a parameter', () => head('GET /health/live;x=1 HTTP/1.1'), 404],
+    ['HTTP of a version that there is not', () => head('GET /health/live HTTP/1.2'), 400],
+    ['extensions of chunks without end', () => `${head(POST, 'Authorization: Bearer api-key', 'Content-Type: application/json', 'Transfer-Encoding: chunked')}2;${'x'.repeat(20_000)}\r\n{}\r\n0\r\n\r\n`, 400],
     ['a long path', () => head(`GET /${'a'.repeat(20_000)} HTTP/1.1`), 404],
   ])('%s is refused', async (_name, text, status) => {
     const answer = await send(text());
@@ -139,17 +143,43 @@ describe('what is not quite HTTP', () => {
 
 describe('a body', () => {
   const json = 'Content-Type: application/json';
+  const question = JSON.stringify({
+    subject: { type: 'user', id: 'alice' },
+    action: { name: 'read' },
+    resource: { type: 'employee', id: 'erin' },
+  });
+
+  it.each([json, `${json}; charset=utf-8`, `${json};charset="UTF-8"`])('of the type %s is read', async (type) => {
+    expect(statusOf(await send(asClient(POST, question, type)))).toBe(200);
+  });
+
   it.each([
-    ['compressed, so that it could be a bomb', gzipSync('{"subject":1}'), [json, 'Content-Encoding: gzip'], 400],
-    ['of a type of its own', '{}', ['Content-Type: text/plain'], 400],
-    ['of no type', '{}', [], 400],
-    ['of two types', '{}', ['Content-Type: text/plain, application/json'], 400],
+    ['compressed, so that it could be a bomb', gzipSync(question), [json, 'Content-Encoding: gzip'], 400],
+    ['of a type of its own', question, ['Content-Type: text/plain'], 400],
+    ['of no type', question, [], 400],
+    ['of two types', question, ['Content-Type: text/plain, application/json'], 400],
     ['of a form', 'subject=1', ['Content-Type: application/x-www-form-urlencoded'], 400],
-    ['of a type as long as can be', '{}', [`Content-Type: application/${'json'.repeat(5000)}`], 400],
-    ['in another character set', Buffer.from('{"a":"\xe4"}', 'latin1'), [`${json}; charset=latin1`], 400],
-    ['with a prototype', '{"__proto__":{"admin":true}}', [json], 400],
-    ['with a prototype within', '{"subject":{"constructor":{"prototype":{"x":1}}}}', [json], 400],
-    ['with more after its end', '{}{}', [json], 400],
+    ['of a type as long as can be', question, [`Content-Type: application/${'json'.repeat(5000)}`], 400],
+    [
+      'in a character set that a proxy would read otherwise',
+      '{}',
+      ['Content-Type: application/json; charset=utf-16'],
+      400,
+    ],
+    [
+      'in another character set',
+      Buffer.from(question.replace('alice', '\xe4'), 'latin1'),
+      [`${json}; charset=latin1`],
+      400,
+    ],
+    ['with a prototype', question.replace('{', '{"__proto__":{"admin":true},'), [json], 400],
+    [
+      'with a prototype within',
+      question.replace('"user"', '{"constructor":{"prototype":{"admin":true}}}'),
+      [json],
+      400,
+    ],
+    ['with more after its end', `${question}{}`, [json], 400],
     ['of 1 MiB and a byte', `"${'a'.repeat(1024 * 1024)}"`, [json], 413],
   ])('%s is refused', async (_name, body, headers, status) => {
     expect(statusOf(await send(asClient(POST, body, ...headers)))).toBe(status);
