@@ -162,7 +162,7 @@ describe('a body', () => {
     ['of a type as long as can be', question, [`Content-Type: application/${'json'.repeat(5000)}`], 400],
     [
       'in a character set that a proxy would read otherwise',
-      '{}',
+      question,
       ['Content-Type: application/json; charset=utf-16'],
       400,
     ],
