@@ -1,90 +1,113 @@
 /** The HTTP application: every route, made once, for production and tests alike. */
-import type { ServerOptions } from 'node:https';
-import rateLimit from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import fastify, { type FastifyBaseLogger, type FastifyInstance, type onRequestHookHandler } from 'fastify';
+import fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
-import type { ListenerTls } from './config.js';
+import type { Listener } from './config/listener.js';
 import { isLoopback } from './config/hosts.js';
 import { admit, Admission } from './http/admission.js';
-import { partyOf, TOKEN_RATE } from './http/callers.js';
 import { capabilityRoutes } from './http/capabilities.js';
 import { decisionRoutes } from './http/decisions.js';
 import { entityRoutes } from './http/entities.js';
 import { requestIdOf } from './http/asking.js';
 import { evaluationRoutes } from './http/evaluation.js';
 import { filterRoutes } from './http/filter.js';
+import { DOCS_POLICY, secure } from './http/headers.js';
+import { headProblem } from './http/heads.js';
 import { healthRoutes, Readiness } from './http/health.js';
 import { metricsRoutes } from './http/metrics.js';
 import { observeRequests } from './http/observed.js';
-import { operationRoutes } from './http/operations.js';
+import { discoveryRoutes, scopeRoutes } from './http/operations.js';
+import type { Part } from './http/parts.js';
 import { badRequest, mapErrors, problem } from './http/problems.js';
 import { relationshipRoutes } from './http/relationships.js';
-import { revocationRoutes } from './http/revocations.js';
+import { revocationRoutes, sessionRoutes } from './http/revocations.js';
 import { searchRoutes } from './http/search.js';
+import { Throttle } from './http/throttle.js';
+import { refuseMalformed, Transport } from './http/transport.js';
 import { JsonProblem, parseJson } from './model/json.js';
-import { callerId, type Party } from './model/question.js';
 import type { Service } from './service.js';
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Runs after the caller is known: its rate limit. */
-    limits: onRequestHookHandler[];
+    transport: Transport;
     /** Whether decisions can be made, and how much is under way. */
     health: { readonly readiness: Readiness; readonly admission: Admission };
   }
 }
 
 export const MAX_BODY_BYTES = 1024 * 1024;
-const REQUEST_TIMEOUT_MS = 10_000;
 /** An id of 256 code points, each at most twelve characters when percent-encoded. */
 const MAX_PARAM_LENGTH = 4096;
+
+type Routes = (app: FastifyInstance, service: Service) => void;
+
+/**
+ * Which routes a listener has: those of its part, and those of both, where it is the caller's permissions that are of
+ * one part (`http/parts.ts`). Without a listener of its own, administration is beside everything else.
+ */
+const ROUTES: Readonly<Record<'decisions' | 'administration' | 'both', readonly Routes[]>> = {
+  decisions: [evaluationRoutes, searchRoutes, capabilityRoutes, filterRoutes, discoveryRoutes],
+  administration: [relationshipRoutes, entityRoutes, revocationRoutes, metricsRoutes],
+  both: [decisionRoutes, sessionRoutes, scopeRoutes, healthRoutes],
+};
 
 export interface AppOptions {
   /** Nothing is logged without one. */
   readonly logger?: FastifyBaseLogger;
+  /** The listener for administration, where the configuration has one; otherwise the main one. */
+  readonly administration?: boolean;
 }
 
 /** The application over `service`; not listening yet. Closing it doesn't close the service. */
-export async function buildApp(service: Service, { logger }: AppOptions = {}): Promise<FastifyInstance> {
-  const { tls } = service.config;
+export async function buildApp(
+  service: Service,
+  { logger, administration = false }: AppOptions = {},
+): Promise<FastifyInstance> {
+  const { admin, trustedProxies, limits } = service.config;
+  const part: Part = admin === undefined ? 'all' : administration ? 'administration' : 'decisions';
+  const listener: Listener = administration ? (admin ?? service.config) : service.config;
+  const transport = new Transport(listener.tls, limits.connections);
   const app = fastify({
-    ...(tls === undefined ? {} : { https: listener(tls) }),
+    serverFactory: transport.serve,
+    clientErrorHandler: refuseMalformed,
     ...(logger === undefined ? {} : { loggerInstance: logger }),
     // A line of each request is written by observeRequests, without anything of its own.
     logController: new fastify.LogController({ disableRequestLogging: true }),
     bodyLimit: MAX_BODY_BYTES,
-    // Whoever sends slowly holds a connection, and a credential that was looked at when it began.
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     // Who asks while the listener closes is answered, and the connection closed behind the answer.
     return503OnClosing: false,
     // Log lines are numbered; what a caller calls its request is echoed, never trusted as our own.
     requestIdHeader: false,
-  }) as FastifyInstance;
+  });
   app.decorateRequest('caller', undefined);
   app.decorateRequest('proofUse', undefined);
+  app.decorate('part', part);
+  app.decorate('transport', transport);
+  app.decorate('throttle', new Throttle(service));
   observeRequests(app, service);
   readStrictly(app);
   mapErrors(app);
 
-  app.decorate('base', () => service.config.publicUrl ?? listeningAt(app, service));
-  let hosts = hostsAllowed(app, service);
+  app.decorate('base', () => listener.publicUrl ?? listeningAt(app, listener));
+  let hosts = hostsAllowed(app, listener);
   app.addHook('onListen', async () => {
-    hosts = hostsAllowed(app, service); // Port 0 is known only now.
+    hosts = hostsAllowed(app, listener); // Port 0 is known only now.
   });
   app.addHook('onRequest', async (request, reply) => {
-    void reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
+    secure(reply, listener.tls !== undefined);
     const requestId = requestIdOf(request);
     if (requestId !== undefined) void reply.header('x-request-id', requestId);
-    // An absolute target would name another host than the header does (RFC 9112 section 3.2.2).
-    if (!request.url.startsWith('/')) return reply.code(400).send(problem('bad_request', 'The target must be a path.'));
-    if (hosts?.has(request.headers.host ?? '') === false) {
-      return reply.code(421).send(problem('host_refused', 'This Host is not served here.'));
+    if (transport.isOutdated(request.raw.socket)) {
+      void reply.header('connection', 'close');
+      if (listener.tls?.clientCa !== undefined)
+        return reply.code(421).send(problem('connection_outdated', 'The certificates have changed: connect anew.'));
     }
-    return undefined;
+    const wrong = headProblem(request.raw, hosts);
+    return wrong === undefined ? undefined : reply.code(wrong.status).send(wrong.problem);
   });
   // Who is kept alive finds its way to another replica before this one takes no more connections.
   app.addHook('onSend', async (_request, reply) => {
@@ -93,25 +116,11 @@ export async function buildApp(service: Service, { logger }: AppOptions = {}): P
 
   const health = {
     readiness: new Readiness(service),
-    admission: new Admission({ inFlight: service.config.inFlight, bodyBytes: MAX_BODY_BYTES }),
+    admission: new Admission({ inFlight: limits.inFlight, bodyBytes: MAX_BODY_BYTES }),
   };
   app.decorate('health', health);
   admit(app, health.admission);
-
-  await app.register(rateLimit, {
-    global: false,
-    errorResponseBuilder: (_request, { statusCode }) => Object.assign(new Error('rate limited'), { statusCode }),
-  });
-  app.decorate('limits', [
-    app.rateLimit({
-      timeWindow: 1000,
-      max: (request) => rateOf(partyOf(request)),
-      keyGenerator: (request) => {
-        const caller = partyOf(request);
-        return caller.kind === 'client' ? `client:${caller.client.id}` : callerId(caller);
-      },
-    }) as onRequestHookHandler,
-  ]);
+  app.addHook('preHandler', app.throttle.ofAgents);
 
   await app.register(swagger, {
     openapi: {
@@ -127,35 +136,26 @@ export async function buildApp(service: Service, { logger }: AppOptions = {}): P
     transform: jsonSchemaTransform,
     transformObject: jsonSchemaTransformObject,
   });
-  await app.register(swaggerUi, { routePrefix: '/docs' });
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_POLICY });
   await app.register(async (routes) => {
-    evaluationRoutes(routes, service);
-    searchRoutes(routes, service);
-    capabilityRoutes(routes, service);
-    filterRoutes(routes, service);
-    decisionRoutes(routes, service);
-    relationshipRoutes(routes, service);
-    entityRoutes(routes, service);
-    revocationRoutes(routes, service);
-    operationRoutes(routes, service);
-    healthRoutes(routes, service, health);
-    metricsRoutes(routes, service);
+    if (part !== 'administration') for (const add of ROUTES.decisions) add(routes, service);
+    if (part !== 'decisions') for (const add of ROUTES.administration) add(routes, service);
+    for (const add of ROUTES.both) add(routes, service);
     routes.get('/openapi.json', { schema: { hide: true }, handler: () => app.swagger() });
     await Promise.resolve();
   });
   return app;
 }
 
-function rateOf(caller: Party): number {
-  return caller.kind === 'client' ? caller.client.rate : TOKEN_RATE;
-}
-
 /** Only JSON, UTF-8, strictly; validated by zod, whose output is what handlers see. */
 function readStrictly(app: FastifyInstance): void {
   const utf8 = new TextDecoder('utf-8', { fatal: true });
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     try {
+      // By another character set a reader in between would see another text. JSON has one (RFC 8259 section 8.1).
+      const [, charset] = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(request.headers['content-type'] ?? '') ?? [];
+      if (charset !== undefined && charset.toLowerCase() !== 'utf-8') throw new JsonProblem('must be UTF-8', '');
       if (body.length === 0) throw new JsonProblem('is empty', '');
       done(null, parseJson(utf8.decode(body as Buffer)));
     } catch (error) {
@@ -170,24 +170,18 @@ function readStrictly(app: FastifyInstance): void {
 }
 
 /** On loopback a page in a browser could reach Remit under a name of its own (DNS rebinding). */
-function hostsAllowed(app: FastifyInstance, service: Service): ReadonlySet<string> | undefined {
-  const { host, publicUrl } = service.config;
+function hostsAllowed(app: FastifyInstance, listener: Listener): ReadonlySet<string> | undefined {
+  const { host, publicUrl } = listener;
   if (!isLoopback(host)) return undefined;
-  const { port } = new URL(listeningAt(app, service));
+  const { port } = new URL(listeningAt(app, listener));
   const suffix = port === '' ? '' : `:${port}`;
   const local = ['localhost', '127.0.0.1', '[::1]', host].map((name) => `${name}${suffix}`);
   return new Set([...local, ...(publicUrl === undefined ? [] : [new URL(publicUrl).host])]);
 }
 
 /** Where it listens; before it does, where it is configured to. */
-export function listeningAt(app: FastifyInstance, service: Service): string {
-  const { host } = service.config;
+export function listeningAt(app: FastifyInstance, { host, port: configured, tls }: Listener): string {
   const address = app.server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : service.config.port;
-  return `${service.config.tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
-}
-
-/** Whose certificate it is doesn't matter here: tokens are bound to it by its thumbprint (RFC 8705 section 3). */
-function listener({ certificate, key, clientCertificates }: ListenerTls): ServerOptions {
-  return { cert: certificate, key, minVersion: 'TLSv1.2', requestCert: clientCertificates, rejectUnauthorized: false };
+  const port = typeof address === 'object' && address !== null ? address.port : configured;
+  return `${tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

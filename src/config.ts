@@ -4,34 +4,18 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { client, clientsOf, type ConfiguredClient } from './config/clients.js';
 import { database, databaseOf, type DatabaseConfig } from './config/database.js';
-import { parseYaml, readText, shown, type SourcePaths } from './config/files.js';
+import { parseYaml, shown, type SourcePaths } from './config/files.js';
 import { isLoopback } from './config/hosts.js';
 import { issuer, issuersOf } from './config/issuers.js';
+import { limits, type Limits } from './config/limits.js';
+import { listen, listenersOf, type Listener } from './config/listener.js';
 import { spicedb, SPICEDB_VARIABLES, spicedbOf, type SpiceDbConfig } from './config/spicedb.js';
 import { logs, telemetry, tracesOf, type LogsConfig, type TracesConfig } from './config/telemetry.js';
 import { ConfigError } from './model/faults.js';
 import type { IssuerConfig } from './tokens/issuers.js';
 
-/** What paths are put behind. */
-const base = z.url({ protocol: /^https?$/, abort: true }).refine((text) => {
-  const { search, hash, username, password } = new URL(text);
-  return search + hash + username + password === '';
-}, 'must have no query, fragment or password');
 const config = z.strictObject({
-  listen: z
-    .strictObject({
-      host: z.string().min(1).default('127.0.0.1'),
-      port: z.number().int().min(0).max(65535).default(7480),
-      public_url: base.optional(),
-      tls: z
-        .strictObject({
-          certificate: z.string().min(1),
-          key: z.string().min(1),
-          client_certificates: z.boolean().default(false),
-        })
-        .optional(),
-    })
-    .prefault({}),
+  listen,
   schema: z.strictObject({
     relationships: z.string().min(1),
     actions: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]),
@@ -45,12 +29,7 @@ const config = z.strictObject({
   clients: z.array(client).default([]),
   telemetry: telemetry.prefault({}),
   logs: logs.prefault({}),
-  limits: z
-    .strictObject({
-      deadline_ms: z.number().int().min(10).max(60_000).default(1000),
-      in_flight: z.number().int().min(1).max(100_000).default(1000),
-    })
-    .prefault({}),
+  limits,
   shutdown: z
     .strictObject({
       grace_ms: z.number().int().min(0).max(300_000).default(2000),
@@ -59,14 +38,14 @@ const config = z.strictObject({
     .prefault({}),
 });
 
-export interface Config {
+/** Its own listener is the main one. */
+export interface Config extends Listener {
   /** The configuration's own path. */
   readonly file: string;
-  readonly host: string;
-  readonly port: number;
-  readonly publicUrl: string | undefined;
-  /** PEM texts; undefined: plain HTTP. */
-  readonly tls: ListenerTls | undefined;
+  /** Where administration is, and only it; undefined: on the main listener. */
+  readonly admin: Listener | undefined;
+  /** Addresses and networks whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
   readonly sources: SourcePaths;
   readonly world: string | undefined;
   /** undefined: embedded. */
@@ -79,8 +58,7 @@ export interface Config {
   readonly issuers: readonly IssuerConfig[];
   readonly clients: readonly ConfiguredClient[];
   readonly deadlineMs: number;
-  /** Requests that are worked on at one time. */
-  readonly inFlight: number;
+  readonly limits: Limits;
   readonly shutdown: Shutdown;
   /** undefined: no request is traced. */
   readonly traces: TracesConfig | undefined;
@@ -96,13 +74,6 @@ export interface Shutdown {
   readonly graceMs: number;
   /** How long it then waits for what is under way. */
   readonly limitMs: number;
-}
-
-export interface ListenerTls {
-  readonly certificate: string;
-  readonly key: string;
-  /** Asks callers for a certificate of any origin: tokens may be bound to it. */
-  readonly clientCertificates: boolean;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -139,9 +110,13 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     variable: (name) => nonEmpty(env[name]),
     within,
   });
-  const host = nonEmpty(env['REMIT_HOST']) ?? read.listen.host;
-  if (read.clients.length === 0 && !isLoopback(host)) {
-    throw new ConfigError(`without "clients" Remit listens on loopback only, not on ${host}`, path);
+  const { main, admin } = listenersOf(read.listen, path, within, {
+    host: nonEmpty(env['REMIT_HOST']),
+    port: portOf(nonEmpty(env['REMIT_PORT'])),
+  });
+  const outside = [main, ...(admin === undefined ? [] : [admin])].find(({ host }) => !isLoopback(host));
+  if (read.clients.length === 0 && outside !== undefined) {
+    throw new ConfigError(`without "clients" Remit listens on loopback only, not on ${outside.host}`, path);
   }
   if (read.clients.length === 0 && chosen.mode !== 'embedded') {
     throw new ConfigError(`without "clients" Remit runs on the embedded database only, not on PostgreSQL`, path);
@@ -149,17 +124,9 @@ export function loadConfig(file: string | undefined, env: Environment = process.
   const data = nonEmpty(env['REMIT_DATA']);
   return {
     file: path,
-    host,
-    port: portOf(nonEmpty(env['REMIT_PORT'])) ?? read.listen.port,
-    publicUrl: read.listen.public_url?.replace(/\/$/, ''),
-    tls:
-      read.listen.tls === undefined
-        ? undefined
-        : {
-            certificate: readText(within(read.listen.tls.certificate)),
-            key: readText(within(read.listen.tls.key)),
-            clientCertificates: read.listen.tls.client_certificates,
-          },
+    ...main,
+    admin,
+    trustedProxies: read.listen.trusted_proxies,
     sources: {
       relationships: within(read.schema.relationships),
       actions: [read.schema.actions].flat().map(within),
@@ -169,11 +136,16 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     spicedb: server,
     data: data !== undefined ? resolve(data) : read.data !== undefined ? within(read.data) : resolve('.remit'),
     database: chosen,
-    development: chosen.mode === 'embedded' && server === undefined && isLoopback(host),
+    development: chosen.mode === 'embedded' && server === undefined && isLoopback(main.host),
     issuers: issuersOf(read.issuers, path),
     clients: clientsOf(read.clients, path),
     deadlineMs: read.limits.deadline_ms,
-    inFlight: read.limits.in_flight,
+    limits: {
+      inFlight: read.limits.in_flight,
+      agentRate: read.limits.agent_rate,
+      failedRate: read.limits.failed_rate,
+      connections: read.limits.connections,
+    },
     shutdown: { graceMs: read.shutdown.grace_ms, limitMs: read.shutdown.limit_ms },
     traces: tracesOf(read.telemetry),
     logs: read.logs,

@@ -2,20 +2,20 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Access, checkAccess } from './access.js';
 import { clock } from './clock.js';
 import type { Config } from './config.js';
 import type { ConfiguredClient } from './config/clients.js';
-import { readSources, shown } from './config/files.js';
+import { readSources } from './config/files.js';
 import type { TracesConfig } from './config/telemetry.js';
 import type { Deciding } from './decide.js';
 import type { Database } from './engines/database/port.js';
 import { lockDirectory, type Lock } from './engines/lock.js';
 import { EmbeddedRelationships } from './engines/spicedb/embedded.js';
 import type { Counted, Relationships } from './engines/spicedb/port.js';
-import { PERMISSIONS, type Client } from './model/question.js';
+import { PERMISSIONS } from './model/question.js';
 import type { Graph } from './rules/graph.js';
 import { loadRules } from './rules/load.js';
-import { scopesOf } from './rules/vocabulary.js';
 import { DecisionStore } from './stores/decisions.js';
 import { EntityStore } from './stores/entities.js';
 import { Journal } from './stores/journal.js';
@@ -27,11 +27,6 @@ import { Metrics } from './telemetry/metrics.js';
 import type { Traces } from './telemetry/traces.js';
 import { openDevIssuer, type DevIssuer } from './tokens/dev-issuer.js';
 import { Credentials } from './tokens/credentials.js';
-import { Issuers } from './tokens/issuers.js';
-import { checkKeys } from './tokens/keys.js';
-import { didYouMean } from './rules/suggest.js';
-import { ConfigError } from './model/faults.js';
-import { TokenVerifier } from './tokens/verify.js';
 import { openDatabase } from './database.js';
 import { loadWorld, readWorld } from './world.js';
 
@@ -42,11 +37,9 @@ export interface Service extends Deciding {
   readonly entities: EntityStore;
   readonly decisions: DecisionStore;
   readonly revocations: RevocationStore;
-  readonly issuers: Issuers;
+  readonly access: Access;
   /** Of the deployment: signs page tokens, hashes masked values. */
   readonly secret: string;
-  /** The client whose key has this SHA-256, in hex. */
-  readonly clientOf: (keySha256: string) => Client | undefined;
   /** Only where no client is configured. */
   readonly devKey: string | undefined;
   /** Only with embedded engines on loopback. */
@@ -71,26 +64,7 @@ export async function openService(
 ): Promise<Service> {
   const rules = loadRules(readSources(config.sources));
   const world = config.world === undefined ? undefined : readWorld(config.world, rules);
-  await checkKeys(config.issuers);
-  for (const { id, resources } of config.clients) {
-    const unknown = [...(resources ?? [])].find((type) => !rules.vocabulary.byObject.has(type));
-    if (unknown !== undefined)
-      throw new ConfigError(
-        `client "${id}": no resource "${unknown}"${didYouMean(unknown, rules.vocabulary.byObject.keys())}`,
-        shown(config.file),
-      );
-  }
-  const known = scopesOf(rules.vocabulary).map(({ scope }) => scope);
-  for (const { issuer, scopes } of config.issuers) {
-    const unknown = Object.values(scopes ?? {})
-      .flat()
-      .find((scope) => !known.includes(scope));
-    if (unknown !== undefined)
-      throw new ConfigError(
-        `issuer "${issuer}": no action has the scope "${unknown}"${didYouMean(unknown, known)}`,
-        shown(config.file),
-      );
-  }
+  await checkAccess(config, rules);
   const lock = lockDirectory(config.data);
   const closers: (() => Promise<void>)[] = [];
   try {
@@ -102,7 +76,7 @@ export async function openService(
         caches: {
           ...relationships.counts().caches,
           entities: entities.cache,
-          tokens: verifier.cache,
+          tokens: access.verifier.cache,
           cedar: rules.deciding.cache,
           cedar_duties: rules.duties.cache,
         },
@@ -124,26 +98,23 @@ export async function openService(
       await once(database, () => loadWorld(path, world, { relationships, entities }));
     }
     const devIssuer = config.development ? await openDevIssuer(config.data) : undefined;
-    const issuers = new Issuers(
-      [...config.issuers, ...(devIssuer === undefined ? [] : [devIssuer.config])],
-      metrics.call,
-    );
-    const verifier = new TokenVerifier(issuers);
     const revocations = new RevocationStore(database);
     const devKey = config.clients.length === 0 ? openDevKey(config.data) : undefined;
-    const clients = new Map(
-      [...config.clients, ...(devKey === undefined ? [] : [devClient(devKey)])].map((c) => [c.keySha256, c]),
-    );
+    const own = {
+      clients: devKey === undefined ? [] : [devClient(devKey)],
+      issuers: devIssuer === undefined ? [] : [devIssuer.config],
+    };
+    const access = new Access(config, own, metrics.call);
     return {
       config,
       database,
       rules: () => rules,
-      credentials: new Credentials(verifier, {
+      credentials: new Credentials(access.verifier, {
         revocations,
         entities,
         proofs: new ProofStore(database),
       }),
-      issuers,
+      access,
       revocations,
       secret: await secretOf(database),
       relationships,
@@ -154,7 +125,6 @@ export async function openService(
       traces,
       now,
       deadlineMs: config.deadlineMs,
-      clientOf: (hash) => clients.get(hash),
       devKey,
       devIssuer,
       announce: (url) => {
@@ -232,7 +202,7 @@ function openDevKey(directory: string): string {
 function devClient(key: string): ConfiguredClient {
   return {
     id: 'dev',
-    keySha256: sha256(key),
+    keySha256: [sha256(key)],
     may: new Set(PERMISSIONS),
     audience: undefined,
     resources: undefined,

@@ -127,7 +127,8 @@ describe('an author', () => {
 describe('an agent with its own token', () => {
   let remit: Running;
   beforeAll(async () => {
-    remit = await start(company('agent'));
+    const config = `schema: { relationships: schema.zed, actions: actions.cedarschema }\npolicies: .\nworld: world.yaml\n`;
+    remit = await start(company('agent', { config: `${config}limits: { agent_rate: 100 }\n` }));
   });
   afterAll(() => remit.stop());
 

@@ -394,6 +394,13 @@ describe('serve and decide', () => {
     ]);
   });
 
+  it('reads its configuration again on SIGHUP, and goes on', async () => {
+    server.kill('SIGHUP');
+    await expect.poll(() => welcome, { timeout: 20_000 }).toContain('remit: the configuration has been read again\n');
+    expect(welcome).toContain('remit: clients: as they were\n');
+    expect((await decide('--resource', 'employee:erin')).code).toBe(0);
+  });
+
   it('a second service on the same directory is refused', async () => {
     const { code, err } = await remit(['serve'], { REMIT_PORT: String(port + 1) });
     expect([code, err]).toEqual([

@@ -1,4 +1,5 @@
 /** What the README and the docs show is run: their requests are asked, their answers held, their files loaded. */
+import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -110,6 +111,60 @@ it('docs/configuration.md shows a database that is read', () => {
   );
   expect(loadConfig(file, {}).database).toMatchObject({ mode: 'postgres', host: 'db.example', tls: { ca: 'PEM' } });
   rmSync(directory, { recursive: true, force: true });
+});
+
+it('docs/configuration.md shows listeners that are read', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'remit-docs-'));
+  const listen = blocks(configuration, 'yaml').find((block) => block.startsWith('listen:')) ?? '';
+  const file = join(directory, 'remit.yaml');
+  for (const [name, from] of [['remit.pem', 'server.pem'], ['remit.key', 'server.key'], ['callers-ca.pem', 'holder.pem']] as const)
+    writeFileSync(join(directory, name), readFileSync(join(root, 'test/certificates', from)));
+  writeFileSync(file, `schema: { relationships: a, actions: b }\npolicies: .\nclients: [${JSON.stringify(clientNamed('api', 'remit', 'evaluate'))}]\n${listen}`);
+  expect(loadConfig(file, {})).toMatchObject({ host: '0.0.0.0', tls: { clientCertificates: true }, admin: { port: 7481 } });
+  rmSync(directory, { recursive: true, force: true });
+}); // prettier-ignore
+
+describe('docs/operations.md', () => {
+  const text = readFileSync(join(root, 'docs/operations.md'), 'utf8');
+
+  it('makes keys whose hashes are taken', () => {
+    const [, make = ''] = blocks(text, 'sh');
+    const hash = execFileSync('sh', ['-c', `set -e\n${make}`], { encoding: 'utf8' }).trim();
+    expect(hash).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it('makes a new secret, after which page tokens of before are refused', async () => {
+    const [sql = ''] = blocks(text, 'sql');
+    const search = { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, resource: { type: 'employee' }, context: { mode: 'human' } };
+    const page = (remit: Running, token?: string) => remit.post('/access/v1/search/resource', { ...search, page: { limit: 1, token } });
+    const before = await start();
+    const { next_token } = (await page(before)).json<{ page: { next_token: string } }>().page;
+    expect((await page(before, next_token)).statusCode).toBe(200);
+    await before.service.database.run([{ sql }]);
+    await before.stop({ keep: true });
+    const after = await start(undefined, before.data);
+    expect(after.service.secret).not.toBe(before.service.secret);
+    expect([(await page(after, next_token)).statusCode, (await page(after)).statusCode]).toEqual([400, 200]);
+    await after.stop();
+  }, 120_000); // prettier-ignore
+});
+
+describe('docs/threat-model.md', () => {
+  const text = readFileSync(join(root, 'docs/threat-model.md'), 'utf8');
+  const attacks = text.slice(text.indexOf('## Attacks'), text.indexOf('## Not defended'));
+  const rows = attacks.split('\n').filter((line) => /^\| (?!attack)[^-]/.test(line));
+  const named = [...attacks.matchAll(/`(test\/[\w/.-]+)`: “([^”]+)”/g)].map((m) => [m[1] ?? '', m[2] ?? ''] as const);
+
+  it.each(named)('names a test that there is: %s, %s', (file, title) => {
+    const code = readFileSync(join(root, file), 'utf8');
+    const forms = file.endsWith('.yaml') ? [`attack: ${title},`] : [`'${title}'`, `"${title}"`, `\`${title}\``];
+    expect(forms.some((form) => code.includes(form))).toBe(true);
+  });
+
+  it('names a test for each attack that it says is defended', () => {
+    expect(rows.length).toBeGreaterThan(30);
+    for (const row of rows) expect(row).toMatch(/`test\/[\w/.-]+`: “[^”]+”/);
+  });
 });
 
 describe('docs/tokens.md', () => {

@@ -32,15 +32,15 @@ export function stopSignal(): Promise<Signal> {
  * @returns whether everything was finished and written in time
  */
 export async function drain(
-  app: FastifyInstance,
+  apps: readonly FastifyInstance[],
   service: Service,
   { graceMs, limitMs }: Shutdown,
   signal: Signal,
 ): Promise<boolean> {
-  app.health.readiness.stopping = true;
+  for (const app of apps) app.health.readiness.stopping = true;
   if (signal === 'SIGTERM') await sleep(graceMs);
-  const finished = await within(limitMs, finish(app));
-  if (!finished) app.server.closeAllConnections();
+  const finished = await within(limitMs, Promise.all(apps.map(finish)));
+  if (!finished) for (const app of apps) app.server.closeAllConnections();
   const written = await within(
     limitMs,
     service.decisions.flush().catch(() => undefined),

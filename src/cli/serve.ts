@@ -1,21 +1,21 @@
 /** `remit serve`: the service, until it is told to stop. */
 import { destination } from 'pino';
-import { buildApp, listeningAt } from '../app.js';
 import { loadConfig, type Config } from '../config.js';
 import { shown } from '../config/files.js';
-import { ConfigError } from '../model/faults.js';
 import { placeOf } from '../engines/database/postgres.js';
 import { DELEGATOR } from '../rules/vocabulary.js';
 import { openService, type Service } from '../service.js';
 import { openLog, type OpenLog } from '../telemetry/log.js';
 import { readOptions, Usage, type Command } from './command.js';
 import { drain, stopSignal } from './drain.js';
+import { reloadOnHangup } from './hangup.js';
+import { listenAll, type Listeners } from './listen.js';
 
 const HELP = `
 Usage: remit serve [--config FILE] [--json]
 
 Starts the service and prints how to ask it something. On SIGINT and SIGTERM it finishes what is under way, and
-on a second one it ends at once.
+on a second one it ends at once; on SIGHUP it reads clients, issuers and certificates again.
 
   --config FILE   the configuration (default: REMIT_CONFIG, or the sample's)
   --json          prints one line of JSON once it listens
@@ -37,31 +37,36 @@ export const serve: Command = {
     const { logger, log } = logOf(config);
     for (const note of config.notes) log(note, { event: 'note' });
     const service = await openService(config, { log });
-    const app = await buildApp(service, { logger });
     const stopping = stopSignal();
-    let url: string;
+    let listeners: Listeners;
     try {
-      await app.listen({ host: config.host, port: config.port });
-      url = app.base();
-      service.announce(listeningAt(app, service));
-      logger.info({ event: 'listening', url, policy_version: service.rules().version }, 'listening');
+      listeners = await listenAll(service, logger);
+      service.announce(listeners.main.address);
     } catch (error) {
-      await app.close();
       await service.close();
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EADDRINUSE')
-        throw new ConfigError(`port ${config.port} is in use; REMIT_PORT chooses another`, config.host);
-      if (code === undefined) throw error;
-      throw new ConfigError(`can't listen on port ${config.port}: ${code}`, config.host);
+      throw error;
     }
+    const { main, admin } = listeners;
+    const url = main.app.base();
+    const unhook = reloadOnHangup(
+      service,
+      listeners.all,
+      () => loadConfig(values.config),
+      (line) => {
+        log(line, { event: 'reload' });
+      },
+    );
+    logger.info({ event: 'listening', url, policy_version: service.rules().version }, 'listening');
     process.stdout.write(
       values.json
-        ? `${JSON.stringify({ url, policy_version: service.rules().version })}\n`
-        : await welcome(service, url),
+        ? `${JSON.stringify({ url, admin_url: admin?.address, policy_version: service.rules().version })}\n`
+        : await welcome(service, url, admin?.address),
     );
     const signal = await stopping;
+    unhook();
     logger.info({ event: 'stopping' }, 'stopping');
-    if (!(await drain(app, service, config.shutdown, signal)))
+    const apps = listeners.all.map(({ app }) => app);
+    if (!(await drain(apps, service, config.shutdown, signal)))
       log('stopped before everything was finished', { event: 'cut_short' });
     return 0;
   },
@@ -75,12 +80,13 @@ function logOf({ logs: { format, level }, spicedb }: Config): OpenLog {
 }
 
 /** What a newcomer sees: a request that can be pasted, with a key and a fresh token. */
-async function welcome(service: Service, url: string): Promise<string> {
+async function welcome(service: Service, url: string, admin: string | undefined): Promise<string> {
   const { config, devKey, devIssuer } = service;
   const lines = [
     `Remit is listening on ${url}`,
     `  configuration ${shown(config.file)}, data in ${config.database.mode === 'embedded' ? `${shown(config.data)}/` : placeOf(config.database)}`,
   ];
+  if (admin !== undefined) lines.push(`  administration ${admin}, and only there`);
   if (devKey !== undefined)
     lines.push(`  no client is configured: development key ${devKey} (also in ${shown(config.data)}/dev.key)`);
   if (devIssuer !== undefined)

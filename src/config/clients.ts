@@ -7,13 +7,17 @@ import { shown } from './files.js';
 /** Requests a second that a client may make unless its `rate` says otherwise. */
 const DEFAULT_RATE = 1000;
 
+/** Two while one is replaced by the next; more are for those who replace one before they are done with another. */
+const MAX_KEYS = 4;
+const hash = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits');
+
 export const client = z.strictObject({
   id: z
     .string()
     .min(1)
     .max(128)
     .regex(/^(?!agent:|user:)/, 'must not begin like an agent or a user'),
-  key_sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits'),
+  key_sha256: z.preprocess((one): unknown => (Array.isArray(one) ? one : [one]), z.array(hash).min(1).max(MAX_KEYS)),
   may: z.array(z.enum(PERMISSIONS)).default(['evaluate']),
   audience: z.string().min(1).optional(),
   resources: z.array(z.string().min(1)).optional(),
@@ -23,13 +27,14 @@ export const client = z.strictObject({
 });
 
 export interface ConfiguredClient extends Client {
-  readonly keySha256: string;
+  /** Of its keys, each of which is good. */
+  readonly keySha256: readonly string[];
 }
 
 /** What holds between them. @throws ConfigError */
 export function clientsOf(read: z.infer<typeof client>[], path: string): ConfiguredClient[] {
   for (const key of ['id', 'key_sha256'] as const) {
-    const values = read.map((c) => c[key]);
+    const values = read.flatMap((c) => c[key]);
     const twice = values.find((v, i) => values.indexOf(v) !== i);
     if (twice !== undefined)
       throw new ConfigError(`clients: two have the ${key} "${key === 'id' ? twice : '…'}"`, shown(path));

@@ -18,6 +18,8 @@ import type { Presented } from '../tokens/credentials.js';
 import { ALGORITHMS } from '../tokens/issuers.js';
 import { certificateThumbprint, type SingleUse } from '../tokens/proof.js';
 import { problem } from './problems.js';
+import { tooMany, type Throttle } from './throttle.js';
+import { seenOn, type Part } from './parts.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -29,11 +31,11 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Where clients and agents reach this service: what a proof is made for, and what metadata says. */
     base: () => string;
+    throttle: Throttle;
+    /** What this listener is for. */
+    part: Part;
   }
 }
-
-/** Requests a second for an agent or a user that calls by itself. */
-export const TOKEN_RATE = 100;
 
 /** Who may call a route, beside clients with one of its permissions. */
 export interface Also {
@@ -48,7 +50,7 @@ export function admitted(
   permissions: readonly Permission[],
   also: Also = {},
 ): (onRequestHookHandler | onRequestAsyncHookHandler)[] {
-  return [callers(service, permissions, also), ...app.limits, useProof(service)];
+  return [callers(service, permissions, also), app.throttle.ofCaller, useProof(service)];
 }
 
 /**
@@ -66,15 +68,16 @@ function callers(
     const [, scheme, credential] =
       /^(Bearer|DPoP) +([A-Za-z0-9._~+/=-]+)$/i.exec(request.headers.authorization ?? '') ?? [];
     if (scheme === undefined || credential === undefined)
-      return unauthorized(reply, 'A credential is required: Authorization: Bearer <key>.', 'token_missing');
+      return unauthorized(request, reply, 'A credential is required: Authorization: Bearer <key>.', 'token_missing');
     let hash = hashes.get(credential);
     if (hash === undefined) {
       hash = sha256(credential);
       // Only keys are kept, so that what a stranger sends can't fill the cache.
-      if (service.clientOf(hash) !== undefined) hashes.set(credential, hash);
+      if (service.access.clientOf(hash) !== undefined) hashes.set(credential, hash);
     }
-    const client = service.clientOf(hash);
-    if (client !== undefined) {
+    const known = service.access.clientOf(hash);
+    if (known !== undefined) {
+      const client = seenOn(request.server.part, known);
       if (!permissions.some((permission) => client.may.has(permission))) {
         const why =
           permissions.length === 0
@@ -85,8 +88,8 @@ function callers(
       request.caller = { kind: 'client', client };
       return undefined;
     }
-    if ((!agents && !users) || credential.split('.').length !== 3)
-      return unauthorized(reply, 'This credential is not accepted here.', 'token_malformed');
+    if (request.server.part === 'administration' || (!agents && !users) || credential.split('.').length !== 3)
+      return unauthorized(request, reply, 'This credential is not accepted here.', 'token_malformed');
     const caller = await holder(
       service,
       request,
@@ -94,7 +97,7 @@ function callers(
       credential,
       agents ? 'agent' : 'user',
     );
-    if (typeof caller === 'string') return unauthorized(reply, 'The token is not valid.', caller);
+    if (typeof caller === 'string') return unauthorized(request, reply, 'The token is not valid.', caller);
     request.caller = caller;
     return undefined;
   };
@@ -141,7 +144,7 @@ function useProof(service: Service): onRequestAsyncHookHandler {
     const { proofUse } = request;
     if (proofUse === undefined) return undefined;
     const fresh = await service.credentials.use(proofUse.use, proofUse.used, service.now());
-    return fresh ? undefined : unauthorized(reply, 'The token is not valid.', 'proof_replayed');
+    return fresh ? undefined : unauthorized(request, reply, 'The token is not valid.', 'proof_replayed');
   };
 }
 
@@ -170,7 +173,8 @@ export function clientOf(request: FastifyRequest): Client {
   return caller.client;
 }
 
-function unauthorized(reply: FastifyReply, message: string, code: ReasonCode): FastifyReply {
+function unauthorized(request: FastifyRequest, reply: FastifyReply, message: string, code: ReasonCode): FastifyReply {
+  if (reply.server.throttle.failed(request)) return tooMany(reply);
   return reply
     .code(401)
     .header('www-authenticate', challenges(reply, challengeOf(code)))

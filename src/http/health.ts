@@ -5,6 +5,7 @@ import { Deadline, faultOf } from '../deadline.js';
 import type { FaultCode } from '../model/faults.js';
 import { sha256, type Service } from '../service.js';
 import type { Admission } from './admission.js';
+import { seenOn } from './parts.js';
 
 const circuit = z.object({ state: z.enum(['closed', 'open', 'half_open']), opened: z.number(), refused: z.number() });
 const engine = z.object({ active: z.number(), waiting: z.number(), circuit: circuit.optional() });
@@ -67,12 +68,10 @@ export class Readiness {
   }
 }
 
-/** @param readiness what admin clients are told in full, and everybody else in a word */
-export function healthRoutes(
-  app: FastifyInstance,
-  service: Service,
-  { readiness: state, admission }: { readonly readiness: Readiness; readonly admission: Admission },
-): void {
+/** What is wrong is told to admin clients in full, and to everybody else in a word. */
+export function healthRoutes(app: FastifyInstance, service: Service): void {
+  const { readiness: state, admission } = app.health;
+
   app.get('/health/live', {
     schema: {
       tags: ['operations'],
@@ -105,9 +104,10 @@ export function healthRoutes(
 }
 
 /** Nobody is refused here for what they present: they are told less. */
-function isAdmin({ headers }: FastifyRequest, service: Service): boolean {
+function isAdmin({ headers, server }: FastifyRequest, { access }: Service): boolean {
   const [, key] = /^Bearer +([A-Za-z0-9._~+/=-]+)$/i.exec(headers.authorization ?? '') ?? [];
-  return key !== undefined && service.clientOf(sha256(key))?.may.has('admin') === true;
+  const client = key === undefined ? undefined : access.clientOf(sha256(key));
+  return client !== undefined && seenOn(server.part, client).may.has('admin');
 }
 
 function told(checks: Checks): object {

@@ -45,7 +45,8 @@ const scopeList = z
     ),
   })
   .meta({ id: 'Scopes' });
-export function operationRoutes(app: FastifyInstance, service: Service): void {
+
+export function discoveryRoutes(app: FastifyInstance, service: Service): void {
   const { base } = app;
 
   app.get('/.well-known/authzen-configuration', {
@@ -72,7 +73,9 @@ export function operationRoutes(app: FastifyInstance, service: Service): void {
       resource_name: 'Remit',
       resource_documentation: `${base()}/docs`,
       // Those that are no web address (the development issuer) have nothing to discover.
-      authorization_servers: service.issuers.all().flatMap(({ issuer }) => (/^https?:/.test(issuer) ? [issuer] : [])),
+      authorization_servers: service.access.issuers
+        .all()
+        .flatMap(({ issuer }) => (/^https?:/.test(issuer) ? [issuer] : [])),
       scopes_supported: scopesOf(service.rules().vocabulary).map(({ scope }) => scope),
       bearer_methods_supported: ['header'],
       dpop_signing_alg_values_supported: [...ALGORITHMS],
@@ -81,12 +84,14 @@ export function operationRoutes(app: FastifyInstance, service: Service): void {
       authorization_details_types_supported: [
         ...new Set([
           DETAIL_TYPE,
-          ...service.issuers.all().flatMap((issuer) => issuer.authorization_details_types ?? []),
+          ...service.access.issuers.all().flatMap((issuer) => issuer.authorization_details_types ?? []),
         ]),
       ],
     }),
   });
+}
 
+export function scopeRoutes(app: FastifyInstance, service: Service): void {
   app.get('/v1/scopes', {
     schema: {
       tags: ['decisions'],

@@ -42,7 +42,7 @@ export function mapErrors(app: FastifyInstance): void {
       return reply.code(413).send(problem('body_too_large', 'The body must be at most 1 MiB long.'));
     if (code === 'FST_ERR_CTP_EMPTY_JSON_BODY')
       return reply.code(400).send(problem('malformed_json', 'The body is empty.'));
-    if (statusCode === 429) return reply.code(429).send(problem('rate_limited', 'Too many requests; see Retry-After.'));
+
     if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
       return reply.code(statusCode).send(problem('bad_request', 'The request can not be read.'));
     }

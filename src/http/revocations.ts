@@ -93,7 +93,9 @@ export function revocationRoutes(app: FastifyInstance, service: Service): void {
       return { revocations: (await service.revocations.list(limit)).map(toJson) };
     },
   });
+}
 
+export function sessionRoutes(app: FastifyInstance, service: Service): void {
   app.delete('/v1/sessions/:id', {
     schema: {
       tags: TAG,

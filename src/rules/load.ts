@@ -134,7 +134,7 @@ function joinFiles(files: readonly SourceFile[]): { text: string; locate: (offse
   };
 }
 
-function versionOf(sources: RuleSources): string {
+export function versionOf(sources: RuleSources): string {
   const hash = createHash('sha256');
   for (const file of [sources.relationships, ...sources.actions, ...sources.policies]) {
     hash.update(`${Buffer.byteLength(file.text)}:`).update(file.text);

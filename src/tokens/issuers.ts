@@ -68,26 +68,18 @@ export interface Issuer extends IssuerConfig {
 }
 
 export class Issuers {
-  private readonly byName = new Map<string, Issuer>();
+  private byName: ReadonlyMap<string, Issuer>;
 
-  constructor(configs: readonly IssuerConfig[], watch?: WatchCalls) {
-    const aliases = configs.flatMap((c) => (c.alias === undefined ? [] : [c.alias]));
-    for (const config of configs) {
-      const preset = config.preset === undefined ? undefined : PRESETS[config.preset];
-      this.byName.set(config.issuer, {
-        ...config,
-        keys:
-          config.jwks === undefined
-            ? remoteKeys(config.jwks_uri ?? '', config.jwks_network, watch)
-            : localKeys(config.jwks),
-        types: config.token_types ?? preset?.types ?? DEFAULT_TYPES,
-        standard: preset?.standard ?? ((payload) => payload),
-        name: (sub) => {
-          if (!config.primary) return `${config.alias ?? ''}|${sub}`;
-          return aliases.some((alias) => sub.startsWith(`${alias}|`)) ? undefined : sub;
-        },
-      });
-    }
+  constructor(
+    configs: readonly IssuerConfig[],
+    private readonly watch?: WatchCalls,
+  ) {
+    this.byName = issuersBy(configs, new Map(), watch);
+  }
+
+  /** From now on only these. One whose keys are fetched from where they were keeps those that it has. */
+  replace(configs: readonly IssuerConfig[]): void {
+    this.byName = issuersBy(configs, this.byName, this.watch);
   }
 
   find(issuer: string): Issuer | undefined {
@@ -97,4 +89,38 @@ export class Issuers {
   all(): Issuer[] {
     return [...this.byName.values()];
   }
+}
+
+function issuersBy(
+  configs: readonly IssuerConfig[],
+  before: ReadonlyMap<string, Issuer>,
+  watch: WatchCalls | undefined,
+): ReadonlyMap<string, Issuer> {
+  const aliases = configs.flatMap((c) => (c.alias === undefined ? [] : [c.alias]));
+  return new Map(
+    configs.map((config) => {
+      const preset = config.preset === undefined ? undefined : PRESETS[config.preset];
+      const issuer: Issuer = {
+        ...config,
+        keys: keysOf(config, before.get(config.issuer), watch),
+        types: config.token_types ?? preset?.types ?? DEFAULT_TYPES,
+        standard: preset?.standard ?? ((payload) => payload),
+        name: (sub) => {
+          if (!config.primary) return `${config.alias ?? ''}|${sub}`;
+          return aliases.some((alias) => sub.startsWith(`${alias}|`)) ? undefined : sub;
+        },
+      };
+      return [config.issuer, issuer];
+    }),
+  );
+}
+
+function keysOf(
+  { jwks, jwks_uri: uri = '', jwks_network: network }: IssuerConfig,
+  before: Issuer | undefined,
+  watch: WatchCalls | undefined,
+): CompactVerifyGetKey {
+  if (jwks !== undefined) return localKeys(jwks);
+  if (before?.jwks === undefined && before?.jwks_uri === uri && before.jwks_network === network) return before.keys;
+  return remoteKeys(uri, network, watch);
 }

@@ -31,13 +31,20 @@ export const CLOCK_SKEW_SECONDS = 5;
 const KEEP_MS = 60_000;
 const KEPT_TOKENS = 10_000;
 
+const noTokens = (): CountedCache<string, DelegationToken> => new CountedCache({ max: KEPT_TOKENS, ttl: KEEP_MS });
+
 export class TokenVerifier {
-  private readonly kept = new CountedCache<string, DelegationToken>({ max: KEPT_TOKENS, ttl: KEEP_MS });
+  private kept = noTokens();
 
   constructor(private readonly issuers: Issuers) {}
 
   get cache(): CacheCounts {
     return this.kept;
+  }
+
+  /** Nothing that was verified until now counts: issuers or their keys have changed. */
+  forget(): void {
+    this.kept = noTokens();
   }
 
   /**
@@ -48,10 +55,12 @@ export class TokenVerifier {
   async verify(token: string, audience: string | undefined, now: Date): Promise<Verification> {
     try {
       const hash = createHash('sha256').update(token).digest('base64');
-      let verified = this.kept.get(hash);
+      // What is verified meanwhile by keys of before must not be found afterwards.
+      const { kept } = this;
+      let verified = kept.get(hash);
       if (verified === undefined) {
         verified = await this.authenticate(token);
-        this.kept.set(hash, verified);
+        kept.set(hash, verified);
       }
       const issuer = this.issuers.find(verified.issuer);
       const accepted = {

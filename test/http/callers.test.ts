@@ -237,6 +237,18 @@ describe('an agent with its own token', () => {
     expect(JSON.stringify(answer)).not.toMatch(/agents-never-delete|cedar|rationale|reason_admin/);
   });
 
+  it('can not tell what is out of reach from what isn’t there', async () => {
+    const said = async (id: string, headers: Record<string, string>) => {
+      const body = headers['authorization']?.includes('key-of') === true ? question : bare;
+      const answer = (await remit.post(URL, body({ resource: { type: 'employee', id } }), headers)).json<Answer>();
+      const { id: _id, evaluated_at: _at, valid_until: _until, ...rest } = answer.context ?? {};
+      const own = Object.fromEntries(Object.entries(rest).filter(([name]) => name !== 'rationale'));
+      return JSON.stringify({ ...answer, context: own }).replaceAll(id, 'it');
+    };
+    for (const headers of [own(token), as('plain')])
+      expect(await said('zoe', headers)).toBe(await said('nobody-at-all', headers));
+  });
+
   it('can not hide behind another token, another subject or its own word', async () => {
     const suspended = await remit.mint({ user: 'alice', agent: 'retired-bot', scope: 'hr.employees.read' });
     const other = (await remit.post(URL, question(), own(suspended))).json<Answer>();

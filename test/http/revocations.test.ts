@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { v4 as uuid } from 'uuid';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { MAX_OF_A_USER } from '../../src/http/revocations.js';
 import { PgliteDatabase } from '../../src/engines/database/pglite.js';
 import type { Database } from '../../src/engines/database/port.js';
 import { Fault } from '../../src/model/faults.js';
@@ -321,11 +322,11 @@ describe('a user with a token of their own', () => {
       { alg: 'ES256', typ: 'at+jwt', kid: 'k1' },
       { iss: 'https://corp.example', aud: 'remit', iat: T, exp: T + 300, scope: 'hr.employees.read', ...claims },
     );
-  const end = async (claims: object): Promise<number> =>
+  const end = async (claims: object, session = 's9'): Promise<number> =>
     (
       await company.app.inject({
         method: 'DELETE',
-        url: '/v1/sessions/s9',
+        url: `/v1/sessions/${session}`,
         headers: { host: '127.0.0.1:7480', authorization: `Bearer ${await token(claims)}` },
       })
     ).statusCode;
@@ -355,6 +356,17 @@ describe('a user with a token of their own', () => {
     expect([await reads('alice'), await reads('bob')]).toEqual([['session_ended'], []]);
     // And of that session it can do nothing more.
     expect(await end({ sub: 'alice', client_id: 'web', sid: 's9' })).toBe(401);
+  });
+
+  it('fills nothing without end: so many sessions, and then an admin is asked', async () => {
+    const filled = (n: number) =>
+      company.service.database.run([
+        { sql: `insert into revocations (id, at, revocation) select gen_random_uuid(), now(), '{"revokedBy":"user:carol","jti":"x","revokedAt":"2030-01-01T00:00:00Z"}' from generate_series(1, ${n})` },
+      ]); // prettier-ignore
+    await filled(MAX_OF_A_USER - 1);
+    expect(await end({ sub: 'carol', client_id: 'web', sid: 'own' }, 'the-last')).toBe(204);
+    expect(await end({ sub: 'carol', client_id: 'web', sid: 'own' }, 'one-more')).toBe(429);
+    expect(await end({ sub: 'carol', client_id: 'web', sid: 'own' }, 'the-last')).toBe(204);
   });
 
   it('asks for no decisions', async () => {

@@ -48,7 +48,7 @@ export function writeConfiguration(directory, { key, issuer, policies, relevant,
       policies: 'policies',
       data: 'data',
       // On a machine that others use as well, a server may take longer than a decision's second.
-      limits: { deadline_ms: 10_000 },
+      limits: { deadline_ms: 10_000, agent_rate: 1_000_000 },
       issuers: [issuer.configured],
       clients: [
         {

@@ -14,7 +14,7 @@ const PARTS = [
   ['messages to threads', /dist\/engines\/worker\.js|messageport|internal\/worker/],
   ['strict JSON', /dist\/model\/json\.js|node_modules\/jsonc-parser\//],
   ['zod', /node_modules\/zod\//],
-  ['HTTP edge of Remit', /dist\/(app\.js|http\/)|rate-limit/],
+  ['HTTP edge of Remit', /dist\/(app\.js|http\/)/],
   ['steps and answer', /dist\/|node_modules\/uuid\//],
   ['measuring', /test\/bench\//],
 ];

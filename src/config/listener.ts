@@ -1,0 +1,123 @@
+/** `listen` of the configuration: where to listen, with which certificate, to whom, and how far what is in between is believed. */
+import { isIP } from 'node:net';
+import { createSecureContext } from 'node:tls';
+import { z } from 'zod';
+import { ConfigError } from '../model/faults.js';
+import { readText, shown } from './files.js';
+import { isLoopback } from './hosts.js';
+
+/** What paths are put behind. */
+const base = z.url({ protocol: /^https?$/, abort: true }).refine((text) => {
+  const { search, hash, username, password } = new URL(text);
+  return search + hash + username + password === '';
+}, 'must have no query, fragment or password');
+
+const host = z.string().min(1).default('127.0.0.1');
+const port = z.number().int().min(0).max(65535);
+const tls = z
+  .strictObject({
+    certificate: z.string().min(1),
+    key: z.string().min(1),
+    client_certificates: z.boolean().default(false),
+    client_ca: z.string().min(1).optional(),
+  })
+  .optional();
+
+export const listen = z
+  .strictObject({
+    host,
+    port: port.default(7480),
+    public_url: base.optional(),
+    tls,
+    trusted_proxies: z
+      .array(z.string().refine(isNetwork, 'must be an address such as 10.0.0.7, or a network such as 10.0.0.0/8'))
+      .max(100)
+      .default([]),
+    admin: z.strictObject({ host, port, tls }).optional(),
+  })
+  .prefault({});
+
+export interface Listener {
+  readonly host: string;
+  readonly port: number;
+  /** How callers reach it; undefined: where it listens. */
+  readonly publicUrl: string | undefined;
+  /** undefined: plain HTTP. */
+  readonly tls: ListenerTls | undefined;
+}
+
+export interface ListenerTls {
+  /** PEM texts. */
+  readonly certificate: string;
+  readonly key: string;
+  /** The authorities that callers' certificates must be of; undefined: none is needed. */
+  readonly clientCa: string | undefined;
+  /** Asks callers for a certificate: of `clientCa`, or, without one, of any origin. Tokens may be bound to it. */
+  readonly clientCertificates: boolean;
+}
+
+/** The main listener, and the one for administration where there is one. @throws ConfigError */
+export function listenersOf(
+  read: z.infer<typeof listen>,
+  path: string,
+  within: (path: string) => string,
+  over: { readonly host: string | undefined; readonly port: number | undefined },
+): { main: Listener; admin: Listener | undefined } {
+  const main: Listener = {
+    host: over.host ?? read.host,
+    port: over.port ?? read.port,
+    publicUrl: read.public_url?.replace(/\/$/, ''),
+    tls: tlsOf(read.tls, 'listen.tls', path, within),
+  };
+  if (read.admin === undefined) return { main, admin: undefined };
+  const admin: Listener = {
+    host: read.admin.host,
+    port: read.admin.port,
+    publicUrl: undefined,
+    tls: tlsOf(read.admin.tls, 'listen.admin.tls', path, within),
+  };
+  if (admin.port === main.port && admin.port !== 0 && admin.host === main.host)
+    throw new ConfigError(`listen.admin.port: is that of the main listener`, shown(path));
+  if (main.tls !== undefined && admin.tls === undefined && !isLoopback(admin.host))
+    throw new ConfigError(
+      `listen.admin.tls: is required beside "listen.tls": admin keys would travel to ${admin.host} for anybody to read`,
+      shown(path),
+    );
+  return { main, admin };
+}
+
+/** @throws ConfigError, also where certificate and key don't belong together */
+function tlsOf(
+  read: z.infer<typeof tls>,
+  place: string,
+  path: string,
+  within: (path: string) => string,
+): ListenerTls | undefined {
+  if (read === undefined) return undefined;
+  if (read.client_ca !== undefined && read.client_certificates)
+    throw new ConfigError(`${place}: "client_ca" asks for certificates already, "client_certificates" is for those of any origin`, shown(path)); // prettier-ignore
+  const clientCa = read.client_ca === undefined ? undefined : readText(within(read.client_ca));
+  // OpenSSL takes a file without certificates for one that trusts nobody, which nobody means.
+  if (clientCa?.includes('-----BEGIN CERTIFICATE-----') === false)
+    throw new ConfigError(`${place}.client_ca: ${shown(within(read.client_ca ?? ''))} holds no certificate in PEM`, shown(path)); // prettier-ignore
+  const found: ListenerTls = {
+    certificate: readText(within(read.certificate)),
+    key: readText(within(read.key)),
+    clientCa,
+    clientCertificates: read.client_certificates || clientCa !== undefined,
+  };
+  try {
+    createSecureContext({ cert: found.certificate, key: found.key, ca: clientCa });
+  } catch (error) {
+    throw new ConfigError(`${place}: ${(error as { reason?: string }).reason ?? 'is not understood'}`, shown(path));
+  }
+  return found;
+}
+
+/** Everybody's word for where a request comes from is nobody's: a network of all addresses is refused. */
+function isNetwork(text: string): boolean {
+  const [, address = '', prefix] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const family = isIP(address);
+  if (family === 0) return false;
+  return prefix === undefined || (Number(prefix) > 0 && Number(prefix) <= (family === 4 ? 32 : 128));
+}
