@@ -2,12 +2,15 @@
  * A thread with an engine in it, seen from the main thread: calls go out numbered, answers come back. SpiceDB and
  * PGlite block the thread they run on for the whole of a call, so neither may run on the one that serves requests.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { Fault } from '../model/faults.js';
 import { watched, type Watched } from '../telemetry/calls.js';
 import type { EngineStats } from './breaker.js';
 
+/** How long an engine that is still at something is given to end. */
+const CLOSE_MS = 10_000;
 /** Calls that may wait for one thread: more are only made where it is stuck. */
 const MAX_CALLS = 5_000;
 
@@ -89,7 +92,10 @@ export class EngineWorker {
 
   /** Ends the thread after the engine has closed itself; what is still waiting is refused. */
   async close(): Promise<void> {
-    if (this.dead === undefined) await this.call('close', undefined).catch(() => undefined);
+    if (this.dead === undefined) {
+      const closed = this.call('close', undefined).catch(() => undefined);
+      await Promise.race([closed, sleep(CLOSE_MS, undefined, { ref: false })]);
+    }
     await this.kill();
   }
 
