@@ -49,6 +49,9 @@ export async function measureServers(directory, { key, seed, seconds, turns, con
     try {
       const place = join(directory, String(relationships));
       results.worlds.push(await measureWorld(place, { key, world, servers, seconds, turns, connections, profile, note, problems: results.problems })); // prettier-ignore
+    } catch (error) {
+      // What the other worlds came to is told.
+      results.problems.push(`${relationships}: ${error.stack}`);
     } finally {
       for (const signal of ['SIGINT', 'SIGTERM']) process.off(signal, end);
       await servers.close();
