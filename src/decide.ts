@@ -41,8 +41,8 @@ export interface Deciding {
   readonly rules: () => Rules;
   readonly credentials: Credentials;
   readonly relationships: Relationships;
-  readonly entities: Entities;
-  readonly decisions: Decisions;
+  readonly entities: Pick<Entities, 'lookup'>;
+  readonly decisions: Pick<Decisions, 'record' | 'correct'>;
   readonly revocations: Revocations;
   readonly now: () => Date;
   /** How long a decision may take, in milliseconds. */

@@ -16,7 +16,7 @@ import type { Revocations } from './stores/revocations.js';
 
 export interface Asked {
   readonly relationships: Relationships;
-  readonly entities: Entities;
+  readonly entities: Pick<Entities, 'lookup'>;
   readonly revocations: Revocations;
 }
 

@@ -4,11 +4,12 @@ import { demo } from './cli/demo.js';
 import { decideCommand } from './cli/decide.js';
 import { migrateCommand } from './cli/migrate.js';
 import { serve } from './cli/serve.js';
+import { testCommand } from './cli/test.js';
 import { tokenCommand } from './cli/token.js';
 import { Usage, type Command } from './cli/command.js';
 import { ConfigError, Fault } from './model/faults.js';
 
-const COMMANDS: readonly Command[] = [serve, demo, tokenCommand, decideCommand, migrateCommand];
+const COMMANDS: readonly Command[] = [serve, demo, tokenCommand, decideCommand, testCommand, migrateCommand];
 
 const HELP = `remit: may this agent do this, for this person, to this thing, now, and why?
 

@@ -5,7 +5,7 @@
 import { BadRequest, ConfigError } from '../../model/faults.js';
 import { relationshipKey, type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
 import type { Graph } from '../../rules/graph.js';
-import type { Journal } from '../../stores/journal.js';
+import type { WriteLog } from '../../stores/journal.js';
 import { EngineWorker } from '../worker.js';
 import { Kept } from './kept.js';
 import { Lookups, nameOf } from './lookups.js';
@@ -38,7 +38,7 @@ export class EmbeddedRelationships implements Relationships {
   private constructor(
     private readonly worker: EngineWorker,
     private readonly graph: Graph,
-    private readonly journal: Journal,
+    private readonly journal: WriteLog,
     private sequence: number,
   ) {
     this.kept = new Kept(graph);
@@ -49,7 +49,7 @@ export class EmbeddedRelationships implements Relationships {
   }
 
   /** Starts SpiceDB with the graph's schema and everything that the journal holds. @throws Fault */
-  static async start(graph: Graph, journal: Journal): Promise<EmbeddedRelationships> {
+  static async start(graph: Graph, journal: WriteLog): Promise<EmbeddedRelationships> {
     const worker = new EngineWorker('./embedded-worker.js', import.meta.url, { schema: graph.text });
     try {
       await worker.call('ready', undefined).catch((error: unknown) => {
