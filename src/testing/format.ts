@@ -24,6 +24,9 @@ const label = z
   );
 const list = <T extends z.ZodType>(of: T): z.ZodArray<T> => z.array(of).min(1).max(1000);
 const some = z.union([text, list(text)]);
+const instant = z.iso.datetime({
+  error: ({ input }) => (input === undefined ? undefined : 'must be an instant such as "2030-03-04T10:00:00Z"'),
+});
 const properties = z.record(z.string(), z.unknown());
 
 const token = z
@@ -97,7 +100,7 @@ const entityChange = z.strictObject({
 
 const test = z.strictObject({
   name,
-  now: z.iso.datetime().optional().describe("Another time than the file's"),
+  now: instant.optional().describe("Another time than the file's"),
   with: list(text).optional().describe('Relationships that there are as well'),
   without: list(text).optional().describe('Relationships of the world that there are not'),
   entities: list(entityChange).optional().describe('Changes to what is stored of entities'),
@@ -114,7 +117,7 @@ const test = z.strictObject({
 export const testFile = z
   .strictObject({
     description: text.optional(),
-    now: z.iso.datetime().describe('The time of every decision'),
+    now: instant.describe('The time of every decision'),
     world: z.union([text, worldFormat]).optional().describe("A world file, or a world; by default the configuration's"),
     tokens: z.record(label, token).optional(),
     principals: z.record(label, principal).optional(),

@@ -49,8 +49,9 @@ export function readLocated<T extends z.ZodType>(
   schema: T,
 ): { readonly located: Located<z.infer<T>> } | { readonly problems: readonly Problem[] } {
   const file = shown(path);
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > MAX_FILE_BYTES)
+    throw new ConfigError(`must be at most ${MAX_FILE_BYTES} bytes long`, file);
   const text = readText(path);
-  if (statSync(path).size > MAX_FILE_BYTES) throw new ConfigError(`must be at most ${MAX_FILE_BYTES} bytes long`, file);
   const lines = new LineCounter();
   const document = parseDocument(text, { version: '1.2', uniqueKeys: true, prettyErrors: false, lineCounter: lines });
   const place = (offset: number): Place => {
@@ -69,29 +70,32 @@ export function readLocated<T extends z.ZodType>(
     const message = error instanceof JsonProblem ? `${error.at}: ${error.message}` : (error as Error).message;
     return { problems: [{ file, line: 1, column: 1, message }] };
   }
-  const at = (path: Path): Place => place(offsetOf(document, path));
+  const at = (path: Path, key = false): Place => place(offsetOf(document, path, key));
   const read = schema.safeParse(value);
   if (read.success) return { located: { value: read.data, file, at } };
   const problems = read.error.issues.flatMap((issue) => told(issue, [], value, schema));
   return {
-    problems: problems.slice(0, MAX_PROBLEMS).map(({ path: where, message }) => ({
-      ...at(where),
+    problems: problems.slice(0, MAX_PROBLEMS).map(({ path: where, key, message }) => ({
+      ...at(where, key),
       message: `${pathText(where) || 'the document'}: ${message}`,
     })),
   };
 }
 
-/** Where the value at `path` begins; of what isn't there, where that begins which it should be in. */
-function offsetOf(document: Document, path: Path): number {
+/**
+ * Where a simple value begins, or the key of one that isn't simple, or is the matter itself; of what isn't there, where
+ * that begins which it should be in.
+ */
+function offsetOf(document: Document, path: Path, key = false): number {
   for (let length = path.length; length >= 0; length -= 1) {
     const node = document.getIn(path.slice(0, length), true) as Node | undefined;
-    // What a key says is looked for at the key.
     const parent = length === 0 ? undefined : document.getIn(path.slice(0, length - 1), true);
     const pair = isMap(parent)
       ? parent.items.find((p) => isPair(p) && isScalar(p.key) && p.key.value === path[length - 1])
       : undefined;
-    const key = pair === undefined ? undefined : (pair.key as Node).range?.[0];
-    const offset = key ?? node?.range?.[0];
+    const named = pair === undefined ? undefined : (pair.key as Node).range?.[0];
+    const own = node?.range?.[0];
+    const offset = isScalar(node) && !key ? (own ?? named) : (named ?? own);
     if (offset !== undefined) return offset;
   }
   return 0;
@@ -99,6 +103,8 @@ function offsetOf(document: Document, path: Path): number {
 
 interface Told {
   readonly path: Path;
+  /** It is the key that is the matter. */
+  readonly key?: boolean;
   readonly message: string;
 }
 
@@ -107,7 +113,11 @@ function told(issue: z.core.$ZodIssue, above: Path, value: unknown, schema: z.Zo
   const path = [...above, ...issue.path];
   if (issue.code === 'unrecognized_keys') {
     const known = knownKeys(schema, path);
-    return issue.keys.map((key) => ({ path: [...path, key], message: `unknown key${didYouMean(key, known)}` }));
+    return issue.keys.map((key) => ({
+      path: [...path, key],
+      key: true,
+      message: `unknown key${didYouMean(key, known)}`,
+    }));
   }
   if (issue.code === 'invalid_union') {
     // That alternative was meant which the value fits furthest.
@@ -138,7 +148,7 @@ function told(issue: z.core.$ZodIssue, above: Path, value: unknown, schema: z.Zo
   }
   if (issue.code === 'invalid_key') {
     const [first] = issue.issues;
-    return [{ path, message: `the name ${first === undefined ? 'is none' : issueText(first)}` }];
+    return [{ path, key: true, message: `the name ${first === undefined ? 'is none' : issueText(first)}` }];
   }
   return [{ path, message: issueText(issue) }];
 }
@@ -166,7 +176,10 @@ function knownKeys(schema: z.ZodType, path: Path): string[] {
       return next === undefined ? [] : alternatives(next);
     });
   }
-  return open.flatMap((type) => Object.keys((type._zod.def as { shape?: object }).shape ?? {}));
+  return open.flatMap((type) => {
+    const { shape, keyType } = type._zod.def as { shape?: object; keyType?: z.core.$ZodType };
+    return [...Object.keys(shape ?? {}), ...(keyType?._zod.values ?? [])].map(String);
+  });
 }
 
 function alternatives(type: z.core.$ZodType): z.core.$ZodType[] {

@@ -195,10 +195,7 @@ class SuiteReader {
     for (const action of actions)
       for (const type of new Set(resources.map((r) => r.type)))
         if (vocabulary.byObject.has(type) && vocabulary.find(action.name, type) === undefined)
-          this.problem(
-            [...at, 'actions'],
-            `no action "${action.name}" applies to "${type}"${this.actionHint(action.name)}`,
-          );
+          this.problem([...at, 'actions'], `no action "${action.name}" applies to "${type}"`);
     const expectations = this.expectationsOf(test, at, { who, actions, resources });
     const otherwise: Expected = { place: this.located.at(at), decision: 'deny' };
     return who.flatMap((one) =>
