@@ -73,7 +73,7 @@ export const testCommand: Command = {
 
 function verdict(report: Report, least = 0): number {
   const { cases, passed } = summaryOf(allOf(report));
-  const { percent } = report.coverage;
+  const percent = report.coverage?.percent ?? 0;
   if (percent < least) process.stderr.write(`remit: coverage is ${percent} %, and ${least} % is asked for\n`);
   if (cases === 0) process.stderr.write('remit: no case was run\n');
   return passed === cases && cases > 0 && percent >= least ? 0 : 1;

@@ -30,7 +30,7 @@ export function reportText(report: Report, safe: (text: string) => string): stri
   for (const { results } of report.files)
     for (const result of results) if (result.outcome !== 'passed') lines.push(...failureText(result), '');
   for (const { file, results } of report.files) lines.push(`${file}: ${summaryText(summaryOf(results))}`);
-  if (report.coverage.policies.length > 0) lines.push('', ...coverageText(report.coverage));
+  if (report.coverage !== undefined) lines.push('', ...coverageText(report.coverage));
   const summary = summaryOf(allOf(report));
   lines.push('', `${summaryText(summary)} in ${(report.milliseconds / 1000).toFixed(2)} s`);
   return `${lines.map(safe).join('\n')}\n`;

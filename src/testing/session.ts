@@ -29,7 +29,8 @@ export interface FileReport {
 
 export interface Report {
   readonly files: readonly FileReport[];
-  readonly coverage: Coverage;
+  /** Undefined where no policy was asked. */
+  readonly coverage: Coverage | undefined;
   readonly milliseconds: number;
 }
 
@@ -57,7 +58,8 @@ export class Session {
       results: cases.flatMap((one) => byCase.get(one) ?? []).map((t) => resultOf(t, rules)),
     }));
     for (const path of found.validations) files.push(await validate(path, rules.graph, wanted));
-    return { files, coverage: coverageOf(rules, tried), milliseconds: performance.now() - begun };
+    const coverage = tried.length === 0 ? undefined : coverageOf(rules, tried);
+    return { files, coverage, milliseconds: performance.now() - begun };
   }
 
   async close(): Promise<void> {
