@@ -36,10 +36,10 @@ describe('usage', () => {
   it('without a command it says what there is', async () => {
     const { code, out } = await remit([]);
     expect(code).toBe(2);
-    for (const name of ['serve', 'demo', 'token', 'decide', 'migrate']) expect(out).toContain(name);
+    for (const name of ['serve', 'demo', 'token', 'decide', 'test', 'migrate']) expect(out).toContain(name);
   });
 
-  it.each(['serve', 'demo', 'token', 'decide', 'migrate'])('%s has --help', async (name) => {
+  it.each(['serve', 'demo', 'token', 'decide', 'test', 'migrate'])('%s has --help', async (name) => {
     const { code, out } = await remit([name, '--help']);
     expect([code, out]).toEqual([0, expect.stringContaining(`Usage: remit ${name}`)]);
   });
@@ -62,6 +62,11 @@ describe('usage', () => {
     [['token', 'verify', 'a', '--jwks', 'package.json'], 'package.json: is not a JSON Web Key Set'],
     [['decide', '--action', 'read'], '--subject TYPE:ID is required'],
     [['decide', '--subject', 'user:a', '--resource', 'x', '--action', 'read'], '--resource "x" must be TYPE:ID'],
+    [['test', '--min-coverage', '101'], '--min-coverage must be a number from 0 to 100'],
+    [['test', '--min-coverage', '9', '--filter', 'a'], '--min-coverage counts all tests'],
+    [['test', '--watch', '--json'], '--watch prints for people'],
+    [['test', '/nowhere_test.yaml'], '/nowhere_test.yaml: there is no such file or directory'],
+    [['test', 'docs'], 'there is no *_test.yaml here'],
     [['migrate', 'now'], '"now" is not understood'],
     [['serve', '--config', '/nowhere.yaml'], "/nowhere.yaml: can't be read: ENOENT"],
   ])('%j ends with 2 and a sentence', async (args, text) => {

@@ -21,6 +21,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   stores: ['model', 'stores', 'engines/database'],
   tokens: ['model', 'tokens'],
   steps: ['model', 'rules', 'steps'],
+  testing: ['model', 'rules', 'config/files', 'decide', 'engines/spicedb', 'steps', 'testing', 'tokens', 'world'],
   http: [
     'model',
     'rules',

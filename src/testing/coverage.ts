@@ -70,6 +70,11 @@ export function isCovered(policy: PolicyCoverage): boolean {
   return reachedBy(policy) === (policy.conditional ? 2 : 1);
 }
 
+/** Ids of the policies that a case shows deciding. */
+export function shownDeciding({ policies }: Coverage): ReadonlySet<string> {
+  return new Set(policies.filter(({ decided }) => decided > 0).map(({ id }) => id));
+}
+
 function reachedBy({ decided, notApplied, conditional }: PolicyCoverage): number {
   return (decided > 0 ? 1 : 0) + (conditional && notApplied > 0 ? 1 : 0);
 }

@@ -101,7 +101,7 @@ describe('what is wrong is said where it stands', () => {
     ['reasons of an allow', GOOD.replace('decision: allow', 'decision: allow, reasons: [policy_forbid]'), ['12:60 reasons: belongs to "decision: deny"']],
     ['obligations of a deny', GOOD.replace('decision: allow', 'decision: deny, obligations: {}'), ['12:59 obligations: belongs to "decision: allow"']],
     ['an obligation that isn’t there', GOOD.replace('decision: allow', 'decision: allow, obligations: { masc: {} }'), ['12:75 tests[0].expect[0].obligations.masc: unknown key (did you mean "mask"?)']],
-    ['an expectation said twice', GOOD.replace(/(      - \{.*\n)/, '$1$1'), ['13:9 says once more what is expected of "assistant read erin"']],
+    ['an expectation said twice', GOOD.replace(/( {6}- \{.*\n)/, '$1$1'), ['13:9 says once more what is expected of "assistant read erin"']],
     ['an expectation of what isn’t asked', GOOD.replace('resources: erin,', 'resources: employee:dave,'), ['12:37 "employee:dave" is not in this test']],
     ['a name used twice', `${GOOD}${GOOD.slice(GOOD.indexOf('  - name'))}`, ['13:11 "reading" is the name of another test']],
     ['a value said twice', GOOD.replace('[read, update]', '[read, read]'), ['9:21 "read" is there twice']],
