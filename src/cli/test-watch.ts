@@ -23,7 +23,9 @@ export async function watch(
   const watchers = roots(config(), paths).map(({ path, recursive }) =>
     watchFiles(path, { recursive }, (_event, name) => {
       if (name === null || RELEVANT.test(name)) changed();
-    }),
+    })
+      // A directory that is gone: the run will say so.
+      .on('error', () => changed()),
   );
   let wake: () => void = () => undefined;
   let timer: NodeJS.Timeout | undefined;

@@ -1,10 +1,13 @@
 /** What docs/testing.md shows is run. */
 import { basename } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { loadConfig } from '../../src/config.js';
 import { reportText } from '../../src/testing/report.js';
 import { Session } from '../../src/testing/session.js';
 import { blocks, company, type Company } from './company.js';
+
+// Real engines, on a machine that may be busy with much else.
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 const [example = '', validation = ''] = blocks('testing.md', 'yaml');
 const [failure = '', coverage = ''] = blocks('testing.md', 'text');

@@ -1,5 +1,5 @@
 /** Running tests: what passes, what fails and how that is told, what is covered, and whose clock and world it is. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { loadConfig } from '../../src/config.js';
 import { ConfigError } from '../../src/model/faults.js';
 import { shownDeciding, type Coverage } from '../../src/testing/coverage.js';
@@ -7,6 +7,9 @@ import { failureText } from '../../src/testing/report.js';
 import { Session, type Report } from '../../src/testing/session.js';
 import { SAMPLE } from '../sample.js';
 import { company, type Company } from './company.js';
+
+// Real engines, on a machine that may be busy with much else.
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 const session = new Session();
 let at: Company;

