@@ -22,7 +22,7 @@ import { TokenVerifier } from '../tokens/verify.js';
 import type { Scene } from './case.js';
 import { MemoryEntities } from './entities.js';
 import type { TokenSpec } from './format.js';
-import { scopesIn } from './suite.js';
+import { scopesIn } from './names.js';
 
 /** A test waits for its answer: on a machine that is busy, too. */
 const DEADLINE_MS = 60_000;

@@ -94,6 +94,7 @@ describe('what is wrong is said where it stands', () => {
     ['a resource that isn’t there', GOOD.replace('[erin, ', '[erni, ').replace('resources: erin,', 'resources: erni,'), ['10:17 there is no resource "erni" (did you mean "erin"?); others are TYPE:ID', '12:37 "erni" is not in this test']],
     ['a type that isn’t there', GOOD.replace('employee:zoe', 'employe:zoe'), ['10:23 no action applies to "employe" (did you mean "employee"?)']],
     ['an action that isn’t there', GOOD.replace('[read, update]', '[read, updaet]'), ['9:21 there is no action "updaet" (did you mean "update"?)']],
+    ['what every object has', GOOD.replace('[read, update]', '[read, constructor]').replace('who: assistant', 'who: toString'), ['8:10 there is no token or principal "toString"', '9:21 there is no action "constructor"']],
     ['an action of another type', GOOD.replace('[read, update]', '[read, push]'), ['9:5 no action "push" applies to "employee"']],
     ['a scope that isn’t there', GOOD.replace('hr.employees.read }', 'hr.employee.read }'), ['3:57 no action has the scope "hr.employee.read" (did you mean "hr.employees.read"?)']],
     ['a policy that isn’t there', GOOD.replace('decision: allow', 'decision: allow, policies: [agents-work-with-record]'), ['12:71 there is no policy "agents-work-with-record" (did you mean "agents-work-with-records"?)']],
