@@ -44,8 +44,8 @@ export interface Deciding {
   readonly rules: () => Rules;
   readonly credentials: Credentials;
   readonly relationships: Relationships;
-  readonly entities: Entities;
-  readonly decisions: Decisions;
+  readonly entities: Pick<Entities, 'lookup'>;
+  readonly decisions: Pick<Decisions, 'record' | 'correct'>;
   readonly revocations: Revocations;
   readonly observer: Observer;
   readonly now: () => Date;

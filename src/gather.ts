@@ -15,7 +15,7 @@ import type { Observer } from './telemetry/observer.js';
 
 export interface Asked {
   readonly relationships: Relationships;
-  readonly entities: Entities;
+  readonly entities: Pick<Entities, 'lookup'>;
   readonly revocations: Revocations;
   readonly observer: Pick<Observer, 'cedar'>;
 }

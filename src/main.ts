@@ -5,11 +5,20 @@ import { decideCommand } from './cli/decide.js';
 import { replayCommand } from './cli/replay.js';
 import { migrateCommand } from './cli/migrate.js';
 import { serve } from './cli/serve.js';
+import { testCommand } from './cli/test.js';
 import { tokenCommand } from './cli/token.js';
 import { Usage, type Command } from './cli/command.js';
 import { ConfigError, Fault } from './model/faults.js';
 
-const COMMANDS: readonly Command[] = [serve, demo, tokenCommand, decideCommand, replayCommand, migrateCommand];
+const COMMANDS: readonly Command[] = [
+  serve,
+  demo,
+  tokenCommand,
+  decideCommand,
+  testCommand,
+  replayCommand,
+  migrateCommand,
+];
 
 const HELP = `remit: may this agent do this, for this person, to this thing, now, and why?
 

@@ -12,7 +12,8 @@ import type { Rules } from './rules/load.js';
 import type { EntityStore, StoredEntity } from './stores/entities.js';
 
 const ref = z.strictObject({ type: z.string().min(1), id: z.union([z.string().min(1), z.number().transform(String)]) });
-const world = z.strictObject({
+/** What a world file has. */
+export const worldFormat = z.strictObject({
   relationships: z.string().default(''),
   entities: z
     .array(
@@ -24,6 +25,8 @@ const world = z.strictObject({
     .default([]),
 });
 
+export type WrittenWorld = z.infer<typeof worldFormat>;
+
 export interface World {
   readonly relationships: readonly Relationship[];
   readonly entities: readonly StoredEntity[];
@@ -31,7 +34,11 @@ export interface World {
 
 /** @throws ConfigError naming file, line or entry */
 export function readWorld(path: string, rules: Rules): World {
-  const read = parseYaml(path, world, 'world');
+  return worldOf(parseYaml(path, worldFormat, 'world'), rules, shown(path));
+}
+
+/** @param place for errors. @throws ConfigError naming the line or entry */
+export function worldOf(read: WrittenWorld, rules: Rules, place: string): World {
   const relationships = new Map<string, Relationship>();
   for (const [i, line] of read.relationships.split('\n').entries()) {
     const text = line.replace(/(^|\s)\/\/.*$/, '').trim();
@@ -40,10 +47,7 @@ export function readWorld(path: string, rules: Rules): World {
       const relationship = parseRelationship(text);
       relationships.set(relationshipKey(relationship), relationship);
     } catch (error) {
-      throw new ConfigError(
-        `relationships, line ${i + 1} of the block: "${text}" ${(error as Error).message}`,
-        shown(path),
-      );
+      throw new ConfigError(`relationships, line ${i + 1} of the block: "${text}" ${(error as Error).message}`, place);
     }
   }
   const seen = new Set<string>();
@@ -54,7 +58,7 @@ export function readWorld(path: string, rules: Rules): World {
       problem === undefined ? (twice ?? unreadableText(entity.attributes) ?? storable(entity, rules)) : `id ${problem}`;
     seen.add(problem === undefined ? refText(entity) : '');
     if (why !== undefined)
-      throw new ConfigError(`entities[${i}] (${entity.type}:${entity.id.toWellFormed()}): ${why}`, shown(path));
+      throw new ConfigError(`entities[${i}] (${entity.type}:${entity.id.toWellFormed()}): ${why}`, place);
   }
   return { relationships: [...relationships.values()], entities: read.entities };
 }

@@ -32,14 +32,16 @@ afterAll(() => {
   rmSync(data, { recursive: true, force: true });
 });
 
+const COMMANDS = ['serve', 'demo', 'token', 'decide', 'test', 'replay', 'migrate'];
+
 describe('usage', () => {
   it('without a command it says what there is', async () => {
     const { code, out } = await remit([]);
     expect(code).toBe(2);
-    for (const name of ['serve', 'demo', 'token', 'decide', 'replay', 'migrate']) expect(out).toContain(name);
+    for (const name of COMMANDS) expect(out).toContain(name);
   });
 
-  it.each(['serve', 'demo', 'token', 'decide', 'replay', 'migrate'])('%s has --help', async (name) => {
+  it.each(COMMANDS)('%s has --help', async (name) => {
     const { code, out } = await remit([name, '--help']);
     expect([code, out]).toEqual([0, expect.stringContaining(`Usage: remit ${name}`)]);
   });
@@ -67,6 +69,11 @@ describe('usage', () => {
     [['replay', '--file', '/nowhere.json'], "/nowhere.json: can't be read: ENOENT"],
     [['replay', '--file', 'README.md'], 'README.md:1: is not JSON'],
     [['replay', '--file', 'package.json'], 'package.json: record 1 is none'],
+    [['test', '--min-coverage', '101'], '--min-coverage must be a number from 0 to 100'],
+    [['test', '--min-coverage', '9', '--filter', 'a'], '--min-coverage counts all tests'],
+    [['test', '--watch', '--json'], '--watch prints for people'],
+    [['test', '/nowhere_test.yaml'], '/nowhere_test.yaml: there is no such file or directory'],
+    [['test', 'docs'], 'there is no *_test.yaml here'],
     [['migrate', 'now'], '"now" is not understood'],
     [['serve', '--config', '/nowhere.yaml'], "/nowhere.yaml: can't be read: ENOENT"],
   ])('%j ends with 2 and a sentence', async (args, text) => {

@@ -25,6 +25,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   tokens: ['model', 'tokens', ...WATCHING],
   telemetry: ['model', 'telemetry'],
   steps: ['model', 'rules', 'steps'],
+  testing: ['model', 'rules', 'config/files', 'decide', 'engines/spicedb', 'steps', 'testing', 'tokens', 'world'],
   http: [
     'model',
     'rules',

@@ -27,7 +27,10 @@ export async function listenAll(service: Service, logger?: FastifyBaseLogger): P
     await Promise.all(all.map(({ app }) => app.close()));
   };
   const open = async (listener: Listener, administration: boolean): Promise<Listening> => {
-    const listening = await listenOn(listener, await buildApp(service, { administration, ...(logger === undefined ? {} : { logger }) }));
+    const listening = await listenOn(
+      listener,
+      await buildApp(service, { administration, ...(logger === undefined ? {} : { logger }) }),
+    );
     all.push(listening);
     return listening;
   };

@@ -12,6 +12,7 @@ export function metricsRoutes(app: FastifyInstance, service: Service): void {
       summary: 'Metrics in Prometheus’ text format, for clients with `metrics` or `admin`',
       response: { 200: z.string(), 401: problemBody, 403: problemBody, 429: problemBody },
     },
+    config: { essential: true },
     onRequest: admitted(app, service, ['metrics', 'admin']),
     handler: async (_request, reply) => {
       const { type, text } = await service.metrics.text();

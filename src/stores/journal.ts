@@ -14,6 +14,9 @@ export interface Replay {
   readonly unsettled: readonly { readonly sequence: number; readonly updates: readonly RelationshipUpdate[] }[];
 }
 
+/** What an embedded SpiceDB wants of a journal. */
+export type WriteLog = Pick<Journal, 'token' | 'sequenceOf' | 'append' | 'settle' | 'withdraw' | 'replay' | 'compact'>;
+
 /** More rows than this are folded into the relationships that they leave. */
 const COMPACT_ABOVE = 1000;
 const GROUP = 1000;

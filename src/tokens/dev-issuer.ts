@@ -39,18 +39,27 @@ export interface DevIssuer {
 /** @param directory an existing data directory; the key is made there at first use (mode 0600) */
 export async function openDevIssuer(directory: string): Promise<DevIssuer> {
   const file = join(directory, 'dev-issuer.jwk');
-  if (!existsSync(file)) {
-    const { privateKey } = await generateKeyPair('ES256', { extractable: true });
-    writeFileSync(file, JSON.stringify({ ...(await exportJWK(privateKey)), kid: uuid(), alg: 'ES256', use: 'sig' }), {
-      mode: 0o600,
-      flag: 'wx',
-    });
-  }
+  if (!existsSync(file)) writeFileSync(file, JSON.stringify(await newKey()), { mode: 0o600, flag: 'wx' });
   chmodSync(file, 0o600);
   const jwk = readKey(file);
   const key = await importJWK(jwk, 'ES256').catch(() => {
     throw unreadable(file);
   });
+  return issuing(jwk, key);
+}
+
+/** One whose key is kept nowhere: for what is decided and forgotten within this process. */
+export async function passingIssuer(): Promise<DevIssuer> {
+  const jwk = await newKey();
+  return issuing(jwk, await importJWK(jwk, 'ES256'));
+}
+
+async function newKey(): Promise<JWK> {
+  const { privateKey } = await generateKeyPair('ES256', { extractable: true });
+  return { ...(await exportJWK(privateKey)), kid: uuid(), alg: 'ES256', use: 'sig' };
+}
+
+function issuing(jwk: JWK, key: Awaited<ReturnType<typeof importJWK>>): DevIssuer {
   const { d: _secret, ...open } = jwk;
   return {
     config: {

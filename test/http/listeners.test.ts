@@ -179,7 +179,7 @@ describe('administration on a listener of its own', () => {
     expect(main).toContain(EVALUATION);
     expect(main.filter((p) => /relationships|entities|revocations/.test(p))).toEqual([]);
     expect(admin.sort()).toEqual([
-      '/health/live', '/health/ready', '/v1/decisions/{id}', '/v1/decisions/{id}/outcome', '/v1/entities/{type}/{id}',
+      '/health/live', '/health/ready', '/metrics', '/v1/decisions', '/v1/decisions/{id}', '/v1/decisions/{id}/outcome', '/v1/entities/{type}/{id}',
       '/v1/relationships', '/v1/revocations', '/v1/scopes', '/v1/sessions/{id}',
     ]);
     for (const at of listeners.all)

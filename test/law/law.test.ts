@@ -152,8 +152,6 @@ async function judge(w: World, by: Rules = rules): Promise<Decision> {
     decisions: {
       record: () => (w.recordFails ? Promise.reject(new Fault('database_unavailable')) : Promise.resolve()),
       correct: () => undefined,
-      find: () => Promise.resolve(undefined),
-      report: () => Promise.resolve(false),
     },
     observer: NOBODY_WATCHES,
     now: () => now,

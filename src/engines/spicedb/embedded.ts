@@ -5,7 +5,7 @@
 import { BadRequest, ConfigError } from '../../model/faults.js';
 import { relationshipKey, type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
 import type { Graph } from '../../rules/graph.js';
-import type { Journal } from '../../stores/journal.js';
+import type { WriteLog } from '../../stores/journal.js';
 import type { EngineStats } from '../breaker.js';
 import type { WatchCalls } from '../../telemetry/calls.js';
 import { EngineWorker } from '../worker.js';
@@ -42,7 +42,7 @@ export class EmbeddedRelationships implements Relationships, Counted {
   private constructor(
     private readonly worker: EngineWorker,
     private readonly graph: Graph,
-    private readonly journal: Journal,
+    private readonly journal: WriteLog,
     private sequence: number,
   ) {
     this.kept = new Kept(graph);
@@ -53,7 +53,7 @@ export class EmbeddedRelationships implements Relationships, Counted {
   }
 
   /** Starts SpiceDB with the graph's schema and everything that the journal holds. @throws Fault */
-  static async start(graph: Graph, journal: Journal, watch?: WatchCalls): Promise<EmbeddedRelationships> {
+  static async start(graph: Graph, journal: WriteLog, watch?: WatchCalls): Promise<EmbeddedRelationships> {
     const watching = { engine: 'spicedb', watch, faultOf: outage } as const;
     const worker = new EngineWorker('./embedded-worker.js', import.meta.url, { schema: graph.text }, watching);
     try {

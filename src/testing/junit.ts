@@ -1,0 +1,46 @@
+/** A report as JUnit's XML, which build servers read. */
+import { failureText, summaryOf, allOf } from './report.js';
+import type { Result } from './result.js';
+import type { Report } from './session.js';
+
+export function junit(report: Report): string {
+  const seconds = (report.milliseconds / 1000).toFixed(3);
+  return [
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    `<testsuites name="remit test" ${countsOf(allOf(report))} time="${seconds}">`,
+    ...report.files.flatMap(({ file, results }) => [
+      `  <testsuite name="${escaped(file)}" ${countsOf(results)}>`,
+      ...results.map(testcase),
+      '  </testsuite>',
+    ]),
+    '</testsuites>',
+    '',
+  ].join('\n');
+}
+
+function countsOf(results: readonly Result[]): string {
+  const { cases, failed, errors } = summaryOf(results);
+  return `tests="${cases}" failures="${failed}" errors="${errors}"`;
+}
+
+function testcase(result: Result): string {
+  const { place, test, name, outcome, differences } = result;
+  const attributes = `name="${escaped(`${test} › ${name}`)}" classname="${escaped(place.file)}" file="${escaped(place.file)}" line="${place.line}"`;
+  if (outcome === 'passed') return `    <testcase ${attributes}/>`;
+  const element = outcome === 'failed' ? 'failure' : 'error';
+  const message = differences.map(({ what }) => what).join(', ') || 'it could not be decided';
+  return `    <testcase ${attributes}>
+      <${element} message="${escaped(message)}">${escaped(failureText(result).join('\n'))}</${element}>
+    </testcase>`;
+}
+
+/** What XML 1.0 can't hold, not even escaped, is written as JSON would write it. */
+function escaped(text: string): string {
+  return text
+    .replace(
+      /[^\t\n\r\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]/gu,
+      (char) => `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
+    )
+    .replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`)
+    .replace(/[\t\n\r]/g, (char) => `&#${char.charCodeAt(0)};`);
+}
