@@ -361,5 +361,10 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
 
 /** The database as several processes share it, whatever it is. */
 function shared(database: Database): Database {
-  return { exclusive: false, run: (statements) => database.run(statements), stats: () => database.stats(), close: () => database.close() };
+  return {
+    exclusive: false,
+    run: (statements) => database.run(statements),
+    stats: () => database.stats(),
+    close: () => database.close(),
+  };
 }

@@ -304,7 +304,14 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined)(`${NEEDS}: a ser
     for (let i = 0; i < 5; i += 1) await expect(writer.record(record())).rejects.toMatchObject(away);
     expect(lines).toEqual([expect.stringMatching(/^postgres:\/\/127\.0\.0\.1:\d+\/postgres: can't answer: /)]);
     await server.up();
-    await vi.waitUntil(() => writer.record(record()).then(() => true, () => false), BACK);
+    await vi.waitUntil(
+      () =>
+        writer.record(record()).then(
+          () => true,
+          () => false,
+        ),
+      BACK,
+    );
     expect(lines.slice(1)).toEqual([expect.stringMatching(/: answers again$/)]);
     expect(lines.join('')).not.toContain('pass-word');
   });
