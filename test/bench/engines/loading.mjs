@@ -17,8 +17,8 @@ const MAIN = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
 const GROUP = 1000;
 /** Of one import: SpiceDB gives each half a minute. */
 const CALL = 25_000;
-/** gRPC's number for a server that isn't there, or takes no more. */
-const UNAVAILABLE = 14;
+/** By gRPC's numbers. */
+const [UNAVAILABLE, ALREADY_EXISTS] = [14, 6];
 
 /** @returns seconds that relationships and entities took */
 export async function loadServers(directory, world, servers) {
@@ -36,10 +36,12 @@ async function importRelationships({ endpoint, key }, texts) {
   try {
     for (let from = 0; from < texts.length; from += CALL) {
       const some = texts.slice(from, from + CALL);
-      // A stream that a busy server refuses has not been begun; of any other, what was there already says so.
-      await importSome(client, some).catch((error) => {
+      await importSome(client, some).catch(async (error) => {
         if (error.code !== UNAVAILABLE) throw error;
-        return importSome(client, some);
+        // A busy server refuses, or its word is lost: where the transaction was made, the second one meets it.
+        await importSome(client, some).catch((again) => {
+          if (again.code !== ALREADY_EXISTS) throw again;
+        });
       });
     }
   } finally {
