@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
 import { issueText, pathText } from '../model/json.js';
 import type { RuleSources } from '../rules/load.js';
-import type { SourceFile } from '../rules/policies.js';
+import type { SourceFile } from '../rules/source.js';
 import { didYouMean } from '../rules/suggest.js';
 
 /** A few aliases are a convenience, many are a way to make a small file enormous. */

@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import type * as ParserModule from '@authzed/spicedb-parser-js';
 import type { ParsedExpression, ParsedObjectDefinition, TypeRef } from '@authzed/spicedb-parser-js';
 import { ConfigError } from '../model/faults.js';
+import type { Location } from './findings.js';
 
 export type { ParsedExpression as Expression, TypeRef as SubjectType };
 
@@ -32,15 +33,25 @@ export class Graph {
     private readonly definitions: ReadonlyMap<string, Definition>,
     /** Caveats and the names of their parameters. */
     private readonly caveats: ReadonlyMap<string, readonly string[]>,
+    /** Lines and columns of definitions, and of their members as `definition#member`. */
+    private readonly places: ReadonlyMap<string, readonly [number, number]>,
   ) {}
 
   /** @param file names the source in errors. @throws ConfigError */
   static parse(text: string, file: string): Graph {
-    const { schema, error } = readSchema(text, file);
+    const read = Graph.read(text, file);
+    if (read instanceof Graph) return read;
+    throw new ConfigError(read.message, `${file}:${read.at.line}:${read.at.column}`);
+  }
+
+  /** The graph, or why the text can't be read. */
+  static read(text: string, file: string): Graph | { readonly message: string; readonly at: Location } {
+    const { schema, error } = readSchema(text);
     if (schema === undefined) {
-      const at = error === undefined ? file : `${file}:${error.index.line}:${error.index.column}`;
-      throw new ConfigError('the SpiceDB schema could not be read', at);
+      const { line, column } = error?.index ?? { line: 1, column: 1 };
+      return { message: error === undefined ? TOO_DEEP : messageOf(error.expected), at: { file, line, column } };
     }
+    const places = new Map<string, readonly [number, number]>();
     const partials = new Map(schema.definitions.flatMap((d) => (d.kind === 'partial' ? [[d.name, d] as const] : [])));
     const caveats = new Map(
       schema.definitions.flatMap((d) =>
@@ -58,15 +69,25 @@ export class Graph {
       ): void => {
         for (const r of d.relations) relations.set(r.name, r.allowedTypes.types);
         for (const p of d.permissions) permissions.set(p.name, p.expr);
+        for (const { name, range } of [...d.relations, ...d.permissions])
+          places.set(`${definition.name}#${name}`, [range.startIndex.line, range.startIndex.column]);
         for (const reference of d.partialReferences) {
           const partial = partials.get(reference.name);
           if (partial !== undefined && depth < 16) add(partial, depth + 1);
         }
       };
+      const { line, column } = definition.range.startIndex;
+      places.set(definition.name, [line, column]);
       add(definition, 0);
       definitions.set(definition.name, { relations, permissions });
     }
-    return new Graph(text, file, definitions, caveats);
+    return new Graph(text, file, definitions, caveats, places);
+  }
+
+  /** Where a definition is, or a member of it. */
+  place(type: string, member?: string): Location {
+    const [line, column] = this.places.get(member === undefined ? type : `${type}#${member}`) ?? [1, 1];
+    return { file: this.file, line, column };
   }
 
   definitionNames(): string[] {
@@ -291,12 +312,20 @@ function caveatOf(type: TypeRef): string | undefined {
   return path === 'expiration' ? undefined : path;
 }
 
-function readSchema(text: string, file: string): ReturnType<typeof parse> {
+const TOO_DEEP = 'the SpiceDB schema is nested too deeply';
+
+function readSchema(text: string): Pick<ReturnType<typeof parse>, 'schema' | 'error'> {
   try {
     return parse(maskCaveats(text));
   } catch {
-    throw new ConfigError('the SpiceDB schema is nested too deeply', file);
+    return { schema: undefined, error: undefined };
   }
+}
+
+/** @param expected what the parser would have gone on with: `':'`, or a pattern, which like a dozen words tells nothing */
+function messageOf(expected: readonly string[]): string {
+  const words = expected.filter((word) => /^'.*'$/.test(word)).map((word) => word.slice(1, -1));
+  return `the SpiceDB schema could not be read${words.length === 0 || words.length > 3 ? '' : `: expected ${words.join(' or ')}`}`;
 }
 
 /**

@@ -355,20 +355,31 @@ describe('caveatParameters', () => {
 describe('errors', () => {
   it('tell a schema that is nested too deeply', () => {
     const deep = `definition doc {\n  relation a: doc\n  permission b = ${'('.repeat(20_000)}a${')'.repeat(20_000)}\n}`;
-    expect(refusal(() => graph(deep))).toBe('graph.zed: the SpiceDB schema is nested too deeply');
+    expect(refusal(() => graph(deep))).toBe('graph.zed:1:1: the SpiceDB schema is nested too deeply');
   });
 
   it.each([
-    ['a relation without a colon', 'definition user {}\n\ndefinition doc {\n  relation viewer user\n}', '4:19'],
+    [
+      'a relation without a colon',
+      'definition user {}\n\ndefinition doc {\n  relation viewer user\n}',
+      '4:19',
+      ': expected :',
+    ],
     [
       'one after a caveat of several lines',
       'caveat c(n int) {\n  n <=\n  3\n}\n\ndefinition doc {\n  relation\n}',
       '8:1',
+      '',
     ],
-    ['one after letters of several bytes', '// \u00fc\u{1f642}\ndefinition doc {\n  permission view =\n}', '4:1'],
-    ['a definition that is not closed', 'definition doc {\n  relation viewer: user\n', '3:1'],
-  ])('name file, line and column: %s', (_, text, place) => {
-    expect(refusal(() => graph(text))).toBe(`graph.zed:${place}: the SpiceDB schema could not be read`);
+    [
+      'one after letters of several bytes',
+      '// \u00fc\u{1f642}\ndefinition doc {\n  permission view =\n}',
+      '4:1',
+      ': expected ( or nil',
+    ],
+    ['a definition that is not closed', 'definition doc {\n  relation viewer: user\n', '3:1', ''],
+  ])('name file, line and column: %s', (_, text, place, expected) => {
+    expect(refusal(() => graph(text))).toBe(`graph.zed:${place}: the SpiceDB schema could not be read${expected}`);
   });
 });
 
