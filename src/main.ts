@@ -1,14 +1,24 @@
 #!/usr/bin/env node
 /** The command line: finds the command, turns failures into a sentence and an exit code. */
+import { checkCommand } from './cli/check.js';
 import { demo } from './cli/demo.js';
 import { decideCommand } from './cli/decide.js';
+import { fmtCommand } from './cli/fmt.js';
 import { migrateCommand } from './cli/migrate.js';
 import { serve } from './cli/serve.js';
 import { tokenCommand } from './cli/token.js';
 import { Usage, type Command } from './cli/command.js';
 import { ConfigError, Fault } from './model/faults.js';
 
-const COMMANDS: readonly Command[] = [serve, demo, tokenCommand, decideCommand, migrateCommand];
+const COMMANDS: readonly Command[] = [
+  serve,
+  demo,
+  tokenCommand,
+  decideCommand,
+  checkCommand,
+  fmtCommand,
+  migrateCommand,
+];
 
 const HELP = `remit: may this agent do this, for this person, to this thing, now, and why?
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Config } from './config.js';
 import type { ConfiguredClient } from './config/clients.js';
 import { readSources, shown } from './config/files.js';
+import { misfits } from './config/fits.js';
 import type { Deciding } from './decide.js';
 import type { Database } from './engines/database/port.js';
 import { lockDirectory, type Lock } from './engines/lock.js';
@@ -13,7 +14,6 @@ import type { Relationships } from './engines/spicedb/port.js';
 import { PERMISSIONS, type Client } from './model/question.js';
 import type { Graph } from './rules/graph.js';
 import { loadRules } from './rules/load.js';
-import { scopesOf } from './rules/vocabulary.js';
 import { DecisionStore } from './stores/decisions.js';
 import { EntityStore } from './stores/entities.js';
 import { Journal } from './stores/journal.js';
@@ -23,7 +23,6 @@ import { openDevIssuer, type DevIssuer } from './tokens/dev-issuer.js';
 import { Credentials } from './tokens/credentials.js';
 import { Issuers } from './tokens/issuers.js';
 import { checkKeys } from './tokens/keys.js';
-import { didYouMean } from './rules/suggest.js';
 import { ConfigError } from './model/faults.js';
 import { TokenVerifier } from './tokens/verify.js';
 import { openDatabase } from './database.js';
@@ -60,24 +59,10 @@ export async function openService(config: Config, { now = () => new Date(), log 
   const rules = loadRules(readSources(config.sources));
   const world = config.world === undefined ? undefined : readWorld(config.world, rules);
   await checkKeys(config.issuers);
-  for (const { id, resources } of config.clients) {
-    const unknown = [...(resources ?? [])].find((type) => !rules.vocabulary.byObject.has(type));
-    if (unknown !== undefined)
-      throw new ConfigError(
-        `client "${id}": no resource "${unknown}"${didYouMean(unknown, rules.vocabulary.byObject.keys())}`,
-        shown(config.file),
-      );
-  }
-  const known = scopesOf(rules.vocabulary).map(({ scope }) => scope);
-  for (const { issuer, scopes } of config.issuers) {
-    const unknown = Object.values(scopes ?? {})
-      .flat()
-      .find((scope) => !known.includes(scope));
-    if (unknown !== undefined)
-      throw new ConfigError(
-        `issuer "${issuer}": no action has the scope "${unknown}"${didYouMean(unknown, known)}`,
-        shown(config.file),
-      );
+  const [misfit] = misfits(config, rules.vocabulary);
+  if (misfit !== undefined) {
+    const hint = misfit.suggestion === undefined ? '' : ` (${misfit.suggestion})`;
+    throw new ConfigError(`${misfit.message}${hint}`, shown(config.file));
   }
   const lock = lockDirectory(config.data);
   const closers: (() => Promise<void>)[] = [];

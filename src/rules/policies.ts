@@ -101,6 +101,11 @@ interface Statement {
   readonly text: string;
 }
 
+/** One of a file, and where it begins in its text. */
+export interface FileStatement extends Statement {
+  readonly index: number;
+}
+
 /** Where a byte of a policy's text is. */
 export function within({ at, text }: Statement, byte: number): Location {
   const before = text.slice(0, indexOfByte(text, byte)).split('\n');
@@ -122,14 +127,14 @@ export function placeOf(statement: Statement, annotation: string): Location {
 }
 
 /** Cuts a file at each `;` outside strings and comments. What follows the last one must be empty. */
-function splitStatements(file: SourceFile): Statement[] {
-  const statements: Statement[] = [];
+export function splitStatements(file: SourceFile): FileStatement[] {
+  const statements: FileStatement[] = [];
   const tokens = /\/\/[^\n\r]*|"(?:\\[\s\S]|[^"\\])*"|;/g;
   let from = 0;
   const push = (to: number): void => {
     const slice = file.text.slice(from, to);
     const start = from + leading(slice);
-    if (start < to) statements.push({ at: locationAt(file, start), text: file.text.slice(start, to) });
+    if (start < to) statements.push({ at: locationAt(file, start), index: start, text: file.text.slice(start, to) });
     from = to;
   };
   for (const match of file.text.matchAll(tokens)) if (match[0] === ';') push(match.index + 1);
