@@ -4,7 +4,9 @@ import { checkCommand } from './cli/check.js';
 import { demo } from './cli/demo.js';
 import { decideCommand } from './cli/decide.js';
 import { fmtCommand } from './cli/fmt.js';
+import { initCommand } from './cli/init.js';
 import { migrateCommand } from './cli/migrate.js';
+import { schemaCommand } from './cli/schema.js';
 import { serve } from './cli/serve.js';
 import { tokenCommand } from './cli/token.js';
 import { Usage, type Command } from './cli/command.js';
@@ -15,8 +17,10 @@ const COMMANDS: readonly Command[] = [
   demo,
   tokenCommand,
   decideCommand,
+  initCommand,
   checkCommand,
   fmtCommand,
+  schemaCommand,
   migrateCommand,
 ];
 
