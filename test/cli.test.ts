@@ -28,6 +28,8 @@ const remit = (args: readonly string[], over: Record<string, string> = {}): Prom
     });
   });
 
+const COMMANDS = ['serve', 'demo', 'token', 'decide', 'init', 'check', 'fmt', 'schema', 'migrate'];
+
 afterAll(() => {
   rmSync(data, { recursive: true, force: true });
 });
@@ -36,10 +38,10 @@ describe('usage', () => {
   it('without a command it says what there is', async () => {
     const { code, out } = await remit([]);
     expect(code).toBe(2);
-    for (const name of ['serve', 'demo', 'token', 'decide', 'migrate']) expect(out).toContain(name);
+    for (const name of COMMANDS) expect(out).toContain(name);
   });
 
-  it.each(['serve', 'demo', 'token', 'decide', 'migrate'])('%s has --help', async (name) => {
+  it.each(COMMANDS)('%s has --help', async (name) => {
     const { code, out } = await remit([name, '--help']);
     expect([code, out]).toEqual([0, expect.stringContaining(`Usage: remit ${name}`)]);
   });
@@ -63,6 +65,10 @@ describe('usage', () => {
     [['decide', '--action', 'read'], '--subject TYPE:ID is required'],
     [['decide', '--subject', 'user:a', '--resource', 'x', '--action', 'read'], '--resource "x" must be TYPE:ID'],
     [['migrate', 'now'], '"now" is not understood'],
+    [['check', '--json', '--sarif'], '--json and --sarif exclude each other'],
+    [['init'], 'remit init takes one directory'],
+    [['init', '.'], 'is not an empty directory'],
+    [['init', 'x', '--template', 'ticket'], 'there is no template "ticket" (did you mean "tickets"?)'],
     [['serve', '--config', '/nowhere.yaml'], "/nowhere.yaml: can't be read: ENOENT"],
   ])('%j ends with 2 and a sentence', async (args, text) => {
     const { code, out, err } = await remit(args);

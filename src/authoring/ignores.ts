@@ -17,7 +17,7 @@ interface Ignore {
 
 /** A string, or the comment that ends a line; YAML's begins with `#`. */
 const COMMENT = { cedar: /"(?:\\.|[^"\\])*"|\/\/(.*)$/g, yaml: /"(?:\\.|[^"\\])*"|'[^']*'|(?<=^|\s)#(.*)$/g };
-const FORM = /^\s*remit-ignore:\s*([\w-]+)?(?:\s+(?:—|–|--?)\s+(\S.*))?\s*$/;
+const FORM = /^\s*remit-ignore:\s*(\w[\w-]*)(?:\s+(?:—|–|--?)(?:\s+(\S.*))?)?\s*$/;
 const CAN_BE_IGNORED = LINTS.map(({ rule }) => rule);
 
 /** The findings that are left, with what is wrong with the ignores themselves. @param complete whether all lints ran */

@@ -13,6 +13,8 @@ import { placeOf, readPolicies, within, type Policy } from './policies.js';
 import { joinFiles, readSchema } from './schema.js';
 import { canApply, Slices } from './slices.js';
 import type { SourceFile } from './source.js';
+import { nearest } from './suggest.js';
+import { uidText } from './uid.js';
 import { readVocabulary, type Vocabulary } from './vocabulary.js';
 
 /** Everything the operator wrote that decisions are made by. Immutable; a reload makes a new one. */
@@ -57,7 +59,7 @@ export function readRules(sources: RuleSources): ReadRules {
   const vocabulary = schema === undefined ? undefined : readVocabulary(schema, graph);
   const policies = readPolicies(sources.policies, reader, findings);
   if (vocabulary !== undefined) {
-    validate(reader, source.text, policies, findings);
+    validate(reader, source.text, policies, vocabulary, findings);
     for (const policy of policies) checkPolicy(policy, vocabulary, graph, findings);
   }
   const fits = graph !== undefined && vocabulary !== undefined && !findings.all.some(isError);
@@ -97,7 +99,14 @@ function readGraph({ text, name }: SourceFile, findings: Findings): Graph | unde
 }
 
 /** Cedar's own validation; its warnings are errors, since it warns of policies that can never apply. */
-function validate(reader: CedarEngine, schema: string, policies: readonly Policy[], findings: Findings): void {
+function validate(
+  reader: CedarEngine,
+  schema: string,
+  policies: readonly Policy[],
+  { actions }: Vocabulary,
+  findings: Findings,
+): void {
+  const names = new Set(actions.flatMap(({ uid, groups }) => [uid, ...groups]).map(uidText));
   const byId = new Map(policies.map((p) => [p.id, p]));
   const { value = [], complaints } = reader.validate(schema, Object.fromEntries(policies.map((p) => [p.id, p.text])));
   const [first] = policies;
@@ -117,9 +126,15 @@ function validate(reader: CedarEngine, schema: string, policies: readonly Policy
       warning ? 'policy-impossible' : 'policy-invalid',
       within(policy, offset),
       message.replace(`for policy \`${id}\`, `, ''),
-      help,
+      nearestAction(message, names) ?? help,
     );
   }
+}
+
+/** Of actions that are as near Cedar names the first by the alphabet; two letters that change places are one slip. */
+function nearestAction(message: string, names: ReadonlySet<string>): string | undefined {
+  const near = nearest(/unrecognized action `(.+)`$/.exec(message)?.[1] ?? '', names);
+  return near === undefined ? undefined : `did you mean \`${near}\`?`;
 }
 
 /** What the schema and the policies together must keep to, beyond Cedar's own validation. */

@@ -1,10 +1,11 @@
 /** Findings as SARIF 2.1.0 (OASIS), which code hosts show beside the lines. Nothing of the files is repeated in it. */
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { Log } from 'sarif';
 import type { Finding } from '../../rules/findings.js';
 import type { Rule } from '../rules.js';
 
-export function sarif(findings: readonly Finding[], rules: ReadonlyMap<string, Rule>): object {
+export function sarif(findings: readonly Finding[], rules: ReadonlyMap<string, Rule>): Log {
   const ids = [...rules.keys()];
   return {
     $schema: 'https://json.schemastore.org/sarif-2.1.0.json',
