@@ -18,6 +18,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   config: ['model', 'rules', 'tokens', 'config'],
   engines: ['model', 'engines', 'rules/graph', 'stores/journal'],
   rules: ['model', 'rules', 'engines/cedar'],
+  authoring: ['model', 'rules', 'config', 'world', 'engines/cedar', 'engines/spicedb/refusals', 'authoring'],
   stores: ['model', 'stores', 'engines/database'],
   tokens: ['model', 'tokens'],
   steps: ['model', 'rules', 'steps'],

@@ -1,10 +1,10 @@
 /** Templates of a new company: real files, below fixtures/templates, checked and started by the tests. */
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { makeDirectory } from '../engines/lock.js';
 import { shown } from '../config/files.js';
 import { ConfigError } from '../model/faults.js';
+import { writeFiles } from './files.js';
 import { jsonSchemas } from './json-schemas.js';
 
 export interface Template {
@@ -59,18 +59,7 @@ export function initialize(directory: string, name: TemplateName): string[] {
       .map((file) => [file, schemasBeside(readFileSync(join(from, file), 'utf8'), file)]),
   );
   for (const [file, text] of jsonSchemas()) files.set(join(SCHEMAS, file), text);
-  makeDirectory(directory);
-  try {
-    for (const [file, text] of files) {
-      mkdirSync(dirname(join(directory, file)), { recursive: true });
-      writeFileSync(join(directory, file), text, { flag: 'wx' });
-    }
-  } catch (error) {
-    throw new ConfigError(
-      `can't be written: ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
-      shown(directory),
-    );
-  }
+  writeFiles(directory, files, false);
   return [...files.keys()].sort();
 }
 

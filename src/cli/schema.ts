@@ -1,9 +1,8 @@
 /** `remit schema`: the JSON Schemas of the YAML files, for editors. */
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { writeFiles } from '../authoring/files.js';
 import { jsonSchemas } from '../authoring/json-schemas.js';
 import { shown } from '../config/files.js';
-import { ConfigError } from '../model/faults.js';
 import { readOptions, Usage, type Command } from './command.js';
 
 const HELP = `
@@ -26,13 +25,7 @@ export const schemaCommand: Command = {
       throw new Usage('remit schema takes one directory; see remit schema --help');
     const directory = resolve(given);
     const schemas = jsonSchemas();
-    try {
-      mkdirSync(directory, { recursive: true });
-      for (const [file, text] of schemas) writeFileSync(join(directory, file), text);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      throw new ConfigError(`can't be written: ${code ?? String(error)}`, shown(directory));
-    }
+    writeFiles(directory, schemas, true);
     const files = [...schemas.keys()].map((file) => shown(join(directory, file)));
     process.stdout.write(values.json ? `${JSON.stringify({ files })}\n` : `${files.join('\n')}\n`);
     return 0;

@@ -1,8 +1,11 @@
 /** Checking: everything that is wrong is found at once, each at its place, and what is ignored has a reason. */
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { check } from '../../src/authoring/check.js';
 import { company, told } from './company.js';
+
+// SpiceDB is loaded, on machines that are busy with other tests.
+vi.setConfig({ testTimeout: 120_000 });
 
 const sample = fileURLToPath(new URL('../../fixtures/acme.remit.yaml', import.meta.url));
 

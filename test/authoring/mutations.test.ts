@@ -3,10 +3,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync, cpSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { check, type Checked } from '../../src/authoring/check.js';
 import { RULES } from '../../src/authoring/rules.js';
 import { BREAKING, mutations, OTHERS, type Mutation } from './mutations.js';
+
+// SpiceDB is loaded, on machines that are busy with other tests.
+vi.setConfig({ testTimeout: 120_000 });
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const FILES = ['policies/agents.cedar', 'policies/code.cedar', 'policies/hr.cedar', 'schema/acme.cedarschema', 'schema/acme.zed']; // prettier-ignore

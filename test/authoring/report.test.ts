@@ -9,6 +9,9 @@ import { printable } from '../../src/cli/command.js';
 import type { Finding } from '../../src/rules/findings.js';
 import { company } from './company.js';
 
+// SpiceDB is loaded, on machines that are busy with other tests.
+vi.setConfig({ testTimeout: 120_000 });
+
 const finding = (over: Partial<Finding> = {}): Finding => ({
   rule: 'policy-invalid',
   severity: 'error',
