@@ -2,11 +2,10 @@
 import type { ConfiguredClient } from './config/clients.js';
 import type { Config } from './config.js';
 import { shown } from './config/files.js';
+import { misfits } from './config/fits.js';
 import { ConfigError } from './model/faults.js';
 import type { Client } from './model/question.js';
 import type { Rules } from './rules/load.js';
-import { didYouMean } from './rules/suggest.js';
-import { scopesOf } from './rules/vocabulary.js';
 import type { WatchCalls } from './telemetry/calls.js';
 import { Issuers, type IssuerConfig } from './tokens/issuers.js';
 import { checkKeys } from './tokens/keys.js';
@@ -46,25 +45,10 @@ function byKey(clients: readonly ConfiguredClient[]): ReadonlyMap<string, Client
 }
 
 /** That clients and issuers fit the rules, and that no key is weak. @throws ConfigError */
-export async function checkAccess({ clients, issuers, file }: Config, { vocabulary }: Rules): Promise<void> {
-  await checkKeys(issuers);
-  for (const { id, resources } of clients) {
-    const unknown = [...(resources ?? [])].find((type) => !vocabulary.byObject.has(type));
-    if (unknown !== undefined)
-      throw new ConfigError(
-        `client "${id}": no resource "${unknown}"${didYouMean(unknown, vocabulary.byObject.keys())}`,
-        shown(file),
-      );
-  }
-  const known = scopesOf(vocabulary).map(({ scope }) => scope);
-  for (const { issuer, scopes } of issuers) {
-    const unknown = Object.values(scopes ?? {})
-      .flat()
-      .find((scope) => !known.includes(scope));
-    if (unknown !== undefined)
-      throw new ConfigError(
-        `issuer "${issuer}": no action has the scope "${unknown}"${didYouMean(unknown, known)}`,
-        shown(file),
-      );
-  }
+export async function checkAccess(config: Config, { vocabulary }: Rules): Promise<void> {
+  await checkKeys(config.issuers);
+  const [misfit] = misfits(config, vocabulary);
+  if (misfit === undefined) return;
+  const hint = misfit.suggestion === undefined ? '' : ` (${misfit.suggestion})`;
+  throw new ConfigError(`${misfit.message}${hint}`, shown(config.file));
 }

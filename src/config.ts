@@ -14,7 +14,8 @@ import { logs, telemetry, tracesOf, type LogsConfig, type TracesConfig } from '.
 import { ConfigError } from './model/faults.js';
 import type { IssuerConfig } from './tokens/issuers.js';
 
-const config = z.strictObject({
+/** What a configuration file has. */
+export const configFormat = z.strictObject({
   listen,
   schema: z.strictObject({
     relationships: z.string().min(1),
@@ -80,11 +81,17 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 const SERVER_VARIABLES = ['DATABASE_URL', ...SPICEDB_VARIABLES];
 
-/** @param file given on the command line; otherwise REMIT_CONFIG, otherwise the sample's. @throws ConfigError */
+/** The configuration's path. @param file given on the command line; otherwise REMIT_CONFIG, otherwise the sample's */
+export function configPath(file: string | undefined, env: Environment = process.env): string {
+  const sample = new URL('../fixtures/acme.remit.yaml', import.meta.url);
+  return resolve(file ?? nonEmpty(env['REMIT_CONFIG']) ?? fileURLToPath(sample));
+}
+
+/** @param file as in {@link configPath}. @throws ConfigError */
 export function loadConfig(file: string | undefined, env: Environment = process.env): Config {
   const explicit = file ?? nonEmpty(env['REMIT_CONFIG']);
-  const path = resolve(explicit ?? fileURLToPath(new URL('../fixtures/acme.remit.yaml', import.meta.url)));
-  const read = parseYaml(path, config, 'configuration');
+  const path = configPath(file, env);
+  const read = parseYaml(path, configFormat, 'configuration');
   const base = dirname(path);
   const within = (p: string): string => resolve(base, p);
 

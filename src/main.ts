@@ -1,9 +1,13 @@
 #!/usr/bin/env node
 /** The command line: finds the command, turns failures into a sentence and an exit code. */
+import { checkCommand } from './cli/check.js';
 import { demo } from './cli/demo.js';
 import { decideCommand } from './cli/decide.js';
+import { fmtCommand } from './cli/fmt.js';
+import { initCommand } from './cli/init.js';
 import { replayCommand } from './cli/replay.js';
 import { migrateCommand } from './cli/migrate.js';
+import { schemaCommand } from './cli/schema.js';
 import { serve } from './cli/serve.js';
 import { testCommand } from './cli/test.js';
 import { tokenCommand } from './cli/token.js';
@@ -15,8 +19,12 @@ const COMMANDS: readonly Command[] = [
   demo,
   tokenCommand,
   decideCommand,
+  initCommand,
+  checkCommand,
   testCommand,
+  fmtCommand,
   replayCommand,
+  schemaCommand,
   migrateCommand,
 ];
 

@@ -13,23 +13,33 @@ import type { EntityStore, StoredEntity } from './stores/entities.js';
 
 const ref = z.strictObject({ type: z.string().min(1), id: z.union([z.string().min(1), z.number().transform(String)]) });
 /** What a world file has. */
-export const worldFormat = z.strictObject({
-  relationships: z.string().default(''),
-  entities: z
-    .array(
-      ref.extend({
-        attributes: z.record(z.string(), z.unknown()).default({}),
-        parents: z.array(ref).default([]),
-      }),
-    )
-    .default([]),
-});
+export const worldFormat = z
+  .strictObject({
+    relationships: z.string().default('').describe('One a line, as SpiceDB writes them: document:plan#viewer@user:ann'),
+    entities: z
+      .array(
+        ref.extend({
+          attributes: z.record(z.string(), z.unknown()).default({}),
+          parents: z.array(ref).default([]),
+        }),
+      )
+      .default([])
+      .describe('What is stored of users, agents and resources; type is the SpiceDB definition'),
+  })
+  .meta({ title: 'Remit world' });
 
 export type WrittenWorld = z.infer<typeof worldFormat>;
 
 export interface World {
   readonly relationships: readonly Relationship[];
   readonly entities: readonly StoredEntity[];
+}
+
+export interface WorldProblem {
+  readonly rule: 'relationship-invalid' | 'entity-invalid';
+  /** In the file; of a relationship it ends with its line within the block, from 0. */
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
 }
 
 /** @throws ConfigError naming file, line or entry */
@@ -39,28 +49,50 @@ export function readWorld(path: string, rules: Rules): World {
 
 /** @param place for errors. @throws ConfigError naming the line or entry */
 export function worldOf(read: WrittenWorld, rules: Rules, place: string): World {
+  const problems: WorldProblem[] = [];
+  const world = examineWorld(read, rules, (problem) => problems.push(problem));
+  const [first, ...more] = problems;
+  if (first === undefined) return world;
+  const [part, at] = first.path;
+  const where =
+    part === 'relationships' ? `relationships, line ${Number(at) + 1} of the block:` : `entities[${String(at)}]`;
+  const others = more.length === 0 ? '' : ` [and ${more.length} more: remit check]`;
+  throw new ConfigError(`${where} ${first.message}${others}`, place);
+}
+
+/** What of a world fits both schemas; what doesn't is reported. */
+export function examineWorld(read: WrittenWorld, rules: Rules, report: (problem: WorldProblem) => void): World {
   const relationships = new Map<string, Relationship>();
   for (const [i, line] of read.relationships.split('\n').entries()) {
     const text = line.replace(/(^|\s)\/\/.*$/, '').trim();
     if (text === '') continue;
+    const say = (why: string): void => {
+      report({ rule: 'relationship-invalid', path: ['relationships', i], message: `"${text}" ${why}` });
+    };
+    let relationship: Relationship;
     try {
-      const relationship = parseRelationship(text);
-      relationships.set(relationshipKey(relationship), relationship);
+      relationship = parseRelationship(text);
     } catch (error) {
-      throw new ConfigError(`relationships, line ${i + 1} of the block: "${text}" ${(error as Error).message}`, place);
+      say((error as Error).message);
+      continue;
     }
+    const why = rules.graph.refusal(relationship);
+    if (why === undefined) relationships.set(relationshipKey(relationship), relationship);
+    else say(why);
   }
-  const seen = new Set<string>();
+  const entities = new Map<string, StoredEntity>();
   for (const [i, entity] of read.entities.entries()) {
     const problem = idProblem(entity.id);
-    const twice = problem === undefined && seen.has(refText(entity)) ? 'is there twice' : undefined;
+    const twice = problem === undefined && entities.has(refText(entity)) ? 'is there twice' : undefined;
     const why =
       problem === undefined ? (twice ?? unreadableText(entity.attributes) ?? storable(entity, rules)) : `id ${problem}`;
-    seen.add(problem === undefined ? refText(entity) : '');
-    if (why !== undefined)
-      throw new ConfigError(`entities[${i}] (${entity.type}:${entity.id.toWellFormed()}): ${why}`, place);
+    if (why === undefined) entities.set(refText(entity), entity);
+    else {
+      const message = `(${entity.type}:${entity.id.toWellFormed()}): ${why}`;
+      report({ rule: 'entity-invalid', path: ['entities', i], message });
+    }
   }
-  return { relationships: [...relationships.values()], entities: read.entities };
+  return { relationships: [...relationships.values()], entities: [...entities.values()] };
 }
 
 /** Why a string within `value` can't be stored; undefined if all can. */

@@ -120,7 +120,7 @@ describe('an author', () => {
         actions: [{ name: 'a', text: actions }],
         policies: [{ name: 'p', text: '@id("a") permit (principal, action, resource);' }],
       });
-    expect(load).toThrow('two.zed: only one definition can stand for agents, but bot and crawler have a "delegator"');
+    expect(load).toThrow('two.zed:6: only one definition can stand for agents, but bot and crawler have a "delegator"');
   });
 });
 
@@ -471,7 +471,7 @@ definition folder {
           actions: [{ name: 'a', text: 'entity User; entity Agent; entity Folder; action "view" appliesTo { principal: [Agent, User], resource: [Folder], context: {} };' }],
           policies: [{ name: 'p', text: '@id("a") permit (principal, action, resource);' }],
         }),
-      ).toThrow('userset.zed: "delegator" of "agent" must not lead over a relation of "agent"');
+      ).toThrow('userset.zed:6: "delegator" of "agent" must not lead over a relation of "agent"');
   }); // prettier-ignore
 });
 
@@ -633,6 +633,9 @@ describe('a start', () => {
         'relation viewer: user',
       ),
     );
+    const world = join(scratch, 'changed/world.yaml');
+    await expect(start(file, first.data)).rejects.toThrow(/world\.yaml: .*"folder:caveated#viewer@.*has a caveat/);
+    writeFileSync(world, readFileSync(world, 'utf8').replace(/.*#viewer@.*tenant.*\n/, ''));
     await expect(start(file, first.data)).rejects.toMatchObject({
       name: 'ConfigError',
       message: expect.stringMatching(/does not fit what is stored|cannot remove allowed type/) as string,

@@ -32,7 +32,7 @@ afterAll(() => {
   rmSync(data, { recursive: true, force: true });
 });
 
-const COMMANDS = ['serve', 'demo', 'token', 'decide', 'test', 'replay', 'migrate'];
+const COMMANDS = ['serve', 'demo', 'token', 'decide', 'init', 'check', 'test', 'fmt', 'replay', 'schema', 'migrate'];
 
 describe('usage', () => {
   it('without a command it says what there is', async () => {
@@ -75,6 +75,10 @@ describe('usage', () => {
     [['test', '/nowhere_test.yaml'], '/nowhere_test.yaml: there is no such file or directory'],
     [['test', 'docs'], 'there is no *_test.yaml here'],
     [['migrate', 'now'], '"now" is not understood'],
+    [['check', '--json', '--sarif'], '--json and --sarif exclude each other'],
+    [['init'], 'remit init takes one directory'],
+    [['init', '.'], 'is not an empty directory'],
+    [['init', 'x', '--template', 'ticket'], 'there is no template "ticket" (did you mean "tickets"?)'],
     [['serve', '--config', '/nowhere.yaml'], "/nowhere.yaml: can't be read: ENOENT"],
   ])('%j ends with 2 and a sentence', async (args, text) => {
     const { code, out, err } = await remit(args);

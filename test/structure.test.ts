@@ -21,6 +21,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   config: ['model', 'rules', 'tokens', 'config'],
   engines: ['model', 'engines', 'rules/graph', 'stores/journal', ...WATCHING],
   rules: ['model', 'rules', 'engines/cedar', ...WATCHING],
+  authoring: ['model', 'rules', 'config', 'world', 'engines/cedar', 'engines/spicedb/refusals', 'authoring'],
   stores: ['model', 'stores', 'engines/database', ...WATCHING],
   tokens: ['model', 'tokens', ...WATCHING],
   telemetry: ['model', 'telemetry'],

@@ -11,7 +11,7 @@ import { createRequire } from 'node:module';
 import v8 from 'node:v8';
 import type { DetailedError, Entities, PolicyJson, SchemaJson, Context } from '@cedar-policy/cedar-wasm/nodejs';
 import type * as CedarModule from '@cedar-policy/cedar-wasm/nodejs';
-import { ConfigError, Fault } from '../model/faults.js';
+import { Fault } from '../model/faults.js';
 
 v8.setFlagsFromString('--no-turbo-inline-js-wasm-calls');
 
@@ -51,8 +51,27 @@ export interface Answer {
 /** Policies by id, as text or as Cedar's JSON. */
 export type PolicySet = Readonly<Record<string, string | PolicyJson>>;
 
-/** Finds the place of a byte offset, as `file:line`. */
-export type Locate = (offset: number) => string;
+/** What Cedar has to say about a text that it reads. */
+export interface Complaint {
+  readonly message: string;
+  /** What it suggests: "did you mean `x`?". */
+  readonly help?: string | undefined;
+  /** Where in the text that was passed, in bytes of UTF-8; undefined where Cedar doesn't say. */
+  readonly offset?: number | undefined;
+}
+
+/** One about a policy of a set, by its id. */
+export interface PolicyComplaint extends Complaint {
+  readonly policy: string;
+  /** Cedar only warns: of a policy that can never apply. */
+  readonly warning: boolean;
+}
+
+/** What was read; without a value there is at least one complaint. */
+export interface Read<T> {
+  readonly value?: T;
+  readonly complaints: readonly Complaint[];
+}
 
 /**
  * One Cedar instance. Use one for reading candidates and let it go; use another for deciding, with
@@ -69,39 +88,48 @@ export class CedarEngine {
     return this.replacements;
   }
 
-  /** @throws ConfigError at the place that `locate` gives for Cedar's byte offset */
-  parsePolicy(text: string, locate: Locate, place: string): PolicyJson {
-    const answer = this.reading(place, (cedar) => cedar.policyToJson(text));
-    if (answer.type === 'success') return answer.json;
-    throw problem(answer.errors, locate, place);
+  /** One policy, which must not be a template. */
+  parsePolicy(text: string): Read<PolicyJson> {
+    return this.reading((cedar) => {
+      const answer = cedar.policyToJson(text);
+      return answer.type === 'success' ? { value: answer.json, complaints: [] } : failed(answer.errors);
+    });
   }
 
-  /** The schema with types resolved. @throws ConfigError */
-  parseSchema(text: string, locate: Locate, place: string): SchemaJson<string> {
-    const answer = this.reading(place, (cedar) => cedar.schemaToJsonWithResolvedTypes(text));
-    if (answer.type === 'failure') throw problem(answer.errors, locate, place);
-    if (answer.warnings.length > 0) throw problem(answer.warnings, locate, place);
-    return answer.json;
+  /** The schema with types resolved; what Cedar only warns of counts against it. */
+  parseSchema(text: string): Read<SchemaJson<string>> {
+    return this.reading((cedar) => {
+      const answer = cedar.schemaToJsonWithResolvedTypes(text);
+      if (answer.type === 'failure') return failed(answer.errors);
+      return answer.warnings.length > 0 ? failed(answer.warnings) : { value: answer.json, complaints: [] };
+    });
   }
 
-  /**
-   * Strict validation; a warning counts as an error, since Cedar warns of policies that can never apply.
-   * @param locate finds the place of an offset within the policy of that id
-   * @throws ConfigError for the first finding
-   */
-  validate(
-    schema: string,
-    policies: Readonly<Record<string, string>>,
-    locate: (policy: string, offset: number) => string,
-  ): void {
-    const answer = this.reading('the policies', (cedar) =>
-      cedar.validate({ schema, policies: { staticPolicies: { ...policies } } }),
-    );
-    if (answer.type === 'failure') throw problem(answer.errors, () => 'the policies', 'the policies');
-    const finding = [...answer.validationErrors, ...answer.validationWarnings][0];
-    if (finding !== undefined) {
-      throw problem([finding.error], (offset) => locate(finding.policyId, offset), locate(finding.policyId, 0));
-    }
+  /** Strict validation of policies by id. Of a policy with errors Cedar's warnings are left out: they follow from them. */
+  validate(schema: string, policies: Readonly<Record<string, string>>): Read<readonly PolicyComplaint[]> {
+    return this.reading((cedar) => {
+      const answer = cedar.validate({ schema, policies: { staticPolicies: { ...policies } } });
+      if (answer.type === 'failure') return failed(answer.errors);
+      const erring = new Set(answer.validationErrors.map((e) => e.policyId));
+      const said = [
+        ...answer.validationErrors.map((e) => ({ ...e, warning: false })),
+        ...answer.validationWarnings.filter((w) => !erring.has(w.policyId)).map((w) => ({ ...w, warning: true })),
+      ];
+      return {
+        value: said.flatMap(({ policyId, error, warning }) =>
+          complaintsOf([error]).map((complaint) => ({ ...complaint, policy: policyId, warning })),
+        ),
+        complaints: [],
+      };
+    });
+  }
+
+  /** Policies as Cedar's own formatter writes them. @param width of a line, which it keeps to where it can */
+  format(text: string, width: number): Read<string> {
+    return this.reading((cedar) => {
+      const answer = cedar.formatPolicies({ policyText: text, lineWidth: width, indentWidth: 2 });
+      return answer.type === 'success' ? { value: answer.formatted_policy, complaints: [] } : failed(answer.errors);
+    });
   }
 
   /** Names a set of policies for {@link authorize}; it is parsed when first used. The same name replaces. */
@@ -138,12 +166,12 @@ export class CedarEngine {
   }
 
   /** Runs a call that reads a candidate: an instance that it kills takes nothing else with it. */
-  private reading<T>(place: string, call: (cedar: Cedar) => T): T {
+  private reading<T>(call: (cedar: Cedar) => Read<T>): Read<T> {
     try {
       return call(this.cedar);
     } catch (error) {
       this.replace();
-      throw new ConfigError(`Cedar can't read this text (too deeply nested?): ${String(error)}`, place);
+      return { complaints: [{ message: `Cedar can't read this text (too deeply nested?): ${String(error)}` }] };
     }
   }
 
@@ -159,9 +187,19 @@ function refusal(message: string): Answer {
   return { decision: 'deny', determining: [], errors: [{ policy: '', message }] };
 }
 
-function problem(errors: readonly DetailedError[], locate: Locate, place: string): ConfigError {
-  const first = errors[0];
-  const label = first?.sourceLocations?.[0];
-  const parts = [first?.message ?? 'unknown problem', label?.label, first?.help].filter((p) => p != null && p !== '');
-  return new ConfigError(parts.join('; '), label === undefined ? place : locate(label.start));
+function failed(errors: readonly DetailedError[]): { readonly complaints: readonly Complaint[] } {
+  const complaints = complaintsOf(errors);
+  return { complaints: complaints.length > 0 ? complaints : [{ message: 'unknown problem' }] };
+}
+
+/** Each with those that came of the same reading. */
+function complaintsOf(errors: readonly DetailedError[]): Complaint[] {
+  return errors.flatMap((error) => {
+    const label = error.sourceLocations?.[0];
+    const parts = [error.message, label?.label].filter((part) => part != null && part !== '');
+    return [
+      { message: parts.join('; '), help: error.help ?? undefined, offset: label?.start },
+      ...complaintsOf(error.related ?? []),
+    ];
+  });
 }

@@ -1,9 +1,8 @@
 /** Reading the declarations of the Cedar schema: entity types and actions, each held against the SpiceDB schema. */
 import type { SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
-import { ConfigError } from '../model/faults.js';
+import { meant, type Findings, type Location, type Problem } from './findings.js';
 import type { Graph } from './graph.js';
 import type { Places } from './places.js';
-import { didYouMean, nearest } from './suggest.js';
 import type { Member, Members, TypeReader } from './types.js';
 import { uidText, type Uid } from './uid.js';
 import type { Action, EntityType } from './vocabulary.js';
@@ -26,10 +25,18 @@ const MEMBER_KINDS = {
   request: 'Record',
 } as const;
 
-/** Finds where something is declared, as `file:line`, for errors. */
-export type Place = (...where: Parameters<Places['find']>) => string;
+/** Finds where something is declared. */
+export type Place = (...where: Parameters<Places['find']>) => Location;
 
-export function readEntityTypes(schema: SchemaJson<string>, types: TypeReader, place: Place): Map<string, EntityType> {
+/** A schema that Cedar has read, where its declarations are, and where to put down what is wrong with them. */
+export interface ReadSchema {
+  readonly json: SchemaJson<string>;
+  readonly types: TypeReader;
+  readonly place: Place;
+  readonly findings: Findings;
+}
+
+export function readEntityTypes({ json: schema, types, place, findings }: ReadSchema): Map<string, EntityType> {
   const parents = new Map<string, readonly string[]>();
   for (const [space, contents] of Object.entries(schema)) {
     for (const [name, type] of Object.entries(contents.entityTypes)) {
@@ -42,29 +49,34 @@ export function readEntityTypes(schema: SchemaJson<string>, types: TypeReader, p
     for (const [name, type] of Object.entries(contents.entityTypes)) {
       const full = qualified(space, name);
       const annotations = type.annotations ?? {};
-      const at = place('entity', space, name);
-      knownAnnotations(annotations, ENTITY_ANNOTATIONS, at);
+      const at = (part?: string): Location => place('entity', space, name, part);
+      for (const { annotation, problem } of strangeAnnotations(annotations, ENTITY_ANNOTATIONS))
+        findings.error('unknown-annotation', at(annotation), problem.message, problem.suggestion);
       if ('tags' in type)
-        throw new ConfigError(`"${full}" has tags, which Remit does not supply: declare attributes`, at);
-      const attributes = 'shape' in type ? types.members(type.shape, at) : {};
+        findings.error('unsupported-type', at(), `"${full}" has tags, which Remit does not supply: declare attributes`);
+      const attributes =
+        'shape' in type
+          ? types.members(type.shape, ({ message }, member) => {
+              findings.error('unsupported-type', at(member), message);
+            })
+          : {};
       found.set(full, {
         name: full,
         object: annotations['object'] ?? snakeCase(name),
         attributes,
         ancestors: closure(parents, full),
-        ...fieldsOf(attributes, (member) => place('entity', space, name, member)),
+        ...fieldsOf(attributes, at, findings),
       });
     }
   }
   return found;
 }
 
+/** @param graph undefined where the SpiceDB schema can't be read: then actions aren't held against it */
 export function readActions(
-  schema: SchemaJson<string>,
-  types: TypeReader,
+  { json: schema, types, place, findings }: ReadSchema,
   entityTypes: ReadonlyMap<string, EntityType>,
-  graph: Graph,
-  place: Place,
+  graph: Graph | undefined,
 ): Action[] {
   const groups = new Map<string, readonly string[]>();
   const uids = new Map<string, Uid>();
@@ -82,11 +94,14 @@ export function readActions(
       const principals = json.appliesTo?.principalTypes ?? [];
       const resources = json.appliesTo?.resourceTypes ?? [];
       if (principals.length === 0 || resources.length === 0) continue; // A group of actions, or one nobody can ask for.
-      const at = place('action', space, id);
+      const at = (part?: string): Location => place('action', space, id, part);
       const annotations = json.annotations ?? {};
-      knownAnnotations(annotations, ACTION_ANNOTATIONS, at);
+      for (const { annotation, problem } of strangeAnnotations(annotations, ACTION_ANNOTATIONS))
+        findings.error('unknown-annotation', at(annotation), problem.message, problem.suggestion);
       const uid = { type: qualified(space, 'Action'), id };
-      const context = types.members(json.appliesTo?.context, at);
+      const context = types.members(json.appliesTo?.context, ({ message }, member) => {
+        findings.error('unsupported-type', at(member), message);
+      });
       const action: Action = {
         name: id,
         uid,
@@ -94,16 +109,17 @@ export function readActions(
         title: annotations['title'] ?? id,
         scope: annotations['scope'],
         backgroundScope: annotations['background_scope'] ?? suffixed(annotations['scope'], '.background'),
-        consent: consentOf(annotations['consent'], at),
+        consent: consentOf(annotations['consent']),
         permission: annotations['permission'] ?? id,
         agentPermission: annotations['agent_permission'],
-        principalTypes: typesOf(principals, entityTypes, at),
-        resourceTypes: typesOf(resources, entityTypes, at),
+        principalTypes: typesOf(principals, entityTypes),
+        resourceTypes: typesOf(resources, entityTypes),
         context,
-        can: permissionSet(context['can'], `${at}: context.can`),
-        agentCan: permissionSet(context['agent_can'], `${at}: context.agent_can`),
+        can: permissionSet('can', context['can'], at, findings),
+        agentCan: permissionSet('agent_can', context['agent_can'], at, findings),
       };
-      checkAction(action, graph, at);
+      checkAction(action, annotations['consent'], at, findings);
+      if (graph !== undefined) checkAgainst(graph, action, at, findings);
       actions.push(action);
     }
   }
@@ -114,85 +130,117 @@ function suffixed(scope: string | undefined, suffix: string): string | undefined
   return scope === undefined ? undefined : `${scope}${suffix}`;
 }
 
-function checkAction(action: Action, graph: Graph, at: string): void {
+type At = (part?: string) => Location;
+
+function checkAction(action: Action, consent: string | undefined, at: At, findings: Findings): void {
   for (const [annotation, scope] of [
     ['scope', action.scope],
     ['background_scope', action.backgroundScope],
   ] as const) {
-    if (scope !== undefined && !SCOPE.test(scope))
-      throw new ConfigError(`@${annotation} "${scope}" is not a scope token (RFC 6749 section 3.3)`, at);
+    if (scope === undefined || SCOPE.test(scope)) continue;
+    const message = `@${annotation} "${scope}" is not a scope token (RFC 6749 section 3.3)`;
+    // What follows from a @scope is said of the @scope.
+    if (annotation === 'scope' || SCOPE.test(action.scope ?? 'x'))
+      findings.error('invalid-annotation', at(`@${annotation}`), message);
   }
   if (action.backgroundScope === action.scope && action.scope !== undefined)
-    throw new ConfigError('@background_scope must be another than @scope', at);
+    findings.error('invalid-annotation', at('@background_scope'), '@background_scope must be another than @scope');
+  if (consent !== undefined && action.consent === undefined)
+    findings.error(
+      'invalid-annotation',
+      at('@consent'),
+      `@consent must be "standing" or "each", not "${consent}"`,
+      meant(consent, CONSENTS),
+    );
   for (const name of Object.keys(action.context)) {
-    if (!CONTEXT_MEMBERS.some((known) => known === name)) {
-      const hint = didYouMean(name, CONTEXT_MEMBERS);
-      throw new ConfigError(
-        `context.${name} is nothing that Remit supplies${hint}; a client's own go under "request"`,
-        at,
-      );
-    }
+    if (CONTEXT_MEMBERS.some((known) => known === name)) continue;
+    findings.error(
+      'context-member',
+      at(`context.${name}`),
+      `context.${name} is nothing that Remit supplies; a client's own go under "request"`,
+      meant(name, CONTEXT_MEMBERS),
+    );
   }
   for (const [name, kind] of Object.entries(MEMBER_KINDS)) {
     const type = action.context[name]?.type;
     const found = type?.kind === 'Extension' ? type.name : type?.kind;
     if (found !== undefined && found !== kind)
-      throw new ConfigError(`context.${name} must be of type ${kind}, not ${found}`, at);
+      findings.error('context-member', at(`context.${name}`), `context.${name} must be of type ${kind}, not ${found}`);
   }
-  for (const object of action.principalTypes.map((t) => t.object)) requireDefinition(graph, object, at);
-  for (const { object } of action.resourceTypes) {
-    requireDefinition(graph, object, at);
-    const asked = [action.permission, action.agentPermission ?? action.permission, ...action.can, ...action.agentCan];
-    for (const permission of asked) {
+}
+
+function checkAgainst(graph: Graph, action: Action, at: At, findings: Findings): void {
+  const objects = (types: readonly EntityType[]): string[] => types.map((t) => t.object);
+  for (const object of new Set(objects([...action.principalTypes, ...action.resourceTypes]))) {
+    if (graph.hasDefinition(object)) continue;
+    findings.error(
+      'unknown-definition',
+      at(),
+      `the SpiceDB schema has no definition "${object}"; @object names another`,
+      meant(object, graph.definitionNames()),
+    );
+  }
+  const asked = [
+    { permission: action.permission, part: '@permission' },
+    ...(action.agentPermission === undefined
+      ? []
+      : [{ permission: action.agentPermission, part: '@agent_permission' }]),
+    ...action.can.map((permission) => ({ permission, part: `context.can.${permission}` })),
+    ...action.agentCan.map((permission) => ({ permission, part: `context.agent_can.${permission}` })),
+  ];
+  for (const object of objects(action.resourceTypes).filter((of) => graph.hasDefinition(of))) {
+    for (const { permission, part } of asked) {
       if (graph.has(object, permission)) continue;
-      const hint = didYouMean(permission, graph.memberNames(object));
-      throw new ConfigError(`definition "${object}" has no permission or relation "${permission}"${hint}`, at);
+      findings.error(
+        'unknown-permission',
+        at(part),
+        `definition "${object}" has no permission or relation "${permission}"`,
+        meant(permission, graph.memberNames(object)),
+      );
     }
   }
 }
 
-function requireDefinition(graph: Graph, object: string, at: string): void {
-  if (graph.hasDefinition(object)) return;
-  const hint = didYouMean(object, graph.definitionNames());
-  throw new ConfigError(`the SpiceDB schema has no definition "${object}"${hint}; @object names another`, at);
-}
-
-function permissionSet(member: Member | undefined, at: string): string[] {
+function permissionSet(name: 'can' | 'agent_can', member: Member | undefined, at: At, findings: Findings): string[] {
   if (member === undefined) return [];
-  if (member.type.kind !== 'Record') throw new ConfigError('must be a record of Bools', at);
-  for (const [name, { type }] of Object.entries(member.type.members)) {
-    if (type.kind !== 'Bool')
-      throw new ConfigError(`member "${name}" must be a Bool: whether the permission is held`, at);
+  if (member.type.kind !== 'Record') {
+    findings.error('context-member', at(`context.${name}`), `context.${name}: must be a record of Bools`);
+    return [];
   }
-  return Object.keys(member.type.members);
-}
-
-function typesOf(names: readonly string[], known: ReadonlyMap<string, EntityType>, at: string): EntityType[] {
-  return names.map((name) => {
-    const type = known.get(name);
-    if (type === undefined) throw new ConfigError(`entity type "${name}" is not declared`, at);
-    return type;
+  return Object.entries(member.type.members).flatMap(([permission, { type }]) => {
+    if (type.kind === 'Bool') return [permission];
+    const message = `context.${name}: member "${permission}" must be a Bool: whether the permission is held`;
+    findings.error('context-member', at(`context.${name}.${permission}`), message);
+    return [];
   });
 }
 
-function consentOf(value: string | undefined, at: string): 'standing' | 'each' | undefined {
-  if (value === undefined || value === 'standing' || value === 'each') return value;
-  throw new ConfigError(`@consent must be "standing" or "each", not "${value}"`, at);
+/** Cedar has read the schema, so all that it names is declared. */
+function typesOf(names: readonly string[], known: ReadonlyMap<string, EntityType>): EntityType[] {
+  return names.flatMap((name) => known.get(name) ?? []);
 }
 
-function fieldsOf(attributes: Members, place: (member: string) => string): Pick<EntityType, 'paths' | 'classes'> {
+const CONSENTS = ['standing', 'each'] as const;
+
+function consentOf(value: string | undefined): (typeof CONSENTS)[number] | undefined {
+  return CONSENTS.find((known) => known === value);
+}
+
+function fieldsOf(attributes: Members, at: At, findings: Findings): Pick<EntityType, 'paths' | 'classes'> {
   const paths = new Set<string>();
   const classes = new Map<string, string[]>();
   const walk = (members: Members, prefix: string): void => {
     for (const [name, member] of Object.entries(members)) {
-      knownAnnotations(member.annotations, ATTRIBUTE_ANNOTATIONS, place(name));
+      const path = `${prefix}${name}`;
+      for (const { problem } of strangeAnnotations(member.annotations, ATTRIBUTE_ANNOTATIONS))
+        findings.error('unknown-annotation', at(path), problem.message, problem.suggestion);
       const of = member.annotations['class'];
       if (name.includes('.')) {
         // Nothing could name it: `a.b` is the `b` of an `a`.
-        if (of !== undefined) throw new ConfigError(`an attribute of a @class has no "." in its name`, place(name));
+        if (of !== undefined)
+          findings.error('invalid-annotation', at(path), `an attribute of a @class has no "." in its name`);
         continue;
       }
-      const path = `${prefix}${name}`;
       paths.add(path);
       if (of !== undefined) classes.set(of, [...(classes.get(of) ?? []), path]);
       let { type } = member;
@@ -205,13 +253,16 @@ function fieldsOf(attributes: Members, place: (member: string) => string): Pick<
 }
 
 /** Other annotations are the authors' own business, but a slip in one of ours would silently change a rule. */
-export function knownAnnotations(given: Readonly<Record<string, string>>, known: readonly string[], at: string): void {
-  for (const name of Object.keys(given)) {
-    if (known.includes(name)) continue;
-    const meant = nearest(name, known);
-    if (meant !== undefined)
-      throw new ConfigError(`annotation "@${name}" is not known (did you mean "@${meant}"?)`, at);
-  }
+export function strangeAnnotations(
+  given: Readonly<Record<string, string>>,
+  known: readonly string[],
+): { readonly annotation: string; readonly problem: Problem }[] {
+  return Object.keys(given).flatMap((name) => {
+    if (known.includes(name)) return [];
+    const suggestion = meant(name, known, '@');
+    if (suggestion === undefined) return [];
+    return [{ annotation: `@${name}`, problem: { message: `annotation "@${name}" is not known`, suggestion } }];
+  });
 }
 
 function closure(edges: ReadonlyMap<string, readonly string[]>, from: string): Set<string> {

@@ -1,7 +1,6 @@
 /** Duties: what `@duty("mask:pii, notify:owner")` means, one registry entry a kind. */
-import { ConfigError } from '../model/faults.js';
+import { meant, type Problem } from './findings.js';
 import type { EntityType } from './vocabulary.js';
-import { didYouMean } from './suggest.js';
 
 /** One entry of a `@duty` annotation. */
 export interface Duty {
@@ -20,7 +19,7 @@ export type ObligationType = keyof typeof KINDS;
 
 interface Kind {
   /** Why the argument doesn't fit a resource type; undefined if it does. */
-  problem(argument: string, resource: EntityType): string | undefined;
+  problem(argument: string, resource: EntityType): Problem | undefined;
   /**
    * All duties of this kind that apply, united; undefined where nothing is left to do.
    * @param given the arguments of each policy that has any
@@ -46,7 +45,10 @@ const KINDS = {
     problem: (argument, resource) => {
       const [what = '', mode] = argument.split('=');
       if (mode !== undefined && !isMaskMode(mode))
-        return `"${mode}" is no way to mask${didYouMean(mode, MASK_MODES)}: ${MASK_MODES.join(', ')}`;
+        return {
+          message: `"${mode}" is no way to mask: ${MASK_MODES.join(', ')}`,
+          suggestion: meant(mode, MASK_MODES),
+        };
       return unknownField(what, resource);
     },
     unite: (given, resource) => {
@@ -89,7 +91,7 @@ const KINDS = {
   /** `notify:<whom>`: the client tells them. */
   notify: {
     problem: (argument) =>
-      /^[\w.@:/-]{1,128}$/.test(argument) ? undefined : `"${argument}" is not a name of whom to notify`,
+      /^[\w.@:/-]{1,128}$/.test(argument) ? undefined : { message: `"${argument}" is not a name of whom to notify` },
     unite: (given) => ({ to: [...new Set(given.flat())].sort() }),
     covers: (one, other) => listed(other, 'to').every((whom) => listed(one, 'to').includes(whom)),
   },
@@ -97,23 +99,26 @@ const KINDS = {
 
 export const OBLIGATION_TYPES = Object.keys(KINDS) as ObligationType[];
 
-/** @throws ConfigError naming the policy's place */
-export function parseDuties(text: string, source: string): Duty[] {
-  return text.split(',').map((part) => {
+/** @param report takes what is wrong; such an entry is left out */
+export function parseDuties(text: string, report: (problem: Problem) => void): Duty[] {
+  return text.split(',').flatMap((part) => {
     const [kind = '', ...rest] = part.trim().split(':');
     const argument = rest.join(':').trim();
-    if (!isKind(kind))
-      throw new ConfigError(
-        `@duty "${part.trim()}" is of no known kind${didYouMean(kind, OBLIGATION_TYPES)}: ${OBLIGATION_TYPES.join(', ')}`,
-        source,
-      );
-    if (argument === '') throw new ConfigError(`@duty "${kind}" needs an argument, as in "mask:pii"`, source);
-    return { kind, argument };
+    if (isKind(kind) && argument !== '') return [{ kind, argument }];
+    report(
+      isKind(kind)
+        ? { message: `@duty "${kind}" needs an argument, as in "mask:pii"` }
+        : {
+            message: `@duty "${part.trim()}" is of no known kind: ${OBLIGATION_TYPES.join(', ')}`,
+            suggestion: meant(kind, OBLIGATION_TYPES),
+          },
+    );
+    return [];
   });
 }
 
 /** Why `duty` fits none of the resource types it can apply to; undefined if it fits one. */
-export function dutyProblem(duty: Duty, resources: readonly EntityType[]): string | undefined {
+export function dutyProblem(duty: Duty, resources: readonly EntityType[]): Problem | undefined {
   const problems = resources.map((resource) => KINDS[duty.kind].problem(duty.argument, resource));
   return problems.includes(undefined) ? undefined : problems[0];
 }
@@ -166,10 +171,12 @@ function isKind(kind: string): kind is ObligationType {
   return Object.hasOwn(KINDS, kind);
 }
 
-function unknownField(argument: string, resource: EntityType): string | undefined {
-  return fieldsOf(argument, resource).length > 0
-    ? undefined
-    : `"${resource.name}" has no attribute of @class("${argument}") and none called so${didYouMean(argument, [...resource.classes.keys(), ...resource.paths])}`;
+function unknownField(argument: string, resource: EntityType): Problem | undefined {
+  if (fieldsOf(argument, resource).length > 0) return undefined;
+  return {
+    message: `"${resource.name}" has no attribute of @class("${argument}") and none called so`,
+    suggestion: meant(argument, [...resource.classes.keys(), ...resource.paths]),
+  };
 }
 
 /** The paths that a class stands for, or the one that is called so. */

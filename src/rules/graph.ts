@@ -7,6 +7,9 @@ import { createRequire } from 'node:module';
 import type * as ParserModule from '@authzed/spicedb-parser-js';
 import type { ParsedExpression, ParsedObjectDefinition, TypeRef } from '@authzed/spicedb-parser-js';
 import { ConfigError } from '../model/faults.js';
+import type { Relationship } from '../model/relationships.js';
+import type { Location } from './findings.js';
+import { didYouMean } from './suggest.js';
 
 export type { ParsedExpression as Expression, TypeRef as SubjectType };
 
@@ -32,15 +35,25 @@ export class Graph {
     private readonly definitions: ReadonlyMap<string, Definition>,
     /** Caveats and the names of their parameters. */
     private readonly caveats: ReadonlyMap<string, readonly string[]>,
+    /** Lines and columns of definitions, and of their members as `definition#member`. */
+    private readonly places: ReadonlyMap<string, readonly [number, number]>,
   ) {}
 
   /** @param file names the source in errors. @throws ConfigError */
   static parse(text: string, file: string): Graph {
-    const { schema, error } = readSchema(text, file);
+    const read = Graph.read(text, file);
+    if (read instanceof Graph) return read;
+    throw new ConfigError(read.message, `${file}:${read.at.line}:${read.at.column}`);
+  }
+
+  /** The graph, or why the text can't be read. */
+  static read(text: string, file: string): Graph | { readonly message: string; readonly at: Location } {
+    const { schema, error } = readSchema(text);
     if (schema === undefined) {
-      const at = error === undefined ? file : `${file}:${error.index.line}:${error.index.column}`;
-      throw new ConfigError('the SpiceDB schema could not be read', at);
+      const { line, column } = error?.index ?? { line: 1, column: 1 };
+      return { message: error === undefined ? TOO_DEEP : messageOf(error.expected), at: { file, line, column } };
     }
+    const places = new Map<string, readonly [number, number]>();
     const partials = new Map(schema.definitions.flatMap((d) => (d.kind === 'partial' ? [[d.name, d] as const] : [])));
     const caveats = new Map(
       schema.definitions.flatMap((d) =>
@@ -58,15 +71,25 @@ export class Graph {
       ): void => {
         for (const r of d.relations) relations.set(r.name, r.allowedTypes.types);
         for (const p of d.permissions) permissions.set(p.name, p.expr);
+        for (const { name, range } of [...d.relations, ...d.permissions])
+          places.set(`${definition.name}#${name}`, [range.startIndex.line, range.startIndex.column]);
         for (const reference of d.partialReferences) {
           const partial = partials.get(reference.name);
           if (partial !== undefined && depth < 16) add(partial, depth + 1);
         }
       };
+      const { line, column } = definition.range.startIndex;
+      places.set(definition.name, [line, column]);
       add(definition, 0);
       definitions.set(definition.name, { relations, permissions });
     }
-    return new Graph(text, file, definitions, caveats);
+    return new Graph(text, file, definitions, caveats, places);
+  }
+
+  /** Where a definition is, or a member of it. */
+  place(type: string, member?: string): Location {
+    const [line, column] = this.places.get(member === undefined ? type : `${type}#${member}`) ?? [1, 1];
+    return { file: this.file, line, column };
   }
 
   definitionNames(): string[] {
@@ -149,6 +172,99 @@ export class Graph {
   isDirect(type: string, relation: string): boolean {
     const types = this.relationTypes(type, relation);
     return types?.every((t) => t.relationName === undefined && !t.wildcard && caveatOf(t) === undefined) ?? false;
+  }
+
+  /** Why the schema doesn't allow the relationship, in a sentence; undefined where it does. */
+  refusal({ resource, relation, subject, wildcard, caveat, expiresAt }: Relationship): string | undefined {
+    const definition = this.definitions.get(resource.type);
+    if (definition === undefined)
+      return `names "${resource.type}", which is no definition${didYouMean(resource.type, this.definitionNames())}`;
+    const types = definition.relations.get(relation);
+    if (types === undefined) {
+      return definition.permissions.has(relation)
+        ? `names "${relation}", which is a permission of "${resource.type}": only relations are written`
+        : `names "${relation}", which is no relation of "${resource.type}"${didYouMean(relation, definition.relations.keys())}`;
+    }
+    const alike = types.filter(
+      (t) =>
+        t.path === subject.type &&
+        (t.relationName === '...' ? undefined : t.relationName) === subject.relation &&
+        t.wildcard === (wildcard === true),
+    );
+    const takes = `"${relation}" of "${resource.type}" takes ${types.map(typeText).join(' | ')}`;
+    if (alike.length === 0) return `does not fit: ${takes}`;
+    if (expiresAt !== undefined && !alike.some(this.expires)) return `has an expiration: ${takes}`;
+    if (caveat !== undefined && !alike.some((t) => caveatOf(t) === caveat.name)) return `has a caveat: ${takes}`;
+    const complete = alike.some(
+      (t) => (caveatOf(t) === undefined || caveat !== undefined) && (!mustExpire(t) || expiresAt !== undefined),
+    );
+    return complete ? undefined : `lacks what it depends on: ${takes}`;
+  }
+
+  /** The types of subject that can hold `type#name` at all, by the schema alone: maybe too many, never too few. */
+  holders(type: string, name: string): ReadonlySet<string> {
+    const found = new Map<string, Set<string>>();
+    const of = (at: string, member: string): Set<string> => {
+      const key = `${at}#${member}`;
+      const known = found.get(key) ?? new Set<string>();
+      found.set(key, known);
+      return known;
+    };
+    of(type, name);
+    // Until nothing is added any more; what is met on the way is looked at in the next round.
+    for (let before = -1; before !== sizeOf(found);) {
+      before = sizeOf(found);
+      for (const [key, known] of [...found]) {
+        const [at = '', member = ''] = key.split('#');
+        for (const t of this.relationTypes(at, member) ?? [])
+          for (const subject of t.relationName === undefined || t.relationName === '...'
+            ? [t.path]
+            : of(t.path, t.relationName))
+            known.add(subject);
+        const expression = this.expressionOf(at, member);
+        if (expression !== undefined) for (const subject of this.holding(at, expression, of)) known.add(subject);
+      }
+    }
+    return of(type, name);
+  }
+
+  private holding(type: string, e: ParsedExpression, of: (type: string, name: string) => Set<string>): Set<string> {
+    switch (e.kind) {
+      case 'nil':
+        return new Set();
+      case 'relationref':
+        return of(type, e.relationName);
+      case 'binary': {
+        const [left, right] = [this.holding(type, e.left, of), this.holding(type, e.right, of)];
+        if (e.operator === 'intersection') return new Set([...left].filter((subject) => right.has(subject)));
+        return e.operator === 'exclusion' ? left : new Set([...left, ...right]);
+      }
+      case 'arrow':
+      case 'namedarrow': {
+        const types = this.relationTypes(type, e.sourceRelation.relationName) ?? [];
+        return new Set(types.flatMap((t) => [...of(t.path, e.targetRelationOrPermission)]));
+      }
+    }
+  }
+
+  /** Permissions of a definition, and not its relations. */
+  permissionNames(type: string): string[] {
+    return [...(this.definitions.get(type)?.permissions.keys() ?? [])];
+  }
+
+  /** Names that any expression or userset mentions, whatever definition they are of. */
+  mentioned(): ReadonlySet<string> {
+    const names = new Set<string>();
+    const walk = (e: ParsedExpression): void => {
+      if (e.kind === 'relationref') names.add(e.relationName);
+      else if (e.kind === 'binary') [e.left, e.right].forEach(walk);
+      else if (e.kind !== 'nil') names.add(e.sourceRelation.relationName).add(e.targetRelationOrPermission);
+    };
+    for (const { relations, permissions } of this.definitions.values()) {
+      for (const t of [...relations.values()].flat()) if (t.relationName !== undefined) names.add(t.relationName);
+      permissions.forEach(walk);
+    }
+    return names;
   }
 
   /** What a relation takes as subjects; undefined where it is none. */
@@ -291,18 +407,43 @@ interface Signed {
   readonly within: boolean;
 }
 
+function sizeOf(sets: ReadonlyMap<string, ReadonlySet<string>>): number {
+  return [...sets.values()].reduce((sum, set) => sum + set.size, sets.size);
+}
+
+/** Without one of a caveat's: the parser reads `with expiration` as a caveat of that name. */
+function mustExpire({ withCaveat, withExpiration }: TypeRef): boolean {
+  return withExpiration !== undefined || withCaveat?.path === 'expiration';
+}
+
+/** A type of subject as a schema writes it. */
+function typeText(t: TypeRef): string {
+  const relation = t.relationName === undefined ? '' : `#${t.relationName}`;
+  const caveat = t.withCaveat === undefined ? '' : ` with ${t.withCaveat.path}`;
+  const expiration = t.withExpiration === undefined ? '' : ' with expiration';
+  return `${t.path}${t.wildcard ? ':*' : ''}${relation}${caveat}${expiration}`;
+}
+
 /** The caveat of a type of subject; the parser reads `with expiration` as a caveat of that name. */
 function caveatOf(type: TypeRef): string | undefined {
   const path = type.withCaveat?.path;
   return path === 'expiration' ? undefined : path;
 }
 
-function readSchema(text: string, file: string): ReturnType<typeof parse> {
+const TOO_DEEP = 'the SpiceDB schema is nested too deeply';
+
+function readSchema(text: string): Pick<ReturnType<typeof parse>, 'schema' | 'error'> {
   try {
     return parse(maskCaveats(text));
   } catch {
-    throw new ConfigError('the SpiceDB schema is nested too deeply', file);
+    return { schema: undefined, error: undefined };
   }
+}
+
+/** @param expected what the parser would have gone on with: `':'`, or a pattern, which like a dozen words tells nothing */
+function messageOf(expected: readonly string[]): string {
+  const words = expected.filter((word) => /^'.*'$/.test(word)).map((word) => word.slice(1, -1));
+  return `the SpiceDB schema could not be read${words.length === 0 || words.length > 3 ? '' : `: expected ${words.join(' or ')}`}`;
 }
 
 /**

@@ -1,19 +1,21 @@
 /**
- * Loading: the SpiceDB schema, the Cedar schema and the policies, read together into one set of rules that fits, or
- * refused with the file and line of what doesn't.
+ * Loading: the SpiceDB schema, the Cedar schema and the policies, read together into one set of rules that fits, with
+ * everything that doesn't, each at its place.
  */
 import { createHash } from 'node:crypto';
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { CedarEngine } from '../engines/cedar.js';
-import { ConfigError } from '../model/faults.js';
-import { dutyProblem } from './duties.js';
-import { Graph } from './graph.js';
-import { readPolicies, type Policy, type SourceFile } from './policies.js';
-import { PRELUDE } from './prelude.js';
-import { canApply, Slices } from './slices.js';
 import type { Place } from './declarations.js';
+import { dutyProblem } from './duties.js';
+import { Findings, isError, meant, refuseErrors, type Finding } from './findings.js';
+import { Graph } from './graph.js';
+import { placeOf, readPolicies, within, type Policy } from './policies.js';
+import { joinFiles, readSchema } from './schema.js';
+import { canApply, Slices } from './slices.js';
+import type { SourceFile } from './source.js';
+import { nearest } from './suggest.js';
+import { uidText } from './uid.js';
 import { readVocabulary, type Vocabulary } from './vocabulary.js';
-import { findPlaces } from './places.js';
 
 /** Everything the operator wrote that decisions are made by. Immutable; a reload makes a new one. */
 export interface Rules {
@@ -34,30 +36,49 @@ export interface RuleSources {
   readonly policies: readonly SourceFile[];
 }
 
-/** @throws ConfigError naming file and line */
-export function loadRules(sources: RuleSources): Rules {
-  const reader = new CedarEngine();
-  const graph = Graph.parse(sources.relationships.text, sources.relationships.name);
-  const schema = joinFiles(sources.actions);
-  const vocabulary = readVocabulary(
-    reader.parseSchema(schema.text, schema.locate, sources.actions[0]?.name ?? 'the Cedar schema'),
-    graph,
-    schema.place,
-  );
-  const policies = readPolicies(sources.policies, reader);
-  const byId = new Map(policies.map((p) => [p.id, p]));
-  reader.validate(schema.text, Object.fromEntries(policies.map((p) => [p.id, p.text])), (id, offset) => {
-    const policy = byId.get(id);
-    return policy === undefined ? 'the policies' : placeWithin(policy, offset);
-  });
-  for (const policy of policies) checkPolicy(policy, vocabulary, graph);
+export interface ReadRules {
+  /** undefined where there is an error among the findings. */
+  readonly rules: Rules | undefined;
+  readonly findings: readonly Finding[];
+  /** Where the Cedar schema declares things. */
+  readonly place: Place;
+}
 
+/** @throws ConfigError naming file and line of the first error */
+export function loadRules(sources: RuleSources): Rules {
+  const { rules, findings } = readRules(sources);
+  refuseErrors(findings);
+  return rules as Rules;
+}
+
+/** Reads as far as it goes: what one part lacks doesn't hide what is wrong with another. */
+export function readRules(sources: RuleSources): ReadRules {
+  const reader = new CedarEngine();
+  const findings = new Findings();
+  const graph = readGraph(sources.relationships, findings);
+  const source = joinFiles(sources.actions);
+  const schema = readSchema(source, reader, findings);
+  const vocabulary = schema === undefined ? undefined : readVocabulary(schema, graph);
+  const policies = readPolicies(sources.policies, reader, findings);
+  if (vocabulary !== undefined) {
+    validate(reader, source.text, policies, vocabulary, findings);
+    for (const policy of policies) checkPolicy(policy, vocabulary, graph, findings);
+  }
+  const fits = graph !== undefined && vocabulary !== undefined && !findings.all.some(isError);
+  return {
+    rules: fits ? rulesOf(sources, graph, vocabulary, policies) : undefined,
+    findings: findings.all,
+    place: source.place,
+  };
+}
+
+function rulesOf(sources: RuleSources, graph: Graph, vocabulary: Vocabulary, policies: readonly Policy[]): Rules {
   const cedar = new CedarEngine();
   return {
     version: versionOf(sources),
     graph,
     vocabulary,
-    policies: byId,
+    policies: new Map(policies.map((p) => [p.id, p])),
     deciding: new Slices(
       'deciding',
       policies.filter((p) => p.duties === undefined),
@@ -73,65 +94,87 @@ export function loadRules(sources: RuleSources): Rules {
   };
 }
 
+function readGraph({ text, name }: SourceFile, findings: Findings): Graph | undefined {
+  const graph = Graph.read(text, name);
+  if (graph instanceof Graph) return graph;
+  findings.error('spicedb-schema', graph.at, graph.message);
+  return undefined;
+}
+
+/** Cedar's own validation; its warnings are errors, since it warns of policies that can never apply. */
+function validate(
+  reader: CedarEngine,
+  schema: string,
+  policies: readonly Policy[],
+  { actions }: Vocabulary,
+  findings: Findings,
+): void {
+  const names = new Set(actions.flatMap(({ uid, groups }) => [uid, ...groups]).map(uidText));
+  const byId = new Map(policies.map((p) => [p.id, p]));
+  const { value = [], complaints } = reader.validate(schema, Object.fromEntries(policies.map((p) => [p.id, p.text])));
+  const [first] = policies;
+  for (const { message, help } of complaints)
+    if (first !== undefined) findings.error('policy-invalid', first.at, message, help);
+  // Cedar answers in no order, and of one policy that is impossible twice: by its scope and as a whole.
+  const order = new Map(policies.map((p, i) => [p.id, i]));
+  const said = value.toSorted(
+    (a, b) => (order.get(a.policy) ?? 0) - (order.get(b.policy) ?? 0) || (a.offset ?? 0) - (b.offset ?? 0),
+  );
+  const warned = new Set<string>();
+  for (const { policy: id, message, help, offset = 0, warning } of said) {
+    const policy = byId.get(id);
+    if (policy === undefined || (warning && warned.has(id))) continue;
+    if (warning) warned.add(id);
+    findings.error(
+      warning ? 'policy-impossible' : 'policy-invalid',
+      within(policy, offset),
+      message.replace(`for policy \`${id}\`, `, ''),
+      nearestAction(message, names) ?? help,
+    );
+  }
+}
+
+/** Of actions that are as near Cedar names the first by the alphabet; two letters that change places are one slip. */
+function nearestAction(message: string, names: ReadonlySet<string>): string | undefined {
+  const near = nearest(/unrecognized action `(.+)`$/.exec(message)?.[1] ?? '', names);
+  return near === undefined ? undefined : `did you mean \`${near}\`?`;
+}
+
 /** What the schema and the policies together must keep to, beyond Cedar's own validation. */
-function checkPolicy(policy: Policy, vocabulary: Vocabulary, graph: Graph): void {
-  const resources = new Set(
-    vocabulary.actions.flatMap((action) =>
-      action.resourceTypes.filter((resource) =>
-        action.principalTypes.some((p) => canApply(policy.json, p, action, resource)),
+function checkPolicy(policy: Policy, vocabulary: Vocabulary, graph: Graph | undefined, findings: Findings): void {
+  const resources = [
+    ...new Set(
+      vocabulary.actions.flatMap((action) =>
+        action.resourceTypes.filter((resource) =>
+          action.principalTypes.some((p) => canApply(policy.json, p, action, resource)),
+        ),
       ),
     ),
-  );
+  ];
   for (const duty of policy.duties ?? []) {
-    const problem = dutyProblem(duty, [...resources]);
-    if (problem !== undefined)
-      throw new ConfigError(`@duty "${duty.kind}:${duty.argument}": ${problem}`, policy.source);
+    const problem = dutyProblem(duty, resources);
+    if (problem === undefined) continue;
+    const message = `@duty "${duty.kind}:${duty.argument}": ${problem.message}`;
+    findings.error('invalid-duty', placeOf(policy, '@duty'), message, problem.suggestion);
   }
   for (const remedy of policy.remedies) {
-    if (remedy.type !== 'approval') continue;
-    if (![...resources].some((r) => graph.has(r.object, remedy.permission))) {
-      throw new ConfigError(
-        `@remedy: no resource it applies to has a permission "${remedy.permission}"`,
-        policy.source,
-      );
-    }
+    if (remedy.type !== 'approval' || graph === undefined) continue;
+    if (resources.some((r) => graph.has(r.object, remedy.permission))) continue;
+    findings.error(
+      'invalid-remedy',
+      placeOf(policy, '@remedy'),
+      `@remedy: no resource it applies to has a permission "${remedy.permission}"`,
+      meant(
+        remedy.permission,
+        resources.flatMap((r) => graph.memberNames(r.object)),
+      ),
+    );
   }
 }
 
 /** A duty's effect is never used; as permits, all that apply come back as reasons, whatever the author wrote. */
 function asPermit(policy: Policy): PolicyJson {
   return { ...policy.json, effect: 'permit' };
-}
-
-function placeWithin(policy: Policy, offset: number): string {
-  const cut = policy.source.lastIndexOf(':');
-  const lines = Buffer.from(policy.text).subarray(0, offset).toString().split('\n').length - 1;
-  return `${policy.source.slice(0, cut)}:${Number(policy.source.slice(cut + 1)) + lines}`;
-}
-
-/** One text of several files and the prelude after them, with the way back to a file and its line. */
-function joinFiles(files: readonly SourceFile[]): { text: string; locate: (offset: number) => string; place: Place } {
-  const text = [...files.map((f) => f.text), PRELUDE].join('\n');
-  const first = files[0]?.name ?? 'the Cedar schema';
-  /** The file and line of a line of the whole. */
-  const placeOf = (line: number): string => {
-    let rest = line;
-    for (const file of files) {
-      const lines = file.text.split('\n').length;
-      if (rest <= lines) return `${file.name}:${rest}`;
-      rest -= lines;
-    }
-    return first;
-  };
-  const places = findPlaces(text);
-  return {
-    text,
-    locate: (offset) => placeOf(Buffer.from(text).subarray(0, offset).toString().split('\n').length),
-    place: (...where) => {
-      const line = places.find(...where);
-      return line === undefined ? first : placeOf(line);
-    },
-  };
 }
 
 export function versionOf(sources: RuleSources): string {

@@ -5,52 +5,73 @@
 
 export type Kind = 'action' | 'entity';
 
-/** Line (1-based) of a declaration, or of a member within it, such as `context`, `can` or an attribute. */
+/** Index of a declaration's name, or of what belongs to it. */
 export interface Places {
-  find(kind: Kind, space: string, name: string, member?: string): number | undefined;
+  /**
+   * @param part of the declaration: a member such as `salary` or `context.can.edit`, or an annotation such as `@scope`;
+   *   where that isn't written there, the declaration counts
+   */
+  find(kind: Kind, space: string, name: string, part?: string): number | undefined;
 }
 
 interface Token {
   /** Strings without their quotes. */
   readonly text: string;
   readonly quoted: boolean;
-  readonly line: number;
+  readonly index: number;
 }
 
 const TOKENS = /\/\/[^\n\r]*|"((?:\\[\s\S]|[^"\\])*)"|[A-Za-z_]\w*(?:\s*::\s*[A-Za-z_]\w*)*|[^\s\w]/g;
 
 export function findPlaces(source: string): Places {
-  const lines = new Map<string, number>();
-  const note = (key: string, line: number): void => {
-    if (!lines.has(key)) lines.set(key, line);
+  const found = new Map<string, number>();
+  const note = (key: string, index: number): void => {
+    if (!found.has(key)) found.set(key, index);
   };
   const tokens = tokenize(source);
   let space = '';
   let depth = 0;
   /** Keys of the declaration that is being read; empty between declarations. */
   let declared: string[] = [];
+  /** Annotations that stand before it. */
+  let annotations: Token[] = [];
+  /** The member that each open brace is of. */
+  let within: string[] = [];
+  let member = '';
   for (let i = 0; i < tokens.length; i += 1) {
     const { text, quoted } = tokens[i] as Token;
     if (quoted) continue;
     const level = space === '' ? 0 : 1;
-    if (text === '@') i = afterAnnotation(tokens, i);
-    else if (text === '{') depth += 1;
-    else if (text === '}') {
+    if (text === '@') {
+      if (declared.length === 0) annotations.push({ ...(tokens[i] as Token), text: `@${tokens[i + 1]?.text ?? ''}` });
+      i = afterAnnotation(tokens, i);
+    } else if (text === '{') {
+      depth += 1;
+      within.push(member);
+      member = '';
+    } else if (text === '}') {
       depth -= 1;
+      within.pop();
       if (depth < level) [space, depth] = ['', 0];
-    } else if (text === ';' && depth === level) declared = [];
-    else if (text === ':' && declared.length > 0) {
+    } else if (text === ';' && depth === level) {
+      [declared, annotations, within, member] = [[], [], [], ''];
+    } else if (text === ':' && declared.length > 0) {
       // A member is what stands before a colon, or before the question mark there.
       const name = tokens[tokens[i - 1]?.text === '?' ? i - 2 : i - 1];
-      if (name !== undefined) for (const key of declared) note(`${key} ${name.text}`, name.line);
+      if (name === undefined) continue;
+      member = name.text;
+      const path = [...within.filter((of) => of !== ''), member].join('.');
+      for (const key of declared) for (const part of [path, member]) note(`${key} ${part}`, name.index);
     } else if (text === 'namespace' && depth === 0 && declared.length === 0) {
       space = tokens[i + 1]?.text ?? '';
       while (i < tokens.length && tokens[i]?.text !== '{') i += 1;
       depth = 1;
+      annotations = [];
     } else if ((text === 'action' || text === 'entity') && depth === level && declared.length === 0) {
       for (const name of names(tokens, i + 1)) {
         const key = `${text} ${space} ${name.text}`;
-        note(key, name.line);
+        note(key, name.index);
+        for (const annotation of annotations) note(`${key} ${annotation.text}`, annotation.index);
         declared.push(key);
       }
       i += 1;
@@ -58,9 +79,9 @@ export function findPlaces(source: string): Places {
       declared = [`type ${space} ${tokens[i + 1]?.text ?? ''}`];
   }
   return {
-    find: (kind, of, name, member) => {
+    find: (kind, of, name, part) => {
       const key = `${kind} ${of} ${name}`;
-      return (member === undefined ? undefined : lines.get(`${key} ${member}`)) ?? lines.get(key);
+      return (part === undefined ? undefined : found.get(`${key} ${part}`)) ?? found.get(key);
     },
   };
 }
@@ -84,15 +105,10 @@ function afterAnnotation(tokens: readonly Token[], at: number): number {
 }
 
 function tokenize(source: string): Token[] {
-  const tokens: Token[] = [];
-  let line = 1;
-  let from = 0;
-  for (const match of source.matchAll(TOKENS)) {
-    line += source.slice(from, match.index).split('\n').length - 1;
-    from = match.index;
-    if (match[0].startsWith('//')) continue;
-    const quoted = match[0].startsWith('"');
-    tokens.push({ text: quoted ? (match[1] ?? '') : match[0].replace(/\s/g, ''), quoted, line });
-  }
-  return tokens;
+  return [...source.matchAll(TOKENS)]
+    .filter((match) => !match[0].startsWith('//'))
+    .map((match) => {
+      const quoted = match[0].startsWith('"');
+      return { text: quoted ? (match[1] ?? '') : match[0].replace(/\s/g, ''), quoted, index: match.index };
+    });
 }

@@ -1,7 +1,7 @@
 /** What would turn a deny into an allow: `@remedy` on a forbid, and what a token lacks. */
-import { ConfigError } from '../model/faults.js';
 import type { ReasonCode } from '../model/reasons.js';
 import { nameProblem } from '../model/relationships.js';
+import type { Problem } from './findings.js';
 
 export type Remedy =
   | { readonly type: 'consent' }
@@ -15,16 +15,20 @@ export type Remedy =
   /** Another token, or the same with a proof. */
   | { readonly type: 'token'; readonly challenge: string };
 
-/** @throws ConfigError unless each is `consent`, `approval:<permission>` or `step_up:<acr>`; several by commas */
-export function parseRemedies(text: string | undefined, source: string): Remedy[] {
+/**
+ * Each is `consent`, `approval:<permission>` or `step_up:<acr>`; several by commas.
+ * @param report takes what is wrong; such an entry is left out
+ */
+export function parseRemedies(text: string | undefined, report: (problem: Problem) => void): Remedy[] {
   if (text === undefined) return [];
-  return text.split(',').map((part): Remedy => {
+  return text.split(',').flatMap((part): Remedy | [] => {
     const [type = '', ...rest] = part.trim().split(':');
     const argument = rest.join(':').trim();
     if (type === 'consent' && rest.length === 0) return { type };
     if (type === 'approval' && nameProblem(argument) === undefined) return { type, permission: argument };
     if (type === 'step_up' && argument !== '') return { type, acr: argument };
-    throw new ConfigError(`@remedy "${part.trim()}" must be consent, approval:<permission> or step_up:<acr>`, source);
+    report({ message: `@remedy "${part.trim()}" must be consent, approval:<permission> or step_up:<acr>` });
+    return [];
   });
 }
 

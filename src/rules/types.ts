@@ -4,9 +4,9 @@
  */
 import { isIP } from 'node:net';
 import type { CedarValueJson, SchemaJson, Type, TypeOfAttribute } from '@cedar-policy/cedar-wasm/nodejs';
-import { ConfigError } from '../model/faults.js';
 import { instantOf } from '../model/instants.js';
 import { idProblem } from '../model/ids.js';
+import type { Problem } from './findings.js';
 
 export type CedarType =
   | { readonly kind: 'String' | 'Long' | 'Bool' }
@@ -27,18 +27,23 @@ const MAX_SET = 1000;
 /** Cedar's JSON escapes: a schema must not use them as member names. */
 const RESERVED = new Set(['__entity', '__extn', '__expr', '__proto__']);
 
+/** Takes what is wrong with a type, and the member that it is about. */
+export type ReportType = (problem: Problem, member?: string) => void;
+
 /** Reads the types of a schema that Cedar has resolved (schemaToJsonWithResolvedTypes), following common types. */
 export class TypeReader {
   constructor(private readonly schema: SchemaJson<string>) {}
 
-  members(type: Type<string> | undefined, place: string): Members {
+  /** @param report takes what can't be given a value; it is left out */
+  members(type: Type<string> | undefined, report: ReportType): Members {
     if (type === undefined) return {};
-    const read = this.read(type, place);
-    if (read.kind !== 'Record') throw new ConfigError('must be a record', place);
-    return read.members;
+    const read = this.read(type, report);
+    if (read.kind === 'Record') return read.members;
+    report({ message: 'must be a record' });
+    return {};
   }
 
-  read(type: Type<string>, place: string): CedarType {
+  read(type: Type<string>, report: ReportType): CedarType {
     const named = type as { type: string; name?: string; element?: Type<string>; attributes?: Record<string, unknown> };
     switch (named.type) {
       case 'String':
@@ -52,28 +57,33 @@ export class TypeReader {
       case '__cedar::Bool':
         return { kind: 'Bool' };
       case 'Set':
-        return { kind: 'Set', element: this.read(named.element as Type<string>, place) };
+        return { kind: 'Set', element: this.read(named.element as Type<string>, report) };
       case 'Record':
         return {
           kind: 'Record',
-          members: this.record(named.attributes as Record<string, TypeOfAttribute<string>>, place),
+          members: this.record(named.attributes as Record<string, TypeOfAttribute<string>>, report),
         };
       case 'Entity':
         return { kind: 'Entity', name: named.name ?? '' };
       case 'Extension':
-        return this.extension(named.name ?? '', place);
+        return this.extension(named.name ?? '', report);
       default:
-        return this.named(named.type, place);
+        return this.named(named.type, report);
     }
   }
 
-  private record(attributes: Record<string, TypeOfAttribute<string>>, place: string): Members {
+  private record(attributes: Record<string, TypeOfAttribute<string>>, report: ReportType): Members {
     const members: Record<string, Member> = {};
     for (const [name, attribute] of Object.entries(attributes)) {
-      if (RESERVED.has(name)) throw new ConfigError(`"${name}" can't be a member's name`, place);
+      if (RESERVED.has(name)) {
+        report({ message: `"${name}" can't be a member's name` }, name);
+        continue;
+      }
       const { annotations } = attribute as { annotations?: Record<string, string> };
       members[name] = {
-        type: this.read(attribute, `${place}.${name}`),
+        type: this.read(attribute, (problem) => {
+          report(problem, name);
+        }),
         required: attribute.required ?? true,
         annotations: annotations ?? {},
       };
@@ -81,18 +91,19 @@ export class TypeReader {
     return members;
   }
 
-  private named(name: string, place: string): CedarType {
+  private named(name: string, report: ReportType): CedarType {
     const cut = name.lastIndexOf('::');
     const space = cut === -1 ? '' : name.slice(0, cut);
     const common = this.schema[space]?.commonTypes?.[cut === -1 ? name : name.slice(cut + 2)];
-    if (common !== undefined) return this.read(common, place);
-    return this.extension(name.replace(/^__cedar::/, ''), place);
+    if (common !== undefined) return this.read(common, report);
+    return this.extension(name.replace(/^__cedar::/, ''), report);
   }
 
-  private extension(name: string, place: string): CedarType {
+  private extension(name: string, report: ReportType): CedarType {
     const known = EXTENSIONS.find((extension) => extension === name);
-    if (known === undefined) throw new ConfigError(`type "${name}" is not known`, place);
-    return { kind: 'Extension', name: known };
+    if (known !== undefined) return { kind: 'Extension', name: known };
+    report({ message: `type "${name}" is not known` });
+    return { kind: 'String' };
   }
 }
 

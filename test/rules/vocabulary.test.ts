@@ -247,9 +247,12 @@ describe('actors', () => {
   });
 });
 
-/** A schema that loads; each line can be replaced. */
-const action = (annotations: string, more = ''): string =>
-  `entity User;\nentity Agent;\nentity Doc;\n\n${annotations}\naction "view" ‹here›appliesTo {\n  principal: [User, Agent],\n  resource: [Doc],\n  ${more}\n};\n`;
+/** A schema that loads; each line can be replaced. The mark is on the annotation or the member, or else on the action. */
+const action = (annotations: string, more = ''): string => {
+  const [first, name, last] = annotations !== '' ? [HERE, '', ''] : more === '' ? ['', HERE, ''] : ['', '', HERE];
+  return `entity User;\nentity Agent;\nentity Doc;\n\n${first}${annotations}\naction "view" ${name}appliesTo {\n  principal: [User, Agent],\n  resource: [Doc],\n  ${last}${more}\n};\n`;
+};
+const HERE = '‹here›';
 const entity = (text: string): string =>
   `entity User;\n${text}\naction "view" appliesTo { principal: [User], resource: [Doc] };\n`;
 
@@ -281,7 +284,7 @@ describe('a schema that does not fit is refused at its place:', () => {
     [
       'a resource without a definition',
       action('').replace('entity Doc;', 'entity Dog;').replace('[Doc]', '[Dog]'),
-      'the SpiceDB schema has no definition "dog" (did you mean "doc"?); @object names another',
+      'the SpiceDB schema has no definition "dog"; @object names another (did you mean "doc"?)',
     ],
     [
       'a principal without a definition',
@@ -313,7 +316,7 @@ describe('a schema that does not fit is refused at its place:', () => {
     // Annotations of entities and attributes
     [
       'a slip on an entity',
-      entity('@objet("doc")\nentity ‹here›Doc;'),
+      entity('‹here›@objet("doc")\nentity Doc;'),
       'annotation "@objet" is not known (did you mean "@object"?)',
     ],
     [
@@ -337,7 +340,7 @@ describe('a schema that does not fit is refused at its place:', () => {
     [
       'a member of the context that Remit does not supply',
       action('', 'context: { delegatoin: Remit::Delegation },'),
-      'context.delegatoin is nothing that Remit supplies (did you mean "delegation"?); a client\'s own go under "request"',
+      'context.delegatoin is nothing that Remit supplies; a client\'s own go under "request" (did you mean "delegation"?)',
     ],
     [
       "a client's own member at the top",
@@ -373,7 +376,7 @@ describe('a schema that does not fit is refused at its place:', () => {
     [
       'an unknown type',
       entity('entity Doc {\n  a: String,\n  b: ‹here›Strng,\n};'),
-      'failed to resolve type: Strng; `Strng` has not been declared as a common or entity type',
+      'failed to resolve type: Strng (`Strng` has not been declared as a common or entity type)',
     ],
     [
       'a mistake in the grammar, after letters of several bytes',
@@ -416,13 +419,13 @@ describe('a schema that does not fit is refused at its place:', () => {
       '[User, Agent, Robot]',
     );
     expect(refusal(() => vocabularyOf(schema, zed))).toBe(
-      'graph.zed: only one definition can stand for agents, but agent and robot have a "delegator"',
+      'graph.zed:15: only one definition can stand for agents, but agent and robot have a "delegator"',
     );
   });
 
   it("a namespace of Remit's own name", () => {
     expect(refusal(() => vocabularyOf(`${SCHEMA}namespace Remit { type X = String; }`))).toBe(
-      'schema.cedarschema: error parsing schema: duplicate namespace id: `Remit`',
+      'schema.cedarschema:5: error parsing schema: duplicate namespace id: `Remit`',
     );
   });
 
@@ -461,7 +464,7 @@ describe('the place of an error', () => {
     ['after one that has it as a group', `entity User; entity Doc;\naction "look" in ["view"];\n${bad('‹here›')}`],
     ['with letters of several bytes before', `// \u00fc\u{1f642}\nentity User; entity Doc;\n${bad('‹here›')}`],
     ['without quotes', `entity User; entity Doc;\n\n${bad('‹here›').replace('"view"', 'view')}`],
-    ['in a list of names', `entity User; entity Doc;\naction "look", ‹here›\n  ${bad('').replace('action ', '')}`],
+    ['in a list of names', `entity User; entity Doc;\naction "look",\n  ${bad('‹here›').replace('action ', '')}`],
     [
       'with its name on a line of its own',
       `entity User; entity Doc;\naction\n  ${bad('‹here›').replace('action ', '')}`,

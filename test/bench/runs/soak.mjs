@@ -52,14 +52,24 @@ async function measure(measured, { key, questions, minutes }) {
     const { heapUsed, external, rss } = await measured.call('memory');
     heaps.push(heapUsed);
     const mb = (bytes) => (bytes / 2 ** 20).toFixed(1);
-    rows.push([((minutes * i) / INTERVALS).toFixed(1), String(count), String(late), mb(heapUsed), mb(external), mb(rss)]);
+    rows.push([
+      ((minutes * i) / INTERVALS).toFixed(1),
+      String(count),
+      String(late),
+      mb(heapUsed),
+      mb(external),
+      mb(rss),
+    ]);
   }
   clearInterval(rude);
   await measured.call('cold', false);
   const third = INTERVALS / 3;
   const lowest = (from) => Math.min(...heaps.slice(from, from + third));
   if (lowest(2 * third) > lowest(third) * TOLERANCE) problems.push('the heap grows');
-  return { lines: [...table(['minutes', 'decisions', 'late', 'heap MB', 'external MB', 'RSS MB'], rows), ''], problems };
+  return {
+    lines: [...table(['minutes', 'decisions', 'late', 'heap MB', 'external MB', 'RSS MB'], rows), ''],
+    problems,
+  };
 }
 
 /** Asks and doesn't wait, begins and doesn't go on, sends what is none. */

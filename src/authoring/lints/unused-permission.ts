@@ -1,0 +1,28 @@
+/** A permission of the SpiceDB schema that nothing asks for. */
+import type { Lint } from './lint.js';
+
+export const unusedPermission: Lint = {
+  rule: 'unused-permission',
+  title: 'A permission that nothing asks for',
+  why: 'Somebody may believe that it guards something.',
+  cure: 'Name it in an action’s `@permission` or `can`, or remove it.',
+  run: ({ rules: { graph, vocabulary, policies } }) => {
+    const used = new Set(graph.mentioned());
+    for (const action of vocabulary.actions) {
+      for (const permission of [action.permission, action.agentPermission, ...action.can, ...action.agentCan])
+        if (permission !== undefined)
+          for (const { object } of action.resourceTypes) used.add(`${object}#${permission}`);
+    }
+    for (const { remedies } of policies.values())
+      for (const remedy of remedies) if (remedy.type === 'approval') used.add(remedy.permission);
+    return graph.definitionNames().flatMap((type) =>
+      graph
+        .permissionNames(type)
+        .filter((name) => !used.has(name) && !used.has(`${type}#${name}`))
+        .map((name) => ({
+          at: graph.place(type, name),
+          message: `no action, remedy or other permission uses "${name}" of "${type}"`,
+        })),
+    );
+  },
+};

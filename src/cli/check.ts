@@ -1,0 +1,43 @@
+/** `remit check`: everything that is wrong, or dubious, about a configuration, its schemas, policies and world. */
+import { check } from '../authoring/check.js';
+import { sarif } from '../authoring/report/sarif.js';
+import { reportText, summaryOf, summaryText } from '../authoring/report/text.js';
+import { RULES } from '../authoring/rules.js';
+import { printable, readOptions, Usage, type Command } from './command.js';
+
+const HELP = `
+Usage: remit check [--config FILE] [--strict] [--json | --sarif]
+
+Reads the configuration, the SpiceDB schema, the Cedar schema, the policies and the world as a start does, and says all
+that is wrong with them, and what is valid and still hardly meant: each with its rule, its place and, where there is one,
+the cure. Starts nothing. docs/policies.md lists the rules, and how a warning is ignored.
+
+  --config FILE   the configuration (default: REMIT_CONFIG, or the sample's)
+  --strict        warnings count as errors do
+  --json          prints {"findings": […], "summary": {"policies", "errors", "warnings"}}
+  --sarif         prints SARIF 2.1.0, for code hosts
+
+Exit code 0 where there is no error, 1 where there is one, 2 where a file is missing.
+`;
+
+export const checkCommand: Command = {
+  name: 'check',
+  summary: 'find what is wrong with policies, schemas, world and configuration',
+  help: HELP,
+  run: async (args) => {
+    const { values, positionals } = readOptions(args, {
+      config: { type: 'string' },
+      strict: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      sarif: { type: 'boolean', default: false },
+    });
+    if (positionals.length > 0) throw new Usage(`"${positionals[0] ?? ''}" is not understood; see remit check --help`);
+    if (values.json && values.sarif) throw new Usage('--json and --sarif exclude each other');
+    const { findings, files, policies } = await check(values.config);
+    const summary = summaryOf(findings, policies);
+    if (values.json) process.stdout.write(`${JSON.stringify({ findings, summary }, undefined, 2)}\n`);
+    else if (values.sarif) process.stdout.write(`${JSON.stringify(sarif(findings, RULES), undefined, 2)}\n`);
+    else process.stdout.write(`${reportText(findings, files, printable)}${summaryText(summary)}\n`);
+    return summary.errors > 0 || (values.strict && summary.warnings > 0) ? 1 : 0;
+  },
+};

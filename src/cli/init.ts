@@ -1,0 +1,67 @@
+/** `remit init`: a new company that passes its checks and starts. */
+import { join, resolve } from 'node:path';
+import { initialize, TEMPLATES, type TemplateName } from '../authoring/templates.js';
+import { shown } from '../config/files.js';
+import { meant } from '../rules/findings.js';
+import { readOptions, Usage, type Command } from './command.js';
+
+const NAMES = Object.keys(TEMPLATES) as TemplateName[];
+
+const HELP = `
+Usage: remit init DIR [--template NAME] [--json]
+
+Makes a new company: a SpiceDB schema, a Cedar schema, policies with their tests, a world to try things in, and the
+configuration. DIR must be empty, or not there yet.
+
+  --template NAME   ${NAMES.map((name) => `${name.padEnd(12)} ${TEMPLATES[name].summary}`).join('\n                    ')}
+                    (default: documents)
+  --json            prints {"directory", "files": […], "next": […]}
+`;
+
+export const initCommand: Command = {
+  name: 'init',
+  summary: 'make a new company from a template',
+  help: HELP,
+  run: async (args) => {
+    const { values, positionals } = readOptions(args, {
+      template: { type: 'string', default: 'documents' },
+      json: { type: 'boolean', default: false },
+    });
+    const [given, more] = positionals;
+    if (given === undefined || given === '' || more !== undefined)
+      throw new Usage('remit init takes one directory; see remit init --help');
+    const template = NAMES.find((name) => name === values.template);
+    if (template === undefined) {
+      const hint = meant(values.template, NAMES);
+      throw new Usage(
+        `there is no template "${values.template}"${hint === undefined ? '' : ` (${hint})`}: ${NAMES.join(', ')}`,
+      );
+    }
+    const directory = resolve(given);
+    const files = initialize(directory, template);
+    const next = nextSteps(shown(join(directory, 'remit.yaml')), template);
+    if (values.json) process.stdout.write(`${JSON.stringify({ directory, files, next })}\n`);
+    else {
+      const list = files.map((file) => `  ${file}\n`).join('');
+      process.stdout.write(`Made of the template "${template}", in ${shown(directory)}:\n${list}\n`);
+      process.stdout.write(`What to do next:\n\n${next.map((line) => `  ${line}\n`).join('')}`);
+    }
+    return 0;
+  },
+};
+
+/** Commands for a shell, in order. */
+function nextSteps(file: string, template: TemplateName): string[] {
+  const config = `--config ${quoted(file)}`;
+  const { user, agent, scope, action, resource } = TEMPLATES[template].ask;
+  return [
+    `remit check ${config}`,
+    `TOKEN=$(remit token ${config} --user ${user} --agent ${agent} --scope ${scope})`,
+    `remit decide ${config} --subject user:${user} --action ${action} --resource ${resource} --token "$TOKEN"`,
+    `remit serve ${config}`,
+  ];
+}
+
+function quoted(path: string): string {
+  return /^[\w./@+-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
+}

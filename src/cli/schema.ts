@@ -1,0 +1,33 @@
+/** `remit schema`: the JSON Schemas of the YAML files, for editors. */
+import { join, resolve } from 'node:path';
+import { writeFiles } from '../authoring/files.js';
+import { jsonSchemas } from '../authoring/json-schemas.js';
+import { shown } from '../config/files.js';
+import { readOptions, Usage, type Command } from './command.js';
+
+const HELP = `
+Usage: remit schema DIR [--json]
+
+Writes the JSON Schemas of this version's YAML files into DIR, for editors to complete and check them by. A file names
+its own in its first line: # yaml-language-server: $schema=<DIR>/config.schema.json
+
+  --json   prints {"files": […]}
+`;
+
+export const schemaCommand: Command = {
+  name: 'schema',
+  summary: 'write the JSON Schemas that editors complete YAML files by',
+  help: HELP,
+  run: async (args) => {
+    const { values, positionals } = readOptions(args, { json: { type: 'boolean', default: false } });
+    const [given, more] = positionals;
+    if (given === undefined || given === '' || more !== undefined)
+      throw new Usage('remit schema takes one directory; see remit schema --help');
+    const directory = resolve(given);
+    const schemas = jsonSchemas();
+    writeFiles(directory, schemas, true);
+    const files = [...schemas.keys()].map((file) => shown(join(directory, file)));
+    process.stdout.write(values.json ? `${JSON.stringify({ files })}\n` : `${files.join('\n')}\n`);
+    return 0;
+  },
+};

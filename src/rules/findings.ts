@@ -1,0 +1,70 @@
+/**
+ * Findings: what is wrong with what the operator wrote. Reading collects all of them, so that an author sees them at
+ * once; a service that is to run by what was read refuses it where one of them is an error.
+ */
+import { ConfigError } from '../model/faults.js';
+import type { ErrorRule } from './errors.js';
+import { nearest } from './suggest.js';
+
+export type Severity = 'error' | 'warning';
+
+export interface Location {
+  /** As messages name it: relative to where the operator stands. */
+  readonly file: string;
+  /** 1-based. */
+  readonly line: number;
+  /** 1-based, in UTF-16 code units. */
+  readonly column: number;
+}
+
+export interface Finding extends Location {
+  /** The stable name of the rule that found it. */
+  readonly rule: string;
+  readonly severity: Severity;
+  readonly message: string;
+  /** What would mend it, where that can be guessed: `did you mean "view"?`. */
+  readonly suggestion?: string;
+}
+
+/** What doesn't fit, before its place is known. */
+export interface Problem {
+  readonly message: string;
+  readonly suggestion?: string | undefined;
+}
+
+/** Where errors are put down while something is read. */
+export class Findings {
+  private readonly found: Finding[] = [];
+
+  get all(): readonly Finding[] {
+    return this.found;
+  }
+
+  error(rule: ErrorRule, { file, line, column }: Location, message: string, suggestion?: string): void {
+    // Two actions that share a declaration share what is wrong with it.
+    const said = (f: Finding): boolean =>
+      f.rule === rule && f.file === file && f.line === line && f.column === column && f.message === message;
+    if (this.found.some(said)) return;
+    this.found.push({ rule, severity: 'error', file, line, column, message, ...(suggestion && { suggestion }) });
+  }
+}
+
+export function isError({ severity }: Finding): boolean {
+  return severity === 'error';
+}
+
+/** @throws ConfigError naming the first error and how many more there are, if there is one */
+export function refuseErrors(findings: readonly Finding[]): void {
+  const [first, ...more] = findings.filter(isError);
+  if (first === undefined) return;
+  const { file, line, message, suggestion } = first;
+  const hint = suggestion === undefined ? '' : ` (${suggestion})`;
+  const others = more.length === 0 ? '' : ` [and ${more.length} more: remit check]`;
+  throw new ConfigError(`${message}${hint}${others}`, `${file}:${line}`);
+}
+
+/** The suggestion for a word that is near one of the known. */
+export function meant(word: string, known: Iterable<string>, sign = ''): string | undefined {
+  const near = nearest(word, known);
+  return near === undefined ? undefined : `did you mean "${sign}${near}"?`;
+}
