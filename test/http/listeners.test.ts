@@ -48,6 +48,7 @@ function configure(over: object = {}): object {
       tls: { ...server, client_ca: ca.certificate },
       admin: { port: 0 },
     },
+    limits: { deadline_ms: 30_000 },
     issuers: [{ issuer: 'https://corp.example', audience: 'remit', primary: true, jwks: { keys: [first?.jwk] } }],
     clients: [
       client('api', ['evaluate'], 'api-old'),

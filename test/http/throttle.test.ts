@@ -14,7 +14,7 @@ beforeAll(async () => {
   forged = await makeKey('ES256', 'k1');
   remit = await startWith({
     listen: { trusted_proxies: ['10.1.0.0/16'] },
-    limits: { agent_rate: AGENT_RATE, failed_rate: FAILED_RATE },
+    limits: { agent_rate: AGENT_RATE, failed_rate: FAILED_RATE, deadline_ms: 30_000 },
     issuers: [{ issuer: 'https://corp.example', audience: 'remit', primary: true, jwks: { keys: [key.jwk] } }],
     clients: [
       ...['one', 'two', 'vouching', 'mixed', 'many', 'forging', 'steady', 'known'].map((id) => ({
