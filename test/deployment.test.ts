@@ -300,7 +300,7 @@ describe.skipIf(!openssl)(`fixtures/deployment/prepare${openssl ? '' : ' (skippe
     expect(config.publicUrl).toBe('https://remit.example:7480');
     expect(config.spicedb).toMatchObject({ endpoint: 'spicedb:50051', plaintext: false, key: made('spicedb-key') });
     expect(config.database).toMatchObject({ host: 'postgres', tls: { mode: 'verify-full' } });
-    expect(config.clients.map(({ keySha256 }) => keySha256)).toEqual(
+    expect(config.clients.flatMap(({ keySha256 }) => keySha256)).toEqual(
       ['api-key', 'admin-key'].map((n) => sha256(made(n))),
     );
     expect(config.notes).toEqual([]);

@@ -8,6 +8,7 @@ import { generateKeyPair, exportJWK, SignJWT, type CryptoKey } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { VERSION } from '../src/stores/migrations.js';
+import { warnings } from './faults/processes.js';
 import { databaseUrl, NEEDS, SERVER } from './postgres/databases.js';
 import { clientNamed, codes, type Answer } from './sample.js';
 
@@ -76,7 +77,7 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
       child.stdout.once('data', (chunk: Buffer) => resolve((JSON.parse(chunk.toString()) as { url: string }).url));
       child.once('exit', () => reject(new Error(log)));
     });
-    return { child, url: at, log: () => log };
+    return { child, url: at, log: () => warnings(log) };
   };
   const ended = (child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> =>
     new Promise((resolve) => {

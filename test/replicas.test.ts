@@ -165,7 +165,7 @@ describe.skipIf(SERVER === undefined || BINARY === '').each(['full', 'bounded'] 
       const ready = async (at: number) => {
         const { statusCode, body } = await (apps[at] as FastifyInstance).inject({
           url: '/health/ready',
-          headers: { host: '127.0.0.1:7480' },
+          headers: { host: '127.0.0.1:7480', authorization: 'Bearer api-key' },
         });
         return [statusCode, JSON.parse(body) as object] as const;
       };

@@ -101,7 +101,7 @@ describe('all that is wrong is found', () => {
       'remit.yaml:11:1 error [config-invalid] configuration: lisen: unknown key (did you mean "listen"?)',
       'remit.yaml:12:11 error [config-invalid] configuration: listen.prot: unknown key (did you mean "port"?)',
       'remit.yaml:12:20 error [config-invalid] configuration: listen.port: must be of type number, not string',
-      'remit.yaml:14:14 error [config-invalid] configuration: clients[0].key_sha256: must be 64 lower-case hex digits',
+      'remit.yaml:14:14 error [config-invalid] configuration: clients[0].key_sha256[0]: must be 64 lower-case hex digits',
       'remit.yaml:14:29 error [config-invalid] configuration: clients[0].ressources: unknown key (did you mean "resources"?)',
     ]);
   });

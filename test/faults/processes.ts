@@ -11,6 +11,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 export interface Remit {
   readonly url: string;
   readonly child: ChildProcess;
+  /** Warnings and worse. */
   readonly log: () => string;
   /** From the start of the process until it listened. */
   readonly startMs: number;
@@ -38,7 +39,7 @@ export async function serve(
   return {
     url,
     child,
-    log: () => log,
+    log: () => warnings(log),
     startMs: performance.now() - began,
     end: async (signal) => {
       const from = performance.now();
@@ -153,4 +154,9 @@ export class Balancer {
       await sleep(50);
     }
   }
+}
+
+/** Of a log, without what only says what goes on. */
+export function warnings(log: string): string {
+  return log.split('\n').filter((line) => line !== '' && !line.includes('"level":"info"')).join('\n'); // prettier-ignore
 }
