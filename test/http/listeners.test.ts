@@ -268,7 +268,9 @@ describe('SIGHUP', () => {
     );
     for (const name of ['listen', 'listen.admin', 'policies', 'limits'])
       expect(lines).toContain(`${name}: changed, which needs a restart`);
-    expect(lines.filter((l) => l.includes('restart'))).toHaveLength(4);
+    // Where the tests run on servers, their file knows nothing of them.
+    const others = lines.filter((l) => l.includes('restart') && !/^(spicedb|database):/.test(l));
+    expect(others).toHaveLength(4);
     expect((await ask('api-newer')).status).toBe(200);
     await again(stringify(configure(keys('api-new'))));
   });
