@@ -67,8 +67,8 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
           mode: 'server', endpoint: `127.0.0.1:${wires.spicedb.port}`, token: spicedb.address.key, insecure_plaintext: true,
         },
         issuers: [{ issuer: 'https://corp.example', audience: 'api', primary: true, jwks: { keys: [key.jwk] } }],
-        clients: [clientNamed('api', 'api', 'evaluate', 'admin')],
-        limits: { deadline_ms: 1_000, in_flight: IN_FLIGHT },
+        clients: [{ ...clientNamed('api', 'api', 'evaluate', 'admin'), rate: 100_000 }],
+        limits: { deadline_ms: 1_000, in_flight: IN_FLIGHT, agent_rate: 100_000 },
       }),
     ); // prettier-ignore
     const database = new PostgresDatabase(postgresConfig(postgres.url()));

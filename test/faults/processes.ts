@@ -156,7 +156,7 @@ export class Balancer {
   }
 }
 
-/** Of a log, without what only says what goes on. */
+/** Of a log, without what only says what goes on, and what was answered. */
 export function warnings(log: string): string {
-  return log.split('\n').filter((line) => line !== '' && !line.includes('"level":"info"')).join('\n'); // prettier-ignore
+  return log.split('\n').filter((line) => line !== '' && !/"level":"info"|"event":"request"/.test(line)).join('\n'); // prettier-ignore
 }
