@@ -90,7 +90,7 @@ function validUntil({ established, facts }: Course, now: Date): string {
 }
 
 /** What is stored: the decision without what only its answer needs, and what it rests on. */
-export function recordOf(decision: Decision, facts: RecordedFacts | undefined): DecisionRecord {
+export function recordOf(decision: Decision, facts: RecordedFacts): DecisionRecord {
   const {
     valid_until: _u,
     remedies: _r,
@@ -100,5 +100,5 @@ export function recordOf(decision: Decision, facts: RecordedFacts | undefined): 
     reason_admin: _ra,
     ...kept
   } = decision;
-  return facts === undefined ? kept : { ...kept, facts };
+  return { ...kept, facts };
 }

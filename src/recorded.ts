@@ -9,20 +9,15 @@ import type { Rules } from './rules/load.js';
 import { verified, type Asks, type Facts, type Opening } from './steps/step.js';
 import type { KnownEntity } from './stores/entities.js';
 
-/** What is longer is not kept, in characters of JSON: what callers say must not fill the store. */
-const MAX_FACTS = 64 * 1024;
-
-/** Undefined where it would be too long. */
-export function factsOnRecord(course: Course): RecordedFacts | undefined {
+export function factsOnRecord(course: Course): RecordedFacts {
   const { facts } = course;
   const { question, credential } = course.opening;
-  const kept: RecordedFacts = {
+  return {
     caller: callerOf(question.caller),
     said: saidBy(course),
     ...(credential === undefined ? {} : { credential: withoutRequester(credential) }),
     ...(facts === undefined ? { checks: {}, entities: {} } : answered(facts)),
   };
-  return JSON.stringify(kept).length > MAX_FACTS ? undefined : kept;
 }
 
 function callerOf(caller: Caller): RecordedFacts['caller'] {
@@ -40,10 +35,12 @@ function callerOf(caller: Caller): RecordedFacts['caller'] {
 function saidBy(course: Course): RecordedFacts['said'] {
   const { question } = course.opening;
   const { subject, action, resource, context, statedAgent, statedMode, assertedAgent } = question;
+  let names: ReadonlySet<string> | undefined;
   const some = (name: string, properties: Properties): object => {
     if (Object.keys(properties).length === 0) return {};
-    const names = namesOf(course);
-    const kept = Object.entries(properties).filter(([member]) => names.has(member));
+    // Most say nothing of things, so the names are looked up where one does, and once.
+    const known = (names ??= namesOf(course));
+    const kept = Object.entries(properties).filter(([member]) => known.has(member));
     return kept.length === 0 ? {} : { [name]: Object.fromEntries(kept) };
   };
   return {

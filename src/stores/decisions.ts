@@ -56,6 +56,8 @@ export interface RecordStats {
   readonly members: number;
 }
 
+/** Facts that are longer are not kept, in characters of JSON: what callers say must not fill the store. */
+const MAX_FACTS = 64 * 1024;
 const GROUP = 250;
 /** Records waiting beyond this are refused: the store can't keep up. */
 const MAX_WAITING = 10_000;
@@ -88,7 +90,7 @@ export class DecisionStore implements Decisions {
     return new Promise((resolve, reject) => {
       this.waiting.push({
         id: record.id,
-        text: JSON.stringify(record),
+        text: textOf(record),
         correction: false,
         asker: here(),
         resolve,
@@ -99,7 +101,7 @@ export class DecisionStore implements Decisions {
   }
 
   correct(record: DecisionRecord): void {
-    const text = JSON.stringify(record);
+    const text = textOf(record);
     const still = this.waiting.find((w) => w.id === record.id);
     if (still !== undefined) still.text = text;
     else {
@@ -228,4 +230,12 @@ export class DecisionStore implements Decisions {
       return refused;
     }
   }
+}
+
+function textOf(record: DecisionRecord | SearchRecord): string {
+  const text = JSON.stringify(record);
+  // Only what is long itself can have facts that are.
+  if (text.length <= MAX_FACTS || !('facts' in record) || record.facts === undefined) return text;
+  const { facts, ...others } = record;
+  return JSON.stringify(facts).length > MAX_FACTS ? JSON.stringify(others) : text;
 }
