@@ -5,6 +5,7 @@ import { shown } from './config/files.js';
 import { misfits } from './config/fits.js';
 import { ConfigError } from './model/faults.js';
 import type { Client } from './model/question.js';
+import { sentence } from './rules/findings.js';
 import type { Rules } from './rules/load.js';
 import type { WatchCalls } from './telemetry/calls.js';
 import { Issuers, type IssuerConfig } from './tokens/issuers.js';
@@ -48,7 +49,5 @@ function byKey(clients: readonly ConfiguredClient[]): ReadonlyMap<string, Client
 export async function checkAccess(config: Config, { vocabulary }: Rules): Promise<void> {
   await checkKeys(config.issuers);
   const [misfit] = misfits(config, vocabulary);
-  if (misfit === undefined) return;
-  const hint = misfit.suggestion === undefined ? '' : ` (${misfit.suggestion})`;
-  throw new ConfigError(`${misfit.message}${hint}`, shown(config.file));
+  if (misfit !== undefined) throw new ConfigError(sentence(misfit), shown(config.file));
 }

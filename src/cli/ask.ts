@@ -7,6 +7,7 @@ import { shown } from '../config/files.js';
 import { Locked } from '../engines/lock.js';
 import { ConfigError } from '../model/faults.js';
 import { openService, type Opening } from '../service.js';
+import { Usage } from './command.js';
 
 export interface Reply {
   readonly status: number;
@@ -57,6 +58,12 @@ export async function ask(config: Config, key: string | undefined, opening: Open
       close: () => Promise.resolve(),
     };
   }
+}
+
+/** What the service said was wrong with what it was asked, with the place. */
+export function refusal({ status, body }: Reply): Usage {
+  const { error } = body as { error?: { message?: string; at?: string } };
+  return new Usage(`${error?.at === undefined ? '' : `${error.at}: `}${error?.message ?? `refused (${status})`}`);
 }
 
 function authorization(key: string): { authorization: string } {

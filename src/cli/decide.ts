@@ -1,6 +1,6 @@
 /** `remit decide`: one decision from the command line, against the same engines and routes. */
 import { loadConfig } from '../config.js';
-import { ask } from './ask.js';
+import { ask, refusal } from './ask.js';
 import { jsonObject, readOptions, tokenOf, Usage, type Command } from './command.js';
 import { story, type Answered } from './story.js';
 
@@ -71,10 +71,7 @@ export const decideCommand: Command = {
           ...(values['dry-run'] ? { dry_run: true } : {}),
         },
       });
-      if (status !== 200 && status !== 503) {
-        const { error } = body as { error?: { message?: string; at?: string } };
-        throw new Usage(`${error?.at === undefined ? '' : `${error.at}: `}${error?.message ?? `refused (${status})`}`);
-      }
+      if (status !== 200 && status !== 503) throw refusal({ status, body });
       process.stdout.write(values.json ? `${JSON.stringify(body, undefined, 2)}\n` : story(body as Answered));
       return (body as Answered).decision ? 0 : 1;
     } finally {

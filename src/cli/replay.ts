@@ -7,7 +7,8 @@ import type { DecisionRecord, SearchRecord } from '../model/decision.js';
 import { ConfigError } from '../model/faults.js';
 import { because, replay, type Replayed } from '../replay.js';
 import { loadRules, type Rules } from '../rules/load.js';
-import { ask } from './ask.js';
+import { isObject } from '../rules/types.js';
+import { ask, refusal } from './ask.js';
 import { printable, readOptions, Usage, type Command } from './command.js';
 
 const HELP = `
@@ -98,8 +99,7 @@ async function* recorded(
         if (value !== undefined && value !== '') query.set(name, value);
       const { status, body } = await asked.get(`/v1/decisions?${query.toString()}`);
       if (status !== 200) {
-        const { error } = body as { error?: { message?: string; at?: string } };
-        throw new Usage(`${error?.at === undefined ? '' : `${error.at}: `}${error?.message ?? `refused (${status})`}`);
+        throw refusal({ status, body });
       }
       const { results, page: next } = body as { results: readonly Record[]; page: { next_token: string } };
       yield* results;
@@ -139,10 +139,6 @@ function fromFile(file: string): Record[] {
       throw new ConfigError(`record ${i + 1} is none, as GET /v1/decisions gives them`, shown(file));
     return value as unknown as Record;
   });
-}
-
-function isObject(value: unknown): value is { readonly [name: string]: unknown } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function summary(told: readonly Told[], rules: Rules): object {

@@ -65,8 +65,7 @@ function callers(
 ): onRequestAsyncHookHandler {
   const hashes = new LRUCache<string, string>({ max: 1000 });
   return async (request, reply) => {
-    const [, scheme, credential] =
-      /^(Bearer|DPoP) +([A-Za-z0-9._~+/=-]+)$/i.exec(request.headers.authorization ?? '') ?? [];
+    const { scheme, credential } = credentialOf(request);
     if (scheme === undefined || credential === undefined)
       return unauthorized(request, reply, 'A credential is required: Authorization: Bearer <key>.', 'token_missing');
     let hash = hashes.get(credential);
@@ -90,17 +89,20 @@ function callers(
     }
     if (request.server.part === 'administration' || (!agents && !users) || credential.split('.').length !== 3)
       return unauthorized(request, reply, 'This credential is not accepted here.', 'token_malformed');
-    const caller = await holder(
-      service,
-      request,
-      scheme.toLowerCase() === 'dpop',
-      credential,
-      agents ? 'agent' : 'user',
-    );
+    const caller = await holder(service, request, scheme === 'dpop', credential, agents ? 'agent' : 'user');
     if (typeof caller === 'string') return unauthorized(request, reply, 'The token is not valid.', caller);
     request.caller = caller;
     return undefined;
   };
+}
+
+/** The scheme in lower case, and the credential; neither where nobody has presented one of those that are understood. */
+export function credentialOf({ headers }: FastifyRequest): {
+  readonly scheme: string | undefined;
+  readonly credential: string | undefined;
+} {
+  const [, scheme, credential] = /^(Bearer|DPoP) +([A-Za-z0-9._~+/=-]+)$/i.exec(headers.authorization ?? '') ?? [];
+  return { scheme: scheme?.toLowerCase(), credential };
 }
 
 /** The agent or the user whose token it is, or why it isn't accepted: which the presenter is not told. */

@@ -5,6 +5,7 @@ import { Deadline, faultOf } from '../deadline.js';
 import type { FaultCode } from '../model/faults.js';
 import { sha256, type Service } from '../service.js';
 import type { Admission } from './admission.js';
+import { credentialOf } from './callers.js';
 import { seenOn } from './parts.js';
 
 const circuit = z.object({ state: z.enum(['closed', 'open', 'half_open']), opened: z.number(), refused: z.number() });
@@ -104,10 +105,10 @@ export function healthRoutes(app: FastifyInstance, service: Service): void {
 }
 
 /** Nobody is refused here for what they present: they are told less. */
-function isAdmin({ headers, server }: FastifyRequest, { access }: Service): boolean {
-  const [, key] = /^Bearer +([A-Za-z0-9._~+/=-]+)$/i.exec(headers.authorization ?? '') ?? [];
-  const client = key === undefined ? undefined : access.clientOf(sha256(key));
-  return client !== undefined && seenOn(server.part, client).may.has('admin');
+function isAdmin(request: FastifyRequest, { access }: Service): boolean {
+  const { scheme, credential: key } = credentialOf(request);
+  const client = scheme !== 'bearer' || key === undefined ? undefined : access.clientOf(sha256(key));
+  return client !== undefined && seenOn(request.server.part, client).may.has('admin');
 }
 
 function told(checks: Checks): object {

@@ -57,10 +57,14 @@ export function isError({ severity }: Finding): boolean {
 export function refuseErrors(findings: readonly Finding[]): void {
   const [first, ...more] = findings.filter(isError);
   if (first === undefined) return;
-  const { file, line, message, suggestion } = first;
-  const hint = suggestion === undefined ? '' : ` (${suggestion})`;
+  const { file, line } = first;
   const others = more.length === 0 ? '' : ` [and ${more.length} more: remit check]`;
-  throw new ConfigError(`${message}${hint}${others}`, `${file}:${line}`);
+  throw new ConfigError(`${sentence(first)}${others}`, `${file}:${line}`);
+}
+
+/** What is wrong, and what would mend it, in a line. */
+export function sentence({ message, suggestion }: Problem): string {
+  return suggestion === undefined ? message : `${message} (${suggestion})`;
 }
 
 /** The suggestion for a word that is near one of the known. */

@@ -2,7 +2,7 @@
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Log } from 'sarif';
-import type { Finding } from '../../rules/findings.js';
+import { sentence, type Finding } from '../../rules/findings.js';
 import type { Rule } from '../rules.js';
 
 export function sarif(findings: readonly Finding[], rules: ReadonlyMap<string, Rule>): Log {
@@ -25,11 +25,11 @@ export function sarif(findings: readonly Finding[], rules: ReadonlyMap<string, R
           },
         },
         columnKind: 'utf16CodeUnits',
-        results: findings.map(({ rule, severity, file, line, column, message, suggestion }) => ({
+        results: findings.map(({ rule, severity, file, line, column, ...problem }) => ({
           ruleId: rule,
           ruleIndex: ids.indexOf(rule),
           level: severity,
-          message: { text: suggestion === undefined ? message : `${message} (${suggestion})` },
+          message: { text: sentence(problem) },
           locations: [
             {
               physicalLocation: {
