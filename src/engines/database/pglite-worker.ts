@@ -1,19 +1,25 @@
 /** The thread in which PGlite runs. */
-import { PGlite } from '@electric-sql/pglite';
+import { PGlite, type Transaction } from '@electric-sql/pglite';
 import { serve } from '../worker.js';
 import type { Row, Statement } from './port.js';
 
 await serve(async ({ directory }: { directory: string | undefined }) => {
   const database = await PGlite.create(directory ?? 'memory://');
   return {
-    run: (statements: readonly Statement[]): Promise<Row[][]> =>
-      database.transaction(async (tx) => {
+    run: async (statements: readonly Statement[]): Promise<Row[][]> => {
+      const [only, ...others] = statements;
+      // A statement by itself is a transaction already: to begin and commit one are two more messages.
+      if (only !== undefined && others.length === 0) return [await rowsOf(database, only)];
+      return database.transaction(async (transaction) => {
         const results: Row[][] = [];
-        for (const { sql, params } of statements) {
-          results.push((await tx.query<Row>(sql, params === undefined ? [] : [...params])).rows);
-        }
+        for (const statement of statements) results.push(await rowsOf(transaction, statement));
         return results;
-      }),
+      });
+    },
     close: () => database.close(),
   };
 });
+
+async function rowsOf(on: PGlite | Transaction, { sql, params }: Statement): Promise<Row[]> {
+  return (await on.query<Row>(sql, params === undefined ? [] : [...params])).rows;
+}
