@@ -2,10 +2,10 @@
  * A decision, from question to answer. Start reading here: the steps are one list, every step is judged by a pure
  * function, and an allow needs a pass of each of them.
  */
-import { v7 as uuid } from 'uuid';
 import { breathe } from './breathe.js';
 import { conclude, recordOf, type Course, type Judged } from './conclude.js';
 import { Deadline, faultOf } from './deadline.js';
+import { newDecisionId } from './decision-id.js';
 import type { CheckAnswer, Relationships } from './engines/spicedb/port.js';
 import { asksOf, factsOf, withThrough } from './facts.js';
 import { gather } from './gather.js';
@@ -233,7 +233,7 @@ function judgedBy({ step, judge }: JudgingStep, established: Established, facts:
 
 /** The record, and with it the last step. The stored record says what would be answered if storing it succeeds. */
 async function close(course: Course, using: Deciding, deadline: Deadline): Promise<Decision> {
-  const id = uuid();
+  const id = newDecisionId();
   const facts = factsOnRecord(course);
   const assumed = [...course.judged, { step: CLOSING.step, outcome: CLOSING.judge({ id }) }];
   const draft = conclude(id, course, assumed, STEPS.length);

@@ -1,7 +1,7 @@
 /** The one record of a list: who asked, for whom, and how much was found. */
-import { v7 as uuid } from 'uuid';
 import { tokenRecord } from '../conclude.js';
 import { Deadline } from '../deadline.js';
+import { newDecisionId } from '../decision-id.js';
 import { openOne, type Deciding } from '../decide.js';
 import type { SearchRecord } from '../model/decision.js';
 import { Fault } from '../model/faults.js';
@@ -39,7 +39,7 @@ export async function recordSearch(
   if ((now.token === undefined) !== (token === undefined))
     throw new Fault('deadline_exceeded', 'the token ended while the list was judged');
   const record: SearchRecord = {
-    id: uuid(),
+    id: newDecisionId(),
     evaluated_at: using.now().toISOString(),
     client: callerId(question.caller),
     decision: found > 0,
