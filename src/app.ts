@@ -97,21 +97,25 @@ export async function buildApp(
   app.addHook('onListen', async () => {
     hosts = hostsAllowed(app, listener); // Port 0 is known only now.
   });
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     secure(reply, listener.tls !== undefined);
     const requestId = requestIdOf(request);
     if (requestId !== undefined) void reply.header('x-request-id', requestId);
     if (transport.isOutdated(request.raw.socket)) {
       void reply.header('connection', 'close');
-      if (listener.tls?.clientCa !== undefined)
-        return reply.code(421).send(problem('connection_outdated', 'The certificates have changed: connect anew.'));
+      if (listener.tls?.clientCa !== undefined) {
+        void reply.code(421).send(problem('connection_outdated', 'The certificates have changed: connect anew.'));
+        return;
+      }
     }
     const wrong = headProblem(request.raw, hosts);
-    return wrong === undefined ? undefined : reply.code(wrong.status).send(wrong.problem);
+    if (wrong === undefined) done();
+    else void reply.code(wrong.status).send(wrong.problem);
   });
   // Who is kept alive finds its way to another replica before this one takes no more connections.
-  app.addHook('onSend', async (_request, reply) => {
+  app.addHook('onSend', (_request, reply, payload, done) => {
     if (health.readiness.stopping) void reply.header('connection', 'close');
+    done(null, payload);
   });
 
   const health = {

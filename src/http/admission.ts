@@ -140,21 +140,27 @@ function largeBody({ headers }: FastifyRequest, longest: number): number {
 
 /** Holds every route to the limits but the essential ones; and tells whoever gets a 503 when to come back. */
 export function admit(app: FastifyInstance, admission: Admission): void {
-  const refuse = (reply: FastifyReply): FastifyReply => reply.code(503).send(problem('overloaded', FAULTS.overloaded));
+  const refuse = (reply: FastifyReply): void => {
+    void reply.code(503).send(problem('overloaded', FAULTS.overloaded));
+  };
 
   app.decorateRequest('held', undefined);
-  app.addHook('onRequest', async (request, reply) => {
-    if (request.routeOptions.config.essential === true || admission.begin(request, reply)) return undefined;
-    return refuse(reply);
+  // Every request comes by these, so they call back, which is faster than a promise each.
+  app.addHook('onRequest', (request, reply, done) => {
+    if (request.routeOptions.config.essential === true || admission.begin(request, reply)) done();
+    else refuse(reply);
   });
-  app.addHook('preParsing', async (request, reply) => {
+  app.addHook('preParsing', (request, reply, payload, done) => {
     if (request.held !== undefined) admission.pause(request.held, reply.raw.destroyed);
+    done(null, payload);
   });
-  app.addHook('preValidation', async (request, reply) =>
-    request.held === undefined || admission.resume(request.held) ? undefined : refuse(reply),
-  );
-  app.addHook('onSend', async (request, reply) => {
+  app.addHook('preValidation', (request, reply, done) => {
+    if (request.held === undefined || admission.resume(request.held)) done();
+    else refuse(reply);
+  });
+  app.addHook('onSend', (request, reply, payload, done) => {
     if (request.held !== undefined) admission.end(request.held);
     if (reply.statusCode === 503) void reply.header('retry-after', RETRY_AFTER);
+    done(null, payload);
   });
 }
