@@ -104,18 +104,26 @@ describe('parseJson', () => {
   it('finds a key given twice wherever it stands', () => {
     const key = fc.string({ minLength: 1, maxLength: 5 }).filter((k) => k !== '__proto__');
     const path = fc.array(fc.oneof(key, fc.nat({ max: 3 })), { maxLength: 8 });
+    const spelled = fc.constantFrom(escaped, (text: string) => JSON.stringify(text));
     const object = fc.dictionary(key, fc.jsonValue({ maxDepth: 2 }), { minKeys: 1, maxKeys: 5 });
     fc.assert(
-      fc.property(path, object, fc.nat(), fc.jsonValue({ maxDepth: 1 }), (around, members, which, value) => {
-        fc.pre(!JSON.stringify([members, value]).includes('"__proto__":'));
-        const twice = Object.keys(members)[which % Object.keys(members).length] ?? '';
-        const inner = `${JSON.stringify(members).slice(0, -1)},${escaped(twice)}:${JSON.stringify(value)}}`;
-        const text = around.reduceRight<string>(
-          (json, at) => (typeof at === 'number' ? `[${'0,'.repeat(at)}${json}]` : `{${JSON.stringify(at)}:${json}}`),
-          inner,
-        );
-        expect(problemOf(text)).toEqual({ message: 'is given twice', at: pathText([...around, twice]) });
-      }),
+      fc.property(
+        path,
+        object,
+        fc.nat(),
+        fc.jsonValue({ maxDepth: 1 }),
+        spelled,
+        (around, members, which, value, as) => {
+          fc.pre(!JSON.stringify([members, value]).includes('"__proto__":'));
+          const twice = Object.keys(members)[which % Object.keys(members).length] ?? '';
+          const inner = `${JSON.stringify(members).slice(0, -1)},${as(twice)}:${JSON.stringify(value)}}`;
+          const text = around.reduceRight<string>(
+            (json, at) => (typeof at === 'number' ? `[${'0,'.repeat(at)}${json}]` : `{${JSON.stringify(at)}:${json}}`),
+            inner,
+          );
+          expect(problemOf(text)).toEqual({ message: 'is given twice', at: pathText([...around, twice]) });
+        },
+      ),
     );
   });
 });
