@@ -15,7 +15,8 @@ FROM node:24.21.0-trixie-slim@sha256:8ec5d7557396cfe32d21c3f9c13072355ceab22b584
 RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack \
       /usr/local/bin/yarn /usr/local/bin/yarnpkg /opt/yarn-* && \
     install -d -o 1000 -g 1000 -m 0700 /var/lib/remit
-ENV NODE_ENV=production REMIT_HOST=0.0.0.0 REMIT_DATA=/var/lib/remit
+# A larger young generation: what a decision makes is garbage with its answer, so half the collecting is saved.
+ENV NODE_ENV=production NODE_OPTIONS=--max-semi-space-size=32 REMIT_HOST=0.0.0.0 REMIT_DATA=/var/lib/remit
 WORKDIR /app
 COPY --from=build /app/package.json /app/sbom.cdx.json ./
 COPY --from=build /app/node_modules ./node_modules

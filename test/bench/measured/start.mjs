@@ -4,7 +4,9 @@ import { fileURLToPath } from 'node:url';
 
 /** @param directory with a configuration @returns `call(method, argument)`, the process's id, and its end */
 export function startMeasured(directory) {
-  const child = fork(fileURLToPath(new URL('process.mjs', import.meta.url)), [directory]);
+  // As the image runs it.
+  const execArgv = ['--max-semi-space-size=32'];
+  const child = fork(fileURLToPath(new URL('process.mjs', import.meta.url)), [directory], { execArgv });
   const waiting = new Map();
   let next = 0;
   child.on('message', ({ id, value, error }) => {
