@@ -8,6 +8,7 @@ import { idProblem, refText } from './model/ids.js';
 import { JsonProblem, parseJson } from './model/json.js';
 import { parseRelationship, relationshipKey, type Relationship } from './model/relationships.js';
 import { storable } from './rules/entities.js';
+import { refusalOf } from './rules/graph/refusal.js';
 import type { Rules } from './rules/load.js';
 import type { EntityStore, StoredEntity } from './stores/entities.js';
 
@@ -76,7 +77,7 @@ export function examineWorld(read: WrittenWorld, rules: Rules, report: (problem:
       say((error as Error).message);
       continue;
     }
-    const why = rules.graph.refusal(relationship);
+    const why = refusalOf(relationship, rules.graph);
     if (why === undefined) relationships.set(relationshipKey(relationship), relationship);
     else say(why);
   }

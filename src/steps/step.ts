@@ -107,6 +107,6 @@ export function caveatContext(
   type: string,
   permission: string,
 ): Readonly<Record<string, unknown>> | undefined {
-  const given = graph.caveatParameters(type, permission).filter((name) => Object.hasOwn(context, name));
+  const given = graph.reach.caveatParameters(type, permission).filter((name) => Object.hasOwn(context, name));
   return given.length === 0 ? undefined : Object.fromEntries(given.map((name) => [name, context[name]]));
 }

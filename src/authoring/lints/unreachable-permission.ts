@@ -13,7 +13,7 @@ export const unreachablePermission: Lint = {
       asked(action, vocabulary).flatMap(({ permission, part, subjects }) =>
         action.resourceTypes
           .filter(({ object }) => {
-            const holders = graph.holders(object, permission);
+            const holders = graph.reach.holders(object, permission);
             return subjects.length > 0 && !subjects.some((subject) => holders.has(subject));
           })
           .map(({ object }) => ({

@@ -156,7 +156,7 @@ export class EmbeddedRelationships implements Relationships, Counted {
     if (kept !== undefined) return kept as T;
     const { generation } = this.kept;
     const found = await this.lookups.ask(method, lookup, () => this.worker.call<T>(method, lookup), generation);
-    if (!this.graph.reachesCaveat(type, lookup.permission)) this.kept.keepLookup(asked, found, generation);
+    if (!this.graph.reach.reachesCaveat(type, lookup.permission)) this.kept.keepLookup(asked, found, generation);
     return found;
   }
 

@@ -23,7 +23,7 @@ interface Found {
 
 /** By which an answer is kept; undefined where it can differ from one request to the next. */
 export function keyOf(check: AskedCheck, graph: Graph): string | undefined {
-  if (graph.reachesCaveat(check.resource.type, check.permission)) return undefined;
+  if (graph.reach.reachesCaveat(check.resource.type, check.permission)) return undefined;
   return check.explain === true ? `${checkKey(check)} explained` : checkKey(check);
 }
 
@@ -106,7 +106,7 @@ export class Kept {
 
   /** When a yes may end by itself: at its own expiration, or, where it has a longer path, at the next of any. */
   until(check: AskedCheck): string | undefined {
-    if (!this.graph.isVolatile(check.resource.type, check.permission)) return undefined;
+    if (!this.graph.reach.isVolatile(check.resource.type, check.permission)) return undefined;
     this.expire();
     const own = this.expirations.get(
       relationshipKey({ resource: check.resource, relation: check.permission, subject: check.subject }),

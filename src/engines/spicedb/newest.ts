@@ -68,7 +68,7 @@ export class Newest {
     if (key === undefined || (answer.result !== 'yes' && answer.result !== 'no')) return;
     if (answer.revision !== this.revision) return;
     // A yes says when it ends; nobody knows of a no that an expiration ends (`a - banned`).
-    if (answer.result === 'no' && this.graph.reachesExpiration(type, check.permission)) return;
+    if (answer.result === 'no' && this.graph.reach.reachesExpiration(type, check.permission)) return;
     // What grants it couldn't be told in time, and may be the next time.
     if (answer.result === 'yes' && check.explain === true && (answer.path ?? []).length === 0) return;
     this.answers.set(key, answer);

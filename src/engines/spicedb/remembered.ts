@@ -43,7 +43,7 @@ export class RememberedPaths {
   private stepOf(text: string): AskedCheck | undefined {
     const { resource, relation, subject } = parseRelationship(text);
     const tells =
-      this.graph.isDirect(resource.type, relation) && !this.graph.reachesExpiration(resource.type, relation);
+      this.graph.isDirect(resource.type, relation) && !this.graph.reach.reachesExpiration(resource.type, relation);
     return tells ? { resource, permission: relation, subject: { type: subject.type, id: subject.id } } : undefined;
   }
 }

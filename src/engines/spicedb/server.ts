@@ -247,7 +247,7 @@ export class ServerRelationships implements Relationships, Counted {
 
   /** What can end by itself and is one relationship: reading that says in one call what a check would leave open. */
   private isRead({ resource: { type }, permission }: AskedCheck): boolean {
-    return this.graph.reachesExpiration(type, permission) && this.graph.isDirect(type, permission);
+    return this.graph.reach.reachesExpiration(type, permission) && this.graph.isDirect(type, permission);
   }
 
   /** Never throws. */
@@ -285,7 +285,7 @@ export class ServerRelationships implements Relationships, Counted {
     this.note(revision);
     if (answer.result !== 'yes') return { ...answer, revision };
     const { type } = check.resource;
-    const ends = this.graph.reachesExpiration(type, check.permission);
+    const ends = this.graph.reach.reachesExpiration(type, check.permission);
     if (!ends && check.explain !== true) return { ...answer, revision };
     if (ends) return this.believed(check, revision);
     return path === undefined ? this.explained(check, revision) : { result: 'yes', revision, path };
@@ -293,7 +293,7 @@ export class ServerRelationships implements Relationships, Counted {
 
   /** A yes that can end by itself, with what grants it in hand. Never throws. */
   private async believed(check: AskedCheck, revision: string): Promise<CheckAnswer> {
-    if (this.graph.endsUnseen(check.resource.type, check.permission)) return untold;
+    if (this.graph.reach.endsUnseen(check.resource.type, check.permission)) return untold;
     const until = performance.now() + this.deadlineMs;
     try {
       const proof = await this.proving.take('needed', () =>
