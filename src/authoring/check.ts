@@ -46,10 +46,7 @@ export async function check(file: string | undefined, { env, tested }: Checking 
     tested,
     beside: {
       files: [configuration.file],
-      findings: [
-        ...configuration.findings,
-        ...(graph instanceof Graph ? await refusedBySpiceDb(graph) : []),
-      ],
+      findings: [...configuration.findings, ...(graph instanceof Graph ? await refusedBySpiceDb(graph) : [])],
       fitting: ({ vocabulary }) =>
         (config === undefined ? [] : misfits(config, vocabulary)).map(({ path, message, suggestion }): Finding => ({
           rule: 'config-invalid',

@@ -40,8 +40,8 @@ export function readBounded(path: string, limit = MAX_BYTES): string {
     // Some files don't say how long they are, and some grow.
     for (let whole = false; !whole;) {
       if (size > limit || length > limit) throw new Unreadable(`is larger than ${limit} bytes`, path);
-      const part = Buffer.allocUnsafe(CHUNK);
-      const read = attempt(path, () => readSync(file, part, 0, CHUNK, null));
+      const part = Buffer.allocUnsafe(size === 0 ? CHUNK : Math.min(size + 1, CHUNK));
+      const read = attempt(path, () => readSync(file, part, 0, part.length, null));
       parts.push(part.subarray(0, read));
       length += read;
       whole = read === 0;

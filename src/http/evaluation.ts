@@ -53,7 +53,10 @@ export function evaluationRoutes(app: FastifyInstance, service: Service): void {
 
   async function single(request: FastifyRequest, reply: FastifyReply, body: unknown): Promise<FastifyReply> {
     const caller = callerOf(request);
-    const decision = await decide(toQuestion(body, askingOf(request, service, { explain: true })), service);
+    const decision = await decide(
+      toQuestion(body, askingOf(request, service, { explain: true })),
+      service.inForce.deciding,
+    );
     request.decisionId = decision.id;
     const scope = caller.kind === 'agent' ? decision.first.remedies.find((r) => r.type === 'scope') : undefined;
     if (scope !== undefined) void reply.header('www-authenticate', challenges(reply, scope.challenge));
@@ -76,10 +79,11 @@ export function evaluationRoutes(app: FastifyInstance, service: Service): void {
     );
 
     const shared = askingOf(request, service, { tokenExpected, explain: true });
+    const { deciding } = service.inForce;
     const one = async (item: Record<string, unknown> | undefined, index: number): Promise<Answer> => {
       try {
         if (item === undefined) throw new BadRequest('must be an object');
-        const decision: Decision = await decide(toQuestion(item, shared), service);
+        const decision: Decision = await decide(toQuestion(item, shared), deciding);
         return toAnswer(decision, caller, short);
       } catch (error) {
         if (error instanceof BadRequest) return badItem(error, index, short);

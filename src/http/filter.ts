@@ -56,8 +56,9 @@ export function filterRoutes(app: FastifyInstance, service: Service): void {
       if (!asking.small) boundAll({ ...shared, context: said }, records);
       const asked = questionOf({ ...shared, context: maskable(said), resource: { type: NOBODY, id: NOBODY } }, asking);
       const questions = records.map(({ type, id, properties }) => ({ ...asked, resource: { type, id, properties } }));
-      const asker = await askerOf(asked, service);
-      const foreseen = await foreseeEach(questions, service);
+      const { deciding } = service.inForce;
+      const asker = await askerOf(asked, deciding);
+      const foreseen = await foreseeEach(questions, deciding);
       const mask = masking(service.secret);
       const kept: object[] = [];
       for (const [i, record] of records.entries()) {
@@ -75,7 +76,7 @@ export function filterRoutes(app: FastifyInstance, service: Service): void {
         types: [...new Set(records.map(({ type }) => type))],
         records: records.length,
       };
-      await recordSearch('filter', about, asker, kept.length, service);
+      await recordSearch('filter', about, asker, kept.length, deciding);
       return { records: kept, removed: records.length - kept.length };
     },
   });

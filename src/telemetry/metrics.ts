@@ -23,6 +23,15 @@ export interface Counts {
   readonly grouped: Readonly<Record<'checks' | 'records', { readonly groups: number; readonly members: number }>>;
   /** Times that Cedar failed and was begun anew. */
   readonly cedarFaults: number;
+  readonly rules: {
+    /** How often others were taken while it ran, and how often they weren't. */
+    readonly taken: number;
+    readonly refused: number;
+    /** Since when these are in force. */
+    readonly since: Date;
+    /** Others are written, and were refused. */
+    readonly outdated: boolean;
+  };
 }
 
 /** Of what isn't in the schema, or is no route. */
@@ -189,6 +198,19 @@ export class Metrics implements Observer {
     );
     read(Counter, 'remit_cedar_faults_total', 'Times that Cedar failed and was begun anew.', [], () => [
       [{}, counts().cedarFaults],
+    ]);
+    read(Counter, 'remit_policy_reloads_total', 'Rules that were to be taken while it ran.', ['outcome'], () => {
+      const { taken, refused } = counts().rules;
+      return [
+        [{ outcome: 'taken' }, taken],
+        [{ outcome: 'refused' }, refused],
+      ];
+    });
+    read(Gauge, 'remit_policy_outdated', '1 while the rules as they are written were refused.', [], () => [
+      [{}, Number(counts().rules.outdated)],
+    ]);
+    read(Gauge, 'remit_policy_loaded_timestamp_seconds', 'Since when the rules are in force.', [], () => [
+      [{}, counts().rules.since.getTime() / 1000],
     ]);
     read(Gauge, 'remit_policy_info', 'Always 1; the version of the rules in force.', ['version'], () => [
       [{ version: this.rules().version }, 1],

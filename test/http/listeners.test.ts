@@ -10,7 +10,7 @@ import { connect, TLSSocket, type PeerCertificate } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { stringify } from 'yaml';
-import { reloadOnHangup } from '../../src/cli/hangup.js';
+import { stayCurrent } from '../../src/cli/current.js';
 import { listenAll, type Listeners, type Listening } from '../../src/cli/listen.js';
 import { loadConfig } from '../../src/config.js';
 import { pem, selfSigned, signedBy, type Pair } from '../certificates.js';
@@ -34,7 +34,7 @@ let [first, second]: Key[] = [];
 let ca: Pair;
 let other: Pair;
 let server: Pair;
-let unhook: () => void;
+let unhook: () => Promise<void>;
 const said: string[] = [];
 
 /** The whole configuration, with members replaced. */
@@ -70,10 +70,10 @@ beforeAll(async () => {
   writeFileSync(file, stringify(configure()));
   remit = await start(file, directory);
   listeners = await listenAll(remit.service);
-  unhook = reloadOnHangup(remit.service, listeners.all, () => loadConfig(file, { REMIT_DATA: directory }), (line) => said.push(line));
+  unhook = stayCurrent(remit.service, listeners.all, () => loadConfig(file, { REMIT_DATA: directory }), (line) => said.push(line));
 }); // prettier-ignore
 afterAll(async () => {
-  unhook();
+  await unhook();
   await listeners.close();
   await remit.stop();
 });
