@@ -21,28 +21,31 @@ export interface Refusal {
 /** What a request is answered with, beside the rules and their engine. */
 type Common = Omit<Searching, 'rules' | 'relationships'>;
 
-/** How long requests that began before are waited for, in deadlines of a decision: lists take several. */
-const PATIENCE = 10;
-const MAX_PATIENCE_MS = 60_000;
+/** An engine, and how many requests are at it. */
+interface Held {
+  readonly engine: Engine;
+  users: number;
+  /** Another has followed it. */
+  retired: boolean;
+}
 
 export class InForce {
   private current: {
     readonly rules: Rules;
-    readonly engine: Engine;
+    readonly held: Held;
     readonly deciding: Searching;
     readonly since: Date;
   };
-  /** Of before, for those that still ask it. */
-  private retired: { readonly engine: Engine; readonly timer: NodeJS.Timeout } | undefined;
+  private readonly closing = new Set<Promise<void>>();
   private lastRefusal: Refusal | undefined;
-  private counted = { taken: 0, refused: 0 };
+  private readonly counted = { taken: 0, refused: 0 };
 
   constructor(
     rules: Rules,
     engine: Engine,
     private readonly common: Common,
   ) {
-    this.current = this.made(rules, engine);
+    this.current = this.made(rules, { engine, users: 0, retired: false });
   }
 
   get rules(): Rules {
@@ -50,12 +53,7 @@ export class InForce {
   }
 
   get engine(): Engine {
-    return this.current.engine;
-  }
-
-  /** To be taken once a request, so that all of it is answered by one set of rules and one engine. */
-  get deciding(): Searching {
-    return this.current.deciding;
+    return this.current.held.engine;
   }
 
   /** Since when these rules are in force. */
@@ -73,24 +71,39 @@ export class InForce {
     return this.counted;
   }
 
+  /** All of one request: what is in force when it begins holds until its end, and its engine stays open. */
+  async using<T>(work: (deciding: Searching) => Promise<T>): Promise<T> {
+    const { held, deciding } = this.current;
+    held.users += 1;
+    try {
+      return await work(deciding);
+    } finally {
+      held.users -= 1;
+      this.endUnused(held);
+    }
+  }
+
   /**
    * @param along what else changes with them: called in the same moment, and must not throw
    * @throws ConfigError where SpiceDB, or what is stored, doesn't fit their schema; Fault. Then all is as it was
    */
   async replace(rules: Rules, along: () => void): Promise<void> {
-    const take = (engine: Engine): void => {
-      this.current = this.made(rules, engine);
+    const { held } = this.current;
+    const take = (next: Held): void => {
+      this.current = this.made(rules, next);
       this.lastRefusal = undefined;
       this.counted.taken += 1;
       along();
     };
-    const { engine } = this.current;
     if (rules.graph.text === this.rules.graph.text) {
-      take(engine);
+      take(held);
       return;
     }
-    await engine.succeed(rules.graph, take);
-    await this.retire(engine);
+    await held.engine.succeed(rules.graph, (engine) => {
+      take({ engine, users: 0, retired: false });
+    });
+    held.retired = true;
+    this.endUnused(held);
   }
 
   refuse(refusal: Refusal): void {
@@ -104,28 +117,21 @@ export class InForce {
   }
 
   async close(): Promise<void> {
-    await this.endRetired();
-    await this.current.engine.close();
+    await Promise.all(this.closing);
+    await this.engine.close();
   }
 
-  private made(rules: Rules, engine: Engine): InForce['current'] {
-    const deciding = { ...this.common, rules: () => rules, relationships: engine };
-    return { rules, engine, deciding, since: this.common.now() };
+  private made(rules: Rules, held: Held): InForce['current'] {
+    const deciding = { ...this.common, rules: () => rules, relationships: held.engine };
+    return { rules, held, deciding, since: this.common.now() };
   }
 
-  /** Each has a graph of its own, so there are never more than two. */
-  private async retire(engine: Engine): Promise<void> {
-    await this.endRetired();
-    const ms = Math.min(PATIENCE * this.common.deadlineMs, MAX_PATIENCE_MS);
-    const timer = setTimeout(() => void this.endRetired(), ms);
-    timer.unref();
-    this.retired = { engine, timer };
-  }
-
-  private async endRetired(): Promise<void> {
-    const { retired } = this;
-    this.retired = undefined;
-    clearTimeout(retired?.timer);
-    await retired?.engine.close();
+  private endUnused({ engine, users, retired }: Held): void {
+    if (!retired || users > 0) return;
+    const closed = engine
+      .close()
+      .catch(() => undefined)
+      .finally(() => this.closing.delete(closed));
+    this.closing.add(closed);
   }
 }

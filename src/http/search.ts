@@ -120,12 +120,13 @@ export function searchRoutes(app: FastifyInstance, service: Service): void {
     const { page: turn, context: { token: _t, proof: _p, ...said } = {}, ...rest } = body;
     const query = { search, caller: callerId(callerOf(request)), ...rest, said };
     const after = pages.begin(turn, query);
-    const { deciding } = service.inForce;
-    const asker = await askerOf(asked, deciding);
-    const all = await Deadline.of(service.deadlineMs * LOOKING, (deadline) => deadline.hold(candidates(deciding)));
-    const ids = all.filter((id) => after === undefined || inOrder(id, after) > 0);
-    const allowed = await firstAllowed(ids, pages.limit(turn), ask, deciding);
-    await recordSearch(search, askedFor(rest), asker, allowed.results.length, deciding);
-    return { page: pages.next(allowed.after, query), results: allowed.results.map(shape) };
+    return service.inForce.using(async (deciding) => {
+      const asker = await askerOf(asked, deciding);
+      const all = await Deadline.of(service.deadlineMs * LOOKING, (deadline) => deadline.hold(candidates(deciding)));
+      const ids = all.filter((id) => after === undefined || inOrder(id, after) > 0);
+      const allowed = await firstAllowed(ids, pages.limit(turn), ask, deciding);
+      await recordSearch(search, askedFor(rest), asker, allowed.results.length, deciding);
+      return { page: pages.next(allowed.after, query), results: allowed.results.map(shape) };
+    });
   }
 }
