@@ -23,6 +23,9 @@ export interface Snapshot {
 export function snapshot({ sources: paths, world: path }: LivePaths): Snapshot {
   try {
     const sources = readSources(paths);
+    // A file that is being written is empty first, and without its policies the rest may well be valid.
+    const empty = sources.policies.find(({ text }) => text === '');
+    if (empty !== undefined) return unsettled(`${empty.name}: is empty`);
     const world = path === undefined ? undefined : boundedSource(path);
     return { fingerprint: fingerprintOf(sources, world), read: { sources, world } };
   } catch (error) {
