@@ -42,7 +42,7 @@ function rulesOf({ fitting }: Candidate): Rules {
   return assembleRules(fitting.sources, fitting.policies);
 }
 
-it(`${SWAPS} times: no request fails, and every decision is the one that its version makes`, async () => {
+it('while they are swapped again and again no request fails, and every decision is the one that its version makes', async () => {
   const { remit } = live;
   const sets = await candidates();
   const byVersion = new Map(sets.map(({ candidate, allowed }) => [candidate.version, { allowed, rules: rulesOf(candidate) }]));
@@ -55,24 +55,23 @@ it(`${SWAPS} times: no request fails, and every decision is the one that its ver
   const answered: { id: string; decision: boolean; swap: number }[] = [];
   const found: { length: number; swap: number }[] = [];
   const statuses = new Set<number>();
-  const asking = async <T>(url: string, body: object, read: (answer: T, swap: number) => void): Promise<void> => {
+  const asking = async (url: string, body: object, read: (json: unknown, swap: number) => void): Promise<void> => {
     while (!over) {
       const begun = swap;
       const response = await remit.post(url, body);
       statuses.add(response.statusCode);
-      read(response.json<T>(), begun);
+      read(response.json(), begun);
     }
   };
   const callers = Array.from({ length: CALLERS }, (_, i) => [
     // Each asks with something else, so that not everything is kept.
-    asking<Answer>('/access/v1/evaluation', { ...question, context: { ...question.context, n: i } }, (answer, begun) =>
-      answered.push({ id: answer.context?.id ?? '', decision: answer.decision, swap: begun }),
-    ),
-    asking<{ results: unknown[] }>(
-      '/access/v1/search/resource',
-      { ...question, resource: { type: 'employee' } },
-      ({ results }, begun) => found.push({ length: results.length, swap: begun }),
-    ),
+    asking('/access/v1/evaluation', { ...question, context: { ...question.context, n: i } }, (json, begun) => {
+      const { context, decision } = json as Answer;
+      answered.push({ id: context?.id ?? '', decision, swap: begun });
+    }),
+    asking('/access/v1/search/resource', { ...question, resource: { type: 'employee' } }, (json, begun) => {
+      found.push({ length: (json as { results: unknown[] }).results.length, swap: begun });
+    }),
   ]).flat();
   while (swap < SWAPS) {
     const { candidate } = sets[(swap + 1) % sets.length] as (typeof sets)[number];
