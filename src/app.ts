@@ -121,6 +121,7 @@ export async function buildApp(
   };
   app.decorate('health', health);
   admit(app, health.admission);
+  service.metrics.countShed(() => health.admission.stats().shed);
   app.addHook('preHandler', app.throttle.ofAgents);
 
   await app.register(swagger, {

@@ -32,6 +32,7 @@ export const configFormat = z.strictObject({
   telemetry: telemetry.prefault({}),
   logs: logs.prefault({}),
   reload: reload.prefault({}),
+  records: z.strictObject({ facts: z.boolean().default(true) }).prefault({}),
   limits,
   shutdown: z
     .strictObject({
@@ -67,6 +68,8 @@ export interface Config extends Listener {
   readonly traces: TracesConfig | undefined;
   readonly logs: LogsConfig;
   readonly reload: ReloadConfig;
+  /** Whether decision records have what the decisions rested on. */
+  readonly records: { readonly facts: boolean };
   /** REMIT_KEY: the client key that commands use. */
   readonly key: string | undefined;
   /** Things worth telling whoever starts it. */
@@ -160,6 +163,7 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     traces: tracesOf(read.telemetry),
     logs: read.logs,
     reload: reloadOf(read.reload),
+    records: read.records,
     key: nonEmpty(env['REMIT_KEY']),
     notes,
   };

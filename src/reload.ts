@@ -45,6 +45,7 @@ const FIXED: readonly (readonly [string, (config: Config) => unknown])[] = [
   ['telemetry', (c) => c.traces],
   ['logs', (c) => c.logs],
   ['reload', (c) => c.reload],
+  ['records', (c) => c.records],
 ];
 /** Of many warnings, those that the log has. */
 const SHOWN_WARNINGS = 5;

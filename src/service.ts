@@ -85,6 +85,8 @@ export async function openService(
         waiting: { checks: inForce.engine.counts().waiting, records: decisions.stats().waiting },
         grouped: { checks: inForce.engine.counts(), records: decisions.stats() },
         cedarFaults: inForce.rules.cedarFaults(),
+        circuits: { database: database.stats().circuit, spicedb: inForce.engine.stats().circuit },
+        records: decisions.stats(),
         rules: { ...inForce.counts, since: inForce.since, outdated: inForce.refusal !== undefined },
       }),
     );
@@ -95,7 +97,7 @@ export async function openService(
     let closeRelationships = (): Promise<void> => relationships.close();
     closers.push(() => closeRelationships());
     const entities = new EntityStore(database);
-    const decisions = new DecisionStore(database);
+    const decisions = new DecisionStore(database, config.records.facts);
     closers.push(() => decisions.flush());
     if (world !== undefined && config.world !== undefined) {
       const { world: path } = config;

@@ -2,7 +2,6 @@
  * The thread that reads and checks what may become the rules: a file system that hangs, or a policy that takes long to
  * check, holds up no decision.
  */
-import { examine } from '../authoring/check.js';
 import { serve } from '../engines/worker.js';
 import { isError, sentence } from '../rules/findings.js';
 import { versionOf } from '../rules/load.js';
@@ -18,9 +17,11 @@ await serve(({ paths, pollMs }: { paths: LivePaths; pollMs: number }) => {
   });
 });
 
-function candidateOf({ fingerprint, read }: Snapshot): Candidate {
+async function candidateOf({ fingerprint, read }: Snapshot): Promise<Candidate> {
   if ('refused' in read) return { fingerprint, findings: [], version: undefined, fitting: read };
   const { sources, world } = read;
+  // It takes tens of MB, which a service whose rules don't change need not have.
+  const { examine } = await import('../authoring/check.js');
   const { findings, rules } = examine(sources, { world });
   const errors = findings.filter(isError);
   const [first] = errors;
