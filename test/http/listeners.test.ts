@@ -137,6 +137,7 @@ describe('administration on a listener of its own', () => {
     ['GET', '/v1/entities/user/alice'],
     ['PUT', '/v1/entities/user/alice'],
     ['DELETE', '/v1/entities/user/nobody'],
+    ['GET', '/v1/policies'],
     ['GET', '/v1/revocations'],
     ['POST', '/v1/revocations'],
   ])('is nowhere else: %s %s', async (method, path) => {
@@ -178,10 +179,10 @@ describe('administration on a listener of its own', () => {
       at === undefined ? [] : Object.keys((JSON.parse((await call(at, '/openapi.json')).body) as { paths: object }).paths);
     const [main, admin] = [await paths(listeners.main), await paths(listeners.admin)];
     expect(main).toContain(EVALUATION);
-    expect(main.filter((p) => /relationships|entities|revocations/.test(p))).toEqual([]);
+    expect(main.filter((p) => /relationships|entities|revocations|policies/.test(p))).toEqual([]);
     expect(admin.sort()).toEqual([
       '/health/live', '/health/ready', '/metrics', '/v1/decisions', '/v1/decisions/{id}', '/v1/decisions/{id}/outcome', '/v1/entities/{type}/{id}',
-      '/v1/relationships', '/v1/revocations', '/v1/scopes', '/v1/sessions/{id}',
+      '/v1/policies', '/v1/relationships', '/v1/revocations', '/v1/scopes', '/v1/sessions/{id}',
     ]);
     for (const at of listeners.all)
       for (const path of ['/health/live', '/health/ready', '/docs/']) expect(await status(at, path)).toBe(200);
