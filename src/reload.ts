@@ -1,15 +1,16 @@
 /**
  * Taking what the operator has changed while the service runs: who may call and whose tokens are believed (`access.ts`),
  * the listeners' certificates, and the rules with the engine of their schema (`in-force.ts`). What is offered together is
- * taken together or not at all, one after the other, in the order that it came.
+ * taken together, one after the other, in the order that it came.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { checkAccess, type Access } from './access.js';
 import type { Config } from './config.js';
 import { readSources, shown } from './config/files.js';
 import type { Listener, ListenerTls } from './config/listener.js';
 import type { InForce } from './in-force.js';
-import type { Candidate } from './live/candidate.js';
+import { unread, type Candidate } from './live/candidate.js';
 import { fingerprintOf } from './live/snapshot.js';
 import { ConfigError } from './model/faults.js';
 import { isError, sentence } from './rules/findings.js';
@@ -47,6 +48,8 @@ const FIXED: readonly (readonly [string, (config: Config) => unknown])[] = [
   ['reload', (c) => c.reload],
   ['records', (c) => c.records],
 ];
+/** How long a configuration waits for the rules' files: checking thousands takes seconds, a file system may hang. */
+const FILES_MS = 30_000;
 /** Of many warnings, those that the log has. */
 const SHOWN_WARNINGS = 5;
 
@@ -60,7 +63,8 @@ export class Reloading {
   ) {}
 
   /**
-   * The configuration read again, and the rules' files with it. Never rejects: what is wrong is said.
+   * The configuration read again, and the rules' files with it: both together, or the configuration with the rules in
+   * force, or nothing. Never rejects: what is wrong is said.
    * @param read reads the configuration that the service was started with
    * @param files as they are now; undefined where they are read at start only
    */
@@ -71,7 +75,7 @@ export class Reloading {
       };
       try {
         const next = read();
-        const lines = await this.take(next, files === undefined ? undefined : await files());
+        const lines = await this.take(next, files === undefined ? undefined : await soon(files()));
         for (const line of [...next.notes, ...lines]) say(line);
         say('the configuration has been read again');
       } catch (error) {
@@ -107,13 +111,16 @@ export class Reloading {
       throw new ConfigError('clients: to or from the development client needs a restart', shown(next.file));
     const before = access.configured;
     // In that moment nothing can fail, and nothing waits: no request sees half of it.
-    await this.change(candidate, next, () => {
+    const along = (): void => {
       access.replace(next);
       for (const { listener, renew } of this.listening) {
         const tls = certificatesOf(listener, config, next);
         if (tls !== undefined) renew(tls);
       }
-    });
+    };
+    // A key that has leaked is taken back whatever has become of the policies.
+    const together = candidate !== undefined && (await this.change(candidate, next, along).then(isDone, isNotDone));
+    if (!together) await this.change(undefined, next, along);
     return [
       `clients: ${changes(before.clients, next.clients, ({ id }) => id)}`,
       `issuers: ${changes(before.issuers, next.issuers, ({ issuer }) => issuer)}`,
@@ -196,6 +203,23 @@ export class Reloading {
     return done;
   }
 }
+
+async function soon(files: Promise<Candidate>): Promise<Candidate> {
+  const late = new AbortController();
+  try {
+    return await Promise.race([
+      files,
+      sleep(FILES_MS, unread(`they were not read within ${FILES_MS / 1000} s`), { signal: late.signal }),
+    ]);
+  } catch (error) {
+    return unread((error as Error).message);
+  } finally {
+    late.abort();
+  }
+}
+
+const isDone = (): boolean => true;
+const isNotDone = (): boolean => false;
 
 /** @throws ConfigError where they are refused */
 function rulesOf(candidate: Candidate, current: Rules): Rules {

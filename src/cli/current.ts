@@ -1,8 +1,7 @@
 /** Staying current: SIGHUP, and the rules' files as they change. What isn't valid as a whole changes nothing. */
 import type { Config } from '../config.js';
-import { boundedSource } from '../config/files.js';
 import { RuleReader } from '../live/reader.js';
-import { fingerprintOf } from '../live/snapshot.js';
+import { fingerprintOfLoaded } from '../live/snapshot.js';
 import { watchRules } from '../live/watching.js';
 import { Reloading, type Renewable, type Running } from '../reload.js';
 import type { Log } from '../telemetry/log.js';
@@ -24,12 +23,11 @@ export function stayCurrent(
   const reader = new RuleReader({ sources: config.sources, world: config.world }, pollMs);
   const onSignal = (): void => void reloading.configuration(read, mode === 'off' ? undefined : () => reader.now());
   process.on('SIGHUP', onSignal);
-  const world = config.world === undefined ? undefined : boundedSource(config.world);
   const unwatch =
     mode === 'watch'
       ? watchRules(
           reader,
-          fingerprintOf(inForce.rules.sources, world),
+          fingerprintOfLoaded(inForce.rules.sources, config.world),
           (candidate) => reloading.rules(candidate),
           pollMs,
         )

@@ -80,6 +80,11 @@ async function welcome(service: Service, url: string, admin: string | undefined)
     `Remit is listening on ${url}`,
     `  configuration ${shown(config.file)}, data in ${config.database.mode === 'embedded' ? `${shown(config.data)}/` : placeOf(config.database)}`,
   ];
+  const { policies, version } = service.rules();
+  const followed = config.reload.policies === 'watch' ? ', followed as they change' : '';
+  lines.push(
+    `  policies      ${policies.size} in ${shown(config.sources.policies)}/, version ${version.slice(0, 12)}${followed}`,
+  );
   if (admin !== undefined) lines.push(`  administration ${admin}, and only there`);
   if (devKey !== undefined)
     lines.push(`  no client is configured: development key ${devKey} (also in ${shown(config.data)}/dev.key)`);

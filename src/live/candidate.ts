@@ -14,6 +14,12 @@ export interface Candidate {
   readonly fitting: Fitting | { readonly refused: string };
 }
 
+/** In the place of files over which the thread that reads them fails. Nothing that is read has its fingerprint. */
+export function unread(why: string): Candidate {
+  const refused = `the thread that reads them has failed: ${why}`;
+  return { fingerprint: '', findings: [], version: undefined, fitting: { refused } };
+}
+
 export interface Fitting {
   readonly sources: RuleSources;
   readonly policies: readonly Policy[];

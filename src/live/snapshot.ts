@@ -49,6 +49,16 @@ export function fingerprintOf(
   return hash.digest('hex');
 }
 
+/** Of what a service has begun with. @param world its path; as it is now, and where it can't be read nothing is known */
+export function fingerprintOfLoaded(sources: RuleSources, world: string | undefined): string {
+  try {
+    return fingerprintOf(sources, world === undefined ? undefined : boundedSource(world));
+  } catch (error) {
+    if (error instanceof ConfigError) return '';
+    throw error;
+  }
+}
+
 /** Where a change can happen: directories, since many editors put a new file in the place of the old one. */
 export function directoriesOf({ sources, world }: LivePaths): string[] {
   const single = [sources.relationships, ...sources.actions, ...(world === undefined ? [] : [world])];

@@ -1,6 +1,6 @@
 /** Offering the rules' files whenever they have changed, and once more where it wasn't the files that were wrong. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Candidate } from './candidate.js';
+import { unread, type Candidate } from './candidate.js';
 import type { RuleReader } from './reader.js';
 
 /** Between two offers of the same, at most: each may hold up writes to an embedded SpiceDB for a moment. */
@@ -50,8 +50,7 @@ export function watchRules(
       return await reader.next(fingerprint);
     } catch (error) {
       await pause(pollMs);
-      const refused = `the thread that reads them has failed: ${(error as Error).message}`;
-      return { fingerprint: '', findings: [], version: undefined, fitting: { refused } };
+      return unread((error as Error).message);
     }
   };
 

@@ -6,7 +6,7 @@ import { stringify } from 'yaml';
 import { loadConfig } from '../../src/config.js';
 import { readSources } from '../../src/config/files.js';
 import { loadRules } from '../../src/rules/load.js';
-import { openService } from '../../src/service.js';
+import { openService, sha256 } from '../../src/service.js';
 import { stayCurrent } from '../../src/cli/current.js';
 import { clientNamed } from '../sample.js';
 import { BINARY, named, startSpiceDb } from '../spicedb.js';
@@ -186,12 +186,28 @@ describe('on SIGHUP', () => {
     // And back: the policies alone would leave a client without its type.
     const renamed = service.rules().version;
     restore(live);
-    expect(await hup(live)).toMatch(/not taken.*no resource "dossier"/);
+    await hup(live);
+    expect(live.said).toContainEqual(expect.stringMatching(/^policies not taken.*no resource "dossier"/));
     expect(service.rules().version).toBe(renamed);
     expect(service.inForce.refusal?.reason).toMatch(/no resource "dossier"/);
     rewrite(live, { ...over, ...client('employee') });
     expect(await hup(live)).toBe('the configuration has been read again');
     expect(service.rules().version).toBe(version);
+  }); // prettier-ignore
+
+  it('takes a key back whatever has become of the policies', async () => {
+    const over = { world: undefined, reload: { policies: 'signal' } };
+    const live = await startLive({ ...over, clients: [clientNamed('api', 'remit', 'evaluate'), clientNamed('leaked', 'remit', 'evaluate')] });
+    onTestFinished(() => live.end());
+    const { service } = live.remit;
+    const { version } = service.rules();
+    const known = (id: string): boolean => service.access.clientOf(sha256(`${id}-key`)) !== undefined;
+    expect([known('api'), known('leaked')]).toEqual([true, true]);
+    write(live, 'policies/bad.cedar', 'forbid (');
+    rewrite(live, { ...over, clients: [clientNamed('api', 'remit', 'evaluate')] });
+    expect(await hup(live)).toBe('the configuration has been read again');
+    expect(live.said).toContainEqual(expect.stringMatching(/^policies not taken.*bad\.cedar:1/));
+    expect([known('api'), known('leaked'), service.rules().version]).toEqual([true, false, version]);
   }); // prettier-ignore
 
   it('"off" says of what has changed that it needs a restart', async () => {
