@@ -119,7 +119,12 @@ export class Reloading {
       }
     };
     // A key that has leaked is taken back whatever has become of the policies.
-    const together = candidate !== undefined && (await this.change(candidate, next, along).then(isDone, isNotDone));
+    const together =
+      candidate !== undefined &&
+      (await this.change(candidate, next, along).then(
+        () => true,
+        () => false,
+      ));
     if (!together) await this.change(undefined, next, along);
     return [
       `clients: ${changes(before.clients, next.clients, ({ id }) => id)}`,
@@ -217,9 +222,6 @@ async function soon(files: Promise<Candidate>): Promise<Candidate> {
     late.abort();
   }
 }
-
-const isDone = (): boolean => true;
-const isNotDone = (): boolean => false;
 
 /** @throws ConfigError where they are refused */
 function rulesOf(candidate: Candidate, current: Rules): Rules {
