@@ -16,6 +16,7 @@ export class Access {
   readonly issuers: Issuers;
   readonly verifier: TokenVerifier;
   private clients: ReadonlyMap<string, Client>;
+  private written: Pick<Config, 'clients' | 'issuers'>;
 
   /** @param own what a configuration has no part in: the development client and issuer */
   constructor(
@@ -23,9 +24,15 @@ export class Access {
     private readonly own: { readonly clients: readonly ConfiguredClient[]; readonly issuers: readonly IssuerConfig[] },
     watch?: WatchCalls,
   ) {
+    this.written = { clients, issuers };
     this.clients = byKey([...clients, ...own.clients]);
     this.issuers = new Issuers([...issuers, ...own.issuers], watch);
     this.verifier = new TokenVerifier(this.issuers);
+  }
+
+  /** As the configuration has them that was taken last. */
+  get configured(): Pick<Config, 'clients' | 'issuers'> {
+    return this.written;
   }
 
   /** The client one of whose keys has this SHA-256, in hex. */
@@ -35,6 +42,7 @@ export class Access {
 
   /** From now on only these. What of the configuration doesn't fit, {@link checkAccess} has to say before. */
   replace({ clients, issuers }: Pick<Config, 'clients' | 'issuers'>): void {
+    this.written = { clients, issuers };
     this.clients = byKey([...clients, ...this.own.clients]);
     this.issuers.replace([...issuers, ...this.own.issuers]);
     this.verifier.forget();
@@ -46,7 +54,10 @@ function byKey(clients: readonly ConfiguredClient[]): ReadonlyMap<string, Client
 }
 
 /** That clients and issuers fit the rules, and that no key is weak. @throws ConfigError */
-export async function checkAccess(config: Config, { vocabulary }: Rules): Promise<void> {
+export async function checkAccess(
+  config: Pick<Config, 'clients' | 'issuers' | 'file'>,
+  { vocabulary }: Rules,
+): Promise<void> {
   await checkKeys(config.issuers);
   const [misfit] = misfits(config, vocabulary);
   if (misfit !== undefined) throw new ConfigError(sentence(misfit), shown(config.file));

@@ -20,6 +20,7 @@ import { metricsRoutes } from './http/metrics.js';
 import { observeRequests } from './http/observed.js';
 import { discoveryRoutes, scopeRoutes } from './http/operations.js';
 import type { Part } from './http/parts.js';
+import { policyRoutes } from './http/policies.js';
 import { badRequest, mapErrors, problem } from './http/problems.js';
 import { relationshipRoutes } from './http/relationships.js';
 import { revocationRoutes, sessionRoutes } from './http/revocations.js';
@@ -49,7 +50,7 @@ type Routes = (app: FastifyInstance, service: Service) => void;
  */
 const ROUTES: Readonly<Record<'decisions' | 'administration' | 'both', readonly Routes[]>> = {
   decisions: [evaluationRoutes, searchRoutes, capabilityRoutes, filterRoutes, discoveryRoutes],
-  administration: [relationshipRoutes, entityRoutes, revocationRoutes, metricsRoutes],
+  administration: [relationshipRoutes, entityRoutes, revocationRoutes, policyRoutes, metricsRoutes],
   both: [decisionRoutes, sessionRoutes, scopeRoutes, healthRoutes],
 };
 
@@ -124,6 +125,7 @@ export async function buildApp(
   };
   app.decorate('health', health);
   admit(app, health.admission);
+  service.metrics.countShed(() => health.admission.stats().shed);
   app.addHook('preHandler', app.throttle.ofAgents);
 
   await app.register(swagger, {

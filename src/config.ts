@@ -10,6 +10,7 @@ import { issuer, issuersOf } from './config/issuers.js';
 import { limits, type Limits } from './config/limits.js';
 import { listen, listenersOf, type Listener } from './config/listener.js';
 import { spicedb, SPICEDB_VARIABLES, spicedbOf, type SpiceDbConfig } from './config/spicedb.js';
+import { reload, reloadOf, type ReloadConfig } from './config/reload.js';
 import { logs, telemetry, tracesOf, type LogsConfig, type TracesConfig } from './config/telemetry.js';
 import { ConfigError } from './model/faults.js';
 import type { IssuerConfig } from './tokens/issuers.js';
@@ -30,6 +31,8 @@ export const configFormat = z.strictObject({
   clients: z.array(client).default([]),
   telemetry: telemetry.prefault({}),
   logs: logs.prefault({}),
+  reload: reload.prefault({}),
+  records: z.strictObject({ facts: z.boolean().default(true) }).prefault({}),
   limits,
   shutdown: z
     .strictObject({
@@ -64,6 +67,9 @@ export interface Config extends Listener {
   /** undefined: no request is traced. */
   readonly traces: TracesConfig | undefined;
   readonly logs: LogsConfig;
+  readonly reload: ReloadConfig;
+  /** Whether decision records have what the decisions rested on. */
+  readonly records: { readonly facts: boolean };
   /** REMIT_KEY: the client key that commands use. */
   readonly key: string | undefined;
   /** Things worth telling whoever starts it. */
@@ -156,6 +162,8 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     shutdown: { graceMs: read.shutdown.grace_ms, limitMs: read.shutdown.limit_ms },
     traces: tracesOf(read.telemetry),
     logs: read.logs,
+    reload: reloadOf(read.reload),
+    records: read.records,
     key: nonEmpty(env['REMIT_KEY']),
     notes,
   };

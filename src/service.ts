@@ -12,7 +12,8 @@ import type { Deciding } from './decide.js';
 import type { Database } from './engines/database/port.js';
 import { lockDirectory, type Lock } from './engines/lock.js';
 import { EmbeddedRelationships } from './engines/spicedb/embedded.js';
-import type { Counted, Relationships } from './engines/spicedb/port.js';
+import type { Engine } from './engines/spicedb/port.js';
+import { InForce } from './in-force.js';
 import { PERMISSIONS } from './model/question.js';
 import type { Graph } from './rules/graph.js';
 import { loadRules } from './rules/load.js';
@@ -33,7 +34,8 @@ import { loadWorld, readWorld } from './world.js';
 export interface Service extends Deciding {
   readonly config: Config;
   readonly database: Database;
-  readonly relationships: Relationships;
+  /** The rules and the engine, of which there may be others at the next moment; {@link Deciding} has the same. */
+  readonly inForce: InForce;
   readonly entities: EntityStore;
   readonly decisions: DecisionStore;
   readonly revocations: RevocationStore;
@@ -71,27 +73,31 @@ export async function openService(
     const traces = config.traces === undefined ? undefined : await openTraces(config.traces, log);
     if (traces !== undefined) closers.push(() => traces.close());
     const metrics: Metrics = new Metrics(
-      () => rules,
+      () => inForce.rules,
       () => ({
         caches: {
-          ...relationships.counts().caches,
+          ...inForce.engine.counts().caches,
           entities: entities.cache,
           tokens: access.verifier.cache,
-          cedar: rules.deciding.cache,
-          cedar_duties: rules.duties.cache,
+          cedar: inForce.rules.deciding.cache,
+          cedar_duties: inForce.rules.duties.cache,
         },
-        waiting: { checks: relationships.counts().waiting, records: decisions.stats().waiting },
-        grouped: { checks: relationships.counts(), records: decisions.stats() },
-        cedarFaults: rules.cedarFaults(),
+        waiting: { checks: inForce.engine.counts().waiting, records: decisions.stats().waiting },
+        grouped: { checks: inForce.engine.counts(), records: decisions.stats() },
+        cedarFaults: inForce.rules.cedarFaults(),
+        circuits: { database: database.stats().circuit, spicedb: inForce.engine.stats().circuit },
+        records: decisions.stats(),
+        rules: { ...inForce.counts, since: inForce.since, outdated: inForce.refusal !== undefined },
       }),
     );
     const database = await openDatabase(config, { log, watch: metrics.call });
     closers.push(() => database.close());
     await forgetHalfAWorld(database);
     const relationships = await openRelationships(rules.graph, config, database, { log, watch: metrics.call });
-    closers.push(() => relationships.close());
+    let closeRelationships = (): Promise<void> => relationships.close();
+    closers.push(() => closeRelationships());
     const entities = new EntityStore(database);
-    const decisions = new DecisionStore(database);
+    const decisions = new DecisionStore(database, config.records.facts);
     closers.push(() => decisions.flush());
     if (world !== undefined && config.world !== undefined) {
       const { world: path } = config;
@@ -105,26 +111,27 @@ export async function openService(
       issuers: devIssuer === undefined ? [] : [devIssuer.config],
     };
     const access = new Access(config, own, metrics.call);
+    const credentials = new Credentials(access.verifier, { revocations, entities, proofs: new ProofStore(database) });
+    const { deadlineMs } = config;
+    const common = { credentials, entities, decisions, revocations, observer: metrics, now, deadlineMs };
+    const inForce: InForce = new InForce(rules, relationships, common);
+    closeRelationships = () => inForce.close();
     return {
+      ...common,
       config,
       database,
-      rules: () => rules,
-      credentials: new Credentials(access.verifier, {
-        revocations,
-        entities,
-        proofs: new ProofStore(database),
-      }),
+      inForce,
+      rules: () => inForce.rules,
+      get relationships() {
+        return inForce.engine;
+      },
       access,
-      revocations,
       secret: await secretOf(database),
-      relationships,
       entities,
       decisions,
-      observer: metrics,
+      revocations,
       metrics,
       traces,
-      now,
-      deadlineMs: config.deadlineMs,
       devKey,
       devIssuer,
       announce: (url) => {
@@ -147,7 +154,7 @@ async function openRelationships(
   config: Config,
   database: Database,
   reported: { readonly log: Log; readonly watch: WatchCalls },
-): Promise<Relationships & Counted> {
+): Promise<Engine> {
   if (config.spicedb === undefined)
     return EmbeddedRelationships.start(graph, await Journal.open(database), reported.watch);
   // Its client takes a tenth of a second to load, which only those wait for who use it.

@@ -4,13 +4,13 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { changeOf, widens, type Change, type Compared } from '../src/changes.js';
 import { readSources } from '../src/config/files.js';
 import type { DecisionRecord, SearchRecord } from '../src/model/decision.js';
 import { because, replay } from '../src/replay.js';
 import { loadRules, type RuleSources } from '../src/rules/load.js';
-import { start, type Running } from './sample.js';
+import { start, startWith, type Running } from './sample.js';
 
 const EXPORTERS = 'principal.kind == "payroll-exporter"';
 const AND_ASSISTANTS = `${EXPORTERS} || principal.kind == "assistant"`;
@@ -110,6 +110,22 @@ describe('by the same rules', () => {
   it('a decision whose facts could not be stored is told apart', () => {
     const { facts: _, ...rest } = record('read erin');
     expect(replay(rest, remit.service.rules())).toEqual({ kind: 'unrecorded' });
+  });
+
+  it('one whose facts are not kept has all the rest on record, and says so', async () => {
+    const without = await startWith({ issuers: [], clients: [], records: { facts: false } });
+    onTestFinished(() => without.stop());
+    const { context } = await without.evaluate({
+      subject: { type: 'user', id: 'alice' },
+      action: { name: 'read' },
+      resource: { type: 'employee', id: 'erin' },
+      context: { mode: 'human' },
+    });
+    const kept = (await without.service.decisions.find(context?.id ?? ''))?.record as DecisionRecord;
+    expect(kept).toMatchObject({ decision: true, request: { resource: { type: 'employee', id: 'erin' } } });
+    expect(kept.rationale.steps).toHaveLength(8);
+    expect(kept).not.toHaveProperty('facts');
+    expect(replay(kept, without.service.rules())).toEqual({ kind: 'unrecorded' });
   });
 });
 

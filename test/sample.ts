@@ -171,6 +171,7 @@ export async function startWith(
     readonly listen?: object;
     readonly telemetry?: object;
     readonly limits?: object;
+    readonly records?: object;
   },
   logs: Partial<OpenLog> = {},
 ): Promise<Running> {

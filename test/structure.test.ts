@@ -22,6 +22,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   engines: ['model', 'engines', 'rules/graph', 'stores/journal', ...WATCHING],
   rules: ['model', 'rules', 'engines/cedar', ...WATCHING],
   authoring: ['model', 'rules', 'config', 'world', 'engines/cedar', 'engines/spicedb/refusals', 'authoring'],
+  live: ['authoring/check', 'config', 'engines/worker', 'live', 'model', 'rules'],
   stores: ['model', 'stores', 'engines/database', ...WATCHING],
   tokens: ['model', 'tokens', ...WATCHING],
   telemetry: ['model', 'telemetry'],

@@ -4,10 +4,10 @@
  */
 import { configPath, type Environment } from '../config.js';
 import { misfits } from '../config/fits.js';
-import { readSources, readYaml } from '../config/files.js';
+import { readSources, readYaml, source } from '../config/files.js';
 import { isError, type Finding } from '../rules/findings.js';
 import { Graph } from '../rules/graph.js';
-import { readRules, type Rules } from '../rules/load.js';
+import { readRules, type Rules, type RuleSources } from '../rules/load.js';
 import type { SourceFile } from '../rules/source.js';
 import { examineWorld, worldFormat } from '../world.js';
 import { readConfiguration } from './configuration.js';
@@ -39,31 +39,60 @@ export async function check(file: string | undefined, { env, tested }: Checking 
   if (configuration.sources === undefined)
     return { findings: configuration.findings, files: [configuration.file], policies: 0 };
   const sources = readSources(configuration.sources);
-  const { rules, findings, place } = readRules(sources);
   const graph = Graph.read(sources.relationships.text, sources.relationships.name);
-  const world = readWorld(configuration.world, rules);
-  const files = [
-    configuration.file,
-    sources.relationships,
-    ...sources.actions,
-    ...sources.policies,
-    ...(world === undefined ? [] : [world.file]),
-  ];
-  const found: Finding[] = [
-    ...configuration.findings,
-    ...findings,
-    ...(graph instanceof Graph ? await refusedBySpiceDb(graph) : []),
-    ...(world?.findings ?? []),
-    ...(rules === undefined || configuration.config === undefined
-      ? []
-      : misfits(configuration.config, rules.vocabulary).map(({ path, message, suggestion }): Finding => ({
+  const { world, config } = configuration;
+  const examined = examine(sources, {
+    world: world === undefined ? undefined : source(world),
+    tested,
+    beside: {
+      files: [configuration.file],
+      findings: [...configuration.findings, ...(graph instanceof Graph ? await refusedBySpiceDb(graph) : [])],
+      fitting: ({ vocabulary }) =>
+        (config === undefined ? [] : misfits(config, vocabulary)).map(({ path, message, suggestion }): Finding => ({
           rule: 'config-invalid',
           severity: 'error',
           ...configuration.locate(path),
           message,
           ...(suggestion === undefined ? {} : { suggestion }),
-        }))),
-    ...(rules === undefined ? [] : lint({ rules, place, tested })),
+        })),
+    },
+  });
+  const { findings, files, rules } = examined;
+  return { findings, files, policies: rules?.policies.size ?? 0 };
+}
+
+export interface Examining {
+  readonly world?: SourceFile | undefined;
+  readonly tested?: ReadonlySet<string> | undefined;
+  /** What is checked together with the rules, and comes before them. */
+  readonly beside?: {
+    readonly files: readonly SourceFile[];
+    readonly findings: readonly Finding[];
+    /** What is wrong with it by these rules. */
+    readonly fitting: (rules: Rules) => readonly Finding[];
+  };
+}
+
+export interface Examined extends Omit<Checked, 'policies'> {
+  /** undefined where there is an error in them. */
+  readonly rules: Rules | undefined;
+}
+
+/** The rules and the world, as far as that can be said without an engine. */
+export function examine(sources: RuleSources, { world: file, tested, beside }: Examining = {}): Examined {
+  const { rules, findings, place } = readRules(sources);
+  const files = [
+    ...(beside?.files ?? []),
+    sources.relationships,
+    ...sources.actions,
+    ...sources.policies,
+    ...(file === undefined ? [] : [file]),
+  ];
+  const found: Finding[] = [
+    ...(beside?.findings ?? []),
+    ...findings,
+    ...(file === undefined ? [] : examinedWorld(file, rules)),
+    ...(rules === undefined ? [] : [...(beside?.fitting(rules) ?? []), ...lint({ rules, place, tested })]),
   ];
   const left = withoutIgnored(found, files, {
     complete: rules !== undefined,
@@ -79,17 +108,13 @@ export async function check(file: string | undefined, { env, tested }: Checking 
         Number(isError(b)) - Number(isError(a)),
     ),
     files,
-    policies: rules?.policies.size ?? 0,
+    rules,
   };
 }
 
 /** The world, by itself where the rules don't fit, and otherwise against them. */
-function readWorld(
-  path: string | undefined,
-  rules: Rules | undefined,
-): { readonly file: SourceFile; readonly findings: readonly Finding[] } | undefined {
-  if (path === undefined) return undefined;
-  const read = readYaml(path, worldFormat, { what: 'world', rule: 'world-invalid' });
+function examinedWorld(file: SourceFile, rules: Rules | undefined): readonly Finding[] {
+  const read = readYaml(file, worldFormat, { what: 'world', rule: 'world-invalid' });
   const findings = [...read.findings];
   if (read.value !== undefined && rules !== undefined)
     examineWorld(read.value, rules, ({ rule, path: at, message }) => {
@@ -97,5 +122,5 @@ function readWorld(
       const finding = { rule, severity: 'error' as const, ...read.locate(at), message: text };
       findings.push(suggestion === undefined ? finding : { ...finding, suggestion });
     });
-  return { file: read.file, findings };
+  return findings;
 }

@@ -7,8 +7,8 @@ import { DELEGATOR } from '../rules/vocabulary.js';
 import { openService, type Service } from '../service.js';
 import { openLog, type OpenLog } from '../telemetry/log.js';
 import { readOptions, Usage, type Command } from './command.js';
+import { stayCurrent } from './current.js';
 import { drain, stopSignal } from './drain.js';
-import { reloadOnHangup } from './hangup.js';
 import { listenAll, type Listeners } from './listen.js';
 
 const HELP = `
@@ -16,6 +16,7 @@ Usage: remit serve [--config FILE] [--json]
 
 Starts the service and prints how to ask it something. On SIGINT and SIGTERM it finishes what is under way, and
 on a second one it ends at once; on SIGHUP it reads clients, issuers and certificates again.
+Policies and schemas are taken as their files change, where they are valid (reload in the configuration).
 
   --config FILE   the configuration (default: REMIT_CONFIG, or the sample's)
   --json          prints one line of JSON once it listens
@@ -48,14 +49,7 @@ export const serve: Command = {
     }
     const { main, admin } = listeners;
     const url = main.app.base();
-    const unhook = reloadOnHangup(
-      service,
-      listeners.all,
-      () => loadConfig(values.config),
-      (line) => {
-        log(line, { event: 'reload' });
-      },
-    );
+    const endReloads = stayCurrent(service, listeners.all, () => loadConfig(values.config), log);
     logger.info({ event: 'listening', url, policy_version: service.rules().version }, 'listening');
     process.stdout.write(
       values.json
@@ -63,7 +57,7 @@ export const serve: Command = {
         : await welcome(service, url, admin?.address),
     );
     const signal = await stopping;
-    unhook();
+    await endReloads();
     logger.info({ event: 'stopping' }, 'stopping');
     const apps = listeners.all.map(({ app }) => app);
     if (!(await drain(apps, service, config.shutdown, signal)))
@@ -86,6 +80,11 @@ async function welcome(service: Service, url: string, admin: string | undefined)
     `Remit is listening on ${url}`,
     `  configuration ${shown(config.file)}, data in ${config.database.mode === 'embedded' ? `${shown(config.data)}/` : placeOf(config.database)}`,
   ];
+  const { policies, version } = service.rules();
+  const followed = config.reload.policies === 'watch' ? ', followed as they change' : '';
+  lines.push(
+    `  policies      ${policies.size} in ${shown(config.sources.policies)}/, version ${version.slice(0, 12)}${followed}`,
+  );
   if (admin !== undefined) lines.push(`  administration ${admin}, and only there`);
   if (devKey !== undefined)
     lines.push(`  no client is configured: development key ${devKey} (also in ${shown(config.data)}/dev.key)`);

@@ -1,6 +1,6 @@
 /** Files that the operator wrote, read with errors that name the place. */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { readFileSync, statSync } from 'node:fs';
+import { relative } from 'node:path';
 import { isMap, isNode, isScalar, parseDocument, type Document } from 'yaml';
 import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
@@ -9,6 +9,7 @@ import type { ErrorRule } from '../rules/errors.js';
 import { Findings, meant, refuseErrors, type Finding, type Location } from '../rules/findings.js';
 import type { RuleSources } from '../rules/load.js';
 import { locationAt, type SourceFile } from '../rules/source.js';
+import { filesBelow, MAX_BYTES, readBounded, Unreadable } from './reading.js';
 
 /** A few aliases are a convenience, many are a way to make a small file enormous. */
 const MAX_ALIASES = 100;
@@ -18,13 +19,18 @@ export interface SourcePaths {
   readonly policies: string;
 }
 
-/** The files that the rules are made of; names in messages are relative to where the operator stands. */
+/** The files that the rules are made of; names in messages are relative to where the operator stands. @throws ConfigError */
 export function readSources(paths: SourcePaths): RuleSources {
-  const policies = cedarFiles(paths.policies);
+  let left = MAX_BYTES;
+  const read = (path: string): SourceFile => {
+    const file = boundedSource(path, left);
+    left -= Buffer.byteLength(file.text);
+    return file;
+  };
   return {
-    relationships: source(paths.relationships),
-    actions: paths.actions.map(source),
-    policies: policies.map(source),
+    relationships: read(paths.relationships),
+    actions: paths.actions.map(read),
+    policies: cedarFiles(paths.policies).map(read),
   };
 }
 
@@ -50,13 +56,13 @@ export function parseYaml<T extends z.ZodType>(path: string, schema: T, what: st
   return value as z.infer<T>;
 }
 
-/** As {@link parseYaml}, with everything that is wrong. @throws ConfigError where there is no such file */
+/** As {@link parseYaml}, with everything that is wrong. @param from a path, or what was read of it. @throws ConfigError where there is no such file */
 export function readYaml<T extends z.ZodType>(
-  path: string,
+  from: string | SourceFile,
   schema: T,
   { what, rule }: { readonly what: string; readonly rule: ErrorRule },
 ): ReadYaml<z.infer<T>> {
-  const file = source(path);
+  const file = typeof from === 'string' ? source(from) : from;
   const findings = new Findings();
   const document = parseDocument(file.text, { version: '1.2', uniqueKeys: true, prettyErrors: true });
   const locate = (at: readonly PropertyKey[]): Location => locationAt(file, indexOf(document, file.text, at));
@@ -131,13 +137,32 @@ function startOfLine(text: string, from: number, below: number): number {
   return at + (/^[ \t]*/.exec(text.slice(at))?.[0].length ?? 0);
 }
 
-/** Every `*.cedar` below the directory. @throws ConfigError where there is none */
+/** Every `*.cedar` below the directory, by the rules of {@link filesBelow}. @throws ConfigError where there is none */
 export function cedarFiles(directory: string): string[] {
-  if (!existsSync(directory) || !statSync(directory).isDirectory())
-    throw new ConfigError('there is no such directory', shown(directory));
-  const files = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.cedar'));
-  if (files.length === 0) throw new ConfigError('there is no *.cedar file here', shown(directory));
-  return files.sort().map((name) => join(directory, name));
+  return placed(() => {
+    if (!isDirectory(directory)) throw new Unreadable('there is no such directory', directory);
+    const { files } = filesBelow(directory, '.cedar');
+    if (files.length === 0) throw new Unreadable('there is no *.cedar file here', directory);
+    return [...files];
+  });
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+/** A regular file and no more than so many bytes of it. @throws ConfigError */
+export function boundedSource(path: string, limit = MAX_BYTES): SourceFile {
+  return placed(() => ({ name: shown(path), text: readBounded(path, limit) }));
+}
+
+function placed<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof Unreadable) throw new ConfigError(error.message, shown(error.path));
+    throw error;
+  }
 }
 
 /** @throws ConfigError */

@@ -41,12 +41,15 @@ export class EngineWorker {
   private next = 0;
   private dead: Error | undefined;
 
-  /** @param module of the worker, relative to the caller's `import.meta.url` */
+  /**
+   * @param module of the worker, relative to the caller's `import.meta.url`
+   * @param watching undefined where no decision waits for its calls
+   */
   constructor(
     module: string,
     base: string,
     data: unknown,
-    private readonly watching: Watched,
+    private readonly watching?: Watched,
   ) {
     this.worker = new Worker(compiled(new URL(module, base)), { workerData: data });
     this.worker.on('message', (reply: Reply) => {
@@ -76,7 +79,8 @@ export class EngineWorker {
 
   /** @throws WorkerError, Fault where too many wait */
   call<T>(method: string, argument: unknown): Promise<T> {
-    return watched(this.watching, method, () => this.ask<T>(method, argument));
+    const ask = (): Promise<T> => this.ask<T>(method, argument);
+    return this.watching === undefined ? ask() : watched(this.watching, method, ask);
   }
 
   private ask<T>(method: string, argument: unknown): Promise<T> {

@@ -41,25 +41,26 @@ export function capabilityRoutes(app: FastifyInstance, service: Service): void {
       response: { 200: answer, ...errors },
     },
     onRequest: admitted(app, service, [], { agents: true }),
-    handler: async (request) => {
-      const caller = callerOf(request);
-      const asking = askingOf(request, service);
-      const { agentObject = '' } = service.rules().vocabulary;
-      const subject = { type: agentObject, id: caller.kind === 'agent' ? caller.agent : '' };
-      const ask = (name: string, type: string): Question =>
-        toQuestion({ subject, action: { name }, resource: { type, id: NOBODY } }, asking);
-      const asker = await askerOf(ask(NOBODY, NOBODY), service);
-      const found = await capabilities(ask, service);
-      const allowed = found.filter(({ standing }) => standing === 'allowed').length;
-      await recordSearch('capabilities', { subject }, asker, allowed, service);
-      return {
-        capabilities: [...new Set(found.map((c) => c.resourceType))].map((type) => ({
-          resource_type: type,
-          actions: found
-            .filter((c) => c.resourceType === type)
-            .map(({ action: { name, title }, standing, remedies }) => ({ name, title, standing, remedies })),
-        })),
-      };
-    },
+    handler: (request) =>
+      service.inForce.using(async (deciding) => {
+        const caller = callerOf(request);
+        const asking = askingOf(request, service);
+        const { agentObject = '' } = deciding.rules().vocabulary;
+        const subject = { type: agentObject, id: caller.kind === 'agent' ? caller.agent : '' };
+        const ask = (name: string, type: string): Question =>
+          toQuestion({ subject, action: { name }, resource: { type, id: NOBODY } }, asking);
+        const asker = await askerOf(ask(NOBODY, NOBODY), deciding);
+        const found = await capabilities(ask, deciding);
+        const allowed = found.filter(({ standing }) => standing === 'allowed').length;
+        await recordSearch('capabilities', { subject }, asker, allowed, deciding);
+        return {
+          capabilities: [...new Set(found.map((c) => c.resourceType))].map((type) => ({
+            resource_type: type,
+            actions: found
+              .filter((c) => c.resourceType === type)
+              .map(({ action: { name, title }, standing, remedies }) => ({ name, title, standing, remedies })),
+          })),
+        };
+      }),
   });
 }

@@ -1,6 +1,6 @@
 /** `/access/v1/evaluation` and `/access/v1/evaluations`: may this be done, singly or many at once? */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { decide } from '../decide.js';
+import { decide, type Deciding } from '../decide.js';
 import { BadRequest } from '../model/faults.js';
 import type { Decision } from '../model/decision.js';
 import type { Caller } from '../model/question.js';
@@ -45,15 +45,18 @@ export function evaluationRoutes(app: FastifyInstance, service: Service): void {
       // Absent or empty: it answers like a single one.
       if (body.evaluations === undefined || body.evaluations.length === 0) return single(request, reply, body);
       const caller = callerOf(request);
+      const { evaluations: items } = body;
+      const short = minimal(request, reply, caller);
       return reply.send({
-        evaluations: await batch(body, body.evaluations, caller, request, minimal(request, reply, caller)),
+        evaluations: await service.inForce.using((deciding) => batch(body, items, caller, request, short, deciding)),
       });
     },
   });
 
   async function single(request: FastifyRequest, reply: FastifyReply, body: unknown): Promise<FastifyReply> {
     const caller = callerOf(request);
-    const decision = await decide(toQuestion(body, askingOf(request, service, { explain: true })), service);
+    const question = toQuestion(body, askingOf(request, service, { explain: true }));
+    const decision = await service.inForce.using((deciding) => decide(question, deciding));
     request.decisionId = decision.id;
     const scope = caller.kind === 'agent' ? decision.first.remedies.find((r) => r.type === 'scope') : undefined;
     if (scope !== undefined) void reply.header('www-authenticate', challenges(reply, scope.challenge));
@@ -68,6 +71,7 @@ export function evaluationRoutes(app: FastifyInstance, service: Service): void {
     caller: Caller,
     request: FastifyRequest,
     short: boolean,
+    deciding: Deciding,
   ): Promise<Answer[]> {
     const defaults = membersOf(body);
     const merged = items.map((item) => (isObject(item) ? { ...defaults, ...membersOf(item) } : undefined));
@@ -79,7 +83,7 @@ export function evaluationRoutes(app: FastifyInstance, service: Service): void {
     const one = async (item: Record<string, unknown> | undefined, index: number): Promise<Answer> => {
       try {
         if (item === undefined) throw new BadRequest('must be an object');
-        const decision: Decision = await decide(toQuestion(item, shared), service);
+        const decision: Decision = await decide(toQuestion(item, shared), deciding);
         return toAnswer(decision, caller, short);
       } catch (error) {
         if (error instanceof BadRequest) return badItem(error, index, short);

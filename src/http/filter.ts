@@ -56,27 +56,29 @@ export function filterRoutes(app: FastifyInstance, service: Service): void {
       if (!asking.small) boundAll({ ...shared, context: said }, records);
       const asked = questionOf({ ...shared, context: maskable(said), resource: { type: NOBODY, id: NOBODY } }, asking);
       const questions = records.map(({ type, id, properties }) => ({ ...asked, resource: { type, id, properties } }));
-      const asker = await askerOf(asked, service);
-      const foreseen = await foreseeEach(questions, service);
-      const mask = masking(service.secret);
-      const kept: object[] = [];
-      for (const [i, record] of records.entries()) {
-        const one = foreseen[i];
-        if (one instanceof BadRequest) throw within(i, one);
-        if (one?.allowed !== true) continue;
-        await breathe();
-        const left = one.obligations.filter(({ type }) => !MASKING.includes(type));
-        const shown = { ...record, properties: mask(record.properties, one.obligations) };
-        kept.push(left.length === 0 ? shown : { ...shown, obligations: left });
-      }
-      const about = {
-        subject: { type: shared.subject.type, id: shared.subject.id },
-        action: { name: shared.action.name },
-        types: [...new Set(records.map(({ type }) => type))],
-        records: records.length,
-      };
-      await recordSearch('filter', about, asker, kept.length, service);
-      return { records: kept, removed: records.length - kept.length };
+      return service.inForce.using(async (deciding) => {
+        const asker = await askerOf(asked, deciding);
+        const foreseen = await foreseeEach(questions, deciding);
+        const mask = masking(service.secret);
+        const kept: object[] = [];
+        for (const [i, record] of records.entries()) {
+          const one = foreseen[i];
+          if (one instanceof BadRequest) throw within(i, one);
+          if (one?.allowed !== true) continue;
+          await breathe();
+          const left = one.obligations.filter(({ type }) => !MASKING.includes(type));
+          const shown = { ...record, properties: mask(record.properties, one.obligations) };
+          kept.push(left.length === 0 ? shown : { ...shown, obligations: left });
+        }
+        const about = {
+          subject: { type: shared.subject.type, id: shared.subject.id },
+          action: { name: shared.action.name },
+          types: [...new Set(records.map(({ type }) => type))],
+          records: records.length,
+        };
+        await recordSearch('filter', about, asker, kept.length, deciding);
+        return { records: kept, removed: records.length - kept.length };
+      });
     },
   });
 }

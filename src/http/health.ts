@@ -16,6 +16,10 @@ const readiness = z
     checks: z.record(z.string(), z.enum(['ok', 'failed'])).optional(),
     faults: z.record(z.string(), z.string()).optional().describe('Why a check failed: codes of faults'),
     policy_version: z.string().optional(),
+    policies_refused: z
+      .object({ at: z.string(), reason: z.string() })
+      .optional()
+      .describe('Why the rules as they are written now are not those in force'),
     load: z
       .object({
         in_flight: z.number(),
@@ -97,7 +101,7 @@ export function healthRoutes(app: FastifyInstance, service: Service): void {
       return reply.code(status === 'ready' ? 200 : 503).send({
         status,
         ...(isAdmin(request, service)
-          ? { ...told(checks), policy_version: service.rules().version, load: loadOf(service, admission) }
+          ? { ...told(checks), ...policiesOf(service), load: loadOf(service, admission) }
           : {}),
       });
     },
@@ -118,6 +122,14 @@ function told(checks: Checks): object {
       Object.entries(checks).map(([name, fault]) => [name, fault === undefined ? 'ok' : 'failed']),
     ),
     ...(failed.length === 0 ? {} : { faults: Object.fromEntries(failed) }),
+  };
+}
+
+/** Decisions are made all the same, so it is no matter of being ready. */
+function policiesOf({ inForce: { rules, refusal } }: Service): object {
+  return {
+    policy_version: rules.version,
+    ...(refusal === undefined ? {} : { policies_refused: { at: refusal.at, reason: refusal.reason } }),
   };
 }
 

@@ -2,7 +2,14 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { callerId, type Question } from '../model/question.js';
-import { candidateAgents, candidateResources, candidateSubjects, inOrder, LOOKING } from '../search/candidates.js';
+import {
+  candidateAgents,
+  candidateResources,
+  candidateSubjects,
+  inOrder,
+  LOOKING,
+  type Searching,
+} from '../search/candidates.js';
 import { askerOf, NOBODY, recordSearch } from '../search/record.js';
 import { firstAllowed } from '../search/search.js';
 import type { Service } from '../service.js';
@@ -59,7 +66,7 @@ export function searchRoutes(app: FastifyInstance, service: Service): void {
       const body = request.body as z.infer<typeof bodies.resource>;
       const { type, properties } = body.resource;
       const asked = question(request, { ...body, resource: { type, id: NOBODY, properties } });
-      return found('resource', request, body, asked, () => candidateResources(asked, service), (id) => ({ ...asked, resource: { ...asked.resource, id } }), (id) => ({ type, id }));
+      return found('resource', request, body, asked, (using) => candidateResources(asked, using), (id) => ({ ...asked, resource: { ...asked.resource, id } }), (id) => ({ type, id }));
     },
   }); // prettier-ignore
 
@@ -74,9 +81,9 @@ export function searchRoutes(app: FastifyInstance, service: Service): void {
       const user = type === agentObject && asked.token === undefined ? beneficiary(properties) : undefined;
       if (user !== undefined && userObject !== undefined) {
         const whose = { ...asked, subject: { type: userObject, id: user, properties: {} } };
-        return found('subject', request, body, whose, () => candidateAgents(whose.subject, whose, service), (agent) => ({ ...whose, assertedAgent: agent }), (id) => ({ type, id }));
+        return found('subject', request, body, whose, (using) => candidateAgents(whose.subject, whose, using), (agent) => ({ ...whose, assertedAgent: agent }), (id) => ({ type, id }));
       }
-      return found('subject', request, body, asked, () => candidateSubjects(asked, service), (id) => ({ ...asked, subject: { ...asked.subject, id } }), (id) => ({ type, id }));
+      return found('subject', request, body, asked, (using) => candidateSubjects(asked, using), (id) => ({ ...asked, subject: { ...asked.subject, id } }), (id) => ({ type, id }));
     },
   }); // prettier-ignore
 
@@ -86,12 +93,13 @@ export function searchRoutes(app: FastifyInstance, service: Service): void {
     handler: async (request) => {
       const body = request.body as z.infer<typeof bodies.action>;
       const asked = question(request, { ...body, action: { name: NOBODY } });
-      const { vocabulary } = service.rules();
-      const names = vocabulary.actions
-        .filter((a) => a.resourceTypes.some((t) => t.object === body.resource.type))
-        .map((a) => a.name)
-        .sort(inOrder);
-      return found('action', request, body, asked, () => Promise.resolve(names), (one) => ({ ...asked, action: { ...asked.action, name: one } }), (one) => ({ name: one }));
+      const names = (using: Searching): string[] =>
+        using
+          .rules()
+          .vocabulary.actions.filter((a) => a.resourceTypes.some((t) => t.object === body.resource.type))
+          .map((a) => a.name)
+          .sort(inOrder);
+      return found('action', request, body, asked, (using) => Promise.resolve(names(using)), (one) => ({ ...asked, action: { ...asked.action, name: one } }), (one) => ({ name: one }));
     },
   }); // prettier-ignore
 
@@ -105,18 +113,20 @@ export function searchRoutes(app: FastifyInstance, service: Service): void {
     request: FastifyRequest,
     body: { readonly page?: z.infer<typeof page>; readonly context?: z.infer<typeof context> | undefined },
     asked: Question,
-    candidates: () => Promise<readonly string[]>,
+    candidates: (using: Searching) => Promise<readonly string[]>,
     ask: (id: string) => Question,
     shape: (id: string) => T,
   ): Promise<{ page: { next_token: string }; results: T[] }> {
     const { page: turn, context: { token: _t, proof: _p, ...said } = {}, ...rest } = body;
     const query = { search, caller: callerId(callerOf(request)), ...rest, said };
     const after = pages.begin(turn, query);
-    const asker = await askerOf(asked, service);
-    const all = await Deadline.of(service.deadlineMs * LOOKING, (deadline) => deadline.hold(candidates()));
-    const ids = all.filter((id) => after === undefined || inOrder(id, after) > 0);
-    const allowed = await firstAllowed(ids, pages.limit(turn), ask, service);
-    await recordSearch(search, askedFor(rest), asker, allowed.results.length, service);
-    return { page: pages.next(allowed.after, query), results: allowed.results.map(shape) };
+    return service.inForce.using(async (deciding) => {
+      const asker = await askerOf(asked, deciding);
+      const all = await Deadline.of(service.deadlineMs * LOOKING, (deadline) => deadline.hold(candidates(deciding)));
+      const ids = all.filter((id) => after === undefined || inOrder(id, after) > 0);
+      const allowed = await firstAllowed(ids, pages.limit(turn), ask, deciding);
+      await recordSearch(search, askedFor(rest), asker, allowed.results.length, deciding);
+      return { page: pages.next(allowed.after, query), results: allowed.results.map(shape) };
+    });
   }
 }

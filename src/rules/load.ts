@@ -21,6 +21,7 @@ import { readVocabulary, type Vocabulary } from './vocabulary.js';
 export interface Rules {
   /** SHA-256 over all sources, in hex: what a decision record names. */
   readonly version: string;
+  readonly sources: RuleSources;
   readonly graph: Graph;
   readonly vocabulary: Vocabulary;
   readonly policies: ReadonlyMap<string, Policy>;
@@ -72,10 +73,26 @@ export function readRules(sources: RuleSources): ReadRules {
   };
 }
 
+/**
+ * Rules that have been read, and found to fit, in another thread: what took long there is taken from it.
+ * @param policies of those sources, as they were read
+ * @throws ConfigError where the schemas don't fit after all
+ */
+export function assembleRules(sources: RuleSources, policies: readonly Policy[]): Rules {
+  const findings = new Findings();
+  const { relationships: spicedb } = sources;
+  const graph = Graph.parse(spicedb.text, spicedb.name);
+  const schema = readSchema(joinFiles(sources.actions), new CedarEngine(), findings);
+  const vocabulary = schema === undefined ? undefined : readVocabulary(schema, graph);
+  refuseErrors(findings.all);
+  return rulesOf(sources, graph, vocabulary as Vocabulary, policies);
+}
+
 function rulesOf(sources: RuleSources, graph: Graph, vocabulary: Vocabulary, policies: readonly Policy[]): Rules {
   const cedar = new CedarEngine();
   return {
     version: versionOf(sources),
+    sources,
     graph,
     vocabulary,
     policies: new Map(policies.map((p) => [p.id, p])),

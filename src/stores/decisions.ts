@@ -83,14 +83,18 @@ export class DecisionStore implements Decisions {
   private groups = 0;
   private members = 0;
 
-  constructor(private readonly database: Database) {}
+  /** @param keepsFacts whether records have what the decision rested on, so that it can be made again */
+  constructor(
+    private readonly database: Database,
+    private readonly keepsFacts = true,
+  ) {}
 
   record(record: DecisionRecord | SearchRecord): Promise<void> {
     if (this.waiting.length >= MAX_WAITING) return Promise.reject(new Fault('overloaded', 'decision records'));
     return new Promise((resolve, reject) => {
       this.waiting.push({
         id: record.id,
-        text: textOf(record),
+        text: this.textOf(record),
         correction: false,
         asker: here(),
         resolve,
@@ -101,7 +105,7 @@ export class DecisionStore implements Decisions {
   }
 
   correct(record: DecisionRecord): void {
-    const text = textOf(record);
+    const text = this.textOf(record);
     const still = this.waiting.find((w) => w.id === record.id);
     if (still !== undefined) still.text = text;
     else {
@@ -115,6 +119,15 @@ export class DecisionStore implements Decisions {
       });
       this.pump();
     }
+  }
+
+  private textOf(record: DecisionRecord | SearchRecord): string {
+    if (!('facts' in record) || record.facts === undefined) return JSON.stringify(record);
+    const { facts, ...others } = record;
+    if (!this.keepsFacts) return JSON.stringify(others);
+    const text = JSON.stringify(record);
+    // Only what is long itself can have facts that are.
+    return text.length > MAX_FACTS && JSON.stringify(facts).length > MAX_FACTS ? JSON.stringify(others) : text;
   }
 
   private owe(correction: Waiting): void {
@@ -230,12 +243,4 @@ export class DecisionStore implements Decisions {
       return refused;
     }
   }
-}
-
-function textOf(record: DecisionRecord | SearchRecord): string {
-  const text = JSON.stringify(record);
-  // Only what is long itself can have facts that are.
-  if (text.length <= MAX_FACTS || !('facts' in record) || record.facts === undefined) return text;
-  const { facts, ...others } = record;
-  return JSON.stringify(facts).length > MAX_FACTS ? JSON.stringify(others) : text;
 }

@@ -90,13 +90,17 @@ export class Journal {
   }
 
   async replay(): Promise<Replay> {
-    const [rows = [], last] = await this.database.run([
+    const told = [...this.owed.values()];
+    const results = await this.database.run([
+      ...told,
       { sql: 'select sequence, updates, settled from relationship_journal order by sequence' },
       // Also of writes that a compaction has left nothing of: their ZedTokens stay known.
       {
         sql: `select coalesce(pg_sequence_last_value(pg_get_serial_sequence('relationship_journal', 'sequence')::regclass), 0) as sequence`,
       },
     ]);
+    this.owed.clear();
+    const [rows = [], last] = results.slice(told.length);
     this.rows = rows.length;
     const writes = rows.map((row) => ({
       sequence: Number(row['sequence']),
@@ -112,7 +116,7 @@ export class Journal {
     };
   }
 
-  /** Replaces a long journal's settled part by the relationships it leaves; only at start, before any write. */
+  /** Replaces a long journal's settled part by the relationships it leaves; only while an engine begins, when nothing is written. */
   async compact(state: readonly Relationship[]): Promise<void> {
     if (this.rows <= COMPACT_ABOVE) return;
     const inserts = [];

@@ -6,6 +6,8 @@ import { Counter, Gauge, Registry } from 'prom-client';
 import type { Decision } from '../model/decision.js';
 import type { Outcome } from '../model/outcome.js';
 import type { Question } from '../model/question.js';
+import type { Circuit } from '../engines/breaker.js';
+import type { AdmissionStats } from '../http/admission.js';
 import type { Rules } from '../rules/load.js';
 import type { Call } from './calls.js';
 import type { Caches } from './counted-cache.js';
@@ -23,14 +25,35 @@ export interface Counts {
   readonly grouped: Readonly<Record<'checks' | 'records', { readonly groups: number; readonly members: number }>>;
   /** Times that Cedar failed and was begun anew. */
   readonly cedarFaults: number;
+  /** Before each engine that is a server. */
+  readonly circuits: Readonly<Record<'database' | 'spicedb', Circuit | undefined>>;
+  /** Of records that nobody waits for: still to be written, and given up. */
+  readonly records: { readonly owed: number; readonly lost: number };
+  readonly rules: {
+    /** How often others were taken while it ran, and how often they weren't. */
+    readonly taken: number;
+    readonly refused: number;
+    /** Since when these are in force. */
+    readonly since: Date;
+    /** Others are written, and were refused. */
+    readonly outdated: boolean;
+  };
 }
 
 /** Of what isn't in the schema, or is no route. */
 export const OTHER = 'other';
 
+type Shed = AdmissionStats['shed'];
+const CAUSES = [
+  ['in_flight', 'inFlight'],
+  ['large_bodies', 'largeBodies'],
+  ['memory', 'memory'],
+] as const;
+
 export class Metrics implements Observer {
   private readonly registry = new Registry();
   private readonly process = processMetrics();
+  private readonly sheds: (() => Shed)[] = [];
   private readonly decisions = this.counter(
     'remit_decisions_total',
     'Decisions, by what came of them and the first reason: a reason code, or the fault where an engine could not answer.',
@@ -130,6 +153,11 @@ export class Metrics implements Observer {
     this.requestSeconds.of(route === undefined ? OTHER : method, route ?? OTHER, String(status)).observe(seconds);
   }
 
+  /** Of what a listener refuses for there being too much: all listeners' count together. */
+  countShed(shed: () => Shed): void {
+    this.sheds.push(shed);
+  }
+
   /** In Prometheus' text format, the process's own included. */
   async text(): Promise<{ readonly type: string; readonly text: string }> {
     const [own, process] = await Promise.all([this.registry.metrics(), this.process.metrics()]);
@@ -189,6 +217,46 @@ export class Metrics implements Observer {
     );
     read(Counter, 'remit_cedar_faults_total', 'Times that Cedar failed and was begun anew.', [], () => [
       [{}, counts().cedarFaults],
+    ]);
+    const circuits = (of: (circuit: Circuit) => number): [{ engine: string }, number][] =>
+      Object.entries(counts().circuits).map(([engine, circuit]) => [
+        { engine },
+        circuit === undefined ? 0 : of(circuit),
+      ]);
+    read(Gauge, 'remit_circuit_open', '1 while an engine is taken to be away.', ['engine'], () =>
+      circuits(({ state }) => Number(state !== 'closed')),
+    );
+    read(Counter, 'remit_circuit_opened_total', 'Times that an engine was found to be away.', ['engine'], () =>
+      circuits(({ opened }) => opened),
+    );
+    read(Counter, 'remit_circuit_refused_total', 'Calls refused while an engine was away.', ['engine'], () =>
+      circuits(({ refused }) => refused),
+    );
+    read(
+      Counter,
+      'remit_requests_shed_total',
+      'Requests refused at once, by what there was too much of.',
+      ['cause'],
+      () => CAUSES.map(([cause, of]) => [{ cause }, this.sheds.reduce((sum, shed) => sum + shed()[of], 0)]),
+    );
+    read(Gauge, 'remit_records_owed', 'Records of denials that are still to be written.', [], () => [
+      [{}, counts().records.owed],
+    ]);
+    read(Counter, 'remit_records_lost_total', 'Records of denials that there was no more room for.', [], () => [
+      [{}, counts().records.lost],
+    ]);
+    read(Counter, 'remit_policy_reloads_total', 'Rules that were to be taken while it ran.', ['outcome'], () => {
+      const { taken, refused } = counts().rules;
+      return [
+        [{ outcome: 'taken' }, taken],
+        [{ outcome: 'refused' }, refused],
+      ];
+    });
+    read(Gauge, 'remit_policy_outdated', '1 while the rules as they are written were refused.', [], () => [
+      [{}, Number(counts().rules.outdated)],
+    ]);
+    read(Gauge, 'remit_policy_loaded_timestamp_seconds', 'Since when the rules are in force.', [], () => [
+      [{}, counts().rules.since.getTime() / 1000],
     ]);
     read(Gauge, 'remit_policy_info', 'Always 1; the version of the rules in force.', ['version'], () => [
       [{ version: this.rules().version }, 1],

@@ -202,11 +202,15 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
         return stats().circuit?.state !== 'closed';
       }, BACK);
       const { refused } = stats().circuit ?? { refused: 0 };
+      expect((await service.metrics.text()).text).toContain(`remit_circuit_open{engine="${engine}"} 1\n`);
       await flood();
       expect(stats().circuit?.refused).toBeGreaterThan(refused);
       await wires[engine].set('pass');
       await back();
       expect(stats().circuit?.state).toBe('closed');
+      const { text } = await service.metrics.text();
+      expect(text).toContain(`remit_circuit_open{engine="${engine}"} 0\n`);
+      expect(text).toContain(`remit_circuit_opened_total{engine="${engine}"} ${stats().circuit?.opened ?? -1}\n`);
       // PostgreSQL's own lines are held back for a while after the last: test/engines/postgres.test.ts has them.
       if (engine === 'spicedb')
         expect(lines.filter((line) => line.startsWith('SpiceDB at '))).toEqual([

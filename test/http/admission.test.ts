@@ -89,6 +89,9 @@ describe('more than may be in flight', () => {
       });
     }
     expect(admission()).toMatchObject({ inFlight: IN_FLIGHT, shed: { inFlight: before + 50 } });
+    expect((await remit.service.metrics.text()).text).toContain(
+      `remit_requests_shed_total{cause="in_flight"} ${before + 50}\n`,
+    );
 
     // An operator who looks is never refused.
     for (const path of ['/health/live', '/health/ready'])

@@ -92,6 +92,7 @@ describe('a credential', () => {
       ['POST', '/access/v1/search/resource'],
       ['POST', '/access/v1/search/subject'],
       ['POST', '/access/v1/search/action'],
+      ['GET', '/v1/policies'],
       ['GET', '/v1/revocations'],
       ['POST', '/v1/revocations'],
       ['DELETE', '/v1/sessions/s1'],

@@ -10,7 +10,7 @@ import { connect, TLSSocket, type PeerCertificate } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { stringify } from 'yaml';
-import { reloadOnHangup } from '../../src/cli/hangup.js';
+import { stayCurrent } from '../../src/cli/current.js';
 import { listenAll, type Listeners, type Listening } from '../../src/cli/listen.js';
 import { loadConfig } from '../../src/config.js';
 import { pem, selfSigned, signedBy, type Pair } from '../certificates.js';
@@ -34,7 +34,7 @@ let [first, second]: Key[] = [];
 let ca: Pair;
 let other: Pair;
 let server: Pair;
-let unhook: () => void;
+let unhook: () => Promise<void>;
 const said: string[] = [];
 
 /** The whole configuration, with members replaced. */
@@ -70,10 +70,10 @@ beforeAll(async () => {
   writeFileSync(file, stringify(configure()));
   remit = await start(file, directory);
   listeners = await listenAll(remit.service);
-  unhook = reloadOnHangup(remit.service, listeners.all, () => loadConfig(file, { REMIT_DATA: directory }), (line) => said.push(line));
+  unhook = stayCurrent(remit.service, listeners.all, () => loadConfig(file, { REMIT_DATA: directory }), (line) => said.push(line));
 }); // prettier-ignore
 afterAll(async () => {
-  unhook();
+  await unhook();
   await listeners.close();
   await remit.stop();
 });
@@ -137,6 +137,7 @@ describe('administration on a listener of its own', () => {
     ['GET', '/v1/entities/user/alice'],
     ['PUT', '/v1/entities/user/alice'],
     ['DELETE', '/v1/entities/user/nobody'],
+    ['GET', '/v1/policies'],
     ['GET', '/v1/revocations'],
     ['POST', '/v1/revocations'],
   ])('is nowhere else: %s %s', async (method, path) => {
@@ -178,10 +179,10 @@ describe('administration on a listener of its own', () => {
       at === undefined ? [] : Object.keys((JSON.parse((await call(at, '/openapi.json')).body) as { paths: object }).paths);
     const [main, admin] = [await paths(listeners.main), await paths(listeners.admin)];
     expect(main).toContain(EVALUATION);
-    expect(main.filter((p) => /relationships|entities|revocations/.test(p))).toEqual([]);
+    expect(main.filter((p) => /relationships|entities|revocations|policies/.test(p))).toEqual([]);
     expect(admin.sort()).toEqual([
       '/health/live', '/health/ready', '/metrics', '/v1/decisions', '/v1/decisions/{id}', '/v1/decisions/{id}/outcome', '/v1/entities/{type}/{id}',
-      '/v1/relationships', '/v1/revocations', '/v1/scopes', '/v1/sessions/{id}',
+      '/v1/policies', '/v1/relationships', '/v1/revocations', '/v1/scopes', '/v1/sessions/{id}',
     ]);
     for (const at of listeners.all)
       for (const path of ['/health/live', '/health/ready', '/docs/']) expect(await status(at, path)).toBe(200);

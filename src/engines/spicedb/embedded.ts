@@ -16,12 +16,11 @@ import {
   type AskedCheck,
   type CheckAnswer,
   type Consistency,
-  type Counted,
+  type Engine,
   type GraphCounts,
   type FoundResources,
   type FoundSubjects,
   type RelationshipFilter,
-  type Relationships,
   type ResourceLookup,
   type SubjectLookup,
 } from './port.js';
@@ -33,17 +32,20 @@ const MAX_BULK = 150;
 /** Lookups: its thread is this machine's. */
 const LOOKUPS = { atOnce: 16, abandoned: 2 };
 
-export class EmbeddedRelationships implements Relationships, Counted {
+export class EmbeddedRelationships implements Engine {
   private readonly queue: CheckQueue;
   private readonly kept: Kept;
   private readonly lookups = new Lookups(LOOKUPS);
   private writing: Promise<unknown> = Promise.resolve();
+  /** It has the writes from now on. */
+  private successor: EmbeddedRelationships | undefined;
 
   private constructor(
     private readonly worker: EngineWorker,
     private readonly graph: Graph,
     private readonly journal: WriteLog,
     private sequence: number,
+    private readonly watch: WatchCalls | undefined,
   ) {
     this.kept = new Kept(graph);
     this.queue = new CheckQueue(
@@ -81,7 +83,7 @@ export class EmbeddedRelationships implements Relationships, Counted {
       }
       // An unsettled write must stay behind what it came after, so a journal that has one is left as it is.
       if (unsettled.length === 0) await journal.compact([...state.values()]);
-      const engine = new EmbeddedRelationships(worker, graph, journal, sequence);
+      const engine = new EmbeddedRelationships(worker, graph, journal, sequence, watch);
       engine.kept.note(updates);
       // A crash between journal and SpiceDB leaves at most a last write undecided: SpiceDB decides it now.
       for (const { sequence: at, updates: late } of unsettled) await engine.apply(at, late).catch(() => undefined);
@@ -119,7 +121,19 @@ export class EmbeddedRelationships implements Relationships, Counted {
   }
 
   write(updates: readonly RelationshipUpdate[], by: string): Promise<string> {
-    const done = this.writing.then(() => this.writeNow(updates, by));
+    const done = this.writing.then(() => this.successor?.write(updates, by) ?? this.writeNow(updates, by));
+    this.writing = done.catch(() => undefined);
+    return done;
+  }
+
+  /** Writes that come meanwhile wait, and go to the next one. */
+  succeed(graph: Graph, take: (next: Engine) => void): Promise<void> {
+    const done = this.writing.then(async () => {
+      if (this.successor !== undefined) throw new TypeError('this engine has been followed by another');
+      const next = await EmbeddedRelationships.start(graph, this.journal, this.watch);
+      take(next);
+      this.successor = next;
+    });
     this.writing = done.catch(() => undefined);
     return done;
   }

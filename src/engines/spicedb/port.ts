@@ -3,6 +3,7 @@ import type { FaultCode } from '../../model/faults.js';
 import type { EntityRef } from '../../model/ids.js';
 import type { Caches } from '../../telemetry/counted-cache.js';
 import type { Check, Relationship, RelationshipUpdate } from '../../model/relationships.js';
+import type { Graph } from '../../rules/graph.js';
 import type { EngineStats } from '../breaker.js';
 
 /**
@@ -110,6 +111,18 @@ export interface Relationships {
 export interface Counted {
   counts(): GraphCounts;
 }
+
+/** An engine that one by another schema can follow while it is in use, on the same relationships. */
+export interface Succeeded {
+  /**
+   * @param take is told the next one when it can answer, and before anything is written to it alone: whoever asks what
+   * is in force from then on misses no write. This one answers on, by its own schema, until it is closed
+   * @throws ConfigError where the schema, or what is stored, doesn't fit; Fault. Then all is as it was
+   */
+  succeed(graph: Graph, take: (next: Engine) => void): Promise<void>;
+}
+
+export type Engine = Relationships & Counted & Succeeded;
 
 export interface GraphCounts extends QueueCounts {
   readonly caches: Caches;

@@ -23,12 +23,11 @@ import {
   type AskedCheck,
   type CheckAnswer,
   type Consistency,
-  type Counted,
+  type Engine,
   type GraphCounts,
   type FoundResources,
   type FoundSubjects,
   type RelationshipFilter,
-  type Relationships,
   type ResourceLookup,
   type SubjectLookup,
 } from './port.js';
@@ -62,7 +61,7 @@ export interface ServerOptions extends ServerAddress, CurrentOptions {
   readonly watch?: WatchCalls | undefined;
 }
 
-export class ServerRelationships implements Relationships, Counted {
+export class ServerRelationships implements Engine {
   private readonly queue: CheckQueue;
   private readonly lookups = new Lookups(LOOKUPS);
   private readonly proving = new Turns(PROOFS_AT_ONCE);
@@ -76,7 +75,7 @@ export class ServerRelationships implements Relationships, Counted {
   private constructor(
     private readonly connection: Connection,
     private readonly graph: Graph,
-    options: ServerOptions,
+    private readonly options: ServerOptions,
   ) {
     const { deadlineMs } = options;
     this.deadlineMs = deadlineMs;
@@ -163,6 +162,11 @@ export class ServerRelationships implements Relationships, Counted {
     this.current.fits();
     const found = await calls.rows(this.connection, filter, limit, calls.NOW).catch(refuse);
     return found.map(fromRelationship);
+  }
+
+  /** Writes nothing to the server: it has to have that schema. */
+  async succeed(graph: Graph, take: (next: Engine) => void): Promise<void> {
+    take(await ServerRelationships.start(graph, this.options));
   }
 
   stats(): EngineStats {

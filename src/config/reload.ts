@@ -1,0 +1,18 @@
+/** `reload` of the configuration: whether a running service takes schemas and policies that have changed. */
+import { z } from 'zod';
+
+export const reload = z.strictObject({
+  policies: z.enum(['watch', 'signal', 'off'], 'must be "watch", "signal" or "off"').default('watch'),
+  poll_ms: z.number().int().min(100).max(3_600_000).default(5000),
+});
+
+export interface ReloadConfig {
+  /** `watch`: as the files change, and on SIGHUP. `signal`: on SIGHUP alone. `off`: at the next start. */
+  readonly policies: 'watch' | 'signal' | 'off';
+  /** How often the files are read whether or not the system has told of a change, in milliseconds. */
+  readonly pollMs: number;
+}
+
+export function reloadOf({ policies, poll_ms: pollMs }: z.infer<typeof reload>): ReloadConfig {
+  return { policies, pollMs };
+}
