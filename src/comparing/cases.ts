@@ -34,8 +34,8 @@ export async function compareCases(
         const [a, b] = [answerOf(was[i]), answerOf(is[i])];
         counted.asked += 1;
         if (a.kind === 'untold' || b.kind === 'untold') counted.untold += 1;
-        const asked = askedOf(one, () => allowedAlone(one, after, second));
-        if (await differences.add(asked, a, b)) counted.differing += 1;
+        const alone = (): Promise<boolean> => allowedAlone(one, after, second);
+        if (await differences.add(askedOf(one), a, b, isForUser(one) ? alone : undefined)) counted.differing += 1;
       }
     }
     return counted;
@@ -49,19 +49,21 @@ function answerOf(tried: Tried | undefined): Answer {
   return { kind: 'untold', missing: [tried?.error ?? 'no answer'] };
 }
 
-function askedOf(one: Case, alone: () => Promise<boolean>): Asked {
+function askedOf(one: Case): Asked {
   const { file, line, column } = one.expected.place;
-  const { token, agent } = one.who;
-  const forUser = agent !== undefined || token?.user !== undefined;
   return {
     origin: 'case',
     text: combination(one),
     action: one.action.name,
     resource: one.resource.type,
     where: [`${file}:${line}:${column}: ${one.test}`],
-    ...(forUser ? { userAlone: alone } : {}),
   };
-} // prettier-ignore
+}
+
+/** An agent asks, for somebody. */
+function isForUser({ who: { agent, token } }: Case): boolean {
+  return agent !== undefined || token?.user !== undefined;
+}
 
 async function allowedAlone(one: Case, rules: Rules, ground: Ground): Promise<boolean> {
   const { subject, label } = one.who;

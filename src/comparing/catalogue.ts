@@ -44,8 +44,10 @@ function actionsOf({ vocabulary }: Rules): ReadonlyMap<string, Action> {
   );
 } // prettier-ignore
 
+type Declared = string | readonly string[] | undefined;
+
 function declared(before: Action, after: Action): string[] {
-  const of = (action: Action): Record<string, unknown> => ({
+  const of = (action: Action): Record<string, Declared> => ({
     '@permission': action.permission,
     '@agent_permission': action.agentPermission,
     '@scope': action.scope,
@@ -87,11 +89,15 @@ function typeText(type: CedarType): string {
   }
 } // prettier-ignore
 
+function quoted(value: Declared): string {
+  return value === undefined ? 'none' : JSON.stringify(value);
+}
+
 /** Of lists only what they don't have in common. */
-function changed(was: unknown, is: unknown): string {
-  if (!Array.isArray(was) || !Array.isArray(is)) return `${JSON.stringify(was) ?? 'none'} becomes ${JSON.stringify(is) ?? 'none'}`; // prettier-ignore
-  const only = (a: readonly unknown[], b: readonly unknown[]): unknown[] => a.filter((one) => !b.includes(one));
-  return [...only(was, is).map((one) => `without ${String(one)}`), ...only(is, was).map((one) => `with ${String(one)}`)].join(', '); // prettier-ignore
+function changed(was: Declared, is: Declared): string {
+  if (typeof was !== 'object' || typeof is !== 'object') return `${quoted(was)} becomes ${quoted(is)}`; // prettier-ignore
+  const only = (a: readonly string[], b: readonly string[]): string[] => a.filter((one) => !b.includes(one));
+  return [...only(was, is).map((one) => `without ${one}`), ...only(is, was).map((one) => `with ${one}`)].join(', '); // prettier-ignore
 }
 
 function definitionsOf({ graph }: Rules): ReadonlyMap<string, unknown> {
@@ -111,7 +117,8 @@ function members(before: Rules, after: Rules): SchemaDifference[] {
         }),
       ),
     );
-  return (['permission', 'relation'] as const).flatMap((kind) =>
+  return (['permission', 'relation'] as const).flatMap(
+    (kind) =>
     differing(kind, of(before, kind), of(after, kind), (a, b) => (isDeepStrictEqual(a, b) ? [] : ['is defined otherwise'])), // prettier-ignore
   );
 }

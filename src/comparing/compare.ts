@@ -106,7 +106,6 @@ async function compareRecorded(
       action,
       resource: resource.type,
       where: [record.id],
-      record,
     };
     await tell({ ...record, facts: record.facts }, asked, before, after, differences, counted);
   }
@@ -130,11 +129,7 @@ async function tell(
     // Where nobody knows, the user is not said to be kept out.
     return came.kind === 'untold' || (came.kind === 'decided' && came.decision.decision);
   };
-  const different = await differences.add(
-    alone === undefined ? asked : { ...asked, userAlone: allowed(alone) },
-    was,
-    is,
-  );
+  const different = await differences.add(asked, was, is, alone === undefined ? undefined : allowed(alone));
   if (different) counted.differing += 1;
 }
 
@@ -147,4 +142,3 @@ function textOf({ mode, user, agent, action, resource }: Kind): string {
   };
   return `${who[mode]} ${action} ${resource}`;
 }
-

@@ -21,8 +21,6 @@ export interface Asked {
   readonly where: readonly string[];
   /** To make it again with `remit replay --file`, where that can be. */
   readonly record?: DecisionRecord | undefined;
-  /** Whether the later rules allow it to the user alone; undefined where it isn't an agent for a user who asks. */
-  readonly userAlone?: (() => Promise<boolean> | boolean) | undefined;
 }
 
 export interface PolicyDifference {
@@ -66,17 +64,20 @@ export class Differences {
     this.changedIds = new Map(this.policies.map((one) => [one.id, one]));
   }
 
-  /** Whether there is one. */
-  async add(asked: Asked, before: Answer, after: Answer): Promise<boolean> {
+  /**
+   * Whether there is one.
+   * @param userAlone whether the later rules allow it to the user alone; undefined where no agent asks for a user
+   */
+  async add(asked: Asked, before: Answer, after: Answer, userAlone?: UserAlone): Promise<boolean> {
     const [was, is] = [comparedOf(before), comparedOf(after)];
     if (was === undefined || is === undefined) return false;
     const change = changeOf(was, is) ?? (told(before) === told(after) ? undefined : 'reasons');
     if (change === undefined) return false;
     const types = [this.before, this.after].flatMap(({ vocabulary }) => vocabulary.byObject.get(asked.resource) ?? []);
     const shown = change === 'fewer_obligations' ? classifiedShown(was.obligations, is.obligations, types) : [];
-    const dangers = change === 'newly_allowed' ? await dangersOf(asked, was) : shown.length > 0 ? (['classified_shown'] as const) : []; // prettier-ignore
+    const dangers = change === 'newly_allowed' ? await dangersOf(asked, was, userAlone) : shown.length > 0 ? (['classified_shown'] as const) : []; // prettier-ignore
     const responsible = unique([...citedBy(before), ...citedBy(after)]).flatMap((id) => this.changedIds.get(id) ?? []);
-    const key = JSON.stringify([change, dangers, asked.action, asked.resource, responsible.map(({ id }) => id), actorOf(asked)]); // prettier-ignore
+    const key = JSON.stringify([change, dangers, asked.action, asked.resource, responsible.map(({ id }) => id), sortOf(asked)]); // prettier-ignore
     const known = this.groups.get(key);
     if (known === undefined && this.groups.size >= MAX_GROUPS) {
       this.dropped += 1;
@@ -118,9 +119,11 @@ export class Differences {
   }
 }
 
-async function dangersOf(asked: Asked, was: Compared): Promise<Danger[]> {
+type UserAlone = () => Promise<boolean> | boolean;
+
+async function dangersOf(asked: Asked, was: Compared, userAlone: UserAlone | undefined): Promise<Danger[]> {
   return [
-    ...(asked.userAlone !== undefined && !(await asked.userAlone()) ? (['beyond_user'] as const) : []),
+    ...(userAlone !== undefined && !(await userAlone()) ? (['beyond_user'] as const) : []),
     ...(lackedPermission(was) ? (['without_permission'] as const) : []),
     ...(isIrreversible(asked.action) ? (['irreversible'] as const) : []),
   ];
@@ -160,9 +163,9 @@ function citedBy(answer: Answer): string[] {
   return [...cited.map(({ id }) => id), ...answer.decision.reasons.flatMap(({ policies = [] }) => policies)];
 }
 
-/** Whoever it is, of what kind they are. */
-function actorOf({ text, origin }: Asked): string {
-  return origin === 'request' ? text : '';
+/** A generated request is told by its kind; who asks in cases and records is many. */
+function sortOf({ text, origin }: Asked): string {
+  return origin === 'request' ? text : origin;
 }
 
 function unique<T>(values: readonly T[]): T[] {
