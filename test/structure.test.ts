@@ -21,7 +21,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   config: ['model', 'rules', 'tokens', 'config'],
   engines: ['model', 'engines', 'rules/graph', 'stores/journal', ...WATCHING],
   rules: ['model', 'rules', 'engines/cedar', ...WATCHING],
-  authoring: ['model', 'rules', 'config', 'world', 'engines/cedar', 'engines/spicedb/refusals', 'authoring'],
+  authoring: ['model', 'rules', 'config', 'world', 'engines/cedar', 'engines/spicedb/refusals', 'authoring', 'testing'],
   comparing: [
     'model',
     'rules',
@@ -43,6 +43,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'model',
     'rules',
     'config/files',
+    'config/yaml',
     'decide',
     'engines/spicedb',
     'steps',

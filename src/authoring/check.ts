@@ -4,7 +4,8 @@
  */
 import { configPath, type Environment } from '../config.js';
 import { misfits } from '../config/fits.js';
-import { readSources, readYaml } from '../config/files.js';
+import { readSources } from '../config/files.js';
+import { readYaml } from '../config/yaml.js';
 import { isError, type Finding } from '../rules/findings.js';
 import { Graph } from '../rules/graph.js';
 import { readRules, type Rules } from '../rules/load.js';
@@ -15,6 +16,7 @@ import { withoutIgnored } from './ignores.js';
 import { lint } from './lints.js';
 import { untestedPermit } from './lints/untested-permit.js';
 import { refusedBySpiceDb } from './spicedb.js';
+import { runTests, type Tests } from './tests.js';
 
 export interface Checked {
   /** By file, line and column. */
@@ -26,15 +28,15 @@ export interface Checked {
 
 export interface Checking {
   readonly env?: Environment | undefined;
-  /** Ids of the policies that the tests show deciding; without it no permit is called untested. */
-  readonly tested?: ReadonlySet<string> | undefined;
+  /** Runs the tests beside the policies as well: without them no permit is called untested. */
+  readonly tests?: boolean | undefined;
 }
 
 /**
  * @param file as `--config` names it
  * @throws ConfigError where a file isn't there; Fault where SpiceDB doesn't start
  */
-export async function check(file: string | undefined, { env, tested }: Checking = {}): Promise<Checked> {
+export async function check(file: string | undefined, { env, tests = false }: Checking = {}): Promise<Checked> {
   const configuration = readConfiguration(configPath(file, env), env);
   if (configuration.sources === undefined)
     return { findings: configuration.findings, files: [configuration.file], policies: 0 };
@@ -42,7 +44,7 @@ export async function check(file: string | undefined, { env, tested }: Checking 
   const { rules, findings, place } = readRules(sources);
   const graph = Graph.read(sources.relationships.text, sources.relationships.name);
   const world = readWorld(configuration.world, rules);
-  const files = [
+  const read = [
     configuration.file,
     sources.relationships,
     ...sources.actions,
@@ -63,11 +65,17 @@ export async function check(file: string | undefined, { env, tested }: Checking 
           message,
           ...(suggestion === undefined ? {} : { suggestion }),
         }))),
-    ...(rules === undefined ? [] : lint({ rules, place, tested })),
   ];
+  // Tests stand on all the rest.
+  const sound = tests && !found.some(isError);
+  const tested =
+    sound && rules !== undefined ? await runTests(configuration.sources, configuration.world, rules) : UNTESTED;
+  const files = [...read, ...tested.files];
+  const { unseen } = tested;
+  if (rules !== undefined) found.push(...tested.findings, ...lint({ rules, place, unseen }));
   const left = withoutIgnored(found, files, {
     complete: rules !== undefined,
-    skipped: tested === undefined ? [untestedPermit.rule] : [],
+    skipped: unseen === undefined ? [untestedPermit.rule] : [],
   });
   const order = new Map(files.map(({ name }, i) => [name, i]));
   return {
@@ -82,6 +90,8 @@ export async function check(file: string | undefined, { env, tested }: Checking 
     policies: rules?.policies.size ?? 0,
   };
 }
+
+const UNTESTED: Tests = { files: [], findings: [], unseen: undefined };
 
 /** The world, by itself where the rules don't fit, and otherwise against them. */
 function readWorld(
