@@ -61,7 +61,7 @@ function extension(name: Extract<CedarType, { kind: 'Extension' }>['name'], lite
         new Date(ms).toISOString(),
       );
     case 'duration':
-      return ['0s', ...texts(literals, 'duration')];
+      return ['0s', ...texts(literals, 'duration').flatMap((text) => [text, ...nextTo(text)])];
     case 'decimal':
       return ['0.0', ...texts(literals, 'decimal').flatMap((text) => [text, shifted(text, -1), shifted(text, 1)])];
     case 'ipaddr':
@@ -92,6 +92,12 @@ function milliseconds(duration: string): number {
   const units: Record<string, number> = { d: DAY_MS, h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
   const sum = [...duration.matchAll(/(\d+)(ms|[dhms])/g)].reduce((ms, [, n, unit]) => ms + Number(n) * (units[unit ?? ''] ?? 0), 0); // prettier-ignore
   return duration.startsWith('-') ? -sum : sum;
+}
+
+/** A millisecond less, and one more. */
+function nextTo(duration: string): string[] {
+  const ms = milliseconds(duration);
+  return Math.abs(ms) > LAST_MS ? [] : [`${ms - 1}ms`, `${ms + 1}ms`];
 }
 
 /** A decimal of Cedar's, one of its smallest steps on. */
