@@ -1,7 +1,6 @@
 /** Two sets of rules, compared by the decisions that they make. */
 import { widens } from '../changes.js';
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
-import { readsOf } from '../rules/slices.js';
 import type { Rules } from '../rules/load.js';
 import type { Case } from '../testing/case.js';
 import { answer, byTheUserAlone } from './answer.js';
@@ -9,7 +8,7 @@ import { compareCases } from './cases.js';
 import { mayGrantMore, schemaDifferences, type SchemaDifference } from './catalogue.js';
 import { Differences, type Group, type PolicyDifference } from './differences.js';
 import type { Recorded } from './draft.js';
-import { kindsOf, policiesDiffer, type Kind } from './kinds.js';
+import { changedIn, kindsOf, type Kind } from './kinds.js';
 import { requests } from './requests.js';
 
 export interface Comparing {
@@ -44,7 +43,7 @@ export async function compare(before: Rules, after: Rules, { cases, records, ...
   const differences = new Differences(before, after);
   const schema = schemaDifferences(before, after);
   // Between the same schemas a decision can only differ where policies do.
-  const kinds = kindsOf(before, after).filter((kind) => schema.length > 0 || policiesDiffer(kind));
+  const kinds = kindsOf(before, after).filter((kind) => schema.length > 0 || changedIn(kind).length > 0);
   const counts = {
     cases: await compareCases(cases, before, after, differences),
     requests: await compareGenerated(kinds, before, after, wanted, differences),
@@ -76,9 +75,7 @@ async function compareGenerated(
 ): Promise<Count> {
   const counted = { asked: 0, differing: 0, untold: 0 };
   if (count === 0) return counted;
-  const changed = differences.policies.flatMap(({ id }) => [before, after].flatMap((rules) => rules.policies.get(id) ?? [])); // prettier-ignore
-  const focus = readsOf(changed).names;
-  for (const { record, kind, where } of requests(kinds, { count, seed, focus })) {
+  for (const { record, kind, where } of requests(kinds, { count, seed })) {
     const asked = { origin: 'request' as const, text: textOf(kind), action: kind.action, resource: kind.resource, where, record }; // prettier-ignore
     await tell(record, asked, before, after, differences, counted);
   }

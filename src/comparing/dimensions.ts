@@ -4,7 +4,7 @@ import type { CedarType, Members } from '../rules/types.js';
 import type { EntityType } from '../rules/vocabulary.js';
 import { IDS, type Draft } from './draft.js';
 import type { Kind, Known } from './kinds.js';
-import { readBy } from './kinds.js';
+import { changedIn, readBy } from './kinds.js';
 import { literalsOf } from './literals.js';
 import { momentsAround, valuesOf } from './values.js';
 
@@ -37,7 +37,8 @@ class Builder {
 
   constructor(private readonly kind: Kind) {
     this.reads = readBy(kind);
-    this.literals = literalsOf(kind.known.flatMap(({ policies }) => policies));
+    // Of many values some are left out: not those that changed policies compare with.
+    this.literals = literalsOf([...changedIn(kind), ...kind.known.flatMap(({ policies }) => policies)]);
     this.isAgent = kind.mode !== 'human';
   }
 
@@ -225,7 +226,7 @@ class Builder {
         : [];
     const background = this.reads.has('access') || known.some(({ action }) => action.backgroundScope !== undefined);
     return [
-      { name: 'scopes', read: 'scopes', values: scopes.map((list) => ({ text: list.join(' '), put: ({ token }) => void (token.scopes = list) })) },
+      { name: 'scopes', read: 'scopes', values: scopes.map((list) => ({ text: `also ${list.filter((scope) => !own.includes(scope)).join(' ')}`, put: ({ token }) => void (token.scopes = list) })) },
       ...(background ? [{ name: 'context.delegation.access', read: 'access', values: (['online', 'background'] as const).map((access): Value => ({ text: access, put: ({ token }) => void (token.access = access) })) }] : []),
       ...(this.reads.has('chain_complete') ? [{ name: 'context.delegation.chain_complete', read: 'chain_complete', values: [true, false].map((complete): Value => ({ text: String(complete), put: ({ token }) => void (token.chainComplete = complete) })) }] : []),
       ...text('purpose'),

@@ -73,15 +73,23 @@ export function saysTheSame(one: Policy, other: Policy): boolean {
   return one === other || isDeepStrictEqual(one.json, other.json);
 }
 
-/** Whether the policies of the kind differ: where they don't, and the schemas don't, no decision of it can. */
-export function policiesDiffer({ known: [before, after] }: Kind): boolean {
-  if (before === undefined || after === undefined) return true;
-  const others = new Map(after.policies.map((policy) => [policy.id, policy]));
-  const same = before.policies.every((policy) => {
-    const other = others.get(policy.id);
-    return other !== undefined && saysTheSame(policy, other);
+/**
+ * The policies of the kind that one side has and the other has not, or not the same. Where there are none, and the schemas
+ * are the same, no decision of the kind can differ.
+ */
+export function changedIn({ known }: Kind): Policy[] {
+  const [one, other] = known;
+  if (one === undefined || other === undefined) return known.flatMap(({ policies }) => policies);
+  return [...without(other.policies, one.policies), ...without(one.policies, other.policies)];
+}
+
+/** Those of the ones that the others don't have. */
+function without(ones: readonly Policy[], others: readonly Policy[]): Policy[] {
+  const byId = new Map(others.map((policy) => [policy.id, policy]));
+  return ones.filter((policy) => {
+    const same = byId.get(policy.id);
+    return same === undefined || !saysTheSame(policy, same);
   });
-  return !same || before.policies.length !== after.policies.length;
 }
 
 /** The names of attributes and of members of the context that policies of the kind read. */

@@ -31,9 +31,9 @@ export function reportText(comparison: Comparison, of: Compared, plain: (text: s
   };
   list(
     'schema',
-    schema.map(({ what, change, name, details }) => `  ${what} ${name} ${change}${details.map((one) => `\n    ${plain(one)}`).join('')}`),
+    schema.map(({ what, change, name, details }) => [`  ${what} ${name} ${change}`, ...details.map((one) => `    ${one}`)].map(plain).join('\n')),
   );
-  list('policies', policies.map(policyText));
+  list('policies', policies.map(policyText).map(plain));
   for (const change of CHANGES) {
     const some = groups.filter((group) => group.change === change);
     if (some.length === 0) continue;
@@ -42,7 +42,7 @@ export function reportText(comparison: Comparison, of: Compared, plain: (text: s
   }
   if (dropped > 0) lines.push(`and ${dropped} of further kinds`);
   if (groups.length === 0) lines.push('no decision differs');
-  list('policies that differ, and of which nothing was seen in any decision', unseen.map(policyText));
+  list('policies that differ, and of which nothing was seen in any decision', unseen.map(policyText).map(plain));
   const seconds = (of.milliseconds / 1000).toFixed(2);
   lines.push(
     `asked: ${countText(counts.cases, 'cases')}, ${countText(counts.requests, `generated requests (seed ${of.seed})`)}, ${countText(counts.records, 'recorded decisions')}, in ${seconds} s`,

@@ -4,7 +4,8 @@
  */
 import { emptyDraft, recordOf, type Recorded } from './draft.js';
 import { dimensionsOf, type Dimension } from './dimensions.js';
-import type { Kind } from './kinds.js';
+import { readsOf } from '../rules/slices.js';
+import { changedIn, type Kind } from './kinds.js';
 import { generator } from './random.js';
 
 export interface Generated {
@@ -18,8 +19,6 @@ export interface Wanted {
   /** How many at most, of all kinds. */
   readonly count: number;
   readonly seed: number;
-  /** Names that changed policies read. */
-  readonly focus: ReadonlySet<string>;
 }
 
 /** The same for the same rules and seed. At least the usual one of each kind, however few are wanted. */
@@ -32,7 +31,7 @@ export function* requests(kinds: readonly Kind[], wanted: Wanted): Generator<Gen
   const random = generator(wanted.seed);
   for (const [i, { kind, dimensions, size }] of spaces.entries()) {
     const share = shares[i] ?? 1;
-    const choices = size <= share ? all(dimensions) : sample(dimensions, share, wanted.focus, random);
+    const choices = size <= share ? all(dimensions) : sample(dimensions, share, readsOf(changedIn(kind)).names, random);
     let number = 0;
     for (const choice of choices) {
       number += 1;

@@ -4,8 +4,8 @@ import { compare, failsOn, type Comparison } from '../../src/comparing/compare.j
 import { reportJson, reportText } from '../../src/comparing/report.js';
 import type { DecisionRecord } from '../../src/model/decision.js';
 import { replay } from '../../src/replay.js';
-import type { Rules } from '../../src/rules/load.js';
-import { changed, rules } from './rules.js';
+import { loadRules, type Rules } from '../../src/rules/load.js';
+import { changed, rules, sources } from './rules.js';
 
 // Real engines, on a machine that may be busy with much else.
 vi.setConfig({ testTimeout: 300_000 });
@@ -121,6 +121,26 @@ describe('of the schemas', () => {
 });
 
 describe('the sample', () => {
+  it('is taken around what changed, among however many other policies', async () => {
+    const many = (extra: string): Rules =>
+      loadRules({
+        ...sources,
+        policies: [
+          ...sources.policies,
+          {
+            name: 'many.cedar',
+            text: Array.from(
+              { length: 300 },
+              (_, i) =>
+                `@id("p${i}") forbid (principal is Agent, action == HR::Action::"read", resource is HR::Employee) when { resource.status == "s${i}" && principal.kind == "k${i}"${i === 200 ? extra : ''} };`,
+            ).join('\n'),
+          },
+        ],
+      });
+    const comparison = await generated(many(''), many(' && resource has title'), 1500);
+    expect(told(comparison)[0]).toBe('newly_allowed read employee [] p200');
+  });
+
   it('is bounded, and the same for the same seed', async () => {
     const after = changed([EXPORTERS, '']);
     const [few, again] = [await generated(rules, after, 40), await generated(rules, after, 40)];

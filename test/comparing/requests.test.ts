@@ -86,9 +86,7 @@ const rules = loadRules({
   ],
 }); // prettier-ignore
 
-const generated = (of: Rules, count: number, seed = 1): Generated[] => [
-  ...requests(kindsOf(of, of), { count, seed, focus: new Set() }),
-];
+const generated = (of: Rules, count: number, seed = 1): Generated[] => [...requests(kindsOf(of, of), { count, seed })];
 const all = generated(rules, 4000);
 /** Of each, the policies that its answer cites as forbidding. */
 const forbidding = all.map(({ record }) => {
