@@ -27,7 +27,8 @@ export function changeOf(before: Compared, after: Compared): Change | undefined 
   if (before.decision !== after.decision) return after.decision ? 'newly_allowed' : 'newly_denied';
   if (!isDeepStrictEqual(before.obligations, after.obligations))
     return coverObligations(after.obligations, before.obligations) ? 'more_obligations' : 'fewer_obligations';
-  const remedied = before.remedies === undefined || after.remedies === undefined || isDeepStrictEqual(before.remedies, after.remedies); // prettier-ignore
+  const remedied =
+    before.remedies === undefined || after.remedies === undefined || isDeepStrictEqual(before.remedies, after.remedies);
   return remedied && isDeepStrictEqual(before.reasons.map(told), after.reasons.map(told)) ? undefined : 'reasons';
 }
 

@@ -101,13 +101,19 @@ function opened(name: string, sides: Side[]): Side {
 }
 
 function recordsOf(
-  values: { readonly file?: string; readonly from?: string; readonly to?: string; readonly key?: string; readonly config?: string },
+  values: {
+    readonly file?: string;
+    readonly from?: string;
+    readonly to?: string;
+    readonly key?: string;
+    readonly config?: string;
+  },
   limit: number,
 ): AsyncIterable<Record> | Iterable<Record> {
   if (values.file !== undefined) return fromFile(values.file);
   const config = loadConfig(values.config);
   return recorded(config, values.key ?? config.key, { from: values.from, to: values.to }, limit);
-} // prettier-ignore
+}
 
 async function* firstOf(records: AsyncIterable<Record> | Iterable<Record>, limit: number): AsyncGenerator<Record> {
   let left = limit;

@@ -15,13 +15,14 @@ export type Answer =
 export function answer(record: Recorded, rules: Rules): Answer {
   try {
     const { decision, missing } = decideAgain(record, rules);
-    if (decision.fault !== undefined) return { kind: 'untold', missing: missing.length > 0 ? missing : [decision.fault] };
+    if (decision.fault !== undefined)
+      return { kind: 'untold', missing: missing.length > 0 ? missing : [decision.fault] };
     return { kind: 'decided', decision };
   } catch (error) {
     if (error instanceof BadRequest) return { kind: 'refused', why: `${error.at} ${error.message}`.trim() };
     throw error;
   }
-} // prettier-ignore
+}
 
 /** The same request by its user, with no agent; undefined where there is no user or no agent in it. */
 export function byTheUserAlone(record: Recorded): Recorded | undefined {
@@ -33,7 +34,10 @@ export function byTheUserAlone(record: Recorded): Recorded | undefined {
   return {
     ...record,
     // A token's request may name its agent, and then doesn't say of which definition the user is.
-    request: token?.user === undefined || record.request.subject.id === token.user ? record.request : { ...record.request, subject: { type, id: token.user } },
+    request:
+      token?.user === undefined || record.request.subject.id === token.user
+        ? record.request
+        : { ...record.request, subject: { type, id: token.user } },
     facts: {
       ...record.facts,
       caller: { ...record.facts.caller, kind: 'client', may: ['asserts_subject'] },
@@ -41,4 +45,4 @@ export function byTheUserAlone(record: Recorded): Recorded | undefined {
       credential: undefined,
     },
   };
-} // prettier-ignore
+}

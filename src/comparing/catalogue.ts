@@ -27,7 +27,10 @@ export function schemaDifferences(before: Rules, after: Rules): SchemaDifference
 
 /** Without comments and blanks. */
 function bare(schema: string): string {
-  return schema.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, '').replace(/\s+/g, ' ').trim(); // prettier-ignore
+  return schema
+    .replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, '')
+    .replace(/\s+/g, ' ')
+    .trim();
 }
 
 /**
@@ -40,9 +43,11 @@ export function mayGrantMore({ what, change }: SchemaDifference): boolean {
 
 function actionsOf({ vocabulary }: Rules): ReadonlyMap<string, Action> {
   return new Map(
-    vocabulary.actions.flatMap((action) => action.resourceTypes.map((type) => [`${action.name} ${type.object}`, action])),
+    vocabulary.actions.flatMap((action) =>
+      action.resourceTypes.map((type) => [`${action.name} ${type.object}`, action]),
+    ),
   );
-} // prettier-ignore
+}
 
 type Declared = string | readonly string[] | undefined;
 
@@ -73,8 +78,11 @@ function membersText(members: Members, at: string): string[] {
   return Object.entries(members).flatMap(([name, { type, required, annotations }]) => {
     const notes = Object.entries(annotations).map(([key, value]) => ` @${key}(${JSON.stringify(value)})`);
     const path = `${at}.${name}${required ? '' : '?'}`;
-    return [`${path}: ${typeText(type)}${notes.join('')}`, ...(type.kind === 'Record' ? membersText(type.members, path) : [])];
-  }); // prettier-ignore
+    return [
+      `${path}: ${typeText(type)}${notes.join('')}`,
+      ...(type.kind === 'Record' ? membersText(type.members, path) : []),
+    ];
+  });
 }
 
 function typeText(type: CedarType): string {
@@ -87,7 +95,7 @@ function typeText(type: CedarType): string {
     default:
       return type.kind;
   }
-} // prettier-ignore
+}
 
 function quoted(value: Declared): string {
   return value === undefined ? 'none' : JSON.stringify(value);
@@ -95,9 +103,9 @@ function quoted(value: Declared): string {
 
 /** Of lists only what they don't have in common. */
 function changed(was: Declared, is: Declared): string {
-  if (typeof was !== 'object' || typeof is !== 'object') return `${quoted(was)} becomes ${quoted(is)}`; // prettier-ignore
+  if (typeof was !== 'object' || typeof is !== 'object') return `${quoted(was)} becomes ${quoted(is)}`;
   const only = (a: readonly string[], b: readonly string[]): string[] => a.filter((one) => !b.includes(one));
-  return [...only(was, is).map((one) => `without ${one}`), ...only(is, was).map((one) => `with ${one}`)].join(', '); // prettier-ignore
+  return [...only(was, is).map((one) => `without ${one}`), ...only(is, was).map((one) => `with ${one}`)].join(', ');
 }
 
 function definitionsOf({ graph }: Rules): ReadonlyMap<string, unknown> {
@@ -117,9 +125,10 @@ function members(before: Rules, after: Rules): SchemaDifference[] {
         }),
       ),
     );
-  return (['permission', 'relation'] as const).flatMap(
-    (kind) =>
-    differing(kind, of(before, kind), of(after, kind), (a, b) => (isDeepStrictEqual(a, b) ? [] : ['is defined otherwise'])), // prettier-ignore
+  return (['permission', 'relation'] as const).flatMap((kind) =>
+    differing(kind, of(before, kind), of(after, kind), (a, b) =>
+      isDeepStrictEqual(a, b) ? [] : ['is defined otherwise'],
+    ),
   );
 }
 

@@ -39,7 +39,11 @@ export interface Comparison {
 }
 
 /** @throws Fault where SpiceDB won't start */
-export async function compare(before: Rules, after: Rules, { cases, records, ...wanted }: Comparing): Promise<Comparison> {
+export async function compare(
+  before: Rules,
+  after: Rules,
+  { cases, records, ...wanted }: Comparing,
+): Promise<Comparison> {
   const differences = new Differences(before, after);
   const schema = schemaDifferences(before, after);
   // Between the same schemas a decision can only differ where policies do.
@@ -57,7 +61,7 @@ export async function compare(before: Rules, after: Rules, { cases, records, ...
     dropped: differences.dropped,
     counts,
   };
-} // prettier-ignore
+}
 
 /** Whether there is what `--fail-on` names. What the graph grants isn't known here, so a change of it may widen. */
 export function failsOn({ schema, policies, groups }: Comparison, what: 'widening' | 'change' | undefined): boolean {
@@ -76,7 +80,14 @@ async function compareGenerated(
   const counted = { asked: 0, differing: 0, untold: 0 };
   if (count === 0) return counted;
   for (const { record, kind, where } of requests(kinds, { count, seed })) {
-    const asked = { origin: 'request' as const, text: textOf(kind), action: kind.action, resource: kind.resource, where, record }; // prettier-ignore
+    const asked = {
+      origin: 'request' as const,
+      text: textOf(kind),
+      action: kind.action,
+      resource: kind.resource,
+      where,
+      record,
+    };
     await tell(record, asked, before, after, differences, counted);
   }
   return counted;

@@ -18,7 +18,10 @@ const IRREVERSIBLE = new Set(
 );
 
 export function isIrreversible(action: string): boolean {
-  const words = action.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase().split(/[^a-z]+/); // prettier-ignore
+  const words = action
+    .replace(/([a-z])([A-Z])/g, '$1 $2')
+    .toLowerCase()
+    .split(/[^a-z]+/);
   return words.some((word) => IRREVERSIBLE.has(word));
 }
 

@@ -75,9 +75,21 @@ export class Differences {
     if (change === undefined) return false;
     const types = [this.before, this.after].flatMap(({ vocabulary }) => vocabulary.byObject.get(asked.resource) ?? []);
     const shown = change === 'fewer_obligations' ? classifiedShown(was.obligations, is.obligations, types) : [];
-    const dangers = change === 'newly_allowed' ? await dangersOf(asked, was, userAlone) : shown.length > 0 ? (['classified_shown'] as const) : []; // prettier-ignore
+    const dangers =
+      change === 'newly_allowed'
+        ? await dangersOf(asked, was, userAlone)
+        : shown.length > 0
+          ? (['classified_shown'] as const)
+          : [];
     const responsible = unique([...citedBy(before), ...citedBy(after)]).flatMap((id) => this.changedIds.get(id) ?? []);
-    const key = JSON.stringify([change, dangers, asked.action, asked.resource, responsible.map(({ id }) => id), sortOf(asked)]); // prettier-ignore
+    const key = JSON.stringify([
+      change,
+      dangers,
+      asked.action,
+      asked.resource,
+      responsible.map(({ id }) => id),
+      sortOf(asked),
+    ]);
     const known = this.groups.get(key);
     if (known === undefined && this.groups.size >= MAX_GROUPS) {
       this.dropped += 1;
@@ -102,7 +114,8 @@ export class Differences {
   /** What gives more first, and of that the dangerous ones. */
   all(): readonly Group[] {
     const dangers = Object.keys(DANGERS);
-    const rank = (group: Group): number => Math.min(dangers.length, ...group.dangers.map((one) => dangers.indexOf(one)));
+    const rank = (group: Group): number =>
+      Math.min(dangers.length, ...group.dangers.map((one) => dangers.indexOf(one)));
     return [...this.groups.values()].sort(
       (a, b) =>
         CHANGES.indexOf(a.change) - CHANGES.indexOf(b.change) ||
@@ -110,7 +123,7 @@ export class Differences {
         b.dangers.length - a.dangers.length ||
         b.count - a.count,
     );
-  } // prettier-ignore
+  }
 
   /** Policies that differ, and of which no difference in a decision was seen. */
   unseen(): readonly PolicyDifference[] {
@@ -158,8 +171,10 @@ function whyOf(answer: Answer): string {
 function citedBy(answer: Answer): string[] {
   if (answer.kind !== 'decided') return [];
   const cited = answer.decision.rationale.steps.flatMap(({ evidence }) =>
-    ['permitted_by', 'forbidden_by', 'duties'].flatMap((as) => evidence[as] as readonly { readonly id: string }[] | undefined ?? []),
-  ); // prettier-ignore
+    ['permitted_by', 'forbidden_by', 'duties'].flatMap(
+      (as) => (evidence[as] as readonly { readonly id: string }[] | undefined) ?? [],
+    ),
+  );
   return [...cited.map(({ id }) => id), ...answer.decision.reasons.flatMap(({ policies = [] }) => policies)];
 }
 

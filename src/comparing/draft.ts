@@ -100,9 +100,12 @@ export function recordOf(id: string, { mode, action, ...types }: Kind, draft: Dr
   };
 }
 
-function stored({ attributes, ancestors }: Draft, of: keyof Draft['attributes']): { attributes: Attributes; ancestors: EntityRef[] } {
+function stored(
+  { attributes, ancestors }: Draft,
+  of: keyof Draft['attributes'],
+): { attributes: Attributes; ancestors: EntityRef[] } {
   return { attributes: attributes[of], ancestors: ancestors[of] };
-} // prettier-ignore
+}
 
 function earlierAgents({ depth }: Draft): string[] {
   return Array.from({ length: depth - 1 }, (_, i) => (i === 0 ? IDS.earlier : `${IDS.earlier}-${i + 1}`));
@@ -124,7 +127,10 @@ function credentialOf(mode: 'delegated' | 'direct', draft: Draft): NonNullable<R
       format: 'access_token',
       issuer: token.issuer,
       user: mode === 'delegated' ? ids.user : undefined,
-      actors: [actor(ids.agent, true), ...(mode === 'delegated' ? earlierAgents(draft) : []).map((id) => actor(id, false))],
+      actors: [
+        actor(ids.agent, true),
+        ...(mode === 'delegated' ? earlierAgents(draft) : []).map((id) => actor(id, false)),
+      ],
       mode,
       clientId: undefined,
       scopes: token.scopes,
@@ -148,4 +154,4 @@ function credentialOf(mode: 'delegated' | 'direct', draft: Draft): NonNullable<R
     sessionEnded: false,
     use: undefined,
   };
-} // prettier-ignore
+}

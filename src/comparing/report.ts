@@ -31,7 +31,9 @@ export function reportText(comparison: Comparison, of: Compared, plain: (text: s
   };
   list(
     'schema',
-    schema.map(({ what, change, name, details }) => [`  ${what} ${name} ${change}`, ...details.map((one) => `    ${one}`)].map(plain).join('\n')),
+    schema.map(({ what, change, name, details }) =>
+      [`  ${what} ${name} ${change}`, ...details.map((one) => `    ${one}`)].map(plain).join('\n'),
+    ),
   );
   list('policies', policies.map(policyText).map(plain));
   for (const change of CHANGES) {
@@ -48,7 +50,7 @@ export function reportText(comparison: Comparison, of: Compared, plain: (text: s
     `asked: ${countText(counts.cases, 'cases')}, ${countText(counts.requests, `generated requests (seed ${of.seed})`)}, ${countText(counts.records, 'recorded decisions')}, in ${seconds} s`,
   );
   return `${lines.join('\n')}\n`;
-} // prettier-ignore
+}
 
 function limited(items: readonly string[]): string[] {
   const more = items.length - LISTED;

@@ -3,9 +3,10 @@
  * asked all of them; of the others a sample is taken, what the changed policies read first.
  */
 import { emptyDraft, recordOf, type Recorded } from './draft.js';
-import { dimensionsOf, type Dimension } from './dimensions.js';
+import { dimensionsOf } from './dimensions.js';
 import { readsOf } from '../rules/slices.js';
 import { changedIn, type Kind } from './kinds.js';
+import type { Dimension } from './matter.js';
 import { generator } from './random.js';
 
 export interface Generated {
@@ -27,7 +28,10 @@ export function* requests(kinds: readonly Kind[], wanted: Wanted): Generator<Gen
     const dimensions = dimensionsOf(kind);
     return { kind, dimensions, size: dimensions.reduce((size, { values }) => size * values.length, 1) };
   });
-  const shares = shared(spaces.map(({ size }) => size), wanted.count); // prettier-ignore
+  const shares = shared(
+    spaces.map(({ size }) => size),
+    wanted.count,
+  );
   const random = generator(wanted.seed);
   for (const [i, { kind, dimensions, size }] of spaces.entries()) {
     const share = shares[i] ?? 1;

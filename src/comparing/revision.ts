@@ -47,7 +47,14 @@ export function checkOut(revision: string, path: string): CheckedOut {
     take(repository.list(named.directories, true).filter(({ path: found }) => TAKEN.test(found)));
     // Worlds of tests and validation files stand beside what is named.
     const beside = named.files.map((one) => posix.dirname(one)).filter((one) => one !== '.');
-    take(repository.list(beside.map((one) => `${one}/`), false).filter(({ path: found }) => TAKEN.test(found)));
+    take(
+      repository
+        .list(
+          beside.map((one) => `${one}/`),
+          false,
+        )
+        .filter(({ path: found }) => TAKEN.test(found)),
+    );
   }
   const texts = repository.read([...wanted.values()]);
   const directory = mkdtempSync(join(tmpdir(), 'remit-diff-'));
@@ -65,15 +72,16 @@ export function checkOut(revision: string, path: string): CheckedOut {
     throw new ConfigError(`can't be written: ${(error as NodeJS.ErrnoException).code ?? 'unwritable'}`, directory);
   }
   return { directory, close };
-} // prettier-ignore
+}
 
 /** A tree may name what no file system should see. @throws ConfigError */
 function checkPath(path: string, place: string): void {
   const parts = path.split('/');
-  const strange = (part: string): boolean => ['', '.', '..'].includes(part) || part.toLowerCase() === '.git' || /[\0\\]/.test(part);
+  const strange = (part: string): boolean =>
+    ['', '.', '..'].includes(part) || part.toLowerCase() === '.git' || /[\0\\]/.test(part);
   if (path !== '' && path !== '.' && parts.some(strange))
     throw new ConfigError(`"${path}" is no path within the repository, from its root`, place);
-} // prettier-ignore
+}
 
 /** What leads to the other files; whatever else a configuration says is read where they are. */
 const parts = z.object({
@@ -124,24 +132,32 @@ class Repository {
     const root = paths.some((path) => path === '' || path === '.' || path === './');
     const named = root ? [] : paths;
     const out = this.git(['ls-tree', ...flags, '--end-of-options', this.commit, ...named], MAX_LISTING_BYTES);
-    const entries = out.toString('utf8').split('\0').flatMap((line) => {
-      const [, mode = '', type = '', object = '', size = '', path = ''] = /^(\d+) (\w+) ([0-9a-f]+) +(\S+)\t(.*)$/s.exec(line) ?? [];
-      return path === '' ? [] : [{ mode, type, object, bytes: Number(size) || 0, path }];
-    });
+    const entries = out
+      .toString('utf8')
+      .split('\0')
+      .flatMap((line) => {
+        const [, mode = '', type = '', object = '', size = '', path = ''] =
+          /^(\d+) (\w+) ([0-9a-f]+) +(\S+)\t(.*)$/s.exec(line) ?? [];
+        return path === '' ? [] : [{ mode, type, object, bytes: Number(size) || 0, path }];
+      });
     for (const { path } of entries) checkPath(path, this.place);
     return entries;
-  } // prettier-ignore
+  }
 
   /** @throws ConfigError for what is no plain file, or too much */
   read(entries: readonly Entry[]): ReadonlyMap<string, Buffer> {
     for (const { mode, path, bytes } of entries) {
       if (mode === '120000') throw new ConfigError(`"${path}" is a symbolic link, which is not followed`, this.place);
       if (mode !== '100644' && mode !== '100755') throw new ConfigError(`"${path}" is no plain file`, this.place);
-      if (bytes > LIMITS.fileBytes) throw new ConfigError(`"${path}" is longer than ${LIMITS.fileBytes} bytes`, this.place);
+      if (bytes > LIMITS.fileBytes)
+        throw new ConfigError(`"${path}" is longer than ${LIMITS.fileBytes} bytes`, this.place);
     }
     const bytes = entries.reduce((sum, one) => sum + one.bytes, 0);
     if (entries.length > LIMITS.files || bytes > LIMITS.bytes)
-      throw new ConfigError(`needs ${entries.length} files of ${bytes} bytes: more than ${LIMITS.files}, or than ${LIMITS.bytes} bytes`, this.place);
+      throw new ConfigError(
+        `needs ${entries.length} files of ${bytes} bytes: more than ${LIMITS.files}, or than ${LIMITS.bytes} bytes`,
+        this.place,
+      );
     if (entries.length === 0) return new Map();
     const asked = entries.map(({ object }) => `${object}\n`).join('');
     const out = this.git(['cat-file', '--batch'], bytes + entries.length * 128, asked);
@@ -155,7 +171,7 @@ class Repository {
       at = end + 1 + Number(size) + 1;
     }
     return texts;
-  } // prettier-ignore
+  }
 
   /** Never through a shell, and never over a network: what isn't here is not there. @throws ConfigError */
   private git(args: readonly string[], maxBuffer: number, input?: string): Buffer {

@@ -28,11 +28,18 @@ const REVISION = /^(?<revision>[^:]+):(?<path>.*)$/s;
 /** @throws ConfigError naming what can't be read, or doesn't fit */
 export function openSide(name: string): Side {
   const parts = existsSync(name) ? undefined : REVISION.exec(name)?.groups;
-  if (parts === undefined) return sideOf(name, configurationAt(resolve(name)), (text) => text, () => undefined);
+  if (parts === undefined)
+    return sideOf(
+      name,
+      configurationAt(resolve(name)),
+      (text) => text,
+      () => undefined,
+    );
   const { revision = '', path = '' } = parts;
   const { directory, close } = checkOut(revision, path);
   // What is wrong is told by where it is in the revision, and not by where it has been put.
-  const named: Named = (text) => text.replaceAll(`${shown(directory)}/`, `${revision}:`).replaceAll(`${directory}/`, `${revision}:`);
+  const named: Named = (text) =>
+    text.replaceAll(`${shown(directory)}/`, `${revision}:`).replaceAll(`${directory}/`, `${revision}:`);
   try {
     return sideOf(name, configurationAt(join(directory, path)), named, close);
   } catch (error) {
@@ -40,7 +47,7 @@ export function openSide(name: string): Side {
     if (error instanceof ConfigError) throw new ConfigError(named(error.message));
     throw error;
   }
-} // prettier-ignore
+}
 
 function sideOf(name: string, file: string, named: Named, close: () => void): Side {
   const { sources, world, findings } = readConfiguration(file);
@@ -55,22 +62,27 @@ function sideOf(name: string, file: string, named: Named, close: () => void): Si
 function casesOf(sources: SourcePaths, world: string | undefined, rules: Rules, named: Named): readonly Case[] {
   try {
     const suites = readSuites(testFilesBeside(sources).suites, { rules, world: worlds(world, rules) });
-    return suites.flatMap(({ cases }) => cases).map(({ expected, ...one }) => ({ ...one, expected: { ...expected, place: moved(expected.place, named) } }));
+    return suites
+      .flatMap(({ cases }) => cases)
+      .map(({ expected, ...one }) => ({ ...one, expected: { ...expected, place: moved(expected.place, named) } }));
   } catch (error) {
     if (error instanceof Unusable) throw new Unusable(error.problems.map((problem) => moved(problem, named)));
     if (error instanceof ConfigError) throw new ConfigError(named(error.message));
     throw error;
   }
-} // prettier-ignore
+}
 
 function moved<T extends Place>(place: T, named: Named): T {
   return { ...place, file: named(place.file) };
 }
 
 function renamed({ relationships, actions, policies }: RuleSources, named: Named): RuleSources {
-  const rename = (file: RuleSources['relationships']): RuleSources['relationships'] => ({ ...file, name: named(file.name) });
+  const rename = (file: RuleSources['relationships']): RuleSources['relationships'] => ({
+    ...file,
+    name: named(file.name),
+  });
   return { relationships: rename(relationships), actions: actions.map(rename), policies: policies.map(rename) };
-} // prettier-ignore
+}
 
 /** Says where something is in words of whoever named the side. */
 type Named = (text: string) => string;
@@ -82,7 +94,9 @@ export function configurationAt(path: string): string {
   const state = statSync(path, { throwIfNoEntry: false });
   if (state === undefined) throw new ConfigError('there is no such file or directory', shown(path));
   if (!state.isDirectory()) return path;
-  const files = readdirSync(path).filter((file) => CONFIGURATION.test(file)).sort(); // prettier-ignore
+  const files = readdirSync(path)
+    .filter((file) => CONFIGURATION.test(file))
+    .sort();
   const only = files.find((file) => /^remit\.ya?ml$/.test(file)) ?? (files.length === 1 ? files[0] : undefined);
   if (only !== undefined) return join(path, only);
   const which = files.length === 0 ? 'there is no remit.yaml here' : `name one of ${files.join(', ')}`;

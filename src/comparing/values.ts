@@ -90,7 +90,10 @@ function moments(literals: readonly Literal[]): number[] {
 /** Of Cedar's `1d2h3m4s5ms`. */
 function milliseconds(duration: string): number {
   const units: Record<string, number> = { d: DAY_MS, h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
-  const sum = [...duration.matchAll(/(\d+)(ms|[dhms])/g)].reduce((ms, [, n, unit]) => ms + Number(n) * (units[unit ?? ''] ?? 0), 0); // prettier-ignore
+  const sum = [...duration.matchAll(/(\d+)(ms|[dhms])/g)].reduce(
+    (ms, [, n, unit]) => ms + Number(n) * (units[unit ?? ''] ?? 0),
+    0,
+  );
   return duration.startsWith('-') ? -sum : sum;
 }
 

@@ -25,7 +25,12 @@ function told(issue: z.core.$ZodIssue, above: Path, value: unknown, schema: z.Zo
   const path = [...above, ...issue.path];
   if (issue.code === 'unrecognized_keys') {
     const known = knownKeys(schema, path);
-    return issue.keys.map((key) => ({ path: [...path, key], key: true, message: UNKNOWN, suggestion: meant(key, known) }));
+    return issue.keys.map((key) => ({
+      path: [...path, key],
+      key: true,
+      message: UNKNOWN,
+      suggestion: meant(key, known),
+    }));
   }
   if (issue.code === 'invalid_union') return alternative(issue, path, value, schema);
   if (issue.code === 'invalid_value' && /^Invalid (input|option)/.test(issue.message)) {
@@ -41,7 +46,7 @@ function told(issue: z.core.$ZodIssue, above: Path, value: unknown, schema: z.Zo
     return [{ path, key: true, message: `the name ${first === undefined ? 'is none' : issueText(first)}` }];
   }
   return [{ path, key: false, message: issueText(issue) }];
-} // prettier-ignore
+}
 
 /** That alternative was meant which the value fits furthest. */
 function alternative(issue: z.core.$ZodIssueInvalidUnion, path: Path, value: unknown, schema: z.ZodType): Told[] {
@@ -49,10 +54,12 @@ function alternative(issue: z.core.$ZodIssueInvalidUnion, path: Path, value: unk
     .filter((issues) => !issues.some((i) => i.path.length === 0 && i.code === 'invalid_type'))
     .sort((a, b) => depth(b) - depth(a));
   if (best !== undefined) return best.flatMap((inner) => told(inner, path, value, schema));
-  const kinds = issue.errors.flatMap((issues) => issues.flatMap((i) => (i.code === 'invalid_type' ? [i.expected] : [])));
+  const kinds = issue.errors.flatMap((issues) =>
+    issues.flatMap((i) => (i.code === 'invalid_type' ? [i.expected] : [])),
+  );
   const message = kinds.length === 0 ? issueText(issue) : `must be of type ${[...new Set(kinds)].join(' or ')}`;
   return [{ path, key: false, message }];
-} // prettier-ignore
+}
 
 function depth(issues: readonly z.core.$ZodIssue[]): number {
   return Math.max(0, ...issues.map((i) => i.path.length));

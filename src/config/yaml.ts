@@ -78,9 +78,14 @@ export function readYaml<T extends z.ZodType>(path: string, schema: T, reading: 
   const read = schema.safeParse(raw);
   if (read.success) return { file, value: read.data, raw, findings: [], locate };
   for (const { path, key, message, suggestion } of toldOf(read.error.issues, raw, schema).slice(0, MAX_FINDINGS))
-    findings.error(rule, at(path, key ? 'key' : point), `${prefix}${pathText(path) || 'the document'}: ${message}`, suggestion);
+    findings.error(
+      rule,
+      at(path, key ? 'key' : point),
+      `${prefix}${pathText(path) || 'the document'}: ${message}`,
+      suggestion,
+    );
   return { file, value: undefined, raw, findings: findings.all, locate };
-} // prettier-ignore
+}
 
 /** Where a key or its value begins, or an item of a list, or a line of a block. */
 function indexOf(document: Document.Parsed, text: string, path: Path, point: Point): number {

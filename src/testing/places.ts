@@ -32,7 +32,11 @@ export function readLocated<T extends z.ZodType>(
   path: string,
   schema: T,
 ): { readonly located: Located<z.infer<T>> } | { readonly problems: readonly Problem[] } {
-  const { value, findings, file, locate } = readYaml(path, schema, { rule: 'test-invalid', point: 'value', maxBytes: MAX_FILE_BYTES }); // prettier-ignore
+  const { value, findings, file, locate } = readYaml(path, schema, {
+    rule: 'test-invalid',
+    point: 'value',
+    maxBytes: MAX_FILE_BYTES,
+  });
   if (findings.length === 0) return { located: { value: value as z.infer<T>, file: file.name, at: locate } };
   const problems = findings.map((finding): Problem => {
     const { line, column } = finding;
