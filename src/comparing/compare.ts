@@ -64,10 +64,14 @@ export async function compare(
 }
 
 /** Whether there is what `--fail-on` names. What the graph grants isn't known here, so a change of it may widen. */
-export function failsOn({ schema, policies, groups }: Comparison, what: 'widening' | 'change' | undefined): boolean {
+export function failsOn(
+  { schema, policies, groups, dropped }: Comparison,
+  what: 'widening' | 'change' | undefined,
+): boolean {
   if (what === undefined) return false;
   if (what === 'change') return schema.length + policies.length + groups.length > 0;
-  return groups.some(({ change }) => widens(change)) || schema.some(mayGrantMore);
+  // Of what was too much to keep nobody knows that it doesn't.
+  return dropped > 0 || groups.some(({ change }) => widens(change)) || schema.some(mayGrantMore);
 }
 
 async function compareGenerated(

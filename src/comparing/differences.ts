@@ -46,7 +46,7 @@ export interface Group {
   readonly example: Asked;
 }
 
-/** Of one kind of rules' differences, how many are kept apart; more are counted with the last. */
+/** Kinds of differences that are kept; of what is beyond them only the number is. */
 const MAX_GROUPS = 10_000;
 
 export class Differences {

@@ -2,7 +2,6 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { readConfiguration } from '../authoring/configuration.js';
-
 import { readSources, shown, type SourcePaths } from '../config/files.js';
 import { ConfigError } from '../model/faults.js';
 import { refuseErrors } from '../rules/findings.js';

@@ -1,6 +1,7 @@
 /** What differs between two sets of rules is found, told by kind, the dangerous first; and what doesn't is not. */
 import { describe, expect, it, vi } from 'vitest';
 import { compare, failsOn, type Comparison } from '../../src/comparing/compare.js';
+import { isIrreversible } from '../../src/comparing/danger.js';
 import { reportJson, reportText } from '../../src/comparing/report.js';
 import type { DecisionRecord } from '../../src/model/decision.js';
 import { replay } from '../../src/replay.js';
@@ -85,6 +86,21 @@ describe('of the policies', () => {
     expect(comparison.counts.requests.asked).toBe(0);
     expect([comparison.groups, comparison.schema, comparison.policies]).toEqual([[], [], []]);
   });
+});
+
+describe('an action whose name says that it can’t be put right', () => {
+  it.each(['delete', 'bulkDelete', 'share_document', 'export-all', 'refund'])('%s', (name) => {
+    expect(isIrreversible(name)).toBe(true);
+  });
+  it.each(['read', 'update', 'undeleted', 'sharepoint', ''])('and not %j', (name) => {
+    expect(isIrreversible(name)).toBe(false);
+  });
+});
+
+it('differences beyond those that are kept count as a widening', async () => {
+  const comparison = await generated(rules, changed());
+  expect(failsOn(comparison, 'widening')).toBe(false);
+  expect(failsOn({ ...comparison, dropped: 1 }, 'widening')).toBe(true);
 });
 
 describe('of the schemas', () => {
