@@ -3,6 +3,7 @@
 import { checkCommand } from './cli/check.js';
 import { demo } from './cli/demo.js';
 import { decideCommand } from './cli/decide.js';
+import { diffCommand } from './cli/diff.js';
 import { fmtCommand } from './cli/fmt.js';
 import { initCommand } from './cli/init.js';
 import { replayCommand } from './cli/replay.js';
@@ -24,6 +25,7 @@ const COMMANDS: readonly Command[] = [
   testCommand,
   fmtCommand,
   replayCommand,
+  diffCommand,
   schemaCommand,
   migrateCommand,
 ];

@@ -1,6 +1,7 @@
 /** A world: the relationships and entities of a fixture file, loaded once, where the stores are empty. */
 import { z } from 'zod';
-import { parseYaml, shown } from './config/files.js';
+import { shown } from './config/files.js';
+import { parseYaml } from './config/yaml.js';
 import type { Relationships } from './engines/spicedb/port.js';
 import { MAX_UPDATES } from './engines/spicedb/port.js';
 import { BadRequest, ConfigError } from './model/faults.js';

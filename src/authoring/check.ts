@@ -4,7 +4,8 @@
  */
 import { configPath, type Environment } from '../config.js';
 import { misfits } from '../config/fits.js';
-import { readSources, readYaml, source } from '../config/files.js';
+import { boundedSource, readSources } from '../config/files.js';
+import { readYaml } from '../config/yaml.js';
 import { isError, type Finding } from '../rules/findings.js';
 import { Graph } from '../rules/graph.js';
 import { readRules, type Rules, type RuleSources } from '../rules/load.js';
@@ -15,88 +16,101 @@ import { withoutIgnored } from './ignores.js';
 import { lint } from './lints.js';
 import { untestedPermit } from './lints/untested-permit.js';
 import { refusedBySpiceDb } from './spicedb.js';
+import type { Tests } from './tests.js';
 
 export interface Checked {
   /** By file, line and column. */
   readonly findings: readonly Finding[];
   /** All that were read. */
   readonly files: readonly SourceFile[];
-  readonly policies: number;
+  /** undefined where there is an error in them. */
+  readonly rules: Rules | undefined;
 }
 
 export interface Checking {
   readonly env?: Environment | undefined;
-  /** Ids of the policies that the tests show deciding; without it no permit is called untested. */
-  readonly tested?: ReadonlySet<string> | undefined;
+  /** Runs the tests beside the policies as well: without them no permit is called untested. */
+  readonly tests?: boolean | undefined;
+}
+
+/** What is checked together with the rules, and comes before them. */
+interface Beside {
+  readonly files: readonly SourceFile[];
+  readonly findings: readonly Finding[];
+  /** What is wrong with it by these rules. */
+  readonly fitting: (rules: Rules) => readonly Finding[];
 }
 
 /**
  * @param file as `--config` names it
  * @throws ConfigError where a file isn't there; Fault where SpiceDB doesn't start
  */
-export async function check(file: string | undefined, { env, tested }: Checking = {}): Promise<Checked> {
+export async function check(file: string | undefined, { env, tests = false }: Checking = {}): Promise<Checked> {
   const configuration = readConfiguration(configPath(file, env), env);
   if (configuration.sources === undefined)
-    return { findings: configuration.findings, files: [configuration.file], policies: 0 };
+    return { findings: configuration.findings, files: [configuration.file], rules: undefined };
   const sources = readSources(configuration.sources);
   const graph = Graph.read(sources.relationships.text, sources.relationships.name);
   const { world, config } = configuration;
-  const examined = examine(sources, {
-    world: world === undefined ? undefined : source(world),
-    tested,
-    beside: {
-      files: [configuration.file],
-      findings: [...configuration.findings, ...(graph instanceof Graph ? await refusedBySpiceDb(graph) : [])],
-      fitting: ({ vocabulary }) =>
-        (config === undefined ? [] : misfits(config, vocabulary)).map(({ path, message, suggestion }): Finding => ({
-          rule: 'config-invalid',
-          severity: 'error',
-          ...configuration.locate(path),
-          message,
-          ...(suggestion === undefined ? {} : { suggestion }),
-        })),
-    },
+  const read = readAll(sources, world === undefined ? undefined : boundedSource(world), {
+    files: [configuration.file],
+    findings: [...configuration.findings, ...(graph instanceof Graph ? await refusedBySpiceDb(graph) : [])],
+    fitting: ({ vocabulary }) =>
+      (config === undefined ? [] : misfits(config, vocabulary)).map(({ path, message, suggestion }): Finding => ({
+        rule: 'config-invalid',
+        severity: 'error',
+        ...configuration.locate(path),
+        message,
+        ...(suggestion === undefined ? {} : { suggestion }),
+      })),
   });
-  const { findings, files, rules } = examined;
-  return { findings, files, policies: rules?.policies.size ?? 0 };
-}
-
-export interface Examining {
-  readonly world?: SourceFile | undefined;
-  readonly tested?: ReadonlySet<string> | undefined;
-  /** What is checked together with the rules, and comes before them. */
-  readonly beside?: {
-    readonly files: readonly SourceFile[];
-    readonly findings: readonly Finding[];
-    /** What is wrong with it by these rules. */
-    readonly fitting: (rules: Rules) => readonly Finding[];
-  };
-}
-
-export interface Examined extends Omit<Checked, 'policies'> {
-  /** undefined where there is an error in them. */
-  readonly rules: Rules | undefined;
+  // Tests stand on all the rest.
+  if (!tests || read.rules === undefined || read.found.some(isError)) return conclude(read);
+  // They take SpiceDB and all that decides, which a check without them need not have.
+  const { runTests } = await import('./tests.js');
+  return conclude(read, await runTests(configuration.sources, world, read.rules));
 }
 
 /** The rules and the world, as far as that can be said without an engine. */
-export function examine(sources: RuleSources, { world: file, tested, beside }: Examining = {}): Examined {
+export function examine(sources: RuleSources, world: SourceFile | undefined): Checked {
+  return conclude(readAll(sources, world));
+}
+
+interface Read extends Pick<ReturnType<typeof readRules>, 'rules' | 'place'> {
+  readonly files: readonly SourceFile[];
+  readonly found: readonly Finding[];
+}
+
+function readAll(sources: RuleSources, world: SourceFile | undefined, beside?: Beside): Read {
   const { rules, findings, place } = readRules(sources);
-  const files = [
-    ...(beside?.files ?? []),
-    sources.relationships,
-    ...sources.actions,
-    ...sources.policies,
-    ...(file === undefined ? [] : [file]),
-  ];
-  const found: Finding[] = [
-    ...(beside?.findings ?? []),
-    ...findings,
-    ...(file === undefined ? [] : examinedWorld(file, rules)),
-    ...(rules === undefined ? [] : [...(beside?.fitting(rules) ?? []), ...lint({ rules, place, tested })]),
-  ];
-  const left = withoutIgnored(found, files, {
+  return {
+    rules,
+    place,
+    files: [
+      ...(beside?.files ?? []),
+      sources.relationships,
+      ...sources.actions,
+      ...sources.policies,
+      ...(world === undefined ? [] : [world]),
+    ],
+    found: [
+      ...(beside?.findings ?? []),
+      ...findings,
+      ...(world === undefined ? [] : examinedWorld(world, rules)),
+      ...(rules === undefined ? [] : (beside?.fitting(rules) ?? [])),
+    ],
+  };
+}
+
+const UNTESTED: Tests = { files: [], findings: [], unseen: undefined };
+
+/** With the lints, in order, and without what the files themselves say is to be passed over. */
+function conclude({ rules, place, files: read, found }: Read, { unseen, ...tests } = UNTESTED): Checked {
+  const files = [...read, ...tests.files];
+  const linted = rules === undefined ? [] : lint({ rules, place, unseen });
+  const left = withoutIgnored([...found, ...tests.findings, ...linted], files, {
     complete: rules !== undefined,
-    skipped: tested === undefined ? [untestedPermit.rule] : [],
+    skipped: unseen === undefined ? [untestedPermit.rule] : [],
   });
   const order = new Map(files.map(({ name }, i) => [name, i]));
   return {

@@ -2,7 +2,8 @@
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { configFormat, loadConfig, type Config, type Environment } from '../config.js';
-import { readYaml, shown, type ReadYaml, type SourcePaths } from '../config/files.js';
+import { shown, type SourcePaths } from '../config/files.js';
+import { readYaml, type ReadYaml } from '../config/yaml.js';
 import { ConfigError } from '../model/faults.js';
 import type { Finding } from '../rules/findings.js';
 import type { Warning } from './rules.js';

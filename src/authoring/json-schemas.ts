@@ -1,11 +1,13 @@
 /** JSON Schemas of the YAML files, for editors: made of what the files are read by, so they say the same. */
 import { z } from 'zod';
 import { configFormat } from '../config.js';
+import { testFile } from '../testing/format.js';
 import { worldFormat } from '../world.js';
 
 const FORMATS: Readonly<Record<string, z.ZodType>> = {
   config: configFormat.meta({ title: 'Remit configuration' }),
   world: worldFormat,
+  test: testFile,
 };
 
 /** Their texts, by the name of their file. Draft 7 is what YAML's language server knows best. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildApp } from '../app.js';
 import { loadConfig } from '../config.js';
-import { parseYaml } from '../config/files.js';
+import { parseYaml } from '../config/yaml.js';
 import { ConfigError } from '../model/faults.js';
 import { openService } from '../service.js';
 import { fileURLToPath } from 'node:url';

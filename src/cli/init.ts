@@ -56,6 +56,7 @@ function nextSteps(file: string, template: TemplateName): string[] {
   const { user, agent, scope, action, resource } = TEMPLATES[template].ask;
   return [
     `remit check ${config}`,
+    `remit test ${config}`,
     `TOKEN=$(remit token ${config} --user ${user} --agent ${agent} --scope ${scope})`,
     `remit decide ${config} --subject user:${user} --action ${action} --resource ${resource} --token "$TOKEN"`,
     `remit serve ${config}`,

@@ -1,15 +1,12 @@
 /** `remit replay`: recorded decisions, made again of what they rested on. */
-import { readFileSync } from 'node:fs';
 import { CHANGES, widens, type Change } from '../changes.js';
 import { loadConfig } from '../config.js';
-import { readSources, shown } from '../config/files.js';
-import type { DecisionRecord, SearchRecord } from '../model/decision.js';
-import { ConfigError } from '../model/faults.js';
+import { readSources } from '../config/files.js';
+import type { DecisionRecord } from '../model/decision.js';
 import { because, replay, type Replayed } from '../replay.js';
 import { loadRules, type Rules } from '../rules/load.js';
-import { isObject } from '../rules/types.js';
-import { ask, refusal } from './ask.js';
 import { printable, readOptions, Usage, type Command } from './command.js';
+import { fromFile, limitOf, recorded, type Record } from './records.js';
 
 const HELP = `
 Usage: remit replay [--rules CONFIG] [--file FILE] [options]
@@ -29,10 +26,6 @@ would change, what gives more first. Asks the running service of the data direct
   --json           prints one JSON object
 `;
 
-const MOST = 100_000;
-const PAGE = 200;
-
-type Record = DecisionRecord | SearchRecord;
 interface Told {
   readonly record: Record;
   readonly came: Replayed;
@@ -60,8 +53,7 @@ export const replayCommand: Command = {
     const failOn = values['fail-on'];
     if (failOn !== undefined && failOn !== 'widening' && failOn !== 'change')
       throw new Usage('--fail-on must be "widening" or "change"');
-    const limit = Number(values.limit);
-    if (!Number.isInteger(limit) || limit < 1 || limit > MOST) throw new Usage(`--limit must be from 1 to ${MOST}`);
+    const limit = limitOf(values.limit);
     const config = loadConfig(values.config);
     const rules = loadRules(readSources((values.rules === undefined ? config : loadConfig(values.rules)).sources));
     const told: Told[] = [];
@@ -82,64 +74,6 @@ export const replayCommand: Command = {
     return failed ? 1 : 0;
   },
 };
-
-/** The newest first. @throws Usage where the service refuses */
-async function* recorded(
-  config: Parameters<typeof ask>[0],
-  key: string | undefined,
-  times: { readonly from: string | undefined; readonly to: string | undefined },
-  limit: number,
-): AsyncGenerator<Record> {
-  const asked = await ask(config, key);
-  try {
-    let page = '';
-    do {
-      const query = new URLSearchParams({ limit: String(Math.min(PAGE, limit)) });
-      for (const [name, value] of Object.entries({ ...times, page_token: page }))
-        if (value !== undefined && value !== '') query.set(name, value);
-      const { status, body } = await asked.get(`/v1/decisions?${query.toString()}`);
-      if (status !== 200) {
-        throw refusal({ status, body });
-      }
-      const { results, page: next } = body as { results: readonly Record[]; page: { next_token: string } };
-      yield* results;
-      page = next.next_token;
-    } while (page !== '');
-  } finally {
-    await asked.close();
-  }
-}
-
-/** One JSON value a line, or one of all: a list of records, or an answer of GET /v1/decisions. @throws ConfigError */
-function fromFile(file: string): Record[] {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8').trim();
-  } catch (error) {
-    throw new ConfigError(`can't be read: ${(error as NodeJS.ErrnoException).code ?? 'unreadable'}`, shown(file));
-  }
-  const parse = (json: string, place: string): unknown => {
-    try {
-      return JSON.parse(json);
-    } catch {
-      throw new ConfigError('is not JSON', place);
-    }
-  };
-  let values: unknown[];
-  try {
-    values = [JSON.parse(text)].flat();
-  } catch {
-    values = text.split('\n').map((line, i) => parse(line, `${shown(file)}:${i + 1}`));
-  }
-  const records = values.flatMap((value) =>
-    isObject(value) && Array.isArray(value['results']) ? (value['results'] as unknown[]) : [value],
-  );
-  return records.map((value, i) => {
-    if (!isObject(value) || typeof value['id'] !== 'string' || !isObject(value['request']))
-      throw new ConfigError(`record ${i + 1} is none, as GET /v1/decisions gives them`, shown(file));
-    return value as unknown as Record;
-  });
-}
 
 function summary(told: readonly Told[], rules: Rules): object {
   const of = (kind: Replayed['kind']): readonly Told[] => told.filter(({ came }) => came.kind === kind);

@@ -22,7 +22,7 @@ async function candidateOf({ fingerprint, read }: Snapshot): Promise<Candidate> 
   const { sources, world } = read;
   // It takes tens of MB, which a service whose rules don't change need not have.
   const { examine } = await import('../authoring/check.js');
-  const { findings, rules } = examine(sources, { world });
+  const { findings, rules } = examine(sources, world);
   const errors = findings.filter(isError);
   const [first] = errors;
   const more = errors.length > 1 ? ` [and ${errors.length - 1} more: remit check]` : '';

@@ -122,6 +122,11 @@ export const ERRORS = {
     why: 'An attribute of a wrong type makes every policy that reads it fail.',
     cure: 'Give each attribute its declared type; parents must be declared by `in`.',
   },
+  'test-invalid': {
+    title: 'A test file that can’t be run',
+    why: 'What it was to show is shown by nothing.',
+    cure: 'Mend what is named; testing.md describes the format.',
+  },
   'ignore-invalid': {
     title: 'A `remit-ignore` without a rule that can be ignored, or without a reason',
     why: 'A check that is switched off is a decision, and somebody will ask why.',

@@ -94,7 +94,11 @@ export function readVocabulary(schema: ReadSchema, graph: Graph | undefined): Vo
   }
   const { userObject, agentObject } = graph === undefined ? NOBODY : actors(actions, graph, findings);
   // Over a userset of agents a delegation would pass on unseen: who is on the way has to be known.
-  if (graph !== undefined && agentObject !== undefined && graph.reach.reachesUserset(agentObject, DELEGATOR, agentObject))
+  if (
+    graph !== undefined &&
+    agentObject !== undefined &&
+    graph.reach.reachesUserset(agentObject, DELEGATOR, agentObject)
+  )
     findings.error(
       'ambiguous-actors',
       graph.place(agentObject, DELEGATOR),

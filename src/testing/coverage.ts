@@ -70,11 +70,6 @@ export function isCovered(policy: PolicyCoverage): boolean {
   return reachedBy(policy) === (policy.conditional ? 2 : 1);
 }
 
-/** Ids of the policies that a case shows deciding. */
-export function shownDeciding({ policies }: Coverage): ReadonlySet<string> {
-  return new Set(policies.filter(({ decided }) => decided > 0).map(({ id }) => id));
-}
-
 function reachedBy({ decided, notApplied, conditional }: PolicyCoverage): number {
   return (decided > 0 ? 1 : 0) + (conditional && notApplied > 0 ? 1 : 0);
 }
@@ -102,11 +97,12 @@ function kindOf({ case: { who, action, resource } }: Tried, { vocabulary }: Rule
     principal,
     action: on.action,
     resource: on.resourceType,
-    text: textOf(principal, on.action, on.resourceType),
+    text: kindText(principal, on.action, on.resourceType),
   };
 }
 
-function textOf(principal: EntityType, action: Action, resource: EntityType): string {
+/** Types and an action, as coverage names them: `agent read employee`. */
+export function kindText(principal: EntityType, action: Action, resource: EntityType): string {
   return `${principal.object} ${action.name} ${resource.object}`;
 }
 
@@ -116,7 +112,7 @@ function scopeOf({ json }: Policy, { vocabulary }: Rules): string[] {
     action.principalTypes.flatMap((principal) =>
       action.resourceTypes
         .filter((resource) => canApply(json, principal, action, resource))
-        .map((resource) => textOf(principal, action, resource)),
+        .map((resource) => kindText(principal, action, resource)),
     ),
   );
 }

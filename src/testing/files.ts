@@ -20,31 +20,41 @@ const VALIDATION = /(_validation|\.zed)\.ya?ml$/;
  * @throws ConfigError where a path isn't there, or nothing is found
  */
 export function findTestFiles(paths: readonly string[], sources: SourcePaths): TestFiles {
-  const suites = new Set<string>();
-  const validations = new Set<string>();
-  const take = (file: string): void => {
-    if (SUITE.test(file)) suites.add(file);
-    else if (VALIDATION.test(file)) validations.add(file);
-  };
-  for (const path of paths.map((p) => resolve(p))) {
-    if (!existsSync(path)) throw new ConfigError('there is no such file or directory', shown(path));
-    if (statSync(path).isDirectory()) below(path).forEach(take);
-    else if (SUITE.test(path)) suites.add(path);
-    else validations.add(path);
-  }
-  if (paths.length === 0) {
-    if (existsSync(sources.policies)) below(sources.policies).forEach(take);
-    const beside = dirname(sources.relationships);
-    if (existsSync(beside))
-      entries(beside)
-        .filter((file) => VALIDATION.test(basename(file)))
-        .forEach(take);
-  }
-  if (suites.size + validations.size === 0) {
+  const found = paths.length === 0 ? testFilesBeside(sources) : named(paths);
+  if (found.suites.length + found.validations.length === 0) {
     const where = paths.length === 0 ? shown(sources.policies) : paths.join(', ');
     throw new ConfigError('there is no *_test.yaml here', where);
   }
-  return { suites: [...suites].sort(), validations: [...validations].sort() };
+  return found;
+}
+
+/** Those below the policies, and beside the SpiceDB schema; there may be none. */
+export function testFilesBeside({ policies, relationships }: SourcePaths): TestFiles {
+  const files = existsSync(policies) ? below(policies) : [];
+  const beside = dirname(relationships);
+  const validations = existsSync(beside) ? entries(beside).filter((file) => VALIDATION.test(basename(file))) : [];
+  return sorted([...files, ...validations].filter(isTestFile));
+}
+
+function named(paths: readonly string[]): TestFiles {
+  return sorted(
+    paths
+      .map((path) => resolve(path))
+      .flatMap((path) => {
+        if (!existsSync(path)) throw new ConfigError('there is no such file or directory', shown(path));
+        return statSync(path).isDirectory() ? below(path).filter(isTestFile) : [path];
+      }),
+  );
+}
+
+function isTestFile(file: string): boolean {
+  return SUITE.test(file) || VALIDATION.test(file);
+}
+
+/** What isn't called a suite is a validation file, whatever it is called. */
+function sorted(files: readonly string[]): TestFiles {
+  const all = [...new Set(files)].sort();
+  return { suites: all.filter((file) => SUITE.test(file)), validations: all.filter((file) => !SUITE.test(file)) };
 }
 
 function below(directory: string): string[] {

@@ -42,7 +42,7 @@ export class Session {
     const begun = performance.now();
     const rules = loadRules(readSources(config.sources));
     const found = findTestFiles(selection.paths, config.sources);
-    const suites = readSuites(found.suites, { rules, world: worlds(config, rules) });
+    const suites = readSuites(found.suites, { rules, world: worlds(config.world, rules) });
     const wanted = selected(selection.filter);
     const chosen = suites.map(({ file, cases }) => ({
       file,
@@ -88,10 +88,10 @@ export function readSuites(paths: readonly string[], against: Against): Suite[] 
   return suites;
 }
 
-/** Each world file read once, so that tests on one world share it. */
-function worlds(config: Config, rules: Rules): Against['world'] {
+/** Each world file read once, so that tests on one world share it. @param own the configuration's */
+export function worlds(own: string | undefined, rules: Rules): Against['world'] {
   const read = new Map<string, World>();
-  return (path = config.world) => {
+  return (path = own) => {
     if (path === undefined) return EMPTY;
     const world = read.get(path) ?? readWorld(path, rules);
     read.set(path, world);

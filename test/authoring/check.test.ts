@@ -1,4 +1,6 @@
 /** Checking: everything that is wrong is found at once, each at its place, and what is ignored has a reason. */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, vi } from 'vitest';
 import { check } from '../../src/authoring/check.js';
@@ -11,7 +13,7 @@ const sample = fileURLToPath(new URL('../../fixtures/acme.remit.yaml', import.me
 
 describe('the sample', () => {
   it('passes without a finding', async () => {
-    expect(await check(sample, { env: {} })).toMatchObject({ findings: [], policies: 15 });
+    expect(await check(sample, { env: {}, tests: true })).toMatchObject({ findings: [], policies: 15 });
   });
 });
 
@@ -205,10 +207,42 @@ describe('remit-ignore', () => {
   });
 });
 
-it('calls permits untested only where tests were run', async () => {
-  const c = company();
-  expect((await c.check()).findings).toEqual([]);
-  expect(told(c, (await c.check(new Set(['people-use-their-own-rights']))).findings)).toEqual([
-    'policies/documents.cedar:12:1 warning [untested-permit] no test shows "agents-read-and-edit" permitting anything',
-  ]);
+describe('the tests beside the policies', () => {
+  const TESTS = 'policies/documents_test.yaml';
+
+  it('show what permits are for: one that takes more is found', async () => {
+    const c = company();
+    expect((await c.check(true)).findings).toEqual([]);
+    c.change('policies/documents.cedar', '[Docs::Action::"reads", Docs::Action::"edit"]', '[Docs::Action::"reads", Docs::Action::"writes"]'); // prettier-ignore
+    // Sharing is forbidden to agents whatever permits it: so nobody can show it, and nobody has to.
+    expect((await c.check(true)).findings).toEqual([]);
+    c.change('policies/documents.cedar', 'action == Docs::Action::"share",\n  resource is Docs::Document\n)', 'action == Docs::Action::"share",\n  resource is Docs::Document\n)\nwhen { context.delegation.depth > 0 }'); // prettier-ignore
+    expect(told(c, (await c.check(true)).findings)).toEqual([
+      'policies/documents.cedar:12:1 warning [untested-permit] no test shows "agents-read-and-edit" permitting agent share document',
+    ]);
+    expect((await c.check(false)).findings).toEqual([]);
+  });
+
+  it('that are not there say nothing of any permit', async () => {
+    const c = company();
+    rmSync(join(c.directory, TESTS));
+    expect((await c.check(true)).findings).toEqual([]);
+  });
+
+  it('that can’t be run are errors, all of them at their places', async () => {
+    const c = company();
+    c.change(TESTS, 'agent: writer, scope: docs.read docs.write docs.share', 'agnet: writer, scope: docs.read docs.write docs.share'); // prettier-ignore
+    expect(told(c, (await c.check(true)).findings)).toEqual([
+      'policies/documents_test.yaml:7:3 error [test-invalid] tokens.writer-of-ann.agent: is required',
+      'policies/documents_test.yaml:7:31 error [test-invalid] tokens.writer-of-ann.agnet: unknown key (did you mean "agent"?)',
+    ]);
+    expect((await c.check(false)).findings).toEqual([]);
+  });
+
+  it('are left alone where there are other errors', async () => {
+    const c = company();
+    c.change('policies/agents.cedar', 'principal.suspended', 'principal.suspnded');
+    c.change(TESTS, 'now:', 'nwo:');
+    expect((await c.check(true)).findings.map(({ rule }) => rule)).toEqual(['policy-invalid']);
+  });
 });

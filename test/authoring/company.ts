@@ -16,7 +16,7 @@ export interface Company {
   readonly write: (file: string, text: string) => void;
   /** Replaces what must be there. */
   readonly change: (file: string, from: string, to: string) => void;
-  readonly check: (tested?: ReadonlySet<string>) => Promise<Checked>;
+  readonly check: (tests?: boolean) => Promise<Checked>;
 }
 
 /** A copy of a template; removed with the test. */
@@ -41,7 +41,7 @@ export function company(template = 'documents'): Company {
       if (!text.includes(from)) throw new Error(`${file} has no ${from}`);
       write(file, text.replace(from, to));
     },
-    check: (tested) => check(config, { env: {}, tested }),
+    check: (tests) => check(config, { env: {}, tests }),
   };
 }
 

@@ -31,18 +31,18 @@ interface Texts {
   readonly zed?: string;
   readonly schema?: string;
   readonly policies?: string;
-  readonly tested?: ReadonlySet<string>;
+  readonly unseen?: ReadonlyMap<string, readonly string[]>;
 }
 
 /** The findings of a set of rules, as `file:line rule message`. */
-function lints({ zed = ZED, schema = SCHEMA, policies = '', tested }: Texts): string[] {
+function lints({ zed = ZED, schema = SCHEMA, policies = '', unseen }: Texts): string[] {
   const { rules, findings, place } = readRules({
     relationships: { name: 'z', text: zed },
     actions: [{ name: 's', text: schema }],
     policies: [{ name: 'p', text: `${BASE}${policies}` }],
   });
   if (rules === undefined) throw new Error(JSON.stringify(findings));
-  return lint({ rules, place, tested }).map((f) => `${f.file}:${f.line}:${f.column} ${f.rule} ${f.message}`);
+  return lint({ rules, place, unseen }).map((f) => `${f.file}:${f.line}:${f.column} ${f.rule} ${f.message}`);
 }
 const forbid = (id: string, when: string, scope = 'principal, action, resource'): string =>
   `@id("${id}") forbid (${scope})${when === '' ? '' : ` ${when}`};\n`;
@@ -147,13 +147,29 @@ describe('relaxed-forbid', () => {
 });
 
 describe('untested-permit', () => {
-  it('is one that the tests do not show deciding; without tests it is none', () => {
-    const policies = permit('other', 'when { resource has status }');
-    expect(lints({ policies, tested: new Set(['all']) })).toEqual([
+  const kinds = ['user view doc', 'agent view doc', 'user edit doc', 'agent edit doc'];
+  const policies = permit('other', 'when { resource has status }');
+  const unseen = (...of: readonly string[]): ReadonlyMap<string, readonly string[]> => new Map([['all', []], ['other', of]]); // prettier-ignore
+
+  it('is one that the tests do not show permitting; without tests it is none', () => {
+    expect(lints({ policies, unseen: unseen(...kinds) })).toEqual([
       'p:3:1 untested-permit no test shows "other" permitting anything',
     ]);
-    expect(lints({ policies, tested: new Set(['all', 'other']) })).toEqual([]);
+    expect(lints({ policies, unseen: unseen() })).toEqual([]);
     expect(lints({ policies })).toEqual([]);
+  });
+
+  it('is one that takes more than they show', () => {
+    expect(lints({ policies, unseen: unseen('agent edit doc') })).toEqual([
+      'p:3:1 untested-permit no test shows "other" permitting agent edit doc',
+    ]);
+  });
+
+  it('need not show what is always forbidden', () => {
+    const never = forbid('never', '', 'principal is Agent, action == Action::"edit", resource');
+    const now_and_then = forbid('some', 'when { resource has status }', 'principal is Agent, action == Action::"edit", resource'); // prettier-ignore
+    const found = (more: string): string[] => lints({ policies: `${policies}${more}`, unseen: unseen('agent edit doc') }).filter((f) => f.includes('untested')); // prettier-ignore
+    expect([found(never).length, found(now_and_then).length]).toEqual([0, 1]);
   });
 });
 
@@ -171,7 +187,7 @@ describe('unpermitted-action', () => {
       ],
     });
     if (rules === undefined) throw new Error('does not load');
-    const found = lint({ rules, place, tested: undefined });
+    const found = lint({ rules, place, unseen: undefined });
     expect(found.map((f) => `${f.line} ${f.rule} ${f.message}`)).toEqual([
       '7 unpermitted-action no permit takes Action::"edit"',
     ]);

@@ -2,6 +2,8 @@
  * Mutations: one mistake each, made in a text by a seed. Those that break its form or its names are what checking must
  * find; those that change what it means and nothing else are for tests of decisions.
  */
+import { generator } from '../../src/comparing/random.js';
+
 export interface Mutation {
   readonly kind: Kind;
   readonly file: string;
@@ -18,7 +20,16 @@ export interface Source {
 /** Mistakes that leave a text that can't be read, or that names what there isn't. */
 export const BREAKING = ['brace', 'semicolon', 'typo'] as const;
 /** Mistakes after which it may say something else that is valid as well. */
-export const OTHERS = ['condition', 'effect', 'annotation', 'permission', 'type', 'line'] as const;
+export const OTHERS = [
+  'condition',
+  'effect',
+  'annotation',
+  'permission',
+  'operator',
+  'relation',
+  'type',
+  'line',
+] as const;
 export type Kind = (typeof BREAKING)[number] | (typeof OTHERS)[number];
 
 type Span = readonly [from: number, to: number];
@@ -29,18 +40,52 @@ const SILENT = /\/\/[^\n]*|\/\*[\s\S]*?\*\/|"(?:\\.|[^"\\])*"/g;
 const NAMES =
   /(?<=(?:principal|resource|context(?:\.\w+)*)\.)[a-z_]{4,}\b(?!\()|(?<=\bis )[A-Z]\w+(?:::[A-Z]\w+)*|(?<=\bAction::")\w{4,}(?=")|(?<=@permission\(")\w+(?=")|(?<=(?:^|\n) *permission \w+ = )\w{4,}\b|(?<=->)\w{4,}\b|(?<=(?:principal|resource): \[)\w{4,}\b/g;
 
+/** In tests: keys, and names that are looked up. */
+const TEST_NAMES =
+  /(?<=[{,] |- |\n +)(?:who|actions|resources|decision|reasons|policies|expect|agent|scope)(?=: )|(?<=policies: \[)\w[\w-]+/g;
+
+function isYaml(file: string): boolean {
+  return file.endsWith('.yaml');
+}
+
 const SPANS: Readonly<Record<Kind, (text: string, file: string) => Span[]>> = {
-  brace: (text) => loud(text, /[{}()]/g),
+  brace: (text, file) => (isYaml(file) ? [] : loud(text, /[{}()]/g)),
   // Only where it ends something; within a record of the Cedar schema commas do.
-  semicolon: (text, file) => (file.endsWith('.zed') ? [] : loud(text, /;(?=\s*(?:\n|$))/g).slice(0, -1)),
-  typo: (text) => spans(text, NAMES).filter(([from]) => !isSilent(text, from, /\/\/[^\n]*|\/\*[\s\S]*?\*\//g)),
+  semicolon: (text, file) =>
+    file.endsWith('.zed') || isYaml(file) ? [] : loud(text, /;(?=\s*(?:\n|$))/g).slice(0, -1),
+  typo: (text, file) =>
+    (isYaml(file) ? spans(text, TEST_NAMES) : spans(text, NAMES)).filter(
+      ([from]) => !isSilent(text, from, /\/\/[^\n]*|\/\*[\s\S]*?\*\//g),
+    ),
   condition: (text, file) =>
     file.endsWith('.cedar') ? spans(text, /\n(?:when|unless) \{(?:[^{}]|\{[^{}]*\})*\}/g) : [],
-  effect: (text) => loud(text, /\b(?:permit|forbid)\b(?= ?\()/g),
+  effect: (text, file) =>
+    isYaml(file)
+      ? spans(text, /(?<=decision: |expect: )(?:allow|deny)\b/g)
+      : loud(text, /\b(?:permit|forbid)\b(?= ?\()/g),
   annotation: (text) => spans(text, /@\w+\("[^"]*"\) ?\n? */g),
   permission: (text) => spans(text, /(?<=\n *permission )\w+/g),
+  operator: (text, file) => (file.endsWith('.zed') ? loud(text, /(?<=\n *permission [^\n]*) [+&] /g) : []),
+  relation: (text, file) =>
+    file.endsWith('.zed') ? loud(text, /(?<=\n *permission \w+ = [^\n]*)(?<!>)\b\w+\b(?!->)/g) : [],
   type: (text) => loud(text, /(?<=: )(?:String|Long|Bool)\b|(?<=relation \w+: )user\b/g),
-  line: (text) => spans(text, /(?<=\n)[^\n]*\S[^\n]*\n/g),
+  line: (text, file) => (isYaml(file) ? [] : spans(text, /(?<=\n) *(?!\/|\s)[^\n]+\n/g)),
+};
+
+const SWAPPED: Readonly<Record<string, string>> = {
+  permit: 'forbid',
+  forbid: 'permit',
+  allow: 'deny',
+  deny: 'allow',
+  ' + ': ' & ',
+  ' & ': ' + ',
+  owner: 'reader',
+  maintainer: 'reader',
+  reader: 'maintainer',
+  push: 'reader',
+  manager: 'compensation_viewer',
+  manage: 'pay_clearance',
+  pay_clearance: 'manage',
 };
 
 const CHANGES: Readonly<Record<Kind, (was: string) => string>> = {
@@ -48,9 +93,12 @@ const CHANGES: Readonly<Record<Kind, (was: string) => string>> = {
   semicolon: () => '',
   typo: (was) => `${was.slice(0, 1)}${was.slice(2, 3)}${was.slice(1, 2)}q${was.slice(3)}`,
   condition: () => '',
-  effect: (was) => (was === 'permit' ? 'forbid' : 'permit'),
+  effect: (was) => SWAPPED[was] ?? was,
   annotation: () => '',
   permission: (was) => `${was}_two`,
+  operator: (was) => SWAPPED[was] ?? was,
+  // Some other relation of the same definition, if there is one.
+  relation: (was) => SWAPPED[was] ?? 'manager',
   type: (was) => (was === 'Long' ? 'String' : was === 'user' ? 'agent' : 'Long'),
   line: () => '',
 };
@@ -97,15 +145,4 @@ function loud(text: string, pattern: RegExp): Span[] {
 
 function isSilent(text: string, at: number, silent: RegExp): boolean {
   return spans(text, silent).some(([from, to]) => from <= at && at < to);
-}
-
-/** Mulberry32. */
-function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
 }

@@ -50,9 +50,9 @@ describe.each(NAMES)('%s', (name) => {
     const made = await init(join(scratch(), 'company'), '--template', name);
     expect(made.files.filter((file) => !existsSync(join(made.directory, file)))).toEqual([]);
     expect(made.files.some((file) => file.endsWith('_test.yaml'))).toBe(true);
-    const { findings, policies } = await check(join(made.directory, 'remit.yaml'), { env: {} });
+    const { findings, rules } = await check(join(made.directory, 'remit.yaml'), { env: {}, tests: true });
     expect(findings).toEqual([]);
-    expect(policies).toBeGreaterThan(5);
+    expect(rules?.policies.size).toBeGreaterThan(5);
     const formatter = new Formatter();
     for (const path of cedarFiles(made.directory)) {
       const file = source(path);
@@ -63,7 +63,8 @@ describe.each(NAMES)('%s', (name) => {
   it('names schemas for editors that there are, here and where it is made', async () => {
     const made = await init(join(scratch(), 'company'), '--template', name);
     for (const directory of [join(DIRECTORY, name), made.directory]) {
-      for (const file of ['remit.yaml', 'world.yaml']) {
+      const tests = readdirSync(join(directory, 'policies')).filter((file) => file.endsWith('_test.yaml'));
+      for (const file of ['remit.yaml', 'world.yaml', ...tests.map((file) => join('policies', file))]) {
         const [schema = ''] = /(?<=\$schema=)\S+/.exec(readFileSync(join(directory, file), 'utf8')) ?? [];
         expect(existsSync(resolve(dirname(join(directory, file)), schema)), `${file}: ${schema}`).toBe(true);
       }
@@ -111,6 +112,7 @@ describe('remit init', () => {
 
   it('says commands that a shell understands, wherever it is', async () => {
     const made = await init(join(scratch(), "it's here"));
+    expect(made.next[1]).toMatch(/^remit test --config /);
     expect(made.next[0]).toMatch(/^remit check --config '\/.*\/it'\\''s here\/remit\.yaml'$/);
   });
 

@@ -11,18 +11,10 @@ import { passed, run } from '../../src/testing/run.js';
 import { readSuites } from '../../src/testing/session.js';
 import { readWorld } from '../../src/world.js';
 import { SAMPLE } from '../sample.js';
-import { mutants } from './mutants.js';
+import { EQUIVALENT, mutants } from './mutants.js';
 
 // Real engines, on a machine that may be busy with much else.
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
-
-/** Mutants that mean the same as the original, each with why. */
-const EQUIVALENT = new Map([
-  ['long-chains-only-read: any principal', 'a person alone has no chain: the depth is 0'],
-  ['protected-branches-need-approval: unless 1 dropped', 'nothing gives an approval yet'],
-  ['owners-hear-of-protected-merges: @duty notify:nobody', 'the same: what it would bring comes with no allow yet'],
-  ['agents-work-with-records: any action', 'what it adds is deleting, which agents-never-delete forbids every agent'],
-]);
 
 const config = loadConfig(SAMPLE, {});
 const sources = readSources(config.sources);

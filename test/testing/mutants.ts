@@ -19,6 +19,14 @@ export interface Mutant {
   readonly text: string;
 }
 
+/** Mutants that mean the same as the original, each with why. */
+export const EQUIVALENT = new Map([
+  ['long-chains-only-read: any principal', 'a person alone has no chain: the depth is 0'],
+  ['protected-branches-need-approval: unless 1 dropped', 'nothing gives an approval yet'],
+  ['owners-hear-of-protected-merges: @duty notify:nobody', 'the same: what it would bring comes with no allow yet'],
+  ['agents-work-with-records: any action', 'what it adds is deleting, which agents-never-delete forbids every agent'],
+]);
+
 type Json = Record<string, unknown>;
 
 /** Every mutant of every policy, in order: always the same. */

@@ -11,8 +11,8 @@ export interface Subject {
   readonly rules: Rules;
   /** Where the Cedar schema declares things. */
   readonly place: Place;
-  /** Policies that the tests show deciding; undefined where no tests were run. */
-  readonly tested: ReadonlySet<string> | undefined;
+  /** By a policy's id, what its scope takes without any test showing it decide; undefined where no tests were run. */
+  readonly unseen: ReadonlyMap<string, readonly string[]> | undefined;
 }
 
 export interface Lint extends RuleText {
