@@ -1,15 +1,13 @@
 /** `remit replay`: recorded decisions, made again of what they rested on. */
-import { readFileSync } from 'node:fs';
 import { CHANGES, widens, type Change } from '../changes.js';
 import { loadConfig } from '../config.js';
-import { readSources, shown } from '../config/files.js';
+import { readSources } from '../config/files.js';
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
-import { ConfigError } from '../model/faults.js';
 import { because, replay, type Replayed } from '../replay.js';
 import { loadRules, type Rules } from '../rules/load.js';
-import { isObject } from '../rules/types.js';
 import { ask, refusal } from './ask.js';
 import { printable, readOptions, Usage, type Command } from './command.js';
+import { recordsOf } from './records.js';
 
 const HELP = `
 Usage: remit replay [--rules CONFIG] [--file FILE] [options]
@@ -68,7 +66,7 @@ export const replayCommand: Command = {
     const records =
       values.file === undefined
         ? recorded(config, values.key ?? config.key, { from: values.from, to: values.to }, limit)
-        : fromFile(values.file);
+        : recordsOf(values.file);
     for await (const record of records) {
       if (told.length === limit) break;
       told.push({ record, came: replay(record, rules), own: record.policy_version === rules.version });
@@ -108,37 +106,6 @@ async function* recorded(
   } finally {
     await asked.close();
   }
-}
-
-/** One JSON value a line, or one of all: a list of records, or an answer of GET /v1/decisions. @throws ConfigError */
-function fromFile(file: string): Record[] {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8').trim();
-  } catch (error) {
-    throw new ConfigError(`can't be read: ${(error as NodeJS.ErrnoException).code ?? 'unreadable'}`, shown(file));
-  }
-  const parse = (json: string, place: string): unknown => {
-    try {
-      return JSON.parse(json);
-    } catch {
-      throw new ConfigError('is not JSON', place);
-    }
-  };
-  let values: unknown[];
-  try {
-    values = [JSON.parse(text)].flat();
-  } catch {
-    values = text.split('\n').map((line, i) => parse(line, `${shown(file)}:${i + 1}`));
-  }
-  const records = values.flatMap((value) =>
-    isObject(value) && Array.isArray(value['results']) ? (value['results'] as unknown[]) : [value],
-  );
-  return records.map((value, i) => {
-    if (!isObject(value) || typeof value['id'] !== 'string' || !isObject(value['request']))
-      throw new ConfigError(`record ${i + 1} is none, as GET /v1/decisions gives them`, shown(file));
-    return value as unknown as Record;
-  });
 }
 
 function summary(told: readonly Told[], rules: Rules): object {
