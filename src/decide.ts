@@ -213,8 +213,10 @@ export interface Again {
   readonly course: Course;
 }
 
+export type WithFacts = DecisionRecord & { readonly facts: RecordedFacts };
+
 /** @throws BadRequest where, by these rules, the question itself is at fault */
-export function decideAgain(record: DecisionRecord & { readonly facts: RecordedFacts }, rules: Rules): Again {
+export function decideAgain(record: WithFacts, rules: Rules): Again {
   const begun = opened(openingOf(record, rules), NOBODY_WATCHES);
   const { opening, established: stated } = begun;
   const closed = { step: CLOSING.step, outcome: CLOSING.judge({ id: record.id }) };

@@ -1,14 +1,17 @@
 /** `remit explain`: the story of one decision. */
-import { loadConfig, type Config } from '../config.js';
+import { loadConfig } from '../config.js';
 import { readSources, shown } from '../config/files.js';
 import { explain } from '../explaining/explain.js';
+import { whyNot } from '../explaining/why-not.js';
 import { readRecord } from '../explaining/record.js';
 import type { DecisionRecord } from '../model/decision.js';
 import { loadRules } from '../rules/load.js';
-import { ask, refusal } from './ask.js';
+import { ask, refusal, type Asked } from './ask.js';
 import { readOptions, Usage, type Command } from './command.js';
 import { explanationText } from './explanation.js';
 import { recordsOf } from './records.js';
+import { whyNotText } from './why-not.js';
+import { worldOf } from './world.js';
 
 const HELP = `
 Usage: remit explain ID [options]
@@ -17,6 +20,8 @@ Tells the story of a decision on record: each step with its evidence, the relati
 policies that took it in, each condition with whether it held and the values that it read. Asks the running service of
 the data directory, or opens the engines itself. Exit code 0 whether it was an allow or a deny.
 
+  --why-not        of a deny also says what would make it an allow: the fewest and mildest changes, decided again with
+                   them. Relationships are read from the service, and supposed in a SpiceDB of the command's own
   --file FILE      the record from a file, as GET /v1/decisions gives them, in place of the service's
   --key KEY        an admin client's key (default: REMIT_KEY, or the development key)
   --config FILE    the configuration, whose schemas and policies explain (default: REMIT_CONFIG, or the sample's)
@@ -30,6 +35,7 @@ export const explainCommand: Command = {
   run: async (args) => {
     const { values, positionals } = readOptions(args, {
       file: { type: 'string' },
+      'why-not': { type: 'boolean', default: false },
       key: { type: 'string' },
       config: { type: 'string' },
       json: { type: 'boolean', default: false },
@@ -38,25 +44,31 @@ export const explainCommand: Command = {
     if (id === undefined || more !== undefined)
       throw new Usage('remit explain takes the id of one decision; see remit explain --help');
     const config = loadConfig(values.config);
-    const rules = loadRules(readSources(config.sources));
-    const record =
-      values.file === undefined ? await recorded(config, values.key ?? config.key, id) : inFile(values.file, id);
-    const told = explain(record, rules);
-    process.stdout.write(values.json ? `${JSON.stringify(told, undefined, 2)}\n` : explanationText(told));
-    return 0;
+    const sources = readSources(config.sources);
+    const rules = loadRules(sources);
+    const asked = values.file === undefined ? await ask(config, values.key ?? config.key) : undefined;
+    try {
+      const record = asked === undefined ? inFile(values.file ?? '', id) : await recorded(asked, id);
+      const world = asked === undefined ? undefined : worldOf(asked);
+      const told = explain(record, rules);
+      const why = values['why-not'] && !record.decision ? await whyNot(record, { rules, sources, world }) : undefined;
+      process.stdout.write(
+        values.json
+          ? `${JSON.stringify({ ...told, ...(why === undefined ? {} : { why_not: why }) }, undefined, 2)}\n`
+          : `${explanationText(told)}${why === undefined ? '' : whyNotText(why)}`,
+      );
+      return 0;
+    } finally {
+      await asked?.close();
+    }
   },
 };
 
 /** @throws Usage where the service has none of this id, or refuses */
-async function recorded(config: Config, key: string | undefined, id: string): Promise<DecisionRecord> {
-  const asked = await ask(config, key);
-  try {
-    const { status, body } = await asked.get(`/v1/decisions/${encodeURIComponent(id)}`);
-    if (status !== 200) throw refusal({ status, body });
-    return readRecord(body, `decision ${id}`);
-  } finally {
-    await asked.close();
-  }
+async function recorded(asked: Asked, id: string): Promise<DecisionRecord> {
+  const { status, body } = await asked.get(`/v1/decisions/${encodeURIComponent(id)}`);
+  if (status !== 200) throw refusal({ status, body });
+  return readRecord(body, `decision ${id}`);
 }
 
 /** @throws Usage, ConfigError */

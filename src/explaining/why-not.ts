@@ -1,0 +1,93 @@
+/** Why a decision was not an allow, and what would make it one: a set of changes, with which it was decided again. */
+import type { DecisionRecord } from '../model/decision.js';
+import type { ReasonCode } from '../model/reasons.js';
+import type { RuleSources, Rules } from '../rules/load.js';
+import { changeText, type Change } from './why-not/change.js';
+import { Granting } from './why-not/granting.js';
+import { Ground, type World } from './why-not/ground.js';
+import { Judge } from './why-not/judge.js';
+import { Rulebook } from './why-not/rulebook.js';
+import { search } from './why-not/search.js';
+import { tokenNeeds } from './why-not/token-needs.js';
+
+interface Worded {
+  readonly words: string;
+  readonly change: Change;
+}
+
+interface Standing {
+  readonly code: ReasonCode;
+  readonly message: string;
+}
+
+export type WhyNot =
+  /** By the rules at hand it is an allow. */
+  | { readonly kind: 'allowed' }
+  /** The token was refused: nothing can be decided again. */
+  | { readonly kind: 'token'; readonly code: ReasonCode; readonly message: string; readonly needs: string }
+  /** With all of them, and none fewer of them, it is an allow: decided again by the rules at hand. */
+  | { readonly kind: 'changes'; readonly changes: readonly Worded[]; readonly decisions: number }
+  /** None is known that allows: how far these come, and what then still stands in the way. */
+  | {
+      readonly kind: 'none';
+      readonly changes: readonly Worded[];
+      readonly standing: readonly Standing[];
+      readonly decisions: number;
+      /** The bound on decisions was met: there may be one. */
+      readonly exhausted: boolean;
+    }
+  /** It can't be told, and why not. */
+  | { readonly kind: 'untold'; readonly why: string };
+
+/** How often is decided again at most. */
+const BUDGET = 2000;
+
+export interface Given {
+  readonly rules: Rules;
+  /** Of those rules. */
+  readonly sources: RuleSources;
+  /** Where relationships and entities can be read; undefined: only what is on record is known. */
+  readonly world: World | undefined;
+}
+
+/** @throws Fault where SpiceDB or Cedar fails; what the world throws */
+export async function whyNot(record: DecisionRecord, { rules, sources, world }: Given): Promise<WhyNot> {
+  const { facts } = record;
+  if (facts === undefined) return { kind: 'untold', why: 'what it rests on is not on record' };
+  const refused = record.reasons.find(({ code }) => tokenNeeds(code) !== undefined);
+  const needs = refused?.step === 'token' ? tokenNeeds(refused.code) : undefined;
+  if (refused !== undefined && needs !== undefined)
+    return { kind: 'token', code: refused.code, message: refused.message, needs };
+
+  const told = Object.values(facts.checks).flatMap((answer) => (answer.result === 'yes' ? (answer.path ?? []) : []));
+  const ground = new Ground(rules.graph, world, told);
+  try {
+    const judge = new Judge({ ...record, facts }, new Rulebook(rules, sources), ground, world, BUDGET);
+    const start = await judge.decide([]);
+    if (start === undefined) return { kind: 'untold', why: 'by the rules at hand the question is at fault' };
+    if (start.allowed) return { kind: 'allowed' };
+    if (start.problems.length === 0)
+      return {
+        kind: 'untold',
+        why:
+          start.missing.length > 0
+            ? `the rules at hand ask what was not asked then: ${start.missing.join(', ')}`
+            : `an engine could not answer (${start.again.decision.fault ?? 'unknown'}): ask again`,
+      };
+    const granting = new Granting(ground, new Date(record.evaluated_at), facts.said.context ?? {});
+    const { changes, allowed, standing } = await search(start, { judge, granting });
+    const worded = changes.map((change) => ({ words: changeText(change), change }));
+    const { decisions, exhausted } = judge;
+    return allowed
+      ? { kind: 'changes', changes: worded, decisions }
+      : {
+          kind: 'none',
+          changes: worded,
+          standing: standing.map(({ code, message }) => ({ code, message })),
+          decisions,
+          exhausted,
+        };
+  } finally {
+    ground.close();
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * What could be otherwise for a policy to say otherwise: other values of what its conditions read, tried one by one and
+ * then two at a time, each by deciding again; and the policy itself, where nothing else would do.
+ */
+import { principal } from '../../model/acting.js';
+import type { EntityRef } from '../../model/ids.js';
+import type { Policy } from '../../rules/policies.js';
+import { delegationCheck } from '../../steps/delegation.js';
+import { pathsIn } from '../values.js';
+import type { Change } from './change.js';
+import type { Granting } from './granting.js';
+import type { Judge, Judgement } from './judge.js';
+import { literalsOf, someValue } from './literals.js';
+import { originOf, shorter } from './origins.js';
+import type { Problem } from './problems.js';
+import { excepted, permitted, type Narrow } from './rulebook.js';
+
+/** Decisions that are made in looking for two changes that remove one problem together. */
+const PAIRS = 300;
+/** Of the options of one path, as far as a pair is concerned. */
+const PAIRED = 6;
+/** Permits that might be made to apply. */
+const PERMITS = 50;
+
+type Option = readonly Change[];
+
+export async function policyCandidates(
+  problem: Problem,
+  judgement: Judgement,
+  changes: readonly Change[],
+  judge: Judge,
+  granting: Granting,
+): Promise<Option[]> {
+  const e = judgement.again.course.established;
+  if (e === undefined) return [];
+  const { rules } = judgement;
+  const who = problem.who ?? principal(e.acting);
+  const policies = concerned(problem, judgement);
+  const literals = literalsOf(rules.policies.values());
+  const removes = async (option: Option): Promise<boolean> => {
+    const then = await judge.decide([...changes, ...option]);
+    return then !== undefined && then.problems.every(({ key }) => key !== problem.key);
+  };
+
+  const helping: Option[] = [];
+  for (const policy of policies) {
+    const groups: Option[][] = [];
+    for (const path of pathsIn(policy.json.conditions)) {
+      const { changes: single, checks } = originOf(path, who, judgement, literals);
+      const options: Option[] = single.map((change) => [change]);
+      for (const check of checks) options.push(...(await granting.granting(check, rules)));
+      groups.push(options);
+    }
+    let helped = false;
+    for (const options of groups) {
+      // One that works is enough of each path.
+      for (const option of options) {
+        if (!(await removes(option))) continue;
+        helping.push(option);
+        helped = true;
+        break;
+      }
+    }
+    let left = PAIRS;
+    for (const [i, some] of groups.entries())
+      for (const others of groups.slice(i + 1))
+        for (const pair of pairsOf(some, others)) {
+          if (helped || left === 0) break;
+          left -= 1;
+          if (!(await removes(pair))) continue;
+          helping.push(pair);
+          helped = true;
+        }
+  }
+  if (problem.who !== undefined) helping.push(...around(problem.who, judgement, e).map((change) => [change]));
+  const edge = delegationCheck(e.acting);
+  if (judgement.record.facts.passed_on?.kind === 'path' && edge !== undefined)
+    helping.push(...(await granting.granting(edge, rules)));
+  return [...helping, ...rewritten(problem, judgement, who, policies)];
+}
+
+/** The policies whose conditions matter. */
+function concerned(problem: Problem, { rules, again }: Judgement): Policy[] {
+  if (problem.policy !== undefined) return [rules.policies.get(problem.policy) ?? []].flat();
+  const e = again.course.established;
+  if (e === undefined) return [];
+  const { policies } = rules.deciding.slice(e.principalType, e.on.action, e.on.resourceType);
+  return policies.filter(({ json }) => json.effect === 'permit').slice(0, PERMITS);
+}
+
+function* pairsOf(some: readonly Option[], others: readonly Option[]): Generator<Option> {
+  for (const a of some.slice(0, PAIRED)) for (const b of others.slice(0, PAIRED)) yield [...a, ...b];
+}
+
+/** Past an earlier agent: a chain that it isn't in. */
+function around(
+  who: EntityRef,
+  { record }: Judgement,
+  { acting }: { acting: { chain: readonly EntityRef[] } },
+): Change[] {
+  const { credential } = record.facts;
+  const stated =
+    credential !== undefined && 'ok' in credential && credential.ok ? credential.token.actors.slice(1) : [];
+  const earlier = acting.chain.some(({ id }) => id === who.id) && stated.some(({ id }) => id === who.id);
+  return earlier ? shorter(stated.map(({ id }) => id)) : [];
+}
+
+/** The last resort. */
+function rewritten(problem: Problem, judgement: Judgement, who: EntityRef, policies: readonly Policy[]): Option[] {
+  const e = judgement.again.course.established;
+  if (e === undefined) return [];
+  const narrow: Narrow = {
+    principal: { type: e.principalType.name, id: who.id },
+    action: e.on.action.uid,
+    resource: { type: e.on.resourceType.name, id: e.question.resource.id },
+  };
+  if (problem.code === 'policy_no_permit') return [[permitted(narrow, who, new Set(judgement.rules.policies.keys()))]];
+  return policies.flatMap((policy) => {
+    const change = excepted(policy, narrow);
+    return change === undefined ? [] : [[change]];
+  });
+}
+
+/** Values for all that is missing of whom it is missing of. */
+export function attributeCandidates(problem: Problem, judgement: Judgement): Option[] {
+  const e = judgement.again.course.established;
+  if (e === undefined) return [];
+  const { on, question, principalType, acting } = e;
+  const { who = principal(acting) } = problem;
+  const names = judgement.again.course.facts?.cedar;
+  const missing = [
+    names?.acting,
+    names?.duties,
+    ...(names?.chain ?? []).filter(({ agent }) => agent.id === who.id).map(({ consulted }) => consulted),
+  ].flatMap((one) => (one?.kind === 'missing' ? one.attributes : []));
+  const now = e.now.toISOString();
+  const of = (object: string, members: typeof principalType.attributes): Record<string, unknown> =>
+    Object.fromEntries(
+      [...new Set(missing)].flatMap((text) => {
+        const [owner, name = ''] = text.split('.');
+        const member = owner === object && Object.hasOwn(members, name) ? members[name] : undefined;
+        const value = member === undefined ? undefined : someValue(member.type, now);
+        return value === undefined ? [] : [[name, value]];
+      }),
+    );
+  const requested = (at: readonly string[], values: Readonly<Record<string, unknown>>): Change[] =>
+    Object.entries(values).map(([name, value]) => ({ kind: 'request', at: [...at, name], value }));
+  const stored = (entity: EntityRef, attributes: Readonly<Record<string, unknown>>): Change[] =>
+    Object.keys(attributes).length === 0 ? [] : [{ kind: 'entity', entity, attributes }];
+
+  const resource = { type: question.resource.type, id: question.resource.id };
+  const ofResource = of(resource.type, on.resourceType.attributes);
+  const { action } = on.action.context;
+  const ofAction = Object.fromEntries(
+    [...new Set(missing)].flatMap((text) => {
+      const name = /^context\.action\.([^.]+)$/.exec(text)?.[1] ?? '';
+      const member =
+        action?.type.kind === 'Record' && Object.hasOwn(action.type.members, name)
+          ? action.type.members[name]
+          : undefined;
+      const value = member === undefined ? undefined : someValue(member.type, now);
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+  return [
+    requested(['action', 'properties'], ofAction),
+    requested(['resource', 'properties'], ofResource),
+    stored(who, of(who.type, principalType.attributes)),
+    stored(resource, ofResource),
+  ].filter((option) => option.length > 0);
+}
