@@ -51,7 +51,7 @@ export const explainCommand: Command = {
       const record = asked === undefined ? inFile(values.file ?? '', id) : await recorded(asked, id);
       const world = asked === undefined ? undefined : worldOf(asked);
       const told = explain(record, rules);
-      const why = values['why-not'] && !record.decision ? await whyNot(record, { rules, sources, world }) : undefined;
+      const why = values['why-not'] ? await whyNot(record, { rules, sources, world }) : undefined;
       process.stdout.write(
         values.json
           ? `${JSON.stringify({ ...told, ...(why === undefined ? {} : { why_not: why }) }, undefined, 2)}\n`

@@ -1,5 +1,6 @@
 /** What would make a deny an allow, printed for people. */
 import type { WhyNot } from '../explaining/why-not.js';
+import type { Remedy } from '../rules/remedies.js';
 import { printable } from './command.js';
 
 /** Characters of a change. */
@@ -14,7 +15,7 @@ export function whyNotText(told: WhyNot): string {
 function lines(told: WhyNot): string[] {
   switch (told.kind) {
     case 'allowed':
-      return ['  why not: by the rules at hand it is allowed'];
+      return ['  why not: it is allowed'];
     case 'untold':
       return [`  why not: that can't be told: ${told.why}`];
     case 'token':
@@ -23,14 +24,20 @@ function lines(told: WhyNot): string[] {
       return [
         told.changes.length === 1 ? '  it would be allowed with this:' : '  it would be allowed with all of these:',
         ...told.changes.map(({ words }) => `    ${words}`),
+        ...told.remedies.map(remedyLine),
         `  (decided again with them; ${told.decisions} decisions were made to find them)`,
       ];
     case 'none':
       return [
         `  nothing is known that would allow it${told.exhausted ? ' (the bound on decisions was met: there may be something)' : ''}`,
         ...(told.changes.length === 0 ? [] : ['  with these:', ...told.changes.map(({ words }) => `    ${words}`)]),
+        ...told.remedies.map(remedyLine),
         '  this would still stand in the way:',
         ...told.standing.map(({ code, message }) => `    ${code}: ${message}`),
       ];
   }
+}
+
+function remedyLine({ type, ...argument }: Remedy): string {
+  return `  its policies name a remedy: ${[type, ...Object.values(argument)].join(' ')}`;
 }

@@ -2,10 +2,11 @@
 import type { DecisionRecord } from '../model/decision.js';
 import type { ReasonCode } from '../model/reasons.js';
 import type { RuleSources, Rules } from '../rules/load.js';
+import type { Remedy } from '../rules/remedies.js';
 import { changeText, type Change } from './why-not/change.js';
 import { Granting } from './why-not/granting.js';
 import { Ground, type World } from './why-not/ground.js';
-import { Judge } from './why-not/judge.js';
+import { Judge, KEPT } from './why-not/judge.js';
 import { Rulebook } from './why-not/rulebook.js';
 import { search } from './why-not/search.js';
 import { tokenNeeds } from './why-not/token-needs.js';
@@ -21,17 +22,24 @@ interface Standing {
 }
 
 export type WhyNot =
-  /** By the rules at hand it is an allow. */
+  /** It was an allow, or by the rules at hand it is one. */
   | { readonly kind: 'allowed' }
   /** The token was refused: nothing can be decided again. */
   | { readonly kind: 'token'; readonly code: ReasonCode; readonly message: string; readonly needs: string }
   /** With all of them, and none fewer of them, it is an allow: decided again by the rules at hand. */
-  | { readonly kind: 'changes'; readonly changes: readonly Worded[]; readonly decisions: number }
+  | {
+      readonly kind: 'changes';
+      readonly changes: readonly Worded[];
+      /** What the policies themselves say would lift them. */
+      readonly remedies: readonly Remedy[];
+      readonly decisions: number;
+    }
   /** None is known that allows: how far these come, and what then still stands in the way. */
   | {
       readonly kind: 'none';
       readonly changes: readonly Worded[];
       readonly standing: readonly Standing[];
+      readonly remedies: readonly Remedy[];
       readonly decisions: number;
       /** The bound on decisions was met: there may be one. */
       readonly exhausted: boolean;
@@ -53,14 +61,16 @@ export interface Given {
 /** @throws Fault where SpiceDB or Cedar fails; what the world throws */
 export async function whyNot(record: DecisionRecord, { rules, sources, world }: Given): Promise<WhyNot> {
   const { facts } = record;
+  if (record.decision) return { kind: 'allowed' };
   if (facts === undefined) return { kind: 'untold', why: 'what it rests on is not on record' };
   const refused = record.reasons.find(({ code }) => tokenNeeds(code) !== undefined);
   const needs = refused?.step === 'token' ? tokenNeeds(refused.code) : undefined;
   if (refused !== undefined && needs !== undefined)
     return { kind: 'token', code: refused.code, message: refused.message, needs };
 
+  // Without a service to ask, what evidence names is all that is known to be there.
   const told = Object.values(facts.checks).flatMap((answer) => (answer.result === 'yes' ? (answer.path ?? []) : []));
-  const ground = new Ground(rules.graph, world, told);
+  const ground = new Ground(rules.graph, world, world === undefined ? told : []);
   try {
     const judge = new Judge({ ...record, facts }, new Rulebook(rules, sources), ground, world, BUDGET);
     const start = await judge.decide([]);
@@ -77,16 +87,17 @@ export async function whyNot(record: DecisionRecord, { rules, sources, world }: 
     const granting = new Granting(ground, new Date(record.evaluated_at), facts.said.context ?? {});
     const { changes, allowed, standing } = await search(start, { judge, granting });
     const worded = changes.map((change) => ({ words: changeText(change), change }));
-    const { decisions, exhausted } = judge;
-    return allowed
-      ? { kind: 'changes', changes: worded, decisions }
-      : {
-          kind: 'none',
-          changes: worded,
-          standing: standing.map(({ code, message }) => ({ code, message })),
-          decisions,
-          exhausted,
-        };
+    const { decisions } = judge;
+    const remedies = start.again.decision.remedies.filter(({ type }) => type !== 'scope' && type !== 'token');
+    if (allowed) return { kind: 'changes', changes: worded, remedies, decisions };
+    return {
+      kind: 'none',
+      changes: worded,
+      standing: standing.map(({ code, message }) => ({ code, message })),
+      remedies,
+      decisions,
+      exhausted: judge.left <= KEPT,
+    };
   } finally {
     ground.close();
   }

@@ -1,5 +1,6 @@
 /** Relationships that SpiceDB says would make a check a yes. */
 import { BadRequest } from '../../model/faults.js';
+import { refText } from '../../model/ids.js';
 import { checkKey, parseRelationship, type Check } from '../../model/relationships.js';
 import type { Rules } from '../../rules/load.js';
 import type { Change } from './change.js';
@@ -10,6 +11,8 @@ type Written = Extract<Change, { kind: 'relationship' }>;
 
 /** Of those that help. */
 const BEST = 3;
+/** What is written of another object gives more than can be counted here. */
+const ELSEWHERE = 1000;
 /** Where no single one does, pairs of these. */
 const PAIRED = 10;
 
@@ -22,7 +25,7 @@ export class Granting {
     private readonly context: Readonly<Record<string, unknown>>,
   ) {}
 
-  /** Those that give the least besides first. */
+  /** Those on the resource itself first, and of these such as give the least besides. */
   async granting(check: Check, { graph }: Rules): Promise<readonly (readonly Written[])[]> {
     const key = checkKey(check);
     const known = this.memo.get(key);
@@ -32,16 +35,19 @@ export class Granting {
     const others = graph
       .permissionNames(check.resource.type)
       .map((permission) => ({ resource: check.resource, permission, subject: check.subject }));
-    const helping: { readonly changes: readonly Written[]; readonly given: number }[] = [];
+    const own = `${refText(check.resource)}#`;
+    const elsewhere = ({ relationship }: Written): boolean => !relationship.startsWith(own);
+    const helping: { readonly changes: readonly Written[]; readonly besides: number }[] = [];
     const attempt = async (changes: readonly Written[]): Promise<void> => {
       const effects = await this.effects(changes, [check, ...others]);
-      if (effects.get(key)?.result === 'yes') helping.push({ changes, given: effects.size });
+      if (effects.get(key)?.result === 'yes')
+        helping.push({ changes, besides: effects.size + changes.filter(elsewhere).length * ELSEWHERE });
     };
     for (const way of ways) await attempt([way]);
     const pairs = ways.slice(0, PAIRED).flatMap((a, i) => ways.slice(i + 1, PAIRED).map((b) => [a, b]));
     for (const pair of pairs) if (helping.length === 0) await attempt(pair);
     const best = helping
-      .sort((a, b) => a.given - b.given)
+      .sort((a, b) => a.besides - b.besides)
       .slice(0, BEST)
       .map(({ changes }) => changes);
     this.memo.set(key, best);

@@ -128,12 +128,11 @@ export class Ground {
   }
 
   private async started(): Promise<{ readonly membership: Membership }> {
-    if (this.db?.size !== this.known.size) {
-      this.close();
-      const membership = await Membership.start(this.graph.text, [...this.known.values()], this.graph.file);
-      this.db = { membership, size: this.known.size };
-    }
-    return this.db as { readonly membership: Membership };
+    if (this.db?.size === this.known.size) return this.db;
+    this.close();
+    const membership = await Membership.start(this.graph.text, [...this.known.values()], this.graph.file);
+    this.db = { membership, size: this.known.size };
+    return this.db;
   }
 }
 

@@ -21,6 +21,8 @@ export interface Judgement {
   readonly rules: Rules;
 }
 
+/** Decisions that looking for values leaves for what comes after. */
+export const KEPT = 200;
 /** Parents over any number of steps that are looked up of one entity. */
 const MAX_ANCESTORS = 100;
 
@@ -41,8 +43,9 @@ export class Judge {
     return this.spent;
   }
 
-  get exhausted(): boolean {
-    return this.spent >= this.budget;
+  /** Decisions that may still be made. */
+  get left(): number {
+    return this.budget - this.spent;
   }
 
   /** Undefined where the question or the rules would be at fault with them, or the budget is spent. */
@@ -68,7 +71,7 @@ export class Judge {
 
   /** @throws BadRequest */
   private async once(changes: readonly Change[], rules: Rules): Promise<Judgement | undefined> {
-    if (this.exhausted) return undefined;
+    if (this.left <= 0) return undefined;
     this.spent += 1;
     const record = await this.withRelationships(applied(this.record, changes), changes);
     const again = decideAgain(record, rules);

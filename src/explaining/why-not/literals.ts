@@ -41,7 +41,9 @@ function valuesIn(expression: unknown): (string | number)[] {
     else if (isObject(value) && isObject(value['__entity'])) values.push(String(value['__entity']['id']));
     else if (isObject(like) && Array.isArray(like['pattern'])) {
       values.push(
-        like['pattern'].map((part: unknown) => (isObject(part) ? String(part['Literal'] ?? '') : '')).join(''),
+        like['pattern']
+          .map((part: unknown) => (isObject(part) && typeof part['Literal'] === 'string' ? part['Literal'] : ''))
+          .join(''),
       );
       open.push(like['left']);
     } else open.push(...Object.values(next).filter((one) => one !== null));

@@ -9,14 +9,14 @@ import { delegationCheck } from '../../steps/delegation.js';
 import { pathsIn } from '../values.js';
 import type { Change } from './change.js';
 import type { Granting } from './granting.js';
-import type { Judge, Judgement } from './judge.js';
+import { KEPT, type Judge, type Judgement } from './judge.js';
 import { literalsOf, someValue } from './literals.js';
 import { originOf, shorter } from './origins.js';
 import type { Problem } from './problems.js';
 import { excepted, permitted, type Narrow } from './rulebook.js';
 
-/** Decisions that are made in looking for two changes that remove one problem together. */
-const PAIRS = 300;
+/** Decisions that are made in looking for what removes one problem. */
+const TRIES = 400;
 /** Of the options of one path, as far as a pair is concerned. */
 const PAIRED = 6;
 /** Permits that might be made to apply. */
@@ -37,7 +37,10 @@ export async function policyCandidates(
   const who = problem.who ?? principal(e.acting);
   const policies = concerned(problem, judgement);
   const literals = literalsOf(rules.policies.values());
+  let left = Math.min(TRIES, judge.left - KEPT);
   const removes = async (option: Option): Promise<boolean> => {
+    if (left <= 0) return false;
+    left -= 1;
     const then = await judge.decide([...changes, ...option]);
     return then !== undefined && then.problems.every(({ key }) => key !== problem.key);
   };
@@ -61,16 +64,13 @@ export async function policyCandidates(
         break;
       }
     }
-    let left = PAIRS;
-    for (const [i, some] of groups.entries())
-      for (const others of groups.slice(i + 1))
-        for (const pair of pairsOf(some, others)) {
-          if (helped || left === 0) break;
-          left -= 1;
-          if (!(await removes(pair))) continue;
-          helping.push(pair);
-          helped = true;
-        }
+    const pairs = groups.flatMap((some, i) => groups.slice(i + 1).flatMap((others) => [...pairsOf(some, others)]));
+    for (const pair of pairs) {
+      if (helped) break;
+      if (!(await removes(pair))) continue;
+      helping.push(pair);
+      helped = true;
+    }
   }
   if (problem.who !== undefined) helping.push(...around(problem.who, judgement, e).map((change) => [change]));
   const edge = delegationCheck(e.acting);

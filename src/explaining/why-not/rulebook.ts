@@ -15,6 +15,9 @@ export interface Narrow {
   readonly resource: Uid;
 }
 
+/** Loading takes long: sets of rules that are tried at most. */
+const MAX_LOADS = 50;
+
 export class Rulebook {
   private readonly loaded = new Map<string, Rules | undefined>();
 
@@ -28,7 +31,7 @@ export class Rulebook {
     const edits = changes.filter((change): change is Edit => change.kind === 'policy');
     if (edits.length === 0) return this.own;
     const key = JSON.stringify(edits);
-    if (!this.loaded.has(key)) this.loaded.set(key, this.load(edits));
+    if (!this.loaded.has(key) && this.loaded.size < MAX_LOADS) this.loaded.set(key, this.load(edits));
     return this.loaded.get(key);
   }
 

@@ -1,5 +1,5 @@
 /** Relationships that could make a check a yes: by the schema, and along those that are there. */
-import type { EntityRef } from '../../model/ids.js';
+import { idProblem, type EntityRef } from '../../model/ids.js';
 import { relationshipText, type Check, type Relationship } from '../../model/relationships.js';
 import type { Expression, Graph } from '../../rules/graph.js';
 import type { Change } from './change.js';
@@ -23,6 +23,8 @@ export function waysTo(check: Check, graph: Graph, ground: Ground, now: Date): W
   ];
   const add = (operation: Written['operation'], relationship: Relationship): void => {
     const text = relationshipText(relationship);
+    // An id that no relationship can have, as a record that was changed may say.
+    if (idProblem(relationship.resource.id) !== undefined || idProblem(relationship.subject.id) !== undefined) return;
     found.set(`${operation} ${text}`, { kind: 'relationship', operation, relationship: text });
   };
   const along = (
