@@ -68,34 +68,32 @@ export function policiesTold(e: Established, facts: Facts): Asked[] {
   const known = requestFacts(e, given);
   const cedar = new CedarEngine();
 
-  const told = (who: EntityRef, slices: readonly Slice[], wanted: (policy: Policy) => boolean): PolicyTold[] =>
-    slices.flatMap((slice) => {
-      const built = buildRequest(
-        known,
-        { ref: who, type: principalType },
-        slice.reads,
-        rules.vocabulary,
-        given.reachable,
-      );
-      if (!built.ok) return [];
-      return slice.policies.filter(wanted).flatMap((policy) => takenApart(policy, built.request, cedar) ?? []);
-    });
-  const asked = (
-    role: Asked['role'],
-    who: EntityRef,
-    consulted: Consulted,
-    slices: readonly Slice[],
-    wanted: (policy: Policy) => boolean,
-  ): Asked => {
-    const unasked = whyUnasked(consulted);
-    const policies = unasked === undefined ? told(who, slices, wanted).sort(byWeight) : [];
-    return { principal: refText(who), role, policies, ...(unasked === undefined ? {} : { unasked }) };
+  /** Of a slice as it was asked; what was not asked is not told either. */
+  const told = (who: EntityRef, slice: Slice, { kind }: Consulted): PolicyTold[] => {
+    const principalOf = { ref: who, type: principalType };
+    const built =
+      kind === 'answer' ? buildRequest(known, principalOf, slice.reads, rules.vocabulary, given.reachable) : undefined;
+    return built?.ok === true ? slice.policies.flatMap((policy) => takenApart(policy, built.request, cedar) ?? []) : [];
   };
+  const asked = (role: Asked['role'], who: EntityRef, consulted: Consulted, policies: PolicyTold[]): Asked => {
+    const unasked = whyUnasked(consulted);
+    return {
+      principal: refText(who),
+      role,
+      policies: policies.sort(byWeight),
+      ...(unasked === undefined ? {} : { unasked }),
+    };
+  };
+  const who = principal(acting);
   return [
-    asked('acting', principal(acting), facts.cedar.acting, [deciding, duties], () => true),
-    ...facts.cedar.chain.map(({ agent, consulted }) =>
-      asked('earlier', agent, consulted, [deciding], ({ json }) => json.effect === 'forbid'),
-    ),
+    asked('acting', who, facts.cedar.acting, [
+      ...told(who, deciding, facts.cedar.acting),
+      ...told(who, duties, facts.cedar.duties),
+    ]),
+    ...facts.cedar.chain.map(({ agent, consulted }) => {
+      const forbids = told(agent, deciding, consulted).filter(({ effect }) => effect === 'forbid');
+      return asked('earlier', agent, consulted, forbids);
+    }),
   ];
 }
 

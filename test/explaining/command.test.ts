@@ -53,6 +53,20 @@ describe('remit explain', () => {
     expect([status, JSON.parse(stdout)]).toMatchObject([0, { id: record.id, decision: false, rules: { same: true } }]);
   });
 
+  it('with --why-not says what would lift a deny, by the same rules', () => {
+    const path = file('record.json', record);
+    const { status, stdout } = run(record.id, '--file', path, '--why-not');
+    expect(status).toBe(0);
+    expect(stdout).toContain('it would be allowed with all of these:\n    change the policy agents-never-delete (');
+    const { why_not: why } = JSON.parse(run(record.id, '--file', path, '--why-not', '--json').stdout) as {
+      why_not: object;
+    };
+    expect(why).toMatchObject({
+      kind: 'changes',
+      changes: [{ change: { kind: 'policy' } }, { change: { kind: 'policy' } }],
+    });
+  });
+
   it('prints nothing of a record as a command to the terminal', () => {
     const hostile = JSON.parse(
       JSON.stringify(record)
@@ -110,6 +124,22 @@ describe('remit explain', () => {
     const { context } = JSON.parse(made.stdout) as { context: { id: string } };
     const { status, stdout } = cli('explain', context.id);
     expect([status, stdout]).toEqual([0, expect.stringContaining('+ permits: agents-work-with-records')]);
+    const lifted = cli(
+      'decide',
+      '--subject',
+      'user:alice',
+      '--action',
+      'read',
+      '--resource',
+      'employee:zoe',
+      '--token',
+      token,
+      '--json',
+    );
+    const { context: denied } = JSON.parse(lifted.stdout) as { context: { id: string } };
+    expect(cli('explain', denied.id, '--why-not').stdout).toContain(
+      'it would be allowed with this:\n    write the relationship employee:zoe#manager@user:alice\n',
+    );
     const absent = cli('explain', '01999999-0000-7000-8000-000000000000');
     expect([absent.status, absent.stderr]).toEqual([2, expect.stringContaining('There is no such decision.')]);
   }, 120_000);

@@ -267,6 +267,24 @@ describe('a policy', () => {
   }, 120_000);
 });
 
+it('proposes nothing for an agent to say that asks for itself: it is no evidence', async () => {
+  remit.at(DAYTIME);
+  const token = await remit.mint({ user: 'carol', agent: 'code-bot', scope: 'code.write' });
+  const body = {
+    subject: { type: 'user', id: 'carol' },
+    action: { name: 'merge', properties: { branch: 'fix' } },
+    resource: { type: 'repository', id: 'payments-api' },
+  };
+  const response = await remit.post('/access/v1/evaluation', body, { authorization: `Bearer ${token}` });
+  const { id } = response.json<{ context: { id: string } }>().context;
+  const told = await explained((await remit.request('GET', `/v1/decisions/${id}`)).json());
+  expect(told).toMatchObject({
+    kind: 'changes',
+    changes: [{ change: { kind: 'policy', id: 'protected-branches-need-approval' } }],
+    remedies: [{ type: 'approval', permission: 'approve_merge' }],
+  });
+});
+
 describe('without a service', () => {
   it('only what is on record is known: a relationship on the resource itself', async () => {
     expect(words(await byOther('', 'read', 'employee:zoe'))).toEqual([

@@ -82,6 +82,14 @@ function tokenText(change: Extract<Change, { kind: 'token' }>): string {
     : `that came through ${change.chain.join(', before it ')} alone`;
 }
 
+/** What an agent that asks for itself says of things and circumstances is no evidence, so it would change nothing. */
+export function isHeeded(change: Change, { caller }: RecordedFacts): boolean {
+  if (change.kind !== 'request' || caller.kind === 'client') return true;
+  const [place = '', ...path] = change.at;
+  if (place === 'context') return Object.hasOwn(OWN, path[0] ?? '');
+  return path.length === 0 || (place === 'action' && path[0] === 'name');
+}
+
 /** The record as it would be, as far as it says so itself: relationships and rules are not in it. */
 export function applied(record: WithFacts, changes: readonly Change[]): WithFacts {
   return changes.reduce(apply, record);

@@ -5,7 +5,7 @@ import { decodeId, refText, type EntityRef } from '../../model/ids.js';
 import { checkKey, parseRelationship, type Check, type RelationshipUpdate } from '../../model/relationships.js';
 import type { Rules } from '../../rules/load.js';
 import { DELEGATOR } from '../../rules/vocabulary.js';
-import { applied, type Change } from './change.js';
+import { applied, isHeeded, type Change } from './change.js';
 import type { Ground, World } from './ground.js';
 import { problemsOf, type Problem } from './problems.js';
 import type { Rulebook } from './rulebook.js';
@@ -56,6 +56,7 @@ export class Judge {
   }
 
   private async judged(changes: readonly Change[]): Promise<Judgement | undefined> {
+    if (!changes.every((change) => isHeeded(change, this.record.facts))) return undefined;
     const rules = this.rulebook.with(changes);
     if (rules === undefined) return undefined;
     try {
