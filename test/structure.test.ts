@@ -46,9 +46,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'replay',
     'engines/cedar',
     'engines/spicedb',
-    'steps/consult',
-    'steps/relationship',
-    'steps/policy',
+    'steps',
     'explaining',
   ],
   http: [

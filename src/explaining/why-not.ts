@@ -86,7 +86,10 @@ export async function whyNot(record: DecisionRecord, { rules, sources, world }: 
       };
     const granting = new Granting(ground, new Date(record.evaluated_at), facts.said.context ?? {});
     const { changes, allowed, standing } = await search(start, { judge, granting });
-    const worded = changes.map((change) => ({ words: changeText(change), change }));
+    const { credential } = facts;
+    const ends =
+      credential !== undefined && 'ok' in credential && credential.ok ? credential.token.expiresAt : undefined;
+    const worded = changes.map((change) => ({ words: wordsOf(change, ends), change }));
     const { decisions } = judge;
     const remedies = start.again.decision.remedies.filter(({ type }) => type !== 'scope' && type !== 'token');
     if (allowed) return { kind: 'changes', changes: worded, remedies, decisions };
@@ -101,4 +104,10 @@ export async function whyNot(record: DecisionRecord, { rules, sources, world }: 
   } finally {
     ground.close();
   }
+}
+
+/** @param ends when the token does, in seconds since the epoch */
+function wordsOf(change: Change, ends: number | undefined): string {
+  const late = change.kind === 'time' && ends !== undefined && ends * 1000 <= Date.parse(change.at);
+  return `${changeText(change)}${late ? ', with a token that is valid then' : ''}`;
 }
