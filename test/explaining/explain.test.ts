@@ -201,16 +201,16 @@ describe('an explanation', () => {
     ]);
   });
 
-  it('takes a thousand policies, and one with as many conditions as are allowed', async () => {
+  it('takes hundreds of policies, and one with as many conditions as are allowed', async () => {
     const scope = 'principal is Agent, action == HR::Action::"read", resource is HR::Employee';
     const many = Array.from(
-      { length: 1000 },
+      { length: 300 },
       (_, i) => `@id("many-${i}") forbid (${scope}) when { principal.kind == "kind-${i}" };`,
     );
     const long = Array.from({ length: 80 }, (_, i) => `principal.kind != "kind-${i}"`).join(' && ');
     const text = `${many.join('\n')}\n@id("long") forbid (${scope}) when { ${long} && resource.status == "gone" };`;
     const told = explain(await asked('read', 'employee:erin'), withPolicies(text));
-    expect(policy(told, 'many-999')?.applies).toBe(false);
+    expect(policy(told, 'many-299')?.applies).toBe(false);
     expect(policy(told, 'long')?.clauses[0]?.parts).toHaveLength(81);
   }, 120_000);
 });

@@ -4,10 +4,11 @@ import type { Check } from '../../model/relationships.js';
 import { obligationsOf } from '../../rules/duties.js';
 import { delegationCheck } from '../../steps/delegation.js';
 import { gate } from '../../steps/relationship.js';
+import { attributeCandidates } from './attribute-candidates.js';
 import type { Change } from './change.js';
 import type { Granting } from './granting.js';
 import type { Judge, Judgement } from './judge.js';
-import { attributeCandidates, policyCandidates } from './policy-candidates.js';
+import { policyCandidates } from './policy-candidates.js';
 import type { Problem } from './problems.js';
 import {
   actionCandidates,

@@ -33,6 +33,8 @@ export type Change =
   | { readonly kind: 'policy'; readonly add: string };
 
 type Kind = Change['kind'];
+/** More than any others together. */
+export const LAST_RESORT = 1000;
 /** Each change weighs ten, so that fewer come before milder; a change of the rules is the last resort. */
 const WEIGHTS: Readonly<Record<Kind, number>> = {
   request: 10,
@@ -40,7 +42,7 @@ const WEIGHTS: Readonly<Record<Kind, number>> = {
   relationship: 12,
   entity: 13,
   time: 14,
-  policy: 1000,
+  policy: LAST_RESORT,
 };
 
 export function weightOf(changes: readonly Change[]): number {

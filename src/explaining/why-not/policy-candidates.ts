@@ -10,7 +10,7 @@ import { pathsIn } from '../values.js';
 import type { Change } from './change.js';
 import type { Granting } from './granting.js';
 import { KEPT, type Judge, type Judgement } from './judge.js';
-import { literalsOf, someValue } from './literals.js';
+import { literalsOf } from './literals.js';
 import { originOf, shorter } from './origins.js';
 import type { Problem } from './problems.js';
 import { excepted, permitted, type Narrow } from './rulebook.js';
@@ -64,12 +64,11 @@ export async function policyCandidates(
         break;
       }
     }
-    const pairs = groups.flatMap((some, i) => groups.slice(i + 1).flatMap((others) => [...pairsOf(some, others)]));
-    for (const pair of pairs) {
-      if (helped) break;
+    for (const pair of helped ? [] : pairsOf(groups)) {
+      if (left <= 0) break;
       if (!(await removes(pair))) continue;
       helping.push(pair);
-      helped = true;
+      break;
     }
   }
   if (problem.who !== undefined) helping.push(...around(problem.who, judgement, e).map((change) => [change]));
@@ -88,8 +87,11 @@ function concerned(problem: Problem, { rules, again }: Judgement): Policy[] {
   return policies.filter(({ json }) => json.effect === 'permit').slice(0, PERMITS);
 }
 
-function* pairsOf(some: readonly Option[], others: readonly Option[]): Generator<Option> {
-  for (const a of some.slice(0, PAIRED)) for (const b of others.slice(0, PAIRED)) yield [...a, ...b];
+/** Of two paths at a time; one by one, since there may be very many. */
+function* pairsOf(groups: readonly (readonly Option[])[]): Generator<Option> {
+  for (const [i, some] of groups.entries())
+    for (const others of groups.slice(i + 1))
+      for (const a of some.slice(0, PAIRED)) for (const b of others.slice(0, PAIRED)) yield [...a, ...b];
 }
 
 /** Past an earlier agent: a chain that it isn't in. */
@@ -119,53 +121,4 @@ function rewritten(problem: Problem, judgement: Judgement, who: EntityRef, polic
     const change = excepted(policy, narrow);
     return change === undefined ? [] : [[change]];
   });
-}
-
-/** Values for all that is missing of whom it is missing of. */
-export function attributeCandidates(problem: Problem, judgement: Judgement): Option[] {
-  const e = judgement.again.course.established;
-  if (e === undefined) return [];
-  const { on, question, principalType, acting } = e;
-  const { who = principal(acting) } = problem;
-  const names = judgement.again.course.facts?.cedar;
-  const missing = [
-    names?.acting,
-    names?.duties,
-    ...(names?.chain ?? []).filter(({ agent }) => agent.id === who.id).map(({ consulted }) => consulted),
-  ].flatMap((one) => (one?.kind === 'missing' ? one.attributes : []));
-  const now = e.now.toISOString();
-  const of = (object: string, members: typeof principalType.attributes): Record<string, unknown> =>
-    Object.fromEntries(
-      [...new Set(missing)].flatMap((text) => {
-        const [owner, name = ''] = text.split('.');
-        const member = owner === object && Object.hasOwn(members, name) ? members[name] : undefined;
-        const value = member === undefined ? undefined : someValue(member.type, now);
-        return value === undefined ? [] : [[name, value]];
-      }),
-    );
-  const requested = (at: readonly string[], values: Readonly<Record<string, unknown>>): Change[] =>
-    Object.entries(values).map(([name, value]) => ({ kind: 'request', at: [...at, name], value }));
-  const stored = (entity: EntityRef, attributes: Readonly<Record<string, unknown>>): Change[] =>
-    Object.keys(attributes).length === 0 ? [] : [{ kind: 'entity', entity, attributes }];
-
-  const resource = { type: question.resource.type, id: question.resource.id };
-  const ofResource = of(resource.type, on.resourceType.attributes);
-  const { action } = on.action.context;
-  const ofAction = Object.fromEntries(
-    [...new Set(missing)].flatMap((text) => {
-      const name = /^context\.action\.([^.]+)$/.exec(text)?.[1] ?? '';
-      const member =
-        action?.type.kind === 'Record' && Object.hasOwn(action.type.members, name)
-          ? action.type.members[name]
-          : undefined;
-      const value = member === undefined ? undefined : someValue(member.type, now);
-      return value === undefined ? [] : [[name, value]];
-    }),
-  );
-  return [
-    requested(['action', 'properties'], ofAction),
-    requested(['resource', 'properties'], ofResource),
-    stored(who, of(who.type, principalType.attributes)),
-    stored(resource, ofResource),
-  ].filter((option) => option.length > 0);
 }

@@ -3,7 +3,7 @@
  * the lightest first; what is found is then made as small as it goes.
  */
 import { candidates, type Searching } from './candidates.js';
-import { weightOf, type Change } from './change.js';
+import { LAST_RESORT, weightOf, type Change } from './change.js';
 import type { Judgement } from './judge.js';
 import type { Problem } from './problems.js';
 
@@ -13,9 +13,10 @@ const MAX_DEPTH = 6;
 const FOLLOWED = 3;
 
 export interface Found {
+  /** Those that allow; where none do, those that came nearest. */
   readonly changes: readonly Change[];
-  /** Undefined where none allow: then the nearest that was come to. */
   readonly allowed: boolean;
+  /** What those leave in the way. */
   readonly standing: readonly Problem[];
 }
 
@@ -39,7 +40,7 @@ export async function search(start: Judgement, searching: Searching): Promise<Fo
     const options = await candidates(problem, judgement, changes, searching);
     for (const option of options.toSorted((a, b) => weightOf(a) - weightOf(b))) {
       // A change of the rules is followed even where there are others, which may lead nowhere.
-      if (followed >= FOLLOWED && weightOf(option) < 1000) continue;
+      if (followed >= FOLLOWED && weightOf(option) < LAST_RESORT) continue;
       const next = [...changes, ...option];
       const key = JSON.stringify(next.map((change) => JSON.stringify(change)).sort());
       if (seen.has(key)) continue;
