@@ -25,6 +25,7 @@ function lines(told: WhyNot): string[] {
         told.changes.length === 1 ? '  it would be allowed with this:' : '  it would be allowed with all of these:',
         ...told.changes.map(({ words }) => `    ${words}`),
         ...told.remedies.map(remedyLine),
+        ...(told.certain ? [] : ['  (not all relationships could be read: one may stand in the way)']),
         `  (decided again with them; ${told.decisions} decisions were made to find them)`,
       ];
     case 'none':

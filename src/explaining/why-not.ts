@@ -32,6 +32,8 @@ export type WhyNot =
       readonly changes: readonly Worded[];
       /** What the policies themselves say would lift them. */
       readonly remedies: readonly Remedy[];
+      /** False where relationships are among them, and not all that matter could be read: one may stand in the way. */
+      readonly certain: boolean;
       readonly decisions: number;
     }
   /** None is known that allows: how far these come, and what then still stands in the way. */
@@ -92,7 +94,8 @@ export async function whyNot(record: DecisionRecord, { rules, sources, world }: 
     const worded = changes.map((change) => ({ words: wordsOf(change, ends), change }));
     const { decisions } = judge;
     const remedies = start.again.decision.remedies.filter(({ type }) => type !== 'scope' && type !== 'token');
-    if (allowed) return { kind: 'changes', changes: worded, remedies, decisions };
+    const certain = ground.complete || changes.every(({ kind }) => kind !== 'relationship');
+    if (allowed) return { kind: 'changes', changes: worded, remedies, certain, decisions };
     return {
       kind: 'none',
       changes: worded,

@@ -59,7 +59,7 @@ export class Ground {
     this.db = undefined;
   }
 
-  /** Whether all that is within reach was read, so that a "no" is one. */
+  /** Whether all that is within reach was read, so that an answer is certain: what is unread may grant, or stand in the way. */
   get complete(): boolean {
     return this.world !== undefined && !this.full;
   }

@@ -110,8 +110,7 @@ export class Judge {
     const answers = await this.ground.answers(checks, facts.said.context ?? {});
     const told = checks.flatMap((check, i) => {
       const answer = answers[i];
-      const certain = answer?.result === 'yes' || this.ground.complete;
-      return answer === undefined || !certain ? [] : [[checkKey(check), answer] as const];
+      return answer === undefined || !this.ground.complete ? [] : [[checkKey(check), answer] as const];
     });
     const entities: [string, NonNullable<typeof facts.entities>[string]][] = [];
     for (const text of missing.filter((one) => !one.includes('#'))) {
