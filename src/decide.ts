@@ -209,22 +209,30 @@ export interface Again {
   readonly decision: Decision;
   /** What these rules ask that was not asked then, so that it is unknown: checks, and entities as `type:id`. */
   readonly missing: readonly string[];
+  /** How it came to be, for whoever explains it. */
+  readonly course: Course;
 }
 
+export type WithFacts = DecisionRecord & { readonly facts: RecordedFacts };
+
 /** @throws BadRequest where, by these rules, the question itself is at fault */
-export function decideAgain(record: DecisionRecord & { readonly facts: RecordedFacts }, rules: Rules): Again {
+export function decideAgain(record: WithFacts, rules: Rules): Again {
   const begun = opened(openingOf(record, rules), NOBODY_WATCHES);
   const { opening, established: stated } = begun;
   const closed = { step: CLOSING.step, outcome: CLOSING.judge({ id: record.id }) };
   if (stated === undefined)
-    return { decision: conclude(record.id, begun, [...begun.judged, closed], STEPS.length), missing: [] };
+    return {
+      decision: conclude(record.id, begun, [...begun.judged, closed], STEPS.length),
+      missing: [],
+      course: begun,
+    };
   const asked = asksOf(JUDGING, stated);
   const { found, missing } = recall(record.facts, asked);
   const established = withThrough(stated, found.passedOn);
   const facts = factsOf(established, { asked, ...found });
   const judged = [...begun.judged, ...JUDGING.map((step) => judgedBy(step, established, facts, NOBODY_WATCHES))];
   const course = { opening, judged, established, facts };
-  return { decision: conclude(record.id, course, [...judged, closed], STEPS.length), missing };
+  return { decision: conclude(record.id, course, [...judged, closed], STEPS.length), missing, course };
 }
 
 function judgedBy({ step, judge }: JudgingStep, established: Established, facts: Facts, observer: Observer): Judged {

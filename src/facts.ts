@@ -1,5 +1,5 @@
 /** From what the engines answered to what the steps judge, Cedar included: without waiting, so it can be done again. */
-import { consult, type Cedar } from './steps/consult.js';
+import { consult, type Cedar, type ConsultFacts } from './steps/consult.js';
 import { agentCanChecks, canChecks } from './steps/policy.js';
 import { gate } from './steps/relationship.js';
 import type { AskedCheck } from './engines/spicedb/port.js';
@@ -18,19 +18,27 @@ export function withThrough(established: Established, passedOn: PassedOn | undef
   return { ...established, acting: { ...acting, chain: [...acting.chain, ...passedOn.through] } };
 }
 
-/** Never throws for what an engine couldn't answer: that is in the facts. */
-export function factsOf(established: Established, found: Omit<Facts, 'cedar' | 'ends'>): Facts {
-  const { asked, check, entity, entitiesFault, passedOn } = found;
+/** Of what was found, what Cedar may hear of. */
+export function consultFacts(
+  established: Established,
+  { check, entity }: Pick<Facts, 'check' | 'entity'>,
+): ConsultFacts {
   const held = (list: readonly AskedCheck[]): Record<string, boolean> =>
     Object.fromEntries(list.map((c) => [c.permission, check(c).result === 'yes']));
+  return {
+    entity,
+    can: held(canChecks(established)),
+    agentCan: held(agentCanChecks(established)),
+    reachable: check(gate(established)).result === 'yes',
+  };
+}
+
+/** Never throws for what an engine couldn't answer: that is in the facts. */
+export function factsOf(established: Established, found: Omit<Facts, 'cedar' | 'ends'>): Facts {
+  const { asked, check, entitiesFault, passedOn } = found;
   const cedar: Cedar =
     entitiesFault === undefined
-      ? consult(established, {
-          entity,
-          can: held(canChecks(established)),
-          agentCan: held(agentCanChecks(established)),
-          reachable: check(gate(established)).result === 'yes',
-        })
+      ? consult(established, consultFacts(established, found))
       : {
           acting: { kind: 'fault', fault: entitiesFault },
           chain: [],

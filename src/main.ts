@@ -4,6 +4,7 @@ import { checkCommand } from './cli/check.js';
 import { demo } from './cli/demo.js';
 import { decideCommand } from './cli/decide.js';
 import { diffCommand } from './cli/diff.js';
+import { explainCommand } from './cli/explain.js';
 import { fmtCommand } from './cli/fmt.js';
 import { initCommand } from './cli/init.js';
 import { replayCommand } from './cli/replay.js';
@@ -24,6 +25,7 @@ const COMMANDS: readonly Command[] = [
   checkCommand,
   testCommand,
   fmtCommand,
+  explainCommand,
   replayCommand,
   diffCommand,
   schemaCommand,

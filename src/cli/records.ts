@@ -1,6 +1,7 @@
 /** Decision records: of the service, or from a file. */
 import { readFileSync } from 'node:fs';
 import { shown } from '../config/files.js';
+import { readRecord } from '../given-record.js';
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
 import { ConfigError } from '../model/faults.js';
 import { isObject } from '../rules/types.js';
@@ -73,6 +74,7 @@ export function fromFile(file: string): Record[] {
   return records.map((value, i) => {
     if (!isObject(value) || typeof value['id'] !== 'string' || !isObject(value['request']))
       throw new ConfigError(`record ${i + 1} is none, as GET /v1/decisions gives them`, shown(file));
-    return value as unknown as Record;
+    // Of a list nothing is decided again.
+    return 'search' in value ? (value as unknown as Record) : readRecord(value, `${shown(file)}: record ${i + 1}`);
   });
 }

@@ -23,16 +23,20 @@ const MARK = { pass: '+', deny: '-', unknown: '?' } as const;
 export function story({ decision, context = {} }: Answered): string {
   const lines = [`${decision ? 'ALLOW' : 'DENY'}  ${Object.values(context.reason_user ?? {})[0] ?? ''}`];
   if (context.error !== undefined) lines.push(`  undecided: ${context.error.code}`);
-  for (const { step, outcome, evidence } of context.rationale?.steps ?? []) {
-    lines.push(`  ${MARK[outcome]} ${step.padEnd(12)} ${evidenceText(evidence)}`.trimEnd());
-    for (const reason of context.reasons ?? [])
-      if (reason.step === step) lines.push(`      ${reason.code}: ${reason.message}`);
-  }
+  lines.push(...stepLines(context.rationale?.steps ?? [], context.reasons ?? []));
   for (const remedy of context.remedies ?? []) lines.push(`  would help: ${Object.values(remedy).join(' ')}`);
   for (const { type, properties } of context.obligations ?? [])
     lines.push(`  the client must: ${type} ${Object.values(properties).flat().join(', ')}`);
   if (context.id !== undefined) lines.push(`  on record as ${context.id}`);
   return `${lines.map(printable).join('\n')}\n`;
+}
+
+/** Each step with its evidence, and the reasons that it gave. */
+export function stepLines(steps: Rationale['steps'], reasons: readonly Reason[]): string[] {
+  return steps.flatMap(({ step, outcome, evidence }) => [
+    `  ${MARK[outcome]} ${step.padEnd(12)} ${evidenceText(evidence)}`.trimEnd(),
+    ...reasons.filter((reason) => reason.step === step).map(({ code, message }) => `      ${code}: ${message}`),
+  ]);
 }
 
 /** The evidence in a line: paths as arrows, policies by their ids and places, the rest as `name value`. */

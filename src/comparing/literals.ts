@@ -1,5 +1,5 @@
 /** What policies compare attributes with: these values, and those next to them, are where decisions change. */
-import { atoms } from '../authoring/lints/expressions.js';
+import { atoms } from '../rules/expressions.js';
 import type { Policy } from '../rules/policies.js';
 import { isObject } from '../rules/types.js';
 import { uidText, type Uid } from '../rules/uid.js';

@@ -124,6 +124,14 @@ export class CedarEngine {
     });
   }
 
+  /** The text of a policy in Cedar's JSON, in one line. */
+  policyText(policy: PolicyJson): Read<string> {
+    return this.reading((cedar) => {
+      const answer = cedar.policyToText(policy);
+      return answer.type === 'success' ? { value: answer.text, complaints: [] } : failed(answer.errors);
+    });
+  }
+
   /** Policies as Cedar's own formatter writes them. @param width of a line, which it keeps to where it can */
   format(text: string, width: number): Read<string> {
     return this.reading((cedar) => {

@@ -36,16 +36,14 @@ export interface ConsultFacts {
   readonly reachable: boolean;
 }
 
-/** Never throws for what Cedar or the data lack: that is in the answer. */
-export function consult(e: Established, facts: ConsultFacts): Cedar {
-  const { rules, on, question, acting } = e;
-  const { vocabulary } = rules;
+/** All that a request to Cedar is built of, whoever it is asked for. */
+export function requestFacts({ on, question, acting, now }: Established, facts: ConsultFacts): RequestFacts {
   const { caller } = question;
   const mayAssert = caller.kind === 'client' && caller.client.may.has('asserts_attributes');
   const acts = [acting.user, acting.agent, ...acting.chain].some(
     (who) => who !== undefined && sameRef(who, question.resource),
   );
-  const known: RequestFacts = {
+  return {
     acting,
     action: on.action,
     resourceType: on.resourceType,
@@ -59,8 +57,15 @@ export function consult(e: Established, facts: ConsultFacts): Cedar {
     entity: (ref) => (facts.reachable || !sameRef(ref, question.resource) ? facts.entity(ref) : undefined),
     can: facts.can,
     agentCan: facts.agentCan,
-    now: e.now,
+    now,
   };
+}
+
+/** Never throws for what Cedar or the data lack: that is in the answer. */
+export function consult(e: Established, facts: ConsultFacts): Cedar {
+  const { rules, on, acting } = e;
+  const { vocabulary } = rules;
+  const known = requestFacts(e, facts);
 
   const ask = (slices: Slices, slice: Slice, who: EntityRef, type: EntityType): Consulted => {
     if (!facts.reachable && readsUnsaid(slice, on.resourceType, known.resourceProperties)) return { kind: 'withheld' };

@@ -3,7 +3,7 @@
  * shorter one. A narrower token and one more agent on the way must never allow what was denied before.
  */
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
-import { atoms, opened, pathOf, type Expression } from './expressions.js';
+import { atoms, opened, pathOf, type Expression } from '../../rules/expressions.js';
 
 export type Fact = 'scopes' | 'depth';
 

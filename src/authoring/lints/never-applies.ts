@@ -1,6 +1,6 @@
 /** A policy whose conditions contradict each other. Cedar finds what types rule out; this is what values do. */
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
-import { conjuncts, literalOf, negated, opened, pathOf, type Expression } from './expressions.js';
+import { conjuncts, literalOf, negated, opened, pathOf, type Expression } from '../../rules/expressions.js';
 import type { Lint } from './lint.js';
 
 /** The values that Remit gives these members, and no others. */

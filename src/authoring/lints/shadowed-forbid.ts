@@ -2,7 +2,7 @@
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Policy } from '../../rules/policies.js';
 import type { Action } from '../../rules/vocabulary.js';
-import { conjuncts } from './expressions.js';
+import { conjuncts } from '../../rules/expressions.js';
 import { applicable, forbidsOf, type Lint } from './lint.js';
 
 export const shadowedForbid: Lint = {

@@ -2,7 +2,7 @@
 import { spaceOf } from '../../rules/declarations.js';
 import { uidText } from '../../rules/uid.js';
 import type { Action } from '../../rules/vocabulary.js';
-import { contextReads } from './expressions.js';
+import { contextReads } from '../../rules/expressions.js';
 import { applicable, type Lint } from './lint.js';
 
 export const unreadContext: Lint = {

