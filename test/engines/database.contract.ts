@@ -177,10 +177,28 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         away = true;
         await journal.settle(given);
         away = false;
-        expect((await journal.replay()).unsettled.map((u) => u.sequence)).toEqual([given]);
+        // What a process that begins would find, and this one knows better.
+        const other = await Journal.open(db);
+        expect((await other.replay()).unsettled.map((u) => u.sequence)).toEqual([given]);
         await journal.settle(await journal.append([{ ...viewer, operation: 'delete' }], 'test'));
         const { lasting, unsettled } = await journal.replay();
         expect([lasting.slice(-2).map((u) => u.operation), unsettled]).toEqual([['touch', 'delete'], []]);
+      });
+
+      it('gives an engine that follows another no write that the one before has refused', async () => {
+        let away = false;
+        const journal = await Journal.open({
+          ...shared(db),
+          run: (statements) => (away ? Promise.reject(new Fault('database_unavailable')) : db.run(statements)),
+        });
+        const relationship = parseRelationship('doc:5#viewer@user:e');
+        const refused = await journal.append([{ relationship, operation: 'touch' }], 'test');
+        away = true;
+        await journal.withdraw(refused);
+        away = false;
+        const { lasting, unsettled } = await journal.replay();
+        expect(unsettled).toEqual([]);
+        expect(lasting.filter((u) => u.relationship.resource.id === '5')).toEqual([]);
       });
 
       it('gives up a write whose connection broke, also where it arrives after the next', async () => {
