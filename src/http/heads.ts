@@ -20,6 +20,9 @@ export function headProblem(
   const twice = repeated(rawHeaders);
   if (twice !== undefined)
     return { status: 400, problem: problem('bad_request', `The header ${twice} must be given once.`) };
+  // Another coding is another length for whoever reads it otherwise (RFC 9112 section 6.1).
+  if ((headers['transfer-encoding'] ?? 'chunked').toLowerCase() !== 'chunked')
+    return { status: 400, problem: problem('bad_request', 'The only transfer coding is chunked.') };
   if (hosts?.has(headers.host ?? '') === false)
     return { status: 421, problem: problem('host_refused', 'This Host is not served here.') };
   return undefined;

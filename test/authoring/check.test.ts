@@ -13,7 +13,8 @@ const sample = fileURLToPath(new URL('../../fixtures/acme.remit.yaml', import.me
 
 describe('the sample', () => {
   it('passes without a finding', async () => {
-    expect(await check(sample, { env: {}, tests: true })).toMatchObject({ findings: [], policies: 15 });
+    const { findings, rules } = await check(sample, { env: {}, tests: true });
+    expect([findings, rules?.policies.size]).toEqual([[], 15]);
   });
 });
 

@@ -57,11 +57,11 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
     it('go on from where an older Remit stopped', async () => {
       const database = connected(await migratedUrl(uuid()));
       await database.run([
-        { sql: `delete from remit_version where version = ${VERSION}` },
+        { sql: 'delete from remit_version where version > 2' },
         { sql: `delete from meta where key = 'secret'` },
       ]);
       await expect(requireVersion(database, 'here')).rejects.toThrow(/is of version \d+, and this Remit needs \d+/);
-      expect([await migrate(database), await versionOf(database)]).toEqual([VERSION - 1, VERSION]);
+      expect([await migrate(database), await versionOf(database)]).toEqual([2, VERSION]);
       const [rows] = await database.run([{ sql: `select value from meta where key = 'secret'` }]);
       expect(rows?.[0]?.['value']).toMatch(/^[0-9a-f]{64}$/);
     });

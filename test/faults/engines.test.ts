@@ -197,20 +197,21 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
       lines.length = 0;
       await wires[engine].set('refuse');
       const stats = () => service[engine === 'spicedb' ? 'relationships' : 'database'].stats();
+      const named = engine === 'spicedb' ? 'spicedb' : 'database';
       await vi.waitUntil(async () => {
         await flood();
         return stats().circuit?.state !== 'closed';
       }, BACK);
       const { refused } = stats().circuit ?? { refused: 0 };
-      expect((await service.metrics.text()).text).toContain(`remit_circuit_open{engine="${engine}"} 1\n`);
+      expect((await service.metrics.text()).text).toContain(`remit_circuit_open{engine="${named}"} 1\n`);
       await flood();
       expect(stats().circuit?.refused).toBeGreaterThan(refused);
       await wires[engine].set('pass');
       await back();
       expect(stats().circuit?.state).toBe('closed');
       const { text } = await service.metrics.text();
-      expect(text).toContain(`remit_circuit_open{engine="${engine}"} 0\n`);
-      expect(text).toContain(`remit_circuit_opened_total{engine="${engine}"} ${stats().circuit?.opened ?? -1}\n`);
+      expect(text).toContain(`remit_circuit_open{engine="${named}"} 0\n`);
+      expect(text).toContain(`remit_circuit_opened_total{engine="${named}"} ${stats().circuit?.opened ?? -1}\n`);
       // PostgreSQL's own lines are held back for a while after the last: test/engines/postgres.test.ts has them.
       if (engine === 'spicedb')
         expect(lines.filter((line) => line.startsWith('SpiceDB at '))).toEqual([
