@@ -3,13 +3,12 @@
  * everything that doesn't, each at its place.
  */
 import { createHash } from 'node:crypto';
-import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { CedarEngine } from '../engines/cedar.js';
 import type { Place } from './declarations.js';
 import { dutyProblem } from './duties.js';
 import { Findings, isError, meant, refuseErrors, type Finding } from './findings.js';
 import { Graph } from './graph.js';
-import { placeOf, readPolicies, within, type Policy } from './policies.js';
+import { asPermit, placeOf, readPolicies, within, type Policy } from './policies.js';
 import { joinFiles, readSchema } from './schema.js';
 import { canApply, Slices } from './slices.js';
 import type { SourceFile } from './source.js';
@@ -187,11 +186,6 @@ function checkPolicy(policy: Policy, vocabulary: Vocabulary, graph: Graph | unde
       ),
     );
   }
-}
-
-/** A duty's effect is never used; as permits, all that apply come back as reasons, whatever the author wrote. */
-function asPermit(policy: Policy): PolicyJson {
-  return { ...policy.json, effect: 'permit' };
 }
 
 export function versionOf(sources: RuleSources): string {

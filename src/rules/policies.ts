@@ -126,6 +126,20 @@ export function placeOf(statement: Statement, annotation: string): Location {
   return statement.at;
 }
 
+/**
+ * A duty's text: its effect is never used, and as permits all that apply come back as reasons, whatever the author wrote.
+ * Of the text and not of the JSON, which can't say every whole number of Cedar's, nor all that its text may nest.
+ */
+export function asPermit({ text }: Policy): string {
+  let found = false;
+  const tokens = /\/\/[^\n\r]*|"(?:\\[\s\S]|[^"\\])*"|@(?:\s|\/\/[^\n\r]*)*\w+|\b(?:permit|forbid)\b/g;
+  return text.replace(tokens, (token) => {
+    if (found || !/^(permit|forbid)$/.test(token)) return token;
+    found = true;
+    return 'permit';
+  });
+}
+
 /** Cuts a file at each `;` outside strings and comments. What follows the last one must be empty. */
 export function splitStatements(file: SourceFile): FileStatement[] {
   const statements: FileStatement[] = [];

@@ -59,7 +59,7 @@ export class Slices {
     private readonly name: string,
     private readonly policies: readonly Policy[],
     private readonly cedar: CedarEngine,
-    private readonly as: (policy: Policy) => string | PolicyJson = (policy) => policy.text,
+    private readonly as: (policy: Policy) => string = (policy) => policy.text,
   ) {}
 
   /** Of all that Cedar was to be asked, how much it had been asked before. */

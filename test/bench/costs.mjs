@@ -15,14 +15,14 @@ import { fileURLToPath } from 'node:url';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { Client } from 'pg';
 import { stringify } from 'yaml';
-import { load, post } from './load.mjs';
+import { load, post } from './load/http.mjs';
 
 /** Decisions that are measured, at so many connections. */
 const RUNS = [
   { connections: 1, answers: 500 },
   { connections: 50, answers: 5_000 },
 ];
-const WARM_UP = { connections: 50, answers: 3_000 };
+const WARM_UP = { connections: 50, answers: 6_000 };
 /** Records that one of them manages; all of them are asked about in turn. */
 const EMPLOYEES = 1_000;
 const DATABASE = `remit_costs_${process.pid}`;
@@ -95,7 +95,7 @@ async function onServers({ url, binary, directory, closers }) {
       schema: { relationships: join(root, 'schema/acme.zed'), actions: join(root, 'schema/acme.cedarschema') },
       policies: join(root, 'policies'),
       // A cost is one on a busy machine, too.
-      limits: { deadline_ms: 60_000 },
+      limits: { deadline_ms: 60_000, agent_rate: 1_000_000 },
       data: join(directory, 'data'),
       database: { mode: 'postgres', url: through.href },
       spicedb: { mode: 'server', endpoint: `127.0.0.1:${toSpiceDb.port}`, token, insecure_plaintext: true },
@@ -105,7 +105,8 @@ async function onServers({ url, binary, directory, closers }) {
   ); // prettier-ignore
   await run(process.execPath, [join(root, 'dist/main.js'), 'migrate', '--config', configuration]);
 
-  const remit = fork(fileURLToPath(import.meta.url), ['serve', configuration]);
+  // As the image runs it.
+  const remit = fork(fileURLToPath(import.meta.url), ['serve', configuration], { execArgv: ['--max-semi-space-size=32'] });
   closers.push(() => remit.disconnect());
   await new Promise((resolve, reject) => remit.once('message', resolve).once('exit', reject));
   const ask = () => new Promise((resolve) => remit.once('message', resolve).send('usage'));

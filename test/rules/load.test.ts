@@ -95,6 +95,10 @@ describe('duties', () => {
       '@id("mask") @why("forbid (\\"x\\");") @forbid @duty("mask:pii") forbid (principal, action, resource);',
     ],
     [
+      'after an annotation that is called forbid, with a comment within',
+      '@id("mask") @duty("mask:pii") @ // x\n forbid ("y") forbid (principal, action, resource);',
+    ],
+    [
       'with a condition that says forbid',
       '@id("mask") @duty("mask:pii") forbid (principal, action, resource) when { "forbid" == "forbid" };',
     ],
@@ -102,6 +106,28 @@ describe('duties', () => {
     const rules = rulesOf({ policies: `${permitting}${forbid}` });
     expect(rules.policies.get('mask')?.json.effect).toBe('forbid');
     expect(ask(rules, 'duties')).toEqual({ decision: 'allow', determining: ['mask', 'notify'], errors: [] });
+  });
+
+  // As JSON they would be nested more deeply than Cedar reads, and another number.
+  it.each([
+    [
+      'with many alternatives',
+      Array.from({ length: 90 }, (_, i) => `principal == User::"${i === 89 ? 'u' : i}"`).join(' || '),
+    ],
+    [
+      'with a number that JavaScript has not',
+      '9007199254740993 == 9007199254740993 && 9007199254740993 != 9007199254740992',
+    ],
+  ])('%s are asked as they are written', (_, condition) => {
+    for (const effect of ['permit', 'forbid'])
+      expect(
+        ask(
+          rulesOf({
+            policies: `@id("mask") @duty("mask:pii") ${effect} (principal, action, resource) when { ${condition} };`,
+          }),
+          'duties',
+        ),
+      ).toEqual({ decision: 'allow', determining: ['mask'], errors: [] });
   });
 
   it('neither permit nor forbid', () => {
