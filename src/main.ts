@@ -1,35 +1,82 @@
 #!/usr/bin/env node
 /** The command line: finds the command, turns failures into a sentence and an exit code. */
-import { checkCommand } from './cli/check.js';
-import { demo } from './cli/demo.js';
-import { decideCommand } from './cli/decide.js';
-import { diffCommand } from './cli/diff.js';
-import { explainCommand } from './cli/explain.js';
-import { fmtCommand } from './cli/fmt.js';
-import { initCommand } from './cli/init.js';
-import { replayCommand } from './cli/replay.js';
-import { migrateCommand } from './cli/migrate.js';
-import { schemaCommand } from './cli/schema.js';
-import { serve } from './cli/serve.js';
-import { testCommand } from './cli/test.js';
-import { tokenCommand } from './cli/token.js';
 import { Usage, type Command } from './cli/command.js';
 import { ConfigError, Fault } from './model/faults.js';
 
-const COMMANDS: readonly Command[] = [
-  serve,
-  demo,
-  tokenCommand,
-  decideCommand,
-  initCommand,
-  checkCommand,
-  testCommand,
-  fmtCommand,
-  explainCommand,
-  replayCommand,
-  diffCommand,
-  schemaCommand,
-  migrateCommand,
+interface Listed {
+  readonly name: string;
+  /** One line for the list of commands. */
+  readonly summary: string;
+  /** Each is loaded by those only who use it: together they take as long as a start does. */
+  readonly load: () => Promise<Command>;
+}
+
+const COMMANDS: readonly Listed[] = [
+  {
+    name: 'serve',
+    summary: 'start the service',
+    load: async () => (await import('./cli/serve.js')).serve,
+  },
+  {
+    name: 'demo',
+    summary: 'a short tour of decisions',
+    load: async () => (await import('./cli/demo.js')).demo,
+  },
+  {
+    name: 'token',
+    summary: 'mint, inspect or verify a delegation token',
+    load: async () => (await import('./cli/token.js')).tokenCommand,
+  },
+  {
+    name: 'decide',
+    summary: 'make one decision and print why',
+    load: async () => (await import('./cli/decide.js')).decideCommand,
+  },
+  {
+    name: 'init',
+    summary: 'make a new company from a template',
+    load: async () => (await import('./cli/init.js')).initCommand,
+  },
+  {
+    name: 'check',
+    summary: 'find what is wrong with policies, schemas, world and configuration',
+    load: async () => (await import('./cli/check.js')).checkCommand,
+  },
+  {
+    name: 'test',
+    summary: 'run the tests of the policies',
+    load: async () => (await import('./cli/test.js')).testCommand,
+  },
+  {
+    name: 'fmt',
+    summary: 'format policies',
+    load: async () => (await import('./cli/fmt.js')).fmtCommand,
+  },
+  {
+    name: 'explain',
+    summary: 'tell the story of a decision on record',
+    load: async () => (await import('./cli/explain.js')).explainCommand,
+  },
+  {
+    name: 'replay',
+    summary: 'make recorded decisions again, by the same rules or by others',
+    load: async () => (await import('./cli/replay.js')).replayCommand,
+  },
+  {
+    name: 'diff',
+    summary: 'compare two sets of policies by the decisions that they make',
+    load: async () => (await import('./cli/diff.js')).diffCommand,
+  },
+  {
+    name: 'schema',
+    summary: 'write the JSON Schemas that editors complete YAML files by',
+    load: async () => (await import('./cli/schema.js')).schemaCommand,
+  },
+  {
+    name: 'migrate',
+    summary: 'make or update the tables of a PostgreSQL and the schema of a SpiceDB server',
+    load: async () => (await import('./cli/migrate.js')).migrateCommand,
+  },
 ];
 
 const HELP = `remit: may this agent do this, for this person, to this thing, now, and why?
@@ -47,8 +94,9 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(HELP);
     return name === undefined ? 2 : 0;
   }
-  const command = COMMANDS.find((c) => c.name === name);
-  if (command === undefined) throw new Usage(`there is no command "${name}"; see remit --help`);
+  const listed = COMMANDS.find((c) => c.name === name);
+  if (listed === undefined) throw new Usage(`there is no command "${name}"; see remit --help`);
+  const command = await listed.load();
   if (rest.includes('--help') || rest.includes('-h')) {
     process.stdout.write(`${command.help.trim()}\n`);
     return 0;

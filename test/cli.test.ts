@@ -32,7 +32,21 @@ afterAll(() => {
   rmSync(data, { recursive: true, force: true });
 });
 
-const COMMANDS = ['serve', 'demo', 'token', 'decide', 'init', 'check', 'test', 'fmt', 'replay', 'schema', 'migrate'];
+const COMMANDS = [
+  'serve',
+  'demo',
+  'token',
+  'decide',
+  'init',
+  'check',
+  'test',
+  'fmt',
+  'explain',
+  'replay',
+  'diff',
+  'schema',
+  'migrate',
+];
 
 describe('usage', () => {
   it('without a command it says what there is', async () => {

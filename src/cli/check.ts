@@ -23,8 +23,6 @@ Exit code 0 where there is no error, 1 where there is one, 2 where a file is mis
 `;
 
 export const checkCommand: Command = {
-  name: 'check',
-  summary: 'find what is wrong with policies, schemas, world and configuration',
   help: HELP,
   run: async (args) => {
     const { values, positionals } = readOptions(args, {

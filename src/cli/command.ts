@@ -2,9 +2,6 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 
 export interface Command {
-  readonly name: string;
-  /** One line for the list of commands. */
-  readonly summary: string;
   readonly help: string;
   /** @returns the exit code: 0 fine, 1 a finding or a deny. @throws Usage, ConfigError for 2 */
   readonly run: (args: readonly string[]) => Promise<number>;

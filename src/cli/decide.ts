@@ -25,8 +25,6 @@ runs, opens the engines itself. Exit code 0 for an allow, 1 for a deny.
 `;
 
 export const decideCommand: Command = {
-  name: 'decide',
-  summary: 'make one decision and print why',
   help: HELP,
   run: async (args) => {
     const { values, positionals } = readOptions(args, {

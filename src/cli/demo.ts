@@ -45,8 +45,6 @@ interface Row {
 }
 
 export const demo: Command = {
-  name: 'demo',
-  summary: 'a short tour of decisions',
   help: HELP,
   run: async (args) => {
     const { values, positionals } = readOptions(args, { json: { type: 'boolean', default: false } });

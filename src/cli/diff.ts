@@ -33,8 +33,6 @@ can't be read.
 const MOST_REQUESTS = 1_000_000;
 
 export const diffCommand: Command = {
-  name: 'diff',
-  summary: 'compare two sets of policies by the decisions that they make',
   help: HELP,
   run: async (args) => {
     const { values, positionals } = readOptions(args, {

@@ -29,8 +29,6 @@ the data directory, or opens the engines itself. Exit code 0 whether it was an a
 `;
 
 export const explainCommand: Command = {
-  name: 'explain',
-  summary: 'tell the story of a decision on record',
   help: HELP,
   run: async (args) => {
     const { values, positionals } = readOptions(args, {

@@ -25,8 +25,6 @@ Exit code 2 where a file is missing, or can't be read as policies.
 `;
 
 export const fmtCommand: Command = {
-  name: 'fmt',
-  summary: 'format policies',
   help: HELP,
   run: async (args) => {
     const { values, positionals } = readOptions(args, {

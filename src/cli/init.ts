@@ -19,8 +19,6 @@ configuration. DIR must be empty, or not there yet.
 `;
 
 export const initCommand: Command = {
-  name: 'init',
-  summary: 'make a new company from a template',
   help: HELP,
   run: async (args) => {
     const { values, positionals } = readOptions(args, {

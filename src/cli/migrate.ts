@@ -43,8 +43,6 @@ export interface Migrated {
 }
 
 export const migrateCommand: Command = {
-  name: 'migrate',
-  summary: 'make or update the tables of a PostgreSQL and the schema of a SpiceDB server',
   help: HELP,
   run: async (args) => {
     const { values, positionals } = readOptions(args, {

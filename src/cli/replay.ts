@@ -34,8 +34,6 @@ interface Told {
 }
 
 export const replayCommand: Command = {
-  name: 'replay',
-  summary: 'make recorded decisions again, by the same rules or by others',
   help: HELP,
   run: async (args) => {
     const { values, positionals } = readOptions(args, {

@@ -15,8 +15,6 @@ its own in its first line: # yaml-language-server: $schema=<DIR>/config.schema.j
 `;
 
 export const schemaCommand: Command = {
-  name: 'schema',
-  summary: 'write the JSON Schemas that editors complete YAML files by',
   help: HELP,
   run: async (args) => {
     const { values, positionals } = readOptions(args, { json: { type: 'boolean', default: false } });

@@ -25,8 +25,6 @@ Environment: REMIT_HOST, REMIT_PORT, REMIT_DATA override the configuration.
 `;
 
 export const serve: Command = {
-  name: 'serve',
-  summary: 'start the service',
   help: HELP,
   run: async (args) => {
     const { values, positionals } = readOptions(args, {

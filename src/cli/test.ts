@@ -31,8 +31,6 @@ a configuration that can't be used.
 `;
 
 export const testCommand: Command = {
-  name: 'test',
-  summary: 'run the tests of the policies',
   help: HELP,
   run: async (args) => {
     const { values, positionals } = readOptions(args, {

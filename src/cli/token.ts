@@ -42,8 +42,6 @@ JWS alone, whatever its payload. Exit code 0 only where both hold. What is asked
 `;
 
 export const tokenCommand: Command = {
-  name: 'token',
-  summary: 'mint, inspect or verify a delegation token',
   help: HELP,
   run: ([first = '', ...rest]) => {
     if (first === 'inspect') return inspect(rest);

@@ -33,7 +33,7 @@ describe('a process', { timeout: 300_000 }, () => {
         schema: { relationships: at(sample.schema['relationships'] ?? ''), actions: at(sample.schema['actions'] ?? '') },
         policies: at(sample.policies),
         world: at(sample.world),
-        limits: { deadline_ms: 30_000 },
+        limits: { deadline_ms: 30_000, agent_rate: 100_000 },
         shutdown: { grace_ms: 2_000, limit_ms: 30_000 },
       }),
     );

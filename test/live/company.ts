@@ -36,7 +36,7 @@ export function writeCompany(over: object = {}): { readonly directory: string; r
       policies: 'policies',
       world: 'acme.yaml',
       data: 'data',
-      limits: { deadline_ms: 60_000 },
+      limits: { deadline_ms: 60_000, agent_rate: 100_000 },
       reload: { poll_ms: 500 },
       ...over,
     }),
