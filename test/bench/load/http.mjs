@@ -53,8 +53,13 @@ export function percentile(sorted, p) {
   return sorted.length === 0 ? NaN : sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * p) / 100))];
 }
 
-/** One connection, until the time is up; a connection that breaks counts as an error and is not opened again. */
-function converse(port, run) {
+/** One caller, until the time is up, on one connection after the other: a server lets go of each after so many requests. */
+async function converse(port, run) {
+  while (await talk(port, run));
+}
+
+/** One connection. One that breaks counts as an error. @returns whether the server has let go of it with its answer */
+function talk(port, run) {
   return new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port, noDelay: true });
     let sent = 0;
@@ -62,10 +67,10 @@ function converse(port, run) {
     let partial;
     let finished = false;
 
-    const finish = () => {
+    const finish = (letGo = false) => {
       finished = true;
       socket.destroy();
-      resolve();
+      resolve(letGo);
     };
     const fail = (what) => {
       if (finished) return;
@@ -94,7 +99,8 @@ function converse(port, run) {
       partial = undefined;
       run.latencies.push(performance.now() - sent);
       judge(response, data, request, run);
-      send();
+      if (response.last) finish(true);
+      else send();
     });
   });
 }
@@ -108,7 +114,8 @@ function read(data) {
   // Without a length nobody can say where it ends: then it counts as whole, and as an error by its status.
   const from = end + BODY.length;
   if (length !== undefined && data.length < from + Number(length)) return undefined;
-  return { status: length === undefined ? 0 : Number(head.slice(9, 12)), from };
+  const last = /\r\nconnection: close/i.test(head);
+  return { status: length === undefined ? 0 : Number(head.slice(9, 12)), from, last };
 }
 
 function judge({ status, from }, data, { expect, includes }, run) {
