@@ -106,7 +106,9 @@ async function onServers({ url, binary, directory, closers }) {
   await run(process.execPath, [join(root, 'dist/main.js'), 'migrate', '--config', configuration]);
 
   // As the image runs it.
-  const remit = fork(fileURLToPath(import.meta.url), ['serve', configuration], { execArgv: ['--max-semi-space-size=32'] });
+  const remit = fork(fileURLToPath(import.meta.url), ['serve', configuration], {
+    execArgv: ['--max-semi-space-size=32'],
+  });
   closers.push(() => remit.disconnect());
   await new Promise((resolve, reject) => remit.once('message', resolve).once('exit', reject));
   const ask = () => new Promise((resolve) => remit.once('message', resolve).send('usage'));
