@@ -9,7 +9,7 @@ import { newDecisionId } from './decision-id.js';
 import type { CheckAnswer, Relationships } from './engines/spicedb/port.js';
 import { asksOf, factsOf, withThrough } from './facts.js';
 import { gather } from './gather.js';
-import type { Decision, DecisionRecord, RecordedFacts } from './model/decision.js';
+import type { Decision, WithFacts } from './model/decision.js';
 import { BadRequest, Fault } from './model/faults.js';
 import type { Obligation } from './rules/duties.js';
 import { combine, type Denial } from './model/outcome.js';
@@ -212,8 +212,6 @@ export interface Again {
   /** How it came to be, for whoever explains it. */
   readonly course: Course;
 }
-
-export type WithFacts = DecisionRecord & { readonly facts: RecordedFacts };
 
 /** @throws BadRequest where, by these rules, the question itself is at fault */
 export function decideAgain(record: WithFacts, rules: Rules): Again {

@@ -1,7 +1,7 @@
 /** What a decision rests on, as it is put on record and as it is read back. Tokens and keys are in neither. */
 import type { Course } from './conclude.js';
 import type { CheckAnswer } from './engines/spicedb/port.js';
-import type { DecisionRecord, RecordedFacts } from './model/decision.js';
+import type { RecordedFacts, WithFacts } from './model/decision.js';
 import { refText, type EntityRef } from './model/ids.js';
 import type { Caller, Properties } from './model/question.js';
 import { checkKey } from './model/relationships.js';
@@ -102,7 +102,7 @@ function answered({ asked, check, entity, entitiesFault, passedOn }: Facts): Omi
 }
 
 /** The question and what became of its token, as they were. */
-export function openingOf(record: DecisionRecord & { readonly facts: RecordedFacts }, rules: Rules): Opening {
+export function openingOf(record: WithFacts, rules: Rules): Opening {
   const { request, facts } = record;
   const { said, credential, caller } = facts;
   return {

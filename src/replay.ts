@@ -4,7 +4,7 @@
  */
 import { changeOf, type Change } from './changes.js';
 import { decideAgain } from './decide.js';
-import type { Decision, DecisionRecord, SearchRecord } from './model/decision.js';
+import type { Decision, DecisionRecord, Rationale, SearchRecord } from './model/decision.js';
 import { BadRequest } from './model/faults.js';
 import type { Rules } from './rules/load.js';
 
@@ -38,6 +38,17 @@ export function replay(record: DecisionRecord | SearchRecord, rules: Rules): Rep
 /** Denied only since its record could not be stored in time: all the rest of it still holds. */
 function wasRecorded({ rationale }: DecisionRecord): boolean {
   return rationale.steps.every(({ step, outcome }) => step !== 'record' || outcome === 'pass');
+}
+
+/** `agent:planner for user:ann`; empty where nobody was established. */
+export function whoAsked({ acting }: Pick<Rationale, 'acting'>): string {
+  return [acting?.agent, acting?.user].filter((one) => one !== undefined).join(' for ');
+}
+
+/** Who does what to what, in a line. */
+export function questionText({ request, rationale }: Pick<DecisionRecord, 'request' | 'rationale'>): string {
+  const { subject, action, resource } = request;
+  return `${whoAsked(rationale) || `${subject.type}:${subject.id}`} ${action} ${resource.type}:${resource.id}`;
 }
 
 /** Why it is so, in a line: what allows it, or what denies it. */

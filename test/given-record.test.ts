@@ -1,10 +1,11 @@
 /** Records from outside: whatever a file says, it is a clear error or a record. */
+import type { WithFacts } from '../src/model/decision.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { explain } from '../src/explaining/explain.js';
 import { readRecord } from '../src/given-record.js';
 import { ConfigError } from '../src/model/faults.js';
 import { start, type Running } from './sample.js';
-import { decided, type WithFacts } from './explaining/sample.js';
+import { decided } from './explaining/sample.js';
 
 let remit: Running;
 let record: WithFacts;

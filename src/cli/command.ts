@@ -24,6 +24,12 @@ export function readOptions<O extends Options>(args: readonly string[], options:
   }
 }
 
+/** What fails a comparison. @throws Usage */
+export function failOnOf(text: string | undefined): 'widening' | 'change' | undefined {
+  if (text === undefined || text === 'widening' || text === 'change') return text;
+  throw new Usage('--fail-on must be "widening" or "change"');
+}
+
 /** Seconds of a duration such as `90s`, `5m`, `1h`. @throws Usage */
 export function seconds(text: string, option: string): number {
   const match = /^(\d{1,6})(s|m|h)$/.exec(text);

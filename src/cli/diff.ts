@@ -4,8 +4,8 @@ import { reportJson, reportText, type Compared } from '../comparing/report.js';
 import { openSide, type Side } from '../comparing/side.js';
 import { loadConfig } from '../config.js';
 import { Unusable } from '../testing/places.js';
-import { printable, readOptions, Usage, type Command } from './command.js';
-import { fromFile, limitOf, recorded, type Record } from './records.js';
+import { failOnOf, printable, readOptions, Usage, type Command } from './command.js';
+import { limitOf, recordsOf } from './records.js';
 
 const HELP = `
 Usage: remit diff BEFORE AFTER [options]
@@ -51,9 +51,7 @@ export const diffCommand: Command = {
     const [first, second, more] = positionals;
     if (first === undefined || second === undefined || more !== undefined)
       throw new Usage('remit diff takes two configurations; see remit diff --help');
-    const failOn = values['fail-on'];
-    if (failOn !== undefined && failOn !== 'widening' && failOn !== 'change')
-      throw new Usage('--fail-on must be "widening" or "change"');
+    const failOn = failOnOf(values['fail-on']);
     const requests = numberOf(values.requests, '--requests', MOST_REQUESTS);
     const seed = numberOf(values.seed, '--seed', 2 ** 32 - 1);
     const limit = limitOf(values.limit);
@@ -67,7 +65,7 @@ export const diffCommand: Command = {
         cases: after.cases(),
         requests,
         seed,
-        records: values.replay ? firstOf(recordsOf(values, limit), limit) : [],
+        records: values.replay ? recordsOf(values, () => loadConfig(values.config), limit) : [],
       });
       const of: Compared = {
         before: { name: first, version: before.rules.version },
@@ -96,30 +94,6 @@ function opened(name: string, sides: Side[]): Side {
   const side = openSide(name);
   sides.push(side);
   return side;
-}
-
-function recordsOf(
-  values: {
-    readonly file?: string;
-    readonly from?: string;
-    readonly to?: string;
-    readonly key?: string;
-    readonly config?: string;
-  },
-  limit: number,
-): AsyncIterable<Record> | Iterable<Record> {
-  if (values.file !== undefined) return fromFile(values.file);
-  const config = loadConfig(values.config);
-  return recorded(config, values.key ?? config.key, { from: values.from, to: values.to }, limit);
-}
-
-async function* firstOf(records: AsyncIterable<Record> | Iterable<Record>, limit: number): AsyncGenerator<Record> {
-  let left = limit;
-  for await (const record of records) {
-    if (left === 0) return;
-    left -= 1;
-    yield record;
-  }
 }
 
 function numberOf(text: string, option: string, most: number): number {

@@ -1,5 +1,6 @@
 /** Decision records: of the service, or from a file. */
 import { readFileSync } from 'node:fs';
+import type { Config } from '../config.js';
 import { shown } from '../config/files.js';
 import { readRecord } from '../given-record.js';
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
@@ -20,9 +21,37 @@ export function limitOf(text: string): number {
   return limit;
 }
 
+/** Where records come from, as the options say. */
+export interface From {
+  readonly file?: string | undefined;
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+/**
+ * As many as the limit allows: of a file in its order, of the service the newest first.
+ * @param config of the service; asked for where there is no file
+ * @throws ConfigError for the file, Usage where the service refuses
+ */
+export function recordsOf({ file, from, to, key }: From, config: () => Config, limit: number): AsyncIterable<Record> {
+  if (file !== undefined) return firstOf(fromFile(file), limit);
+  const asked = config();
+  return firstOf(recorded(asked, key ?? asked.key, { from, to }, limit), limit);
+}
+
+async function* firstOf(records: AsyncIterable<Record> | Iterable<Record>, limit: number): AsyncGenerator<Record> {
+  let left = limit;
+  for await (const record of records) {
+    yield record;
+    left -= 1;
+    if (left === 0) return;
+  }
+}
+
 /** The newest first. @throws Usage where the service refuses */
-export async function* recorded(
-  config: Parameters<typeof ask>[0],
+async function* recorded(
+  config: Config,
   key: string | undefined,
   times: { readonly from: string | undefined; readonly to: string | undefined },
   limit: number,

@@ -3,10 +3,10 @@ import { CHANGES, widens, type Change } from '../changes.js';
 import { loadConfig } from '../config.js';
 import { readSources } from '../config/files.js';
 import type { DecisionRecord } from '../model/decision.js';
-import { because, replay, type Replayed } from '../replay.js';
+import { because, questionText, replay, type Replayed } from '../replay.js';
 import { loadRules, type Rules } from '../rules/load.js';
-import { printable, readOptions, Usage, type Command } from './command.js';
-import { fromFile, limitOf, recorded, type Record } from './records.js';
+import { failOnOf, printable, readOptions, Usage, type Command } from './command.js';
+import { limitOf, recordsOf, type Record } from './records.js';
 
 const HELP = `
 Usage: remit replay [--rules CONFIG] [--file FILE] [options]
@@ -48,21 +48,13 @@ export const replayCommand: Command = {
       json: { type: 'boolean', default: false },
     });
     if (positionals.length > 0) throw new Usage(`"${positionals[0] ?? ''}" is not understood; see remit replay --help`);
-    const failOn = values['fail-on'];
-    if (failOn !== undefined && failOn !== 'widening' && failOn !== 'change')
-      throw new Usage('--fail-on must be "widening" or "change"');
+    const failOn = failOnOf(values['fail-on']);
     const limit = limitOf(values.limit);
     const config = loadConfig(values.config);
     const rules = loadRules(readSources((values.rules === undefined ? config : loadConfig(values.rules)).sources));
     const told: Told[] = [];
-    const records =
-      values.file === undefined
-        ? recorded(config, values.key ?? config.key, { from: values.from, to: values.to }, limit)
-        : fromFile(values.file);
-    for await (const record of records) {
-      if (told.length === limit) break;
+    for await (const record of recordsOf(values, () => config, limit))
       told.push({ record, came: replay(record, rules), own: record.policy_version === rules.version });
-    }
     process.stdout.write(values.json ? `${JSON.stringify(summary(told, rules), undefined, 2)}\n` : report(told, rules));
     const failed = told.some(
       ({ came, own }) =>
@@ -147,8 +139,6 @@ function report(told: readonly Told[], rules: Rules): string {
 }
 
 function asked({ request, ...record }: Record): string {
-  const { subject, action, resource } = request as DecisionRecord['request'];
-  const acting = 'rationale' in record ? record.rationale.acting : undefined;
-  const who = [acting?.agent, acting?.user].filter((one) => one !== undefined).join(' for ');
-  return `${who === '' ? `${subject.type}:${subject.id}` : who} ${action} ${resource.type}:${resource.id}`;
+  const rationale = 'rationale' in record ? record.rationale : { steps: [] };
+  return questionText({ request: request as DecisionRecord['request'], rationale });
 }

@@ -1,9 +1,8 @@
 /** What one set of rules answers to a recorded or generated request, refusals and unknowns included. */
 import { decideAgain } from '../decide.js';
-import type { Decision } from '../model/decision.js';
+import type { Decision, WithFacts } from '../model/decision.js';
 import { BadRequest } from '../model/faults.js';
 import type { Rules } from '../rules/load.js';
-import type { Recorded } from './draft.js';
 
 export type Answer =
   | { readonly kind: 'decided'; readonly decision: Decision }
@@ -12,7 +11,7 @@ export type Answer =
   /** It rests on what isn't known. */
   | { readonly kind: 'untold'; readonly missing: readonly string[] };
 
-export function answer(record: Recorded, rules: Rules): Answer {
+export function answer(record: WithFacts, rules: Rules): Answer {
   try {
     const { decision, missing } = decideAgain(record, rules);
     if (decision.fault !== undefined)
@@ -25,7 +24,7 @@ export function answer(record: Recorded, rules: Rules): Answer {
 }
 
 /** The same request by its user, with no agent; undefined where there is no user or no agent in it. */
-export function byTheUserAlone(record: Recorded): Recorded | undefined {
+export function byTheUserAlone(record: WithFacts): WithFacts | undefined {
   const { credential, said } = record.facts;
   const token = credential !== undefined && 'ok' in credential && credential.ok ? credential.token : undefined;
   if (token === undefined ? said.act === undefined : token.mode !== 'delegated') return undefined;

@@ -1,13 +1,13 @@
 /** Two sets of rules, compared by the decisions that they make. */
 import { widens } from '../changes.js';
-import type { DecisionRecord, SearchRecord } from '../model/decision.js';
+import type { DecisionRecord, SearchRecord, WithFacts } from '../model/decision.js';
+import { questionText } from '../replay.js';
 import type { Rules } from '../rules/load.js';
 import type { Case } from '../testing/case.js';
 import { answer, byTheUserAlone } from './answer.js';
 import { compareCases } from './cases.js';
 import { mayGrantMore, schemaDifferences, type SchemaDifference } from './catalogue.js';
 import { Differences, type Group, type PolicyDifference } from './differences.js';
-import type { Recorded } from './draft.js';
 import { changedIn, kindsOf, type Kind } from './kinds.js';
 import { requests } from './requests.js';
 
@@ -109,12 +109,10 @@ async function compareRecorded(
       counted.untold += 1;
       continue;
     }
-    const { subject, action, resource } = record.request;
-    const { agent, user } = record.rationale.acting ?? {};
-    const who = [agent, user].filter((one) => one !== undefined).join(' for ');
+    const { action, resource } = record.request;
     const asked = {
       origin: 'record' as const,
-      text: `${who === '' ? `${subject.type}:${subject.id}` : who} ${action} ${resource.type}:${resource.id}`,
+      text: questionText(record),
       action,
       resource: resource.type,
       where: [record.id],
@@ -125,7 +123,7 @@ async function compareRecorded(
 }
 
 async function tell(
-  record: Recorded,
+  record: WithFacts,
   asked: Parameters<Differences['add']>[0],
   before: Rules,
   after: Rules,
@@ -136,7 +134,7 @@ async function tell(
   counted.asked += 1;
   if (was.kind === 'untold' || is.kind === 'untold') counted.untold += 1;
   const alone = byTheUserAlone(record);
-  const allowed = (one: Recorded) => (): boolean => {
+  const allowed = (one: WithFacts) => (): boolean => {
     const came = answer(one, after);
     // Where nobody knows, the user is not said to be kept out.
     return came.kind === 'untold' || (came.kind === 'decided' && came.decision.decision);

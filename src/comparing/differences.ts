@@ -5,6 +5,7 @@ import { because } from '../replay.js';
 import type { Rules } from '../rules/load.js';
 import type { Answer } from './answer.js';
 import { saysTheSame } from './kinds.js';
+import { unique } from './matter.js';
 import { classifiedShown, DANGERS, isIrreversible, lackedPermission, type Danger } from './danger.js';
 
 /** Where a question comes from. */
@@ -181,8 +182,4 @@ function citedBy(answer: Answer): string[] {
 /** A generated request is told by its kind; who asks in cases and records is many. */
 function sortOf({ text, origin }: Asked): string {
   return origin === 'request' ? text : origin;
-}
-
-function unique<T>(values: readonly T[]): T[] {
-  return [...new Set(values)];
 }

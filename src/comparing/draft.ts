@@ -1,6 +1,6 @@
 /** A generated request before it is whole, and the decision record that it becomes: as if it had been asked once. */
 import type { CheckAnswer } from '../engines/spicedb/port.js';
-import type { DecisionRecord, RecordedFacts } from '../model/decision.js';
+import type { RecordedFacts, WithFacts } from '../model/decision.js';
 import { refText, type EntityRef } from '../model/ids.js';
 import { checkKey } from '../model/relationships.js';
 import { DELEGATOR } from '../rules/vocabulary.js';
@@ -52,10 +52,8 @@ export function emptyDraft(): Draft {
   };
 }
 
-export type Recorded = DecisionRecord & { readonly facts: RecordedFacts };
-
 /** Its outcome is left open: it is decided anew by each set of rules. @param id names it */
-export function recordOf(id: string, { mode, action, ...types }: Kind, draft: Draft): Recorded {
+export function recordOf(id: string, { mode, action, ...types }: Kind, draft: Draft): WithFacts {
   const user = { type: types.user, id: draft.ids.user };
   const agent = { type: types.agent, id: draft.ids.agent };
   const resource = { type: types.resource, id: draft.ids.resource };

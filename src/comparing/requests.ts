@@ -2,7 +2,8 @@
  * Generated requests: what the rules are asked where nobody has asked yet. A kind of question that has few enough is
  * asked all of them; of the others a sample is taken, what the changed policies read first.
  */
-import { emptyDraft, recordOf, type Recorded } from './draft.js';
+import type { WithFacts } from '../model/decision.js';
+import { emptyDraft, recordOf } from './draft.js';
 import { dimensionsOf } from './dimensions.js';
 import { readsOf } from '../rules/slices.js';
 import { changedIn, type Kind } from './kinds.js';
@@ -10,7 +11,7 @@ import type { Dimension } from './matter.js';
 import { generator } from './random.js';
 
 export interface Generated {
-  readonly record: Recorded;
+  readonly record: WithFacts;
   readonly kind: Kind;
   /** What is not as usual in it: `principal.kind = "exporter"`. */
   readonly where: readonly string[];

@@ -3,7 +3,7 @@ import { decideAgain } from '../decide.js';
 import type { DecisionRecord, Rationale } from '../model/decision.js';
 import { refText } from '../model/ids.js';
 import type { Reason } from '../model/reasons.js';
-import { replay } from '../replay.js';
+import { replay, whoAsked } from '../replay.js';
 import { DELEGATOR } from '../rules/vocabulary.js';
 import type { Obligation } from '../rules/duties.js';
 import type { Rules } from '../rules/load.js';
@@ -53,7 +53,7 @@ export function explain(record: DecisionRecord, rules: Rules): Explanation {
     dry_run,
     evaluated_at,
     client,
-    who: [acting?.agent, acting?.user].filter((one) => one !== undefined).join(' for ') || refText(request.subject),
+    who: whoAsked(rationale) || refText(request.subject),
     chain: acting?.chain ?? [],
     action: request.action,
     resource: refText(request.resource),

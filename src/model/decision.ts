@@ -94,6 +94,9 @@ export interface DecisionRecord {
   readonly facts?: RecordedFacts | undefined;
 }
 
+/** A record that a decision can be made again of. */
+export type WithFacts = DecisionRecord & { readonly facts: RecordedFacts };
+
 /** What is stored of a search or a filter: what was asked and how much was found, in place of a record for each. */
 export interface SearchRecord {
   readonly id: string;

@@ -85,6 +85,16 @@ export function checkKey(check: Check): string {
   return `${resource.type}:${encodeId(resource.id)}#${permission}@${subject.type}:${encodeId(subject.id)}`;
 }
 
+/** The check whose {@link checkKey} it is; undefined of a text that is none. */
+export function checkOf(key: string): Check | undefined {
+  try {
+    const { resource, relation, subject } = parseRelationship(key);
+    return { resource, permission: relation, subject: { type: subject.type, id: subject.id } };
+  } catch {
+    return undefined;
+  }
+}
+
 export function nameProblem(name: string): string | undefined {
   return NAME.test(name) ? undefined : 'must be a SpiceDB relation or permission name such as "viewer"';
 }

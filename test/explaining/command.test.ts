@@ -1,4 +1,5 @@
 /** `remit explain` as it is typed. */
+import type { WithFacts } from '../../src/model/decision.js';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { start } from '../sample.js';
-import { decided, type WithFacts } from './sample.js';
+import { decided } from './sample.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const main = join(root, 'dist/main.js');

@@ -1,11 +1,12 @@
 /** Decisions explained: each condition as Cedar itself judged it, on the request that was decided. */
+import type { WithFacts } from '../../src/model/decision.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readSources } from '../../src/config/files.js';
 import { explain, type Explanation } from '../../src/explaining/explain.js';
 import type { PolicyTold } from '../../src/explaining/policies.js';
 import { loadRules, type Rules } from '../../src/rules/load.js';
 import { start, type Running } from '../sample.js';
-import { decided, type WithFacts } from './sample.js';
+import { decided } from './sample.js';
 
 let remit: Running;
 let rules: Rules;

@@ -1,8 +1,6 @@
 /** Decisions of the running sample, as an admin reads them. */
-import type { DecisionRecord, RecordedFacts } from '../../src/model/decision.js';
+import type { WithFacts } from '../../src/model/decision.js';
 import type { Running } from '../sample.js';
-
-export type WithFacts = DecisionRecord & { readonly facts: RecordedFacts };
 
 /** Asks, and reads the record back. */
 export async function decided(remit: Running, body: object): Promise<WithFacts> {

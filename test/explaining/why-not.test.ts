@@ -2,6 +2,7 @@
  * What would make a deny an allow, held to its word: each denied case of test/cases is explained, and what is proposed is
  * done to the real service, which must then allow.
  */
+import type { WithFacts } from '../../src/model/decision.js';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,7 +21,7 @@ import { whyNotText } from '../../src/cli/why-not.js';
 import { worldOf } from '../../src/cli/world.js';
 import { all, arrange, requestOf, type Case } from '../cases/cases.js';
 import { DAYTIME, start, type Answer, type Running } from '../sample.js';
-import { decided, type WithFacts } from './sample.js';
+import { decided } from './sample.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 let remit: Running;

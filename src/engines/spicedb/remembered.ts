@@ -5,7 +5,7 @@
  * be told that way, is read.
  */
 import { LRUCache } from 'lru-cache';
-import { checkKey, parseRelationship } from '../../model/relationships.js';
+import { checkKey, checkOf } from '../../model/relationships.js';
 import type { Graph } from '../../rules/graph.js';
 import type { AskedCheck } from './port.js';
 
@@ -41,9 +41,11 @@ export class RememberedPaths {
   }
 
   private stepOf(text: string): AskedCheck | undefined {
-    const { resource, relation, subject } = parseRelationship(text);
+    const step = checkOf(text);
+    if (step === undefined) return undefined;
+    const { resource, permission } = step;
     const tells =
-      this.graph.isDirect(resource.type, relation) && !this.graph.reach.reachesExpiration(resource.type, relation);
-    return tells ? { resource, permission: relation, subject: { type: subject.type, id: subject.id } } : undefined;
+      this.graph.isDirect(resource.type, permission) && !this.graph.reach.reachesExpiration(resource.type, permission);
+    return tells ? step : undefined;
   }
 }

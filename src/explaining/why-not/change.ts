@@ -1,9 +1,8 @@
 /** What could be otherwise: changes of what a decision rested on, as data, in words, and by their weight. */
 import type { AuthorizationDetail } from '../../model/acting.js';
-import type { RecordedFacts } from '../../model/decision.js';
+import type { RecordedFacts, WithFacts } from '../../model/decision.js';
 import { refText, type EntityRef } from '../../model/ids.js';
 import type { Operation } from '../../model/relationships.js';
-import type { WithFacts } from '../../decide.js';
 
 export type Change =
   /** What the request says, by its place; without a value: that it says nothing there. */

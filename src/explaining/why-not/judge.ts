@@ -1,8 +1,9 @@
 /** Deciding again with changes: by the code that decides, on the facts of the record as they would be. */
-import { decideAgain, type Again, type WithFacts } from '../../decide.js';
+import { decideAgain, type Again } from '../../decide.js';
+import type { WithFacts } from '../../model/decision.js';
 import { BadRequest } from '../../model/faults.js';
 import { decodeId, refText, type EntityRef } from '../../model/ids.js';
-import { checkKey, parseRelationship, type Check, type RelationshipUpdate } from '../../model/relationships.js';
+import { checkKey, checkOf, parseRelationship, type RelationshipUpdate } from '../../model/relationships.js';
 import type { Rules } from '../../rules/load.js';
 import { DELEGATOR } from '../../rules/vocabulary.js';
 import { applied, isHeeded, type Change } from './change.js';
@@ -142,14 +143,4 @@ async function ancestors(parents: readonly EntityRef[], world: World): Promise<E
     open.push(...((await world.entity(next))?.parents ?? []));
   }
   return [...found.values()];
-}
-
-/** The check of a key; undefined of a text that is none. */
-export function checkOf(key: string): Check | undefined {
-  try {
-    const { resource, relation, subject } = parseRelationship(key);
-    return { resource, permission: relation, subject: { type: subject.type, id: subject.id } };
-  } catch {
-    return undefined;
-  }
 }
