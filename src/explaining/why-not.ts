@@ -3,6 +3,7 @@ import type { DecisionRecord } from '../model/decision.js';
 import type { ReasonCode } from '../model/reasons.js';
 import type { RuleSources, Rules } from '../rules/load.js';
 import type { Remedy } from '../rules/remedies.js';
+import { verified } from '../steps/step.js';
 import { changeText, type Change } from './why-not/change.js';
 import { Granting } from './why-not/granting.js';
 import { Ground, type World } from './why-not/ground.js';
@@ -88,9 +89,7 @@ export async function whyNot(record: DecisionRecord, { rules, sources, world }: 
       };
     const granting = new Granting(ground, new Date(record.evaluated_at), facts.said.context ?? {});
     const { changes, allowed, standing } = await search(start, { judge, granting });
-    const { credential } = facts;
-    const ends =
-      credential !== undefined && 'ok' in credential && credential.ok ? credential.token.expiresAt : undefined;
+    const ends = verified(facts)?.token.expiresAt;
     const worded = changes.map((change) => ({ words: wordsOf(change, ends), change }));
     const { decisions } = judge;
     const remedies = start.again.decision.remedies.filter(({ type }) => type !== 'scope' && type !== 'token');

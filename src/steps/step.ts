@@ -26,7 +26,9 @@ export interface Opening {
 }
 
 /** What the token says, where there is one and all holds that must. */
-export function verified({ credential }: Opening): Extract<Credential, { ok: true }> | undefined {
+export function verified({
+  credential,
+}: Partial<Pick<Opening, 'credential'>>): Extract<Credential, { ok: true }> | undefined {
   return credential !== undefined && 'ok' in credential && credential.ok ? credential : undefined;
 }
 

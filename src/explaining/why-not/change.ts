@@ -3,6 +3,7 @@ import type { AuthorizationDetail } from '../../model/acting.js';
 import type { RecordedFacts, WithFacts } from '../../model/decision.js';
 import { refText, type EntityRef } from '../../model/ids.js';
 import type { Operation } from '../../model/relationships.js';
+import { verified } from '../../steps/step.js';
 
 export type Change =
   /** What the request says, by its place; without a value: that it says nothing there. */
@@ -151,8 +152,8 @@ export function withMember(
 }
 
 function withToken(facts: RecordedFacts, change: Extract<Change, { kind: 'token' }>): RecordedFacts {
-  const { credential } = facts;
-  if (credential === undefined || !('ok' in credential) || !credential.ok) return facts;
+  const credential = verified(facts);
+  if (credential === undefined) return facts;
   const { token } = credential;
   if ('session' in change) return { ...facts, credential: { ...credential, sessionEnded: false } };
   const changed =

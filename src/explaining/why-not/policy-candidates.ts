@@ -7,6 +7,7 @@ import type { EntityRef } from '../../model/ids.js';
 import type { Policy } from '../../rules/policies.js';
 import { delegationCheck } from '../../steps/delegation.js';
 import { pathsIn } from '../values.js';
+import { verified } from '../../steps/step.js';
 import type { Change } from './change.js';
 import type { Granting } from './granting.js';
 import { KEPT, type Judge, type Judgement } from './judge.js';
@@ -100,9 +101,7 @@ function around(
   { record }: Judgement,
   { acting }: { acting: { chain: readonly EntityRef[] } },
 ): Change[] {
-  const { credential } = record.facts;
-  const stated =
-    credential !== undefined && 'ok' in credential && credential.ok ? credential.token.actors.slice(1) : [];
+  const stated = verified(record.facts)?.token.actors.slice(1) ?? [];
   const earlier = acting.chain.some(({ id }) => id === who.id) && stated.some(({ id }) => id === who.id);
   return earlier ? shorter(stated.map(({ id }) => id)) : [];
 }
