@@ -20,7 +20,7 @@ export default tseslint.config(
       '@typescript-eslint/require-await': 'off',
       'no-restricted-properties': [
         'error',
-        { object: 'process', property: 'env', message: 'Only src/config.ts reads the environment.' },
+        { object: 'process', property: 'env', message: 'Only src/config/config.ts reads the environment.' },
       ],
       'no-restricted-syntax': [
         'error',
@@ -37,7 +37,7 @@ export default tseslint.config(
   },
   {
     // The clock's and the environment's own places, and what is no part of a decision.
-    files: ['src/config.ts', 'src/service.ts', 'src/engines/lock.ts', 'src/cli/**', 'test/**'],
+    files: ['src/config/config.ts', 'src/service/service.ts', 'src/runtime/directory-lock.ts', 'src/cli/**', 'test/**'],
     rules: { 'no-restricted-properties': 'off', 'no-restricted-syntax': 'off' },
   },
   { files: ['**/*.js', '**/*.mjs'], ...tseslint.configs.disableTypeChecked },

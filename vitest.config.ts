@@ -26,7 +26,7 @@ const servers: Record<string, string> = {
 export default defineConfig({
   test: {
     maxWorkers: 2,
-    globalSetup: 'test/postgres/setup.ts',
+    globalSetup: 'test/support/postgres/setup.ts',
     projects: [
       { test: { ...common, name: 'embedded', include: ['test/**/*.test.ts'] } },
       ...(Object.keys(servers).length === 0
@@ -36,7 +36,7 @@ export default defineConfig({
               test: {
                 ...common,
                 name: 'server',
-                include: ['test/{http,cases,attacks}/**/*.test.ts', 'test/attacks.test.ts'],
+                include: ['test/{http,cases,attacks}/**/*.test.ts', 'test/lists/decide-list.test.ts'],
                 env: servers,
               },
             },
@@ -48,7 +48,7 @@ export default defineConfig({
               test: {
                 ...common,
                 name: 'bounded',
-                include: ['test/cases/**/*.test.ts', 'test/http/{evaluation,filter,search}.test.ts'],
+                include: ['test/cases/**/*.test.ts', 'test/http/routes/{evaluation,filter,search}.test.ts'],
                 env: { ...servers, REMIT_TEST_CONSISTENCY: 'bounded' },
               },
             },

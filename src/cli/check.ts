@@ -1,8 +1,8 @@
 /** `remit check`: everything that is wrong, or dubious, about a configuration, its schemas, policies and world. */
-import { check } from '../authoring/check.js';
-import { sarif } from '../authoring/report/sarif.js';
-import { reportText, summaryOf, summaryText } from '../authoring/report/text.js';
-import { RULES } from '../authoring/rules.js';
+import { check } from '../author/check/check.js';
+import { sarif } from '../author/check/report/sarif.js';
+import { reportText, summaryOf, summaryText } from '../author/check/report/text.js';
+import { RULES } from '../author/check/rules.js';
 import { printable, readOptions, Usage, type Command } from './command.js';
 
 const HELP = `
@@ -11,7 +11,7 @@ Usage: remit check [--config FILE] [--strict] [--no-tests] [--json | --sarif]
 Reads the configuration, the SpiceDB schema, the Cedar schema, the policies and the world as a start does, and says all
 that is wrong with them, and what is valid and still hardly meant: each with its rule, its place and, where there is one,
 the cure. Where tests stand beside the policies they are run, so that a permit is found that is wider than what they
-show. Starts nothing that others could reach. docs/policies.md lists the rules, and how a warning is ignored.
+show. Starts nothing that others could reach. docs/guide/policies.md lists the rules, and how a warning is ignored.
 
   --config FILE   the configuration (default: REMIT_CONFIG, or the sample's)
   --strict        warnings count as errors do

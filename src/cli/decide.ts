@@ -1,8 +1,8 @@
 /** `remit decide`: one decision from the command line, against the same engines and routes. */
-import { loadConfig } from '../config.js';
-import { ask, refusal } from './ask.js';
+import { loadConfig } from '../config/config.js';
+import { ask, refusal } from './service-request.js';
 import { jsonObject, readOptions, tokenOf, Usage, type Command } from './command.js';
-import { story, type Answered } from './story.js';
+import { story, type Answered } from './print/story.js';
 
 const HELP = `
 Usage: remit decide --action NAME --resource TYPE:ID (--token TOKEN | --mode human) --subject TYPE:ID [options]

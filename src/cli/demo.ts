@@ -2,15 +2,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buildApp } from '../app.js';
-import { loadConfig } from '../config.js';
+import { buildApp } from '../http/app.js';
+import { loadConfig } from '../config/config.js';
 import { parseYaml } from '../config/yaml.js';
 import { ConfigError } from '../model/faults.js';
-import { openService } from '../service.js';
+import { openService } from '../service/service.js';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { readOptions, Usage, type Command } from './command.js';
-import { evidenceText, type Answered } from './story.js';
+import { evidenceText, type Answered } from './print/story.js';
 
 const HELP = `
 Usage: remit demo [--json]

@@ -1,9 +1,9 @@
 /** `remit diff`: two sets of policies and schemas, compared by the decisions that they make. */
-import { compare, failsOn } from '../comparing/compare.js';
-import { reportJson, reportText, type Compared } from '../comparing/report.js';
-import { openSide, type Side } from '../comparing/side.js';
-import { loadConfig } from '../config.js';
-import { Unusable } from '../testing/places.js';
+import { compare, failsOn } from '../author/diff/compare.js';
+import { reportJson, reportText, type Compared } from '../author/diff/report.js';
+import { openSide, type Side } from '../author/diff/side.js';
+import { loadConfig } from '../config/config.js';
+import { Unusable } from '../author/test/places.js';
 import { failOnOf, printable, readOptions, Usage, type Command } from './command.js';
 import { limitOf, recordsOf } from './records.js';
 
@@ -12,7 +12,7 @@ Usage: remit diff BEFORE AFTER [options]
 
 Compares two sets of policies and schemas by what they decide: over the tests beside AFTER's policies, over generated
 requests for every action, type and mode around whatever the policies compare, and, with --replay, over recorded
-decisions. What gives more is printed first, and of that what is dangerous; docs/changes.md says what that is.
+decisions. What gives more is printed first, and of that what is dangerous; docs/guide/diff.md says what that is.
 
 BEFORE and AFTER are configuration files, directories with one, or either in a revision of git: main:company/remit.yaml,
 with the path from the repository's root.

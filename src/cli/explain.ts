@@ -1,17 +1,17 @@
 /** `remit explain`: the story of one decision. */
-import { loadConfig } from '../config.js';
+import { loadConfig } from '../config/config.js';
 import { readSources, shown } from '../config/files.js';
-import { explain } from '../explaining/explain.js';
-import { whyNot } from '../explaining/why-not.js';
-import { readRecord } from '../given-record.js';
+import { explain } from '../records/explain/explain.js';
+import { whyNot } from '../author/why-not/why-not.js';
+import { readRecord } from '../records/parse-record.js';
 import type { DecisionRecord } from '../model/decision.js';
-import { loadRules } from '../rules/load.js';
-import { ask, refusal, type Asked } from './ask.js';
+import { loadRules } from '../policy/load.js';
+import { ask, refusal, type Asked } from './service-request.js';
 import { readOptions, Usage, type Command } from './command.js';
-import { explanationText } from './explanation.js';
+import { explanationText } from './print/explanation.js';
 import { fromFile } from './records.js';
-import { whyNotText } from './why-not.js';
-import { worldOf } from './world.js';
+import { whyNotText } from './print/why-not.js';
+import { worldOf } from './service-world.js';
 
 const HELP = `
 Usage: remit explain ID [options]

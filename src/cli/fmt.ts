@@ -2,10 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { Formatter } from '../authoring/format.js';
-import { configPath } from '../config.js';
+import { Formatter } from '../author/check/format.js';
+import { configPath } from '../config/config.js';
 import { cedarFiles, shown, source } from '../config/files.js';
-import { readConfiguration } from '../authoring/configuration.js';
+import { readConfiguration } from '../author/check/configuration.js';
 import { ConfigError } from '../model/faults.js';
 import { readOptions, Usage, type Command } from './command.js';
 

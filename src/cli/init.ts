@@ -1,8 +1,8 @@
 /** `remit init`: a new company that passes its checks and starts. */
 import { join, resolve } from 'node:path';
-import { initialize, TEMPLATES, type TemplateName } from '../authoring/templates.js';
+import { initialize, TEMPLATES, type TemplateName } from '../author/check/templates.js';
 import { shown } from '../config/files.js';
-import { meant } from '../rules/findings.js';
+import { meant } from '../diagnostics/diagnostics.js';
 import { readOptions, Usage, type Command } from './command.js';
 
 const NAMES = Object.keys(TEMPLATES) as TemplateName[];

@@ -1,7 +1,7 @@
 /** `remit migrate`, where the database is a PostgreSQL server: its tables. */
-import type { Config } from '../config.js';
-import { placeOf, PostgresDatabase } from '../engines/database/postgres.js';
-import { migrate, VERSION, versionOf } from '../stores/migrations.js';
+import type { Config } from '../config/config.js';
+import { placeOf, PostgresDatabase } from '../store/database/postgres.js';
+import { migrate, VERSION, versionOf } from '../store/migrations.js';
 import type { Part } from './migrate.js';
 
 /** A step over many rows takes what it takes, and so does waiting for somebody else's. */

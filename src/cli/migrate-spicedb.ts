@@ -1,8 +1,8 @@
 /** `remit migrate`, where SpiceDB is a server: its schema. */
-import type { Config } from '../config.js';
+import type { Config } from '../config/config.js';
 import { readSources } from '../config/files.js';
 import { ConfigError } from '../model/faults.js';
-import { loadRules } from '../rules/load.js';
+import { loadRules } from '../policy/load.js';
 import type { Part } from './migrate.js';
 
 const SIGNS = { add: '+', remove: '-', change: '~' } as const;
@@ -14,8 +14,8 @@ export function spicedbPart({ spicedb, sources, deadlineMs }: Config): Part | un
   return {
     name: 'spicedb',
     run: async ({ check, yes }) => {
-      const { Connection, patiently } = await import('../engines/spicedb/connection.js');
-      const { applySchema, differences } = await import('../engines/spicedb/schema.js');
+      const { Connection, patiently } = await import('../graph/server/connection.js');
+      const { applySchema, differences } = await import('../graph/server/schema-diff.js');
       const connection = new Connection(spicedb, deadlineMs);
       try {
         const { found } = await patiently(() => differences(connection, graph), spicedb);

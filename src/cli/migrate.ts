@@ -1,5 +1,5 @@
 /** `remit migrate`: brings the servers to what this Remit and its configuration need. A start changes none. */
-import { loadConfig } from '../config.js';
+import { loadConfig } from '../config/config.js';
 import { readOptions, Usage, type Command } from './command.js';
 import { databasePart } from './migrate-database.js';
 import { spicedbPart } from './migrate-spicedb.js';

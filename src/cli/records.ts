@@ -1,12 +1,12 @@
 /** Decision records: of the service, or from a file. */
 import { readFileSync } from 'node:fs';
-import type { Config } from '../config.js';
+import type { Config } from '../config/config.js';
 import { shown } from '../config/files.js';
-import { readRecord } from '../given-record.js';
+import { readRecord } from '../records/parse-record.js';
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
 import { ConfigError } from '../model/faults.js';
-import { isObject } from '../rules/types.js';
-import { ask, refusal } from './ask.js';
+import { isObject } from '../policy/schema/types.js';
+import { ask, refusal } from './service-request.js';
 import { Usage } from './command.js';
 
 const MOST = 100_000;

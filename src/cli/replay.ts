@@ -1,10 +1,10 @@
 /** `remit replay`: recorded decisions, made again of what they rested on. */
-import { CHANGES, widens, type Change } from '../changes.js';
-import { loadConfig } from '../config.js';
+import { CHANGES, widens, type Change } from '../records/difference.js';
+import { loadConfig } from '../config/config.js';
 import { readSources } from '../config/files.js';
 import type { DecisionRecord } from '../model/decision.js';
-import { because, questionText, replay, type Replayed } from '../replay.js';
-import { loadRules, type Rules } from '../rules/load.js';
+import { because, questionText, replay, type Replayed } from '../records/replay.js';
+import { loadRules, type Rules } from '../policy/load.js';
 import { failOnOf, printable, readOptions, Usage, type Command } from './command.js';
 import { limitOf, recordsOf, type Record } from './records.js';
 

@@ -1,7 +1,7 @@
 /** `remit schema`: the JSON Schemas of the YAML files, for editors. */
 import { join, resolve } from 'node:path';
-import { writeFiles } from '../authoring/files.js';
-import { jsonSchemas } from '../authoring/json-schemas.js';
+import { writeFiles } from '../author/check/files.js';
+import { jsonSchemas } from '../author/check/json-schemas.js';
 import { shown } from '../config/files.js';
 import { readOptions, Usage, type Command } from './command.js';
 

@@ -1,15 +1,15 @@
 /** `remit serve`: the service, until it is told to stop. */
 import { destination } from 'pino';
-import { loadConfig, type Config } from '../config.js';
+import { loadConfig, type Config } from '../config/config.js';
 import { shown } from '../config/files.js';
-import { placeOf } from '../engines/database/postgres.js';
-import { DELEGATOR } from '../rules/vocabulary.js';
-import { openService, type Service } from '../service.js';
+import { placeOf } from '../store/database/postgres.js';
+import { DELEGATOR } from '../policy/schema/vocabulary.js';
+import { openService, type Service } from '../service/service.js';
 import { openLog, type OpenLog } from '../telemetry/log.js';
 import { readOptions, Usage, type Command } from './command.js';
-import { stayCurrent } from './current.js';
-import { drain, stopSignal } from './drain.js';
-import { listenAll, type Listeners } from './listen.js';
+import { stayCurrent } from '../service/reload/follow.js';
+import { drain, stopSignal } from '../http/shutdown.js';
+import { listenAll, type Listeners } from '../http/listen.js';
 
 const HELP = `
 Usage: remit serve [--config FILE] [--json]

@@ -1,7 +1,7 @@
 /** Running tests again whenever one of the files changes that they are made of. */
 import { existsSync, statSync, watch as watchFiles, type FSWatcher } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import type { Config } from '../config.js';
+import type { Config } from '../config/config.js';
 import { ConfigError } from '../model/faults.js';
 import { Usage } from './command.js';
 

@@ -1,13 +1,13 @@
 /** `remit test`: what the policies' authors expect of them, and what is decided. */
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { loadConfig } from '../config.js';
+import { loadConfig } from '../config/config.js';
 import { shown } from '../config/files.js';
 import { ConfigError } from '../model/faults.js';
-import { junit } from '../testing/junit.js';
-import { Unusable, type Problem } from '../testing/places.js';
-import { allOf, reportJson, reportText, summaryOf } from '../testing/report.js';
-import { Session, type Report, type Selection } from '../testing/session.js';
+import { junit } from '../author/test/junit.js';
+import { Unusable, type Problem } from '../author/test/places.js';
+import { allOf, reportJson, reportText, summaryOf } from '../author/test/report.js';
+import { Session, type Report, type Selection } from '../author/test/session.js';
 import { printable, readOptions, Usage, type Command } from './command.js';
 import { watch } from './test-watch.js';
 
@@ -16,7 +16,7 @@ Usage: remit test [PATHS…] [options]
 
 Runs the tests of the policies: every *_test.yaml below the policies (or the files and directories that are named), with
 the engines that decide in a service, on worlds, tokens and a clock of the tests' own. SpiceDB's validation files
-(*.zed.yaml, *_validation.yaml, or any that is named) run as well. docs/testing.md describes the format.
+(*.zed.yaml, *_validation.yaml, or any that is named) run as well. docs/guide/testing.md describes the format.
 
   --config FILE      the configuration (default: REMIT_CONFIG, or the sample's)
   --filter TEXT      only cases with this in their file's name, their test's or their own

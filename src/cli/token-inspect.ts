@@ -1,8 +1,8 @@
 /** `remit token inspect`: what a token says, in words, and what is wrong with it; nothing of it is verified. */
-import { loadConfig, type Config } from '../config.js';
+import { loadConfig, type Config } from '../config/config.js';
 import { inspectToken, type Inspected } from '../tokens/inspect.js';
 import { printable, readOptions, tokenArgument } from './command.js';
-import { DEV_AUDIENCE, DEV_ISSUER } from '../tokens/dev-issuer.js';
+import { DEV_AUDIENCE, DEV_ISSUER } from '../issue/development-issuer.js';
 import type { IssuerConfig } from '../tokens/issuers.js';
 
 export async function inspect(args: readonly string[]): Promise<number> {

@@ -2,11 +2,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { compactVerify, importJWK, type JSONWebKeySet, type JWK } from 'jose';
-import { loadConfig, type Config } from '../config.js';
+import { loadConfig, type Config } from '../config/config.js';
 import { readText } from '../config/files.js';
 import { ConfigError, Fault, FAULTS } from '../model/faults.js';
 import { JsonProblem, parseJson } from '../model/json.js';
-import { openDevIssuer } from '../tokens/dev-issuer.js';
+import { openDevIssuer } from '../issue/development-issuer.js';
 import { ALGORITHMS, Issuers, type IssuerConfig } from '../tokens/issuers.js';
 import { localKeys } from '../tokens/keys.js';
 import { readJws, readToken, TokenRefused } from '../tokens/jws.js';

@@ -1,10 +1,10 @@
 /** `remit token`: mints a delegation token from the development issuer, explains one, or verifies one. */
-import { loadConfig } from '../config.js';
-import { makeDirectory } from '../engines/lock.js';
+import { loadConfig } from '../config/config.js';
+import { makeDirectory } from '../runtime/directory-lock.js';
 import { ConfigError } from '../model/faults.js';
 import { idProblem } from '../model/ids.js';
 import { MAX_CHAIN } from '../tokens/actors.js';
-import { openDevIssuer } from '../tokens/dev-issuer.js';
+import { openDevIssuer } from '../issue/development-issuer.js';
 import { jsonObject, readOptions, seconds, Usage, type Command } from './command.js';
 import { inspect } from './token-inspect.js';
 import { verify } from './token-verify.js';

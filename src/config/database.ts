@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
 import { readText, shown } from './files.js';
-import { isLoopback } from './hosts.js';
+import { isLoopback } from './loopback.js';
 
 /**
  * How much of the server's identity is checked. `verify-full`: its certificate and its name; `verify-ca`: that its

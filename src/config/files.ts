@@ -2,9 +2,9 @@
 import { readFileSync, statSync } from 'node:fs';
 import { relative } from 'node:path';
 import { ConfigError } from '../model/faults.js';
-import type { RuleSources } from '../rules/load.js';
-import type { SourceFile } from '../rules/source.js';
-import { filesBelow, MAX_BYTES, readBounded, Unreadable } from './reading.js';
+import type { RuleSources } from '../policy/load.js';
+import type { SourceFile } from '../diagnostics/source.js';
+import { filesBelow, MAX_BYTES, readBounded, Unreadable } from './read-directory.js';
 
 export interface SourcePaths {
   readonly relationships: string;

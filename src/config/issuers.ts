@@ -1,9 +1,9 @@
 /** `issuers` of the configuration: whose tokens are believed. */
 import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
-import { SCOPE } from '../rules/declarations.js';
+import { SCOPE } from '../policy/schema/declarations.js';
 import { PERSONS } from '../tokens/actors.js';
-import { DEV_ISSUER } from '../tokens/dev-issuer.js';
+import { DEV_ISSUER } from '../issue/development-issuer.js';
 import { TOKEN_TYPES } from '../tokens/formats.js';
 import { ALGORITHMS, SHAPES, type IssuerConfig } from '../tokens/issuers.js';
 import { keysUriProblem, PRIVATE_MEMBERS } from '../tokens/keys.js';

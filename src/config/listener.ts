@@ -4,7 +4,7 @@ import { createSecureContext } from 'node:tls';
 import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
 import { readText, shown } from './files.js';
-import { isLoopback } from './hosts.js';
+import { isLoopback } from './loopback.js';
 
 /** What paths are put behind. */
 const base = z.url({ protocol: /^https?$/, abort: true }).refine((text) => {

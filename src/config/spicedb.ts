@@ -1,6 +1,6 @@
 /** `spicedb` of the configuration: inside the process, or a server that the platform operates. */
 import { z } from 'zod';
-import type { ServerAddress } from '../engines/spicedb/connection.js';
+import type { ServerAddress } from '../graph/server/connection.js';
 import { ConfigError } from '../model/faults.js';
 import { readText, shown } from './files.js';
 

@@ -2,11 +2,11 @@
 import { isMap, isNode, isScalar, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
 import { JsonProblem, parseJson, pathText } from '../model/json.js';
-import type { ErrorRule } from '../rules/errors.js';
-import { Findings, refuseErrors, type Finding, type Location } from '../rules/findings.js';
-import { locationAt, type SourceFile } from '../rules/source.js';
+import type { ErrorRule } from '../diagnostics/errors.js';
+import { Findings, refuseErrors, type Finding, type Location } from '../diagnostics/diagnostics.js';
+import { locationAt, type SourceFile } from '../diagnostics/source.js';
 import { boundedSource } from './files.js';
-import { toldOf } from './issues.js';
+import { toldOf } from './zod-messages.js';
 
 /** A few aliases are a convenience, many are a way to make a small file enormous. */
 const MAX_ALIASES = 100;

@@ -2,12 +2,12 @@
 import type { FaultCode } from './faults.js';
 import type { Evidence, Outcome } from './outcome.js';
 import type { Reason } from './reasons.js';
-import type { Obligation } from '../rules/duties.js';
-import type { Remedy } from '../rules/remedies.js';
+import type { Obligation } from '../policy/duties.js';
+import type { Remedy } from '../policy/remedies.js';
 import type { Mode } from './acting.js';
-import type { CheckAnswer } from '../engines/spicedb/port.js';
-import type { Opening, PassedOn } from '../steps/step.js';
-import type { KnownEntity } from '../stores/entities.js';
+import type { CheckAnswer } from '../graph/port.js';
+import type { Opening, PassedOn } from '../decide/step.js';
+import type { KnownEntity } from '../store/entities.js';
 import type { Permission, Properties } from './question.js';
 
 export interface StepEvidence {

@@ -1,5 +1,5 @@
 /** A question as it comes from the edge: parsed, bounded, and with the credential it is asked on. */
-import type { Consistency } from '../engines/spicedb/port.js';
+import type { Consistency } from '../graph/port.js';
 import type { EntityRef } from './ids.js';
 import type { Presented } from '../tokens/credentials.js';
 import type { PresentedProof } from '../tokens/proof.js';

@@ -1,6 +1,6 @@
 /**
  * The closed catalogue of reason codes. `people` is told to agents and users and says nothing of what exists;
- * `operators` is told to clients and written into docs/reasons.md, which a test holds against this table.
+ * `operators` is told to clients and written into docs/reference/reasons.md, which a test holds against this table.
  */
 
 export const REASONS = {

@@ -1,7 +1,7 @@
 /** Who acts for whom: from the claims of a token to its user and its actors. */
 import { idProblem } from '../model/ids.js';
 import type { Claims } from './claims.js';
-import type { Actor, DelegationToken } from './delegation-token.js';
+import type { Actor, DelegationToken } from '../model/delegation-token.js';
 import type { Issuer, Issuers } from './issuers.js';
 import { refuse } from './jws.js';
 

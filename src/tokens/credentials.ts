@@ -3,10 +3,10 @@
  * its presenter holds what it is bound to, nobody has taken it back, and the one that acts is an agent.
  */
 import { reason, type Reason } from '../model/reasons.js';
-import type { Ended, Revocations } from '../stores/revocations.js';
-import type { Entities } from '../stores/entities.js';
-import type { SpentProofs } from '../stores/proofs.js';
-import type { DelegationToken } from './delegation-token.js';
+import type { Ended, Revocations } from '../store/revocations.js';
+import type { Entities } from '../store/entities.js';
+import type { SpentProofs } from '../store/used-dpop-proofs.js';
+import type { DelegationToken } from '../model/delegation-token.js';
 import { isAgent } from './actors.js';
 import { isCredential } from './formats.js';
 import { refuse, TokenRefused } from './jws.js';

@@ -2,7 +2,7 @@
 import type { Reason } from '../model/reasons.js';
 import { DEFAULT_TYPES, formatOf } from './formats.js';
 import { Issuers, SHAPES, type IssuerConfig } from './issuers.js';
-import type { DelegationToken } from './delegation-token.js';
+import type { DelegationToken } from '../model/delegation-token.js';
 import { readToken, TokenRefused, type Header, type ReadToken } from './jws.js';
 import { admitAt, admitFor, understand } from './verify.js';
 

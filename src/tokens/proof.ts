@@ -5,7 +5,7 @@
 import { createHash, timingSafeEqual, X509Certificate } from 'node:crypto';
 import { calculateJwkThumbprint, EmbeddedJWK } from 'jose';
 import { z } from 'zod';
-import type { DelegationToken } from './delegation-token.js';
+import type { DelegationToken } from '../model/delegation-token.js';
 import { ALGORITHMS } from './issuers.js';
 import { PRIVATE_MEMBERS } from './keys.js';
 import { placed, readToken, refuse, TokenRefused } from './jws.js';

@@ -8,7 +8,7 @@ import type { Reason } from '../model/reasons.js';
 import { CountedCache, type CacheCounts } from '../telemetry/counted-cache.js';
 import { partiesOf } from './actors.js';
 import { readClaims, type Claims } from './claims.js';
-import type { DelegationToken } from './delegation-token.js';
+import type { DelegationToken } from '../model/delegation-token.js';
 import { formatOf, requireClaims, TOKEN_TYPES, type Format } from './formats.js';
 import type { Issuer, Issuers } from './issuers.js';
 import { readToken, refuse, TokenRefused } from './jws.js';

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { REASONS } from '../../src/model/reasons.js';
-import { clientNamed, codes, startWith, type Answer, type Running } from '../sample.js';
+import { clientNamed, codes, startWith, type Answer, type Running } from '../support/sample.js';
 import { encoded, makeKey, T, type Key } from '../tokens/keys.js';
 
 const record = z.record(z.string(), z.unknown());

@@ -34,10 +34,10 @@ await (role === 'serve' ? serve(file) : measure());
 
 /** The process that is measured, on the sample company. */
 async function serve(configuration) {
-  const { buildApp } = await import('../../dist/app.js');
-  const { loadConfig } = await import('../../dist/config.js');
-  const { openService } = await import('../../dist/service.js');
-  const { loadWorld, readWorld } = await import('../../dist/world.js');
+  const { buildApp } = await import('../../dist/http/app.js');
+  const { loadConfig } = await import('../../dist/config/config.js');
+  const { openService } = await import('../../dist/service/service.js');
+  const { loadWorld, readWorld } = await import('../../dist/config/world.js');
   // Ten in the morning: the sample's policies let agents change nothing at night.
   const offset = new Date().setUTCHours(10, 0, 0, 0) - performance.now();
   const service = await openService(loadConfig(configuration, {}), { now: () => new Date(offset + performance.now()) });

@@ -3,9 +3,9 @@
  * its record; the three must agree and be what the case says, the reasons in full.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { decideAgain } from '../../src/decide.js';
+import { decideAgain } from '../../src/decide/decide.js';
 import { REASONS } from '../../src/model/reasons.js';
-import { codes, start, step, type Answer, type Running } from '../sample.js';
+import { codes, start, step, type Answer, type Running } from '../support/sample.js';
 import { all, arrange, requestOf, split, type Case } from './cases.js';
 
 let remit: Running;
@@ -40,9 +40,9 @@ it('reaches every reason code that the sample can give', () => {
     'token_claims_invalid', 'token_actor_invalid', 'token_not_yet_valid', 'token_is_id_token', 'token_is_id_jag',
     'token_is_logout_token', 'token_is_security_event', 'token_is_dpop_proof', 'token_is_client_attestation',
     'token_is_transaction_token', 'token_key_unusable', 'token_chain_inverted', 'actor_forbidden',
-    // Proofs, transactions and revocations (test/http/proofs.test.ts, test/http/revocations.test.ts).
+    // Proofs, transactions and revocations (test/http/edge/authentication.dpop.test.ts, test/http/routes/revocations.test.ts).
     'proof_invalid', 'proof_replayed', 'transaction_mismatch', 'token_revoked', 'session_ended',
-    // Other worlds and clients (test/http/worlds.test.ts, test/http/clients.test.ts).
+    // Other worlds and clients (test/http/app.worlds.test.ts, test/http/clients.test.ts).
     'subject_assertion_forbidden', 'resource_type_forbidden', 'agent_relationship_missing', 'context_missing',
     'graph_unanswerable', 'consent_required', 'policy_error', 'policy_no_permit',
   ]); // prettier-ignore

@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 import { z } from 'zod';
 import { REASONS } from '../../src/model/reasons.js';
 import { parseRelationship, relationshipKey } from '../../src/model/relationships.js';
-import type { Running } from '../sample.js';
+import type { Running } from '../support/sample.js';
 
 const ref = z.strictObject({ type: z.string(), id: z.string() });
 const cases = z.array(

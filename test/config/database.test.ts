@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { loadConfig, type Config } from '../../src/config.js';
+import { loadConfig, type Config } from '../../src/config/config.js';
 import type { PostgresConfig } from '../../src/config/database.js';
-import { clientNamed } from '../sample.js';
+import { clientNamed } from '../support/sample.js';
 
 let directory: string;
 let file: string;

@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { loadConfig, type Config } from '../../src/config.js';
+import { loadConfig, type Config } from '../../src/config/config.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'remit-listener-'));
 afterAll(() => {
   rmSync(directory, { recursive: true, force: true });
 });
-const certificates = fileURLToPath(new URL('../certificates/', import.meta.url));
+const certificates = fileURLToPath(new URL('../support/certificates/', import.meta.url));
 const tls = { certificate: `${certificates}server.pem`, key: `${certificates}server.key` };
 const CLIENT = { id: 'a', key_sha256: 'a'.repeat(64) };
 

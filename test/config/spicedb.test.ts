@@ -3,10 +3,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadConfig, type Environment } from '../../src/config.js';
+import { loadConfig, type Environment } from '../../src/config/config.js';
 
 const KEY = 'a-very-secret-key';
-const PEM = readFileSync('test/certificates/server.pem', 'utf8');
+const PEM = readFileSync('test/support/certificates/server.pem', 'utf8');
 const client = `clients: [{ id: a, key_sha256: ${'a'.repeat(64)} }]`;
 let directory: string;
 beforeAll(() => {

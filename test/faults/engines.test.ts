@@ -11,19 +11,19 @@ import type { FastifyInstance } from 'fastify';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { stringify } from 'yaml';
-import { buildApp } from '../../src/app.js';
-import { loadConfig } from '../../src/config.js';
+import { buildApp } from '../../src/http/app.js';
+import { loadConfig } from '../../src/config/config.js';
 import { readSources } from '../../src/config/files.js';
-import { PostgresDatabase } from '../../src/engines/database/postgres.js';
+import { PostgresDatabase } from '../../src/store/database/postgres.js';
 import { FAULTS } from '../../src/model/faults.js';
-import { loadRules } from '../../src/rules/load.js';
-import { openService, type Service } from '../../src/service.js';
-import { migrate } from '../../src/stores/migrations.js';
-import { loadWorld, readWorld } from '../../src/world.js';
-import { NEEDS, postgresConfig, SERVER } from '../postgres/databases.js';
-import { BINARIES, Throwaway } from '../postgres/server.js';
-import { clientNamed, DAYTIME, T, type Answer } from '../sample.js';
-import { BINARY, named, startSpiceDb, type RunningSpiceDb } from '../spicedb.js';
+import { loadRules } from '../../src/policy/load.js';
+import { openService, type Service } from '../../src/service/service.js';
+import { migrate } from '../../src/store/migrations.js';
+import { loadWorld, readWorld } from '../../src/config/world.js';
+import { NEEDS, postgresConfig, SERVER } from '../support/postgres/databases.js';
+import { BINARIES, Throwaway } from '../support/postgres/server.js';
+import { clientNamed, DAYTIME, T, type Answer } from '../support/sample.js';
+import { BINARY, named, startSpiceDb, type RunningSpiceDb } from '../support/spicedb.js';
 import { makeKey, type Key } from '../tokens/keys.js';
 import { FaultyProxy, type Mode } from './proxy.js';
 
@@ -212,7 +212,7 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
       const { text } = await service.metrics.text();
       expect(text).toContain(`remit_circuit_open{engine="${named}"} 0\n`);
       expect(text).toContain(`remit_circuit_opened_total{engine="${named}"} ${stats().circuit?.opened ?? -1}\n`);
-      // PostgreSQL's own lines are held back for a while after the last: test/engines/postgres.test.ts has them.
+      // PostgreSQL's own lines are held back for a while after the last: test/store/database/postgres.test.ts has them.
       if (engine === 'spicedb')
         expect(lines.filter((line) => line.startsWith('SpiceDB at '))).toEqual([
           expect.stringMatching(/^SpiceDB at 127\.0\.0\.1:\d+: can't answer: /),

@@ -1,6 +1,6 @@
 /** A key server that fails: whoever's token needs it gets a 503, in time, and a 200 as soon as it is back. */
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { clientNamed, startWith, T, type Answer, type Running } from '../sample.js';
+import { clientNamed, startWith, T, type Answer, type Running } from '../support/sample.js';
 import { makeKey, type Key } from '../tokens/keys.js';
 import { json, raw, serveKeys, type Answer as KeyAnswer, type KeyServer } from '../tokens/server.js';
 

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { loadConfig } from '../../src/config.js';
-import { openService } from '../../src/service.js';
-import { SAMPLE } from '../sample.js';
+import { loadConfig } from '../../src/config/config.js';
+import { openService } from '../../src/service/service.js';
+import { SAMPLE } from '../support/sample.js';
 import { Caller, serve, type Remit } from './processes.js';
 
 const BACK = { timeout: 60_000, interval: 20 };

@@ -4,7 +4,7 @@ import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { Answer } from '../sample.js';
+import type { Answer } from '../support/sample.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 

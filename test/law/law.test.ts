@@ -8,21 +8,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadConfig } from '../../src/config.js';
+import { loadConfig } from '../../src/config/config.js';
 import { readSources } from '../../src/config/files.js';
-import { decide, STEPS, type Deciding } from '../../src/decide.js';
-import type { CheckAnswer, Relationships } from '../../src/engines/spicedb/port.js';
+import { decide, STEPS, type Deciding } from '../../src/decide/decide.js';
+import type { CheckAnswer, Relationships } from '../../src/graph/port.js';
 import type { Decision } from '../../src/model/decision.js';
 import { Fault } from '../../src/model/faults.js';
 import { PERMISSIONS, type Client, type Question } from '../../src/model/question.js';
-import { loadRules, type Rules, type RuleSources } from '../../src/rules/load.js';
-import type { Entities, KnownEntity } from '../../src/stores/entities.js';
+import { loadRules, type Rules, type RuleSources } from '../../src/policy/load.js';
+import type { Entities, KnownEntity } from '../../src/store/entities.js';
 import { NOBODY_WATCHES } from '../../src/telemetry/observer.js';
-import { openDevIssuer, type DevIssuer } from '../../src/tokens/dev-issuer.js';
+import { openDevIssuer, type DevIssuer } from '../../src/issue/development-issuer.js';
 import { Issuers } from '../../src/tokens/issuers.js';
 import { Credentials } from '../../src/tokens/credentials.js';
 import { TokenVerifier } from '../../src/tokens/verify.js';
-import { DAYTIME, SAMPLE } from '../sample.js';
+import { DAYTIME, SAMPLE } from '../support/sample.js';
 
 const ACTIONS = [
   ['employee', 'read', 'hr.employees.read'],

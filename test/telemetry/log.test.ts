@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openLog, redact } from '../../src/telemetry/log.js';
 import { Fault } from '../../src/model/faults.js';
-import { clientNamed, startWith, type Running } from '../sample.js';
+import { clientNamed, startWith, type Running } from '../support/sample.js';
 
 // On a machine that is busy, engines take their time to start, and a decision takes what it takes.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 300_000 });

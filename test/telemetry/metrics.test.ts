@@ -1,8 +1,8 @@
 /** Metrics of a running service, as Prometheus reads them; and who may. */
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { NOBODY } from '../../src/search/record.js';
-import { clientNamed, startWith, type Running } from '../sample.js';
-import { samples, type Sample } from './samples.js';
+import { NOBODY } from '../../src/lists/record.js';
+import { clientNamed, startWith, type Running } from '../support/sample.js';
+import { samples, type Sample } from '../support/prometheus-text.js';
 
 // On a machine that is busy, engines take their time to start, and a decision takes what it takes.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 300_000 });

@@ -1,11 +1,11 @@
 /** Traces of a running service, as whoever collects them gets them over OTLP. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { STEPS } from '../../src/decide.js';
+import { STEPS } from '../../src/decide/decide.js';
 import { Traces } from '../../src/telemetry/traces.js';
-import { clientNamed, startWith, type Running } from '../sample.js';
+import { clientNamed, startWith, type Running } from '../support/sample.js';
 import { json, serveKeys, type KeyServer } from '../tokens/server.js';
-import { collector, type CollectedSpan, type Collector } from './collector.js';
+import { collector, type CollectedSpan, type Collector } from '../support/trace-collector.js';
 
 // On a machine that is busy, engines take their time to start, and a decision takes what it takes.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 300_000 });

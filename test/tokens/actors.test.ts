@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { ReasonCode } from '../../src/model/reasons.js';
 import { MAX_CHAIN, partiesOf, type Parties } from '../../src/tokens/actors.js';
 import { readClaims } from '../../src/tokens/claims.js';
-import type { Actor } from '../../src/tokens/delegation-token.js';
+import type { Actor } from '../../src/model/delegation-token.js';
 import { Issuers, type Issuer, type IssuerConfig } from '../../src/tokens/issuers.js';
 import { reasonOf, refusal } from './refused.js';
 

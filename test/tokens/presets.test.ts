@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ReasonCode } from '../../src/model/reasons.js';
-import type { DelegationToken } from '../../src/tokens/delegation-token.js';
+import type { DelegationToken } from '../../src/model/delegation-token.js';
 import { Issuers, type IssuerConfig } from '../../src/tokens/issuers.js';
 import { PRESET_NAMES, PRESETS, type PresetName } from '../../src/tokens/presets.js';
 import { TokenVerifier, type Verification } from '../../src/tokens/verify.js';

@@ -3,7 +3,7 @@ import { createHash, createHmac, generateKeyPairSync, X509Certificate } from 'no
 import { calculateJwkThumbprint, type JWK } from 'jose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ReasonCode } from '../../src/model/reasons.js';
-import type { DelegationToken } from '../../src/tokens/delegation-token.js';
+import type { DelegationToken } from '../../src/model/delegation-token.js';
 import {
   certificateThumbprint,
   checkProof,

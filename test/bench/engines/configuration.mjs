@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { loadConfig } from '../../../dist/config.js';
+import { loadConfig } from '../../../dist/config/config.js';
 import { writePolicies } from '../worlds/policies.mjs';
 
 const sample = (path) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));

@@ -4,12 +4,12 @@ import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import { loadConfig } from '../../../dist/config.js';
-import { openDatabase } from '../../../dist/database.js';
-import { clientOf } from '../../../dist/engines/spicedb/connection.js';
-import { toUpdate } from '../../../dist/engines/spicedb/messages.js';
+import { loadConfig } from '../../../dist/config/config.js';
+import { openDatabase } from '../../../dist/service/open-database.js';
+import { clientOf } from '../../../dist/graph/server/connection.js';
+import { toUpdate } from '../../../dist/graph/protobuf.js';
 import { parseRelationship } from '../../../dist/model/relationships.js';
-import { EntityStore } from '../../../dist/stores/entities.js';
+import { EntityStore } from '../../../dist/store/entities.js';
 import { configurationOf } from './configuration.mjs';
 
 const MAIN = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));

@@ -4,7 +4,7 @@
  * CheckBulkPermissions of all that a decision asks of the graph.
  */
 import { v1 } from '@authzed/authzed-node';
-import { clientOf } from '../../../dist/engines/spicedb/connection.js';
+import { clientOf } from '../../../dist/graph/server/connection.js';
 
 const DEADLINE_MS = 10_000;
 const consistency = { requirement: { oneofKind: 'fullyConsistent', fullyConsistent: true } };

@@ -2,9 +2,9 @@
 import fastify from 'fastify';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildApp } from '../../../dist/app.js';
-import { loadConfig } from '../../../dist/config.js';
-import { openService } from '../../../dist/service.js';
+import { buildApp } from '../../../dist/http/app.js';
+import { loadConfig } from '../../../dist/config/config.js';
+import { openService } from '../../../dist/service/service.js';
 import { percentile } from '../load/http.mjs';
 import { configurationOf } from '../engines/configuration.mjs';
 import { TEN } from '../worlds/issuer.mjs';

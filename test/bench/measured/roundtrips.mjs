@@ -1,6 +1,6 @@
 /** Round trips to the servers, counted where they begin: calls over gRPC by their names, and statements of SQL. */
 import pg from 'pg';
-import { Connection } from '../../../dist/engines/spicedb/connection.js';
+import { Connection } from '../../../dist/graph/server/connection.js';
 
 const CALLS = ['checkBulkPermissions', 'readRelationships', 'lookupResources', 'lookupSubjects', 'writeRelationships'];
 

@@ -1,0 +1,50 @@
+/** Findings as SARIF 2.1.0 (OASIS), which code hosts show beside the lines. Nothing of the files is repeated in it. */
+import { isAbsolute } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Log } from 'sarif';
+import { sentence, type Finding } from '../../../diagnostics/diagnostics.js';
+import type { Rule } from '../rules.js';
+
+export function sarif(findings: readonly Finding[], rules: ReadonlyMap<string, Rule>): Log {
+  const ids = [...rules.keys()];
+  return {
+    $schema: 'https://json.schemastore.org/sarif-2.1.0.json',
+    version: '2.1.0',
+    runs: [
+      {
+        tool: {
+          driver: {
+            name: 'remit',
+            rules: [...rules].map(([id, { title, why, cure, severity }]) => ({
+              id,
+              shortDescription: { text: title },
+              fullDescription: { text: why },
+              help: { text: cure },
+              defaultConfiguration: { level: severity },
+            })),
+          },
+        },
+        columnKind: 'utf16CodeUnits',
+        results: findings.map(({ rule, severity, file, line, column, ...problem }) => ({
+          ruleId: rule,
+          ruleIndex: ids.indexOf(rule),
+          level: severity,
+          message: { text: sentence(problem) },
+          locations: [
+            {
+              physicalLocation: {
+                artifactLocation: { uri: uriOf(file) },
+                region: { startLine: line, startColumn: column },
+              },
+            },
+          ],
+        })),
+      },
+    ],
+  };
+}
+
+/** Relative to where the check runs, which for a code host is the top of the repository. */
+function uriOf(file: string): string {
+  return isAbsolute(file) ? pathToFileURL(file).href : file.split(/[/\\]/).map(encodeURIComponent).join('/');
+}

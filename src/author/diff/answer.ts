@@ -1,0 +1,47 @@
+/** What one set of rules answers to a recorded or generated request, refusals and unknowns included. */
+import { decideAgain } from '../../decide/decide.js';
+import type { Decision, WithFacts } from '../../model/decision.js';
+import { BadRequest } from '../../model/faults.js';
+import type { Rules } from '../../policy/load.js';
+
+export type Answer =
+  | { readonly kind: 'decided'; readonly decision: Decision }
+  /** The question itself is at fault: nothing is allowed. */
+  | { readonly kind: 'refused'; readonly why: string }
+  /** It rests on what isn't known. */
+  | { readonly kind: 'untold'; readonly missing: readonly string[] };
+
+export function answer(record: WithFacts, rules: Rules): Answer {
+  try {
+    const { decision, missing } = decideAgain(record, rules);
+    if (decision.fault !== undefined)
+      return { kind: 'untold', missing: missing.length > 0 ? missing : [decision.fault] };
+    return { kind: 'decided', decision };
+  } catch (error) {
+    if (error instanceof BadRequest) return { kind: 'refused', why: `${error.at} ${error.message}`.trim() };
+    throw error;
+  }
+}
+
+/** The same request by its user, with no agent; undefined where there is no user or no agent in it. */
+export function byTheUserAlone(record: WithFacts): WithFacts | undefined {
+  const { credential, said } = record.facts;
+  const token = credential !== undefined && 'ok' in credential && credential.ok ? credential.token : undefined;
+  if (token === undefined ? said.act === undefined : token.mode !== 'delegated') return undefined;
+  const { act: _act, agent: _agent, token_expected: _expected, ...rest } = said;
+  const { type } = record.request.subject;
+  return {
+    ...record,
+    // A token's request may name its agent, and then doesn't say of which definition the user is.
+    request:
+      token?.user === undefined || record.request.subject.id === token.user
+        ? record.request
+        : { ...record.request, subject: { type, id: token.user } },
+    facts: {
+      ...record.facts,
+      caller: { ...record.facts.caller, kind: 'client', may: ['asserts_subject'] },
+      said: { ...rest, mode: 'human' },
+      credential: undefined,
+    },
+  };
+}

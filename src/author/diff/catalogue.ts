@@ -1,0 +1,157 @@
+/** How two schemas differ: which actions there are, what each asks for, and how the graph grants it. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Rules } from '../../policy/load.js';
+import type { CedarType, Members } from '../../policy/schema/types.js';
+import type { Action } from '../../policy/schema/vocabulary.js';
+
+export interface SchemaDifference {
+  readonly what: 'action' | 'definition' | 'permission' | 'relation' | 'caveat';
+  readonly change: 'added' | 'removed' | 'changed';
+  /** `delete employee`, `employee#view`. */
+  readonly name: string;
+  /** Of what changed: `@scope: "a" becomes "b"`. */
+  readonly details: readonly string[];
+}
+
+export function schemaDifferences(before: Rules, after: Rules): SchemaDifference[] {
+  const graph = [
+    ...differing('definition', definitionsOf(before), definitionsOf(after), () => []),
+    ...members(before, after),
+  ];
+  const actions = differing('action', actionsOf(before), actionsOf(after), declared);
+  const same = bare(before.graph.text) === bare(after.graph.text);
+  // What caveats are made of is SpiceDB's to know; whatever else is in a schema has been compared.
+  if (same || graph.length > 0) return [...actions, ...graph];
+  return [...actions, { what: 'caveat', change: 'changed', name: after.graph.file, details: ['is written otherwise'] }];
+}
+
+/** Without comments and blanks. */
+function bare(schema: string): string {
+  return schema
+    .replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, '')
+    .replace(/\s+/g, ' ')
+    .trim();
+}
+
+/**
+ * Whether the graph may grant more than before: what relationships there are, nobody here knows, so every change of a
+ * member that was there counts.
+ */
+export function mayGrantMore({ what, change }: SchemaDifference): boolean {
+  return change !== 'added' && ['permission', 'relation', 'caveat'].includes(what);
+}
+
+function actionsOf({ vocabulary }: Rules): ReadonlyMap<string, Action> {
+  return new Map(
+    vocabulary.actions.flatMap((action) =>
+      action.resourceTypes.map((type) => [`${action.name} ${type.object}`, action]),
+    ),
+  );
+}
+
+type Declared = string | readonly string[] | undefined;
+
+function declared(before: Action, after: Action): string[] {
+  const of = (action: Action): Record<string, Declared> => ({
+    '@permission': action.permission,
+    '@agent_permission': action.agentPermission,
+    '@scope': action.scope,
+    'scope for background use': action.backgroundScope,
+    '@consent': action.consent,
+    '@title': action.title,
+    principals: action.principalTypes.map(({ object }) => object).sort(),
+    groups: action.groups.map(({ id }) => id).sort(),
+    context: membersText(action.context, 'context'),
+    attributes: [...action.principalTypes, ...action.resourceTypes].flatMap(({ object, attributes, ancestors }) => [
+      ...membersText(attributes, object),
+      ...[...ancestors].sort().map((type) => `${object} in ${type}`),
+    ]),
+  });
+  const [was, is] = [of(before), of(after)];
+  return Object.keys(was).flatMap((key) =>
+    isDeepStrictEqual(was[key], is[key]) ? [] : [`${key}: ${changed(was[key], is[key])}`],
+  );
+}
+
+/** Of each member, and of what is within it, a line: `employee.ssn?: String @class("pii")`. */
+function membersText(members: Members, at: string): string[] {
+  return Object.entries(members).flatMap(([name, { type, required, annotations }]) => {
+    const notes = Object.entries(annotations).map(([key, value]) => ` @${key}(${JSON.stringify(value)})`);
+    const path = `${at}.${name}${required ? '' : '?'}`;
+    return [
+      `${path}: ${typeText(type)}${notes.join('')}`,
+      ...(type.kind === 'Record' ? membersText(type.members, path) : []),
+    ];
+  });
+}
+
+function typeText(type: CedarType): string {
+  switch (type.kind) {
+    case 'Set':
+      return `Set<${type.element.kind === 'Record' ? membersText(type.element.members, '').join(', ') : typeText(type.element)}>`;
+    case 'Entity':
+    case 'Extension':
+      return type.name;
+    default:
+      return type.kind;
+  }
+}
+
+function quoted(value: Declared): string {
+  return value === undefined ? 'none' : JSON.stringify(value);
+}
+
+/** Of lists only what they don't have in common. */
+function changed(was: Declared, is: Declared): string {
+  if (typeof was !== 'object' || typeof is !== 'object') return `${quoted(was)} becomes ${quoted(is)}`;
+  const only = (a: readonly string[], b: readonly string[]): string[] => a.filter((one) => !b.includes(one));
+  return [...only(was, is).map((one) => `without ${one}`), ...only(is, was).map((one) => `with ${one}`)].join(', ');
+}
+
+function definitionsOf({ graph }: Rules): ReadonlyMap<string, unknown> {
+  return new Map(graph.definitionNames().map((name) => [name, undefined]));
+}
+
+/** Members of definitions that both have. */
+function members(before: Rules, after: Rules): SchemaDifference[] {
+  const common = before.graph.definitionNames().filter((name) => after.graph.hasDefinition(name));
+  const of = ({ graph }: Rules, kind: 'permission' | 'relation'): ReadonlyMap<string, unknown> =>
+    new Map(
+      common.flatMap((type) =>
+        graph.memberNames(type).flatMap((name) => {
+          const expression = graph.expressionOf(type, name);
+          if ((expression !== undefined) !== (kind === 'permission')) return [];
+          return [[`${type}#${name}`, placeless(expression ?? graph.relationTypes(type, name))]];
+        }),
+      ),
+    );
+  return (['permission', 'relation'] as const).flatMap((kind) =>
+    differing(kind, of(before, kind), of(after, kind), (a, b) =>
+      isDeepStrictEqual(a, b) ? [] : ['is defined otherwise'],
+    ),
+  );
+}
+
+/** Without where it stands in its file. */
+function placeless(node: unknown): unknown {
+  if (Array.isArray(node)) return node.map(placeless);
+  if (typeof node !== 'object' || node === null) return node;
+  return Object.fromEntries(
+    Object.entries(node).flatMap(([key, value]) => (key === 'range' ? [] : [[key, placeless(value)]])),
+  );
+}
+
+function differing<T>(
+  what: SchemaDifference['what'],
+  before: ReadonlyMap<string, T>,
+  after: ReadonlyMap<string, T>,
+  compare: (before: T, after: T) => readonly string[],
+): SchemaDifference[] {
+  const names = [...new Set([...before.keys(), ...after.keys()])];
+  return names.flatMap((name): SchemaDifference[] => {
+    if (!before.has(name)) return [{ what, change: 'added', name, details: [] }];
+    if (!after.has(name)) return [{ what, change: 'removed', name, details: [] }];
+    const details = compare(before.get(name) as T, after.get(name) as T);
+    return details.length === 0 ? [] : [{ what, change: 'changed', name, details }];
+  });
+}

@@ -1,0 +1,108 @@
+/** What was expected of a case and what came of it: where they differ, and why it was decided so. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Decision, StepEvidence } from '../../model/decision.js';
+import type { Remedy } from '../../policy/remedies.js';
+import type { Rules } from '../../policy/load.js';
+import type { Expected } from './case.js';
+
+export interface Difference {
+  readonly what:
+    'decision' | 'reasons' | 'policies' | 'duties' | 'obligations' | 'path' | 'remedies' | 'permission' | 'members';
+  readonly expected: unknown;
+  readonly actual: unknown;
+}
+
+/** Empty where all that is expected holds. Lists count as sets, but for the path. */
+export function compare(expected: Expected, decision: Decision): Difference[] {
+  const actual = {
+    decision: outcomeOf(decision),
+    reasons: sorted(decision.reasons.map((r) => r.code)),
+    policies: sorted(policiesOf(decision)),
+    duties: sorted(cited(decision, 'obligations', 'duties')),
+    obligations: Object.fromEntries(decision.obligations.map(({ type, properties }) => [type, properties])),
+    path: pathOf(decision),
+    remedies: sorted(decision.remedies.map(remedyText)),
+  };
+  const wanted = {
+    decision: expected.decision,
+    reasons: expected.reasons === undefined ? undefined : sorted(expected.reasons),
+    policies: expected.policies === undefined ? undefined : sorted(expected.policies),
+    duties: expected.duties === undefined ? undefined : sorted(expected.duties),
+    obligations: expected.obligations,
+    path: expected.path,
+    remedies: expected.remedies === undefined ? undefined : sorted(expected.remedies),
+  };
+  return (Object.keys(wanted) as (keyof typeof wanted)[]).flatMap((what) =>
+    wanted[what] === undefined || isDeepStrictEqual(plain(wanted[what]), plain(actual[what]))
+      ? []
+      : [{ what, expected: wanted[what], actual: actual[what] }],
+  );
+}
+
+/** `undecided` where an engine failed: that is never what was expected. */
+export function outcomeOf({ decision, fault }: Decision): 'allow' | 'deny' | 'undecided' {
+  if (fault !== undefined) return 'undecided';
+  return decision ? 'allow' : 'deny';
+}
+
+/** The policies that permitted it; of a deny, those that its reasons name. */
+function policiesOf(decision: Decision): readonly string[] {
+  return decision.decision
+    ? cited(decision, 'policy', 'permitted_by')
+    : decision.reasons.flatMap((r) => r.policies ?? []);
+}
+
+function pathOf(decision: Decision): readonly string[] {
+  return (stepOf(decision, 'relationship')?.evidence['path'] as readonly string[] | undefined) ?? [];
+}
+
+/** As `@remedy` writes it. */
+export function remedyText(remedy: Remedy): string {
+  switch (remedy.type) {
+    case 'consent':
+    case 'token':
+      return remedy.type;
+    case 'approval':
+      return `approval:${remedy.permission}`;
+    case 'step_up':
+      return `step_up:${remedy.acr}`;
+    case 'scope':
+      return `scope:${remedy.scope}`;
+  }
+}
+
+/** One line each: what permitted it, or what the first step that didn't pass says, with the policies' places. */
+export function why(decision: Decision, rules: Rules): string[] {
+  const failing = decision.rationale.steps.find((s) => s.outcome !== 'pass');
+  if (failing === undefined)
+    return cited(decision, 'policy', 'permitted_by').map((id) => `policy: permitted by ${placed(id, rules)}`);
+  const reasons = decision.reasons.filter((r) => r.step === failing.step);
+  if (reasons.length === 0) return [`${failing.step}: ${decision.fault ?? failing.outcome}`];
+  return reasons.map((r) => {
+    const policies = (r.policies ?? []).map((id) => placed(id, rules)).join(', ');
+    return `${r.step}: ${r.code}: ${policies === '' ? r.message : policies}`;
+  });
+}
+
+function placed(id: string, rules: Rules): string {
+  return `${id} (${rules.policies.get(id)?.source ?? '?'})`;
+}
+
+/** Ids of the policies in a step's evidence. */
+export function cited(decision: Decision, step: string, as: string): string[] {
+  const list = stepOf(decision, step)?.evidence[as] as readonly { readonly id: string }[] | undefined;
+  return (list ?? []).map(({ id }) => id);
+}
+
+export function stepOf({ rationale }: Decision, name: string): StepEvidence | undefined {
+  return rationale.steps.find((s) => s.step === name);
+}
+
+function sorted(list: readonly string[]): string[] {
+  return [...new Set(list)].sort();
+}
+
+/** As JSON has it: a member that is undefined is none. */
+function plain(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value));
+}

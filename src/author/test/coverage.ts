@@ -1,0 +1,166 @@
+/**
+ * What tests show of each policy: that it decides, and, where it doesn't always apply, that it doesn't apply too. Two
+ * points a policy, one where it has no condition; coverage is the share of points that were reached.
+ */
+import type { Decision } from '../../model/decision.js';
+import type { Rules } from '../../policy/load.js';
+import type { Policy } from '../../policy/policies.js';
+import { canApply } from '../../policy/slices.js';
+import type { Action, EntityType } from '../../policy/schema/vocabulary.js';
+import { cited, stepOf } from './compare.js';
+import type { Tried } from './run.js';
+
+export interface PolicyCoverage {
+  readonly id: string;
+  /** `policies/hr.cedar:31`. */
+  readonly source: string;
+  readonly effect: 'permit' | 'forbid' | 'duty';
+  /** Whether it can fail to apply to what is of the right types: it has a condition, or names who or what. */
+  readonly conditional: boolean;
+  /** Cases that it permitted; that it forbade, where nothing but forbids stood in the way; the same with its duties. */
+  readonly decided: number;
+  /** Cases of types and an action that its scope takes, to which it didn't apply. */
+  readonly notApplied: number;
+  /** Types and actions that its scope takes and of which no case shows it deciding: `agent read employee`. */
+  readonly unseen: readonly string[];
+}
+
+export interface Coverage {
+  /** Whole percent, rounded down: 100 only where all is covered. */
+  readonly percent: number;
+  readonly points: { readonly reached: number; readonly all: number };
+  readonly policies: readonly PolicyCoverage[];
+}
+
+export function coverageOf(rules: Rules, tried: readonly Tried[]): Coverage {
+  const seen = new Map<string, Seen>();
+  const of = (id: string): Seen => {
+    const found = seen.get(id) ?? { decided: 0, notApplied: 0, kinds: new Set() };
+    seen.set(id, found);
+    return found;
+  };
+  for (const one of tried) {
+    const kind = kindOf(one, rules);
+    if (one.decision === undefined || kind === undefined) continue;
+    for (const id of decisive(one.decision)) {
+      of(id).decided += 1;
+      of(id).kinds.add(kind.text);
+    }
+    for (const policy of absent(one.decision, kind, rules)) of(policy.id).notApplied += 1;
+  }
+  const policies = [...rules.policies.values()].map((policy): PolicyCoverage => {
+    const { decided, notApplied, kinds } = of(policy.id);
+    return {
+      id: policy.id,
+      source: policy.source,
+      effect: policy.duties === undefined ? policy.json.effect : 'duty',
+      conditional: isConditional(policy),
+      decided,
+      notApplied,
+      unseen: scopeOf(policy, rules).filter((text) => !kinds.has(text)),
+    };
+  });
+  const all = policies.reduce((sum, p) => sum + (p.conditional ? 2 : 1), 0);
+  const reached = policies.reduce((sum, p) => sum + reachedBy(p), 0);
+  return { percent: all === 0 ? 100 : Math.floor((100 * reached) / all), points: { reached, all }, policies };
+}
+
+/** Whether the tests show all there is to show of it. */
+export function isCovered(policy: PolicyCoverage): boolean {
+  return reachedBy(policy) === (policy.conditional ? 2 : 1);
+}
+
+function reachedBy({ decided, notApplied, conditional }: PolicyCoverage): number {
+  return (decided > 0 ? 1 : 0) + (conditional && notApplied > 0 ? 1 : 0);
+}
+
+interface Seen {
+  decided: number;
+  notApplied: number;
+  readonly kinds: Set<string>;
+}
+
+/** What a question is of: by this alone policies are cut into slices. */
+interface Kind {
+  readonly principal: EntityType;
+  readonly action: Action;
+  readonly resource: EntityType;
+  readonly text: string;
+}
+
+function kindOf({ case: { who, action, resource } }: Tried, { vocabulary }: Rules): Kind | undefined {
+  const on = vocabulary.find(action.name, resource.type);
+  const object = who.token !== undefined || who.agent !== undefined ? vocabulary.agentObject : who.subject.type;
+  const principal = on?.action.principalTypes.find((type) => type.object === object);
+  if (on === undefined || principal === undefined) return undefined;
+  return {
+    principal,
+    action: on.action,
+    resource: on.resourceType,
+    text: kindText(principal, on.action, on.resourceType),
+  };
+}
+
+/** Types and an action, as coverage names them: `agent read employee`. */
+export function kindText(principal: EntityType, action: Action, resource: EntityType): string {
+  return `${principal.object} ${action.name} ${resource.object}`;
+}
+
+/** All that the policy's scope takes. */
+function scopeOf({ json }: Policy, { vocabulary }: Rules): string[] {
+  return vocabulary.actions.flatMap((action) =>
+    action.principalTypes.flatMap((principal) =>
+      action.resourceTypes
+        .filter((resource) => canApply(json, principal, action, resource))
+        .map((resource) => kindText(principal, action, resource)),
+    ),
+  );
+}
+
+function isConditional({ json }: Policy): boolean {
+  const named = [json.principal, json.resource].some(({ op, ...scope }) => op === '==' || op === 'in' || 'in' in scope);
+  return json.conditions.length > 0 || named;
+}
+
+/** The policies that decided: not those that had a part in what other steps denied as well. */
+function decisive(decision: Decision): string[] {
+  const alone = decision.rationale.steps.every(({ step, outcome }) => step === 'policy' || outcome === 'pass');
+  if (!alone) return [];
+  const deciding = cited(decision, 'policy', decision.decision ? 'permitted_by' : 'forbidden_by');
+  return [...deciding, ...cited(decision, 'obligations', 'duties')];
+}
+
+/** The policies of the right types and action that are known not to have applied. */
+function absent(decision: Decision, { principal, action, resource }: Kind, rules: Rules): Policy[] {
+  const deciding = rules.deciding.slice(principal, action, resource).policies;
+  const duties = rules.duties.slice(principal, action, resource).policies;
+  const gone = (policies: readonly Policy[], applying: readonly string[]): Policy[] =>
+    policies.filter(({ id }) => !applying.includes(id));
+
+  const permitting = cited(decision, 'policy', 'permitted_by');
+  const forbidding = cited(decision, 'policy', 'forbidden_by');
+  const step = stepOf(decision, 'policy')?.outcome;
+  const codes = decision.reasons.filter((r) => r.step === 'policy').map((r) => r.code);
+  // Of what couldn't be evaluated nothing is known.
+  const evaluated =
+    step === 'pass' || (step === 'deny' && codes.every((c) => c === 'policy_forbid' || c === 'policy_no_permit'));
+  // Where a forbid applies Cedar doesn't say which permits do.
+  const permitsKnown = evaluated && (permitting.length > 0 || forbidding.length === 0);
+  return [
+    ...(evaluated
+      ? gone(
+          deciding.filter((p) => p.json.effect === 'forbid'),
+          forbidding,
+        )
+      : []),
+    ...(permitsKnown
+      ? gone(
+          deciding.filter((p) => p.json.effect === 'permit'),
+          permitting,
+        )
+      : []),
+    ...(stepOf(decision, 'obligations')?.outcome === 'pass'
+      ? gone(duties, cited(decision, 'obligations', 'duties'))
+      : []),
+  ];
+}

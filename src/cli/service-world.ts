@@ -1,0 +1,27 @@
+/** Relationships and entities as a running service tells an admin. */
+import { parseRelationship } from '../model/relationships.js';
+import type { World } from '../author/why-not/ground.js';
+import type { EntityRef } from '../model/ids.js';
+import { refusal, type Asked } from './service-request.js';
+
+/** More than this are not given at once. */
+const PAGE = 1000;
+
+/** What it throws is a Usage, where the service refuses. */
+export function worldOf({ get }: Pick<Asked, 'get'>): World {
+  return {
+    relationships: async ({ type, id }) => {
+      const query = new URLSearchParams({ resource_type: type, resource_id: id, limit: String(PAGE) });
+      const reply = await get(`/v1/relationships?${query.toString()}`);
+      if (reply.status !== 200) throw refusal(reply);
+      const { relationships } = reply.body as { relationships: readonly { readonly relationship: string }[] };
+      return relationships.map(({ relationship }) => parseRelationship(relationship));
+    },
+    entity: async ({ type, id }) => {
+      const reply = await get(`/v1/entities/${encodeURIComponent(type)}/${encodeURIComponent(id)}`);
+      if (reply.status === 404) return undefined;
+      if (reply.status !== 200) throw refusal(reply);
+      return reply.body as { attributes: Record<string, unknown>; parents: readonly EntityRef[] };
+    },
+  };
+}

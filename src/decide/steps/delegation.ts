@@ -1,0 +1,145 @@
+/**
+ * Step 3: do the token's scopes and authorization details cover this action on this resource, is its session alive, and
+ * does the graph still say that the user has delegated to this agent? All must hold; each is a way to take it back.
+ */
+import type { Acting, Grant } from '../../model/acting.js';
+import { refText } from '../../model/ids.js';
+import { deny, pass, unknown } from '../../model/outcome.js';
+import { reason, type Reason } from '../../model/reasons.js';
+import { checkKey } from '../../model/relationships.js';
+import type { AskedCheck } from '../../graph/port.js';
+import { scopeRemedy, type Remedy } from '../../policy/remedies.js';
+import { DELEGATOR } from '../../policy/schema/vocabulary.js';
+import type { FaultCode } from '../../model/faults.js';
+import { coverage, type Wanted } from '../../tokens/authorization-details.js';
+import { withContext, type Established, type Facts, type JudgingStep } from '../step.js';
+
+export const delegation: JudgingStep = {
+  step: 'delegation',
+
+  asks: (e) => {
+    const edge = delegationCheck(e.acting);
+    return edge === undefined ? {} : { checks: [withContext(e, edge)] };
+  },
+
+  judge: (e, facts) => {
+    const { acting, on } = e;
+    if (acting.mode === 'human') return pass({ mode: 'human' });
+    const reasons: Reason[] = [];
+    const remedies: Remedy[] = [];
+    // Without a token there are no scopes: the client that vouches for the agent answers for what it may do.
+    const scoped = acting.grant !== undefined && on.action.scope !== undefined;
+    const evidence: Record<string, unknown> = scoped ? { scope: on.action.scope } : {};
+    if (acting.grant !== undefined) judgeGrant(e, acting.grant, reasons, remedies);
+    const edge = delegationCheck(acting);
+    const fault = edge === undefined ? undefined : judgeGraph(edge, facts, evidence, reasons);
+    if (reasons.length > 0)
+      return deny(
+        reasons,
+        evidence,
+        remedies,
+        reasons.every((r) => r.code === 'scope_insufficient'),
+      );
+    return fault === undefined ? pass(evidence) : unknown(fault, evidence);
+  },
+};
+
+/** Whether the graph says that the user has delegated, to the agent itself or to one that passes it on. */
+function judgeGraph(
+  edge: AskedCheck,
+  { check, passedOn }: Facts,
+  evidence: Record<string, unknown>,
+  reasons: Reason[],
+): FaultCode | undefined {
+  const answer = check(edge);
+  if (passedOn?.kind === 'fault') return passedOn.fault;
+  if (passedOn?.kind === 'path') {
+    const { path, ended } = passedOn;
+    evidence['path'] = path;
+    const message = `The revocation ${ended?.id ?? ''} (${ended?.selector ?? ''}) covers an agent that passed the delegation on.`;
+    if (ended?.what === 'token') reasons.push({ ...reason('token_revoked', message), step: 'delegation' });
+    if (ended?.what === 'session') reasons.push(reason('session_ended', message));
+    return undefined;
+  }
+  evidence['delegation'] = checkKey(edge);
+  switch (answer.result) {
+    case 'yes':
+      evidence['revision'] = answer.revision;
+      return undefined;
+    case 'unknown':
+      return answer.fault;
+    case 'unanswerable':
+      reasons.push(reason('graph_unanswerable', answer.message));
+      return undefined;
+    case 'conditional':
+      reasons.push(reason('context_missing', `The delegation needs context: ${answer.missing.join(', ')}.`));
+      return undefined;
+    case 'no':
+      reasons.push(
+        passedOn?.kind === 'too_many'
+          ? reason('graph_unanswerable', 'Over more agents than are followed, the delegation may have been passed on.')
+          : reason(
+              'delegation_missing',
+              `${refText(edge.subject)} has not delegated to ${refText(edge.resource)}, or no longer.`,
+            ),
+      );
+      return undefined;
+  }
+}
+
+/** What of the grant doesn't cover the question is added to the lists. */
+function judgeGrant(e: Established, grant: Grant, reasons: Reason[], remedies: Remedy[]): void {
+  const { action } = e.on;
+  const purpose = Object.hasOwn(e.question.context, 'purpose') ? e.question.context['purpose'] : grant.purpose;
+  if (grant.sessionEnded) reasons.push(reason('session_ended'));
+  if (grant.purpose !== undefined && purpose !== grant.purpose) reasons.push(reason('purpose_mismatch'));
+
+  const covered = grant.details === undefined ? undefined : coverage(grant.details, wantedOf(e, grant, purpose));
+  const scopes = new Set(grant.scopes);
+  const lacking: string[] = [];
+  if (grant.access === 'online' || covered?.background === true) {
+    if (action.scope !== undefined && !scopes.has(action.scope)) lacking.push(action.scope);
+  } else if (action.backgroundScope === undefined) {
+    reasons.push(
+      reason('authorization_details_mismatch', 'The action has no scope, so only a detail could allow background use.'),
+    );
+  } else if (!scopes.has(action.backgroundScope)) lacking.push(action.backgroundScope);
+  if (lacking.length > 0) {
+    const why = grant.access === 'background' ? ': it is for background use' : '';
+    reasons.push(reason('scope_insufficient', `The token lacks the scope "${lacking.join(' ')}"${why}.`));
+    remedies.push(scopeRemedy(lacking));
+  }
+
+  if (covered === undefined && action.scope === undefined)
+    reasons.push(
+      reason(
+        'authorization_details_mismatch',
+        'The action has no scope, so only authorization_details could cover it.',
+      ),
+    );
+  if (covered?.problem !== undefined) reasons.push(reason('authorization_details_mismatch', covered.problem));
+}
+
+function wantedOf({ question, on, rules }: Established, grant: Grant, purpose: unknown): Wanted {
+  return {
+    action: on.action.name,
+    permission: on.action.permission,
+    resource: question.resource,
+    isDefinition: (word) => rules.graph.hasDefinition(word),
+    locations: [grant.audience],
+    types: grant.detailTypes,
+    attributes: {
+      action: question.action.properties,
+      context: question.context,
+      resource: question.resource.properties,
+    },
+    purpose,
+    access: grant.access,
+  };
+}
+
+/** Whether the user has delegated to the agent themselves. */
+export function delegationCheck(acting: Acting): AskedCheck | undefined {
+  if (acting.mode !== 'delegated' || acting.agent === undefined || acting.user === undefined) return undefined;
+  return { resource: acting.agent, permission: DELEGATOR, subject: acting.user };
+}

@@ -1,0 +1,41 @@
+/** Source texts, and the way from an offset to the line and column that people count. */
+import type { Location } from './diagnostics.js';
+
+export interface SourceFile {
+  /** As messages name it: relative to where the operator stands. */
+  readonly name: string;
+  readonly text: string;
+}
+
+const starts = new WeakMap<SourceFile, readonly number[]>();
+
+/** @param index of a character, in UTF-16 code units; behind the end counts as the end */
+export function locationAt(file: SourceFile, index: number): Location {
+  const lines = lineStarts(file);
+  let [low, high] = [0, lines.length - 1];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if ((lines[middle] ?? 0) <= index) low = middle;
+    else high = middle - 1;
+  }
+  return { file: file.name, line: low + 1, column: Math.min(index, file.text.length) - (lines[low] ?? 0) + 1 };
+}
+
+/** The index of the character that a byte of the text's UTF-8 is of: Cedar counts bytes. */
+export function indexOfByte(text: string, byte: number): number {
+  return Buffer.from(text).subarray(0, byte).toString().length;
+}
+
+/** Length of the blanks and comments at the start. */
+export function leading(text: string): number {
+  return /^(?:\s+|\/\/[^\n\r]*)*/.exec(text)?.[0].length ?? 0;
+}
+
+function lineStarts(file: SourceFile): readonly number[] {
+  let known = starts.get(file);
+  if (known === undefined) {
+    known = [0, ...[...file.text.matchAll(/\n/g)].map((match) => match.index + 1)];
+    starts.set(file, known);
+  }
+  return known;
+}

@@ -1,0 +1,142 @@
+/** The relationship graph as Remit sees it. Ids are raw everywhere; encoding is the implementation's business. */
+import type { FaultCode } from '../model/faults.js';
+import type { EntityRef } from '../model/ids.js';
+import type { Caches } from '../telemetry/counted-cache.js';
+import type { Check, Relationship, RelationshipUpdate } from '../model/relationships.js';
+import type { Graph } from './schema/schema.js';
+import type { EngineStats } from '../runtime/circuit-breaker.js';
+
+/**
+ * How fresh an answer must be: at least of the write that gave this ZedToken, or of now. What a server is configured to
+ * keep (`bounded`) counts as of now for half a second.
+ */
+export type Consistency = 'full' | { readonly atLeast: string };
+
+export interface AskedCheck extends Check {
+  /** Wants the relationships that grant, where the answer is yes. */
+  readonly explain?: boolean | undefined;
+  /** For caveats. */
+  readonly context?: Readonly<Record<string, unknown>> | undefined;
+}
+
+export type CheckAnswer =
+  | {
+      readonly result: 'yes';
+      readonly revision: string;
+      readonly path?: readonly string[] | undefined;
+      /** When it may end without a write, RFC 3339. */
+      readonly until?: string | undefined;
+    }
+  | { readonly result: 'no'; readonly revision: string }
+  /** A caveat lacks these members of the request's context. */
+  | { readonly result: 'conditional'; readonly revision: string; readonly missing: readonly string[] }
+  /** SpiceDB won't answer this question however often it is asked: too deep, a cycle, context of a wrong type. */
+  | { readonly result: 'unanswerable'; readonly message: string }
+  /** SpiceDB can't answer now. */
+  | { readonly result: 'unknown'; readonly fault: FaultCode };
+
+/** On what of a type does the subject hold the permission? */
+export interface ResourceLookup {
+  readonly resourceType: string;
+  readonly permission: string;
+  readonly subject: EntityRef;
+  /** For caveats. */
+  readonly context?: Readonly<Record<string, unknown>> | undefined;
+  /** How many to look for at most. */
+  readonly limit?: number | undefined;
+  /** How long, in milliseconds: in a graph that goes in a circle SpiceDB looks for half a minute. */
+  readonly withinMs: number;
+}
+
+export interface FoundResources {
+  /**
+   * In ascending order of code points: all on which it is held, and more. Of some SpiceDB says that it depends on
+   * context where a check says yes without any, so only checks tell.
+   */
+  readonly ids: readonly string[];
+  /** False where the limit ended it: there may be more. */
+  readonly complete: boolean;
+}
+
+/** Who of a type holds the permission on the resource? */
+export interface SubjectLookup {
+  readonly resource: EntityRef;
+  readonly permission: string;
+  readonly subjectType: string;
+  readonly context?: Readonly<Record<string, unknown>> | undefined;
+  /** How long, in milliseconds. */
+  readonly withinMs: number;
+}
+
+export interface FoundSubjects {
+  /** In ascending order of code points: all who hold it, and more, as with resources. */
+  readonly ids: readonly string[];
+  /** Everybody of the type may hold it, those aside; the ids are then only some of them. */
+  readonly everyoneBut: readonly string[] | undefined;
+}
+
+export interface RelationshipFilter {
+  readonly resourceType: string;
+  readonly resourceId?: string | undefined;
+  readonly relation?: string | undefined;
+  readonly subjectType?: string | undefined;
+  readonly subjectId?: string | undefined;
+}
+
+export interface Relationships {
+  /**
+   * One answer a check, in order. Never throws for the engine's failure: that is the answer `unknown`.
+   * @throws BadRequest where the engine refuses the ZedToken
+   */
+  check(checks: readonly AskedCheck[], consistency: Consistency): Promise<readonly CheckAnswer[]>;
+  /** Why `token` can't be used for `atLeast` here; undefined if it can. */
+  tokenProblem(token: string): string | undefined;
+  /** @throws Fault, `deadline_exceeded` where it takes too long; BadRequest where SpiceDB won't answer */
+  lookupResources(lookup: ResourceLookup, consistency: Consistency): Promise<FoundResources>;
+  /** @throws as lookupResources */
+  lookupSubjects(lookup: SubjectLookup, consistency: Consistency): Promise<FoundSubjects>;
+  /**
+   * All of the updates or none; the ZedToken from which on they hold. Durable when it resolves.
+   * @throws BadRequest where SpiceDB refuses them, Fault where it can't answer
+   */
+  write(updates: readonly RelationshipUpdate[], by: string): Promise<string>;
+  /** At most `limit` relationships, in a stable order. @throws Fault */
+  read(filter: RelationshipFilter, limit: number): Promise<readonly Relationship[]>;
+  /** What is under way. */
+  stats(): EngineStats;
+  close(): Promise<void>;
+}
+
+/** What an implementation counts by itself, for metrics. */
+export interface Counted {
+  counts(): GraphCounts;
+}
+
+/** An engine that one by another schema can follow while it is in use, on the same relationships. */
+export interface Succeeded {
+  /**
+   * @param take is told the next one when it can answer, and before anything is written to it alone: whoever asks what
+   * is in force from then on misses no write. This one answers on, by its own schema, until it is closed
+   * @throws ConfigError where the schema, or what is stored, doesn't fit; Fault. Then all is as it was
+   */
+  succeed(graph: Graph, take: (next: Engine) => void): Promise<void>;
+}
+
+export type Engine = Relationships & Counted & Succeeded;
+
+export interface GraphCounts extends QueueCounts {
+  readonly caches: Caches;
+}
+
+/** Of checks on their way: those that wait, and how many went in how many bulk checks. */
+export interface QueueCounts {
+  readonly waiting: number;
+  readonly groups: number;
+  readonly members: number;
+}
+
+/** Where a request says its ZedToken. */
+export const CONSISTENCY_PLACE = 'context.consistency.at_least';
+
+/** SpiceDB's own limit on one write. */
+export const MAX_UPDATES = 1000;

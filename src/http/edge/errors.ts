@@ -1,0 +1,55 @@
+/** Errors over HTTP: one shape, one place where they are mapped, nothing of an engine's own text. */
+import type { FastifyError, FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { BadRequest, Fault } from '../../model/faults.js';
+import { issueText, JsonProblem, pathText } from '../../model/json.js';
+
+export const problemBody = z
+  .object({
+    error: z.object({
+      code: z.string(),
+      message: z.string(),
+      at: z.string().optional().describe('Where in the request, as a path'),
+    }),
+  })
+  .meta({ id: 'Problem' });
+
+export type ProblemBody = z.infer<typeof problemBody>;
+
+export function problem(code: string, message: string, at?: string): ProblemBody {
+  return { error: { code, message, ...(at === undefined || at === '' ? {} : { at }) } };
+}
+
+/** The first issue of a failed parse, with its place. */
+export function badRequest(error: z.ZodError): BadRequest {
+  const issue = error.issues[0];
+  return new BadRequest(issue === undefined ? 'is not acceptable' : issueText(issue), pathText(issue?.path ?? []));
+}
+
+export function mapErrors(app: FastifyInstance): void {
+  app.setErrorHandler((error: FastifyError | Error, request, reply) => {
+    if (error instanceof BadRequest) return reply.code(error.status).send(problem(error.code, error.message, error.at));
+    if (error instanceof JsonProblem)
+      return reply.code(400).send(problem('malformed_json', `The body ${error.message}.`, error.at));
+    if (error instanceof Fault) {
+      request.log.error({ fault: error.code, detail: error.detail }, 'an engine failed');
+      return reply.code(503).send(problem(error.code, error.message));
+    }
+    const { statusCode, code } = error as FastifyError;
+    if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+      return reply.code(400).send(problem('content_type', 'The Content-Type must be application/json.'));
+    if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+      return reply.code(413).send(problem('body_too_large', 'The body must be at most 1 MiB long.'));
+    if (code === 'FST_ERR_CTP_EMPTY_JSON_BODY')
+      return reply.code(400).send(problem('malformed_json', 'The body is empty.'));
+
+    if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+      return reply.code(statusCode).send(problem('bad_request', 'The request can not be read.'));
+    }
+    request.log.error({ err: error }, 'a bug');
+    return reply.code(500).send(problem('internal', 'Something is wrong with Remit itself.'));
+  });
+  app.setNotFoundHandler((request, reply) =>
+    reply.code(404).send(problem('not_found', `There is no ${request.method} ${request.url.split('?')[0] ?? ''}.`)),
+  );
+}

@@ -1,0 +1,133 @@
+/** The server below the routes: TLS, and how long, how large and how many a connection may be before anybody is known. */
+import { createServer, STATUS_CODES, type RequestListener, type Server, type ServerOptions } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { Socket } from 'node:net';
+import { Server as TlsServer, type SecureContextOptions } from 'node:tls';
+import type { ListenerTls } from '../../config/listener.js';
+import { SECURITY_HEADERS } from './security-headers.js';
+import { problem } from './errors.js';
+
+/** A token and its proof, of 8 KiB each, and as much again. */
+const MAX_HEADER_BYTES = 32 * 1024;
+/** Whoever sends slowly holds a connection, and a credential that was looked at when it began. */
+const REQUEST_MS = 10_000;
+const HEADERS_MS = 5_000;
+const HANDSHAKE_MS = 5_000;
+/** How late the three above may be noticed. */
+const CHECKING_MS = 1_000;
+/** Longer than load balancers keep theirs (60 s): who closes first must not be who is about to be asked. */
+const KEEP_ALIVE_MS = 72_000;
+/** Of a connection that neither sends nor reads; longer than any decision may take. */
+const IDLE_MS = 120_000;
+/** A connection is trusted as it was when it began, so it doesn't last for good. */
+const REQUESTS_A_CONNECTION = 10_000;
+
+/** TLS 1.3, and of TLS 1.2 what has forward secrecy and authenticated encryption (Mozilla's "intermediate" without DHE). */
+const CIPHERS = [
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+].join(':');
+
+const OPTIONS: ServerOptions = {
+  maxHeaderSize: MAX_HEADER_BYTES,
+  requestTimeout: REQUEST_MS,
+  headersTimeout: HEADERS_MS,
+  connectionsCheckingInterval: CHECKING_MS,
+  keepAliveTimeout: KEEP_ALIVE_MS,
+};
+
+/** The servers of one listener (a name may have several addresses), whose certificates can be replaced. */
+export class Transport {
+  private readonly servers: Server[] = [];
+  /** Which certificates let a connection in: the how manieth. */
+  private readonly letInBy = new WeakMap<object, number>();
+  private turn = 0;
+
+  constructor(
+    private readonly tls: ListenerTls | undefined,
+    private readonly connections: number,
+  ) {}
+
+  /** A server that is not listening yet. */
+  readonly serve = (onRequest: RequestListener): Server => {
+    const server = serverOf(this.tls, this.connections, onRequest);
+    server.on('secureConnection', (socket: object) => this.letInBy.set(socket, this.turn));
+    this.servers.push(server);
+    return server;
+  };
+
+  /** For connections from now on; those that are open, and idle, are closed. */
+  renew(tls: ListenerTls): void {
+    this.turn += 1;
+    for (const server of this.servers) {
+      if (server instanceof TlsServer) server.setSecureContext(secureContext(tls));
+      server.closeIdleConnections();
+    }
+  }
+
+  /** Let in by certificates that have been replaced. */
+  isOutdated(socket: object): boolean {
+    return (this.letInBy.get(socket) ?? this.turn) !== this.turn;
+  }
+}
+
+function serverOf(tls: ListenerTls | undefined, connections: number, onRequest: RequestListener): Server {
+  const server =
+    tls === undefined
+      ? createServer(OPTIONS, onRequest)
+      : createTlsServer(
+          {
+            ...OPTIONS,
+            ...secureContext(tls),
+            handshakeTimeout: HANDSHAKE_MS,
+            requestCert: tls.clientCertificates,
+            // Without an authority whose a certificate is doesn't matter: tokens are bound to it by its thumbprint
+            // (RFC 8705 section 3).
+            rejectUnauthorized: tls.clientCa !== undefined,
+          },
+          onRequest,
+        );
+  server.setTimeout(IDLE_MS);
+  server.maxRequestsPerSocket = REQUESTS_A_CONNECTION;
+  server.maxConnections = connections;
+  // Beyond a number they would be dropped in silence; it is checked where it can be said.
+  server.maxHeadersCount = 0;
+  return server;
+}
+
+function secureContext({ certificate, key, clientCa }: ListenerTls): SecureContextOptions {
+  return { cert: certificate, key, ca: clientCa, minVersion: 'TLSv1.2', ciphers: CIPHERS };
+}
+
+const REFUSALS: Readonly<Record<string, readonly [number, string, string]>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'request_timeout', 'The request did not arrive in time.'],
+  HPE_HEADER_OVERFLOW: [431, 'headers_too_large', `The headers must be at most ${MAX_HEADER_BYTES} bytes long.`],
+};
+
+/** What is no HTTP is answered like everything else, and its connection is over. */
+export function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
+  const { code: cause = '' } = error;
+  // Where TLS hasn't begun nothing can be said, and what waits to be written would keep the connection.
+  if (!cause.startsWith('HPE_') && cause !== 'ERR_HTTP_REQUEST_TIMEOUT') {
+    socket.destroy();
+    return;
+  }
+  const [status, code, message] = REFUSALS[cause] ?? [400, 'bad_request', 'This is not HTTP as it should be.'];
+  const body = JSON.stringify(problem(code, message));
+  const headers = {
+    ...SECURITY_HEADERS,
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': String(Buffer.byteLength(body)),
+    connection: 'close',
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  if (socket.writable) socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`);
+  socket.destroySoon();
+}

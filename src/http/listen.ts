@@ -1,0 +1,66 @@
+/** The listeners of a service: the main one, and administration's own where there is one. Both listen, or none does. */
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import { buildApp, listeningAt } from './app.js';
+import type { Listener } from '../config/listener.js';
+import { ConfigError } from '../model/faults.js';
+import type { Renewable } from '../service/reload/apply.js';
+import type { Service } from '../service/service.js';
+
+export interface Listening extends Renewable {
+  readonly app: FastifyInstance;
+  /** Where it listens; callers may know it by another name. */
+  readonly address: string;
+}
+
+export interface Listeners {
+  readonly main: Listening;
+  readonly admin: Listening | undefined;
+  readonly all: readonly Listening[];
+  readonly close: () => Promise<void>;
+}
+
+/** @throws ConfigError */
+export async function listenAll(service: Service, logger?: FastifyBaseLogger): Promise<Listeners> {
+  const { config } = service;
+  const all: Listening[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(all.map(({ app }) => app.close()));
+  };
+  const open = async (listener: Listener, administration: boolean): Promise<Listening> => {
+    const listening = await listenOn(
+      listener,
+      await buildApp(service, { administration, ...(logger === undefined ? {} : { logger }) }),
+    );
+    all.push(listening);
+    return listening;
+  };
+  try {
+    const main = await open(config, false);
+    const admin = config.admin === undefined ? undefined : await open(config.admin, true);
+    return { main, admin, all, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function listenOn(listener: Listener, app: FastifyInstance): Promise<Listening> {
+  const { host, port } = listener;
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    await app.close();
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EADDRINUSE') throw new ConfigError(`port ${port} is in use; REMIT_PORT chooses another`, host);
+    if (code === undefined) throw error;
+    throw new ConfigError(`can't listen on port ${port}: ${code}`, host);
+  }
+  return {
+    app,
+    listener,
+    address: listeningAt(app, listener),
+    renew: (tls) => {
+      app.transport.renew(tls);
+    },
+  };
+}

@@ -1,0 +1,104 @@
+/** What discovery reads: the AuthZEN metadata, what agents need that call by themselves, and the scopes. */
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { OBLIGATION_TYPES } from '../../policy/duties.js';
+import type { Service } from '../../service/service.js';
+import { scopesOf } from '../../policy/schema/vocabulary.js';
+import { DETAIL_TYPE } from '../../model/acting.js';
+import { ALGORITHMS } from '../../tokens/issuers.js';
+import { admitted } from '../edge/authentication.js';
+import { problemBody } from '../edge/errors.js';
+
+const metadata = z
+  .object({
+    policy_decision_point: z.string(),
+    access_evaluation_endpoint: z.string(),
+    access_evaluations_endpoint: z.string(),
+    search_subject_endpoint: z.string(),
+    search_resource_endpoint: z.string(),
+    search_action_endpoint: z.string(),
+    obligations_supported: z.array(z.string()),
+  })
+  .meta({ id: 'Metadata' });
+const resourceMetadata = z
+  .object({
+    resource: z.string(),
+    resource_name: z.string(),
+    resource_documentation: z.string(),
+    authorization_servers: z.array(z.string()),
+    scopes_supported: z.array(z.string()),
+    bearer_methods_supported: z.array(z.string()),
+    dpop_signing_alg_values_supported: z.array(z.string()),
+    dpop_bound_access_tokens_required: z.boolean(),
+    tls_client_certificate_bound_access_tokens: z.boolean(),
+    authorization_details_types_supported: z.array(z.string()),
+  })
+  .meta({ id: 'ProtectedResourceMetadata' });
+const scopeList = z
+  .object({
+    scopes: z.array(
+      z.object({
+        scope: z.string(),
+        access: z.enum(['online', 'background']),
+        actions: z.array(z.object({ name: z.string(), resource_types: z.array(z.string()), title: z.string() })),
+      }),
+    ),
+  })
+  .meta({ id: 'Scopes' });
+
+export function discoveryRoutes(app: FastifyInstance, service: Service): void {
+  const { base } = app;
+
+  app.get('/.well-known/authzen-configuration', {
+    schema: { tags: ['operations'], summary: 'AuthZEN metadata', response: { 200: metadata } },
+    handler: () => ({
+      policy_decision_point: base(),
+      access_evaluation_endpoint: `${base()}/access/v1/evaluation`,
+      access_evaluations_endpoint: `${base()}/access/v1/evaluations`,
+      search_subject_endpoint: `${base()}/access/v1/search/subject`,
+      search_resource_endpoint: `${base()}/access/v1/search/resource`,
+      search_action_endpoint: `${base()}/access/v1/search/action`,
+      obligations_supported: OBLIGATION_TYPES,
+    }),
+  });
+
+  app.get('/.well-known/oauth-protected-resource', {
+    schema: {
+      tags: ['operations'],
+      summary: 'What agents that call directly need (RFC 9728)',
+      response: { 200: resourceMetadata },
+    },
+    handler: () => ({
+      resource: base(),
+      resource_name: 'Remit',
+      resource_documentation: `${base()}/docs`,
+      // Those that are no web address (the development issuer) have nothing to discover.
+      authorization_servers: service.access.issuers
+        .all()
+        .flatMap(({ issuer }) => (/^https?:/.test(issuer) ? [issuer] : [])),
+      scopes_supported: scopesOf(service.rules().vocabulary).map(({ scope }) => scope),
+      bearer_methods_supported: ['header'],
+      dpop_signing_alg_values_supported: [...ALGORITHMS],
+      dpop_bound_access_tokens_required: false,
+      tls_client_certificate_bound_access_tokens: service.config.tls?.clientCertificates ?? false,
+      authorization_details_types_supported: [
+        ...new Set([
+          DETAIL_TYPE,
+          ...service.access.issuers.all().flatMap((issuer) => issuer.authorization_details_types ?? []),
+        ]),
+      ],
+    }),
+  });
+}
+
+export function scopeRoutes(app: FastifyInstance, service: Service): void {
+  app.get('/v1/scopes', {
+    schema: {
+      tags: ['decisions'],
+      summary: 'The scopes of the platform, and what each covers',
+      response: { 200: scopeList, 401: problemBody, 403: problemBody },
+    },
+    onRequest: admitted(app, service, ['evaluate', 'admin'], { agents: true }),
+    handler: () => ({ scopes: scopesOf(service.rules().vocabulary) }),
+  });
+}

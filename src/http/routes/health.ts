@@ -1,0 +1,147 @@
+/** Health: whether the process answers, and whether decisions can be made. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { Deadline, faultOf } from '../../runtime/deadline.js';
+import type { FaultCode } from '../../model/faults.js';
+import { sha256, type Service } from '../../service/service.js';
+import type { Admission } from '../edge/load-shedding.js';
+import { credentialOf } from '../edge/authentication.js';
+import { seenOn } from '../edge/listener-scope.js';
+
+const circuit = z.object({ state: z.enum(['closed', 'open', 'half_open']), opened: z.number(), refused: z.number() });
+const engine = z.object({ active: z.number(), waiting: z.number(), circuit: circuit.optional() });
+const readiness = z
+  .object({
+    status: z.enum(['ready', 'unready', 'stopping']),
+    checks: z.record(z.string(), z.enum(['ok', 'failed'])).optional(),
+    faults: z.record(z.string(), z.string()).optional().describe('Why a check failed: codes of faults'),
+    policy_version: z.string().optional(),
+    policies_refused: z
+      .object({ at: z.string(), reason: z.string() })
+      .optional()
+      .describe('Why the rules as they are written now are not those in force'),
+    load: z
+      .object({
+        in_flight: z.number(),
+        large_body_bytes: z.number(),
+        shed: z.object({ in_flight: z.number(), large_bodies: z.number(), memory: z.number() }),
+        records: z.object({ waiting: z.number(), owed: z.number(), lost: z.number() }),
+        database: engine,
+        relationships: engine,
+      })
+      .optional(),
+  })
+  .meta({ id: 'Readiness' });
+
+/** However many ask, the engines are asked once in so much time. */
+const KEPT_MS = 1_000;
+
+/** Of each, the code of the fault; undefined where it works. */
+type Checks = Readonly<Record<'database' | 'relationships' | 'records', FaultCode | undefined>>;
+
+/** Whether decisions can be made, and are wanted. */
+export class Readiness {
+  /** The service was told to stop: whoever balances load sends no more. */
+  stopping = false;
+  private checks: Promise<Checks> | undefined;
+  private askedAt = -Infinity;
+
+  constructor(private readonly service: Service) {}
+
+  /** As of the last second. */
+  async look(): Promise<Checks> {
+    const now = performance.now();
+    if (this.checks === undefined || now - this.askedAt >= KEPT_MS) {
+      this.checks = this.ask();
+      this.askedAt = now;
+    }
+    return this.checks;
+  }
+
+  private async ask(): Promise<Checks> {
+    const { database, relationships, decisions, rules, deadlineMs } = this.service;
+    const works = (check: () => Promise<unknown>): Promise<FaultCode | undefined> =>
+      Deadline.of(deadlineMs, (deadline) => deadline.hold(check())).then(() => undefined, faultOf);
+    const [ofDatabase, ofRelationships, ofRecords] = await Promise.all([
+      works(() => database.run([{ sql: 'select 1' }])),
+      works(() => relationships.read({ resourceType: rules().graph.definitionNames()[0] ?? '' }, 1)),
+      // A database that answers may still take no record. Which ones it wouldn't take is tried again here: nobody else
+      // would, once no request comes any more because of this answer.
+      works(async () => (decisions.stats().failing ? decisions.flush() : undefined)),
+    ]);
+    return { database: ofDatabase, relationships: ofRelationships, records: ofRecords };
+  }
+}
+
+/** What is wrong is told to admin clients in full, and to everybody else in a word. */
+export function healthRoutes(app: FastifyInstance, service: Service): void {
+  const { readiness: state, admission } = app.health;
+
+  app.get('/health/live', {
+    schema: {
+      tags: ['operations'],
+      summary: 'The process answers',
+      response: { 200: z.object({ status: z.literal('ok') }) },
+    },
+    config: { essential: true },
+    handler: () => ({ status: 'ok' }),
+  });
+
+  app.get('/health/ready', {
+    schema: {
+      tags: ['operations'],
+      summary: 'Decisions can be made; for admin clients, what can not be reached and how much is under way',
+      response: { 200: readiness, 503: readiness },
+    },
+    config: { essential: true },
+    handler: async (request, reply) => {
+      const checks = await state.look();
+      const works = Object.values(checks).every((fault) => fault === undefined);
+      const status = state.stopping ? 'stopping' : works ? 'ready' : 'unready';
+      return reply.code(status === 'ready' ? 200 : 503).send({
+        status,
+        ...(isAdmin(request, service)
+          ? { ...told(checks), ...policiesOf(service), load: loadOf(service, admission) }
+          : {}),
+      });
+    },
+  });
+}
+
+/** Nobody is refused here for what they present: they are told less. */
+function isAdmin(request: FastifyRequest, { access }: Service): boolean {
+  const { scheme, credential: key } = credentialOf(request);
+  const client = scheme !== 'bearer' || key === undefined ? undefined : access.clientOf(sha256(key));
+  return client !== undefined && seenOn(request.server.part, client).may.has('admin');
+}
+
+function told(checks: Checks): object {
+  const failed = Object.entries(checks).filter(([, fault]) => fault !== undefined);
+  return {
+    checks: Object.fromEntries(
+      Object.entries(checks).map(([name, fault]) => [name, fault === undefined ? 'ok' : 'failed']),
+    ),
+    ...(failed.length === 0 ? {} : { faults: Object.fromEntries(failed) }),
+  };
+}
+
+/** Decisions are made all the same, so it is no matter of being ready. */
+function policiesOf({ inForce: { rules, refusal } }: Service): object {
+  return {
+    policy_version: rules.version,
+    ...(refusal === undefined ? {} : { policies_refused: { at: refusal.at, reason: refusal.reason } }),
+  };
+}
+
+function loadOf({ database, relationships, decisions }: Service, admission: Admission): object {
+  const { inFlight, largeBodyBytes, shed } = admission.stats();
+  const { waiting, owed, lost } = decisions.stats();
+  return {
+    in_flight: inFlight,
+    large_body_bytes: largeBodyBytes,
+    shed: { in_flight: shed.inFlight, large_bodies: shed.largeBodies, memory: shed.memory },
+    records: { waiting, owed, lost },
+    database: database.stats(),
+    relationships: relationships.stats(),
+  };
+}

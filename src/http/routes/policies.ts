@@ -1,0 +1,114 @@
+/** `/v1/policies`: the rules in force, where they come from, and why those that are written now are not. */
+import { createHash } from 'node:crypto';
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import type { Refusal } from '../../service/active-policies.js';
+import type { Rules } from '../../policy/load.js';
+import type { Policy } from '../../policy/policies.js';
+import type { SourceFile } from '../../diagnostics/source.js';
+import type { Service } from '../../service/service.js';
+import { admitted } from '../edge/authentication.js';
+import { problemBody } from '../edge/errors.js';
+
+const finding = z.object({
+  rule: z.string(),
+  severity: z.enum(['error', 'warning']),
+  file: z.string(),
+  line: z.number(),
+  column: z.number(),
+  message: z.string(),
+  suggestion: z.string().optional(),
+});
+const live = z
+  .object({
+    version: z.string().describe('SHA-256 in hex, as `policy_version` of decision records has it'),
+    loaded_at: z.string().describe('Since when these are in force'),
+    reload: z.enum(['watch', 'signal', 'off']).describe('Whether others are taken while it runs'),
+    files: z.array(
+      z.object({ file: z.string(), kind: z.enum(['relationships', 'actions', 'policies']), sha256: z.string() }),
+    ),
+    policies: z.array(
+      z.object({
+        id: z.string(),
+        title: z.string().optional(),
+        kind: z.enum(['permit', 'forbid', 'duty']),
+        source: z.string().describe('`policies/hr.cedar:31`'),
+        annotations: z.record(z.string(), z.string()),
+        text: z.string().optional().describe('With `?text=true`'),
+      }),
+    ),
+    refused: z
+      .object({
+        at: z.string(),
+        reason: z.string(),
+        version: z.string().optional().describe('Absent where they could not be read'),
+        findings: z.array(finding),
+      })
+      .optional()
+      .describe('The rules as they are written now, where they were not taken'),
+  })
+  .meta({ id: 'Policies' });
+const query = z.strictObject({ text: z.enum(['true', 'false']).default('false') });
+
+/** Of one refusal: whoever wants them all asks `remit check`. */
+const MAX_FINDINGS = 100;
+
+export function policyRoutes(app: FastifyInstance, service: Service): void {
+  app.get('/v1/policies', {
+    schema: {
+      tags: ['administration'],
+      summary: 'The rules in force, and why those that were to be taken are not',
+      querystring: query,
+      response: { 200: live, 400: problemBody, 401: problemBody, 403: problemBody, 429: problemBody },
+    },
+    onRequest: admitted(app, service, ['admin']),
+    handler: (request) => {
+      const { text } = request.query as z.infer<typeof query>;
+      const { rules, since, refusal } = service.inForce;
+      return {
+        version: rules.version,
+        loaded_at: since.toISOString(),
+        reload: service.config.reload.policies,
+        files: filesOf(rules),
+        policies: [...rules.policies.values()].map((policy) => ({
+          ...told(policy),
+          ...(text === 'true' ? { text: policy.text } : {}),
+        })),
+        ...(refusal === undefined ? {} : { refused: refusedOf(refusal) }),
+      };
+    },
+  });
+}
+
+type Live = z.infer<typeof live>;
+
+function filesOf({ sources: { relationships, actions, policies } }: Rules): Live['files'] {
+  const of = (kind: Live['files'][number]['kind'], files: readonly SourceFile[]): Live['files'] =>
+    files.map(({ name, text }) => ({ file: name, kind, sha256: createHash('sha256').update(text).digest('hex') }));
+  return [...of('relationships', [relationships]), ...of('actions', actions), ...of('policies', policies)];
+}
+
+function told({ id, title, source, json, duties }: Policy): Live['policies'][number] {
+  return {
+    id,
+    ...(title === undefined ? {} : { title }),
+    kind: duties === undefined ? json.effect : 'duty',
+    source,
+    // An annotation without a value comes as null.
+    annotations: Object.fromEntries(
+      Object.entries(json.annotations ?? {}).map(([name, value]) => [name, (value as string | null) ?? '']),
+    ),
+  };
+}
+
+function refusedOf({ at, reason, version, findings }: Refusal): Live['refused'] {
+  return {
+    at,
+    reason,
+    ...(version === undefined ? {} : { version }),
+    findings: findings.slice(0, MAX_FINDINGS).map(({ suggestion, ...rest }) => ({
+      ...rest,
+      ...(suggestion === undefined ? {} : { suggestion }),
+    })),
+  };
+}

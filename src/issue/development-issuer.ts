@@ -1,0 +1,114 @@
+/**
+ * The development issuer: a key pair in the data directory that mints delegation tokens for trying things out.
+ * It exists only with embedded engines on loopback.
+ */
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { exportJWK, generateKeyPair, importJWK, SignJWT, type JWK } from 'jose';
+import { v4 as uuid } from 'uuid';
+import { ConfigError } from '../model/faults.js';
+import type { IssuerConfig } from '../tokens/issuers.js';
+
+export const DEV_ISSUER = 'urn:remit:development';
+export const DEV_AUDIENCE = 'remit';
+
+export interface Mint {
+  readonly user?: string | undefined;
+  /** Undefined: a user's own token, for what is theirs. */
+  readonly agent?: string | undefined;
+  /** Earlier agents, newest first. */
+  readonly chain?: readonly string[] | undefined;
+  readonly scope?: string | undefined;
+  readonly details?: readonly Readonly<Record<string, unknown>>[] | undefined;
+  readonly audience?: string | undefined;
+  /** For when the user is not there. */
+  readonly background?: boolean | undefined;
+  readonly purpose?: string | undefined;
+  readonly session?: string | undefined;
+  /** Thumbprint of the key (DPoP) that the token is bound to. */
+  readonly jkt?: string | undefined;
+  readonly ttlSeconds: number;
+  readonly now: Date;
+}
+
+export interface DevIssuer {
+  readonly config: IssuerConfig;
+  mint(options: Mint): Promise<string>;
+}
+
+/** @param directory an existing data directory; the key is made there at first use (mode 0600) */
+export async function openDevIssuer(directory: string): Promise<DevIssuer> {
+  const file = join(directory, 'dev-issuer.jwk');
+  if (!existsSync(file)) writeFileSync(file, JSON.stringify(await newKey()), { mode: 0o600, flag: 'wx' });
+  chmodSync(file, 0o600);
+  const jwk = readKey(file);
+  const key = await importJWK(jwk, 'ES256').catch(() => {
+    throw unreadable(file);
+  });
+  return issuing(jwk, key);
+}
+
+/** One whose key is kept nowhere: for what is decided and forgotten within this process. */
+export async function passingIssuer(): Promise<DevIssuer> {
+  const jwk = await newKey();
+  return issuing(jwk, await importJWK(jwk, 'ES256'));
+}
+
+async function newKey(): Promise<JWK> {
+  const { privateKey } = await generateKeyPair('ES256', { extractable: true });
+  return { ...(await exportJWK(privateKey)), kid: uuid(), alg: 'ES256', use: 'sig' };
+}
+
+function issuing(jwk: JWK, key: Awaited<ReturnType<typeof importJWK>>): DevIssuer {
+  const { d: _secret, ...open } = jwk;
+  return {
+    config: {
+      issuer: DEV_ISSUER,
+      jwks: { keys: [open] },
+      audience: DEV_AUDIENCE,
+      // Its ids are bare beside a configured primary issuer too: it is for acting as the people of the sample.
+      primary: true,
+      shapes: ['act', 'agent'],
+      algorithms: ['ES256'],
+    },
+    mint: ({ user, agent, chain = [], scope, details, audience, ttlSeconds, now, ...more }) => {
+      const issuedAt = Math.floor(now.getTime() / 1000);
+      const act = [...(agent === undefined ? [] : [agent]), ...chain].reduceRight<object | undefined>(
+        (inner, sub) => (inner === undefined ? { sub } : { sub, act: inner }),
+        undefined,
+      );
+      return new SignJWT({
+        ...(agent === undefined ? {} : { client_id: agent }),
+        ...(user === undefined || act === undefined ? {} : { act }),
+        ...(scope === undefined ? {} : { scope }),
+        ...(details === undefined ? {} : { authorization_details: details }),
+        ...(more.background === true ? { access: 'background' } : {}),
+        ...(more.purpose === undefined ? {} : { purpose: more.purpose }),
+        ...(more.session === undefined ? {} : { sid: more.session }),
+        ...(more.jkt === undefined ? {} : { cnf: { jkt: more.jkt } }),
+      })
+        .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', ...(jwk.kid === undefined ? {} : { kid: jwk.kid }) })
+        .setIssuer(DEV_ISSUER)
+        .setSubject(user ?? agent ?? '')
+        .setAudience(audience ?? DEV_AUDIENCE)
+        .setJti(uuid())
+        .setIssuedAt(issuedAt)
+        .setExpirationTime(issuedAt + ttlSeconds)
+        .sign(key);
+    },
+  };
+}
+
+function readKey(file: string): JWK & { kty: string } {
+  try {
+    const jwk = JSON.parse(readFileSync(file, 'utf8')) as Partial<JWK> | null;
+    if (jwk?.kty === 'EC' && typeof jwk.d === 'string') return { ...jwk, kty: jwk.kty };
+  } catch {
+    // Said below.
+  }
+  throw unreadable(file);
+}
+
+function unreadable(file: string): ConfigError {
+  return new ConfigError('is not a private JSON Web Key; remove it to have a new one made', file);
+}

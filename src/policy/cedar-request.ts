@@ -1,0 +1,230 @@
+/**
+ * From facts to a Cedar request: just the principal, the resource and their stored ancestors, and of their attributes
+ * and of the context just what the policies at hand can read. Cedar is called without a schema, so every value is
+ * converted here by the type that the schema declares.
+ */
+import type { CedarValueJson, EntityJson } from '@cedar-policy/cedar-wasm/nodejs';
+import type { Ref, Request } from './cedar.js';
+import type { Acting } from '../model/acting.js';
+import type { EntityRef } from '../model/ids.js';
+import type { Properties } from '../model/question.js';
+import type { KnownEntity } from '../store/entities.js';
+import type { Reads } from './slices.js';
+import { datetime, toCedar, ValueProblem, type CedarType, type Member, type Members } from './schema/types.js';
+import type { Action, EntityType, Vocabulary } from './schema/vocabulary.js';
+
+export interface RequestFacts {
+  readonly acting: Acting;
+  readonly action: Action;
+  readonly resourceType: EntityType;
+  readonly resource: EntityRef;
+  /** Override what is stored. */
+  readonly resourceProperties: Properties;
+  /** Of the asserted user or agent; empty unless the client may assert attributes. */
+  readonly subjectProperties: Properties;
+  readonly subject: EntityRef;
+  readonly actionProperties: Properties;
+  readonly context: Properties;
+  readonly entity: (ref: EntityRef) => KnownEntity | undefined;
+  /** Members of `context.can`: permission → held. */
+  readonly can: Readonly<Record<string, boolean>>;
+  readonly agentCan: Readonly<Record<string, boolean>>;
+  readonly now: Date;
+}
+
+export type BuiltRequest =
+  | { readonly ok: true; readonly request: Request }
+  /** What is required and nowhere, as people would name it: `employee.status`, `context.action.branch`. */
+  | { readonly ok: false; readonly missing: readonly string[] };
+
+/** @param principal whom Cedar is asked about: the acting agent or user, or an earlier agent of the chain */
+export function buildRequest(
+  facts: RequestFacts,
+  principal: { readonly ref: EntityRef; readonly type: EntityType },
+  reads: Reads,
+  vocabulary: Vocabulary,
+  /** False: what is required of the resource and unread may be missing. */
+  complete = true,
+): BuiltRequest {
+  const missing: string[] = [];
+  const build = new Builder(vocabulary, reads, missing);
+  const entities: EntityJson[] = [];
+
+  const add = (ref: EntityRef, type: EntityType, overrides: Properties, whole = true): Ref => {
+    const uid = { type: type.name, id: ref.id };
+    if (!entities.some((e) => ('__entity' in e.uid ? false : e.uid.type === uid.type && e.uid.id === uid.id))) {
+      entities.push(build.entity(uid, type, facts.entity(ref), overrides, whole));
+    }
+    return uid;
+  };
+  const subjectOverrides = (ref: EntityRef): Properties =>
+    ref.type === facts.subject.type && ref.id === facts.subject.id ? facts.subjectProperties : {};
+
+  const principalUid = add(principal.ref, principal.type, subjectOverrides(principal.ref));
+  const resourceUid = add(facts.resource, facts.resourceType, facts.resourceProperties, complete);
+  if (facts.action.groups.length > 0) {
+    entities.push({ uid: facts.action.uid, attrs: {}, parents: [...facts.action.groups] });
+  }
+  const context: Record<string, CedarValueJson> = {};
+  for (const [name, member] of Object.entries(facts.action.context)) {
+    if (name === 'user') {
+      const type = member.type.kind === 'Entity' ? vocabulary.entityTypes.get(member.type.name) : undefined;
+      const { user } = facts.acting;
+      if (type !== undefined && user?.type === type.object) {
+        // Given whether or not it is read here: an attribute of the resource may lead to it as well.
+        context[name] = { __entity: add(user, type, subjectOverrides(user)) };
+      } else if (member.required) missing.push('context.user');
+      continue;
+    }
+    if (!reads.wholeContext && !reads.names.has(name)) {
+      // Unread, but a required member of the request's own must be there all the same.
+      if (name === 'action' || name === 'request') build.context(name, member.type, supplied(name, facts));
+      continue;
+    }
+    const given = supplied(name, facts);
+    if (given === undefined) {
+      if (member.required) missing.push(`context.${name}`);
+      continue;
+    }
+    const value = given instanceof Date ? datetime(given) : build.context(name, member.type, given);
+    if (value !== undefined) context[name] = value;
+  }
+  if (missing.length > 0) return { ok: false, missing: [...new Set(missing)].sort() };
+  return {
+    ok: true,
+    request: { principal: principalUid, action: facts.action.uid, resource: resourceUid, context, entities },
+  };
+}
+
+/** The value of a member of the context before it is converted; undefined where Remit has none. */
+function supplied(name: string, facts: RequestFacts): unknown {
+  const { acting } = facts;
+  switch (name) {
+    case 'delegation':
+      return {
+        mode: acting.mode,
+        depth: (acting.agent === undefined ? 0 : 1) + acting.chain.length,
+        chain_complete: acting.grant?.chainComplete ?? acting.agent === undefined,
+        access: acting.grant?.access ?? 'online',
+        scopes: acting.grant?.scopes ?? [],
+        ...stated({
+          profile: acting.grant?.profile,
+          purpose: acting.grant?.purpose,
+          session: acting.grant?.session,
+          transaction: acting.grant?.txn,
+          issuer: acting.grant?.issuer,
+        }),
+      };
+    case 'can':
+      return facts.can;
+    case 'agent_can':
+      return acting.mode === 'delegated' ? facts.agentCan : undefined;
+    case 'now':
+      return facts.now;
+    case 'action':
+      return facts.actionProperties;
+    case 'request':
+      return facts.context;
+    default:
+      return undefined; // consent, approval, budget: nothing grants them yet.
+  }
+}
+
+/** Only what there is: an optional member that is undefined is none. */
+function stated(members: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(members).filter((m): m is [string, string] => m[1] !== undefined));
+}
+
+/**
+ * What is wrong with the properties of a request, whatever the policies read of them: only types are looked at here,
+ * what is missing is the policy step's to say. @throws ValueProblem
+ */
+export function checkProperties(
+  facts: Pick<RequestFacts, 'action' | 'resourceType' | 'resourceProperties' | 'actionProperties' | 'context'>,
+  subject: { readonly type: EntityType; readonly properties: Properties } | undefined,
+  vocabulary: Vocabulary,
+): void {
+  const check = (members: Members, given: Properties, at: string): void => {
+    for (const [name, member] of Object.entries(members)) {
+      if (Object.hasOwn(given, name)) toCedar(relaxed(member.type), given[name], `${at}.${name}`, vocabulary.objectOf);
+    }
+  };
+  check(facts.resourceType.attributes, facts.resourceProperties, 'resource.properties');
+  if (subject !== undefined) check(subject.type.attributes, subject.properties, 'subject.properties');
+  const { action, request } = facts.action.context;
+  if (action?.type.kind === 'Record') check(action.type.members, facts.actionProperties, 'action.properties');
+  if (request?.type.kind === 'Record') check(request.type.members, facts.context, 'context');
+}
+
+/** The type with nothing required of records within, at any depth. */
+function relaxed(type: CedarType): CedarType {
+  if (type.kind === 'Set') return { kind: 'Set', element: relaxed(type.element) };
+  if (type.kind !== 'Record') return type;
+  const members = Object.entries(type.members).map(
+    ([name, m]) => [name, { ...m, type: relaxed(m.type), required: false }] as const,
+  );
+  return { kind: 'Record', members: Object.fromEntries(members) };
+}
+
+class Builder {
+  constructor(
+    private readonly vocabulary: Vocabulary,
+    private readonly reads: Reads,
+    private readonly missing: string[],
+  ) {}
+
+  entity(
+    uid: Ref,
+    type: EntityType,
+    stored: KnownEntity | undefined,
+    overrides: Properties,
+    whole: boolean,
+  ): EntityJson {
+    const attrs: Record<string, CedarValueJson> = {};
+    for (const [name, member] of Object.entries(type.attributes)) {
+      const given = Object.hasOwn(overrides, name) ? overrides : (stored?.attributes ?? {});
+      if (!Object.hasOwn(given, name)) {
+        if (member.required && (whole || this.reads.names.has(name))) this.missing.push(`${type.object}.${name}`);
+        continue;
+      }
+      if (!this.reads.names.has(name)) continue;
+      const value = this.pruned(this.convert(member.type, given[name], `${type.object}.${name}`), member.type, name);
+      if (value !== undefined) attrs[name] = value;
+    }
+    const parents = (stored?.ancestors ?? []).flatMap((parent) =>
+      // All of them, also those the schema wouldn't allow: leaving one out could lose a forbid that speaks of it.
+      (this.vocabulary.byObject.get(parent.type) ?? [])
+        .map((t) => ({ type: t.name, id: parent.id }))
+        // Stored parents may go in a circle; of its being its own ancestor Cedar wants to hear nothing.
+        .filter((p) => p.type !== uid.type || p.id !== uid.id),
+    );
+    return { uid, attrs, parents };
+  }
+
+  context(name: string, type: CedarType, value: unknown): CedarValueJson | undefined {
+    return this.pruned(this.convert(type, value, `context.${name}`), type, name);
+  }
+
+  /** A record without the members that no policy reads, unless one uses it as a whole: marshalling is what costs. */
+  private pruned(value: CedarValueJson | undefined, type: CedarType, name: string): CedarValueJson | undefined {
+    if (type.kind !== 'Record' || value === undefined || this.reads.wholeContext || this.reads.wholes.has(name))
+      return value;
+    const members = Object.entries(value as Record<string, CedarValueJson>).filter(([member]) =>
+      this.reads.names.has(member),
+    );
+    return Object.fromEntries(
+      members.map(([m, v]) => [m, this.pruned(v, (type.members[m] as Member).type, m) as CedarValueJson]),
+    );
+  }
+
+  /** Undefined, and noted as missing, where a required part isn't there or what is stored no longer fits. */
+  private convert(type: CedarType, value: unknown, at: string): CedarValueJson | undefined {
+    try {
+      return toCedar(type, value, at, this.vocabulary.objectOf);
+    } catch (error) {
+      if (!(error instanceof ValueProblem)) throw error;
+      this.missing.push(error.at);
+      return undefined;
+    }
+  }
+}

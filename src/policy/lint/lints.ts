@@ -1,0 +1,40 @@
+/** All lints: what is valid, and still hardly what its author meant. Each can be ignored where it stands. */
+import type { Finding } from '../../diagnostics/diagnostics.js';
+import type { Lint, Subject } from './lint.js';
+import { neverApplies } from './never-applies.js';
+import { relaxedForbid } from './relaxed-forbid.js';
+import { shadowedForbid } from './shadowed-forbid.js';
+import { unmaskedClass } from './unmasked-class.js';
+import { unpermittedAction } from './unpermitted-action.js';
+import { unreachablePermission } from './unreachable-permission.js';
+import { unreadContext } from './unread-context.js';
+import { untestedPermit } from './untested-permit.js';
+import { unusedPermission } from './unused-permission.js';
+import { wideningPermit } from './widening-permit.js';
+
+export const LINTS: readonly Lint[] = [
+  neverApplies,
+  shadowedForbid,
+  wideningPermit,
+  relaxedForbid,
+  untestedPermit,
+  unpermittedAction,
+  unreachablePermission,
+  unusedPermission,
+  unmaskedClass,
+  unreadContext,
+];
+
+export function lint(subject: Subject): Finding[] {
+  return LINTS.flatMap(({ rule, run }) =>
+    run(subject).map(({ at: { file, line, column }, message, suggestion }): Finding => ({
+      rule,
+      severity: 'warning',
+      file,
+      line,
+      column,
+      message,
+      ...(suggestion === undefined ? {} : { suggestion }),
+    })),
+  );
+}

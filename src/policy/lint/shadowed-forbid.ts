@@ -1,0 +1,73 @@
+/** A forbid that never forbids anything that another doesn't. */
+import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
+import type { Policy } from '../policies.js';
+import type { Action } from '../schema/vocabulary.js';
+import { conjuncts } from '../expressions.js';
+import { applicable, forbidsOf, type Lint } from './lint.js';
+
+export const shadowedForbid: Lint = {
+  rule: 'shadowed-forbid',
+  title: 'A forbid that another one covers',
+  why: 'It forbids nothing by itself: whoever changes or removes it will see nothing happen, and who relies on it relies on the other.',
+  cure: 'Remove it, or narrow the other one.',
+  run: (subject) => {
+    const forbids = forbidsOf(subject).map((policy) => formOf(policy, subject.rules.vocabulary.actions));
+    return forbids.flatMap((one, i) => {
+      // Of two that say the same the later one is the one too many.
+      const other = forbids.find((by, j) => i !== j && covers(by, one) && (j < i || !covers(one, by)));
+      return other === undefined
+        ? []
+        : [
+            {
+              at: one.policy.at,
+              message: `"${one.policy.id}" forbids nothing that "${other.policy.id}" (${other.policy.source}) doesn't`,
+            },
+          ];
+    });
+  },
+};
+
+interface Form {
+  readonly policy: Policy;
+  readonly actions: ReadonlySet<Action>;
+  /** All of which must hold. */
+  readonly conditions: ReadonlySet<string>;
+  readonly remedies: string;
+}
+
+function formOf(policy: Policy, actions: readonly Action[]): Form {
+  return {
+    policy,
+    actions: new Set(actions.filter((action) => applicable(policy, action).length > 0)),
+    conditions: new Set(conjuncts(policy.json).map((one) => JSON.stringify(one))),
+    remedies: JSON.stringify(policy.remedies),
+  };
+}
+
+/**
+ * Whether `wide` applies wherever `narrow` does: its scope takes as much and it asks for nothing else. What holds in
+ * the one, and without an error, holds in the other, in whatever order it is asked.
+ */
+function covers(wide: Form, narrow: Form): boolean {
+  // A remedy of the wide one that the narrow one lacks: the narrow one says that nothing lifts the deny.
+  if (wide.policy.remedies.length > 0 && wide.remedies !== narrow.remedies) return false;
+  if (wide.conditions.size > narrow.conditions.size) return false;
+  return (
+    [...wide.conditions].every((one) => narrow.conditions.has(one)) &&
+    [...narrow.actions].every((action) => wide.actions.has(action)) &&
+    takes(wide.policy.json.principal, narrow.policy.json.principal) &&
+    takes(wide.policy.json.resource, narrow.policy.json.resource)
+  );
+}
+
+type Scope = PolicyJson['principal'] | PolicyJson['resource'];
+
+/** Whether a scope takes all that another one does, as far as is certain from how they are written. */
+function takes(wide: Scope, narrow: Scope): boolean {
+  if (wide.op === 'All' || JSON.stringify(wide) === JSON.stringify(narrow)) return true;
+  if (wide.op !== 'is' || wide.in !== undefined) return false;
+  if (narrow.op === 'is') return narrow.entity_type === wide.entity_type;
+  if (narrow.op !== '==' || !('entity' in narrow)) return false;
+  const uid = '__entity' in narrow.entity ? narrow.entity.__entity : narrow.entity;
+  return uid.type === wide.entity_type;
+}

@@ -1,0 +1,52 @@
+/** A permission that is asked for, and that nobody who is asked about can hold, whatever the relationships are. */
+import { spaceOf } from '../schema/declarations.js';
+import type { Action, Vocabulary } from '../schema/vocabulary.js';
+import type { Lint } from './lint.js';
+
+export const unreachablePermission: Lint = {
+  rule: 'unreachable-permission',
+  title: 'A permission that its subjects can’t hold',
+  why: 'No relation that leads to it takes a user (or an agent), so an action behind it is denied to everybody, and a member of `can` is always false.',
+  cure: 'Let a relation that leads to it take them, or name another permission.',
+  run: ({ rules: { graph, vocabulary }, place }) =>
+    vocabulary.actions.flatMap((action) =>
+      asked(action, vocabulary).flatMap(({ permission, part, subjects }) =>
+        action.resourceTypes
+          .filter(({ object }) => {
+            const holders = graph.reach.holders(object, permission);
+            return subjects.length > 0 && !subjects.some((subject) => holders.has(subject));
+          })
+          .map(({ object }) => ({
+            at: place('action', spaceOf(action.uid.type), action.name, part),
+            message: `no ${subjects.join(' or ')} can ever hold "${permission}" on "${object}"`,
+          })),
+      ),
+    ),
+};
+
+interface Asked {
+  readonly permission: string;
+  readonly part: string;
+  /** The definitions that it is asked of, any of which will do. */
+  readonly subjects: readonly string[];
+}
+
+function asked(action: Action, { userObject, agentObject }: Vocabulary): Asked[] {
+  const given = (...objects: (string | undefined)[]): string[] => objects.filter((object) => object !== undefined);
+  // Where agents act, they do so for users, or for themselves.
+  const agents = action.principalTypes.some(({ object }) => object === agentObject);
+  const holders = given(userObject, agents ? agentObject : undefined);
+  const ofAgents = agents ? given(agentObject) : [];
+  return [
+    { permission: action.permission, part: '@permission', subjects: holders },
+    ...action.can.map((permission) => ({ permission, part: `context.can.${permission}`, subjects: holders })),
+    ...(action.agentPermission === undefined
+      ? []
+      : [{ permission: action.agentPermission, part: '@agent_permission', subjects: ofAgents }]),
+    ...action.agentCan.map((permission) => ({
+      permission,
+      part: `context.agent_can.${permission}`,
+      subjects: ofAgents,
+    })),
+  ];
+}

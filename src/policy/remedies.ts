@@ -1,0 +1,51 @@
+/** What would turn a deny into an allow: `@remedy` on a forbid, and what a token lacks. */
+import type { ReasonCode } from '../model/reasons.js';
+import { nameProblem } from '../model/relationships.js';
+import type { Problem } from '../diagnostics/diagnostics.js';
+
+export type Remedy =
+  | { readonly type: 'consent' }
+  | { readonly type: 'approval'; readonly permission: string }
+  | { readonly type: 'step_up'; readonly acr: string }
+  /**
+   * A token with these scopes, separated by spaces; never written by hand, it comes of `scope_insufficient`.
+   * `challenge` is what the API's own `WWW-Authenticate` should say to the agent (RFC 6750 section 3).
+   */
+  | { readonly type: 'scope'; readonly scope: string; readonly challenge: string }
+  /** Another token, or the same with a proof. */
+  | { readonly type: 'token'; readonly challenge: string };
+
+/**
+ * Each is `consent`, `approval:<permission>` or `step_up:<acr>`; several by commas.
+ * @param report takes what is wrong; such an entry is left out
+ */
+export function parseRemedies(text: string | undefined, report: (problem: Problem) => void): Remedy[] {
+  if (text === undefined) return [];
+  return text.split(',').flatMap((part): Remedy | [] => {
+    const [type = '', ...rest] = part.trim().split(':');
+    const argument = rest.join(':').trim();
+    if (type === 'consent' && rest.length === 0) return { type };
+    if (type === 'approval' && nameProblem(argument) === undefined) return { type, permission: argument };
+    if (type === 'step_up' && argument !== '') return { type, acr: argument };
+    report({ message: `@remedy "${part.trim()}" must be consent, approval:<permission> or step_up:<acr>` });
+    return [];
+  });
+}
+
+/** @param scopes all that are missing, so that one new token is enough */
+export function scopeRemedy(scopes: readonly string[]): Remedy {
+  const scope = scopes.join(' ');
+  return { type: 'scope', scope, challenge: `Bearer error="insufficient_scope", scope="${scope}"` };
+}
+
+/** What a presenter can do about a token that isn't believed. */
+export function tokenRemedies(code: ReasonCode): Remedy[] {
+  return [{ type: 'token', challenge: challengeOf(code) }];
+}
+
+/** The challenge after RFC 6750 section 3 and RFC 9449 section 7.1; it says no more than which of the two failed. */
+export function challengeOf(code: ReasonCode): string {
+  if (code === 'token_missing') return 'Bearer';
+  if (code.startsWith('proof_')) return 'DPoP error="invalid_dpop_proof"';
+  return 'Bearer error="invalid_token"';
+}

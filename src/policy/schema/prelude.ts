@@ -1,0 +1,23 @@
+/**
+ * The Cedar types that Remit publishes to every schema. The engine fills members of these types itself
+ * (see policy/cedar-request.ts); a schema only says which of them an action's policies may read.
+ */
+export const PRELUDE = `
+namespace Remit {
+  type Delegation = {
+    mode: String,           // "delegated", "direct" or "human"
+    depth: Long,            // how many agents are in the chain, the acting one included; 0 without an agent
+    chain_complete: Bool,   // false where the token can't state earlier agents: there may be more
+    profile?: String,       // what the agent's issuer says it is: "ai_agent", "service" …
+    access: String,         // "online" or "background"
+    scopes: Set<String>,
+    purpose?: String,
+    session?: String,
+    transaction?: String,   // the txn of a transaction token
+    issuer?: String,
+  };
+  type Consent = { granted_at: datetime, expires_at?: datetime };
+  type Approval = { by: String, approved_at: datetime, expires_at?: datetime };
+  type Budget = { remaining: Long, unit: String };
+}
+`;

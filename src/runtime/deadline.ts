@@ -1,0 +1,41 @@
+/** One deadline for all that a decision waits for. */
+import { Fault, type FaultCode } from '../model/faults.js';
+
+/** Holds every wait of a decision to one deadline; what comes after it is no longer waited for. */
+export class Deadline {
+  /** The work under a deadline of its own. @param ms from now */
+  static async of<T>(ms: number, work: (deadline: Deadline) => Promise<T>): Promise<T> {
+    const deadline = new Deadline(ms);
+    try {
+      return await work(deadline);
+    } finally {
+      deadline.clear();
+    }
+  }
+
+  private readonly timer: NodeJS.Timeout;
+  private readonly passed: Promise<never>;
+
+  private constructor(ms: number) {
+    let reject: (fault: Fault) => void = () => undefined;
+    this.passed = new Promise<never>((_, r) => (reject = r));
+    this.passed.catch(() => undefined);
+    this.timer = setTimeout(() => {
+      reject(new Fault('deadline_exceeded'));
+    }, ms);
+  }
+
+  hold<T>(work: Promise<T>): Promise<T> {
+    return Promise.race([work, this.passed]);
+  }
+
+  private clear(): void {
+    clearTimeout(this.timer);
+  }
+}
+
+/** The code of a failure that is an engine's; a bug stays loud. */
+export function faultOf(error: unknown): FaultCode {
+  if (error instanceof Fault) return error.code;
+  throw error;
+}

@@ -1,0 +1,75 @@
+/** The rules' files, and what is checked with them, at one moment. */
+import { createHash } from 'node:crypto';
+import { dirname } from 'node:path';
+import { boundedSource, readSources, type SourcePaths } from '../../config/files.js';
+import { filesBelow, Unreadable } from '../../config/read-directory.js';
+import { ConfigError } from '../../model/faults.js';
+import type { RuleSources } from '../../policy/load.js';
+import type { SourceFile } from '../../diagnostics/source.js';
+
+export interface LivePaths {
+  readonly sources: SourcePaths;
+  readonly world: string | undefined;
+}
+
+/** Plain data. */
+export interface Snapshot {
+  readonly fingerprint: string;
+  readonly read:
+    { readonly sources: RuleSources; readonly world: SourceFile | undefined } | { readonly refused: string };
+}
+
+/** Never throws for what the files are: that they can't be read is what they are. */
+export function snapshot({ sources: paths, world: path }: LivePaths): Snapshot {
+  try {
+    const sources = readSources(paths);
+    // A file that is being written is empty first, and without its policies the rest may well be valid.
+    const empty = sources.policies.find(({ text }) => text === '');
+    if (empty !== undefined) return unsettled(`${empty.name}: is empty`);
+    const world = path === undefined ? undefined : boundedSource(path);
+    return { fingerprint: fingerprintOf(sources, world), read: { sources, world } };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return unsettled(error.message);
+  }
+}
+
+/** In place of files that can't be read. */
+export function unsettled(refused: string): Snapshot {
+  return { fingerprint: `refused: ${refused}`, read: { refused } };
+}
+
+export function fingerprintOf(
+  { relationships, actions, policies }: RuleSources,
+  world: SourceFile | undefined,
+): string {
+  const hash = createHash('sha256');
+  for (const { name, text } of [relationships, ...actions, ...policies, ...(world === undefined ? [] : [world])])
+    hash.update(JSON.stringify([name, text.length])).update(text);
+  return hash.digest('hex');
+}
+
+/** Of what a service has begun with. @param world its path; as it is now, and where it can't be read nothing is known */
+export function fingerprintOfLoaded(sources: RuleSources, world: string | undefined): string {
+  try {
+    return fingerprintOf(sources, world === undefined ? undefined : boundedSource(world));
+  } catch (error) {
+    if (error instanceof ConfigError) return '';
+    throw error;
+  }
+}
+
+/** Where a change can happen: directories, since many editors put a new file in the place of the old one. */
+export function directoriesOf({ sources, world }: LivePaths): string[] {
+  const single = [sources.relationships, ...sources.actions, ...(world === undefined ? [] : [world])];
+  return [...new Set([...single.map((path) => dirname(path)), ...policyDirectories(sources.policies)])];
+}
+
+function policyDirectories(directory: string): readonly string[] {
+  try {
+    return filesBelow(directory, '.cedar').directories;
+  } catch (error) {
+    if (error instanceof Unreadable) return [directory];
+    throw error;
+  }
+}

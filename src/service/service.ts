@@ -1,0 +1,229 @@
+/** The parts of a running Remit, put together from a configuration and taken apart in order. */
+import { createHash, randomBytes } from 'node:crypto';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Access, checkAccess } from './clients-and-issuers.js';
+import { clock } from '../runtime/clock.js';
+import type { Config } from '../config/config.js';
+import type { ConfiguredClient } from '../config/clients.js';
+import { readSources } from '../config/files.js';
+import type { TracesConfig } from '../config/telemetry.js';
+import type { Deciding } from '../decide/decide.js';
+import type { Database } from '../store/database/port.js';
+import { lockDirectory, type Lock } from '../runtime/directory-lock.js';
+import { EmbeddedRelationships } from '../graph/embedded/embedded.js';
+import type { Engine } from '../graph/port.js';
+import { InForce } from './active-policies.js';
+import { PERMISSIONS } from '../model/question.js';
+import type { Graph } from '../graph/schema/schema.js';
+import { loadRules } from '../policy/load.js';
+import { DecisionStore } from '../store/decisions.js';
+import { EntityStore } from '../store/entities.js';
+import { Journal } from '../store/journal.js';
+import { ProofStore } from '../store/used-dpop-proofs.js';
+import { RevocationStore } from '../store/revocations.js';
+import type { WatchCalls } from '../telemetry/calls.js';
+import type { Log } from '../telemetry/log.js';
+import { Metrics } from '../telemetry/metrics.js';
+import type { Traces } from '../telemetry/traces.js';
+import { openDevIssuer, type DevIssuer } from '../issue/development-issuer.js';
+import { Credentials } from '../tokens/credentials.js';
+import { openDatabase } from './open-database.js';
+import { loadWorld, readWorld } from '../config/world.js';
+
+export interface Service extends Deciding {
+  readonly config: Config;
+  readonly database: Database;
+  /** The rules and the engine, of which there may be others at the next moment; {@link Deciding} has the same. */
+  readonly inForce: InForce;
+  readonly entities: EntityStore;
+  readonly decisions: DecisionStore;
+  readonly revocations: RevocationStore;
+  readonly access: Access;
+  /** Of the deployment: signs page tokens, hashes masked values. */
+  readonly secret: string;
+  /** Only where no client is configured. */
+  readonly devKey: string | undefined;
+  /** Only with embedded engines on loopback. */
+  readonly devIssuer: DevIssuer | undefined;
+  readonly metrics: Metrics;
+  /** Undefined where none are configured. */
+  readonly traces: Traces | undefined;
+  readonly announce: (url: string) => void;
+  readonly close: () => Promise<void>;
+}
+
+export interface Opening {
+  readonly now?: () => Date;
+  /** A line for the operator about an engine that went away or came back, or a clock that was set. */
+  readonly log?: Log;
+}
+
+/** @throws ConfigError, Locked; Fault where an engine doesn't start. Nothing stays open after a throw. */
+export async function openService(
+  config: Config,
+  { log = () => undefined, now = hostClock(log) }: Opening = {},
+): Promise<Service> {
+  const rules = loadRules(readSources(config.sources));
+  const world = config.world === undefined ? undefined : readWorld(config.world, rules);
+  await checkAccess(config, rules);
+  const lock = lockDirectory(config.data);
+  const closers: (() => Promise<void>)[] = [];
+  try {
+    const traces = config.traces === undefined ? undefined : await openTraces(config.traces, log);
+    if (traces !== undefined) closers.push(() => traces.close());
+    const metrics: Metrics = new Metrics(
+      () => inForce.rules,
+      () => ({
+        caches: {
+          ...inForce.engine.counts().caches,
+          entities: entities.cache,
+          tokens: access.verifier.cache,
+          cedar: inForce.rules.deciding.cache,
+          cedar_duties: inForce.rules.duties.cache,
+        },
+        waiting: { checks: inForce.engine.counts().waiting, records: decisions.stats().waiting },
+        grouped: { checks: inForce.engine.counts(), records: decisions.stats() },
+        cedarFaults: inForce.rules.cedarFaults(),
+        circuits: { database: database.stats().circuit, spicedb: inForce.engine.stats().circuit },
+        records: decisions.stats(),
+        rules: { ...inForce.counts, since: inForce.since, outdated: inForce.refusal !== undefined },
+      }),
+    );
+    const database = await openDatabase(config, { log, watch: metrics.call });
+    closers.push(() => database.close());
+    await forgetHalfAWorld(database);
+    const relationships = await openRelationships(rules.graph, config, database, { log, watch: metrics.call });
+    let closeRelationships = (): Promise<void> => relationships.close();
+    closers.push(() => closeRelationships());
+    const entities = new EntityStore(database);
+    const decisions = new DecisionStore(database, config.records.facts);
+    closers.push(() => decisions.flush());
+    if (world !== undefined && config.world !== undefined) {
+      const { world: path } = config;
+      await once(database, () => loadWorld(path, world, { relationships, entities }));
+    }
+    const devIssuer = config.development ? await openDevIssuer(config.data) : undefined;
+    const revocations = new RevocationStore(database);
+    const devKey = config.clients.length === 0 ? openDevKey(config.data) : undefined;
+    const own = {
+      clients: devKey === undefined ? [] : [devClient(devKey)],
+      issuers: devIssuer === undefined ? [] : [devIssuer.config],
+    };
+    const access = new Access(config, own, metrics.call);
+    const credentials = new Credentials(access.verifier, { revocations, entities, proofs: new ProofStore(database) });
+    const { deadlineMs } = config;
+    const common = { credentials, entities, decisions, revocations, observer: metrics, now, deadlineMs };
+    const inForce: InForce = new InForce(rules, relationships, common);
+    closeRelationships = () => inForce.close();
+    return {
+      ...common,
+      config,
+      database,
+      inForce,
+      rules: () => inForce.rules,
+      get relationships() {
+        return inForce.engine;
+      },
+      access,
+      secret: await secretOf(database),
+      entities,
+      decisions,
+      revocations,
+      metrics,
+      traces,
+      devKey,
+      devIssuer,
+      announce: (url) => {
+        lock.announce(url);
+      },
+      close: () => closeAll(closers, lock),
+    };
+  } catch (error) {
+    await closeAll(closers, lock);
+    throw error;
+  }
+}
+
+function hostClock(log: Log): () => Date {
+  return clock({ system: () => Date.now(), steady: () => performance.now(), log });
+}
+
+async function openRelationships(
+  graph: Graph,
+  config: Config,
+  database: Database,
+  reported: { readonly log: Log; readonly watch: WatchCalls },
+): Promise<Engine> {
+  if (config.spicedb === undefined)
+    return EmbeddedRelationships.start(graph, await Journal.open(database), reported.watch);
+  // Its client takes a tenth of a second to load, which only those wait for who use it.
+  const { ServerRelationships } = await import('../graph/server/server.js');
+  return ServerRelationships.start(graph, { ...config.spicedb, deadlineMs: config.deadlineMs, ...reported });
+}
+
+/** OpenTelemetry takes a while to load, too, and most have no use for it. */
+async function openTraces(config: TracesConfig, log: Log): Promise<Traces> {
+  const { Traces } = await import('../telemetry/traces.js');
+  return new Traces(config, log);
+}
+
+/** A world whose loading was refused or interrupted leaves nothing: it is loaded anew, whatever it says by then. */
+async function forgetHalfAWorld(database: Database): Promise<void> {
+  const [rows] = await database.run([{ sql: `select 1 from meta where key = 'world' and value = 'loading'` }]);
+  if (rows?.length === 0) return;
+  await database.run([
+    { sql: 'delete from entities' },
+    { sql: 'delete from relationship_journal' },
+    { sql: `delete from meta where key = 'world'` },
+  ]);
+}
+
+/** Loads the world where the stores are empty. */
+async function once(database: Database, load: () => Promise<void>): Promise<void> {
+  const [rows] = await database.run([
+    {
+      sql: `select exists (select from meta where key = 'world') or exists (select from entities)
+              or exists (select from relationship_journal) as filled`,
+    },
+  ]);
+  if (rows?.[0]?.['filled'] === true) return;
+  await database.run([{ sql: `insert into meta values ('world', 'loading')` }]);
+  await load();
+  await database.run([{ sql: `update meta set value = 'loaded' where key = 'world'` }]);
+}
+
+async function secretOf(database: Database): Promise<string> {
+  const [rows] = await database.run([{ sql: `select value from meta where key = 'secret'` }]);
+  return String(rows?.[0]?.['value']);
+}
+
+function openDevKey(directory: string): string {
+  const file = join(directory, 'dev.key');
+  if (!existsSync(file)) writeFileSync(file, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' });
+  chmodSync(file, 0o600);
+  return readFileSync(file, 'utf8').trim();
+}
+
+/** What a start without clients is tried out with: it may do everything, and listens on loopback only. */
+function devClient(key: string): ConfiguredClient {
+  return {
+    id: 'dev',
+    keySha256: [sha256(key)],
+    may: new Set(PERMISSIONS),
+    audience: undefined,
+    resources: undefined,
+    defaultMode: undefined,
+    answers: 'full',
+    rate: 1000,
+  };
+}
+
+export function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+async function closeAll(closers: (() => Promise<void>)[], lock: Lock): Promise<void> {
+  for (const close of [...closers].reverse()) await close().catch(() => undefined);
+  lock.release();
+}

@@ -1,0 +1,49 @@
+/** The embedded database: PostgreSQL as WebAssembly (PGlite) in a thread of its own, under the data directory. */
+import { Fault } from '../../model/faults.js';
+import type { WatchCalls } from '../../telemetry/calls.js';
+import type { EngineStats } from '../../runtime/circuit-breaker.js';
+import { EngineWorker, WorkerError } from '../../runtime/worker-thread.js';
+import { failure, outage, type Database, type Row, type Statement } from './port.js';
+
+export class PgliteDatabase implements Database {
+  /** The data directory's lock sees to it. */
+  readonly exclusive = true;
+  private readonly worker: EngineWorker;
+
+  /** @param directory where it lives; undefined keeps it in memory */
+  constructor(directory: string | undefined, watch?: WatchCalls) {
+    const faultOf = (error: unknown) => outage(failed(error));
+    this.worker = new EngineWorker(
+      './pglite-worker.js',
+      import.meta.url,
+      { directory },
+      { engine: 'database', watch, faultOf },
+    );
+  }
+
+  async run(statements: readonly Statement[]): Promise<readonly (readonly Row[])[]> {
+    try {
+      return await this.worker.call<readonly (readonly Row[])[]>('run', statements);
+    } catch (error) {
+      throw failed(error);
+    }
+  }
+
+  stats(): EngineStats {
+    return this.worker.stats();
+  }
+
+  close(): Promise<void> {
+    return this.worker.close();
+  }
+
+  /** Ends the engine as a crash would. */
+  kill(): Promise<void> {
+    return this.worker.kill();
+  }
+}
+
+function failed(error: unknown): Fault {
+  if (error instanceof Fault) return error;
+  return failure(error instanceof WorkerError ? error.code : undefined, String(error));
+}

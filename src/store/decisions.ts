@@ -1,0 +1,246 @@
+/**
+ * Decision records: what was decided and on which facts, durable before the answer leaves. Records that come while
+ * a group is being written make the next group, so one commit serves many decisions.
+ */
+import { Refused, type Database } from './database/port.js';
+import { Fault } from '../model/faults.js';
+import type { DecisionRecord, SearchRecord } from '../model/decision.js';
+import { here, onBehalfOf, type Trace } from '../telemetry/trace.js';
+
+export interface Outcome {
+  readonly outcome: 'executed' | 'failed' | 'abandoned';
+  readonly at?: string | undefined;
+  readonly detail?: string | undefined;
+  readonly properties?: Readonly<Record<string, unknown>> | undefined;
+}
+
+export interface StoredDecision {
+  readonly record: DecisionRecord;
+  readonly outcome?: (Outcome & { readonly reported_at: string; readonly reported_by: string }) | undefined;
+}
+
+/** Which of them, the newest first. */
+export interface DecisionFilter {
+  /** Id of the client that asked; undefined for anybody's. */
+  readonly client?: string | undefined;
+  /** RFC 3339: made then or later, and before. */
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  readonly decision?: boolean | undefined;
+  /** Id: only such as come after it, being older. */
+  readonly after?: string | undefined;
+}
+
+export interface Decisions {
+  /** Resolves when the record is durable. @throws Fault */
+  record(record: DecisionRecord | SearchRecord): Promise<void>;
+  /** Replaces a record whose answer, in the end, wasn't what it says; as soon as can be, nobody waits for it. */
+  correct(record: DecisionRecord): void;
+  find(id: string): Promise<StoredDecision | undefined>;
+  /** False where another outcome was reported before. @throws Fault */
+  report(id: string, client: string, outcome: Outcome): Promise<boolean>;
+}
+
+/** In plain numbers. */
+export interface RecordStats {
+  /** Records that decisions wait for. */
+  readonly waiting: number;
+  /** Corrections that nobody waits for. */
+  readonly owed: number;
+  /** Corrections that there was no more room for. */
+  readonly lost: number;
+  /** Whether the last that was tried failed. */
+  readonly failing: boolean;
+  /** Groups that have been tried, and the records in them. */
+  readonly groups: number;
+  readonly members: number;
+}
+
+/** Facts that are longer are not kept, in characters of JSON: what callers say must not fill the store. */
+const MAX_FACTS = 64 * 1024;
+const GROUP = 250;
+/** Records waiting beyond this are refused: the store can't keep up. */
+const MAX_WAITING = 10_000;
+/** Corrections beyond this are let go: each is of a decision that was answered with a failure. */
+const MAX_OWED = 10_000;
+
+interface Waiting {
+  readonly id: string;
+  text: string;
+  /** Said once more: nobody waits for it, and it must not be lost where the store is away for a while. */
+  readonly correction: boolean;
+  readonly asker: Trace | undefined;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class DecisionStore implements Decisions {
+  private readonly waiting: Waiting[] = [];
+  private readonly owed: Waiting[] = [];
+  private writing: Promise<boolean> | undefined;
+  private failing = false;
+  private lost = 0;
+  private groups = 0;
+  private members = 0;
+
+  /** @param keepsFacts whether records have what the decision rested on, so that it can be made again */
+  constructor(
+    private readonly database: Database,
+    private readonly keepsFacts = true,
+  ) {}
+
+  record(record: DecisionRecord | SearchRecord): Promise<void> {
+    if (this.waiting.length >= MAX_WAITING) return Promise.reject(new Fault('overloaded', 'decision records'));
+    return new Promise((resolve, reject) => {
+      this.waiting.push({
+        id: record.id,
+        text: this.textOf(record),
+        correction: false,
+        asker: here(),
+        resolve,
+        reject,
+      });
+      this.pump();
+    });
+  }
+
+  correct(record: DecisionRecord): void {
+    const text = this.textOf(record);
+    const still = this.waiting.find((w) => w.id === record.id);
+    if (still !== undefined) still.text = text;
+    else {
+      this.owe({
+        id: record.id,
+        text,
+        correction: true,
+        asker: undefined,
+        resolve: () => undefined,
+        reject: () => undefined,
+      });
+      this.pump();
+    }
+  }
+
+  private textOf(record: DecisionRecord | SearchRecord): string {
+    if (!('facts' in record) || record.facts === undefined) return JSON.stringify(record);
+    const { facts, ...others } = record;
+    if (!this.keepsFacts) return JSON.stringify(others);
+    const text = JSON.stringify(record);
+    // Only what is long itself can have facts that are.
+    return text.length > MAX_FACTS && JSON.stringify(facts).length > MAX_FACTS ? JSON.stringify(others) : text;
+  }
+
+  private owe(correction: Waiting): void {
+    if (this.owed.length < MAX_OWED) this.owed.push(correction);
+    else this.lost += 1;
+  }
+
+  async find(id: string): Promise<StoredDecision | undefined> {
+    const [rows] = await this.database.run([
+      {
+        sql: `select d.record, o.outcome, o.at, o.client from decisions d
+              left join outcomes o on o.decision = d.id where d.id = $1::uuid`,
+        params: [id],
+      },
+    ]);
+    const row = rows?.[0];
+    if (row === undefined) return undefined;
+    const record = row['record'] as DecisionRecord;
+    if (row['outcome'] === null) return { record };
+    const reported = { reported_at: (row['at'] as Date).toISOString(), reported_by: String(row['client']) };
+    return { record, outcome: { ...(row['outcome'] as Outcome), ...reported } };
+  }
+
+  /** @throws Fault */
+  async list(
+    { client, from, to, decision, after }: DecisionFilter,
+    limit: number,
+  ): Promise<readonly (DecisionRecord | SearchRecord)[]> {
+    const [rows = []] = await this.database.run([
+      {
+        // Ids begin with the time that they were made at.
+        sql: `select record from decisions
+              where ($1::text is null or client = $1) and ($2::timestamptz is null or at >= $2)
+                and ($3::timestamptz is null or at < $3) and ($4::boolean is null or decision = $4)
+                and ($5::uuid is null or id < $5)
+              order by id desc limit $6`,
+        params: [client ?? null, from ?? null, to ?? null, decision ?? null, after ?? null, limit],
+      },
+    ]);
+    return rows.map((row) => row['record'] as DecisionRecord | SearchRecord);
+  }
+
+  async report(id: string, client: string, outcome: Outcome): Promise<boolean> {
+    const [, rows] = await this.database.run([
+      {
+        sql: `insert into outcomes (decision, client, outcome) values ($1::uuid, $2, $3::jsonb) on conflict do nothing`,
+        params: [id, client, JSON.stringify(outcome)],
+      },
+      {
+        sql: `select 1 from outcomes where decision = $1::uuid and client = $2 and outcome = $3::jsonb`,
+        params: [id, client, JSON.stringify(outcome)],
+      },
+    ]);
+    return rows !== undefined && rows.length > 0;
+  }
+
+  /** Resolves when nothing waits any more and nothing is owed. @throws Fault where the store won't take it now */
+  async flush(): Promise<void> {
+    while (this.writing !== undefined || this.waiting.length + this.owed.length > 0) {
+      this.pump();
+      if ((await this.writing) === false) throw new Fault('database_unavailable', 'decision records');
+    }
+  }
+
+  stats(): RecordStats {
+    const { waiting, owed, lost, failing, groups, members } = this;
+    return { waiting: waiting.length, owed: owed.length, lost, failing, groups, members };
+  }
+
+  private pump(): void {
+    if (this.writing !== undefined || this.waiting.length + this.owed.length === 0) return;
+    const group = [...this.owed.splice(0, GROUP), ...this.waiting.splice(0, GROUP)];
+    this.groups += 1;
+    this.members += group.length;
+    const askers = group.map(({ asker }) => asker);
+    const writing = onBehalfOf(askers, () => this.write(group));
+    this.writing = writing;
+    void writing.then((written) => {
+      this.writing = undefined;
+      this.failing = !written;
+      // While the store is away, what is owed goes with the next record that is tried.
+      if (written || this.waiting.length > 0) this.pump();
+    });
+  }
+
+  /** @returns whether the database was there */
+  private async write(group: readonly Waiting[]): Promise<boolean> {
+    try {
+      await this.database.run([
+        {
+          sql: `insert into decisions (id, at, client, decision, record)
+                select (r->>'id')::uuid, (r->>'evaluated_at')::timestamptz, r->>'client', (r->>'decision')::boolean, r
+                from jsonb_array_elements($1::jsonb) r
+                on conflict (id) do update set decision = excluded.decision, record = excluded.record
+                  where not excluded.decision`,
+          params: [`[${group.map((w) => w.text).join(',')}]`],
+        },
+      ]);
+      for (const { resolve } of group) resolve();
+      return true;
+    } catch (error) {
+      // One record that the database won't take must not lose its neighbours; a database that is away takes none.
+      const refused = error instanceof Refused;
+      if (refused && group.length > 1) {
+        let there = true;
+        for (const one of group) there = await this.write([one]);
+        return there;
+      }
+      for (const one of group) {
+        if (one.correction && !refused) this.owe(one);
+        else one.reject(error);
+      }
+      return refused;
+    }
+  }
+}

@@ -1,0 +1,169 @@
+/** The entity store: attributes and parents of users, agents and resources. */
+import type { Database } from './database/port.js';
+import { refText, type EntityRef } from '../model/ids.js';
+import { CountedCache, type CacheCounts } from '../telemetry/counted-cache.js';
+import { here, onBehalfOf, type Trace } from '../telemetry/trace.js';
+
+export interface StoredEntity extends EntityRef {
+  readonly attributes: Readonly<Record<string, unknown>>;
+  /** Direct parents. */
+  readonly parents: readonly EntityRef[];
+}
+
+/** An entity as a decision needs it. */
+export interface KnownEntity extends StoredEntity {
+  /** Parents over any number of steps. */
+  readonly ancestors: readonly EntityRef[];
+}
+
+export interface Entities {
+  /** What is stored of each, in order; undefined where nothing is. @throws Fault */
+  lookup(refs: readonly EntityRef[]): Promise<readonly (KnownEntity | undefined)[]>;
+  put(entities: readonly StoredEntity[]): Promise<void>;
+  /** Whether there was one. */
+  remove(ref: EntityRef): Promise<boolean>;
+  count(): Promise<number>;
+}
+
+const KEPT = 50_000;
+
+/**
+ * `union` drops rows that were there before, so parents in a circle end; however far up, no ancestor is left out.
+ * `offset 0` keeps the planner from reading the whole table to join it: it takes what is asked for to be far more.
+ */
+const LOOKUP = `
+  with recursive
+    asked as (select a.type, a.id, a.position from
+      unnest($1::text[], $2::text[]) with ordinality as a (type, id, position)),
+    found as materialized (
+      select a.position, e.attributes, e.parents from asked a cross join lateral
+        (select attributes, parents from entities where type = a.type and id = a.id offset 0) e),
+    up as (
+      select f.position, p->>'type' as type, p->>'id' as id from found f, jsonb_array_elements(f.parents) p
+      union
+      select u.position, p->>'type', p->>'id' from up u cross join lateral
+        (select parents from entities where type = u.type and id = u.id offset 0) e, jsonb_array_elements(e.parents) p),
+    gathered as (
+      select position, jsonb_agg(jsonb_build_object('type', type, 'id', id)) as ancestors from up group by position)
+  select f.position, f.attributes, f.parents, coalesce(g.ancestors, '[]'::jsonb) as ancestors
+  from found f left join gathered g on g.position = f.position`;
+
+export class EntityStore implements Entities {
+  private readonly kept = new CountedCache<string, { readonly entity: KnownEntity | undefined }>({ max: KEPT });
+  /** As with relationships: raised around each write, so that nothing read across one is kept. */
+  private generation = 0;
+  private batch:
+    | {
+        readonly refs: Map<string, EntityRef>;
+        readonly askers: Set<Trace | undefined>;
+        readonly answer: Promise<Map<string, KnownEntity>>;
+      }
+    | undefined;
+
+  constructor(private readonly database: Database) {}
+
+  get cache(): CacheCounts {
+    return this.kept;
+  }
+
+  async lookup(refs: readonly EntityRef[]): Promise<readonly (KnownEntity | undefined)[]> {
+    return Promise.all(refs.map((ref) => this.one(ref)));
+  }
+
+  async put(entities: readonly StoredEntity[]): Promise<void> {
+    await this.write([
+      {
+        sql: `insert into entities (type, id, attributes, parents)
+              select e->>'type', e->>'id', e->'attributes', e->'parents' from jsonb_array_elements($1::jsonb) e
+              on conflict (type, id) do update set
+                attributes = excluded.attributes, parents = excluded.parents, updated_at = now()`,
+        params: [
+          JSON.stringify(entities.map(({ type, id, attributes, parents }) => ({ type, id, attributes, parents }))),
+        ],
+      },
+    ]);
+  }
+
+  async remove(ref: EntityRef): Promise<boolean> {
+    const rows = await this.write([
+      { sql: 'delete from entities where type = $1 and id = $2 returning id', params: [ref.type, ref.id] },
+    ]);
+    return rows.length > 0;
+  }
+
+  /** Of all that are stored of a type. @throws Fault */
+  async ids(type: string): Promise<readonly string[]> {
+    const [rows = []] = await this.database.run([{ sql: 'select id from entities where type = $1', params: [type] }]);
+    return rows.map((row) => String(row['id']));
+  }
+
+  async count(): Promise<number> {
+    const [rows] = await this.database.run([{ sql: 'select count(*)::int as n from entities' }]);
+    return Number(rows?.[0]?.['n']);
+  }
+
+  private async write(statements: Parameters<Database['run']>[0]): Promise<readonly unknown[]> {
+    this.forget();
+    try {
+      return (await this.database.run(statements))[0] ?? [];
+    } finally {
+      this.forget();
+    }
+  }
+
+  private forget(): void {
+    this.generation += 1;
+    this.kept.clear();
+  }
+
+  private async one(ref: EntityRef): Promise<KnownEntity | undefined> {
+    const key = refText(ref);
+    const kept = this.database.exclusive ? this.kept.get(key) : undefined;
+    if (kept !== undefined) return kept.entity;
+    const { generation } = this;
+    const entity = (await this.together(key, ref)).get(key);
+    if (this.database.exclusive && generation === this.generation) this.kept.set(key, { entity });
+    return entity;
+  }
+
+  /** Look-ups of one turn of the loop go to the database together. */
+  private together(key: string, ref: EntityRef): Promise<Map<string, KnownEntity>> {
+    if (this.batch === undefined) {
+      const refs = new Map<string, EntityRef>();
+      const askers = new Set<Trace | undefined>();
+      const answer = new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+        this.batch = undefined;
+        return onBehalfOf(askers, () => this.query([...refs]));
+      });
+      this.batch = { refs, askers, answer };
+    }
+    this.batch.refs.set(key, ref);
+    this.batch.askers.add(here());
+    return this.batch.answer;
+  }
+
+  private async query(refs: readonly (readonly [string, EntityRef])[]): Promise<Map<string, KnownEntity>> {
+    const [rows = []] = await this.database.run([
+      { sql: LOOKUP, params: [textArray(refs.map(([, r]) => r.type)), textArray(refs.map(([, r]) => r.id))] },
+    ]);
+    const found = new Map<string, KnownEntity>();
+    for (const row of rows) {
+      const asked = refs[Number(row['position']) - 1];
+      if (asked === undefined) continue;
+      const [key, { type, id }] = asked;
+      found.set(key, {
+        type,
+        id,
+        attributes: row['attributes'] as Record<string, unknown>,
+        parents: row['parents'] as EntityRef[],
+        ancestors: row['ancestors'] as EntityRef[],
+      });
+    }
+    return found;
+  }
+}
+
+/** PostgreSQL's text form of an array of texts. */
+function textArray(texts: readonly string[]): string {
+  return `{${texts.map((t) => `"${t.replace(/(["\\])/g, '\\$1')}"`).join(',')}}`;
+}

@@ -1,0 +1,31 @@
+/** Generated requests alone tell each mutant of the sample's policies from the original, without any test of theirs. */
+import { expect, it, vi } from 'vitest';
+import { compare } from '../../../src/author/diff/compare.js';
+import { ConfigError } from '../../../src/model/faults.js';
+import { loadRules } from '../../../src/policy/load.js';
+import { EQUIVALENT, mutants } from '../test/mutants.js';
+import { rules, sources } from './sample-rules.js';
+
+// Some eighty thousand decisions, on a machine that may be busy with much else.
+vi.setConfig({ testTimeout: 900_000 });
+
+it('show a difference for each that is no equivalent', async () => {
+  const survivors: string[] = [];
+  for (const { what, text } of mutants(rules)) {
+    const mutated = loaded(text);
+    if (mutated === undefined) continue;
+    const { groups } = await compare(rules, mutated, { cases: [], requests: 300, seed: 1, records: [] });
+    if (groups.length === 0) survivors.push(what);
+  }
+  expect(survivors).toEqual([...EQUIVALENT.keys()]);
+});
+
+/** Undefined where a start would refuse it. */
+function loaded(text: string): typeof rules | undefined {
+  try {
+    return loadRules({ ...sources, policies: [{ name: 'mutant.cedar', text }] });
+  } catch (error) {
+    if (error instanceof ConfigError) return undefined;
+    throw error;
+  }
+}

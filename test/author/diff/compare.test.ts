@@ -1,0 +1,181 @@
+/** What differs between two sets of rules is found, told by kind, the dangerous first; and what doesn't is not. */
+import { describe, expect, it, vi } from 'vitest';
+import { compare, failsOn, type Comparison } from '../../../src/author/diff/compare.js';
+import { isIrreversible } from '../../../src/author/diff/danger.js';
+import { reportJson, reportText } from '../../../src/author/diff/report.js';
+import type { DecisionRecord } from '../../../src/model/decision.js';
+import { replay } from '../../../src/records/replay.js';
+import { loadRules, type Rules } from '../../../src/policy/load.js';
+import { changed, rules, sources } from './sample-rules.js';
+
+// Real engines, on a machine that may be busy with much else.
+vi.setConfig({ testTimeout: 300_000 });
+
+const EXPORTERS = 'unless { principal.kind == "payroll-exporter" }';
+const generated = (before: Rules, after: Rules, requests = 3000): Promise<Comparison> =>
+  compare(before, after, { cases: [], requests, seed: 1, records: [] });
+/** `newly_allowed export employee [irreversible] only-payroll-exporters-export`. */
+const told = ({ groups }: Comparison): string[] =>
+  groups.map(
+    ({ change, action, resource, dangers, responsible }) =>
+      `${change} ${action} ${resource} [${dangers.join(' ')}] ${responsible.map(({ id }) => id).join(' ')}`,
+  );
+
+describe('of the policies', () => {
+  it('what is newly allowed is told, with the policy that allows it and an example that shows it', async () => {
+    const after = changed([EXPORTERS, 'unless { principal.kind == "payroll-exporter" || principal.kind == "auditor" }']);
+    const comparison = await generated(rules, after);
+    const [first] = comparison.groups;
+    expect(first).toMatchObject({
+      change: 'newly_allowed',
+      dangers: ['irreversible'],
+      responsible: [{ id: 'only-payroll-exporters-export', change: 'changed' }],
+      before: 'policy_forbid only-payroll-exporters-export',
+      after: 'permitted by agents-work-with-records',
+      example: { where: ['principal.kind: "auditor"'] },
+    });
+    const record = first?.example.record as DecisionRecord;
+    expect(replay({ ...record, rationale: { steps: [] } }, after)).toMatchObject({ kind: 'changed', change: 'newly_allowed' });
+    expect(replay(record, rules)).toMatchObject({ kind: 'changed', change: 'reasons' });
+    expect([failsOn(comparison, 'widening'), failsOn(comparison, 'change'), failsOn(comparison, undefined)]).toEqual([true, true, false]);
+  }); // prettier-ignore
+
+  it('what is newly denied is no widening', async () => {
+    const comparison = await generated(rules, changed([EXPORTERS, '']));
+    expect(told(comparison)[0]).toBe('newly_denied export employee [] only-payroll-exporters-export');
+    expect([failsOn(comparison, 'widening'), failsOn(comparison, 'change')]).toEqual([false, true]);
+  });
+
+  it('fields that were masked and are no longer are told by their names', async () => {
+    const after = changed([/(?<=pay-is-for-the-cleared[^]*?)@duty\("mask:pii"\)/, '@duty("mask:ssn")']);
+    const { groups } = await generated(rules, after);
+    expect(groups[0]).toMatchObject({ change: 'fewer_obligations', dangers: ['classified_shown'], shown: ['salary'] });
+  });
+
+  it('attributes that are of no class any more are', async () => {
+    const { groups, schema } = await generated(rules, changed([/@class\("pii"\)\s+ssn/, 'ssn']));
+    expect(groups[0]).toMatchObject({ change: 'fewer_obligations', dangers: ['classified_shown'], shown: ['ssn'] });
+    expect(schema.map(({ name }) => name)).toContain('read employee');
+  });
+
+  it('an agent that may do what its user may not comes before all', async () => {
+    const after = changed(
+      ['permit (\n  principal is User,\n  action in [HR::Action::"reads", HR::Action::"writes", ', 'permit (\n  principal is User,\n  action in [HR::Action::"reads", '],
+      ['@id("agents-never-delete")', '@id("users-never-delete")'],
+      [/(?<=users-never-delete[^]*?)principal is Agent/, 'principal is User'],
+      ['[HR::Action::"reads", HR::Action::"update", HR::Action::"export"]', '[HR::Action::"reads", HR::Action::"writes", HR::Action::"export"]'],
+    ); // prettier-ignore
+    const [first] = (await generated(rules, after)).groups;
+    expect(first).toMatchObject({
+      change: 'newly_allowed',
+      action: 'delete',
+      dangers: ['beyond_user', 'irreversible'],
+    });
+  });
+
+  it('one that no decision shows is named all the same', async () => {
+    const after = changed(['@title("Agents never delete employee records.")', '@title("Never.")']);
+    const comparison = await generated(rules, after);
+    expect(told(comparison)).toEqual([]);
+    expect(comparison.unseen).toMatchObject([{ id: 'agents-never-delete', change: 'changed' }]);
+    expect([failsOn(comparison, 'widening'), failsOn(comparison, 'change')]).toEqual([false, true]);
+  });
+
+  it('between the same ones there is none, and nothing is asked', async () => {
+    const comparison = await generated(rules, changed());
+    expect(comparison.counts.requests.asked).toBe(0);
+    expect([comparison.groups, comparison.schema, comparison.policies]).toEqual([[], [], []]);
+  });
+});
+
+describe('an action whose name says that it can’t be put right', () => {
+  it.each(['delete', 'bulkDelete', 'share_document', 'export-all', 'refund'])('%s', (name) => {
+    expect(isIrreversible(name)).toBe(true);
+  });
+  it.each(['read', 'update', 'undeleted', 'sharepoint', ''])('and not %j', (name) => {
+    expect(isIrreversible(name)).toBe(false);
+  });
+});
+
+it('differences beyond those that are kept count as a widening', async () => {
+  const comparison = await generated(rules, changed());
+  expect(failsOn(comparison, 'widening')).toBe(false);
+  expect(failsOn({ ...comparison, dropped: 1 }, 'widening')).toBe(true);
+});
+
+describe('of the schemas', () => {
+  it('an action that is gone, or new, is said, and what comes of it', async () => {
+    const after = changed(['action "export" appliesTo', 'action "extract" appliesTo'], [/HR::Action::"export"/g, 'HR::Action::"extract"']);
+    const comparison = await generated(rules, after);
+    expect(comparison.schema).toMatchObject([
+      { what: 'action', name: 'export employee', change: 'removed' },
+      { what: 'action', name: 'extract employee', change: 'added' },
+    ]);
+    expect(told(comparison)).toContainEqual(expect.stringMatching(/^newly_allowed extract employee/));
+    expect(told(comparison)).toContainEqual(expect.stringMatching(/^newly_denied export employee/));
+  }); // prettier-ignore
+
+  it('another permission is asked for: who lacks the former one and is let in is dangerous', async () => {
+    const after = changed([/@permission\("manage"\)(?=\s+@scope\("hr.employees.write"\)\s+@title\("Delete)/, '@permission("view")']); // prettier-ignore
+    const comparison = await generated(rules, after);
+    expect(comparison.schema[0]?.details).toEqual(['@permission: "manage" becomes "view"']);
+    expect(told(comparison)[0]).toBe('newly_allowed delete employee [without_permission irreversible] ');
+  });
+
+  it('a permission that the graph grants otherwise may widen, whatever is asked', async () => {
+    const after = changed(['permission view = manage', 'permission view = manage + manager']);
+    const comparison = await generated(rules, after);
+    expect(comparison.groups).toEqual([]);
+    expect(comparison.schema).toMatchObject([{ what: 'permission', name: 'employee#view', change: 'changed' }]);
+    expect([failsOn(comparison, 'widening'), failsOn(comparison, 'change')]).toEqual([true, true]);
+  });
+
+  it('a comment changes nothing', async () => {
+    const after = changed(['permission view = manage', '// seen from above\n  permission view = manage']);
+    expect((await generated(rules, after)).schema).toEqual([]);
+  });
+});
+
+describe('the sample', () => {
+  it('is taken around what changed, among however many other policies', async () => {
+    const many = (extra: string): Rules =>
+      loadRules({
+        ...sources,
+        policies: [
+          ...sources.policies,
+          {
+            name: 'many.cedar',
+            text: Array.from(
+              { length: 300 },
+              (_, i) =>
+                `@id("p${i}") forbid (principal is Agent, action == HR::Action::"read", resource is HR::Employee) when { resource.status == "s${i}" && principal.kind == "k${i}"${i === 200 ? extra : ''} };`,
+            ).join('\n'),
+          },
+        ],
+      });
+    const comparison = await generated(many(''), many(' && resource has title'), 1500);
+    expect(told(comparison)[0]).toBe('newly_allowed read employee [] p200');
+  });
+
+  it('is bounded, and the same for the same seed', async () => {
+    const after = changed([EXPORTERS, '']);
+    const [few, again] = [await generated(rules, after, 40), await generated(rules, after, 40)];
+    expect(few.counts.requests.asked).toBeLessThanOrEqual(40);
+    expect(few.counts.requests.asked).toBeGreaterThan(0);
+    expect(again).toEqual(few);
+    expect((await generated(rules, after, 0)).counts.requests.asked).toBe(0);
+  });
+});
+
+it('what is printed names the danger first, and is data as well', async () => {
+  const after = changed([EXPORTERS, 'unless { principal.kind != "assistant" }']);
+  const comparison = await generated(rules, after);
+  const of = { before: { name: 'a', version: '1' }, after: { name: 'b', version: '2' }, seed: 1, milliseconds: 1 };
+  const text = reportText(comparison, of, (line) => line);
+  expect(text).toContain('danger: by its name the action destroys, hands out or gives away');
+  expect(text.indexOf('newly allowed')).toBeLessThan(text.indexOf('decided alike'));
+  expect(JSON.parse(JSON.stringify(reportJson(comparison, of)))).toMatchObject({
+    before: { name: 'a', policy_version: '1' },
+    differences: [{ change: 'newly_allowed', example: { origin: 'request', record: { facts: {} } } }, {}, {}, {}],
+  });
+});

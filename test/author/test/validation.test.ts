@@ -1,0 +1,144 @@
+/** SpiceDB's validation files: what holds passes, what doesn't is told, and what can't be read has a place. */
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { loadConfig } from '../../../src/config/config.js';
+import { readSources } from '../../../src/config/files.js';
+import { loadRules } from '../../../src/policy/load.js';
+import { Unusable } from '../../../src/author/test/places.js';
+import { failureText } from '../../../src/author/test/report.js';
+import { validate } from '../../../src/author/test/validation.js';
+import { company, type Company } from './company.js';
+
+// Real engines, on a machine that may be busy with much else.
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
+
+const SCHEMA = `schema: |-
+  definition user {}
+  caveat on_tuesday(day string) { day == "tuesday" }
+  definition team {
+    relation member: user | team#member
+  }
+  definition folder {
+    relation owner: user
+  }
+  definition document {
+    relation parent: folder
+    relation reader: user | user:* | user with on_tuesday | team#member
+    relation signer: user
+    relation banned: user | team#member
+    permission view = reader + parent->owner - banned
+    permission sign = reader & signer
+  }
+relationships: |-
+  // comments are no relationships
+  document:plan#reader@user:ann
+  document:plan#reader@user:tom[on_tuesday]
+  document:plan#reader@team:core#member
+  document:plan#parent@folder:all#...
+  document:plan#signer@user:ann
+  document:plan#signer@user:eve
+  document:plan#banned@user:ben
+  folder:all#owner@user:olga
+  folder:all#owner@user:ben
+  team:core#member@user:carl
+  team:core#member@team:inner#member
+  team:inner#member@user:ann
+  document:open#reader@user:*
+  document:open#banned@user:ben
+`;
+
+describe('a validation file', () => {
+  let at: Company;
+  beforeAll(() => {
+    at = company();
+  });
+  afterAll(() => {
+    at.remove();
+  });
+  const graph = (): Parameters<typeof validate>[1] => loadRules(readSources(loadConfig(at.config, {}).sources)).graph;
+  const failures = async (text: string): Promise<string[]> => {
+    const { results } = await validate(at.write('g.zed.yaml', text), graph(), () => true);
+    return results
+      .filter((r) => r.outcome !== 'passed')
+      .map((r) =>
+        failureText(r)
+          .join('\n')
+          .replace(/^.*g\.zed\.yaml:/, ''),
+      );
+  };
+
+  it('holds where SpiceDB says so: assertions, contexts, usersets, everybody, exceptions and arrows', async () => {
+    expect(
+      await failures(`${SCHEMA}assertions:
+  assertTrue:
+    - document:plan#view@user:ann
+    - document:plan#view@team:core#member
+    - 'document:plan#view@user:tom with {"day": "tuesday"}'
+  assertCaveated:
+    - document:plan#view@user:tom
+  assertFalse:
+    - document:plan#view@user:ben
+    - 'document:plan#view@user:tom with {"day": "monday"}'
+validation:
+  document:plan#view:
+    - "[user:ann] is <document:plan#reader>/<team:inner#member>"
+    - "[user:carl] is <team:core#member>"
+    - "[user:olga] is <folder:all#owner>"
+    - "[user:tom[...]] is <document:plan#reader>"
+    - "[team:core#member] is <document:plan#reader>"
+    - "[team:inner#member] is <team:core#member>"
+  document:plan#sign:
+    - "[user:ann] is <document:plan#reader>/<document:plan#signer>/<team:inner#member>"
+  document:open#view:
+    - "[user:* - {user:ben}] is <document:open#reader>"
+  document:none#view: []
+`),
+    ).toEqual([]);
+  });
+
+  it('tells what does not', async () => {
+    expect(
+      await failures(`${SCHEMA}assertions:
+  assertTrue: [ "document:plan#view@user:ben", "document:plan#veiw@user:ann" ]
+  assertFalse: [ "document:plan#view@user:ann" ]
+validation:
+  document:plan#sign:
+    - "[user:eve] is <document:plan#signer>"
+`),
+    ).toEqual([
+      '35:17: failed: assertTrue › document:plan#view@user:ben\n  permission: expected yes, got no',
+      expect.stringMatching(/^35:48: error: assertTrue › document:plan#veiw@user:ann\n {2}.*veiw/),
+      '36:18: failed: assertFalse › document:plan#view@user:ann\n  permission: expected no, got yes',
+      '38:3: failed: validation › document:plan#sign\n  members: expected [user:eve] is <document:plan#signer>, got [user:ann] is <document:plan#reader>/<document:plan#signer>/<team:inner#member>',
+    ]);
+  });
+
+  it("takes a schema of its own, a file's, or the configuration's", async () => {
+    const assertion =
+      'relationships: document:plan#viewer@user:ann\nassertions: { assertTrue: ["document:plan#view@user:ann"] }\n';
+    expect(await failures(assertion)).toEqual([]);
+    expect(await failures(`schemaFile: schema.zed\n${assertion}`)).toEqual([]);
+    await expect(failures(`schemaFile: nowhere.zed\n${assertion}`)).rejects.toThrow(
+      /nowhere\.zed: can't be read: ENOENT/,
+    );
+    await expect(failures(`schemaFile: a\nschema: b\n${assertion}`)).rejects.toThrow('one of them');
+  });
+
+  it.each([
+    ['an unknown key', `${SCHEMA}asserts: {}\n`, '34:1: asserts: unknown key'],
+    ['an assertion that is none', `${SCHEMA}assertions: { assertTrue: [nonsense] }\n`, '34:28: "nonsense" is not a relationship'],
+    ['a context that is none', `${SCHEMA}assertions: { assertTrue: ["document:plan#view@user:ann with {"] }\n`, 'has a context that is not a JSON object'],
+    ['everybody', `${SCHEMA}assertions: { assertTrue: ["document:plan#view@user:*"] }\n`, 'names everybody'],
+    ['an expectation that is none', `${SCHEMA}validation: { "document:plan#view": ["user:ann"] }\n`, 'is not of the form "[user:ann] is <document:plan#viewer>"'],
+    ['a relation that is none', `${SCHEMA}validation: { "document:plan": [] }\n`, '"document:plan" is not a relationship'],
+    ['a relationship that is none', SCHEMA.replace('folder:all#owner@user:ben', 'folder:all#owner'), 'line 10 of the block: "folder:all#owner" is not'],
+    ['a relationship that the schema refuses', SCHEMA.replace('folder:all#owner@user:ben', 'folder:all#reader@user:ben'), '18:16: '],
+  ])('says where %s stands', async (_what, text, message) => {
+    const error: unknown = await failures(text).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(Unusable);
+    expect((error as Unusable).message).toContain(message);
+  }); // prettier-ignore
+
+  it('says what is wrong with a schema', async () => {
+    await expect(failures('schema: "definition {"\n')).rejects.toThrow(/g\.zed\.yaml \(schema\)/);
+  });
+});

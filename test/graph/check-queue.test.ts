@@ -1,0 +1,142 @@
+/** The queue of both SpiceDBs: what travels together, who joins whom, and that nobody is held up by a long list. */
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import type { AskedCheck, CheckAnswer, Consistency } from '../../src/graph/port.js';
+import { CheckQueue, type Bounds } from '../../src/graph/check-queue.js';
+
+const check = (id: string, more: Partial<AskedCheck> = {}): AskedCheck => ({
+  resource: { type: 'folder', id },
+  permission: 'view',
+  subject: { type: 'user', id: 'a' },
+  ...more,
+});
+const checks = (name: string, count: number): AskedCheck[] =>
+  Array.from({ length: count }, (_, i) => check(`${name}${i}`));
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+/** An engine that answers when it is told to, the first that was asked first; each answer says which bulk it came with. */
+function engine(bounds: Partial<Bounds> = {}, generation?: () => number) {
+  const bulks: { readonly ids: readonly string[]; readonly consistency: Consistency; readonly answer: () => void }[] = [];
+  const queue = new CheckQueue(
+    {
+      together: (asked, consistency) =>
+        new Promise((resolve) => {
+          const revision = String(bulks.length);
+          const answer = (): void => resolve(asked.map((): CheckAnswer => ({ result: 'yes', revision })));
+          bulks.push({ ids: asked.map((c) => c.resource.id), consistency, answer });
+        }),
+      ...(generation === undefined ? {} : { generation }),
+    },
+    { bulk: 100, atOnce: 1, ...bounds },
+  );
+  return { bulks, ask: (asked: readonly AskedCheck[], at: Consistency = 'full') => queue.ask(asked, at) };
+} // prettier-ignore
+
+describe('checks that come together', () => {
+  it('travel together, and what comes meanwhile is the next', async () => {
+    const { bulks, ask } = engine();
+    const first = [ask(checks('a', 2)), ask(checks('b', 3))];
+    await turn();
+    const second = ask(checks('c', 1));
+    await turn();
+    expect(bulks.map(({ ids }) => ids)).toEqual([['a0', 'a1', 'b0', 'b1', 'b2']]);
+    bulks[0]?.answer();
+    expect((await Promise.all(first)).map((answers) => answers.length)).toEqual([2, 3]);
+    await turn();
+    bulks[1]?.answer();
+    expect(await second).toEqual([{ result: 'yes', revision: '1' }]);
+  });
+
+  it('are of one consistency', async () => {
+    const { bulks, ask } = engine({ atOnce: 4 });
+    void ask([check('x')]);
+    void ask([check('x')], { atLeast: 'zed' });
+    await turn();
+    expect(bulks.map(({ consistency }) => consistency)).toEqual(['full', { atLeast: 'zed' }]);
+  });
+
+  it('beyond what may wait are refused at once', async () => {
+    const { ask } = engine();
+    const overloaded = { result: 'unknown', fault: 'overloaded' };
+    void ask(checks('many', 20_000));
+    // The few of small calls still get in, until there are as many of them.
+    for (let i = 0; i < 20_000; i += 10) void ask(checks(`few${i}-`, 10));
+    expect(await ask([check('one-more')])).toEqual([overloaded]);
+  });
+
+  it('are not asked when nobody waits any longer', async () => {
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(0);
+    onTestFinished(() => clock.mockRestore());
+    const { bulks, ask } = engine({ waitMs: 5 });
+    void ask([check('first')]);
+    await turn();
+    const late = ask([check('late')]);
+    clock.mockReturnValue(5);
+    bulks[0]?.answer();
+    expect(await late).toEqual([{ result: 'unknown', fault: 'deadline_exceeded' }]);
+    expect(bulks).toHaveLength(1);
+  });
+});
+
+describe('a list of a thousand', () => {
+  it('does not hold up a call of three', async () => {
+    const { bulks, ask } = engine();
+    let listed = false;
+    void ask(checks('list', 1000)).then(() => (listed = true));
+    const few = ask(checks('few', 3));
+    await turn();
+    bulks[0]?.answer();
+    expect(await few).toHaveLength(3);
+    expect([listed, bulks[0]?.ids.length]).toEqual([false, 100]);
+  });
+
+  it('nor one that asks the same as its end', async () => {
+    const { bulks, ask } = engine();
+    void ask(checks('list', 1000));
+    const same = ask([check('list999')]);
+    await turn();
+    bulks[0]?.answer();
+    expect(await same).toEqual([{ result: 'yes', revision: '0' }]);
+    for (let i = 1; i < 10; i += 1) {
+      await expect.poll(() => bulks.length, { interval: 1 }).toBe(i + 1);
+      bulks[i]?.answer();
+    }
+    expect(bulks.flatMap(({ ids }) => ids)).toHaveLength(1000);
+  });
+});
+
+describe('the same question', () => {
+  it('travels once, with its explanation and its context apart', async () => {
+    const { bulks, ask } = engine();
+    const same = check('x');
+    void ask([same, same, check('x', { explain: true }), check('x', { context: { tier: 1 } }), same]);
+    void ask([same]);
+    await turn();
+    expect(bulks.map(({ ids }) => ids.length)).toEqual([3]);
+  });
+
+  it('is asked anew while it is under way, where others write too', async () => {
+    const { bulks, ask } = engine({ atOnce: 2 });
+    void ask([check('x')]);
+    await turn();
+    void ask([check('x')]);
+    await turn();
+    expect(bulks).toHaveLength(2);
+  });
+
+  it('is joined under way until a write, where all writes are known', async () => {
+    let generation = 0;
+    const { bulks, ask } = engine({ atOnce: 2 }, () => generation);
+    const first = ask([check('x')]);
+    await turn();
+    const joined = ask([check('x')]);
+    await turn();
+    expect(bulks).toHaveLength(1);
+    generation += 1;
+    const after = ask([check('x')]);
+    await turn();
+    for (const { answer } of bulks) answer();
+    expect(await Promise.all([first, joined, after])).toEqual(
+      ['0', '0', '1'].map((revision) => [{ result: 'yes', revision }]),
+    );
+  });
+});

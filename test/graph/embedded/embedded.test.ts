@@ -1,0 +1,165 @@
+/** The embedded engines: the contracts of both ports, and what only they can get wrong. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PgliteDatabase } from '../../../src/store/database/pglite.js';
+import { lockDirectory } from '../../../src/runtime/directory-lock.js';
+import { EmbeddedRelationships } from '../../../src/graph/embedded/embedded.js';
+import { parseRelationship } from '../../../src/model/relationships.js';
+import { Graph } from '../../../src/graph/schema/schema.js';
+import { Journal } from '../../../src/store/journal.js';
+import { migrate } from '../../../src/store/migrations.js';
+import { databaseContract } from '../../store/database/database.contract.js';
+import { CONTRACT_SCHEMA, relationshipsContract } from '../relationships.contract.js';
+
+const graph = Graph.parse(CONTRACT_SCHEMA, 'contract.zed');
+
+async function memory(): Promise<PgliteDatabase> {
+  const db = new PgliteDatabase(undefined);
+  await migrate(db);
+  return db;
+}
+
+databaseContract('PGlite', () => Promise.resolve(new PgliteDatabase(undefined)));
+relationshipsContract('embedded SpiceDB', async () =>
+  EmbeddedRelationships.start(graph, await Journal.open(await memory())),
+);
+
+describe('embedded SpiceDB', () => {
+  const check = { resource: { type: 'folder', id: 'kept' }, permission: 'view', subject: { type: 'user', id: 'a' } };
+  const touch = (text: string) => ({ operation: 'touch' as const, relationship: parseRelationship(text) });
+  let db: PgliteDatabase;
+  beforeAll(async () => {
+    db = await memory();
+  });
+  afterAll(() => db.close());
+
+  it('has everything again after a restart, its ZedTokens included', async () => {
+    const first = await EmbeddedRelationships.start(graph, await Journal.open(db));
+    await first.write([touch('folder:kept#viewer@user:a'), touch('folder:kept#viewer@user:gone')], 'test');
+    const token = await first.write(
+      [{ operation: 'delete', relationship: parseRelationship('folder:kept#viewer@user:gone') }],
+      'test',
+    );
+    await first.close();
+    const second = await EmbeddedRelationships.start(graph, await Journal.open(db));
+    const gone = { ...check, subject: { type: 'user', id: 'gone' } };
+    expect((await second.check([check, gone], 'full')).map((a) => a.result)).toEqual(['yes', 'no']);
+    expect(second.tokenProblem(token)).toBeUndefined();
+    await second.close();
+  });
+
+  it('asks SpiceDB again about a write that a crash left undecided', async () => {
+    await (await Journal.open(db)).append([touch('folder:late#viewer@user:a')], 'test');
+    await (await EmbeddedRelationships.start(graph, await Journal.open(db))).close();
+    await (await Journal.open(db)).append([touch('folder:late#no_such@user:a')], 'test');
+    const engine = await EmbeddedRelationships.start(graph, await Journal.open(db));
+    expect((await engine.check([{ ...check, resource: { type: 'folder', id: 'late' } }], 'full'))[0]?.result).toBe(
+      'yes',
+    );
+    const [rows] = await db.run([{ sql: 'select count(*)::int as n from relationship_journal where not settled' }]);
+    expect(rows).toEqual([{ n: 0 }]); // The one was settled, the other withdrawn.
+    await engine.close();
+  });
+
+  it('folds a long journal into what it leaves', async () => {
+    await db.run([
+      {
+        sql: `insert into relationship_journal (written_by, updates, settled)
+              select 'test', jsonb_build_array(jsonb_build_object('operation', 'touch', 'relationship', jsonb_build_object(
+                'resource', jsonb_build_object('type', 'folder', 'id', 'long'), 'relation', 'viewer',
+                'subject', jsonb_build_object('type', 'user', 'id', 'u' || (n % 10))))), true
+              from generate_series(1, 1500) n`,
+      },
+    ]);
+    const engine = await EmbeddedRelationships.start(graph, await Journal.open(db));
+    await engine.close();
+    const again = await EmbeddedRelationships.start(graph, await Journal.open(db));
+    const [rows] = await db.run([{ sql: 'select count(*)::int as n from relationship_journal' }]);
+    expect(Number(rows?.[0]?.['n'])).toBeLessThan(10);
+    expect(await again.read({ resourceType: 'folder', resourceId: 'long' }, 100)).toHaveLength(10);
+    expect((await again.check([check], 'full'))[0]?.result).toBe('yes');
+    await again.close();
+  });
+
+  it('tells a ZedToken of the future from its own', async () => {
+    const journal = await Journal.open(db);
+    const engine = await EmbeddedRelationships.start(graph, journal);
+    expect(engine.tokenProblem(journal.token(10_000_000))).toBe('is a ZedToken of the future');
+    await engine.close();
+  });
+
+  it('closes at once after streaming calls, which by themselves would block it for six seconds', async () => {
+    const engine = await EmbeddedRelationships.start(graph, await Journal.open(db));
+    await engine.read({ resourceType: 'folder' }, 10);
+    const before = performance.now();
+    await engine.close();
+    expect(performance.now() - before).toBeLessThan(5500);
+  });
+
+  it('answers unknown once its thread is gone, and never a yes', async () => {
+    const engine = await EmbeddedRelationships.start(graph, await Journal.open(db));
+    const waiting = engine.check([{ ...check, resource: { type: 'folder', id: 'never-asked' } }], 'full');
+    await engine.kill();
+    expect((await waiting)[0]?.result).not.toBe('yes');
+    expect(await engine.check([{ ...check, resource: { type: 'folder', id: 'tier' } }], 'full')).toEqual([
+      { result: 'unknown', fault: 'relationships_unavailable' },
+    ]);
+    await expect(engine.write([touch('folder:kept#viewer@user:b')], 'test')).rejects.toMatchObject({
+      code: 'relationships_unavailable',
+    });
+  });
+});
+
+describe('PGlite', () => {
+  it('faults on every call once its thread is gone', async () => {
+    const db = await memory();
+    const waiting = db.run([{ sql: 'select 1' }]);
+    await db.kill();
+    await expect(waiting).rejects.toMatchObject({ code: 'database_unavailable' });
+    await expect(db.run([{ sql: 'select 1' }])).rejects.toMatchObject({ code: 'database_unavailable' });
+  });
+});
+
+describe('the lock of the data directory', () => {
+  const module = fileURLToPath(new URL('../../../dist/runtime/directory-lock.js', import.meta.url));
+  let directory: string;
+  beforeAll(() => {
+    directory = mkdtempSync(join(tmpdir(), 'remit-lock-'));
+  });
+  afterAll(() => {
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  it('is held by one, and free again when released', () => {
+    const lock = lockDirectory(directory);
+    expect(() => lockDirectory(directory)).toThrow(/is in use by process \d+/);
+    lock.announce('http://127.0.0.1:1');
+    expect(() => lockDirectory(directory)).toThrow(/which serves http:\/\/127\.0\.0\.1:1/);
+    lock.release();
+    lockDirectory(directory).release();
+  });
+
+  it('is taken from a holder that was killed', async () => {
+    const child = spawn(process.execPath, [
+      '-e',
+      `import(${JSON.stringify(module)}).then(m => { m.lockDirectory(${JSON.stringify(directory)}); console.log('held'); setInterval(() => {}, 1000); })`,
+    ]);
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    expect(() => lockDirectory(directory)).toThrow(`is in use by process ${child.pid ?? ''}`);
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await ended;
+    lockDirectory(directory).release();
+  });
+
+  it('is taken from a process number that has another owner by now', () => {
+    writeFileSync(join(directory, 'lock'), JSON.stringify({ pid: process.pid, started: '1', nonce: 'x' }));
+    const lock = lockDirectory(directory);
+    expect(readFileSync(join(directory, 'lock'), 'utf8')).toContain(`"pid":${process.pid}`);
+    lock.release();
+  });
+});

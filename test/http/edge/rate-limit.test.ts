@@ -1,0 +1,174 @@
+/** Who is held to which rate: clients, the agents of a client, and addresses whose credentials are refused. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { LightMyRequestResponse } from 'fastify';
+import { clientNamed, startWith, T, type Running } from '../../support/sample.js';
+import { makeKey, type Key } from '../../tokens/keys.js';
+
+const AGENT_RATE = 5;
+const FAILED_RATE = 10;
+let remit: Running;
+let key: Key;
+let forged: Key;
+beforeAll(async () => {
+  key = await makeKey('ES256', 'k1');
+  forged = await makeKey('ES256', 'k1');
+  remit = await startWith({
+    listen: { trusted_proxies: ['10.1.0.0/16'] },
+    limits: { agent_rate: AGENT_RATE, failed_rate: FAILED_RATE, deadline_ms: 30_000 },
+    issuers: [{ issuer: 'https://corp.example', audience: 'remit', primary: true, jwks: { keys: [key.jwk] } }],
+    clients: [
+      ...['one', 'two', 'vouching', 'mixed', 'many', 'forging', 'steady', 'known'].map((id) => ({
+        ...clientNamed(id, 'api', 'evaluate', ...(id === 'vouching' ? ['asserts_subject'] : [])),
+        rate: 12,
+      })),
+      { ...clientNamed('wide', 'api', 'evaluate'), rate: 1000 },
+    ],
+  });
+});
+afterAll(() => remit.stop());
+
+/** Time stands still, so that no bucket fills up while a slow machine asks. */
+let now = 0;
+beforeEach(() => {
+  now = performance.now() + 60_000;
+  vi.spyOn(performance, 'now').mockImplementation(() => now);
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+const token = (agent: string, { by = key, aud = 'api' } = {}): Promise<string> =>
+  by.sign(
+    { alg: 'ES256', typ: 'at+jwt', kid: 'k1' },
+    {
+      iss: 'https://corp.example',
+      sub: 'alice',
+      aud,
+      exp: T + 300,
+      iat: T,
+      scope: 'hr.employees.read',
+      act: { sub: agent },
+    },
+  );
+const question = (context: object = {}, properties?: object): object => ({
+  subject: { type: 'user', id: 'alice', ...(properties === undefined ? {} : { properties }) },
+  action: { name: 'read' },
+  resource: { type: 'employee', id: 'erin' },
+  context,
+});
+const ask = (client: string, body: object, path = 'evaluation'): Promise<LightMyRequestResponse> =>
+  remit.post(`/access/v1/${path}`, body, { authorization: `Bearer ${client}-key` });
+const statuses = async (count: number, one: () => Promise<LightMyRequestResponse>): Promise<number[]> => {
+  const all: number[] = [];
+  for (let i = 0; i < count; i += 1) all.push((await one()).statusCode);
+  return all;
+};
+const passed = (all: readonly number[]): number => all.filter((status) => status !== 429).length;
+
+describe('two agents of one client', () => {
+  it("don't starve each other", async () => {
+    const [greedy, modest] = [await token('hr-assistant'), await token('code-bot')];
+    expect(passed(await statuses(40, () => ask('one', question({ token: greedy }))))).toBe(AGENT_RATE);
+    expect(passed(await statuses(AGENT_RATE, () => ask('one', question({ token: modest }))))).toBe(AGENT_RATE);
+    expect((await ask('one', question({ token: modest }))).statusCode).toBe(429);
+  });
+
+  it('together have no more than their client', async () => {
+    let agents = 0;
+    const all = await statuses(20, async () => ask('two', question({ token: await token(`agent-${agents++}`) })));
+    expect(passed(all)).toBe(12);
+  });
+
+  it('are counted by whom their client vouches for, too', async () => {
+    const vouched = (sub: string): object => question({}, { act: { sub } });
+    expect(passed(await statuses(20, () => ask('vouching', vouched('hr-assistant'))))).toBe(AGENT_RATE);
+    expect((await ask('vouching', vouched('code-bot'))).statusCode).toBe(200);
+  });
+
+  it('are counted in a batch, by its items', async () => {
+    const both = { evaluations: [question({ token: await token('hr-assistant') }), question({ token: await token('code-bot') })] };
+    expect(passed(await statuses(AGENT_RATE + 1, () => ask('mixed', both, 'evaluations')))).toBe(AGENT_RATE);
+    expect((await ask('mixed', question({ token: await token('code-bot') }))).statusCode).toBe(429);
+  }); // prettier-ignore
+
+  it('are not counted by what a forged token says', async () => {
+    const lie = await token('hr-assistant', { by: forged });
+    const all = await statuses(AGENT_RATE + 2, () => ask('forging', question({ token: lie })));
+    expect(passed(all)).toBe(AGENT_RATE + 2); // Denied, each of them.
+    expect((await ask('forging', question({ token: await token('hr-assistant') }))).statusCode).toBe(200);
+  });
+
+  it('have their rate with each client, so that no client uses it up for another', async () => {
+    const shared = await token('hr-assistant');
+    await statuses(AGENT_RATE + 1, () => ask('steady', question({ token: shared })));
+    expect((await ask('known', question({ token: shared }))).statusCode).toBe(200);
+  });
+});
+
+it('what is refused says when to come back, and every answer what is left', async () => {
+  const body = question({ token: await token('planner') });
+  const first = await ask('wide', body);
+  expect(first.headers).toMatchObject({
+    'ratelimit-policy': `"caller";q=1000;w=1, "agent";q=${AGENT_RATE};w=1`,
+    ratelimit: `"caller";r=999;t=1, "agent";r=${AGENT_RATE - 1};t=1`,
+  });
+  await statuses(AGENT_RATE - 1, () => ask('wide', body));
+  const refused = await ask('wide', body);
+  expect([refused.statusCode, refused.headers['retry-after'], refused.json()]).toEqual([
+    429,
+    '1',
+    { error: { code: 'rate_limited', message: 'Too many requests; see Retry-After.' } },
+  ]);
+  expect(refused.headers['ratelimit']).toContain('"agent";r=0;t=1');
+  now += 1000;
+  expect((await ask('wide', body)).statusCode).toBe(200);
+});
+
+describe('failed authentications', () => {
+  const from = (address: string, credential: string, more: object = {}): Promise<LightMyRequestResponse> =>
+    remit.app.inject({
+      method: 'GET',
+      url: '/v1/scopes',
+      remoteAddress: address,
+      headers: { host: '127.0.0.1:7480', authorization: `Bearer ${credential}`, ...more },
+    });
+
+  it('are limited for each address, and lock out nobody who has a good credential', async () => {
+    let guess = 0;
+    const all = await statuses(FAILED_RATE + 5, () => from('192.0.2.1', `guess-${guess++}`));
+    expect(all).toEqual([...Array<number>(FAILED_RATE).fill(401), ...Array<number>(5).fill(429)]);
+    expect((await from('192.0.2.1', 'wide-key')).statusCode).toBe(200);
+    const own = await token('planner', { aud: 'remit' });
+    expect((await from('192.0.2.1', own)).statusCode).toBe(200);
+    expect((await from('192.0.2.2', 'guess')).statusCode).toBe(401);
+  });
+
+  it('are not told apart by what a caller says of where it comes from', async () => {
+    let n = 0;
+    const all = await statuses(FAILED_RATE + 1, () => from('192.0.2.3', 'guess', { 'x-forwarded-for': `198.51.100.${n++}` }));
+    expect(all.at(-1)).toBe(429);
+  }); // prettier-ignore
+
+  it('are told apart by what a trusted proxy says, where that is an address', async () => {
+    const through = (forwarded: string) => from('10.1.2.3', 'guess', { 'x-forwarded-for': forwarded });
+    expect((await statuses(FAILED_RATE + 1, () => through('198.51.100.7'))).at(-1)).toBe(429);
+    expect((await through('198.51.100.8')).statusCode).toBe(401);
+    // What stands before the last is the caller's own word.
+    expect((await through('198.51.100.9, 198.51.100.7')).statusCode).toBe(429);
+    let n = 0;
+    expect((await statuses(FAILED_RATE + 1, () => through(`nonsense-${n++}`))).at(-1)).toBe(429);
+  });
+
+  it('count a /64 of IPv6 as one, and an IPv4 address the same in both its forms', async () => {
+    let n = 0;
+    expect((await statuses(FAILED_RATE + 1, () => from(`2001:db8:1:2::${n++}`, 'guess'))).at(-1)).toBe(429);
+    expect((await from('2001:db8:1:3::1', 'guess')).statusCode).toBe(401);
+    expect((await statuses(FAILED_RATE + 1, () => from('203.0.113.9', 'guess'))).at(-1)).toBe(429);
+    expect((await from('::ffff:203.0.113.9', 'guess')).statusCode).toBe(429);
+  });
+
+  it('with a token count like those with a key', async () => {
+    const lie = await token('planner', { by: forged, aud: 'remit' });
+    expect((await statuses(FAILED_RATE + 1, () => from('192.0.2.9', lie))).at(-1)).toBe(429);
+  });
+});

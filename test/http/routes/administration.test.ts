@@ -1,0 +1,354 @@
+/** Relationships, entities, records and health over HTTP: what is written lasts, what fails never allows. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EVERYWHERE } from '../../support/postgres/databases.js';
+import { codes, ON_SERVER, SAMPLE, start, type Answer, type Running } from '../../support/sample.js';
+
+const URL = '/access/v1/evaluation';
+
+/** Ends an embedded engine's thread as a crash would. */
+const crash = (engine: object): Promise<void> => (engine as { kill: () => Promise<void> }).kill();
+
+async function question(remit: Running, over: object = {}): Promise<object> {
+  const token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read' });
+  return {
+    subject: { type: 'user', id: 'alice' },
+    action: { name: 'read' },
+    resource: { type: 'employee', id: 'erin' },
+    context: { token },
+    ...over,
+  };
+}
+
+describe('administration', () => {
+  let remit: Running;
+  beforeAll(async () => {
+    remit = await start();
+  });
+  afterAll(() => remit.stop());
+
+  it('writes relationships as text and as JSON, and reads them in both forms', async () => {
+    const json = {
+      resource: { type: 'team', id: 'caf\u00e9 *' },
+      relation: 'member',
+      subject: { type: 'user', id: 'ann b' },
+    };
+    const response = await remit.post('/v1/relationships', {
+      updates: [
+        { operation: 'create', relationship: json },
+        { operation: 'touch', relationship: 'team:core#member@team:caf=C3=A9=20=2A#member' },
+      ],
+    });
+    expect(response.statusCode).toBe(200);
+    expect(response.json()).toEqual({ zedtoken: expect.any(String) as string });
+    const read = await remit.request(
+      'GET',
+      `/v1/relationships?resource_type=team&resource_id=${encodeURIComponent('caf\u00e9 *')}`,
+    );
+    expect(read.json()).toEqual({
+      relationships: [{ ...json, relationship: 'team:caf=C3=A9=20=2A#member@user:ann=20b' }],
+      truncated: false,
+    });
+    const userset = await remit.request('GET', '/v1/relationships?resource_type=team&resource_id=core');
+    expect(userset.json()).toMatchObject({
+      relationships: [{ subject: { type: 'team', id: 'caf\u00e9 *', relation: 'member' } }],
+    });
+    const again = await remit.post('/v1/relationships', { updates: [{ operation: 'create', relationship: json }] });
+    expect(again.statusCode).toBe(409);
+    const few = await remit.request('GET', '/v1/relationships?resource_type=employee&limit=5');
+    expect(few.json<{ relationships: object[]; truncated: boolean }>()).toMatchObject({
+      relationships: { length: 5 },
+      truncated: true,
+    });
+  });
+
+  it('keeps an expiration', async () => {
+    await remit.touch('agent:code-bot#delegator@user:erin[expiration:2099-01-01T00:00:00Z]');
+    const read = await remit.request(
+      'GET',
+      '/v1/relationships?resource_type=agent&resource_id=code-bot&subject_type=user&subject_id=erin',
+    );
+    expect(read.json()).toMatchObject({ relationships: [{ expires_at: '2099-01-01T00:00:00Z' }] });
+    await remit.remove('agent:code-bot#delegator@user:erin');
+  });
+
+  it.each([
+    ['no updates', { updates: [] }, 'updates'],
+    [
+      '1,001 updates',
+      {
+        updates: Array.from({ length: 1001 }, (_, i) => ({
+          operation: 'touch',
+          relationship: `team:t${i}#member@user:a`,
+        })),
+      },
+      'updates',
+    ],
+    [
+      'an operation there is not',
+      { updates: [{ operation: 'upsert', relationship: 'team:a#member@user:b' }] },
+      'updates[0].operation',
+    ],
+    ['no relationship', { updates: [{ operation: 'touch', relationship: 'nonsense' }] }, 'updates[0].relationship'],
+    [
+      'an id that is not encoded',
+      { updates: [{ operation: 'touch', relationship: 'team:a b#member@user:b' }] },
+      'updates[0].relationship',
+    ],
+    [
+      'the wildcard with a relation',
+      { updates: [{ operation: 'touch', relationship: 'team:a#member@user:*#member' }] },
+      'updates[0].relationship',
+    ],
+    [
+      'the same twice',
+      {
+        updates: [
+          { operation: 'touch', relationship: 'team:a#member@user:b' },
+          { operation: 'delete', relationship: 'team:a#member@user:b' },
+        ],
+      },
+      'updates[1].relationship',
+    ],
+    [
+      'an unknown member',
+      { updates: [{ operation: 'touch', relationship: 'team:a#member@user:b', why: 'x' }] },
+      'updates[0]',
+    ],
+    ['a relation there is not', { updates: [{ operation: 'touch', relationship: 'team:a#boss@user:b' }] }, 'updates'],
+    [
+      'a subject that does not fit',
+      { updates: [{ operation: 'touch', relationship: 'employee:a#manager@team:b' }] },
+      'updates',
+    ],
+    [
+      'the wildcard where the schema has none',
+      { updates: [{ operation: 'touch', relationship: 'team:a#member@user:*' }] },
+      'updates',
+    ],
+    [
+      'an impossible expiration',
+      { updates: [{ operation: 'touch', relationship: 'agent:a#delegator@user:b[expiration:soon]' }] },
+      'updates[0].relationship',
+    ],
+  ])('refuses %s', async (_name, body, at) => {
+    const response = await remit.post('/v1/relationships', body);
+    expect(response.statusCode).toBe(400);
+    expect(response.json<{ error: { at: string } }>().error.at).toContain(at);
+  });
+
+  it('stores, replaces and removes entities', async () => {
+    const at = '/v1/entities/employee/new%20one%2F%2A';
+    const put = await remit.request('PUT', at, { attributes: { status: 'active', salary: 5, whatever: [1] } });
+    expect(put.json()).toEqual({
+      type: 'employee',
+      id: 'new one/*',
+      attributes: { status: 'active', salary: 5, whatever: [1] },
+      parents: [],
+    });
+    await remit.request('PUT', at, { attributes: { status: 'on_leave' } });
+    expect((await remit.request('GET', at)).json()).toMatchObject({ attributes: { status: 'on_leave' } });
+    expect((await remit.request('DELETE', at)).statusCode).toBe(204);
+    expect((await remit.request('GET', at)).statusCode).toBe(404);
+    expect((await remit.request('DELETE', at)).statusCode).toBe(404);
+  });
+
+  it.each([
+    ['a type there is not', '/v1/entities/emploiee/x', {}, 'did you mean "employee"?'],
+    [
+      'an attribute of a wrong type',
+      '/v1/entities/agent/x',
+      { attributes: { suspended: 'no' } },
+      'attributes.suspended',
+    ],
+    [
+      'a parent that the schema does not allow',
+      '/v1/entities/employee/x',
+      { parents: [{ type: 'agent', id: 'y' }] },
+      'no parent',
+    ],
+    ['an unknown member', '/v1/entities/employee/x', { attribute: {} }, ''],
+    ['an id with a control character', '/v1/entities/employee/a%00b', {}, 'control'],
+    ['attributes that are a list', '/v1/entities/employee/x', { attributes: [] }, ''],
+  ])('refuses %s', async (_name, url, body, text) => {
+    const response = await remit.request('PUT', url, body);
+    expect(response.statusCode).toBe(400);
+    expect(response.body).toContain(text.replaceAll('"', '\\"'));
+  });
+
+  it('takes one outcome of a decision, and shows it with the record', async () => {
+    const { context } = await remit.evaluate(await question(remit));
+    const url = `/v1/decisions/${context?.id ?? ''}`;
+    const outcome = {
+      outcome: 'executed',
+      at: '2030-03-04T10:00:01Z',
+      detail: 'read 1 record',
+      properties: { rows: 1 },
+    };
+    expect((await remit.post(`${url}/outcome`, outcome)).statusCode).toBe(201);
+    expect((await remit.post(`${url}/outcome`, outcome)).statusCode).toBe(201);
+    expect((await remit.post(`${url}/outcome`, { outcome: 'failed' })).statusCode).toBe(409);
+    expect((await remit.request('GET', url)).json()).toMatchObject({
+      decision: true,
+      outcome: { ...outcome, reported_by: 'dev' },
+    });
+    expect((await remit.post(`${url}/outcome`, { outcome: 'dunno' })).statusCode).toBe(400);
+    expect((await remit.post('/v1/decisions/0199e2d8-0000-7000-8000-000000000000/outcome', outcome)).statusCode).toBe(
+      404,
+    );
+  });
+});
+
+it('has relationships, entities, records and keys again after a restart, and the world only once', async () => {
+  const first = await start();
+  const before = await first.evaluate(await question(first));
+  await first.touch('employee:zoe#manager@user:alice');
+  await first.remove('employee:dave#manager@user:alice');
+  await first.request('PUT', '/v1/entities/agent/hr-assistant', {
+    attributes: { name: 'Renamed', kind: 'assistant', suspended: false },
+  });
+  const token = await first.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read' });
+  const key = first.service.devKey;
+  await first.stop({ keep: true });
+
+  const second = await start(SAMPLE, first.data);
+  const ask = (id: string) =>
+    second.evaluate({
+      subject: { type: 'user', id: 'alice' },
+      action: { name: 'read' },
+      resource: { type: 'employee', id },
+      context: { token },
+    });
+  expect(second.service.devKey).toBe(key);
+  expect((await ask('zoe')).decision).toBe(true);
+  expect(codes(await ask('erin'))).toEqual(['relationship_missing']);
+  expect(Object.values((await ask('zoe')).context?.reason_user ?? {})[0]).toContain('Renamed');
+  const record = await second.request('GET', `/v1/decisions/${before.context?.id ?? ''}`);
+  expect(record.json()).toMatchObject({ id: before.context?.id, decision: true });
+  await second.stop();
+});
+
+describe('an engine that is gone', () => {
+  it('a stopped database: no allow, no 500, and readiness says so; a deny stays a deny', async () => {
+    const remit = await start();
+    const body = await question(remit);
+    expect((await remit.evaluate(body)).decision).toBe(true);
+    await crash(remit.service.database);
+    const response = await remit.post(URL, body);
+    expect(response.statusCode).toBe(503);
+    expect(response.json<Answer>()).toMatchObject({
+      decision: false,
+      context: { reasons: [], obligations: [], error: { code: 'database_unavailable' } },
+    });
+    const export_ = await question(remit, { action: { name: 'export' } });
+    if (EVERYWHERE) {
+      // Where others write to it as well, nobody knows by then whether the token has been revoked.
+      await new Promise((resolve) => setTimeout(resolve, 600));
+      expect((await remit.post(URL, export_)).statusCode).toBe(503);
+    } else {
+      const denied = await remit.post(URL, export_);
+      expect(denied.statusCode).toBe(200);
+      expect(codes(denied.json())).toContain('scope_insufficient');
+    }
+    const batch = await remit.post('/access/v1/evaluations', { evaluations: [body, body] });
+    expect(batch.statusCode).toBe(200);
+    expect(
+      batch.json<{ evaluations: Answer[] }>().evaluations.map((a) => [a.decision, a.context?.error?.code]),
+    ).toEqual([
+      [false, 'database_unavailable'],
+      [false, 'database_unavailable'],
+    ]);
+    expect((await remit.request('GET', '/health/ready')).statusCode).toBe(503);
+    expect((await remit.request('GET', '/health/live')).statusCode).toBe(200);
+    expect((await remit.request('GET', '/v1/entities/user/nobody-asked-yet')).statusCode).toBe(503);
+    expect(
+      (
+        await remit.post('/v1/relationships', {
+          updates: [{ operation: 'touch', relationship: 'team:a#member@user:b' }],
+        })
+      ).statusCode,
+    ).toBe(ON_SERVER ? 200 : 503); // The embedded one journals there first.
+    await remit.stop();
+  });
+
+  it('a stopped SpiceDB: the same', async () => {
+    const remit = await start();
+    const body = await question(remit);
+    expect((await remit.evaluate(body)).decision).toBe(true);
+    await remit.crashSpiceDb();
+    const response = await remit.post(URL, body);
+    expect(response.statusCode).toBe(503);
+    expect(response.json<Answer>()).toMatchObject({
+      decision: false,
+      context: { error: { code: 'relationships_unavailable' } },
+    });
+    const ready = await remit.request('GET', '/health/ready');
+    expect([ready.statusCode, ready.json<{ checks: object }>().checks]).toEqual([
+      503,
+      { database: 'ok', relationships: 'failed', records: 'ok' },
+    ]);
+    await remit.stop();
+  });
+
+  it('an engine that hangs is waited for until the deadline, and no longer', async () => {
+    const remit = await start();
+    const body = await question(remit);
+    await remit.evaluate(body);
+    // The table is held for three seconds: longer than a decision may take.
+    const hanging = remit.service.database
+      .run([{ sql: 'lock table decisions' }, { sql: 'select pg_sleep(3)' }])
+      .catch(() => undefined);
+    const response = await remit.post(URL, body);
+    expect(response.json<Answer>()).toMatchObject({
+      decision: false,
+      context: { error: { code: 'deadline_exceeded' } },
+    });
+    await hanging;
+    expect((await remit.evaluate(body)).decision).toBe(true);
+    await remit.stop();
+  });
+});
+
+describe('what anybody may read', () => {
+  let remit: Running;
+  beforeAll(async () => {
+    remit = await start();
+    await remit.app.listen({ host: '127.0.0.1', port: 0 });
+  });
+  afterAll(() => remit.stop());
+
+  it('the AuthZEN metadata names the address it is asked at, and only what is there', async () => {
+    const address = remit.app.server.address();
+    const base = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+    const metadata = await (await fetch(`${base}/.well-known/authzen-configuration`)).json();
+    expect(metadata).toEqual({
+      policy_decision_point: base,
+      access_evaluation_endpoint: `${base}/access/v1/evaluation`,
+      access_evaluations_endpoint: `${base}/access/v1/evaluations`,
+      search_subject_endpoint: `${base}/access/v1/search/subject`,
+      search_resource_endpoint: `${base}/access/v1/search/resource`,
+      search_action_endpoint: `${base}/access/v1/search/action`,
+      obligations_supported: ['mask', 'visible_fields', 'notify'],
+    });
+  });
+
+  it('the OpenAPI document has every route, made from the schemas that validate', async () => {
+    const address = remit.app.server.address();
+    const base = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+    const document = (await (await fetch(`${base}/openapi.json`)).json()) as {
+      openapi: string;
+      paths: Record<string, object>;
+      components: { schemas: Record<string, { required?: string[] }> };
+    };
+    expect(document.openapi).toBe('3.1.0');
+    expect(Object.keys(document.paths).sort()).toEqual([
+      '/.well-known/authzen-configuration', '/.well-known/oauth-protected-resource', '/access/v1/evaluation',
+      '/access/v1/evaluations', '/access/v1/search/action', '/access/v1/search/resource', '/access/v1/search/subject', '/health/live', '/health/ready', '/metrics', '/v1/capabilities', '/v1/decisions', '/v1/decisions/{id}', '/v1/decisions/{id}/outcome',
+      '/v1/entities/{type}/{id}', '/v1/filter', '/v1/policies', '/v1/relationships', '/v1/revocations', '/v1/scopes', '/v1/sessions/{id}',
+    ]); // prettier-ignore
+    expect(
+      document.components.schemas['EvaluationRequestInput']?.required ??
+        document.components.schemas['EvaluationRequest']?.required,
+    ).toEqual(['subject', 'action', 'resource']);
+    expect((await fetch(`${base}/docs/`)).status).toBe(200);
+  });
+});

@@ -1,0 +1,182 @@
+/** Decision records in a list: whose they are, in which order, and what of them is shown to whom. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { clientNamed, DAYTIME, start, startWith, type Answer, type Running } from '../../support/sample.js';
+
+interface Listed {
+  readonly page: { readonly next_token: string };
+  readonly results: readonly {
+    readonly id: string;
+    readonly client: string;
+    readonly decision: boolean;
+    readonly facts?: { readonly said: Record<string, unknown>; readonly entities: Record<string, unknown> };
+  }[];
+}
+
+let remit: Running;
+let token: string;
+beforeAll(async () => {
+  remit = await startWith({
+    issuers: [],
+    clients: [
+      clientNamed('plain', 'remit', 'evaluate'),
+      clientNamed('other', 'remit', 'evaluate'),
+      clientNamed('admin', 'remit', 'evaluate', 'admin', 'search'),
+    ],
+  });
+  token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read', audience: 'remit' });
+});
+afterAll(() => remit.stop());
+
+const as = (who: string) => ({ authorization: `Bearer ${who}-key` });
+const ask = async (who: string, over: object = {}): Promise<string> => {
+  const response = await remit.post(
+    '/access/v1/evaluation',
+    {
+      subject: { type: 'user', id: 'alice' },
+      action: { name: 'read' },
+      resource: { type: 'employee', id: 'erin' },
+      context: { token },
+      ...over,
+    },
+    as(who),
+  );
+  return response.json<Answer>().context?.id ?? '';
+};
+const get = (url: string, who: string) =>
+  remit.app.inject({ method: 'GET', url, headers: { host: '127.0.0.1:7480', ...as(who) } });
+const list = async (who: string, query = ''): Promise<Listed> => {
+  const response = await get(`/v1/decisions${query}`, who);
+  expect(response.statusCode, response.body).toBe(200);
+  return response.json();
+};
+
+describe('a list of decisions', () => {
+  it('is one’s own, the newest first; an admin’s is everybody’s', async () => {
+    const [one, two, three] = [await ask('plain'), await ask('other'), await ask('plain')];
+    expect((await list('plain')).results.map((r) => r.id)).toEqual([three, one]);
+    expect((await list('other')).results.map((r) => r.id)).toEqual([two]);
+    expect((await list('admin')).results.slice(0, 3).map((r) => r.id)).toEqual([three, two, one]);
+  });
+
+  it('comes in pages, each once, whatever is decided meanwhile', async () => {
+    const asked: string[] = [];
+    for (let i = 0; i < 5; i += 1) asked.unshift(await ask('other'));
+    const first = await list('other', '?limit=2');
+    await ask('other');
+    const second = await list('other', `?limit=2&page_token=${first.page.next_token}`);
+    expect([...first.results, ...second.results].map((r) => r.id)).toEqual(asked.slice(0, 4));
+  });
+
+  it('ends', async () => {
+    let [page, seen] = ['', 0];
+    do {
+      const found = await list('other', `?limit=3${page === '' ? '' : `&page_token=${page}`}`);
+      seen += found.results.length;
+      page = found.page.next_token;
+    } while (page !== '');
+    expect(seen).toBe((await list('other')).results.length);
+  });
+
+  it('is of a time, and of one outcome', async () => {
+    const later = new Date(DAYTIME.getTime() + 60_000);
+    remit.at(later);
+    const denied = await ask('plain', { resource: { type: 'employee', id: 'zoe' } });
+    remit.at(DAYTIME);
+    expect((await list('plain', `?from=${later.toISOString()}`)).results.map((r) => r.id)).toEqual([denied]);
+    expect((await list('plain', `?to=${later.toISOString()}`)).results.map((r) => r.id)).not.toContain(denied);
+    expect((await list('plain', '?decision=false')).results.every((r) => !r.decision)).toBe(true);
+  });
+
+  it('also says what was searched for', async () => {
+    await remit.post(
+      '/access/v1/search/resource',
+      {
+        subject: { type: 'user', id: 'alice' },
+        action: { name: 'read' },
+        resource: { type: 'employee' },
+        context: { token },
+      },
+      as('admin'),
+    );
+    expect((await list('admin', '?limit=1')).results[0]).toMatchObject({ search: 'resource', client: 'admin' });
+  });
+
+  it.each([
+    ['?limit=0', 'limit'],
+    ['?limit=201', 'limit'],
+    ['?from=yesterday', 'from'],
+    ['?decision=maybe', 'decision'],
+    ['?who=alice', 'who'],
+    ['?page_token=eyJhbGciOiJub25lIn0', 'page_token'],
+  ])('refuses %s, naming the place', async (query, place) => {
+    const response = await get(`/v1/decisions${query}`, 'plain');
+    expect(response.statusCode).toBe(400);
+    expect(response.json<{ error: { at?: string; message: string } }>().error).toSatisfy(
+      ({ at = '', message }: { at?: string; message: string }) => at.includes(place) || message.includes(place),
+    );
+  });
+
+  it('refuses another client’s page, and one of another question', async () => {
+    await ask('plain');
+    const { page } = await list('plain', '?limit=1');
+    for (const [query, who] of [
+      [`?page_token=${page.next_token}`, 'other'],
+      [`?decision=true&page_token=${page.next_token}`, 'plain'],
+    ] as const)
+      expect((await get(`/v1/decisions${query}`, who)).statusCode).toBe(400);
+  });
+});
+
+describe('what a decision rests on', () => {
+  it('is shown to an admin and to nobody else: it tells what is stored', async () => {
+    const id = await ask('plain');
+    const { facts } = (await get(`/v1/decisions/${id}`, 'admin')).json<Listed['results'][number]>();
+    expect(facts?.entities).toMatchObject({ 'agent:hr-assistant': { attributes: { suspended: false } } });
+    expect((await list('admin', '?limit=1')).results[0]?.facts).toBeDefined();
+    for (const response of [await get(`/v1/decisions/${id}`, 'plain'), await get('/v1/decisions?limit=1', 'plain')]) {
+      expect(response.body).toContain(id);
+      expect(response.body).not.toContain('facts');
+    }
+  });
+
+  it('keeps of a request what can decide, and nothing that nobody asked for', async () => {
+    const id = await ask('plain', {
+      resource: { type: 'employee', id: 'erin', properties: { status: 'active', password: 'hunter2' } },
+      context: { token, cookie: 'hunter2', purpose: 'payroll' },
+    });
+    const text = (await get(`/v1/decisions/${id}`, 'admin')).body;
+    expect(text).not.toContain('hunter2');
+    expect(text).not.toContain(token.slice(-20));
+    expect(JSON.parse(text)).toMatchObject({
+      facts: { said: { resource: { status: 'active' }, context: { purpose: 'payroll' } } },
+    });
+  });
+
+  it('is left out where it would be long', async () => {
+    const id = await ask('plain', {
+      subject: { type: 'user', id: 'alice', properties: { name: 'x'.repeat(31_000) } },
+      resource: { type: 'employee', id: 'erin', properties: { ssn: 'x'.repeat(31_000) } },
+      context: { token, purpose: 'x'.repeat(31_000) },
+    });
+    const record = (await get(`/v1/decisions/${id}`, 'admin')).json<Listed['results'][number]>();
+    expect(record.id).toBe(id);
+    expect(record.facts).toBeUndefined();
+  });
+});
+
+it('an agent’s own question is on record with what it rests on', async () => {
+  const dev = await start();
+  const own = await dev.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read' });
+  const body = {
+    subject: { type: 'user', id: 'alice' },
+    action: { name: 'read' },
+    resource: { type: 'employee', id: 'erin', properties: { status: 'forged' } },
+  };
+  await dev.post('/access/v1/evaluation', body, { authorization: `Bearer ${own}` });
+  const response = await dev.request('GET', '/v1/decisions?limit=1');
+  expect(response.json()).toMatchObject({
+    results: [{ client: 'agent:hr-assistant', facts: { caller: { kind: 'agent' }, said: {} } }],
+  });
+  expect(response.body).not.toContain('forged');
+  await dev.stop();
+});

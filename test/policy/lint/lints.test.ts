@@ -1,0 +1,282 @@
+/** Lints: each finds what it is for, at its place, and nothing where it isn't certain. */
+import { describe, expect, it } from 'vitest';
+import { lint, LINTS } from '../../../src/policy/lint/lints.js';
+import { readRules } from '../../../src/policy/load.js';
+
+const ZED = `definition user {}
+definition agent { relation delegator: user
+}
+definition team { relation member: user | team#member
+}
+definition doc {
+  relation owner: user | team#member
+  relation robot: agent
+  permission view = owner
+  permission edit = owner
+}
+`;
+const SCHEMA = `entity User in [Group];
+entity Group;
+entity Agent { suspended: Bool, kind: String };
+entity Doc { status?: String };
+action "writes";
+action "view" appliesTo { principal: [User, Agent], resource: [Doc], context: { delegation: Remit::Delegation } };
+action "edit" in ["writes"] appliesTo { principal: [User, Agent], resource: [Doc], context: { delegation: Remit::Delegation } };
+`;
+const BASE = `@id("all") permit (principal, action, resource);
+@id("deep") forbid (principal, action, resource) when { context.delegation.depth > 5 };
+`;
+
+interface Texts {
+  readonly zed?: string;
+  readonly schema?: string;
+  readonly policies?: string;
+  readonly unseen?: ReadonlyMap<string, readonly string[]>;
+}
+
+/** The findings of a set of rules, as `file:line rule message`. */
+function lints({ zed = ZED, schema = SCHEMA, policies = '', unseen }: Texts): string[] {
+  const { rules, findings, place } = readRules({
+    relationships: { name: 'z', text: zed },
+    actions: [{ name: 's', text: schema }],
+    policies: [{ name: 'p', text: `${BASE}${policies}` }],
+  });
+  if (rules === undefined) throw new Error(JSON.stringify(findings));
+  return lint({ rules, place, unseen }).map((f) => `${f.file}:${f.line}:${f.column} ${f.rule} ${f.message}`);
+}
+const forbid = (id: string, when: string, scope = 'principal, action, resource'): string =>
+  `@id("${id}") forbid (${scope})${when === '' ? '' : ` ${when}`};\n`;
+const permit = (id: string, when: string): string => `@id("${id}") permit (principal, action, resource) ${when};\n`;
+
+it('finds nothing in what is as it should be', () => {
+  expect(lints({})).toEqual([]);
+});
+
+it('has a name, a title, a reason and a cure for each lint', () => {
+  expect(new Set(LINTS.map(({ rule }) => rule)).size).toBe(LINTS.length);
+  for (const { rule, title, why, cure } of LINTS) {
+    expect(rule).toMatch(/^[a-z]+(-[a-z]+)+$/);
+    for (const text of [title, why, cure]) expect(text).toMatch(/^\S.{8,}/);
+  }
+});
+
+describe('never-applies', () => {
+  it.each([
+    ['a condition and its opposite', 'when { resource has status && resource.status == "a" } unless { resource.status == "a" }', 'it asks for a condition and its opposite'],
+    ['both by &&', 'when { context.delegation.mode == "direct" && !(context.delegation.mode == "direct" || resource has status) }', 'it asks for a condition and its opposite'],
+    ['two values of one attribute', 'when { resource has status && resource.status == "a" } when { "b" == resource.status }', 'resource.status can\'t be both "a" and "b"'],
+    ['a mode that there is not', 'when { context.delegation.mode == "delegate" }', 'context.delegation.mode is never "delegate", only "delegated" or "direct" or "human"'],
+  ])('is %s', (_, when, why) => {
+    expect(lints({ policies: forbid('x', when) })).toEqual([`p:3:1 never-applies "x" can never apply: ${why}`]);
+  }); // prettier-ignore
+
+  it.each([
+    'when { resource has status } unless { resource.status == "a" }',
+    'when { resource has status && (resource.status == "a" || resource.status == "b") }',
+    'when { context.delegation.mode == "direct" }',
+    'unless { context.delegation.mode == "delegate" }',
+  ])('is not %s', (when) => expect(lints({ policies: forbid('x', when) })).toEqual([]));
+});
+
+describe('shadowed-forbid', () => {
+  const agent = 'principal is Agent, action, resource';
+  const suspended = 'when { principal.suspended }';
+  it.each([
+    ['one that asks for more', forbid('a', suspended, agent) + forbid('b', 'when { principal.kind == "x" && principal.suspended }', agent), 4, 'b', 'a'],
+    ['the same of one action', forbid('b', suspended, 'principal is Agent, action == Action::"edit", resource') + forbid('a', suspended, agent), 3, 'b', 'a'],
+    ['an action of a group', forbid('a', '', 'principal, action in Action::"writes", resource') + forbid('b', '', 'principal, action == Action::"edit", resource'), 4, 'b', 'a'],
+    ['one agent', forbid('a', suspended, agent) + forbid('b', suspended, 'principal == Agent::"x", action, resource'), 4, 'b', 'a'],
+    ['the same, in other words', forbid('a', 'when { resource has status && principal.suspended }', agent) + forbid('b', 'unless { !principal.suspended || !(resource has status) }', agent), 4, 'b', 'a'],
+  ])('is %s', (_, policies, line, one, other) => {
+    expect(lints({ policies })).toEqual([
+      expect.stringContaining(`p:${line}:1 shadowed-forbid "${one}" forbids nothing that "${other}" (p:`),
+    ]);
+  }); // prettier-ignore
+
+  it.each([
+    ['one that asks for something else', forbid('a', 'when { principal.kind == "x" }', agent) + forbid('b', suspended, agent)],
+    ['a wider scope', forbid('a', '', agent) + forbid('b', 'when { resource has status }', 'principal, action, resource')],
+    ['a group of people, which may be anybody', forbid('a', '', 'principal in Group::"x", action, resource') + forbid('b', '', 'principal == User::"x", action, resource')],
+    ['one without the remedy of the other', `@remedy("approval:edit") ${forbid('a', suspended, agent)}${forbid('b', 'when { principal.suspended && principal.kind == "x" }', agent)}`],
+    ['a duty', `@duty("notify:x") ${forbid('a', '', 'principal is Agent, action, resource')}${forbid('b', suspended, agent)}`],
+    ['an alternative', forbid('a', 'when { principal.suspended && principal.kind == "x" }', agent) + forbid('b', 'when { principal.suspended || principal.kind == "x" }', agent)],
+  ])('is not %s', (_, policies) => {
+    expect(lints({ policies }).filter((text) => text.includes('shadowed'))).toEqual([]);
+  }); // prettier-ignore
+});
+
+describe('widening-permit', () => {
+  it.each([
+    ['when { context.delegation.depth > 1 }', 'permits more the longer'],
+    ['when { 1 < context.delegation.depth || resource has status }', 'permits more the longer'],
+    ['unless { context.delegation.depth <= 1 }', 'permits more the longer'],
+    ['when { context.delegation.scopes.contains("x") }', 'grants because of a scope'],
+    ['when { resource has status && context.delegation.scopes.containsAny(["x"]) }', 'grants because of a scope'],
+    ['unless { context.delegation.scopes.contains("x") }', 'permits with fewer scopes'],
+    ['when { !context.delegation.scopes.contains("x") }', 'permits with fewer scopes'],
+    ['when { context.delegation.scopes.isEmpty() }', 'permits with fewer scopes'],
+  ])('is %s', (when, why) => {
+    expect(lints({ policies: permit('x', when) })).toEqual([
+      expect.stringContaining(`p:3:1 widening-permit "x" ${why}`),
+    ]);
+  });
+
+  it.each(['when { context.delegation.depth < 3 }', 'when { context.delegation.mode == "human" }'])(
+    'is not %s',
+    (when) => expect(lints({ policies: permit('x', when) })).toEqual([]),
+  );
+});
+
+describe('relaxed-forbid', () => {
+  it.each([
+    ['when { context.delegation.scopes.contains("x") }', 'forbids because of a scope'],
+    ['unless { !context.delegation.scopes.contains("x") }', 'forbids because of a scope'],
+    ['when { if context.delegation.scopes.contains("x") then principal is Agent else false }', 'forbids because'],
+    ['when { context.delegation.depth < 2 }', 'forbids less the longer'],
+    ['unless { context.delegation.depth > 1 }', 'forbids less the longer'],
+  ])('is %s', (when, why) => {
+    expect(lints({ policies: forbid('x', when) })).toEqual([
+      expect.stringContaining(`p:3:1 relaxed-forbid "x" ${why}`),
+    ]);
+  });
+
+  it.each(['unless { context.delegation.scopes.contains("x") }', 'when { context.delegation.depth > 2 }'])(
+    'is not %s',
+    (when) => expect(lints({ policies: forbid('x', when) })).toEqual([]),
+  );
+});
+
+describe('untested-permit', () => {
+  const kinds = ['user view doc', 'agent view doc', 'user edit doc', 'agent edit doc'];
+  const policies = permit('other', 'when { resource has status }');
+  const unseen = (...of: readonly string[]): ReadonlyMap<string, readonly string[]> => new Map([['all', []], ['other', of]]); // prettier-ignore
+
+  it('is one that the tests do not show permitting; without tests it is none', () => {
+    expect(lints({ policies, unseen: unseen(...kinds) })).toEqual([
+      'p:3:1 untested-permit no test shows "other" permitting anything',
+    ]);
+    expect(lints({ policies, unseen: unseen() })).toEqual([]);
+    expect(lints({ policies })).toEqual([]);
+  });
+
+  it('is one that takes more than they show', () => {
+    expect(lints({ policies, unseen: unseen('agent edit doc') })).toEqual([
+      'p:3:1 untested-permit no test shows "other" permitting agent edit doc',
+    ]);
+  });
+
+  it('need not show what is always forbidden', () => {
+    const never = forbid('never', '', 'principal is Agent, action == Action::"edit", resource');
+    const now_and_then = forbid('some', 'when { resource has status }', 'principal is Agent, action == Action::"edit", resource'); // prettier-ignore
+    const found = (more: string): string[] => lints({ policies: `${policies}${more}`, unseen: unseen('agent edit doc') }).filter((f) => f.includes('untested')); // prettier-ignore
+    expect([found(never).length, found(now_and_then).length]).toEqual([0, 1]);
+  });
+});
+
+describe('unpermitted-action', () => {
+  it('is one that no permit takes; duties permit nothing', () => {
+    const { rules, place } = readRules({
+      relationships: { name: 'z', text: ZED },
+      actions: [{ name: 's', text: SCHEMA }],
+      policies: [
+        {
+          name: 'p',
+          text: `@id("v") permit (principal, action == Action::"view", resource) when { context.delegation.depth < 3 };
+@id("d") @duty("notify:x") permit (principal, action, resource) when { context.delegation.depth < 3 };`,
+        },
+      ],
+    });
+    if (rules === undefined) throw new Error('does not load');
+    const found = lint({ rules, place, unseen: undefined });
+    expect(found.map((f) => `${f.line} ${f.rule} ${f.message}`)).toEqual([
+      '7 unpermitted-action no permit takes Action::"edit"',
+    ]);
+  });
+});
+
+describe('unreachable-permission', () => {
+  it.each([
+    ['the gate, where only a team itself holds it', 'permission view = owner', 'permission view = nobody', 'relation robot: agent', 'relation robot: agent\n  relation nobody: team'],
+    ['a gate that two never hold at once', 'permission view = owner', 'permission view = owner & other', 'relation robot: agent', 'relation robot: agent\n  relation other: team'],
+    ['nil', 'permission view = owner', 'permission view = nil', '', ''],
+  ])('is %s', (_, from, to, also, more) => {
+    expect(lints({ zed: ZED.replace(from, to).replace(also, more) })).toEqual([
+      's:6:8 unreachable-permission no user or agent can ever hold "view" on "doc"',
+    ]);
+  }); // prettier-ignore
+
+  it('is a member of can that no user, and of agent_can that no agent can hold', () => {
+    const schema = SCHEMA.replace(
+      'delegation: Remit::Delegation } };\naction "edit"',
+      'delegation: Remit::Delegation, can: { robot: Bool }, agent_can: { owner: Bool, robot: Bool } } };\naction "edit"',
+    ).replace('action "view" appliesTo { principal: [User, Agent]', 'action "view" appliesTo { principal: [Agent]');
+    const reads = 'when { context.agent_can.owner || context.agent_can.robot || context.can.robot }';
+    const policies = forbid('x', reads, 'principal, action == Action::"view", resource');
+    expect(lints({ schema, policies })).toEqual([
+      expect.stringMatching(/^s:6:\d+ unreachable-permission no agent can ever hold "owner" on "doc"$/),
+    ]);
+  });
+
+  it.each([
+    ['over a circle of arrows', 'permission view = owner', 'relation up: doc\n  permission view = owner + up->view'],
+    ['over a userset', 'relation owner: user | team#member', 'relation owner: team#member'],
+    ['but for those excluded', 'permission view = owner', 'permission view = owner - robot'],
+    ['by everybody', 'relation owner: user | team#member', 'relation owner: user:*'],
+    ['by agents on their own account', 'permission view = owner', 'permission view = robot'],
+  ])('is not one that can be held %s', (_, from, to) => expect(lints({ zed: ZED.replace(from, to) })).toEqual([]));
+});
+
+describe('unused-permission', () => {
+  it('is one that no action, remedy or other permission names', () => {
+    const zed = ZED.replace('permission edit', 'permission sign = owner\n  permission part = owner\n  permission whole = part\n  permission edit'); // prettier-ignore
+    expect(lints({ zed })).toEqual([
+      'z:10:3 unused-permission no action, remedy or other permission uses "sign" of "doc"',
+      'z:12:3 unused-permission no action, remedy or other permission uses "whole" of "doc"',
+    ]);
+    const policies = `@remedy("approval:sign") ${forbid('x', 'when { principal has kind && principal.kind == "y" && principal.suspended }', 'principal is Agent, action, resource')}`;
+    expect(lints({ zed, policies })).toEqual([
+      'z:12:3 unused-permission no action, remedy or other permission uses "whole" of "doc"',
+    ]);
+  });
+});
+
+describe('unmasked-class', () => {
+  const schema = SCHEMA.replace('{ status?: String }', '{\n  status?: String,\n  @class("pii")\n  ssn?: String,\n}');
+  it('is one that no duty speaks of', () => {
+    expect(lints({ schema })).toEqual([
+      's:7:3 unmasked-class no duty masks @class("pii") of "Doc", or shows what else is visible',
+    ]);
+  });
+  it.each(['mask:pii', 'mask:pii=last4', 'visible_fields:status, mask:pii', 'mask:ssn'])(
+    'is none that "%s" speaks of',
+    (duty) => {
+      const policies = `@id("d") @duty("${duty}") permit (principal, action, resource);\n`;
+      expect(lints({ schema, policies })).toEqual([]);
+    },
+  );
+});
+
+describe('unread-context', () => {
+  const declare = (members: string): string =>
+    SCHEMA.replace(
+      'context: { delegation: Remit::Delegation } };\naction "edit"',
+      `context: { delegation: Remit::Delegation, ${members} } };\naction "edit"`,
+    );
+  it('is a member that no policy of the action reads, and what is checked for nothing', () => {
+    expect(lints({ schema: declare('now: datetime, can: { edit: Bool, view: Bool }'), policies: forbid('x', 'when { context.can.edit }', 'principal, action == Action::"view", resource') })).toEqual([
+      expect.stringMatching(/^s:6:\d+ unread-context no policy that takes Action::"view" reads context\.now$/),
+      expect.stringMatching(/^s:6:\d+ unread-context no policy that takes Action::"view" reads context\.can\.view, which is checked for every decision$/),
+    ]);
+  }); // prettier-ignore
+
+  it.each([
+    ['a member of a member', 'now: datetime', 'when { context.now.toTime() < duration("5h") }'],
+    ['by has', 'approval?: Remit::Approval', 'unless { context has approval }'],
+    ['the whole record', 'can: { edit: Bool, view: Bool }', 'when { context.can == {edit: true, view: true} }'],
+    ['in a duty', 'can: { edit: Bool }', 'when { context.can.edit }'],
+  ])('is none that is read: %s', (name, members, when) => {
+    const duty = name === 'in a duty' ? '@duty("notify:x") ' : '';
+    const policies = `${duty}${forbid('x', when, 'principal, action == Action::"view", resource')}`;
+    expect(lints({ schema: declare(members), policies })).toEqual([]);
+  });
+});

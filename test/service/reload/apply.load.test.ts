@@ -1,0 +1,124 @@
+/** Decisions while the rules are replaced again and again: each is made by one set, which its record names. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { join } from 'node:path';
+import { RuleReader } from '../../../src/service/reload/reader.js';
+import type { Candidate } from '../../../src/service/reload/candidate.js';
+import type { DecisionRecord } from '../../../src/model/decision.js';
+import { Reloading } from '../../../src/service/reload/apply.js';
+import { replay } from '../../../src/records/replay.js';
+import { assembleRules, type Rules } from '../../../src/policy/load.js';
+import type { Answer } from '../../support/sample.js';
+import { FREEZE, question, sample, SOON, startLive, THAW, write, type Live } from './company.js';
+
+const SWAPS = 50;
+const CALLERS = 4;
+
+let live: Live;
+beforeAll(async () => {
+  live = await startLive({ reload: { policies: 'off' } });
+});
+afterAll(() => live.end());
+
+/** Three sets: with another SpiceDB schema and allowed, denied by a policy, denied by a permission. */
+async function candidates(): Promise<readonly { candidate: Candidate; allowed: boolean }[]> {
+  const paths = { sources: live.remit.service.config.sources, world: join(live.directory, 'acme.yaml') };
+  const reader = new RuleReader(paths, 60_000);
+  const zed = sample('schema/acme.zed');
+  const narrow = zed.replace('permission view = manage', 'permission view = compensation_viewer');
+  const read = async (policy: string, schema: string, allowed: boolean) => {
+    write(live, 'policies/freeze.cedar', policy);
+    write(live, 'schema/acme.zed', schema);
+    return { candidate: await reader.now(), allowed };
+  };
+  try {
+    return [await read(THAW, zed, true), await read(FREEZE, zed, false), await read(THAW, narrow, false)];
+  } finally {
+    await reader.close();
+  }
+}
+
+function rulesOf({ fitting }: Candidate): Rules {
+  if ('refused' in fitting) throw new TypeError(fitting.refused);
+  return assembleRules(fitting.sources, fitting.policies);
+}
+
+it('while they are swapped again and again no request fails, and every decision is the one that its version makes', async () => {
+  const { remit } = live;
+  const sets = await candidates();
+  const byVersion = new Map(sets.map(({ candidate, allowed }) => [candidate.version, { allowed, rules: rulesOf(candidate) }]));
+  expect(byVersion.size).toBe(3);
+  const reloading = new Reloading(remit.service, [], (line) => live.said.push(line));
+  await reloading.rules((sets[0] as (typeof sets)[number]).candidate);
+
+  let swap = 0;
+  let over = false;
+  const answered: { id: string; decision: boolean; swap: number }[] = [];
+  const found: { length: number; swap: number }[] = [];
+  const statuses = new Set<number>();
+  const asking = async (url: string, body: object, read: (json: unknown, swap: number) => void): Promise<void> => {
+    while (!over) {
+      const begun = swap;
+      const response = await remit.post(url, body);
+      statuses.add(response.statusCode);
+      read(response.json(), begun);
+      // However fast the machine is, all of them together stay below the client's rate.
+      await sleep(20);
+    }
+  };
+  const callers = Array.from({ length: CALLERS }, (_, i) => [
+    // Each asks with something else, so that not everything is kept.
+    asking('/access/v1/evaluation', { ...question, context: { ...question.context, n: i } }, (json, begun) => {
+      const { context, decision } = json as Answer;
+      answered.push({ id: context?.id ?? '', decision, swap: begun });
+    }),
+    asking('/access/v1/search/resource', { ...question, resource: { type: 'employee' } }, (json, begun) => {
+      found.push({ length: (json as { results: unknown[] }).results.length, swap: begun });
+    }),
+  ]).flat();
+  while (swap < SWAPS) {
+    const { candidate } = sets[(swap + 1) % sets.length] as (typeof sets)[number];
+    await reloading.rules(candidate);
+    swap += 1;
+    expect(remit.service.rules().version).toBe(candidate.version);
+    // Of each kind one is begun and ended by each set.
+    await vi.waitUntil(() => answered.at(-1)?.swap === swap && found.some((list) => list.swap === swap), SOON);
+  }
+  over = true;
+  await Promise.all(callers);
+
+  expect([...statuses]).toEqual([200]);
+  // A list is all of one set, too: everybody whom alice manages, or nobody.
+  expect([...new Set(found.map(({ length }) => length))].sort()).toEqual([0, expect.any(Number)]);
+  const made = new Set<string>();
+  for (const { id, decision } of answered) {
+    const record = (await remit.service.decisions.find(id))?.record as DecisionRecord;
+    const by = byVersion.get(record.policy_version);
+    made.add(record.policy_version);
+    expect([by?.allowed, by && replay(record, by.rules).kind]).toEqual([decision, 'same']);
+  }
+  expect(made.size).toBe(3);
+  expect(remit.service.inForce.counts.taken).toBe(SWAPS + 1);
+}, 600_000); // prettier-ignore
+
+it('a write that is answered holds for the next decision, whichever engine was in force when it was asked', async () => {
+  const { remit } = live;
+  const [open, , narrow] = await candidates();
+  const reloading = new Reloading(remit.service, [], () => undefined);
+  const who = { ...question, subject: { type: 'user', id: 'stranger' } };
+  const decided = async () => (await remit.evaluate(who)).decision;
+  await reloading.rules((open as { candidate: Candidate }).candidate);
+  for (let i = 0; i < 5; i += 1) {
+    // While another engine comes, one write is under way and another is asked for.
+    const swap = reloading.rules((i % 2 === 0 ? narrow : open)?.candidate as Candidate);
+    await remit.touch('employee:erin#manager@user:stranger', 'employee:erin#compensation_viewer@user:stranger');
+    expect(await decided()).toBe(true);
+    await swap;
+    expect(await decided()).toBe(true);
+    const back = reloading.rules((i % 2 === 0 ? open : narrow)?.candidate as Candidate);
+    await remit.remove('employee:erin#manager@user:stranger', 'employee:erin#compensation_viewer@user:stranger');
+    expect(await decided()).toBe(false);
+    await back;
+    expect(await decided()).toBe(false);
+  }
+});

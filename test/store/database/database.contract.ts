@@ -1,0 +1,388 @@
+/** What every implementation of the database port must do. */
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Database } from '../../../src/store/database/port.js';
+import { Refused } from '../../../src/store/database/port.js';
+import { Fault } from '../../../src/model/faults.js';
+import { DecisionStore } from '../../../src/store/decisions.js';
+import { EntityStore } from '../../../src/store/entities.js';
+import { Journal } from '../../../src/store/journal.js';
+import { migrate, requireVersion, VERSION, versionOf } from '../../../src/store/migrations.js';
+import { ProofStore } from '../../../src/store/used-dpop-proofs.js';
+import { RevocationStore, type Revocable } from '../../../src/store/revocations.js';
+import type { DecisionRecord } from '../../../src/model/decision.js';
+import { parseRelationship, relationshipText } from '../../../src/model/relationships.js';
+import { v7 as uuid } from 'uuid';
+
+/** @param open a database that is empty */
+export function databaseContract(name: string, open: () => Promise<Database>): void {
+  describe(`database: ${name}`, () => {
+    let db: Database;
+    beforeAll(async () => {
+      db = await open();
+      await migrate(db);
+    });
+    afterAll(() => db.close());
+
+    it('answers the rows of each statement, in order', async () => {
+      const results = await db.run([
+        { sql: 'select $1::int as a', params: [1] },
+        { sql: `select '{"x": [1]}'::jsonb as j, now() as t` },
+      ]);
+      expect(results[0]).toEqual([{ a: 1 }]);
+      expect(results[1]?.[0]?.['j']).toEqual({ x: [1] });
+      expect(results[1]?.[0]?.['t']).toBeInstanceOf(Date);
+    });
+
+    it('does all of a list or nothing', async () => {
+      await db.run([{ sql: 'create table twins (n int primary key)' }]);
+      const failing = db.run([{ sql: 'insert into twins values (1)' }, { sql: 'insert into twins values (1)' }]);
+      await expect(failing).rejects.toMatchObject({ name: 'Fault', code: 'database_unavailable' });
+      expect((await db.run([{ sql: 'select * from twins' }]))[0]).toEqual([]);
+    });
+
+    it('says what fails as a fault, and goes on', async () => {
+      await expect(db.run([{ sql: 'select nonsense' }])).rejects.toBeInstanceOf(Fault);
+      await expect(db.run([{ sql: 'select nonsense' }])).rejects.not.toBeInstanceOf(Refused);
+      expect((await db.run([{ sql: 'select 1 as ok' }]))[0]).toEqual([{ ok: 1 }]);
+    });
+
+    it.each<[string, string, string]>([
+      ['a value that is none of the type', 'select $1::uuid', 'not a uuid'],
+      ['NUL in jsonb', 'select $1::jsonb', '{"a":"\\u0000"}'],
+      ['half a surrogate in jsonb', 'select $1::jsonb', '{"a":"\\ud800"}'],
+      ['a time that there never was', 'select $1::timestamptz', '2030-02-30T00:00:00Z'],
+      ['a row that is there', 'insert into meta values ($1, $1)', 'store_id'],
+    ])('refuses %s: that is told from being away', async (_what, sql, value) => {
+      await expect(db.run([{ sql, params: [value] }])).rejects.toBeInstanceOf(Refused);
+      await expect(db.run([{ sql: 'select 1' }, { sql, params: [value] }])).rejects.toBeInstanceOf(Refused);
+    });
+
+    it('gives every type back as the port says', async () => {
+      const [[row] = []] = await db.run([
+        {
+          sql: `select 9007199254740991::bigint as n, $1::jsonb as j, $2::timestamptz as t, $3::boolean as b, null as z, $4::text as s,
+                  '{"2": 1, "1": [true, null, 1.5, 1e300]}'::jsonb as k, array['a', 'b'] as a`,
+          params: ['{"a":"\\\\ \\" ünï\u2028"}', '2030-03-04T10:00:00.123Z', true, 'it\'s {"odd"} \\ $1'],
+        },
+      ]);
+      expect(row).toEqual({
+        n: 9007199254740991, j: { a: '\\ " ünï\u2028' }, t: new Date('2030-03-04T10:00:00.123Z'), b: true, z: null,
+        s: "it's {\"odd\"} \\ $1", k: { '1': [true, null, 1.5, 1e300], '2': 1 }, a: ['a', 'b'],
+      }); // prettier-ignore
+    });
+
+    it('knows its version, also before there is one', async () => {
+      expect(await versionOf(db)).toBe(VERSION);
+      await expect(requireVersion(db, 'here')).resolves.toBeUndefined();
+    });
+
+    it('migrates once, however often it is asked', async () => {
+      await migrate(db);
+      await migrate(db);
+      const [rows] = await db.run([{ sql: 'select count(*)::int as n, max(version)::int as last from remit_version' }]);
+      expect(rows?.[0]?.['n']).toBeGreaterThan(1);
+      expect(rows?.[0]?.['n']).toBe(rows?.[0]?.['last']);
+    });
+
+    it('refuses a database of a newer Remit', async () => {
+      await db.run([{ sql: 'insert into remit_version values (999)' }]);
+      for (const act of [migrate, (on: Database) => requireVersion(on, 'here')])
+        await expect(act(db)).rejects.toMatchObject({
+          code: 'database_unavailable',
+          detail: expect.stringContaining('newer') as string,
+        });
+      await db.run([{ sql: 'delete from remit_version where version = 999' }]);
+    });
+
+    describe('entities', () => {
+      it('come back as they were put, with their ancestors over any number of steps', async () => {
+        const store = new EntityStore(db);
+        await store.put([
+          { type: 'folder', id: 'root', attributes: {}, parents: [] },
+          {
+            type: 'folder',
+            id: 'a "quoted" \\ {id}, ünïcode',
+            attributes: {},
+            parents: [{ type: 'folder', id: 'root' }],
+          },
+          {
+            type: 'doc',
+            id: '1',
+            attributes: { n: 1, s: ['x'] },
+            parents: [{ type: 'folder', id: 'a "quoted" \\ {id}, ünïcode' }],
+          },
+        ]);
+        const [doc, none] = await store.lookup([
+          { type: 'doc', id: '1' },
+          { type: 'doc', id: '2' },
+        ]);
+        expect(none).toBeUndefined();
+        expect(doc?.attributes).toEqual({ n: 1, s: ['x'] });
+        expect(doc?.parents).toEqual([{ type: 'folder', id: 'a "quoted" \\ {id}, ünïcode' }]);
+        expect(doc?.ancestors.map((a) => a.id).sort()).toEqual(['a "quoted" \\ {id}, ünïcode', 'root']);
+      });
+
+      it('with parents in a circle end', async () => {
+        const store = new EntityStore(db);
+        await store.put([
+          { type: 'ring', id: 'a', attributes: {}, parents: [{ type: 'ring', id: 'b' }] },
+          { type: 'ring', id: 'b', attributes: {}, parents: [{ type: 'ring', id: 'a' }] },
+        ]);
+        const [a] = await store.lookup([{ type: 'ring', id: 'a' }]);
+        expect(a?.ancestors.map((r) => r.id).sort()).toEqual(['a', 'b']);
+      });
+
+      it('are new at the next look-up after each write', async () => {
+        const store = new EntityStore(db);
+        const ref = { type: 'user', id: 'fresh' };
+        for (const n of [1, 2, 3]) {
+          await store.put([{ ...ref, attributes: { n }, parents: [] }]);
+          expect((await store.lookup([ref]))[0]?.attributes).toEqual({ n });
+        }
+        expect(await store.remove(ref)).toBe(true);
+        expect(await store.lookup([ref])).toEqual([undefined]);
+        expect(await store.remove(ref)).toBe(false);
+      });
+    });
+
+    describe('the journal', () => {
+      it('gives back what was settled, and names what was not', async () => {
+        const journal = await Journal.open(db);
+        const update = (text: string, operation: 'touch' | 'delete' = 'touch') => ({
+          operation,
+          relationship: parseRelationship(text),
+        });
+        const first = await journal.append([update('doc:1#viewer@user:a')], 'test');
+        await journal.settle(first);
+        const second = await journal.append([update('doc:2#viewer@user:b')], 'test');
+        await journal.withdraw(second);
+        const third = await journal.append([update('doc:1#viewer@user:a', 'delete')], 'test');
+        const replay = await journal.replay();
+        expect(replay.lasting.map((u) => [u.operation, relationshipText(u.relationship)])).toEqual([
+          ['touch', 'doc:1#viewer@user:a'],
+        ]);
+        expect(replay.unsettled.map((u) => u.sequence)).toEqual([third]);
+        expect(replay.sequence).toBe(third);
+      });
+
+      it('brings nothing back that was taken away while the database could not be told what had become of it', async () => {
+        let away = false;
+        const journal = await Journal.open({
+          ...shared(db),
+          run: (statements) => (away ? Promise.reject(new Fault('database_unavailable')) : db.run(statements)),
+        });
+        const viewer = { relationship: parseRelationship('doc:3#viewer@user:c') };
+        const given = await journal.append([{ ...viewer, operation: 'touch' }], 'test');
+        away = true;
+        await journal.settle(given);
+        away = false;
+        // What a process that begins would find, and this one knows better.
+        const other = await Journal.open(db);
+        expect((await other.replay()).unsettled.map((u) => u.sequence)).toEqual([given]);
+        await journal.settle(await journal.append([{ ...viewer, operation: 'delete' }], 'test'));
+        const { lasting, unsettled } = await journal.replay();
+        expect([lasting.slice(-2).map((u) => u.operation), unsettled]).toEqual([['touch', 'delete'], []]);
+      });
+
+      it('gives an engine that follows another no write that the one before has refused', async () => {
+        let away = false;
+        const journal = await Journal.open({
+          ...shared(db),
+          run: (statements) => (away ? Promise.reject(new Fault('database_unavailable')) : db.run(statements)),
+        });
+        const relationship = parseRelationship('doc:5#viewer@user:e');
+        const refused = await journal.append([{ relationship, operation: 'touch' }], 'test');
+        away = true;
+        await journal.withdraw(refused);
+        away = false;
+        const { lasting, unsettled } = await journal.replay();
+        expect(unsettled).toEqual([]);
+        expect(lasting.filter((u) => u.relationship.resource.id === '5')).toEqual([]);
+      });
+
+      it('gives up a write whose connection broke, also where it arrives after the next', async () => {
+        const journal = await Journal.open(db);
+        const update = (user: string) => ({
+          operation: 'touch' as const,
+          relationship: parseRelationship(`doc:4#viewer@user:${user}`),
+        });
+        await journal.append([update('broke')], 'test');
+        const [lost] = await db.run([{ sql: `select nextval('relationship_journal_sequence_seq') as n` }]);
+        await journal.settle(await journal.append([update('next')], 'test'));
+        await db.run([
+          {
+            sql: `insert into relationship_journal (sequence, written_by, updates) overriding system value
+                  values ($1, 'test', $2::jsonb)`,
+            params: [Number(lost?.[0]?.['n']), JSON.stringify([update('late')])],
+          },
+        ]);
+        const { lasting, unsettled } = await journal.replay();
+        expect(lasting.map((u) => u.relationship.subject.id)).toContain('next');
+        expect(JSON.stringify(lasting)).not.toMatch(/broke|late/);
+        expect(unsettled).toEqual([]);
+      });
+
+      it("knows its own ZedTokens from others'", async () => {
+        const journal = await Journal.open(db);
+        expect(journal.sequenceOf(journal.token(7))).toBe(7);
+        for (const other of [
+          '',
+          'x',
+          'GhUKEzE3',
+          Buffer.from('elsewhere.7').toString('base64url'),
+          `${journal.token(7)}=`,
+          `${journal.token(7)} `,
+        ]) {
+          expect(journal.sequenceOf(other)).toBeUndefined();
+        }
+      });
+    });
+
+    describe('decision records', () => {
+      const record = (over: Partial<DecisionRecord> = {}): DecisionRecord => ({
+        id: uuid(), evaluated_at: '2030-01-01T00:00:00.000Z', client: 'c', decision: true, dry_run: false, policy_version: 'v',
+        request: { subject: { type: 'user', id: 'a' }, action: 'read', resource: { type: 'doc', id: '1' } },
+        reasons: [], obligations: [], rationale: { steps: [] }, ...over,
+      }); // prettier-ignore
+
+      it('are there when the promise is kept, in whatever groups they went', async () => {
+        const store = new DecisionStore(db);
+        const records = Array.from({ length: 700 }, () => record());
+        await Promise.all(records.map((r) => store.record(r)));
+        expect((await store.find(records[699]?.id ?? ''))?.record).toEqual(records[699]);
+        const ids = records.map((r) => `'${r.id}'`).join(',');
+        expect((await db.run([{ sql: `select count(*)::int as n from decisions where id in (${ids})` }]))[0]).toEqual([
+          { n: 700 },
+        ]);
+      });
+
+      it('that are old go as docs/operate/operations.md says, their outcomes with them, and no others', async () => {
+        const operations = readFileSync(new URL('../../../docs/operate/operations.md', import.meta.url), 'utf8');
+        const sql = /^```sql\n(with old as [\s\S]*?)^```/m.exec(operations)?.[1] ?? '';
+        const store = new DecisionStore(db);
+        const aged = (days: number): string => new Date(Date.now() - days * 86_400_000).toISOString();
+        const [old, silent, young] = [401, 900, 399].map((days) => record({ evaluated_at: aged(days) }));
+        for (const one of [old, silent, young]) await store.record(one as DecisionRecord);
+        for (const one of [old, young]) await store.report(one?.id ?? '', 'c', { outcome: 'executed' });
+        await db.run([{ sql }]);
+        const found = await Promise.all([old, silent, young].map((one) => store.find(one?.id ?? '')));
+        expect(found.map((one) => one?.outcome?.outcome)).toEqual([undefined, undefined, 'executed']);
+        expect(found.map((one) => one?.record.id)).toEqual([undefined, undefined, young?.id]);
+        const [rows] = await db.run([
+          { sql: 'select 1 from outcomes where decision = $1::uuid', params: [old?.id ?? null] },
+        ]);
+        expect(rows).toEqual([]);
+      });
+
+      it('that the database refuses take no neighbour with them', async () => {
+        const store = new DecisionStore(db);
+        const good = [record(), record()];
+        const bad = record({ id: 'not a uuid' });
+        const outcomes = await Promise.allSettled(
+          [good[0], bad, good[1]].map((r) => store.record(r as DecisionRecord)),
+        );
+        expect(outcomes.map((o) => o.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+        for (const { id } of good) expect((await store.find(id))?.record.id).toBe(id);
+      });
+
+      it('are refused at once while the database is away, and what was answered is told when it is back', async () => {
+        let away = false;
+        let asked = 0;
+        const store = new DecisionStore({
+          ...shared(db),
+          run: (statements) => {
+            asked += 1;
+            return away ? Promise.reject(new Fault('database_unavailable')) : db.run(statements);
+          },
+        });
+        const [stored, other] = [record(), record()];
+        await store.record(stored);
+        away = true;
+        const failed = await Promise.allSettled(Array.from({ length: 300 }, () => store.record(record())));
+        expect(failed.every((f) => f.status === 'rejected')).toBe(true);
+        expect(asked).toBeLessThan(5); // Not once for each.
+        store.correct({ ...stored, decision: false });
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        away = false;
+        await store.record(other);
+        expect((await store.find(stored.id))?.record.decision).toBe(false);
+        // The first word arrives late: it doesn't undo the last.
+        await store.record(stored);
+        expect((await store.find(stored.id))?.record.decision).toBe(false);
+      });
+
+      it('take one outcome, the same one again, and no other', async () => {
+        const store = new DecisionStore(db);
+        const { id } = record();
+        await store.record(record({ id }));
+        expect(await store.report(id, 'c', { outcome: 'executed' })).toBe(true);
+        expect(await store.report(id, 'c', { outcome: 'executed' })).toBe(true);
+        expect(await store.report(id, 'c', { outcome: 'failed' })).toBe(false);
+        expect((await store.find(id))?.outcome).toMatchObject({ outcome: 'executed', reported_by: 'c' });
+      });
+    });
+
+    describe('revocations', () => {
+      const token = (jti: string): Revocable => ({
+        issuer: 'i', jti, user: 'u', actors: [], session: undefined, txn: undefined, issuedAt: 0,
+      }); // prettier-ignore
+
+      it('are known within a second to every process that shares the database, each of them', async () => {
+        const [one, two, three] = [0, 1, 2].map(() => new RevocationStore(shared(db))) as [
+          RevocationStore,
+          RevocationStore,
+          RevocationStore,
+        ];
+        const ids = Array.from({ length: 40 }, () => uuid());
+        expect(await three.find(token('none'))).toBeUndefined();
+        await Promise.all(
+          ids.map((id, i) =>
+            (i % 2 === 0 ? one : two).add({ id, jti: id, revokedAt: '2030-01-01T00:00:00.000Z', revokedBy: 't' }),
+          ),
+        );
+        await new Promise((resolve) => setTimeout(resolve, 550));
+        for (const id of ids) expect(await three.find(token(id))).toMatchObject({ id, what: 'token' });
+        // Also where the answer that is on its way was asked for before, and is late.
+        const slow = new RevocationStore({
+          ...shared(db),
+          run: async (statements) => {
+            const rows = await db.run(statements);
+            await new Promise((resolve) => setTimeout(resolve, 800));
+            return rows;
+          },
+        });
+        const early = slow.find(token('late'));
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        await one.add({ id: uuid(), jti: 'late', revokedAt: '2030-01-01T00:00:00.000Z', revokedBy: 't' });
+        await new Promise((resolve) => setTimeout(resolve, 600));
+        expect((await slow.find(token('late')))?.what).toBe('token');
+        await early;
+        const [last] = await one.list(1);
+        expect(last).toMatchObject({ revokedAt: '2030-01-01T00:00:00.000Z', revokedBy: 't' });
+      });
+    });
+
+    it('takes a proof once, whoever is shown it, and sweeps what has expired', async () => {
+      const stores = [new ProofStore(db), new ProofStore(db)];
+      const now = new Date('2030-01-01T00:00:00Z');
+      const seconds = now.getTime() / 1000;
+      for (let i = 0; i < 120; i += 1) {
+        const spent = await Promise.all(stores.map((s) => s.spend(`proof ${i}`, seconds + (i < 99 ? -1 : 60), now)));
+        expect(spent.filter(Boolean)).toHaveLength(1);
+      }
+      expect(await stores[0]?.isFresh('proof 119')).toBe(false);
+      expect(await stores[0]?.isFresh('proof 1')).toBe(true);
+    });
+  });
+}
+
+/** The database as several processes share it, whatever it is. */
+function shared(database: Database): Database {
+  return {
+    exclusive: false,
+    run: (statements) => database.run(statements),
+    stats: () => database.stats(),
+    close: () => database.close(),
+  };
+}

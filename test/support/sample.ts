@@ -1,0 +1,203 @@
+/** A running Remit for tests: the real engines and the real application, on a directory and a clock of its own. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
+import { buildApp } from '../../src/http/app.js';
+import { loadConfig, type Config } from '../../src/config/config.js';
+import { readSources } from '../../src/config/files.js';
+import type { Rationale } from '../../src/model/decision.js';
+import type { Reason } from '../../src/model/reasons.js';
+import { openService, sha256, type Service } from '../../src/service/service.js';
+import { loadRules } from '../../src/policy/load.js';
+import type { OpenLog } from '../../src/telemetry/log.js';
+import type { Mint } from '../../src/issue/development-issuer.js';
+import { dropDatabase, EVERYWHERE, migratedUrl, postgresConfig } from './postgres/databases.js';
+import { startSpiceDb, type RunningSpiceDb } from './spicedb.js';
+
+export const SAMPLE = fileURLToPath(new URL('../../fixtures/acme.remit.yaml', import.meta.url));
+/** By day: the sample forbids agents to write at night. */
+export const DAYTIME = new Date('2030-03-04T10:00:00Z');
+
+/** The same in seconds, as tokens say it. */
+export const T = DAYTIME.getTime() / 1000;
+
+export interface Answer {
+  readonly decision: boolean;
+  readonly context?: {
+    readonly id: string;
+    readonly evaluated_at: string;
+    readonly valid_until: string;
+    readonly reason_user: Readonly<Record<string, string>>;
+    readonly reason_admin: Readonly<Record<string, string>>;
+    readonly reasons: readonly Reason[];
+    readonly remedies: readonly Readonly<Record<string, unknown>>[];
+    readonly obligations: readonly { id: string; type: string; properties: Readonly<Record<string, unknown>> }[];
+    readonly rationale: Rationale;
+    readonly error?: { readonly code: string; readonly message: string; readonly at?: string; readonly status: number };
+  };
+}
+
+export interface Running {
+  readonly service: Service;
+  readonly app: FastifyInstance;
+  readonly data: string;
+  /** Sets the clock. */
+  readonly at: (now: Date) => void;
+  readonly mint: (options: { [K in keyof Mint]?: Mint[K] | undefined }) => Promise<string>;
+  /** A request as the development client, unless `headers` say otherwise. */
+  readonly post: (
+    url: string,
+    body: object | string,
+    headers?: Record<string, string>,
+  ) => Promise<LightMyRequestResponse>;
+  readonly request: (
+    method: 'GET' | 'PUT' | 'DELETE' | 'POST',
+    url: string,
+    body?: object,
+  ) => Promise<LightMyRequestResponse>;
+  readonly evaluate: (body: object) => Promise<Answer>;
+  /** Writes relationships given as text. */
+  readonly touch: (...relationships: string[]) => Promise<void>;
+  readonly remove: (...relationships: string[]) => Promise<void>;
+  /** Ends SpiceDB as a crash would. */
+  readonly crashSpiceDb: () => Promise<void>;
+  readonly stop: (options?: { keep?: boolean }) => Promise<void>;
+}
+
+/** @param logs where the service's log goes, if anywhere */
+export async function start(
+  config = SAMPLE,
+  data = mkdtempSync(join(tmpdir(), 'remit-test-')),
+  logs: Partial<OpenLog> = {},
+): Promise<Running> {
+  let now = DAYTIME;
+  const stored = await onServers(loadConfig(config, { REMIT_DATA: data }));
+  const service = await openService(stored, { now: () => now, ...(logs.log === undefined ? {} : { log: logs.log }) });
+  const app = await buildApp(service, logs.logger === undefined ? {} : { logger: logs.logger });
+  const host = `127.0.0.1:${service.config.port}`;
+  const authorization = `Bearer ${service.devKey ?? ''}`;
+
+  const post: Running['post'] = (url, body, headers = {}) =>
+    app.inject({
+      method: 'POST',
+      url,
+      headers: { host, authorization, 'content-type': 'application/json', ...headers },
+      payload: typeof body === 'string' ? body : JSON.stringify(body),
+    });
+  const write = async (operation: string, relationships: readonly string[]): Promise<void> => {
+    const updates = relationships.map((relationship) => ({ operation, relationship }));
+    const response = await post('/v1/relationships', { updates });
+    if (response.statusCode !== 200) throw new Error(response.body);
+  };
+  return {
+    service,
+    app,
+    data,
+    at: (to) => {
+      now = to;
+    },
+    mint: async (options) => {
+      const token = await service.devIssuer?.mint({
+        ...options,
+        ttlSeconds: options.ttlSeconds ?? 300,
+        now: options.now ?? now,
+      });
+      if (token === undefined) throw new TypeError('no development issuer');
+      return token;
+    },
+    post,
+    request: (method, url, body) =>
+      app.inject({
+        method,
+        url,
+        headers: { host, authorization, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        ...(body === undefined ? {} : { payload: JSON.stringify(body) }),
+      }),
+    evaluate: async (body) => {
+      const response = await post('/access/v1/evaluation', body);
+      if (response.statusCode !== 200 && response.statusCode !== 503)
+        throw new Error(`${response.statusCode}: ${response.body}`);
+      return response.json();
+    },
+    touch: (...relationships) => write('touch', relationships),
+    remove: (...relationships) => write('delete', relationships),
+    crashSpiceDb: () =>
+      (servers.get(data) ?? (service.relationships as unknown as { kill: () => Promise<void> })).kill(),
+    stop: async ({ keep = false } = {}) => {
+      await app.close();
+      await service.close();
+      if (keep) return;
+      rmSync(data, { recursive: true, force: true });
+      await servers.get(data)?.kill();
+      servers.delete(data);
+      if (stored.url !== undefined) await dropDatabase(stored.url);
+    },
+  };
+}
+
+/** Whether these tests run on SpiceDB servers; otherwise on the embedded one. */
+export const ON_SERVER = process.env['REMIT_TEST_ENGINE'] === 'server';
+/** Of those servers. */
+const CONSISTENCY = process.env['REMIT_TEST_CONSISTENCY'] === 'bounded' ? 'bounded' : 'full';
+/** By data directory: what is kept there finds its relationships again. */
+const servers = new Map<string, RunningSpiceDb>();
+
+/** The same configuration on the servers that are tested: a SpiceDB and a database of its own for each data directory. */
+async function onServers(config: Config): Promise<Config & { readonly url?: string }> {
+  const url = EVERYWHERE ? await migratedUrl(config.data) : undefined;
+  return {
+    ...config,
+    ...(ON_SERVER ? { spicedb: await spicedbFor(config) } : {}),
+    ...(url === undefined ? {} : { database: postgresConfig(url), url }),
+  };
+}
+
+async function spicedbFor({ data, sources }: Config): Promise<Config['spicedb']> {
+  const { graph } = loadRules(readSources(sources));
+  const server = servers.get(data) ?? (await startSpiceDb());
+  servers.set(data, server);
+  await server.schema(graph);
+  return { ...server.address, consistency: CONSISTENCY };
+}
+
+/** The sample company with issuers, clients and a listener of the test's own, in a directory that goes with it. */
+export async function startWith(
+  config: {
+    readonly issuers: readonly object[];
+    readonly clients: readonly object[];
+    readonly listen?: object;
+    readonly telemetry?: object;
+    readonly limits?: object;
+    readonly records?: object;
+  },
+  logs: Partial<OpenLog> = {},
+): Promise<Running> {
+  const root = fileURLToPath(new URL('../..', import.meta.url));
+  const directory = mkdtempSync(join(tmpdir(), 'remit-company-'));
+  writeFileSync(
+    join(directory, 'remit.yaml'),
+    stringify({
+      schema: { relationships: `${root}schema/acme.zed`, actions: `${root}schema/acme.cedarschema` },
+      policies: `${root}policies`,
+      world: `${root}fixtures/acme.yaml`,
+      ...config,
+    }),
+  );
+  return start(join(directory, 'remit.yaml'), directory, logs);
+}
+
+/** A client whose key is its id and `-key`. */
+export function clientNamed(id: string, audience: string, ...may: string[]): object {
+  return { id, audience, key_sha256: sha256(`${id}-key`), may };
+}
+
+export function codes(answer: Answer): string[] {
+  return (answer.context?.reasons ?? []).map((r) => r.code);
+}
+
+export function step(answer: Answer, name: string): Rationale['steps'][number] | undefined {
+  return answer.context?.rationale.steps.find((s) => s.step === name);
+}
