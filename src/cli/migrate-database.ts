@@ -2,7 +2,7 @@
 import type { Config } from '../config/config.js';
 import { placeOf, PostgresDatabase } from '../store/database/postgres.js';
 import { migrate, VERSION, versionOf } from '../store/migrations.js';
-import type { Part } from './migrate.js';
+import type { Part } from './migration-target.js';
 
 /** A step over many rows takes what it takes, and so does waiting for somebody else's. */
 const STEP_MS = 3_600_000;

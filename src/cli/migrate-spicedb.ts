@@ -3,7 +3,7 @@ import type { Config } from '../config/config.js';
 import { readSources } from '../config/files.js';
 import { ConfigError } from '../model/faults.js';
 import { loadRules } from '../policy/load.js';
-import type { Part } from './migrate.js';
+import type { Part } from './migration-target.js';
 
 const SIGNS = { add: '+', remove: '-', change: '~' } as const;
 

@@ -20,28 +20,6 @@ engines do the same by themselves, at start.
 Exit code 0 where nothing is left to do, 1 where --yes is needed.
 `;
 
-/** One server's part of it. */
-export interface Part {
-  readonly name: 'database' | 'spicedb';
-  /** @throws ConfigError, Fault */
-  readonly run: (how: How) => Promise<Migrated>;
-}
-
-export interface How {
-  /** Changes nothing. */
-  readonly check: boolean;
-  /** Also removes and changes. */
-  readonly yes: boolean;
-}
-
-export interface Migrated {
-  /** For `--json`. */
-  readonly result: object;
-  readonly lines: readonly string[];
-  /** Whether something is still to be done. */
-  readonly left: boolean;
-}
-
 export const migrateCommand: Command = {
   help: HELP,
   run: async (args) => {

@@ -1,5 +1,5 @@
 /** Relationships and entities as a running service tells an admin. */
-import { parseRelationship } from '../model/relationships.js';
+import { parseRelationship } from '../graph/relationship-text.js';
 import type { World } from '../author/why-not/ground.js';
 import type { EntityRef } from '../model/ids.js';
 import { refusal, type Asked } from './service-request.js';

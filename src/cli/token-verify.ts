@@ -5,7 +5,7 @@ import { compactVerify, importJWK, type JSONWebKeySet, type JWK } from 'jose';
 import { loadConfig, type Config } from '../config/config.js';
 import { readText } from '../config/files.js';
 import { ConfigError, Fault, FAULTS } from '../model/faults.js';
-import { JsonProblem, parseJson } from '../model/json.js';
+import { JsonProblem, parseJson } from '../runtime/strict-json.js';
 import { openDevIssuer } from '../issue/development-issuer.js';
 import { ALGORITHMS, Issuers, type IssuerConfig } from '../tokens/issuers.js';
 import { localKeys } from '../tokens/keys.js';

@@ -12,7 +12,9 @@ import { listen, listenersOf, type Listener } from './listener.js';
 import { spicedb, SPICEDB_VARIABLES, spicedbOf, type SpiceDbConfig } from './spicedb.js';
 import { reload, reloadOf, type ReloadConfig } from './reload.js';
 import { parseYaml } from './yaml.js';
-import { logs, telemetry, tracesOf, type LogsConfig, type TracesConfig } from './telemetry.js';
+import type { LogsConfig } from '../telemetry/log.js';
+import { logs, telemetry, tracesOf } from './telemetry.js';
+import { type TracesConfig } from '../telemetry/traces.js';
 import { ConfigError } from '../model/faults.js';
 import type { IssuerConfig } from '../tokens/issuers.js';
 

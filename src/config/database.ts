@@ -3,14 +3,7 @@ import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
 import { readText, shown } from './files.js';
 import { isLoopback } from './loopback.js';
-
-/**
- * How much of the server's identity is checked. `verify-full`: its certificate and its name; `verify-ca`: that its
- * certificate is of the authority, whatever name it has; `unverified`: nothing, whoever answers is believed; `disable`:
- * no TLS at all.
- */
-const TLS_MODES = ['verify-full', 'verify-ca', 'unverified', 'disable'] as const;
-type TlsMode = (typeof TLS_MODES)[number];
+import { TLS_MODES, type PostgresConfig, type TlsMode } from '../store/database/postgres-config.js';
 
 const milliseconds = z.number().int().min(10).max(600_000);
 
@@ -27,24 +20,6 @@ export const database = z.strictObject({
   statement_timeout_ms: milliseconds.optional(),
 });
 
-export interface PostgresConfig {
-  readonly mode: 'postgres';
-  /** A name, an address, or the directory of a socket. */
-  readonly host: string;
-  readonly port: number;
-  readonly user: string;
-  readonly database: string;
-  /** Asked for each connection, and nowhere kept. @throws ConfigError */
-  readonly password: () => string | undefined;
-  /** `ca`: PEM text; undefined: those that Node.js knows. */
-  readonly tls: { readonly mode: TlsMode; readonly ca?: string | undefined };
-  /** At most so many at once, of this process. */
-  readonly connections: number;
-  /** Lists that may wait for a connection. */
-  readonly waiting: number;
-  readonly connectMs: number;
-  readonly statementMs: number;
-}
 export type DatabaseConfig = { readonly mode: 'embedded' } | PostgresConfig;
 
 interface Surroundings {

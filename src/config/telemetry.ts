@@ -1,5 +1,6 @@
 /** `telemetry` and `logs` of the configuration: what operators see of a running service. */
 import { z } from 'zod';
+import type { TracesConfig } from '../telemetry/traces.js';
 
 const traces = z.strictObject({
   endpoint: z.url({ protocol: /^https?$/, abort: true }).refine((text) => {
@@ -17,20 +18,9 @@ export const logs = z.strictObject({
   level: z.enum(['debug', 'info', 'warn', 'error'], 'must be "debug", "info", "warn" or "error"').optional(),
 });
 
-export interface TracesConfig {
-  /** Of OTLP over HTTP, with its path. */
-  readonly endpoint: string;
-  /** The share of requests that are traced, 0 to 1. */
-  readonly sample: number;
-  /** Whoever calls may have a request traced, by its `traceparent`. */
-  readonly followCallers: boolean;
-}
-
 /** undefined: no request is traced. */
 export function tracesOf({ traces: read }: z.infer<typeof telemetry>): TracesConfig | undefined {
   if (read === undefined) return undefined;
   const { endpoint, sample, follow_callers: followCallers } = read;
   return { endpoint, sample, followCallers };
 }
-
-export type LogsConfig = z.infer<typeof logs>;

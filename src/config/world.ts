@@ -6,12 +6,15 @@ import type { Relationships } from '../graph/port.js';
 import { MAX_UPDATES } from '../graph/port.js';
 import { BadRequest, ConfigError } from '../model/faults.js';
 import { idProblem, refText } from '../model/ids.js';
-import { JsonProblem, parseJson } from '../model/json.js';
-import { parseRelationship, relationshipKey, type Relationship } from '../model/relationships.js';
+import { JsonProblem, parseJson } from '../runtime/strict-json.js';
+import { type Relationship } from '../model/relationships.js';
+import { relationshipKey } from '../graph/relationship-text.js';
+import { parseRelationship } from '../graph/relationship-text.js';
 import { storable } from '../policy/entity-validation.js';
 import { refusalOf } from '../graph/schema/validate-relationship.js';
 import type { Rules } from '../policy/load.js';
-import type { EntityStore, StoredEntity } from '../store/entities.js';
+import type { EntityStore } from '../store/entities.js';
+import type { StoredEntity } from '../model/entities.js';
 
 const ref = z.strictObject({ type: z.string().min(1), id: z.union([z.string().min(1), z.number().transform(String)]) });
 /** What a world file has. */

@@ -1,7 +1,7 @@
 /** YAML files that the operator wrote, held to a schema, with everything that is wrong at its line and column. */
 import { isMap, isNode, isScalar, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
-import { JsonProblem, parseJson, pathText } from '../model/json.js';
+import { JsonProblem, parseJson, pathText } from '../runtime/strict-json.js';
 import type { ErrorRule } from '../diagnostics/errors.js';
 import { Findings, refuseErrors, type Finding, type Location } from '../diagnostics/diagnostics.js';
 import { locationAt, type SourceFile } from '../diagnostics/source.js';

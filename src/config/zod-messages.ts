@@ -1,6 +1,6 @@
 /** What a schema's library says of a value that doesn't fit: in our words, and with the word that was probably meant. */
 import type { z } from 'zod';
-import { issueText } from '../model/json.js';
+import { issueText } from '../runtime/strict-json.js';
 import { meant } from '../diagnostics/diagnostics.js';
 
 type Path = readonly PropertyKey[];

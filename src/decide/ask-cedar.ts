@@ -7,11 +7,11 @@ import { principal } from '../model/acting.js';
 import { Fault, type FaultCode } from '../model/faults.js';
 import { sameRef, type EntityRef } from '../model/ids.js';
 import type { Properties } from '../model/question.js';
-import type { Established } from './step.js';
-import type { KnownEntity } from '../store/entities.js';
+import type { Established } from './bound-question.js';
+import type { KnownEntity } from '../model/entities.js';
 import { buildRequest, type RequestFacts } from '../policy/cedar-request.js';
 import type { Slice, Slices } from '../policy/slices.js';
-import type { EntityType } from '../policy/schema/vocabulary.js';
+import type { EntityType } from '../policy/schema/action.js';
 
 export type Consulted =
   | { readonly kind: 'answer'; readonly answer: Answer }

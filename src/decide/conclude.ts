@@ -1,24 +1,11 @@
 /** From the outcomes of the steps to the decision: what is answered, and what is recorded of it. */
 import { actingText, type Grant } from '../model/acting.js';
 import type { Decision, DecisionRecord, RecordedFacts, StepEvidence, TokenRecord } from '../model/decision.js';
-import { combine, type Outcome, type Verdict } from '../model/outcome.js';
+import { combine, type Verdict } from '../model/outcome.js';
 import { callerId } from '../model/question.js';
 import type { Reason } from '../model/reasons.js';
-import type { Established, Facts, Opening } from './step.js';
 import { tell } from './reason-text.js';
-
-export interface Judged {
-  readonly step: string;
-  readonly outcome: Outcome;
-}
-
-/** What a decision has come to before it is on record. */
-export interface Course {
-  readonly opening: Opening;
-  readonly judged: readonly Judged[];
-  readonly established?: Established;
-  readonly facts?: Facts;
-}
+import type { Course, Judged } from './evaluation.js';
 
 /**
  * @param judged the outcomes of the steps so far, with the closing one

@@ -3,15 +3,18 @@
  * function, and an allow needs a pass of each of them.
  */
 import { breathe } from '../runtime/yield.js';
-import { conclude, recordOf, type Course, type Judged } from './conclude.js';
+import { conclude, recordOf } from './conclude.js';
+import { type Course } from './evaluation.js';
+import { type Judged } from './evaluation.js';
 import { Deadline, faultOf } from '../runtime/deadline.js';
 import { newDecisionId } from './decision-id.js';
-import type { CheckAnswer, Relationships } from '../graph/port.js';
+import type { Relationships } from '../graph/port.js';
+import type { CheckAnswer } from '../model/checks.js';
 import { asksOf, factsOf, withThrough } from './facts.js';
 import { gather } from './gather.js';
 import type { Decision, WithFacts } from '../model/decision.js';
 import { BadRequest, Fault } from '../model/faults.js';
-import type { Obligation } from '../policy/duties.js';
+import type { Obligation } from '../model/obligations.js';
 import { combine, type Denial } from '../model/outcome.js';
 import type { Question } from '../model/question.js';
 import { factsOnRecord, openingOf, recall } from './recorded-facts.js';
@@ -23,11 +26,13 @@ import { obligations } from './steps/obligations.js';
 import { policy } from './steps/policy.js';
 import { record } from './steps/record.js';
 import { relationship } from './steps/relationship.js';
-import type { Established, Facts, JudgingStep, Opening } from './step.js';
+import type { Facts, JudgingStep } from './step.js';
+import type { Established } from './bound-question.js';
+import type { Opening } from './bound-question.js';
 import { token } from './steps/token.js';
 import type { Decisions } from '../store/decisions.js';
-import type { Entities } from '../store/entities.js';
-import type { Revocations } from '../store/revocations.js';
+import type { Entities } from '../model/entities.js';
+import type { Revocations } from '../model/revocations.js';
 import { NOBODY_WATCHES, type Observer } from '../telemetry/observer.js';
 import type { Credentials } from '../tokens/credentials.js';
 

@@ -4,13 +4,17 @@
  * a time and each edge checked, and not read from a trace of SpiceDB's: whoever is on it is held to the policies and the
  * revocations as if the token had stated them, so nobody on it may be missed.
  */
-import type { AskedCheck, CheckAnswer, Relationships } from '../graph/port.js';
+import type { Relationships } from '../graph/port.js';
+import type { CheckAnswer } from '../model/checks.js';
+import type { AskedCheck } from '../model/checks.js';
 import { Fault } from '../model/faults.js';
 import { refText, type EntityRef } from '../model/ids.js';
-import { checkKey } from '../model/relationships.js';
+import { checkKey } from '../graph/relationship-text.js';
 import { DELEGATOR } from '../policy/schema/vocabulary.js';
-import { withContext, type Established, type PassedOn } from './step.js';
-import type { Revocations } from '../store/revocations.js';
+import { withContext } from './step.js';
+import { type Established } from './bound-question.js';
+import { type PassedOn } from '../model/delegation-path.js';
+import type { Revocations } from '../model/revocations.js';
 
 /** Agents that are looked at in all; a graph that needs more is answered with a deny that says so. */
 const MAX_AGENTS = 64;

@@ -1,9 +1,12 @@
 /** From what the engines answered to what the steps judge, Cedar included: without waiting, so it can be done again. */
 import { consult, type Cedar, type ConsultFacts } from './ask-cedar.js';
-import { agentCanChecks, canChecks } from './steps/policy.js';
-import { gate } from './steps/relationship.js';
-import type { AskedCheck } from '../graph/port.js';
-import type { Asks, Established, Facts, JudgingStep, PassedOn } from './step.js';
+import { agentCanChecks } from './permission-checks.js';
+import { canChecks } from './permission-checks.js';
+import { gate } from './permission-checks.js';
+import type { AskedCheck } from '../model/checks.js';
+import type { Asks, Facts, JudgingStep } from './step.js';
+import type { Established } from './bound-question.js';
+import type { PassedOn } from '../model/delegation-path.js';
 
 /** What all the steps want to know. */
 export function asksOf(steps: readonly JudgingStep[], established: Established): Required<Asks> {

@@ -2,15 +2,21 @@
 import { breathe } from '../runtime/yield.js';
 import { faultOf, type Deadline } from '../runtime/deadline.js';
 import type { FaultCode } from '../model/faults.js';
-import type { AskedCheck, CheckAnswer, Consistency, Relationships } from '../graph/port.js';
+import type { Relationships } from '../graph/port.js';
+import type { CheckAnswer } from '../model/checks.js';
+import type { AskedCheck } from '../model/checks.js';
+import type { Consistency } from '../model/checks.js';
 import { refText, type EntityRef } from '../model/ids.js';
-import { checkKey } from '../model/relationships.js';
+import { checkKey } from '../graph/relationship-text.js';
 import { asksOf, factsOf, withThrough } from './facts.js';
 import { passing } from './delegation-path.js';
 import { delegationCheck } from './steps/delegation.js';
-import type { Established, Facts, JudgingStep, PassedOn } from './step.js';
-import type { Entities, KnownEntity } from '../store/entities.js';
-import type { Revocations } from '../store/revocations.js';
+import type { Facts, JudgingStep } from './step.js';
+import type { Established } from './bound-question.js';
+import type { PassedOn } from '../model/delegation-path.js';
+import type { Entities } from '../model/entities.js';
+import type { KnownEntity } from '../model/entities.js';
+import type { Revocations } from '../model/revocations.js';
 import type { Observer } from '../telemetry/observer.js';
 
 export interface Asked {

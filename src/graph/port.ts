@@ -1,39 +1,10 @@
 /** The relationship graph as Remit sees it. Ids are raw everywhere; encoding is the implementation's business. */
-import type { FaultCode } from '../model/faults.js';
 import type { EntityRef } from '../model/ids.js';
 import type { Caches } from '../telemetry/counted-cache.js';
-import type { Check, Relationship, RelationshipUpdate } from '../model/relationships.js';
+import type { Relationship, RelationshipUpdate } from '../model/relationships.js';
 import type { Graph } from './schema/schema.js';
-import type { EngineStats } from '../runtime/circuit-breaker.js';
-
-/**
- * How fresh an answer must be: at least of the write that gave this ZedToken, or of now. What a server is configured to
- * keep (`bounded`) counts as of now for half a second.
- */
-export type Consistency = 'full' | { readonly atLeast: string };
-
-export interface AskedCheck extends Check {
-  /** Wants the relationships that grant, where the answer is yes. */
-  readonly explain?: boolean | undefined;
-  /** For caveats. */
-  readonly context?: Readonly<Record<string, unknown>> | undefined;
-}
-
-export type CheckAnswer =
-  | {
-      readonly result: 'yes';
-      readonly revision: string;
-      readonly path?: readonly string[] | undefined;
-      /** When it may end without a write, RFC 3339. */
-      readonly until?: string | undefined;
-    }
-  | { readonly result: 'no'; readonly revision: string }
-  /** A caveat lacks these members of the request's context. */
-  | { readonly result: 'conditional'; readonly revision: string; readonly missing: readonly string[] }
-  /** SpiceDB won't answer this question however often it is asked: too deep, a cycle, context of a wrong type. */
-  | { readonly result: 'unanswerable'; readonly message: string }
-  /** SpiceDB can't answer now. */
-  | { readonly result: 'unknown'; readonly fault: FaultCode };
+import type { EngineStats } from '../telemetry/engine-stats.js';
+import type { AskedCheck, CheckAnswer, Consistency } from '../model/checks.js';
 
 /** On what of a type does the subject hold the permission? */
 export interface ResourceLookup {

@@ -2,7 +2,8 @@
 import { v1 } from '@authzed/authzed-node';
 import { decodeId, encodeId, type EntityRef } from '../model/ids.js';
 import type { Relationship, RelationshipUpdate } from '../model/relationships.js';
-import type { AskedCheck, RelationshipFilter } from './port.js';
+import type { RelationshipFilter } from './port.js';
+import type { AskedCheck } from '../model/checks.js';
 
 const OPERATIONS = {
   create: v1.RelationshipUpdate_Operation.CREATE,

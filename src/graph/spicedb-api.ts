@@ -2,7 +2,8 @@
 import { v1 } from '@authzed/authzed-node';
 import { decodeId, encodeId } from '../model/ids.js';
 import { struct, subjectReference, toFilter, toItem, type RowFilter } from './protobuf.js';
-import type { AskedCheck, FoundResources, FoundSubjects, ResourceLookup, SubjectLookup } from './port.js';
+import type { FoundResources, FoundSubjects, ResourceLookup, SubjectLookup } from './port.js';
+import type { AskedCheck } from '../model/checks.js';
 import { failure, isRefused, isTooLarge, OUTAGE, type Unrevised } from './errors.js';
 
 /** What of SpiceDB's API decides. Streams come as lists; of lookups it is said how long they may take. */

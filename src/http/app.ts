@@ -27,7 +27,7 @@ import { revocationRoutes, sessionRoutes } from './routes/revocations.js';
 import { searchRoutes } from './routes/search.js';
 import { Throttle } from './edge/rate-limit.js';
 import { refuseMalformed, Transport } from './edge/tls-server.js';
-import { JsonProblem, parseJson } from '../model/json.js';
+import { JsonProblem, parseJson } from '../runtime/strict-json.js';
 import type { Service } from '../service/service.js';
 
 declare module 'fastify' {

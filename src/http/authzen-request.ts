@@ -5,7 +5,8 @@ import type { Caller, Question } from '../model/question.js';
 import { BadRequest } from '../model/faults.js';
 import { idProblem } from '../model/ids.js';
 import { MAX_TOKEN_BYTES } from '../tokens/jws.js';
-import { certificateThumbprint, type PresentedProof } from '../tokens/proof.js';
+import { certificateThumbprint } from '../tokens/proof.js';
+import { type PresentedProof } from '../model/credential.js';
 import { isObject } from '../policy/schema/types.js';
 import { badRequest } from './edge/errors.js';
 

@@ -7,7 +7,8 @@ import type { Question } from '../model/question.js';
 import type { Relationship } from '../model/relationships.js';
 import { DELEGATOR } from '../policy/schema/vocabulary.js';
 import { reach, type Reach } from '../decide/steps/relationship.js';
-import { caveatContext, verified } from '../decide/step.js';
+import { caveatContext } from '../decide/step.js';
+import { verified } from '../decide/bound-question.js';
 
 export interface Searching extends Deciding {
   readonly entities: Deciding['entities'] & { ids(type: string): Promise<readonly string[]> };

@@ -9,8 +9,8 @@ import { foreseeEach } from './decide-list.js';
 import { BadRequest } from '../model/faults.js';
 import type { Question } from '../model/question.js';
 import type { ReasonCode } from '../model/reasons.js';
-import type { Remedy } from '../policy/remedies.js';
-import type { Action } from '../policy/schema/vocabulary.js';
+import type { Remedy } from '../model/remedies.js';
+import type { Action } from '../policy/schema/action.js';
 
 /**
  * `allowed`: on something that is there; `depends`: on what the request says, too; `remediable`: not now, but with the

@@ -4,12 +4,16 @@
  */
 import { foresee, open, type Begun, type Deciding, type Foreseen } from '../decide/decide.js';
 import { Deadline } from '../runtime/deadline.js';
-import type { AskedCheck, CheckAnswer, Consistency } from '../graph/port.js';
+import type { CheckAnswer } from '../model/checks.js';
+import type { AskedCheck } from '../model/checks.js';
+import type { Consistency } from '../model/checks.js';
 import { BadRequest, Fault } from '../model/faults.js';
 import type { Question } from '../model/question.js';
-import { checkKey } from '../model/relationships.js';
-import { gate, reach, type Reach } from '../decide/steps/relationship.js';
-import { withContext, type Established } from '../decide/step.js';
+import { checkKey } from '../graph/relationship-text.js';
+import { reach, type Reach } from '../decide/steps/relationship.js';
+import { gate } from '../decide/permission-checks.js';
+import { withContext } from '../decide/step.js';
+import { type Established } from '../decide/bound-question.js';
 
 /** Questions that are gathered and judged together, under one deadline; two groups at a time. */
 const GROUP = 250;

@@ -3,7 +3,8 @@
  * such as `address.street`; through a list it means every element. What isn't there stays away.
  */
 import { createHmac } from 'node:crypto';
-import type { MaskMode, Obligation, ObligationType } from '../policy/duties.js';
+import type { MaskMode } from '../policy/duties.js';
+import type { Obligation, ObligationType } from '../model/obligations.js';
 
 /** The obligations that are met by masking. */
 export const MASKING: readonly ObligationType[] = ['mask', 'visible_fields'];

@@ -7,7 +7,7 @@ import type { SearchRecord } from '../model/decision.js';
 import { Fault } from '../model/faults.js';
 import { refText } from '../model/ids.js';
 import { callerId, type Question } from '../model/question.js';
-import { verified } from '../decide/step.js';
+import { verified } from '../decide/bound-question.js';
 import type { DelegationToken } from '../model/delegation-token.js';
 
 /** Who asks for a list, as the token said when it began. */

@@ -1,13 +1,14 @@
 /** A decision: what is recorded, and what is made of it for whoever asked. */
+import type { CredentialOrFault } from './credential.js';
 import type { FaultCode } from './faults.js';
 import type { Evidence, Outcome } from './outcome.js';
 import type { Reason } from './reasons.js';
-import type { Obligation } from '../policy/duties.js';
-import type { Remedy } from '../policy/remedies.js';
+import type { Obligation } from './obligations.js';
+import type { Remedy } from './remedies.js';
 import type { Mode } from './acting.js';
-import type { CheckAnswer } from '../graph/port.js';
-import type { Opening, PassedOn } from '../decide/step.js';
-import type { KnownEntity } from '../store/entities.js';
+import type { CheckAnswer } from './checks.js';
+import type { PassedOn } from './delegation-path.js';
+import type { KnownEntity } from './entities.js';
 import type { Permission, Properties } from './question.js';
 
 export interface StepEvidence {
@@ -59,7 +60,7 @@ export interface RecordedFacts {
     readonly token_expected?: true;
   };
   /** What the token came to; absent where none was sent. */
-  readonly credential?: Opening['credential'];
+  readonly credential?: CredentialOrFault;
   /** SpiceDB's answers, by the checks. */
   readonly checks: Readonly<Record<string, CheckAnswer>>;
   /** What was stored of whom and what, by `type:id`; null where nothing is. Absent where the store could not answer. */

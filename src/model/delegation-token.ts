@@ -1,6 +1,5 @@
 /** A delegation token as Remit understands it, whatever its format and whoever issued it. */
 import type { Access, AuthorizationDetail, Mode } from './acting.js';
-import type { FormatName } from '../tokens/formats.js';
 
 /** A party that acts: the pair of issuer and subject, and the id by which the graph and the policies know it. */
 export interface Actor {
@@ -51,3 +50,4 @@ export interface DelegationToken {
   /** The agent is the token's client, which it is only where the entity store knows an agent of that id. */
   readonly agentIsClient: boolean;
 }
+export type FormatName = 'access_token' | 'jwt' | 'transaction_token';

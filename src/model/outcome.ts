@@ -1,8 +1,8 @@
 /** What a step says, and the law by which eight of them make a decision. */
 import type { FaultCode } from './faults.js';
 import type { Reason } from './reasons.js';
-import type { Obligation } from '../policy/duties.js';
-import type { Remedy } from '../policy/remedies.js';
+import type { Obligation } from './obligations.js';
+import type { Remedy } from './remedies.js';
 
 export type Evidence = Readonly<Record<string, unknown>>;
 

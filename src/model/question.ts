@@ -1,8 +1,8 @@
 /** A question as it comes from the edge: parsed, bounded, and with the credential it is asked on. */
-import type { Consistency } from '../graph/port.js';
+import type { Consistency } from './checks.js';
 import type { EntityRef } from './ids.js';
-import type { Presented } from '../tokens/credentials.js';
-import type { PresentedProof } from '../tokens/proof.js';
+import type { Presented } from './credential.js';
+import type { PresentedProof } from './credential.js';
 
 export type Properties = Readonly<Record<string, unknown>>;
 

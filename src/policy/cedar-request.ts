@@ -8,10 +8,12 @@ import type { Ref, Request } from './cedar.js';
 import type { Acting } from '../model/acting.js';
 import type { EntityRef } from '../model/ids.js';
 import type { Properties } from '../model/question.js';
-import type { KnownEntity } from '../store/entities.js';
+import type { KnownEntity } from '../model/entities.js';
 import type { Reads } from './slices.js';
 import { datetime, toCedar, ValueProblem, type CedarType, type Member, type Members } from './schema/types.js';
-import type { Action, EntityType, Vocabulary } from './schema/vocabulary.js';
+import type { Vocabulary } from './schema/vocabulary.js';
+import type { Action } from './schema/action.js';
+import type { EntityType } from './schema/action.js';
 
 export interface RequestFacts {
   readonly acting: Acting;

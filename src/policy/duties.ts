@@ -1,21 +1,13 @@
 /** Duties: what `@duty("mask:pii, notify:owner")` means, one registry entry a kind. */
 import { meant, type Problem } from '../diagnostics/diagnostics.js';
-import type { EntityType } from './schema/vocabulary.js';
+import { OBLIGATION_TYPES, type Obligation, type ObligationType } from '../model/obligations.js';
+import type { EntityType } from './schema/action.js';
 
 /** One entry of a `@duty` annotation. */
 export interface Duty {
   readonly kind: ObligationType;
   readonly argument: string;
 }
-
-/** What a client must do if it goes on (AuthZEN obligations). */
-export interface Obligation {
-  readonly id: string;
-  readonly type: ObligationType;
-  readonly properties: Readonly<Record<string, unknown>>;
-}
-
-export type ObligationType = keyof typeof KINDS;
 
 interface Kind {
   /** Why the argument doesn't fit a resource type; undefined if it does. */
@@ -95,9 +87,7 @@ const KINDS = {
     unite: (given) => ({ to: [...new Set(given.flat())].sort() }),
     covers: (one, other) => listed(other, 'to').every((whom) => listed(one, 'to').includes(whom)),
   },
-} satisfies Record<string, Kind>;
-
-export const OBLIGATION_TYPES = Object.keys(KINDS) as ObligationType[];
+} satisfies Record<ObligationType, Kind>;
 
 /** @param report takes what is wrong; such an entry is left out */
 export function parseDuties(text: string, report: (problem: Problem) => void): Duty[] {

@@ -1,5 +1,5 @@
 /** What may be stored as an entity: held by the schema when it is written, so that decisions need not doubt it. */
-import type { StoredEntity } from '../store/entities.js';
+import type { StoredEntity } from '../model/entities.js';
 import type { Rules } from './load.js';
 import { toCedar, ValueProblem } from './schema/types.js';
 import { didYouMean } from '../diagnostics/suggest.js';

@@ -8,7 +8,8 @@ import { strangeAnnotations } from './schema/declarations.js';
 import { parseDuties, type Duty } from './duties.js';
 import type { ErrorRule } from '../diagnostics/errors.js';
 import type { Findings, Location, Problem } from '../diagnostics/diagnostics.js';
-import { parseRemedies, type Remedy } from './remedies.js';
+import { parseRemedies } from './remedies.js';
+import { type Remedy } from '../model/remedies.js';
 import { indexOfByte, leading, locationAt, type SourceFile } from '../diagnostics/source.js';
 
 export interface Policy {

@@ -2,18 +2,7 @@
 import type { ReasonCode } from '../model/reasons.js';
 import { nameProblem } from '../model/relationships.js';
 import type { Problem } from '../diagnostics/diagnostics.js';
-
-export type Remedy =
-  | { readonly type: 'consent' }
-  | { readonly type: 'approval'; readonly permission: string }
-  | { readonly type: 'step_up'; readonly acr: string }
-  /**
-   * A token with these scopes, separated by spaces; never written by hand, it comes of `scope_insufficient`.
-   * `challenge` is what the API's own `WWW-Authenticate` should say to the agent (RFC 6750 section 3).
-   */
-  | { readonly type: 'scope'; readonly scope: string; readonly challenge: string }
-  /** Another token, or the same with a proof. */
-  | { readonly type: 'token'; readonly challenge: string };
+import type { Remedy } from '../model/remedies.js';
 
 /**
  * Each is `consent`, `approval:<permission>` or `step_up:<acr>`; several by commas.

@@ -9,7 +9,8 @@ import type { Answer, CedarEngine, Request } from './cedar.js';
 import { CountedCache, type CacheCounts } from '../telemetry/counted-cache.js';
 import type { Policy } from './policies.js';
 import { uidText } from './schema/uid.js';
-import type { Action, EntityType } from './schema/vocabulary.js';
+import type { Action } from './schema/action.js';
+import type { EntityType } from './schema/action.js';
 
 /** What a slice's policies can read, by name: everything else need not be given to Cedar. */
 export interface Reads {

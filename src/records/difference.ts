@@ -1,8 +1,9 @@
 /** What is different between two answers to one question. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Reason } from '../model/reasons.js';
-import { coverObligations, type Obligation } from '../policy/duties.js';
-import type { Remedy } from '../policy/remedies.js';
+import { coverObligations } from '../policy/duties.js';
+import { type Obligation } from '../model/obligations.js';
+import type { Remedy } from '../model/remedies.js';
 
 /** The most dangerous first: what gives more comes before what takes. */
 export const CHANGES = ['newly_allowed', 'fewer_obligations', 'more_obligations', 'newly_denied', 'reasons'] as const;

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import type { DecisionRecord } from '../model/decision.js';
 import { ConfigError, FAULTS, type FaultCode } from '../model/faults.js';
-import { issueText, pathText } from '../model/json.js';
+import { issueText, pathText } from '../runtime/strict-json.js';
 import { PERMISSIONS } from '../model/question.js';
 import { REASONS, type ReasonCode } from '../model/reasons.js';
 

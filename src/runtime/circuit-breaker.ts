@@ -5,6 +5,7 @@
  * question is spent on finding out. An open circuit throws a Fault, which can't become an allow.
  */
 import { Fault, type FaultCode } from '../model/faults.js';
+import type { Circuit } from '../telemetry/engine-stats.js';
 
 /** Calls that fail in a row, with none answered in between, before the engine is asked whether it is there. */
 const FAILURES = 5;
@@ -20,23 +21,6 @@ export interface Guarded {
   readonly isOutage: (error: unknown) => boolean;
   /** Told each time that the circuit opens, and why; and with nothing that it has closed. */
   readonly onChange?: ((trouble: unknown) => void) | undefined;
-}
-
-export interface Circuit {
-  readonly state: 'closed' | 'open' | 'half_open';
-  /** How many times it has opened. */
-  readonly opened: number;
-  /** Calls that were refused because it was open. */
-  readonly refused: number;
-}
-
-/** What is under way at an engine, in plain numbers. */
-export interface EngineStats {
-  readonly active: number;
-  /** Calls that wait for one of those to end. */
-  readonly waiting: number;
-  /** Only before a server. */
-  readonly circuit: Circuit | undefined;
 }
 
 export class Breaker {

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { Fault } from '../model/faults.js';
 import { watched, type Watched } from '../telemetry/calls.js';
-import type { EngineStats } from './circuit-breaker.js';
+import type { EngineStats } from '../telemetry/engine-stats.js';
 
 /** How long an engine that is still at something is given to end. */
 const CLOSE_MS = 10_000;

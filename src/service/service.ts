@@ -7,7 +7,7 @@ import { clock } from '../runtime/clock.js';
 import type { Config } from '../config/config.js';
 import type { ConfiguredClient } from '../config/clients.js';
 import { readSources } from '../config/files.js';
-import type { TracesConfig } from '../config/telemetry.js';
+import type { TracesConfig } from '../telemetry/traces.js';
 import type { Deciding } from '../decide/decide.js';
 import type { Database } from '../store/database/port.js';
 import { lockDirectory, type Lock } from '../runtime/directory-lock.js';

@@ -3,27 +3,7 @@ import type { Database } from './database/port.js';
 import { refText, type EntityRef } from '../model/ids.js';
 import { CountedCache, type CacheCounts } from '../telemetry/counted-cache.js';
 import { here, onBehalfOf, type Trace } from '../telemetry/trace.js';
-
-export interface StoredEntity extends EntityRef {
-  readonly attributes: Readonly<Record<string, unknown>>;
-  /** Direct parents. */
-  readonly parents: readonly EntityRef[];
-}
-
-/** An entity as a decision needs it. */
-export interface KnownEntity extends StoredEntity {
-  /** Parents over any number of steps. */
-  readonly ancestors: readonly EntityRef[];
-}
-
-export interface Entities {
-  /** What is stored of each, in order; undefined where nothing is. @throws Fault */
-  lookup(refs: readonly EntityRef[]): Promise<readonly (KnownEntity | undefined)[]>;
-  put(entities: readonly StoredEntity[]): Promise<void>;
-  /** Whether there was one. */
-  remove(ref: EntityRef): Promise<boolean>;
-  count(): Promise<number>;
-}
+import type { Entities, KnownEntity, StoredEntity } from '../model/entities.js';
 
 const KEPT = 50_000;
 

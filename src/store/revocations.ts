@@ -3,52 +3,9 @@
  * which must fit; the newest wins over everything that is kept of a token. Every process holds all of them in memory
  * and, where others write to the same database, asks for newer ones before it relies on its own.
  */
+import type { Ended, Revocable, Revocation, Revocations, Selectors } from '../model/revocations.js';
 import { LOCKS, REMIT } from './database/locks.js';
 import type { Database, Row } from './database/port.js';
-
-/** What a token must be, to be meant. At least one of these. */
-export interface Selectors {
-  readonly issuer?: string | undefined;
-  readonly jti?: string | undefined;
-  /** As the graph knows them, with their issuer's alias. */
-  readonly user?: string | undefined;
-  /** The acting agent, or any before it. */
-  readonly agent?: string | undefined;
-  /** `sid` or `txn`. */
-  readonly session?: string | undefined;
-}
-
-export interface Revocation extends Selectors {
-  readonly id: string;
-  /** Seconds since the epoch: tokens issued later are not meant. Undefined: whenever they were issued. */
-  readonly issuedBefore?: number | undefined;
-  readonly reason?: string | undefined;
-  readonly revokedAt: string;
-  readonly revokedBy: string;
-}
-
-/** The facts of a token by which revocations are found. */
-export interface Revocable {
-  readonly issuer: string;
-  readonly jti: string | undefined;
-  readonly user: string | undefined;
-  readonly actors: readonly { readonly id: string }[];
-  readonly session: string | undefined;
-  readonly txn: string | undefined;
-  readonly issuedAt: number | undefined;
-}
-
-export interface Ended {
-  readonly id: string;
-  readonly what: 'token' | 'session';
-  /** Which selectors it has: "user, issued_before". */
-  readonly selector: string;
-}
-
-export interface Revocations {
-  /** The revocation that covers the token; a session's only if none covers the token itself. @throws Fault */
-  find(token: Revocable): Promise<Ended | undefined>;
-}
 
 /** Another replica's revocation must count within a second. */
 const FRESH_MS = 500;

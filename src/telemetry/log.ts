@@ -3,8 +3,13 @@
  * error's message, a password in an address, a key that somebody quotes.
  */
 import { pino, type DestinationStream, type Logger } from 'pino';
-import type { LogsConfig } from '../config/telemetry.js';
 import { here } from './trace.js';
+
+/** `logs` of the configuration. */
+export interface LogsConfig {
+  readonly format: 'auto' | 'json' | 'text';
+  readonly level?: 'debug' | 'info' | 'warn' | 'error' | undefined;
+}
 
 /** A line for the operator; `about` is the same for machines. */
 export type Log = (line: string, about?: Readonly<Record<string, string | number>>) => void;

@@ -6,11 +6,9 @@ import { Counter, Gauge, Registry } from 'prom-client';
 import type { Decision } from '../model/decision.js';
 import type { Outcome } from '../model/outcome.js';
 import type { Question } from '../model/question.js';
-import type { Circuit } from '../runtime/circuit-breaker.js';
-import type { AdmissionStats } from '../http/edge/load-shedding.js';
-import type { Rules } from '../policy/load.js';
 import type { Call } from './calls.js';
 import type { Caches } from './counted-cache.js';
+import type { Circuit } from './engine-stats.js';
 import { DurationFamily, type Durations } from './durations.js';
 import { PHASES, type Observer, type Phase } from './observer.js';
 import { processMetrics } from './process.js';
@@ -37,6 +35,17 @@ export interface Counts {
     readonly since: Date;
     /** Others are written, and were refused. */
     readonly outdated: boolean;
+  };
+}
+
+/** What metrics need to know of the rules in force: their version, and the names of what they have. */
+export interface RulesInForce {
+  readonly version: string;
+  readonly vocabulary: {
+    find(
+      action: string,
+      resourceType: string,
+    ): { readonly action: { readonly name: string }; readonly resourceType: { readonly object: string } } | undefined;
   };
 }
 
@@ -88,7 +97,7 @@ export class Metrics implements Observer {
    * @param counts of the service's parts
    */
   constructor(
-    private readonly rules: () => Rules,
+    private readonly rules: () => RulesInForce,
     counts: () => Counts,
   ) {
     const phases = new DurationFamily(
@@ -270,4 +279,13 @@ function stepAttributes(outcome: Outcome): Attributes {
     ...(outcome.outcome === 'deny' ? { 'remit.step.reasons': outcome.reasons.map(({ code }) => code) } : {}),
     ...(outcome.outcome === 'unknown' ? { 'remit.step.fault': outcome.fault } : {}),
   };
+}
+/** In plain numbers. */
+
+export interface AdmissionStats {
+  readonly inFlight: number;
+  /** Of large bodies that are being read or worked on. */
+  readonly largeBodyBytes: number;
+  /** Requests that were refused, by what there was too much of. */
+  readonly shed: { readonly inFlight: number; readonly largeBodies: number; readonly memory: number };
 }

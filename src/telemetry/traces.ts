@@ -19,7 +19,6 @@ import {
   BatchSpanProcessor,
   type SpanExporter,
 } from '@opentelemetry/sdk-trace-base';
-import type { TracesConfig } from '../config/telemetry.js';
 import type { Log } from './log.js';
 import type { Attributes, Kind, Trace } from './trace.js';
 
@@ -155,4 +154,12 @@ function telling(exporter: SpanExporter, endpoint: string, log: Log): SpanExport
     shutdown: () => exporter.shutdown(),
     forceFlush: () => exporter.forceFlush?.() ?? Promise.resolve(),
   };
+}
+export interface TracesConfig {
+  /** Of OTLP over HTTP, with its path. */
+  readonly endpoint: string;
+  /** The share of requests that are traced, 0 to 1. */
+  readonly sample: number;
+  /** Whoever calls may have a request traced, by its `traceparent`. */
+  readonly followCallers: boolean;
 }

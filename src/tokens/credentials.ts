@@ -2,45 +2,25 @@
  * A token as it is presented: all that must hold before it speaks for anybody. It is genuine and meant for this caller,
  * its presenter holds what it is bound to, nobody has taken it back, and the one that acts is an agent.
  */
-import { reason, type Reason } from '../model/reasons.js';
-import type { Ended, Revocations } from '../store/revocations.js';
-import type { Entities } from '../store/entities.js';
+import { reason } from '../model/reasons.js';
+import type { Revocations } from '../model/revocations.js';
+import type { Ended } from '../model/revocations.js';
+import type { Entities } from '../model/entities.js';
 import type { SpentProofs } from '../store/used-dpop-proofs.js';
 import type { DelegationToken } from '../model/delegation-token.js';
 import { isAgent } from './actors.js';
 import { isCredential } from './formats.js';
 import { refuse, TokenRefused } from './jws.js';
-import { checkProof, type PresentedProof, type SingleUse } from './proof.js';
-import type { Accepted, TokenVerifier } from './verify.js';
-
-export interface Presented {
-  readonly token: string;
-  /** An agent presents its own; a client passes on one that it was given. */
-  readonly by: 'agent' | 'client' | 'user';
-  /** That the token must name; undefined for that of its issuer. */
-  readonly audience: string | undefined;
-  readonly proof: PresentedProof;
-  /** Proofs that this request has used, by their texts: its parts may share one. */
-  readonly used: Map<string, Promise<boolean>>;
-}
+import { checkProof } from './proof.js';
+import { type SingleUse } from '../model/credential.js';
+import type { TokenVerifier } from './verify.js';
+import type { Credential, Presented } from '../model/credential.js';
 
 /** The definitions that tokens' bare ids are of. */
 export interface Objects {
   readonly userObject: string | undefined;
   readonly agentObject: string | undefined;
 }
-
-export type Credential =
-  | {
-      readonly ok: true;
-      readonly token: DelegationToken;
-      readonly accepted: Accepted;
-      /** The session it belongs to has been ended: for the delegation step to say. */
-      readonly sessionEnded: boolean;
-      /** A proof that holds and is good for one request; not used up yet. */
-      readonly use: SingleUse | undefined;
-    }
-  | { readonly ok: false; readonly reason: Reason };
 
 export class Credentials {
   constructor(

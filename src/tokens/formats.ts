@@ -3,6 +3,7 @@
  * it can say who acts for whom. Everything else that an identity provider signs is refused by its own name, so that
  * one kind of token never passes for another (RFC 8725 §3.11).
  */
+import type { FormatName } from '../model/delegation-token.js';
 import type { ReasonCode } from '../model/reasons.js';
 import { refuse, type ReadToken } from './jws.js';
 
@@ -11,8 +12,6 @@ export const TOKEN_TYPES = ['at+jwt', 'txntoken+jwt', 'JWT'] as const;
 export type TokenType = (typeof TOKEN_TYPES)[number];
 /** An issuer that is configured no further signs what RFC 9068 or the transaction token draft say, plainly marked. */
 export const DEFAULT_TYPES: readonly TokenType[] = ['at+jwt', 'txntoken+jwt'];
-
-export type FormatName = 'access_token' | 'jwt' | 'transaction_token';
 
 export interface Format {
   readonly name: FormatName;

@@ -1,7 +1,8 @@
 /** Reading a token without believing it: what it says in its normalized form, and everything that is wrong with it. */
 import type { Reason } from '../model/reasons.js';
 import { DEFAULT_TYPES, formatOf } from './formats.js';
-import { Issuers, SHAPES, type IssuerConfig } from './issuers.js';
+import { Issuers, type IssuerConfig } from './issuers.js';
+import { SHAPES } from './shapes.js';
 import type { DelegationToken } from '../model/delegation-token.js';
 import { readToken, TokenRefused, type Header, type ReadToken } from './jws.js';
 import { admitAt, admitFor, understand } from './verify.js';

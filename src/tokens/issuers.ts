@@ -4,6 +4,7 @@ import type { WatchCalls } from '../telemetry/calls.js';
 import { DEFAULT_TYPES, type TokenType } from './formats.js';
 import { localKeys, remoteKeys, type Network } from './keys.js';
 import { PRESETS, type PresetName } from './presets.js';
+import type { Shape } from './shapes.js';
 
 /** Public-key signatures only: a shared secret would let every verifier mint. */
 export const ALGORITHMS = [
@@ -20,16 +21,6 @@ export const ALGORITHMS = [
   'Ed25519',
 ] as const;
 export type Algorithm = (typeof ALGORITHMS)[number];
-
-/**
- * How a token says who acts for whom:
- * `act` the user in `sub`, the agent in `act.sub` (RFC 8693);
- * `client_id` the user in `sub`, the agent in `client_id`, where the entity store knows an agent of that id;
- * `user_claim` the agent in `sub`, the user in the claim that the issuer's `user_claim` names;
- * `agent` the agent alone in `sub` (client credentials).
- */
-export const SHAPES = ['act', 'client_id', 'user_claim', 'agent'] as const;
-export type Shape = (typeof SHAPES)[number];
 
 export interface IssuerConfig {
   readonly issuer: string;

@@ -3,7 +3,7 @@
  * jose checks signatures; that there is only one thing that a text can mean is held here.
  */
 import { z } from 'zod';
-import { issueText, JsonProblem, parseJson, pathText } from '../model/json.js';
+import { issueText, JsonProblem, parseJson, pathText } from '../runtime/strict-json.js';
 import { reason, type Reason } from '../model/reasons.js';
 
 export const MAX_TOKEN_BYTES = 8 * 1024;

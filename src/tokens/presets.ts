@@ -4,7 +4,7 @@
  */
 import { refuse } from './jws.js';
 import type { TokenType } from './formats.js';
-import type { Shape } from './issuers.js';
+import type { Shape } from './shapes.js';
 
 type Payload = Readonly<Record<string, unknown>>;
 

@@ -11,26 +11,10 @@ import { PRIVATE_MEMBERS } from './keys.js';
 import { placed, readToken, refuse, TokenRefused } from './jws.js';
 import { verifySignature } from './signature.js';
 import { CLOCK_SKEW_SECONDS } from './verify.js';
-
-/** How the token was presented: what of it the caller could see. */
-export interface PresentedProof {
-  /** A DPoP proof, with the method and the URL of the request that it was sent with. */
-  readonly dpop?: { readonly jwt: string; readonly method: string; readonly url: string } | undefined;
-  /** The SHA-256 of the client certificate of the connection, in base64url. */
-  readonly certificate?: string | undefined;
-}
+import type { PresentedProof, SingleUse } from '../model/credential.js';
 
 /** A proof is for one request, so it is made at that moment. */
 export const PROOF_AGE_SECONDS = 60;
-
-/** A proof that holds; it may be used once, until `expiresAt` (seconds), after which it is too old anyway. */
-export interface SingleUse {
-  /** Of the key and the proof's `jti`. */
-  readonly id: string;
-  /** The proof itself: parts of one request may share it. */
-  readonly proof: string;
-  readonly expiresAt: number;
-}
 
 const proofClaims = z.looseObject({
   jti: z.string().min(1).max(256),

@@ -13,13 +13,7 @@ import { formatOf, requireClaims, TOKEN_TYPES, type Format } from './formats.js'
 import type { Issuer, Issuers } from './issuers.js';
 import { readToken, refuse, TokenRefused } from './jws.js';
 import { verifySignature } from './signature.js';
-
-/** On what terms a token was accepted. */
-export interface Accepted {
-  readonly audience: string;
-  /** Types of authorization details that are read of its issuer, beside Remit's own. */
-  readonly detailTypes: readonly string[];
-}
+import type { Accepted } from '../model/credential.js';
 
 export type Verification =
   | { readonly ok: true; readonly token: DelegationToken; readonly accepted: Accepted }

@@ -6,7 +6,7 @@ import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { loadConfig, type Config } from '../../src/config/config.js';
-import type { PostgresConfig } from '../../src/config/database.js';
+import type { PostgresConfig } from '../../src/store/database/postgres-config.js';
 import { clientNamed } from '../support/sample.js';
 
 let directory: string;

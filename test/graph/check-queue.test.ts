@@ -1,6 +1,8 @@
 /** The queue of both SpiceDBs: what travels together, who joins whom, and that nobody is held up by a long list. */
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { AskedCheck, CheckAnswer, Consistency } from '../../src/graph/port.js';
+import type { CheckAnswer } from '../../src/model/checks.js';
+import type { AskedCheck } from '../../src/model/checks.js';
+import type { Consistency } from '../../src/model/checks.js';
 import { CheckQueue, type Bounds } from '../../src/graph/check-queue.js';
 
 const check = (id: string, more: Partial<AskedCheck> = {}): AskedCheck => ({

@@ -1,7 +1,11 @@
 /** What every implementation of the relationships port must do. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { AskedCheck, CheckAnswer, Relationships } from '../../src/graph/port.js';
-import { parseRelationship, relationshipText, type Operation } from '../../src/model/relationships.js';
+import type { Relationships } from '../../src/graph/port.js';
+import type { CheckAnswer } from '../../src/model/checks.js';
+import type { AskedCheck } from '../../src/model/checks.js';
+import { type Operation } from '../../src/model/relationships.js';
+import { relationshipText } from '../../src/graph/relationship-text.js';
+import { parseRelationship } from '../../src/graph/relationship-text.js';
 
 export const CONTRACT_SCHEMA = `
 use expiration

@@ -1,8 +1,9 @@
 /** Duties: how they are written, what they fit, and what is left to do when several apply. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { dutyProblem, OBLIGATION_TYPES, obligationsOf, parseDuties, type Duty } from '../../src/policy/duties.js';
-import type { EntityType } from '../../src/policy/schema/vocabulary.js';
+import { OBLIGATION_TYPES } from '../../src/model/obligations.js';
+import { dutyProblem, obligationsOf, parseDuties, type Duty } from '../../src/policy/duties.js';
+import type { EntityType } from '../../src/policy/schema/action.js';
 import type { Problem } from '../../src/diagnostics/diagnostics.js';
 import { vocabularyOf } from './sources.js';
 

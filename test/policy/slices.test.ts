@@ -10,7 +10,8 @@ import { Findings } from '../../src/diagnostics/diagnostics.js';
 import { readPolicies, type Policy } from '../../src/policy/policies.js';
 import { buildRequest, type RequestFacts } from '../../src/policy/cedar-request.js';
 import { canApply, readsOf, Slices, type Reads, type Slice } from '../../src/policy/slices.js';
-import type { ActionOnResource, EntityType } from '../../src/policy/schema/vocabulary.js';
+import type { ActionOnResource } from '../../src/policy/schema/action.js';
+import type { EntityType } from '../../src/policy/schema/action.js';
 import { vocabularyOf } from './sources.js';
 
 const zed = `

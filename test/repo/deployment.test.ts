@@ -236,7 +236,7 @@ describe('docs/operate/operations.md', () => {
 
   it('leads to what is there', () => {
     const headings = [...operations.matchAll(/^## (.*)$/gm)].map(([, h = '']) => h.toLowerCase().replaceAll(' ', '-'));
-    const anchors = [...read('docs/SECURITY.md').matchAll(/\]\(operations\.md#([\w-]+)\)/g)].map(
+    const anchors = [...read('docs/SECURITY.md').matchAll(/\]\(operate\/operations\.md#([\w-]+)\)/g)].map(
       ([, anchor]) => anchor,
     );
     expect(anchors.length).toBeGreaterThan(2);

@@ -4,13 +4,9 @@ import { calculateJwkThumbprint, type JWK } from 'jose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ReasonCode } from '../../src/model/reasons.js';
 import type { DelegationToken } from '../../src/model/delegation-token.js';
-import {
-  certificateThumbprint,
-  checkProof,
-  PROOF_AGE_SECONDS,
-  type PresentedProof,
-  type SingleUse,
-} from '../../src/tokens/proof.js';
+import { certificateThumbprint, checkProof, PROOF_AGE_SECONDS } from '../../src/tokens/proof.js';
+import { type SingleUse } from '../../src/model/credential.js';
+import { type PresentedProof } from '../../src/model/credential.js';
 import { CLOCK_SKEW_SECONDS } from '../../src/tokens/verify.js';
 import { ANOTHER, ANOTHER_THUMBPRINT, CERTIFICATE, THUMBPRINT } from './certificates.js';
 import { encoded, makeKey, T, type Key, type Part } from './keys.js';

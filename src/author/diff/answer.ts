@@ -29,6 +29,7 @@ export function byTheUserAlone(record: WithFacts): WithFacts | undefined {
   const token = credential !== undefined && 'ok' in credential && credential.ok ? credential.token : undefined;
   if (token === undefined ? said.act === undefined : token.mode !== 'delegated') return undefined;
   const { act: _act, agent: _agent, token_expected: _expected, ...rest } = said;
+  const { credential: _credential, ...facts } = record.facts;
   const { type } = record.request.subject;
   return {
     ...record,
@@ -38,10 +39,9 @@ export function byTheUserAlone(record: WithFacts): WithFacts | undefined {
         ? record.request
         : { ...record.request, subject: { type, id: token.user } },
     facts: {
-      ...record.facts,
+      ...facts,
       caller: { ...record.facts.caller, kind: 'client', may: ['asserts_subject'] },
       said: { ...rest, mode: 'human' },
-      credential: undefined,
     },
   };
 }

@@ -1,6 +1,6 @@
 /** What varies of those whom and which a request is about: their attributes, what they are in, and who they are. */
 import type { CedarType, Members } from '../../policy/schema/types.js';
-import type { EntityType } from '../../policy/schema/vocabulary.js';
+import type { EntityType } from '../../policy/schema/action.js';
 import { IDS, type Draft } from './draft.js';
 import type { Known } from './kinds.js';
 import type { Dimension, Matter, Value } from './matter.js';

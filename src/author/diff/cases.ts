@@ -4,7 +4,7 @@ import { combination, type Case } from '../test/case.js';
 import { Ground } from '../test/ground.js';
 import { run, type Tried } from '../test/run.js';
 import type { Answer } from './answer.js';
-import type { Count } from './compare.js';
+import type { Count } from './differences.js';
 import type { Asked, Differences } from './differences.js';
 
 /** Asked at one time, so that no more answers are kept than these. */

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Rules } from '../../policy/load.js';
 import type { CedarType, Members } from '../../policy/schema/types.js';
-import type { Action } from '../../policy/schema/vocabulary.js';
+import type { Action } from '../../policy/schema/action.js';
 
 export interface SchemaDifference {
   readonly what: 'action' | 'definition' | 'permission' | 'relation' | 'caveat';

@@ -7,7 +7,7 @@ import type { Case } from '../test/case.js';
 import { answer, byTheUserAlone } from './answer.js';
 import { compareCases } from './cases.js';
 import { mayGrantMore, schemaDifferences, type SchemaDifference } from './catalogue.js';
-import { Differences, type Group, type PolicyDifference } from './differences.js';
+import { Differences, type Count, type Group, type PolicyDifference } from './differences.js';
 import { changedIn, kindsOf, type Kind } from './kinds.js';
 import { requests } from './requests.js';
 
@@ -18,13 +18,6 @@ export interface Comparing {
   readonly requests: number;
   readonly seed: number;
   readonly records: AsyncIterable<DecisionRecord | SearchRecord> | Iterable<DecisionRecord | SearchRecord>;
-}
-
-/** Of one origin: how many were asked, how many of them are answered differently, and of how many nothing is known. */
-export interface Count {
-  readonly asked: number;
-  readonly differing: number;
-  readonly untold: number;
 }
 
 export interface Comparison {

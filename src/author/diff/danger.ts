@@ -1,7 +1,8 @@
 /** What makes a difference dangerous. The list is the order in which differences of one kind are told. */
 import type { Decision } from '../../model/decision.js';
-import { coverObligations, type Obligation } from '../../policy/duties.js';
-import type { EntityType } from '../../policy/schema/vocabulary.js';
+import { coverObligations } from '../../policy/duties.js';
+import { type Obligation } from '../../model/obligations.js';
+import type { EntityType } from '../../policy/schema/action.js';
 
 export const DANGERS = {
   beyond_user: 'an agent may do what its user may not',

@@ -183,3 +183,10 @@ function citedBy(answer: Answer): string[] {
 function sortOf({ text, origin }: Asked): string {
   return origin === 'request' ? text : origin;
 }
+
+/** Of one origin: how many were asked, how many of them are answered differently, and of how many nothing is known. */
+export interface Count {
+  readonly asked: number;
+  readonly differing: number;
+  readonly untold: number;
+}

@@ -1,5 +1,5 @@
 /** What varies in the generated requests of a kind: whatever policies read, and whatever they need to be asked at all. */
-import type { EntityType } from '../../policy/schema/vocabulary.js';
+import type { EntityType } from '../../policy/schema/action.js';
 import { entityDimensions, identityDimensions, saidDimensions } from './attributes.js';
 import { chainDimension, tokenDimensions } from './credentials.js';
 import type { Kind, Known } from './kinds.js';

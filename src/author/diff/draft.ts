@@ -1,8 +1,8 @@
 /** A generated request before it is whole, and the decision record that it becomes: as if it had been asked once. */
-import type { CheckAnswer } from '../../graph/port.js';
+import type { CheckAnswer } from '../../model/checks.js';
 import type { RecordedFacts, WithFacts } from '../../model/decision.js';
 import { refText, type EntityRef } from '../../model/ids.js';
-import { checkKey } from '../../model/relationships.js';
+import { checkKey } from '../../graph/relationship-text.js';
 import { DELEGATOR } from '../../policy/schema/vocabulary.js';
 import type { Kind } from './kinds.js';
 import { NOON } from './values.js';

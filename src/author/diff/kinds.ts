@@ -3,7 +3,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { readsOf } from '../../policy/slices.js';
 import type { Policy } from '../../policy/policies.js';
 import type { Rules } from '../../policy/load.js';
-import type { Action, EntityType } from '../../policy/schema/vocabulary.js';
+import type { Action } from '../../policy/schema/action.js';
+import type { EntityType } from '../../policy/schema/action.js';
 
 /** `vouched`: an agent for a user, by the word of the client and without a token. */
 export type Mode = 'human' | 'delegated' | 'vouched' | 'direct';

@@ -1,6 +1,7 @@
 /** A comparison for people, and the same as data. */
 import { CHANGES, type Change } from '../../records/difference.js';
-import type { Comparison, Count } from './compare.js';
+import type { Comparison } from './compare.js';
+import type { Count } from './differences.js';
 import { DANGERS } from './danger.js';
 import type { Group, PolicyDifference } from './differences.js';
 

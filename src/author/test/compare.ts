@@ -1,7 +1,7 @@
 /** What was expected of a case and what came of it: where they differ, and why it was decided so. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Decision, StepEvidence } from '../../model/decision.js';
-import type { Remedy } from '../../policy/remedies.js';
+import type { Remedy } from '../../model/remedies.js';
 import type { Rules } from '../../policy/load.js';
 import type { Expected } from './case.js';
 

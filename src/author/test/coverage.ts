@@ -6,9 +6,11 @@ import type { Decision } from '../../model/decision.js';
 import type { Rules } from '../../policy/load.js';
 import type { Policy } from '../../policy/policies.js';
 import { canApply } from '../../policy/slices.js';
-import type { Action, EntityType } from '../../policy/schema/vocabulary.js';
+import type { Action } from '../../policy/schema/action.js';
+import type { EntityType } from '../../policy/schema/action.js';
 import { cited, stepOf } from './compare.js';
 import type { Tried } from './run.js';
+import { kindText } from '../../policy/question-kind.js';
 
 export interface PolicyCoverage {
   readonly id: string;
@@ -99,11 +101,6 @@ function kindOf({ case: { who, action, resource } }: Tried, { vocabulary }: Rule
     resource: on.resourceType,
     text: kindText(principal, on.action, on.resourceType),
   };
-}
-
-/** Types and an action, as coverage names them: `agent read employee`. */
-export function kindText(principal: EntityType, action: Action, resource: EntityType): string {
-  return `${principal.object} ${action.name} ${resource.object}`;
 }
 
 /** All that the policy's scope takes. */

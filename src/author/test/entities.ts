@@ -1,7 +1,9 @@
 /** Entities of a world under test: looked up in memory, as they are or as a test changes them. */
 import { refText, sameRef, type EntityRef } from '../../model/ids.js';
 import { isObject } from '../../policy/schema/types.js';
-import type { Entities, KnownEntity, StoredEntity } from '../../store/entities.js';
+import type { Entities } from '../../model/entities.js';
+import type { KnownEntity } from '../../model/entities.js';
+import type { StoredEntity } from '../../model/entities.js';
 import type { World } from '../../config/world.js';
 import type { EntityChange } from './format.js';
 

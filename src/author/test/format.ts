@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { REASONS, type ReasonCode } from '../../model/reasons.js';
-import { OBLIGATION_TYPES } from '../../policy/duties.js';
+import { OBLIGATION_TYPES } from '../../model/obligations.js';
 import { MAX_CHAIN } from '../../tokens/actors.js';
 import { worldFormat } from '../../config/world.js';
 

@@ -5,13 +5,10 @@
 import type { Deciding } from '../../decide/decide.js';
 import { EmbeddedRelationships } from '../../graph/embedded/embedded.js';
 import { MAX_UPDATES } from '../../graph/port.js';
-import {
-  parseRelationship,
-  relationshipKey,
-  relationshipText,
-  type Relationship,
-  type RelationshipUpdate,
-} from '../../model/relationships.js';
+import { type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
+import { relationshipKey } from '../../graph/relationship-text.js';
+import { relationshipText } from '../../graph/relationship-text.js';
+import { parseRelationship } from '../../graph/relationship-text.js';
 import type { Graph } from '../../graph/schema/schema.js';
 import type { Rules } from '../../policy/load.js';
 import type { WriteLog } from '../../store/journal.js';

@@ -1,5 +1,6 @@
 /** What there is when a test's questions are asked: the file's world and clock, or as the test changes them. */
-import { parseRelationship, relationshipKey } from '../../model/relationships.js';
+import { relationshipKey } from '../../graph/relationship-text.js';
+import { parseRelationship } from '../../graph/relationship-text.js';
 import { storable } from '../../policy/entity-validation.js';
 import type { Rules } from '../../policy/load.js';
 import { didYouMean } from '../../diagnostics/suggest.js';

@@ -3,7 +3,7 @@ import type { ReasonCode } from '../../model/reasons.js';
 import type { Check } from '../../model/relationships.js';
 import { obligationsOf } from '../../policy/duties.js';
 import { delegationCheck } from '../../decide/steps/delegation.js';
-import { gate } from '../../decide/steps/relationship.js';
+import { gate } from '../../decide/permission-checks.js';
 import { attributeCandidates } from './attribute-candidates.js';
 import type { Change } from './change.js';
 import type { Granting } from './granting.js';

@@ -3,7 +3,7 @@ import type { AuthorizationDetail } from '../../model/acting.js';
 import type { RecordedFacts, WithFacts } from '../../model/decision.js';
 import { refText, type EntityRef } from '../../model/ids.js';
 import type { Operation } from '../../model/relationships.js';
-import { verified } from '../../decide/step.js';
+import { verified } from '../../decide/bound-question.js';
 
 export type Change =
   /** What the request says, by its place; without a value: that it says nothing there. */

@@ -1,7 +1,9 @@
 /** Relationships that SpiceDB says would make a check a yes. */
 import { BadRequest } from '../../model/faults.js';
 import { refText } from '../../model/ids.js';
-import { checkKey, parseRelationship, type Check } from '../../model/relationships.js';
+import { type Check } from '../../model/relationships.js';
+import { checkKey } from '../../graph/relationship-text.js';
+import { parseRelationship } from '../../graph/relationship-text.js';
 import type { Rules } from '../../policy/load.js';
 import type { Change } from './change.js';
 import type { Ground } from './ground.js';

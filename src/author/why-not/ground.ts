@@ -4,15 +4,11 @@
  */
 import { Membership, type Answer } from '../../graph/membership.js';
 import { refText, type EntityRef } from '../../model/ids.js';
-import type { CheckAnswer } from '../../graph/port.js';
-import {
-  checkKey,
-  parseRelationship,
-  relationshipKey,
-  type Check,
-  type Relationship,
-  type RelationshipUpdate,
-} from '../../model/relationships.js';
+import type { CheckAnswer } from '../../model/checks.js';
+import { type Check, type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
+import { checkKey } from '../../graph/relationship-text.js';
+import { relationshipKey } from '../../graph/relationship-text.js';
+import { parseRelationship } from '../../graph/relationship-text.js';
 import type { Graph } from '../../graph/schema/schema.js';
 import { refusalOf } from '../../graph/schema/validate-relationship.js';
 

@@ -3,7 +3,7 @@ import { holder } from '../../model/acting.js';
 import { refText, type EntityRef } from '../../model/ids.js';
 import type { Check } from '../../model/relationships.js';
 import type { CedarType, Members } from '../../policy/schema/types.js';
-import type { Established } from '../../decide/step.js';
+import type { Established } from '../../decide/bound-question.js';
 import type { Path } from '../../records/explain/values.js';
 import { withMember, type Change } from './change.js';
 import type { Judgement } from './judge.js';

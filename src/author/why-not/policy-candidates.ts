@@ -7,7 +7,7 @@ import type { EntityRef } from '../../model/ids.js';
 import type { Policy } from '../../policy/policies.js';
 import { delegationCheck } from '../../decide/steps/delegation.js';
 import { pathsIn } from '../../records/explain/values.js';
-import { verified } from '../../decide/step.js';
+import { verified } from '../../decide/bound-question.js';
 import type { Change } from './change.js';
 import type { Granting } from './granting.js';
 import { KEPT, type Judge, type Judgement } from './judge.js';

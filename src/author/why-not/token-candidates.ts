@@ -3,7 +3,8 @@ import { DETAIL_TYPE } from '../../model/acting.js';
 import { refText } from '../../model/ids.js';
 import { nearest } from '../../diagnostics/suggest.js';
 import { isObject } from '../../policy/schema/types.js';
-import { verified, type Established } from '../../decide/step.js';
+import { type Established } from '../../decide/bound-question.js';
+import { verified } from '../../decide/bound-question.js';
 import type { Change } from './change.js';
 import type { Judgement } from './judge.js';
 

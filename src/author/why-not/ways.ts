@@ -1,6 +1,7 @@
 /** Relationships that could make a check a yes: by the schema, and along those that are there. */
 import { idProblem, type EntityRef } from '../../model/ids.js';
-import { relationshipText, type Check, type Relationship } from '../../model/relationships.js';
+import { type Check, type Relationship } from '../../model/relationships.js';
+import { relationshipText } from '../../graph/relationship-text.js';
 import type { Expression, Graph } from '../../graph/schema/schema.js';
 import { refusalOf } from '../../graph/schema/validate-relationship.js';
 import type { Change } from './change.js';

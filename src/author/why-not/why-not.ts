@@ -2,8 +2,8 @@
 import type { DecisionRecord } from '../../model/decision.js';
 import type { ReasonCode } from '../../model/reasons.js';
 import type { RuleSources, Rules } from '../../policy/load.js';
-import type { Remedy } from '../../policy/remedies.js';
-import { verified } from '../../decide/step.js';
+import type { Remedy } from '../../model/remedies.js';
+import { verified } from '../../decide/bound-question.js';
 import { changeText, type Change } from './change.js';
 import { Granting } from './granting.js';
 import { Ground, type World } from './ground.js';

@@ -1,7 +1,7 @@
 /** A decision printed for people. */
 import type { Rationale } from '../../model/decision.js';
 import type { Reason } from '../../model/reasons.js';
-import type { Obligation } from '../../policy/duties.js';
+import type { Obligation } from '../../model/obligations.js';
 import { printable } from '../command.js';
 
 /** An answer as a client gets it. */

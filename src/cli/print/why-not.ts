@@ -1,6 +1,6 @@
 /** What would make a deny an allow, printed for people. */
 import type { WhyNot } from '../../author/why-not/why-not.js';
-import type { Remedy } from '../../policy/remedies.js';
+import type { Remedy } from '../../model/remedies.js';
 import { printable } from '../command.js';
 
 /** Characters of a change. */

@@ -13,7 +13,10 @@ import { reason, type Reason } from '../../model/reasons.js';
 import { checkProperties } from '../../policy/cedar-request.js';
 import { didYouMean } from '../../diagnostics/suggest.js';
 import { ValueProblem } from '../../policy/schema/types.js';
-import { verified, type Established, type Opening, type OpeningStep } from '../step.js';
+import { type OpeningStep } from '../step.js';
+import { type Established } from '../bound-question.js';
+import { verified } from '../bound-question.js';
+import { type Opening } from '../bound-question.js';
 
 export const binding: OpeningStep = {
   step: 'binding',

@@ -6,13 +6,15 @@ import type { Acting, Grant } from '../../model/acting.js';
 import { refText } from '../../model/ids.js';
 import { deny, pass, unknown } from '../../model/outcome.js';
 import { reason, type Reason } from '../../model/reasons.js';
-import { checkKey } from '../../model/relationships.js';
-import type { AskedCheck } from '../../graph/port.js';
-import { scopeRemedy, type Remedy } from '../../policy/remedies.js';
+import { checkKey } from '../../graph/relationship-text.js';
+import type { AskedCheck } from '../../model/checks.js';
+import { scopeRemedy } from '../../policy/remedies.js';
+import { type Remedy } from '../../model/remedies.js';
 import { DELEGATOR } from '../../policy/schema/vocabulary.js';
 import type { FaultCode } from '../../model/faults.js';
 import { coverage, type Wanted } from '../../tokens/authorization-details.js';
-import { withContext, type Established, type Facts, type JudgingStep } from '../step.js';
+import { withContext, type Facts, type JudgingStep } from '../step.js';
+import { type Established } from '../bound-question.js';
 
 export const delegation: JudgingStep = {
   step: 'delegation',

@@ -3,7 +3,8 @@ import { deny, pass, unknown } from '../../model/outcome.js';
 import { reason, type Reason } from '../../model/reasons.js';
 import type { FaultCode } from '../../model/faults.js';
 import { obligationsOf } from '../../policy/duties.js';
-import { cite, read } from './policy.js';
+import { cite } from '../cedar-outcome.js';
+import { read } from '../cedar-outcome.js';
 import type { JudgingStep } from '../step.js';
 
 export const obligations: JudgingStep = {

@@ -2,18 +2,16 @@
  * Step 6: does Cedar permit it, with no forbid and no error of evaluation? Asked for the agent (in human mode the
  * user), and once more for each earlier agent of the chain, of whom only forbids count.
  */
-import type { Answer } from '../../policy/cedar.js';
 import { principal } from '../../model/acting.js';
 import { refText } from '../../model/ids.js';
 import { deny, pass, unknown } from '../../model/outcome.js';
 import { reason, type Reason } from '../../model/reasons.js';
-import type { AskedCheck } from '../../graph/port.js';
 import type { Policy } from '../../policy/policies.js';
-import type { Consulted } from '../ask-cedar.js';
-import type { Remedy } from '../../policy/remedies.js';
-import { holder } from '../../model/acting.js';
+import type { Remedy } from '../../model/remedies.js';
 import type { FaultCode } from '../../model/faults.js';
-import { withContext, type Established, type JudgingStep } from '../step.js';
+import { withContext, type JudgingStep } from '../step.js';
+import { agentCanChecks, canChecks } from '../permission-checks.js';
+import { cite, read } from '../cedar-outcome.js';
 
 export const policy: JudgingStep = {
   step: 'policy',
@@ -83,51 +81,6 @@ export const policy: JudgingStep = {
     return faults[0] === undefined ? pass(evidence) : unknown(faults[0], evidence);
   },
 };
-
-/** Permissions that the schema wants in `context.can`, checked for whoever holds the gate's permission. */
-export function canChecks({ on, acting, question }: Established): AskedCheck[] {
-  return on.action.can.map((permission) => ({ resource: question.resource, permission, subject: holder(acting) }));
-}
-
-/** Those of `context.agent_can`, checked for the agent in delegated mode. */
-export function agentCanChecks({ on, acting, question }: Established): AskedCheck[] {
-  const { agent } = acting;
-  if (acting.mode !== 'delegated' || agent === undefined) return [];
-  return on.action.agentCan.map((permission) => ({ resource: question.resource, permission, subject: agent }));
-}
-
-/** Cedar's answer where there is one; what stands in its way is added to the lists. */
-export function read(consulted: Consulted, reasons: Reason[], faults: FaultCode[], whose = ''): Answer | undefined {
-  switch (consulted.kind) {
-    case 'missing':
-      reasons.push(reason('attribute_missing', `Nowhere to be found${whose}: ${consulted.attributes.join(', ')}.`));
-      return undefined;
-    case 'fault':
-      faults.push(consulted.fault);
-      return undefined;
-    case 'withheld':
-      // Only where the relationship step has denied, which outweighs this.
-      faults.push('policies_unavailable');
-      return undefined;
-    case 'answer': {
-      const { errors } = consulted.answer;
-      if (errors.length > 0) {
-        const ids = [...new Set(errors.map((e) => e.policy).filter((id) => id !== ''))].sort();
-        reasons.push(reason('policy_error', `Failed${whose}: ${errors.map((e) => e.message).join('; ')}`, ids));
-      }
-      return consulted.answer;
-    }
-  }
-}
-
-export function cite(ids: readonly string[], policies: ReadonlyMap<string, Policy>): object[] {
-  return ids.flatMap((id) => {
-    const policy = policies.get(id);
-    return policy === undefined
-      ? []
-      : [{ id, ...(policy.title === undefined ? {} : { title: policy.title }), source: policy.source }];
-  });
-}
 
 function spoken(policy: Policy): string {
   return policy.title ?? policy.id;

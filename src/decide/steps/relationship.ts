@@ -1,12 +1,14 @@
 /** Step 4: does the user (in direct mode the agent) hold the permission on the resource? */
-import { holder } from '../../model/acting.js';
-import type { EntityRef } from '../../model/ids.js';
 import { refText } from '../../model/ids.js';
 import { deny, pass, unknown } from '../../model/outcome.js';
 import { reason, type Reason } from '../../model/reasons.js';
-import type { AskedCheck, CheckAnswer, ResourceLookup } from '../../graph/port.js';
+import type { ResourceLookup } from '../../graph/port.js';
+import type { CheckAnswer } from '../../model/checks.js';
+import type { AskedCheck } from '../../model/checks.js';
 import type { FaultCode } from '../../model/faults.js';
-import { withContext, type Established, type JudgingStep } from '../step.js';
+import { withContext, type JudgingStep } from '../step.js';
+import { type Established } from '../bound-question.js';
+import { gate, resourceOf } from '../permission-checks.js';
 
 export const relationship: JudgingStep = {
   step: 'relationship',
@@ -39,16 +41,6 @@ interface Gate {
   readonly missing: 'relationship_missing' | 'agent_relationship_missing';
 }
 
-/** The check that decides whether the resource is within reach. */
-export function gate({ acting, on, question }: Established): AskedCheck {
-  return {
-    resource: resourceOf(question),
-    permission: on.action.permission,
-    subject: holder(acting),
-    explain: question.explain,
-  };
-}
-
 /** What to look up for all of the resource's type that the gate is held on. */
 export type Reach = Omit<ResourceLookup, 'limit' | 'withinMs'>;
 
@@ -63,10 +55,6 @@ function checksOf(e: Established): Gate[] {
   if (on.action.agentPermission === undefined || acting.agent === undefined) return [own];
   const check = { resource: resourceOf(question), permission: on.action.agentPermission, subject: acting.agent };
   return [own, { check, missing: 'agent_relationship_missing' }];
-}
-
-function resourceOf({ resource }: Established['question']): EntityRef {
-  return { type: resource.type, id: resource.id };
 }
 
 function refusal(check: AskedCheck, answer: CheckAnswer, missing: Gate['missing']): Reason {

@@ -3,9 +3,12 @@
  * expiration of any relationship. All writes pass through this process, so it knows of both.
  */
 import { CountedCache, type Caches } from '../../telemetry/counted-cache.js';
-import { checkKey, relationshipKey, type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
+import { type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
+import { checkKey } from '../relationship-text.js';
+import { relationshipKey } from '../relationship-text.js';
 import type { Graph } from '../schema/schema.js';
-import type { AskedCheck, CheckAnswer } from '../port.js';
+import type { CheckAnswer } from '../../model/checks.js';
+import type { AskedCheck } from '../../model/checks.js';
 
 const KEPT_ANSWERS = 50_000;
 /** Only short ones are kept. */

@@ -3,19 +3,17 @@
  * this process is its only writer, so answers can be kept exactly until the next write.
  */
 import { BadRequest, ConfigError } from '../../model/faults.js';
-import { relationshipKey, type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
+import { type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
+import { relationshipKey } from '../relationship-text.js';
 import type { Graph } from '../schema/schema.js';
 import type { WriteLog } from '../../store/journal.js';
-import type { EngineStats } from '../../runtime/circuit-breaker.js';
+import type { EngineStats } from '../../telemetry/engine-stats.js';
 import type { WatchCalls } from '../../telemetry/calls.js';
 import { EngineWorker } from '../../runtime/worker-thread.js';
 import { Kept } from './cache.js';
 import { Lookups, nameOf } from '../lookup-limiter.js';
 import {
   MAX_UPDATES,
-  type AskedCheck,
-  type CheckAnswer,
-  type Consistency,
   type Engine,
   type GraphCounts,
   type FoundResources,
@@ -24,6 +22,9 @@ import {
   type ResourceLookup,
   type SubjectLookup,
 } from '../port.js';
+import { type CheckAnswer } from '../../model/checks.js';
+import { type AskedCheck } from '../../model/checks.js';
+import { type Consistency } from '../../model/checks.js';
 import { CheckQueue } from '../check-queue.js';
 import { outage, OUTAGE, refused, schemaProblem, type Unrevised } from '../errors.js';
 

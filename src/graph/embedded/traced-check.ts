@@ -7,7 +7,7 @@ import { decodeId } from '../../model/ids.js';
 import type { Graph } from '../schema/schema.js';
 import { bulkRequest, checkTogether, rows, type SpiceClient } from '../spicedb-api.js';
 import { grantingPath, type ObjectRef, type PathReader } from './trace-path.js';
-import type { AskedCheck } from '../port.js';
+import type { AskedCheck } from '../../model/checks.js';
 import type { Unrevised } from '../errors.js';
 
 export async function checkTraced(

@@ -7,14 +7,8 @@ import { Graph } from '../schema/schema.js';
 import { serve } from '../../runtime/worker-thread.js';
 import * as calls from '../spicedb-api.js';
 import { fromRelationship, toUpdate } from '../protobuf.js';
-import type {
-  AskedCheck,
-  FoundResources,
-  FoundSubjects,
-  RelationshipFilter,
-  ResourceLookup,
-  SubjectLookup,
-} from '../port.js';
+import type { FoundResources, FoundSubjects, RelationshipFilter, ResourceLookup, SubjectLookup } from '../port.js';
+import type { AskedCheck } from '../../model/checks.js';
 import { isTimeout, OUTAGE, type Unrevised } from '../errors.js';
 import { checkTraced } from './traced-check.js';
 

@@ -6,7 +6,8 @@
 import type { Graph } from '../schema/schema.js';
 import { CountedCache, type Caches } from '../../telemetry/counted-cache.js';
 import { EXPIRY_MARGIN_MS, keyOf } from '../embedded/cache.js';
-import type { AskedCheck, CheckAnswer } from '../port.js';
+import type { CheckAnswer } from '../../model/checks.js';
+import type { AskedCheck } from '../../model/checks.js';
 import { tellsOfWrites } from './zedtoken.js';
 
 /** How long after a write was acknowledged an answer from before it may still be given, by another replica. */

@@ -9,7 +9,8 @@ import { ConfigError, Fault } from '../../model/faults.js';
 import { watched, type WatchCalls, type Watched } from '../../telemetry/calls.js';
 import type { Log } from '../../telemetry/log.js';
 import { here } from '../../telemetry/trace.js';
-import { Breaker, type EngineStats } from '../../runtime/circuit-breaker.js';
+import { Breaker } from '../../runtime/circuit-breaker.js';
+import type { EngineStats } from '../../telemetry/engine-stats.js';
 import { NOW, type SpiceClient } from '../spicedb-api.js';
 import { isOutage, outage, refusalOf } from '../errors.js';
 

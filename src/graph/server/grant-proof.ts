@@ -5,10 +5,11 @@
  * until when, and why.
  */
 import type { EntityRef } from '../../model/ids.js';
-import { relationshipKey, type Relationship } from '../../model/relationships.js';
+import { type Relationship } from '../../model/relationships.js';
+import { relationshipKey } from '../relationship-text.js';
 import type { Expression, Graph, SubjectType } from '../schema/schema.js';
 import type { RowFilter } from '../protobuf.js';
-import type { AskedCheck } from '../port.js';
+import type { AskedCheck } from '../../model/checks.js';
 
 export type Proof =
   | {

@@ -5,9 +5,10 @@
  * be told that way, is read.
  */
 import { LRUCache } from 'lru-cache';
-import { checkKey, checkOf } from '../../model/relationships.js';
+import { checkOf } from '../relationship-text.js';
+import { checkKey } from '../relationship-text.js';
 import type { Graph } from '../schema/schema.js';
-import type { AskedCheck } from '../port.js';
+import type { AskedCheck } from '../../model/checks.js';
 
 const MAX_PATHS = 20_000;
 /** A bulk of SpiceDB's takes ten thousand checks: five hundred with as many relationships each. */

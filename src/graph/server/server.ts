@@ -7,9 +7,10 @@ import { LRUCache } from 'lru-cache';
 import { randomBytes } from 'node:crypto';
 import { v1 } from '@authzed/authzed-node';
 import { BadRequest, ConfigError, Fault } from '../../model/faults.js';
-import { relationshipKey, type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
+import { type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
+import { relationshipKey } from '../relationship-text.js';
 import type { Graph } from '../schema/schema.js';
-import type { EngineStats } from '../../runtime/circuit-breaker.js';
+import type { EngineStats } from '../../telemetry/engine-stats.js';
 import type { WatchCalls } from '../../telemetry/calls.js';
 import * as calls from '../spicedb-api.js';
 import { Connection, patiently, type ServerAddress } from './connection.js';
@@ -20,9 +21,6 @@ import { fromRelationship, struct, toUpdate } from '../protobuf.js';
 import { prove, type Reading } from './grant-proof.js';
 import {
   CONSISTENCY_PLACE,
-  type AskedCheck,
-  type CheckAnswer,
-  type Consistency,
   type Engine,
   type GraphCounts,
   type FoundResources,
@@ -31,6 +29,9 @@ import {
   type ResourceLookup,
   type SubjectLookup,
 } from '../port.js';
+import { type CheckAnswer } from '../../model/checks.js';
+import { type AskedCheck } from '../../model/checks.js';
+import { type Consistency } from '../../model/checks.js';
 import { CheckQueue } from '../check-queue.js';
 import { failure, OUTAGE, refusalOf, refused } from '../errors.js';
 import { differences } from './schema-diff.js';

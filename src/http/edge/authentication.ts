@@ -14,9 +14,10 @@ import type { Caller, Client, Party, Permission } from '../../model/question.js'
 import type { ReasonCode } from '../../model/reasons.js';
 import { challengeOf } from '../../policy/remedies.js';
 import { sha256, type Service } from '../../service/service.js';
-import type { Presented } from '../../tokens/credentials.js';
+import type { Presented } from '../../model/credential.js';
 import { ALGORITHMS } from '../../tokens/issuers.js';
-import { certificateThumbprint, type SingleUse } from '../../tokens/proof.js';
+import { certificateThumbprint } from '../../tokens/proof.js';
+import { type SingleUse } from '../../model/credential.js';
 import { problem } from './errors.js';
 import { tooMany, type Throttle } from './rate-limit.js';
 import { seenOn, type Part } from './listener-scope.js';

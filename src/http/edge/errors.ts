@@ -2,7 +2,7 @@
 import type { FastifyError, FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { BadRequest, Fault } from '../../model/faults.js';
-import { issueText, JsonProblem, pathText } from '../../model/json.js';
+import { issueText, JsonProblem, pathText } from '../../runtime/strict-json.js';
 
 export const problemBody = z
   .object({

@@ -7,6 +7,7 @@ import v8 from 'node:v8';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { FAULTS } from '../../model/faults.js';
 import { problem } from './errors.js';
+import type { AdmissionStats } from '../../telemetry/metrics.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -29,15 +30,6 @@ export interface AdmissionLimits {
   readonly inFlight: number;
   /** The longest body that there can be. */
   readonly bodyBytes: number;
-}
-
-/** In plain numbers. */
-export interface AdmissionStats {
-  readonly inFlight: number;
-  /** Of large bodies that are being read or worked on. */
-  readonly largeBodyBytes: number;
-  /** Requests that were refused, by what there was too much of. */
-  readonly shed: { readonly inFlight: number; readonly largeBodies: number; readonly memory: number };
 }
 
 /** When to come back, in seconds: faults and peaks that Remit gets over take about as long. */

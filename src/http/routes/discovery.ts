@@ -1,7 +1,7 @@
 /** What discovery reads: the AuthZEN metadata, what agents need that call by themselves, and the scopes. */
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { OBLIGATION_TYPES } from '../../policy/duties.js';
+import { OBLIGATION_TYPES } from '../../model/obligations.js';
 import type { Service } from '../../service/service.js';
 import { scopesOf } from '../../policy/schema/vocabulary.js';
 import { DETAIL_TYPE } from '../../model/acting.js';

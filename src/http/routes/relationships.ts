@@ -4,14 +4,11 @@ import { z } from 'zod';
 import { MAX_UPDATES } from '../../graph/port.js';
 import { BadRequest } from '../../model/faults.js';
 import { typeProblem } from '../../model/ids.js';
-import {
-  instant,
-  nameProblem,
-  parseRelationship,
-  relationshipKey,
-  relationshipText,
-  type Relationship,
-} from '../../model/relationships.js';
+import { nameProblem, type Relationship } from '../../model/relationships.js';
+import { instant } from '../../graph/relationship-text.js';
+import { relationshipKey } from '../../graph/relationship-text.js';
+import { relationshipText } from '../../graph/relationship-text.js';
+import { parseRelationship } from '../../graph/relationship-text.js';
 import type { Service } from '../../service/service.js';
 import { id } from '../authzen-request.js';
 import { admitted, clientOf } from '../edge/authentication.js';

@@ -7,7 +7,7 @@ import { decodeId } from '../../model/ids.js';
 import { instantOf } from '../../model/instants.js';
 import { callerId } from '../../model/question.js';
 import type { Service } from '../../service/service.js';
-import type { Revocation } from '../../store/revocations.js';
+import type { Revocation } from '../../model/revocations.js';
 import { CLOCK_SKEW_SECONDS } from '../../tokens/verify.js';
 import { id } from '../authzen-request.js';
 import { partyOf, admitted } from '../edge/authentication.js';

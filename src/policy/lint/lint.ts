@@ -5,7 +5,8 @@ import type { Location, Problem } from '../../diagnostics/diagnostics.js';
 import type { Rules } from '../load.js';
 import type { Policy } from '../policies.js';
 import { canApply } from '../slices.js';
-import type { Action, EntityType } from '../schema/vocabulary.js';
+import type { Action } from '../schema/action.js';
+import type { EntityType } from '../schema/action.js';
 
 export interface Subject {
   readonly rules: Rules;

@@ -1,7 +1,7 @@
 /** A forbid that never forbids anything that another doesn't. */
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Policy } from '../policies.js';
-import type { Action } from '../schema/vocabulary.js';
+import type { Action } from '../schema/action.js';
 import { conjuncts } from '../expressions.js';
 import { applicable, forbidsOf, type Lint } from './lint.js';
 

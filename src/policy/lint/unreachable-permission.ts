@@ -1,6 +1,7 @@
 /** A permission that is asked for, and that nobody who is asked about can hold, whatever the relationships are. */
 import { spaceOf } from '../schema/declarations.js';
-import type { Action, Vocabulary } from '../schema/vocabulary.js';
+import type { Vocabulary } from '../schema/vocabulary.js';
+import type { Action } from '../schema/action.js';
 import type { Lint } from './lint.js';
 
 export const unreachablePermission: Lint = {

@@ -1,7 +1,7 @@
 /** Members of an action's context that no policy reads. */
 import { spaceOf } from '../schema/declarations.js';
 import { uidText } from '../schema/uid.js';
-import type { Action } from '../schema/vocabulary.js';
+import type { Action } from '../schema/action.js';
 import { contextReads } from '../expressions.js';
 import { applicable, type Lint } from './lint.js';
 

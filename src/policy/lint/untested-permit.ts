@@ -1,5 +1,5 @@
 /** A permit that takes what no test shows it permitting. */
-import { kindText } from '../../author/test/coverage.js';
+import { kindText } from '../question-kind.js';
 import type { Policy } from '../policies.js';
 import { applicable, forbidsOf, permitsOf, type Lint, type Subject } from './lint.js';
 

@@ -5,7 +5,8 @@ import type { Graph } from '../../graph/schema/schema.js';
 import type { Places } from './source-map.js';
 import type { Member, Members, TypeReader } from './types.js';
 import { uidText, type Uid } from './uid.js';
-import type { Action, EntityType } from './vocabulary.js';
+import type { Action } from './action.js';
+import type { EntityType } from './action.js';
 
 /** RFC 6749 §3.3 scope-token. */
 export const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;

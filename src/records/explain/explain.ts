@@ -5,7 +5,7 @@ import { refText } from '../../model/ids.js';
 import type { Reason } from '../../model/reasons.js';
 import { replay, whoAsked } from '../replay.js';
 import { DELEGATOR } from '../../policy/schema/vocabulary.js';
-import type { Obligation } from '../../policy/duties.js';
+import type { Obligation } from '../../model/obligations.js';
 import type { Rules } from '../../policy/load.js';
 import { policiesTold, type Asked } from './policies.js';
 import { treeOf, type Branch } from './tree.js';

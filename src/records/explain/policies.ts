@@ -12,7 +12,8 @@ import type { Policy } from '../../policy/policies.js';
 import { buildRequest } from '../../policy/cedar-request.js';
 import type { Slice } from '../../policy/slices.js';
 import { requestFacts, type Consulted } from '../../decide/ask-cedar.js';
-import type { Established, Facts } from '../../decide/step.js';
+import type { Facts } from '../../decide/step.js';
+import type { Established } from '../../decide/bound-question.js';
 import { pathsIn, valueAt } from './values.js';
 
 /**

@@ -1,7 +1,7 @@
 /** The embedded database: PostgreSQL as WebAssembly (PGlite) in a thread of its own, under the data directory. */
 import { Fault } from '../../model/faults.js';
 import type { WatchCalls } from '../../telemetry/calls.js';
-import type { EngineStats } from '../../runtime/circuit-breaker.js';
+import type { EngineStats } from '../../telemetry/engine-stats.js';
 import { EngineWorker, WorkerError } from '../../runtime/worker-thread.js';
 import { failure, outage, type Database, type Row, type Statement } from './port.js';
 

@@ -3,7 +3,7 @@
  * There is no open transaction to hold on to: what must be decided together is said in one list.
  */
 import { Fault, type FaultCode } from '../../model/faults.js';
-import type { EngineStats } from '../../runtime/circuit-breaker.js';
+import type { EngineStats } from '../../telemetry/engine-stats.js';
 
 export interface Statement {
   readonly sql: string;

@@ -5,11 +5,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkServerIdentity, type ConnectionOptions } from 'node:tls';
 import { Client, DatabaseError, Pool, TypeOverrides, types, type ClientBase, type ClientConfig } from 'pg';
-import type { PostgresConfig } from '../../config/database.js';
+import type { PostgresConfig } from './postgres-config.js';
 import { Fault } from '../../model/faults.js';
 import { watched, type WatchCalls } from '../../telemetry/calls.js';
 import type { Log } from '../../telemetry/log.js';
-import { Breaker, type EngineStats } from '../../runtime/circuit-breaker.js';
+import { Breaker } from '../../runtime/circuit-breaker.js';
+import type { EngineStats } from '../../telemetry/engine-stats.js';
 import { failure, outage, Refused, type Database, type Row, type Statement } from './port.js';
 import { applicationName, settle, Sole, type Session } from './postgres-session.js';
 

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { Granting } from '../../../src/author/why-not/granting.js';
 import { Ground, type World } from '../../../src/author/why-not/ground.js';
-import { parseRelationship } from '../../../src/model/relationships.js';
+import { parseRelationship } from '../../../src/graph/relationship-text.js';
 import { Graph } from '../../../src/graph/schema/schema.js';
 import type { Rules } from '../../../src/policy/load.js';
 

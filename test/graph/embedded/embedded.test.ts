@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PgliteDatabase } from '../../../src/store/database/pglite.js';
 import { lockDirectory } from '../../../src/runtime/directory-lock.js';
 import { EmbeddedRelationships } from '../../../src/graph/embedded/embedded.js';
-import { parseRelationship } from '../../../src/model/relationships.js';
+import { parseRelationship } from '../../../src/graph/relationship-text.js';
 import { Graph } from '../../../src/graph/schema/schema.js';
 import { Journal } from '../../../src/store/journal.js';
 import { migrate } from '../../../src/store/migrations.js';

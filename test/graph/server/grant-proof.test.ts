@@ -2,8 +2,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { prove, type Proof, type Reading } from '../../../src/graph/server/grant-proof.js';
-import type { AskedCheck } from '../../../src/graph/port.js';
-import { parseRelationship, relationshipKey, type Relationship } from '../../../src/model/relationships.js';
+import type { AskedCheck } from '../../../src/model/checks.js';
+import { type Relationship } from '../../../src/model/relationships.js';
+import { relationshipKey } from '../../../src/graph/relationship-text.js';
+import { parseRelationship } from '../../../src/graph/relationship-text.js';
 import { Graph } from '../../../src/graph/schema/schema.js';
 
 const graph = Graph.parse(

@@ -2,10 +2,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Connection } from '../../../src/graph/server/connection.js';
 import { Fitting } from '../../../src/graph/server/schema-monitor.js';
-import type { AskedCheck, CheckAnswer } from '../../../src/graph/port.js';
+import type { CheckAnswer } from '../../../src/model/checks.js';
+import type { AskedCheck } from '../../../src/model/checks.js';
 import { applySchema, type Difference } from '../../../src/graph/server/schema-diff.js';
 import { ServerRelationships } from '../../../src/graph/server/server.js';
-import { parseRelationship, type Operation } from '../../../src/model/relationships.js';
+import { type Operation } from '../../../src/model/relationships.js';
+import { parseRelationship } from '../../../src/graph/relationship-text.js';
 import { Graph } from '../../../src/graph/schema/schema.js';
 import { BINARY, named, startSpiceDb, type RunningSpiceDb } from '../../support/spicedb.js';
 import { CONTRACT_SCHEMA } from '../relationships.contract.js';

@@ -8,10 +8,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { Connection } from '../../../src/graph/server/connection.js';
 import { toUpdate } from '../../../src/graph/protobuf.js';
 import { BOUND_MS } from '../../../src/graph/server/cache.js';
-import type { AskedCheck, CheckAnswer } from '../../../src/graph/port.js';
+import type { CheckAnswer } from '../../../src/model/checks.js';
+import type { AskedCheck } from '../../../src/model/checks.js';
 import { ServerRelationships } from '../../../src/graph/server/server.js';
 import { tellsOfWrites } from '../../../src/graph/server/zedtoken.js';
-import { parseRelationship, type Operation, type RelationshipUpdate } from '../../../src/model/relationships.js';
+import { type Operation, type RelationshipUpdate } from '../../../src/model/relationships.js';
+import { parseRelationship } from '../../../src/graph/relationship-text.js';
 import { Graph } from '../../../src/graph/schema/schema.js';
 import { databaseUrl, dropDatabase, NEEDS, SERVER } from '../../support/postgres/databases.js';
 import { BINARY, named, startSpiceDb, storedIn, type RunningSpiceDb } from '../../support/spicedb.js';

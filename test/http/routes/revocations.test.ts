@@ -11,7 +11,9 @@ import { PgliteDatabase } from '../../../src/store/database/pglite.js';
 import type { Database } from '../../../src/store/database/port.js';
 import { Fault } from '../../../src/model/faults.js';
 import { migrate } from '../../../src/store/migrations.js';
-import { RevocationStore, type Revocable, type Revocation } from '../../../src/store/revocations.js';
+import { RevocationStore } from '../../../src/store/revocations.js';
+import { type Revocable } from '../../../src/model/revocations.js';
+import { type Revocation } from '../../../src/model/revocations.js';
 import {
   clientNamed,
   codes,

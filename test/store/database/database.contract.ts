@@ -9,9 +9,11 @@ import { EntityStore } from '../../../src/store/entities.js';
 import { Journal } from '../../../src/store/journal.js';
 import { migrate, requireVersion, VERSION, versionOf } from '../../../src/store/migrations.js';
 import { ProofStore } from '../../../src/store/used-dpop-proofs.js';
-import { RevocationStore, type Revocable } from '../../../src/store/revocations.js';
+import { RevocationStore } from '../../../src/store/revocations.js';
+import { type Revocable } from '../../../src/model/revocations.js';
 import type { DecisionRecord } from '../../../src/model/decision.js';
-import { parseRelationship, relationshipText } from '../../../src/model/relationships.js';
+import { relationshipText } from '../../../src/graph/relationship-text.js';
+import { parseRelationship } from '../../../src/graph/relationship-text.js';
 import { v7 as uuid } from 'uuid';
 
 /** @param open a database that is empty */

@@ -1,7 +1,8 @@
 /** Databases of a test's own on the server that REMIT_TEST_POSTGRES_URL names; gone at the end of the run. */
 import { createHash } from 'node:crypto';
 import { Client } from 'pg';
-import { databaseOf, type PostgresConfig } from '../../../src/config/database.js';
+import { databaseOf } from '../../../src/config/database.js';
+import { type PostgresConfig } from '../../../src/store/database/postgres-config.js';
 import { PostgresDatabase } from '../../../src/store/database/postgres.js';
 import { migrate } from '../../../src/store/migrations.js';
 

@@ -2,15 +2,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { idProblem } from '../../src/model/ids.js';
-import {
-  checkKey,
-  instant,
-  nameProblem,
-  parseRelationship,
-  relationshipKey,
-  relationshipText,
-  type Relationship,
-} from '../../src/model/relationships.js';
+import { nameProblem, type Relationship } from '../../src/model/relationships.js';
+import { instant } from '../../src/graph/relationship-text.js';
+import { checkKey } from '../../src/graph/relationship-text.js';
+import { relationshipKey } from '../../src/graph/relationship-text.js';
+import { relationshipText } from '../../src/graph/relationship-text.js';
+import { parseRelationship } from '../../src/graph/relationship-text.js';
 
 const owner = (subject: Relationship['subject'], more: Partial<Relationship> = {}): Relationship => ({
   resource: { type: 'repository', id: 'api' },

@@ -1,7 +1,7 @@
 /** Strict JSON: everything that two readers could read differently, or that an engine behind would die of, is refused. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { JsonProblem, MAX_JSON_DEPTH, parseJson, pathText } from '../../src/model/json.js';
+import { JsonProblem, MAX_JSON_DEPTH, parseJson, pathText } from '../../src/runtime/strict-json.js';
 
 function problemOf(text: string, maxDepth?: number): { message: string; at: string } {
   try {

@@ -1,0 +1,11 @@
+/** The shapes of tokens: the claims in which an issuer says who acts for whom. */
+
+/**
+ * How a token says who acts for whom:
+ * `act` the user in `sub`, the agent in `act.sub` (RFC 8693);
+ * `client_id` the user in `sub`, the agent in `client_id`, where the entity store knows an agent of that id;
+ * `user_claim` the agent in `sub`, the user in the claim that the issuer's `user_claim` names;
+ * `agent` the agent alone in `sub` (client credentials).
+ */
+export const SHAPES = ['act', 'client_id', 'user_claim', 'agent'] as const;
+export type Shape = (typeof SHAPES)[number];
