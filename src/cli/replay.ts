@@ -58,7 +58,7 @@ export const replayCommand: Command = {
     process.stdout.write(values.json ? `${JSON.stringify(summary(told, rules), undefined, 2)}\n` : report(told, rules));
     const failed = told.some(
       ({ came, own }) =>
-        (own && (came.kind === 'changed' || came.kind === 'refused' || came.kind === 'untold')) ||
+        (own && (came.kind === 'changed' || came.kind === 'refused' || came.kind === 'inconclusive')) ||
         (came.kind === 'changed' && (failOn === 'change' || (failOn === 'widening' && widens(came.change)))),
     );
     return failed ? 1 : 0;
@@ -85,8 +85,8 @@ function summary(told: readonly Told[], rules: Rules): object {
           ]
         : [],
     ),
-    untold: told.flatMap(({ record, came }) =>
-      came.kind === 'untold' ? [{ id: record.id, missing: came.missing }] : [],
+    inconclusive: told.flatMap(({ record, came }) =>
+      came.kind === 'inconclusive' ? [{ id: record.id, missing: came.missing }] : [],
     ),
     refused: told.flatMap(({ record, came }) => (came.kind === 'refused' ? [{ id: record.id, why: came.why }] : [])),
   };
@@ -126,8 +126,8 @@ function report(told: readonly Told[], rules: Rules): string {
     );
   list(
     "can't be told",
-    told.filter(({ came }) => came.kind === 'untold'),
-    ({ came }) => (came.kind === 'untold' ? `not on record: ${came.missing.join(', ')}` : ''),
+    told.filter(({ came }) => came.kind === 'inconclusive'),
+    ({ came }) => (came.kind === 'inconclusive' ? `not on record: ${came.missing.join(', ')}` : ''),
   );
   list(
     'would be refused',

@@ -11,8 +11,10 @@ export const answer = z
     context: z
       .object({
         id: z.uuid().optional(),
+        evaluation_id: z.uuid().optional(),
         evaluated_at: z.string().optional(),
         valid_until: z.string().optional(),
+        reason: z.string().optional(),
         reason_user: reasonText.optional(),
         reason_admin: reasonText.optional(),
         reasons: z.array(z.looseObject({ code: z.string() })).optional(),
@@ -39,10 +41,15 @@ export function toAnswer(decision: Decision, caller: Caller, minimal: boolean): 
       ...(obligations.length === 0 ? {} : { context: { obligations: [...obligations] } }),
     };
   const status = decision.decision ? '200' : decision.fault === undefined ? '403' : '503';
+  // An agent is told only of the first step that failed, whose reasons come first.
+  const firstCode = decision.first.reasons[0]?.code ?? decision.reasons[0]?.code;
   const common = {
     id: decision.id,
+    // The names that AuthZEN's access request profile uses.
+    evaluation_id: decision.id,
     evaluated_at: decision.evaluated_at,
     valid_until: decision.valid_until,
+    ...(firstCode === undefined ? {} : { reason: firstCode }),
     reason_user: { [status]: decision.reason_user },
   };
   const error =

@@ -46,8 +46,8 @@ export async function drain(
     service.decisions.flush().catch(() => undefined),
   );
   await service.close();
-  const { waiting, owed } = service.decisions.stats();
-  return finished && written && waiting + owed === 0;
+  const { waiting, pendingCorrections } = service.decisions.stats();
+  return finished && written && waiting + pendingCorrections === 0;
 }
 
 /** Connections that are kept alive close behind their next answer, or as soon as they are seen to be idle. */

@@ -21,7 +21,7 @@ export type Standing = 'allowed' | 'depends' | 'remediable';
 export interface Capability {
   readonly resourceType: string;
   readonly action: Action;
-  readonly standing: Standing;
+  readonly status: Standing;
   /** What is wanted beside: none where it is allowed. */
   readonly remedies: readonly Remedy[];
 }
@@ -55,7 +55,7 @@ export async function capabilities(
   return found;
 }
 
-type Best = Pick<Capability, 'standing' | 'remedies'>;
+type Best = Pick<Capability, 'status' | 'remedies'>;
 const ORDER: readonly Standing[] = ['allowed', 'depends', 'remediable'];
 
 async function bestOf(
@@ -68,17 +68,17 @@ async function bestOf(
   for (const size of TRIED) {
     const foreseen = await foreseeEach(ids.slice(from, (from += size)).map(ask), using, true);
     for (const one of foreseen) {
-      const standing = one instanceof BadRequest ? undefined : standingOf(one);
-      if (standing !== undefined && (best === undefined || isBetter(standing, best))) best = standing;
+      const status = one instanceof BadRequest ? undefined : standingOf(one);
+      if (status !== undefined && (best === undefined || isBetter(status, best))) best = status;
     }
-    if (best?.standing === 'allowed' || from >= ids.length) return best;
+    if (best?.status === 'allowed' || from >= ids.length) return best;
   }
   // Beyond those that were tried may be one that is allowed, which must not be denied to be there.
-  return best ?? { standing: 'depends', remedies: [] };
+  return best ?? { status: 'depends', remedies: [] };
 }
 
 function isBetter(one: Best, other: Best): boolean {
-  const [a, b] = [ORDER.indexOf(one.standing), ORDER.indexOf(other.standing)];
+  const [a, b] = [ORDER.indexOf(one.status), ORDER.indexOf(other.status)];
   return a === b ? one.remedies.length < other.remedies.length : a < b;
 }
 
@@ -87,10 +87,10 @@ const UNSAID: readonly ReasonCode[] = ['attribute_missing', 'context_missing'];
 
 /** Undefined where something denies it that nobody can lift. */
 function standingOf({ allowed, denials }: Foreseen): Best | undefined {
-  if (allowed) return { standing: 'allowed', remedies: [] };
+  if (allowed) return { status: 'allowed', remedies: [] };
   const unsaid = denials.filter(({ reasons }) => reasons.every(({ code }) => UNSAID.includes(code)));
   const lifted = denials.filter(({ remediable }) => remediable);
   if (denials.length === 0 || unsaid.length + lifted.length < denials.length) return undefined;
   const remedies = [...new Map(lifted.flatMap((d) => d.remedies).map((r) => [JSON.stringify(r), r])).values()];
-  return { standing: unsaid.length > 0 ? 'depends' : 'remediable', remedies };
+  return { status: unsaid.length > 0 ? 'depends' : 'remediable', remedies };
 }

@@ -1,7 +1,7 @@
 /** Obligations: what a client must do if it goes on (AuthZEN). */
 
 /** The obligations that Remit states; policy/duties.ts has an entry for each. */
-export const OBLIGATION_TYPES = ['mask', 'visible_fields', 'notify'] as const;
+export const OBLIGATION_TYPES = ['mask', 'visible_fields', 'notification'] as const;
 export type ObligationType = (typeof OBLIGATION_TYPES)[number];
 
 export interface Obligation {

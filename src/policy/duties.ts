@@ -1,4 +1,4 @@
-/** Duties: what `@duty("mask:pii, notify:owner")` means, one registry entry a kind. */
+/** Duties: what `@duty("mask:pii, notification:owner")` means, one registry entry a kind. */
 import { meant, type Problem } from '../diagnostics/diagnostics.js';
 import { OBLIGATION_TYPES, type Obligation, type ObligationType } from '../model/obligations.js';
 import type { EntityType } from './schema/action.js';
@@ -16,12 +16,18 @@ interface Kind {
    * All duties of this kind that apply, united; undefined where nothing is left to do.
    * @param given the arguments of each policy that has any
    */
-  unite(given: readonly (readonly string[])[], resource: EntityType): Properties | undefined;
+  unite(given: readonly (readonly string[])[], resource: EntityType, occasion: Occasion): Properties | undefined;
   /** Whether whoever does the one has done the other as well. */
   covers(one: Properties, other: Properties): boolean;
 }
 
 type Properties = Obligation['properties'];
+
+/** What a notification is about: `topic` is the same for every such request, `body` is a sentence for people. */
+export interface Occasion {
+  readonly topic: string;
+  readonly body: string;
+}
 
 /** Ways to mask a field, the strictest first: where several duties speak of one field, the strictest holds. */
 export const MASK_MODES = ['remove', 'null', 'redact', 'hash', 'last4'] as const;
@@ -80,14 +86,17 @@ const KINDS = {
     covers: (one, other) =>
       listed(one, 'fields').every((field) => listed(other, 'fields').some((of) => isWithin(field, of))),
   },
-  /** `notify:<whom>`: the client tells them. */
-  notify: {
+  /** `notification:<whom>`: the client notifies them. */
+  notification: {
     problem: (argument) =>
       /^[\w.@:/-]{1,128}$/.test(argument) ? undefined : { message: `"${argument}" is not a name of whom to notify` },
-    unite: (given) => ({ to: [...new Set(given.flat())].sort() }),
+    unite: (given, _, occasion) => ({ to: [...new Set(given.flat())].sort(), ...occasion }),
     covers: (one, other) => listed(other, 'to').every((whom) => listed(one, 'to').includes(whom)),
   },
 } satisfies Record<ObligationType, Kind>;
+
+/** Kinds of duties that had another name before: an error says the new one. */
+const RENAMED: ReadonlyMap<string, ObligationType> = new Map([['notify', 'notification']]);
 
 /** @param report takes what is wrong; such an entry is left out */
 export function parseDuties(text: string, report: (problem: Problem) => void): Duty[] {
@@ -95,13 +104,16 @@ export function parseDuties(text: string, report: (problem: Problem) => void): D
     const [kind = '', ...rest] = part.trim().split(':');
     const argument = rest.join(':').trim();
     if (isKind(kind) && argument !== '') return [{ kind, argument }];
+    const renamed = RENAMED.get(kind);
     report(
-      isKind(kind)
-        ? { message: `@duty "${kind}" needs an argument, as in "mask:pii"` }
-        : {
-            message: `@duty "${part.trim()}" is of no known kind: ${OBLIGATION_TYPES.join(', ')}`,
-            suggestion: meant(kind, OBLIGATION_TYPES),
-          },
+      renamed !== undefined
+        ? { message: `@duty "${kind}" is now called "${renamed}"`, suggestion: `did you mean "${renamed}"?` }
+        : isKind(kind)
+          ? { message: `@duty "${kind}" needs an argument, as in "mask:pii"` }
+          : {
+              message: `@duty "${part.trim()}" is of no known kind: ${OBLIGATION_TYPES.join(', ')}`,
+              suggestion: meant(kind, OBLIGATION_TYPES),
+            },
     );
     return [];
   });
@@ -117,11 +129,15 @@ export function dutyProblem(duty: Duty, resources: readonly EntityType[]): Probl
  * The obligations of all duties that apply, one a kind, in a fixed order.
  * @param duties those of each policy
  */
-export function obligationsOf(duties: readonly (readonly Duty[])[], resource: EntityType): Obligation[] {
+export function obligationsOf(
+  duties: readonly (readonly Duty[])[],
+  resource: EntityType,
+  occasion: Occasion,
+): Obligation[] {
   const united = OBLIGATION_TYPES.flatMap((type): Obligation[] => {
     const given = duties.map((of) => of.filter((d) => d.kind === type).map((d) => d.argument));
     const some = given.filter((of) => of.length > 0);
-    const properties = some.length === 0 ? undefined : KINDS[type].unite(some, resource);
+    const properties = some.length === 0 ? undefined : KINDS[type].unite(some, resource, occasion);
     return properties === undefined ? [] : [{ id: type, type, properties }];
   });
   return united.map((one) => (one.type === 'visible_fields' ? withoutRemoved(one, united) : one));

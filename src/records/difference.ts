@@ -26,8 +26,8 @@ export interface Compared {
 /** Undefined where they are the same; how a reason is worded doesn't count. */
 export function changeOf(before: Compared, after: Compared): Change | undefined {
   if (before.decision !== after.decision) return after.decision ? 'newly_allowed' : 'newly_denied';
-  if (!isDeepStrictEqual(before.obligations, after.obligations))
-    return coverObligations(after.obligations, before.obligations) ? 'more_obligations' : 'fewer_obligations';
+  if (!coverObligations(after.obligations, before.obligations)) return 'fewer_obligations';
+  if (!coverObligations(before.obligations, after.obligations)) return 'more_obligations';
   const remedied =
     before.remedies === undefined || after.remedies === undefined || isDeepStrictEqual(before.remedies, after.remedies);
   return remedied && isDeepStrictEqual(before.reasons.map(told), after.reasons.map(told)) ? undefined : 'reasons';

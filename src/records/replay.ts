@@ -12,7 +12,7 @@ export type Replayed =
   | { readonly kind: 'same' }
   | { readonly kind: 'changed'; readonly change: Change; readonly after: Decision }
   /** By these rules it rests on what is not on record. */
-  | { readonly kind: 'untold'; readonly missing: readonly string[] }
+  | { readonly kind: 'inconclusive'; readonly missing: readonly string[] }
   /** By these rules the question itself is at fault. */
   | { readonly kind: 'refused'; readonly why: string }
   /** A list, of which single questions are not on record; or one without its facts. */
@@ -23,7 +23,7 @@ export function replay(record: DecisionRecord | SearchRecord, rules: Rules): Rep
   try {
     const { decision: after, missing } = decideAgain({ ...record, facts: record.facts }, rules);
     // A deny outweighs what is unknown; where nothing denies, what is missing might.
-    if (missing.length > 0 && after.fault !== undefined) return { kind: 'untold', missing };
+    if (missing.length > 0 && after.fault !== undefined) return { kind: 'inconclusive', missing };
     const before = wasRecorded(record)
       ? record
       : { ...record, decision: after.decision, obligations: after.obligations };

@@ -46,9 +46,9 @@ export interface RecordStats {
   /** Records that decisions wait for. */
   readonly waiting: number;
   /** Corrections that nobody waits for. */
-  readonly owed: number;
+  readonly pendingCorrections: number;
   /** Corrections that there was no more room for. */
-  readonly lost: number;
+  readonly droppedCorrections: number;
   /** Whether the last that was tried failed. */
   readonly failing: boolean;
   /** Groups that have been tried, and the records in them. */
@@ -76,10 +76,10 @@ interface Waiting {
 
 export class DecisionStore implements Decisions {
   private readonly waiting: Waiting[] = [];
-  private readonly owed: Waiting[] = [];
+  private readonly pendingCorrections: Waiting[] = [];
   private writing: Promise<boolean> | undefined;
   private failing = false;
-  private lost = 0;
+  private droppedCorrections = 0;
   private groups = 0;
   private members = 0;
 
@@ -131,8 +131,8 @@ export class DecisionStore implements Decisions {
   }
 
   private owe(correction: Waiting): void {
-    if (this.owed.length < MAX_OWED) this.owed.push(correction);
-    else this.lost += 1;
+    if (this.pendingCorrections.length < MAX_OWED) this.pendingCorrections.push(correction);
+    else this.droppedCorrections += 1;
   }
 
   async find(id: string): Promise<StoredDecision | undefined> {
@@ -186,20 +186,27 @@ export class DecisionStore implements Decisions {
 
   /** Resolves when nothing waits any more and nothing is owed. @throws Fault where the store won't take it now */
   async flush(): Promise<void> {
-    while (this.writing !== undefined || this.waiting.length + this.owed.length > 0) {
+    while (this.writing !== undefined || this.waiting.length + this.pendingCorrections.length > 0) {
       this.pump();
       if ((await this.writing) === false) throw new Fault('database_unavailable', 'decision records');
     }
   }
 
   stats(): RecordStats {
-    const { waiting, owed, lost, failing, groups, members } = this;
-    return { waiting: waiting.length, owed: owed.length, lost, failing, groups, members };
+    const { waiting, pendingCorrections, droppedCorrections, failing, groups, members } = this;
+    return {
+      waiting: waiting.length,
+      pendingCorrections: pendingCorrections.length,
+      droppedCorrections,
+      failing,
+      groups,
+      members,
+    };
   }
 
   private pump(): void {
-    if (this.writing !== undefined || this.waiting.length + this.owed.length === 0) return;
-    const group = [...this.owed.splice(0, GROUP), ...this.waiting.splice(0, GROUP)];
+    if (this.writing !== undefined || this.waiting.length + this.pendingCorrections.length === 0) return;
+    const group = [...this.pendingCorrections.splice(0, GROUP), ...this.waiting.splice(0, GROUP)];
     this.groups += 1;
     this.members += group.length;
     const askers = group.map(({ asker }) => asker);

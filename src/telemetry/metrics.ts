@@ -26,7 +26,7 @@ export interface Counts {
   /** Before each engine that is a server. */
   readonly circuits: Readonly<Record<'database' | 'spicedb', Circuit | undefined>>;
   /** Of records that nobody waits for: still to be written, and given up. */
-  readonly records: { readonly owed: number; readonly lost: number };
+  readonly records: { readonly pendingCorrections: number; readonly droppedCorrections: number };
   readonly rules: {
     /** How often others were taken while it ran, and how often they weren't. */
     readonly taken: number;
@@ -248,12 +248,20 @@ export class Metrics implements Observer {
       ['cause'],
       () => CAUSES.map(([cause, of]) => [{ cause }, this.sheds.reduce((sum, shed) => sum + shed()[of], 0)]),
     );
-    read(Gauge, 'remit_records_owed', 'Records of denials that are still to be written.', [], () => [
-      [{}, counts().records.owed],
-    ]);
-    read(Counter, 'remit_records_lost_total', 'Records of denials that there was no more room for.', [], () => [
-      [{}, counts().records.lost],
-    ]);
+    read(
+      Gauge,
+      'remit_record_corrections_pending',
+      'Corrections of decision records that are still to be written.',
+      [],
+      () => [[{}, counts().records.pendingCorrections]],
+    );
+    read(
+      Counter,
+      'remit_record_corrections_dropped_total',
+      'Corrections of decision records that the full queue dropped.',
+      [],
+      () => [[{}, counts().records.droppedCorrections]],
+    );
     read(Counter, 'remit_policy_reloads_total', 'Rules that were to be taken while it ran.', ['outcome'], () => {
       const { taken, refused } = counts().rules;
       return [

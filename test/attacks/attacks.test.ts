@@ -88,10 +88,10 @@ world: world.yaml
 
 describe('an author', () => {
   it.each([
-    '@duty("notify:owner")',
-    '@duty( "notify:owner" )',
-    '@duty ("notify:owner")',
-    '@duty(// why\n"notify:owner")',
+    '@duty("notification:owner")',
+    '@duty( "notification:owner" )',
+    '@duty ("notification:owner")',
+    '@duty(// why\n"notification:owner")',
   ])('can not make a duty lose the others by writing %s on a forbid', async (duty) => {
     const policies = [
       ...sources().policies,

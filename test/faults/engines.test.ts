@@ -137,8 +137,8 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
       }, BACK);
     await vi.waitUntil(() => {
       const { database, relationships, decisions } = service;
-      const { owed, waiting } = decisions.stats();
-      return [database, relationships].every((e) => e.stats().active + e.stats().waiting === 0) && waiting + owed === 0;
+      const { pendingCorrections, waiting } = decisions.stats();
+      return [database, relationships].every((e) => e.stats().active + e.stats().waiting === 0) && waiting + pendingCorrections === 0;
     }, BACK);
     expect(app.health.admission.stats()).toMatchObject({ inFlight: 0, largeBodyBytes: 0 });
   }

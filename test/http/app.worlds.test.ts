@@ -201,7 +201,11 @@ describe('bots, vaults, caveats and an issuer of its own', () => {
     expect(detailed.decision).toBe(true);
     expect(detailed.context?.obligations).toEqual([
       { id: 'mask', type: 'mask', properties: { fields: ['door'] } },
-      { id: 'notify', type: 'notify', properties: { to: ['security'] } },
+      {
+        id: 'notification',
+        type: 'notification',
+        properties: { to: ['security'], topic: 'vault.peek', body: expect.stringContaining('b1 for') as string },
+      },
     ]);
   });
 

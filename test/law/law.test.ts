@@ -91,7 +91,7 @@ const world: fc.Arbitrary<World> = fc.record({
     { weight: 1, arbitrary: fc.subarray([...AGENTS, 'planner-2']) },
   ),
   branch: fc.constantFrom(undefined, 'main', 'feature'),
-  supported: fc.constantFrom(undefined, ['mask', 'notify'], []),
+  supported: fc.constantFrom(undefined, ['mask', 'notification'], []),
 });
 
 let sources: RuleSources;

@@ -32,26 +32,27 @@ const DOC = typeOf('Doc');
 const FOLDER = typeOf('Folder');
 
 const mask = (argument: string): Duty => ({ kind: 'mask', argument });
-const notify = (argument: string): Duty => ({ kind: 'notify', argument });
+const notify = (argument: string): Duty => ({ kind: 'notification', argument });
 const visible = (argument: string): Duty => ({ kind: 'visible_fields', argument });
 
 describe('parseDuties', () => {
   it.each<[string, Duty[]]>([
     ['mask:pii', [mask('pii')]],
-    [' mask: pii , notify:owner,mask:status ', [mask('pii'), notify('owner'), mask('status')]],
-    ['notify:https://acme.example/hook', [notify('https://acme.example/hook')]],
+    [' mask: pii , notification:owner,mask:status ', [mask('pii'), notify('owner'), mask('status')]],
+    ['notification:https://acme.example/hook', [notify('https://acme.example/hook')]],
   ])('reads %j', (text, duties) => expect(parseDuties(text, never)).toEqual(duties));
 
   it.each([
-    ['', '@duty "" is of no known kind: mask, visible_fields, notify'],
-    ['mask:pii,', '@duty "" is of no known kind: mask, visible_fields, notify'],
-    ['mas:pii', '@duty "mas:pii" is of no known kind: mask, visible_fields, notify (did you mean "mask"?)'],
-    ['MASK:pii', '@duty "MASK:pii" is of no known kind: mask, visible_fields, notify (did you mean "mask"?)'],
-    ['mask :pii', '@duty "mask :pii" is of no known kind: mask, visible_fields, notify (did you mean "mask"?)'],
-    ['pii', '@duty "pii" is of no known kind: mask, visible_fields, notify'],
-    ['toString:pii', '@duty "toString:pii" is of no known kind: mask, visible_fields, notify'],
+    ['', '@duty "" is of no known kind: mask, visible_fields, notification'],
+    ['mask:pii,', '@duty "" is of no known kind: mask, visible_fields, notification'],
+    ['mas:pii', '@duty "mas:pii" is of no known kind: mask, visible_fields, notification (did you mean "mask"?)'],
+    ['MASK:pii', '@duty "MASK:pii" is of no known kind: mask, visible_fields, notification (did you mean "mask"?)'],
+    ['mask :pii', '@duty "mask :pii" is of no known kind: mask, visible_fields, notification (did you mean "mask"?)'],
+    ['notify:owner', '@duty "notify" is now called "notification" (did you mean "notification"?)'],
+    ['pii', '@duty "pii" is of no known kind: mask, visible_fields, notification'],
+    ['toString:pii', '@duty "toString:pii" is of no known kind: mask, visible_fields, notification'],
     ['mask', '@duty "mask" needs an argument, as in "mask:pii"'],
-    ['notify:owner, mask: ', '@duty "mask" needs an argument, as in "mask:pii"'],
+    ['notification:owner, mask: ', '@duty "mask" needs an argument, as in "mask:pii"'],
   ])('refuses %j', (text, message) => {
     const found: Problem[] = [];
     parseDuties(text, (problem) => found.push(problem));
@@ -108,6 +109,7 @@ describe('dutyProblem', () => {
 });
 
 describe('obligationsOf', () => {
+  const OCCASION = { topic: 'doc.read', body: 'agent:bot for user:ann: Read a document (doc:1)' };
   it.each<[string, Duty[], EntityType, object[]]>([
     ['nothing', [], DOC, []],
     [
@@ -129,7 +131,7 @@ describe('obligationsOf', () => {
       DOC,
       [
         { id: 'mask', type: 'mask', properties: { fields: ['bonus'] } },
-        { id: 'notify', type: 'notify', properties: { to: ['audit', 'owner'] } },
+        { id: 'notification', type: 'notification', properties: { to: ['audit', 'owner'], ...OCCASION } },
       ],
     ],
     ['a mask that this type has nothing for', [mask('pii')], FOLDER, []],
@@ -139,7 +141,9 @@ describe('obligationsOf', () => {
       DOC,
       [{ id: 'mask', type: 'mask', properties: { fields: ['contacts.phone', 'contacts.phone.home'] } }],
     ],
-  ])('unites %s', (_, duties, type, obligations) => expect(obligationsOf([duties], type)).toEqual(obligations));
+  ])('unites %s', (_, duties, type, obligations) =>
+    expect(obligationsOf([duties], type, OCCASION)).toEqual(obligations),
+  );
 
   it.each<[string, Duty[][], EntityType, string[]]>([
     ['one policy’s together', [[visible('status'), visible('pii')]], DOC, ['address.street', 'salary', 'ssn', 'status']],
@@ -152,13 +156,13 @@ describe('obligationsOf', () => {
     ['nothing within what is removed', [[visible('address.city'), visible('status'), mask('address')]], DOC, ['status']],
     ['a whole of which a part is removed', [[visible('address'), mask('address.city')]], DOC, ['address']],
   ])('shows %s', (_, duties, type, fields) => {
-    const shown = obligationsOf(duties, type).find((o) => o.type === 'visible_fields');
+    const shown = obligationsOf(duties, type, OCCASION).find((o) => o.type === 'visible_fields');
     expect(shown).toEqual({ id: 'visible_fields', type: 'visible_fields', properties: { fields } });
   }); // prettier-ignore
 
   it('shows less for more policies', () => {
     const list = fc.array(fc.constantFrom('pii', 'pay', 'status', 'address', 'address.city', 'contacts', 'phone').map(visible), { minLength: 1 });
-    const fields = (policies: readonly Duty[][]) => obligationsOf(policies, DOC).flatMap((o) => o.properties['fields'] as string[]);
+    const fields = (policies: readonly Duty[][]) => obligationsOf(policies, DOC, OCCASION).flatMap((o) => o.properties['fields'] as string[]);
     fc.assert(
       fc.property(fc.array(list, { minLength: 1 }), list, (policies, one) => {
         const before = fields(policies);
@@ -174,12 +178,12 @@ describe('obligationsOf', () => {
       fc.constantFrom('owner', 'audit', 'hr').map(notify),
     );
     const items = (duties: readonly Duty[]): string[] =>
-      obligationsOf([duties], DOC).flatMap((o) => Object.values(o.properties).flat() as string[]);
+      obligationsOf([duties], DOC, OCCASION).flatMap((o) => Object.values(o.properties).flat() as string[]);
     fc.assert(
       fc.property(fc.array(duty), fc.array(duty), (a, b) => {
-        expect(obligationsOf([[...a, ...b, ...a]], DOC)).toEqual(obligationsOf([b, a], DOC));
+        expect(obligationsOf([[...a, ...b, ...a]], DOC, OCCASION)).toEqual(obligationsOf([b, a], DOC, OCCASION));
         expect(items([...a, ...b])).toEqual(expect.arrayContaining(items(a)));
-        expect(obligationsOf([a], DOC).every((o) => OBLIGATION_TYPES.includes(o.type))).toBe(true);
+        expect(obligationsOf([a], DOC, OCCASION).every((o) => OBLIGATION_TYPES.includes(o.type))).toBe(true);
       }),
     );
   });

@@ -73,7 +73,7 @@ function ask(rules: Rules, which: 'deciding' | 'duties'): Answer {
 }
 
 describe('duties', () => {
-  const permitting = '@id("notify") @duty("notify:owner") permit (principal, action, resource);\n';
+  const permitting = '@id("notify") @duty("notification:owner") permit (principal, action, resource);\n';
 
   it.each([
     ['written plainly', '@id("mask") @duty("mask:pii") forbid (principal, action, resource);'],
@@ -147,7 +147,7 @@ describe('duties', () => {
   it.each([
     [
       'that mask what is not there',
-      '\n‹here›@id("a") @duty("notify:x, mask:pi")\npermit (principal, action, resource is Doc);',
+      '\n‹here›@id("a") @duty("notification:x, mask:pi")\npermit (principal, action, resource is Doc);',
       '@duty "mask:pi": "Doc" has no attribute of @class("pi") and none called so (did you mean "pii"?)',
     ],
     [
@@ -157,13 +157,13 @@ describe('duties', () => {
     ],
     [
       'that notify nobody',
-      '‹here›@id("a") @duty("notify:a b")\npermit (principal, action, resource);',
-      '@duty "notify:a b": "a b" is not a name of whom to notify',
+      '‹here›@id("a") @duty("notification:a b")\npermit (principal, action, resource);',
+      '@duty "notification:a b": "a b" is not a name of whom to notify',
     ],
     [
       'of an unknown kind',
       `${POLICY}\n‹here›@id("a") @duty("hide:pii")\npermit (principal, action, resource);`,
-      '@duty "hide:pii" is of no known kind: mask, visible_fields, notify',
+      '@duty "hide:pii" is of no known kind: mask, visible_fields, notification',
     ],
   ])('are refused %s', (_, marking, message) => {
     const { text, line } = marked(marking);

@@ -109,7 +109,7 @@ describe('a policy', () => {
   it('carries its remedies and duties', () => {
     const [forbid, duty, plain] = read(
       '@id("f") @remedy("consent, approval:approve_merge , step_up:urn:acr:2") forbid (principal, action, resource);' +
-        '@id("d") @duty("mask:pii,notify: owner") permit (principal, action, resource);' +
+        '@id("d") @duty("mask:pii,notification: owner") permit (principal, action, resource);' +
         policy('p'),
     );
     expect(forbid?.remedies).toEqual([
@@ -120,7 +120,7 @@ describe('a policy', () => {
     expect(forbid?.duties).toBeUndefined();
     expect(duty?.duties).toEqual([
       { kind: 'mask', argument: 'pii' },
-      { kind: 'notify', argument: 'owner' },
+      { kind: 'notification', argument: 'owner' },
     ]);
     expect(plain).toMatchObject({ remedies: [], duties: undefined });
   });
@@ -162,7 +162,7 @@ describe('a policy', () => {
     [
       'with a @duty without a value',
       '‹here›@id("a") @duty permit (principal, action, resource);',
-      '@duty "" is of no known kind: mask, visible_fields, notify',
+      '@duty "" is of no known kind: mask, visible_fields, notification',
     ],
     [
       'with a @remedy without a value',

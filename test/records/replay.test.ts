@@ -103,7 +103,7 @@ describe('by the same rules', () => {
     const read = record('read erin');
     const facts = { ...read.facts, checks: {}, entities: {} } as DecisionRecord['facts'];
     const without = replay({ ...read, facts }, remit.service.rules());
-    expect(without.kind).toBe('untold');
+    expect(without.kind).toBe('inconclusive');
     expect(without).toMatchObject({ missing: expect.arrayContaining(['employee:erin', 'agent:hr-assistant']) as [] });
   });
 
@@ -156,7 +156,7 @@ describe('by other rules', () => {
   it('says what it rests on that is not on record', () => {
     const wider = changed(/can: \{/, 'can: { manage: Bool,');
     expect(replay(record('read erin'), wider)).toMatchObject({
-      kind: 'untold',
+      kind: 'inconclusive',
       missing: ['employee:erin#manage@user:alice'],
     });
     // What is denied by what is on record stays denied, whatever else may be the case.
@@ -189,7 +189,7 @@ describe('a change', () => {
     ['a stricter mask', { fields: ['a'], modes: { a: 'last4' } }, { fields: ['a'], modes: { a: 'hash' } }, 'mask', 'more_obligations'],
     ['more to see', { fields: ['a'] }, { fields: ['a', 'b'] }, 'visible_fields', 'fewer_obligations'],
     ['less to see', { fields: ['a', 'b'] }, { fields: ['a'] }, 'visible_fields', 'more_obligations'],
-    ['nobody told', { to: ['x', 'y'] }, { to: ['x'] }, 'notify', 'fewer_obligations'],
+    ['nobody told', { to: ['x', 'y'] }, { to: ['x'] }, 'notification', 'fewer_obligations'],
   ] as const)('%s', (_what, before, after, type, change) => {
     const of = (properties: object) => ({
       decision: true,

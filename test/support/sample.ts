@@ -28,6 +28,8 @@ export interface Answer {
   readonly decision: boolean;
   readonly context?: {
     readonly id: string;
+    readonly evaluation_id: string;
+    readonly reason?: string;
     readonly evaluated_at: string;
     readonly valid_until: string;
     readonly reason_user: Readonly<Record<string, string>>;

@@ -9,13 +9,13 @@ export type Answer =
   /** The question itself is at fault: nothing is allowed. */
   | { readonly kind: 'refused'; readonly why: string }
   /** It rests on what isn't known. */
-  | { readonly kind: 'untold'; readonly missing: readonly string[] };
+  | { readonly kind: 'inconclusive'; readonly missing: readonly string[] };
 
 export function answer(record: WithFacts, rules: Rules): Answer {
   try {
     const { decision, missing } = decideAgain(record, rules);
     if (decision.fault !== undefined)
-      return { kind: 'untold', missing: missing.length > 0 ? missing : [decision.fault] };
+      return { kind: 'inconclusive', missing: missing.length > 0 ? missing : [decision.fault] };
     return { kind: 'decided', decision };
   } catch (error) {
     if (error instanceof BadRequest) return { kind: 'refused', why: `${error.at} ${error.message}`.trim() };

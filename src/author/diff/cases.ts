@@ -17,7 +17,7 @@ export async function compareCases(
   after: Rules,
   differences: Differences,
 ): Promise<Count> {
-  const counted = { asked: 0, differing: 0, untold: 0 };
+  const counted = { asked: 0, differing: 0, inconclusive: 0 };
   if (cases.length === 0) return counted;
   const grounds: Ground[] = [];
   try {
@@ -33,7 +33,7 @@ export async function compareCases(
       for (const [i, one] of some.entries()) {
         const [a, b] = [answerOf(was[i]), answerOf(is[i])];
         counted.asked += 1;
-        if (a.kind === 'untold' || b.kind === 'untold') counted.untold += 1;
+        if (a.kind === 'inconclusive' || b.kind === 'inconclusive') counted.inconclusive += 1;
         const alone = (): Promise<boolean> => allowedAlone(one, after, second);
         if (await differences.add(askedOf(one), a, b, isForUser(one) ? alone : undefined)) counted.differing += 1;
       }
@@ -46,7 +46,7 @@ export async function compareCases(
 
 function answerOf(tried: Tried | undefined): Answer {
   if (tried?.decision !== undefined && tried.error === undefined) return { kind: 'decided', decision: tried.decision };
-  return { kind: 'untold', missing: [tried?.error ?? 'no answer'] };
+  return { kind: 'inconclusive', missing: [tried?.error ?? 'no answer'] };
 }
 
 function askedOf(one: Case): Asked {

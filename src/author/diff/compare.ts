@@ -74,7 +74,7 @@ async function compareGenerated(
   { requests: count, seed }: Pick<Comparing, 'requests' | 'seed'>,
   differences: Differences,
 ): Promise<Count> {
-  const counted = { asked: 0, differing: 0, untold: 0 };
+  const counted = { asked: 0, differing: 0, inconclusive: 0 };
   if (count === 0) return counted;
   for (const { record, kind, where } of requests(kinds, { count, seed })) {
     const asked = {
@@ -96,10 +96,10 @@ async function compareRecorded(
   records: Comparing['records'],
   differences: Differences,
 ): Promise<Count> {
-  const counted = { asked: 0, differing: 0, untold: 0 };
+  const counted = { asked: 0, differing: 0, inconclusive: 0 };
   for await (const record of records) {
     if (!('facts' in record) || record.facts === undefined) {
-      counted.untold += 1;
+      counted.inconclusive += 1;
       continue;
     }
     const { action, resource } = record.request;
@@ -121,16 +121,16 @@ async function tell(
   before: Rules,
   after: Rules,
   differences: Differences,
-  counted: { asked: number; differing: number; untold: number },
+  counted: { asked: number; differing: number; inconclusive: number },
 ): Promise<void> {
   const [was, is] = [answer(record, before), answer(record, after)];
   counted.asked += 1;
-  if (was.kind === 'untold' || is.kind === 'untold') counted.untold += 1;
+  if (was.kind === 'inconclusive' || is.kind === 'inconclusive') counted.inconclusive += 1;
   const alone = byTheUserAlone(record);
   const allowed = (one: WithFacts) => (): boolean => {
     const came = answer(one, after);
     // Where nobody knows, the user is not said to be kept out.
-    return came.kind === 'untold' || (came.kind === 'decided' && came.decision.decision);
+    return came.kind === 'inconclusive' || (came.kind === 'decided' && came.decision.decision);
   };
   const different = await differences.add(asked, was, is, alone === undefined ? undefined : allowed(alone));
   if (different) counted.differing += 1;

@@ -154,7 +154,7 @@ function policyDifferences({ policies: before }: Rules, { policies: after }: Rul
 }
 
 function comparedOf(answer: Answer): Compared | undefined {
-  if (answer.kind === 'untold') return undefined;
+  if (answer.kind === 'inconclusive') return undefined;
   return answer.kind === 'decided' ? answer.decision : { decision: false, obligations: [], reasons: [] };
 }
 
@@ -164,7 +164,7 @@ function told(answer: Answer): string {
 }
 
 function whyOf(answer: Answer): string {
-  if (answer.kind === 'untold') return 'not known';
+  if (answer.kind === 'inconclusive') return 'not known';
   return answer.kind === 'refused' ? `refused: ${answer.why}` : because(answer.decision);
 }
 
@@ -188,5 +188,5 @@ function sortOf({ text, origin }: Asked): string {
 export interface Count {
   readonly asked: number;
   readonly differing: number;
-  readonly untold: number;
+  readonly inconclusive: number;
 }

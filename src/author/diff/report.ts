@@ -75,9 +75,9 @@ function groupText({ dangers, shown, responsible, before, after, count, example 
   ];
 }
 
-function countText({ asked, differing, untold }: Count, what: string): string {
-  if (asked === 0 && untold === 0) return `no ${what}`;
-  return `${asked} ${what}, ${differing} differ${untold > 0 ? ` and ${untold} can't be told` : ''}`;
+function countText({ asked, differing, inconclusive }: Count, what: string): string {
+  if (asked === 0 && inconclusive === 0) return `no ${what}`;
+  return `${asked} ${what}, ${differing} differ${inconclusive > 0 ? ` and ${inconclusive} can't be told` : ''}`;
 }
 
 /** What `--json` prints. */

@@ -1,6 +1,7 @@
 /** What was expected of a case and what came of it: where they differ, and why it was decided so. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Decision, StepEvidence } from '../../model/decision.js';
+import type { Obligation } from '../../model/obligations.js';
 import type { Remedy } from '../../model/remedies.js';
 import type { Rules } from '../../policy/load.js';
 import type { Expected } from './case.js';
@@ -19,7 +20,7 @@ export function compare(expected: Expected, decision: Decision): Difference[] {
     reasons: sorted(decision.reasons.map((r) => r.code)),
     policies: sorted(policiesOf(decision)),
     duties: sorted(cited(decision, 'obligations', 'duties')),
-    obligations: Object.fromEntries(decision.obligations.map(({ type, properties }) => [type, properties])),
+    obligations: Object.fromEntries(decision.obligations.map((due) => [due.type, comparedProperties(due, expected)])),
     path: pathOf(decision),
     remedies: sorted(decision.remedies.map(remedyText)),
   };
@@ -37,6 +38,14 @@ export function compare(expected: Expected, decision: Decision): Difference[] {
       ? []
       : [{ what, expected: wanted[what], actual: actual[what] }],
   );
+}
+
+/** A notification's texts count only where the test says them: they follow from the request. */
+function comparedProperties({ type, properties }: Obligation, { obligations }: Expected): Obligation['properties'] {
+  if (type !== 'notification') return properties;
+  const expected = obligations?.[type] ?? {};
+  const texts = ['topic', 'body'].filter((name) => !Object.hasOwn(expected, name));
+  return Object.fromEntries(Object.entries(properties).filter(([name]) => !texts.includes(name)));
 }
 
 /** `undecided` where an engine failed: that is never what was expected. */

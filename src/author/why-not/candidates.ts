@@ -87,7 +87,7 @@ function obligationCandidates({ again, rules, record }: Judgement): Option[] {
   const { established: e, facts } = again.course;
   if (e === undefined || facts?.cedar.duties.kind !== 'answer') return [];
   const duties = facts.cedar.duties.answer.determining.map((id) => rules.policies.get(id)?.duties ?? []);
-  const due = obligationsOf(duties, e.on.resourceType).map(({ type }) => type);
+  const due = obligationsOf(duties, e.on.resourceType, { topic: '', body: '' }).map(({ type }) => type);
   const value = [...new Set([...(record.facts.said.supported_obligations ?? []), ...due])];
   return [[{ kind: 'request', at: ['context', 'supported_obligations'], value }]];
 }

@@ -17,7 +17,7 @@ export interface Found {
   readonly changes: readonly Change[];
   readonly allowed: boolean;
   /** What those leave in the way. */
-  readonly standing: readonly Problem[];
+  readonly remaining: readonly Problem[];
 }
 
 interface Node {
@@ -32,7 +32,7 @@ export async function search(start: Judgement, searching: Searching): Promise<Fo
   let nearest: Node = open[0] as Node;
   for (let node = open.shift(); node !== undefined; node = open.shift()) {
     const { changes, judgement, depth } = node;
-    if (judgement.allowed) return { changes: await smallest(changes, searching), allowed: true, standing: [] };
+    if (judgement.allowed) return { changes: await smallest(changes, searching), allowed: true, remaining: [] };
     if (judgement.problems.length > 0 && depth > nearest.depth) nearest = node;
     const [problem] = judgement.problems;
     if (problem === undefined || depth === MAX_DEPTH) continue;
@@ -54,7 +54,7 @@ export async function search(start: Judgement, searching: Searching): Promise<Fo
     }
     open.sort((a, b) => weightOf(a.changes) - weightOf(b.changes));
   }
-  return { changes: nearest.changes, allowed: false, standing: nearest.judgement.problems };
+  return { changes: nearest.changes, allowed: false, remaining: nearest.judgement.problems };
 }
 
 /** Without those that turn out unneeded, the heaviest tried first. */

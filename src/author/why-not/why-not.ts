@@ -41,14 +41,14 @@ export type WhyNot =
   | {
       readonly kind: 'none';
       readonly changes: readonly Worded[];
-      readonly standing: readonly Standing[];
+      readonly remaining: readonly Standing[];
       readonly remedies: readonly Remedy[];
       readonly decisions: number;
       /** The bound on decisions was met: there may be one. */
       readonly exhausted: boolean;
     }
   /** It can't be told, and why not. */
-  | { readonly kind: 'untold'; readonly why: string };
+  | { readonly kind: 'inconclusive'; readonly why: string };
 
 /** How often is decided again at most. */
 const BUDGET = 2000;
@@ -65,7 +65,7 @@ export interface Given {
 export async function whyNot(record: DecisionRecord, { rules, sources, world }: Given): Promise<WhyNot> {
   const { facts } = record;
   if (record.decision) return { kind: 'allowed' };
-  if (facts === undefined) return { kind: 'untold', why: 'what it rests on is not on record' };
+  if (facts === undefined) return { kind: 'inconclusive', why: 'what it rests on is not on record' };
   const refused = record.reasons.find(({ code }) => tokenNeeds(code) !== undefined);
   const needs = refused?.step === 'token' ? tokenNeeds(refused.code) : undefined;
   if (refused !== undefined && needs !== undefined)
@@ -77,18 +77,18 @@ export async function whyNot(record: DecisionRecord, { rules, sources, world }: 
   try {
     const judge = new Judge({ ...record, facts }, new Rulebook(rules, sources), ground, world, BUDGET);
     const start = await judge.decide([]);
-    if (start === undefined) return { kind: 'untold', why: 'by the rules at hand the question is at fault' };
+    if (start === undefined) return { kind: 'inconclusive', why: 'by the rules at hand the question is at fault' };
     if (start.allowed) return { kind: 'allowed' };
     if (start.problems.length === 0)
       return {
-        kind: 'untold',
+        kind: 'inconclusive',
         why:
           start.missing.length > 0
             ? `the rules at hand ask what was not asked then: ${start.missing.join(', ')}`
             : `an engine could not answer (${start.again.decision.fault ?? 'unknown'}): ask again`,
       };
     const granting = new Granting(ground, new Date(record.evaluated_at), facts.said.context ?? {});
-    const { changes, allowed, standing } = await search(start, { judge, granting });
+    const { changes, allowed, remaining } = await search(start, { judge, granting });
     const ends = verified(facts)?.token.expiresAt;
     const worded = changes.map((change) => ({ words: wordsOf(change, ends), change }));
     const { decisions } = judge;
@@ -98,7 +98,7 @@ export async function whyNot(record: DecisionRecord, { rules, sources, world }: 
     return {
       kind: 'none',
       changes: worded,
-      standing: standing.map(({ code, message }) => ({ code, message })),
+      remaining: remaining.map(({ code, message }) => ({ code, message })),
       remedies,
       decisions,
       exhausted: judge.left <= KEPT,

@@ -24,21 +24,21 @@ export function explanationText(told: Explanation): string {
     ),
     ...told.relationships.flatMap((tree) => ['', ...treeLines(tree).map((line) => `  ${line}`)]),
     ...told.policies.flatMap(askedLines),
-    ...(told.untold.length === 0 ? [] : ['', ...told.untold.map((line) => `  ${line}`)]),
+    ...(told.inconclusive.length === 0 ? [] : ['', ...told.inconclusive.map((line) => `  ${line}`)]),
   ];
   return `${lines.map(printable).join('\n')}\n`;
 }
 
-function rulesText({ decided_by, at_hand, same, comes_out }: Explanation['rules']): string {
+function rulesText({ decided_by, at_hand, same, result_now }: Explanation['rules']): string {
   if (same) return `by the rules ${decided_by.slice(0, 12)}, which are the rules at hand`;
-  const now = comes_out === undefined ? '' : `; by those it would be ${comes_out ? 'allowed' : 'denied'}`;
+  const now = result_now === undefined ? '' : `; by those it would be ${result_now ? 'allowed' : 'denied'}`;
   return `by the rules ${decided_by.slice(0, 12)}, and not by those at hand (${at_hand.slice(0, 12)})${now}`;
 }
 
-function askedLines({ principal, role, policies, unasked }: Asked): string[] {
+function askedLines({ principal, role, policies, not_evaluated }: Asked): string[] {
   const heading =
     role === 'acting' ? `policies, asked for ${principal}` : `forbids, asked for the earlier ${principal}`;
-  if (unasked !== undefined) return ['', `  ${heading}: not asked (${unasked})`];
+  if (not_evaluated !== undefined) return ['', `  ${heading}: not asked (${not_evaluated})`];
   const [spoke, silent] = [policies.filter((p) => p.applies !== false), policies.filter((p) => p.applies === false)];
   // An earlier agent's silence says little: it is the one that acts who has to be let.
   const shown = role === 'acting' ? silent.slice(0, SILENT) : [];
@@ -72,9 +72,12 @@ function policyLines({ id, title, source, effect, applies, clauses }: PolicyTold
   ];
 }
 
-function clauseLines({ kind, lets, parts }: Clause): string[] {
+function clauseLines({ kind, satisfied, parts }: Clause): string[] {
   const [yes, no] = kind === 'when' ? ['holds', 'does not hold'] : ['no exception', 'an exception'];
-  return [`        ${kind}: ${lets === undefined ? "can't be told" : lets ? yes : no}`, ...parts.flatMap(partLines)];
+  return [
+    `        ${kind}: ${satisfied === undefined ? "can't be told" : satisfied ? yes : no}`,
+    ...parts.flatMap(partLines),
+  ];
 }
 
 function partLines({ text, held, values }: Part): string[] {

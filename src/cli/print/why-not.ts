@@ -16,7 +16,7 @@ function lines(told: WhyNot): string[] {
   switch (told.kind) {
     case 'allowed':
       return ['  why not: it is allowed'];
-    case 'untold':
+    case 'inconclusive':
       return [`  why not: that can't be told: ${told.why}`];
     case 'token':
       return [`  why not: the token was refused (${told.code}), so nothing can be decided again`, `    ${told.needs}`];
@@ -34,7 +34,7 @@ function lines(told: WhyNot): string[] {
         ...(told.changes.length === 0 ? [] : ['  with these:', ...told.changes.map(({ words }) => `    ${words}`)]),
         ...told.remedies.map(remedyLine),
         '  this would still stand in the way:',
-        ...told.standing.map(({ code, message }) => `    ${code}: ${message}`),
+        ...told.remaining.map(({ code, message }) => `    ${code}: ${message}`),
       ];
   }
 }

@@ -1,10 +1,12 @@
 /** Step 7: which duties apply, and does the client say that it can carry them out? */
+import { refText } from '../../model/ids.js';
 import { deny, pass, unknown } from '../../model/outcome.js';
 import { reason, type Reason } from '../../model/reasons.js';
 import type { FaultCode } from '../../model/faults.js';
-import { obligationsOf } from '../../policy/duties.js';
+import { obligationsOf, type Occasion } from '../../policy/duties.js';
 import { cite } from '../cedar-outcome.js';
 import { read } from '../cedar-outcome.js';
+import type { Established } from '../bound-question.js';
 import type { JudgingStep } from '../step.js';
 
 export const obligations: JudgingStep = {
@@ -19,6 +21,7 @@ export const obligations: JudgingStep = {
     const due = obligationsOf(
       applying.map((id) => policies.get(id)?.duties ?? []),
       e.on.resourceType,
+      occasionOf(e),
     );
     const evidence = applying.length === 0 ? {} : { duties: cite(applying, policies) };
     const { supportedObligations: supported } = e.question;
@@ -36,3 +39,12 @@ export const obligations: JudgingStep = {
     return faults[0] === undefined ? pass(evidence, due) : unknown(faults[0], evidence);
   },
 };
+
+/** The request in the words of its action's title: "agent:code-bot for user:ann: Merge a branch (repository:api)". */
+function occasionOf({ on, acting, question }: Established): Occasion {
+  const parties = [acting.agent, acting.user].flatMap((party) => (party === undefined ? [] : [refText(party)]));
+  return {
+    topic: `${on.resourceType.object}.${on.action.name}`,
+    body: `${parties.join(' for ')}: ${on.action.title} (${refText(question.resource)})`,
+  };
+}

@@ -19,7 +19,7 @@ const answer = z
           z.object({
             name: z.string(),
             title: z.string(),
-            standing: z
+            status: z
               .enum(['allowed', 'depends', 'remediable'])
               .describe(
                 'allowed: on something that is there; depends: on what the request says too; remediable: not now, but with the remedies',
@@ -51,14 +51,14 @@ export function capabilityRoutes(app: FastifyInstance, service: Service): void {
           toQuestion({ subject, action: { name }, resource: { type, id: NOBODY } }, asking);
         const asker = await askerOf(ask(NOBODY, NOBODY), deciding);
         const found = await capabilities(ask, deciding);
-        const allowed = found.filter(({ standing }) => standing === 'allowed').length;
+        const allowed = found.filter(({ status }) => status === 'allowed').length;
         await recordSearch('capabilities', { subject }, asker, allowed, deciding);
         return {
           capabilities: [...new Set(found.map((c) => c.resourceType))].map((type) => ({
             resource_type: type,
             actions: found
               .filter((c) => c.resourceType === type)
-              .map(({ action: { name, title }, standing, remedies }) => ({ name, title, standing, remedies })),
+              .map(({ action: { name, title }, status, remedies }) => ({ name, title, status, remedies })),
           })),
         };
       }),

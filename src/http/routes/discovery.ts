@@ -17,7 +17,7 @@ const metadata = z
     search_subject_endpoint: z.string(),
     search_resource_endpoint: z.string(),
     search_action_endpoint: z.string(),
-    obligations_supported: z.array(z.string()),
+    supported_obligations: z.array(z.string()),
   })
   .meta({ id: 'Metadata' });
 const resourceMetadata = z
@@ -58,7 +58,7 @@ export function discoveryRoutes(app: FastifyInstance, service: Service): void {
       search_subject_endpoint: `${base()}/access/v1/search/subject`,
       search_resource_endpoint: `${base()}/access/v1/search/resource`,
       search_action_endpoint: `${base()}/access/v1/search/action`,
-      obligations_supported: OBLIGATION_TYPES,
+      supported_obligations: OBLIGATION_TYPES,
     }),
   });
 

@@ -25,7 +25,7 @@ const readiness = z
         in_flight: z.number(),
         large_body_bytes: z.number(),
         shed: z.object({ in_flight: z.number(), large_bodies: z.number(), memory: z.number() }),
-        records: z.object({ waiting: z.number(), owed: z.number(), lost: z.number() }),
+        records: z.object({ waiting: z.number(), pending_corrections: z.number(), dropped_corrections: z.number() }),
         database: engine,
         relationships: engine,
       })
@@ -135,12 +135,12 @@ function policiesOf({ inForce: { rules, refusal } }: Service): object {
 
 function loadOf({ database, relationships, decisions }: Service, admission: Admission): object {
   const { inFlight, largeBodyBytes, shed } = admission.stats();
-  const { waiting, owed, lost } = decisions.stats();
+  const { waiting, pendingCorrections, droppedCorrections } = decisions.stats();
   return {
     in_flight: inFlight,
     large_body_bytes: largeBodyBytes,
     shed: { in_flight: shed.inFlight, large_bodies: shed.largeBodies, memory: shed.memory },
-    records: { waiting, owed, lost },
+    records: { waiting, pending_corrections: pendingCorrections, dropped_corrections: droppedCorrections },
     database: database.stats(),
     relationships: relationships.stats(),
   };

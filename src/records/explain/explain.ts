@@ -30,7 +30,7 @@ export interface Explanation {
   readonly relationships: readonly Branch[];
   readonly policies: readonly Asked[];
   /** What can't be told, in sentences. */
-  readonly untold: readonly string[];
+  readonly inconclusive: readonly string[];
 }
 
 /** Of the rules that explain, in words of the record's. */
@@ -40,13 +40,13 @@ export interface RulesTold {
   readonly at_hand: string;
   readonly same: boolean;
   /** What the rules at hand make of it; undefined where that can't be told. */
-  readonly comes_out: boolean | undefined;
+  readonly result_now: boolean | undefined;
 }
 
 export function explain(record: DecisionRecord, rules: Rules): Explanation {
   const { id, decision, dry_run, evaluated_at, client, request, reasons, obligations, rationale } = record;
   const { acting, steps } = rationale;
-  const { policies, comesOut, untold } = again(record, rules);
+  const { policies, comesOut, inconclusive } = again(record, rules);
   return {
     id,
     decision,
@@ -64,7 +64,7 @@ export function explain(record: DecisionRecord, rules: Rules): Explanation {
       decided_by: record.policy_version,
       at_hand: rules.version,
       same: record.policy_version === rules.version,
-      comes_out: comesOut,
+      result_now: comesOut,
     },
     relationships: steps.flatMap(({ step, evidence }) => {
       const { path, permission } = evidence;
@@ -74,7 +74,7 @@ export function explain(record: DecisionRecord, rules: Rules): Explanation {
       return drawn ?? [];
     }),
     policies,
-    untold,
+    inconclusive,
   };
 }
 
@@ -82,13 +82,13 @@ export function explain(record: DecisionRecord, rules: Rules): Explanation {
 function again(
   record: DecisionRecord,
   rules: Rules,
-): { readonly policies: readonly Asked[]; readonly comesOut: boolean | undefined; readonly untold: string[] } {
+): { readonly policies: readonly Asked[]; readonly comesOut: boolean | undefined; readonly inconclusive: string[] } {
   const { facts } = record;
   if (facts === undefined)
     return {
       policies: [],
       comesOut: undefined,
-      untold: [
+      inconclusive: [
         'What it rests on is not on record (it was too long to keep, or the key is not an admin’s): the policies can’t be taken apart.',
       ],
     };
@@ -97,15 +97,17 @@ function again(
     return {
       policies: [],
       comesOut: undefined,
-      untold: [`By the rules at hand the question is at fault: ${came.why}.`],
+      inconclusive: [`By the rules at hand the question is at fault: ${came.why}.`],
     };
   const { course, decision } = decideAgain({ ...record, facts }, rules);
   const { established, facts: found } = course;
   return {
     policies: established === undefined || found === undefined ? [] : policiesTold(established, found),
-    comesOut: came.kind === 'untold' ? undefined : decision.decision,
-    untold: [
-      ...(came.kind === 'untold' ? [`The rules at hand ask what was not asked then: ${came.missing.join(', ')}.`] : []),
+    comesOut: came.kind === 'inconclusive' ? undefined : decision.decision,
+    inconclusive: [
+      ...(came.kind === 'inconclusive'
+        ? [`The rules at hand ask what was not asked then: ${came.missing.join(', ')}.`]
+        : []),
       ...(decision.decision !== record.decision && record.policy_version === rules.version && came.kind === 'changed'
         ? [
             'By the very rules that it was made with it comes out otherwise: the record was changed, or there is a fault.',

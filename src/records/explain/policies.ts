@@ -18,9 +18,9 @@ import { pathsIn, valueAt } from './values.js';
 
 /**
  * Of a condition: whether it is true, or why Cedar can't say; `unreached` behind one that has settled its clause,
- * `untold` where it can't be asked apart.
+ * `inconclusive` where it can't be asked apart.
  */
-export type Held = true | false | { readonly error: string } | 'unreached' | 'untold';
+export type Held = true | false | { readonly error: string } | 'unreached' | 'inconclusive';
 
 /** One operand of the `&&` that a clause is. */
 export interface Part {
@@ -33,7 +33,7 @@ export interface Part {
 export interface Clause {
   readonly kind: 'when' | 'unless';
   /** Whether the policy may apply, as far as this clause goes; undefined where that can't be told. */
-  readonly lets: boolean | undefined;
+  readonly satisfied: boolean | undefined;
   readonly parts: readonly Part[];
 }
 
@@ -56,7 +56,7 @@ export interface Asked {
   /** Those that apply first, then those that failed; empty where they were not asked. */
   readonly policies: readonly PolicyTold[];
   /** Why they were not asked, in a sentence. */
-  readonly unasked?: string;
+  readonly not_evaluated?: string;
 }
 
 /** @throws Fault where Cedar fails */
@@ -77,12 +77,12 @@ export function policiesTold(e: Established, facts: Facts): Asked[] {
     return built?.ok === true ? slice.policies.flatMap((policy) => takenApart(policy, built.request, cedar) ?? []) : [];
   };
   const asked = (role: Asked['role'], who: EntityRef, consulted: Consulted, policies: PolicyTold[]): Asked => {
-    const unasked = whyUnasked(consulted);
+    const not_evaluated = whyUnasked(consulted);
     return {
       principal: refText(who),
       role,
       policies: policies.sort(byWeight),
-      ...(unasked === undefined ? {} : { unasked }),
+      ...(not_evaluated === undefined ? {} : { not_evaluated }),
     };
   };
   const who = principal(acting);
@@ -141,13 +141,13 @@ function takenApart(policy: Policy, request: Request, cedar: CedarEngine): Polic
     clauses: clauses.map((clause, i): Clause => {
       let settled = false;
       const told = clause.parts.map((part, k): Part => {
-        const own = isExact(part) ? parts(`${i}.${k}`) : 'untold';
+        const own = isExact(part) ? parts(`${i}.${k}`) : 'inconclusive';
         // Alone it may fail where an operand before it, such as a `has`, would have kept Cedar from asking.
         const held = settled && typeof own === 'object' ? 'unreached' : own;
         settled ||= held === false || typeof held === 'object';
         return { text: textOf(part, cedar), held, values: valuesOf(part, request) };
       });
-      return { kind: clause.kind, lets: lets(clause.kind, told), parts: told };
+      return { kind: clause.kind, satisfied: lets(clause.kind, told), parts: told };
     }),
   };
 }
@@ -164,7 +164,7 @@ function judged({ determining, errors }: Answer): (name: string) => true | false
 /** What `&&` makes of its operands: the first that isn't true settles it. */
 function lets(kind: Clause['kind'], parts: readonly Part[]): boolean | undefined {
   const settling = parts.find(({ held }) => held !== true)?.held ?? true;
-  if (settling === 'untold') return undefined;
+  if (settling === 'inconclusive') return undefined;
   return settling === (kind === 'when');
 }
 

@@ -23,7 +23,10 @@ export interface Mutant {
 export const EQUIVALENT = new Map([
   ['long-chains-only-read: any principal', 'a person alone has no chain: the depth is 0'],
   ['protected-branches-need-approval: unless 1 dropped', 'nothing gives an approval yet'],
-  ['owners-hear-of-protected-merges: @duty notify:nobody', 'the same: what it would bring comes with no allow yet'],
+  [
+    'owners-hear-of-protected-merges: @duty notification:nobody',
+    'the same: what it would bring comes with no allow yet',
+  ],
   ['agents-work-with-records: any action', 'what it adds is deleting, which agents-never-delete forbids every agent'],
 ]);
 
@@ -123,7 +126,7 @@ function annotations(json: PolicyJson): [string, PolicyJson][] {
   const out: [string, PolicyJson][] = [];
   if (duty !== undefined) {
     out.push(['@duty dropped', { ...json, annotations: kept }]);
-    const lesser = duty === 'mask:pii' ? ['mask:salary', 'mask:pii=last4'] : ['notify:nobody'];
+    const lesser = duty === 'mask:pii' ? ['mask:salary', 'mask:pii=last4'] : ['notification:nobody'];
     for (const other of lesser) out.push([`@duty ${other}`, { ...json, annotations: { ...kept, duty: other } }]);
   }
   if (remedy !== undefined) {

@@ -162,7 +162,7 @@ describe('each denied case', () => {
           expect(told).toMatchObject({
             kind: 'none',
             changes: [],
-            standing: c.expect.reasons.map((code) => ({ code })),
+            remaining: c.expect.reasons.map((code) => ({ code })),
           });
           return;
         }
@@ -306,7 +306,7 @@ describe('without a service', () => {
   it('what the changed question asks and nobody knows is no proof', async () => {
     expect(await byOther('', 'reda', 'employee:erin')).toMatchObject({
       kind: 'none',
-      standing: [{ code: 'action_unknown' }],
+      remaining: [{ code: 'action_unknown' }],
     });
   });
 
@@ -317,7 +317,7 @@ describe('without a service', () => {
       sources: readSources(remit.service.config.sources),
       world: undefined,
     };
-    expect(await whyNot({ ...record, facts: undefined }, given)).toMatchObject({ kind: 'untold' });
+    expect(await whyNot({ ...record, facts: undefined }, given)).toMatchObject({ kind: 'inconclusive' });
     expect(await whyNot({ ...record, decision: true }, given)).toEqual({ kind: 'allowed' });
   });
 });

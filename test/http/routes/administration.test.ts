@@ -327,7 +327,7 @@ describe('what anybody may read', () => {
       search_subject_endpoint: `${base}/access/v1/search/subject`,
       search_resource_endpoint: `${base}/access/v1/search/resource`,
       search_action_endpoint: `${base}/access/v1/search/action`,
-      obligations_supported: ['mask', 'visible_fields', 'notify'],
+      supported_obligations: ['mask', 'visible_fields', 'notification'],
     });
   });
 

@@ -5,7 +5,7 @@ import { start, type Running } from '../../support/sample.js';
 interface Capability {
   readonly name: string;
   readonly title: string;
-  readonly standing: string;
+  readonly status: string;
   readonly remedies: readonly Readonly<Record<string, unknown>>[];
 }
 
@@ -52,7 +52,7 @@ describe('what an agent may do', () => {
         );
         const some = response.json<{ results: object[] }>().results.length > 0;
         const said = found.get(`${type} ${action.name}`);
-        expect(said?.standing === 'allowed', `${action.name} ${type}`).toBe(some);
+        expect(said?.status === 'allowed', `${action.name} ${type}`).toBe(some);
         expect(said?.title ?? action.title).toBe(action.title);
       }
   });
@@ -60,11 +60,11 @@ describe('what an agent may do', () => {
   it('says with which scope it could do more, and a token with it can', async () => {
     const less = await capabilities(await own('alice', 'hr-assistant', 'hr.employees.read'));
     expect(less.get('employee update')).toMatchObject({
-      standing: 'remediable',
+      status: 'remediable',
       remedies: [{ type: 'scope', scope: 'hr.employees.write' }],
     });
     const more = await capabilities(await own('alice', 'hr-assistant', 'hr.employees.read hr.employees.write'));
-    expect(more.get('employee update')).toMatchObject({ standing: 'allowed', remedies: [] });
+    expect(more.get('employee update')).toMatchObject({ status: 'allowed', remedies: [] });
     // What no remedy lifts isn't there at all.
     expect(more.has('employee delete')).toBe(false);
   });

@@ -30,7 +30,15 @@ describe('an evaluation', () => {
       remedies: [],
       obligations: [{ id: 'mask', type: 'mask', properties: { fields: ['salary', 'ssn'] } }],
     });
+    expect(context?.evaluation_id).toBe(context?.id);
+    expect(context).not.toHaveProperty('reason');
     expect(JSON.stringify(context)).not.toContain(token.slice(0, 20));
+  });
+
+  it('says the code of the first reason of a deny', async () => {
+    const { context } = await remit.evaluate(question({ action: { name: 'delete' } }));
+    expect(context?.reason).toBe(context?.reasons[0]?.code);
+    expect(context?.reason).toMatch(/^[a-z_]+$/);
   });
 
   it('is minimal on request: the decision, and obligations where there are any', async () => {

@@ -32,7 +32,7 @@ describe('/health/ready', () => {
         in_flight: 0,
         large_body_bytes: 0,
         shed: { in_flight: 0, large_bodies: 0, memory: 0 },
-        records: { waiting: 0, owed: 0, lost: 0 },
+        records: { waiting: 0, pending_corrections: 0, dropped_corrections: 0 },
         database: expect.objectContaining({ active: 0, waiting: 0 }) as unknown,
         relationships: expect.objectContaining({ active: 0, waiting: 0 }) as unknown,
       },
@@ -65,10 +65,10 @@ describe('/health/ready', () => {
     await expect.poll(async () => (await remit.request('GET', READY)).json<object>(), SOON).toMatchObject({
       status: 'unready',
       checks: { database: 'ok', relationships: 'ok', records: 'failed' },
-      load: { records: { owed: 1 } },
+      load: { records: { pending_corrections: 1 } },
     });
     expect((await stranger()).json()).toEqual({ status: 'unready' });
-    expect((await remit.service.metrics.text()).text).toContain('remit_records_owed 1\n');
+    expect((await remit.service.metrics.text()).text).toContain('remit_record_corrections_pending 1\n');
     full.mockRestore();
     // Nobody asks for a decision: the looking itself finds out.
     await expect.poll(async () => (await stranger()).statusCode, SOON).toBe(200);

@@ -98,7 +98,7 @@ describe('shadowed-forbid', () => {
     ['a wider scope', forbid('a', '', agent) + forbid('b', 'when { resource has status }', 'principal, action, resource')],
     ['a group of people, which may be anybody', forbid('a', '', 'principal in Group::"x", action, resource') + forbid('b', '', 'principal == User::"x", action, resource')],
     ['one without the remedy of the other', `@remedy("approval:edit") ${forbid('a', suspended, agent)}${forbid('b', 'when { principal.suspended && principal.kind == "x" }', agent)}`],
-    ['a duty', `@duty("notify:x") ${forbid('a', '', 'principal is Agent, action, resource')}${forbid('b', suspended, agent)}`],
+    ['a duty', `@duty("notification:x") ${forbid('a', '', 'principal is Agent, action, resource')}${forbid('b', suspended, agent)}`],
     ['an alternative', forbid('a', 'when { principal.suspended && principal.kind == "x" }', agent) + forbid('b', 'when { principal.suspended || principal.kind == "x" }', agent)],
   ])('is not %s', (_, policies) => {
     expect(lints({ policies }).filter((text) => text.includes('shadowed'))).toEqual([]);
@@ -182,7 +182,7 @@ describe('unpermitted-action', () => {
         {
           name: 'p',
           text: `@id("v") permit (principal, action == Action::"view", resource) when { context.delegation.depth < 3 };
-@id("d") @duty("notify:x") permit (principal, action, resource) when { context.delegation.depth < 3 };`,
+@id("d") @duty("notification:x") permit (principal, action, resource) when { context.delegation.depth < 3 };`,
         },
       ],
     });
@@ -275,7 +275,7 @@ describe('unread-context', () => {
     ['the whole record', 'can: { edit: Bool, view: Bool }', 'when { context.can == {edit: true, view: true} }'],
     ['in a duty', 'can: { edit: Bool }', 'when { context.can.edit }'],
   ])('is none that is read: %s', (name, members, when) => {
-    const duty = name === 'in a duty' ? '@duty("notify:x") ' : '';
+    const duty = name === 'in a duty' ? '@duty("notification:x") ' : '';
     const policies = `${duty}${forbid('x', when, 'principal, action == Action::"view", resource')}`;
     expect(lints({ schema: declare(members), policies })).toEqual([]);
   });

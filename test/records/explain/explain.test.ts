@@ -53,8 +53,8 @@ describe('an explanation', () => {
       action: 'delete',
       resource: 'employee:erin',
       client: 'dev',
-      rules: { same: true, comes_out: false },
-      untold: [],
+      rules: { same: true, result_now: false },
+      inconclusive: [],
     });
   });
 
@@ -90,7 +90,7 @@ describe('an explanation', () => {
       clauses: [
         {
           kind: 'unless',
-          lets: true,
+          satisfied: true,
           parts: [
             {
               text: 'principal.kind == "payroll-exporter"',
@@ -111,7 +111,7 @@ describe('an explanation', () => {
     expect(policy(explain(push, rules), 'agents-push-to-unprotected-branches')?.clauses).toEqual([
       {
         kind: 'when',
-        lets: false,
+        satisfied: false,
         parts: [
           { text: 'context.action has branch', held: false, values: { 'context.action.branch': 'absent' } },
           {
@@ -133,10 +133,10 @@ describe('an explanation', () => {
     expect(policy(told, 'erring')).toMatchObject({
       applies: { error: expect.stringContaining('overflow') as string },
       clauses: [
-        { kind: 'when', lets: false, parts: [{ held: true }, { held: { error: expect.any(String) as string } }] },
+        { kind: 'when', satisfied: false, parts: [{ held: true }, { held: { error: expect.any(String) as string } }] },
       ],
     });
-    expect(told.rules).toMatchObject({ same: false, comes_out: false });
+    expect(told.rules).toMatchObject({ same: false, result_now: false });
     expect(told.decision).toBe(true);
   });
 
@@ -147,7 +147,7 @@ describe('an explanation', () => {
     );
     expect(policy(explain(await asked('read', 'employee:erin'), near), 'beyond')).toMatchObject({
       applies: true,
-      clauses: [{ kind: 'when', lets: undefined, parts: [{ held: true }, { held: 'untold' }] }],
+      clauses: [{ kind: 'when', satisfied: undefined, parts: [{ held: true }, { held: 'inconclusive' }] }],
     });
   });
 
@@ -182,7 +182,7 @@ describe('an explanation', () => {
     const told = explain(await asked('merge', 'repository:payments-api', { properties: { branch: 'main' } }), rules);
     expect(told.policies[0]).toMatchObject({
       policies: [],
-      unasked: expect.stringContaining('out of reach') as string,
+      not_evaluated: expect.stringContaining('out of reach') as string,
     });
     expect(JSON.stringify(told)).not.toContain('protected_branches');
   });
@@ -192,12 +192,12 @@ describe('an explanation', () => {
     const told = explain(record, rules);
     expect(told.steps).toHaveLength(8);
     expect(told.policies).toEqual([]);
-    expect(told.untold).toEqual([expect.stringContaining('not on record')]);
+    expect(told.inconclusive).toEqual([expect.stringContaining('not on record')]);
   });
 
   it('says that a record was changed', async () => {
     const record = await asked('delete', 'employee:erin');
-    expect(explain({ ...record, decision: true, reasons: [] }, rules).untold).toEqual([
+    expect(explain({ ...record, decision: true, reasons: [] }, rules).inconclusive).toEqual([
       expect.stringContaining('the record was changed, or there is a fault'),
     ]);
   });
