@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /** The command line: finds the command, turns failures into a sentence and an exit code. */
-import { Usage, type Command } from './cli/command.js';
+import { UsageError, type Command } from './cli/command.js';
 import { ConfigError, Fault } from './model/faults.js';
 
-interface Listed {
+interface CommandEntry {
   readonly name: string;
   /** One line for the list of commands. */
   readonly summary: string;
@@ -11,16 +11,16 @@ interface Listed {
   readonly load: () => Promise<Command>;
 }
 
-const COMMANDS: readonly Listed[] = [
+const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'serve',
     summary: 'start the service',
-    load: async () => (await import('./cli/serve.js')).serve,
+    load: async () => (await import('./cli/serve.js')).serveCommand,
   },
   {
     name: 'demo',
     summary: 'a short tour of decisions',
-    load: async () => (await import('./cli/demo.js')).demo,
+    load: async () => (await import('./cli/demo.js')).demoCommand,
   },
   {
     name: 'token',
@@ -94,9 +94,9 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(HELP);
     return name === undefined ? 2 : 0;
   }
-  const listed = COMMANDS.find((c) => c.name === name);
-  if (listed === undefined) throw new Usage(`there is no command "${name}"; see remit --help`);
-  const command = await listed.load();
+  const entry = COMMANDS.find((c) => c.name === name);
+  if (entry === undefined) throw new UsageError(`there is no command "${name}"; see remit --help`);
+  const command = await entry.load();
   if (rest.includes('--help') || rest.includes('-h')) {
     process.stdout.write(`${command.help.trim()}\n`);
     return 0;
@@ -107,7 +107,7 @@ async function main(args: readonly string[]): Promise<number> {
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  if (error instanceof Usage || error instanceof ConfigError) {
+  if (error instanceof UsageError || error instanceof ConfigError) {
     process.stderr.write(`remit: ${error.message}\n`);
     process.exitCode = 2;
   } else if (error instanceof Fault) {

@@ -1,9 +1,9 @@
 /** `remit check`: everything that is wrong, or dubious, about a configuration, its schemas, policies and world. */
-import { check } from '../author/check/check.js';
-import { sarif } from '../author/check/report/sarif.js';
-import { reportText, summaryOf, summaryText } from '../author/check/report/text.js';
-import { RULES } from '../author/check/rules.js';
-import { printable, readOptions, Usage, type Command } from './command.js';
+import { checkProject } from '../author/check/check.js';
+import { toSarif } from '../author/check/report/sarif.js';
+import { findingsText, summarizeFindings, checkSummaryText } from '../author/check/report/text.js';
+import { CHECK_RULES } from '../author/check/check-rules.js';
+import { escapeForTerminal, readOptions, UsageError, type Command } from './command.js';
 
 const HELP = `
 Usage: remit check [--config FILE] [--strict] [--no-tests] [--json | --sarif]
@@ -32,13 +32,14 @@ export const checkCommand: Command = {
       json: { type: 'boolean', default: false },
       sarif: { type: 'boolean', default: false },
     });
-    if (positionals.length > 0) throw new Usage(`"${positionals[0] ?? ''}" is not understood; see remit check --help`);
-    if (values.json && values.sarif) throw new Usage('--json and --sarif exclude each other');
-    const { findings, files, rules } = await check(values.config, { tests: !values['no-tests'] });
-    const summary = summaryOf(findings, rules?.policies.size ?? 0);
+    if (positionals.length > 0)
+      throw new UsageError(`"${positionals[0] ?? ''}" is not understood; see remit check --help`);
+    if (values.json && values.sarif) throw new UsageError('--json and --sarif exclude each other');
+    const { findings, files, rules } = await checkProject(values.config, { tests: !values['no-tests'] });
+    const summary = summarizeFindings(findings, rules?.policies.size ?? 0);
     if (values.json) process.stdout.write(`${JSON.stringify({ findings, summary }, undefined, 2)}\n`);
-    else if (values.sarif) process.stdout.write(`${JSON.stringify(sarif(findings, RULES), undefined, 2)}\n`);
-    else process.stdout.write(`${reportText(findings, files, printable)}${summaryText(summary)}\n`);
+    else if (values.sarif) process.stdout.write(`${JSON.stringify(toSarif(findings, CHECK_RULES), undefined, 2)}\n`);
+    else process.stdout.write(`${findingsText(findings, files, escapeForTerminal)}${checkSummaryText(summary)}\n`);
     return summary.errors > 0 || (values.strict && summary.warnings > 0) ? 1 : 0;
   },
 };

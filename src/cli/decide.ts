@@ -1,8 +1,8 @@
 /** `remit decide`: one decision from the command line, against the same engines and routes. */
 import { loadConfig } from '../config/config.js';
-import { ask, refusal } from './service-request.js';
-import { jsonObject, readOptions, tokenOf, Usage, type Command } from './command.js';
-import { story, type Answered } from './print/story.js';
+import { openServiceClient, rejectionError } from './service-client.js';
+import { parseJsonObject, readOptions, readTokenOrStdin, UsageError, type Command } from './command.js';
+import { decisionText, type DecisionAnswer } from './print/decision.js';
 
 const HELP = `
 Usage: remit decide --action NAME --resource TYPE:ID (--token TOKEN | --mode human) --subject TYPE:ID [options]
@@ -42,47 +42,52 @@ export const decideCommand: Command = {
       config: { type: 'string' },
       json: { type: 'boolean', default: false },
     });
-    if (positionals.length > 0) throw new Usage(`"${positionals[0] ?? ''}" is not understood; see remit decide --help`);
-    const subject = reference(values.subject, '--subject');
-    const resource = reference(values.resource, '--resource');
-    if (values.action === undefined) throw new Usage('--action is required; see remit decide --help');
-    const token = values.token === undefined ? undefined : await tokenOf(values.token);
+    if (positionals.length > 0)
+      throw new UsageError(`"${positionals[0] ?? ''}" is not understood; see remit decide --help`);
+    const subject = parseEntityOption(values.subject, '--subject');
+    const resource = parseEntityOption(values.resource, '--resource');
+    if (values.action === undefined) throw new UsageError('--action is required; see remit decide --help');
+    const token = values.token === undefined ? undefined : await readTokenOrStdin(values.token);
     const config = loadConfig(values.config);
-    const asked = await ask(config, values.key ?? config.key);
+    const client = await openServiceClient(config, values.key ?? config.clientKey);
     try {
-      const { status, body } = await asked.post('/access/v1/evaluation', {
+      const { status, body } = await client.post('/access/v1/evaluation', {
         subject: { ...subject, ...(values.agent === undefined ? {} : { properties: { act: { sub: values.agent } } }) },
         action: {
           name: values.action,
           ...(values['action-properties'] === undefined
             ? {}
-            : { properties: jsonObject(values['action-properties'], '--action-properties') }),
+            : { properties: parseJsonObject(values['action-properties'], '--action-properties') }),
         },
         resource: {
           ...resource,
-          ...(values.properties === undefined ? {} : { properties: jsonObject(values.properties, '--properties') }),
+          ...(values.properties === undefined
+            ? {}
+            : { properties: parseJsonObject(values.properties, '--properties') }),
         },
         context: {
-          ...(values.context === undefined ? {} : jsonObject(values.context, '--context')),
+          ...(values.context === undefined ? {} : parseJsonObject(values.context, '--context')),
           ...(token === undefined ? {} : { token }),
           ...(values.mode === undefined ? {} : { mode: values.mode }),
           ...(values['dry-run'] ? { dry_run: true } : {}),
         },
       });
-      if (status !== 200 && status !== 503) throw refusal({ status, body });
-      process.stdout.write(values.json ? `${JSON.stringify(body, undefined, 2)}\n` : story(body as Answered));
-      return (body as Answered).decision ? 0 : 1;
+      if (status !== 200 && status !== 503) throw rejectionError({ status, body });
+      process.stdout.write(
+        values.json ? `${JSON.stringify(body, undefined, 2)}\n` : decisionText(body as DecisionAnswer),
+      );
+      return (body as DecisionAnswer).decision ? 0 : 1;
     } finally {
-      await asked.close();
+      await client.close();
     }
   },
 };
 
-function reference(text: string | undefined, option: string): { type: string; id: string } {
-  const cut = text?.indexOf(':') ?? -1;
-  if (text === undefined || cut < 1 || cut === text.length - 1)
-    throw new Usage(
+function parseEntityOption(text: string | undefined, option: string): { type: string; id: string } {
+  const colon = text?.indexOf(':') ?? -1;
+  if (text === undefined || colon < 1 || colon === text.length - 1)
+    throw new UsageError(
       `${option} ${text === undefined ? 'TYPE:ID is required' : `"${text}" must be TYPE:ID`}; see remit decide --help`,
     );
-  return { type: text.slice(0, cut), id: text.slice(cut + 1) };
+  return { type: text.slice(0, colon), id: text.slice(colon + 1) };
 }

@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildApp } from '../http/app.js';
 import { loadConfig } from '../config/config.js';
-import { parseYaml } from '../config/yaml.js';
+import { loadYaml } from '../config/yaml.js';
 import { ConfigError } from '../model/faults.js';
 import { openService } from '../service/service.js';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { readOptions, Usage, type Command } from './command.js';
-import { evidenceText, type Answered } from './print/story.js';
+import { readOptions, UsageError, type Command } from './command.js';
+import { evidenceText, type DecisionAnswer } from './print/decision.js';
 
 const HELP = `
 Usage: remit demo [--json]
@@ -19,7 +19,7 @@ Opens the engines with the sample company in a temporary directory, makes the de
 the hours written there, and prints who asked for whom, what, the answer and what decided it.
 `;
 
-const tour = z.strictObject({
+const tourSchema = z.strictObject({
   stops: z.array(
     z.strictObject({
       /** The hour at which it is asked, UTC. */
@@ -36,7 +36,7 @@ const tour = z.strictObject({
   ),
 });
 
-interface Row {
+interface DemoRow {
   readonly who: string;
   readonly what: string;
   readonly decision: boolean;
@@ -44,15 +44,16 @@ interface Row {
   readonly note: string;
 }
 
-export const demo: Command = {
+export const demoCommand: Command = {
   help: HELP,
   run: async (args) => {
     const { values, positionals } = readOptions(args, { json: { type: 'boolean', default: false } });
-    if (positionals.length > 0) throw new Usage(`"${positionals[0] ?? ''}" is not understood; see remit demo --help`);
+    if (positionals.length > 0)
+      throw new UsageError(`"${positionals[0] ?? ''}" is not understood; see remit demo --help`);
     const data = mkdtempSync(join(tmpdir(), 'remit-demo-'));
     try {
-      const rows = await walk(data);
-      process.stdout.write(values.json ? `${JSON.stringify(rows, undefined, 2)}\n` : table(rows));
+      const rows = await runTour(data);
+      process.stdout.write(values.json ? `${JSON.stringify(rows, undefined, 2)}\n` : demoTable(rows));
       return 0;
     } finally {
       rmSync(data, { recursive: true, force: true });
@@ -60,14 +61,18 @@ export const demo: Command = {
   },
 };
 
-async function walk(data: string): Promise<Row[]> {
-  const { stops } = parseYaml(fileURLToPath(new URL('../../fixtures/acme.demo.yaml', import.meta.url)), tour, 'tour');
+async function runTour(data: string): Promise<DemoRow[]> {
+  const { stops } = loadYaml(
+    fileURLToPath(new URL('../../fixtures/acme.demo.yaml', import.meta.url)),
+    tourSchema,
+    'tour',
+  );
   const sample = fileURLToPath(new URL('../../fixtures/acme.remit.yaml', import.meta.url));
   let now = new Date();
   const service = await openService(loadConfig(sample, { REMIT_DATA: data }), { now: () => now });
   try {
     const app = await buildApp(service);
-    const rows: Row[] = [];
+    const rows: DemoRow[] = [];
     for (const stop of stops) {
       now = new Date(stop.at);
       const [type = '', id = ''] = stop.resource.split(':');
@@ -86,7 +91,7 @@ async function walk(data: string): Promise<Row[]> {
       });
       if (response.statusCode !== 200)
         throw new ConfigError(`"${stop.note}" was answered ${response.statusCode}: ${response.body}`, 'demo');
-      rows.push(rowOf(stop, response.json()));
+      rows.push(demoRow(stop, response.json()));
     }
     await app.close();
     return rows;
@@ -95,8 +100,11 @@ async function walk(data: string): Promise<Row[]> {
   }
 }
 
-function rowOf(stop: z.infer<typeof tour>['stops'][number], { decision, context = {} }: Answered): Row {
-  const via = stop.chain.length === 0 ? '' : ` (called by ${stop.chain.join(', ')})`;
+function demoRow(
+  stop: z.infer<typeof tourSchema>['stops'][number],
+  { decision, context = {} }: DecisionAnswer,
+): DemoRow {
+  const calledBy = stop.chain.length === 0 ? '' : ` (called by ${stop.chain.join(', ')})`;
   const relationship = context.rationale?.steps.find((s) => s.step === 'relationship')?.evidence ?? {};
   const obligations = (context.obligations ?? []).map(
     (o) => `${o.type} ${Object.values(o.properties).flat().join(', ')}`,
@@ -108,7 +116,7 @@ function rowOf(stop: z.infer<typeof tour>['stops'][number], { decision, context 
         .map((r) => `${r.code}${r.policies === undefined ? '' : ` (${r.policies.join(', ')})`}`)
         .join('; ');
   return {
-    who: `${stop.agent} for ${stop.user}${via}`,
+    who: `${stop.agent} for ${stop.user}${calledBy}`,
     what: `${stop.action} ${stop.resource}`,
     decision,
     why,
@@ -116,7 +124,7 @@ function rowOf(stop: z.infer<typeof tour>['stops'][number], { decision, context 
   };
 }
 
-function table(rows: readonly Row[]): string {
+function demoTable(rows: readonly DemoRow[]): string {
   const header = { who: 'WHO, FOR WHOM', what: 'WHAT', answer: 'ANSWER', why: 'WHAT DECIDED IT' };
   const cells = rows.map((r) => ({ ...r, answer: r.decision ? 'allow' : 'deny' }));
   const width = (key: 'who' | 'what' | 'answer'): number =>

@@ -1,11 +1,11 @@
 /** `remit diff`: two sets of policies and schemas, compared by the decisions that they make. */
-import { compare, failsOn } from '../author/diff/compare.js';
-import { reportJson, reportText, type Compared } from '../author/diff/report.js';
-import { openSide, type Side } from '../author/diff/side.js';
+import { compareRules, failsOn } from '../author/diff/compare.js';
+import { comparisonJson, comparisonText, type ComparisonHeader } from '../author/diff/report.js';
+import { openSide, type DiffSide } from '../author/diff/side.js';
 import { loadConfig } from '../config/config.js';
 import { Unusable } from '../author/test/places.js';
-import { failOnOf, printable, readOptions, Usage, type Command } from './command.js';
-import { limitOf, recordsOf } from './records.js';
+import { parseFailOn, escapeForTerminal, readOptions, UsageError, type Command } from './command.js';
+import { parseRecordLimit, readRecords } from './record-source.js';
 
 const HELP = `
 Usage: remit diff BEFORE AFTER [options]
@@ -30,7 +30,7 @@ Exit code 0: no difference that --fail-on names. 1: there is one. 2: the command
 can't be read.
 `;
 
-const MOST_REQUESTS = 1_000_000;
+const MAX_REQUESTS = 1_000_000;
 
 export const diffCommand: Command = {
   help: HELP,
@@ -48,41 +48,41 @@ export const diffCommand: Command = {
       config: { type: 'string' },
       json: { type: 'boolean', default: false },
     });
-    const [first, second, more] = positionals;
-    if (first === undefined || second === undefined || more !== undefined)
-      throw new Usage('remit diff takes two configurations; see remit diff --help');
-    const failOn = failOnOf(values['fail-on']);
-    const requests = numberOf(values.requests, '--requests', MOST_REQUESTS);
-    const seed = numberOf(values.seed, '--seed', 2 ** 32 - 1);
-    const limit = limitOf(values.limit);
+    const [first, second, extra] = positionals;
+    if (first === undefined || second === undefined || extra !== undefined)
+      throw new UsageError('remit diff takes two configurations; see remit diff --help');
+    const failOn = parseFailOn(values['fail-on']);
+    const requests = parseBoundedNumber(values.requests, '--requests', MAX_REQUESTS);
+    const seed = parseBoundedNumber(values.seed, '--seed', 2 ** 32 - 1);
+    const limit = parseRecordLimit(values.limit);
     if (!values.replay && (values.file ?? values.from ?? values.to ?? values.key ?? values.config) !== undefined)
-      throw new Usage('--file, --from, --to, --key and --config go with --replay');
-    const begun = performance.now();
-    const sides: Side[] = [];
+      throw new UsageError('--file, --from, --to, --key and --config go with --replay');
+    const startedAt = performance.now();
+    const sides: DiffSide[] = [];
     try {
-      const [before, after] = [opened(first, sides), opened(second, sides)];
-      const comparison = await compare(before.rules, after.rules, {
+      const [before, after] = [openAndTrack(first, sides), openAndTrack(second, sides)];
+      const comparison = await compareRules(before.rules, after.rules, {
         cases: after.cases(),
         requests,
         seed,
-        records: values.replay ? recordsOf(values, () => loadConfig(values.config), limit) : [],
+        records: values.replay ? readRecords(values, () => loadConfig(values.config), limit) : [],
       });
-      const of: Compared = {
+      const heading: ComparisonHeader = {
         before: { name: first, version: before.rules.version },
         after: { name: second, version: after.rules.version },
         seed,
-        milliseconds: performance.now() - begun,
+        milliseconds: performance.now() - startedAt,
       };
       process.stdout.write(
         values.json
-          ? `${JSON.stringify(reportJson(comparison, of), undefined, 2)}\n`
-          : reportText(comparison, of, printable),
+          ? `${JSON.stringify(comparisonJson(comparison, heading), undefined, 2)}\n`
+          : comparisonText(comparison, heading, escapeForTerminal),
       );
       return failsOn(comparison, failOn) ? 1 : 0;
     } catch (error) {
       if (!(error instanceof Unusable)) throw error;
       for (const { file, line, column, message } of error.problems)
-        process.stderr.write(`${printable(`${file}:${line}:${column}: ${message}`)}\n`);
+        process.stderr.write(`${escapeForTerminal(`${file}:${line}:${column}: ${message}`)}\n`);
       return 2;
     } finally {
       for (const side of sides) side.close();
@@ -90,13 +90,14 @@ export const diffCommand: Command = {
   },
 };
 
-function opened(name: string, sides: Side[]): Side {
+function openAndTrack(name: string, sides: DiffSide[]): DiffSide {
   const side = openSide(name);
   sides.push(side);
   return side;
 }
 
-function numberOf(text: string, option: string, most: number): number {
-  if (!/^\d{1,10}$/.test(text) || Number(text) > most) throw new Usage(`${option} must be a number from 0 to ${most}`);
+function parseBoundedNumber(text: string, option: string, maximum: number): number {
+  if (!/^\d{1,10}$/.test(text) || Number(text) > maximum)
+    throw new UsageError(`${option} must be a number from 0 to ${maximum}`);
   return Number(text);
 }

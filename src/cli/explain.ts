@@ -1,17 +1,17 @@
 /** `remit explain`: the story of one decision. */
 import { loadConfig } from '../config/config.js';
-import { readSources, shown } from '../config/files.js';
-import { explain } from '../records/explain/explain.js';
-import { whyNot } from '../author/why-not/why-not.js';
-import { readRecord } from '../records/parse-record.js';
+import { readSources, displayPath } from '../config/files.js';
+import { explainRecord } from '../records/explain/explain.js';
+import { explainDenial } from '../author/why-not/why-not.js';
+import { parseRecord } from '../records/parse-record.js';
 import type { DecisionRecord } from '../model/decision.js';
 import { loadRules } from '../policy/load.js';
-import { ask, refusal, type Asked } from './service-request.js';
-import { readOptions, Usage, type Command } from './command.js';
+import { openServiceClient, rejectionError, type ServiceClient } from './service-client.js';
+import { readOptions, UsageError, type Command } from './command.js';
 import { explanationText } from './print/explanation.js';
-import { fromFile } from './records.js';
+import { readRecordsFile } from './record-source.js';
 import { whyNotText } from './print/why-not.js';
-import { worldOf } from './service-world.js';
+import { serviceWorld } from './service-world.js';
 
 const HELP = `
 Usage: remit explain ID [options]
@@ -38,40 +38,41 @@ export const explainCommand: Command = {
       config: { type: 'string' },
       json: { type: 'boolean', default: false },
     });
-    const [id, more] = positionals;
-    if (id === undefined || more !== undefined)
-      throw new Usage('remit explain takes the id of one decision; see remit explain --help');
+    const [id, extra] = positionals;
+    if (id === undefined || extra !== undefined)
+      throw new UsageError('remit explain takes the id of one decision; see remit explain --help');
     const config = loadConfig(values.config);
     const sources = readSources(config.sources);
     const rules = loadRules(sources);
-    const asked = values.file === undefined ? await ask(config, values.key ?? config.key) : undefined;
+    const client =
+      values.file === undefined ? await openServiceClient(config, values.key ?? config.clientKey) : undefined;
     try {
-      const record = asked === undefined ? inFile(values.file ?? '', id) : await recorded(asked, id);
-      const world = asked === undefined ? undefined : worldOf(asked);
-      const told = explain(record, rules);
-      const why = values['why-not'] ? await whyNot(record, { rules, sources, world }) : undefined;
+      const record = client === undefined ? findRecordInFile(values.file ?? '', id) : await fetchRecord(client, id);
+      const world = client === undefined ? undefined : serviceWorld(client);
+      const explanation = explainRecord(record, rules);
+      const whyNotResult = values['why-not'] ? await explainDenial(record, { rules, sources, world }) : undefined;
       process.stdout.write(
         values.json
-          ? `${JSON.stringify({ ...told, ...(why === undefined ? {} : { why_not: why }) }, undefined, 2)}\n`
-          : `${explanationText(told)}${why === undefined ? '' : whyNotText(why)}`,
+          ? `${JSON.stringify({ ...explanation, ...(whyNotResult === undefined ? {} : { why_not: whyNotResult }) }, undefined, 2)}\n`
+          : `${explanationText(explanation)}${whyNotResult === undefined ? '' : whyNotText(whyNotResult)}`,
       );
       return 0;
     } finally {
-      await asked?.close();
+      await client?.close();
     }
   },
 };
 
 /** @throws Usage where the service has none of this id, or refuses */
-async function recorded(asked: Asked, id: string): Promise<DecisionRecord> {
-  const { status, body } = await asked.get(`/v1/decisions/${encodeURIComponent(id)}`);
-  if (status !== 200) throw refusal({ status, body });
-  return readRecord(body, `decision ${id}`);
+async function fetchRecord(client: ServiceClient, id: string): Promise<DecisionRecord> {
+  const { status, body } = await client.get(`/v1/decisions/${encodeURIComponent(id)}`);
+  if (status !== 200) throw rejectionError({ status, body });
+  return parseRecord(body, `decision ${id}`);
 }
 
 /** @throws Usage, ConfigError */
-function inFile(file: string, id: string): DecisionRecord {
-  const found = fromFile(file).find((record) => record.id === id);
-  if (found === undefined) throw new Usage(`${shown(file)} has no decision ${id}`);
-  return readRecord(found, `${shown(file)}: decision ${id}`);
+function findRecordInFile(file: string, id: string): DecisionRecord {
+  const record = readRecordsFile(file).find((record) => record.id === id);
+  if (record === undefined) throw new UsageError(`${displayPath(file)} has no decision ${id}`);
+  return parseRecord(record, `${displayPath(file)}: decision ${id}`);
 }

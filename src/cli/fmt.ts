@@ -3,11 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { Formatter } from '../author/check/format.js';
-import { configPath } from '../config/config.js';
-import { cedarFiles, shown, source } from '../config/files.js';
+import { resolveConfigPath } from '../config/config.js';
+import { listCedarFiles, displayPath, readSource } from '../config/files.js';
 import { readConfiguration } from '../author/check/configuration.js';
 import { ConfigError } from '../model/faults.js';
-import { readOptions, Usage, type Command } from './command.js';
+import { readOptions, UsageError, type Command } from './command.js';
 
 const HELP = `
 Usage: remit fmt [--check] [--json] [--config FILE] [FILES…]
@@ -33,15 +33,17 @@ export const fmtCommand: Command = {
       json: { type: 'boolean', default: false },
     });
     if (values.config !== undefined && positionals.length > 0)
-      throw new Usage('--config and FILES exclude each other: the configuration names its own');
+      throw new UsageError('--config and FILES exclude each other: the configuration names its own');
     const formatter = new Formatter();
-    const files = (positionals.length > 0 ? positionals.flatMap(filesOf) : configured(values.config)).map((path) => {
-      const file = source(path);
+    const files = (
+      positionals.length > 0 ? positionals.flatMap(policyFilesAt) : configuredPolicyFiles(values.config)
+    ).map((path) => {
+      const file = readSource(path);
       const formatted = formatter.format(file);
-      return { path, file: shown(path), formatted, changed: formatted !== file.text };
+      return { path, file: displayPath(path), formatted, changed: formatted !== file.text };
     });
     const changed = files.filter((file) => file.changed);
-    if (!values.check) for (const { path, formatted } of changed) replace(path, formatted);
+    if (!values.check) for (const { path, formatted } of changed) replaceFile(path, formatted);
     if (values.json)
       process.stdout.write(`${JSON.stringify({ files: files.map(({ file, changed }) => ({ file, changed })) })}\n`);
     else process.stdout.write(changed.map(({ file }) => `${file}\n`).join(''));
@@ -49,31 +51,34 @@ export const fmtCommand: Command = {
   },
 };
 
-function configured(config: string | undefined): string[] {
-  const path = configPath(config);
+function configuredPolicyFiles(config: string | undefined): string[] {
+  const path = resolveConfigPath(config);
   const { sources } = readConfiguration(path);
-  if (sources === undefined) throw new ConfigError('names no policies', shown(path));
-  return cedarFiles(sources.policies);
+  if (sources === undefined) throw new ConfigError('names no policies', displayPath(path));
+  return listCedarFiles(sources.policies);
 }
 
-function filesOf(given: string): string[] {
-  const path = resolve(given);
+function policyFilesAt(argument: string): string[] {
+  const path = resolve(argument);
   const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) throw new ConfigError('there is no such file or directory', shown(path));
-  if (stat.isDirectory()) return cedarFiles(path);
-  if (!path.endsWith('.cedar')) throw new Usage(`"${given}" is no *.cedar file`);
+  if (stat === undefined) throw new ConfigError('there is no such file or directory', displayPath(path));
+  if (stat.isDirectory()) return listCedarFiles(path);
+  if (!path.endsWith('.cedar')) throw new UsageError(`"${argument}" is no *.cedar file`);
   return [path];
 }
 
 /** Whole or not at all: a crash in the middle must not leave half of a policy file, which may lack a forbid. */
-function replace(path: string, text: string): void {
+function replaceFile(path: string, text: string): void {
   const target = realpathSync(path);
-  const draft = join(dirname(target), `.${randomBytes(6).toString('hex')}.cedar.tmp`);
+  const temporary = join(dirname(target), `.${randomBytes(6).toString('hex')}.cedar.tmp`);
   try {
-    writeFileSync(draft, text, { flag: 'wx', mode: statSync(target).mode & 0o777 });
-    renameSync(draft, target);
+    writeFileSync(temporary, text, { flag: 'wx', mode: statSync(target).mode & 0o777 });
+    renameSync(temporary, target);
   } catch (error) {
-    rmSync(draft, { force: true });
-    throw new ConfigError(`can't be written: ${(error as NodeJS.ErrnoException).code ?? String(error)}`, shown(path));
+    rmSync(temporary, { force: true });
+    throw new ConfigError(
+      `can't be written: ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
+      displayPath(path),
+    );
   }
 }

@@ -1,11 +1,11 @@
 /** `remit init`: a new company that passes its checks and starts. */
 import { join, resolve } from 'node:path';
-import { initialize, TEMPLATES, type TemplateName } from '../author/check/templates.js';
-import { shown } from '../config/files.js';
-import { meant } from '../diagnostics/diagnostics.js';
-import { readOptions, Usage, type Command } from './command.js';
+import { writeTemplate, TEMPLATES, type TemplateName } from '../author/check/templates.js';
+import { displayPath } from '../config/files.js';
+import { suggestNearest } from '../diagnostics/diagnostics.js';
+import { readOptions, UsageError, type Command } from './command.js';
 
-const NAMES = Object.keys(TEMPLATES) as TemplateName[];
+const TEMPLATE_NAMES = Object.keys(TEMPLATES) as TemplateName[];
 
 const HELP = `
 Usage: remit init DIR [--template NAME] [--json]
@@ -13,7 +13,7 @@ Usage: remit init DIR [--template NAME] [--json]
 Makes a new company: a SpiceDB schema, a Cedar schema, policies with their tests, a world to try things in, and the
 configuration. DIR must be empty, or not there yet.
 
-  --template NAME   ${NAMES.map((name) => `${name.padEnd(12)} ${TEMPLATES[name].summary}`).join('\n                    ')}
+  --template NAME   ${TEMPLATE_NAMES.map((name) => `${name.padEnd(12)} ${TEMPLATES[name].summary}`).join('\n                    ')}
                     (default: documents)
   --json            prints {"directory", "files": […], "next": […]}
 `;
@@ -25,23 +25,23 @@ export const initCommand: Command = {
       template: { type: 'string', default: 'documents' },
       json: { type: 'boolean', default: false },
     });
-    const [given, more] = positionals;
-    if (given === undefined || given === '' || more !== undefined)
-      throw new Usage('remit init takes one directory; see remit init --help');
-    const template = NAMES.find((name) => name === values.template);
+    const [argument, extra] = positionals;
+    if (argument === undefined || argument === '' || extra !== undefined)
+      throw new UsageError('remit init takes one directory; see remit init --help');
+    const template = TEMPLATE_NAMES.find((name) => name === values.template);
     if (template === undefined) {
-      const hint = meant(values.template, NAMES);
-      throw new Usage(
-        `there is no template "${values.template}"${hint === undefined ? '' : ` (${hint})`}: ${NAMES.join(', ')}`,
+      const hint = suggestNearest(values.template, TEMPLATE_NAMES);
+      throw new UsageError(
+        `there is no template "${values.template}"${hint === undefined ? '' : ` (${hint})`}: ${TEMPLATE_NAMES.join(', ')}`,
       );
     }
-    const directory = resolve(given);
-    const files = initialize(directory, template);
-    const next = nextSteps(shown(join(directory, 'remit.yaml')), template);
+    const directory = resolve(argument);
+    const files = writeTemplate(directory, template);
+    const next = nextSteps(displayPath(join(directory, 'remit.yaml')), template);
     if (values.json) process.stdout.write(`${JSON.stringify({ directory, files, next })}\n`);
     else {
       const list = files.map((file) => `  ${file}\n`).join('');
-      process.stdout.write(`Made of the template "${template}", in ${shown(directory)}:\n${list}\n`);
+      process.stdout.write(`Made of the template "${template}", in ${displayPath(directory)}:\n${list}\n`);
       process.stdout.write(`What to do next:\n\n${next.map((line) => `  ${line}\n`).join('')}`);
     }
     return 0;
@@ -50,7 +50,7 @@ export const initCommand: Command = {
 
 /** Commands for a shell, in order. */
 function nextSteps(file: string, template: TemplateName): string[] {
-  const config = `--config ${quoted(file)}`;
+  const config = `--config ${shellQuoted(file)}`;
   const { user, agent, scope, action, resource } = TEMPLATES[template].ask;
   return [
     `remit check ${config}`,
@@ -61,6 +61,6 @@ function nextSteps(file: string, template: TemplateName): string[] {
   ];
 }
 
-function quoted(path: string): string {
+function shellQuoted(path: string): string {
   return /^[\w./@+-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }

@@ -3,38 +3,39 @@ import type { Config } from '../config/config.js';
 import { readSources } from '../config/files.js';
 import { ConfigError } from '../model/faults.js';
 import { loadRules } from '../policy/load.js';
-import type { Part } from './migration-target.js';
+import type { MigrationTarget } from './migration-target.js';
 
-const SIGNS = { add: '+', remove: '-', change: '~' } as const;
+const CHANGE_SIGNS = { add: '+', remove: '-', change: '~' } as const;
 
 /** undefined: it is embedded. @throws ConfigError: all of the rules are read, so that none is applied that they don't fit */
-export function spicedbPart({ spicedb, sources, deadlineMs }: Config): Part | undefined {
+export function spicedbMigration({ spicedb, sources, deadlineMs }: Config): MigrationTarget | undefined {
   if (spicedb === undefined) return undefined;
   const { graph } = loadRules(readSources(sources));
   return {
     name: 'spicedb',
     run: async ({ check, yes }) => {
-      const { Connection, patiently } = await import('../graph/server/connection.js');
-      const { applySchema, differences } = await import('../graph/server/schema-diff.js');
+      const { Connection, retryUntilReady: patiently } = await import('../graph/server/connection.js');
+      const { writeServerSchema: applySchema, compareServerSchema: differences } =
+        await import('../graph/server/schema-diff.js');
       const connection = new Connection(spicedb, deadlineMs);
       try {
-        const { found } = await patiently(() => differences(connection, graph), spicedb);
-        const held = !yes && found.some(({ change }) => change !== 'add');
-        const applied = found.length > 0 && !check && !held;
+        const { differences: found } = await patiently(() => differences(connection, graph), spicedb);
+        const withheld = !yes && found.some(({ change }) => change !== 'add');
+        const applied = found.length > 0 && !check && !withheld;
         if (applied) {
           await applySchema(connection, graph);
-          const { found: left } = await differences(connection, graph);
-          if (left.length > 0)
+          const { differences: remaining } = await differences(connection, graph);
+          if (remaining.length > 0)
             throw new ConfigError('somebody else changes the schema at the same time', spicedb.endpoint);
         }
         return {
-          result: { differences: found.map(({ change, what }) => ({ change, what })), applied },
+          result: { differences: found.map(({ change, item: what }) => ({ change, what })), applied },
           lines: [
             `${graph.file} against SpiceDB at ${spicedb.endpoint}:`,
-            ...found.map(({ change, what }) => `  ${SIGNS[change]} ${what}`),
-            said(found.length, applied, held),
+            ...found.map(({ change, item: what }) => `  ${CHANGE_SIGNS[change]} ${what}`),
+            outcomeLine(found.length, applied, withheld),
           ],
-          left: found.length > 0 && !applied,
+          pending: found.length > 0 && !applied,
         };
       } finally {
         connection.close();
@@ -43,8 +44,8 @@ export function spicedbPart({ spicedb, sources, deadlineMs }: Config): Part | un
   };
 }
 
-function said(differences: number, applied: boolean, held: boolean): string {
+function outcomeLine(differences: number, applied: boolean, withheld: boolean): string {
   if (differences === 0) return '  the same';
   if (applied) return 'Applied.';
-  return held ? 'Nothing is applied: --yes removes and changes, too.' : 'Nothing is applied.';
+  return withheld ? 'Nothing is applied: --yes removes and changes, too.' : 'Nothing is applied.';
 }

@@ -1,8 +1,8 @@
 /** `remit migrate`: brings the servers to what this Remit and its configuration need. A start changes none. */
 import { loadConfig } from '../config/config.js';
-import { readOptions, Usage, type Command } from './command.js';
-import { databasePart } from './migrate-database.js';
-import { spicedbPart } from './migrate-spicedb.js';
+import { readOptions, UsageError, type Command } from './command.js';
+import { databaseMigration } from './migrate-database.js';
+import { spicedbMigration } from './migrate-spicedb.js';
 
 const HELP = `
 Usage: remit migrate [--config FILE] [--check] [--yes] [--json]
@@ -30,20 +30,20 @@ export const migrateCommand: Command = {
       json: { type: 'boolean', default: false },
     });
     if (positionals.length > 0)
-      throw new Usage(`"${positionals[0] ?? ''}" is not understood; see remit migrate --help`);
+      throw new UsageError(`"${positionals[0] ?? ''}" is not understood; see remit migrate --help`);
     const config = loadConfig(values.config);
-    for (const note of config.notes) process.stderr.write(`remit: ${note}\n`);
-    const parts = [databasePart(config), spicedbPart(config)].filter((part) => part !== undefined);
+    for (const note of config.warnings) process.stderr.write(`remit: ${note}\n`);
+    const targets = [databaseMigration(config), spicedbMigration(config)].filter((part) => part !== undefined);
     const results: Record<string, object> = {};
-    let left = false;
-    for (const { name, run } of parts) {
-      const migrated = await run(values);
-      results[name] = migrated.result;
-      left ||= migrated.left;
-      if (!values.json) process.stdout.write(`${migrated.lines.join('\n')}\n`);
+    let pending = false;
+    for (const { name, run } of targets) {
+      const migration = await run(values);
+      results[name] = migration.result;
+      pending ||= migration.pending;
+      if (!values.json) process.stdout.write(`${migration.lines.join('\n')}\n`);
     }
     if (values.json) process.stdout.write(`${JSON.stringify(results)}\n`);
-    else if (parts.length === 0) process.stdout.write('The engines are embedded: there is nothing to migrate.\n');
-    return left ? 1 : 0;
+    else if (targets.length === 0) process.stdout.write('The engines are embedded: there is nothing to migrate.\n');
+    return pending ? 1 : 0;
   },
 };

@@ -1,23 +1,23 @@
 /** What `remit migrate` brings up to date: one server, its state, and what was done to it. */
 
 /** One server's part of it. */
-export interface Part {
+export interface MigrationTarget {
   readonly name: 'database' | 'spicedb';
   /** @throws ConfigError, Fault */
-  readonly run: (how: How) => Promise<Migrated>;
+  readonly run: (options: MigrationOptions) => Promise<MigrationResult>;
 }
 
-export interface How {
+export interface MigrationOptions {
   /** Changes nothing. */
   readonly check: boolean;
   /** Also removes and changes. */
   readonly yes: boolean;
 }
 
-export interface Migrated {
+export interface MigrationResult {
   /** For `--json`. */
   readonly result: object;
   readonly lines: readonly string[];
   /** Whether something is still to be done. */
-  readonly left: boolean;
+  readonly pending: boolean;
 }

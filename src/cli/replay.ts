@@ -1,12 +1,12 @@
 /** `remit replay`: recorded decisions, made again of what they rested on. */
-import { CHANGES, widens, type Change } from '../records/difference.js';
+import { DECISION_CHANGES, isWidening, type DecisionChange } from '../records/difference.js';
 import { loadConfig } from '../config/config.js';
 import { readSources } from '../config/files.js';
 import type { DecisionRecord } from '../model/decision.js';
-import { because, questionText, replay, type Replayed } from '../records/replay.js';
+import { formatGrounds, formatQuestion, replayRecord, type ReplayResult } from '../records/replay.js';
 import { loadRules, type Rules } from '../policy/load.js';
-import { failOnOf, printable, readOptions, Usage, type Command } from './command.js';
-import { limitOf, recordsOf, type Record } from './records.js';
+import { parseFailOn, escapeForTerminal, readOptions, UsageError, type Command } from './command.js';
+import { parseRecordLimit, readRecords, type DecisionOrSearchRecord } from './record-source.js';
 
 const HELP = `
 Usage: remit replay [--rules CONFIG] [--file FILE] [options]
@@ -26,9 +26,9 @@ would change, what gives more first. Asks the running service of the data direct
   --json           prints one JSON object
 `;
 
-interface Told {
-  readonly record: Record;
-  readonly came: Replayed;
+interface ReplayEntry {
+  readonly record: DecisionOrSearchRecord;
+  readonly came: ReplayResult;
   /** Whether it was made with the same rules. */
   readonly own: boolean;
 }
@@ -47,32 +47,36 @@ export const replayCommand: Command = {
       config: { type: 'string' },
       json: { type: 'boolean', default: false },
     });
-    if (positionals.length > 0) throw new Usage(`"${positionals[0] ?? ''}" is not understood; see remit replay --help`);
-    const failOn = failOnOf(values['fail-on']);
-    const limit = limitOf(values.limit);
+    if (positionals.length > 0)
+      throw new UsageError(`"${positionals[0] ?? ''}" is not understood; see remit replay --help`);
+    const failOn = parseFailOn(values['fail-on']);
+    const limit = parseRecordLimit(values.limit);
     const config = loadConfig(values.config);
     const rules = loadRules(readSources((values.rules === undefined ? config : loadConfig(values.rules)).sources));
-    const told: Told[] = [];
-    for await (const record of recordsOf(values, () => config, limit))
-      told.push({ record, came: replay(record, rules), own: record.policy_version === rules.version });
-    process.stdout.write(values.json ? `${JSON.stringify(summary(told, rules), undefined, 2)}\n` : report(told, rules));
-    const failed = told.some(
+    const entries: ReplayEntry[] = [];
+    for await (const record of readRecords(values, () => config, limit))
+      entries.push({ record, came: replayRecord(record, rules), own: record.policy_version === rules.version });
+    process.stdout.write(
+      values.json ? `${JSON.stringify(replaySummary(entries, rules), undefined, 2)}\n` : replayReport(entries, rules),
+    );
+    const failed = entries.some(
       ({ came, own }) =>
         (own && (came.kind === 'changed' || came.kind === 'refused' || came.kind === 'inconclusive')) ||
-        (came.kind === 'changed' && (failOn === 'change' || (failOn === 'widening' && widens(came.change)))),
+        (came.kind === 'changed' && (failOn === 'change' || (failOn === 'widening' && isWidening(came.change)))),
     );
     return failed ? 1 : 0;
   },
 };
 
-function summary(told: readonly Told[], rules: Rules): object {
-  const of = (kind: Replayed['kind']): readonly Told[] => told.filter(({ came }) => came.kind === kind);
+function replaySummary(entries: readonly ReplayEntry[], rules: Rules): object {
+  const entriesOf = (kind: ReplayResult['kind']): readonly ReplayEntry[] =>
+    entries.filter(({ came }) => came.kind === kind);
   return {
     policy_version: rules.version,
-    decisions: told.length,
-    same: of('same').length,
-    unrecorded: of('unrecorded').length,
-    changes: told.flatMap(({ record, came, own }) =>
+    decisions: entries.length,
+    same: entriesOf('same').length,
+    unrecorded: entriesOf('unrecorded').length,
+    changes: entries.flatMap(({ record, came, own }) =>
       came.kind === 'changed'
         ? [
             {
@@ -80,19 +84,19 @@ function summary(told: readonly Told[], rules: Rules): object {
               change: came.change,
               same_rules: own,
               request: record.request,
-              because: because(came.after),
+              because: formatGrounds(came.after),
             },
           ]
         : [],
     ),
-    inconclusive: told.flatMap(({ record, came }) =>
+    inconclusive: entries.flatMap(({ record, came }) =>
       came.kind === 'inconclusive' ? [{ id: record.id, missing: came.missing }] : [],
     ),
-    refused: told.flatMap(({ record, came }) => (came.kind === 'refused' ? [{ id: record.id, why: came.why }] : [])),
+    refused: entries.flatMap(({ record, came }) => (came.kind === 'refused' ? [{ id: record.id, why: came.why }] : [])),
   };
 }
 
-const WORDS: Readonly<globalThis.Record<Change, string>> = {
+const CHANGE_HEADINGS: Readonly<globalThis.Record<DecisionChange, string>> = {
   newly_allowed: 'newly allowed',
   fewer_obligations: 'allowed with fewer obligations',
   more_obligations: 'allowed with other or more obligations',
@@ -100,45 +104,45 @@ const WORDS: Readonly<globalThis.Record<Change, string>> = {
   reasons: 'denied for other reasons',
 };
 /** Of one kind, printed one by one; --json has all. */
-const EXAMPLES = 20;
+const MAX_EXAMPLES = 20;
 
-function report(told: readonly Told[], rules: Rules): string {
-  const count = (kind: Replayed['kind']): number => told.filter(({ came }) => came.kind === kind).length;
-  const own = told.filter((t) => t.own).length;
+function replayReport(entries: readonly ReplayEntry[], rules: Rules): string {
+  const count = (kind: ReplayResult['kind']): number => entries.filter(({ came }) => came.kind === kind).length;
+  const own = entries.filter((t) => t.own).length;
   const lines = [
-    `${told.length} decisions made again by the rules ${rules.version.slice(0, 12)}: ${own} made with these, ${told.length - own} with others`,
+    `${entries.length} decisions made again by the rules ${rules.version.slice(0, 12)}: ${own} made with these, ${entries.length - own} with others`,
     `  ${count('same')} come out the same`,
   ];
-  const list = (heading: string, of: readonly Told[], why: (t: Told) => string): void => {
-    if (of.length === 0) return;
-    lines.push(`  ${of.length} ${heading}`);
-    for (const t of of.slice(0, EXAMPLES))
+  const list = (heading: string, listed: readonly ReplayEntry[], why: (t: ReplayEntry) => string): void => {
+    if (listed.length === 0) return;
+    lines.push(`  ${listed.length} ${heading}`);
+    for (const t of listed.slice(0, MAX_EXAMPLES))
       lines.push(
-        `    ${t.record.id}  ${asked(t.record)}: ${why(t)}${t.own ? '  (FAULT: made with these very rules)' : ''}`,
+        `    ${t.record.id}  ${recordQuestionText(t.record)}: ${why(t)}${t.own ? '  (FAULT: made with these very rules)' : ''}`,
       );
-    if (of.length > EXAMPLES) lines.push(`    and ${of.length - EXAMPLES} more`);
+    if (listed.length > MAX_EXAMPLES) lines.push(`    and ${listed.length - MAX_EXAMPLES} more`);
   };
-  for (const change of CHANGES)
+  for (const change of DECISION_CHANGES)
     list(
-      WORDS[change],
-      told.filter(({ came }) => came.kind === 'changed' && came.change === change),
-      ({ came }) => (came.kind === 'changed' ? because(came.after) : ''),
+      CHANGE_HEADINGS[change],
+      entries.filter(({ came }) => came.kind === 'changed' && came.change === change),
+      ({ came }) => (came.kind === 'changed' ? formatGrounds(came.after) : ''),
     );
   list(
     "can't be told",
-    told.filter(({ came }) => came.kind === 'inconclusive'),
+    entries.filter(({ came }) => came.kind === 'inconclusive'),
     ({ came }) => (came.kind === 'inconclusive' ? `not on record: ${came.missing.join(', ')}` : ''),
   );
   list(
     'would be refused',
-    told.filter(({ came }) => came.kind === 'refused'),
+    entries.filter(({ came }) => came.kind === 'refused'),
     ({ came }) => (came.kind === 'refused' ? came.why : ''),
   );
   if (count('unrecorded') > 0) lines.push(`  ${count('unrecorded')} are of lists, or without their facts`);
-  return `${lines.map(printable).join('\n')}\n`;
+  return `${lines.map(escapeForTerminal).join('\n')}\n`;
 }
 
-function asked({ request, ...record }: Record): string {
+function recordQuestionText({ request, ...record }: DecisionOrSearchRecord): string {
   const rationale = 'rationale' in record ? record.rationale : { steps: [] };
-  return questionText({ request: request as DecisionRecord['request'], rationale });
+  return formatQuestion({ request: request as DecisionRecord['request'], rationale });
 }

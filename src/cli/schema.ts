@@ -1,9 +1,9 @@
 /** `remit schema`: the JSON Schemas of the YAML files, for editors. */
 import { join, resolve } from 'node:path';
-import { writeFiles } from '../author/check/files.js';
+import { writeFiles } from '../author/check/write-files.js';
 import { jsonSchemas } from '../author/check/json-schemas.js';
-import { shown } from '../config/files.js';
-import { readOptions, Usage, type Command } from './command.js';
+import { displayPath } from '../config/files.js';
+import { readOptions, UsageError, type Command } from './command.js';
 
 const HELP = `
 Usage: remit schema DIR [--json]
@@ -18,13 +18,13 @@ export const schemaCommand: Command = {
   help: HELP,
   run: async (args) => {
     const { values, positionals } = readOptions(args, { json: { type: 'boolean', default: false } });
-    const [given, more] = positionals;
-    if (given === undefined || given === '' || more !== undefined)
-      throw new Usage('remit schema takes one directory; see remit schema --help');
-    const directory = resolve(given);
+    const [argument, extra] = positionals;
+    if (argument === undefined || argument === '' || extra !== undefined)
+      throw new UsageError('remit schema takes one directory; see remit schema --help');
+    const directory = resolve(argument);
     const schemas = jsonSchemas();
     writeFiles(directory, schemas, true);
-    const files = [...schemas.keys()].map((file) => shown(join(directory, file)));
+    const files = [...schemas.keys()].map((file) => displayPath(join(directory, file)));
     process.stdout.write(values.json ? `${JSON.stringify({ files })}\n` : `${files.join('\n')}\n`);
     return 0;
   },

@@ -2,14 +2,14 @@
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { loadConfig } from '../config/config.js';
-import { shown } from '../config/files.js';
+import { displayPath } from '../config/files.js';
 import { ConfigError } from '../model/faults.js';
-import { junit } from '../author/test/junit.js';
+import { toJunitXml } from '../author/test/junit.js';
 import { Unusable, type Problem } from '../author/test/places.js';
-import { allOf, reportJson, reportText, summaryOf } from '../author/test/report.js';
-import { Session, type Report, type Selection } from '../author/test/session.js';
-import { printable, readOptions, Usage, type Command } from './command.js';
-import { watch } from './test-watch.js';
+import { allResults, testReportJson, testReportText, summarizeResults } from '../author/test/report.js';
+import { TestSession, type TestReport, type TestSelection } from '../author/test/session.js';
+import { escapeForTerminal, readOptions, UsageError, type Command } from './command.js';
+import { watchAndRun } from './test-watch.js';
 
 const HELP = `
 Usage: remit test [PATHS…] [options]
@@ -41,62 +41,66 @@ export const testCommand: Command = {
       json: { type: 'boolean', default: false },
       junit: { type: 'string' },
     });
-    const least = percentOf(values['min-coverage']);
-    if (least !== undefined && values.filter !== undefined)
-      throw new Usage('--min-coverage counts all tests, so it does not go with --filter');
-    if (values.watch && values.json) throw new Usage('--watch prints for people, so it does not go with --json');
-    const selection: Selection = { paths: positionals, filter: values.filter };
-    const session = new Session();
-    const once = async (): Promise<number> => {
+    const minCoverage = parsePercent(values['min-coverage']);
+    if (minCoverage !== undefined && values.filter !== undefined)
+      throw new UsageError('--min-coverage counts all tests, so it does not go with --filter');
+    if (values.watch && values.json) throw new UsageError('--watch prints for people, so it does not go with --json');
+    const selection: TestSelection = { paths: positionals, filter: values.filter };
+    const session = new TestSession();
+    const runOnce = async (): Promise<number> => {
       try {
         const report = await session.run(loadConfig(values.config), selection);
-        if (values.junit !== undefined) write(values.junit, junit(report));
+        if (values.junit !== undefined) writeJunitFile(values.junit, toJunitXml(report));
         process.stdout.write(
-          values.json ? `${JSON.stringify(reportJson(report), undefined, 2)}\n` : reportText(report, printable),
+          values.json
+            ? `${JSON.stringify(testReportJson(report), undefined, 2)}\n`
+            : testReportText(report, escapeForTerminal),
         );
-        return verdict(report, least);
+        return exitCodeOf(report, minCoverage);
       } catch (error) {
         if (!(error instanceof Unusable)) throw error;
-        tell(error.problems, values.json);
+        printProblems(error.problems, values.json);
         return 2;
       }
     };
     try {
-      return values.watch ? await watch(once, () => loadConfig(values.config), positionals) : await once();
+      return values.watch ? await watchAndRun(runOnce, () => loadConfig(values.config), positionals) : await runOnce();
     } finally {
       await session.close();
     }
   },
 };
 
-function verdict(report: Report, least = 0): number {
-  const { cases, passed } = summaryOf(allOf(report));
+function exitCodeOf(report: TestReport, minCoverage = 0): number {
+  const { cases, passed } = summarizeResults(allResults(report));
   const percent = report.coverage?.percent ?? 0;
-  if (percent < least) process.stderr.write(`remit: coverage is ${percent} %, and ${least} % is asked for\n`);
+  if (percent < minCoverage)
+    process.stderr.write(`remit: coverage is ${percent} %, and ${minCoverage} % is asked for\n`);
   if (cases === 0) process.stderr.write('remit: no case was run\n');
-  return passed === cases && cases > 0 && percent >= least ? 0 : 1;
+  return passed === cases && cases > 0 && percent >= minCoverage ? 0 : 1;
 }
 
-function tell(problems: readonly Problem[], json: boolean): void {
+function printProblems(problems: readonly Problem[], json: boolean): void {
   if (json) process.stdout.write(`${JSON.stringify({ problems }, undefined, 2)}\n`);
   for (const { file, line, column, message } of problems)
-    process.stderr.write(`${printable(`${file}:${line}:${column}: ${message}`)}\n`);
+    process.stderr.write(`${escapeForTerminal(`${file}:${line}:${column}: ${message}`)}\n`);
 }
 
-function percentOf(text: string | undefined): number | undefined {
+function parsePercent(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^\d{1,3}$/.test(text) || Number(text) > 100) throw new Usage('--min-coverage must be a number from 0 to 100');
+  if (!/^\d{1,3}$/.test(text) || Number(text) > 100)
+    throw new UsageError('--min-coverage must be a number from 0 to 100');
   return Number(text);
 }
 
 /** @throws ConfigError */
-function write(file: string, text: string): void {
+function writeJunitFile(file: string, text: string): void {
   try {
     writeFileSync(resolve(file), text);
   } catch (error) {
     throw new ConfigError(
       `can't be written: ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
-      shown(resolve(file)),
+      displayPath(resolve(file)),
     );
   }
 }

@@ -1,13 +1,13 @@
 /** `remit token`: mints a delegation token from the development issuer, explains one, or verifies one. */
 import { loadConfig } from '../config/config.js';
-import { makeDirectory } from '../runtime/directory-lock.js';
+import { createDataDirectory } from '../runtime/directory-lock.js';
 import { ConfigError } from '../model/faults.js';
-import { idProblem } from '../model/ids.js';
-import { MAX_CHAIN } from '../tokens/actors.js';
-import { openDevIssuer } from '../issue/development-issuer.js';
-import { jsonObject, readOptions, seconds, Usage, type Command } from './command.js';
-import { inspect } from './token-inspect.js';
-import { verify } from './token-verify.js';
+import { findIdProblem } from '../model/ids.js';
+import { MAX_CHAIN_LENGTH } from '../tokens/actors.js';
+import { openDevelopmentIssuer } from '../issue/development-issuer.js';
+import { parseJsonObject, readOptions, parseDurationSeconds, UsageError, type Command } from './command.js';
+import { runTokenInspect } from './token-inspect.js';
+import { runTokenVerify } from './token-verify.js';
 
 const HELP = `
 Usage: remit token [mint] [--agent ID] [--user ID] [options]
@@ -44,13 +44,13 @@ JWS alone, whatever its payload. Exit code 0 only where both hold. What is asked
 export const tokenCommand: Command = {
   help: HELP,
   run: ([first = '', ...rest]) => {
-    if (first === 'inspect') return inspect(rest);
-    if (first === 'verify') return verify(rest);
-    return mint(first === 'mint' ? rest : [first, ...rest].filter((arg) => arg !== ''));
+    if (first === 'inspect') return runTokenInspect(rest);
+    if (first === 'verify') return runTokenVerify(rest);
+    return runTokenMint(first === 'mint' ? rest : [first, ...rest].filter((arg) => arg !== ''));
   },
 };
 
-async function mint(args: readonly string[]): Promise<number> {
+async function runTokenMint(args: readonly string[]): Promise<number> {
   const { values, positionals } = readOptions(args, {
     user: { type: 'string' },
     agent: { type: 'string' },
@@ -66,10 +66,11 @@ async function mint(args: readonly string[]): Promise<number> {
     config: { type: 'string' },
     json: { type: 'boolean', default: false },
   });
-  if (positionals.length > 0) throw new Usage(`"${positionals[0] ?? ''}" is not understood; see remit token --help`);
+  if (positionals.length > 0)
+    throw new UsageError(`"${positionals[0] ?? ''}" is not understood; see remit token --help`);
   if (values.agent === undefined && values.user === undefined)
-    throw new Usage('--agent or --user is required; see remit token --help');
-  if (values.agent === undefined && values.chain !== undefined) throw new Usage('--chain needs --agent');
+    throw new UsageError('--agent or --user is required; see remit token --help');
+  if (values.agent === undefined && values.chain !== undefined) throw new UsageError('--chain needs --agent');
   const chain = values.chain?.split(',').map((s) => s.trim()) ?? [];
   for (const [option, ids] of [
     ['--user', [values.user]],
@@ -77,23 +78,23 @@ async function mint(args: readonly string[]): Promise<number> {
     ['--chain', chain],
   ] as const) {
     for (const id of ids) {
-      const problem = id === undefined ? undefined : idProblem(id);
-      if (problem !== undefined) throw new Usage(`${option} ${problem}`);
+      const problem = id === undefined ? undefined : findIdProblem(id);
+      if (problem !== undefined) throw new UsageError(`${option} ${problem}`);
     }
   }
   if (chain.length > 0 && values.user === undefined)
-    throw new Usage('--chain needs --user: an agent that acts for itself has no chain');
-  if (chain.length >= MAX_CHAIN) throw new Usage(`--chain can name ${MAX_CHAIN - 1} agents at most`);
+    throw new UsageError('--chain needs --user: an agent that acts for itself has no chain');
+  if (chain.length >= MAX_CHAIN_LENGTH) throw new UsageError(`--chain can name ${MAX_CHAIN_LENGTH - 1} agents at most`);
   if (values.jkt !== undefined && !/^[A-Za-z0-9_-]{43}$/.test(values.jkt))
-    throw new Usage('--jkt must be a SHA-256 thumbprint in base64url (RFC 7638)');
-  const ttlSeconds = seconds(values.ttl, '--ttl');
-  const details = values.detail?.map((text) => jsonObject(text, '--detail'));
+    throw new UsageError('--jkt must be a SHA-256 thumbprint in base64url (RFC 7638)');
+  const ttlSeconds = parseDurationSeconds(values.ttl, '--ttl');
+  const details = values.detail?.map((text) => parseJsonObject(text, '--detail'));
 
   const config = loadConfig(values.config);
   if (!config.development)
     throw new ConfigError('the development issuer exists with embedded engines on loopback only', config.file);
-  makeDirectory(config.data);
-  const issuer = await openDevIssuer(config.data);
+  createDataDirectory(config.data);
+  const issuer = await openDevelopmentIssuer(config.data);
   const now = new Date();
   const { user, agent, scope, audience, background, purpose, session, jkt } = values;
   const token = await issuer.mint({

@@ -1,20 +1,20 @@
 /** What the configuration says of actions and types, held against those that there are. */
-import { meant, type Problem } from '../diagnostics/diagnostics.js';
-import { scopesOf, type Vocabulary } from '../policy/schema/vocabulary.js';
+import { suggestNearest, type Problem } from '../diagnostics/diagnostics.js';
+import { listScopes, type Vocabulary } from '../policy/schema/vocabulary.js';
 import type { IssuerConfig } from '../tokens/issuers.js';
 import type { ConfiguredClient } from './clients.js';
 
-export interface Misfit extends Problem {
+export interface UnknownReference extends Problem {
   /** In the configuration file. */
   readonly path: readonly PropertyKey[];
 }
 
-export function misfits(
+export function checkReferences(
   { clients, issuers }: { readonly clients: readonly ConfiguredClient[]; readonly issuers: readonly IssuerConfig[] },
   vocabulary: Vocabulary,
-): Misfit[] {
-  const types = [...vocabulary.byObject.keys()];
-  const scopes = scopesOf(vocabulary).map(({ scope }) => scope);
+): UnknownReference[] {
+  const types = [...vocabulary.typesByObject.keys()];
+  const scopes = listScopes(vocabulary).map(({ scope }) => scope);
   return [
     ...clients.flatMap(({ id, resources }, i) =>
       [...(resources ?? [])]
@@ -22,17 +22,17 @@ export function misfits(
         .map((type) => ({
           path: ['clients', i, 'resources'],
           message: `client "${id}": no resource "${type}"`,
-          suggestion: meant(type, types),
+          suggestion: suggestNearest(type, types),
         })),
     ),
-    ...issuers.flatMap(({ issuer, scopes: given }, i) =>
-      Object.entries(given ?? {}).flatMap(([theirs, ours]) =>
+    ...issuers.flatMap(({ issuer, scopes: mapping }, i) =>
+      Object.entries(mapping ?? {}).flatMap(([theirs, ours]) =>
         ours
           .filter((scope) => !scopes.includes(scope))
           .map((scope) => ({
             path: ['issuers', i, 'scopes', theirs],
             message: `issuer "${issuer}": no action has the scope "${scope}"`,
-            suggestion: meant(scope, scopes),
+            suggestion: suggestNearest(scope, scopes),
           })),
       ),
     ),

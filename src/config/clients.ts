@@ -1,24 +1,27 @@
 /** `clients` of the configuration: who may call, and what for. */
 import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
-import { PERMISSIONS, type Client } from '../model/question.js';
-import { shown } from './files.js';
+import { CLIENT_PERMISSIONS, type Client } from '../model/question.js';
+import { displayPath } from './files.js';
 
 /** Requests a second that a client may make unless its `rate` says otherwise. */
 const DEFAULT_RATE = 1000;
 
 /** Two while one is replaced by the next; more are for those who replace one before they are done with another. */
 const MAX_KEYS = 4;
-const hash = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits');
+const keyHashFormat = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits');
 
-export const client = z.strictObject({
+export const clientFormat = z.strictObject({
   id: z
     .string()
     .min(1)
     .max(128)
     .regex(/^(?!agent:|user:)/, 'must not begin like an agent or a user'),
-  key_sha256: z.preprocess((one): unknown => (Array.isArray(one) ? one : [one]), z.array(hash).min(1).max(MAX_KEYS)),
-  may: z.array(z.enum(PERMISSIONS)).default(['evaluate']),
+  key_sha256: z.preprocess(
+    (value): unknown => (Array.isArray(value) ? value : [value]),
+    z.array(keyHashFormat).min(1).max(MAX_KEYS),
+  ),
+  may: z.array(z.enum(CLIENT_PERMISSIONS)).default(['evaluate']),
   audience: z.string().min(1).optional(),
   resources: z.array(z.string().min(1)).optional(),
   default_mode: z.literal('human').optional(),
@@ -32,16 +35,16 @@ export interface ConfiguredClient extends Client {
 }
 
 /** What holds between them. @throws ConfigError */
-export function clientsOf(read: z.infer<typeof client>[], path: string): ConfiguredClient[] {
+export function resolveClients(clients: z.infer<typeof clientFormat>[], path: string): ConfiguredClient[] {
   for (const key of ['id', 'key_sha256'] as const) {
-    const values = read.flatMap((c) => c[key]);
-    const twice = values.find((v, i) => values.indexOf(v) !== i);
-    if (twice !== undefined)
-      throw new ConfigError(`clients: two have the ${key} "${key === 'id' ? twice : '…'}"`, shown(path));
+    const values = clients.flatMap((c) => c[key]);
+    const repeated = values.find((v, i) => values.indexOf(v) !== i);
+    if (repeated !== undefined)
+      throw new ConfigError(`clients: two have the ${key} "${key === 'id' ? repeated : '…'}"`, displayPath(path));
   }
-  return read.map((c, i) => {
+  return clients.map((c, i) => {
     if (c.default_mode !== undefined && !c.may.includes('asserts_subject')) {
-      throw new ConfigError(`clients[${i}]: default_mode needs "asserts_subject" in may`, shown(path));
+      throw new ConfigError(`clients[${i}]: default_mode needs "asserts_subject" in may`, displayPath(path));
     }
     return {
       id: c.id,

@@ -1,13 +1,13 @@
 /** `database` of the configuration: the embedded one, or a PostgreSQL server with how it is reached and how far it is trusted. */
 import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
-import { readText, shown } from './files.js';
+import { readTextFile, displayPath } from './files.js';
 import { isLoopback } from './loopback.js';
 import { TLS_MODES, type PostgresConfig, type TlsMode } from '../store/database/postgres-config.js';
 
-const milliseconds = z.number().int().min(10).max(600_000);
+const timeoutFormat = z.number().int().min(10).max(600_000);
 
-export const database = z.strictObject({
+export const databaseFormat = z.strictObject({
   mode: z.enum(['embedded', 'postgres']).default('embedded'),
   url: z.string().min(1).optional(),
   password_file: z.string().min(1).optional(),
@@ -16,55 +16,58 @@ export const database = z.strictObject({
   ca: z.string().min(1).optional(),
   connections: z.number().int().min(1).max(1000).optional(),
   waiting: z.number().int().min(1).max(100_000).optional(),
-  connect_timeout_ms: milliseconds.optional(),
-  statement_timeout_ms: milliseconds.optional(),
+  connect_timeout_ms: timeoutFormat.optional(),
+  statement_timeout_ms: timeoutFormat.optional(),
 });
 
 export type DatabaseConfig = { readonly mode: 'embedded' } | PostgresConfig;
 
-interface Surroundings {
+interface DatabaseSources {
   /** The configuration's own path. */
   readonly path: string;
   /** DATABASE_URL. */
   readonly url: string | undefined;
-  readonly variable: (name: string) => string | undefined;
-  readonly within: (path: string) => string;
+  readonly readVariable: (name: string) => string | undefined;
+  readonly resolvePath: (path: string) => string;
 }
 
 /** What holds between the options. @throws ConfigError; the URL itself is never repeated, it may hold a password */
-export function databaseOf(read: z.infer<typeof database>, around: Surroundings): DatabaseConfig {
-  const { path, url: given, variable, within } = around;
-  const problem = (key: string, why: string): ConfigError => new ConfigError(`database.${key}: ${why}`, shown(path));
-  if (read.mode === 'embedded' && given === undefined) {
-    const strange = Object.keys(read).find((key) => key !== 'mode');
-    if (strange !== undefined) throw problem(strange, 'needs "mode: postgres"');
+export function resolveDatabase(settings: z.infer<typeof databaseFormat>, sources: DatabaseSources): DatabaseConfig {
+  const { path, url: urlVariable, readVariable, resolvePath } = sources;
+  const problem = (key: string, why: string): ConfigError =>
+    new ConfigError(`database.${key}: ${why}`, displayPath(path));
+  if (settings.mode === 'embedded' && urlVariable === undefined) {
+    const misplaced = Object.keys(settings).find((key) => key !== 'mode');
+    if (misplaced !== undefined) throw problem(misplaced, 'needs "mode: postgres"');
     return { mode: 'embedded' };
   }
-  const url = given ?? read.url;
+  const url = urlVariable ?? settings.url;
   if (url === undefined) throw problem('url', 'is required with "mode: postgres", here or as DATABASE_URL');
   const {
-    password: inUrl,
+    password: urlPassword,
     sslmode,
     ...server
-  } = addressOf(url, (why) => (given === undefined ? problem('url', why) : new ConfigError(why, 'DATABASE_URL')));
-  const mode = read.tls ?? sslmode ?? (isLocal(server.host) ? 'disable' : 'verify-full');
-  if (read.tls !== undefined && sslmode !== undefined && read.tls !== sslmode)
-    throw problem('tls', `is "${read.tls}", and the URL's sslmode says otherwise`);
-  if (read.ca !== undefined && (mode === 'disable' || mode === 'unverified'))
+  } = parseDatabaseUrl(url, (why) =>
+    urlVariable === undefined ? problem('url', why) : new ConfigError(why, 'DATABASE_URL'),
+  );
+  const mode = settings.tls ?? sslmode ?? (isLocalHost(server.host) ? 'disable' : 'verify-full');
+  if (settings.tls !== undefined && sslmode !== undefined && settings.tls !== sslmode)
+    throw problem('tls', `is "${settings.tls}", and the URL's sslmode says otherwise`);
+  if (settings.ca !== undefined && (mode === 'disable' || mode === 'unverified'))
     throw problem('ca', `has no part in anything while tls is "${mode}"`);
   return {
     mode: 'postgres',
     ...server,
-    password: passwordFrom(read, inUrl, { problem, variable, within }),
-    tls: { mode, ca: read.ca === undefined ? undefined : readText(within(read.ca)) },
-    connections: read.connections ?? 10,
-    waiting: read.waiting ?? 1_000,
-    connectMs: read.connect_timeout_ms ?? 2_000,
-    statementMs: read.statement_timeout_ms ?? 5_000,
+    password: resolvePassword(settings, urlPassword, { problem, readVariable, resolvePath }),
+    tls: { mode, ca: settings.ca === undefined ? undefined : readTextFile(resolvePath(settings.ca)) },
+    connections: settings.connections ?? 10,
+    waiting: settings.waiting ?? 1_000,
+    connectMs: settings.connect_timeout_ms ?? 2_000,
+    statementMs: settings.statement_timeout_ms ?? 5_000,
   };
 }
 
-type Address = Pick<PostgresConfig, 'host' | 'port' | 'user' | 'database'> & {
+type DatabaseAddress = Pick<PostgresConfig, 'host' | 'port' | 'user' | 'database'> & {
   readonly password: string | undefined;
   readonly sslmode: TlsMode | undefined;
 };
@@ -78,7 +81,7 @@ const SSLMODES: Readonly<Record<string, TlsMode>> = {
   'verify-full': 'verify-full',
 };
 
-function addressOf(text: string, problem: (why: string) => ConfigError): Address {
+function parseDatabaseUrl(text: string, problem: (why: string) => ConfigError): DatabaseAddress {
   let parts: string[];
   let url: URL;
   try {
@@ -95,9 +98,9 @@ function addressOf(text: string, problem: (why: string) => ConfigError): Address
   if (name === '' || url.hash !== '') throw problem('must end with the name of the database');
   for (const key of url.searchParams.keys())
     if (key !== 'sslmode') throw problem(`"${key}" can't be said in the URL; see the options beside it`);
-  const asked = url.searchParams.getAll('sslmode');
-  const sslmode = asked.length === 0 ? undefined : SSLMODES[asked.join(' ')];
-  if (asked.length > 0 && sslmode === undefined)
+  const values = url.searchParams.getAll('sslmode');
+  const sslmode = values.length === 0 ? undefined : SSLMODES[values.join(' ')];
+  if (values.length > 0 && sslmode === undefined)
     throw problem(`sslmode must be one of ${Object.keys(SSLMODES).join(', ')}`);
   return {
     host,
@@ -110,35 +113,35 @@ function addressOf(text: string, problem: (why: string) => ConfigError): Address
 }
 
 /** From one place; a file is read anew each time, since it may be changed while the service runs. */
-function passwordFrom(
-  { password_file: file, password_env: name }: z.infer<typeof database>,
-  inUrl: string | undefined,
+function resolvePassword(
+  { password_file: file, password_env: name }: z.infer<typeof databaseFormat>,
+  urlPassword: string | undefined,
   {
     problem,
-    variable,
-    within,
-  }: Pick<Surroundings, 'variable' | 'within'> & { problem: (key: string, why: string) => ConfigError },
+    readVariable,
+    resolvePath,
+  }: Pick<DatabaseSources, 'readVariable' | 'resolvePath'> & { problem: (key: string, why: string) => ConfigError },
 ): () => string | undefined {
   if (file !== undefined && name !== undefined) throw problem('password_file', 'and "password_env" exclude each other');
-  if (inUrl !== undefined && (file ?? name) !== undefined)
+  if (urlPassword !== undefined && (file ?? name) !== undefined)
     throw problem(
       file === undefined ? 'password_env' : 'password_file',
       'and a password in the URL exclude each other',
     );
   if (file !== undefined) {
-    const read = (): string => readText(within(file)).replace(/\r?\n$/, '');
-    if (read() === '') throw problem('password_file', 'is empty');
-    return read;
+    const readPassword = (): string => readTextFile(resolvePath(file)).replace(/\r?\n$/, '');
+    if (readPassword() === '') throw problem('password_file', 'is empty');
+    return readPassword;
   }
   if (name !== undefined) {
-    const value = variable(name);
+    const value = readVariable(name);
     if (value === undefined) throw problem('password_env', `${name} is not set`);
     return () => value;
   }
-  return () => inUrl;
+  return () => urlPassword;
 }
 
 /** Nothing between here and there that could be listened to. */
-function isLocal(host: string): boolean {
+function isLocalHost(host: string): boolean {
   return isLoopback(host) || host.startsWith('/');
 }

@@ -3,18 +3,18 @@ import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
-import { readText, shown } from './files.js';
+import { readTextFile, displayPath } from './files.js';
 import { isLoopback } from './loopback.js';
 
 /** What paths are put behind. */
-const base = z.url({ protocol: /^https?$/, abort: true }).refine((text) => {
+const publicUrlFormat = z.url({ protocol: /^https?$/, abort: true }).refine((text) => {
   const { search, hash, username, password } = new URL(text);
   return search + hash + username + password === '';
 }, 'must have no query, fragment or password');
 
-const host = z.string().min(1).default('127.0.0.1');
-const port = z.number().int().min(0).max(65535);
-const tls = z
+const hostFormat = z.string().min(1).default('127.0.0.1');
+const portFormat = z.number().int().min(0).max(65535);
+const tlsFormat = z
   .strictObject({
     certificate: z.string().min(1),
     key: z.string().min(1),
@@ -23,17 +23,19 @@ const tls = z
   })
   .optional();
 
-export const listen = z
+export const listenFormat = z
   .strictObject({
-    host,
-    port: port.default(7480),
-    public_url: base.optional(),
-    tls,
+    host: hostFormat,
+    port: portFormat.default(7480),
+    public_url: publicUrlFormat.optional(),
+    tls: tlsFormat,
     trusted_proxies: z
-      .array(z.string().refine(isNetwork, 'must be an address such as 10.0.0.7, or a network such as 10.0.0.0/8'))
+      .array(
+        z.string().refine(isTrustableNetwork, 'must be an address such as 10.0.0.7, or a network such as 10.0.0.0/8'),
+      )
       .max(100)
       .default([]),
-    admin: z.strictObject({ host, port, tls }).optional(),
+    admin: z.strictObject({ host: hostFormat, port: portFormat, tls: tlsFormat }).optional(),
   })
   .prefault({});
 
@@ -57,65 +59,68 @@ export interface ListenerTls {
 }
 
 /** The main listener, and the one for administration where there is one. @throws ConfigError */
-export function listenersOf(
-  read: z.infer<typeof listen>,
+export function resolveListeners(
+  settings: z.infer<typeof listenFormat>,
   path: string,
-  within: (path: string) => string,
-  over: { readonly host: string | undefined; readonly port: number | undefined },
+  resolvePath: (path: string) => string,
+  overrides: { readonly host: string | undefined; readonly port: number | undefined },
 ): { main: Listener; admin: Listener | undefined } {
   const main: Listener = {
-    host: over.host ?? read.host,
-    port: over.port ?? read.port,
-    publicUrl: read.public_url?.replace(/\/$/, ''),
-    tls: tlsOf(read.tls, 'listen.tls', path, within),
+    host: overrides.host ?? settings.host,
+    port: overrides.port ?? settings.port,
+    publicUrl: settings.public_url?.replace(/\/$/, ''),
+    tls: resolveTls(settings.tls, 'listen.tls', path, resolvePath),
   };
-  if (read.admin === undefined) return { main, admin: undefined };
+  if (settings.admin === undefined) return { main, admin: undefined };
   const admin: Listener = {
-    host: read.admin.host,
-    port: read.admin.port,
+    host: settings.admin.host,
+    port: settings.admin.port,
     publicUrl: undefined,
-    tls: tlsOf(read.admin.tls, 'listen.admin.tls', path, within),
+    tls: resolveTls(settings.admin.tls, 'listen.admin.tls', path, resolvePath),
   };
   if (admin.port === main.port && admin.port !== 0 && admin.host === main.host)
-    throw new ConfigError(`listen.admin.port: is that of the main listener`, shown(path));
+    throw new ConfigError(`listen.admin.port: is that of the main listener`, displayPath(path));
   if (main.tls !== undefined && admin.tls === undefined && !isLoopback(admin.host))
     throw new ConfigError(
       `listen.admin.tls: is required beside "listen.tls": admin keys would travel to ${admin.host} for anybody to read`,
-      shown(path),
+      displayPath(path),
     );
   return { main, admin };
 }
 
 /** @throws ConfigError, also where certificate and key don't belong together */
-function tlsOf(
-  read: z.infer<typeof tls>,
+function resolveTls(
+  settings: z.infer<typeof tlsFormat>,
   place: string,
   path: string,
-  within: (path: string) => string,
+  resolvePath: (path: string) => string,
 ): ListenerTls | undefined {
-  if (read === undefined) return undefined;
-  if (read.client_ca !== undefined && read.client_certificates)
-    throw new ConfigError(`${place}: "client_ca" asks for certificates already, "client_certificates" is for those of any origin`, shown(path)); // prettier-ignore
-  const clientCa = read.client_ca === undefined ? undefined : readText(within(read.client_ca));
+  if (settings === undefined) return undefined;
+  if (settings.client_ca !== undefined && settings.client_certificates)
+    throw new ConfigError(`${place}: "client_ca" asks for certificates already, "client_certificates" is for those of any origin`, displayPath(path)); // prettier-ignore
+  const clientCa = settings.client_ca === undefined ? undefined : readTextFile(resolvePath(settings.client_ca));
   // OpenSSL takes a file without certificates for one that trusts nobody, which nobody means.
   if (clientCa?.includes('-----BEGIN CERTIFICATE-----') === false)
-    throw new ConfigError(`${place}.client_ca: ${shown(within(read.client_ca ?? ''))} holds no certificate in PEM`, shown(path)); // prettier-ignore
-  const found: ListenerTls = {
-    certificate: readText(within(read.certificate)),
-    key: readText(within(read.key)),
+    throw new ConfigError(`${place}.client_ca: ${displayPath(resolvePath(settings.client_ca ?? ''))} holds no certificate in PEM`, displayPath(path)); // prettier-ignore
+  const listenerTls: ListenerTls = {
+    certificate: readTextFile(resolvePath(settings.certificate)),
+    key: readTextFile(resolvePath(settings.key)),
     clientCa,
-    clientCertificates: read.client_certificates || clientCa !== undefined,
+    clientCertificates: settings.client_certificates || clientCa !== undefined,
   };
   try {
-    createSecureContext({ cert: found.certificate, key: found.key, ca: clientCa });
+    createSecureContext({ cert: listenerTls.certificate, key: listenerTls.key, ca: clientCa });
   } catch (error) {
-    throw new ConfigError(`${place}: ${(error as { reason?: string }).reason ?? 'is not understood'}`, shown(path));
+    throw new ConfigError(
+      `${place}: ${(error as { reason?: string }).reason ?? 'is not understood'}`,
+      displayPath(path),
+    );
   }
-  return found;
+  return listenerTls;
 }
 
 /** Everybody's word for where a request comes from is nobody's: a network of all addresses is refused. */
-function isNetwork(text: string): boolean {
+function isTrustableNetwork(text: string): boolean {
   const [, address = '', prefix] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
   const family = isIP(address);
   if (family === 0) return false;

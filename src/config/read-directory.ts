@@ -10,7 +10,7 @@ export const MAX_BYTES = 16 * 1024 * 1024;
 export const MAX_FILES = 5_000;
 /** Names that are looked at on the way to those files. */
 const MAX_NAMES = 50_000;
-const MAX_DEPTH = 16;
+const MAX_DIRECTORY_DEPTH = 16;
 
 const CHUNK = 64 * 1024;
 
@@ -28,9 +28,11 @@ export class Unreadable extends Error {
 /** @param limit in bytes; what is longer is refused and not cut off. @throws Unreadable */
 export function readBounded(path: string, limit = MAX_BYTES): string {
   // Opening waits for nobody, and what was opened is what is asked: by its name it might be another thing by then.
-  const file = attempt(path, () => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY));
+  const file = withUnreadable(path, () =>
+    openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY),
+  );
   try {
-    const { size } = attempt(path, () => {
+    const { size } = withUnreadable(path, () => {
       const stat = fstatSync(file);
       if (!stat.isFile()) throw new Unreadable('is not a regular file', path);
       return stat;
@@ -41,10 +43,10 @@ export function readBounded(path: string, limit = MAX_BYTES): string {
     for (let whole = false; !whole;) {
       if (size > limit || length > limit) throw new Unreadable(`is larger than ${limit} bytes`, path);
       const part = Buffer.allocUnsafe(size === 0 ? CHUNK : Math.min(size + 1, CHUNK));
-      const read = attempt(path, () => readSync(file, part, 0, part.length, null));
-      parts.push(part.subarray(0, read));
-      length += read;
-      whole = read === 0;
+      const bytesRead = withUnreadable(path, () => readSync(file, part, 0, part.length, null));
+      parts.push(part.subarray(0, bytesRead));
+      length += bytesRead;
+      whole = bytesRead === 0;
     }
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.concat(parts));
   } catch (error) {
@@ -55,7 +57,7 @@ export function readBounded(path: string, limit = MAX_BYTES): string {
   }
 }
 
-export interface Below {
+export interface DirectoryListing {
   /** Sorted by their paths. */
   readonly files: readonly string[];
   /** Every directory that was looked into, the first one included. */
@@ -68,66 +70,66 @@ export interface Below {
  * where they lead out of it.
  * @throws Unreadable
  */
-export function filesBelow(directory: string, ending: string): Below {
-  const root = attempt(directory, () => realpathSync(directory));
+export function listFiles(directory: string, ending: string): DirectoryListing {
+  const root = withUnreadable(directory, () => realpathSync(directory));
   const files: string[] = [];
   const directories: string[] = [];
-  const seen = new Set<string>();
+  const visited = new Set<string>();
   let names = 0;
-  const walk = (path: string, depth: number): void => {
-    const real = within(root, path);
+  const visit = (path: string, depth: number): void => {
+    const real = resolveInside(root, path);
     // By a link that leads back.
-    if (seen.has(real)) return;
-    seen.add(real);
+    if (visited.has(real)) return;
+    visited.add(real);
     directories.push(path);
-    if (depth > MAX_DEPTH) throw new Unreadable(`is more than ${MAX_DEPTH} directories deep`, path);
-    for (const entry of attempt(path, () => readdirSync(path, { withFileTypes: true }))) {
+    if (depth > MAX_DIRECTORY_DEPTH) throw new Unreadable(`is more than ${MAX_DIRECTORY_DEPTH} directories deep`, path);
+    for (const entry of withUnreadable(path, () => readdirSync(path, { withFileTypes: true }))) {
       names += 1;
       if (names > MAX_NAMES) throw new Unreadable(`has more than ${MAX_NAMES} names below it`, directory);
       if (entry.name.startsWith('.')) continue;
-      const at = join(path, entry.name);
-      const wanted = entry.name.endsWith(ending);
-      if (entry.isDirectory() || (entry.isSymbolicLink() && leadsToDirectory(at, wanted))) {
-        walk(at, depth + 1);
+      const entryPath = join(path, entry.name);
+      const hasEnding = entry.name.endsWith(ending);
+      if (entry.isDirectory() || (entry.isSymbolicLink() && leadsToDirectory(entryPath, hasEnding))) {
+        visit(entryPath, depth + 1);
         continue;
       }
-      if (!wanted) continue;
-      within(root, at);
-      files.push(at);
+      if (!hasEnding) continue;
+      resolveInside(root, entryPath);
+      files.push(entryPath);
       if (files.length > MAX_FILES) throw new Unreadable(`has more than ${MAX_FILES} files`, directory);
     }
   };
-  walk(directory, 0);
+  visit(directory, 0);
   return { files: files.sort(), directories };
 }
 
 /** Where a path really leads. @throws Unreadable where that is outside */
-function within(root: string, path: string): string {
-  const real = attempt(path, () => realpathSync(path));
+function resolveInside(root: string, path: string): string {
+  const real = withUnreadable(path, () => realpathSync(path));
   if (real !== root && !real.startsWith(root.endsWith(sep) ? root : root + sep))
     throw new Unreadable('is a link out of the directory', path);
   return real;
 }
 
 /** A link that leads nowhere is somebody else's, unless it has the name of a file that counts. */
-function leadsToDirectory(path: string, wanted: boolean): boolean {
+function leadsToDirectory(path: string, hasEnding: boolean): boolean {
   try {
     return statSync(path).isDirectory();
   } catch (error) {
-    if (wanted) throw reasonOf(error, path);
+    if (hasEnding) throw toUnreadable(error, path);
     return false;
   }
 }
 
-function attempt<T>(path: string, work: () => T): T {
+function withUnreadable<T>(path: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw reasonOf(error, path);
+    throw toUnreadable(error, path);
   }
 }
 
-function reasonOf(error: unknown, path: string): Error {
+function toUnreadable(error: unknown, path: string): Error {
   const { code } = error as NodeJS.ErrnoException;
   if (error instanceof Unreadable || code === undefined) return error as Error;
   return new Unreadable(`can't be read: ${code}`, path);

@@ -1,7 +1,7 @@
 /** `reload` of the configuration: whether a running service takes schemas and policies that have changed. */
 import { z } from 'zod';
 
-export const reload = z.strictObject({
+export const reloadFormat = z.strictObject({
   policies: z.enum(['watch', 'signal', 'off'], 'must be "watch", "signal" or "off"').default('watch'),
   poll_ms: z.number().int().min(100).max(3_600_000).default(5000),
 });
@@ -13,6 +13,6 @@ export interface ReloadConfig {
   readonly pollMs: number;
 }
 
-export function reloadOf({ policies, poll_ms: pollMs }: z.infer<typeof reload>): ReloadConfig {
+export function resolveReload({ policies, poll_ms: pollMs }: z.infer<typeof reloadFormat>): ReloadConfig {
   return { policies, pollMs };
 }

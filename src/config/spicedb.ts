@@ -2,13 +2,13 @@
 import { z } from 'zod';
 import type { ServerAddress } from '../graph/server/connection.js';
 import { ConfigError } from '../model/faults.js';
-import { readText, shown } from './files.js';
+import { readTextFile, displayPath } from './files.js';
 
 const ENDPOINT = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$/;
 /** Their places in the file and in the environment, which comes first. */
-const VARIABLES = { endpoint: 'SPICEDB_ENDPOINT', token: 'SPICEDB_TOKEN', ca: 'SPICEDB_CA' } as const;
+const ENVIRONMENT_VARIABLES = { endpoint: 'SPICEDB_ENDPOINT', token: 'SPICEDB_TOKEN', ca: 'SPICEDB_CA' } as const;
 
-export const spicedb = z.strictObject({
+export const spicedbFormat = z.strictObject({
   mode: z.enum(['embedded', 'server'], 'must be "embedded" or "server"').default('embedded'),
   endpoint: z.string().min(1).optional(),
   token: z.string().min(1).optional(),
@@ -23,62 +23,72 @@ export type SpiceDbConfig =
   /** `bounded`: an answer may be one of up to half a second ago. */
   (ServerAddress & { readonly consistency: 'full' | 'bounded' }) | undefined;
 
-export const SPICEDB_VARIABLES: readonly string[] = Object.values(VARIABLES);
+export const SPICEDB_VARIABLES: readonly string[] = Object.values(ENVIRONMENT_VARIABLES);
 
 /**
  * What holds between them. No message says the key.
  * @param env SPICEDB_ENDPOINT, SPICEDB_TOKEN, SPICEDB_CA, those that are set
- * @param within resolves a path of the file
+ * @param resolvePath resolves a path of the file
  * @throws ConfigError naming the key or the variable
  */
-export function spicedbOf(
-  { mode, token_file: tokenFile, insecure_plaintext: plaintext, consistency, ...read }: z.infer<typeof spicedb>,
+export function resolveSpiceDb(
+  {
+    mode,
+    token_file: tokenFile,
+    insecure_plaintext: plaintext,
+    consistency,
+    ...settings
+  }: z.infer<typeof spicedbFormat>,
   env: Readonly<Record<string, string | undefined>>,
   path: string,
-  within: (path: string) => string,
+  resolvePath: (path: string) => string,
 ): SpiceDbConfig {
   const fail = (key: string, why: string): never => {
-    throw new ConfigError(`spicedb.${key}: ${why}`, shown(path));
+    throw new ConfigError(`spicedb.${key}: ${why}`, displayPath(path));
   };
   if (mode === 'embedded') {
-    const given = Object.entries({
-      ...read,
+    const serverOptions = Object.entries({
+      ...settings,
       token_file: tokenFile,
       insecure_plaintext: plaintext || undefined,
       consistency,
     });
-    for (const [key, value] of given) if (value !== undefined) fail(key, 'is for "mode: server"');
+    for (const [key, value] of serverOptions) if (value !== undefined) fail(key, 'is for "mode: server"');
     for (const name of SPICEDB_VARIABLES)
-      if (env[name] !== undefined) throw new ConfigError(`is for "spicedb.mode: server" in ${shown(path)}`, name);
+      if (env[name] !== undefined) throw new ConfigError(`is for "spicedb.mode: server" in ${displayPath(path)}`, name);
     return undefined;
   }
-  const value = (key: keyof typeof VARIABLES): string | undefined => env[VARIABLES[key]] ?? read[key];
-  const place = (key: keyof typeof VARIABLES): string =>
-    env[VARIABLES[key]] === undefined ? `${shown(path)}: spicedb.${key}` : VARIABLES[key];
+  const getSetting = (key: keyof typeof ENVIRONMENT_VARIABLES): string | undefined =>
+    env[ENVIRONMENT_VARIABLES[key]] ?? settings[key];
+  const getPlace = (key: keyof typeof ENVIRONMENT_VARIABLES): string =>
+    env[ENVIRONMENT_VARIABLES[key]] === undefined ? `${displayPath(path)}: spicedb.${key}` : ENVIRONMENT_VARIABLES[key];
 
-  const endpoint = value('endpoint') ?? fail('endpoint', `is required with "mode: server" (or ${VARIABLES.endpoint})`);
+  const endpoint =
+    getSetting('endpoint') ??
+    fail('endpoint', `is required with "mode: server" (or ${ENVIRONMENT_VARIABLES.endpoint})`);
   if (!ENDPOINT.test(endpoint) || Number(endpoint.split(':').at(-1)) > 65535)
-    throw new ConfigError(`"${endpoint}" is not host:port`, place('endpoint'));
+    throw new ConfigError(`"${endpoint}" is not host:port`, getPlace('endpoint'));
 
-  if (read.token !== undefined && tokenFile !== undefined) fail('token_file', 'and "token" exclude each other');
-  const fromFile = tokenFile !== undefined && env[VARIABLES.token] === undefined;
-  const key = fromFile
-    ? readText(within(tokenFile)).trim()
-    : (value('token') ?? fail('token', `is required with "mode: server" (or "token_file", or ${VARIABLES.token})`));
+  if (settings.token !== undefined && tokenFile !== undefined) fail('token_file', 'and "token" exclude each other');
+  const isKeyFromFile = tokenFile !== undefined && env[ENVIRONMENT_VARIABLES.token] === undefined;
+  const key = isKeyFromFile
+    ? readTextFile(resolvePath(tokenFile)).trim()
+    : (getSetting('token') ??
+      fail('token', `is required with "mode: server" (or "token_file", or ${ENVIRONMENT_VARIABLES.token})`));
   // It travels as a header. What it is, nobody is told.
   if (!/^[\x21-\x7e]+$/.test(key))
     throw new ConfigError(
       'must be printable ASCII without spaces',
-      fromFile ? `${shown(path)}: spicedb.token_file` : place('token'),
+      isKeyFromFile ? `${displayPath(path)}: spicedb.token_file` : getPlace('token'),
     );
 
-  const ca = value('ca');
+  const ca = getSetting('ca');
   if (plaintext && ca !== undefined) fail('insecure_plaintext', 'and "ca" exclude each other');
-  const chosen = { endpoint, key, plaintext, consistency: consistency ?? 'full' };
-  if (ca === undefined) return { ...chosen, ca: undefined };
+  const server = { endpoint, key, plaintext, consistency: consistency ?? 'full' };
+  if (ca === undefined) return { ...server, ca: undefined };
   // A path of the environment's is where the operator stands; one of the file's is beside it.
-  const authority = readText(env[VARIABLES.ca] === undefined ? within(ca) : ca);
+  const authority = readTextFile(env[ENVIRONMENT_VARIABLES.ca] === undefined ? resolvePath(ca) : ca);
   if (!authority.includes('-----BEGIN CERTIFICATE-----'))
-    throw new ConfigError(`${shown(within(ca))} holds no certificate in PEM`, place('ca'));
-  return { ...chosen, ca: authority };
+    throw new ConfigError(`${displayPath(resolvePath(ca))} holds no certificate in PEM`, getPlace('ca'));
+  return { ...server, ca: authority };
 }

@@ -1,8 +1,8 @@
 /** `telemetry` and `logs` of the configuration: what operators see of a running service. */
 import { z } from 'zod';
-import type { TracesConfig } from '../telemetry/traces.js';
+import type { TracesConfig } from '../telemetry/request-tracer.js';
 
-const traces = z.strictObject({
+const tracesFormat = z.strictObject({
   endpoint: z.url({ protocol: /^https?$/, abort: true }).refine((text) => {
     const { username, password, hash } = new URL(text);
     return username + password + hash === '';
@@ -11,16 +11,16 @@ const traces = z.strictObject({
   follow_callers: z.boolean().default(false),
 });
 
-export const telemetry = z.strictObject({ traces: traces.optional() });
+export const telemetryFormat = z.strictObject({ traces: tracesFormat.optional() });
 
-export const logs = z.strictObject({
+export const logsFormat = z.strictObject({
   format: z.enum(['auto', 'json', 'text'], 'must be "auto", "json" or "text"').default('auto'),
   level: z.enum(['debug', 'info', 'warn', 'error'], 'must be "debug", "info", "warn" or "error"').optional(),
 });
 
 /** undefined: no request is traced. */
-export function tracesOf({ traces: read }: z.infer<typeof telemetry>): TracesConfig | undefined {
-  if (read === undefined) return undefined;
-  const { endpoint, sample, follow_callers: followCallers } = read;
+export function resolveTraces({ traces: settings }: z.infer<typeof telemetryFormat>): TracesConfig | undefined {
+  if (settings === undefined) return undefined;
+  const { endpoint, sample, follow_callers: followCallers } = settings;
   return { endpoint, sample, followCallers };
 }

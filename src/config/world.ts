@@ -1,31 +1,34 @@
 /** A world: the relationships and entities of a fixture file, loaded once, where the stores are empty. */
 import { z } from 'zod';
-import { shown } from './files.js';
-import { parseYaml } from './yaml.js';
-import type { Relationships } from '../graph/port.js';
-import { MAX_UPDATES } from '../graph/port.js';
+import { displayPath } from './files.js';
+import { loadYaml } from './yaml.js';
+import type { RelationshipGraph } from '../graph/port.js';
+import { MAX_UPDATES_PER_WRITE } from '../graph/port.js';
 import { BadRequest, ConfigError } from '../model/faults.js';
-import { idProblem, refText } from '../model/ids.js';
-import { JsonProblem, parseJson } from '../runtime/strict-json.js';
+import { findIdProblem, formatRef } from '../model/ids.js';
+import { StrictJsonError, parseStrictJson } from '../runtime/strict-json.js';
 import { type Relationship } from '../model/relationships.js';
 import { relationshipKey } from '../graph/relationship-text.js';
 import { parseRelationship } from '../graph/relationship-text.js';
-import { storable } from '../policy/entity-validation.js';
-import { refusalOf } from '../graph/schema/validate-relationship.js';
+import { findEntityProblem } from '../policy/entity-validation.js';
+import { relationshipProblem } from '../graph/schema/validate-relationship.js';
 import type { Rules } from '../policy/load.js';
 import type { EntityStore } from '../store/entities.js';
 import type { StoredEntity } from '../model/entities.js';
 
-const ref = z.strictObject({ type: z.string().min(1), id: z.union([z.string().min(1), z.number().transform(String)]) });
+const refFormat = z.strictObject({
+  type: z.string().min(1),
+  id: z.union([z.string().min(1), z.number().transform(String)]),
+});
 /** What a world file has. */
 export const worldFormat = z
   .strictObject({
     relationships: z.string().default('').describe('One a line, as SpiceDB writes them: document:plan#viewer@user:ann'),
     entities: z
       .array(
-        ref.extend({
+        refFormat.extend({
           attributes: z.record(z.string(), z.unknown()).default({}),
-          parents: z.array(ref).default([]),
+          parents: z.array(refFormat).default([]),
         }),
       )
       .default([])
@@ -33,9 +36,9 @@ export const worldFormat = z
   })
   .meta({ title: 'Remit world' });
 
-export type WrittenWorld = z.infer<typeof worldFormat>;
+export type WorldFile = z.infer<typeof worldFormat>;
 
-export interface World {
+export interface LoadedWorld {
   readonly relationships: readonly Relationship[];
   readonly entities: readonly StoredEntity[];
 }
@@ -48,52 +51,54 @@ export interface WorldProblem {
 }
 
 /** @throws ConfigError naming file, line or entry */
-export function readWorld(path: string, rules: Rules): World {
-  return worldOf(parseYaml(path, worldFormat, 'world'), rules, shown(path));
+export function readWorldFile(path: string, rules: Rules): LoadedWorld {
+  return validateWorld(loadYaml(path, worldFormat, 'world'), rules, displayPath(path));
 }
 
 /** @param place for errors. @throws ConfigError naming the line or entry */
-export function worldOf(read: WrittenWorld, rules: Rules, place: string): World {
+export function validateWorld(file: WorldFile, rules: Rules, place: string): LoadedWorld {
   const problems: WorldProblem[] = [];
-  const world = examineWorld(read, rules, (problem) => problems.push(problem));
-  const [first, ...more] = problems;
+  const world = examineWorld(file, rules, (problem) => problems.push(problem));
+  const [first, ...others] = problems;
   if (first === undefined) return world;
-  const [part, at] = first.path;
+  const [part, index] = first.path;
   const where =
-    part === 'relationships' ? `relationships, line ${Number(at) + 1} of the block:` : `entities[${String(at)}]`;
-  const others = more.length === 0 ? '' : ` [and ${more.length} more: remit check]`;
-  throw new ConfigError(`${where} ${first.message}${others}`, place);
+    part === 'relationships' ? `relationships, line ${Number(index) + 1} of the block:` : `entities[${String(index)}]`;
+  const suffix = others.length === 0 ? '' : ` [and ${others.length} more: remit check]`;
+  throw new ConfigError(`${where} ${first.message}${suffix}`, place);
 }
 
 /** What of a world fits both schemas; what doesn't is reported. */
-export function examineWorld(read: WrittenWorld, rules: Rules, report: (problem: WorldProblem) => void): World {
+export function examineWorld(file: WorldFile, rules: Rules, report: (problem: WorldProblem) => void): LoadedWorld {
   const relationships = new Map<string, Relationship>();
-  for (const [i, line] of read.relationships.split('\n').entries()) {
+  for (const [i, line] of file.relationships.split('\n').entries()) {
     const text = line.replace(/(^|\s)\/\/.*$/, '').trim();
     if (text === '') continue;
-    const say = (why: string): void => {
-      report({ rule: 'relationship-invalid', path: ['relationships', i], message: `"${text}" ${why}` });
+    const reportLine = (reason: string): void => {
+      report({ rule: 'relationship-invalid', path: ['relationships', i], message: `"${text}" ${reason}` });
     };
     let relationship: Relationship;
     try {
       relationship = parseRelationship(text);
     } catch (error) {
-      say((error as Error).message);
+      reportLine((error as Error).message);
       continue;
     }
-    const why = refusalOf(relationship, rules.graph);
-    if (why === undefined) relationships.set(relationshipKey(relationship), relationship);
-    else say(why);
+    const refusal = relationshipProblem(relationship, rules.graph);
+    if (refusal === undefined) relationships.set(relationshipKey(relationship), relationship);
+    else reportLine(refusal);
   }
   const entities = new Map<string, StoredEntity>();
-  for (const [i, entity] of read.entities.entries()) {
-    const problem = idProblem(entity.id);
-    const twice = problem === undefined && entities.has(refText(entity)) ? 'is there twice' : undefined;
-    const why =
-      problem === undefined ? (twice ?? unreadableText(entity.attributes) ?? storable(entity, rules)) : `id ${problem}`;
-    if (why === undefined) entities.set(refText(entity), entity);
+  for (const [i, entity] of file.entities.entries()) {
+    const problem = findIdProblem(entity.id);
+    const repetition = problem === undefined && entities.has(formatRef(entity)) ? 'is there twice' : undefined;
+    const reason =
+      problem === undefined
+        ? (repetition ?? findUnreadableText(entity.attributes) ?? findEntityProblem(entity, rules))
+        : `id ${problem}`;
+    if (reason === undefined) entities.set(formatRef(entity), entity);
     else {
-      const message = `(${entity.type}:${entity.id.toWellFormed()}): ${why}`;
+      const message = `(${entity.type}:${entity.id.toWellFormed()}): ${reason}`;
       report({ rule: 'entity-invalid', path: ['entities', i], message });
     }
   }
@@ -101,13 +106,13 @@ export function examineWorld(read: WrittenWorld, rules: Rules, report: (problem:
 }
 
 /** Why a string within `value` can't be stored; undefined if all can. */
-function unreadableText(value: unknown): string | undefined {
+function findUnreadableText(value: unknown): string | undefined {
   try {
-    parseJson(JSON.stringify(value));
+    parseStrictJson(JSON.stringify(value));
     return undefined;
   } catch (error) {
-    return error instanceof JsonProblem
-      ? `attributes.${error.at} ${error.message}`
+    return error instanceof StrictJsonError
+      ? `attributes.${error.path} ${error.message}`
       : 'attributes can not be written as JSON';
   }
 }
@@ -115,18 +120,18 @@ function unreadableText(value: unknown): string | undefined {
 /** @throws ConfigError where SpiceDB refuses a relationship */
 export async function loadWorld(
   path: string,
-  from: World,
-  into: { relationships: Relationships; entities: EntityStore },
+  world: LoadedWorld,
+  stores: { relationships: RelationshipGraph; entities: EntityStore },
 ): Promise<void> {
-  const updates = from.relationships.map((relationship) => ({ operation: 'touch' as const, relationship }));
-  for (let i = 0; i < updates.length; i += MAX_UPDATES) {
+  const updates = world.relationships.map((relationship) => ({ operation: 'touch' as const, relationship }));
+  for (let i = 0; i < updates.length; i += MAX_UPDATES_PER_WRITE) {
     try {
-      await into.relationships.write(updates.slice(i, i + MAX_UPDATES), 'world');
+      await stores.relationships.write(updates.slice(i, i + MAX_UPDATES_PER_WRITE), 'world');
     } catch (error) {
-      if (error instanceof BadRequest) throw new ConfigError(`relationships: ${error.message}`, shown(path));
+      if (error instanceof BadRequest) throw new ConfigError(`relationships: ${error.message}`, displayPath(path));
       throw error;
     }
   }
-  for (let i = 0; i < from.entities.length; i += MAX_UPDATES)
-    await into.entities.put(from.entities.slice(i, i + MAX_UPDATES));
+  for (let i = 0; i < world.entities.length; i += MAX_UPDATES_PER_WRITE)
+    await stores.entities.put(world.entities.slice(i, i + MAX_UPDATES_PER_WRITE));
 }

@@ -1,24 +1,24 @@
 /** YAML files that the operator wrote, held to a schema, with everything that is wrong at its line and column. */
 import { isMap, isNode, isScalar, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
-import { JsonProblem, parseJson, pathText } from '../runtime/strict-json.js';
-import type { ErrorRule } from '../diagnostics/errors.js';
-import { Findings, refuseErrors, type Finding, type Location } from '../diagnostics/diagnostics.js';
+import { StrictJsonError, parseStrictJson, formatJsonPath } from '../runtime/strict-json.js';
+import type { ErrorRule } from '../diagnostics/error-rules.js';
+import { FindingCollector, assertNoErrors, type Finding, type SourceLocation } from '../diagnostics/diagnostics.js';
 import { locationAt, type SourceFile } from '../diagnostics/source.js';
-import { boundedSource } from './files.js';
-import { toldOf } from './zod-messages.js';
+import { readBoundedSource } from './files.js';
+import { describeSchemaIssues } from './zod-messages.js';
 
 /** A few aliases are a convenience, many are a way to make a small file enormous. */
 const MAX_ALIASES = 100;
 /** Whoever made so many mistakes is helped by the first of them. */
-const MAX_FINDINGS = 100;
+const MAX_YAML_FINDINGS = 100;
 
-type Path = readonly PropertyKey[];
+type YamlPath = readonly PropertyKey[];
 /** Of what is wrong: the key that it is said under, or the value itself, where that is a simple one. */
-type Point = 'key' | 'value';
+type YamlPoint = 'key' | 'value';
 
 /** A YAML file that has been read as far as it goes. */
-export interface ReadYaml<T> {
+export interface YamlFile<T> {
   readonly file: SourceFile;
   /** undefined where there are findings. */
   readonly value: T | undefined;
@@ -26,15 +26,15 @@ export interface ReadYaml<T> {
   readonly raw: unknown;
   readonly findings: readonly Finding[];
   /** Where a value is, or a line of a block of text, counted from 0; the nearest above it where it isn't there. */
-  readonly locate: (path: Path) => Location;
+  readonly locate: (path: YamlPath) => SourceLocation;
 }
 
-export interface Reading {
+export interface YamlOptions {
   /** What messages begin with, where they need it: `configuration`. */
-  readonly what?: string;
+  readonly label?: string;
   /** By which what doesn't fit is found. */
   readonly rule: ErrorRule;
-  readonly point?: Point;
+  readonly point?: YamlPoint;
   readonly maxBytes?: number;
 }
 
@@ -42,75 +42,79 @@ export interface Reading {
  * A YAML file, strictly: one document, no duplicate keys, only what the schema knows.
  * @throws ConfigError naming file, line and key
  */
-export function parseYaml<T extends z.ZodType>(path: string, schema: T, what: string): z.infer<T> {
-  const { value, findings } = readYaml(path, schema, { what, rule: 'config-invalid' });
-  refuseErrors(findings);
+export function loadYaml<T extends z.ZodType>(path: string, schema: T, label: string): z.infer<T> {
+  const { value, findings } = readYaml(path, schema, { label, rule: 'config-invalid' });
+  assertNoErrors(findings);
   return value as z.infer<T>;
 }
 
 /**
- * As {@link parseYaml}, with everything that is wrong.
- * @param from a path, or what was read of it
+ * As {@link loadYaml}, with everything that is wrong.
+ * @param source a path, or what was read of it
  * @throws ConfigError where there is no such file, or a larger one
  */
 export function readYaml<T extends z.ZodType>(
-  from: string | SourceFile,
+  source: string | SourceFile,
   schema: T,
-  reading: Reading,
-): ReadYaml<z.infer<T>> {
-  const { what, rule, point = 'key' } = reading;
-  const file = typeof from === 'string' ? boundedSource(from, reading.maxBytes) : from;
-  const findings = new Findings();
-  const prefix = what === undefined ? '' : `${what}: `;
+  options: YamlOptions,
+): YamlFile<z.infer<T>> {
+  const { label, rule, point = 'key' } = options;
+  const file = typeof source === 'string' ? readBoundedSource(source, options.maxBytes) : source;
+  const findings = new FindingCollector();
+  const prefix = label === undefined ? '' : `${label}: `;
   const document = parseDocument(file.text, { version: '1.2', uniqueKeys: true, prettyErrors: false });
-  const at = (path: Path, at: Point): Location => locationAt(file, indexOf(document, file.text, path, at));
-  const locate = (path: Path): Location => at(path, point);
-  const failed = { file, value: undefined, raw: undefined, locate };
-  for (const { message, pos } of [...document.errors, ...document.warnings].slice(0, MAX_FINDINGS))
+  const locatePoint = (path: YamlPath, locatePoint: YamlPoint): SourceLocation =>
+    locationAt(file, findOffset(document, file.text, path, locatePoint));
+  const locate = (path: YamlPath): SourceLocation => locatePoint(path, point);
+  const unparsed = { file, value: undefined, raw: undefined, locate };
+  for (const { message, pos } of [...document.errors, ...document.warnings].slice(0, MAX_YAML_FINDINGS))
     findings.error('yaml-syntax', locationAt(file, pos[0]), message);
-  if (findings.all.length > 0) return { ...failed, findings: findings.all };
+  if (findings.all.length > 0) return { ...unparsed, findings: findings.all };
   let raw: unknown;
   try {
     raw = document.toJS({ maxAliasCount: MAX_ALIASES });
     // Depth, member names and texts are held to what a request is held to.
-    parseJson(JSON.stringify(raw));
+    parseStrictJson(JSON.stringify(raw));
   } catch (error) {
-    const place = error instanceof JsonProblem && error.at !== '' ? `${error.at}: ` : '';
+    const place = error instanceof StrictJsonError && error.path !== '' ? `${error.path}: ` : '';
     findings.error('yaml-syntax', locationAt(file, 0), `${prefix}${place}${(error as Error).message}`);
-    return { ...failed, findings: findings.all };
+    return { ...unparsed, findings: findings.all };
   }
-  const read = schema.safeParse(raw);
-  if (read.success) return { file, value: read.data, raw, findings: [], locate };
-  for (const { path, key, message, suggestion } of toldOf(read.error.issues, raw, schema).slice(0, MAX_FINDINGS))
+  const parsed = schema.safeParse(raw);
+  if (parsed.success) return { file, value: parsed.data, raw, findings: [], locate };
+  for (const { path, isKey: key, message, suggestion } of describeSchemaIssues(parsed.error.issues, raw, schema).slice(
+    0,
+    MAX_YAML_FINDINGS,
+  ))
     findings.error(
       rule,
-      at(path, key ? 'key' : point),
-      `${prefix}${pathText(path) || 'the document'}: ${message}`,
+      locatePoint(path, key ? 'key' : point),
+      `${prefix}${formatJsonPath(path) || 'the document'}: ${message}`,
       suggestion,
     );
   return { file, value: undefined, raw, findings: findings.all, locate };
 }
 
 /** Where a key or its value begins, or an item of a list, or a line of a block. */
-function indexOf(document: Document.Parsed, text: string, path: Path, point: Point): number {
+function findOffset(document: Document.Parsed, text: string, path: YamlPath, point: YamlPoint): number {
   for (let length = path.length; length > 0; length -= 1) {
     const parent = document.getIn(path.slice(0, length - 1), true);
     const part = path[length - 1];
     const pair = isMap(parent) ? parent.items.find(({ key }) => isScalar(key) && key.value === part) : undefined;
-    const key = isNode(pair?.key) ? pair.key.range?.[0] : undefined;
+    const keyOffset = isNode(pair?.key) ? pair.key.range?.[0] : undefined;
     const node = document.getIn(path.slice(0, length), true);
-    const own = isNode(node) ? node.range?.[0] : undefined;
-    const found = point === 'value' && isScalar(node) ? (own ?? key) : (key ?? own);
-    if (found !== undefined) return found;
+    const valueOffset = isNode(node) ? node.range?.[0] : undefined;
+    const offset = point === 'value' && isScalar(node) ? (valueOffset ?? keyOffset) : (keyOffset ?? valueOffset);
+    if (offset !== undefined) return offset;
     if (isScalar(parent) && typeof part === 'number' && parent.type?.startsWith('BLOCK') === true)
-      return startOfLine(text, parent.range?.[0] ?? 0, part + 1);
+      return findLineStart(text, parent.range?.[0] ?? 0, part + 1);
   }
   return 0;
 }
 
 /** The first word of the line that is so many below. */
-function startOfLine(text: string, from: number, below: number): number {
-  let at = from;
-  for (let i = 0; i < below; i += 1) at = text.indexOf('\n', at) + 1;
+function findLineStart(text: string, offset: number, lines: number): number {
+  let at = offset;
+  for (let i = 0; i < lines; i += 1) at = text.indexOf('\n', at) + 1;
   return at + (/^[ \t]*/.exec(text.slice(at))?.[0].length ?? 0);
 }

@@ -1,79 +1,96 @@
 /** What a schema's library says of a value that doesn't fit: in our words, and with the word that was probably meant. */
 import type { z } from 'zod';
-import { issueText } from '../runtime/strict-json.js';
-import { meant } from '../diagnostics/diagnostics.js';
+import { rephraseIssue } from '../runtime/strict-json.js';
+import { suggestNearest } from '../diagnostics/diagnostics.js';
 
-type Path = readonly PropertyKey[];
+type IssuePath = readonly PropertyKey[];
 
-export interface Told {
-  readonly path: Path;
+export interface SchemaProblem {
+  readonly path: IssuePath;
   /** It is the key that is the matter. */
-  readonly key: boolean;
+  readonly isKey: boolean;
   readonly message: string;
   readonly suggestion?: string | undefined;
 }
 
 /** Unknown keys first: one that is misspelt says more than that the right one is missing. */
-export function toldOf(issues: readonly z.core.$ZodIssue[], value: unknown, schema: z.ZodType): Told[] {
-  const all = issues.flatMap((issue) => told(issue, [], value, schema));
-  return [...all.filter(({ message }) => message === UNKNOWN), ...all.filter(({ message }) => message !== UNKNOWN)];
+export function describeSchemaIssues(
+  issues: readonly z.core.$ZodIssue[],
+  value: unknown,
+  schema: z.ZodType,
+): SchemaProblem[] {
+  const problems = issues.flatMap((issue) => describeSchemaIssue(issue, [], value, schema));
+  return [
+    ...problems.filter(({ message }) => message === UNKNOWN_KEY),
+    ...problems.filter(({ message }) => message !== UNKNOWN_KEY),
+  ];
 }
 
-const UNKNOWN = 'unknown key';
+const UNKNOWN_KEY = 'unknown key';
 
-function told(issue: z.core.$ZodIssue, above: Path, value: unknown, schema: z.ZodType): Told[] {
+function describeSchemaIssue(
+  issue: z.core.$ZodIssue,
+  above: IssuePath,
+  value: unknown,
+  schema: z.ZodType,
+): SchemaProblem[] {
   const path = [...above, ...issue.path];
   if (issue.code === 'unrecognized_keys') {
-    const known = knownKeys(schema, path);
+    const names = listKnownKeys(schema, path);
     return issue.keys.map((key) => ({
       path: [...path, key],
-      key: true,
-      message: UNKNOWN,
-      suggestion: meant(key, known),
+      isKey: true,
+      message: UNKNOWN_KEY,
+      suggestion: suggestNearest(key, names),
     }));
   }
-  if (issue.code === 'invalid_union') return alternative(issue, path, value, schema);
+  if (issue.code === 'invalid_union') return describeUnionIssue(issue, path, value, schema);
   if (issue.code === 'invalid_value' && /^Invalid (input|option)/.test(issue.message)) {
-    const given = valueAt(value, path);
+    const text = findValue(value, path);
     const words = issue.values.map(String);
     const list = words.length < 8 ? `: ${words.join(', ')}` : '';
-    const suggestion = typeof given === 'string' ? meant(given, words) : undefined;
+    const suggestion = typeof text === 'string' ? suggestNearest(text, words) : undefined;
     // What was given is not repeated: in a configuration it may be a secret in the wrong place.
-    return [{ path, key: false, message: `is not one of those there are${list}`, suggestion }];
+    return [{ path, isKey: false, message: `is not one of those there are${list}`, suggestion }];
   }
   if (issue.code === 'invalid_key') {
     const [first] = issue.issues;
-    return [{ path, key: true, message: `the name ${first === undefined ? 'is none' : issueText(first)}` }];
+    return [{ path, isKey: true, message: `the name ${first === undefined ? 'is none' : rephraseIssue(first)}` }];
   }
-  return [{ path, key: false, message: issueText(issue) }];
+  return [{ path, isKey: false, message: rephraseIssue(issue) }];
 }
 
 /** That alternative was meant which the value fits furthest. */
-function alternative(issue: z.core.$ZodIssueInvalidUnion, path: Path, value: unknown, schema: z.ZodType): Told[] {
+function describeUnionIssue(
+  issue: z.core.$ZodIssueInvalidUnion,
+  path: IssuePath,
+  value: unknown,
+  schema: z.ZodType,
+): SchemaProblem[] {
   const [best] = issue.errors
     .filter((issues) => !issues.some((i) => i.path.length === 0 && i.code === 'invalid_type'))
-    .sort((a, b) => depth(b) - depth(a));
-  if (best !== undefined) return best.flatMap((inner) => told(inner, path, value, schema));
+    .sort((a, b) => issueDepth(b) - issueDepth(a));
+  if (best !== undefined) return best.flatMap((inner) => describeSchemaIssue(inner, path, value, schema));
   const kinds = issue.errors.flatMap((issues) =>
     issues.flatMap((i) => (i.code === 'invalid_type' ? [i.expected] : [])),
   );
-  const message = kinds.length === 0 ? issueText(issue) : `must be of type ${[...new Set(kinds)].join(' or ')}`;
-  return [{ path, key: false, message }];
+  const message = kinds.length === 0 ? rephraseIssue(issue) : `must be of type ${[...new Set(kinds)].join(' or ')}`;
+  return [{ path, isKey: false, message }];
 }
 
-function depth(issues: readonly z.core.$ZodIssue[]): number {
+function issueDepth(issues: readonly z.core.$ZodIssue[]): number {
   return Math.max(0, ...issues.map((i) => i.path.length));
 }
 
-function valueAt(value: unknown, path: Path): unknown {
+function findValue(value: unknown, path: IssuePath): unknown {
   return path.reduce<unknown>((at, part) => (at as Record<PropertyKey, unknown> | undefined)?.[part], value);
 }
 
 /** The keys of all objects that the schema allows at the path. */
-function knownKeys(schema: z.ZodType, path: Path): string[] {
-  let open: z.core.$ZodType[] = alternatives(schema);
+function listKnownKeys(schema: z.ZodType, path: IssuePath): string[] {
+  let types: z.core.$ZodType[] = listUnionMembers(schema);
   for (const part of path) {
-    open = open.flatMap((type) => {
+    types = types.flatMap((type) => {
       const { def } = type._zod;
       const object = def as {
         shape?: Record<string, z.core.$ZodType>;
@@ -81,17 +98,17 @@ function knownKeys(schema: z.ZodType, path: Path): string[] {
         valueType?: z.core.$ZodType;
       };
       const next = object.shape?.[String(part)] ?? object.element ?? object.valueType;
-      return next === undefined ? [] : alternatives(next);
+      return next === undefined ? [] : listUnionMembers(next);
     });
   }
-  return open.flatMap((type) => {
+  return types.flatMap((type) => {
     const { shape, keyType } = type._zod.def as { shape?: object; keyType?: z.core.$ZodType };
     return [...Object.keys(shape ?? {}), ...(keyType?._zod.values ?? [])].map(String);
   });
 }
 
-function alternatives(type: z.core.$ZodType): z.core.$ZodType[] {
+function listUnionMembers(type: z.core.$ZodType): z.core.$ZodType[] {
   const { innerType, options } = type._zod.def as { innerType?: z.core.$ZodType; options?: z.core.$ZodType[] };
-  if (innerType !== undefined) return alternatives(innerType);
-  return options === undefined ? [type] : options.flatMap(alternatives);
+  if (innerType !== undefined) return listUnionMembers(innerType);
+  return options === undefined ? [type] : options.flatMap(listUnionMembers);
 }

@@ -2,46 +2,49 @@
  * Consulting Cedar for one decision: the policies for whoever acts, the policies for each earlier agent of the chain,
  * and the duties. Cedar answers; the policy and obligations steps judge its answers.
  */
-import type { Answer } from '../policy/cedar.js';
-import { principal } from '../model/acting.js';
+import type { CedarAnswer } from '../policy/cedar.js';
+import { cedarPrincipal } from '../model/acting.js';
 import { Fault, type FaultCode } from '../model/faults.js';
-import { sameRef, type EntityRef } from '../model/ids.js';
+import { isSameRef, type EntityRef } from '../model/ids.js';
 import type { Properties } from '../model/question.js';
-import type { Established } from './bound-question.js';
-import type { KnownEntity } from '../model/entities.js';
-import { buildRequest, type RequestFacts } from '../policy/cedar-request.js';
-import type { Slice, Slices } from '../policy/slices.js';
+import type { BoundQuestion } from './bound-question.js';
+import type { EntityWithAncestors } from '../model/entities.js';
+import { buildCedarRequest, type CedarRequestFacts } from '../policy/cedar-request.js';
+import type { Slice, PolicySlices } from '../policy/slices.js';
 import type { EntityType } from '../policy/schema/action.js';
 
-export type Consulted =
-  | { readonly kind: 'answer'; readonly answer: Answer }
+export type CedarOutcome =
+  | { readonly kind: 'answer'; readonly answer: CedarAnswer }
   /** Required attributes that are nowhere. */
   | { readonly kind: 'missing'; readonly attributes: readonly string[] }
   /** Not asked: the answer would tell what is stored of a resource that is out of reach. */
   | { readonly kind: 'withheld' }
   | { readonly kind: 'fault'; readonly fault: FaultCode };
 
-export interface Cedar {
-  readonly acting: Consulted;
+export interface CedarOutcomes {
+  readonly acting: CedarOutcome;
   /** One an earlier agent, newest first. */
-  readonly chain: readonly { readonly agent: EntityRef; readonly consulted: Consulted }[];
-  readonly duties: Consulted;
+  readonly chain: readonly { readonly agent: EntityRef; readonly consulted: CedarOutcome }[];
+  readonly duties: CedarOutcome;
 }
 
-export interface ConsultFacts {
-  readonly entity: (ref: EntityRef) => KnownEntity | undefined;
-  readonly can: RequestFacts['can'];
-  readonly agentCan: RequestFacts['agentCan'];
+export interface CedarFacts {
+  readonly entity: (ref: EntityRef) => EntityWithAncestors | undefined;
+  readonly can: CedarRequestFacts['can'];
+  readonly agentCan: CedarRequestFacts['agentCan'];
   /** Whether the relationship gate is held: only then is anything said of what is stored of the resource. */
   readonly reachable: boolean;
 }
 
 /** All that a request to Cedar is built of, whoever it is asked for. */
-export function requestFacts({ on, question, acting, now }: Established, facts: ConsultFacts): RequestFacts {
+export function collectRequestFacts(
+  { on, question, acting, now }: BoundQuestion,
+  facts: CedarFacts,
+): CedarRequestFacts {
   const { caller } = question;
   const mayAssert = caller.kind === 'client' && caller.client.may.has('asserts_attributes');
   const acts = [acting.user, acting.agent, ...acting.chain].some(
-    (who) => who !== undefined && sameRef(who, question.resource),
+    (who) => who !== undefined && isSameRef(who, question.resource),
   );
   return {
     acting,
@@ -54,7 +57,7 @@ export function requestFacts({ on, question, acting, now }: Established, facts: 
     context: question.context,
     subject: { type: question.subject.type, id: question.subject.id },
     subjectProperties: mayAssert ? question.subject.properties : {},
-    entity: (ref) => (facts.reachable || !sameRef(ref, question.resource) ? facts.entity(ref) : undefined),
+    entity: (ref) => (facts.reachable || !isSameRef(ref, question.resource) ? facts.entity(ref) : undefined),
     can: facts.can,
     agentCan: facts.agentCan,
     now,
@@ -62,14 +65,15 @@ export function requestFacts({ on, question, acting, now }: Established, facts: 
 }
 
 /** Never throws for what Cedar or the data lack: that is in the answer. */
-export function consult(e: Established, facts: ConsultFacts): Cedar {
-  const { rules, on, acting } = e;
+export function askCedar(bound: BoundQuestion, facts: CedarFacts): CedarOutcomes {
+  const { rules, on, acting } = bound;
   const { vocabulary } = rules;
-  const known = requestFacts(e, facts);
+  const requestFacts = collectRequestFacts(bound, facts);
 
-  const ask = (slices: Slices, slice: Slice, who: EntityRef, type: EntityType): Consulted => {
-    if (!facts.reachable && readsUnsaid(slice, on.resourceType, known.resourceProperties)) return { kind: 'withheld' };
-    const built = buildRequest(known, { ref: who, type }, slice.reads, vocabulary, facts.reachable);
+  const ask = (slices: PolicySlices, slice: Slice, who: EntityRef, type: EntityType): CedarOutcome => {
+    if (!facts.reachable && readsStoredAttributes(slice, on.resourceType, requestFacts.resourceProperties))
+      return { kind: 'withheld' };
+    const built = buildCedarRequest(requestFacts, { ref: who, type }, slice.reads, vocabulary, facts.reachable);
     if (!built.ok) return { kind: 'missing', attributes: built.missing };
     try {
       return { kind: 'answer', answer: slices.ask(slice, built.request) };
@@ -79,23 +83,26 @@ export function consult(e: Established, facts: ConsultFacts): Cedar {
     }
   };
 
-  const who = principal(acting);
-  const deciding = rules.deciding.slice(e.principalType, on.action, on.resourceType);
-  const duties = rules.duties.slice(e.principalType, on.action, on.resourceType);
+  const who = cedarPrincipal(acting);
+  const deciding = rules.deciding.slice(bound.principalType, on.action, on.resourceType);
+  const duties = rules.duties.slice(bound.principalType, on.action, on.resourceType);
   return {
-    acting: ask(rules.deciding, deciding, who, e.principalType),
-    chain: acting.chain.map((agent) => ({ agent, consulted: ask(rules.deciding, deciding, agent, e.principalType) })),
+    acting: ask(rules.deciding, deciding, who, bound.principalType),
+    chain: acting.chain.map((agent) => ({
+      agent,
+      consulted: ask(rules.deciding, deciding, agent, bound.principalType),
+    })),
     duties:
       duties.policies.length === 0
         ? { kind: 'answer', answer: { decision: 'deny', determining: [], errors: [] } }
-        : ask(rules.duties, duties, who, e.principalType),
+        : ask(rules.duties, duties, who, bound.principalType),
   };
 }
 
 /** Whether the slice could read anything of the resource that the request itself doesn't say. */
-function readsUnsaid({ reads }: Slice, type: EntityType, said: Properties): boolean {
+function readsStoredAttributes({ reads }: Slice, type: EntityType, properties: Properties): boolean {
   return (
     type.ancestors.size > 0 ||
-    Object.keys(type.attributes).some((name) => reads.names.has(name) && !Object.hasOwn(said, name))
+    Object.keys(type.attributes).some((name) => reads.names.has(name) && !Object.hasOwn(properties, name))
   );
 }

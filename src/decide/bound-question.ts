@@ -1,12 +1,12 @@
 /** A question before and after the steps that say who asks: first with its token as verified, then bound to who acts. */
-import type { Acting } from '../model/acting.js';
+import type { ActingParties } from '../model/acting.js';
 import type { Credential, CredentialOrFault } from '../model/credential.js';
 import type { Question } from '../model/question.js';
 import type { Rules } from '../policy/load.js';
 import type { ActionOnResource, EntityType } from '../policy/schema/action.js';
 
 /** What the first two steps judge: the question, and what became of its token. */
-export interface Opening {
+export interface UnboundQuestion {
   readonly question: Question;
   readonly rules: Rules;
   readonly now: Date;
@@ -15,18 +15,18 @@ export interface Opening {
 }
 
 /** What the token says, where there is one and all holds that must. */
-export function verified({
+export function getVerifiedCredential({
   credential,
-}: Partial<Pick<Opening, 'credential'>>): Extract<Credential, { ok: true }> | undefined {
+}: Partial<Pick<UnboundQuestion, 'credential'>>): Extract<Credential, { ok: true }> | undefined {
   return credential !== undefined && 'ok' in credential && credential.ok ? credential : undefined;
 }
 
 /** A question whose token and binding have passed: only the binding step makes one. */
-export interface Established {
+export interface BoundQuestion {
   readonly question: Question;
   readonly rules: Rules;
   readonly now: Date;
-  readonly acting: Acting;
+  readonly acting: ActingParties;
   readonly on: ActionOnResource;
   /** The Cedar type of the acting principal. */
   readonly principalType: EntityType;

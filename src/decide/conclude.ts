@@ -1,42 +1,47 @@
 /** From the outcomes of the steps to the decision: what is answered, and what is recorded of it. */
-import { actingText, type Grant } from '../model/acting.js';
+import { describeActing, type Grant } from '../model/acting.js';
 import type { Decision, DecisionRecord, RecordedFacts, StepEvidence, TokenRecord } from '../model/decision.js';
-import { combine, type Verdict } from '../model/outcome.js';
-import { callerId } from '../model/question.js';
+import { combineOutcomes, type DecisionVerdict } from '../model/outcome.js';
+import { formatCallerId } from '../model/question.js';
 import type { Reason } from '../model/reasons.js';
-import { tell } from './reason-text.js';
-import type { Course, Judged } from './evaluation.js';
+import { formatReasonTexts } from './reason-text.js';
+import type { Evaluation, StepResult } from './evaluation.js';
 
 /**
- * @param judged the outcomes of the steps so far, with the closing one
- * @param steps how many there are: an allow has a pass of each
+ * @param stepResults the outcomes of the steps so far, with the closing one
+ * @param stepCount how many there are: an allow has a pass of each
  */
-export function conclude(id: string, course: Course, judged: readonly Judged[], steps: number): Decision {
+export function concludeDecision(
+  id: string,
+  course: Evaluation,
+  stepResults: readonly StepResult[],
+  stepCount: number,
+): Decision {
   const { question, rules, now } = course.opening;
-  const outcomes = judged.map((j) => j.outcome);
+  const outcomes = stepResults.map((j) => j.outcome);
   // A decision that ended early never has all the steps, so it can't be an allow.
-  const verdict: Verdict = combine(outcomes, steps);
+  const verdict: DecisionVerdict = combineOutcomes(outcomes, stepCount);
   const fault =
     verdict === 'unknown' ? (outcomes.find((o) => o.outcome === 'unknown')?.fault ?? 'overloaded') : undefined;
   const acting = course.established?.acting;
   const grant = acting?.grant;
   const allowed = verdict === 'allow';
-  const evidence = judged.map(({ step, outcome }): StepEvidence => ({
+  const evidence = stepResults.map(({ step, outcome }): StepEvidence => ({
     step,
     outcome: outcome.outcome,
     evidence: outcome.evidence,
   }));
   const denials = outcomes.filter((o) => o.outcome === 'deny');
   // Two steps may lack the same thing; it is said once, by the first.
-  const said = new Map<string, Reason>();
+  const uniqueReasons = new Map<string, Reason>();
   for (const r of denials.flatMap((o) => o.reasons))
-    if (!said.has(`${r.code} ${r.message}`)) said.set(`${r.code} ${r.message}`, r);
-  const reasons = [...said.values()];
+    if (!uniqueReasons.has(`${r.code} ${r.message}`)) uniqueReasons.set(`${r.code} ${r.message}`, r);
+  const reasons = [...uniqueReasons.values()];
   return {
     id,
     evaluated_at: now.toISOString(),
-    valid_until: allowed ? validUntil(course, now) : now.toISOString(),
-    client: callerId(question.caller),
+    valid_until: allowed ? computeValidUntil(course, now) : now.toISOString(),
+    client: formatCallerId(question.caller),
     decision: allowed,
     dry_run: question.dryRun,
     policy_version: rules.version,
@@ -46,20 +51,20 @@ export function conclude(id: string, course: Course, judged: readonly Judged[], 
       resource: { type: question.resource.type, id: question.resource.id },
       ...(question.requestId === undefined ? {} : { request_id: question.requestId }),
     },
-    ...(grant === undefined ? {} : { token: tokenRecord(grant) }),
+    ...(grant === undefined ? {} : { token: toTokenRecord(grant) }),
     reasons,
     remedies: denials.flatMap((o) => o.remedies),
-    first: { reasons: denials[0]?.reasons ?? [], remedies: denials[0]?.remedies ?? [] },
+    firstFailure: { reasons: denials[0]?.reasons ?? [], remedies: denials[0]?.remedies ?? [] },
     // They come with an allow only: of what is denied nothing is to be done.
     obligations: allowed ? outcomes.flatMap((o) => (o.outcome === 'pass' ? (o.obligations ?? []) : [])) : [],
-    rationale: { ...(acting === undefined ? {} : { acting: actingText(acting) }), steps: evidence },
+    rationale: { ...(acting === undefined ? {} : { acting: describeActing(acting) }), steps: evidence },
     ...(fault === undefined ? {} : { fault }),
-    ...tell(verdict, reasons, fault, course),
+    ...formatReasonTexts(verdict, reasons, fault, course),
   };
 }
 
 /** Of what a token grants, or of the token itself. */
-export function tokenRecord({
+export function toTokenRecord({
   issuer,
   jti,
   clientId,
@@ -70,22 +75,22 @@ export function tokenRecord({
 }
 
 /** The earliest end that is known of what the allow rests on; without a token there is none, so nothing may be kept. */
-function validUntil({ established, facts }: Course, now: Date): string {
+function computeValidUntil({ established, facts }: Evaluation, now: Date): string {
   const grant = established?.acting.grant;
   if (grant === undefined || facts === undefined) return now.toISOString();
   return [new Date(grant.expiresAt * 1000).toISOString(), ...facts.ends].reduce((a, b) => (b < a ? b : a));
 }
 
 /** What is stored: the decision without what only its answer needs, and what it rests on. */
-export function recordOf(decision: Decision, facts: RecordedFacts): DecisionRecord {
+export function toDecisionRecord(decision: Decision, facts: RecordedFacts): DecisionRecord {
   const {
     valid_until: _u,
     remedies: _r,
-    first: _fi,
+    firstFailure: _fi,
     fault: _f,
     reason_user: _ru,
     reason_admin: _ra,
-    ...kept
+    ...record
   } = decision;
-  return { ...kept, facts };
+  return { ...record, facts };
 }

@@ -1,17 +1,17 @@
 /** A decision in the making: its question, and what each step so far has said. */
-import type { Outcome } from '../model/outcome.js';
+import type { StepOutcome } from '../model/outcome.js';
 import type { Facts } from './step.js';
-import type { Opening, Established } from './bound-question.js';
+import type { UnboundQuestion, BoundQuestion } from './bound-question.js';
 
-export interface Judged {
+export interface StepResult {
   readonly step: string;
-  readonly outcome: Outcome;
+  readonly outcome: StepOutcome;
 }
 
 /** What a decision has come to before it is on record. */
-export interface Course {
-  readonly opening: Opening;
-  readonly judged: readonly Judged[];
-  readonly established?: Established;
+export interface Evaluation {
+  readonly opening: UnboundQuestion;
+  readonly judged: readonly StepResult[];
+  readonly established?: BoundQuestion;
   readonly facts?: Facts;
 }

@@ -1,54 +1,57 @@
 /** From what the engines answered to what the steps judge, Cedar included: without waiting, so it can be done again. */
-import { consult, type Cedar, type ConsultFacts } from './ask-cedar.js';
-import { agentCanChecks } from './permission-checks.js';
-import { canChecks } from './permission-checks.js';
-import { gate } from './permission-checks.js';
-import type { AskedCheck } from '../model/checks.js';
-import type { Asks, Facts, JudgingStep } from './step.js';
-import type { Established } from './bound-question.js';
-import type { PassedOn } from '../model/delegation-path.js';
+import { askCedar, type CedarOutcomes, type CedarFacts } from './ask-cedar.js';
+import { buildAgentCanChecks } from './permission-checks.js';
+import { buildCanChecks } from './permission-checks.js';
+import { buildGateCheck } from './permission-checks.js';
+import type { CheckRequest } from '../model/checks.js';
+import type { StepNeeds, Facts, JudgingStep } from './step.js';
+import type { BoundQuestion } from './bound-question.js';
+import type { DelegationPathResult } from '../model/delegation-path.js';
 
 /** What all the steps want to know. */
-export function asksOf(steps: readonly JudgingStep[], established: Established): Required<Asks> {
-  const asks = steps.map((step) => step.asks?.(established) ?? {});
+export function collectNeeds(steps: readonly JudgingStep[], established: BoundQuestion): Required<StepNeeds> {
+  const asks = steps.map((step) => step.needs?.(established) ?? {});
   return { checks: asks.flatMap((a) => a.checks ?? []), entities: asks.flatMap((a) => a.entities ?? []) };
 }
 
 /** With the agents that the delegation came through, whether or not the token states them. */
-export function withThrough(established: Established, passedOn: PassedOn | undefined): Established {
+export function withIntermediaries(
+  established: BoundQuestion,
+  passedOn: DelegationPathResult | undefined,
+): BoundQuestion {
   if (passedOn?.kind !== 'path' || passedOn.through.length === 0) return established;
   const { acting } = established;
   return { ...established, acting: { ...acting, chain: [...acting.chain, ...passedOn.through] } };
 }
 
 /** Of what was found, what Cedar may hear of. */
-export function consultFacts(
-  established: Established,
+export function collectCedarFacts(
+  established: BoundQuestion,
   { check, entity }: Pick<Facts, 'check' | 'entity'>,
-): ConsultFacts {
-  const held = (list: readonly AskedCheck[]): Record<string, boolean> =>
+): CedarFacts {
+  const checkEach = (list: readonly CheckRequest[]): Record<string, boolean> =>
     Object.fromEntries(list.map((c) => [c.permission, check(c).result === 'yes']));
   return {
     entity,
-    can: held(canChecks(established)),
-    agentCan: held(agentCanChecks(established)),
-    reachable: check(gate(established)).result === 'yes',
+    can: checkEach(buildCanChecks(established)),
+    agentCan: checkEach(buildAgentCanChecks(established)),
+    reachable: check(buildGateCheck(established)).result === 'yes',
   };
 }
 
 /** Never throws for what an engine couldn't answer: that is in the facts. */
-export function factsOf(established: Established, found: Omit<Facts, 'cedar' | 'ends'>): Facts {
-  const { asked, check, entitiesFault, passedOn } = found;
-  const cedar: Cedar =
+export function evaluateFacts(established: BoundQuestion, found: Omit<Facts, 'cedar' | 'ends'>): Facts {
+  const { needs: asked, check, entitiesFault, passedOn } = found;
+  const cedar: CedarOutcomes =
     entitiesFault === undefined
-      ? consult(established, consultFacts(established, found))
+      ? askCedar(established, collectCedarFacts(established, found))
       : {
           acting: { kind: 'fault', fault: entitiesFault },
           chain: [],
           duties: { kind: 'fault', fault: entitiesFault },
         };
-  const ends = asked.checks.flatMap((one) => {
-    const answer = check(one);
+  const ends = asked.checks.flatMap((request) => {
+    const answer = check(request);
     return answer.result === 'yes' && answer.until !== undefined ? [answer.until] : [];
   });
   if (passedOn?.kind === 'path') ends.push(...passedOn.ends);

@@ -1,34 +1,34 @@
 /** Gathering: everything that the judging steps want to know, asked of the engines at once. */
-import { breathe } from '../runtime/yield.js';
-import { faultOf, type Deadline } from '../runtime/deadline.js';
+import { yieldToEventLoop } from '../runtime/yield.js';
+import { engineFaultCode, type Deadline } from '../runtime/deadline.js';
 import type { FaultCode } from '../model/faults.js';
-import type { Relationships } from '../graph/port.js';
+import type { RelationshipGraph } from '../graph/port.js';
 import type { CheckAnswer } from '../model/checks.js';
-import type { AskedCheck } from '../model/checks.js';
+import type { CheckRequest } from '../model/checks.js';
 import type { Consistency } from '../model/checks.js';
-import { refText, type EntityRef } from '../model/ids.js';
+import { formatRef, type EntityRef } from '../model/ids.js';
 import { checkKey } from '../graph/relationship-text.js';
-import { asksOf, factsOf, withThrough } from './facts.js';
-import { passing } from './delegation-path.js';
-import { delegationCheck } from './steps/delegation.js';
+import { collectNeeds, evaluateFacts, withIntermediaries } from './facts.js';
+import { findDelegationPath } from './delegation-path.js';
+import { buildDelegationCheck } from './steps/delegation.js';
 import type { Facts, JudgingStep } from './step.js';
-import type { Established } from './bound-question.js';
-import type { PassedOn } from '../model/delegation-path.js';
+import type { BoundQuestion } from './bound-question.js';
+import type { DelegationPathResult } from '../model/delegation-path.js';
 import type { Entities } from '../model/entities.js';
-import type { KnownEntity } from '../model/entities.js';
+import type { EntityWithAncestors } from '../model/entities.js';
 import type { Revocations } from '../model/revocations.js';
-import type { Observer } from '../telemetry/observer.js';
+import type { DecisionObserver } from '../telemetry/observer.js';
 
-export interface Asked {
-  readonly relationships: Relationships;
+export interface GatherDeps {
+  readonly relationships: RelationshipGraph;
   readonly entities: Pick<Entities, 'lookup'>;
   readonly revocations: Revocations;
-  readonly observer: Pick<Observer, 'cedar'>;
+  readonly observer: Pick<DecisionObserver, 'cedar'>;
 }
 
-export interface Gathered {
+export interface GatheredFacts {
   /** With the agents that the delegation came through, whether or not the token states them. */
-  readonly established: Established;
+  readonly established: BoundQuestion;
   readonly facts: Facts;
 }
 
@@ -37,55 +37,55 @@ export interface Gathered {
  * differ in their subject, action or resource, and have all else in common. One answer a question, in order.
  *
  * Never throws for an engine's failure: that is in the facts.
- * @param known answers that are there already, by the checks' keys
+ * @param priorAnswers answers that are there already, by the checks' keys
  */
-export async function gather(
+export async function gatherFacts(
   steps: readonly JudgingStep[],
-  asked: readonly Established[],
-  using: Asked,
+  asked: readonly BoundQuestion[],
+  deps: GatherDeps,
   deadline: Deadline,
-  known: ReadonlyMap<string, CheckAnswer> = new Map(),
-): Promise<readonly Gathered[]> {
-  const asks = asked.map((one) => ({ one, asked: asksOf(steps, one) }));
-  const checks = new Map<string, AskedCheck>();
+  priorAnswers: ReadonlyMap<string, CheckAnswer> = new Map(),
+): Promise<readonly GatheredFacts[]> {
+  const asks = asked.map((one) => ({ one, asked: collectNeeds(steps, one) }));
+  const checks = new Map<string, CheckRequest>();
   // The gate may also stand in `can`; the answer that carries the path is the one to ask for.
   for (const check of asks.flatMap((a) => a.asked.checks)) {
     const key = checkKey(check);
-    if (!known.has(key) && (check.explain === true || !checks.has(key))) checks.set(key, check);
+    if (!priorAnswers.has(key) && (check.explain === true || !checks.has(key))) checks.set(key, check);
   }
   const [answered, entities] = await Promise.all([
-    answers(checks, known, asked[0]?.question.consistency ?? 'full', using, deadline),
-    lookUp(
+    fetchAnswers(checks, priorAnswers, asked[0]?.question.consistency ?? 'full', deps, deadline),
+    lookUpEntities(
       asks.flatMap((a) => a.asked.entities),
-      using,
+      deps,
       deadline,
     ),
   ]);
-  const check: Facts['check'] = (one) => answered.get(checkKey(one)) ?? UNASKED;
-  const found = { check, entities, passing: new Map<string, Promise<PassedOn | undefined>>() };
+  const check: Facts['check'] = (one) => answered.get(checkKey(one)) ?? NOT_REQUESTED;
+  const found = { check, entities, passing: new Map<string, Promise<DelegationPathResult | undefined>>() };
 
-  const gathered: Gathered[] = [];
+  const gathered: GatheredFacts[] = [];
   for (const { one, asked } of asks) {
-    const { established, ...through } = await throughWhom(one, found, using, deadline);
-    await breathe();
-    const facts = using.observer.cedar(() => factsOf(established, { asked, check, ...through }));
+    const { established, ...through } = await resolveIntermediaries(one, found, deps, deadline);
+    await yieldToEventLoop();
+    const facts = deps.observer.cedar(() => evaluateFacts(established, { needs: asked, check, ...through }));
     gathered.push({ established, facts });
   }
   return gathered;
 }
 
 /** For what nobody asked: a step that judges it has forgotten to. */
-const UNASKED: CheckAnswer = { result: 'unknown', fault: 'relationships_unavailable' };
+const NOT_REQUESTED: CheckAnswer = { result: 'unknown', fault: 'relationships_unavailable' };
 
-async function answers(
-  checks: ReadonlyMap<string, AskedCheck>,
-  known: ReadonlyMap<string, CheckAnswer>,
+async function fetchAnswers(
+  checks: ReadonlyMap<string, CheckRequest>,
+  priorAnswers: ReadonlyMap<string, CheckAnswer>,
   consistency: Consistency,
-  { relationships }: Asked,
+  { relationships }: GatherDeps,
   deadline: Deadline,
 ): Promise<ReadonlyMap<string, CheckAnswer>> {
-  const all = await deadline.hold(relationships.check([...checks.values()], consistency)).catch(faultOf);
-  const answered = new Map(known);
+  const all = await deadline.race(relationships.check([...checks.values()], consistency)).catch(engineFaultCode);
+  const answered = new Map(priorAnswers);
   for (const [i, key] of [...checks.keys()].entries()) {
     const answer: CheckAnswer | undefined = typeof all === 'string' ? { result: 'unknown', fault: all } : all[i];
     if (answer !== undefined) answered.set(key, answer);
@@ -93,58 +93,59 @@ async function answers(
   return answered;
 }
 
-type Stored = Map<string, KnownEntity | undefined>;
+type EntityLookup = Map<string, EntityWithAncestors | undefined>;
 
 /** With the agents that the delegation came through, and what is stored of them and of everybody else. */
-async function throughWhom(
-  asked: Established,
+async function resolveIntermediaries(
+  asked: BoundQuestion,
   found: {
     readonly check: Facts['check'];
-    readonly entities: Stored | FaultCode;
+    readonly entities: EntityLookup | FaultCode;
     /** By the delegation: questions on the same one share the way that it was passed on. */
-    readonly passing: Map<string, Promise<PassedOn | undefined>>;
+    readonly passing: Map<string, Promise<DelegationPathResult | undefined>>;
   },
-  using: Asked,
+  deps: GatherDeps,
   deadline: Deadline,
-): Promise<Pick<Gathered, 'established'> & Pick<Facts, 'entity' | 'entitiesFault' | 'passedOn'>> {
+): Promise<Pick<GatheredFacts, 'established'> & Pick<Facts, 'entity' | 'entitiesFault' | 'passedOn'>> {
   const { acting } = asked;
-  const edge = delegationCheck(acting);
-  let passedOn: PassedOn | undefined;
+  const edge = buildDelegationCheck(acting);
+  let passedOn: DelegationPathResult | undefined;
   if (edge !== undefined && found.check(edge).result !== 'yes') {
     const key = checkKey(edge);
-    const walk = found.passing.get(key) ?? deadline.hold(passing(asked, using)).catch(faulty);
-    found.passing.set(key, walk);
-    passedOn = await walk;
+    const search = found.passing.get(key) ?? deadline.race(findDelegationPath(asked, deps)).catch(toPathFault);
+    found.passing.set(key, search);
+    passedOn = await search;
   }
   const through = passedOn?.kind === 'path' ? passedOn.through : [];
-  const established = withThrough(asked, passedOn);
-  const more = through.length === 0 ? new Map<string, undefined>() : await lookUp(through, using, deadline);
+  const established = withIntermediaries(asked, passedOn);
+  const intermediaries =
+    through.length === 0 ? new Map<string, undefined>() : await lookUpEntities(through, deps, deadline);
 
   const { entities } = found;
-  const entitiesFault = [entities, more].find((stored) => typeof stored === 'string');
+  const entitiesFault = [entities, intermediaries].find((stored) => typeof stored === 'string');
   const entity: Facts['entity'] = (ref) => {
-    for (const stored of [entities, more])
-      if (typeof stored !== 'string' && stored.has(refText(ref))) return stored.get(refText(ref));
+    for (const stored of [entities, intermediaries])
+      if (typeof stored !== 'string' && stored.has(formatRef(ref))) return stored.get(formatRef(ref));
     return undefined;
   };
   return { established, entity, entitiesFault, passedOn };
 }
 
 /** What is stored of each, by its text; or why the store can't say. */
-async function lookUp(
+async function lookUpEntities(
   refs: readonly EntityRef[],
-  { entities }: Asked,
+  { entities }: GatherDeps,
   deadline: Deadline,
-): Promise<Stored | FaultCode> {
-  const unique = [...new Map(refs.map((ref) => [refText(ref), ref])).entries()];
+): Promise<EntityLookup | FaultCode> {
+  const unique = [...new Map(refs.map((ref) => [formatRef(ref), ref])).entries()];
   try {
-    const found = await deadline.hold(entities.lookup(unique.map(([, ref]) => ref)));
+    const found = await deadline.race(entities.lookup(unique.map(([, ref]) => ref)));
     return new Map(unique.map(([key], i) => [key, found[i]]));
   } catch (error) {
-    return faultOf(error);
+    return engineFaultCode(error);
   }
 }
 
-function faulty(error: unknown): PassedOn {
-  return { kind: 'fault', fault: faultOf(error) };
+function toPathFault(error: unknown): DelegationPathResult {
+  return { kind: 'fault', fault: engineFaultCode(error) };
 }

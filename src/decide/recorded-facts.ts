@@ -1,28 +1,28 @@
 /** What a decision rests on, as it is put on record and as it is read back. Tokens and keys are in neither. */
-import type { Course } from './evaluation.js';
+import type { Evaluation } from './evaluation.js';
 import type { CheckAnswer } from '../model/checks.js';
-import type { RecordedFacts, WithFacts } from '../model/decision.js';
-import { refText, type EntityRef } from '../model/ids.js';
+import type { RecordedFacts, ReplayableRecord } from '../model/decision.js';
+import { formatRef, type EntityRef } from '../model/ids.js';
 import type { Caller, Properties } from '../model/question.js';
 import { checkKey } from '../graph/relationship-text.js';
 import type { Rules } from '../policy/load.js';
-import { type Asks, type Facts } from './step.js';
-import { verified } from './bound-question.js';
-import { type Opening } from './bound-question.js';
-import type { KnownEntity } from '../model/entities.js';
+import { type StepNeeds, type Facts } from './step.js';
+import { getVerifiedCredential } from './bound-question.js';
+import { type UnboundQuestion } from './bound-question.js';
+import type { EntityWithAncestors } from '../model/entities.js';
 
-export function factsOnRecord(course: Course): RecordedFacts {
+export function toRecordedFacts(course: Evaluation): RecordedFacts {
   const { facts } = course;
   const { question, credential } = course.opening;
   return {
-    caller: callerOf(question.caller),
-    said: saidBy(course),
-    ...(credential === undefined ? {} : { credential: withoutRequester(credential) }),
-    ...(facts === undefined ? { checks: {}, entities: {} } : answered(facts)),
+    caller: toRecordedCaller(question.caller),
+    said: toRecordedRequest(course),
+    ...(credential === undefined ? {} : { credential: omitRequester(credential) }),
+    ...(facts === undefined ? { checks: {}, entities: {} } : toRecordedAnswers(facts)),
   };
 }
 
-function callerOf(caller: Caller): RecordedFacts['caller'] {
+function toRecordedCaller(caller: Caller): RecordedFacts['caller'] {
   if (caller.kind === 'agent') return { kind: 'agent' };
   const { may, resources, defaultMode } = caller.client;
   const asserts = [...may].filter((permission) => permission.startsWith('asserts_'));
@@ -34,27 +34,27 @@ function callerOf(caller: Caller): RecordedFacts['caller'] {
   };
 }
 
-function saidBy(course: Course): RecordedFacts['said'] {
+function toRecordedRequest(course: Evaluation): RecordedFacts['said'] {
   const { question } = course.opening;
   const { subject, action, resource, context, statedAgent, statedMode, assertedAgent } = question;
   let names: ReadonlySet<string> | undefined;
-  const some = (name: string, properties: Properties): object => {
+  const recordKnown = (name: string, properties: Properties): object => {
     if (Object.keys(properties).length === 0) return {};
     // Most say nothing of things, so the names are looked up where one does, and once.
-    const known = (names ??= namesOf(course));
-    const kept = Object.entries(properties).filter(([member]) => known.has(member));
-    return kept.length === 0 ? {} : { [name]: Object.fromEntries(kept) };
+    const known = (names ??= collectDecisiveNames(course));
+    const entries = Object.entries(properties).filter(([member]) => known.has(member));
+    return entries.length === 0 ? {} : { [name]: Object.fromEntries(entries) };
   };
   return {
-    ...some('subject', subject.properties),
-    ...some('action', action.properties),
-    ...some('resource', resource.properties),
-    ...some('context', context),
+    ...recordKnown('subject', subject.properties),
+    ...recordKnown('action', action.properties),
+    ...recordKnown('resource', resource.properties),
+    ...recordKnown('context', context),
     ...(statedAgent === undefined ? {} : { agent: statedAgent }),
     ...(statedMode === undefined ? {} : { mode: statedMode }),
     ...(assertedAgent === undefined ? {} : { act: assertedAgent }),
     ...(question.supportedObligations === undefined ? {} : { supported_obligations: question.supportedObligations }),
-    ...(question.tokenExpected ? { token_expected: true } : {}),
+    ...(question.tokenRequired ? { token_expected: true } : {}),
   };
 }
 
@@ -62,19 +62,19 @@ function saidBy(course: Course): RecordedFacts['said'] {
  * Of what the request says of things, what can decide: what the schemas and the token have a name for. The rest is not
  * ours to store.
  */
-function namesOf({ opening, established, facts }: Course): ReadonlySet<string> {
+function collectDecisiveNames({ opening, established, facts }: Evaluation): ReadonlySet<string> {
   const { question, rules } = opening;
   const { vocabulary } = rules;
   const on = established?.on ?? vocabulary.find(question.action.name, question.resource.type);
   const { action, request } = on?.action.context ?? {};
-  const token = verified(opening)?.token;
+  const token = getVerifiedCredential(opening)?.token;
   const constrained = (token?.authorizationDetails ?? []).flatMap((d) => Object.keys(d.constraints ?? {}));
-  const subjects = vocabulary.byObject.get(question.subject.type) ?? [];
+  const subjects = vocabulary.typesByObject.get(question.subject.type) ?? [];
   return new Set([
     'purpose',
     ...[on?.resourceType, ...subjects].flatMap((type) => Object.keys(type?.attributes ?? {})),
     ...[action, request].flatMap((member) => (member?.type.kind === 'Record' ? Object.keys(member.type.members) : [])),
-    ...(facts?.asked.checks ?? []).flatMap((check) => Object.keys(check.context ?? {})),
+    ...(facts?.needs.checks ?? []).flatMap((check) => Object.keys(check.context ?? {})),
     // `amount`, or `action.amount`.
     ...constrained.flatMap((name) => [name, name.slice(name.indexOf('.') + 1)]),
     ...Object.keys(token?.transaction ?? {}),
@@ -82,34 +82,42 @@ function namesOf({ opening, established, facts }: Course): ReadonlySet<string> {
 }
 
 /** `rctx` is the requester's own and may be personal; nothing is decided by it. */
-function withoutRequester(credential: NonNullable<Opening['credential']>): NonNullable<Opening['credential']> {
+function omitRequester(
+  credential: NonNullable<UnboundQuestion['credential']>,
+): NonNullable<UnboundQuestion['credential']> {
   if (!('ok' in credential) || !credential.ok) return credential;
-  const { token, use: _use, ...rest } = credential;
-  return { ...rest, token: { ...token, requester: undefined }, use: undefined };
+  const { token, singleUseProof: _use, ...rest } = credential;
+  return { ...rest, token: { ...token, requester: undefined }, singleUseProof: undefined };
 }
 
-function answered({ asked, check, entity, entitiesFault, passedOn }: Facts): Omit<RecordedFacts, 'caller' | 'said'> {
+function toRecordedAnswers({
+  needs: asked,
+  check,
+  entity,
+  entitiesFault,
+  passedOn,
+}: Facts): Omit<RecordedFacts, 'caller' | 'said'> {
   const through = passedOn?.kind === 'path' ? passedOn.through : [];
-  const known = (ref: EntityRef): Pick<KnownEntity, 'attributes' | 'ancestors'> | null => {
+  const known = (ref: EntityRef): Pick<EntityWithAncestors, 'attributes' | 'ancestors'> | null => {
     const { attributes, ancestors } = entity(ref) ?? {};
     return attributes === undefined || ancestors === undefined ? null : { attributes, ancestors };
   };
   return {
-    checks: Object.fromEntries(asked.checks.map((one) => [checkKey(one), check(one)])),
+    checks: Object.fromEntries(asked.checks.map((request) => [checkKey(request), check(request)])),
     ...(entitiesFault === undefined
-      ? { entities: Object.fromEntries([...asked.entities, ...through].map((ref) => [refText(ref), known(ref)])) }
+      ? { entities: Object.fromEntries([...asked.entities, ...through].map((ref) => [formatRef(ref), known(ref)])) }
       : { entities_fault: entitiesFault }),
     ...(passedOn === undefined ? {} : { passed_on: passedOn }),
   };
 }
 
 /** The question and what became of its token, as they were. */
-export function openingOf(record: WithFacts, rules: Rules): Opening {
+export function restoreQuestion(record: ReplayableRecord, rules: Rules): UnboundQuestion {
   const { request, facts } = record;
   const { said, credential, caller } = facts;
   return {
     question: {
-      caller: recalledCaller(record.client, caller),
+      caller: restoreCaller(record.client, caller),
       subject: { ...request.subject, properties: said.subject ?? {} },
       action: { name: request.action, properties: said.action ?? {} },
       resource: { ...request.resource, properties: said.resource ?? {} },
@@ -126,7 +134,7 @@ export function openingOf(record: WithFacts, rules: Rules): Opening {
       dryRun: record.dry_run,
       explain: true,
       requestId: request.request_id,
-      tokenExpected: said.token_expected ?? false,
+      tokenRequired: said.token_expected ?? false,
     },
     rules,
     now: new Date(record.evaluated_at),
@@ -134,7 +142,7 @@ export function openingOf(record: WithFacts, rules: Rules): Opening {
   };
 }
 
-function recalledCaller(id: string, { kind, may = [], resources, default_mode }: RecordedFacts['caller']): Caller {
+function restoreCaller(id: string, { kind, may = [], resources, default_mode }: RecordedFacts['caller']): Caller {
   if (kind === 'agent')
     return {
       kind,
@@ -154,25 +162,28 @@ function recalledCaller(id: string, { kind, may = [], resources, default_mode }:
 }
 
 /** What was found, as far as it is on record. */
-export interface Recalled {
-  readonly found: Pick<Facts, 'check' | 'entity' | 'entitiesFault' | 'passedOn'>;
+export interface RecalledFacts {
+  readonly facts: Pick<Facts, 'check' | 'entity' | 'entitiesFault' | 'passedOn'>;
   /** What is asked now and was not then: checks, and entities as `type:id`. */
   readonly missing: readonly string[];
 }
 
 /** @param asked by the steps, now */
-export function recall({ checks, entities, entities_fault, passed_on }: RecordedFacts, asked: Asks): Recalled {
-  const own = <T>(of: Readonly<Record<string, T>> | undefined, key: string): T | undefined =>
+export function recallFacts(
+  { checks, entities, entities_fault, passed_on }: RecordedFacts,
+  asked: StepNeeds,
+): RecalledFacts {
+  const ownMember = <T>(of: Readonly<Record<string, T>> | undefined, key: string): T | undefined =>
     of !== undefined && Object.hasOwn(of, key) ? of[key] : undefined;
-  const unasked = (asked.entities ?? []).map(refText).filter((text) => own(entities, text) === undefined);
-  const unchecked = (asked.checks ?? []).map(checkKey).filter((key) => own(checks, key) === undefined);
+  const unasked = (asked.entities ?? []).map(formatRef).filter((text) => ownMember(entities, text) === undefined);
+  const unchecked = (asked.checks ?? []).map(checkKey).filter((key) => ownMember(checks, key) === undefined);
   const fault = entities_fault ?? (unasked.length > 0 ? 'database_unavailable' : undefined);
   return {
-    found: {
-      check: (one): CheckAnswer =>
-        own(checks, checkKey(one)) ?? { result: 'unknown', fault: 'relationships_unavailable' },
+    facts: {
+      check: (request): CheckAnswer =>
+        ownMember(checks, checkKey(request)) ?? { result: 'unknown', fault: 'relationships_unavailable' },
       entity: (ref) => {
-        const known = own(entities, refText(ref));
+        const known = ownMember(entities, formatRef(ref));
         return known === undefined || known === null ? undefined : { ...ref, ...known, parents: [] };
       },
       entitiesFault: fault,

@@ -3,12 +3,12 @@
  * once; a service that is to run by what was read refuses it where one of them is an error.
  */
 import { ConfigError } from '../model/faults.js';
-import type { ErrorRule } from './errors.js';
-import { nearest } from './suggest.js';
+import type { ErrorRule } from './error-rules.js';
+import { findNearestWord } from './suggest.js';
 
 export type Severity = 'error' | 'warning';
 
-export interface Location {
+export interface SourceLocation {
   /** As messages name it: relative to where the operator stands. */
   readonly file: string;
   /** 1-based. */
@@ -17,7 +17,7 @@ export interface Location {
   readonly column: number;
 }
 
-export interface Finding extends Location {
+export interface Finding extends SourceLocation {
   /** The stable name of the rule that found it. */
   readonly rule: string;
   readonly severity: Severity;
@@ -33,19 +33,19 @@ export interface Problem {
 }
 
 /** Where errors are put down while something is read. */
-export class Findings {
-  private readonly found: Finding[] = [];
+export class FindingCollector {
+  private readonly findings: Finding[] = [];
 
   get all(): readonly Finding[] {
-    return this.found;
+    return this.findings;
   }
 
-  error(rule: ErrorRule, { file, line, column }: Location, message: string, suggestion?: string): void {
+  error(rule: ErrorRule, { file, line, column }: SourceLocation, message: string, suggestion?: string): void {
     // Two actions that share a declaration share what is wrong with it.
-    const said = (f: Finding): boolean =>
+    const isSame = (f: Finding): boolean =>
       f.rule === rule && f.file === file && f.line === line && f.column === column && f.message === message;
-    if (this.found.some(said)) return;
-    this.found.push({ rule, severity: 'error', file, line, column, message, ...(suggestion && { suggestion }) });
+    if (this.findings.some(isSame)) return;
+    this.findings.push({ rule, severity: 'error', file, line, column, message, ...(suggestion && { suggestion }) });
   }
 }
 
@@ -54,21 +54,21 @@ export function isError({ severity }: Finding): boolean {
 }
 
 /** @throws ConfigError naming the first error and how many more there are, if there is one */
-export function refuseErrors(findings: readonly Finding[]): void {
-  const [first, ...more] = findings.filter(isError);
+export function assertNoErrors(findings: readonly Finding[]): void {
+  const [first, ...others] = findings.filter(isError);
   if (first === undefined) return;
   const { file, line } = first;
-  const others = more.length === 0 ? '' : ` [and ${more.length} more: remit check]`;
-  throw new ConfigError(`${sentence(first)}${others}`, `${file}:${line}`);
+  const suffix = others.length === 0 ? '' : ` [and ${others.length} more: remit check]`;
+  throw new ConfigError(`${formatProblem(first)}${suffix}`, `${file}:${line}`);
 }
 
 /** What is wrong, and what would mend it, in a line. */
-export function sentence({ message, suggestion }: Problem): string {
+export function formatProblem({ message, suggestion }: Problem): string {
   return suggestion === undefined ? message : `${message} (${suggestion})`;
 }
 
 /** The suggestion for a word that is near one of the known. */
-export function meant(word: string, known: Iterable<string>, sign = ''): string | undefined {
-  const near = nearest(word, known);
-  return near === undefined ? undefined : `did you mean "${sign}${near}"?`;
+export function suggestNearest(word: string, candidates: Iterable<string>, prefix = ''): string | undefined {
+  const nearestWord = findNearestWord(word, candidates);
+  return nearestWord === undefined ? undefined : `did you mean "${prefix}${nearestWord}"?`;
 }

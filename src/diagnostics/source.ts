@@ -1,5 +1,5 @@
 /** Source texts, and the way from an offset to the line and column that people count. */
-import type { Location } from './diagnostics.js';
+import type { SourceLocation } from './diagnostics.js';
 
 export interface SourceFile {
   /** As messages name it: relative to where the operator stands. */
@@ -7,10 +7,10 @@ export interface SourceFile {
   readonly text: string;
 }
 
-const starts = new WeakMap<SourceFile, readonly number[]>();
+const lineStartCache = new WeakMap<SourceFile, readonly number[]>();
 
 /** @param index of a character, in UTF-16 code units; behind the end counts as the end */
-export function locationAt(file: SourceFile, index: number): Location {
+export function locationAt(file: SourceFile, index: number): SourceLocation {
   const lines = lineStarts(file);
   let [low, high] = [0, lines.length - 1];
   while (low < high) {
@@ -27,15 +27,15 @@ export function indexOfByte(text: string, byte: number): number {
 }
 
 /** Length of the blanks and comments at the start. */
-export function leading(text: string): number {
+export function leadingTriviaLength(text: string): number {
   return /^(?:\s+|\/\/[^\n\r]*)*/.exec(text)?.[0].length ?? 0;
 }
 
 function lineStarts(file: SourceFile): readonly number[] {
-  let known = starts.get(file);
-  if (known === undefined) {
-    known = [0, ...[...file.text.matchAll(/\n/g)].map((match) => match.index + 1)];
-    starts.set(file, known);
+  let offsets = lineStartCache.get(file);
+  if (offsets === undefined) {
+    offsets = [0, ...[...file.text.matchAll(/\n/g)].map((match) => match.index + 1)];
+    lineStartCache.set(file, offsets);
   }
-  return known;
+  return offsets;
 }

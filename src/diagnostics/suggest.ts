@@ -1,39 +1,40 @@
 /** "Did you mean": the nearest of the known words, for messages about words that don't fit. */
 
 /** The word of `known` that is nearest to `word`, if one is near enough to be a slip; with its question. */
-export function didYouMean(word: string, known: Iterable<string>): string {
-  const near = nearest(word, known);
-  return near === undefined ? '' : ` (did you mean "${near}"?)`;
+export function didYouMean(word: string, candidates: Iterable<string>): string {
+  const nearestWord = findNearestWord(word, candidates);
+  return nearestWord === undefined ? '' : ` (did you mean "${nearestWord}"?)`;
 }
 
-export function nearest(word: string, known: Iterable<string>): string | undefined {
-  const given = word.toLowerCase();
+export function findNearestWord(word: string, candidates: Iterable<string>): string | undefined {
+  const lowered = word.toLowerCase();
   let best: string | undefined;
-  let least = given.length > 5 ? 3 : 2;
-  for (const candidate of known) {
-    const other = candidate.toLowerCase();
-    const d = distance(given, other);
-    if (d < least) [best, least] = [candidate, d];
+  let limit = lowered.length > 5 ? 3 : 2;
+  for (const candidate of candidates) {
+    const loweredCandidate = candidate.toLowerCase();
+    const edits = editDistance(lowered, loweredCandidate);
+    if (edits < limit) [best, limit] = [candidate, edits];
     // Another ending: "duties" for "duty".
-    else if (best === undefined && other.length >= 4 && given.startsWith(other.slice(0, -1))) best = candidate;
+    else if (best === undefined && loweredCandidate.length >= 4 && lowered.startsWith(loweredCandidate.slice(0, -1)))
+      best = candidate;
   }
   return best;
 }
 
 /** Edits between two words, two letters changing places being one (optimal string alignment). */
-function distance(a: string, b: string): number {
-  let before: number[] = [];
+function editDistance(a: string, b: string): number {
+  let previousRow: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
+    const nextRow = [i];
     for (let j = 1; j <= b.length; j += 1) {
-      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      let least = Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1);
+      const substitution = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      let fewest = Math.min(substitution, (row[j] ?? 0) + 1, (nextRow[j - 1] ?? 0) + 1);
       if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
-        least = Math.min(least, (before[j - 2] ?? 0) + 1);
-      next.push(least);
+        fewest = Math.min(fewest, (previousRow[j - 2] ?? 0) + 1);
+      nextRow.push(fewest);
     }
-    [before, row] = [row, next];
+    [previousRow, row] = [row, nextRow];
   }
   return row[b.length] ?? 0;
 }

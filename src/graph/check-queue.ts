@@ -3,21 +3,21 @@
  * that a long list holds up nobody who asks little; and of many that ask the same, one asks for all.
  */
 import { checkKey } from './relationship-text.js';
-import { here, onBehalfOf, type Trace } from '../telemetry/trace.js';
+import { currentSpan, withLinks, type ActiveSpan } from '../telemetry/active-span.js';
 import type { QueueCounts } from './port.js';
 import type { CheckAnswer } from '../model/checks.js';
-import type { AskedCheck } from '../model/checks.js';
+import type { CheckRequest } from '../model/checks.js';
 import type { Consistency } from '../model/checks.js';
 
 /** Checks waiting beyond this are answered as unknown at once; the few of a small call still get in up to twice that. */
-const MAX_WAITING = 20_000;
+const MAX_QUEUED_CHECKS = 20_000;
 /** Checks of one call before the next call's turn. */
-const SHARE = 15;
+const FAIR_SHARE = 15;
 
-export interface Asking {
+export interface BulkChecker {
   /** Sends them together; an answer each, in order. Never throws, nor do the answers. */
-  together(
-    checks: readonly AskedCheck[],
+  checkBulk(
+    checks: readonly CheckRequest[],
     consistency: Consistency,
   ): Promise<readonly (CheckAnswer | Promise<CheckAnswer>)[]>;
   /**
@@ -27,60 +27,60 @@ export interface Asking {
   readonly generation?: () => number;
 }
 
-export interface Bounds {
+export interface CheckQueueLimits {
   /** Checks that are sent together. */
-  readonly bulk: number;
+  readonly bulkSize: number;
   /** Bulks under way at once. */
-  readonly atOnce: number;
+  readonly concurrentBulks: number;
   /** How long somebody waits for an answer, in milliseconds. */
-  readonly waitMs?: number;
+  readonly maxWaitMs?: number;
 }
 
-interface Waiting {
+interface QueuedCheck {
   readonly key: string;
-  readonly check: AskedCheck;
+  readonly check: CheckRequest;
   /** Until then somebody waits for it, by `performance.now()`. */
-  until: number;
+  deadline: number;
   /** The call that asked for it last. */
-  call: readonly Waiting[];
+  call: readonly QueuedCheck[];
   sent: boolean;
   /** Who asked for it first, where that is traced. */
-  readonly asker: Trace | undefined;
+  readonly trace: ActiveSpan | undefined;
   readonly answer: Promise<CheckAnswer>;
   readonly resolve: (answer: CheckAnswer | Promise<CheckAnswer>) => void;
 }
 
 /** The checks that wait for a bulk of this consistency, by the call that brought them. */
-interface Line {
+interface ConsistencyQueue {
   readonly consistency: Consistency;
-  readonly calls: Waiting[][];
+  readonly calls: QueuedCheck[][];
 }
 
 export class CheckQueue {
   /** A bulk has one consistency. */
-  private readonly lines = new Map<string, Line>();
+  private readonly queues = new Map<string, ConsistencyQueue>();
   /** What may be joined by who asks the same. */
-  private readonly open = new Map<string, Waiting>();
+  private readonly joinable = new Map<string, QueuedCheck>();
   private waiting = 0;
   private active = 0;
   private groups = 0;
   private members = 0;
 
   constructor(
-    private readonly asking: Asking,
-    private readonly bounds: Bounds,
+    private readonly checker: BulkChecker,
+    private readonly limits: CheckQueueLimits,
   ) {}
 
   /** An answer each, in order. Never throws. */
-  ask(checks: readonly AskedCheck[], consistency: Consistency): Promise<readonly CheckAnswer[]> {
-    const at = consistency === 'full' ? '' : consistency.atLeast;
-    const call: Waiting[] = [];
-    const answers = Promise.all(checks.map((check) => this.enter(check, at, call)));
-    if (call.length > 0) {
-      const line = this.lines.get(at) ?? { consistency, calls: [] };
-      this.lines.set(at, line);
-      line.calls.push(call);
-      this.pump();
+  check(checks: readonly CheckRequest[], consistency: Consistency): Promise<readonly CheckAnswer[]> {
+    const consistencyKey = consistency === 'full' ? '' : consistency.atLeast;
+    const callChecks: QueuedCheck[] = [];
+    const answers = Promise.all(checks.map((check) => this.enqueue(check, consistencyKey, callChecks)));
+    if (callChecks.length > 0) {
+      const queue = this.queues.get(consistencyKey) ?? { consistency, calls: [] };
+      this.queues.set(consistencyKey, queue);
+      queue.calls.push(callChecks);
+      this.drain();
     }
     return answers;
   }
@@ -90,81 +90,90 @@ export class CheckQueue {
     return { waiting, groups, members };
   }
 
-  /** @param call takes what has to be sent */
-  private enter(check: AskedCheck, at: string, call: Waiting[]): Promise<CheckAnswer> {
-    const until = performance.now() + (this.bounds.waitMs ?? Infinity);
-    const generation = this.asking.generation?.();
-    const key = JSON.stringify([at, generation, checkKey(check), check.explain ?? false, check.context]);
-    const same = this.open.get(key);
-    if (same !== undefined) {
-      same.until = until;
+  /** @param callChecks takes what has to be sent */
+  private enqueue(check: CheckRequest, consistencyKey: string, callChecks: QueuedCheck[]): Promise<CheckAnswer> {
+    const deadline = performance.now() + (this.limits.maxWaitMs ?? Infinity);
+    const generation = this.checker.generation?.();
+    const key = JSON.stringify([consistencyKey, generation, checkKey(check), check.explain ?? false, check.context]);
+    const existing = this.joinable.get(key);
+    if (existing !== undefined) {
+      existing.deadline = deadline;
       // In whoever's turn comes first.
-      if (!same.sent && same.call !== call) call.push(same);
-      same.call = call;
-      return same.answer;
+      if (!existing.sent && existing.call !== callChecks) callChecks.push(existing);
+      existing.call = callChecks;
+      return existing.answer;
     }
-    const most = call.length < SHARE ? 2 * MAX_WAITING : MAX_WAITING;
-    if (this.waiting >= most) return Promise.resolve({ result: 'unknown', fault: 'overloaded' });
-    let resolve: Waiting['resolve'] = () => undefined;
+    const capacity = callChecks.length < FAIR_SHARE ? 2 * MAX_QUEUED_CHECKS : MAX_QUEUED_CHECKS;
+    if (this.waiting >= capacity) return Promise.resolve({ result: 'unknown', fault: 'overloaded' });
+    let resolve: QueuedCheck['resolve'] = () => undefined;
     const answer = new Promise<CheckAnswer>((r) => (resolve = r));
-    const entered: Waiting = { key, check, until, call, sent: false, asker: here(), answer, resolve };
-    this.open.set(key, entered);
+    const queued: QueuedCheck = {
+      key,
+      check,
+      deadline,
+      call: callChecks,
+      sent: false,
+      trace: currentSpan(),
+      answer,
+      resolve,
+    };
+    this.joinable.set(key, queued);
     this.waiting += 1;
-    call.push(entered);
+    callChecks.push(queued);
     return answer;
   }
 
-  private pump(): void {
-    if (this.active >= this.bounds.atOnce || this.waiting === 0) return;
+  private drain(): void {
+    if (this.active >= this.limits.concurrentBulks || this.waiting === 0) return;
     this.active += 1;
     // One turn of the loop lets the checks of decisions that arrived together travel together.
     setImmediate(() => {
       void this.send().finally(() => {
         this.active -= 1;
-        this.pump();
+        this.drain();
       });
-      this.pump();
+      this.drain();
     });
   }
 
   private async send(): Promise<void> {
-    const [at, line] = this.lines.entries().next().value ?? [];
-    if (at === undefined || line === undefined) return;
-    const bulk = this.next(line);
+    const [consistencyKey, queue] = this.queues.entries().next().value ?? [];
+    if (consistencyKey === undefined || queue === undefined) return;
+    const bulk = this.takeBulk(queue);
     // The others have their turn before what is left of this one.
-    this.lines.delete(at);
-    if (line.calls.length > 0) this.lines.set(at, line);
+    this.queues.delete(consistencyKey);
+    if (queue.calls.length > 0) this.queues.set(consistencyKey, queue);
     if (bulk.length === 0) return;
     const checks = bulk.map(({ check }) => check);
     this.groups += 1;
     this.members += bulk.length;
-    const answers = await onBehalfOf(
-      bulk.map(({ asker }) => asker),
-      () => this.asking.together(checks, line.consistency),
+    const answers = await withLinks(
+      bulk.map(({ trace: asker }) => asker),
+      () => this.checker.checkBulk(checks, queue.consistency),
     );
     for (const [i, { key, resolve }] of bulk.entries()) {
-      if (this.asking.generation !== undefined) this.open.delete(key);
+      if (this.checker.generation !== undefined) this.joinable.delete(key);
       resolve(answers[i] ?? { result: 'unknown', fault: 'relationships_unavailable' });
     }
   }
 
   /** A share of each call in turn, until there are enough. */
-  private next({ calls }: Line): Waiting[] {
+  private takeBulk({ calls }: ConsistencyQueue): QueuedCheck[] {
     const now = performance.now();
-    const bulk: Waiting[] = [];
+    const bulk: QueuedCheck[] = [];
     for (let call = calls.shift(); call !== undefined; call = calls.shift()) {
-      const share = call.splice(0, Math.min(SHARE, this.bounds.bulk - bulk.length));
-      for (const one of share) {
+      const fairShare = call.splice(0, Math.min(FAIR_SHARE, this.limits.bulkSize - bulk.length));
+      for (const queued of fairShare) {
         // Another call that asked the same had its turn before.
-        if (one.sent) continue;
-        one.sent = true;
+        if (queued.sent) continue;
+        queued.sent = true;
         this.waiting -= 1;
-        if (this.asking.generation === undefined || one.until <= now) this.open.delete(one.key);
-        if (one.until > now) bulk.push(one);
-        else one.resolve({ result: 'unknown', fault: 'deadline_exceeded' });
+        if (this.checker.generation === undefined || queued.deadline <= now) this.joinable.delete(queued.key);
+        if (queued.deadline > now) bulk.push(queued);
+        else queued.resolve({ result: 'unknown', fault: 'deadline_exceeded' });
       }
       if (call.length > 0) calls.push(call);
-      if (bulk.length === this.bounds.bulk) break;
+      if (bulk.length === this.limits.bulkSize) break;
     }
     return bulk;
   }

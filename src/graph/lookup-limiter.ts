@@ -5,71 +5,71 @@
 import { LRUCache } from 'lru-cache';
 import { Fault } from '../model/faults.js';
 import type { ResourceLookup, SubjectLookup } from './port.js';
-import { isRefused, isTimeout, refused } from './errors.js';
+import { isInvalidRequest, isTimeout, toGraphError } from './errors.js';
 
 /** How long nothing is looked up that has taken too long. */
-const CIRCLE_MS = 60_000;
+const TIMED_OUT_TTL_MS = 60_000;
 /** SpiceDB's own limit on a call, for which it goes on with a lookup that was given up. */
-const ABANDONED_MS = 30_000;
+const ABANDONED_LOOKUP_MS = 30_000;
 
 /** Of the time that a lookup is given: what fails after so much of it has failed for want of more. */
-const NEARLY = 0.9;
+const TIMEOUT_SHARE = 0.9;
 
-export interface LookupBounds {
+export interface LookupLimits {
   /** On their way at a time. */
-  readonly atOnce: number;
+  readonly concurrent: number;
   /** Given up, and SpiceDB goes on with them. */
   readonly abandoned: number;
 }
 
-export class Lookups {
+export class LookupLimiter {
   /** Those that have taken too long of late, and how long they were given. */
-  private readonly circles = new LRUCache<string, number>({ max: 1000, ttl: CIRCLE_MS });
+  private readonly timedOut = new LRUCache<string, number>({ max: 1000, ttl: TIMED_OUT_TTL_MS });
   private readonly joinable = new Map<string, Promise<unknown>>();
   private active = 0;
   private abandoned = 0;
 
-  constructor(private readonly bounds: LookupBounds) {}
+  constructor(private readonly limits: LookupLimits) {}
 
   /**
    * One that has been given up is not asked again with as little time.
    * @param generation another one after each write: until then the same lookup is joined; undefined: it never is
    * @throws Fault, `deadline_exceeded` where it takes too long or has of late; BadRequest where SpiceDB won't answer
    */
-  async ask<T>(
+  async run<T>(
     method: string,
     lookup: ResourceLookup | SubjectLookup,
-    lookUp: () => Promise<T>,
+    perform: () => Promise<T>,
     generation?: number,
   ): Promise<T> {
     const { withinMs } = lookup;
-    const asked = nameOf(method, lookup);
-    if ((this.circles.get(asked) ?? 0) >= withinMs) throw new Fault('deadline_exceeded', method);
-    if (generation === undefined) return this.make(method, asked, withinMs, lookUp);
-    const same = `${generation} ${withinMs} ${asked}`;
-    const pending = this.joinable.get(same) ?? this.make(method, asked, withinMs, lookUp);
-    this.joinable.set(same, pending);
+    const key = lookupKey(method, lookup);
+    if ((this.timedOut.get(key) ?? 0) >= withinMs) throw new Fault('deadline_exceeded', method);
+    if (generation === undefined) return this.start(method, key, withinMs, perform);
+    const joinKey = `${generation} ${withinMs} ${key}`;
+    const pending = this.joinable.get(joinKey) ?? this.start(method, key, withinMs, perform);
+    this.joinable.set(joinKey, pending);
     try {
       return (await pending) as T;
     } finally {
-      this.joinable.delete(same);
+      this.joinable.delete(joinKey);
     }
   }
 
-  private async make<T>(method: string, asked: string, withinMs: number, lookUp: () => Promise<T>): Promise<T> {
-    if (this.active >= this.bounds.atOnce || this.abandoned >= this.bounds.abandoned)
+  private async start<T>(method: string, key: string, withinMs: number, perform: () => Promise<T>): Promise<T> {
+    if (this.active >= this.limits.concurrent || this.abandoned >= this.limits.abandoned)
       throw new Fault('overloaded', method);
     this.active += 1;
-    const began = performance.now();
+    const startedAt = performance.now();
     try {
-      return await lookUp();
+      return await perform();
     } catch (error) {
       // A server that sees the time run out before its client does has its own words for that.
-      const over = performance.now() - began >= withinMs * NEARLY && !isRefused(error);
-      if (!isTimeout(error) && !over) throw refused(error);
-      this.circles.set(asked, withinMs);
+      const isOverdue = performance.now() - startedAt >= withinMs * TIMEOUT_SHARE && !isInvalidRequest(error);
+      if (!isTimeout(error) && !isOverdue) throw toGraphError(error);
+      this.timedOut.set(key, withinMs);
       this.abandoned += 1;
-      setTimeout(() => (this.abandoned -= 1), ABANDONED_MS).unref();
+      setTimeout(() => (this.abandoned -= 1), ABANDONED_LOOKUP_MS).unref();
       throw new Fault('deadline_exceeded', method, { cause: error });
     } finally {
       this.active -= 1;
@@ -78,6 +78,6 @@ export class Lookups {
 }
 
 /** By which a lookup is known, however long it may take. */
-export function nameOf(method: string, { withinMs: _, ...what }: ResourceLookup | SubjectLookup): string {
-  return `${method} ${JSON.stringify(what)}`;
+export function lookupKey(method: string, { withinMs: _, ...question }: ResourceLookup | SubjectLookup): string {
+  return `${method} ${JSON.stringify(question)}`;
 }

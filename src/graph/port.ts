@@ -1,10 +1,10 @@
 /** The relationship graph as Remit sees it. Ids are raw everywhere; encoding is the implementation's business. */
 import type { EntityRef } from '../model/ids.js';
-import type { Caches } from '../telemetry/counted-cache.js';
+import type { CacheCountsByName } from '../telemetry/counted-cache.js';
 import type { Relationship, RelationshipUpdate } from '../model/relationships.js';
-import type { Graph } from './schema/schema.js';
+import type { GraphSchema } from './schema/schema.js';
 import type { EngineStats } from '../telemetry/engine-stats.js';
-import type { AskedCheck, CheckAnswer, Consistency } from '../model/checks.js';
+import type { CheckRequest, CheckAnswer, Consistency } from '../model/checks.js';
 
 /** On what of a type does the subject hold the permission? */
 export interface ResourceLookup {
@@ -19,7 +19,7 @@ export interface ResourceLookup {
   readonly withinMs: number;
 }
 
-export interface FoundResources {
+export interface ResourceLookupResult {
   /**
    * In ascending order of code points: all on which it is held, and more. Of some SpiceDB says that it depends on
    * context where a check says yes without any, so only checks tell.
@@ -39,11 +39,11 @@ export interface SubjectLookup {
   readonly withinMs: number;
 }
 
-export interface FoundSubjects {
+export interface SubjectLookupResult {
   /** In ascending order of code points: all who hold it, and more, as with resources. */
   readonly ids: readonly string[];
   /** Everybody of the type may hold it, those aside; the ids are then only some of them. */
-  readonly everyoneBut: readonly string[] | undefined;
+  readonly wildcardExclusions: readonly string[] | undefined;
 }
 
 export interface RelationshipFilter {
@@ -54,18 +54,18 @@ export interface RelationshipFilter {
   readonly subjectId?: string | undefined;
 }
 
-export interface Relationships {
+export interface RelationshipGraph {
   /**
    * One answer a check, in order. Never throws for the engine's failure: that is the answer `unknown`.
    * @throws BadRequest where the engine refuses the ZedToken
    */
-  check(checks: readonly AskedCheck[], consistency: Consistency): Promise<readonly CheckAnswer[]>;
+  check(checks: readonly CheckRequest[], consistency: Consistency): Promise<readonly CheckAnswer[]>;
   /** Why `token` can't be used for `atLeast` here; undefined if it can. */
   tokenProblem(token: string): string | undefined;
   /** @throws Fault, `deadline_exceeded` where it takes too long; BadRequest where SpiceDB won't answer */
-  lookupResources(lookup: ResourceLookup, consistency: Consistency): Promise<FoundResources>;
+  lookupResources(lookup: ResourceLookup, consistency: Consistency): Promise<ResourceLookupResult>;
   /** @throws as lookupResources */
-  lookupSubjects(lookup: SubjectLookup, consistency: Consistency): Promise<FoundSubjects>;
+  lookupSubjects(lookup: SubjectLookup, consistency: Consistency): Promise<SubjectLookupResult>;
   /**
    * All of the updates or none; the ZedToken from which on they hold. Durable when it resolves.
    * @throws BadRequest where SpiceDB refuses them, Fault where it can't answer
@@ -86,17 +86,17 @@ export interface Counted {
 /** An engine that one by another schema can follow while it is in use, on the same relationships. */
 export interface Succeeded {
   /**
-   * @param take is told the next one when it can answer, and before anything is written to it alone: whoever asks what
+   * @param onReady is told the next one when it can answer, and before anything is written to it alone: whoever asks what
    * is in force from then on misses no write. This one answers on, by its own schema, until it is closed
    * @throws ConfigError where the schema, or what is stored, doesn't fit; Fault. Then all is as it was
    */
-  succeed(graph: Graph, take: (next: Engine) => void): Promise<void>;
+  startSuccessor(schema: GraphSchema, onReady: (next: GraphEngine) => void): Promise<void>;
 }
 
-export type Engine = Relationships & Counted & Succeeded;
+export type GraphEngine = RelationshipGraph & Counted & Succeeded;
 
 export interface GraphCounts extends QueueCounts {
-  readonly caches: Caches;
+  readonly caches: CacheCountsByName;
 }
 
 /** Of checks on their way: those that wait, and how many went in how many bulk checks. */
@@ -110,4 +110,4 @@ export interface QueueCounts {
 export const CONSISTENCY_PLACE = 'context.consistency.at_least';
 
 /** SpiceDB's own limit on one write. */
-export const MAX_UPDATES = 1000;
+export const MAX_UPDATES_PER_WRITE = 1000;

@@ -2,18 +2,18 @@
  * Relationships and checks as text, with encoded ids:
  * `repository:api#owner@team:core#member[expiration:2030-01-01T00:00:00Z]`.
  */
-import { decodeId, encodeId, idProblem, typeProblem } from '../model/ids.js';
-import { instantOf } from '../model/instants.js';
-import { type Relationship, type Check, nameProblem } from '../model/relationships.js';
-import { parseJson } from '../runtime/strict-json.js';
+import { decodeId, encodeId, findIdProblem, findTypeProblem } from '../model/ids.js';
+import { parseInstant } from '../model/instants.js';
+import { type Relationship, type Check, findRelationNameProblem } from '../model/relationships.js';
+import { parseStrictJson } from '../runtime/strict-json.js';
 
-const FORM =
+const RELATIONSHIP_PATTERN =
   /^(?<rt>[^:#@[\]\s]+):(?<ri>[^:#@[\]\s]+)#(?<rel>[^:#@[\]\s]+)@(?<st>[^:#@[\]\s]+):(?<si>[^:#@[\]\s]+)(?:#(?<sr>[^:#@[\]\s]+))?(?<rest>\[.*)?$/s;
 /** SpiceDB's character set for ids; anything else in text must have been encoded by the writer. */
-const ENCODED = /^[A-Za-z0-9_/|+=-]{1,1024}$/;
+const ENCODED_ID = /^[A-Za-z0-9_/|+=-]{1,1024}$/;
 /** @throws TypeError with a sentence for people if `text` isn't a relationship. */
 export function parseRelationship(text: string): Relationship {
-  const parts = FORM.exec(text.trim())?.groups;
+  const parts = RELATIONSHIP_PATTERN.exec(text.trim())?.groups;
   if (parts === undefined) {
     throw new TypeError('is not a relationship of the form "document:plan#viewer@user:ann"');
   }
@@ -21,32 +21,37 @@ export function parseRelationship(text: string): Relationship {
   const wildcard = si === '*';
   if (wildcard && sr !== undefined) throw new TypeError('a wildcard subject has no relation');
   return {
-    resource: { type: typeName(rt), id: textId(ri) },
-    relation: memberName(rel),
+    resource: { type: requireTypeName(rt), id: decodeTextId(ri) },
+    relation: requireMemberName(rel),
     subject: {
-      type: typeName(st),
-      id: wildcard ? '*' : textId(si),
-      ...(sr === undefined || sr === '...' ? {} : { relation: memberName(sr) }),
+      type: requireTypeName(st),
+      id: wildcard ? '*' : decodeTextId(si),
+      ...(sr === undefined || sr === '...' ? {} : { relation: requireMemberName(sr) }),
     },
     ...(wildcard ? { wildcard } : {}),
-    ...traits(rest ?? ''),
+    ...parseTraits(rest ?? ''),
   };
 }
 
-export function relationshipText(r: Relationship): string {
-  const subject = `${r.subject.type}:${r.wildcard === true ? '*' : encodeId(r.subject.id)}`;
-  const userset = r.subject.relation === undefined ? '' : `#${r.subject.relation}`;
+export function formatRelationship(relationship: Relationship): string {
+  const subject = `${relationship.subject.type}:${relationship.wildcard === true ? '*' : encodeId(relationship.subject.id)}`;
+  const userset = relationship.subject.relation === undefined ? '' : `#${relationship.subject.relation}`;
   const caveat =
-    r.caveat === undefined
+    relationship.caveat === undefined
       ? ''
-      : `[${r.caveat.name}${Object.keys(r.caveat.context).length === 0 ? '' : `:${JSON.stringify(r.caveat.context)}`}]`;
-  const expiry = r.expiresAt === undefined ? '' : `[expiration:${r.expiresAt}]`;
-  return `${r.resource.type}:${encodeId(r.resource.id)}#${r.relation}@${subject}${userset}${caveat}${expiry}`;
+      : `[${relationship.caveat.name}${Object.keys(relationship.caveat.context).length === 0 ? '' : `:${JSON.stringify(relationship.caveat.context)}`}]`;
+  const expiry = relationship.expiresAt === undefined ? '' : `[expiration:${relationship.expiresAt}]`;
+  return `${relationship.resource.type}:${encodeId(relationship.resource.id)}#${relationship.relation}@${subject}${userset}${caveat}${expiry}`;
 }
 
 /** What SpiceDB takes for the identity of a relationship: everything but its caveat and expiration. */
-export function relationshipKey(r: Relationship): string {
-  return relationshipText({ resource: r.resource, relation: r.relation, subject: r.subject, wildcard: r.wildcard });
+export function relationshipKey(relationship: Relationship): string {
+  return formatRelationship({
+    resource: relationship.resource,
+    relation: relationship.relation,
+    subject: relationship.subject,
+    wildcard: relationship.wildcard,
+  });
 }
 
 export function checkKey(check: Check): string {
@@ -55,7 +60,7 @@ export function checkKey(check: Check): string {
 }
 
 /** The check whose {@link checkKey} it is; undefined of a text that is none. */
-export function checkOf(key: string): Check | undefined {
+export function parseCheckKey(key: string): Check | undefined {
   try {
     const { resource, relation, subject } = parseRelationship(key);
     return { resource, permission: relation, subject: { type: subject.type, id: subject.id } };
@@ -65,50 +70,51 @@ export function checkOf(key: string): Check | undefined {
 }
 
 /** The same instant in UTC. @throws TypeError unless `text` is one of RFC 3339, from 1970 to 9999. */
-export function instant(text: string): string {
-  const at = instantOf(text);
-  if (at === undefined || at.getTime() < 0)
+export function toUtcInstant(text: string): string {
+  const date = parseInstant(text);
+  if (date === undefined || date.getTime() < 0)
     throw new TypeError(`"${text}" is not an instant such as 2030-01-01T00:00:00Z`);
-  return at.toISOString().replace('.000Z', 'Z');
+  return date.toISOString().replace('.000Z', 'Z');
 }
 
-function typeName(text: string): string {
-  const problem = typeProblem(text);
+function requireTypeName(text: string): string {
+  const problem = findTypeProblem(text);
   if (problem !== undefined) throw new TypeError(`type "${text}" ${problem}`);
   return text;
 }
 
-function memberName(text: string): string {
-  const problem = nameProblem(text);
+function requireMemberName(text: string): string {
+  const problem = findRelationNameProblem(text);
   if (problem !== undefined) throw new TypeError(`"${text}" ${problem}`);
   return text;
 }
 
-function textId(text: string): string {
-  if (!ENCODED.test(text)) {
+function decodeTextId(text: string): string {
+  if (!ENCODED_ID.test(text)) {
     throw new TypeError(`id "${text}" must be encoded: =XX for each byte outside A-Z a-z 0-9 _ / | + -`);
   }
   const id = decodeId(text);
-  const problem = idProblem(id);
+  const problem = findIdProblem(id);
   if (problem !== undefined) throw new TypeError(`id "${text}" ${problem}`);
   return id;
 }
 
 /** The bracketed tail: `[caveat:{"a":1}]`, then `[expiration:…]`, each at most once. */
-function traits(rest: string): Pick<Relationship, 'caveat' | 'expiresAt'> {
-  const [, before = '', expiration] = /^(.*?)(?:\[expiration:([^\]"]+)\])?$/s.exec(rest) ?? [];
-  const caveat = /^\[([a-z0-9_/]+)(?::(\{.*\}))?\]$/s.exec(before);
-  if (before !== '' && caveat === null) throw new TypeError(`"${before}" is neither a caveat nor an expiration`);
+function parseTraits(rest: string): Pick<Relationship, 'caveat' | 'expiresAt'> {
+  const [, caveatText = '', expiration] = /^(.*?)(?:\[expiration:([^\]"]+)\])?$/s.exec(rest) ?? [];
+  const caveat = /^\[([a-z0-9_/]+)(?::(\{.*\}))?\]$/s.exec(caveatText);
+  if (caveatText !== '' && caveat === null)
+    throw new TypeError(`"${caveatText}" is neither a caveat nor an expiration`);
   return {
-    ...(caveat === null ? {} : { caveat: { name: caveat[1] ?? '', context: caveatContext(caveat[2]) } }),
-    ...(expiration === undefined ? {} : { expiresAt: instant(expiration) }),
+    ...(caveat === null ? {} : { caveat: { name: caveat[1] ?? '', context: parseCaveatContext(caveat[2]) } }),
+    ...(expiration === undefined ? {} : { expiresAt: toUtcInstant(expiration) }),
   };
 }
 
-function caveatContext(text: string | undefined): Record<string, unknown> {
+function parseCaveatContext(text: string | undefined): Record<string, unknown> {
   if (text === undefined) return {};
   try {
-    return parseJson(text) as Record<string, unknown>;
+    return parseStrictJson(text) as Record<string, unknown>;
   } catch (error) {
     throw new TypeError(`"${text}" is not a JSON object`, { cause: error });
   }

@@ -6,33 +6,33 @@ import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-pro
 import type { z } from 'zod';
 import type { Listener } from '../config/listener.js';
 import { isLoopback } from '../config/loopback.js';
-import { admit, Admission } from './edge/load-shedding.js';
+import { installLoadShedding, Admission } from './edge/load-shedding.js';
 import { capabilityRoutes } from './routes/capabilities.js';
 import { decisionRoutes } from './routes/decisions.js';
 import { entityRoutes } from './routes/entities.js';
-import { requestIdOf } from './request-context.js';
+import { readRequestId } from './request-context.js';
 import { evaluationRoutes } from './routes/evaluation.js';
 import { filterRoutes } from './routes/filter.js';
-import { DOCS_POLICY, secure } from './edge/security-headers.js';
-import { headProblem } from './edge/request-guard.js';
+import { DOCS_CONTENT_SECURITY_POLICY, setSecurityHeaders } from './edge/security-headers.js';
+import { findRequestProblem } from './edge/request-guard.js';
 import { healthRoutes, Readiness } from './routes/health.js';
 import { metricsRoutes } from './routes/metrics.js';
 import { observeRequests } from './edge/observability.js';
 import { discoveryRoutes, scopeRoutes } from './routes/discovery.js';
-import type { Part } from './edge/listener-scope.js';
+import type { ListenerScope } from './edge/listener-scope.js';
 import { policyRoutes } from './routes/policies.js';
-import { badRequest, mapErrors, problem } from './edge/errors.js';
+import { toBadRequest, installErrorHandlers, createProblem } from './edge/errors.js';
 import { relationshipRoutes } from './routes/relationships.js';
 import { revocationRoutes, sessionRoutes } from './routes/revocations.js';
 import { searchRoutes } from './routes/search.js';
-import { Throttle } from './edge/rate-limit.js';
-import { refuseMalformed, Transport } from './edge/tls-server.js';
-import { JsonProblem, parseJson } from '../runtime/strict-json.js';
+import { RateLimiter } from './edge/rate-limit.js';
+import { rejectMalformedRequest, ListenerServers } from './edge/tls-server.js';
+import { StrictJsonError, parseStrictJson } from '../runtime/strict-json.js';
 import type { Service } from '../service/service.js';
 
 declare module 'fastify' {
   interface FastifyInstance {
-    transport: Transport;
+    transport: ListenerServers;
     /** Whether decisions can be made, and how much is under way. */
     health: { readonly readiness: Readiness; readonly admission: Admission };
   }
@@ -42,13 +42,13 @@ export const MAX_BODY_BYTES = 1024 * 1024;
 /** An id of 256 code points, each at most twelve characters when percent-encoded. */
 const MAX_PARAM_LENGTH = 4096;
 
-type Routes = (app: FastifyInstance, service: Service) => void;
+type RegisterRoutes = (app: FastifyInstance, service: Service) => void;
 
 /**
  * Which routes a listener has: those of its part, and those of both, where it is the caller's permissions that are of
  * one part (`http/edge/listener-scope.ts`). Without a listener of its own, administration is beside everything else.
  */
-const ROUTES: Readonly<Record<'decisions' | 'administration' | 'both', readonly Routes[]>> = {
+const ROUTES: Readonly<Record<'decisions' | 'administration' | 'both', readonly RegisterRoutes[]>> = {
   decisions: [evaluationRoutes, searchRoutes, capabilityRoutes, filterRoutes, discoveryRoutes],
   administration: [relationshipRoutes, entityRoutes, revocationRoutes, policyRoutes, metricsRoutes],
   both: [decisionRoutes, sessionRoutes, scopeRoutes, healthRoutes],
@@ -67,12 +67,12 @@ export async function buildApp(
   { logger, administration = false }: AppOptions = {},
 ): Promise<FastifyInstance> {
   const { admin, trustedProxies, limits } = service.config;
-  const part: Part = admin === undefined ? 'all' : administration ? 'administration' : 'decisions';
+  const scope: ListenerScope = admin === undefined ? 'all' : administration ? 'administration' : 'decisions';
   const listener: Listener = administration ? (admin ?? service.config) : service.config;
-  const transport = new Transport(listener.tls, limits.connections);
+  const transport = new ListenerServers(listener.tls, limits.connections);
   const app = fastify({
-    serverFactory: transport.serve,
-    clientErrorHandler: refuseMalformed,
+    serverFactory: transport.create,
+    clientErrorHandler: rejectMalformedRequest,
     ...(logger === undefined ? {} : { loggerInstance: logger }),
     // A line of each request is written by observeRequests, without anything of its own.
     logController: new fastify.LogController({ disableRequestLogging: true }),
@@ -86,32 +86,32 @@ export async function buildApp(
   });
   app.decorateRequest('caller', undefined);
   app.decorateRequest('proofUse', undefined);
-  app.decorate('part', part);
+  app.decorate('part', scope);
   app.decorate('transport', transport);
-  app.decorate('throttle', new Throttle(service));
+  app.decorate('throttle', new RateLimiter(service));
   observeRequests(app, service);
-  readStrictly(app);
-  mapErrors(app);
+  installStrictParsing(app);
+  installErrorHandlers(app);
 
-  app.decorate('base', () => listener.publicUrl ?? listeningAt(app, listener));
-  let hosts = hostsAllowed(app, listener);
+  app.decorate('base', () => listener.publicUrl ?? getListenerUrl(app, listener));
+  let hosts = listAllowedHosts(app, listener);
   app.addHook('onListen', async () => {
-    hosts = hostsAllowed(app, listener); // Port 0 is known only now.
+    hosts = listAllowedHosts(app, listener); // Port 0 is known only now.
   });
   app.addHook('onRequest', (request, reply, done) => {
-    secure(reply, listener.tls !== undefined);
-    const requestId = requestIdOf(request);
+    setSecurityHeaders(reply, listener.tls !== undefined);
+    const requestId = readRequestId(request);
     if (requestId !== undefined) void reply.header('x-request-id', requestId);
     if (transport.isOutdated(request.raw.socket)) {
       void reply.header('connection', 'close');
       if (listener.tls?.clientCa !== undefined) {
-        void reply.code(421).send(problem('connection_outdated', 'The certificates have changed: connect anew.'));
+        void reply.code(421).send(createProblem('connection_outdated', 'The certificates have changed: connect anew.'));
         return;
       }
     }
-    const wrong = headProblem(request.raw, hosts);
-    if (wrong === undefined) done();
-    else void reply.code(wrong.status).send(wrong.problem);
+    const rejection = findRequestProblem(request.raw, hosts);
+    if (rejection === undefined) done();
+    else void reply.code(rejection.status).send(rejection.problem);
   });
   // Who is kept alive finds its way to another replica before this one takes no more connections.
   app.addHook('onSend', (_request, reply, payload, done) => {
@@ -124,9 +124,9 @@ export async function buildApp(
     admission: new Admission({ inFlight: limits.inFlight, bodyBytes: MAX_BODY_BYTES }),
   };
   app.decorate('health', health);
-  admit(app, health.admission);
+  installLoadShedding(app, health.admission);
   service.metrics.countShed(() => health.admission.stats().shed);
-  app.addHook('preHandler', app.throttle.ofAgents);
+  app.addHook('preHandler', app.throttle.limitAgents);
 
   await app.register(swagger, {
     openapi: {
@@ -142,10 +142,10 @@ export async function buildApp(
     transform: jsonSchemaTransform,
     transformObject: jsonSchemaTransformObject,
   });
-  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_POLICY });
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_CONTENT_SECURITY_POLICY });
   await app.register(async (routes) => {
-    if (part !== 'administration') for (const add of ROUTES.decisions) add(routes, service);
-    if (part !== 'decisions') for (const add of ROUTES.administration) add(routes, service);
+    if (scope !== 'administration') for (const add of ROUTES.decisions) add(routes, service);
+    if (scope !== 'decisions') for (const add of ROUTES.administration) add(routes, service);
     for (const add of ROUTES.both) add(routes, service);
     routes.get('/openapi.json', { schema: { hide: true }, handler: () => app.swagger() });
     await Promise.resolve();
@@ -154,39 +154,39 @@ export async function buildApp(
 }
 
 /** Only JSON, UTF-8, strictly; validated by zod, whose output is what handlers see. */
-function readStrictly(app: FastifyInstance): void {
+function installStrictParsing(app: FastifyInstance): void {
   const utf8 = new TextDecoder('utf-8', { fatal: true });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     try {
       // By another character set a reader in between would see another text. JSON has one (RFC 8259 section 8.1).
       const [, charset] = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(request.headers['content-type'] ?? '') ?? [];
-      if (charset !== undefined && charset.toLowerCase() !== 'utf-8') throw new JsonProblem('must be UTF-8', '');
-      if (body.length === 0) throw new JsonProblem('is empty', '');
-      done(null, parseJson(utf8.decode(body as Buffer)));
+      if (charset !== undefined && charset.toLowerCase() !== 'utf-8') throw new StrictJsonError('must be UTF-8', '');
+      if (body.length === 0) throw new StrictJsonError('is empty', '');
+      done(null, parseStrictJson(utf8.decode(body as Buffer)));
     } catch (error) {
-      done(error instanceof JsonProblem ? error : new JsonProblem('is not well-formed UTF-8', ''));
+      done(error instanceof StrictJsonError ? error : new StrictJsonError('is not well-formed UTF-8', ''));
     }
   });
   app.setValidatorCompiler(({ schema }) => (data: unknown) => {
-    const read = (schema as z.ZodType).safeParse(data);
-    return read.success ? { value: read.data } : { error: badRequest(read.error) };
+    const parsed = (schema as z.ZodType).safeParse(data);
+    return parsed.success ? { value: parsed.data } : { error: toBadRequest(parsed.error) };
   });
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
 }
 
 /** On loopback a page in a browser could reach Remit under a name of its own (DNS rebinding). */
-function hostsAllowed(app: FastifyInstance, listener: Listener): ReadonlySet<string> | undefined {
+function listAllowedHosts(app: FastifyInstance, listener: Listener): ReadonlySet<string> | undefined {
   const { host, publicUrl } = listener;
   if (!isLoopback(host)) return undefined;
-  const { port } = new URL(listeningAt(app, listener));
+  const { port } = new URL(getListenerUrl(app, listener));
   const suffix = port === '' ? '' : `:${port}`;
   const local = ['localhost', '127.0.0.1', '[::1]', host].map((name) => `${name}${suffix}`);
   return new Set([...local, ...(publicUrl === undefined ? [] : [new URL(publicUrl).host])]);
 }
 
 /** Where it listens; before it does, where it is configured to. */
-export function listeningAt(app: FastifyInstance, { host, port: configured, tls }: Listener): string {
+export function getListenerUrl(app: FastifyInstance, { host, port: configured, tls }: Listener): string {
   const address = app.server.address();
   const port = typeof address === 'object' && address !== null ? address.port : configured;
   return `${tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`;

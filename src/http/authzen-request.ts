@@ -1,42 +1,42 @@
 /** The AuthZEN Authorization API 1.0 on the wire: requests as zod reads them, and the questions that they are. */
 import { z } from 'zod';
-import { CONSISTENCY_PLACE, type Relationships } from '../graph/port.js';
+import { CONSISTENCY_PLACE, type RelationshipGraph } from '../graph/port.js';
 import type { Caller, Question } from '../model/question.js';
 import { BadRequest } from '../model/faults.js';
-import { idProblem } from '../model/ids.js';
+import { findIdProblem } from '../model/ids.js';
 import { MAX_TOKEN_BYTES } from '../tokens/jws.js';
-import { certificateThumbprint } from '../tokens/proof.js';
+import { certificateThumbprint } from '../tokens/proof-of-possession.js';
 import { type PresentedProof } from '../model/credential.js';
 import { isObject } from '../policy/schema/types.js';
-import { badRequest } from './edge/errors.js';
+import { toBadRequest } from './edge/errors.js';
 
 export const MAX_ITEMS = 1000;
 
 /** An identifier: anything printable, since it is encoded towards SpiceDB. */
-export const id = z
+export const idFormat = z
   .string()
   .superRefine((value, ctx) => {
-    const why = idProblem(value);
-    if (why !== undefined) ctx.addIssue({ code: 'custom', message: why });
+    const problem = findIdProblem(value);
+    if (problem !== undefined) ctx.addIssue({ code: 'custom', message: problem });
   })
   .meta({ minLength: 1, maxLength: 256, description: 'NFC, no control characters, at most 1,024 bytes when encoded' });
 
 /** A name: a type or an action. Which there are, the schema says; an unknown one is denied. */
-export const name = z
+export const nameFormat = z
   .string()
   .min(1)
   .max(128)
   .regex(/^\P{Cc}*$/u, 'must not contain control characters');
-const properties = z.record(z.string(), z.unknown());
+const propertiesFormat = z.record(z.string(), z.unknown());
 
-export const subject = z.object({ type: name, id, properties: properties.optional() });
-export const resource = z.object({ type: name, id, properties: properties.optional() });
-export const action = z.object({ name, properties: properties.optional() });
+export const subjectFormat = z.object({ type: nameFormat, id: idFormat, properties: propertiesFormat.optional() });
+export const resourceFormat = z.object({ type: nameFormat, id: idFormat, properties: propertiesFormat.optional() });
+export const actionFormat = z.object({ name: nameFormat, properties: propertiesFormat.optional() });
 
-const consistency = z.strictObject({ at_least: z.string().min(1).max(1024) });
+const consistencyFormat = z.strictObject({ at_least: z.string().min(1).max(1024) });
 
 /** How the client saw that the token is its holder's. */
-const proof = z.strictObject({
+const proofFormat = z.strictObject({
   jwt: z.string().min(1).max(MAX_TOKEN_BYTES).optional().describe('The DPoP proof that came with the token'),
   method: z.string().min(1).max(32).optional().describe('The method of the request that it came with'),
   url: z
@@ -57,13 +57,13 @@ const proof = z.strictObject({
 /** Remit's own members of a request's context; whatever else is there is the client's. */
 const contextMembers = {
   token: z.string().min(1).max(MAX_TOKEN_BYTES).optional().describe("The agent's delegation token"),
-  proof: proof.optional().describe('For a token that is bound to a key or a certificate'),
-  agent: id.optional().describe('Who the client takes the agent to be; must agree with the token'),
+  proof: proofFormat.optional().describe('For a token that is bound to a key or a certificate'),
+  agent: idFormat.optional().describe('Who the client takes the agent to be; must agree with the token'),
   mode: z
     .literal('human')
     .optional()
     .describe('A user without an agent, vouched for by a client flagged asserts_subject'),
-  consistency: consistency.optional().describe('Absent: fully consistent'),
+  consistency: consistencyFormat.optional().describe('Absent: fully consistent'),
   dry_run: z.boolean().optional().describe('Decided and recorded as such; nothing is spent'),
   supported_obligations: z
     .array(z.string().max(128))
@@ -71,23 +71,23 @@ const contextMembers = {
     .optional()
     .describe('Absent: the client looks at all it gets'),
 };
-export const context = z.looseObject(contextMembers);
-const REMITS_OWN = new Set(Object.keys(contextMembers));
+export const contextFormat = z.looseObject(contextMembers);
+const REMIT_CONTEXT_MEMBERS = new Set(Object.keys(contextMembers));
 
-export const evaluation = z
-  .object({ subject, action, resource, context: context.optional() })
+export const evaluationFormat = z
+  .object({ subject: subjectFormat, action: actionFormat, resource: resourceFormat, context: contextFormat.optional() })
   .meta({ id: 'EvaluationRequest' });
-export type EvaluationRequest = z.infer<typeof evaluation>;
+export type EvaluationRequest = z.infer<typeof evaluationFormat>;
 
 /** Of a batch only the outline is read at first: a bad item is denied alone. */
-const anything = z.record(z.string(), z.unknown());
+const defaultsFormat = z.record(z.string(), z.unknown());
 export const SEMANTICS = ['execute_all', 'deny_on_first_deny', 'permit_on_first_permit'] as const;
-export const evaluations = z
+export const evaluationsFormat = z
   .object({
-    subject: anything.optional(),
-    action: anything.optional(),
-    resource: anything.optional(),
-    context: anything.optional(),
+    subject: defaultsFormat.optional(),
+    action: defaultsFormat.optional(),
+    resource: defaultsFormat.optional(),
+    context: defaultsFormat.optional(),
     evaluations: z
       .array(z.unknown())
       .max(MAX_ITEMS)
@@ -96,74 +96,74 @@ export const evaluations = z
     options: z.object({ evaluations_semantic: z.enum(SEMANTICS).default('execute_all') }).optional(),
   })
   .meta({ id: 'EvaluationsRequest' });
-export type EvaluationsRequest = z.infer<typeof evaluations>;
+export type EvaluationsRequest = z.infer<typeof evaluationsFormat>;
 
-export interface Asking {
+export interface RequestContext {
   readonly caller: Caller;
   readonly requestId: string | undefined;
   readonly tokenExpected: boolean;
   /** Wants the relationships that grant. */
   readonly explain: boolean;
   /** The whole body is within the bounds of a part. */
-  readonly small: boolean;
-  readonly relationships: Relationships;
+  readonly isSmallBody: boolean;
+  readonly relationships: RelationshipGraph;
   /** Shared by the parts of one HTTP request. */
   readonly usedProofs: Map<string, Promise<boolean>>;
 }
 
 /** @throws BadRequest naming the place */
-export function toQuestion(body: unknown, asking: Asking): Question {
-  if (!asking.small) boundFacts(body);
-  const read = evaluation.safeParse(body);
-  if (!read.success) throw badRequest(read.error);
-  return questionOf(read.data, asking);
+export function parseQuestion(body: unknown, requestContext: RequestContext): Question {
+  if (!requestContext.isSmallBody) checkPartLengths(body);
+  const parsed = evaluationFormat.safeParse(body);
+  if (!parsed.success) throw toBadRequest(parsed.error);
+  return buildQuestion(parsed.data, requestContext);
 }
 
 /** Of a request that has been read and bounded. @throws BadRequest naming the place */
-export function questionOf(request: EvaluationRequest, asking: Asking): Question {
+export function buildQuestion(request: EvaluationRequest, requestContext: RequestContext): Question {
   const { subject: s, action: a, resource: r, context: c = {} } = request;
   // What an agent says of things, of itself or of the circumstances is no evidence: only its question counts.
-  const trusted = asking.caller.kind === 'client';
-  const at = c.consistency?.at_least;
-  const problem = at === undefined ? undefined : asking.relationships.tokenProblem(at);
+  const trusted = requestContext.caller.kind === 'client';
+  const atLeast = c.consistency?.at_least;
+  const problem = atLeast === undefined ? undefined : requestContext.relationships.tokenProblem(atLeast);
   if (problem !== undefined) throw new BadRequest(problem, CONSISTENCY_PLACE);
   return {
-    caller: asking.caller,
+    caller: requestContext.caller,
     subject: { type: s.type, id: s.id, properties: trusted ? (s.properties ?? {}) : {} },
     action: { name: a.name, properties: trusted ? (a.properties ?? {}) : {} },
     resource: { type: r.type, id: r.id, properties: trusted ? (r.properties ?? {}) : {} },
-    context: trusted ? Object.fromEntries(Object.entries(c).filter(([key]) => !REMITS_OWN.has(key))) : {},
-    ...tokenOf(c, asking),
+    context: trusted ? Object.fromEntries(Object.entries(c).filter(([key]) => !REMIT_CONTEXT_MEMBERS.has(key))) : {},
+    ...chooseToken(c, requestContext),
     statedAgent: c.agent,
     statedMode: c.mode,
-    assertedAgent: trusted ? assertedAgent(s.properties?.['act']) : undefined,
+    assertedAgent: trusted ? parseAssertedAgent(s.properties?.['act']) : undefined,
     supportedObligations: c.supported_obligations,
     // The latest is at least as fresh as any token: an agent can't choose to be judged by what was.
-    consistency: at === undefined || !trusted ? 'full' : { atLeast: at },
+    consistency: atLeast === undefined || !trusted ? 'full' : { atLeast },
     dryRun: c.dry_run ?? false,
-    explain: asking.explain,
-    requestId: asking.requestId,
-    tokenExpected: asking.tokenExpected,
+    explain: requestContext.explain,
+    requestId: requestContext.requestId,
+    tokenRequired: requestContext.tokenExpected,
   };
 }
 
 /** An agent asks on its own token, whatever its body says. @throws BadRequest */
-function tokenOf(
-  { token, proof: given }: z.infer<typeof context>,
-  { caller, usedProofs }: Asking,
+function chooseToken(
+  { token, proof }: z.infer<typeof contextFormat>,
+  { caller, usedProofs }: RequestContext,
 ): Pick<Question, 'token' | 'proof' | 'usedProofs'> {
-  if (caller.kind === 'client') return { token, proof: proofOf(given, caller), usedProofs };
+  if (caller.kind === 'client') return { token, proof: toPresentedProof(proof, caller), usedProofs };
   const { presented } = caller;
   return { token: presented.token, proof: presented.proof, usedProofs: presented.used };
 }
 
 /** @throws BadRequest naming the place */
-function proofOf(
-  given: z.infer<typeof proof> | undefined,
+function toPresentedProof(
+  proof: z.infer<typeof proofFormat> | undefined,
   { client }: Extract<Caller, { kind: 'client' }>,
 ): PresentedProof {
-  if (given === undefined) return {};
-  const { jwt, method, url, certificate } = given;
+  if (proof === undefined) return {};
+  const { jwt, method, url, certificate } = proof;
   const parts = [jwt, method, url].filter((part) => part !== undefined);
   if (parts.length !== 0 && parts.length !== 3)
     throw new BadRequest('needs "jwt", "method" and "url" together', 'context.proof');
@@ -179,41 +179,41 @@ function proofOf(
 }
 
 /** What one question may say of each of its parts: enough for attributes, too little to keep Cedar busy for long. */
-export const MAX_FACTS = 32 * 1024;
+export const MAX_PART_LENGTH = 32 * 1024;
 
-const PARTS = ['subject', 'action', 'resource', 'context'] as const;
+const QUESTION_PARTS = ['subject', 'action', 'resource', 'context'] as const;
 
 /**
  * Before anything is made of the body, so that a large default of a batch is looked at once and not once an item.
  * @throws BadRequest
  */
-export function boundFacts(body: unknown): void {
+export function checkPartLengths(body: unknown): void {
   if (!isObject(body)) return;
-  for (const at of PARTS) {
-    const part = body[at];
-    if (isObject(part) && sizeOf(part) > MAX_FACTS)
-      throw new BadRequest(`must be at most ${MAX_FACTS} characters long as JSON`, at);
+  for (const name of QUESTION_PARTS) {
+    const part = body[name];
+    if (isObject(part) && jsonLength(part) > MAX_PART_LENGTH)
+      throw new BadRequest(`must be at most ${MAX_PART_LENGTH} characters long as JSON`, name);
   }
 }
 
-function sizeOf(part: object): number {
-  let size = sizes.get(part);
+function jsonLength(part: object): number {
+  let size = jsonLengths.get(part);
   if (size === undefined) {
     size = JSON.stringify(part).length;
-    sizes.set(part, size);
+    jsonLengths.set(part, size);
   }
   return size;
 }
-const sizes = new WeakMap<object, number>();
+const jsonLengths = new WeakMap<object, number>();
 
-const act = z.strictObject({ sub: id });
+const actFormat = z.strictObject({ sub: idFormat });
 
-function assertedAgent(value: unknown): string | undefined {
+function parseAssertedAgent(value: unknown): string | undefined {
   if (value === undefined) return undefined;
-  const read = act.safeParse(value);
-  if (!read.success) {
-    const { message, at } = badRequest(read.error);
+  const parsed = actFormat.safeParse(value);
+  if (!parsed.success) {
+    const { message, at } = toBadRequest(parsed.error);
     throw new BadRequest(message, at === '' ? 'subject.properties.act' : `subject.properties.act.${at}`);
   }
-  return read.data.sub;
+  return parsed.data.sub;
 }

@@ -4,8 +4,8 @@ import type { Decision } from '../model/decision.js';
 import { FAULTS, type BadRequest } from '../model/faults.js';
 import type { Caller } from '../model/question.js';
 
-const reasonText = z.record(z.string(), z.string());
-export const answer = z
+const reasonTextFormat = z.record(z.string(), z.string());
+export const evaluationAnswerFormat = z
   .object({
     decision: z.boolean(),
     context: z
@@ -15,8 +15,8 @@ export const answer = z
         evaluated_at: z.string().optional(),
         valid_until: z.string().optional(),
         reason: z.string().optional(),
-        reason_user: reasonText.optional(),
-        reason_admin: reasonText.optional(),
+        reason_user: reasonTextFormat.optional(),
+        reason_admin: reasonTextFormat.optional(),
         reasons: z.array(z.looseObject({ code: z.string() })).optional(),
         remedies: z.array(z.looseObject({ type: z.string() })).optional(),
         rationale: z.looseObject({}).optional(),
@@ -26,23 +26,25 @@ export const answer = z
       .optional(),
   })
   .meta({ id: 'EvaluationResponse' });
-export interface Answer {
+export interface EvaluationAnswer {
   readonly decision: boolean;
   readonly context?: Readonly<Record<string, unknown>>;
 }
-export const answers = z.object({ evaluations: z.array(answer) }).meta({ id: 'EvaluationsResponse' });
+export const evaluationAnswersFormat = z
+  .object({ evaluations: z.array(evaluationAnswerFormat) })
+  .meta({ id: 'EvaluationsResponse' });
 
 /** What whoever asked is told of a decision. */
-export function toAnswer(decision: Decision, caller: Caller, minimal: boolean): Answer {
+export function toEvaluationAnswer(decision: Decision, caller: Caller, isMinimal: boolean): EvaluationAnswer {
   const { obligations } = decision;
-  if (minimal)
+  if (isMinimal)
     return {
       decision: decision.decision,
       ...(obligations.length === 0 ? {} : { context: { obligations: [...obligations] } }),
     };
   const status = decision.decision ? '200' : decision.fault === undefined ? '403' : '503';
   // An agent is told only of the first step that failed, whose reasons come first.
-  const firstCode = decision.first.reasons[0]?.code ?? decision.reasons[0]?.code;
+  const firstCode = decision.firstFailure.reasons[0]?.code ?? decision.reasons[0]?.code;
   const common = {
     id: decision.id,
     // The names that AuthZEN's access request profile uses.
@@ -58,7 +60,7 @@ export function toAnswer(decision: Decision, caller: Caller, minimal: boolean): 
       : { error: { status: 503, code: decision.fault, message: FAULTS[decision.fault] } };
   if (caller.kind !== 'client') {
     // An agent learns what to do next and not what stands in the policies.
-    const { reasons, remedies } = decision.first;
+    const { reasons, remedies } = decision.firstFailure;
     const codes = [...new Set(reasons.map((r) => r.code))].map((code) => ({ code }));
     return {
       decision: decision.decision,
@@ -80,8 +82,8 @@ export function toAnswer(decision: Decision, caller: Caller, minimal: boolean): 
 }
 
 /** An item of a batch that isn't a question: denied alone, and it says where it is at fault. */
-export function badItem(error: BadRequest, index: number, minimal: boolean): Answer {
-  if (minimal) return { decision: false };
+export function toInvalidItemAnswer(error: BadRequest, index: number, isMinimal: boolean): EvaluationAnswer {
+  if (isMinimal) return { decision: false };
   const at = error.at === '' ? `evaluations[${index}]` : `evaluations[${index}].${error.at}`;
   return {
     decision: false,

@@ -1,33 +1,33 @@
 /** The listeners of a service: the main one, and administration's own where there is one. Both listen, or none does. */
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
-import { buildApp, listeningAt } from './app.js';
+import { buildApp, getListenerUrl } from './app.js';
 import type { Listener } from '../config/listener.js';
 import { ConfigError } from '../model/faults.js';
-import type { Renewable } from '../service/reload/apply.js';
+import type { RenewableListener } from '../service/reload/apply.js';
 import type { Service } from '../service/service.js';
 
-export interface Listening extends Renewable {
+export interface OpenListener extends RenewableListener {
   readonly app: FastifyInstance;
   /** Where it listens; callers may know it by another name. */
   readonly address: string;
 }
 
-export interface Listeners {
-  readonly main: Listening;
-  readonly admin: Listening | undefined;
-  readonly all: readonly Listening[];
+export interface OpenListeners {
+  readonly main: OpenListener;
+  readonly admin: OpenListener | undefined;
+  readonly all: readonly OpenListener[];
   readonly close: () => Promise<void>;
 }
 
 /** @throws ConfigError */
-export async function listenAll(service: Service, logger?: FastifyBaseLogger): Promise<Listeners> {
+export async function openListeners(service: Service, logger?: FastifyBaseLogger): Promise<OpenListeners> {
   const { config } = service;
-  const all: Listening[] = [];
+  const all: OpenListener[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(all.map(({ app }) => app.close()));
   };
-  const open = async (listener: Listener, administration: boolean): Promise<Listening> => {
-    const listening = await listenOn(
+  const open = async (listener: Listener, administration: boolean): Promise<OpenListener> => {
+    const listening = await openListener(
       listener,
       await buildApp(service, { administration, ...(logger === undefined ? {} : { logger }) }),
     );
@@ -44,7 +44,7 @@ export async function listenAll(service: Service, logger?: FastifyBaseLogger): P
   }
 }
 
-async function listenOn(listener: Listener, app: FastifyInstance): Promise<Listening> {
+async function openListener(listener: Listener, app: FastifyInstance): Promise<OpenListener> {
   const { host, port } = listener;
   try {
     await app.listen({ host, port });
@@ -58,9 +58,9 @@ async function listenOn(listener: Listener, app: FastifyInstance): Promise<Liste
   return {
     app,
     listener,
-    address: listeningAt(app, listener),
-    renew: (tls) => {
-      app.transport.renew(tls);
+    address: getListenerUrl(app, listener),
+    renewCertificates: (tls) => {
+      app.transport.renewCertificates(tls);
     },
   };
 }

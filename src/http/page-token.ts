@@ -6,23 +6,23 @@ import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync } fr
 import { z } from 'zod';
 import { BadRequest } from '../model/faults.js';
 
-export const MAX_LIMIT = 1000;
-const DEFAULT_LIMIT = 100;
+export const MAX_PAGE_LIMIT = 1000;
+const DEFAULT_PAGE_LIMIT = 100;
 
-export const page = z
+export const pageFormat = z
   .object({
     token: z.string().max(4096).optional().describe('`next_token` of the page before; empty or absent for the first'),
-    limit: z.number().int().min(1).max(MAX_LIMIT).optional(),
+    limit: z.number().int().min(1).max(MAX_PAGE_LIMIT).optional(),
   })
   .optional();
 
-export const nextPage = z.object({ next_token: z.string().describe('Empty at the end') });
+export const nextPageFormat = z.object({ next_token: z.string().describe('Empty at the end') });
 
 const CIPHER = 'aes-256-gcm';
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 
-export class Pages {
+export class PageTokens {
   private readonly key: Uint8Array;
 
   /** @param secret of the deployment */
@@ -30,43 +30,43 @@ export class Pages {
     this.key = new Uint8Array(hkdfSync('sha256', secret, '', 'page', 32));
   }
 
-  limit(asked: z.infer<typeof page>): number {
-    return asked?.limit ?? DEFAULT_LIMIT;
+  limit(page: z.infer<typeof pageFormat>): number {
+    return page?.limit ?? DEFAULT_PAGE_LIMIT;
   }
 
   /** After which key the page begins; undefined for the first. @param place of the token. @throws BadRequest */
-  begin(asked: z.infer<typeof page>, query: object, place = 'page.token'): string | undefined {
-    const token = asked?.token ?? '';
+  decode(page: z.infer<typeof pageFormat>, query: object, place = 'page.token'): string | undefined {
+    const token = page?.token ?? '';
     if (token === '') return undefined;
     const bytes = Buffer.from(token, 'base64url');
     // One text a token: what decodes leniently is another.
-    if (bytes.toString('base64url') !== token || bytes.length < IV_BYTES + TAG_BYTES) throw strange(place);
+    if (bytes.toString('base64url') !== token || bytes.length < IV_BYTES + TAG_BYTES) throw invalidPageToken(place);
     const decipher = createDecipheriv(CIPHER, this.key, bytes.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES });
-    decipher.setAAD(digest(query)).setAuthTag(bytes.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
+    decipher.setAAD(digestQuery(query)).setAuthTag(bytes.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
     try {
       return Buffer.concat([decipher.update(bytes.subarray(IV_BYTES + TAG_BYTES)), decipher.final()]).toString('utf8');
     } catch {
-      throw strange(place);
+      throw invalidPageToken(place);
     }
   }
 
-  next(after: string | undefined, query: object): { next_token: string } {
+  encode(after: string | undefined, query: object): { next_token: string } {
     if (after === undefined) return { next_token: '' };
     // Made of what it hides and of the question: equal pages have equal tokens, and no two others share one.
-    const iv = createHmac('sha256', this.key).update(digest(query)).update(after).digest().subarray(0, IV_BYTES);
+    const iv = createHmac('sha256', this.key).update(digestQuery(query)).update(after).digest().subarray(0, IV_BYTES);
     const cipher = createCipheriv(CIPHER, this.key, iv, { authTagLength: TAG_BYTES });
-    cipher.setAAD(digest(query));
+    cipher.setAAD(digestQuery(query));
     const text = Buffer.concat([cipher.update(after, 'utf8'), cipher.final()]);
     return { next_token: Buffer.concat([iv, cipher.getAuthTag(), text]).toString('base64url') };
   }
 }
 
-function strange(place: string): BadRequest {
+function invalidPageToken(place: string): BadRequest {
   return new BadRequest('is not the next_token of this question', place);
 }
 
 /** Of the question whatever the order of its members. */
-function digest(query: object): Buffer {
+function digestQuery(query: object): Buffer {
   const sorted = (_name: string, value: unknown): unknown =>
     typeof value === 'object' && value !== null && !Array.isArray(value)
       ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))

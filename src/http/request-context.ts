@@ -1,28 +1,28 @@
 /** What the questions of one request share: who asks, by what name, and how their answers are wanted. */
 import type { FastifyRequest } from 'fastify';
 import type { Service } from '../service/service.js';
-import { MAX_FACTS, type Asking } from './authzen-request.js';
-import { callerOf } from './edge/authentication.js';
+import { MAX_PART_LENGTH, type RequestContext } from './authzen-request.js';
+import { requireCaller } from './edge/authentication.js';
 
 /** To be called once a request: its parts may share a proof, and nobody else's may. */
-export function askingOf(
+export function createRequestContext(
   request: FastifyRequest,
   service: Service,
   { tokenExpected = false, explain = false } = {},
-): Asking {
+): RequestContext {
   return {
-    caller: callerOf(request),
-    requestId: requestIdOf(request),
+    caller: requireCaller(request),
+    requestId: readRequestId(request),
     tokenExpected,
     explain,
-    small: Number(request.headers['content-length'] ?? Infinity) <= MAX_FACTS,
+    isSmallBody: Number(request.headers['content-length'] ?? Infinity) <= MAX_PART_LENGTH,
     relationships: service.relationships,
     usedProofs: new Map(),
   };
 }
 
 /** What the caller calls the request, if that can be echoed. */
-export function requestIdOf(request: FastifyRequest): string | undefined {
-  const given = request.headers['x-request-id'];
-  return typeof given === 'string' && /^[\x20-\x7e]{1,256}$/.test(given) ? given : undefined;
+export function readRequestId(request: FastifyRequest): string | undefined {
+  const header = request.headers['x-request-id'];
+  return typeof header === 'string' && /^[\x20-\x7e]{1,256}$/.test(header) ? header : undefined;
 }

@@ -5,20 +5,20 @@
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
-import type { Shutdown } from '../config/config.js';
+import type { ShutdownConfig } from '../config/config.js';
 import type { Service } from '../service/service.js';
 
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
-type Signal = (typeof SIGNALS)[number];
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+type StopSignal = (typeof STOP_SIGNALS)[number];
 
 /** Between two looks for connections on which nothing is under way any more. */
-const LOOK_MS = 50;
+const IDLE_SWEEP_MS = 50;
 
 /** The first signal to stop; the next one ends the process as if nobody listened. */
-export function stopSignal(): Promise<Signal> {
+export function waitForStopSignal(): Promise<StopSignal> {
   return new Promise((resolve) => {
     let stopping = false;
-    for (const signal of SIGNALS)
+    for (const signal of STOP_SIGNALS)
       process.on(signal, () => {
         if (stopping) process.exit(128 + constants.signals[signal]);
         stopping = true;
@@ -31,17 +31,17 @@ export function stopSignal(): Promise<Signal> {
  * @param signal SIGINT comes from a terminal, which balances no load
  * @returns whether everything was finished and written in time
  */
-export async function drain(
+export async function drainService(
   apps: readonly FastifyInstance[],
   service: Service,
-  { graceMs, limitMs }: Shutdown,
-  signal: Signal,
+  { graceMs, limitMs }: ShutdownConfig,
+  signal: StopSignal,
 ): Promise<boolean> {
   for (const app of apps) app.health.readiness.stopping = true;
   if (signal === 'SIGTERM') await sleep(graceMs);
-  const finished = await within(limitMs, Promise.all(apps.map(finish)));
+  const finished = await finishesWithin(limitMs, Promise.all(apps.map(closeApp)));
   if (!finished) for (const app of apps) app.server.closeAllConnections();
-  const written = await within(
+  const written = await finishesWithin(
     limitMs,
     service.decisions.flush().catch(() => undefined),
   );
@@ -51,8 +51,8 @@ export async function drain(
 }
 
 /** Connections that are kept alive close behind their next answer, or as soon as they are seen to be idle. */
-async function finish(app: FastifyInstance): Promise<void> {
-  const closing = setInterval(() => app.server.closeIdleConnections(), LOOK_MS);
+async function closeApp(app: FastifyInstance): Promise<void> {
+  const closing = setInterval(() => app.server.closeIdleConnections(), IDLE_SWEEP_MS);
   try {
     await app.close();
   } finally {
@@ -60,7 +60,7 @@ async function finish(app: FastifyInstance): Promise<void> {
   }
 }
 
-async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
+async function finishesWithin(ms: number, work: Promise<unknown>): Promise<boolean> {
   const late = new AbortController();
   const done = await Promise.race([
     work.then(() => true),

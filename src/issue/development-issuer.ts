@@ -12,7 +12,7 @@ import type { IssuerConfig } from '../tokens/issuers.js';
 export const DEV_ISSUER = 'urn:remit:development';
 export const DEV_AUDIENCE = 'remit';
 
-export interface Mint {
+export interface MintOptions {
   readonly user?: string | undefined;
   /** Undefined: a user's own token, for what is theirs. */
   readonly agent?: string | undefined;
@@ -31,47 +31,47 @@ export interface Mint {
   readonly now: Date;
 }
 
-export interface DevIssuer {
+export interface DevelopmentIssuer {
   readonly config: IssuerConfig;
-  mint(options: Mint): Promise<string>;
+  mint(options: MintOptions): Promise<string>;
 }
 
 /** @param directory an existing data directory; the key is made there at first use (mode 0600) */
-export async function openDevIssuer(directory: string): Promise<DevIssuer> {
+export async function openDevelopmentIssuer(directory: string): Promise<DevelopmentIssuer> {
   const file = join(directory, 'dev-issuer.jwk');
-  if (!existsSync(file)) writeFileSync(file, JSON.stringify(await newKey()), { mode: 0o600, flag: 'wx' });
+  if (!existsSync(file)) writeFileSync(file, JSON.stringify(await generatePrivateJwk()), { mode: 0o600, flag: 'wx' });
   chmodSync(file, 0o600);
-  const jwk = readKey(file);
+  const jwk = readPrivateJwk(file);
   const key = await importJWK(jwk, 'ES256').catch(() => {
-    throw unreadable(file);
+    throw unreadableKeyError(file);
   });
-  return issuing(jwk, key);
+  return buildDevelopmentIssuer(jwk, key);
 }
 
 /** One whose key is kept nowhere: for what is decided and forgotten within this process. */
-export async function passingIssuer(): Promise<DevIssuer> {
-  const jwk = await newKey();
-  return issuing(jwk, await importJWK(jwk, 'ES256'));
+export async function createEphemeralIssuer(): Promise<DevelopmentIssuer> {
+  const jwk = await generatePrivateJwk();
+  return buildDevelopmentIssuer(jwk, await importJWK(jwk, 'ES256'));
 }
 
-async function newKey(): Promise<JWK> {
+async function generatePrivateJwk(): Promise<JWK> {
   const { privateKey } = await generateKeyPair('ES256', { extractable: true });
   return { ...(await exportJWK(privateKey)), kid: uuid(), alg: 'ES256', use: 'sig' };
 }
 
-function issuing(jwk: JWK, key: Awaited<ReturnType<typeof importJWK>>): DevIssuer {
-  const { d: _secret, ...open } = jwk;
+function buildDevelopmentIssuer(jwk: JWK, key: Awaited<ReturnType<typeof importJWK>>): DevelopmentIssuer {
+  const { d: _secret, ...publicJwk } = jwk;
   return {
     config: {
       issuer: DEV_ISSUER,
-      jwks: { keys: [open] },
+      jwks: { keys: [publicJwk] },
       audience: DEV_AUDIENCE,
       // Its ids are bare beside a configured primary issuer too: it is for acting as the people of the sample.
       primary: true,
       shapes: ['act', 'agent'],
       algorithms: ['ES256'],
     },
-    mint: ({ user, agent, chain = [], scope, details, audience, ttlSeconds, now, ...more }) => {
+    mint: ({ user, agent, chain = [], scope, details, audience, ttlSeconds, now, ...claims }) => {
       const issuedAt = Math.floor(now.getTime() / 1000);
       const act = [...(agent === undefined ? [] : [agent]), ...chain].reduceRight<object | undefined>(
         (inner, sub) => (inner === undefined ? { sub } : { sub, act: inner }),
@@ -82,10 +82,10 @@ function issuing(jwk: JWK, key: Awaited<ReturnType<typeof importJWK>>): DevIssue
         ...(user === undefined || act === undefined ? {} : { act }),
         ...(scope === undefined ? {} : { scope }),
         ...(details === undefined ? {} : { authorization_details: details }),
-        ...(more.background === true ? { access: 'background' } : {}),
-        ...(more.purpose === undefined ? {} : { purpose: more.purpose }),
-        ...(more.session === undefined ? {} : { sid: more.session }),
-        ...(more.jkt === undefined ? {} : { cnf: { jkt: more.jkt } }),
+        ...(claims.background === true ? { access: 'background' } : {}),
+        ...(claims.purpose === undefined ? {} : { purpose: claims.purpose }),
+        ...(claims.session === undefined ? {} : { sid: claims.session }),
+        ...(claims.jkt === undefined ? {} : { cnf: { jkt: claims.jkt } }),
       })
         .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', ...(jwk.kid === undefined ? {} : { kid: jwk.kid }) })
         .setIssuer(DEV_ISSUER)
@@ -99,16 +99,16 @@ function issuing(jwk: JWK, key: Awaited<ReturnType<typeof importJWK>>): DevIssue
   };
 }
 
-function readKey(file: string): JWK & { kty: string } {
+function readPrivateJwk(file: string): JWK & { kty: string } {
   try {
     const jwk = JSON.parse(readFileSync(file, 'utf8')) as Partial<JWK> | null;
     if (jwk?.kty === 'EC' && typeof jwk.d === 'string') return { ...jwk, kty: jwk.kty };
   } catch {
     // Said below.
   }
-  throw unreadable(file);
+  throw unreadableKeyError(file);
 }
 
-function unreadable(file: string): ConfigError {
+function unreadableKeyError(file: string): ConfigError {
   return new ConfigError('is not a private JSON Web Key; remove it to have a new one made', file);
 }

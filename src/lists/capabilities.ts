@@ -3,9 +3,9 @@
  * steps of a decision. Nothing is claimed that a single question would not be answered.
  */
 import { Deadline } from '../runtime/deadline.js';
-import { candidateResources, inOrder, LOOKING, type Searching } from './candidates.js';
-import type { Foreseen } from '../decide/decide.js';
-import { foreseeEach } from './decide-list.js';
+import { findCandidateResources, compareByCodePoint, CANDIDATE_DEADLINES, type SearchDeps } from './candidates.js';
+import type { DecisionPreview } from '../decide/decide.js';
+import { previewQuestions } from './decide-list.js';
 import { BadRequest } from '../model/faults.js';
 import type { Question } from '../model/question.js';
 import type { ReasonCode } from '../model/reasons.js';
@@ -16,60 +16,62 @@ import type { Action } from '../policy/schema/action.js';
  * `allowed`: on something that is there; `depends`: on what the request says, too; `remediable`: not now, but with the
  * remedies.
  */
-export type Standing = 'allowed' | 'depends' | 'remediable';
+export type CapabilityStatus = 'allowed' | 'depends' | 'remediable';
 
 export interface Capability {
   readonly resourceType: string;
   readonly action: Action;
-  readonly status: Standing;
+  readonly status: CapabilityStatus;
   /** What is wanted beside: none where it is allowed. */
   readonly remedies: readonly Remedy[];
 }
 
 /** How many resources are tried: few first, since the first mostly tells. */
-const TRIED = [10, 90, 400];
+const SAMPLE_SIZES = [10, 90, 400];
 
 /**
- * @param ask the agent's question for an action on a type, with a resource that is still to be named
+ * @param toQuestion the agent's question for an action on a type, with a resource that is still to be named
  * @throws Fault
  */
-export async function capabilities(
-  ask: (action: string, resourceType: string) => Question,
-  using: Searching,
+export async function findCapabilities(
+  toQuestion: (action: string, resourceType: string) => Question,
+  deps: SearchDeps,
 ): Promise<readonly Capability[]> {
-  const pairs = using
+  const pairs = deps
     .rules()
     .vocabulary.actions.flatMap((action) =>
       action.resourceTypes.map(({ object }) => ({ action, resourceType: object })),
     );
-  pairs.sort((a, b) => inOrder(a.resourceType, b.resourceType) || inOrder(a.action.name, b.action.name));
-  const found: Capability[] = [];
+  pairs.sort(
+    (a, b) => compareByCodePoint(a.resourceType, b.resourceType) || compareByCodePoint(a.action.name, b.action.name),
+  );
+  const capabilities: Capability[] = [];
   for (const { action, resourceType } of pairs) {
-    const question = ask(action.name, resourceType);
-    const ids = await Deadline.of(using.deadlineMs * LOOKING, (deadline) =>
-      deadline.hold(candidateResources(question, using)),
+    const question = toQuestion(action.name, resourceType);
+    const ids = await Deadline.run(deps.deadlineMs * CANDIDATE_DEADLINES, (deadline) =>
+      deadline.race(findCandidateResources(question, deps)),
     );
-    const best = await bestOf(ids, (id) => ({ ...question, resource: { ...question.resource, id } }), using);
-    if (best !== undefined) found.push({ resourceType, action, ...best });
+    const best = await findBestResult(ids, (id) => ({ ...question, resource: { ...question.resource, id } }), deps);
+    if (best !== undefined) capabilities.push({ resourceType, action, ...best });
   }
-  return found;
+  return capabilities;
 }
 
-type Best = Pick<Capability, 'status' | 'remedies'>;
-const ORDER: readonly Standing[] = ['allowed', 'depends', 'remediable'];
+type CapabilityResult = Pick<Capability, 'status' | 'remedies'>;
+const STATUS_ORDER: readonly CapabilityStatus[] = ['allowed', 'depends', 'remediable'];
 
-async function bestOf(
+async function findBestResult(
   ids: readonly string[],
-  ask: (id: string) => Question,
-  using: Searching,
-): Promise<Best | undefined> {
-  let best: Best | undefined;
+  toQuestion: (id: string) => Question,
+  deps: SearchDeps,
+): Promise<CapabilityResult | undefined> {
+  let best: CapabilityResult | undefined;
   let from = 0;
-  for (const size of TRIED) {
-    const foreseen = await foreseeEach(ids.slice(from, (from += size)).map(ask), using, true);
-    for (const one of foreseen) {
-      const status = one instanceof BadRequest ? undefined : standingOf(one);
-      if (status !== undefined && (best === undefined || isBetter(status, best))) best = status;
+  for (const size of SAMPLE_SIZES) {
+    const previews = await previewQuestions(ids.slice(from, (from += size)).map(toQuestion), deps, true);
+    for (const one of previews) {
+      const status = one instanceof BadRequest ? undefined : toCapabilityResult(one);
+      if (status !== undefined && (best === undefined || isBetterResult(status, best))) best = status;
     }
     if (best?.status === 'allowed' || from >= ids.length) return best;
   }
@@ -77,20 +79,25 @@ async function bestOf(
   return best ?? { status: 'depends', remedies: [] };
 }
 
-function isBetter(one: Best, other: Best): boolean {
-  const [a, b] = [ORDER.indexOf(one.status), ORDER.indexOf(other.status)];
+function isBetterResult(one: CapabilityResult, other: CapabilityResult): boolean {
+  const [a, b] = [STATUS_ORDER.indexOf(one.status), STATUS_ORDER.indexOf(other.status)];
   return a === b ? one.remedies.length < other.remedies.length : a < b;
 }
 
 /** What only the request itself can say. */
-const UNSAID: readonly ReasonCode[] = ['attribute_missing', 'context_missing'];
+const REQUEST_DEPENDENT: readonly ReasonCode[] = ['attribute_missing', 'context_missing'];
 
 /** Undefined where something denies it that nobody can lift. */
-function standingOf({ allowed, denials }: Foreseen): Best | undefined {
+function toCapabilityResult({ allowed, denials }: DecisionPreview): CapabilityResult | undefined {
   if (allowed) return { status: 'allowed', remedies: [] };
-  const unsaid = denials.filter(({ reasons }) => reasons.every(({ code }) => UNSAID.includes(code)));
-  const lifted = denials.filter(({ remediable }) => remediable);
-  if (denials.length === 0 || unsaid.length + lifted.length < denials.length) return undefined;
-  const remedies = [...new Map(lifted.flatMap((d) => d.remedies).map((r) => [JSON.stringify(r), r])).values()];
-  return { status: unsaid.length > 0 ? 'depends' : 'remediable', remedies };
+  const requestDependentDenials = denials.filter(({ reasons }) =>
+    reasons.every(({ code }) => REQUEST_DEPENDENT.includes(code)),
+  );
+  const remediableDenials = denials.filter(({ remediable }) => remediable);
+  if (denials.length === 0 || requestDependentDenials.length + remediableDenials.length < denials.length)
+    return undefined;
+  const remedies = [
+    ...new Map(remediableDenials.flatMap((d) => d.remedies).map((r) => [JSON.stringify(r), r])).values(),
+  ];
+  return { status: requestDependentDenials.length > 0 ? 'depends' : 'remediable', remedies };
 }

@@ -1,25 +1,25 @@
 /** The one record of a list: who asked, for whom, and how much was found. */
-import { tokenRecord } from '../decide/conclude.js';
+import { toTokenRecord } from '../decide/conclude.js';
 import { Deadline } from '../runtime/deadline.js';
 import { newDecisionId } from '../decide/decision-id.js';
-import { openOne, type Deciding } from '../decide/decide.js';
+import { startDecision, type DecisionDeps } from '../decide/decide.js';
 import type { SearchRecord } from '../model/decision.js';
 import { Fault } from '../model/faults.js';
-import { refText } from '../model/ids.js';
-import { callerId, type Question } from '../model/question.js';
-import { verified } from '../decide/bound-question.js';
+import { formatRef } from '../model/ids.js';
+import { formatCallerId, type Question } from '../model/question.js';
+import { getVerifiedCredential } from '../decide/bound-question.js';
 import type { DelegationToken } from '../model/delegation-token.js';
 
 /** Who asks for a list, as the token said when it began. */
-export interface Asker {
+export interface ListRequester {
   readonly question: Question;
   readonly token: DelegationToken | undefined;
 }
 
 /** To be called before anything is looked for. @throws BadRequest where the question itself is at fault; Fault */
-export async function askerOf(question: Question, using: Deciding): Promise<Asker> {
-  const { opening } = await openOne(question, using);
-  return { question, token: verified(opening)?.token };
+export async function identifyListRequester(question: Question, deps: DecisionDeps): Promise<ListRequester> {
+  const { opening } = await startDecision(question, deps);
+  return { question, token: getVerifiedCredential(opening)?.token };
 }
 
 /**
@@ -30,49 +30,49 @@ export async function askerOf(question: Question, using: Deciding): Promise<Aske
 export async function recordSearch(
   search: SearchRecord['search'],
   request: SearchRecord['request'],
-  asker: Asker,
-  found: number,
-  using: Deciding,
+  requester: ListRequester,
+  resultCount: number,
+  deps: DecisionDeps,
 ): Promise<void> {
-  const { question, token } = asker;
-  const now = await askerOf(question, using);
-  if ((now.token === undefined) !== (token === undefined))
+  const { question, token } = requester;
+  const current = await identifyListRequester(question, deps);
+  if ((current.token === undefined) !== (token === undefined))
     throw new Fault('deadline_exceeded', 'the token ended while the list was judged');
   const record: SearchRecord = {
     id: newDecisionId(),
-    evaluated_at: using.now().toISOString(),
-    client: callerId(question.caller),
-    decision: found > 0,
+    evaluated_at: deps.now().toISOString(),
+    client: formatCallerId(question.caller),
+    decision: resultCount > 0,
     dry_run: question.dryRun,
-    policy_version: using.rules().version,
+    policy_version: deps.rules().version,
     search,
-    ...(token === undefined ? {} : { token: tokenRecord(token) }),
-    acting: actingOf(asker, using),
+    ...(token === undefined ? {} : { token: toTokenRecord(token) }),
+    acting: toRecordedActing(requester, deps),
     request: { ...request, ...(question.requestId === undefined ? {} : { request_id: question.requestId }) },
-    found,
+    found: resultCount,
   };
-  await Deadline.of(using.deadlineMs, (deadline) => deadline.hold(using.decisions.record(record)));
+  await Deadline.run(deps.deadlineMs, (deadline) => deadline.race(deps.decisions.record(record)));
 }
 
 /** By the token; without one whom the client vouches for. */
-function actingOf({ question, token }: Asker, using: Deciding): SearchRecord['acting'] {
-  const { userObject = '', agentObject = '' } = using.rules().vocabulary;
-  const agent = (id: string): string => refText({ type: agentObject, id });
+function toRecordedActing({ question, token }: ListRequester, deps: DecisionDeps): SearchRecord['acting'] {
+  const { userObject = '', agentObject = '' } = deps.rules().vocabulary;
+  const agent = (id: string): string => formatRef({ type: agentObject, id });
   if (token === undefined) {
     const { subject, assertedAgent } = question;
     return {
-      ...(subject.id === NOBODY ? {} : { user: refText(subject) }),
+      ...(subject.id === PLACEHOLDER_ID ? {} : { user: formatRef(subject) }),
       ...(assertedAgent === undefined ? {} : { agent: agent(assertedAgent) }),
       chain: [],
     };
   }
   const [acting, ...chain] = token.actors;
   return {
-    ...(token.user === undefined ? {} : { user: refText({ type: userObject, id: token.user }) }),
+    ...(token.user === undefined ? {} : { user: formatRef({ type: userObject, id: token.user }) }),
     ...(acting === undefined ? {} : { agent: agent(acting.id) }),
     chain: chain.map(({ id }) => agent(id)),
   };
 }
 
 /** What stands for the part that is searched for, until there are candidates. */
-export const NOBODY = 'any';
+export const PLACEHOLDER_ID = 'any';

@@ -1,13 +1,13 @@
 /** Who acts, and for whom: what a verified token or a trusted client's assertion comes to. */
-import { refText, type EntityRef } from './ids.js';
+import { formatRef, type EntityRef } from './ids.js';
 
-export type Mode = 'delegated' | 'direct' | 'human';
+export type ActingMode = 'delegated' | 'direct' | 'human';
 
 /** Whether the user is there, or has let the agent work on its own. */
-export type Access = 'online' | 'background';
+export type AccessType = 'online' | 'background';
 
 /** Our own type of authorization detail. */
-export const DETAIL_TYPE = 'remit';
+export const REMIT_DETAIL_TYPE = 'remit';
 
 /** One entry of RFC 9396 `authorization_details`; what else it says is read by its type. */
 export interface AuthorizationDetail {
@@ -20,10 +20,10 @@ export interface AuthorizationDetail {
   readonly resources?: readonly string[] | undefined;
   readonly constraints?: Readonly<Record<string, unknown>> | undefined;
   readonly purpose?: string | undefined;
-  readonly access?: Access | undefined;
+  readonly access?: AccessType | undefined;
 }
 
-/** What a token grants; undefined in {@link Acting} where a client asserts the subject without one. */
+/** What a token grants; undefined in {@link ActingParties} where a client asserts the subject without one. */
 export interface Grant {
   readonly issuer: string;
   readonly format: string;
@@ -33,7 +33,7 @@ export interface Grant {
   readonly detailTypes: readonly string[];
   /** The audience that the token was accepted for. */
   readonly audience: string;
-  readonly access: Access;
+  readonly access: AccessType;
   readonly purpose: string | undefined;
   readonly session: string | undefined;
   readonly sessionEnded: boolean;
@@ -49,8 +49,8 @@ export interface Grant {
   readonly expiresAt: number;
 }
 
-export interface Acting {
-  readonly mode: Mode;
+export interface ActingParties {
+  readonly mode: ActingMode;
   readonly user: EntityRef | undefined;
   readonly agent: EntityRef | undefined;
   /** Earlier agents, newest first: they can only deny. */
@@ -59,20 +59,25 @@ export interface Acting {
 }
 
 /** Whose permission the relationship step asks for. */
-export function holder(acting: Acting): EntityRef {
+export function permissionSubject(acting: ActingParties): EntityRef {
   return (acting.mode === 'direct' ? acting.agent : acting.user) as EntityRef;
 }
 
 /** Who is Cedar's principal. */
-export function principal(acting: Acting): EntityRef {
+export function cedarPrincipal(acting: ActingParties): EntityRef {
   return (acting.mode === 'human' ? acting.user : acting.agent) as EntityRef;
 }
 
-export function actingText(acting: Acting): { mode: Mode; user?: string; agent?: string; chain: string[] } {
+export function describeActing(acting: ActingParties): {
+  mode: ActingMode;
+  user?: string;
+  agent?: string;
+  chain: string[];
+} {
   return {
     mode: acting.mode,
-    ...(acting.user === undefined ? {} : { user: refText(acting.user) }),
-    ...(acting.agent === undefined ? {} : { agent: refText(acting.agent) }),
-    chain: acting.chain.map(refText),
+    ...(acting.user === undefined ? {} : { user: formatRef(acting.user) }),
+    ...(acting.agent === undefined ? {} : { agent: formatRef(acting.agent) }),
+    chain: acting.chain.map(formatRef),
   };
 }

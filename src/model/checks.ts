@@ -8,7 +8,7 @@ import type { Check } from './relationships.js';
  */
 export type Consistency = 'full' | { readonly atLeast: string };
 
-export interface AskedCheck extends Check {
+export interface CheckRequest extends Check {
   /** Wants the relationships that grant, where the answer is yes. */
   readonly explain?: boolean | undefined;
   /** For caveats. */

@@ -12,7 +12,7 @@ export interface PresentedProof {
 }
 
 /** A proof that holds; it may be used once, until `expiresAt` (seconds), after which it is too old anyway. */
-export interface SingleUse {
+export interface SingleUseProof {
   /** Of the key and the proof's `jti`. */
   readonly id: string;
   /** The proof itself: parts of one request may share it. */
@@ -21,13 +21,13 @@ export interface SingleUse {
 }
 
 /** On what terms a token was accepted. */
-export interface Accepted {
+export interface TokenAcceptance {
   readonly audience: string;
   /** Types of authorization details that are read of its issuer, beside Remit's own. */
   readonly detailTypes: readonly string[];
 }
 
-export interface Presented {
+export interface PresentedToken {
   readonly token: string;
   /** An agent presents its own; a client passes on one that it was given. */
   readonly by: 'agent' | 'client' | 'user';
@@ -42,11 +42,11 @@ export type Credential =
   | {
       readonly ok: true;
       readonly token: DelegationToken;
-      readonly accepted: Accepted;
+      readonly accepted: TokenAcceptance;
       /** The session it belongs to has been ended: for the delegation step to say. */
       readonly sessionEnded: boolean;
       /** A proof that holds and is good for one request; not used up yet. */
-      readonly use: SingleUse | undefined;
+      readonly singleUseProof: SingleUseProof | undefined;
     }
   | { readonly ok: false; readonly reason: Reason };
 

@@ -1,25 +1,25 @@
 /** A decision: what is recorded, and what is made of it for whoever asked. */
 import type { CredentialOrFault } from './credential.js';
 import type { FaultCode } from './faults.js';
-import type { Evidence, Outcome } from './outcome.js';
+import type { Evidence, StepOutcome } from './outcome.js';
 import type { Reason } from './reasons.js';
 import type { Obligation } from './obligations.js';
 import type { Remedy } from './remedies.js';
-import type { Mode } from './acting.js';
+import type { ActingMode } from './acting.js';
 import type { CheckAnswer } from './checks.js';
-import type { PassedOn } from './delegation-path.js';
-import type { KnownEntity } from './entities.js';
-import type { Permission, Properties } from './question.js';
+import type { DelegationPathResult } from './delegation-path.js';
+import type { EntityWithAncestors } from './entities.js';
+import type { ClientPermission, Properties } from './question.js';
 
 export interface StepEvidence {
   readonly step: string;
-  readonly outcome: Outcome['outcome'];
+  readonly outcome: StepOutcome['outcome'];
   readonly evidence: Evidence;
 }
 
 export interface Rationale {
   readonly acting?: {
-    readonly mode: Mode;
+    readonly mode: ActingMode;
     readonly user?: string;
     readonly agent?: string;
     readonly chain: readonly string[];
@@ -41,7 +41,7 @@ export interface RecordedFacts {
   readonly caller: {
     readonly kind: 'client' | 'agent';
     /** What the client may assert, where it may. */
-    readonly may?: readonly Permission[];
+    readonly may?: readonly ClientPermission[];
     /** SpiceDB definitions that the client may ask about, where it is held to some. */
     readonly resources?: readonly string[];
     readonly default_mode?: 'human';
@@ -64,9 +64,9 @@ export interface RecordedFacts {
   /** SpiceDB's answers, by the checks. */
   readonly checks: Readonly<Record<string, CheckAnswer>>;
   /** What was stored of whom and what, by `type:id`; null where nothing is. Absent where the store could not answer. */
-  readonly entities?: Readonly<Record<string, Pick<KnownEntity, 'attributes' | 'ancestors'> | null>>;
+  readonly entities?: Readonly<Record<string, Pick<EntityWithAncestors, 'attributes' | 'ancestors'> | null>>;
   readonly entities_fault?: FaultCode;
-  readonly passed_on?: PassedOn;
+  readonly passed_on?: DelegationPathResult;
 }
 
 /** The durable record: JSON, without tokens and keys. */
@@ -96,7 +96,7 @@ export interface DecisionRecord {
 }
 
 /** A record that a decision can be made again of. */
-export type WithFacts = DecisionRecord & { readonly facts: RecordedFacts };
+export type ReplayableRecord = DecisionRecord & { readonly facts: RecordedFacts };
 
 /** What is stored of a search or a filter: what was asked and how much was found, in place of a record for each. */
 export interface SearchRecord {
@@ -121,7 +121,7 @@ export interface Decision extends Omit<DecisionRecord, 'facts'> {
   readonly valid_until: string;
   readonly remedies: readonly Remedy[];
   /** What the first failing step said: all that an agent is told. */
-  readonly first: { readonly reasons: readonly Reason[]; readonly remedies: readonly Remedy[] };
+  readonly firstFailure: { readonly reasons: readonly Reason[]; readonly remedies: readonly Remedy[] };
   /** Present where an engine could not answer and nothing denied: then it is 503 over HTTP. */
   readonly fault?: FaultCode | undefined;
   /** For people: says nothing of what exists. */

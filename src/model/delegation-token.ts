@@ -1,5 +1,5 @@
 /** A delegation token as Remit understands it, whatever its format and whoever issued it. */
-import type { Access, AuthorizationDetail, Mode } from './acting.js';
+import type { AccessType, AuthorizationDetail, ActingMode } from './acting.js';
 
 /** A party that acts: the pair of issuer and subject, and the id by which the graph and the policies know it. */
 export interface Actor {
@@ -13,34 +13,34 @@ export interface Actor {
 }
 
 /** How the holder has to prove that the token is theirs: thumbprints of a key (DPoP) and of a certificate (mTLS). */
-export interface Binding {
+export interface Confirmation {
   readonly jkt: string | undefined;
   readonly x5t: string | undefined;
 }
 
 /** All times in seconds since the epoch. */
 export interface DelegationToken {
-  readonly format: FormatName;
+  readonly format: TokenFormatName;
   readonly issuer: string;
   /** The person's id as the graph knows it. */
   readonly user: string | undefined;
   /** Outermost first: the one that acts, then those before it, newest first. */
   readonly actors: readonly Actor[];
   /** `unknown`: it names no agent, though its issuer states one, so it is nobody's to act with. */
-  readonly mode: Exclude<Mode, 'human'> | 'unknown';
+  readonly mode: Exclude<ActingMode, 'human'> | 'unknown';
   readonly clientId: string | undefined;
   readonly scopes: readonly string[];
   readonly authorizationDetails: readonly AuthorizationDetail[] | undefined;
   /** Whom it is for: `aud`. */
   readonly resources: readonly string[];
-  readonly access: Access;
+  readonly access: AccessType;
   readonly purpose: string | undefined;
   readonly session: string | undefined;
   readonly txn: string | undefined;
   /** Of a transaction token: what the transaction is about (`tctx`), and its requester (`rctx`). */
   readonly transaction: Readonly<Record<string, unknown>> | undefined;
   readonly requester: Readonly<Record<string, unknown>> | undefined;
-  readonly proof: Binding | undefined;
+  readonly proof: Confirmation | undefined;
   readonly expiresAt: number;
   readonly notBefore: number | undefined;
   readonly issuedAt: number | undefined;
@@ -50,4 +50,4 @@ export interface DelegationToken {
   /** The agent is the token's client, which it is only where the entity store knows an agent of that id. */
   readonly agentIsClient: boolean;
 }
-export type FormatName = 'access_token' | 'jwt' | 'transaction_token';
+export type TokenFormatName = 'access_token' | 'jwt' | 'transaction_token';

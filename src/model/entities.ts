@@ -8,14 +8,14 @@ export interface StoredEntity extends EntityRef {
 }
 
 /** An entity as a decision needs it. */
-export interface KnownEntity extends StoredEntity {
+export interface EntityWithAncestors extends StoredEntity {
   /** Parents over any number of steps. */
   readonly ancestors: readonly EntityRef[];
 }
 
 export interface Entities {
   /** What is stored of each, in order; undefined where nothing is. @throws Fault */
-  lookup(refs: readonly EntityRef[]): Promise<readonly (KnownEntity | undefined)[]>;
+  lookup(refs: readonly EntityRef[]): Promise<readonly (EntityWithAncestors | undefined)[]>;
   put(entities: readonly StoredEntity[]): Promise<void>;
   /** Whether there was one. */
   remove(ref: EntityRef): Promise<boolean>;

@@ -14,19 +14,19 @@ export const MAX_ID_CODE_POINTS = 256;
 /** SpiceDB's own limit on an object id. */
 export const MAX_ENCODED_ID_BYTES = 1024;
 
-const TYPE = /^([a-z][a-z0-9_]{1,62}[a-z0-9]\/)*[a-z][a-z0-9_]{1,62}[a-z0-9]$/;
-const CONTROL = /\p{Cc}/u;
-const PLAIN = /^[A-Za-z0-9_/|+-]+$/;
+const TYPE_NAME = /^([a-z][a-z0-9_]{1,62}[a-z0-9]\/)*[a-z][a-z0-9_]{1,62}[a-z0-9]$/;
+const CONTROL_CHARACTER = /\p{Cc}/u;
+const UNENCODED_ID = /^[A-Za-z0-9_/|+-]+$/;
 
 /** Why `id` is not an acceptable identifier, or undefined if it is. */
-export function idProblem(id: string): string | undefined {
+export function findIdProblem(id: string): string | undefined {
   if (id.length === 0) return 'must not be empty';
   // A code point is at most two UTF-16 units, so this bounds the work below.
   if (id.length > MAX_ID_CODE_POINTS * 2 || Array.from(id).length > MAX_ID_CODE_POINTS) {
     return `must be at most ${MAX_ID_CODE_POINTS} characters long`;
   }
   if (!id.isWellFormed()) return 'must be well-formed Unicode';
-  if (CONTROL.test(id)) return 'must not contain control characters';
+  if (CONTROL_CHARACTER.test(id)) return 'must not contain control characters';
   if (id.normalize('NFC') !== id) return 'must be in Unicode normalization form C';
   if (encodeId(id).length > MAX_ENCODED_ID_BYTES)
     return `must be at most ${MAX_ENCODED_ID_BYTES} bytes long when encoded`;
@@ -34,25 +34,25 @@ export function idProblem(id: string): string | undefined {
 }
 
 /** Why `type` is not a well-formed SpiceDB definition name, or undefined if it is. */
-export function typeProblem(type: string): string | undefined {
+export function findTypeProblem(type: string): string | undefined {
   if (type.length > 128) return 'must be at most 128 characters long';
-  return TYPE.test(type) ? undefined : 'must be a SpiceDB definition name such as "document" or "acme/document"';
+  return TYPE_NAME.test(type) ? undefined : 'must be a SpiceDB definition name such as "document" or "acme/document"';
 }
 
 /** The id as SpiceDB is given it: `=` and two upper-case hex digits for each UTF-8 byte outside [A-Za-z0-9_/|+-]. */
 export function encodeId(id: string): string {
-  if (PLAIN.test(id)) return id;
+  if (UNENCODED_ID.test(id)) return id;
   let out = '';
   for (const byte of Buffer.from(id, 'utf8')) {
     const char = String.fromCharCode(byte);
-    out += PLAIN.test(char) ? char : `=${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+    out += UNENCODED_ID.test(char) ? char : `=${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }
   return out;
 }
 
 /** The inverse of {@link encodeId}. @throws TypeError where `encoded` is not something encodeId makes. */
 export function decodeId(encoded: string): string {
-  if (PLAIN.test(encoded)) return encoded;
+  if (UNENCODED_ID.test(encoded)) return encoded;
   const bytes: number[] = [];
   for (let i = 0; i < encoded.length; i += 1) {
     const char = encoded.charAt(i);
@@ -69,10 +69,10 @@ export function decodeId(encoded: string): string {
 }
 
 /** `type:id` with the id encoded, the form that relationships and rationales use. */
-export function refText(ref: EntityRef): string {
+export function formatRef(ref: EntityRef): string {
   return `${ref.type}:${encodeId(ref.id)}`;
 }
 
-export function sameRef(a: EntityRef, b: EntityRef): boolean {
+export function isSameRef(a: EntityRef, b: EntityRef): boolean {
   return a.type === b.type && a.id === b.id;
 }

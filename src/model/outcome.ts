@@ -6,7 +6,7 @@ import type { Remedy } from './remedies.js';
 
 export type Evidence = Readonly<Record<string, unknown>>;
 
-export type Outcome =
+export type StepOutcome =
   | { readonly outcome: 'pass'; readonly evidence: Evidence; readonly obligations?: readonly Obligation[] }
   | {
       readonly outcome: 'deny';
@@ -18,10 +18,10 @@ export type Outcome =
     }
   | { readonly outcome: 'unknown'; readonly evidence: Evidence; readonly fault: FaultCode };
 
-export type Denial = Extract<Outcome, { readonly outcome: 'deny' }>;
+export type Denial = Extract<StepOutcome, { readonly outcome: 'deny' }>;
 
 /** @param obligations that an allow brings; only the obligations step has any */
-export function pass(evidence: Evidence = {}, obligations: readonly Obligation[] = []): Outcome {
+export function pass(evidence: Evidence = {}, obligations: readonly Obligation[] = []): StepOutcome {
   return { outcome: 'pass', evidence, ...(obligations.length === 0 ? {} : { obligations }) };
 }
 
@@ -34,23 +34,23 @@ export function deny(
   evidence: Evidence = {},
   remedies: readonly Remedy[] = [],
   remediable = false,
-): Outcome {
+): StepOutcome {
   const list = [reasons].flat();
   if (list.length === 0) throw new TypeError('a deny needs a reason');
   return { outcome: 'deny', evidence, reasons: list, remedies, remediable };
 }
 
-export function unknown(fault: FaultCode, evidence: Evidence = {}): Outcome {
+export function unknown(fault: FaultCode, evidence: Evidence = {}): StepOutcome {
   return { outcome: 'unknown', evidence, fault };
 }
 
-export type Verdict = 'allow' | 'deny' | 'unknown';
+export type DecisionVerdict = 'allow' | 'deny' | 'unknown';
 
 /**
  * The law: a deny outweighs an unknown; an allow needs a pass of every one of `steps`; anything else, nothing at all
  * included, is unknown and so not an allow.
  */
-export function combine(outcomes: readonly Outcome[], steps: number): Verdict {
+export function combineOutcomes(outcomes: readonly StepOutcome[], steps: number): DecisionVerdict {
   if (outcomes.some((o) => o.outcome === 'deny')) return 'deny';
   return outcomes.length === steps && steps > 0 && outcomes.every((o) => o.outcome === 'pass') ? 'allow' : 'unknown';
 }

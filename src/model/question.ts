@@ -1,7 +1,7 @@
 /** A question as it comes from the edge: parsed, bounded, and with the credential it is asked on. */
 import type { Consistency } from './checks.js';
 import type { EntityRef } from './ids.js';
-import type { Presented } from './credential.js';
+import type { PresentedToken } from './credential.js';
 import type { PresentedProof } from './credential.js';
 
 export type Properties = Readonly<Record<string, unknown>>;
@@ -9,7 +9,7 @@ export type Properties = Readonly<Record<string, unknown>>;
 /** A service that calls with its own key. */
 export interface Client {
   readonly id: string;
-  readonly may: ReadonlySet<Permission>;
+  readonly may: ReadonlySet<ClientPermission>;
   /** What tokens that it passes must name; undefined for their issuer's. */
   readonly audience: string | undefined;
   /** SpiceDB definitions it may ask about; undefined for all. */
@@ -20,7 +20,7 @@ export interface Client {
   readonly rate: number;
 }
 
-export const PERMISSIONS = [
+export const CLIENT_PERMISSIONS = [
   'evaluate',
   'search',
   'filter',
@@ -30,15 +30,15 @@ export const PERMISSIONS = [
   'metrics',
   'admin',
 ] as const;
-export type Permission = (typeof PERMISSIONS)[number];
+export type ClientPermission = (typeof CLIENT_PERMISSIONS)[number];
 
 /** Whoever asks: a client, or an agent that presents its own token. */
 export type Caller =
   | { readonly kind: 'client'; readonly client: Client }
-  | { readonly kind: 'agent'; readonly agent: string; readonly presented: Presented };
+  | { readonly kind: 'agent'; readonly agent: string; readonly presented: PresentedToken };
 
 /** Whoever calls: a person with no agent, too, for what is their own. */
-export type Party = Caller | { readonly kind: 'user'; readonly user: string };
+export type AuthenticatedParty = Caller | { readonly kind: 'user'; readonly user: string };
 
 export interface Question {
   readonly caller: Caller;
@@ -68,10 +68,10 @@ export interface Question {
   /** For the record: what the caller calls the request. */
   readonly requestId: string | undefined;
   /** Another part of the same batch carries a token, so this one must. */
-  readonly tokenExpected: boolean;
+  readonly tokenRequired: boolean;
 }
 
-export function callerId(caller: Party): string {
+export function formatCallerId(caller: AuthenticatedParty): string {
   switch (caller.kind) {
     case 'client':
       return caller.client.id;

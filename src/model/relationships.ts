@@ -17,10 +17,10 @@ export interface Relationship {
   readonly expiresAt?: string | undefined;
 }
 
-export type Operation = 'touch' | 'create' | 'delete';
+export type UpdateOperation = 'touch' | 'create' | 'delete';
 
 export interface RelationshipUpdate {
-  readonly operation: Operation;
+  readonly operation: UpdateOperation;
   readonly relationship: Relationship;
 }
 
@@ -31,9 +31,9 @@ export interface Check {
   readonly subject: EntityRef;
 }
 
-const NAME = /^[a-z][a-z0-9_]{1,62}[a-z0-9]$/;
+const RELATION_NAME = /^[a-z][a-z0-9_]{1,62}[a-z0-9]$/;
 
 /** Why SpiceDB would refuse the name of a relation or permission; undefined if it takes it. */
-export function nameProblem(name: string): string | undefined {
-  return NAME.test(name) ? undefined : 'must be a SpiceDB relation or permission name such as "viewer"';
+export function findRelationNameProblem(name: string): string | undefined {
+  return RELATION_NAME.test(name) ? undefined : 'must be a SpiceDB relation or permission name such as "viewer"';
 }

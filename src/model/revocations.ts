@@ -1,7 +1,7 @@
 /** Revocations: which tokens and sessions have been taken back, and by which selectors they are found. */
 
 /** What a token must be, to be meant. At least one of these. */
-export interface Selectors {
+export interface RevocationSelectors {
   readonly issuer?: string | undefined;
   readonly jti?: string | undefined;
   /** As the graph knows them, with their issuer's alias. */
@@ -12,7 +12,7 @@ export interface Selectors {
   readonly session?: string | undefined;
 }
 
-export interface Revocation extends Selectors {
+export interface Revocation extends RevocationSelectors {
   readonly id: string;
   /** Seconds since the epoch: tokens issued later are not meant. Undefined: whenever they were issued. */
   readonly issuedBefore?: number | undefined;
@@ -22,7 +22,7 @@ export interface Revocation extends Selectors {
 }
 
 /** The facts of a token by which revocations are found. */
-export interface Revocable {
+export interface RevocableToken {
   readonly issuer: string;
   readonly jti: string | undefined;
   readonly user: string | undefined;
@@ -32,7 +32,7 @@ export interface Revocable {
   readonly issuedAt: number | undefined;
 }
 
-export interface Ended {
+export interface RevocationMatch {
   readonly id: string;
   readonly what: 'token' | 'session';
   /** Which selectors it has: "user, issued_before". */
@@ -41,5 +41,5 @@ export interface Ended {
 
 export interface Revocations {
   /** The revocation that covers the token; a session's only if none covers the token itself. @throws Fault */
-  find(token: Revocable): Promise<Ended | undefined>;
+  find(token: RevocableToken): Promise<RevocationMatch | undefined>;
 }

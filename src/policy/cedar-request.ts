@@ -4,19 +4,26 @@
  * converted here by the type that the schema declares.
  */
 import type { CedarValueJson, EntityJson } from '@cedar-policy/cedar-wasm/nodejs';
-import type { Ref, Request } from './cedar.js';
-import type { Acting } from '../model/acting.js';
+import type { Ref, CedarRequest } from './cedar.js';
+import type { ActingParties } from '../model/acting.js';
 import type { EntityRef } from '../model/ids.js';
 import type { Properties } from '../model/question.js';
-import type { KnownEntity } from '../model/entities.js';
-import type { Reads } from './slices.js';
-import { datetime, toCedar, ValueProblem, type CedarType, type Member, type Members } from './schema/types.js';
+import type { EntityWithAncestors } from '../model/entities.js';
+import type { PolicyReads } from './slices.js';
+import {
+  datetimeValue,
+  toCedarValue,
+  InvalidValueError,
+  type CedarType,
+  type RecordMember,
+  type RecordMembers,
+} from './schema/types.js';
 import type { Vocabulary } from './schema/vocabulary.js';
 import type { Action } from './schema/action.js';
 import type { EntityType } from './schema/action.js';
 
-export interface RequestFacts {
-  readonly acting: Acting;
+export interface CedarRequestFacts {
+  readonly acting: ActingParties;
   readonly action: Action;
   readonly resourceType: EntityType;
   readonly resource: EntityRef;
@@ -27,35 +34,35 @@ export interface RequestFacts {
   readonly subject: EntityRef;
   readonly actionProperties: Properties;
   readonly context: Properties;
-  readonly entity: (ref: EntityRef) => KnownEntity | undefined;
+  readonly entity: (ref: EntityRef) => EntityWithAncestors | undefined;
   /** Members of `context.can`: permission → held. */
   readonly can: Readonly<Record<string, boolean>>;
   readonly agentCan: Readonly<Record<string, boolean>>;
   readonly now: Date;
 }
 
-export type BuiltRequest =
-  | { readonly ok: true; readonly request: Request }
+export type CedarRequestResult =
+  | { readonly ok: true; readonly request: CedarRequest }
   /** What is required and nowhere, as people would name it: `employee.status`, `context.action.branch`. */
   | { readonly ok: false; readonly missing: readonly string[] };
 
 /** @param principal whom Cedar is asked about: the acting agent or user, or an earlier agent of the chain */
-export function buildRequest(
-  facts: RequestFacts,
+export function buildCedarRequest(
+  facts: CedarRequestFacts,
   principal: { readonly ref: EntityRef; readonly type: EntityType },
-  reads: Reads,
+  reads: PolicyReads,
   vocabulary: Vocabulary,
   /** False: what is required of the resource and unread may be missing. */
-  complete = true,
-): BuiltRequest {
+  requireAll = true,
+): CedarRequestResult {
   const missing: string[] = [];
-  const build = new Builder(vocabulary, reads, missing);
+  const builder = new CedarRequestBuilder(vocabulary, reads, missing);
   const entities: EntityJson[] = [];
 
-  const add = (ref: EntityRef, type: EntityType, overrides: Properties, whole = true): Ref => {
+  const add = (ref: EntityRef, type: EntityType, overrides: Properties, requireAll = true): Ref => {
     const uid = { type: type.name, id: ref.id };
     if (!entities.some((e) => ('__entity' in e.uid ? false : e.uid.type === uid.type && e.uid.id === uid.id))) {
-      entities.push(build.entity(uid, type, facts.entity(ref), overrides, whole));
+      entities.push(builder.entity(uid, type, facts.entity(ref), overrides, requireAll));
     }
     return uid;
   };
@@ -63,7 +70,7 @@ export function buildRequest(
     ref.type === facts.subject.type && ref.id === facts.subject.id ? facts.subjectProperties : {};
 
   const principalUid = add(principal.ref, principal.type, subjectOverrides(principal.ref));
-  const resourceUid = add(facts.resource, facts.resourceType, facts.resourceProperties, complete);
+  const resourceUid = add(facts.resource, facts.resourceType, facts.resourceProperties, requireAll);
   if (facts.action.groups.length > 0) {
     entities.push({ uid: facts.action.uid, attrs: {}, parents: [...facts.action.groups] });
   }
@@ -80,15 +87,17 @@ export function buildRequest(
     }
     if (!reads.wholeContext && !reads.names.has(name)) {
       // Unread, but a required member of the request's own must be there all the same.
-      if (name === 'action' || name === 'request') build.context(name, member.type, supplied(name, facts));
+      if (name === 'action' || name === 'request')
+        builder.contextMember(name, member.type, contextMemberValue(name, facts));
       continue;
     }
-    const given = supplied(name, facts);
-    if (given === undefined) {
+    const supplied = contextMemberValue(name, facts);
+    if (supplied === undefined) {
       if (member.required) missing.push(`context.${name}`);
       continue;
     }
-    const value = given instanceof Date ? datetime(given) : build.context(name, member.type, given);
+    const value =
+      supplied instanceof Date ? datetimeValue(supplied) : builder.contextMember(name, member.type, supplied);
     if (value !== undefined) context[name] = value;
   }
   if (missing.length > 0) return { ok: false, missing: [...new Set(missing)].sort() };
@@ -99,7 +108,7 @@ export function buildRequest(
 }
 
 /** The value of a member of the context before it is converted; undefined where Remit has none. */
-function supplied(name: string, facts: RequestFacts): unknown {
+function contextMemberValue(name: string, facts: CedarRequestFacts): unknown {
   const { acting } = facts;
   switch (name) {
     case 'delegation':
@@ -109,7 +118,7 @@ function supplied(name: string, facts: RequestFacts): unknown {
         chain_complete: acting.grant?.chainComplete ?? acting.agent === undefined,
         access: acting.grant?.access ?? 'online',
         scopes: acting.grant?.scopes ?? [],
-        ...stated({
+        ...omitUndefined({
           profile: acting.grant?.profile,
           purpose: acting.grant?.purpose,
           session: acting.grant?.session,
@@ -133,7 +142,7 @@ function supplied(name: string, facts: RequestFacts): unknown {
 }
 
 /** Only what there is: an optional member that is undefined is none. */
-function stated(members: Readonly<Record<string, string | undefined>>): Record<string, string> {
+function omitUndefined(members: Readonly<Record<string, string | undefined>>): Record<string, string> {
   return Object.fromEntries(Object.entries(members).filter((m): m is [string, string] => m[1] !== undefined));
 }
 
@@ -142,60 +151,65 @@ function stated(members: Readonly<Record<string, string | undefined>>): Record<s
  * what is missing is the policy step's to say. @throws ValueProblem
  */
 export function checkProperties(
-  facts: Pick<RequestFacts, 'action' | 'resourceType' | 'resourceProperties' | 'actionProperties' | 'context'>,
+  facts: Pick<CedarRequestFacts, 'action' | 'resourceType' | 'resourceProperties' | 'actionProperties' | 'context'>,
   subject: { readonly type: EntityType; readonly properties: Properties } | undefined,
   vocabulary: Vocabulary,
 ): void {
-  const check = (members: Members, given: Properties, at: string): void => {
+  const checkMembers = (members: RecordMembers, values: Properties, path: string): void => {
     for (const [name, member] of Object.entries(members)) {
-      if (Object.hasOwn(given, name)) toCedar(relaxed(member.type), given[name], `${at}.${name}`, vocabulary.objectOf);
+      if (Object.hasOwn(values, name))
+        toCedarValue(withoutRequiredMembers(member.type), values[name], `${path}.${name}`, vocabulary.objectOf);
     }
   };
-  check(facts.resourceType.attributes, facts.resourceProperties, 'resource.properties');
-  if (subject !== undefined) check(subject.type.attributes, subject.properties, 'subject.properties');
+  checkMembers(facts.resourceType.attributes, facts.resourceProperties, 'resource.properties');
+  if (subject !== undefined) checkMembers(subject.type.attributes, subject.properties, 'subject.properties');
   const { action, request } = facts.action.context;
-  if (action?.type.kind === 'Record') check(action.type.members, facts.actionProperties, 'action.properties');
-  if (request?.type.kind === 'Record') check(request.type.members, facts.context, 'context');
+  if (action?.type.kind === 'Record') checkMembers(action.type.members, facts.actionProperties, 'action.properties');
+  if (request?.type.kind === 'Record') checkMembers(request.type.members, facts.context, 'context');
 }
 
 /** The type with nothing required of records within, at any depth. */
-function relaxed(type: CedarType): CedarType {
-  if (type.kind === 'Set') return { kind: 'Set', element: relaxed(type.element) };
+function withoutRequiredMembers(type: CedarType): CedarType {
+  if (type.kind === 'Set') return { kind: 'Set', element: withoutRequiredMembers(type.element) };
   if (type.kind !== 'Record') return type;
   const members = Object.entries(type.members).map(
-    ([name, m]) => [name, { ...m, type: relaxed(m.type), required: false }] as const,
+    ([name, member]) => [name, { ...member, type: withoutRequiredMembers(member.type), required: false }] as const,
   );
   return { kind: 'Record', members: Object.fromEntries(members) };
 }
 
-class Builder {
+class CedarRequestBuilder {
   constructor(
     private readonly vocabulary: Vocabulary,
-    private readonly reads: Reads,
+    private readonly reads: PolicyReads,
     private readonly missing: string[],
   ) {}
 
   entity(
     uid: Ref,
     type: EntityType,
-    stored: KnownEntity | undefined,
+    stored: EntityWithAncestors | undefined,
     overrides: Properties,
-    whole: boolean,
+    requireAll: boolean,
   ): EntityJson {
     const attrs: Record<string, CedarValueJson> = {};
     for (const [name, member] of Object.entries(type.attributes)) {
-      const given = Object.hasOwn(overrides, name) ? overrides : (stored?.attributes ?? {});
-      if (!Object.hasOwn(given, name)) {
-        if (member.required && (whole || this.reads.names.has(name))) this.missing.push(`${type.object}.${name}`);
+      const properties = Object.hasOwn(overrides, name) ? overrides : (stored?.attributes ?? {});
+      if (!Object.hasOwn(properties, name)) {
+        if (member.required && (requireAll || this.reads.names.has(name))) this.missing.push(`${type.object}.${name}`);
         continue;
       }
       if (!this.reads.names.has(name)) continue;
-      const value = this.pruned(this.convert(member.type, given[name], `${type.object}.${name}`), member.type, name);
+      const value = this.pruneRecord(
+        this.convert(member.type, properties[name], `${type.object}.${name}`),
+        member.type,
+        name,
+      );
       if (value !== undefined) attrs[name] = value;
     }
     const parents = (stored?.ancestors ?? []).flatMap((parent) =>
       // All of them, also those the schema wouldn't allow: leaving one out could lose a forbid that speaks of it.
-      (this.vocabulary.byObject.get(parent.type) ?? [])
+      (this.vocabulary.typesByObject.get(parent.type) ?? [])
         .map((t) => ({ type: t.name, id: parent.id }))
         // Stored parents may go in a circle; of its being its own ancestor Cedar wants to hear nothing.
         .filter((p) => p.type !== uid.type || p.id !== uid.id),
@@ -203,29 +217,29 @@ class Builder {
     return { uid, attrs, parents };
   }
 
-  context(name: string, type: CedarType, value: unknown): CedarValueJson | undefined {
-    return this.pruned(this.convert(type, value, `context.${name}`), type, name);
+  contextMember(name: string, type: CedarType, value: unknown): CedarValueJson | undefined {
+    return this.pruneRecord(this.convert(type, value, `context.${name}`), type, name);
   }
 
   /** A record without the members that no policy reads, unless one uses it as a whole: marshalling is what costs. */
-  private pruned(value: CedarValueJson | undefined, type: CedarType, name: string): CedarValueJson | undefined {
-    if (type.kind !== 'Record' || value === undefined || this.reads.wholeContext || this.reads.wholes.has(name))
+  private pruneRecord(value: CedarValueJson | undefined, type: CedarType, name: string): CedarValueJson | undefined {
+    if (type.kind !== 'Record' || value === undefined || this.reads.wholeContext || this.reads.wholeNames.has(name))
       return value;
     const members = Object.entries(value as Record<string, CedarValueJson>).filter(([member]) =>
       this.reads.names.has(member),
     );
     return Object.fromEntries(
-      members.map(([m, v]) => [m, this.pruned(v, (type.members[m] as Member).type, m) as CedarValueJson]),
+      members.map(([m, v]) => [m, this.pruneRecord(v, (type.members[m] as RecordMember).type, m) as CedarValueJson]),
     );
   }
 
   /** Undefined, and noted as missing, where a required part isn't there or what is stored no longer fits. */
-  private convert(type: CedarType, value: unknown, at: string): CedarValueJson | undefined {
+  private convert(type: CedarType, value: unknown, path: string): CedarValueJson | undefined {
     try {
-      return toCedar(type, value, at, this.vocabulary.objectOf);
+      return toCedarValue(type, value, path, this.vocabulary.objectOf);
     } catch (error) {
-      if (!(error instanceof ValueProblem)) throw error;
-      this.missing.push(error.at);
+      if (!(error instanceof InvalidValueError)) throw error;
+      this.missing.push(error.path);
       return undefined;
     }
   }

@@ -15,16 +15,16 @@ import { Fault } from '../model/faults.js';
 
 v8.setFlagsFromString('--no-turbo-inline-js-wasm-calls');
 
-type Cedar = typeof CedarModule;
+type CedarWasm = typeof CedarModule;
 
 const require = createRequire(import.meta.url);
-const MODULE = require.resolve('@cedar-policy/cedar-wasm/nodejs');
+const CEDAR_MODULE = require.resolve('@cedar-policy/cedar-wasm/nodejs');
 
 /** A new WebAssembly instance, 1 to 2 MB, with no policies. */
-function instantiate(): Cedar {
-  Reflect.deleteProperty(require.cache, MODULE);
+function instantiate(): CedarWasm {
+  Reflect.deleteProperty(require.cache, CEDAR_MODULE);
   // Through a parent of its own: a shared one would hold on to every instance there ever was.
-  return createRequire(import.meta.url)(MODULE) as Cedar;
+  return createRequire(import.meta.url)(CEDAR_MODULE) as CedarWasm;
 }
 
 export interface Ref {
@@ -32,7 +32,7 @@ export interface Ref {
   readonly id: string;
 }
 
-export interface Request {
+export interface CedarRequest {
   readonly principal: Ref;
   readonly action: Ref;
   readonly resource: Ref;
@@ -40,7 +40,7 @@ export interface Request {
   readonly entities: Entities;
 }
 
-export interface Answer {
+export interface CedarAnswer {
   readonly decision: 'allow' | 'deny';
   /** Ids of the policies that made the decision, sorted. */
   readonly determining: readonly string[];
@@ -52,7 +52,7 @@ export interface Answer {
 export type PolicySet = Readonly<Record<string, string | PolicyJson>>;
 
 /** What Cedar has to say about a text that it reads. */
-export interface Complaint {
+export interface CedarDiagnostic {
   readonly message: string;
   /** What it suggests: "did you mean `x`?". */
   readonly help?: string | undefined;
@@ -61,16 +61,16 @@ export interface Complaint {
 }
 
 /** One about a policy of a set, by its id. */
-export interface PolicyComplaint extends Complaint {
+export interface PolicyDiagnostic extends CedarDiagnostic {
   readonly policy: string;
   /** Cedar only warns: of a policy that can never apply. */
   readonly warning: boolean;
 }
 
 /** What was read; without a value there is at least one complaint. */
-export interface Read<T> {
+export interface CedarResult<T> {
   readonly value?: T;
-  readonly complaints: readonly Complaint[];
+  readonly complaints: readonly CedarDiagnostic[];
 }
 
 /**
@@ -84,21 +84,21 @@ export class CedarEngine {
   private replacements = 0;
 
   /** How often the instance had to be replaced: for metrics and tests. */
-  get replaced(): number {
+  get replacementCount(): number {
     return this.replacements;
   }
 
   /** One policy, which must not be a template. */
-  parsePolicy(text: string): Read<PolicyJson> {
-    return this.reading((cedar) => {
+  parsePolicy(text: string): CedarResult<PolicyJson> {
+    return this.readSafely((cedar) => {
       const answer = cedar.policyToJson(text);
       return answer.type === 'success' ? { value: answer.json, complaints: [] } : failed(answer.errors);
     });
   }
 
   /** The schema with types resolved; what Cedar only warns of counts against it. */
-  parseSchema(text: string): Read<SchemaJson<string>> {
-    return this.reading((cedar) => {
+  parseSchema(text: string): CedarResult<SchemaJson<string>> {
+    return this.readSafely((cedar) => {
       const answer = cedar.schemaToJsonWithResolvedTypes(text);
       if (answer.type === 'failure') return failed(answer.errors);
       return answer.warnings.length > 0 ? failed(answer.warnings) : { value: answer.json, complaints: [] };
@@ -106,18 +106,20 @@ export class CedarEngine {
   }
 
   /** Strict validation of policies by id. Of a policy with errors Cedar's warnings are left out: they follow from them. */
-  validate(schema: string, policies: Readonly<Record<string, string>>): Read<readonly PolicyComplaint[]> {
-    return this.reading((cedar) => {
+  validate(schema: string, policies: Readonly<Record<string, string>>): CedarResult<readonly PolicyDiagnostic[]> {
+    return this.readSafely((cedar) => {
       const answer = cedar.validate({ schema, policies: { staticPolicies: { ...policies } } });
       if (answer.type === 'failure') return failed(answer.errors);
-      const erring = new Set(answer.validationErrors.map((e) => e.policyId));
-      const said = [
+      const invalidPolicies = new Set(answer.validationErrors.map((e) => e.policyId));
+      const problems = [
         ...answer.validationErrors.map((e) => ({ ...e, warning: false })),
-        ...answer.validationWarnings.filter((w) => !erring.has(w.policyId)).map((w) => ({ ...w, warning: true })),
+        ...answer.validationWarnings
+          .filter((w) => !invalidPolicies.has(w.policyId))
+          .map((w) => ({ ...w, warning: true })),
       ];
       return {
-        value: said.flatMap(({ policyId, error, warning }) =>
-          complaintsOf([error]).map((complaint) => ({ ...complaint, policy: policyId, warning })),
+        value: problems.flatMap(({ policyId, error, warning }) =>
+          toDiagnostics([error]).map((diagnostic) => ({ ...diagnostic, policy: policyId, warning })),
         ),
         complaints: [],
       };
@@ -125,35 +127,35 @@ export class CedarEngine {
   }
 
   /** The text of a policy in Cedar's JSON, in one line. */
-  policyText(policy: PolicyJson): Read<string> {
-    return this.reading((cedar) => {
+  policyText(policy: PolicyJson): CedarResult<string> {
+    return this.readSafely((cedar) => {
       const answer = cedar.policyToText(policy);
       return answer.type === 'success' ? { value: answer.text, complaints: [] } : failed(answer.errors);
     });
   }
 
   /** Policies as Cedar's own formatter writes them. @param width of a line, which it keeps to where it can */
-  format(text: string, width: number): Read<string> {
-    return this.reading((cedar) => {
+  format(text: string, width: number): CedarResult<string> {
+    return this.readSafely((cedar) => {
       const answer = cedar.formatPolicies({ policyText: text, lineWidth: width, indentWidth: 2 });
       return answer.type === 'success' ? { value: answer.formatted_policy, complaints: [] } : failed(answer.errors);
     });
   }
 
   /** Names a set of policies for {@link authorize}; it is parsed when first used. The same name replaces. */
-  define(set: string, policies: PolicySet): void {
-    this.sets.set(set, policies);
-    this.prepared.delete(set);
+  define(setName: string, policies: PolicySet): void {
+    this.sets.set(setName, policies);
+    this.prepared.delete(setName);
   }
 
   /** @throws Fault `policies_unavailable` where the instance failed; the next call has a new one */
-  authorize(set: string, request: Request): Answer {
-    const policies = this.sets.get(set);
-    if (policies === undefined) throw new TypeError(`no policy set "${set}"`);
+  authorize(setName: string, request: CedarRequest): CedarAnswer {
+    const policies = this.sets.get(setName);
+    if (policies === undefined) throw new TypeError(`no policy set "${setName}"`);
     try {
-      this.prepare(set, policies);
-      const answer = this.cedar.statefulIsAuthorized({ ...request, preparsedPolicySetId: set });
-      if (answer.type === 'failure') return refusal(answer.errors.map((e) => e.message).join('; '));
+      this.prepare(setName, policies);
+      const answer = this.cedar.statefulIsAuthorized({ ...request, preparsedPolicySetId: setName });
+      if (answer.type === 'failure') return errorAnswer(answer.errors.map((e) => e.message).join('; '));
       const { decision, diagnostics } = answer.response;
       return {
         decision,
@@ -161,29 +163,29 @@ export class CedarEngine {
         errors: diagnostics.errors.map((e) => ({ policy: e.policyId, message: e.error.message })),
       };
     } catch (error) {
-      this.replace();
+      this.replaceInstance();
       throw new Fault('policies_unavailable', String(error), { cause: error });
     }
   }
 
-  private prepare(set: string, policies: PolicySet): void {
-    if (this.prepared.has(set)) return;
-    const answer = this.cedar.preparsePolicySet(set, { staticPolicies: { ...policies } });
+  private prepare(setName: string, policies: PolicySet): void {
+    if (this.prepared.has(setName)) return;
+    const answer = this.cedar.preparsePolicySet(setName, { staticPolicies: { ...policies } });
     if (answer.type === 'failure') throw new Error(answer.errors.map((e) => e.message).join('; '));
-    this.prepared.add(set);
+    this.prepared.add(setName);
   }
 
   /** Runs a call that reads a candidate: an instance that it kills takes nothing else with it. */
-  private reading<T>(call: (cedar: Cedar) => Read<T>): Read<T> {
+  private readSafely<T>(call: (cedar: CedarWasm) => CedarResult<T>): CedarResult<T> {
     try {
       return call(this.cedar);
     } catch (error) {
-      this.replace();
+      this.replaceInstance();
       return { complaints: [{ message: `Cedar can't read this text (too deeply nested?): ${String(error)}` }] };
     }
   }
 
-  private replace(): void {
+  private replaceInstance(): void {
     this.cedar = instantiate();
     this.prepared = new Set();
     this.replacements += 1;
@@ -191,23 +193,23 @@ export class CedarEngine {
 }
 
 /** A call that Cedar wouldn't take decides nothing, so it is an error of evaluation and denies. */
-function refusal(message: string): Answer {
+function errorAnswer(message: string): CedarAnswer {
   return { decision: 'deny', determining: [], errors: [{ policy: '', message }] };
 }
 
-function failed(errors: readonly DetailedError[]): { readonly complaints: readonly Complaint[] } {
-  const complaints = complaintsOf(errors);
-  return { complaints: complaints.length > 0 ? complaints : [{ message: 'unknown problem' }] };
+function failed(errors: readonly DetailedError[]): { readonly complaints: readonly CedarDiagnostic[] } {
+  const diagnostics = toDiagnostics(errors);
+  return { complaints: diagnostics.length > 0 ? diagnostics : [{ message: 'unknown problem' }] };
 }
 
 /** Each with those that came of the same reading. */
-function complaintsOf(errors: readonly DetailedError[]): Complaint[] {
+function toDiagnostics(errors: readonly DetailedError[]): CedarDiagnostic[] {
   return errors.flatMap((error) => {
     const label = error.sourceLocations?.[0];
     const parts = [error.message, label?.label].filter((part) => part != null && part !== '');
     return [
       { message: parts.join('; '), help: error.help ?? undefined, offset: label?.start },
-      ...complaintsOf(error.related ?? []),
+      ...toDiagnostics(error.related ?? []),
     ];
   });
 }

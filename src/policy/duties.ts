@@ -1,5 +1,5 @@
 /** Duties: what `@duty("mask:pii, notification:owner")` means, one registry entry a kind. */
-import { meant, type Problem } from '../diagnostics/diagnostics.js';
+import { suggestNearest, type Problem } from '../diagnostics/diagnostics.js';
 import { OBLIGATION_TYPES, type Obligation, type ObligationType } from '../model/obligations.js';
 import type { EntityType } from './schema/action.js';
 
@@ -9,19 +9,23 @@ export interface Duty {
   readonly argument: string;
 }
 
-interface Kind {
+interface DutyKind {
   /** Why the argument doesn't fit a resource type; undefined if it does. */
   problem(argument: string, resource: EntityType): Problem | undefined;
   /**
    * All duties of this kind that apply, united; undefined where nothing is left to do.
-   * @param given the arguments of each policy that has any
+   * @param argumentLists the arguments of each policy that has any
    */
-  unite(given: readonly (readonly string[])[], resource: EntityType, occasion: Occasion): Properties | undefined;
+  unite(
+    argumentLists: readonly (readonly string[])[],
+    resource: EntityType,
+    occasion: Occasion,
+  ): ObligationProperties | undefined;
   /** Whether whoever does the one has done the other as well. */
-  covers(one: Properties, other: Properties): boolean;
+  covers(properties: ObligationProperties, required: ObligationProperties): boolean;
 }
 
-type Properties = Obligation['properties'];
+type ObligationProperties = Obligation['properties'];
 
 /** What a notification is about: `topic` is the same for every such request, `body` is a sentence for people. */
 export interface Occasion {
@@ -37,39 +41,44 @@ function isMaskMode(text: string): text is MaskMode {
   return MASK_MODES.some((mode) => mode === text);
 }
 
-const KINDS = {
+const DUTY_KINDS = {
   /** `mask:<class or attribute>[=<mode>]`: these fields must not be shown, or not as they are. */
   mask: {
     problem: (argument, resource) => {
-      const [what = '', mode] = argument.split('=');
+      const [target = '', mode] = argument.split('=');
       if (mode !== undefined && !isMaskMode(mode))
         return {
           message: `"${mode}" is no way to mask: ${MASK_MODES.join(', ')}`,
-          suggestion: meant(mode, MASK_MODES),
+          suggestion: suggestNearest(mode, MASK_MODES),
         };
-      return unknownField(what, resource);
+      return findFieldProblem(target, resource);
     },
-    unite: (given, resource) => {
+    unite: (argumentLists, resource) => {
       const modes = new Map<string, MaskMode>();
-      for (const argument of given.flat()) {
-        const [what = '', said] = argument.split('=');
-        const mode = said !== undefined && isMaskMode(said) ? said : 'remove';
-        for (const field of fieldsOf(what, resource)) {
-          const before = modes.get(field);
-          if (before === undefined || MASK_MODES.indexOf(mode) < MASK_MODES.indexOf(before)) modes.set(field, mode);
+      for (const argument of argumentLists.flat()) {
+        const [what = '', modeText] = argument.split('=');
+        const mode = modeText !== undefined && isMaskMode(modeText) ? modeText : 'remove';
+        for (const field of resolveFields(what, resource)) {
+          const earlierMode = modes.get(field);
+          if (earlierMode === undefined || MASK_MODES.indexOf(mode) < MASK_MODES.indexOf(earlierMode))
+            modes.set(field, mode);
         }
       }
       const fields = [...modes.keys()].sort();
-      const others = fields.filter((field) => modes.get(field) !== 'remove');
+      const otherFields = fields.filter((field) => modes.get(field) !== 'remove');
       if (fields.length === 0) return undefined;
       // Removing is what masking means where nothing else is said.
-      return others.length === 0
+      return otherFields.length === 0
         ? { fields }
-        : { fields, modes: Object.fromEntries(others.map((f) => [f, modes.get(f)])) };
+        : { fields, modes: Object.fromEntries(otherFields.map((f) => [f, modes.get(f)])) };
     },
-    covers: (one, other) =>
-      listed(other, 'fields').every((field) =>
-        listed(one, 'fields').some((of) => isWithin(field, of) && strictness(one, of) <= strictness(other, field)),
+    covers: (properties, required) =>
+      stringList(required, 'fields').every((field) =>
+        stringList(properties, 'fields').some(
+          (listedField) =>
+            isSameOrNestedField(field, listedField) &&
+            maskStrictness(properties, listedField) <= maskStrictness(required, field),
+        ),
       ),
   },
   /**
@@ -77,23 +86,29 @@ const KINDS = {
    * several policies what all of them show.
    */
   visible_fields: {
-    problem: unknownField,
-    unite: (given, resource) => {
-      const lists = given.map((arguments_) => arguments_.flatMap((argument) => fieldsOf(argument, resource)));
-      const shown = [...new Set(lists.flat())].filter((field) => lists.every((list) => list.some((of) => isWithin(field, of)))); // prettier-ignore
-      return { fields: shown.filter((field) => !shown.some((of) => of !== field && isWithin(field, of))).sort() };
+    problem: findFieldProblem,
+    unite: (argumentLists, resource) => {
+      const lists = argumentLists.map((arguments_) =>
+        arguments_.flatMap((argument) => resolveFields(argument, resource)),
+      );
+      const visible = [...new Set(lists.flat())].filter((field) => lists.every((list) => list.some((listedField) => isSameOrNestedField(field, listedField)))); // prettier-ignore
+      return {
+        fields: visible.filter((field) => !visible.some((of) => of !== field && isSameOrNestedField(field, of))).sort(),
+      };
     },
-    covers: (one, other) =>
-      listed(one, 'fields').every((field) => listed(other, 'fields').some((of) => isWithin(field, of))),
+    covers: (properties, required) =>
+      stringList(properties, 'fields').every((field) =>
+        stringList(required, 'fields').some((of) => isSameOrNestedField(field, of)),
+      ),
   },
   /** `notification:<whom>`: the client notifies them. */
   notification: {
     problem: (argument) =>
       /^[\w.@:/-]{1,128}$/.test(argument) ? undefined : { message: `"${argument}" is not a name of whom to notify` },
     unite: (given, _, occasion) => ({ to: [...new Set(given.flat())].sort(), ...occasion }),
-    covers: (one, other) => listed(other, 'to').every((whom) => listed(one, 'to').includes(whom)),
+    covers: (one, other) => stringList(other, 'to').every((whom) => stringList(one, 'to').includes(whom)),
   },
-} satisfies Record<ObligationType, Kind>;
+} satisfies Record<ObligationType, DutyKind>;
 
 /** Kinds of duties that had another name before: an error says the new one. */
 const RENAMED: ReadonlyMap<string, ObligationType> = new Map([['notify', 'notification']]);
@@ -103,16 +118,16 @@ export function parseDuties(text: string, report: (problem: Problem) => void): D
   return text.split(',').flatMap((part) => {
     const [kind = '', ...rest] = part.trim().split(':');
     const argument = rest.join(':').trim();
-    if (isKind(kind) && argument !== '') return [{ kind, argument }];
+    if (isDutyKind(kind) && argument !== '') return [{ kind, argument }];
     const renamed = RENAMED.get(kind);
     report(
       renamed !== undefined
         ? { message: `@duty "${kind}" is now called "${renamed}"`, suggestion: `did you mean "${renamed}"?` }
-        : isKind(kind)
+        : isDutyKind(kind)
           ? { message: `@duty "${kind}" needs an argument, as in "mask:pii"` }
           : {
               message: `@duty "${part.trim()}" is of no known kind: ${OBLIGATION_TYPES.join(', ')}`,
-              suggestion: meant(kind, OBLIGATION_TYPES),
+              suggestion: suggestNearest(kind, OBLIGATION_TYPES),
             },
     );
     return [];
@@ -120,8 +135,8 @@ export function parseDuties(text: string, report: (problem: Problem) => void): D
 }
 
 /** Why `duty` fits none of the resource types it can apply to; undefined if it fits one. */
-export function dutyProblem(duty: Duty, resources: readonly EntityType[]): Problem | undefined {
-  const problems = resources.map((resource) => KINDS[duty.kind].problem(duty.argument, resource));
+export function findDutyProblem(duty: Duty, resources: readonly EntityType[]): Problem | undefined {
+  const problems = resources.map((resource) => DUTY_KINDS[duty.kind].problem(duty.argument, resource));
   return problems.includes(undefined) ? undefined : problems[0];
 }
 
@@ -129,68 +144,74 @@ export function dutyProblem(duty: Duty, resources: readonly EntityType[]): Probl
  * The obligations of all duties that apply, one a kind, in a fixed order.
  * @param duties those of each policy
  */
-export function obligationsOf(
+export function uniteDuties(
   duties: readonly (readonly Duty[])[],
   resource: EntityType,
   occasion: Occasion,
 ): Obligation[] {
   const united = OBLIGATION_TYPES.flatMap((type): Obligation[] => {
-    const given = duties.map((of) => of.filter((d) => d.kind === type).map((d) => d.argument));
-    const some = given.filter((of) => of.length > 0);
-    const properties = some.length === 0 ? undefined : KINDS[type].unite(some, resource, occasion);
+    const argumentLists = duties.map((of) => of.filter((d) => d.kind === type).map((d) => d.argument));
+    const nonEmptyLists = argumentLists.filter((of) => of.length > 0);
+    const properties =
+      nonEmptyLists.length === 0 ? undefined : DUTY_KINDS[type].unite(nonEmptyLists, resource, occasion);
     return properties === undefined ? [] : [{ id: type, type, properties }];
   });
-  return united.map((one) => (one.type === 'visible_fields' ? withoutRemoved(one, united) : one));
+  return united.map((obligation) =>
+    obligation.type === 'visible_fields' ? hideRemovedFields(obligation, united) : obligation,
+  );
 }
 
 /** Whether whoever meets the ones has met the others as well: there is as much to do, or more. */
-export function coverObligations(ones: readonly Obligation[], others: readonly Obligation[]): boolean {
-  return others.every((other) =>
-    ones.some((one) => one.type === other.type && KINDS[one.type].covers(one.properties, other.properties)),
+export function coverObligations(obligations: readonly Obligation[], required: readonly Obligation[]): boolean {
+  return required.every((other) =>
+    obligations.some((one) => one.type === other.type && DUTY_KINDS[one.type].covers(one.properties, other.properties)),
   );
 }
 
 /** What a mask removes altogether isn't visible either. */
-function withoutRemoved(visible: Obligation, all: readonly Obligation[]): Obligation {
+function hideRemovedFields(visible: Obligation, all: readonly Obligation[]): Obligation {
   const { fields = [], modes = {} } = (all.find(({ type }) => type === 'mask')?.properties ?? {}) as {
     readonly fields?: readonly string[];
     readonly modes?: Readonly<Record<string, MaskMode>>;
   };
   const removed = fields.filter((field) => !Object.hasOwn(modes, field));
-  const shown = (visible.properties['fields'] as readonly string[]).filter(
-    (field) => !removed.some((of) => isWithin(field, of)),
+  const visibleFields = (visible.properties['fields'] as readonly string[]).filter(
+    (field) => !removed.some((of) => isSameOrNestedField(field, of)),
   );
-  return { ...visible, properties: { fields: shown } };
+  return { ...visible, properties: { fields: visibleFields } };
 }
 
-function listed(properties: Properties, name: string): readonly string[] {
+function stringList(properties: ObligationProperties, name: string): readonly string[] {
   const value = properties[name];
   return Array.isArray(value) ? (value as readonly string[]) : [];
 }
 
 /** Of the way that a field is masked: the less the stricter. */
-function strictness({ modes = {} }: { readonly modes?: Readonly<Record<string, MaskMode>> }, field: string): number {
+function maskStrictness(
+  { modes = {} }: { readonly modes?: Readonly<Record<string, MaskMode>> },
+  field: string,
+): number {
   return MASK_MODES.indexOf(modes[field] ?? 'remove');
 }
 
-function isKind(kind: string): kind is ObligationType {
-  return Object.hasOwn(KINDS, kind);
+function isDutyKind(kind: string): kind is ObligationType {
+  return Object.hasOwn(DUTY_KINDS, kind);
 }
 
-function unknownField(argument: string, resource: EntityType): Problem | undefined {
-  if (fieldsOf(argument, resource).length > 0) return undefined;
+function findFieldProblem(argument: string, resource: EntityType): Problem | undefined {
+  if (resolveFields(argument, resource).length > 0) return undefined;
   return {
     message: `"${resource.name}" has no attribute of @class("${argument}") and none called so`,
-    suggestion: meant(argument, [...resource.classes.keys(), ...resource.paths]),
+    suggestion: suggestNearest(argument, [...resource.classes.keys(), ...resource.paths]),
   };
 }
 
 /** The paths that a class stands for, or the one that is called so. */
-function fieldsOf(argument: string, resource: EntityType): readonly string[] {
+function resolveFields(argument: string, resource: EntityType): readonly string[] {
   return resource.classes.get(argument) ?? (resource.paths.has(argument) ? [argument] : []);
 }
 
 /** Whether the field is the other or a part of it: `address.street` of `address`. */
-function isWithin(field: string, other: string): boolean {
-  return field === other || field.startsWith(`${other}.`);
+function isSameOrNestedField(field: string, ancestor: string): boolean {
+  return field === ancestor || field.startsWith(`${ancestor}.`);
 }

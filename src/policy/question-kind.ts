@@ -3,6 +3,6 @@ import type { Action } from './schema/action.js';
 import type { EntityType } from './schema/action.js';
 
 /** Types and an action, as coverage names them: `agent read employee`. */
-export function kindText(principal: EntityType, action: Action, resource: EntityType): string {
+export function formatQuestionKind(principal: EntityType, action: Action, resource: EntityType): string {
   return `${principal.object} ${action.name} ${resource.object}`;
 }

@@ -1,6 +1,6 @@
 /** What would turn a deny into an allow: `@remedy` on a forbid, and what a token lacks. */
 import type { ReasonCode } from '../model/reasons.js';
-import { nameProblem } from '../model/relationships.js';
+import { findRelationNameProblem } from '../model/relationships.js';
 import type { Problem } from '../diagnostics/diagnostics.js';
 import type { Remedy } from '../model/remedies.js';
 
@@ -14,7 +14,7 @@ export function parseRemedies(text: string | undefined, report: (problem: Proble
     const [type = '', ...rest] = part.trim().split(':');
     const argument = rest.join(':').trim();
     if (type === 'consent' && rest.length === 0) return { type };
-    if (type === 'approval' && nameProblem(argument) === undefined) return { type, permission: argument };
+    if (type === 'approval' && findRelationNameProblem(argument) === undefined) return { type, permission: argument };
     if (type === 'step_up' && argument !== '') return { type, acr: argument };
     report({ message: `@remedy "${part.trim()}" must be consent, approval:<permission> or step_up:<acr>` });
     return [];
@@ -29,11 +29,11 @@ export function scopeRemedy(scopes: readonly string[]): Remedy {
 
 /** What a presenter can do about a token that isn't believed. */
 export function tokenRemedies(code: ReasonCode): Remedy[] {
-  return [{ type: 'token', challenge: challengeOf(code) }];
+  return [{ type: 'token', challenge: buildChallenge(code) }];
 }
 
 /** The challenge after RFC 6750 section 3 and RFC 9449 section 7.1; it says no more than which of the two failed. */
-export function challengeOf(code: ReasonCode): string {
+export function buildChallenge(code: ReasonCode): string {
   if (code === 'token_missing') return 'Bearer';
   if (code.startsWith('proof_')) return 'DPoP error="invalid_dpop_proof"';
   return 'Bearer error="invalid_token"';

@@ -6,16 +6,22 @@ import { type Obligation } from '../model/obligations.js';
 import type { Remedy } from '../model/remedies.js';
 
 /** The most dangerous first: what gives more comes before what takes. */
-export const CHANGES = ['newly_allowed', 'fewer_obligations', 'more_obligations', 'newly_denied', 'reasons'] as const;
-export type Change = (typeof CHANGES)[number];
+export const DECISION_CHANGES = [
+  'newly_allowed',
+  'fewer_obligations',
+  'more_obligations',
+  'newly_denied',
+  'reasons',
+] as const;
+export type DecisionChange = (typeof DECISION_CHANGES)[number];
 
 /** Whether more may be done than before, or with less to do for it. */
-export function widens(change: Change): boolean {
+export function isWidening(change: DecisionChange): boolean {
   return change === 'newly_allowed' || change === 'fewer_obligations';
 }
 
 /** Of an answer, what whoever asked acts on, and why. */
-export interface Compared {
+export interface ComparableDecision {
   readonly decision: boolean;
   readonly obligations: readonly Obligation[];
   readonly reasons: readonly Reason[];
@@ -24,15 +30,18 @@ export interface Compared {
 }
 
 /** Undefined where they are the same; how a reason is worded doesn't count. */
-export function changeOf(before: Compared, after: Compared): Change | undefined {
+export function classifyChange(before: ComparableDecision, after: ComparableDecision): DecisionChange | undefined {
   if (before.decision !== after.decision) return after.decision ? 'newly_allowed' : 'newly_denied';
   if (!coverObligations(after.obligations, before.obligations)) return 'fewer_obligations';
   if (!coverObligations(before.obligations, after.obligations)) return 'more_obligations';
-  const remedied =
+  const sameRemedies =
     before.remedies === undefined || after.remedies === undefined || isDeepStrictEqual(before.remedies, after.remedies);
-  return remedied && isDeepStrictEqual(before.reasons.map(told), after.reasons.map(told)) ? undefined : 'reasons';
+  return sameRemedies &&
+    isDeepStrictEqual(before.reasons.map(toComparableReason), after.reasons.map(toComparableReason))
+    ? undefined
+    : 'reasons';
 }
 
-function told({ code, step, policies = [] }: Reason): unknown {
+function toComparableReason({ code, step, policies = [] }: Reason): unknown {
   return { code, step, policies };
 }

@@ -5,51 +5,51 @@
 import { z } from 'zod';
 import type { DecisionRecord } from '../model/decision.js';
 import { ConfigError, FAULTS, type FaultCode } from '../model/faults.js';
-import { issueText, pathText } from '../runtime/strict-json.js';
-import { PERMISSIONS } from '../model/question.js';
+import { rephraseIssue, formatJsonPath } from '../runtime/strict-json.js';
+import { CLIENT_PERMISSIONS } from '../model/question.js';
 import { REASONS, type ReasonCode } from '../model/reasons.js';
 
 /** The deepest that a request's JSON goes (32), within the record and its facts. */
-const MAX_DEPTH = 48;
+const MAX_RECORD_DEPTH = 48;
 
-const oneOf = <T extends string>(table: Readonly<Record<T, unknown>>) => z.enum(Object.keys(table) as [T, ...T[]]);
-const texts = z.array(z.string());
-const properties = z.record(z.string(), z.unknown());
-const ref = z.looseObject({ type: z.string(), id: z.string() });
-const instant = z.iso.datetime({ offset: true });
-const fault = oneOf<FaultCode>(FAULTS);
-const reason = z.looseObject({
-  code: oneOf<ReasonCode>(REASONS),
+const keysSchema = <T extends string>(table: Readonly<Record<T, unknown>>) => z.enum(Object.keys(table) as [T, ...T[]]);
+const textsSchema = z.array(z.string());
+const propertiesSchema = z.record(z.string(), z.unknown());
+const refSchema = z.looseObject({ type: z.string(), id: z.string() });
+const instantSchema = z.iso.datetime({ offset: true });
+const faultSchema = keysSchema<FaultCode>(FAULTS);
+const reasonSchema = z.looseObject({
+  code: keysSchema<ReasonCode>(REASONS),
   step: z.string(),
   message: z.string(),
-  policies: texts.optional(),
+  policies: textsSchema.optional(),
 });
 
-const detail = z.looseObject({
+const authorizationDetailSchema = z.looseObject({
   type: z.string(),
-  actions: texts.optional(),
-  locations: texts.optional(),
-  datatypes: texts.optional(),
-  privileges: texts.optional(),
+  actions: textsSchema.optional(),
+  locations: textsSchema.optional(),
+  datatypes: textsSchema.optional(),
+  privileges: textsSchema.optional(),
   identifier: z.string().optional(),
-  resources: texts.optional(),
-  constraints: properties.optional(),
+  resources: textsSchema.optional(),
+  constraints: propertiesSchema.optional(),
   purpose: z.string().optional(),
   access: z.enum(['online', 'background']).optional(),
 });
-const token = z.looseObject({
+const tokenSchema = z.looseObject({
   format: z.string(),
   issuer: z.string(),
   user: z.string().optional(),
   actors: z.array(z.looseObject({ id: z.string() })).min(1),
   mode: z.enum(['delegated', 'direct']),
-  scopes: texts,
-  authorizationDetails: z.array(detail).optional(),
+  scopes: textsSchema,
+  authorizationDetails: z.array(authorizationDetailSchema).optional(),
   access: z.enum(['online', 'background']),
   purpose: z.string().optional(),
   session: z.string().optional(),
   txn: z.string().optional(),
-  transaction: properties.optional(),
+  transaction: propertiesSchema.optional(),
   proof: z.looseObject({ jkt: z.string().optional(), x5t: z.string().optional() }).optional(),
   // What JavaScript's dates can say.
   expiresAt: z.number().min(0).max(8.64e12),
@@ -57,122 +57,127 @@ const token = z.looseObject({
   clientId: z.string().optional(),
   chainComplete: z.boolean(),
 });
-const credential = z.union([
+const credentialSchema = z.union([
   z.looseObject({
     ok: z.literal(true),
-    token,
-    accepted: z.looseObject({ audience: z.string(), detailTypes: texts }),
+    token: tokenSchema,
+    accepted: z.looseObject({ audience: z.string(), detailTypes: textsSchema }),
     sessionEnded: z.boolean(),
   }),
-  z.looseObject({ ok: z.literal(false), reason }),
-  z.looseObject({ fault }),
+  z.looseObject({ ok: z.literal(false), reason: reasonSchema }),
+  z.looseObject({ fault: faultSchema }),
 ]);
-const answer = z.discriminatedUnion('result', [
+const answerSchema = z.discriminatedUnion('result', [
   z.looseObject({
     result: z.literal('yes'),
     revision: z.string(),
-    path: texts.optional(),
-    until: instant.optional(),
+    path: textsSchema.optional(),
+    until: instantSchema.optional(),
   }),
   z.looseObject({ result: z.literal('no'), revision: z.string() }),
-  z.looseObject({ result: z.literal('conditional'), revision: z.string(), missing: texts }),
+  z.looseObject({ result: z.literal('conditional'), revision: z.string(), missing: textsSchema }),
   z.looseObject({ result: z.literal('unanswerable'), message: z.string() }),
-  z.looseObject({ result: z.literal('unknown'), fault }),
+  z.looseObject({ result: z.literal('unknown'), fault: faultSchema }),
 ]);
-const passedOn = z.discriminatedUnion('kind', [
+const delegationPathSchema = z.discriminatedUnion('kind', [
   z.looseObject({
     kind: z.literal('path'),
-    path: texts,
-    through: z.array(ref),
+    path: textsSchema,
+    through: z.array(refSchema),
     ended: z.looseObject({ what: z.string(), id: z.string(), selector: z.string() }).optional(),
-    ends: texts,
+    ends: textsSchema,
   }),
   z.looseObject({ kind: z.enum(['none', 'too_many']) }),
-  z.looseObject({ kind: z.literal('fault'), fault }),
+  z.looseObject({ kind: z.literal('fault'), fault: faultSchema }),
 ]);
-const facts = z.looseObject({
+const factsSchema = z.looseObject({
   caller: z.looseObject({
     kind: z.enum(['client', 'agent']),
-    may: z.array(z.enum(PERMISSIONS)).optional(),
-    resources: texts.optional(),
+    may: z.array(z.enum(CLIENT_PERMISSIONS)).optional(),
+    resources: textsSchema.optional(),
     default_mode: z.literal('human').optional(),
   }),
   said: z.looseObject({
-    subject: properties.optional(),
-    action: properties.optional(),
-    resource: properties.optional(),
-    context: properties.optional(),
+    subject: propertiesSchema.optional(),
+    action: propertiesSchema.optional(),
+    resource: propertiesSchema.optional(),
+    context: propertiesSchema.optional(),
     agent: z.string().optional(),
     mode: z.literal('human').optional(),
     act: z.string().optional(),
-    supported_obligations: texts.optional(),
+    supported_obligations: textsSchema.optional(),
     token_expected: z.literal(true).optional(),
   }),
-  credential: credential.optional(),
-  checks: z.record(z.string(), answer),
+  credential: credentialSchema.optional(),
+  checks: z.record(z.string(), answerSchema),
   entities: z
-    .record(z.string(), z.looseObject({ attributes: properties, ancestors: z.array(ref) }).nullable())
+    .record(z.string(), z.looseObject({ attributes: propertiesSchema, ancestors: z.array(refSchema) }).nullable())
     .optional(),
-  entities_fault: fault.optional(),
-  passed_on: passedOn.optional(),
+  entities_fault: faultSchema.optional(),
+  passed_on: delegationPathSchema.optional(),
 });
-const record = z.looseObject({
+const decisionRecordSchema = z.looseObject({
   id: z.string(),
-  evaluated_at: instant,
+  evaluated_at: instantSchema,
   client: z.string(),
   decision: z.boolean(),
   dry_run: z.boolean(),
   policy_version: z.string(),
-  request: z.looseObject({ subject: ref, action: z.string(), resource: ref, request_id: z.string().optional() }),
-  reasons: z.array(reason),
-  obligations: z.array(z.looseObject({ id: z.string(), type: z.string(), properties })),
+  request: z.looseObject({
+    subject: refSchema,
+    action: z.string(),
+    resource: refSchema,
+    request_id: z.string().optional(),
+  }),
+  reasons: z.array(reasonSchema),
+  obligations: z.array(z.looseObject({ id: z.string(), type: z.string(), properties: propertiesSchema })),
   rationale: z.looseObject({
     acting: z
       .looseObject({
         mode: z.enum(['delegated', 'direct', 'human']),
         user: z.string().optional(),
         agent: z.string().optional(),
-        chain: texts,
+        chain: textsSchema,
       })
       .optional(),
     steps: z.array(
-      z.looseObject({ step: z.string(), outcome: z.enum(['pass', 'deny', 'unknown']), evidence: properties }),
+      z.looseObject({ step: z.string(), outcome: z.enum(['pass', 'deny', 'unknown']), evidence: propertiesSchema }),
     ),
   }),
-  facts: facts.optional(),
+  facts: factsSchema.optional(),
 });
 
 /**
  * @param value as GET /v1/decisions/{id} gives it
- * @param from names its source in errors
+ * @param source names its source in errors
  * @throws ConfigError naming the member that doesn't fit
  */
-export function readRecord(value: unknown, from: string): DecisionRecord {
-  const odd = oddity(value);
-  if (odd !== undefined) throw new ConfigError(`is no decision record: ${odd}`, from);
+export function parseRecord(value: unknown, source: string): DecisionRecord {
+  const problem = findForbiddenContent(value);
+  if (problem !== undefined) throw new ConfigError(`is no decision record: ${problem}`, source);
   if (typeof value === 'object' && value !== null && 'search' in value)
-    throw new ConfigError('is the record of a list: what it asked of each one is not on record', from);
-  const read = record.safeParse(value);
-  if (read.success) return value as DecisionRecord;
-  const [issue] = read.error.issues;
-  const at = pathText(issue?.path ?? []);
+    throw new ConfigError('is the record of a list: what it asked of each one is not on record', source);
+  const parsed = decisionRecordSchema.safeParse(value);
+  if (parsed.success) return value as DecisionRecord;
+  const [issue] = parsed.error.issues;
+  const at = formatJsonPath(issue?.path ?? []);
   throw new ConfigError(
-    `is no decision record: ${at === '' ? 'it' : at} ${issue === undefined ? 'does not fit' : issueText(issue)}`,
-    from,
+    `is no decision record: ${at === '' ? 'it' : at} ${issue === undefined ? 'does not fit' : rephraseIssue(issue)}`,
+    source,
   );
 }
 
 /** What no record of ours has and what would harm whatever reads it; looked for without recursion, since it may be deep. */
-function oddity(value: unknown): string | undefined {
-  const open: [unknown, number][] = [[value, 0]];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+function findForbiddenContent(value: unknown): string | undefined {
+  const pending: [unknown, number][] = [[value, 0]];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const [at, depth] = next;
-    if (depth > MAX_DEPTH) return `it is nested more than ${MAX_DEPTH} levels deep`;
+    if (depth > MAX_RECORD_DEPTH) return `it is nested more than ${MAX_RECORD_DEPTH} levels deep`;
     if (typeof at === 'string' && !at.isWellFormed()) return 'it has text that is not well-formed Unicode';
     if (typeof at !== 'object' || at === null) continue;
     for (const [name, member] of Object.entries(at)) {
       if (name === '__proto__' || !name.isWellFormed()) return 'it has a member of an unacceptable name';
-      open.push([member, depth + 1]);
+      pending.push([member, depth + 1]);
     }
   }
   return undefined;

@@ -2,15 +2,15 @@
  * Recorded decisions made again. By the rules that they were made with they must come out the same; by others it shows
  * what would change.
  */
-import { changeOf, type Change } from './difference.js';
-import { decideAgain } from '../decide/decide.js';
+import { classifyChange, type DecisionChange } from './difference.js';
+import { redecide } from '../decide/decide.js';
 import type { Decision, DecisionRecord, Rationale, SearchRecord } from '../model/decision.js';
 import { BadRequest } from '../model/faults.js';
 import type { Rules } from '../policy/load.js';
 
-export type Replayed =
+export type ReplayResult =
   | { readonly kind: 'same' }
-  | { readonly kind: 'changed'; readonly change: Change; readonly after: Decision }
+  | { readonly kind: 'changed'; readonly change: DecisionChange; readonly after: Decision }
   /** By these rules it rests on what is not on record. */
   | { readonly kind: 'inconclusive'; readonly missing: readonly string[] }
   /** By these rules the question itself is at fault. */
@@ -18,16 +18,14 @@ export type Replayed =
   /** A list, of which single questions are not on record; or one without its facts. */
   | { readonly kind: 'unrecorded' };
 
-export function replay(record: DecisionRecord | SearchRecord, rules: Rules): Replayed {
+export function replayRecord(record: DecisionRecord | SearchRecord, rules: Rules): ReplayResult {
   if (!('facts' in record) || record.facts === undefined) return { kind: 'unrecorded' };
   try {
-    const { decision: after, missing } = decideAgain({ ...record, facts: record.facts }, rules);
+    const { decision: after, missing } = redecide({ ...record, facts: record.facts }, rules);
     // A deny outweighs what is unknown; where nothing denies, what is missing might.
     if (missing.length > 0 && after.fault !== undefined) return { kind: 'inconclusive', missing };
-    const before = wasRecorded(record)
-      ? record
-      : { ...record, decision: after.decision, obligations: after.obligations };
-    const change = changeOf(before, after);
+    const before = wasStored(record) ? record : { ...record, decision: after.decision, obligations: after.obligations };
+    const change = classifyChange(before, after);
     return change === undefined ? { kind: 'same' } : { kind: 'changed', change, after };
   } catch (error) {
     if (error instanceof BadRequest) return { kind: 'refused', why: `${error.at} ${error.message}`.trim() };
@@ -36,23 +34,23 @@ export function replay(record: DecisionRecord | SearchRecord, rules: Rules): Rep
 }
 
 /** Denied only since its record could not be stored in time: all the rest of it still holds. */
-function wasRecorded({ rationale }: DecisionRecord): boolean {
+function wasStored({ rationale }: DecisionRecord): boolean {
   return rationale.steps.every(({ step, outcome }) => step !== 'record' || outcome === 'pass');
 }
 
 /** `agent:planner for user:ann`; empty where nobody was established. */
-export function whoAsked({ acting }: Pick<Rationale, 'acting'>): string {
-  return [acting?.agent, acting?.user].filter((one) => one !== undefined).join(' for ');
+export function formatActing({ acting }: Pick<Rationale, 'acting'>): string {
+  return [acting?.agent, acting?.user].filter((ref) => ref !== undefined).join(' for ');
 }
 
 /** Who does what to what, in a line. */
-export function questionText({ request, rationale }: Pick<DecisionRecord, 'request' | 'rationale'>): string {
+export function formatQuestion({ request, rationale }: Pick<DecisionRecord, 'request' | 'rationale'>): string {
   const { subject, action, resource } = request;
-  return `${whoAsked(rationale) || `${subject.type}:${subject.id}`} ${action} ${resource.type}:${resource.id}`;
+  return `${formatActing(rationale) || `${subject.type}:${subject.id}`} ${action} ${resource.type}:${resource.id}`;
 }
 
 /** Why it is so, in a line: what allows it, or what denies it. */
-export function because({
+export function formatGrounds({
   decision,
   reasons,
   rationale,

@@ -5,14 +5,14 @@
  * question is spent on finding out. An open circuit throws a Fault, which can't become an allow.
  */
 import { Fault, type FaultCode } from '../model/faults.js';
-import type { Circuit } from '../telemetry/engine-stats.js';
+import type { CircuitStats } from '../telemetry/engine-stats.js';
 
 /** Calls that fail in a row, with none answered in between, before the engine is asked whether it is there. */
-const FAILURES = 5;
+const FAILURE_THRESHOLD = 5;
 /** Between two such questions while it isn't. */
-const PROBE_EVERY_MS = 500;
+const PROBE_INTERVAL_MS = 500;
 
-export interface Guarded {
+export interface CircuitBreakerOptions {
   /** What is thrown in the engine's place. */
   readonly fault: FaultCode;
   /** Asks the engine something harmless, within a time of its own. Rejects where it isn't there. */
@@ -23,18 +23,18 @@ export interface Guarded {
   readonly onChange?: ((trouble: unknown) => void) | undefined;
 }
 
-export class Breaker {
-  private state: Circuit['state'] = 'closed';
+export class CircuitBreaker {
+  private state: CircuitStats['state'] = 'closed';
   private opened = 0;
   private refused = 0;
   private failures = 0;
-  private asking = false;
+  private probing = false;
   private timer: NodeJS.Timeout | undefined;
   private stopped = false;
 
-  constructor(private readonly guarded: Guarded) {}
+  constructor(private readonly options: CircuitBreakerOptions) {}
 
-  stats(): Circuit {
+  stats(): CircuitStats {
     const { state, opened, refused } = this;
     return { state, opened, refused };
   }
@@ -43,14 +43,14 @@ export class Breaker {
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.state !== 'closed') {
       this.refused += 1;
-      throw new Fault(this.guarded.fault, 'the circuit is open');
+      throw new Fault(this.options.fault, 'the circuit is open');
     }
     try {
       const result = await work();
       this.failures = 0;
       return result;
     } catch (error) {
-      if (this.guarded.isOutage(error)) this.suspect();
+      if (this.options.isOutage(error)) this.recordFailure();
       throw error;
     }
   }
@@ -61,37 +61,37 @@ export class Breaker {
     clearTimeout(this.timer);
   }
 
-  private suspect(): void {
+  private recordFailure(): void {
     this.failures += 1;
-    if (this.failures >= FAILURES && !this.asking && this.state === 'closed') void this.ask();
+    if (this.failures >= FAILURE_THRESHOLD && !this.probing && this.state === 'closed') void this.probeEngine();
   }
 
   /** One question at a time. Before the circuit has opened, everybody else's calls go on meanwhile. */
-  private async ask(): Promise<void> {
-    this.asking = true;
+  private async probeEngine(): Promise<void> {
+    this.probing = true;
     try {
-      await this.guarded.probe();
-      this.settle('closed', undefined);
+      await this.options.probe();
+      this.setState('closed', undefined);
     } catch (error) {
-      this.settle('open', error);
+      this.setState('open', error);
     } finally {
-      this.asking = false;
+      this.probing = false;
     }
   }
 
-  private settle(state: 'closed' | 'open', trouble: unknown): void {
+  private setState(state: 'closed' | 'open', trouble: unknown): void {
     if (this.stopped) return;
-    const before = this.state;
+    const previous = this.state;
     this.state = state;
     this.failures = 0;
     if (state === 'open') {
       this.timer = setTimeout(() => {
         this.state = 'half_open';
-        void this.ask();
-      }, PROBE_EVERY_MS);
+        void this.probeEngine();
+      }, PROBE_INTERVAL_MS);
       this.timer.unref();
     }
-    if (before === 'closed' && state === 'open') this.opened += 1;
-    if ((before === 'closed') !== (state === 'closed')) this.guarded.onChange?.(trouble);
+    if (previous === 'closed' && state === 'open') this.opened += 1;
+    if ((previous === 'closed') !== (state === 'closed')) this.options.onChange?.(trouble);
   }
 }

@@ -6,11 +6,11 @@
  */
 
 /** How long a clock that was set back is not followed: longer than any proof is good for. */
-export const HELD_MS = 5 * 60_000;
+export const MAX_HOLD_MS = 5 * 60_000;
 /** What time services correct in small steps all day long, and nobody has to be told. */
-const STEP_MS = 1_000;
+const STEP_TOLERANCE_MS = 1_000;
 
-export interface Clocks {
+export interface ClockSources {
   /** The host's, in milliseconds since the epoch. */
   readonly system: () => number;
   /** One that only goes forwards, in milliseconds. */
@@ -19,27 +19,27 @@ export interface Clocks {
   readonly log?: ((line: string) => void) | undefined;
 }
 
-export function clock({ system, steady, log = () => undefined }: Clocks): () => Date {
-  let time = system();
-  let at = steady();
+export function createClock({ system, steady, log = () => undefined }: ClockSources): () => Date {
+  let lastTime = system();
+  let lastSteady = steady();
   /** Since when the host's clock has been behind, by the steady one. */
-  let behind: number | undefined;
+  let behindSince: number | undefined;
   return () => {
     const now = steady();
-    const host = system();
-    const ahead = time + (now - at);
-    const stepped = Math.round((host - ahead) / 1000);
-    if (host >= ahead) behind = undefined;
-    else if (behind === undefined) {
-      behind = now;
-      if (ahead - host > STEP_MS)
-        log(`the clock was set back by ${-stepped} s: not followed for ${HELD_MS / 60_000} min`);
+    const hostTime = system();
+    const expected = lastTime + (now - lastSteady);
+    const stepSeconds = Math.round((hostTime - expected) / 1000);
+    if (hostTime >= expected) behindSince = undefined;
+    else if (behindSince === undefined) {
+      behindSince = now;
+      if (expected - hostTime > STEP_TOLERANCE_MS)
+        log(`the clock was set back by ${-stepSeconds} s: not followed for ${MAX_HOLD_MS / 60_000} min`);
     }
-    if (host - ahead > STEP_MS) log(`the clock went forward by ${stepped} s`);
-    const follow = behind === undefined || now - behind >= HELD_MS;
-    if (follow) behind = undefined;
-    time = follow ? host : ahead;
-    at = now;
-    return new Date(time);
+    if (hostTime - expected > STEP_TOLERANCE_MS) log(`the clock went forward by ${stepSeconds} s`);
+    const follow = behindSince === undefined || now - behindSince >= MAX_HOLD_MS;
+    if (follow) behindSince = undefined;
+    lastTime = follow ? hostTime : expected;
+    lastSteady = now;
+    return new Date(lastTime);
   };
 }

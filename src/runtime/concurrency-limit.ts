@@ -1,13 +1,13 @@
 /** Work that takes turns: so much of it at once, and what an answer hangs on before what only explains one. */
-export class Turns {
+export class ConcurrencyLimit {
   private active = 0;
   private readonly needed: (() => void)[] = [];
   private readonly wanted: (() => void)[] = [];
 
-  constructor(private readonly atOnce: number) {}
+  constructor(private readonly limit: number) {}
 
-  async take<T>(need: 'needed' | 'wanted', work: () => Promise<T>): Promise<T> {
-    if (this.active >= this.atOnce) await new Promise<void>((resolve) => this[need].push(resolve));
+  async run<T>(priority: 'needed' | 'wanted', work: () => Promise<T>): Promise<T> {
+    if (this.active >= this.limit) await new Promise<void>((resolve) => this[priority].push(resolve));
     else this.active += 1;
     try {
       return await work();

@@ -4,7 +4,7 @@ import { Fault, type FaultCode } from '../model/faults.js';
 /** Holds every wait of a decision to one deadline; what comes after it is no longer waited for. */
 export class Deadline {
   /** The work under a deadline of its own. @param ms from now */
-  static async of<T>(ms: number, work: (deadline: Deadline) => Promise<T>): Promise<T> {
+  static async run<T>(ms: number, work: (deadline: Deadline) => Promise<T>): Promise<T> {
     const deadline = new Deadline(ms);
     try {
       return await work(deadline);
@@ -14,19 +14,19 @@ export class Deadline {
   }
 
   private readonly timer: NodeJS.Timeout;
-  private readonly passed: Promise<never>;
+  private readonly expired: Promise<never>;
 
   private constructor(ms: number) {
     let reject: (fault: Fault) => void = () => undefined;
-    this.passed = new Promise<never>((_, r) => (reject = r));
-    this.passed.catch(() => undefined);
+    this.expired = new Promise<never>((_, r) => (reject = r));
+    this.expired.catch(() => undefined);
     this.timer = setTimeout(() => {
       reject(new Fault('deadline_exceeded'));
     }, ms);
   }
 
-  hold<T>(work: Promise<T>): Promise<T> {
-    return Promise.race([work, this.passed]);
+  race<T>(work: Promise<T>): Promise<T> {
+    return Promise.race([work, this.expired]);
   }
 
   private clear(): void {
@@ -35,7 +35,7 @@ export class Deadline {
 }
 
 /** The code of a failure that is an engine's; a bug stays loud. */
-export function faultOf(error: unknown): FaultCode {
+export function engineFaultCode(error: unknown): FaultCode {
   if (error instanceof Fault) return error.code;
   throw error;
 }

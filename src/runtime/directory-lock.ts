@@ -20,7 +20,7 @@ import { dirname, join } from 'node:path';
 import { v4 as uuid } from 'uuid';
 import { ConfigError } from '../model/faults.js';
 
-interface Holder {
+interface LockHolder {
   readonly pid: number;
   /** Host and process namespace: elsewhere the pid says nothing, only the heartbeat does. */
   readonly where: string;
@@ -31,14 +31,14 @@ interface Holder {
   readonly url?: string | undefined;
 }
 
-export interface Lock {
+export interface DirectoryLock {
   /** Says where the service that holds the lock can be reached. */
-  announce(url: string): void;
+  publishUrl(url: string): void;
   release(): void;
 }
 
 /** The lock is held by a living process. */
-export class Locked extends ConfigError {
+export class DirectoryLockedError extends ConfigError {
   constructor(
     directory: string,
     readonly pid: number,
@@ -56,23 +56,29 @@ const HEARTBEAT_MS = 5_000;
 const DEAD_AFTER_MS = 20_000;
 
 /** Makes the directory (mode 0700) if need be and takes its lock. @throws Locked */
-export function lockDirectory(directory: string): Lock {
-  makeDirectory(directory);
+export function lockDirectory(directory: string): DirectoryLock {
+  createDataDirectory(directory);
   const file = join(directory, 'lock');
-  const mine: Holder = { pid: process.pid, where: here(), started: startOf(process.pid), nonce: uuid() };
+  const thisProcess: LockHolder = {
+    pid: process.pid,
+    where: readProcessScope(),
+    started: readStartTime(process.pid),
+    nonce: uuid(),
+  };
   for (let attempt = 0; attempt < 3; attempt += 1) {
-    if (claim(file, mine)) return held(file, mine);
-    const holder = read(file);
-    if (holder !== undefined && alive(holder, file)) throw new Locked(directory, holder.pid, holder.url);
-    takeAway(file, holder?.nonce);
+    if (tryCreateLock(file, thisProcess)) return holdLock(file, thisProcess);
+    const holder = readHolder(file);
+    if (holder !== undefined && isAlive(holder, file))
+      throw new DirectoryLockedError(directory, holder.pid, holder.url);
+    removeStaleLock(file, holder?.nonce);
   }
   throw new ConfigError('its lock changes hands too fast', directory);
 }
 
 /** A link fails where the file is there: it appears at once and whole, or not at all. */
-function claim(file: string, mine: Holder): boolean {
-  const draft = `${file}.${mine.nonce}`;
-  writeFileSync(draft, JSON.stringify(mine), { mode: 0o600 });
+function tryCreateLock(file: string, thisProcess: LockHolder): boolean {
+  const draft = `${file}.${thisProcess.nonce}`;
+  writeFileSync(draft, JSON.stringify(thisProcess), { mode: 0o600 });
   try {
     linkSync(draft, file);
     return true;
@@ -85,25 +91,25 @@ function claim(file: string, mine: Holder): boolean {
 }
 
 /** Removes a dead holder's lock (or what is no lock), and only that: another process may have been faster. */
-function takeAway(file: string, dead: string | undefined): void {
-  const aside = `${file}.${uuid()}`;
+function removeStaleLock(file: string, staleNonce: string | undefined): void {
+  const movedFile = `${file}.${uuid()}`;
   try {
-    renameSync(file, aside);
+    renameSync(file, movedFile);
   } catch {
     return;
   }
-  if (read(aside)?.nonce !== dead) {
+  if (readHolder(movedFile)?.nonce !== staleNonce) {
     try {
-      linkSync(aside, file);
+      linkSync(movedFile, file);
     } catch {
       // A third process has it now, and the second one's claim is lost: it will find so when it announces.
     }
   }
-  rmSync(aside, { force: true });
+  rmSync(movedFile, { force: true });
 }
 
-function held(file: string, mine: Holder): Lock {
-  const beat = setInterval(() => {
+function holdLock(file: string, thisProcess: LockHolder): DirectoryLock {
+  const heartbeat = setInterval(() => {
     const now = new Date();
     try {
       utimesSync(file, now, now);
@@ -111,46 +117,47 @@ function held(file: string, mine: Holder): Lock {
       // Somebody removed it; the next start will find the directory free, as they wanted.
     }
   }, HEARTBEAT_MS);
-  beat.unref();
+  heartbeat.unref();
   return {
-    announce: (url) => {
-      if (read(file)?.nonce !== mine.nonce) throw new ConfigError('the lock was taken by another process', file);
-      const draft = `${file}.${mine.nonce}`;
-      writeFileSync(draft, JSON.stringify({ ...mine, url }), { mode: 0o600 });
+    publishUrl: (url) => {
+      if (readHolder(file)?.nonce !== thisProcess.nonce)
+        throw new ConfigError('the lock was taken by another process', file);
+      const draft = `${file}.${thisProcess.nonce}`;
+      writeFileSync(draft, JSON.stringify({ ...thisProcess, url }), { mode: 0o600 });
       renameSync(draft, file);
     },
     release: () => {
-      clearInterval(beat);
-      if (read(file)?.nonce === mine.nonce) rmSync(file, { force: true });
+      clearInterval(heartbeat);
+      if (readHolder(file)?.nonce === thisProcess.nonce) rmSync(file, { force: true });
     },
   };
 }
 
 /** The holder that the file names; undefined where there is none, or the file is no lock. */
-function read(file: string): Holder | undefined {
+function readHolder(file: string): LockHolder | undefined {
   try {
-    const holder = JSON.parse(readFileSync(file, 'utf8')) as Partial<Holder> | null;
-    const whole =
+    const holder = JSON.parse(readFileSync(file, 'utf8')) as Partial<LockHolder> | null;
+    const isComplete =
       typeof holder?.pid === 'number' && typeof holder.where === 'string' && typeof holder.nonce === 'string';
-    return whole ? (holder as Holder) : undefined;
+    return isComplete ? (holder as LockHolder) : undefined;
   } catch {
     return undefined;
   }
 }
 
-function alive(holder: Holder, file: string): boolean {
-  if (holder.where !== here()) return Date.now() - statSync(file).mtimeMs < DEAD_AFTER_MS;
+function isAlive(holder: LockHolder, file: string): boolean {
+  if (holder.where !== readProcessScope()) return Date.now() - statSync(file).mtimeMs < DEAD_AFTER_MS;
   try {
     process.kill(holder.pid, 0);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
   }
-  const started = startOf(holder.pid);
+  const started = readStartTime(holder.pid);
   return started === undefined || holder.started === undefined || started === holder.started;
 }
 
 /** Where process numbers mean what they mean here. */
-function here(): string {
+function readProcessScope(): string {
   try {
     return `${hostname()} ${readlinkSync('/proc/self/ns/pid')}`;
   } catch {
@@ -159,11 +166,11 @@ function here(): string {
 }
 
 /** Level by level: the recursive form never ends where a parent can't be made, as below /proc. @throws ConfigError */
-export function makeDirectory(directory: string): void {
+export function createDataDirectory(directory: string): void {
   try {
-    const missing: string[] = [];
-    for (let at = directory; !existsSync(at); at = dirname(at)) missing.push(at);
-    for (const at of missing.reverse()) mkdirSync(at, { mode: 0o700 });
+    const missingPaths: string[] = [];
+    for (let at = directory; !existsSync(at); at = dirname(at)) missingPaths.push(at);
+    for (const at of missingPaths.reverse()) mkdirSync(at, { mode: 0o700 });
     if (!statSync(directory).isDirectory()) throw new ConfigError('is not a directory', directory);
   } catch (error) {
     if (error instanceof ConfigError) throw error;
@@ -174,7 +181,7 @@ export function makeDirectory(directory: string): void {
   }
 }
 
-function startOf(pid: number): string | undefined {
+function readStartTime(pid: number): string | undefined {
   try {
     // Field 22 of stat, counted after the command's name, which may have blanks and parentheses.
     return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[19];

@@ -6,34 +6,35 @@ import { visit, type JSONVisitor, type ParseErrorCode } from 'jsonc-parser';
 
 export const MAX_JSON_DEPTH = 32;
 
-export class JsonProblem extends Error {
+export class StrictJsonError extends Error {
   override readonly name = 'JsonProblem';
   constructor(
     message: string,
     /** Where, as a JSON path such as `subject.properties`; empty at the top. */
-    readonly at: string,
+    readonly path: string,
   ) {
     super(message);
   }
 }
 
 /** Member names that would reach JavaScript's own machinery. */
-const FORBIDDEN = new Set(['__proto__']);
+const FORBIDDEN_MEMBERS = new Set(['__proto__']);
 
 /**
  * The value of `text`.
  * @throws JsonProblem for anything but one well-formed JSON value without duplicate keys, lone surrogates,
  * `__proto__` or more than `maxDepth` levels.
  */
-export function parseJson(text: string, maxDepth = MAX_JSON_DEPTH): unknown {
+export function parseStrictJson(text: string, maxDepth = MAX_JSON_DEPTH): unknown {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    throw new JsonProblem('is not well-formed JSON', '');
+    throw new StrictJsonError('is not well-formed JSON', '');
   }
   // JSON.parse has held the grammar; the visitor looks only for what it lets through, and says where it is.
-  if (!isPlain(text, value, maxDepth)) visit(text, new Strict(maxDepth), { disallowComments: true });
+  if (!isEvidentlyStrict(text, value, maxDepth))
+    visit(text, new StrictJsonVisitor(maxDepth), { disallowComments: true });
   return value;
 }
 
@@ -42,41 +43,41 @@ export function parseJson(text: string, maxDepth = MAX_JSON_DEPTH): unknown {
  * escapes a quote only begins or ends a string, so half of them are as many as the strings in the value, unless an
  * equal key has taken another's place.
  */
-function isPlain(text: string, value: unknown, maxDepth: number): boolean {
+function isEvidentlyStrict(text: string, value: unknown, maxDepth: number): boolean {
   if (text.includes('\\') || text.includes('__proto__') || !text.isWellFormed()) return false;
   let quotes = 0;
   for (let at = text.indexOf('"'); at !== -1; at = text.indexOf('"', at + 1)) quotes += 1;
-  return quotes === 2 * stringsIn(value, maxDepth);
+  return quotes === 2 * countStrings(value, maxDepth);
 }
 
 /** The strings in a value, its keys among them; NaN where it has more levels than it may. */
-function stringsIn(value: unknown, levels: number): number {
+function countStrings(value: unknown, levels: number): number {
   if (typeof value === 'string') return 1;
   if (typeof value !== 'object' || value === null) return 0;
   if (levels === 0) return NaN;
-  if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + stringsIn(item, levels - 1), 0);
+  if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + countStrings(item, levels - 1), 0);
   let sum = 0;
-  for (const item of Object.values(value)) sum += 1 + stringsIn(item, levels - 1);
+  for (const item of Object.values(value)) sum += 1 + countStrings(item, levels - 1);
   return sum;
 }
 
-class Strict implements JSONVisitor {
-  private readonly seen: Set<string>[] = [];
+class StrictJsonVisitor implements JSONVisitor {
+  private readonly keysByLevel: Set<string>[] = [];
   private depth = 0;
 
   constructor(private readonly maxDepth: number) {}
 
   onObjectBegin = (_o: number, _l: number, _sl: number, _sc: number, path: () => (string | number)[]): boolean => {
-    this.enter(path);
-    this.seen.push(new Set());
+    this.enterLevel(path);
+    this.keysByLevel.push(new Set());
     return true;
   };
   onObjectEnd = (): void => {
     this.depth -= 1;
-    this.seen.pop();
+    this.keysByLevel.pop();
   };
   onArrayBegin = (_o: number, _l: number, _sl: number, _sc: number, path: () => (string | number)[]): boolean => {
-    this.enter(path);
+    this.enterLevel(path);
     return true;
   };
   onArrayEnd = (): void => {
@@ -90,12 +91,12 @@ class Strict implements JSONVisitor {
     _sc: number,
     path: () => (string | number)[],
   ): void => {
-    const keys = this.seen.at(-1);
-    const at = (): string => pathText([...path(), property.toWellFormed()]);
-    if (keys?.has(property)) throw new JsonProblem('is given twice', at());
-    if (FORBIDDEN.has(property)) throw new JsonProblem('is not an acceptable member name', at());
-    const problem = textProblem(property);
-    if (problem !== undefined) throw new JsonProblem(problem, at());
+    const keys = this.keysByLevel.at(-1);
+    const at = (): string => formatJsonPath([...path(), property.toWellFormed()]);
+    if (keys?.has(property)) throw new StrictJsonError('is given twice', at());
+    if (FORBIDDEN_MEMBERS.has(property)) throw new StrictJsonError('is not an acceptable member name', at());
+    const problem = findTextProblem(property);
+    if (problem !== undefined) throw new StrictJsonError(problem, at());
     keys?.add(property);
   };
   onLiteralValue = (
@@ -106,39 +107,39 @@ class Strict implements JSONVisitor {
     _sc: number,
     path: () => (string | number)[],
   ): void => {
-    const problem = typeof value === 'string' ? textProblem(value) : undefined;
-    if (problem !== undefined) throw new JsonProblem(problem, pathText(path()));
+    const problem = typeof value === 'string' ? findTextProblem(value) : undefined;
+    if (problem !== undefined) throw new StrictJsonError(problem, formatJsonPath(path()));
   };
   onError = (_error: ParseErrorCode): void => {
-    throw new JsonProblem('is not well-formed JSON', '');
+    throw new StrictJsonError('is not well-formed JSON', '');
   };
 
-  private enter(path: () => (string | number)[]): void {
+  private enterLevel(path: () => (string | number)[]): void {
     this.depth += 1;
     if (this.depth > this.maxDepth) {
-      throw new JsonProblem(`is nested more than ${this.maxDepth} levels deep`, pathText(path().slice(0, 8)));
+      throw new StrictJsonError(`is nested more than ${this.maxDepth} levels deep`, formatJsonPath(path().slice(0, 8)));
     }
   }
 }
 
 /** Lone surrogates kill Cedar's instance, NUL is what PostgreSQL's jsonb can't hold. */
-function textProblem(text: string): string | undefined {
+function findTextProblem(text: string): string | undefined {
   if (!text.isWellFormed()) return 'must be well-formed Unicode';
   return text.includes('\u0000') ? 'must not contain NUL' : undefined;
 }
 
 /** A path as people write it: `evaluations[3].subject.id`. */
-export function pathText(path: readonly PropertyKey[]): string {
-  let out = '';
+export function formatJsonPath(path: readonly PropertyKey[]): string {
+  let text = '';
   for (const part of path) {
-    if (typeof part === 'number') out += `[${part}]`;
-    else out += out === '' ? String(part) : `.${String(part)}`;
+    if (typeof part === 'number') text += `[${part}]`;
+    else text += text === '' ? String(part) : `.${String(part)}`;
   }
-  return out;
+  return text;
 }
 
 /** What a schema's library says of a value that doesn't fit, in our words where its own would puzzle. */
-export function issueText({ message }: { readonly message: string }): string {
+export function rephraseIssue({ message }: { readonly message: string }): string {
   if (message.endsWith('received undefined')) return 'is required';
   return message
     .replace(/^Invalid input: expected (\w+), received (\w+)$/, 'must be of type $1, not $2')

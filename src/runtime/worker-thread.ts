@@ -6,20 +6,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { Fault } from '../model/faults.js';
-import { watched, type Watched } from '../telemetry/calls.js';
+import { observeCall, type EngineObservation } from '../telemetry/engine-calls.js';
 import type { EngineStats } from '../telemetry/engine-stats.js';
 
 /** How long an engine that is still at something is given to end. */
 const CLOSE_MS = 10_000;
 /** Calls that may wait for one thread: more are only made where it is stuck. */
-const MAX_CALLS = 5_000;
+const MAX_PENDING_CALLS = 5_000;
 
-interface Call {
+interface WorkerCall {
   readonly id: number;
   readonly method: string;
   readonly argument: unknown;
 }
-type Reply =
+type WorkerReply =
   | { readonly id: number; readonly ok: true; readonly value: unknown }
   | { readonly id: number; readonly ok: false; readonly message: string; readonly code: string | undefined };
 
@@ -37,66 +37,69 @@ export class WorkerError extends Error {
 
 export class EngineWorker {
   private readonly worker: Worker;
-  private readonly waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
-  private next = 0;
-  private dead: Error | undefined;
+  private readonly pendingCalls = new Map<
+    number,
+    { resolve: (value: never) => void; reject: (error: Error) => void }
+  >();
+  private lastCallId = 0;
+  private failure: Error | undefined;
 
   /**
    * @param module of the worker, relative to the caller's `import.meta.url`
-   * @param watching undefined where no decision waits for its calls
+   * @param observation undefined where no decision waits for its calls
    */
   constructor(
     module: string,
     base: string,
     data: unknown,
-    private readonly watching?: Watched,
+    private readonly observation?: EngineObservation,
   ) {
-    this.worker = new Worker(compiled(new URL(module, base)), { workerData: data });
-    this.worker.on('message', (reply: Reply) => {
-      const call = this.waiting.get(reply.id);
-      this.waiting.delete(reply.id);
+    this.worker = new Worker(compiledPath(new URL(module, base)), { workerData: data });
+    this.worker.on('message', (reply: WorkerReply) => {
+      const call = this.pendingCalls.get(reply.id);
+      this.pendingCalls.delete(reply.id);
       if (reply.ok) call?.resolve(reply.value as never);
       else call?.reject(new WorkerError(reply.message, reply.code));
     });
     this.worker.on('error', (error) => {
-      this.bury(new WorkerError(`the engine's thread failed: ${String(error)}`));
+      this.fail(new WorkerError(`the engine's thread failed: ${String(error)}`));
     });
     this.worker.on('exit', (code) => {
-      this.bury(new WorkerError(`the engine's thread ended (${code})`));
+      this.fail(new WorkerError(`the engine's thread ended (${code})`));
     });
   }
 
   /** Whether calls can still be answered. */
   get alive(): boolean {
-    return this.dead === undefined;
+    return this.failure === undefined;
   }
 
   /** The one that the engine is at, and those that wait for it. */
   stats(): EngineStats {
-    const active = Math.min(this.waiting.size, 1);
-    return { active, waiting: this.waiting.size - active, circuit: undefined };
+    const active = Math.min(this.pendingCalls.size, 1);
+    return { active, waiting: this.pendingCalls.size - active, circuit: undefined };
   }
 
   /** @throws WorkerError, Fault where too many wait */
   call<T>(method: string, argument: unknown): Promise<T> {
-    const ask = (): Promise<T> => this.ask<T>(method, argument);
-    return this.watching === undefined ? ask() : watched(this.watching, method, ask);
+    const post = (): Promise<T> => this.postCall<T>(method, argument);
+    return this.observation === undefined ? post() : observeCall(this.observation, method, post);
   }
 
-  private ask<T>(method: string, argument: unknown): Promise<T> {
-    if (this.dead !== undefined) return Promise.reject(this.dead);
-    if (this.waiting.size >= MAX_CALLS)
-      return Promise.reject(new Fault('overloaded', `${MAX_CALLS} calls to an engine's thread`));
+  private postCall<T>(method: string, argument: unknown): Promise<T> {
+    if (this.failure !== undefined) return Promise.reject(this.failure);
+    if (this.pendingCalls.size >= MAX_PENDING_CALLS)
+      return Promise.reject(new Fault('overloaded', `${MAX_PENDING_CALLS} calls to an engine's thread`));
     return new Promise<T>((resolve, reject) => {
-      this.next += 1;
-      this.waiting.set(this.next, { resolve, reject });
-      this.worker.postMessage({ id: this.next, method, argument } satisfies Call);
+      this.lastCallId += 1;
+      this.pendingCalls.set(this.lastCallId, { resolve, reject });
+      this.worker.postMessage({ id: this.lastCallId, method, argument } satisfies WorkerCall);
     });
   }
 
   /** Ends the thread after the engine has closed itself; what is still waiting is refused. */
   async close(): Promise<void> {
-    if (this.dead === undefined) {
+    if (this.failure === undefined) {
       const closed = this.call('close', undefined).catch(() => undefined);
       await Promise.race([closed, sleep(CLOSE_MS, undefined, { ref: false })]);
     }
@@ -106,35 +109,38 @@ export class EngineWorker {
   /** Ends the thread at once, as a crash would: for tests of what happens then. */
   async kill(): Promise<void> {
     await this.worker.terminate();
-    this.bury(new WorkerError("the engine's thread ended"));
+    this.fail(new WorkerError("the engine's thread ended"));
   }
 
-  private bury(error: Error): void {
-    this.dead ??= error;
-    for (const call of this.waiting.values()) call.reject(error);
-    this.waiting.clear();
+  private fail(error: Error): void {
+    this.failure ??= error;
+    for (const call of this.pendingCalls.values()) call.reject(error);
+    this.pendingCalls.clear();
   }
 }
 
 /** Inside the thread: answers calls by the methods of `engine`, which `start` makes of the worker's data. */
-export async function serve(
-  start: (data: never) => Promise<Record<string, (argument: never) => unknown>>,
+export async function serveWorkerCalls(
+  createEngine: (data: never) => Promise<Record<string, (argument: never) => unknown>>,
 ): Promise<void> {
   const port = parentPort;
   if (port === null) throw new TypeError('not a worker thread');
-  const started = start(workerData as never);
-  started.catch(() => undefined); // Each call reports it.
-  port.on('message', (call: Call) => {
-    void answer(started, call).then((reply) => {
+  const enginePromise = createEngine(workerData as never);
+  enginePromise.catch(() => undefined); // Each call reports it.
+  port.on('message', (call: WorkerCall) => {
+    void answerCall(enginePromise, call).then((reply) => {
       port.postMessage(reply);
     });
   });
-  await started.catch(() => undefined);
+  await enginePromise.catch(() => undefined);
 }
 
-async function answer(started: Promise<Record<string, (argument: never) => unknown>>, call: Call): Promise<Reply> {
+async function answerCall(
+  enginePromise: Promise<Record<string, (argument: never) => unknown>>,
+  call: WorkerCall,
+): Promise<WorkerReply> {
   try {
-    const engine = await started;
+    const engine = await enginePromise;
     const method = engine[call.method];
     if (method === undefined) throw new TypeError(`no method "${call.method}"`);
     return { id: call.id, ok: true, value: await method(call.argument as never) };
@@ -150,6 +156,6 @@ async function answer(started: Promise<Record<string, (argument: never) => unkno
 }
 
 /** Threads run compiled code, also where the main thread runs the sources (tests). */
-function compiled(url: URL): string {
+function compiledPath(url: URL): string {
   return fileURLToPath(url).replace(/([/\\])src([/\\](?:.*[/\\])?[^/\\]+)\.[jt]s$/, '$1dist$2.js');
 }

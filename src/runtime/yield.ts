@@ -5,17 +5,17 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /** How long judging may hold the thread at one time. */
-const TURN_MS = 5;
+const TURN_BUDGET_MS = 5;
 
 let turnEnds = 0;
 let turn: Promise<unknown> | undefined;
 
 /** Resolves at once within a turn, and after the event loop has come round where the turn is used up. */
-export async function breathe(): Promise<void> {
+export async function yieldToEventLoop(): Promise<void> {
   while (performance.now() > turnEnds) {
     if (turn === undefined) {
       turn = nextTurn().then(() => {
-        turnEnds = performance.now() + TURN_MS;
+        turnEnds = performance.now() + TURN_BUDGET_MS;
         turn = undefined;
       });
     }

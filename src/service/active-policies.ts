@@ -2,13 +2,13 @@
  * What decisions are made by at the moment: the rules, and the engine that answers by their SpiceDB schema. Both are
  * replaced as one, between two requests: who has begun goes on with what was in force then.
  */
-import type { Engine } from '../graph/port.js';
+import type { GraphEngine } from '../graph/port.js';
 import type { Finding } from '../diagnostics/diagnostics.js';
 import type { Rules } from '../policy/load.js';
-import type { Searching } from '../lists/candidates.js';
+import type { SearchDeps } from '../lists/candidates.js';
 
 /** Rules that were to be taken and aren't. */
-export interface Refusal {
+export interface PolicyRefusal {
   /** RFC 3339. */
   readonly at: string;
   /** What is wrong, and where. */
@@ -19,96 +19,96 @@ export interface Refusal {
 }
 
 /** What a request is answered with, beside the rules and their engine. */
-type Common = Omit<Searching, 'rules' | 'relationships'>;
+type SharedDeps = Omit<SearchDeps, 'rules' | 'relationships'>;
 
 /** An engine, and how many requests are at it. */
-interface Held {
-  readonly engine: Engine;
-  users: number;
+interface EngineLease {
+  readonly engine: GraphEngine;
+  openRequests: number;
   /** Another has followed it. */
-  retired: boolean;
+  isRetired: boolean;
 }
 
-export class InForce {
-  private current: {
+export class ActivePolicies {
+  private snapshot: {
     readonly rules: Rules;
-    readonly held: Held;
-    readonly deciding: Searching;
+    readonly lease: EngineLease;
+    readonly deps: SearchDeps;
     readonly since: Date;
   };
   private readonly closing = new Set<Promise<void>>();
-  private lastRefusal: Refusal | undefined;
-  private readonly counted = { taken: 0, refused: 0 };
+  private lastRefusal: PolicyRefusal | undefined;
+  private readonly counters = { taken: 0, refused: 0 };
 
   constructor(
     rules: Rules,
-    engine: Engine,
-    private readonly common: Common,
+    engine: GraphEngine,
+    private readonly shared: SharedDeps,
   ) {
-    this.current = this.made(rules, { engine, users: 0, retired: false });
+    this.snapshot = this.createSnapshot(rules, { engine, openRequests: 0, isRetired: false });
   }
 
   get rules(): Rules {
-    return this.current.rules;
+    return this.snapshot.rules;
   }
 
-  get engine(): Engine {
-    return this.current.held.engine;
+  get engine(): GraphEngine {
+    return this.snapshot.lease.engine;
   }
 
   /** Since when these rules are in force. */
   get since(): Date {
-    return this.current.since;
+    return this.snapshot.since;
   }
 
   /** Of the rules as they are written now; undefined while those are in force. */
-  get refusal(): Refusal | undefined {
+  get refusal(): PolicyRefusal | undefined {
     return this.lastRefusal;
   }
 
   /** How often others were taken since the start, and how often they weren't. */
   get counts(): { readonly taken: number; readonly refused: number } {
-    return this.counted;
+    return this.counters;
   }
 
   /** All of one request: what is in force when it begins holds until its end, and its engine stays open. */
-  async using<T>(work: (deciding: Searching) => Promise<T>): Promise<T> {
-    const { held, deciding } = this.current;
-    held.users += 1;
+  async withSnapshot<T>(work: (deps: SearchDeps) => Promise<T>): Promise<T> {
+    const { lease, deps } = this.snapshot;
+    lease.openRequests += 1;
     try {
-      return await work(deciding);
+      return await work(deps);
     } finally {
-      held.users -= 1;
-      this.endUnused(held);
+      lease.openRequests -= 1;
+      this.closeUnused(lease);
     }
   }
 
   /**
-   * @param along what else changes with them: called in the same moment, and must not throw
+   * @param onSwap what else changes with them: called in the same moment, and must not throw
    * @throws ConfigError where SpiceDB, or what is stored, doesn't fit their schema; Fault. Then all is as it was
    */
-  async replace(rules: Rules, along: () => void): Promise<void> {
-    const { held } = this.current;
-    const take = (next: Held): void => {
-      this.current = this.made(rules, next);
+  async replace(rules: Rules, onSwap: () => void): Promise<void> {
+    const { lease } = this.snapshot;
+    const install = (next: EngineLease): void => {
+      this.snapshot = this.createSnapshot(rules, next);
       this.lastRefusal = undefined;
-      this.counted.taken += 1;
-      along();
+      this.counters.taken += 1;
+      onSwap();
     };
     if (rules.graph.text === this.rules.graph.text) {
-      take(held);
+      install(lease);
       return;
     }
-    await held.engine.succeed(rules.graph, (engine) => {
-      take({ engine, users: 0, retired: false });
+    await lease.engine.startSuccessor(rules.graph, (engine) => {
+      install({ engine, openRequests: 0, isRetired: false });
     });
-    held.retired = true;
-    this.endUnused(held);
+    lease.isRetired = true;
+    this.closeUnused(lease);
   }
 
-  refuse(refusal: Refusal): void {
+  refuse(refusal: PolicyRefusal): void {
     this.lastRefusal = refusal;
-    this.counted.refused += 1;
+    this.counters.refused += 1;
   }
 
   /** What is written is in force again. */
@@ -121,12 +121,12 @@ export class InForce {
     await this.engine.close();
   }
 
-  private made(rules: Rules, held: Held): InForce['current'] {
-    const deciding = { ...this.common, rules: () => rules, relationships: held.engine };
-    return { rules, held, deciding, since: this.common.now() };
+  private createSnapshot(rules: Rules, lease: EngineLease): ActivePolicies['snapshot'] {
+    const deps = { ...this.shared, rules: () => rules, relationships: lease.engine };
+    return { rules, lease, deps, since: this.shared.now() };
   }
 
-  private endUnused({ engine, users, retired }: Held): void {
+  private closeUnused({ engine, openRequests: users, isRetired: retired }: EngineLease): void {
     if (!retired || users > 0) return;
     const closed = engine
       .close()

@@ -2,50 +2,50 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Access, checkAccess } from './clients-and-issuers.js';
-import { clock } from '../runtime/clock.js';
+import { TrustConfig, checkTrustConfig } from './clients-and-issuers.js';
+import { createClock } from '../runtime/clock.js';
 import type { Config } from '../config/config.js';
 import type { ConfiguredClient } from '../config/clients.js';
 import { readSources } from '../config/files.js';
-import type { TracesConfig } from '../telemetry/traces.js';
-import type { Deciding } from '../decide/decide.js';
+import type { TracesConfig } from '../telemetry/request-tracer.js';
+import type { DecisionDeps } from '../decide/decide.js';
 import type { Database } from '../store/database/port.js';
-import { lockDirectory, type Lock } from '../runtime/directory-lock.js';
-import { EmbeddedRelationships } from '../graph/embedded/embedded.js';
-import type { Engine } from '../graph/port.js';
-import { InForce } from './active-policies.js';
-import { PERMISSIONS } from '../model/question.js';
-import type { Graph } from '../graph/schema/schema.js';
+import { lockDirectory, type DirectoryLock } from '../runtime/directory-lock.js';
+import { EmbeddedGraph } from '../graph/embedded/embedded.js';
+import type { GraphEngine } from '../graph/port.js';
+import { ActivePolicies } from './active-policies.js';
+import { CLIENT_PERMISSIONS } from '../model/question.js';
+import type { GraphSchema } from '../graph/schema/schema.js';
 import { loadRules } from '../policy/load.js';
 import { DecisionStore } from '../store/decisions.js';
 import { EntityStore } from '../store/entities.js';
 import { Journal } from '../store/journal.js';
-import { ProofStore } from '../store/used-dpop-proofs.js';
+import { UsedDpopProofStore } from '../store/used-dpop-proofs.js';
 import { RevocationStore } from '../store/revocations.js';
-import type { WatchCalls } from '../telemetry/calls.js';
+import type { EngineCallListener } from '../telemetry/engine-calls.js';
 import type { Log } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
-import type { Traces } from '../telemetry/traces.js';
-import { openDevIssuer, type DevIssuer } from '../issue/development-issuer.js';
-import { Credentials } from '../tokens/credentials.js';
+import type { Traces } from '../telemetry/request-tracer.js';
+import { openDevelopmentIssuer, type DevelopmentIssuer } from '../issue/development-issuer.js';
+import { CredentialVerifier } from '../tokens/credentials.js';
 import { openDatabase } from './open-database.js';
-import { loadWorld, readWorld } from '../config/world.js';
+import { loadWorld, readWorldFile } from '../config/world.js';
 
-export interface Service extends Deciding {
+export interface Service extends DecisionDeps {
   readonly config: Config;
   readonly database: Database;
-  /** The rules and the engine, of which there may be others at the next moment; {@link Deciding} has the same. */
-  readonly inForce: InForce;
+  /** The rules and the engine, of which there may be others at the next moment; {@link DecisionDeps} has the same. */
+  readonly activePolicies: ActivePolicies;
   readonly entities: EntityStore;
   readonly decisions: DecisionStore;
   readonly revocations: RevocationStore;
-  readonly access: Access;
+  readonly trust: TrustConfig;
   /** Of the deployment: signs page tokens, hashes masked values. */
   readonly secret: string;
   /** Only where no client is configured. */
   readonly devKey: string | undefined;
   /** Only with embedded engines on loopback. */
-  readonly devIssuer: DevIssuer | undefined;
+  readonly devIssuer: DevelopmentIssuer | undefined;
   readonly metrics: Metrics;
   /** Undefined where none are configured. */
   readonly traces: Traces | undefined;
@@ -53,7 +53,7 @@ export interface Service extends Deciding {
   readonly close: () => Promise<void>;
 }
 
-export interface Opening {
+export interface ServiceOptions {
   readonly now?: () => Date;
   /** A line for the operator about an engine that went away or came back, or a clock that was set. */
   readonly log?: Log;
@@ -62,38 +62,42 @@ export interface Opening {
 /** @throws ConfigError, Locked; Fault where an engine doesn't start. Nothing stays open after a throw. */
 export async function openService(
   config: Config,
-  { log = () => undefined, now = hostClock(log) }: Opening = {},
+  { log = () => undefined, now = createHostClock(log) }: ServiceOptions = {},
 ): Promise<Service> {
   const rules = loadRules(readSources(config.sources));
-  const world = config.world === undefined ? undefined : readWorld(config.world, rules);
-  await checkAccess(config, rules);
+  const world = config.world === undefined ? undefined : readWorldFile(config.world, rules);
+  await checkTrustConfig(config, rules);
   const lock = lockDirectory(config.data);
   const closers: (() => Promise<void>)[] = [];
   try {
     const traces = config.traces === undefined ? undefined : await openTraces(config.traces, log);
     if (traces !== undefined) closers.push(() => traces.close());
     const metrics: Metrics = new Metrics(
-      () => inForce.rules,
+      () => activePolicies.rules,
       () => ({
         caches: {
-          ...inForce.engine.counts().caches,
+          ...activePolicies.engine.counts().caches,
           entities: entities.cache,
-          tokens: access.verifier.cache,
-          cedar: inForce.rules.deciding.cache,
-          cedar_duties: inForce.rules.duties.cache,
+          tokens: trust.verifier.cache,
+          cedar: activePolicies.rules.deciding.cache,
+          cedar_duties: activePolicies.rules.duties.cache,
         },
-        waiting: { checks: inForce.engine.counts().waiting, records: decisions.stats().waiting },
-        grouped: { checks: inForce.engine.counts(), records: decisions.stats() },
-        cedarFaults: inForce.rules.cedarFaults(),
-        circuits: { database: database.stats().circuit, spicedb: inForce.engine.stats().circuit },
+        waiting: { checks: activePolicies.engine.counts().waiting, records: decisions.stats().waiting },
+        grouped: { checks: activePolicies.engine.counts(), records: decisions.stats() },
+        cedarFaults: activePolicies.rules.cedarFaults(),
+        circuits: { database: database.stats().circuit, spicedb: activePolicies.engine.stats().circuit },
         records: decisions.stats(),
-        rules: { ...inForce.counts, since: inForce.since, outdated: inForce.refusal !== undefined },
+        rules: {
+          ...activePolicies.counts,
+          since: activePolicies.since,
+          outdated: activePolicies.refusal !== undefined,
+        },
       }),
     );
-    const database = await openDatabase(config, { log, watch: metrics.call });
+    const database = await openDatabase(config, { log, watch: metrics.observeCall });
     closers.push(() => database.close());
-    await forgetHalfAWorld(database);
-    const relationships = await openRelationships(rules.graph, config, database, { log, watch: metrics.call });
+    await discardPartialWorld(database);
+    const relationships = await openRelationships(rules.graph, config, database, { log, watch: metrics.observeCall });
     let closeRelationships = (): Promise<void> => relationships.close();
     closers.push(() => closeRelationships());
     const entities = new EntityStore(database);
@@ -101,32 +105,36 @@ export async function openService(
     closers.push(() => decisions.flush());
     if (world !== undefined && config.world !== undefined) {
       const { world: path } = config;
-      await once(database, () => loadWorld(path, world, { relationships, entities }));
+      await loadIntoEmptyStores(database, () => loadWorld(path, world, { relationships, entities }));
     }
-    const devIssuer = config.development ? await openDevIssuer(config.data) : undefined;
+    const devIssuer = config.development ? await openDevelopmentIssuer(config.data) : undefined;
     const revocations = new RevocationStore(database);
-    const devKey = config.clients.length === 0 ? openDevKey(config.data) : undefined;
-    const own = {
-      clients: devKey === undefined ? [] : [devClient(devKey)],
+    const devKey = config.clients.length === 0 ? ensureDevKey(config.data) : undefined;
+    const development = {
+      clients: devKey === undefined ? [] : [createDevClient(devKey)],
       issuers: devIssuer === undefined ? [] : [devIssuer.config],
     };
-    const access = new Access(config, own, metrics.call);
-    const credentials = new Credentials(access.verifier, { revocations, entities, proofs: new ProofStore(database) });
+    const trust = new TrustConfig(config, development, metrics.observeCall);
+    const credentials = new CredentialVerifier(trust.verifier, {
+      revocations,
+      entities,
+      proofs: new UsedDpopProofStore(database),
+    });
     const { deadlineMs } = config;
-    const common = { credentials, entities, decisions, revocations, observer: metrics, now, deadlineMs };
-    const inForce: InForce = new InForce(rules, relationships, common);
-    closeRelationships = () => inForce.close();
+    const shared = { credentials, entities, decisions, revocations, observer: metrics, now, deadlineMs };
+    const activePolicies: ActivePolicies = new ActivePolicies(rules, relationships, shared);
+    closeRelationships = () => activePolicies.close();
     return {
-      ...common,
+      ...shared,
       config,
       database,
-      inForce,
-      rules: () => inForce.rules,
+      activePolicies,
+      rules: () => activePolicies.rules,
       get relationships() {
-        return inForce.engine;
+        return activePolicies.engine;
       },
-      access,
-      secret: await secretOf(database),
+      trust,
+      secret: await readSecret(database),
       entities,
       decisions,
       revocations,
@@ -135,7 +143,7 @@ export async function openService(
       devKey,
       devIssuer,
       announce: (url) => {
-        lock.announce(url);
+        lock.publishUrl(url);
       },
       close: () => closeAll(closers, lock),
     };
@@ -145,18 +153,17 @@ export async function openService(
   }
 }
 
-function hostClock(log: Log): () => Date {
-  return clock({ system: () => Date.now(), steady: () => performance.now(), log });
+function createHostClock(log: Log): () => Date {
+  return createClock({ system: () => Date.now(), steady: () => performance.now(), log });
 }
 
 async function openRelationships(
-  graph: Graph,
+  graph: GraphSchema,
   config: Config,
   database: Database,
-  reported: { readonly log: Log; readonly watch: WatchCalls },
-): Promise<Engine> {
-  if (config.spicedb === undefined)
-    return EmbeddedRelationships.start(graph, await Journal.open(database), reported.watch);
+  reported: { readonly log: Log; readonly watch: EngineCallListener },
+): Promise<GraphEngine> {
+  if (config.spicedb === undefined) return EmbeddedGraph.start(graph, await Journal.open(database), reported.watch);
   // Its client takes a tenth of a second to load, which only those wait for who use it.
   const { ServerRelationships } = await import('../graph/server/server.js');
   return ServerRelationships.start(graph, { ...config.spicedb, deadlineMs: config.deadlineMs, ...reported });
@@ -164,12 +171,12 @@ async function openRelationships(
 
 /** OpenTelemetry takes a while to load, too, and most have no use for it. */
 async function openTraces(config: TracesConfig, log: Log): Promise<Traces> {
-  const { Traces } = await import('../telemetry/traces.js');
+  const { Traces } = await import('../telemetry/request-tracer.js');
   return new Traces(config, log);
 }
 
 /** A world whose loading was refused or interrupted leaves nothing: it is loaded anew, whatever it says by then. */
-async function forgetHalfAWorld(database: Database): Promise<void> {
+async function discardPartialWorld(database: Database): Promise<void> {
   const [rows] = await database.run([{ sql: `select 1 from meta where key = 'world' and value = 'loading'` }]);
   if (rows?.length === 0) return;
   await database.run([
@@ -180,7 +187,7 @@ async function forgetHalfAWorld(database: Database): Promise<void> {
 }
 
 /** Loads the world where the stores are empty. */
-async function once(database: Database, load: () => Promise<void>): Promise<void> {
+async function loadIntoEmptyStores(database: Database, load: () => Promise<void>): Promise<void> {
   const [rows] = await database.run([
     {
       sql: `select exists (select from meta where key = 'world') or exists (select from entities)
@@ -193,12 +200,12 @@ async function once(database: Database, load: () => Promise<void>): Promise<void
   await database.run([{ sql: `update meta set value = 'loaded' where key = 'world'` }]);
 }
 
-async function secretOf(database: Database): Promise<string> {
+async function readSecret(database: Database): Promise<string> {
   const [rows] = await database.run([{ sql: `select value from meta where key = 'secret'` }]);
   return String(rows?.[0]?.['value']);
 }
 
-function openDevKey(directory: string): string {
+function ensureDevKey(directory: string): string {
   const file = join(directory, 'dev.key');
   if (!existsSync(file)) writeFileSync(file, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' });
   chmodSync(file, 0o600);
@@ -206,11 +213,11 @@ function openDevKey(directory: string): string {
 }
 
 /** What a start without clients is tried out with: it may do everything, and listens on loopback only. */
-function devClient(key: string): ConfiguredClient {
+function createDevClient(key: string): ConfiguredClient {
   return {
     id: 'dev',
     keySha256: [sha256(key)],
-    may: new Set(PERMISSIONS),
+    may: new Set(CLIENT_PERMISSIONS),
     audience: undefined,
     resources: undefined,
     defaultMode: undefined,
@@ -223,7 +230,7 @@ export function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-async function closeAll(closers: (() => Promise<void>)[], lock: Lock): Promise<void> {
+async function closeAll(closers: (() => Promise<void>)[], lock: DirectoryLock): Promise<void> {
   for (const close of [...closers].reverse()) await close().catch(() => undefined);
   lock.release();
 }

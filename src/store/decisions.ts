@@ -2,12 +2,12 @@
  * Decision records: what was decided and on which facts, durable before the answer leaves. Records that come while
  * a group is being written make the next group, so one commit serves many decisions.
  */
-import { Refused, type Database } from './database/port.js';
+import { StatementRejectedFault, type Database } from './database/port.js';
 import { Fault } from '../model/faults.js';
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
-import { here, onBehalfOf, type Trace } from '../telemetry/trace.js';
+import { currentSpan, withLinks, type ActiveSpan } from '../telemetry/active-span.js';
 
-export interface Outcome {
+export interface ReportedOutcome {
   readonly outcome: 'executed' | 'failed' | 'abandoned';
   readonly at?: string | undefined;
   readonly detail?: string | undefined;
@@ -16,7 +16,7 @@ export interface Outcome {
 
 export interface StoredDecision {
   readonly record: DecisionRecord;
-  readonly outcome?: (Outcome & { readonly reported_at: string; readonly reported_by: string }) | undefined;
+  readonly outcome?: (ReportedOutcome & { readonly reported_at: string; readonly reported_by: string }) | undefined;
 }
 
 /** Which of them, the newest first. */
@@ -38,7 +38,7 @@ export interface Decisions {
   correct(record: DecisionRecord): void;
   find(id: string): Promise<StoredDecision | undefined>;
   /** False where another outcome was reported before. @throws Fault */
-  report(id: string, client: string, outcome: Outcome): Promise<boolean>;
+  reportOutcome(id: string, client: string, outcome: ReportedOutcome): Promise<boolean>;
 }
 
 /** In plain numbers. */
@@ -57,26 +57,26 @@ export interface RecordStats {
 }
 
 /** Facts that are longer are not kept, in characters of JSON: what callers say must not fill the store. */
-const MAX_FACTS = 64 * 1024;
-const GROUP = 250;
+const MAX_FACTS_LENGTH = 64 * 1024;
+const MAX_GROUP_SIZE = 250;
 /** Records waiting beyond this are refused: the store can't keep up. */
-const MAX_WAITING = 10_000;
+const MAX_WAITING_RECORDS = 10_000;
 /** Corrections beyond this are let go: each is of a decision that was answered with a failure. */
-const MAX_OWED = 10_000;
+const MAX_PENDING_CORRECTIONS = 10_000;
 
-interface Waiting {
+interface QueuedRecord {
   readonly id: string;
   text: string;
   /** Said once more: nobody waits for it, and it must not be lost where the store is away for a while. */
   readonly correction: boolean;
-  readonly asker: Trace | undefined;
+  readonly span: ActiveSpan | undefined;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
 export class DecisionStore implements Decisions {
-  private readonly waiting: Waiting[] = [];
-  private readonly pendingCorrections: Waiting[] = [];
+  private readonly waiting: QueuedRecord[] = [];
+  private readonly pendingCorrections: QueuedRecord[] = [];
   private writing: Promise<boolean> | undefined;
   private failing = false;
   private droppedCorrections = 0;
@@ -90,48 +90,50 @@ export class DecisionStore implements Decisions {
   ) {}
 
   record(record: DecisionRecord | SearchRecord): Promise<void> {
-    if (this.waiting.length >= MAX_WAITING) return Promise.reject(new Fault('overloaded', 'decision records'));
+    if (this.waiting.length >= MAX_WAITING_RECORDS) return Promise.reject(new Fault('overloaded', 'decision records'));
     return new Promise((resolve, reject) => {
       this.waiting.push({
         id: record.id,
-        text: this.textOf(record),
+        text: this.serializeRecord(record),
         correction: false,
-        asker: here(),
+        span: currentSpan(),
         resolve,
         reject,
       });
-      this.pump();
+      this.writeNextGroup();
     });
   }
 
   correct(record: DecisionRecord): void {
-    const text = this.textOf(record);
-    const still = this.waiting.find((w) => w.id === record.id);
-    if (still !== undefined) still.text = text;
+    const text = this.serializeRecord(record);
+    const queued = this.waiting.find((w) => w.id === record.id);
+    if (queued !== undefined) queued.text = text;
     else {
-      this.owe({
+      this.enqueueCorrection({
         id: record.id,
         text,
         correction: true,
-        asker: undefined,
+        span: undefined,
         resolve: () => undefined,
         reject: () => undefined,
       });
-      this.pump();
+      this.writeNextGroup();
     }
   }
 
-  private textOf(record: DecisionRecord | SearchRecord): string {
+  private serializeRecord(record: DecisionRecord | SearchRecord): string {
     if (!('facts' in record) || record.facts === undefined) return JSON.stringify(record);
     const { facts, ...others } = record;
     if (!this.keepsFacts) return JSON.stringify(others);
     const text = JSON.stringify(record);
     // Only what is long itself can have facts that are.
-    return text.length > MAX_FACTS && JSON.stringify(facts).length > MAX_FACTS ? JSON.stringify(others) : text;
+    return text.length > MAX_FACTS_LENGTH && JSON.stringify(facts).length > MAX_FACTS_LENGTH
+      ? JSON.stringify(others)
+      : text;
   }
 
-  private owe(correction: Waiting): void {
-    if (this.pendingCorrections.length < MAX_OWED) this.pendingCorrections.push(correction);
+  private enqueueCorrection(correction: QueuedRecord): void {
+    if (this.pendingCorrections.length < MAX_PENDING_CORRECTIONS) this.pendingCorrections.push(correction);
     else this.droppedCorrections += 1;
   }
 
@@ -148,7 +150,7 @@ export class DecisionStore implements Decisions {
     const record = row['record'] as DecisionRecord;
     if (row['outcome'] === null) return { record };
     const reported = { reported_at: (row['at'] as Date).toISOString(), reported_by: String(row['client']) };
-    return { record, outcome: { ...(row['outcome'] as Outcome), ...reported } };
+    return { record, outcome: { ...(row['outcome'] as ReportedOutcome), ...reported } };
   }
 
   /** @throws Fault */
@@ -170,7 +172,7 @@ export class DecisionStore implements Decisions {
     return rows.map((row) => row['record'] as DecisionRecord | SearchRecord);
   }
 
-  async report(id: string, client: string, outcome: Outcome): Promise<boolean> {
+  async reportOutcome(id: string, client: string, outcome: ReportedOutcome): Promise<boolean> {
     const [, rows] = await this.database.run([
       {
         sql: `insert into outcomes (decision, client, outcome) values ($1::uuid, $2, $3::jsonb) on conflict do nothing`,
@@ -187,7 +189,7 @@ export class DecisionStore implements Decisions {
   /** Resolves when nothing waits any more and nothing is owed. @throws Fault where the store won't take it now */
   async flush(): Promise<void> {
     while (this.writing !== undefined || this.waiting.length + this.pendingCorrections.length > 0) {
-      this.pump();
+      this.writeNextGroup();
       if ((await this.writing) === false) throw new Fault('database_unavailable', 'decision records');
     }
   }
@@ -204,24 +206,24 @@ export class DecisionStore implements Decisions {
     };
   }
 
-  private pump(): void {
+  private writeNextGroup(): void {
     if (this.writing !== undefined || this.waiting.length + this.pendingCorrections.length === 0) return;
-    const group = [...this.pendingCorrections.splice(0, GROUP), ...this.waiting.splice(0, GROUP)];
+    const group = [...this.pendingCorrections.splice(0, MAX_GROUP_SIZE), ...this.waiting.splice(0, MAX_GROUP_SIZE)];
     this.groups += 1;
     this.members += group.length;
-    const askers = group.map(({ asker }) => asker);
-    const writing = onBehalfOf(askers, () => this.write(group));
+    const spans = group.map(({ span: asker }) => asker);
+    const writing = withLinks(spans, () => this.writeGroup(group));
     this.writing = writing;
     void writing.then((written) => {
       this.writing = undefined;
       this.failing = !written;
       // While the store is away, what is owed goes with the next record that is tried.
-      if (written || this.waiting.length > 0) this.pump();
+      if (written || this.waiting.length > 0) this.writeNextGroup();
     });
   }
 
   /** @returns whether the database was there */
-  private async write(group: readonly Waiting[]): Promise<boolean> {
+  private async writeGroup(group: readonly QueuedRecord[]): Promise<boolean> {
     try {
       await this.database.run([
         {
@@ -237,17 +239,17 @@ export class DecisionStore implements Decisions {
       return true;
     } catch (error) {
       // One record that the database won't take must not lose its neighbours; a database that is away takes none.
-      const refused = error instanceof Refused;
-      if (refused && group.length > 1) {
-        let there = true;
-        for (const one of group) there = await this.write([one]);
-        return there;
+      const rejected = error instanceof StatementRejectedFault;
+      if (rejected && group.length > 1) {
+        let available = true;
+        for (const record of group) available = await this.writeGroup([record]);
+        return available;
       }
-      for (const one of group) {
-        if (one.correction && !refused) this.owe(one);
-        else one.reject(error);
+      for (const record of group) {
+        if (record.correction && !rejected) this.enqueueCorrection(record);
+        else record.reject(error);
       }
-      return refused;
+      return rejected;
     }
   }
 }

@@ -1,17 +1,17 @@
 /** The entity store: attributes and parents of users, agents and resources. */
 import type { Database } from './database/port.js';
-import { refText, type EntityRef } from '../model/ids.js';
+import { formatRef, type EntityRef } from '../model/ids.js';
 import { CountedCache, type CacheCounts } from '../telemetry/counted-cache.js';
-import { here, onBehalfOf, type Trace } from '../telemetry/trace.js';
-import type { Entities, KnownEntity, StoredEntity } from '../model/entities.js';
+import { currentSpan, withLinks, type ActiveSpan } from '../telemetry/active-span.js';
+import type { Entities, EntityWithAncestors, StoredEntity } from '../model/entities.js';
 
-const KEPT = 50_000;
+const MAX_CACHED_ENTITIES = 50_000;
 
 /**
  * `union` drops rows that were there before, so parents in a circle end; however far up, no ancestor is left out.
  * `offset 0` keeps the planner from reading the whole table to join it: it takes what is asked for to be far more.
  */
-const LOOKUP = `
+const LOOKUP_SQL = `
   with recursive
     asked as (select a.type, a.id, a.position from
       unnest($1::text[], $2::text[]) with ordinality as a (type, id, position)),
@@ -29,25 +29,27 @@ const LOOKUP = `
   from found f left join gathered g on g.position = f.position`;
 
 export class EntityStore implements Entities {
-  private readonly kept = new CountedCache<string, { readonly entity: KnownEntity | undefined }>({ max: KEPT });
+  private readonly entityCache = new CountedCache<string, { readonly entity: EntityWithAncestors | undefined }>({
+    max: MAX_CACHED_ENTITIES,
+  });
   /** As with relationships: raised around each write, so that nothing read across one is kept. */
   private generation = 0;
   private batch:
     | {
         readonly refs: Map<string, EntityRef>;
-        readonly askers: Set<Trace | undefined>;
-        readonly answer: Promise<Map<string, KnownEntity>>;
+        readonly askers: Set<ActiveSpan | undefined>;
+        readonly answer: Promise<Map<string, EntityWithAncestors>>;
       }
     | undefined;
 
   constructor(private readonly database: Database) {}
 
   get cache(): CacheCounts {
-    return this.kept;
+    return this.entityCache;
   }
 
-  async lookup(refs: readonly EntityRef[]): Promise<readonly (KnownEntity | undefined)[]> {
-    return Promise.all(refs.map((ref) => this.one(ref)));
+  async lookup(refs: readonly EntityRef[]): Promise<readonly (EntityWithAncestors | undefined)[]> {
+    return Promise.all(refs.map((ref) => this.lookupOne(ref)));
   }
 
   async put(entities: readonly StoredEntity[]): Promise<void> {
@@ -83,55 +85,58 @@ export class EntityStore implements Entities {
   }
 
   private async write(statements: Parameters<Database['run']>[0]): Promise<readonly unknown[]> {
-    this.forget();
+    this.invalidateCache();
     try {
       return (await this.database.run(statements))[0] ?? [];
     } finally {
-      this.forget();
+      this.invalidateCache();
     }
   }
 
-  private forget(): void {
+  private invalidateCache(): void {
     this.generation += 1;
-    this.kept.clear();
+    this.entityCache.clear();
   }
 
-  private async one(ref: EntityRef): Promise<KnownEntity | undefined> {
-    const key = refText(ref);
-    const kept = this.database.exclusive ? this.kept.get(key) : undefined;
-    if (kept !== undefined) return kept.entity;
+  private async lookupOne(ref: EntityRef): Promise<EntityWithAncestors | undefined> {
+    const key = formatRef(ref);
+    const cached = this.database.exclusive ? this.entityCache.get(key) : undefined;
+    if (cached !== undefined) return cached.entity;
     const { generation } = this;
-    const entity = (await this.together(key, ref)).get(key);
-    if (this.database.exclusive && generation === this.generation) this.kept.set(key, { entity });
+    const entity = (await this.enqueueLookup(key, ref)).get(key);
+    if (this.database.exclusive && generation === this.generation) this.entityCache.set(key, { entity });
     return entity;
   }
 
   /** Look-ups of one turn of the loop go to the database together. */
-  private together(key: string, ref: EntityRef): Promise<Map<string, KnownEntity>> {
+  private enqueueLookup(key: string, ref: EntityRef): Promise<Map<string, EntityWithAncestors>> {
     if (this.batch === undefined) {
       const refs = new Map<string, EntityRef>();
-      const askers = new Set<Trace | undefined>();
+      const askers = new Set<ActiveSpan | undefined>();
       const answer = new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
         this.batch = undefined;
-        return onBehalfOf(askers, () => this.query([...refs]));
+        return withLinks(askers, () => this.query([...refs]));
       });
       this.batch = { refs, askers, answer };
     }
     this.batch.refs.set(key, ref);
-    this.batch.askers.add(here());
+    this.batch.askers.add(currentSpan());
     return this.batch.answer;
   }
 
-  private async query(refs: readonly (readonly [string, EntityRef])[]): Promise<Map<string, KnownEntity>> {
+  private async query(refs: readonly (readonly [string, EntityRef])[]): Promise<Map<string, EntityWithAncestors>> {
     const [rows = []] = await this.database.run([
-      { sql: LOOKUP, params: [textArray(refs.map(([, r]) => r.type)), textArray(refs.map(([, r]) => r.id))] },
+      {
+        sql: LOOKUP_SQL,
+        params: [encodeTextArray(refs.map(([, r]) => r.type)), encodeTextArray(refs.map(([, r]) => r.id))],
+      },
     ]);
-    const found = new Map<string, KnownEntity>();
+    const entities = new Map<string, EntityWithAncestors>();
     for (const row of rows) {
-      const asked = refs[Number(row['position']) - 1];
-      if (asked === undefined) continue;
-      const [key, { type, id }] = asked;
-      found.set(key, {
+      const keyedRef = refs[Number(row['position']) - 1];
+      if (keyedRef === undefined) continue;
+      const [key, { type, id }] = keyedRef;
+      entities.set(key, {
         type,
         id,
         attributes: row['attributes'] as Record<string, unknown>,
@@ -139,11 +144,11 @@ export class EntityStore implements Entities {
         ancestors: row['ancestors'] as EntityRef[],
       });
     }
-    return found;
+    return entities;
   }
 }
 
 /** PostgreSQL's text form of an array of texts. */
-function textArray(texts: readonly string[]): string {
+function encodeTextArray(texts: readonly string[]): string {
   return `{${texts.map((t) => `"${t.replace(/(["\\])/g, '\\$1')}"`).join(',')}}`;
 }

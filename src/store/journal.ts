@@ -2,10 +2,10 @@
  * The journal of relationship writes: what an embedded SpiceDB, whose store is memory, is given again at start.
  * Its sequence numbers make the ZedTokens of an embedded deployment, so tokens outlive a restart.
  */
-import type { Database, Statement } from './database/port.js';
+import type { Database, SqlStatement } from './database/port.js';
 import type { Relationship, RelationshipUpdate } from '../model/relationships.js';
 
-export interface Replay {
+export interface JournalReplay {
   /** Of the last write. */
   readonly sequence: number;
   /** What holds for certain, in order. */
@@ -19,12 +19,12 @@ export type WriteLog = Pick<Journal, 'token' | 'sequenceOf' | 'append' | 'settle
 
 /** More rows than this are folded into the relationships that they leave. */
 const COMPACT_ABOVE = 1000;
-const GROUP = 1000;
+const COMPACTION_GROUP = 1000;
 
 export class Journal {
   private rows = 0;
   /** What has become of writes, as far as the database couldn't be told: the next write tells it. */
-  private readonly owed = new Map<number, Statement>();
+  private readonly pendingStatements = new Map<number, SqlStatement>();
 
   private constructor(
     private readonly database: Database,
@@ -54,20 +54,20 @@ export class Journal {
    */
   async append(updates: readonly RelationshipUpdate[], by: string): Promise<number> {
     const results = await this.database.run([
-      ...this.owed.values(),
+      ...this.pendingStatements.values(),
       { sql: 'delete from relationship_journal where not settled' },
       {
         sql: 'insert into relationship_journal (written_by, updates) values ($1, $2::jsonb) returning sequence',
         params: [by, JSON.stringify(updates)],
       },
     ]);
-    this.owed.clear();
+    this.pendingStatements.clear();
     return Number(results.at(-1)?.[0]?.['sequence']);
   }
 
   /** SpiceDB has taken it. */
   settle(sequence: number): Promise<void> {
-    return this.tell(sequence, {
+    return this.recordFate(sequence, {
       sql: 'update relationship_journal set settled = true where sequence = $1',
       params: [sequence],
     });
@@ -75,32 +75,35 @@ export class Journal {
 
   /** SpiceDB has refused it. */
   withdraw(sequence: number): Promise<void> {
-    return this.tell(sequence, { sql: 'delete from relationship_journal where sequence = $1', params: [sequence] });
+    return this.recordFate(sequence, {
+      sql: 'delete from relationship_journal where sequence = $1',
+      params: [sequence],
+    });
   }
 
   /** What is in the journal lasts already, so nobody's answer depends on this. */
-  private async tell(sequence: number, fate: Statement): Promise<void> {
-    this.owed.set(sequence, fate);
+  private async recordFate(sequence: number, statement: SqlStatement): Promise<void> {
+    this.pendingStatements.set(sequence, statement);
     try {
-      await this.database.run([fate]);
-      this.owed.delete(sequence);
+      await this.database.run([statement]);
+      this.pendingStatements.delete(sequence);
     } catch {
       // Told with the next write. A restart before that asks SpiceDB again, which says the same.
     }
   }
 
-  async replay(): Promise<Replay> {
-    const told = [...this.owed.values()];
+  async replay(): Promise<JournalReplay> {
+    const pending = [...this.pendingStatements.values()];
     const results = await this.database.run([
-      ...told,
+      ...pending,
       { sql: 'select sequence, updates, settled from relationship_journal order by sequence' },
       // Also of writes that a compaction has left nothing of: their ZedTokens stay known.
       {
         sql: `select coalesce(pg_sequence_last_value(pg_get_serial_sequence('relationship_journal', 'sequence')::regclass), 0) as sequence`,
       },
     ]);
-    this.owed.clear();
-    const [rows = [], last] = results.slice(told.length);
+    this.pendingStatements.clear();
+    const [rows = [], last] = results.slice(pending.length);
     this.rows = rows.length;
     const writes = rows.map((row) => ({
       sequence: Number(row['sequence']),
@@ -120,9 +123,9 @@ export class Journal {
   async compact(state: readonly Relationship[]): Promise<void> {
     if (this.rows <= COMPACT_ABOVE) return;
     const inserts = [];
-    for (let from = 0; from < state.length; from += GROUP) {
+    for (let start = 0; start < state.length; start += COMPACTION_GROUP) {
       const updates = state
-        .slice(from, from + GROUP)
+        .slice(start, start + COMPACTION_GROUP)
         .map((relationship): RelationshipUpdate => ({ operation: 'touch', relationship }));
       inserts.push({
         sql: `insert into relationship_journal (written_by, updates, settled) values ('compaction', $1::jsonb, true)`,

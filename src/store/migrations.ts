@@ -1,9 +1,9 @@
 /** The database's tables, as numbered steps that are applied once each. */
-import { LOCKS, REMIT } from './database/locks.js';
+import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database } from './database/port.js';
 import { ConfigError, Fault } from '../model/faults.js';
 
-const STEPS: readonly (readonly string[])[] = [
+const MIGRATIONS: readonly (readonly string[])[] = [
   [
     `create table meta (key text primary key, value text not null)`,
     `insert into meta values ('store_id', gen_random_uuid()::text)`,
@@ -52,32 +52,32 @@ const STEPS: readonly (readonly string[])[] = [
 ];
 
 /** Of the tables, as this Remit has them. */
-export const VERSION = STEPS.length;
+export const SCHEMA_VERSION = MIGRATIONS.length;
 
 const VERSION_TABLE = 'remit_version';
 
 /** What the database's tables are of; 0 where there are none. @throws Fault; also where they are of a newer Remit */
-export async function versionOf(database: Database): Promise<number> {
-  const [there] = await database.run([{ sql: `select to_regclass('${VERSION_TABLE}') is not null as there` }]);
-  if (there?.[0]?.['there'] !== true) return 0;
+export async function readSchemaVersion(database: Database): Promise<number> {
+  const [tableRows] = await database.run([{ sql: `select to_regclass('${VERSION_TABLE}') is not null as there` }]);
+  if (tableRows?.[0]?.['there'] !== true) return 0;
   const [rows] = await database.run([{ sql: `select coalesce(max(version), 0) as version from ${VERSION_TABLE}` }]);
   const version = Number(rows?.[0]?.['version']);
-  if (version > VERSION)
+  if (version > SCHEMA_VERSION)
     throw new Fault(
       'database_unavailable',
-      `the database is of version ${version}, newer than this Remit (${VERSION})`,
+      `the database is of version ${version}, newer than this Remit (${SCHEMA_VERSION})`,
     );
   return version;
 }
 
 /** For a database that is not ours to change at start. @throws Fault; ConfigError where it has to be migrated first */
-export async function requireVersion(database: Database, place: string): Promise<void> {
-  const version = await versionOf(database);
-  if (version < VERSION)
+export async function requireSchemaVersion(database: Database, place: string): Promise<void> {
+  const version = await readSchemaVersion(database);
+  if (version < SCHEMA_VERSION)
     throw new ConfigError(
       version === 0
         ? 'the database has no tables of Remit: "remit migrate" makes them'
-        : `the database is of version ${version}, and this Remit needs ${VERSION}: "remit migrate" brings it there`,
+        : `the database is of version ${version}, and this Remit needs ${SCHEMA_VERSION}: "remit migrate" brings it there`,
       place,
     );
 }
@@ -86,28 +86,34 @@ export async function requireVersion(database: Database, place: string): Promise
  * Brings the tables to the present version, each step in a transaction of its own; whoever does the same meanwhile waits,
  * and finds it done. @returns the version it was. @throws Fault; also where the database is of a newer Remit
  */
-export async function migrate(database: Database): Promise<number> {
-  const locked = { sql: 'select pg_advisory_xact_lock($1, $2)', params: [REMIT, LOCKS.migration] };
-  await database.run([locked, { sql: `create table if not exists ${VERSION_TABLE} (version integer not null)` }]);
-  const from = await versionOf(database);
-  for (let version = from; version < VERSION;) {
+export async function migrateSchema(database: Database): Promise<number> {
+  const lockStatement = {
+    sql: 'select pg_advisory_xact_lock($1, $2)',
+    params: [LOCK_NAMESPACE, ADVISORY_LOCKS.migration],
+  };
+  await database.run([
+    lockStatement,
+    { sql: `create table if not exists ${VERSION_TABLE} (version integer not null)` },
+  ]);
+  const initialVersion = await readSchemaVersion(database);
+  for (let version = initialVersion; version < SCHEMA_VERSION;) {
     try {
       await database.run([
-        locked,
+        lockStatement,
         // Ends the transaction where somebody else has taken this step: nothing is divided by zero.
         {
           sql: `select 1 / (case when coalesce(max(version), 0) = $1::int then 1 else 0 end) from ${VERSION_TABLE}`,
           params: [version],
         },
-        ...(STEPS[version] ?? []).map((sql) => ({ sql })),
+        ...(MIGRATIONS[version] ?? []).map((sql) => ({ sql })),
         { sql: `insert into ${VERSION_TABLE} values ($1::int)`, params: [version + 1] },
       ]);
       version += 1;
     } catch (error) {
-      const now = await versionOf(database);
-      if (now === version) throw error;
-      version = now;
+      const currentVersion = await readSchemaVersion(database);
+      if (currentVersion === version) throw error;
+      version = currentVersion;
     }
   }
-  return from;
+  return initialVersion;
 }

@@ -7,16 +7,16 @@ export interface CacheCounts {
 }
 
 /** The counts of what is kept, by the name that metrics have for it. */
-export type Caches = Readonly<Record<string, CacheCounts>>;
+export type CacheCountsByName = Readonly<Record<string, CacheCounts>>;
 
 export class CountedCache<K extends string, V extends object> extends LRUCache<K, V> implements CacheCounts {
   hits = 0;
   misses = 0;
 
   override get(key: K): V | undefined {
-    const found = super.get(key);
-    if (found === undefined) this.misses += 1;
+    const value = super.get(key);
+    if (value === undefined) this.misses += 1;
     else this.hits += 1;
-    return found;
+    return value;
   }
 }

@@ -1,6 +1,6 @@
 /** What an engine's adapter counts of its calls, for metrics and health. */
 
-export interface Circuit {
+export interface CircuitStats {
   readonly state: 'closed' | 'open' | 'half_open';
   /** How many times it has opened. */
   readonly opened: number;
@@ -14,5 +14,5 @@ export interface EngineStats {
   /** Calls that wait for one of those to end. */
   readonly waiting: number;
   /** Only before a server. */
-  readonly circuit: Circuit | undefined;
+  readonly circuit: CircuitStats | undefined;
 }

@@ -3,7 +3,7 @@
  * error's message, a password in an address, a key that somebody quotes.
  */
 import { pino, type DestinationStream, type Logger } from 'pino';
-import { here } from './trace.js';
+import { currentSpan } from './active-span.js';
 
 /** `logs` of the configuration. */
 export interface LogsConfig {
@@ -12,33 +12,33 @@ export interface LogsConfig {
 }
 
 /** A line for the operator; `about` is the same for machines. */
-export type Log = (line: string, about?: Readonly<Record<string, string | number>>) => void;
+export type Log = (line: string, fields?: Readonly<Record<string, string | number>>) => void;
 
-export interface OpenLog {
+export interface ServiceLog {
   readonly log: Log;
   /** Of requests and bugs. */
   readonly logger: Logger;
 }
 
-const GONE = '[redacted]';
+const REDACTION = '[redacted]';
 /** Compact JWS and JWE, and what is left of one that was cut off. */
-const TOKENS = /\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,4}/g;
-const CREDENTIALS = /\b(Bearer|DPoP|Basic) +[A-Za-z0-9._~+/=-]+/gi;
+const TOKEN_PATTERN = /\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,4}/g;
+const CREDENTIAL_PATTERN = /\b(Bearer|DPoP|Basic) +[A-Za-z0-9._~+/=-]+/gi;
 /** In an address: `postgres://remit:password@host`; the password may itself contain "@". */
-const PASSWORDS = /(:\/\/[^/\s:@"]*):[^\s"]*@/g;
+const URL_PASSWORD_PATTERN = /(:\/\/[^/\s:@"]*):[^\s"]*@/g;
 /** `password=…`, `"token":"…"`, `\"key\": \"…\"`: by the name of what follows. */
-const NAMED =
+const NAMED_SECRET_PATTERN =
   /((?:password|passwd|secret|token|api_?key|authorization|cookie|dpop)[\\"']*\s*[:=]\s*[\\"']*)(?!\[redacted\]|[\d[{]|true|false|null)[^\s"'\\,;}&]+/gi;
 
 /** @param secrets that are known as such, whatever they look like */
 export function redact(text: string, secrets: readonly string[] = []): string {
   let redacted = text;
-  for (const secret of secrets) redacted = redacted.replaceAll(secret, GONE);
+  for (const secret of secrets) redacted = redacted.replaceAll(secret, REDACTION);
   return redacted
-    .replace(TOKENS, GONE)
-    .replace(CREDENTIALS, `$1 ${GONE}`)
-    .replace(PASSWORDS, `$1:${GONE}@`)
-    .replace(NAMED, `$1${GONE}`);
+    .replace(TOKEN_PATTERN, REDACTION)
+    .replace(CREDENTIAL_PATTERN, `$1 ${REDACTION}`)
+    .replace(URL_PASSWORD_PATTERN, `$1:${REDACTION}@`)
+    .replace(NAMED_SECRET_PATTERN, `$1${REDACTION}`);
 }
 
 /**
@@ -49,7 +49,7 @@ export function openLog(
   { format, level }: { readonly format: 'json' | 'text'; readonly level: LogsConfig['level'] },
   stream: DestinationStream,
   secrets: readonly string[] = [],
-): OpenLog {
+): ServiceLog {
   const logger = pino(
     {
       // At a terminal a person looks for trouble; what goes well is said in words.
@@ -57,10 +57,10 @@ export function openLog(
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
-      serializers: { err: plainError, req: () => undefined, res: () => undefined },
+      serializers: { err: serializeError, req: () => undefined, res: () => undefined },
       mixin: () => {
-        const trace = here();
-        return trace === undefined ? {} : { trace_id: trace.traceId, span_id: trace.spanId };
+        const span = currentSpan();
+        return span === undefined ? {} : { trace_id: span.traceId, span_id: span.spanId };
       },
       hooks: { streamWrite: (line) => redact(line, secrets) },
     },
@@ -71,14 +71,14 @@ export function openLog(
       ? (line) => {
           stream.write(`remit: ${redact(line, secrets)}\n`);
         }
-      : (line, about = {}) => {
-          logger.warn(about, line);
+      : (line, fields = {}) => {
+          logger.warn(fields, line);
         };
   return { log, logger };
 }
 
 /** Of an error what it is and where: its other members may be anything, the request included. */
-function plainError(error: unknown): object {
+function serializeError(error: unknown): object {
   if (!(error instanceof Error)) return { message: String(error) };
   const { name, message, stack } = error;
   const { code } = error as { code?: unknown };

@@ -4,19 +4,19 @@
  */
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { Decision } from '../model/decision.js';
-import type { Outcome } from '../model/outcome.js';
+import type { StepOutcome } from '../model/outcome.js';
 import type { Question } from '../model/question.js';
-import type { Call } from './calls.js';
-import type { Caches } from './counted-cache.js';
-import type { Circuit } from './engine-stats.js';
-import { DurationFamily, type Durations } from './durations.js';
-import { PHASES, type Observer, type Phase } from './observer.js';
-import { processMetrics } from './process.js';
-import { span, spanSync, type Attributes } from './trace.js';
+import type { EngineCall } from './engine-calls.js';
+import type { CacheCountsByName } from './counted-cache.js';
+import type { CircuitStats } from './engine-stats.js';
+import { DurationMetric, type DurationHistogram } from './duration-metric.js';
+import { PHASES, type DecisionObserver, type Phase } from './observer.js';
+import { processMetrics } from './process-metrics.js';
+import { withSpan, withSpanSync, type SpanAttributes } from './active-span.js';
 
 /** Numbers that the parts of a service keep by themselves: read when metrics are. */
-export interface Counts {
-  readonly caches: Caches;
+export interface ServiceCounts {
+  readonly caches: CacheCountsByName;
   /** What waits for an engine, by what it is. */
   readonly waiting: Readonly<Record<'checks' | 'records', number>>;
   /** How much went together: of checks to SpiceDB, of records to the database. */
@@ -24,7 +24,7 @@ export interface Counts {
   /** Times that Cedar failed and was begun anew. */
   readonly cedarFaults: number;
   /** Before each engine that is a server. */
-  readonly circuits: Readonly<Record<'database' | 'spicedb', Circuit | undefined>>;
+  readonly circuits: Readonly<Record<'database' | 'spicedb', CircuitStats | undefined>>;
   /** Of records that nobody waits for: still to be written, and given up. */
   readonly records: { readonly pendingCorrections: number; readonly droppedCorrections: number };
   readonly rules: {
@@ -39,7 +39,7 @@ export interface Counts {
 }
 
 /** What metrics need to know of the rules in force: their version, and the names of what they have. */
-export interface RulesInForce {
+export interface PolicyLabels {
   readonly version: string;
   readonly vocabulary: {
     find(
@@ -50,147 +50,152 @@ export interface RulesInForce {
 }
 
 /** Of what isn't in the schema, or is no route. */
-export const OTHER = 'other';
+export const OTHER_LABEL = 'other';
 
-type Shed = AdmissionStats['shed'];
-const CAUSES = [
+type ShedCounts = AdmissionStats['shed'];
+const SHED_CAUSES = [
   ['in_flight', 'inFlight'],
   ['large_bodies', 'largeBodies'],
   ['memory', 'memory'],
 ] as const;
 
-export class Metrics implements Observer {
+export class Metrics implements DecisionObserver {
   private readonly registry = new Registry();
-  private readonly process = processMetrics();
-  private readonly sheds: (() => Shed)[] = [];
-  private readonly decisions = this.counter(
+  private readonly processRegistry = processMetrics();
+  private readonly shedCounters: (() => ShedCounts)[] = [];
+  private readonly decisions = this.createCounter(
     'remit_decisions_total',
     'Decisions, by what came of them and the first reason: a reason code, or the fault where an engine could not answer.',
     ['outcome', 'reason', 'action', 'resource_type'],
   );
-  private readonly faults = this.counter('remit_engine_faults_total', 'Calls that an engine could not answer.', [
+  private readonly faults = this.createCounter('remit_engine_faults_total', 'Calls that an engine could not answer.', [
     'engine',
     'code',
   ]);
-  private readonly decisionSeconds = new DurationFamily(
+  private readonly decisionSeconds = new DurationMetric(
     'remit_decision_duration_seconds',
     'How long a decision took, its record included.',
     ['outcome'],
     this.registry,
   );
-  private readonly requestSeconds = new DurationFamily(
+  private readonly requestSeconds = new DurationMetric(
     'remit_http_request_duration_seconds',
     'How long a request took, from its head to the end of its answer.',
     ['method', 'route', 'status'],
     this.registry,
   );
-  private readonly callSeconds = new DurationFamily(
+  private readonly callSeconds = new DurationMetric(
     'remit_engine_call_duration_seconds',
     'How long a call of an engine took; many decisions may share one.',
     ['engine', 'call'],
     this.registry,
   );
-  private readonly phases: Readonly<Record<Phase, Durations>>;
+  private readonly phases: Readonly<Record<Phase, DurationHistogram>>;
 
   /**
    * @param rules those in force
    * @param counts of the service's parts
    */
   constructor(
-    private readonly rules: () => RulesInForce,
-    counts: () => Counts,
+    private readonly rules: () => PolicyLabels,
+    counts: () => ServiceCounts,
   ) {
-    const phases = new DurationFamily(
+    const phases = new DurationMetric(
       'remit_decision_phase_duration_seconds',
       'How long a decision was at each of its parts; cedar is part of gather, and lists gather many at once.',
       ['phase'],
       this.registry,
     );
-    this.phases = Object.fromEntries(PHASES.map((phase) => [phase, phases.of(phase)])) as Record<Phase, Durations>;
+    this.phases = Object.fromEntries(PHASES.map((phase) => [phase, phases.withLabels(phase)])) as Record<
+      Phase,
+      DurationHistogram
+    >;
     this.readAtScrape(counts);
   }
 
   async decision(question: Question, work: () => Promise<Decision>): Promise<Decision> {
-    const began = performance.now();
-    const decision = await span('decision', async (trace) => {
-      const made = await work();
-      trace?.add(this.attributesOf(made));
-      return made;
+    const startedAt = performance.now();
+    const decision = await withSpan('decision', async (decisionSpan) => {
+      const result = await work();
+      decisionSpan?.setAttributes(this.describeDecision(result));
+      return result;
     });
     const { action, resource } = question;
-    const on = this.rules().vocabulary.find(action.name, resource.type);
+    const questionKind = this.rules().vocabulary.find(action.name, resource.type);
     const outcome = decision.decision ? 'allow' : decision.fault === undefined ? 'deny' : 'unknown';
     this.decisions.inc({
       outcome,
       reason: decision.fault ?? decision.reasons[0]?.code ?? '',
-      action: on?.action.name ?? OTHER,
-      resource_type: on?.resourceType.object ?? OTHER,
+      action: questionKind?.action.name ?? OTHER_LABEL,
+      resource_type: questionKind?.resourceType.object ?? OTHER_LABEL,
     });
-    this.decisionSeconds.of(outcome).observe((performance.now() - began) / 1000);
+    this.decisionSeconds.withLabels(outcome).observe((performance.now() - startedAt) / 1000);
     return decision;
   }
 
   async phase<T>(phase: Phase, work: () => Promise<T>): Promise<T> {
-    const began = performance.now();
+    const startedAt = performance.now();
     try {
-      return await span(phase, work);
+      return await withSpan(phase, work);
     } finally {
-      this.phases[phase].observe((performance.now() - began) / 1000);
+      this.phases[phase].observe((performance.now() - startedAt) / 1000);
     }
   }
 
   cedar<T>(work: () => T): T {
-    const began = performance.now();
+    const startedAt = performance.now();
     try {
-      return spanSync('cedar', work);
+      return withSpanSync('cedar', work);
     } finally {
-      this.phases.cedar.observe((performance.now() - began) / 1000);
+      this.phases.cedar.observe((performance.now() - startedAt) / 1000);
     }
   }
 
-  step<O extends Outcome>(step: string, judge: () => O): O {
-    return spanSync(`step ${step}`, judge, stepAttributes);
+  step<O extends StepOutcome>(step: string, judge: () => O): O {
+    return withSpanSync(`step ${step}`, judge, describeStepOutcome);
   }
 
-  readonly call = ({ engine, call, seconds, fault }: Call): void => {
-    this.callSeconds.of(engine, call).observe(seconds);
+  readonly observeCall = ({ engine, call: observeCall, seconds, fault }: EngineCall): void => {
+    this.callSeconds.withLabels(engine, observeCall).observe(seconds);
     if (fault !== undefined) this.faults.inc({ engine, code: fault });
   };
 
   /** @param route as it is registered; undefined where there is none */
-  request(method: string, route: string | undefined, status: number, seconds: number): void {
-    this.requestSeconds.of(route === undefined ? OTHER : method, route ?? OTHER, String(status)).observe(seconds);
+  observeRequest(method: string, route: string | undefined, status: number, seconds: number): void {
+    this.requestSeconds
+      .withLabels(route === undefined ? OTHER_LABEL : method, route ?? OTHER_LABEL, String(status))
+      .observe(seconds);
   }
 
   /** Of what a listener refuses for there being too much: all listeners' count together. */
-  countShed(shed: () => Shed): void {
-    this.sheds.push(shed);
+  countShed(shed: () => ShedCounts): void {
+    this.shedCounters.push(shed);
   }
 
   /** In Prometheus' text format, the process's own included. */
   async text(): Promise<{ readonly type: string; readonly text: string }> {
-    const [own, process] = await Promise.all([this.registry.metrics(), this.process.metrics()]);
-    return { type: this.registry.contentType, text: `${own}\n${process}` };
+    const [serviceText, processText] = await Promise.all([this.registry.metrics(), this.processRegistry.metrics()]);
+    return { type: this.registry.contentType, text: `${serviceText}\n${processText}` };
   }
 
   /** A decision's id leads to its record, which says who and what: neither goes to whoever keeps traces. */
-  private attributesOf({ id, decision, fault, reasons, dry_run, request }: Decision): Attributes {
-    const on = this.rules().vocabulary.find(request.action, request.resource.type);
+  private describeDecision({ id, decision, fault, reasons, dry_run, request }: Decision): SpanAttributes {
+    const questionKind = this.rules().vocabulary.find(request.action, request.resource.type);
     return {
       'remit.decision.id': id,
       'remit.decision.outcome': decision ? 'allow' : fault === undefined ? 'deny' : 'unknown',
       'remit.decision.reasons': [...(fault === undefined ? [] : [fault]), ...reasons.map(({ code }) => code)],
       'remit.decision.dry_run': dry_run,
-      'remit.action': on?.action.name ?? OTHER,
-      'remit.resource_type': on?.resourceType.object ?? OTHER,
+      'remit.action': questionKind?.action.name ?? OTHER_LABEL,
+      'remit.resource_type': questionKind?.resourceType.object ?? OTHER_LABEL,
     };
   }
 
-  private counter<L extends string>(name: string, help: string, labelNames: readonly L[]): Counter<L> {
+  private createCounter<L extends string>(name: string, help: string, labelNames: readonly L[]): Counter<L> {
     return new Counter({ name, help, labelNames: [...labelNames], registers: [this.registry] });
   }
 
-  private readAtScrape(counts: () => Counts): void {
+  private readAtScrape(counts: () => ServiceCounts): void {
     const read = <L extends string>(
       kind: typeof Counter | typeof Gauge,
       name: string,
@@ -227,7 +232,7 @@ export class Metrics implements Observer {
     read(Counter, 'remit_cedar_faults_total', 'Times that Cedar failed and was begun anew.', [], () => [
       [{}, counts().cedarFaults],
     ]);
-    const circuits = (of: (circuit: Circuit) => number): [{ engine: string }, number][] =>
+    const circuits = (of: (circuit: CircuitStats) => number): [{ engine: string }, number][] =>
       Object.entries(counts().circuits).map(([engine, circuit]) => [
         { engine },
         circuit === undefined ? 0 : of(circuit),
@@ -246,7 +251,7 @@ export class Metrics implements Observer {
       'remit_requests_shed_total',
       'Requests refused at once, by what there was too much of.',
       ['cause'],
-      () => CAUSES.map(([cause, of]) => [{ cause }, this.sheds.reduce((sum, shed) => sum + shed()[of], 0)]),
+      () => SHED_CAUSES.map(([cause, of]) => [{ cause }, this.shedCounters.reduce((sum, shed) => sum + shed()[of], 0)]),
     );
     read(
       Gauge,
@@ -281,7 +286,7 @@ export class Metrics implements Observer {
   }
 }
 
-function stepAttributes(outcome: Outcome): Attributes {
+function describeStepOutcome(outcome: StepOutcome): SpanAttributes {
   return {
     'remit.step.outcome': outcome.outcome,
     ...(outcome.outcome === 'deny' ? { 'remit.step.reasons': outcome.reasons.map(({ code }) => code) } : {}),

@@ -1,72 +1,72 @@
 /** The claims of a token in their standard form (RFC 9068, 8693, 9396, 7800), typed and bounded. */
 import { z } from 'zod';
-import { idProblem } from '../model/ids.js';
-import { placed, refuse } from './jws.js';
+import { findIdProblem } from '../model/ids.js';
+import { describeSchemaError, rejectToken } from './jws.js';
 
-const id = z.string().superRefine((value, ctx) => {
-  const problem = idProblem(value);
+const idSchema = z.string().superRefine((value, ctx) => {
+  const problem = findIdProblem(value);
   if (problem !== undefined) ctx.addIssue({ code: 'custom', message: problem });
 });
 /** Whatever is named in a token must be possible to name in a revocation. */
-const text = z
+const textSchema = z
   .string()
   .min(1)
   .max(1024)
   .regex(/^\P{Cc}*$/u, 'must not contain control characters');
 /** Seconds since the epoch: NumericDate, up to the year 9999. */
-const seconds = z.number().min(0).max(253_402_300_799);
-const record = z.record(z.string(), z.unknown());
+const numericDateSchema = z.number().min(0).max(253_402_300_799);
+const recordSchema = z.record(z.string(), z.unknown());
 /** SHA-256 in base64url. */
-const thumbprint = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'must be a SHA-256 thumbprint in base64url');
+const thumbprintSchema = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'must be a SHA-256 thumbprint in base64url');
 
-const strings = z.array(text).max(100);
-const detail = z.looseObject({
-  type: text,
-  actions: strings.optional(),
-  locations: strings.optional(),
-  datatypes: strings.optional(),
-  privileges: strings.optional(),
-  identifier: text.optional(),
-  resources: strings.optional(),
-  constraints: record.optional(),
-  purpose: text.optional(),
+const textListSchema = z.array(textSchema).max(100);
+const detailSchema = z.looseObject({
+  type: textSchema,
+  actions: textListSchema.optional(),
+  locations: textListSchema.optional(),
+  datatypes: textListSchema.optional(),
+  privileges: textListSchema.optional(),
+  identifier: textSchema.optional(),
+  resources: textListSchema.optional(),
+  constraints: recordSchema.optional(),
+  purpose: textSchema.optional(),
   access: z.enum(['online', 'background']).optional(),
 });
 
-const claims = z.looseObject({
-  iss: text,
-  sub: id,
-  aud: z.union([text, z.array(text).min(1).max(32)], {
+const claimsSchema = z.looseObject({
+  iss: textSchema,
+  sub: idSchema,
+  aud: z.union([textSchema, z.array(textSchema).min(1).max(32)], {
     error: ({ input }) => (input === undefined ? 'is required' : 'must be a text, or a list of texts'),
   }),
-  exp: seconds,
-  nbf: seconds.optional(),
-  iat: seconds.optional(),
-  jti: text.optional(),
-  client_id: text.optional(),
+  exp: numericDateSchema,
+  nbf: numericDateSchema.optional(),
+  iat: numericDateSchema.optional(),
+  jti: textSchema.optional(),
+  client_id: textSchema.optional(),
   scope: z.string().max(4096).optional(),
-  authorization_details: z.array(detail).max(32).optional(),
-  act: record.optional(),
+  authorization_details: z.array(detailSchema).max(32).optional(),
+  act: recordSchema.optional(),
   /** What kind of party `sub` is (OAuth entity profiles). */
-  sub_profile: text.optional(),
+  sub_profile: textSchema.optional(),
   /** And of what kind the client is. */
-  client_profile: text.optional(),
-  sid: text.optional(),
-  txn: text.optional(),
+  client_profile: textSchema.optional(),
+  sid: textSchema.optional(),
+  txn: textSchema.optional(),
   /** Of a transaction token: what the transaction is about, and who asked for it from where. */
-  tctx: record.optional(),
-  rctx: record.optional(),
-  purpose: text.optional(),
+  tctx: recordSchema.optional(),
+  rctx: recordSchema.optional(),
+  purpose: textSchema.optional(),
   /** Ours: whether the user is there, or has let the agent work on its own. */
   access: z.enum(['online', 'background']).optional(),
-  cnf: z.looseObject({ jkt: thumbprint.optional(), 'x5t#S256': thumbprint.optional() }).optional(),
+  cnf: z.looseObject({ jkt: thumbprintSchema.optional(), 'x5t#S256': thumbprintSchema.optional() }).optional(),
 });
 
-export type Claims = z.infer<typeof claims>;
+export type TokenClaims = z.infer<typeof claimsSchema>;
 
 /** @throws TokenRefused `token_claims_invalid` naming the claim */
-export function readClaims(payload: Readonly<Record<string, unknown>>): Claims {
-  const read = claims.safeParse(payload);
-  if (!read.success) return refuse('token_claims_invalid', `The claim ${placed(read.error)}.`);
-  return read.data;
+export function parseClaims(payload: Readonly<Record<string, unknown>>): TokenClaims {
+  const parsed = claimsSchema.safeParse(payload);
+  if (!parsed.success) return rejectToken('token_claims_invalid', `The claim ${describeSchemaError(parsed.error)}.`);
+  return parsed.data;
 }

@@ -4,31 +4,31 @@
  */
 import { reason } from '../model/reasons.js';
 import type { Revocations } from '../model/revocations.js';
-import type { Ended } from '../model/revocations.js';
+import type { RevocationMatch } from '../model/revocations.js';
 import type { Entities } from '../model/entities.js';
-import type { SpentProofs } from '../store/used-dpop-proofs.js';
+import type { UsedProofs } from '../store/used-dpop-proofs.js';
 import type { DelegationToken } from '../model/delegation-token.js';
-import { isAgent } from './actors.js';
-import { isCredential } from './formats.js';
-import { refuse, TokenRefused } from './jws.js';
-import { checkProof } from './proof.js';
-import { type SingleUse } from '../model/credential.js';
+import { isAgentProfile } from './actors.js';
+import { isCredentialFormat } from './formats.js';
+import { rejectToken, TokenRejectedError } from './jws.js';
+import { verifyPossession } from './proof-of-possession.js';
+import { type SingleUseProof } from '../model/credential.js';
 import type { TokenVerifier } from './verify.js';
-import type { Credential, Presented } from '../model/credential.js';
+import type { Credential, PresentedToken } from '../model/credential.js';
 
 /** The definitions that tokens' bare ids are of. */
-export interface Objects {
+export interface SubjectDefinitions {
   readonly userObject: string | undefined;
   readonly agentObject: string | undefined;
 }
 
-export class Credentials {
+export class CredentialVerifier {
   constructor(
-    private readonly verifier: TokenVerifier,
+    private readonly tokenVerifier: TokenVerifier,
     private readonly stores: {
       readonly revocations: Revocations;
       readonly entities: Pick<Entities, 'lookup'>;
-      readonly proofs: SpentProofs;
+      readonly proofs: UsedProofs;
     },
   ) {}
 
@@ -36,37 +36,46 @@ export class Credentials {
    * All that must hold, and the proof used up; of a dry run only that it could be.
    * @throws Fault where keys or stores can't answer
    */
-  async redeem(presented: Presented, objects: Objects, now: Date, dryRun: boolean): Promise<Credential> {
-    const credential = await this.present(presented, objects, now);
+  async verifyAndConsume(
+    presented: PresentedToken,
+    definitions: SubjectDefinitions,
+    now: Date,
+    dryRun: boolean,
+  ): Promise<Credential> {
+    const credential = await this.verify(presented, definitions, now);
     // The last of all, so that nobody uses up a proof who could not have used the token.
-    if (!credential.ok || credential.use === undefined) return credential;
-    const fresh = await this.use(credential.use, presented.used, now, dryRun);
-    return fresh ? credential : { ok: false, reason: reason('proof_replayed') };
+    if (!credential.ok || credential.singleUseProof === undefined) return credential;
+    const firstUse = await this.use(credential.singleUseProof, presented.used, now, dryRun);
+    return firstUse ? credential : { ok: false, reason: reason('proof_replayed') };
   }
 
   /** All that must hold, at this moment. @throws Fault where keys or stores can't answer */
-  async present(presented: Presented, objects: Objects, now: Date): Promise<Credential> {
-    const verification = await this.verifier.verify(presented.token, presented.audience, now);
+  async verify(presented: PresentedToken, definitions: SubjectDefinitions, now: Date): Promise<Credential> {
+    const verification = await this.tokenVerifier.verify(presented.token, presented.audience, now);
     if (!verification.ok) return verification;
     const { token, accepted } = verification;
     try {
-      if (presented.by !== 'client' && !isCredential(token.format)) refuse('token_is_transaction_token');
-      const use = await checkProof(token, presented.token, presented.proof, now.getTime() / 1000);
-      const ended = await this.stores.revocations.find(token);
-      if (ended?.what === 'token') refuse('token_revoked', revokedBy(ended));
-      await this.checkParties(token, presented.by, objects);
-      return { ok: true, token, accepted, sessionEnded: ended?.what === 'session', use };
+      if (presented.by !== 'client' && !isCredentialFormat(token.format)) rejectToken('token_is_transaction_token');
+      const use = await verifyPossession(token, presented.token, presented.proof, now.getTime() / 1000);
+      const revocation = await this.stores.revocations.find(token);
+      if (revocation?.what === 'token') rejectToken('token_revoked', describeRevocation(revocation));
+      await this.checkParties(token, presented.by, definitions);
+      return { ok: true, token, accepted, sessionEnded: revocation?.what === 'session', singleUseProof: use };
     } catch (error) {
-      if (error instanceof TokenRefused) return { ok: false, reason: error.reason };
+      if (error instanceof TokenRejectedError) return { ok: false, reason: error.reason };
       throw error;
     }
   }
 
   /** Tokens say bare ids; whether one is an agent's or a person's, the entity store knows. @throws TokenRefused, Fault */
-  private async checkParties(token: DelegationToken, by: Presented['by'], objects: Objects): Promise<void> {
-    const { userObject, agentObject } = objects;
-    const [acting] = token.actors;
-    const id = acting?.id ?? '';
+  private async checkParties(
+    token: DelegationToken,
+    by: PresentedToken['by'],
+    definitions: SubjectDefinitions,
+  ): Promise<void> {
+    const { userObject, agentObject } = definitions;
+    const [actingAgent] = token.actors;
+    const id = actingAgent?.id ?? '';
     const [agent, person, namesake] = await this.stores.entities.lookup([
       { type: agentObject ?? '', id },
       { type: userObject ?? '', id },
@@ -75,30 +84,31 @@ export class Credentials {
     ]);
     if (by === 'user') {
       // A client that is no agent is what the user happens to use.
-      const alone = acting === undefined || (token.agentIsClient && !isAgent(acting.profile));
-      if (!alone || token.user === undefined || agent !== undefined || namesake !== undefined)
-        refuse('token_actor_invalid', 'This is for a user, with no agent.');
+      const actsWithoutAgent =
+        actingAgent === undefined || (token.agentIsClient && !isAgentProfile(actingAgent.profile));
+      if (!actsWithoutAgent || token.user === undefined || agent !== undefined || namesake !== undefined)
+        rejectToken('token_actor_invalid', 'This is for a user, with no agent.');
       return;
     }
-    if (acting === undefined)
-      return refuse('token_actor_invalid', 'The token names no agent, and this issuer always states one.');
+    if (actingAgent === undefined)
+      return rejectToken('token_actor_invalid', 'The token names no agent, and this issuer always states one.');
     if (token.agentIsClient && agent === undefined)
-      refuse('actor_forbidden', `The token's client is not known as an agent.`);
+      rejectToken('actor_forbidden', `The token's client is not known as an agent.`);
     if (agent === undefined && person !== undefined)
-      refuse('token_chain_inverted', 'The acting party is a person: a user does not act for an agent.');
+      rejectToken('token_chain_inverted', 'The acting party is a person: a user does not act for an agent.');
   }
 
   /** Whether this is the proof's first request. @throws Fault */
-  use(use: SingleUse, used: Presented['used'], now: Date, dryRun = false): Promise<boolean> {
-    const known = used.get(use.proof);
-    if (known !== undefined) return known;
-    if (dryRun) return this.stores.proofs.isFresh(use.id);
-    const spent = this.stores.proofs.spend(use.id, use.expiresAt, now);
-    used.set(use.proof, spent);
-    return spent;
+  use(use: SingleUseProof, earlierUses: PresentedToken['used'], now: Date, dryRun = false): Promise<boolean> {
+    const earlierUse = earlierUses.get(use.proof);
+    if (earlierUse !== undefined) return earlierUse;
+    if (dryRun) return this.stores.proofs.isUnused(use.id);
+    const firstUse = this.stores.proofs.markUsed(use.id, use.expiresAt, now);
+    earlierUses.set(use.proof, firstUse);
+    return firstUse;
   }
 }
 
-function revokedBy({ id, selector }: Ended): string {
+function describeRevocation({ id, selector }: RevocationMatch): string {
   return `The revocation ${id} (${selector}) covers the token.`;
 }

@@ -1,13 +1,13 @@
 /** The issuers whose tokens are believed: their keys, the formats they sign, and how they name users and agents. */
 import type { JSONWebKeySet, CompactVerifyGetKey } from 'jose';
-import type { WatchCalls } from '../telemetry/calls.js';
+import type { EngineCallListener } from '../telemetry/engine-calls.js';
 import { DEFAULT_TYPES, type TokenType } from './formats.js';
-import { localKeys, remoteKeys, type Network } from './keys.js';
-import { PRESETS, type PresetName } from './presets.js';
-import type { Shape } from './shapes.js';
+import { createLocalKeys, createRemoteKeys, type JwksNetwork } from './keys.js';
+import { ISSUER_PRESETS, type PresetName } from './presets.js';
+import type { TokenShape } from './shapes.js';
 
 /** Public-key signatures only: a shared secret would let every verifier mint. */
-export const ALGORITHMS = [
+export const SIGNATURE_ALGORITHMS = [
   'ES256',
   'ES384',
   'ES512',
@@ -20,7 +20,7 @@ export const ALGORITHMS = [
   'EdDSA',
   'Ed25519',
 ] as const;
-export type Algorithm = (typeof ALGORITHMS)[number];
+export type SignatureAlgorithm = (typeof SIGNATURE_ALGORITHMS)[number];
 
 export interface IssuerConfig {
   readonly issuer: string;
@@ -29,14 +29,14 @@ export interface IssuerConfig {
   readonly jwks_uri?: string | undefined;
   readonly jwks?: JSONWebKeySet | undefined;
   /** `private` lets the name in `jwks_uri` lead to a private address, and plain http; public by default. */
-  readonly jwks_network?: Network | undefined;
+  readonly jwks_network?: JwksNetwork | undefined;
   readonly audience: string;
   /** Its users and agents go by their bare ids; every other issuer's by `alias|sub`. */
   readonly primary: boolean;
   readonly alias?: string | undefined;
-  readonly shapes: readonly Shape[];
+  readonly shapes: readonly TokenShape[];
   readonly user_claim?: string | undefined;
-  readonly algorithms: readonly Algorithm[];
+  readonly algorithms: readonly SignatureAlgorithm[];
   /** The header `typ` values that it signs; `at+jwt` and `txntoken+jwt` by default. */
   readonly token_types?: readonly TokenType[] | undefined;
   /** What an acting agent's `sub_profile` must be one of; without this any but a person's will do, or none. */
@@ -53,50 +53,50 @@ export interface Issuer extends IssuerConfig {
   readonly keys: CompactVerifyGetKey;
   readonly types: readonly TokenType[];
   /** Its claims in their standard form. @throws TokenRefused */
-  readonly standard: (payload: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>;
+  readonly normalizeClaims: (payload: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>;
   /** The id by which the graph and the policies know this issuer's `sub`; undefined where it would pass for another's. */
-  name(sub: string): string | undefined;
+  entityId(sub: string): string | undefined;
 }
 
 export class Issuers {
-  private byName: ReadonlyMap<string, Issuer>;
+  private byIssuer: ReadonlyMap<string, Issuer>;
 
   constructor(
     configs: readonly IssuerConfig[],
-    private readonly watch?: WatchCalls,
+    private readonly watch?: EngineCallListener,
   ) {
-    this.byName = issuersBy(configs, new Map(), watch);
+    this.byIssuer = buildIssuers(configs, new Map(), watch);
   }
 
   /** From now on only these. One whose keys are fetched from where they were keeps those that it has. */
   replace(configs: readonly IssuerConfig[]): void {
-    this.byName = issuersBy(configs, this.byName, this.watch);
+    this.byIssuer = buildIssuers(configs, this.byIssuer, this.watch);
   }
 
   find(issuer: string): Issuer | undefined {
-    return this.byName.get(issuer);
+    return this.byIssuer.get(issuer);
   }
 
-  all(): Issuer[] {
-    return [...this.byName.values()];
+  list(): Issuer[] {
+    return [...this.byIssuer.values()];
   }
 }
 
-function issuersBy(
+function buildIssuers(
   configs: readonly IssuerConfig[],
-  before: ReadonlyMap<string, Issuer>,
-  watch: WatchCalls | undefined,
+  previous: ReadonlyMap<string, Issuer>,
+  watch: EngineCallListener | undefined,
 ): ReadonlyMap<string, Issuer> {
   const aliases = configs.flatMap((c) => (c.alias === undefined ? [] : [c.alias]));
   return new Map(
     configs.map((config) => {
-      const preset = config.preset === undefined ? undefined : PRESETS[config.preset];
+      const preset = config.preset === undefined ? undefined : ISSUER_PRESETS[config.preset];
       const issuer: Issuer = {
         ...config,
-        keys: keysOf(config, before.get(config.issuer), watch),
+        keys: resolveKeys(config, previous.get(config.issuer), watch),
         types: config.token_types ?? preset?.types ?? DEFAULT_TYPES,
-        standard: preset?.standard ?? ((payload) => payload),
-        name: (sub) => {
+        normalizeClaims: preset?.normalizeClaims ?? ((payload) => payload),
+        entityId: (sub) => {
           if (!config.primary) return `${config.alias ?? ''}|${sub}`;
           return aliases.some((alias) => sub.startsWith(`${alias}|`)) ? undefined : sub;
         },
@@ -106,12 +106,13 @@ function issuersBy(
   );
 }
 
-function keysOf(
+function resolveKeys(
   { jwks, jwks_uri: uri = '', jwks_network: network }: IssuerConfig,
-  before: Issuer | undefined,
-  watch: WatchCalls | undefined,
+  previous: Issuer | undefined,
+  watch: EngineCallListener | undefined,
 ): CompactVerifyGetKey {
-  if (jwks !== undefined) return localKeys(jwks);
-  if (before?.jwks === undefined && before?.jwks_uri === uri && before.jwks_network === network) return before.keys;
-  return remoteKeys(uri, network, watch);
+  if (jwks !== undefined) return createLocalKeys(jwks);
+  if (previous?.jwks === undefined && previous?.jwks_uri === uri && previous.jwks_network === network)
+    return previous.keys;
+  return createRemoteKeys(uri, network, watch);
 }

@@ -3,91 +3,96 @@
  * jose checks signatures; that there is only one thing that a text can mean is held here.
  */
 import { z } from 'zod';
-import { issueText, JsonProblem, parseJson, pathText } from '../runtime/strict-json.js';
+import { rephraseIssue, StrictJsonError, parseStrictJson, formatJsonPath } from '../runtime/strict-json.js';
 import { reason, type Reason } from '../model/reasons.js';
 
 export const MAX_TOKEN_BYTES = 8 * 1024;
 
 /** Refuses a token; carries the reason that the token step gives. */
-export class TokenRefused extends Error {
+export class TokenRejectedError extends Error {
   override readonly name = 'TokenRefused';
   constructor(readonly reason: Reason) {
     super(reason.message);
   }
 }
 
-export function refuse(code: Parameters<typeof reason>[0], detail?: string): never {
-  throw new TokenRefused(reason(code, detail));
+export function rejectToken(code: Parameters<typeof reason>[0], detail?: string): never {
+  throw new TokenRejectedError(reason(code, detail));
 }
 
-const header = z.looseObject({
+const headerSchema = z.looseObject({
   alg: z.string().min(1).max(32),
   typ: z.string().max(64).optional(),
   kid: z.string().max(1024).optional(),
 });
 
 /** Only `alg`, `typ` and `kid` are ever looked at: `jku`, `jwk`, `x5u` and `x5c` would let a token bring its own key. */
-export type Header = z.infer<typeof header>;
+export type JwsHeader = z.infer<typeof headerSchema>;
 
-export interface ReadToken {
-  readonly header: Header;
+export interface UnverifiedToken {
+  readonly header: JwsHeader;
   /** Unverified, and of no known shape yet. */
   readonly payload: Readonly<Record<string, unknown>>;
 }
 
 /** The parts of a compact JWS. @throws TokenRefused `token_malformed` */
-export function readToken(token: string): ReadToken {
-  const [head, body] = readParts(token);
-  return { header: readHeader(head), payload: object(body, 'payload') };
+export function parseToken(token: string): UnverifiedToken {
+  const [head, body] = splitCompactJws(token);
+  return { header: parseHeader(head), payload: parseJsonObject(body, 'payload') };
 }
 
 /** The header of a compact JWS whose payload may be anything, nothing included. @throws TokenRefused `token_malformed` */
-export function readJws(token: string): Header {
-  return readHeader(readParts(token, { longest: 1024 * 1024, empty: true })[0]);
+export function parseJwsHeader(token: string): JwsHeader {
+  return parseHeader(splitCompactJws(token, { longest: 1024 * 1024, empty: true })[0]);
 }
 
-function readParts(token: string, { longest = MAX_TOKEN_BYTES, empty = false } = {}): [Buffer, Buffer] {
-  if (token.length > longest) refuse('token_malformed', `The token is longer than ${longest} bytes.`);
+function splitCompactJws(
+  token: string,
+  { longest: maxBytes = MAX_TOKEN_BYTES, empty: allowEmptyPayload = false } = {},
+): [Buffer, Buffer] {
+  if (token.length > maxBytes) rejectToken('token_malformed', `The token is longer than ${maxBytes} bytes.`);
   if (/^(Bearer|DPoP) /i.test(token))
-    refuse('token_malformed', 'The token begins with its scheme; the token alone is wanted.');
-  if (token.startsWith('{')) refuse('token_malformed', 'The JSON serialization is not accepted, only the compact one.');
+    rejectToken('token_malformed', 'The token begins with its scheme; the token alone is wanted.');
+  if (token.startsWith('{'))
+    rejectToken('token_malformed', 'The JSON serialization is not accepted, only the compact one.');
   const parts = token.split('.');
-  if (parts.length === 5) refuse('token_malformed', 'The token is encrypted (JWE); a signed one (JWS) is needed.');
-  if (parts.length !== 3) refuse('token_malformed', 'The token is not a compact JWS of three parts.');
+  if (parts.length === 5) rejectToken('token_malformed', 'The token is encrypted (JWE); a signed one (JWS) is needed.');
+  if (parts.length !== 3) rejectToken('token_malformed', 'The token is not a compact JWS of three parts.');
   const [head, body] = parts.map((part, i) => {
     const bytes = Buffer.from(part, 'base64url');
     // Node skips what isn't base64url and ignores trailing bits: two texts must not be one token.
-    if ((part === '' && !(empty && i === 1)) || bytes.toString('base64url') !== part)
-      refuse('token_malformed', 'The token is not base64url throughout.');
+    if ((part === '' && !(allowEmptyPayload && i === 1)) || bytes.toString('base64url') !== part)
+      rejectToken('token_malformed', 'The token is not base64url throughout.');
     return bytes;
   });
   return [head as Buffer, body as Buffer];
 }
 
-function readHeader(bytes: Buffer): Header {
-  const members = object(bytes, 'header');
+function parseHeader(bytes: Buffer): JwsHeader {
+  const members = parseJsonObject(bytes, 'header');
   for (const member of ['crit', 'b64', 'zip']) {
-    if (Object.hasOwn(members, member)) refuse('token_malformed', `The header member "${member}" is not accepted.`);
+    if (Object.hasOwn(members, member))
+      rejectToken('token_malformed', `The header member "${member}" is not accepted.`);
   }
-  const read = header.safeParse(members);
-  if (!read.success) return refuse('token_malformed', `The header's ${placed(read.error)}.`);
-  return read.data;
+  const parsed = headerSchema.safeParse(members);
+  if (!parsed.success) return rejectToken('token_malformed', `The header's ${describeSchemaError(parsed.error)}.`);
+  return parsed.data;
 }
 
-function object(bytes: Buffer, what: string): Record<string, unknown> {
+function parseJsonObject(bytes: Buffer, partName: string): Record<string, unknown> {
   try {
-    const value = parseJson(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
+    const value = parseStrictJson(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
   } catch (error) {
-    if (error instanceof JsonProblem && error.at !== '') {
-      refuse('token_malformed', `In the token's ${what}, "${error.at}" ${error.message}.`);
+    if (error instanceof StrictJsonError && error.path !== '') {
+      rejectToken('token_malformed', `In the token's ${partName}, "${error.path}" ${error.message}.`);
     }
   }
-  return refuse('token_malformed', `The token's ${what} is not a JSON object.`);
+  return rejectToken('token_malformed', `The token's ${partName} is not a JSON object.`);
 }
 
 /** `"act.sub" is not acceptable: is required`: the first thing that doesn't fit, with its place. */
-export function placed(error: z.ZodError): string {
-  const first = error.issues[0];
-  return `"${pathText(first?.path ?? [])}" is not acceptable: ${first === undefined ? 'invalid' : issueText(first)}`;
+export function describeSchemaError(error: z.ZodError): string {
+  const issue = error.issues[0];
+  return `"${formatJsonPath(issue?.path ?? [])}" is not acceptable: ${issue === undefined ? 'invalid' : rephraseIssue(issue)}`;
 }

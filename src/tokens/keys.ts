@@ -16,33 +16,37 @@ import {
   type JWK,
 } from 'jose';
 import { ConfigError } from '../model/faults.js';
-import { watched, type WatchCalls } from '../telemetry/calls.js';
-import { here } from '../telemetry/trace.js';
+import { observeCall, type EngineCallListener } from '../telemetry/engine-calls.js';
+import { currentSpan } from '../telemetry/active-span.js';
 
-export type Network = 'public' | 'private';
+export type JwksNetwork = 'public' | 'private';
 
 /** A key that is withdrawn must stop counting soon. */
-const KEYS_KEPT_MS = 60_000;
+const KEYS_MAX_AGE_MS = 60_000;
 /** A slow key server must not hold a decision beyond its deadline. */
 const KEYS_TIMEOUT_MS = 800;
 /** Whoever sends junk must not have a server in trouble asked once for each. */
-const KEYS_FAILED_MS = 1000;
+const KEYS_RETRY_AFTER_MS = 1000;
 /** Hundreds of keys; more is a mistake or an attack. */
 export const MAX_KEYS_BYTES = 256 * 1024;
 
 /** Of a JSON Web Key that is not, or not only, public. */
-export const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'];
+export const PRIVATE_KEY_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'];
 
-export function localKeys(jwks: JSONWebKeySet): CompactVerifyGetKey {
+export function createLocalKeys(jwks: JSONWebKeySet): CompactVerifyGetKey {
   return createLocalJWKSet(jwks);
 }
 
-export function remoteKeys(uri: string, network: Network = 'public', watch?: WatchCalls): CompactVerifyGetKey {
-  const fetch = patiently(fetchFrom(network), watch);
+export function createRemoteKeys(
+  uri: string,
+  network: JwksNetwork = 'public',
+  watch?: EngineCallListener,
+): CompactVerifyGetKey {
+  const fetch = withNegativeCache(createJwksFetch(network), watch);
   let fetchedAt = -Infinity;
   const keys = createRemoteJWKSet(new URL(uri), {
     timeoutDuration: KEYS_TIMEOUT_MS,
-    cacheMaxAge: KEYS_KEPT_MS,
+    cacheMaxAge: KEYS_MAX_AGE_MS,
     [customFetch]: async (url, options) => {
       const response = await fetch(url, options);
       fetchedAt = performance.now();
@@ -51,7 +55,7 @@ export function remoteKeys(uri: string, network: Network = 'public', watch?: Wat
   });
   return async (header, token) => {
     // jose counts by the host's clock, which may have been set back since: then a withdrawn key would go on counting.
-    if (keys.fresh && performance.now() - fetchedAt >= KEYS_KEPT_MS) await keys.reload();
+    if (keys.fresh && performance.now() - fetchedAt >= KEYS_MAX_AGE_MS) await keys.reload();
     return keys(header, token);
   };
 }
@@ -60,51 +64,52 @@ export function remoteKeys(uri: string, network: Network = 'public', watch?: Wat
  * Why keys can't be fetched from `uri`; undefined if they can. An address that the operator wrote is taken as meant;
  * a name may lead anywhere, so it is held to public addresses when it is looked up.
  */
-export function keysUriProblem(uri: string, network: Network = 'public'): string | undefined {
+export function keysUriProblem(uri: string, network: JwksNetwork = 'public'): string | undefined {
   const { protocol, hostname, username, password } = new URL(uri);
   if (username + password !== '') return 'must not carry a password';
-  if (protocol === 'https:' || network === 'private' || isLoopbackName(hostname)) return undefined;
+  if (protocol === 'https:' || network === 'private' || isLoopbackHostname(hostname)) return undefined;
   return 'must be https, or say jwks_network: private';
 }
 
-const reserved = new BlockList();
+const reservedAddresses = new BlockList();
 for (const [net, prefix] of [
   ['0.0.0.0', 8], ['10.0.0.0', 8], ['100.64.0.0', 10], ['127.0.0.0', 8], ['169.254.0.0', 16], ['172.16.0.0', 12],
   ['192.0.0.0', 24], ['192.0.2.0', 24], ['192.88.99.0', 24], ['192.168.0.0', 16], ['198.18.0.0', 15],
   ['198.51.100.0', 24], ['203.0.113.0', 24], ['224.0.0.0', 3],
-] as const) reserved.addSubnet(net, prefix, 'ipv4'); // prettier-ignore
+] as const) reservedAddresses.addSubnet(net, prefix, 'ipv4'); // prettier-ignore
 for (const [net, prefix] of [
   ['::', 96], ['::ffff:0:0:0', 96], ['64:ff9b::', 96], ['64:ff9b:1::', 48], ['100::', 64], ['2001::', 32],
   ['2001:db8::', 32], ['2002::', 16], ['fc00::', 7], ['fe80::', 10], ['fec0::', 10], ['ff00::', 8],
-] as const) reserved.addSubnet(net, prefix, 'ipv6'); // prettier-ignore
+] as const) reservedAddresses.addSubnet(net, prefix, 'ipv6'); // prettier-ignore
 
 /** Whether the address is of this machine, of a private network, or of none. */
-export function isPrivate(address: string): boolean {
+export function isPrivateAddress(address: string): boolean {
   const family = isIP(address);
   // What is no address is nothing to connect to.
-  return family === 0 || reserved.check(address, family === 6 ? 'ipv6' : 'ipv4');
+  return family === 0 || reservedAddresses.check(address, family === 6 ? 'ipv6' : 'ipv4');
 }
 
 /** Looks a name up and refuses it where any of its addresses is private: the one connected to is one of these. */
-const publicOnly: LookupFunction = (hostname, options, done) => {
+const lookupPublicAddress: LookupFunction = (hostname, options, callback) => {
   resolve(hostname, { ...options, all: true }, (error, addresses) => {
     const first = error === null ? addresses[0] : undefined;
-    if (error !== null) done(error, '', 0);
-    else if (first === undefined || addresses.some(({ address }) => isPrivate(address)))
-      done(new Error(`"${hostname}" leads to a private address`), '', 0);
-    else if (options.all === true) done(null, addresses);
-    else done(null, first.address, first.family);
+    if (error !== null) callback(error, '', 0);
+    else if (first === undefined || addresses.some(({ address }) => isPrivateAddress(address)))
+      callback(new Error(`"${hostname}" leads to a private address`), '', 0);
+    else if (options.all === true) callback(null, addresses);
+    else callback(null, first.address, first.family);
   });
 };
 
 /** After a failure nothing is asked for a moment: jose waits only after a success. */
-function patiently(fetch: FetchImplementation, watch: WatchCalls | undefined): FetchImplementation {
-  const watching = { engine: 'keys', watch, faultOf: () => 'keys_unavailable' as const } as const;
+function withNegativeCache(fetch: FetchImplementation, watch: EngineCallListener | undefined): FetchImplementation {
+  const observation = { engine: 'keys', watch, faultOf: () => 'keys_unavailable' as const } as const;
   let failedAt = -Infinity;
   return async (url, options) => {
-    if (performance.now() - failedAt < KEYS_FAILED_MS) throw new Error('the JWKS could not be fetched a moment ago');
+    if (performance.now() - failedAt < KEYS_RETRY_AFTER_MS)
+      throw new Error('the JWKS could not be fetched a moment ago');
     try {
-      return await watched(watching, 'fetch', async () => {
+      return await observeCall(observation, 'fetch', async () => {
         const response = await fetch(url, options);
         createLocalJWKSet((await response.clone().json()) as JSONWebKeySet);
         return response;
@@ -117,27 +122,27 @@ function patiently(fetch: FetchImplementation, watch: WatchCalls | undefined): F
 }
 
 /** A GET that follows no redirect, reads no more than a JWKS can be long, and ends with its signal whatever happens. */
-function fetchFrom(network: Network): FetchImplementation {
+function createJwksFetch(network: JwksNetwork): FetchImplementation {
   return async (url, { headers, signal }) => {
     const { protocol, hostname } = new URL(url);
-    const sent = (protocol === 'https:' ? httpsRequest : httpRequest)(url, {
-      headers: { ...Object.fromEntries(headers.entries()), ...here()?.headers },
+    const request = (protocol === 'https:' ? httpsRequest : httpRequest)(url, {
+      headers: { ...Object.fromEntries(headers.entries()), ...currentSpan()?.headers },
       signal,
-      ...(network === 'private' || isLoopbackName(hostname) ? {} : { lookup: publicOnly }),
+      ...(network === 'private' || isLoopbackHostname(hostname) ? {} : { lookup: lookupPublicAddress }),
     });
     // It may end without an answer and without an error, and err after its answer has begun.
     const response = new Promise<IncomingMessage>((resolve, reject) => {
-      sent.on('response', resolve).on('error', reject);
-      sent.on('close', () => {
+      request.on('response', resolve).on('error', reject);
+      request.on('close', () => {
         reject(new Error('the key server has hung up'));
       });
     });
-    sent.end();
-    return new Response(await body(await response));
+    request.end();
+    return new Response(await readLimitedBody(await response));
   };
 }
 
-async function body(response: IncomingMessage): Promise<string> {
+async function readLimitedBody(response: IncomingMessage): Promise<string> {
   if (response.statusCode !== 200) {
     response.destroy();
     throw new Error(`the JWKS was answered ${response.statusCode ?? 0}`);
@@ -152,26 +157,26 @@ async function body(response: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function isLoopbackName(hostname: string): boolean {
+function isLoopbackHostname(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) === 4 && hostname.startsWith('127.'));
 }
 
 /** @throws ConfigError for an inline key that is none, or too weak */
-export async function checkKeys(
+export async function checkInlineKeys(
   configs: readonly { issuer: string; jwks?: JSONWebKeySet | undefined; algorithms: readonly string[] }[],
 ): Promise<void> {
   for (const { issuer, jwks, algorithms } of configs) {
     for (const [i, jwk] of (jwks?.keys ?? []).entries()) {
-      const key = await imported(jwk, jwk.alg === undefined ? algorithms : [jwk.alg]);
-      const open = key !== undefined && !(key instanceof Uint8Array) && key.type === 'public';
-      const problem = open ? await weakness(key) : 'is not a public key';
+      const key = await importForAny(jwk, jwk.alg === undefined ? algorithms : [jwk.alg]);
+      const isPublic = key !== undefined && !(key instanceof Uint8Array) && key.type === 'public';
+      const problem = isPublic ? await findKeyWeakness(key) : 'is not a public key';
       if (problem !== undefined) throw new ConfigError(`jwks.keys[${i}] of "${issuer}" ${problem}`, 'issuers');
     }
   }
 }
 
 /** Undefined where it is a key for none of the algorithms. */
-async function imported(jwk: JWK, algorithms: readonly string[]): Promise<CryptoKey | Uint8Array | undefined> {
+async function importForAny(jwk: JWK, algorithms: readonly string[]): Promise<CryptoKey | Uint8Array | undefined> {
   for (const algorithm of algorithms) {
     const key = await importJWK(jwk, algorithm).catch(() => undefined);
     if (key !== undefined) return key;
@@ -179,14 +184,14 @@ async function imported(jwk: JWK, algorithms: readonly string[]): Promise<Crypto
   return undefined;
 }
 
-const known = new WeakMap<CryptoKey, string | undefined>();
+const knownWeaknesses = new WeakMap<CryptoKey, string | undefined>();
 
 /** Why nobody should rely on this key; undefined if there is no reason. */
-export async function weakness(key: CryptoKey): Promise<string | undefined> {
+export async function findKeyWeakness(key: CryptoKey): Promise<string | undefined> {
   const { name } = key.algorithm;
-  const look = name === 'Ed25519' ? edwardsWeakness : name.startsWith('RSA') ? rsaWeakness : undefined;
-  if (look !== undefined && !known.has(key)) known.set(key, await look(key));
-  return known.get(key);
+  const findWeakness = name === 'Ed25519' ? findEd25519Weakness : name.startsWith('RSA') ? findRsaWeakness : undefined;
+  if (findWeakness !== undefined && !knownWeaknesses.has(key)) knownWeaknesses.set(key, await findWeakness(key));
+  return knownWeaknesses.get(key);
 }
 
 /** Points of small order, without their sign: with such a key, anybody's signature holds for some messages. */
@@ -200,23 +205,23 @@ const SMALL_ORDER = new Set([
   'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
 ]);
 
-async function edwardsWeakness(key: CryptoKey): Promise<string | undefined> {
+async function findEd25519Weakness(key: CryptoKey): Promise<string | undefined> {
   const point = Buffer.from((await exportJWK(key)).x ?? '', 'base64url');
   point.writeUInt8(point.readUInt8(31) & 0x7f, 31);
   return SMALL_ORDER.has(point.toString('hex')) ? 'is an Ed25519 key that anybody can sign with' : undefined;
 }
 
-async function rsaWeakness(key: CryptoKey): Promise<string | undefined> {
+async function findRsaWeakness(key: CryptoKey): Promise<string | undefined> {
   const { n = '', e = '' } = await exportJWK(key);
-  const modulus = integer(n);
-  const exponent = integer(e);
+  const modulus = decodeInteger(n);
+  const exponent = decodeInteger(e);
   const bits = modulus.toString(2).length;
   if (bits < 2048) return 'is an RSA key of less than 2,048 bits';
   // A proof brings its key along: what takes long to verify must not be anybody's to choose.
   if (bits > 8192 || exponent.toString(2).length > 64) return 'is an RSA key that takes too long to verify with';
   // With an exponent of 1 the signature is the message; an even one has no inverse.
   if (exponent < 3n || exponent % 2n === 0n) return 'is an RSA key with an exponent that anybody can undo';
-  return isRoca(modulus) ? 'is an RSA key that can be factored (ROCA, CVE-2017-15361)' : undefined;
+  return isRocaModulus(modulus) ? 'is an RSA key that can be factored (ROCA, CVE-2017-15361)' : undefined;
 }
 
 /**
@@ -228,18 +233,18 @@ const ROCA_PRIMES = [
   101n, 103n, 107n, 109n, 113n, 127n, 131n, 137n, 139n, 149n, 151n, 157n, 163n, 167n,
 ]; // prettier-ignore
 
-function isRoca(modulus: bigint): boolean {
+function isRocaModulus(modulus: bigint): boolean {
   return ROCA_PRIMES.every((prime) => {
-    const wanted = modulus % prime;
+    const remainder = modulus % prime;
     let power = 1n;
     do {
-      if (power === wanted) return true;
+      if (power === remainder) return true;
       power = (power * 65537n) % prime;
     } while (power !== 1n);
     return false;
   });
 }
 
-function integer(base64url: string): bigint {
+function decodeInteger(base64url: string): bigint {
   return BigInt(`0x${Buffer.from(base64url, 'base64url').toString('hex') || '0'}`);
 }

@@ -7,5 +7,5 @@
  * `user_claim` the agent in `sub`, the user in the claim that the issuer's `user_claim` names;
  * `agent` the agent alone in `sub` (client credentials).
  */
-export const SHAPES = ['act', 'client_id', 'user_claim', 'agent'] as const;
-export type Shape = (typeof SHAPES)[number];
+export const TOKEN_SHAPES = ['act', 'client_id', 'user_claim', 'agent'] as const;
+export type TokenShape = (typeof TOKEN_SHAPES)[number];

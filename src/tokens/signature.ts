@@ -2,10 +2,10 @@
 import { compactVerify, errors, type CompactVerifyGetKey, type CryptoKey } from 'jose';
 import { Fault } from '../model/faults.js';
 import { reason } from '../model/reasons.js';
-import { TokenRefused } from './jws.js';
-import { weakness } from './keys.js';
+import { TokenRejectedError } from './jws.js';
+import { findKeyWeakness } from './keys.js';
 
-export interface Signers {
+export interface SignatureKeys {
   /** Names them in a fault. */
   readonly issuer: string;
   readonly keys: CompactVerifyGetKey;
@@ -13,49 +13,52 @@ export interface Signers {
 }
 
 /** @throws TokenRefused, Fault `keys_unavailable` */
-export async function verifySignature(token: string, signers: Signers): Promise<void> {
-  const options = { algorithms: [...signers.algorithms] };
-  const resolve: CompactVerifyGetKey = async (header, jws) => strong((await signers.keys(header, jws)) as CryptoKey);
+export async function verifySignature(token: string, signatureKeys: SignatureKeys): Promise<void> {
+  const options = { algorithms: [...signatureKeys.algorithms] };
+  const resolveKey: CompactVerifyGetKey = async (header, jws) =>
+    requireStrongKey((await signatureKeys.keys(header, jws)) as CryptoKey);
   try {
-    await compactVerify(token, resolve, options);
+    await compactVerify(token, resolveKey, options);
   } catch (error) {
-    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw refusalOf(error, signers);
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw toVerificationError(error, signatureKeys);
     // No `kid` in the header: any key of the issuer's that fits may have signed, and one that is no good hides none.
     let unusable: Error | undefined;
     for await (const key of error) {
       try {
-        await compactVerify(token, await strong(key), options);
+        await compactVerify(token, await requireStrongKey(key), options);
         return;
-      } catch (inner) {
-        if (!(inner instanceof errors.JWSSignatureVerificationFailed)) unusable ??= refusalOf(inner, signers);
+      } catch (keyError) {
+        if (!(keyError instanceof errors.JWSSignatureVerificationFailed))
+          unusable ??= toVerificationError(keyError, signatureKeys);
       }
     }
-    throw unusable ?? new TokenRefused(reason('token_signature_invalid'));
+    throw unusable ?? new TokenRejectedError(reason('token_signature_invalid'));
   }
 }
 
-async function strong(key: CryptoKey): Promise<CryptoKey> {
-  const why = await weakness(key);
-  if (why !== undefined) throw new TokenRefused(reason('token_key_unusable', `The key ${why}.`));
+async function requireStrongKey(key: CryptoKey): Promise<CryptoKey> {
+  const weakness = await findKeyWeakness(key);
+  if (weakness !== undefined) throw new TokenRejectedError(reason('token_key_unusable', `The key ${weakness}.`));
   return key;
 }
 
 /** What a failure of jose's says of the token; anything that it doesn't is the keys' fault. */
-function refusalOf(error: unknown, { issuer }: Signers): Error {
-  if (error instanceof TokenRefused) return error;
-  const refused = (code: Parameters<typeof reason>[0]): Error => new TokenRefused(reason(code));
-  if (error instanceof errors.JWSSignatureVerificationFailed) return refused('token_signature_invalid');
-  if (error instanceof errors.JWKSNoMatchingKey) return refused('token_key_unknown');
-  if (error instanceof errors.JOSEAlgNotAllowed) return refused('token_algorithm_forbidden');
-  if (error instanceof errors.JWSInvalid || error instanceof errors.JOSENotSupported) return refused('token_malformed');
+function toVerificationError(error: unknown, { issuer }: SignatureKeys): Error {
+  if (error instanceof TokenRejectedError) return error;
+  const rejection = (code: Parameters<typeof reason>[0]): Error => new TokenRejectedError(reason(code));
+  if (error instanceof errors.JWSSignatureVerificationFailed) return rejection('token_signature_invalid');
+  if (error instanceof errors.JWKSNoMatchingKey) return rejection('token_key_unknown');
+  if (error instanceof errors.JOSEAlgNotAllowed) return rejection('token_algorithm_forbidden');
+  if (error instanceof errors.JWSInvalid || error instanceof errors.JOSENotSupported)
+    return rejection('token_malformed');
   // The key that fits can't be imported, or is refused by the platform: no waiting mends that.
-  if (error instanceof errors.JWKInvalid || error instanceof errors.JWKSInvalid || isKeyProblem(error))
-    return refused('token_key_unusable');
+  if (error instanceof errors.JWKInvalid || error instanceof errors.JWKSInvalid || isKeyImportError(error))
+    return rejection('token_key_unusable');
   return new Fault('keys_unavailable', `${issuer}: ${String(error)}`, { cause: error });
 }
 
 /** What WebCrypto and jose throw for a key that is malformed, off its curve or too short. */
-function isKeyProblem(error: unknown): boolean {
+function isKeyImportError(error: unknown): boolean {
   return (
     (error instanceof DOMException && error.name !== 'TimeoutError' && error.name !== 'AbortError') ||
     error instanceof TypeError

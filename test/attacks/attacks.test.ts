@@ -9,7 +9,7 @@ import { loadConfig } from '../../src/config/config.js';
 import { readSources } from '../../src/config/files.js';
 import { lockDirectory } from '../../src/runtime/directory-lock.js';
 import { loadRules } from '../../src/policy/load.js';
-import { readWorld } from '../../src/config/world.js';
+import { readWorldFile } from '../../src/config/world.js';
 import { clientNamed, codes, ON_SERVER, SAMPLE, start, step, T, type Answer, type Running } from '../support/sample.js';
 import { makeKey, type Key } from '../tokens/keys.js';
 
@@ -683,8 +683,8 @@ describe('a start', () => {
   ])('with %s in the world names the place', (_name, text, message) => {
     company('bad-world', { world: text });
     const rules = loadRules(readSources(loadConfig(join(scratch, 'bad-world/remit.yaml'), {}).sources));
-    expect(() => readWorld(join(scratch, 'bad-world/world.yaml'), rules)).toThrow(message);
-    expect(() => readWorld(join(scratch, 'bad-world/world.yaml'), rules)).toThrow('world.yaml');
+    expect(() => readWorldFile(join(scratch, 'bad-world/world.yaml'), rules)).toThrow(message);
+    expect(() => readWorldFile(join(scratch, 'bad-world/world.yaml'), rules)).toThrow('world.yaml');
   });
 
   it('on a directory that another container holds is refused until that one is silent', () => {
@@ -720,5 +720,5 @@ it('copies nothing of a sample that is not there', () => {
   for (const folder of ['fixtures', 'schema', 'policies'])
     cpSync(fileURLToPath(new URL(`../../${folder}`, import.meta.url)), join(copy, folder), { recursive: true });
   const config = loadConfig(join(copy, 'fixtures/acme.remit.yaml'), {});
-  expect(readWorld(config.world ?? '', loadRules(readSources(config.sources))).entities.length).toBeGreaterThan(80);
+  expect(readWorldFile(config.world ?? '', loadRules(readSources(config.sources))).entities.length).toBeGreaterThan(80);
 });

@@ -37,12 +37,12 @@ async function serve(configuration) {
   const { buildApp } = await import('../../dist/http/app.js');
   const { loadConfig } = await import('../../dist/config/config.js');
   const { openService } = await import('../../dist/service/service.js');
-  const { loadWorld, readWorld } = await import('../../dist/config/world.js');
+  const { loadWorld, readWorldFile } = await import('../../dist/config/world.js');
   // Ten in the morning: the sample's policies let agents change nothing at night.
   const offset = new Date().setUTCHours(10, 0, 0, 0) - performance.now();
   const service = await openService(loadConfig(configuration, {}), { now: () => new Date(offset + performance.now()) });
   const acme = join(root, 'fixtures/acme.yaml');
-  await loadWorld(acme, readWorld(acme, service.rules()), service);
+  await loadWorld(acme, readWorldFile(acme, service.rules()), service);
   const record = (id) => ({ type: 'employee', id });
   const managed = Array.from({ length: EMPLOYEES }, (_, i) => ({
     operation: 'touch',

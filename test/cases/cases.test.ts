@@ -3,7 +3,7 @@
  * its record; the three must agree and be what the case says, the reasons in full.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { decideAgain } from '../../src/decide/decide.js';
+import { redecide } from '../../src/decide/decide.js';
 import { REASONS } from '../../src/model/reasons.js';
 import { codes, start, step, type Answer, type Running } from '../support/sample.js';
 import { all, arrange, requestOf, split, type Case } from './cases.js';
@@ -99,7 +99,7 @@ async function onRecord(answer: Answer, c: Case): Promise<void> {
   // Of what it rests on it is made again, the same to the letter.
   const { facts } = record;
   expect(facts).toBeDefined();
-  const again = decideAgain({ ...record, facts } as Parameters<typeof decideAgain>[0], remit.service.rules());
+  const again = redecide({ ...record, facts } as Parameters<typeof redecide>[0], remit.service.rules());
   expect(again.missing).toEqual([]);
   const { valid_until, reasons, remedies, obligations, rationale, reason_user, reason_admin } = answer.context ?? {};
   expect(again.decision).toMatchObject({ decision: answer.decision, valid_until, reasons, remedies, obligations });

@@ -1,5 +1,5 @@
 /** `remit explain` as it is typed. */
-import type { WithFacts } from '../../src/model/decision.js';
+import type { ReplayableRecord } from '../../src/model/decision.js';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ import { decided } from '../records/explain/sample-decisions.js';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const main = join(root, 'dist/main.js');
 const directory = mkdtempSync(join(tmpdir(), 'remit-explain-'));
-let record: WithFacts;
+let record: ReplayableRecord;
 /** Of the service that decided it, which has ended. */
 let data: string;
 

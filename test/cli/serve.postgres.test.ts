@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { generateKeyPair, exportJWK, SignJWT, type CryptoKey } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { VERSION } from '../../src/store/migrations.js';
+import { SCHEMA_VERSION } from '../../src/store/migrations.js';
 import { warnings } from '../faults/processes.js';
 import { databaseUrl, NEEDS, SERVER } from '../support/postgres/databases.js';
 import { clientNamed, codes, type Answer } from '../support/sample.js';
@@ -118,8 +118,8 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
   it('remit migrate makes the tables, several at once too, and then has nothing to do', async () => {
     const ran = await Promise.all([remit(['migrate', '--json']), remit(['migrate', '--json'], 'two')]);
     expect(ran.map((r) => [r.code, r.err])).toEqual([[0, ''], [0, '']]); // prettier-ignore
-    for (const { out } of ran) expect(JSON.parse(out)).toMatchObject({ database: { to: VERSION } });
-    expect(await remit(['migrate'])).toMatchObject({ code: 0, out: expect.stringContaining(`is of version ${VERSION} already`) as string }); // prettier-ignore
+    for (const { out } of ran) expect(JSON.parse(out)).toMatchObject({ database: { to: SCHEMA_VERSION } });
+    expect(await remit(['migrate'])).toMatchObject({ code: 0, out: expect.stringContaining(`is of version ${SCHEMA_VERSION} already`) as string }); // prettier-ignore
     expect((await remit(['migrate', '--check'])).code).toBe(0);
   });
 

@@ -59,7 +59,7 @@ describe('the database', () => {
     }); // prettier-ignore
     const { database } = load({ mode: 'embedded' }, { DATABASE_URL: 'postgres://u:p%40ss@h/d' });
     expect(database.mode === 'postgres' && database.password()).toBe('p@ss');
-    const { notes, database: sample } = loadConfig(undefined, { DATABASE_URL: URL_ });
+    const { warnings: notes, database: sample } = loadConfig(undefined, { DATABASE_URL: URL_ });
     expect([notes, sample.mode]).toEqual([['DATABASE_URL ignored: these need an explicit --config'], 'embedded']);
   });
 

@@ -69,7 +69,9 @@ describe('a SpiceDB of the configuration', () => {
       notes: [expect.stringContaining('the key travels to spicedb.internal:50051')],
     });
     for (const endpoint of ['127.0.0.1:1', 'localhost:1', '[::1]:1'])
-      expect(load(`{ mode: server, endpoint: "${endpoint}", token: k, insecure_plaintext: true }`).notes).toEqual([]);
+      expect(load(`{ mode: server, endpoint: "${endpoint}", token: k, insecure_plaintext: true }`).warnings).toEqual(
+        [],
+      );
   });
 
   it.each<[string, string, string, Environment?]>([

@@ -18,8 +18,8 @@ import { PostgresDatabase } from '../../src/store/database/postgres.js';
 import { FAULTS } from '../../src/model/faults.js';
 import { loadRules } from '../../src/policy/load.js';
 import { openService, type Service } from '../../src/service/service.js';
-import { migrate } from '../../src/store/migrations.js';
-import { loadWorld, readWorld } from '../../src/config/world.js';
+import { migrateSchema } from '../../src/store/migrations.js';
+import { loadWorld, readWorldFile } from '../../src/config/world.js';
 import { NEEDS, postgresConfig, SERVER } from '../support/postgres/databases.js';
 import { BINARIES, Throwaway } from '../support/postgres/server.js';
 import { clientNamed, DAYTIME, T, type Answer } from '../support/sample.js';
@@ -72,13 +72,13 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
       }),
     ); // prettier-ignore
     const database = new PostgresDatabase(postgresConfig(postgres.url()));
-    await migrate(database).finally(() => database.close());
+    await migrateSchema(database).finally(() => database.close());
     const config = loadConfig(file, {});
     await spicedb.schema(loadRules(readSources(config.sources)).graph);
     service = await openService(config, { now: () => DAYTIME, log: (line) => lines.push(line) });
     app = await buildApp(service);
     const acme = join(root, 'fixtures/acme.yaml');
-    await loadWorld(acme, readWorld(acme, service.rules()), service);
+    await loadWorld(acme, readWorldFile(acme, service.rules()), service);
     tokens = {
       allowed: await mint('alice', 'allowed'),
       revoked: await mint('alice', 'revoked'),

@@ -16,8 +16,8 @@ import { readSources } from '../../src/config/files.js';
 import { PostgresDatabase } from '../../src/store/database/postgres.js';
 import { loadRules } from '../../src/policy/load.js';
 import { openService } from '../../src/service/service.js';
-import { migrate } from '../../src/store/migrations.js';
-import { loadWorld, readWorld } from '../../src/config/world.js';
+import { migrateSchema } from '../../src/store/migrations.js';
+import { loadWorld, readWorldFile } from '../../src/config/world.js';
 import { NEEDS, postgresConfig, SERVER } from '../support/postgres/databases.js';
 import { BINARIES, Throwaway } from '../support/postgres/server.js';
 import { clientNamed, codes } from '../support/sample.js';
@@ -55,7 +55,7 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
     expect(migrated.status, migrated.stderr).toBe(0);
     spicedb = await startSpiceDb({ flags: datastore() });
     const database = new PostgresDatabase(postgresConfig(postgres.url()));
-    await migrate(database).finally(() => database.close());
+    await migrateSchema(database).finally(() => database.close());
     key = await makeKey('ES256', 'corp');
     const { endpoint, key: token } = spicedb.address;
     writeFileSync(
@@ -77,7 +77,7 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
     await spicedb.schema(loadRules(readSources(config.sources)).graph);
     const service = await openService(config);
     const acme = join(root, 'fixtures/acme.yaml');
-    await loadWorld(acme, readWorld(acme, service.rules()), service);
+    await loadWorld(acme, readWorldFile(acme, service.rules()), service);
     await service.close();
     tokens = {
       allowed: await mint('alice', 'allowed'),

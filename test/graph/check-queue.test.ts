@@ -1,26 +1,26 @@
 /** The queue of both SpiceDBs: what travels together, who joins whom, and that nobody is held up by a long list. */
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { CheckAnswer } from '../../src/model/checks.js';
-import type { AskedCheck } from '../../src/model/checks.js';
+import type { CheckRequest } from '../../src/model/checks.js';
 import type { Consistency } from '../../src/model/checks.js';
-import { CheckQueue, type Bounds } from '../../src/graph/check-queue.js';
+import { CheckQueue, type CheckQueueLimits } from '../../src/graph/check-queue.js';
 
-const check = (id: string, more: Partial<AskedCheck> = {}): AskedCheck => ({
+const check = (id: string, more: Partial<CheckRequest> = {}): CheckRequest => ({
   resource: { type: 'folder', id },
   permission: 'view',
   subject: { type: 'user', id: 'a' },
   ...more,
 });
-const checks = (name: string, count: number): AskedCheck[] =>
+const checks = (name: string, count: number): CheckRequest[] =>
   Array.from({ length: count }, (_, i) => check(`${name}${i}`));
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** An engine that answers when it is told to, the first that was asked first; each answer says which bulk it came with. */
-function engine(bounds: Partial<Bounds> = {}, generation?: () => number) {
+function engine(bounds: Partial<CheckQueueLimits> = {}, generation?: () => number) {
   const bulks: { readonly ids: readonly string[]; readonly consistency: Consistency; readonly answer: () => void }[] = [];
   const queue = new CheckQueue(
     {
-      together: (asked, consistency) =>
+      checkBulk: (asked, consistency) =>
         new Promise((resolve) => {
           const revision = String(bulks.length);
           const answer = (): void => resolve(asked.map((): CheckAnswer => ({ result: 'yes', revision })));
@@ -28,9 +28,9 @@ function engine(bounds: Partial<Bounds> = {}, generation?: () => number) {
         }),
       ...(generation === undefined ? {} : { generation }),
     },
-    { bulk: 100, atOnce: 1, ...bounds },
+    { bulkSize: 100, concurrentBulks: 1, ...bounds },
   );
-  return { bulks, ask: (asked: readonly AskedCheck[], at: Consistency = 'full') => queue.ask(asked, at) };
+  return { bulks, ask: (asked: readonly CheckRequest[], at: Consistency = 'full') => queue.check(asked, at) };
 } // prettier-ignore
 
 describe('checks that come together', () => {
@@ -49,7 +49,7 @@ describe('checks that come together', () => {
   });
 
   it('are of one consistency', async () => {
-    const { bulks, ask } = engine({ atOnce: 4 });
+    const { bulks, ask } = engine({ concurrentBulks: 4 });
     void ask([check('x')]);
     void ask([check('x')], { atLeast: 'zed' });
     await turn();
@@ -68,7 +68,7 @@ describe('checks that come together', () => {
   it('are not asked when nobody waits any longer', async () => {
     const clock = vi.spyOn(performance, 'now').mockReturnValue(0);
     onTestFinished(() => clock.mockRestore());
-    const { bulks, ask } = engine({ waitMs: 5 });
+    const { bulks, ask } = engine({ maxWaitMs: 5 });
     void ask([check('first')]);
     await turn();
     const late = ask([check('late')]);
@@ -117,7 +117,7 @@ describe('the same question', () => {
   });
 
   it('is asked anew while it is under way, where others write too', async () => {
-    const { bulks, ask } = engine({ atOnce: 2 });
+    const { bulks, ask } = engine({ concurrentBulks: 2 });
     void ask([check('x')]);
     await turn();
     void ask([check('x')]);
@@ -127,7 +127,7 @@ describe('the same question', () => {
 
   it('is joined under way until a write, where all writes are known', async () => {
     let generation = 0;
-    const { bulks, ask } = engine({ atOnce: 2 }, () => generation);
+    const { bulks, ask } = engine({ concurrentBulks: 2 }, () => generation);
     const first = ask([check('x')]);
     await turn();
     const joined = ask([check('x')]);

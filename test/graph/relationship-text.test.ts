@@ -1,12 +1,12 @@
 /** Relationships as text: read strictly, written the way they are read, and never two for one. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { idProblem } from '../../src/model/ids.js';
-import { nameProblem, type Relationship } from '../../src/model/relationships.js';
-import { instant } from '../../src/graph/relationship-text.js';
+import { findIdProblem } from '../../src/model/ids.js';
+import { findRelationNameProblem, type Relationship } from '../../src/model/relationships.js';
+import { toUtcInstant } from '../../src/graph/relationship-text.js';
 import { checkKey } from '../../src/graph/relationship-text.js';
 import { relationshipKey } from '../../src/graph/relationship-text.js';
-import { relationshipText } from '../../src/graph/relationship-text.js';
+import { formatRelationship } from '../../src/graph/relationship-text.js';
 import { parseRelationship } from '../../src/graph/relationship-text.js';
 
 const owner = (subject: Relationship['subject'], more: Partial<Relationship> = {}): Relationship => ({
@@ -110,7 +110,9 @@ describe('parseRelationship', () => {
   });
 });
 
-const id = fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }).filter((text) => idProblem(text) === undefined);
+const id = fc
+  .string({ unit: 'binary', minLength: 1, maxLength: 20 })
+  .filter((text) => findIdProblem(text) === undefined);
 const ref = fc.record({ type: fc.constantFrom('user', 'team', 'acme/doc'), id });
 const relation = fc.constantFrom('member', 'owner', 'reports_to');
 // Through JSON once, which knows no -0; and without the member name that is refused wherever it stands.
@@ -154,12 +156,12 @@ describe('relationshipText', () => {
       ),
       'repository:api#owner@user:alice[limit][expiration:2030-01-01T00:00:00Z]',
     ],
-  ])('writes %j', (r, text) => expect(relationshipText(r)).toBe(text));
+  ])('writes %j', (r, text) => expect(formatRelationship(r)).toBe(text));
 
   it('writes what parseRelationship reads', () => {
     fc.assert(
       fc.property(relationship, (r) => {
-        expect(parseRelationship(relationshipText(r))).toEqual(r);
+        expect(parseRelationship(formatRelationship(r))).toEqual(r);
       }),
       { numRuns: 500 },
     );
@@ -167,7 +169,7 @@ describe('relationshipText', () => {
 
   it('writes a line separator in the context of a caveat so that it can be read', () => {
     const r = owner({ type: 'user', id: 'alice' }, { caveat: { name: 'limit', context: { a: 'x\u2028y' } } });
-    expect(parseRelationship(relationshipText(r))).toEqual(r);
+    expect(parseRelationship(formatRelationship(r))).toEqual(r);
   });
 });
 
@@ -207,10 +209,10 @@ describe('keys', () => {
 
 describe('nameProblem', () => {
   it.each(['view', 'reports_to', 'a1b', `a${'b'.repeat(63)}`])('takes %s', (name) =>
-    expect(nameProblem(name)).toBeUndefined(),
+    expect(findRelationNameProblem(name)).toBeUndefined(),
   );
   it.each(['', 'ab', 'View', 'view_', '_view', 'a-b', 'a/view', 'view\n', `a${'b'.repeat(64)}`])('refuses %j', (name) =>
-    expect(nameProblem(name)).toBe('must be a SpiceDB relation or permission name such as "viewer"'),
+    expect(findRelationNameProblem(name)).toBe('must be a SpiceDB relation or permission name such as "viewer"'),
   );
 });
 
@@ -222,7 +224,7 @@ describe('instant', () => {
     ['2030-01-01T02:30:00+02:30', '2030-01-01T00:00:00Z'],
     ['2029-12-31T22:00:00-02:00', '2030-01-01T00:00:00Z'],
     ['2028-02-29T12:00:00Z', '2028-02-29T12:00:00Z'],
-  ])('reads %s as %s', (text, utc) => expect(instant(text)).toBe(utc));
+  ])('reads %s as %s', (text, utc) => expect(toUtcInstant(text)).toBe(utc));
 
   it.each([
     '',
@@ -245,6 +247,6 @@ describe('instant', () => {
     '2030-04-31T00:00:00Z',
     '2030-01-01T24:00:00Z',
   ])('refuses %j', (text) => {
-    expect(() => instant(text)).toThrow(new TypeError(`"${text}" is not an instant such as 2030-01-01T00:00:00Z`));
+    expect(() => toUtcInstant(text)).toThrow(new TypeError(`"${text}" is not an instant such as 2030-01-01T00:00:00Z`));
   });
 });

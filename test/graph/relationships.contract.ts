@@ -1,10 +1,10 @@
 /** What every implementation of the relationships port must do. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Relationships } from '../../src/graph/port.js';
+import type { RelationshipGraph } from '../../src/graph/port.js';
 import type { CheckAnswer } from '../../src/model/checks.js';
-import type { AskedCheck } from '../../src/model/checks.js';
-import { type Operation } from '../../src/model/relationships.js';
-import { relationshipText } from '../../src/graph/relationship-text.js';
+import type { CheckRequest } from '../../src/model/checks.js';
+import { type UpdateOperation } from '../../src/model/relationships.js';
+import { formatRelationship } from '../../src/graph/relationship-text.js';
 import { parseRelationship } from '../../src/graph/relationship-text.js';
 
 export const CONTRACT_SCHEMA = `
@@ -32,25 +32,30 @@ definition folder {
 `;
 
 /** @param open a store with {@link CONTRACT_SCHEMA} and no relationships */
-export function relationshipsContract(name: string, open: () => Promise<Relationships>): void {
+export function relationshipsContract(name: string, open: () => Promise<RelationshipGraph>): void {
   describe(`relationships: ${name}`, () => {
-    let graph: Relationships;
+    let graph: RelationshipGraph;
     beforeAll(async () => {
       graph = await open();
     });
     afterAll(() => graph.close());
 
-    const write = (operation: Operation, ...texts: string[]): Promise<string> =>
+    const write = (operation: UpdateOperation, ...texts: string[]): Promise<string> =>
       graph.write(
         texts.map((t) => ({ operation, relationship: parseRelationship(t) })),
         'test',
       );
-    const ask = async (...checks: AskedCheck[]): Promise<readonly CheckAnswer[]> => graph.check(checks, 'full');
-    const check = (resource: string, permission: string, user: string, more: Partial<AskedCheck> = {}): AskedCheck => {
+    const ask = async (...checks: CheckRequest[]): Promise<readonly CheckAnswer[]> => graph.check(checks, 'full');
+    const check = (
+      resource: string,
+      permission: string,
+      user: string,
+      more: Partial<CheckRequest> = {},
+    ): CheckRequest => {
       const [type = '', id = ''] = resource.split(':');
       return { resource: { type, id }, permission, subject: { type: 'user', id: user }, ...more };
     };
-    const results = async (...checks: AskedCheck[]): Promise<string[]> => (await ask(...checks)).map((a) => a.result);
+    const results = async (...checks: CheckRequest[]): Promise<string[]> => (await ask(...checks)).map((a) => a.result);
 
     it('answers in order, each check for itself', async () => {
       await write('touch', 'folder:order#viewer@user:a');
@@ -165,7 +170,7 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
     it('tells the real wildcard from the id', async () => {
       await write('touch', 'folder:open#viewer@user:*');
       expect(await results(check('folder:open', 'view', 'anyone'))).toEqual(['yes']);
-      expect((await graph.read({ resourceType: 'folder', resourceId: 'open' }, 10)).map(relationshipText)).toEqual([
+      expect((await graph.read({ resourceType: 'folder', resourceId: 'open' }, 10)).map(formatRelationship)).toEqual([
         'folder:open#viewer@user:*',
       ]);
     });
@@ -242,7 +247,7 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
       expect(
         (
           await graph.read({ resourceType: 'folder', relation: 'viewer', subjectType: 'user', subjectId: 'u7' }, 100)
-        ).map(relationshipText),
+        ).map(formatRelationship),
       ).toEqual(['folder:list#viewer@user:u7']);
       expect(await graph.read({ resourceType: 'folder', resourceId: 'absent' }, 10)).toEqual([]);
     });
@@ -316,16 +321,16 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
           'team:look-who#member@user:a',
           'folder:look-who#viewer@user:=2A',
         );
-        expect(await subjects('look-who', 'view')).toEqual({ ids: ['*', 'a', 'z'], everyoneBut: undefined });
+        expect(await subjects('look-who', 'view')).toEqual({ ids: ['*', 'a', 'z'], wildcardExclusions: undefined });
         await write(
           'touch',
           'folder:look-all#viewer@user:*',
           'folder:look-all#viewer@user:a',
           'folder:look-all#banned@user:b',
         );
-        expect(await subjects('look-all', 'view')).toEqual({ ids: ['a'], everyoneBut: [] });
-        expect(await subjects('look-all', 'view_unless_banned')).toEqual({ ids: ['a'], everyoneBut: ['b'] });
-        expect(await subjects('look-nowhere', 'view')).toEqual({ ids: [], everyoneBut: undefined });
+        expect(await subjects('look-all', 'view')).toEqual({ ids: ['a'], wildcardExclusions: [] });
+        expect(await subjects('look-all', 'view_unless_banned')).toEqual({ ids: ['a'], wildcardExclusions: ['b'] });
+        expect(await subjects('look-nowhere', 'view')).toEqual({ ids: [], wildcardExclusions: undefined });
       });
 
       it('see a write at once, and refuse what the schema does not know', async () => {

@@ -10,8 +10,8 @@ import { connect, TLSSocket, type PeerCertificate } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { stringify } from 'yaml';
-import { stayCurrent } from '../../src/service/reload/follow.js';
-import { listenAll, type Listeners, type Listening } from '../../src/http/listen.js';
+import { startReloading } from '../../src/service/reload/start-reloading.js';
+import { openListeners, type OpenListeners, type OpenListener } from '../../src/http/listen.js';
 import { loadConfig } from '../../src/config/config.js';
 import { pem, selfSigned, signedBy, type Pair } from '../support/make-certificates.js';
 import { start, T, type Answer, type Running } from '../support/sample.js';
@@ -29,7 +29,7 @@ const client = (id: string, may: string[], ...keys: string[]): object => ({
 let directory: string;
 let file: string;
 let remit: Running;
-let listeners: Listeners;
+let listeners: OpenListeners;
 let [first, second]: Key[] = [];
 let ca: Pair;
 let other: Pair;
@@ -69,8 +69,8 @@ beforeAll(async () => {
   signedBy(other, directory, 'stranger');
   writeFileSync(file, stringify(configure()));
   remit = await start(file, directory);
-  listeners = await listenAll(remit.service);
-  unhook = stayCurrent(remit.service, listeners.all, () => loadConfig(file, { REMIT_DATA: directory }), (line) => said.push(line));
+  listeners = await openListeners(remit.service);
+  unhook = startReloading(remit.service, listeners.all, () => loadConfig(file, { REMIT_DATA: directory }), (line) => said.push(line));
 }); // prettier-ignore
 afterAll(async () => {
   await unhook();
@@ -86,7 +86,7 @@ interface Reply {
 type Sent = { key?: string; method?: string; as?: string | undefined; agent?: Agent; body?: object };
 
 /** A request over a connection of its own, unless an agent keeps it; main wants a certificate, the caller's by default. */
-function call({ app, listener }: Listening, path: string, sent: Sent = {}): Promise<Reply> {
+function call({ app, listener }: OpenListener, path: string, sent: Sent = {}): Promise<Reply> {
   const { key, method = 'GET', as = 'caller', agent, body } = sent;
   const own = as === '' ? {} : pem({ certificate: join(directory, `${as}.pem`), key: join(directory, `${as}.key`) });
   const tls = listener.tls === undefined ? {} : { ...own, rejectUnauthorized: false, agent: agent ?? false };
@@ -114,7 +114,7 @@ function call({ app, listener }: Listening, path: string, sent: Sent = {}): Prom
     request.on('error', reject).end(body === undefined ? undefined : JSON.stringify(body));
   });
 }
-const status = async (where: Listening, path: string, sent?: Sent): Promise<number> => (await call(where, path, sent)).status; // prettier-ignore
+const status = async (where: OpenListener, path: string, sent?: Sent): Promise<number> => (await call(where, path, sent)).status; // prettier-ignore
 const question = (token: string): object => ({
   subject: { type: 'user', id: 'alice' },
   action: { name: 'read' },
@@ -175,7 +175,7 @@ describe('administration on a listener of its own', () => {
   });
 
   it('is what /openapi.json of each says, and /docs and the health are on both', async () => {
-    const paths = async (at: Listening | undefined): Promise<string[]> =>
+    const paths = async (at: OpenListener | undefined): Promise<string[]> =>
       at === undefined ? [] : Object.keys((JSON.parse((await call(at, '/openapi.json')).body) as { paths: object }).paths);
     const [main, admin] = [await paths(listeners.main), await paths(listeners.admin)];
     expect(main).toContain(EVALUATION);

@@ -10,19 +10,19 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/config.js';
 import { readSources } from '../../src/config/files.js';
-import { decide, STEPS, type Deciding } from '../../src/decide/decide.js';
-import type { Relationships } from '../../src/graph/port.js';
+import { decide, DECISION_STEPS, type DecisionDeps } from '../../src/decide/decide.js';
+import type { RelationshipGraph } from '../../src/graph/port.js';
 import type { CheckAnswer } from '../../src/model/checks.js';
 import type { Decision } from '../../src/model/decision.js';
 import { Fault } from '../../src/model/faults.js';
-import { PERMISSIONS, type Client, type Question } from '../../src/model/question.js';
+import { CLIENT_PERMISSIONS, type Client, type Question } from '../../src/model/question.js';
 import { loadRules, type Rules, type RuleSources } from '../../src/policy/load.js';
 import type { Entities } from '../../src/model/entities.js';
-import type { KnownEntity } from '../../src/model/entities.js';
-import { NOBODY_WATCHES } from '../../src/telemetry/observer.js';
-import { openDevIssuer, type DevIssuer } from '../../src/issue/development-issuer.js';
+import type { EntityWithAncestors } from '../../src/model/entities.js';
+import { NOOP_OBSERVER } from '../../src/telemetry/observer.js';
+import { openDevelopmentIssuer, type DevelopmentIssuer } from '../../src/issue/development-issuer.js';
 import { Issuers } from '../../src/tokens/issuers.js';
-import { Credentials } from '../../src/tokens/credentials.js';
+import { CredentialVerifier } from '../../src/tokens/credentials.js';
 import { TokenVerifier } from '../../src/tokens/verify.js';
 import { DAYTIME, SAMPLE } from '../support/sample.js';
 
@@ -96,19 +96,19 @@ const world: fc.Arbitrary<World> = fc.record({
 
 let sources: RuleSources;
 let rules: Rules;
-let issuer: DevIssuer;
+let issuer: DevelopmentIssuer;
 let directory: string;
-let credentials: Credentials;
+let credentials: CredentialVerifier;
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'remit-law-'));
   sources = readSources(loadConfig(SAMPLE, {}).sources);
   rules = loadRules(sources);
-  issuer = await openDevIssuer(directory);
-  credentials = new Credentials(new TokenVerifier(new Issuers([issuer.config])), {
+  issuer = await openDevelopmentIssuer(directory);
+  credentials = new CredentialVerifier(new TokenVerifier(new Issuers([issuer.config])), {
     revocations: { find: () => Promise.resolve(undefined) },
     entities: { lookup: (refs) => Promise.resolve(refs.map(() => undefined)) },
-    proofs: { spend: () => Promise.resolve(true), isFresh: () => Promise.resolve(true) },
+    proofs: { markUsed: () => Promise.resolve(true), isUnused: () => Promise.resolve(true) },
   });
 });
 afterAll(() => {
@@ -117,7 +117,7 @@ afterAll(() => {
 
 const client: Client = {
   id: 'c',
-  may: new Set(PERMISSIONS),
+  may: new Set(CLIENT_PERMISSIONS),
   audience: undefined,
   resources: undefined,
   defaultMode: undefined,
@@ -143,9 +143,9 @@ async function judge(w: World, by: Rules = rules): Promise<Decision> {
     action: { name, properties: w.branch === undefined ? {} : { branch: w.branch } },
     resource: { type, id: 'x', properties: {} },
     context: {}, token, proof: {}, usedProofs: new Map(), statedAgent: undefined, statedMode: undefined, assertedAgent: undefined,
-    supportedObligations: w.supported, consistency: 'full', dryRun: false, explain: true, requestId: undefined, tokenExpected: false,
+    supportedObligations: w.supported, consistency: 'full', dryRun: false, explain: true, requestId: undefined, tokenRequired: false,
   }; // prettier-ignore
-  const using: Deciding = {
+  const using: DecisionDeps = {
     rules: () => by,
     credentials,
     revocations: { find: () => Promise.resolve(undefined) },
@@ -155,14 +155,14 @@ async function judge(w: World, by: Rules = rules): Promise<Decision> {
       record: () => (w.recordFails ? Promise.reject(new Fault('database_unavailable')) : Promise.resolve()),
       correct: () => undefined,
     },
-    observer: NOBODY_WATCHES,
+    observer: NOOP_OBSERVER,
     now: () => now,
     deadlineMs: 10_000,
   };
   return decide(question, using);
 }
 
-function graphOf(w: World, type: string, by: Rules): Pick<Relationships, 'check'> & Relationships {
+function graphOf(w: World, type: string, by: Rules): Pick<RelationshipGraph, 'check'> & RelationshipGraph {
   const gate = by.vocabulary.find(ACTIONS[w.action]?.[1] ?? '', type)?.action.permission;
   const answer = (r: Result): CheckAnswer => {
     switch (r) {
@@ -187,7 +187,7 @@ function graphOf(w: World, type: string, by: Rules): Pick<Relationships, 'check'
 }
 
 function storeOf(w: World): Entities {
-  const known = (ref: { type: string; id: string }): KnownEntity => ({
+  const known = (ref: { type: string; id: string }): EntityWithAncestors => ({
     ...ref,
     parents: [],
     ancestors: [],
@@ -245,7 +245,9 @@ describe('the law', () => {
         const d = await judge(w);
         const outcomes = d.rationale.steps.map((s) => s.outcome);
         if (d.decision) {
-          expect(d.rationale.steps.map((s) => [s.step, s.outcome])).toEqual(STEPS.map((s) => [s.step, 'pass']));
+          expect(d.rationale.steps.map((s) => [s.step, s.outcome])).toEqual(
+            DECISION_STEPS.map((s) => [s.step, 'pass']),
+          );
           expect(d.reasons).toEqual([]);
         } else if (d.fault === undefined) {
           expect(d.reasons.length).toBeGreaterThan(0);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { stringify } from 'yaml';
 import type { EngineWorker } from '../../src/runtime/worker-thread.js';
-import { masking, type Mask } from '../../src/lists/mask.js';
+import { createMask, type Mask } from '../../src/lists/mask.js';
 import { DAYTIME, start, type Running, ON_SERVER } from '../support/sample.js';
 
 const ZED = `use expiration
@@ -195,7 +195,7 @@ describe.each(SEEDS)('a company made from %i', (seed) => {
       const single = singles.get(record.id);
       if (single?.decision !== true) return [];
       const due = (single.context?.obligations ?? []) as Parameters<Mask>[1];
-      return [{ ...record, properties: masking(remit.service.secret)(record.properties, due) }];
+      return [{ ...record, properties: createMask(remit.service.secret)(record.properties, due) }];
     });
     expect(found).toEqual({ records: wanted, removed: records.length - wanted.length });
 

@@ -1,14 +1,14 @@
 /** Masks: nothing that is to be hidden is left, and nothing else is touched. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { masking } from '../../src/lists/mask.js';
+import { createMask } from '../../src/lists/mask.js';
 import { MASK_MODES, type MaskMode } from '../../src/policy/duties.js';
 
 const mask = (fields: string[], modes?: Record<string, MaskMode>) => [
   { id: 'mask', type: 'mask' as const, properties: { fields, ...(modes === undefined ? {} : { modes }) } },
 ];
 const apply = (properties: Record<string, unknown>, fields: string[], modes?: Record<string, MaskMode>): unknown =>
-  masking('secret')(properties, mask(fields, modes));
+  createMask('secret')(properties, mask(fields, modes));
 
 describe('a field', () => {
   it.each<[string, MaskMode | undefined, unknown, unknown]>([
@@ -29,7 +29,7 @@ describe('a field', () => {
 
   it('is hashed alike where it is alike, and only there, and with the key', () => {
     const hash = (value: unknown, key = 'secret'): unknown =>
-      masking(key)({ field: value }, mask(['field'], { field: 'hash' }))['field'];
+      createMask(key)({ field: value }, mask(['field'], { field: 'hash' }))['field'];
     expect(hash('a')).toBe(hash('a'));
     expect(new Set([hash('a'), hash('b'), hash(1), hash('1'), hash('a', 'other')]).size).toBe(5);
   });
@@ -59,7 +59,7 @@ describe('a field', () => {
 
 describe('visible fields', () => {
   const shown = (properties: Record<string, unknown>, ...fields: string[]): unknown =>
-    masking('secret')(properties, [{ id: 'visible_fields', type: 'visible_fields', properties: { fields } }]);
+    createMask('secret')(properties, [{ id: 'visible_fields', type: 'visible_fields', properties: { fields } }]);
   const record = { name: 'n', address: { street: 's', city: { name: 'c', zip: 1 } }, people: [{ name: 'p', age: 1 }, 7, null], 'address.street': 'x' }; // prettier-ignore
 
   it.each<[string, string[], unknown]>([
@@ -77,7 +77,7 @@ describe('visible fields', () => {
       ...mask(['name'], { name: 'redact' }),
       { id: 'visible_fields', type: 'visible_fields' as const, properties: { fields: ['name'] } },
     ];
-    expect(masking('secret')(record, obligations)).toEqual({ name: '[redacted]' });
+    expect(createMask('secret')(record, obligations)).toEqual({ name: '[redacted]' });
   });
 });
 

@@ -4,12 +4,12 @@ import { describe, expect, it } from 'vitest';
 import {
   decodeId,
   encodeId,
-  idProblem,
+  findIdProblem,
   MAX_ENCODED_ID_BYTES,
   MAX_ID_CODE_POINTS,
-  refText,
-  sameRef,
-  typeProblem,
+  formatRef,
+  isSameRef,
+  findTypeProblem,
 } from '../../src/model/ids.js';
 
 /** Any sequence of Unicode code points, surrogates aside. */
@@ -32,7 +32,7 @@ describe('idProblem', () => {
     ['the longest in code points', 'a'.repeat(MAX_ID_CODE_POINTS)],
     ['the longest in bytes but one', '\u00e9'.repeat(170) + 'abc'],
     ['the longest in bytes', '\u00e9'.repeat(170) + 'abcd'],
-  ])('takes %s', (_, id) => expect(idProblem(id)).toBeUndefined());
+  ])('takes %s', (_, id) => expect(findIdProblem(id)).toBeUndefined());
 
   it.each([
     ['the empty id', '', 'must not be empty'],
@@ -50,12 +50,12 @@ describe('idProblem', () => {
     ['a control character of Latin-1', 'a\u0085b', 'must not contain control characters'],
     ['a decomposed letter', 'e\u0301', 'must be in Unicode normalization form C'],
     ['a letter with a canonical equivalent', '\u212b', 'must be in Unicode normalization form C'],
-  ])('refuses %s', (_, id, problem) => expect(idProblem(id)).toBe(problem));
+  ])('refuses %s', (_, id, problem) => expect(findIdProblem(id)).toBe(problem));
 
   it('accepts nothing that SpiceDB would refuse once encoded', () => {
     fc.assert(
       fc.property(wellFormed, (id) => {
-        fc.pre(idProblem(id) === undefined);
+        fc.pre(findIdProblem(id) === undefined);
         expect(encodeId(id)).toMatch(SPICEDB_ID);
         expect(Buffer.byteLength(encodeId(id))).toBeLessThanOrEqual(MAX_ENCODED_ID_BYTES);
       }),
@@ -65,7 +65,7 @@ describe('idProblem', () => {
 
 describe('typeProblem', () => {
   it.each(['user', 'doc', 'acme/document', 'abc/def/document', 'x_9', `a${'b'.repeat(62)}c`])('takes %s', (type) =>
-    expect(typeProblem(type)).toBeUndefined(),
+    expect(findTypeProblem(type)).toBeUndefined(),
   );
 
   it.each([
@@ -84,14 +84,14 @@ describe('typeProblem', () => {
     '*',
     `a${'b'.repeat(63)}c`,
   ])('refuses %j', (type) => {
-    expect(typeProblem(type)).toBe('must be a SpiceDB definition name such as "document" or "acme/document"');
+    expect(findTypeProblem(type)).toBe('must be a SpiceDB definition name such as "document" or "acme/document"');
   });
 
   it('refuses one of 129 characters', () => {
     const type = `${'abc/'.repeat(31)}abcde`;
     expect(type).toHaveLength(129);
-    expect(typeProblem(type)).toBe('must be at most 128 characters long');
-    expect(typeProblem(type.slice(0, -1))).toBeUndefined();
+    expect(findTypeProblem(type)).toBe('must be at most 128 characters long');
+    expect(findTypeProblem(type.slice(0, -1))).toBeUndefined();
   });
 });
 
@@ -162,8 +162,8 @@ describe('encodeId and decodeId', () => {
 
 describe('references', () => {
   it('are written with the id encoded', () => {
-    expect(refText({ type: 'user', id: 'alice' })).toBe('user:alice');
-    expect(refText({ type: 'acme/doc', id: 'a:b *' })).toBe('acme/doc:a=3Ab=20=2A');
+    expect(formatRef({ type: 'user', id: 'alice' })).toBe('user:alice');
+    expect(formatRef({ type: 'acme/doc', id: 'a:b *' })).toBe('acme/doc:a=3Ab=20=2A');
   });
 
   it.each([
@@ -171,5 +171,5 @@ describe('references', () => {
     [{ type: 'user', id: 'a' }, { type: 'user', id: 'b' }, false],
     [{ type: 'user', id: 'a' }, { type: 'agent', id: 'a' }, false],
     [{ type: 'user', id: 'a' }, { type: 'user', id: 'A' }, false],
-  ])('%j and %j are the same: %s', (a, b, same) => expect(sameRef(a, b)).toBe(same));
+  ])('%j and %j are the same: %s', (a, b, same) => expect(isSameRef(a, b)).toBe(same));
 });

@@ -1,7 +1,7 @@
 /** The law by which the steps' outcomes make a decision, its empty case included. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { combine, deny, pass, unknown, type Outcome } from '../../src/model/outcome.js';
+import { combineOutcomes, deny, pass, unknown, type StepOutcome } from '../../src/model/outcome.js';
 import { reason } from '../../src/model/reasons.js';
 
 const P = pass();
@@ -22,17 +22,17 @@ describe('combine', () => {
     ['there are no steps at all', [], 0, 'unknown'],
     ['there are no steps, but a pass', [P], 0, 'unknown'],
   ] as const)('where %s: %#', (_, outcomes, steps, verdict) => {
-    expect(combine(outcomes, steps)).toBe(verdict);
+    expect(combineOutcomes(outcomes, steps)).toBe(verdict);
   });
 
-  const outcomes = fc.array(fc.constantFrom<Outcome>(P, D, U), { maxLength: 10 });
+  const outcomes = fc.array(fc.constantFrom<StepOutcome>(P, D, U), { maxLength: 10 });
   const steps = fc.nat({ max: 10 });
 
   it('allows exactly where every one of the steps has passed', () => {
     fc.assert(
       fc.property(outcomes, steps, (list, n) => {
         const passes = list.filter((o) => o === P).length;
-        expect(combine(list, n) === 'allow').toBe(n > 0 && passes === n && list.length === n);
+        expect(combineOutcomes(list, n) === 'allow').toBe(n > 0 && passes === n && list.length === n);
       }),
       { numRuns: 1000 },
     );
@@ -41,7 +41,7 @@ describe('combine', () => {
   it('denies exactly where something denies', () => {
     fc.assert(
       fc.property(outcomes, steps, (list, n) => {
-        expect(combine(list, n) === 'deny').toBe(list.includes(D));
+        expect(combineOutcomes(list, n) === 'deny').toBe(list.includes(D));
       }),
     );
   });
@@ -52,7 +52,7 @@ describe('combine', () => {
     );
     fc.assert(
       fc.property(shuffled, steps, ([list, other], n) => {
-        expect(combine(other, n)).toBe(combine(list, n));
+        expect(combineOutcomes(other, n)).toBe(combineOutcomes(list, n));
       }),
     );
   });
@@ -62,7 +62,7 @@ describe('combine', () => {
       fc.property(outcomes, steps, fc.nat(), fc.constantFrom(D, U), (list, n, at, worse) => {
         fc.pre(list.length > 0);
         const changed = list.map((o, i) => (i === at % list.length ? worse : o));
-        expect(combine(changed, n)).not.toBe('allow');
+        expect(combineOutcomes(changed, n)).not.toBe('allow');
       }),
     );
   });

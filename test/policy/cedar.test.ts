@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { Context } from '@cedar-policy/cedar-wasm/nodejs';
 import ts from 'typescript';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { CedarEngine, type Request } from '../../src/policy/cedar.js';
+import { CedarEngine, type CedarRequest } from '../../src/policy/cedar.js';
 import { Fault } from '../../src/model/faults.js';
 
 let engine: CedarEngine;
@@ -15,7 +15,7 @@ beforeEach(() => {
   engine = new CedarEngine();
 });
 
-const request = (context: Context = {}): Request => ({
+const request = (context: Context = {}): CedarRequest => ({
   principal: { type: 'User', id: 'alice' },
   action: { type: 'Action', id: 'view' },
   resource: { type: 'Doc', id: 'plan' },
@@ -87,7 +87,7 @@ describe('authorize', () => {
     const answer = engine.authorize('set', request(context));
     expect(answer).toMatchObject({ decision: 'deny', determining: [], errors: [{ policy: '' }] });
     expect(answer.errors[0]?.message).toMatch(message);
-    expect(engine.replaced).toBe(0);
+    expect(engine.replacementCount).toBe(0);
   });
 
   it('keeps sets apart, and replaces one that is defined again', () => {
@@ -121,10 +121,10 @@ describe('an instance that throws', () => {
     const fault = faultOf(() => engine.authorize('one', request(context)));
     expect(fault).toMatchObject({ code: 'policies_unavailable', message: 'Cedar could not answer.' });
     expect(fault.detail).toBe(String(fault.cause));
-    expect(engine.replaced).toBe(1);
+    expect(engine.replacementCount).toBe(1);
     expect(engine.authorize('one', request()).decision).toBe('allow');
     expect(engine.authorize('two', request()).determining).toEqual(['f']);
-    expect(engine.replaced).toBe(1);
+    expect(engine.replacementCount).toBe(1);
   });
 
   it('is replaced when a policy kills it in evaluation, which others survive', () => {
@@ -133,7 +133,7 @@ describe('an instance that throws', () => {
     engine.define('other', { p: 'permit (principal, action, resource);' });
     for (const times of [1, 2, 3]) {
       expect(faultOf(() => engine.authorize('deadly', request({ a: false }))).code).toBe('policies_unavailable');
-      expect(engine.replaced).toBe(times);
+      expect(engine.replacementCount).toBe(times);
       expect(engine.authorize('other', request()).decision).toBe('allow');
     }
   });
@@ -165,7 +165,7 @@ describe('candidates', () => {
     expect(complaints).toEqual([
       { message: expect.stringMatching(/^Cedar can't read this text \(too deeply nested\?\): \w+/) as string },
     ]);
-    expect(engine.replaced).toBe(1);
+    expect(engine.replacementCount).toBe(1);
     expect(engine.authorize('set', request()).decision).toBe('allow');
   });
 

@@ -1,7 +1,7 @@
 /** Loading: the sample as it is shipped, and what only schema, graph and policies together can get wrong. */
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import type { Answer } from '../../src/policy/cedar.js';
+import type { CedarAnswer } from '../../src/policy/cedar.js';
 import { loadConfig } from '../../src/config/config.js';
 import { readSources } from '../../src/config/files.js';
 import { loadRules, type Rules, type RuleSources } from '../../src/policy/load.js';
@@ -58,7 +58,7 @@ describe('the sample', () => {
 });
 
 /** Asks the duties, or the policies that decide, as a user who views a document. */
-function ask(rules: Rules, which: 'deciding' | 'duties'): Answer {
+function ask(rules: Rules, which: 'deciding' | 'duties'): CedarAnswer {
   const { vocabulary } = rules;
   const on = vocabulary.find('view', 'doc');
   const user = vocabulary.entityTypes.get('User');

@@ -2,17 +2,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CedarEngine } from '../../src/policy/cedar.js';
-import { Findings, refuseErrors } from '../../src/diagnostics/diagnostics.js';
+import { FindingCollector, assertNoErrors } from '../../src/diagnostics/diagnostics.js';
 import { MAX_POLICY_BYTES, readPolicies, type Policy } from '../../src/policy/policies.js';
 import { marked, refusal } from './sources.js';
 
 const engine = new CedarEngine();
 /** As loading does: refused where anything is wrong. */
 const read = (...texts: string[]): Policy[] => {
-  const findings = new Findings();
+  const findings = new FindingCollector();
   const files = texts.map((text, i) => ({ name: `policies/${'abc'[i] ?? ''}.cedar`, text }));
   const policies = readPolicies(files, engine, findings);
-  refuseErrors(findings.all);
+  assertNoErrors(findings.all);
   return policies;
 };
 const policy = (id: string, rest = ''): string => `@id("${id}") permit (principal, action, resource)${rest};`;
@@ -282,11 +282,11 @@ describe('limits', () => {
     ['sets', `${'['.repeat(200)}1${']'.repeat(200)} == context.a`],
     ['records', `${'{a: '.repeat(200)}1${'}'.repeat(200)} == context.a`],
   ])('refuse %s that Cedar dies of while it reads', (_, expression) => {
-    const before = engine.replaced;
+    const before = engine.replacementCount;
     expect(refusal(() => read(conditions(`when { ${expression} }`)))).toMatch(
       /^policies\/a\.cedar:2: Cedar can't read this text \(too deeply nested\?\): /,
     );
-    expect(engine.replaced).toBe(before + 1);
+    expect(engine.replacementCount).toBe(before + 1);
     expect(read(policy('next'))).toHaveLength(1);
   });
 
@@ -307,7 +307,7 @@ describe('limits', () => {
     expect(accepted).not.toContain(150);
     for (const n of accepted) {
       engine.define('deep', { a: textOf(n) });
-      const before = engine.replaced;
+      const before = engine.replacementCount;
       engine.authorize('deep', {
         principal: { type: 'U', id: 'u' },
         action: { type: 'Action', id: 'a' },
@@ -315,7 +315,7 @@ describe('limits', () => {
         context: { a: true },
         entities: [],
       });
-      expect(engine.replaced, `${n}`).toBe(before);
+      expect(engine.replacementCount, `${n}`).toBe(before);
     }
   });
 

@@ -4,12 +4,12 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CedarEngine, type Answer, type Request } from '../../src/policy/cedar.js';
-import { sameRef, type EntityRef } from '../../src/model/ids.js';
-import { Findings } from '../../src/diagnostics/diagnostics.js';
+import { CedarEngine, type CedarAnswer, type CedarRequest } from '../../src/policy/cedar.js';
+import { isSameRef, type EntityRef } from '../../src/model/ids.js';
+import { FindingCollector } from '../../src/diagnostics/diagnostics.js';
 import { readPolicies, type Policy } from '../../src/policy/policies.js';
-import { buildRequest, type RequestFacts } from '../../src/policy/cedar-request.js';
-import { canApply, readsOf, Slices, type Reads, type Slice } from '../../src/policy/slices.js';
+import { buildCedarRequest, type CedarRequestFacts } from '../../src/policy/cedar-request.js';
+import { canApply, collectReads, PolicySlices, type PolicyReads, type Slice } from '../../src/policy/slices.js';
 import type { ActionOnResource } from '../../src/policy/schema/action.js';
 import type { EntityType } from '../../src/policy/schema/action.js';
 import { vocabularyOf } from './sources.js';
@@ -259,7 +259,7 @@ const questions = fc
 interface Asked {
   readonly principal: EntityType;
   readonly on: ActionOnResource;
-  readonly facts: RequestFacts;
+  readonly facts: CedarRequestFacts;
 }
 
 function askedOf({ kind, who, what, user, view, action, request, ...stored }: Question): Asked {
@@ -291,7 +291,7 @@ function askedOf({ kind, who, what, user, view, action, request, ...stored }: Qu
       actionProperties: action,
       context: request,
       entity: (ref) => {
-        const at = [subject, resource, behind].findIndex((known) => known !== undefined && sameRef(known, ref));
+        const at = [subject, resource, behind].findIndex((known) => known !== undefined && isSameRef(known, ref));
         const found = [stored.ofPrincipal, stored.ofResource, stored.ofUser][at];
         return found === undefined ? undefined : { ...ref, ...found, parents: found.ancestors };
       },
@@ -304,41 +304,41 @@ function askedOf({ kind, who, what, user, view, action, request, ...stored }: Qu
 
 class Counting extends CedarEngine {
   calls = 0;
-  override authorize(...call: Parameters<CedarEngine['authorize']>): Answer {
+  override authorize(...call: Parameters<CedarEngine['authorize']>): CedarAnswer {
     this.calls += 1;
     return super.authorize(...call);
   }
 }
 const engine = new Counting();
 const NAMES = ['level', 'name', 'labels', 'owner', 'meta', 'delegation', 'can', 'now', 'user', 'action', 'request'];
-const everything: Reads = {
+const everything: PolicyReads = {
   names: new Set(NAMES),
-  wholes: new Set(NAMES),
+  wholeNames: new Set(NAMES),
   wholeContext: true,
   principal: true,
   resource: true,
-  named: new Set(),
+  namedEntities: new Set(),
 };
 
 /** Policies called p0, p1, … in the order given. */
 function readAll(texts: readonly string[]): Policy[] {
   const text = texts.map((one, i) => `@id("p${i}") ${one}`).join('\n');
-  return readPolicies([{ name: 'p', text }], engine, new Findings());
+  return readPolicies([{ name: 'p', text }], engine, new FindingCollector());
 }
 
-function askAll(list: readonly Policy[], request: Request): Answer {
+function askAll(list: readonly Policy[], request: CedarRequest): CedarAnswer {
   engine.define('all', Object.fromEntries(list.map((p) => [p.id, p.text])));
   return engine.authorize('all', request);
 }
 
-function requestOf({ facts, principal }: Asked, reads: Reads): Request {
-  const built = buildRequest(facts, { ref: facts.subject, type: principal }, reads, vocabulary);
+function requestOf({ facts, principal }: Asked, reads: PolicyReads): CedarRequest {
+  const built = buildCedarRequest(facts, { ref: facts.subject, type: principal }, reads, vocabulary);
   if (!built.ok) throw new Error(`missing: ${built.missing.join(', ')}`);
   return built.request;
 }
 
 /** Without the texts of errors. */
-const essence = (a: Answer) => ({ ...a, errors: a.errors.map((e) => e.policy).sort() });
+const essence = (a: CedarAnswer) => ({ ...a, errors: a.errors.map((e) => e.policy).sort() });
 
 describe('a slice', () => {
   it('answers as all the policies do, from what it reads as from everything, and again from what is kept', () => {
@@ -346,12 +346,12 @@ describe('a slice', () => {
     fc.assert(
       fc.property(policies, questions, (texts, asked) => {
         const list = readAll(texts);
-        const slices = new Slices('random', list, engine);
+        const slices = new PolicySlices('random', list, engine);
         for (const ask of asked.map(askedOf)) {
           const [slice, projected] = sliceAndRequest(slices, ask);
           const whole = requestOf(ask, everything);
           const expected = essence(askAll(list, whole));
-          expect(essence(engine.authorize(slice.set, whole)), 'of the slice').toEqual(expected);
+          expect(essence(engine.authorize(slice.setName, whole)), 'of the slice').toEqual(expected);
           const before = engine.calls;
           expect(essence(slices.ask(slice, projected)), 'of the slice, from what it reads').toEqual(expected);
 
@@ -413,8 +413,8 @@ describe('a slice', () => {
       'permit (principal is User, action, resource);',
       'forbid (principal is Agent, action, resource);',
     ]);
-    const slices = new Slices('shared', list, engine);
-    const of = (principal: string, action: string, object: string): ReturnType<Slices['slice']> => {
+    const slices = new PolicySlices('shared', list, engine);
+    const of = (principal: string, action: string, object: string): ReturnType<PolicySlices['slice']> => {
       const on = vocabulary.find(action, object);
       const type = vocabulary.entityTypes.get(principal);
       if (on === undefined || type === undefined) throw new TypeError('no such action or type');
@@ -424,7 +424,7 @@ describe('a slice', () => {
     expect(of('User', 'view', 'doc')).toBe(of('User', 'edit', 'doc'));
     expect(of('User', 'view', 'doc').policies.map((p) => p.id)).toEqual(['p0']);
     expect(of('Agent', 'view', 'doc').policies.map((p) => p.id)).toEqual(['p1']);
-    expect(of('Agent', 'view', 'doc').set).not.toBe(of('User', 'view', 'doc').set);
+    expect(of('Agent', 'view', 'doc').setName).not.toBe(of('User', 'view', 'doc').setName);
   });
 });
 
@@ -447,7 +447,7 @@ const VIEW: Question = {
 const EDIT: Question = { ...VIEW, kind: 'User edit doc' };
 
 function answers(texts: readonly string[], asked: readonly Question[]): string[][] {
-  const slices = new Slices('directed', readAll(texts), engine);
+  const slices = new PolicySlices('directed', readAll(texts), engine);
   return asked.map((question) => {
     const { decision, determining, errors } = slices.ask(...sliceAndRequest(slices, askedOf(question)));
     return [decision, ...determining, ...errors.map((e) => `error in ${e.policy}`)];
@@ -462,12 +462,12 @@ describe('an answer is kept', () => {
   const other = (change: Partial<Question>): Question[] => [EDIT, { ...EDIT, ...change }, EDIT];
 
   it('for all that differs only in what is not read', () => {
-    const slices = new Slices(
+    const slices = new PolicySlices(
       'kept',
       readAll(permitWhen('principal.level == 1 && context.request.level == 2')),
       engine,
     );
-    const ask = (change: Partial<Question>): Answer => {
+    const ask = (change: Partial<Question>): CedarAnswer => {
       const asked = askedOf({ ...EDIT, request: { level: 2 }, ...change });
       return slices.ask(...sliceAndRequest(slices, asked));
     };
@@ -568,7 +568,7 @@ describe('an answer is kept', () => {
   });
 
   it('but no error, whose message names those at hand', () => {
-    const slices = new Slices('errors', readAll(permitWhen('principal.missing == 1')), engine);
+    const slices = new PolicySlices('errors', readAll(permitWhen('principal.missing == 1')), engine);
     const messageFor = (who: '1' | '2'): string | undefined =>
       slices.ask(...sliceAndRequest(slices, askedOf({ ...EDIT, who }))).errors[0]?.message;
     expect(messageFor('1')).toContain('`User::"1"`');
@@ -576,7 +576,7 @@ describe('an answer is kept', () => {
   });
 });
 
-function sliceAndRequest(slices: Slices, ask: Asked): [Slice, Request] {
+function sliceAndRequest(slices: PolicySlices, ask: Asked): [Slice, CedarRequest] {
   const slice = slices.slice(ask.principal, ask.on.action, ask.on.resourceType);
   return [slice, requestOf(ask, slice.reads)];
 }
@@ -629,7 +629,7 @@ describe('canApply', () => {
 
 describe('readsOf', () => {
   const reads = (...conditions: string[]): [string[], boolean] => {
-    const { names, wholeContext } = readsOf(
+    const { names, wholeContext } = collectReads(
       readAll(conditions.map((c) => `permit (principal, action, resource) when { ${c} };`)),
     );
     return [[...names].sort(), wholeContext];

@@ -1,14 +1,14 @@
 /** Records from outside: whatever a file says, it is a clear error or a record. */
-import type { WithFacts } from '../../src/model/decision.js';
+import type { ReplayableRecord } from '../../src/model/decision.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { explain } from '../../src/records/explain/explain.js';
-import { readRecord } from '../../src/records/parse-record.js';
+import { explainRecord } from '../../src/records/explain/explain.js';
+import { parseRecord } from '../../src/records/parse-record.js';
 import { ConfigError } from '../../src/model/faults.js';
 import { start, type Running } from '../support/sample.js';
 import { decided } from './explain/sample-decisions.js';
 
 let remit: Running;
-let record: WithFacts;
+let record: ReplayableRecord;
 beforeAll(async () => {
   remit = await start();
   const token = await remit.mint({
@@ -47,8 +47,8 @@ function* paths(value: unknown, path: readonly string[] = []): Generator<readonl
 describe('a record', () => {
   it('is read as it is', () => {
     expect(record.decision).toBe(true);
-    expect(readRecord(record, 'x')).toEqual(record);
-    for (const facts of [undefined, record.facts]) expect(readRecord({ ...record, facts }, 'x').facts).toBe(facts);
+    expect(parseRecord(record, 'x')).toEqual(record);
+    for (const facts of [undefined, record.facts]) expect(parseRecord({ ...record, facts }, 'x').facts).toBe(facts);
   });
 
   it.each([
@@ -62,18 +62,18 @@ describe('a record', () => {
     [['search'], 'resource', 'is the record of a list'],
     [['client'], 'a\ud800', 'not well-formed Unicode'],
   ])('is refused where %j is %j', (path, value, message) => {
-    expect(() => readRecord(tampered(path, value), 'file')).toThrow(ConfigError);
-    expect(() => readRecord(tampered(path, value), 'file')).toThrow(message);
+    expect(() => parseRecord(tampered(path, value), 'file')).toThrow(ConfigError);
+    expect(() => parseRecord(tampered(path, value), 'file')).toThrow(message);
   });
 
   it.each([[null], [7], ['text'], [[]], [{}], [JSON.parse('{"__proto__": {}}')]])('is not %j', (value) => {
-    expect(() => readRecord(value, 'file')).toThrow(ConfigError);
+    expect(() => parseRecord(value, 'file')).toThrow(ConfigError);
   });
 
   it('is refused where it is nested without end', () => {
     let deep: unknown = 1;
     for (let i = 0; i < 100_000; i += 1) deep = [deep];
-    expect(() => readRecord(tampered(['facts', 'said', 'context'], { deep }), 'file')).toThrow('nested more than');
+    expect(() => parseRecord(tampered(['facts', 'said', 'context'], { deep }), 'file')).toThrow('nested more than');
   });
 
   it('with any member taken away or of any other shape is explained or refused, and nothing else', () => {
@@ -83,7 +83,7 @@ describe('a record', () => {
     for (const path of paths(record)) {
       for (const value of odd) {
         try {
-          explain(readRecord(tampered(path, value), 'file'), rules);
+          explainRecord(parseRecord(tampered(path, value), 'file'), rules);
           explained += 1;
         } catch (error) {
           expect(error, `${path.join('.')} = ${JSON.stringify(value)}`).toBeInstanceOf(ConfigError);

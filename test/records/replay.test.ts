@@ -5,10 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { changeOf, widens, type Change, type Compared } from '../../src/records/difference.js';
+import {
+  classifyChange,
+  isWidening,
+  type DecisionChange,
+  type ComparableDecision,
+} from '../../src/records/difference.js';
 import { readSources } from '../../src/config/files.js';
 import type { DecisionRecord, SearchRecord } from '../../src/model/decision.js';
-import { because, replay } from '../../src/records/replay.js';
+import { formatGrounds, replayRecord } from '../../src/records/replay.js';
 import { loadRules, type RuleSources } from '../../src/policy/load.js';
 import { start, startWith, type Running } from '../support/sample.js';
 
@@ -80,20 +85,22 @@ function changed(from: string | RegExp, to: string): ReturnType<typeof loadRules
 
 describe('by the same rules', () => {
   it('every decision comes out the same; lists are not made again', () => {
-    const kinds = records.map((r) => replay(r, remit.service.rules()).kind);
+    const kinds = records.map((r) => replayRecord(r, remit.service.rules()).kind);
     expect(kinds.toSorted()).toEqual([...Array.from({ length: 6 }, () => 'same'), 'unrecorded']);
   });
 
   it('a record that was tampered with does not', () => {
     const denied = record('delete erin');
-    expect(replay({ ...denied, decision: true, reasons: [] }, remit.service.rules())).toMatchObject({
+    expect(replayRecord({ ...denied, decision: true, reasons: [] }, remit.service.rules())).toMatchObject({
       kind: 'changed',
       change: 'newly_denied',
     });
     const { facts } = record('read zoe');
     const [gate = ''] = Object.keys(facts?.checks ?? {}).filter((key) => key.includes('#view@'));
     const forged = { ...facts, checks: { ...facts?.checks, [gate]: { result: 'yes', revision: 'x' } } };
-    expect(replay({ ...record('read zoe'), facts: forged } as DecisionRecord, remit.service.rules())).toMatchObject({
+    expect(
+      replayRecord({ ...record('read zoe'), facts: forged } as DecisionRecord, remit.service.rules()),
+    ).toMatchObject({
       kind: 'changed',
       change: 'newly_allowed',
     });
@@ -102,14 +109,14 @@ describe('by the same rules', () => {
   it('facts whose names are those of every object are none', () => {
     const read = record('read erin');
     const facts = { ...read.facts, checks: {}, entities: {} } as DecisionRecord['facts'];
-    const without = replay({ ...read, facts }, remit.service.rules());
+    const without = replayRecord({ ...read, facts }, remit.service.rules());
     expect(without.kind).toBe('inconclusive');
     expect(without).toMatchObject({ missing: expect.arrayContaining(['employee:erin', 'agent:hr-assistant']) as [] });
   });
 
   it('a decision whose facts could not be stored is told apart', () => {
     const { facts: _, ...rest } = record('read erin');
-    expect(replay(rest, remit.service.rules())).toEqual({ kind: 'unrecorded' });
+    expect(replayRecord(rest, remit.service.rules())).toEqual({ kind: 'unrecorded' });
   });
 
   it('one whose facts are not kept has all the rest on record, and says so', async () => {
@@ -125,17 +132,17 @@ describe('by the same rules', () => {
     expect(kept).toMatchObject({ decision: true, request: { resource: { type: 'employee', id: 'erin' } } });
     expect(kept.rationale.steps).toHaveLength(8);
     expect(kept).not.toHaveProperty('facts');
-    expect(replay(kept, without.service.rules())).toEqual({ kind: 'unrecorded' });
+    expect(replayRecord(kept, without.service.rules())).toEqual({ kind: 'unrecorded' });
   });
 });
 
 describe('by other rules', () => {
   it('says what is newly allowed, and by which policy', () => {
     const lenient = changed(EXPORTERS, AND_ASSISTANTS);
-    const came = replay(record('export erin'), lenient);
+    const came = replayRecord(record('export erin'), lenient);
     expect(came).toMatchObject({ kind: 'changed', change: 'newly_allowed' });
-    expect(came.kind === 'changed' && because(came.after)).toBe('permitted by agents-work-with-records');
-    expect(replay(record('read erin'), lenient)).toEqual({ kind: 'same' });
+    expect(came.kind === 'changed' && formatGrounds(came.after)).toBe('permitted by agents-work-with-records');
+    expect(replayRecord(record('read erin'), lenient)).toEqual({ kind: 'same' });
   });
 
   it('says what is newly denied, and by which', () => {
@@ -143,24 +150,24 @@ describe('by other rules', () => {
       '@id("agents-never-delete")',
       '@id("no-reads") forbid (principal is Agent, action == HR::Action::"read", resource is HR::Employee);\n@id("agents-never-delete")',
     );
-    const came = replay(record('read erin'), strict);
+    const came = replayRecord(record('read erin'), strict);
     expect(came).toMatchObject({ kind: 'changed', change: 'newly_denied' });
-    expect(came.kind === 'changed' && because(came.after)).toBe('policy_forbid no-reads');
+    expect(came.kind === 'changed' && formatGrounds(came.after)).toBe('policy_forbid no-reads');
   });
 
   it('says what has fewer obligations', () => {
     const bare = changed('@duty("mask:pii")', '@duty("mask:ssn")');
-    expect(replay(record('read erin'), bare)).toMatchObject({ kind: 'changed', change: 'fewer_obligations' });
+    expect(replayRecord(record('read erin'), bare)).toMatchObject({ kind: 'changed', change: 'fewer_obligations' });
   });
 
   it('says what it rests on that is not on record', () => {
     const wider = changed(/can: \{/, 'can: { manage: Bool,');
-    expect(replay(record('read erin'), wider)).toMatchObject({
+    expect(replayRecord(record('read erin'), wider)).toMatchObject({
       kind: 'inconclusive',
       missing: ['employee:erin#manage@user:alice'],
     });
     // What is denied by what is on record stays denied, whatever else may be the case.
-    expect(replay(record('read zoe'), wider).kind).toBe('same');
+    expect(replayRecord(record('read zoe'), wider).kind).toBe('same');
   });
 });
 
@@ -170,7 +177,7 @@ describe('a change', () => {
     reasons: [],
     obligations: fields.length === 0 ? [] : [{ id: 'mask', type: 'mask' as const, properties: { fields } }],
   });
-  it.each<[string, Compared, Compared, Change | undefined]>([
+  it.each<[string, ComparableDecision, ComparableDecision, DecisionChange | undefined]>([
     ['nothing', answer(true, 'a'), answer(true, 'a'), undefined],
     ['an allow for a deny', answer(false), answer(true), 'newly_allowed'],
     ['a deny for an allow', answer(true, 'a'), answer(false), 'newly_denied'],
@@ -180,8 +187,9 @@ describe('a change', () => {
     ['a part for the whole', answer(true, 'a'), answer(true, 'a.b'), 'fewer_obligations'],
     ['nothing to mask at all', answer(true, 'a'), answer(true), 'fewer_obligations'],
   ])('%s', (_what, before, after, change) => {
-    expect(changeOf(before, after)).toBe(change);
-    if (change !== undefined) expect(widens(change)).toBe(change === 'newly_allowed' || change === 'fewer_obligations');
+    expect(classifyChange(before, after)).toBe(change);
+    if (change !== undefined)
+      expect(isWidening(change)).toBe(change === 'newly_allowed' || change === 'fewer_obligations');
   });
 
   it.each([
@@ -196,7 +204,7 @@ describe('a change', () => {
       reasons: [],
       obligations: [{ id: type, type, properties: { ...properties } }],
     });
-    expect(changeOf(of(before), of(after))).toBe(change);
+    expect(classifyChange(of(before), of(after))).toBe(change);
   }); // prettier-ignore
 });
 

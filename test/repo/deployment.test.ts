@@ -303,7 +303,7 @@ describe.skipIf(!openssl)(`fixtures/deployment/prepare${openssl ? '' : ' (skippe
     expect(config.clients.flatMap(({ keySha256 }) => keySha256)).toEqual(
       ['api-key', 'admin-key'].map((n) => sha256(made(n))),
     );
-    expect(config.notes).toEqual([]);
+    expect(config.warnings).toEqual([]);
     unlinkSync(local);
   });
 

@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
-import { compare } from '../../src/author/diff/compare.js';
+import { compareRules } from '../../src/author/diff/compare.js';
 import { DANGERS } from '../../src/author/diff/danger.js';
-import { reportText } from '../../src/author/diff/report.js';
-import { openSide, type Side } from '../../src/author/diff/side.js';
+import { comparisonText } from '../../src/author/diff/report.js';
+import { openSide, type DiffSide } from '../../src/author/diff/side.js';
 import { blocks, company } from '../author/test/company.js';
 
 const text = readFileSync(fileURLToPath(new URL('../../docs/guide/diff.md', import.meta.url)), 'utf8');
@@ -18,7 +18,7 @@ it('shows a change, and what is told of it', async () => {
   onTestFinished(() => {
     for (const side of sides) side.remove();
   });
-  const [before, after] = sides.map(({ directory, write }, i): Side => {
+  const [before, after] = sides.map(({ directory, write }, i): DiffSide => {
     const policies = readFileSync(join(directory, 'policies.cedar'), 'utf8');
     const changed = policies.replace(/@id\("drafts-need-approval"\)[^;]*;\n/, policy);
     expect(changed).not.toBe(policies);
@@ -26,9 +26,14 @@ it('shows a change, and what is told of it', async () => {
     return openSide(directory);
   });
   if (before === undefined || after === undefined) throw new Error('there are no sides');
-  const comparison = await compare(before.rules, after.rules, { cases: [], requests: 10_000, seed: 1, records: [] });
+  const comparison = await compareRules(before.rules, after.rules, {
+    cases: [],
+    requests: 10_000,
+    seed: 1,
+    records: [],
+  });
   const of = { before: { name: '', version: '' }, after: { name: '', version: '' }, seed: 1, milliseconds: 0 };
-  expect(reportText(comparison, of, (line) => line).replaceAll(/[^ (\n]*\/([\w.]+):/g, '$1:')).toContain(told);
+  expect(comparisonText(comparison, of, (line) => line).replaceAll(/[^ (\n]*\/([\w.]+):/g, '$1:')).toContain(told);
 });
 
 it('says each danger, in the order in which they are told', () => {

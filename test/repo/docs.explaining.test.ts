@@ -5,8 +5,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { explanationText } from '../../src/cli/print/explanation.js';
 import { whyNotText } from '../../src/cli/print/why-not.js';
 import { readSources } from '../../src/config/files.js';
-import { explain } from '../../src/records/explain/explain.js';
-import { whyNot } from '../../src/author/why-not/why-not.js';
+import { explainRecord } from '../../src/records/explain/explain.js';
+import { explainDenial } from '../../src/author/why-not/why-not.js';
 import { start, type Running } from '../support/sample.js';
 import { decided } from '../records/explain/sample-decisions.js';
 
@@ -29,7 +29,8 @@ it('docs/guide/explain.md shows a story as it is told, and what would lift the d
   const rules = remit.service.rules();
   const sources = readSources(remit.service.config.sources);
   const told =
-    explanationText(explain(record, rules)) + whyNotText(await whyNot(record, { rules, sources, world: undefined }));
+    explanationText(explainRecord(record, rules)) +
+    whyNotText(await explainDenial(record, { rules, sources, world: undefined }));
   const [shown = ''] = [...docs.matchAll(/^```text\n([\s\S]*?)^```/gm)].map((match) => match[1]);
   // Ids are never the same twice.
   const plain = told

@@ -2,8 +2,8 @@
 import { basename } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { loadConfig } from '../../src/config/config.js';
-import { reportText } from '../../src/author/test/report.js';
-import { Session } from '../../src/author/test/session.js';
+import { testReportText } from '../../src/author/test/report.js';
+import { TestSession } from '../../src/author/test/session.js';
 import { blocks, company, type Company } from '../author/test/company.js';
 
 // Real engines, on a machine that may be busy with much else.
@@ -14,7 +14,7 @@ const [failure = '', coverage = ''] = blocks('guide/testing.md', 'text');
 
 describe('docs/guide/testing.md', () => {
   let at: Company;
-  const session = new Session();
+  const session = new TestSession();
   beforeAll(() => {
     at = company();
   });
@@ -23,7 +23,7 @@ describe('docs/guide/testing.md', () => {
     at.remove();
   });
   const run = async (...paths: string[]): Promise<string> =>
-    reportText(await session.run(loadConfig(at.config, {}), { paths }), (text) => text).replaceAll(
+    testReportText(await session.run(loadConfig(at.config, {}), { paths }), (text) => text).replaceAll(
       /[^ (\n]*\/([\w.]+):/g,
       '$1:',
     );

@@ -4,7 +4,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
-import { STEPS } from '../../src/decide/decide.js';
+import { DECISION_STEPS } from '../../src/decide/decide.js';
 import { FAULTS } from '../../src/model/faults.js';
 import { REASONS } from '../../src/model/reasons.js';
 
@@ -89,7 +89,7 @@ describe('imports point one way', () => {
 
   it('a step never calls another', () => {
     const steps = files.filter((f) => f.startsWith('decide/steps/'));
-    expect(steps.length).toBe(STEPS.length);
+    expect(steps.length).toBe(DECISION_STEPS.length);
     for (const file of steps) {
       expect(imports.get(file)?.filter((to) => to.startsWith('decide/steps/'))).toEqual([]);
     }

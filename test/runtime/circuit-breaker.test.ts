@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Breaker } from '../../src/runtime/circuit-breaker.js';
+import { CircuitBreaker } from '../../src/runtime/circuit-breaker.js';
 import { Fault } from '../../src/model/faults.js';
 
 const OUTAGE = new Error('nobody answers');
@@ -10,11 +10,11 @@ describe('a circuit breaker', () => {
   let there: boolean;
   let probes: number;
   let changes: (string | undefined)[];
-  let breaker: Breaker;
+  let breaker: CircuitBreaker;
   beforeEach(() => {
     vi.useFakeTimers();
     [there, probes, changes] = [true, 0, []];
-    breaker = new Breaker({
+    breaker = new CircuitBreaker({
       fault: 'relationships_unavailable',
       isOutage: (error) => error === OUTAGE,
       probe: () => {

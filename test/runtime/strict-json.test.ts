@@ -1,13 +1,13 @@
 /** Strict JSON: everything that two readers could read differently, or that an engine behind would die of, is refused. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { JsonProblem, MAX_JSON_DEPTH, parseJson, pathText } from '../../src/runtime/strict-json.js';
+import { StrictJsonError, MAX_JSON_DEPTH, parseStrictJson, formatJsonPath } from '../../src/runtime/strict-json.js';
 
 function problemOf(text: string, maxDepth?: number): { message: string; at: string } {
   try {
-    parseJson(text, maxDepth);
+    parseStrictJson(text, maxDepth);
   } catch (error) {
-    if (error instanceof JsonProblem) return { message: error.message, at: error.at };
+    if (error instanceof StrictJsonError) return { message: error.message, at: error.path };
     throw error;
   }
   throw new Error(`accepted: ${text}`);
@@ -26,7 +26,7 @@ describe('parseJson', () => {
     '{"a": {"a": {"a": 1}}}',
     '{"": 1, "a": ""}',
     '"\u2028 \u00a0"',
-  ])('reads %s as JSON.parse does', (text) => expect(parseJson(text)).toEqual(JSON.parse(text)));
+  ])('reads %s as JSON.parse does', (text) => expect(parseStrictJson(text)).toEqual(JSON.parse(text)));
 
   it.each([
     ['nothing', ''],
@@ -76,18 +76,18 @@ describe('parseJson', () => {
     ['lists', '[', ']', '[0][0][0][0][0][0][0][0]'],
     ['objects', '{"a":', '}', 'a.a.a.a.a.a.a.a'],
   ])('takes %s 32 levels deep and no deeper', (_, open, close, at) => {
-    expect(parseJson(nested(MAX_JSON_DEPTH, open, close))).toBeDefined();
+    expect(parseStrictJson(nested(MAX_JSON_DEPTH, open, close))).toBeDefined();
     const message = 'is nested more than 32 levels deep';
     expect(problemOf(nested(MAX_JSON_DEPTH + 1, open, close))).toEqual({ message, at });
     expect(problemOf(nested(100_000, open, close))).toEqual({ message, at });
   });
 
   it('counts depth, not values: many shallow ones are fine', () => {
-    expect(parseJson(`[${'[],{},'.repeat(1000)}0]`)).toHaveLength(2001);
+    expect(parseStrictJson(`[${'[],{},'.repeat(1000)}0]`)).toHaveLength(2001);
   });
 
   it('takes another limit of depth', () => {
-    expect(parseJson('[[1]]', 2)).toEqual([[1]]);
+    expect(parseStrictJson('[[1]]', 2)).toEqual([[1]]);
     expect(problemOf('[[[1]]]', 2)).toEqual({ message: 'is nested more than 2 levels deep', at: '[0][0]' });
   });
 
@@ -96,7 +96,7 @@ describe('parseJson', () => {
     fc.assert(
       fc.property(text, (json) => {
         fc.pre(!/\\u0000|__proto__/.test(json));
-        expect(parseJson(json)).toEqual(JSON.parse(json));
+        expect(parseStrictJson(json)).toEqual(JSON.parse(json));
       }),
     );
   });
@@ -121,7 +121,7 @@ describe('parseJson', () => {
             (json, at) => (typeof at === 'number' ? `[${'0,'.repeat(at)}${json}]` : `{${JSON.stringify(at)}:${json}}`),
             inner,
           );
-          expect(problemOf(text)).toEqual({ message: 'is given twice', at: pathText([...around, twice]) });
+          expect(problemOf(text)).toEqual({ message: 'is given twice', at: formatJsonPath([...around, twice]) });
         },
       ),
     );
@@ -140,5 +140,5 @@ describe('pathText', () => {
     [['subject', 'id'], 'subject.id'],
     [['evaluations', 3, 'subject', 'id'], 'evaluations[3].subject.id'],
     [[0, 'a', 1, 2], '[0].a[1][2]'],
-  ])('writes %j as %j', (path, text) => expect(pathText(path)).toBe(text));
+  ])('writes %j as %j', (path, text) => expect(formatJsonPath(path)).toBe(text));
 });

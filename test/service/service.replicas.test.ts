@@ -9,10 +9,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { buildApp } from '../../src/http/app.js';
 import { loadConfig } from '../../src/config/config.js';
-import { Graph } from '../../src/graph/schema/schema.js';
+import { GraphSchema } from '../../src/graph/schema/schema.js';
 import { openService, type Service } from '../../src/service/service.js';
-import { VERSION } from '../../src/store/migrations.js';
-import { loadWorld, readWorld } from '../../src/config/world.js';
+import { SCHEMA_VERSION } from '../../src/store/migrations.js';
+import { loadWorld, readWorldFile } from '../../src/config/world.js';
 import { databaseUrl, dropDatabase, NEEDS, SERVER } from '../support/postgres/databases.js';
 import { clientNamed, codes, DAYTIME, T, type Answer } from '../support/sample.js';
 import { BINARY, named, startSpiceDb, type RunningSpiceDb } from '../support/spicedb.js';
@@ -96,12 +96,12 @@ describe.skipIf(SERVER === undefined || BINARY === '').each(['full', 'bounded'] 
       const checked = await remit('migrate', '--check', '--json');
       expect([checked.code, JSON.parse(checked.out)]).toMatchObject([
         1,
-        { database: { from: 0, to: VERSION }, spicedb: { applied: false } },
+        { database: { from: 0, to: SCHEMA_VERSION }, spicedb: { applied: false } },
       ]);
       const ran = await remit('migrate', '--json');
       expect([ran.code, JSON.parse(ran.out)]).toMatchObject([
         0,
-        { database: { from: 0, to: VERSION }, spicedb: { applied: true } },
+        { database: { from: 0, to: SCHEMA_VERSION }, spicedb: { applied: true } },
       ]);
       const again = await remit('migrate', '--check');
       expect([again.code, again.out]).toEqual([
@@ -120,7 +120,7 @@ describe.skipIf(SERVER === undefined || BINARY === '').each(['full', 'bounded'] 
       }
       const [first] = services as [Service];
       const acme = join(root, 'fixtures/acme.yaml');
-      await loadWorld(acme, readWorld(acme, first.rules()), first);
+      await loadWorld(acme, readWorldFile(acme, first.rules()), first);
       for (const at of [0, 1]) expect(codes(await ask(at, await mint('both')))).toEqual([]);
     });
 
@@ -169,7 +169,7 @@ describe.skipIf(SERVER === undefined || BINARY === '').each(['full', 'bounded'] 
         });
         return [statusCode, JSON.parse(body) as object] as const;
       };
-      await spicedb.schema(Graph.parse(graph.text.replace('manage & pay_clearance', 'manage'), 'other.zed'));
+      await spicedb.schema(GraphSchema.parse(graph.text.replace('manage & pay_clearance', 'manage'), 'other.zed'));
       for (const at of [0, 1]) {
         await expect
           .poll(() => ready(at), { timeout: 20_000 })

@@ -12,8 +12,8 @@ import type { Rationale } from '../../src/model/decision.js';
 import type { Reason } from '../../src/model/reasons.js';
 import { openService, sha256, type Service } from '../../src/service/service.js';
 import { loadRules } from '../../src/policy/load.js';
-import type { OpenLog } from '../../src/telemetry/log.js';
-import type { Mint } from '../../src/issue/development-issuer.js';
+import type { ServiceLog } from '../../src/telemetry/log.js';
+import type { MintOptions } from '../../src/issue/development-issuer.js';
 import { dropDatabase, EVERYWHERE, migratedUrl, postgresConfig } from './postgres/databases.js';
 import { startSpiceDb, type RunningSpiceDb } from './spicedb.js';
 
@@ -48,7 +48,7 @@ export interface Running {
   readonly data: string;
   /** Sets the clock. */
   readonly at: (now: Date) => void;
-  readonly mint: (options: { [K in keyof Mint]?: Mint[K] | undefined }) => Promise<string>;
+  readonly mint: (options: { [K in keyof MintOptions]?: MintOptions[K] | undefined }) => Promise<string>;
   /** A request as the development client, unless `headers` say otherwise. */
   readonly post: (
     url: string,
@@ -73,7 +73,7 @@ export interface Running {
 export async function start(
   config = SAMPLE,
   data = mkdtempSync(join(tmpdir(), 'remit-test-')),
-  logs: Partial<OpenLog> = {},
+  logs: Partial<ServiceLog> = {},
 ): Promise<Running> {
   let now = DAYTIME;
   const stored = await onServers(loadConfig(config, { REMIT_DATA: data }));
@@ -175,7 +175,7 @@ export async function startWith(
     readonly limits?: object;
     readonly records?: object;
   },
-  logs: Partial<OpenLog> = {},
+  logs: Partial<ServiceLog> = {},
 ): Promise<Running> {
   const root = fileURLToPath(new URL('../..', import.meta.url));
   const directory = mkdtempSync(join(tmpdir(), 'remit-company-'));

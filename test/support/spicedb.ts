@@ -5,8 +5,8 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Connection, type ServerAddress } from '../../src/graph/server/connection.js';
-import { applySchema } from '../../src/graph/server/schema-diff.js';
-import type { Graph } from '../../src/graph/schema/schema.js';
+import { writeServerSchema } from '../../src/graph/server/schema-diff.js';
+import type { GraphSchema } from '../../src/graph/schema/schema.js';
 
 export const BINARY = process.env['REMIT_TEST_SPICEDB_BINARY'] ?? '';
 /** What a suite is called that is skipped for want of a server. */
@@ -17,7 +17,7 @@ export interface RunningSpiceDb {
   readonly address: ServerAddress;
   readonly port: number;
   /** Makes the server's schema that of the file. */
-  readonly schema: (graph: Graph) => Promise<void>;
+  readonly schema: (graph: GraphSchema) => Promise<void>;
   readonly pause: () => void;
   readonly resume: () => void;
   /** Ends it as a crash would. */
@@ -75,7 +75,7 @@ export async function startSpiceDb({
     port: at,
     schema: async (graph) => {
       const connection = new Connection(running, 5_000);
-      await applySchema(connection, graph).finally(() => connection.close());
+      await writeServerSchema(connection, graph).finally(() => connection.close());
     },
     pause: () => void process.kill(pid, 'SIGSTOP'),
     resume: () => void process.kill(pid, 'SIGCONT'),

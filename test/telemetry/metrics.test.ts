@@ -1,6 +1,6 @@
 /** Metrics of a running service, as Prometheus reads them; and who may. */
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { NOBODY } from '../../src/lists/record.js';
+import { PLACEHOLDER_ID } from '../../src/lists/record.js';
 import { clientNamed, startWith, type Running } from '../support/sample.js';
 import { samples, type Sample } from '../support/prometheus-text.js';
 
@@ -102,7 +102,7 @@ it('nothing that a caller says becomes a label, however much of it comes', async
     await remit.app.inject({ method: 'PROPFIND', url: '/metrics', headers: { host: '127.0.0.1:7480' } });
   }
   const { body } = await scrape();
-  for (const said of ['hostile', 'evil', 'alice', 'erin', 'hr-assistant', 'PROPFIND', NOBODY + '"', token])
+  for (const said of ['hostile', 'evil', 'alice', 'erin', 'hr-assistant', 'PROPFIND', PLACEHOLDER_ID + '"', token])
     expect(body).not.toContain(said);
   expect(body).toContain('action="other",resource_type="other"');
   expect(body).toContain('method="other",route="other",status="404"');

@@ -1,8 +1,8 @@
 /** Who acts for whom: every shape of a token, whole, and every chain of actors that is none. */
 import { describe, expect, it } from 'vitest';
 import type { ReasonCode } from '../../src/model/reasons.js';
-import { MAX_CHAIN, partiesOf, type Parties } from '../../src/tokens/actors.js';
-import { readClaims } from '../../src/tokens/claims.js';
+import { MAX_CHAIN_LENGTH, readParties, type TokenParties } from '../../src/tokens/actors.js';
+import { parseClaims } from '../../src/tokens/claims.js';
 import type { Actor } from '../../src/model/delegation-token.js';
 import { Issuers, type Issuer, type IssuerConfig } from '../../src/tokens/issuers.js';
 import { reasonOf, refusal } from './refused.js';
@@ -30,10 +30,10 @@ function issuersWith(config: Config): Issuers {
 }
 
 /** The parties of a token of the primary's, or of another's where the claims say so. */
-function parties(claims: Claims, config: Config = {}): Parties {
+function parties(claims: Claims, config: Config = {}): TokenParties {
   const issuers = issuersWith(config);
-  const read = readClaims({ iss: PRIMARY, sub: 'alice', aud: 'remit', exp: 1, ...claims });
-  return partiesOf(read, issuers.find(read.iss) as Issuer, issuers);
+  const read = parseClaims({ iss: PRIMARY, sub: 'alice', aud: 'remit', exp: 1, ...claims });
+  return readParties(read, issuers.find(read.iss) as Issuer, issuers);
 }
 
 const actor = (sub: string, more: Partial<Actor> = {}): Actor => ({
@@ -48,7 +48,7 @@ const earlier = (sub: string, more: Partial<Actor> = {}): Actor => actor(sub, { 
 const partners = (sub: string, more: Partial<Actor> = {}): Actor =>
   actor(sub, { iss: PARTNER, id: `partner|${sub}`, ...more });
 
-const delegated = (actors: readonly Actor[], more: Partial<Parties> = {}): Parties => ({
+const delegated = (actors: readonly Actor[], more: Partial<TokenParties> = {}): TokenParties => ({
   mode: 'delegated',
   user: 'alice',
   actors,
@@ -56,7 +56,7 @@ const delegated = (actors: readonly Actor[], more: Partial<Parties> = {}): Parti
   agentIsClient: false,
   ...more,
 });
-const direct = (agent: Actor): Parties => ({
+const direct = (agent: Actor): TokenParties => ({
   mode: 'direct',
   user: undefined,
   actors: [agent],
@@ -64,7 +64,7 @@ const direct = (agent: Actor): Parties => ({
   agentIsClient: false,
 });
 /** It names no agent. */
-const nobody = (user: string | undefined): Parties => ({
+const nobody = (user: string | undefined): TokenParties => ({
   mode: 'unknown',
   user,
   actors: [],
@@ -77,7 +77,7 @@ const nested = (...subs: string[]): Claims | undefined =>
 const names = (n: number): string[] => Array.from({ length: n }, (_, i) => `agent-${i}`);
 
 /** What, the claims, the parties, and how the issuer is configured. */
-type Accepted = [string, Claims, Parties, Config?];
+type Accepted = [string, Claims, TokenParties, Config?];
 /** What, the claims, the code, the message, and how the issuer is configured. */
 type Refused = [string, Claims, ReasonCode, string, Config?];
 
@@ -94,7 +94,7 @@ const ACCEPTED: Accepted[] = [
   // act
   ['act: one agent', { act: { sub: 'bot' } }, delegated([actor('bot')])],
   ['act: three, newest first', { act: nested('bot', 'planner', 'scheduler') }, delegated([actor('bot'), earlier('planner'), earlier('scheduler')])],
-  ['act: the longest chain', { act: nested(...names(MAX_CHAIN)) }, delegated(names(MAX_CHAIN).map((n, i) => (i === 0 ? actor(n) : earlier(n))))],
+  ['act: the longest chain', { act: nested(...names(MAX_CHAIN_LENGTH)) }, delegated(names(MAX_CHAIN_LENGTH).map((n, i) => (i === 0 ? actor(n) : earlier(n))))],
   ['act: its own issuer, spelt out', { act: { sub: 'bot', iss: PRIMARY } }, delegated([actor('bot')])],
   ['act: an earlier one of another issuer', { act: { sub: 'bot', act: { sub: 'relay', iss: PARTNER } } }, delegated([actor('bot'), partners('relay', { trust: 'history' })])],
   ['act: the same sub of another issuer is somebody else', { act: { sub: 'bot', act: { sub: 'bot', iss: PARTNER, act: { sub: 'bot', iss: OTHER } } } },
@@ -281,7 +281,7 @@ describe('the parties are refused for', () => {
 });
 
 it('only the outermost actor is the current one, whoever is behind it', () => {
-  for (let n = 1; n <= MAX_CHAIN; n += 1) {
+  for (let n = 1; n <= MAX_CHAIN_LENGTH; n += 1) {
     const { actors } = parties({ act: nested(...names(n)) });
     expect(actors.map((a) => a.trust)).toEqual(['current', ...Array<string>(n - 1).fill('history')]);
   }

@@ -1,6 +1,6 @@
 /** The claims of a token: of the right types, of bounded size, named where they aren't. */
 import { describe, expect, it } from 'vitest';
-import { readClaims } from '../../src/tokens/claims.js';
+import { parseClaims } from '../../src/tokens/claims.js';
 import { T } from './keys.js';
 import { reasonOf } from './refused.js';
 
@@ -9,7 +9,7 @@ const many = (length: number): string[] => Array.from({ length }, (_, i) => `x${
 
 describe('readClaims', () => {
   it('takes the least that a token needs', () => {
-    expect(readClaims(CLAIMS)).toEqual(CLAIMS);
+    expect(parseClaims(CLAIMS)).toEqual(CLAIMS);
   });
 
   it('takes everything that a token can say, and keeps what it does not know', () => {
@@ -45,7 +45,7 @@ describe('readClaims', () => {
       cnf: { jkt: 'A'.repeat(43), 'x5t#S256': 'b'.repeat(43), kid: 'x' },
       own: ['x'],
     };
-    expect(readClaims(full)).toEqual(full);
+    expect(parseClaims(full)).toEqual(full);
   });
 
   it.each<[string, Record<string, unknown>]>([
@@ -131,7 +131,7 @@ describe('readClaims', () => {
     ['cnf.jkt', { cnf: { jkt: null } }],
     ['cnf.x5t#S256', { cnf: { jkt: 'A'.repeat(43), 'x5t#S256': 'AB:CD' } }],
   ])('refuses %s in %j', (claim, change) => {
-    const reason = reasonOf(() => readClaims({ ...CLAIMS, ...change }));
+    const reason = reasonOf(() => parseClaims({ ...CLAIMS, ...change }));
     expect(reason).toMatchObject({ code: 'token_claims_invalid', step: 'token' });
     expect(reason.message).toContain(`The claim "${claim}" is not acceptable: `);
     expect(reason.message).toMatch(/\.$/);
@@ -147,6 +147,6 @@ describe('readClaims', () => {
       'The claim "cnf.jkt" is not acceptable: must be a SHA-256 thumbprint in base64url.',
     ],
   ])('says of one that it is %s', (_, change, message) => {
-    expect(reasonOf(() => readClaims({ ...CLAIMS, ...change })).message).toBe(message);
+    expect(reasonOf(() => parseClaims({ ...CLAIMS, ...change })).message).toBe(message);
   });
 });

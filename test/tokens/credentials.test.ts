@@ -3,17 +3,17 @@ import { createHash } from 'node:crypto';
 import { calculateJwkThumbprint } from 'jose';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Fault } from '../../src/model/faults.js';
-import { refText, type EntityRef } from '../../src/model/ids.js';
+import { formatRef, type EntityRef } from '../../src/model/ids.js';
 import type { ReasonCode } from '../../src/model/reasons.js';
 import type { Entities } from '../../src/model/entities.js';
-import type { KnownEntity } from '../../src/model/entities.js';
-import type { SpentProofs } from '../../src/store/used-dpop-proofs.js';
+import type { EntityWithAncestors } from '../../src/model/entities.js';
+import type { UsedProofs } from '../../src/store/used-dpop-proofs.js';
 import type { Revocations } from '../../src/model/revocations.js';
-import type { Ended } from '../../src/model/revocations.js';
-import type { Revocable } from '../../src/model/revocations.js';
-import { Credentials } from '../../src/tokens/credentials.js';
+import type { RevocationMatch } from '../../src/model/revocations.js';
+import type { RevocableToken } from '../../src/model/revocations.js';
+import { CredentialVerifier } from '../../src/tokens/credentials.js';
 import { type Credential } from '../../src/model/credential.js';
-import { type Presented } from '../../src/model/credential.js';
+import { type PresentedToken } from '../../src/model/credential.js';
 import { Issuers } from '../../src/tokens/issuers.js';
 import { TokenVerifier } from '../../src/tokens/verify.js';
 import { makeKey, NOW, T, type Key } from './keys.js';
@@ -48,10 +48,10 @@ beforeAll(async () => {
 /** What the stores hold, what they were asked, and what they fail with. */
 const world = {
   entities: new Set<string>(),
-  ended: undefined as Ended | undefined,
+  ended: undefined as RevocationMatch | undefined,
   spent: new Map<string, number>(),
   asked: [] as string[],
-  revocable: undefined as Revocable | undefined,
+  revocable: undefined as RevocableToken | undefined,
   failing: undefined as 'revocations' | 'entities' | 'proofs' | undefined,
 };
 beforeEach(() => {
@@ -73,29 +73,29 @@ const revocations: Revocations = {
 const entities: Pick<Entities, 'lookup'> = {
   lookup: async (refs) => {
     asked('entities');
-    return refs.map((ref) => (world.entities.has(refText(ref)) ? known(ref) : undefined));
+    return refs.map((ref) => (world.entities.has(formatRef(ref)) ? known(ref) : undefined));
   },
 };
-const proofs: SpentProofs = {
-  spend: async (id, expiresAt) => {
+const proofs: UsedProofs = {
+  markUsed: async (id, expiresAt) => {
     asked('proofs');
     const first = !world.spent.has(id);
     if (first) world.spent.set(id, expiresAt);
     return first;
   },
-  isFresh: async (id) => {
+  isUnused: async (id) => {
     asked('proofs');
     return !world.spent.has(id);
   },
 };
-const known = (ref: EntityRef): KnownEntity => ({ ...ref, attributes: {}, parents: [], ancestors: [] });
+const known = (ref: EntityRef): EntityWithAncestors => ({ ...ref, attributes: {}, parents: [], ancestors: [] });
 
 const sign = (claims: Claims = {}, header: Claims = {}): Promise<string> =>
   key.sign(
     { alg: 'ES256', typ: 'at+jwt', kid: 'k1', ...header },
     { iss: PRIMARY, sub: 'alice', aud: 'remit', iat: T, exp: T + 300, act: { sub: 'bot' }, ...claims },
   );
-const proofOf = async (token: string, claims: Claims = {}): Promise<Presented['proof']> => {
+const proofOf = async (token: string, claims: Claims = {}): Promise<PresentedToken['proof']> => {
   const { kty, crv, x, y } = holder.jwk;
   const ath = createHash('sha256').update(token).digest('base64url');
   const jwt = await holder.sign(
@@ -104,8 +104,12 @@ const proofOf = async (token: string, claims: Claims = {}): Promise<Presented['p
   );
   return { dpop: { jwt, method: 'POST', url: URL_ } };
 };
-const credentials = (): Credentials => new Credentials(verifier, { revocations, entities, proofs });
-const presented = (token: string, by: Presented['by'] = 'agent', more: Partial<Presented> = {}): Presented => ({
+const credentials = (): CredentialVerifier => new CredentialVerifier(verifier, { revocations, entities, proofs });
+const presented = (
+  token: string,
+  by: PresentedToken['by'] = 'agent',
+  more: Partial<PresentedToken> = {},
+): PresentedToken => ({
   token,
   by,
   audience: undefined,
@@ -115,13 +119,13 @@ const presented = (token: string, by: Presented['by'] = 'agent', more: Partial<P
 });
 /** All that must hold; nothing is used up. */
 const present = (...how: Parameters<typeof presented>): Promise<Credential> =>
-  credentials().present(presented(...how), OBJECTS, NOW);
+  credentials().verify(presented(...how), OBJECTS, NOW);
 /** The same, with its proof used up. */
 const redeem = (...how: Parameters<typeof presented>): Promise<Credential> =>
-  credentials().redeem(presented(...how), OBJECTS, NOW, false);
+  credentials().verifyAndConsume(presented(...how), OBJECTS, NOW, false);
 /** The same, only as if. */
 const rehearse = (...how: Parameters<typeof presented>): Promise<Credential> =>
-  credentials().redeem(presented(...how), OBJECTS, NOW, true);
+  credentials().verifyAndConsume(presented(...how), OBJECTS, NOW, true);
 const refused = (code: ReasonCode, message?: string): Credential => ({ ok: false, reason: refusal(code, message) });
 
 const BOUND = (): Claims => ({ cnf: { jkt } });
@@ -137,7 +141,7 @@ describe('a credential is what the verifier believes, on its terms', () => {
   it('of an agent', async () => {
     const token = await sign();
     const verification = await verifier.verify(token, undefined, NOW);
-    const credential = { ...verification, sessionEnded: false, use: undefined };
+    const credential = { ...verification, sessionEnded: false, singleUseProof: undefined };
     expect(await present(token)).toEqual(credential);
     expect(world.asked).toEqual(['revocations', 'entities']);
     expect(await redeem(token)).toEqual(credential);
@@ -169,7 +173,7 @@ describe('a credential is what the verifier believes, on its terms', () => {
 });
 
 /** What, by whom, the claims, and what comes of it; who is known beside alice, bot and planner. */
-type Party = [string, Presented['by'], Claims, true | [ReasonCode, string], string[]?];
+type Party = [string, PresentedToken['by'], Claims, true | [ReasonCode, string], string[]?];
 // prettier-ignore
 const PARTIES: Party[] = [
   // act
@@ -237,10 +241,10 @@ describe('who presents it', () => {
   it('is known by the definitions that the schema names, or by none', async () => {
     const token = await sign({ act: { sub: 'alice' } });
     const none = { userObject: undefined, agentObject: undefined };
-    expect(await credentials().present(presented(token), none, NOW)).toMatchObject({ ok: true });
+    expect(await credentials().verify(presented(token), none, NOW)).toMatchObject({ ok: true });
     world.entities.add('user:alice');
     const other = { userObject: 'user', agentObject: 'agent' };
-    expect(await credentials().present(presented(token), other, NOW)).toEqual(refused('token_chain_inverted', PERSON));
+    expect(await credentials().verify(presented(token), other, NOW)).toEqual(refused('token_chain_inverted', PERSON));
   });
 });
 
@@ -298,7 +302,7 @@ describe('a proof', () => {
   it('counts once for all parts of one request', async () => {
     const token = await sign(BOUND());
     const proof = await proofOf(token);
-    const used: Presented['used'] = new Map();
+    const used: PresentedToken['used'] = new Map();
     const all = await Promise.all(Array.from({ length: 5 }, () => redeem(token, 'client', { proof, used })));
     expect(all.map(({ ok }) => ok)).toEqual(Array(5).fill(true));
     expect(world.asked.filter((store) => store === 'proofs')).toHaveLength(1);
@@ -310,7 +314,7 @@ describe('a proof', () => {
     const token = await sign(BOUND());
     const proof = await proofOf(token);
     await redeem(token, 'client', { proof });
-    const used: Presented['used'] = new Map();
+    const used: PresentedToken['used'] = new Map();
     const all = await Promise.all(Array.from({ length: 3 }, () => redeem(token, 'client', { proof, used })));
     expect(all).toEqual(Array(3).fill(refused('proof_replayed')));
   });
@@ -335,7 +339,7 @@ describe('a proof', () => {
     for (let i = 0; i < 2; i += 1)
       expect(await present(token, 'agent', { proof })).toMatchObject({
         ok: true,
-        use: { id: expect.stringMatching(/^[\w-]{43}$/) as string, proof: dpop?.jwt, expiresAt: T + 61 },
+        singleUseProof: { id: expect.stringMatching(/^[\w-]{43}$/) as string, proof: dpop?.jwt, expiresAt: T + 61 },
       });
     expect(world.asked).not.toContain('proofs');
   });
@@ -352,7 +356,7 @@ describe('a proof', () => {
 
   it('that is another of the same jti counts as the same, within one request too', async () => {
     const token = await sign(BOUND());
-    const used: Presented['used'] = new Map();
+    const used: PresentedToken['used'] = new Map();
     expect(await redeem(token, 'client', { proof: await proofOf(token), used })).toMatchObject({ ok: true });
     const again = await proofOf(token, { iat: T - 1 });
     expect(await redeem(token, 'client', { proof: again, used })).toEqual(refused('proof_replayed'));

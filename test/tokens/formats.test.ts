@@ -3,23 +3,23 @@ import { describe, expect, it } from 'vitest';
 import type { ReasonCode } from '../../src/model/reasons.js';
 import {
   DEFAULT_TYPES,
-  formatOf,
-  requireClaims,
+  detectFormat,
+  requireFormatClaims,
   TOKEN_TYPES,
-  type Format,
+  type TokenFormat,
   type TokenType,
 } from '../../src/tokens/formats.js';
 import { Issuers, type IssuerConfig } from '../../src/tokens/issuers.js';
-import { PRESETS } from '../../src/tokens/presets.js';
+import { ISSUER_PRESETS } from '../../src/tokens/presets.js';
 import { reasonOf, refusal } from './refused.js';
 
 const CLAIMS = { iss: 'https://login.example', sub: 'alice', aud: 'hr-api', exp: 1, client_id: 'web', scope: 'a' };
 type Claims = Readonly<Record<string, unknown>>;
 
 const judge = (typ: string | undefined, accepted: readonly TokenType[] = TOKEN_TYPES, payload: Claims = CLAIMS) =>
-  formatOf({ header: { alg: 'ES256', ...(typ === undefined ? {} : { typ }) }, payload }, accepted);
+  detectFormat({ header: { alg: 'ES256', ...(typ === undefined ? {} : { typ }) }, payload }, accepted);
 
-const FORMATS: Readonly<Record<TokenType, Format>> = {
+const FORMATS: Readonly<Record<TokenType, TokenFormat>> = {
   'at+jwt': { name: 'access_token', type: 'at+jwt', requires: [], credential: true },
   JWT: { name: 'jwt', type: 'JWT', requires: ['client_id', 'scope'], credential: true },
   'txntoken+jwt': { name: 'transaction_token', type: 'txntoken+jwt', requires: ['txn', 'scope'], credential: false },
@@ -187,7 +187,7 @@ describe('what a format must have', () => {
     // Another's claims do not do.
     ['txntoken+jwt', { client_id: 'web', scope: 'a' }, 'The claim "txn" is required of a txntoken+jwt.'],
   ])('%s with %j', (type, claims, message) => {
-    const check = (): void => requireClaims(judge(type), claims);
+    const check = (): void => requireFormatClaims(judge(type), claims);
     if (message === undefined) expect(check).not.toThrow();
     else expect(reasonOf(check)).toEqual(refusal('token_claims_invalid', message));
   });
@@ -209,7 +209,7 @@ describe("an issuer's types", () => {
 
   it.each<[string, Partial<IssuerConfig>, readonly TokenType[]]>([
     ['are what the standards say', {}, ['at+jwt', 'txntoken+jwt']],
-    ['are those of its preset', { preset: 'entra' }, PRESETS.entra.types],
+    ['are those of its preset', { preset: 'entra' }, ISSUER_PRESETS.entra.types],
     ['are its own where it says so', { token_types: ['JWT'] }, ['JWT']],
     ['are its own beside a preset', { preset: 'okta', token_types: ['at+jwt'] }, ['at+jwt']],
     ['are its own where it could say nothing worse', { token_types: ['txntoken+jwt'] }, ['txntoken+jwt']],

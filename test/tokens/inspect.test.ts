@@ -1,7 +1,7 @@
 /** Looking at a token without believing it: its normalized form, and all that is wrong with it. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ReasonCode } from '../../src/model/reasons.js';
-import { inspectToken, type Inspected } from '../../src/tokens/inspect.js';
+import { inspectToken, type TokenInspection } from '../../src/tokens/inspect.js';
 import type { IssuerConfig } from '../../src/tokens/issuers.js';
 import { encoded, makeKey, NOW, T, type Key } from './keys.js';
 import { refusal } from './refused.js';
@@ -44,13 +44,13 @@ const CLAIMS = {
 /** Everything undefined is left out; the signature is nobody's. */
 const token = (claims: Claims = {}, header: Claims = {}): string =>
   `${encoded({ ...HEADER, ...header })}.${encoded({ ...CLAIMS, ...claims })}.${'A'.repeat(86)}`;
-const inspect = (text: string, of = configs): Inspected => inspectToken(text, of, [], NOW);
-const problem = (code: ReasonCode, message?: string): Inspected['problems'][number] => {
+const inspect = (text: string, of = configs): TokenInspection => inspectToken(text, of, [], NOW);
+const problem = (code: ReasonCode, message?: string): TokenInspection['problems'][number] => {
   const { step: _, ...said } = refusal(code, message);
   return said;
 };
 
-const NORMALIZED: Inspected['token'] = {
+const NORMALIZED: TokenInspection['token'] = {
   format: 'access_token',
   issuer: KNOWN,
   mode: 'delegated',
@@ -173,7 +173,7 @@ describe('what can not be read', () => {
 
 describe('a token of an issuer that is not configured', () => {
   const UNKNOWN = problem('token_issuer_unknown', 'No configured issuer has this `iss`.');
-  const foreign = (claims: Claims = {}, header: Claims = {}): Inspected =>
+  const foreign = (claims: Claims = {}, header: Claims = {}): TokenInspection =>
     inspect(token({ iss: FOREIGN, ...claims }, header));
 
   it('is read as the standards have it, for whomever it is and by whatever algorithm', () => {

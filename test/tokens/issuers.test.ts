@@ -3,7 +3,7 @@ import type { JWK } from 'jose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ConfigError } from '../../src/model/faults.js';
 import { Issuers, type IssuerConfig } from '../../src/tokens/issuers.js';
-import { checkKeys } from '../../src/tokens/keys.js';
+import { checkInlineKeys } from '../../src/tokens/keys.js';
 import { makeKey, type Key } from './keys.js';
 
 let key: Key;
@@ -26,7 +26,7 @@ it('are found by their exact name', () => {
   expect(issuers.find('https://b')?.alias).toBe('b');
   expect(issuers.find('https://b/')).toBeUndefined();
   expect(issuers.find('HTTPS://b')).toBeUndefined();
-  expect(issuers.all().map((i) => i.issuer)).toEqual(['https://a', 'https://b']);
+  expect(issuers.list().map((i) => i.issuer)).toEqual(['https://a', 'https://b']);
 });
 
 describe('an id', () => {
@@ -44,7 +44,7 @@ describe('an id', () => {
       config('https://a', { primary: true, alias: 'acme' }),
       config('https://b', { alias: 'partner' }),
     ]);
-    expect(issuers.find(issuer)?.name(sub)).toBe(name);
+    expect(issuers.find(issuer)?.entityId(sub)).toBe(name);
   });
 });
 
@@ -53,7 +53,7 @@ describe('inline keys', () => {
     const rsa = await makeKey('RS256', 'k2');
     const bare = { ...key.jwk, alg: undefined } as unknown as JWK;
     await expect(
-      checkKeys([
+      checkInlineKeys([
         config('https://a', { jwks: { keys: [key.jwk, bare] } }),
         config('https://b', { jwks: { keys: [rsa.jwk] }, algorithms: ['RS256', 'ES256'] }),
         config('https://c', { jwks: undefined, jwks_uri: 'https://c/jwks' }),
@@ -68,7 +68,7 @@ describe('inline keys', () => {
     ['nothing but a type', () => ({ kty: 'RSA' })],
   ])('are refused for %s', async (_, spoil) => {
     const configs = [config('https://a', {}), config('https://b', { jwks: { keys: [key.jwk, spoil(key.jwk)] } })];
-    await expect(checkKeys(configs)).rejects.toThrow(
+    await expect(checkInlineKeys(configs)).rejects.toThrow(
       new ConfigError('jwks.keys[1] of "https://b" is not a public key', 'issuers'),
     );
   });

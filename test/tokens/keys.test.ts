@@ -6,7 +6,14 @@ import { importJWK, type CryptoKey, type JWK } from 'jose';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ConfigError, Fault } from '../../src/model/faults.js';
 import type { IssuerConfig } from '../../src/tokens/issuers.js';
-import { checkKeys, isPrivate, keysUriProblem, MAX_KEYS_BYTES, remoteKeys, weakness } from '../../src/tokens/keys.js';
+import {
+  checkInlineKeys,
+  isPrivateAddress,
+  keysUriProblem,
+  MAX_KEYS_BYTES,
+  createRemoteKeys,
+  findKeyWeakness,
+} from '../../src/tokens/keys.js';
 import { verifySignature } from '../../src/tokens/signature.js';
 import { makeKey, T, type Key } from './keys.js';
 import { rejectionOf, refusal } from './refused.js';
@@ -51,8 +58,8 @@ describe('a key', () => {
   ])('%s', async (_, jwk, why) => {
     for (const alg of jwk().kty === 'RSA' ? ['RS256', 'PS384'] : ['ES256']) {
       const imported = (await importJWK({ ...jwk(), alg }, alg)) as CryptoKey;
-      expect(await weakness(imported), alg).toBe(why);
-      expect(await weakness(imported), 'again').toBe(why);
+      expect(await findKeyWeakness(imported), alg).toBe(why);
+      expect(await findKeyWeakness(imported), 'again').toBe(why);
     }
   });
 
@@ -87,7 +94,7 @@ describe('inline keys', () => {
 
   it('are taken where they are public keys', async () => {
     await expect(
-      checkKeys([
+      checkInlineKeys([
         config('https://a', { jwks: { keys: [key.jwk, bare(key.jwk)] } }),
         config('https://b', { jwks: { keys: [rsa] }, algorithms: ['RS256', 'ES256'] }),
         config('https://c', { jwks: undefined, jwks_uri: 'https://c/jwks' }),
@@ -98,7 +105,7 @@ describe('inline keys', () => {
 
   it('are taken without their algorithm where any of their issuer’s fits', async () => {
     const configs = [config('https://a', { jwks: { keys: [bare(rsa)] }, algorithms: ['ES256', 'RS256'] })];
-    await expect(checkKeys(configs)).resolves.toBeUndefined();
+    await expect(checkInlineKeys(configs)).resolves.toBeUndefined();
   });
 
   it.each<[string, (good: JWK) => JWK, string?]>([
@@ -122,7 +129,9 @@ describe('inline keys', () => {
     ['a key of the flawed library', () => ({ kty: 'RSA', n: ROCA, e: 'AQAB', alg: 'RS256' }), FACTORED],
   ])('are refused for %s', async (_, spoil, why = 'is not a public key') => {
     const configs = [config('https://a', {}), config('https://b', { jwks: { keys: [key.jwk, spoil(key.jwk)] } })];
-    await expect(checkKeys(configs)).rejects.toThrow(new ConfigError(`jwks.keys[1] of "https://b" ${why}`, 'issuers'));
+    await expect(checkInlineKeys(configs)).rejects.toThrow(
+      new ConfigError(`jwks.keys[1] of "https://b" ${why}`, 'issuers'),
+    );
   });
 });
 
@@ -178,18 +187,18 @@ const PUBLIC = [
 ];
 describe('private', () => {
   it.each(PRIVATE)('is %j', (address) => {
-    expect(isPrivate(address)).toBe(true);
+    expect(isPrivateAddress(address)).toBe(true);
   });
   it('is what is for examples and for nobody', () => {
     const nobodys = ['192.0.2.1', '198.51.100.1', '203.0.113.1', '2001:db8::1', '100::1'];
-    expect(nobodys.filter((address) => !isPrivate(address))).toEqual([]);
+    expect(nobodys.filter((address) => !isPrivateAddress(address))).toEqual([]);
   });
   it('is what is no address: it leads nowhere that one should go', () => {
     const none = ['', 'localhost', '127.1', '0x7f000001', '10.0.0.256', '10.0.0.1 ', '[::1]'];
-    expect(none.filter((address) => !isPrivate(address))).toEqual([]);
+    expect(none.filter((address) => !isPrivateAddress(address))).toEqual([]);
   });
   it.each(PUBLIC)('is not %j', (address) => {
-    expect(isPrivate(address)).toBe(false);
+    expect(isPrivateAddress(address)).toBe(false);
   });
 });
 
@@ -209,7 +218,7 @@ afterEach(() => {
 });
 
 describe('a key server', () => {
-  type Keys = ReturnType<typeof remoteKeys>;
+  type Keys = ReturnType<typeof createRemoteKeys>;
   const HEADER = { alg: 'ES256', kid: 'k1' };
   const good = (): Answer => json({ keys: [key.jwk] });
   const verify = async (keys: Keys, by = key, kid = by.kid): Promise<void> =>
@@ -220,7 +229,7 @@ describe('a key server', () => {
     });
   const remote = (url = server.url, network?: 'private'): Keys => {
     server.hits = 0;
-    return remoteKeys(url, network);
+    return createRemoteKeys(url, network);
   };
   /** Rather than until the test's own end. */
   const inTime = (work: Promise<unknown>): Promise<unknown> =>
@@ -402,7 +411,7 @@ describe('a key server', () => {
     expect(server.hits).toBe(2);
   });
 
-  describe.skipIf(own === undefined || !isPrivate(own.address))(
+  describe.skipIf(own === undefined || !isPrivateAddress(own.address))(
     `of this machine's own name (${own === undefined ? 'which leads nowhere here' : own.address})`,
     () => {
       let near: KeyServer;

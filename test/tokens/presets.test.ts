@@ -4,8 +4,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { ReasonCode } from '../../src/model/reasons.js';
 import type { DelegationToken } from '../../src/model/delegation-token.js';
 import { Issuers, type IssuerConfig } from '../../src/tokens/issuers.js';
-import { PRESET_NAMES, PRESETS, type PresetName } from '../../src/tokens/presets.js';
-import { TokenVerifier, type Verification } from '../../src/tokens/verify.js';
+import { PRESET_NAMES, ISSUER_PRESETS, type PresetName } from '../../src/tokens/presets.js';
+import { TokenVerifier, type TokenVerification } from '../../src/tokens/verify.js';
 import { makeKey, type Key } from './keys.js';
 import { refusal } from './refused.js';
 
@@ -34,7 +34,7 @@ async function verify(
   claims: Claims = {},
   header: Claims = {},
   more: Partial<IssuerConfig> = {},
-): Promise<Verification> {
+): Promise<TokenVerification> {
   const example = examples(preset).find((e) => e.name === name);
   if (example === undefined) throw new Error(`no example "${name}"`);
   // Everything undefined is left out.
@@ -46,17 +46,17 @@ async function verify(
       jwks: { keys: [{ ...key.jwk, kid: example.header.kid }] },
       audience: [example.payload.aud].flat()[0] ?? '',
       primary: true,
-      shapes: PRESETS[preset].shapes,
-      algorithms: PRESETS[preset].algorithms,
+      shapes: ISSUER_PRESETS[preset].shapes,
+      algorithms: ISSUER_PRESETS[preset].algorithms,
       ...more,
     },
   ]);
   return new TokenVerifier(issuers).verify(token, undefined, new Date((example.payload.iat + 1) * 1000));
 }
 
-const tokenOf = (verification: Verification): DelegationToken | undefined =>
+const tokenOf = (verification: TokenVerification): DelegationToken | undefined =>
   verification.ok ? verification.token : undefined;
-const normalForm = (verification: Verification): unknown => {
+const normalForm = (verification: TokenVerification): unknown => {
   expect(verification).toMatchObject({ ok: true });
   return JSON.parse(JSON.stringify(tokenOf(verification)));
 };
@@ -69,14 +69,16 @@ describe('the claims of', () => {
 
 it('presets say which types, shapes and algorithms their providers use', () => {
   expect(PRESET_NAMES).toEqual(['entra', 'okta', 'auth0', 'keycloak']);
-  expect(Object.values(PRESETS).map(({ types, shapes, algorithms }) => ({ types, shapes, algorithms }))).toEqual([
-    { types: ['JWT'], shapes: ['client_id', 'agent'], algorithms: ['RS256'] },
-    ...Array<object>(3).fill({
-      types: ['JWT', 'at+jwt'],
-      shapes: ['act', 'client_id', 'agent'],
-      algorithms: ['RS256'],
-    }),
-  ]);
+  expect(Object.values(ISSUER_PRESETS).map(({ types, shapes, algorithms }) => ({ types, shapes, algorithms }))).toEqual(
+    [
+      { types: ['JWT'], shapes: ['client_id', 'agent'], algorithms: ['RS256'] },
+      ...Array<object>(3).fill({
+        types: ['JWT', 'at+jwt'],
+        shapes: ['act', 'client_id', 'agent'],
+        algorithms: ['RS256'],
+      }),
+    ],
+  );
 });
 
 const TENANT = 'The claim "tid" is not the tenant of the issuer.';

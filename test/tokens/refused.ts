@@ -1,7 +1,7 @@
 /** What a refusal says, to be held against its code and its message. */
 import { expect } from 'vitest';
 import { REASONS, type Reason, type ReasonCode } from '../../src/model/reasons.js';
-import { TokenRefused } from '../../src/tokens/jws.js';
+import { TokenRejectedError } from '../../src/tokens/jws.js';
 
 /** The reason that is expected; the catalogue's sentence unless a test says more. */
 export function refusal(code: ReasonCode, message: string = REASONS[code].operators): Reason {
@@ -28,7 +28,7 @@ export async function rejectionOf(work: Promise<unknown>): Promise<Reason> {
 }
 
 function reasonIn(error: unknown): Reason {
-  if (!(error instanceof TokenRefused)) throw error;
+  if (!(error instanceof TokenRejectedError)) throw error;
   expect(error.message).toBe(error.reason.message);
   return error.reason;
 }

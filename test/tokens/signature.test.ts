@@ -4,8 +4,8 @@ import { exportJWK, generateKeyPair, SignJWT, type JWK } from 'jose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Fault } from '../../src/model/faults.js';
 import type { ReasonCode } from '../../src/model/reasons.js';
-import { ALGORITHMS } from '../../src/tokens/issuers.js';
-import { localKeys } from '../../src/tokens/keys.js';
+import { SIGNATURE_ALGORITHMS } from '../../src/tokens/issuers.js';
+import { createLocalKeys } from '../../src/tokens/keys.js';
 import { verifySignature } from '../../src/tokens/signature.js';
 import { encoded, makeKey, type Key } from './keys.js';
 import { rejectionOf, refusal } from './refused.js';
@@ -20,8 +20,12 @@ beforeAll(async () => {
   keys.stranger = await makeKey('ES256', 'k1');
 });
 
-const verify = (token: string, jwks: readonly JWK[], algorithms: readonly string[] = ALGORITHMS): Promise<void> =>
-  verifySignature(token, { issuer: 'https://i', keys: localKeys({ keys: [...jwks] }), algorithms });
+const verify = (
+  token: string,
+  jwks: readonly JWK[],
+  algorithms: readonly string[] = SIGNATURE_ALGORITHMS,
+): Promise<void> =>
+  verifySignature(token, { issuer: 'https://i', keys: createLocalKeys({ keys: [...jwks] }), algorithms });
 const signed = (key: Key, header: object = {}): Promise<string> =>
   key.sign({ alg: key.alg, kid: key.kid, ...header }, { sub: 'alice' });
 /** By whatever key, for those that are refused before anything is compared. */
@@ -31,13 +35,13 @@ const unsigned = (header: object): string =>
 const nameless = ({ kid: _kid, alg: _alg, ...jwk }: JWK): JWK => jwk;
 
 describe('a signature holds', () => {
-  it.each(ALGORITHMS)('by %s', async (alg) => {
+  it.each(SIGNATURE_ALGORITHMS)('by %s', async (alg) => {
     const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
     const token = await new SignJWT({}).setProtectedHeader({ alg }).sign(privateKey);
     const jwk = await exportJWK(publicKey);
     await expect(verify(token, [jwk])).resolves.toBeUndefined();
     await expect(verify(token, [{ ...jwk, alg, use: 'sig', key_ops: ['verify'] }], [alg])).resolves.toBeUndefined();
-    const others = ALGORITHMS.filter((a) => a !== alg);
+    const others = SIGNATURE_ALGORITHMS.filter((a) => a !== alg);
     expect(await rejectionOf(verify(token, [jwk], others))).toEqual(refusal('token_algorithm_forbidden'));
   });
 
@@ -142,7 +146,11 @@ describe('a signature is refused for', () => {
 
 it('a failure of the keys themselves is a fault and names the issuer', async () => {
   const keys_ = (): Promise<never> => Promise.reject(new Error('the network is down'));
-  const failed = verifySignature(await signed(keys.good), { issuer: 'https://i', keys: keys_, algorithms: ALGORITHMS });
+  const failed = verifySignature(await signed(keys.good), {
+    issuer: 'https://i',
+    keys: keys_,
+    algorithms: SIGNATURE_ALGORITHMS,
+  });
   await expect(failed).rejects.toMatchObject({
     code: 'keys_unavailable',
     detail: 'https://i: Error: the network is down',

@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { Fault } from '../../src/model/faults.js';
 import { REASONS, type ReasonCode } from '../../src/model/reasons.js';
 import { Issuers, type IssuerConfig } from '../../src/tokens/issuers.js';
-import { TokenVerifier, type Verification } from '../../src/tokens/verify.js';
+import { TokenVerifier, type TokenVerification } from '../../src/tokens/verify.js';
 import { encoded, makeKey, NOW, T, type Key } from './keys.js';
 import { json, raw, serveKeys, type Answer, type KeyServer } from './server.js';
 
@@ -111,14 +111,14 @@ const plain = (change: Object_, changedHeader: Object_ = {}): Promise<string> =>
 const robots = (change: Object_): Promise<string> =>
   sign({ iss: ROBOTS, sub: 'bot-7', act: undefined, ...change }, { kid: 'r1' }, 'robots');
 
-const verify = (token: string, audience: string | undefined = 'hr-api', now = NOW): Promise<Verification> =>
+const verify = (token: string, audience: string | undefined = 'hr-api', now = NOW): Promise<TokenVerification> =>
   verifier.verify(token, audience, now);
 const AUDIENCES = expect.stringMatching(/^The token names \[.*\], here it takes ".+"\.$/) as string;
 /** The message names the two audiences; every other is the catalogue's unless a test says more. */
 const refusedAs = (
   code: ReasonCode,
   message: string = code === 'token_audience_mismatch' ? AUDIENCES : REASONS[code].operators,
-): Verification => ({
+): TokenVerification => ({
   ok: false,
   reason: { code, step: 'token', message },
 });
@@ -311,7 +311,7 @@ describe('a token that is believed', () => {
 describe('who acts', () => {
   const NOT_AN_ID = 'The claim "act.sub" is not the id of an agent.';
   /** Of the parties, what the ids say; actors.test.ts holds them whole. */
-  const actingOf = (verification: Verification): object => {
+  const actingOf = (verification: TokenVerification): object => {
     if (!verification.ok) throw new Error(inspect(verification));
     const { mode, user, actors } = verification.token;
     const [agent, ...chain] = actors.map((a) => a.id);
@@ -761,7 +761,7 @@ describe('the keys of a server', () => {
     jwks.hits = 0;
     return new TokenVerifier(new Issuers([{ ...(configs[0] as IssuerConfig), jwks: undefined, jwks_uri: url }]));
   };
-  const faultOf = async (verification: Promise<Verification>): Promise<Fault> => {
+  const faultOf = async (verification: Promise<TokenVerification>): Promise<Fault> => {
     const thrown: unknown = await verification.then(
       (v) => v,
       (error: unknown) => error,

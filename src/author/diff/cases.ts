@@ -1,72 +1,78 @@
 /** The cases of tests, asked of both sets of rules: whatever each test expects, only that both answer the same counts. */
 import type { Rules } from '../../policy/load.js';
-import { combination, type Case } from '../test/case.js';
-import { Ground } from '../test/ground.js';
-import { run, type Tried } from '../test/run.js';
-import type { Answer } from './answer.js';
-import type { Count } from './differences.js';
-import type { Asked, Differences } from './differences.js';
+import { combinationText, type TestCase } from '../test/case.js';
+import { TestEnvironment } from '../test/environment.js';
+import { runCases, type CaseResult } from '../test/run.js';
+import type { RequestAnswer } from './answer.js';
+import type { ComparisonCounts } from './differences.js';
+import type { ComparedQuestion, Differences } from './differences.js';
 
 /** Asked at one time, so that no more answers are kept than these. */
-const AT_ONCE = 2000;
+const CASES_AT_ONCE = 2000;
 
 /** @throws Fault where SpiceDB won't start */
 export async function compareCases(
-  cases: readonly Case[],
+  cases: readonly TestCase[],
   before: Rules,
   after: Rules,
   differences: Differences,
-): Promise<Count> {
-  const counted = { asked: 0, differing: 0, inconclusive: 0 };
-  if (cases.length === 0) return counted;
-  const grounds: Ground[] = [];
+): Promise<ComparisonCounts> {
+  const counts = { asked: 0, differing: 0, inconclusive: 0 };
+  if (cases.length === 0) return counts;
+  const environments: TestEnvironment[] = [];
   try {
-    const start = async ({ graph }: Rules): Promise<Ground> => {
-      const ground = await Ground.start(graph);
-      grounds.push(ground);
-      return ground;
+    const start = async ({ graph }: Rules): Promise<TestEnvironment> => {
+      const environment = await TestEnvironment.start(graph);
+      environments.push(environment);
+      return environment;
     };
     const [first, second] = [await start(before), await start(after)];
-    for (let from = 0; from < cases.length; from += AT_ONCE) {
-      const some = cases.slice(from, from + AT_ONCE);
-      const [was, is] = [await run(some, before, first), await run(some, after, second)];
-      for (const [i, one] of some.entries()) {
-        const [a, b] = [answerOf(was[i]), answerOf(is[i])];
-        counted.asked += 1;
-        if (a.kind === 'inconclusive' || b.kind === 'inconclusive') counted.inconclusive += 1;
-        const alone = (): Promise<boolean> => allowedAlone(one, after, second);
-        if (await differences.add(askedOf(one), a, b, isForUser(one) ? alone : undefined)) counted.differing += 1;
+    for (let from = 0; from < cases.length; from += CASES_AT_ONCE) {
+      const batch = cases.slice(from, from + CASES_AT_ONCE);
+      const [was, is] = [await runCases(batch, before, first), await runCases(batch, after, second)];
+      for (const [i, testCase] of batch.entries()) {
+        const [a, b] = [answerFromResult(was[i]), answerFromResult(is[i])];
+        counts.asked += 1;
+        if (a.kind === 'inconclusive' || b.kind === 'inconclusive') counts.inconclusive += 1;
+        const allowsAlone = (): Promise<boolean> => allowsUserAlone(testCase, after, second);
+        if (await differences.add(describeCase(testCase), a, b, actsForUser(testCase) ? allowsAlone : undefined))
+          counts.differing += 1;
       }
     }
-    return counted;
+    return counts;
   } finally {
-    await Promise.all(grounds.map((ground) => ground.close()));
+    await Promise.all(environments.map((environment) => environment.close()));
   }
 }
 
-function answerOf(tried: Tried | undefined): Answer {
-  if (tried?.decision !== undefined && tried.error === undefined) return { kind: 'decided', decision: tried.decision };
-  return { kind: 'inconclusive', missing: [tried?.error ?? 'no answer'] };
+function answerFromResult(result: CaseResult | undefined): RequestAnswer {
+  if (result?.decision !== undefined && result.error === undefined)
+    return { kind: 'decided', decision: result.decision };
+  return { kind: 'inconclusive', missing: [result?.error ?? 'no answer'] };
 }
 
-function askedOf(one: Case): Asked {
-  const { file, line, column } = one.expected.place;
+function describeCase(testCase: TestCase): ComparedQuestion {
+  const { file, line, column } = testCase.expected.place;
   return {
     origin: 'case',
-    text: combination(one),
-    action: one.action.name,
-    resource: one.resource.type,
-    where: [`${file}:${line}:${column}: ${one.test}`],
+    text: combinationText(testCase),
+    action: testCase.action.name,
+    resource: testCase.resource.type,
+    where: [`${file}:${line}:${column}: ${testCase.test}`],
   };
 }
 
 /** An agent asks, for somebody. */
-function isForUser({ who: { agent, token } }: Case): boolean {
+function actsForUser({ requester: { agent, token } }: TestCase): boolean {
   return agent !== undefined || token?.user !== undefined;
 }
 
-async function allowedAlone(one: Case, rules: Rules, ground: Ground): Promise<boolean> {
-  const { subject, label } = one.who;
-  const [tried] = await run([{ ...one, who: { label, subject, asserts: one.who.asserts } }], rules, ground);
-  return tried?.decision === undefined || tried.decision.decision;
+async function allowsUserAlone(testCase: TestCase, rules: Rules, environment: TestEnvironment): Promise<boolean> {
+  const { subject, label } = testCase.requester;
+  const [result] = await runCases(
+    [{ ...testCase, requester: { label, subject, asserts: testCase.requester.asserts } }],
+    rules,
+    environment,
+  );
+  return result?.decision === undefined || result.decision.decision;
 }

@@ -1,19 +1,19 @@
 /** Two sets of rules, compared by the decisions that they make. */
-import { widens } from '../../records/difference.js';
-import type { DecisionRecord, SearchRecord, WithFacts } from '../../model/decision.js';
-import { questionText } from '../../records/replay.js';
+import { isWidening } from '../../records/difference.js';
+import type { DecisionRecord, SearchRecord, ReplayableRecord } from '../../model/decision.js';
+import { formatQuestion } from '../../records/replay.js';
 import type { Rules } from '../../policy/load.js';
-import type { Case } from '../test/case.js';
-import { answer, byTheUserAlone } from './answer.js';
+import type { TestCase } from '../test/case.js';
+import { answerRequest, withoutAgent } from './answer.js';
 import { compareCases } from './cases.js';
-import { mayGrantMore, schemaDifferences, type SchemaDifference } from './catalogue.js';
-import { Differences, type Count, type Group, type PolicyDifference } from './differences.js';
-import { changedIn, kindsOf, type Kind } from './kinds.js';
-import { requests } from './requests.js';
+import { mayGrantMore, compareSchemas, type SchemaDifference } from './schema-differences.js';
+import { Differences, type ComparisonCounts, type DifferenceGroup, type PolicyDifference } from './differences.js';
+import { changedPolicies, listQuestionKinds, type QuestionKind } from './question-kinds.js';
+import { generateRequests } from './requests.js';
 
-export interface Comparing {
+export interface ComparisonInput {
   /** Of the later rules' tests. */
-  readonly cases: readonly Case[];
+  readonly cases: readonly TestCase[];
   /** How many generated requests at most. */
   readonly requests: number;
   readonly seed: number;
@@ -25,32 +25,34 @@ export interface Comparison {
   readonly policies: readonly PolicyDifference[];
   /** Of the policies those of which no difference in a decision was seen. */
   readonly unseen: readonly PolicyDifference[];
-  readonly groups: readonly Group[];
+  readonly groups: readonly DifferenceGroup[];
   /** Kinds of differences that were too many to keep. */
   readonly dropped: number;
-  readonly counts: Readonly<Record<'cases' | 'requests' | 'records', Count>>;
+  readonly counts: Readonly<Record<'cases' | 'requests' | 'records', ComparisonCounts>>;
 }
 
 /** @throws Fault where SpiceDB won't start */
-export async function compare(
+export async function compareRules(
   before: Rules,
   after: Rules,
-  { cases, records, ...wanted }: Comparing,
+  { cases, records, ...sampling }: ComparisonInput,
 ): Promise<Comparison> {
   const differences = new Differences(before, after);
-  const schema = schemaDifferences(before, after);
+  const schema = compareSchemas(before, after);
   // Between the same schemas a decision can only differ where policies do.
-  const kinds = kindsOf(before, after).filter((kind) => schema.length > 0 || changedIn(kind).length > 0);
+  const kinds = listQuestionKinds(before, after).filter(
+    (kind) => schema.length > 0 || changedPolicies(kind).length > 0,
+  );
   const counts = {
     cases: await compareCases(cases, before, after, differences),
-    requests: await compareGenerated(kinds, before, after, wanted, differences),
-    records: await compareRecorded(before, after, records, differences),
+    requests: await compareGeneratedRequests(kinds, before, after, sampling, differences),
+    records: await compareRecords(before, after, records, differences),
   };
   return {
     schema,
     policies: differences.policies,
     unseen: differences.unseen(),
-    groups: differences.all(),
+    groups: differences.ranked(),
     dropped: differences.dropped,
     counts,
   };
@@ -59,89 +61,94 @@ export async function compare(
 /** Whether there is what `--fail-on` names. What the graph grants isn't known here, so a change of it may widen. */
 export function failsOn(
   { schema, policies, groups, dropped }: Comparison,
-  what: 'widening' | 'change' | undefined,
+  condition: 'widening' | 'change' | undefined,
 ): boolean {
-  if (what === undefined) return false;
-  if (what === 'change') return schema.length + policies.length + groups.length > 0;
+  if (condition === undefined) return false;
+  if (condition === 'change') return schema.length + policies.length + groups.length > 0;
   // Of what was too much to keep nobody knows that it doesn't.
-  return dropped > 0 || groups.some(({ change }) => widens(change)) || schema.some(mayGrantMore);
+  return dropped > 0 || groups.some(({ change }) => isWidening(change)) || schema.some(mayGrantMore);
 }
 
-async function compareGenerated(
-  kinds: readonly Kind[],
+async function compareGeneratedRequests(
+  kinds: readonly QuestionKind[],
   before: Rules,
   after: Rules,
-  { requests: count, seed }: Pick<Comparing, 'requests' | 'seed'>,
+  { requests: count, seed }: Pick<ComparisonInput, 'requests' | 'seed'>,
   differences: Differences,
-): Promise<Count> {
-  const counted = { asked: 0, differing: 0, inconclusive: 0 };
-  if (count === 0) return counted;
-  for (const { record, kind, where } of requests(kinds, { count, seed })) {
-    const asked = {
+): Promise<ComparisonCounts> {
+  const counts = { asked: 0, differing: 0, inconclusive: 0 };
+  if (count === 0) return counts;
+  for (const { record, kind, where } of generateRequests(kinds, { count, seed })) {
+    const question = {
       origin: 'request' as const,
-      text: textOf(kind),
+      text: describeKind(kind),
       action: kind.action,
       resource: kind.resource,
       where,
       record,
     };
-    await tell(record, asked, before, after, differences, counted);
+    await compareAnswers(record, question, before, after, differences, counts);
   }
-  return counted;
+  return counts;
 }
 
-async function compareRecorded(
+async function compareRecords(
   before: Rules,
   after: Rules,
-  records: Comparing['records'],
+  records: ComparisonInput['records'],
   differences: Differences,
-): Promise<Count> {
-  const counted = { asked: 0, differing: 0, inconclusive: 0 };
+): Promise<ComparisonCounts> {
+  const counts = { asked: 0, differing: 0, inconclusive: 0 };
   for await (const record of records) {
     if (!('facts' in record) || record.facts === undefined) {
-      counted.inconclusive += 1;
+      counts.inconclusive += 1;
       continue;
     }
     const { action, resource } = record.request;
-    const asked = {
+    const question = {
       origin: 'record' as const,
-      text: questionText(record),
+      text: formatQuestion(record),
       action,
       resource: resource.type,
       where: [record.id],
     };
-    await tell({ ...record, facts: record.facts }, asked, before, after, differences, counted);
+    await compareAnswers({ ...record, facts: record.facts }, question, before, after, differences, counts);
   }
-  return counted;
+  return counts;
 }
 
-async function tell(
-  record: WithFacts,
-  asked: Parameters<Differences['add']>[0],
+async function compareAnswers(
+  record: ReplayableRecord,
+  question: Parameters<Differences['add']>[0],
   before: Rules,
   after: Rules,
   differences: Differences,
-  counted: { asked: number; differing: number; inconclusive: number },
+  counts: { asked: number; differing: number; inconclusive: number },
 ): Promise<void> {
-  const [was, is] = [answer(record, before), answer(record, after)];
-  counted.asked += 1;
-  if (was.kind === 'inconclusive' || is.kind === 'inconclusive') counted.inconclusive += 1;
-  const alone = byTheUserAlone(record);
-  const allowed = (one: WithFacts) => (): boolean => {
-    const came = answer(one, after);
+  const [was, is] = [answerRequest(record, before), answerRequest(record, after)];
+  counts.asked += 1;
+  if (was.kind === 'inconclusive' || is.kind === 'inconclusive') counts.inconclusive += 1;
+  const userRequest = withoutAgent(record);
+  const allowsRequest = (request: ReplayableRecord) => (): boolean => {
+    const answer = answerRequest(request, after);
     // Where nobody knows, the user is not said to be kept out.
-    return came.kind === 'inconclusive' || (came.kind === 'decided' && came.decision.decision);
+    return answer.kind === 'inconclusive' || (answer.kind === 'decided' && answer.decision.decision);
   };
-  const different = await differences.add(asked, was, is, alone === undefined ? undefined : allowed(alone));
-  if (different) counted.differing += 1;
+  const different = await differences.add(
+    question,
+    was,
+    is,
+    userRequest === undefined ? undefined : allowsRequest(userRequest),
+  );
+  if (different) counts.differing += 1;
 }
 
-function textOf({ mode, user, agent, action, resource }: Kind): string {
-  const who = {
+function describeKind({ mode, user, agent, action, resource }: QuestionKind): string {
+  const subjects = {
     human: user,
     delegated: `${agent} for ${user}`,
     vouched: `${agent} for ${user}, by the client's word,`,
     direct: `${agent} for itself`,
   };
-  return `${who[mode]} ${action} ${resource}`;
+  return `${subjects[mode]} ${action} ${resource}`;
 }

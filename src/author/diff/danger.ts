@@ -32,7 +32,7 @@ export function lackedPermission(before: Pick<Decision, 'reasons'>): boolean {
 }
 
 /** Attributes of a class that had to be masked before, and are now masked less strictly or not at all. */
-export function classifiedShown(
+export function unmaskedFields(
   before: readonly Obligation[],
   after: readonly Obligation[],
   types: readonly EntityType[],
@@ -40,13 +40,13 @@ export function classifiedShown(
   const classed = new Set(types.flatMap(({ classes }) => [...classes.values()].flat()));
   const masks = before.filter(({ type }) => type === 'mask');
   return [...classed].filter((field) => {
-    const own = masks.flatMap((mask) => onlyOf(mask, field));
-    return !coverObligations(after, own);
+    const fieldMasks = masks.flatMap((mask) => restrictMask(mask, field));
+    return !coverObligations(after, fieldMasks);
   });
 }
 
 /** What of a mask is about one field, or about what it is a part of. */
-function onlyOf({ properties, ...mask }: Obligation, field: string): Obligation[] {
+function restrictMask({ properties, ...mask }: Obligation, field: string): Obligation[] {
   const fields = (properties['fields'] as readonly string[]).filter((f) => f === field || field.startsWith(`${f}.`));
   return fields.length === 0 ? [] : [{ ...mask, properties: { ...properties, fields } }];
 }

@@ -1,8 +1,8 @@
 /** What policies compare attributes with: these values, and those next to them, are where decisions change. */
-import { atoms } from '../../policy/expressions.js';
+import { collectAtoms } from '../../policy/expressions.js';
 import type { Policy } from '../../policy/policies.js';
 import { isObject } from '../../policy/schema/types.js';
-import { uidText, type Uid } from '../../policy/schema/uid.js';
+import { formatUid, type EntityUid } from '../../policy/schema/uid.js';
 
 export interface Literal {
   /** The function that makes a value of it: `duration` of `duration("5h")`. */
@@ -14,25 +14,25 @@ export interface Literals {
   /** By the name of an attribute or of a member of the context, wherever it is read. */
   readonly of: (name: string) => readonly Literal[];
   /** Entities that scopes and conditions name. */
-  readonly entities: readonly Uid[];
+  readonly entities: readonly EntityUid[];
 }
 
 const MAKERS = ['datetime', 'duration', 'decimal', 'ip'] as const;
 
 export function literalsOf(policies: readonly Policy[]): Literals {
   const values = new Map<string, Map<string, Literal>>();
-  const entities = new Map<string, Uid>();
+  const entities = new Map<string, EntityUid>();
   const together: (readonly string[])[] = [];
   for (const { json } of policies) {
     for (const part of [json.principal, json.resource]) {
       const seen: Seen = { names: new Set(), literals: [], entities: [] };
       look(part, undefined, seen);
-      for (const uid of seen.entities) entities.set(uidText(uid), uid);
+      for (const uid of seen.entities) entities.set(formatUid(uid), uid);
     }
-    for (const { expression } of atoms(json)) {
+    for (const { expression } of collectAtoms(json)) {
       const seen: Seen = { names: new Set(), literals: [], entities: [] };
       look(expression, undefined, seen);
-      for (const uid of seen.entities) entities.set(uidText(uid), uid);
+      for (const uid of seen.entities) entities.set(formatUid(uid), uid);
       together.push([...seen.names]);
       for (const name of seen.names) add(values, name, seen.literals);
     }
@@ -48,7 +48,7 @@ export function literalsOf(policies: readonly Policy[]): Literals {
 interface Seen {
   readonly names: Set<string>;
   readonly literals: Literal[];
-  readonly entities: Uid[];
+  readonly entities: EntityUid[];
 }
 
 function add(values: Map<string, Map<string, Literal>>, name: string, literals: readonly Literal[]): void {

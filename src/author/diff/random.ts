@@ -1,5 +1,5 @@
 /** Numbers that look random and are the same for the same seed (Mulberry32), so that what was found is found again. */
-export function generator(seed: number): () => number {
+export function seededRandom(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

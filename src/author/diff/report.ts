@@ -1,19 +1,19 @@
 /** A comparison for people, and the same as data. */
-import { CHANGES, type Change } from '../../records/difference.js';
+import { DECISION_CHANGES, type DecisionChange } from '../../records/difference.js';
 import type { Comparison } from './compare.js';
-import type { Count } from './differences.js';
+import type { ComparisonCounts } from './differences.js';
 import { DANGERS } from './danger.js';
-import type { Group, PolicyDifference } from './differences.js';
+import type { DifferenceGroup, PolicyDifference } from './differences.js';
 
 /** What was compared, and how. */
-export interface Compared {
+export interface ComparisonHeader {
   readonly before: { readonly name: string; readonly version: string };
   readonly after: { readonly name: string; readonly version: string };
   readonly seed: number;
   readonly milliseconds: number;
 }
 
-const WORDS: Readonly<Record<Change, string>> = {
+const CHANGE_PHRASES: Readonly<Record<DecisionChange, string>> = {
   newly_allowed: 'newly allowed',
   fewer_obligations: 'allowed with fewer obligations',
   more_obligations: 'allowed with other or more obligations',
@@ -21,73 +21,90 @@ const WORDS: Readonly<Record<Change, string>> = {
   reasons: 'decided alike, for other reasons or with other remedies',
 };
 /** Of one kind of change, printed one by one; the data has all. */
-const LISTED = 20;
+const MAX_ITEMS_LISTED = 20;
 
 /** @param plain makes what others wrote safe to print */
-export function reportText(comparison: Comparison, of: Compared, plain: (text: string) => string): string {
+export function comparisonText(
+  comparison: Comparison,
+  header: ComparisonHeader,
+  plain: (text: string) => string,
+): string {
   const { schema, policies, unseen, groups, dropped, counts } = comparison;
   const lines: string[] = [];
   const list = (heading: string, items: readonly string[]): void => {
-    if (items.length > 0) lines.push(heading, ...limited(items));
+    if (items.length > 0) lines.push(heading, ...limitItems(items));
   };
   list(
     'schema',
     schema.map(({ what, change, name, details }) =>
-      [`  ${what} ${name} ${change}`, ...details.map((one) => `    ${one}`)].map(plain).join('\n'),
+      [`  ${what} ${name} ${change}`, ...details.map((detail) => `    ${detail}`)].map(plain).join('\n'),
     ),
   );
   list('policies', policies.map(policyText).map(plain));
-  for (const change of CHANGES) {
-    const some = groups.filter((group) => group.change === change);
-    if (some.length === 0) continue;
-    lines.push(`${WORDS[change]}: ${some.reduce((sum, { count }) => sum + count, 0)}`);
-    lines.push(...limited(some.map((group) => groupText(group).map(plain).join('\n'))));
+  for (const change of DECISION_CHANGES) {
+    const changeGroups = groups.filter((group) => group.change === change);
+    if (changeGroups.length === 0) continue;
+    lines.push(`${CHANGE_PHRASES[change]}: ${changeGroups.reduce((sum, { count }) => sum + count, 0)}`);
+    lines.push(...limitItems(changeGroups.map((group) => groupText(group).map(plain).join('\n'))));
   }
   if (dropped > 0) lines.push(`and ${dropped} of further kinds`);
   if (groups.length === 0) lines.push('no decision differs');
   list('policies that differ, and of which nothing was seen in any decision', unseen.map(policyText).map(plain));
-  const seconds = (of.milliseconds / 1000).toFixed(2);
+  const seconds = (header.milliseconds / 1000).toFixed(2);
   lines.push(
-    `asked: ${countText(counts.cases, 'cases')}, ${countText(counts.requests, `generated requests (seed ${of.seed})`)}, ${countText(counts.records, 'recorded decisions')}, in ${seconds} s`,
+    `asked: ${countText(counts.cases, 'cases')}, ${countText(counts.requests, `generated requests (seed ${header.seed})`)}, ${countText(counts.records, 'recorded decisions')}, in ${seconds} s`,
   );
   return `${lines.join('\n')}\n`;
 }
 
-function limited(items: readonly string[]): string[] {
-  const more = items.length - LISTED;
-  return [...items.slice(0, LISTED), ...(more > 0 ? [`  and ${more} more: --json has them`] : [])];
+function limitItems(items: readonly string[]): string[] {
+  const hiddenCount = items.length - MAX_ITEMS_LISTED;
+  return [
+    ...items.slice(0, MAX_ITEMS_LISTED),
+    ...(hiddenCount > 0 ? [`  and ${hiddenCount} more: --json has them`] : []),
+  ];
 }
 
 function policyText({ id, change, source }: PolicyDifference): string {
   return `  ${id} ${change} (${source})`;
 }
 
-function groupText({ dangers, shown, responsible, before, after, count, example }: Group): string[] {
-  const how = example.where.length === 0 ? 'as usual' : example.where.join(', ');
-  const by = responsible.map(({ id, change, source }) => `${id} ${change} (${source})`).join(', ');
+function groupText({
+  dangers,
+  shown: unmasked,
+  responsible,
+  before,
+  after,
+  count,
+  example,
+}: DifferenceGroup): string[] {
+  const circumstances = example.where.length === 0 ? 'as usual' : example.where.join(', ');
+  const causes = responsible.map(({ id, change, source }) => `${id} ${change} (${source})`).join(', ');
   return [
     `  ${example.text}: ${count}`,
-    ...dangers.map((one) => `    danger: ${DANGERS[one]}${one === 'classified_shown' ? `: ${shown.join(', ')}` : ''}`),
+    ...dangers.map(
+      (danger) => `    danger: ${DANGERS[danger]}${danger === 'classified_shown' ? `: ${unmasked.join(', ')}` : ''}`,
+    ),
     `    before: ${before}`,
     `    after: ${after}`,
-    `    because of: ${by === '' ? 'the schemas' : by}`,
-    `    for example: ${how}`,
+    `    because of: ${causes === '' ? 'the schemas' : causes}`,
+    `    for example: ${circumstances}`,
   ];
 }
 
-function countText({ asked, differing, inconclusive }: Count, what: string): string {
-  if (asked === 0 && inconclusive === 0) return `no ${what}`;
-  return `${asked} ${what}, ${differing} differ${inconclusive > 0 ? ` and ${inconclusive} can't be told` : ''}`;
+function countText({ asked: total, differing, inconclusive }: ComparisonCounts, noun: string): string {
+  if (total === 0 && inconclusive === 0) return `no ${noun}`;
+  return `${total} ${noun}, ${differing} differ${inconclusive > 0 ? ` and ${inconclusive} can't be told` : ''}`;
 }
 
 /** What `--json` prints. */
-export function reportJson({ groups, ...comparison }: Comparison, of: Compared): object {
+export function comparisonJson({ groups, ...comparison }: Comparison, header: ComparisonHeader): object {
   return {
-    before: { name: of.before.name, policy_version: of.before.version },
-    after: { name: of.after.name, policy_version: of.after.version },
+    before: { name: header.before.name, policy_version: header.before.version },
+    after: { name: header.after.name, policy_version: header.after.version },
     ...comparison,
-    seed: of.seed,
-    milliseconds: Math.round(of.milliseconds),
+    seed: header.seed,
+    milliseconds: Math.round(header.milliseconds),
     differences: groups.map(({ example: { origin, text, where, record }, ...group }) => ({
       ...group,
       example: { origin, text, where, ...(record === undefined ? {} : { record }) },

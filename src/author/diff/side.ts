@@ -2,102 +2,111 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { readConfiguration } from '../check/configuration.js';
-import { readSources, shown, type SourcePaths } from '../../config/files.js';
+import { readSources, displayPath, type SourcePaths } from '../../config/files.js';
 import { ConfigError } from '../../model/faults.js';
-import { refuseErrors } from '../../diagnostics/diagnostics.js';
+import { assertNoErrors } from '../../diagnostics/diagnostics.js';
 import { loadRules, type Rules, type RuleSources } from '../../policy/load.js';
-import type { Case } from '../test/case.js';
-import { testFilesBeside } from '../test/files.js';
+import type { TestCase } from '../test/case.js';
+import { testFilesBeside } from '../test/test-files.js';
 import { Unusable, type Place } from '../test/places.js';
-import { readSuites, worlds } from '../test/session.js';
-import { checkOut } from './revision.js';
+import { readSuites, cachedWorldReader } from '../test/session.js';
+import { checkOut } from './git-revision.js';
 
-export interface Side {
+export interface DiffSide {
   /** As it was named. */
   readonly name: string;
   readonly rules: Rules;
   /** The cases of its tests. @throws ConfigError, Unusable */
-  readonly cases: () => readonly Case[];
+  readonly cases: () => readonly TestCase[];
   readonly close: () => void;
 }
 
 /** `rev:path`; a path may have a colon as well, and is then taken for what is there. */
-const REVISION = /^(?<revision>[^:]+):(?<path>.*)$/s;
+const REVISION_PATH = /^(?<revision>[^:]+):(?<path>.*)$/s;
 
 /** @throws ConfigError naming what can't be read, or doesn't fit */
-export function openSide(name: string): Side {
-  const parts = existsSync(name) ? undefined : REVISION.exec(name)?.groups;
+export function openSide(name: string): DiffSide {
+  const parts = existsSync(name) ? undefined : REVISION_PATH.exec(name)?.groups;
   if (parts === undefined)
-    return sideOf(
+    return loadSide(
       name,
-      configurationAt(resolve(name)),
+      findConfiguration(resolve(name)),
       (text) => text,
       () => undefined,
     );
   const { revision = '', path = '' } = parts;
   const { directory, close } = checkOut(revision, path);
   // What is wrong is told by where it is in the revision, and not by where it has been put.
-  const named: Named = (text) =>
-    text.replaceAll(`${shown(directory)}/`, `${revision}:`).replaceAll(`${directory}/`, `${revision}:`);
+  const renamePath: PathRenamer = (text) =>
+    text.replaceAll(`${displayPath(directory)}/`, `${revision}:`).replaceAll(`${directory}/`, `${revision}:`);
   try {
-    return sideOf(name, configurationAt(join(directory, path)), named, close);
+    return loadSide(name, findConfiguration(join(directory, path)), renamePath, close);
   } catch (error) {
     close();
-    if (error instanceof ConfigError) throw new ConfigError(named(error.message));
+    if (error instanceof ConfigError) throw new ConfigError(renamePath(error.message));
     throw error;
   }
 }
 
-function sideOf(name: string, file: string, named: Named, close: () => void): Side {
+function loadSide(name: string, file: string, renamePath: PathRenamer, close: () => void): DiffSide {
   const { sources, world, findings } = readConfiguration(file);
   if (sources === undefined) {
-    refuseErrors(findings);
-    throw new ConfigError('names no schema and no policies', shown(file));
+    assertNoErrors(findings);
+    throw new ConfigError('names no schema and no policies', displayPath(file));
   }
-  const rules = loadRules(renamed(readSources(sources), named));
-  return { name, rules, cases: () => casesOf(sources, world, rules, named), close };
+  const rules = loadRules(renameSources(readSources(sources), renamePath));
+  return { name, rules, cases: () => readSideCases(sources, world, rules, renamePath), close };
 }
 
-function casesOf(sources: SourcePaths, world: string | undefined, rules: Rules, named: Named): readonly Case[] {
+function readSideCases(
+  sources: SourcePaths,
+  world: string | undefined,
+  rules: Rules,
+  renamePath: PathRenamer,
+): readonly TestCase[] {
   try {
-    const suites = readSuites(testFilesBeside(sources).suites, { rules, world: worlds(world, rules) });
+    const suites = readSuites(testFilesBeside(sources).suites, { rules, world: cachedWorldReader(world, rules) });
     return suites
       .flatMap(({ cases }) => cases)
-      .map(({ expected, ...one }) => ({ ...one, expected: { ...expected, place: moved(expected.place, named) } }));
+      .map(({ expected, ...testCase }) => ({
+        ...testCase,
+        expected: { ...expected, place: renamePlace(expected.place, renamePath) },
+      }));
   } catch (error) {
-    if (error instanceof Unusable) throw new Unusable(error.problems.map((problem) => moved(problem, named)));
-    if (error instanceof ConfigError) throw new ConfigError(named(error.message));
+    if (error instanceof Unusable)
+      throw new Unusable(error.problems.map((problem) => renamePlace(problem, renamePath)));
+    if (error instanceof ConfigError) throw new ConfigError(renamePath(error.message));
     throw error;
   }
 }
 
-function moved<T extends Place>(place: T, named: Named): T {
-  return { ...place, file: named(place.file) };
+function renamePlace<T extends Place>(place: T, renamePath: PathRenamer): T {
+  return { ...place, file: renamePath(place.file) };
 }
 
-function renamed({ relationships, actions, policies }: RuleSources, named: Named): RuleSources {
+function renameSources({ relationships, actions, policies }: RuleSources, renamePath: PathRenamer): RuleSources {
   const rename = (file: RuleSources['relationships']): RuleSources['relationships'] => ({
     ...file,
-    name: named(file.name),
+    name: renamePath(file.name),
   });
   return { relationships: rename(relationships), actions: actions.map(rename), policies: policies.map(rename) };
 }
 
 /** Says where something is in words of whoever named the side. */
-type Named = (text: string) => string;
+type PathRenamer = (text: string) => string;
 
-const CONFIGURATION = /(^|\.)remit\.ya?ml$/;
+const CONFIGURATION_NAME = /(^|\.)remit\.ya?ml$/;
 
 /** The file itself, or the one configuration of a directory. @throws ConfigError */
-export function configurationAt(path: string): string {
+export function findConfiguration(path: string): string {
   const state = statSync(path, { throwIfNoEntry: false });
-  if (state === undefined) throw new ConfigError('there is no such file or directory', shown(path));
+  if (state === undefined) throw new ConfigError('there is no such file or directory', displayPath(path));
   if (!state.isDirectory()) return path;
   const files = readdirSync(path)
-    .filter((file) => CONFIGURATION.test(file))
+    .filter((file) => CONFIGURATION_NAME.test(file))
     .sort();
   const only = files.find((file) => /^remit\.ya?ml$/.test(file)) ?? (files.length === 1 ? files[0] : undefined);
   if (only !== undefined) return join(path, only);
   const which = files.length === 0 ? 'there is no remit.yaml here' : `name one of ${files.join(', ')}`;
-  throw new ConfigError(which, shown(path));
+  throw new ConfigError(which, displayPath(path));
 }

@@ -2,12 +2,12 @@
 import type { EntityRef } from '../../model/ids.js';
 import type { Properties } from '../../model/question.js';
 import type { ReasonCode } from '../../model/reasons.js';
-import type { World } from '../../config/world.js';
+import type { LoadedWorld } from '../../config/world.js';
 import type { EntityChange, TokenSpec } from './format.js';
 import type { Place } from './places.js';
 
 /** Somebody who asks: on a token, or as a person for whom the client vouches. */
-export interface Who {
+export interface Requester {
   /** As the file calls them. */
   readonly label: string;
   readonly subject: EntityRef & { readonly properties: Properties };
@@ -19,7 +19,7 @@ export interface Who {
 }
 
 /** What a test changes of its file's world. */
-export interface Changes {
+export interface WorldChanges {
   readonly with: readonly string[];
   readonly without: readonly string[];
   readonly entities: readonly EntityChange[];
@@ -27,12 +27,12 @@ export interface Changes {
 
 /** What there is when a case is asked. Cases of one scene are decided together. */
 export interface Scene {
-  readonly world: World;
-  readonly changes: Changes;
+  readonly world: LoadedWorld;
+  readonly changes: WorldChanges;
   readonly now: Date;
 }
 
-export interface Expected {
+export interface ExpectedOutcome {
   /** Of the expectation; of the test, where none speaks of the combination. */
   readonly place: Place;
   readonly decision: 'allow' | 'deny';
@@ -44,24 +44,24 @@ export interface Expected {
   readonly remedies?: readonly string[] | undefined;
 }
 
-export interface Case {
+export interface TestCase {
   readonly test: string;
-  readonly who: Who;
+  readonly requester: Requester;
   readonly action: { readonly label: string; readonly name: string; readonly properties: Properties };
   readonly resource: EntityRef & { readonly label: string; readonly properties: Properties };
   readonly context: Properties;
   readonly supportedObligations: readonly string[] | undefined;
   readonly scene: Scene;
-  readonly expected: Expected;
+  readonly expected: ExpectedOutcome;
 }
 
 /** The cases of one file, in its order. */
-export interface Suite {
+export interface TestSuite {
   readonly file: string;
-  readonly cases: readonly Case[];
+  readonly cases: readonly TestCase[];
 }
 
 /** `assistant delete employee:erin`. */
-export function combination({ who, action, resource }: Case): string {
+export function combinationText({ requester: who, action, resource }: TestCase): string {
   return `${who.label} ${action.label} ${resource.label}`;
 }

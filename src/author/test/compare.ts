@@ -4,9 +4,9 @@ import type { Decision, StepEvidence } from '../../model/decision.js';
 import type { Obligation } from '../../model/obligations.js';
 import type { Remedy } from '../../model/remedies.js';
 import type { Rules } from '../../policy/load.js';
-import type { Expected } from './case.js';
+import type { ExpectedOutcome } from './case.js';
 
-export interface Difference {
+export interface OutcomeDifference {
   readonly what:
     'decision' | 'reasons' | 'policies' | 'duties' | 'obligations' | 'path' | 'remedies' | 'permission' | 'members';
   readonly expected: unknown;
@@ -14,34 +14,38 @@ export interface Difference {
 }
 
 /** Empty where all that is expected holds. Lists count as sets, but for the path. */
-export function compare(expected: Expected, decision: Decision): Difference[] {
+export function compareOutcome(expected: ExpectedOutcome, decision: Decision): OutcomeDifference[] {
   const actual = {
-    decision: outcomeOf(decision),
-    reasons: sorted(decision.reasons.map((r) => r.code)),
-    policies: sorted(policiesOf(decision)),
-    duties: sorted(cited(decision, 'obligations', 'duties')),
+    decision: decisionOutcome(decision),
+    reasons: sortUnique(decision.reasons.map((r) => r.code)),
+    policies: sortUnique(responsiblePolicies(decision)),
+    duties: sortUnique(citedPolicyIds(decision, 'obligations', 'duties')),
     obligations: Object.fromEntries(decision.obligations.map((due) => [due.type, comparedProperties(due, expected)])),
-    path: pathOf(decision),
-    remedies: sorted(decision.remedies.map(remedyText)),
+    path: relationshipPath(decision),
+    remedies: sortUnique(decision.remedies.map(remedyText)),
   };
-  const wanted = {
+  const expectation = {
     decision: expected.decision,
-    reasons: expected.reasons === undefined ? undefined : sorted(expected.reasons),
-    policies: expected.policies === undefined ? undefined : sorted(expected.policies),
-    duties: expected.duties === undefined ? undefined : sorted(expected.duties),
+    reasons: expected.reasons === undefined ? undefined : sortUnique(expected.reasons),
+    policies: expected.policies === undefined ? undefined : sortUnique(expected.policies),
+    duties: expected.duties === undefined ? undefined : sortUnique(expected.duties),
     obligations: expected.obligations,
     path: expected.path,
-    remedies: expected.remedies === undefined ? undefined : sorted(expected.remedies),
+    remedies: expected.remedies === undefined ? undefined : sortUnique(expected.remedies),
   };
-  return (Object.keys(wanted) as (keyof typeof wanted)[]).flatMap((what) =>
-    wanted[what] === undefined || isDeepStrictEqual(plain(wanted[what]), plain(actual[what]))
+  return (Object.keys(expectation) as (keyof typeof expectation)[]).flatMap((aspect) =>
+    expectation[aspect] === undefined ||
+    isDeepStrictEqual(toJsonValue(expectation[aspect]), toJsonValue(actual[aspect]))
       ? []
-      : [{ what, expected: wanted[what], actual: actual[what] }],
+      : [{ what: aspect, expected: expectation[aspect], actual: actual[aspect] }],
   );
 }
 
 /** A notification's texts count only where the test says them: they follow from the request. */
-function comparedProperties({ type, properties }: Obligation, { obligations }: Expected): Obligation['properties'] {
+function comparedProperties(
+  { type, properties }: Obligation,
+  { obligations }: ExpectedOutcome,
+): Obligation['properties'] {
   if (type !== 'notification') return properties;
   const expected = obligations?.[type] ?? {};
   const texts = ['topic', 'body'].filter((name) => !Object.hasOwn(expected, name));
@@ -49,20 +53,20 @@ function comparedProperties({ type, properties }: Obligation, { obligations }: E
 }
 
 /** `undecided` where an engine failed: that is never what was expected. */
-export function outcomeOf({ decision, fault }: Decision): 'allow' | 'deny' | 'undecided' {
+export function decisionOutcome({ decision, fault }: Decision): 'allow' | 'deny' | 'undecided' {
   if (fault !== undefined) return 'undecided';
   return decision ? 'allow' : 'deny';
 }
 
 /** The policies that permitted it; of a deny, those that its reasons name. */
-function policiesOf(decision: Decision): readonly string[] {
+function responsiblePolicies(decision: Decision): readonly string[] {
   return decision.decision
-    ? cited(decision, 'policy', 'permitted_by')
+    ? citedPolicyIds(decision, 'policy', 'permitted_by')
     : decision.reasons.flatMap((r) => r.policies ?? []);
 }
 
-function pathOf(decision: Decision): readonly string[] {
-  return (stepOf(decision, 'relationship')?.evidence['path'] as readonly string[] | undefined) ?? [];
+function relationshipPath(decision: Decision): readonly string[] {
+  return (findStep(decision, 'relationship')?.evidence['path'] as readonly string[] | undefined) ?? [];
 }
 
 /** As `@remedy` writes it. */
@@ -81,37 +85,39 @@ export function remedyText(remedy: Remedy): string {
 }
 
 /** One line each: what permitted it, or what the first step that didn't pass says, with the policies' places. */
-export function why(decision: Decision, rules: Rules): string[] {
+export function explainDecision(decision: Decision, rules: Rules): string[] {
   const failing = decision.rationale.steps.find((s) => s.outcome !== 'pass');
   if (failing === undefined)
-    return cited(decision, 'policy', 'permitted_by').map((id) => `policy: permitted by ${placed(id, rules)}`);
+    return citedPolicyIds(decision, 'policy', 'permitted_by').map(
+      (id) => `policy: permitted by ${policyWithPlace(id, rules)}`,
+    );
   const reasons = decision.reasons.filter((r) => r.step === failing.step);
   if (reasons.length === 0) return [`${failing.step}: ${decision.fault ?? failing.outcome}`];
   return reasons.map((r) => {
-    const policies = (r.policies ?? []).map((id) => placed(id, rules)).join(', ');
+    const policies = (r.policies ?? []).map((id) => policyWithPlace(id, rules)).join(', ');
     return `${r.step}: ${r.code}: ${policies === '' ? r.message : policies}`;
   });
 }
 
-function placed(id: string, rules: Rules): string {
+function policyWithPlace(id: string, rules: Rules): string {
   return `${id} (${rules.policies.get(id)?.source ?? '?'})`;
 }
 
 /** Ids of the policies in a step's evidence. */
-export function cited(decision: Decision, step: string, as: string): string[] {
-  const list = stepOf(decision, step)?.evidence[as] as readonly { readonly id: string }[] | undefined;
+export function citedPolicyIds(decision: Decision, step: string, as: string): string[] {
+  const list = findStep(decision, step)?.evidence[as] as readonly { readonly id: string }[] | undefined;
   return (list ?? []).map(({ id }) => id);
 }
 
-export function stepOf({ rationale }: Decision, name: string): StepEvidence | undefined {
+export function findStep({ rationale }: Decision, name: string): StepEvidence | undefined {
   return rationale.steps.find((s) => s.step === name);
 }
 
-function sorted(list: readonly string[]): string[] {
+function sortUnique(list: readonly string[]): string[] {
   return [...new Set(list)].sort();
 }
 
 /** As JSON has it: a member that is undefined is none. */
-function plain(value: unknown): unknown {
+function toJsonValue(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value));
 }

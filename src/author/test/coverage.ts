@@ -8,9 +8,9 @@ import type { Policy } from '../../policy/policies.js';
 import { canApply } from '../../policy/slices.js';
 import type { Action } from '../../policy/schema/action.js';
 import type { EntityType } from '../../policy/schema/action.js';
-import { cited, stepOf } from './compare.js';
-import type { Tried } from './run.js';
-import { kindText } from '../../policy/question-kind.js';
+import { citedPolicyIds, findStep } from './compare.js';
+import type { CaseResult } from './run.js';
+import { formatQuestionKind } from '../../policy/question-kind.js';
 
 export interface PolicyCoverage {
   readonly id: string;
@@ -27,31 +27,31 @@ export interface PolicyCoverage {
   readonly unseen: readonly string[];
 }
 
-export interface Coverage {
+export interface TestCoverage {
   /** Whole percent, rounded down: 100 only where all is covered. */
   readonly percent: number;
   readonly points: { readonly reached: number; readonly all: number };
   readonly policies: readonly PolicyCoverage[];
 }
 
-export function coverageOf(rules: Rules, tried: readonly Tried[]): Coverage {
-  const seen = new Map<string, Seen>();
-  const of = (id: string): Seen => {
-    const found = seen.get(id) ?? { decided: 0, notApplied: 0, kinds: new Set() };
-    seen.set(id, found);
-    return found;
+export function measureCoverage(rules: Rules, results: readonly CaseResult[]): TestCoverage {
+  const tallies = new Map<string, PolicyTally>();
+  const tallyOf = (id: string): PolicyTally => {
+    const tally = tallies.get(id) ?? { decided: 0, notApplied: 0, kinds: new Set() };
+    tallies.set(id, tally);
+    return tally;
   };
-  for (const one of tried) {
-    const kind = kindOf(one, rules);
-    if (one.decision === undefined || kind === undefined) continue;
-    for (const id of decisive(one.decision)) {
-      of(id).decided += 1;
-      of(id).kinds.add(kind.text);
+  for (const result of results) {
+    const kind = resolveCaseKind(result, rules);
+    if (result.decision === undefined || kind === undefined) continue;
+    for (const id of decisivePolicies(result.decision)) {
+      tallyOf(id).decided += 1;
+      tallyOf(id).kinds.add(kind.text);
     }
-    for (const policy of absent(one.decision, kind, rules)) of(policy.id).notApplied += 1;
+    for (const policy of policiesNotApplied(result.decision, kind, rules)) tallyOf(policy.id).notApplied += 1;
   }
   const policies = [...rules.policies.values()].map((policy): PolicyCoverage => {
-    const { decided, notApplied, kinds } = of(policy.id);
+    const { decided, notApplied, kinds } = tallyOf(policy.id);
     return {
       id: policy.id,
       source: policy.source,
@@ -59,84 +59,90 @@ export function coverageOf(rules: Rules, tried: readonly Tried[]): Coverage {
       conditional: isConditional(policy),
       decided,
       notApplied,
-      unseen: scopeOf(policy, rules).filter((text) => !kinds.has(text)),
+      unseen: kindsInScope(policy, rules).filter((text) => !kinds.has(text)),
     };
   });
   const all = policies.reduce((sum, p) => sum + (p.conditional ? 2 : 1), 0);
-  const reached = policies.reduce((sum, p) => sum + reachedBy(p), 0);
+  const reached = policies.reduce((sum, p) => sum + reachedPoints(p), 0);
   return { percent: all === 0 ? 100 : Math.floor((100 * reached) / all), points: { reached, all }, policies };
 }
 
 /** Whether the tests show all there is to show of it. */
 export function isCovered(policy: PolicyCoverage): boolean {
-  return reachedBy(policy) === (policy.conditional ? 2 : 1);
+  return reachedPoints(policy) === (policy.conditional ? 2 : 1);
 }
 
-function reachedBy({ decided, notApplied, conditional }: PolicyCoverage): number {
+function reachedPoints({ decided, notApplied, conditional }: PolicyCoverage): number {
   return (decided > 0 ? 1 : 0) + (conditional && notApplied > 0 ? 1 : 0);
 }
 
-interface Seen {
+interface PolicyTally {
   decided: number;
   notApplied: number;
   readonly kinds: Set<string>;
 }
 
 /** What a question is of: by this alone policies are cut into slices. */
-interface Kind {
+interface CaseKind {
   readonly principal: EntityType;
   readonly action: Action;
   readonly resource: EntityType;
   readonly text: string;
 }
 
-function kindOf({ case: { who, action, resource } }: Tried, { vocabulary }: Rules): Kind | undefined {
+function resolveCaseKind(
+  { case: { requester, action, resource } }: CaseResult,
+  { vocabulary }: Rules,
+): CaseKind | undefined {
   const on = vocabulary.find(action.name, resource.type);
-  const object = who.token !== undefined || who.agent !== undefined ? vocabulary.agentObject : who.subject.type;
+  const object =
+    requester.token !== undefined || requester.agent !== undefined ? vocabulary.agentObject : requester.subject.type;
   const principal = on?.action.principalTypes.find((type) => type.object === object);
   if (on === undefined || principal === undefined) return undefined;
   return {
     principal,
     action: on.action,
     resource: on.resourceType,
-    text: kindText(principal, on.action, on.resourceType),
+    text: formatQuestionKind(principal, on.action, on.resourceType),
   };
 }
 
 /** All that the policy's scope takes. */
-function scopeOf({ json }: Policy, { vocabulary }: Rules): string[] {
+function kindsInScope({ json }: Policy, { vocabulary }: Rules): string[] {
   return vocabulary.actions.flatMap((action) =>
     action.principalTypes.flatMap((principal) =>
       action.resourceTypes
         .filter((resource) => canApply(json, principal, action, resource))
-        .map((resource) => kindText(principal, action, resource)),
+        .map((resource) => formatQuestionKind(principal, action, resource)),
     ),
   );
 }
 
 function isConditional({ json }: Policy): boolean {
-  const named = [json.principal, json.resource].some(({ op, ...scope }) => op === '==' || op === 'in' || 'in' in scope);
-  return json.conditions.length > 0 || named;
+  const namesEntity = [json.principal, json.resource].some(
+    ({ op, ...scope }) => op === '==' || op === 'in' || 'in' in scope,
+  );
+  return json.conditions.length > 0 || namesEntity;
 }
 
 /** The policies that decided: not those that had a part in what other steps denied as well. */
-function decisive(decision: Decision): string[] {
+function decisivePolicies(decision: Decision): string[] {
   const alone = decision.rationale.steps.every(({ step, outcome }) => step === 'policy' || outcome === 'pass');
   if (!alone) return [];
-  const deciding = cited(decision, 'policy', decision.decision ? 'permitted_by' : 'forbidden_by');
-  return [...deciding, ...cited(decision, 'obligations', 'duties')];
+  const deciding = citedPolicyIds(decision, 'policy', decision.decision ? 'permitted_by' : 'forbidden_by');
+  return [...deciding, ...citedPolicyIds(decision, 'obligations', 'duties')];
 }
 
 /** The policies of the right types and action that are known not to have applied. */
-function absent(decision: Decision, { principal, action, resource }: Kind, rules: Rules): Policy[] {
+function policiesNotApplied(decision: Decision, { principal, action, resource }: CaseKind, rules: Rules): Policy[] {
   const deciding = rules.deciding.slice(principal, action, resource).policies;
   const duties = rules.duties.slice(principal, action, resource).policies;
-  const gone = (policies: readonly Policy[], applying: readonly string[]): Policy[] =>
+  const withoutApplying = (policies: readonly Policy[], applying: readonly string[]): Policy[] =>
     policies.filter(({ id }) => !applying.includes(id));
 
-  const permitting = cited(decision, 'policy', 'permitted_by');
-  const forbidding = cited(decision, 'policy', 'forbidden_by');
-  const step = stepOf(decision, 'policy')?.outcome;
+  const permitting = citedPolicyIds(decision, 'policy', 'permitted_by');
+  const forbidding = citedPolicyIds(decision, 'policy', 'forbidden_by');
+  const step = findStep(decision, 'policy')?.outcome;
   const codes = decision.reasons.filter((r) => r.step === 'policy').map((r) => r.code);
   // Of what couldn't be evaluated nothing is known.
   const evaluated =
@@ -145,19 +151,19 @@ function absent(decision: Decision, { principal, action, resource }: Kind, rules
   const permitsKnown = evaluated && (permitting.length > 0 || forbidding.length === 0);
   return [
     ...(evaluated
-      ? gone(
+      ? withoutApplying(
           deciding.filter((p) => p.json.effect === 'forbid'),
           forbidding,
         )
       : []),
     ...(permitsKnown
-      ? gone(
+      ? withoutApplying(
           deciding.filter((p) => p.json.effect === 'permit'),
           permitting,
         )
       : []),
-    ...(stepOf(decision, 'obligations')?.outcome === 'pass'
-      ? gone(duties, cited(decision, 'obligations', 'duties'))
+    ...(findStep(decision, 'obligations')?.outcome === 'pass'
+      ? withoutApplying(duties, citedPolicyIds(decision, 'obligations', 'duties'))
       : []),
   ];
 }

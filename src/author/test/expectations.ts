@@ -1,106 +1,111 @@
 /** What a test expects, of which of its combinations. */
 import type { Policy } from '../../policy/policies.js';
 import { didYouMean } from '../../diagnostics/suggest.js';
-import type { Expected, Who } from './case.js';
-import type { Outcome, Test } from './format.js';
-import type { Action, Resource } from './names.js';
+import type { ExpectedOutcome, Requester } from './case.js';
+import type { OutcomeSpec, TestSpec } from './format.js';
+import type { TestAction, TestResource } from './names.js';
 import type { Path, Problems } from './problems.js';
 
 /** What a test asks about. */
-export interface Matrix {
-  readonly who: readonly Who[];
-  readonly actions: readonly Action[];
-  readonly resources: readonly Resource[];
+export interface TestMatrix {
+  readonly requesters: readonly Requester[];
+  readonly actions: readonly TestAction[];
+  readonly resources: readonly TestResource[];
 }
 
 /** Says what is expected of a combination. */
-export type Expectations = (who: Who, action: Action, resource: Resource) => Expected;
+export type ExpectationLookup = (requester: Requester, action: TestAction, resource: TestResource) => ExpectedOutcome;
 
-export function expectationsOf(
-  { expect }: Test,
+export function resolveExpectations(
+  { expect }: TestSpec,
   at: Path,
-  all: Matrix,
+  matrix: TestMatrix,
   policies: ReadonlyMap<string, Policy>,
   problems: Problems,
-): Expectations {
-  const said = new Map<string, Expected>();
+): ExpectationLookup {
+  const expectedByKey = new Map<string, ExpectedOutcome>();
   const listed = Array.isArray(expect);
-  const outcomes: readonly Outcome[] = typeof expect === 'string' ? [{ decision: expect }] : [expect].flat();
+  const outcomes: readonly OutcomeSpec[] = typeof expect === 'string' ? [{ decision: expect }] : [expect].flat();
   for (const [i, outcome] of outcomes.entries()) {
     const path = [...at, 'expect', ...(listed ? [i] : [])];
-    const expected = expectedOf(outcome, path, policies, problems);
-    const who = selected(outcome.who, all.who, [...path, 'who'], problems);
-    const actions = selected(outcome.actions, all.actions, [...path, 'actions'], problems);
-    const resources = selected(outcome.resources, all.resources, [...path, 'resources'], problems);
-    let twice: string | undefined;
-    for (const one of who)
+    const expected = parseExpectation(outcome, path, policies, problems);
+    const requesters = selectByLabel(outcome.who, matrix.requesters, [...path, 'who'], problems);
+    const actions = selectByLabel(outcome.actions, matrix.actions, [...path, 'actions'], problems);
+    const resources = selectByLabel(outcome.resources, matrix.resources, [...path, 'resources'], problems);
+    let duplicate: string | undefined;
+    for (const requester of requesters)
       for (const action of actions)
         for (const resource of resources) {
-          const key = keyOf(one, action, resource);
-          if (said.has(key)) twice ??= `${one.label} ${action.label} ${resource.label}`;
-          said.set(key, expected);
+          const key = combinationKey(requester, action, resource);
+          if (expectedByKey.has(key)) duplicate ??= `${requester.label} ${action.label} ${resource.label}`;
+          expectedByKey.set(key, expected);
         }
-    if (twice !== undefined) problems.say(path, `says once more what is expected of "${twice}"`);
+    if (duplicate !== undefined) problems.report(path, `says once more what is expected of "${duplicate}"`);
   }
-  const otherwise: Expected = { place: problems.placeOf(at), decision: 'deny' };
-  return (...of) => said.get(keyOf(...of)) ?? otherwise;
+  const fallback: ExpectedOutcome = { place: problems.placeOf(at), decision: 'deny' };
+  return (...of) => expectedByKey.get(combinationKey(...of)) ?? fallback;
 }
 
 /** Each that is named once, as `find` finds it. */
-export function named<T>(
-  given: string | readonly string[],
+export function resolveNames<T>(
+  names: string | readonly string[],
   at: Path,
-  find: (text: string, path: Path) => T | undefined,
+  resolve: (text: string, path: Path) => T | undefined,
   problems: Problems,
 ): T[] {
-  const seen = new Set<string>();
-  return [given].flat().flatMap((text, i) => {
-    const path = typeof given === 'string' ? at : [...at, i];
-    if (seen.has(text)) problems.say(path, `"${text}" is there twice`);
-    seen.add(text);
-    return find(text, path) ?? [];
+  const seenNames = new Set<string>();
+  return [names].flat().flatMap((text, i) => {
+    const path = typeof names === 'string' ? at : [...at, i];
+    if (seenNames.has(text)) problems.report(path, `"${text}" is there twice`);
+    seenNames.add(text);
+    return resolve(text, path) ?? [];
   });
 }
 
 /** Which of the test's are meant; all where nothing is said. */
-function selected<T extends { readonly label: string }>(
-  given: string | readonly string[] | undefined,
-  among: readonly T[],
+function selectByLabel<T extends { readonly label: string }>(
+  names: string | readonly string[] | undefined,
+  items: readonly T[],
   at: Path,
   problems: Problems,
 ): readonly T[] {
-  if (given === undefined) return among;
-  const labels = among.map(({ label }) => label);
-  const find = (text: string, path: Path): T | undefined => {
-    const found = among.find(({ label }) => label === text);
-    if (found === undefined) problems.say(path, `"${text}" is not in this test${didYouMean(text, labels)}`);
-    return found;
+  if (names === undefined) return items;
+  const labels = items.map(({ label }) => label);
+  const findItem = (text: string, path: Path): T | undefined => {
+    const item = items.find(({ label }) => label === text);
+    if (item === undefined) problems.report(path, `"${text}" is not in this test${didYouMean(text, labels)}`);
+    return item;
   };
-  return named(given, at, find, problems);
+  return resolveNames(names, at, findItem, problems);
 }
 
-const BELONGS = { reasons: 'deny', remedies: 'deny', obligations: 'allow' } as const;
+const REQUIRED_DECISION = { reasons: 'deny', remedies: 'deny', obligations: 'allow' } as const;
 
-function expectedOf(outcome: Outcome, path: Path, policies: ReadonlyMap<string, Policy>, problems: Problems): Expected {
-  const { who: _w, actions: _a, resources: _r, ...said } = outcome;
+function parseExpectation(
+  outcome: OutcomeSpec,
+  path: Path,
+  policies: ReadonlyMap<string, Policy>,
+  problems: Problems,
+): ExpectedOutcome {
+  const { who: _w, actions: _a, resources: _r, ...expectation } = outcome;
   for (const key of ['reasons', 'remedies', 'obligations'] as const)
-    if (said[key] !== undefined && said.decision !== BELONGS[key])
-      problems.say([...path, key], `${key}: belongs to "decision: ${BELONGS[key]}"`);
+    if (expectation[key] !== undefined && expectation.decision !== REQUIRED_DECISION[key])
+      problems.report([...path, key], `${key}: belongs to "decision: ${REQUIRED_DECISION[key]}"`);
   for (const key of ['policies', 'duties'] as const)
-    for (const [i, id] of (said[key] ?? []).entries()) {
+    for (const [i, id] of (expectation[key] ?? []).entries()) {
       const policy = policies.get(id);
       const isDuty = policy?.duties !== undefined;
       if (policy === undefined)
-        problems.say([...path, key, i], `there is no policy "${id}"${didYouMean(id, policies.keys())}`);
+        problems.report([...path, key, i], `there is no policy "${id}"${didYouMean(id, policies.keys())}`);
       else if (isDuty !== (key === 'duties'))
-        problems.say(
+        problems.report(
           [...path, key, i],
           isDuty ? `"${id}" is a duty: it stands under "duties"` : `"${id}" is no duty: it stands under "policies"`,
         );
     }
-  return { ...said, place: problems.placeOf(path) };
+  return { ...expectation, place: problems.placeOf(path) };
 }
 
-function keyOf(who: Who, action: Action, resource: Resource): string {
-  return JSON.stringify([who.label, action.label, resource.label]);
+function combinationKey(requester: Requester, action: TestAction, resource: TestResource): string {
+  return JSON.stringify([requester.label, action.label, resource.label]);
 }

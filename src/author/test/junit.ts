@@ -1,16 +1,16 @@
 /** A report as JUnit's XML, which build servers read. */
-import { failureText, summaryOf, allOf } from './report.js';
-import type { Result } from './result.js';
-import type { Report } from './session.js';
+import { failureText, summarizeResults, allResults } from './report.js';
+import type { TestResult } from './result.js';
+import type { TestReport } from './session.js';
 
-export function junit(report: Report): string {
+export function toJunitXml(report: TestReport): string {
   const seconds = (report.milliseconds / 1000).toFixed(3);
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
-    `<testsuites name="remit test" ${countsOf(allOf(report))} time="${seconds}">`,
+    `<testsuites name="remit test" ${countAttributes(allResults(report))} time="${seconds}">`,
     ...report.files.flatMap(({ file, results }) => [
-      `  <testsuite name="${escaped(file)}" ${countsOf(results)}>`,
-      ...results.map(testcase),
+      `  <testsuite name="${escapeXml(file)}" ${countAttributes(results)}>`,
+      ...results.map(testCaseXml),
       '  </testsuite>',
     ]),
     '</testsuites>',
@@ -18,24 +18,24 @@ export function junit(report: Report): string {
   ].join('\n');
 }
 
-function countsOf(results: readonly Result[]): string {
-  const { cases, failed, errors } = summaryOf(results);
+function countAttributes(results: readonly TestResult[]): string {
+  const { cases, failed, errors } = summarizeResults(results);
   return `tests="${cases}" failures="${failed}" errors="${errors}"`;
 }
 
-function testcase(result: Result): string {
+function testCaseXml(result: TestResult): string {
   const { place, test, name, outcome, differences } = result;
-  const attributes = `name="${escaped(`${test} › ${name}`)}" classname="${escaped(place.file)}" file="${escaped(place.file)}" line="${place.line}"`;
+  const attributes = `name="${escapeXml(`${test} › ${name}`)}" classname="${escapeXml(place.file)}" file="${escapeXml(place.file)}" line="${place.line}"`;
   if (outcome === 'passed') return `    <testcase ${attributes}/>`;
   const element = outcome === 'failed' ? 'failure' : 'error';
   const message = differences.map(({ what }) => what).join(', ') || 'it could not be decided';
   return `    <testcase ${attributes}>
-      <${element} message="${escaped(message)}">${escaped(failureText(result).join('\n'))}</${element}>
+      <${element} message="${escapeXml(message)}">${escapeXml(failureText(result).join('\n'))}</${element}>
     </testcase>`;
 }
 
 /** What XML 1.0 can't hold, not even escaped, is written as JSON would write it. */
-function escaped(text: string): string {
+function escapeXml(text: string): string {
   return text
     .replace(
       /[^\t\n\r\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]/gu,

@@ -1,10 +1,10 @@
 /** Test files read, with what keeps them from being run at its place: file, line and column, counted from one. */
 import type { z } from 'zod';
 import { readYaml } from '../../config/yaml.js';
-import { sentence, type Location } from '../../diagnostics/diagnostics.js';
+import { formatProblem, type SourceLocation } from '../../diagnostics/diagnostics.js';
 import { MAX_FILE_BYTES } from './format.js';
 
-export type Place = Location;
+export type Place = SourceLocation;
 
 /** What keeps a file from being run. */
 export interface Problem extends Place {
@@ -40,7 +40,7 @@ export function readLocated<T extends z.ZodType>(
   if (findings.length === 0) return { located: { value: value as z.infer<T>, file: file.name, at: locate } };
   const problems = findings.map((finding): Problem => {
     const { line, column } = finding;
-    return { file: finding.file, line, column, message: sentence(finding) };
+    return { file: finding.file, line, column, message: formatProblem(finding) };
   });
   return { problems };
 }

@@ -1,5 +1,5 @@
 /** What is wrong with a file, gathered as it is read. */
-import { idProblem } from '../../model/ids.js';
+import { findIdProblem } from '../../model/ids.js';
 import type { Located, Place, Problem } from './places.js';
 
 export type Path = readonly PropertyKey[];
@@ -10,7 +10,7 @@ export class Problems {
   constructor(private readonly located: Pick<Located<unknown>, 'at'>) {}
 
   /** Something is wrong with what is at the path. */
-  say(path: Path, message: string): void {
+  report(path: Path, message: string): void {
     this.all.push({ ...this.placeOf(path), message });
   }
 
@@ -19,8 +19,8 @@ export class Problems {
   }
 
   /** Says so where it can't be an id. */
-  id(path: Path, id: string): void {
-    const why = idProblem(id);
-    if (why !== undefined) this.say(path, `the id ${why}`);
+  checkId(path: Path, checkId: string): void {
+    const why = findIdProblem(checkId);
+    if (why !== undefined) this.report(path, `the id ${why}`);
   }
 }

@@ -1,13 +1,13 @@
 /** A report for people, and the same as data. */
 import { isDeepStrictEqual } from 'node:util';
-import { isCovered, type Coverage, type PolicyCoverage } from './coverage.js';
-import type { Result } from './result.js';
-import type { Report } from './session.js';
+import { isCovered, type TestCoverage, type PolicyCoverage } from './coverage.js';
+import type { TestResult } from './result.js';
+import type { TestReport } from './session.js';
 
 /** Beyond so many policies only those that lack something are listed. */
-const LISTED = 50;
+const MAX_POLICIES_LISTED = 50;
 
-export interface Summary {
+export interface TestSummary {
   readonly cases: number;
   readonly passed: number;
   readonly failed: number;
@@ -15,46 +15,47 @@ export interface Summary {
   readonly errors: number;
 }
 
-export function summaryOf(results: readonly Result[]): Summary {
-  const count = (outcome: Result['outcome']): number => results.filter((r) => r.outcome === outcome).length;
+export function summarizeResults(results: readonly TestResult[]): TestSummary {
+  const count = (outcome: TestResult['outcome']): number => results.filter((r) => r.outcome === outcome).length;
   return { cases: results.length, passed: count('passed'), failed: count('failed'), errors: count('error') };
 }
 
-export function allOf({ files }: Report): readonly Result[] {
+export function allResults({ files }: TestReport): readonly TestResult[] {
   return files.flatMap(({ results }) => results);
 }
 
 /** @param safe makes text from files fit for a terminal */
-export function reportText(report: Report, safe: (text: string) => string): string {
+export function testReportText(report: TestReport, safe: (text: string) => string): string {
   const lines: string[] = [];
   for (const { results } of report.files)
     for (const result of results) if (result.outcome !== 'passed') lines.push(...failureText(result), '');
-  for (const { file, results } of report.files) lines.push(`${file}: ${summaryText(summaryOf(results))}`);
+  for (const { file, results } of report.files) lines.push(`${file}: ${testSummaryText(summarizeResults(results))}`);
   if (report.coverage !== undefined) lines.push('', ...coverageText(report.coverage));
-  const summary = summaryOf(allOf(report));
-  lines.push('', `${summaryText(summary)} in ${(report.milliseconds / 1000).toFixed(2)} s`);
+  const summary = summarizeResults(allResults(report));
+  lines.push('', `${testSummaryText(summary)} in ${(report.milliseconds / 1000).toFixed(2)} s`);
   return `${lines.map(safe).join('\n')}\n`;
 }
 
 /** Of one that didn't pass: where, what, what differs, why. */
-export function failureText({ place, test, name, outcome, differences, because }: Result): string[] {
+export function failureText({ place, test, name, outcome, differences, because }: TestResult): string[] {
   return [
     `${place.file}:${place.line}:${place.column}: ${outcome}: ${test} › ${name}`,
     ...differences.map(
-      ({ what, expected, actual }) => `  ${what}: expected ${valueText(expected)}, got ${valueText(actual)}`,
+      ({ what, expected, actual }) =>
+        `  ${what}: expected ${differenceValueText(expected)}, got ${differenceValueText(actual)}`,
     ),
     ...because.map((line) => `  ${line}`),
   ];
 }
 
-function valueText(value: unknown): string {
+function differenceValueText(value: unknown): string {
   if (typeof value === 'string') return value;
   if (Array.isArray(value) && value.every((v) => typeof v === 'string'))
     return value.length === 0 ? 'none' : value.join(', ');
   return isDeepStrictEqual(value, {}) ? 'none' : JSON.stringify(value);
 }
 
-function summaryText({ passed, failed, errors }: Summary): string {
+function testSummaryText({ passed, failed, errors }: TestSummary): string {
   return [
     `${passed} passed`,
     ...(failed > 0 ? [`${failed} failed`] : []),
@@ -62,12 +63,12 @@ function summaryText({ passed, failed, errors }: Summary): string {
   ].join(', ');
 }
 
-function coverageText({ percent, points, policies }: Coverage): string[] {
-  const shown = policies.length > LISTED ? policies.filter((p) => !isCovered(p)) : policies;
-  const width = Math.max(0, ...shown.map((p) => p.id.length));
+function coverageText({ percent, points, policies }: TestCoverage): string[] {
+  const listed = policies.length > MAX_POLICIES_LISTED ? policies.filter((p) => !isCovered(p)) : policies;
+  const width = Math.max(0, ...listed.map((p) => p.id.length));
   return [
     `coverage ${percent} % (${points.reached} of ${points.all})`,
-    ...shown.map((p) => `  ${p.id.padEnd(width)}  ${p.effect.padEnd(6)}  ${countsText(p)}`),
+    ...listed.map((p) => `  ${p.id.padEnd(width)}  ${p.effect.padEnd(6)}  ${countsText(p)}`),
   ];
 }
 
@@ -78,9 +79,9 @@ function countsText(policy: PolicyCoverage): string {
 }
 
 /** What `--json` prints. */
-export function reportJson(report: Report): object {
+export function testReportJson(report: TestReport): object {
   return {
-    summary: { ...summaryOf(allOf(report)), milliseconds: Math.round(report.milliseconds) },
+    summary: { ...summarizeResults(allResults(report)), milliseconds: Math.round(report.milliseconds) },
     files: report.files.map(({ file, results }) => ({
       file,
       results: results.map(({ place: { line, column }, ...result }) => ({ line, column, ...result })),

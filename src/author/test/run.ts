@@ -1,95 +1,100 @@
 /** Running cases: those of one scene together, by the steps of a decision. */
-import { decide, type Deciding } from '../../decide/decide.js';
+import { decide, type DecisionDeps } from '../../decide/decide.js';
 import type { Decision } from '../../model/decision.js';
 import { BadRequest, Fault } from '../../model/faults.js';
-import type { Client, Permission, Question } from '../../model/question.js';
+import type { Client, ClientPermission, Question } from '../../model/question.js';
 import type { Rules } from '../../policy/load.js';
-import type { World } from '../../config/world.js';
-import type { Case, Scene } from './case.js';
-import { compare, type Difference } from './compare.js';
-import type { Ground } from './ground.js';
+import type { LoadedWorld } from '../../config/world.js';
+import type { TestCase, Scene } from './case.js';
+import { compareOutcome, type OutcomeDifference } from './compare.js';
+import type { TestEnvironment } from './environment.js';
 
 /** What came of a case. */
-export interface Tried {
-  readonly case: Case;
+export interface CaseResult {
+  readonly case: TestCase;
   /** Missing where it couldn't be asked. */
   readonly decision?: Decision;
   /** Why it couldn't be asked, or not be decided. */
   readonly error?: string;
-  readonly differences: readonly Difference[];
+  readonly differences: readonly OutcomeDifference[];
 }
 
-export function passed({ error, differences }: Tried): boolean {
+export function hasPassed({ error, differences }: CaseResult): boolean {
   return error === undefined && differences.length === 0;
 }
 
 /** Decided at one time: enough for two bulk checks. */
-const AT_ONCE = 250;
+const DECISIONS_AT_ONCE = 250;
 
 /** One answer a case, in order. */
-export async function run(cases: readonly Case[], rules: Rules, ground: Ground): Promise<readonly Tried[]> {
-  const tried = new Map<Case, Tried>();
-  const using = ground.deciding(rules);
-  for (const group of scenes(cases)) {
-    const refused = await ground.set(group.scene).catch(messageOf);
-    for (let from = 0; from < group.cases.length; from += AT_ONCE) {
-      const some = group.cases.slice(from, from + AT_ONCE);
+export async function runCases(
+  cases: readonly TestCase[],
+  rules: Rules,
+  environment: TestEnvironment,
+): Promise<readonly CaseResult[]> {
+  const results = new Map<TestCase, CaseResult>();
+  const deps = environment.decisionDeps(rules);
+  for (const group of groupByScene(cases)) {
+    const worldProblem = await environment.applyScene(group.scene).catch(problemMessage);
+    for (let from = 0; from < group.cases.length; from += DECISIONS_AT_ONCE) {
+      const batch = group.cases.slice(from, from + DECISIONS_AT_ONCE);
       const answers =
-        refused === undefined
-          ? await Promise.all(some.map((one) => tryOne(one, using, ground)))
-          : some.map((one) => impossible(one, `the world: ${refused}`));
-      for (const answer of answers) tried.set(answer.case, answer);
+        worldProblem === undefined
+          ? await Promise.all(batch.map((testCase) => runCase(testCase, deps, environment)))
+          : batch.map((testCase) => undecidedCase(testCase, `the world: ${worldProblem}`));
+      for (const answer of answers) results.set(answer.case, answer);
     }
   }
-  return cases.flatMap((one) => tried.get(one) ?? []);
+  return cases.flatMap((testCase) => results.get(testCase) ?? []);
 }
 
 /** Cases by what there is when they are asked, so that a world is laid out once. */
-function scenes(cases: readonly Case[]): { readonly scene: Scene; readonly cases: readonly Case[] }[] {
-  const worlds = new Map<World, Map<string, { scene: Scene; cases: Case[] }>>();
-  for (const one of cases) {
-    const { scene } = one;
-    const of = worlds.get(scene.world) ?? new Map<string, { scene: Scene; cases: Case[] }>();
-    worlds.set(scene.world, of);
+function groupByScene(cases: readonly TestCase[]): { readonly scene: Scene; readonly cases: readonly TestCase[] }[] {
+  const worlds = new Map<LoadedWorld, Map<string, { scene: Scene; cases: TestCase[] }>>();
+  for (const testCase of cases) {
+    const { scene } = testCase;
+    const sceneGroups = worlds.get(scene.world) ?? new Map<string, { scene: Scene; cases: TestCase[] }>();
+    worlds.set(scene.world, sceneGroups);
     const key = JSON.stringify([scene.changes, scene.now]);
-    const group = of.get(key) ?? { scene, cases: [] };
-    of.set(key, group);
-    group.cases.push(one);
+    const group = sceneGroups.get(key) ?? { scene, cases: [] };
+    sceneGroups.set(key, group);
+    group.cases.push(testCase);
   }
-  return [...worlds.values()].flatMap((of) => [...of.values()]);
+  return [...worlds.values()].flatMap((sceneGroups) => [...sceneGroups.values()]);
 }
 
-async function tryOne(one: Case, using: Deciding, ground: Ground): Promise<Tried> {
+async function runCase(testCase: TestCase, deps: DecisionDeps, environment: TestEnvironment): Promise<CaseResult> {
   try {
-    const token = one.who.token === undefined ? undefined : await ground.token(one.who.token);
-    const decision = await decide(question(one, token), using);
-    const differences = compare(one.expected, decision);
+    const token =
+      testCase.requester.token === undefined ? undefined : await environment.mintToken(testCase.requester.token);
+    const decision = await decide(caseQuestion(testCase, token), deps);
+    const differences = compareOutcome(testCase.expected, decision);
     return decision.fault === undefined
-      ? { case: one, decision, differences }
-      : { case: one, decision, differences, error: decision.reason_admin };
+      ? { case: testCase, decision, differences }
+      : { case: testCase, decision, differences, error: decision.reason_admin };
   } catch (error) {
-    return impossible(one, messageOf(error));
+    return undecidedCase(testCase, problemMessage(error));
   }
 }
 
-function impossible(one: Case, error: string): Tried {
-  return { case: one, error, differences: [] };
+function undecidedCase(testCase: TestCase, error: string): CaseResult {
+  return { case: testCase, error, differences: [] };
 }
 
 /** What the question or an engine is at fault for; a bug stays loud. */
-function messageOf(error: unknown): string {
+function problemMessage(error: unknown): string {
   if (error instanceof BadRequest) return error.at === '' ? error.message : `${error.at}: ${error.message}`;
   if (error instanceof Fault) return `${error.message} ${error.detail ?? ''}`.trim();
   throw error;
 }
 
-function question(
-  { who, action, resource, context, supportedObligations, expected }: Case,
+function caseQuestion(
+  { requester, action, resource, context, supportedObligations, expected }: TestCase,
   token: string | undefined,
 ): Question {
-  const { subject } = who;
+  const { subject } = requester;
   return {
-    caller: { kind: 'client', client: who.asserts ? ASSERTING : CLIENT },
+    caller: { kind: 'client', client: requester.asserts ? ASSERTING_CLIENT : VOUCHING_CLIENT },
     subject,
     action: { name: action.name, properties: action.properties },
     resource: { type: resource.type, id: resource.id, properties: resource.properties },
@@ -98,22 +103,22 @@ function question(
     proof: {},
     usedProofs: new Map(),
     statedAgent: undefined,
-    statedMode: token === undefined && who.agent === undefined ? 'human' : undefined,
-    assertedAgent: who.agent,
+    statedMode: token === undefined && requester.agent === undefined ? 'human' : undefined,
+    assertedAgent: requester.agent,
     supportedObligations,
     consistency: 'full',
     dryRun: false,
     explain: expected.path !== undefined,
     requestId: undefined,
-    tokenExpected: false,
+    tokenRequired: false,
   };
 }
 
 /** A client as most are, that may vouch for people; and one that may speak of their attributes. */
-const CLIENT = client('evaluate', 'asserts_subject');
-const ASSERTING = client('evaluate', 'asserts_subject', 'asserts_attributes');
+const VOUCHING_CLIENT = testClient('evaluate', 'asserts_subject');
+const ASSERTING_CLIENT = testClient('evaluate', 'asserts_subject', 'asserts_attributes');
 
-function client(...may: readonly Permission[]): Client {
+function testClient(...may: readonly ClientPermission[]): Client {
   return {
     id: 'remit-test',
     may: new Set(may),

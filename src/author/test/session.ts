@@ -3,19 +3,19 @@ import type { Config } from '../../config/config.js';
 import { readSources } from '../../config/files.js';
 import { ConfigError } from '../../model/faults.js';
 import { loadRules, type Rules } from '../../policy/load.js';
-import { readWorld, type World } from '../../config/world.js';
-import { combination, type Case, type Suite } from './case.js';
-import { coverageOf, type Coverage } from './coverage.js';
-import { findTestFiles } from './files.js';
+import { readWorldFile, type LoadedWorld } from '../../config/world.js';
+import { combinationText, type TestCase, type TestSuite } from './case.js';
+import { measureCoverage, type TestCoverage } from './coverage.js';
+import { findTestFiles } from './test-files.js';
 import { MAX_CASES } from './format.js';
-import { Ground } from './ground.js';
+import { TestEnvironment } from './environment.js';
 import { Unusable } from './places.js';
-import { resultOf, type Result } from './result.js';
-import { run, type Tried } from './run.js';
-import { readSuite, type Against } from './suite.js';
-import { validate } from './validation.js';
+import { toTestResult, type TestResult } from './result.js';
+import { runCases, type CaseResult } from './run.js';
+import { readSuite, type SuiteContext } from './suite.js';
+import { runValidationFile } from './validation.js';
 
-export interface Selection {
+export interface TestSelection {
   /** Files and directories; none: all that there are. */
   readonly paths: readonly string[];
   /** Only cases that have this in their file's name, their test's or their own. */
@@ -24,84 +24,84 @@ export interface Selection {
 
 export interface FileReport {
   readonly file: string;
-  readonly results: readonly Result[];
+  readonly results: readonly TestResult[];
 }
 
-export interface Report {
+export interface TestReport {
   readonly files: readonly FileReport[];
   /** Undefined where no policy was asked. */
-  readonly coverage: Coverage | undefined;
+  readonly coverage: TestCoverage | undefined;
   readonly milliseconds: number;
 }
 
-export class Session {
-  private ground: Ground | undefined;
+export class TestSession {
+  private environment: TestEnvironment | undefined;
 
   /** @throws ConfigError, Unusable; Fault where SpiceDB won't start */
-  async run(config: Config, selection: Selection): Promise<Report> {
-    const begun = performance.now();
+  async run(config: Config, selection: TestSelection): Promise<TestReport> {
+    const startedAt = performance.now();
     const rules = loadRules(readSources(config.sources));
-    const found = findTestFiles(selection.paths, config.sources);
-    const suites = readSuites(found.suites, { rules, world: worlds(config.world, rules) });
-    const wanted = selected(selection.filter);
-    const chosen = suites.map(({ file, cases }) => ({
+    const testFiles = findTestFiles(selection.paths, config.sources);
+    const suites = readSuites(testFiles.suites, { rules, world: cachedWorldReader(config.world, rules) });
+    const isSelected = nameFilter(selection.filter);
+    const selectedSuites = suites.map(({ file, cases }) => ({
       file,
-      cases: cases.filter((c) => wanted(file, c.test, combination(c))),
+      cases: cases.filter((c) => isSelected(file, c.test, combinationText(c))),
     }));
-    const tried = await this.try(
-      chosen.flatMap(({ cases }) => cases),
+    const results = await this.runSelected(
+      selectedSuites.flatMap(({ cases }) => cases),
       rules,
     );
-    const byCase = new Map(tried.map((t) => [t.case, t]));
-    const files: FileReport[] = chosen.map(({ file, cases }) => ({
+    const byCase = new Map(results.map((t) => [t.case, t]));
+    const files: FileReport[] = selectedSuites.map(({ file, cases }) => ({
       file,
-      results: cases.flatMap((one) => byCase.get(one) ?? []).map((t) => resultOf(t, rules)),
+      results: cases.flatMap((testCase) => byCase.get(testCase) ?? []).map((t) => toTestResult(t, rules)),
     }));
-    for (const path of found.validations) files.push(await validate(path, rules.graph, wanted));
-    const coverage = tried.length === 0 ? undefined : coverageOf(rules, tried);
-    return { files, coverage, milliseconds: performance.now() - begun };
+    for (const path of testFiles.validations) files.push(await runValidationFile(path, rules.graph, isSelected));
+    const coverage = results.length === 0 ? undefined : measureCoverage(rules, results);
+    return { files, coverage, milliseconds: performance.now() - startedAt };
   }
 
   async close(): Promise<void> {
-    await this.ground?.close();
+    await this.environment?.close();
   }
 
-  private async try(cases: readonly Case[], rules: Rules): Promise<readonly Tried[]> {
+  private async runSelected(cases: readonly TestCase[], rules: Rules): Promise<readonly CaseResult[]> {
     if (cases.length === 0) return [];
-    if (this.ground?.fits(rules) === false) {
-      await this.ground.close();
-      this.ground = undefined;
+    if (this.environment?.fits(rules) === false) {
+      await this.environment.close();
+      this.environment = undefined;
     }
-    this.ground ??= await Ground.start(rules.graph);
-    return run(cases, rules, this.ground);
+    this.environment ??= await TestEnvironment.start(rules.graph);
+    return runCases(cases, rules, this.environment);
   }
 }
 
 /** @throws Unusable with what is wrong in all of them */
-export function readSuites(paths: readonly string[], against: Against): Suite[] {
-  const read = paths.map((path) => readSuite(path, against));
-  const problems = read.flatMap((one) => ('problems' in one ? one.problems : []));
+export function readSuites(paths: readonly string[], against: SuiteContext): TestSuite[] {
+  const suiteReadings = paths.map((path) => readSuite(path, against));
+  const problems = suiteReadings.flatMap((reading) => ('problems' in reading ? reading.problems : []));
   if (problems.length > 0) throw new Unusable(problems);
-  const suites = read.flatMap((one) => ('suite' in one ? one.suite : []));
+  const suites = suiteReadings.flatMap((reading) => ('suite' in reading ? reading.suite : []));
   if (suites.reduce((sum, { cases }) => sum + cases.length, 0) > MAX_CASES)
     throw new ConfigError(`there are more than ${MAX_CASES} cases: run fewer files at a time`);
   return suites;
 }
 
-/** Each world file read once, so that tests on one world share it. @param own the configuration's */
-export function worlds(own: string | undefined, rules: Rules): Against['world'] {
-  const read = new Map<string, World>();
-  return (path = own) => {
-    if (path === undefined) return EMPTY;
-    const world = read.get(path) ?? readWorld(path, rules);
-    read.set(path, world);
+/** Each world file read once, so that tests on one world share it. @param defaultPath the configuration's */
+export function cachedWorldReader(defaultPath: string | undefined, rules: Rules): SuiteContext['world'] {
+  const worldsByPath = new Map<string, LoadedWorld>();
+  return (path = defaultPath) => {
+    if (path === undefined) return EMPTY_WORLD;
+    const world = worldsByPath.get(path) ?? readWorldFile(path, rules);
+    worldsByPath.set(path, world);
     return world;
   };
 }
 
-const EMPTY: World = { relationships: [], entities: [] };
+const EMPTY_WORLD: LoadedWorld = { relationships: [], entities: [] };
 
-function selected(filter: string | undefined): (...names: readonly string[]) => boolean {
+function nameFilter(filter: string | undefined): (...names: readonly string[]) => boolean {
   const text = filter?.toLowerCase();
   return text === undefined ? () => true : (...names) => names.join(' › ').toLowerCase().includes(text);
 }

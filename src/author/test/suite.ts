@@ -2,92 +2,119 @@
 import { dirname, resolve } from 'node:path';
 import { ConfigError } from '../../model/faults.js';
 import type { Rules } from '../../policy/load.js';
-import { worldOf, type World } from '../../config/world.js';
-import type { Case, Suite } from './case.js';
-import { expectationsOf, named, type Matrix } from './expectations.js';
-import { MAX_CASES, testFile, type Test, type TestFile } from './format.js';
-import { Names } from './names.js';
+import { validateWorld, type LoadedWorld } from '../../config/world.js';
+import type { TestCase, TestSuite } from './case.js';
+import { resolveExpectations, resolveNames, type TestMatrix } from './expectations.js';
+import { MAX_CASES, testFileFormat, type TestSpec, type TestFile } from './format.js';
+import { TestNames } from './names.js';
 import { readLocated, type Problem } from './places.js';
 import { Problems, type Path } from './problems.js';
-import { Scenes } from './scenes.js';
+import { SceneBuilder } from './scenes.js';
 
 /** What test files are held against. */
-export interface Against {
+export interface SuiteContext {
   readonly rules: Rules;
   /** The world file of that path, or the configuration's: the same object each time. @throws ConfigError */
-  readonly world: (path: string | undefined) => World;
+  readonly world: (path: string | undefined) => LoadedWorld;
 }
 
 /** @throws ConfigError where the file can't be read */
 export function readSuite(
   path: string,
-  against: Against,
-): { readonly suite: Suite } | { readonly problems: readonly Problem[] } {
-  const read = readLocated(path, testFile);
+  context: SuiteContext,
+): { readonly suite: TestSuite } | { readonly problems: readonly Problem[] } {
+  const read = readLocated(path, testFileFormat);
   if ('problems' in read) return read;
   const { value, file } = read.located;
   const problems = new Problems(read.located);
-  const names = new Names(value, against.rules, problems);
-  const world = readWorld(value, path, against, problems);
-  const cases = world === undefined ? [] : casesOf(value, names, world, against.rules, problems);
+  const names = new TestNames(value, context.rules, problems);
+  const world = readSuiteWorld(value, path, context, problems);
+  const cases = world === undefined ? [] : buildCases(value, names, world, context.rules, problems);
   return problems.all.length > 0 ? { problems: problems.all } : { suite: { file, cases } };
 }
 
-function readWorld({ world }: TestFile, path: string, against: Against, problems: Problems): World | undefined {
+function readSuiteWorld(
+  { world }: TestFile,
+  path: string,
+  context: SuiteContext,
+  problems: Problems,
+): LoadedWorld | undefined {
   const { file, line } = problems.placeOf(['world']);
   try {
-    if (typeof world === 'object') return worldOf(world, against.rules, `${file}:${line}`);
-    return against.world(world === undefined ? undefined : resolve(dirname(path), world));
+    if (typeof world === 'object') return validateWorld(world, context.rules, `${file}:${line}`);
+    return context.world(world === undefined ? undefined : resolve(dirname(path), world));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    problems.say(['world'], error.message);
+    problems.report(['world'], error.message);
     return undefined;
   }
 }
 
-function casesOf(file: TestFile, names: Names, world: World, rules: Rules, problems: Problems): Case[] {
-  const scenes = new Scenes(world, file.now, rules, problems);
-  const cases: Case[] = [];
-  const seen = new Set<string>();
+function buildCases(
+  file: TestFile,
+  names: TestNames,
+  world: LoadedWorld,
+  rules: Rules,
+  problems: Problems,
+): TestCase[] {
+  const scenes = new SceneBuilder(world, file.now, rules, problems);
+  const cases: TestCase[] = [];
+  const testNames = new Set<string>();
   for (const [i, test] of file.tests.entries()) {
     const at = ['tests', i];
-    if (seen.has(test.name)) problems.say([...at, 'name'], `"${test.name}" is the name of another test`);
-    seen.add(test.name);
-    if (cases.length + sizeOf(test) > MAX_CASES) {
-      problems.say(at, `there must be at most ${MAX_CASES} combinations`);
+    if (testNames.has(test.name)) problems.report([...at, 'name'], `"${test.name}" is the name of another test`);
+    testNames.add(test.name);
+    if (cases.length + countCombinations(test) > MAX_CASES) {
+      problems.report(at, `there must be at most ${MAX_CASES} combinations`);
       break;
     }
-    const scene = scenes.of(test, at);
-    const all = matrixOf(test, at, names, rules, problems);
-    const expected = expectationsOf(test, at, all, rules.policies, problems);
-    for (const who of all.who)
-      for (const action of all.actions)
-        for (const resource of all.resources)
+    const scene = scenes.sceneFor(test, at);
+    const matrix = buildMatrix(test, at, names, rules, problems);
+    const expectedFor = resolveExpectations(test, at, matrix, rules.policies, problems);
+    for (const who of matrix.requesters)
+      for (const action of matrix.actions)
+        for (const resource of matrix.resources)
           cases.push({
             test: test.name,
-            who,
+            requester: who,
             action,
             resource,
             context: test.context ?? {},
             supportedObligations: test.supported_obligations,
             scene,
-            expected: expected(who, action, resource),
+            expected: expectedFor(who, action, resource),
           });
   }
   return cases;
 }
 
-function matrixOf(test: Test, at: Path, names: Names, { vocabulary }: Rules, problems: Problems): Matrix {
-  const who = named(test.who, [...at, 'who'], (text, path) => names.who(text, path), problems);
-  const actions = named(test.actions, [...at, 'actions'], (text, path) => names.action(text, path), problems);
-  const resources = named(test.resources, [...at, 'resources'], (text, path) => names.resource(text, path), problems);
+function buildMatrix(
+  test: TestSpec,
+  at: Path,
+  names: TestNames,
+  { vocabulary }: Rules,
+  problems: Problems,
+): TestMatrix {
+  const who = resolveNames(test.who, [...at, 'who'], (text, path) => names.resolveRequester(text, path), problems);
+  const actions = resolveNames(
+    test.actions,
+    [...at, 'actions'],
+    (text, path) => names.resolveAction(text, path),
+    problems,
+  );
+  const resources = resolveNames(
+    test.resources,
+    [...at, 'resources'],
+    (text, path) => names.resolveResource(text, path),
+    problems,
+  );
   for (const { name } of actions)
     for (const type of new Set(resources.map((r) => r.type)))
-      if (vocabulary.byObject.has(type) && vocabulary.find(name, type) === undefined)
-        problems.say([...at, 'actions'], `no action "${name}" applies to "${type}"`);
-  return { who, actions, resources };
+      if (vocabulary.typesByObject.has(type) && vocabulary.find(name, type) === undefined)
+        problems.report([...at, 'actions'], `no action "${name}" applies to "${type}"`);
+  return { requesters: who, actions, resources };
 }
 
-function sizeOf({ who, actions, resources }: Test): number {
+function countCombinations({ who, actions, resources }: TestSpec): number {
   return [who].flat().length * [actions].flat().length * [resources].flat().length;
 }

@@ -5,19 +5,24 @@
 import { dirname, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { readText, shown } from '../../config/files.js';
-import { Membership, type Assertion, type Holds, type Member } from '../../graph/membership.js';
+import { readTextFile, displayPath } from '../../config/files.js';
+import {
+  GraphSandbox,
+  type PermissionAssertion,
+  type Permissionship,
+  type PermissionHolder,
+} from '../../graph/embedded/sandbox.js';
 import { BadRequest, ConfigError } from '../../model/faults.js';
-import { JsonProblem, parseJson } from '../../runtime/strict-json.js';
+import { StrictJsonError, parseStrictJson } from '../../runtime/strict-json.js';
 import { type Relationship } from '../../model/relationships.js';
 import { relationshipKey } from '../../graph/relationship-text.js';
 import { parseRelationship } from '../../graph/relationship-text.js';
-import type { Graph } from '../../graph/schema/schema.js';
-import type { Difference } from './compare.js';
+import type { GraphSchema } from '../../graph/schema/schema.js';
+import type { OutcomeDifference } from './compare.js';
 import { readLocated, Unusable, type Located, type Problem } from './places.js';
-import type { Result } from './result.js';
+import type { TestResult } from './result.js';
 
-const texts = z.array(z.string().min(1).max(8192)).max(10_000);
+const textLines = z.array(z.string().min(1).max(8192)).max(10_000);
 
 const validationFile = z.strictObject({
   schema: z.string().min(1).optional(),
@@ -25,57 +30,57 @@ const validationFile = z.strictObject({
   relationships: z.string().nullable().optional(),
   assertions: z
     .strictObject({
-      assertTrue: texts.nullable().optional(),
-      assertFalse: texts.nullable().optional(),
-      assertCaveated: texts.nullable().optional(),
+      assertTrue: textLines.nullable().optional(),
+      assertFalse: textLines.nullable().optional(),
+      assertCaveated: textLines.nullable().optional(),
     })
     .nullable()
     .optional(),
-  validation: z.record(z.string().min(1), texts.nullable()).nullable().optional(),
+  validation: z.record(z.string().min(1), textLines.nullable()).nullable().optional(),
 });
 type ValidationFile = z.infer<typeof validationFile>;
 
-const KINDS = { assertTrue: 'yes', assertFalse: 'no', assertCaveated: 'conditional' } as const;
+const ASSERTION_RESULTS = { assertTrue: 'yes', assertFalse: 'no', assertCaveated: 'conditional' } as const;
 
 /**
  * @param graph the configuration's, for a file that names no schema
- * @param wanted whether a case of that file, test and name is to be run
+ * @param isSelected whether a case of that file, test and name is to be run
  * @throws ConfigError, Unusable; Fault where SpiceDB won't start
  */
-export async function validate(
+export async function runValidationFile(
   path: string,
-  graph: Graph,
-  wanted: (...names: readonly string[]) => boolean,
-): Promise<{ readonly file: string; readonly results: readonly Result[] }> {
+  graph: GraphSchema,
+  isSelected: (...names: readonly string[]) => boolean,
+): Promise<{ readonly file: string; readonly results: readonly TestResult[] }> {
   const read = readLocated(path, validationFile);
   if ('problems' in read) throw new Unusable(read.problems);
   const { located } = read;
-  const reader = new Reader(located);
+  const reader = new ValidationReader(located);
   const relationships = reader.relationships();
   const assertions = reader.assertions();
   const expectations = reader.expectations();
   if (reader.problems.length > 0) throw new Unusable(reader.problems);
-  const { text, file } = schemaOf(located.value, path, graph);
-  const membership = await Membership.start(text, relationships, file).catch((error: unknown) => {
+  const { text, file } = resolveSchema(located.value, path, graph);
+  const membership = await GraphSandbox.start(text, relationships, file).catch((error: unknown) => {
     if (error instanceof BadRequest) throw new Unusable([{ ...located.at(['relationships']), message: error.message }]);
     throw error;
   });
   try {
-    const asserted = assertions.filter(({ kind, text: name }) => wanted(located.file, kind, name));
-    const expected = expectations.filter(({ key }) => wanted(located.file, 'validation', key));
+    const asserted = assertions.filter(({ kind, text: name }) => isSelected(located.file, kind, name));
+    const expected = expectations.filter(({ key }) => isSelected(located.file, 'validation', key));
     const answers = await membership.check(asserted.map(({ assertion }) => assertion));
-    const results = asserted.map(({ kind, text: name, path: at }, i): Result => {
+    const results = asserted.map(({ kind, text: name, path: at }, i): TestResult => {
       const answer = answers[i] ?? { refused: 'no answer' };
       const common = { place: located.at(at), test: kind, name };
       if (typeof answer !== 'string')
         return { ...common, outcome: 'error', differences: [], because: [answer.refused] };
-      return { ...common, ...judged(differing('permission', KINDS[kind], answer)) };
+      return { ...common, ...passOrFail(findDifference('permission', ASSERTION_RESULTS[kind], answer)) };
     });
     for (const { key, resource, permission, members, path: at } of expected) {
       const common = { place: located.at(at), test: 'validation', name: key };
       try {
-        const found = (await membership.members(resource, permission)).map(memberText).sort();
-        results.push({ ...common, ...judged(differing('members', members, found)) });
+        const actual = (await membership.findHolders(resource, permission)).map(memberText).sort();
+        results.push({ ...common, ...passOrFail(findDifference('members', members, actual)) });
       } catch (error) {
         if (!(error instanceof BadRequest)) throw error;
         results.push({ ...common, outcome: 'error', differences: [], because: [error.message] });
@@ -87,34 +92,40 @@ export async function validate(
   }
 }
 
-function judged(differences: readonly Difference[]): Pick<Result, 'outcome' | 'differences' | 'because'> {
+function passOrFail(
+  differences: readonly OutcomeDifference[],
+): Pick<TestResult, 'outcome' | 'differences' | 'because'> {
   return { outcome: differences.length === 0 ? 'passed' : 'failed', differences, because: [] };
 }
 
-function differing(
-  what: 'permission' | 'members',
-  expected: Holds | readonly string[],
-  actual: Holds | readonly string[],
-): Difference[] {
-  return isDeepStrictEqual(expected, actual) ? [] : [{ what, expected, actual }];
+function findDifference(
+  aspect: 'permission' | 'members',
+  expected: Permissionship | readonly string[],
+  actual: Permissionship | readonly string[],
+): OutcomeDifference[] {
+  return isDeepStrictEqual(expected, actual) ? [] : [{ what: aspect, expected, actual }];
 }
 
 /** @throws ConfigError */
-function schemaOf({ schema, schemaFile }: ValidationFile, path: string, graph: Graph): { text: string; file: string } {
+function resolveSchema(
+  { schema, schemaFile }: ValidationFile,
+  path: string,
+  graph: GraphSchema,
+): { text: string; file: string } {
   if (schema !== undefined && schemaFile !== undefined)
-    throw new ConfigError('has both "schema" and "schemaFile": one of them', shown(path));
-  if (schema !== undefined) return { text: schema, file: `${shown(path)} (schema)` };
+    throw new ConfigError('has both "schema" and "schemaFile": one of them', displayPath(path));
+  if (schema !== undefined) return { text: schema, file: `${displayPath(path)} (schema)` };
   if (schemaFile === undefined) return { text: graph.text, file: graph.file };
   const file = resolve(dirname(path), schemaFile);
-  return { text: readText(file), file: shown(file) };
+  return { text: readTextFile(file), file: displayPath(file) };
 }
 
 type Path = readonly PropertyKey[];
 
-interface Asserted {
-  readonly kind: keyof typeof KINDS;
+interface FileAssertion {
+  readonly kind: keyof typeof ASSERTION_RESULTS;
   readonly text: string;
-  readonly assertion: Assertion;
+  readonly assertion: PermissionAssertion;
   readonly path: Path;
 }
 
@@ -127,29 +138,29 @@ interface ExpectedMembers {
   readonly path: Path;
 }
 
-class Reader {
+class ValidationReader {
   readonly problems: Problem[] = [];
 
   constructor(private readonly located: Located<ValidationFile>) {}
 
   relationships(): Relationship[] {
     const lines = (this.located.value.relationships ?? '').split('\n');
-    const found = new Map<string, Relationship>();
+    const byKey = new Map<string, Relationship>();
     for (const [i, line] of lines.entries()) {
       const text = line.replace(/(^|\s)\/\/.*$/, '').trim();
       if (text === '') continue;
-      const relationship = this.read(['relationships'], text, parseRelationship, `line ${i + 1} of the block: `);
-      if (relationship !== undefined) found.set(relationshipKey(relationship), relationship);
+      const relationship = this.parseAt(['relationships'], text, parseRelationship, `line ${i + 1} of the block: `);
+      if (relationship !== undefined) byKey.set(relationshipKey(relationship), relationship);
     }
-    return [...found.values()];
+    return [...byKey.values()];
   }
 
-  assertions(): Asserted[] {
+  assertions(): FileAssertion[] {
     const { assertions } = this.located.value;
-    return (Object.keys(KINDS) as (keyof typeof KINDS)[]).flatMap((kind) =>
+    return (Object.keys(ASSERTION_RESULTS) as (keyof typeof ASSERTION_RESULTS)[]).flatMap((kind) =>
       (assertions?.[kind] ?? []).flatMap((text, i) => {
         const path = ['assertions', kind, i];
-        const assertion = this.read(path, text.trim(), parseAssertion);
+        const assertion = this.parseAt(path, text.trim(), parseAssertion);
         return assertion === undefined ? [] : [{ kind, text: text.trim(), assertion, path }];
       }),
     );
@@ -158,13 +169,15 @@ class Reader {
   expectations(): ExpectedMembers[] {
     return Object.entries(this.located.value.validation ?? {}).flatMap(([key, lines]) => {
       const path = ['validation', key];
-      const of = this.read(path, key, parseRelation);
-      const members = (lines ?? []).flatMap((text, i) => this.read([...path, i], text, parseMember) ?? []);
-      return of === undefined ? [] : [{ key, ...of, members: members.map(memberText).sort(), path }];
+      const permissionRef = this.parseAt(path, key, parsePermission);
+      const members = (lines ?? []).flatMap((text, i) => this.parseAt([...path, i], text, parseMember) ?? []);
+      return permissionRef === undefined
+        ? []
+        : [{ key, ...permissionRef, members: members.map(memberText).sort(), path }];
     });
   }
 
-  private read<T>(path: Path, text: string, parse: (text: string) => T, where = ''): T | undefined {
+  private parseAt<T>(path: Path, text: string, parse: (text: string) => T, where = ''): T | undefined {
     try {
       return parse(text);
     } catch (error) {
@@ -176,26 +189,31 @@ class Reader {
 }
 
 /** `document:plan#view@user:ann with {"day": "tuesday"}`. @throws TypeError */
-function parseAssertion(text: string): Assertion {
+function parseAssertion(text: string): PermissionAssertion {
   const [, before = text, context] = /^(.*?)\s+with\s+(.*)$/s.exec(text) ?? [];
   const { resource, relation, subject, wildcard } = parseRelationship(before);
   if (wildcard === true) throw new TypeError('names everybody, which is nobody to ask about');
-  return { resource, permission: relation, subject, ...(context === undefined ? {} : { context: object(context) }) };
+  return {
+    resource,
+    permission: relation,
+    subject,
+    ...(context === undefined ? {} : { context: parseAssertionContext(context) }),
+  };
 }
 
 /** @throws TypeError */
-function object(text: string): Record<string, unknown> {
+function parseAssertionContext(text: string): Record<string, unknown> {
   try {
-    const value = parseJson(text);
+    const value = parseStrictJson(text);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
   } catch (error) {
-    if (!(error instanceof JsonProblem)) throw error;
+    if (!(error instanceof StrictJsonError)) throw error;
   }
   throw new TypeError(`has a context that is not a JSON object: ${text}`);
 }
 
 /** `document:plan#view`. @throws TypeError */
-function parseRelation(text: string): { readonly resource: Relationship['resource']; readonly permission: string } {
+function parsePermission(text: string): { readonly resource: Relationship['resource']; readonly permission: string } {
   const { resource, relation } = parseRelationship(`${text}@user:nobody`);
   return { resource, permission: relation };
 }
@@ -204,7 +222,7 @@ const MEMBER =
   /^\[(?<subject>[^\]\s]+?)(?<caveated>\[\.\.\.\])?(?:\s+-\s+\{(?<exceptions>[^}]+)\})?\s*\]\s+is\s+(?<relations>.+)$/;
 
 /** `[user:* - {user:ben}] is <document:plan#viewer>/<document:plan#editor>`. @throws TypeError */
-function parseMember(text: string): Member {
+function parseMember(text: string): PermissionHolder {
   const parts = MEMBER.exec(text.trim())?.groups;
   const relations = [...(parts?.['relations'] ?? '').matchAll(/<([^>]+)>/g)].map((m) => m[1] ?? '');
   if (parts === undefined || relations.length === 0)
@@ -226,7 +244,7 @@ function withoutEllipsis(text: string): string {
   return text.replace(/#\.\.\.(?=$|\[)/, '');
 }
 
-function memberText({ subject, conditional, exceptions, relations }: Member): string {
+function memberText({ subject, conditional, exceptions, relations }: PermissionHolder): string {
   const but = exceptions.length === 0 ? '' : ` - {${exceptions.join(', ')}}`;
   return `[${subject}${conditional ? '[...]' : ''}${but}] is ${relations.map((r) => `<${r}>`).join('/')}`;
 }

@@ -1,15 +1,15 @@
 /** What might remove a problem, by what the problem is. Whether it does, deciding again has to show. */
 import type { ReasonCode } from '../../model/reasons.js';
 import type { Check } from '../../model/relationships.js';
-import { obligationsOf } from '../../policy/duties.js';
-import { delegationCheck } from '../../decide/steps/delegation.js';
-import { gate } from '../../decide/permission-checks.js';
+import { uniteDuties } from '../../policy/duties.js';
+import { buildDelegationCheck } from '../../decide/steps/delegation.js';
+import { buildGateCheck } from '../../decide/permission-checks.js';
 import { attributeCandidates } from './attribute-candidates.js';
-import type { Change } from './change.js';
-import type { Granting } from './granting.js';
-import type { Judge, Judgement } from './judge.js';
+import type { ProposedChange } from './change.js';
+import type { GrantFinder } from './grant-finder.js';
+import type { ChangeEvaluator, ChangeEvaluation } from './change-evaluator.js';
 import { policyCandidates } from './policy-candidates.js';
-import type { Problem } from './problems.js';
+import type { DenialProblem } from './denial-problems.js';
 import {
   actionCandidates,
   detailCandidates,
@@ -19,33 +19,33 @@ import {
   transactionCandidates,
 } from './token-candidates.js';
 
-type Option = readonly Change[];
+type ChangeOption = readonly ProposedChange[];
 
-export interface Searching {
-  readonly judge: Judge;
-  readonly granting: Granting;
+export interface SearchTools {
+  readonly evaluator: ChangeEvaluator;
+  readonly grants: GrantFinder;
 }
 
 /** @param changes that have been made so far, and what they have come to */
-export async function candidates(
-  problem: Problem,
-  judgement: Judgement,
-  changes: readonly Change[],
-  { judge, granting }: Searching,
-): Promise<readonly Option[]> {
-  const direct = SAID[problem.code];
-  if (direct !== undefined) return direct(judgement);
-  if (problem.code.startsWith('policy_')) return policyCandidates(problem, judgement, changes, judge, granting);
-  if (problem.code === 'attribute_missing') return attributeCandidates(problem, judgement);
-  const options: Option[] = [];
-  for (const check of checksBehind(problem.code, judgement))
-    options.push(...(await granting.granting(check, judgement.rules)));
+export async function findCandidates(
+  problem: DenialProblem,
+  evaluation: ChangeEvaluation,
+  changes: readonly ProposedChange[],
+  { evaluator: judge, grants: granting }: SearchTools,
+): Promise<readonly ChangeOption[]> {
+  const requestCandidates = REQUEST_CANDIDATES[problem.code];
+  if (requestCandidates !== undefined) return requestCandidates(evaluation);
+  if (problem.code.startsWith('policy_')) return policyCandidates(problem, evaluation, changes, judge, granting);
+  if (problem.code === 'attribute_missing') return attributeCandidates(problem, evaluation);
+  const options: ChangeOption[] = [];
+  for (const check of checksToGrant(problem.code, evaluation))
+    options.push(...(await granting.findGrants(check, evaluation.rules)));
   if (problem.code === 'session_ended') options.unshift([{ kind: 'token', session: 'new' }]);
   return options;
 }
 
 /** Where the request or its token says what is wrong. */
-const SAID: Readonly<Partial<Record<ReasonCode, (judgement: Judgement) => Option[]>>> = {
+const REQUEST_CANDIDATES: Readonly<Partial<Record<ReasonCode, (judgement: ChangeEvaluation) => ChangeOption[]>>> = {
   subject_mismatch: subjectCandidates,
   action_unknown: actionCandidates,
   transaction_mismatch: transactionCandidates,
@@ -56,38 +56,38 @@ const SAID: Readonly<Partial<Record<ReasonCode, (judgement: Judgement) => Option
 };
 
 /** The checks that would have to be a yes. */
-function checksBehind(code: ReasonCode, { again }: Judgement): Check[] {
-  const { established: e, facts } = again.course;
-  if (e === undefined || facts === undefined) return [];
-  const edge = delegationCheck(e.acting);
-  const own = gate(e);
-  const { agent } = e.acting;
-  const { agentPermission } = e.on.action;
+function checksToGrant(code: ReasonCode, { redecision: again }: ChangeEvaluation): Check[] {
+  const { established: bound, facts } = again.course;
+  if (bound === undefined || facts === undefined) return [];
+  const delegation = buildDelegationCheck(bound.acting);
+  const permissionCheck = buildGateCheck(bound);
+  const { agent } = bound.acting;
+  const { agentPermission } = bound.on.action;
   switch (code) {
     case 'delegation_missing':
     case 'session_ended':
     case 'token_revoked':
-      return edge === undefined ? [] : [edge];
+      return delegation === undefined ? [] : [delegation];
     case 'relationship_missing':
-      return [own];
+      return [permissionCheck];
     case 'agent_relationship_missing':
       return agent === undefined || agentPermission === undefined
         ? []
-        : [{ resource: own.resource, permission: agentPermission, subject: agent }];
+        : [{ resource: permissionCheck.resource, permission: agentPermission, subject: agent }];
     case 'context_missing':
     case 'graph_unanswerable':
-      return facts.asked.checks.filter((check) => ['conditional', 'unanswerable'].includes(facts.check(check).result));
+      return facts.needs.checks.filter((check) => ['conditional', 'unanswerable'].includes(facts.check(check).result));
     default:
       return [];
   }
 }
 
 /** That the client says it can carry out what is due. */
-function obligationCandidates({ again, rules, record }: Judgement): Option[] {
-  const { established: e, facts } = again.course;
-  if (e === undefined || facts?.cedar.duties.kind !== 'answer') return [];
+function obligationCandidates({ redecision: again, rules, record }: ChangeEvaluation): ChangeOption[] {
+  const { established: bound, facts } = again.course;
+  if (bound === undefined || facts?.cedar.duties.kind !== 'answer') return [];
   const duties = facts.cedar.duties.answer.determining.map((id) => rules.policies.get(id)?.duties ?? []);
-  const due = obligationsOf(duties, e.on.resourceType, { topic: '', body: '' }).map(({ type }) => type);
+  const due = uniteDuties(duties, bound.on.resourceType, { topic: '', body: '' }).map(({ type }) => type);
   const value = [...new Set([...(record.facts.said.supported_obligations ?? []), ...due])];
   return [[{ kind: 'request', at: ['context', 'supported_obligations'], value }]];
 }

@@ -1,11 +1,11 @@
 /** What could be otherwise: changes of what a decision rested on, as data, in words, and by their weight. */
 import type { AuthorizationDetail } from '../../model/acting.js';
-import type { RecordedFacts, WithFacts } from '../../model/decision.js';
-import { refText, type EntityRef } from '../../model/ids.js';
-import type { Operation } from '../../model/relationships.js';
-import { verified } from '../../decide/bound-question.js';
+import type { RecordedFacts, ReplayableRecord } from '../../model/decision.js';
+import { formatRef, type EntityRef } from '../../model/ids.js';
+import type { UpdateOperation } from '../../model/relationships.js';
+import { getVerifiedCredential } from '../../decide/bound-question.js';
 
-export type Change =
+export type ProposedChange =
   /** What the request says, by its place; without a value: that it says nothing there. */
   | { readonly kind: 'request'; readonly at: readonly string[]; readonly value?: unknown }
   | { readonly kind: 'token'; readonly scopes: readonly string[] }
@@ -16,7 +16,7 @@ export type Change =
   | { readonly kind: 'token'; readonly session: 'new' }
   /** Earlier agents, newest first. */
   | { readonly kind: 'token'; readonly chain: readonly string[] }
-  | { readonly kind: 'relationship'; readonly operation: Operation; readonly relationship: string }
+  | { readonly kind: 'relationship'; readonly operation: UpdateOperation; readonly relationship: string }
   /** Attributes beside those that are stored; null for one that is taken away. */
   | { readonly kind: 'entity'; readonly entity: EntityRef; readonly attributes: Readonly<Record<string, unknown>> }
   /** RFC 3339: asked then. */
@@ -32,11 +32,11 @@ export type Change =
   /** The text of one more policy. */
   | { readonly kind: 'policy'; readonly add: string };
 
-type Kind = Change['kind'];
+type ChangeKind = ProposedChange['kind'];
 /** More than any others together. */
 export const LAST_RESORT = 1000;
 /** Each change weighs ten, so that fewer come before milder; a change of the rules is the last resort. */
-const WEIGHTS: Readonly<Record<Kind, number>> = {
+const WEIGHTS: Readonly<Record<ChangeKind, number>> = {
   request: 10,
   token: 11,
   relationship: 12,
@@ -45,12 +45,12 @@ const WEIGHTS: Readonly<Record<Kind, number>> = {
   policy: LAST_RESORT,
 };
 
-export function weightOf(changes: readonly Change[]): number {
+export function totalWeight(changes: readonly ProposedChange[]): number {
   return changes.reduce((sum, { kind }) => sum + WEIGHTS[kind], 0);
 }
 
 /** In the imperative: "write agent:planner#delegator@user:ann". */
-export function changeText(change: Change): string {
+export function changeText(change: ProposedChange): string {
   switch (change.kind) {
     case 'request':
       return change.value === undefined
@@ -61,7 +61,7 @@ export function changeText(change: Change): string {
     case 'relationship':
       return `${change.operation === 'delete' ? 'delete' : 'write'} the relationship ${change.relationship}`;
     case 'entity':
-      return `store of ${refText(change.entity)}: ${Object.entries(change.attributes)
+      return `store of ${formatRef(change.entity)}: ${Object.entries(change.attributes)
         .map(([name, value]) => (value === null ? `no ${name}` : `${name} = ${JSON.stringify(value)}`))
         .join(', ')}`;
     case 'time':
@@ -73,7 +73,7 @@ export function changeText(change: Change): string {
   }
 }
 
-function tokenText(change: Extract<Change, { kind: 'token' }>): string {
+function tokenText(change: Extract<ProposedChange, { kind: 'token' }>): string {
   if ('scopes' in change) return `that has the scope "${change.scopes.join(' ')}" as well`;
   if ('detail' in change) return `whose authorization_details have ${JSON.stringify(change.detail)} as well`;
   if ('purpose' in change) return change.purpose === null ? 'for no purpose' : `for the purpose "${change.purpose}"`;
@@ -85,27 +85,27 @@ function tokenText(change: Extract<Change, { kind: 'token' }>): string {
 }
 
 /** What an agent that asks for itself says of things and circumstances is no evidence, so it would change nothing. */
-export function isHeeded(change: Change, { caller }: RecordedFacts): boolean {
+export function isEffective(change: ProposedChange, { caller }: RecordedFacts): boolean {
   if (change.kind !== 'request' || caller.kind === 'client') return true;
   const [place = '', ...path] = change.at;
-  if (place === 'context') return Object.hasOwn(OWN, path[0] ?? '');
+  if (place === 'context') return Object.hasOwn(RENAMED_MEMBERS, path[0] ?? '');
   return path.length === 0 || (place === 'action' && path[0] === 'name');
 }
 
 /** The record as it would be, as far as it says so itself: relationships and rules are not in it. */
-export function applied(record: WithFacts, changes: readonly Change[]): WithFacts {
-  return changes.reduce(apply, record);
+export function applyChanges(record: ReplayableRecord, changes: readonly ProposedChange[]): ReplayableRecord {
+  return changes.reduce(applyChange, record);
 }
 
-function apply(record: WithFacts, change: Change): WithFacts {
+function applyChange(record: ReplayableRecord, change: ProposedChange): ReplayableRecord {
   const { facts } = record;
   switch (change.kind) {
     case 'request':
-      return said(record, change.at, change.value);
+      return changeRequest(record, change.at, change.value);
     case 'token':
-      return { ...record, facts: withToken(facts, change) };
+      return { ...record, facts: changeToken(facts, change) };
     case 'entity': {
-      const key = refText(change.entity);
+      const key = formatRef(change.entity);
       const { attributes, ancestors } = facts.entities?.[key] ?? { attributes: {}, ancestors: [] };
       const merged = Object.entries({ ...attributes, ...change.attributes }).filter(([, value]) => value !== null);
       const stored = { attributes: Object.fromEntries(merged), ancestors };
@@ -120,11 +120,15 @@ function apply(record: WithFacts, change: Change): WithFacts {
 }
 
 /** Members of a request that the record keeps by other names. */
-const OWN = { agent: 'agent', mode: 'mode', supported_obligations: 'supported_obligations' } as const;
+const RENAMED_MEMBERS = { agent: 'agent', mode: 'mode', supported_obligations: 'supported_obligations' } as const;
 
-function said(record: WithFacts, [place = '', ...path]: readonly string[], value: unknown): WithFacts {
+function changeRequest(
+  record: ReplayableRecord,
+  [place = '', ...path]: readonly string[],
+  value: unknown,
+): ReplayableRecord {
   const { facts, request } = record;
-  const inFacts = (member: object): WithFacts => ({
+  const inFacts = (member: object): ReplayableRecord => ({
     ...record,
     facts: { ...facts, said: { ...facts.said, ...member } },
   });
@@ -132,27 +136,27 @@ function said(record: WithFacts, [place = '', ...path]: readonly string[], value
     return { ...record, request: { ...request, subject: value as EntityRef } };
   if (place === 'subject') return inFacts({ act: undefined });
   if (place === 'action' && path[0] === 'name') return { ...record, request: { ...request, action: value as string } };
-  if (place === 'context' && Object.hasOwn(OWN, path[0] ?? '')) return inFacts({ [path[0] ?? '']: value });
+  if (place === 'context' && Object.hasOwn(RENAMED_MEMBERS, path[0] ?? '')) return inFacts({ [path[0] ?? '']: value });
   const at = place === 'context' ? path : path.slice(1);
   const members = (facts.said as Readonly<Record<string, Readonly<Record<string, unknown>>>>)[place];
-  return inFacts({ [place]: withMember(members ?? {}, at, value) });
+  return inFacts({ [place]: replaceMember(members ?? {}, at, value) });
 }
 
 /** The object with what is at the path replaced, or without it. */
-export function withMember(
+export function replaceMember(
   object: Readonly<Record<string, unknown>>,
   [name = '', ...rest]: readonly string[],
   value: unknown,
 ): Record<string, unknown> {
   const inner = object[name];
   const below = typeof inner === 'object' && inner !== null && !Array.isArray(inner) ? inner : {};
-  const put = rest.length === 0 ? value : withMember(below as Record<string, unknown>, rest, value);
+  const put = rest.length === 0 ? value : replaceMember(below as Record<string, unknown>, rest, value);
   const others = Object.entries(object).filter(([member]) => member !== name);
   return Object.fromEntries(put === undefined ? others : [...others, [name, put]]);
 }
 
-function withToken(facts: RecordedFacts, change: Extract<Change, { kind: 'token' }>): RecordedFacts {
-  const credential = verified(facts);
+function changeToken(facts: RecordedFacts, change: Extract<ProposedChange, { kind: 'token' }>): RecordedFacts {
+  const credential = getVerifiedCredential(facts);
   if (credential === undefined) return facts;
   const { token } = credential;
   if ('session' in change) return { ...facts, credential: { ...credential, sessionEnded: false } };

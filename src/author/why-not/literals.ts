@@ -1,8 +1,8 @@
 /** Values that an attribute could have for a policy to say otherwise: those that policies compare it with, and near ones. */
 import { isObject, type CedarType } from '../../policy/schema/types.js';
-import { atoms } from '../../policy/expressions.js';
+import { collectAtoms } from '../../policy/expressions.js';
 import type { Policy } from '../../policy/policies.js';
-import { pathsIn } from '../../records/explain/values.js';
+import { collectPaths } from '../../records/explain/values.js';
 
 /** What nobody compares anything with, for a text that must only be another. */
 const ANOTHER = 'another';
@@ -14,9 +14,9 @@ export type Literals = ReadonlyMap<string, ReadonlySet<string | number>>;
 export function literalsOf(policies: Iterable<Policy>): Literals {
   const found = new Map<string, Set<string | number>>();
   for (const { json } of policies) {
-    for (const { expression } of atoms(json)) {
+    for (const { expression } of collectAtoms(json)) {
       const values = valuesIn(expression);
-      for (const path of pathsIn(expression)) {
+      for (const path of collectPaths(expression)) {
         const name = path.at(-1) ?? '';
         const known = found.get(name) ?? new Set();
         found.set(name, known);

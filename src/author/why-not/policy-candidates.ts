@@ -2,122 +2,130 @@
  * What could be otherwise for a policy to say otherwise: other values of what its conditions read, tried one by one and
  * then two at a time, each by deciding again; and the policy itself, where nothing else would do.
  */
-import { principal } from '../../model/acting.js';
+import { cedarPrincipal } from '../../model/acting.js';
 import type { EntityRef } from '../../model/ids.js';
 import type { Policy } from '../../policy/policies.js';
-import { delegationCheck } from '../../decide/steps/delegation.js';
-import { pathsIn } from '../../records/explain/values.js';
-import { verified } from '../../decide/bound-question.js';
-import type { Change } from './change.js';
-import type { Granting } from './granting.js';
-import { KEPT, type Judge, type Judgement } from './judge.js';
+import { buildDelegationCheck } from '../../decide/steps/delegation.js';
+import { collectPaths } from '../../records/explain/values.js';
+import { getVerifiedCredential } from '../../decide/bound-question.js';
+import type { ProposedChange } from './change.js';
+import type { GrantFinder } from './grant-finder.js';
+import { RESERVED_DECISIONS, type ChangeEvaluator, type ChangeEvaluation } from './change-evaluator.js';
 import { literalsOf } from './literals.js';
-import { originOf, shorter } from './origins.js';
-import type { Problem } from './problems.js';
-import { excepted, permitted, type Narrow } from './rulebook.js';
+import { findOrigin, shorterChains } from './value-origins.js';
+import type { DenialProblem } from './denial-problems.js';
+import { exceptQuestion, permitQuestion, type QuestionScope } from './policy-variants.js';
 
 /** Decisions that are made in looking for what removes one problem. */
-const TRIES = 400;
+const MAX_TRIED_OPTIONS = 400;
 /** Of the options of one path, as far as a pair is concerned. */
-const PAIRED = 6;
+const MAX_PAIRED_OPTIONS = 6;
 /** Permits that might be made to apply. */
-const PERMITS = 50;
+const MAX_PERMITS = 50;
 
-type Option = readonly Change[];
+type ChangeOption = readonly ProposedChange[];
 
 export async function policyCandidates(
-  problem: Problem,
-  judgement: Judgement,
-  changes: readonly Change[],
-  judge: Judge,
-  granting: Granting,
-): Promise<Option[]> {
-  const e = judgement.again.course.established;
-  if (e === undefined) return [];
-  const { rules } = judgement;
-  const who = problem.who ?? principal(e.acting);
-  const policies = concerned(problem, judgement);
+  problem: DenialProblem,
+  evaluation: ChangeEvaluation,
+  changes: readonly ProposedChange[],
+  evaluator: ChangeEvaluator,
+  grants: GrantFinder,
+): Promise<ChangeOption[]> {
+  const bound = evaluation.redecision.course.established;
+  if (bound === undefined) return [];
+  const { rules } = evaluation;
+  const policyPrincipal = problem.principal ?? cedarPrincipal(bound.acting);
+  const policies = relevantPolicies(problem, evaluation);
   const literals = literalsOf(rules.policies.values());
-  let left = Math.min(TRIES, judge.left - KEPT);
-  const removes = async (option: Option): Promise<boolean> => {
-    if (left <= 0) return false;
-    left -= 1;
-    const then = await judge.decide([...changes, ...option]);
-    return then !== undefined && then.problems.every(({ key }) => key !== problem.key);
+  let attemptsLeft = Math.min(MAX_TRIED_OPTIONS, evaluator.remaining - RESERVED_DECISIONS);
+  const removesProblem = async (option: ChangeOption): Promise<boolean> => {
+    if (attemptsLeft <= 0) return false;
+    attemptsLeft -= 1;
+    const outcome = await evaluator.evaluate([...changes, ...option]);
+    return outcome !== undefined && outcome.problems.every(({ key }) => key !== problem.key);
   };
 
-  const helping: Option[] = [];
+  const helping: ChangeOption[] = [];
   for (const policy of policies) {
-    const groups: Option[][] = [];
-    for (const path of pathsIn(policy.json.conditions)) {
-      const { changes: single, checks } = originOf(path, who, judgement, literals);
-      const options: Option[] = single.map((change) => [change]);
-      for (const check of checks) options.push(...(await granting.granting(check, rules)));
+    const groups: ChangeOption[][] = [];
+    for (const path of collectPaths(policy.json.conditions)) {
+      const { changes: single, checks } = findOrigin(path, policyPrincipal, evaluation, literals);
+      const options: ChangeOption[] = single.map((change) => [change]);
+      for (const check of checks) options.push(...(await grants.findGrants(check, rules)));
       groups.push(options);
     }
     let helped = false;
     for (const options of groups) {
       // One that works is enough of each path.
       for (const option of options) {
-        if (!(await removes(option))) continue;
+        if (!(await removesProblem(option))) continue;
         helping.push(option);
         helped = true;
         break;
       }
     }
-    for (const pair of helped ? [] : pairsOf(groups)) {
-      if (left <= 0) break;
-      if (!(await removes(pair))) continue;
+    for (const pair of helped ? [] : optionPairs(groups)) {
+      if (attemptsLeft <= 0) break;
+      if (!(await removesProblem(pair))) continue;
       helping.push(pair);
       break;
     }
   }
-  if (problem.who !== undefined) helping.push(...around(problem.who, judgement, e).map((change) => [change]));
-  const edge = delegationCheck(e.acting);
-  if (judgement.record.facts.passed_on?.kind === 'path' && edge !== undefined)
-    helping.push(...(await granting.granting(edge, rules)));
-  return [...helping, ...rewritten(problem, judgement, who, policies)];
+  if (problem.principal !== undefined)
+    helping.push(...chainsWithout(problem.principal, evaluation, bound).map((change) => [change]));
+  const delegation = buildDelegationCheck(bound.acting);
+  if (evaluation.record.facts.passed_on?.kind === 'path' && delegation !== undefined)
+    helping.push(...(await grants.findGrants(delegation, rules)));
+  return [...helping, ...policyChanges(problem, evaluation, policyPrincipal, policies)];
 }
 
 /** The policies whose conditions matter. */
-function concerned(problem: Problem, { rules, again }: Judgement): Policy[] {
+function relevantPolicies(problem: DenialProblem, { rules, redecision: again }: ChangeEvaluation): Policy[] {
   if (problem.policy !== undefined) return [rules.policies.get(problem.policy) ?? []].flat();
-  const e = again.course.established;
-  if (e === undefined) return [];
-  const { policies } = rules.deciding.slice(e.principalType, e.on.action, e.on.resourceType);
-  return policies.filter(({ json }) => json.effect === 'permit').slice(0, PERMITS);
+  const bound = again.course.established;
+  if (bound === undefined) return [];
+  const { policies } = rules.deciding.slice(bound.principalType, bound.on.action, bound.on.resourceType);
+  return policies.filter(({ json }) => json.effect === 'permit').slice(0, MAX_PERMITS);
 }
 
 /** Of two paths at a time; one by one, since there may be very many. */
-function* pairsOf(groups: readonly (readonly Option[])[]): Generator<Option> {
-  for (const [i, some] of groups.entries())
-    for (const others of groups.slice(i + 1))
-      for (const a of some.slice(0, PAIRED)) for (const b of others.slice(0, PAIRED)) yield [...a, ...b];
+function* optionPairs(groups: readonly (readonly ChangeOption[])[]): Generator<ChangeOption> {
+  for (const [i, options] of groups.entries())
+    for (const otherOptions of groups.slice(i + 1))
+      for (const a of options.slice(0, MAX_PAIRED_OPTIONS))
+        for (const b of otherOptions.slice(0, MAX_PAIRED_OPTIONS)) yield [...a, ...b];
 }
 
 /** Past an earlier agent: a chain that it isn't in. */
-function around(
-  who: EntityRef,
-  { record }: Judgement,
+function chainsWithout(
+  agent: EntityRef,
+  { record }: ChangeEvaluation,
   { acting }: { acting: { chain: readonly EntityRef[] } },
-): Change[] {
-  const stated = verified(record.facts)?.token.actors.slice(1) ?? [];
-  const earlier = acting.chain.some(({ id }) => id === who.id) && stated.some(({ id }) => id === who.id);
-  return earlier ? shorter(stated.map(({ id }) => id)) : [];
+): ProposedChange[] {
+  const stated = getVerifiedCredential(record.facts)?.token.actors.slice(1) ?? [];
+  const earlier = acting.chain.some(({ id }) => id === agent.id) && stated.some(({ id }) => id === agent.id);
+  return earlier ? shorterChains(stated.map(({ id }) => id)) : [];
 }
 
 /** The last resort. */
-function rewritten(problem: Problem, judgement: Judgement, who: EntityRef, policies: readonly Policy[]): Option[] {
-  const e = judgement.again.course.established;
-  if (e === undefined) return [];
-  const narrow: Narrow = {
-    principal: { type: e.principalType.name, id: who.id },
-    action: e.on.action.uid,
-    resource: { type: e.on.resourceType.name, id: e.question.resource.id },
+function policyChanges(
+  problem: DenialProblem,
+  evaluation: ChangeEvaluation,
+  policyPrincipal: EntityRef,
+  policies: readonly Policy[],
+): ChangeOption[] {
+  const bound = evaluation.redecision.course.established;
+  if (bound === undefined) return [];
+  const scope: QuestionScope = {
+    principal: { type: bound.principalType.name, id: policyPrincipal.id },
+    action: bound.on.action.uid,
+    resource: { type: bound.on.resourceType.name, id: bound.question.resource.id },
   };
-  if (problem.code === 'policy_no_permit') return [[permitted(narrow, who, new Set(judgement.rules.policies.keys()))]];
+  if (problem.code === 'policy_no_permit')
+    return [[permitQuestion(scope, policyPrincipal, new Set(evaluation.rules.policies.keys()))]];
   return policies.flatMap((policy) => {
-    const change = excepted(policy, narrow);
+    const change = exceptQuestion(policy, scope);
     return change === undefined ? [] : [[change]];
   });
 }

@@ -1,97 +1,106 @@
 /** What a request or its token could say otherwise for the token to cover it. */
-import { DETAIL_TYPE } from '../../model/acting.js';
-import { refText } from '../../model/ids.js';
-import { nearest } from '../../diagnostics/suggest.js';
+import { REMIT_DETAIL_TYPE } from '../../model/acting.js';
+import { formatRef } from '../../model/ids.js';
+import { findNearestWord } from '../../diagnostics/suggest.js';
 import { isObject } from '../../policy/schema/types.js';
-import { type Established } from '../../decide/bound-question.js';
-import { verified } from '../../decide/bound-question.js';
-import type { Change } from './change.js';
-import type { Judgement } from './judge.js';
+import { type BoundQuestion } from '../../decide/bound-question.js';
+import { getVerifiedCredential } from '../../decide/bound-question.js';
+import type { ProposedChange } from './change.js';
+import type { ChangeEvaluation } from './change-evaluator.js';
 
-export function scopeCandidates({ again }: Judgement): Change[][] {
+export function scopeCandidates({ redecision: again }: ChangeEvaluation): ProposedChange[][] {
   return again.decision.remedies.flatMap((remedy) =>
     remedy.type === 'scope' ? [[{ kind: 'token', scopes: remedy.scope.split(' ') }]] : [],
   );
 }
 
-export function detailCandidates({ again }: Judgement): Change[][] {
-  const { established: e } = again.course;
-  const grant = e?.acting.grant;
-  if (e === undefined || grant === undefined) return [];
-  const { on, question } = e;
+export function detailCandidates({ redecision: again }: ChangeEvaluation): ProposedChange[][] {
+  const { established: bound } = again.course;
+  const grant = bound?.acting.grant;
+  if (bound === undefined || grant === undefined) return [];
+  const { on, question } = bound;
   const { access, details = [], purpose } = grant;
-  const covering: Change = {
+  const covering: ProposedChange = {
     kind: 'token',
     detail: {
-      type: DETAIL_TYPE,
+      type: REMIT_DETAIL_TYPE,
       actions: [on.action.name],
-      resources: [refText(question.resource)],
+      resources: [formatRef(question.resource)],
       ...(access === 'background' ? { access } : {}),
     },
   };
-  const asking = details.flatMap((detail) => {
-    const stated = detail.purpose !== undefined && detail.purpose !== purpose ? [purposeStated(detail.purpose)] : [];
+  const requestOptions = details.flatMap((detail) => {
+    const stated = detail.purpose !== undefined && detail.purpose !== purpose ? [statePurpose(detail.purpose)] : [];
     const changes = [
       ...stated,
-      ...Object.entries(detail.constraints ?? {}).flatMap(([name, constraint]) => constrained(name, constraint, e)),
+      ...Object.entries(detail.constraints ?? {}).flatMap(([name, constraint]) =>
+        meetConstraint(name, constraint, bound),
+      ),
     ];
     return changes.length === 0 ? [] : [changes];
   });
-  return [...asking, [covering]];
+  return [...requestOptions, [covering]];
 }
 
-function purposeStated(value: unknown): Change {
+function statePurpose(value: unknown): ProposedChange {
   return { kind: 'request', at: ['context', 'purpose'], value };
 }
 
 /** The attribute stated as the constraint has it, wherever it counts. */
-function constrained(name: string, constraint: unknown, { question }: Established): Change[] {
+function meetConstraint(name: string, constraint: unknown, { question }: BoundQuestion): ProposedChange[] {
   const tests = isObject(constraint) ? constraint : { equals: constraint };
-  const [one] = [tests['equals'], [tests['one_of']].flat()[0], tests['max'], tests['min'], tests['prefix']].filter(
-    (value) => value !== undefined,
-  );
-  if (one === undefined) return [];
+  const [constraintValue] = [
+    tests['equals'],
+    [tests['one_of']].flat()[0],
+    tests['max'],
+    tests['min'],
+    tests['prefix'],
+  ].filter((value) => value !== undefined);
+  if (constraintValue === undefined) return [];
   const places = {
     action: [question.action.properties, ['action', 'properties']],
     context: [question.context, ['context']],
     resource: [question.resource.properties, ['resource', 'properties']],
   } as const;
   const [place = '', ...rest] = name.split('.');
-  const at = (of: keyof typeof places, member: string): Change => ({
+  const stateMember = (part: keyof typeof places, member: string): ProposedChange => ({
     kind: 'request',
-    at: [...places[of][1], member],
-    value: one,
+    at: [...places[part][1], member],
+    value: constraintValue,
   });
-  if (rest.length > 0 && Object.hasOwn(places, place)) return [at(place as keyof typeof places, rest.join('.'))];
-  const stating = (Object.keys(places) as (keyof typeof places)[]).filter((of) => Object.hasOwn(places[of][0], name));
-  return (stating.length === 0 ? (['action'] as const) : stating).map((of) => at(of, name));
+  if (rest.length > 0 && Object.hasOwn(places, place))
+    return [stateMember(place as keyof typeof places, rest.join('.'))];
+  const stating = (Object.keys(places) as (keyof typeof places)[]).filter((part) =>
+    Object.hasOwn(places[part][0], name),
+  );
+  return (stating.length === 0 ? (['action'] as const) : stating).map((part) => stateMember(part, name));
 }
 
-export function purposeCandidates({ again, record }: Judgement): Change[][] {
+export function purposeCandidates({ redecision: again, record }: ChangeEvaluation): ProposedChange[][] {
   const purpose = again.course.established?.acting.grant?.purpose;
-  const asked = record.facts.said.context?.['purpose'];
+  const statedPurpose = record.facts.said.context?.['purpose'];
   return [
-    ...(purpose === undefined ? [] : [[purposeStated(purpose)]]),
-    [purposeStated(undefined)],
-    ...(typeof asked === 'string' ? [[{ kind: 'token', purpose: asked } as const]] : []),
+    ...(purpose === undefined ? [] : [[statePurpose(purpose)]]),
+    [statePurpose(undefined)],
+    ...(typeof statedPurpose === 'string' ? [[{ kind: 'token', purpose: statedPurpose } as const]] : []),
   ];
 }
 
 /** The subject, and what else the request says of who acts, as the token has it. */
-export function subjectCandidates({ again, record, rules }: Judgement): Change[][] {
-  const token = verified(again.course.opening)?.token;
+export function subjectCandidates({ redecision: again, record, rules }: ChangeEvaluation): ProposedChange[][] {
+  const token = getVerifiedCredential(again.course.opening)?.token;
   const { userObject, agentObject } = rules.vocabulary;
-  const { said } = record.facts;
-  const gone = (at: readonly string[]): Change => ({ kind: 'request', at });
+  const { said: statements } = record.facts;
+  const withoutMember = (path: readonly string[]): ProposedChange => ({ kind: 'request', at: path });
   const stated = [
-    ...(said.agent === undefined ? [] : [gone(['context', 'agent'])]),
-    ...(said.mode === undefined ? [] : [gone(['context', 'mode'])]),
-    ...(said.act === undefined ? [] : [gone(['subject', 'properties', 'act'])]),
+    ...(statements.agent === undefined ? [] : [withoutMember(['context', 'agent'])]),
+    ...(statements.mode === undefined ? [] : [withoutMember(['context', 'mode'])]),
+    ...(statements.act === undefined ? [] : [withoutMember(['subject', 'properties', 'act'])]),
   ];
   const subjects = [
     [userObject, token?.user],
     [agentObject, token?.actors[0]?.id],
-  ].flatMap(([type, id]): Change[] =>
+  ].flatMap(([type, id]): ProposedChange[] =>
     type === undefined || id === undefined ? [] : [{ kind: 'request', at: ['subject'], value: { type, id } }],
   );
   return [
@@ -101,25 +110,27 @@ export function subjectCandidates({ again, record, rules }: Judgement): Change[]
   ];
 }
 
-export function actionCandidates({ record, rules }: Judgement): Change[][] {
+export function actionCandidates({ record, rules }: ChangeEvaluation): ProposedChange[][] {
   const { action, resource } = record.request;
   const names = rules.vocabulary.actions
     .filter(({ resourceTypes }) => resourceTypes.some(({ object }) => object === resource.type))
     .map(({ name }) => name);
-  const value = nearest(action, names);
+  const value = findNearestWord(action, names);
   return value === undefined ? [] : [[{ kind: 'request', at: ['action', 'name'], value }]];
 }
 
 /** Without what contradicts the token's transaction. */
-export function transactionCandidates({ again, record }: Judgement): Change[][] {
-  const names = Object.keys(verified(again.course.opening)?.token.transaction ?? {});
-  const { said } = record.facts;
-  const stated = (place: readonly string[], given: object | undefined): Change[] =>
-    names.filter((name) => Object.hasOwn(given ?? {}, name)).map((name) => ({ kind: 'request', at: [...place, name] }));
-  const all = [
-    ...stated(['context'], said.context),
-    ...stated(['action', 'properties'], said.action),
-    ...stated(['resource', 'properties'], said.resource),
+export function transactionCandidates({ redecision: again, record }: ChangeEvaluation): ProposedChange[][] {
+  const names = Object.keys(getVerifiedCredential(again.course.opening)?.token.transaction ?? {});
+  const { said: statements } = record.facts;
+  const stated = (place: readonly string[], members: object | undefined): ProposedChange[] =>
+    names
+      .filter((name) => Object.hasOwn(members ?? {}, name))
+      .map((name) => ({ kind: 'request', at: [...place, name] }));
+  const removals = [
+    ...stated(['context'], statements.context),
+    ...stated(['action', 'properties'], statements.action),
+    ...stated(['resource', 'properties'], statements.resource),
   ];
-  return all.length === 0 ? [] : [all];
+  return removals.length === 0 ? [] : [removals];
 }

@@ -7,7 +7,7 @@ type TokenCode = {
 
 const ACCESS_TOKEN = 'present an access token (typ "at+jwt") that names the agent in "act"';
 
-const NEEDS: Readonly<Record<TokenCode, string>> = {
+const TOKEN_NEEDS: Readonly<Record<TokenCode, string>> = {
   token_missing:
     'pass the agent’s token in context.token; or, for a client flagged asserts_subject, context.mode "human", or subject.properties.act for an agent that it vouches for',
   token_malformed: 'present a compact JWS of at most 8 KiB, without duplicate members',
@@ -42,5 +42,5 @@ const NEEDS: Readonly<Record<TokenCode, string>> = {
 
 /** What would have helped; undefined where it wasn't the token. */
 export function tokenNeeds(code: ReasonCode): string | undefined {
-  return (NEEDS as Readonly<Partial<Record<ReasonCode, string>>>)[code];
+  return (TOKEN_NEEDS as Readonly<Partial<Record<ReasonCode, string>>>)[code];
 }

@@ -3,26 +3,26 @@ import type { DecisionRecord } from '../../model/decision.js';
 import type { ReasonCode } from '../../model/reasons.js';
 import type { RuleSources, Rules } from '../../policy/load.js';
 import type { Remedy } from '../../model/remedies.js';
-import { verified } from '../../decide/bound-question.js';
-import { changeText, type Change } from './change.js';
-import { Granting } from './granting.js';
-import { Ground, type World } from './ground.js';
-import { Judge, KEPT } from './judge.js';
-import { Rulebook } from './rulebook.js';
-import { search } from './search.js';
+import { getVerifiedCredential } from '../../decide/bound-question.js';
+import { changeText, type ProposedChange } from './change.js';
+import { GrantFinder } from './grant-finder.js';
+import { HypotheticalGraph, type WorldReader } from './hypothetical-graph.js';
+import { ChangeEvaluator, RESERVED_DECISIONS } from './change-evaluator.js';
+import { PolicyVariants } from './policy-variants.js';
+import { searchChanges } from './search.js';
 import { tokenNeeds } from './token-needs.js';
 
-interface Worded {
+interface DescribedChange {
   readonly words: string;
-  readonly change: Change;
+  readonly change: ProposedChange;
 }
 
-interface Standing {
+interface RemainingProblem {
   readonly code: ReasonCode;
   readonly message: string;
 }
 
-export type WhyNot =
+export type WhyNotAnswer =
   /** It was an allow, or by the rules at hand it is one. */
   | { readonly kind: 'allowed' }
   /** The token was refused: nothing can be decided again. */
@@ -30,7 +30,7 @@ export type WhyNot =
   /** With all of them, and none fewer of them, it is an allow: decided again by the rules at hand. */
   | {
       readonly kind: 'changes';
-      readonly changes: readonly Worded[];
+      readonly changes: readonly DescribedChange[];
       /** What the policies themselves say would lift them. */
       readonly remedies: readonly Remedy[];
       /** False where relationships are among them, and not all that matter could be read: one may stand in the way. */
@@ -40,8 +40,8 @@ export type WhyNot =
   /** None is known that allows: how far these come, and what then still stands in the way. */
   | {
       readonly kind: 'none';
-      readonly changes: readonly Worded[];
-      readonly remaining: readonly Standing[];
+      readonly changes: readonly DescribedChange[];
+      readonly remaining: readonly RemainingProblem[];
       readonly remedies: readonly Remedy[];
       readonly decisions: number;
       /** The bound on decisions was met: there may be one. */
@@ -51,18 +51,21 @@ export type WhyNot =
   | { readonly kind: 'inconclusive'; readonly why: string };
 
 /** How often is decided again at most. */
-const BUDGET = 2000;
+const MAX_DECISIONS = 2000;
 
-export interface Given {
+export interface WhyNotInput {
   readonly rules: Rules;
   /** Of those rules. */
   readonly sources: RuleSources;
   /** Where relationships and entities can be read; undefined: only what is on record is known. */
-  readonly world: World | undefined;
+  readonly world: WorldReader | undefined;
 }
 
 /** @throws Fault where SpiceDB or Cedar fails; what the world throws */
-export async function whyNot(record: DecisionRecord, { rules, sources, world }: Given): Promise<WhyNot> {
+export async function explainDenial(
+  record: DecisionRecord,
+  { rules, sources, world }: WhyNotInput,
+): Promise<WhyNotAnswer> {
   const { facts } = record;
   if (record.decision) return { kind: 'allowed' };
   if (facts === undefined) return { kind: 'inconclusive', why: 'what it rests on is not on record' };
@@ -72,11 +75,19 @@ export async function whyNot(record: DecisionRecord, { rules, sources, world }: 
     return { kind: 'token', code: refused.code, message: refused.message, needs };
 
   // Without a service to ask, what evidence names is all that is known to be there.
-  const told = Object.values(facts.checks).flatMap((answer) => (answer.result === 'yes' ? (answer.path ?? []) : []));
-  const ground = new Ground(rules.graph, world, world === undefined ? told : []);
+  const evidence = Object.values(facts.checks).flatMap((answer) =>
+    answer.result === 'yes' ? (answer.path ?? []) : [],
+  );
+  const hypothetical = new HypotheticalGraph(rules.graph, world, world === undefined ? evidence : []);
   try {
-    const judge = new Judge({ ...record, facts }, new Rulebook(rules, sources), ground, world, BUDGET);
-    const start = await judge.decide([]);
+    const evaluator = new ChangeEvaluator(
+      { ...record, facts },
+      new PolicyVariants(rules, sources),
+      hypothetical,
+      world,
+      MAX_DECISIONS,
+    );
+    const start = await evaluator.evaluate([]);
     if (start === undefined) return { kind: 'inconclusive', why: 'by the rules at hand the question is at fault' };
     if (start.allowed) return { kind: 'allowed' };
     if (start.problems.length === 0)
@@ -85,31 +96,31 @@ export async function whyNot(record: DecisionRecord, { rules, sources, world }: 
         why:
           start.missing.length > 0
             ? `the rules at hand ask what was not asked then: ${start.missing.join(', ')}`
-            : `an engine could not answer (${start.again.decision.fault ?? 'unknown'}): ask again`,
+            : `an engine could not answer (${start.redecision.decision.fault ?? 'unknown'}): ask again`,
       };
-    const granting = new Granting(ground, new Date(record.evaluated_at), facts.said.context ?? {});
-    const { changes, allowed, remaining } = await search(start, { judge, granting });
-    const ends = verified(facts)?.token.expiresAt;
-    const worded = changes.map((change) => ({ words: wordsOf(change, ends), change }));
-    const { decisions } = judge;
-    const remedies = start.again.decision.remedies.filter(({ type }) => type !== 'scope' && type !== 'token');
-    const certain = ground.complete || changes.every(({ kind }) => kind !== 'relationship');
-    if (allowed) return { kind: 'changes', changes: worded, remedies, certain, decisions };
+    const grants = new GrantFinder(hypothetical, new Date(record.evaluated_at), facts.said.context ?? {});
+    const { changes, allowed, remaining } = await searchChanges(start, { evaluator, grants });
+    const tokenExpiry = getVerifiedCredential(facts)?.token.expiresAt;
+    const describedChanges = changes.map((change) => ({ words: changeSentence(change, tokenExpiry), change }));
+    const { decisions } = evaluator;
+    const remedies = start.redecision.decision.remedies.filter(({ type }) => type !== 'scope' && type !== 'token');
+    const certain = hypothetical.complete || changes.every(({ kind }) => kind !== 'relationship');
+    if (allowed) return { kind: 'changes', changes: describedChanges, remedies, certain, decisions };
     return {
       kind: 'none',
-      changes: worded,
+      changes: describedChanges,
       remaining: remaining.map(({ code, message }) => ({ code, message })),
       remedies,
       decisions,
-      exhausted: judge.left <= KEPT,
+      exhausted: evaluator.remaining <= RESERVED_DECISIONS,
     };
   } finally {
-    ground.close();
+    hypothetical.close();
   }
 }
 
-/** @param ends when the token does, in seconds since the epoch */
-function wordsOf(change: Change, ends: number | undefined): string {
-  const late = change.kind === 'time' && ends !== undefined && ends * 1000 <= Date.parse(change.at);
+/** @param tokenExpiry when the token does, in seconds since the epoch */
+function changeSentence(change: ProposedChange, tokenExpiry: number | undefined): string {
+  const late = change.kind === 'time' && tokenExpiry !== undefined && tokenExpiry * 1000 <= Date.parse(change.at);
   return `${changeText(change)}${late ? ', with a token that is valid then' : ''}`;
 }

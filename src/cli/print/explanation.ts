@@ -1,61 +1,69 @@
 /** An explanation printed for people. */
 import type { Explanation } from '../../records/explain/explain.js';
-import type { Asked, Clause, Part, PolicyTold } from '../../records/explain/policies.js';
-import { treeLines } from '../../records/explain/tree.js';
-import { printable } from '../command.js';
-import { stepLines } from './story.js';
+import type {
+  PrincipalExplanation,
+  PolicyClause,
+  ClauseOperand,
+  PolicyExplanation,
+} from '../../records/explain/policies.js';
+import { formatTree } from '../../records/explain/tree.js';
+import { escapeForTerminal } from '../command.js';
+import { stepLines } from './decision.js';
 
 /** Policies that stayed silent, printed one by one; --json has all. */
-const SILENT = 20;
+const MAX_SILENT_POLICIES = 20;
 /** Characters of a condition or a value. */
-const LONG = 400;
+const MAX_TEXT_LENGTH = 400;
 
-export function explanationText(told: Explanation): string {
-  const { decision, who, chain, action, resource, evaluated_at, client, id, dry_run, obligations } = told;
+export function explanationText(explanation: Explanation): string {
+  const { decision, who, chain, action, resource, evaluated_at, client, id, dry_run, obligations } = explanation;
   const lines = [
     `${decision ? 'ALLOW' : 'DENY'}  ${who} ${action} ${resource}`,
     `  at ${evaluated_at}, asked by ${client}${dry_run ? ' as a dry run' : ''}, on record as ${id}`,
     ...(chain.length === 0 ? [] : [`  through ${chain.join(', before it ')}`]),
-    `  ${rulesText(told.rules)}`,
+    `  ${rulesLine(explanation.rules)}`,
     '',
-    ...stepLines(told.steps, told.reasons),
+    ...stepLines(explanation.steps, explanation.reasons),
     ...obligations.map(
       ({ type, properties }) => `  the client must: ${type} ${Object.values(properties).flat().join(', ')}`,
     ),
-    ...told.relationships.flatMap((tree) => ['', ...treeLines(tree).map((line) => `  ${line}`)]),
-    ...told.policies.flatMap(askedLines),
-    ...(told.inconclusive.length === 0 ? [] : ['', ...told.inconclusive.map((line) => `  ${line}`)]),
+    ...explanation.relationships.flatMap((tree) => ['', ...formatTree(tree).map((line) => `  ${line}`)]),
+    ...explanation.policies.flatMap(principalLines),
+    ...(explanation.inconclusive.length === 0 ? [] : ['', ...explanation.inconclusive.map((line) => `  ${line}`)]),
   ];
-  return `${lines.map(printable).join('\n')}\n`;
+  return `${lines.map(escapeForTerminal).join('\n')}\n`;
 }
 
-function rulesText({ decided_by, at_hand, same, result_now }: Explanation['rules']): string {
+function rulesLine({ decided_by, at_hand, same, result_now }: Explanation['rules']): string {
   if (same) return `by the rules ${decided_by.slice(0, 12)}, which are the rules at hand`;
   const now = result_now === undefined ? '' : `; by those it would be ${result_now ? 'allowed' : 'denied'}`;
   return `by the rules ${decided_by.slice(0, 12)}, and not by those at hand (${at_hand.slice(0, 12)})${now}`;
 }
 
-function askedLines({ principal, role, policies, not_evaluated }: Asked): string[] {
+function principalLines({ principal, role, policies, not_evaluated }: PrincipalExplanation): string[] {
   const heading =
     role === 'acting' ? `policies, asked for ${principal}` : `forbids, asked for the earlier ${principal}`;
   if (not_evaluated !== undefined) return ['', `  ${heading}: not asked (${not_evaluated})`];
-  const [spoke, silent] = [policies.filter((p) => p.applies !== false), policies.filter((p) => p.applies === false)];
+  const [applicable, silent] = [
+    policies.filter((p) => p.applies !== false),
+    policies.filter((p) => p.applies === false),
+  ];
   // An earlier agent's silence says little: it is the one that acts who has to be let.
-  const shown = role === 'acting' ? silent.slice(0, SILENT) : [];
+  const listed = role === 'acting' ? silent.slice(0, MAX_SILENT_POLICIES) : [];
   return [
     '',
     `  ${heading}`,
-    ...(spoke.length === 0 ? ['    none applies'] : spoke.flatMap(policyLines)),
-    ...shown.flatMap(policyLines),
-    ...(silent.length > shown.length ? [`    and ${silent.length - shown.length} more that don't apply`] : []),
+    ...(applicable.length === 0 ? ['    none applies'] : applicable.flatMap(policyLines)),
+    ...listed.flatMap(policyLines),
+    ...(silent.length > listed.length ? [`    and ${silent.length - listed.length} more that don't apply`] : []),
   ];
 }
 
-const EFFECTS = { permit: 'permits', forbid: 'forbids', duty: 'adds a duty' } as const;
-const SILENCES = { permit: "doesn't permit", forbid: "doesn't forbid", duty: 'adds no duty' } as const;
+const EFFECT_TEXTS = { permit: 'permits', forbid: 'forbids', duty: 'adds a duty' } as const;
+const SILENCE_TEXTS = { permit: "doesn't permit", forbid: "doesn't forbid", duty: 'adds no duty' } as const;
 
-function policyLines({ id, title, source, effect, applies, clauses }: PolicyTold): string[] {
-  const said = applies === true ? EFFECTS[effect] : applies === false ? SILENCES[effect] : 'fails';
+function policyLines({ id, title, source, effect, applies, clauses }: PolicyExplanation): string[] {
+  const effectText = applies === true ? EFFECT_TEXTS[effect] : applies === false ? SILENCE_TEXTS[effect] : 'fails';
   const mark =
     applies === false
       ? ' '
@@ -65,30 +73,30 @@ function policyLines({ id, title, source, effect, applies, clauses }: PolicyTold
           ? '*'
           : '-';
   return [
-    `    ${mark} ${said}: ${id} (${source})`,
-    ...(title === undefined ? [] : [`        ${cut(title)}`]),
-    ...clauses.flatMap(clauseLines),
-    ...(typeof applies === 'object' ? [`        ${cut(applies.error)}`] : []),
+    `    ${mark} ${effectText}: ${id} (${source})`,
+    ...(title === undefined ? [] : [`        ${truncateText(title)}`]),
+    ...clauses.flatMap(conditionLines),
+    ...(typeof applies === 'object' ? [`        ${truncateText(applies.error)}`] : []),
   ];
 }
 
-function clauseLines({ kind, satisfied, parts }: Clause): string[] {
+function conditionLines({ kind, satisfied, parts }: PolicyClause): string[] {
   const [yes, no] = kind === 'when' ? ['holds', 'does not hold'] : ['no exception', 'an exception'];
   return [
     `        ${kind}: ${satisfied === undefined ? "can't be told" : satisfied ? yes : no}`,
-    ...parts.flatMap(partLines),
+    ...parts.flatMap(operandLines),
   ];
 }
 
-function partLines({ text, held, values }: Part): string[] {
+function operandLines({ text, held, values }: ClauseOperand): string[] {
   const result = typeof held === 'object' ? 'error' : String(held);
   return [
-    `          ${result.padEnd(9)} ${cut(text)}`,
-    ...Object.entries(values).map(([path, value]) => `                      ${path} = ${cut(value)}`),
-    ...(typeof held === 'object' ? [`                      ${cut(held.error)}`] : []),
+    `          ${result.padEnd(9)} ${truncateText(text)}`,
+    ...Object.entries(values).map(([path, value]) => `                      ${path} = ${truncateText(value)}`),
+    ...(typeof held === 'object' ? [`                      ${truncateText(held.error)}`] : []),
   ];
 }
 
-function cut(text: string): string {
-  return text.length > LONG ? `${text.slice(0, LONG)}…` : text;
+function truncateText(text: string): string {
+  return text.length > MAX_TEXT_LENGTH ? `${text.slice(0, MAX_TEXT_LENGTH)}…` : text;
 }

@@ -2,29 +2,29 @@
  * Step 2: do the request's subject and agent agree with the token's, and is it something that can be asked at all?
  * A token of one user or agent presented with a request about another is the confused deputy.
  */
-import type { Acting } from '../../model/acting.js';
+import type { ActingParties } from '../../model/acting.js';
 import type { Properties } from '../../model/question.js';
-import { principal } from '../../model/acting.js';
+import { cedarPrincipal } from '../../model/acting.js';
 import { BadRequest } from '../../model/faults.js';
-import { refText, sameRef } from '../../model/ids.js';
-import { deny, pass, type Outcome } from '../../model/outcome.js';
+import { formatRef, isSameRef } from '../../model/ids.js';
+import { deny, pass, type StepOutcome } from '../../model/outcome.js';
 import { isDeepStrictEqual } from 'node:util';
 import { reason, type Reason } from '../../model/reasons.js';
 import { checkProperties } from '../../policy/cedar-request.js';
 import { didYouMean } from '../../diagnostics/suggest.js';
-import { ValueProblem } from '../../policy/schema/types.js';
+import { InvalidValueError } from '../../policy/schema/types.js';
 import { type OpeningStep } from '../step.js';
-import { type Established } from '../bound-question.js';
-import { verified } from '../bound-question.js';
-import { type Opening } from '../bound-question.js';
+import { type BoundQuestion } from '../bound-question.js';
+import { getVerifiedCredential } from '../bound-question.js';
+import { type UnboundQuestion } from '../bound-question.js';
 
-export const binding: OpeningStep = {
+export const bindingStep: OpeningStep = {
   step: 'binding',
   judge: (opening) => {
-    const bound = bind(opening);
-    return 'denied' in bound
-      ? bound.denied
-      : { ...pass({ subject: refText(opening.question.subject) }), established: bound };
+    const binding = bindQuestion(opening);
+    return 'denied' in binding
+      ? binding.denied
+      : { ...pass({ subject: formatRef(opening.question.subject) }), established: binding };
   },
 };
 
@@ -33,7 +33,7 @@ export const binding: OpeningStep = {
  *
  * @throws BadRequest where a property of the request is of a wrong type
  */
-function bind(opening: Opening): Established | { readonly denied: Outcome } {
+function bindQuestion(opening: UnboundQuestion): BoundQuestion | { readonly denied: StepOutcome } {
   const { question, rules, now } = opening;
   const { vocabulary } = rules;
   const on = vocabulary.find(question.action.name, question.resource.type);
@@ -49,25 +49,25 @@ function bind(opening: Opening): Established | { readonly denied: Outcome } {
   if (question.caller.kind === 'client' && question.caller.client.resources?.has(question.resource.type) === false) {
     return denied(reason('resource_type_forbidden'));
   }
-  const acting = actingOf(opening);
+  const acting = resolveActingParties(opening);
   if ('code' in acting) return denied(acting);
-  const who = principal(acting);
-  const principalType = on.action.principalTypes.find((type) => type.object === who.type);
+  const principal = cedarPrincipal(acting);
+  const principalType = on.action.principalTypes.find((type) => type.object === principal.type);
   if (principalType === undefined) {
     return denied(
       reason(
         'subject_type_unknown',
-        `"${who.type}" is no principal of "${on.action.name}" on "${question.resource.type}".`,
+        `"${principal.type}" is no principal of "${on.action.name}" on "${question.resource.type}".`,
       ),
     );
   }
-  const transaction = transactionOf(opening);
-  const said = {
+  const transaction = readTransaction(opening);
+  const statements = {
     context: question.context,
     action: question.action.properties,
     resource: question.resource.properties,
   };
-  for (const [place, properties] of Object.entries(said)) {
+  for (const [place, properties] of Object.entries(statements)) {
     const other = Object.keys(transaction).find(
       (name) => Object.hasOwn(properties, name) && !isDeepStrictEqual(properties[name], transaction[name]),
     );
@@ -84,32 +84,32 @@ function bind(opening: Opening): Established | { readonly denied: Outcome } {
     principalType,
   };
   try {
-    checkTypes(established);
+    checkRequestTypes(established);
   } catch (error) {
-    const member = error instanceof ValueProblem ? /^context\.([^.[]+)/.exec(error.at)?.[1] : undefined;
+    const member = error instanceof InvalidValueError ? /^context\.([^.[]+)/.exec(error.path)?.[1] : undefined;
     if (member !== undefined && Object.hasOwn(transaction, member))
       return denied(reason('transaction_mismatch', `In the token's "tctx", ${member} ${(error as Error).message}.`));
-    if (error instanceof ValueProblem) throw new BadRequest(error.message, error.at);
+    if (error instanceof InvalidValueError) throw new BadRequest(error.message, error.path);
     throw error;
   }
   return established;
 }
 
 /** `tctx`, which only a transaction token has. */
-function transactionOf(opening: Opening): Properties {
-  return verified(opening)?.token.transaction ?? {};
+function readTransaction(opening: UnboundQuestion): Properties {
+  return getVerifiedCredential(opening)?.token.transaction ?? {};
 }
 
-function denied(why: Reason): { denied: Outcome } {
-  return { denied: deny(why) };
+function denied(cause: Reason): { denied: StepOutcome } {
+  return { denied: deny(cause) };
 }
 
 /** Who acts, from the token or from what the client vouches for. */
-function actingOf(opening: Opening): Acting | Reason {
+function resolveActingParties(opening: UnboundQuestion): ActingParties | Reason {
   const { question, rules } = opening;
   const { subject, statedAgent, statedMode, assertedAgent } = question;
   const { userObject, agentObject } = rules.vocabulary;
-  const credential = verified(opening);
+  const credential = getVerifiedCredential(opening);
   if (credential !== undefined) {
     const { token, accepted, sessionEnded } = credential;
     const [current, ...history] = token.actors;
@@ -120,7 +120,7 @@ function actingOf(opening: Opening): Acting | Reason {
     const agent = { type: agentObject, id: current.id };
     const user =
       token.user === undefined || userObject === undefined ? undefined : { type: userObject, id: token.user };
-    const named = sameRef(subject, agent) || (user !== undefined && sameRef(subject, user));
+    const named = isSameRef(subject, agent) || (user !== undefined && isSameRef(subject, user));
     const agrees = [statedAgent, assertedAgent].every((id) => id === undefined || id === agent.id);
     if (!named || !agrees || statedMode !== undefined) return reason('subject_mismatch');
     return {
@@ -167,8 +167,8 @@ function actingOf(opening: Opening): Acting | Reason {
 }
 
 /** @throws ValueProblem */
-function checkTypes({ question, rules: { vocabulary }, on }: Established): void {
-  const type = vocabulary.byObject.get(question.subject.type)?.[0];
+function checkRequestTypes({ question, rules: { vocabulary }, on }: BoundQuestion): void {
+  const type = vocabulary.typesByObject.get(question.subject.type)?.[0];
   checkProperties(
     {
       action: on.action,

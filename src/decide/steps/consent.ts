@@ -3,7 +3,7 @@ import { deny, pass } from '../../model/outcome.js';
 import { reason } from '../../model/reasons.js';
 import type { JudgingStep } from '../step.js';
 
-export const consent: JudgingStep = {
+export const consentStep: JudgingStep = {
   step: 'consent',
   judge: ({ on: { action }, acting }) => {
     // Consent is what a person gives an agent; a person acting alone asks nobody.

@@ -2,39 +2,39 @@
  * Step 3: do the token's scopes and authorization details cover this action on this resource, is its session alive, and
  * does the graph still say that the user has delegated to this agent? All must hold; each is a way to take it back.
  */
-import type { Acting, Grant } from '../../model/acting.js';
-import { refText } from '../../model/ids.js';
+import type { ActingParties, Grant } from '../../model/acting.js';
+import { formatRef } from '../../model/ids.js';
 import { deny, pass, unknown } from '../../model/outcome.js';
 import { reason, type Reason } from '../../model/reasons.js';
 import { checkKey } from '../../graph/relationship-text.js';
-import type { AskedCheck } from '../../model/checks.js';
+import type { CheckRequest } from '../../model/checks.js';
 import { scopeRemedy } from '../../policy/remedies.js';
 import { type Remedy } from '../../model/remedies.js';
-import { DELEGATOR } from '../../policy/schema/vocabulary.js';
+import { DELEGATOR_RELATION } from '../../policy/schema/vocabulary.js';
 import type { FaultCode } from '../../model/faults.js';
-import { coverage, type Wanted } from '../../tokens/authorization-details.js';
-import { withContext, type Facts, type JudgingStep } from '../step.js';
-import { type Established } from '../bound-question.js';
+import { checkDetailsCoverage, type CoverageRequest } from '../../tokens/authorization-details.js';
+import { withCaveatContext, type Facts, type JudgingStep } from '../step.js';
+import { type BoundQuestion } from '../bound-question.js';
 
-export const delegation: JudgingStep = {
+export const delegationStep: JudgingStep = {
   step: 'delegation',
 
-  asks: (e) => {
-    const edge = delegationCheck(e.acting);
-    return edge === undefined ? {} : { checks: [withContext(e, edge)] };
+  needs: (bound) => {
+    const edge = buildDelegationCheck(bound.acting);
+    return edge === undefined ? {} : { checks: [withCaveatContext(bound, edge)] };
   },
 
-  judge: (e, facts) => {
-    const { acting, on } = e;
+  judge: (bound, facts) => {
+    const { acting, on } = bound;
     if (acting.mode === 'human') return pass({ mode: 'human' });
     const reasons: Reason[] = [];
     const remedies: Remedy[] = [];
     // Without a token there are no scopes: the client that vouches for the agent answers for what it may do.
     const scoped = acting.grant !== undefined && on.action.scope !== undefined;
     const evidence: Record<string, unknown> = scoped ? { scope: on.action.scope } : {};
-    if (acting.grant !== undefined) judgeGrant(e, acting.grant, reasons, remedies);
-    const edge = delegationCheck(acting);
-    const fault = edge === undefined ? undefined : judgeGraph(edge, facts, evidence, reasons);
+    if (acting.grant !== undefined) judgeGrant(bound, acting.grant, reasons, remedies);
+    const edge = buildDelegationCheck(acting);
+    const fault = edge === undefined ? undefined : judgeGraphDelegation(edge, facts, evidence, reasons);
     if (reasons.length > 0)
       return deny(
         reasons,
@@ -47,8 +47,8 @@ export const delegation: JudgingStep = {
 };
 
 /** Whether the graph says that the user has delegated, to the agent itself or to one that passes it on. */
-function judgeGraph(
-  edge: AskedCheck,
+function judgeGraphDelegation(
+  edge: CheckRequest,
   { check, passedOn }: Facts,
   evidence: Record<string, unknown>,
   reasons: Reason[],
@@ -82,7 +82,7 @@ function judgeGraph(
           ? reason('graph_unanswerable', 'Over more agents than are followed, the delegation may have been passed on.')
           : reason(
               'delegation_missing',
-              `${refText(edge.subject)} has not delegated to ${refText(edge.resource)}, or no longer.`,
+              `${formatRef(edge.subject)} has not delegated to ${formatRef(edge.resource)}, or no longer.`,
             ),
       );
       return undefined;
@@ -90,39 +90,43 @@ function judgeGraph(
 }
 
 /** What of the grant doesn't cover the question is added to the lists. */
-function judgeGrant(e: Established, grant: Grant, reasons: Reason[], remedies: Remedy[]): void {
-  const { action } = e.on;
-  const purpose = Object.hasOwn(e.question.context, 'purpose') ? e.question.context['purpose'] : grant.purpose;
+function judgeGrant(bound: BoundQuestion, grant: Grant, reasons: Reason[], remedies: Remedy[]): void {
+  const { action } = bound.on;
+  const purpose = Object.hasOwn(bound.question.context, 'purpose') ? bound.question.context['purpose'] : grant.purpose;
   if (grant.sessionEnded) reasons.push(reason('session_ended'));
   if (grant.purpose !== undefined && purpose !== grant.purpose) reasons.push(reason('purpose_mismatch'));
 
-  const covered = grant.details === undefined ? undefined : coverage(grant.details, wantedOf(e, grant, purpose));
+  const detailCoverage =
+    grant.details === undefined
+      ? undefined
+      : checkDetailsCoverage(grant.details, toCoverageRequest(bound, grant, purpose));
   const scopes = new Set(grant.scopes);
-  const lacking: string[] = [];
-  if (grant.access === 'online' || covered?.background === true) {
-    if (action.scope !== undefined && !scopes.has(action.scope)) lacking.push(action.scope);
+  const missingScopes: string[] = [];
+  if (grant.access === 'online' || detailCoverage?.background === true) {
+    if (action.scope !== undefined && !scopes.has(action.scope)) missingScopes.push(action.scope);
   } else if (action.backgroundScope === undefined) {
     reasons.push(
       reason('authorization_details_mismatch', 'The action has no scope, so only a detail could allow background use.'),
     );
-  } else if (!scopes.has(action.backgroundScope)) lacking.push(action.backgroundScope);
-  if (lacking.length > 0) {
+  } else if (!scopes.has(action.backgroundScope)) missingScopes.push(action.backgroundScope);
+  if (missingScopes.length > 0) {
     const why = grant.access === 'background' ? ': it is for background use' : '';
-    reasons.push(reason('scope_insufficient', `The token lacks the scope "${lacking.join(' ')}"${why}.`));
-    remedies.push(scopeRemedy(lacking));
+    reasons.push(reason('scope_insufficient', `The token lacks the scope "${missingScopes.join(' ')}"${why}.`));
+    remedies.push(scopeRemedy(missingScopes));
   }
 
-  if (covered === undefined && action.scope === undefined)
+  if (detailCoverage === undefined && action.scope === undefined)
     reasons.push(
       reason(
         'authorization_details_mismatch',
         'The action has no scope, so only authorization_details could cover it.',
       ),
     );
-  if (covered?.problem !== undefined) reasons.push(reason('authorization_details_mismatch', covered.problem));
+  if (detailCoverage?.problem !== undefined)
+    reasons.push(reason('authorization_details_mismatch', detailCoverage.problem));
 }
 
-function wantedOf({ question, on, rules }: Established, grant: Grant, purpose: unknown): Wanted {
+function toCoverageRequest({ question, on, rules }: BoundQuestion, grant: Grant, purpose: unknown): CoverageRequest {
   return {
     action: on.action.name,
     permission: on.action.permission,
@@ -141,7 +145,7 @@ function wantedOf({ question, on, rules }: Established, grant: Grant, purpose: u
 }
 
 /** Whether the user has delegated to the agent themselves. */
-export function delegationCheck(acting: Acting): AskedCheck | undefined {
+export function buildDelegationCheck(acting: ActingParties): CheckRequest | undefined {
   if (acting.mode !== 'delegated' || acting.agent === undefined || acting.user === undefined) return undefined;
-  return { resource: acting.agent, permission: DELEGATOR, subject: acting.user };
+  return { resource: acting.agent, permission: DELEGATOR_RELATION, subject: acting.user };
 }

@@ -2,7 +2,7 @@
 import { pass, unknown } from '../../model/outcome.js';
 import type { ClosingStep } from '../step.js';
 
-export const record: ClosingStep = {
+export const recordStep: ClosingStep = {
   step: 'record',
   judge: (stored) => ('fault' in stored ? unknown(stored.fault) : pass({ id: stored.id })),
 };

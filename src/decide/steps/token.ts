@@ -8,15 +8,15 @@ import { tokenRemedies } from '../../policy/remedies.js';
 import type { DelegationToken } from '../../model/delegation-token.js';
 import type { OpeningStep } from '../step.js';
 
-export const token: OpeningStep = {
+export const tokenStep: OpeningStep = {
   step: 'token',
   judge: ({ question, credential }) => {
     if (credential !== undefined) {
       if ('fault' in credential) return unknown(credential.fault);
       if (!credential.ok) return deny(credential.reason, {}, tokenRemedies(credential.reason.code));
-      return pass(evidenceOf(credential.token));
+      return pass(toTokenEvidence(credential.token));
     }
-    const { caller, tokenExpected, assertedAgent, statedMode } = question;
+    const { caller, tokenRequired: tokenExpected, assertedAgent, statedMode } = question;
     if (tokenExpected || caller.kind !== 'client')
       return deny(reason('token_missing'), {}, tokenRemedies('token_missing'));
     const mode = statedMode ?? caller.client.defaultMode;
@@ -28,7 +28,7 @@ export const token: OpeningStep = {
 };
 
 /** What an auditor wants to know of the token; `rctx` is the requester's own and may be personal, so it isn't here. */
-function evidenceOf(token: DelegationToken): Record<string, unknown> {
+function toTokenEvidence(token: DelegationToken): Record<string, unknown> {
   const { format, issuer, jti, expiresAt, session, txn, access, purpose, proof } = token;
   const proofs = [...(proof?.jkt === undefined ? [] : ['dpop']), ...(proof?.x5t === undefined ? [] : ['mtls'])];
   return {

@@ -2,42 +2,42 @@
  * What an embedded SpiceDB has answered, kept exactly as long as it is true: until the next write, and until the next
  * expiration of any relationship. All writes pass through this process, so it knows of both.
  */
-import { CountedCache, type Caches } from '../../telemetry/counted-cache.js';
+import { CountedCache, type CacheCountsByName } from '../../telemetry/counted-cache.js';
 import { type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
 import { checkKey } from '../relationship-text.js';
 import { relationshipKey } from '../relationship-text.js';
-import type { Graph } from '../schema/schema.js';
+import type { GraphSchema } from '../schema/schema.js';
 import type { CheckAnswer } from '../../model/checks.js';
-import type { AskedCheck } from '../../model/checks.js';
+import type { CheckRequest } from '../../model/checks.js';
 
-const KEPT_ANSWERS = 50_000;
+const MAX_CACHED_ANSWERS = 50_000;
 /** Only short ones are kept. */
-const KEPT_READS = 1_000;
-const SHORT = 100;
+const MAX_CACHED_READS = 1_000;
+const MAX_CACHED_READ_LENGTH = 100;
 /** Ids of lookups, in all. */
-const KEPT_IDS = 200_000;
+const MAX_CACHED_IDS = 200_000;
 /** Around an expiration nothing is kept: SpiceDB reads the clock itself, a little earlier or later than we do. */
 export const EXPIRY_MARGIN_MS = 100;
 
 /** What any lookup has found. */
-interface Found {
+interface LookupIds {
   readonly ids: readonly string[];
 }
 
 /** By which an answer is kept; undefined where it can differ from one request to the next. */
-export function keyOf(check: AskedCheck, graph: Graph): string | undefined {
-  if (graph.reach.reachesCaveat(check.resource.type, check.permission)) return undefined;
+export function cacheKey(check: CheckRequest, schema: GraphSchema): string | undefined {
+  if (schema.reachability.reachesCaveat(check.resource.type, check.permission)) return undefined;
   return check.explain === true ? `${checkKey(check)} explained` : checkKey(check);
 }
 
-export class Kept {
-  private readonly answers = new CountedCache<string, CheckAnswer>({ max: KEPT_ANSWERS });
-  private readonly reads = new CountedCache<string, readonly Relationship[]>({ max: KEPT_READS });
-  private readonly lookups = new CountedCache<string, Found>({
-    maxSize: KEPT_IDS,
+export class EmbeddedCache {
+  private readonly answers = new CountedCache<string, CheckAnswer>({ max: MAX_CACHED_ANSWERS });
+  private readonly reads = new CountedCache<string, readonly Relationship[]>({ max: MAX_CACHED_READS });
+  private readonly lookups = new CountedCache<string, LookupIds>({
+    maxSize: MAX_CACHED_IDS,
     sizeCalculation: ({ ids }) => ids.length + 1,
   });
-  readonly caches: Caches = {
+  readonly caches: CacheCountsByName = {
     relationship_checks: this.answers,
     relationship_reads: this.reads,
     relationship_lookups: this.lookups,
@@ -48,49 +48,50 @@ export class Kept {
   private nextExpiration: number | undefined;
   private current = 0;
 
-  constructor(private readonly graph: Graph) {}
+  constructor(private readonly schema: GraphSchema) {}
 
   /** Raised before a write is sent and after it is done: what was asked in another generation is not kept. */
   get generation(): number {
-    this.expire();
+    this.dropExpired();
     return this.current;
   }
 
-  keyOf(check: AskedCheck): string | undefined {
-    return keyOf(check, this.graph);
+  cacheKey(check: CheckRequest): string | undefined {
+    return cacheKey(check, this.schema);
   }
 
-  answer(key: string): CheckAnswer | undefined {
-    this.expire();
+  getAnswer(key: string): CheckAnswer | undefined {
+    this.dropExpired();
     return this.answers.get(key);
   }
 
-  keepAnswer(key: string, answer: CheckAnswer, generation: number): void {
+  setAnswer(key: string, answer: CheckAnswer, generation: number): void {
     // What SpiceDB won't answer of this graph it won't answer until the graph is another.
-    const lasting = answer.result === 'yes' || answer.result === 'no' || answer.result === 'unanswerable';
-    if (lasting && generation === this.current) this.answers.set(key, answer);
+    const isLasting = answer.result === 'yes' || answer.result === 'no' || answer.result === 'unanswerable';
+    if (isLasting && generation === this.current) this.answers.set(key, answer);
   }
 
-  read(key: string): readonly Relationship[] | undefined {
-    this.expire();
+  getRead(key: string): readonly Relationship[] | undefined {
+    this.dropExpired();
     return this.reads.get(key);
   }
 
-  keepRead(key: string, found: readonly Relationship[], generation: number): void {
-    if (found.length <= SHORT && generation === this.current) this.reads.set(key, found);
+  setRead(key: string, relationships: readonly Relationship[], generation: number): void {
+    if (relationships.length <= MAX_CACHED_READ_LENGTH && generation === this.current)
+      this.reads.set(key, relationships);
   }
 
-  lookup(key: string): Found | undefined {
-    this.expire();
+  getLookup(key: string): LookupIds | undefined {
+    this.dropExpired();
     return this.lookups.get(key);
   }
 
-  keepLookup(key: string, found: Found, generation: number): void {
-    if (generation === this.current) this.lookups.set(key, found);
+  setLookup(key: string, result: LookupIds, generation: number): void {
+    if (generation === this.current) this.lookups.set(key, result);
   }
 
   /** To be called around every write. */
-  forget(): void {
+  clear(): void {
     this.current += 1;
     this.answers.clear();
     this.reads.clear();
@@ -98,7 +99,7 @@ export class Kept {
   }
 
   /** Keeps track of when relationships end by themselves. */
-  note(updates: readonly RelationshipUpdate[]): void {
+  trackExpirations(updates: readonly RelationshipUpdate[]): void {
     for (const { operation, relationship } of updates) {
       const key = relationshipKey(relationship);
       if (operation === 'delete' || relationship.expiresAt === undefined) this.expirations.delete(key);
@@ -108,27 +109,27 @@ export class Kept {
   }
 
   /** When a yes may end by itself: at its own expiration, or, where it has a longer path, at the next of any. */
-  until(check: AskedCheck): string | undefined {
-    if (!this.graph.reach.isVolatile(check.resource.type, check.permission)) return undefined;
-    this.expire();
-    const own = this.expirations.get(
+  validUntil(check: CheckRequest): string | undefined {
+    if (!this.schema.reachability.isVolatile(check.resource.type, check.permission)) return undefined;
+    this.dropExpired();
+    const ownExpiration = this.expirations.get(
       relationshipKey({ resource: check.resource, relation: check.permission, subject: check.subject }),
     );
-    const at = own ?? this.nextExpiration ?? Infinity;
-    return at === Infinity ? undefined : new Date(at).toISOString();
+    const expiration = ownExpiration ?? this.nextExpiration ?? Infinity;
+    return expiration === Infinity ? undefined : new Date(expiration).toISOString();
   }
 
   /** Drops what is kept where a relationship has ended, or is about to, since it was kept. */
-  private expire(): void {
+  private dropExpired(): void {
     // eslint-disable-next-line no-restricted-syntax -- SpiceDB reads the host's clock, whatever clock decisions are given
     const now = Date.now();
     if (this.nextExpiration !== undefined && now < this.nextExpiration - EXPIRY_MARGIN_MS) return;
-    this.forget();
-    let next = Infinity;
-    for (const [key, at] of this.expirations) {
-      if (at + EXPIRY_MARGIN_MS < now) this.expirations.delete(key);
-      else if (at < next) next = at;
+    this.clear();
+    let earliest = Infinity;
+    for (const [key, expiration] of this.expirations) {
+      if (expiration + EXPIRY_MARGIN_MS < now) this.expirations.delete(key);
+      else if (expiration < earliest) earliest = expiration;
     }
-    this.nextExpiration = next;
+    this.nextExpiration = earliest;
   }
 }

@@ -5,63 +5,63 @@
 import { BadRequest, ConfigError } from '../../model/faults.js';
 import { type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
 import { relationshipKey } from '../relationship-text.js';
-import type { Graph } from '../schema/schema.js';
+import type { GraphSchema } from '../schema/schema.js';
 import type { WriteLog } from '../../store/journal.js';
 import type { EngineStats } from '../../telemetry/engine-stats.js';
-import type { WatchCalls } from '../../telemetry/calls.js';
+import type { EngineCallListener } from '../../telemetry/engine-calls.js';
 import { EngineWorker } from '../../runtime/worker-thread.js';
-import { Kept } from './cache.js';
-import { Lookups, nameOf } from '../lookup-limiter.js';
+import { EmbeddedCache } from './cache.js';
+import { LookupLimiter, lookupKey } from '../lookup-limiter.js';
 import {
-  MAX_UPDATES,
-  type Engine,
+  MAX_UPDATES_PER_WRITE,
+  type GraphEngine,
   type GraphCounts,
-  type FoundResources,
-  type FoundSubjects,
+  type ResourceLookupResult,
+  type SubjectLookupResult,
   type RelationshipFilter,
   type ResourceLookup,
   type SubjectLookup,
 } from '../port.js';
 import { type CheckAnswer } from '../../model/checks.js';
-import { type AskedCheck } from '../../model/checks.js';
+import { type CheckRequest } from '../../model/checks.js';
 import { type Consistency } from '../../model/checks.js';
 import { CheckQueue } from '../check-queue.js';
-import { outage, OUTAGE, refused, schemaProblem, type Unrevised } from '../errors.js';
+import { toOutageCode, OUTAGE_ANSWER, toGraphError, toSchemaError, type AnswerWithoutRevision } from '../errors.js';
 
 /** Checks that go to SpiceDB in one call; those that come meanwhile form the next. */
-const MAX_BULK = 150;
+const EMBEDDED_BULK_SIZE = 150;
 /** Lookups: its thread is this machine's. */
-const LOOKUPS = { atOnce: 16, abandoned: 2 };
+const EMBEDDED_LOOKUP_LIMITS = { concurrent: 16, abandoned: 2 };
 
-export class EmbeddedRelationships implements Engine {
+export class EmbeddedGraph implements GraphEngine {
   private readonly queue: CheckQueue;
-  private readonly kept: Kept;
-  private readonly lookups = new Lookups(LOOKUPS);
-  private writing: Promise<unknown> = Promise.resolve();
+  private readonly cache: EmbeddedCache;
+  private readonly lookupLimiter = new LookupLimiter(EMBEDDED_LOOKUP_LIMITS);
+  private lastWrite: Promise<unknown> = Promise.resolve();
   /** It has the writes from now on. */
-  private successor: EmbeddedRelationships | undefined;
+  private successor: EmbeddedGraph | undefined;
 
   private constructor(
     private readonly worker: EngineWorker,
-    private readonly graph: Graph,
+    private readonly schema: GraphSchema,
     private readonly journal: WriteLog,
     private sequence: number,
-    private readonly watch: WatchCalls | undefined,
+    private readonly watch: EngineCallListener | undefined,
   ) {
-    this.kept = new Kept(graph);
+    this.cache = new EmbeddedCache(schema);
     this.queue = new CheckQueue(
-      { together: (checks) => this.ask(checks), generation: () => this.kept.generation },
-      { bulk: MAX_BULK, atOnce: 1 },
+      { checkBulk: (checks) => this.checkBulk(checks), generation: () => this.cache.generation },
+      { bulkSize: EMBEDDED_BULK_SIZE, concurrentBulks: 1 },
     );
   }
 
   /** Starts SpiceDB with the graph's schema and everything that the journal holds. @throws Fault */
-  static async start(graph: Graph, journal: WriteLog, watch?: WatchCalls): Promise<EmbeddedRelationships> {
-    const watching = { engine: 'spicedb', watch, faultOf: outage } as const;
-    const worker = new EngineWorker('./worker.js', import.meta.url, { schema: graph.text }, watching);
+  static async start(schema: GraphSchema, journal: WriteLog, watch?: EngineCallListener): Promise<EmbeddedGraph> {
+    const callWatch = { engine: 'spicedb', watch, faultOf: toOutageCode } as const;
+    const worker = new EngineWorker('./worker.js', import.meta.url, { schema: schema.text }, callWatch);
     try {
       await worker.call('ready', undefined).catch((error: unknown) => {
-        throw schemaProblem(error, graph.file);
+        throw toSchemaError(error, schema.file);
       });
       const { sequence, lasting, unsettled } = await journal.replay();
       const state = new Map<string, Relationship>();
@@ -74,20 +74,21 @@ export class EmbeddedRelationships implements Engine {
         operation: 'touch',
         relationship,
       }));
-      for (let from = 0; from < updates.length; from += MAX_UPDATES) {
-        await worker.call('write', updates.slice(from, from + MAX_UPDATES)).catch((error: unknown) => {
-          const why = refused(error);
-          throw why instanceof BadRequest
-            ? new ConfigError(`does not fit what is stored: ${why.message}`, graph.file)
-            : why;
+      for (let from = 0; from < updates.length; from += MAX_UPDATES_PER_WRITE) {
+        await worker.call('write', updates.slice(from, from + MAX_UPDATES_PER_WRITE)).catch((error: unknown) => {
+          const failure = toGraphError(error);
+          throw failure instanceof BadRequest
+            ? new ConfigError(`does not fit what is stored: ${failure.message}`, schema.file)
+            : failure;
         });
       }
       // An unsettled write must stay behind what it came after, so a journal that has one is left as it is.
       if (unsettled.length === 0) await journal.compact([...state.values()]);
-      const engine = new EmbeddedRelationships(worker, graph, journal, sequence, watch);
-      engine.kept.note(updates);
+      const engine = new EmbeddedGraph(worker, schema, journal, sequence, watch);
+      engine.cache.trackExpirations(updates);
       // A crash between journal and SpiceDB leaves at most a last write undecided: SpiceDB decides it now.
-      for (const { sequence: at, updates: late } of unsettled) await engine.apply(at, late).catch(() => undefined);
+      for (const { sequence: lateSequence, updates: lateUpdates } of unsettled)
+        await engine.apply(lateSequence, lateUpdates).catch(() => undefined);
       return engine;
     } catch (error) {
       await worker.kill();
@@ -100,19 +101,19 @@ export class EmbeddedRelationships implements Engine {
   }
 
   // Every check here is fully consistent, which is at least as fresh as any token of this store.
-  async check(checks: readonly AskedCheck[], _consistency: Consistency): Promise<readonly CheckAnswer[]> {
+  async check(checks: readonly CheckRequest[], _consistency: Consistency): Promise<readonly CheckAnswer[]> {
     // Kept answers are true without the engine, but nobody could take a permission back while it is gone.
-    if (!this.worker.alive) return checks.map(() => OUTAGE);
-    const kept = checks.map((check) => {
-      const key = this.kept.keyOf(check);
-      return key === undefined ? undefined : this.kept.answer(key);
+    if (!this.worker.alive) return checks.map(() => OUTAGE_ANSWER);
+    const cachedAnswers = checks.map((check) => {
+      const key = this.cache.cacheKey(check);
+      return key === undefined ? undefined : this.cache.getAnswer(key);
     });
-    const asked = await this.queue.ask(
-      checks.filter((_, i) => kept[i] === undefined),
+    const freshAnswers = await this.queue.check(
+      checks.filter((_, i) => cachedAnswers[i] === undefined),
       'full',
     );
     let next = 0;
-    return kept.map((answer) => answer ?? asked[next++] ?? OUTAGE);
+    return cachedAnswers.map((answer) => answer ?? freshAnswers[next++] ?? OUTAGE_ANSWER);
   }
 
   tokenProblem(token: string): string | undefined {
@@ -122,57 +123,57 @@ export class EmbeddedRelationships implements Engine {
   }
 
   write(updates: readonly RelationshipUpdate[], by: string): Promise<string> {
-    const done = this.writing.then(() => this.successor?.write(updates, by) ?? this.writeNow(updates, by));
-    this.writing = done.catch(() => undefined);
-    return done;
+    const written = this.lastWrite.then(() => this.successor?.write(updates, by) ?? this.writeNow(updates, by));
+    this.lastWrite = written.catch(() => undefined);
+    return written;
   }
 
   /** Writes that come meanwhile wait, and go to the next one. */
-  succeed(graph: Graph, take: (next: Engine) => void): Promise<void> {
-    const done = this.writing.then(async () => {
+  startSuccessor(schema: GraphSchema, onReady: (next: GraphEngine) => void): Promise<void> {
+    const succeeded = this.lastWrite.then(async () => {
       if (this.successor !== undefined) throw new TypeError('this engine has been followed by another');
-      const next = await EmbeddedRelationships.start(graph, this.journal, this.watch);
-      take(next);
-      this.successor = next;
+      const successor = await EmbeddedGraph.start(schema, this.journal, this.watch);
+      onReady(successor);
+      this.successor = successor;
     });
-    this.writing = done.catch(() => undefined);
-    return done;
+    this.lastWrite = succeeded.catch(() => undefined);
+    return succeeded;
   }
 
   async read(filter: RelationshipFilter, limit: number): Promise<readonly Relationship[]> {
     const key = JSON.stringify([filter, limit]);
-    const kept = this.worker.alive ? this.kept.read(key) : undefined;
-    if (kept !== undefined) return kept;
-    const { generation } = this.kept;
+    const cached = this.worker.alive ? this.cache.getRead(key) : undefined;
+    if (cached !== undefined) return cached;
+    const { generation } = this.cache;
     try {
-      const found = await this.worker.call<Relationship[]>('read', { filter, limit });
-      this.kept.keepRead(key, found, generation);
-      return found;
+      const relationships = await this.worker.call<Relationship[]>('read', { filter, limit });
+      this.cache.setRead(key, relationships, generation);
+      return relationships;
     } catch (error) {
-      throw refused(error);
+      throw toGraphError(error);
     }
   }
 
-  lookupResources(lookup: ResourceLookup, _consistency: Consistency): Promise<FoundResources> {
-    return this.looking('lookupResources', lookup.resourceType, lookup);
+  lookupResources(lookup: ResourceLookup, _consistency: Consistency): Promise<ResourceLookupResult> {
+    return this.lookUp('lookupResources', lookup.resourceType, lookup);
   }
 
-  lookupSubjects(lookup: SubjectLookup, _consistency: Consistency): Promise<FoundSubjects> {
-    return this.looking('lookupSubjects', lookup.resource.type, lookup);
+  lookupSubjects(lookup: SubjectLookup, _consistency: Consistency): Promise<SubjectLookupResult> {
+    return this.lookUp('lookupSubjects', lookup.resource.type, lookup);
   }
 
-  private async looking<T extends { readonly ids: readonly string[] }>(
+  private async lookUp<T extends { readonly ids: readonly string[] }>(
     method: string,
     type: string,
     lookup: ResourceLookup | SubjectLookup,
   ): Promise<T> {
-    const asked = nameOf(method, lookup);
-    const kept = this.worker.alive ? this.kept.lookup(asked) : undefined;
-    if (kept !== undefined) return kept as T;
-    const { generation } = this.kept;
-    const found = await this.lookups.ask(method, lookup, () => this.worker.call<T>(method, lookup), generation);
-    if (!this.graph.reach.reachesCaveat(type, lookup.permission)) this.kept.keepLookup(asked, found, generation);
-    return found;
+    const key = lookupKey(method, lookup);
+    const cached = this.worker.alive ? this.cache.getLookup(key) : undefined;
+    if (cached !== undefined) return cached as T;
+    const { generation } = this.cache;
+    const result = await this.lookupLimiter.run(method, lookup, () => this.worker.call<T>(method, lookup), generation);
+    if (!this.schema.reachability.reachesCaveat(type, lookup.permission)) this.cache.setLookup(key, result, generation);
+    return result;
   }
 
   stats(): EngineStats {
@@ -180,7 +181,7 @@ export class EmbeddedRelationships implements Engine {
   }
 
   counts(): GraphCounts {
-    return { caches: this.kept.caches, ...this.queue.counts() };
+    return { caches: this.cache.caches, ...this.queue.counts() };
   }
 
   close(): Promise<void> {
@@ -200,29 +201,35 @@ export class EmbeddedRelationships implements Engine {
   }
 
   private async apply(sequence: number, updates: readonly RelationshipUpdate[]): Promise<void> {
-    this.kept.forget();
+    this.cache.clear();
     try {
       await this.worker.call('write', updates);
-      this.kept.note(updates);
+      this.cache.trackExpirations(updates);
     } catch (error) {
       await this.journal.withdraw(sequence);
-      throw refused(error, 'updates');
+      throw toGraphError(error, 'updates');
     } finally {
-      this.kept.forget();
+      this.cache.clear();
     }
     this.sequence = Math.max(this.sequence, sequence);
     await this.journal.settle(sequence);
   }
 
-  private async ask(checks: readonly AskedCheck[]): Promise<readonly CheckAnswer[]> {
-    const { generation } = this.kept;
+  private async checkBulk(checks: readonly CheckRequest[]): Promise<readonly CheckAnswer[]> {
+    const { generation } = this.cache;
     const revision = this.journal.token(this.sequence);
-    const answers = await this.worker.call<Unrevised[]>('check', checks).catch((): Unrevised[] => []);
+    const answers = await this.worker
+      .call<AnswerWithoutRevision[]>('check', checks)
+      .catch((): AnswerWithoutRevision[] => []);
     return checks.map((check, i) => {
-      const until = answers[i]?.result === 'yes' ? this.kept.until(check) : undefined;
-      const answer = { revision, ...(answers[i] ?? OUTAGE), ...(until === undefined ? {} : { until }) } as CheckAnswer;
-      const key = this.kept.keyOf(check);
-      if (key !== undefined) this.kept.keepAnswer(key, answer, generation);
+      const until = answers[i]?.result === 'yes' ? this.cache.validUntil(check) : undefined;
+      const answer = {
+        revision,
+        ...(answers[i] ?? OUTAGE_ANSWER),
+        ...(until === undefined ? {} : { until }),
+      } as CheckAnswer;
+      const key = this.cache.cacheKey(check);
+      if (key !== undefined) this.cache.setAnswer(key, answer, generation);
       return answer;
     });
   }

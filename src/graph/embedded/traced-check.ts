@@ -4,50 +4,57 @@
  */
 import type { v1 } from '@authzed/authzed-node';
 import { decodeId } from '../../model/ids.js';
-import type { Graph } from '../schema/schema.js';
-import { bulkRequest, checkTogether, rows, type SpiceClient } from '../spicedb-api.js';
-import { grantingPath, type ObjectRef, type PathReader } from './trace-path.js';
-import type { AskedCheck } from '../../model/checks.js';
-import type { Unrevised } from '../errors.js';
+import type { GraphSchema } from '../schema/schema.js';
+import { toBulkRequest, checkBulk, readRelationships, type SpiceDBClient } from '../spicedb-api.js';
+import { findGrantingPath, type ObjectRef, type PathReader } from './trace-path.js';
+import type { CheckRequest } from '../../model/checks.js';
+import type { AnswerWithoutRevision } from '../errors.js';
 
-export async function checkTraced(
-  client: SpiceClient,
-  graph: Graph,
-  checks: readonly AskedCheck[],
+export async function checkWithTraces(
+  client: SpiceDBClient,
+  schema: GraphSchema,
+  checks: readonly CheckRequest[],
   consistency: v1.Consistency,
-): Promise<{ readonly answers: readonly Unrevised[]; readonly at: string | undefined }> {
-  const { answers, at } = await checkTogether(client, checks, consistency, true);
-  const explained: Unrevised[] = [];
+): Promise<{ readonly answers: readonly AnswerWithoutRevision[]; readonly at: string | undefined }> {
+  const { answers, at } = await checkBulk(client, checks, consistency, true);
+  const explained: AnswerWithoutRevision[] = [];
   for (const [i, { answer, trace }] of answers.entries())
     explained.push(
       answer.result === 'yes' && trace !== undefined
-        ? { ...answer, path: await grantingPath(trace, graph, reader(client, checks[i] as AskedCheck, consistency)) }
+        ? {
+            ...answer,
+            path: await findGrantingPath(
+              trace,
+              schema,
+              createPathReader(client, checks[i] as CheckRequest, consistency),
+            ),
+          }
         : answer,
     );
   return { answers: explained, at };
 }
 
-function reader(client: SpiceClient, asked: AskedCheck, consistency: v1.Consistency): PathReader {
+function createPathReader(client: SpiceDBClient, check: CheckRequest, consistency: v1.Consistency): PathReader {
   return {
-    relationBetween: async (resource, relations, object) => {
+    findRelation: async (resource, relations, object) => {
       for (const relation of relations)
-        if (await linked(client, resource, relation, object, consistency)) return relation;
+        if (await isLinked(client, resource, relation, object, consistency)) return relation;
       return undefined;
     },
-    traces: async (resources, permission) => {
+    readTraces: async (resources, permission) => {
       const checks = resources.map(({ objectType, objectId }) => ({
-        ...asked,
+        ...check,
         resource: { type: objectType, id: decodeId(objectId) },
         permission,
       }));
-      const { pairs } = await client.checkBulkPermissions(bulkRequest(checks, consistency, true));
+      const { pairs } = await client.checkBulkPermissions(toBulkRequest(checks, consistency, true));
       return pairs.map(({ response }) => (response.oneofKind === 'item' ? response.item.debugTrace?.check : undefined));
     },
   };
 }
 
-async function linked(
-  client: SpiceClient,
+async function isLinked(
+  client: SpiceDBClient,
   resource: ObjectRef,
   relation: string,
   object: ObjectRef,
@@ -60,5 +67,5 @@ async function linked(
     subjectType: object.objectType,
     subjectId: decodeId(object.objectId),
   };
-  return (await rows(client, filter, 1, consistency)).length > 0;
+  return (await readRelationships(client, filter, 1, consistency)).length > 0;
 }

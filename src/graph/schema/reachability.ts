@@ -1,220 +1,239 @@
 /** What a permission reaches: over which relations its answer may come, and by what it can change. */
 import type { ParsedExpression, TypeRef } from '@authzed/spicedb-parser-js';
-import type { Definitions } from './parse.js';
-import { caveatOf, mayExpire } from './subject-types.js';
+import type { SchemaDeclarations } from './parse.js';
+import { caveatName, allowsExpiration } from './subject-types.js';
 
-export class Reach {
-  private readonly volatileMemo = new Map<string, boolean>();
-  private readonly caveatMemo = new Map<string, boolean>();
-  private readonly expirationMemo = new Map<string, boolean>();
-  private readonly unseenMemo = new Map<string, boolean>();
-  private readonly parametersMemo = new Map<string, readonly string[]>();
+export class Reachability {
+  private readonly volatileCache = new Map<string, boolean>();
+  private readonly caveatCache = new Map<string, boolean>();
+  private readonly expirationCache = new Map<string, boolean>();
+  private readonly hiddenExpirationCache = new Map<string, boolean>();
+  private readonly parameterCache = new Map<string, readonly string[]>();
 
   constructor(
-    private readonly schema: Pick<Definitions, 'definitions' | 'caveats'>,
+    private readonly declarations: Pick<SchemaDeclarations, 'definitions' | 'caveats'>,
     private readonly text: string,
   ) {}
 
   /** Whether the answer can change without a write: it reaches an expiration or a caveat. */
   isVolatile(type: string, permission: string): boolean {
-    return this.reaches(
+    return this.reachesRelation(
       type,
       permission,
-      this.volatileMemo,
+      this.volatileCache,
       (t) => t.withCaveat !== undefined || t.withExpiration !== undefined,
     );
   }
 
   /** Whether the answer can change by an expiration. */
   reachesExpiration(type: string, permission: string): boolean {
-    return this.reaches(type, permission, this.expirationMemo, this.expires);
+    return this.reachesRelation(type, permission, this.expirationCache, this.isExpiring);
   }
 
   /**
    * Whether an expiration can take a yes away elsewhere than in what grants it: where something is subtracted from what
    * is subtracted (`a - (b - c)`: a yes ends with c), or where all of what may end is asked for within it.
    */
-  endsUnseen(type: string, permission: string): boolean {
+  hasHiddenExpiration(type: string, permission: string): boolean {
     const key = `${type}#${permission}`;
-    let known = this.unseenMemo.get(key);
-    if (known === undefined) {
-      known = false;
-      const seen = new Set<string>();
-      const open: Signed[] = [{ type, name: permission, adds: true, within: false }];
-      for (let at = open.pop(); at !== undefined && !known; at = open.pop()) {
-        const state = JSON.stringify(at);
-        if (seen.has(state)) continue;
-        seen.add(state);
-        const types = this.relationTypes(at.type, at.name) ?? [];
-        known = at.adds && at.within && types.some(this.expires);
+    let hidden = this.hiddenExpirationCache.get(key);
+    if (hidden === undefined) {
+      hidden = false;
+      const visited = new Set<string>();
+      const pending: SignedMember[] = [{ type, name: permission, adds: true, subtracted: false }];
+      for (let member = pending.pop(); member !== undefined && !hidden; member = pending.pop()) {
+        const state = JSON.stringify(member);
+        if (visited.has(state)) continue;
+        visited.add(state);
+        const types = this.relationTypes(member.type, member.name) ?? [];
+        hidden = member.adds && member.subtracted && types.some(this.isExpiring);
         for (const t of types)
-          if (t.relationName !== undefined) open.push({ ...at, type: t.path, name: t.relationName });
-        const expression = this.expressionOf(at.type, at.name);
-        if (expression !== undefined) open.push(...this.signed(at, expression));
+          if (t.relationName !== undefined) pending.push({ ...member, type: t.path, name: t.relationName });
+        const expression = this.expressionOf(member.type, member.name);
+        if (expression !== undefined) pending.push(...this.signedMembers(member, expression));
       }
-      this.unseenMemo.set(key, known);
+      this.hiddenExpirationCache.set(key, hidden);
     }
-    return known;
+    return hidden;
   }
 
   /** Whether holding `type#relation` can come of a userset `of#…`, over any number of usersets. */
-  reachesUserset(type: string, relation: string, of: string): boolean {
-    return this.reaches(type, relation, new Map(), (t) => t.path === of && t.relationName !== undefined);
+  reachesUserset(type: string, relation: string, usersetType: string): boolean {
+    return this.reachesRelation(
+      type,
+      relation,
+      new Map(),
+      (t) => t.path === usersetType && t.relationName !== undefined,
+    );
   }
 
   /** Whether the answer can depend on a request's context. */
   reachesCaveat(type: string, permission: string): boolean {
-    return this.reaches(type, permission, this.caveatMemo, (t) => caveatOf(t) !== undefined);
+    return this.reachesRelation(type, permission, this.caveatCache, (t) => caveatName(t) !== undefined);
   }
 
   /** The members of a request's context that caveats within reach can ask for. */
   caveatParameters(type: string, permission: string): readonly string[] {
     const key = `${type}#${permission}`;
-    let known = this.parametersMemo.get(key);
-    if (known === undefined) {
-      const found = new Set<string>();
-      this.reaches(type, permission, new Map(), (t) => {
-        for (const parameter of this.schema.caveats.get(caveatOf(t) ?? '') ?? []) found.add(parameter);
+    let parameters = this.parameterCache.get(key);
+    if (parameters === undefined) {
+      const names = new Set<string>();
+      this.reachesRelation(type, permission, new Map(), (t) => {
+        for (const parameter of this.declarations.caveats.get(caveatName(t) ?? '') ?? []) names.add(parameter);
         return false; // Look at all of them.
       });
-      known = [...found];
-      this.parametersMemo.set(key, known);
+      parameters = [...names];
+      this.parameterCache.set(key, parameters);
     }
-    return known;
+    return parameters;
   }
 
   /** The types of subject that can hold `type#name` at all, by the schema alone: maybe too many, never too few. */
-  holders(type: string, name: string): ReadonlySet<string> {
-    const found = new Map<string, Set<string>>();
-    const of = (at: string, member: string): Set<string> => {
-      const key = `${at}#${member}`;
-      const known = found.get(key) ?? new Set<string>();
-      found.set(key, known);
-      return known;
+  holderTypes(type: string, member: string): ReadonlySet<string> {
+    const typesByMember = new Map<string, Set<string>>();
+    const typesOf = (memberType: string, member: string): Set<string> => {
+      const key = `${memberType}#${member}`;
+      const types = typesByMember.get(key) ?? new Set<string>();
+      typesByMember.set(key, types);
+      return types;
     };
-    of(type, name);
+    typesOf(type, member);
     // Until nothing is added any more; what is met on the way is looked at in the next round.
-    for (let before = -1; before !== sizeOf(found);) {
-      before = sizeOf(found);
-      for (const [key, known] of [...found]) {
-        const [at = '', member = ''] = key.split('#');
-        for (const t of this.relationTypes(at, member) ?? [])
+    for (let previousSize = -1; previousSize !== totalSize(typesByMember);) {
+      previousSize = totalSize(typesByMember);
+      for (const [key, types] of [...typesByMember]) {
+        const [memberType = '', member = ''] = key.split('#');
+        for (const t of this.relationTypes(memberType, member) ?? [])
           for (const subject of t.relationName === undefined || t.relationName === '...'
             ? [t.path]
-            : of(t.path, t.relationName))
-            known.add(subject);
-        const expression = this.expressionOf(at, member);
-        if (expression !== undefined) for (const subject of this.holding(at, expression, of)) known.add(subject);
+            : typesOf(t.path, t.relationName))
+            types.add(subject);
+        const expression = this.expressionOf(memberType, member);
+        if (expression !== undefined)
+          for (const subject of this.expressionHolderTypes(memberType, expression, typesOf)) types.add(subject);
       }
     }
-    return of(type, name);
+    return typesOf(type, member);
   }
 
-  private holding(type: string, e: ParsedExpression, of: (type: string, name: string) => Set<string>): Set<string> {
-    switch (e.kind) {
+  private expressionHolderTypes(
+    type: string,
+    expression: ParsedExpression,
+    typesOf: (type: string, name: string) => Set<string>,
+  ): Set<string> {
+    switch (expression.kind) {
       case 'nil':
         return new Set();
       case 'relationref':
-        return of(type, e.relationName);
+        return typesOf(type, expression.relationName);
       case 'binary': {
-        const [left, right] = [this.holding(type, e.left, of), this.holding(type, e.right, of)];
-        if (e.operator === 'intersection') return new Set([...left].filter((subject) => right.has(subject)));
-        return e.operator === 'exclusion' ? left : new Set([...left, ...right]);
+        const [left, right] = [
+          this.expressionHolderTypes(type, expression.left, typesOf),
+          this.expressionHolderTypes(type, expression.right, typesOf),
+        ];
+        if (expression.operator === 'intersection') return new Set([...left].filter((subject) => right.has(subject)));
+        return expression.operator === 'exclusion' ? left : new Set([...left, ...right]);
       }
       case 'arrow':
       case 'namedarrow': {
-        const types = this.relationTypes(type, e.sourceRelation.relationName) ?? [];
-        return new Set(types.flatMap((t) => [...of(t.path, e.targetRelationOrPermission)]));
+        const types = this.relationTypes(type, expression.sourceRelation.relationName) ?? [];
+        return new Set(types.flatMap((t) => [...typesOf(t.path, expression.targetRelationOrPermission)]));
       }
     }
   }
 
   /** Whether any relation that `type#name` can lead to satisfies `wanted`; by reachability, so cycles do no harm. */
-  private reaches(type: string, name: string, memo: Map<string, boolean>, wanted: (type: TypeRef) => boolean): boolean {
+  private reachesRelation(
+    type: string,
+    name: string,
+    cache: Map<string, boolean>,
+    matches: (type: TypeRef) => boolean,
+  ): boolean {
     const key = `${type}#${name}`;
-    const known = memo.get(key);
-    if (known !== undefined) return known;
-    const seen = new Set<string>();
-    const open: (readonly [string, string])[] = [[type, name]];
-    let found = false;
-    for (let at = open.pop(); at !== undefined && !found; at = open.pop()) {
-      if (seen.has(at.join('#'))) continue;
-      seen.add(at.join('#'));
-      const definition = this.schema.definitions.get(at[0]);
-      const types = definition?.relations.get(at[1]) ?? [];
-      found = types.filter(wanted).length > 0; // All are looked at, for whoever collects.
-      for (const t of types) if (t.relationName !== undefined) open.push([t.path, t.relationName]);
-      const expression = definition?.permissions.get(at[1]);
-      if (expression !== undefined) open.push(...this.steps(at[0], expression));
+    const cached = cache.get(key);
+    if (cached !== undefined) return cached;
+    const visited = new Set<string>();
+    const pending: (readonly [string, string])[] = [[type, name]];
+    let reached = false;
+    for (let member = pending.pop(); member !== undefined && !reached; member = pending.pop()) {
+      if (visited.has(member.join('#'))) continue;
+      visited.add(member.join('#'));
+      const definition = this.declarations.definitions.get(member[0]);
+      const types = definition?.relations.get(member[1]) ?? [];
+      reached = types.filter(matches).length > 0; // All are looked at, for whoever collects.
+      for (const t of types) if (t.relationName !== undefined) pending.push([t.path, t.relationName]);
+      const expression = definition?.permissions.get(member[1]);
+      if (expression !== undefined) pending.push(...this.referencedMembers(member[0], expression));
     }
-    memo.set(key, found);
-    return found;
+    cache.set(key, reached);
+    return reached;
   }
 
   /** The members that an expression reads, each with whether it adds to a yes or takes from it. */
-  private signed(at: Signed, e: ParsedExpression): Signed[] {
-    switch (e.kind) {
+  private signedMembers(member: SignedMember, expression: ParsedExpression): SignedMember[] {
+    switch (expression.kind) {
       case 'nil':
         return [];
       case 'relationref':
-        return [{ ...at, name: e.relationName }];
+        return [{ ...member, name: expression.relationName }];
       case 'binary': {
-        const right = e.operator === 'exclusion' ? { ...at, adds: !at.adds, within: true } : at;
-        return [...this.signed(at, e.left), ...this.signed(right, e.right)];
+        const right =
+          expression.operator === 'exclusion' ? { ...member, adds: !member.adds, subtracted: true } : member;
+        return [...this.signedMembers(member, expression.left), ...this.signedMembers(right, expression.right)];
       }
       case 'arrow':
       case 'namedarrow': {
-        const source = { ...at, name: e.sourceRelation.relationName };
-        const types = this.relationTypes(at.type, source.name) ?? [];
+        const source = { ...member, name: expression.sourceRelation.relationName };
+        const types = this.relationTypes(member.type, source.name) ?? [];
         // Of `all`, one that ends is one less to hold.
-        const less = e.kind === 'namedarrow' && e.functionName === 'all';
+        const requiresAll = expression.kind === 'namedarrow' && expression.functionName === 'all';
         return [
           source,
-          ...(less ? [{ ...source, adds: !at.adds, within: true }] : []),
-          ...types.map((t) => ({ ...at, type: t.path, name: e.targetRelationOrPermission })),
+          ...(requiresAll ? [{ ...source, adds: !member.adds, subtracted: true }] : []),
+          ...types.map((t) => ({ ...member, type: t.path, name: expression.targetRelationOrPermission })),
         ];
       }
     }
   }
 
   /** The members that an expression reads, on its own definition and across arrows. */
-  private steps(type: string, e: ParsedExpression): (readonly [string, string])[] {
-    switch (e.kind) {
+  private referencedMembers(type: string, expression: ParsedExpression): (readonly [string, string])[] {
+    switch (expression.kind) {
       case 'nil':
         return [];
       case 'relationref':
-        return [[type, e.relationName]];
+        return [[type, expression.relationName]];
       case 'binary':
-        return [...this.steps(type, e.left), ...this.steps(type, e.right)];
+        return [...this.referencedMembers(type, expression.left), ...this.referencedMembers(type, expression.right)];
       case 'arrow':
       case 'namedarrow': {
-        const source = e.sourceRelation.relationName;
-        const types = this.schema.definitions.get(type)?.relations.get(source) ?? [];
-        return [[type, source], ...types.map((t) => [t.path, e.targetRelationOrPermission] as const)];
+        const source = expression.sourceRelation.relationName;
+        const types = this.declarations.definitions.get(type)?.relations.get(source) ?? [];
+        return [[type, source], ...types.map((t) => [t.path, expression.targetRelationOrPermission] as const)];
       }
     }
   }
 
-  private readonly expires = (type: TypeRef): boolean => mayExpire(type, this.text);
+  private readonly isExpiring = (type: TypeRef): boolean => allowsExpiration(type, this.text);
 
   private relationTypes(type: string, relation: string): readonly TypeRef[] | undefined {
-    return this.schema.definitions.get(type)?.relations.get(relation);
+    return this.declarations.definitions.get(type)?.relations.get(relation);
   }
 
   private expressionOf(type: string, permission: string): ParsedExpression | undefined {
-    return this.schema.definitions.get(type)?.permissions.get(permission);
+    return this.declarations.definitions.get(type)?.permissions.get(permission);
   }
 }
 
-interface Signed {
+interface SignedMember {
   readonly type: string;
   readonly name: string;
   /** More of it can only add to a yes; otherwise it can only take from it. */
   readonly adds: boolean;
   /** Within what is subtracted. */
-  readonly within: boolean;
+  readonly subtracted: boolean;
 }
 
-function sizeOf(sets: ReadonlyMap<string, ReadonlySet<string>>): number {
+function totalSize(sets: ReadonlyMap<string, ReadonlySet<string>>): number {
   return [...sets.values()].reduce((sum, set) => sum + set.size, sets.size);
 }

@@ -7,11 +7,11 @@
 import type { EntityRef } from '../../model/ids.js';
 import { type Relationship } from '../../model/relationships.js';
 import { relationshipKey } from '../relationship-text.js';
-import type { Expression, Graph, SubjectType } from '../schema/schema.js';
-import type { RowFilter } from '../protobuf.js';
-import type { AskedCheck } from '../../model/checks.js';
+import type { Expression, GraphSchema, SubjectType } from '../schema/schema.js';
+import type { SubjectRelationshipFilter } from '../protobuf.js';
+import type { CheckRequest } from '../../model/checks.js';
 
-export type Proof =
+export type GrantProof =
   | {
       readonly kind: 'proved';
       /** From the resource to the subject; undefined where a caveat decided, which has no path. */
@@ -25,293 +25,358 @@ export type Proof =
   | { readonly kind: 'unsure' };
 
 /** SpiceDB, at one revision. */
-export interface Reading {
+export interface SnapshotReader {
   /** Relationships that have not ended. */
-  rows(filter: RowFilter, limit: number): Promise<readonly Relationship[]>;
+  readRelationships(filter: SubjectRelationshipFilter, limit: number): Promise<readonly Relationship[]>;
   /** What SpiceDB says yes to; it may have kept that. */
-  holds(checks: readonly AskedCheck[]): Promise<readonly boolean[]>;
+  checkPermissions(checks: readonly CheckRequest[]): Promise<readonly boolean[]>;
   /** The same of one check, whose own relationships it reads anew. */
-  holdsNow(check: AskedCheck): Promise<boolean>;
+  checkUncached(check: CheckRequest): Promise<boolean>;
 }
 
 /** Of one relation of one object. */
-const MAX_ROWS = 1000;
-const FEW = 50;
+const MAX_RELATION_ROWS = 1000;
+const MAX_OBJECT_ROWS = 50;
 /** SpiceDB itself follows no more. */
-const MAX_DEPTH = 50;
+const MAX_PROOF_DEPTH = 50;
 /** Questions to SpiceDB for one proof. */
-const MAX_READS = 200;
+const MAX_PROOF_READS = 200;
 
-const NONE: Proof = { kind: 'none' };
-const UNSURE: Proof = { kind: 'unsure' };
+const NO_PROOF: GrantProof = { kind: 'none' };
+const UNSURE_PROOF: GrantProof = { kind: 'unsure' };
 
-export interface Proving {
+export interface ProofOptions {
   /** Whether a yes that hangs on a caveat is asked about again; otherwise it is `unsure`. */
-  readonly caveated: boolean;
+  readonly checkCaveats: boolean;
   /** By `performance.now()`: nothing more is asked after it, and what isn't proved by then is `unsure`. */
-  readonly until: number;
+  readonly deadline: number;
 }
 
 /** @param check that SpiceDB says yes to */
-export async function prove(
-  check: AskedCheck,
-  graph: Graph,
-  reading: Reading,
-  { caveated, until }: Proving,
-): Promise<Proof> {
+export async function proveGrant(
+  check: CheckRequest,
+  schema: GraphSchema,
+  reader: SnapshotReader,
+  { checkCaveats, deadline }: ProofOptions,
+): Promise<GrantProof> {
   try {
-    const walk = new Walk(check, graph, reading, caveated, until);
-    return await walk.member(check.resource, check.permission, []);
+    const search = new ProofSearch(check, schema, reader, checkCaveats, deadline);
+    return await search.proveMember(check.resource, check.permission, []);
   } catch (error) {
-    if (error instanceof TooMany) return UNSURE;
+    if (error instanceof ProofLimitError) return UNSURE_PROOF;
     throw error;
   }
 }
 
-class TooMany extends Error {}
+class ProofLimitError extends Error {}
 
-class Walk {
+class ProofSearch {
   private reads = 0;
-  private readonly objects = new Map<string, Promise<readonly Relationship[] | undefined>>();
+  private readonly objectRows = new Map<string, Promise<readonly Relationship[] | undefined>>();
 
   constructor(
-    private readonly asked: AskedCheck,
-    private readonly graph: Graph,
-    private readonly reading: Reading,
-    private readonly caveated: boolean,
-    private readonly until: number,
+    private readonly check: CheckRequest,
+    private readonly schema: GraphSchema,
+    private readonly reader: SnapshotReader,
+    private readonly checkCaveats: boolean,
+    private readonly deadline: number,
   ) {}
 
   /** @param trail the members that led here: one that comes again grants nothing new */
-  async member(object: EntityRef, name: string, trail: readonly string[]): Promise<Proof> {
-    const here = `${object.type}#${name}:${object.id}`;
-    if (trail.includes(here)) return NONE;
-    if (trail.length >= MAX_DEPTH) return UNSURE;
-    const types = this.graph.relationTypes(object.type, name);
-    if (types !== undefined) return this.relation(object, name, types, [...trail, here]);
-    const expression = this.graph.expressionOf(object.type, name);
-    if (expression !== undefined) return this.expression(object, expression, [...trail, here]);
-    const { subject } = this.asked;
+  async proveMember(object: EntityRef, name: string, trail: readonly string[]): Promise<GrantProof> {
+    const memberKey = `${object.type}#${name}:${object.id}`;
+    if (trail.includes(memberKey)) return NO_PROOF;
+    if (trail.length >= MAX_PROOF_DEPTH) return UNSURE_PROOF;
+    const types = this.schema.relationTypes(object.type, name);
+    if (types !== undefined) return this.proveRelation(object, name, types, [...trail, memberKey]);
+    const expression = this.schema.permissionExpression(object.type, name);
+    if (expression !== undefined) return this.proveExpression(object, expression, [...trail, memberKey]);
+    const { subject } = this.check;
     const itself = name === 'self' && subject.type === object.type && subject.id === object.id;
-    return itself ? { kind: 'proved', path: [], until: undefined } : NONE;
+    return itself ? { kind: 'proved', path: [], until: undefined } : NO_PROOF;
   }
 
-  private async expression(object: EntityRef, e: Expression, trail: readonly string[]): Promise<Proof> {
-    switch (e.kind) {
+  private async proveExpression(
+    object: EntityRef,
+    expression: Expression,
+    trail: readonly string[],
+  ): Promise<GrantProof> {
+    switch (expression.kind) {
       case 'nil':
-        return NONE;
+        return NO_PROOF;
       case 'relationref':
-        return this.member(object, e.relationName, trail);
+        return this.proveMember(object, expression.relationName, trail);
       case 'arrow':
-        return this.arrow(object, e.sourceRelation.relationName, e.targetRelationOrPermission, trail);
+        return this.proveArrow(
+          object,
+          expression.sourceRelation.relationName,
+          expression.targetRelationOrPermission,
+          trail,
+        );
       case 'namedarrow': {
-        const [source, target] = [e.sourceRelation.relationName, e.targetRelationOrPermission];
-        return e.functionName === 'all'
-          ? this.every(object, source, target, trail)
-          : this.arrow(object, source, target, trail);
+        const [source, target] = [expression.sourceRelation.relationName, expression.targetRelationOrPermission];
+        return expression.functionName === 'all'
+          ? this.proveAllArrow(object, source, target, trail)
+          : this.proveArrow(object, source, target, trail);
       }
       case 'binary':
-        if (e.operator === 'union') return this.union(object, operands(e), trail);
+        if (expression.operator === 'union') return this.proveUnion(object, unionOperands(expression), trail);
         // Of what is subtracted SpiceDB's no stands: with time it only becomes truer, or the caller knows better.
-        if (e.operator === 'exclusion') return this.expression(object, e.left, trail);
-        return both(await this.expression(object, e.left, trail), () => this.expression(object, e.right, trail));
+        if (expression.operator === 'exclusion') return this.proveExpression(object, expression.left, trail);
+        return combineProofs(await this.proveExpression(object, expression.left, trail), () =>
+          this.proveExpression(object, expression.right, trail),
+        );
     }
   }
 
   /** The first that grants; where several may, SpiceDB says of those with a name which needn't be looked at. */
-  private async union(object: EntityRef, parts: readonly Expression[], trail: readonly string[]): Promise<Proof> {
-    const whole = await this.whole(object);
-    const near = whole && this.near(object, parts, whole);
-    if (near !== undefined) return near;
-    const open = whole === undefined ? parts : parts.filter((part) => this.leadsOn(object.type, part, whole));
-    if (open.length === 1) return first(open, (part) => this.expression(object, part, trail));
-    const named = open.flatMap((part) => (part.kind === 'relationref' ? [part.relationName] : []));
-    const known = named.filter((name) => this.graph.has(object.type, name));
-    const held = await this.holds(known.map((permission) => ({ resource: object, permission })));
-    const not = new Set(known.filter((_, i) => held[i] !== true));
-    const holding = open.filter((part) => part.kind !== 'relationref' || !not.has(part.relationName));
-    return first(holding, (part) => this.expression(object, part, trail));
+  private async proveUnion(
+    object: EntityRef,
+    parts: readonly Expression[],
+    trail: readonly string[],
+  ): Promise<GrantProof> {
+    const allRows = await this.readObjectRows(object);
+    const directProof = allRows && this.proveDirectly(object, parts, allRows);
+    if (directProof !== undefined) return directProof;
+    const openParts =
+      allRows === undefined ? parts : parts.filter((part) => this.mayLeadFurther(object.type, part, allRows));
+    if (openParts.length === 1) return findFirstProof(openParts, (part) => this.proveExpression(object, part, trail));
+    const relationNames = openParts.flatMap((part) => (part.kind === 'relationref' ? [part.relationName] : []));
+    const memberNames = relationNames.filter((name) => this.schema.hasMember(object.type, name));
+    const answers = await this.selectHolding(memberNames.map((permission) => ({ resource: object, permission })));
+    const denied = new Set(memberNames.filter((_, i) => answers[i] !== true));
+    const holdingParts = openParts.filter((part) => part.kind !== 'relationref' || !denied.has(part.relationName));
+    return findFirstProof(holdingParts, (part) => this.proveExpression(object, part, trail));
   }
 
   /** What one relationship of the object's own grants, by any of these parts. */
-  private near(object: EntityRef, parts: readonly Expression[], whole: readonly Relationship[]): Proof | undefined {
-    const { subject } = this.asked;
-    const names = new Set(parts.flatMap((part) => this.relationsOf(object.type, part)));
-    const [granting] = whole
+  private proveDirectly(
+    object: EntityRef,
+    parts: readonly Expression[],
+    allRows: readonly Relationship[],
+  ): GrantProof | undefined {
+    const { subject } = this.check;
+    const names = new Set(parts.flatMap((part) => this.grantingRelations(object.type, part)));
+    const [grantingRow] = allRows
       .filter(({ relation, caveat }) => caveat === undefined && names.has(relation))
-      .filter((row) => isSubject(row, subject))
-      .sort(lastFirst);
-    return granting === undefined ? undefined : step(granting, { kind: 'proved', path: [], until: undefined });
+      .filter((row) => matchesSubject(row, subject))
+      .sort(compareByLatestEnd);
+    return grantingRow === undefined
+      ? undefined
+      : extendProof(grantingRow, { kind: 'proved', path: [], until: undefined });
   }
 
   /** The relations that each grant a part by themselves, over unions of unions on the same object. */
-  private relationsOf(type: string, part: Expression, depth = 0): string[] {
-    if (depth > MAX_DEPTH) return [];
+  private grantingRelations(type: string, part: Expression, depth = 0): string[] {
+    if (depth > MAX_PROOF_DEPTH) return [];
     if (part.kind === 'binary' && part.operator === 'union')
-      return operands(part).flatMap((one) => this.relationsOf(type, one, depth + 1));
+      return unionOperands(part).flatMap((operand) => this.grantingRelations(type, operand, depth + 1));
     if (part.kind !== 'relationref') return [];
-    if (this.graph.relationTypes(type, part.relationName) !== undefined) return [part.relationName];
-    const expression = this.graph.expressionOf(type, part.relationName);
-    return expression === undefined ? [] : this.relationsOf(type, expression, depth + 1);
+    if (this.schema.relationTypes(type, part.relationName) !== undefined) return [part.relationName];
+    const expression = this.schema.permissionExpression(type, part.relationName);
+    return expression === undefined ? [] : this.grantingRelations(type, expression, depth + 1);
   }
 
-  /** Whether more than {@link near} sees may come of a part: by a userset, an object that an arrow leads to, a caveat. */
-  private leadsOn(type: string, part: Expression, whole: readonly Relationship[], depth = 0): boolean {
-    if (depth > MAX_DEPTH) return true;
+  /** Whether more than {@link proveDirectly} sees may come of a part: by a userset, an object that an arrow leads to, a caveat. */
+  private mayLeadFurther(type: string, part: Expression, allRows: readonly Relationship[], depth = 0): boolean {
+    if (depth > MAX_PROOF_DEPTH) return true;
     switch (part.kind) {
       case 'nil':
         return false;
       case 'arrow':
       case 'namedarrow':
-        return whole.some(({ relation }) => relation === part.sourceRelation.relationName);
+        return allRows.some(({ relation }) => relation === part.sourceRelation.relationName);
       case 'binary':
-        return part.operator !== 'union' || operands(part).some((one) => this.leadsOn(type, one, whole, depth + 1));
+        return (
+          part.operator !== 'union' ||
+          unionOperands(part).some((operand) => this.mayLeadFurther(type, operand, allRows, depth + 1))
+        );
       case 'relationref': {
         const { relationName: name } = part;
-        if (this.graph.relationTypes(type, name) !== undefined)
-          return whole.some((r) => r.relation === name && (r.subject.relation !== undefined || r.caveat !== undefined));
-        const expression = this.graph.expressionOf(type, name);
-        return expression === undefined || this.leadsOn(type, expression, whole, depth + 1);
+        if (this.schema.relationTypes(type, name) !== undefined)
+          return allRows.some(
+            (r) => r.relation === name && (r.subject.relation !== undefined || r.caveat !== undefined),
+          );
+        const expression = this.schema.permissionExpression(type, name);
+        return expression === undefined || this.mayLeadFurther(type, expression, allRows, depth + 1);
       }
     }
   }
 
-  private async relation(
+  private async proveRelation(
     object: EntityRef,
     name: string,
     types: readonly SubjectType[],
     trail: readonly string[],
-  ): Promise<Proof> {
-    const { subject } = this.asked;
-    const found = await this.granting({ resourceType: object.type, resourceId: object.id, relation: name }, types);
-    const usersets = found.filter((row) => row.subject.relation !== undefined);
-    const rows = found.filter((row) => row.subject.relation === undefined);
-    // Each of these grants by itself, so the last to end is what counts.
-    const [granting] = rows.filter((row) => row.caveat === undefined).sort(lastFirst);
-    if (granting !== undefined) return step(granting, { kind: 'proved', path: [], until: undefined });
-
-    const followed = usersets.filter((row) => row.caveat === undefined);
-    const about = followed.map((row) => ({ resource: row.subject, permission: row.subject.relation ?? '' }));
-    const held = await this.holds(about);
-    const holding = followed.filter((_, i) => held[i] === true);
-    const through = await first(holding, async (row) =>
-      step(row, await this.member(row.subject, row.subject.relation ?? '', trail)),
+  ): Promise<GrantProof> {
+    const { subject } = this.check;
+    const allRows = await this.readGrantingRows(
+      { resourceType: object.type, resourceId: object.id, relation: name },
+      types,
     );
-    if (through.kind !== 'none') return through;
-    if (usersets.length > followed.length || usersets.length > MAX_ROWS) return UNSURE;
-    if (rows.length === 0) return NONE;
+    const usersets = allRows.filter((row) => row.subject.relation !== undefined);
+    const rows = allRows.filter((row) => row.subject.relation === undefined);
+    // Each of these grants by itself, so the last to end is what counts.
+    const [grantingRow] = rows.filter((row) => row.caveat === undefined).sort(compareByLatestEnd);
+    if (grantingRow !== undefined) return extendProof(grantingRow, { kind: 'proved', path: [], until: undefined });
+
+    const followedRows = usersets.filter((row) => row.caveat === undefined);
+    const members = followedRows.map((row) => ({ resource: row.subject, permission: row.subject.relation ?? '' }));
+    const answers = await this.selectHolding(members);
+    const holdingRows = followedRows.filter((_, i) => answers[i] === true);
+    const proof = await findFirstProof(holdingRows, async (row) =>
+      extendProof(row, await this.proveMember(row.subject, row.subject.relation ?? '', trail)),
+    );
+    if (proof.kind !== 'none') return proof;
+    if (usersets.length > followedRows.length || usersets.length > MAX_RELATION_ROWS) return UNSURE_PROOF;
+    if (rows.length === 0) return NO_PROOF;
     // Only caveats are left. SpiceDB reads them anew, but what it has kept of usersets would come with the answer.
-    if (!this.caveated || (await this.ask(about)).includes(true)) return UNSURE;
-    this.count();
-    const { context } = this.asked;
-    if (!(await this.reading.holdsNow({ resource: object, permission: name, subject, context }))) return NONE;
-    return { kind: 'proved', path: undefined, until: earliest(rows.map((row) => row.expiresAt)) };
+    if (!this.checkCaveats || (await this.checkMembers(members)).includes(true)) return UNSURE_PROOF;
+    this.countRead();
+    const { context } = this.check;
+    if (!(await this.reader.checkUncached({ resource: object, permission: name, subject, context }))) return NO_PROOF;
+    return { kind: 'proved', path: undefined, until: earliestInstant(rows.map((row) => row.expiresAt)) };
   }
 
   /** The relationships of a relation that may grant: to the subject, to everybody, to usersets. */
-  private async granting(of: RowFilter, types: readonly SubjectType[]): Promise<readonly Relationship[]> {
-    const { subject } = this.asked;
-    const kinds = new Map<string, Omit<RowFilter, 'resourceType'>>();
+  private async readGrantingRows(
+    filter: SubjectRelationshipFilter,
+    types: readonly SubjectType[],
+  ): Promise<readonly Relationship[]> {
+    const { subject } = this.check;
+    const filters = new Map<string, Omit<SubjectRelationshipFilter, 'resourceType'>>();
     for (const { path, relationName, wildcard } of types) {
       if (relationName !== undefined)
-        kinds.set(`${path}#${relationName}`, { subjectType: path, subjectRelation: relationName });
+        filters.set(`${path}#${relationName}`, { subjectType: path, subjectRelation: relationName });
       else if (path === subject.type)
-        kinds.set(wildcard ? '*' : '', {
+        filters.set(wildcard ? '*' : '', {
           subjectType: path,
           subjectRelation: '',
-          ...(wildcard ? { everyone: true } : { subjectId: subject.id }),
+          ...(wildcard ? { wildcard: true } : { subjectId: subject.id }),
         });
     }
     // Where the object has too many, the relation may yet have few: those come in one call.
-    const few = kinds.size > 1 ? await this.rows(of, FEW + 1) : [];
-    if (kinds.size > 1 && few.length <= FEW)
-      return few.filter((row) => row.subject.relation !== undefined || isSubject(row, subject));
-    return (await Promise.all([...kinds.values()].map((kind) => this.rows({ ...of, ...kind })))).flat();
+    const objectRows = filters.size > 1 ? await this.readRows(filter, MAX_OBJECT_ROWS + 1) : [];
+    if (filters.size > 1 && objectRows.length <= MAX_OBJECT_ROWS)
+      return objectRows.filter((row) => row.subject.relation !== undefined || matchesSubject(row, subject));
+    return (
+      await Promise.all([...filters.values()].map((subjectFilter) => this.readRows({ ...filter, ...subjectFilter })))
+    ).flat();
   }
 
-  private async arrow(object: EntityRef, source: string, target: string, trail: readonly string[]): Promise<Proof> {
-    const rows = await this.linked(object, source, target);
-    const followed = rows.filter((row) => row.caveat === undefined);
-    const held = await this.holds(followed.map((row) => ({ resource: row.subject, permission: target })));
-    const holding = followed.filter((_, i) => held[i] === true);
-    const proof = await first(holding, async (row) => step(row, await this.member(row.subject, target, trail)));
-    const more = rows.length > followed.length || rows.length > MAX_ROWS;
-    return proof.kind === 'none' && more ? UNSURE : proof;
+  private async proveArrow(
+    object: EntityRef,
+    source: string,
+    target: string,
+    trail: readonly string[],
+  ): Promise<GrantProof> {
+    const rows = await this.readLinkedRows(object, source, target);
+    const followedRows = rows.filter((row) => row.caveat === undefined);
+    const answers = await this.selectHolding(
+      followedRows.map((row) => ({ resource: row.subject, permission: target })),
+    );
+    const holdingRows = followedRows.filter((_, i) => answers[i] === true);
+    const proof = await findFirstProof(holdingRows, async (row) =>
+      extendProof(row, await this.proveMember(row.subject, target, trail)),
+    );
+    const hasUnfollowed = rows.length > followedRows.length || rows.length > MAX_RELATION_ROWS;
+    return proof.kind === 'none' && hasUnfollowed ? UNSURE_PROOF : proof;
   }
 
-  private async every(object: EntityRef, source: string, target: string, trail: readonly string[]): Promise<Proof> {
-    const rows = await this.linked(object, source, target);
-    if (rows.length > MAX_ROWS || rows.some((row) => row.caveat !== undefined)) return UNSURE;
-    let proof: Proof = rows.length === 0 ? NONE : { kind: 'proved', path: [], until: undefined };
+  private async proveAllArrow(
+    object: EntityRef,
+    source: string,
+    target: string,
+    trail: readonly string[],
+  ): Promise<GrantProof> {
+    const rows = await this.readLinkedRows(object, source, target);
+    if (rows.length > MAX_RELATION_ROWS || rows.some((row) => row.caveat !== undefined)) return UNSURE_PROOF;
+    let proof: GrantProof = rows.length === 0 ? NO_PROOF : { kind: 'proved', path: [], until: undefined };
     for (const row of rows)
-      proof = await both(proof, async () => step(row, await this.member(row.subject, target, trail)));
+      proof = await combineProofs(proof, async () =>
+        extendProof(row, await this.proveMember(row.subject, target, trail)),
+      );
     return proof;
   }
 
   /** What an arrow leads to. */
-  private async linked(object: EntityRef, source: string, target: string): Promise<Relationship[]> {
-    const types = this.graph.relationTypes(object.type, source) ?? [];
-    const paths = new Set(types.filter((t) => !t.wildcard && this.graph.has(t.path, target)).map((t) => t.path));
-    const of = { resourceType: object.type, resourceId: object.id, relation: source };
-    return (await Promise.all([...paths].map((subjectType) => this.rows({ ...of, subjectType })))).flat();
+  private async readLinkedRows(object: EntityRef, source: string, target: string): Promise<Relationship[]> {
+    const types = this.schema.relationTypes(object.type, source) ?? [];
+    const subjectTypes = new Set(
+      types.filter((t) => !t.wildcard && this.schema.hasMember(t.path, target)).map((t) => t.path),
+    );
+    const filter = { resourceType: object.type, resourceId: object.id, relation: source };
+    return (
+      await Promise.all([...subjectTypes].map((subjectType) => this.readRows({ ...filter, subjectType })))
+    ).flat();
   }
 
-  private async rows(filter: RowFilter, limit = MAX_ROWS + 1): Promise<readonly Relationship[]> {
-    const whole = await this.whole({ type: filter.resourceType, id: filter.resourceId ?? '' });
-    if (whole !== undefined) return whole.filter((row) => fits(row, filter));
-    this.count();
-    return this.reading.rows(filter, limit);
+  private async readRows(
+    filter: SubjectRelationshipFilter,
+    limit = MAX_RELATION_ROWS + 1,
+  ): Promise<readonly Relationship[]> {
+    const allRows = await this.readObjectRows({ type: filter.resourceType, id: filter.resourceId ?? '' });
+    if (allRows !== undefined) return allRows.filter((row) => matchesFilter(row, filter));
+    this.countRead();
+    return this.reader.readRelationships(filter, limit);
   }
 
   /** All that an object has, in one call, whatever will be asked of it; undefined where that is much. */
-  private whole({ type, id }: EntityRef): Promise<readonly Relationship[] | undefined> {
+  private readObjectRows({ type, id }: EntityRef): Promise<readonly Relationship[] | undefined> {
     const key = `${type}:${id}`;
-    const known = this.objects.get(key);
-    if (known !== undefined) return known;
-    this.count();
-    const found = this.reading
-      .rows({ resourceType: type, resourceId: id }, FEW + 1)
-      .then((rows) => (rows.length > FEW ? undefined : rows));
-    this.objects.set(key, found);
-    return found;
+    const cached = this.objectRows.get(key);
+    if (cached !== undefined) return cached;
+    this.countRead();
+    const pendingRows = this.reader
+      .readRelationships({ resourceType: type, resourceId: id }, MAX_OBJECT_ROWS + 1)
+      .then((rows) => (rows.length > MAX_OBJECT_ROWS ? undefined : rows));
+    this.objectRows.set(key, pendingRows);
+    return pendingRows;
   }
 
   /** Which of them to follow: one alone is followed anyway, which costs no more than to ask. */
-  private async holds(about: readonly Asked[]): Promise<readonly boolean[]> {
-    return about.length === 1 ? [true] : this.ask(about);
+  private async selectHolding(members: readonly ObjectMember[]): Promise<readonly boolean[]> {
+    return members.length === 1 ? [true] : this.checkMembers(members);
   }
 
   /** @throws TooMany */
-  private count(): void {
+  private countRead(): void {
     this.reads += 1;
-    if (this.reads > MAX_READS || performance.now() > this.until) throw new TooMany();
+    if (this.reads > MAX_PROOF_READS || performance.now() > this.deadline) throw new ProofLimitError();
   }
 
-  private async ask(about: readonly Asked[]): Promise<readonly boolean[]> {
-    if (about.length === 0) return [];
-    this.count();
-    const { subject, context } = this.asked;
-    return this.reading.holds(
-      about.map(({ resource: { type, id }, permission }) => ({ resource: { type, id }, permission, subject, context })),
+  private async checkMembers(members: readonly ObjectMember[]): Promise<readonly boolean[]> {
+    if (members.length === 0) return [];
+    this.countRead();
+    const { subject, context } = this.check;
+    return this.reader.checkPermissions(
+      members.map(({ resource: { type, id }, permission }) => ({
+        resource: { type, id },
+        permission,
+        subject,
+        context,
+      })),
     );
   }
 }
 
-type Asked = Pick<AskedCheck, 'resource' | 'permission'>;
+type ObjectMember = Pick<CheckRequest, 'resource' | 'permission'>;
 
 /** By itself, or as one of everybody. */
-function isSubject({ subject, wildcard }: Relationship, asked: EntityRef): boolean {
+function matchesSubject({ subject, wildcard }: Relationship, expected: EntityRef): boolean {
   return (
-    subject.relation === undefined && subject.type === asked.type && (wildcard === true || subject.id === asked.id)
+    subject.relation === undefined &&
+    subject.type === expected.type &&
+    (wildcard === true || subject.id === expected.id)
   );
 }
 
-function fits({ relation, subject, wildcard }: Relationship, filter: RowFilter): boolean {
-  const { everyone = false, subjectRelation } = filter;
+function matchesFilter({ relation, subject, wildcard }: Relationship, filter: SubjectRelationshipFilter): boolean {
+  const { wildcard: wildcardOnly = false, subjectRelation } = filter;
   return (
     (filter.relation === undefined || filter.relation === relation) &&
     (filter.subjectType === undefined || filter.subjectType === subject.type) &&
-    (everyone
+    (wildcardOnly
       ? wildcard === true
       : filter.subjectId === undefined || (wildcard !== true && filter.subjectId === subject.id)) &&
     (subjectRelation === undefined || subjectRelation === (subject.relation ?? ''))
@@ -319,50 +384,55 @@ function fits({ relation, subject, wildcard }: Relationship, filter: RowFilter):
 }
 
 /** The parts of a union, of unions too. */
-function operands(e: Expression): Expression[] {
-  return e.kind === 'binary' && e.operator === 'union' ? [...operands(e.left), ...operands(e.right)] : [e];
+function unionOperands(expression: Expression): Expression[] {
+  return expression.kind === 'binary' && expression.operator === 'union'
+    ? [...unionOperands(expression.left), ...unionOperands(expression.right)]
+    : [expression];
 }
 
-async function first<T>(ways: readonly T[], look: (way: T) => Promise<Proof>): Promise<Proof> {
-  let found = NONE;
-  for (const way of ways) {
-    const proof = await look(way);
+async function findFirstProof<T>(
+  candidates: readonly T[],
+  prove: (way: T) => Promise<GrantProof>,
+): Promise<GrantProof> {
+  let result = NO_PROOF;
+  for (const candidate of candidates) {
+    const proof = await prove(candidate);
     if (proof.kind === 'proved') return proof;
-    if (proof.kind === 'unsure') found = UNSURE;
+    if (proof.kind === 'unsure') result = UNSURE_PROOF;
   }
-  return found;
+  return result;
 }
 
-async function both(one: Proof, other: () => Promise<Proof>): Promise<Proof> {
-  if (one.kind === 'none') return NONE;
-  const two = await other();
-  if (two.kind === 'none') return NONE;
-  if (one.kind === 'unsure' || two.kind === 'unsure') return UNSURE;
+async function combineProofs(left: GrantProof, proveRight: () => Promise<GrantProof>): Promise<GrantProof> {
+  if (left.kind === 'none') return NO_PROOF;
+  const right = await proveRight();
+  if (right.kind === 'none') return NO_PROOF;
+  if (left.kind === 'unsure' || right.kind === 'unsure') return UNSURE_PROOF;
   return {
     kind: 'proved',
-    path: one.path === undefined || two.path === undefined ? undefined : [...new Set([...one.path, ...two.path])],
-    until: earliest([one.until, two.until]),
+    path: left.path === undefined || right.path === undefined ? undefined : [...new Set([...left.path, ...right.path])],
+    until: earliestInstant([left.until, right.until]),
   };
 }
 
 /** The relationship, and what is proved beyond it. */
-function step(row: Relationship, beyond: Proof): Proof {
+function extendProof(row: Relationship, beyond: GrantProof): GrantProof {
   if (beyond.kind !== 'proved') return beyond;
   const { path, until } = beyond;
   return {
     kind: 'proved',
     path: path === undefined ? undefined : [relationshipKey(row), ...path],
-    until: earliest([row.expiresAt, until]),
+    until: earliestInstant([row.expiresAt, until]),
   };
 }
 
 /** In one form, so that as texts they compare as the instants do. */
-function earliest(instants: readonly (string | undefined)[]): string | undefined {
-  const known = instants.flatMap((at) => (at === undefined ? [] : [Date.parse(at)]));
-  return known.length === 0 ? undefined : new Date(Math.min(...known)).toISOString();
+function earliestInstant(instants: readonly (string | undefined)[]): string | undefined {
+  const times = instants.flatMap((at) => (at === undefined ? [] : [Date.parse(at)]));
+  return times.length === 0 ? undefined : new Date(Math.min(...times)).toISOString();
 }
 
-function lastFirst(a: Relationship, b: Relationship): number {
+function compareByLatestEnd(a: Relationship, b: Relationship): number {
   const end = ({ expiresAt }: Relationship): number => (expiresAt === undefined ? Infinity : Date.parse(expiresAt));
   return end(a) === end(b) ? 0 : end(b) - end(a);
 }

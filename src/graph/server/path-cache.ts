@@ -5,48 +5,51 @@
  * be told that way, is read.
  */
 import { LRUCache } from 'lru-cache';
-import { checkOf } from '../relationship-text.js';
+import { parseCheckKey } from '../relationship-text.js';
 import { checkKey } from '../relationship-text.js';
-import type { Graph } from '../schema/schema.js';
-import type { AskedCheck } from '../../model/checks.js';
+import type { GraphSchema } from '../schema/schema.js';
+import type { CheckRequest } from '../../model/checks.js';
 
-const MAX_PATHS = 20_000;
+const MAX_CACHED_PATHS = 20_000;
 /** A bulk of SpiceDB's takes ten thousand checks: five hundred with as many relationships each. */
-const MAX_STEPS = 15;
+const MAX_PATH_STEPS = 15;
 
-export interface RememberedPath {
+export interface CachedPath {
   readonly path: readonly string[];
   /** A check for each relationship, by its key. */
-  readonly steps: ReadonlyMap<string, AskedCheck>;
+  readonly steps: ReadonlyMap<string, CheckRequest>;
 }
 
-export class RememberedPaths {
-  private readonly paths = new LRUCache<string, RememberedPath>({ max: MAX_PATHS });
+export class PathCache {
+  private readonly paths = new LRUCache<string, CachedPath>({ max: MAX_CACHED_PATHS });
   /** Where all of some must hold, one more may have come: then what was there is not the whole path. */
-  private readonly complete: boolean;
+  private readonly canReuse: boolean;
 
-  constructor(private readonly graph: Graph) {
-    this.complete = !/\.\s*all\s*\(/.test(graph.text);
+  constructor(private readonly schema: GraphSchema) {
+    this.canReuse = !/\.\s*all\s*\(/.test(schema.text);
   }
 
-  of(check: AskedCheck): RememberedPath | undefined {
+  get(check: CheckRequest): CachedPath | undefined {
     return this.paths.get(checkKey(check));
   }
 
   /** @param path from the resource to the subject, as it was told */
-  keep(check: AskedCheck, path: readonly string[]): void {
-    const steps = path.flatMap((text) => this.stepOf(text) ?? []);
-    const telling = this.complete && steps.length > 0 && steps.length === path.length && steps.length <= MAX_STEPS;
-    if (telling) this.paths.set(checkKey(check), { path, steps: new Map(steps.map((step) => [checkKey(step), step])) });
+  set(check: CheckRequest, path: readonly string[]): void {
+    const steps = path.flatMap((text) => this.toStepCheck(text) ?? []);
+    const isReusable =
+      this.canReuse && steps.length > 0 && steps.length === path.length && steps.length <= MAX_PATH_STEPS;
+    if (isReusable)
+      this.paths.set(checkKey(check), { path, steps: new Map(steps.map((step) => [checkKey(step), step])) });
     else this.paths.delete(checkKey(check));
   }
 
-  private stepOf(text: string): AskedCheck | undefined {
-    const step = checkOf(text);
+  private toStepCheck(text: string): CheckRequest | undefined {
+    const step = parseCheckKey(text);
     if (step === undefined) return undefined;
     const { resource, permission } = step;
-    const tells =
-      this.graph.isDirect(resource.type, permission) && !this.graph.reach.reachesExpiration(resource.type, permission);
-    return tells ? step : undefined;
+    const isConclusive =
+      this.schema.isDirectRelation(resource.type, permission) &&
+      !this.schema.reachability.reachesExpiration(resource.type, permission);
+    return isConclusive ? step : undefined;
   }
 }

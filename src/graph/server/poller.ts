@@ -1,44 +1,44 @@
 /** Something that is looked at again and again: often while somebody needs it, now and then while nobody does. */
 
 /** Between two looks, in milliseconds. */
-const OFTEN_MS = 100;
-const NOW_AND_THEN_MS = 1_000;
+const BUSY_INTERVAL_MS = 100;
+const IDLE_INTERVAL_MS = 1_000;
 
-export class Pulse {
-  private wanted = false;
+export class Poller {
+  private requested = false;
   /** Undefined while it looks, and once it has ended. */
-  private next: NodeJS.Timeout | undefined;
-  private ended = false;
+  private timer: NodeJS.Timeout | undefined;
+  private stopped = false;
 
-  /** @param look is not called again before it is done. Never throws */
-  constructor(private readonly look: () => Promise<void>) {
-    void this.beat();
+  /** @param task is not called again before it is done. Never throws */
+  constructor(private readonly task: () => Promise<void>) {
+    void this.poll();
   }
 
   /** Somebody needs it: the next look is soon. */
-  want(): void {
-    const resting = !this.wanted && this.next !== undefined;
-    this.wanted = true;
-    if (!resting) return;
-    clearTimeout(this.next);
-    this.rest();
+  requestPoll(): void {
+    const isIdle = !this.requested && this.timer !== undefined;
+    this.requested = true;
+    if (!isIdle) return;
+    clearTimeout(this.timer);
+    this.scheduleNext();
   }
 
-  end(): void {
-    this.ended = true;
-    clearTimeout(this.next);
+  stop(): void {
+    this.stopped = true;
+    clearTimeout(this.timer);
   }
 
-  private async beat(): Promise<void> {
-    this.next = undefined;
-    this.wanted = false;
-    await this.look();
-    this.rest();
+  private async poll(): Promise<void> {
+    this.timer = undefined;
+    this.requested = false;
+    await this.task();
+    this.scheduleNext();
   }
 
-  private rest(): void {
-    if (this.ended) return;
-    this.next = setTimeout(() => void this.beat(), this.wanted ? OFTEN_MS : NOW_AND_THEN_MS);
-    this.next.unref();
+  private scheduleNext(): void {
+    if (this.stopped) return;
+    this.timer = setTimeout(() => void this.poll(), this.requested ? BUSY_INTERVAL_MS : IDLE_INTERVAL_MS);
+    this.timer.unref();
   }
 }

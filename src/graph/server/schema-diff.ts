@@ -1,83 +1,86 @@
 /** The schema of a SpiceDB server against that of the file: what differs, and making them the same. */
 import { v1 } from '@authzed/authzed-node';
 import { Fault } from '../../model/faults.js';
-import type { Graph } from '../schema/schema.js';
-import { NOW } from '../spicedb-api.js';
-import { refusalOf, schemaProblem } from '../errors.js';
+import type { GraphSchema } from '../schema/schema.js';
+import { FULLY_CONSISTENT } from '../spicedb-api.js';
+import { readGrpcStatus, toSchemaError } from '../errors.js';
 
-export interface SchemaClient {
+export interface ServerSchemaClient {
   diffSchema(request: v1.DiffSchemaRequest): Promise<v1.DiffSchemaResponse>;
   writeSchema(request: v1.WriteSchemaRequest): Promise<v1.WriteSchemaResponse>;
 }
 
-export interface Difference {
+export interface ServerSchemaDifference {
   /** What making the server like the file does. */
   readonly change: 'add' | 'remove' | 'change';
   /** Of what. */
-  readonly what: string;
+  readonly item: string;
   /** As a sentence. */
   readonly text: string;
   /** Only on the server, and nothing that is in the file leads there: what is decided by the file stays the same. */
-  readonly aside: boolean;
+  readonly harmless: boolean;
 }
 
 /** Comments left out. @throws ConfigError where SpiceDB doesn't take the file's schema; what the client throws */
-export async function differences(
-  client: SchemaClient,
-  graph: Graph,
-  consistency = NOW,
-): Promise<{ readonly found: readonly Difference[]; readonly readAt: string | undefined }> {
-  const request = v1.DiffSchemaRequest.create({ consistency, comparisonSchema: graph.text });
+export async function compareServerSchema(
+  client: ServerSchemaClient,
+  schema: GraphSchema,
+  consistency = FULLY_CONSISTENT,
+): Promise<{ readonly differences: readonly ServerSchemaDifference[]; readonly readAt: string | undefined }> {
+  const request = v1.DiffSchemaRequest.create({ consistency, comparisonSchema: schema.text });
   const { diffs, readAt } = await client.diffSchema(request).catch((error: unknown) => {
-    const { code } = refusalOf(error);
+    const { code } = readGrpcStatus(error);
     if (code === 'UNIMPLEMENTED') throw new Fault('relationships_unavailable', 'it is too old to compare schemas');
     throw code === 'INVALID_ARGUMENT' || code === 'FAILED_PRECONDITION'
-      ? schemaProblem(error, graph.file)
-      : asIs(error);
+      ? toSchemaError(error, schema.file)
+      : toThrowable(error);
   });
-  return { found: diffs.flatMap((diff) => read(diff) ?? []), readAt: readAt?.token };
+  return { differences: diffs.flatMap((diff) => toSchemaDifference(diff) ?? []), readAt: readAt?.token };
 }
 
 /** @throws ConfigError with SpiceDB's own words, such as which relation is in use; Fault */
-export async function applySchema(client: SchemaClient, graph: Graph): Promise<void> {
-  await client.writeSchema(v1.WriteSchemaRequest.create({ schema: graph.text })).catch((error: unknown) => {
-    throw schemaProblem(error, graph.file);
+export async function writeServerSchema(client: ServerSchemaClient, schema: GraphSchema): Promise<void> {
+  await client.writeSchema(v1.WriteSchemaRequest.create({ schema: schema.text })).catch((error: unknown) => {
+    throw toSchemaError(error, schema.file);
   });
 }
 
-function read({ diff }: v1.ReflectionSchemaDiff): Difference | undefined {
+function toSchemaDifference({ diff }: v1.ReflectionSchemaDiff): ServerSchemaDifference | undefined {
   switch (diff.oneofKind) {
     case 'definitionAdded':
-      return difference('add', `definition ${diff.definitionAdded.name}`);
+      return createDifference('add', `definition ${diff.definitionAdded.name}`);
     case 'definitionRemoved':
-      return aside(`definition ${diff.definitionRemoved.name}`);
+      return createHarmlessRemoval(`definition ${diff.definitionRemoved.name}`);
     case 'relationAdded':
-      return difference('add', `relation ${member(diff.relationAdded)}`);
+      return createDifference('add', `relation ${formatMember(diff.relationAdded)}`);
     case 'relationRemoved':
-      return aside(`relation ${member(diff.relationRemoved)}`);
+      return createHarmlessRemoval(`relation ${formatMember(diff.relationRemoved)}`);
     case 'relationSubjectTypeAdded':
-      return difference('add', `subjects of relation ${subjects(diff.relationSubjectTypeAdded)}`);
+      return createDifference('add', `subjects of relation ${formatSubjectChange(diff.relationSubjectTypeAdded)}`);
     case 'relationSubjectTypeRemoved':
-      return difference('remove', `subjects of relation ${subjects(diff.relationSubjectTypeRemoved)}`);
+      return createDifference('remove', `subjects of relation ${formatSubjectChange(diff.relationSubjectTypeRemoved)}`);
     case 'permissionAdded':
-      return difference('add', `permission ${member(diff.permissionAdded)}`);
+      return createDifference('add', `permission ${formatMember(diff.permissionAdded)}`);
     case 'permissionRemoved':
-      return aside(`permission ${member(diff.permissionRemoved)}`);
+      return createHarmlessRemoval(`permission ${formatMember(diff.permissionRemoved)}`);
     case 'permissionExprChanged':
-      return difference('change', `permission ${member(diff.permissionExprChanged)}`);
+      return createDifference('change', `permission ${formatMember(diff.permissionExprChanged)}`);
     case 'caveatAdded':
-      return difference('add', `caveat ${diff.caveatAdded.name}`);
+      return createDifference('add', `caveat ${diff.caveatAdded.name}`);
     case 'caveatRemoved':
-      return aside(`caveat ${diff.caveatRemoved.name}`);
+      return createHarmlessRemoval(`caveat ${diff.caveatRemoved.name}`);
     case 'caveatExprChanged':
-      return difference('change', `caveat ${diff.caveatExprChanged.name}`);
+      return createDifference('change', `caveat ${diff.caveatExprChanged.name}`);
     case 'caveatParameterAdded':
-      return difference('add', `parameter ${parameter(diff.caveatParameterAdded)}`);
+      return createDifference('add', `parameter ${formatParameter(diff.caveatParameterAdded)}`);
     case 'caveatParameterRemoved':
-      return difference('remove', `parameter ${parameter(diff.caveatParameterRemoved)}`);
+      return createDifference('remove', `parameter ${formatParameter(diff.caveatParameterRemoved)}`);
     case 'caveatParameterTypeChanged': {
-      const { parameter: changed } = diff.caveatParameterTypeChanged;
-      return difference('change', `parameter ${changed === undefined ? '' : parameter(changed)}`);
+      const { parameter: changedParameter } = diff.caveatParameterTypeChanged;
+      return createDifference(
+        'change',
+        `parameter ${changedParameter === undefined ? '' : formatParameter(changedParameter)}`,
+      );
     }
     case 'definitionDocCommentChanged':
     case 'relationDocCommentChanged':
@@ -85,41 +88,41 @@ function read({ diff }: v1.ReflectionSchemaDiff): Difference | undefined {
     case 'caveatDocCommentChanged':
       return undefined;
     case undefined:
-      return difference('change', 'something that this version has no word for');
+      return createDifference('change', 'something that this version has no word for');
   }
 }
 
-const WHERE = { add: 'only in the file', remove: 'only on the server', change: 'differs' } as const;
+const CHANGE_TEXTS = { add: 'only in the file', remove: 'only on the server', change: 'differs' } as const;
 
-function difference(change: Difference['change'], what: string): Difference {
-  return { change, what, text: `${what} (${WHERE[change]})`, aside: false };
+function createDifference(change: ServerSchemaDifference['change'], item: string): ServerSchemaDifference {
+  return { change, item, text: `${item} (${CHANGE_TEXTS[change]})`, harmless: false };
 }
 
-function aside(what: string): Difference {
-  return { ...difference('remove', what), aside: true };
+function createHarmlessRemoval(item: string): ServerSchemaDifference {
+  return { ...createDifference('remove', item), harmless: true };
 }
 
-function member({ parentDefinitionName, name }: { parentDefinitionName: string; name: string }): string {
+function formatMember({ parentDefinitionName, name }: { parentDefinitionName: string; name: string }): string {
   return `${parentDefinitionName}#${name}`;
 }
 
-function parameter({ parentCaveatName, name }: v1.ReflectionCaveatParameter): string {
+function formatParameter({ parentCaveatName, name }: v1.ReflectionCaveatParameter): string {
   return `${name} of caveat ${parentCaveatName}`;
 }
 
 /** SpiceDB doesn't say whether the type is one with an expiration. */
-function subjects({ relation, changedSubjectType: type }: v1.ReflectionRelationSubjectTypeChange): string {
+function formatSubjectChange({ relation, changedSubjectType: type }: v1.ReflectionRelationSubjectTypeChange): string {
   if (relation === undefined || type === undefined) return '';
   const { typeref, subjectDefinitionName: name, optionalCaveatName: caveat } = type;
-  const of =
+  const subjectText =
     typeref.oneofKind === 'isPublicWildcard'
       ? `${name}:*`
       : typeref.oneofKind === 'optionalRelationName'
         ? `${name}#${typeref.optionalRelationName}`
         : name;
-  return `${member(relation)}: ${of}${caveat === '' ? '' : ` with ${caveat}`}`;
+  return `${formatMember(relation)}: ${subjectText}${caveat === '' ? '' : ` with ${caveat}`}`;
 }
 
-function asIs(error: unknown): Error {
+function toThrowable(error: unknown): Error {
   return error instanceof Error ? error : new TypeError(String(error));
 }

@@ -1,57 +1,60 @@
 /** Whether the schema of a SpiceDB that is in use still is the file's: others can change it while Remit runs. */
 import { Fault } from '../../model/faults.js';
-import type { Difference } from './schema-diff.js';
+import type { ServerSchemaDifference } from './schema-diff.js';
 
-export class Fitting {
+export class SchemaMonitor {
   /** The schema that was compared last, as SpiceDB writes it. */
-  private compared: string | undefined;
-  private misfit: string | undefined;
+  private comparedText: string | undefined;
+  private mismatch: string | undefined;
 
   /**
-   * @param where names SpiceDB and the file, for the log
+   * @param origin names SpiceDB and the file, for the log
    * @param log a line for the operator
    */
   constructor(
-    private readonly where: { readonly endpoint: string; readonly file: string },
+    private readonly origin: { readonly endpoint: string; readonly file: string },
     private readonly log: (line: string) => void,
   ) {}
 
   /** Why nothing can be decided; undefined while the schema fits. */
   get fault(): Fault | undefined {
-    return this.misfit === undefined ? undefined : new Fault('schema_differs', this.misfit);
+    return this.mismatch === undefined ? undefined : new Fault('schema_differs', this.mismatch);
   }
 
   /**
-   * @param schema of SpiceDB now
+   * @param schemaText of SpiceDB now
    * @param compare asked only where that is another than before; while it can't answer, the schema counts as another
    * @returns whether it fits
    */
-  async look(schema: string, compare: () => Promise<readonly Difference[]>): Promise<boolean> {
-    if (schema === this.compared) return this.misfit === undefined;
-    const found = await compare().catch((): undefined => undefined);
-    this.compared = found === undefined ? undefined : schema;
-    const { endpoint, file } = this.where;
-    const misfit = found === undefined ? 'what differs is not known yet' : summary(found.filter(({ aside }) => !aside));
-    if (misfit !== this.misfit)
+  async compareSchema(schemaText: string, compare: () => Promise<readonly ServerSchemaDifference[]>): Promise<boolean> {
+    if (schemaText === this.comparedText) return this.mismatch === undefined;
+    const differences = await compare().catch((): undefined => undefined);
+    this.comparedText = differences === undefined ? undefined : schemaText;
+    const { endpoint, file } = this.origin;
+    const mismatch =
+      differences === undefined
+        ? 'what differs is not known yet'
+        : summarizeDifferences(differences.filter(({ harmless: aside }) => !aside));
+    if (mismatch !== this.mismatch)
       this.log(
-        misfit === undefined
+        mismatch === undefined
           ? `the schema of SpiceDB at ${endpoint} is that of ${file} again`
-          : `the schema of SpiceDB at ${endpoint} is no longer that of ${file}, and nothing is decided until it is: ${misfit}`,
+          : `the schema of SpiceDB at ${endpoint} is no longer that of ${file}, and nothing is decided until it is: ${mismatch}`,
       );
-    const more = summary(found?.filter(({ aside }) => aside) ?? []);
-    if (more !== undefined)
-      this.log(`SpiceDB at ${endpoint} has more than ${file}, which changes no decision: ${more}`);
-    this.misfit = misfit;
-    return misfit === undefined;
+    const extra = summarizeDifferences(differences?.filter(({ harmless: aside }) => aside) ?? []);
+    if (extra !== undefined)
+      this.log(`SpiceDB at ${endpoint} has more than ${file}, which changes no decision: ${extra}`);
+    this.mismatch = mismatch;
+    return mismatch === undefined;
   }
 }
 
 /** The first few of many; undefined: there are none. */
-export function summary(differences: readonly Difference[]): string | undefined {
+export function summarizeDifferences(differences: readonly ServerSchemaDifference[]): string | undefined {
   if (differences.length === 0) return undefined;
-  const shown = differences
+  const firstFew = differences
     .slice(0, 5)
     .map(({ text }) => text)
     .join('; ');
-  return differences.length > 5 ? `${shown}; and ${differences.length - 5} more` : shown;
+  return differences.length > 5 ? `${firstFew}; and ${differences.length - 5} more` : firstFew;
 }

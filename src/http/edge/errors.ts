@@ -2,9 +2,9 @@
 import type { FastifyError, FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { BadRequest, Fault } from '../../model/faults.js';
-import { issueText, JsonProblem, pathText } from '../../runtime/strict-json.js';
+import { rephraseIssue, StrictJsonError, formatJsonPath } from '../../runtime/strict-json.js';
 
-export const problemBody = z
+export const problemFormat = z
   .object({
     error: z.object({
       code: z.string(),
@@ -14,42 +14,48 @@ export const problemBody = z
   })
   .meta({ id: 'Problem' });
 
-export type ProblemBody = z.infer<typeof problemBody>;
+export type ProblemBody = z.infer<typeof problemFormat>;
 
-export function problem(code: string, message: string, at?: string): ProblemBody {
+export function createProblem(code: string, message: string, at?: string): ProblemBody {
   return { error: { code, message, ...(at === undefined || at === '' ? {} : { at }) } };
 }
 
 /** The first issue of a failed parse, with its place. */
-export function badRequest(error: z.ZodError): BadRequest {
+export function toBadRequest(error: z.ZodError): BadRequest {
   const issue = error.issues[0];
-  return new BadRequest(issue === undefined ? 'is not acceptable' : issueText(issue), pathText(issue?.path ?? []));
+  return new BadRequest(
+    issue === undefined ? 'is not acceptable' : rephraseIssue(issue),
+    formatJsonPath(issue?.path ?? []),
+  );
 }
 
-export function mapErrors(app: FastifyInstance): void {
+export function installErrorHandlers(app: FastifyInstance): void {
   app.setErrorHandler((error: FastifyError | Error, request, reply) => {
-    if (error instanceof BadRequest) return reply.code(error.status).send(problem(error.code, error.message, error.at));
-    if (error instanceof JsonProblem)
-      return reply.code(400).send(problem('malformed_json', `The body ${error.message}.`, error.at));
+    if (error instanceof BadRequest)
+      return reply.code(error.status).send(createProblem(error.code, error.message, error.at));
+    if (error instanceof StrictJsonError)
+      return reply.code(400).send(createProblem('malformed_json', `The body ${error.message}.`, error.path));
     if (error instanceof Fault) {
       request.log.error({ fault: error.code, detail: error.detail }, 'an engine failed');
-      return reply.code(503).send(problem(error.code, error.message));
+      return reply.code(503).send(createProblem(error.code, error.message));
     }
     const { statusCode, code } = error as FastifyError;
     if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
-      return reply.code(400).send(problem('content_type', 'The Content-Type must be application/json.'));
+      return reply.code(400).send(createProblem('content_type', 'The Content-Type must be application/json.'));
     if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
-      return reply.code(413).send(problem('body_too_large', 'The body must be at most 1 MiB long.'));
+      return reply.code(413).send(createProblem('body_too_large', 'The body must be at most 1 MiB long.'));
     if (code === 'FST_ERR_CTP_EMPTY_JSON_BODY')
-      return reply.code(400).send(problem('malformed_json', 'The body is empty.'));
+      return reply.code(400).send(createProblem('malformed_json', 'The body is empty.'));
 
     if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-      return reply.code(statusCode).send(problem('bad_request', 'The request can not be read.'));
+      return reply.code(statusCode).send(createProblem('bad_request', 'The request can not be read.'));
     }
     request.log.error({ err: error }, 'a bug');
-    return reply.code(500).send(problem('internal', 'Something is wrong with Remit itself.'));
+    return reply.code(500).send(createProblem('internal', 'Something is wrong with Remit itself.'));
   });
   app.setNotFoundHandler((request, reply) =>
-    reply.code(404).send(problem('not_found', `There is no ${request.method} ${request.url.split('?')[0] ?? ''}.`)),
+    reply
+      .code(404)
+      .send(createProblem('not_found', `There is no ${request.method} ${request.url.split('?')[0] ?? ''}.`)),
   );
 }

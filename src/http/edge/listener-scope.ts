@@ -1,28 +1,28 @@
 /** What a listener is for: everything, or, where administration has one of its own, that or all the rest. */
-import type { Client, Permission } from '../../model/question.js';
+import type { Client, ClientPermission } from '../../model/question.js';
 
-export type Part = 'all' | 'decisions' | 'administration';
+export type ListenerScope = 'all' | 'decisions' | 'administration';
 
 /** What is the operators' business. */
-const ADMINISTRATION: readonly Permission[] = ['admin', 'metrics'];
+const ADMINISTRATION_PERMISSIONS: readonly ClientPermission[] = ['admin', 'metrics'];
 
 /** Whether a permission counts on a listener. */
-function counts(part: Part, permission: Permission): boolean {
-  return part === 'all' || (part === 'administration') === ADMINISTRATION.includes(permission);
+function isPermissionInScope(scope: ListenerScope, permission: ClientPermission): boolean {
+  return scope === 'all' || (scope === 'administration') === ADMINISTRATION_PERMISSIONS.includes(permission);
 }
 
-const seen: Readonly<Record<Part, WeakMap<Client, Client>>> = {
+const restrictedClients: Readonly<Record<ListenerScope, WeakMap<Client, Client>>> = {
   all: new WeakMap(),
   decisions: new WeakMap(),
   administration: new WeakMap(),
 };
 
 /** The client with the permissions that count there: an admin is one on the administration's listener only. */
-export function seenOn(part: Part, client: Client): Client {
-  const known = seen[part].get(client);
-  if (known !== undefined) return known;
-  const may = new Set([...client.may].filter((permission) => counts(part, permission)));
-  const narrowed = { ...client, may };
-  seen[part].set(client, narrowed);
-  return narrowed;
+export function restrictClient(scope: ListenerScope, client: Client): Client {
+  const cached = restrictedClients[scope].get(client);
+  if (cached !== undefined) return cached;
+  const may = new Set([...client.may].filter((permission) => isPermissionInScope(scope, permission)));
+  const restricted = { ...client, may };
+  restrictedClients[scope].set(client, restricted);
+  return restricted;
 }

@@ -6,7 +6,7 @@
 import v8 from 'node:v8';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { FAULTS } from '../../model/faults.js';
-import { problem } from './errors.js';
+import { createProblem } from './errors.js';
 import type { AdmissionStats } from '../../telemetry/metrics.js';
 
 declare module 'fastify' {
@@ -16,12 +16,12 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     /** What it holds of the limits; undefined on an essential route. */
-    held: Held | undefined;
+    held: HeldCapacity | undefined;
   }
 }
 
-interface Held {
-  place: boolean;
+interface HeldCapacity {
+  slot: boolean;
   bytes: number;
 }
 
@@ -33,7 +33,7 @@ export interface AdmissionLimits {
 }
 
 /** When to come back, in seconds: faults and peaks that Remit gets over take about as long. */
-const RETRY_AFTER = '1';
+const OVERLOAD_RETRY_SECONDS = '1';
 /** Bodies up to this length are bounded by their number. */
 const SMALL_BYTES = 64 * 1024;
 /** A body that has been read takes up to dozens of times its length. */
@@ -58,62 +58,62 @@ export class Admission {
 
   /** Before anything else is done for a request. @returns whether it may go on */
   begin(request: FastifyRequest, reply: FastifyReply): boolean {
-    const full = this.excess(request);
-    if (full !== undefined) {
-      this.shed[full] += 1;
+    const exceeded = this.findExceededLimit(request);
+    if (exceeded !== undefined) {
+      this.shed[exceeded] += 1;
       return false;
     }
-    const held: Held = { place: true, bytes: largeBody(request, this.limits.bodyBytes) };
-    request.held = held;
+    const capacity: HeldCapacity = { slot: true, bytes: largeBodyBytes(request, this.limits.bodyBytes) };
+    request.held = capacity;
     this.inFlight += 1;
-    this.largeBodyBytes += held.bytes;
+    this.largeBodyBytes += capacity.bytes;
     // Whoever hangs up while still sending gets no answer, after which it would be let go.
-    if (held.bytes > 0)
+    if (capacity.bytes > 0)
       reply.raw.once('close', () => {
-        if (!held.place) this.end(held);
+        if (!capacity.slot) this.end(capacity);
       });
     return true;
   }
 
   /** While its body is awaited. */
-  pause(held: Held, hungUp: boolean): void {
-    this.leave(held);
-    if (hungUp) this.end(held);
+  pause(capacity: HeldCapacity, hungUp: boolean): void {
+    this.releaseSlot(capacity);
+    if (hungUp) this.end(capacity);
   }
 
   /** Its body is there. @returns whether it may go on */
-  resume(held: Held): boolean {
+  resume(capacity: HeldCapacity): boolean {
     if (this.inFlight >= this.limits.inFlight) {
       this.shed.inFlight += 1;
       return false;
     }
-    held.place = true;
+    capacity.slot = true;
     this.inFlight += 1;
     return true;
   }
 
   /** Its answer is there. */
-  end(held: Held): void {
-    this.leave(held);
-    this.largeBodyBytes -= held.bytes;
-    held.bytes = 0;
+  end(capacity: HeldCapacity): void {
+    this.releaseSlot(capacity);
+    this.largeBodyBytes -= capacity.bytes;
+    capacity.bytes = 0;
   }
 
-  private leave(held: Held): void {
-    if (held.place) this.inFlight -= 1;
-    held.place = false;
+  private releaseSlot(capacity: HeldCapacity): void {
+    if (capacity.slot) this.inFlight -= 1;
+    capacity.slot = false;
   }
 
-  private excess(request: FastifyRequest): keyof AdmissionStats['shed'] | undefined {
+  private findExceededLimit(request: FastifyRequest): keyof AdmissionStats['shed'] | undefined {
     if (this.inFlight >= this.limits.inFlight) return 'inFlight';
-    const bytes = largeBody(request, this.limits.bodyBytes);
+    const bytes = largeBodyBytes(request, this.limits.bodyBytes);
     // One at a time fits always.
-    const room = Math.max(this.limits.bodyBytes, this.heapLimit / HEAP_TO_BODIES);
-    if (bytes > 0 && this.largeBodyBytes + bytes > room) return 'largeBodies';
-    return this.heap() > this.heapLimit * HEAP_SHARE ? 'memory' : undefined;
+    const bodyRoom = Math.max(this.limits.bodyBytes, this.heapLimit / HEAP_TO_BODIES);
+    if (bytes > 0 && this.largeBodyBytes + bytes > bodyRoom) return 'largeBodies';
+    return this.readHeapUsed() > this.heapLimit * HEAP_SHARE ? 'memory' : undefined;
   }
 
-  private heap(): number {
+  private readHeapUsed(): number {
     const now = performance.now();
     if (now - this.heapReadAt >= HEAP_READ_EVERY_MS) {
       this.heapUsed = v8.getHeapStatistics().used_heap_size;
@@ -124,16 +124,16 @@ export class Admission {
 }
 
 /** The length of a body that is large, as announced; where that isn't said, the longest. */
-function largeBody({ headers }: FastifyRequest, longest: number): number {
+function largeBodyBytes({ headers }: FastifyRequest, longest: number): number {
   const announced = headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : longest;
   // What is longer than that is refused for its length.
   return announced > SMALL_BYTES && announced <= longest ? announced : 0;
 }
 
 /** Holds every route to the limits but the essential ones; and tells whoever gets a 503 when to come back. */
-export function admit(app: FastifyInstance, admission: Admission): void {
+export function installLoadShedding(app: FastifyInstance, admission: Admission): void {
   const refuse = (reply: FastifyReply): void => {
-    void reply.code(503).send(problem('overloaded', FAULTS.overloaded));
+    void reply.code(503).send(createProblem('overloaded', FAULTS.overloaded));
   };
 
   app.decorateRequest('held', undefined);
@@ -152,7 +152,7 @@ export function admit(app: FastifyInstance, admission: Admission): void {
   });
   app.addHook('onSend', (request, reply, payload, done) => {
     if (request.held !== undefined) admission.end(request.held);
-    if (reply.statusCode === 503) void reply.header('retry-after', RETRY_AFTER);
+    if (reply.statusCode === 503) void reply.header('retry-after', OVERLOAD_RETRY_SECONDS);
     done(null, payload);
   });
 }

@@ -14,10 +14,10 @@ export const SECURITY_HEADERS = {
 const HSTS = 'max-age=63072000';
 
 /** Of `/docs`, which is a page: its own scripts and styles, in nobody's frame. */
-export const DOCS_POLICY =
+export const DOCS_CONTENT_SECURITY_POLICY =
   "default-src 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; form-action 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'";
 
-export function secure(reply: FastifyReply, encrypted: boolean): void {
+export function setSecurityHeaders(reply: FastifyReply, isEncrypted: boolean): void {
   void reply.headers(SECURITY_HEADERS);
-  if (encrypted) void reply.header('strict-transport-security', HSTS);
+  if (isEncrypted) void reply.header('strict-transport-security', HSTS);
 }

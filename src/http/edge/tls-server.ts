@@ -5,22 +5,22 @@ import type { Socket } from 'node:net';
 import { Server as TlsServer, type SecureContextOptions } from 'node:tls';
 import type { ListenerTls } from '../../config/listener.js';
 import { SECURITY_HEADERS } from './security-headers.js';
-import { problem } from './errors.js';
+import { createProblem } from './errors.js';
 
 /** A token and its proof, of 8 KiB each, and as much again. */
 const MAX_HEADER_BYTES = 32 * 1024;
 /** Whoever sends slowly holds a connection, and a credential that was looked at when it began. */
-const REQUEST_MS = 10_000;
-const HEADERS_MS = 5_000;
-const HANDSHAKE_MS = 5_000;
+const REQUEST_TIMEOUT_MS = 10_000;
+const HEADERS_TIMEOUT_MS = 5_000;
+const HANDSHAKE_TIMEOUT_MS = 5_000;
 /** How late the three above may be noticed. */
-const CHECKING_MS = 1_000;
+const TIMEOUT_CHECK_MS = 1_000;
 /** Longer than load balancers keep theirs (60 s): who closes first must not be who is about to be asked. */
 const KEEP_ALIVE_MS = 72_000;
 /** Of a connection that neither sends nor reads; longer than any decision may take. */
-const IDLE_MS = 120_000;
+const IDLE_TIMEOUT_MS = 120_000;
 /** A connection is trusted as it was when it began, so it doesn't last for good. */
-const REQUESTS_A_CONNECTION = 10_000;
+const MAX_REQUESTS_PER_CONNECTION = 10_000;
 
 /** TLS 1.3, and of TLS 1.2 what has forward secrecy and authenticated encryption (Mozilla's "intermediate" without DHE). */
 const CIPHERS = [
@@ -35,58 +35,62 @@ const CIPHERS = [
   'ECDHE-RSA-CHACHA20-POLY1305',
 ].join(':');
 
-const OPTIONS: ServerOptions = {
+const SERVER_OPTIONS: ServerOptions = {
   maxHeaderSize: MAX_HEADER_BYTES,
-  requestTimeout: REQUEST_MS,
-  headersTimeout: HEADERS_MS,
-  connectionsCheckingInterval: CHECKING_MS,
+  requestTimeout: REQUEST_TIMEOUT_MS,
+  headersTimeout: HEADERS_TIMEOUT_MS,
+  connectionsCheckingInterval: TIMEOUT_CHECK_MS,
   keepAliveTimeout: KEEP_ALIVE_MS,
 };
 
 /** The servers of one listener (a name may have several addresses), whose certificates can be replaced. */
-export class Transport {
+export class ListenerServers {
   private readonly servers: Server[] = [];
   /** Which certificates let a connection in: the how manieth. */
-  private readonly letInBy = new WeakMap<object, number>();
-  private turn = 0;
+  private readonly generations = new WeakMap<object, number>();
+  private generation = 0;
 
   constructor(
     private readonly tls: ListenerTls | undefined,
-    private readonly connections: number,
+    private readonly maxConnections: number,
   ) {}
 
   /** A server that is not listening yet. */
-  readonly serve = (onRequest: RequestListener): Server => {
-    const server = serverOf(this.tls, this.connections, onRequest);
-    server.on('secureConnection', (socket: object) => this.letInBy.set(socket, this.turn));
+  readonly create = (onRequest: RequestListener): Server => {
+    const server = createListenerServer(this.tls, this.maxConnections, onRequest);
+    server.on('secureConnection', (socket: object) => this.generations.set(socket, this.generation));
     this.servers.push(server);
     return server;
   };
 
   /** For connections from now on; those that are open, and idle, are closed. */
-  renew(tls: ListenerTls): void {
-    this.turn += 1;
+  renewCertificates(tls: ListenerTls): void {
+    this.generation += 1;
     for (const server of this.servers) {
-      if (server instanceof TlsServer) server.setSecureContext(secureContext(tls));
+      if (server instanceof TlsServer) server.setSecureContext(toSecureContextOptions(tls));
       server.closeIdleConnections();
     }
   }
 
   /** Let in by certificates that have been replaced. */
   isOutdated(socket: object): boolean {
-    return (this.letInBy.get(socket) ?? this.turn) !== this.turn;
+    return (this.generations.get(socket) ?? this.generation) !== this.generation;
   }
 }
 
-function serverOf(tls: ListenerTls | undefined, connections: number, onRequest: RequestListener): Server {
+function createListenerServer(
+  tls: ListenerTls | undefined,
+  maxConnections: number,
+  onRequest: RequestListener,
+): Server {
   const server =
     tls === undefined
-      ? createServer(OPTIONS, onRequest)
+      ? createServer(SERVER_OPTIONS, onRequest)
       : createTlsServer(
           {
-            ...OPTIONS,
-            ...secureContext(tls),
-            handshakeTimeout: HANDSHAKE_MS,
+            ...SERVER_OPTIONS,
+            ...toSecureContextOptions(tls),
+            handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
             requestCert: tls.clientCertificates,
             // Without an authority whose a certificate is doesn't matter: tokens are bound to it by its thumbprint
             // (RFC 8705 section 3).
@@ -94,33 +98,33 @@ function serverOf(tls: ListenerTls | undefined, connections: number, onRequest: 
           },
           onRequest,
         );
-  server.setTimeout(IDLE_MS);
-  server.maxRequestsPerSocket = REQUESTS_A_CONNECTION;
-  server.maxConnections = connections;
+  server.setTimeout(IDLE_TIMEOUT_MS);
+  server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION;
+  server.maxConnections = maxConnections;
   // Beyond a number they would be dropped in silence; it is checked where it can be said.
   server.maxHeadersCount = 0;
   return server;
 }
 
-function secureContext({ certificate, key, clientCa }: ListenerTls): SecureContextOptions {
+function toSecureContextOptions({ certificate, key, clientCa }: ListenerTls): SecureContextOptions {
   return { cert: certificate, key, ca: clientCa, minVersion: 'TLSv1.2', ciphers: CIPHERS };
 }
 
-const REFUSALS: Readonly<Record<string, readonly [number, string, string]>> = {
+const CLIENT_ERRORS: Readonly<Record<string, readonly [number, string, string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'request_timeout', 'The request did not arrive in time.'],
   HPE_HEADER_OVERFLOW: [431, 'headers_too_large', `The headers must be at most ${MAX_HEADER_BYTES} bytes long.`],
 };
 
 /** What is no HTTP is answered like everything else, and its connection is over. */
-export function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
+export function rejectMalformedRequest(error: NodeJS.ErrnoException, socket: Socket): void {
   const { code: cause = '' } = error;
   // Where TLS hasn't begun nothing can be said, and what waits to be written would keep the connection.
   if (!cause.startsWith('HPE_') && cause !== 'ERR_HTTP_REQUEST_TIMEOUT') {
     socket.destroy();
     return;
   }
-  const [status, code, message] = REFUSALS[cause] ?? [400, 'bad_request', 'This is not HTTP as it should be.'];
-  const body = JSON.stringify(problem(code, message));
+  const [status, code, message] = CLIENT_ERRORS[cause] ?? [400, 'bad_request', 'This is not HTTP as it should be.'];
+  const body = JSON.stringify(createProblem(code, message));
   const headers = {
     ...SECURITY_HEADERS,
     'content-type': 'application/json; charset=utf-8',

@@ -10,10 +10,10 @@ const MAX_BUCKETS = 10_000;
 interface Bucket {
   level: number;
   /** Milliseconds of the monotonic clock: the wall clock may jump. */
-  at: number;
+  refilledAt: number;
 }
 
-export interface Taken {
+export interface TokenBucketResult {
   readonly allowed: boolean;
   /** Whole requests that are left. */
   readonly remaining: number;
@@ -21,7 +21,7 @@ export interface Taken {
   readonly reset: number;
 }
 
-export class Rates {
+export class TokenBuckets {
   private readonly buckets: LRUCache<string, Bucket>;
 
   constructor(max = MAX_BUCKETS) {
@@ -29,12 +29,12 @@ export class Rates {
   }
 
   /** @param rate a second */
-  take(key: string, rate: number): Taken {
+  take(key: string, rate: number): TokenBucketResult {
     const now = performance.now();
-    const bucket = this.buckets.get(key) ?? { level: rate, at: now };
+    const bucket = this.buckets.get(key) ?? { level: rate, refilledAt: now };
     // A rate may have been changed: there is never more than now fits in.
-    bucket.level = Math.min(rate, bucket.level + ((now - bucket.at) / 1000) * rate);
-    bucket.at = now;
+    bucket.level = Math.min(rate, bucket.level + ((now - bucket.refilledAt) / 1000) * rate);
+    bucket.refilledAt = now;
     const allowed = bucket.level >= 1;
     if (allowed) bucket.level -= 1;
     this.buckets.set(key, bucket);
@@ -42,7 +42,7 @@ export class Rates {
   }
 
   /** Takes back what was taken for something that then didn't happen. */
-  giveBack(key: string): void {
+  refund(key: string): void {
     const bucket = this.buckets.get(key);
     if (bucket !== undefined) bucket.level += 1;
   }

@@ -1,16 +1,16 @@
 /** `/v1/capabilities`: what an agent may do, asked with its own token. */
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { capabilities } from '../../lists/capabilities.js';
+import { findCapabilities } from '../../lists/capabilities.js';
 import type { Question } from '../../model/question.js';
-import { askerOf, NOBODY, recordSearch } from '../../lists/record.js';
+import { identifyListRequester, PLACEHOLDER_ID, recordSearch } from '../../lists/record.js';
 import type { Service } from '../../service/service.js';
-import { askingOf } from '../request-context.js';
-import { toQuestion } from '../authzen-request.js';
-import { admitted, callerOf } from '../edge/authentication.js';
-import { problemBody } from '../edge/errors.js';
+import { createRequestContext } from '../request-context.js';
+import { parseQuestion } from '../authzen-request.js';
+import { authenticate, requireCaller } from '../edge/authentication.js';
+import { problemFormat } from '../edge/errors.js';
 
-const answer = z
+const capabilitiesFormat = z
   .object({
     capabilities: z.array(
       z.object({
@@ -31,32 +31,32 @@ const answer = z
     ),
   })
   .meta({ id: 'Capabilities' });
-const errors = { 401: problemBody, 403: problemBody, 429: problemBody, 503: problemBody };
+const capabilityErrors = { 401: problemFormat, 403: problemFormat, 429: problemFormat, 503: problemFormat };
 
 export function capabilityRoutes(app: FastifyInstance, service: Service): void {
   app.get('/v1/capabilities', {
     schema: {
       tags: ['decisions'],
       summary: 'What may I do? For agents, with their own token',
-      response: { 200: answer, ...errors },
+      response: { 200: capabilitiesFormat, ...capabilityErrors },
     },
-    onRequest: admitted(app, service, [], { agents: true }),
+    onRequest: authenticate(app, service, [], { agents: true }),
     handler: (request) =>
-      service.inForce.using(async (deciding) => {
-        const caller = callerOf(request);
-        const asking = askingOf(request, service);
-        const { agentObject = '' } = deciding.rules().vocabulary;
+      service.activePolicies.withSnapshot(async (deps) => {
+        const caller = requireCaller(request);
+        const requestContext = createRequestContext(request, service);
+        const { agentObject = '' } = deps.rules().vocabulary;
         const subject = { type: agentObject, id: caller.kind === 'agent' ? caller.agent : '' };
-        const ask = (name: string, type: string): Question =>
-          toQuestion({ subject, action: { name }, resource: { type, id: NOBODY } }, asking);
-        const asker = await askerOf(ask(NOBODY, NOBODY), deciding);
-        const found = await capabilities(ask, deciding);
-        const allowed = found.filter(({ status }) => status === 'allowed').length;
-        await recordSearch('capabilities', { subject }, asker, allowed, deciding);
+        const buildQuestion = (name: string, type: string): Question =>
+          parseQuestion({ subject, action: { name }, resource: { type, id: PLACEHOLDER_ID } }, requestContext);
+        const asker = await identifyListRequester(buildQuestion(PLACEHOLDER_ID, PLACEHOLDER_ID), deps);
+        const entries = await findCapabilities(buildQuestion, deps);
+        const allowed = entries.filter(({ status }) => status === 'allowed').length;
+        await recordSearch('capabilities', { subject }, asker, allowed, deps);
         return {
-          capabilities: [...new Set(found.map((c) => c.resourceType))].map((type) => ({
+          capabilities: [...new Set(entries.map((c) => c.resourceType))].map((type) => ({
             resource_type: type,
-            actions: found
+            actions: entries
               .filter((c) => c.resourceType === type)
               .map(({ action: { name, title }, status, remedies }) => ({ name, title, status, remedies })),
           })),

@@ -3,13 +3,13 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { OBLIGATION_TYPES } from '../../model/obligations.js';
 import type { Service } from '../../service/service.js';
-import { scopesOf } from '../../policy/schema/vocabulary.js';
-import { DETAIL_TYPE } from '../../model/acting.js';
-import { ALGORITHMS } from '../../tokens/issuers.js';
-import { admitted } from '../edge/authentication.js';
-import { problemBody } from '../edge/errors.js';
+import { listScopes } from '../../policy/schema/vocabulary.js';
+import { REMIT_DETAIL_TYPE } from '../../model/acting.js';
+import { SIGNATURE_ALGORITHMS } from '../../tokens/issuers.js';
+import { authenticate } from '../edge/authentication.js';
+import { problemFormat } from '../edge/errors.js';
 
-const metadata = z
+const metadataFormat = z
   .object({
     policy_decision_point: z.string(),
     access_evaluation_endpoint: z.string(),
@@ -20,7 +20,7 @@ const metadata = z
     supported_obligations: z.array(z.string()),
   })
   .meta({ id: 'Metadata' });
-const resourceMetadata = z
+const resourceMetadataFormat = z
   .object({
     resource: z.string(),
     resource_name: z.string(),
@@ -34,7 +34,7 @@ const resourceMetadata = z
     authorization_details_types_supported: z.array(z.string()),
   })
   .meta({ id: 'ProtectedResourceMetadata' });
-const scopeList = z
+const scopeListFormat = z
   .object({
     scopes: z.array(
       z.object({
@@ -50,7 +50,7 @@ export function discoveryRoutes(app: FastifyInstance, service: Service): void {
   const { base } = app;
 
   app.get('/.well-known/authzen-configuration', {
-    schema: { tags: ['operations'], summary: 'AuthZEN metadata', response: { 200: metadata } },
+    schema: { tags: ['operations'], summary: 'AuthZEN metadata', response: { 200: metadataFormat } },
     handler: () => ({
       policy_decision_point: base(),
       access_evaluation_endpoint: `${base()}/access/v1/evaluation`,
@@ -66,25 +66,25 @@ export function discoveryRoutes(app: FastifyInstance, service: Service): void {
     schema: {
       tags: ['operations'],
       summary: 'What agents that call directly need (RFC 9728)',
-      response: { 200: resourceMetadata },
+      response: { 200: resourceMetadataFormat },
     },
     handler: () => ({
       resource: base(),
       resource_name: 'Remit',
       resource_documentation: `${base()}/docs`,
       // Those that are no web address (the development issuer) have nothing to discover.
-      authorization_servers: service.access.issuers
-        .all()
+      authorization_servers: service.trust.issuers
+        .list()
         .flatMap(({ issuer }) => (/^https?:/.test(issuer) ? [issuer] : [])),
-      scopes_supported: scopesOf(service.rules().vocabulary).map(({ scope }) => scope),
+      scopes_supported: listScopes(service.rules().vocabulary).map(({ scope }) => scope),
       bearer_methods_supported: ['header'],
-      dpop_signing_alg_values_supported: [...ALGORITHMS],
+      dpop_signing_alg_values_supported: [...SIGNATURE_ALGORITHMS],
       dpop_bound_access_tokens_required: false,
       tls_client_certificate_bound_access_tokens: service.config.tls?.clientCertificates ?? false,
       authorization_details_types_supported: [
         ...new Set([
-          DETAIL_TYPE,
-          ...service.access.issuers.all().flatMap((issuer) => issuer.authorization_details_types ?? []),
+          REMIT_DETAIL_TYPE,
+          ...service.trust.issuers.list().flatMap((issuer) => issuer.authorization_details_types ?? []),
         ]),
       ],
     }),
@@ -96,9 +96,9 @@ export function scopeRoutes(app: FastifyInstance, service: Service): void {
     schema: {
       tags: ['decisions'],
       summary: 'The scopes of the platform, and what each covers',
-      response: { 200: scopeList, 401: problemBody, 403: problemBody },
+      response: { 200: scopeListFormat, 401: problemFormat, 403: problemFormat },
     },
-    onRequest: admitted(app, service, ['evaluate', 'admin'], { agents: true }),
-    handler: () => ({ scopes: scopesOf(service.rules().vocabulary) }),
+    onRequest: authenticate(app, service, ['evaluate', 'admin'], { agents: true }),
+    handler: () => ({ scopes: listScopes(service.rules().vocabulary) }),
   });
 }

@@ -2,23 +2,23 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { BadRequest } from '../../model/faults.js';
-import { MAX_PARENTS, storable } from '../../policy/entity-validation.js';
+import { MAX_PARENTS, findEntityProblem } from '../../policy/entity-validation.js';
 import type { Service } from '../../service/service.js';
-import { id, name } from '../authzen-request.js';
-import { admitted } from '../edge/authentication.js';
-import { problem, problemBody } from '../edge/errors.js';
+import { idFormat, nameFormat } from '../authzen-request.js';
+import { authenticate } from '../edge/authentication.js';
+import { createProblem, problemFormat } from '../edge/errors.js';
 
-const params = z.object({ type: name, id });
-const body = z
+const entityParams = z.object({ type: nameFormat, id: idFormat });
+const entityBody = z
   .strictObject({
     attributes: z.record(z.string(), z.unknown()).default({}),
     parents: z
-      .array(z.strictObject({ type: name, id }))
+      .array(z.strictObject({ type: nameFormat, id: idFormat }))
       .max(MAX_PARENTS)
       .default([]),
   })
   .meta({ id: 'EntityAttributes' });
-const entity = z
+const entityFormat = z
   .object({
     type: z.string(),
     id: z.string(),
@@ -26,54 +26,68 @@ const entity = z
     parents: z.array(z.object({ type: z.string(), id: z.string() })),
   })
   .meta({ id: 'Entity' });
-const errors = { 400: problemBody, 401: problemBody, 403: problemBody, 404: problemBody, 503: problemBody };
-const URL = '/v1/entities/:type/:id';
+const entityErrors = {
+  400: problemFormat,
+  401: problemFormat,
+  403: problemFormat,
+  404: problemFormat,
+  503: problemFormat,
+};
+const ENTITY_URL = '/v1/entities/:type/:id';
 const TAG = ['administration'];
 
 export function entityRoutes(app: FastifyInstance, service: Service): void {
-  const onRequest = admitted(app, service, ['admin']);
+  const onRequest = authenticate(app, service, ['admin']);
 
-  app.put(URL, {
+  app.put(ENTITY_URL, {
     schema: {
       tags: TAG,
       summary: 'Store an entity, replacing what was there',
-      params,
-      body,
-      response: { 200: entity, ...errors },
+      params: entityParams,
+      body: entityBody,
+      response: { 200: entityFormat, ...entityErrors },
     },
     onRequest,
     handler: async (request) => {
-      const ref = request.params as z.infer<typeof params>;
-      const stored = { ...ref, ...(request.body as z.infer<typeof body>) };
-      const why = storable(stored, service.rules());
-      if (why !== undefined) throw new BadRequest(why, why.startsWith('attributes.') ? (why.split(' ')[0] ?? '') : '');
+      const ref = request.params as z.infer<typeof entityParams>;
+      const stored = { ...ref, ...(request.body as z.infer<typeof entityBody>) };
+      const reason = findEntityProblem(stored, service.rules());
+      if (reason !== undefined)
+        throw new BadRequest(reason, reason.startsWith('attributes.') ? (reason.split(' ')[0] ?? '') : '');
       await service.entities.put([stored]);
       return stored;
     },
   });
 
-  app.get(URL, {
-    schema: { tags: TAG, summary: 'Read an entity', params, response: { 200: entity, ...errors } },
+  app.get(ENTITY_URL, {
+    schema: {
+      tags: TAG,
+      summary: 'Read an entity',
+      params: entityParams,
+      response: { 200: entityFormat, ...entityErrors },
+    },
     onRequest,
     handler: async (request, reply) => {
-      const [found] = await service.entities.lookup([request.params as z.infer<typeof params>]);
-      if (found === undefined) return reply.code(404).send(problem('not_found', 'There is no such entity.'));
-      const { type, id: ofEntity, attributes, parents } = found;
-      return reply.send({ type, id: ofEntity, attributes, parents });
+      const [entity] = await service.entities.lookup([request.params as z.infer<typeof entityParams>]);
+      if (entity === undefined) return reply.code(404).send(createProblem('not_found', 'There is no such entity.'));
+      const { type, id, attributes, parents } = entity;
+      return reply.send({ type, id, attributes, parents });
     },
   });
 
-  app.delete(URL, {
+  app.delete(ENTITY_URL, {
     schema: {
       tags: TAG,
       summary: 'Remove an entity',
-      params,
-      response: { 204: z.null().describe('Removed'), ...errors },
+      params: entityParams,
+      response: { 204: z.null().describe('Removed'), ...entityErrors },
     },
     onRequest,
     handler: async (request, reply) => {
-      const removed = await service.entities.remove(request.params as z.infer<typeof params>);
-      return removed ? reply.code(204).send() : reply.code(404).send(problem('not_found', 'There is no such entity.'));
+      const removed = await service.entities.remove(request.params as z.infer<typeof entityParams>);
+      return removed
+        ? reply.code(204).send()
+        : reply.code(404).send(createProblem('not_found', 'There is no such entity.'));
     },
   });
 }

@@ -1,34 +1,45 @@
 /** `/v1/filter`: records in, the permitted ones out, masked, so that no API can forget to. */
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { breathe } from '../../runtime/yield.js';
-import { foreseeEach } from '../../lists/decide-list.js';
-import { masking, MASKING } from '../../lists/mask.js';
+import { yieldToEventLoop } from '../../runtime/yield.js';
+import { previewQuestions } from '../../lists/decide-list.js';
+import { createMask, MASKING_OBLIGATIONS } from '../../lists/mask.js';
 import { BadRequest } from '../../model/faults.js';
-import { askerOf, NOBODY, recordSearch } from '../../lists/record.js';
+import { identifyListRequester, PLACEHOLDER_ID, recordSearch } from '../../lists/record.js';
 import type { Service } from '../../service/service.js';
-import { action, boundFacts, context, id, MAX_ITEMS, name, questionOf, subject } from '../authzen-request.js';
-import { askingOf } from '../request-context.js';
-import { admitted } from '../edge/authentication.js';
-import { problemBody } from '../edge/errors.js';
+import {
+  actionFormat,
+  checkPartLengths,
+  contextFormat,
+  idFormat,
+  MAX_ITEMS,
+  nameFormat,
+  buildQuestion,
+  subjectFormat,
+} from '../authzen-request.js';
+import { createRequestContext } from '../request-context.js';
+import { authenticate } from '../edge/authentication.js';
+import { problemFormat } from '../edge/errors.js';
 
-const properties = z.record(z.string(), z.unknown());
-const body = z
+const recordProperties = z.record(z.string(), z.unknown());
+const filterBody = z
   .object({
-    subject,
-    action,
-    records: z.array(z.object({ type: name, id, properties: properties.default({}) })).max(MAX_ITEMS),
-    context: context.optional(),
+    subject: subjectFormat,
+    action: actionFormat,
+    records: z
+      .array(z.object({ type: nameFormat, id: idFormat, properties: recordProperties.default({}) }))
+      .max(MAX_ITEMS),
+    context: contextFormat.optional(),
   })
   .meta({ id: 'FilterRequest' });
-const answer = z
+const filterAnswerFormat = z
   .object({
     records: z
       .array(
         z.object({
           type: z.string(),
           id: z.string(),
-          properties,
+          properties: recordProperties,
           obligations: z
             .array(z.looseObject({ id: z.string(), type: z.string() }))
             .optional()
@@ -39,70 +50,90 @@ const answer = z
     removed: z.number().int().describe('How many of those that were given are not here'),
   })
   .meta({ id: 'FilterResponse' });
-const errors = { 400: problemBody, 401: problemBody, 403: problemBody, 429: problemBody, 503: problemBody };
+const filterErrors = {
+  400: problemFormat,
+  401: problemFormat,
+  403: problemFormat,
+  429: problemFormat,
+  503: problemFormat,
+};
 
 export function filterRoutes(app: FastifyInstance, service: Service): void {
   app.post('/v1/filter', {
     schema: {
       tags: ['decisions'],
       summary: 'Which of these records may be seen, and how?',
-      body,
-      response: { 200: answer, ...errors },
+      body: filterBody,
+      response: { 200: filterAnswerFormat, ...filterErrors },
     },
-    onRequest: admitted(app, service, ['filter']),
+    onRequest: authenticate(app, service, ['filter']),
     handler: async (request) => {
-      const { records, context: said, ...shared } = request.body as z.infer<typeof body>;
-      const asking = askingOf(request, service);
-      if (!asking.small) boundAll({ ...shared, context: said }, records);
-      const asked = questionOf({ ...shared, context: maskable(said), resource: { type: NOBODY, id: NOBODY } }, asking);
-      const questions = records.map(({ type, id, properties }) => ({ ...asked, resource: { type, id, properties } }));
-      return service.inForce.using(async (deciding) => {
-        const asker = await askerOf(asked, deciding);
-        const foreseen = await foreseeEach(questions, deciding);
-        const mask = masking(service.secret);
-        const kept: object[] = [];
+      const { records, context: requestedContext, ...shared } = request.body as z.infer<typeof filterBody>;
+      const requestContext = createRequestContext(request, service);
+      if (!requestContext.isSmallBody) checkRecordLengths({ ...shared, context: requestedContext }, records);
+      const template = buildQuestion(
+        {
+          ...shared,
+          context: withMaskingSupported(requestedContext),
+          resource: { type: PLACEHOLDER_ID, id: PLACEHOLDER_ID },
+        },
+        requestContext,
+      );
+      const questions = records.map(({ type, id, properties }) => ({
+        ...template,
+        resource: { type, id, properties },
+      }));
+      return service.activePolicies.withSnapshot(async (deps) => {
+        const asker = await identifyListRequester(template, deps);
+        const previews = await previewQuestions(questions, deps);
+        const mask = createMask(service.secret);
+        const permitted: object[] = [];
         for (const [i, record] of records.entries()) {
-          const one = foreseen[i];
-          if (one instanceof BadRequest) throw within(i, one);
-          if (one?.allowed !== true) continue;
-          await breathe();
-          const left = one.obligations.filter(({ type }) => !MASKING.includes(type));
-          const shown = { ...record, properties: mask(record.properties, one.obligations) };
-          kept.push(left.length === 0 ? shown : { ...shown, obligations: left });
+          const preview = previews[i];
+          if (preview instanceof BadRequest) throw nameRecord(i, preview);
+          if (preview?.allowed !== true) continue;
+          await yieldToEventLoop();
+          const obligations = preview.obligations.filter(({ type }) => !MASKING_OBLIGATIONS.includes(type));
+          const masked = { ...record, properties: mask(record.properties, preview.obligations) };
+          permitted.push(obligations.length === 0 ? masked : { ...masked, obligations });
         }
-        const about = {
+        const summary = {
           subject: { type: shared.subject.type, id: shared.subject.id },
           action: { name: shared.action.name },
           types: [...new Set(records.map(({ type }) => type))],
           records: records.length,
         };
-        await recordSearch('filter', about, asker, kept.length, deciding);
-        return { records: kept, removed: records.length - kept.length };
+        await recordSearch('filter', summary, asker, permitted.length, deps);
+        return { records: permitted, removed: records.length - permitted.length };
       });
     },
   });
 }
 
 /** Masking is done here, whatever the client can do. */
-function maskable(said: z.infer<typeof context> | undefined): z.infer<typeof context> | undefined {
-  const supported = said?.supported_obligations;
-  return supported === undefined ? said : { ...said, supported_obligations: [...new Set([...supported, ...MASKING])] };
+function withMaskingSupported(
+  requestedContext: z.infer<typeof contextFormat> | undefined,
+): z.infer<typeof contextFormat> | undefined {
+  const supported = requestedContext?.supported_obligations;
+  return supported === undefined
+    ? requestedContext
+    : { ...requestedContext, supported_obligations: [...new Set([...supported, ...MASKING_OBLIGATIONS])] };
 }
 
 /** Each part within the bounds of a question of its own. @throws BadRequest */
-function boundAll(shared: object, records: readonly object[]): void {
-  boundFacts(shared);
+function checkRecordLengths(shared: object, records: readonly object[]): void {
+  checkPartLengths(shared);
   for (const [i, resource] of records.entries()) {
     try {
-      boundFacts({ resource });
+      checkPartLengths({ resource });
     } catch (error) {
-      throw within(i, error);
+      throw nameRecord(i, error);
     }
   }
 }
 
 /** An error in a record says in which. */
-function within(index: number, error: unknown): unknown {
+function nameRecord(index: number, error: unknown): unknown {
   if (!(error instanceof BadRequest) || !error.at.startsWith('resource')) return error;
   return new BadRequest(error.message, error.at.replace('resource', `records[${index}]`), error.status, error.code);
 }

@@ -1,16 +1,20 @@
 /** Health: whether the process answers, and whether decisions can be made. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { Deadline, faultOf } from '../../runtime/deadline.js';
+import { Deadline, engineFaultCode } from '../../runtime/deadline.js';
 import type { FaultCode } from '../../model/faults.js';
 import { sha256, type Service } from '../../service/service.js';
 import type { Admission } from '../edge/load-shedding.js';
-import { credentialOf } from '../edge/authentication.js';
-import { seenOn } from '../edge/listener-scope.js';
+import { parseAuthorizationHeader } from '../edge/authentication.js';
+import { restrictClient } from '../edge/listener-scope.js';
 
-const circuit = z.object({ state: z.enum(['closed', 'open', 'half_open']), opened: z.number(), refused: z.number() });
-const engine = z.object({ active: z.number(), waiting: z.number(), circuit: circuit.optional() });
-const readiness = z
+const circuitFormat = z.object({
+  state: z.enum(['closed', 'open', 'half_open']),
+  opened: z.number(),
+  refused: z.number(),
+});
+const engineFormat = z.object({ active: z.number(), waiting: z.number(), circuit: circuitFormat.optional() });
+const readinessFormat = z
   .object({
     status: z.enum(['ready', 'unready', 'stopping']),
     checks: z.record(z.string(), z.enum(['ok', 'failed'])).optional(),
@@ -26,56 +30,56 @@ const readiness = z
         large_body_bytes: z.number(),
         shed: z.object({ in_flight: z.number(), large_bodies: z.number(), memory: z.number() }),
         records: z.object({ waiting: z.number(), pending_corrections: z.number(), dropped_corrections: z.number() }),
-        database: engine,
-        relationships: engine,
+        database: engineFormat,
+        relationships: engineFormat,
       })
       .optional(),
   })
   .meta({ id: 'Readiness' });
 
 /** However many ask, the engines are asked once in so much time. */
-const KEPT_MS = 1_000;
+const CHECK_INTERVAL_MS = 1_000;
 
 /** Of each, the code of the fault; undefined where it works. */
-type Checks = Readonly<Record<'database' | 'relationships' | 'records', FaultCode | undefined>>;
+type ReadinessChecks = Readonly<Record<'database' | 'relationships' | 'records', FaultCode | undefined>>;
 
 /** Whether decisions can be made, and are wanted. */
 export class Readiness {
   /** The service was told to stop: whoever balances load sends no more. */
   stopping = false;
-  private checks: Promise<Checks> | undefined;
-  private askedAt = -Infinity;
+  private checks: Promise<ReadinessChecks> | undefined;
+  private checkedAt = -Infinity;
 
   constructor(private readonly service: Service) {}
 
   /** As of the last second. */
-  async look(): Promise<Checks> {
+  async getChecks(): Promise<ReadinessChecks> {
     const now = performance.now();
-    if (this.checks === undefined || now - this.askedAt >= KEPT_MS) {
-      this.checks = this.ask();
-      this.askedAt = now;
+    if (this.checks === undefined || now - this.checkedAt >= CHECK_INTERVAL_MS) {
+      this.checks = this.runChecks();
+      this.checkedAt = now;
     }
     return this.checks;
   }
 
-  private async ask(): Promise<Checks> {
+  private async runChecks(): Promise<ReadinessChecks> {
     const { database, relationships, decisions, rules, deadlineMs } = this.service;
-    const works = (check: () => Promise<unknown>): Promise<FaultCode | undefined> =>
-      Deadline.of(deadlineMs, (deadline) => deadline.hold(check())).then(() => undefined, faultOf);
-    const [ofDatabase, ofRelationships, ofRecords] = await Promise.all([
-      works(() => database.run([{ sql: 'select 1' }])),
-      works(() => relationships.read({ resourceType: rules().graph.definitionNames()[0] ?? '' }, 1)),
+    const findFault = (check: () => Promise<unknown>): Promise<FaultCode | undefined> =>
+      Deadline.run(deadlineMs, (deadline) => deadline.race(check())).then(() => undefined, engineFaultCode);
+    const [databaseFault, relationshipsFault, recordsFault] = await Promise.all([
+      findFault(() => database.run([{ sql: 'select 1' }])),
+      findFault(() => relationships.read({ resourceType: rules().graph.definitionNames()[0] ?? '' }, 1)),
       // A database that answers may still take no record. Which ones it wouldn't take is tried again here: nobody else
       // would, once no request comes any more because of this answer.
-      works(async () => (decisions.stats().failing ? decisions.flush() : undefined)),
+      findFault(async () => (decisions.stats().failing ? decisions.flush() : undefined)),
     ]);
-    return { database: ofDatabase, relationships: ofRelationships, records: ofRecords };
+    return { database: databaseFault, relationships: relationshipsFault, records: recordsFault };
   }
 }
 
 /** What is wrong is told to admin clients in full, and to everybody else in a word. */
 export function healthRoutes(app: FastifyInstance, service: Service): void {
-  const { readiness: state, admission } = app.health;
+  const { readiness, admission } = app.health;
 
   app.get('/health/live', {
     schema: {
@@ -91,17 +95,17 @@ export function healthRoutes(app: FastifyInstance, service: Service): void {
     schema: {
       tags: ['operations'],
       summary: 'Decisions can be made; for admin clients, what can not be reached and how much is under way',
-      response: { 200: readiness, 503: readiness },
+      response: { 200: readinessFormat, 503: readinessFormat },
     },
     config: { essential: true },
     handler: async (request, reply) => {
-      const checks = await state.look();
-      const works = Object.values(checks).every((fault) => fault === undefined);
-      const status = state.stopping ? 'stopping' : works ? 'ready' : 'unready';
+      const checks = await readiness.getChecks();
+      const allPassed = Object.values(checks).every((fault) => fault === undefined);
+      const status = readiness.stopping ? 'stopping' : allPassed ? 'ready' : 'unready';
       return reply.code(status === 'ready' ? 200 : 503).send({
         status,
         ...(isAdmin(request, service)
-          ? { ...told(checks), ...policiesOf(service), load: loadOf(service, admission) }
+          ? { ...toChecksJson(checks), ...toPoliciesJson(service), load: toLoadJson(service, admission) }
           : {}),
       });
     },
@@ -109,13 +113,13 @@ export function healthRoutes(app: FastifyInstance, service: Service): void {
 }
 
 /** Nobody is refused here for what they present: they are told less. */
-function isAdmin(request: FastifyRequest, { access }: Service): boolean {
-  const { scheme, credential: key } = credentialOf(request);
-  const client = scheme !== 'bearer' || key === undefined ? undefined : access.clientOf(sha256(key));
-  return client !== undefined && seenOn(request.server.part, client).may.has('admin');
+function isAdmin(request: FastifyRequest, { trust: access }: Service): boolean {
+  const { scheme, credential: key } = parseAuthorizationHeader(request);
+  const client = scheme !== 'bearer' || key === undefined ? undefined : access.findClient(sha256(key));
+  return client !== undefined && restrictClient(request.server.part, client).may.has('admin');
 }
 
-function told(checks: Checks): object {
+function toChecksJson(checks: ReadinessChecks): object {
   const failed = Object.entries(checks).filter(([, fault]) => fault !== undefined);
   return {
     checks: Object.fromEntries(
@@ -126,14 +130,14 @@ function told(checks: Checks): object {
 }
 
 /** Decisions are made all the same, so it is no matter of being ready. */
-function policiesOf({ inForce: { rules, refusal } }: Service): object {
+function toPoliciesJson({ activePolicies: { rules, refusal } }: Service): object {
   return {
     policy_version: rules.version,
     ...(refusal === undefined ? {} : { policies_refused: { at: refusal.at, reason: refusal.reason } }),
   };
 }
 
-function loadOf({ database, relationships, decisions }: Service, admission: Admission): object {
+function toLoadJson({ database, relationships, decisions }: Service, admission: Admission): object {
   const { inFlight, largeBodyBytes, shed } = admission.stats();
   const { waiting, pendingCorrections, droppedCorrections } = decisions.stats();
   return {

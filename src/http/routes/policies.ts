@@ -2,15 +2,15 @@
 import { createHash } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import type { Refusal } from '../../service/active-policies.js';
+import type { PolicyRefusal } from '../../service/active-policies.js';
 import type { Rules } from '../../policy/load.js';
 import type { Policy } from '../../policy/policies.js';
 import type { SourceFile } from '../../diagnostics/source.js';
 import type { Service } from '../../service/service.js';
-import { admitted } from '../edge/authentication.js';
-import { problemBody } from '../edge/errors.js';
+import { authenticate } from '../edge/authentication.js';
+import { problemFormat } from '../edge/errors.js';
 
-const finding = z.object({
+const findingFormat = z.object({
   rule: z.string(),
   severity: z.enum(['error', 'warning']),
   file: z.string(),
@@ -19,7 +19,7 @@ const finding = z.object({
   message: z.string(),
   suggestion: z.string().optional(),
 });
-const live = z
+const activePoliciesFormat = z
   .object({
     version: z.string().describe('SHA-256 in hex, as `policy_version` of decision records has it'),
     loaded_at: z.string().describe('Since when these are in force'),
@@ -42,53 +42,66 @@ const live = z
         at: z.string(),
         reason: z.string(),
         version: z.string().optional().describe('Absent where they could not be read'),
-        findings: z.array(finding),
+        findings: z.array(findingFormat),
       })
       .optional()
       .describe('The rules as they are written now, where they were not taken'),
   })
   .meta({ id: 'Policies' });
-const query = z.strictObject({ text: z.enum(['true', 'false']).default('false') });
+const policiesQuery = z.strictObject({ text: z.enum(['true', 'false']).default('false') });
 
 /** Of one refusal: whoever wants them all asks `remit check`. */
-const MAX_FINDINGS = 100;
+const MAX_REFUSAL_FINDINGS = 100;
 
 export function policyRoutes(app: FastifyInstance, service: Service): void {
   app.get('/v1/policies', {
     schema: {
       tags: ['administration'],
       summary: 'The rules in force, and why those that were to be taken are not',
-      querystring: query,
-      response: { 200: live, 400: problemBody, 401: problemBody, 403: problemBody, 429: problemBody },
+      querystring: policiesQuery,
+      response: {
+        200: activePoliciesFormat,
+        400: problemFormat,
+        401: problemFormat,
+        403: problemFormat,
+        429: problemFormat,
+      },
     },
-    onRequest: admitted(app, service, ['admin']),
+    onRequest: authenticate(app, service, ['admin']),
     handler: (request) => {
-      const { text } = request.query as z.infer<typeof query>;
-      const { rules, since, refusal } = service.inForce;
+      const { text } = request.query as z.infer<typeof policiesQuery>;
+      const { rules, since, refusal } = service.activePolicies;
       return {
         version: rules.version,
         loaded_at: since.toISOString(),
         reload: service.config.reload.policies,
-        files: filesOf(rules),
+        files: listPolicyFiles(rules),
         policies: [...rules.policies.values()].map((policy) => ({
-          ...told(policy),
+          ...toPolicyJson(policy),
           ...(text === 'true' ? { text: policy.text } : {}),
         })),
-        ...(refusal === undefined ? {} : { refused: refusedOf(refusal) }),
+        ...(refusal === undefined ? {} : { refused: toRefusalJson(refusal) }),
       };
     },
   });
 }
 
-type Live = z.infer<typeof live>;
+type ActivePoliciesJson = z.infer<typeof activePoliciesFormat>;
 
-function filesOf({ sources: { relationships, actions, policies } }: Rules): Live['files'] {
-  const of = (kind: Live['files'][number]['kind'], files: readonly SourceFile[]): Live['files'] =>
+function listPolicyFiles({ sources: { relationships, actions, policies } }: Rules): ActivePoliciesJson['files'] {
+  const toFiles = (
+    kind: ActivePoliciesJson['files'][number]['kind'],
+    files: readonly SourceFile[],
+  ): ActivePoliciesJson['files'] =>
     files.map(({ name, text }) => ({ file: name, kind, sha256: createHash('sha256').update(text).digest('hex') }));
-  return [...of('relationships', [relationships]), ...of('actions', actions), ...of('policies', policies)];
+  return [
+    ...toFiles('relationships', [relationships]),
+    ...toFiles('actions', actions),
+    ...toFiles('policies', policies),
+  ];
 }
 
-function told({ id, title, source, json, duties }: Policy): Live['policies'][number] {
+function toPolicyJson({ id, title, source, json, duties }: Policy): ActivePoliciesJson['policies'][number] {
   return {
     id,
     ...(title === undefined ? {} : { title }),
@@ -101,12 +114,12 @@ function told({ id, title, source, json, duties }: Policy): Live['policies'][num
   };
 }
 
-function refusedOf({ at, reason, version, findings }: Refusal): Live['refused'] {
+function toRefusalJson({ at, reason, version, findings }: PolicyRefusal): ActivePoliciesJson['refused'] {
   return {
     at,
     reason,
     ...(version === undefined ? {} : { version }),
-    findings: findings.slice(0, MAX_FINDINGS).map(({ suggestion, ...rest }) => ({
+    findings: findings.slice(0, MAX_REFUSAL_FINDINGS).map(({ suggestion, ...rest }) => ({
       ...rest,
       ...(suggestion === undefined ? {} : { suggestion }),
     })),

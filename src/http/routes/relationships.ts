@@ -1,91 +1,97 @@
 /** `/v1/relationships`: writing and reading the graph, for admin clients. */
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { MAX_UPDATES } from '../../graph/port.js';
+import { MAX_UPDATES_PER_WRITE } from '../../graph/port.js';
 import { BadRequest } from '../../model/faults.js';
-import { typeProblem } from '../../model/ids.js';
-import { nameProblem, type Relationship } from '../../model/relationships.js';
-import { instant } from '../../graph/relationship-text.js';
+import { findTypeProblem } from '../../model/ids.js';
+import { findRelationNameProblem, type Relationship } from '../../model/relationships.js';
+import { toUtcInstant } from '../../graph/relationship-text.js';
 import { relationshipKey } from '../../graph/relationship-text.js';
-import { relationshipText } from '../../graph/relationship-text.js';
+import { formatRelationship } from '../../graph/relationship-text.js';
 import { parseRelationship } from '../../graph/relationship-text.js';
 import type { Service } from '../../service/service.js';
-import { id } from '../authzen-request.js';
-import { admitted, clientOf } from '../edge/authentication.js';
-import { problemBody } from '../edge/errors.js';
+import { idFormat } from '../authzen-request.js';
+import { authenticate, requireClient } from '../edge/authentication.js';
+import { problemFormat } from '../edge/errors.js';
 
-const checked = (problem: (text: string) => string | undefined, description: string) =>
+const checkedString = (problem: (text: string) => string | undefined, description: string) =>
   z
     .string()
     .superRefine((value, ctx) => {
-      const why = problem(value);
-      if (why !== undefined) ctx.addIssue({ code: 'custom', message: why });
+      const message = problem(value);
+      if (message !== undefined) ctx.addIssue({ code: 'custom', message });
     })
     .describe(description);
-const type = checked(typeProblem, 'SpiceDB definition');
-const relation = checked(nameProblem, 'Relation');
+const typeFormat = checkedString(findTypeProblem, 'SpiceDB definition');
+const relationFormat = checkedString(findRelationNameProblem, 'Relation');
 
-const relationshipJson = z.strictObject({
-  resource: z.strictObject({ type, id }),
-  relation,
-  subject: z.strictObject({ type, id, relation: relation.optional() }),
+const relationshipJsonFormat = z.strictObject({
+  resource: z.strictObject({ type: typeFormat, id: idFormat }),
+  relation: relationFormat,
+  subject: z.strictObject({ type: typeFormat, id: idFormat, relation: relationFormat.optional() }),
   caveat: z
     .strictObject({ name: z.string().min(1).max(128), context: z.record(z.string(), z.unknown()).default({}) })
     .optional(),
   expires_at: z.string().optional(),
 });
-const relationship = z
-  .union([z.string().min(1).max(4096), relationshipJson])
+const relationshipFormat = z
+  .union([z.string().min(1).max(4096), relationshipJsonFormat])
   .describe('As text, with encoded ids ("repository:api#owner@team:core#member"), or as JSON with raw ids');
-const body = z
+const updatesBody = z
   .object({
     updates: z
-      .array(z.strictObject({ operation: z.enum(['touch', 'create', 'delete']), relationship }))
+      .array(z.strictObject({ operation: z.enum(['touch', 'create', 'delete']), relationship: relationshipFormat }))
       .min(1)
-      .max(MAX_UPDATES),
+      .max(MAX_UPDATES_PER_WRITE),
   })
   .meta({ id: 'RelationshipUpdates' });
 
-const query = z.strictObject({
-  resource_type: type,
-  resource_id: id.optional(),
-  relation: relation.optional(),
-  subject_type: type.optional(),
-  subject_id: id.optional(),
+const relationshipsQuery = z.strictObject({
+  resource_type: typeFormat,
+  resource_id: idFormat.optional(),
+  relation: relationFormat.optional(),
+  subject_type: typeFormat.optional(),
+  subject_id: idFormat.optional(),
   limit: z.coerce.number().int().min(1).max(1000).default(100),
 });
-const listing = z
+const relationshipListFormat = z
   .object({
-    relationships: z.array(relationshipJson.extend({ relationship: z.string().describe('The same as text') })),
+    relationships: z.array(relationshipJsonFormat.extend({ relationship: z.string().describe('The same as text') })),
     truncated: z.boolean().describe('There are more than the limit'),
   })
   .meta({ id: 'Relationships' });
 
-const errors = { 400: problemBody, 401: problemBody, 403: problemBody, 409: problemBody, 503: problemBody };
+const relationshipErrors = {
+  400: problemFormat,
+  401: problemFormat,
+  403: problemFormat,
+  409: problemFormat,
+  503: problemFormat,
+};
 
 export function relationshipRoutes(app: FastifyInstance, service: Service): void {
-  const onRequest = admitted(app, service, ['admin']);
+  const onRequest = authenticate(app, service, ['admin']);
 
   app.post('/v1/relationships', {
     schema: {
       tags: ['administration'],
       summary: 'Write relationships: all or none',
-      body,
-      response: { 200: z.object({ zedtoken: z.string() }), ...errors },
+      body: updatesBody,
+      response: { 200: z.object({ zedtoken: z.string() }), ...relationshipErrors },
     },
     onRequest,
     handler: async (request) => {
-      const { updates } = request.body as z.infer<typeof body>;
-      const parsed = updates.map(({ operation, relationship: r }, i) => ({
+      const { updates } = request.body as z.infer<typeof updatesBody>;
+      const parsedUpdates = updates.map(({ operation, relationship: r }, i) => ({
         operation,
-        relationship: at(`updates[${i}].relationship`, () =>
-          typeof r === 'string' ? parseRelationship(r) : fromJson(r),
+        relationship: parseAt(`updates[${i}].relationship`, () =>
+          typeof r === 'string' ? parseRelationship(r) : fromRelationshipJson(r),
         ),
       }));
-      const keys = parsed.map((u) => relationshipKey(u.relationship));
-      const twice = keys.findIndex((key, i) => keys.indexOf(key) !== i);
-      if (twice !== -1) throw new BadRequest('is the same as one before it', `updates[${twice}].relationship`);
-      return { zedtoken: await service.relationships.write(parsed, clientOf(request).id) };
+      const keys = parsedUpdates.map((u) => relationshipKey(u.relationship));
+      const repeated = keys.findIndex((key, i) => keys.indexOf(key) !== i);
+      if (repeated !== -1) throw new BadRequest('is the same as one before it', `updates[${repeated}].relationship`);
+      return { zedtoken: await service.relationships.write(parsedUpdates, requireClient(request).id) };
     },
   });
 
@@ -93,42 +99,45 @@ export function relationshipRoutes(app: FastifyInstance, service: Service): void
     schema: {
       tags: ['administration'],
       summary: 'Read relationships',
-      querystring: query,
-      response: { 200: listing, ...errors },
+      querystring: relationshipsQuery,
+      response: { 200: relationshipListFormat, ...relationshipErrors },
     },
     onRequest,
     handler: async (request) => {
-      const q = request.query as z.infer<typeof query>;
-      if (q.subject_id !== undefined && q.subject_type === undefined)
+      const query = request.query as z.infer<typeof relationshipsQuery>;
+      if (query.subject_id !== undefined && query.subject_type === undefined)
         throw new BadRequest('is required with subject_id', 'subject_type');
-      const found = await service.relationships.read(
+      const relationships = await service.relationships.read(
         {
-          resourceType: q.resource_type,
-          resourceId: q.resource_id,
-          relation: q.relation,
-          subjectType: q.subject_type,
-          subjectId: q.subject_id,
+          resourceType: query.resource_type,
+          resourceId: query.resource_id,
+          relation: query.relation,
+          subjectType: query.subject_type,
+          subjectId: query.subject_id,
         },
-        q.limit + 1,
+        query.limit + 1,
       );
-      return { relationships: found.slice(0, q.limit).map(toJson), truncated: found.length > q.limit };
+      return {
+        relationships: relationships.slice(0, query.limit).map(toRelationshipJson),
+        truncated: relationships.length > query.limit,
+      };
     },
   });
 }
 
-function fromJson(json: z.infer<typeof relationshipJson>): Relationship {
+function fromRelationshipJson(json: z.infer<typeof relationshipJsonFormat>): Relationship {
   const { expires_at, caveat, subject, ...rest } = json;
   return {
     ...rest,
     subject,
     ...(caveat === undefined ? {} : { caveat }),
-    ...(expires_at === undefined ? {} : { expiresAt: instant(expires_at) }),
+    ...(expires_at === undefined ? {} : { expiresAt: toUtcInstant(expires_at) }),
   };
 }
 
-function toJson(r: Relationship): z.infer<typeof listing>['relationships'][number] {
+function toRelationshipJson(r: Relationship): z.infer<typeof relationshipListFormat>['relationships'][number] {
   return {
-    relationship: relationshipText(r),
+    relationship: formatRelationship(r),
     resource: { ...r.resource },
     relation: r.relation,
     subject: {
@@ -141,7 +150,7 @@ function toJson(r: Relationship): z.infer<typeof listing>['relationships'][numbe
   };
 }
 
-function at<T>(place: string, parse: () => T): T {
+function parseAt<T>(place: string, parse: () => T): T {
   try {
     return parse();
   } catch (error) {

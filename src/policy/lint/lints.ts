@@ -1,6 +1,6 @@
 /** All lints: what is valid, and still hardly what its author meant. Each can be ignored where it stands. */
 import type { Finding } from '../../diagnostics/diagnostics.js';
-import type { Lint, Subject } from './lint.js';
+import type { Lint, LintInput } from './lint.js';
 import { neverApplies } from './never-applies.js';
 import { relaxedForbid } from './relaxed-forbid.js';
 import { shadowedForbid } from './shadowed-forbid.js';
@@ -25,9 +25,9 @@ export const LINTS: readonly Lint[] = [
   unreadContext,
 ];
 
-export function lint(subject: Subject): Finding[] {
+export function runLints(input: LintInput): Finding[] {
   return LINTS.flatMap(({ rule, run }) =>
-    run(subject).map(({ at: { file, line, column }, message, suggestion }): Finding => ({
+    run(input).map(({ at: { file, line, column }, message, suggestion }): Finding => ({
       rule,
       severity: 'warning',
       file,

@@ -2,32 +2,34 @@
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Policy } from '../policies.js';
 import type { Action } from '../schema/action.js';
-import { conjuncts } from '../expressions.js';
-import { applicable, forbidsOf, type Lint } from './lint.js';
+import { collectConjuncts } from '../expressions.js';
+import { applicableTypes, listForbids, type Lint } from './lint.js';
 
 export const shadowedForbid: Lint = {
   rule: 'shadowed-forbid',
   title: 'A forbid that another one covers',
   why: 'It forbids nothing by itself: whoever changes or removes it will see nothing happen, and who relies on it relies on the other.',
   cure: 'Remove it, or narrow the other one.',
-  run: (subject) => {
-    const forbids = forbidsOf(subject).map((policy) => formOf(policy, subject.rules.vocabulary.actions));
-    return forbids.flatMap((one, i) => {
+  run: (input) => {
+    const forbids = listForbids(input).map((policy) => toForbidForm(policy, input.rules.vocabulary.actions));
+    return forbids.flatMap((forbid, i) => {
       // Of two that say the same the later one is the one too many.
-      const other = forbids.find((by, j) => i !== j && covers(by, one) && (j < i || !covers(one, by)));
-      return other === undefined
+      const coveringForbid = forbids.find(
+        (candidate, j) => i !== j && coversForbid(candidate, forbid) && (j < i || !coversForbid(forbid, candidate)),
+      );
+      return coveringForbid === undefined
         ? []
         : [
             {
-              at: one.policy.at,
-              message: `"${one.policy.id}" forbids nothing that "${other.policy.id}" (${other.policy.source}) doesn't`,
+              at: forbid.policy.location,
+              message: `"${forbid.policy.id}" forbids nothing that "${coveringForbid.policy.id}" (${coveringForbid.policy.source}) doesn't`,
             },
           ];
     });
   },
 };
 
-interface Form {
+interface ForbidForm {
   readonly policy: Policy;
   readonly actions: ReadonlySet<Action>;
   /** All of which must hold. */
@@ -35,11 +37,11 @@ interface Form {
   readonly remedies: string;
 }
 
-function formOf(policy: Policy, actions: readonly Action[]): Form {
+function toForbidForm(policy: Policy, actions: readonly Action[]): ForbidForm {
   return {
     policy,
-    actions: new Set(actions.filter((action) => applicable(policy, action).length > 0)),
-    conditions: new Set(conjuncts(policy.json).map((one) => JSON.stringify(one))),
+    actions: new Set(actions.filter((action) => applicableTypes(policy, action).length > 0)),
+    conditions: new Set(collectConjuncts(policy.json).map((condition) => JSON.stringify(condition))),
     remedies: JSON.stringify(policy.remedies),
   };
 }
@@ -48,22 +50,22 @@ function formOf(policy: Policy, actions: readonly Action[]): Form {
  * Whether `wide` applies wherever `narrow` does: its scope takes as much and it asks for nothing else. What holds in
  * the one, and without an error, holds in the other, in whatever order it is asked.
  */
-function covers(wide: Form, narrow: Form): boolean {
+function coversForbid(wide: ForbidForm, narrow: ForbidForm): boolean {
   // A remedy of the wide one that the narrow one lacks: the narrow one says that nothing lifts the deny.
   if (wide.policy.remedies.length > 0 && wide.remedies !== narrow.remedies) return false;
   if (wide.conditions.size > narrow.conditions.size) return false;
   return (
-    [...wide.conditions].every((one) => narrow.conditions.has(one)) &&
+    [...wide.conditions].every((condition) => narrow.conditions.has(condition)) &&
     [...narrow.actions].every((action) => wide.actions.has(action)) &&
-    takes(wide.policy.json.principal, narrow.policy.json.principal) &&
-    takes(wide.policy.json.resource, narrow.policy.json.resource)
+    scopeIncludes(wide.policy.json.principal, narrow.policy.json.principal) &&
+    scopeIncludes(wide.policy.json.resource, narrow.policy.json.resource)
   );
 }
 
-type Scope = PolicyJson['principal'] | PolicyJson['resource'];
+type EntityScope = PolicyJson['principal'] | PolicyJson['resource'];
 
 /** Whether a scope takes all that another one does, as far as is certain from how they are written. */
-function takes(wide: Scope, narrow: Scope): boolean {
+function scopeIncludes(wide: EntityScope, narrow: EntityScope): boolean {
   if (wide.op === 'All' || JSON.stringify(wide) === JSON.stringify(narrow)) return true;
   if (wide.op !== 'is' || wide.in !== undefined) return false;
   if (narrow.op === 'is') return narrow.entity_type === wide.entity_type;

@@ -1,5 +1,5 @@
 /** A class of attributes that no duty speaks of. */
-import { spaceOf } from '../schema/declarations.js';
+import { namespaceOf } from '../schema/declarations.js';
 import type { Lint } from './lint.js';
 
 export const unmaskedClass: Lint = {
@@ -9,14 +9,14 @@ export const unmaskedClass: Lint = {
   cure: 'Write a `@duty("mask:<class>")`, or drop the class.',
   run: ({ rules: { vocabulary, policies }, place }) => {
     const duties = [...policies.values()].flatMap((policy) => policy.duties ?? []);
-    const spoken = new Set(duties.map(({ argument }) => argument.split('=')[0]));
+    const mentioned = new Set(duties.map(({ argument }) => argument.split('=')[0]));
     const resources = new Set(vocabulary.actions.flatMap((action) => action.resourceTypes));
     return [...resources].flatMap(({ name, classes }) =>
       [...classes]
-        .filter(([of, paths]) => !spoken.has(of) && !paths.some((path) => spoken.has(path)))
-        .map(([of, [path]]) => ({
-          at: place('entity', spaceOf(name), name.split('::').at(-1) ?? name, path),
-          message: `no duty masks @class("${of}") of "${name}", or shows what else is visible`,
+        .filter(([className, paths]) => !mentioned.has(className) && !paths.some((path) => mentioned.has(path)))
+        .map(([className, [path]]) => ({
+          at: place('entity', namespaceOf(name), name.split('::').at(-1) ?? name, path),
+          message: `no duty masks @class("${className}") of "${name}", or shows what else is visible`,
         })),
     );
   },

@@ -1,5 +1,5 @@
 /** A permission that is asked for, and that nobody who is asked about can hold, whatever the relationships are. */
-import { spaceOf } from '../schema/declarations.js';
+import { namespaceOf } from '../schema/declarations.js';
 import type { Vocabulary } from '../schema/vocabulary.js';
 import type { Action } from '../schema/action.js';
 import type { Lint } from './lint.js';
@@ -11,33 +11,34 @@ export const unreachablePermission: Lint = {
   cure: 'Let a relation that leads to it take them, or name another permission.',
   run: ({ rules: { graph, vocabulary }, place }) =>
     vocabulary.actions.flatMap((action) =>
-      asked(action, vocabulary).flatMap(({ permission, part, subjects }) =>
+      listPermissionQueries(action, vocabulary).flatMap(({ permission, part, subjects }) =>
         action.resourceTypes
           .filter(({ object }) => {
-            const holders = graph.reach.holders(object, permission);
+            const holders = graph.reachability.holderTypes(object, permission);
             return subjects.length > 0 && !subjects.some((subject) => holders.has(subject));
           })
           .map(({ object }) => ({
-            at: place('action', spaceOf(action.uid.type), action.name, part),
+            at: place('action', namespaceOf(action.uid.type), action.name, part),
             message: `no ${subjects.join(' or ')} can ever hold "${permission}" on "${object}"`,
           })),
       ),
     ),
 };
 
-interface Asked {
+interface PermissionQuery {
   readonly permission: string;
   readonly part: string;
   /** The definitions that it is asked of, any of which will do. */
   readonly subjects: readonly string[];
 }
 
-function asked(action: Action, { userObject, agentObject }: Vocabulary): Asked[] {
-  const given = (...objects: (string | undefined)[]): string[] => objects.filter((object) => object !== undefined);
+function listPermissionQueries(action: Action, { userObject, agentObject }: Vocabulary): PermissionQuery[] {
+  const definedOnly = (...objects: (string | undefined)[]): string[] =>
+    objects.filter((object) => object !== undefined);
   // Where agents act, they do so for users, or for themselves.
   const agents = action.principalTypes.some(({ object }) => object === agentObject);
-  const holders = given(userObject, agents ? agentObject : undefined);
-  const ofAgents = agents ? given(agentObject) : [];
+  const holders = definedOnly(userObject, agents ? agentObject : undefined);
+  const ofAgents = agents ? definedOnly(agentObject) : [];
   return [
     { permission: action.permission, part: '@permission', subjects: holders },
     ...action.can.map((permission) => ({ permission, part: `context.can.${permission}`, subjects: holders })),

@@ -1,9 +1,9 @@
 /** Members of an action's context that no policy reads. */
-import { spaceOf } from '../schema/declarations.js';
-import { uidText } from '../schema/uid.js';
+import { namespaceOf } from '../schema/declarations.js';
+import { formatUid } from '../schema/uid.js';
 import type { Action } from '../schema/action.js';
-import { contextReads } from '../expressions.js';
-import { applicable, type Lint } from './lint.js';
+import { collectContextReads } from '../expressions.js';
+import { applicableTypes, type Lint } from './lint.js';
 
 export const unreadContext: Lint = {
   rule: 'unread-context',
@@ -13,19 +13,19 @@ export const unreadContext: Lint = {
   run: ({ rules: { vocabulary, policies }, place }) =>
     vocabulary.actions.flatMap((action) => {
       const reads = [...policies.values()]
-        .filter((policy) => applicable(policy, action).length > 0)
-        .flatMap((policy) => [...contextReads(policy.json)]);
-      return declared(action)
-        .filter((path) => !reads.some((read) => read === '' || within(read, path) || within(path, read)))
+        .filter((policy) => applicableTypes(policy, action).length > 0)
+        .flatMap((policy) => [...collectContextReads(policy.json)]);
+      return listContextPaths(action)
+        .filter((path) => !reads.some((read) => read === '' || isPathWithin(read, path) || isPathWithin(path, read)))
         .map((path) => ({
-          at: place('action', spaceOf(action.uid.type), action.name, `context.${path}`),
-          message: `no policy that takes ${uidText(action.uid)} reads context.${path}${path.includes('.') ? ', which is checked for every decision' : ''}`,
+          at: place('action', namespaceOf(action.uid.type), action.name, `context.${path}`),
+          message: `no policy that takes ${formatUid(action.uid)} reads context.${path}${path.includes('.') ? ', which is checked for every decision' : ''}`,
         }));
     }),
 };
 
 /** What is declared, permissions each by itself. */
-function declared(action: Action): string[] {
+function listContextPaths(action: Action): string[] {
   return [
     ...Object.keys(action.context).filter((name) => name !== 'can' && name !== 'agent_can'),
     ...action.can.map((permission) => `can.${permission}`),
@@ -33,6 +33,6 @@ function declared(action: Action): string[] {
   ];
 }
 
-function within(path: string, of: string): boolean {
-  return path === of || path.startsWith(`${of}.`);
+function isPathWithin(path: string, prefix: string): boolean {
+  return path === prefix || path.startsWith(`${prefix}.`);
 }

@@ -1,40 +1,43 @@
 /** A permit that takes what no test shows it permitting. */
-import { kindText } from '../question-kind.js';
+import { formatQuestionKind } from '../question-kind.js';
 import type { Policy } from '../policies.js';
-import { applicable, forbidsOf, permitsOf, type Lint, type Subject } from './lint.js';
+import { applicableTypes, listForbids, listPermits, type Lint, type LintInput } from './lint.js';
 
 /** Of what is unseen, how much is named. */
-const NAMED = 3;
+const MAX_NAMED_KINDS = 3;
 
 export const untestedPermit: Lint = {
   rule: 'untested-permit',
   title: 'A permit that no test exercises, or not for all that it takes',
   why: 'Nobody has said what it is meant to allow, so nobody notices when it allows more.',
   cure: 'Add a case to a `*_test.yaml` in which it is what permits, or name in its scope what it is meant for.',
-  run: (subject) => {
-    const { unseen } = subject;
-    if (unseen === undefined) return [];
-    return permitsOf(subject).flatMap((policy) => {
-      const possible = permittable(policy, subject);
-      const missing = (unseen.get(policy.id) ?? []).filter((kind) => possible.includes(kind));
-      if (missing.length === 0) return [];
-      const some = missing.slice(0, NAMED).join(', ');
-      const more = missing.length > NAMED ? `, and ${missing.length - NAMED} more` : '';
-      const what = missing.length === possible.length ? 'anything' : `${some}${more}`;
-      return [{ at: policy.at, message: `no test shows "${policy.id}" permitting ${what}` }];
+  run: (input) => {
+    const { untestedKinds } = input;
+    if (untestedKinds === undefined) return [];
+    return listPermits(input).flatMap((policy) => {
+      const possibleKinds = listPermittableKinds(policy, input);
+      const missingKinds = (untestedKinds.get(policy.id) ?? []).filter((kind) => possibleKinds.includes(kind));
+      if (missingKinds.length === 0) return [];
+      const namedKinds = missingKinds.slice(0, MAX_NAMED_KINDS).join(', ');
+      const remainder =
+        missingKinds.length > MAX_NAMED_KINDS ? `, and ${missingKinds.length - MAX_NAMED_KINDS} more` : '';
+      const subjectText = missingKinds.length === possibleKinds.length ? 'anything' : `${namedKinds}${remainder}`;
+      return [{ at: policy.location, message: `no test shows "${policy.id}" permitting ${subjectText}` }];
     });
   },
 };
 
 /** What its scope takes and no forbid without a condition takes as well: that no test could show. */
-function permittable(policy: Policy, subject: Subject): string[] {
-  const absolute = forbidsOf(subject).filter(({ json }) => json.conditions.length === 0 && isBroad(json));
-  return subject.rules.vocabulary.actions.flatMap((action) =>
-    applicable(policy, action)
+function listPermittableKinds(policy: Policy, input: LintInput): string[] {
+  const absolute = listForbids(input).filter(({ json }) => json.conditions.length === 0 && isBroad(json));
+  return input.rules.vocabulary.actions.flatMap((action) =>
+    applicableTypes(policy, action)
       .filter(([principal, resource]) =>
-        absolute.every((forbid) => !applicable(forbid, action).some(([p, r]) => p === principal && r === resource)),
+        absolute.every(
+          (forbid) => !applicableTypes(forbid, action).some(([p, r]) => p === principal && r === resource),
+        ),
       )
-      .map(([principal, resource]) => kindText(principal, action, resource)),
+      .map(([principal, resource]) => formatQuestionKind(principal, action, resource)),
   );
 }
 

@@ -7,7 +7,7 @@ export const unusedPermission: Lint = {
   why: 'Somebody may believe that it guards something.',
   cure: 'Name it in an action’s `@permission` or `can`, or remove it.',
   run: ({ rules: { graph, vocabulary, policies } }) => {
-    const used = new Set(graph.mentioned());
+    const used = new Set(graph.mentionedNames());
     for (const action of vocabulary.actions) {
       for (const permission of [action.permission, action.agentPermission, ...action.can, ...action.agentCan])
         if (permission !== undefined)

@@ -1,8 +1,10 @@
 /** A permit that a longer chain, or scopes, bring about. */
-import { turnsOf, type Turn } from './delegation.js';
-import { permitsOf, type Lint } from './lint.js';
+import { findDelegationEffects, type DelegationEffect } from './delegation-effect.js';
+import { listPermits, type Lint } from './lint.js';
 
-const SAYS: Readonly<Record<`${Turn['fact']} ${Turn['appliesWith']}`, string | undefined>> = {
+const EFFECT_MESSAGES: Readonly<
+  Record<`${DelegationEffect['fact']} ${DelegationEffect['appliesWith']}`, string | undefined>
+> = {
   'depth more': 'permits more the longer the chain of agents is: one more agent on the way would allow what was denied',
   'depth less': undefined,
   'scopes more': 'grants because of a scope: a scope covers an action by its @scope, and a policy only restricts it',
@@ -14,13 +16,15 @@ export const wideningPermit: Lint = {
   title: 'A permit that the delegation widens',
   why: 'One more agent on the way, or a narrower token, must never allow what was denied; and what scopes cover is said by `@scope`, where people and tokens can see it.',
   cure: 'Permit broadly, and forbid where the chain is too long or the scope is missing.',
-  run: (subject) =>
-    permitsOf(subject).flatMap((policy) => {
-      const said = turnsOf(policy.json).map(({ fact, appliesWith }) => SAYS[`${fact} ${appliesWith}`]);
-      return [...new Set(said)].flatMap((why) =>
-        why === undefined
+  run: (input) =>
+    listPermits(input).flatMap((policy) => {
+      const messages = findDelegationEffects(policy.json).map(
+        ({ fact, appliesWith }) => EFFECT_MESSAGES[`${fact} ${appliesWith}`],
+      );
+      return [...new Set(messages)].flatMap((message) =>
+        message === undefined
           ? []
-          : [{ at: policy.at, message: `"${policy.id}" ${why}`, suggestion: 'say it as a forbid' }],
+          : [{ at: policy.location, message: `"${policy.id}" ${message}`, suggestion: 'say it as a forbid' }],
       );
     }),
 };

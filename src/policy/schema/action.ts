@@ -1,13 +1,13 @@
 /** What the Cedar schema declares: entity types, actions, and what each asks of the graph and of the token. */
-import type { Members } from './types.js';
-import type { Uid } from './uid.js';
+import type { RecordMembers } from './types.js';
+import type { EntityUid } from './uid.js';
 
 /** A type of thing: a Cedar entity type and the SpiceDB definition it stands for. */
 export interface EntityType {
   readonly name: string;
   /** SpiceDB definition; what requests, tokens and world files call it. */
   readonly object: string;
-  readonly attributes: Members;
+  readonly attributes: RecordMembers;
   /** Entity types that may be ancestors, over any number of steps. */
   readonly ancestors: ReadonlySet<string>;
   /** Of all attributes and what is within them, through lists too: `address`, `address.street`. */
@@ -19,9 +19,9 @@ export interface EntityType {
 export interface Action {
   /** What AuthZEN's `action.name` says. */
   readonly name: string;
-  readonly uid: Uid;
+  readonly uid: EntityUid;
   /** Groups it is in, over any number of steps. */
-  readonly groups: readonly Uid[];
+  readonly groups: readonly EntityUid[];
   /** In the imperative: "Update an employee's record". */
   readonly title: string;
   readonly scope: string | undefined;
@@ -33,7 +33,7 @@ export interface Action {
   readonly resourceTypes: readonly EntityType[];
   readonly principalTypes: readonly EntityType[];
   /** What policies may read of the context; the engine fills these and nothing else. */
-  readonly context: Members;
+  readonly context: RecordMembers;
   /** Members of `context.can` and `context.agent_can`: permissions to fetch beside the gate. */
   readonly can: readonly string[];
   readonly agentCan: readonly string[];

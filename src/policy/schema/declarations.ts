@@ -1,10 +1,15 @@
 /** Reading the declarations of the Cedar schema: entity types and actions, each held against the SpiceDB schema. */
 import type { SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
-import { meant, type Findings, type Location, type Problem } from '../../diagnostics/diagnostics.js';
-import type { Graph } from '../../graph/schema/schema.js';
-import type { Places } from './source-map.js';
-import type { Member, Members, TypeReader } from './types.js';
-import { uidText, type Uid } from './uid.js';
+import {
+  suggestNearest,
+  type FindingCollector,
+  type SourceLocation,
+  type Problem,
+} from '../../diagnostics/diagnostics.js';
+import type { GraphSchema } from '../../graph/schema/schema.js';
+import type { DeclarationIndex } from './source-map.js';
+import type { RecordMember, RecordMembers, TypeReader } from './types.js';
+import { formatUid, type EntityUid } from './uid.js';
 import type { Action } from './action.js';
 import type { EntityType } from './action.js';
 
@@ -27,66 +32,75 @@ const MEMBER_KINDS = {
 } as const;
 
 /** Finds where something is declared. */
-export type Place = (...where: Parameters<Places['find']>) => Location;
+export type LocateDeclaration = (...where: Parameters<DeclarationIndex['find']>) => SourceLocation;
 
 /** A schema that Cedar has read, where its declarations are, and where to put down what is wrong with them. */
-export interface ReadSchema {
+export interface ParsedSchema {
   readonly json: SchemaJson<string>;
   readonly types: TypeReader;
-  readonly place: Place;
-  readonly findings: Findings;
+  readonly locateDeclaration: LocateDeclaration;
+  readonly findings: FindingCollector;
 }
 
-export function readEntityTypes({ json: schema, types, place, findings }: ReadSchema): Map<string, EntityType> {
+export function readEntityTypes({
+  json: schema,
+  types,
+  locateDeclaration: place,
+  findings,
+}: ParsedSchema): Map<string, EntityType> {
   const parents = new Map<string, readonly string[]>();
   for (const [space, contents] of Object.entries(schema)) {
     for (const [name, type] of Object.entries(contents.entityTypes)) {
-      const of = 'memberOfTypes' in type ? (type.memberOfTypes ?? []) : [];
-      parents.set(qualified(space, name), of);
+      const parentTypes = 'memberOfTypes' in type ? (type.memberOfTypes ?? []) : [];
+      parents.set(qualifiedName(space, name), parentTypes);
     }
   }
-  const found = new Map<string, EntityType>();
+  const entityTypes = new Map<string, EntityType>();
   for (const [space, contents] of Object.entries(schema)) {
     for (const [name, type] of Object.entries(contents.entityTypes)) {
-      const full = qualified(space, name);
+      const full = qualifiedName(space, name);
       const annotations = type.annotations ?? {};
-      const at = (part?: string): Location => place('entity', space, name, part);
-      for (const { annotation, problem } of strangeAnnotations(annotations, ENTITY_ANNOTATIONS))
-        findings.error('unknown-annotation', at(annotation), problem.message, problem.suggestion);
+      const locate = (part?: string): SourceLocation => place('entity', space, name, part);
+      for (const { annotation, problem } of findMisspelledAnnotations(annotations, ENTITY_ANNOTATIONS))
+        findings.error('unknown-annotation', locate(annotation), problem.message, problem.suggestion);
       if ('tags' in type)
-        findings.error('unsupported-type', at(), `"${full}" has tags, which Remit does not supply: declare attributes`);
+        findings.error(
+          'unsupported-type',
+          locate(),
+          `"${full}" has tags, which Remit does not supply: declare attributes`,
+        );
       const attributes =
         'shape' in type
           ? types.members(type.shape, ({ message }, member) => {
-              findings.error('unsupported-type', at(member), message);
+              findings.error('unsupported-type', locate(member), message);
             })
           : {};
-      found.set(full, {
+      entityTypes.set(full, {
         name: full,
         object: annotations['object'] ?? snakeCase(name),
         attributes,
-        ancestors: closure(parents, full),
-        ...fieldsOf(attributes, at, findings),
+        ancestors: transitiveClosure(parents, full),
+        ...collectFields(attributes, locate, findings),
       });
     }
   }
-  return found;
+  return entityTypes;
 }
 
 /** @param graph undefined where the SpiceDB schema can't be read: then actions aren't held against it */
 export function readActions(
-  { json: schema, types, place, findings }: ReadSchema,
+  { json: schema, types, locateDeclaration: place, findings }: ParsedSchema,
   entityTypes: ReadonlyMap<string, EntityType>,
-  graph: Graph | undefined,
+  graph: GraphSchema | undefined,
 ): Action[] {
   const groups = new Map<string, readonly string[]>();
-  const uids = new Map<string, Uid>();
+  const uids = new Map<string, EntityUid>();
   for (const [space, contents] of Object.entries(schema)) {
     for (const [id, action] of Object.entries(contents.actions)) {
-      const uid = { type: qualified(space, 'Action'), id };
-      const of = (action.memberOf ?? []).map((g) => ({ type: g.type ?? uid.type, id: g.id }));
-      for (const each of [uid, ...of]) uids.set(uidText(each), each);
-      groups.set(uidText(uid), of.map(uidText));
+      const uid = { type: qualifiedName(space, 'Action'), id };
+      const groupUids = (action.memberOf ?? []).map((g) => ({ type: g.type ?? uid.type, id: g.id }));
+      for (const groupUid of [uid, ...groupUids]) uids.set(formatUid(groupUid), groupUid);
+      groups.set(formatUid(uid), groupUids.map(formatUid));
     }
   }
   const actions: Action[] = [];
@@ -95,45 +109,50 @@ export function readActions(
       const principals = json.appliesTo?.principalTypes ?? [];
       const resources = json.appliesTo?.resourceTypes ?? [];
       if (principals.length === 0 || resources.length === 0) continue; // A group of actions, or one nobody can ask for.
-      const at = (part?: string): Location => place('action', space, id, part);
+      const locate = (part?: string): SourceLocation => place('action', space, id, part);
       const annotations = json.annotations ?? {};
-      for (const { annotation, problem } of strangeAnnotations(annotations, ACTION_ANNOTATIONS))
-        findings.error('unknown-annotation', at(annotation), problem.message, problem.suggestion);
-      const uid = { type: qualified(space, 'Action'), id };
+      for (const { annotation, problem } of findMisspelledAnnotations(annotations, ACTION_ANNOTATIONS))
+        findings.error('unknown-annotation', locate(annotation), problem.message, problem.suggestion);
+      const uid = { type: qualifiedName(space, 'Action'), id };
       const context = types.members(json.appliesTo?.context, ({ message }, member) => {
-        findings.error('unsupported-type', at(member), message);
+        findings.error('unsupported-type', locate(member), message);
       });
       const action: Action = {
         name: id,
         uid,
-        groups: [...closure(groups, uidText(uid))].map((text) => uids.get(text) as Uid),
+        groups: [...transitiveClosure(groups, formatUid(uid))].map((text) => uids.get(text) as EntityUid),
         title: annotations['title'] ?? id,
         scope: annotations['scope'],
-        backgroundScope: annotations['background_scope'] ?? suffixed(annotations['scope'], '.background'),
-        consent: consentOf(annotations['consent']),
+        backgroundScope: annotations['background_scope'] ?? appendSuffix(annotations['scope'], '.background'),
+        consent: parseConsent(annotations['consent']),
         permission: annotations['permission'] ?? id,
         agentPermission: annotations['agent_permission'],
-        principalTypes: typesOf(principals, entityTypes),
-        resourceTypes: typesOf(resources, entityTypes),
+        principalTypes: lookUpEntityTypes(principals, entityTypes),
+        resourceTypes: lookUpEntityTypes(resources, entityTypes),
         context,
-        can: permissionSet('can', context['can'], at, findings),
-        agentCan: permissionSet('agent_can', context['agent_can'], at, findings),
+        can: readPermissionSet('can', context['can'], locate, findings),
+        agentCan: readPermissionSet('agent_can', context['agent_can'], locate, findings),
       };
-      checkAction(action, annotations['consent'], at, findings);
-      if (graph !== undefined) checkAgainst(graph, action, at, findings);
+      checkAction(action, annotations['consent'], locate, findings);
+      if (graph !== undefined) checkAgainstGraph(graph, action, locate, findings);
       actions.push(action);
     }
   }
   return actions;
 }
 
-function suffixed(scope: string | undefined, suffix: string): string | undefined {
+function appendSuffix(scope: string | undefined, suffix: string): string | undefined {
   return scope === undefined ? undefined : `${scope}${suffix}`;
 }
 
-type At = (part?: string) => Location;
+type LocatePart = (part?: string) => SourceLocation;
 
-function checkAction(action: Action, consent: string | undefined, at: At, findings: Findings): void {
+function checkAction(
+  action: Action,
+  consent: string | undefined,
+  locate: LocatePart,
+  findings: FindingCollector,
+): void {
   for (const [annotation, scope] of [
     ['scope', action.scope],
     ['background_scope', action.backgroundScope],
@@ -142,46 +161,50 @@ function checkAction(action: Action, consent: string | undefined, at: At, findin
     const message = `@${annotation} "${scope}" is not a scope token (RFC 6749 section 3.3)`;
     // What follows from a @scope is said of the @scope.
     if (annotation === 'scope' || SCOPE.test(action.scope ?? 'x'))
-      findings.error('invalid-annotation', at(`@${annotation}`), message);
+      findings.error('invalid-annotation', locate(`@${annotation}`), message);
   }
   if (action.backgroundScope === action.scope && action.scope !== undefined)
-    findings.error('invalid-annotation', at('@background_scope'), '@background_scope must be another than @scope');
+    findings.error('invalid-annotation', locate('@background_scope'), '@background_scope must be another than @scope');
   if (consent !== undefined && action.consent === undefined)
     findings.error(
       'invalid-annotation',
-      at('@consent'),
+      locate('@consent'),
       `@consent must be "standing" or "each", not "${consent}"`,
-      meant(consent, CONSENTS),
+      suggestNearest(consent, CONSENT_VALUES),
     );
   for (const name of Object.keys(action.context)) {
-    if (CONTEXT_MEMBERS.some((known) => known === name)) continue;
+    if (CONTEXT_MEMBERS.some((supported) => supported === name)) continue;
     findings.error(
       'context-member',
-      at(`context.${name}`),
+      locate(`context.${name}`),
       `context.${name} is nothing that Remit supplies; a client's own go under "request"`,
-      meant(name, CONTEXT_MEMBERS),
+      suggestNearest(name, CONTEXT_MEMBERS),
     );
   }
-  for (const [name, kind] of Object.entries(MEMBER_KINDS)) {
+  for (const [name, expectedKind] of Object.entries(MEMBER_KINDS)) {
     const type = action.context[name]?.type;
-    const found = type?.kind === 'Extension' ? type.name : type?.kind;
-    if (found !== undefined && found !== kind)
-      findings.error('context-member', at(`context.${name}`), `context.${name} must be of type ${kind}, not ${found}`);
+    const actualKind = type?.kind === 'Extension' ? type.name : type?.kind;
+    if (actualKind !== undefined && actualKind !== expectedKind)
+      findings.error(
+        'context-member',
+        locate(`context.${name}`),
+        `context.${name} must be of type ${expectedKind}, not ${actualKind}`,
+      );
   }
 }
 
-function checkAgainst(graph: Graph, action: Action, at: At, findings: Findings): void {
+function checkAgainstGraph(graph: GraphSchema, action: Action, locate: LocatePart, findings: FindingCollector): void {
   const objects = (types: readonly EntityType[]): string[] => types.map((t) => t.object);
   for (const object of new Set(objects([...action.principalTypes, ...action.resourceTypes]))) {
     if (graph.hasDefinition(object)) continue;
     findings.error(
       'unknown-definition',
-      at(),
+      locate(),
       `the SpiceDB schema has no definition "${object}"; @object names another`,
-      meant(object, graph.definitionNames()),
+      suggestNearest(object, graph.definitionNames()),
     );
   }
-  const asked = [
+  const permissions = [
     { permission: action.permission, part: '@permission' },
     ...(action.agentPermission === undefined
       ? []
@@ -189,61 +212,70 @@ function checkAgainst(graph: Graph, action: Action, at: At, findings: Findings):
     ...action.can.map((permission) => ({ permission, part: `context.can.${permission}` })),
     ...action.agentCan.map((permission) => ({ permission, part: `context.agent_can.${permission}` })),
   ];
-  for (const object of objects(action.resourceTypes).filter((of) => graph.hasDefinition(of))) {
-    for (const { permission, part } of asked) {
-      if (graph.has(object, permission)) continue;
+  for (const object of objects(action.resourceTypes).filter((definition) => graph.hasDefinition(definition))) {
+    for (const { permission, part } of permissions) {
+      if (graph.hasMember(object, permission)) continue;
       findings.error(
         'unknown-permission',
-        at(part),
+        locate(part),
         `definition "${object}" has no permission or relation "${permission}"`,
-        meant(permission, graph.memberNames(object)),
+        suggestNearest(permission, graph.memberNames(object)),
       );
     }
   }
 }
 
-function permissionSet(name: 'can' | 'agent_can', member: Member | undefined, at: At, findings: Findings): string[] {
+function readPermissionSet(
+  name: 'can' | 'agent_can',
+  member: RecordMember | undefined,
+  locate: LocatePart,
+  findings: FindingCollector,
+): string[] {
   if (member === undefined) return [];
   if (member.type.kind !== 'Record') {
-    findings.error('context-member', at(`context.${name}`), `context.${name}: must be a record of Bools`);
+    findings.error('context-member', locate(`context.${name}`), `context.${name}: must be a record of Bools`);
     return [];
   }
   return Object.entries(member.type.members).flatMap(([permission, { type }]) => {
     if (type.kind === 'Bool') return [permission];
     const message = `context.${name}: member "${permission}" must be a Bool: whether the permission is held`;
-    findings.error('context-member', at(`context.${name}.${permission}`), message);
+    findings.error('context-member', locate(`context.${name}.${permission}`), message);
     return [];
   });
 }
 
 /** Cedar has read the schema, so all that it names is declared. */
-function typesOf(names: readonly string[], known: ReadonlyMap<string, EntityType>): EntityType[] {
-  return names.flatMap((name) => known.get(name) ?? []);
+function lookUpEntityTypes(names: readonly string[], entityTypes: ReadonlyMap<string, EntityType>): EntityType[] {
+  return names.flatMap((name) => entityTypes.get(name) ?? []);
 }
 
-const CONSENTS = ['standing', 'each'] as const;
+const CONSENT_VALUES = ['standing', 'each'] as const;
 
-function consentOf(value: string | undefined): (typeof CONSENTS)[number] | undefined {
-  return CONSENTS.find((known) => known === value);
+function parseConsent(value: string | undefined): (typeof CONSENT_VALUES)[number] | undefined {
+  return CONSENT_VALUES.find((consent) => consent === value);
 }
 
-function fieldsOf(attributes: Members, at: At, findings: Findings): Pick<EntityType, 'paths' | 'classes'> {
+function collectFields(
+  attributes: RecordMembers,
+  locate: LocatePart,
+  findings: FindingCollector,
+): Pick<EntityType, 'paths' | 'classes'> {
   const paths = new Set<string>();
   const classes = new Map<string, string[]>();
-  const walk = (members: Members, prefix: string): void => {
+  const walk = (members: RecordMembers, prefix: string): void => {
     for (const [name, member] of Object.entries(members)) {
       const path = `${prefix}${name}`;
-      for (const { problem } of strangeAnnotations(member.annotations, ATTRIBUTE_ANNOTATIONS))
-        findings.error('unknown-annotation', at(path), problem.message, problem.suggestion);
-      const of = member.annotations['class'];
+      for (const { problem } of findMisspelledAnnotations(member.annotations, ATTRIBUTE_ANNOTATIONS))
+        findings.error('unknown-annotation', locate(path), problem.message, problem.suggestion);
+      const className = member.annotations['class'];
       if (name.includes('.')) {
         // Nothing could name it: `a.b` is the `b` of an `a`.
-        if (of !== undefined)
-          findings.error('invalid-annotation', at(path), `an attribute of a @class has no "." in its name`);
+        if (className !== undefined)
+          findings.error('invalid-annotation', locate(path), `an attribute of a @class has no "." in its name`);
         continue;
       }
       paths.add(path);
-      if (of !== undefined) classes.set(of, [...(classes.get(of) ?? []), path]);
+      if (className !== undefined) classes.set(className, [...(classes.get(className) ?? []), path]);
       let { type } = member;
       while (type.kind === 'Set') type = type.element;
       if (type.kind === 'Record') walk(type.members, `${path}.`);
@@ -254,35 +286,35 @@ function fieldsOf(attributes: Members, at: At, findings: Findings): Pick<EntityT
 }
 
 /** Other annotations are the authors' own business, but a slip in one of ours would silently change a rule. */
-export function strangeAnnotations(
-  given: Readonly<Record<string, string>>,
-  known: readonly string[],
+export function findMisspelledAnnotations(
+  annotations: Readonly<Record<string, string>>,
+  knownNames: readonly string[],
 ): { readonly annotation: string; readonly problem: Problem }[] {
-  return Object.keys(given).flatMap((name) => {
-    if (known.includes(name)) return [];
-    const suggestion = meant(name, known, '@');
+  return Object.keys(annotations).flatMap((name) => {
+    if (knownNames.includes(name)) return [];
+    const suggestion = suggestNearest(name, knownNames, '@');
     if (suggestion === undefined) return [];
     return [{ annotation: `@${name}`, problem: { message: `annotation "@${name}" is not known`, suggestion } }];
   });
 }
 
-function closure(edges: ReadonlyMap<string, readonly string[]>, from: string): Set<string> {
-  const found = new Set<string>();
-  const open = [...(edges.get(from) ?? [])];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    if (found.has(next)) continue;
-    found.add(next);
-    open.push(...(edges.get(next) ?? []));
+function transitiveClosure(edges: ReadonlyMap<string, readonly string[]>, from: string): Set<string> {
+  const reached = new Set<string>();
+  const pending = [...(edges.get(from) ?? [])];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    if (reached.has(next)) continue;
+    reached.add(next);
+    pending.push(...(edges.get(next) ?? []));
   }
-  return found;
+  return reached;
 }
 
-export function spaceOf(type: string): string {
+export function namespaceOf(type: string): string {
   const cut = type.lastIndexOf('::');
   return cut === -1 ? '' : type.slice(0, cut);
 }
 
-function qualified(space: string, name: string): string {
+function qualifiedName(space: string, name: string): string {
   return space === '' ? name : `${space}::${name}`;
 }
 

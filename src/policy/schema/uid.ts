@@ -1,10 +1,10 @@
 /** What Cedar names actions and entities by. */
-export interface Uid {
+export interface EntityUid {
   readonly type: string;
   readonly id: string;
 }
 
 /** `HR::Action::"read"`. */
-export function uidText(uid: Uid): string {
+export function formatUid(uid: EntityUid): string {
   return `${uid.type}::${JSON.stringify(uid.id)}`;
 }

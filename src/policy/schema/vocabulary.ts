@@ -2,32 +2,32 @@
  * The vocabulary: the Cedar schema read as the catalogue of what can be asked. Its annotations tie each action to
  * the SpiceDB permission, the token scope and the words for people; there is no second mapping.
  */
-import type { Findings } from '../../diagnostics/diagnostics.js';
-import type { Graph } from '../../graph/schema/schema.js';
+import type { FindingCollector } from '../../diagnostics/diagnostics.js';
+import type { GraphSchema } from '../../graph/schema/schema.js';
 import type { Action, ActionOnResource, EntityType } from './action.js';
-import { readActions, readEntityTypes, spaceOf, type ReadSchema } from './declarations.js';
-import { uidText } from './uid.js';
+import { readActions, readEntityTypes, namespaceOf, type ParsedSchema } from './declarations.js';
+import { formatUid } from './uid.js';
 
 export interface Vocabulary {
   readonly actions: readonly Action[];
   readonly entityTypes: ReadonlyMap<string, EntityType>;
   /** The entity types of a SpiceDB definition (usually one). */
-  readonly byObject: ReadonlyMap<string, readonly EntityType[]>;
+  readonly typesByObject: ReadonlyMap<string, readonly EntityType[]>;
   /** The SpiceDB definitions that tokens' bare user and agent ids are of; undefined where no action has such. */
   readonly userObject: string | undefined;
   readonly agentObject: string | undefined;
   /** Whether agents may pass on what people have delegated to them: the `delegator` relation takes agents. */
-  readonly delegationPasses: boolean;
+  readonly allowsRedelegation: boolean;
   readonly find: (actionName: string, resourceObject: string) => ActionOnResource | undefined;
   readonly objectOf: (entityTypeName: string) => string;
 }
 
 /** The relation on an agent's definition that says who has delegated to it. */
-export const DELEGATOR = 'delegator';
+export const DELEGATOR_RELATION = 'delegator';
 
 /** @param graph undefined where the SpiceDB schema can't be read: then nothing is held against it */
-export function readVocabulary(schema: ReadSchema, graph: Graph | undefined): Vocabulary {
-  const { place, findings } = schema;
+export function readVocabulary(schema: ParsedSchema, graph: GraphSchema | undefined): Vocabulary {
+  const { locateDeclaration: place, findings } = schema;
   const entityTypes = readEntityTypes(schema);
   const actions = readActions(schema, entityTypes, graph);
   const byObject = new Map<string, EntityType[]>();
@@ -36,45 +36,45 @@ export function readVocabulary(schema: ReadSchema, graph: Graph | undefined): Vo
   const index = new Map<string, ActionOnResource>();
   for (const action of actions) {
     for (const resourceType of action.resourceTypes) {
-      const key = pair(action.name, resourceType.object);
-      const other = index.get(key);
-      if (other !== undefined) {
-        const both = `${uidText(other.action.uid)} and ${uidText(action.uid)}`;
+      const key = pairKey(action.name, resourceType.object);
+      const existing = index.get(key);
+      if (existing !== undefined) {
+        const both = `${formatUid(existing.action.uid)} and ${formatUid(action.uid)}`;
         findings.error(
           'ambiguous-action',
-          place('action', spaceOf(action.uid.type), action.name),
+          place('action', namespaceOf(action.uid.type), action.name),
           `${both} both answer to "${action.name}" on "${resourceType.object}"`,
         );
       }
       index.set(key, { action, resourceType });
     }
   }
-  const { userObject, agentObject } = graph === undefined ? NOBODY : actors(actions, graph, findings);
+  const { userObject, agentObject } = graph === undefined ? NO_ACTORS : findActors(actions, graph, findings);
   // Over a userset of agents a delegation would pass on unseen: who is on the way has to be known.
   if (
     graph !== undefined &&
     agentObject !== undefined &&
-    graph.reach.reachesUserset(agentObject, DELEGATOR, agentObject)
+    graph.reachability.reachesUserset(agentObject, DELEGATOR_RELATION, agentObject)
   )
     findings.error(
       'ambiguous-actors',
-      graph.place(agentObject, DELEGATOR),
-      `"${DELEGATOR}" of "${agentObject}" must not lead over a relation of "${agentObject}"; name the agent itself: ${DELEGATOR}: … | ${agentObject}`,
+      graph.place(agentObject, DELEGATOR_RELATION),
+      `"${DELEGATOR_RELATION}" of "${agentObject}" must not lead over a relation of "${agentObject}"; name the agent itself: ${DELEGATOR_RELATION}: … | ${agentObject}`,
     );
   return {
     actions,
     entityTypes,
-    byObject,
+    typesByObject: byObject,
     userObject,
     agentObject,
-    delegationPasses:
-      agentObject !== undefined && graph?.subjectTypes(agentObject, DELEGATOR).includes(agentObject) === true,
-    find: (name, object) => index.get(pair(name, object)),
+    allowsRedelegation:
+      agentObject !== undefined && graph?.subjectTypes(agentObject, DELEGATOR_RELATION).includes(agentObject) === true,
+    find: (name, object) => index.get(pairKey(name, object)),
     objectOf: (name) => entityTypes.get(name)?.object ?? name,
   };
 }
 
-export interface Scope {
+export interface ScopeCoverage {
   readonly scope: string;
   readonly access: 'online' | 'background';
   readonly actions: readonly {
@@ -85,25 +85,25 @@ export interface Scope {
 }
 
 /** The scopes that cover something, by name, and the actions that each covers. */
-export function scopesOf({ actions }: Vocabulary): Scope[] {
-  const found = new Map<string, Scope & { actions: Scope['actions'][number][] }>();
+export function listScopes({ actions }: Vocabulary): ScopeCoverage[] {
+  const scopes = new Map<string, ScopeCoverage & { actions: ScopeCoverage['actions'][number][] }>();
   for (const { name, title, resourceTypes, scope, backgroundScope } of actions) {
-    for (const [word, access] of [
+    for (const [token, access] of [
       [scope, 'online'],
       [backgroundScope, 'background'],
     ] as const) {
-      if (word === undefined) continue;
-      const entry = found.get(word) ?? { scope: word, access, actions: [] };
+      if (token === undefined) continue;
+      const entry = scopes.get(token) ?? { scope: token, access, actions: [] };
       entry.actions.push({ name, resource_types: resourceTypes.map((t) => t.object), title });
-      found.set(word, entry);
+      scopes.set(token, entry);
     }
   }
-  return [...found.values()].sort((a, b) => (a.scope < b.scope ? -1 : 1));
+  return [...scopes.values()].sort((a, b) => (a.scope < b.scope ? -1 : 1));
 }
 
-const NOBODY = { userObject: undefined, agentObject: undefined };
+const NO_ACTORS = { userObject: undefined, agentObject: undefined };
 
-function pair(action: string, object: string): string {
+function pairKey(action: string, object: string): string {
   return `${object} ${action}`;
 }
 
@@ -111,30 +111,32 @@ function pair(action: string, object: string): string {
  * Tokens say bare ids, so one definition must stand for agents and one for users: the agents' is the one that can
  * be delegated to (it has a `delegator`), or else is called `agent`; the users' is the one left over, or `user`.
  */
-function actors(
+function findActors(
   actions: readonly Action[],
-  graph: Graph,
-  findings: Findings,
+  graph: GraphSchema,
+  findings: FindingCollector,
 ): { userObject: string | undefined; agentObject: string | undefined } {
   const objects = [...new Set(actions.flatMap((a) => a.principalTypes.map((t) => t.object)))];
-  const called = (name: string, among: readonly string[]): string | undefined =>
+  const findNamed = (name: string, among: readonly string[]): string | undefined =>
     among.find((o) => o === name) ?? among.find((o) => o.endsWith(`/${name}`));
-  const delegable = objects.filter((o) => graph.has(o, DELEGATOR));
+  const delegable = objects.filter((o) => graph.hasMember(o, DELEGATOR_RELATION));
   if (delegable.length > 1) {
     findings.error(
       'ambiguous-actors',
-      graph.place(delegable[1] ?? '', DELEGATOR),
-      `only one definition can stand for agents, but ${delegable.join(' and ')} have a "${DELEGATOR}"`,
+      graph.place(delegable[1] ?? '', DELEGATOR_RELATION),
+      `only one definition can stand for agents, but ${delegable.join(' and ')} have a "${DELEGATOR_RELATION}"`,
     );
   }
   const agentObject =
-    delegable.length === 1 ? delegable[0] : called('agent', delegable.length > 0 ? delegable : objects);
+    delegable.length === 1 ? delegable[0] : findNamed('agent', delegable.length > 0 ? delegable : objects);
   const others = objects.filter((o) => o !== agentObject && !delegable.includes(o));
   // Users who may act only through agents are no principals; the delegator relation still names their definition.
   const delegators =
-    agentObject === undefined ? [] : graph.subjectTypes(agentObject, DELEGATOR).filter((t) => t !== agentObject);
+    agentObject === undefined
+      ? []
+      : graph.subjectTypes(agentObject, DELEGATOR_RELATION).filter((t) => t !== agentObject);
   const candidates = others.length > 0 ? others : delegators;
   const userObject =
-    candidates.length === 1 ? candidates[0] : (called('user', candidates) ?? called('user', delegators));
+    candidates.length === 1 ? candidates[0] : (findNamed('user', candidates) ?? findNamed('user', delegators));
   return { userObject, agentObject };
 }

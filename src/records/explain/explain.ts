@@ -1,14 +1,14 @@
 /** One decision explained: what is on record of it, and what the policies said, taken apart. */
-import { decideAgain } from '../../decide/decide.js';
+import { redecide } from '../../decide/decide.js';
 import type { DecisionRecord, Rationale } from '../../model/decision.js';
-import { refText } from '../../model/ids.js';
+import { formatRef } from '../../model/ids.js';
 import type { Reason } from '../../model/reasons.js';
-import { replay, whoAsked } from '../replay.js';
-import { DELEGATOR } from '../../policy/schema/vocabulary.js';
+import { replayRecord, formatActing } from '../replay.js';
+import { DELEGATOR_RELATION } from '../../policy/schema/vocabulary.js';
 import type { Obligation } from '../../model/obligations.js';
 import type { Rules } from '../../policy/load.js';
-import { policiesTold, type Asked } from './policies.js';
-import { treeOf, type Branch } from './tree.js';
+import { explainPolicies, type PrincipalExplanation } from './policies.js';
+import { buildRelationshipTree, type RelationshipBranch } from './tree.js';
 
 export interface Explanation {
   readonly id: string;
@@ -25,16 +25,16 @@ export interface Explanation {
   readonly reasons: readonly Reason[];
   readonly obligations: readonly Obligation[];
   readonly steps: Rationale['steps'];
-  readonly rules: RulesTold;
+  readonly rules: RulesComparison;
   /** How the delegation and the permission came to be held. */
-  readonly relationships: readonly Branch[];
-  readonly policies: readonly Asked[];
+  readonly relationships: readonly RelationshipBranch[];
+  readonly policies: readonly PrincipalExplanation[];
   /** What can't be told, in sentences. */
   readonly inconclusive: readonly string[];
 }
 
 /** Of the rules that explain, in words of the record's. */
-export interface RulesTold {
+export interface RulesComparison {
   /** SHA-256 of those that decided, and of those at hand. */
   readonly decided_by: string;
   readonly at_hand: string;
@@ -43,20 +43,20 @@ export interface RulesTold {
   readonly result_now: boolean | undefined;
 }
 
-export function explain(record: DecisionRecord, rules: Rules): Explanation {
+export function explainRecord(record: DecisionRecord, rules: Rules): Explanation {
   const { id, decision, dry_run, evaluated_at, client, request, reasons, obligations, rationale } = record;
   const { acting, steps } = rationale;
-  const { policies, comesOut, inconclusive } = again(record, rules);
+  const { policies, comesOut, inconclusive } = replayForExplanation(record, rules);
   return {
     id,
     decision,
     dry_run,
     evaluated_at,
     client,
-    who: whoAsked(rationale) || refText(request.subject),
+    who: formatActing(rationale) || formatRef(request.subject),
     chain: acting?.chain ?? [],
     action: request.action,
-    resource: refText(request.resource),
+    resource: formatRef(request.resource),
     reasons,
     obligations,
     steps,
@@ -68,10 +68,10 @@ export function explain(record: DecisionRecord, rules: Rules): Explanation {
     },
     relationships: steps.flatMap(({ step, evidence }) => {
       const { path, permission } = evidence;
-      const drawn = Array.isArray(path)
-        ? treeOf(path.map(String), step === 'delegation' ? DELEGATOR : String(permission))
+      const tree = Array.isArray(path)
+        ? buildRelationshipTree(path.map(String), step === 'delegation' ? DELEGATOR_RELATION : String(permission))
         : undefined;
-      return drawn ?? [];
+      return tree ?? [];
     }),
     policies,
     inconclusive,
@@ -79,10 +79,14 @@ export function explain(record: DecisionRecord, rules: Rules): Explanation {
 }
 
 /** What the rules at hand make of it. */
-function again(
+function replayForExplanation(
   record: DecisionRecord,
   rules: Rules,
-): { readonly policies: readonly Asked[]; readonly comesOut: boolean | undefined; readonly inconclusive: string[] } {
+): {
+  readonly policies: readonly PrincipalExplanation[];
+  readonly comesOut: boolean | undefined;
+  readonly inconclusive: string[];
+} {
   const { facts } = record;
   if (facts === undefined)
     return {
@@ -92,23 +96,25 @@ function again(
         'What it rests on is not on record (it was too long to keep, or the key is not an admin’s): the policies can’t be taken apart.',
       ],
     };
-  const came = replay(record, rules);
-  if (came.kind === 'refused')
+  const replayResult = replayRecord(record, rules);
+  if (replayResult.kind === 'refused')
     return {
       policies: [],
       comesOut: undefined,
-      inconclusive: [`By the rules at hand the question is at fault: ${came.why}.`],
+      inconclusive: [`By the rules at hand the question is at fault: ${replayResult.why}.`],
     };
-  const { course, decision } = decideAgain({ ...record, facts }, rules);
+  const { course, decision } = redecide({ ...record, facts }, rules);
   const { established, facts: found } = course;
   return {
-    policies: established === undefined || found === undefined ? [] : policiesTold(established, found),
-    comesOut: came.kind === 'inconclusive' ? undefined : decision.decision,
+    policies: established === undefined || found === undefined ? [] : explainPolicies(established, found),
+    comesOut: replayResult.kind === 'inconclusive' ? undefined : decision.decision,
     inconclusive: [
-      ...(came.kind === 'inconclusive'
-        ? [`The rules at hand ask what was not asked then: ${came.missing.join(', ')}.`]
+      ...(replayResult.kind === 'inconclusive'
+        ? [`The rules at hand ask what was not asked then: ${replayResult.missing.join(', ')}.`]
         : []),
-      ...(decision.decision !== record.decision && record.policy_version === rules.version && came.kind === 'changed'
+      ...(decision.decision !== record.decision &&
+      record.policy_version === rules.version &&
+      replayResult.kind === 'changed'
         ? [
             'By the very rules that it was made with it comes out otherwise: the record was changed, or there is a fault.',
           ]

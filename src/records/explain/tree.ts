@@ -1,18 +1,18 @@
 /** Relationships drawn as a tree: from the resource to whoever holds the permission. */
 
-export interface Branch {
+export interface RelationshipBranch {
   /** Relation by which the one above leads here; at the root, the permission that is held. */
   readonly relation: string;
   /** `team:platform#member`, as relationships write it. */
   readonly object: string;
-  readonly branches: readonly Branch[];
+  readonly branches: readonly RelationshipBranch[];
 }
 
 /**
  * @param path relationships as evidence lists them, `employee:erin#reports_to@employee:dave`
  * @returns undefined where they don't hang together
  */
-export function treeOf(path: readonly string[], permission: string): Branch | undefined {
+export function buildRelationshipTree(path: readonly string[], permission: string): RelationshipBranch | undefined {
   const links = path.map((text) => /^([^#@]+)#([^#@]+)@(.+)$/s.exec(text));
   const below = new Map<string, { relation: string; object: string }[]>();
   for (const link of links) {
@@ -22,29 +22,29 @@ export function treeOf(path: readonly string[], permission: string): Branch | un
   }
   const root = links[0]?.[1];
   if (root === undefined) return undefined;
-  const drawn = new Set<string>();
-  const branch = (object: string, relation: string): Branch => {
+  const drawnKeys = new Set<string>();
+  const branch = (object: string, relation: string): RelationshipBranch => {
     const key = object.split('#', 1)[0] ?? object;
     // Two ways may meet in one object; what is below it is drawn once.
-    const next = drawn.has(key) ? [] : (below.get(key) ?? []);
-    drawn.add(key);
-    return { object, relation, branches: next.map((one) => branch(one.object, one.relation)) };
+    const next = drawnKeys.has(key) ? [] : (below.get(key) ?? []);
+    drawnKeys.add(key);
+    return { object, relation, branches: next.map((child) => branch(child.object, child.relation)) };
   };
   const tree = branch(root, permission);
-  return [...below.keys()].every((key) => drawn.has(key)) ? tree : undefined;
+  return [...below.keys()].every((key) => drawnKeys.has(key)) ? tree : undefined;
 }
 
 /** One line an object. */
-export function treeLines({ object, relation, branches }: Branch): string[] {
-  return [`${object}  ${relation}`, ...branchLines(branches, '')];
+export function formatTree({ object, relation, branches }: RelationshipBranch): string[] {
+  return [`${object}  ${relation}`, ...formatBranches(branches, '')];
 }
 
-function branchLines(branches: readonly Branch[], indent: string): string[] {
+function formatBranches(branches: readonly RelationshipBranch[], indent: string): string[] {
   return branches.flatMap(({ object, relation, branches: below }, i) => {
     const last = i === branches.length - 1;
     return [
       `${indent}${last ? '└─' : '├─'} ${relation}  ${object}`,
-      ...branchLines(below, `${indent}${last ? '   ' : '│  '}`),
+      ...formatBranches(below, `${indent}${last ? '   ' : '│  '}`),
     ];
   });
 }

@@ -5,35 +5,35 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { checkAccess, type Access } from '../clients-and-issuers.js';
+import { checkTrustConfig, type TrustConfig } from '../clients-and-issuers.js';
 import type { Config } from '../../config/config.js';
-import { readSources, shown } from '../../config/files.js';
+import { readSources, displayPath } from '../../config/files.js';
 import type { Listener, ListenerTls } from '../../config/listener.js';
-import type { InForce } from '../active-policies.js';
-import { unread, type Candidate } from './candidate.js';
-import { fingerprintOf } from './snapshot.js';
+import type { ActivePolicies } from '../active-policies.js';
+import { createUnreadCandidate, type PolicyCandidate } from './candidate.js';
+import { fingerprintSources } from './snapshot.js';
 import { ConfigError } from '../../model/faults.js';
-import { isError, sentence } from '../../diagnostics/diagnostics.js';
-import { assembleRules, versionOf, type Rules } from '../../policy/load.js';
+import { isError, formatProblem } from '../../diagnostics/diagnostics.js';
+import { assembleRules, hashSources, type Rules } from '../../policy/load.js';
 import type { Log } from '../../telemetry/log.js';
 
-export interface Running {
+export interface ReloadTarget {
   readonly config: Config;
-  readonly access: Access;
-  readonly inForce: InForce;
+  readonly trust: TrustConfig;
+  readonly activePolicies: ActivePolicies;
   readonly now: () => Date;
 }
 
 /** One that is open, and what of its certificates can be replaced. */
-export interface Renewable {
+export interface RenewableListener {
   readonly listener: Listener;
-  readonly renew: (tls: ListenerTls) => void;
+  readonly renewCertificates: (tls: ListenerTls) => void;
 }
 
 /** What a running service keeps as it began, by the names that the operator knows. */
-const FIXED: readonly (readonly [string, (config: Config) => unknown])[] = [
-  ['listen', (c) => [c.host, c.port, c.publicUrl, c.trustedProxies, outline(c.tls)]],
-  ['listen.admin', (c) => c.admin && [c.admin.host, c.admin.port, outline(c.admin.tls)]],
+const RESTART_SETTINGS: readonly (readonly [string, (config: Config) => unknown])[] = [
+  ['listen', (c) => [c.host, c.port, c.publicUrl, c.trustedProxies, outlineTls(c.tls)]],
+  ['listen.admin', (c) => c.admin && [c.admin.host, c.admin.port, outlineTls(c.admin.tls)]],
   ['schema', (c) => [c.sources.relationships, c.sources.actions]],
   ['policies', (c) => c.sources.policies],
   ['world', (c) => c.world],
@@ -49,16 +49,16 @@ const FIXED: readonly (readonly [string, (config: Config) => unknown])[] = [
   ['records', (c) => c.records],
 ];
 /** How long a configuration waits for the rules' files: checking thousands takes seconds, a file system may hang. */
-const FILES_MS = 30_000;
+const READ_TIMEOUT_MS = 30_000;
 /** Of many warnings, those that the log has. */
-const SHOWN_WARNINGS = 5;
+const MAX_LOGGED_WARNINGS = 5;
 
-export class Reloading {
+export class Reloader {
   private last: Promise<unknown> = Promise.resolve();
 
   constructor(
-    private readonly service: Running,
-    private readonly listening: readonly Renewable[],
+    private readonly service: ReloadTarget,
+    private readonly listeners: readonly RenewableListener[],
     private readonly log: Log,
   ) {}
 
@@ -68,19 +68,19 @@ export class Reloading {
    * @param read reads the configuration that the service was started with
    * @param files as they are now; undefined where they are read at start only
    */
-  configuration(read: () => Config, files: (() => Promise<Candidate>) | undefined): Promise<void> {
-    return this.inTurn(async () => {
-      const say = (line: string): void => {
+  reloadConfig(read: () => Config, files: (() => Promise<PolicyCandidate>) | undefined): Promise<void> {
+    return this.runInTurn(async () => {
+      const logLine = (line: string): void => {
         this.log(line, { event: 'reload' });
       };
       try {
         const next = read();
-        const lines = await this.take(next, files === undefined ? undefined : await soon(files()));
-        for (const line of [...next.notes, ...lines]) say(line);
-        say('the configuration has been read again');
+        const lines = await this.applyConfig(next, files === undefined ? undefined : await readInTime(files()));
+        for (const line of [...next.warnings, ...lines]) logLine(line);
+        logLine('the configuration has been read again');
       } catch (error) {
         // Whatever it is, the service that runs is none the worse for it.
-        say(`the configuration is not taken, all stays as it was: ${(error as Error).message}`);
+        logLine(`the configuration is not taken, all stays as it was: ${(error as Error).message}`);
       }
     });
   }
@@ -89,14 +89,14 @@ export class Reloading {
    * The rules' files as they are now. Never rejects: what is wrong is said.
    * @returns whether it is worth offering again as it is: not the files were wrong, but something around them
    */
-  rules(candidate: Candidate): Promise<boolean> {
-    return this.inTurn(async () => {
-      const { access, config } = this.service;
+  reloadPolicies(candidate: PolicyCandidate): Promise<boolean> {
+    return this.runInTurn(async () => {
+      const { trust, config } = this.service;
       try {
-        await this.change(candidate, { ...access.configured, file: config.file }, () => undefined);
+        await this.applyPolicies(candidate, { ...trust.configured, file: config.file }, () => undefined);
         return false;
       } catch {
-        return !('refused' in candidate.fitting);
+        return !('refused' in candidate.content);
       }
     });
   }
@@ -105,84 +105,87 @@ export class Reloading {
    * @returns lines for the operator: what is taken over, and what needs a restart
    * @throws ConfigError, with everything as it was
    */
-  private async take(next: Config, candidate: Candidate | undefined): Promise<string[]> {
-    const { config, access, inForce } = this.service;
+  private async applyConfig(next: Config, candidate: PolicyCandidate | undefined): Promise<string[]> {
+    const { config, trust, activePolicies } = this.service;
     if ((next.clients.length === 0) !== (config.clients.length === 0))
-      throw new ConfigError('clients: to or from the development client needs a restart', shown(next.file));
-    const before = access.configured;
+      throw new ConfigError('clients: to or from the development client needs a restart', displayPath(next.file));
+    const before = trust.configured;
     // In that moment nothing can fail, and nothing waits: no request sees half of it.
-    const along = (): void => {
-      access.replace(next);
-      for (const { listener, renew } of this.listening) {
-        const tls = certificatesOf(listener, config, next);
+    const onSwap = (): void => {
+      trust.replace(next);
+      for (const { listener, renewCertificates: renew } of this.listeners) {
+        const tls = findRenewedCertificates(listener, config, next);
         if (tls !== undefined) renew(tls);
       }
     };
     // A key that has leaked is taken back whatever has become of the policies.
-    const together =
+    const tookPolicies =
       candidate !== undefined &&
-      (await this.change(candidate, next, along).then(
+      (await this.applyPolicies(candidate, next, onSwap).then(
         () => true,
         () => false,
       ));
-    if (!together) await this.change(undefined, next, along);
+    if (!tookPolicies) await this.applyPolicies(undefined, next, onSwap);
     return [
-      `clients: ${changes(before.clients, next.clients, ({ id }) => id)}`,
-      `issuers: ${changes(before.issuers, next.issuers, ({ issuer }) => issuer)}`,
-      ...this.listening.flatMap(({ listener }) =>
-        certificatesOf(listener, config, next) === undefined
+      `clients: ${describeChanges(before.clients, next.clients, ({ id }) => id)}`,
+      `issuers: ${describeChanges(before.issuers, next.issuers, ({ issuer }) => issuer)}`,
+      ...this.listeners.flatMap(({ listener }) =>
+        findRenewedCertificates(listener, config, next) === undefined
           ? []
           : [`certificates of ${listener.host}:${listener.port}: read again`],
       ),
-      ...fixed(config, next, candidate === undefined ? inForce.rules.version : undefined).map(
+      ...findRestartChanges(config, next, candidate === undefined ? activePolicies.rules.version : undefined).map(
         (name) => `${name}: changed, which needs a restart`,
       ),
     ];
   }
 
   /** @throws what is wrong, with everything as it was */
-  private async change(
-    candidate: Candidate | undefined,
-    access: Pick<Config, 'clients' | 'issuers' | 'file'>,
-    along: () => void,
+  private async applyPolicies(
+    candidate: PolicyCandidate | undefined,
+    trust: Pick<Config, 'clients' | 'issuers' | 'file'>,
+    onSwap: () => void,
   ): Promise<void> {
-    const { inForce } = this.service;
-    const before = inForce.rules;
+    const { activePolicies } = this.service;
+    const before = activePolicies.rules;
     try {
-      const rules = candidate === undefined ? before : rulesOf(candidate, before);
-      await checkAccess(access, rules);
+      const rules = candidate === undefined ? before : assembleCandidate(candidate, before);
+      await checkTrustConfig(trust, rules);
       if (rules === before) {
-        along();
+        onSwap();
         if (candidate !== undefined) this.confirm();
       } else {
-        await inForce.replace(rules, along);
-        this.taken(rules, candidate);
+        await activePolicies.replace(rules, onSwap);
+        this.logTaken(rules, candidate);
       }
     } catch (error) {
-      if (candidate !== undefined && !isOf(candidate, before)) this.refused(candidate, error as Error);
+      if (candidate !== undefined && !hasSameSources(candidate, before)) this.recordRefusal(candidate, error as Error);
       throw error;
     }
   }
 
-  private taken(rules: Rules, candidate: Candidate | undefined): void {
+  private logTaken(rules: Rules, candidate: PolicyCandidate | undefined): void {
     const { policies, sources, version } = rules;
-    const about = { policy_version: version };
+    const policy = { policy_version: version };
     this.log(`policies taken: version ${version}, ${policies.size} policies in ${sources.policies.length} files`, {
       event: 'policies_taken',
-      ...about,
+      ...policy,
     });
     const warnings = (candidate?.findings ?? []).filter((finding) => !isError(finding));
-    for (const warning of warnings.slice(0, SHOWN_WARNINGS))
-      this.log(`${warning.file}:${warning.line}: ${sentence(warning)}`, { event: 'policies_warning', ...about });
-    if (warnings.length > SHOWN_WARNINGS)
-      this.log(`and ${warnings.length - SHOWN_WARNINGS} more: remit check`, { event: 'policies_warning', ...about });
+    for (const warning of warnings.slice(0, MAX_LOGGED_WARNINGS))
+      this.log(`${warning.file}:${warning.line}: ${formatProblem(warning)}`, { event: 'policies_warning', ...policy });
+    if (warnings.length > MAX_LOGGED_WARNINGS)
+      this.log(`and ${warnings.length - MAX_LOGGED_WARNINGS} more: remit check`, {
+        event: 'policies_warning',
+        ...policy,
+      });
   }
 
   private confirm(): void {
-    const { inForce } = this.service;
-    if (inForce.refusal === undefined) return;
-    inForce.confirm();
-    const { version } = inForce.rules;
+    const { activePolicies } = this.service;
+    if (activePolicies.refusal === undefined) return;
+    activePolicies.confirm();
+    const { version } = activePolicies.rules;
     this.log(`policies are as they are in force again: version ${version}`, {
       event: 'policies_taken',
       policy_version: version,
@@ -190,88 +193,92 @@ export class Reloading {
   }
 
   /** Once for each that is refused, however often it is offered. */
-  private refused({ version, findings }: Candidate, { message: reason }: Error): void {
-    const { inForce, now } = this.service;
-    const { refusal } = inForce;
+  private recordRefusal({ version, findings }: PolicyCandidate, { message: reason }: Error): void {
+    const { activePolicies, now } = this.service;
+    const { refusal } = activePolicies;
     if (refusal?.reason === reason && refusal.version === version) return;
-    inForce.refuse({ at: now().toISOString(), reason, version, findings });
-    const { version: stays } = inForce.rules;
-    this.log(`policies not taken, those of version ${stays} stay in force: ${reason}`, {
+    activePolicies.refuse({ at: now().toISOString(), reason, version, findings });
+    const { version: activeVersion } = activePolicies.rules;
+    this.log(`policies not taken, those of version ${activeVersion} stay in force: ${reason}`, {
       event: 'policies_refused',
-      policy_version: stays,
+      policy_version: activeVersion,
     });
   }
 
-  private inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.last.then(work);
-    this.last = done.catch(() => undefined);
-    return done;
+  private runInTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.last.then(work);
+    this.last = result.catch(() => undefined);
+    return result;
   }
 }
 
-async function soon(files: Promise<Candidate>): Promise<Candidate> {
+async function readInTime(files: Promise<PolicyCandidate>): Promise<PolicyCandidate> {
   const late = new AbortController();
   try {
     return await Promise.race([
       files,
-      sleep(FILES_MS, unread(`they were not read within ${FILES_MS / 1000} s`), { signal: late.signal }),
+      sleep(READ_TIMEOUT_MS, createUnreadCandidate(`they were not read within ${READ_TIMEOUT_MS / 1000} s`), {
+        signal: late.signal,
+      }),
     ]);
   } catch (error) {
-    return unread((error as Error).message);
+    return createUnreadCandidate((error as Error).message);
   } finally {
     late.abort();
   }
 }
 
 /** @throws ConfigError where they are refused */
-function rulesOf(candidate: Candidate, current: Rules): Rules {
-  const { fitting } = candidate;
+function assembleCandidate(candidate: PolicyCandidate, current: Rules): Rules {
+  const { content: fitting } = candidate;
   if ('refused' in fitting) throw new ConfigError(fitting.refused);
-  return isOf(candidate, current) ? current : assembleRules(fitting.sources, fitting.policies);
+  return hasSameSources(candidate, current) ? current : assembleRules(fitting.sources, fitting.policies);
 }
 
 /** Whether these are the very files that are in force. */
-function isOf({ fitting }: Candidate, { sources }: Rules): boolean {
-  return 'sources' in fitting && fingerprintOf(fitting.sources, undefined) === fingerprintOf(sources, undefined);
+function hasSameSources({ content: fitting }: PolicyCandidate, { sources }: Rules): boolean {
+  return (
+    'sources' in fitting && fingerprintSources(fitting.sources, undefined) === fingerprintSources(sources, undefined)
+  );
 }
 
 /** Undefined where there are none to replace, or more than certificates has changed. */
-function certificatesOf(listener: Listener, config: Config, next: Config): ListenerTls | undefined {
+function findRenewedCertificates(listener: Listener, config: Config, next: Config): ListenerTls | undefined {
   const tls = listener === config.admin ? next.admin?.tls : next.tls;
-  return isDeepStrictEqual(outline(tls), outline(listener.tls)) ? tls : undefined;
+  return isDeepStrictEqual(outlineTls(tls), outlineTls(listener.tls)) ? tls : undefined;
 }
 
 /** What of TLS is decided when a listener begins. */
-function outline(tls: ListenerTls | undefined): unknown {
+function outlineTls(tls: ListenerTls | undefined): unknown {
   return tls === undefined ? undefined : [tls.clientCertificates, tls.clientCa !== undefined];
 }
 
 /** @param version in force, where the rules' files aren't read while it runs */
-function fixed(config: Config, next: Config, version: string | undefined): string[] {
-  const names = FIXED.filter(([, of]) => !isDeepStrictEqual(of(config), of(next))).map(([name]) => name);
-  return version === undefined || names.includes('schema') || names.includes('policies') || isVersion(next, version)
+function findRestartChanges(config: Config, next: Config, version: string | undefined): string[] {
+  const names = RESTART_SETTINGS.filter(([, of]) => !isDeepStrictEqual(of(config), of(next))).map(([name]) => name);
+  return version === undefined || names.includes('schema') || names.includes('policies') || hasVersion(next, version)
     ? names
     : [...names, 'the files of the schema or the policies'];
 }
 
-function isVersion({ sources }: Config, version: string): boolean {
+function hasVersion({ sources }: Config, version: string): boolean {
   try {
-    return versionOf(readSources(sources)) === version;
+    return hashSources(readSources(sources)) === version;
   } catch (error) {
     if (error instanceof ConfigError) return false;
     throw error;
   }
 }
 
-function changes<T>(before: readonly T[], after: readonly T[], name: (one: T) => string): string {
-  const old = new Map(before.map((one) => [name(one), one]));
-  const now = new Map(after.map((one) => [name(one), one]));
-  const said = [
-    ...after.filter((one) => !old.has(name(one))).map((one) => `added ${name(one)}`),
+function describeChanges<T>(before: readonly T[], after: readonly T[], getName: (item: T) => string): string {
+  const previous = new Map(before.map((one) => [getName(one), one]));
+  const next = new Map(after.map((one) => [getName(one), one]));
+  const phrases = [
+    ...after.filter((one) => !previous.has(getName(one))).map((one) => `added ${getName(one)}`),
     ...after
-      .filter((one) => old.has(name(one)) && !isDeepStrictEqual(old.get(name(one)), one))
-      .map((one) => `changed ${name(one)}`),
-    ...before.filter((one) => !now.has(name(one))).map((one) => `removed ${name(one)}`),
+      .filter((one) => previous.has(getName(one)) && !isDeepStrictEqual(previous.get(getName(one)), one))
+      .map((one) => `changed ${getName(one)}`),
+    ...before.filter((one) => !next.has(getName(one))).map((one) => `removed ${getName(one)}`),
   ];
-  return said.length === 0 ? 'as they were' : said.join(', ');
+  return phrases.length === 0 ? 'as they were' : phrases.join(', ');
 }

@@ -4,23 +4,23 @@ import type { RuleSources } from '../../policy/load.js';
 import type { Policy } from '../../policy/policies.js';
 
 /** Plain data: it comes out of a thread. */
-export interface Candidate {
+export interface PolicyCandidate {
   /** Equal where names and texts of all files are, and what else was read with them. */
   readonly fingerprint: string;
   /** All that is wrong, and all that is dubious. */
   readonly findings: readonly Finding[];
   /** As decision records name it; undefined where the files can't be read. */
   readonly version: string | undefined;
-  readonly fitting: Fitting | { readonly refused: string };
+  readonly content: CheckedPolicies | { readonly refused: string };
 }
 
 /** In the place of files over which the thread that reads them fails. Nothing that is read has its fingerprint. */
-export function unread(why: string): Candidate {
-  const refused = `the thread that reads them has failed: ${why}`;
-  return { fingerprint: '', findings: [], version: undefined, fitting: { refused } };
+export function createUnreadCandidate(cause: string): PolicyCandidate {
+  const refused = `the thread that reads them has failed: ${cause}`;
+  return { fingerprint: '', findings: [], version: undefined, content: { refused } };
 }
 
-export interface Fitting {
+export interface CheckedPolicies {
   readonly sources: RuleSources;
   readonly policies: readonly Policy[];
 }

@@ -7,22 +7,22 @@ import { watch, type FSWatcher } from 'node:fs';
 /** Directories beyond these are only looked at. */
 const MAX_WATCHED = 500;
 /** Files of rules, directories, and what Kubernetes puts in the place of all of a volume's files at once. */
-const RELEVANT = /\.(cedar|cedarschema|zed|ya?ml)$|^[^.]+$|^\.\./;
+const WATCHED_NAMES = /\.(cedar|cedarschema|zed|ya?ml)$|^[^.]+$|^\.\./;
 
-export class Notices {
+export class ChangeNotices {
   private readonly watchers = new Map<string, FSWatcher>();
   private noticed = false;
-  private wake: (() => void) | undefined;
+  private resume: (() => void) | undefined;
 
   /** From now on of these directories. */
   watch(directories: readonly string[]): void {
-    const wanted = new Set(directories.slice(0, MAX_WATCHED));
-    for (const path of this.watchers.keys()) if (!wanted.has(path)) this.forget(path);
-    for (const path of wanted) {
+    const paths = new Set(directories.slice(0, MAX_WATCHED));
+    for (const path of this.watchers.keys()) if (!paths.has(path)) this.forget(path);
+    for (const path of paths) {
       if (this.watchers.has(path)) continue;
       try {
         const watcher = watch(path, (_event, name) => {
-          if (name === null || RELEVANT.test(name)) this.notice();
+          if (name === null || WATCHED_NAMES.test(name)) this.notice();
         });
         // A directory that was removed, or no more that the system would watch.
         watcher.on('error', () => {
@@ -41,18 +41,18 @@ export class Notices {
     if (!this.noticed)
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, ms);
-        this.wake = () => {
+        this.resume = () => {
           clearTimeout(timer);
           resolve();
         };
       });
-    this.wake = undefined;
+    this.resume = undefined;
     this.noticed = false;
   }
 
   private notice(): void {
     this.noticed = true;
-    this.wake?.();
+    this.resume?.();
   }
 
   private forget(path: string): void {

@@ -1,34 +1,34 @@
 /** The thread that reads the rules' files, seen from the service. */
 import { EngineWorker } from '../../runtime/worker-thread.js';
-import type { Candidate } from './candidate.js';
-import type { LivePaths } from './snapshot.js';
+import type { PolicyCandidate } from './candidate.js';
+import type { WatchedPaths } from './snapshot.js';
 
-export class RuleReader {
+export class PolicyReader {
   private worker: EngineWorker | undefined;
-  private ended = false;
+  private isClosed = false;
 
   constructor(
-    private readonly paths: LivePaths,
+    private readonly paths: WatchedPaths,
     private readonly pollMs: number,
   ) {}
 
   /** As the files are now. @throws where the thread fails: the next call begins another */
-  now(): Promise<Candidate> {
-    return this.begun().call('now', undefined);
+  now(): Promise<PolicyCandidate> {
+    return this.startWorker().call('now', undefined);
   }
 
   /** When the files are other than those of the fingerprint. @throws as {@link now}; and when it is closed */
-  next(known: string): Promise<Candidate> {
-    return this.begun().call('next', known);
+  next(fingerprint: string): Promise<PolicyCandidate> {
+    return this.startWorker().call('next', fingerprint);
   }
 
   async close(): Promise<void> {
-    this.ended = true;
+    this.isClosed = true;
     await this.worker?.kill();
   }
 
-  private begun(): EngineWorker {
-    if (this.ended) throw new TypeError('the reader has been closed');
+  private startWorker(): EngineWorker {
+    if (this.isClosed) throw new TypeError('the reader has been closed');
     if (this.worker?.alive !== true) {
       const { paths, pollMs } = this;
       this.worker = new EngineWorker('./reader-worker.js', import.meta.url, { paths, pollMs });

@@ -1,45 +1,45 @@
 /** The rules' files, and what is checked with them, at one moment. */
 import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
-import { boundedSource, readSources, type SourcePaths } from '../../config/files.js';
-import { filesBelow, Unreadable } from '../../config/read-directory.js';
+import { readBoundedSource, readSources, type SourcePaths } from '../../config/files.js';
+import { listFiles, Unreadable } from '../../config/read-directory.js';
 import { ConfigError } from '../../model/faults.js';
 import type { RuleSources } from '../../policy/load.js';
 import type { SourceFile } from '../../diagnostics/source.js';
 
-export interface LivePaths {
+export interface WatchedPaths {
   readonly sources: SourcePaths;
   readonly world: string | undefined;
 }
 
 /** Plain data. */
-export interface Snapshot {
+export interface FilesSnapshot {
   readonly fingerprint: string;
   readonly read:
     { readonly sources: RuleSources; readonly world: SourceFile | undefined } | { readonly refused: string };
 }
 
 /** Never throws for what the files are: that they can't be read is what they are. */
-export function snapshot({ sources: paths, world: path }: LivePaths): Snapshot {
+export function readSnapshot({ sources: paths, world: path }: WatchedPaths): FilesSnapshot {
   try {
     const sources = readSources(paths);
     // A file that is being written is empty first, and without its policies the rest may well be valid.
     const empty = sources.policies.find(({ text }) => text === '');
-    if (empty !== undefined) return unsettled(`${empty.name}: is empty`);
-    const world = path === undefined ? undefined : boundedSource(path);
-    return { fingerprint: fingerprintOf(sources, world), read: { sources, world } };
+    if (empty !== undefined) return createRefusedSnapshot(`${empty.name}: is empty`);
+    const world = path === undefined ? undefined : readBoundedSource(path);
+    return { fingerprint: fingerprintSources(sources, world), read: { sources, world } };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    return unsettled(error.message);
+    return createRefusedSnapshot(error.message);
   }
 }
 
 /** In place of files that can't be read. */
-export function unsettled(refused: string): Snapshot {
+export function createRefusedSnapshot(refused: string): FilesSnapshot {
   return { fingerprint: `refused: ${refused}`, read: { refused } };
 }
 
-export function fingerprintOf(
+export function fingerprintSources(
   { relationships, actions, policies }: RuleSources,
   world: SourceFile | undefined,
 ): string {
@@ -50,9 +50,9 @@ export function fingerprintOf(
 }
 
 /** Of what a service has begun with. @param world its path; as it is now, and where it can't be read nothing is known */
-export function fingerprintOfLoaded(sources: RuleSources, world: string | undefined): string {
+export function fingerprintLoaded(sources: RuleSources, world: string | undefined): string {
   try {
-    return fingerprintOf(sources, world === undefined ? undefined : boundedSource(world));
+    return fingerprintSources(sources, world === undefined ? undefined : readBoundedSource(world));
   } catch (error) {
     if (error instanceof ConfigError) return '';
     throw error;
@@ -60,14 +60,14 @@ export function fingerprintOfLoaded(sources: RuleSources, world: string | undefi
 }
 
 /** Where a change can happen: directories, since many editors put a new file in the place of the old one. */
-export function directoriesOf({ sources, world }: LivePaths): string[] {
+export function listWatchedDirectories({ sources, world }: WatchedPaths): string[] {
   const single = [sources.relationships, ...sources.actions, ...(world === undefined ? [] : [world])];
-  return [...new Set([...single.map((path) => dirname(path)), ...policyDirectories(sources.policies)])];
+  return [...new Set([...single.map((path) => dirname(path)), ...listPolicyDirectories(sources.policies)])];
 }
 
-function policyDirectories(directory: string): readonly string[] {
+function listPolicyDirectories(directory: string): readonly string[] {
   try {
-    return filesBelow(directory, '.cedar').directories;
+    return listFiles(directory, '.cedar').directories;
   } catch (error) {
     if (error instanceof Unreadable) return [directory];
     throw error;

@@ -4,9 +4,9 @@
  */
 
 /** "Remi", so that what others lock by small numbers of their own is not ours. */
-export const REMIT = 0x52656d69;
+export const LOCK_NAMESPACE = 0x52656d69;
 
-export const LOCKS = {
+export const ADVISORY_LOCKS = {
   /** Held while the tables are brought to another version. */
   migration: 1,
   /** Held by every connection of the one process whose embedded SpiceDB has the graph. */

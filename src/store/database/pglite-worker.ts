@@ -1,18 +1,18 @@
 /** The thread in which PGlite runs. */
 import { PGlite, type Transaction } from '@electric-sql/pglite';
-import { serve } from '../../runtime/worker-thread.js';
-import type { Row, Statement } from './port.js';
+import { serveWorkerCalls } from '../../runtime/worker-thread.js';
+import type { DatabaseRow, SqlStatement } from './port.js';
 
-await serve(async ({ directory }: { directory: string | undefined }) => {
+await serveWorkerCalls(async ({ directory }: { directory: string | undefined }) => {
   const database = await PGlite.create(directory ?? 'memory://');
   return {
-    run: async (statements: readonly Statement[]): Promise<Row[][]> => {
-      const [only, ...others] = statements;
+    run: async (statements: readonly SqlStatement[]): Promise<DatabaseRow[][]> => {
+      const [single, ...others] = statements;
       // A statement by itself is a transaction already: to begin and commit one are two more messages.
-      if (only !== undefined && others.length === 0) return [await rowsOf(database, only)];
+      if (single !== undefined && others.length === 0) return [await queryRows(database, single)];
       return database.transaction(async (transaction) => {
-        const results: Row[][] = [];
-        for (const statement of statements) results.push(await rowsOf(transaction, statement));
+        const results: DatabaseRow[][] = [];
+        for (const statement of statements) results.push(await queryRows(transaction, statement));
         return results;
       });
     },
@@ -20,6 +20,6 @@ await serve(async ({ directory }: { directory: string | undefined }) => {
   };
 });
 
-async function rowsOf(on: PGlite | Transaction, { sql, params }: Statement): Promise<Row[]> {
-  return (await on.query<Row>(sql, params === undefined ? [] : [...params])).rows;
+async function queryRows(connection: PGlite | Transaction, { sql, params }: SqlStatement): Promise<DatabaseRow[]> {
+  return (await connection.query<DatabaseRow>(sql, params === undefined ? [] : [...params])).rows;
 }

@@ -1,9 +1,9 @@
 /** The embedded database: PostgreSQL as WebAssembly (PGlite) in a thread of its own, under the data directory. */
 import { Fault } from '../../model/faults.js';
-import type { WatchCalls } from '../../telemetry/calls.js';
+import type { EngineCallListener } from '../../telemetry/engine-calls.js';
 import type { EngineStats } from '../../telemetry/engine-stats.js';
 import { EngineWorker, WorkerError } from '../../runtime/worker-thread.js';
-import { failure, outage, type Database, type Row, type Statement } from './port.js';
+import { faultFromSqlState, outageCode, type Database, type DatabaseRow, type SqlStatement } from './port.js';
 
 export class PgliteDatabase implements Database {
   /** The data directory's lock sees to it. */
@@ -11,8 +11,8 @@ export class PgliteDatabase implements Database {
   private readonly worker: EngineWorker;
 
   /** @param directory where it lives; undefined keeps it in memory */
-  constructor(directory: string | undefined, watch?: WatchCalls) {
-    const faultOf = (error: unknown) => outage(failed(error));
+  constructor(directory: string | undefined, watch?: EngineCallListener) {
+    const faultOf = (error: unknown) => outageCode(toPgliteFault(error));
     this.worker = new EngineWorker(
       './pglite-worker.js',
       import.meta.url,
@@ -21,11 +21,11 @@ export class PgliteDatabase implements Database {
     );
   }
 
-  async run(statements: readonly Statement[]): Promise<readonly (readonly Row[])[]> {
+  async run(statements: readonly SqlStatement[]): Promise<readonly (readonly DatabaseRow[])[]> {
     try {
-      return await this.worker.call<readonly (readonly Row[])[]>('run', statements);
+      return await this.worker.call<readonly (readonly DatabaseRow[])[]>('run', statements);
     } catch (error) {
-      throw failed(error);
+      throw toPgliteFault(error);
     }
   }
 
@@ -43,7 +43,7 @@ export class PgliteDatabase implements Database {
   }
 }
 
-function failed(error: unknown): Fault {
+function toPgliteFault(error: unknown): Fault {
   if (error instanceof Fault) return error;
-  return failure(error instanceof WorkerError ? error.code : undefined, String(error));
+  return faultFromSqlState(error instanceof WorkerError ? error.code : undefined, String(error));
 }

@@ -7,14 +7,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { check, type Checked } from '../../../src/author/check/check.js';
-import { RULES } from '../../../src/author/check/rules.js';
-import { compare } from '../../../src/author/diff/compare.js';
+import { checkProject, type CheckResult } from '../../../src/author/check/check.js';
+import { CHECK_RULES } from '../../../src/author/check/check-rules.js';
+import { compareRules } from '../../../src/author/diff/compare.js';
 import { openSide } from '../../../src/author/diff/side.js';
 import type { Rules } from '../../../src/policy/load.js';
-import type { Case } from '../../../src/author/test/case.js';
-import { Ground } from '../../../src/author/test/ground.js';
-import { passed, run } from '../../../src/author/test/run.js';
+import type { TestCase } from '../../../src/author/test/case.js';
+import { TestEnvironment } from '../../../src/author/test/environment.js';
+import { hasPassed, runCases } from '../../../src/author/test/run.js';
 import { BREAKING, mutations, OTHERS, type Mutation } from './mutations.js';
 
 // SpiceDB is loaded, on machines that are busy with other tests.
@@ -60,14 +60,14 @@ async function within<T>({ file, text }: Mutation, act: () => Promise<T>): Promi
 }
 
 /** Its tests are read only where they are what was changed. */
-function checked({ file }: Mutation): Promise<Checked> {
-  return check(config, { env: {}, tests: file.endsWith('.yaml') });
+function checked({ file }: Mutation): Promise<CheckResult> {
+  return checkProject(config, { env: {}, tests: file.endsWith('.yaml') });
 }
 
 /** That a finding has a rule of the catalogue, and a place that there is in a file that was read. */
-function expectValid({ findings, files }: Checked): void {
+function expectValid({ findings, files }: CheckResult): void {
   for (const { rule, severity, file, line, column, message } of findings) {
-    expect(RULES.get(rule)?.severity).toBe(severity);
+    expect(CHECK_RULES.get(rule)?.severity).toBe(severity);
     const text = files.find(({ name }) => name === file)?.text.split('\n')[line - 1];
     expect(text, `${file}:${line}`).toBeDefined();
     expect(column).toBeGreaterThanOrEqual(1);
@@ -112,15 +112,15 @@ async function catching(mutation: Mutation): Promise<'check' | 'diff' | 'test' |
   expectValid(result);
   if (result.findings.length > 0) return 'check';
   const { rules, cases } = openSide(config);
-  const { groups, schema } = await compare(original, rules, { cases: [], requests: 300, seed: 1, records: [] });
+  const { groups, schema } = await compareRules(original, rules, { cases: [], requests: 300, seed: 1, records: [] });
   if (groups.length + schema.length > 0) return 'diff';
   return (await pass(cases(), rules)) ? undefined : 'test';
 }
 
-async function pass(cases: readonly Case[], rules: Rules): Promise<boolean> {
-  const ground = await Ground.start(rules.graph);
+async function pass(cases: readonly TestCase[], rules: Rules): Promise<boolean> {
+  const ground = await TestEnvironment.start(rules.graph);
   try {
-    return (await run(cases, rules, ground)).every(passed);
+    return (await runCases(cases, rules, ground)).every(hasPassed);
   } finally {
     await ground.close();
   }

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, vi } from 'vitest';
-import { check } from '../../../src/author/check/check.js';
+import { checkProject } from '../../../src/author/check/check.js';
 import { company, told } from './company.js';
 
 // SpiceDB is loaded, on machines that are busy with other tests.
@@ -13,7 +13,7 @@ const sample = fileURLToPath(new URL('../../../fixtures/acme.remit.yaml', import
 
 describe('the sample', () => {
   it('passes without a finding', async () => {
-    const { findings, rules } = await check(sample, { env: {}, tests: true });
+    const { findings, rules } = await checkProject(sample, { env: {}, tests: true });
     expect([findings, rules?.policies.size]).toEqual([[], 15]);
   });
 });
@@ -153,7 +153,9 @@ describe('what the configuration needs of its surroundings', () => {
     const c = company();
     c.change('remit.yaml', 'schema.zed', 'nowhere.zed');
     await expect(c.check()).rejects.toThrow(/nowhere\.zed: can't be read: ENOENT/);
-    await expect(check(`${c.directory}/nowhere.yaml`, { env: {} })).rejects.toThrow(/nowhere\.yaml: can't be read/);
+    await expect(checkProject(`${c.directory}/nowhere.yaml`, { env: {} })).rejects.toThrow(
+      /nowhere\.yaml: can't be read/,
+    );
   });
 });
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
-import { check, type Checked } from '../../../src/author/check/check.js';
+import { checkProject, type CheckResult } from '../../../src/author/check/check.js';
 import type { Finding } from '../../../src/diagnostics/diagnostics.js';
 
 export const TEMPLATES = fileURLToPath(new URL('../../../fixtures/templates/', import.meta.url));
@@ -16,7 +16,7 @@ export interface Company {
   readonly write: (file: string, text: string) => void;
   /** Replaces what must be there. */
   readonly change: (file: string, from: string, to: string) => void;
-  readonly check: (tests?: boolean) => Promise<Checked>;
+  readonly check: (tests?: boolean) => Promise<CheckResult>;
 }
 
 /** A copy of a template; removed with the test. */
@@ -41,7 +41,7 @@ export function company(template = 'documents'): Company {
       if (!text.includes(from)) throw new Error(`${file} has no ${from}`);
       write(file, text.replace(from, to));
     },
-    check: (tests) => check(config, { env: {}, tests }),
+    check: (tests) => checkProject(config, { env: {}, tests }),
   };
 }
 

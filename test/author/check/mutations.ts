@@ -2,7 +2,7 @@
  * Mutations: one mistake each, made in a text by a seed. Those that break its form or its names are what checking must
  * find; those that change what it means and nothing else are for tests of decisions.
  */
-import { generator } from '../../../src/author/diff/random.js';
+import { seededRandom } from '../../../src/author/diff/random.js';
 
 export interface Mutation {
   readonly kind: Kind;
@@ -105,7 +105,7 @@ const CHANGES: Readonly<Record<Kind, (was: string) => string>> = {
 
 /** As many mutations as are asked for, the same for the same seed, all kinds in turn, each at most once. */
 export function mutations(sources: readonly Source[], { seed, count, kinds }: Asked): Mutation[] {
-  const random = generator(seed);
+  const random = seededRandom(seed);
   const left = new Map(
     kinds.map((kind) => [
       kind,

@@ -3,11 +3,11 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { check } from '../../../src/author/check/check.js';
+import { checkProject } from '../../../src/author/check/check.js';
 import { Formatter } from '../../../src/author/check/format.js';
 import { TEMPLATES, type TemplateName } from '../../../src/author/check/templates.js';
 import { initCommand } from '../../../src/cli/init.js';
-import { cedarFiles, source } from '../../../src/config/files.js';
+import { listCedarFiles, readSource } from '../../../src/config/files.js';
 import { start } from '../../support/sample.js';
 import { TEMPLATES as DIRECTORY } from './company.js';
 
@@ -50,12 +50,12 @@ describe.each(NAMES)('%s', (name) => {
     const made = await init(join(scratch(), 'company'), '--template', name);
     expect(made.files.filter((file) => !existsSync(join(made.directory, file)))).toEqual([]);
     expect(made.files.some((file) => file.endsWith('_test.yaml'))).toBe(true);
-    const { findings, rules } = await check(join(made.directory, 'remit.yaml'), { env: {}, tests: true });
+    const { findings, rules } = await checkProject(join(made.directory, 'remit.yaml'), { env: {}, tests: true });
     expect(findings).toEqual([]);
     expect(rules?.policies.size).toBeGreaterThan(5);
     const formatter = new Formatter();
-    for (const path of cedarFiles(made.directory)) {
-      const file = source(path);
+    for (const path of listCedarFiles(made.directory)) {
+      const file = readSource(path);
       expect(formatter.format(file)).toBe(file.text);
     }
   });

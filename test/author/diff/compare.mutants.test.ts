@@ -1,6 +1,6 @@
 /** Generated requests alone tell each mutant of the sample's policies from the original, without any test of theirs. */
 import { expect, it, vi } from 'vitest';
-import { compare } from '../../../src/author/diff/compare.js';
+import { compareRules } from '../../../src/author/diff/compare.js';
 import { ConfigError } from '../../../src/model/faults.js';
 import { loadRules } from '../../../src/policy/load.js';
 import { EQUIVALENT, mutants } from '../test/mutants.js';
@@ -14,7 +14,7 @@ it('show a difference for each that is no equivalent', async () => {
   for (const { what, text } of mutants(rules)) {
     const mutated = loaded(text);
     if (mutated === undefined) continue;
-    const { groups } = await compare(rules, mutated, { cases: [], requests: 300, seed: 1, records: [] });
+    const { groups } = await compareRules(rules, mutated, { cases: [], requests: 300, seed: 1, records: [] });
     if (groups.length === 0) survivors.push(what);
   }
   expect(survivors).toEqual([...EQUIVALENT.keys()]);

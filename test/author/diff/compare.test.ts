@@ -1,10 +1,10 @@
 /** What differs between two sets of rules is found, told by kind, the dangerous first; and what doesn't is not. */
 import { describe, expect, it, vi } from 'vitest';
-import { compare, failsOn, type Comparison } from '../../../src/author/diff/compare.js';
+import { compareRules, failsOn, type Comparison } from '../../../src/author/diff/compare.js';
 import { isIrreversible } from '../../../src/author/diff/danger.js';
-import { reportJson, reportText } from '../../../src/author/diff/report.js';
+import { comparisonJson, comparisonText } from '../../../src/author/diff/report.js';
 import type { DecisionRecord } from '../../../src/model/decision.js';
-import { replay } from '../../../src/records/replay.js';
+import { replayRecord } from '../../../src/records/replay.js';
 import { loadRules, type Rules } from '../../../src/policy/load.js';
 import { changed, rules, sources } from './sample-rules.js';
 
@@ -13,7 +13,7 @@ vi.setConfig({ testTimeout: 300_000 });
 
 const EXPORTERS = 'unless { principal.kind == "payroll-exporter" }';
 const generated = (before: Rules, after: Rules, requests = 3000): Promise<Comparison> =>
-  compare(before, after, { cases: [], requests, seed: 1, records: [] });
+  compareRules(before, after, { cases: [], requests, seed: 1, records: [] });
 /** `newly_allowed export employee [irreversible] only-payroll-exporters-export`. */
 const told = ({ groups }: Comparison): string[] =>
   groups.map(
@@ -35,8 +35,8 @@ describe('of the policies', () => {
       example: { where: ['principal.kind: "auditor"'] },
     });
     const record = first?.example.record as DecisionRecord;
-    expect(replay({ ...record, rationale: { steps: [] } }, after)).toMatchObject({ kind: 'changed', change: 'newly_allowed' });
-    expect(replay(record, rules)).toMatchObject({ kind: 'changed', change: 'reasons' });
+    expect(replayRecord({ ...record, rationale: { steps: [] } }, after)).toMatchObject({ kind: 'changed', change: 'newly_allowed' });
+    expect(replayRecord(record, rules)).toMatchObject({ kind: 'changed', change: 'reasons' });
     expect([failsOn(comparison, 'widening'), failsOn(comparison, 'change'), failsOn(comparison, undefined)]).toEqual([true, true, false]);
   }); // prettier-ignore
 
@@ -171,10 +171,10 @@ it('what is printed names the danger first, and is data as well', async () => {
   const after = changed([EXPORTERS, 'unless { principal.kind != "assistant" }']);
   const comparison = await generated(rules, after);
   const of = { before: { name: 'a', version: '1' }, after: { name: 'b', version: '2' }, seed: 1, milliseconds: 1 };
-  const text = reportText(comparison, of, (line) => line);
+  const text = comparisonText(comparison, of, (line) => line);
   expect(text).toContain('danger: by its name the action destroys, hands out or gives away');
   expect(text.indexOf('newly allowed')).toBeLessThan(text.indexOf('decided alike'));
-  expect(JSON.parse(JSON.stringify(reportJson(comparison, of)))).toMatchObject({
+  expect(JSON.parse(JSON.stringify(comparisonJson(comparison, of)))).toMatchObject({
     before: { name: 'a', policy_version: '1' },
     differences: [{ change: 'newly_allowed', example: { origin: 'request', record: { facts: {} } } }, {}, {}, {}],
   });

@@ -1,10 +1,10 @@
 /** Reports: names from files reach neither the terminal as commands nor the XML as markup. */
 import { describe, expect, it } from 'vitest';
-import { printable } from '../../../src/cli/command.js';
-import { junit } from '../../../src/author/test/junit.js';
-import { reportJson, reportText } from '../../../src/author/test/report.js';
-import type { Result } from '../../../src/author/test/result.js';
-import type { Report } from '../../../src/author/test/session.js';
+import { escapeForTerminal } from '../../../src/cli/command.js';
+import { toJunitXml } from '../../../src/author/test/junit.js';
+import { testReportJson, testReportText } from '../../../src/author/test/report.js';
+import type { TestResult } from '../../../src/author/test/result.js';
+import type { TestReport } from '../../../src/author/test/session.js';
 
 const HOSTILE = [
   '</testcase><x a="b">',
@@ -14,8 +14,8 @@ const HOSTILE = [
   '\u{1f600} ü \ud800',
 ];
 
-function report(...outcomes: Result['outcome'][]): Report {
-  const results = outcomes.map((outcome, i): Result => {
+function report(...outcomes: TestResult['outcome'][]): TestReport {
+  const results = outcomes.map((outcome, i): TestResult => {
     const text = HOSTILE[i % HOSTILE.length] ?? '';
     return {
       place: { file: `a${text}.yaml`, line: i + 1, column: 3 },
@@ -32,7 +32,7 @@ function report(...outcomes: Result['outcome'][]): Report {
 const all = report('failed', 'failed', 'failed', 'failed', 'error', 'passed');
 
 describe('JUnit', () => {
-  const xml = junit(all);
+  const xml = toJunitXml(all);
 
   it('holds nothing that XML 1.0 does not', () => {
     expect(xml).not.toMatch(/[^\t\n\r\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]/u);
@@ -63,14 +63,14 @@ describe('JUnit', () => {
 });
 
 it('text for a terminal has no control characters but its own line ends', () => {
-  const text = reportText(all, printable);
+  const text = testReportText(all, escapeForTerminal);
   expect(text.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\u202e]/u);
   expect(text.split('\n').filter((line) => line.startsWith('break'))).toEqual([]);
   expect(text).toMatch(/1 passed, 4 failed, 1 with errors in 1\.23 s\n$/);
 });
 
 it('JSON has every case, with its place', () => {
-  expect(reportJson(all)).toMatchObject({
+  expect(testReportJson(all)).toMatchObject({
     summary: { cases: 6, passed: 1, failed: 4, errors: 1, milliseconds: 1234 },
     files: [{ results: [{ line: 1, column: 3, outcome: 'failed' }, {}, {}, {}, {}, { outcome: 'passed' }] }],
   });

@@ -4,12 +4,12 @@ import { loadConfig } from '../../../src/config/config.js';
 import { readSources } from '../../../src/config/files.js';
 import { ConfigError } from '../../../src/model/faults.js';
 import { loadRules, type Rules } from '../../../src/policy/load.js';
-import type { Suite } from '../../../src/author/test/case.js';
-import { findTestFiles } from '../../../src/author/test/files.js';
-import { Ground } from '../../../src/author/test/ground.js';
-import { passed, run } from '../../../src/author/test/run.js';
+import type { TestSuite } from '../../../src/author/test/case.js';
+import { findTestFiles } from '../../../src/author/test/test-files.js';
+import { TestEnvironment } from '../../../src/author/test/environment.js';
+import { hasPassed, runCases } from '../../../src/author/test/run.js';
 import { readSuites } from '../../../src/author/test/session.js';
-import { readWorld } from '../../../src/config/world.js';
+import { readWorldFile } from '../../../src/config/world.js';
 import { SAMPLE } from '../../support/sample.js';
 import { EQUIVALENT, mutants } from './mutants.js';
 
@@ -19,27 +19,27 @@ vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 const config = loadConfig(SAMPLE, {});
 const sources = readSources(config.sources);
 const rules = loadRules(sources);
-let suites: readonly Suite[];
-let ground: Ground;
+let suites: readonly TestSuite[];
+let ground: TestEnvironment;
 
 beforeAll(async () => {
-  const world = readWorld(config.world ?? '', rules);
+  const world = readWorldFile(config.world ?? '', rules);
   const found = findTestFiles([], config.sources);
   suites = readSuites(found.suites, { rules, world: () => world });
-  ground = await Ground.start(rules.graph);
+  ground = await TestEnvironment.start(rules.graph);
 });
 afterAll(() => ground.close());
 
 it('passes on the original', async () => {
   expect(
     (
-      await run(
+      await runCases(
         suites.flatMap((s) => s.cases),
         rules,
         ground,
       )
     )
-      .filter((t) => !passed(t))
+      .filter((t) => !hasPassed(t))
       .map((t) => t.case.test),
   ).toEqual([]);
 });
@@ -64,6 +64,6 @@ async function survives(what: string, text: string): Promise<boolean> {
   // Most are told by the tests of their own file.
   const own = rules.policies.get(what.slice(0, what.indexOf(':')))?.source.replace(/\.cedar:\d+$/, '_test.yaml');
   const ordered = [...suites].sort((a, b) => Number(b.file === own) - Number(a.file === own));
-  for (const { cases } of ordered) if (!(await run(cases, mutated, ground)).every(passed)) return false;
+  for (const { cases } of ordered) if (!(await runCases(cases, mutated, ground)).every(hasPassed)) return false;
   return true;
 }

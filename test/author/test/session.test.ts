@@ -3,14 +3,14 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { loadConfig } from '../../../src/config/config.js';
 import { ConfigError } from '../../../src/model/faults.js';
 import { failureText } from '../../../src/author/test/report.js';
-import { Session, type Report } from '../../../src/author/test/session.js';
+import { TestSession, type TestReport } from '../../../src/author/test/session.js';
 import { SAMPLE } from '../../support/sample.js';
 import { company, type Company } from './company.js';
 
 // Real engines, on a machine that may be busy with much else.
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
-const session = new Session();
+const session = new TestSession();
 let at: Company;
 beforeAll(() => {
   at = company();
@@ -32,7 +32,7 @@ resources:
 tests:
 `;
 
-async function run(tests: string, filter?: string): Promise<Report> {
+async function run(tests: string, filter?: string): Promise<TestReport> {
   return session.run(loadConfig(at.config, {}), { paths: [at.write('x_test.yaml', HEAD + tests)], filter });
 }
 
@@ -130,7 +130,7 @@ tests:
 });
 
 describe('coverage', () => {
-  const counts = ({ coverage }: Report): unknown =>
+  const counts = ({ coverage }: TestReport): unknown =>
     coverage?.policies.map((p) => [p.id, p.decided, p.notApplied, p.unseen]);
 
   it('counts what decided, and what was seen not to apply', async () => {

@@ -8,9 +8,9 @@ import { loadConfig } from '../../../src/config/config.js';
 import { readSources } from '../../../src/config/files.js';
 import { ConfigError } from '../../../src/model/faults.js';
 import { loadRules } from '../../../src/policy/load.js';
-import { combination, type Case } from '../../../src/author/test/case.js';
+import { combinationText, type TestCase } from '../../../src/author/test/case.js';
 import { readSuite } from '../../../src/author/test/suite.js';
-import { readWorld } from '../../../src/config/world.js';
+import { readWorldFile } from '../../../src/config/world.js';
 import { SAMPLE } from '../../support/sample.js';
 
 // Real engines, on a machine that may be busy with much else.
@@ -18,7 +18,7 @@ vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 const config = loadConfig(SAMPLE, {});
 const rules = loadRules(readSources(config.sources));
-const world = readWorld(config.world ?? '', rules);
+const world = readWorldFile(config.world ?? '', rules);
 const directory = mkdtempSync(join(tmpdir(), 'remit-suite-'));
 afterAll(() => {
   rmSync(directory, { recursive: true, force: true });
@@ -44,7 +44,7 @@ function said(text: string): string[] {
   return 'problems' in read ? read.problems.map((p) => `${p.line}:${p.column} ${p.message}`) : [];
 }
 
-function casesOf(text: string): readonly Case[] {
+function casesOf(text: string): readonly TestCase[] {
   const read = readSuite(written(text), { rules, world: () => world });
   if ('problems' in read) throw new Error(read.problems.map((p) => p.message).join('\n'));
   return read.suite.cases;
@@ -58,7 +58,7 @@ function written(text: string): string {
 
 describe('a test is every combination of who, action and resource', () => {
   it('in their order, each with the expectation that speaks of it', () => {
-    expect(casesOf(GOOD).map((c) => [combination(c), c.expected.decision, c.expected.place.line])).toEqual([
+    expect(casesOf(GOOD).map((c) => [combinationText(c), c.expected.decision, c.expected.place.line])).toEqual([
       ['assistant read erin', 'allow', 12],
       ['assistant read employee:zoe', 'deny', 7],
       ['assistant update erin', 'deny', 7],
@@ -80,7 +80,7 @@ describe('a test is every combination of who, action and resource', () => {
         .replace('[erin, employee:zoe]', 'employee:*')
         .replace('resources: erin, ', ''),
     );
-    expect([one?.who.subject.id, one?.resource.id]).toEqual(['a:b', '*']);
+    expect([one?.requester.subject.id, one?.resource.id]).toEqual(['a:b', '*']);
   });
 });
 

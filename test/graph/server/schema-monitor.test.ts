@@ -1,22 +1,22 @@
 /** A schema that somebody changes on the server while Remit runs: nothing is decided by it until it fits again. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Connection } from '../../../src/graph/server/connection.js';
-import { Fitting } from '../../../src/graph/server/schema-monitor.js';
+import { SchemaMonitor } from '../../../src/graph/server/schema-monitor.js';
 import type { CheckAnswer } from '../../../src/model/checks.js';
-import type { AskedCheck } from '../../../src/model/checks.js';
-import { applySchema, type Difference } from '../../../src/graph/server/schema-diff.js';
+import type { CheckRequest } from '../../../src/model/checks.js';
+import { writeServerSchema, type ServerSchemaDifference } from '../../../src/graph/server/schema-diff.js';
 import { ServerRelationships } from '../../../src/graph/server/server.js';
-import { type Operation } from '../../../src/model/relationships.js';
+import { type UpdateOperation } from '../../../src/model/relationships.js';
 import { parseRelationship } from '../../../src/graph/relationship-text.js';
-import { Graph } from '../../../src/graph/schema/schema.js';
+import { GraphSchema } from '../../../src/graph/schema/schema.js';
 import { BINARY, named, startSpiceDb, type RunningSpiceDb } from '../../support/spicedb.js';
 import { CONTRACT_SCHEMA } from '../relationships.contract.js';
 
-const graph = Graph.parse(CONTRACT_SCHEMA, 'mine.zed');
+const graph = GraphSchema.parse(CONTRACT_SCHEMA, 'mine.zed');
 const POLL = { timeout: 60_000, interval: 20 } as const;
 /** Each waits for things to happen, on a machine that may have other things to do. */
 vi.setConfig({ testTimeout: 180_000 });
-const asked: AskedCheck = {
+const asked: CheckRequest = {
   resource: { type: 'folder', id: 'x' },
   permission: 'banned',
   subject: { type: 'user', id: 'a' },
@@ -38,10 +38,10 @@ describe.skipIf(BINARY === '').each(['full', 'bounded'] as const)(
     const log: string[] = [];
     const become = async (text: string): Promise<void> => {
       const connection = new Connection(spicedb.address, 5_000);
-      await applySchema(connection, Graph.parse(text, 'theirs.zed')).finally(() => connection.close());
+      await writeServerSchema(connection, GraphSchema.parse(text, 'theirs.zed')).finally(() => connection.close());
     };
     const answer = async (): Promise<CheckAnswer | undefined> => (await engine.check([asked], 'full'))[0];
-    const write = (operation: Operation): Promise<string> =>
+    const write = (operation: UpdateOperation): Promise<string> =>
       engine.write([{ operation, relationship: parseRelationship('folder:x#banned@user:a') }], 'test');
 
     beforeAll(async () => {
@@ -114,31 +114,36 @@ describe.skipIf(BINARY === '').each(['full', 'bounded'] as const)(
 );
 
 describe('a schema that is another than before', () => {
-  const difference = (text: string, aside = false): Difference => ({ change: 'change', what: text, text, aside });
+  const difference = (text: string, aside = false): ServerSchemaDifference => ({
+    change: 'change',
+    item: text,
+    text,
+    harmless: aside,
+  });
   const where = { endpoint: 'spicedb:1', file: 'mine.zed' };
 
   it('counts as a misfit while nobody can say what differs, and is asked about again', async () => {
     const log = vi.fn();
-    const fitting = new Fitting(where, log);
-    expect(await fitting.look('one', () => Promise.resolve([]))).toBe(true);
-    expect(await fitting.look('two', () => Promise.reject(new Error('gone')))).toBe(false);
+    const fitting = new SchemaMonitor(where, log);
+    expect(await fitting.compareSchema('one', () => Promise.resolve([]))).toBe(true);
+    expect(await fitting.compareSchema('two', () => Promise.reject(new Error('gone')))).toBe(false);
     expect(fitting.fault?.code).toBe('schema_differs');
-    expect(await fitting.look('two', () => Promise.resolve([]))).toBe(true);
+    expect(await fitting.compareSchema('two', () => Promise.resolve([]))).toBe(true);
     expect(fitting.fault).toBeUndefined();
     expect(log).toHaveBeenCalledTimes(2);
   });
 
   it('is compared once, and not at every look', async () => {
-    const fitting = new Fitting(where, () => undefined);
+    const fitting = new SchemaMonitor(where, () => undefined);
     const compare = vi.fn(() => Promise.resolve([difference('permission a#b (differs)')]));
-    for (let i = 0; i < 3; i += 1) expect(await fitting.look('other', compare)).toBe(false);
+    for (let i = 0; i < 3; i += 1) expect(await fitting.compareSchema('other', compare)).toBe(false);
     expect(compare).toHaveBeenCalledTimes(1);
   });
 
   it('is told in a line, however much it is', async () => {
     const log = vi.fn();
     const many = Array.from({ length: 9 }, (_, i) => difference(`permission a#p${i} (differs)`));
-    await new Fitting(where, log).look('other', () => Promise.resolve(many));
+    await new SchemaMonitor(where, log).compareSchema('other', () => Promise.resolve(many));
     expect(log).toHaveBeenCalledWith(expect.stringMatching(/a#p4 \(differs\); and 4 more$/));
   });
 });

@@ -6,15 +6,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { v1 } from '@authzed/authzed-node';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Connection } from '../../../src/graph/server/connection.js';
-import { toUpdate } from '../../../src/graph/protobuf.js';
-import { BOUND_MS } from '../../../src/graph/server/cache.js';
+import { toProtoUpdate } from '../../../src/graph/protobuf.js';
+import { STALENESS_BOUND_MS } from '../../../src/graph/server/cache.js';
 import type { CheckAnswer } from '../../../src/model/checks.js';
-import type { AskedCheck } from '../../../src/model/checks.js';
+import type { CheckRequest } from '../../../src/model/checks.js';
 import { ServerRelationships } from '../../../src/graph/server/server.js';
-import { tellsOfWrites } from '../../../src/graph/server/zedtoken.js';
-import { type Operation, type RelationshipUpdate } from '../../../src/model/relationships.js';
+import { identifiesWrites } from '../../../src/graph/server/zedtoken.js';
+import { type UpdateOperation, type RelationshipUpdate } from '../../../src/model/relationships.js';
 import { parseRelationship } from '../../../src/graph/relationship-text.js';
-import { Graph } from '../../../src/graph/schema/schema.js';
+import { GraphSchema } from '../../../src/graph/schema/schema.js';
 import { databaseUrl, dropDatabase, NEEDS, SERVER } from '../../support/postgres/databases.js';
 import { BINARY, named, startSpiceDb, storedIn, type RunningSpiceDb } from '../../support/spicedb.js';
 import { wireTo, type Wire } from '../../support/wire.js';
@@ -31,18 +31,18 @@ definition room {
   permission visit = guest
 }
 `;
-const graph = Graph.parse(SCHEMA, 'bounded.zed');
+const graph = GraphSchema.parse(SCHEMA, 'bounded.zed');
 const POLL = { timeout: 60_000, interval: 20 } as const;
 /** Each waits for things to happen, on a machine that may have other things to do. */
 vi.setConfig({ testTimeout: 180_000 });
 
-const check = (resource: string, permission: string, user: string): AskedCheck => {
+const check = (resource: string, permission: string, user: string): CheckRequest => {
   const [type = '', id = ''] = resource.split(':');
   return { resource: { type, id }, permission, subject: { type: 'user', id: user } };
 };
-const updates = (operation: Operation, ...texts: string[]): RelationshipUpdate[] =>
+const updates = (operation: UpdateOperation, ...texts: string[]): RelationshipUpdate[] =>
   texts.map((text) => ({ operation, relationship: parseRelationship(text) }));
-const one = async (engine: ServerRelationships, asked: AskedCheck): Promise<CheckAnswer | undefined> =>
+const one = async (engine: ServerRelationships, asked: CheckRequest): Promise<CheckAnswer | undefined> =>
   (await engine.check([asked], 'full'))[0];
 
 describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'), () => {
@@ -69,14 +69,14 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
     wires.push(made);
     return made;
   };
-  const write = (engine: ServerRelationships, operation: Operation, ...texts: string[]): Promise<string> =>
+  const write = (engine: ServerRelationships, operation: UpdateOperation, ...texts: string[]): Promise<string> =>
     engine.write(updates(operation, ...texts), 'test');
-  const writeOutside = (operation: Operation, ...texts: string[]): Promise<unknown> =>
+  const writeOutside = (operation: UpdateOperation, ...texts: string[]): Promise<unknown> =>
     outside.writeRelationships(
-      v1.WriteRelationshipsRequest.create({ updates: updates(operation, ...texts).map(toUpdate) }),
+      v1.WriteRelationshipsRequest.create({ updates: updates(operation, ...texts).map(toProtoUpdate) }),
     );
   /** Asks until SpiceDB needn't be asked. */
-  const warm = async (engine: ServerRelationships, asked: AskedCheck, result: string): Promise<void> => {
+  const warm = async (engine: ServerRelationships, asked: CheckRequest, result: string): Promise<void> => {
     await expect
       .poll(async () => {
         const before = calls.mock.calls.length;
@@ -88,7 +88,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
   /** What it answers until `end` comes, and that no answer asked for later than the bound after `since` is a yes. */
   const neverLate = async (
     engine: ServerRelationships,
-    asked: AskedCheck,
+    asked: CheckRequest,
     since: number,
     end: string,
   ): Promise<void> => {
@@ -96,7 +96,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
       .poll(async () => {
         const begun = performance.now();
         const result = (await one(engine, asked))?.result;
-        if (begun > since + BOUND_MS) expect(result).not.toBe('yes');
+        if (begun > since + STALENESS_BOUND_MS) expect(result).not.toBe('yes');
         return result;
       }, POLL)
       .toBe(end);
@@ -119,7 +119,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
   });
 
   describe('as every other', () => {
-    const plain = Graph.parse(CONTRACT_SCHEMA, 'contract.zed');
+    const plain = GraphSchema.parse(CONTRACT_SCHEMA, 'contract.zed');
     let other: RunningSpiceDb;
     beforeAll(async () => {
       other = await startSpiceDb();
@@ -327,15 +327,15 @@ describe.skipIf(BINARY === '' || SERVER === undefined)(
       // Other tests write to it, too.
       await expect.poll(async () => (await newest()) === (await newest()), POLL).toBe(true);
       const before = await newest();
-      expect(tellsOfWrites(before ?? '')).toBe(true);
+      expect(identifiesWrites(before ?? '')).toBe(true);
       await opened[0]?.write(updates('touch', 'room:pg#host@user:a'), 'test');
       expect(await newest()).not.toBe(before);
     });
 
     it.each([3])('says nothing that a fully consistent one would not have said of late (seed %i)', async (seed) => {
-      const writeOutside = (operation: Operation, ...texts: string[]): Promise<unknown> =>
+      const writeOutside = (operation: UpdateOperation, ...texts: string[]): Promise<unknown> =>
         outside.writeRelationships(
-          v1.WriteRelationshipsRequest.create({ updates: updates(operation, ...texts).map(toUpdate) }),
+          v1.WriteRelationshipsRequest.create({ updates: updates(operation, ...texts).map(toProtoUpdate) }),
         );
       expect((await compare(seed, opened, writeOutside)).wrong).toEqual([]);
     });
@@ -350,7 +350,7 @@ describe.skipIf(BINARY === '' || SERVER === undefined)(
 async function compare(
   seed: number,
   replicas: readonly ServerRelationships[],
-  writeOutside: (operation: Operation, text: string) => Promise<unknown>,
+  writeOutside: (operation: UpdateOperation, text: string) => Promise<unknown>,
 ): Promise<{ readonly asked: number; readonly wrong: readonly string[] }> {
   const random = numbers(seed);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
@@ -382,7 +382,7 @@ async function compare(
       const room = rooms[asked % 2] ?? first;
       const begun = performance.now();
       const oldest = history.findLastIndex(
-        (one) => one.acknowledged < begun && (one.by === by || one.acknowledged < begun - BOUND_MS),
+        (one) => one.acknowledged < begun && (one.by === by || one.acknowledged < begun - STALENESS_BOUND_MS),
       );
       const result = (await one(replica, check(room, 'see', 'a')))?.result ?? '';
       const possible = new Set<string>(history.slice(oldest).map(({ state }) => (sees(state, room) ? 'yes' : 'no')));

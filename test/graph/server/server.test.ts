@@ -4,29 +4,29 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Connection } from '../../../src/graph/server/connection.js';
 import type { CheckAnswer } from '../../../src/model/checks.js';
-import type { AskedCheck } from '../../../src/model/checks.js';
-import { applySchema, differences } from '../../../src/graph/server/schema-diff.js';
+import type { CheckRequest } from '../../../src/model/checks.js';
+import { writeServerSchema, compareServerSchema } from '../../../src/graph/server/schema-diff.js';
 import { ServerRelationships } from '../../../src/graph/server/server.js';
-import { type Operation } from '../../../src/model/relationships.js';
+import { type UpdateOperation } from '../../../src/model/relationships.js';
 import { parseRelationship } from '../../../src/graph/relationship-text.js';
-import { Graph } from '../../../src/graph/schema/schema.js';
+import { GraphSchema } from '../../../src/graph/schema/schema.js';
 import { BINARY, freePort, named, startSpiceDb, type RunningSpiceDb } from '../../support/spicedb.js';
 import { wireTo } from '../../support/wire.js';
 import { CONTRACT_SCHEMA, relationshipsContract } from '../relationships.contract.js';
 
-const graph = Graph.parse(CONTRACT_SCHEMA, 'contract.zed');
+const graph = GraphSchema.parse(CONTRACT_SCHEMA, 'contract.zed');
 const certificate = (name: string): string => `test/support/certificates/${name}`;
 
-const check = (resource: string, permission: string, user: string, more: Partial<AskedCheck> = {}): AskedCheck => {
+const check = (resource: string, permission: string, user: string, more: Partial<CheckRequest> = {}): CheckRequest => {
   const [type = '', id = ''] = resource.split(':');
   return { resource: { type, id }, permission, subject: { type: 'user', id: user }, ...more };
 };
-const write = (engine: ServerRelationships, operation: Operation, ...texts: string[]): Promise<string> =>
+const write = (engine: ServerRelationships, operation: UpdateOperation, ...texts: string[]): Promise<string> =>
   engine.write(
     texts.map((text) => ({ operation, relationship: parseRelationship(text) })),
     'test',
   );
-const one = async (engine: ServerRelationships, asked: AskedCheck): Promise<CheckAnswer | undefined> =>
+const one = async (engine: ServerRelationships, asked: CheckRequest): Promise<CheckAnswer | undefined> =>
   (await engine.check([asked], 'full'))[0];
 const inMs = (ms: number): string => new Date(Date.now() + ms).toISOString();
 const folders = { resourceType: 'folder', permission: 'view', withinMs: 5_000 };
@@ -152,7 +152,9 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
       await expect(start).rejects.toMatchObject({ name: 'ConfigError', place: 'contract.zed' });
       await expect(start).rejects.toThrow(/"remit migrate".*definition folder \(only in the file\)/);
       const connection = new Connection(empty.address, 1_000);
-      expect((await differences(connection, graph)).found.map(({ what }) => what)).toContain('definition folder');
+      expect((await compareServerSchema(connection, graph)).differences.map(({ item: what }) => what)).toContain(
+        'definition folder',
+      );
       connection.close();
       await empty.kill();
     });
@@ -161,12 +163,15 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
       ['a permission that differs', 'view + banned', 'permission folder#view_unless_banned (differs)'],
       ['a relation', 'view - banned\n relation more: user', 'relation folder#more (only in the file)'],
     ])('tells %s', async (_, instead, text) => {
-      const other = Graph.parse(CONTRACT_SCHEMA.replace('view - banned', instead), 'other.zed');
+      const other = GraphSchema.parse(CONTRACT_SCHEMA.replace('view - banned', instead), 'other.zed');
       await expect(ServerRelationships.start(other, { ...spicedb.address, deadlineMs: 1_000 })).rejects.toThrow(text);
     });
 
     it('tells an expiration that is only on one side', async () => {
-      const other = Graph.parse(CONTRACT_SCHEMA.replace('banned: user', 'banned: user with expiration'), 'other.zed');
+      const other = GraphSchema.parse(
+        CONTRACT_SCHEMA.replace('banned: user', 'banned: user with expiration'),
+        'other.zed',
+      );
       await expect(ServerRelationships.start(other, { ...spicedb.address, deadlineMs: 1_000 })).rejects.toThrow(
         'subjects of relation folder#banned: user (only in the file)',
       );
@@ -178,7 +183,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
         .reverse()
         .map((d) => `/** doc */ definition ${d}`)
         .join('\n')}`;
-      const started = await ServerRelationships.start(Graph.parse(other, 'other.zed'), {
+      const started = await ServerRelationships.start(GraphSchema.parse(other, 'other.zed'), {
         ...spicedb.address,
         deadlineMs: 1_000,
       });
@@ -187,8 +192,11 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
 
     it('that SpiceDB does not take is refused at its place', async () => {
       const connection = new Connection(spicedb.address, 1_000);
-      const wrong = Graph.parse('definition user {}\ndefinition doc {\n  permission view = viewer\n}', 'wrong.zed');
-      await expect(applySchema(connection, wrong)).rejects.toThrow(/^wrong\.zed: .*viewer/);
+      const wrong = GraphSchema.parse(
+        'definition user {}\ndefinition doc {\n  permission view = viewer\n}',
+        'wrong.zed',
+      );
+      await expect(writeServerSchema(connection, wrong)).rejects.toThrow(/^wrong\.zed: .*viewer/);
       connection.close();
     });
 
@@ -196,7 +204,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
       await write(engine, 'touch', 'folder:used#banned@user:a');
       const connection = new Connection(spicedb.address, 1_000);
       const less = CONTRACT_SCHEMA.replace(/ *relation banned.*\n/, '').replace(' - banned', '');
-      await expect(applySchema(connection, Graph.parse(less, 'less.zed'))).rejects.toThrow(
+      await expect(writeServerSchema(connection, GraphSchema.parse(less, 'less.zed'))).rejects.toThrow(
         /less\.zed: .*`banned`.*at least one relationship exists/,
       );
       connection.close();
@@ -210,7 +218,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
         ...spicedb.address,
         endpoint,
         deadlineMs: 1_000,
-        patienceMs: 600,
+        startTimeoutMs: 600,
       });
       await expect(start).rejects.toMatchObject({
         code: 'relationships_unavailable',
@@ -234,7 +242,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
       const secure = { ...tls.address, plaintext: false, endpoint: `localhost:${tls.port}` };
       const ca = readFileSync(certificate('server.pem'), 'utf8');
       const connection = new Connection({ ...secure, ca }, 1_000);
-      await applySchema(connection, graph);
+      await writeServerSchema(connection, graph);
       connection.close();
       const started = await ServerRelationships.start(graph, { ...secure, ca, deadlineMs: 2_000 });
       expect(await one(started, check('folder:tls', 'view', 'a'))).toMatchObject({ result: 'no' });
@@ -249,7 +257,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
         { ...spicedb.address, plaintext: false },
       ])
         await expect(
-          ServerRelationships.start(graph, { ...address, deadlineMs: 1_000, patienceMs: 300 }),
+          ServerRelationships.start(graph, { ...address, deadlineMs: 1_000, startTimeoutMs: 300 }),
         ).rejects.toMatchObject({ code: 'relationships_unavailable' });
       await tls.kill();
     });
@@ -362,7 +370,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
 });
 
 describe.skipIf(BINARY === '')(named('proofs, on a schema of every shape'), () => {
-  const shapes = Graph.parse(
+  const shapes = GraphSchema.parse(
     `
 use expiration
 
@@ -520,7 +528,7 @@ definition doc {
 });
 
 describe.skipIf(BINARY === '')(named('explanations, by as few calls as can be'), () => {
-  const company = Graph.parse(
+  const company = GraphSchema.parse(
     `
 use expiration
 

@@ -5,7 +5,7 @@ import { request } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { certificateThumbprint } from '../../../src/tokens/proof.js';
+import { certificateThumbprint } from '../../../src/tokens/proof-of-possession.js';
 import { clientNamed, codes, startWith, T, type Answer, type Running } from '../../support/sample.js';
 import { makeKey, type Key } from '../../tokens/keys.js';
 

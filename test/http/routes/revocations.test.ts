@@ -6,13 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { v4 as uuid } from 'uuid';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { MAX_OF_A_USER } from '../../../src/http/routes/revocations.js';
+import { MAX_SESSIONS_ENDED_BY_USER } from '../../../src/http/routes/revocations.js';
 import { PgliteDatabase } from '../../../src/store/database/pglite.js';
 import type { Database } from '../../../src/store/database/port.js';
 import { Fault } from '../../../src/model/faults.js';
-import { migrate } from '../../../src/store/migrations.js';
+import { migrateSchema } from '../../../src/store/migrations.js';
 import { RevocationStore } from '../../../src/store/revocations.js';
-import { type Revocable } from '../../../src/model/revocations.js';
+import { type RevocableToken } from '../../../src/model/revocations.js';
 import { type Revocation } from '../../../src/model/revocations.js';
 import {
   clientNamed,
@@ -375,7 +375,7 @@ describe('a user with a token of their own', () => {
       company.service.database.run([
         { sql: `insert into revocations (id, at, revocation) select gen_random_uuid(), now(), '{"revokedBy":"user:carol","jti":"x","revokedAt":"2030-01-01T00:00:00Z"}' from generate_series(1, ${n})` },
       ]); // prettier-ignore
-    await filled(MAX_OF_A_USER - 1);
+    await filled(MAX_SESSIONS_ENDED_BY_USER - 1);
     expect(await end({ sub: 'carol', client_id: 'web', sid: 'own' }, 'the-last')).toBe(204);
     expect(await end({ sub: 'carol', client_id: 'web', sid: 'own' }, 'one-more')).toBe(429);
     expect(await end({ sub: 'carol', client_id: 'web', sid: 'own' }, 'the-last')).toBe(204);
@@ -389,7 +389,7 @@ describe('a user with a token of their own', () => {
 });
 
 describe('the store', () => {
-  const token: Revocable = { issuer: 'i', jti: 'j', user: 'u', actors: [{ id: 'a' }, { id: 'b' }], session: 's', txn: 't', issuedAt: T }; // prettier-ignore
+  const token: RevocableToken = { issuer: 'i', jti: 'j', user: 'u', actors: [{ id: 'a' }, { id: 'b' }], session: 's', txn: 't', issuedAt: T }; // prettier-ignore
   const revocation = (more: Partial<Revocation>): Revocation => ({
     id: uuid(),
     revokedAt: DAYTIME.toISOString(),
@@ -407,7 +407,7 @@ describe('the store', () => {
   };
   beforeAll(async () => {
     real = new PgliteDatabase(undefined);
-    await migrate(real);
+    await migrateSchema(real);
   });
   beforeEach(() => real.run([{ sql: 'delete from revocations' }]));
   afterAll(() => real.close());

@@ -1,6 +1,6 @@
 /** Lints: each finds what it is for, at its place, and nothing where it isn't certain. */
 import { describe, expect, it } from 'vitest';
-import { lint, LINTS } from '../../../src/policy/lint/lints.js';
+import { runLints, LINTS } from '../../../src/policy/lint/lints.js';
 import { readRules } from '../../../src/policy/load.js';
 
 const ZED = `definition user {}
@@ -42,7 +42,9 @@ function lints({ zed = ZED, schema = SCHEMA, policies = '', unseen }: Texts): st
     policies: [{ name: 'p', text: `${BASE}${policies}` }],
   });
   if (rules === undefined) throw new Error(JSON.stringify(findings));
-  return lint({ rules, place, unseen }).map((f) => `${f.file}:${f.line}:${f.column} ${f.rule} ${f.message}`);
+  return runLints({ rules, place, untestedKinds: unseen }).map(
+    (f) => `${f.file}:${f.line}:${f.column} ${f.rule} ${f.message}`,
+  );
 }
 const forbid = (id: string, when: string, scope = 'principal, action, resource'): string =>
   `@id("${id}") forbid (${scope})${when === '' ? '' : ` ${when}`};\n`;
@@ -187,7 +189,7 @@ describe('unpermitted-action', () => {
       ],
     });
     if (rules === undefined) throw new Error('does not load');
-    const found = lint({ rules, place, unseen: undefined });
+    const found = runLints({ rules, place, untestedKinds: undefined });
     expect(found.map((f) => `${f.line} ${f.rule} ${f.message}`)).toEqual([
       '7 unpermitted-action no permit takes Action::"edit"',
     ]);

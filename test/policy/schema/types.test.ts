@@ -5,11 +5,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CedarEngine } from '../../../src/policy/cedar.js';
 import {
-  membersToCedar,
-  toCedar,
-  ValueProblem,
+  toCedarRecord,
+  toCedarValue,
+  InvalidValueError,
   type CedarType,
-  type Members,
+  type RecordMembers,
 } from '../../../src/policy/schema/types.js';
 import { refusal, vocabularyOf } from '../sources.js';
 
@@ -22,8 +22,8 @@ const BOOL: CedarType = { kind: 'Bool' };
 const USER: CedarType = { kind: 'Entity', name: 'User' };
 const extension = (name: 'datetime' | 'duration' | 'decimal' | 'ipaddr'): CedarType => ({ kind: 'Extension', name });
 const setOf = (element: CedarType): CedarType => ({ kind: 'Set', element });
-const member = (type: CedarType, required = true): Members[string] => ({ type, required, annotations: {} });
-const record = (members: Members): CedarType => ({ kind: 'Record', members });
+const member = (type: CedarType, required = true): RecordMembers[string] => ({ type, required, annotations: {} });
+const record = (members: RecordMembers): CedarType => ({ kind: 'Record', members });
 
 /** Whether Cedar finds `condition` true of `context.v`; the message where it can't tell. */
 function holds(value: CedarValueJson, condition: string): boolean | string {
@@ -40,9 +40,9 @@ function holds(value: CedarValueJson, condition: string): boolean | string {
 
 function problemOf(type: CedarType, value: unknown): { message: string; at: string; missing: boolean } {
   try {
-    toCedar(type, value, 'context.v', objectOf);
+    toCedarValue(type, value, 'context.v', objectOf);
   } catch (error) {
-    if (error instanceof ValueProblem) return { message: error.message, at: error.at, missing: error.missing };
+    if (error instanceof InvalidValueError) return { message: error.message, at: error.path, missing: error.missing };
     throw error;
   }
   throw new Error(`accepted: ${inspect(value)}`);
@@ -131,7 +131,7 @@ describe('toCedar', () => {
     ],
     ['a record without its optional members', record({ a: member(LONG, false) }), {}, 'context.v == {}'],
   ])('makes %s that Cedar reads as meant', (_, type, value, condition) => {
-    expect(holds(toCedar(type, value, 'context.v', objectOf), condition)).toBe(true);
+    expect(holds(toCedarValue(type, value, 'context.v', objectOf), condition)).toBe(true);
   });
 
   const LIST = 'must be a list';
@@ -209,7 +209,7 @@ describe('toCedar', () => {
 
   it('takes lists of a thousand elements and no more', () => {
     const list = Array.from({ length: 1000 }, (_, i) => i);
-    expect(toCedar(setOf(LONG), list, 'context.v', objectOf)).toEqual(list);
+    expect(toCedarValue(setOf(LONG), list, 'context.v', objectOf)).toEqual(list);
     expect(problemOf(setOf(LONG), [...list, 1])).toEqual({
       message: 'must have at most 1000 elements',
       at: 'context.v',
@@ -223,7 +223,7 @@ describe('toCedar', () => {
     ['an expression', { __expr: 'User::"root"' }],
   ])("passes none of Cedar's escapes on: %s", (_, escape) => {
     const type = record({ a: member(STRING, false), b: member(record({}), false) });
-    expect(toCedar(type, { ...escape, b: escape, c: escape }, 'context.v', objectOf)).toEqual({ b: {} });
+    expect(toCedarValue(type, { ...escape, b: escape, c: escape }, 'context.v', objectOf)).toEqual({ b: {} });
     expect(problemOf(type, { a: escape }).message).toBe('must be a string');
     expect(problemOf(USER, escape).message).toBe(ENTITY);
     expect(problemOf(setOf(USER), [escape]).at).toBe('context.v[0]');
@@ -232,7 +232,7 @@ describe('toCedar', () => {
   it('does not take inherited members for given ones', () => {
     const type = record({ toString: member(STRING), constructor: member(STRING, false) });
     expect(problemOf(type, {})).toEqual({ message: 'is required', at: 'context.v.toString', missing: true });
-    expect(toCedar(type, { toString: 'x' }, 'context.v', objectOf)).toEqual({ toString: 'x' });
+    expect(toCedarValue(type, { toString: 'x' }, 'context.v', objectOf)).toEqual({ toString: 'x' });
   });
 
   it('lets nothing through that Cedar would stumble over', () => {
@@ -278,9 +278,9 @@ describe('toCedar', () => {
       fc.property(type, value, (t, v) => {
         let cedar: CedarValueJson;
         try {
-          cedar = toCedar(t, v, 'context.v', objectOf);
+          cedar = toCedarValue(t, v, 'context.v', objectOf);
         } catch (error) {
-          expect(error).toBeInstanceOf(ValueProblem);
+          expect(error).toBeInstanceOf(InvalidValueError);
           return;
         }
         expect(holds(cedar, 'context.v == context.v')).toBe(true);
@@ -293,12 +293,12 @@ describe('toCedar', () => {
 describe('membersToCedar', () => {
   it('writes places from the top', () => {
     const members = { a: member(LONG), b: member(BOOL, false) };
-    expect(membersToCedar(members, { a: 1, b: true, c: 1 }, '', objectOf)).toEqual({ a: 1, b: true });
-    expect(() => membersToCedar(members, { b: true }, '', objectOf)).toThrow(
-      new ValueProblem('is required', 'a', true),
+    expect(toCedarRecord(members, { a: 1, b: true, c: 1 }, '', objectOf)).toEqual({ a: 1, b: true });
+    expect(() => toCedarRecord(members, { b: true }, '', objectOf)).toThrow(
+      new InvalidValueError('is required', 'a', true),
     );
-    expect(() => membersToCedar(members, { a: '1' }, 'x', objectOf)).toThrow(
-      new ValueProblem('must be a whole number within ±(2^53 − 1)', 'x.a'),
+    expect(() => toCedarRecord(members, { a: '1' }, 'x', objectOf)).toThrow(
+      new InvalidValueError('must be a whole number within ±(2^53 − 1)', 'x.a'),
     );
   });
 });

@@ -1,6 +1,6 @@
 /** The Cedar schema read as the catalogue of actions, and every way in which it can fail to fit, with its place. */
 import { describe, expect, it } from 'vitest';
-import { uidText } from '../../../src/policy/schema/uid.js';
+import { formatUid } from '../../../src/policy/schema/uid.js';
 import { marked, refusal, rulesOf, SCHEMA, vocabularyOf, ZED } from '../sources.js';
 
 describe('an action', () => {
@@ -76,7 +76,7 @@ describe('an action', () => {
   });
 
   it('is in all the groups that its groups are in, of other namespaces too', () => {
-    expect(find('update', 'doc')?.action.groups.map(uidText).sort()).toEqual([
+    expect(find('update', 'doc')?.action.groups.map(formatUid).sort()).toEqual([
       'Acme::Action::"everything"',
       'Acme::Action::"reads"',
       'Other::Action::"group"',
@@ -120,7 +120,7 @@ describe('an entity type', () => {
     const zed = `${ZED}definition ${definition === 'user' ? 'other' : definition} {\n  relation view: user\n}\n`;
     const users = definition === 'user' ? 'entity Doc;' : 'entity User;';
     const resource = definition === 'user' ? 'Doc' : name;
-    const { entityTypes, byObject } = vocabularyOf(
+    const { entityTypes, typesByObject: byObject } = vocabularyOf(
       `${users} ${annotation} entity ${name};
        action "view" appliesTo { principal: [User], resource: [${resource}] };`,
       zed,

@@ -1,9 +1,9 @@
 /** Decisions explained: each condition as Cedar itself judged it, on the request that was decided. */
-import type { WithFacts } from '../../../src/model/decision.js';
+import type { ReplayableRecord } from '../../../src/model/decision.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readSources } from '../../../src/config/files.js';
-import { explain, type Explanation } from '../../../src/records/explain/explain.js';
-import type { PolicyTold } from '../../../src/records/explain/policies.js';
+import { explainRecord, type Explanation } from '../../../src/records/explain/explain.js';
+import type { PolicyExplanation } from '../../../src/records/explain/policies.js';
 import { loadRules, type Rules } from '../../../src/policy/load.js';
 import { start, type Running } from '../../support/sample.js';
 import { decided } from './sample-decisions.js';
@@ -20,7 +20,7 @@ async function asked(
   action: string,
   resource: string,
   { properties = {}, chain = [] as string[], user = 'alice', agent = 'hr-assistant' } = {},
-): Promise<WithFacts> {
+): Promise<ReplayableRecord> {
   const scope = 'hr.employees.read hr.employees.write hr.employees.export code.read code.write';
   const token = await remit.mint({ user, agent, chain, scope });
   const [type, id] = resource.split(':');
@@ -38,14 +38,14 @@ function withPolicies(text: string): Rules {
   return loadRules({ ...sources, policies: [...sources.policies, { name: 'more.cedar', text }] });
 }
 
-function policy(told: Explanation, id: string, role = 'acting'): PolicyTold | undefined {
+function policy(told: Explanation, id: string, role = 'acting'): PolicyExplanation | undefined {
   return told.policies.find((one) => one.role === role)?.policies.find((one) => one.id === id);
 }
 
 describe('an explanation', () => {
   it('says who, what and when, and by which rules', async () => {
     const record = await asked('delete', 'employee:erin', { chain: ['planner'] });
-    expect(explain(record, rules)).toMatchObject({
+    expect(explainRecord(record, rules)).toMatchObject({
       id: record.id,
       decision: false,
       who: 'agent:hr-assistant for user:alice',
@@ -59,7 +59,7 @@ describe('an explanation', () => {
   });
 
   it('draws the relationships that grant as a tree, and those of a delegation that was passed on', async () => {
-    const { relationships } = explain(
+    const { relationships } = explainRecord(
       await asked('push', 'repository:payments-api', { user: 'liam', agent: 'code-bot' }),
       rules,
     );
@@ -80,7 +80,7 @@ describe('an explanation', () => {
   });
 
   it('names the policies that spoke first, and takes apart those that stayed silent', async () => {
-    const told = explain(await asked('export', 'employee:erin'), rules);
+    const told = explainRecord(await asked('export', 'employee:erin'), rules);
     const [first] = told.policies[0]?.policies ?? [];
     expect(first).toMatchObject({ id: 'agents-work-with-records', effect: 'permit', applies: true });
     expect(first?.source).toMatch(/^policies\/hr\.cedar:\d+$/);
@@ -108,7 +108,7 @@ describe('an explanation', () => {
 
   it('says what is not reached behind what is absent', async () => {
     const push = await asked('push', 'repository:payments-api', { user: 'carol', agent: 'code-bot' });
-    expect(policy(explain(push, rules), 'agents-push-to-unprotected-branches')?.clauses).toEqual([
+    expect(policy(explainRecord(push, rules), 'agents-push-to-unprotected-branches')?.clauses).toEqual([
       {
         kind: 'when',
         satisfied: false,
@@ -129,7 +129,7 @@ describe('an explanation', () => {
       '@id("erring") forbid (principal is Agent, action == HR::Action::"read", resource is HR::Employee) when { resource.status == "active" && context.delegation.depth * 9007199254740991 * 9007199254740991 > 1 };',
     );
     const record = await asked('read', 'employee:erin', { chain: ['planner'] });
-    const told = explain(record, erring);
+    const told = explainRecord(record, erring);
     expect(policy(told, 'erring')).toMatchObject({
       applies: { error: expect.stringContaining('overflow') as string },
       clauses: [
@@ -145,14 +145,14 @@ describe('an explanation', () => {
     const near = withPolicies(
       `@id("beyond") forbid (${scope}) when { resource.status == "active" && context.delegation.depth < 9223372036854775807 };`,
     );
-    expect(policy(explain(await asked('read', 'employee:erin'), near), 'beyond')).toMatchObject({
+    expect(policy(explainRecord(await asked('read', 'employee:erin'), near), 'beyond')).toMatchObject({
       applies: true,
       clauses: [{ kind: 'when', satisfied: undefined, parts: [{ held: true }, { held: 'inconclusive' }] }],
     });
   });
 
   it('asks the forbids of each earlier agent, and of the duties only for the one that acts', async () => {
-    const told = explain(await asked('read', 'employee:erin', { chain: ['retired-bot'] }), rules);
+    const told = explainRecord(await asked('read', 'employee:erin', { chain: ['retired-bot'] }), rules);
     expect(policy(told, 'suspended-agents-do-nothing')?.applies).toBe(false);
     expect(policy(told, 'suspended-agents-do-nothing', 'earlier')?.applies).toBe(true);
     expect(policy(told, 'pay-is-for-the-cleared')).toMatchObject({ effect: 'duty', applies: true });
@@ -173,13 +173,16 @@ describe('an explanation', () => {
       const evidence = record.rationale.steps.find(({ step }) => step === 'policy')?.evidence;
       const made = (evidence?.['permitted_by'] ?? evidence?.['forbidden_by'] ?? []) as { id: string }[];
       expect(made.length).toBeGreaterThan(0);
-      const told = explain(record, rules);
+      const told = explainRecord(record, rules);
       for (const { id } of made) expect(policy(told, id)?.applies, id).toBe(true);
     }
   });
 
   it('tells nothing of the policies where the resource is out of reach', async () => {
-    const told = explain(await asked('merge', 'repository:payments-api', { properties: { branch: 'main' } }), rules);
+    const told = explainRecord(
+      await asked('merge', 'repository:payments-api', { properties: { branch: 'main' } }),
+      rules,
+    );
     expect(told.policies[0]).toMatchObject({
       policies: [],
       not_evaluated: expect.stringContaining('out of reach') as string,
@@ -189,7 +192,7 @@ describe('an explanation', () => {
 
   it('of a decision without its facts says what there is', async () => {
     const { facts: _, ...record } = await asked('delete', 'employee:erin');
-    const told = explain(record, rules);
+    const told = explainRecord(record, rules);
     expect(told.steps).toHaveLength(8);
     expect(told.policies).toEqual([]);
     expect(told.inconclusive).toEqual([expect.stringContaining('not on record')]);
@@ -197,7 +200,7 @@ describe('an explanation', () => {
 
   it('says that a record was changed', async () => {
     const record = await asked('delete', 'employee:erin');
-    expect(explain({ ...record, decision: true, reasons: [] }, rules).inconclusive).toEqual([
+    expect(explainRecord({ ...record, decision: true, reasons: [] }, rules).inconclusive).toEqual([
       expect.stringContaining('the record was changed, or there is a fault'),
     ]);
   });
@@ -210,7 +213,7 @@ describe('an explanation', () => {
     );
     const long = Array.from({ length: 80 }, (_, i) => `principal.kind != "kind-${i}"`).join(' && ');
     const text = `${many.join('\n')}\n@id("long") forbid (${scope}) when { ${long} && resource.status == "gone" };`;
-    const told = explain(await asked('read', 'employee:erin'), withPolicies(text));
+    const told = explainRecord(await asked('read', 'employee:erin'), withPolicies(text));
     expect(policy(told, 'many-299')?.applies).toBe(false);
     expect(policy(told, 'long')?.clauses[0]?.parts).toHaveLength(81);
   }, 120_000);

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { treeLines, treeOf } from '../../../src/records/explain/tree.js';
+import { formatTree, buildRelationshipTree } from '../../../src/records/explain/tree.js';
 
 describe('a tree of relationships', () => {
   const lines = (permission: string, ...path: string[]) => {
-    const tree = treeOf(path, permission);
-    return tree === undefined ? undefined : treeLines(tree);
+    const tree = buildRelationshipTree(path, permission);
+    return tree === undefined ? undefined : formatTree(tree);
   };
 
   it('is drawn from the resource to whoever holds it', () => {
@@ -39,6 +39,6 @@ describe('a tree of relationships', () => {
   });
 
   it.each([[['nonsense']], [[]], [['a:1#r@b:1', 'c:1#r@d:1']], [['a:1#r@']]])('is not made of %j', (path) => {
-    expect(treeOf(path, 'view')).toBeUndefined();
+    expect(buildRelationshipTree(path, 'view')).toBeUndefined();
   });
 });

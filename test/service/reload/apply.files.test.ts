@@ -43,7 +43,7 @@ beforeEach(() => {
 /** Back to what was, so that each test begins the same. */
 afterEach(async () => {
   restore(live);
-  await expect.poll(() => [version(), live.remit.service.inForce.refusal], SOON).toEqual([first, undefined]);
+  await expect.poll(() => [version(), live.remit.service.activePolicies.refusal], SOON).toEqual([first, undefined]);
 });
 
 describe('a change', () => {
@@ -68,7 +68,7 @@ describe('a change', () => {
     await becomes(live, false);
     const { service } = live.remit;
     const read = await told();
-    expect(read).toMatchObject({ version: version(), loaded_at: service.inForce.since.toISOString(), reload: 'watch' });
+    expect(read).toMatchObject({ version: version(), loaded_at: service.activePolicies.since.toISOString(), reload: 'watch' });
     expect(read.refused).toBeUndefined();
     expect(read.files.map(({ kind }) => kind)).toEqual(['relationships', 'actions', 'policies', 'policies', 'policies', 'policies']);
     const [hash] = execFileSync('sha256sum', [policy('freeze.cedar')], { encoding: 'utf8' }).split(' ');

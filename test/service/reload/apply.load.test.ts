@@ -2,11 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { join } from 'node:path';
-import { RuleReader } from '../../../src/service/reload/reader.js';
-import type { Candidate } from '../../../src/service/reload/candidate.js';
+import { PolicyReader } from '../../../src/service/reload/reader.js';
+import type { PolicyCandidate } from '../../../src/service/reload/candidate.js';
 import type { DecisionRecord } from '../../../src/model/decision.js';
-import { Reloading } from '../../../src/service/reload/apply.js';
-import { replay } from '../../../src/records/replay.js';
+import { Reloader } from '../../../src/service/reload/apply.js';
+import { replayRecord } from '../../../src/records/replay.js';
 import { assembleRules, type Rules } from '../../../src/policy/load.js';
 import type { Answer } from '../../support/sample.js';
 import { FREEZE, question, sample, SOON, startLive, THAW, write, type Live } from './company.js';
@@ -21,9 +21,9 @@ beforeAll(async () => {
 afterAll(() => live.end());
 
 /** Three sets: with another SpiceDB schema and allowed, denied by a policy, denied by a permission. */
-async function candidates(): Promise<readonly { candidate: Candidate; allowed: boolean }[]> {
+async function candidates(): Promise<readonly { candidate: PolicyCandidate; allowed: boolean }[]> {
   const paths = { sources: live.remit.service.config.sources, world: join(live.directory, 'acme.yaml') };
-  const reader = new RuleReader(paths, 60_000);
+  const reader = new PolicyReader(paths, 60_000);
   const zed = sample('schema/acme.zed');
   const narrow = zed.replace('permission view = manage', 'permission view = compensation_viewer');
   const read = async (policy: string, schema: string, allowed: boolean) => {
@@ -38,7 +38,7 @@ async function candidates(): Promise<readonly { candidate: Candidate; allowed: b
   }
 }
 
-function rulesOf({ fitting }: Candidate): Rules {
+function rulesOf({ content: fitting }: PolicyCandidate): Rules {
   if ('refused' in fitting) throw new TypeError(fitting.refused);
   return assembleRules(fitting.sources, fitting.policies);
 }
@@ -48,8 +48,8 @@ it('while they are swapped again and again no request fails, and every decision 
   const sets = await candidates();
   const byVersion = new Map(sets.map(({ candidate, allowed }) => [candidate.version, { allowed, rules: rulesOf(candidate) }]));
   expect(byVersion.size).toBe(3);
-  const reloading = new Reloading(remit.service, [], (line) => live.said.push(line));
-  await reloading.rules((sets[0] as (typeof sets)[number]).candidate);
+  const reloading = new Reloader(remit.service, [], (line) => live.said.push(line));
+  await reloading.reloadPolicies((sets[0] as (typeof sets)[number]).candidate);
 
   let swap = 0;
   let over = false;
@@ -78,7 +78,7 @@ it('while they are swapped again and again no request fails, and every decision 
   ]).flat();
   while (swap < SWAPS) {
     const { candidate } = sets[(swap + 1) % sets.length] as (typeof sets)[number];
-    await reloading.rules(candidate);
+    await reloading.reloadPolicies(candidate);
     swap += 1;
     expect(remit.service.rules().version).toBe(candidate.version);
     // Of each kind one is begun and ended by each set.
@@ -95,27 +95,27 @@ it('while they are swapped again and again no request fails, and every decision 
     const record = (await remit.service.decisions.find(id))?.record as DecisionRecord;
     const by = byVersion.get(record.policy_version);
     made.add(record.policy_version);
-    expect([by?.allowed, by && replay(record, by.rules).kind]).toEqual([decision, 'same']);
+    expect([by?.allowed, by && replayRecord(record, by.rules).kind]).toEqual([decision, 'same']);
   }
   expect(made.size).toBe(3);
-  expect(remit.service.inForce.counts.taken).toBe(SWAPS + 1);
+  expect(remit.service.activePolicies.counts.taken).toBe(SWAPS + 1);
 }, 600_000); // prettier-ignore
 
 it('a write that is answered holds for the next decision, whichever engine was in force when it was asked', async () => {
   const { remit } = live;
   const [open, , narrow] = await candidates();
-  const reloading = new Reloading(remit.service, [], () => undefined);
+  const reloading = new Reloader(remit.service, [], () => undefined);
   const who = { ...question, subject: { type: 'user', id: 'stranger' } };
   const decided = async () => (await remit.evaluate(who)).decision;
-  await reloading.rules((open as { candidate: Candidate }).candidate);
+  await reloading.reloadPolicies((open as { candidate: PolicyCandidate }).candidate);
   for (let i = 0; i < 5; i += 1) {
     // While another engine comes, one write is under way and another is asked for.
-    const swap = reloading.rules((i % 2 === 0 ? narrow : open)?.candidate as Candidate);
+    const swap = reloading.reloadPolicies((i % 2 === 0 ? narrow : open)?.candidate as PolicyCandidate);
     await remit.touch('employee:erin#manager@user:stranger', 'employee:erin#compensation_viewer@user:stranger');
     expect(await decided()).toBe(true);
     await swap;
     expect(await decided()).toBe(true);
-    const back = reloading.rules((i % 2 === 0 ? open : narrow)?.candidate as Candidate);
+    const back = reloading.reloadPolicies((i % 2 === 0 ? open : narrow)?.candidate as PolicyCandidate);
     await remit.remove('employee:erin#manager@user:stranger', 'employee:erin#compensation_viewer@user:stranger');
     expect(await decided()).toBe(false);
     await back;

@@ -7,7 +7,7 @@ import { loadConfig } from '../../../src/config/config.js';
 import { readSources } from '../../../src/config/files.js';
 import { loadRules } from '../../../src/policy/load.js';
 import { openService, sha256 } from '../../../src/service/service.js';
-import { stayCurrent } from '../../../src/service/reload/follow.js';
+import { startReloading } from '../../../src/service/reload/start-reloading.js';
 import { clientNamed } from '../../support/sample.js';
 import { BINARY, named, startSpiceDb } from '../../support/spicedb.js';
 import {
@@ -121,7 +121,7 @@ describe.skipIf(BINARY === '')(named('with a SpiceDB server'), () => {
     await spicedb.schema(graphNow());
     const service = await openService(config);
     const said: string[] = [];
-    const unwatch = stayCurrent(service, [], () => loadConfig(file, {}), (line) => said.push(line));
+    const unwatch = startReloading(service, [], () => loadConfig(file, {}), (line) => said.push(line));
     onTestFinished(async () => {
       await unwatch();
       await service.close();
@@ -189,7 +189,7 @@ describe('on SIGHUP', () => {
     await hup(live);
     expect(live.said).toContainEqual(expect.stringMatching(/^policies not taken.*no resource "dossier"/));
     expect(service.rules().version).toBe(renamed);
-    expect(service.inForce.refusal?.reason).toMatch(/no resource "dossier"/);
+    expect(service.activePolicies.refusal?.reason).toMatch(/no resource "dossier"/);
     rewrite(live, { ...over, ...client('employee') });
     expect(await hup(live)).toBe('the configuration has been read again');
     expect(service.rules().version).toBe(version);
@@ -201,7 +201,7 @@ describe('on SIGHUP', () => {
     onTestFinished(() => live.end());
     const { service } = live.remit;
     const { version } = service.rules();
-    const known = (id: string): boolean => service.access.clientOf(sha256(`${id}-key`)) !== undefined;
+    const known = (id: string): boolean => service.trust.findClient(sha256(`${id}-key`)) !== undefined;
     expect([known('api'), known('leaked')]).toEqual([true, true]);
     write(live, 'policies/bad.cedar', 'forbid (');
     rewrite(live, { ...over, clients: [clientNamed('api', 'remit', 'evaluate')] });

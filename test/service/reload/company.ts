@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { stringify } from 'yaml';
-import { stayCurrent } from '../../../src/service/reload/follow.js';
+import { startReloading } from '../../../src/service/reload/start-reloading.js';
 import { loadConfig } from '../../../src/config/config.js';
 import { start, type Answer, type Running } from '../../support/sample.js';
 
@@ -49,7 +49,7 @@ export async function startLive(over: object = {}): Promise<Live> {
   const said: string[] = [];
   const remit = await start(file, join(directory, 'data'));
   const read = () => loadConfig(file, { REMIT_DATA: join(directory, 'data') });
-  const unwatch = stayCurrent(remit.service, [], read, (line) => said.push(line));
+  const unwatch = startReloading(remit.service, [], read, (line) => said.push(line));
   return {
     directory,
     file,

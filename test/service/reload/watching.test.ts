@@ -1,26 +1,26 @@
 /** Offering: each change once, what wasn't the files' fault again, and going on when the thread that reads has failed. */
 import { expect, it, vi } from 'vitest';
-import type { Candidate } from '../../../src/service/reload/candidate.js';
-import { watchRules } from '../../../src/service/reload/watching.js';
+import type { PolicyCandidate } from '../../../src/service/reload/candidate.js';
+import { watchPolicies } from '../../../src/service/reload/watching.js';
 
 const SOON = { timeout: 60_000, interval: 1 };
-const candidate = (fingerprint: string): Candidate => ({
+const candidate = (fingerprint: string): PolicyCandidate => ({
   fingerprint,
   findings: [],
   version: fingerprint,
-  fitting: { refused: fingerprint },
+  content: { refused: fingerprint },
 });
 
 /** Files that change when the test says so. */
 function reader() {
-  let come: (candidate: Candidate) => void = () => undefined;
+  let come: (candidate: PolicyCandidate) => void = () => undefined;
   let fail: (error: Error) => void = () => undefined;
   const known: string[] = [];
   return {
     known,
     come: (fingerprint: string) => come(candidate(fingerprint)),
     fail: (message: string) => fail(new Error(message)),
-    next: (fingerprint: string): Promise<Candidate> => {
+    next: (fingerprint: string): Promise<PolicyCandidate> => {
       known.push(fingerprint);
       return new Promise((resolve, reject) => {
         [come, fail] = [resolve, reject];
@@ -32,7 +32,7 @@ function reader() {
 it('offers each change once, and asks for what differs from it', async () => {
   const files = reader();
   const offered: string[] = [];
-  const end = watchRules(files, 'start', ({ fingerprint }) => Promise.resolve(offered.push(fingerprint) < 0), 1);
+  const end = watchPolicies(files, 'start', ({ fingerprint }) => Promise.resolve(offered.push(fingerprint) < 0), 1);
   for (const one of ['a', 'b']) {
     files.come(one);
     await vi.waitUntil(() => files.known.at(-1) === one, SOON);
@@ -45,7 +45,7 @@ it('offers the same again where it may yet be taken, until it is, or there is an
   const files = reader();
   const offered: string[] = [];
   let willing = false;
-  const end = watchRules(files, 'start', ({ fingerprint }) => Promise.resolve(offered.push(fingerprint) > 0 && !willing), 1); // prettier-ignore
+  const end = watchPolicies(files, 'start', ({ fingerprint }) => Promise.resolve(offered.push(fingerprint) > 0 && !willing), 1); // prettier-ignore
   files.come('a');
   await vi.waitUntil(() => offered.length > 3, SOON);
   expect(new Set(offered)).toEqual(new Set(['a']));
@@ -62,12 +62,12 @@ it('offers the same again where it may yet be taken, until it is, or there is an
 
 it('refuses what the thread that reads it fails over, and looks anew at everything', async () => {
   const files = reader();
-  const offered: Candidate[] = [];
-  const end = watchRules(files, 'start', (one) => Promise.resolve(offered.push(one) < 0), 1);
+  const offered: PolicyCandidate[] = [];
+  const end = watchPolicies(files, 'start', (one) => Promise.resolve(offered.push(one) < 0), 1);
   files.fail("the engine's thread ended (1)");
   await vi.waitUntil(() => files.known.at(-1) === '', SOON);
   end();
-  expect(offered.map(({ fitting }) => fitting)).toEqual([
+  expect(offered.map(({ content: fitting }) => fitting)).toEqual([
     { refused: "the thread that reads them has failed: the engine's thread ended (1)" },
   ]);
 });

@@ -2,17 +2,22 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Database } from '../../../src/store/database/port.js';
-import { Refused } from '../../../src/store/database/port.js';
+import { StatementRejectedFault } from '../../../src/store/database/port.js';
 import { Fault } from '../../../src/model/faults.js';
 import { DecisionStore } from '../../../src/store/decisions.js';
 import { EntityStore } from '../../../src/store/entities.js';
 import { Journal } from '../../../src/store/journal.js';
-import { migrate, requireVersion, VERSION, versionOf } from '../../../src/store/migrations.js';
-import { ProofStore } from '../../../src/store/used-dpop-proofs.js';
+import {
+  migrateSchema,
+  requireSchemaVersion,
+  SCHEMA_VERSION,
+  readSchemaVersion,
+} from '../../../src/store/migrations.js';
+import { UsedDpopProofStore } from '../../../src/store/used-dpop-proofs.js';
 import { RevocationStore } from '../../../src/store/revocations.js';
-import { type Revocable } from '../../../src/model/revocations.js';
+import { type RevocableToken } from '../../../src/model/revocations.js';
 import type { DecisionRecord } from '../../../src/model/decision.js';
-import { relationshipText } from '../../../src/graph/relationship-text.js';
+import { formatRelationship } from '../../../src/graph/relationship-text.js';
 import { parseRelationship } from '../../../src/graph/relationship-text.js';
 import { v7 as uuid } from 'uuid';
 
@@ -22,7 +27,7 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
     let db: Database;
     beforeAll(async () => {
       db = await open();
-      await migrate(db);
+      await migrateSchema(db);
     });
     afterAll(() => db.close());
 
@@ -45,7 +50,7 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
 
     it('says what fails as a fault, and goes on', async () => {
       await expect(db.run([{ sql: 'select nonsense' }])).rejects.toBeInstanceOf(Fault);
-      await expect(db.run([{ sql: 'select nonsense' }])).rejects.not.toBeInstanceOf(Refused);
+      await expect(db.run([{ sql: 'select nonsense' }])).rejects.not.toBeInstanceOf(StatementRejectedFault);
       expect((await db.run([{ sql: 'select 1 as ok' }]))[0]).toEqual([{ ok: 1 }]);
     });
 
@@ -56,8 +61,10 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
       ['a time that there never was', 'select $1::timestamptz', '2030-02-30T00:00:00Z'],
       ['a row that is there', 'insert into meta values ($1, $1)', 'store_id'],
     ])('refuses %s: that is told from being away', async (_what, sql, value) => {
-      await expect(db.run([{ sql, params: [value] }])).rejects.toBeInstanceOf(Refused);
-      await expect(db.run([{ sql: 'select 1' }, { sql, params: [value] }])).rejects.toBeInstanceOf(Refused);
+      await expect(db.run([{ sql, params: [value] }])).rejects.toBeInstanceOf(StatementRejectedFault);
+      await expect(db.run([{ sql: 'select 1' }, { sql, params: [value] }])).rejects.toBeInstanceOf(
+        StatementRejectedFault,
+      );
     });
 
     it('gives every type back as the port says', async () => {
@@ -75,13 +82,13 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
     });
 
     it('knows its version, also before there is one', async () => {
-      expect(await versionOf(db)).toBe(VERSION);
-      await expect(requireVersion(db, 'here')).resolves.toBeUndefined();
+      expect(await readSchemaVersion(db)).toBe(SCHEMA_VERSION);
+      await expect(requireSchemaVersion(db, 'here')).resolves.toBeUndefined();
     });
 
     it('migrates once, however often it is asked', async () => {
-      await migrate(db);
-      await migrate(db);
+      await migrateSchema(db);
+      await migrateSchema(db);
       const [rows] = await db.run([{ sql: 'select count(*)::int as n, max(version)::int as last from remit_version' }]);
       expect(rows?.[0]?.['n']).toBeGreaterThan(1);
       expect(rows?.[0]?.['n']).toBe(rows?.[0]?.['last']);
@@ -89,7 +96,7 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
 
     it('refuses a database of a newer Remit', async () => {
       await db.run([{ sql: 'insert into remit_version values (999)' }]);
-      for (const act of [migrate, (on: Database) => requireVersion(on, 'here')])
+      for (const act of [migrateSchema, (on: Database) => requireSchemaVersion(on, 'here')])
         await expect(act(db)).rejects.toMatchObject({
           code: 'database_unavailable',
           detail: expect.stringContaining('newer') as string,
@@ -161,7 +168,7 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         await journal.withdraw(second);
         const third = await journal.append([update('doc:1#viewer@user:a', 'delete')], 'test');
         const replay = await journal.replay();
-        expect(replay.lasting.map((u) => [u.operation, relationshipText(u.relationship)])).toEqual([
+        expect(replay.lasting.map((u) => [u.operation, formatRelationship(u.relationship)])).toEqual([
           ['touch', 'doc:1#viewer@user:a'],
         ]);
         expect(replay.unsettled.map((u) => u.sequence)).toEqual([third]);
@@ -266,7 +273,7 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         const aged = (days: number): string => new Date(Date.now() - days * 86_400_000).toISOString();
         const [old, silent, young] = [401, 900, 399].map((days) => record({ evaluated_at: aged(days) }));
         for (const one of [old, silent, young]) await store.record(one as DecisionRecord);
-        for (const one of [old, young]) await store.report(one?.id ?? '', 'c', { outcome: 'executed' });
+        for (const one of [old, young]) await store.reportOutcome(one?.id ?? '', 'c', { outcome: 'executed' });
         await db.run([{ sql }]);
         const found = await Promise.all([old, silent, young].map((one) => store.find(one?.id ?? '')));
         expect(found.map((one) => one?.outcome?.outcome)).toEqual([undefined, undefined, 'executed']);
@@ -318,15 +325,15 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         const store = new DecisionStore(db);
         const { id } = record();
         await store.record(record({ id }));
-        expect(await store.report(id, 'c', { outcome: 'executed' })).toBe(true);
-        expect(await store.report(id, 'c', { outcome: 'executed' })).toBe(true);
-        expect(await store.report(id, 'c', { outcome: 'failed' })).toBe(false);
+        expect(await store.reportOutcome(id, 'c', { outcome: 'executed' })).toBe(true);
+        expect(await store.reportOutcome(id, 'c', { outcome: 'executed' })).toBe(true);
+        expect(await store.reportOutcome(id, 'c', { outcome: 'failed' })).toBe(false);
         expect((await store.find(id))?.outcome).toMatchObject({ outcome: 'executed', reported_by: 'c' });
       });
     });
 
     describe('revocations', () => {
-      const token = (jti: string): Revocable => ({
+      const token = (jti: string): RevocableToken => ({
         issuer: 'i', jti, user: 'u', actors: [], session: undefined, txn: undefined, issuedAt: 0,
       }); // prettier-ignore
 
@@ -366,15 +373,15 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
     });
 
     it('takes a proof once, whoever is shown it, and sweeps what has expired', async () => {
-      const stores = [new ProofStore(db), new ProofStore(db)];
+      const stores = [new UsedDpopProofStore(db), new UsedDpopProofStore(db)];
       const now = new Date('2030-01-01T00:00:00Z');
       const seconds = now.getTime() / 1000;
       for (let i = 0; i < 120; i += 1) {
-        const spent = await Promise.all(stores.map((s) => s.spend(`proof ${i}`, seconds + (i < 99 ? -1 : 60), now)));
+        const spent = await Promise.all(stores.map((s) => s.markUsed(`proof ${i}`, seconds + (i < 99 ? -1 : 60), now)));
         expect(spent.filter(Boolean)).toHaveLength(1);
       }
-      expect(await stores[0]?.isFresh('proof 119')).toBe(false);
-      expect(await stores[0]?.isFresh('proof 1')).toBe(true);
+      expect(await stores[0]?.isUnused('proof 119')).toBe(false);
+      expect(await stores[0]?.isUnused('proof 1')).toBe(true);
     });
   });
 }

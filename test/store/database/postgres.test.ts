@@ -10,7 +10,12 @@ import type { DecisionRecord } from '../../../src/model/decision.js';
 import type { Fault } from '../../../src/model/faults.js';
 import { DecisionStore } from '../../../src/store/decisions.js';
 import { EntityStore } from '../../../src/store/entities.js';
-import { migrate, requireVersion, VERSION, versionOf } from '../../../src/store/migrations.js';
+import {
+  migrateSchema,
+  requireSchemaVersion,
+  SCHEMA_VERSION,
+  readSchemaVersion,
+} from '../../../src/store/migrations.js';
 import { RevocationStore } from '../../../src/store/revocations.js';
 import { databaseUrl, migratedUrl, NEEDS, postgresConfig, SERVER } from '../../support/postgres/databases.js';
 import { BINARIES, Throwaway, Wire } from '../../support/postgres/server.js';
@@ -45,13 +50,13 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
     it('of four replicas at once are each done once', async () => {
       const url = await databaseUrl(uuid());
       const replicas = [0, 1, 2, 3].map(() => connected(url));
-      await expect(requireVersion(replicas[0] as PostgresDatabase, 'here')).rejects.toThrow(
+      await expect(requireSchemaVersion(replicas[0] as PostgresDatabase, 'here')).rejects.toThrow(
         'here: the database has no tables of Remit: "remit migrate" makes them',
       );
-      const from = await Promise.all(replicas.map((replica) => migrate(replica)));
+      const from = await Promise.all(replicas.map((replica) => migrateSchema(replica)));
       expect(Math.min(...from)).toBe(0);
       const [rows] = await connected(url).run([{ sql: 'select version from remit_version order by version' }]);
-      expect(rows?.map((r) => r['version'])).toEqual(Array.from({ length: VERSION }, (_, i) => i + 1));
+      expect(rows?.map((r) => r['version'])).toEqual(Array.from({ length: SCHEMA_VERSION }, (_, i) => i + 1));
     });
 
     it('go on from where an older Remit stopped', async () => {
@@ -60,8 +65,10 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
         { sql: 'delete from remit_version where version > 2' },
         { sql: `delete from meta where key = 'secret'` },
       ]);
-      await expect(requireVersion(database, 'here')).rejects.toThrow(/is of version \d+, and this Remit needs \d+/);
-      expect([await migrate(database), await versionOf(database)]).toEqual([2, VERSION]);
+      await expect(requireSchemaVersion(database, 'here')).rejects.toThrow(
+        /is of version \d+, and this Remit needs \d+/,
+      );
+      expect([await migrateSchema(database), await readSchemaVersion(database)]).toEqual([2, SCHEMA_VERSION]);
       const [rows] = await database.run([{ sql: `select value from meta where key = 'secret'` }]);
       expect(rows?.[0]?.['value']).toMatch(/^[0-9a-f]{64}$/);
     });
@@ -215,45 +222,45 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
     it('keeps a second out and says who it is, until it is gone', async () => {
       const url = await migratedUrl(uuid());
       const [first, second] = [connected(url), connected(url)];
-      await first.claim(WHY);
+      await first.acquireLease(WHY);
       expect(await first.run(one)).toEqual([[{ ok: 1 }]]);
-      await expect(second.claim(WHY)).rejects.toMatchObject({
+      await expect(second.acquireLease(WHY)).rejects.toMatchObject({
         name: 'ConfigError',
         message: expect.stringMatching(
           new RegExp(`^postgres://.*: the database is in use by "remit ${process.pid} on .*" at 127.0.0.1.*; ${WHY}$`),
         ) as string,
       });
       await first.close();
-      await second.claim(WHY);
+      await second.acquireLease(WHY);
       expect(await second.run(one)).toEqual([[{ ok: 1 }]]);
     });
 
     it('goes on where its connections were lost and nobody came', async () => {
       const url = await migratedUrl(uuid());
       const [first, second, admin] = [connected(url), connected(url), connected(await databaseUrl(uuid()))];
-      await first.claim(WHY);
+      await first.acquireLease(WHY);
       await Promise.all(Array.from({ length: 5 }, () => first.run([{ sql: 'select pg_sleep(0.1)' }])));
       await endAll(admin, url);
       await first.run(one).catch(() => undefined);
       expect(await first.run(one)).toEqual([[{ ok: 1 }]]);
-      await expect(second.claim(WHY)).rejects.toThrow('is in use by');
+      await expect(second.acquireLease(WHY)).rejects.toThrow('is in use by');
     });
 
     it('takes up the lock again by itself, asked or not', { timeout: 20_000 }, async () => {
       const url = await migratedUrl(uuid());
       const [first, second, admin] = [connected(url), connected(url), connected(await databaseUrl(uuid()))];
-      await first.claim(WHY);
+      await first.acquireLease(WHY);
       await endAll(admin, url);
       await wait(6_000);
-      await expect(second.claim(WHY)).rejects.toThrow('is in use by');
+      await expect(second.acquireLease(WHY)).rejects.toThrow('is in use by');
     });
 
     it('never comes back once another has begun', async () => {
       const url = await migratedUrl(uuid());
       const [first, second, admin] = [connected(url), connected(url), connected(await databaseUrl(uuid()))];
-      await first.claim(WHY);
+      await first.acquireLease(WHY);
       await endAll(admin, url);
-      await second.claim(WHY);
+      await second.acquireLease(WHY);
       for (let i = 0; i < 3; i += 1)
         await expect(first.run(one)).rejects.toMatchObject(detail(/^another process has taken the database over/));
       await second.close();
@@ -263,10 +270,10 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
     it('begins only when every connection of the one before is gone', async () => {
       const url = await migratedUrl(uuid());
       const [first, second] = [connected(url), connected(url)];
-      await first.claim(WHY);
+      await first.acquireLease(WHY);
       const late = first.run([{ sql: 'select pg_sleep(1)' }, { sql: `insert into meta values ('late', 'x')` }]);
       const closing = first.close();
-      await second.claim(WHY);
+      await second.acquireLease(WHY);
       expect((await second.run([{ sql: `select value from meta where key = 'late'` }]))[0]).toHaveLength(1);
       await Promise.all([late, closing]);
     });
@@ -281,7 +288,7 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined)(`${NEEDS}: a ser
   beforeAll(async () => {
     server = await Throwaway.start();
     wire = await Wire.to(server.port);
-    await migrate(connected(server.url()));
+    await migrateSchema(connected(server.url()));
   });
   beforeEach(() => {
     lines = [];

@@ -1,10 +1,10 @@
 /** Databases of a test's own on the server that REMIT_TEST_POSTGRES_URL names; gone at the end of the run. */
 import { createHash } from 'node:crypto';
 import { Client } from 'pg';
-import { databaseOf } from '../../../src/config/database.js';
+import { resolveDatabase } from '../../../src/config/database.js';
 import { type PostgresConfig } from '../../../src/store/database/postgres-config.js';
 import { PostgresDatabase } from '../../../src/store/database/postgres.js';
-import { migrate } from '../../../src/store/migrations.js';
+import { migrateSchema } from '../../../src/store/migrations.js';
 
 export const SERVER = process.env['REMIT_TEST_POSTGRES_URL'];
 /** How a suite is called that can't run without. */
@@ -21,9 +21,9 @@ export function server(): string {
 
 /** The options of a configuration, read as Remit reads them. */
 export function postgresConfig(url: string, options: object = {}): PostgresConfig {
-  const config = databaseOf(
+  const config = resolveDatabase(
     { mode: 'postgres', url, ...options },
-    { path: 'test.yaml', url: undefined, variable: () => undefined, within: (path) => path },
+    { path: 'test.yaml', url: undefined, readVariable: () => undefined, resolvePath: (path) => path },
   );
   if (config.mode !== 'postgres') throw new TypeError('not PostgreSQL');
   return config;
@@ -45,7 +45,7 @@ export async function databaseUrl(owner: string): Promise<string> {
 export async function migratedUrl(owner: string): Promise<string> {
   const url = await databaseUrl(owner);
   const database = new PostgresDatabase(postgresConfig(url));
-  await migrate(database).finally(() => database.close());
+  await migrateSchema(database).finally(() => database.close());
   return url;
 }
 

@@ -2,10 +2,10 @@
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Log } from 'sarif';
-import { sentence, type Finding } from '../../../diagnostics/diagnostics.js';
-import type { Rule } from '../rules.js';
+import { formatProblem, type Finding } from '../../../diagnostics/diagnostics.js';
+import type { CheckRule } from '../check-rules.js';
 
-export function sarif(findings: readonly Finding[], rules: ReadonlyMap<string, Rule>): Log {
+export function toSarif(findings: readonly Finding[], rules: ReadonlyMap<string, CheckRule>): Log {
   const ids = [...rules.keys()];
   return {
     $schema: 'https://json.schemastore.org/sarif-2.1.0.json',
@@ -29,11 +29,11 @@ export function sarif(findings: readonly Finding[], rules: ReadonlyMap<string, R
           ruleId: rule,
           ruleIndex: ids.indexOf(rule),
           level: severity,
-          message: { text: sentence(problem) },
+          message: { text: formatProblem(problem) },
           locations: [
             {
               physicalLocation: {
-                artifactLocation: { uri: uriOf(file) },
+                artifactLocation: { uri: fileUri(file) },
                 region: { startLine: line, startColumn: column },
               },
             },
@@ -45,6 +45,6 @@ export function sarif(findings: readonly Finding[], rules: ReadonlyMap<string, R
 }
 
 /** Relative to where the check runs, which for a code host is the top of the repository. */
-function uriOf(file: string): string {
+function fileUri(file: string): string {
   return isAbsolute(file) ? pathToFileURL(file).href : file.split(/[/\\]/).map(encodeURIComponent).join('/');
 }

@@ -6,20 +6,20 @@ import type { SourceFile } from '../../../diagnostics/source.js';
 const MAX_WIDTH = 160;
 
 /** @param printable makes a text harmless to a terminal */
-export function reportText(
+export function findingsText(
   findings: readonly Finding[],
   files: readonly SourceFile[],
   printable: (text: string) => string,
 ): string {
-  return findings.map((finding) => `${textOf(finding, files, printable)}\n`).join('');
+  return findings.map((finding) => `${findingText(finding, files, printable)}\n`).join('');
 }
 
-function textOf(finding: Finding, files: readonly SourceFile[], printable: (text: string) => string): string {
+function findingText(finding: Finding, files: readonly SourceFile[], printable: (text: string) => string): string {
   const { file, line, column, severity, rule, message, suggestion } = finding;
   const lines = [`${file}:${line}:${column}: ${severity} [${rule}] ${printable(message)}`];
   const source = files.find(({ name }) => name === file);
   const margin = ' '.repeat(String(line).length);
-  if (source !== undefined && isShown(source)) {
+  if (source !== undefined && isSourcePrintable(source)) {
     const text = source.text.split('\n')[line - 1] ?? '';
     const from = Math.max(0, column - 1 - MAX_WIDTH / 2);
     const before = printable(text.slice(from, column - 1).replaceAll('\t', ' '));
@@ -31,23 +31,24 @@ function textOf(finding: Finding, files: readonly SourceFile[], printable: (text
 }
 
 /** A configuration may hold secrets, and a world what is told of people: neither belongs into a log. */
-function isShown({ name }: SourceFile): boolean {
+function isSourcePrintable({ name }: SourceFile): boolean {
   return !/\.ya?ml$/.test(name);
 }
 
 /** `15 policies checked: 1 error, 2 warnings.` */
-export function summaryText({ policies, errors, warnings }: Summary): string {
-  const count = (n: number, one: string, many = `${one}s`): string => `${n === 0 ? 'no' : n} ${n === 1 ? one : many}`;
+export function checkSummaryText({ policies, errors, warnings }: CheckSummary): string {
+  const count = (n: number, singular: string, plural = `${singular}s`): string =>
+    `${n === 0 ? 'no' : n} ${n === 1 ? singular : plural}`;
   return `${count(policies, 'policy', 'policies')} checked: ${count(errors, 'error')}, ${count(warnings, 'warning')}.`;
 }
 
-export interface Summary {
+export interface CheckSummary {
   readonly policies: number;
   readonly errors: number;
   readonly warnings: number;
 }
 
-export function summaryOf(findings: readonly Finding[], policies: number): Summary {
+export function summarizeFindings(findings: readonly Finding[], policies: number): CheckSummary {
   const errors = findings.filter(({ severity }) => severity === 'error').length;
   return { policies, errors, warnings: findings.length - errors };
 }

@@ -1,11 +1,11 @@
 /** Reports: for people with the line and a caret, for code hosts as SARIF; never with a secret. */
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { sarif } from '../../../../src/author/check/report/sarif.js';
-import { reportText, summaryOf, summaryText } from '../../../../src/author/check/report/text.js';
-import { RULES } from '../../../../src/author/check/rules.js';
+import { toSarif } from '../../../../src/author/check/report/sarif.js';
+import { findingsText, summarizeFindings, checkSummaryText } from '../../../../src/author/check/report/text.js';
+import { CHECK_RULES } from '../../../../src/author/check/check-rules.js';
 import { checkCommand } from '../../../../src/cli/check.js';
-import { printable } from '../../../../src/cli/command.js';
+import { escapeForTerminal } from '../../../../src/cli/command.js';
 import type { Finding } from '../../../../src/diagnostics/diagnostics.js';
 import { company } from '../company.js';
 
@@ -24,7 +24,7 @@ const finding = (over: Partial<Finding> = {}): Finding => ({
 });
 
 describe('for people', () => {
-  const show = (f: Finding, text: string): string => reportText([f], [{ name: f.file, text }], printable);
+  const show = (f: Finding, text: string): string => findingsText([f], [{ name: f.file, text }], escapeForTerminal);
 
   it('shows the line, a caret and the cure', () => {
     expect(show(finding(), '// x\npermit(Usr);\n')).toBe(
@@ -56,21 +56,21 @@ describe('for people', () => {
   });
 
   it('counts', () => {
-    const summary = summaryOf([finding(), finding({ severity: 'warning' })], 1);
+    const summary = summarizeFindings([finding(), finding({ severity: 'warning' })], 1);
     expect(summary).toEqual({ policies: 1, errors: 1, warnings: 1 });
-    expect(summaryText(summary)).toBe('1 policy checked: 1 error, 1 warning.');
-    expect(summaryText(summaryOf([], 15))).toBe('15 policies checked: no errors, no warnings.');
+    expect(checkSummaryText(summary)).toBe('1 policy checked: 1 error, 1 warning.');
+    expect(checkSummaryText(summarizeFindings([], 15))).toBe('15 policies checked: no errors, no warnings.');
   });
 });
 
 describe('as SARIF 2.1.0', () => {
   // The type holds its structure; this holds what the standard says beyond it.
   it('names each rule once, and each result by it, with a place that a code host finds', () => {
-    const log = sarif([finding(), finding({ file: '/tmp/ü.cedar', severity: 'warning', rule: 'ignore-unused' })], RULES);
+    const log = toSarif([finding(), finding({ file: '/tmp/ü.cedar', severity: 'warning', rule: 'ignore-unused' })], CHECK_RULES);
     const [run] = log.runs;
     const rules = run?.tool.driver.rules ?? [];
     expect(log.version).toBe('2.1.0');
-    expect(rules.map(({ id }) => id)).toEqual([...RULES.keys()]);
+    expect(rules.map(({ id }) => id)).toEqual([...CHECK_RULES.keys()]);
     expect(run?.results?.map(({ ruleIndex = -1 }) => rules[ruleIndex]?.id)).toEqual(['policy-invalid', 'ignore-unused']);
     expect(run?.results?.map(({ level }) => level)).toEqual(['error', 'warning']);
     expect(run?.results?.map(({ message }) => message.text)[0]).toBe(
@@ -122,7 +122,7 @@ describe('remit check', () => {
       ],
       summary: { policies: 0, errors: 1, warnings: 0 },
     });
-    const log = JSON.parse((await run('--config', c.config, '--sarif')).out) as ReturnType<typeof sarif>;
+    const log = JSON.parse((await run('--config', c.config, '--sarif')).out) as ReturnType<typeof toSarif>;
     expect(log.runs[0]?.results?.map(({ ruleId }) => ruleId)).toEqual(['policy-invalid']);
   });
 

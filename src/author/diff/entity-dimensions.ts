@@ -1,0 +1,166 @@
+/** What varies of those whom and which a request is about: their attributes, what they are in, and who they are. */
+import type { CedarType, RecordMembers } from '../../policy/schema/types.js';
+import type { EntityType } from '../../policy/schema/action.js';
+import { SYNTHETIC_IDS, type RequestDraft } from './synthetic-record.js';
+import type { KindVersion } from './question-kinds.js';
+import type { Dimension, DimensionSource, DimensionValue } from './dimension.js';
+import { valuesOf } from './values.js';
+
+/** Of entities that policies name, how many a request tries to be, or to be in. */
+const MAX_NAMED_ENTITIES = 8;
+
+/** The attributes of one of those that Cedar is given, as either set of rules declares them, and what it is in. */
+export function entityDimensions(
+  source: DimensionSource,
+  role: keyof RequestDraft['attributes'],
+  label: string,
+  entityTypeOf: (version: KindVersion) => EntityType | undefined,
+): Dimension[] {
+  const types = source.kind.versions.flatMap((version) => entityTypeOf(version) ?? []);
+  const parents = source.literals.entities
+    .filter(({ type }) => types.some(({ ancestors }) => ancestors.has(type)))
+    .slice(0, MAX_NAMED_ENTITIES)
+    .map(({ type, id }): Dimension => ({
+      name: `${label} in`,
+      read: '',
+      values: [
+        { text: 'nothing', put: () => undefined },
+        {
+          text: `${type}::"${id}"`,
+          put: ({ ancestors }) => ancestors[role].push({ type: objectTypeOf(source.kind.versions, type), id }),
+        },
+      ],
+    }));
+  return [
+    ...attributeDimensions(
+      source,
+      types.map(({ attributes }) => attributes),
+      label,
+      [],
+      ({ attributes }) => attributes[role],
+    ),
+    ...parents,
+  ];
+}
+
+/** Declared by the later rules, or only by the earlier. */
+function attributeDimensions(
+  source: DimensionSource,
+  declared: readonly RecordMembers[],
+  label: string,
+  path: readonly string[],
+  recordOf: (draft: RequestDraft) => Record<string, unknown>,
+): Dimension[] {
+  const names = [...new Set(declared.flatMap((members) => Object.keys(members)))];
+  return names.flatMap((name) => {
+    const members = declared
+      .flatMap((of) => (Object.hasOwn(of, name) ? [of[name]] : []))
+      .filter((m) => m !== undefined);
+    const optional = members.length < declared.length || members.some(({ required }) => !required);
+    if (optional && !source.reads.has(name)) return [];
+    const memberPath = [...path, name];
+    const text = [label, ...memberPath].join('.');
+    const types = members.map(({ type }) => type);
+    const dimensions = memberDimensions(source, types, label, memberPath, recordOf);
+    const absence: Dimension = {
+      name: text,
+      read: name,
+      values: [
+        { text: 'there', put: () => undefined },
+        { text: 'not there', put: (draft) => Reflect.deleteProperty(nestedRecord(recordOf(draft), path), name) },
+      ],
+    };
+    return optional ? [...dimensions, absence] : dimensions;
+  });
+}
+
+/** @param types at least one: the earlier declaration's, then the later one's */
+function memberDimensions(
+  source: DimensionSource,
+  types: readonly CedarType[],
+  label: string,
+  memberPath: readonly string[],
+  recordOf: (draft: RequestDraft) => Record<string, unknown>,
+): Dimension[] {
+  const records = types.flatMap((candidate) => (candidate.kind === 'Record' ? [candidate.members] : []));
+  if (records.length > 0) {
+    // There even where none of its members are.
+    const presence: Dimension = {
+      name: [label, ...memberPath].join('.'),
+      read: '',
+      values: [{ text: 'there', put: (d) => void nestedRecord(recordOf(d), memberPath) }],
+    };
+    return [presence, ...attributeDimensions(source, records, label, memberPath, recordOf)];
+  }
+  const name = memberPath.at(-1) ?? '';
+  const type = types.at(-1);
+  if (type === undefined) return [];
+  const isRead = source.reads.has(name);
+  const values = valuesOf(type, { literals: source.literals.of(name), ids: (entity) => candidateIds(source, entity) });
+  return [
+    {
+      name: [label, ...memberPath].join('.'),
+      read: name,
+      values: (isRead ? values : values.slice(0, 1)).map((value) => ({
+        text: JSON.stringify(value),
+        put: (draft) => {
+          nestedRecord(recordOf(draft), memberPath.slice(0, -1))[name] = value;
+        },
+      })),
+    },
+  ];
+}
+
+/** Ids that stand for those who are asked about, and those that policies name. */
+function candidateIds(
+  { kind: { user, agent, resource, versions: known }, literals }: DimensionSource,
+  entityTypeName: string,
+): string[] {
+  const object = objectTypeOf(known, entityTypeName);
+  return [
+    ...(object === user ? [SYNTHETIC_IDS.user] : []),
+    ...(object === agent ? [SYNTHETIC_IDS.agent] : []),
+    ...(object === resource ? [SYNTHETIC_IDS.resource] : []),
+    ...literals.entities.filter(({ type }) => type === entityTypeName).map(({ id }) => id),
+  ];
+}
+
+/** Being one that a policy names. */
+export function identityDimensions(
+  { kind, literals }: DimensionSource,
+  role: keyof RequestDraft['ids'],
+  entityTypeOf: (version: KindVersion) => EntityType,
+): Dimension[] {
+  const names = new Set(kind.versions.map((version) => entityTypeOf(version).name));
+  const ids = literals.entities.filter(({ type }) => names.has(type)).slice(0, MAX_NAMED_ENTITIES);
+  const values = [SYNTHETIC_IDS[role], ...ids.map(({ id }) => id)].map((id): DimensionValue => ({
+    text: id,
+    put: (draft) => {
+      draft.ids[role] = id;
+    },
+  }));
+  return ids.length === 0 ? [] : [{ name: `${role}'s id`, read: '', values }];
+}
+
+/** What the request itself says. */
+export function requestDimensions(source: DimensionSource, name: 'action' | 'request'): Dimension[] {
+  const declared = source.kind.versions.flatMap(({ action }) => {
+    const type = action.context[name]?.type;
+    return type?.kind === 'Record' ? [type.members] : [];
+  });
+  const part = name === 'action' ? 'action' : 'context';
+  return attributeDimensions(source, declared, `context.${name}`, [], ({ statements: said }) => said[part]);
+}
+
+function objectTypeOf(known: readonly KindVersion[], entityType: string): string {
+  const objects = known.map(({ rules }) => rules.vocabulary.objectOf(entityType));
+  return objects.find((object) => object !== entityType) ?? entityType;
+}
+
+/** The record at a path, made where it isn't there. */
+function nestedRecord(record: Record<string, unknown>, path: readonly string[]): Record<string, unknown> {
+  return path.reduce<Record<string, unknown>>(
+    (parent, name) => (parent[name] ??= {}) as Record<string, unknown>,
+    record,
+  );
+}

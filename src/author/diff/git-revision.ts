@@ -1,0 +1,200 @@
+/**
+ * A revision of git, as far as a configuration needs it: its policies, schemas, world and tests, written into a directory
+ * of their own. Git is asked for trees and blobs alone: no hook, filter, attribute or shell has a part in it, nothing is
+ * fetched, and the working tree is left alone.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, posix } from 'node:path';
+import { z } from 'zod';
+import { parse } from 'yaml';
+import { ConfigError } from '../../model/faults.js';
+
+/** Of what is taken out of one revision. */
+export const REVISION_LIMITS = { files: 5000, fileBytes: 4 * 1024 * 1024, bytes: 64 * 1024 * 1024 } as const;
+/** A listing of the trees that are looked at: enough for some hundred thousand files. */
+const MAX_LISTING_BYTES = 32 * 1024 * 1024;
+const TIMEOUT_MS = 60_000;
+/** What schemas, policies, worlds and tests are called. */
+const SOURCE_FILE = /\.(ya?ml|cedar|cedarschema|zed)$/;
+
+export interface Checkout {
+  /** Which stands for the repository's root. */
+  readonly directory: string;
+  readonly close: () => void;
+}
+
+/** @param path of a configuration, or of a directory with one, from the repository's root. @throws ConfigError */
+export function checkOut(revision: string, path: string): Checkout {
+  const place = `${revision}:${path}`;
+  if (revision.startsWith('-')) throw new ConfigError('a revision must not begin with "-"', place);
+  checkPath(path, place);
+  const tree = new RevisionTree(revision, place);
+  const startEntries = tree.list([path], false);
+  const exactEntry = startEntries.find((entry) => entry.path === path);
+  const nearbyEntries = exactEntry?.type === 'tree' ? tree.list([`${path}/`], false) : startEntries;
+  const configurations = tree.read(nearbyEntries.filter(({ path: file }) => SOURCE_FILE.test(file)));
+  const selection = new Map<string, TreeEntry>();
+  const select = (entries: readonly TreeEntry[]): void => {
+    for (const entry of entries) if (entry.type !== 'tree') selection.set(entry.path, entry);
+  };
+  select(nearbyEntries.filter(({ path: file }) => SOURCE_FILE.test(file)));
+  for (const [file, text] of configurations) {
+    const references = referencedPaths(text.toString('utf8'), posix.dirname(file));
+    for (const reference of [...references.files, ...references.directories]) checkPath(reference, place);
+    select(tree.list(references.files, false));
+    select(tree.list(references.directories, true).filter(({ path: candidate }) => SOURCE_FILE.test(candidate)));
+    // Worlds of tests and validation files stand beside what is named.
+    const directories = references.files
+      .map((reference) => posix.dirname(reference))
+      .filter((reference) => reference !== '.');
+    select(
+      tree
+        .list(
+          directories.map((directory) => `${directory}/`),
+          false,
+        )
+        .filter(({ path: candidate }) => SOURCE_FILE.test(candidate)),
+    );
+  }
+  const texts = tree.read([...selection.values()]);
+  const directory = mkdtempSync(join(tmpdir(), 'remit-diff-'));
+  const close = (): void => {
+    rmSync(directory, { recursive: true, force: true });
+  };
+  try {
+    for (const [file, text] of texts) {
+      const to = join(directory, file);
+      mkdirSync(dirname(to), { recursive: true });
+      writeFileSync(to, text, { flag: 'wx', mode: 0o600 });
+    }
+  } catch (error) {
+    close();
+    throw new ConfigError(`can't be written: ${(error as NodeJS.ErrnoException).code ?? 'unwritable'}`, directory);
+  }
+  return { directory, close };
+}
+
+/** A tree may name what no file system should see. @throws ConfigError */
+function checkPath(path: string, place: string): void {
+  const parts = path.split('/');
+  const strange = (part: string): boolean =>
+    ['', '.', '..'].includes(part) || part.toLowerCase() === '.git' || /[\0\\]/.test(part);
+  if (path !== '' && path !== '.' && parts.some(strange))
+    throw new ConfigError(`"${path}" is no path within the repository, from its root`, place);
+}
+
+/** What leads to the other files; whatever else a configuration says is read where they are. */
+const configurationReferences = z.object({
+  schema: z.object({ relationships: z.string(), actions: z.union([z.string(), z.array(z.string())]) }),
+  policies: z.string(),
+  world: z.string().optional().catch(undefined),
+});
+
+function referencedPaths(text: string, base: string): { readonly files: string[]; readonly directories: string[] } {
+  let value: unknown;
+  try {
+    value = parse(text, { maxAliasCount: 100 });
+  } catch {
+    // It is told when it is read.
+  }
+  const configuration = configurationReferences.safeParse(value).data;
+  if (configuration === undefined) return { files: [], directories: [] };
+  const toRepositoryPath = (to: string): string => posix.join(base, to).replace(/\/$/, '');
+  const { schema, policies, world } = configuration;
+  const files = [schema.relationships, ...[schema.actions].flat(), ...(world === undefined ? [] : [world])];
+  return { files: files.map(toRepositoryPath), directories: [toRepositoryPath(policies)] };
+}
+
+interface TreeEntry {
+  readonly mode: string;
+  readonly type: string;
+  readonly object: string;
+  readonly bytes: number;
+  readonly path: string;
+}
+
+class RevisionTree {
+  private readonly commit: string;
+
+  constructor(
+    revision: string,
+    private readonly place: string,
+  ) {
+    const name = this.git(['rev-parse', '--verify', '--quiet', '--end-of-options', `${revision}^{commit}`], 4096);
+    this.commit = name.toString('utf8').trim();
+    if (!/^[0-9a-f]{40}([0-9a-f]{24})?$/.test(this.commit)) throw new ConfigError('there is no such revision', place);
+  }
+
+  /** @param paths from the root; those that end with "/" stand for what is in them */
+  list(paths: readonly string[], recursive: boolean): TreeEntry[] {
+    if (paths.length === 0) return [];
+    const flags = ['-l', '-z', '--full-tree', ...(recursive ? ['-r'] : [])];
+    const root = paths.some((path) => path === '' || path === '.' || path === './');
+    const pathspecs = root ? [] : paths;
+    const out = this.git(['ls-tree', ...flags, '--end-of-options', this.commit, ...pathspecs], MAX_LISTING_BYTES);
+    const entries = out
+      .toString('utf8')
+      .split('\0')
+      .flatMap((line) => {
+        const [, mode = '', type = '', object = '', size = '', path = ''] =
+          /^(\d+) (\w+) ([0-9a-f]+) +(\S+)\t(.*)$/s.exec(line) ?? [];
+        return path === '' ? [] : [{ mode, type, object, bytes: Number(size) || 0, path }];
+      });
+    for (const { path } of entries) checkPath(path, this.place);
+    return entries;
+  }
+
+  /** @throws ConfigError for what is no plain file, or too much */
+  read(entries: readonly TreeEntry[]): ReadonlyMap<string, Buffer> {
+    for (const { mode, path, bytes } of entries) {
+      if (mode === '120000') throw new ConfigError(`"${path}" is a symbolic link, which is not followed`, this.place);
+      if (mode !== '100644' && mode !== '100755') throw new ConfigError(`"${path}" is no plain file`, this.place);
+      if (bytes > REVISION_LIMITS.fileBytes)
+        throw new ConfigError(`"${path}" is longer than ${REVISION_LIMITS.fileBytes} bytes`, this.place);
+    }
+    const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
+    if (entries.length > REVISION_LIMITS.files || bytes > REVISION_LIMITS.bytes)
+      throw new ConfigError(
+        `needs ${entries.length} files of ${bytes} bytes: more than ${REVISION_LIMITS.files}, or than ${REVISION_LIMITS.bytes} bytes`,
+        this.place,
+      );
+    if (entries.length === 0) return new Map();
+    const objectNames = entries.map(({ object }) => `${object}\n`).join('');
+    const out = this.git(['cat-file', '--batch'], bytes + entries.length * 128, objectNames);
+    const texts = new Map<string, Buffer>();
+    let offset = 0;
+    for (const { path, object } of entries) {
+      const end = out.indexOf(10, offset);
+      const [name, type, size] = out.subarray(offset, end).toString('utf8').split(' ');
+      if (name !== object || type !== 'blob') throw new ConfigError(`"${path}" can't be read`, this.place);
+      texts.set(path, out.subarray(end + 1, end + 1 + Number(size)));
+      offset = end + 1 + Number(size) + 1;
+    }
+    return texts;
+  }
+
+  /** Never through a shell, and never over a network: what isn't here is not there. @throws ConfigError */
+  private git(args: readonly string[], maxBuffer: number, input?: string): Buffer {
+    const guards = ['--no-pager', '--literal-pathspecs', '-c', 'protocol.allow=never', '-c', 'core.fsmonitor=false'];
+    try {
+      return execFileSync('git', [...guards, ...args], {
+        maxBuffer,
+        timeout: TIMEOUT_MS,
+        stdio: ['pipe', 'pipe', 'pipe'],
+        ...(input === undefined ? {} : { input }),
+      });
+    } catch (error) {
+      throw new ConfigError(gitProblem(error as NodeJS.ErrnoException & { stderr?: Buffer }), this.place);
+    }
+  }
+}
+
+function gitProblem({ code, stderr }: NodeJS.ErrnoException & { readonly stderr?: Buffer }): string {
+  if (code === 'ENOENT') return 'there is no git here to read revisions with';
+  if (code === 'ENOBUFS') return 'the repository is too large to be looked through: name a smaller one, or a checkout';
+  if (code === 'ETIMEDOUT') return 'git does not come to an end with it';
+  const message = stderr?.toString('utf8').trim().split('\n')[0] ?? '';
+  return message === '' ? 'there is no such revision' : message.replace(/^fatal: /, 'git: ').slice(0, 300);
+}

@@ -1,0 +1,100 @@
+/** Kinds of questions that two sets of rules are asked: each action on each type, by everybody who may be its principal. */
+import { isDeepStrictEqual } from 'node:util';
+import { collectReads } from '../../policy/slices.js';
+import type { Policy } from '../../policy/policies.js';
+import type { Rules } from '../../policy/load.js';
+import type { Action } from '../../policy/schema/action.js';
+import type { EntityType } from '../../policy/schema/action.js';
+
+/** `vouched`: an agent for a user, by the word of the client and without a token. */
+export type QuestionMode = 'human' | 'delegated' | 'vouched' | 'direct';
+
+/** What one set of rules knows of a kind; undefined where it has no such question. */
+export interface KindVersion {
+  readonly rules: Rules;
+  readonly action: Action;
+  readonly resource: EntityType;
+  readonly principal: EntityType;
+  /** All that can apply, duties too. */
+  readonly policies: readonly Policy[];
+}
+
+export interface QuestionKind {
+  readonly mode: QuestionMode;
+  readonly action: string;
+  /** SpiceDB definitions. */
+  readonly resource: string;
+  readonly user: string;
+  readonly agent: string;
+  /** By the rules before and after, where they have the question; at least one does. */
+  readonly versions: readonly KindVersion[];
+}
+
+export function listQuestionKinds(before: Rules, after: Rules): QuestionKind[] {
+  const kinds = new Map<string, QuestionKind>();
+  for (const { vocabulary } of [before, after])
+    for (const { name, resourceTypes, principalTypes, scope } of vocabulary.actions)
+      for (const resource of resourceTypes)
+        for (const { object } of principalTypes)
+          for (const [mode, user] of actingModes(object, scope === undefined, vocabulary)) {
+            const agent = vocabulary.agentObject ?? '';
+            const key = JSON.stringify([name, resource.object, mode, user]);
+            const known = [before, after].flatMap((rules) => resolveKind(rules, name, resource.object, object));
+            if (!kinds.has(key))
+              kinds.set(key, { mode, action: name, resource: resource.object, user, agent, versions: known });
+          }
+  return [...kinds.values()];
+}
+
+/** In which a principal of that definition acts, and for whom. */
+function actingModes(
+  object: string,
+  unscoped: boolean,
+  { agentObject, userObject }: Rules['vocabulary'],
+): (readonly [QuestionMode, string])[] {
+  if (object !== agentObject) return [['human', object]];
+  // What no scope covers no token of ours does; where a client vouches, nothing has to.
+  const modes: readonly QuestionMode[] = unscoped ? ['delegated', 'vouched'] : ['delegated'];
+  return [
+    ...(userObject === undefined ? [] : modes.map((mode) => [mode, userObject] as const)),
+    ['direct', userObject ?? ''],
+  ];
+}
+
+function resolveKind(rules: Rules, name: string, resourceObject: string, object: string): KindVersion[] {
+  const on = rules.vocabulary.find(name, resourceObject);
+  const principal = on?.action.principalTypes.find((type) => type.object === object);
+  if (on === undefined || principal === undefined) return [];
+  const { action, resourceType: resource } = on;
+  const policies = [rules.deciding, rules.duties].flatMap((s) => s.slice(principal, action, resource).policies);
+  return [{ rules, action, resource, principal, policies }];
+}
+
+/** Whether policies mean the same, however they are written. */
+export function isSamePolicy(policy: Policy, other: Policy): boolean {
+  return policy === other || isDeepStrictEqual(policy.json, other.json);
+}
+
+/**
+ * The policies of the kind that one side has and the other has not, or not the same. Where there are none, and the schemas
+ * are the same, no decision of the kind can differ.
+ */
+export function changedPolicies({ versions: known }: QuestionKind): Policy[] {
+  const [before, after] = known;
+  if (before === undefined || after === undefined) return known.flatMap(({ policies }) => policies);
+  return [...policiesOnlyIn(after.policies, before.policies), ...policiesOnlyIn(before.policies, after.policies)];
+}
+
+/** Those of the ones that the others don't have. */
+function policiesOnlyIn(policies: readonly Policy[], others: readonly Policy[]): Policy[] {
+  const byId = new Map(others.map((policy) => [policy.id, policy]));
+  return policies.filter((policy) => {
+    const same = byId.get(policy.id);
+    return same === undefined || !isSamePolicy(policy, same);
+  });
+}
+
+/** The names of attributes and of members of the context that policies of the kind read. */
+export function namesReadBy({ versions: known }: QuestionKind): ReadonlySet<string> {
+  return collectReads(known.flatMap(({ policies }) => policies)).names;
+}

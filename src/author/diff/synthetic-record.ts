@@ -1,0 +1,170 @@
+/** A generated request before it is whole, and the decision record that it becomes: as if it had been asked once. */
+import type { CheckAnswer } from '../../model/checks.js';
+import type { RecordedFacts, ReplayableRecord } from '../../model/decision.js';
+import { formatRef, type EntityRef } from '../../model/ids.js';
+import { checkKey } from '../../graph/relationship-text.js';
+import { DELEGATOR_RELATION } from '../../policy/schema/vocabulary.js';
+import type { QuestionKind } from './question-kinds.js';
+import { NOON } from './values.js';
+
+type DraftAttributes = Record<string, unknown>;
+
+export interface RequestDraft {
+  now: Date;
+  readonly ids: { user: string; agent: string; resource: string };
+  /** Permissions on the resource, of the user and of the agent. */
+  readonly held: Map<string, boolean>;
+  readonly heldByAgent: Map<string, boolean>;
+  delegated: boolean;
+  /** Agents on the way, the acting one included. */
+  depth: number;
+  readonly attributes: Record<'user' | 'agent' | 'earlier' | 'resource', DraftAttributes>;
+  readonly ancestors: Record<'user' | 'agent' | 'earlier' | 'resource', EntityRef[]>;
+  readonly statements: { readonly action: DraftAttributes; readonly context: DraftAttributes };
+  readonly token: {
+    scopes: readonly string[];
+    access: 'online' | 'background';
+    issuer: string;
+    chainComplete: boolean;
+    purpose?: string | undefined;
+    session?: string | undefined;
+    txn?: string | undefined;
+    profile?: string | undefined;
+  };
+}
+
+export const SYNTHETIC_IDS = {
+  user: 'a-user',
+  agent: 'an-agent',
+  earlier: 'an-earlier-agent',
+  resource: 'a-resource',
+} as const;
+const SYNTHETIC_ISSUER = 'https://issuer.example';
+const TOKEN_LIFETIME_SECONDS = 300;
+
+export function emptyDraft(): RequestDraft {
+  return {
+    now: NOON,
+    ids: { user: SYNTHETIC_IDS.user, agent: SYNTHETIC_IDS.agent, resource: SYNTHETIC_IDS.resource },
+    held: new Map(),
+    heldByAgent: new Map(),
+    delegated: true,
+    depth: 1,
+    attributes: { user: {}, agent: {}, earlier: {}, resource: {} },
+    ancestors: { user: [], agent: [], earlier: [], resource: [] },
+    statements: { action: {}, context: {} },
+    token: { scopes: [], access: 'online', issuer: SYNTHETIC_ISSUER, chainComplete: true },
+  };
+}
+
+/** Its outcome is left open: it is decided anew by each set of rules. @param id names it */
+export function syntheticRecord(
+  id: string,
+  { mode, action, ...types }: QuestionKind,
+  draft: RequestDraft,
+): ReplayableRecord {
+  const user = { type: types.user, id: draft.ids.user };
+  const agent = { type: types.agent, id: draft.ids.agent };
+  const resource = { type: types.resource, id: draft.ids.resource };
+  const holder = mode === 'direct' ? agent : user;
+  const checks: Record<string, CheckAnswer> = {};
+  const setCheck = (object: EntityRef, permission: string, subject: EntityRef, holds: boolean): void => {
+    checks[checkKey({ resource: object, permission, subject })] = { result: holds ? 'yes' : 'no', revision: '' };
+  };
+  if (mode !== 'human')
+    for (const [permission, holds] of draft.heldByAgent) setCheck(resource, permission, agent, holds);
+  for (const [permission, holds] of draft.held) setCheck(resource, permission, holder, holds);
+  if (mode !== 'human') setCheck(agent, DELEGATOR_RELATION, user, draft.delegated);
+  const earlier = earlierAgents(draft).map((agentId) => ({ type: types.agent, id: agentId }));
+  return {
+    id,
+    evaluated_at: draft.now.toISOString(),
+    client: 'remit-diff',
+    decision: false,
+    dry_run: true,
+    policy_version: '',
+    request: { subject: mode === 'direct' ? agent : user, action, resource },
+    reasons: [],
+    obligations: [],
+    rationale: { steps: [] },
+    facts: {
+      caller: { kind: 'client', may: ['asserts_subject'] },
+      said: {
+        ...draft.statements,
+        ...(mode === 'human' ? { mode } : {}),
+        ...(mode === 'vouched' ? { act: agent.id } : {}),
+      },
+      ...(mode === 'delegated' || mode === 'direct' ? { credential: syntheticCredential(mode, draft) } : {}),
+      checks,
+      entities: {
+        ...(mode === 'direct' ? {} : { [formatRef(user)]: storedEntity(draft, 'user') }),
+        ...(mode === 'human' ? {} : { [formatRef(agent)]: storedEntity(draft, 'agent') }),
+        ...Object.fromEntries(earlier.map((ref) => [formatRef(ref), storedEntity(draft, 'earlier')])),
+        [formatRef(resource)]: storedEntity(draft, 'resource'),
+      },
+      // That nobody else passed the delegation on.
+      ...(mode !== 'human' && !draft.delegated ? { passed_on: { kind: 'none' } } : {}),
+    },
+  };
+}
+
+function storedEntity(
+  { attributes, ancestors }: RequestDraft,
+  role: keyof RequestDraft['attributes'],
+): { attributes: DraftAttributes; ancestors: EntityRef[] } {
+  return { attributes: attributes[role], ancestors: ancestors[role] };
+}
+
+function earlierAgents({ depth }: RequestDraft): string[] {
+  return Array.from({ length: depth - 1 }, (_, i) =>
+    i === 0 ? SYNTHETIC_IDS.earlier : `${SYNTHETIC_IDS.earlier}-${i + 1}`,
+  );
+}
+
+function syntheticCredential(
+  mode: 'delegated' | 'direct',
+  draft: RequestDraft,
+): NonNullable<RecordedFacts['credential']> {
+  const { token, ids, now } = draft;
+  const seconds = Math.floor(now.getTime() / 1000);
+  const actor = (id: string, current: boolean) => ({
+    iss: token.issuer,
+    sub: id,
+    id,
+    profile: current ? token.profile : undefined,
+    trust: current ? ('current' as const) : ('history' as const),
+  });
+  return {
+    ok: true,
+    token: {
+      format: 'access_token',
+      issuer: token.issuer,
+      user: mode === 'delegated' ? ids.user : undefined,
+      actors: [
+        actor(ids.agent, true),
+        ...(mode === 'delegated' ? earlierAgents(draft) : []).map((id) => actor(id, false)),
+      ],
+      mode,
+      clientId: undefined,
+      scopes: token.scopes,
+      authorizationDetails: undefined,
+      resources: [],
+      access: token.access,
+      purpose: token.purpose,
+      session: token.session,
+      txn: token.txn,
+      transaction: undefined,
+      requester: undefined,
+      proof: undefined,
+      expiresAt: seconds + TOKEN_LIFETIME_SECONDS,
+      notBefore: undefined,
+      issuedAt: seconds,
+      jti: undefined,
+      chainComplete: token.chainComplete,
+      agentIsClient: false,
+    },
+    accepted: { audience: 'remit', detailTypes: [] },
+    sessionEnded: false,
+    singleUseProof: undefined,
+  };
+}

@@ -1,0 +1,85 @@
+/** What varies of the token that a generated request is made on. */
+import { MAX_CHAIN_LENGTH } from '../../tokens/actors.js';
+import type { RequestDraft } from './synthetic-record.js';
+import {
+  scopesAskedFor,
+  comparedTexts,
+  uniqueValues,
+  type Dimension,
+  type DimensionSource,
+  type DimensionValue,
+} from './dimension.js';
+
+/** Members of `context.delegation` that are texts, and what of the token each is. */
+const TEXT_MEMBERS = {
+  purpose: 'purpose',
+  session: 'session',
+  transaction: 'txn',
+  profile: 'profile',
+  issuer: 'issuer',
+} as const;
+
+export function tokenDimensions(source: DimensionSource): Dimension[] {
+  const { reads, kind } = source;
+  const background = reads.has('access') || kind.versions.some(({ action }) => action.backgroundScope !== undefined);
+  const dimension = <T>(
+    member: string,
+    values: readonly T[],
+    put: (token: RequestDraft['token'], value: T) => void,
+  ): Dimension => ({
+    name: `context.delegation.${member}`,
+    read: member,
+    values: values.map((value): DimensionValue => ({
+      text: String(value ?? 'not there'),
+      put: ({ token }) => {
+        put(token, value);
+      },
+    })),
+  });
+  const textMembers = Object.entries(TEXT_MEMBERS).filter(([member]) => reads.has(member));
+  return [
+    scopeDimension(source),
+    ...(background
+      ? [dimension('access', ['online', 'background'] as const, (token, access) => (token.access = access))]
+      : []),
+    ...(reads.has('chain_complete')
+      ? [dimension('chain_complete', [true, false], (token, all) => (token.chainComplete = all))]
+      : []),
+    ...textMembers.map(([member, property]) =>
+      dimension(member, [undefined, ...comparedTexts(source, member), 'other'], (token, value) => {
+        // Of what issuer it is, every token says.
+        if (property !== 'issuer') token[property] = value;
+        else if (value !== undefined) token.issuer = value;
+      }),
+    ),
+  ];
+}
+
+/** Those that the action asks for, and those besides that policies look for. */
+function scopeDimension(source: DimensionSource): Dimension {
+  const requiredScopes = scopesAskedFor(source);
+  const compared = comparedTexts(source, 'scopes').filter((scope) => !requiredScopes.includes(scope));
+  const additionalScopes = [[], ...compared.map((scope) => [scope]), ...(compared.length > 1 ? [compared] : [])];
+  const values = additionalScopes.map((list): DimensionValue => ({
+    text: `also ${list.join(' ')}`,
+    put: ({ token }) => {
+      token.scopes = [...requiredScopes, ...list];
+    },
+  }));
+  return { name: 'scopes', read: 'scopes', values };
+}
+
+/** Agents on the way, the acting one included. */
+export function chainDimension({ literals }: DimensionSource): Dimension {
+  const comparedDepths = literals
+    .of('depth')
+    .flatMap(({ value }) => (typeof value === 'number' ? [value, value + 1] : []));
+  const depths = uniqueValues([1, 2, ...comparedDepths]).filter((depth) => depth >= 1 && depth <= MAX_CHAIN_LENGTH);
+  const values = depths.map((depth): DimensionValue => ({
+    text: String(depth),
+    put: (draft) => {
+      draft.depth = depth;
+    },
+  }));
+  return { name: 'context.delegation.depth', read: 'depth', values };
+}

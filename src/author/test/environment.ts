@@ -1,0 +1,169 @@
+/**
+ * The ground that tests stand on: the parts of a service that decides, with the real engines, and memory where a service
+ * has a database. The clock of a scene is the clock of everything: what has an expiration is there or not by it, too.
+ */
+import type { DecisionDeps } from '../../decide/decide.js';
+import { EmbeddedGraph } from '../../graph/embedded/embedded.js';
+import { MAX_UPDATES_PER_WRITE } from '../../graph/port.js';
+import { type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
+import { relationshipKey } from '../../graph/relationship-text.js';
+import { formatRelationship } from '../../graph/relationship-text.js';
+import { parseRelationship } from '../../graph/relationship-text.js';
+import type { GraphSchema } from '../../graph/schema/schema.js';
+import type { Rules } from '../../policy/load.js';
+import type { WriteLog } from '../../store/journal.js';
+import { NOOP_OBSERVER } from '../../telemetry/observer.js';
+import { CredentialVerifier } from '../../tokens/credentials.js';
+import { createEphemeralIssuer, type DevelopmentIssuer } from '../../issue/development-issuer.js';
+import { Issuers } from '../../tokens/issuers.js';
+import { TokenVerifier } from '../../tokens/verify.js';
+import type { Scene } from './case.js';
+import { MemoryEntities } from './memory-entities.js';
+import type { TokenSpec } from './format.js';
+import { splitScopes } from './names.js';
+
+/** A test waits for its answer: on a machine that is busy, too. */
+const DEADLINE_MS = 60_000;
+const TEST_TOKEN_SECONDS = 300;
+/** SpiceDB ends what expires by the host's clock; what hasn't ended by the scene's is given an end far off. */
+const FAR_FUTURE = '9999-12-31T23:59:59Z';
+
+export class TestEnvironment {
+  private readonly entities = new MemoryEntities();
+  /** What SpiceDB holds, by the relationships' keys. */
+  private storedRelationships = new Map<string, Relationship>();
+  private readonly tokens = new Map<string, Promise<string>>();
+  private now = new Date(0);
+
+  private constructor(
+    private readonly graph: string,
+    private readonly relationships: EmbeddedGraph,
+    private readonly issuer: DevelopmentIssuer,
+  ) {}
+
+  /** @throws ConfigError, Fault where SpiceDB won't start */
+  static async start(graph: GraphSchema): Promise<TestEnvironment> {
+    const [relationships, issuer] = await Promise.all([
+      EmbeddedGraph.start(graph, new MemoryWriteLog()),
+      createEphemeralIssuer(),
+    ]);
+    return new TestEnvironment(graph.text, relationships, issuer);
+  }
+
+  /** Whether it is laid out for these rules: others may have changed in all but the SpiceDB schema. */
+  fits({ graph }: Rules): boolean {
+    return graph.text === this.graph;
+  }
+
+  close(): Promise<void> {
+    return this.relationships.close();
+  }
+
+  decisionDeps(rules: Rules): DecisionDeps {
+    const revocations = { find: () => Promise.resolve(undefined) };
+    const { entities } = this;
+    return {
+      rules: () => rules,
+      credentials: new CredentialVerifier(new TokenVerifier(new Issuers([this.issuer.config])), {
+        revocations,
+        entities,
+        // No token of a test is bound to a key.
+        proofs: { markUsed: () => Promise.resolve(false), isUnused: () => Promise.resolve(false) },
+      }),
+      relationships: this.relationships,
+      entities,
+      // The run keeps the decisions themselves, for as long as it lasts.
+      decisions: { record: () => Promise.resolve(), correct: () => undefined },
+      revocations,
+      observer: NOOP_OBSERVER,
+      now: () => this.now,
+      deadlineMs: DEADLINE_MS,
+    };
+  }
+
+  /** A token as its issuer would have given it at the scene's time. */
+  mintToken(spec: TokenSpec): Promise<string> {
+    const key = JSON.stringify([spec, this.now]);
+    let token = this.tokens.get(key);
+    if (token === undefined) {
+      const { scope, ...claims } = spec;
+      token = this.issuer.mint({
+        ...claims,
+        scope: scope === undefined ? undefined : splitScopes(scope).join(' '),
+        ttlSeconds: TEST_TOKEN_SECONDS,
+        now: this.now,
+      });
+      this.tokens.set(key, token);
+    }
+    return token;
+  }
+
+  /**
+   * Makes the scene's world the one there is. Only what differs from the last is written.
+   * @throws BadRequest where SpiceDB refuses a relationship
+   */
+  async applyScene({ world, changes, now }: Scene): Promise<void> {
+    const target = new Map(world.relationships.map((r) => [relationshipKey(r), r]));
+    for (const text of changes.without) target.delete(relationshipKey(parseRelationship(text)));
+    for (const relationship of changes.with.map(parseRelationship))
+      target.set(relationshipKey(relationship), relationship);
+    for (const [key, relationship] of target) {
+      if (relationship.expiresAt === undefined) continue;
+      if (Date.parse(relationship.expiresAt) <= now.getTime()) target.delete(key);
+      else target.set(key, { ...relationship, expiresAt: FAR_FUTURE });
+    }
+    const updates: RelationshipUpdate[] = [];
+    for (const [key, relationship] of this.storedRelationships)
+      if (!target.has(key)) updates.push({ operation: 'delete', relationship });
+    for (const [key, relationship] of target) {
+      const current = this.storedRelationships.get(key);
+      if (current === undefined || formatRelationship(current) !== formatRelationship(relationship))
+        updates.push({ operation: 'touch', relationship });
+    }
+    for (let from = 0; from < updates.length; from += MAX_UPDATES_PER_WRITE) {
+      const batch = updates.slice(from, from + MAX_UPDATES_PER_WRITE);
+      await this.relationships.write(batch, 'test');
+      for (const { operation, relationship } of batch) {
+        if (operation === 'delete') this.storedRelationships.delete(relationshipKey(relationship));
+        else this.storedRelationships.set(relationshipKey(relationship), relationship);
+      }
+    }
+    this.entities.set(world.entities);
+    this.entities.change(changes.entities);
+    this.now = now;
+  }
+}
+
+/** Nothing outlasts the run, so nothing is kept. */
+class MemoryWriteLog implements WriteLog {
+  private sequence = 0;
+
+  token(sequence: number): string {
+    return String(sequence);
+  }
+
+  sequenceOf(token: string): number | undefined {
+    return /^\d{1,15}$/.test(token) ? Number(token) : undefined;
+  }
+
+  append(): Promise<number> {
+    this.sequence += 1;
+    return Promise.resolve(this.sequence);
+  }
+
+  settle(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  withdraw(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  replay(): ReturnType<WriteLog['replay']> {
+    return Promise.resolve({ sequence: 0, lasting: [], unsettled: [] });
+  }
+
+  compact(): Promise<void> {
+    return Promise.resolve();
+  }
+}

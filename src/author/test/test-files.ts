@@ -1,0 +1,71 @@
+/** Which files are run: those that are named, or all that stand beside the policies and the SpiceDB schema. */
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { displayPath, type SourcePaths } from '../../config/files.js';
+import { ConfigError } from '../../model/faults.js';
+
+export interface TestFiles {
+  /** `*_test.yaml`. */
+  readonly suites: readonly string[];
+  /** SpiceDB validation files. */
+  readonly validations: readonly string[];
+}
+
+const SUITE_NAME = /_test\.ya?ml$/;
+/** The names by which `zed validate` files go; one that is named on the command line may have any. */
+const VALIDATION_NAME = /(_validation|\.zed)\.ya?ml$/;
+
+/**
+ * @param paths files or directories; none: below the policies, and beside the SpiceDB schema
+ * @throws ConfigError where a path isn't there, or nothing is found
+ */
+export function findTestFiles(paths: readonly string[], sources: SourcePaths): TestFiles {
+  const files = paths.length === 0 ? testFilesBeside(sources) : expandPaths(paths);
+  if (files.suites.length + files.validations.length === 0) {
+    const where = paths.length === 0 ? displayPath(sources.policies) : paths.join(', ');
+    throw new ConfigError('there is no *_test.yaml here', where);
+  }
+  return files;
+}
+
+/** Those below the policies, and beside the SpiceDB schema; there may be none. */
+export function testFilesBeside({ policies, relationships }: SourcePaths): TestFiles {
+  const files = existsSync(policies) ? testFilesBelow(policies) : [];
+  const schemaDirectory = dirname(relationships);
+  const validations = existsSync(schemaDirectory)
+    ? filesIn(schemaDirectory).filter((file) => VALIDATION_NAME.test(basename(file)))
+    : [];
+  return classifyFiles([...files, ...validations].filter(isTestFile));
+}
+
+function expandPaths(paths: readonly string[]): TestFiles {
+  return classifyFiles(
+    paths
+      .map((path) => resolve(path))
+      .flatMap((path) => {
+        if (!existsSync(path)) throw new ConfigError('there is no such file or directory', displayPath(path));
+        return statSync(path).isDirectory() ? testFilesBelow(path).filter(isTestFile) : [path];
+      }),
+  );
+}
+
+function isTestFile(file: string): boolean {
+  return SUITE_NAME.test(file) || VALIDATION_NAME.test(file);
+}
+
+/** What isn't called a suite is a validation file, whatever it is called. */
+function classifyFiles(files: readonly string[]): TestFiles {
+  const all = [...new Set(files)].sort();
+  return {
+    suites: all.filter((file) => SUITE_NAME.test(file)),
+    validations: all.filter((file) => !SUITE_NAME.test(file)),
+  };
+}
+
+function testFilesBelow(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' }).map((name) => join(directory, name));
+}
+
+function filesIn(directory: string): string[] {
+  return readdirSync(directory).map((name) => join(directory, name));
+}

@@ -1,0 +1,156 @@
+/** Deciding again with changes: by the code that decides, on the facts of the record as they would be. */
+import { redecide, type Redecision } from '../../decide/decide.js';
+import type { ReplayableRecord } from '../../model/decision.js';
+import { BadRequest } from '../../model/faults.js';
+import { decodeId, formatRef, type EntityRef } from '../../model/ids.js';
+import { type RelationshipUpdate } from '../../model/relationships.js';
+import { parseCheckKey } from '../../graph/relationship-text.js';
+import { checkKey } from '../../graph/relationship-text.js';
+import { parseRelationship } from '../../graph/relationship-text.js';
+import type { Rules } from '../../policy/load.js';
+import { DELEGATOR_RELATION } from '../../policy/schema/vocabulary.js';
+import { applyChanges, isEffective, type ProposedChange } from './change.js';
+import type { HypotheticalGraph, WorldReader } from './hypothetical-graph.js';
+import { findProblems, type DenialProblem } from './denial-problems.js';
+import type { PolicyVariants } from './policy-variants.js';
+
+export interface ChangeEvaluation {
+  readonly allowed: boolean;
+  /** In the order of the steps; of those behind one that ends the decision nothing is known. */
+  readonly problems: readonly DenialProblem[];
+  /** What is asked with the changes and neither on record nor to be had. */
+  readonly missing: readonly string[];
+  readonly redecision: Redecision;
+  readonly record: ReplayableRecord;
+  readonly rules: Rules;
+}
+
+/** Decisions that looking for values leaves for what comes after. */
+export const RESERVED_DECISIONS = 200;
+/** Parents over any number of steps that are looked up of one entity. */
+const MAX_ANCESTORS = 100;
+
+export class ChangeEvaluator {
+  private readonly memo = new Map<string, ChangeEvaluation | undefined>();
+  private spent = 0;
+
+  constructor(
+    private record: ReplayableRecord,
+    private readonly variants: PolicyVariants,
+    readonly hypothetical: HypotheticalGraph,
+    private readonly world: WorldReader | undefined,
+    /** Decisions that are made at most. */
+    private readonly budget: number,
+  ) {}
+
+  get decisions(): number {
+    return this.spent;
+  }
+
+  /** Decisions that may still be made. */
+  get remaining(): number {
+    return this.budget - this.spent;
+  }
+
+  /** Undefined where the question or the rules would be at fault with them, or the budget is spent. */
+  async evaluate(changes: readonly ProposedChange[]): Promise<ChangeEvaluation | undefined> {
+    const key = JSON.stringify(changes);
+    if (!this.memo.has(key)) this.memo.set(key, await this.evaluateAnew(changes));
+    return this.memo.get(key);
+  }
+
+  private async evaluateAnew(changes: readonly ProposedChange[]): Promise<ChangeEvaluation | undefined> {
+    if (!changes.every((change) => isEffective(change, this.record.facts))) return undefined;
+    const rules = this.variants.rulesWith(changes);
+    if (rules === undefined) return undefined;
+    try {
+      const evaluation = await this.redecideWith(changes, rules);
+      if (evaluation === undefined || evaluation.missing.length === 0 || this.world === undefined) return evaluation;
+      await this.lookUpMissing(evaluation.missing, this.world);
+      return await this.redecideWith(changes, rules);
+    } catch (error) {
+      if (error instanceof BadRequest) return undefined;
+      throw error;
+    }
+  }
+
+  /** @throws BadRequest */
+  private async redecideWith(changes: readonly ProposedChange[], rules: Rules): Promise<ChangeEvaluation | undefined> {
+    if (this.remaining <= 0) return undefined;
+    this.spent += 1;
+    const record = await this.applyRelationships(applyChanges(this.record, changes), changes);
+    const again = redecide(record, rules);
+    const { decision, missing } = again;
+    return { allowed: decision.decision, problems: findProblems(again), missing, redecision: again, record, rules };
+  }
+
+  private async applyRelationships(
+    record: ReplayableRecord,
+    changes: readonly ProposedChange[],
+  ): Promise<ReplayableRecord> {
+    const updates = changes.flatMap((change): RelationshipUpdate[] =>
+      change.kind === 'relationship'
+        ? [{ operation: change.operation, relationship: parseRelationship(change.relationship) }]
+        : [],
+    );
+    if (updates.length === 0) return record;
+    const { facts } = record;
+    const checks = Object.keys(facts.checks).flatMap((key) => parseCheckKey(key) ?? []);
+    const effects = await this.hypothetical.changedAnswers(updates, checks, facts.said.context ?? {});
+    // Where the user has delegated directly, nobody looks for who passed it on.
+    const direct = [...effects].some(
+      ([key, { result }]) => result === 'yes' && parseCheckKey(key)?.permission === DELEGATOR_RELATION,
+    );
+    const { passed_on, ...others } = facts;
+    return {
+      ...record,
+      facts: {
+        ...others,
+        checks: { ...facts.checks, ...Object.fromEntries(effects) },
+        ...(passed_on === undefined || direct ? {} : { passed_on }),
+      },
+    };
+  }
+
+  /** What nobody asked then is looked up as it is now. */
+  private async lookUpMissing(missing: readonly string[], world: WorldReader): Promise<void> {
+    const { facts } = this.record;
+    const checks = missing.flatMap((text) => parseCheckKey(text) ?? []);
+    const answers = await this.hypothetical.answerChecks(checks, facts.said.context ?? {});
+    const answered = checks.flatMap((check, i) => {
+      const answer = answers[i];
+      return answer === undefined || !this.hypothetical.complete ? [] : [[checkKey(check), answer] as const];
+    });
+    const entities: [string, NonNullable<typeof facts.entities>[string]][] = [];
+    for (const text of missing.filter((key) => !key.includes('#'))) {
+      const cut = text.indexOf(':');
+      const ref = { type: text.slice(0, cut), id: decodeId(text.slice(cut + 1)) };
+      const entity = await world.entity(ref);
+      entities.push([
+        text,
+        entity === undefined
+          ? null
+          : { attributes: entity.attributes, ancestors: await findAncestors(entity.parents, world) },
+      ]);
+    }
+    this.record = {
+      ...this.record,
+      facts: {
+        ...facts,
+        checks: { ...facts.checks, ...Object.fromEntries(answered) },
+        entities: { ...facts.entities, ...Object.fromEntries(entities) },
+      },
+    };
+  }
+}
+
+async function findAncestors(parents: readonly EntityRef[], world: WorldReader): Promise<EntityRef[]> {
+  const visited = new Map<string, EntityRef>();
+  const open = [...parents];
+  for (let next = open.shift(); next !== undefined && visited.size < MAX_ANCESTORS; next = open.shift()) {
+    if (visited.has(formatRef(next))) continue;
+    visited.set(formatRef(next), next);
+    open.push(...((await world.entity(next))?.parents ?? []));
+  }
+  return [...visited.values()];
+}

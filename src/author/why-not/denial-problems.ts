@@ -1,0 +1,82 @@
+/** What stands in the way of an allow, one by one, so that it can be told whether a change removed one. */
+import type { Redecision } from '../../decide/decide.js';
+import { cedarPrincipal } from '../../model/acting.js';
+import { formatRef, type EntityRef } from '../../model/ids.js';
+import type { ReasonCode } from '../../model/reasons.js';
+import type { CedarOutcomes, CedarOutcome } from '../../decide/ask-cedar.js';
+
+export interface DenialProblem {
+  /** The same for the same problem before and after a change. */
+  readonly key: string;
+  readonly code: ReasonCode;
+  readonly message: string;
+  /** Of the policy step: which, and asked for whom. */
+  readonly policy?: string;
+  readonly principal?: EntityRef;
+  /** Names that are missing, `employee.status`. */
+  readonly attributes?: readonly string[];
+}
+
+/** In the order of the steps. */
+export function findProblems({ course }: Redecision): DenialProblem[] {
+  const problems = course.judged.flatMap(({ step, outcome }) =>
+    outcome.outcome !== 'deny'
+      ? []
+      : outcome.reasons.flatMap(({ code, message }): DenialProblem[] => {
+          const { established, facts } = course;
+          if (established === undefined || facts === undefined || !CEDAR_CODES.has(code))
+            return [{ key: `${step} ${code}`, code, message }];
+          return cedarOutcomes(facts.cedar, cedarPrincipal(established.acting), step).flatMap(
+            ({ who, consulted: cedarOutcome, role }) =>
+              cedarProblems(code, cedarOutcome, role).map((part) => ({
+                ...part,
+                key: `${code} ${part.policy ?? part.attributes?.join() ?? ''} ${formatRef(who)} ${role}`,
+                code,
+                message,
+                principal: who,
+              })),
+          );
+        }),
+  );
+  return [...new Map(problems.map((problem) => [problem.key, problem])).values()];
+}
+
+const CEDAR_CODES: ReadonlySet<ReasonCode> = new Set([
+  'policy_forbid',
+  'policy_no_permit',
+  'policy_error',
+  'attribute_missing',
+]);
+
+type CedarRole = 'acting' | 'earlier' | 'duties';
+
+function cedarOutcomes(
+  { acting, chain, duties }: CedarOutcomes,
+  who: EntityRef,
+  step: string,
+): { readonly who: EntityRef; readonly consulted: CedarOutcome; readonly role: CedarRole }[] {
+  if (step === 'obligations') return [{ who, consulted: duties, role: 'duties' }];
+  return [
+    { who, consulted: acting, role: 'acting' },
+    ...chain.map(({ agent, consulted: cedarOutcome }) => ({
+      who: agent,
+      consulted: cedarOutcome,
+      role: 'earlier' as const,
+    })),
+  ];
+}
+
+/** What one of Cedar's answers has to do with a reason. */
+function cedarProblems(
+  code: ReasonCode,
+  cedarOutcome: CedarOutcome,
+  role: CedarRole,
+): Pick<DenialProblem, 'policy' | 'attributes'>[] {
+  if (code === 'attribute_missing')
+    return cedarOutcome.kind === 'missing' ? cedarOutcome.attributes.map((name) => ({ attributes: [name] })) : [];
+  if (cedarOutcome.kind !== 'answer') return [];
+  const { decision, determining, errors } = cedarOutcome.answer;
+  if (code === 'policy_error') return [...new Set(errors.map((e) => e.policy))].map((policy) => ({ policy }));
+  if (code === 'policy_forbid') return decision === 'deny' ? determining.map((policy) => ({ policy })) : [];
+  return role === 'acting' && decision === 'deny' && determining.length === 0 ? [{}] : [];
+}

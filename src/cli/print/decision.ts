@@ -1,0 +1,58 @@
+/** A decision printed for people. */
+import type { Rationale } from '../../model/decision.js';
+import type { Reason } from '../../model/reasons.js';
+import type { Obligation } from '../../model/obligations.js';
+import { escapeForTerminal } from '../command.js';
+
+/** An answer as a client gets it. */
+export interface DecisionAnswer {
+  readonly decision: boolean;
+  readonly context?: {
+    readonly id?: string;
+    readonly reason_user?: Readonly<Record<string, string>>;
+    readonly reasons?: readonly Reason[];
+    readonly remedies?: readonly Readonly<Record<string, string>>[];
+    readonly obligations?: readonly Obligation[];
+    readonly rationale?: Rationale;
+    readonly error?: { readonly code: string };
+  };
+}
+
+const OUTCOME_MARKS = { pass: '+', deny: '-', unknown: '?' } as const;
+
+export function decisionText({ decision, context = {} }: DecisionAnswer): string {
+  const lines = [`${decision ? 'ALLOW' : 'DENY'}  ${Object.values(context.reason_user ?? {})[0] ?? ''}`];
+  if (context.error !== undefined) lines.push(`  undecided: ${context.error.code}`);
+  lines.push(...stepLines(context.rationale?.steps ?? [], context.reasons ?? []));
+  for (const remedy of context.remedies ?? []) lines.push(`  would help: ${Object.values(remedy).join(' ')}`);
+  for (const { type, properties } of context.obligations ?? [])
+    lines.push(`  the client must: ${type} ${Object.values(properties).flat().join(', ')}`);
+  if (context.id !== undefined) lines.push(`  on record as ${context.id}`);
+  return `${lines.map(escapeForTerminal).join('\n')}\n`;
+}
+
+/** Each step with its evidence, and the reasons that it gave. */
+export function stepLines(steps: Rationale['steps'], reasons: readonly Reason[]): string[] {
+  return steps.flatMap(({ step, outcome, evidence }) => [
+    `  ${OUTCOME_MARKS[outcome]} ${step.padEnd(12)} ${evidenceText(evidence)}`.trimEnd(),
+    ...reasons.filter((reason) => reason.step === step).map(({ code, message }) => `      ${code}: ${message}`),
+  ]);
+}
+
+/** The evidence in a line: paths as arrows, policies by their ids and places, the rest as `name value`. */
+export function evidenceText(evidence: Readonly<Record<string, unknown>>): string {
+  return Object.entries(evidence)
+    .filter(([name]) => name !== 'revision' && name !== 'id')
+    .map(([name, value]) => {
+      if (name === 'required' && value === false) return 'not asked for';
+      if (name === 'path' && Array.isArray(value)) return `by ${value.join(' → ')}`;
+      if (Array.isArray(value)) return `${name.replaceAll('_', ' ')} ${value.map(citationText).join(', ')}`;
+      return `${name.replaceAll('_', ' ')} ${String(value)}`;
+    })
+    .join(', ');
+}
+
+function citationText(value: unknown): string {
+  const { id, source } = value as { id?: string; source?: string };
+  return id === undefined ? String(value) : source === undefined ? id : `${id} (${source})`;
+}

@@ -1,0 +1,137 @@
+/** The closed list of errors that reading can find, each with why it is one and what cures it. Names are stable. */
+
+export interface RuleDescription {
+  readonly title: string;
+  readonly why: string;
+  readonly cure: string;
+}
+
+export const ERROR_RULES = {
+  'yaml-syntax': {
+    title: 'A YAML file that does not parse',
+    why: 'Nothing of it can be believed: a key that is given twice would hide the other.',
+    cure: 'Mend the line that is named.',
+  },
+  'config-invalid': {
+    title: 'A configuration that does not fit',
+    why: 'An unknown key is a setting that somebody believes in and nothing obeys.',
+    cure: 'See the keys in docs/reference/configuration.md, or let the editor complete them.',
+  },
+  'spicedb-schema': {
+    title: 'A SpiceDB schema that SpiceDB does not take',
+    why: 'No relationship can be asked about without it.',
+    cure: 'Mend the line that is named; the message is SpiceDB’s.',
+  },
+  'cedar-schema': {
+    title: 'A Cedar schema that Cedar does not take',
+    why: 'The schema is the catalogue of what can be asked.',
+    cure: 'Mend the line that is named; the message is Cedar’s.',
+  },
+  'unknown-definition': {
+    title: 'A type of a definition that SpiceDB does not have',
+    why: 'Nobody could hold anything on it.',
+    cure: 'Name the definition with `@object`, or add it to the SpiceDB schema.',
+  },
+  'unknown-permission': {
+    title: 'A permission that the definition does not have',
+    why: 'The action, the member of `can` or the remedy would ask SpiceDB for nothing.',
+    cure: 'Name one that it has (`@permission`), or add it to the SpiceDB schema.',
+  },
+  'unknown-annotation': {
+    title: 'An annotation that is one letter from one of ours',
+    why: 'A slip in `@duty` makes a policy that grants of one that only adds obligations.',
+    cure: 'Write it as suggested; annotations of your own must be called otherwise.',
+  },
+  'invalid-annotation': {
+    title: 'An annotation whose value means nothing',
+    why: 'It would be a rule that nobody follows.',
+    cure: 'See the annotations in docs/reference/configuration.md.',
+  },
+  'context-member': {
+    title: 'A member of `context` that Remit does not supply, or not of this type',
+    why: 'Policies that read it would fail, and so deny, every time.',
+    cure: 'Use one of the members in docs/reference/configuration.md; what clients send goes under `request`.',
+  },
+  'unsupported-type': {
+    title: 'A type that Remit can’t give a value to',
+    why: 'Tags, and names that Cedar’s JSON reserves, can’t be supplied.',
+    cure: 'Declare plain attributes.',
+  },
+  'ambiguous-action': {
+    title: 'Two actions for one name and one type of resource',
+    why: 'A request names just these two, so it could mean either.',
+    cure: 'Rename one, or let it apply to another type.',
+  },
+  'ambiguous-actors': {
+    title: 'Agents that can’t be told from users, or from each other',
+    why: 'Tokens say bare ids, so one definition must stand for agents and one for users.',
+    cure: 'Keep `delegator` to one definition, and name agents in it directly.',
+  },
+  'policy-syntax': {
+    title: 'A policy that Cedar can’t read',
+    why: 'A forbid that is not read forbids nothing, so nothing of the set is used.',
+    cure: 'Mend the line that is named; the message is Cedar’s.',
+  },
+  'policy-too-large': {
+    title: 'A policy that is too long, or nested too deeply',
+    why: 'It could exhaust Cedar’s stack when it is evaluated.',
+    cure: 'Split it.',
+  },
+  'missing-id': {
+    title: 'A policy without an `@id`',
+    why: 'Reasons and records name policies by it.',
+    cure: 'Give it one of its own.',
+  },
+  'duplicate-id': {
+    title: 'An `@id` that another policy has',
+    why: 'A record would not say which of them decided.',
+    cure: 'Rename one of them.',
+  },
+  'invalid-remedy': {
+    title: 'A `@remedy` that lifts nothing',
+    why: 'People would be sent to ask for something that does not exist.',
+    cure: 'On a forbid: `consent`, `approval:<permission>` or `step_up:<acr>`.',
+  },
+  'invalid-duty': {
+    title: 'A `@duty` that can’t be carried out',
+    why: 'What should be masked would be shown.',
+    cure: 'Name a kind that there is, and a class or an attribute of the resource.',
+  },
+  'policy-invalid': {
+    title: 'A policy that does not fit the schema',
+    why: 'It would fail when it is evaluated, and a policy that fails denies.',
+    cure: 'Mend what is named; the message is Cedar’s.',
+  },
+  'policy-impossible': {
+    title: 'A policy that no question can match, by the schema',
+    why: 'Whoever wrote it believes that it does something.',
+    cure: 'Mend its scope or its condition, or remove it.',
+  },
+  'world-invalid': {
+    title: 'A world file that does not fit',
+    why: 'It would not be loaded.',
+    cure: 'See "A world file" in docs/reference/configuration.md, or let the editor complete it.',
+  },
+  'relationship-invalid': {
+    title: 'A relationship that the SpiceDB schema does not allow',
+    why: 'SpiceDB refuses it, and with it the world.',
+    cure: 'Name a relation of the definition, and a subject that the relation takes.',
+  },
+  'entity-invalid': {
+    title: 'An entity that the Cedar schema does not allow',
+    why: 'An attribute of a wrong type makes every policy that reads it fail.',
+    cure: 'Give each attribute its declared type; parents must be declared by `in`.',
+  },
+  'test-invalid': {
+    title: 'A test file that can’t be run',
+    why: 'What it was to show is shown by nothing.',
+    cure: 'Mend what is named; docs/guide/testing.md describes the format.',
+  },
+  'ignore-invalid': {
+    title: 'A `remit-ignore` without a rule that can be ignored, or without a reason',
+    why: 'A check that is switched off is a decision, and somebody will ask why.',
+    cure: '`// remit-ignore: <rule> — <reason>`; errors can’t be ignored.',
+  },
+} as const satisfies Record<string, RuleDescription>;
+
+export type ErrorRule = keyof typeof ERROR_RULES;
