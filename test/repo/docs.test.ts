@@ -12,6 +12,8 @@ import { clientNamed, codes, start, startWith, type Running } from '../support/s
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
+const api = readFileSync(join(root, 'docs/guide/api.md'), 'utf8');
+const ownCompany = readFileSync(join(root, 'docs/guide/own-company.md'), 'utf8');
 const configuration = readFileSync(join(root, 'docs/reference/configuration.md'), 'utf8');
 
 /** The fenced blocks of a language, in order. */
@@ -19,7 +21,7 @@ function blocks(text: string, language: string): string[] {
   return [...text.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map((m) => m[1] ?? '');
 }
 
-describe('README', () => {
+describe('README and docs/guide/api.md', () => {
   let remit: Running;
   beforeAll(async () => {
     remit = await start();
@@ -27,7 +29,8 @@ describe('README', () => {
   afterAll(() => remit.stop());
 
   it('shows requests that work, and their answers', async () => {
-    const [ask, end] = blocks(readme, 'http');
+    const [ask] = blocks(readme, 'http');
+    const [end] = blocks(api, 'http');
     const [answer] = blocks(readme, 'json');
     const token = await remit.mint({
       user: 'alice',
@@ -47,7 +50,8 @@ describe('README', () => {
     const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
       scripts: Record<string, string>;
     };
-    for (const [, name] of readme.matchAll(/npm run (?:-s )?([a-z]+)/g)) expect(Object.keys(scripts)).toContain(name);
+    for (const [, name] of `${readme}${api}${ownCompany}`.matchAll(/npm run (?:-s )?([a-z]+)/g))
+      expect(Object.keys(scripts)).toContain(name);
   });
 });
 
@@ -60,7 +64,7 @@ describe('docs/reference/configuration.md', () => {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  it('shows a schema and a world that load, and the README a configuration that reads', async () => {
+  it('shows a schema and a world that load with the configuration of docs/guide/own-company.md', async () => {
     const [schema] = blocks(configuration, 'cedarschema');
     const world = blocks(configuration, 'yaml').find((block) => block.startsWith('relationships:'));
     const [zed = ''] = blocks(configuration, 'zed');
@@ -75,7 +79,7 @@ describe('docs/reference/configuration.md', () => {
     writeFileSync(join(directory, 'company.cedarschema'), schema ?? '');
     writeFileSync(join(directory, 'p.cedar'), policy);
     writeFileSync(join(directory, 'world.yaml'), world ?? '');
-    const [config] = blocks(readme, 'yaml');
+    const [config] = blocks(ownCompany, 'yaml');
     const file = join(directory, 'remit.yaml');
     writeFileSync(file, (config ?? '').replace('policies: policies ', 'policies: . '));
     expect(loadConfig(file, {}).clients.map((c) => c.id)).toEqual(['docs-api']);
