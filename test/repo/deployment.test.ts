@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
@@ -231,16 +231,36 @@ describe('Dockerfile', () => {
   });
 });
 
-describe('docs/operate/operations.md', () => {
-  const operations = read('docs/operate/operations.md');
+describe('the documentation', () => {
+  const pages = ['README.md', ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).map((name) => `docs/${name}`)].filter(
+    (name) => name.endsWith('.md'),
+  ); // prettier-ignore
+  const operations = pages
+    .filter((name) => name.startsWith('docs/operate/'))
+    .map(read)
+    .join('\n');
 
-  it('leads to what is there', () => {
-    const headings = [...operations.matchAll(/^## (.*)$/gm)].map(([, h = '']) => h.toLowerCase().replaceAll(' ', '-'));
-    const anchors = [...read('docs/SECURITY.md').matchAll(/\]\(operate\/operations\.md#([\w-]+)\)/g)].map(
-      ([, anchor]) => anchor,
-    );
-    expect(anchors.length).toBeGreaterThan(2);
-    expect(headings).toEqual(expect.arrayContaining(anchors));
+  const prose = (page: string): string => read(page).replaceAll(/^```[\s\S]*?^```/gm, '');
+
+  /** The anchors of a page, made from its headings as code hosts make them. */
+  const anchorsOf = (page: string): string[] =>
+    [...prose(page).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+      heading.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-'),
+    ); // prettier-ignore
+
+  it.each(pages)('%s links to files and headings that exist', (page) => {
+    for (const [link, path = '', anchor] of prose(page).matchAll(/\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]+))?\)/g)) {
+      const target = path === '' ? page : join(dirname(page), path);
+      expect(existsSync(join(root, target)), link).toBe(true);
+      if (anchor !== undefined) expect(anchorsOf(target), link).toContain(anchor);
+    }
+  });
+
+  it('leads from the checklist of docs/SECURITY.md to the pages for operators', () => {
+    expect([...read('docs/SECURITY.md').matchAll(/\]\(operate\/[\w-]+\.md/g)].length).toBeGreaterThan(2);
+  });
+
+  it('names commands and services for operators that exist', () => {
     for (const [, command = ''] of operations.matchAll(/`remit ([a-z]+)/g)) expect(commands).toContain(command);
     for (const [, name = ''] of operations.matchAll(/docker compose .*--no-deps --wait ([\w-]+)/g))
       expect(compose.services).toHaveProperty(name);

@@ -1,5 +1,5 @@
-/** What docs/operate/operations.md, the alerts and the dashboard name is there: in the metrics of a running service, and in the docs. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+/** What the pages of docs/operate, the alerts and the dashboard name is there: in the metrics of a running service, and in the docs. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +15,9 @@ import { samples, type Sample } from '../support/prometheus-text.js';
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 300_000 });
 
 const docs = join(fileURLToPath(new URL('../..', import.meta.url)), 'docs');
-const operations = readFileSync(join(docs, 'operate/operations.md'), 'utf8');
+const pages = readdirSync(join(docs, 'operate')).filter((name) => name.endsWith('.md'));
+const operations = pages.map((name) => readFileSync(join(docs, 'operate', name), 'utf8')).join('\n');
+const monitoring = readFileSync(join(docs, 'operate/monitoring.md'), 'utf8');
 
 interface Rule {
   readonly alert: string;
@@ -71,7 +73,7 @@ describe('every metric that is named is exported', () => {
   it.each([
     ['the alerts', rules.map((rule) => rule.expr).join('\n')],
     ['the dashboard', JSON.stringify(dashboard)],
-    ['docs/operate/operations.md', operations],
+    ['docs/operate', operations],
   ])('in %s', (_where, text) => {
     const named = metricsIn(text);
     expect(named.length).toBeGreaterThan(5);
@@ -81,7 +83,7 @@ describe('every metric that is named is exported', () => {
 
   it('and the other way round: each of ours is documented', () => {
     const ours = new Set(exported.map(({ name }) => name.replace(/_(bucket|sum|count)$/, '')));
-    for (const name of ours) if (name.startsWith('remit_')) expect(operations).toContain(`\`${name}\``);
+    for (const name of ours) if (name.startsWith('remit_')) expect(monitoring).toContain(`\`${name}\``);
   });
 });
 
@@ -108,13 +110,13 @@ it('every reason that is looked for is one', () => {
 }); // prettier-ignore
 
 it('every alert has a severity, a sentence and a runbook, and every runbook an alert', () => {
-  const [, section = ''] = operations.split('\n## Alerts and runbooks\n');
-  const runbooks = [...(section.split(/\n## /)[0] ?? '').matchAll(/^### (\w+)$/gm)].map(([, name]) => name);
+  const text = readFileSync(join(docs, 'operate/runbooks.md'), 'utf8');
+  const runbooks = [...text.matchAll(/^## (\w+)$/gm)].map(([, name]) => name);
   expect(rules.map(({ alert }) => alert)).toEqual(runbooks);
   for (const { alert, labels, annotations } of rules) {
     expect(['page', 'ticket']).toContain(labels['severity']);
     expect(annotations['summary']).toMatch(/\.$/);
-    expect(annotations['runbook_url']).toBe(`docs/operate/operations.md#${alert.toLowerCase()}`);
+    expect(annotations['runbook_url']).toBe(`docs/operate/runbooks.md#${alert.toLowerCase()}`);
   }
 });
 
@@ -138,8 +140,8 @@ describe('configuration', () => {
     return loadConfig(file, {});
   };
 
-  it('is read as docs/operate/operations.md shows it', () => {
-    const [clients = '', , traces = ''] = [...operations.matchAll(/^```yaml\n([\s\S]*?)^```/gm)].map((m) => m[1] ?? '');
+  it('is read as docs/operate/monitoring.md shows it', () => {
+    const [clients = '', , traces = ''] = [...monitoring.matchAll(/^```yaml\n([\s\S]*?)^```/gm)].map((m) => m[1] ?? '');
     const read = of(`${clients}${traces}`);
     expect([...(read.clients[0]?.may ?? [])]).toEqual(['metrics']);
     expect(read.traces).toEqual({ endpoint: 'http://collector.internal:4318/v1/traces', sample: 0.01, followCallers: false });

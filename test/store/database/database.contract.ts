@@ -266,9 +266,9 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         ]);
       });
 
-      it('that are old go as docs/operate/operations.md says, their outcomes with them, and no others', async () => {
-        const operations = readFileSync(new URL('../../../docs/operate/operations.md', import.meta.url), 'utf8');
-        const sql = /^```sql\n(with old as [\s\S]*?)^```/m.exec(operations)?.[1] ?? '';
+      it('that are old go as docs/operate/scale.md says, their outcomes with them, and no others', async () => {
+        const scale = readFileSync(new URL('../../../docs/operate/scale.md', import.meta.url), 'utf8');
+        const sql = /^```sql\n(with old as [\s\S]*?)^```/m.exec(scale)?.[1] ?? '';
         const store = new DecisionStore(db);
         const aged = (days: number): string => new Date(Date.now() - days * 86_400_000).toISOString();
         const [old, silent, young] = [401, 900, 399].map((days) => record({ evaluated_at: aged(days) }));
