@@ -1,7 +1,7 @@
 /**
- * What may be depended on, held against the lockfile: nothing but the registry's packages, each with its hash; licences
- * that ask for no more than their text; no further package that runs code of its own while it is installed.
- * `node .ci/dependencies.mjs` prints what doesn't hold, and then ends with 1.
+ * Checks the lockfile against the rules for dependencies: only packages from the registry, each with its hash; only licences
+ * that require no more than their text; no new package that runs code at installation.
+ * `node .ci/dependencies.mjs` prints each violation, and exits with 1 if there are any.
  */
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
@@ -19,10 +19,10 @@ const LICENCES = new Set([
   'PostgreSQL',
   'Unlicense',
 ]);
-/** They were looked at; both work without, so the image is made without. */
+/** Reviewed packages that run code at installation. Both work without it, and the image is built without it. */
 const RUN_AT_INSTALLATION = new Set(['koffi', 'protobufjs']);
 
-/** @param lockfile package-lock.json, parsed. @returns a sentence for each thing that doesn't hold */
+/** @param lockfile package-lock.json, parsed. @returns a sentence for each violation */
 export function problemsOf(lockfile) {
   if (lockfile.lockfileVersion !== 3)
     return [`package-lock.json: version ${lockfile.lockfileVersion}, and only 3 is understood`];
@@ -31,7 +31,7 @@ export function problemsOf(lockfile) {
   );
 }
 
-/** An exact version each: what is built is what was looked at. */
+/** Checks that each version is exact, so that what is built is what was reviewed. */
 function ranges({ dependencies = {}, devDependencies = {}, optionalDependencies = {} }) {
   return Object.entries({ ...dependencies, ...devDependencies, ...optionalDependencies })
     .filter(([, version]) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))
@@ -43,7 +43,7 @@ function packaged(path, { version, resolved, integrity, link, license, dev, hasI
   const problem = (why) => [`${name}@${version}: ${why}`];
   return [
     ...(link === true || !path.includes('node_modules/') ? problem('is not of the registry') : []),
-    // The lockfile may leave the address out: then it is the configured registry's.
+    // Without an address in the lockfile, the package comes from the configured registry.
     ...(resolved === undefined || resolved.startsWith(REGISTRY) ? [] : problem(`comes from ${resolved}`)),
     ...(/^sha512-[A-Za-z0-9+/]{86}==$/.test(integrity ?? '') ? [] : problem('has no SHA-512 hash')),
     ...(dev === true || allowed(license) ? [] : problem(`licence ${license ?? 'none'} is not on the list`)),
@@ -51,7 +51,7 @@ function packaged(path, { version, resolved, integrity, link, license, dev, hasI
   ];
 }
 
-/** Of an SPDX expression every part of an AND must be, and one of an OR; without parentheses AND binds closer. */
+/** Evaluates an SPDX expression: all parts of an AND must be allowed, and one part of an OR. AND binds closer. */
 export function allowed(expression) {
   if (typeof expression !== 'string') return false;
   const tokens = expression.match(/\(|\)|[^\s()]+/g) ?? [];

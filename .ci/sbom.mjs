@@ -1,13 +1,13 @@
 /**
- * Prints what Remit is made of when it runs, as CycloneDX: npm's own list of what is installed, without what only builds
- * it, and without what makes two runs differ. `node .ci/sbom.mjs >sbom.cdx.json`
+ * Prints Remit's bill of materials in CycloneDX format: npm's own list of installed packages, without build dependencies
+ * and without anything that differs between two runs. `node .ci/sbom.mjs >sbom.cdx.json`
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 const read = (file) => JSON.parse(readFileSync(file, 'utf8'));
 const { name } = read('package.json');
-// `--omit=dev` leaves out, besides, what is needed both to run and to build. The lockfile knows better.
+// `--omit=dev` also leaves out packages that are needed both to run and to build, so use the lockfile instead.
 const runs = new Set(
   Object.entries(read('package-lock.json').packages)
     .filter(([, { dev }]) => dev !== true)
@@ -22,7 +22,7 @@ const text = execFileSync('npm', ['sbom', '--sbom-format=cyclonedx', '--sbom-typ
 });
 const { serialNumber: _serial, metadata, components, dependencies, ...bom } = JSON.parse(text);
 delete metadata.timestamp;
-// npm calls the root by its directory.
+// npm names the root after its directory.
 metadata.component.name = name;
 const root = metadata.component['bom-ref'];
 const kept = components.filter((one) => runs.has(`${one.name}@${one.version}`));
