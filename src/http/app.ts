@@ -5,7 +5,7 @@ import fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
 import type { Listener } from '../config/listener.js';
-import { isLoopback } from '../config/loopback.js';
+import { isLoopback } from '../runtime/ip-address.js';
 import { installLoadShedding, Admission } from './edge/load-shedding.js';
 import { capabilityRoutes } from './routes/capabilities.js';
 import { decisionRoutes } from './routes/decisions.js';
