@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { clientFormat, resolveClients, type ConfiguredClient } from './clients.js';
 import { databaseFormat, resolveDatabase, type DatabaseConfig } from './database.js';
 import { displayPath, type SourcePaths } from './files.js';
-import { isLoopback } from './loopback.js';
+import { isLoopback } from '../runtime/ip-address.js';
 import { issuerFormat, resolveIssuers } from './issuers.js';
 import { limitsFormat, type LimitsConfig } from './limits.js';
 import { listenFormat, resolveListeners, type Listener } from './listener.js';
@@ -121,7 +121,7 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     );
   if (spicedb !== undefined && settings.clients.length === 0)
     throw new ConfigError('clients: at least one is needed with "spicedb.mode: server"', displayPath(path));
-  if (spicedb?.plaintext === true && !isLoopback(spicedb.endpoint.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')))
+  if (spicedb?.plaintext === true && !isLoopback(spicedb.endpoint.replace(/:\d+$/, '')))
     warnings.push(`spicedb.insecure_plaintext: the key travels to ${spicedb.endpoint} for anybody on the way to read`);
   const database = resolveDatabase(settings.database, {
     path,

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
 import { readTextFile, displayPath } from './files.js';
-import { isLoopback } from './loopback.js';
+import { isLoopback } from '../runtime/ip-address.js';
 import { TLS_MODES, type PostgresConfig, type TlsMode } from '../store/database/postgres-config.js';
 
 const timeoutFormat = z.number().int().min(10).max(600_000);

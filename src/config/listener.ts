@@ -1,10 +1,9 @@
 /** `listen` of the configuration: where to listen, with which certificate, to whom, and how far what is in between is believed. */
-import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
 import { readTextFile, displayPath } from './files.js';
-import { isLoopback } from './loopback.js';
+import { isAddressOrNetwork, isLoopback } from '../runtime/ip-address.js';
 
 /** What paths are put behind. */
 const publicUrlFormat = z.url({ protocol: /^https?$/, abort: true }).refine((text) => {
@@ -31,7 +30,7 @@ export const listenFormat = z
     tls: tlsFormat,
     trusted_proxies: z
       .array(
-        z.string().refine(isTrustableNetwork, 'must be an address such as 10.0.0.7, or a network such as 10.0.0.0/8'),
+        z.string().refine(isAddressOrNetwork, 'must be an address such as 10.0.0.7, or a network such as 10.0.0.0/8'),
       )
       .max(100)
       .default([]),
@@ -117,12 +116,4 @@ function resolveTls(
     );
   }
   return listenerTls;
-}
-
-/** Everybody's word for where a request comes from is nobody's: a network of all addresses is refused. */
-function isTrustableNetwork(text: string): boolean {
-  const [, address = '', prefix] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
-  const family = isIP(address);
-  if (family === 0) return false;
-  return prefix === undefined || (Number(prefix) > 0 && Number(prefix) <= (family === 4 ? 32 : 128));
 }

@@ -5,7 +5,7 @@ import fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
 import type { Listener } from '../config/listener.js';
-import { isLoopback } from '../config/loopback.js';
+import { isLoopback } from '../runtime/ip-address.js';
 import { installLoadShedding, Admission } from './edge/load-shedding.js';
 import { capabilityRoutes } from './routes/capabilities.js';
 import { decisionRoutes } from './routes/decisions.js';
@@ -29,6 +29,7 @@ import { RateLimiter } from './edge/rate-limit.js';
 import { rejectMalformedRequest, ListenerServers } from './edge/tls-server.js';
 import { StrictJsonError, parseStrictJson } from '../runtime/strict-json.js';
 import type { Service } from '../service/service.js';
+import type { TypedApp } from './typed-app.js';
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -42,7 +43,7 @@ export const MAX_BODY_BYTES = 1024 * 1024;
 /** An id of 256 code points, each at most twelve characters when percent-encoded. */
 const MAX_PARAM_LENGTH = 4096;
 
-type RegisterRoutes = (app: FastifyInstance, service: Service) => void;
+type RegisterRoutes = (app: TypedApp, service: Service) => void;
 
 /**
  * Which routes a listener has: those of its part, and those of both, where it is the caller's permissions that are of

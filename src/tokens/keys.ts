@@ -2,7 +2,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { lookup as resolve } from 'node:dns';
-import { BlockList, isIP, type LookupFunction } from 'node:net';
+import type { LookupFunction } from 'node:net';
 import {
   createLocalJWKSet,
   createRemoteJWKSet,
@@ -16,6 +16,7 @@ import {
   type JWK,
 } from 'jose';
 import { ConfigError } from '../model/faults.js';
+import { isLoopback, isPublicAddress } from '../runtime/ip-address.js';
 import { observeCall, type EngineCallListener } from '../telemetry/engine-calls.js';
 import { currentSpan } from '../telemetry/active-span.js';
 
@@ -67,26 +68,8 @@ export function createRemoteKeys(
 export function keysUriProblem(uri: string, network: JwksNetwork = 'public'): string | undefined {
   const { protocol, hostname, username, password } = new URL(uri);
   if (username + password !== '') return 'must not carry a password';
-  if (protocol === 'https:' || network === 'private' || isLoopbackHostname(hostname)) return undefined;
+  if (protocol === 'https:' || network === 'private' || isLoopback(hostname)) return undefined;
   return 'must be https, or say jwks_network: private';
-}
-
-const reservedAddresses = new BlockList();
-for (const [net, prefix] of [
-  ['0.0.0.0', 8], ['10.0.0.0', 8], ['100.64.0.0', 10], ['127.0.0.0', 8], ['169.254.0.0', 16], ['172.16.0.0', 12],
-  ['192.0.0.0', 24], ['192.0.2.0', 24], ['192.88.99.0', 24], ['192.168.0.0', 16], ['198.18.0.0', 15],
-  ['198.51.100.0', 24], ['203.0.113.0', 24], ['224.0.0.0', 3],
-] as const) reservedAddresses.addSubnet(net, prefix, 'ipv4'); // prettier-ignore
-for (const [net, prefix] of [
-  ['::', 96], ['::ffff:0:0:0', 96], ['64:ff9b::', 96], ['64:ff9b:1::', 48], ['100::', 64], ['2001::', 32],
-  ['2001:db8::', 32], ['2002::', 16], ['fc00::', 7], ['fe80::', 10], ['fec0::', 10], ['ff00::', 8],
-] as const) reservedAddresses.addSubnet(net, prefix, 'ipv6'); // prettier-ignore
-
-/** Whether the address is of this machine, of a private network, or of none. */
-export function isPrivateAddress(address: string): boolean {
-  const family = isIP(address);
-  // What is no address is nothing to connect to.
-  return family === 0 || reservedAddresses.check(address, family === 6 ? 'ipv6' : 'ipv4');
 }
 
 /** Looks a name up and refuses it where any of its addresses is private: the one connected to is one of these. */
@@ -94,7 +77,7 @@ const lookupPublicAddress: LookupFunction = (hostname, options, callback) => {
   resolve(hostname, { ...options, all: true }, (error, addresses) => {
     const first = error === null ? addresses[0] : undefined;
     if (error !== null) callback(error, '', 0);
-    else if (first === undefined || addresses.some(({ address }) => isPrivateAddress(address)))
+    else if (first === undefined || addresses.some(({ address }) => !isPublicAddress(address)))
       callback(new Error(`"${hostname}" leads to a private address`), '', 0);
     else if (options.all === true) callback(null, addresses);
     else callback(null, first.address, first.family);
@@ -128,7 +111,7 @@ function createJwksFetch(network: JwksNetwork): FetchImplementation {
     const request = (protocol === 'https:' ? httpsRequest : httpRequest)(url, {
       headers: { ...Object.fromEntries(headers.entries()), ...currentSpan()?.headers },
       signal,
-      ...(network === 'private' || isLoopbackHostname(hostname) ? {} : { lookup: lookupPublicAddress }),
+      ...(network === 'private' || isLoopback(hostname) ? {} : { lookup: lookupPublicAddress }),
     });
     // It may end without an answer and without an error, and err after its answer has begun.
     const response = new Promise<IncomingMessage>((resolve, reject) => {
@@ -155,10 +138,6 @@ async function readLimitedBody(response: IncomingMessage): Promise<string> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
-}
-
-function isLoopbackHostname(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) === 4 && hostname.startsWith('127.'));
 }
 
 /** @throws ConfigError for an inline key that is none, or too weak */

@@ -66,7 +66,7 @@ describe('a SpiceDB of the configuration', () => {
   it('speaks plaintext only where that is said, and says what it gives up beyond loopback', () => {
     expect(load(`{ ${server}, token: k, insecure_plaintext: true }`)).toMatchObject({
       spicedb: { plaintext: true },
-      notes: [expect.stringContaining('the key travels to spicedb.internal:50051')],
+      warnings: [expect.stringContaining('the key travels to spicedb.internal:50051')],
     });
     for (const endpoint of ['127.0.0.1:1', 'localhost:1', '[::1]:1'])
       expect(load(`{ mode: server, endpoint: "${endpoint}", token: k, insecure_plaintext: true }`).warnings).toEqual(

@@ -8,12 +8,12 @@ import { ConfigError, Fault } from '../../src/model/faults.js';
 import type { IssuerConfig } from '../../src/tokens/issuers.js';
 import {
   checkInlineKeys,
-  isPrivateAddress,
   keysUriProblem,
   MAX_KEYS_BYTES,
   createRemoteKeys,
   findKeyWeakness,
 } from '../../src/tokens/keys.js';
+import { isPublicAddress } from '../../src/runtime/ip-address.js';
 import { verifySignature } from '../../src/tokens/signature.js';
 import { makeKey, T, type Key } from './keys.js';
 import { rejectionOf, refusal } from './refused.js';
@@ -187,18 +187,18 @@ const PUBLIC = [
 ];
 describe('private', () => {
   it.each(PRIVATE)('is %j', (address) => {
-    expect(isPrivateAddress(address)).toBe(true);
+    expect(isPublicAddress(address)).toBe(false);
   });
   it('is what is for examples and for nobody', () => {
     const nobodys = ['192.0.2.1', '198.51.100.1', '203.0.113.1', '2001:db8::1', '100::1'];
-    expect(nobodys.filter((address) => !isPrivateAddress(address))).toEqual([]);
+    expect(nobodys.filter((address) => isPublicAddress(address))).toEqual([]);
   });
   it('is what is no address: it leads nowhere that one should go', () => {
     const none = ['', 'localhost', '127.1', '0x7f000001', '10.0.0.256', '10.0.0.1 ', '[::1]'];
-    expect(none.filter((address) => !isPrivateAddress(address))).toEqual([]);
+    expect(none.filter((address) => isPublicAddress(address))).toEqual([]);
   });
   it.each(PUBLIC)('is not %j', (address) => {
-    expect(isPrivateAddress(address)).toBe(false);
+    expect(isPublicAddress(address)).toBe(true);
   });
 });
 
@@ -411,7 +411,7 @@ describe('a key server', () => {
     expect(server.hits).toBe(2);
   });
 
-  describe.skipIf(own === undefined || !isPrivateAddress(own.address))(
+  describe.skipIf(own === undefined || isPublicAddress(own.address))(
     `of this machine's own name (${own === undefined ? 'which leads nowhere here' : own.address})`,
     () => {
       let near: KeyServer;

@@ -16,6 +16,12 @@ export const problemFormat = z
 
 export type ProblemBody = z.infer<typeof problemFormat>;
 
+/** The errors that every route with a caller may answer: the caller is unknown, may not, asks too often, or Remit can't. */
+export const commonErrors = { 401: problemFormat, 403: problemFormat, 429: problemFormat, 503: problemFormat };
+
+/** The same for a route that reads parameters, a query or a body. */
+export const inputErrors = { 400: problemFormat, ...commonErrors };
+
 export function createProblem(code: string, message: string, at?: string): ProblemBody {
   return { error: { code, message, ...(at === undefined || at === '' ? {} : { at }) } };
 }

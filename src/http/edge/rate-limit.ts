@@ -5,6 +5,7 @@
 import { isIP } from 'node:net';
 import type { FastifyReply, FastifyRequest, onRequestHookHandler, preHandlerAsyncHookHandler } from 'fastify';
 import { Deadline } from '../../runtime/deadline.js';
+import { subscriberNetwork } from '../../runtime/ip-address.js';
 import { Fault } from '../../model/faults.js';
 import { formatCallerId, type Client, type AuthenticatedParty } from '../../model/question.js';
 import { isObject } from '../../policy/schema/types.js';
@@ -137,16 +138,7 @@ export function sendTooManyRequests(reply: FastifyReply): FastifyReply {
     .send(createProblem('rate_limited', 'Too many requests; see Retry-After.'));
 }
 
-/** Where it comes from: an address, of IPv6 the /64, all of which is one subscriber's. */
+/** The network that the request comes from. Of what a trusted proxy says of it only an address counts. */
 function getNetwork({ ip, socket }: FastifyRequest): string {
-  // Of what a trusted proxy says only an address counts.
-  const address = (isIP(ip) === 0 ? (socket.remoteAddress ?? '') : ip).replace(/%.*$/, '');
-  if (isIP(address) !== 6) return address;
-  const [head = '', tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::');
-  const groups = (part: string): string[] => (part === '' ? [] : part.split(':'));
-  const [before, after] = [groups(head), groups(tail ?? '')];
-  const all = [...before, ...Array<string>(8 - before.length - after.length).fill('0'), ...after];
-  if (all.slice(0, 6).join(':') !== '0:0:0:0:0:ffff') return all.slice(0, 4).join(':');
-  const [high = 0, low = 0] = all.slice(6).map((group) => Number.parseInt(group, 16));
-  return [high >> 8, high & 255, low >> 8, low & 255].join('.');
+  return subscriberNetwork(isIP(ip) === 0 ? (socket.remoteAddress ?? '') : ip);
 }

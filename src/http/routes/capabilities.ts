@@ -1,14 +1,14 @@
 /** `/v1/capabilities`: what an agent may do, asked with its own token. */
-import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { findCapabilities } from '../../lists/capabilities.js';
 import type { Question } from '../../model/question.js';
 import { identifyListRequester, PLACEHOLDER_ID, recordSearch } from '../../lists/record.js';
 import type { Service } from '../../service/service.js';
+import type { TypedApp } from '../typed-app.js';
 import { createRequestContext } from '../request-context.js';
 import { parseQuestion } from '../authzen-request.js';
 import { authenticate, requireCaller } from '../edge/authentication.js';
-import { problemFormat } from '../edge/errors.js';
+import { commonErrors } from '../edge/errors.js';
 
 const capabilitiesFormat = z
   .object({
@@ -31,14 +31,13 @@ const capabilitiesFormat = z
     ),
   })
   .meta({ id: 'Capabilities' });
-const capabilityErrors = { 401: problemFormat, 403: problemFormat, 429: problemFormat, 503: problemFormat };
 
-export function capabilityRoutes(app: FastifyInstance, service: Service): void {
+export function capabilityRoutes(app: TypedApp, service: Service): void {
   app.get('/v1/capabilities', {
     schema: {
       tags: ['decisions'],
       summary: 'What may I do? For agents, with their own token',
-      response: { 200: capabilitiesFormat, ...capabilityErrors },
+      response: { 200: capabilitiesFormat, ...commonErrors },
     },
     onRequest: authenticate(app, service, [], { agents: true }),
     handler: (request) =>

@@ -1,13 +1,13 @@
 /** `/v1/decisions`, each of them and its outcome: what was decided and why, and what the agent then really did. */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { DecisionRecord, SearchRecord } from '../../model/decision.js';
 import type { Client } from '../../model/question.js';
 import type { Service } from '../../service/service.js';
+import type { TypedApp } from '../typed-app.js';
 import type { StoredDecision } from '../../store/decisions.js';
 import { authenticate, requireClient } from '../edge/authentication.js';
 import { nextPageFormat, PageTokens } from '../page-token.js';
-import { createProblem, problemFormat } from '../edge/errors.js';
+import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
 
 /** With the facts that they rest on, records may be long. */
 const MAX_RECORDS = 200;
@@ -36,12 +36,11 @@ const decisionRecordFormat = z
 const decisionListFormat = z
   .object({ page: nextPageFormat, results: z.array(decisionRecordFormat) })
   .meta({ id: 'DecisionList' });
-const decisionErrors = { 401: problemFormat, 403: problemFormat, 404: problemFormat, 503: problemFormat };
 const NOT_FOUND = createProblem('not_found', 'There is no such decision.');
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const TAG = ['decisions'];
 
-export function decisionRoutes(app: FastifyInstance, service: Service): void {
+export function decisionRoutes(app: TypedApp, service: Service): void {
   const onRequest = authenticate(app, service, ['evaluate', 'admin']);
   const pageTokens = new PageTokens(service.secret);
 
@@ -51,12 +50,12 @@ export function decisionRoutes(app: FastifyInstance, service: Service): void {
       summary:
         'Decision records, the newest first: the client’s own, or, with the facts they rest on, all for an admin',
       querystring: decisionsQuery,
-      response: { 200: decisionListFormat, 400: problemFormat, ...decisionErrors },
+      response: { 200: decisionListFormat, ...inputErrors },
     },
     onRequest,
     handler: async (request) => {
       const client = requireClient(request);
-      const { limit: size, page_token: token, decision, ...times } = request.query as z.infer<typeof decisionsQuery>;
+      const { limit: size, page_token: token, decision, ...times } = request.query;
       const filters = { ...times, ...(decision === undefined ? {} : { decision: decision === 'true' }) };
       const query = { list: 'decisions', caller: client.id, ...filters };
       const ownership = client.may.has('admin') ? {} : { client: client.id };
@@ -77,14 +76,15 @@ export function decisionRoutes(app: FastifyInstance, service: Service): void {
       tags: TAG,
       summary: 'A decision record: one of the client’s own, or, with the facts it rests on, any for an admin',
       params: decisionParams,
-      response: { 200: decisionRecordFormat, ...decisionErrors },
+      response: { 200: decisionRecordFormat, ...inputErrors, 404: problemFormat },
     },
     onRequest,
     handler: async (request, reply) => {
-      const stored = await findVisibleDecision(request);
+      const client = requireClient(request);
+      const stored = await findVisibleDecision(request.params.id, client);
       return stored === undefined
         ? reply.code(404).send(NOT_FOUND)
-        : reply.send({ ...redactFacts(requireClient(request), stored.record), outcome: stored.outcome });
+        : reply.send({ ...redactFacts(client, stored.record), outcome: stored.outcome });
     },
   });
 
@@ -94,16 +94,16 @@ export function decisionRoutes(app: FastifyInstance, service: Service): void {
       summary: 'Report what the agent really did; once, repeating the same is fine',
       params: decisionParams,
       body: outcomeFormat,
-      response: { 201: outcomeFormat, 400: problemFormat, 409: problemFormat, ...decisionErrors },
+      response: { 201: outcomeFormat, ...inputErrors, 404: problemFormat, 409: problemFormat },
     },
     onRequest,
     handler: async (request, reply) => {
-      const decision = await findVisibleDecision(request);
+      const client = requireClient(request);
+      const decision = await findVisibleDecision(request.params.id, client);
       if (decision === undefined) return reply.code(404).send(NOT_FOUND);
-      const outcome = request.body as z.infer<typeof outcomeFormat>;
-      const isStored = await service.decisions.reportOutcome(decision.record.id, requireClient(request).id, outcome);
+      const isStored = await service.decisions.reportOutcome(decision.record.id, client.id, request.body);
       return isStored
-        ? reply.code(201).send(outcome)
+        ? reply.code(201).send(request.body)
         : reply.code(409).send(createProblem('already_reported', 'Another outcome was reported before.'));
     },
   });
@@ -116,9 +116,7 @@ export function decisionRoutes(app: FastifyInstance, service: Service): void {
   }
 
   /** Another client's decision is as absent as one that never was. */
-  async function findVisibleDecision(request: FastifyRequest): Promise<StoredDecision | undefined> {
-    const client = requireClient(request);
-    const { id } = request.params as z.infer<typeof decisionParams>;
+  async function findVisibleDecision(id: string, client: Client): Promise<StoredDecision | undefined> {
     const decision = UUID.test(id) ? await service.decisions.find(id) : undefined;
     return decision?.record.client === client.id || client.may.has('admin') ? decision : undefined;
   }

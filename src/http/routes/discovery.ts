@@ -1,13 +1,13 @@
 /** What discovery reads: the AuthZEN metadata, what agents need that call by themselves, and the scopes. */
-import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { OBLIGATION_TYPES } from '../../model/obligations.js';
 import type { Service } from '../../service/service.js';
+import type { TypedApp } from '../typed-app.js';
 import { listScopes } from '../../policy/schema/vocabulary.js';
 import { REMIT_DETAIL_TYPE } from '../../model/acting.js';
 import { SIGNATURE_ALGORITHMS } from '../../tokens/issuers.js';
 import { authenticate } from '../edge/authentication.js';
-import { problemFormat } from '../edge/errors.js';
+import { commonErrors } from '../edge/errors.js';
 
 const metadataFormat = z
   .object({
@@ -46,7 +46,7 @@ const scopeListFormat = z
   })
   .meta({ id: 'Scopes' });
 
-export function discoveryRoutes(app: FastifyInstance, service: Service): void {
+export function discoveryRoutes(app: TypedApp, service: Service): void {
   const { base } = app;
 
   app.get('/.well-known/authzen-configuration', {
@@ -91,12 +91,12 @@ export function discoveryRoutes(app: FastifyInstance, service: Service): void {
   });
 }
 
-export function scopeRoutes(app: FastifyInstance, service: Service): void {
+export function scopeRoutes(app: TypedApp, service: Service): void {
   app.get('/v1/scopes', {
     schema: {
       tags: ['decisions'],
       summary: 'The scopes of the platform, and what each covers',
-      response: { 200: scopeListFormat, 401: problemFormat, 403: problemFormat },
+      response: { 200: scopeListFormat, ...commonErrors },
     },
     onRequest: authenticate(app, service, ['evaluate', 'admin'], { agents: true }),
     handler: () => ({ scopes: listScopes(service.rules().vocabulary) }),

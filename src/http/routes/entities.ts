@@ -1,12 +1,12 @@
 /** `/v1/entities/{type}/{id}`: attributes and parents, for admin clients. */
-import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { BadRequest } from '../../model/faults.js';
 import { MAX_PARENTS, findEntityProblem } from '../../policy/entity-validation.js';
 import type { Service } from '../../service/service.js';
+import type { TypedApp } from '../typed-app.js';
 import { idFormat, nameFormat } from '../authzen-request.js';
 import { authenticate } from '../edge/authentication.js';
-import { createProblem, problemFormat } from '../edge/errors.js';
+import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
 
 const entityParams = z.object({ type: nameFormat, id: idFormat });
 const entityBody = z
@@ -26,17 +26,10 @@ const entityFormat = z
     parents: z.array(z.object({ type: z.string(), id: z.string() })),
   })
   .meta({ id: 'Entity' });
-const entityErrors = {
-  400: problemFormat,
-  401: problemFormat,
-  403: problemFormat,
-  404: problemFormat,
-  503: problemFormat,
-};
 const ENTITY_URL = '/v1/entities/:type/:id';
 const TAG = ['administration'];
 
-export function entityRoutes(app: FastifyInstance, service: Service): void {
+export function entityRoutes(app: TypedApp, service: Service): void {
   const onRequest = authenticate(app, service, ['admin']);
 
   app.put(ENTITY_URL, {
@@ -45,12 +38,11 @@ export function entityRoutes(app: FastifyInstance, service: Service): void {
       summary: 'Store an entity, replacing what was there',
       params: entityParams,
       body: entityBody,
-      response: { 200: entityFormat, ...entityErrors },
+      response: { 200: entityFormat, ...inputErrors, 404: problemFormat },
     },
     onRequest,
     handler: async (request) => {
-      const ref = request.params as z.infer<typeof entityParams>;
-      const stored = { ...ref, ...(request.body as z.infer<typeof entityBody>) };
+      const stored = { ...request.params, ...request.body };
       const reason = findEntityProblem(stored, service.rules());
       if (reason !== undefined)
         throw new BadRequest(reason, reason.startsWith('attributes.') ? (reason.split(' ')[0] ?? '') : '');
@@ -64,11 +56,11 @@ export function entityRoutes(app: FastifyInstance, service: Service): void {
       tags: TAG,
       summary: 'Read an entity',
       params: entityParams,
-      response: { 200: entityFormat, ...entityErrors },
+      response: { 200: entityFormat, ...inputErrors, 404: problemFormat },
     },
     onRequest,
     handler: async (request, reply) => {
-      const [entity] = await service.entities.lookup([request.params as z.infer<typeof entityParams>]);
+      const [entity] = await service.entities.lookup([request.params]);
       if (entity === undefined) return reply.code(404).send(createProblem('not_found', 'There is no such entity.'));
       const { type, id, attributes, parents } = entity;
       return reply.send({ type, id, attributes, parents });
@@ -80,11 +72,11 @@ export function entityRoutes(app: FastifyInstance, service: Service): void {
       tags: TAG,
       summary: 'Remove an entity',
       params: entityParams,
-      response: { 204: z.null().describe('Removed'), ...entityErrors },
+      response: { 204: z.null().describe('Removed'), ...inputErrors, 404: problemFormat },
     },
     onRequest,
     handler: async (request, reply) => {
-      const removed = await service.entities.remove(request.params as z.infer<typeof entityParams>);
+      const removed = await service.entities.remove(request.params);
       return removed
         ? reply.code(204).send()
         : reply.code(404).send(createProblem('not_found', 'There is no such entity.'));

@@ -1,11 +1,12 @@
 /** `/access/v1/evaluation` and `/access/v1/evaluations`: may this be done, singly or many at once? */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { decide, type DecisionDeps } from '../../decide/decide.js';
 import { BadRequest } from '../../model/faults.js';
 import type { Decision } from '../../model/decision.js';
 import type { Caller } from '../../model/question.js';
 import { isObject } from '../../policy/schema/types.js';
 import type { Service } from '../../service/service.js';
+import type { TypedApp } from '../typed-app.js';
 import {
   evaluationAnswerFormat,
   evaluationAnswersFormat,
@@ -16,15 +17,14 @@ import {
 import { createRequestContext } from '../request-context.js';
 import { evaluationFormat, evaluationsFormat, parseQuestion, type EvaluationsRequest } from '../authzen-request.js';
 import { requireCaller, authenticate, buildChallenges } from '../edge/authentication.js';
-import { problemFormat } from '../edge/errors.js';
+import { inputErrors } from '../edge/errors.js';
 import { z } from 'zod';
 
 /** Items of a batch decided at one time: enough for one bulk check, few enough for others to come in between. */
 const MAX_CONCURRENT_ITEMS = 100;
 const TAG = ['decisions'];
-const evaluationErrors = { 400: problemFormat, 401: problemFormat, 403: problemFormat, 429: problemFormat };
 
-export function evaluationRoutes(app: FastifyInstance, service: Service): void {
+export function evaluationRoutes(app: TypedApp, service: Service): void {
   const onRequest = authenticate(app, service, ['evaluate'], { agents: true });
 
   app.post('/access/v1/evaluation', {
@@ -32,7 +32,7 @@ export function evaluationRoutes(app: FastifyInstance, service: Service): void {
       tags: TAG,
       summary: 'May this be done?',
       body: evaluationFormat,
-      response: { 200: evaluationAnswerFormat, 503: evaluationAnswerFormat, ...evaluationErrors },
+      response: { ...inputErrors, 200: evaluationAnswerFormat, 503: evaluationAnswerFormat },
     },
     onRequest,
     handler: (request, reply) => answerQuestion(request, reply, request.body),
@@ -44,14 +44,14 @@ export function evaluationRoutes(app: FastifyInstance, service: Service): void {
       summary: 'May these be done?',
       body: evaluationsFormat,
       response: {
+        ...inputErrors,
         200: z.union([evaluationAnswersFormat, evaluationAnswerFormat]),
         503: evaluationAnswerFormat,
-        ...evaluationErrors,
       },
     },
     onRequest,
     handler: async (request, reply) => {
-      const body = request.body as EvaluationsRequest;
+      const body = request.body;
       // Absent or empty: it answers like a single one.
       if (body.evaluations === undefined || body.evaluations.length === 0) return answerQuestion(request, reply, body);
       const caller = requireCaller(request);

@@ -1,5 +1,4 @@
 /** `/v1/filter`: records in, the permitted ones out, masked, so that no API can forget to. */
-import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { yieldToEventLoop } from '../../runtime/yield.js';
 import { previewQuestions } from '../../lists/decide-list.js';
@@ -7,6 +6,7 @@ import { createMask, MASKING_OBLIGATIONS } from '../../lists/mask.js';
 import { BadRequest } from '../../model/faults.js';
 import { identifyListRequester, PLACEHOLDER_ID, recordSearch } from '../../lists/record.js';
 import type { Service } from '../../service/service.js';
+import type { TypedApp } from '../typed-app.js';
 import {
   actionFormat,
   checkPartLengths,
@@ -19,7 +19,7 @@ import {
 } from '../authzen-request.js';
 import { createRequestContext } from '../request-context.js';
 import { authenticate } from '../edge/authentication.js';
-import { problemFormat } from '../edge/errors.js';
+import { inputErrors } from '../edge/errors.js';
 
 const recordProperties = z.record(z.string(), z.unknown());
 const filterBody = z
@@ -50,25 +50,18 @@ const filterAnswerFormat = z
     removed: z.number().int().describe('How many of those that were given are not here'),
   })
   .meta({ id: 'FilterResponse' });
-const filterErrors = {
-  400: problemFormat,
-  401: problemFormat,
-  403: problemFormat,
-  429: problemFormat,
-  503: problemFormat,
-};
 
-export function filterRoutes(app: FastifyInstance, service: Service): void {
+export function filterRoutes(app: TypedApp, service: Service): void {
   app.post('/v1/filter', {
     schema: {
       tags: ['decisions'],
       summary: 'Which of these records may be seen, and how?',
       body: filterBody,
-      response: { 200: filterAnswerFormat, ...filterErrors },
+      response: { 200: filterAnswerFormat, ...inputErrors },
     },
     onRequest: authenticate(app, service, ['filter']),
     handler: async (request) => {
-      const { records, context: requestedContext, ...shared } = request.body as z.infer<typeof filterBody>;
+      const { records, context: requestedContext, ...shared } = request.body;
       const requestContext = createRequestContext(request, service);
       if (!requestContext.isSmallBody) checkRecordLengths({ ...shared, context: requestedContext }, records);
       const template = buildQuestion(

@@ -1,9 +1,10 @@
 /** Health: whether the process answers, and whether decisions can be made. */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { Deadline, engineFaultCode } from '../../runtime/deadline.js';
 import type { FaultCode } from '../../model/faults.js';
 import { sha256, type Service } from '../../service/service.js';
+import type { TypedApp } from '../typed-app.js';
 import type { Admission } from '../edge/load-shedding.js';
 import { parseAuthorizationHeader } from '../edge/authentication.js';
 import { restrictClient } from '../edge/listener-scope.js';
@@ -78,7 +79,7 @@ export class Readiness {
 }
 
 /** What is wrong is told to admin clients in full, and to everybody else in a word. */
-export function healthRoutes(app: FastifyInstance, service: Service): void {
+export function healthRoutes(app: TypedApp, service: Service): void {
   const { readiness, admission } = app.health;
 
   app.get('/health/live', {

@@ -1,16 +1,16 @@
 /** `/metrics`: what Prometheus reads. How much is asked and denied is nobody's business but the operators'. */
-import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { Service } from '../../service/service.js';
+import type { TypedApp } from '../typed-app.js';
 import { authenticate } from '../edge/authentication.js';
-import { problemFormat } from '../edge/errors.js';
+import { commonErrors } from '../edge/errors.js';
 
-export function metricsRoutes(app: FastifyInstance, service: Service): void {
+export function metricsRoutes(app: TypedApp, service: Service): void {
   app.get('/metrics', {
     schema: {
       tags: ['operations'],
       summary: 'Metrics in Prometheus’ text format, for clients with `metrics` or `admin`',
-      response: { 200: z.string(), 401: problemFormat, 403: problemFormat, 429: problemFormat },
+      response: { 200: z.string(), ...commonErrors },
     },
     config: { essential: true },
     onRequest: authenticate(app, service, ['metrics', 'admin']),

@@ -1,14 +1,14 @@
 /** `/v1/policies`: the rules in force, where they come from, and why those that are written now are not. */
 import { createHash } from 'node:crypto';
-import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { PolicyRefusal } from '../../service/active-policies.js';
 import type { Rules } from '../../policy/load.js';
 import type { Policy } from '../../policy/policies.js';
 import type { SourceFile } from '../../diagnostics/source.js';
 import type { Service } from '../../service/service.js';
+import type { TypedApp } from '../typed-app.js';
 import { authenticate } from '../edge/authentication.js';
-import { problemFormat } from '../edge/errors.js';
+import { inputErrors } from '../edge/errors.js';
 
 const findingFormat = z.object({
   rule: z.string(),
@@ -53,7 +53,7 @@ const policiesQuery = z.strictObject({ text: z.enum(['true', 'false']).default('
 /** Of one refusal: whoever wants them all asks `remit check`. */
 const MAX_REFUSAL_FINDINGS = 100;
 
-export function policyRoutes(app: FastifyInstance, service: Service): void {
+export function policyRoutes(app: TypedApp, service: Service): void {
   app.get('/v1/policies', {
     schema: {
       tags: ['administration'],
@@ -61,15 +61,12 @@ export function policyRoutes(app: FastifyInstance, service: Service): void {
       querystring: policiesQuery,
       response: {
         200: activePoliciesFormat,
-        400: problemFormat,
-        401: problemFormat,
-        403: problemFormat,
-        429: problemFormat,
+        ...inputErrors,
       },
     },
     onRequest: authenticate(app, service, ['admin']),
     handler: (request) => {
-      const { text } = request.query as z.infer<typeof policiesQuery>;
+      const { text } = request.query;
       const { rules, since, refusal } = service.activePolicies;
       return {
         version: rules.version,

@@ -1,5 +1,4 @@
 /** `/v1/relationships`: writing and reading the graph, for admin clients. */
-import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { MAX_UPDATES_PER_WRITE } from '../../graph/port.js';
 import { BadRequest } from '../../model/faults.js';
@@ -10,9 +9,10 @@ import { relationshipKey } from '../../graph/relationship-text.js';
 import { formatRelationship } from '../../graph/relationship-text.js';
 import { parseRelationship } from '../../graph/relationship-text.js';
 import type { Service } from '../../service/service.js';
+import type { TypedApp } from '../typed-app.js';
 import { idFormat } from '../authzen-request.js';
 import { authenticate, requireClient } from '../edge/authentication.js';
-import { problemFormat } from '../edge/errors.js';
+import { inputErrors, problemFormat } from '../edge/errors.js';
 
 const checkedString = (problem: (text: string) => string | undefined, description: string) =>
   z
@@ -61,15 +61,7 @@ const relationshipListFormat = z
   })
   .meta({ id: 'Relationships' });
 
-const relationshipErrors = {
-  400: problemFormat,
-  401: problemFormat,
-  403: problemFormat,
-  409: problemFormat,
-  503: problemFormat,
-};
-
-export function relationshipRoutes(app: FastifyInstance, service: Service): void {
+export function relationshipRoutes(app: TypedApp, service: Service): void {
   const onRequest = authenticate(app, service, ['admin']);
 
   app.post('/v1/relationships', {
@@ -77,11 +69,11 @@ export function relationshipRoutes(app: FastifyInstance, service: Service): void
       tags: ['administration'],
       summary: 'Write relationships: all or none',
       body: updatesBody,
-      response: { 200: z.object({ zedtoken: z.string() }), ...relationshipErrors },
+      response: { 200: z.object({ zedtoken: z.string() }), ...inputErrors, 409: problemFormat },
     },
     onRequest,
     handler: async (request) => {
-      const { updates } = request.body as z.infer<typeof updatesBody>;
+      const { updates } = request.body;
       const parsedUpdates = updates.map(({ operation, relationship: r }, i) => ({
         operation,
         relationship: parseAt(`updates[${i}].relationship`, () =>
@@ -100,11 +92,11 @@ export function relationshipRoutes(app: FastifyInstance, service: Service): void
       tags: ['administration'],
       summary: 'Read relationships',
       querystring: relationshipsQuery,
-      response: { 200: relationshipListFormat, ...relationshipErrors },
+      response: { 200: relationshipListFormat, ...inputErrors },
     },
     onRequest,
     handler: async (request) => {
-      const query = request.query as z.infer<typeof relationshipsQuery>;
+      const query = request.query;
       if (query.subject_id !== undefined && query.subject_type === undefined)
         throw new BadRequest('is required with subject_id', 'subject_type');
       const relationships = await service.relationships.read(

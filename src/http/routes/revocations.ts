@@ -1,5 +1,4 @@
 /** `/v1/revocations` and `/v1/sessions/{id}`: taking back tokens and ending sessions, at once. */
-import type { FastifyInstance } from 'fastify';
 import { v7 as uuid } from 'uuid';
 import { z } from 'zod';
 import { BadRequest } from '../../model/faults.js';
@@ -7,11 +6,12 @@ import { decodeId } from '../../model/ids.js';
 import { parseInstant } from '../../model/instants.js';
 import { formatCallerId } from '../../model/question.js';
 import type { Service } from '../../service/service.js';
+import type { TypedApp } from '../typed-app.js';
 import type { Revocation } from '../../model/revocations.js';
 import { CLOCK_SKEW_SECONDS } from '../../tokens/verify.js';
 import { idFormat } from '../authzen-request.js';
 import { requireParty, authenticate } from '../edge/authentication.js';
-import { createProblem, problemFormat } from '../edge/errors.js';
+import { createProblem, inputErrors } from '../edge/errors.js';
 
 const textFormat = z
   .string()
@@ -45,12 +45,11 @@ const revocationsQuery = z.strictObject({ limit: z.coerce.number().int().min(1).
 const sessionParams = z.object({ id: textFormat });
 
 const TAG = ['administration'];
-const revocationErrors = { 400: problemFormat, 401: problemFormat, 403: problemFormat, 503: problemFormat };
 /** What is revoked is kept for good, so nobody outside may add to it without end. */
 export const MAX_SESSIONS_ENDED_BY_USER = 1000;
 const REVOCATION_SELECTORS = ['issuer', 'jti', 'user', 'agent', 'session'] as const;
 
-export function revocationRoutes(app: FastifyInstance, service: Service): void {
+export function revocationRoutes(app: TypedApp, service: Service): void {
   const admin = authenticate(app, service, ['admin']);
 
   app.post('/v1/revocations', {
@@ -58,11 +57,11 @@ export function revocationRoutes(app: FastifyInstance, service: Service): void {
       tags: TAG,
       summary: 'Take tokens back: in force when it is answered',
       body: revocationBody,
-      response: { 201: revocationFormat, ...revocationErrors },
+      response: { 201: revocationFormat, ...inputErrors },
     },
     onRequest: admin,
     handler: async (request, reply) => {
-      const body = request.body as z.infer<typeof revocationBody>;
+      const body = request.body;
       const { issued_before: issuedBefore, reason, ...requested } = body;
       const { userObject, agentObject } = service.rules().vocabulary;
       const selectors = {
@@ -98,28 +97,28 @@ export function revocationRoutes(app: FastifyInstance, service: Service): void {
       tags: TAG,
       summary: 'Revocations, the newest first',
       querystring: revocationsQuery,
-      response: { 200: z.object({ revocations: z.array(revocationFormat) }), ...revocationErrors },
+      response: { 200: z.object({ revocations: z.array(revocationFormat) }), ...inputErrors },
     },
     onRequest: admin,
     handler: async (request) => {
-      const { limit } = request.query as z.infer<typeof revocationsQuery>;
+      const { limit } = request.query;
       return { revocations: (await service.revocations.list(limit)).map(toRevocationJson) };
     },
   });
 }
 
-export function sessionRoutes(app: FastifyInstance, service: Service): void {
+export function sessionRoutes(app: TypedApp, service: Service): void {
   app.delete('/v1/sessions/:id', {
     schema: {
       tags: TAG,
       summary: 'End a session: a user’s own, or any for an admin; ending it again, or one unknown, is fine',
       params: sessionParams,
-      response: { 204: z.undefined(), 429: problemFormat, ...revocationErrors },
+      response: { 204: z.undefined(), ...inputErrors },
     },
     onRequest: authenticate(app, service, ['admin'], { users: true }),
     handler: async (request, reply) => {
       const caller = requireParty(request);
-      const { id: session } = request.params as z.infer<typeof sessionParams>;
+      const { id: session } = request.params;
       // A user ends what is theirs: of a session of the same name of somebody else's nothing changes.
       const selectors = { session, ...(caller.kind === 'user' ? { user: caller.user } : {}) };
       if (service.revocations.isRevokedForGood(selectors)) return reply.code(204).send();

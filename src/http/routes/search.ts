@@ -1,5 +1,5 @@
 /** `/access/v1/search/{resource,subject,action}`: on what, who, and what, by AuthZEN's search APIs. */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { formatCallerId, type Question } from '../../model/question.js';
 import {
@@ -13,6 +13,7 @@ import {
 import { identifyListRequester, PLACEHOLDER_ID, recordSearch } from '../../lists/record.js';
 import { findAllowed } from '../../lists/search.js';
 import type { Service } from '../../service/service.js';
+import type { TypedApp } from '../typed-app.js';
 import { Deadline } from '../../runtime/deadline.js';
 import { BadRequest } from '../../model/faults.js';
 import {
@@ -26,7 +27,7 @@ import {
 } from '../authzen-request.js';
 import { requireCaller, authenticate } from '../edge/authentication.js';
 import { nextPageFormat, pageFormat, PageTokens } from '../page-token.js';
-import { toBadRequest, problemFormat } from '../edge/errors.js';
+import { inputErrors, toBadRequest } from '../edge/errors.js';
 import { createRequestContext } from '../request-context.js';
 
 const searchedEntityFormat = z.object({ type: nameFormat, properties: z.record(z.string(), z.unknown()).optional() });
@@ -50,13 +51,6 @@ const actionResultsFormat = z
   .meta({ id: 'ActionSearchResponse' });
 
 const TAG = ['decisions'];
-const searchErrors = {
-  400: problemFormat,
-  401: problemFormat,
-  403: problemFormat,
-  429: problemFormat,
-  503: problemFormat,
-};
 /** What a record keeps of the question: who, what and on what, without properties. */
 function toRecordedQuestion(body: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const withoutProperties = (part: unknown): object => {
@@ -75,15 +69,15 @@ function parseBeneficiary(properties: Readonly<Record<string, unknown>> | undefi
   throw new BadRequest(toBadRequest(parsed.error).message, 'subject.properties.on_behalf_of');
 }
 
-export function searchRoutes(app: FastifyInstance, service: Service): void {
+export function searchRoutes(app: TypedApp, service: Service): void {
   const onRequest = authenticate(app, service, ['search'], { agents: true });
   const pageTokens = new PageTokens(service.secret);
 
   app.post('/access/v1/search/resource', {
-    schema: { tags: TAG, summary: 'On what may this be done?', body: searchBodies.resource, response: { 200: entityResultsFormat, ...searchErrors } },
+    schema: { tags: TAG, summary: 'On what may this be done?', body: searchBodies.resource, response: { 200: entityResultsFormat, ...inputErrors } },
     onRequest,
     handler: async (request) => {
-      const body = request.body as z.infer<typeof searchBodies.resource>;
+      const body = request.body;
       const { type, properties } = body.resource;
       const question = parseSearchQuestion(request, { ...body, resource: { type, id: PLACEHOLDER_ID, properties } });
       return searchPage('resource', request, body, question, (deps) => findCandidateResources(question, deps), (id) => ({ ...question, resource: { ...question.resource, id } }), (id) => ({ type, id }));
@@ -91,10 +85,10 @@ export function searchRoutes(app: FastifyInstance, service: Service): void {
   }); // prettier-ignore
 
   app.post('/access/v1/search/subject', {
-    schema: { tags: TAG, summary: 'Who may do this?', body: searchBodies.subject, response: { 200: entityResultsFormat, ...searchErrors } },
+    schema: { tags: TAG, summary: 'Who may do this?', body: searchBodies.subject, response: { 200: entityResultsFormat, ...inputErrors } },
     onRequest,
     handler: async (request) => {
-      const body = request.body as z.infer<typeof searchBodies.subject>;
+      const body = request.body;
       const { type, properties } = body.subject;
       const question = parseSearchQuestion(request, { ...body, subject: { type, id: PLACEHOLDER_ID, properties } });
       const { userObject, agentObject } = service.rules().vocabulary;
@@ -108,10 +102,10 @@ export function searchRoutes(app: FastifyInstance, service: Service): void {
   }); // prettier-ignore
 
   app.post('/access/v1/search/action', {
-    schema: { tags: TAG, summary: 'What may be done here?', body: searchBodies.action, response: { 200: actionResultsFormat, ...searchErrors } },
+    schema: { tags: TAG, summary: 'What may be done here?', body: searchBodies.action, response: { 200: actionResultsFormat, ...inputErrors } },
     onRequest,
     handler: async (request) => {
-      const body = request.body as z.infer<typeof searchBodies.action>;
+      const body = request.body;
       const question = parseSearchQuestion(request, { ...body, action: { name: PLACEHOLDER_ID } });
       const names = (deps: SearchDeps): string[] =>
         deps

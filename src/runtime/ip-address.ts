@@ -1,0 +1,59 @@
+/**
+ * Facts about IP addresses, by `ipaddr.js`: the configuration, the rate limiter and the fetching of issuers' keys ask for
+ * them. Only the usual notation is an address: the library also reads `127.1` and `0x7f000001`.
+ */
+import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
+
+type IpAddress = ReturnType<typeof ipaddr.parse>;
+
+/** Reads an address without its zone; undefined where the text is no address. */
+function parseIpAddress(text: string): IpAddress | undefined {
+  if (isIP(text) === 0) return undefined;
+  if (isIP(text) === 4) return ipaddr.parse(text);
+  // In hexadecimal: the library takes `::1.1.1.1` for `::ffff:1.1.1.1`, which is another address.
+  return ipaddr.parse(new URL(`http://[${text.replace(/%.*$/, '')}]`).hostname.slice(1, -1));
+}
+
+/** The IPv4 address that an IPv6 address stands for (`::ffff:10.0.0.1`), and any other address itself. */
+function unmapAddress(address: IpAddress): IpAddress {
+  return address.kind() === 'ipv6' && (address as ipaddr.IPv6).isIPv4MappedAddress()
+    ? (address as ipaddr.IPv6).toIPv4Address()
+    : address;
+}
+
+/** Whether a host, as a name or as an address with or without brackets, is this machine itself. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || parseIpAddress(host.replace(/^\[|\]$/g, ''))?.range() === 'loopback';
+}
+
+/** Addresses that hold an IPv4 address in a way that the library counts as public (RFC 4291 section 2.5.5.1). */
+const IPV4_COMPATIBLE = ipaddr.parseCIDR('::/96');
+
+/** Whether an address may be connected to as one of the internet: it belongs to no special range, such as private ones. */
+export function isPublicAddress(text: string): boolean {
+  const address = parseIpAddress(text);
+  if (address === undefined) return false;
+  const target = unmapAddress(address);
+  return target.range() === 'unicast' && (target.kind() === 'ipv4' || !target.match(IPV4_COMPATIBLE));
+}
+
+/** Whether a text is an address or a network (`10.0.0.0/8`). A network of all addresses is none: it names nothing. */
+export function isAddressOrNetwork(text: string): boolean {
+  const [, address = '', prefix] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const family = isIP(address);
+  if (family === 0) return false;
+  return prefix === undefined || (Number(prefix) > 0 && Number(prefix) <= (family === 4 ? 32 : 128));
+}
+
+/**
+ * Names the network of one subscriber: an IPv4 address itself, and the /64 of an IPv6 address, all of which one
+ * subscriber has. A text that is no address names itself.
+ */
+export function subscriberNetwork(text: string): string {
+  const address = parseIpAddress(text);
+  if (address === undefined) return text;
+  const subscriber = unmapAddress(address);
+  if (subscriber.kind() === 'ipv4') return subscriber.toString();
+  return ipaddr.IPv6.networkAddressFromCIDR(`${subscriber.toString()}/64`).toString();
+}
