@@ -1,5 +1,6 @@
 /** How two schemas differ: which actions there are, what each asks for, and how the graph grants it. */
 import { isDeepStrictEqual } from 'node:util';
+import { significantTokens, tokenizeSchema } from '../../graph/schema/lexer.js';
 import type { Rules } from '../../policy/load.js';
 import type { CedarType, RecordMembers } from '../../policy/schema/types.js';
 import type { Action } from '../../policy/schema/action.js';
@@ -25,12 +26,11 @@ export function compareSchemas(before: Rules, after: Rules): SchemaDifference[] 
   return [...actions, { what: 'caveat', change: 'changed', name: after.graph.file, details: ['is written otherwise'] }];
 }
 
-/** Without comments and blanks. */
+/** The text without comments and blanks. */
 function normalizeSchema(schema: string): string {
-  return schema
-    .replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, '')
-    .replace(/\s+/g, ' ')
-    .trim();
+  return significantTokens(tokenizeSchema(schema))
+    .map(({ text }) => text)
+    .join(' ');
 }
 
 /**

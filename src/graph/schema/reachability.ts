@@ -11,8 +11,7 @@ export class Reachability {
   private readonly parameterCache = new Map<string, readonly string[]>();
 
   constructor(
-    private readonly declarations: Pick<SchemaDeclarations, 'definitions' | 'caveats'>,
-    private readonly text: string,
+    private readonly declarations: Pick<SchemaDeclarations, 'definitions' | 'caveats' | 'caveatsMayExpire'>,
   ) {}
 
   /** Whether the answer can change without a write: it reaches an expiration or a caveat. */
@@ -214,7 +213,7 @@ export class Reachability {
     }
   }
 
-  private readonly isExpiring = (type: TypeRef): boolean => allowsExpiration(type, this.text);
+  private readonly isExpiring = (type: TypeRef): boolean => allowsExpiration(type, this.declarations.caveatsMayExpire);
 
   private relationTypes(type: string, relation: string): readonly TypeRef[] | undefined {
     return this.declarations.definitions.get(type)?.relations.get(relation);

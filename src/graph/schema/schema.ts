@@ -1,6 +1,6 @@
 /**
- * What Remit needs to know of the SpiceDB schema: which definitions have which relations and permissions, what these
- * are made of, and what they reach. SpiceDB itself has validated the text before.
+ * The SpiceDB schema as Remit uses it: which definitions have which relations and permissions, what these are made of,
+ * and what they reach. SpiceDB itself validates the text; policies, lints and both engines read it from here.
  */
 import type { ParsedExpression, TypeRef } from '@authzed/spicedb-parser-js';
 import { ConfigError } from '../../model/faults.js';
@@ -20,7 +20,7 @@ export class GraphSchema {
     readonly file: string,
     private readonly declarations: SchemaDeclarations,
   ) {
-    this.reachability = new Reachability(declarations, text);
+    this.reachability = new Reachability(declarations);
   }
 
   /** @param file names the source in errors. @throws ConfigError */
@@ -30,16 +30,21 @@ export class GraphSchema {
     throw new ConfigError(parsed.message, `${file}:${parsed.at.line}:${parsed.at.column}`);
   }
 
-  /** The graph, or why the text can't be read. */
+  /** @returns the schema, or why the text can't be read */
   static tryParse(text: string, file: string): GraphSchema | { readonly message: string; readonly at: SourceLocation } {
     const declarations = parseDeclarations(text, file);
     return 'message' in declarations ? declarations : new GraphSchema(text, file, declarations);
   }
 
-  /** Where a definition is, or a member of it. */
+  /** The location of a definition, or of a member of it; the file's first line where there is none. */
   place(type: string, member?: string): SourceLocation {
     const [line, column] = this.declarations.places.get(member === undefined ? type : `${type}#${member}`) ?? [1, 1];
     return { file: this.file, line, column };
+  }
+
+  /** Whether a subject type with a caveat may have an expiration, too. */
+  get caveatsMayExpire(): boolean {
+    return this.declarations.caveatsMayExpire;
   }
 
   definitionNames(): string[] {
@@ -50,7 +55,7 @@ export class GraphSchema {
     return this.declarations.definitions.has(type);
   }
 
-  /** Relations and permissions of a definition. */
+  /** The relations and permissions of a definition. */
   memberNames(type: string): string[] {
     const definition = this.declarations.definitions.get(type);
     return definition === undefined ? [] : [...definition.relations.keys(), ...definition.permissions.keys()];
@@ -61,78 +66,98 @@ export class GraphSchema {
     return definition !== undefined && (definition.relations.has(permission) || definition.permissions.has(permission));
   }
 
-  /** The types of subject that a relation takes, without usersets and wildcards. */
+  /** The subject types that a relation allows, without usersets and wildcards. */
   subjectTypes(type: string, relation: string): string[] {
     const types = this.declarations.definitions.get(type)?.relations.get(relation) ?? [];
     return [...new Set(types.filter((t) => !t.wildcard && t.relationName === undefined).map((t) => t.path))];
   }
 
-  /** Whether it is a relation to single subjects, so that holding it is one relationship's being there. */
+  /** Whether it is a relation to single subjects, so that a subject holds it by one relationship or not at all. */
   isDirectRelation(type: string, relation: string): boolean {
     const types = this.relationTypes(type, relation);
     return types?.every((t) => t.relationName === undefined && !t.wildcard && caveatName(t) === undefined) ?? false;
   }
 
-  /** Relations of a definition, and not its permissions. */
+  /** The relations of a definition, without its permissions. */
   relationNames(type: string): string[] {
     return [...(this.declarations.definitions.get(type)?.relations.keys() ?? [])];
   }
 
-  /** Permissions of a definition, and not its relations. */
+  /** The permissions of a definition, without its relations. */
   permissionNames(type: string): string[] {
     return [...(this.declarations.definitions.get(type)?.permissions.keys() ?? [])];
   }
 
-  /** Names that any expression or userset mentions, whatever definition they are of. */
+  /** The names that any expression or userset mentions, on whatever definition. */
   mentionedNames(): ReadonlySet<string> {
     const names = new Set<string>();
-    const walk = (e: ParsedExpression): void => {
-      if (e.kind === 'relationref') names.add(e.relationName);
-      else if (e.kind === 'binary') [e.left, e.right].forEach(walk);
-      else if (e.kind !== 'nil') names.add(e.sourceRelation.relationName).add(e.targetRelationOrPermission);
-    };
     for (const { relations, permissions } of this.declarations.definitions.values()) {
-      for (const t of [...relations.values()].flat()) if (t.relationName !== undefined) names.add(t.relationName);
-      permissions.forEach(walk);
+      for (const types of relations.values())
+        for (const { relationName } of types) if (relationName !== undefined) names.add(relationName);
+      for (const permission of permissions.values())
+        for (const part of expressionParts(permission)) {
+          if (part.kind === 'relationref') names.add(part.relationName);
+          if (part.kind === 'arrow' || part.kind === 'namedarrow')
+            names.add(part.sourceRelation.relationName).add(part.targetRelationOrPermission);
+        }
     }
     return names;
   }
 
-  /** What a relation takes as subjects; undefined where it is none. */
+  /** The subject types that a relation allows; undefined where it is none. */
   relationTypes(type: string, relation: string): readonly TypeRef[] | undefined {
     return this.declarations.definitions.get(type)?.relations.get(relation);
   }
 
-  /** What a permission is made of; undefined where it is none. */
+  /** The expression of a permission; undefined where it is none. */
   permissionExpression(type: string, permission: string): ParsedExpression | undefined {
     return this.declarations.definitions.get(type)?.permissions.get(permission);
   }
 
-  /** Whether holding the permission can take more than one relationship at once: it has an intersection. */
+  /** Whether the permission can take more than one relationship at once: it has an intersection, or an `all`. */
   hasIntersection(type: string, permission: string): boolean {
-    const walk = (e: ParsedExpression): boolean =>
-      (e.kind === 'binary' && (e.operator === 'intersection' || walk(e.left) || walk(e.right))) ||
-      (e.kind === 'namedarrow' && e.functionName === 'all');
-    const expression = this.declarations.definitions.get(type)?.permissions.get(permission);
-    return expression !== undefined && walk(expression);
+    const expression = this.permissionExpression(type, permission);
+    if (expression === undefined) return false;
+    return [...expressionParts(expression)].some(
+      (part) => (part.kind === 'binary' && part.operator === 'intersection') || isAllArrow(part),
+    );
+  }
+
+  /** Whether any permission has an arrow such as `parent.all(view)`. */
+  hasAllArrows(): boolean {
+    return [...this.declarations.definitions.values()].some(({ permissions }) =>
+      [...permissions.values()].some((permission) => [...expressionParts(permission)].some(isAllArrow)),
+    );
   }
 
   /** The relations of `type` through which an arrow within `permission` may lead to `target` of another object. */
   arrowRelations(type: string, permission: string, target: string): string[] {
-    const relations = new Set<string>();
-    const walk = (expression: ParsedExpression): void => {
-      if (expression.kind === 'binary') {
-        walk(expression.left);
-        walk(expression.right);
-      } else if (expression.kind === 'arrow' || expression.kind === 'namedarrow') {
-        if (expression.targetRelationOrPermission === target) relations.add(expression.sourceRelation.relationName);
-      }
-    };
     const definition = this.declarations.definitions.get(type);
     const expression = definition?.permissions.get(permission);
-    if (expression !== undefined) walk(expression);
+    const relations = new Set(expression === undefined ? [] : arrowSources(expression, target));
+    if (relations.size > 0) return [...relations];
     // SpiceDB inlines aliases (`permission a = b`), so the arrow may stand in another permission of the definition.
-    if (relations.size === 0) definition?.permissions.forEach(walk);
-    return [...relations];
+    return [...new Set([...(definition?.permissions.values() ?? [])].flatMap((other) => arrowSources(other, target)))];
   }
+}
+
+/** The expression and every operand within it. */
+function* expressionParts(expression: ParsedExpression): Generator<ParsedExpression> {
+  yield expression;
+  if (expression.kind !== 'binary') return;
+  yield* expressionParts(expression.left);
+  yield* expressionParts(expression.right);
+}
+
+function isAllArrow(expression: ParsedExpression): boolean {
+  return expression.kind === 'namedarrow' && expression.functionName === 'all';
+}
+
+/** The relations from which arrows of the expression lead to `target`. */
+function arrowSources(expression: ParsedExpression, target: string): string[] {
+  return [...expressionParts(expression)].flatMap((part) =>
+    (part.kind === 'arrow' || part.kind === 'namedarrow') && part.targetRelationOrPermission === target
+      ? [part.sourceRelation.relationName]
+      : [],
+  );
 }

@@ -1,26 +1,24 @@
-/** Types of subject as a SpiceDB schema has them, and what hangs on them. */
+/** The subject types that a relation of a SpiceDB schema allows: their caveats, expirations and text. */
 import type { TypeRef } from '@authzed/spicedb-parser-js';
 
-/** The caveat of a type of subject; the parser reads `with expiration` as a caveat of that name. */
+/** The caveat that a subject type has; undefined where it has none. */
 export function caveatName(type: TypeRef): string | undefined {
+  // The parser reads `with expiration` as a caveat of that name.
   const path = type.withCaveat?.path;
   return path === 'expiration' ? undefined : path;
 }
 
-/** Without one of a caveat's: the parser reads `with expiration` as a caveat of that name. */
+/** Whether every relationship to the subject type has an expiration. */
 export function requiresExpiration({ withCaveat, withExpiration }: TypeRef): boolean {
   return withExpiration !== undefined || withCaveat?.path === 'expiration';
 }
 
-/**
- * Whether it may expire. The parser drops an expiration behind a caveat (`with c and expiration`): where that is
- * anywhere in the text, what has a caveat may expire.
- */
-export function allowsExpiration(type: TypeRef, schemaText: string): boolean {
-  return requiresExpiration(type) || (type.withCaveat !== undefined && /\band\s+expiration\b/.test(schemaText));
+/** @param caveatsMayExpire see {@link SchemaDeclarations} */
+export function allowsExpiration(type: TypeRef, caveatsMayExpire: boolean): boolean {
+  return requiresExpiration(type) || (type.withCaveat !== undefined && caveatsMayExpire);
 }
 
-/** A type of subject as a schema writes it. */
+/** The subject type as a schema writes it. */
 export function formatSubjectType(type: TypeRef): string {
   const relation = type.relationName === undefined ? '' : `#${type.relationName}`;
   const caveat = type.withCaveat === undefined ? '' : ` with ${type.withCaveat.path}`;

@@ -25,7 +25,7 @@ export function relationshipProblem(
   );
   const allowed = `"${relation}" of "${resource.type}" takes ${types.map(formatSubjectType).join(' | ')}`;
   if (matching.length === 0) return `does not fit: ${allowed}`;
-  if (expiresAt !== undefined && !matching.some((t) => allowsExpiration(t, schema.text)))
+  if (expiresAt !== undefined && !matching.some((t) => allowsExpiration(t, schema.caveatsMayExpire)))
     return `has an expiration: ${allowed}`;
   if (caveat !== undefined && !matching.some((t) => caveatName(t) === caveat.name)) return `has a caveat: ${allowed}`;
   const complete = matching.some(

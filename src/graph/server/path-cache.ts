@@ -26,7 +26,7 @@ export class PathCache {
   private readonly canReuse: boolean;
 
   constructor(private readonly schema: GraphSchema) {
-    this.canReuse = !/\.\s*all\s*\(/.test(schema.text);
+    this.canReuse = !schema.hasAllArrows();
   }
 
   get(check: CheckRequest): CachedPath | undefined {
