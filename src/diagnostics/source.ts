@@ -26,11 +26,6 @@ export function indexOfByte(text: string, byte: number): number {
   return Buffer.from(text).subarray(0, byte).toString().length;
 }
 
-/** Length of the blanks and comments at the start. */
-export function leadingTriviaLength(text: string): number {
-  return /^(?:\s+|\/\/[^\n\r]*)*/.exec(text)?.[0].length ?? 0;
-}
-
 function lineStarts(file: SourceFile): readonly number[] {
   let offsets = lineStartCache.get(file);
   if (offsets === undefined) {

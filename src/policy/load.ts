@@ -8,7 +8,8 @@ import type { LocateDeclaration } from './schema/declarations.js';
 import { findDutyProblem } from './duties.js';
 import { FindingCollector, isError, suggestNearest, assertNoErrors, type Finding } from '../diagnostics/diagnostics.js';
 import { GraphSchema } from '../graph/schema/schema.js';
-import { rewriteAsPermit, locateAnnotation, readPolicies, locateByte, type Policy } from './policies.js';
+import { readPolicies, type Policy } from './policies.js';
+import { locateAnnotation, locateByte, rewriteAsPermit } from './policy-text.js';
 import { joinSchemaFiles, parseCedarSchema } from './schema/read.js';
 import { canApply, PolicySlices } from './slices.js';
 import type { SourceFile } from '../diagnostics/source.js';
@@ -109,7 +110,7 @@ function buildRules(
       'duties',
       policies.filter((p) => p.duties !== undefined),
       cedar,
-      rewriteAsPermit,
+      ({ text }) => rewriteAsPermit(text),
     ),
     cedarFaults: () => cedar.replacementCount,
   };

@@ -9,8 +9,9 @@ import { parseDuties, type Duty } from './duties.js';
 import type { ErrorRule } from '../diagnostics/error-rules.js';
 import type { FindingCollector, SourceLocation, Problem } from '../diagnostics/diagnostics.js';
 import { parseRemedies } from './remedies.js';
-import { type Remedy } from '../model/remedies.js';
-import { indexOfByte, leadingTriviaLength, locationAt, type SourceFile } from '../diagnostics/source.js';
+import type { Remedy } from '../model/remedies.js';
+import { locateAnnotation, locateByte, splitPolicies, type PolicyText } from './policy-text.js';
+import type { SourceFile } from '../diagnostics/source.js';
 
 export interface Policy {
   readonly id: string;
@@ -51,7 +52,7 @@ export function readPolicies(files: readonly SourceFile[], cedar: CedarEngine, f
   return [...policies.values()];
 }
 
-function readPolicy(statement: PolicyStatement, cedar: CedarEngine, findings: FindingCollector): Policy | undefined {
+function readPolicy(statement: PolicyText, cedar: CedarEngine, findings: FindingCollector): Policy | undefined {
   const { location, text } = statement;
   if (Buffer.byteLength(text) > MAX_POLICY_BYTES) {
     findings.error('policy-too-large', location, `a policy must be at most ${MAX_POLICY_BYTES} bytes long`);
@@ -99,72 +100,6 @@ function readPolicy(statement: PolicyStatement, cedar: CedarEngine, findings: Fi
     remedies: parseRemedies(remedy, report('invalid-remedy', '@remedy')),
     duties: duty === undefined ? undefined : parseDuties(duty, report('invalid-duty', '@duty')),
   };
-}
-
-/** A text and where it begins. */
-interface PolicyStatement {
-  readonly location: SourceLocation;
-  readonly text: string;
-}
-
-/** One of a file, and where it begins in its text. */
-export interface PolicyFileStatement extends PolicyStatement {
-  readonly index: number;
-}
-
-/** Where a byte of a policy's text is. */
-export function locateByte({ location, text }: PolicyStatement, byte: number): SourceLocation {
-  const linesBefore = text.slice(0, indexOfByte(text, byte)).split('\n');
-  return {
-    file: location.file,
-    line: location.line + linesBefore.length - 1,
-    column: (linesBefore.length === 1 ? location.column : 1) + (linesBefore.at(-1)?.length ?? 0),
-  };
-}
-
-/** Where a policy's annotation is; the policy itself where it has none of that name. */
-export function locateAnnotation(statement: PolicyStatement, annotation: string): SourceLocation {
-  for (const match of statement.text.matchAll(/\/\/[^\n\r]*|"(?:\\[\s\S]|[^"\\])*"|@\s*(\w+)|\(\s*principal\b/g)) {
-    if (match[0].startsWith('(')) break;
-    if (match[1] === annotation.slice(1))
-      return locateByte(statement, Buffer.byteLength(statement.text.slice(0, match.index)));
-  }
-  return statement.location;
-}
-
-/**
- * A duty's text: its effect is never used, and as permits all that apply come back as reasons, whatever the author wrote.
- * Of the text and not of the JSON, which can't say every whole number of Cedar's, nor all that its text may nest.
- */
-export function rewriteAsPermit({ text }: Policy): string {
-  let replaced = false;
-  const tokens = /\/\/[^\n\r]*|"(?:\\[\s\S]|[^"\\])*"|@(?:\s|\/\/[^\n\r]*)*\w+|\b(?:permit|forbid)\b/g;
-  return text.replace(tokens, (token) => {
-    if (replaced || !/^(permit|forbid)$/.test(token)) return token;
-    replaced = true;
-    return 'permit';
-  });
-}
-
-/** Cuts a file at each `;` outside strings and comments. What follows the last one must be empty. */
-export function splitPolicies(file: SourceFile): PolicyFileStatement[] {
-  const statements: PolicyFileStatement[] = [];
-  const tokens = /\/\/[^\n\r]*|"(?:\\[\s\S]|[^"\\])*"|;/g;
-  let start = 0;
-  const push = (end: number): void => {
-    const slice = file.text.slice(start, end);
-    const textStart = start + leadingTriviaLength(slice);
-    if (textStart < end)
-      statements.push({
-        location: locationAt(file, textStart),
-        index: textStart,
-        text: file.text.slice(textStart, end),
-      });
-    start = end;
-  };
-  for (const match of file.text.matchAll(tokens)) if (match[0] === ';') push(match.index + 1);
-  push(file.text.length);
-  return statements;
 }
 
 /** Depth of a JSON value, without recursion: it is what guards against recursion that is too deep. */

@@ -6,14 +6,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import { CedarEngine, type CedarDiagnostic } from '../../policy/cedar.js';
 import { ConfigError } from '../../model/faults.js';
-import { splitPolicies, locateByte } from '../../policy/policies.js';
+import { tokenizeCedar } from '../../policy/lexer.js';
+import { splitPolicies, locateByte } from '../../policy/policy-text.js';
 import type { SourceFile } from '../../diagnostics/source.js';
 
 /** Of a line, which the formatter keeps to where it can. */
 const LINE_WIDTH = 120;
 /** How often a policy is formatted at most, until it stays as it is. */
 const MAX_ROUNDS = 4;
-const STRINGS_AND_COMMENTS = /"(?:\\[\s\S]|[^"\\])*"|\/\/[^\n\r]*/g;
 
 export class Formatter {
   private readonly cedar = new CedarEngine();
@@ -69,7 +69,7 @@ function formatError(complaints: readonly CedarDiagnostic[], place: (offset: num
 
 /** What stands before a policy, or after the last: comments as they are, with one blank line at most between two. */
 function formatGap(text: string, first: boolean): string {
-  const [sameLine = '', ...followingLines] = text.split(/\r\n?|\n/).map((line) => line.trim());
+  const [sameLine = '', ...followingLines] = text.split(/\r\n?|\n/).map((line) => extractComments(line)[0] ?? '');
   const lines = first ? [sameLine, ...followingLines] : followingLines;
   // The policy itself begins on the last.
   if (lines.at(-1) === '') lines.pop();
@@ -80,7 +80,7 @@ function formatGap(text: string, first: boolean): string {
 }
 
 function extractComments(text: string): string[] {
-  return [...text.matchAll(STRINGS_AND_COMMENTS)]
-    .map(([match]) => match.trim())
-    .filter((match) => match.startsWith('//'));
+  return tokenizeCedar(text)
+    .filter(({ kind }) => kind === 'comment')
+    .map((comment) => comment.text.trim());
 }

@@ -4,6 +4,7 @@
  */
 import { FindingCollector, suggestNearest, type Finding } from '../../diagnostics/diagnostics.js';
 import { locationAt, type SourceFile } from '../../diagnostics/source.js';
+import { tokenizeCedar } from '../../policy/lexer.js';
 import { LINTS } from '../../policy/lint/lints.js';
 import { CHECK_RULES } from './check-rules.js';
 
@@ -15,8 +16,8 @@ interface Ignore {
   readonly file: SourceFile;
 }
 
-/** A string, or the comment that ends a line; YAML's begins with `#`. */
-const COMMENT_PATTERNS = { cedar: /"(?:\\.|[^"\\])*"|\/\/(.*)$/g, yaml: /"(?:\\.|[^"\\])*"|'[^']*'|(?<=^|\s)#(.*)$/g };
+/** YAML's strings, and the comment that ends a line. */
+const YAML_STRING_OR_COMMENT = /"(?:\\.|[^"\\])*"|'[^']*'|(?<=^|\s)#[^\r]*/g;
 const IGNORE_FORM = /^\s*remit-ignore:\s*(\w[\w-]*)(?:\s+(?:—|–|--?)(?:\s+(\S.*))?)?\s*$/;
 const IGNORABLE_RULES = LINTS.map(({ rule }) => rule);
 
@@ -45,16 +46,15 @@ export function applyIgnores(
 }
 
 function parseIgnores(file: SourceFile, problems: FindingCollector): Ignore[] {
-  const pattern = /\.ya?ml$/.test(file.name) ? COMMENT_PATTERNS.yaml : COMMENT_PATTERNS.cedar;
+  const findComment = /\.ya?ml$/.test(file.name) ? findYamlComment : findCedarComment;
   let start = 0;
   /** Those that wait for a line that says something. */
   let waiting: Omit<Ignore, 'line'>[] = [];
   const ignores: Ignore[] = [];
   for (const [i, text] of file.text.split('\n').entries()) {
-    const comment = [...text.matchAll(pattern)].find((match) => match[1] !== undefined);
+    const comment = findComment(text);
     const hasContent = text.slice(0, comment?.index).trim() !== '';
-    const ignore =
-      comment === undefined ? undefined : parseIgnore(comment[1] ?? '', file, start + comment.index, problems);
+    const ignore = comment === undefined ? undefined : parseIgnore(comment.text, file, start + comment.index, problems);
     if (ignore !== undefined) waiting.push(ignore);
     if (hasContent) {
       ignores.push(...waiting.map((entry) => ({ ...entry, line: i + 1 })));
@@ -63,6 +63,23 @@ function parseIgnores(file: SourceFile, problems: FindingCollector): Ignore[] {
     start += text.length + 1;
   }
   return [...ignores, ...waiting.map((entry) => ({ ...entry, line: 0 }))];
+}
+
+interface Comment {
+  /** Without the sign that begins it. */
+  readonly text: string;
+  readonly index: number;
+}
+
+/** @param line of a Cedar schema or policy file; SpiceDB's schemas have the same strings and comments */
+function findCedarComment(line: string): Comment | undefined {
+  const comment = tokenizeCedar(line).find(({ kind }) => kind === 'comment');
+  return comment && { text: comment.text.slice(2), index: comment.index };
+}
+
+function findYamlComment(line: string): Comment | undefined {
+  const comment = [...line.matchAll(YAML_STRING_OR_COMMENT)].find(([text]) => text.startsWith('#'));
+  return comment && { text: comment[0].slice(1), index: comment.index };
 }
 
 function parseIgnore(

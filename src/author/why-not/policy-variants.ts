@@ -1,7 +1,8 @@
 /** The rules with a policy changed or one more: what remains where nothing milder helps. */
 import { loadRules, type RuleSources, type Rules } from '../../policy/load.js';
 import { ConfigError } from '../../model/faults.js';
-import { splitPolicies, type Policy } from '../../policy/policies.js';
+import type { Policy } from '../../policy/policies.js';
+import { findScopeEnd, splitPolicies } from '../../policy/policy-text.js';
 import type { EntityRef } from '../../model/ids.js';
 import { formatUid, type EntityUid } from '../../policy/schema/uid.js';
 import type { ProposedChange } from './change.js';
@@ -87,18 +88,4 @@ export function permitQuestion(
   while (existingIds.has(id)) id += '-again';
   const scope = `principal == ${formatUid(principal)}, action == ${formatUid(action)}, resource == ${formatUid(resource)}`;
   return { kind: 'policy', add: `@id("${id}") permit (${scope});` };
-}
-
-/** Behind the parenthesis that ends the scope. */
-function findScopeEnd(text: string): number | undefined {
-  let depth: number | undefined;
-  for (const match of text.matchAll(/\/\/[^\n\r]*|"(?:\\[\s\S]|[^"\\])*"|@\s*\w+\s*\(?|\b(?:permit|forbid)\b|[()]/g)) {
-    const [token] = match;
-    if (token === 'permit' || token === 'forbid') depth ??= 0;
-    if (depth === undefined) continue;
-    if (token === '(') depth += 1;
-    if (token === ')') depth -= 1;
-    if (token === ')' && depth === 0) return match.index + 1;
-  }
-  return undefined;
 }

@@ -1,115 +1,143 @@
 /**
- * Where in the Cedar schema's source things are declared. Cedar gives no places for what it has read without an
- * error, and errors of ours are about just that: so the declarations are found by their tokens.
+ * The places of declarations in the Cedar schema's source. Cedar gives none for what it has read without an error, and
+ * it is there that our own findings point: so declarations are found by their tokens.
  */
+import { significantTokens, type CedarToken } from '../lexer.js';
 
 export type DeclarationKind = 'action' | 'entity';
 
-/** Index of a declaration's name, or of what belongs to it. */
+/** Offsets of what a schema declares. */
 export interface DeclarationIndex {
   /**
-   * @param part of the declaration: a member such as `salary` or `context.can.edit`, or an annotation such as `@scope`;
-   *   where that isn't written there, the declaration counts
+   * @param namespace empty for what is in none
+   * @param part of the declaration: a member such as `salary` or `context.can.edit`, or an annotation such as `@scope`
+   * @returns the offset of the part, or of the declaration's name where the part isn't written there
    */
-  find(kind: DeclarationKind, space: string, name: string, part?: string): number | undefined;
+  find(kind: DeclarationKind, namespace: string, name: string, part?: string): number | undefined;
 }
 
-interface Token {
-  /** Strings without their quotes. */
-  readonly text: string;
-  readonly quoted: boolean;
-  readonly index: number;
-}
-
-const TOKENS = /\/\/[^\n\r]*|"((?:\\[\s\S]|[^"\\])*)"|[A-Za-z_]\w*(?:\s*::\s*[A-Za-z_]\w*)*|[^\s\w]/g;
-
+/** @param source a schema that Cedar takes; of another text whatever looks like a declaration is found */
 export function indexDeclarations(source: string): DeclarationIndex {
-  const indexes = new Map<string, number>();
-  const note = (key: string, index: number): void => {
-    if (!indexes.has(key)) indexes.set(key, index);
-  };
-  const tokens = tokenize(source);
-  let space = '';
-  let depth = 0;
-  /** Keys of the declaration that is being read; empty between declarations. */
-  let declarationKeys: string[] = [];
-  /** Annotations that stand before it. */
-  let annotations: Token[] = [];
-  /** The member that each open brace is of. */
-  let enclosingMembers: string[] = [];
-  let member = '';
-  for (let i = 0; i < tokens.length; i += 1) {
-    const { text, quoted } = tokens[i] as Token;
-    if (quoted) continue;
-    const level = space === '' ? 0 : 1;
-    if (text === '@') {
-      if (declarationKeys.length === 0)
-        annotations.push({ ...(tokens[i] as Token), text: `@${tokens[i + 1]?.text ?? ''}` });
-      i = skipAnnotation(tokens, i);
-    } else if (text === '{') {
-      depth += 1;
-      enclosingMembers.push(member);
-      member = '';
-    } else if (text === '}') {
-      depth -= 1;
-      enclosingMembers.pop();
-      if (depth < level) [space, depth] = ['', 0];
-    } else if (text === ';' && depth === level) {
-      [declarationKeys, annotations, enclosingMembers, member] = [[], [], [], ''];
-    } else if (text === ':' && declarationKeys.length > 0) {
-      // A member is what stands before a colon, or before the question mark there.
-      const name = tokens[tokens[i - 1]?.text === '?' ? i - 2 : i - 1];
-      if (name === undefined) continue;
-      member = name.text;
-      const path = [...enclosingMembers.filter((of) => of !== ''), member].join('.');
-      for (const key of declarationKeys) for (const part of [path, member]) note(`${key} ${part}`, name.index);
-    } else if (text === 'namespace' && depth === 0 && declarationKeys.length === 0) {
-      space = tokens[i + 1]?.text ?? '';
-      while (i < tokens.length && tokens[i]?.text !== '{') i += 1;
-      depth = 1;
-      annotations = [];
-    } else if ((text === 'action' || text === 'entity') && depth === level && declarationKeys.length === 0) {
-      for (const name of readNames(tokens, i + 1)) {
-        const key = `${text} ${space} ${name.text}`;
-        note(key, name.index);
-        for (const annotation of annotations) note(`${key} ${annotation.text}`, annotation.index);
-        declarationKeys.push(key);
-      }
-      i += 1;
-    } else if (text === 'type' && depth === level && declarationKeys.length === 0)
-      declarationKeys = [`type ${space} ${tokens[i + 1]?.text ?? ''}`];
-  }
+  const offsets = new DeclarationReader(source).read();
   return {
-    find: (kind, of, name, part) => {
-      const key = `${kind} ${of} ${name}`;
-      return (part === undefined ? undefined : indexes.get(`${key} ${part}`)) ?? indexes.get(key);
+    find: (kind, namespace, name, part) => {
+      const key = `${kind} ${namespace} ${name}`;
+      return (part === undefined ? undefined : offsets.get(`${key} ${part}`)) ?? offsets.get(key);
     },
   };
 }
 
-/** `a, "b", c`: the names that follow `action` or `entity`. */
-function readNames(tokens: readonly Token[], from: number): Token[] {
-  const namesRead: Token[] = [];
-  for (let i = from; i < tokens.length; i += 2) {
-    namesRead.push(tokens[i] as Token);
-    if (tokens[i + 1]?.text !== ',' || tokens[i + 1]?.quoted === true) break;
+/** Reads a schema from its first token to its last; what it doesn't know it passes over up to the next `;`. */
+class DeclarationReader {
+  private readonly tokens: readonly CedarToken[];
+  private readonly offsets = new Map<string, number>();
+  private position = 0;
+
+  constructor(source: string) {
+    this.tokens = significantTokens(source);
   }
-  return namesRead;
-}
 
-/** The index of an annotation's last token: `@name` or `@name("value")`. */
-function skipAnnotation(tokens: readonly Token[], at: number): number {
-  if (tokens[at + 2]?.text !== '(') return at + 1;
-  let i = at + 2;
-  while (i < tokens.length && (tokens[i]?.quoted === true || tokens[i]?.text !== ')')) i += 1;
-  return i;
-}
+  read(): ReadonlyMap<string, number> {
+    while (this.position < this.tokens.length) {
+      this.readDeclarations('');
+      this.position += 1;
+    }
+    return this.offsets;
+  }
 
-function tokenize(source: string): Token[] {
-  return [...source.matchAll(TOKENS)]
-    .filter((match) => !match[0].startsWith('//'))
-    .map((match) => {
-      const quoted = match[0].startsWith('"');
-      return { text: quoted ? (match[1] ?? '') : match[0].replace(/\s/g, ''), quoted, index: match.index };
+  private get word(): string | undefined {
+    return this.tokens[this.position]?.text;
+  }
+
+  /** Up to the brace that closes the namespace, or the end. */
+  private readDeclarations(namespace: string): void {
+    while (this.word !== undefined && this.word !== '}') {
+      const annotations = this.readAnnotations();
+      const kind = this.word;
+      this.position += 1;
+      if (kind === 'namespace') this.readNamespace();
+      else if (kind === 'entity' || kind === 'action') this.readDeclaration(`${kind} ${namespace}`, annotations);
+      else this.readBody([]);
+    }
+  }
+
+  private readNamespace(): void {
+    let name = '';
+    for (; this.word !== undefined && this.word !== '{'; this.position += 1) name += this.word;
+    this.position += 1;
+    this.readDeclarations(name);
+    this.position += 1;
+  }
+
+  private readDeclaration(prefix: string, annotations: readonly CedarToken[]): void {
+    const keys = this.readNames().map((name) => {
+      const key = `${prefix} ${nameOf(name)}`;
+      this.note(key, name);
+      for (const annotation of annotations) this.note(`${key} ${annotation.text}`, annotation);
+      return key;
     });
+    this.readBody(keys);
+  }
+
+  /** `a, "b", c`: one or more names. */
+  private readNames(): CedarToken[] {
+    const names: CedarToken[] = [];
+    for (let name = this.tokens[this.position]; name !== undefined; name = this.tokens[this.position]) {
+      names.push(name);
+      this.position += 1;
+      if (this.word !== ',') break;
+      this.position += 1;
+    }
+    return names;
+  }
+
+  /** The `@` of each annotation at this point, with its name for a text. */
+  private readAnnotations(): CedarToken[] {
+    const annotations: CedarToken[] = [];
+    for (let sign = this.tokens[this.position]; sign?.text === '@'; sign = this.tokens[this.position]) {
+      annotations.push({ ...sign, text: `@${this.tokens[this.position + 1]?.text ?? ''}` });
+      this.position += this.tokens[this.position + 2]?.text === '(' ? 5 : 2;
+    }
+    return annotations;
+  }
+
+  /** The rest of a declaration, up to and with its `;`, and the members that it declares. */
+  private readBody(keys: readonly string[]): void {
+    /** The member that each open brace belongs to. */
+    const enclosing: string[] = [];
+    let member = '';
+    for (; this.word !== undefined; this.position += 1) {
+      const { position } = this;
+      if (this.word === '@') {
+        this.readAnnotations();
+        this.position -= 1;
+      } else if (this.word === '{') {
+        enclosing.push(member);
+        member = '';
+      } else if (this.word === '}') {
+        if (enclosing.length === 0) return;
+        enclosing.pop();
+      } else if (this.word === ';' && enclosing.length === 0) {
+        this.position += 1;
+        return;
+      } else if (this.word === ':') {
+        // A member is named before a colon, or before the question mark there.
+        const name = this.tokens[this.tokens[position - 1]?.text === '?' ? position - 2 : position - 1];
+        if (name === undefined) continue;
+        member = nameOf(name);
+        const path = [...enclosing.filter((outer) => outer !== ''), member].join('.');
+        for (const key of keys) for (const part of [path, member]) this.note(`${key} ${part}`, name);
+      }
+    }
+  }
+
+  /** The first of several counts. */
+  private note(key: string, { index }: CedarToken): void {
+    if (!this.offsets.has(key)) this.offsets.set(key, index);
+  }
+}
+
+/** A name, whether or not it is written as a string. */
+function nameOf({ kind, text }: CedarToken): string {
+  return kind === 'string' ? text.slice(1, -1) : text;
 }

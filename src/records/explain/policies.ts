@@ -9,6 +9,7 @@ import { cedarPrincipal } from '../../model/acting.js';
 import { formatRef, type EntityRef } from '../../model/ids.js';
 import { splitOperator, type Expression } from '../../policy/expressions.js';
 import type { Policy } from '../../policy/policies.js';
+import { stripParentheses } from '../../policy/policy-text.js';
 import { buildCedarRequest } from '../../policy/cedar-request.js';
 import type { Slice } from '../../policy/slices.js';
 import { collectRequestFacts, type CedarOutcome } from '../../decide/ask-cedar.js';
@@ -214,18 +215,8 @@ function listOperands(expression: Expression): Expression[] {
 function formatOperand(expression: Expression, cedar: CedarEngine): string {
   const text = isExactInJson(expression) ? cedar.policyText(buildPermitWhen(expression)).value : undefined;
   if (text === undefined) return 'a condition that is too long to be taken apart, or has a number beyond 2^53';
+  // Cedar writes parentheses around an operand.
   return stripParentheses(text.slice(text.indexOf('{') + 1, text.lastIndexOf('}')).trim());
-}
-
-/** Without the parentheses that Cedar writes around an operand. */
-function stripParentheses(text: string): string {
-  if (!text.startsWith('(') || !text.endsWith(')')) return text;
-  let rest = text.slice(1, -1).replace(/"(?:\\.|[^"\\])*"/g, '');
-  for (let previous = ''; previous !== rest;) {
-    previous = rest;
-    rest = rest.replace(/\([^()]*\)/g, '');
-  }
-  return /[()]/.test(rest) ? text : text.slice(1, -1);
 }
 
 function collectValues(expression: Expression, request: CedarRequest): Record<string, string> {

@@ -173,6 +173,7 @@ describe('remit-ignore', () => {
     ['above', '  // remit-ignore: unused-permission — for the intranet\n', ''],
     ['above, with comments between', '  // remit-ignore: unused-permission - for the intranet\n  // x\n\n', ''],
     ['behind', '', ' // remit-ignore: unused-permission -- for the intranet'],
+    ["behind, before Windows' end of line", '', ' // remit-ignore: unused-permission -- for the intranet\r'],
   ])('hides a warning that it names, %s', async (_, above, behind) => {
     expect(await rules(warned(above, behind))).toEqual([]);
   });
