@@ -9,7 +9,7 @@ import {
   type SubjectRelationshipFilter,
 } from './protobuf.js';
 import type { ResourceLookupResult, SubjectLookupResult, ResourceLookup, SubjectLookup } from './port.js';
-import type { CheckRequest } from '../model/checks.js';
+import type { CheckRequest, Consistency } from '../model/checks.js';
 import { toFailureAnswer, isInvalidRequest, isTooLarge, OUTAGE_ANSWER, type AnswerWithoutRevision } from './errors.js';
 
 /** What of SpiceDB's API decides. Streams come as lists; of lookups it is said how long they may take. */
@@ -37,12 +37,16 @@ export const FULLY_CONSISTENT: v1.Consistency = {
   requirement: { oneofKind: 'fullyConsistent', fullyConsistent: true },
 };
 
-export function atLeastAsFresh(token: string): v1.Consistency {
+function atLeastAsFresh(token: string): v1.Consistency {
   return { requirement: { oneofKind: 'atLeastAsFresh', atLeastAsFresh: { token } } };
 }
 
 export function atExactSnapshot(token: string): v1.Consistency {
   return { requirement: { oneofKind: 'atExactSnapshot', atExactSnapshot: { token } } };
+}
+
+export function toProtoConsistency(consistency: Consistency): v1.Consistency {
+  return consistency === 'full' ? FULLY_CONSISTENT : atLeastAsFresh(consistency.atLeast);
 }
 
 export function toBulkRequest(
@@ -67,7 +71,7 @@ export async function checkBulk(
   checks: readonly CheckRequest[],
   consistency: v1.Consistency,
   withTracing = false,
-): Promise<{ readonly answers: readonly TracedAnswer[]; readonly at: string | undefined }> {
+): Promise<{ readonly answers: readonly TracedAnswer[]; readonly checkedAt: string | undefined }> {
   try {
     const { pairs, checkedAt } = await client.checkBulkPermissions(toBulkRequest(checks, consistency, withTracing));
     const answers = await Promise.all(
@@ -78,15 +82,15 @@ export async function checkBulk(
         return retried.answers[0] ?? { answer: OUTAGE_ANSWER };
       }),
     );
-    return { answers, at: checkedAt?.token };
+    return { answers, checkedAt: checkedAt?.token };
   } catch (error) {
     const divisible = checks.length > 1 && (isInvalidRequest(error) || isTooLarge(error));
-    if (!divisible) return { answers: checks.map(() => ({ answer: toFailureAnswer(error) })), at: undefined };
+    if (!divisible) return { answers: checks.map(() => ({ answer: toFailureAnswer(error) })), checkedAt: undefined };
     const half = Math.ceil(checks.length / 2);
     const first = await checkBulk(client, checks.slice(0, half), consistency, withTracing);
-    const later = first.at === undefined ? consistency : atExactSnapshot(first.at);
+    const later = first.checkedAt === undefined ? consistency : atExactSnapshot(first.checkedAt);
     const second = await checkBulk(client, checks.slice(half), later, withTracing);
-    return { answers: [...first.answers, ...second.answers], at: first.at ?? second.at };
+    return { answers: [...first.answers, ...second.answers], checkedAt: first.checkedAt ?? second.checkedAt };
   }
 }
 

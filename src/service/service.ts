@@ -165,8 +165,8 @@ async function openRelationships(
 ): Promise<GraphEngine> {
   if (config.spicedb === undefined) return EmbeddedGraph.start(graph, await Journal.open(database), reported.watch);
   // Its client takes a tenth of a second to load, which only those wait for who use it.
-  const { ServerRelationships } = await import('../graph/server/server.js');
-  return ServerRelationships.start(graph, { ...config.spicedb, deadlineMs: config.deadlineMs, ...reported });
+  const { ServerGraph } = await import('../graph/server/server.js');
+  return ServerGraph.start(graph, { ...config.spicedb, deadlineMs: config.deadlineMs, ...reported });
 }
 
 /** OpenTelemetry takes a while to load, too, and most have no use for it. */

@@ -15,8 +15,8 @@ export async function checkWithTraces(
   schema: GraphSchema,
   checks: readonly CheckRequest[],
   consistency: v1.Consistency,
-): Promise<{ readonly answers: readonly AnswerWithoutRevision[]; readonly at: string | undefined }> {
-  const { answers, at } = await checkBulk(client, checks, consistency, true);
+): Promise<{ readonly answers: readonly AnswerWithoutRevision[]; readonly checkedAt: string | undefined }> {
+  const { answers, checkedAt } = await checkBulk(client, checks, consistency, true);
   const explained: AnswerWithoutRevision[] = [];
   for (const [i, { answer, trace }] of answers.entries())
     explained.push(
@@ -31,7 +31,7 @@ export async function checkWithTraces(
           }
         : answer,
     );
-  return { answers: explained, at };
+  return { answers: explained, checkedAt };
 }
 
 function createPathReader(client: SpiceDBClient, check: CheckRequest, consistency: v1.Consistency): PathReader {

@@ -1,7 +1,9 @@
 /** Proofs against an oracle, on random graphs: what is told grants by itself, and nothing that grants is missed. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { proveGrant, type GrantProof, type SnapshotReader } from '../../../src/graph/server/grant-proof.js';
+import { proveGrant } from '../../../src/graph/server/grant-proof.js';
+import type { GrantProof } from '../../../src/graph/server/proof.js';
+import type { SnapshotReader } from '../../../src/graph/server/snapshot-reader.js';
 import type { CheckRequest } from '../../../src/model/checks.js';
 import { type Relationship } from '../../../src/model/relationships.js';
 import { relationshipKey } from '../../../src/graph/relationship-text.js';

@@ -5,7 +5,7 @@ import { SchemaMonitor } from '../../../src/graph/server/schema-monitor.js';
 import type { CheckAnswer } from '../../../src/model/checks.js';
 import type { CheckRequest } from '../../../src/model/checks.js';
 import { writeServerSchema, type ServerSchemaDifference } from '../../../src/graph/server/schema-diff.js';
-import { ServerRelationships } from '../../../src/graph/server/server.js';
+import { ServerGraph } from '../../../src/graph/server/server.js';
 import { type UpdateOperation } from '../../../src/model/relationships.js';
 import { parseRelationship } from '../../../src/graph/relationship-text.js';
 import { GraphSchema } from '../../../src/graph/schema/schema.js';
@@ -34,7 +34,7 @@ describe.skipIf(BINARY === '').each(['full', 'bounded'] as const)(
   `${named('the schema of a running SpiceDB server')}, %s`,
   (consistency) => {
     let spicedb: RunningSpiceDb;
-    let engine: ServerRelationships;
+    let engine: ServerGraph;
     const log: string[] = [];
     const become = async (text: string): Promise<void> => {
       const connection = new Connection(spicedb.address, 5_000);
@@ -47,7 +47,7 @@ describe.skipIf(BINARY === '').each(['full', 'bounded'] as const)(
     beforeAll(async () => {
       spicedb = await startSpiceDb();
       await spicedb.schema(graph);
-      engine = await ServerRelationships.start(graph, {
+      engine = await ServerGraph.start(graph, {
         ...spicedb.address,
         deadlineMs: 5_000,
         consistency,

@@ -10,7 +10,7 @@ import { toProtoUpdate } from '../../../src/graph/protobuf.js';
 import { STALENESS_BOUND_MS } from '../../../src/graph/server/cache.js';
 import type { CheckAnswer } from '../../../src/model/checks.js';
 import type { CheckRequest } from '../../../src/model/checks.js';
-import { ServerRelationships } from '../../../src/graph/server/server.js';
+import { ServerGraph } from '../../../src/graph/server/server.js';
 import { identifiesWrites } from '../../../src/graph/server/zedtoken.js';
 import { type UpdateOperation, type RelationshipUpdate } from '../../../src/model/relationships.js';
 import { parseRelationship } from '../../../src/graph/relationship-text.js';
@@ -42,20 +42,20 @@ const check = (resource: string, permission: string, user: string): CheckRequest
 };
 const updates = (operation: UpdateOperation, ...texts: string[]): RelationshipUpdate[] =>
   texts.map((text) => ({ operation, relationship: parseRelationship(text) }));
-const one = async (engine: ServerRelationships, asked: CheckRequest): Promise<CheckAnswer | undefined> =>
+const one = async (engine: ServerGraph, asked: CheckRequest): Promise<CheckAnswer | undefined> =>
   (await engine.check([asked], 'full'))[0];
 
 describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'), () => {
   let spicedb: RunningSpiceDb;
   /** Not Remit's: the platform's own services write so. */
   let outside: Connection;
-  const opened: ServerRelationships[] = [];
+  const opened: ServerGraph[] = [];
   const wires: Wire[] = [];
   /** Calls that ask SpiceDB, of all replicas. */
   const calls = vi.spyOn(Connection.prototype, 'checkBulkPermissions');
 
-  const open = async (server = spicedb, port = server.port): Promise<ServerRelationships> => {
-    const engine = await ServerRelationships.start(graph, {
+  const open = async (server = spicedb, port = server.port): Promise<ServerGraph> => {
+    const engine = await ServerGraph.start(graph, {
       ...server.address,
       endpoint: `127.0.0.1:${port}`,
       deadlineMs: 2_000,
@@ -69,14 +69,14 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
     wires.push(made);
     return made;
   };
-  const write = (engine: ServerRelationships, operation: UpdateOperation, ...texts: string[]): Promise<string> =>
+  const write = (engine: ServerGraph, operation: UpdateOperation, ...texts: string[]): Promise<string> =>
     engine.write(updates(operation, ...texts), 'test');
   const writeOutside = (operation: UpdateOperation, ...texts: string[]): Promise<unknown> =>
     outside.writeRelationships(
       v1.WriteRelationshipsRequest.create({ updates: updates(operation, ...texts).map(toProtoUpdate) }),
     );
   /** Asks until SpiceDB needn't be asked. */
-  const warm = async (engine: ServerRelationships, asked: CheckRequest, result: string): Promise<void> => {
+  const warm = async (engine: ServerGraph, asked: CheckRequest, result: string): Promise<void> => {
     await expect
       .poll(async () => {
         const before = calls.mock.calls.length;
@@ -86,12 +86,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
       .toEqual([result, 0]);
   };
   /** What it answers until `end` comes, and that no answer asked for later than the bound after `since` is a yes. */
-  const neverLate = async (
-    engine: ServerRelationships,
-    asked: CheckRequest,
-    since: number,
-    end: string,
-  ): Promise<void> => {
+  const neverLate = async (engine: ServerGraph, asked: CheckRequest, since: number, end: string): Promise<void> => {
     await expect
       .poll(async () => {
         const begun = performance.now();
@@ -127,7 +122,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
     });
     afterAll(() => other.kill());
     relationshipsContract('SpiceDB server, bounded', () =>
-      ServerRelationships.start(plain, { ...other.address, deadlineMs: 5_000, consistency: 'bounded' }),
+      ServerGraph.start(plain, { ...other.address, deadlineMs: 5_000, consistency: 'bounded' }),
     );
   });
 
@@ -155,7 +150,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
   });
 
   it.each([
-    ['another replica', (texts: string[], other: ServerRelationships) => write(other, 'delete', ...texts)],
+    ['another replica', (texts: string[], other: ServerGraph) => write(other, 'delete', ...texts)],
     ['whoever else writes to SpiceDB', (texts: string[]) => writeOutside('delete', ...texts)],
   ])('holds what is taken back through %s half a second later at the latest', async (who, takeBack) => {
     const [here, other] = [await open(), await open()];
@@ -270,7 +265,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
 
   it.each([1, 2])('says nothing that a fully consistent one would not have said of late (seed %i)', async (seed) => {
     const replicas = [await open(), await open()];
-    await warm(replicas[0] as ServerRelationships, check('room:r', 'see', 'a'), 'no');
+    await warm(replicas[0] as ServerGraph, check('room:r', 'see', 'a'), 'no');
     const before = calls.mock.calls.length;
     const { asked, wrong } = await compare(seed, replicas, writeOutside);
     expect(wrong).toEqual([]);
@@ -304,16 +299,14 @@ describe.skipIf(BINARY === '' || SERVER === undefined)(
     let spicedb: RunningSpiceDb;
     let url: string;
     let outside: Connection;
-    const opened: ServerRelationships[] = [];
+    const opened: ServerGraph[] = [];
     beforeAll(async () => {
       url = await databaseUrl('bounded');
       spicedb = await startSpiceDb({ flags: await storedIn(url) });
       await spicedb.schema(graph);
       outside = new Connection(spicedb.address, 5_000);
       for (let i = 0; i < 2; i += 1)
-        opened.push(
-          await ServerRelationships.start(graph, { ...spicedb.address, deadlineMs: 5_000, consistency: 'bounded' }),
-        );
+        opened.push(await ServerGraph.start(graph, { ...spicedb.address, deadlineMs: 5_000, consistency: 'bounded' }));
     });
     afterAll(async () => {
       for (const engine of opened) await engine.close();
@@ -349,7 +342,7 @@ describe.skipIf(BINARY === '' || SERVER === undefined)(
  */
 async function compare(
   seed: number,
-  replicas: readonly ServerRelationships[],
+  replicas: readonly ServerGraph[],
   writeOutside: (operation: UpdateOperation, text: string) => Promise<unknown>,
 ): Promise<{ readonly asked: number; readonly wrong: readonly string[] }> {
   const random = numbers(seed);
