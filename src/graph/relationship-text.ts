@@ -9,9 +9,10 @@ import { parseStrictJson } from '../runtime/strict-json.js';
 
 const RELATIONSHIP_PATTERN =
   /^(?<rt>[^:#@[\]\s]+):(?<ri>[^:#@[\]\s]+)#(?<rel>[^:#@[\]\s]+)@(?<st>[^:#@[\]\s]+):(?<si>[^:#@[\]\s]+)(?:#(?<sr>[^:#@[\]\s]+))?(?<rest>\[.*)?$/s;
-/** SpiceDB's character set for ids; anything else in text must have been encoded by the writer. */
+/** SpiceDB's character set for ids: whatever else an id has must be encoded in text. */
 const ENCODED_ID = /^[A-Za-z0-9_/|+=-]{1,1024}$/;
-/** @throws TypeError with a sentence for people if `text` isn't a relationship. */
+
+/** @throws TypeError with a message for people where the text isn't a relationship */
 export function parseRelationship(text: string): Relationship {
   const parts = RELATIONSHIP_PATTERN.exec(text.trim())?.groups;
   if (parts === undefined) {
@@ -44,7 +45,7 @@ export function formatRelationship(relationship: Relationship): string {
   return `${relationship.resource.type}:${encodeId(relationship.resource.id)}#${relationship.relation}@${subject}${userset}${caveat}${expiry}`;
 }
 
-/** What SpiceDB takes for the identity of a relationship: everything but its caveat and expiration. */
+/** The identity that a relationship has for SpiceDB: everything but its caveat and expiration. */
 export function relationshipKey(relationship: Relationship): string {
   return formatRelationship({
     resource: relationship.resource,
@@ -59,7 +60,7 @@ export function checkKey(check: Check): string {
   return `${resource.type}:${encodeId(resource.id)}#${permission}@${subject.type}:${encodeId(subject.id)}`;
 }
 
-/** The check whose {@link checkKey} it is; undefined of a text that is none. */
+/** The check that has this {@link checkKey}; undefined where the text is none. */
 export function parseCheckKey(key: string): Check | undefined {
   try {
     const { resource, relation, subject } = parseRelationship(key);
@@ -69,7 +70,7 @@ export function parseCheckKey(key: string): Check | undefined {
   }
 }
 
-/** The same instant in UTC. @throws TypeError unless `text` is one of RFC 3339, from 1970 to 9999. */
+/** The instant in UTC. @throws TypeError unless the text is an RFC 3339 instant from 1970 to 9999 */
 export function toUtcInstant(text: string): string {
   const date = parseInstant(text);
   if (date === undefined || date.getTime() < 0)

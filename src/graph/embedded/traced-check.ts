@@ -1,6 +1,6 @@
 /**
- * Checks whose path comes from SpiceDB's own trace of them. Only for a SpiceDB that keeps no answers, as the embedded
- * one: a trace that meets a kept answer says no more than that it was kept.
+ * Checks whose path comes from SpiceDB's own trace of them; the embedded engine's worker makes them. They need a SpiceDB
+ * without a cache, as the embedded one is: a trace that meets a cached answer ends there.
  */
 import type { v1 } from '@authzed/authzed-node';
 import { decodeId } from '../../model/ids.js';
@@ -8,8 +8,9 @@ import type { GraphSchema } from '../schema/schema.js';
 import { toBulkRequest, checkBulk, readRelationships, type SpiceDBClient } from '../spicedb-api.js';
 import { findGrantingPath, type ObjectRef, type PathReader } from './trace-path.js';
 import type { CheckRequest } from '../../model/checks.js';
-import type { AnswerWithoutRevision } from '../errors.js';
+import { OUTAGE_ANSWER, type AnswerWithoutRevision } from '../errors.js';
 
+/** An answer for each check, in order, a yes with its path; and the revision, as a ZedToken, of the answers. */
 export async function checkWithTraces(
   client: SpiceDBClient,
   schema: GraphSchema,
@@ -18,19 +19,13 @@ export async function checkWithTraces(
 ): Promise<{ readonly answers: readonly AnswerWithoutRevision[]; readonly checkedAt: string | undefined }> {
   const { answers, checkedAt } = await checkBulk(client, checks, consistency, true);
   const explained: AnswerWithoutRevision[] = [];
-  for (const [i, { answer, trace }] of answers.entries())
-    explained.push(
-      answer.result === 'yes' && trace !== undefined
-        ? {
-            ...answer,
-            path: await findGrantingPath(
-              trace,
-              schema,
-              createPathReader(client, checks[i] as CheckRequest, consistency),
-            ),
-          }
-        : answer,
-    );
+  for (const [i, check] of checks.entries()) {
+    const { answer, trace } = answers[i] ?? { answer: OUTAGE_ANSWER, trace: undefined };
+    if (answer.result === 'yes' && trace !== undefined) {
+      const reader = createPathReader(client, check, consistency);
+      explained.push({ ...answer, path: await findGrantingPath(trace, schema, reader) });
+    } else explained.push(answer);
+  }
   return { answers: explained, checkedAt };
 }
 

@@ -1,6 +1,6 @@
 /**
- * The connection to a SpiceDB server. Every call has a deadline, only so many are under way at once, and only what reads
- * is tried again: a write whose answer was lost may have been made.
+ * The connection to a SpiceDB server; the server's engine and `remit migrate` call through it. Every call has a deadline,
+ * only so many are under way at once, and only reads are tried again: a write whose answer was lost may have been made.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { v1 } from '@authzed/authzed-node';
@@ -21,15 +21,15 @@ import {
   type ServerAddress,
 } from './grpc-client.js';
 
-/** Calls under way at once, and those that may wait for one of them to end; beyond that is `overloaded`. */
+/** Calls under way at once, and calls that may wait for one of them to end; more are refused as `overloaded`. */
 const MAX_ACTIVE_CALLS = 128;
 const MAX_WAITING_CALLS = 2_000;
-/** Tries of a call that reads, where SpiceDB is not there; each waits a little longer, and not all equally long. */
+/** Attempts of a read while SpiceDB is unavailable; the pauses grow, and vary at random. */
 const MAX_READ_ATTEMPTS = 3;
 const RETRY_PAUSE_MS = 40;
-/** A question by which it is found out whether SpiceDB is there. */
+/** The time limit of the breaker's probe. */
 const PROBE_TIMEOUT_MS = 1_000;
-/** What no decision waits for. */
+/** The time limit of calls that no decision waits for. */
 const SLOW_CALL_TIMEOUT_MS = 10_000;
 
 export class Connection implements SpiceDBClient {
@@ -40,7 +40,7 @@ export class Connection implements SpiceDBClient {
   private closed = false;
   private readonly callWatch: EngineObservation;
 
-  /** Connects at the first call. @param deadlineMs of what decisions wait for */
+  /** Connects at the first call. @param deadlineMs the time limit of calls that decisions wait for */
   constructor(
     private readonly address: ServerAddress,
     private readonly deadlineMs: number,
@@ -55,9 +55,9 @@ export class Connection implements SpiceDBClient {
   }
 
   /**
-   * From here on what decisions ask is refused at once while SpiceDB is away. A start, and whoever changes the schema,
-   * waits for it instead.
-   * @param resourceType of the schema: asked about to find out whether SpiceDB is there
+   * Has calls for decisions refused at once while SpiceDB is down. Before this, and for changes of the schema, calls wait
+   * for it instead.
+   * @param resourceType any definition of the schema, for the probe
    * @param log takes a line for the operator
    */
   enableBreaker(resourceType: string, log: Log): void {
@@ -153,8 +153,8 @@ export class Connection implements SpiceDBClient {
   }
 
   /**
-   * A connection whose other end has gone without a word would be believed in for as long as gRPC takes to notice;
-   * another one finds at once whoever answers there by now.
+   * Replaces the connection: where the other end vanished, gRPC would take long to notice, and a new connection finds at
+   * once the server that answers there now.
    */
   private reconnect(): void {
     if (this.closed) return;
@@ -162,7 +162,7 @@ export class Connection implements SpiceDBClient {
     this.client = createAuthzedClient(this.address);
   }
 
-  /** All tries within one deadline. */
+  /** All attempts share one time limit. */
   private async callWithRetries<R>(
     name: string,
     ms: number,
@@ -205,10 +205,10 @@ export class Connection implements SpiceDBClient {
 
   /** @throws Fault where too many wait already, or the time runs out while waiting */
   private async acquireSlot(ms: number): Promise<void> {
-    if (this.closed) throw new Fault('relationships_unavailable', 'the connection is closed');
+    if (this.closed) throw new Fault('relationships_unavailable', 'the connection to SpiceDB is closed');
     if (this.active >= MAX_ACTIVE_CALLS) {
       if (this.waiting.length >= MAX_WAITING_CALLS)
-        throw new Fault('overloaded', `${MAX_WAITING_CALLS} calls to SpiceDB wait`);
+        throw new Fault('overloaded', `${MAX_WAITING_CALLS} calls to SpiceDB are waiting`);
       await new Promise<void>((resolve, reject) => {
         const proceed = (): void => {
           clearTimeout(timer);
@@ -216,7 +216,7 @@ export class Connection implements SpiceDBClient {
         };
         const timer = setTimeout(() => {
           this.waiting.splice(this.waiting.indexOf(proceed), 1);
-          reject(new Fault('deadline_exceeded', 'waited for a call to SpiceDB'));
+          reject(new Fault('deadline_exceeded', 'the call to SpiceDB waited too long for its turn'));
         }, ms);
         this.waiting.push(proceed);
       });

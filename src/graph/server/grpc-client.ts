@@ -12,33 +12,33 @@ export interface ServerAddress {
   readonly endpoint: string;
   /** The pre-shared key. */
   readonly key: string;
-  /** The authority that the server's certificate is of, as PEM; undefined: those of the system. */
+  /** The authority that issued the server's certificate, as PEM; undefined where the system's authorities count. */
   readonly ca: string | undefined;
-  /** Without TLS: whoever is on the way reads the key, and can answer in SpiceDB's place. */
+  /** Whether TLS is off: then any host on the way can read the key, and answer in SpiceDB's place. */
   readonly plaintext: boolean;
 }
 
-/** More than this of one answer is not held in memory. */
+/** Messages of one stream; a longer one isn't held in memory. */
 const MAX_STREAM_LENGTH = 200_000;
 
 const CHANNEL_OPTIONS = {
   'grpc.max_receive_message_length': 32 * 1024 * 1024,
-  // Recovery is a matter of moments; gRPC's own patience grows to two minutes.
+  // A recovery should be noticed at once; gRPC's own pauses grow to two minutes.
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 2_000,
-  // A peer that has gone without a word is noticed, and the connection made anew; one that is only busy gets its time.
-  // SpiceDB hangs up on whoever asks more often than this during calls that it has no word on.
+  // A peer that vanished is noticed, and the connection made anew; one that is only busy gets its time. SpiceDB hangs up
+  // on a client that pings more often than this during calls that it hasn't answered.
   'grpc.keepalive_time_ms': 10_000,
   'grpc.keepalive_timeout_ms': 10_000,
-  // A client that is made anew gets connections of its own, and not those that were given up.
+  // A client that is made anew gets connections of its own, not those that were given up.
   'grpc.use_local_subchannel_pool': 1,
-  // The environment's proxies are not for the engine's key.
+  // The environment's proxies must not see the engine's key.
   'grpc.enable_http_proxy': 0,
   'grpc.primary_user_agent': 'remit',
   interceptors: [addTraceHeaders],
 };
 
-/** Tells SpiceDB of which trace a call is part, where it is of one. */
+/** Adds W3C trace headers to a call that is part of a trace. */
 function addTraceHeaders(...[options, next]: Parameters<Interceptor>): InterceptingCall {
   return new InterceptingCall(next(options), {
     start: (metadata, listener, start) => {
@@ -63,16 +63,16 @@ interface ResponseStream<R> {
   cancel(): void;
 }
 
-/** Authzed's client with the settings that every call of Remit's has. */
+/** Authzed's client with the channel options of every call that Remit makes. It connects at the first call. */
 export function createAuthzedClient({ endpoint, key, ca, plaintext }: ServerAddress): AuthzedClient {
   if (ca !== undefined) return v1.NewClientWithCustomCert(key, endpoint, Buffer.from(ca), undefined, CHANNEL_OPTIONS);
   const security = plaintext ? v1.ClientSecurity.INSECURE_PLAINTEXT_CREDENTIALS : v1.ClientSecurity.SECURE;
   return v1.NewClient(key, endpoint, security, undefined, CHANNEL_OPTIONS);
 }
 
-/** gRPC counts from the host's clock, whatever decisions are given. */
+/** The instant in so many milliseconds, as gRPC takes deadlines. */
 export function toGrpcDeadline(ms: number): number {
-  // eslint-disable-next-line no-restricted-syntax -- as above
+  // eslint-disable-next-line no-restricted-syntax -- gRPC measures by the host's clock, whatever clock decisions are given
   return Date.now() + ms;
 }
 
@@ -85,7 +85,7 @@ export function awaitUnary<R>(start: (callback: UnaryCallback<R>) => unknown): P
   });
 }
 
-/** All of a stream or, where it breaks off, nothing of it. */
+/** The messages of a stream. @throws where it breaks off, or is too long */
 export function collectStream<R>(stream: ResponseStream<R>): Promise<R[]> {
   return new Promise((resolve, reject) => {
     const responses: R[] = [];
@@ -94,7 +94,7 @@ export function collectStream<R>(stream: ResponseStream<R>): Promise<R[]> {
       responses.push(response);
       if (responses.length <= MAX_STREAM_LENGTH) return;
       stream.cancel();
-      reject(new Fault('overloaded', `an answer of SpiceDB's has more than ${MAX_STREAM_LENGTH} parts`));
+      reject(new Fault('overloaded', `an answer of SpiceDB has more than ${MAX_STREAM_LENGTH} messages`));
     });
     stream.on('status', ({ code }) => {
       statusCode = code;
@@ -104,7 +104,7 @@ export function collectStream<R>(stream: ResponseStream<R>): Promise<R[]> {
     });
     stream.on('end', () => {
       if (statusCode === 0) resolve(responses);
-      else reject(toSpiceDBError({ code: statusCode ?? 14, details: 'the answer broke off' }));
+      else reject(toSpiceDBError({ code: statusCode ?? 14, details: 'the answer of SpiceDB broke off' }));
     });
   });
 }

@@ -4,10 +4,14 @@ import { ConfigError, Fault } from '../../model/faults.js';
 import { readGrpcStatus } from '../errors.js';
 import type { ServerAddress } from './grpc-client.js';
 
-/** A SpiceDB that starts beside Remit gets this long. */
+/** How long a SpiceDB that starts beside Remit is waited for. */
 const START_TIMEOUT_MS = 10_000;
 const START_RETRY_PAUSE_MS = 250;
-/** Waits for a SpiceDB that isn't there yet. @throws ConfigError where waiting doesn't mend it, Fault */
+
+/**
+ * Repeats a call until SpiceDB answers it.
+ * @throws ConfigError where the key or the certificate is wrong, which no waiting changes; Fault
+ */
 export async function retryUntilReady<T>(
   call: () => Promise<T>,
   { endpoint }: ServerAddress,
