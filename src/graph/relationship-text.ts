@@ -1,5 +1,5 @@
 /**
- * Relationships and checks as text, with encoded ids:
+ * Reads and writes relationships and checks as text, with encoded ids, for the API, world files and records:
  * `repository:api#owner@team:core#member[expiration:2030-01-01T00:00:00Z]`.
  */
 import { decodeId, encodeId, findIdProblem, findTypeProblem } from '../model/ids.js';
@@ -35,14 +35,16 @@ export function parseRelationship(text: string): Relationship {
 }
 
 export function formatRelationship(relationship: Relationship): string {
-  const subject = `${relationship.subject.type}:${relationship.wildcard === true ? '*' : encodeId(relationship.subject.id)}`;
-  const userset = relationship.subject.relation === undefined ? '' : `#${relationship.subject.relation}`;
-  const caveat =
-    relationship.caveat === undefined
-      ? ''
-      : `[${relationship.caveat.name}${Object.keys(relationship.caveat.context).length === 0 ? '' : `:${JSON.stringify(relationship.caveat.context)}`}]`;
-  const expiry = relationship.expiresAt === undefined ? '' : `[expiration:${relationship.expiresAt}]`;
-  return `${relationship.resource.type}:${encodeId(relationship.resource.id)}#${relationship.relation}@${subject}${userset}${caveat}${expiry}`;
+  const { resource, relation, subject, wildcard, caveat, expiresAt } = relationship;
+  let text = `${resource.type}:${encodeId(resource.id)}#${relation}`;
+  text += `@${subject.type}:${wildcard === true ? '*' : encodeId(subject.id)}`;
+  if (subject.relation !== undefined) text += `#${subject.relation}`;
+  if (caveat !== undefined) {
+    const hasContext = Object.keys(caveat.context).length > 0;
+    text += `[${caveat.name}${hasContext ? `:${JSON.stringify(caveat.context)}` : ''}]`;
+  }
+  if (expiresAt !== undefined) text += `[expiration:${expiresAt}]`;
+  return text;
 }
 
 /** The identity that a relationship has for SpiceDB: everything but its caveat and expiration. */

@@ -5,28 +5,59 @@
 import type { v1 } from '@authzed/authzed-node';
 import { decodeId } from '../../model/ids.js';
 import type { GraphSchema } from '../schema/schema.js';
-import { toBulkRequest, checkBulk, readRelationships, type SpiceDBClient } from '../spicedb-api.js';
+import {
+  atExactSnapshot,
+  checkBulk,
+  FULLY_CONSISTENT,
+  readRelationships,
+  toBulkRequest,
+  type SpiceDBClient,
+  type TracedAnswer,
+} from '../spicedb-api.js';
 import { findGrantingPath, type ObjectRef, type PathReader } from './trace-path.js';
 import type { CheckRequest } from '../../model/checks.js';
 import { OUTAGE_ANSWER, type AnswerWithoutRevision } from '../errors.js';
 
-/** An answer for each check, in order, a yes with its path; and the revision, as a ZedToken, of the answers. */
-export async function checkWithTraces(
+/** Traced checks of one call: a trace of 1,000 items can pass gRPC's 4 MiB. */
+const TRACED_BULK_SIZE = 200;
+
+/**
+ * An answer for each check, in order and at one revision: one bulk call for the checks that want no path, and traced ones
+ * for those that do.
+ */
+export async function checkAtOneRevision(
   client: SpiceDBClient,
   schema: GraphSchema,
   checks: readonly CheckRequest[],
-  consistency: v1.Consistency,
-): Promise<{ readonly answers: readonly AnswerWithoutRevision[]; readonly checkedAt: string | undefined }> {
-  const { answers, checkedAt } = await checkBulk(client, checks, consistency, true);
-  const explained: AnswerWithoutRevision[] = [];
-  for (const [i, check] of checks.entries()) {
-    const { answer, trace } = answers[i] ?? { answer: OUTAGE_ANSWER, trace: undefined };
-    if (answer.result === 'yes' && trace !== undefined) {
+): Promise<AnswerWithoutRevision[]> {
+  const plain = checks.filter(({ explain }) => explain !== true);
+  const explained = checks.filter(({ explain }) => explain === true);
+  const groups = [plain];
+  for (let start = 0; start < explained.length; start += TRACED_BULK_SIZE)
+    groups.push(explained.slice(start, start + TRACED_BULK_SIZE));
+  const answers = new Map<CheckRequest, AnswerWithoutRevision>();
+  let consistency = FULLY_CONSISTENT;
+  for (const group of groups) {
+    if (group.length === 0) continue;
+    const withTracing = group !== plain;
+    const response = await checkBulk(client, group, consistency, withTracing);
+    for (const [i, check] of group.entries()) {
+      const traced = response.answers[i] ?? { answer: OUTAGE_ANSWER };
       const reader = createPathReader(client, check, consistency);
-      explained.push({ ...answer, path: await findGrantingPath(trace, schema, reader) });
-    } else explained.push(answer);
+      answers.set(check, withTracing ? await addPath(traced, schema, reader) : traced.answer);
+    }
+    if (response.checkedAt !== undefined) consistency = atExactSnapshot(response.checkedAt);
   }
-  return { answers: explained, checkedAt };
+  return checks.map((check) => answers.get(check) ?? OUTAGE_ANSWER);
+}
+
+async function addPath(
+  { answer, trace }: TracedAnswer,
+  schema: GraphSchema,
+  reader: PathReader,
+): Promise<AnswerWithoutRevision> {
+  if (answer.result !== 'yes' || trace === undefined) return answer;
+  return { ...answer, path: await findGrantingPath(trace, schema, reader) };
 }
 
 function createPathReader(client: SpiceDBClient, check: CheckRequest, consistency: v1.Consistency): PathReader {

@@ -129,12 +129,13 @@ export class Reachability {
       case 'relationref':
         return typesOf(type, expression.relationName);
       case 'binary': {
-        const [left, right] = [
+        const [leftTypes, rightTypes] = [
           this.expressionHolderTypes(type, expression.left, typesOf),
           this.expressionHolderTypes(type, expression.right, typesOf),
         ];
-        if (expression.operator === 'intersection') return new Set([...left].filter((subject) => right.has(subject)));
-        return expression.operator === 'exclusion' ? left : new Set([...left, ...right]);
+        if (expression.operator === 'intersection')
+          return new Set([...leftTypes].filter((subject) => rightTypes.has(subject)));
+        return expression.operator === 'exclusion' ? leftTypes : new Set([...leftTypes, ...rightTypes]);
       }
       case 'arrow':
       case 'namedarrow': {

@@ -34,17 +34,17 @@ export async function findFirstProof<T>(
   return result;
 }
 
-/** Both proofs together; the right one isn't looked for where the left grants nothing. */
-export async function combineProofs(left: GrantProof, proveRight: () => Promise<GrantProof>): Promise<GrantProof> {
-  if (left.kind === 'none') return NO_PROOF;
-  const right = await proveRight();
-  if (right.kind === 'none') return NO_PROOF;
-  if (left.kind === 'unsure' || right.kind === 'unsure') return UNSURE_PROOF;
-  const hasPath = left.path !== undefined && right.path !== undefined;
+/** Both proofs together; the second isn't looked for where the first grants nothing. */
+export async function combineProofs(first: GrantProof, proveSecond: () => Promise<GrantProof>): Promise<GrantProof> {
+  if (first.kind === 'none') return NO_PROOF;
+  const second = await proveSecond();
+  if (second.kind === 'none') return NO_PROOF;
+  if (first.kind === 'unsure' || second.kind === 'unsure') return UNSURE_PROOF;
+  const hasPath = first.path !== undefined && second.path !== undefined;
   return {
     kind: 'proved',
-    path: hasPath ? [...new Set([...left.path, ...right.path])] : undefined,
-    until: earliestInstant([left.until, right.until]),
+    path: hasPath ? [...new Set([...first.path, ...second.path])] : undefined,
+    until: earliestInstant([first.until, second.until]),
   };
 }
 

@@ -1,4 +1,4 @@
-/** What a call to a SpiceDB server tells it, as it comes over the wire; and what is told of the call. */
+/** Connection: the headers that a call sends over the wire, and the report of each call. */
 import { createServer, type IncomingHttpHeaders, type Http2Server } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { v1 } from '@authzed/authzed-node';
@@ -8,7 +8,7 @@ import type { EngineCall } from '../../../src/telemetry/engine-calls.js';
 import { Traces } from '../../../src/telemetry/request-tracer.js';
 import { runInSpan } from '../../../src/telemetry/active-span.js';
 
-/** Hears every call, and answers that it has no room (gRPC's RESOURCE_EXHAUSTED). */
+/** A server that records every call and refuses it as overloaded (gRPC's RESOURCE_EXHAUSTED). */
 let server: Http2Server;
 let connection: Connection;
 const heard: IncomingHttpHeaders[] = [];

@@ -1,6 +1,6 @@
 /**
- * A SpiceDB server whose answers are kept (`bounded`): what is written counts at the writing replica at once and at every
- * other half a second later at the latest, whoever writes, whatever becomes of the network.
+ * A SpiceDB server whose answers are cached (`bounded`): a write counts at the writing replica at once and at every other
+ * half a second later at the latest, whichever process writes and whatever the network does.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { v1 } from '@authzed/authzed-node';
@@ -20,7 +20,7 @@ import { BINARY, named, startSpiceDb, storedIn, type RunningSpiceDb } from '../.
 import { wireTo, type Wire } from '../../support/wire.js';
 import { CONTRACT_SCHEMA, relationshipsContract } from '../relationships.contract.js';
 
-/** Without caveats within reach of `see`, so that its answers can be kept; and with an expiration in reach of `guest`. */
+/** The schema has no caveats within reach of `see`, so that its answers can be cached; `guest` reaches an expiration. */
 const SCHEMA = `${CONTRACT_SCHEMA}
 definition room {
   relation host: user | team#member
@@ -33,7 +33,7 @@ definition room {
 `;
 const graph = GraphSchema.parse(SCHEMA, 'bounded.zed');
 const POLL = { timeout: 60_000, interval: 20 } as const;
-/** Each waits for things to happen, on a machine that may have other things to do. */
+/** Each test waits for events, on a machine that may be busy. */
 vi.setConfig({ testTimeout: 180_000 });
 
 const check = (resource: string, permission: string, user: string): CheckRequest => {
@@ -47,11 +47,11 @@ const one = async (engine: ServerGraph, asked: CheckRequest): Promise<CheckAnswe
 
 describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'), () => {
   let spicedb: RunningSpiceDb;
-  /** Not Remit's: the platform's own services write so. */
+  /** A connection of the platform's own services, which write as well. */
   let outside: Connection;
   const opened: ServerGraph[] = [];
   const wires: Wire[] = [];
-  /** Calls that ask SpiceDB, of all replicas. */
+  /** The calls to SpiceDB of all replicas. */
   const calls = vi.spyOn(Connection.prototype, 'checkBulkPermissions');
 
   const open = async (server = spicedb, port = server.port): Promise<ServerGraph> => {
@@ -75,7 +75,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
     outside.writeRelationships(
       v1.WriteRelationshipsRequest.create({ updates: updates(operation, ...texts).map(toProtoUpdate) }),
     );
-  /** Asks until SpiceDB needn't be asked. */
+  /** Checks until the answer comes from the cache. */
   const warm = async (engine: ServerGraph, asked: CheckRequest, result: string): Promise<void> => {
     await expect
       .poll(async () => {
@@ -85,7 +85,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
       }, POLL)
       .toEqual([result, 0]);
   };
-  /** What it answers until `end` comes, and that no answer asked for later than the bound after `since` is a yes. */
+  /** The answers until `end`; none that is asked for later than the bound after `since` may be a yes. */
   const neverLate = async (engine: ServerGraph, asked: CheckRequest, since: number, end: string): Promise<void> => {
     await expect
       .poll(async () => {
@@ -269,7 +269,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
     const before = calls.mock.calls.length;
     const { asked, wrong } = await compare(seed, replicas, writeOutside);
     expect(wrong).toEqual([]);
-    // Some were kept: otherwise nothing was tried here.
+    // Some answers were cached: otherwise this tests nothing.
     expect(calls.mock.calls.length - before).toBeLessThan(asked);
   });
 
@@ -336,8 +336,8 @@ describe.skipIf(BINARY === '' || SERVER === undefined)(
 );
 
 /**
- * Two replicas and somebody else write one after another, while both replicas are asked without end. An answer must be
- * true of some moment since the last write that was acknowledged half a second before it was asked for, or that its
+ * Two replicas and another client write one after another, while both replicas are asked without pause. An answer must
+ * have been true at some moment since the last write that was acknowledged half a second before the question, or that its
  * replica has made itself.
  */
 async function compare(
@@ -401,7 +401,7 @@ async function compare(
   return { asked, wrong };
 }
 
-/** The same numbers for the same seed. */
+/** Random numbers, the same for the same seed. */
 function numbers(seed: number): () => number {
   let state = seed;
   return () => {

@@ -107,7 +107,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
       await other.close();
     });
 
-    /** As SpiceDB writes them. */
+    /** ZedTokens in SpiceDB's own encoding. */
     const made = (revision: string, datastore: string): string => {
       const field = (tag: number, bytes: Buffer): Buffer => Buffer.concat([Buffer.from([tag, bytes.length]), bytes]);
       const inner = Buffer.concat([
