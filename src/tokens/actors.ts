@@ -1,20 +1,25 @@
-/** Who acts for whom: from the claims of a token to its user and its actors. */
+/** The parties of a token: reads from its claims who is the user and which agents act. The verifier calls it. */
 import { findIdProblem } from '../model/ids.js';
 import type { TokenClaims } from './claims.js';
 import type { Actor, DelegationToken } from '../model/delegation-token.js';
 import type { Issuer, Issuers } from './issuers.js';
 import { rejectToken } from './jws.js';
 
+/** Agents in one token, the acting one included. */
 export const MAX_CHAIN_LENGTH = 8;
 
 export type TokenParties = Pick<DelegationToken, 'mode' | 'user' | 'actors' | 'chainComplete' | 'agentIsClient'>;
 
-/** Entity profiles of persons: what a `sub` with an `act` is, and an `act` never. */
+/** Entity profiles of persons: a `sub` beside an `act` must have one, an `act` must not. */
 export const PERSON_PROFILES: readonly string[] = ['user', 'human', 'person', 'natural_person'];
-/** And of what is no person, whatever else it says. */
+/** Entity profiles of software: a party that states one of these is no person, even if it also states a person's. */
 const SOFTWARE_PROFILES = ['ai_agent', 'agent', 'service', 'workload', 'client_instance'];
 
-/** @throws TokenRefused `token_actor_invalid`, `token_chain_inverted`, `actor_forbidden`, `token_claims_invalid` */
+/**
+ * Reads the parties in the form that the issuer is configured to use (`shapes`). `act` wins over `user_claim`, that over
+ * an agent's own token, and that over `client_id`.
+ * @throws TokenRejectedError `token_actor_invalid`, `token_chain_inverted`, `actor_forbidden`, `token_claims_invalid`
+ */
 export function readParties(claims: TokenClaims, issuer: Issuer, issuers: Issuers): TokenParties {
   const { act, sub, client_id: client } = claims;
   const hasShape = (shape: Issuer['shapes'][number]): boolean => issuer.shapes.includes(shape);
@@ -38,7 +43,11 @@ export function readParties(claims: TokenClaims, issuer: Issuer, issuers: Issuer
   const subjectAsActor = (): Actor => makeActor(issuer, sub, claims.sub_profile, 'current');
 
   if (act !== undefined) {
-    if (!hasShape('act')) return rejectToken('token_actor_invalid', 'This issuer is not configured to state an `act`.');
+    if (!hasShape('act'))
+      return rejectToken(
+        'token_actor_invalid',
+        'The token has an `act`, and its issuer is not configured to state one.',
+      );
     requirePersonProfile(claims.sub_profile);
     return delegatedParties(sub, readActorChain(act, claims, issuer, issuers));
   }
@@ -62,8 +71,8 @@ export function readParties(claims: TokenClaims, issuer: Issuer, issuers: Issuer
     const intermediaries = readDelegatedThrough(claims, issuer, issuers).filter((earlier) => earlier.id !== agent.id);
     return delegatedParties(sub, [agent, ...intermediaries], { chainComplete: false, agentIsClient: true });
   }
-  // An issuer that delegates has named no agent: that makes nobody an agent, and nothing direct.
-  // Nor need there be a person: a client may be alone, and some issuers put agents into `sub`.
+  // An issuer that delegates has named no agent, so the token is neither an agent's own nor a delegation.
+  // `sub` need not be a person either: a client may act alone, and some issuers put agents into `sub`.
   const subjectIsPerson =
     isPersonProfile(claims.sub_profile) &&
     !isAgentProfile(claims.client_profile) &&
@@ -73,7 +82,7 @@ export function readParties(claims: TokenClaims, issuer: Issuer, issuers: Issuer
   return { mode: 'unknown', user, actors: [], chainComplete: false, agentIsClient: false };
 }
 
-/** The actors from the outermost `act` inwards; `may_act` says who might act one day, and is none of them. */
+/** Reads the actors from the outermost `act` inwards. `may_act` names parties that may act later, so it is ignored. */
 function readActorChain(
   outermost: Record<string, unknown>,
   claims: TokenClaims,
@@ -85,7 +94,7 @@ function readActorChain(
   );
   if (new Set(actors.map((a) => a.id)).size !== actors.length)
     rejectToken('token_actor_invalid', 'The chain names an agent twice.');
-  // Beside the chain, agents may be listed through which the delegation went: more history, which can only deny.
+  // Intermediaries may be listed beside the chain. They are history, and earlier agents can only deny.
   const intermediaries = readDelegatedThrough(claims, issuer, issuers).filter(
     (t) => !actors.some((a) => a.id === t.id),
   );
@@ -94,7 +103,7 @@ function readActorChain(
 
 const DELEGATED_THROUGH_ENTRY = 'An entry of `delegated_through`';
 
-/** Okta's `delegated_through`: an id or an `act`-like object, or a list of them. */
+/** Reads Okta's `delegated_through`: an id, an object like an `act`, or a list of either. */
 function readDelegatedThrough(claims: TokenClaims, issuer: Issuer, issuers: Issuers): Actor[] {
   const entries = claims['delegated_through'];
   if (entries === undefined || issuer.preset !== 'okta') return [];
@@ -107,7 +116,7 @@ function readDelegatedThrough(claims: TokenClaims, issuer: Issuer, issuers: Issu
   return [...new Map(actors.map((a) => [a.id, a])).values()];
 }
 
-/** An `act` and those within it, outermost first. */
+/** Lists an `act` and the ones nested in it, outermost first. */
 function flattenActs(outermost: unknown, label = 'An `act`'): Record<string, unknown>[] {
   const acts: Record<string, unknown>[] = [];
   for (let act = outermost; act !== undefined; act = (act as Record<string, unknown>)['act']) {
@@ -120,14 +129,14 @@ function flattenActs(outermost: unknown, label = 'An `act`'): Record<string, unk
   return acts;
 }
 
-/** An actor is the pair of `iss` and `sub`: the same `sub` of another issuer is somebody else. */
+/** Reads one actor. The pair of `iss` and `sub` identifies it: the same `sub` of another issuer is another party. */
 function readActor(act: Record<string, unknown>, trust: Actor['trust'], issuer: Issuer, issuers: Issuers): Actor {
   const { sub, iss, sub_profile: profile } = act;
   const actorIssuer = iss === undefined ? issuer : typeof iss === 'string' ? issuers.find(iss) : undefined;
-  if (actorIssuer === undefined) return rejectToken('token_actor_invalid', 'An `act.iss` is no configured issuer.');
+  if (actorIssuer === undefined) return rejectToken('token_actor_invalid', 'An `act.iss` is not a configured issuer.');
   if (profile !== undefined && (typeof profile !== 'string' || profile.length > 256))
-    return rejectToken('token_actor_invalid', 'An `act.sub_profile` is not a text.');
-  // Whoever signs says who acts now among its own; of the earlier ones, who can but deny, it may name others'.
+    return rejectToken('token_actor_invalid', 'An `act.sub_profile` is not a text of at most 256 characters.');
+  // An issuer names the acting agent among its own only. Earlier agents can only deny, so it may name other issuers'.
   if (trust === 'current' && actorIssuer !== issuer && issuer.actors_from?.includes(actorIssuer.issuer) !== true)
     rejectToken(
       'actor_forbidden',
@@ -140,12 +149,12 @@ function makeActor(issuer: Issuer, sub: string, profile: string | undefined, tru
   return { iss: issuer.issuer, sub, id: requireEntityId(issuer, sub), profile, trust };
 }
 
-/** Whether the one that acts may be an actor at all. */
+/** @throws TokenRejectedError where the acting party is a person, or lacks the profile that the issuer requires */
 function requireActingAgent([agent]: readonly Actor[], { actor_profiles: requiredProfiles }: Issuer): void {
   const profiles = agent?.profile?.split(' ') ?? [];
   if (profiles.some((p) => PERSON_PROFILES.includes(p.toLowerCase())))
     rejectToken('token_chain_inverted', 'The acting party is a person: a user does not act for an agent.');
-  // One that says nothing of itself is held to be the least of all.
+  // An agent without a profile has none of the required ones.
   if (requiredProfiles !== undefined && !profiles.some((p) => requiredProfiles.includes(p)))
     rejectToken(
       'actor_forbidden',
@@ -153,7 +162,7 @@ function requireActingAgent([agent]: readonly Actor[], { actor_profiles: require
     );
 }
 
-/** Of whoever says nothing of itself, `sub` is the user, as it always was. */
+/** Whether a profile is a person's. Without one it is: `sub` has always been the user. */
 function isPersonProfile(profile: string | undefined): boolean {
   const words = profile?.toLowerCase().split(' ') ?? ['user'];
   return (
@@ -161,7 +170,7 @@ function isPersonProfile(profile: string | undefined): boolean {
   );
 }
 
-/** Whether a party says that it is an agent; one that doesn't may be one all the same. */
+/** Whether a profile says that the party is an agent. A party without such a profile may be one all the same. */
 export function isAgentProfile(profile: string | undefined): boolean {
   return (
     profile
@@ -173,7 +182,7 @@ export function isAgentProfile(profile: string | undefined): boolean {
 
 function requirePersonProfile(profile: string | undefined): void {
   if (!isPersonProfile(profile))
-    rejectToken('token_chain_inverted', `The user's sub_profile is "${profile ?? ''}", so "sub" is no person.`);
+    rejectToken('token_chain_inverted', `The user's sub_profile is "${profile ?? ''}", so "sub" is not a person.`);
 }
 
 function requireAgentId(sub: unknown, claim: string): string {
@@ -183,8 +192,10 @@ function requireAgentId(sub: unknown, claim: string): string {
 
 function requireEntityId(issuer: Issuer, sub: string): string {
   const entityId = issuer.entityId(sub);
-  if (entityId === undefined) return rejectToken('token_claims_invalid', "An id reads as another issuer's.");
+  if (entityId === undefined)
+    return rejectToken('token_claims_invalid', 'An id begins with the alias of another issuer.');
   const problem = findIdProblem(entityId);
-  if (problem !== undefined) rejectToken('token_claims_invalid', `An id, named with its issuer's alias, ${problem}.`);
+  if (problem !== undefined)
+    rejectToken('token_claims_invalid', `An id, prefixed with the alias of its issuer, ${problem}.`);
   return entityId;
 }

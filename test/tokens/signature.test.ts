@@ -75,7 +75,7 @@ const privateJwk = (): JWK => generateKeyPairSync('ec', { namedCurve: 'P-256' })
 /** What, the keys, the token, the code, the message. */
 type Refused = [string, () => readonly JWK[], () => string | Promise<string>, ReasonCode, string?];
 const SHORT = 'The key is an RSA key of less than 2,048 bits.';
-const EXPONENT = 'The key is an RSA key with an exponent that anybody can undo.';
+const EXPONENT = 'The key is an RSA key with an unsafe exponent (1, or even).';
 const FACTORED = 'The key is an RSA key that can be factored (ROCA, CVE-2017-15361).';
 const es = { alg: 'ES256', kid: 'k1' };
 const rs = { alg: 'RS256', kid: 'r1' };

@@ -8,7 +8,7 @@ import { relationshipKey } from '../relationship-text.js';
 import type { GraphSchema } from '../schema/schema.js';
 import type { WriteLog } from '../../store/journal.js';
 import type { EngineStats } from '../../telemetry/engine-stats.js';
-import type { EngineCallListener } from '../../telemetry/engine-calls.js';
+import { createCallObserver, type EngineCallListener } from '../../telemetry/engine-calls.js';
 import { EngineWorker } from '../../runtime/worker-thread.js';
 import { EmbeddedCache } from './cache.js';
 import { LookupLimiter, lookupKey } from '../lookup-limiter.js';
@@ -57,8 +57,8 @@ export class EmbeddedGraph implements GraphEngine {
 
   /** Starts SpiceDB with the graph's schema and everything that the journal holds. @throws Fault */
   static async start(schema: GraphSchema, journal: WriteLog, watch?: EngineCallListener): Promise<EmbeddedGraph> {
-    const callWatch = { engine: 'spicedb', watch, faultOf: toOutageCode } as const;
-    const worker = new EngineWorker('./worker.js', import.meta.url, { schema: schema.text }, callWatch);
+    const observeCalls = createCallObserver({ engine: 'spicedb', watch, faultOf: toOutageCode });
+    const worker = new EngineWorker('./worker.js', import.meta.url, { schema: schema.text }, observeCalls);
     try {
       await worker.call('ready', undefined).catch((error: unknown) => {
         throw toSchemaError(error, schema.file);

@@ -37,6 +37,7 @@ import { toFailureAnswer, OUTAGE_ANSWER, readGrpcStatus, toGraphError } from '..
 import { compareServerSchema } from './schema-diff.js';
 import { PathCache } from './path-cache.js';
 import { ConcurrencyLimit } from '../../runtime/concurrency-limit.js';
+import { withTimeout } from '../../runtime/timeout.js';
 import { parseZedToken } from './zedtoken.js';
 
 /** Checks of one call: a server works on those of one call side by side, and refuses more than ten thousand. */
@@ -280,9 +281,7 @@ export class ServerRelationships implements GraphEngine {
   /** Never throws. */
   private async readGrant(check: CheckRequest, consistency: v1.Consistency): Promise<CheckAnswer> {
     try {
-      const grant = await this.proofLimit.run('needed', () =>
-        api.readDirectRelationship(this.connection, check, consistency),
-      );
+      const grant = await this.proofLimit.run(() => api.readDirectRelationship(this.connection, check, consistency));
       // Of what isn't there SpiceDB doesn't say when that was so; a check does.
       if (grant === undefined) {
         const [answer] = await this.checkNow([check], consistency);
@@ -325,7 +324,7 @@ export class ServerRelationships implements GraphEngine {
     if (this.schema.reachability.hasHiddenExpiration(check.resource.type, check.permission)) return UNPROVABLE_ANSWER;
     const until = performance.now() + this.deadlineMs;
     try {
-      const proof = await this.proofLimit.run('needed', () =>
+      const proof = await this.proofLimit.run(() =>
         proveGrant(check, this.schema, this.createSnapshotReader(revision), { checkCaveats: true, deadline: until }),
       );
       if (proof.kind === 'none') return { result: 'no', revision };
@@ -347,13 +346,15 @@ export class ServerRelationships implements GraphEngine {
     const ms = this.deadlineMs * EXPLANATION_TIME_SHARE;
     const until = performance.now() + ms;
     const pathPromise = this.proofLimit
-      .run('wanted', () =>
-        proveGrant(check, this.schema, this.createSnapshotReader(revision), { checkCaveats: false, deadline: until }),
+      .run(
+        () =>
+          proveGrant(check, this.schema, this.createSnapshotReader(revision), { checkCaveats: false, deadline: until }),
+        { priority: 'low' },
       )
       .then((proof) => (proof.kind === 'proved' ? (proof.path ?? []) : []))
       .catch((): readonly string[] => []);
     void pathPromise.then((path) => this.paths.set(check, path));
-    return { result: 'yes', revision, path: await withFallback(ms, pathPromise, []) };
+    return { result: 'yes', revision, path: await withTimeout(pathPromise, ms, () => []) };
   }
 
   /** All at the revision of the answer that is looked into. */
@@ -389,15 +390,6 @@ const UNPROVABLE_ANSWER: CheckAnswer = {
   message:
     'whether what grants it has ended can not be told: a caveat, a subtraction or too many relationships are on the way',
 };
-
-/** What comes of the work in so much time, otherwise `instead`. */
-async function withFallback<T>(ms: number, work: Promise<T>, fallback: T): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<T>((resolve) => {
-    timer = setTimeout(() => resolve(fallback), ms);
-  });
-  return Promise.race([work, timeout]).finally(() => clearTimeout(timer));
-}
 
 function toProtoConsistency(consistency: Consistency): v1.Consistency {
   return consistency === 'full' ? api.FULLY_CONSISTENT : api.atLeastAsFresh(consistency.atLeast);
