@@ -1,11 +1,7 @@
-/**
- * The store of decision records: each decision with the facts it rests on, durable before its answer leaves. Records
- * that arrive while a group is being written form the next group, so one commit serves many decisions.
- */
-import { StatementRejectedFault, type Database } from './database/port.js';
-import { Fault } from '../model/faults.js';
+/** The store of decision records: each decision with the facts it rests on, durable before its answer leaves. */
+import type { Database } from './database/port.js';
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
-import { currentSpan, withLinks, type ActiveSpan } from '../telemetry/active-span.js';
+import { RecordQueue, type RecordStats } from './record-queue.js';
 
 export interface ReportedOutcome {
   readonly outcome: 'executed' | 'failed' | 'abandoned';
@@ -42,84 +38,26 @@ export interface Decisions {
   reportOutcome(id: string, client: string, outcome: ReportedOutcome): Promise<boolean>;
 }
 
-export interface RecordStats {
-  /** Records that decisions wait for. */
-  readonly waiting: number;
-  /** Corrections that are still to be written; no decision waits for them. */
-  readonly pendingCorrections: number;
-  /** Corrections that were dropped because too many were pending. */
-  readonly droppedCorrections: number;
-  /** Whether the last write failed. */
-  readonly failing: boolean;
-  /** Groups that were written or tried. */
-  readonly groups: number;
-  /** The records in those groups. */
-  readonly members: number;
-}
-
 /** The longest facts that are stored, in characters of JSON: callers' properties must not fill the store. */
 const MAX_FACTS_LENGTH = 64 * 1024;
-const MAX_GROUP_SIZE = 250;
-/** The most records that wait. More are refused: the store can't keep up. */
-const MAX_WAITING_RECORDS = 10_000;
-/** The most corrections that wait. More are dropped: each belongs to a decision that was answered with a failure. */
-const MAX_PENDING_CORRECTIONS = 10_000;
-
-interface QueuedRecord {
-  readonly id: string;
-  text: string;
-  /** Whether it replaces an earlier record: no caller waits for it, and it must outlive an outage of the store. */
-  readonly correction: boolean;
-  readonly span: ActiveSpan | undefined;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
 
 export class DecisionStore implements Decisions {
-  private readonly waiting: QueuedRecord[] = [];
-  private readonly pendingCorrections: QueuedRecord[] = [];
-  private writing: Promise<boolean> | undefined;
-  private failing = false;
-  private droppedCorrections = 0;
-  private groups = 0;
-  private members = 0;
+  private readonly queue: RecordQueue;
 
   /** @param keepsFacts whether records hold the facts of the decision, so that it can be replayed */
   constructor(
     private readonly database: Database,
     private readonly keepsFacts = true,
-  ) {}
+  ) {
+    this.queue = new RecordQueue(database);
+  }
 
   record(record: DecisionRecord | SearchRecord): Promise<void> {
-    if (this.waiting.length >= MAX_WAITING_RECORDS) return Promise.reject(new Fault('overloaded', 'decision records'));
-    return new Promise((resolve, reject) => {
-      this.waiting.push({
-        id: record.id,
-        text: this.serializeRecord(record),
-        correction: false,
-        span: currentSpan(),
-        resolve,
-        reject,
-      });
-      this.writeNextGroup();
-    });
+    return this.queue.write(record.id, () => this.serializeRecord(record));
   }
 
   correct(record: DecisionRecord): void {
-    const text = this.serializeRecord(record);
-    const queued = this.waiting.find((w) => w.id === record.id);
-    if (queued !== undefined) queued.text = text;
-    else {
-      this.enqueueCorrection({
-        id: record.id,
-        text,
-        correction: true,
-        span: undefined,
-        resolve: () => undefined,
-        reject: () => undefined,
-      });
-      this.writeNextGroup();
-    }
+    this.queue.correct(record.id, this.serializeRecord(record));
   }
 
   private serializeRecord(record: DecisionRecord | SearchRecord): string {
@@ -131,11 +69,6 @@ export class DecisionStore implements Decisions {
     return text.length > MAX_FACTS_LENGTH && JSON.stringify(facts).length > MAX_FACTS_LENGTH
       ? JSON.stringify(others)
       : text;
-  }
-
-  private enqueueCorrection(correction: QueuedRecord): void {
-    if (this.pendingCorrections.length < MAX_PENDING_CORRECTIONS) this.pendingCorrections.push(correction);
-    else this.droppedCorrections += 1;
   }
 
   async find(id: string): Promise<StoredDecision | undefined> {
@@ -188,69 +121,11 @@ export class DecisionStore implements Decisions {
   }
 
   /** Writes everything that waits, corrections included. @throws Fault where the store can't take it now */
-  async flush(): Promise<void> {
-    while (this.writing !== undefined || this.waiting.length + this.pendingCorrections.length > 0) {
-      this.writeNextGroup();
-      if ((await this.writing) === false) throw new Fault('database_unavailable', 'decision records');
-    }
+  flush(): Promise<void> {
+    return this.queue.flush();
   }
 
   stats(): RecordStats {
-    const { waiting, pendingCorrections, droppedCorrections, failing, groups, members } = this;
-    return {
-      waiting: waiting.length,
-      pendingCorrections: pendingCorrections.length,
-      droppedCorrections,
-      failing,
-      groups,
-      members,
-    };
-  }
-
-  private writeNextGroup(): void {
-    if (this.writing !== undefined || this.waiting.length + this.pendingCorrections.length === 0) return;
-    const group = [...this.pendingCorrections.splice(0, MAX_GROUP_SIZE), ...this.waiting.splice(0, MAX_GROUP_SIZE)];
-    this.groups += 1;
-    this.members += group.length;
-    const spans = group.map(({ span: asker }) => asker);
-    const writing = withLinks(spans, () => this.writeGroup(group));
-    this.writing = writing;
-    void writing.then((written) => {
-      this.writing = undefined;
-      this.failing = !written;
-      // While the store is down, pending corrections go with the next record that is tried.
-      if (written || this.waiting.length > 0) this.writeNextGroup();
-    });
-  }
-
-  /** @returns whether the database answered */
-  private async writeGroup(group: readonly QueuedRecord[]): Promise<boolean> {
-    try {
-      await this.database.run([
-        {
-          sql: `insert into decisions (id, at, client, decision, record)
-                select (r->>'id')::uuid, (r->>'evaluated_at')::timestamptz, r->>'client', (r->>'decision')::boolean, r
-                from jsonb_array_elements($1::jsonb) r
-                on conflict (id) do update set decision = excluded.decision, record = excluded.record
-                  where not excluded.decision`,
-          params: [`[${group.map((w) => w.text).join(',')}]`],
-        },
-      ]);
-      for (const { resolve } of group) resolve();
-      return true;
-    } catch (error) {
-      // A record that the database rejects must not take its neighbours with it; a database that is down takes none.
-      const rejected = error instanceof StatementRejectedFault;
-      if (rejected && group.length > 1) {
-        let available = true;
-        for (const record of group) available = await this.writeGroup([record]);
-        return available;
-      }
-      for (const record of group) {
-        if (record.correction && !rejected) this.enqueueCorrection(record);
-        else record.reject(error);
-      }
-      return rejected;
-    }
+    return this.queue.stats();
   }
 }

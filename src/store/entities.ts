@@ -37,8 +37,8 @@ export class EntityStore implements Entities {
   private batch:
     | {
         readonly refs: Map<string, EntityRef>;
-        readonly askers: Set<ActiveSpan | undefined>;
-        readonly answer: Promise<Map<string, EntityWithAncestors>>;
+        readonly spans: Set<ActiveSpan | undefined>;
+        readonly result: Promise<Map<string, EntityWithAncestors>>;
       }
     | undefined;
 
@@ -112,16 +112,16 @@ export class EntityStore implements Entities {
   private enqueueLookup(key: string, ref: EntityRef): Promise<Map<string, EntityWithAncestors>> {
     if (this.batch === undefined) {
       const refs = new Map<string, EntityRef>();
-      const askers = new Set<ActiveSpan | undefined>();
-      const answer = new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+      const spans = new Set<ActiveSpan | undefined>();
+      const result = new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
         this.batch = undefined;
-        return withLinks(askers, () => this.query([...refs]));
+        return withLinks(spans, () => this.query([...refs]));
       });
-      this.batch = { refs, askers, answer };
+      this.batch = { refs, spans, result };
     }
     this.batch.refs.set(key, ref);
-    this.batch.askers.add(currentSpan());
-    return this.batch.answer;
+    this.batch.spans.add(currentSpan());
+    return this.batch.result;
   }
 
   private async query(refs: readonly (readonly [string, EntityRef])[]): Promise<Map<string, EntityWithAncestors>> {

@@ -9,13 +9,16 @@ export interface JournalReplay {
   /** The sequence number of the last write. */
   readonly sequence: number;
   /** The updates that SpiceDB has confirmed, in order. */
-  readonly lasting: readonly RelationshipUpdate[];
+  readonly settledUpdates: readonly RelationshipUpdate[];
   /** The last writes, which were never confirmed: SpiceDB may or may not have taken them. */
   readonly unsettled: readonly { readonly sequence: number; readonly updates: readonly RelationshipUpdate[] }[];
 }
 
 /** The part of a journal that an embedded SpiceDB needs. */
-export type WriteLog = Pick<Journal, 'token' | 'sequenceOf' | 'append' | 'settle' | 'withdraw' | 'replay' | 'compact'>;
+export type WriteLog = Pick<
+  Journal,
+  'encodeToken' | 'decodeToken' | 'append' | 'settle' | 'withdraw' | 'replay' | 'compact'
+>;
 
 /** A journal with more rows than this is compacted to the relationships that result. */
 const COMPACT_ABOVE = 1000;
@@ -37,14 +40,14 @@ export class Journal {
   }
 
   /** Encodes the ZedToken of a write. */
-  token(sequence: number): string {
+  encodeToken(sequence: number): string {
     return Buffer.from(`${this.storeId}.${sequence}`).toString('base64url');
   }
 
   /** Decodes a ZedToken to the write's sequence number; undefined where the token is not of this store. */
-  sequenceOf(token: string): number | undefined {
+  decodeToken(token: string): number | undefined {
     const match = /^(.*)\.(\d{1,15})$/.exec(Buffer.from(token, 'base64url').toString());
-    if (match === null || match[1] !== this.storeId || this.token(Number(match[2])) !== token) return undefined;
+    if (match === null || match[1] !== this.storeId || this.encodeToken(Number(match[2])) !== token) return undefined;
     return Number(match[2]);
   }
 
@@ -117,7 +120,7 @@ export class Journal {
     const settled = writes.findLastIndex((w) => w.settled);
     return {
       sequence: Number(last?.[0]?.['sequence'] ?? 0),
-      lasting: writes.filter((w) => w.settled).flatMap((w) => w.updates),
+      settledUpdates: writes.filter((w) => w.settled).flatMap((w) => w.updates),
       unsettled: writes.slice(settled + 1),
     };
   }

@@ -32,7 +32,7 @@ export class RevocationStore implements Revocations {
   /** By the names of the selectors, then by their values. */
   private readonly groups = new Map<
     string,
-    { members: readonly SelectorName[]; entries: Map<string, RevocationEntry> }
+    { names: readonly SelectorName[]; entries: Map<string, RevocationEntry> }
   >();
   private lastSequence = 0;
   private loading: Promise<void> | undefined;
@@ -45,14 +45,14 @@ export class RevocationStore implements Revocations {
     const since = performance.now() - MAX_STALENESS_MS;
     while (!this.isUpToDate(since)) await this.refresh();
     let sessionMatch: RevocationMatch | undefined;
-    for (const { members, entries } of this.groups.values()) {
-      for (const key of buildTokenKeys(members, token)) {
+    for (const { names, entries } of this.groups.values()) {
+      for (const key of buildTokenKeys(names, token)) {
         const revocation = findCovering(entries.get(key), token.issuedAt);
         if (revocation === undefined) continue;
         const match = {
           id: revocation.id,
-          what: members.includes('session') ? 'session' : 'token',
-          selector: [...members, ...(revocation.issuedBefore === undefined ? [] : ['issued_before'])].join(', '),
+          what: names.includes('session') ? 'session' : 'token',
+          selector: [...names, ...(revocation.issuedBefore === undefined ? [] : ['issued_before'])].join(', '),
         } as const;
         if (match.what === 'token') return match;
         sessionMatch = match;
@@ -128,7 +128,7 @@ export class RevocationStore implements Revocations {
   private index(revocation: Revocation): void {
     const names = listSelectorNames(revocation);
     const groupKey = names.join(' ');
-    const group = this.groups.get(groupKey) ?? { members: names, entries: new Map<string, RevocationEntry>() };
+    const group = this.groups.get(groupKey) ?? { names, entries: new Map<string, RevocationEntry>() };
     this.groups.set(groupKey, group);
     const key = buildSelectorKey(names, revocation);
     const { always, before } = group.entries.get(key) ?? { always: undefined, before: undefined };

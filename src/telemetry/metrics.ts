@@ -145,7 +145,7 @@ export class Metrics implements DecisionObserver {
   }
 
   /** Renders all metrics in Prometheus' text format, those of the process included. */
-  async text(): Promise<{ readonly type: string; readonly text: string }> {
+  async exposition(): Promise<{ readonly type: string; readonly text: string }> {
     const [serviceText, processText] = await Promise.all([this.registry.metrics(), this.processRegistry.metrics()]);
     return { type: this.registry.contentType, text: `${serviceText}\n${processText}` };
   }

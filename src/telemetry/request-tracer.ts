@@ -31,7 +31,7 @@ const EXPORT_TIMEOUT_MS = 5_000;
 /** The time that shutdown waits for the last spans to be sent. */
 const FLUSH_TIMEOUT_MS = 2_000;
 
-export class Traces {
+export class RequestTracer {
   private readonly propagator = new W3CTraceContextPropagator();
   private readonly provider: BasicTracerProvider;
   private readonly tracer: Tracer;

@@ -17,7 +17,7 @@ export interface ServiceCounts {
   readonly cedarFaults: number;
   /** The circuit of each engine; undefined where it is embedded. */
   readonly circuits: Readonly<Record<'database' | 'spicedb', CircuitStats | undefined>>;
-  /** Of records that nobody waits for: still to be written, and given up. */
+  /** Corrections of records: those still to be written, and those dropped because too many were pending. */
   readonly records: { readonly pendingCorrections: number; readonly droppedCorrections: number };
   readonly rules: {
     /** Reloads that were taken, and those that were refused, while the service ran. */
@@ -108,7 +108,7 @@ function registerQueues(register: RegisterMetric, { counts, shed }: MetricSource
     ['cause'],
     () => {
       const listeners = shed();
-      return SHED_CAUSES.map(([cause, key]) => [{ cause }, listeners.reduce((sum, one) => sum + one[key], 0)]);
+      return SHED_CAUSES.map(([cause, key]) => [{ cause }, listeners.reduce((sum, counted) => sum + counted[key], 0)]);
     },
   );
   register(
@@ -149,10 +149,10 @@ function registerCircuits(register: RegisterMetric, { counts }: MetricSources): 
 
 function registerPolicies(register: RegisterMetric, { counts, version }: MetricSources): void {
   register(Counter, 'remit_policy_reloads_total', 'Reloads of the policies, by outcome.', ['outcome'], () => {
-    const { taken, refused } = counts().rules;
+    const { rules } = counts();
     return [
-      [{ outcome: 'taken' }, taken],
-      [{ outcome: 'refused' }, refused],
+      [{ outcome: 'taken' }, rules.taken],
+      [{ outcome: 'refused' }, rules.refused],
     ];
   });
   register(Gauge, 'remit_policy_outdated', '1 while the present policy files were refused.', [], () => [

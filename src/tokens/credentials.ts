@@ -47,7 +47,7 @@ export class CredentialVerifier {
     const credential = await this.verify(presented, definitions, now);
     // The proof comes last, so that a caller who could not have used the token doesn't consume it.
     if (!credential.ok || credential.singleUseProof === undefined) return credential;
-    const firstUse = await this.use(credential.singleUseProof, presented.used, now, dryRun);
+    const firstUse = await this.consumeProof(credential.singleUseProof, presented.used, now, dryRun);
     return firstUse ? credential : { ok: false, reason: reason('proof_replayed') };
   }
 
@@ -58,11 +58,11 @@ export class CredentialVerifier {
     const { token, accepted } = verification;
     try {
       if (presented.by !== 'client' && !isCredentialFormat(token.format)) rejectToken('token_is_transaction_token');
-      const use = await verifyPossession(token, presented.token, presented.proof, now.getTime() / 1000);
+      const singleUseProof = await verifyPossession(token, presented.token, presented.proof, now.getTime() / 1000);
       const revocation = await this.stores.revocations.find(token);
       if (revocation?.what === 'token') rejectToken('token_revoked', describeRevocation(revocation));
       await this.checkParties(token, presented.by, definitions);
-      return { ok: true, token, accepted, sessionEnded: revocation?.what === 'session', singleUseProof: use };
+      return { ok: true, token, accepted, sessionEnded: revocation?.what === 'session', singleUseProof };
     } catch (error) {
       if (error instanceof TokenRejectedError) return { ok: false, reason: error.reason };
       throw error;
@@ -108,12 +108,17 @@ export class CredentialVerifier {
   }
 
   /** Whether this is the proof's first use. Parts of one request share the answer. @throws Fault */
-  use(use: SingleUseProof, earlierUses: PresentedToken['used'], now: Date, dryRun = false): Promise<boolean> {
-    const earlierUse = earlierUses.get(use.proof);
+  consumeProof(
+    proof: SingleUseProof,
+    earlierUses: PresentedToken['used'],
+    now: Date,
+    dryRun = false,
+  ): Promise<boolean> {
+    const earlierUse = earlierUses.get(proof.proof);
     if (earlierUse !== undefined) return earlierUse;
-    if (dryRun) return this.stores.proofs.isUnused(use.id);
-    const firstUse = this.stores.proofs.markUsed(use.id, use.expiresAt, now);
-    earlierUses.set(use.proof, firstUse);
+    if (dryRun) return this.stores.proofs.isUnused(proof.id);
+    const firstUse = this.stores.proofs.markUsed(proof.id, proof.expiresAt, now);
+    earlierUses.set(proof.proof, firstUse);
     return firstUse;
   }
 }

@@ -39,7 +39,7 @@ export interface UnverifiedToken {
 /** Parses a compact JWS whose payload is a JSON object. @throws TokenRejectedError `token_malformed` */
 export function parseToken(token: string): UnverifiedToken {
   const [head, body] = splitCompactJws(token);
-  return { header: parseHeader(head), payload: parseJsonObject(body, 'payload') };
+  return { header: parseHeader(head), payload: decodeJsonObject(body, 'payload') };
 }
 
 /** Parses the header of a compact JWS with any payload, or none. @throws TokenRejectedError `token_malformed` */
@@ -70,7 +70,7 @@ function splitCompactJws(
 }
 
 function parseHeader(bytes: Buffer): JwsHeader {
-  const members = parseJsonObject(bytes, 'header');
+  const members = decodeJsonObject(bytes, 'header');
   for (const member of ['crit', 'b64', 'zip']) {
     if (Object.hasOwn(members, member))
       rejectToken('token_malformed', `The header member "${member}" is not accepted.`);
@@ -80,7 +80,7 @@ function parseHeader(bytes: Buffer): JwsHeader {
   return parsed.data;
 }
 
-function parseJsonObject(bytes: Buffer, partName: string): Record<string, unknown> {
+function decodeJsonObject(bytes: Buffer, partName: string): Record<string, unknown> {
   try {
     const value = parseStrictJson(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;

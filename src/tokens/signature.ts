@@ -3,7 +3,7 @@ import { compactVerify, errors, type CompactVerifyGetKey, type CryptoKey } from 
 import { Fault } from '../model/faults.js';
 import { reason } from '../model/reasons.js';
 import { TokenRejectedError } from './jws.js';
-import { findKeyWeakness } from './keys.js';
+import { findKeyWeakness } from './key-strength.js';
 
 export interface SignatureKeys {
   /** The name that a fault states. */

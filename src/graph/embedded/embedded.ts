@@ -63,9 +63,9 @@ export class EmbeddedGraph implements GraphEngine {
       await worker.call('ready', undefined).catch((error: unknown) => {
         throw toSchemaError(error, schema.file);
       });
-      const { sequence, lasting, unsettled } = await journal.replay();
+      const { sequence, settledUpdates, unsettled } = await journal.replay();
       const state = new Map<string, Relationship>();
-      for (const { operation, relationship } of lasting) {
+      for (const { operation, relationship } of settledUpdates) {
         const key = relationshipKey(relationship);
         if (operation === 'delete') state.delete(key);
         else state.set(key, relationship);
@@ -117,7 +117,7 @@ export class EmbeddedGraph implements GraphEngine {
   }
 
   tokenProblem(token: string): string | undefined {
-    const sequence = this.journal.sequenceOf(token);
+    const sequence = this.journal.decodeToken(token);
     if (sequence === undefined) return 'is not a ZedToken of this deployment';
     return sequence > this.sequence ? 'is a ZedToken of the future' : undefined;
   }
@@ -197,7 +197,7 @@ export class EmbeddedGraph implements GraphEngine {
   private async writeNow(updates: readonly RelationshipUpdate[], by: string): Promise<string> {
     const sequence = await this.journal.append(updates, by);
     await this.apply(sequence, updates);
-    return this.journal.token(sequence);
+    return this.journal.encodeToken(sequence);
   }
 
   private async apply(sequence: number, updates: readonly RelationshipUpdate[]): Promise<void> {
@@ -217,7 +217,7 @@ export class EmbeddedGraph implements GraphEngine {
 
   private async checkBulk(checks: readonly CheckRequest[]): Promise<readonly CheckAnswer[]> {
     const { generation } = this.cache;
-    const revision = this.journal.token(this.sequence);
+    const revision = this.journal.encodeToken(this.sequence);
     const answers = await this.worker
       .call<AnswerWithoutRevision[]>('check', checks)
       .catch((): AnswerWithoutRevision[] => []);
