@@ -23,24 +23,6 @@ const SOFTWARE_PROFILES = ['ai_agent', 'agent', 'service', 'workload', 'client_i
 export function readParties(claims: TokenClaims, issuer: Issuer, issuers: Issuers): TokenParties {
   const { act, sub, client_id: client } = claims;
   const hasShape = (shape: Issuer['shapes'][number]): boolean => issuer.shapes.includes(shape);
-  const delegatedParties = (
-    user: string,
-    actors: readonly Actor[],
-    overrides: Partial<TokenParties> = {},
-  ): TokenParties => {
-    requireActingAgent(actors, issuer);
-    if (actors.length > MAX_CHAIN_LENGTH)
-      rejectToken('token_actor_invalid', `The chain has more than ${MAX_CHAIN_LENGTH} agents.`);
-    return {
-      mode: 'delegated',
-      user: requireEntityId(issuer, user),
-      actors,
-      chainComplete: true,
-      agentIsClient: false,
-      ...overrides,
-    };
-  };
-  const subjectAsActor = (): Actor => makeActor(issuer, sub, claims.sub_profile, 'current');
 
   if (act !== undefined) {
     if (!hasShape('act'))
@@ -49,19 +31,14 @@ export function readParties(claims: TokenClaims, issuer: Issuer, issuers: Issuer
         'The token has an `act`, and its issuer is not configured to state one.',
       );
     requirePersonProfile(claims.sub_profile);
-    return delegatedParties(sub, readActorChain(act, claims, issuer, issuers));
+    return delegatedParties(issuer, sub, readActorChain(act, claims, issuer, issuers));
   }
-  if (hasShape('user_claim') && issuer.user_claim !== undefined) {
-    const user = claims[issuer.user_claim];
-    if (user !== undefined) {
-      if (typeof user !== 'string' || findIdProblem(user) !== undefined)
-        rejectToken('token_claims_invalid', `The claim "${issuer.user_claim}" is not the id of a user.`);
-      return delegatedParties(user, [subjectAsActor()], { chainComplete: false });
-    }
-  }
+  const user = readUserClaim(claims, issuer);
+  if (user !== undefined)
+    return delegatedParties(issuer, user, [subjectAsActor(claims, issuer)], { chainComplete: false });
   // Only RFC 9068's `sub` = `client_id` tells an agent's own token where an issuer also issues for users.
   if (hasShape('agent') && (issuer.shapes.length === 1 || client === sub)) {
-    const actors = [subjectAsActor()];
+    const actors = [subjectAsActor(claims, issuer)];
     requireActingAgent(actors, issuer);
     return { mode: 'direct', user: undefined, actors, chainComplete: true, agentIsClient: false };
   }
@@ -69,17 +46,57 @@ export function readParties(claims: TokenClaims, issuer: Issuer, issuers: Issuer
     requirePersonProfile(claims.sub_profile);
     const agent = makeActor(issuer, requireAgentId(client, 'client_id'), claims.client_profile, 'current');
     const intermediaries = readDelegatedThrough(claims, issuer, issuers).filter((earlier) => earlier.id !== agent.id);
-    return delegatedParties(sub, [agent, ...intermediaries], { chainComplete: false, agentIsClient: true });
+    return delegatedParties(issuer, sub, [agent, ...intermediaries], { chainComplete: false, agentIsClient: true });
   }
-  // An issuer that delegates has named no agent, so the token is neither an agent's own nor a delegation.
-  // `sub` need not be a person either: a client may act alone, and some issuers put agents into `sub`.
+  return partiesWithoutAgent(claims, issuer);
+}
+
+/** @throws TokenRejectedError where the chain is too long or its first agent may not act */
+function delegatedParties(
+  issuer: Issuer,
+  user: string,
+  actors: readonly Actor[],
+  overrides: Partial<TokenParties> = {},
+): TokenParties {
+  requireActingAgent(actors, issuer);
+  if (actors.length > MAX_CHAIN_LENGTH)
+    rejectToken('token_actor_invalid', `The chain has more than ${MAX_CHAIN_LENGTH} agents.`);
+  return {
+    mode: 'delegated',
+    user: requireEntityId(issuer, user),
+    actors,
+    chainComplete: true,
+    agentIsClient: false,
+    ...overrides,
+  };
+}
+
+/**
+ * The parties of a token that names no agent although its issuer delegates: it is neither an agent's own nor a
+ * delegation. `sub` need not be a person either: a client may act alone, and some issuers put agents into `sub`.
+ */
+function partiesWithoutAgent(claims: TokenClaims, issuer: Issuer): TokenParties {
   const subjectIsPerson =
     isPersonProfile(claims.sub_profile) &&
     !isAgentProfile(claims.client_profile) &&
-    client !== sub &&
-    !hasShape('user_claim');
-  const user = subjectIsPerson ? requireEntityId(issuer, sub) : undefined;
+    claims.client_id !== claims.sub &&
+    !issuer.shapes.includes('user_claim');
+  const user = subjectIsPerson ? requireEntityId(issuer, claims.sub) : undefined;
   return { mode: 'unknown', user, actors: [], chainComplete: false, agentIsClient: false };
+}
+
+/** Reads the user from the issuer's `user_claim`; undefined where the token has none. */
+function readUserClaim(claims: TokenClaims, issuer: Issuer): string | undefined {
+  if (!issuer.shapes.includes('user_claim') || issuer.user_claim === undefined) return undefined;
+  const user = claims[issuer.user_claim];
+  if (user === undefined) return undefined;
+  if (typeof user !== 'string' || findIdProblem(user) !== undefined)
+    return rejectToken('token_claims_invalid', `The claim "${issuer.user_claim}" is not the id of a user.`);
+  return user;
+}
+
+function subjectAsActor({ sub, sub_profile: profile }: TokenClaims, issuer: Issuer): Actor {
+  return makeActor(issuer, sub, profile, 'current');
 }
 
 /** Reads the actors from the outermost `act` inwards. `may_act` names parties that may act later, so it is ignored. */
