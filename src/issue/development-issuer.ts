@@ -114,5 +114,5 @@ function readPrivateJwk(file: string): JWK & { kty: string } {
 }
 
 function unreadableKeyError(file: string): ConfigError {
-  return new ConfigError('is not a private JSON Web Key; remove the file to have a new one made', file);
+  return new ConfigError('the file is not a private JSON Web Key; remove it to have a new one made', file);
 }

@@ -174,11 +174,11 @@ export function createDataDirectory(directory: string): void {
     const missingPaths: string[] = [];
     for (let at = directory; !existsSync(at); at = dirname(at)) missingPaths.push(at);
     for (const at of missingPaths.reverse()) mkdirSync(at, { mode: 0o700 });
-    if (!statSync(directory).isDirectory()) throw new ConfigError('is not a directory', directory);
+    if (!statSync(directory).isDirectory()) throw new ConfigError('the data directory is not a directory', directory);
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     throw new ConfigError(
-      `can't be used as the data directory: ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
+      `the directory can't be used as the data directory: ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
       directory,
     );
   }

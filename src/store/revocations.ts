@@ -29,7 +29,7 @@ interface RevocationEntry {
 }
 
 export class RevocationStore implements Revocations {
-  /** By the names of the selectors, then by their values. */
+  /** The revocations, keyed by the names of their selectors, then by the values. */
   private readonly groups = new Map<
     string,
     { names: readonly SelectorName[]; entries: Map<string, RevocationEntry> }

@@ -12,7 +12,7 @@ export interface IssuerPreset {
   readonly types: readonly TokenType[];
   readonly shapes: readonly TokenShape[];
   readonly algorithms: readonly ['RS256'];
-  /** @throws TokenRefused where the provider's own claims contradict each other */
+  /** @throws TokenRejectedError where the provider's own claims contradict each other */
   readonly normalizeClaims: (payload: ClaimsPayload) => ClaimsPayload;
 }
 

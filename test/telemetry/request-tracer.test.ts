@@ -1,4 +1,4 @@
-/** Traces of a running service, as whoever collects them gets them over OTLP. */
+/** The traces of a running service, as a collector receives them over OTLP. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { DECISION_STEPS } from '../../src/decide/decide.js';
@@ -216,7 +216,9 @@ it('a collector that is away is told of once', async () => {
   const gone = await collector();
   await gone.stop();
   const lines: string[] = [];
-  const traces = new RequestTracer({ endpoint: gone.endpoint, sample: 1, followCallers: false }, (line) => lines.push(line));
+  const traces = new RequestTracer({ endpoint: gone.endpoint, sample: 1, followCallers: false }, (line) =>
+    lines.push(line),
+  );
   for (let i = 0; i < 600; i += 1) traces.startRequest({}, 'x', {})?.end();
   await vi.waitUntil(() => lines.length > 0, PATIENCE);
   await traces.close();

@@ -1,4 +1,4 @@
-/** Who acts for whom: every shape of a token, whole, and every chain of actors that is none. */
+/** The parties of a token: every shape, with the whole result, and every chain that is rejected. */
 import { describe, expect, it } from 'vitest';
 import type { ReasonCode } from '../../src/model/reasons.js';
 import { MAX_CHAIN_LENGTH, readParties, type TokenParties } from '../../src/tokens/actors.js';

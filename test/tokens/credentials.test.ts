@@ -45,7 +45,7 @@ beforeAll(async () => {
   );
 });
 
-/** What the stores hold, what they were asked, and what they fail with. */
+/** The content of the stores, the calls to them, and the errors that they throw. */
 const world = {
   entities: new Set<string>(),
   ended: undefined as RevocationMatch | undefined,
@@ -172,7 +172,7 @@ describe('a credential is what the verifier believes, on its terms', () => {
   });
 });
 
-/** What, by whom, the claims, and what comes of it; who is known beside alice, bot and planner. */
+/** The case, the presenter, the claims and the result; the entities that exist beside alice, bot and planner. */
 type Party = [string, PresentedToken['by'], Claims, true | [ReasonCode, string], string[]?];
 // prettier-ignore
 const PARTIES: Party[] = [

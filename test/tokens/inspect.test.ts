@@ -41,7 +41,7 @@ const CLAIMS = {
   act: { sub: 'bot' },
   scope: 'Read Write',
 };
-/** Everything undefined is left out; the signature is nobody's. */
+/** Leaves undefined members out; the signature is not valid. */
 const token = (claims: Claims = {}, header: Claims = {}): string =>
   `${encoded({ ...HEADER, ...header })}.${encoded({ ...CLAIMS, ...claims })}.${'A'.repeat(86)}`;
 const inspect = (text: string, of = configs): TokenInspection => inspectToken(text, of, [], NOW);

@@ -6,12 +6,7 @@ import { type JWK } from 'jose';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ConfigError, Fault } from '../../src/model/faults.js';
 import type { IssuerConfig } from '../../src/tokens/issuers.js';
-import {
-  checkInlineKeys,
-  keysUriProblem,
-  MAX_KEYS_BYTES,
-  createRemoteKeys,
-} from '../../src/tokens/keys.js';
+import { checkInlineKeys, keysUriProblem, MAX_KEYS_BYTES, createRemoteKeys } from '../../src/tokens/keys.js';
 import { isPublicAddress } from '../../src/runtime/ip-address.js';
 import { verifySignature } from '../../src/tokens/signature.js';
 import { makeKey, T, type Key } from './keys.js';
@@ -90,7 +85,7 @@ describe('keys may be fetched from', () => {
     ['https://keys.example/jwks', undefined, undefined],
     ['https://keys.example:8443/jwks', undefined, undefined],
     ['HTTPS://KEYS.EXAMPLE/jwks', undefined, undefined],
-    // What the operator wrote is taken as meant.
+    // An address that the operator wrote is accepted as it is.
     ['https://10.0.0.7/jwks', undefined, undefined],
     ['https://[fd00::7]/jwks', undefined, undefined],
     ['http://localhost:8080/jwks', undefined, undefined],
@@ -150,7 +145,7 @@ describe('private', () => {
   });
 });
 
-/** Where this machine's own name leads: nothing here can make another name lead to a private address. */
+/** The address of this machine's own name: a test can't make another name resolve to a private address. */
 const own = await lookup(hostname(), { family: 4 }).catch(() => undefined);
 
 let server: KeyServer;
@@ -315,7 +310,7 @@ describe('a key server', () => {
     });
     await faultOf(verify(remote()));
     await closed;
-    // What the machine's own buffers took is not read.
+    // Bytes in the machine's own buffers are not read.
     expect(sent).toBeLessThan(16 * 1024 * 1024);
   });
 

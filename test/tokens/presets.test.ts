@@ -14,7 +14,7 @@ interface Example {
   readonly name: string;
   readonly header: Claims & { readonly kid: string };
   readonly payload: Claims & { readonly iss: string; readonly aud: string | readonly string[]; readonly iat: number };
-  /** As JSON has it: what is undefined is left out. */
+  /** Leaves undefined members out, as JSON does. */
   readonly normalized: Claims;
 }
 
@@ -97,7 +97,7 @@ const KEYCLOAK = 'a client for a user';
 const SERVICE = 'a service account';
 const LOGOUT = { events: { 'http://schemas.openid.net/event/backchannel-logout': {} } };
 
-/** What, of whom, what it is made from by which claims (and header), the code, the message. */
+/** The case, the provider, the token's base and claims (and header), the code, the message. */
 type Refused = [string, PresetName, string, Claims, ReasonCode, (string | undefined)?, Claims?];
 // prettier-ignore
 const REFUSED: Refused[] = [

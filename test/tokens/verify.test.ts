@@ -310,7 +310,7 @@ describe('a token that is believed', () => {
 
 describe('who acts', () => {
   const NOT_AN_ID = 'The claim "act.sub" is not the id of an agent.';
-  /** Of the parties, what the ids say; actors.test.ts holds them whole. */
+  /** The ids of the parties; actors.test.ts checks them whole. */
   const actingOf = (verification: TokenVerification): object => {
     if (!verification.ok) throw new Error(inspect(verification));
     const { mode, user, actors } = verification.token;

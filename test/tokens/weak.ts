@@ -1,4 +1,4 @@
-/** A key that everybody can undo, made once: no machine makes these any more. */
+/** Weak keys, and the reasons for which they are refused. */
 import { generateKeyPairSync } from 'node:crypto';
 import type { JWK } from 'jose';
 

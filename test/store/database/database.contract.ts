@@ -1,4 +1,4 @@
-/** What every implementation of the database port must do. */
+/** The contract of the database port, for every implementation. */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Database } from '../../../src/store/database/port.js';
@@ -186,7 +186,7 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         away = true;
         await journal.settle(given);
         away = false;
-        // What a process that begins would find, and this one knows better.
+        // A process that starts would find this; the present one knows better.
         const other = await Journal.open(db);
         expect((await other.replay()).unsettled.map((u) => u.sequence)).toEqual([given]);
         await journal.settle(await journal.append([{ ...viewer, operation: 'delete' }], 'test'));
