@@ -3,6 +3,7 @@
  * together, a share of each call in turn, so that a long list doesn't hold up a short one; equal checks are sent once.
  */
 import { checkKey } from './relationship-text.js';
+import { ConcurrencyLimit } from '../runtime/concurrency-limit.js';
 import { currentSpan, withLinks, type ActiveSpan } from '../telemetry/active-span.js';
 import type { QueueCounts } from './port.js';
 import type { CheckAnswer, CheckRequest, Consistency } from '../model/checks.js';
@@ -60,14 +61,16 @@ export class CheckQueue {
   /** The checks that an equal one may join. */
   private readonly joinable = new Map<string, QueuedCheck>();
   private waiting = 0;
-  private active = 0;
+  private readonly bulks: ConcurrencyLimit;
   private groups = 0;
   private members = 0;
 
   constructor(
     private readonly checker: BulkChecker,
     private readonly limits: CheckQueueLimits,
-  ) {}
+  ) {
+    this.bulks = new ConcurrencyLimit(limits.concurrentBulks);
+  }
 
   /** An answer for each check, in order. Never throws. */
   check(checks: readonly CheckRequest[], consistency: Consistency): Promise<readonly CheckAnswer[]> {
@@ -122,12 +125,11 @@ export class CheckQueue {
   }
 
   private drain(): void {
-    if (this.active >= this.limits.concurrentBulks || this.waiting === 0) return;
-    this.active += 1;
+    if (this.waiting === 0 || !this.bulks.tryAcquire()) return;
     // One turn of the loop lets the checks of decisions that arrived together travel together.
     setImmediate(() => {
       void this.send().finally(() => {
-        this.active -= 1;
+        this.bulks.release();
         this.drain();
       });
       this.drain();

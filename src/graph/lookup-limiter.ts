@@ -4,6 +4,7 @@
  */
 import { LRUCache } from 'lru-cache';
 import { Fault } from '../model/faults.js';
+import { ConcurrencyLimit } from '../runtime/concurrency-limit.js';
 import type { ResourceLookup, SubjectLookup } from './port.js';
 import { isInvalidRequest, isTimeout, toGraphError } from './errors.js';
 
@@ -25,10 +26,12 @@ export class LookupLimiter {
   /** The lookups that have timed out lately, with the milliseconds that they were given. */
   private readonly timedOut = new LRUCache<string, number>({ max: 1000, ttl: TIMED_OUT_TTL_MS });
   private readonly joinable = new Map<string, Promise<unknown>>();
-  private active = 0;
+  private readonly concurrency: ConcurrencyLimit;
   private abandoned = 0;
 
-  constructor(private readonly limits: LookupLimits) {}
+  constructor(private readonly limits: LookupLimits) {
+    this.concurrency = new ConcurrencyLimit(limits.concurrent);
+  }
 
   /**
    * Runs a lookup; one that has timed out lately is refused unless it is given more time.
@@ -57,9 +60,8 @@ export class LookupLimiter {
   }
 
   private async start<T>(method: string, key: string, withinMs: number, perform: () => Promise<T>): Promise<T> {
-    if (this.active >= this.limits.concurrent || this.abandoned >= this.limits.abandoned)
+    if (this.abandoned >= this.limits.abandoned || !this.concurrency.tryAcquire())
       throw new Fault('overloaded', method);
-    this.active += 1;
     const startedAt = performance.now();
     try {
       return await perform();
@@ -72,7 +74,7 @@ export class LookupLimiter {
       setTimeout(() => (this.abandoned -= 1), ABANDONED_LOOKUP_MS).unref();
       throw new Fault('deadline_exceeded', method, { cause: error });
     } finally {
-      this.active -= 1;
+      this.concurrency.release();
     }
   }
 }

@@ -25,7 +25,7 @@ import { RevocationStore } from '../store/revocations.js';
 import type { EngineCallListener } from '../telemetry/engine-calls.js';
 import type { Log } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
-import type { Traces } from '../telemetry/request-tracer.js';
+import type { RequestTracer } from '../telemetry/request-tracer.js';
 import { openDevelopmentIssuer, type DevelopmentIssuer } from '../issue/development-issuer.js';
 import { CredentialVerifier } from '../tokens/credentials.js';
 import { openDatabase } from './open-database.js';
@@ -48,7 +48,7 @@ export interface Service extends DecisionDeps {
   readonly devIssuer: DevelopmentIssuer | undefined;
   readonly metrics: Metrics;
   /** Undefined where none are configured. */
-  readonly traces: Traces | undefined;
+  readonly traces: RequestTracer | undefined;
   readonly announce: (url: string) => void;
   readonly close: () => Promise<void>;
 }
@@ -170,9 +170,9 @@ async function openRelationships(
 }
 
 /** OpenTelemetry takes a while to load, too, and most have no use for it. */
-async function openTraces(config: TracesConfig, log: Log): Promise<Traces> {
-  const { Traces } = await import('../telemetry/request-tracer.js');
-  return new Traces(config, log);
+async function openTraces(config: TracesConfig, log: Log): Promise<RequestTracer> {
+  const { RequestTracer } = await import('../telemetry/request-tracer.js');
+  return new RequestTracer(config, log);
 }
 
 /** A world whose loading was refused or interrupted leaves nothing: it is loaded anew, whatever it says by then. */

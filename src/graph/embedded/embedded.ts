@@ -9,7 +9,7 @@ import { relationshipKey } from '../relationship-text.js';
 import type { GraphSchema } from '../schema/schema.js';
 import type { WriteLog } from '../../store/journal.js';
 import type { EngineStats } from '../../telemetry/engine-stats.js';
-import type { EngineCallListener } from '../../telemetry/engine-calls.js';
+import { createCallObserver, type EngineCallListener } from '../../telemetry/engine-calls.js';
 import { EngineWorker } from '../../runtime/worker-thread.js';
 import { EmbeddedCache } from './cache.js';
 import { LookupLimiter, lookupKey } from '../lookup-limiter.js';
@@ -60,15 +60,15 @@ export class EmbeddedGraph implements GraphEngine {
    * @throws ConfigError where SpiceDB refuses the schema, or what is stored doesn't fit it; Fault
    */
   static async start(schema: GraphSchema, journal: WriteLog, watch?: EngineCallListener): Promise<EmbeddedGraph> {
-    const callWatch = { engine: 'spicedb', watch, faultOf: toOutageCode } as const;
-    const worker = new EngineWorker('./worker.js', import.meta.url, { schema: schema.text }, callWatch);
+    const observeCalls = createCallObserver({ engine: 'spicedb', watch, faultOf: toOutageCode });
+    const worker = new EngineWorker('./worker.js', import.meta.url, { schema: schema.text }, observeCalls);
     try {
       await worker.call('ready', undefined).catch((error: unknown) => {
         throw toSchemaError(error, schema.file);
       });
-      const { sequence, lasting, unsettled } = await journal.replay();
+      const { sequence, settledUpdates, unsettled } = await journal.replay();
       const state = new Map<string, Relationship>();
-      for (const { operation, relationship } of lasting) {
+      for (const { operation, relationship } of settledUpdates) {
         const key = relationshipKey(relationship);
         if (operation === 'delete') state.delete(key);
         else state.set(key, relationship);
@@ -115,7 +115,7 @@ export class EmbeddedGraph implements GraphEngine {
   }
 
   tokenProblem(token: string): string | undefined {
-    const sequence = this.journal.sequenceOf(token);
+    const sequence = this.journal.decodeToken(token);
     if (sequence === undefined) return 'is not a ZedToken of this deployment';
     return sequence > this.sequence ? 'is a ZedToken of the future' : undefined;
   }
@@ -195,7 +195,7 @@ export class EmbeddedGraph implements GraphEngine {
   private async writeNow(updates: readonly RelationshipUpdate[], by: string): Promise<string> {
     const sequence = await this.journal.append(updates, by);
     await this.apply(sequence, updates);
-    return this.journal.token(sequence);
+    return this.journal.encodeToken(sequence);
   }
 
   private async apply(sequence: number, updates: readonly RelationshipUpdate[]): Promise<void> {
@@ -215,7 +215,7 @@ export class EmbeddedGraph implements GraphEngine {
 
   private async checkBulk(checks: readonly CheckRequest[]): Promise<readonly CheckAnswer[]> {
     const { generation } = this.cache;
-    const revision = this.journal.token(this.sequence);
+    const revision = this.journal.encodeToken(this.sequence);
     const answers = await this.worker
       .call<AnswerWithoutRevision[]>('check', checks)
       .catch((): AnswerWithoutRevision[] => []);

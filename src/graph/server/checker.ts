@@ -6,6 +6,7 @@
 import type { v1 } from '@authzed/authzed-node';
 import type { CheckAnswer, CheckRequest, Consistency } from '../../model/checks.js';
 import { ConcurrencyLimit } from '../../runtime/concurrency-limit.js';
+import { withTimeout } from '../../runtime/timeout.js';
 import type { BulkChecker } from '../check-queue.js';
 import { OUTAGE_ANSWER, toFailureAnswer } from '../errors.js';
 import { fromProtoRelationship } from '../protobuf.js';
@@ -102,7 +103,7 @@ export class ServerChecker implements BulkChecker {
   /** Never throws. */
   private async readGrant(check: CheckRequest, consistency: v1.Consistency): Promise<CheckAnswer> {
     try {
-      const grant = await this.proofLimit.run('needed', () => readDirectRelationship(this.client, check, consistency));
+      const grant = await this.proofLimit.run(() => readDirectRelationship(this.client, check, consistency));
       // SpiceDB doesn't say at which revision a relationship was absent; a check does.
       if (grant === undefined) {
         const [answer] = await this.checkWithSpiceDB([check], consistency);
@@ -145,7 +146,7 @@ export class ServerChecker implements BulkChecker {
     const deadline = performance.now() + this.options.deadlineMs;
     const reader = createSnapshotReader(this.client, revision);
     try {
-      const proof = await this.proofLimit.run('needed', () =>
+      const proof = await this.proofLimit.run(() =>
         proveGrant(check, this.schema, reader, { checkCaveats: true, deadline }),
       );
       if (proof.kind === 'none') return { result: 'no', revision };
@@ -169,23 +170,15 @@ export class ServerChecker implements BulkChecker {
     const path = this.findPath(check, revision, deadline).catch((): readonly string[] => []);
     // Also a path that comes too late for this answer serves the next one.
     void path.then((steps) => this.paths.set(check, steps));
-    return { result: 'yes', revision, path: await withFallback(ms, path, []) };
+    return { result: 'yes', revision, path: await withTimeout(path, ms, () => []) };
   }
 
   private async findPath(check: CheckRequest, revision: string, deadline: number): Promise<readonly string[]> {
     const reader = createSnapshotReader(this.client, revision);
-    const proof = await this.proofLimit.run('wanted', () =>
-      proveGrant(check, this.schema, reader, { checkCaveats: false, deadline }),
+    const proof = await this.proofLimit.run(
+      () => proveGrant(check, this.schema, reader, { checkCaveats: false, deadline }),
+      { priority: 'low' },
     );
     return proof.kind === 'proved' ? (proof.path ?? []) : [];
   }
-}
-
-/** The work's result where it comes within so many milliseconds, otherwise the fallback. */
-async function withFallback<T>(ms: number, work: Promise<T>, fallback: T): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<T>((resolve) => {
-    timer = setTimeout(() => resolve(fallback), ms);
-  });
-  return Promise.race([work, timeout]).finally(() => clearTimeout(timer));
 }

@@ -8,6 +8,7 @@ import { Fault } from '../../model/faults.js';
 import { observeCall, type EngineCallListener, type EngineObservation } from '../../telemetry/engine-calls.js';
 import type { Log } from '../../telemetry/log.js';
 import { CircuitBreaker } from '../../runtime/circuit-breaker.js';
+import { ConcurrencyLimit } from '../../runtime/concurrency-limit.js';
 import type { EngineStats } from '../../telemetry/engine-stats.js';
 import { FULLY_CONSISTENT, type SpiceDBClient } from '../spicedb-api.js';
 import { isOutage, toOutageCode, readGrpcStatus } from '../errors.js';
@@ -35,8 +36,10 @@ const SLOW_CALL_TIMEOUT_MS = 10_000;
 export class Connection implements SpiceDBClient {
   private client: AuthzedClient;
   private breaker: CircuitBreaker | undefined;
-  private active = 0;
-  private readonly waiting: (() => void)[] = [];
+  private readonly calls = new ConcurrencyLimit(MAX_ACTIVE_CALLS, {
+    name: 'calls to SpiceDB',
+    maxWaiting: MAX_WAITING_CALLS,
+  });
   private closed = false;
   private readonly callWatch: EngineObservation;
 
@@ -51,7 +54,8 @@ export class Connection implements SpiceDBClient {
   }
 
   stats(): EngineStats {
-    return { active: this.active, waiting: this.waiting.length, circuit: this.breaker?.stats() };
+    const { active, waiting } = this.calls;
+    return { active, waiting, circuit: this.breaker?.stats() };
   }
 
   /**
@@ -192,36 +196,13 @@ export class Connection implements SpiceDBClient {
     return guarded && this.breaker !== undefined ? this.breaker.run(work) : work();
   }
 
+  /** @throws Fault where too many calls wait already, or the time runs out while waiting */
   private async callInTurn<R>(ms: number, call: (options: GrpcCallOptions) => Promise<R>): Promise<R> {
     const until = performance.now() + ms;
-    await this.acquireSlot(ms);
-    try {
-      return await call({ deadline: toGrpcDeadline(Math.max(1, until - performance.now())) });
-    } finally {
-      this.active -= 1;
-      this.waiting.shift()?.();
-    }
-  }
-
-  /** @throws Fault where too many wait already, or the time runs out while waiting */
-  private async acquireSlot(ms: number): Promise<void> {
     if (this.closed) throw new Fault('relationships_unavailable', 'the connection to SpiceDB is closed');
-    if (this.active >= MAX_ACTIVE_CALLS) {
-      if (this.waiting.length >= MAX_WAITING_CALLS)
-        throw new Fault('overloaded', `${MAX_WAITING_CALLS} calls to SpiceDB are waiting`);
-      await new Promise<void>((resolve, reject) => {
-        const proceed = (): void => {
-          clearTimeout(timer);
-          resolve();
-        };
-        const timer = setTimeout(() => {
-          this.waiting.splice(this.waiting.indexOf(proceed), 1);
-          reject(new Fault('deadline_exceeded', 'the call to SpiceDB waited too long for its turn'));
-        }, ms);
-        this.waiting.push(proceed);
-      });
-    }
-    this.active += 1;
+    return this.calls.run(() => call({ deadline: toGrpcDeadline(Math.max(1, until - performance.now())) }), {
+      waitMs: ms,
+    });
   }
 }
 

@@ -86,7 +86,7 @@ describe('embedded SpiceDB', () => {
   it('tells a ZedToken of the future from its own', async () => {
     const journal = await Journal.open(db);
     const engine = await EmbeddedGraph.start(graph, journal);
-    expect(engine.tokenProblem(journal.token(10_000_000))).toBe('is a ZedToken of the future');
+    expect(engine.tokenProblem(journal.encodeToken(10_000_000))).toBe('is a ZedToken of the future');
     await engine.close();
   });
 

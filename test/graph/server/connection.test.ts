@@ -5,7 +5,7 @@ import { v1 } from '@authzed/authzed-node';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Connection } from '../../../src/graph/server/connection.js';
 import type { EngineCall } from '../../../src/telemetry/engine-calls.js';
-import { Traces } from '../../../src/telemetry/request-tracer.js';
+import { RequestTracer } from '../../../src/telemetry/request-tracer.js';
 import { runInSpan } from '../../../src/telemetry/active-span.js';
 
 /** A server that records every call and refuses it as overloaded (gRPC's RESOURCE_EXHAUSTED). */
@@ -39,7 +39,7 @@ const ask = (): Promise<unknown> =>
 it('of which trace it is part, where it is of one, and nothing otherwise', async () => {
   await ask();
   expect(heard.at(-1)).not.toHaveProperty('traceparent');
-  const traces = new Traces({ endpoint: 'http://127.0.0.1:9/', sample: 1, followCallers: false }, () => undefined);
+  const traces = new RequestTracer({ endpoint: 'http://127.0.0.1:9/', sample: 1, followCallers: false }, () => undefined);
   const caller = { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`, tracestate: 'vendor=1' };
   const trace = traces.startRequest(caller, 'a request', {});
   if (trace === undefined) throw new TypeError('it is traced');
