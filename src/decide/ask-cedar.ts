@@ -24,7 +24,7 @@ export type CedarOutcome =
 export interface CedarOutcomes {
   readonly acting: CedarOutcome;
   /** One an earlier agent, newest first. */
-  readonly chain: readonly { readonly agent: EntityRef; readonly consulted: CedarOutcome }[];
+  readonly chain: readonly { readonly agent: EntityRef; readonly outcome: CedarOutcome }[];
   readonly duties: CedarOutcome;
 }
 
@@ -38,7 +38,7 @@ export interface CedarFacts {
 
 /** All that a request to Cedar is built of, whoever it is asked for. */
 export function collectRequestFacts(
-  { on, question, acting, now }: BoundQuestion,
+  { target, question, acting, now }: BoundQuestion,
   facts: CedarFacts,
 ): CedarRequestFacts {
   const { caller } = question;
@@ -48,8 +48,8 @@ export function collectRequestFacts(
   );
   return {
     acting,
-    action: on.action,
-    resourceType: on.resourceType,
+    action: target.action,
+    resourceType: target.resourceType,
     resource: { type: question.resource.type, id: question.resource.id },
     // A resource that is one of those who act is a subject too, of whose attributes only a flagged client may speak.
     resourceProperties: acts && !mayAssert ? {} : question.resource.properties,
@@ -66,12 +66,12 @@ export function collectRequestFacts(
 
 /** Never throws for what Cedar or the data lack: that is in the answer. */
 export function askCedar(bound: BoundQuestion, facts: CedarFacts): CedarOutcomes {
-  const { rules, on, acting } = bound;
+  const { rules, target, acting } = bound;
   const { vocabulary } = rules;
   const requestFacts = collectRequestFacts(bound, facts);
 
   const ask = (slices: PolicySlices, slice: Slice, who: EntityRef, type: EntityType): CedarOutcome => {
-    if (!facts.reachable && readsStoredAttributes(slice, on.resourceType, requestFacts.resourceProperties))
+    if (!facts.reachable && readsStoredAttributes(slice, target.resourceType, requestFacts.resourceProperties))
       return { kind: 'withheld' };
     const built = buildCedarRequest(requestFacts, { ref: who, type }, slice.reads, vocabulary, facts.reachable);
     if (!built.ok) return { kind: 'missing', attributes: built.missing };
@@ -84,13 +84,13 @@ export function askCedar(bound: BoundQuestion, facts: CedarFacts): CedarOutcomes
   };
 
   const who = cedarPrincipal(acting);
-  const deciding = rules.deciding.slice(bound.principalType, on.action, on.resourceType);
-  const duties = rules.duties.slice(bound.principalType, on.action, on.resourceType);
+  const deciding = rules.deciding.slice(bound.principalType, target.action, target.resourceType);
+  const duties = rules.duties.slice(bound.principalType, target.action, target.resourceType);
   return {
     acting: ask(rules.deciding, deciding, who, bound.principalType),
     chain: acting.chain.map((agent) => ({
       agent,
-      consulted: ask(rules.deciding, deciding, agent, bound.principalType),
+      outcome: ask(rules.deciding, deciding, agent, bound.principalType),
     })),
     duties:
       duties.policies.length === 0

@@ -27,7 +27,7 @@ export interface BoundQuestion {
   readonly rules: Rules;
   readonly now: Date;
   readonly acting: ActingParties;
-  readonly on: ActionOnResource;
+  readonly target: ActionOnResource;
   /** The Cedar type of the acting principal. */
   readonly principalType: EntityType;
 }

@@ -13,17 +13,17 @@ import type { Evaluation, StepResult } from './evaluation.js';
  */
 export function concludeDecision(
   id: string,
-  course: Evaluation,
+  evaluation: Evaluation,
   stepResults: readonly StepResult[],
   stepCount: number,
 ): Decision {
-  const { question, rules, now } = course.opening;
+  const { question, rules, now } = evaluation.unbound;
   const outcomes = stepResults.map((j) => j.outcome);
   // A decision that ended early never has all the steps, so it can't be an allow.
   const verdict: DecisionVerdict = combineOutcomes(outcomes, stepCount);
   const fault =
     verdict === 'unknown' ? (outcomes.find((o) => o.outcome === 'unknown')?.fault ?? 'overloaded') : undefined;
-  const acting = course.established?.acting;
+  const acting = evaluation.bound?.acting;
   const grant = acting?.grant;
   const allowed = verdict === 'allow';
   const evidence = stepResults.map(({ step, outcome }): StepEvidence => ({
@@ -40,7 +40,7 @@ export function concludeDecision(
   return {
     id,
     evaluated_at: now.toISOString(),
-    valid_until: allowed ? computeValidUntil(course, now) : now.toISOString(),
+    valid_until: allowed ? computeValidUntil(evaluation, now) : now.toISOString(),
     client: formatCallerId(question.caller),
     decision: allowed,
     dry_run: question.dryRun,
@@ -59,7 +59,7 @@ export function concludeDecision(
     obligations: allowed ? outcomes.flatMap((o) => (o.outcome === 'pass' ? (o.obligations ?? []) : [])) : [],
     rationale: { ...(acting === undefined ? {} : { acting: describeActing(acting) }), steps: evidence },
     ...(fault === undefined ? {} : { fault }),
-    ...formatReasonTexts(verdict, reasons, fault, course),
+    ...formatReasonTexts(verdict, reasons, fault, evaluation),
   };
 }
 
@@ -75,8 +75,8 @@ export function toTokenRecord({
 }
 
 /** The earliest end that is known of what the allow rests on; without a token there is none, so nothing may be kept. */
-function computeValidUntil({ established, facts }: Evaluation, now: Date): string {
-  const grant = established?.acting.grant;
+function computeValidUntil({ bound, facts }: Evaluation, now: Date): string {
+  const grant = bound?.acting.grant;
   if (grant === undefined || facts === undefined) return now.toISOString();
   return [new Date(grant.expiresAt * 1000).toISOString(), ...facts.ends].reduce((a, b) => (b < a ? b : a));
 }

@@ -64,18 +64,18 @@ export async function decide(question: Question, deps: DecisionDeps): Promise<De
     Deadline.run(deps.deadlineMs, async (deadline) => {
       const [begun] = await bindQuestions([question], deps, deadline);
       if (begun === undefined || begun instanceof BadRequest) throw begun ?? new TypeError('nothing was begun');
-      const [course] = await judgeRemainingSteps([begun], deps, deadline);
-      if (course === undefined) throw new TypeError('nothing was judged');
-      return recordDecision(course, deps, deadline);
+      const [evaluation] = await judgeRemainingSteps([begun], deps, deadline);
+      if (evaluation === undefined) throw new TypeError('nothing was judged');
+      return recordDecision(evaluation, deps, deadline);
     }),
   );
 }
 
 /** A question after the steps that end the decision where they fail: then nothing is established. */
 export interface StartedDecision {
-  readonly opening: UnboundQuestion;
-  readonly judged: readonly StepResult[];
-  readonly established?: BoundQuestion;
+  readonly unbound: UnboundQuestion;
+  readonly stepResults: readonly StepResult[];
+  readonly bound?: BoundQuestion;
 }
 
 /**
@@ -90,8 +90,8 @@ export async function startDecisions(
 ): Promise<readonly (StartedDecision | BadRequest)[]> {
   const begun = await Deadline.run(deps.deadlineMs, (deadline) => bindQuestions(questions, deps, deadline));
   for (const one of begun) {
-    if (one instanceof BadRequest || one.opening.credential === undefined) continue;
-    if ('fault' in one.opening.credential) throw new Fault(one.opening.credential.fault, 'a search');
+    if (one instanceof BadRequest || one.unbound.credential === undefined) continue;
+    if ('fault' in one.unbound.credential) throw new Fault(one.unbound.credential.fault, 'a search');
   }
   return begun;
 }
@@ -123,11 +123,11 @@ export async function previewDecisions(
   deps: DecisionDeps,
   priorAnswers?: ReadonlyMap<string, CheckAnswer>,
 ): Promise<readonly DecisionPreview[]> {
-  const courses = await Deadline.run(deps.deadlineMs, (deadline) =>
+  const evaluations = await Deadline.run(deps.deadlineMs, (deadline) =>
     judgeRemainingSteps(begun, deps, deadline, priorAnswers),
   );
-  return courses.map(({ judged }) => {
-    const outcomes = judged.map((j) => j.outcome);
+  return evaluations.map(({ stepResults }) => {
+    const outcomes = stepResults.map((j) => j.outcome);
     const verdict = combineOutcomes(outcomes, OPENING_STEPS.length + JUDGING_STEPS.length);
     if (verdict === 'unknown')
       throw new Fault(outcomes.find((o) => o.outcome === 'unknown')?.fault ?? 'overloaded', 'a search');
@@ -161,17 +161,17 @@ async function bindQuestions(
 }
 
 /** @throws BadRequest */
-function judgeOpeningSteps(opening: UnboundQuestion, observer: DecisionObserver): StartedDecision {
-  const judged: StepResult[] = [];
-  let established: BoundQuestion | undefined;
+function judgeOpeningSteps(unbound: UnboundQuestion, observer: DecisionObserver): StartedDecision {
+  const stepResults: StepResult[] = [];
+  let bound: BoundQuestion | undefined;
   for (const step of OPENING_STEPS) {
-    const outcome = observer.step(step.step, () => step.judge(opening));
-    judged.push({ step: step.step, outcome });
-    if (outcome.outcome !== 'pass') return { opening, judged };
-    established = outcome.established;
+    const outcome = observer.step(step.step, () => step.judge(unbound));
+    stepResults.push({ step: step.step, outcome });
+    if (outcome.outcome !== 'pass') return { unbound, stepResults };
+    bound = outcome.bound;
   }
-  if (established === undefined) throw new TypeError('binding passed and established nothing');
-  return { opening, judged, established };
+  if (bound === undefined) throw new TypeError('binding passed and established nothing');
+  return { unbound, stepResults, bound };
 }
 
 /** The steps between the first and the last. */
@@ -181,25 +181,25 @@ async function judgeRemainingSteps(
   deadline: Deadline,
   priorAnswers?: ReadonlyMap<string, CheckAnswer>,
 ): Promise<readonly Evaluation[]> {
-  const going = begun.flatMap((b) => b.established ?? []);
+  const going = begun.flatMap((b) => b.bound ?? []);
   const { observer } = deps;
   const gathered = (
     await observer.phase('gather', () => gatherFacts(JUDGING_STEPS, going, deps, deadline, priorAnswers))
   ).values();
-  const courses: Evaluation[] = [];
+  const evaluations: Evaluation[] = [];
   for (const b of begun) {
-    if (b.established === undefined) {
-      courses.push(b);
+    if (b.bound === undefined) {
+      evaluations.push(b);
       continue;
     }
     const next = gathered.next();
     if (next.done === true) throw new TypeError('nothing was gathered for a question');
-    const { established, facts } = next.value;
+    const { bound, facts } = next.value;
     await yieldToEventLoop();
-    const judged = JUDGING_STEPS.map((step) => judgeStep(step, established, facts, observer));
-    courses.push({ opening: b.opening, judged: [...b.judged, ...judged], established, facts });
+    const stepResults = JUDGING_STEPS.map((step) => judgeStep(step, bound, facts, observer));
+    evaluations.push({ unbound: b.unbound, stepResults: [...b.stepResults, ...stepResults], bound, facts });
   }
-  return courses;
+  return evaluations;
 }
 
 /** What the token that is asked on comes to, now: an agent's own was looked at before its body was there. */
@@ -228,44 +228,51 @@ export interface Redecision {
   /** What these rules ask that was not asked then, so that it is unknown: checks, and entities as `type:id`. */
   readonly missing: readonly string[];
   /** How it came to be, for whoever explains it. */
-  readonly course: Evaluation;
+  readonly evaluation: Evaluation;
 }
 
 /** @throws BadRequest where, by these rules, the question itself is at fault */
 export function redecide(record: ReplayableRecord, rules: Rules): Redecision {
   const begun = judgeOpeningSteps(restoreQuestion(record, rules), NOOP_OBSERVER);
-  const { opening, established: stated } = begun;
+  const { unbound, bound: stated } = begun;
   const closed = { step: CLOSING_STEP.step, outcome: CLOSING_STEP.judge({ id: record.id }) };
   if (stated === undefined)
     return {
-      decision: concludeDecision(record.id, begun, [...begun.judged, closed], DECISION_STEPS.length),
+      decision: concludeDecision(record.id, begun, [...begun.stepResults, closed], DECISION_STEPS.length),
       missing: [],
-      course: begun,
+      evaluation: begun,
     };
   const asked = collectNeeds(JUDGING_STEPS, stated);
   const { facts: found, missing } = recallFacts(record.facts, asked);
-  const established = withIntermediaries(stated, found.passedOn);
-  const facts = evaluateFacts(established, { needs: asked, ...found });
-  const judged = [...begun.judged, ...JUDGING_STEPS.map((step) => judgeStep(step, established, facts, NOOP_OBSERVER))];
-  const course = { opening, judged, established, facts };
-  return { decision: concludeDecision(record.id, course, [...judged, closed], DECISION_STEPS.length), missing, course };
+  const bound = withIntermediaries(stated, found.delegationPath);
+  const facts = evaluateFacts(bound, { needs: asked, ...found });
+  const stepResults = [
+    ...begun.stepResults,
+    ...JUDGING_STEPS.map((step) => judgeStep(step, bound, facts, NOOP_OBSERVER)),
+  ];
+  const evaluation = { unbound, stepResults, bound, facts };
+  return {
+    decision: concludeDecision(record.id, evaluation, [...stepResults, closed], DECISION_STEPS.length),
+    missing,
+    evaluation,
+  };
 }
 
 function judgeStep(
   { step, judge }: JudgingStep,
-  established: BoundQuestion,
+  bound: BoundQuestion,
   facts: Facts,
   observer: DecisionObserver,
 ): StepResult {
-  return { step, outcome: observer.step(step, () => judge(established, facts)) };
+  return { step, outcome: observer.step(step, () => judge(bound, facts)) };
 }
 
 /** The record, and with it the last step. The stored record says what would be answered if storing it succeeds. */
-async function recordDecision(course: Evaluation, deps: DecisionDeps, deadline: Deadline): Promise<Decision> {
+async function recordDecision(evaluation: Evaluation, deps: DecisionDeps, deadline: Deadline): Promise<Decision> {
   const id = newDecisionId();
-  const facts = toRecordedFacts(course);
-  const assumed = [...course.judged, { step: CLOSING_STEP.step, outcome: CLOSING_STEP.judge({ id }) }];
-  const draft = concludeDecision(id, course, assumed, DECISION_STEPS.length);
+  const facts = toRecordedFacts(evaluation);
+  const assumed = [...evaluation.stepResults, { step: CLOSING_STEP.step, outcome: CLOSING_STEP.judge({ id }) }];
+  const draft = concludeDecision(id, evaluation, assumed, DECISION_STEPS.length);
   const stored = await deps.observer
     .phase('record', () => deadline.race(deps.decisions.record(toDecisionRecord(draft, facts))))
     .then(() => ({ id }))
@@ -274,8 +281,8 @@ async function recordDecision(course: Evaluation, deps: DecisionDeps, deadline: 
   if (!('fault' in stored)) return draft;
   const answered = concludeDecision(
     id,
-    course,
-    [...course.judged, { step: CLOSING_STEP.step, outcome }],
+    evaluation,
+    [...evaluation.stepResults, { step: CLOSING_STEP.step, outcome }],
     DECISION_STEPS.length,
   );
   // The store may yet finish what was given up: then the record must say what was answered.

@@ -10,8 +10,8 @@ export interface StepResult {
 
 /** What a decision has come to before it is on record. */
 export interface Evaluation {
-  readonly opening: UnboundQuestion;
-  readonly judged: readonly StepResult[];
-  readonly established?: BoundQuestion;
+  readonly unbound: UnboundQuestion;
+  readonly stepResults: readonly StepResult[];
+  readonly bound?: BoundQuestion;
   readonly facts?: Facts;
 }

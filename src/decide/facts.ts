@@ -9,42 +9,42 @@ import type { BoundQuestion } from './bound-question.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
 
 /** What all the steps want to know. */
-export function collectNeeds(steps: readonly JudgingStep[], established: BoundQuestion): Required<StepNeeds> {
-  const asks = steps.map((step) => step.needs?.(established) ?? {});
+export function collectNeeds(steps: readonly JudgingStep[], bound: BoundQuestion): Required<StepNeeds> {
+  const asks = steps.map((step) => step.needs?.(bound) ?? {});
   return { checks: asks.flatMap((a) => a.checks ?? []), entities: asks.flatMap((a) => a.entities ?? []) };
 }
 
 /** With the agents that the delegation came through, whether or not the token states them. */
 export function withIntermediaries(
-  established: BoundQuestion,
-  passedOn: DelegationPathResult | undefined,
+  bound: BoundQuestion,
+  delegationPath: DelegationPathResult | undefined,
 ): BoundQuestion {
-  if (passedOn?.kind !== 'path' || passedOn.through.length === 0) return established;
-  const { acting } = established;
-  return { ...established, acting: { ...acting, chain: [...acting.chain, ...passedOn.through] } };
+  if (delegationPath?.kind !== 'path' || delegationPath.through.length === 0) return bound;
+  const { acting } = bound;
+  return { ...bound, acting: { ...acting, chain: [...acting.chain, ...delegationPath.through] } };
 }
 
 /** Of what was found, what Cedar may hear of. */
 export function collectCedarFacts(
-  established: BoundQuestion,
+  bound: BoundQuestion,
   { check, entity }: Pick<Facts, 'check' | 'entity'>,
 ): CedarFacts {
   const checkEach = (list: readonly CheckRequest[]): Record<string, boolean> =>
     Object.fromEntries(list.map((c) => [c.permission, check(c).result === 'yes']));
   return {
     entity,
-    can: checkEach(buildCanChecks(established)),
-    agentCan: checkEach(buildAgentCanChecks(established)),
-    reachable: check(buildGateCheck(established)).result === 'yes',
+    can: checkEach(buildCanChecks(bound)),
+    agentCan: checkEach(buildAgentCanChecks(bound)),
+    reachable: check(buildGateCheck(bound)).result === 'yes',
   };
 }
 
 /** Never throws for what an engine couldn't answer: that is in the facts. */
-export function evaluateFacts(established: BoundQuestion, found: Omit<Facts, 'cedar' | 'ends'>): Facts {
-  const { needs: asked, check, entitiesFault, passedOn } = found;
+export function evaluateFacts(bound: BoundQuestion, found: Omit<Facts, 'cedar' | 'ends'>): Facts {
+  const { needs: asked, check, entitiesFault, delegationPath } = found;
   const cedar: CedarOutcomes =
     entitiesFault === undefined
-      ? askCedar(established, collectCedarFacts(established, found))
+      ? askCedar(bound, collectCedarFacts(bound, found))
       : {
           acting: { kind: 'fault', fault: entitiesFault },
           chain: [],
@@ -54,6 +54,6 @@ export function evaluateFacts(established: BoundQuestion, found: Omit<Facts, 'ce
     const answer = check(request);
     return answer.result === 'yes' && answer.until !== undefined ? [answer.until] : [];
   });
-  if (passedOn?.kind === 'path') ends.push(...passedOn.ends);
+  if (delegationPath?.kind === 'path') ends.push(...delegationPath.ends);
   return { ...found, cedar, ends };
 }

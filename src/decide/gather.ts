@@ -28,7 +28,7 @@ export interface GatherDeps {
 
 export interface GatheredFacts {
   /** With the agents that the delegation came through, whether or not the token states them. */
-  readonly established: BoundQuestion;
+  readonly bound: BoundQuestion;
   readonly facts: Facts;
 }
 
@@ -66,10 +66,10 @@ export async function gatherFacts(
 
   const gathered: GatheredFacts[] = [];
   for (const { one, asked } of asks) {
-    const { established, ...through } = await resolveIntermediaries(one, found, deps, deadline);
+    const { bound, ...through } = await resolveIntermediaries(one, found, deps, deadline);
     await yieldToEventLoop();
-    const facts = deps.observer.cedar(() => evaluateFacts(established, { needs: asked, check, ...through }));
-    gathered.push({ established, facts });
+    const facts = deps.observer.cedar(() => evaluateFacts(bound, { needs: asked, check, ...through }));
+    gathered.push({ bound, facts });
   }
   return gathered;
 }
@@ -106,18 +106,18 @@ async function resolveIntermediaries(
   },
   deps: GatherDeps,
   deadline: Deadline,
-): Promise<Pick<GatheredFacts, 'established'> & Pick<Facts, 'entity' | 'entitiesFault' | 'passedOn'>> {
+): Promise<Pick<GatheredFacts, 'bound'> & Pick<Facts, 'entity' | 'entitiesFault' | 'delegationPath'>> {
   const { acting } = asked;
   const edge = buildDelegationCheck(acting);
-  let passedOn: DelegationPathResult | undefined;
+  let delegationPath: DelegationPathResult | undefined;
   if (edge !== undefined && found.check(edge).result !== 'yes') {
     const key = checkKey(edge);
     const search = found.passing.get(key) ?? deadline.race(findDelegationPath(asked, deps)).catch(toPathFault);
     found.passing.set(key, search);
-    passedOn = await search;
+    delegationPath = await search;
   }
-  const through = passedOn?.kind === 'path' ? passedOn.through : [];
-  const established = withIntermediaries(asked, passedOn);
+  const through = delegationPath?.kind === 'path' ? delegationPath.through : [];
+  const bound = withIntermediaries(asked, delegationPath);
   const intermediaries =
     through.length === 0 ? new Map<string, undefined>() : await lookUpEntities(through, deps, deadline);
 
@@ -128,7 +128,7 @@ async function resolveIntermediaries(
       if (typeof stored !== 'string' && stored.has(formatRef(ref))) return stored.get(formatRef(ref));
     return undefined;
   };
-  return { established, entity, entitiesFault, passedOn };
+  return { bound, entity, entitiesFault, delegationPath };
 }
 
 /** What is stored of each, by its text; or why the store can't say. */

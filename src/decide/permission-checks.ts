@@ -5,18 +5,18 @@ import type { EntityRef } from '../model/ids.js';
 import type { BoundQuestion } from './bound-question.js';
 
 /** The check that decides whether the resource is within reach. */
-export function buildGateCheck({ acting, on, question }: BoundQuestion): CheckRequest {
+export function buildGateCheck({ acting, target, question }: BoundQuestion): CheckRequest {
   return {
     resource: toResourceRef(question),
-    permission: on.action.permission,
+    permission: target.action.permission,
     subject: permissionSubject(acting),
     explain: question.explain,
   };
 }
 
 /** Permissions that the schema wants in `context.can`, checked for whoever holds the gate's permission. */
-export function buildCanChecks({ on, acting, question }: BoundQuestion): CheckRequest[] {
-  return on.action.can.map((permission) => ({
+export function buildCanChecks({ target, acting, question }: BoundQuestion): CheckRequest[] {
+  return target.action.can.map((permission) => ({
     resource: question.resource,
     permission,
     subject: permissionSubject(acting),
@@ -24,10 +24,10 @@ export function buildCanChecks({ on, acting, question }: BoundQuestion): CheckRe
 }
 
 /** Those of `context.agent_can`, checked for the agent in delegated mode. */
-export function buildAgentCanChecks({ on, acting, question }: BoundQuestion): CheckRequest[] {
+export function buildAgentCanChecks({ target, acting, question }: BoundQuestion): CheckRequest[] {
   const { agent } = acting;
   if (acting.mode !== 'delegated' || agent === undefined) return [];
-  return on.action.agentCan.map((permission) => ({ resource: question.resource, permission, subject: agent }));
+  return target.action.agentCan.map((permission) => ({ resource: question.resource, permission, subject: agent }));
 }
 
 export function toResourceRef({ resource }: BoundQuestion['question']): EntityRef {

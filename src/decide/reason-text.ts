@@ -25,10 +25,10 @@ export function formatReasonTexts(
 
 /** "HR Assistant may not delete an employee's record for Alice". */
 function formatOutcomeSentence(evaluation: Evaluation, allowed: boolean): string | undefined {
-  const bound = evaluation.established;
+  const bound = evaluation.bound;
   if (bound === undefined) return undefined;
-  const { acting, on } = bound;
-  const title = on.action.title.charAt(0).toLowerCase() + on.action.title.slice(1);
+  const { acting, target } = bound;
+  const title = target.action.title.charAt(0).toLowerCase() + target.action.title.slice(1);
   const name = (ref: EntityRef): string => {
     // By convention: whoever has a `name` is called by it.
     const stored = evaluation.facts?.entity(ref)?.attributes['name'];
@@ -42,7 +42,7 @@ function formatOutcomeSentence(evaluation: Evaluation, allowed: boolean): string
 }
 
 function formatUserReason(reason: Reason, evaluation: Evaluation): string {
-  const titles = (reason.policies ?? []).flatMap((id) => evaluation.opening.rules.policies.get(id)?.title ?? []);
+  const titles = (reason.policies ?? []).flatMap((id) => evaluation.unbound.rules.policies.get(id)?.title ?? []);
   // A policy's title is written for people; of an error they learn no more than that there was one.
   return reason.code === 'policy_forbid' && titles.length > 0 ? titles.join(' ') : REASONS[reason.code].people;
 }
@@ -50,6 +50,6 @@ function formatUserReason(reason: Reason, evaluation: Evaluation): string {
 function formatAdminReason(reason: Reason, evaluation: Evaluation): string {
   if (reason.policies === undefined || reason.policies.length === 0)
     return `${reason.code}: ${reason.message.replace(/\.$/, '')}`;
-  const cited = reason.policies.map((id) => `${id} (${evaluation.opening.rules.policies.get(id)?.source ?? '?'})`);
+  const cited = reason.policies.map((id) => `${id} (${evaluation.unbound.rules.policies.get(id)?.source ?? '?'})`);
   return `${reason.code}: ${cited.join(', ')}`;
 }

@@ -11,12 +11,12 @@ import { getVerifiedCredential } from './bound-question.js';
 import { type UnboundQuestion } from './bound-question.js';
 import type { EntityWithAncestors } from '../model/entities.js';
 
-export function toRecordedFacts(course: Evaluation): RecordedFacts {
-  const { facts } = course;
-  const { question, credential } = course.opening;
+export function toRecordedFacts(evaluation: Evaluation): RecordedFacts {
+  const { facts } = evaluation;
+  const { question, credential } = evaluation.unbound;
   return {
     caller: toRecordedCaller(question.caller),
-    said: toRecordedRequest(course),
+    said: toRecordedRequest(evaluation),
     ...(credential === undefined ? {} : { credential: omitRequester(credential) }),
     ...(facts === undefined ? { checks: {}, entities: {} } : toRecordedAnswers(facts)),
   };
@@ -34,14 +34,14 @@ function toRecordedCaller(caller: Caller): RecordedFacts['caller'] {
   };
 }
 
-function toRecordedRequest(course: Evaluation): RecordedFacts['said'] {
-  const { question } = course.opening;
+function toRecordedRequest(evaluation: Evaluation): RecordedFacts['said'] {
+  const { question } = evaluation.unbound;
   const { subject, action, resource, context, statedAgent, statedMode, assertedAgent } = question;
   let names: ReadonlySet<string> | undefined;
   const recordKnown = (name: string, properties: Properties): object => {
     if (Object.keys(properties).length === 0) return {};
     // Most say nothing of things, so the names are looked up where one does, and once.
-    const known = (names ??= collectDecisiveNames(course));
+    const known = (names ??= collectDecisiveNames(evaluation));
     const entries = Object.entries(properties).filter(([member]) => known.has(member));
     return entries.length === 0 ? {} : { [name]: Object.fromEntries(entries) };
   };
@@ -62,17 +62,17 @@ function toRecordedRequest(course: Evaluation): RecordedFacts['said'] {
  * Of what the request says of things, what can decide: what the schemas and the token have a name for. The rest is not
  * ours to store.
  */
-function collectDecisiveNames({ opening, established, facts }: Evaluation): ReadonlySet<string> {
-  const { question, rules } = opening;
+function collectDecisiveNames({ unbound, bound, facts }: Evaluation): ReadonlySet<string> {
+  const { question, rules } = unbound;
   const { vocabulary } = rules;
-  const on = established?.on ?? vocabulary.find(question.action.name, question.resource.type);
-  const { action, request } = on?.action.context ?? {};
-  const token = getVerifiedCredential(opening)?.token;
+  const target = bound?.target ?? vocabulary.find(question.action.name, question.resource.type);
+  const { action, request } = target?.action.context ?? {};
+  const token = getVerifiedCredential(unbound)?.token;
   const constrained = (token?.authorizationDetails ?? []).flatMap((d) => Object.keys(d.constraints ?? {}));
   const subjects = vocabulary.typesByObject.get(question.subject.type) ?? [];
   return new Set([
     'purpose',
-    ...[on?.resourceType, ...subjects].flatMap((type) => Object.keys(type?.attributes ?? {})),
+    ...[target?.resourceType, ...subjects].flatMap((type) => Object.keys(type?.attributes ?? {})),
     ...[action, request].flatMap((member) => (member?.type.kind === 'Record' ? Object.keys(member.type.members) : [])),
     ...(facts?.needs.checks ?? []).flatMap((check) => Object.keys(check.context ?? {})),
     // `amount`, or `action.amount`.
@@ -95,9 +95,9 @@ function toRecordedAnswers({
   check,
   entity,
   entitiesFault,
-  passedOn,
+  delegationPath,
 }: Facts): Omit<RecordedFacts, 'caller' | 'said'> {
-  const through = passedOn?.kind === 'path' ? passedOn.through : [];
+  const through = delegationPath?.kind === 'path' ? delegationPath.through : [];
   const known = (ref: EntityRef): Pick<EntityWithAncestors, 'attributes' | 'ancestors'> | null => {
     const { attributes, ancestors } = entity(ref) ?? {};
     return attributes === undefined || ancestors === undefined ? null : { attributes, ancestors };
@@ -107,7 +107,7 @@ function toRecordedAnswers({
     ...(entitiesFault === undefined
       ? { entities: Object.fromEntries([...asked.entities, ...through].map((ref) => [formatRef(ref), known(ref)])) }
       : { entities_fault: entitiesFault }),
-    ...(passedOn === undefined ? {} : { passed_on: passedOn }),
+    ...(delegationPath === undefined ? {} : { passed_on: delegationPath }),
   };
 }
 
@@ -163,7 +163,7 @@ function restoreCaller(id: string, { kind, may = [], resources, default_mode }: 
 
 /** What was found, as far as it is on record. */
 export interface RecalledFacts {
-  readonly facts: Pick<Facts, 'check' | 'entity' | 'entitiesFault' | 'passedOn'>;
+  readonly facts: Pick<Facts, 'check' | 'entity' | 'entitiesFault' | 'delegationPath'>;
   /** What is asked now and was not then: checks, and entities as `type:id`. */
   readonly missing: readonly string[];
 }
@@ -187,7 +187,7 @@ export function recallFacts(
         return known === undefined || known === null ? undefined : { ...ref, ...known, parents: [] };
       },
       entitiesFault: fault,
-      passedOn: passed_on,
+      delegationPath: passed_on,
     },
     missing: entities_fault === undefined ? [...unchecked, ...unasked] : unchecked,
   };

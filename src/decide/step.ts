@@ -29,7 +29,7 @@ export interface Facts {
   /** Set where the entity store could not answer. */
   readonly entitiesFault: FaultCode | undefined;
   /** Undefined where it wasn't looked for: the user has delegated directly, or nothing can be passed on. */
-  readonly passedOn: DelegationPathResult | undefined;
+  readonly delegationPath: DelegationPathResult | undefined;
   readonly cedar: CedarOutcomes;
   /** When answers that were yes may end by themselves, RFC 3339. */
   readonly ends: readonly string[];
@@ -38,13 +38,13 @@ export interface Facts {
 export interface OpeningStep {
   readonly step: string;
   /** A passing binding step also says what it has established. */
-  readonly judge: (opening: UnboundQuestion) => StepOutcome & { readonly established?: BoundQuestion };
+  readonly judge: (unbound: UnboundQuestion) => StepOutcome & { readonly bound?: BoundQuestion };
 }
 
 export interface JudgingStep {
   readonly step: string;
-  readonly needs?: (established: BoundQuestion) => StepNeeds;
-  readonly judge: (established: BoundQuestion, facts: Facts) => StepOutcome;
+  readonly needs?: (bound: BoundQuestion) => StepNeeds;
+  readonly judge: (bound: BoundQuestion, facts: Facts) => StepOutcome;
 }
 
 export interface ClosingStep {

@@ -24,9 +24,9 @@ export function compareByCodePoint(a: string, b: string): number {
 
 /** On what the permission is held that the action asks for; none where the question could only be denied. @throws Fault */
 export async function findCandidateResources(question: Question, deps: SearchDeps): Promise<readonly string[]> {
-  const { established } = await startDecision(question, deps);
-  if (established === undefined) return [];
-  return lookUpResources(buildGateLookup(established), question, deps);
+  const { bound } = await startDecision(question, deps);
+  if (bound === undefined) return [];
+  return lookUpResources(buildGateLookup(bound), question, deps);
 }
 
 /** @throws Fault */
@@ -75,14 +75,14 @@ export async function findCandidateSubjects(question: Question, deps: SearchDeps
   const { userObject, agentObject, find } = deps.rules().vocabulary;
   const { type } = question.subject;
   if (question.token !== undefined) {
-    const token = getVerifiedCredential((await startDecision(question, deps)).opening)?.token;
+    const token = getVerifiedCredential((await startDecision(question, deps)).unbound)?.token;
     const subjectId = type === agentObject ? token?.actors[0]?.id : type === userObject ? token?.user : undefined;
     return subjectId === undefined ? [] : [subjectId];
   }
-  const on = find(question.action.name, question.resource.type);
+  const target = find(question.action.name, question.resource.type);
   const rules = deps.rules();
-  if (on === undefined || !rules.graph.hasDefinition(type)) return [];
-  const { permission } = on.action;
+  if (target === undefined || !rules.graph.hasDefinition(type)) return [];
+  const { permission } = target.action;
   const resource = { type: question.resource.type, id: question.resource.id };
   const context = selectCaveatContext(question, rules, resource.type, permission);
   const lookup = { resource, permission, subjectType: type, context, withinMs: deps.deadlineMs };

@@ -87,11 +87,11 @@ async function selectReachable(
     const [first] = group;
     const resources = new Set(group.map(({ gate: { resource } }) => resource.id)).size;
     if (first === undefined || resources < LONG_LIST) continue;
-    const { consistency } = first.established.question;
+    const { consistency } = first.bound.question;
     const reachableIds = fromLookup
       ? undefined
       : await deadline.race(
-          lookUpReachable(buildGateLookup(first.established), Math.floor(resources / 2), consistency, deps),
+          lookUpReachable(buildGateLookup(first.bound), Math.floor(resources / 2), consistency, deps),
         );
     const remaining =
       reachableIds === undefined ? group : group.filter(({ gate: { resource } }) => reachableIds.has(resource.id));
@@ -112,7 +112,7 @@ function mayBeHeld(answer: CheckAnswer | undefined): boolean {
 
 interface GatedDecision {
   readonly one: StartedDecision;
-  readonly established: BoundQuestion;
+  readonly bound: BoundQuestion;
   readonly gate: CheckRequest;
 }
 
@@ -120,12 +120,12 @@ interface GatedDecision {
 function groupByGate(decisions: readonly StartedDecision[]): Map<string, GatedDecision[]> {
   const groups = new Map<string, GatedDecision[]>();
   for (const one of decisions) {
-    const { established } = one;
-    if (established === undefined) continue;
-    const check = withCaveatContext(established, buildGateCheck(established));
+    const { bound } = one;
+    if (bound === undefined) continue;
+    const check = withCaveatContext(bound, buildGateCheck(bound));
     const key = checkKey({ ...check, resource: { type: check.resource.type, id: '-' } });
     const group = groups.get(key) ?? [];
-    group.push({ one, established, gate: check });
+    group.push({ one, bound, gate: check });
     groups.set(key, group);
   }
   return groups;

@@ -18,8 +18,8 @@ export interface ListRequester {
 
 /** To be called before anything is looked for. @throws BadRequest where the question itself is at fault; Fault */
 export async function identifyListRequester(question: Question, deps: DecisionDeps): Promise<ListRequester> {
-  const { opening } = await startDecision(question, deps);
-  return { question, token: getVerifiedCredential(opening)?.token };
+  const { unbound } = await startDecision(question, deps);
+  return { question, token: getVerifiedCredential(unbound)?.token };
 }
 
 /**

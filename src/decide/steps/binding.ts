@@ -20,11 +20,11 @@ import { type UnboundQuestion } from '../bound-question.js';
 
 export const bindingStep: OpeningStep = {
   step: 'binding',
-  judge: (opening) => {
-    const binding = bindQuestion(opening);
+  judge: (unbound) => {
+    const binding = bindQuestion(unbound);
     return 'denied' in binding
       ? binding.denied
-      : { ...pass({ subject: formatRef(opening.question.subject) }), established: binding };
+      : { ...pass({ subject: formatRef(unbound.question.subject) }), bound: binding };
   },
 };
 
@@ -33,11 +33,11 @@ export const bindingStep: OpeningStep = {
  *
  * @throws BadRequest where a property of the request is of a wrong type
  */
-function bindQuestion(opening: UnboundQuestion): BoundQuestion | { readonly denied: StepOutcome } {
-  const { question, rules, now } = opening;
+function bindQuestion(unbound: UnboundQuestion): BoundQuestion | { readonly denied: StepOutcome } {
+  const { question, rules, now } = unbound;
   const { vocabulary } = rules;
-  const on = vocabulary.find(question.action.name, question.resource.type);
-  if (on === undefined) {
+  const target = vocabulary.find(question.action.name, question.resource.type);
+  if (target === undefined) {
     const names = vocabulary.actions
       .filter((a) => a.resourceTypes.some((t) => t.object === question.resource.type))
       .map((a) => a.name);
@@ -49,19 +49,19 @@ function bindQuestion(opening: UnboundQuestion): BoundQuestion | { readonly deni
   if (question.caller.kind === 'client' && question.caller.client.resources?.has(question.resource.type) === false) {
     return denied(reason('resource_type_forbidden'));
   }
-  const acting = resolveActingParties(opening);
+  const acting = resolveActingParties(unbound);
   if ('code' in acting) return denied(acting);
   const principal = cedarPrincipal(acting);
-  const principalType = on.action.principalTypes.find((type) => type.object === principal.type);
+  const principalType = target.action.principalTypes.find((type) => type.object === principal.type);
   if (principalType === undefined) {
     return denied(
       reason(
         'subject_type_unknown',
-        `"${principal.type}" is no principal of "${on.action.name}" on "${question.resource.type}".`,
+        `"${principal.type}" is no principal of "${target.action.name}" on "${question.resource.type}".`,
       ),
     );
   }
-  const transaction = readTransaction(opening);
+  const transaction = readTransaction(unbound);
   const statements = {
     context: question.context,
     action: question.action.properties,
@@ -74,17 +74,17 @@ function bindQuestion(opening: UnboundQuestion): BoundQuestion | { readonly deni
     if (other !== undefined)
       return denied(reason('transaction_mismatch', `The request's ${place} states another ${other} than the token.`));
   }
-  const established = {
+  const bound = {
     // What the token says of its transaction is signed, so it counts as said, whether or not the client says it too.
     question: { ...question, context: { ...question.context, ...transaction } },
     rules,
     now,
     acting,
-    on,
+    target,
     principalType,
   };
   try {
-    checkRequestTypes(established);
+    checkRequestTypes(bound);
   } catch (error) {
     const member = error instanceof InvalidValueError ? /^context\.([^.[]+)/.exec(error.path)?.[1] : undefined;
     if (member !== undefined && Object.hasOwn(transaction, member))
@@ -92,12 +92,12 @@ function bindQuestion(opening: UnboundQuestion): BoundQuestion | { readonly deni
     if (error instanceof InvalidValueError) throw new BadRequest(error.message, error.path);
     throw error;
   }
-  return established;
+  return bound;
 }
 
 /** `tctx`, which only a transaction token has. */
-function readTransaction(opening: UnboundQuestion): Properties {
-  return getVerifiedCredential(opening)?.token.transaction ?? {};
+function readTransaction(unbound: UnboundQuestion): Properties {
+  return getVerifiedCredential(unbound)?.token.transaction ?? {};
 }
 
 function denied(cause: Reason): { denied: StepOutcome } {
@@ -105,11 +105,11 @@ function denied(cause: Reason): { denied: StepOutcome } {
 }
 
 /** Who acts, from the token or from what the client vouches for. */
-function resolveActingParties(opening: UnboundQuestion): ActingParties | Reason {
-  const { question, rules } = opening;
+function resolveActingParties(unbound: UnboundQuestion): ActingParties | Reason {
+  const { question, rules } = unbound;
   const { subject, statedAgent, statedMode, assertedAgent } = question;
   const { userObject, agentObject } = rules.vocabulary;
-  const credential = getVerifiedCredential(opening);
+  const credential = getVerifiedCredential(unbound);
   if (credential !== undefined) {
     const { token, accepted, sessionEnded } = credential;
     const [current, ...history] = token.actors;
@@ -167,12 +167,12 @@ function resolveActingParties(opening: UnboundQuestion): ActingParties | Reason 
 }
 
 /** @throws ValueProblem */
-function checkRequestTypes({ question, rules: { vocabulary }, on }: BoundQuestion): void {
+function checkRequestTypes({ question, rules: { vocabulary }, target }: BoundQuestion): void {
   const type = vocabulary.typesByObject.get(question.subject.type)?.[0];
   checkProperties(
     {
-      action: on.action,
-      resourceType: on.resourceType,
+      action: target.action,
+      resourceType: target.resourceType,
       resourceProperties: question.resource.properties,
       actionProperties: question.action.properties,
       context: question.context,

@@ -5,7 +5,7 @@ import type { JudgingStep } from '../step.js';
 
 export const consentStep: JudgingStep = {
   step: 'consent',
-  judge: ({ on: { action }, acting }) => {
+  judge: ({ target: { action }, acting }) => {
     // Consent is what a person gives an agent; a person acting alone asks nobody.
     if (action.consent === undefined || acting.mode === 'human') return pass({ required: false });
     return deny(

@@ -25,13 +25,13 @@ export const delegationStep: JudgingStep = {
   },
 
   judge: (bound, facts) => {
-    const { acting, on } = bound;
+    const { acting, target } = bound;
     if (acting.mode === 'human') return pass({ mode: 'human' });
     const reasons: Reason[] = [];
     const remedies: Remedy[] = [];
     // Without a token there are no scopes: the client that vouches for the agent answers for what it may do.
-    const scoped = acting.grant !== undefined && on.action.scope !== undefined;
-    const evidence: Record<string, unknown> = scoped ? { scope: on.action.scope } : {};
+    const scoped = acting.grant !== undefined && target.action.scope !== undefined;
+    const evidence: Record<string, unknown> = scoped ? { scope: target.action.scope } : {};
     if (acting.grant !== undefined) judgeGrant(bound, acting.grant, reasons, remedies);
     const edge = buildDelegationCheck(acting);
     const fault = edge === undefined ? undefined : judgeGraphDelegation(edge, facts, evidence, reasons);
@@ -49,14 +49,14 @@ export const delegationStep: JudgingStep = {
 /** Whether the graph says that the user has delegated, to the agent itself or to one that passes it on. */
 function judgeGraphDelegation(
   edge: CheckRequest,
-  { check, passedOn }: Facts,
+  { check, delegationPath }: Facts,
   evidence: Record<string, unknown>,
   reasons: Reason[],
 ): FaultCode | undefined {
   const answer = check(edge);
-  if (passedOn?.kind === 'fault') return passedOn.fault;
-  if (passedOn?.kind === 'path') {
-    const { path, ended } = passedOn;
+  if (delegationPath?.kind === 'fault') return delegationPath.fault;
+  if (delegationPath?.kind === 'path') {
+    const { path, ended } = delegationPath;
     evidence['path'] = path;
     const message = `The revocation ${ended?.id ?? ''} (${ended?.selector ?? ''}) covers an agent that passed the delegation on.`;
     if (ended?.what === 'token') reasons.push({ ...reason('token_revoked', message), step: 'delegation' });
@@ -78,7 +78,7 @@ function judgeGraphDelegation(
       return undefined;
     case 'no':
       reasons.push(
-        passedOn?.kind === 'too_many'
+        delegationPath?.kind === 'too_many'
           ? reason('graph_unanswerable', 'Over more agents than are followed, the delegation may have been passed on.')
           : reason(
               'delegation_missing',
@@ -91,7 +91,7 @@ function judgeGraphDelegation(
 
 /** What of the grant doesn't cover the question is added to the lists. */
 function judgeGrant(bound: BoundQuestion, grant: Grant, reasons: Reason[], remedies: Remedy[]): void {
-  const { action } = bound.on;
+  const { action } = bound.target;
   const purpose = Object.hasOwn(bound.question.context, 'purpose') ? bound.question.context['purpose'] : grant.purpose;
   if (grant.sessionEnded) reasons.push(reason('session_ended'));
   if (grant.purpose !== undefined && purpose !== grant.purpose) reasons.push(reason('purpose_mismatch'));
@@ -126,10 +126,14 @@ function judgeGrant(bound: BoundQuestion, grant: Grant, reasons: Reason[], remed
     reasons.push(reason('authorization_details_mismatch', detailCoverage.problem));
 }
 
-function toCoverageRequest({ question, on, rules }: BoundQuestion, grant: Grant, purpose: unknown): CoverageRequest {
+function toCoverageRequest(
+  { question, target, rules }: BoundQuestion,
+  grant: Grant,
+  purpose: unknown,
+): CoverageRequest {
   return {
-    action: on.action.name,
-    permission: on.action.permission,
+    action: target.action.name,
+    permission: target.action.permission,
     resource: question.resource,
     isDefinition: (word) => rules.graph.hasDefinition(word),
     locations: [grant.audience],

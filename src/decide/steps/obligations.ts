@@ -20,7 +20,7 @@ export const obligationsStep: JudgingStep = {
     const matchingDuties = readCedarAnswer(facts.cedar.duties, reasons, faults)?.determining ?? [];
     const obligations = uniteDuties(
       matchingDuties.map((id) => policies.get(id)?.duties ?? []),
-      bound.on.resourceType,
+      bound.target.resourceType,
       occasionOf(bound),
     );
     const evidence = matchingDuties.length === 0 ? {} : { duties: citePolicies(matchingDuties, policies) };
@@ -41,10 +41,10 @@ export const obligationsStep: JudgingStep = {
 };
 
 /** The request in the words of its action's title: "agent:code-bot for user:ann: Merge a branch (repository:api)". */
-function occasionOf({ on, acting, question }: BoundQuestion): Occasion {
+function occasionOf({ target, acting, question }: BoundQuestion): Occasion {
   const parties = [acting.agent, acting.user].flatMap((party) => (party === undefined ? [] : [formatRef(party)]));
   return {
-    topic: `${on.resourceType.object}.${on.action.name}`,
-    body: `${parties.join(' for ')}: ${on.action.title} (${formatRef(question.resource)})`,
+    topic: `${target.resourceType.object}.${target.action.name}`,
+    body: `${parties.join(' for ')}: ${target.action.title} (${formatRef(question.resource)})`,
   };
 }

@@ -56,8 +56,8 @@ export const policyStep: JudgingStep = {
         else if (acting.determining.length > 0) acting.determining.forEach((id) => forbidding.add(id));
         else if (acting.errors.length === 0) reasons.push(reason('policy_no_permit'));
       }
-      for (const { agent, consulted } of facts.cedar.chain) {
-        const earlierAnswer = readCedarAnswer(consulted, reasons, faults, ` for ${formatRef(agent)}`);
+      for (const { agent, outcome } of facts.cedar.chain) {
+        const earlierAnswer = readCedarAnswer(outcome, reasons, faults, ` for ${formatRef(agent)}`);
         if (earlierAnswer?.decision === 'deny') earlierAnswer.determining.forEach((id) => forbidding.add(id));
       }
     }

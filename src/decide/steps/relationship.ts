@@ -18,7 +18,7 @@ export const relationshipStep: JudgingStep = {
   judge: (bound, facts) => {
     const reasons: Reason[] = [];
     let fault: FaultCode | undefined;
-    let evidence: Record<string, unknown> = { permission: bound.on.action.permission };
+    let evidence: Record<string, unknown> = { permission: bound.target.action.permission };
     for (const { check, missing } of listGates(bound)) {
       const answer = facts.check(check);
       if (answer.result === 'unknown') fault ??= answer.fault;
@@ -50,10 +50,10 @@ export function buildGateLookup(bound: BoundQuestion): GateLookup {
 }
 
 function listGates(bound: BoundQuestion): PermissionGate[] {
-  const { acting, on, question } = bound;
+  const { acting, target, question } = bound;
   const userGate: PermissionGate = { check: buildGateCheck(bound), missing: 'relationship_missing' };
-  if (on.action.agentPermission === undefined || acting.agent === undefined) return [userGate];
-  const check = { resource: toResourceRef(question), permission: on.action.agentPermission, subject: acting.agent };
+  if (target.action.agentPermission === undefined || acting.agent === undefined) return [userGate];
+  const check = { resource: toResourceRef(question), permission: target.action.agentPermission, subject: acting.agent };
   return [userGate, { check, missing: 'agent_relationship_missing' }];
 }
 

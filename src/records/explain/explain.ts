@@ -103,10 +103,10 @@ function replayForExplanation(
       comesOut: undefined,
       inconclusive: [`By the rules at hand the question is at fault: ${replayResult.why}.`],
     };
-  const { course, decision } = redecide({ ...record, facts }, rules);
-  const { established, facts: found } = course;
+  const { evaluation, decision } = redecide({ ...record, facts }, rules);
+  const { bound, facts: found } = evaluation;
   return {
-    policies: established === undefined || found === undefined ? [] : explainPolicies(established, found),
+    policies: bound === undefined || found === undefined ? [] : explainPolicies(bound, found),
     comesOut: replayResult.kind === 'inconclusive' ? undefined : decision.decision,
     inconclusive: [
       ...(replayResult.kind === 'inconclusive'

@@ -62,9 +62,9 @@ export interface PrincipalExplanation {
 
 /** @throws Fault where Cedar fails */
 export function explainPolicies(e: BoundQuestion, facts: Facts): PrincipalExplanation[] {
-  const { rules, on, acting, principalType } = e;
+  const { rules, target, acting, principalType } = e;
   const [deciding, duties] = [rules.deciding, rules.duties].map((slices) =>
-    slices.slice(principalType, on.action, on.resourceType),
+    slices.slice(principalType, target.action, target.resourceType),
   ) as [Slice, Slice];
   const cedarFacts = collectCedarFacts(e, facts);
   const requestFacts = collectRequestFacts(e, cedarFacts);
@@ -84,10 +84,10 @@ export function explainPolicies(e: BoundQuestion, facts: Facts): PrincipalExplan
   const asked = (
     role: PrincipalExplanation['role'],
     who: EntityRef,
-    consulted: CedarOutcome,
+    outcome: CedarOutcome,
     policies: PolicyExplanation[],
   ): PrincipalExplanation => {
-    const not_evaluated = explainNotAsked(consulted);
+    const not_evaluated = explainNotAsked(outcome);
     return {
       principal: formatRef(who),
       role,
@@ -101,23 +101,23 @@ export function explainPolicies(e: BoundQuestion, facts: Facts): PrincipalExplan
       ...told(who, deciding, facts.cedar.acting),
       ...told(who, duties, facts.cedar.duties),
     ]),
-    ...facts.cedar.chain.map(({ agent, consulted }) => {
-      const forbids = told(agent, deciding, consulted).filter(({ effect }) => effect === 'forbid');
-      return asked('earlier', agent, consulted, forbids);
+    ...facts.cedar.chain.map(({ agent, outcome }) => {
+      const forbids = told(agent, deciding, outcome).filter(({ effect }) => effect === 'forbid');
+      return asked('earlier', agent, outcome, forbids);
     }),
   ];
 }
 
-function explainNotAsked(consulted: CedarOutcome): string | undefined {
-  switch (consulted.kind) {
+function explainNotAsked(outcome: CedarOutcome): string | undefined {
+  switch (outcome.kind) {
     case 'answer':
       return undefined;
     case 'missing':
-      return `nowhere to be found: ${consulted.attributes.join(', ')}`;
+      return `nowhere to be found: ${outcome.attributes.join(', ')}`;
     case 'withheld':
       return 'the resource is out of reach, so of what is stored of it nothing may be told';
     case 'fault':
-      return `undecided: ${consulted.fault}`;
+      return `undecided: ${outcome.fault}`;
   }
 }
 
