@@ -19,8 +19,8 @@ export function withIntermediaries(
   bound: BoundQuestion,
   delegationPath: DelegationPathResult | undefined,
 ): BoundQuestion {
-  if (delegationPath?.kind !== 'path' || delegationPath.through.length === 0) return bound;
   const { acting } = bound;
+  if (acting.mode === 'human' || delegationPath?.kind !== 'path' || delegationPath.through.length === 0) return bound;
   return { ...bound, acting: { ...acting, chain: [...acting.chain, ...delegationPath.through] } };
 }
 

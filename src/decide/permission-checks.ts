@@ -25,9 +25,12 @@ export function buildCanChecks({ target, acting, question }: BoundQuestion): Che
 
 /** Those of `context.agent_can`, checked for the agent in delegated mode. */
 export function buildAgentCanChecks({ target, acting, question }: BoundQuestion): CheckRequest[] {
-  const { agent } = acting;
-  if (acting.mode !== 'delegated' || agent === undefined) return [];
-  return target.action.agentCan.map((permission) => ({ resource: question.resource, permission, subject: agent }));
+  if (acting.mode !== 'delegated') return [];
+  return target.action.agentCan.map((permission) => ({
+    resource: question.resource,
+    permission,
+    subject: acting.agent,
+  }));
 }
 
 export function toResourceRef({ resource }: BoundQuestion['question']): EntityRef {

@@ -46,7 +46,7 @@ export class CredentialVerifier {
     // The last of all, so that nobody uses up a proof who could not have used the token.
     if (!credential.ok || credential.singleUseProof === undefined) return credential;
     const firstUse = await this.use(credential.singleUseProof, presented.used, now, dryRun);
-    return firstUse ? credential : { ok: false, reason: reason('proof_replayed') };
+    return firstUse ? credential : { ok: false, reason: reason('token', 'proof_replayed') };
   }
 
   /** All that must hold, at this moment. @throws Fault where keys or stores can't answer */

@@ -9,7 +9,7 @@ export const consentStep: JudgingStep = {
     // Consent is what a person gives an agent; a person acting alone asks nobody.
     if (action.consent === undefined || acting.mode === 'human') return pass({ required: false });
     return deny(
-      reason('consent_required', `"${action.name}" needs ${action.consent} consent.`),
+      reason('consent', 'consent_required', `"${action.name}" needs ${action.consent} consent.`),
       { required: action.consent },
       [{ type: 'consent' }],
     );

@@ -59,8 +59,8 @@ function judgeGraphDelegation(
     const { path, ended } = delegationPath;
     evidence['path'] = path;
     const message = `The revocation ${ended?.id ?? ''} (${ended?.selector ?? ''}) covers an agent that passed the delegation on.`;
-    if (ended?.what === 'token') reasons.push({ ...reason('token_revoked', message), step: 'delegation' });
-    if (ended?.what === 'session') reasons.push(reason('session_ended', message));
+    if (ended?.what === 'token') reasons.push(reason('delegation', 'token_revoked', message));
+    if (ended?.what === 'session') reasons.push(reason('delegation', 'session_ended', message));
     return undefined;
   }
   evidence['delegation'] = checkKey(edge);
@@ -71,16 +71,23 @@ function judgeGraphDelegation(
     case 'unknown':
       return answer.fault;
     case 'unanswerable':
-      reasons.push(reason('graph_unanswerable', answer.message));
+      reasons.push(reason('delegation', 'graph_unanswerable', answer.message));
       return undefined;
     case 'conditional':
-      reasons.push(reason('context_missing', `The delegation needs context: ${answer.missing.join(', ')}.`));
+      reasons.push(
+        reason('delegation', 'context_missing', `The delegation needs context: ${answer.missing.join(', ')}.`),
+      );
       return undefined;
     case 'no':
       reasons.push(
         delegationPath?.kind === 'too_many'
-          ? reason('graph_unanswerable', 'Over more agents than are followed, the delegation may have been passed on.')
+          ? reason(
+              'delegation',
+              'graph_unanswerable',
+              'Over more agents than are followed, the delegation may have been passed on.',
+            )
           : reason(
+              'delegation',
               'delegation_missing',
               `${formatRef(edge.subject)} has not delegated to ${formatRef(edge.resource)}, or no longer.`,
             ),
@@ -93,8 +100,8 @@ function judgeGraphDelegation(
 function judgeGrant(bound: BoundQuestion, grant: Grant, reasons: Reason[], remedies: Remedy[]): void {
   const { action } = bound.target;
   const purpose = Object.hasOwn(bound.question.context, 'purpose') ? bound.question.context['purpose'] : grant.purpose;
-  if (grant.sessionEnded) reasons.push(reason('session_ended'));
-  if (grant.purpose !== undefined && purpose !== grant.purpose) reasons.push(reason('purpose_mismatch'));
+  if (grant.sessionEnded) reasons.push(reason('delegation', 'session_ended'));
+  if (grant.purpose !== undefined && purpose !== grant.purpose) reasons.push(reason('delegation', 'purpose_mismatch'));
 
   const detailCoverage =
     grant.details === undefined
@@ -106,24 +113,31 @@ function judgeGrant(bound: BoundQuestion, grant: Grant, reasons: Reason[], remed
     if (action.scope !== undefined && !scopes.has(action.scope)) missingScopes.push(action.scope);
   } else if (action.backgroundScope === undefined) {
     reasons.push(
-      reason('authorization_details_mismatch', 'The action has no scope, so only a detail could allow background use.'),
+      reason(
+        'delegation',
+        'authorization_details_mismatch',
+        'The action has no scope, so only a detail could allow background use.',
+      ),
     );
   } else if (!scopes.has(action.backgroundScope)) missingScopes.push(action.backgroundScope);
   if (missingScopes.length > 0) {
     const why = grant.access === 'background' ? ': it is for background use' : '';
-    reasons.push(reason('scope_insufficient', `The token lacks the scope "${missingScopes.join(' ')}"${why}.`));
+    reasons.push(
+      reason('delegation', 'scope_insufficient', `The token lacks the scope "${missingScopes.join(' ')}"${why}.`),
+    );
     remedies.push(scopeRemedy(missingScopes));
   }
 
   if (detailCoverage === undefined && action.scope === undefined)
     reasons.push(
       reason(
+        'delegation',
         'authorization_details_mismatch',
         'The action has no scope, so only authorization_details could cover it.',
       ),
     );
   if (detailCoverage?.problem !== undefined)
-    reasons.push(reason('authorization_details_mismatch', detailCoverage.problem));
+    reasons.push(reason('delegation', 'authorization_details_mismatch', detailCoverage.problem));
 }
 
 function toCoverageRequest(
@@ -150,6 +164,6 @@ function toCoverageRequest(
 
 /** Whether the user has delegated to the agent themselves. */
 export function buildDelegationCheck(acting: ActingParties): CheckRequest | undefined {
-  if (acting.mode !== 'delegated' || acting.agent === undefined || acting.user === undefined) return undefined;
+  if (acting.mode !== 'delegated') return undefined;
   return { resource: acting.agent, permission: DELEGATOR_RELATION, subject: acting.user };
 }

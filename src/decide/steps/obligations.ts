@@ -17,7 +17,7 @@ export const obligationsStep: JudgingStep = {
     if (facts.entitiesFault !== undefined) return unknown(facts.entitiesFault);
     const reasons: Reason[] = [];
     const faults: FaultCode[] = [];
-    const matchingDuties = readCedarAnswer(facts.cedar.duties, reasons, faults)?.determining ?? [];
+    const matchingDuties = readCedarAnswer('obligations', facts.cedar.duties, reasons, faults)?.determining ?? [];
     const obligations = uniteDuties(
       matchingDuties.map((id) => policies.get(id)?.duties ?? []),
       bound.target.resourceType,
@@ -28,13 +28,10 @@ export const obligationsStep: JudgingStep = {
     const unsupported = supported === undefined ? [] : obligations.filter((o) => !supported.includes(o.type));
     if (unsupported.length > 0) {
       const types = unsupported.map((o) => o.type).join(', ');
-      reasons.push(reason('obligation_unsupported', `The client does not support: ${types}.`));
+      reasons.push(reason('obligations', 'obligation_unsupported', `The client does not support: ${types}.`));
     }
     if (reasons.length > 0) {
-      return deny(
-        reasons.map((r) => ({ ...r, step: 'obligations' })),
-        evidence,
-      );
+      return deny(reasons, evidence);
     }
     return faults[0] === undefined ? pass(evidence, obligations) : unknown(faults[0], evidence);
   },

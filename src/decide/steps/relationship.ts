@@ -60,7 +60,7 @@ function listGates(bound: BoundQuestion): PermissionGate[] {
 function gateDenialReason(check: CheckRequest, answer: CheckAnswer, missing: PermissionGate['missing']): Reason {
   const statement = `${formatRef(check.subject)} does not hold "${check.permission}" on ${formatRef(check.resource)}`;
   if (answer.result === 'conditional')
-    return reason('context_missing', `${statement} without context: ${answer.missing.join(', ')}.`);
-  if (answer.result === 'unanswerable') return reason('graph_unanswerable', answer.message);
-  return reason(missing, `${statement}.`);
+    return reason('relationship', 'context_missing', `${statement} without context: ${answer.missing.join(', ')}.`);
+  if (answer.result === 'unanswerable') return reason('relationship', 'graph_unanswerable', answer.message);
+  return reason('relationship', missing, `${statement}.`);
 }

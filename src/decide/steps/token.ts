@@ -18,11 +18,11 @@ export const tokenStep: OpeningStep = {
     }
     const { caller, tokenRequired: tokenExpected, assertedAgent, statedMode } = question;
     if (tokenExpected || caller.kind !== 'client')
-      return deny(reason('token_missing'), {}, tokenRemedies('token_missing'));
+      return deny(reason('token', 'token_missing'), {}, tokenRemedies('token_missing'));
     const mode = statedMode ?? caller.client.defaultMode;
     if (assertedAgent === undefined && mode === undefined)
-      return deny(reason('token_missing'), {}, tokenRemedies('token_missing'));
-    if (!caller.client.may.has('asserts_subject')) return deny(reason('subject_assertion_forbidden'));
+      return deny(reason('token', 'token_missing'), {}, tokenRemedies('token_missing'));
+    if (!caller.client.may.has('asserts_subject')) return deny(reason('token', 'subject_assertion_forbidden'));
     return pass({ asserted_by: caller.client.id });
   },
 };
