@@ -1,20 +1,21 @@
-/** From what the engines answered to what the steps judge, Cedar included: without waiting, so it can be done again. */
-import { askCedar, type CedarOutcomes, type CedarFacts } from './ask-cedar.js';
-import { buildAgentCanChecks } from './permission-checks.js';
-import { buildCanChecks } from './permission-checks.js';
-import { buildGateCheck } from './permission-checks.js';
+/** Turns the engines' answers into the facts that the steps judge, Cedar's included: with no I/O, so it can be repeated. */
 import type { CheckRequest } from '../model/checks.js';
-import type { StepNeeds, Facts, JudgingStep } from './step.js';
-import type { BoundQuestion } from './bound-question.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
+import { askCedar, type CedarFacts, type CedarOutcomes } from './ask-cedar.js';
+import type { BoundQuestion } from './bound-question.js';
+import { buildAgentCanChecks, buildCanChecks, buildGateCheck } from './permission-checks.js';
+import type { Facts, JudgingStep, StepNeeds } from './step.js';
 
-/** What all the steps want to know. */
+/** The needs of all steps together. */
 export function collectNeeds(steps: readonly JudgingStep[], bound: BoundQuestion): Required<StepNeeds> {
-  const asks = steps.map((step) => step.needs?.(bound) ?? {});
-  return { checks: asks.flatMap((a) => a.checks ?? []), entities: asks.flatMap((a) => a.entities ?? []) };
+  const needs = steps.map((step) => step.needs?.(bound) ?? {});
+  return {
+    checks: needs.flatMap(({ checks = [] }) => checks),
+    entities: needs.flatMap(({ entities = [] }) => entities),
+  };
 }
 
-/** With the agents that the delegation came through, whether or not the token states them. */
+/** The question with the agents that passed the delegation on in its chain, whether or not the token states them. */
 export function withIntermediaries(
   bound: BoundQuestion,
   delegationPath: DelegationPathResult | undefined,
@@ -24,36 +25,36 @@ export function withIntermediaries(
   return { ...bound, acting: { ...acting, chain: [...acting.chain, ...delegationPath.through] } };
 }
 
-/** Of what was found, what Cedar may hear of. */
+/** The facts that requests to Cedar are built of. */
 export function collectCedarFacts(
   bound: BoundQuestion,
   { check, entity }: Pick<Facts, 'check' | 'entity'>,
 ): CedarFacts {
-  const checkEach = (list: readonly CheckRequest[]): Record<string, boolean> =>
-    Object.fromEntries(list.map((c) => [c.permission, check(c).result === 'yes']));
+  const permissionRecord = (checks: readonly CheckRequest[]): Record<string, boolean> =>
+    Object.fromEntries(checks.map((request) => [request.permission, check(request).result === 'yes']));
   return {
     entity,
-    can: checkEach(buildCanChecks(bound)),
-    agentCan: checkEach(buildAgentCanChecks(bound)),
+    can: permissionRecord(buildCanChecks(bound)),
+    agentCan: permissionRecord(buildAgentCanChecks(bound)),
     reachable: check(buildGateCheck(bound)).result === 'yes',
   };
 }
 
-/** Never throws for what an engine couldn't answer: that is in the facts. */
-export function evaluateFacts(bound: BoundQuestion, found: Omit<Facts, 'cedar' | 'ends'>): Facts {
-  const { needs: asked, check, entitiesFault, delegationPath } = found;
+/** Asks Cedar and completes the facts. Never throws for what an engine couldn't answer: that is in the facts. */
+export function evaluateFacts(bound: BoundQuestion, answers: Omit<Facts, 'cedar' | 'expiries'>): Facts {
+  const { needs, check, entitiesFault, delegationPath } = answers;
   const cedar: CedarOutcomes =
     entitiesFault === undefined
-      ? askCedar(bound, collectCedarFacts(bound, found))
+      ? askCedar(bound, collectCedarFacts(bound, answers))
       : {
           acting: { kind: 'fault', fault: entitiesFault },
           chain: [],
           duties: { kind: 'fault', fault: entitiesFault },
         };
-  const ends = asked.checks.flatMap((request) => {
+  const checkExpiries = needs.checks.flatMap((request) => {
     const answer = check(request);
     return answer.result === 'yes' && answer.until !== undefined ? [answer.until] : [];
   });
-  if (delegationPath?.kind === 'path') ends.push(...delegationPath.ends);
-  return { ...found, cedar, ends };
+  const pathExpiries = delegationPath?.kind === 'path' ? delegationPath.ends : [];
+  return { ...answers, cedar, expiries: [...checkExpiries, ...pathExpiries] };
 }

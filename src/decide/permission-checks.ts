@@ -1,10 +1,10 @@
-/** The permissions that a decision asks the graph for: the gate, and those that the action's context type names. */
+/** The permissions that a decision checks in the graph: the gate, and those that the action's context type names. */
 import { permissionSubject } from '../model/acting.js';
 import type { CheckRequest } from '../model/checks.js';
 import type { EntityRef } from '../model/ids.js';
 import type { BoundQuestion } from './bound-question.js';
 
-/** The check that decides whether the resource is within reach. */
+/** The gate: the check of the action's permission, without which the resource is out of reach. */
 export function buildGateCheck({ acting, target, question }: BoundQuestion): CheckRequest {
   return {
     resource: toResourceRef(question),
@@ -14,25 +14,20 @@ export function buildGateCheck({ acting, target, question }: BoundQuestion): Che
   };
 }
 
-/** Permissions that the schema wants in `context.can`, checked for whoever holds the gate's permission. */
+/** The checks of `context.can`, for the gate's subject. */
 export function buildCanChecks({ target, acting, question }: BoundQuestion): CheckRequest[] {
-  return target.action.can.map((permission) => ({
-    resource: question.resource,
-    permission,
-    subject: permissionSubject(acting),
-  }));
+  const subject = permissionSubject(acting);
+  return target.action.can.map((permission) => ({ resource: question.resource, permission, subject }));
 }
 
-/** Those of `context.agent_can`, checked for the agent in delegated mode. */
+/** The checks of `context.agent_can`, for the agent; none outside delegated mode. */
 export function buildAgentCanChecks({ target, acting, question }: BoundQuestion): CheckRequest[] {
   if (acting.mode !== 'delegated') return [];
-  return target.action.agentCan.map((permission) => ({
-    resource: question.resource,
-    permission,
-    subject: acting.agent,
-  }));
+  const subject = acting.agent;
+  return target.action.agentCan.map((permission) => ({ resource: question.resource, permission, subject }));
 }
 
+/** The resource without its properties. */
 export function toResourceRef({ resource }: BoundQuestion['question']): EntityRef {
   return { type: resource.type, id: resource.id };
 }

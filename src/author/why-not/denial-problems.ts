@@ -1,5 +1,5 @@
 /** What stands in the way of an allow, one by one, so that it can be told whether a change removed one. */
-import type { Redecision } from '../../decide/decide.js';
+import type { Redecision } from '../../records/redecide.js';
 import { cedarPrincipal } from '../../model/acting.js';
 import { formatRef, type EntityRef } from '../../model/ids.js';
 import type { ReasonCode } from '../../model/reasons.js';

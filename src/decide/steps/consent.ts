@@ -6,7 +6,7 @@ import type { JudgingStep } from '../step.js';
 export const consentStep: JudgingStep = {
   step: 'consent',
   judge: ({ target: { action }, acting }) => {
-    // Consent is what a person gives an agent; a person acting alone asks nobody.
+    // Consent is what a person gives an agent: a person acting alone needs none.
     if (action.consent === undefined || acting.mode === 'human') return pass({ required: false });
     return deny(
       reason('consent', 'consent_required', `"${action.name}" needs ${action.consent} consent.`),

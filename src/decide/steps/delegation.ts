@@ -1,6 +1,7 @@
 /**
  * Step 3: do the token's scopes and authorization details cover this action on this resource, is its session alive, and
- * does the graph still say that the user has delegated to this agent? All must hold; each is a way to take it back.
+ * does the graph still say that the user has delegated to this agent? All must hold; each is a way to take the delegation
+ * back.
  */
 import type { ActingParties, Grant } from '../../model/acting.js';
 import { formatRef } from '../../model/ids.js';
@@ -46,7 +47,10 @@ export const delegationStep: JudgingStep = {
   },
 };
 
-/** Whether the graph says that the user has delegated, to the agent itself or to one that passes it on. */
+/**
+ * Judges whether the graph says that the user has delegated to the agent, directly or over agents that passed it on. Adds
+ * to `evidence` and `reasons`; returns the fault of what could not be answered.
+ */
 function judgeGraphDelegation(
   edge: CheckRequest,
   { check, delegationPath }: Facts,
@@ -84,7 +88,7 @@ function judgeGraphDelegation(
           ? reason(
               'delegation',
               'graph_unanswerable',
-              'Over more agents than are followed, the delegation may have been passed on.',
+              'The delegation may have been passed on over more agents than are followed.',
             )
           : reason(
               'delegation',
@@ -96,7 +100,7 @@ function judgeGraphDelegation(
   }
 }
 
-/** What of the grant doesn't cover the question is added to the lists. */
+/** Adds to `reasons` and `remedies` what the grant lacks to cover the question. */
 function judgeGrant(bound: BoundQuestion, grant: Grant, reasons: Reason[], remedies: Remedy[]): void {
   const { action } = bound.target;
   const purpose = Object.hasOwn(bound.question.context, 'purpose') ? bound.question.context['purpose'] : grant.purpose;
@@ -162,7 +166,7 @@ function toCoverageRequest(
   };
 }
 
-/** Whether the user has delegated to the agent themselves. */
+/** The check that the user has delegated to the agent directly; undefined where no agent acts for a user. */
 export function buildDelegationCheck(acting: ActingParties): CheckRequest | undefined {
   if (acting.mode !== 'delegated') return undefined;
   return { resource: acting.agent, permission: DELEGATOR_RELATION, subject: acting.user };

@@ -4,8 +4,7 @@ import { deny, pass, unknown } from '../../model/outcome.js';
 import { reason, type Reason } from '../../model/reasons.js';
 import type { FaultCode } from '../../model/faults.js';
 import { uniteDuties, type Occasion } from '../../policy/duties.js';
-import { citePolicies } from '../cedar-outcome.js';
-import { readCedarAnswer } from '../cedar-outcome.js';
+import { citePolicies, readCedarAnswer } from '../cedar-outcome.js';
 import type { BoundQuestion } from '../bound-question.js';
 import type { JudgingStep } from '../step.js';
 
@@ -30,9 +29,7 @@ export const obligationsStep: JudgingStep = {
       const types = unsupported.map((o) => o.type).join(', ');
       reasons.push(reason('obligations', 'obligation_unsupported', `The client does not support: ${types}.`));
     }
-    if (reasons.length > 0) {
-      return deny(reasons, evidence);
-    }
+    if (reasons.length > 0) return deny(reasons, evidence);
     return faults[0] === undefined ? pass(evidence, obligations) : unknown(faults[0], evidence);
   },
 };

@@ -3,8 +3,7 @@ import { formatRef } from '../../model/ids.js';
 import { deny, pass, unknown } from '../../model/outcome.js';
 import { reason, type Reason } from '../../model/reasons.js';
 import type { ResourceLookup } from '../../graph/port.js';
-import type { CheckAnswer } from '../../model/checks.js';
-import type { CheckRequest } from '../../model/checks.js';
+import type { CheckAnswer, CheckRequest } from '../../model/checks.js';
 import type { FaultCode } from '../../model/faults.js';
 import { withCaveatContext, type JudgingStep } from '../step.js';
 import { type BoundQuestion } from '../bound-question.js';
@@ -36,12 +35,13 @@ export const relationshipStep: JudgingStep = {
   },
 };
 
+/** A permission that must be held, and the reason where it isn't. */
 interface PermissionGate {
   readonly check: CheckRequest;
   readonly missing: 'relationship_missing' | 'agent_relationship_missing';
 }
 
-/** What to look up for all of the resource's type that the gate is held on. */
+/** A lookup of all resources of the question's type on which the gate is held. */
 export type GateLookup = Omit<ResourceLookup, 'limit' | 'withinMs'>;
 
 export function buildGateLookup(bound: BoundQuestion): GateLookup {
@@ -49,6 +49,7 @@ export function buildGateLookup(bound: BoundQuestion): GateLookup {
   return { resourceType: resource.type, permission, subject, context };
 }
 
+/** The gate, and the permission that the action asks of the agent as well. */
 function listGates(bound: BoundQuestion): PermissionGate[] {
   const { acting, target, question } = bound;
   const userGate: PermissionGate = { check: buildGateCheck(bound), missing: 'relationship_missing' };
