@@ -161,7 +161,7 @@ async function recordDecision(evaluation: Evaluation, deps: DecisionDeps, deadli
   return unrecorded;
 }
 
-/** The decision that the evaluation comes to with this outcome of the last step. */
+/** The decision that the evaluation makes with this outcome of the last step. */
 export function closeDecision(id: string, evaluation: Evaluation, recordOutcome: StepOutcome): Decision {
   const stepResults = [...evaluation.stepResults, { step: recordStep.step, outcome: recordOutcome }];
   return concludeDecision(id, { ...evaluation, stepResults }, DECISION_STEPS.length);

@@ -31,7 +31,7 @@ export interface EngineAnswers {
   readonly delegationPaths: Map<string, Promise<DelegationPathResult | undefined>>;
 }
 
-/** What is stored of each entity, by its text; undefined where nothing is. */
+/** The stored entities by their text; undefined where there is none. */
 type EntityLookup = ReadonlyMap<string, EntityWithAncestors | undefined>;
 
 export interface GatheredFacts {

@@ -120,27 +120,27 @@ function toRecordedAnswers({
 /** The question and the outcome of verifying its token, as they were when the decision was made. */
 export function restoreQuestion(record: ReplayableRecord, rules: Rules): UnboundQuestion {
   const { request, facts } = record;
-  const { said, credential, caller } = facts;
+  const { said: stated, credential, caller } = facts;
   return {
     question: {
       caller: restoreCaller(record.client, caller),
-      subject: { ...request.subject, properties: said.subject ?? {} },
-      action: { name: request.action, properties: said.action ?? {} },
-      resource: { ...request.resource, properties: said.resource ?? {} },
-      context: said.context ?? {},
+      subject: { ...request.subject, properties: stated.subject ?? {} },
+      action: { name: request.action, properties: stated.action ?? {} },
+      resource: { ...request.resource, properties: stated.resource ?? {} },
+      context: stated.context ?? {},
       // The record has the verified credential, and not the token.
       token: undefined,
       proof: {},
       usedProofs: new Map(),
-      statedAgent: said.agent,
-      statedMode: said.mode,
-      assertedAgent: said.act,
-      supportedObligations: said.supported_obligations,
+      statedAgent: stated.agent,
+      statedMode: stated.mode,
+      assertedAgent: stated.act,
+      supportedObligations: stated.supported_obligations,
       consistency: 'full',
       dryRun: record.dry_run,
       explain: true,
       requestId: request.request_id,
-      tokenRequired: said.token_expected ?? false,
+      tokenRequired: stated.token_expected ?? false,
     },
     rules,
     now: new Date(record.evaluated_at),

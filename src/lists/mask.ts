@@ -39,8 +39,8 @@ export function createMask(key: string): Mask {
     const text = JSON.stringify(maskObligations);
     const plan = plans.get(text) ?? buildMaskPlan(maskObligations);
     plans.set(text, plan);
-    const shown = plan.only === undefined ? properties : keepFields(properties, plan.only);
-    return (plan.hide === undefined ? shown : hideFields(shown, plan.hide, hash)) as Properties;
+    const visible = plan.only === undefined ? properties : keepFields(properties, plan.only);
+    return (plan.hide === undefined ? visible : hideFields(visible, plan.hide, hash)) as Properties;
   };
 }
 
@@ -72,17 +72,17 @@ function buildMaskPlan(obligations: readonly Obligation[]): MaskPlan {
 }
 
 function buildFieldTree<T>(names: readonly string[], end: (name: string) => T): FieldTree<T> {
-  const all: FieldTree<T> = { parts: new Map() };
+  const root: FieldTree<T> = { parts: new Map() };
   for (const name of names) {
-    let at = all;
+    let node = root;
     for (const part of name.split('.')) {
-      const next = at.parts.get(part) ?? { parts: new Map() };
-      at.parts.set(part, next);
-      at = next;
+      const next = node.parts.get(part) ?? { parts: new Map() };
+      node.parts.set(part, next);
+      node = next;
     }
-    at.end = end(name);
+    node.end = end(name);
   }
-  return all;
+  return root;
 }
 
 /**
@@ -144,11 +144,11 @@ function hideValue(value: unknown, mode: MaskMode, hash: (value: unknown) => str
       return hash(value);
     case 'last4': {
       const characters = typeof value === 'string' || typeof value === 'number' ? Array.from(String(value)) : [];
-      const shown =
+      const ending =
         characters.length >= VISIBLE_CHARACTERS + MIN_HIDDEN_CHARACTERS
           ? characters.slice(-VISIBLE_CHARACTERS).join('')
           : '';
-      return `****${shown}`;
+      return `****${ending}`;
     }
   }
 }

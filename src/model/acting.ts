@@ -50,7 +50,7 @@ export interface Grant {
   readonly expiresAt: number;
 }
 
-/** The parties of a request. Whoever reads them by mode finds in each what that mode has. */
+/** The parties of a request: each mode has just the parties that belong to it. */
 export type ActingParties = DelegatedParties | DirectParties | HumanParties;
 
 /** An agent acts for a user: on a token, or as a client vouches for both. */

@@ -61,7 +61,8 @@ export const REASONS = {
   token_is_transaction_token: {
     steps: ['token'],
     people: 'The token is not valid.',
-    operators: 'A transaction token is passed on by services within a trust domain; it is nobody’s own credential.',
+    operators:
+      'A transaction token is passed on by services within a trust domain; no agent can present it as its own credential.',
   },
   token_issuer_unknown: {
     steps: ['token'],
@@ -259,7 +260,7 @@ export type ReasonCodeOf<Step extends StepName> = {
 export interface Reason {
   readonly code: ReasonCode;
   readonly step: StepName;
-  /** For clients and operators; may name policies, attributes and claims, never a secret. */
+  /** The sentence for clients and operators, which may name policies, attributes and claims, never a secret. */
   readonly message: string;
   readonly policies?: readonly string[];
 }

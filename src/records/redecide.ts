@@ -14,7 +14,7 @@ import { NOOP_OBSERVER } from '../telemetry/observer.js';
 
 export interface Redecision {
   readonly decision: Decision;
-  /** What these rules need and the record doesn't have, so that it is unknown: checks, and entities as `type:id`. */
+  /** The needs of these rules that the record has no answer to: checks, and entities as `type:id`. */
   readonly missing: readonly string[];
   /** The steps by which the decision came about. */
   readonly evaluation: Evaluation;

@@ -10,9 +10,9 @@ import { answerRecord, type RecordAnswer } from './redecide.js';
 export type ReplayResult =
   | { readonly kind: 'same' }
   | { readonly kind: 'changed'; readonly change: DecisionChange; readonly after: Decision }
-  /** By these rules the decision rests on what is not on record. */
+  /** The decision rests, by these rules, on what is not on record. */
   | { readonly kind: 'inconclusive'; readonly missing: readonly string[] }
-  /** By these rules the question itself is at fault. */
+  /** The question itself is at fault by these rules. */
   | { readonly kind: 'refused'; readonly why: string }
   /** The record is of a list, whose single questions are not on record, or has no facts. */
   | { readonly kind: 'unrecorded' };
@@ -22,7 +22,7 @@ export function replayRecord(record: DecisionRecord | SearchRecord, rules: Rules
   return compareWithRecord(record, answerRecord({ ...record, facts: record.facts }, rules));
 }
 
-/** How an answer differs from the recorded one. */
+/** Classifies the difference of an answer from the recorded one. */
 export function compareWithRecord(record: DecisionRecord, answer: RecordAnswer): ReplayResult {
   if (answer.kind === 'refused') return { kind: 'refused', why: answer.why };
   const { decision: after, missing } = answer;

@@ -47,7 +47,7 @@ function bindQuestion(unbound: UnboundQuestion): BoundQuestion | { readonly deni
       `"${principal.type}" is no principal of "${target.action.name}" on "${question.resource.type}".`,
     );
   const transaction = getTransaction(unbound);
-  const contradiction = findContradiction(unbound, transaction);
+  const contradiction = findTransactionContradiction(unbound, transaction);
   if (contradiction !== undefined) return denied('transaction_mismatch', contradiction);
   const bound = {
     // The token's transaction is signed, so its members count as stated whether or not the client repeats them.
@@ -83,7 +83,7 @@ function getTransaction(unbound: UnboundQuestion): Properties {
 }
 
 /** A sentence that names the first member of the request that has another value in the token's transaction. */
-function findContradiction({ question }: UnboundQuestion, transaction: Properties): string | undefined {
+function findTransactionContradiction({ question }: UnboundQuestion, transaction: Properties): string | undefined {
   const statements = {
     context: question.context,
     action: question.action.properties,

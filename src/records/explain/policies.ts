@@ -190,14 +190,14 @@ function isExactInJson(expression: Expression): boolean {
   const pending: [unknown, number][] = [[expression, 0]];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const [node, depth] = next;
-    if (depth > MAX_JSON_DEPTH || (typeof node === 'number' && !Number.isSafeInteger(node))) return false;
+    if (depth > MAX_CEDAR_JSON_DEPTH || (typeof node === 'number' && !Number.isSafeInteger(node))) return false;
     if (typeof node === 'object' && node !== null)
       for (const member of Object.values(node)) pending.push([member, depth + 1]);
   }
   return true;
 }
 
-const MAX_JSON_DEPTH = 100;
+const MAX_CEDAR_JSON_DEPTH = 100;
 
 function buildPermitWhen(expression: Expression): PolicyJson {
   const all = { op: 'All' } as const;

@@ -33,7 +33,7 @@ export const ABSENT = 'absent';
 export function readValueAt([root = '', ...members]: AttributePath, request: CedarRequest): string {
   let value: CedarValueJson | undefined = readRoot(root, request);
   for (const member of members) {
-    const record: unknown = findEntity(value, request)?.attrs ?? value;
+    const record: unknown = findRequestEntity(value, request)?.attrs ?? value;
     if (typeof record !== 'object' || record === null || !Object.hasOwn(record, member)) return ABSENT;
     value = (record as Record<string, CedarValueJson>)[member];
   }
@@ -46,7 +46,7 @@ function readRoot(root: string, { principal, action, resource, context }: CedarR
   return uid === undefined ? undefined : { __entity: { ...uid } };
 }
 
-function findEntity(value: CedarValueJson | undefined, { entities }: CedarRequest): EntityJson | undefined {
+function findRequestEntity(value: CedarValueJson | undefined, { entities }: CedarRequest): EntityJson | undefined {
   const uid = readEscape(value, '__entity');
   if (uid === undefined) return undefined;
   return entities.find((entity) => {
