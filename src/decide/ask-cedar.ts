@@ -1,30 +1,30 @@
 /**
- * Consulting Cedar for one decision: the policies for whoever acts, the policies for each earlier agent of the chain,
- * and the duties. Cedar answers; the policy and obligations steps judge its answers.
+ * Asks Cedar for one decision: the policies for the acting principal, the policies for each earlier agent of the chain,
+ * and the duties. The policy and obligations steps judge its answers.
  */
-import type { CedarAnswer } from '../policy/cedar.js';
 import { cedarPrincipal } from '../model/acting.js';
+import type { EntityWithAncestors } from '../model/entities.js';
 import { Fault, type FaultCode } from '../model/faults.js';
 import { isSameRef, type EntityRef } from '../model/ids.js';
 import type { Properties } from '../model/question.js';
-import type { BoundQuestion } from './bound-question.js';
-import type { EntityWithAncestors } from '../model/entities.js';
+import type { CedarAnswer } from '../policy/cedar.js';
 import { buildCedarRequest, type CedarRequestFacts } from '../policy/cedar-request.js';
-import type { Slice, PolicySlices } from '../policy/slices.js';
 import type { EntityType } from '../policy/schema/action.js';
+import type { PolicySlices, Slice } from '../policy/slices.js';
+import type { BoundQuestion } from './bound-question.js';
 
 export type CedarOutcome =
   | { readonly kind: 'answer'; readonly answer: CedarAnswer }
-  /** Required attributes that are nowhere. */
+  /** Required attributes are neither stored nor in the request. */
   | { readonly kind: 'missing'; readonly attributes: readonly string[] }
-  /** Not asked: the answer would tell what is stored of a resource that is out of reach. */
+  /** Cedar was not asked: its answer would tell what is stored of a resource that is out of reach. */
   | { readonly kind: 'withheld' }
   | { readonly kind: 'fault'; readonly fault: FaultCode };
 
 export interface CedarOutcomes {
   readonly acting: CedarOutcome;
-  /** One an earlier agent, newest first. */
-  readonly chain: readonly { readonly agent: EntityRef; readonly consulted: CedarOutcome }[];
+  /** One for each earlier agent, newest first. */
+  readonly chain: readonly { readonly agent: EntityRef; readonly outcome: CedarOutcome }[];
   readonly duties: CedarOutcome;
 }
 
@@ -32,27 +32,27 @@ export interface CedarFacts {
   readonly entity: (ref: EntityRef) => EntityWithAncestors | undefined;
   readonly can: CedarRequestFacts['can'];
   readonly agentCan: CedarRequestFacts['agentCan'];
-  /** Whether the relationship gate is held: only then is anything said of what is stored of the resource. */
+  /** Whether the gate is held: only then may answers depend on what is stored of the resource. */
   readonly reachable: boolean;
 }
 
-/** All that a request to Cedar is built of, whoever it is asked for. */
+/** The facts that a request to Cedar is built of, the same for every principal. */
 export function collectRequestFacts(
-  { on, question, acting, now }: BoundQuestion,
+  { target, question, acting, now }: BoundQuestion,
   facts: CedarFacts,
 ): CedarRequestFacts {
   const { caller } = question;
   const mayAssert = caller.kind === 'client' && caller.client.may.has('asserts_attributes');
-  const acts = [acting.user, acting.agent, ...acting.chain].some(
-    (who) => who !== undefined && isSameRef(who, question.resource),
+  const isParty = [acting.user, acting.agent, ...acting.chain].some(
+    (party) => party !== undefined && isSameRef(party, question.resource),
   );
   return {
     acting,
-    action: on.action,
-    resourceType: on.resourceType,
+    action: target.action,
+    resourceType: target.resourceType,
     resource: { type: question.resource.type, id: question.resource.id },
-    // A resource that is one of those who act is a subject too, of whose attributes only a flagged client may speak.
-    resourceProperties: acts && !mayAssert ? {} : question.resource.properties,
+    // A resource that is one of the parties is a subject too, and only a flagged client may state a subject's attributes.
+    resourceProperties: isParty && !mayAssert ? {} : question.resource.properties,
     actionProperties: question.action.properties,
     context: question.context,
     subject: { type: question.subject.type, id: question.subject.id },
@@ -64,16 +64,16 @@ export function collectRequestFacts(
   };
 }
 
-/** Never throws for what Cedar or the data lack: that is in the answer. */
+/** Never throws for what Cedar or the data lack: that is in the outcomes. */
 export function askCedar(bound: BoundQuestion, facts: CedarFacts): CedarOutcomes {
-  const { rules, on, acting } = bound;
-  const { vocabulary } = rules;
+  const { rules, target, acting, principalType } = bound;
   const requestFacts = collectRequestFacts(bound, facts);
 
-  const ask = (slices: PolicySlices, slice: Slice, who: EntityRef, type: EntityType): CedarOutcome => {
-    if (!facts.reachable && readsStoredAttributes(slice, on.resourceType, requestFacts.resourceProperties))
+  const ask = (slices: PolicySlices, slice: Slice, principal: EntityRef): CedarOutcome => {
+    if (!facts.reachable && readsStoredAttributes(slice, target.resourceType, requestFacts.resourceProperties))
       return { kind: 'withheld' };
-    const built = buildCedarRequest(requestFacts, { ref: who, type }, slice.reads, vocabulary, facts.reachable);
+    const typed = { ref: principal, type: principalType };
+    const built = buildCedarRequest(requestFacts, typed, slice.reads, rules.vocabulary, facts.reachable);
     if (!built.ok) return { kind: 'missing', attributes: built.missing };
     try {
       return { kind: 'answer', answer: slices.ask(slice, built.request) };
@@ -83,23 +83,19 @@ export function askCedar(bound: BoundQuestion, facts: CedarFacts): CedarOutcomes
     }
   };
 
-  const who = cedarPrincipal(acting);
-  const deciding = rules.deciding.slice(bound.principalType, on.action, on.resourceType);
-  const duties = rules.duties.slice(bound.principalType, on.action, on.resourceType);
+  const principal = cedarPrincipal(acting);
+  const deciding = rules.deciding.slice(principalType, target.action, target.resourceType);
+  const duties = rules.duties.slice(principalType, target.action, target.resourceType);
   return {
-    acting: ask(rules.deciding, deciding, who, bound.principalType),
-    chain: acting.chain.map((agent) => ({
-      agent,
-      consulted: ask(rules.deciding, deciding, agent, bound.principalType),
-    })),
-    duties:
-      duties.policies.length === 0
-        ? { kind: 'answer', answer: { decision: 'deny', determining: [], errors: [] } }
-        : ask(rules.duties, duties, who, bound.principalType),
+    acting: ask(rules.deciding, deciding, principal),
+    chain: acting.chain.map((agent) => ({ agent, outcome: ask(rules.deciding, deciding, agent) })),
+    duties: duties.policies.length === 0 ? NO_DUTIES : ask(rules.duties, duties, principal),
   };
 }
 
-/** Whether the slice could read anything of the resource that the request itself doesn't say. */
+const NO_DUTIES: CedarOutcome = { kind: 'answer', answer: { decision: 'deny', determining: [], errors: [] } };
+
+/** Whether the slice can read anything of the resource that the request itself doesn't state. */
 function readsStoredAttributes({ reads }: Slice, type: EntityType, properties: Properties): boolean {
   return (
     type.ancestors.size > 0 ||

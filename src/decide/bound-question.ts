@@ -1,20 +1,20 @@
-/** A question before and after the steps that say who asks: first with its token as verified, then bound to who acts. */
+/** A question before and after the steps that establish its parties: first with its verified token, then bound to them. */
 import type { ActingParties } from '../model/acting.js';
 import type { Credential, CredentialOrFault } from '../model/credential.js';
 import type { Question } from '../model/question.js';
 import type { Rules } from '../policy/load.js';
 import type { ActionOnResource, EntityType } from '../policy/schema/action.js';
 
-/** What the first two steps judge: the question, and what became of its token. */
+/** The question that the token and binding steps judge. */
 export interface UnboundQuestion {
   readonly question: Question;
   readonly rules: Rules;
   readonly now: Date;
-  /** Undefined where the question carries no token. */
+  /** undefined where the question carries no token. */
   readonly credential: CredentialOrFault | undefined;
 }
 
-/** What the token says, where there is one and all holds that must. */
+/** The credential where the question carries a token and it holds; else undefined. */
 export function getVerifiedCredential({
   credential,
 }: Partial<Pick<UnboundQuestion, 'credential'>>): Extract<Credential, { ok: true }> | undefined {
@@ -27,7 +27,7 @@ export interface BoundQuestion {
   readonly rules: Rules;
   readonly now: Date;
   readonly acting: ActingParties;
-  readonly on: ActionOnResource;
+  readonly target: ActionOnResource;
   /** The Cedar type of the acting principal. */
   readonly principalType: EntityType;
 }

@@ -1,46 +1,31 @@
-/** From the outcomes of the steps to the decision: what is answered, and what is recorded of it. */
+/** Makes the decision out of the outcomes of its steps: what is answered, and what is recorded. decide.ts calls it. */
 import { describeActing, type Grant } from '../model/acting.js';
-import type { Decision, DecisionRecord, RecordedFacts, StepEvidence, TokenRecord } from '../model/decision.js';
-import { combineOutcomes, type DecisionVerdict } from '../model/outcome.js';
+import type { Decision, DecisionRecord, RecordedFacts, TokenRecord } from '../model/decision.js';
+import { combineOutcomes, type Denial } from '../model/outcome.js';
 import { formatCallerId } from '../model/question.js';
 import type { Reason } from '../model/reasons.js';
+import type { Evaluation } from './evaluation.js';
 import { formatReasonTexts } from './reason-text.js';
-import type { Evaluation, StepResult } from './evaluation.js';
 
 /**
- * @param stepResults the outcomes of the steps so far, with the closing one
- * @param stepCount how many there are: an allow has a pass of each
+ * @param evaluation with the outcome of its last step
+ * @param stepCount the steps that an allow has to pass; a decision that ended early has fewer, so it is never one
  */
-export function concludeDecision(
-  id: string,
-  course: Evaluation,
-  stepResults: readonly StepResult[],
-  stepCount: number,
-): Decision {
-  const { question, rules, now } = course.opening;
-  const outcomes = stepResults.map((j) => j.outcome);
-  // A decision that ended early never has all the steps, so it can't be an allow.
-  const verdict: DecisionVerdict = combineOutcomes(outcomes, stepCount);
+export function concludeDecision(id: string, evaluation: Evaluation, stepCount: number): Decision {
+  const { stepResults, unbound, bound } = evaluation;
+  const { question, rules, now } = unbound;
+  const outcomes = stepResults.map(({ outcome }) => outcome);
+  const verdict = combineOutcomes(outcomes, stepCount);
   const fault =
     verdict === 'unknown' ? (outcomes.find((o) => o.outcome === 'unknown')?.fault ?? 'overloaded') : undefined;
-  const acting = course.established?.acting;
-  const grant = acting?.grant;
+  const acting = bound?.acting;
   const allowed = verdict === 'allow';
-  const evidence = stepResults.map(({ step, outcome }): StepEvidence => ({
-    step,
-    outcome: outcome.outcome,
-    evidence: outcome.evidence,
-  }));
   const denials = outcomes.filter((o) => o.outcome === 'deny');
-  // Two steps may lack the same thing; it is said once, by the first.
-  const uniqueReasons = new Map<string, Reason>();
-  for (const r of denials.flatMap((o) => o.reasons))
-    if (!uniqueReasons.has(`${r.code} ${r.message}`)) uniqueReasons.set(`${r.code} ${r.message}`, r);
-  const reasons = [...uniqueReasons.values()];
+  const reasons = uniteReasons(denials);
   return {
     id,
     evaluated_at: now.toISOString(),
-    valid_until: allowed ? computeValidUntil(course, now) : now.toISOString(),
+    valid_until: allowed ? computeValidUntil(evaluation, now) : now.toISOString(),
     client: formatCallerId(question.caller),
     decision: allowed,
     dry_run: question.dryRun,
@@ -51,19 +36,32 @@ export function concludeDecision(
       resource: { type: question.resource.type, id: question.resource.id },
       ...(question.requestId === undefined ? {} : { request_id: question.requestId }),
     },
-    ...(grant === undefined ? {} : { token: toTokenRecord(grant) }),
+    ...(acting?.grant === undefined ? {} : { token: toTokenRecord(acting.grant) }),
     reasons,
     remedies: denials.flatMap((o) => o.remedies),
     firstFailure: { reasons: denials[0]?.reasons ?? [], remedies: denials[0]?.remedies ?? [] },
-    // They come with an allow only: of what is denied nothing is to be done.
+    // Obligations come with an allow only: there is nothing to do for what is denied.
     obligations: allowed ? outcomes.flatMap((o) => (o.outcome === 'pass' ? (o.obligations ?? []) : [])) : [],
-    rationale: { ...(acting === undefined ? {} : { acting: describeActing(acting) }), steps: evidence },
+    rationale: {
+      ...(acting === undefined ? {} : { acting: describeActing(acting) }),
+      steps: stepResults.map(({ step, outcome: { outcome, evidence } }) => ({ step, outcome, evidence })),
+    },
     ...(fault === undefined ? {} : { fault }),
-    ...formatReasonTexts(verdict, reasons, fault, course),
+    ...formatReasonTexts(verdict, reasons, fault, evaluation),
   };
 }
 
-/** Of what a token grants, or of the token itself. */
+/** The reasons of all denials. What two steps lack in the same words is a reason of the first of them only. */
+function uniteReasons(denials: readonly Denial[]): Reason[] {
+  const byText = new Map<string, Reason>();
+  for (const reason of denials.flatMap(({ reasons }) => reasons)) {
+    const text = `${reason.code} ${reason.message}`;
+    if (!byText.has(text)) byText.set(text, reason);
+  }
+  return [...byText.values()];
+}
+
+/** The token as records name it, from the token itself or from the grant that was made of it. */
 export function toTokenRecord({
   issuer,
   jti,
@@ -74,22 +72,22 @@ export function toTokenRecord({
   return { issuer, jti, client_id: clientId, session, transaction: txn };
 }
 
-/** The earliest end that is known of what the allow rests on; without a token there is none, so nothing may be kept. */
-function computeValidUntil({ established, facts }: Evaluation, now: Date): string {
-  const grant = established?.acting.grant;
+/** The earliest known end of what the allow rests on. Without a token none is known, so the answer must not be kept. */
+function computeValidUntil({ bound, facts }: Evaluation, now: Date): string {
+  const grant = bound?.acting.grant;
   if (grant === undefined || facts === undefined) return now.toISOString();
-  return [new Date(grant.expiresAt * 1000).toISOString(), ...facts.ends].reduce((a, b) => (b < a ? b : a));
+  return [new Date(grant.expiresAt * 1000).toISOString(), ...facts.expiries].reduce((a, b) => (b < a ? b : a));
 }
 
-/** What is stored: the decision without what only its answer needs, and what it rests on. */
+/** The decision as it is stored: with its facts, and without what only the answer needs. */
 export function toDecisionRecord(decision: Decision, facts: RecordedFacts): DecisionRecord {
   const {
-    valid_until: _u,
-    remedies: _r,
-    firstFailure: _fi,
-    fault: _f,
-    reason_user: _ru,
-    reason_admin: _ra,
+    valid_until: _validUntil,
+    remedies: _remedies,
+    firstFailure: _firstFailure,
+    fault: _fault,
+    reason_user: _reasonUser,
+    reason_admin: _reasonAdmin,
     ...record
   } = decision;
   return { ...record, facts };

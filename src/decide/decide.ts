@@ -1,24 +1,27 @@
 /**
  * A decision, from question to answer. Start reading here: the steps are one list, every step is judged by a pure
- * function, and an allow needs a pass of each of them.
+ * function, and an allow needs a pass of each of them. The HTTP routes and the command line call {@link decide}; lists
+ * and records reuse the parts.
  */
-import { yieldToEventLoop } from '../runtime/yield.js';
-import { concludeDecision, toDecisionRecord } from './conclude.js';
-import { type Evaluation } from './evaluation.js';
-import { type StepResult } from './evaluation.js';
-import { Deadline, engineFaultCode } from '../runtime/deadline.js';
-import { newDecisionId } from './decision-id.js';
 import type { RelationshipGraph } from '../graph/port.js';
-import type { CheckAnswer } from '../model/checks.js';
-import { collectNeeds, evaluateFacts, withIntermediaries } from './facts.js';
-import { gatherFacts } from './gather.js';
-import type { Decision, ReplayableRecord } from '../model/decision.js';
-import { BadRequest, Fault } from '../model/faults.js';
-import type { Obligation } from '../model/obligations.js';
-import { combineOutcomes, type Denial } from '../model/outcome.js';
+import type { Decision } from '../model/decision.js';
+import type { Entities } from '../model/entities.js';
+import type { StepOutcome } from '../model/outcome.js';
 import type { Question } from '../model/question.js';
-import { toRecordedFacts, restoreQuestion, recallFacts } from './recorded-facts.js';
+import type { Revocations } from '../model/revocations.js';
 import type { Rules } from '../policy/load.js';
+import { Deadline, engineFaultCode } from '../runtime/deadline.js';
+import { yieldToEventLoop } from '../runtime/yield.js';
+import type { Decisions } from '../store/decisions.js';
+import type { DecisionObserver } from '../telemetry/observer.js';
+import type { CredentialVerifier } from '../tokens/credentials.js';
+import type { UnboundQuestion } from './bound-question.js';
+import { concludeDecision, toDecisionRecord } from './conclude.js';
+import { newDecisionId } from './decision-id.js';
+import type { Evaluation, StepResult } from './evaluation.js';
+import { collectNeeds } from './facts.js';
+import { fetchEngineAnswers, gatherFacts, type GatheredFacts } from './gather.js';
+import { toRecordedFacts } from './recorded-facts.js';
 import { bindingStep } from './steps/binding.js';
 import { consentStep } from './steps/consent.js';
 import { delegationStep } from './steps/delegation.js';
@@ -26,26 +29,20 @@ import { obligationsStep } from './steps/obligations.js';
 import { policyStep } from './steps/policy.js';
 import { recordStep } from './steps/record.js';
 import { relationshipStep } from './steps/relationship.js';
-import type { Facts, JudgingStep } from './step.js';
-import type { BoundQuestion } from './bound-question.js';
-import type { UnboundQuestion } from './bound-question.js';
 import { tokenStep } from './steps/token.js';
-import type { Decisions } from '../store/decisions.js';
-import type { Entities } from '../model/entities.js';
-import type { Revocations } from '../model/revocations.js';
-import { NOOP_OBSERVER, type DecisionObserver } from '../telemetry/observer.js';
-import type { CredentialVerifier } from '../tokens/credentials.js';
 
-/** The first two end the decision where they fail: nothing is looked up for whoever isn't who they say. */
+/** The steps that end the decision where they fail: nothing is looked up for parties that aren't established. */
 const OPENING_STEPS = [tokenStep, bindingStep] as const;
-/** These are all judged, so that a deny names everything that is missing. */
-const JUDGING_STEPS = [delegationStep, relationshipStep, consentStep, policyStep, obligationsStep] as const;
-const CLOSING_STEP = recordStep;
+/** The steps that are all judged, so that a deny names everything that is missing. */
+export const JUDGING_STEPS = [delegationStep, relationshipStep, consentStep, policyStep, obligationsStep] as const;
+/** The steps that a decision passes before it is recorded. */
+export const UNRECORDED_STEPS = [...OPENING_STEPS, ...JUDGING_STEPS] as const;
 /** The law's eight steps, in order. */
-export const DECISION_STEPS = [...OPENING_STEPS, ...JUDGING_STEPS, CLOSING_STEP] as const;
+export const DECISION_STEPS = [...UNRECORDED_STEPS, recordStep] as const;
 
+/** The engines and stores that decisions are made with. */
 export interface DecisionDeps {
-  /** The rules in force; taken once a decision. */
+  /** Returns the rules in force; called once a decision. */
   readonly rules: () => Rules;
   readonly credentials: CredentialVerifier;
   readonly relationships: RelationshipGraph;
@@ -54,167 +51,51 @@ export interface DecisionDeps {
   readonly revocations: Revocations;
   readonly observer: DecisionObserver;
   readonly now: () => Date;
-  /** How long a decision may take, in milliseconds. */
+  /** The longest that a decision may take, in milliseconds. */
   readonly deadlineMs: number;
 }
 
-/** @throws BadRequest where the question itself is at fault; never for an engine's failure, which is `unknown` */
+/**
+ * Decides one question and records the decision. An engine's failure is no error but a decision that isn't an allow and
+ * names its `fault`.
+ * @throws BadRequest where the question itself is at fault
+ */
 export async function decide(question: Question, deps: DecisionDeps): Promise<Decision> {
   return deps.observer.decision(question, () =>
     Deadline.run(deps.deadlineMs, async (deadline) => {
-      const [begun] = await bindQuestions([question], deps, deadline);
-      if (begun === undefined || begun instanceof BadRequest) throw begun ?? new TypeError('nothing was begun');
-      const [course] = await judgeRemainingSteps([begun], deps, deadline);
-      if (course === undefined) throw new TypeError('nothing was judged');
-      return recordDecision(course, deps, deadline);
+      const unbound = await openQuestion(question, deps, deadline);
+      const opened = judgeOpeningSteps(unbound, deps.observer);
+      const evaluation = await judgeRemainingSteps(opened, deps, deadline);
+      return recordDecision(evaluation, deps, deadline);
     }),
   );
 }
 
-/** A question after the steps that end the decision where they fail: then nothing is established. */
-export interface StartedDecision {
-  readonly opening: UnboundQuestion;
-  readonly judged: readonly StepResult[];
-  readonly established?: BoundQuestion;
-}
-
-/**
- * What token and binding of each question come to; a BadRequest for one that is itself at fault.
- *
- * @param questions of one request and on one token; they may differ in their subject, action or resource
- * @throws Fault where it can't be told
- */
-export async function startDecisions(
-  questions: readonly Question[],
-  deps: DecisionDeps,
-): Promise<readonly (StartedDecision | BadRequest)[]> {
-  const begun = await Deadline.run(deps.deadlineMs, (deadline) => bindQuestions(questions, deps, deadline));
-  for (const one of begun) {
-    if (one instanceof BadRequest || one.opening.credential === undefined) continue;
-    if ('fault' in one.opening.credential) throw new Fault(one.opening.credential.fault, 'a search');
-  }
-  return begun;
-}
-
-/** The same of one question. @throws BadRequest where it is itself at fault; Fault where it can't be told */
-export async function startDecision(question: Question, deps: DecisionDeps): Promise<StartedDecision> {
-  const [begun] = await startDecisions([question], deps);
-  if (begun === undefined || begun instanceof BadRequest) throw begun ?? new TypeError('nothing was opened');
-  return begun;
-}
-
-/** What a decision would be, as far as the record. */
-export interface DecisionPreview {
-  readonly allowed: boolean;
-  readonly obligations: readonly Obligation[];
-  /** What denies it. */
-  readonly denials: readonly Denial[];
-}
-
-/**
- * What decisions would be without their records: what a search asks of its candidates and a filter of its records, to
- * write down once for them all.
- * @param begun as {@link startDecisions} has opened them together
- * @param priorAnswers answers of SpiceDB that are there already, by the checks' keys
- * @throws Fault where one can't be decided
- */
-export async function previewDecisions(
-  begun: readonly StartedDecision[],
-  deps: DecisionDeps,
-  priorAnswers?: ReadonlyMap<string, CheckAnswer>,
-): Promise<readonly DecisionPreview[]> {
-  const courses = await Deadline.run(deps.deadlineMs, (deadline) =>
-    judgeRemainingSteps(begun, deps, deadline, priorAnswers),
-  );
-  return courses.map(({ judged }) => {
-    const outcomes = judged.map((j) => j.outcome);
-    const verdict = combineOutcomes(outcomes, OPENING_STEPS.length + JUDGING_STEPS.length);
-    if (verdict === 'unknown')
-      throw new Fault(outcomes.find((o) => o.outcome === 'unknown')?.fault ?? 'overloaded', 'a search');
-    const obligations = outcomes.flatMap((o) => (o.outcome === 'pass' ? (o.obligations ?? []) : []));
-    const denials = outcomes.filter((o) => o.outcome === 'deny');
-    return { allowed: verdict === 'allow', obligations: verdict === 'allow' ? obligations : [], denials };
-  });
-}
-
-async function bindQuestions(
-  questions: readonly Question[],
+/** The question with the rules in force, the time, and its verified token. */
+export async function openQuestion(
+  question: Question,
   deps: DecisionDeps,
   deadline: Deadline,
-): Promise<readonly (StartedDecision | BadRequest)[]> {
-  const [first] = questions;
-  if (first === undefined) return [];
+): Promise<UnboundQuestion> {
   const now = deps.now();
   const rules = deps.rules();
-  const credential = await deps.observer.phase('token', () => verifyQuestionToken(first, rules, now, deps, deadline));
-  const begun: (StartedDecision | BadRequest)[] = [];
-  for (const question of questions) {
-    await yieldToEventLoop();
-    try {
-      begun.push(judgeOpeningSteps({ question, rules, now, credential }, deps.observer));
-    } catch (error) {
-      if (!(error instanceof BadRequest)) throw error;
-      begun.push(error);
-    }
-  }
-  return begun;
+  const credential = await deps.observer.phase('token', () => verifyToken(question, rules, now, deps, deadline));
+  return { question, rules, now, credential };
 }
 
-/** @throws BadRequest */
-function judgeOpeningSteps(opening: UnboundQuestion, observer: DecisionObserver): StartedDecision {
-  const judged: StepResult[] = [];
-  let established: BoundQuestion | undefined;
-  for (const step of OPENING_STEPS) {
-    const outcome = observer.step(step.step, () => step.judge(opening));
-    judged.push({ step: step.step, outcome });
-    if (outcome.outcome !== 'pass') return { opening, judged };
-    established = outcome.established;
-  }
-  if (established === undefined) throw new TypeError('binding passed and established nothing');
-  return { opening, judged, established };
-}
-
-/** The steps between the first and the last. */
-async function judgeRemainingSteps(
-  begun: readonly StartedDecision[],
-  deps: DecisionDeps,
-  deadline: Deadline,
-  priorAnswers?: ReadonlyMap<string, CheckAnswer>,
-): Promise<readonly Evaluation[]> {
-  const going = begun.flatMap((b) => b.established ?? []);
-  const { observer } = deps;
-  const gathered = (
-    await observer.phase('gather', () => gatherFacts(JUDGING_STEPS, going, deps, deadline, priorAnswers))
-  ).values();
-  const courses: Evaluation[] = [];
-  for (const b of begun) {
-    if (b.established === undefined) {
-      courses.push(b);
-      continue;
-    }
-    const next = gathered.next();
-    if (next.done === true) throw new TypeError('nothing was gathered for a question');
-    const { established, facts } = next.value;
-    await yieldToEventLoop();
-    const judged = JUDGING_STEPS.map((step) => judgeStep(step, established, facts, observer));
-    courses.push({ opening: b.opening, judged: [...b.judged, ...judged], established, facts });
-  }
-  return courses;
-}
-
-/** What the token that is asked on comes to, now: an agent's own was looked at before its body was there. */
-async function verifyQuestionToken(
+/** Verifies the token now, an agent's own too: that was verified before the body of its request had been read. */
+async function verifyToken(
   question: Question,
   rules: Rules,
   now: Date,
   deps: DecisionDeps,
   deadline: Deadline,
-) {
-  const { caller, token, proof, usedProofs: used, dryRun } = question;
+): Promise<UnboundQuestion['credential']> {
+  const { caller, token, proof, usedProofs, dryRun } = question;
   if (token === undefined) return undefined;
-  // An agent that calls by itself presents a token meant for Remit, which the issuer's audience says.
+  // An agent that calls by itself presents a token meant for Remit, as the issuer's configured audience says.
   const audience = caller.kind === 'agent' ? undefined : caller.client.audience;
-  const presented = { token, by: caller.kind, audience, proof, used };
+  const presented = { token, by: caller.kind, audience, proof, used: usedProofs };
   try {
     return await deadline.race(deps.credentials.verifyAndConsume(presented, rules.vocabulary, now, dryRun));
   } catch (error) {
@@ -222,63 +103,66 @@ async function verifyQuestionToken(
   }
 }
 
-/** A decision made once more, of what is on record of it: without an engine but Cedar, and without a record of its own. */
-export interface Redecision {
-  readonly decision: Decision;
-  /** What these rules ask that was not asked then, so that it is unknown: checks, and entities as `type:id`. */
-  readonly missing: readonly string[];
-  /** How it came to be, for whoever explains it. */
-  readonly course: Evaluation;
+/**
+ * Judges token and binding. Where one of them fails the evaluation has no bound question, and nothing further is judged.
+ * @throws BadRequest where a property of the request has a wrong type
+ */
+export function judgeOpeningSteps(unbound: UnboundQuestion, observer: DecisionObserver): Evaluation {
+  const stepResults: StepResult[] = [];
+  for (const { step, judge } of OPENING_STEPS) {
+    const outcome = observer.step(step, () => judge(unbound));
+    stepResults.push({ step, outcome });
+    if (outcome.outcome !== 'pass') break;
+    if (outcome.bound !== undefined) return { unbound, stepResults, bound: outcome.bound };
+  }
+  return { unbound, stepResults };
 }
 
-/** @throws BadRequest where, by these rules, the question itself is at fault */
-export function redecide(record: ReplayableRecord, rules: Rules): Redecision {
-  const begun = judgeOpeningSteps(restoreQuestion(record, rules), NOOP_OBSERVER);
-  const { opening, established: stated } = begun;
-  const closed = { step: CLOSING_STEP.step, outcome: CLOSING_STEP.judge({ id: record.id }) };
-  if (stated === undefined)
-    return {
-      decision: concludeDecision(record.id, begun, [...begun.judged, closed], DECISION_STEPS.length),
-      missing: [],
-      course: begun,
-    };
-  const asked = collectNeeds(JUDGING_STEPS, stated);
-  const { facts: found, missing } = recallFacts(record.facts, asked);
-  const established = withIntermediaries(stated, found.passedOn);
-  const facts = evaluateFacts(established, { needs: asked, ...found });
-  const judged = [...begun.judged, ...JUDGING_STEPS.map((step) => judgeStep(step, established, facts, NOOP_OBSERVER))];
-  const course = { opening, judged, established, facts };
-  return { decision: concludeDecision(record.id, course, [...judged, closed], DECISION_STEPS.length), missing, course };
+/** Asks the engines for what the steps need, and judges their answers. */
+async function judgeRemainingSteps(opened: Evaluation, deps: DecisionDeps, deadline: Deadline): Promise<Evaluation> {
+  const { bound } = opened;
+  if (bound === undefined) return opened;
+  const gathered = await deps.observer.phase('gather', async () => {
+    const needs = collectNeeds(JUDGING_STEPS, bound);
+    const answers = await fetchEngineAnswers([needs], bound.question.consistency, deps, deadline);
+    return gatherFacts(bound, needs, answers, deps, deadline);
+  });
+  await yieldToEventLoop();
+  return judgeFacts(opened, gathered, deps.observer);
 }
 
-function judgeStep(
-  { step, judge }: JudgingStep,
-  established: BoundQuestion,
-  facts: Facts,
+/** Judges the steps between binding and record: a pure function of the facts. */
+export function judgeFacts(
+  opened: Evaluation,
+  { bound, facts }: GatheredFacts,
   observer: DecisionObserver,
-): StepResult {
-  return { step, outcome: observer.step(step, () => judge(established, facts)) };
+): Evaluation {
+  const stepResults = JUDGING_STEPS.map(({ step, judge }): StepResult => ({
+    step,
+    outcome: observer.step(step, () => judge(bound, facts)),
+  }));
+  return { ...opened, stepResults: [...opened.stepResults, ...stepResults], bound, facts };
 }
 
-/** The record, and with it the last step. The stored record says what would be answered if storing it succeeds. */
-async function recordDecision(course: Evaluation, deps: DecisionDeps, deadline: Deadline): Promise<Decision> {
+/** Records the decision, which is the last step. The record is written as the allow or deny that storing it makes true. */
+async function recordDecision(evaluation: Evaluation, deps: DecisionDeps, deadline: Deadline): Promise<Decision> {
   const id = newDecisionId();
-  const facts = toRecordedFacts(course);
-  const assumed = [...course.judged, { step: CLOSING_STEP.step, outcome: CLOSING_STEP.judge({ id }) }];
-  const draft = concludeDecision(id, course, assumed, DECISION_STEPS.length);
+  const facts = toRecordedFacts(evaluation);
+  const decision = closeDecision(id, evaluation, recordStep.judge({ id }));
   const stored = await deps.observer
-    .phase('record', () => deadline.race(deps.decisions.record(toDecisionRecord(draft, facts))))
+    .phase('record', () => deadline.race(deps.decisions.record(toDecisionRecord(decision, facts))))
     .then(() => ({ id }))
     .catch((error: unknown) => ({ fault: engineFaultCode(error) }));
-  const outcome = deps.observer.step(CLOSING_STEP.step, () => CLOSING_STEP.judge(stored));
-  if (!('fault' in stored)) return draft;
-  const answered = concludeDecision(
-    id,
-    course,
-    [...course.judged, { step: CLOSING_STEP.step, outcome }],
-    DECISION_STEPS.length,
-  );
-  // The store may yet finish what was given up: then the record must say what was answered.
-  deps.decisions.correct(toDecisionRecord(answered, facts));
-  return answered;
+  const outcome = deps.observer.step(recordStep.step, () => recordStep.judge(stored));
+  if (!('fault' in stored)) return decision;
+  const unrecorded = closeDecision(id, evaluation, outcome);
+  // The store may yet finish writing the record that was given up: it must then say what was answered.
+  deps.decisions.correct(toDecisionRecord(unrecorded, facts));
+  return unrecorded;
+}
+
+/** The decision that the evaluation makes with this outcome of the last step. */
+export function closeDecision(id: string, evaluation: Evaluation, recordOutcome: StepOutcome): Decision {
+  const stepResults = [...evaluation.stepResults, { step: recordStep.step, outcome: recordOutcome }];
+  return concludeDecision(id, { ...evaluation, stepResults }, DECISION_STEPS.length);
 }

@@ -1,20 +1,20 @@
-/** Ids of decisions and searches: UUIDs that begin with the time (version 7), in the order in which they were made. */
+/** Ids of decisions and searches: UUIDs of version 7, which sort by the time and the order in which they were made. */
 import { randomFillSync, randomInt } from 'node:crypto';
 import { v7 } from 'uuid';
 
 const BYTES = 16;
-/** Drawn for many at a time: asking the system for each id's own takes longer than to judge a step. */
+/** Random bytes for many ids: asking the system for those of each takes longer than judging a step. */
 const pool = new Uint8Array(256 * BYTES);
-let drawn = pool.length;
-/** Orders those of the same millisecond; 32 bits, of which a process runs through a part that it chose by lot. */
+let poolOffset = pool.length;
+/** Orders the ids of one millisecond: a counter of 32 bits that starts at random in each process. */
 let sequence = randomInt(2 ** 31);
 
 export function newDecisionId(): string {
-  if (drawn === pool.length) {
+  if (poolOffset === pool.length) {
     randomFillSync(pool);
-    drawn = 0;
+    poolOffset = 0;
   }
-  const random = pool.subarray(drawn, (drawn += BYTES));
+  const random = pool.subarray(poolOffset, (poolOffset += BYTES));
   sequence = (sequence + 1) >>> 0;
   return v7({ random, seq: sequence });
 }

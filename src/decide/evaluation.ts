@@ -1,17 +1,19 @@
-/** A decision in the making: its question, and what each step so far has said. */
+/** A decision in the making: its question, the outcomes of the steps so far, and the facts that they judged. */
 import type { StepOutcome } from '../model/outcome.js';
+import type { StepName } from '../model/reasons.js';
+import type { BoundQuestion, UnboundQuestion } from './bound-question.js';
 import type { Facts } from './step.js';
-import type { UnboundQuestion, BoundQuestion } from './bound-question.js';
 
 export interface StepResult {
-  readonly step: string;
+  readonly step: StepName;
   readonly outcome: StepOutcome;
 }
 
-/** What a decision has come to before it is on record. */
 export interface Evaluation {
-  readonly opening: UnboundQuestion;
-  readonly judged: readonly StepResult[];
-  readonly established?: BoundQuestion;
+  readonly unbound: UnboundQuestion;
+  readonly stepResults: readonly StepResult[];
+  /** Absent where token or binding has failed. */
+  readonly bound?: BoundQuestion;
+  /** Absent until the engines have been asked. */
   readonly facts?: Facts;
 }

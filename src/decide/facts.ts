@@ -1,59 +1,60 @@
-/** From what the engines answered to what the steps judge, Cedar included: without waiting, so it can be done again. */
-import { askCedar, type CedarOutcomes, type CedarFacts } from './ask-cedar.js';
-import { buildAgentCanChecks } from './permission-checks.js';
-import { buildCanChecks } from './permission-checks.js';
-import { buildGateCheck } from './permission-checks.js';
+/** Turns the engines' answers into the facts that the steps judge, Cedar's included: with no I/O, so it can be repeated. */
 import type { CheckRequest } from '../model/checks.js';
-import type { StepNeeds, Facts, JudgingStep } from './step.js';
-import type { BoundQuestion } from './bound-question.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
+import { askCedar, type CedarFacts, type CedarOutcomes } from './ask-cedar.js';
+import type { BoundQuestion } from './bound-question.js';
+import { buildAgentCanChecks, buildCanChecks, buildGateCheck } from './permission-checks.js';
+import type { Facts, JudgingStep, StepNeeds } from './step.js';
 
-/** What all the steps want to know. */
-export function collectNeeds(steps: readonly JudgingStep[], established: BoundQuestion): Required<StepNeeds> {
-  const asks = steps.map((step) => step.needs?.(established) ?? {});
-  return { checks: asks.flatMap((a) => a.checks ?? []), entities: asks.flatMap((a) => a.entities ?? []) };
-}
-
-/** With the agents that the delegation came through, whether or not the token states them. */
-export function withIntermediaries(
-  established: BoundQuestion,
-  passedOn: DelegationPathResult | undefined,
-): BoundQuestion {
-  if (passedOn?.kind !== 'path' || passedOn.through.length === 0) return established;
-  const { acting } = established;
-  return { ...established, acting: { ...acting, chain: [...acting.chain, ...passedOn.through] } };
-}
-
-/** Of what was found, what Cedar may hear of. */
-export function collectCedarFacts(
-  established: BoundQuestion,
-  { check, entity }: Pick<Facts, 'check' | 'entity'>,
-): CedarFacts {
-  const checkEach = (list: readonly CheckRequest[]): Record<string, boolean> =>
-    Object.fromEntries(list.map((c) => [c.permission, check(c).result === 'yes']));
+/** The needs of all steps together. */
+export function collectNeeds(steps: readonly JudgingStep[], bound: BoundQuestion): Required<StepNeeds> {
+  const needs = steps.map((step) => step.needs?.(bound) ?? {});
   return {
-    entity,
-    can: checkEach(buildCanChecks(established)),
-    agentCan: checkEach(buildAgentCanChecks(established)),
-    reachable: check(buildGateCheck(established)).result === 'yes',
+    checks: needs.flatMap(({ checks = [] }) => checks),
+    entities: needs.flatMap(({ entities = [] }) => entities),
   };
 }
 
-/** Never throws for what an engine couldn't answer: that is in the facts. */
-export function evaluateFacts(established: BoundQuestion, found: Omit<Facts, 'cedar' | 'ends'>): Facts {
-  const { needs: asked, check, entitiesFault, passedOn } = found;
+/** The question with the agents that passed the delegation on in its chain, whether or not the token states them. */
+export function withIntermediaries(
+  bound: BoundQuestion,
+  delegationPath: DelegationPathResult | undefined,
+): BoundQuestion {
+  const { acting } = bound;
+  if (acting.mode === 'human' || delegationPath?.kind !== 'path' || delegationPath.through.length === 0) return bound;
+  return { ...bound, acting: { ...acting, chain: [...acting.chain, ...delegationPath.through] } };
+}
+
+/** The facts that requests to Cedar are built of. */
+export function collectCedarFacts(
+  bound: BoundQuestion,
+  { check, entity }: Pick<Facts, 'check' | 'entity'>,
+): CedarFacts {
+  const permissionRecord = (checks: readonly CheckRequest[]): Record<string, boolean> =>
+    Object.fromEntries(checks.map((request) => [request.permission, check(request).result === 'yes']));
+  return {
+    entity,
+    can: permissionRecord(buildCanChecks(bound)),
+    agentCan: permissionRecord(buildAgentCanChecks(bound)),
+    reachable: check(buildGateCheck(bound)).result === 'yes',
+  };
+}
+
+/** Asks Cedar and completes the facts. Never throws for what an engine couldn't answer: that is in the facts. */
+export function evaluateFacts(bound: BoundQuestion, answers: Omit<Facts, 'cedar' | 'expiries'>): Facts {
+  const { needs, check, entitiesFault, delegationPath } = answers;
   const cedar: CedarOutcomes =
     entitiesFault === undefined
-      ? askCedar(established, collectCedarFacts(established, found))
+      ? askCedar(bound, collectCedarFacts(bound, answers))
       : {
           acting: { kind: 'fault', fault: entitiesFault },
           chain: [],
           duties: { kind: 'fault', fault: entitiesFault },
         };
-  const ends = asked.checks.flatMap((request) => {
+  const checkExpiries = needs.checks.flatMap((request) => {
     const answer = check(request);
     return answer.result === 'yes' && answer.until !== undefined ? [answer.until] : [];
   });
-  if (passedOn?.kind === 'path') ends.push(...passedOn.ends);
-  return { ...found, cedar, ends };
+  const pathExpiries = delegationPath?.kind === 'path' ? delegationPath.ends : [];
+  return { ...answers, cedar, expiries: [...checkExpiries, ...pathExpiries] };
 }

@@ -1,23 +1,20 @@
-/** Gathering: everything that the judging steps want to know, asked of the engines at once. */
-import { yieldToEventLoop } from '../runtime/yield.js';
-import { engineFaultCode, type Deadline } from '../runtime/deadline.js';
-import type { FaultCode } from '../model/faults.js';
-import type { RelationshipGraph } from '../graph/port.js';
-import type { CheckAnswer } from '../model/checks.js';
-import type { CheckRequest } from '../model/checks.js';
-import type { Consistency } from '../model/checks.js';
-import { formatRef, type EntityRef } from '../model/ids.js';
+/** Fetches what the judging steps need from the engines, in one round: decide.ts for a question, lists for many at once. */
 import { checkKey } from '../graph/relationship-text.js';
-import { collectNeeds, evaluateFacts, withIntermediaries } from './facts.js';
-import { findDelegationPath } from './delegation-path.js';
-import { buildDelegationCheck } from './steps/delegation.js';
-import type { Facts, JudgingStep } from './step.js';
-import type { BoundQuestion } from './bound-question.js';
+import type { RelationshipGraph } from '../graph/port.js';
+import type { CheckAnswer, CheckRequest, Consistency } from '../model/checks.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
-import type { Entities } from '../model/entities.js';
-import type { EntityWithAncestors } from '../model/entities.js';
+import type { Entities, EntityWithAncestors } from '../model/entities.js';
+import type { FaultCode } from '../model/faults.js';
+import { formatRef, type EntityRef } from '../model/ids.js';
 import type { Revocations } from '../model/revocations.js';
+import { engineFaultCode, type Deadline } from '../runtime/deadline.js';
+import { yieldToEventLoop } from '../runtime/yield.js';
 import type { DecisionObserver } from '../telemetry/observer.js';
+import type { BoundQuestion } from './bound-question.js';
+import { findDelegationPath } from './delegation-path.js';
+import { evaluateFacts, withIntermediaries } from './facts.js';
+import type { Facts, StepNeeds } from './step.js';
+import { buildDelegationCheck } from './steps/delegation.js';
 
 export interface GatherDeps {
   readonly relationships: RelationshipGraph;
@@ -26,121 +23,128 @@ export interface GatherDeps {
   readonly observer: Pick<DecisionObserver, 'cedar'>;
 }
 
+/** The engines' answers for all questions of one request. */
+export interface EngineAnswers {
+  readonly check: Facts['check'];
+  readonly entities: EntityLookup | FaultCode;
+  /** Searches by the key of the delegation's check: questions on one delegation share the search. */
+  readonly delegationPaths: Map<string, Promise<DelegationPathResult | undefined>>;
+}
+
+/** The stored entities by their text; undefined where there is none. */
+type EntityLookup = ReadonlyMap<string, EntityWithAncestors | undefined>;
+
 export interface GatheredFacts {
-  /** With the agents that the delegation came through, whether or not the token states them. */
-  readonly established: BoundQuestion;
+  /** The question, with the agents that the delegation came through in its chain. */
+  readonly bound: BoundQuestion;
   readonly facts: Facts;
 }
 
 /**
- * Of questions that one request asks, everything at once: what several of them want to know is asked once. They may
- * differ in their subject, action or resource, and have all else in common. One answer a question, in order.
- *
- * Never throws for an engine's failure: that is in the facts.
- * @param priorAnswers answers that are there already, by the checks' keys
+ * Asks the engines for what the questions of one request need; what several of them need is asked once. Never throws for
+ * an engine's failure: that is in the answers.
+ * @param needs those of each question
+ * @param priorAnswers answers to checks that have been asked already, by the checks' keys
  */
-export async function gatherFacts(
-  steps: readonly JudgingStep[],
-  asked: readonly BoundQuestion[],
+export async function fetchEngineAnswers(
+  needs: readonly Required<StepNeeds>[],
+  consistency: Consistency,
   deps: GatherDeps,
   deadline: Deadline,
   priorAnswers: ReadonlyMap<string, CheckAnswer> = new Map(),
-): Promise<readonly GatheredFacts[]> {
-  const asks = asked.map((one) => ({ one, asked: collectNeeds(steps, one) }));
+): Promise<EngineAnswers> {
   const checks = new Map<string, CheckRequest>();
-  // The gate may also stand in `can`; the answer that carries the path is the one to ask for.
-  for (const check of asks.flatMap((a) => a.asked.checks)) {
+  for (const check of needs.flatMap((need) => need.checks)) {
     const key = checkKey(check);
+    // The gate may also be a member of `can`: then the check that asks for the path is sent.
     if (!priorAnswers.has(key) && (check.explain === true || !checks.has(key))) checks.set(key, check);
   }
-  const [answered, entities] = await Promise.all([
-    fetchAnswers(checks, priorAnswers, asked[0]?.question.consistency ?? 'full', deps, deadline),
-    lookUpEntities(
-      asks.flatMap((a) => a.asked.entities),
-      deps,
-      deadline,
-    ),
+  const entityRefs = needs.flatMap((need) => need.entities);
+  const [fetched, entities] = await Promise.all([
+    fetchChecks(checks, consistency, deps, deadline),
+    lookUpEntities(entityRefs, deps, deadline),
   ]);
-  const check: Facts['check'] = (one) => answered.get(checkKey(one)) ?? NOT_REQUESTED;
-  const found = { check, entities, passing: new Map<string, Promise<DelegationPathResult | undefined>>() };
-
-  const gathered: GatheredFacts[] = [];
-  for (const { one, asked } of asks) {
-    const { established, ...through } = await resolveIntermediaries(one, found, deps, deadline);
-    await yieldToEventLoop();
-    const facts = deps.observer.cedar(() => evaluateFacts(established, { needs: asked, check, ...through }));
-    gathered.push({ established, facts });
-  }
-  return gathered;
+  return {
+    check: (check) => {
+      const key = checkKey(check);
+      return fetched.get(key) ?? priorAnswers.get(key) ?? NOT_REQUESTED;
+    },
+    entities,
+    delegationPaths: new Map(),
+  };
 }
 
-/** For what nobody asked: a step that judges it has forgotten to. */
+/** The answer to a check that no step has named among its needs. */
 const NOT_REQUESTED: CheckAnswer = { result: 'unknown', fault: 'relationships_unavailable' };
 
-async function fetchAnswers(
+async function fetchChecks(
   checks: ReadonlyMap<string, CheckRequest>,
-  priorAnswers: ReadonlyMap<string, CheckAnswer>,
   consistency: Consistency,
   { relationships }: GatherDeps,
   deadline: Deadline,
 ): Promise<ReadonlyMap<string, CheckAnswer>> {
-  const all = await deadline.race(relationships.check([...checks.values()], consistency)).catch(engineFaultCode);
-  const answered = new Map(priorAnswers);
+  const answers = await deadline.race(relationships.check([...checks.values()], consistency)).catch(engineFaultCode);
+  const byKey = new Map<string, CheckAnswer>();
   for (const [i, key] of [...checks.keys()].entries()) {
-    const answer: CheckAnswer | undefined = typeof all === 'string' ? { result: 'unknown', fault: all } : all[i];
-    if (answer !== undefined) answered.set(key, answer);
+    const answer: CheckAnswer | undefined =
+      typeof answers === 'string' ? { result: 'unknown', fault: answers } : answers[i];
+    if (answer !== undefined) byKey.set(key, answer);
   }
-  return answered;
+  return byKey;
 }
 
-type EntityLookup = Map<string, EntityWithAncestors | undefined>;
-
-/** With the agents that the delegation came through, and what is stored of them and of everybody else. */
-async function resolveIntermediaries(
-  asked: BoundQuestion,
-  found: {
-    readonly check: Facts['check'];
-    readonly entities: EntityLookup | FaultCode;
-    /** By the delegation: questions on the same one share the way that it was passed on. */
-    readonly passing: Map<string, Promise<DelegationPathResult | undefined>>;
-  },
+/** Makes the facts of one question out of the engines' answers, and asks Cedar. Never throws for an engine's failure. */
+export async function gatherFacts(
+  question: BoundQuestion,
+  needs: Required<StepNeeds>,
+  answers: EngineAnswers,
   deps: GatherDeps,
   deadline: Deadline,
-): Promise<Pick<GatheredFacts, 'established'> & Pick<Facts, 'entity' | 'entitiesFault' | 'passedOn'>> {
-  const { acting } = asked;
-  const edge = buildDelegationCheck(acting);
-  let passedOn: DelegationPathResult | undefined;
-  if (edge !== undefined && found.check(edge).result !== 'yes') {
-    const key = checkKey(edge);
-    const search = found.passing.get(key) ?? deadline.race(findDelegationPath(asked, deps)).catch(toPathFault);
-    found.passing.set(key, search);
-    passedOn = await search;
-  }
-  const through = passedOn?.kind === 'path' ? passedOn.through : [];
-  const established = withIntermediaries(asked, passedOn);
-  const intermediaries =
-    through.length === 0 ? new Map<string, undefined>() : await lookUpEntities(through, deps, deadline);
-
-  const { entities } = found;
-  const entitiesFault = [entities, intermediaries].find((stored) => typeof stored === 'string');
+): Promise<GatheredFacts> {
+  const delegationPath = await resolveDelegationPath(question, answers, deps, deadline);
+  const bound = withIntermediaries(question, delegationPath);
+  const intermediaries = delegationPath?.kind === 'path' ? delegationPath.through : [];
+  const lookups = [
+    answers.entities,
+    ...(intermediaries.length === 0 ? [] : [await lookUpEntities(intermediaries, deps, deadline)]),
+  ];
   const entity: Facts['entity'] = (ref) => {
-    for (const stored of [entities, intermediaries])
-      if (typeof stored !== 'string' && stored.has(formatRef(ref))) return stored.get(formatRef(ref));
+    const text = formatRef(ref);
+    for (const lookup of lookups) if (typeof lookup !== 'string' && lookup.has(text)) return lookup.get(text);
     return undefined;
   };
-  return { established, entity, entitiesFault, passedOn };
+  const entitiesFault = lookups.find((lookup) => typeof lookup === 'string');
+  await yieldToEventLoop();
+  const facts = deps.observer.cedar(() =>
+    evaluateFacts(bound, { needs, check: answers.check, entity, entitiesFault, delegationPath }),
+  );
+  return { bound, facts };
 }
 
-/** What is stored of each, by its text; or why the store can't say. */
+/** The agents that passed the delegation on; undefined where the user has delegated to the acting agent directly. */
+async function resolveDelegationPath(
+  question: BoundQuestion,
+  { check, delegationPaths }: EngineAnswers,
+  deps: GatherDeps,
+  deadline: Deadline,
+): Promise<DelegationPathResult | undefined> {
+  const delegation = buildDelegationCheck(question.acting);
+  if (delegation === undefined || check(delegation).result === 'yes') return undefined;
+  const key = checkKey(delegation);
+  const search = delegationPaths.get(key) ?? deadline.race(findDelegationPath(question, deps)).catch(toPathFault);
+  delegationPaths.set(key, search);
+  return search;
+}
+
 async function lookUpEntities(
   refs: readonly EntityRef[],
   { entities }: GatherDeps,
   deadline: Deadline,
 ): Promise<EntityLookup | FaultCode> {
-  const unique = [...new Map(refs.map((ref) => [formatRef(ref), ref])).entries()];
+  const refsByText = new Map(refs.map((ref) => [formatRef(ref), ref]));
   try {
-    const found = await deadline.race(entities.lookup(unique.map(([, ref]) => ref)));
-    return new Map(unique.map(([key], i) => [key, found[i]]));
+    const stored = await deadline.race(entities.lookup([...refsByText.values()]));
+    return new Map([...refsByText.keys()].map((text, i) => [text, stored[i]]));
   } catch (error) {
     return engineFaultCode(error);
   }

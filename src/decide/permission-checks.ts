@@ -1,35 +1,33 @@
-/** The permissions that a decision asks the graph for: the gate, and those that the action's context type names. */
+/** The permissions that a decision checks in the graph: the gate, and those that the action's context type names. */
 import { permissionSubject } from '../model/acting.js';
 import type { CheckRequest } from '../model/checks.js';
 import type { EntityRef } from '../model/ids.js';
 import type { BoundQuestion } from './bound-question.js';
 
-/** The check that decides whether the resource is within reach. */
-export function buildGateCheck({ acting, on, question }: BoundQuestion): CheckRequest {
+/** The gate: the check of the action's permission, without which the resource is out of reach. */
+export function buildGateCheck({ acting, target, question }: BoundQuestion): CheckRequest {
   return {
     resource: toResourceRef(question),
-    permission: on.action.permission,
+    permission: target.action.permission,
     subject: permissionSubject(acting),
     explain: question.explain,
   };
 }
 
-/** Permissions that the schema wants in `context.can`, checked for whoever holds the gate's permission. */
-export function buildCanChecks({ on, acting, question }: BoundQuestion): CheckRequest[] {
-  return on.action.can.map((permission) => ({
-    resource: question.resource,
-    permission,
-    subject: permissionSubject(acting),
-  }));
+/** The checks of `context.can`, for the gate's subject. */
+export function buildCanChecks({ target, acting, question }: BoundQuestion): CheckRequest[] {
+  const subject = permissionSubject(acting);
+  return target.action.can.map((permission) => ({ resource: question.resource, permission, subject }));
 }
 
-/** Those of `context.agent_can`, checked for the agent in delegated mode. */
-export function buildAgentCanChecks({ on, acting, question }: BoundQuestion): CheckRequest[] {
-  const { agent } = acting;
-  if (acting.mode !== 'delegated' || agent === undefined) return [];
-  return on.action.agentCan.map((permission) => ({ resource: question.resource, permission, subject: agent }));
+/** The checks of `context.agent_can`, for the agent; none outside delegated mode. */
+export function buildAgentCanChecks({ target, acting, question }: BoundQuestion): CheckRequest[] {
+  if (acting.mode !== 'delegated') return [];
+  const subject = acting.agent;
+  return target.action.agentCan.map((permission) => ({ resource: question.resource, permission, subject }));
 }
 
+/** The resource without its properties. */
 export function toResourceRef({ resource }: BoundQuestion['question']): EntityRef {
   return { type: resource.type, id: resource.id };
 }

@@ -1,9 +1,12 @@
-/** A decision in a sentence: one for people, who learn nothing of what exists, and one for operators. */
-import type { Evaluation } from './evaluation.js';
+/**
+ * The texts of a decision: a sentence for people, who learn nothing of what exists, and one for operators. Called where a
+ * decision is concluded.
+ */
 import { FAULTS, type FaultCode } from '../model/faults.js';
 import type { EntityRef } from '../model/ids.js';
 import type { DecisionVerdict } from '../model/outcome.js';
 import { REASONS, type Reason } from '../model/reasons.js';
+import type { Evaluation } from './evaluation.js';
 
 export function formatReasonTexts(
   verdict: DecisionVerdict,
@@ -11,7 +14,7 @@ export function formatReasonTexts(
   fault: FaultCode | undefined,
   evaluation: Evaluation,
 ): { readonly reason_user: string; readonly reason_admin: string } {
-  const statement = formatOutcomeSentence(evaluation, verdict === 'allow');
+  const statement = formatStatement(evaluation, verdict === 'allow');
   if (verdict === 'allow') return { reason_user: `${statement}.`, reason_admin: 'allowed: every step passed' };
   if (fault !== undefined)
     return { reason_user: 'This can not be decided at the moment.', reason_admin: `${fault}: ${FAULTS[fault]}` };
@@ -19,37 +22,39 @@ export function formatReasonTexts(
   const userReason = first === undefined ? '' : formatUserReason(first, evaluation);
   return {
     reason_user: statement === undefined ? userReason : `${statement}: ${userReason}`,
-    reason_admin: reasons.map((r) => formatAdminReason(r, evaluation)).join('; '),
+    reason_admin: reasons.map((reason) => formatAdminReason(reason, evaluation)).join('; '),
   };
 }
 
-/** "HR Assistant may not delete an employee's record for Alice". */
-function formatOutcomeSentence(evaluation: Evaluation, allowed: boolean): string | undefined {
-  const bound = evaluation.established;
+/** "HR Assistant may not delete an employee's record for Alice"; undefined where no parties are established. */
+function formatStatement({ bound, facts }: Evaluation, allowed: boolean): string | undefined {
   if (bound === undefined) return undefined;
-  const { acting, on } = bound;
-  const title = on.action.title.charAt(0).toLowerCase() + on.action.title.slice(1);
-  const name = (ref: EntityRef): string => {
-    // By convention: whoever has a `name` is called by it.
-    const stored = evaluation.facts?.entity(ref)?.attributes['name'];
-    return typeof stored === 'string' && stored.length <= 100 ? stored : ref.id;
+  const { acting, target } = bound;
+  const title = target.action.title.charAt(0).toLowerCase() + target.action.title.slice(1);
+  const nameOf = (ref: EntityRef): string => {
+    // By convention an entity with an attribute `name` is called by it.
+    const name = facts?.entity(ref)?.attributes['name'];
+    return typeof name === 'string' && name.length <= 100 ? name : ref.id;
   };
   const verb = allowed ? 'may' : 'may not';
-  if (acting.agent === undefined)
-    return `${acting.user === undefined ? 'This user' : name(acting.user)} ${verb} ${title}`;
-  const beneficiary = acting.user === undefined ? '' : ` for ${name(acting.user)}`;
-  return `${name(acting.agent)} ${verb} ${title}${beneficiary}`;
+  switch (acting.mode) {
+    case 'human':
+      return `${nameOf(acting.user)} ${verb} ${title}`;
+    case 'direct':
+      return `${nameOf(acting.agent)} ${verb} ${title}`;
+    case 'delegated':
+      return `${nameOf(acting.agent)} ${verb} ${title} for ${nameOf(acting.user)}`;
+  }
 }
 
-function formatUserReason(reason: Reason, evaluation: Evaluation): string {
-  const titles = (reason.policies ?? []).flatMap((id) => evaluation.opening.rules.policies.get(id)?.title ?? []);
-  // A policy's title is written for people; of an error they learn no more than that there was one.
+function formatUserReason(reason: Reason, { unbound }: Evaluation): string {
+  // A policy's title is written for people, but of one that failed they learn only that there was an error.
+  const titles = (reason.policies ?? []).flatMap((id) => unbound.rules.policies.get(id)?.title ?? []);
   return reason.code === 'policy_forbid' && titles.length > 0 ? titles.join(' ') : REASONS[reason.code].people;
 }
 
-function formatAdminReason(reason: Reason, evaluation: Evaluation): string {
-  if (reason.policies === undefined || reason.policies.length === 0)
-    return `${reason.code}: ${reason.message.replace(/\.$/, '')}`;
-  const cited = reason.policies.map((id) => `${id} (${evaluation.opening.rules.policies.get(id)?.source ?? '?'})`);
-  return `${reason.code}: ${cited.join(', ')}`;
+function formatAdminReason({ code, message, policies = [] }: Reason, { unbound }: Evaluation): string {
+  if (policies.length === 0) return `${code}: ${message.replace(/\.$/, '')}`;
+  const sources = policies.map((id) => `${id} (${unbound.rules.policies.get(id)?.source ?? '?'})`);
+  return `${code}: ${sources.join(', ')}`;
 }

@@ -1,22 +1,24 @@
-/** What a decision rests on, as it is put on record and as it is read back. Tokens and keys are in neither. */
-import type { Evaluation } from './evaluation.js';
+/**
+ * The facts of a decision as they are put on record, and as they are read back to decide again. Tokens and keys are never
+ * among them.
+ */
 import type { CheckAnswer } from '../model/checks.js';
 import type { RecordedFacts, ReplayableRecord } from '../model/decision.js';
 import { formatRef, type EntityRef } from '../model/ids.js';
 import type { Caller, Properties } from '../model/question.js';
 import { checkKey } from '../graph/relationship-text.js';
 import type { Rules } from '../policy/load.js';
-import { type StepNeeds, type Facts } from './step.js';
-import { getVerifiedCredential } from './bound-question.js';
-import { type UnboundQuestion } from './bound-question.js';
 import type { EntityWithAncestors } from '../model/entities.js';
+import { getVerifiedCredential, type UnboundQuestion } from './bound-question.js';
+import type { Evaluation } from './evaluation.js';
+import type { Facts, StepNeeds } from './step.js';
 
-export function toRecordedFacts(course: Evaluation): RecordedFacts {
-  const { facts } = course;
-  const { question, credential } = course.opening;
+export function toRecordedFacts(evaluation: Evaluation): RecordedFacts {
+  const { facts } = evaluation;
+  const { question, credential } = evaluation.unbound;
   return {
     caller: toRecordedCaller(question.caller),
-    said: toRecordedRequest(course),
+    said: toRecordedRequest(evaluation),
     ...(credential === undefined ? {} : { credential: omitRequester(credential) }),
     ...(facts === undefined ? { checks: {}, entities: {} } : toRecordedAnswers(facts)),
   };
@@ -34,15 +36,15 @@ function toRecordedCaller(caller: Caller): RecordedFacts['caller'] {
   };
 }
 
-function toRecordedRequest(course: Evaluation): RecordedFacts['said'] {
-  const { question } = course.opening;
+function toRecordedRequest(evaluation: Evaluation): RecordedFacts['said'] {
+  const { question } = evaluation.unbound;
   const { subject, action, resource, context, statedAgent, statedMode, assertedAgent } = question;
   let names: ReadonlySet<string> | undefined;
   const recordKnown = (name: string, properties: Properties): object => {
     if (Object.keys(properties).length === 0) return {};
-    // Most say nothing of things, so the names are looked up where one does, and once.
-    const known = (names ??= collectDecisiveNames(course));
-    const entries = Object.entries(properties).filter(([member]) => known.has(member));
+    // Most requests state no properties, so the names are collected only where one does, and once.
+    const decisiveNames = (names ??= collectDecisiveNames(evaluation));
+    const entries = Object.entries(properties).filter(([member]) => decisiveNames.has(member));
     return entries.length === 0 ? {} : { [name]: Object.fromEntries(entries) };
   };
   return {
@@ -59,82 +61,86 @@ function toRecordedRequest(course: Evaluation): RecordedFacts['said'] {
 }
 
 /**
- * Of what the request says of things, what can decide: what the schemas and the token have a name for. The rest is not
- * ours to store.
+ * The names of properties and of context members that can decide something, since the schemas or the token know them.
+ * What a request says beyond them isn't Remit's to store.
  */
-function collectDecisiveNames({ opening, established, facts }: Evaluation): ReadonlySet<string> {
-  const { question, rules } = opening;
+function collectDecisiveNames({ unbound, bound, facts }: Evaluation): ReadonlySet<string> {
+  const { question, rules } = unbound;
   const { vocabulary } = rules;
-  const on = established?.on ?? vocabulary.find(question.action.name, question.resource.type);
-  const { action, request } = on?.action.context ?? {};
-  const token = getVerifiedCredential(opening)?.token;
+  const target = bound?.target ?? vocabulary.find(question.action.name, question.resource.type);
+  const { action, request } = target?.action.context ?? {};
+  const token = getVerifiedCredential(unbound)?.token;
   const constrained = (token?.authorizationDetails ?? []).flatMap((d) => Object.keys(d.constraints ?? {}));
   const subjects = vocabulary.typesByObject.get(question.subject.type) ?? [];
   return new Set([
     'purpose',
-    ...[on?.resourceType, ...subjects].flatMap((type) => Object.keys(type?.attributes ?? {})),
+    ...[target?.resourceType, ...subjects].flatMap((type) => Object.keys(type?.attributes ?? {})),
     ...[action, request].flatMap((member) => (member?.type.kind === 'Record' ? Object.keys(member.type.members) : [])),
     ...(facts?.needs.checks ?? []).flatMap((check) => Object.keys(check.context ?? {})),
-    // `amount`, or `action.amount`.
+    // A constraint is of `amount` or of `action.amount`.
     ...constrained.flatMap((name) => [name, name.slice(name.indexOf('.') + 1)]),
     ...Object.keys(token?.transaction ?? {}),
   ]);
 }
 
-/** `rctx` is the requester's own and may be personal; nothing is decided by it. */
+/** The credential without `rctx`, which is the requester's own, may be personal, and decides nothing. */
 function omitRequester(
   credential: NonNullable<UnboundQuestion['credential']>,
 ): NonNullable<UnboundQuestion['credential']> {
   if (!('ok' in credential) || !credential.ok) return credential;
-  const { token, singleUseProof: _use, ...rest } = credential;
+  const { token, singleUseProof: _singleUseProof, ...rest } = credential;
   return { ...rest, token: { ...token, requester: undefined }, singleUseProof: undefined };
 }
 
 function toRecordedAnswers({
-  needs: asked,
+  needs,
   check,
   entity,
   entitiesFault,
-  passedOn,
+  delegationPath,
 }: Facts): Omit<RecordedFacts, 'caller' | 'said'> {
-  const through = passedOn?.kind === 'path' ? passedOn.through : [];
-  const known = (ref: EntityRef): Pick<EntityWithAncestors, 'attributes' | 'ancestors'> | null => {
+  const through = delegationPath?.kind === 'path' ? delegationPath.through : [];
+  const storedEntity = (ref: EntityRef): Pick<EntityWithAncestors, 'attributes' | 'ancestors'> | null => {
     const { attributes, ancestors } = entity(ref) ?? {};
     return attributes === undefined || ancestors === undefined ? null : { attributes, ancestors };
   };
   return {
-    checks: Object.fromEntries(asked.checks.map((request) => [checkKey(request), check(request)])),
+    checks: Object.fromEntries(needs.checks.map((request) => [checkKey(request), check(request)])),
     ...(entitiesFault === undefined
-      ? { entities: Object.fromEntries([...asked.entities, ...through].map((ref) => [formatRef(ref), known(ref)])) }
+      ? {
+          entities: Object.fromEntries(
+            [...needs.entities, ...through].map((ref) => [formatRef(ref), storedEntity(ref)]),
+          ),
+        }
       : { entities_fault: entitiesFault }),
-    ...(passedOn === undefined ? {} : { passed_on: passedOn }),
+    ...(delegationPath === undefined ? {} : { passed_on: delegationPath }),
   };
 }
 
-/** The question and what became of its token, as they were. */
+/** The question and the outcome of verifying its token, as they were when the decision was made. */
 export function restoreQuestion(record: ReplayableRecord, rules: Rules): UnboundQuestion {
   const { request, facts } = record;
-  const { said, credential, caller } = facts;
+  const { said: stated, credential, caller } = facts;
   return {
     question: {
       caller: restoreCaller(record.client, caller),
-      subject: { ...request.subject, properties: said.subject ?? {} },
-      action: { name: request.action, properties: said.action ?? {} },
-      resource: { ...request.resource, properties: said.resource ?? {} },
-      context: said.context ?? {},
-      // What it came to is on record, and not the token.
+      subject: { ...request.subject, properties: stated.subject ?? {} },
+      action: { name: request.action, properties: stated.action ?? {} },
+      resource: { ...request.resource, properties: stated.resource ?? {} },
+      context: stated.context ?? {},
+      // The record has the verified credential, and not the token.
       token: undefined,
       proof: {},
       usedProofs: new Map(),
-      statedAgent: said.agent,
-      statedMode: said.mode,
-      assertedAgent: said.act,
-      supportedObligations: said.supported_obligations,
+      statedAgent: stated.agent,
+      statedMode: stated.mode,
+      assertedAgent: stated.act,
+      supportedObligations: stated.supported_obligations,
       consistency: 'full',
       dryRun: record.dry_run,
       explain: true,
       requestId: request.request_id,
-      tokenRequired: said.token_expected ?? false,
+      tokenRequired: stated.token_expected ?? false,
     },
     rules,
     now: new Date(record.evaluated_at),
@@ -161,34 +167,36 @@ function restoreCaller(id: string, { kind, may = [], resources, default_mode }: 
   return { kind, client };
 }
 
-/** What was found, as far as it is on record. */
+/** The engines' answers, as far as they are on record. */
 export interface RecalledFacts {
-  readonly facts: Pick<Facts, 'check' | 'entity' | 'entitiesFault' | 'passedOn'>;
-  /** What is asked now and was not then: checks, and entities as `type:id`. */
+  readonly facts: Pick<Facts, 'check' | 'entity' | 'entitiesFault' | 'delegationPath'>;
+  /** The needs that the record has no answer to: checks, and entities as `type:id`. */
   readonly missing: readonly string[];
 }
 
-/** @param asked by the steps, now */
+/** @param needs those of the steps by the rules of now, which may be others than the record was made with */
 export function recallFacts(
   { checks, entities, entities_fault, passed_on }: RecordedFacts,
-  asked: StepNeeds,
+  needs: StepNeeds,
 ): RecalledFacts {
-  const ownMember = <T>(of: Readonly<Record<string, T>> | undefined, key: string): T | undefined =>
-    of !== undefined && Object.hasOwn(of, key) ? of[key] : undefined;
-  const unasked = (asked.entities ?? []).map(formatRef).filter((text) => ownMember(entities, text) === undefined);
-  const unchecked = (asked.checks ?? []).map(checkKey).filter((key) => ownMember(checks, key) === undefined);
-  const fault = entities_fault ?? (unasked.length > 0 ? 'database_unavailable' : undefined);
+  const ownMember = <T>(table: Readonly<Record<string, T>> | undefined, key: string): T | undefined =>
+    table !== undefined && Object.hasOwn(table, key) ? table[key] : undefined;
+  const missingEntities = (needs.entities ?? [])
+    .map(formatRef)
+    .filter((text) => ownMember(entities, text) === undefined);
+  const missingChecks = (needs.checks ?? []).map(checkKey).filter((key) => ownMember(checks, key) === undefined);
+  const fault = entities_fault ?? (missingEntities.length > 0 ? 'database_unavailable' : undefined);
   return {
     facts: {
       check: (request): CheckAnswer =>
         ownMember(checks, checkKey(request)) ?? { result: 'unknown', fault: 'relationships_unavailable' },
       entity: (ref) => {
-        const known = ownMember(entities, formatRef(ref));
-        return known === undefined || known === null ? undefined : { ...ref, ...known, parents: [] };
+        const stored = ownMember(entities, formatRef(ref));
+        return stored === undefined || stored === null ? undefined : { ...ref, ...stored, parents: [] };
       },
       entitiesFault: fault,
-      passedOn: passed_on,
+      delegationPath: passed_on,
     },
-    missing: entities_fault === undefined ? [...unchecked, ...unasked] : unchecked,
+    missing: entities_fault === undefined ? [...missingChecks, ...missingEntities] : missingChecks,
   };
 }

@@ -1,18 +1,18 @@
 /**
- * What a step is. Steps ask, then judge: `asks` says what a step wants looked up, all of it is fetched at once, and
- * `judge` is a pure function of the answers. Steps never call each other; decide.ts says their order.
+ * The shape of a step. A step first says what it `needs`, which is fetched for all steps at once; then its `judge`, a pure
+ * function, makes an outcome of the facts. Steps never call each other: decide.ts has their order.
  */
-import type { CedarOutcomes } from './ask-cedar.js';
+import type { CheckAnswer, CheckRequest } from '../model/checks.js';
+import type { DelegationPathResult } from '../model/delegation-path.js';
+import type { EntityWithAncestors } from '../model/entities.js';
+import type { FaultCode } from '../model/faults.js';
 import type { EntityRef } from '../model/ids.js';
 import type { StepOutcome } from '../model/outcome.js';
 import type { Question } from '../model/question.js';
+import type { StepName } from '../model/reasons.js';
 import type { Check } from '../model/relationships.js';
-import type { CheckAnswer } from '../model/checks.js';
-import type { CheckRequest } from '../model/checks.js';
 import type { Rules } from '../policy/load.js';
-import type { EntityWithAncestors } from '../model/entities.js';
-import type { FaultCode } from '../model/faults.js';
-import type { DelegationPathResult } from '../model/delegation-path.js';
+import type { CedarOutcomes } from './ask-cedar.js';
 import type { BoundQuestion, UnboundQuestion } from './bound-question.js';
 
 export interface StepNeeds {
@@ -20,45 +20,45 @@ export interface StepNeeds {
   readonly entities?: readonly EntityRef[];
 }
 
-/** The answers to everything that the steps asked. */
+/** The answers to everything that the steps need. */
 export interface Facts {
-  /** All that the steps asked. */
   readonly needs: Required<StepNeeds>;
   readonly check: (check: Check) => CheckAnswer;
+  /** Returns the stored entity; undefined where there is none, or where the store could not answer. */
   readonly entity: (ref: EntityRef) => EntityWithAncestors | undefined;
-  /** Set where the entity store could not answer. */
+  /** undefined where the entity store has answered. */
   readonly entitiesFault: FaultCode | undefined;
-  /** Undefined where it wasn't looked for: the user has delegated directly, or nothing can be passed on. */
-  readonly passedOn: DelegationPathResult | undefined;
+  /** undefined where none was looked for: the user has delegated directly, or nothing can be passed on. */
+  readonly delegationPath: DelegationPathResult | undefined;
   readonly cedar: CedarOutcomes;
-  /** When answers that were yes may end by themselves, RFC 3339. */
-  readonly ends: readonly string[];
+  /** Instants at which a yes may turn into a no without a write, RFC 3339. */
+  readonly expiries: readonly string[];
 }
 
 export interface OpeningStep {
-  readonly step: string;
-  /** A passing binding step also says what it has established. */
-  readonly judge: (opening: UnboundQuestion) => StepOutcome & { readonly established?: BoundQuestion };
+  readonly step: StepName;
+  /** Judges the question before anything is looked up. A passing binding step also returns the bound question. */
+  readonly judge: (unbound: UnboundQuestion) => StepOutcome & { readonly bound?: BoundQuestion };
 }
 
 export interface JudgingStep {
-  readonly step: string;
-  readonly needs?: (established: BoundQuestion) => StepNeeds;
-  readonly judge: (established: BoundQuestion, facts: Facts) => StepOutcome;
+  readonly step: StepName;
+  readonly needs?: (bound: BoundQuestion) => StepNeeds;
+  readonly judge: (bound: BoundQuestion, facts: Facts) => StepOutcome;
 }
 
 export interface ClosingStep {
-  readonly step: string;
+  readonly step: StepName;
   readonly judge: (stored: { readonly id: string } | { readonly fault: FaultCode }) => StepOutcome;
 }
 
-/** The check with what its caveats can ask for. */
+/** The check, with the part of the request's context that its caveats can ask for. */
 export function withCaveatContext({ question, rules }: BoundQuestion, check: CheckRequest): CheckRequest {
   const context = selectCaveatContext(question, rules, check.resource.type, check.permission);
   return context === undefined ? check : { ...check, context };
 }
 
-/** Those members of the request's context that caveats within reach of the permission can ask for, if there are any. */
+/** The members of the request's context that caveats on the way to the permission can ask for; undefined for none. */
 export function selectCaveatContext(
   { context }: Question,
   { graph }: Rules,

@@ -1,5 +1,9 @@
-/** Candidates: what a search looks at. They come from the graph or the schema, are too many and never too few. */
-import { startDecision, type DecisionDeps } from '../decide/decide.js';
+/**
+ * The candidates of a search, each of which is then judged: from the graph or the schema, maybe too many and never too
+ * few. The search routes and the capabilities call it.
+ */
+import type { DecisionDeps } from '../decide/decide.js';
+import { startEvaluation } from './preview.js';
 import type { SubjectLookupResult, RelationshipFilter, SubjectLookup } from '../graph/port.js';
 import { BadRequest, Fault, type FaultCode } from '../model/faults.js';
 import type { EntityRef } from '../model/ids.js';
@@ -10,26 +14,30 @@ import { buildGateLookup, type GateLookup } from '../decide/steps/relationship.j
 import { selectCaveatContext } from '../decide/step.js';
 import { getVerifiedCredential } from '../decide/bound-question.js';
 
+/** The dependencies of a search, which also lists the ids of stored entities. */
 export interface SearchDeps extends DecisionDeps {
   readonly entities: DecisionDeps['entities'] & { ids(type: string): Promise<readonly string[]> };
 }
 
-/** Deadlines that looking for candidates may take: a lookup that finds no end, and then reading in its place. */
+/** The number of deadlines that finding candidates may take: one for a lookup that finds no end, then for reading instead. */
 export const CANDIDATE_DEADLINES = 3;
 
-/** By code points: the order of every list of candidates. */
+/** The order of every list of candidates. */
 export function compareByCodePoint(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
-/** On what the permission is held that the action asks for; none where the question could only be denied. @throws Fault */
+/**
+ * Finds the resources on which the action's permission is held; none where the question could only be denied.
+ * @throws Fault where they can't be found now
+ */
 export async function findCandidateResources(question: Question, deps: SearchDeps): Promise<readonly string[]> {
-  const { established } = await startDecision(question, deps);
-  if (established === undefined) return [];
-  return lookUpResources(buildGateLookup(established), question, deps);
+  const { bound } = await startEvaluation(question, deps);
+  if (bound === undefined) return [];
+  return lookUpResources(buildGateLookup(bound), question, deps);
 }
 
-/** @throws Fault */
+/** @throws Fault where neither the lookup nor reading ends */
 async function lookUpResources(lookup: GateLookup, question: Question, deps: SearchDeps): Promise<readonly string[]> {
   try {
     const request = { ...lookup, withinMs: deps.deadlineMs };
@@ -43,12 +51,12 @@ async function lookUpResources(lookup: GateLookup, question: Question, deps: Sea
 
 const BEYOND_LOOKUP: readonly FaultCode[] = ['deadline_exceeded', 'overloaded'];
 
-/** Too deep a graph, or one that goes in a circle: single checks may still be answered, so each is asked. */
+/** Whether the lookup failed on a graph that is too deep or cyclic: then single checks may still be answered. */
 function isBeyondLookup(error: unknown): error is Error {
   return error instanceof BadRequest || (error instanceof Fault && BEYOND_LOOKUP.includes(error.code));
 }
 
-/** How many relationships are read where SpiceDB won't look up. */
+/** The most relationships that are read where a lookup has failed. */
 const MAX_RELATIONSHIPS_READ = 20_000;
 
 /** @throws Fault where there are more than can be read */
@@ -57,10 +65,12 @@ async function readAllRelationships(
   { relationships }: SearchDeps,
   cause: Error,
 ): Promise<readonly Relationship[]> {
-  const found = await relationships.read(filter, MAX_RELATIONSHIPS_READ + 1);
-  if (found.length > MAX_RELATIONSHIPS_READ)
-    throw new Fault('relationships_unavailable', 'not looked up, and too many to read', { cause });
-  return found;
+  const all = await relationships.read(filter, MAX_RELATIONSHIPS_READ + 1);
+  if (all.length > MAX_RELATIONSHIPS_READ)
+    throw new Fault('relationships_unavailable', 'The lookup failed, and there are too many relationships to read.', {
+      cause,
+    });
+  return all;
 }
 
 function sortDistinct(ids: readonly string[]): readonly string[] {
@@ -68,61 +78,65 @@ function sortDistinct(ids: readonly string[]): readonly string[] {
 }
 
 /**
- * Who might be allowed: with a token those whom it names, else those who hold the permission.
- * @throws Fault
+ * Finds the subjects that may be allowed: with a token the party that it names, else the holders of the permission.
+ * @throws Fault where they can't be found now
  */
 export async function findCandidateSubjects(question: Question, deps: SearchDeps): Promise<readonly string[]> {
   const { userObject, agentObject, find } = deps.rules().vocabulary;
   const { type } = question.subject;
   if (question.token !== undefined) {
-    const token = getVerifiedCredential((await startDecision(question, deps)).opening)?.token;
+    const token = getVerifiedCredential((await startEvaluation(question, deps)).unbound)?.token;
     const subjectId = type === agentObject ? token?.actors[0]?.id : type === userObject ? token?.user : undefined;
     return subjectId === undefined ? [] : [subjectId];
   }
-  const on = find(question.action.name, question.resource.type);
+  const target = find(question.action.name, question.resource.type);
   const rules = deps.rules();
-  if (on === undefined || !rules.graph.hasDefinition(type)) return [];
-  const { permission } = on.action;
+  if (target === undefined || !rules.graph.hasDefinition(type)) return [];
+  const { permission } = target.action;
   const resource = { type: question.resource.type, id: question.resource.id };
   const context = selectCaveatContext(question, rules, resource.type, permission);
   const lookup = { resource, permission, subjectType: type, context, withinMs: deps.deadlineMs };
-  const { ids, wildcardExclusions: everyoneBut } = await lookUpSubjects(lookup, question, deps);
-  if (everyoneBut === undefined) return ids;
-  // Of everybody only those can be named who are known.
-  const excluded = new Set(everyoneBut);
+  const { ids, wildcardExclusions } = await lookUpSubjects(lookup, question, deps);
+  if (wildcardExclusions === undefined) return ids;
+  // The wildcard stands for every subject: the stored ones are those that can be named.
+  const excluded = new Set(wildcardExclusions);
   const stored = (await deps.entities.ids(type)).filter((id) => !excluded.has(id));
   return sortDistinct([...ids, ...stored]);
 }
 
-/** How many agents are followed. */
+/** The most agents that are followed over delegations that were passed on. */
 const MAX_FOLLOWED_AGENTS = 1000;
 
-/** The agents that may act for the user, on a delegation of theirs or one that was passed on. @throws Fault */
+/**
+ * Finds the agents that may act for the user, on a direct delegation or one that was passed on.
+ * @throws BadRequest where there are too many
+ * @throws Fault where they can't be found now
+ */
 export async function findCandidateAgents(
   user: EntityRef,
   question: Question,
   deps: SearchDeps,
 ): Promise<readonly string[]> {
-  const { agentObject, allowsRedelegation: delegationPasses } = deps.rules().vocabulary;
+  const { agentObject, allowsRedelegation } = deps.rules().vocabulary;
   if (agentObject === undefined) return [];
   const context = selectCaveatContext(question, deps.rules(), agentObject, DELEGATOR_RELATION);
   const lookup = { resourceType: agentObject, permission: DELEGATOR_RELATION, subject: user, context };
-  const found = new Set(await lookUpResources(lookup, question, deps));
-  let frontier = delegationPasses ? [...found] : [];
+  const agents = new Set(await lookUpResources(lookup, question, deps));
+  let frontier = allowsRedelegation ? [...agents] : [];
   while (frontier.length > 0) {
-    if (found.size > MAX_FOLLOWED_AGENTS) throw new BadRequest('has more agents than are followed', 'subject');
+    if (agents.size > MAX_FOLLOWED_AGENTS) throw new BadRequest('has more agents than are followed', 'subject');
     const next: string[] = [];
     for (const subjectId of frontier) {
-      // Agents name each other singly, never by what they are members of.
+      // Agents are delegated to singly, never through a userset.
       const filter = { resourceType: agentObject, relation: DELEGATOR_RELATION, subjectType: agentObject, subjectId };
       for (const { resource } of await deps.relationships.read(filter, MAX_FOLLOWED_AGENTS + 1)) {
-        if (!found.has(resource.id)) next.push(resource.id);
-        found.add(resource.id);
+        if (!agents.has(resource.id)) next.push(resource.id);
+        agents.add(resource.id);
       }
     }
     frontier = next;
   }
-  return sortDistinct([...found]);
+  return sortDistinct([...agents]);
 }
 
 async function lookUpSubjects(

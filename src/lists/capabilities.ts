@@ -1,10 +1,11 @@
 /**
- * What an agent may do on its token: each action on each type of resource is tried on what is within its reach, by the
- * steps of a decision. Nothing is claimed that a single question would not be answered.
+ * The capabilities of an agent on its token: each action is tried on resources of each type that are within reach, by the
+ * steps of a decision, so a capability says nothing that a single question would not be answered. The route
+ * /v1/capabilities calls it.
  */
 import { Deadline } from '../runtime/deadline.js';
 import { findCandidateResources, compareByCodePoint, CANDIDATE_DEADLINES, type SearchDeps } from './candidates.js';
-import type { DecisionPreview } from '../decide/decide.js';
+import type { DecisionPreview } from './preview.js';
 import { previewQuestions } from './decide-list.js';
 import { BadRequest } from '../model/faults.js';
 import type { Question } from '../model/question.js';
@@ -13,8 +14,7 @@ import type { Remedy } from '../model/remedies.js';
 import type { Action } from '../policy/schema/action.js';
 
 /**
- * `allowed`: on something that is there; `depends`: on what the request says, too; `remediable`: not now, but with the
- * remedies.
+ * `allowed` on some resource; `depends` on what the request says as well; `remediable` where the remedies would allow it.
  */
 export type CapabilityStatus = 'allowed' | 'depends' | 'remediable';
 
@@ -22,16 +22,16 @@ export interface Capability {
   readonly resourceType: string;
   readonly action: Action;
   readonly status: CapabilityStatus;
-  /** What is wanted beside: none where it is allowed. */
+  /** None where the action is allowed. */
   readonly remedies: readonly Remedy[];
 }
 
-/** How many resources are tried: few first, since the first mostly tells. */
+/** The resources that are tried in each round: few at first, since one is mostly enough. */
 const SAMPLE_SIZES = [10, 90, 400];
 
 /**
- * @param toQuestion the agent's question for an action on a type, with a resource that is still to be named
- * @throws Fault
+ * @param toQuestion makes the agent's question for an action on a type, with a placeholder for the resource's id
+ * @throws Fault where a question can't be decided now
  */
 export async function findCapabilities(
   toQuestion: (action: string, resourceType: string) => Question,
@@ -69,25 +69,25 @@ async function findBestResult(
   let from = 0;
   for (const size of SAMPLE_SIZES) {
     const previews = await previewQuestions(ids.slice(from, (from += size)).map(toQuestion), deps, true);
-    for (const one of previews) {
-      const status = one instanceof BadRequest ? undefined : toCapabilityResult(one);
-      if (status !== undefined && (best === undefined || isBetterResult(status, best))) best = status;
+    for (const preview of previews) {
+      const result = preview instanceof BadRequest ? undefined : toCapabilityResult(preview);
+      if (result !== undefined && (best === undefined || isBetterResult(result, best))) best = result;
     }
     if (best?.status === 'allowed' || from >= ids.length) return best;
   }
-  // Beyond those that were tried may be one that is allowed, which must not be denied to be there.
+  // A resource that was not tried may be allowed, so the capability can't be left out.
   return best ?? { status: 'depends', remedies: [] };
 }
 
-function isBetterResult(one: CapabilityResult, other: CapabilityResult): boolean {
-  const [a, b] = [STATUS_ORDER.indexOf(one.status), STATUS_ORDER.indexOf(other.status)];
-  return a === b ? one.remedies.length < other.remedies.length : a < b;
+function isBetterResult(a: CapabilityResult, b: CapabilityResult): boolean {
+  if (a.status === b.status) return a.remedies.length < b.remedies.length;
+  return STATUS_ORDER.indexOf(a.status) < STATUS_ORDER.indexOf(b.status);
 }
 
-/** What only the request itself can say. */
+/** Reasons for what only the request itself can supply. */
 const REQUEST_DEPENDENT: readonly ReasonCode[] = ['attribute_missing', 'context_missing'];
 
-/** Undefined where something denies it that nobody can lift. */
+/** undefined where a denial stands that neither the request nor a remedy can lift. */
 function toCapabilityResult({ allowed, denials }: DecisionPreview): CapabilityResult | undefined {
   if (allowed) return { status: 'allowed', remedies: [] };
   const requestDependentDenials = denials.filter(({ reasons }) =>

@@ -1,32 +1,28 @@
 /**
- * Many questions of one request, which differ in their subject, action or resource: judged in groups by the steps of a
- * decision, those that a lookup shows to be out of the user's reach aside.
+ * Decisions on a list: many questions of one request, which differ in their subject, action or resource. Questions whose
+ * resource a lookup shows to be out of reach are denied at once; the others are judged in groups. Search, filter and
+ * capabilities call it.
  */
-import {
-  previewDecisions,
-  startDecisions,
-  type StartedDecision,
-  type DecisionDeps,
-  type DecisionPreview,
-} from '../decide/decide.js';
-import { Deadline } from '../runtime/deadline.js';
-import type { CheckAnswer } from '../model/checks.js';
-import type { CheckRequest } from '../model/checks.js';
-import type { Consistency } from '../model/checks.js';
-import { BadRequest, Fault } from '../model/faults.js';
-import type { Question } from '../model/question.js';
-import { checkKey } from '../graph/relationship-text.js';
-import { buildGateLookup, type GateLookup } from '../decide/steps/relationship.js';
+import type { BoundQuestion } from '../decide/bound-question.js';
+import type { DecisionDeps } from '../decide/decide.js';
+import type { Evaluation } from '../decide/evaluation.js';
 import { buildGateCheck } from '../decide/permission-checks.js';
 import { withCaveatContext } from '../decide/step.js';
-import { type BoundQuestion } from '../decide/bound-question.js';
+import { buildGateLookup, type GateLookup } from '../decide/steps/relationship.js';
+import { checkKey } from '../graph/relationship-text.js';
+import type { CheckAnswer, CheckRequest, Consistency } from '../model/checks.js';
+import { BadRequest, Fault } from '../model/faults.js';
+import type { Question } from '../model/question.js';
+import { Deadline } from '../runtime/deadline.js';
+import { previewDecisions, startEvaluations, type DecisionPreview } from './preview.js';
 
-/** Questions that are gathered and judged together, under one deadline; two groups at a time. */
+/** Questions that are gathered and judged together, under one deadline. */
 const GROUP_SIZE = 250;
+/** Groups in work at a time: while one is judged, the engines work for the other. */
 const CONCURRENT_GROUPS = 2;
 /**
- * From so many resources on it is first asked which are within reach, and before that by a lookup for half as many: a
- * lookup costs about 20 µs for each that it finds and a check 50 µs, so where it ends by itself at least half of the
+ * From so many resources on the reachable ones are found first, by a lookup for at most half as many. A lookup costs
+ * about 20 µs for each resource that it finds and a check 50 µs: where the lookup ends by itself at least half of the
  * checks are saved, and where it doesn't it has cost a fifth more.
  */
 const LONG_LIST = 100;
@@ -34,104 +30,103 @@ const LONG_LIST = 100;
 const LOOKUP_MS = 250;
 
 /**
- * One answer a question, in order: a BadRequest for one that is itself at fault.
- * @param fromLookup they come from a lookup, so another would find them all again
- * @throws Fault where one can't be decided
+ * Previews each question, in order; a BadRequest stands for a question that is itself at fault.
+ * @param fromLookup whether the resources come from a lookup already, so that another would find all of them again
+ * @throws Fault where a question can't be decided
  */
 export async function previewQuestions(
   questions: readonly Question[],
   deps: DecisionDeps,
   fromLookup = false,
 ): Promise<readonly (DecisionPreview | BadRequest)[]> {
-  const decisions = await startDecisions(questions, deps);
-  const startedDecisions = decisions.flatMap((one) => (one instanceof BadRequest ? [] : [one]));
-  const { near, gates } = await Deadline.run(deps.deadlineMs, (deadline) =>
-    selectReachable(startedDecisions, deps, deadline, fromLookup),
+  const started = await startEvaluations(questions, deps);
+  const evaluations = started.flatMap((evaluation) => (evaluation instanceof BadRequest ? [] : [evaluation]));
+  const { reachable, gateAnswers } = await Deadline.run(deps.deadlineMs, (deadline) =>
+    selectReachable(evaluations, deps, deadline, fromLookup),
   );
-  const previews = new Map<StartedDecision, DecisionPreview>();
+  const previews = new Map<Evaluation, DecisionPreview>();
   let next = 0;
-  const judgeGroups = async (): Promise<void> => {
-    while (next < near.length) {
-      const group = near.slice(next, (next += GROUP_SIZE));
-      const groupPreviews = await previewDecisions(group, deps, gates);
-      for (const [i, answer] of groupPreviews.entries()) previews.set(group[i] as StartedDecision, answer);
+  const previewGroups = async (): Promise<void> => {
+    while (next < reachable.length) {
+      const group = reachable.slice(next, (next += GROUP_SIZE));
+      for (const [evaluation, preview] of await previewDecisions(group, deps, gateAnswers))
+        previews.set(evaluation, preview);
     }
   };
-  // While the one is judged, the engines work for the other.
-  await Promise.all(Array.from({ length: CONCURRENT_GROUPS }, judgeGroups));
-  return decisions.map((one) => (one instanceof BadRequest ? one : (previews.get(one) ?? DENIED_PREVIEW)));
+  await Promise.all(Array.from({ length: CONCURRENT_GROUPS }, previewGroups));
+  return started.map((evaluation) =>
+    evaluation instanceof BadRequest ? evaluation : (previews.get(evaluation) ?? OUT_OF_REACH),
+  );
 }
 
-const DENIED_PREVIEW: DecisionPreview = { allowed: false, obligations: [], denials: [] };
+const OUT_OF_REACH: DecisionPreview = { allowed: false, obligations: [], denials: [] };
 
-interface ReachableDecisions {
-  /** Of whose resource it isn't certain that the permission is not held. */
-  readonly near: readonly StartedDecision[];
-  /** What has been asked of them already, by its key. */
-  readonly gates: ReadonlyMap<string, CheckAnswer>;
+interface ReachableQuestions {
+  /** Evaluations whose gate may be held, as far as is known. */
+  readonly reachable: readonly Evaluation[];
+  /** The answers to the gates that have been checked for it, by their keys. */
+  readonly gateAnswers: ReadonlyMap<string, CheckAnswer>;
 }
 
 /**
- * Of a long list nothing else is asked about what is out of reach. What a lookup finds is still to be checked: of a
- * graph that goes in a circle SpiceDB may know the one and not answer the other.
+ * Sets the questions of a long list aside whose gate is not held, so that nothing else is asked about them. The gates
+ * that a lookup finds are still checked: of a cyclic graph SpiceDB may answer the lookup and not the check.
  */
 async function selectReachable(
-  decisions: readonly StartedDecision[],
+  evaluations: readonly Evaluation[],
   deps: DecisionDeps,
   deadline: Deadline,
   fromLookup: boolean,
-): Promise<ReachableDecisions> {
-  const unreachable = new Set<StartedDecision>();
-  const gates = new Map<string, CheckAnswer>();
-  for (const group of groupByGate(decisions).values()) {
+): Promise<ReachableQuestions> {
+  const unreachable = new Set<Evaluation>();
+  const gateAnswers = new Map<string, CheckAnswer>();
+  for (const group of groupByGate(evaluations).values()) {
     const [first] = group;
-    const resources = new Set(group.map(({ gate: { resource } }) => resource.id)).size;
-    if (first === undefined || resources < LONG_LIST) continue;
-    const { consistency } = first.established.question;
-    const reachableIds = fromLookup
-      ? undefined
-      : await deadline.race(
-          lookUpReachable(buildGateLookup(first.established), Math.floor(resources / 2), consistency, deps),
-        );
-    const remaining =
-      reachableIds === undefined ? group : group.filter(({ gate: { resource } }) => reachableIds.has(resource.id));
-    const checks = new Map(remaining.map(({ gate }) => [checkKey(gate), gate]));
+    const resourceCount = new Set(group.map(({ gate }) => gate.resource.id)).size;
+    if (first === undefined || resourceCount < LONG_LIST) continue;
+    const { consistency } = first.bound.question;
+    const lookup = buildGateLookup(first.bound);
+    const limit = Math.floor(resourceCount / 2);
+    const foundIds = fromLookup ? undefined : await deadline.race(lookUpReachable(lookup, limit, consistency, deps));
+    const candidates = foundIds === undefined ? group : group.filter(({ gate }) => foundIds.has(gate.resource.id));
+    const checks = new Map(candidates.map(({ gate }) => [checkKey(gate), gate]));
     const answers = await deadline.race(deps.relationships.check([...checks.values()], consistency));
-    for (const [i, key] of [...checks.keys()].entries()) gates.set(key, answers[i] ?? UNKNOWN_ANSWER);
-    for (const { one, gate } of group) if (!mayBeHeld(gates.get(checkKey(gate)))) unreachable.add(one);
+    for (const [i, key] of [...checks.keys()].entries()) gateAnswers.set(key, answers[i] ?? UNKNOWN_ANSWER);
+    for (const { evaluation, gate } of group)
+      if (!mayBeHeld(gateAnswers.get(checkKey(gate)))) unreachable.add(evaluation);
   }
-  return { near: decisions.filter((one) => !unreachable.has(one)), gates };
+  return { reachable: evaluations.filter((evaluation) => !unreachable.has(evaluation)), gateAnswers };
 }
 
 const UNKNOWN_ANSWER: CheckAnswer = { result: 'unknown', fault: 'relationships_unavailable' };
 
-/** What isn't known is for the steps to judge. */
+/** Whether the steps are still to judge the question: they also say what follows from an unknown. */
 function mayBeHeld(answer: CheckAnswer | undefined): boolean {
   return answer?.result === 'yes' || answer?.result === 'unknown';
 }
 
-interface GatedDecision {
-  readonly one: StartedDecision;
-  readonly established: BoundQuestion;
+interface GatedQuestion {
+  readonly evaluation: Evaluation;
+  readonly bound: BoundQuestion;
   readonly gate: CheckRequest;
 }
 
-/** Those that ask for one permission, on one type, of one subject. */
-function groupByGate(decisions: readonly StartedDecision[]): Map<string, GatedDecision[]> {
-  const groups = new Map<string, GatedDecision[]>();
-  for (const one of decisions) {
-    const { established } = one;
-    if (established === undefined) continue;
-    const check = withCaveatContext(established, buildGateCheck(established));
-    const key = checkKey({ ...check, resource: { type: check.resource.type, id: '-' } });
+/** The questions by their gate apart from the resource's id: one permission, on one type, of one subject. */
+function groupByGate(evaluations: readonly Evaluation[]): Map<string, GatedQuestion[]> {
+  const groups = new Map<string, GatedQuestion[]>();
+  for (const evaluation of evaluations) {
+    const { bound } = evaluation;
+    if (bound === undefined) continue;
+    const gate = withCaveatContext(bound, buildGateCheck(bound));
+    const key = checkKey({ ...gate, resource: { type: gate.resource.type, id: '-' } });
     const group = groups.get(key) ?? [];
-    group.push({ one, established, gate: check });
+    group.push({ evaluation, bound, gate });
     groups.set(key, group);
   }
   return groups;
 }
 
-/** Undefined where it can't be told, or not cheaply: then the checks will. */
+/** The ids of all resources that the lookup finds; undefined where it finds no end in time, so that checks must tell. */
 async function lookUpReachable(
   lookup: GateLookup,
   limit: number,

@@ -1,27 +1,28 @@
 /**
- * Masking: what the obligations `mask` and `visible_fields` say, carried out on a record's properties. A field is a path
- * such as `address.street`; through a list it means every element. What isn't there stays away.
+ * Carries out the obligations `mask` and `visible_fields` on a record's properties, for the filter route. A field is a path
+ * such as `address.street`; through a list it means every element. A field that the record doesn't have stays absent.
  */
 import { createHmac } from 'node:crypto';
 import type { MaskMode } from '../policy/duties.js';
 import type { Obligation, ObligationType } from '../model/obligations.js';
+import type { Properties } from '../model/question.js';
 
 /** The obligations that are met by masking. */
 export const MASKING_OBLIGATIONS: readonly ObligationType[] = ['mask', 'visible_fields'];
 
-type RecordProperties = Readonly<Record<string, unknown>>;
-
 const REDACTED = '[redacted]';
-/** Shorter values would be shown whole, or nearly. */
+/** The characters at the end of a value that `last4` leaves visible. */
 const VISIBLE_CHARACTERS = 4;
+/** A value that leaves fewer characters hidden is hidden as a whole. */
 const MIN_HIDDEN_CHARACTERS = 4;
 
-/** Hides what obligations say, of one record after another. */
-export type Mask = (properties: RecordProperties, obligations: readonly Obligation[]) => RecordProperties;
+/** Returns the properties with the obligations carried out. */
+export type Mask = (properties: Properties, obligations: readonly Obligation[]) => Properties;
 
 /**
- * To be made once for a list: what is alike in it is worked out once.
- * @param key a secret of the deployment: equal values get equal hashes, so that joins still work, and nobody can guess them
+ * Creates the mask for a list, which computes the hash of a value and the plan of an obligation once.
+ * @param key a secret of the deployment: equal values get equal hashes, so that joins still work, and no client can guess
+ * the values
  */
 export function createMask(key: string): Mask {
   const hashes = new Map<string, string>();
@@ -38,12 +39,12 @@ export function createMask(key: string): Mask {
     const text = JSON.stringify(maskObligations);
     const plan = plans.get(text) ?? buildMaskPlan(maskObligations);
     plans.set(text, plan);
-    const shown = plan.only === undefined ? properties : keepFields(properties, plan.only);
-    return (plan.hide === undefined ? shown : hideFields(shown, plan.hide, hash)) as RecordProperties;
+    const visible = plan.only === undefined ? properties : keepFields(properties, plan.only);
+    return (plan.hide === undefined ? visible : hideFields(visible, plan.hide, hash)) as Properties;
   };
 }
 
-/** Fields by the parts of their paths; what a field leads to is at its end. */
+/** A tree of fields by the parts of their paths; `end` is set where a field's path ends. */
 interface FieldTree<T> {
   end?: T;
   readonly parts: Map<string, FieldTree<T>>;
@@ -71,54 +72,55 @@ function buildMaskPlan(obligations: readonly Obligation[]): MaskPlan {
 }
 
 function buildFieldTree<T>(names: readonly string[], end: (name: string) => T): FieldTree<T> {
-  const all: FieldTree<T> = { parts: new Map() };
+  const root: FieldTree<T> = { parts: new Map() };
   for (const name of names) {
-    let at = all;
+    let node = root;
     for (const part of name.split('.')) {
-      const next = at.parts.get(part) ?? { parts: new Map() };
-      at.parts.set(part, next);
-      at = next;
+      const next = node.parts.get(part) ?? { parts: new Map() };
+      node.parts.set(part, next);
+      node = next;
     }
-    at.end = end(name);
+    node.end = end(name);
   }
-  return all;
+  return root;
 }
 
 /**
- * Where a member leads to: the end of a field that it is or is within, or the fields within it. A record may say
- * `address.street` in one word, as columns are called: that is the same.
+ * Descends into the tree by a member's name: to the end of a field that the member is or is within, or to the fields
+ * within the member; undefined where the member has to do with no field. A record may have `address.street` as one name,
+ * like a column: that means the same path.
  */
 function descendField<T>(fields: FieldTree<T>, name: string): FieldTree<T> | undefined {
-  let at: FieldTree<T> | undefined = fields;
+  let node: FieldTree<T> | undefined = fields;
   for (const part of name.includes('.') ? name.split('.') : [name]) {
-    at = at.parts.get(part);
-    if (at?.end !== undefined || at === undefined) return at;
+    node = node.parts.get(part);
+    if (node?.end !== undefined || node === undefined) return node;
   }
-  return at;
+  return node;
 }
 
 const REMOVED = Symbol('gone');
 
-/** The value with nothing in it but the fields. */
+/** Returns the value with only the fields kept. */
 function keepFields(value: unknown, fields: FieldTree<true>): unknown {
   if (Array.isArray(value))
     return value.map((element) => keepFields(element, fields)).filter((element) => element !== REMOVED);
   if (typeof value !== 'object' || value === null) return REMOVED;
   return mapMembers(value, (name, inner) => {
-    const at = descendField(fields, name);
-    if (at === undefined) return REMOVED;
-    return at.end === true ? inner : keepFields(inner, at);
+    const node = descendField(fields, name);
+    if (node === undefined) return REMOVED;
+    return node.end === true ? inner : keepFields(inner, node);
   });
 }
 
-/** The value with the fields hidden; everything else is the same. */
+/** Returns the value with the fields hidden. */
 function hideFields(value: unknown, fields: FieldTree<MaskMode>, hash: (value: unknown) => string): unknown {
   if (Array.isArray(value)) return value.map((element) => hideFields(element, fields, hash));
   if (typeof value !== 'object' || value === null) return value;
   return mapMembers(value, (name, inner) => {
-    const at = descendField(fields, name);
-    if (at === undefined) return inner;
-    return at.end === undefined ? hideFields(inner, at, hash) : hideValue(inner, at.end, hash);
+    const node = descendField(fields, name);
+    if (node === undefined) return inner;
+    return node.end === undefined ? hideFields(inner, node, hash) : hideValue(inner, node.end, hash);
   });
 }
 
@@ -128,7 +130,7 @@ function mapMembers(value: object, change: (name: string, inner: unknown) => unk
 }
 
 function hideValue(value: unknown, mode: MaskMode, hash: (value: unknown) => string): unknown {
-  // A list is hidden element by element only where its elements stay; removed or null, it is so as a whole.
+  // The modes `remove` and `null` hide a list as a whole, the others each of its elements.
   if (Array.isArray(value) && mode !== 'remove' && mode !== 'null')
     return value.map((element) => hideValue(element, mode, hash));
   switch (mode) {
@@ -142,11 +144,11 @@ function hideValue(value: unknown, mode: MaskMode, hash: (value: unknown) => str
       return hash(value);
     case 'last4': {
       const characters = typeof value === 'string' || typeof value === 'number' ? Array.from(String(value)) : [];
-      const shown =
+      const ending =
         characters.length >= VISIBLE_CHARACTERS + MIN_HIDDEN_CHARACTERS
           ? characters.slice(-VISIBLE_CHARACTERS).join('')
           : '';
-      return `****${shown}`;
+      return `****${ending}`;
     }
   }
 }

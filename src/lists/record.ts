@@ -1,8 +1,9 @@
-/** The one record of a list: who asked, for whom, and how much was found. */
+/** The single record of a list: the requester, the parties it acts for, and how much was found. Searches and filters call it. */
 import { toTokenRecord } from '../decide/conclude.js';
 import { Deadline } from '../runtime/deadline.js';
 import { newDecisionId } from '../decide/decision-id.js';
-import { startDecision, type DecisionDeps } from '../decide/decide.js';
+import type { DecisionDeps } from '../decide/decide.js';
+import { startEvaluation } from './preview.js';
 import type { SearchRecord } from '../model/decision.js';
 import { Fault } from '../model/faults.js';
 import { formatRef } from '../model/ids.js';
@@ -10,22 +11,27 @@ import { formatCallerId, type Question } from '../model/question.js';
 import { getVerifiedCredential } from '../decide/bound-question.js';
 import type { DelegationToken } from '../model/delegation-token.js';
 
-/** Who asks for a list, as the token said when it began. */
+/** The requester of a list, with its token as it was when the list began. */
 export interface ListRequester {
   readonly question: Question;
   readonly token: DelegationToken | undefined;
 }
 
-/** To be called before anything is looked for. @throws BadRequest where the question itself is at fault; Fault */
+/**
+ * Verifies the token; to be called before the search begins.
+ * @throws BadRequest where the question itself is at fault
+ * @throws Fault where the token can't be verified now
+ */
 export async function identifyListRequester(question: Question, deps: DecisionDeps): Promise<ListRequester> {
-  const { opening } = await startDecision(question, deps);
-  return { question, token: getVerifiedCredential(opening)?.token };
+  const { unbound } = await startEvaluation(question, deps);
+  return { question, token: getVerifiedCredential(unbound)?.token };
 }
 
 /**
- * @param request what was asked, without properties
- * @throws Fault: what isn't on record isn't answered; and where the token has ended since: part of the list was then
- * judged on a token that was good, and part on one that wasn't
+ * Records the list once it is complete.
+ * @param request the search as it was asked, without properties
+ * @throws Fault where the record can't be stored, since only what is on record is answered; and where the token has ended
+ * meanwhile, since part of the list was then judged on a good token and part on a bad one
  */
 export async function recordSearch(
   search: SearchRecord['search'],
@@ -37,7 +43,7 @@ export async function recordSearch(
   const { question, token } = requester;
   const current = await identifyListRequester(question, deps);
   if ((current.token === undefined) !== (token === undefined))
-    throw new Fault('deadline_exceeded', 'the token ended while the list was judged');
+    throw new Fault('deadline_exceeded', 'The token ended while the list was judged.');
   const record: SearchRecord = {
     id: newDecisionId(),
     evaluated_at: deps.now().toISOString(),
@@ -54,25 +60,25 @@ export async function recordSearch(
   await Deadline.run(deps.deadlineMs, (deadline) => deadline.race(deps.decisions.record(record)));
 }
 
-/** By the token; without one whom the client vouches for. */
+/** The parties that the token names; without a token those that the client vouches for. */
 function toRecordedActing({ question, token }: ListRequester, deps: DecisionDeps): SearchRecord['acting'] {
   const { userObject = '', agentObject = '' } = deps.rules().vocabulary;
-  const agent = (id: string): string => formatRef({ type: agentObject, id });
+  const agentText = (id: string): string => formatRef({ type: agentObject, id });
   if (token === undefined) {
     const { subject, assertedAgent } = question;
     return {
       ...(subject.id === PLACEHOLDER_ID ? {} : { user: formatRef(subject) }),
-      ...(assertedAgent === undefined ? {} : { agent: agent(assertedAgent) }),
+      ...(assertedAgent === undefined ? {} : { agent: agentText(assertedAgent) }),
       chain: [],
     };
   }
   const [acting, ...chain] = token.actors;
   return {
     ...(token.user === undefined ? {} : { user: formatRef({ type: userObject, id: token.user }) }),
-    ...(acting === undefined ? {} : { agent: agent(acting.id) }),
-    chain: chain.map(({ id }) => agent(id)),
+    ...(acting === undefined ? {} : { agent: agentText(acting.id) }),
+    chain: chain.map(({ id }) => agentText(id)),
   };
 }
 
-/** What stands for the part that is searched for, until there are candidates. */
+/** The id of the part that is searched for, until there are candidates. */
 export const PLACEHOLDER_ID = 'any';

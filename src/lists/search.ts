@@ -1,12 +1,16 @@
-/** Searching: of its candidates each is judged by the steps of a decision, so what is found is what single questions are allowed. */
+/**
+ * A search: each candidate is judged by the steps of a decision, so the results are those that single questions would be
+ * allowed. The search routes call it.
+ */
 import type { DecisionDeps } from '../decide/decide.js';
 import { BadRequest } from '../model/faults.js';
 import type { Question } from '../model/question.js';
 import { previewQuestions } from './decide-list.js';
 
-/** Candidates judged at one time, for a short page fewer; and in one search: where it stops, the next page goes on. */
+/** Candidates judged at one time: fewer for a short page. */
 const MAX_SEARCH_GROUP = 250;
 const MIN_SEARCH_GROUP = 25;
+/** Candidates judged in one search: the next page continues after them. */
 export const MAX_CANDIDATES_JUDGED = 2000;
 
 export interface SearchPage {
@@ -16,9 +20,10 @@ export interface SearchPage {
 }
 
 /**
- * The first of the candidates that would be allowed, in their order.
- * @param candidates after the page before, in a stable order
- * @throws Fault where one can't be decided: what is found must be all there is
+ * Finds the first candidates that would be allowed, in their order.
+ * @param candidates those after the previous page, in a stable order
+ * @throws BadRequest where the question itself is at fault
+ * @throws Fault where a candidate can't be decided: the results must be complete
  */
 export async function findAllowed(
   candidates: readonly string[],
@@ -36,7 +41,7 @@ export async function findAllowed(
       if (preview instanceof BadRequest) throw preview;
       if (preview?.allowed !== true) continue;
       const last = results.at(-1);
-      // One more than fits: only then is there another page, and an empty one is never promised.
+      // There is one more than fits: only then is another page promised, so that none is empty.
       if (results.length === limit && last !== undefined) return { results, after: last };
       results.push(candidate);
     }

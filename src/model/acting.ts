@@ -1,15 +1,16 @@
-/** Who acts, and for whom: what a verified token or a trusted client's assertion comes to. */
+/** The parties of a request: the agent that acts and the user it acts for, by a verified token or a client's assertion. */
 import { formatRef, type EntityRef } from './ids.js';
 
-export type ActingMode = 'delegated' | 'direct' | 'human';
+/** An agent for a user, an agent for itself, or a user with no agent. */
+export type ActingMode = ActingParties['mode'];
 
-/** Whether the user is there, or has let the agent work on its own. */
+/** Whether the user is present while the agent works, or has let it work in the background. */
 export type AccessType = 'online' | 'background';
 
-/** Our own type of authorization detail. */
+/** The type of authorization detail that Remit defines itself. */
 export const REMIT_DETAIL_TYPE = 'remit';
 
-/** One entry of RFC 9396 `authorization_details`; what else it says is read by its type. */
+/** One entry of RFC 9396 `authorization_details`, with the members that every type of detail shares. */
 export interface AuthorizationDetail {
   readonly type: string;
   readonly actions?: readonly string[] | undefined;
@@ -23,13 +24,13 @@ export interface AuthorizationDetail {
   readonly access?: AccessType | undefined;
 }
 
-/** What a token grants; undefined in {@link ActingParties} where a client asserts the subject without one. */
+/** The rights that a token carries, and the claims that the later steps judge. */
 export interface Grant {
   readonly issuer: string;
   readonly format: string;
   readonly scopes: readonly string[];
   readonly details: readonly AuthorizationDetail[] | undefined;
-  /** Types of detail that the deployment reads of this issuer, beside Remit's own. */
+  /** The types of detail that the configuration accepts from this issuer, beside Remit's own. */
   readonly detailTypes: readonly string[];
   /** The audience that the token was accepted for. */
   readonly audience: string;
@@ -40,7 +41,7 @@ export interface Grant {
   readonly txn: string | undefined;
   readonly clientId: string | undefined;
   readonly jti: string | undefined;
-  /** What the acting agent's issuer says it is: `ai_agent`, `service` … */
+  /** The kind of party that the issuer says the acting agent is: `ai_agent`, `service` … */
   readonly profile: string | undefined;
   /** Whether the token states every earlier agent. */
   readonly chainComplete: boolean;
@@ -49,25 +50,50 @@ export interface Grant {
   readonly expiresAt: number;
 }
 
-export interface ActingParties {
-  readonly mode: ActingMode;
-  readonly user: EntityRef | undefined;
-  readonly agent: EntityRef | undefined;
+/** The parties of a request: each mode has just the parties that belong to it. */
+export type ActingParties = DelegatedParties | DirectParties | HumanParties;
+
+/** An agent acts for a user: on a token, or as a client vouches for both. */
+export interface DelegatedParties {
+  readonly mode: 'delegated';
+  readonly user: EntityRef;
+  readonly agent: EntityRef;
   /** Earlier agents, newest first: they can only deny. */
   readonly chain: readonly EntityRef[];
+  /** undefined where a client vouches for the parties and there is no token. */
   readonly grant: Grant | undefined;
 }
 
-/** Whose permission the relationship step asks for. */
+/** An agent acts for itself, on a token of its own. */
+export interface DirectParties {
+  readonly mode: 'direct';
+  readonly user?: undefined;
+  readonly agent: EntityRef;
+  /** Earlier agents, newest first: they can only deny. */
+  readonly chain: readonly EntityRef[];
+  readonly grant: Grant;
+}
+
+/** A user acts with no agent, as a client vouches for. */
+export interface HumanParties {
+  readonly mode: 'human';
+  readonly user: EntityRef;
+  readonly agent?: undefined;
+  readonly chain: readonly [];
+  readonly grant?: undefined;
+}
+
+/** The party whose permission the relationship step checks. */
 export function permissionSubject(acting: ActingParties): EntityRef {
-  return (acting.mode === 'direct' ? acting.agent : acting.user) as EntityRef;
+  return acting.mode === 'direct' ? acting.agent : acting.user;
 }
 
-/** Who is Cedar's principal. */
+/** The party that the policies are asked for. */
 export function cedarPrincipal(acting: ActingParties): EntityRef {
-  return (acting.mode === 'human' ? acting.user : acting.agent) as EntityRef;
+  return acting.mode === 'human' ? acting.user : acting.agent;
 }
 
+/** The parties as text, `user:alice`; those that the mode doesn't have are left out. */
 export function describeActing(acting: ActingParties): {
   mode: ActingMode;
   user?: string;

@@ -1,17 +1,17 @@
-/** Checks of the relationship graph: what is asked, how fresh the answer must be, and the answers there are. */
+/** Checks of the relationship graph: the request, the freshness that it demands, and the answers. */
 import type { FaultCode } from './faults.js';
 import type { Check } from './relationships.js';
 
 /**
- * How fresh an answer must be: at least of the write that gave this ZedToken, or of now. What a server is configured to
- * keep (`bounded`) counts as of now for half a second.
+ * The freshness of an answer: of now (`full`), or at least of the write that returned this ZedToken. A server configured
+ * as `bounded` may answer `full` from what it has cached in the last half second.
  */
 export type Consistency = 'full' | { readonly atLeast: string };
 
 export interface CheckRequest extends Check {
-  /** Wants the relationships that grant, where the answer is yes. */
+  /** Whether a yes should come with the path of relationships that grants it. */
   readonly explain?: boolean | undefined;
-  /** For caveats. */
+  /** The values that caveats may ask for. */
   readonly context?: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -20,13 +20,13 @@ export type CheckAnswer =
       readonly result: 'yes';
       readonly revision: string;
       readonly path?: readonly string[] | undefined;
-      /** When it may end without a write, RFC 3339. */
+      /** The instant at which the yes may end without a write, RFC 3339. */
       readonly until?: string | undefined;
     }
   | { readonly result: 'no'; readonly revision: string }
   /** A caveat lacks these members of the request's context. */
   | { readonly result: 'conditional'; readonly revision: string; readonly missing: readonly string[] }
-  /** SpiceDB won't answer this question however often it is asked: too deep, a cycle, context of a wrong type. */
+  /** SpiceDB will never answer this check: the graph is too deep or cyclic, or the context has a wrong type. */
   | { readonly result: 'unanswerable'; readonly message: string }
   /** SpiceDB can't answer now. */
   | { readonly result: 'unknown'; readonly fault: FaultCode };

@@ -1,9 +1,9 @@
-/** A credential: a token as its caller presents it, and what verifying it has shown. */
+/** A credential: a token as its caller presents it, and the result of verifying it. */
 import type { DelegationToken } from './delegation-token.js';
 import type { FaultCode } from './faults.js';
 import type { Reason } from './reasons.js';
 
-/** How the token was presented: what of it the caller could see. */
+/** The proofs of possession that came with the token. */
 export interface PresentedProof {
   /** A DPoP proof, with the method and the URL of the request that it was sent with. */
   readonly dpop?: { readonly jwt: string; readonly method: string; readonly url: string } | undefined;
@@ -11,30 +11,30 @@ export interface PresentedProof {
   readonly certificate?: string | undefined;
 }
 
-/** A proof that holds; it may be used once, until `expiresAt` (seconds), after which it is too old anyway. */
+/** A proof that holds. It can be used once, until `expiresAt` (seconds since the epoch), after which it is too old. */
 export interface SingleUseProof {
-  /** Of the key and the proof's `jti`. */
+  /** Identifies the proof: a hash of its key and its `jti`. */
   readonly id: string;
-  /** The proof itself: parts of one request may share it. */
+  /** The proof's text: the parts of one request may share it. */
   readonly proof: string;
   readonly expiresAt: number;
 }
 
-/** On what terms a token was accepted. */
+/** The terms on which a token was accepted. */
 export interface TokenAcceptance {
   readonly audience: string;
-  /** Types of authorization details that are read of its issuer, beside Remit's own. */
+  /** The types of authorization details that its issuer's configuration accepts, beside Remit's own. */
   readonly detailTypes: readonly string[];
 }
 
 export interface PresentedToken {
   readonly token: string;
-  /** An agent presents its own; a client passes on one that it was given. */
+  /** The presenter: an agent or a user presents its own token, a client one that it was given. */
   readonly by: 'agent' | 'client' | 'user';
-  /** That the token must name; undefined for that of its issuer. */
+  /** The audience that the token must name; undefined for its issuer's. */
   readonly audience: string | undefined;
   readonly proof: PresentedProof;
-  /** Proofs that this request has used, by their texts: its parts may share one. */
+  /** The proofs that this request has used, by their texts: its parts may share one. */
   readonly used: Map<string, Promise<boolean>>;
 }
 
@@ -43,12 +43,12 @@ export type Credential =
       readonly ok: true;
       readonly token: DelegationToken;
       readonly accepted: TokenAcceptance;
-      /** The session it belongs to has been ended: for the delegation step to say. */
+      /** Whether its session has been ended, which the delegation step judges. */
       readonly sessionEnded: boolean;
-      /** A proof that holds and is good for one request; not used up yet. */
+      /** The proof that came with it and isn't marked as used yet; undefined where none is needed. */
       readonly singleUseProof: SingleUseProof | undefined;
     }
   | { readonly ok: false; readonly reason: Reason };
 
-/** A credential, or why it could not be told whether the token holds. */
+/** A credential, or the fault for which the token could not be verified. */
 export type CredentialOrFault = Credential | { readonly fault: FaultCode };

@@ -1,4 +1,4 @@
-/** A decision: what is recorded, and what is made of it for whoever asked. */
+/** A decision as it is recorded, and as it is answered. */
 import type { CredentialOrFault } from './credential.js';
 import type { FaultCode } from './faults.js';
 import type { Evidence, StepOutcome } from './outcome.js';
@@ -27,7 +27,7 @@ export interface Rationale {
   readonly steps: readonly StepEvidence[];
 }
 
-/** Which token it was decided on. */
+/** The token that the decision was made on. */
 export interface TokenRecord {
   readonly issuer: string;
   readonly jti?: string | undefined;
@@ -36,17 +36,17 @@ export interface TokenRecord {
   readonly transaction?: string | undefined;
 }
 
-/** What a decision rests on, beside its request: enough to make it again. JSON, without tokens and keys. */
+/** The facts of a decision beside its request, from which it can be made again. JSON, without tokens and keys. */
 export interface RecordedFacts {
   readonly caller: {
     readonly kind: 'client' | 'agent';
-    /** What the client may assert, where it may. */
+    /** The client's flags `asserts_…`; absent where it has none. */
     readonly may?: readonly ClientPermission[];
-    /** SpiceDB definitions that the client may ask about, where it is held to some. */
+    /** The SpiceDB definitions that the client may ask about; absent where it may ask about all. */
     readonly resources?: readonly string[];
     readonly default_mode?: 'human';
   };
-  /** What the request said, beside who does what to which. */
+  /** The statements of the request beside its subject, action and resource. */
   readonly said: {
     readonly subject?: Properties;
     readonly action?: Properties;
@@ -59,11 +59,11 @@ export interface RecordedFacts {
     readonly supported_obligations?: readonly string[];
     readonly token_expected?: true;
   };
-  /** What the token came to; absent where none was sent. */
+  /** The result of verifying the token; absent where none was sent. */
   readonly credential?: CredentialOrFault;
-  /** SpiceDB's answers, by the checks. */
+  /** SpiceDB's answers, by the checks' keys. */
   readonly checks: Readonly<Record<string, CheckAnswer>>;
-  /** What was stored of whom and what, by `type:id`; null where nothing is. Absent where the store could not answer. */
+  /** The stored entities by `type:id`, null where there was none. Absent where the store could not answer. */
   readonly entities?: Readonly<Record<string, Pick<EntityWithAncestors, 'attributes' | 'ancestors'> | null>>;
   readonly entities_fault?: FaultCode;
   readonly passed_on?: DelegationPathResult;
@@ -75,11 +75,11 @@ export interface DecisionRecord {
   readonly id: string;
   /** RFC 3339. */
   readonly evaluated_at: string;
-  /** Id of the client that asked, or `agent:…` for an agent that asked for itself. */
+  /** The id of the client that asked, or `agent:…` for an agent that asked for itself. */
   readonly client: string;
   readonly decision: boolean;
   readonly dry_run: boolean;
-  /** The rules it was made with: SHA-256 in hex. */
+  /** The version of the rules that decided: SHA-256 in hex. */
   readonly policy_version: string;
   readonly request: {
     readonly subject: { readonly type: string; readonly id: string };
@@ -91,41 +91,41 @@ export interface DecisionRecord {
   readonly reasons: readonly Reason[];
   readonly obligations: readonly Obligation[];
   readonly rationale: Rationale;
-  /** Absent where they were too long to keep, or the configuration says not to. */
+  /** Absent where they were too long to keep, or the configuration disables them. */
   readonly facts?: RecordedFacts | undefined;
 }
 
-/** A record that a decision can be made again of. */
+/** A record with its facts, so that the decision can be made again. */
 export type ReplayableRecord = DecisionRecord & { readonly facts: RecordedFacts };
 
-/** What is stored of a search or a filter: what was asked and how much was found, in place of a record for each. */
+/** The one record of a search or a filter: the question and the number of results, in place of a record for each. */
 export interface SearchRecord {
   readonly id: string;
   /** RFC 3339. */
   readonly evaluated_at: string;
   readonly client: string;
-  /** Whether anything was found. */
+  /** Whether there was any result. */
   readonly decision: boolean;
   readonly dry_run: boolean;
   readonly policy_version: string;
   readonly search: 'resource' | 'subject' | 'action' | 'filter' | 'capabilities';
   readonly token?: TokenRecord | undefined;
-  /** By the token, or as the client vouches for. */
+  /** The parties that the token names, or that the client vouches for. */
   readonly acting: { readonly user?: string; readonly agent?: string; readonly chain: readonly string[] };
   readonly request: Readonly<Record<string, unknown>>;
   readonly found: number;
 }
 
 export interface Decision extends Omit<DecisionRecord, 'facts'> {
-  /** How long the answer may be kept, RFC 3339: the token's end, or no time at all. */
+  /** The instant until which the answer may be kept, RFC 3339; that of the decision where it must not be kept. */
   readonly valid_until: string;
   readonly remedies: readonly Remedy[];
-  /** What the first failing step said: all that an agent is told. */
+  /** The reasons and remedies of the first failing step, which is all that an agent is told. */
   readonly firstFailure: { readonly reasons: readonly Reason[]; readonly remedies: readonly Remedy[] };
-  /** Present where an engine could not answer and nothing denied: then it is 503 over HTTP. */
+  /** Present where an engine could not answer and no step denied: then the HTTP status is 503. */
   readonly fault?: FaultCode | undefined;
-  /** For people: says nothing of what exists. */
+  /** The sentence for people, which says nothing of what exists. */
   readonly reason_user: string;
-  /** For operators. */
+  /** The sentence for operators. */
   readonly reason_admin: string;
 }

@@ -1,4 +1,4 @@
-/** A delegation token as Remit understands it, whatever its format and whoever issued it. */
+/** A delegation token in one form, whatever its format and its issuer. */
 import type { AccessType, AuthorizationDetail, ActingMode } from './acting.js';
 
 /** A party that acts: the pair of issuer and subject, and the id by which the graph and the policies know it. */
@@ -6,13 +6,13 @@ export interface Actor {
   readonly iss: string;
   readonly sub: string;
   readonly id: string;
-  /** What kind of party it is, as its issuer says: `ai_agent`, `service` … */
+  /** The kind of party that its issuer states: `ai_agent`, `service` … */
   readonly profile: string | undefined;
   /** Only the current actor may make a decision more permissive; those before it may only deny. */
   readonly trust: 'current' | 'history';
 }
 
-/** How the holder has to prove that the token is theirs: thumbprints of a key (DPoP) and of a certificate (mTLS). */
+/** The claim `cnf` (RFC 7800): thumbprints of the key (DPoP) and the certificate (mTLS) that the holder must prove to have. */
 export interface Confirmation {
   readonly jkt: string | undefined;
   readonly x5t: string | undefined;
@@ -26,18 +26,18 @@ export interface DelegationToken {
   readonly user: string | undefined;
   /** Outermost first: the one that acts, then those before it, newest first. */
   readonly actors: readonly Actor[];
-  /** `unknown`: it names no agent, though its issuer states one, so it is nobody's to act with. */
+  /** `unknown` where the token names no agent although its issuer states one: no party can act on it. */
   readonly mode: Exclude<ActingMode, 'human'> | 'unknown';
   readonly clientId: string | undefined;
   readonly scopes: readonly string[];
   readonly authorizationDetails: readonly AuthorizationDetail[] | undefined;
-  /** Whom it is for: `aud`. */
+  /** The audiences, `aud`. */
   readonly resources: readonly string[];
   readonly access: AccessType;
   readonly purpose: string | undefined;
   readonly session: string | undefined;
   readonly txn: string | undefined;
-  /** Of a transaction token: what the transaction is about (`tctx`), and its requester (`rctx`). */
+  /** The details of a transaction token's transaction (`tctx`), and its requester (`rctx`). */
   readonly transaction: Readonly<Record<string, unknown>> | undefined;
   readonly requester: Readonly<Record<string, unknown>> | undefined;
   readonly proof: Confirmation | undefined;
@@ -45,9 +45,9 @@ export interface DelegationToken {
   readonly notBefore: number | undefined;
   readonly issuedAt: number | undefined;
   readonly jti: string | undefined;
-  /** Whether the token states every earlier agent; formats that name only the client can't. */
+  /** Whether the token states every earlier agent, which formats that name only the client can't. */
   readonly chainComplete: boolean;
-  /** The agent is the token's client, which it is only where the entity store knows an agent of that id. */
+  /** Whether the agent is the token's client: then the entity store must have an agent of that id. */
   readonly agentIsClient: boolean;
 }
 export type TokenFormatName = 'access_token' | 'jwt' | 'transaction_token';

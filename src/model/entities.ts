@@ -7,17 +7,20 @@ export interface StoredEntity extends EntityRef {
   readonly parents: readonly EntityRef[];
 }
 
-/** An entity as a decision needs it. */
+/** An entity as a decision reads it. */
 export interface EntityWithAncestors extends StoredEntity {
-  /** Parents over any number of steps. */
+  /** The parents, their parents, and so on. */
   readonly ancestors: readonly EntityRef[];
 }
 
 export interface Entities {
-  /** What is stored of each, in order; undefined where nothing is. @throws Fault */
+  /**
+   * Returns the stored entity of each reference, in order; undefined where there is none.
+   * @throws Fault where the store can't answer
+   */
   lookup(refs: readonly EntityRef[]): Promise<readonly (EntityWithAncestors | undefined)[]>;
   put(entities: readonly StoredEntity[]): Promise<void>;
-  /** Whether there was one. */
+  /** Returns whether there was one. */
   remove(ref: EntityRef): Promise<boolean>;
   count(): Promise<number>;
 }

@@ -3,7 +3,7 @@
  * it never allows. A denial is a value and not a fault; a bug is neither and stays loud.
  */
 
-/** The closed list of faults, with what an operator reads. */
+/** The closed list of faults, with the sentence for operators. */
 export const FAULTS = {
   relationships_unavailable: 'SpiceDB could not answer.',
   schema_differs: "SpiceDB's schema is not the one that the rules were read with.",
@@ -33,7 +33,7 @@ export class BadRequest extends Error {
   override readonly name = 'BadRequest';
   constructor(
     message: string,
-    /** Where in the request, as a path such as `evaluations[3].subject.id`; empty for the request as a whole. */
+    /** The place in the request, a path such as `evaluations[3].subject.id`; empty for the request as a whole. */
     readonly at = '',
     readonly status = 400,
     readonly code = 'bad_request',
@@ -42,7 +42,7 @@ export class BadRequest extends Error {
   }
 }
 
-/** Something that the operator wrote (configuration, schema, policy, world) doesn't fit: names file and line. */
+/** An error in what the operator wrote (configuration, schema, policy, world); it names file and line. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   constructor(

@@ -4,7 +4,7 @@
  * collide there and no id can be mistaken for the wildcard `*`.
  */
 
-/** A thing the graph and the policies speak of. `type` is the SpiceDB definition, `id` is raw (never encoded). */
+/** Names a thing of the graph and the policies. `type` is the SpiceDB definition, `id` is raw (never encoded). */
 export interface EntityRef {
   readonly type: string;
   readonly id: string;
@@ -18,7 +18,7 @@ const TYPE_NAME = /^([a-z][a-z0-9_]{1,62}[a-z0-9]\/)*[a-z][a-z0-9_]{1,62}[a-z0-9
 const CONTROL_CHARACTER = /\p{Cc}/u;
 const UNENCODED_ID = /^[A-Za-z0-9_/|+-]+$/;
 
-/** Why `id` is not an acceptable identifier, or undefined if it is. */
+/** Says what is wrong with the id, as the rest of a sentence; undefined where nothing is. */
 export function findIdProblem(id: string): string | undefined {
   if (id.length === 0) return 'must not be empty';
   // A code point is at most two UTF-16 units, so this bounds the work below.
@@ -33,7 +33,7 @@ export function findIdProblem(id: string): string | undefined {
   return undefined;
 }
 
-/** Why `type` is not a well-formed SpiceDB definition name, or undefined if it is. */
+/** Says what is wrong with the name of a SpiceDB definition, as the rest of a sentence; undefined where nothing is. */
 export function findTypeProblem(type: string): string | undefined {
   if (type.length > 128) return 'must be at most 128 characters long';
   return TYPE_NAME.test(type) ? undefined : 'must be a SpiceDB definition name such as "document" or "acme/document"';

@@ -1,8 +1,8 @@
-/** Instants as text: RFC 3339, and nothing that JavaScript's own reader would make of something else. */
+/** Instants as text: RFC 3339 only, where JavaScript's own parser would accept other text as well. */
 
 const INSTANT_FORMAT = /^(\d{4}-\d\d-\d\d)T(\d\d):\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
 
-/** The instant, if `text` is one of the years 0001 to 9999, in UTC as well. */
+/** Parses an instant of the years 0001 to 9999 (in UTC as well); undefined where the text is none. */
 export function parseInstant(text: string): Date | undefined {
   const [, date, hour] = INSTANT_FORMAT.exec(text) ?? [];
   if (date === undefined || hour === '24') return undefined;

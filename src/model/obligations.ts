@@ -1,4 +1,4 @@
-/** Obligations: what a client must do if it goes on (AuthZEN). */
+/** Obligations: what a client must do when it acts on an allow (AuthZEN). */
 
 /** The obligations that Remit states; policy/duties.ts has an entry for each. */
 export const OBLIGATION_TYPES = ['mask', 'visible_fields', 'notification'] as const;

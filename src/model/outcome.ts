@@ -1,4 +1,4 @@
-/** What a step says, and the law by which eight of them make a decision. */
+/** The outcome of a step, and the law by which the outcomes of all steps make a decision. */
 import type { FaultCode } from './faults.js';
 import type { Reason } from './reasons.js';
 import type { Obligation } from './obligations.js';
@@ -13,7 +13,7 @@ export type StepOutcome =
       readonly evidence: Evidence;
       readonly reasons: readonly Reason[];
       readonly remedies: readonly Remedy[];
-      /** Each of the reasons has a remedy: with all of them this outcome would be a pass. */
+      /** Whether the remedies together would turn this outcome into a pass. */
       readonly remediable: boolean;
     }
   | { readonly outcome: 'unknown'; readonly evidence: Evidence; readonly fault: FaultCode };
@@ -26,7 +26,7 @@ export function pass(evidence: Evidence = {}, obligations: readonly Obligation[]
 }
 
 /**
- * @param remediable whether the remedies lift all of the reasons
+ * @param remediable whether the remedies together lift all reasons
  * @throws TypeError without a reason: a deny that explains nothing is a bug
  */
 export function deny(

@@ -1,4 +1,4 @@
-/** A question as it comes from the edge: parsed, bounded, and with the credential it is asked on. */
+/** A question as HTTP and the command line hand it over: parsed, bounded, and with its credential. */
 import type { Consistency } from './checks.js';
 import type { EntityRef } from './ids.js';
 import type { PresentedToken } from './credential.js';
@@ -10,9 +10,9 @@ export type Properties = Readonly<Record<string, unknown>>;
 export interface Client {
   readonly id: string;
   readonly may: ReadonlySet<ClientPermission>;
-  /** What tokens that it passes must name; undefined for their issuer's. */
+  /** The audience that tokens it passes must name; undefined for their issuer's. */
   readonly audience: string | undefined;
-  /** SpiceDB definitions it may ask about; undefined for all. */
+  /** The SpiceDB definitions that it may ask about; undefined for all. */
   readonly resources: ReadonlySet<string> | undefined;
   readonly defaultMode: 'human' | undefined;
   readonly answers: 'full' | 'minimal';
@@ -32,12 +32,12 @@ export const CLIENT_PERMISSIONS = [
 ] as const;
 export type ClientPermission = (typeof CLIENT_PERMISSIONS)[number];
 
-/** Whoever asks: a client, or an agent that presents its own token. */
+/** The caller of a decision: a client, or an agent that presents its own token. */
 export type Caller =
   | { readonly kind: 'client'; readonly client: Client }
   | { readonly kind: 'agent'; readonly agent: string; readonly presented: PresentedToken };
 
-/** Whoever calls: a person with no agent, too, for what is their own. */
+/** The caller of any endpoint: users may call as well, for what is their own. */
 export type AuthenticatedParty = Caller | { readonly kind: 'user'; readonly user: string };
 
 export interface Question {
@@ -47,27 +47,27 @@ export interface Question {
   readonly resource: EntityRef & { readonly properties: Properties };
   /** The request's own context, without Remit's members. */
   readonly context: Properties;
-  /** The token that is asked on: passed on by a client, or the agent's own. */
+  /** The token, passed on by a client or the agent's own; undefined where there is none. */
   readonly token: string | undefined;
-  /** What shows that the token is its holder's. */
+  /** The proofs that came with the token. */
   readonly proof: PresentedProof;
-  /** Proofs that the request, of which this may be one part, has used. */
+  /** The proofs that the request has used, by their texts: the question may be one part of it. */
   readonly usedProofs: Map<string, Promise<boolean>>;
-  /** What the request says of the agent; must agree with the token. */
+  /** The agent that the request states, which must agree with the token. */
   readonly statedAgent: string | undefined;
   /** `context.mode`. */
   readonly statedMode: 'human' | undefined;
   /** `subject.properties.act.sub`: an agent that the client vouches for. */
   readonly assertedAgent: string | undefined;
-  /** Undefined: the client didn't say, so every obligation is for it to look at. */
+  /** undefined where the client doesn't declare them: then it has to look at every obligation. */
   readonly supportedObligations: readonly string[] | undefined;
   readonly consistency: Consistency;
   readonly dryRun: boolean;
-  /** Wants to know by which relationships; a search doesn't. */
+  /** Whether the answer should have the path of relationships; a search needs none. */
   readonly explain: boolean;
-  /** For the record: what the caller calls the request. */
+  /** The caller's own id of the request, for the record. */
   readonly requestId: string | undefined;
-  /** Another part of the same batch carries a token, so this one must. */
+  /** Whether the question must carry a token, since another part of its batch does. */
   readonly tokenRequired: boolean;
 }
 

@@ -1,261 +1,281 @@
 /**
- * The closed catalogue of reason codes. `people` is told to agents and users and says nothing of what exists;
- * `operators` is told to clients and written into docs/reference/reasons.md, which a test holds against this table.
+ * The closed catalogue of reason codes: the steps that can give each, and what it means. Agents and users are told
+ * `people`, which says nothing of what exists. Clients are told `operators`, which docs/reference/reasons.md repeats and
+ * a test holds against this table.
  */
+
+/** The eight steps of a decision, by the names that answers and records carry. */
+export type StepName =
+  'token' | 'binding' | 'delegation' | 'relationship' | 'consent' | 'policy' | 'obligations' | 'record';
 
 export const REASONS = {
   token_missing: {
-    step: 'token',
+    steps: ['token'],
     people: 'No delegation token was presented.',
     operators:
       'The request carries neither a token nor an assertion that its client may make; in a batch that carries tokens, every item needs one.',
   },
   token_malformed: {
-    step: 'token',
+    steps: ['token'],
     people: 'The token is not valid.',
     operators:
       'The token is not a compact JWS with a JSON header and payload, is longer than 8 KiB, or has duplicate members.',
   },
   token_type_invalid: {
-    step: 'token',
+    steps: ['token'],
     people: 'The token is not valid.',
     operators:
       'The header `typ` is none that this issuer signs: `at+jwt` (RFC 9068) and `txntoken+jwt`, or what `token_types` says.',
   },
   token_is_id_token: {
-    step: 'token',
+    steps: ['token'],
     people: 'The token is not valid.',
     operators: 'An ID token says who logged in; it grants nothing. An access token is needed.',
   },
   token_is_id_jag: {
-    step: 'token',
+    steps: ['token'],
     people: 'The token is not valid.',
     operators:
       'An identity assertion grant (ID-JAG) is to be exchanged for an access token at its audience, not presented.',
   },
   token_is_logout_token: {
-    step: 'token',
+    steps: ['token'],
     people: 'The token is not valid.',
     operators: 'A logout token ends sessions; it grants nothing.',
   },
   token_is_security_event: {
-    step: 'token',
+    steps: ['token'],
     people: 'The token is not valid.',
     operators: 'A security event token (RFC 8417) tells what happened; it grants nothing.',
   },
   token_is_dpop_proof: {
-    step: 'token',
+    steps: ['token'],
     people: 'The token is not valid.',
     operators: 'A DPoP proof goes with a token and is none.',
   },
   token_is_client_attestation: {
-    step: 'token',
+    steps: ['token'],
     people: 'The token is not valid.',
     operators: 'A client attestation authenticates a client to its authorization server; it grants nothing.',
   },
   token_is_transaction_token: {
-    step: 'token',
+    steps: ['token'],
     people: 'The token is not valid.',
-    operators: 'A transaction token is passed on by services within a trust domain; it is nobody’s own credential.',
+    operators:
+      'A transaction token is passed on by services within a trust domain; no agent can present it as its own credential.',
   },
   token_issuer_unknown: {
-    step: 'token',
+    steps: ['token'],
     people: 'The token is not valid.',
     operators: 'No configured issuer has this `iss`.',
   },
   token_algorithm_forbidden: {
-    step: 'token',
+    steps: ['token'],
     people: 'The token is not valid.',
     operators: "The header `alg` is not on the issuer's list.",
   },
   token_key_unknown: {
-    step: 'token',
+    steps: ['token'],
     people: 'The token is not valid.',
     operators: "No key of the issuer's JWKS fits the header.",
   },
   token_key_unusable: {
-    step: 'token',
+    steps: ['token'],
     people: 'The token is not valid.',
     operators: 'The key that fits is malformed, or too weak to prove anything (short or factorable RSA).',
   },
   token_signature_invalid: {
-    step: 'token',
+    steps: ['token'],
     people: 'The token is not valid.',
     operators: 'The signature does not verify.',
   },
   token_audience_mismatch: {
-    step: 'token',
+    steps: ['token'],
     people: 'The token is for another service.',
     operators: "`aud` does not name this client's audience: the token was issued for another API.",
   },
-  token_expired: { step: 'token', people: 'The token has expired.', operators: '`exp` has passed.' },
+  token_expired: { steps: ['token'], people: 'The token has expired.', operators: '`exp` has passed.' },
   token_not_yet_valid: {
-    step: 'token',
+    steps: ['token'],
     people: 'The token is not valid yet.',
     operators: '`nbf` or `iat` lies in the future.',
   },
   token_claims_invalid: {
-    step: 'token',
+    steps: ['token'],
     people: 'The token is not valid.',
     operators: 'A claim is missing or of a wrong type; the message names it.',
   },
   token_actor_invalid: {
-    step: 'token',
+    steps: ['token'],
     people: 'The token is not valid.',
     operators:
       'The chain of actors (`act`) is malformed, too long, loops, or is missing where this issuer always states one.',
   },
   token_chain_inverted: {
-    step: 'token',
+    steps: ['token'],
     people: 'The token is not valid.',
     operators:
       'The acting party is a person, or the one acted for is none: agents act for users, never the other way round.',
   },
   actor_forbidden: {
-    step: 'token',
+    steps: ['token'],
     people: 'This agent may not be used here.',
     operators:
       'The acting agent is not one that this issuer may name: its `sub_profile` or its `act.iss` is not among those allowed, or the client is not known as an agent.',
   },
   token_revoked: {
-    step: 'token',
+    steps: ['token', 'delegation'],
     people: 'The token has been revoked.',
     operators: 'A revocation covers the token: by its `jti`, user, agent, or time of issue.',
   },
   proof_missing: {
-    step: 'token',
+    steps: ['token'],
     people: 'The token is not valid.',
     operators: 'The token is bound to a key or a certificate (`cnf`) and no proof of possession came with it.',
   },
   proof_invalid: {
-    step: 'token',
+    steps: ['token'],
     people: 'The token is not valid.',
     operators: 'The proof of possession does not hold for this token and this request; the message says why.',
   },
   proof_replayed: {
-    step: 'token',
+    steps: ['token'],
     people: 'The token is not valid.',
     operators: 'The DPoP proof has been used before: each is for one request.',
   },
   subject_assertion_forbidden: {
-    step: 'token',
+    steps: ['token'],
     people: 'No delegation token was presented.',
     operators: 'The client states a subject without a token but is not flagged `asserts_subject`.',
   },
   subject_mismatch: {
-    step: 'binding',
+    steps: ['binding'],
     people: 'The token does not belong to this request.',
     operators:
       "The request's subject, or `context.agent`, is neither the token's user nor its agent (confused deputy).",
   },
   transaction_mismatch: {
-    step: 'binding',
+    steps: ['binding'],
     people: 'The token does not belong to this request.',
     operators: 'The request’s context contradicts what the transaction token says the transaction is about (`tctx`).',
   },
   subject_type_unknown: {
-    step: 'binding',
+    steps: ['binding'],
     people: 'This can not be asked for this kind of subject.',
     operators: "The action's principals in the Cedar schema include no such type.",
   },
   action_unknown: {
-    step: 'binding',
+    steps: ['binding'],
     people: 'This action is not known for this kind of thing.',
     operators: 'The Cedar schema has no action of this name that applies to this type of resource.',
   },
   resource_type_forbidden: {
-    step: 'binding',
+    steps: ['binding'],
     people: 'This can not be asked here.',
     operators: "The type of resource is not on this client's list.",
   },
   scope_insufficient: {
-    step: 'delegation',
+    steps: ['delegation'],
     people: 'The token does not cover this action.',
     operators:
       "The token lacks the action's scope; on a background token, the background scope or a detail that allows it.",
   },
   authorization_details_mismatch: {
-    step: 'delegation',
+    steps: ['delegation'],
     people: 'The token does not cover this.',
     operators:
       'No entry of `authorization_details` covers the action on this resource, or the action has no scope and the token no details.',
   },
   purpose_mismatch: {
-    step: 'delegation',
+    steps: ['delegation'],
     people: 'The token does not cover this purpose.',
     operators: 'The request states another purpose than the token.',
   },
   session_ended: {
-    step: 'delegation',
+    steps: ['delegation'],
     people: 'The session has ended.',
     operators: 'The session that the token belongs to (`sid`, `txn`) has been ended.',
   },
   delegation_missing: {
-    step: 'delegation',
+    steps: ['delegation'],
     people: 'There is no delegation to this agent.',
     operators:
       'The graph does not say that the user has delegated to this agent (`delegator`): never given, ended or expired.',
   },
   relationship_missing: {
-    step: 'relationship',
+    steps: ['relationship'],
     people: 'This is not among what may be accessed.',
     operators: 'The user (in direct mode the agent) does not hold the permission on the resource.',
   },
   agent_relationship_missing: {
-    step: 'relationship',
+    steps: ['relationship'],
     people: 'This is not among what this agent may access.',
     operators: 'The agent itself does not hold the permission that the action asks of it (`@agent_permission`).',
   },
   context_missing: {
-    step: 'relationship',
+    steps: ['delegation', 'relationship', 'policy'],
     people: 'The request lacks information that the decision needs.',
     operators: "A SpiceDB caveat needs members of the request's context that were not sent.",
   },
   graph_unanswerable: {
-    step: 'relationship',
+    steps: ['delegation', 'relationship', 'policy'],
     people: 'This can not be decided.',
     operators: 'SpiceDB will not answer this check: the graph is too deep or cyclic, or the context has a wrong type.',
   },
   consent_required: {
-    step: 'consent',
+    steps: ['consent'],
     people: 'This needs consent first.',
     operators: 'The action asks for consent (`@consent`) and there is none.',
   },
   attribute_missing: {
-    step: 'policy',
+    steps: ['policy', 'obligations'],
     people: 'Something needed for the decision is not known.',
     operators: 'A required attribute is neither in the entity store nor in the request; the message names it.',
   },
   policy_forbid: {
-    step: 'policy',
+    steps: ['policy'],
     people: 'A policy forbids it.',
     operators: 'A Cedar forbid applies to the agent, or to an earlier agent of its chain.',
   },
-  policy_no_permit: { step: 'policy', people: 'No policy permits it.', operators: 'No Cedar permit applies.' },
+  policy_no_permit: { steps: ['policy'], people: 'No policy permits it.', operators: 'No Cedar permit applies.' },
   policy_error: {
-    step: 'policy',
+    steps: ['policy', 'obligations'],
     people: 'The policies could not be applied.',
     operators: 'A Cedar policy or duty failed while it was evaluated; such a policy never counts as absent.',
   },
   obligation_unsupported: {
-    step: 'obligations',
+    steps: ['obligations'],
     people: 'This can not be shown safely here.',
     operators: 'A duty applies that the client says it can not carry out (`supported_obligations`).',
   },
-} as const satisfies Record<string, { step: string; people: string; operators: string }>;
+} as const satisfies Record<string, { steps: readonly StepName[]; people: string; operators: string }>;
 
 export type ReasonCode = keyof typeof REASONS;
 
+/** The codes that the step can give. */
+export type ReasonCodeOf<Step extends StepName> = {
+  [Code in ReasonCode]: Step extends (typeof REASONS)[Code]['steps'][number] ? Code : never;
+}[ReasonCode];
+
 export interface Reason {
   readonly code: ReasonCode;
-  readonly step: string;
-  /** For clients and operators; may name policies, attributes and claims, never a secret. */
+  readonly step: StepName;
+  /** The sentence for clients and operators, which may name policies, attributes and claims, never a secret. */
   readonly message: string;
   readonly policies?: readonly string[];
 }
 
-/** @param detail replaces the catalogue's sentence where something particular can be said */
-export function reason(code: ReasonCode, detail?: string, policies?: readonly string[]): Reason {
-  const { step, operators } = REASONS[code];
-  return { code, step, message: detail ?? operators, ...(policies === undefined ? {} : { policies }) };
+/**
+ * Makes the reason with which a step denies. The type holds the code to those that the catalogue lists for the step.
+ * @param message replaces the catalogue's sentence for operators where something particular can be said
+ * @param policies ids of the policies that the reason rests on
+ */
+export function reason<Step extends StepName>(
+  step: Step,
+  code: ReasonCodeOf<Step>,
+  message?: string,
+  policies?: readonly string[],
+): Reason {
+  const { operators } = REASONS[code];
+  return { code, step, message: message ?? operators, ...(policies === undefined ? {} : { policies }) };
 }

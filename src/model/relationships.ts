@@ -1,4 +1,4 @@
-/** Relationships and checks in the words of SpiceDB, with raw ids. */
+/** Relationships and checks in SpiceDB's terms, with raw ids. */
 import type { EntityRef } from './ids.js';
 
 export interface SubjectRef extends EntityRef {
@@ -33,7 +33,7 @@ export interface Check {
 
 const RELATION_NAME = /^[a-z][a-z0-9_]{1,62}[a-z0-9]$/;
 
-/** Why SpiceDB would refuse the name of a relation or permission; undefined if it takes it. */
+/** Says what SpiceDB would refuse in the name of a relation or permission; undefined where nothing. */
 export function findRelationNameProblem(name: string): string | undefined {
   return RELATION_NAME.test(name) ? undefined : 'must be a SpiceDB relation or permission name such as "viewer"';
 }

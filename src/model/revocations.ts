@@ -1,12 +1,12 @@
-/** Revocations: which tokens and sessions have been taken back, and by which selectors they are found. */
+/** Revocations of tokens and sessions, and the selectors by which they are found. */
 
-/** What a token must be, to be meant. At least one of these. */
+/** The selectors of a revocation, at least one: it covers the tokens that match all of them. */
 export interface RevocationSelectors {
   readonly issuer?: string | undefined;
   readonly jti?: string | undefined;
-  /** As the graph knows them, with their issuer's alias. */
+  /** The user's id in the graph, with the issuer's alias. */
   readonly user?: string | undefined;
-  /** The acting agent, or any before it. */
+  /** The id of the acting agent, or of an earlier one. */
   readonly agent?: string | undefined;
   /** `sid` or `txn`. */
   readonly session?: string | undefined;
@@ -14,14 +14,14 @@ export interface RevocationSelectors {
 
 export interface Revocation extends RevocationSelectors {
   readonly id: string;
-  /** Seconds since the epoch: tokens issued later are not meant. Undefined: whenever they were issued. */
+  /** Seconds since the epoch: tokens issued later are not covered. undefined where all are, whenever issued. */
   readonly issuedBefore?: number | undefined;
   readonly reason?: string | undefined;
   readonly revokedAt: string;
   readonly revokedBy: string;
 }
 
-/** The facts of a token by which revocations are found. */
+/** The claims of a token by which revocations are found. */
 export interface RevocableToken {
   readonly issuer: string;
   readonly jti: string | undefined;
@@ -35,11 +35,14 @@ export interface RevocableToken {
 export interface RevocationMatch {
   readonly id: string;
   readonly what: 'token' | 'session';
-  /** Which selectors it has: "user, issued_before". */
+  /** The names of its selectors: "user, issued_before". */
   readonly selector: string;
 }
 
 export interface Revocations {
-  /** The revocation that covers the token; a session's only if none covers the token itself. @throws Fault */
+  /**
+   * Finds the revocation that covers the token; a session's only where none covers the token itself.
+   * @throws Fault where the store can't answer
+   */
   find(token: RevocableToken): Promise<RevocationMatch | undefined>;
 }

@@ -1,11 +1,11 @@
-/** What is different between two answers to one question. */
+/** The difference between two answers to one question. Replay and diff call it. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Reason } from '../model/reasons.js';
 import { coverObligations } from '../policy/duties.js';
 import { type Obligation } from '../model/obligations.js';
 import type { Remedy } from '../model/remedies.js';
 
-/** The most dangerous first: what gives more comes before what takes. */
+/** The most dangerous first: what allows more comes before what allows less. */
 export const DECISION_CHANGES = [
   'newly_allowed',
   'fewer_obligations',
@@ -15,31 +15,29 @@ export const DECISION_CHANGES = [
 ] as const;
 export type DecisionChange = (typeof DECISION_CHANGES)[number];
 
-/** Whether more may be done than before, or with less to do for it. */
+/** Whether more is allowed than before, or with fewer obligations. */
 export function isWidening(change: DecisionChange): boolean {
   return change === 'newly_allowed' || change === 'fewer_obligations';
 }
 
-/** Of an answer, what whoever asked acts on, and why. */
+/** The parts of an answer that the caller acts on, and the reasons. */
 export interface ComparableDecision {
   readonly decision: boolean;
   readonly obligations: readonly Obligation[];
   readonly reasons: readonly Reason[];
-  /** Where they are known: a record has none. */
+  /** Absent where they are not known: a record has none. */
   readonly remedies?: readonly Remedy[];
 }
 
-/** Undefined where they are the same; how a reason is worded doesn't count. */
+/** undefined where the answers are the same; the wording of a reason doesn't count. */
 export function classifyChange(before: ComparableDecision, after: ComparableDecision): DecisionChange | undefined {
   if (before.decision !== after.decision) return after.decision ? 'newly_allowed' : 'newly_denied';
   if (!coverObligations(after.obligations, before.obligations)) return 'fewer_obligations';
   if (!coverObligations(before.obligations, after.obligations)) return 'more_obligations';
   const sameRemedies =
     before.remedies === undefined || after.remedies === undefined || isDeepStrictEqual(before.remedies, after.remedies);
-  return sameRemedies &&
-    isDeepStrictEqual(before.reasons.map(toComparableReason), after.reasons.map(toComparableReason))
-    ? undefined
-    : 'reasons';
+  const sameReasons = isDeepStrictEqual(before.reasons.map(toComparableReason), after.reasons.map(toComparableReason));
+  return sameRemedies && sameReasons ? undefined : 'reasons';
 }
 
 function toComparableReason({ code, step, policies = [] }: Reason): unknown {

@@ -1,6 +1,6 @@
 /**
- * A decision record from outside, held to its shape before anything is made of it: a file may say anything, and what
- * decides again trusts what it is given.
+ * Parses a decision record from outside, for replay and explain: a file may contain anything, and what decides again
+ * trusts its facts.
  */
 import { z } from 'zod';
 import type { DecisionRecord } from '../model/decision.js';
@@ -9,7 +9,7 @@ import { rephraseIssue, formatJsonPath } from '../runtime/strict-json.js';
 import { CLIENT_PERMISSIONS } from '../model/question.js';
 import { REASONS, type ReasonCode } from '../model/reasons.js';
 
-/** The deepest that a request's JSON goes (32), within the record and its facts. */
+/** The depth of a request's JSON (32 at most), within the record and its facts. */
 const MAX_RECORD_DEPTH = 48;
 
 const keysSchema = <T extends string>(table: Readonly<Record<T, unknown>>) => z.enum(Object.keys(table) as [T, ...T[]]);
@@ -51,7 +51,7 @@ const tokenSchema = z.looseObject({
   txn: z.string().optional(),
   transaction: propertiesSchema.optional(),
   proof: z.looseObject({ jkt: z.string().optional(), x5t: z.string().optional() }).optional(),
-  // What JavaScript's dates can say.
+  // The range of JavaScript's dates.
   expiresAt: z.number().min(0).max(8.64e12),
   jti: z.string().optional(),
   clientId: z.string().optional(),
@@ -149,33 +149,36 @@ const decisionRecordSchema = z.looseObject({
 
 /**
  * @param value as GET /v1/decisions/{id} gives it
- * @param source names its source in errors
+ * @param source names the record's source in errors
  * @throws ConfigError naming the member that doesn't fit
  */
 export function parseRecord(value: unknown, source: string): DecisionRecord {
   const problem = findForbiddenContent(value);
   if (problem !== undefined) throw new ConfigError(`is no decision record: ${problem}`, source);
   if (typeof value === 'object' && value !== null && 'search' in value)
-    throw new ConfigError('is the record of a list: what it asked of each one is not on record', source);
+    throw new ConfigError('is the record of a list: its single questions are not on record', source);
   const parsed = decisionRecordSchema.safeParse(value);
   if (parsed.success) return value as DecisionRecord;
   const [issue] = parsed.error.issues;
-  const at = formatJsonPath(issue?.path ?? []);
+  const path = formatJsonPath(issue?.path ?? []);
   throw new ConfigError(
-    `is no decision record: ${at === '' ? 'it' : at} ${issue === undefined ? 'does not fit' : rephraseIssue(issue)}`,
+    `is no decision record: ${path === '' ? 'it' : path} ${issue === undefined ? 'does not fit' : rephraseIssue(issue)}`,
     source,
   );
 }
 
-/** What no record of ours has and what would harm whatever reads it; looked for without recursion, since it may be deep. */
+/**
+ * Finds content that no record has and that would harm its readers; undefined where there is none. It doesn't recurse,
+ * since the value may be of any depth.
+ */
 function findForbiddenContent(value: unknown): string | undefined {
   const pending: [unknown, number][] = [[value, 0]];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    const [at, depth] = next;
+    const [node, depth] = next;
     if (depth > MAX_RECORD_DEPTH) return `it is nested more than ${MAX_RECORD_DEPTH} levels deep`;
-    if (typeof at === 'string' && !at.isWellFormed()) return 'it has text that is not well-formed Unicode';
-    if (typeof at !== 'object' || at === null) continue;
-    for (const [name, member] of Object.entries(at)) {
+    if (typeof node === 'string' && !node.isWellFormed()) return 'it has text that is not well-formed Unicode';
+    if (typeof node !== 'object' || node === null) continue;
+    for (const [name, member] of Object.entries(node)) {
       if (name === '__proto__' || !name.isWellFormed()) return 'it has a member of an unacceptable name';
       pending.push([member, depth + 1]);
     }

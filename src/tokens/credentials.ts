@@ -48,7 +48,7 @@ export class CredentialVerifier {
     // The proof comes last, so that a caller who could not have used the token doesn't consume it.
     if (!credential.ok || credential.singleUseProof === undefined) return credential;
     const firstUse = await this.consumeProof(credential.singleUseProof, presented.used, now, dryRun);
-    return firstUse ? credential : { ok: false, reason: reason('proof_replayed') };
+    return firstUse ? credential : { ok: false, reason: reason('token', 'proof_replayed') };
   }
 
   /** Verifies the token at this moment, without consuming its proof. @throws Fault where keys or stores can't answer */

@@ -4,7 +4,7 @@
  * that one kind of token never passes for another (RFC 8725 §3.11).
  */
 import type { TokenFormatName } from '../model/delegation-token.js';
-import type { ReasonCode } from '../model/reasons.js';
+import type { ReasonCodeOf } from '../model/reasons.js';
 import { rejectToken, type UnverifiedToken } from './jws.js';
 
 export const TOKEN_TYPES = ['at+jwt', 'txntoken+jwt', 'JWT'] as const;
@@ -31,7 +31,7 @@ const TOKEN_FORMATS: readonly TokenFormat[] = [
 ];
 
 /** The tokens that are not for acting, by `typ`. */
-const REFUSED_TYPES: ReadonlyMap<string, ReasonCode> = new Map<string, ReasonCode>(
+const REFUSED_TYPES: ReadonlyMap<string, ReasonCodeOf<'token'>> = new Map<string, ReasonCodeOf<'token'>>(
   Object.entries({
     'oauth-id-jag+jwt': 'token_is_id_jag',
     'logout+jwt': 'token_is_logout_token',
@@ -50,7 +50,7 @@ const ID_TOKEN_CLAIMS = ['nonce', 'at_hash', 'c_hash', 's_hash'];
  * The same tokens where the header's `typ` doesn't tell: known by claims that only they have.
  * The claims `typ` and `token_use` are Keycloak's and Cognito's.
  */
-const REFUSED_BY_CLAIMS: readonly (readonly [(p: UnverifiedToken['payload']) => boolean, ReasonCode])[] = [
+const REFUSED_BY_CLAIMS: readonly (readonly [(p: UnverifiedToken['payload']) => boolean, ReasonCodeOf<'token'>])[] = [
   [(p) => hasEvent(p['events'], 'http://schemas.openid.net/event/backchannel-logout'), 'token_is_logout_token'],
   [(p) => p['typ'] === 'Logout', 'token_is_logout_token'],
   [(p) => p['events'] !== undefined, 'token_is_security_event'],

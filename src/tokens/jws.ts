@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { rephraseIssue, StrictJsonError, parseStrictJson, formatJsonPath } from '../runtime/strict-json.js';
-import { reason, type Reason } from '../model/reasons.js';
+import { reason, type Reason, type ReasonCodeOf } from '../model/reasons.js';
 
 export const MAX_TOKEN_BYTES = 8 * 1024;
 
@@ -17,8 +17,8 @@ export class TokenRejectedError extends Error {
 }
 
 /** @throws TokenRejectedError with the reason of that code */
-export function rejectToken(code: Parameters<typeof reason>[0], detail?: string): never {
-  throw new TokenRejectedError(reason(code, detail));
+export function rejectToken(code: ReasonCodeOf<'token'>, detail?: string): never {
+  throw new TokenRejectedError(reason('token', code, detail));
 }
 
 const headerSchema = z.looseObject({

@@ -1,7 +1,7 @@
 /** Verifies that a JWS is signed with a key and an algorithm of its issuer. Tokens and DPoP proofs are verified here. */
 import { compactVerify, errors, type CompactVerifyGetKey, type CryptoKey } from 'jose';
 import { Fault } from '../model/faults.js';
-import { reason } from '../model/reasons.js';
+import { reason, type ReasonCodeOf } from '../model/reasons.js';
 import { TokenRejectedError } from './jws.js';
 import { findKeyWeakness } from './key-strength.js';
 
@@ -32,21 +32,22 @@ export async function verifySignature(token: string, signatureKeys: SignatureKey
           unusable ??= toVerificationError(keyError, signatureKeys);
       }
     }
-    throw unusable ?? new TokenRejectedError(reason('token_signature_invalid'));
+    throw unusable ?? new TokenRejectedError(reason('token', 'token_signature_invalid'));
   }
 }
 
 /** @throws TokenRejectedError `token_key_unusable` */
 async function requireStrongKey(key: CryptoKey): Promise<CryptoKey> {
   const weakness = await findKeyWeakness(key);
-  if (weakness !== undefined) throw new TokenRejectedError(reason('token_key_unusable', `The key ${weakness}.`));
+  if (weakness !== undefined)
+    throw new TokenRejectedError(reason('token', 'token_key_unusable', `The key ${weakness}.`));
   return key;
 }
 
 /** Maps jose's errors to the reason why a token is rejected. Any other error means that the keys are unavailable. */
 function toVerificationError(error: unknown, { issuer }: SignatureKeys): Error {
   if (error instanceof TokenRejectedError) return error;
-  const rejection = (code: Parameters<typeof reason>[0]): Error => new TokenRejectedError(reason(code));
+  const rejection = (code: ReasonCodeOf<'token'>): Error => new TokenRejectedError(reason('token', code));
   if (error instanceof errors.JWSSignatureVerificationFailed) return rejection('token_signature_invalid');
   if (error instanceof errors.JWKSNoMatchingKey) return rejection('token_key_unknown');
   if (error instanceof errors.JOSEAlgNotAllowed) return rejection('token_algorithm_forbidden');

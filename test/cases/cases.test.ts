@@ -3,7 +3,7 @@
  * its record; the three must agree and be what the case says, the reasons in full.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { redecide } from '../../src/decide/decide.js';
+import { redecide } from '../../src/records/redecide.js';
 import { REASONS } from '../../src/model/reasons.js';
 import { codes, start, step, type Answer, type Running } from '../support/sample.js';
 import { all, arrange, requestOf, split, type Case } from './cases.js';

@@ -5,7 +5,7 @@ import { combineOutcomes, deny, pass, unknown, type StepOutcome } from '../../sr
 import { reason } from '../../src/model/reasons.js';
 
 const P = pass();
-const D = deny(reason('policy_no_permit'));
+const D = deny(reason('policy', 'policy_no_permit'));
 const U = unknown('database_unavailable');
 
 describe('combine', () => {
@@ -75,7 +75,7 @@ describe('an outcome', () => {
   });
 
   it('denies with one reason or several, and with remedies', () => {
-    const [a, b] = [reason('policy_forbid'), reason('scope_insufficient')];
+    const [a, b] = [reason('policy', 'policy_forbid'), reason('delegation', 'scope_insufficient')];
     expect(deny(a)).toEqual({ outcome: 'deny', evidence: {}, reasons: [a], remedies: [], remediable: false });
     expect(deny([a, b], { x: 1 }, [{ type: 'consent' }], true)).toEqual({
       outcome: 'deny',

@@ -5,6 +5,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CedarEngine, type CedarAnswer, type CedarRequest } from '../../src/policy/cedar.js';
+import type { ActingParties } from '../../src/model/acting.js';
 import { isSameRef, type EntityRef } from '../../src/model/ids.js';
 import { FindingCollector } from '../../src/diagnostics/diagnostics.js';
 import { readPolicies, type Policy } from '../../src/policy/policies.js';
@@ -233,6 +234,35 @@ function folderOne(ofPrincipal: EntityRef[], ofResource: EntityRef[]): Question 
   };
 }
 
+function actingParties(subject: EntityRef, human: boolean, user: EntityRef | undefined): ActingParties {
+  if (human) return { mode: 'human', user: subject, chain: [] };
+  if (user !== undefined) return { mode: 'delegated', user, agent: subject, chain: [], grant: undefined };
+  return {
+    mode: 'direct',
+    agent: subject,
+    chain: [],
+    grant: {
+      issuer: 'https://issuer.test',
+      format: 'jwt',
+      scopes: [],
+      details: undefined,
+      detailTypes: [],
+      audience: 'remit',
+      access: 'online',
+      purpose: undefined,
+      session: undefined,
+      sessionEnded: false,
+      txn: undefined,
+      clientId: undefined,
+      jti: undefined,
+      profile: undefined,
+      chainComplete: true,
+      issuedAt: undefined,
+      expiresAt: 4_000_000_000,
+    },
+  };
+}
+
 /** One question, and others that differ from it in a thing or two: what was kept for one may be asked for by the next. */
 const questions = fc
   .tuple(
@@ -275,13 +305,7 @@ function askedOf({ kind, who, what, user, view, action, request, ...stored }: Qu
     principal,
     on,
     facts: {
-      acting: {
-        mode: human ? 'human' : 'delegated',
-        user: behind,
-        agent: human ? undefined : subject,
-        chain: [],
-        grant: undefined,
-      },
+      acting: actingParties(subject, human, behind),
       action: on.action,
       resourceType: on.resourceType,
       resource,

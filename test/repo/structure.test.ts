@@ -118,8 +118,8 @@ describe('docs/reference/reasons.md', () => {
     [...text.matchAll(/^\| `(\w+)` \| (.*?) \| (.*?) \| (.*?) \|$/gm)].map((m) => [m[1] ?? '', m.slice(2)]),
   );
 
-  it.each(Object.entries(REASONS))('documents %s', (code, { step, operators, people }) => {
-    expect(rows.get(code)).toEqual([step, operators, people]);
+  it.each(Object.entries(REASONS))('documents %s', (code, { steps, operators, people }) => {
+    expect(rows.get(code)).toEqual([steps.join(', '), operators, people]);
   });
   it.each(Object.entries(FAULTS))('documents %s', (code, sentence) => {
     expect(text).toContain(`| \`${code}\` | ${sentence} |`);

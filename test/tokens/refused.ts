@@ -5,7 +5,7 @@ import { TokenRejectedError } from '../../src/tokens/jws.js';
 
 /** The reason that is expected; the catalogue's sentence unless a test says more. */
 export function refusal(code: ReasonCode, message: string = REASONS[code].operators): Reason {
-  return { code, step: REASONS[code].step, message };
+  return { code, step: 'token', message };
 }
 
 /** Why `look` refuses. Anything else that it throws stays loud. */

@@ -1,27 +1,12 @@
-/** What one set of rules answers to a recorded or generated request, refusals and unknowns included. */
-import { redecide } from '../../decide/decide.js';
+/** The answers that diff compares: of one set of rules to a recorded or generated request, or to a test's case. */
 import type { Decision, ReplayableRecord } from '../../model/decision.js';
-import { BadRequest } from '../../model/faults.js';
-import type { Rules } from '../../policy/load.js';
+import type { RecordAnswer } from '../../records/redecide.js';
 
 export type RequestAnswer =
   | { readonly kind: 'decided'; readonly decision: Decision }
-  /** The question itself is at fault: nothing is allowed. */
-  | { readonly kind: 'refused'; readonly why: string }
-  /** It rests on what isn't known. */
-  | { readonly kind: 'inconclusive'; readonly missing: readonly string[] };
-
-export function answerRequest(record: ReplayableRecord, rules: Rules): RequestAnswer {
-  try {
-    const { decision, missing } = redecide(record, rules);
-    if (decision.fault !== undefined)
-      return { kind: 'inconclusive', missing: missing.length > 0 ? missing : [decision.fault] };
-    return { kind: 'decided', decision };
-  } catch (error) {
-    if (error instanceof BadRequest) return { kind: 'refused', why: `${error.at} ${error.message}`.trim() };
-    throw error;
-  }
-}
+  | Extract<RecordAnswer, { kind: 'refused' }>
+  /** The answer rests on what isn't known. */
+  | { readonly kind: 'inconclusive' };
 
 /** The same request by its user, with no agent; undefined where there is no user or no agent in it. */
 export function withoutAgent(record: ReplayableRecord): ReplayableRecord | undefined {

@@ -48,7 +48,7 @@ export async function compareCases(
 function answerFromResult(result: CaseResult | undefined): RequestAnswer {
   if (result?.decision !== undefined && result.error === undefined)
     return { kind: 'decided', decision: result.decision };
-  return { kind: 'inconclusive', missing: [result?.error ?? 'no answer'] };
+  return { kind: 'inconclusive' };
 }
 
 function describeCase(testCase: TestCase): ComparedQuestion {

@@ -4,7 +4,8 @@ import type { DecisionRecord, SearchRecord, ReplayableRecord } from '../../model
 import { formatQuestion } from '../../records/replay.js';
 import type { Rules } from '../../policy/load.js';
 import type { TestCase } from '../test/case.js';
-import { answerRequest, withoutAgent } from './answer.js';
+import { withoutAgent } from './answer.js';
+import { answerRecord } from '../../records/redecide.js';
 import { compareCases } from './cases.js';
 import { mayGrantMore, compareSchemas, type SchemaDifference } from './schema-differences.js';
 import { Differences, type ComparisonCounts, type DifferenceGroup, type PolicyDifference } from './differences.js';
@@ -125,12 +126,12 @@ async function compareAnswers(
   differences: Differences,
   counts: { asked: number; differing: number; inconclusive: number },
 ): Promise<void> {
-  const [was, is] = [answerRequest(record, before), answerRequest(record, after)];
+  const [was, is] = [answerRecord(record, before), answerRecord(record, after)];
   counts.asked += 1;
   if (was.kind === 'inconclusive' || is.kind === 'inconclusive') counts.inconclusive += 1;
   const userRequest = withoutAgent(record);
   const allowsRequest = (request: ReplayableRecord) => (): boolean => {
-    const answer = answerRequest(request, after);
+    const answer = answerRecord(request, after);
     // Where nobody knows, the user is not said to be kept out.
     return answer.kind === 'inconclusive' || (answer.kind === 'decided' && answer.decision.decision);
   };

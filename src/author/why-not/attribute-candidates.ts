@@ -14,12 +14,12 @@ export function attributeCandidates(
   problem: DenialProblem,
   evaluation: ChangeEvaluation,
 ): (readonly ProposedChange[])[] {
-  const { established: bound, facts } = evaluation.redecision.course;
+  const { bound, facts } = evaluation.redecision.evaluation;
   if (bound === undefined || facts === undefined) return [];
-  const { on, question, principalType } = bound;
+  const { target, question, principalType } = bound;
   const { principal: policyPrincipal = cedarPrincipal(bound.acting) } = problem;
   const { acting, duties, chain } = facts.cedar;
-  const earlier = chain.filter(({ agent }) => agent.id === policyPrincipal.id).map(({ consulted }) => consulted);
+  const earlier = chain.filter(({ agent }) => agent.id === policyPrincipal.id).map(({ outcome }) => outcome);
   const missing = new Set(
     [acting, duties, ...earlier].flatMap((outcome) => (outcome.kind === 'missing' ? outcome.attributes : [])),
   );
@@ -32,11 +32,11 @@ export function attributeCandidates(
       }),
     );
   const contextValues = (name: string): AttributeValues => {
-    const type = on.action.context[name]?.type;
+    const type = target.action.context[name]?.type;
     return type?.kind === 'Record' ? values(`context.${name}`, type.members) : {};
   };
   const resource = { type: question.resource.type, id: question.resource.id };
-  const resourceValues = values(resource.type, on.resourceType.attributes);
+  const resourceValues = values(resource.type, target.resourceType.attributes);
   return [
     requestChanges(['action', 'properties'], contextValues('action')),
     requestChanges(['context'], contextValues('request')),

@@ -57,12 +57,12 @@ const REQUEST_CANDIDATES: Readonly<Partial<Record<ReasonCode, (judgement: Change
 
 /** The checks that would have to be a yes. */
 function checksToGrant(code: ReasonCode, { redecision: again }: ChangeEvaluation): Check[] {
-  const { established: bound, facts } = again.course;
+  const { bound, facts } = again.evaluation;
   if (bound === undefined || facts === undefined) return [];
   const delegation = buildDelegationCheck(bound.acting);
   const permissionCheck = buildGateCheck(bound);
   const { agent } = bound.acting;
-  const { agentPermission } = bound.on.action;
+  const { agentPermission } = bound.target.action;
   switch (code) {
     case 'delegation_missing':
     case 'session_ended':
@@ -84,10 +84,10 @@ function checksToGrant(code: ReasonCode, { redecision: again }: ChangeEvaluation
 
 /** That the client says it can carry out what is due. */
 function obligationCandidates({ redecision: again, rules, record }: ChangeEvaluation): ChangeOption[] {
-  const { established: bound, facts } = again.course;
+  const { bound, facts } = again.evaluation;
   if (bound === undefined || facts?.cedar.duties.kind !== 'answer') return [];
   const duties = facts.cedar.duties.answer.determining.map((id) => rules.policies.get(id)?.duties ?? []);
-  const due = uniteDuties(duties, bound.on.resourceType, { topic: '', body: '' }).map(({ type }) => type);
+  const due = uniteDuties(duties, bound.target.resourceType, { topic: '', body: '' }).map(({ type }) => type);
   const value = [...new Set([...(record.facts.said.supported_obligations ?? []), ...due])];
   return [[{ kind: 'request', at: ['context', 'supported_obligations'], value }]];
 }

@@ -1,5 +1,5 @@
 /** Deciding again with changes: by the code that decides, on the facts of the record as they would be. */
-import { redecide, type Redecision } from '../../decide/decide.js';
+import { redecide, type Redecision } from '../../records/redecide.js';
 import type { ReplayableRecord } from '../../model/decision.js';
 import { BadRequest } from '../../model/faults.js';
 import { decodeId, formatRef, type EntityRef } from '../../model/ids.js';

@@ -1,5 +1,5 @@
 /** What stands in the way of an allow, one by one, so that it can be told whether a change removed one. */
-import type { Redecision } from '../../decide/decide.js';
+import type { Redecision } from '../../records/redecide.js';
 import { cedarPrincipal } from '../../model/acting.js';
 import { formatRef, type EntityRef } from '../../model/ids.js';
 import type { ReasonCode } from '../../model/reasons.js';
@@ -18,16 +18,16 @@ export interface DenialProblem {
 }
 
 /** In the order of the steps. */
-export function findProblems({ course }: Redecision): DenialProblem[] {
-  const problems = course.judged.flatMap(({ step, outcome }) =>
+export function findProblems({ evaluation }: Redecision): DenialProblem[] {
+  const problems = evaluation.stepResults.flatMap(({ step, outcome }) =>
     outcome.outcome !== 'deny'
       ? []
       : outcome.reasons.flatMap(({ code, message }): DenialProblem[] => {
-          const { established, facts } = course;
-          if (established === undefined || facts === undefined || !CEDAR_CODES.has(code))
+          const { bound, facts } = evaluation;
+          if (bound === undefined || facts === undefined || !CEDAR_CODES.has(code))
             return [{ key: `${step} ${code}`, code, message }];
-          return cedarOutcomes(facts.cedar, cedarPrincipal(established.acting), step).flatMap(
-            ({ who, consulted: cedarOutcome, role }) =>
+          return cedarOutcomes(facts.cedar, cedarPrincipal(bound.acting), step).flatMap(
+            ({ who, outcome: cedarOutcome, role }) =>
               cedarProblems(code, cedarOutcome, role).map((part) => ({
                 ...part,
                 key: `${code} ${part.policy ?? part.attributes?.join() ?? ''} ${formatRef(who)} ${role}`,
@@ -54,13 +54,13 @@ function cedarOutcomes(
   { acting, chain, duties }: CedarOutcomes,
   who: EntityRef,
   step: string,
-): { readonly who: EntityRef; readonly consulted: CedarOutcome; readonly role: CedarRole }[] {
-  if (step === 'obligations') return [{ who, consulted: duties, role: 'duties' }];
+): { readonly who: EntityRef; readonly outcome: CedarOutcome; readonly role: CedarRole }[] {
+  if (step === 'obligations') return [{ who, outcome: duties, role: 'duties' }];
   return [
-    { who, consulted: acting, role: 'acting' },
-    ...chain.map(({ agent, consulted: cedarOutcome }) => ({
+    { who, outcome: acting, role: 'acting' },
+    ...chain.map(({ agent, outcome: cedarOutcome }) => ({
       who: agent,
-      consulted: cedarOutcome,
+      outcome: cedarOutcome,
       role: 'earlier' as const,
     })),
   ];

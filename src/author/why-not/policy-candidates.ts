@@ -32,7 +32,7 @@ export async function policyCandidates(
   evaluator: ChangeEvaluator,
   grants: GrantFinder,
 ): Promise<ChangeOption[]> {
-  const bound = evaluation.redecision.course.established;
+  const bound = evaluation.redecision.evaluation.bound;
   if (bound === undefined) return [];
   const { rules } = evaluation;
   const policyPrincipal = problem.principal ?? cedarPrincipal(bound.acting);
@@ -83,9 +83,9 @@ export async function policyCandidates(
 /** The policies whose conditions matter. */
 function relevantPolicies(problem: DenialProblem, { rules, redecision: again }: ChangeEvaluation): Policy[] {
   if (problem.policy !== undefined) return [rules.policies.get(problem.policy) ?? []].flat();
-  const bound = again.course.established;
+  const bound = again.evaluation.bound;
   if (bound === undefined) return [];
-  const { policies } = rules.deciding.slice(bound.principalType, bound.on.action, bound.on.resourceType);
+  const { policies } = rules.deciding.slice(bound.principalType, bound.target.action, bound.target.resourceType);
   return policies.filter(({ json }) => json.effect === 'permit').slice(0, MAX_PERMITS);
 }
 
@@ -115,12 +115,12 @@ function policyChanges(
   policyPrincipal: EntityRef,
   policies: readonly Policy[],
 ): ChangeOption[] {
-  const bound = evaluation.redecision.course.established;
+  const bound = evaluation.redecision.evaluation.bound;
   if (bound === undefined) return [];
   const scope: QuestionScope = {
     principal: { type: bound.principalType.name, id: policyPrincipal.id },
-    action: bound.on.action.uid,
-    resource: { type: bound.on.resourceType.name, id: bound.question.resource.id },
+    action: bound.target.action.uid,
+    resource: { type: bound.target.resourceType.name, id: bound.question.resource.id },
   };
   if (problem.code === 'policy_no_permit')
     return [[permitQuestion(scope, policyPrincipal, new Set(evaluation.rules.policies.keys()))]];

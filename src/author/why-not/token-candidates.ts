@@ -15,16 +15,16 @@ export function scopeCandidates({ redecision: again }: ChangeEvaluation): Propos
 }
 
 export function detailCandidates({ redecision: again }: ChangeEvaluation): ProposedChange[][] {
-  const { established: bound } = again.course;
+  const { bound } = again.evaluation;
   const grant = bound?.acting.grant;
   if (bound === undefined || grant === undefined) return [];
-  const { on, question } = bound;
+  const { target, question } = bound;
   const { access, details = [], purpose } = grant;
   const covering: ProposedChange = {
     kind: 'token',
     detail: {
       type: REMIT_DETAIL_TYPE,
-      actions: [on.action.name],
+      actions: [target.action.name],
       resources: [formatRef(question.resource)],
       ...(access === 'background' ? { access } : {}),
     },
@@ -77,7 +77,7 @@ function meetConstraint(name: string, constraint: unknown, { question }: BoundQu
 }
 
 export function purposeCandidates({ redecision: again, record }: ChangeEvaluation): ProposedChange[][] {
-  const purpose = again.course.established?.acting.grant?.purpose;
+  const purpose = again.evaluation.bound?.acting.grant?.purpose;
   const statedPurpose = record.facts.said.context?.['purpose'];
   return [
     ...(purpose === undefined ? [] : [[statePurpose(purpose)]]),
@@ -88,7 +88,7 @@ export function purposeCandidates({ redecision: again, record }: ChangeEvaluatio
 
 /** The subject, and what else the request says of who acts, as the token has it. */
 export function subjectCandidates({ redecision: again, record, rules }: ChangeEvaluation): ProposedChange[][] {
-  const token = getVerifiedCredential(again.course.opening)?.token;
+  const token = getVerifiedCredential(again.evaluation.unbound)?.token;
   const { userObject, agentObject } = rules.vocabulary;
   const { said: statements } = record.facts;
   const withoutMember = (path: readonly string[]): ProposedChange => ({ kind: 'request', at: path });
@@ -121,7 +121,7 @@ export function actionCandidates({ record, rules }: ChangeEvaluation): ProposedC
 
 /** Without what contradicts the token's transaction. */
 export function transactionCandidates({ redecision: again, record }: ChangeEvaluation): ProposedChange[][] {
-  const names = Object.keys(getVerifiedCredential(again.course.opening)?.token.transaction ?? {});
+  const names = Object.keys(getVerifiedCredential(again.evaluation.unbound)?.token.transaction ?? {});
   const { said: statements } = record.facts;
   const stated = (place: readonly string[], members: object | undefined): ProposedChange[] =>
     names

@@ -1,13 +1,9 @@
 /** What a token that was refused would have had to be: without one that is believed there is nothing to decide again. */
-import type { ReasonCode, REASONS } from '../../model/reasons.js';
-
-type TokenCode = {
-  [Code in ReasonCode]: (typeof REASONS)[Code]['step'] extends 'token' ? Code : never;
-}[ReasonCode];
+import type { ReasonCode, ReasonCodeOf } from '../../model/reasons.js';
 
 const ACCESS_TOKEN = 'present an access token (typ "at+jwt") that names the agent in "act"';
 
-const TOKEN_NEEDS: Readonly<Record<TokenCode, string>> = {
+const TOKEN_NEEDS: Readonly<Record<ReasonCodeOf<'token'>, string>> = {
   token_missing:
     'pass the agent’s token in context.token; or, for a client flagged asserts_subject, context.mode "human", or subject.properties.act for an agent that it vouches for',
   token_malformed: 'present a compact JWS of at most 8 KiB, without duplicate members',

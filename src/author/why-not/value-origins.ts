@@ -25,9 +25,9 @@ export function findOrigin(
   { record, redecision: again }: ChangeEvaluation,
   literals: Literals,
 ): ValueOrigin {
-  const bound = again.course.established;
+  const bound = again.evaluation.bound;
   if (bound === undefined) return NO_ORIGIN;
-  const { question, on, principalType, acting } = bound;
+  const { question, target, principalType, acting } = bound;
   const [root = '', ...rest] = path;
   const comparedValues = literals.get(path.at(-1) ?? '') ?? new Set();
 
@@ -55,7 +55,7 @@ export function findOrigin(
   if (root === 'resource') {
     const { properties, ...resource } = question.resource;
     const attributes = record.facts.entities?.[formatRef(resource)]?.attributes ?? {};
-    const { resourceType } = on;
+    const { resourceType } = target;
     const stated = requestChanges(['resource', 'properties'], resourceType.attributes, rest, {
       ...attributes,
       ...properties,
@@ -67,7 +67,7 @@ export function findOrigin(
   }
   if (root !== 'context') return NO_ORIGIN;
   const [member = '', ...names] = rest;
-  const type = on.action.context[member]?.type;
+  const type = target.action.context[member]?.type;
   const members = type?.kind === 'Record' ? type.members : {};
   const resource = { type: question.resource.type, id: question.resource.id };
   switch (member) {

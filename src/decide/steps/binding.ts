@@ -1,178 +1,187 @@
 /**
- * Step 2: do the request's subject and agent agree with the token's, and is it something that can be asked at all?
+ * Step 2: do the request's subject and agent agree with the token's, and can this question be asked at all?
  * A token of one user or agent presented with a request about another is the confused deputy.
  */
-import type { ActingParties } from '../../model/acting.js';
-import type { Properties } from '../../model/question.js';
-import { cedarPrincipal } from '../../model/acting.js';
+import { isDeepStrictEqual } from 'node:util';
+import { didYouMean } from '../../diagnostics/suggest.js';
+import { cedarPrincipal, type ActingParties, type Grant } from '../../model/acting.js';
+import type { Credential } from '../../model/credential.js';
 import { BadRequest } from '../../model/faults.js';
 import { formatRef, isSameRef } from '../../model/ids.js';
 import { deny, pass, type StepOutcome } from '../../model/outcome.js';
-import { isDeepStrictEqual } from 'node:util';
-import { reason, type Reason } from '../../model/reasons.js';
+import type { Properties } from '../../model/question.js';
+import { reason, type Reason, type ReasonCodeOf } from '../../model/reasons.js';
 import { checkProperties } from '../../policy/cedar-request.js';
-import { didYouMean } from '../../diagnostics/suggest.js';
 import { InvalidValueError } from '../../policy/schema/types.js';
-import { type OpeningStep } from '../step.js';
-import { type BoundQuestion } from '../bound-question.js';
-import { getVerifiedCredential } from '../bound-question.js';
-import { type UnboundQuestion } from '../bound-question.js';
+import { getVerifiedCredential, type BoundQuestion, type UnboundQuestion } from '../bound-question.js';
+import type { OpeningStep } from '../step.js';
 
 export const bindingStep: OpeningStep = {
   step: 'binding',
-  judge: (opening) => {
-    const binding = bindQuestion(opening);
+  judge: (unbound) => {
+    const binding = bindQuestion(unbound);
     return 'denied' in binding
       ? binding.denied
-      : { ...pass({ subject: formatRef(opening.question.subject) }), established: binding };
+      : { ...pass({ subject: formatRef(unbound.question.subject) }), bound: binding };
   },
 };
 
 /**
- * What the later steps work on; only after the token step has passed.
- *
- * @throws BadRequest where a property of the request is of a wrong type
+ * Binds the question to the parties that act, the action of the schema and its principal's type. The token step must
+ * have passed.
+ * @throws BadRequest where a property of the request has a wrong type
  */
-function bindQuestion(opening: UnboundQuestion): BoundQuestion | { readonly denied: StepOutcome } {
-  const { question, rules, now } = opening;
-  const { vocabulary } = rules;
-  const on = vocabulary.find(question.action.name, question.resource.type);
-  if (on === undefined) {
-    const names = vocabulary.actions
-      .filter((a) => a.resourceTypes.some((t) => t.object === question.resource.type))
-      .map((a) => a.name);
-    const hint = didYouMean(question.action.name, names);
-    return denied(
-      reason('action_unknown', `No action "${question.action.name}" applies to "${question.resource.type}"${hint}.`),
-    );
-  }
-  if (question.caller.kind === 'client' && question.caller.client.resources?.has(question.resource.type) === false) {
-    return denied(reason('resource_type_forbidden'));
-  }
-  const acting = resolveActingParties(opening);
-  if ('code' in acting) return denied(acting);
+function bindQuestion(unbound: UnboundQuestion): BoundQuestion | { readonly denied: StepOutcome } {
+  const { question, rules, now } = unbound;
+  const target = rules.vocabulary.find(question.action.name, question.resource.type);
+  if (target === undefined) return denied('action_unknown', unknownActionMessage(unbound));
+  if (question.caller.kind === 'client' && question.caller.client.resources?.has(question.resource.type) === false)
+    return denied('resource_type_forbidden');
+  const acting = resolveActingParties(unbound);
+  if ('code' in acting) return { denied: deny(acting) };
   const principal = cedarPrincipal(acting);
-  const principalType = on.action.principalTypes.find((type) => type.object === principal.type);
-  if (principalType === undefined) {
+  const principalType = target.action.principalTypes.find((type) => type.object === principal.type);
+  if (principalType === undefined)
     return denied(
-      reason(
-        'subject_type_unknown',
-        `"${principal.type}" is no principal of "${on.action.name}" on "${question.resource.type}".`,
-      ),
+      'subject_type_unknown',
+      `"${principal.type}" is no principal of "${target.action.name}" on "${question.resource.type}".`,
     );
+  const transaction = getTransaction(unbound);
+  const contradiction = findTransactionContradiction(unbound, transaction);
+  if (contradiction !== undefined) return denied('transaction_mismatch', contradiction);
+  const bound = {
+    // The token's transaction is signed, so its members count as stated whether or not the client repeats them.
+    question: { ...question, context: { ...question.context, ...transaction } },
+    rules,
+    now,
+    acting,
+    target,
+    principalType,
+  };
+  try {
+    checkRequestTypes(bound);
+  } catch (error) {
+    if (!(error instanceof InvalidValueError)) throw error;
+    const member = /^context\.([^.[]+)/.exec(error.path)?.[1];
+    if (member !== undefined && Object.hasOwn(transaction, member))
+      return denied('transaction_mismatch', `In the token's "tctx", ${member} ${error.message}.`);
+    throw new BadRequest(error.message, error.path);
   }
-  const transaction = readTransaction(opening);
+  return bound;
+}
+
+function unknownActionMessage({ question: { action, resource }, rules }: UnboundQuestion): string {
+  const names = rules.vocabulary.actions
+    .filter(({ resourceTypes }) => resourceTypes.some(({ object }) => object === resource.type))
+    .map(({ name }) => name);
+  return `No action "${action.name}" applies to "${resource.type}"${didYouMean(action.name, names)}.`;
+}
+
+/** The claim `tctx`, which only a transaction token has. */
+function getTransaction(unbound: UnboundQuestion): Properties {
+  return getVerifiedCredential(unbound)?.token.transaction ?? {};
+}
+
+/** A sentence that names the first member of the request that has another value in the token's transaction. */
+function findTransactionContradiction({ question }: UnboundQuestion, transaction: Properties): string | undefined {
   const statements = {
     context: question.context,
     action: question.action.properties,
     resource: question.resource.properties,
   };
   for (const [place, properties] of Object.entries(statements)) {
-    const other = Object.keys(transaction).find(
+    const member = Object.keys(transaction).find(
       (name) => Object.hasOwn(properties, name) && !isDeepStrictEqual(properties[name], transaction[name]),
     );
-    if (other !== undefined)
-      return denied(reason('transaction_mismatch', `The request's ${place} states another ${other} than the token.`));
+    if (member !== undefined) return `The request's ${place} states another ${member} than the token.`;
   }
-  const established = {
-    // What the token says of its transaction is signed, so it counts as said, whether or not the client says it too.
-    question: { ...question, context: { ...question.context, ...transaction } },
-    rules,
-    now,
-    acting,
-    on,
-    principalType,
-  };
-  try {
-    checkRequestTypes(established);
-  } catch (error) {
-    const member = error instanceof InvalidValueError ? /^context\.([^.[]+)/.exec(error.path)?.[1] : undefined;
-    if (member !== undefined && Object.hasOwn(transaction, member))
-      return denied(reason('transaction_mismatch', `In the token's "tctx", ${member} ${(error as Error).message}.`));
-    if (error instanceof InvalidValueError) throw new BadRequest(error.message, error.path);
-    throw error;
-  }
-  return established;
+  return undefined;
 }
 
-/** `tctx`, which only a transaction token has. */
-function readTransaction(opening: UnboundQuestion): Properties {
-  return getVerifiedCredential(opening)?.token.transaction ?? {};
+function denied(code: ReasonCodeOf<'binding'>, message?: string): { denied: StepOutcome } {
+  return { denied: deny(reason('binding', code, message)) };
 }
 
-function denied(cause: Reason): { denied: StepOutcome } {
-  return { denied: deny(cause) };
+/** The parties that the token names, or that the client vouches for; a reason where the request contradicts them. */
+function resolveActingParties(unbound: UnboundQuestion): ActingParties | Reason {
+  const credential = getVerifiedCredential(unbound);
+  return credential === undefined ? resolveVouchedParties(unbound) : resolveTokenParties(unbound, credential);
 }
 
-/** Who acts, from the token or from what the client vouches for. */
-function resolveActingParties(opening: UnboundQuestion): ActingParties | Reason {
-  const { question, rules } = opening;
+function resolveTokenParties(
+  { question, rules }: UnboundQuestion,
+  credential: Extract<Credential, { ok: true }>,
+): ActingParties | Reason {
   const { subject, statedAgent, statedMode, assertedAgent } = question;
   const { userObject, agentObject } = rules.vocabulary;
-  const credential = getVerifiedCredential(opening);
-  if (credential !== undefined) {
-    const { token, accepted, sessionEnded } = credential;
-    const [current, ...history] = token.actors;
-    if (agentObject === undefined || (token.user !== undefined && userObject === undefined))
-      return reason('subject_type_unknown');
-    // A token that names no agent has not passed the token step; nothing may be made of one that has.
-    if (current === undefined || token.mode === 'unknown') throw new TypeError('a credential without an agent');
-    const agent = { type: agentObject, id: current.id };
-    const user =
-      token.user === undefined || userObject === undefined ? undefined : { type: userObject, id: token.user };
-    const named = isSameRef(subject, agent) || (user !== undefined && isSameRef(subject, user));
-    const agrees = [statedAgent, assertedAgent].every((id) => id === undefined || id === agent.id);
-    if (!named || !agrees || statedMode !== undefined) return reason('subject_mismatch');
-    return {
-      mode: token.mode,
-      user,
-      agent,
-      chain: history.map(({ id }) => ({ type: agentObject, id })),
-      grant: {
-        issuer: token.issuer,
-        format: token.format,
-        scopes: token.scopes,
-        details: token.authorizationDetails,
-        ...accepted,
-        access: token.access,
-        purpose: token.purpose,
-        session: token.session,
-        sessionEnded,
-        txn: token.txn,
-        clientId: token.clientId,
-        jti: token.jti,
-        profile: current.profile,
-        chainComplete: token.chainComplete,
-        issuedAt: token.issuedAt,
-        expiresAt: token.expiresAt,
-      },
-    };
-  }
+  const { token } = credential;
+  const [current, ...history] = token.actors;
+  if (agentObject === undefined || (token.user !== undefined && userObject === undefined))
+    return reason('binding', 'subject_type_unknown');
+  // The token step passes no token that names no agent: this one must not get any further.
+  if (current === undefined || token.mode === 'unknown') throw new TypeError('The verified token names no agent.');
+  const agent = { type: agentObject, id: current.id };
+  const user = token.user === undefined || userObject === undefined ? undefined : { type: userObject, id: token.user };
+  const namesParty = isSameRef(subject, agent) || (user !== undefined && isSameRef(subject, user));
+  const agrees = [statedAgent, assertedAgent].every((id) => id === undefined || id === agent.id);
+  if (!namesParty || !agrees || statedMode !== undefined) return reason('binding', 'subject_mismatch');
+  const chain = history.map(({ id }) => ({ type: agentObject, id }));
+  const grant = toGrant(credential, current.profile);
+  if (token.mode === 'direct') return { mode: 'direct', agent, chain, grant };
+  if (user === undefined) throw new TypeError('The verified token is delegated and names no user.');
+  return { mode: 'delegated', user, agent, chain, grant };
+}
+
+function toGrant(
+  { token, accepted, sessionEnded }: Extract<Credential, { ok: true }>,
+  profile: string | undefined,
+): Grant {
+  return {
+    issuer: token.issuer,
+    format: token.format,
+    scopes: token.scopes,
+    details: token.authorizationDetails,
+    ...accepted,
+    access: token.access,
+    purpose: token.purpose,
+    session: token.session,
+    sessionEnded,
+    txn: token.txn,
+    clientId: token.clientId,
+    jti: token.jti,
+    profile,
+    chainComplete: token.chainComplete,
+    issuedAt: token.issuedAt,
+    expiresAt: token.expiresAt,
+  };
+}
+
+function resolveVouchedParties({ question, rules }: UnboundQuestion): ActingParties | Reason {
+  const { subject, statedAgent, statedMode, assertedAgent } = question;
+  const { agentObject } = rules.vocabulary;
   if (subject.type === agentObject)
     return reason(
+      'binding',
       'subject_type_unknown',
       'A client can vouch for a user, or for a user with an agent; an agent alone needs a token.',
     );
-  if (!rules.graph.hasDefinition(subject.type)) return reason('subject_type_unknown');
+  if (!rules.graph.hasDefinition(subject.type)) return reason('binding', 'subject_type_unknown');
   const user = { type: subject.type, id: subject.id };
-  if (assertedAgent === undefined) {
-    return statedAgent === undefined
-      ? { mode: 'human', user, agent: undefined, chain: [], grant: undefined }
-      : reason('subject_mismatch');
-  }
-  if (agentObject === undefined) return reason('subject_type_unknown');
+  if (assertedAgent === undefined)
+    return statedAgent === undefined ? { mode: 'human', user, chain: [] } : reason('binding', 'subject_mismatch');
+  if (agentObject === undefined) return reason('binding', 'subject_type_unknown');
   if (statedMode !== undefined || (statedAgent !== undefined && statedAgent !== assertedAgent))
-    return reason('subject_mismatch');
+    return reason('binding', 'subject_mismatch');
   return { mode: 'delegated', user, agent: { type: agentObject, id: assertedAgent }, chain: [], grant: undefined };
 }
 
-/** @throws ValueProblem */
-function checkRequestTypes({ question, rules: { vocabulary }, on }: BoundQuestion): void {
+/** @throws InvalidValueError where a property has another type than the schema declares */
+function checkRequestTypes({ question, rules: { vocabulary }, target }: BoundQuestion): void {
   const type = vocabulary.typesByObject.get(question.subject.type)?.[0];
   checkProperties(
     {
-      action: on.action,
-      resourceType: on.resourceType,
+      action: target.action,
+      resourceType: target.resourceType,
       resourceProperties: question.resource.properties,
       actionProperties: question.action.properties,
       context: question.context,

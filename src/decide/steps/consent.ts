@@ -5,11 +5,11 @@ import type { JudgingStep } from '../step.js';
 
 export const consentStep: JudgingStep = {
   step: 'consent',
-  judge: ({ on: { action }, acting }) => {
-    // Consent is what a person gives an agent; a person acting alone asks nobody.
+  judge: ({ target: { action }, acting }) => {
+    // Consent is what a person gives an agent: a person acting alone needs none.
     if (action.consent === undefined || acting.mode === 'human') return pass({ required: false });
     return deny(
-      reason('consent_required', `"${action.name}" needs ${action.consent} consent.`),
+      reason('consent', 'consent_required', `"${action.name}" needs ${action.consent} consent.`),
       { required: action.consent },
       [{ type: 'consent' }],
     );

@@ -1,6 +1,7 @@
 /**
  * Step 3: do the token's scopes and authorization details cover this action on this resource, is its session alive, and
- * does the graph still say that the user has delegated to this agent? All must hold; each is a way to take it back.
+ * does the graph still say that the user has delegated to this agent? All must hold; each is a way to take the delegation
+ * back.
  */
 import type { ActingParties, Grant } from '../../model/acting.js';
 import { formatRef } from '../../model/ids.js';
@@ -25,13 +26,13 @@ export const delegationStep: JudgingStep = {
   },
 
   judge: (bound, facts) => {
-    const { acting, on } = bound;
+    const { acting, target } = bound;
     if (acting.mode === 'human') return pass({ mode: 'human' });
     const reasons: Reason[] = [];
     const remedies: Remedy[] = [];
     // Without a token there are no scopes: the client that vouches for the agent answers for what it may do.
-    const scoped = acting.grant !== undefined && on.action.scope !== undefined;
-    const evidence: Record<string, unknown> = scoped ? { scope: on.action.scope } : {};
+    const scoped = acting.grant !== undefined && target.action.scope !== undefined;
+    const evidence: Record<string, unknown> = scoped ? { scope: target.action.scope } : {};
     if (acting.grant !== undefined) judgeGrant(bound, acting.grant, reasons, remedies);
     const edge = buildDelegationCheck(acting);
     const fault = edge === undefined ? undefined : judgeGraphDelegation(edge, facts, evidence, reasons);
@@ -46,21 +47,24 @@ export const delegationStep: JudgingStep = {
   },
 };
 
-/** Whether the graph says that the user has delegated, to the agent itself or to one that passes it on. */
+/**
+ * Judges whether the graph says that the user has delegated to the agent, directly or over agents that passed it on. Adds
+ * to `evidence` and `reasons`; returns the fault of what could not be answered.
+ */
 function judgeGraphDelegation(
   edge: CheckRequest,
-  { check, passedOn }: Facts,
+  { check, delegationPath }: Facts,
   evidence: Record<string, unknown>,
   reasons: Reason[],
 ): FaultCode | undefined {
   const answer = check(edge);
-  if (passedOn?.kind === 'fault') return passedOn.fault;
-  if (passedOn?.kind === 'path') {
-    const { path, ended } = passedOn;
+  if (delegationPath?.kind === 'fault') return delegationPath.fault;
+  if (delegationPath?.kind === 'path') {
+    const { path, ended } = delegationPath;
     evidence['path'] = path;
     const message = `The revocation ${ended?.id ?? ''} (${ended?.selector ?? ''}) covers an agent that passed the delegation on.`;
-    if (ended?.what === 'token') reasons.push({ ...reason('token_revoked', message), step: 'delegation' });
-    if (ended?.what === 'session') reasons.push(reason('session_ended', message));
+    if (ended?.what === 'token') reasons.push(reason('delegation', 'token_revoked', message));
+    if (ended?.what === 'session') reasons.push(reason('delegation', 'session_ended', message));
     return undefined;
   }
   evidence['delegation'] = checkKey(edge);
@@ -71,16 +75,23 @@ function judgeGraphDelegation(
     case 'unknown':
       return answer.fault;
     case 'unanswerable':
-      reasons.push(reason('graph_unanswerable', answer.message));
+      reasons.push(reason('delegation', 'graph_unanswerable', answer.message));
       return undefined;
     case 'conditional':
-      reasons.push(reason('context_missing', `The delegation needs context: ${answer.missing.join(', ')}.`));
+      reasons.push(
+        reason('delegation', 'context_missing', `The delegation needs context: ${answer.missing.join(', ')}.`),
+      );
       return undefined;
     case 'no':
       reasons.push(
-        passedOn?.kind === 'too_many'
-          ? reason('graph_unanswerable', 'Over more agents than are followed, the delegation may have been passed on.')
+        delegationPath?.kind === 'too_many'
+          ? reason(
+              'delegation',
+              'graph_unanswerable',
+              'The delegation may have been passed on over more agents than are followed.',
+            )
           : reason(
+              'delegation',
               'delegation_missing',
               `${formatRef(edge.subject)} has not delegated to ${formatRef(edge.resource)}, or no longer.`,
             ),
@@ -89,12 +100,12 @@ function judgeGraphDelegation(
   }
 }
 
-/** What of the grant doesn't cover the question is added to the lists. */
+/** Adds to `reasons` and `remedies` what the grant lacks to cover the question. */
 function judgeGrant(bound: BoundQuestion, grant: Grant, reasons: Reason[], remedies: Remedy[]): void {
-  const { action } = bound.on;
+  const { action } = bound.target;
   const purpose = Object.hasOwn(bound.question.context, 'purpose') ? bound.question.context['purpose'] : grant.purpose;
-  if (grant.sessionEnded) reasons.push(reason('session_ended'));
-  if (grant.purpose !== undefined && purpose !== grant.purpose) reasons.push(reason('purpose_mismatch'));
+  if (grant.sessionEnded) reasons.push(reason('delegation', 'session_ended'));
+  if (grant.purpose !== undefined && purpose !== grant.purpose) reasons.push(reason('delegation', 'purpose_mismatch'));
 
   const detailCoverage =
     grant.details === undefined
@@ -106,30 +117,41 @@ function judgeGrant(bound: BoundQuestion, grant: Grant, reasons: Reason[], remed
     if (action.scope !== undefined && !scopes.has(action.scope)) missingScopes.push(action.scope);
   } else if (action.backgroundScope === undefined) {
     reasons.push(
-      reason('authorization_details_mismatch', 'The action has no scope, so only a detail could allow background use.'),
+      reason(
+        'delegation',
+        'authorization_details_mismatch',
+        'The action has no scope, so only a detail could allow background use.',
+      ),
     );
   } else if (!scopes.has(action.backgroundScope)) missingScopes.push(action.backgroundScope);
   if (missingScopes.length > 0) {
     const why = grant.access === 'background' ? ': it is for background use' : '';
-    reasons.push(reason('scope_insufficient', `The token lacks the scope "${missingScopes.join(' ')}"${why}.`));
+    reasons.push(
+      reason('delegation', 'scope_insufficient', `The token lacks the scope "${missingScopes.join(' ')}"${why}.`),
+    );
     remedies.push(scopeRemedy(missingScopes));
   }
 
   if (detailCoverage === undefined && action.scope === undefined)
     reasons.push(
       reason(
+        'delegation',
         'authorization_details_mismatch',
         'The action has no scope, so only authorization_details could cover it.',
       ),
     );
   if (detailCoverage?.problem !== undefined)
-    reasons.push(reason('authorization_details_mismatch', detailCoverage.problem));
+    reasons.push(reason('delegation', 'authorization_details_mismatch', detailCoverage.problem));
 }
 
-function toCoverageRequest({ question, on, rules }: BoundQuestion, grant: Grant, purpose: unknown): CoverageRequest {
+function toCoverageRequest(
+  { question, target, rules }: BoundQuestion,
+  grant: Grant,
+  purpose: unknown,
+): CoverageRequest {
   return {
-    action: on.action.name,
-    permission: on.action.permission,
+    action: target.action.name,
+    permission: target.action.permission,
     resource: question.resource,
     isDefinition: (word) => rules.graph.hasDefinition(word),
     locations: [grant.audience],
@@ -144,8 +166,8 @@ function toCoverageRequest({ question, on, rules }: BoundQuestion, grant: Grant,
   };
 }
 
-/** Whether the user has delegated to the agent themselves. */
+/** The check that the user has delegated to the agent directly; undefined where no agent acts for a user. */
 export function buildDelegationCheck(acting: ActingParties): CheckRequest | undefined {
-  if (acting.mode !== 'delegated' || acting.agent === undefined || acting.user === undefined) return undefined;
+  if (acting.mode !== 'delegated') return undefined;
   return { resource: acting.agent, permission: DELEGATOR_RELATION, subject: acting.user };
 }

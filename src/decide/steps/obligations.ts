@@ -4,8 +4,7 @@ import { deny, pass, unknown } from '../../model/outcome.js';
 import { reason, type Reason } from '../../model/reasons.js';
 import type { FaultCode } from '../../model/faults.js';
 import { uniteDuties, type Occasion } from '../../policy/duties.js';
-import { citePolicies } from '../cedar-outcome.js';
-import { readCedarAnswer } from '../cedar-outcome.js';
+import { citePolicies, readCedarAnswer } from '../cedar-outcome.js';
 import type { BoundQuestion } from '../bound-question.js';
 import type { JudgingStep } from '../step.js';
 
@@ -17,10 +16,10 @@ export const obligationsStep: JudgingStep = {
     if (facts.entitiesFault !== undefined) return unknown(facts.entitiesFault);
     const reasons: Reason[] = [];
     const faults: FaultCode[] = [];
-    const matchingDuties = readCedarAnswer(facts.cedar.duties, reasons, faults)?.determining ?? [];
+    const matchingDuties = readCedarAnswer('obligations', facts.cedar.duties, reasons, faults)?.determining ?? [];
     const obligations = uniteDuties(
       matchingDuties.map((id) => policies.get(id)?.duties ?? []),
-      bound.on.resourceType,
+      bound.target.resourceType,
       occasionOf(bound),
     );
     const evidence = matchingDuties.length === 0 ? {} : { duties: citePolicies(matchingDuties, policies) };
@@ -28,23 +27,18 @@ export const obligationsStep: JudgingStep = {
     const unsupported = supported === undefined ? [] : obligations.filter((o) => !supported.includes(o.type));
     if (unsupported.length > 0) {
       const types = unsupported.map((o) => o.type).join(', ');
-      reasons.push(reason('obligation_unsupported', `The client does not support: ${types}.`));
+      reasons.push(reason('obligations', 'obligation_unsupported', `The client does not support: ${types}.`));
     }
-    if (reasons.length > 0) {
-      return deny(
-        reasons.map((r) => ({ ...r, step: 'obligations' })),
-        evidence,
-      );
-    }
+    if (reasons.length > 0) return deny(reasons, evidence);
     return faults[0] === undefined ? pass(evidence, obligations) : unknown(faults[0], evidence);
   },
 };
 
 /** The request in the words of its action's title: "agent:code-bot for user:ann: Merge a branch (repository:api)". */
-function occasionOf({ on, acting, question }: BoundQuestion): Occasion {
+function occasionOf({ target, acting, question }: BoundQuestion): Occasion {
   const parties = [acting.agent, acting.user].flatMap((party) => (party === undefined ? [] : [formatRef(party)]));
   return {
-    topic: `${on.resourceType.object}.${on.action.name}`,
-    body: `${parties.join(' for ')}: ${on.action.title} (${formatRef(question.resource)})`,
+    topic: `${target.resourceType.object}.${target.action.name}`,
+    body: `${parties.join(' for ')}: ${target.action.title} (${formatRef(question.resource)})`,
   };
 }

@@ -1,28 +1,28 @@
 /**
- * Step 6: does Cedar permit it, with no forbid and no error of evaluation? Asked for the agent (in human mode the
- * user), and once more for each earlier agent of the chain, of whom only forbids count.
+ * Step 6: does Cedar permit it, with no forbid and no error of evaluation? Cedar is asked for the agent (in human mode
+ * the user), and once more for each earlier agent of the chain, whose permits don't count: only its forbids do.
  */
 import { cedarPrincipal } from '../../model/acting.js';
+import type { FaultCode } from '../../model/faults.js';
 import { formatRef } from '../../model/ids.js';
 import { deny, pass, unknown } from '../../model/outcome.js';
 import { reason, type Reason } from '../../model/reasons.js';
 import type { Policy } from '../../policy/policies.js';
-import type { Remedy } from '../../model/remedies.js';
-import type { FaultCode } from '../../model/faults.js';
-import { withCaveatContext, type JudgingStep } from '../step.js';
-import { buildAgentCanChecks, buildCanChecks } from '../permission-checks.js';
+import type { BoundQuestion } from '../bound-question.js';
 import { citePolicies, readCedarAnswer } from '../cedar-outcome.js';
+import { buildAgentCanChecks, buildCanChecks } from '../permission-checks.js';
+import { withCaveatContext, type Facts, type JudgingStep } from '../step.js';
 
 export const policyStep: JudgingStep = {
   step: 'policy',
 
   needs: (bound) => ({
-    checks: [...buildCanChecks(bound), ...buildAgentCanChecks(bound)].map((check) => withCaveatContext(bound, check)),
+    checks: listContextChecks(bound).map((check) => withCaveatContext(bound, check)),
     entities: [
       cedarPrincipal(bound.acting),
       bound.question.resource,
       ...bound.acting.chain,
-      // For the context's `user`, and for calling people by their names.
+      // The context's `user`, and the name by which texts call the user.
       ...(bound.acting.user === undefined ? [] : [bound.acting.user]),
     ],
   }),
@@ -30,58 +30,74 @@ export const policyStep: JudgingStep = {
   judge: (bound, facts) => {
     const { policies } = bound.rules;
     const reasons: Reason[] = [];
-    const remedies: Remedy[] = [];
     const faults: FaultCode[] = [];
-    const forbidding = new Set<string>();
-    let remediable = false;
-    let permitting: readonly string[] = [];
-
-    for (const check of [...buildCanChecks(bound), ...buildAgentCanChecks(bound)]) {
-      const answer = facts.check(check);
-      if (answer.result === 'unknown') faults.push(answer.fault);
-      if (answer.result === 'unanswerable')
-        reasons.push({ ...reason('graph_unanswerable', answer.message), step: 'policy' });
-      if (answer.result === 'conditional') {
-        reasons.push({
-          ...reason('context_missing', `"${check.permission}" needs context: ${answer.missing.join(', ')}.`),
-          step: 'policy',
-        });
-      }
-    }
+    judgeContextChecks(bound, facts, reasons, faults);
     if (facts.entitiesFault !== undefined) faults.push(facts.entitiesFault);
-    if (faults.length === 0 && reasons.length === 0) {
-      const acting = readCedarAnswer(facts.cedar.acting, reasons, faults);
-      if (acting !== undefined) {
-        if (acting.decision === 'allow') permitting = acting.determining;
-        else if (acting.determining.length > 0) acting.determining.forEach((id) => forbidding.add(id));
-        else if (acting.errors.length === 0) reasons.push(reason('policy_no_permit'));
-      }
-      for (const { agent, consulted } of facts.cedar.chain) {
-        const earlierAnswer = readCedarAnswer(consulted, reasons, faults, ` for ${formatRef(agent)}`);
-        if (earlierAnswer?.decision === 'deny') earlierAnswer.determining.forEach((id) => forbidding.add(id));
-      }
-    }
-    if (forbidding.size > 0) {
-      const forbiddingPolicies = [...forbidding].sort().flatMap((id) => policies.get(id) ?? []);
-      reasons.unshift(
-        reason(
-          'policy_forbid',
-          forbiddingPolicies.map(getPolicyLabel).join(' '),
-          forbiddingPolicies.map((p) => p.id),
-        ),
-      );
-      remedies.push(...forbiddingPolicies.flatMap((p) => p.remedies));
-      remediable = reasons.length === 1 && forbiddingPolicies.every((p) => p.remedies.length > 0);
-    }
+    const { permitting, forbidding } =
+      faults.length === 0 && reasons.length === 0 ? judgeAnswers(facts, reasons, faults) : NOT_ASKED;
+
     const evidence = {
       ...(permitting.length === 0 ? {} : { permitted_by: citePolicies(permitting, policies) }),
-      ...(forbidding.size === 0 ? {} : { forbidden_by: citePolicies([...forbidding].sort(), policies) }),
+      ...(forbidding.length === 0 ? {} : { forbidden_by: citePolicies(forbidding, policies) }),
     };
-    if (reasons.length > 0) return deny(reasons, evidence, remedies, remediable);
+    const forbids = forbidding.flatMap((id) => policies.get(id) ?? []);
+    if (forbidding.length > 0) {
+      const ids = forbids.map(({ id }) => id);
+      reasons.unshift(reason('policy', 'policy_forbid', forbids.map(getPolicyLabel).join(' '), ids));
+    }
+    if (reasons.length > 0) {
+      const remedies = forbids.flatMap((forbid) => forbid.remedies);
+      const remediable =
+        forbidding.length > 0 && reasons.length === 1 && forbids.every((forbid) => forbid.remedies.length > 0);
+      return deny(reasons, evidence, remedies, remediable);
+    }
     return faults[0] === undefined ? pass(evidence) : unknown(faults[0], evidence);
   },
 };
 
+/** The checks whose answers are members of Cedar's context: `can` and `agent_can`. */
+function listContextChecks(bound: BoundQuestion): ReturnType<typeof buildCanChecks> {
+  return [...buildCanChecks(bound), ...buildAgentCanChecks(bound)];
+}
+
+/** Adds what the checks lack that Cedar's context is made of: then Cedar's answer says nothing. */
+function judgeContextChecks(bound: BoundQuestion, facts: Facts, reasons: Reason[], faults: FaultCode[]): void {
+  for (const check of listContextChecks(bound)) {
+    const answer = facts.check(check);
+    if (answer.result === 'unknown') faults.push(answer.fault);
+    if (answer.result === 'unanswerable') reasons.push(reason('policy', 'graph_unanswerable', answer.message));
+    if (answer.result === 'conditional') {
+      const message = `"${check.permission}" needs context: ${answer.missing.join(', ')}.`;
+      reasons.push(reason('policy', 'context_missing', message));
+    }
+  }
+}
+
+/** Ids of the policies that decide, the forbidding ones in order. */
+interface DecidingPolicies {
+  readonly permitting: readonly string[];
+  readonly forbidding: readonly string[];
+}
+
+const NOT_ASKED: DecidingPolicies = { permitting: [], forbidding: [] };
+
+function judgeAnswers({ cedar }: Facts, reasons: Reason[], faults: FaultCode[]): DecidingPolicies {
+  const forbidding = new Set<string>();
+  let permitting: readonly string[] = [];
+  const answer = readCedarAnswer('policy', cedar.acting, reasons, faults);
+  if (answer !== undefined) {
+    if (answer.decision === 'allow') permitting = answer.determining;
+    else if (answer.determining.length > 0) answer.determining.forEach((id) => forbidding.add(id));
+    else if (answer.errors.length === 0) reasons.push(reason('policy', 'policy_no_permit'));
+  }
+  for (const { agent, outcome } of cedar.chain) {
+    const earlierAnswer = readCedarAnswer('policy', outcome, reasons, faults, ` for ${formatRef(agent)}`);
+    if (earlierAnswer?.decision === 'deny') earlierAnswer.determining.forEach((id) => forbidding.add(id));
+  }
+  return { permitting, forbidding: [...forbidding].sort() };
+}
+
+/** A policy as messages call it. */
 function getPolicyLabel(policy: Policy): string {
   return policy.title ?? policy.id;
 }

@@ -3,8 +3,7 @@ import { formatRef } from '../../model/ids.js';
 import { deny, pass, unknown } from '../../model/outcome.js';
 import { reason, type Reason } from '../../model/reasons.js';
 import type { ResourceLookup } from '../../graph/port.js';
-import type { CheckAnswer } from '../../model/checks.js';
-import type { CheckRequest } from '../../model/checks.js';
+import type { CheckAnswer, CheckRequest } from '../../model/checks.js';
 import type { FaultCode } from '../../model/faults.js';
 import { withCaveatContext, type JudgingStep } from '../step.js';
 import { type BoundQuestion } from '../bound-question.js';
@@ -18,7 +17,7 @@ export const relationshipStep: JudgingStep = {
   judge: (bound, facts) => {
     const reasons: Reason[] = [];
     let fault: FaultCode | undefined;
-    let evidence: Record<string, unknown> = { permission: bound.on.action.permission };
+    let evidence: Record<string, unknown> = { permission: bound.target.action.permission };
     for (const { check, missing } of listGates(bound)) {
       const answer = facts.check(check);
       if (answer.result === 'unknown') fault ??= answer.fault;
@@ -36,12 +35,13 @@ export const relationshipStep: JudgingStep = {
   },
 };
 
+/** A permission that must be held, and the reason where it isn't. */
 interface PermissionGate {
   readonly check: CheckRequest;
   readonly missing: 'relationship_missing' | 'agent_relationship_missing';
 }
 
-/** What to look up for all of the resource's type that the gate is held on. */
+/** A lookup of all resources of the question's type on which the gate is held. */
 export type GateLookup = Omit<ResourceLookup, 'limit' | 'withinMs'>;
 
 export function buildGateLookup(bound: BoundQuestion): GateLookup {
@@ -49,18 +49,19 @@ export function buildGateLookup(bound: BoundQuestion): GateLookup {
   return { resourceType: resource.type, permission, subject, context };
 }
 
+/** The gate, and the permission that the action asks of the agent as well. */
 function listGates(bound: BoundQuestion): PermissionGate[] {
-  const { acting, on, question } = bound;
+  const { acting, target, question } = bound;
   const userGate: PermissionGate = { check: buildGateCheck(bound), missing: 'relationship_missing' };
-  if (on.action.agentPermission === undefined || acting.agent === undefined) return [userGate];
-  const check = { resource: toResourceRef(question), permission: on.action.agentPermission, subject: acting.agent };
+  if (target.action.agentPermission === undefined || acting.agent === undefined) return [userGate];
+  const check = { resource: toResourceRef(question), permission: target.action.agentPermission, subject: acting.agent };
   return [userGate, { check, missing: 'agent_relationship_missing' }];
 }
 
 function gateDenialReason(check: CheckRequest, answer: CheckAnswer, missing: PermissionGate['missing']): Reason {
   const statement = `${formatRef(check.subject)} does not hold "${check.permission}" on ${formatRef(check.resource)}`;
   if (answer.result === 'conditional')
-    return reason('context_missing', `${statement} without context: ${answer.missing.join(', ')}.`);
-  if (answer.result === 'unanswerable') return reason('graph_unanswerable', answer.message);
-  return reason(missing, `${statement}.`);
+    return reason('relationship', 'context_missing', `${statement} without context: ${answer.missing.join(', ')}.`);
+  if (answer.result === 'unanswerable') return reason('relationship', 'graph_unanswerable', answer.message);
+  return reason('relationship', missing, `${statement}.`);
 }

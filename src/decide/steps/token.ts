@@ -16,18 +16,18 @@ export const tokenStep: OpeningStep = {
       if (!credential.ok) return deny(credential.reason, {}, tokenRemedies(credential.reason.code));
       return pass(toTokenEvidence(credential.token));
     }
-    const { caller, tokenRequired: tokenExpected, assertedAgent, statedMode } = question;
-    if (tokenExpected || caller.kind !== 'client')
-      return deny(reason('token_missing'), {}, tokenRemedies('token_missing'));
+    const { caller, tokenRequired, assertedAgent, statedMode } = question;
+    if (tokenRequired || caller.kind !== 'client')
+      return deny(reason('token', 'token_missing'), {}, tokenRemedies('token_missing'));
     const mode = statedMode ?? caller.client.defaultMode;
     if (assertedAgent === undefined && mode === undefined)
-      return deny(reason('token_missing'), {}, tokenRemedies('token_missing'));
-    if (!caller.client.may.has('asserts_subject')) return deny(reason('subject_assertion_forbidden'));
+      return deny(reason('token', 'token_missing'), {}, tokenRemedies('token_missing'));
+    if (!caller.client.may.has('asserts_subject')) return deny(reason('token', 'subject_assertion_forbidden'));
     return pass({ asserted_by: caller.client.id });
   },
 };
 
-/** What an auditor wants to know of the token; `rctx` is the requester's own and may be personal, so it isn't here. */
+/** The claims that an auditor needs. `rctx` isn't among them: it is the requester's own and may be personal. */
 function toTokenEvidence(token: DelegationToken): Record<string, unknown> {
   const { format, issuer, jti, expiresAt, session, txn, access, purpose, proof } = token;
   const proofs = [...(proof?.jkt === undefined ? [] : ['dpop']), ...(proof?.x5t === undefined ? [] : ['mtls'])];

@@ -1,9 +1,12 @@
-/** One decision explained: what is on record of it, and what the policies said, taken apart. */
-import { redecide } from '../../decide/decide.js';
+/**
+ * Explains one recorded decision: what is on record, and how each condition of the policies was judged. `remit explain`
+ * calls it.
+ */
 import type { DecisionRecord, Rationale } from '../../model/decision.js';
 import { formatRef } from '../../model/ids.js';
 import type { Reason } from '../../model/reasons.js';
-import { replayRecord, formatActing } from '../replay.js';
+import { answerRecord } from '../redecide.js';
+import { compareWithRecord, formatActing } from '../replay.js';
 import { DELEGATOR_RELATION } from '../../policy/schema/vocabulary.js';
 import type { Obligation } from '../../model/obligations.js';
 import type { Rules } from '../../policy/load.js';
@@ -16,7 +19,7 @@ export interface Explanation {
   readonly dry_run: boolean;
   readonly evaluated_at: string;
   readonly client: string;
-  /** `agent:hr-assistant for user:alice`, or the subject where nobody was established. */
+  /** `agent:hr-assistant for user:alice`, or the subject where the binding step established no parties. */
   readonly who: string;
   /** Earlier agents, newest first. */
   readonly chain: readonly string[];
@@ -26,27 +29,28 @@ export interface Explanation {
   readonly obligations: readonly Obligation[];
   readonly steps: Rationale['steps'];
   readonly rules: RulesComparison;
-  /** How the delegation and the permission came to be held. */
+  /** The relationships by which the delegation and the permission are held. */
   readonly relationships: readonly RelationshipBranch[];
   readonly policies: readonly PrincipalExplanation[];
-  /** What can't be told, in sentences. */
+  /** Sentences that say what could not be explained. */
   readonly inconclusive: readonly string[];
 }
 
-/** Of the rules that explain, in words of the record's. */
+/** The rules that explain the decision, beside those that made it. */
 export interface RulesComparison {
-  /** SHA-256 of those that decided, and of those at hand. */
+  /** SHA-256 of the rules that decided. */
   readonly decided_by: string;
+  /** SHA-256 of the rules that explain. */
   readonly at_hand: string;
   readonly same: boolean;
-  /** What the rules at hand make of it; undefined where that can't be told. */
+  /** The decision by the rules that explain; undefined where it can't be told. */
   readonly result_now: boolean | undefined;
 }
 
 export function explainRecord(record: DecisionRecord, rules: Rules): Explanation {
   const { id, decision, dry_run, evaluated_at, client, request, reasons, obligations, rationale } = record;
   const { acting, steps } = rationale;
-  const { policies, comesOut, inconclusive } = replayForExplanation(record, rules);
+  const { policies, resultNow, inconclusive } = explainByRules(record, rules);
   return {
     id,
     decision,
@@ -64,7 +68,7 @@ export function explainRecord(record: DecisionRecord, rules: Rules): Explanation
       decided_by: record.policy_version,
       at_hand: rules.version,
       same: record.policy_version === rules.version,
-      result_now: comesOut,
+      result_now: resultNow,
     },
     relationships: steps.flatMap(({ step, evidence }) => {
       const { path, permission } = evidence;
@@ -78,47 +82,38 @@ export function explainRecord(record: DecisionRecord, rules: Rules): Explanation
   };
 }
 
-/** What the rules at hand make of it. */
-function replayForExplanation(
-  record: DecisionRecord,
-  rules: Rules,
-): {
+interface ExplanationByRules {
   readonly policies: readonly PrincipalExplanation[];
-  readonly comesOut: boolean | undefined;
+  /** undefined where it can't be told. */
+  readonly resultNow: boolean | undefined;
   readonly inconclusive: string[];
-} {
+}
+
+/** Decides the record again by the given rules, and explains their policies. */
+function explainByRules(record: DecisionRecord, rules: Rules): ExplanationByRules {
   const { facts } = record;
   if (facts === undefined)
-    return {
-      policies: [],
-      comesOut: undefined,
-      inconclusive: [
-        'What it rests on is not on record (it was too long to keep, or the key is not an admin’s): the policies can’t be taken apart.',
-      ],
-    };
-  const replayResult = replayRecord(record, rules);
-  if (replayResult.kind === 'refused')
-    return {
-      policies: [],
-      comesOut: undefined,
-      inconclusive: [`By the rules at hand the question is at fault: ${replayResult.why}.`],
-    };
-  const { course, decision } = redecide({ ...record, facts }, rules);
-  const { established, facts: found } = course;
-  return {
-    policies: established === undefined || found === undefined ? [] : explainPolicies(established, found),
-    comesOut: replayResult.kind === 'inconclusive' ? undefined : decision.decision,
-    inconclusive: [
-      ...(replayResult.kind === 'inconclusive'
-        ? [`The rules at hand ask what was not asked then: ${replayResult.missing.join(', ')}.`]
-        : []),
-      ...(decision.decision !== record.decision &&
-      record.policy_version === rules.version &&
-      replayResult.kind === 'changed'
-        ? [
-            'By the very rules that it was made with it comes out otherwise: the record was changed, or there is a fault.',
-          ]
-        : []),
-    ],
-  };
+    return notExplained(
+      'The facts of the decision are not on record (they were too long to keep, or the key is not an admin’s), so the policies can’t be explained.',
+    );
+  const answer = answerRecord({ ...record, facts }, rules);
+  if (answer.kind === 'refused') return notExplained(`By these rules the question itself is at fault: ${answer.why}.`);
+  const { bound, facts: factsNow } = answer.evaluation;
+  const policies = bound === undefined || factsNow === undefined ? [] : explainPolicies(bound, factsNow);
+  const { decision } = answer.decision;
+  const replayResult = compareWithRecord(record, answer);
+  if (replayResult.kind === 'inconclusive') {
+    const missing = `These rules need what is not on record: ${replayResult.missing.join(', ')}.`;
+    return { policies, resultNow: undefined, inconclusive: [missing] };
+  }
+  const contradicts =
+    replayResult.kind === 'changed' && decision !== record.decision && record.policy_version === rules.version;
+  return { policies, resultNow: decision, inconclusive: contradicts ? [CONTRADICTION] : [] };
+}
+
+const CONTRADICTION =
+  'The same rules that made the decision now decide otherwise: the record was changed, or Remit has a fault.';
+
+function notExplained(message: string): ExplanationByRules {
+  return { policies: [], resultNow: undefined, inconclusive: [message] };
 }

@@ -1,6 +1,6 @@
 /**
- * Policies taken apart: of each whose scope takes in the request, which of its conditions held. Cedar itself says so, of
- * a policy made of just that condition and on the very request that the decision was made of; nothing here evaluates.
+ * Explains which conditions of each policy held, for `remit explain`. Nothing is evaluated here: Cedar is asked about a
+ * policy made of just the one condition, with the same request that the decision was made of.
  */
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { CedarEngine, type CedarAnswer, type CedarRequest } from '../../policy/cedar.js';
@@ -18,8 +18,8 @@ import type { BoundQuestion } from '../../decide/bound-question.js';
 import { collectPaths, readValueAt } from './values.js';
 
 /**
- * Of a condition: whether it is true, or why Cedar can't say; `unreached` behind one that has settled its clause,
- * `inconclusive` where it can't be asked apart.
+ * The value of a condition, or the error that it fails with. It is `unreached` behind a condition that has settled its
+ * clause, and `inconclusive` where Cedar can't be asked about it alone.
  */
 export type ConditionResult = true | false | { readonly error: string } | 'unreached' | 'inconclusive';
 
@@ -27,13 +27,13 @@ export type ConditionResult = true | false | { readonly error: string } | 'unrea
 export interface ClauseOperand {
   readonly text: string;
   readonly held: ConditionResult;
-  /** What it reads, by path. */
+  /** The values that the operand reads, by path. */
   readonly values: Readonly<Record<string, string>>;
 }
 
 export interface PolicyClause {
   readonly kind: 'when' | 'unless';
-  /** Whether the policy may apply, as far as this clause goes; undefined where that can't be told. */
+  /** undefined where it can't be told. */
   readonly satisfied: boolean | undefined;
   readonly parts: readonly ClauseOperand[];
 }
@@ -48,85 +48,86 @@ export interface PolicyExplanation {
   readonly clauses: readonly PolicyClause[];
 }
 
-/** What the policies said when they were asked for one principal. */
+/** The policies as they were evaluated for one principal. */
 export interface PrincipalExplanation {
   /** `agent:planner`. */
   readonly principal: string;
-  /** Of an earlier agent of the chain only forbids count. */
+  /** Only forbids count for an `earlier` agent of the chain. */
   readonly role: 'acting' | 'earlier';
-  /** Those that apply first, then those that failed; empty where they were not asked. */
+  /** The policies that apply come first, then those that failed; empty where none were evaluated. */
   readonly policies: readonly PolicyExplanation[];
-  /** Why they were not asked, in a sentence. */
+  /** The reason why they were not evaluated. */
   readonly not_evaluated?: string;
 }
 
-/** @throws Fault where Cedar fails */
-export function explainPolicies(e: BoundQuestion, facts: Facts): PrincipalExplanation[] {
-  const { rules, on, acting, principalType } = e;
-  const [deciding, duties] = [rules.deciding, rules.duties].map((slices) =>
-    slices.slice(principalType, on.action, on.resourceType),
-  ) as [Slice, Slice];
-  const cedarFacts = collectCedarFacts(e, facts);
-  const requestFacts = collectRequestFacts(e, cedarFacts);
+/**
+ * Explains what the policies answered for the acting principal, and for each earlier agent.
+ * @throws Fault where Cedar fails
+ */
+export function explainPolicies(bound: BoundQuestion, facts: Facts): PrincipalExplanation[] {
+  const { rules, target, acting, principalType } = bound;
+  const deciding = rules.deciding.slice(principalType, target.action, target.resourceType);
+  const duties = rules.duties.slice(principalType, target.action, target.resourceType);
+  const cedarFacts = collectCedarFacts(bound, facts);
+  const requestFacts = collectRequestFacts(bound, cedarFacts);
   const cedar = new CedarEngine();
 
-  /** Of a slice as it was asked; what was not asked is not told either. */
-  const told = (who: EntityRef, slice: Slice, { kind }: CedarOutcome): PolicyExplanation[] => {
-    const principalOf = { ref: who, type: principalType };
-    const built =
-      kind === 'answer'
-        ? buildCedarRequest(requestFacts, principalOf, slice.reads, rules.vocabulary, cedarFacts.reachable)
-        : undefined;
-    return built?.ok === true
-      ? slice.policies.flatMap((policy) => explainPolicy(policy, built.request, cedar) ?? [])
-      : [];
+  /** Builds the slice's request as the decision did. A slice that was not asked explains nothing. */
+  const explainSlice = (ref: EntityRef, slice: Slice, { kind }: CedarOutcome): PolicyExplanation[] => {
+    if (kind !== 'answer') return [];
+    const principal = { ref, type: principalType };
+    const built = buildCedarRequest(requestFacts, principal, slice.reads, rules.vocabulary, cedarFacts.reachable);
+    return built.ok ? slice.policies.flatMap((policy) => explainPolicy(policy, built.request, cedar) ?? []) : [];
   };
-  const asked = (
-    role: PrincipalExplanation['role'],
-    who: EntityRef,
-    consulted: CedarOutcome,
-    policies: PolicyExplanation[],
-  ): PrincipalExplanation => {
-    const not_evaluated = explainNotAsked(consulted);
-    return {
-      principal: formatRef(who),
-      role,
-      policies: policies.sort(compareByWeight),
-      ...(not_evaluated === undefined ? {} : { not_evaluated }),
-    };
-  };
-  const who = cedarPrincipal(acting);
+
+  const principal = cedarPrincipal(acting);
   return [
-    asked('acting', who, facts.cedar.acting, [
-      ...told(who, deciding, facts.cedar.acting),
-      ...told(who, duties, facts.cedar.duties),
+    toPrincipalExplanation('acting', principal, facts.cedar.acting, [
+      ...explainSlice(principal, deciding, facts.cedar.acting),
+      ...explainSlice(principal, duties, facts.cedar.duties),
     ]),
-    ...facts.cedar.chain.map(({ agent, consulted }) => {
-      const forbids = told(agent, deciding, consulted).filter(({ effect }) => effect === 'forbid');
-      return asked('earlier', agent, consulted, forbids);
+    ...facts.cedar.chain.map(({ agent, outcome }) => {
+      const forbids = explainSlice(agent, deciding, outcome).filter(({ effect }) => effect === 'forbid');
+      return toPrincipalExplanation('earlier', agent, outcome, forbids);
     }),
   ];
 }
 
-function explainNotAsked(consulted: CedarOutcome): string | undefined {
-  switch (consulted.kind) {
+function toPrincipalExplanation(
+  role: PrincipalExplanation['role'],
+  principal: EntityRef,
+  outcome: CedarOutcome,
+  policies: readonly PolicyExplanation[],
+): PrincipalExplanation {
+  const notEvaluated = explainNotAsked(outcome);
+  return {
+    principal: formatRef(principal),
+    role,
+    policies: [...policies].sort(compareByEffect),
+    ...(notEvaluated === undefined ? {} : { not_evaluated: notEvaluated }),
+  };
+}
+
+function explainNotAsked(outcome: CedarOutcome): string | undefined {
+  switch (outcome.kind) {
     case 'answer':
       return undefined;
     case 'missing':
-      return `nowhere to be found: ${consulted.attributes.join(', ')}`;
+      return `required attributes are neither stored nor in the request: ${outcome.attributes.join(', ')}`;
     case 'withheld':
-      return 'the resource is out of reach, so of what is stored of it nothing may be told';
+      return 'the resource is out of reach, so the answer must not tell what is stored of it';
     case 'fault':
-      return `undecided: ${consulted.fault}`;
+      return `undecided: ${outcome.fault}`;
   }
 }
 
-function compareByWeight(a: PolicyExplanation, b: PolicyExplanation): number {
+/** Policies that apply come first, then those that failed. */
+function compareByEffect(a: PolicyExplanation, b: PolicyExplanation): number {
   const weight = ({ applies }: PolicyExplanation): number => (applies === true ? 0 : applies === false ? 2 : 1);
   return weight(a) - weight(b);
 }
 
-/** Undefined where its scope doesn't take in the request. */
+/** undefined where the policy's scope doesn't match the request. */
 function explainPolicy(policy: Policy, request: CedarRequest, cedar: CedarEngine): PolicyExplanation | undefined {
   const { id, title, source, json } = policy;
   const clauses = json.conditions.map(({ kind, body }) => ({ kind, parts: listOperands(body as Expression) }));
@@ -150,19 +151,19 @@ function explainPolicy(policy: Policy, request: CedarRequest, cedar: CedarEngine
     applies: policyResults(id),
     clauses: clauses.map((clause, i): PolicyClause => {
       let settled = false;
-      const told = clause.parts.map((part, k): ClauseOperand => {
+      const operands = clause.parts.map((part, k): ClauseOperand => {
         const result = isExactInJson(part) ? parts(`${i}.${k}`) : 'inconclusive';
-        // Alone it may fail where an operand before it, such as a `has`, would have kept Cedar from asking.
+        // Alone an operand may fail where one before it, such as a `has`, keeps Cedar from reaching it.
         const held = settled && typeof result === 'object' ? 'unreached' : result;
         settled ||= held === false || typeof held === 'object';
         return { text: formatOperand(part, cedar), held, values: collectValues(part, request) };
       });
-      return { kind: clause.kind, satisfied: evaluateClause(clause.kind, told), parts: told };
+      return { kind: clause.kind, satisfied: evaluateClause(clause.kind, operands), parts: operands };
     }),
   };
 }
 
-/** Of policies by id, whether each applies. */
+/** Returns a function that says of a policy, by its id, whether it applies or how it failed. */
 function readPolicyResults({
   determining,
   errors,
@@ -174,7 +175,7 @@ function readPolicyResults({
   };
 }
 
-/** What `&&` makes of its operands: the first that isn't true settles it. */
+/** Evaluates the clause as `&&` does: its first operand that isn't true settles it. */
 function evaluateClause(kind: PolicyClause['kind'], parts: readonly ClauseOperand[]): boolean | undefined {
   const settling = parts.find(({ held }) => held !== true)?.held ?? true;
   if (settling === 'inconclusive') return undefined;
@@ -182,21 +183,21 @@ function evaluateClause(kind: PolicyClause['kind'], parts: readonly ClauseOperan
 }
 
 /**
- * Whether JSON can hand it to Cedar as it is: JavaScript has no whole numbers beyond 2^53, and Cedar's reader ends where
- * the JSON is nested too deeply.
+ * Whether the expression survives as JSON: JavaScript's numbers are exact up to 2^53 only, and Cedar's JSON reader has a
+ * limit of depth.
  */
 function isExactInJson(expression: Expression): boolean {
   const pending: [unknown, number][] = [[expression, 0]];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    const [at, depth] = next;
-    if (depth > MAX_JSON_DEPTH || (typeof at === 'number' && !Number.isSafeInteger(at))) return false;
-    if (typeof at === 'object' && at !== null)
-      for (const member of Object.values(at)) pending.push([member, depth + 1]);
+    const [node, depth] = next;
+    if (depth > MAX_CEDAR_JSON_DEPTH || (typeof node === 'number' && !Number.isSafeInteger(node))) return false;
+    if (typeof node === 'object' && node !== null)
+      for (const member of Object.values(node)) pending.push([member, depth + 1]);
   }
   return true;
 }
 
-const MAX_JSON_DEPTH = 100;
+const MAX_CEDAR_JSON_DEPTH = 100;
 
 function buildPermitWhen(expression: Expression): PolicyJson {
   const all = { op: 'All' } as const;
@@ -204,7 +205,7 @@ function buildPermitWhen(expression: Expression): PolicyJson {
   return { effect: 'permit', principal: all, action: all, resource: all, conditions: [{ kind: 'when', body }] };
 }
 
-/** The operands of the `&&` at the top, in the order in which Cedar asks them. */
+/** The operands of the outermost `&&`, in the order in which Cedar evaluates them. */
 function listOperands(expression: Expression): Expression[] {
   const [operator, { left, right }] = splitOperator(expression);
   return operator === '&&' && left !== undefined && right !== undefined
@@ -214,7 +215,7 @@ function listOperands(expression: Expression): Expression[] {
 
 function formatOperand(expression: Expression, cedar: CedarEngine): string {
   const text = isExactInJson(expression) ? cedar.policyText(buildPermitWhen(expression)).value : undefined;
-  if (text === undefined) return 'a condition that is too long to be taken apart, or has a number beyond 2^53';
+  if (text === undefined) return 'a condition that is nested too deeply to be explained, or has a number beyond 2^53';
   // Cedar writes parentheses around an operand.
   return stripParentheses(text.slice(text.indexOf('{') + 1, text.lastIndexOf('}')).trim());
 }

@@ -1,7 +1,7 @@
-/** Relationships drawn as a tree: from the resource to whoever holds the permission. */
+/** Draws relationships as a tree, from the resource to the subject that holds the permission. Explain and its print call it. */
 
 export interface RelationshipBranch {
-  /** Relation by which the one above leads here; at the root, the permission that is held. */
+  /** The relation that leads here from the branch above; at the root, the permission that is held. */
   readonly relation: string;
   /** `team:platform#member`, as relationships write it. */
   readonly object: string;
@@ -10,7 +10,7 @@ export interface RelationshipBranch {
 
 /**
  * @param path relationships as evidence lists them, `employee:erin#reports_to@employee:dave`
- * @returns undefined where they don't hang together
+ * @returns undefined where they don't form one tree
  */
 export function buildRelationshipTree(path: readonly string[], permission: string): RelationshipBranch | undefined {
   const links = path.map((text) => /^([^#@]+)#([^#@]+)@(.+)$/s.exec(text));
@@ -25,7 +25,7 @@ export function buildRelationshipTree(path: readonly string[], permission: strin
   const drawnKeys = new Set<string>();
   const branch = (object: string, relation: string): RelationshipBranch => {
     const key = object.split('#', 1)[0] ?? object;
-    // Two ways may meet in one object; what is below it is drawn once.
+    // Two paths may meet in one object: the branches below it are drawn once.
     const next = drawnKeys.has(key) ? [] : (below.get(key) ?? []);
     drawnKeys.add(key);
     return { object, relation, branches: next.map((child) => branch(child.object, child.relation)) };
@@ -34,7 +34,7 @@ export function buildRelationshipTree(path: readonly string[], permission: strin
   return [...below.keys()].every((key) => drawnKeys.has(key)) ? tree : undefined;
 }
 
-/** One line an object. */
+/** Formats the tree with one object a line. */
 export function formatTree({ object, relation, branches }: RelationshipBranch): string[] {
   return [`${object}  ${relation}`, ...formatBranches(branches, '')];
 }

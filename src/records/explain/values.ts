@@ -1,4 +1,4 @@
-/** What an expression of Cedar reads of a request, and the values that it finds there. */
+/** The attributes that a Cedar expression reads of a request, and their values as text. The explanation of policies calls it. */
 import type { CedarValueJson, EntityJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { CedarRequest } from '../../policy/cedar.js';
 import { splitOperator, accessPath, type Expression } from '../../policy/expressions.js';
@@ -7,7 +7,7 @@ import { formatUid } from '../../policy/schema/uid.js';
 /** `["principal", "kind"]`. */
 export type AttributePath = readonly string[];
 
-/** Every path that it reads, the longest of each: `context.delegation.depth` and not `context`; sorted. */
+/** Collects the paths that the expression reads, sorted; of `context.delegation.depth` the whole path, not `context`. */
 export function collectPaths(expression: unknown): AttributePath[] {
   const paths = new Map<string, AttributePath>();
   const pending: unknown[] = [expression];
@@ -20,7 +20,7 @@ export function collectPaths(expression: unknown): AttributePath[] {
   return [...paths.values()].sort((a, b) => (a.join('.') < b.join('.') ? -1 : 1));
 }
 
-/** The path that `left has attr` asks for. */
+/** The path that `left has attr` tests; undefined for other expressions. */
 function readHasPath(expression: Expression): AttributePath | undefined {
   const [operator, { left, attr }] = splitOperator(expression);
   const prefix = operator === 'has' && left !== undefined ? accessPath(left) : undefined;
@@ -29,11 +29,11 @@ function readHasPath(expression: Expression): AttributePath | undefined {
 
 export const ABSENT = 'absent';
 
-/** What is at the path, as Cedar would write it; {@link ABSENT} where nothing is. */
+/** The value at the path in Cedar's syntax; {@link ABSENT} where there is none. */
 export function readValueAt([root = '', ...members]: AttributePath, request: CedarRequest): string {
   let value: CedarValueJson | undefined = readRoot(root, request);
   for (const member of members) {
-    const record: unknown = findEntity(value, request)?.attrs ?? value;
+    const record: unknown = findRequestEntity(value, request)?.attrs ?? value;
     if (typeof record !== 'object' || record === null || !Object.hasOwn(record, member)) return ABSENT;
     value = (record as Record<string, CedarValueJson>)[member];
   }
@@ -46,7 +46,7 @@ function readRoot(root: string, { principal, action, resource, context }: CedarR
   return uid === undefined ? undefined : { __entity: { ...uid } };
 }
 
-function findEntity(value: CedarValueJson | undefined, { entities }: CedarRequest): EntityJson | undefined {
+function findRequestEntity(value: CedarValueJson | undefined, { entities }: CedarRequest): EntityJson | undefined {
   const uid = readEscape(value, '__entity');
   if (uid === undefined) return undefined;
   return entities.find((entity) => {
@@ -55,7 +55,7 @@ function findEntity(value: CedarValueJson | undefined, { entities }: CedarReques
   });
 }
 
-/** A value of Cedar's JSON as its policies write it. */
+/** Formats a value of Cedar's JSON in Cedar's syntax. */
 export function formatCedarValue(value: CedarValueJson): string {
   const entity = readEscape(value, '__entity');
   if (entity !== undefined) return formatUid(entity as { type: string; id: string });
@@ -69,7 +69,7 @@ export function formatCedarValue(value: CedarValueJson): string {
   return JSON.stringify(value);
 }
 
-/** What stands behind Cedar's escape; only Remit's own conversion writes one. */
+/** The content of Cedar's escape, which only Remit's own conversion writes; undefined for other values. */
 function readEscape(value: unknown, escape: '__entity' | '__extn'): Record<string, unknown> | undefined {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, escape)) return undefined;
   return (value as Record<string, Record<string, unknown>>)[escape];

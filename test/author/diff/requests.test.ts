@@ -1,6 +1,6 @@
 /** Generated requests reach what policies are about, whatever they compare: each applies to some, and not to others. */
 import { describe, expect, it } from 'vitest';
-import { answerRequest } from '../../../src/author/diff/answer.js';
+import { answerRecord } from '../../../src/records/redecide.js';
 import { listQuestionKinds } from '../../../src/author/diff/question-kinds.js';
 import { generateRequests, type GeneratedRequest } from '../../../src/author/diff/requests.js';
 import { loadRules, type Rules } from '../../../src/policy/load.js';
@@ -92,7 +92,7 @@ const generated = (of: Rules, count: number, seed = 1): GeneratedRequest[] => [
 const all = generated(rules, 4000);
 /** Of each, the policies that its answer cites as forbidding. */
 const forbidding = all.map(({ record }) => {
-  const came = answerRequest(record, rules);
+  const came = answerRecord(record, rules);
   if (came.kind !== 'decided') throw new Error(`${record.id}: ${JSON.stringify(came)}`);
   const { steps } = came.decision.rationale;
   const cited = steps.find(({ step }) => step === 'policy')?.evidence['forbidden_by'] as readonly { id: string }[] | undefined; // prettier-ignore
@@ -108,7 +108,7 @@ describe('whatever a policy compares, some request meets it and some does not', 
 
 it('each can be decided: nothing that is required lacks, and nothing is of a wrong type', () => {
   const reasons = new Set(all.flatMap(({ record }) => {
-    const came = answerRequest(record, rules);
+    const came = answerRecord(record, rules);
     return came.kind === 'decided' ? came.decision.reasons.map(({ code }) => code) : [came.kind];
   })); // prettier-ignore
   // The action has no scope, so no token covers it.

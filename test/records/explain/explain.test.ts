@@ -201,7 +201,7 @@ describe('an explanation', () => {
   it('says that a record was changed', async () => {
     const record = await asked('delete', 'employee:erin');
     expect(explainRecord({ ...record, decision: true, reasons: [] }, rules).inconclusive).toEqual([
-      expect.stringContaining('the record was changed, or there is a fault'),
+      expect.stringContaining('the record was changed, or Remit has a fault'),
     ]);
   });
 

@@ -1,0 +1,130 @@
+/**
+ * Decisions on many questions of one request, as far as the record: searches, filters and capabilities make one record
+ * for a whole list. Called by decide-list.ts, and for a single question by what precedes a list.
+ */
+import {
+  judgeFacts,
+  judgeOpeningSteps,
+  JUDGING_STEPS,
+  openQuestion,
+  UNRECORDED_STEPS,
+  type DecisionDeps,
+} from '../decide/decide.js';
+import type { UnboundQuestion } from '../decide/bound-question.js';
+import type { Evaluation } from '../decide/evaluation.js';
+import { collectNeeds } from '../decide/facts.js';
+import { fetchEngineAnswers, gatherFacts, type GatheredFacts } from '../decide/gather.js';
+import type { CheckAnswer } from '../model/checks.js';
+import { BadRequest, Fault } from '../model/faults.js';
+import type { Obligation } from '../model/obligations.js';
+import { combineOutcomes, type Denial } from '../model/outcome.js';
+import type { Question } from '../model/question.js';
+import { Deadline } from '../runtime/deadline.js';
+import { yieldToEventLoop } from '../runtime/yield.js';
+
+/** The decision that a question would get if it were asked by itself. */
+export interface DecisionPreview {
+  readonly allowed: boolean;
+  readonly obligations: readonly Obligation[];
+  /** The outcomes that deny it. */
+  readonly denials: readonly Denial[];
+}
+
+/**
+ * Judges token and binding of one question.
+ * @throws BadRequest where the question itself is at fault
+ * @throws Fault where the token can't be verified now
+ */
+export async function startEvaluation(question: Question, deps: DecisionDeps): Promise<Evaluation> {
+  return judgeOpeningSteps(await openVerifiable(question, deps), deps.observer);
+}
+
+/**
+ * Judges token and binding of each question, in order; a BadRequest stands for a question that is itself at fault.
+ * @param questions of one request and on one token; they may differ in their subject, action or resource
+ * @throws Fault where the token can't be verified now
+ */
+export async function startEvaluations(
+  questions: readonly Question[],
+  deps: DecisionDeps,
+): Promise<readonly (Evaluation | BadRequest)[]> {
+  const [first] = questions;
+  if (first === undefined) return [];
+  const shared = await openVerifiable(first, deps);
+  const started: (Evaluation | BadRequest)[] = [];
+  for (const question of questions) {
+    await yieldToEventLoop();
+    try {
+      started.push(judgeOpeningSteps({ ...shared, question }, deps.observer));
+    } catch (error) {
+      if (!(error instanceof BadRequest)) throw error;
+      started.push(error);
+    }
+  }
+  return started;
+}
+
+/** @throws Fault where the token can't be verified now */
+async function openVerifiable(question: Question, deps: DecisionDeps): Promise<UnboundQuestion> {
+  const unbound = await Deadline.run(deps.deadlineMs, (deadline) => openQuestion(question, deps, deadline));
+  const { credential } = unbound;
+  if (credential !== undefined && 'fault' in credential) throw new Fault(credential.fault, 'a search');
+  return unbound;
+}
+
+/**
+ * Judges the questions that {@link startEvaluations} has started together.
+ * @param priorAnswers answers to checks that have been asked already, by the checks' keys
+ * @throws Fault where a question can't be decided
+ */
+export async function previewDecisions(
+  started: readonly Evaluation[],
+  deps: DecisionDeps,
+  priorAnswers?: ReadonlyMap<string, CheckAnswer>,
+): Promise<ReadonlyMap<Evaluation, DecisionPreview>> {
+  return Deadline.run(deps.deadlineMs, async (deadline) => {
+    const gathered = await deps.observer.phase('gather', () => gatherTogether(started, deps, deadline, priorAnswers));
+    const previews = new Map<Evaluation, DecisionPreview>();
+    for (const evaluation of started) {
+      const facts = gathered.get(evaluation);
+      if (facts !== undefined) await yieldToEventLoop();
+      const judged = facts === undefined ? evaluation : judgeFacts(evaluation, facts, deps.observer);
+      previews.set(evaluation, toPreview(judged));
+    }
+    return previews;
+  });
+}
+
+/** The facts of each question that is bound; one that token or binding has denied needs none. */
+async function gatherTogether(
+  started: readonly Evaluation[],
+  deps: DecisionDeps,
+  deadline: Deadline,
+  priorAnswers?: ReadonlyMap<string, CheckAnswer>,
+): Promise<ReadonlyMap<Evaluation, GatheredFacts>> {
+  const questions = started.flatMap((evaluation) => {
+    const { bound } = evaluation;
+    return bound === undefined ? [] : [{ evaluation, bound, needs: collectNeeds(JUDGING_STEPS, bound) }];
+  });
+  const allNeeds = questions.map(({ needs }) => needs);
+  const consistency = questions[0]?.bound.question.consistency ?? 'full';
+  const answers = await fetchEngineAnswers(allNeeds, consistency, deps, deadline, priorAnswers);
+  const gathered = new Map<Evaluation, GatheredFacts>();
+  for (const { evaluation, bound, needs } of questions)
+    gathered.set(evaluation, await gatherFacts(bound, needs, answers, deps, deadline));
+  return gathered;
+}
+
+/** @throws Fault where a step is unknown and none denies */
+function toPreview({ stepResults }: Evaluation): DecisionPreview {
+  const outcomes = stepResults.map(({ outcome }) => outcome);
+  const verdict = combineOutcomes(outcomes, UNRECORDED_STEPS.length);
+  if (verdict === 'unknown') {
+    const unknown = outcomes.find(({ outcome }) => outcome === 'unknown');
+    throw new Fault(unknown?.outcome === 'unknown' ? unknown.fault : 'overloaded', 'a search');
+  }
+  if (verdict === 'deny')
+    return { allowed: false, obligations: [], denials: outcomes.filter((outcome) => outcome.outcome === 'deny') };
+  const obligations = outcomes.flatMap((outcome) => (outcome.outcome === 'pass' ? (outcome.obligations ?? []) : []));
+  return { allowed: true, obligations, denials: [] };
+}
