@@ -86,7 +86,8 @@ export async function buildApp(
     requestIdHeader: false,
   });
   app.decorateRequest('caller', undefined);
-  app.decorateRequest('proofUse', undefined);
+  app.decorateRequest('singleUseProof', undefined);
+  app.decorateRequest('tokens', undefined);
   app.decorate('part', scope);
   app.decorate('transport', transport);
   app.decorate('throttle', new RateLimiter(service));

@@ -9,6 +9,7 @@ import { certificateThumbprint } from '../tokens/proof-of-possession.js';
 import { type PresentedProof } from '../model/credential.js';
 import { isObject } from '../policy/schema/types.js';
 import { toBadRequest } from './edge/errors.js';
+import type { RequestTokens } from './edge/request-tokens.js';
 
 export const MAX_ITEMS = 1000;
 
@@ -107,8 +108,7 @@ export interface RequestContext {
   /** The whole body is within the bounds of a part. */
   readonly isSmallBody: boolean;
   readonly relationships: RelationshipGraph;
-  /** Shared by the parts of one HTTP request. */
-  readonly usedProofs: Map<string, Promise<boolean>>;
+  readonly tokens: RequestTokens;
 }
 
 /** @throws BadRequest naming the place */
@@ -150,11 +150,15 @@ export function buildQuestion(request: EvaluationRequest, requestContext: Reques
 /** An agent asks on its own token, whatever its body says. @throws BadRequest */
 function chooseToken(
   { token, proof }: z.infer<typeof contextFormat>,
-  { caller, usedProofs }: RequestContext,
+  { caller, tokens }: RequestContext,
 ): Pick<Question, 'token' | 'proof' | 'usedProofs'> {
-  if (caller.kind === 'client') return { token, proof: toPresentedProof(proof, caller), usedProofs };
-  const { presented } = caller;
-  return { token: presented.token, proof: presented.proof, usedProofs: presented.used };
+  const { usedProofs } = tokens;
+  if (caller.kind === 'agent') return { token: caller.presented.token, proof: caller.presented.proof, usedProofs };
+  return {
+    token: token === undefined ? undefined : tokens.read(token),
+    proof: toPresentedProof(proof, caller),
+    usedProofs,
+  };
 }
 
 /** @throws BadRequest naming the place */

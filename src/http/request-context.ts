@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import type { Service } from '../service/service.js';
 import { MAX_PART_LENGTH, type RequestContext } from './authzen-request.js';
 import { requireCaller } from './edge/authentication.js';
+import { getRequestTokens } from './edge/request-tokens.js';
 
 /** To be called once a request: its parts may share a proof, and nobody else's may. */
 export function createRequestContext(
@@ -16,8 +17,8 @@ export function createRequestContext(
     tokenExpected,
     explain,
     isSmallBody: Number(request.headers['content-length'] ?? Infinity) <= MAX_PART_LENGTH,
-    relationships: service.relationships,
-    usedProofs: new Map(),
+    relationships: service.activePolicies.engine,
+    tokens: getRequestTokens(request, service.trust.verifier),
   };
 }
 

@@ -2,7 +2,7 @@
 import type { Consistency } from './checks.js';
 import type { EntityRef } from './ids.js';
 import type { PresentedToken } from './credential.js';
-import type { PresentedProof } from './credential.js';
+import type { PresentedProof, TokenReading } from './credential.js';
 
 export type Properties = Readonly<Record<string, unknown>>;
 
@@ -48,7 +48,7 @@ export interface Question {
   /** The request's own context, without Remit's members. */
   readonly context: Properties;
   /** The token that is asked on: passed on by a client, or the agent's own. */
-  readonly token: string | undefined;
+  readonly token: TokenReading | undefined;
   /** What shows that the token is its holder's. */
   readonly proof: PresentedProof;
   /** Proofs that the request, of which this may be one part, has used. */

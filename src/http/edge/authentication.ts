@@ -20,6 +20,7 @@ import { certificateThumbprint } from '../../tokens/proof-of-possession.js';
 import { type SingleUseProof } from '../../model/credential.js';
 import { createProblem } from './errors.js';
 import { sendTooManyRequests, type RateLimiter } from './rate-limit.js';
+import { getRequestTokens } from './request-tokens.js';
 import { restrictClient, type ListenerScope } from './listener-scope.js';
 
 declare module 'fastify' {
@@ -27,7 +28,7 @@ declare module 'fastify' {
     /** Set by {@link authenticate} on every route that asks for it. */
     caller: AuthenticatedParty | undefined;
     /** The DPoP proof that the caller's token came with. */
-    proofUse: { readonly use: SingleUseProof; readonly used: PresentedToken['used'] } | undefined;
+    singleUseProof: SingleUseProof | undefined;
   }
   interface FastifyInstance {
     /** Where clients and agents reach this service: what a proof is made for, and what metadata says. */
@@ -123,8 +124,9 @@ async function authenticateToken(
   // A bound token as a mere bearer would undo the binding, an unbound one as DPoP would claim one (RFC 9449 7.1, 7.2).
   if (isDpop !== (dpop !== undefined)) return isDpop ? 'proof_missing' : 'proof_invalid';
   const url = `${request.server.base()}${request.url}`;
+  const tokens = getRequestTokens(request, service.trust.verifier);
   const presented: PresentedToken = {
-    token,
+    token: tokens.read(token),
     by: kind,
     // Meant for Remit itself, which the issuer's audience says.
     audience: undefined,
@@ -132,17 +134,16 @@ async function authenticateToken(
       certificate: readConnectionThumbprint(request),
       dpop: typeof dpop === 'string' ? { jwt: dpop, method: request.method, url } : undefined,
     },
-    used: new Map(),
+    used: tokens.usedProofs,
   };
-  const { vocabulary } = service.rules();
+  const { vocabulary } = service.activePolicies.rules;
   const credential = await Deadline.run(service.deadlineMs, (deadline) =>
     deadline.race(service.credentials.verify(presented, vocabulary, service.now())),
   );
   if (!credential.ok) return credential.reason.code;
   // A session that has been ended speaks for nobody, its own user included; of an agent's the decision says so.
   if (kind === 'user' && credential.sessionEnded) return 'session_ended';
-  request.proofUse =
-    credential.singleUseProof === undefined ? undefined : { use: credential.singleUseProof, used: presented.used };
+  request.singleUseProof = credential.singleUseProof;
   const { user, actors } = credential.token;
   return kind === 'user'
     ? { kind: 'user', user: user ?? '' }
@@ -152,10 +153,11 @@ async function authenticateToken(
 /** Uses up the proof that the request came with: after its rate, so that what is refused for that costs nothing. */
 function consumeRequestProof(service: Service): onRequestAsyncHookHandler {
   return async (request, reply) => {
-    const { proofUse } = request;
-    if (proofUse === undefined) return undefined;
-    const fresh = await service.credentials.consumeProof(proofUse.use, proofUse.used, service.now());
-    return fresh ? undefined : sendUnauthorized(request, reply, 'The token is not valid.', 'proof_replayed');
+    const { singleUseProof: proof } = request;
+    if (proof === undefined) return undefined;
+    const { usedProofs } = getRequestTokens(request, service.trust.verifier);
+    const isFirstUse = await service.credentials.consumeProof(proof, usedProofs, service.now());
+    return isFirstUse ? undefined : sendUnauthorized(request, reply, 'The token is not valid.', 'proof_replayed');
   };
 }
 

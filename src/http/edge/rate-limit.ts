@@ -6,6 +6,7 @@ import { isIP } from 'node:net';
 import type { FastifyReply, FastifyRequest, onRequestHookHandler, preHandlerAsyncHookHandler } from 'fastify';
 import { Deadline } from '../../runtime/deadline.js';
 import { subscriberNetwork } from '../../runtime/ip-address.js';
+import type { TokenReading } from '../../model/credential.js';
 import { Fault } from '../../model/faults.js';
 import { formatCallerId, type Client, type AuthenticatedParty } from '../../model/question.js';
 import { isObject } from '../../policy/schema/types.js';
@@ -13,6 +14,7 @@ import type { Service } from '../../service/service.js';
 import { MAX_TOKEN_BYTES } from '../../tokens/jws.js';
 import { MAX_ITEMS } from '../authzen-request.js';
 import { createProblem } from './errors.js';
+import { getRequestTokens } from './request-tokens.js';
 import { TokenBuckets, type TokenBucketResult } from './token-bucket.js';
 
 /** A second passes, and there is something to have again. */
@@ -46,7 +48,7 @@ export class RateLimiter {
     const { caller, body } = request;
     if (caller?.kind !== 'client' || !isObject(body)) return undefined;
     const rate = this.service.config.limits.agentRate;
-    const keys = (await this.findActingAgents(body, caller.client)).map((agent) =>
+    const keys = (await this.findActingAgents(body, caller.client, request)).map((agent) =>
       JSON.stringify([caller.client.id, agent]),
     );
     const results = keys.map((key) => this.agents.take(key, rate));
@@ -73,25 +75,30 @@ export class RateLimiter {
   }
 
   /** Those that act in what is asked, each once: by tokens that verify, or vouched for by a client that may. */
-  private async findActingAgents(body: Readonly<Record<string, unknown>>, client: Client): Promise<string[]> {
+  private async findActingAgents(
+    body: Readonly<Record<string, unknown>>,
+    client: Client,
+    request: FastifyRequest,
+  ): Promise<string[]> {
     const items: unknown[] = Array.isArray(body['evaluations']) ? body['evaluations'].slice(0, MAX_ITEMS) : [];
     const questions = [body, ...items].filter(isObject);
-    const tokens = new Set(
+    const requestTokens = getRequestTokens(request, this.service.trust.verifier);
+    const texts = new Set(
       questions.flatMap(({ context }) => (isObject(context) ? boundedText(context['token'], MAX_TOKEN_BYTES) : [])),
     );
     const asserted = client.may.has('asserts_subject')
       ? questions.flatMap(({ subject }) => readAssertedAgents(subject))
       : [];
-    const acting = await Promise.all([...tokens].map((token) => this.readActingAgent(token, client)));
+    const acting = await Promise.all([...texts].map((text) => this.readActingAgent(requestTokens.read(text), client)));
     return [...new Set([...asserted, ...acting.flatMap((agent) => agent ?? [])])];
   }
 
   /** Undefined where the token names none that could be believed: whatever becomes of it, it is nobody's request. */
-  private async readActingAgent(token: string, client: Client): Promise<string | undefined> {
-    const { trust: access, deadlineMs, now } = this.service;
+  private async readActingAgent(token: TokenReading, client: Client): Promise<string | undefined> {
+    const { trust, deadlineMs, now } = this.service;
     try {
       const verified = await Deadline.run(deadlineMs, (deadline) =>
-        deadline.race(access.verifier.verify(token, client.audience, now())),
+        deadline.race(trust.verifier.verify(token, client.audience, now())),
       );
       return verified.ok ? verified.token.actors[0]?.id : undefined;
     } catch (error) {
