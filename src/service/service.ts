@@ -8,7 +8,6 @@ import type { Config } from '../config/config.js';
 import type { ConfiguredClient } from '../config/clients.js';
 import { readSources } from '../config/files.js';
 import type { TracesConfig } from '../telemetry/request-tracer.js';
-import type { DecisionDeps } from '../decide/decide.js';
 import type { Database } from '../store/database/port.js';
 import { lockDirectory, type DirectoryLock } from '../runtime/directory-lock.js';
 import { EmbeddedGraph } from '../graph/embedded/embedded.js';
@@ -31,11 +30,16 @@ import { CredentialVerifier } from '../tokens/credentials.js';
 import { openDatabase } from './open-database.js';
 import { loadWorld, readWorldFile } from '../config/world.js';
 
-export interface Service extends DecisionDeps {
+/**
+ * A running Remit. It is not what a decision is made with, so that no decision can go round the snapshot of the policies
+ * in force: `service.activePolicies.withSnapshot((deps) => decide(question, deps))`.
+ */
+export interface Service {
   readonly config: Config;
   readonly database: Database;
-  /** The rules and the engine, of which there may be others at the next moment; {@link DecisionDeps} has the same. */
+  /** The policies and their graph engine, both of which may be replaced at any moment. */
   readonly activePolicies: ActivePolicies;
+  readonly credentials: CredentialVerifier;
   readonly entities: EntityStore;
   readonly decisions: DecisionStore;
   readonly revocations: RevocationStore;
@@ -49,6 +53,9 @@ export interface Service extends DecisionDeps {
   readonly metrics: Metrics;
   /** Undefined where none are configured. */
   readonly traces: RequestTracer | undefined;
+  readonly now: () => Date;
+  /** How long a decision may take, in milliseconds. */
+  readonly deadlineMs: number;
   readonly announce: (url: string) => void;
   readonly close: () => Promise<void>;
 }
@@ -125,14 +132,12 @@ export async function openService(
     const activePolicies: ActivePolicies = new ActivePolicies(rules, relationships, shared);
     closeRelationships = () => activePolicies.close();
     return {
-      ...shared,
       config,
       database,
       activePolicies,
-      rules: () => activePolicies.rules,
-      get relationships() {
-        return activePolicies.engine;
-      },
+      credentials,
+      now,
+      deadlineMs,
       trust,
       secret: await readSecret(database),
       entities,

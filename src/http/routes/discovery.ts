@@ -76,7 +76,7 @@ export function discoveryRoutes(app: TypedApp, service: Service): void {
       authorization_servers: service.trust.issuers
         .list()
         .flatMap(({ issuer }) => (/^https?:/.test(issuer) ? [issuer] : [])),
-      scopes_supported: listScopes(service.rules().vocabulary).map(({ scope }) => scope),
+      scopes_supported: listScopes(service.activePolicies.rules.vocabulary).map(({ scope }) => scope),
       bearer_methods_supported: ['header'],
       dpop_signing_alg_values_supported: [...SIGNATURE_ALGORITHMS],
       dpop_bound_access_tokens_required: false,
@@ -99,6 +99,6 @@ export function scopeRoutes(app: TypedApp, service: Service): void {
       response: { 200: scopeListFormat, ...commonErrors },
     },
     onRequest: authenticate(app, service, ['evaluate', 'admin'], { agents: true }),
-    handler: () => ({ scopes: listScopes(service.rules().vocabulary) }),
+    handler: () => ({ scopes: listScopes(service.activePolicies.rules.vocabulary) }),
   });
 }

@@ -43,7 +43,7 @@ export function entityRoutes(app: TypedApp, service: Service): void {
     onRequest,
     handler: async (request) => {
       const stored = { ...request.params, ...request.body };
-      const reason = findEntityProblem(stored, service.rules());
+      const reason = findEntityProblem(stored, service.activePolicies.rules);
       if (reason !== undefined)
         throw new BadRequest(reason, reason.startsWith('attributes.') ? (reason.split(' ')[0] ?? '') : '');
       await service.entities.put([stored]);

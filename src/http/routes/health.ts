@@ -64,12 +64,14 @@ export class Readiness {
   }
 
   private async runChecks(): Promise<ReadinessChecks> {
-    const { database, relationships, decisions, rules, deadlineMs } = this.service;
+    const { database, activePolicies, decisions, deadlineMs } = this.service;
     const findFault = (check: () => Promise<unknown>): Promise<FaultCode | undefined> =>
       Deadline.run(deadlineMs, (deadline) => deadline.race(check())).then(() => undefined, engineFaultCode);
     const [databaseFault, relationshipsFault, recordsFault] = await Promise.all([
       findFault(() => database.run([{ sql: 'select 1' }])),
-      findFault(() => relationships.read({ resourceType: rules().graph.definitionNames()[0] ?? '' }, 1)),
+      findFault(() =>
+        activePolicies.engine.read({ resourceType: activePolicies.rules.graph.definitionNames()[0] ?? '' }, 1),
+      ),
       // A database that answers may still take no record. Which ones it wouldn't take is tried again here: nobody else
       // would, once no request comes any more because of this answer.
       findFault(async () => (decisions.stats().failing ? decisions.flush() : undefined)),
@@ -138,7 +140,7 @@ function toPoliciesJson({ activePolicies: { rules, refusal } }: Service): object
   };
 }
 
-function toLoadJson({ database, relationships, decisions }: Service, admission: Admission): object {
+function toLoadJson({ database, activePolicies, decisions }: Service, admission: Admission): object {
   const { inFlight, largeBodyBytes, shed } = admission.stats();
   const { waiting, pendingCorrections, droppedCorrections } = decisions.stats();
   return {
@@ -147,6 +149,6 @@ function toLoadJson({ database, relationships, decisions }: Service, admission: 
     shed: { in_flight: shed.inFlight, large_bodies: shed.largeBodies, memory: shed.memory },
     records: { waiting, pending_corrections: pendingCorrections, dropped_corrections: droppedCorrections },
     database: database.stats(),
-    relationships: relationships.stats(),
+    relationships: activePolicies.engine.stats(),
   };
 }

@@ -83,7 +83,7 @@ export function relationshipRoutes(app: TypedApp, service: Service): void {
       const keys = parsedUpdates.map((u) => relationshipKey(u.relationship));
       const repeated = keys.findIndex((key, i) => keys.indexOf(key) !== i);
       if (repeated !== -1) throw new BadRequest('is the same as one before it', `updates[${repeated}].relationship`);
-      return { zedtoken: await service.relationships.write(parsedUpdates, requireClient(request).id) };
+      return { zedtoken: await service.activePolicies.engine.write(parsedUpdates, requireClient(request).id) };
     },
   });
 
@@ -99,7 +99,7 @@ export function relationshipRoutes(app: TypedApp, service: Service): void {
       const query = request.query;
       if (query.subject_id !== undefined && query.subject_type === undefined)
         throw new BadRequest('is required with subject_id', 'subject_type');
-      const relationships = await service.relationships.read(
+      const relationships = await service.activePolicies.engine.read(
         {
           resourceType: query.resource_type,
           resourceId: query.resource_id,

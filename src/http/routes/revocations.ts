@@ -63,7 +63,7 @@ export function revocationRoutes(app: TypedApp, service: Service): void {
     handler: async (request, reply) => {
       const body = request.body;
       const { issued_before: issuedBefore, reason, ...requested } = body;
-      const { userObject, agentObject } = service.rules().vocabulary;
+      const { userObject, agentObject } = service.activePolicies.rules.vocabulary;
       const selectors = {
         ...requested,
         user: stripTypePrefix(body.user, userObject),

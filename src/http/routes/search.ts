@@ -91,7 +91,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
       const body = request.body;
       const { type, properties } = body.subject;
       const question = parseSearchQuestion(request, { ...body, subject: { type, id: PLACEHOLDER_ID, properties } });
-      const { userObject, agentObject } = service.rules().vocabulary;
+      const { userObject, agentObject } = service.activePolicies.rules.vocabulary;
       const user = type === agentObject && question.token === undefined ? parseBeneficiary(properties) : undefined;
       if (user !== undefined && userObject !== undefined) {
         const userQuestion = { ...question, subject: { type: userObject, id: user, properties: {} } };
