@@ -1,4 +1,4 @@
-/** What discovery reads: the AuthZEN metadata, what agents need that call by themselves, and the scopes. */
+/** Discovery: the AuthZEN metadata, the OAuth metadata for agents that call directly, and the scopes. */
 import { z } from 'zod';
 import { OBLIGATION_TYPES } from '../../model/obligations.js';
 import type { Service } from '../../service/service.js';
@@ -72,7 +72,7 @@ export function discoveryRoutes(app: TypedApp, service: Service): void {
       resource: base(),
       resource_name: 'Remit',
       resource_documentation: `${base()}/docs`,
-      // Those that are no web address (the development issuer) have nothing to discover.
+      // An issuer that is no web address (the development issuer) has no metadata.
       authorization_servers: service.trust.issuers
         .list()
         .flatMap(({ issuer }) => (/^https?:/.test(issuer) ? [issuer] : [])),

@@ -1,4 +1,4 @@
-/** `/v1/entities/{type}/{id}`: attributes and parents, for admin clients. */
+/** `/v1/entities/{type}/{id}`: admin clients store, read and remove attributes and parents. */
 import { z } from 'zod';
 import { BadRequest } from '../../model/faults.js';
 import { MAX_PARENTS, findEntityProblem } from '../../policy/entity-validation.js';

@@ -1,4 +1,4 @@
-/** `/access/v1/evaluation` and `/access/v1/evaluations`: may this be done, singly or many at once? */
+/** `/access/v1/evaluation` and `/access/v1/evaluations`: decisions, singly or as a batch. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { decide, type DecisionDeps } from '../../decide/decide.js';
 import { BadRequest } from '../../model/faults.js';
@@ -20,7 +20,7 @@ import { requireCaller, authenticate, buildChallenges } from '../edge/authentica
 import { inputErrors } from '../edge/errors.js';
 import { z } from 'zod';
 
-/** Items of a batch decided at one time: enough for one bulk check, few enough for others to come in between. */
+/** Items of a batch decided at one time: enough for one bulk check, few enough for other requests to get their turn. */
 const MAX_CONCURRENT_ITEMS = 100;
 const TAG = ['decisions'];
 
@@ -52,7 +52,7 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
     onRequest,
     handler: async (request, reply) => {
       const body = request.body;
-      // Absent or empty: it answers like a single one.
+      // Absent or empty: the batch is a single question.
       if (body.evaluations === undefined || body.evaluations.length === 0) return answerQuestion(request, reply, body);
       const caller = requireCaller(request);
       const { evaluations: items } = body;
@@ -99,7 +99,7 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
         return toEvaluationAnswer(decision, caller, isMinimal);
       } catch (error) {
         if (error instanceof BadRequest) return toInvalidItemAnswer(error, index, isMinimal);
-        // A bug, which stays loud, and one item's: its neighbours are answered.
+        // A bug in one item is logged, and the other items are answered.
         request.log.error({ err: error }, 'a bug');
         return toInvalidItemAnswer(
           new BadRequest('Something is wrong with Remit itself.', '', 500, 'internal'),
@@ -131,7 +131,7 @@ function pickQuestionMembers(body: object): Record<string, unknown> {
   );
 }
 
-/** RFC 7240: `Prefer: return=minimal`, or the client's configuration. */
+/** Whether a minimal answer is wanted, by `Prefer: return=minimal` (RFC 7240) or by the client's configuration. */
 function wantsMinimalAnswer(request: FastifyRequest, reply: FastifyReply, caller: Caller): boolean {
   const preferred = [request.headers['prefer'] ?? []]
     .flat()

@@ -1,4 +1,4 @@
-/** `/access/v1/search/{resource,subject,action}`: on what, who, and what, by AuthZEN's search APIs. */
+/** `/access/v1/search/{resource,subject,action}`: the AuthZEN search APIs, in pages. */
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { formatCallerId, type Question } from '../../model/question.js';
@@ -51,7 +51,7 @@ const actionResultsFormat = z
   .meta({ id: 'ActionSearchResponse' });
 
 const TAG = ['decisions'];
-/** What a record keeps of the question: who, what and on what, without properties. */
+/** What the record keeps of a search: subject, action and resource, without properties. */
 function toRecordedQuestion(body: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const withoutProperties = (part: unknown): object => {
     const { type, id, name } = part as Record<string, unknown>;
@@ -60,7 +60,7 @@ function toRecordedQuestion(body: Readonly<Record<string, unknown>>): Record<str
   return Object.fromEntries(Object.entries(body).map(([part, value]) => [part, withoutProperties(value)]));
 }
 
-/** Whom agents are searched for, where no token says it. @throws BadRequest */
+/** The user that agents are searched for, where no token names one. @throws BadRequest */
 function parseBeneficiary(properties: Readonly<Record<string, unknown>> | undefined): string | undefined {
   const value = properties?.['on_behalf_of'];
   if (value === undefined) return undefined;
@@ -121,7 +121,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
     return parseQuestion(body, createRequestContext(request, service));
   }
 
-  /** A page of what is allowed, on record before it is answered. */
+  /** Finds a page of permitted results and records the search before it is answered. */
   async function searchPage<T>(
     search: 'resource' | 'subject' | 'action',
     request: FastifyRequest,
