@@ -82,7 +82,8 @@ export type EvaluationRequest = z.infer<typeof evaluationFormat>;
 
 /** An object of a batch, whose content is read item by item: an invalid item is denied alone. */
 const defaultsFormat = z.record(z.string(), z.unknown());
-export const SEMANTICS = ['execute_all', 'deny_on_first_deny', 'permit_on_first_permit'] as const;
+const SEMANTICS = ['execute_all', 'deny_on_first_deny', 'permit_on_first_permit'] as const;
+export type BatchSemantic = (typeof SEMANTICS)[number];
 export const evaluationsFormat = z
   .object({
     subject: defaultsFormat.optional(),
@@ -97,7 +98,6 @@ export const evaluationsFormat = z
     options: z.object({ evaluations_semantic: z.enum(SEMANTICS).default('execute_all') }).optional(),
   })
   .meta({ id: 'EvaluationsRequest' });
-export type EvaluationsRequest = z.infer<typeof evaluationsFormat>;
 
 export interface RequestContext {
   readonly caller: Caller;
