@@ -96,6 +96,35 @@ export async function buildApp(
   installErrorHandlers(app);
 
   app.decorate('base', () => listener.publicUrl ?? getListenerUrl(app, listener));
+  guardRequests(app, listener, transport);
+  // A client on a kept-alive connection moves to another replica before this one takes no more connections.
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    if (health.readiness.stopping) void reply.header('connection', 'close');
+    done(null, payload);
+  });
+
+  const health = {
+    readiness: new Readiness(service),
+    admission: new Admission({ inFlight: limits.inFlight, bodyBytes: MAX_BODY_BYTES }),
+  };
+  app.decorate('health', health);
+  installLoadShedding(app, health.admission);
+  service.metrics.countShed(() => health.admission.stats().shed);
+  app.addHook('preHandler', app.throttle.limitAgents);
+
+  await registerDocumentation(app);
+  await app.register(async (routes) => {
+    if (scope !== 'administration') for (const add of ROUTES.decisions) add(routes, service);
+    if (scope !== 'decisions') for (const add of ROUTES.administration) add(routes, service);
+    for (const add of ROUTES.both) add(routes, service);
+    routes.get('/openapi.json', { schema: { hide: true }, handler: () => app.swagger() });
+    await Promise.resolve();
+  });
+  return app;
+}
+
+/** Sets the headers that every answer has, and refuses requests with an unacceptable head or an outdated connection. */
+function guardRequests(app: FastifyInstance, listener: Listener, transport: ListenerServers): void {
   let hosts = listAllowedHosts(app, listener);
   app.addHook('onListen', async () => {
     hosts = listAllowedHosts(app, listener); // Port 0 is known only now.
@@ -115,21 +144,10 @@ export async function buildApp(
     if (rejection === undefined) done();
     else void reply.code(rejection.status).send(rejection.problem);
   });
-  // A client on a kept-alive connection moves to another replica before this one takes no more connections.
-  app.addHook('onSend', (_request, reply, payload, done) => {
-    if (health.readiness.stopping) void reply.header('connection', 'close');
-    done(null, payload);
-  });
+}
 
-  const health = {
-    readiness: new Readiness(service),
-    admission: new Admission({ inFlight: limits.inFlight, bodyBytes: MAX_BODY_BYTES }),
-  };
-  app.decorate('health', health);
-  installLoadShedding(app, health.admission);
-  service.metrics.countShed(() => health.admission.stats().shed);
-  app.addHook('preHandler', app.throttle.limitAgents);
-
+/** Serves the OpenAPI description of the routes that are registered later, and its page at `/docs`. */
+async function registerDocumentation(app: FastifyInstance): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -145,14 +163,6 @@ export async function buildApp(
     transformObject: jsonSchemaTransformObject,
   });
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_CONTENT_SECURITY_POLICY });
-  await app.register(async (routes) => {
-    if (scope !== 'administration') for (const add of ROUTES.decisions) add(routes, service);
-    if (scope !== 'decisions') for (const add of ROUTES.administration) add(routes, service);
-    for (const add of ROUTES.both) add(routes, service);
-    routes.get('/openapi.json', { schema: { hide: true }, handler: () => app.swagger() });
-    await Promise.resolve();
-  });
-  return app;
 }
 
 /** Makes the application read JSON in UTF-8 strictly, and validate by zod, whose output is what handlers read. */

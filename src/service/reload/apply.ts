@@ -6,14 +6,15 @@
 import { isDeepStrictEqual } from 'node:util';
 import { checkTrustConfig, type TrustConfig } from '../clients-and-issuers.js';
 import type { Config } from '../../config/config.js';
-import { readSources, displayPath } from '../../config/files.js';
+import { displayPath } from '../../config/files.js';
 import type { Listener, ListenerTls } from '../../config/listener.js';
 import type { ActivePolicies } from '../active-policies.js';
 import { createUnreadCandidate, type PolicyCandidate } from './candidate.js';
+import { describeChanges, findRestartChanges, outlineTls } from './config-changes.js';
 import { fingerprintSources } from './snapshot.js';
 import { ConfigError } from '../../model/faults.js';
 import { isError, formatProblem } from '../../diagnostics/diagnostics.js';
-import { assembleRules, hashSources, type Rules } from '../../policy/load.js';
+import { assembleRules, type Rules } from '../../policy/load.js';
 import { withTimeout } from '../../runtime/timeout.js';
 import type { Log } from '../../telemetry/log.js';
 
@@ -30,24 +31,6 @@ export interface RenewableListener {
   readonly renewCertificates: (tls: ListenerTls) => void;
 }
 
-/** Settings that need a restart, by their names in the configuration. */
-const RESTART_SETTINGS: readonly (readonly [string, (config: Config) => unknown])[] = [
-  ['listen', (c) => [c.host, c.port, c.publicUrl, c.trustedProxies, outlineTls(c.tls)]],
-  ['listen.admin', (c) => c.admin && [c.admin.host, c.admin.port, outlineTls(c.admin.tls)]],
-  ['schema', (c) => [c.sources.relationships, c.sources.actions]],
-  ['policies', (c) => c.sources.policies],
-  ['world', (c) => c.world],
-  ['data', (c) => c.data],
-  ['spicedb', (c) => c.spicedb],
-  // The password is a function, which is called for each connection and can not be compared.
-  ['database', (c) => JSON.stringify(c.database)],
-  ['limits', (c) => [c.deadlineMs, c.limits]],
-  ['shutdown', (c) => c.shutdown],
-  ['telemetry', (c) => c.traces],
-  ['logs', (c) => c.logs],
-  ['reload', (c) => c.reload],
-  ['records', (c) => c.records],
-];
 /** How long a reload waits for the policy files: checking thousands takes seconds, and a file system may hang. */
 const READ_TIMEOUT_MS = 30_000;
 /** The most warnings that are logged for one reload. */
@@ -240,39 +223,4 @@ function hasSameSources({ content: fitting }: PolicyCandidate, { sources }: Rule
 function findRenewedCertificates(listener: Listener, config: Config, next: Config): ListenerTls | undefined {
   const tls = listener === config.admin ? next.admin?.tls : next.tls;
   return isDeepStrictEqual(outlineTls(tls), outlineTls(listener.tls)) ? tls : undefined;
-}
-
-/** The settings of TLS that a listener fixes at its start. */
-function outlineTls(tls: ListenerTls | undefined): unknown {
-  return tls === undefined ? undefined : [tls.clientCertificates, tls.clientCa !== undefined];
-}
-
-/** @param version the one in force, where policy files are read at start only; otherwise undefined */
-function findRestartChanges(config: Config, next: Config, version: string | undefined): string[] {
-  const names = RESTART_SETTINGS.filter(([, of]) => !isDeepStrictEqual(of(config), of(next))).map(([name]) => name);
-  return version === undefined || names.includes('schema') || names.includes('policies') || hasVersion(next, version)
-    ? names
-    : [...names, 'the files of the schema or the policies'];
-}
-
-function hasVersion({ sources }: Config, version: string): boolean {
-  try {
-    return hashSources(readSources(sources)) === version;
-  } catch (error) {
-    if (error instanceof ConfigError) return false;
-    throw error;
-  }
-}
-
-function describeChanges<T>(before: readonly T[], after: readonly T[], getName: (item: T) => string): string {
-  const previous = new Map(before.map((one) => [getName(one), one]));
-  const next = new Map(after.map((one) => [getName(one), one]));
-  const phrases = [
-    ...after.filter((one) => !previous.has(getName(one))).map((one) => `added ${getName(one)}`),
-    ...after
-      .filter((one) => previous.has(getName(one)) && !isDeepStrictEqual(previous.get(getName(one)), one))
-      .map((one) => `changed ${getName(one)}`),
-    ...before.filter((one) => !next.has(getName(one))).map((one) => `removed ${getName(one)}`),
-  ];
-  return phrases.length === 0 ? 'as they were' : phrases.join(', ');
 }
