@@ -47,7 +47,7 @@ export const serveCommand: Command = {
       throw error;
     }
     const { main, admin } = listeners;
-    const url = main.app.base();
+    const url = main.app.getBaseUrl();
     const stopReloads = startReloading(service, listeners.all, () => loadConfig(values.config), log);
     logger.info({ event: 'listening', url, policy_version: service.activePolicies.rules.version }, 'listening');
     process.stdout.write(

@@ -88,14 +88,14 @@ export async function buildApp(
   app.decorateRequest('caller', undefined);
   app.decorateRequest('singleUseProof', undefined);
   app.decorateRequest('tokens', undefined);
-  app.decorate('part', scope);
+  app.decorate('listenerScope', scope);
   app.decorate('transport', transport);
-  app.decorate('throttle', new RateLimiter(service));
+  app.decorate('rateLimiter', new RateLimiter(service));
   observeRequests(app, service);
   installStrictParsing(app);
   installErrorHandlers(app);
 
-  app.decorate('base', () => listener.publicUrl ?? getListenerUrl(app, listener));
+  app.decorate('getBaseUrl', () => listener.publicUrl ?? getListenerUrl(app, listener));
   guardRequests(app, listener, transport);
   // A client on a kept-alive connection moves to another replica before this one takes no more connections.
   app.addHook('onSend', (_request, reply, payload, done) => {
@@ -110,7 +110,7 @@ export async function buildApp(
   app.decorate('health', health);
   installLoadShedding(app, health.admission);
   service.metrics.countShed(() => health.admission.stats().shed);
-  app.addHook('preHandler', app.throttle.limitAgents);
+  app.addHook('preHandler', app.rateLimiter.limitAgents);
 
   await registerDocumentation(app);
   await app.register(async (routes) => {

@@ -32,9 +32,9 @@ declare module 'fastify' {
   }
   interface FastifyInstance {
     /** The URL at which callers reach this service: proofs are made for it, and metadata states it. */
-    base: () => string;
-    throttle: RateLimiter;
-    part: ListenerScope;
+    getBaseUrl: () => string;
+    rateLimiter: RateLimiter;
+    listenerScope: ListenerScope;
   }
 }
 
@@ -54,7 +54,11 @@ export function authenticate(
   permissions: readonly ClientPermission[],
   accepted: AcceptedCallers = {},
 ): (onRequestHookHandler | onRequestAsyncHookHandler)[] {
-  return [authenticateCaller(service, permissions, accepted), app.throttle.limitCaller, consumeRequestProof(service)];
+  return [
+    authenticateCaller(service, permissions, accepted),
+    app.rateLimiter.limitCaller,
+    consumeRequestProof(service),
+  ];
 }
 
 /**
@@ -84,7 +88,7 @@ function authenticateCaller(
     }
     const configured = service.trust.findClient(hash);
     if (configured !== undefined) {
-      const client = restrictClient(request.server.part, configured);
+      const client = restrictClient(request.server.listenerScope, configured);
       if (!permissions.some((permission) => client.may.has(permission))) {
         const message =
           permissions.length === 0
@@ -95,7 +99,7 @@ function authenticateCaller(
       request.caller = { kind: 'client', client };
       return undefined;
     }
-    if (request.server.part === 'administration' || (!agents && !users) || credential.split('.').length !== 3)
+    if (request.server.listenerScope === 'administration' || (!agents && !users) || credential.split('.').length !== 3)
       return sendUnauthorized(request, reply, 'This credential is not accepted here.', 'token_malformed');
     const caller = await authenticateToken(service, request, scheme === 'dpop', credential, agents ? 'agent' : 'user');
     if (typeof caller === 'string') return sendUnauthorized(request, reply, 'The token is not valid.', caller);
@@ -124,7 +128,7 @@ async function authenticateToken(
   const { dpop } = request.headers;
   // A bound token as a mere bearer would undo the binding, an unbound one as DPoP would claim one (RFC 9449 7.1, 7.2).
   if (isDpop !== (dpop !== undefined)) return isDpop ? 'proof_missing' : 'proof_invalid';
-  const url = `${request.server.base()}${request.url}`;
+  const url = `${request.server.getBaseUrl()}${request.url}`;
   const tokens = getRequestTokens(request, service.trust.verifier);
   const presented: PresentedToken = {
     token: tokens.read(token),
@@ -193,7 +197,7 @@ function sendUnauthorized(
   message: string,
   code: ReasonCode,
 ): FastifyReply {
-  if (reply.server.throttle.isFailureRateExceeded(request)) return sendTooManyRequests(reply);
+  if (reply.server.rateLimiter.isFailureRateExceeded(request)) return sendTooManyRequests(reply);
   return reply
     .code(401)
     .header('www-authenticate', buildChallenges(reply, buildChallenge(code)))
@@ -202,7 +206,7 @@ function sendUnauthorized(
 
 /** The challenges of a 401: the cause, the URL of the metadata, and that DPoP is accepted as well. */
 export function buildChallenges(reply: FastifyReply, challenge: string): string {
-  const metadata = `resource_metadata="${reply.server.base()}/.well-known/oauth-protected-resource"`;
+  const metadata = `resource_metadata="${reply.server.getBaseUrl()}/.well-known/oauth-protected-resource"`;
   const algorithms = `algs="${SIGNATURE_ALGORITHMS.join(' ')}"`;
   const [scheme = '', ...parameters] = challenge.split(/ (.*)/s).filter((p) => p !== '');
   const withParameter = (parameter: string): string => `${scheme} ${[...parameters, parameter].join(', ')}`;

@@ -47,17 +47,17 @@ const scopeListFormat = z
   .meta({ id: 'Scopes' });
 
 export function discoveryRoutes(app: TypedApp, service: Service): void {
-  const { base } = app;
+  const { getBaseUrl } = app;
 
   app.get('/.well-known/authzen-configuration', {
     schema: { tags: ['operations'], summary: 'AuthZEN metadata', response: { 200: metadataFormat } },
     handler: () => ({
-      policy_decision_point: base(),
-      access_evaluation_endpoint: `${base()}/access/v1/evaluation`,
-      access_evaluations_endpoint: `${base()}/access/v1/evaluations`,
-      search_subject_endpoint: `${base()}/access/v1/search/subject`,
-      search_resource_endpoint: `${base()}/access/v1/search/resource`,
-      search_action_endpoint: `${base()}/access/v1/search/action`,
+      policy_decision_point: getBaseUrl(),
+      access_evaluation_endpoint: `${getBaseUrl()}/access/v1/evaluation`,
+      access_evaluations_endpoint: `${getBaseUrl()}/access/v1/evaluations`,
+      search_subject_endpoint: `${getBaseUrl()}/access/v1/search/subject`,
+      search_resource_endpoint: `${getBaseUrl()}/access/v1/search/resource`,
+      search_action_endpoint: `${getBaseUrl()}/access/v1/search/action`,
       supported_obligations: OBLIGATION_TYPES,
     }),
   });
@@ -69,9 +69,9 @@ export function discoveryRoutes(app: TypedApp, service: Service): void {
       response: { 200: resourceMetadataFormat },
     },
     handler: () => ({
-      resource: base(),
+      resource: getBaseUrl(),
       resource_name: 'Remit',
-      resource_documentation: `${base()}/docs`,
+      resource_documentation: `${getBaseUrl()}/docs`,
       // An issuer that is no web address (the development issuer) has no metadata.
       authorization_servers: service.trust.issuers
         .list()

@@ -119,7 +119,7 @@ export function healthRoutes(app: TypedApp, service: Service): void {
 function isAdmin(request: FastifyRequest, { trust: access }: Service): boolean {
   const { scheme, credential: key } = parseAuthorizationHeader(request);
   const client = scheme !== 'bearer' || key === undefined ? undefined : access.findClient(sha256(key));
-  return client !== undefined && restrictClient(request.server.part, client).may.has('admin');
+  return client !== undefined && restrictClient(request.server.listenerScope, client).may.has('admin');
 }
 
 function toChecksJson(checks: ReadinessChecks): object {
