@@ -83,7 +83,7 @@ async function runTour(data: string): Promise<DemoRow[]> {
         url: '/access/v1/evaluation',
         headers: { host: `127.0.0.1:${service.config.port}`, authorization: `Bearer ${service.devKey ?? ''}` },
         payload: {
-          subject: { type: service.rules().vocabulary.userObject, id: user },
+          subject: { type: service.activePolicies.rules.vocabulary.userObject, id: user },
           action: { name: stop.action, ...(stop.properties === undefined ? {} : { properties: stop.properties }) },
           resource: { type, id },
           context: { token },

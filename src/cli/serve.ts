@@ -47,12 +47,12 @@ export const serveCommand: Command = {
       throw error;
     }
     const { main, admin } = listeners;
-    const url = main.app.base();
+    const url = main.app.getBaseUrl();
     const stopReloads = startReloading(service, listeners.all, () => loadConfig(values.config), log);
-    logger.info({ event: 'listening', url, policy_version: service.rules().version }, 'listening');
+    logger.info({ event: 'listening', url, policy_version: service.activePolicies.rules.version }, 'listening');
     process.stdout.write(
       values.json
-        ? `${JSON.stringify({ url, admin_url: admin?.address, policy_version: service.rules().version })}\n`
+        ? `${JSON.stringify({ url, admin_url: admin?.address, policy_version: service.activePolicies.rules.version })}\n`
         : await welcomeText(service, url, admin?.address),
     );
     const signal = await stopping;
@@ -79,7 +79,7 @@ async function welcomeText(service: Service, url: string, admin: string | undefi
     `Remit is listening on ${url}`,
     `  configuration ${displayPath(config.file)}, data in ${config.database.mode === 'embedded' ? `${displayPath(config.data)}/` : databaseAddress(config.database)}`,
   ];
-  const { policies, version } = service.rules();
+  const { policies, version } = service.activePolicies.rules;
   const reloadNote = config.reload.policies === 'watch' ? ', followed as they change' : '';
   lines.push(
     `  policies      ${policies.size} in ${displayPath(config.sources.policies)}/, version ${version.slice(0, 12)}${reloadNote}`,
@@ -107,10 +107,10 @@ async function welcomeText(service: Service, url: string, admin: string | undefi
 
 /** A question that this world can answer: some delegation of its graph, and an action, a read before any other. */
 async function exampleRequest(service: Service): Promise<{ question: string; body: object } | undefined> {
-  const { vocabulary } = service.rules();
+  const { vocabulary } = service.activePolicies.rules;
   const { agentObject, userObject } = vocabulary;
   if (agentObject === undefined || userObject === undefined) return undefined;
-  const delegations = await service.relationships
+  const delegations = await service.activePolicies.engine
     .read({ resourceType: agentObject, relation: DELEGATOR_RELATION, subjectType: userObject }, 20)
     .catch(() => []);
   const actions = vocabulary.actions.toSorted((a, b) => Number(b.name === 'read') - Number(a.name === 'read'));
@@ -147,9 +147,9 @@ async function findReachableResource(
   permission: string,
   user: { type: string; id: string },
 ): Promise<{ type: string; id: string } | undefined> {
-  const relationships = await service.relationships.read({ resourceType: type }, 500).catch(() => []);
+  const relationships = await service.activePolicies.engine.read({ resourceType: type }, 500).catch(() => []);
   const resources = [...new Map(relationships.map((r) => [r.resource.id, r.resource])).values()].slice(0, 100);
-  const answers = await service.relationships.check(
+  const answers = await service.activePolicies.engine.check(
     resources.map((resource) => ({ resource, permission, subject: user, explain: true })),
     'full',
   );

@@ -1,11 +1,11 @@
-/** What the configuration says of actions and types, held against those that there are. */
+/** Checks that the types and scopes that clients and issuers name exist in the schemas. Start, reload and `remit check` call it. */
 import { suggestNearest, type Problem } from '../diagnostics/diagnostics.js';
 import { listScopes, type Vocabulary } from '../policy/schema/vocabulary.js';
 import type { IssuerConfig } from '../tokens/issuers.js';
 import type { ConfiguredClient } from './clients.js';
 
 export interface UnknownReference extends Problem {
-  /** In the configuration file. */
+  /** Its place in the configuration file. */
   readonly path: readonly PropertyKey[];
 }
 

@@ -1,13 +1,13 @@
-/** `clients` of the configuration: who may call, and what for. */
+/** `clients` of the configuration: the services that may call, with their keys and permissions. */
 import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
 import { CLIENT_PERMISSIONS, type Client } from '../model/question.js';
 import { displayPath } from './files.js';
 
-/** Requests a second that a client may make unless its `rate` says otherwise. */
+/** Requests a second of a client without a `rate`. */
 const DEFAULT_RATE = 1000;
 
-/** Two while one is replaced by the next; more are for those who replace one before they are done with another. */
+/** A client has two keys while one is replaced, and more where replacements overlap. */
 const MAX_KEYS = 4;
 const keyHashFormat = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits');
 
@@ -16,7 +16,7 @@ export const clientFormat = z.strictObject({
     .string()
     .min(1)
     .max(128)
-    .regex(/^(?!agent:|user:)/, 'must not begin like an agent or a user'),
+    .regex(/^(?!agent:|user:)/, 'must not begin with "agent:" or "user:"'),
   key_sha256: z.preprocess(
     (value): unknown => (Array.isArray(value) ? value : [value]),
     z.array(keyHashFormat).min(1).max(MAX_KEYS),
@@ -30,17 +30,20 @@ export const clientFormat = z.strictObject({
 });
 
 export interface ConfiguredClient extends Client {
-  /** Of its keys, each of which is good. */
+  /** The hashes of its keys. Each key is valid. */
   readonly keySha256: readonly string[];
 }
 
-/** What holds between them. @throws ConfigError */
+/** Checks what holds between clients, and resolves their defaults. @throws ConfigError */
 export function resolveClients(clients: z.infer<typeof clientFormat>[], path: string): ConfiguredClient[] {
   for (const key of ['id', 'key_sha256'] as const) {
     const values = clients.flatMap((c) => c[key]);
     const repeated = values.find((v, i) => values.indexOf(v) !== i);
     if (repeated !== undefined)
-      throw new ConfigError(`clients: two have the ${key} "${key === 'id' ? repeated : '…'}"`, displayPath(path));
+      throw new ConfigError(
+        `clients: two clients have the ${key} "${key === 'id' ? repeated : '…'}"`,
+        displayPath(path),
+      );
   }
   return clients.map((c, i) => {
     if (c.default_mode !== undefined && !c.may.includes('asserts_subject')) {

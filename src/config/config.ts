@@ -1,4 +1,4 @@
-/** The configuration, and the only module that reads the environment. */
+/** Loads the configuration file with its overrides. This is the only module that reads the environment. */
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
@@ -18,7 +18,7 @@ import { type TracesConfig } from '../telemetry/request-tracer.js';
 import { ConfigError } from '../model/faults.js';
 import type { IssuerConfig } from '../tokens/issuers.js';
 
-/** What a configuration file has. */
+/** The format of a configuration file. */
 export const configFormat = z.strictObject({
   listen: listenFormat,
   schema: z.strictObject({
@@ -45,11 +45,11 @@ export const configFormat = z.strictObject({
     .prefault({}),
 });
 
-/** Its own listener is the main one. */
+/** A loaded configuration. It is itself the main listener. */
 export interface Config extends Listener {
-  /** The configuration's own path. */
+  /** The path of the configuration file. */
   readonly file: string;
-  /** Where administration is, and only it; undefined: on the main listener. */
+  /** The listener for administration alone; undefined: administration is on the main one. */
   readonly admin: Listener | undefined;
   /** Addresses and networks whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[];
@@ -60,7 +60,7 @@ export interface Config extends Listener {
   /** Directory of the embedded database, keys and lock. */
   readonly data: string;
   readonly database: DatabaseConfig;
-  /** All engines embedded, on loopback: only there are a client and an issuer made for trying it out. */
+  /** All engines are embedded and the listener is on loopback: only then are a development client and issuer created. */
   readonly development: boolean;
   readonly issuers: readonly IssuerConfig[];
   readonly clients: readonly ConfiguredClient[];
@@ -71,18 +71,18 @@ export interface Config extends Listener {
   readonly traces: TracesConfig | undefined;
   readonly logs: LogsConfig;
   readonly reload: ReloadConfig;
-  /** Whether decision records have what the decisions rested on. */
+  /** Whether decision records hold the facts that the decisions rested on. */
   readonly records: { readonly facts: boolean };
-  /** REMIT_KEY: the client key that commands use. */
+  /** REMIT_KEY, the client key that commands use. */
   readonly clientKey: string | undefined;
-  /** Things worth telling whoever starts it. */
+  /** Warnings for the operator, printed at the start. */
   readonly warnings: readonly string[];
 }
 
 export interface ShutdownConfig {
-  /** How long a service that was told to stop goes on serving, while it says that it is not ready, in milliseconds. */
+  /** How long a stopping service serves on while it reports that it is not ready, in milliseconds. */
   readonly graceMs: number;
-  /** How long it then waits for what is under way. */
+  /** How long it then waits for requests and records under way, in milliseconds. */
   readonly limitMs: number;
 }
 
@@ -90,13 +90,13 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 const SERVER_VARIABLES = ['DATABASE_URL', ...SPICEDB_VARIABLES];
 
-/** The configuration's path. @param file given on the command line; otherwise REMIT_CONFIG, otherwise the sample's */
+/** @param file from the command line; where undefined, REMIT_CONFIG counts, and then the sample */
 export function resolveConfigPath(file: string | undefined, env: Environment = process.env): string {
   const sample = new URL('../../fixtures/acme.remit.yaml', import.meta.url);
   return resolve(file ?? nonEmpty(env['REMIT_CONFIG']) ?? fileURLToPath(sample));
 }
 
-/** @param file as in {@link resolveConfigPath}. @throws ConfigError */
+/** Reads and checks the configuration. @param file as in {@link resolveConfigPath}. @throws ConfigError naming the key */
 export function loadConfig(file: string | undefined, env: Environment = process.env): Config {
   const explicit = file ?? nonEmpty(env['REMIT_CONFIG']);
   const path = resolveConfigPath(file, env);
@@ -122,7 +122,7 @@ export function loadConfig(file: string | undefined, env: Environment = process.
   if (spicedb !== undefined && settings.clients.length === 0)
     throw new ConfigError('clients: at least one is needed with "spicedb.mode: server"', displayPath(path));
   if (spicedb?.plaintext === true && !isLoopback(spicedb.endpoint.replace(/:\d+$/, '')))
-    warnings.push(`spicedb.insecure_plaintext: the key travels to ${spicedb.endpoint} for anybody on the way to read`);
+    warnings.push(`spicedb.insecure_plaintext: the key travels to ${spicedb.endpoint} without encryption`);
   const database = resolveDatabase(settings.database, {
     path,
     url: explicit === undefined ? undefined : nonEmpty(env['DATABASE_URL']),

@@ -1,4 +1,4 @@
-/** `database` of the configuration: the embedded one, or a PostgreSQL server with how it is reached and how far it is trusted. */
+/** `database` of the configuration: the embedded database, or the address, password and TLS of a PostgreSQL server. */
 import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
 import { readTextFile, displayPath } from './files.js';
@@ -23,7 +23,7 @@ export const databaseFormat = z.strictObject({
 export type DatabaseConfig = { readonly mode: 'embedded' } | PostgresConfig;
 
 interface DatabaseSources {
-  /** The configuration's own path. */
+  /** The path of the configuration file. */
   readonly path: string;
   /** DATABASE_URL. */
   readonly url: string | undefined;
@@ -31,7 +31,10 @@ interface DatabaseSources {
   readonly resolvePath: (path: string) => string;
 }
 
-/** What holds between the options. @throws ConfigError; the URL itself is never repeated, it may hold a password */
+/**
+ * Checks what holds between the options, and resolves their defaults.
+ * @throws ConfigError; no message repeats the URL, which may hold a password
+ */
 export function resolveDatabase(settings: z.infer<typeof databaseFormat>, sources: DatabaseSources): DatabaseConfig {
   const { path, url: urlVariable, readVariable, resolvePath } = sources;
   const problem = (key: string, why: string): ConfigError =>
@@ -54,7 +57,7 @@ export function resolveDatabase(settings: z.infer<typeof databaseFormat>, source
   if (settings.tls !== undefined && sslmode !== undefined && settings.tls !== sslmode)
     throw problem('tls', `is "${settings.tls}", and the URL's sslmode says otherwise`);
   if (settings.ca !== undefined && (mode === 'disable' || mode === 'unverified'))
-    throw problem('ca', `has no part in anything while tls is "${mode}"`);
+    throw problem('ca', `has no effect while tls is "${mode}"`);
   return {
     mode: 'postgres',
     ...server,
@@ -73,7 +76,7 @@ type DatabaseAddress = Pick<PostgresConfig, 'host' | 'port' | 'user' | 'database
 };
 
 const PROTOCOLS = ['postgres:', 'postgresql:'];
-/** libpq's words. Its `require` checks nobody's identity, which here is asked for by name or not had. */
+/** The modes of libpq. Its `require` accepts any certificate, which Remit does only with `tls: unverified`. */
 const SSLMODES: Readonly<Record<string, TlsMode>> = {
   disable: 'disable',
   require: 'verify-full',
@@ -97,7 +100,7 @@ function parseDatabaseUrl(text: string, problem: (why: string) => ConfigError): 
   if (user === '') throw problem('names no user');
   if (name === '' || url.hash !== '') throw problem('must end with the name of the database');
   for (const key of url.searchParams.keys())
-    if (key !== 'sslmode') throw problem(`"${key}" can't be said in the URL; see the options beside it`);
+    if (key !== 'sslmode') throw problem(`"${key}" is not allowed in the URL; use the options beside it`);
   const values = url.searchParams.getAll('sslmode');
   const sslmode = values.length === 0 ? undefined : SSLMODES[values.join(' ')];
   if (values.length > 0 && sslmode === undefined)
@@ -112,7 +115,7 @@ function parseDatabaseUrl(text: string, problem: (why: string) => ConfigError): 
   };
 }
 
-/** From one place; a file is read anew each time, since it may be changed while the service runs. */
+/** Finds the one source of the password. A file is read anew for each connection, since it may change while the service runs. */
 function resolvePassword(
   { password_file: file, password_env: name }: z.infer<typeof databaseFormat>,
   urlPassword: string | undefined,
@@ -141,7 +144,7 @@ function resolvePassword(
   return () => urlPassword;
 }
 
-/** Nothing between here and there that could be listened to. */
+/** Whether the server is on this machine, so that no network carries the connection. */
 function isLocalHost(host: string): boolean {
   return isLoopback(host) || host.startsWith('/');
 }

@@ -1,4 +1,4 @@
-/** Files that the operator wrote, read with errors that name the place. */
+/** Reads the operator's files; errors name the file as the operator knows it. */
 import { readFileSync, statSync } from 'node:fs';
 import { relative } from 'node:path';
 import { ConfigError } from '../model/faults.js';
@@ -12,7 +12,7 @@ export interface SourcePaths {
   readonly policies: string;
 }
 
-/** The files that the rules are made of; names in messages are relative to where the operator stands. @throws ConfigError */
+/** Reads the schemas and policies, at most {@link MAX_BYTES} together. @throws ConfigError */
 export function readSources(paths: SourcePaths): RuleSources {
   let remainingBytes = MAX_BYTES;
   const read = (path: string): SourceFile => {
@@ -27,7 +27,7 @@ export function readSources(paths: SourcePaths): RuleSources {
   };
 }
 
-/** Every `*.cedar` below the directory, by the rules of {@link listFiles}. @throws ConfigError where there is none */
+/** Lists every `*.cedar` below the directory as {@link listFiles} does. @throws ConfigError where there is none */
 export function listCedarFiles(directory: string): string[] {
   return withConfigErrors(() => {
     if (!isDirectory(directory)) throw new Unreadable('there is no such directory', directory);
@@ -41,7 +41,7 @@ function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
-/** A regular file and no more than so many bytes of it. @throws ConfigError */
+/** Reads a regular file. @param limit in bytes. @throws ConfigError, also where the file is longer */
 export function readBoundedSource(path: string, limit = MAX_BYTES): SourceFile {
   return withConfigErrors(() => ({ name: displayPath(path), text: readBounded(path, limit) }));
 }
@@ -71,7 +71,7 @@ export function readTextFile(path: string): string {
   }
 }
 
-/** A path as messages name it. */
+/** The path for messages: relative to the working directory where it is below that. */
 export function displayPath(path: string): string {
   const relativePath = relative(process.cwd(), path);
   return relativePath.startsWith('..') ? path : relativePath;

@@ -1,4 +1,4 @@
-/** `issuers` of the configuration: whose tokens are believed. */
+/** `issuers` of the configuration: the token issuers that are trusted, with their keys and claims. */
 import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
 import { SCOPE } from '../policy/schema/declarations.js';
@@ -56,12 +56,13 @@ export const issuerFormat = z.strictObject({
   scopes: z.record(z.string(), z.union([scopeFormat, z.array(scopeFormat).min(1)])).optional(),
 });
 
-/** What holds between them. @throws ConfigError */
+/** Checks what holds between issuers and between their options, and resolves their defaults. @throws ConfigError */
 export function resolveIssuers(issuers: z.infer<typeof issuerFormat>[], path: string): IssuerConfig[] {
   for (const key of ['issuer', 'alias'] as const) {
     const values = issuers.flatMap((i) => i[key] ?? []);
     const repeated = values.find((v, i) => values.indexOf(v) !== i);
-    if (repeated !== undefined) throw new ConfigError(`issuers: two have the ${key} "${repeated}"`, displayPath(path));
+    if (repeated !== undefined)
+      throw new ConfigError(`issuers: two issuers have the ${key} "${repeated}"`, displayPath(path));
   }
   if (issuers.filter((i) => i.primary).length > 1)
     throw new ConfigError('issuers: only one can be "primary"', displayPath(path));
@@ -83,7 +84,7 @@ export function resolveIssuers(issuers: z.infer<typeof issuerFormat>[], path: st
       );
     }
     if (rest.issuer === DEV_ISSUER)
-      throw new ConfigError(`issuers[${i}].issuer: is the development issuer's`, displayPath(path));
+      throw new ConfigError(`issuers[${i}].issuer: is reserved for the development issuer`, displayPath(path));
     if (jwks !== undefined && (rest.jwks_uri !== undefined || rest.jwks_network !== undefined))
       throw new ConfigError(
         `issuers[${i}]: "jwks" and "jwks_uri" (with "jwks_network") exclude each other`,

@@ -1,4 +1,4 @@
-/** `limits` of the configuration: how long, how often, how many. */
+/** `limits` of the configuration: the deadline of a decision, and the numbers and rates of requests. */
 import { z } from 'zod';
 
 const rateFormat = z.number().int().min(1).max(1_000_000);
@@ -18,8 +18,8 @@ export interface LimitsConfig {
   readonly inFlight: number;
   /** Requests a second of one agent (or user) that calls by itself, and of one agent through one client. */
   readonly agentRate: number;
-  /** Failed authentications a second from one address. */
+  /** Failed authentications a second from one network. */
   readonly failedRate: number;
-  /** Open at once, for each listener. */
+  /** Open connections of each listener. */
   readonly connections: number;
 }

@@ -1,11 +1,11 @@
-/** `listen` of the configuration: where to listen, with which certificate, to whom, and how far what is in between is believed. */
+/** `listen` of the configuration: addresses, TLS, client certificates and trusted proxies. */
 import { createSecureContext } from 'node:tls';
 import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
 import { readTextFile, displayPath } from './files.js';
 import { isAddressOrNetwork, isLoopback } from '../runtime/ip-address.js';
 
-/** What paths are put behind. */
+/** A URL that paths are appended to. */
 const publicUrlFormat = z.url({ protocol: /^https?$/, abort: true }).refine((text) => {
   const { search, hash, username, password } = new URL(text);
   return search + hash + username + password === '';
@@ -41,7 +41,7 @@ export const listenFormat = z
 export interface Listener {
   readonly host: string;
   readonly port: number;
-  /** How callers reach it; undefined: where it listens. */
+  /** The URL at which callers reach it; undefined: the one it listens at. */
   readonly publicUrl: string | undefined;
   /** undefined: plain HTTP. */
   readonly tls: ListenerTls | undefined;
@@ -51,13 +51,17 @@ export interface ListenerTls {
   /** PEM texts. */
   readonly certificate: string;
   readonly key: string;
-  /** The authorities that callers' certificates must be of; undefined: none is needed. */
+  /** The authorities that must have issued callers' certificates; undefined: callers need none. */
   readonly clientCa: string | undefined;
-  /** Asks callers for a certificate: of `clientCa`, or, without one, of any origin. Tokens may be bound to it. */
+  /** Whether callers are asked for a certificate, of `clientCa` or else of any authority. Tokens may be bound to it. */
   readonly clientCertificates: boolean;
 }
 
-/** The main listener, and the one for administration where there is one. @throws ConfigError */
+/**
+ * Resolves the main listener, and the one for administration where it is configured.
+ * @param overrides values of the environment
+ * @throws ConfigError
+ */
 export function resolveListeners(
   settings: z.infer<typeof listenFormat>,
   path: string,
@@ -78,16 +82,16 @@ export function resolveListeners(
     tls: resolveTls(settings.admin.tls, 'listen.admin.tls', path, resolvePath),
   };
   if (admin.port === main.port && admin.port !== 0 && admin.host === main.host)
-    throw new ConfigError(`listen.admin.port: is that of the main listener`, displayPath(path));
+    throw new ConfigError(`listen.admin.port: is the port of the main listener`, displayPath(path));
   if (main.tls !== undefined && admin.tls === undefined && !isLoopback(admin.host))
     throw new ConfigError(
-      `listen.admin.tls: is required beside "listen.tls": admin keys would travel to ${admin.host} for anybody to read`,
+      `listen.admin.tls: is required beside "listen.tls": admin keys would travel to ${admin.host} without encryption`,
       displayPath(path),
     );
   return { main, admin };
 }
 
-/** @throws ConfigError, also where certificate and key don't belong together */
+/** Reads certificate and key. @throws ConfigError, also where they don't belong together */
 function resolveTls(
   settings: z.infer<typeof tlsFormat>,
   place: string,
@@ -98,7 +102,7 @@ function resolveTls(
   if (settings.client_ca !== undefined && settings.client_certificates)
     throw new ConfigError(`${place}: "client_ca" asks for certificates already, "client_certificates" is for those of any origin`, displayPath(path)); // prettier-ignore
   const clientCa = settings.client_ca === undefined ? undefined : readTextFile(resolvePath(settings.client_ca));
-  // OpenSSL takes a file without certificates for one that trusts nobody, which nobody means.
+  // OpenSSL would take a file without certificates for one that trusts no authority.
   if (clientCa?.includes('-----BEGIN CERTIFICATE-----') === false)
     throw new ConfigError(`${place}.client_ca: ${displayPath(resolvePath(settings.client_ca ?? ''))} holds no certificate in PEM`, displayPath(path)); // prettier-ignore
   const listenerTls: ListenerTls = {

@@ -1,20 +1,20 @@
 /**
- * Reading files of a directory that anybody may have put anything into: only regular files, only within the directory,
- * and only so much. Nothing here waits: a pipe that nobody writes to is refused like any other thing that is no file.
+ * Reads files of directories whose content is not trusted: regular files only, within the directory only, and up to a
+ * limit. It never blocks: a pipe without a writer is refused like everything that is no regular file.
  */
 import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, realpathSync, statSync } from 'node:fs';
 import { join, sep } from 'node:path';
 
-/** Of one file, and of all that are read together, in bytes. */
+/** The limit of one file, and of all that are read together, in bytes. */
 export const MAX_BYTES = 16 * 1024 * 1024;
 export const MAX_FILES = 5_000;
-/** Names that are looked at on the way to those files. */
+/** The most directory entries that are visited. */
 const MAX_NAMES = 50_000;
 const MAX_DIRECTORY_DEPTH = 16;
 
 const CHUNK = 64 * 1024;
 
-/** Why a file or a directory isn't read, as a sentence about it. */
+/** A file or directory can not be read. The message is a predicate about the path. */
 export class Unreadable extends Error {
   override readonly name = 'Unreadable';
   constructor(
@@ -25,9 +25,9 @@ export class Unreadable extends Error {
   }
 }
 
-/** @param limit in bytes; what is longer is refused and not cut off. @throws Unreadable */
+/** Reads a regular file as UTF-8. @param limit in bytes; a longer file is refused, not cut. @throws Unreadable */
 export function readBounded(path: string, limit = MAX_BYTES): string {
-  // Opening waits for nobody, and what was opened is what is asked: by its name it might be another thing by then.
+  // The file is opened first and examined by its descriptor: its name may lead to another file by then.
   const file = withUnreadable(path, () =>
     openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY),
   );
@@ -39,7 +39,7 @@ export function readBounded(path: string, limit = MAX_BYTES): string {
     });
     const parts: Buffer[] = [];
     let length = 0;
-    // Some files don't say how long they are, and some grow.
+    // Some files have no size, and some grow.
     for (let whole = false; !whole;) {
       if (size > limit || length > limit) throw new Unreadable(`is larger than ${limit} bytes`, path);
       const part = Buffer.allocUnsafe(size === 0 ? CHUNK : Math.min(size + 1, CHUNK));
@@ -60,14 +60,14 @@ export function readBounded(path: string, limit = MAX_BYTES): string {
 export interface DirectoryListing {
   /** Sorted by their paths. */
   readonly files: readonly string[];
-  /** Every directory that was looked into, the first one included. */
+  /** Every directory that was visited, the first one included. */
   readonly directories: readonly string[];
 }
 
 /**
- * The files below a directory whose names end so. Names that begin with a dot are passed over: editors keep theirs
- * there, and Kubernetes the directories that its links lead to. Links are followed within the directory and refused
- * where they lead out of it.
+ * Lists the files below a directory whose names have the ending. Names that begin with a dot are skipped: editors keep
+ * their files there, and Kubernetes the directories that its links lead to. Links are followed within the directory and
+ * refused where they lead out of it.
  * @throws Unreadable
  */
 export function listFiles(directory: string, ending: string): DirectoryListing {
@@ -78,7 +78,7 @@ export function listFiles(directory: string, ending: string): DirectoryListing {
   let names = 0;
   const visit = (path: string, depth: number): void => {
     const real = resolveInside(root, path);
-    // By a link that leads back.
+    // A link led back to a directory that was visited.
     if (visited.has(real)) return;
     visited.add(real);
     directories.push(path);
@@ -103,7 +103,7 @@ export function listFiles(directory: string, ending: string): DirectoryListing {
   return { files: files.sort(), directories };
 }
 
-/** Where a path really leads. @throws Unreadable where that is outside */
+/** Resolves the links of a path. @throws Unreadable where they lead out of the root */
 function resolveInside(root: string, path: string): string {
   const real = withUnreadable(path, () => realpathSync(path));
   if (real !== root && !real.startsWith(root.endsWith(sep) ? root : root + sep))
@@ -111,7 +111,7 @@ function resolveInside(root: string, path: string): string {
   return real;
 }
 
-/** A link that leads nowhere is somebody else's, unless it has the name of a file that counts. */
+/** Whether a link leads to a directory. One that leads nowhere is ignored, unless its name has the ending. @throws Unreadable */
 function leadsToDirectory(path: string, hasEnding: boolean): boolean {
   try {
     return statSync(path).isDirectory();

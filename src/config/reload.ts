@@ -1,4 +1,4 @@
-/** `reload` of the configuration: whether a running service takes schemas and policies that have changed. */
+/** `reload` of the configuration: whether a running service loads changed schemas and policies. */
 import { z } from 'zod';
 
 export const reloadFormat = z.strictObject({
@@ -9,7 +9,7 @@ export const reloadFormat = z.strictObject({
 export interface ReloadConfig {
   /** `watch`: as the files change, and on SIGHUP. `signal`: on SIGHUP alone. `off`: at the next start. */
   readonly policies: 'watch' | 'signal' | 'off';
-  /** How often the files are read whether or not the system has told of a change, in milliseconds. */
+  /** The interval at which files are read without a notice of the system, in milliseconds. */
   readonly pollMs: number;
 }
 

@@ -1,11 +1,11 @@
-/** `spicedb` of the configuration: inside the process, or a server that the platform operates. */
+/** `spicedb` of the configuration: the embedded SpiceDB, or the address and key of a server. */
 import { z } from 'zod';
 import type { ServerAddress } from '../graph/server/grpc-client.js';
 import { ConfigError } from '../model/faults.js';
 import { readTextFile, displayPath } from './files.js';
 
 const ENDPOINT = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$/;
-/** Their places in the file and in the environment, which comes first. */
+/** The variables of the options that the environment overrides. */
 const ENVIRONMENT_VARIABLES = { endpoint: 'SPICEDB_ENDPOINT', token: 'SPICEDB_TOKEN', ca: 'SPICEDB_CA' } as const;
 
 export const spicedbFormat = z.strictObject({
@@ -20,14 +20,14 @@ export const spicedbFormat = z.strictObject({
 
 /** undefined: embedded. */
 export type SpiceDbConfig =
-  /** `bounded`: an answer may be one of up to half a second ago. */
+  /** `bounded`: answers may be up to half a second old. */
   (ServerAddress & { readonly consistency: 'full' | 'bounded' }) | undefined;
 
 export const SPICEDB_VARIABLES: readonly string[] = Object.values(ENVIRONMENT_VARIABLES);
 
 /**
- * What holds between them. No message says the key.
- * @param env SPICEDB_ENDPOINT, SPICEDB_TOKEN, SPICEDB_CA, those that are set
+ * Checks what holds between the options, and resolves their defaults. No message repeats the key.
+ * @param env SPICEDB_ENDPOINT, SPICEDB_TOKEN and SPICEDB_CA, where set
  * @param resolvePath resolves a path of the file
  * @throws ConfigError naming the key or the variable
  */
@@ -75,7 +75,7 @@ export function resolveSpiceDb(
     ? readTextFile(resolvePath(tokenFile)).trim()
     : (getSetting('token') ??
       fail('token', `is required with "mode: server" (or "token_file", or ${ENVIRONMENT_VARIABLES.token})`));
-  // It travels as a header. What it is, nobody is told.
+  // The key is sent as a header. The message must not repeat it.
   if (!/^[\x21-\x7e]+$/.test(key))
     throw new ConfigError(
       'must be printable ASCII without spaces',
@@ -86,7 +86,7 @@ export function resolveSpiceDb(
   if (plaintext && ca !== undefined) fail('insecure_plaintext', 'and "ca" exclude each other');
   const server = { endpoint, key, plaintext, consistency: consistency ?? 'full' };
   if (ca === undefined) return { ...server, ca: undefined };
-  // A path of the environment's is where the operator stands; one of the file's is beside it.
+  // A path of the environment is relative to the working directory, one of the file to the file.
   const authority = readTextFile(env[ENVIRONMENT_VARIABLES.ca] === undefined ? resolvePath(ca) : ca);
   if (!authority.includes('-----BEGIN CERTIFICATE-----'))
     throw new ConfigError(`${displayPath(resolvePath(ca))} holds no certificate in PEM`, getPlace('ca'));

@@ -1,4 +1,4 @@
-/** `telemetry` and `logs` of the configuration: what operators see of a running service. */
+/** `telemetry` and `logs` of the configuration: tracing, and the format and level of the log. */
 import { z } from 'zod';
 import type { TracesConfig } from '../telemetry/request-tracer.js';
 

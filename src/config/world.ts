@@ -1,4 +1,4 @@
-/** A world: the relationships and entities of a fixture file, loaded once, where the stores are empty. */
+/** World files: relationships and entities that a start loads into empty stores, and that checks and tests read. */
 import { z } from 'zod';
 import { displayPath } from './files.js';
 import { loadYaml } from './yaml.js';
@@ -20,7 +20,7 @@ const refFormat = z.strictObject({
   type: z.string().min(1),
   id: z.union([z.string().min(1), z.number().transform(String)]),
 });
-/** What a world file has. */
+/** The format of a world file. */
 export const worldFormat = z
   .strictObject({
     relationships: z.string().default('').describe('One a line, as SpiceDB writes them: document:plan#viewer@user:ann'),
@@ -45,7 +45,7 @@ export interface LoadedWorld {
 
 export interface WorldProblem {
   readonly rule: 'relationship-invalid' | 'entity-invalid';
-  /** In the file; of a relationship it ends with its line within the block, from 0. */
+  /** Its place in the file. For a relationship it ends with the line within the block, from 0. */
   readonly path: readonly PropertyKey[];
   readonly message: string;
 }
@@ -55,7 +55,7 @@ export function readWorldFile(path: string, rules: Rules): LoadedWorld {
   return validateWorld(loadYaml(path, worldFormat, 'world'), rules, displayPath(path));
 }
 
-/** @param place for errors. @throws ConfigError naming the line or entry */
+/** Validates a world. @param place the file, for errors. @throws ConfigError naming the line or entry */
 export function validateWorld(file: WorldFile, rules: Rules, place: string): LoadedWorld {
   const problems: WorldProblem[] = [];
   const world = examineWorld(file, rules, (problem) => problems.push(problem));
@@ -68,7 +68,7 @@ export function validateWorld(file: WorldFile, rules: Rules, place: string): Loa
   throw new ConfigError(`${where} ${first.message}${suffix}`, place);
 }
 
-/** What of a world fits both schemas; what doesn't is reported. */
+/** Takes what fits both schemas, and reports the rest. */
 export function examineWorld(file: WorldFile, rules: Rules, report: (problem: WorldProblem) => void): LoadedWorld {
   const relationships = new Map<string, Relationship>();
   for (const [i, line] of file.relationships.split('\n').entries()) {
@@ -105,7 +105,7 @@ export function examineWorld(file: WorldFile, rules: Rules, report: (problem: Wo
   return { relationships: [...relationships.values()], entities: [...entities.values()] };
 }
 
-/** Why a string within `value` can't be stored; undefined if all can. */
+/** Why a text within the value can't be stored; undefined where all can. */
 function findUnreadableText(value: unknown): string | undefined {
   try {
     parseStrictJson(JSON.stringify(value));
@@ -117,7 +117,7 @@ function findUnreadableText(value: unknown): string | undefined {
   }
 }
 
-/** @throws ConfigError where SpiceDB refuses a relationship */
+/** Writes a world to the stores. @throws ConfigError where SpiceDB refuses a relationship */
 export async function loadWorld(
   path: string,
   world: LoadedWorld,

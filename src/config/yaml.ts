@@ -1,4 +1,4 @@
-/** YAML files that the operator wrote, held to a schema, with everything that is wrong at its line and column. */
+/** Reads the operator's YAML files by a zod schema. Every error has its line and column. */
 import { isMap, isNode, isScalar, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
 import { StrictJsonError, parseStrictJson, formatJsonPath } from '../runtime/strict-json.js';
@@ -8,38 +8,39 @@ import { locationAt, type SourceFile } from '../diagnostics/source.js';
 import { readBoundedSource } from './files.js';
 import { describeSchemaIssues } from './zod-messages.js';
 
-/** A few aliases are a convenience, many are a way to make a small file enormous. */
+/** A few aliases are a convenience; many can make a small file enormous. */
 const MAX_ALIASES = 100;
-/** Whoever made so many mistakes is helped by the first of them. */
+/** Further mistakes are likely consequences of the first ones. */
 const MAX_YAML_FINDINGS = 100;
 
 type YamlPath = readonly PropertyKey[];
-/** Of what is wrong: the key that it is said under, or the value itself, where that is a simple one. */
+/** Where a finding points: at the key, or at the value where that is a scalar. */
 type YamlPoint = 'key' | 'value';
 
-/** A YAML file that has been read as far as it goes. */
+/** A YAML file as far as it could be read. */
 export interface YamlFile<T> {
   readonly file: SourceFile;
   /** undefined where there are findings. */
   readonly value: T | undefined;
-  /** What is written there, whether or not it fits; undefined where it isn't YAML. */
+  /** The content, whether or not it fits the schema; undefined where the file isn't YAML. */
   readonly raw: unknown;
   readonly findings: readonly Finding[];
-  /** Where a value is, or a line of a block of text, counted from 0; the nearest above it where it isn't there. */
+  /** Locates a value, or a line of a block of text (from 0); where the path does not exist, its nearest parent. */
   readonly locate: (path: YamlPath) => SourceLocation;
 }
 
 export interface YamlOptions {
-  /** What messages begin with, where they need it: `configuration`. */
+  /** The beginning of messages, such as `configuration`; undefined: none. */
   readonly label?: string;
-  /** By which what doesn't fit is found. */
+  /** The rule of the findings about values that do not fit. */
   readonly rule: ErrorRule;
   readonly point?: YamlPoint;
   readonly maxBytes?: number;
 }
 
 /**
- * A YAML file, strictly: one document, no duplicate keys, only what the schema knows.
+ * Reads a YAML file strictly: one document, no duplicate keys, no unknown keys.
+ * @param label the beginning of messages
  * @throws ConfigError naming file, line and key
  */
 export function loadYaml<T extends z.ZodType>(path: string, schema: T, label: string): z.infer<T> {
@@ -49,9 +50,9 @@ export function loadYaml<T extends z.ZodType>(path: string, schema: T, label: st
 }
 
 /**
- * As {@link loadYaml}, with everything that is wrong.
- * @param source a path, or what was read of it
- * @throws ConfigError where there is no such file, or a larger one
+ * Reads a YAML file as {@link loadYaml} does, with all findings in place of an error.
+ * @param source a path, or the file that was read
+ * @throws ConfigError where the file does not exist or is too large
  */
 export function readYaml<T extends z.ZodType>(
   source: string | SourceFile,
@@ -73,7 +74,7 @@ export function readYaml<T extends z.ZodType>(
   let raw: unknown;
   try {
     raw = document.toJS({ maxAliasCount: MAX_ALIASES });
-    // Depth, member names and texts are held to what a request is held to.
+    // The limits of a request hold for depth, member names and texts, too.
     parseStrictJson(JSON.stringify(raw));
   } catch (error) {
     const place = error instanceof StrictJsonError && error.path !== '' ? `${error.path}: ` : '';
@@ -95,7 +96,7 @@ export function readYaml<T extends z.ZodType>(
   return { file, value: undefined, raw, findings: findings.all, locate };
 }
 
-/** Where a key or its value begins, or an item of a list, or a line of a block. */
+/** The offset at which a key or its value begins, an item of a list, or a line of a block. */
 function findOffset(document: Document.Parsed, text: string, path: YamlPath, point: YamlPoint): number {
   for (let length = path.length; length > 0; length -= 1) {
     const parent = document.getIn(path.slice(0, length - 1), true);
@@ -112,7 +113,7 @@ function findOffset(document: Document.Parsed, text: string, path: YamlPath, poi
   return 0;
 }
 
-/** The first word of the line that is so many below. */
+/** The offset of the first word of a line. @param lines the number of lines below the offset */
 function findLineStart(text: string, offset: number, lines: number): number {
   let at = offset;
   for (let i = 0; i < lines; i += 1) at = text.indexOf('\n', at) + 1;

@@ -1,4 +1,4 @@
-/** What a schema's library says of a value that doesn't fit: in our words, and with the word that was probably meant. */
+/** Rephrases zod's issues for the operator, with suggestions for misspelt words. `yaml.ts` calls it. */
 import type { z } from 'zod';
 import { rephraseIssue } from '../runtime/strict-json.js';
 import { suggestNearest } from '../diagnostics/diagnostics.js';
@@ -7,13 +7,13 @@ type IssuePath = readonly PropertyKey[];
 
 export interface SchemaProblem {
   readonly path: IssuePath;
-  /** It is the key that is the matter. */
+  /** The problem is the key, not its value. */
   readonly isKey: boolean;
   readonly message: string;
   readonly suggestion?: string | undefined;
 }
 
-/** Unknown keys first: one that is misspelt says more than that the right one is missing. */
+/** Describes all issues, unknown keys first: a misspelt key explains why the right one is missing. */
 export function describeSchemaIssues(
   issues: readonly z.core.$ZodIssue[],
   value: unknown,
@@ -50,7 +50,7 @@ function describeSchemaIssue(
     const words = issue.values.map(String);
     const list = words.length < 8 ? `: ${words.join(', ')}` : '';
     const suggestion = typeof text === 'string' ? suggestNearest(text, words) : undefined;
-    // What was given is not repeated: in a configuration it may be a secret in the wrong place.
+    // The value is not repeated: in a configuration it may be a secret in the wrong place.
     return [{ path, isKey: false, message: `is not one of those there are${list}`, suggestion }];
   }
   if (issue.code === 'invalid_key') {
@@ -60,7 +60,7 @@ function describeSchemaIssue(
   return [{ path, isKey: false, message: rephraseIssue(issue) }];
 }
 
-/** That alternative was meant which the value fits furthest. */
+/** Describes the alternative that the value fits best. */
 function describeUnionIssue(
   issue: z.core.$ZodIssueInvalidUnion,
   path: IssuePath,

@@ -3,6 +3,7 @@
  * among them.
  */
 import type { CheckAnswer } from '../model/checks.js';
+import type { TokenReading } from '../model/credential.js';
 import type { RecordedFacts, ReplayableRecord } from '../model/decision.js';
 import { formatRef, type EntityRef } from '../model/ids.js';
 import type { Caller, Properties } from '../model/question.js';
@@ -148,12 +149,15 @@ export function restoreQuestion(record: ReplayableRecord, rules: Rules): Unbound
   };
 }
 
+/** Stands for the token of an agent on record, which holds what was verified of it and not the token. */
+const NO_TOKEN: TokenReading = { text: '', token: () => Promise.reject(new TypeError('a record holds no token')) };
+
 function restoreCaller(id: string, { kind, may = [], resources, default_mode }: RecordedFacts['caller']): Caller {
   if (kind === 'agent')
     return {
       kind,
       agent: id.slice('agent:'.length),
-      presented: { token: '', by: 'agent', audience: undefined, proof: {}, used: new Map() },
+      presented: { token: NO_TOKEN, by: 'agent', audience: undefined, proof: {}, used: new Map() },
     };
   const client = {
     id,

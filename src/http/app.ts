@@ -1,4 +1,4 @@
-/** The HTTP application: every route, made once, for production and tests alike. */
+/** Builds the HTTP application with every route, for production and tests alike. */
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
@@ -34,20 +34,20 @@ import type { TypedApp } from './typed-app.js';
 declare module 'fastify' {
   interface FastifyInstance {
     transport: ListenerServers;
-    /** Whether decisions can be made, and how much is under way. */
+    /** Whether decisions can be made, and how many requests are under way. */
     health: { readonly readiness: Readiness; readonly admission: Admission };
   }
 }
 
 export const MAX_BODY_BYTES = 1024 * 1024;
-/** An id of 256 code points, each at most twelve characters when percent-encoded. */
+/** Room for an id of 256 code points, each at most twelve characters when percent-encoded. */
 const MAX_PARAM_LENGTH = 4096;
 
 type RegisterRoutes = (app: TypedApp, service: Service) => void;
 
 /**
- * Which routes a listener has: those of its part, and those of both, where it is the caller's permissions that are of
- * one part (`http/edge/listener-scope.ts`). Without a listener of its own, administration is beside everything else.
+ * The routes of each listener. Those of `both` are on either, where the caller's permissions are restricted to the
+ * listener's scope (`http/edge/listener-scope.ts`). Without a listener of its own, administration is on the main one.
  */
 const ROUTES: Readonly<Record<'decisions' | 'administration' | 'both', readonly RegisterRoutes[]>> = {
   decisions: [evaluationRoutes, searchRoutes, capabilityRoutes, filterRoutes, discoveryRoutes],
@@ -56,7 +56,7 @@ const ROUTES: Readonly<Record<'decisions' | 'administration' | 'both', readonly 
 };
 
 export interface AppOptions {
-  /** Nothing is logged without one. */
+  /** undefined: nothing is logged. */
   readonly logger?: FastifyBaseLogger;
   /** The listener for administration, where the configuration has one; otherwise the main one. */
   readonly administration?: boolean;
@@ -75,26 +75,56 @@ export async function buildApp(
     serverFactory: transport.create,
     clientErrorHandler: rejectMalformedRequest,
     ...(logger === undefined ? {} : { loggerInstance: logger }),
-    // A line of each request is written by observeRequests, without anything of its own.
+    // observeRequests writes a line for each request, without the request's own content.
     logController: new fastify.LogController({ disableRequestLogging: true }),
     bodyLimit: MAX_BODY_BYTES,
     trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    // Who asks while the listener closes is answered, and the connection closed behind the answer.
+    // A request that arrives while the listener closes is answered, and its connection is closed after the answer.
     return503OnClosing: false,
-    // Log lines are numbered; what a caller calls its request is echoed, never trusted as our own.
+    // Log lines have numbers of our own; the caller's name for its request is only echoed.
     requestIdHeader: false,
   });
   app.decorateRequest('caller', undefined);
-  app.decorateRequest('proofUse', undefined);
-  app.decorate('part', scope);
+  app.decorateRequest('singleUseProof', undefined);
+  app.decorateRequest('tokens', undefined);
+  app.decorate('listenerScope', scope);
   app.decorate('transport', transport);
-  app.decorate('throttle', new RateLimiter(service));
+  app.decorate('rateLimiter', new RateLimiter(service));
   observeRequests(app, service);
   installStrictParsing(app);
   installErrorHandlers(app);
 
-  app.decorate('base', () => listener.publicUrl ?? getListenerUrl(app, listener));
+  app.decorate('getBaseUrl', () => listener.publicUrl ?? getListenerUrl(app, listener));
+  guardRequests(app, listener, transport);
+  // A client on a kept-alive connection moves to another replica before this one takes no more connections.
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    if (health.readiness.stopping) void reply.header('connection', 'close');
+    done(null, payload);
+  });
+
+  const health = {
+    readiness: new Readiness(service),
+    admission: new Admission({ inFlight: limits.inFlight, bodyBytes: MAX_BODY_BYTES }),
+  };
+  app.decorate('health', health);
+  installLoadShedding(app, health.admission);
+  service.metrics.countShed(() => health.admission.stats().shed);
+  app.addHook('preHandler', app.rateLimiter.limitAgents);
+
+  await registerDocumentation(app);
+  await app.register(async (routes) => {
+    if (scope !== 'administration') for (const add of ROUTES.decisions) add(routes, service);
+    if (scope !== 'decisions') for (const add of ROUTES.administration) add(routes, service);
+    for (const add of ROUTES.both) add(routes, service);
+    routes.get('/openapi.json', { schema: { hide: true }, handler: () => app.swagger() });
+    await Promise.resolve();
+  });
+  return app;
+}
+
+/** Sets the headers that every answer has, and refuses requests with an unacceptable head or an outdated connection. */
+function guardRequests(app: FastifyInstance, listener: Listener, transport: ListenerServers): void {
   let hosts = listAllowedHosts(app, listener);
   app.addHook('onListen', async () => {
     hosts = listAllowedHosts(app, listener); // Port 0 is known only now.
@@ -114,21 +144,10 @@ export async function buildApp(
     if (rejection === undefined) done();
     else void reply.code(rejection.status).send(rejection.problem);
   });
-  // Who is kept alive finds its way to another replica before this one takes no more connections.
-  app.addHook('onSend', (_request, reply, payload, done) => {
-    if (health.readiness.stopping) void reply.header('connection', 'close');
-    done(null, payload);
-  });
+}
 
-  const health = {
-    readiness: new Readiness(service),
-    admission: new Admission({ inFlight: limits.inFlight, bodyBytes: MAX_BODY_BYTES }),
-  };
-  app.decorate('health', health);
-  installLoadShedding(app, health.admission);
-  service.metrics.countShed(() => health.admission.stats().shed);
-  app.addHook('preHandler', app.throttle.limitAgents);
-
+/** Serves the OpenAPI description of the routes that are registered later, and its page at `/docs`. */
+async function registerDocumentation(app: FastifyInstance): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -144,23 +163,15 @@ export async function buildApp(
     transformObject: jsonSchemaTransformObject,
   });
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_CONTENT_SECURITY_POLICY });
-  await app.register(async (routes) => {
-    if (scope !== 'administration') for (const add of ROUTES.decisions) add(routes, service);
-    if (scope !== 'decisions') for (const add of ROUTES.administration) add(routes, service);
-    for (const add of ROUTES.both) add(routes, service);
-    routes.get('/openapi.json', { schema: { hide: true }, handler: () => app.swagger() });
-    await Promise.resolve();
-  });
-  return app;
 }
 
-/** Only JSON, UTF-8, strictly; validated by zod, whose output is what handlers see. */
+/** Makes the application read JSON in UTF-8 strictly, and validate by zod, whose output is what handlers read. */
 function installStrictParsing(app: FastifyInstance): void {
   const utf8 = new TextDecoder('utf-8', { fatal: true });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     try {
-      // By another character set a reader in between would see another text. JSON has one (RFC 8259 section 8.1).
+      // A proxy that follows another charset would read another text. JSON has one only (RFC 8259 section 8.1).
       const [, charset] = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(request.headers['content-type'] ?? '') ?? [];
       if (charset !== undefined && charset.toLowerCase() !== 'utf-8') throw new StrictJsonError('must be UTF-8', '');
       if (body.length === 0) throw new StrictJsonError('is empty', '');
@@ -176,7 +187,7 @@ function installStrictParsing(app: FastifyInstance): void {
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
 }
 
-/** On loopback a page in a browser could reach Remit under a name of its own (DNS rebinding). */
+/** The Host values that are served; undefined: any. On loopback a web page could reach Remit by DNS rebinding. */
 function listAllowedHosts(app: FastifyInstance, listener: Listener): ReadonlySet<string> | undefined {
   const { host, publicUrl } = listener;
   if (!isLoopback(host)) return undefined;
@@ -186,7 +197,7 @@ function listAllowedHosts(app: FastifyInstance, listener: Listener): ReadonlySet
   return new Set([...local, ...(publicUrl === undefined ? [] : [new URL(publicUrl).host])]);
 }
 
-/** Where it listens; before it does, where it is configured to. */
+/** The URL that the listener has; before it listens, the one that is configured. */
 export function getListenerUrl(app: FastifyInstance, { host, port: configured, tls }: Listener): string {
   const address = app.server.address();
   const port = typeof address === 'object' && address !== null ? address.port : configured;

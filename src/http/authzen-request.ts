@@ -1,4 +1,4 @@
-/** The AuthZEN Authorization API 1.0 on the wire: requests as zod reads them, and the questions that they are. */
+/** Requests of the AuthZEN Authorization API 1.0: their zod formats, and the questions that the routes build from them. */
 import { z } from 'zod';
 import { CONSISTENCY_PLACE, type RelationshipGraph } from '../graph/port.js';
 import type { Caller, Question } from '../model/question.js';
@@ -9,10 +9,11 @@ import { certificateThumbprint } from '../tokens/proof-of-possession.js';
 import { type PresentedProof } from '../model/credential.js';
 import { isObject } from '../policy/schema/types.js';
 import { toBadRequest } from './edge/errors.js';
+import type { RequestTokens } from './edge/request-tokens.js';
 
 export const MAX_ITEMS = 1000;
 
-/** An identifier: anything printable, since it is encoded towards SpiceDB. */
+/** An identifier. Anything printable is allowed, since it is encoded for SpiceDB. */
 export const idFormat = z
   .string()
   .superRefine((value, ctx) => {
@@ -21,7 +22,7 @@ export const idFormat = z
   })
   .meta({ minLength: 1, maxLength: 256, description: 'NFC, no control characters, at most 1,024 bytes when encoded' });
 
-/** A name: a type or an action. Which there are, the schema says; an unknown one is denied. */
+/** The name of a type or an action. The schemas say which exist; a question with an unknown one is denied. */
 export const nameFormat = z
   .string()
   .min(1)
@@ -35,7 +36,7 @@ export const actionFormat = z.object({ name: nameFormat, properties: propertiesF
 
 const consistencyFormat = z.strictObject({ at_least: z.string().min(1).max(1024) });
 
-/** How the client saw that the token is its holder's. */
+/** The proof of possession that the token came with, as the client saw it. */
 const proofFormat = z.strictObject({
   jwt: z.string().min(1).max(MAX_TOKEN_BYTES).optional().describe('The DPoP proof that came with the token'),
   method: z.string().min(1).max(32).optional().describe('The method of the request that it came with'),
@@ -54,7 +55,7 @@ const proofFormat = z.strictObject({
     ),
 });
 
-/** Remit's own members of a request's context; whatever else is there is the client's. */
+/** Remit's own members of a request's context. All others are the client's and reach the policies. */
 const contextMembers = {
   token: z.string().min(1).max(MAX_TOKEN_BYTES).optional().describe("The agent's delegation token"),
   proof: proofFormat.optional().describe('For a token that is bound to a key or a certificate'),
@@ -79,9 +80,10 @@ export const evaluationFormat = z
   .meta({ id: 'EvaluationRequest' });
 export type EvaluationRequest = z.infer<typeof evaluationFormat>;
 
-/** Of a batch only the outline is read at first: a bad item is denied alone. */
+/** An object of a batch, whose content is read item by item: an invalid item is denied alone. */
 const defaultsFormat = z.record(z.string(), z.unknown());
-export const SEMANTICS = ['execute_all', 'deny_on_first_deny', 'permit_on_first_permit'] as const;
+const SEMANTICS = ['execute_all', 'deny_on_first_deny', 'permit_on_first_permit'] as const;
+export type BatchSemantic = (typeof SEMANTICS)[number];
 export const evaluationsFormat = z
   .object({
     subject: defaultsFormat.optional(),
@@ -96,22 +98,20 @@ export const evaluationsFormat = z
     options: z.object({ evaluations_semantic: z.enum(SEMANTICS).default('execute_all') }).optional(),
   })
   .meta({ id: 'EvaluationsRequest' });
-export type EvaluationsRequest = z.infer<typeof evaluationsFormat>;
 
 export interface RequestContext {
   readonly caller: Caller;
   readonly requestId: string | undefined;
   readonly tokenExpected: boolean;
-  /** Wants the relationships that grant. */
+  /** The answer names the relationships that grant. */
   readonly explain: boolean;
-  /** The whole body is within the bounds of a part. */
+  /** The whole body is shorter than one part may be, so no part needs to be measured. */
   readonly isSmallBody: boolean;
   readonly relationships: RelationshipGraph;
-  /** Shared by the parts of one HTTP request. */
-  readonly usedProofs: Map<string, Promise<boolean>>;
+  readonly tokens: RequestTokens;
 }
 
-/** @throws BadRequest naming the place */
+/** Validates and builds a question. @throws BadRequest naming the place */
 export function parseQuestion(body: unknown, requestContext: RequestContext): Question {
   if (!requestContext.isSmallBody) checkPartLengths(body);
   const parsed = evaluationFormat.safeParse(body);
@@ -119,7 +119,7 @@ export function parseQuestion(body: unknown, requestContext: RequestContext): Qu
   return buildQuestion(parsed.data, requestContext);
 }
 
-/** Of a request that has been read and bounded. @throws BadRequest naming the place */
+/** Builds a question from a request that has been validated. @throws BadRequest naming the place */
 export function buildQuestion(request: EvaluationRequest, requestContext: RequestContext): Question {
   const { subject: s, action: a, resource: r, context: c = {} } = request;
   // What an agent says of things, of itself or of the circumstances is no evidence: only its question counts.
@@ -147,17 +147,21 @@ export function buildQuestion(request: EvaluationRequest, requestContext: Reques
   };
 }
 
-/** An agent asks on its own token, whatever its body says. @throws BadRequest */
+/** Chooses the token of a question: an agent's own, whatever its body says, or the one that a client passes on. @throws BadRequest */
 function chooseToken(
   { token, proof }: z.infer<typeof contextFormat>,
-  { caller, usedProofs }: RequestContext,
+  { caller, tokens }: RequestContext,
 ): Pick<Question, 'token' | 'proof' | 'usedProofs'> {
-  if (caller.kind === 'client') return { token, proof: toPresentedProof(proof, caller), usedProofs };
-  const { presented } = caller;
-  return { token: presented.token, proof: presented.proof, usedProofs: presented.used };
+  const { usedProofs } = tokens;
+  if (caller.kind === 'agent') return { token: caller.presented.token, proof: caller.presented.proof, usedProofs };
+  return {
+    token: token === undefined ? undefined : tokens.read(token),
+    proof: toPresentedProof(proof, caller),
+    usedProofs,
+  };
 }
 
-/** @throws BadRequest naming the place */
+/** Checks the members of a proof that a client passes on. @throws BadRequest naming the place */
 function toPresentedProof(
   proof: z.infer<typeof proofFormat> | undefined,
   { client }: Extract<Caller, { kind: 'client' }>,
@@ -178,14 +182,14 @@ function toPresentedProof(
   };
 }
 
-/** What one question may say of each of its parts: enough for attributes, too little to keep Cedar busy for long. */
+/** The longest part of a question, in characters of JSON: enough for attributes, too little to keep Cedar busy for long. */
 export const MAX_PART_LENGTH = 32 * 1024;
 
 const QUESTION_PARTS = ['subject', 'action', 'resource', 'context'] as const;
 
 /**
- * Before anything is made of the body, so that a large default of a batch is looked at once and not once an item.
- * @throws BadRequest
+ * Checks the length of each part of a question. A default of a batch is measured once and not once an item.
+ * @throws BadRequest naming the part
  */
 export function checkPartLengths(body: unknown): void {
   if (!isObject(body)) return;

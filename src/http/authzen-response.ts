@@ -1,4 +1,4 @@
-/** What becomes of a decision on the wire: AuthZEN's answer, by who is told. */
+/** The AuthZEN answer to a decision. A client reads the whole rationale, an agent only what is safe for it. */
 import { z } from 'zod';
 import type { Decision } from '../model/decision.js';
 import { FAULTS, type BadRequest } from '../model/faults.js';
@@ -34,7 +34,7 @@ export const evaluationAnswersFormat = z
   .object({ evaluations: z.array(evaluationAnswerFormat) })
   .meta({ id: 'EvaluationsResponse' });
 
-/** What whoever asked is told of a decision. */
+/** @param isMinimal the decision and its obligations alone */
 export function toEvaluationAnswer(decision: Decision, caller: Caller, isMinimal: boolean): EvaluationAnswer {
   const { obligations } = decision;
   if (isMinimal)
@@ -59,7 +59,7 @@ export function toEvaluationAnswer(decision: Decision, caller: Caller, isMinimal
       ? {}
       : { error: { status: 503, code: decision.fault, message: FAULTS[decision.fault] } };
   if (caller.kind !== 'client') {
-    // An agent learns what to do next and not what stands in the policies.
+    // An agent learns what it can do next, and nothing about the policies.
     const { reasons, remedies } = decision.firstFailure;
     const codes = [...new Set(reasons.map((r) => r.code))].map((code) => ({ code }));
     return {
@@ -81,7 +81,7 @@ export function toEvaluationAnswer(decision: Decision, caller: Caller, isMinimal
   };
 }
 
-/** An item of a batch that isn't a question: denied alone, and it says where it is at fault. */
+/** The answer to an item of a batch that is no valid question: it is denied alone, and names the place of the error. */
 export function toInvalidItemAnswer(error: BadRequest, index: number, isMinimal: boolean): EvaluationAnswer {
   if (isMinimal) return { decision: false };
   const at = error.at === '' ? `evaluations[${index}]` : `evaluations[${index}].${error.at}`;

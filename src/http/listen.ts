@@ -1,4 +1,4 @@
-/** The listeners of a service: the main one, and administration's own where there is one. Both listen, or none does. */
+/** Opens the listeners of a service: the main one and, where configured, the one for administration. `remit serve` calls it. */
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { buildApp, getListenerUrl } from './app.js';
 import type { Listener } from '../config/listener.js';
@@ -8,7 +8,7 @@ import type { Service } from '../service/service.js';
 
 export interface OpenListener extends RenewableListener {
   readonly app: FastifyInstance;
-  /** Where it listens; callers may know it by another name. */
+  /** The URL that it listens at; callers may reach it by another name. */
   readonly address: string;
 }
 
@@ -19,7 +19,7 @@ export interface OpenListeners {
   readonly close: () => Promise<void>;
 }
 
-/** @throws ConfigError */
+/** Opens all listeners or none. @throws ConfigError where a port can not be listened on */
 export async function openListeners(service: Service, logger?: FastifyBaseLogger): Promise<OpenListeners> {
   const { config } = service;
   const all: OpenListener[] = [];

@@ -1,6 +1,6 @@
 /**
- * Page tokens: where the next page begins, bound to the question and to who asks it. They are encrypted, since a page may
- * end at something that whoever asks may not see.
+ * Page tokens: they say where the next page begins, and are bound to the query and its caller. They are encrypted, since a
+ * page may end at an item that the caller may not see.
  */
 import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync } from 'node:crypto';
 import { z } from 'zod';
@@ -25,7 +25,7 @@ const TAG_BYTES = 16;
 export class PageTokens {
   private readonly key: Uint8Array;
 
-  /** @param secret of the deployment */
+  /** @param secret the deployment's, so that all replicas read each other's tokens */
   constructor(secret: string) {
     this.key = new Uint8Array(hkdfSync('sha256', secret, '', 'page', 32));
   }
@@ -34,12 +34,16 @@ export class PageTokens {
     return page?.limit ?? DEFAULT_PAGE_LIMIT;
   }
 
-  /** After which key the page begins; undefined for the first. @param place of the token. @throws BadRequest */
+  /**
+   * The key after which the page begins; undefined for the first page.
+   * @param place the token's, for the error
+   * @throws BadRequest where the token is not one of this query
+   */
   decode(page: z.infer<typeof pageFormat>, query: object, place = 'page.token'): string | undefined {
     const token = page?.token ?? '';
     if (token === '') return undefined;
     const bytes = Buffer.from(token, 'base64url');
-    // One text a token: what decodes leniently is another.
+    // Base64url decodes leniently; only one text counts as the token.
     if (bytes.toString('base64url') !== token || bytes.length < IV_BYTES + TAG_BYTES) throw invalidPageToken(place);
     const decipher = createDecipheriv(CIPHER, this.key, bytes.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES });
     decipher.setAAD(digestQuery(query)).setAuthTag(bytes.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
@@ -52,7 +56,7 @@ export class PageTokens {
 
   encode(after: string | undefined, query: object): { next_token: string } {
     if (after === undefined) return { next_token: '' };
-    // Made of what it hides and of the question: equal pages have equal tokens, and no two others share one.
+    // Derived from the content and the query: equal pages have equal tokens, and no two others share an IV.
     const iv = createHmac('sha256', this.key).update(digestQuery(query)).update(after).digest().subarray(0, IV_BYTES);
     const cipher = createCipheriv(CIPHER, this.key, iv, { authTagLength: TAG_BYTES });
     cipher.setAAD(digestQuery(query));
@@ -65,7 +69,7 @@ function invalidPageToken(place: string): BadRequest {
   return new BadRequest('is not the next_token of this question', place);
 }
 
-/** Of the question whatever the order of its members. */
+/** Hashes a query, whatever the order of its members. */
 function digestQuery(query: object): Buffer {
   const sorted = (_name: string, value: unknown): unknown =>
     typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -1,10 +1,14 @@
-/** What the questions of one request share: who asks, by what name, and how their answers are wanted. */
+/** Builds what the questions of one request share; the evaluation, search, filter and capability routes call it. */
 import type { FastifyRequest } from 'fastify';
 import type { Service } from '../service/service.js';
 import { MAX_PART_LENGTH, type RequestContext } from './authzen-request.js';
 import { requireCaller } from './edge/authentication.js';
+import { getRequestTokens } from './edge/request-tokens.js';
 
-/** To be called once a request: its parts may share a proof, and nobody else's may. */
+/**
+ * @param tokenExpected another part of the batch carries a token, so each must
+ * @param explain the answer names the relationships that grant
+ */
 export function createRequestContext(
   request: FastifyRequest,
   service: Service,
@@ -16,12 +20,12 @@ export function createRequestContext(
     tokenExpected,
     explain,
     isSmallBody: Number(request.headers['content-length'] ?? Infinity) <= MAX_PART_LENGTH,
-    relationships: service.relationships,
-    usedProofs: new Map(),
+    relationships: service.activePolicies.engine,
+    tokens: getRequestTokens(request, service.trust.verifier),
   };
 }
 
-/** What the caller calls the request, if that can be echoed. */
+/** The caller's name for the request; undefined where it has none, or one that can't be echoed in a header. */
 export function readRequestId(request: FastifyRequest): string | undefined {
   const header = request.headers['x-request-id'];
   return typeof header === 'string' && /^[\x20-\x7e]{1,256}$/.test(header) ? header : undefined;

@@ -1,6 +1,6 @@
 /**
- * The end of a service: it says that it is not ready, goes on serving until those who balance load have heard, takes no
- * more connections, finishes what is under way, and writes down what is owed. A second signal ends it at once.
+ * Shuts a service down: it reports that it is not ready, serves on until load balancers have noticed, takes no more
+ * connections, finishes requests under way, and writes pending records. A second signal ends the process at once.
  */
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,10 +12,10 @@ import type { Service } from '../service/service.js';
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 type StopSignal = (typeof STOP_SIGNALS)[number];
 
-/** Between two looks for connections on which nothing is under way any more. */
+/** The interval at which idle connections are closed. */
 const IDLE_SWEEP_MS = 50;
 
-/** The first signal to stop; the next one ends the process as if nobody listened. */
+/** Resolves with the first signal to stop. The next one ends the process as if it were not handled. */
 export function waitForStopSignal(): Promise<StopSignal> {
   return new Promise((resolve) => {
     let stopping = false;
@@ -29,7 +29,7 @@ export function waitForStopSignal(): Promise<StopSignal> {
 }
 
 /**
- * @param signal SIGINT comes from a terminal, which balances no load
+ * @param signal SIGINT comes from a terminal, with no load balancer to wait for
  * @returns whether everything was finished and written in time
  */
 export async function drainService(
@@ -51,7 +51,7 @@ export async function drainService(
   return finished && written && waiting + pendingCorrections === 0;
 }
 
-/** Connections that are kept alive close behind their next answer, or as soon as they are seen to be idle. */
+/** Closes an application. Kept-alive connections close after their next answer, or as soon as they are idle. */
 async function closeApp(app: FastifyInstance): Promise<void> {
   const closing = setInterval(() => app.server.closeIdleConnections(), IDLE_SWEEP_MS);
   try {

@@ -27,8 +27,18 @@ export interface TokenAcceptance {
   readonly detailTypes: readonly string[];
 }
 
+/**
+ * A token that one request carries. Its parts share the reading: signature, claims and actors are verified once, while
+ * audience and validity are checked each time.
+ */
+export interface TokenReading {
+  readonly text: string;
+  /** Resolves with what is true of the token whoever presents it; rejects where it is not believed, or can't be told. */
+  readonly token: () => Promise<DelegationToken>;
+}
+
 export interface PresentedToken {
-  readonly token: string;
+  readonly token: TokenReading;
   /** The presenter: an agent or a user presents its own token, a client one that it was given. */
   readonly by: 'agent' | 'client' | 'user';
   /** The audience that the token must name; undefined for its issuer's. */

@@ -2,7 +2,7 @@
 import type { Consistency } from './checks.js';
 import type { EntityRef } from './ids.js';
 import type { PresentedToken } from './credential.js';
-import type { PresentedProof } from './credential.js';
+import type { PresentedProof, TokenReading } from './credential.js';
 
 export type Properties = Readonly<Record<string, unknown>>;
 
@@ -48,7 +48,7 @@ export interface Question {
   /** The request's own context, without Remit's members. */
   readonly context: Properties;
   /** The token, passed on by a client or the agent's own; undefined where there is none. */
-  readonly token: string | undefined;
+  readonly token: TokenReading | undefined;
   /** The proofs that came with the token. */
   readonly proof: PresentedProof;
   /** The proofs that the request has used, by their texts: the question may be one part of it. */

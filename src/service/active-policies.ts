@@ -1,31 +1,32 @@
 /**
- * What decisions are made by at the moment: the rules, and the engine that answers by their SpiceDB schema. Both are
- * replaced as one, between two requests: who has begun goes on with what was in force then.
+ * The policies in force, with the graph engine that answers by their SpiceDB schema. Both are replaced together, between
+ * two requests: a request that has begun finishes with those that it began with. The routes decide within a snapshot, and
+ * `reload/` replaces it.
  */
 import type { GraphEngine } from '../graph/port.js';
 import type { Finding } from '../diagnostics/diagnostics.js';
 import type { Rules } from '../policy/load.js';
 import type { SearchDeps } from '../lists/candidates.js';
 
-/** Rules that were to be taken and aren't. */
+/** Policy files that were refused when they changed. */
 export interface PolicyRefusal {
   /** RFC 3339. */
   readonly at: string;
-  /** What is wrong, and where. */
+  /** The first error with its place. */
   readonly reason: string;
-  /** undefined where they could not be read. */
+  /** undefined where the files could not be read. */
   readonly version: string | undefined;
   readonly findings: readonly Finding[];
 }
 
-/** What a request is answered with, beside the rules and their engine. */
+/** The dependencies of a decision that no reload replaces. */
 type SharedDeps = Omit<SearchDeps, 'rules' | 'relationships'>;
 
-/** An engine, and how many requests are at it. */
+/** An engine with the number of requests that use it. It is closed once it is retired and unused. */
 interface EngineLease {
   readonly engine: GraphEngine;
   openRequests: number;
-  /** Another has followed it. */
+  /** A successor has taken its place. */
   isRetired: boolean;
 }
 
@@ -56,22 +57,25 @@ export class ActivePolicies {
     return this.snapshot.lease.engine;
   }
 
-  /** Since when these rules are in force. */
+  /** When the policies came into force. */
   get since(): Date {
     return this.snapshot.since;
   }
 
-  /** Of the rules as they are written now; undefined while those are in force. */
+  /** Why the files as they are now were refused; undefined while they are in force. */
   get refusal(): PolicyRefusal | undefined {
     return this.lastRefusal;
   }
 
-  /** How often others were taken since the start, and how often they weren't. */
+  /** How many times changed files were taken, and refused, since the start. */
   get counts(): { readonly taken: number; readonly refused: number } {
     return this.counters;
   }
 
-  /** All of one request: what is in force when it begins holds until its end, and its engine stays open. */
+  /**
+   * Runs all of one request with the policies in force at its beginning; their engine stays open until its end. This is the
+   * only source of a decision's dependencies in a service.
+   */
   async withSnapshot<T>(work: (deps: SearchDeps) => Promise<T>): Promise<T> {
     const { lease, deps } = this.snapshot;
     lease.openRequests += 1;
@@ -84,8 +88,9 @@ export class ActivePolicies {
   }
 
   /**
-   * @param onSwap what else changes with them: called in the same moment, and must not throw
-   * @throws ConfigError where SpiceDB, or what is stored, doesn't fit their schema; Fault. Then all is as it was
+   * Replaces the policies, and the engine where their SpiceDB schema differs.
+   * @param onSwap called at the moment of replacement, for what changes together with them; must not throw
+   * @throws ConfigError where SpiceDB or stored relationships don't fit the schema, Fault. Then nothing has changed
    */
   async replace(rules: Rules, onSwap: () => void): Promise<void> {
     const { lease } = this.snapshot;
@@ -111,7 +116,7 @@ export class ActivePolicies {
     this.counters.refused += 1;
   }
 
-  /** What is written is in force again. */
+  /** Forgets the refusal: the files are those in force again. */
   confirm(): void {
     this.lastRefusal = undefined;
   }

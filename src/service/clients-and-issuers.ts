@@ -1,4 +1,4 @@
-/** Whose word counts: clients by their keys, issuers by theirs. All of it can be replaced while the service runs. */
+/** The clients and issuers that are trusted, by their keys. A reload replaces them while the service runs. */
 import type { ConfiguredClient } from '../config/clients.js';
 import type { Config } from '../config/config.js';
 import { displayPath } from '../config/files.js';
@@ -18,7 +18,7 @@ export class TrustConfig {
   private clients: ReadonlyMap<string, Client>;
   private applied: Pick<Config, 'clients' | 'issuers'>;
 
-  /** @param development what a configuration has no part in: the development client and issuer */
+  /** @param development the development client and issuer, which no configuration has and no reload replaces */
   constructor(
     { clients, issuers }: Pick<Config, 'clients' | 'issuers'>,
     private readonly development: {
@@ -33,17 +33,17 @@ export class TrustConfig {
     this.verifier = new TokenVerifier(this.issuers);
   }
 
-  /** As the configuration has them that was taken last. */
+  /** The clients and issuers of the configuration that was applied last. */
   get configured(): Pick<Config, 'clients' | 'issuers'> {
     return this.applied;
   }
 
-  /** The client one of whose keys has this SHA-256, in hex. */
+  /** @param keySha256 the SHA-256 of the key, in hex */
   findClient(keySha256: string): Client | undefined {
     return this.clients.get(keySha256);
   }
 
-  /** From now on only these. What of the configuration doesn't fit, {@link checkTrustConfig} has to say before. */
+  /** Replaces clients and issuers. The caller has checked them with {@link checkTrustConfig}. */
   replace({ clients, issuers }: Pick<Config, 'clients' | 'issuers'>): void {
     this.applied = { clients, issuers };
     this.clients = indexByKey([...clients, ...this.development.clients]);
@@ -56,7 +56,7 @@ function indexByKey(clients: readonly ConfiguredClient[]): ReadonlyMap<string, C
   return new Map(clients.flatMap((client) => client.keySha256.map((hash) => [hash, client] as const)));
 }
 
-/** That clients and issuers fit the rules, and that no key is weak. @throws ConfigError */
+/** Checks that clients and issuers fit the policies and that no inline key is weak. @throws ConfigError */
 export async function checkTrustConfig(
   config: Pick<Config, 'clients' | 'issuers' | 'file'>,
   { vocabulary }: Rules,

@@ -1,4 +1,4 @@
-/** The configured database, opened: the embedded one brings its tables with it, a server's must be there. */
+/** Opens the configured database. The embedded one is migrated; a server's schema must be there already. */
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { PgliteDatabase } from '../store/database/pglite.js';
@@ -10,7 +10,7 @@ import { migrateSchema, requireSchemaVersion } from '../store/migrations.js';
 const GRAPH_IN_MEMORY =
   'an embedded SpiceDB holds the graph in the memory of its process, so a second one would decide by a graph of its own';
 
-/** @throws ConfigError where it isn't for us to use, Fault. Nothing stays open after a throw */
+/** @throws ConfigError where the server's schema has another version or another process holds it; Fault. Nothing stays open then */
 export async function openDatabase(config: Config, reported: DatabaseObservers = {}): Promise<Database> {
   if (config.database.mode === 'embedded') {
     const database = new PgliteDatabase(join(config.data, 'database'), reported.watch);

@@ -1,4 +1,4 @@
-/** The parts of a running Remit, put together from a configuration and taken apart in order. */
+/** Opens the parts of a running Remit from a configuration, and closes them in order. Commands and tests call it. */
 import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,6 @@ import type { Config } from '../config/config.js';
 import type { ConfiguredClient } from '../config/clients.js';
 import { readSources } from '../config/files.js';
 import type { TracesConfig } from '../telemetry/request-tracer.js';
-import type { DecisionDeps } from '../decide/decide.js';
 import type { Database } from '../store/database/port.js';
 import { lockDirectory, type DirectoryLock } from '../runtime/directory-lock.js';
 import { EmbeddedGraph } from '../graph/embedded/embedded.js';
@@ -31,31 +30,39 @@ import { CredentialVerifier } from '../tokens/credentials.js';
 import { openDatabase } from './open-database.js';
 import { loadWorld, readWorldFile } from '../config/world.js';
 
-export interface Service extends DecisionDeps {
+/**
+ * A running Remit. It is not what a decision is made with, so that no decision can go round the snapshot of the policies
+ * in force: `service.activePolicies.withSnapshot((deps) => decide(question, deps))`.
+ */
+export interface Service {
   readonly config: Config;
   readonly database: Database;
-  /** The rules and the engine, of which there may be others at the next moment; {@link DecisionDeps} has the same. */
+  /** The policies and their graph engine, both of which may be replaced at any moment. */
   readonly activePolicies: ActivePolicies;
+  readonly credentials: CredentialVerifier;
   readonly entities: EntityStore;
   readonly decisions: DecisionStore;
   readonly revocations: RevocationStore;
   readonly trust: TrustConfig;
-  /** Of the deployment: signs page tokens, hashes masked values. */
+  /** The secret of the deployment, which encrypts page tokens and hashes masked values. */
   readonly secret: string;
-  /** Only where no client is configured. */
+  /** The key of the development client; undefined where clients are configured. */
   readonly devKey: string | undefined;
-  /** Only with embedded engines on loopback. */
+  /** undefined unless all engines are embedded and the service listens on loopback. */
   readonly devIssuer: DevelopmentIssuer | undefined;
   readonly metrics: Metrics;
-  /** Undefined where none are configured. */
+  /** undefined where no tracing is configured. */
   readonly traces: RequestTracer | undefined;
+  readonly now: () => Date;
+  /** How long a decision may take, in milliseconds. */
+  readonly deadlineMs: number;
   readonly announce: (url: string) => void;
   readonly close: () => Promise<void>;
 }
 
 export interface ServiceOptions {
   readonly now?: () => Date;
-  /** A line for the operator about an engine that went away or came back, or a clock that was set. */
+  /** Takes lines for the operator: an engine was lost or is back, the clock was set. */
   readonly log?: Log;
 }
 
@@ -125,14 +132,12 @@ export async function openService(
     const activePolicies: ActivePolicies = new ActivePolicies(rules, relationships, shared);
     closeRelationships = () => activePolicies.close();
     return {
-      ...shared,
       config,
       database,
       activePolicies,
-      rules: () => activePolicies.rules,
-      get relationships() {
-        return activePolicies.engine;
-      },
+      credentials,
+      now,
+      deadlineMs,
       trust,
       secret: await readSecret(database),
       entities,
@@ -164,18 +169,18 @@ async function openRelationships(
   reported: { readonly log: Log; readonly watch: EngineCallListener },
 ): Promise<GraphEngine> {
   if (config.spicedb === undefined) return EmbeddedGraph.start(graph, await Journal.open(database), reported.watch);
-  // Its client takes a tenth of a second to load, which only those wait for who use it.
+  // Loaded on demand: its client takes a tenth of a second to load.
   const { ServerGraph } = await import('../graph/server/server.js');
   return ServerGraph.start(graph, { ...config.spicedb, deadlineMs: config.deadlineMs, ...reported });
 }
 
-/** OpenTelemetry takes a while to load, too, and most have no use for it. */
+/** Loads OpenTelemetry on demand, as it takes a while and most services do not trace. */
 async function openTraces(config: TracesConfig, log: Log): Promise<RequestTracer> {
   const { RequestTracer } = await import('../telemetry/request-tracer.js');
   return new RequestTracer(config, log);
 }
 
-/** A world whose loading was refused or interrupted leaves nothing: it is loaded anew, whatever it says by then. */
+/** Removes a world whose loading was refused or interrupted, so that it is loaded anew. */
 async function discardPartialWorld(database: Database): Promise<void> {
   const [rows] = await database.run([{ sql: `select 1 from meta where key = 'world' and value = 'loading'` }]);
   if (rows?.length === 0) return;
@@ -186,7 +191,7 @@ async function discardPartialWorld(database: Database): Promise<void> {
   ]);
 }
 
-/** Loads the world where the stores are empty. */
+/** Runs the loading of a world where the stores are empty, and marks its beginning and end. */
 async function loadIntoEmptyStores(database: Database, load: () => Promise<void>): Promise<void> {
   const [rows] = await database.run([
     {
@@ -212,7 +217,7 @@ function ensureDevKey(directory: string): string {
   return readFileSync(file, 'utf8').trim();
 }
 
-/** What a start without clients is tried out with: it may do everything, and listens on loopback only. */
+/** The client of a start without configured clients. It has every permission; such a service listens on loopback only. */
 function createDevClient(key: string): ConfiguredClient {
   return {
     id: 'dev',

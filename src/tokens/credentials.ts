@@ -58,7 +58,7 @@ export class CredentialVerifier {
     const { token, accepted } = verification;
     try {
       if (presented.by !== 'client' && !isCredentialFormat(token.format)) rejectToken('token_is_transaction_token');
-      const singleUseProof = await verifyPossession(token, presented.token, presented.proof, now.getTime() / 1000);
+      const singleUseProof = await verifyPossession(token, presented.token.text, presented.proof, now.getTime() / 1000);
       const revocation = await this.stores.revocations.find(token);
       if (revocation?.what === 'token') rejectToken('token_revoked', describeRevocation(revocation));
       await this.checkParties(token, presented.by, definitions);

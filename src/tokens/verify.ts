@@ -13,7 +13,7 @@ import { detectFormat, requireFormatClaims, TOKEN_TYPES, type TokenFormat } from
 import type { Issuer, Issuers } from './issuers.js';
 import { parseToken, rejectToken, TokenRejectedError } from './jws.js';
 import { verifySignature } from './signature.js';
-import type { TokenAcceptance } from '../model/credential.js';
+import type { TokenAcceptance, TokenReading } from '../model/credential.js';
 
 export type TokenVerification =
   | { readonly ok: true; readonly token: DelegationToken; readonly accepted: TokenAcceptance }
@@ -30,7 +30,6 @@ const createTokenCache = (): CountedCache<string, DelegationToken> =>
 
 export class TokenVerifier {
   private verifiedTokens = createTokenCache();
-  private lastHashed = { token: '', hash: '' };
 
   constructor(private readonly issuers: Issuers) {}
 
@@ -43,21 +42,32 @@ export class TokenVerifier {
     this.verifiedTokens = createTokenCache();
   }
 
+  /** Reads a token for the parts of one request: what doesn't depend on its presenter is verified once, when first needed. */
+  read(text: string): TokenReading {
+    let cache = this.verifiedTokens;
+    let token: Promise<DelegationToken> | undefined;
+    return {
+      text,
+      token: () => {
+        // Where issuers or their keys have changed meanwhile, what was read before doesn't count.
+        if (token === undefined || cache !== this.verifiedTokens) {
+          cache = this.verifiedTokens;
+          token = this.verifyCached(text);
+        }
+        return token;
+      },
+    };
+  }
+
   /**
+   * @param reading the token's reading, or its text where nothing else of the request reads it
    * @param audience the one that the token must name; undefined for the audience of its issuer
    * @param now the time of the decision
    * @throws Fault `keys_unavailable`
    */
-  async verify(tokenText: string, audience: string | undefined, now: Date): Promise<TokenVerification> {
+  async verify(reading: TokenReading | string, audience: string | undefined, now: Date): Promise<TokenVerification> {
     try {
-      const hash = this.hashToken(tokenText);
-      // Held on to: a token that is verified with earlier keys must not enter the cache that replaces this one.
-      const cache = this.verifiedTokens;
-      let token = cache.get(hash);
-      if (token === undefined) {
-        token = await this.verifyUncached(tokenText);
-        cache.set(hash, token);
-      }
+      const token = await (typeof reading === 'string' ? this.read(reading) : reading).token();
       const issuer = this.issuers.find(token.issuer);
       const accepted = {
         audience: audience ?? issuer?.audience ?? '',
@@ -72,11 +82,15 @@ export class TokenVerifier {
     }
   }
 
-  /** Hashes the token; remembers the last one, as a request asks for the same token several times in a row. */
-  private hashToken(tokenText: string): string {
-    if (tokenText !== this.lastHashed.token)
-      this.lastHashed = { token: tokenText, hash: createHash('sha256').update(tokenText).digest('base64') };
-    return this.lastHashed.hash;
+  private async verifyCached(tokenText: string): Promise<DelegationToken> {
+    const hash = createHash('sha256').update(tokenText).digest('base64');
+    // Held on to: a token that is verified with earlier keys must not enter the cache that replaces this one.
+    const cache = this.verifiedTokens;
+    const cached = cache.get(hash);
+    if (cached !== undefined) return cached;
+    const token = await this.verifyUncached(tokenText);
+    cache.set(hash, token);
+    return token;
   }
 
   /** Verifies what is the same for every caller. @throws TokenRejectedError, Fault `keys_unavailable` */

@@ -292,7 +292,7 @@ describe('a client', () => {
   });
 
   it('is told until when an allow can be relied on: no longer than the delegation lasts', async () => {
-    await remit.service.relationships.write(
+    await remit.service.activePolicies.engine.write(
       [
         {
           operation: 'touch',
@@ -307,7 +307,7 @@ describe('a client', () => {
       'test',
     );
     expect((await ask({})).context?.valid_until).toBe('2030-03-04T10:01:00.000Z');
-    await remit.service.relationships.write(
+    await remit.service.activePolicies.engine.write(
       [
         {
           operation: 'touch',
@@ -598,7 +598,7 @@ describe('a write that is accepted', () => {
     await first.stop({ keep: true });
     for (let i = 0; i < 2; i += 1) {
       const again = await start(file, first.data);
-      expect(again.service.relationships.tokenProblem(zedtoken)).toBeUndefined();
+      expect(again.service.activePolicies.engine.tokenProblem(zedtoken)).toBeUndefined();
       await again.stop({ keep: true });
     }
     rmSync(first.data, { recursive: true, force: true });
@@ -659,7 +659,7 @@ describe('a start', () => {
     );
     const remit = await start(file, data);
     expect(await remit.service.entities.lookup([{ type: 'user', id: 'ghost' }])).toEqual([undefined]);
-    expect((await remit.service.relationships.read({ resourceType: 'folder' }, 9)).length).toBe(1);
+    expect((await remit.service.activePolicies.engine.read({ resourceType: 'folder' }, 9)).length).toBe(1);
     await remit.stop();
   });
 

@@ -42,13 +42,16 @@ async function serve(configuration) {
   const offset = new Date().setUTCHours(10, 0, 0, 0) - performance.now();
   const service = await openService(loadConfig(configuration, {}), { now: () => new Date(offset + performance.now()) });
   const acme = join(root, 'fixtures/acme.yaml');
-  await loadWorld(acme, readWorldFile(acme, service.rules()), service);
+  await loadWorld(acme, readWorldFile(acme, service.activePolicies.rules), {
+    relationships: service.activePolicies.engine,
+    entities: service.entities,
+  });
   const record = (id) => ({ type: 'employee', id });
   const managed = Array.from({ length: EMPLOYEES }, (_, i) => ({
     operation: 'touch',
     relationship: { resource: record(`c${i}`), relation: 'reports_to', subject: record('dave') },
   }));
-  await service.relationships.write(managed, 'costs');
+  await service.activePolicies.engine.write(managed, 'costs');
   const app = await buildApp(service);
   await app.listen({ host: '127.0.0.1', port: 0 });
   process.on('disconnect', () => process.exit());

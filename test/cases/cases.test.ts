@@ -93,13 +93,13 @@ async function onRecord(answer: Answer, c: Case): Promise<void> {
     reasons: answer.context?.reasons,
     obligations: answer.context?.obligations,
     rationale: answer.context?.rationale,
-    policy_version: remit.service.rules().version,
+    policy_version: remit.service.activePolicies.rules.version,
   });
   expect(JSON.stringify(record)).not.toContain('eyJ'); // No token is ever on record.
   // Of what it rests on it is made again, the same to the letter.
   const { facts } = record;
   expect(facts).toBeDefined();
-  const again = redecide({ ...record, facts } as Parameters<typeof redecide>[0], remit.service.rules());
+  const again = redecide({ ...record, facts } as Parameters<typeof redecide>[0], remit.service.activePolicies.rules);
   expect(again.missing).toEqual([]);
   const { valid_until, reasons, remedies, obligations, rationale, reason_user, reason_admin } = answer.context ?? {};
   expect(again.decision).toMatchObject({ decision: answer.decision, valid_until, reasons, remedies, obligations });

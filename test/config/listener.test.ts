@@ -34,7 +34,7 @@ describe('listeners', () => {
   });
 
   it.each([
-    ['both on one port', { port: 7480, admin: { port: 7480 } }, 'listen.admin.port: is that of the main listener'],
+    ['both on one port', { port: 7480, admin: { port: 7480 } }, 'listen.admin.port: is the port of the main listener'],
     ['admin keys in the clear beside TLS', { tls, admin: { host: '10.0.0.1', port: 1 } }, 'listen.admin.tls: is required'],
     ['a key of another certificate', { tls: { ...tls, key: `${certificates}thief.key` } }, 'listen.tls: key values mismatch'],
     ['a certificate that is none', { tls: { ...tls, certificate: fileURLToPath(import.meta.url) } }, 'listen.tls: '],
@@ -74,7 +74,7 @@ describe('a client’s keys', () => {
     ['none', [], 'clients[0].key_sha256'],
     ['too many', hashes, 'clients[0].key_sha256'],
     ['one that is no hash', [hashes[0], 'secret'], 'clients[0].key_sha256[1]'],
-    ['one twice', [hashes[0], hashes[0]], 'clients: two have the key_sha256 "…"'],
+    ['one twice', [hashes[0], hashes[0]], 'clients: two clients have the key_sha256 "…"'],
   ])('are refused where there are %s', (_what, keys, place) => {
     expect(() => load({ clients: [{ id: 'a', key_sha256: keys }] })).toThrow(place);
   });

@@ -78,7 +78,7 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
     service = await openService(config, { now: () => DAYTIME, log: (line) => lines.push(line) });
     app = await buildApp(service);
     const acme = join(root, 'fixtures/acme.yaml');
-    await loadWorld(acme, readWorldFile(acme, service.rules()), service);
+    await loadWorld(acme, readWorldFile(acme, service.activePolicies.rules), { relationships: service.activePolicies.engine, entities: service.entities });
     tokens = {
       allowed: await mint('alice', 'allowed'),
       revoked: await mint('alice', 'revoked'),
@@ -136,9 +136,9 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
         return status === 200;
       }, BACK);
     await vi.waitUntil(() => {
-      const { database, relationships, decisions } = service;
+      const { database, activePolicies, decisions } = service;
       const { pendingCorrections, waiting } = decisions.stats();
-      return [database, relationships].every((e) => e.stats().active + e.stats().waiting === 0) && waiting + pendingCorrections === 0;
+      return [database, activePolicies.engine].every((e) => e.stats().active + e.stats().waiting === 0) && waiting + pendingCorrections === 0;
     }, BACK);
     expect(app.health.admission.stats()).toMatchObject({ inFlight: 0, largeBodyBytes: 0 });
   }
@@ -196,7 +196,7 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
     it(`${engine}, gone: nothing is asked of it but whether it is back, and the log tells no secret`, async () => {
       lines.length = 0;
       await wires[engine].set('refuse');
-      const stats = () => service[engine === 'spicedb' ? 'relationships' : 'database'].stats();
+      const stats = () => (engine === 'spicedb' ? service.activePolicies.engine : service.database).stats();
       const named = engine === 'spicedb' ? 'spicedb' : 'database';
       await vi.waitUntil(async () => {
         await flood();
@@ -298,11 +298,11 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
   );
 
   it('policies that are emptied while it runs: it goes on with those it has', async () => {
-    const { version } = service.rules();
+    const { version } = service.activePolicies.rules;
     for (const file of readdirSync(join(directory, 'policies'))) rmSync(join(directory, 'policies', file));
     await flood();
     await back();
-    expect(service.rules().version).toBe(version);
+    expect(service.activePolicies.rules.version).toBe(version);
   });
 
   function postgresDirectory(): string {

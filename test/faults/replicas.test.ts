@@ -77,7 +77,7 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
     await spicedb.schema(loadRules(readSources(config.sources)).graph);
     const service = await openService(config);
     const acme = join(root, 'fixtures/acme.yaml');
-    await loadWorld(acme, readWorldFile(acme, service.rules()), service);
+    await loadWorld(acme, readWorldFile(acme, service.activePolicies.rules), { relationships: service.activePolicies.engine, entities: service.entities });
     await service.close();
     tokens = {
       allowed: await mint('alice', 'allowed'),

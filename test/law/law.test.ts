@@ -99,13 +99,15 @@ let rules: Rules;
 let issuer: DevelopmentIssuer;
 let directory: string;
 let credentials: CredentialVerifier;
+let tokenVerifier: TokenVerifier;
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'remit-law-'));
   sources = readSources(loadConfig(SAMPLE, {}).sources);
   rules = loadRules(sources);
   issuer = await openDevelopmentIssuer(directory);
-  credentials = new CredentialVerifier(new TokenVerifier(new Issuers([issuer.config])), {
+  tokenVerifier = new TokenVerifier(new Issuers([issuer.config]));
+  credentials = new CredentialVerifier(tokenVerifier, {
     revocations: { find: () => Promise.resolve(undefined) },
     entities: { lookup: (refs) => Promise.resolve(refs.map(() => undefined)) },
     proofs: { markUsed: () => Promise.resolve(true), isUnused: () => Promise.resolve(true) },
@@ -142,7 +144,7 @@ async function judge(w: World, by: Rules = rules): Promise<Decision> {
     subject: { type: 'user', id: 'u', properties: {} },
     action: { name, properties: w.branch === undefined ? {} : { branch: w.branch } },
     resource: { type, id: 'x', properties: {} },
-    context: {}, token, proof: {}, usedProofs: new Map(), statedAgent: undefined, statedMode: undefined, assertedAgent: undefined,
+    context: {}, token: tokenVerifier.read(token), proof: {}, usedProofs: new Map(), statedAgent: undefined, statedMode: undefined, assertedAgent: undefined,
     supportedObligations: w.supported, consistency: 'full', dryRun: false, explain: true, requestId: undefined, tokenRequired: false,
   }; // prettier-ignore
   const using: DecisionDeps = {

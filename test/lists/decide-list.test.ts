@@ -269,7 +269,7 @@ describe('in a graph that goes in a circle', () => {
     async () => {
       await remit.touch('doc:other#viewer@user:u4');
       const token = await remit.mint({ user: 'u0', agent: 'a1', scope: 'docs.view' });
-      const call = vi.spyOn(Reflect.get(remit.service.relationships, 'worker') as EngineWorker, 'call');
+      const call = vi.spyOn(Reflect.get(remit.service.activePolicies.engine, 'worker') as EngineWorker, 'call');
       const body = { subject: { type: 'user', id: 'u0' }, action: { name: 'view' }, resource: { type: 'doc' }, context: { token } }; // prettier-ignore
       expect((await answered('/access/v1/search/resource', body)).statusCode).toBe(200);
       expect(call.mock.calls.map(([method]) => method)).toContain('read');
@@ -282,7 +282,7 @@ describe('in a graph that goes in a circle', () => {
   it.skipIf(ON_SERVER)(
     'of many who look at once only a few set SpiceDB to it, and decisions go on',
     async () => {
-      const call = vi.spyOn(Reflect.get(remit.service.relationships, 'worker') as EngineWorker, 'call');
+      const call = vi.spyOn(Reflect.get(remit.service.activePolicies.engine, 'worker') as EngineWorker, 'call');
       const users = ['u2', 'u3', 'u4', 'v1', 'v2', 'v3', 'v4', 'v5', 'v6', 'v7'];
       await remit.touch(
         ...users.flatMap((user) => [`agent:a1#delegator@user:${user}`, `folder:r1#viewer@user:${user}`]),
@@ -327,7 +327,7 @@ describe('of a list of which much is alike', () => {
     // An owner is somebody, so who and which it is counts; of the others only whether it is the one that a scope names.
     const alike = new Set(docs.map(({ id, attributes: { status, level, owner } }) => (owner === undefined ? JSON.stringify([status, level, id === 'd7']) : id)));
     expect(alike.size).toBeLessThan(docs.length / 2);
-    const authorize = vi.spyOn(remit.service.rules().deciding['cedar'], 'authorize');
+    const authorize = vi.spyOn(remit.service.activePolicies.rules.deciding['cedar'], 'authorize');
     remit.at(new Date(DAYTIME.getTime() + 60_000));
     const response = await remit.post('/v1/filter', { subject: { type: 'user', id: 'boss' }, action: { name: 'edit' }, context: { token }, records });
     expect(response.json<{ removed: number }>().removed).toBeLessThan(docs.length);

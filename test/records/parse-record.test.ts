@@ -77,7 +77,7 @@ describe('a record', () => {
   });
 
   it('with any member taken away or of any other shape is explained or refused, and nothing else', () => {
-    const rules = remit.service.rules();
+    const rules = remit.service.activePolicies.rules;
     const odd = [undefined, '\u001b[2J', { type: 'x' }];
     let explained = 0;
     for (const path of paths(record)) {

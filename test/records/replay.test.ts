@@ -85,13 +85,13 @@ function changed(from: string | RegExp, to: string): ReturnType<typeof loadRules
 
 describe('by the same rules', () => {
   it('every decision comes out the same; lists are not made again', () => {
-    const kinds = records.map((r) => replayRecord(r, remit.service.rules()).kind);
+    const kinds = records.map((r) => replayRecord(r, remit.service.activePolicies.rules).kind);
     expect(kinds.toSorted()).toEqual([...Array.from({ length: 6 }, () => 'same'), 'unrecorded']);
   });
 
   it('a record that was tampered with does not', () => {
     const denied = record('delete erin');
-    expect(replayRecord({ ...denied, decision: true, reasons: [] }, remit.service.rules())).toMatchObject({
+    expect(replayRecord({ ...denied, decision: true, reasons: [] }, remit.service.activePolicies.rules)).toMatchObject({
       kind: 'changed',
       change: 'newly_denied',
     });
@@ -99,7 +99,7 @@ describe('by the same rules', () => {
     const [gate = ''] = Object.keys(facts?.checks ?? {}).filter((key) => key.includes('#view@'));
     const forged = { ...facts, checks: { ...facts?.checks, [gate]: { result: 'yes', revision: 'x' } } };
     expect(
-      replayRecord({ ...record('read zoe'), facts: forged } as DecisionRecord, remit.service.rules()),
+      replayRecord({ ...record('read zoe'), facts: forged } as DecisionRecord, remit.service.activePolicies.rules),
     ).toMatchObject({
       kind: 'changed',
       change: 'newly_allowed',
@@ -109,14 +109,14 @@ describe('by the same rules', () => {
   it('facts whose names are those of every object are none', () => {
     const read = record('read erin');
     const facts = { ...read.facts, checks: {}, entities: {} } as DecisionRecord['facts'];
-    const without = replayRecord({ ...read, facts }, remit.service.rules());
+    const without = replayRecord({ ...read, facts }, remit.service.activePolicies.rules);
     expect(without.kind).toBe('inconclusive');
     expect(without).toMatchObject({ missing: expect.arrayContaining(['employee:erin', 'agent:hr-assistant']) as [] });
   });
 
   it('a decision whose facts could not be stored is told apart', () => {
     const { facts: _, ...rest } = record('read erin');
-    expect(replayRecord(rest, remit.service.rules())).toEqual({ kind: 'unrecorded' });
+    expect(replayRecord(rest, remit.service.activePolicies.rules)).toEqual({ kind: 'unrecorded' });
   });
 
   it('one whose facts are not kept has all the rest on record, and says so', async () => {
@@ -132,7 +132,7 @@ describe('by the same rules', () => {
     expect(kept).toMatchObject({ decision: true, request: { resource: { type: 'employee', id: 'erin' } } });
     expect(kept.rationale.steps).toHaveLength(8);
     expect(kept).not.toHaveProperty('facts');
-    expect(replayRecord(kept, without.service.rules())).toEqual({ kind: 'unrecorded' });
+    expect(replayRecord(kept, without.service.activePolicies.rules)).toEqual({ kind: 'unrecorded' });
   });
 });
 

@@ -26,7 +26,7 @@ it('docs/guide/explain.md shows a story as it is told, and what would lift the d
     resource: { type: 'employee', id: 'erin' },
     context: { token },
   });
-  const rules = remit.service.rules();
+  const rules = remit.service.activePolicies.rules;
   const sources = readSources(remit.service.config.sources);
   const told =
     explanationText(explainRecord(record, rules)) +

@@ -120,7 +120,10 @@ describe.skipIf(SERVER === undefined || BINARY === '').each(['full', 'bounded'] 
       }
       const [first] = services as [Service];
       const acme = join(root, 'fixtures/acme.yaml');
-      await loadWorld(acme, readWorldFile(acme, first.rules()), first);
+      await loadWorld(acme, readWorldFile(acme, first.activePolicies.rules), {
+        relationships: first.activePolicies.engine,
+        entities: first.entities,
+      });
       for (const at of [0, 1]) expect(codes(await ask(at, await mint('both')))).toEqual([]);
     });
 
@@ -161,7 +164,7 @@ describe.skipIf(SERVER === undefined || BINARY === '').each(['full', 'bounded'] 
 
     it('a schema that somebody else changes ends deciding at both, and the health says so', async () => {
       const [first] = services as [Service];
-      const { graph } = first.rules();
+      const { graph } = first.activePolicies.rules;
       const ready = async (at: number) => {
         const { statusCode, body } = await (apps[at] as FastifyInstance).inject({
           url: '/health/ready',

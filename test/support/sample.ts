@@ -127,7 +127,7 @@ export async function start(
     touch: (...relationships) => write('touch', relationships),
     remove: (...relationships) => write('delete', relationships),
     crashSpiceDb: () =>
-      (servers.get(data) ?? (service.relationships as unknown as { kill: () => Promise<void> })).kill(),
+      (servers.get(data) ?? (service.activePolicies.engine as unknown as { kill: () => Promise<void> })).kill(),
     stop: async ({ keep = false } = {}) => {
       await app.close();
       await service.close();

@@ -68,7 +68,7 @@ it('count decisions by outcome, reason and action, with their parts', async () =
   expect(more('remit_grouped_total', { queue: 'records' })).toBe(3);
   expect(more('remit_cache_lookups_total', { cache: 'tokens', result: 'hit' })).toBeGreaterThan(0);
   expect(more('remit_http_request_duration_seconds_count', { method: 'POST', route: '/access/v1/evaluation', status: '200' })).toBe(3);
-  expect(value(after, 'remit_policy_info', { version: remit.service.rules().version })).toBe(1);
+  expect(value(after, 'remit_policy_info', { version: remit.service.activePolicies.rules.version })).toBe(1);
   expect(value(after, 'process_resident_memory_bytes')).toBeGreaterThan(0);
   expect(after.some(({ name }) => name === 'nodejs_eventloop_lag_p99_seconds')).toBe(true);
 }); // prettier-ignore

@@ -110,7 +110,7 @@ const presented = (
   by: PresentedToken['by'] = 'agent',
   more: Partial<PresentedToken> = {},
 ): PresentedToken => ({
-  token,
+  token: verifier.read(token),
   by,
   audience: undefined,
   proof: {},

@@ -856,3 +856,33 @@ describe('the keys of a server', () => {
     expect(await own.verify(token, 'hr-api', NOW)).toEqual(refusedAs('token_key_unknown'));
   });
 });
+
+describe('a reading of a token', () => {
+  it('verifies the token once, for however many parts of the request ask', async () => {
+    const own = new TokenVerifier(new Issuers(configs));
+    const reading = own.read(await sign());
+    expect(await own.verify(reading, 'hr-api', NOW)).toMatchObject({ ok: true });
+    const { hits, misses } = own.cache;
+    expect(await own.verify(reading, 'hr-api', NOW)).toMatchObject({ ok: true });
+    expect(own.cache).toMatchObject({ hits, misses });
+  });
+
+  it('still has its audience and its validity checked each time', async () => {
+    const reading = verifier.read(await sign());
+    expect(await verifier.verify(reading, 'hr-api', NOW)).toMatchObject({ ok: true });
+    expect(await verifier.verify(reading, 'another', NOW)).toEqual(refusedAs('token_audience_mismatch'));
+    expect(await verifier.verify(reading, 'hr-api', new Date(NOW.getTime() + 24 * 3_600_000))).toEqual(
+      refusedAs('token_expired'),
+    );
+  });
+
+  it('doesn’t outlive the issuers and keys that it was verified by', async () => {
+    const issuers = new Issuers(configs);
+    const own = new TokenVerifier(issuers);
+    const reading = own.read(await sign());
+    expect(await own.verify(reading, 'hr-api', NOW)).toMatchObject({ ok: true });
+    issuers.replace([]);
+    own.clearCache();
+    expect(await own.verify(reading, 'hr-api', NOW)).toMatchObject(refusedAs('token_issuer_unknown'));
+  });
+});

@@ -20,6 +20,7 @@ import { TokenVerifier } from '../../tokens/verify.js';
 import type { Scene } from './case.js';
 import { MemoryEntities } from './memory-entities.js';
 import type { TokenSpec } from './format.js';
+import type { TokenReading } from '../../model/credential.js';
 import { splitScopes } from './names.js';
 
 /** A test waits for its answer: on a machine that is busy, too. */
@@ -33,13 +34,16 @@ export class TestEnvironment {
   /** What SpiceDB holds, by the relationships' keys. */
   private storedRelationships = new Map<string, Relationship>();
   private readonly tokens = new Map<string, Promise<string>>();
+  private readonly tokenVerifier: TokenVerifier;
   private now = new Date(0);
 
   private constructor(
     private readonly graph: string,
     private readonly relationships: EmbeddedGraph,
     private readonly issuer: DevelopmentIssuer,
-  ) {}
+  ) {
+    this.tokenVerifier = new TokenVerifier(new Issuers([issuer.config]));
+  }
 
   /** @throws ConfigError, Fault where SpiceDB won't start */
   static async start(graph: GraphSchema): Promise<TestEnvironment> {
@@ -59,12 +63,17 @@ export class TestEnvironment {
     return this.relationships.close();
   }
 
+  /** Mints a token and reads it, as a request would carry it. */
+  async requestToken(spec: TokenSpec): Promise<TokenReading> {
+    return this.tokenVerifier.read(await this.mintToken(spec));
+  }
+
   decisionDeps(rules: Rules): DecisionDeps {
     const revocations = { find: () => Promise.resolve(undefined) };
     const { entities } = this;
     return {
       rules: () => rules,
-      credentials: new CredentialVerifier(new TokenVerifier(new Issuers([this.issuer.config])), {
+      credentials: new CredentialVerifier(this.tokenVerifier, {
         revocations,
         entities,
         // No token of a test is bound to a key.
@@ -82,7 +91,7 @@ export class TestEnvironment {
   }
 
   /** A token as its issuer would have given it at the scene's time. */
-  mintToken(spec: TokenSpec): Promise<string> {
+  private mintToken(spec: TokenSpec): Promise<string> {
     const key = JSON.stringify([spec, this.now]);
     let token = this.tokens.get(key);
     if (token === undefined) {

@@ -1,6 +1,7 @@
 /** Running cases: those of one scene together, by the steps of a decision. */
 import { decide, type DecisionDeps } from '../../decide/decide.js';
 import type { Decision } from '../../model/decision.js';
+import type { TokenReading } from '../../model/credential.js';
 import { BadRequest, Fault } from '../../model/faults.js';
 import type { Client, ClientPermission, Question } from '../../model/question.js';
 import type { Rules } from '../../policy/load.js';
@@ -66,7 +67,7 @@ function groupByScene(cases: readonly TestCase[]): { readonly scene: Scene; read
 async function runCase(testCase: TestCase, deps: DecisionDeps, environment: TestEnvironment): Promise<CaseResult> {
   try {
     const token =
-      testCase.requester.token === undefined ? undefined : await environment.mintToken(testCase.requester.token);
+      testCase.requester.token === undefined ? undefined : await environment.requestToken(testCase.requester.token);
     const decision = await decide(caseQuestion(testCase, token), deps);
     const differences = compareOutcome(testCase.expected, decision);
     return decision.fault === undefined
@@ -90,7 +91,7 @@ function problemMessage(error: unknown): string {
 
 function caseQuestion(
   { requester, action, resource, context, supportedObligations, expected }: TestCase,
-  token: string | undefined,
+  token: TokenReading | undefined,
 ): Question {
   const { subject } = requester;
   return {

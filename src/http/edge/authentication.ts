@@ -1,4 +1,4 @@
-/** Who calls: a client by its key, an agent or a user by their own token. There is no anonymous mode. */
+/** Authenticates the caller of a route: a client by its key, an agent or a user by their own token. There is no anonymous mode. */
 import type {
   FastifyInstance,
   FastifyReply,
@@ -20,44 +20,50 @@ import { certificateThumbprint } from '../../tokens/proof-of-possession.js';
 import { type SingleUseProof } from '../../model/credential.js';
 import { createProblem } from './errors.js';
 import { sendTooManyRequests, type RateLimiter } from './rate-limit.js';
+import { getRequestTokens } from './request-tokens.js';
 import { restrictClient, type ListenerScope } from './listener-scope.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Set by {@link authenticate} on every route that asks for it. */
+    /** Set by {@link authenticate}; undefined on routes without it. */
     caller: AuthenticatedParty | undefined;
-    /** The DPoP proof that the caller's token came with. */
-    proofUse: { readonly use: SingleUseProof; readonly used: PresentedToken['used'] } | undefined;
+    /** The DPoP proof that the caller's token came with, until it is consumed. */
+    singleUseProof: SingleUseProof | undefined;
   }
   interface FastifyInstance {
-    /** Where clients and agents reach this service: what a proof is made for, and what metadata says. */
-    base: () => string;
-    throttle: RateLimiter;
-    /** What this listener is for. */
-    part: ListenerScope;
+    /** The URL at which callers reach this service: proofs are made for it, and metadata states it. */
+    getBaseUrl: () => string;
+    rateLimiter: RateLimiter;
+    listenerScope: ListenerScope;
   }
 }
 
-/** Who may call a route, beside clients with one of its permissions. */
+/** The callers that a route accepts beside clients with one of its permissions. */
 export interface AcceptedCallers {
   readonly agents?: boolean;
   readonly users?: boolean;
 }
 
-/** Before a body is read: who calls, at what rate, and with a proof that is good for this request alone. */
+/**
+ * The hooks that run before a body is read: they authenticate the caller, hold it to its rate, and consume the proof of
+ * its token. A request that is refused for its rate consumes no proof.
+ */
 export function authenticate(
   app: FastifyInstance,
   service: Service,
   permissions: readonly ClientPermission[],
   accepted: AcceptedCallers = {},
 ): (onRequestHookHandler | onRequestAsyncHookHandler)[] {
-  return [authenticateCaller(service, permissions, accepted), app.throttle.limitCaller, consumeRequestProof(service)];
+  return [
+    authenticateCaller(service, permissions, accepted),
+    app.rateLimiter.limitCaller,
+    consumeRequestProof(service),
+  ];
 }
 
 /**
- * A hook that, before a body is read, lets through clients with one of the permissions and, where `also` says so,
- * agents and users with their own token.
- * @returns 401 for an unknown caller, with the challenge of RFC 6750 and RFC 9449; 403 for one that may not
+ * Lets through clients with one of the permissions and, where accepted, agents and users with their own token. Answers 401
+ * to an unknown caller, with the challenges of RFC 6750 and RFC 9449, and 403 to a client without the permission.
  */
 function authenticateCaller(
   service: Service,
@@ -77,12 +83,12 @@ function authenticateCaller(
     let hash = hashes.get(credential);
     if (hash === undefined) {
       hash = sha256(credential);
-      // Only keys are kept, so that what a stranger sends can't fill the cache.
+      // Only known keys are cached, so that unknown callers can't fill the cache.
       if (service.trust.findClient(hash) !== undefined) hashes.set(credential, hash);
     }
     const configured = service.trust.findClient(hash);
     if (configured !== undefined) {
-      const client = restrictClient(request.server.part, configured);
+      const client = restrictClient(request.server.listenerScope, configured);
       if (!permissions.some((permission) => client.may.has(permission))) {
         const message =
           permissions.length === 0
@@ -93,7 +99,7 @@ function authenticateCaller(
       request.caller = { kind: 'client', client };
       return undefined;
     }
-    if (request.server.part === 'administration' || (!agents && !users) || credential.split('.').length !== 3)
+    if (request.server.listenerScope === 'administration' || (!agents && !users) || credential.split('.').length !== 3)
       return sendUnauthorized(request, reply, 'This credential is not accepted here.', 'token_malformed');
     const caller = await authenticateToken(service, request, scheme === 'dpop', credential, agents ? 'agent' : 'user');
     if (typeof caller === 'string') return sendUnauthorized(request, reply, 'The token is not valid.', caller);
@@ -102,7 +108,7 @@ function authenticateCaller(
   };
 }
 
-/** The scheme in lower case, and the credential; neither where nobody has presented one of those that are understood. */
+/** Reads the scheme, in lower case, and the credential; both undefined where the header is absent or of another scheme. */
 export function parseAuthorizationHeader({ headers }: FastifyRequest): {
   readonly scheme: string | undefined;
   readonly credential: string | undefined;
@@ -111,7 +117,7 @@ export function parseAuthorizationHeader({ headers }: FastifyRequest): {
   return { scheme: scheme?.toLowerCase(), credential };
 }
 
-/** The agent or the user whose token it is, or why it isn't accepted: which the presenter is not told. */
+/** Authenticates an agent or a user by their token; otherwise the reason, which the caller is not told. */
 async function authenticateToken(
   service: Service,
   request: FastifyRequest,
@@ -122,56 +128,57 @@ async function authenticateToken(
   const { dpop } = request.headers;
   // A bound token as a mere bearer would undo the binding, an unbound one as DPoP would claim one (RFC 9449 7.1, 7.2).
   if (isDpop !== (dpop !== undefined)) return isDpop ? 'proof_missing' : 'proof_invalid';
-  const url = `${request.server.base()}${request.url}`;
+  const url = `${request.server.getBaseUrl()}${request.url}`;
+  const tokens = getRequestTokens(request, service.trust.verifier);
   const presented: PresentedToken = {
-    token,
+    token: tokens.read(token),
     by: kind,
-    // Meant for Remit itself, which the issuer's audience says.
+    // The token must be for Remit itself: the audience of its issuer.
     audience: undefined,
     proof: {
       certificate: readConnectionThumbprint(request),
       dpop: typeof dpop === 'string' ? { jwt: dpop, method: request.method, url } : undefined,
     },
-    used: new Map(),
+    used: tokens.usedProofs,
   };
-  const { vocabulary } = service.rules();
+  const { vocabulary } = service.activePolicies.rules;
   const credential = await Deadline.run(service.deadlineMs, (deadline) =>
     deadline.race(service.credentials.verify(presented, vocabulary, service.now())),
   );
   if (!credential.ok) return credential.reason.code;
-  // A session that has been ended speaks for nobody, its own user included; of an agent's the decision says so.
+  // The token of an ended session is refused to its user here; an agent's is denied by the decision.
   if (kind === 'user' && credential.sessionEnded) return 'session_ended';
-  request.proofUse =
-    credential.singleUseProof === undefined ? undefined : { use: credential.singleUseProof, used: presented.used };
+  request.singleUseProof = credential.singleUseProof;
   const { user, actors } = credential.token;
   return kind === 'user'
     ? { kind: 'user', user: user ?? '' }
     : { kind: 'agent', agent: actors[0]?.id ?? '', presented };
 }
 
-/** Uses up the proof that the request came with: after its rate, so that what is refused for that costs nothing. */
+/** Consumes the proof that the caller's token came with, and answers 401 where it was used before. */
 function consumeRequestProof(service: Service): onRequestAsyncHookHandler {
   return async (request, reply) => {
-    const { proofUse } = request;
-    if (proofUse === undefined) return undefined;
-    const fresh = await service.credentials.consumeProof(proofUse.use, proofUse.used, service.now());
-    return fresh ? undefined : sendUnauthorized(request, reply, 'The token is not valid.', 'proof_replayed');
+    const { singleUseProof: proof } = request;
+    if (proof === undefined) return undefined;
+    const { usedProofs } = getRequestTokens(request, service.trust.verifier);
+    const isFirstUse = await service.credentials.consumeProof(proof, usedProofs, service.now());
+    return isFirstUse ? undefined : sendUnauthorized(request, reply, 'The token is not valid.', 'proof_replayed');
   };
 }
 
-/** Of the client's certificate, where the connection itself is TLS and asks for one. */
+/** The thumbprint of the client's certificate; undefined where the connection has none. */
 function readConnectionThumbprint({ raw: { socket } }: FastifyRequest): string | undefined {
   const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
   return certificate === undefined ? undefined : certificateThumbprint(certificate.toString());
 }
 
-/** Whom {@link authenticate} let through. */
+/** The caller that {@link authenticate} let through. */
 export function requireParty(request: FastifyRequest): AuthenticatedParty {
   if (request.caller === undefined) throw new TypeError('the route has no caller');
   return request.caller;
 }
 
-/** The same, on a route that takes no users. */
+/** The same on a route that accepts no users. */
 export function requireCaller(request: FastifyRequest): Caller {
   const party = requireParty(request);
   if (party.kind === 'user') throw new TypeError('the route takes users');
@@ -190,16 +197,16 @@ function sendUnauthorized(
   message: string,
   code: ReasonCode,
 ): FastifyReply {
-  if (reply.server.throttle.isFailureRateExceeded(request)) return sendTooManyRequests(reply);
+  if (reply.server.rateLimiter.isFailureRateExceeded(request)) return sendTooManyRequests(reply);
   return reply
     .code(401)
     .header('www-authenticate', buildChallenges(reply, buildChallenge(code)))
     .send(createProblem('unauthorized', message));
 }
 
-/** The challenges that an agent gets: what went wrong, where to read what is needed, and that DPoP will do as well. */
+/** The challenges of a 401: the cause, the URL of the metadata, and that DPoP is accepted as well. */
 export function buildChallenges(reply: FastifyReply, challenge: string): string {
-  const metadata = `resource_metadata="${reply.server.base()}/.well-known/oauth-protected-resource"`;
+  const metadata = `resource_metadata="${reply.server.getBaseUrl()}/.well-known/oauth-protected-resource"`;
   const algorithms = `algs="${SIGNATURE_ALGORITHMS.join(' ')}"`;
   const [scheme = '', ...parameters] = challenge.split(/ (.*)/s).filter((p) => p !== '');
   const withParameter = (parameter: string): string => `${scheme} ${[...parameters, parameter].join(', ')}`;

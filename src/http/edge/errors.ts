@@ -1,4 +1,4 @@
-/** Errors over HTTP: one shape, one place where they are mapped, nothing of an engine's own text. */
+/** HTTP errors: their one format, and the one place that maps every thrown error to it. An engine's own text never leaves. */
 import type { FastifyError, FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { BadRequest, Fault } from '../../model/faults.js';
@@ -26,7 +26,7 @@ export function createProblem(code: string, message: string, at?: string): Probl
   return { error: { code, message, ...(at === undefined || at === '' ? {} : { at }) } };
 }
 
-/** The first issue of a failed parse, with its place. */
+/** Takes the first issue of a failed parse, with its place. */
 export function toBadRequest(error: z.ZodError): BadRequest {
   const issue = error.issues[0];
   return new BadRequest(

@@ -1,12 +1,11 @@
-/** What a listener is for: everything, or, where administration has one of its own, that or all the rest. */
+/** A listener's scope: everything, or, where administration has a listener of its own, that or all the rest. */
 import type { Client, ClientPermission } from '../../model/question.js';
 
 export type ListenerScope = 'all' | 'decisions' | 'administration';
 
-/** What is the operators' business. */
+/** The permissions that count on the listener for administration only. */
 const ADMINISTRATION_PERMISSIONS: readonly ClientPermission[] = ['admin', 'metrics'];
 
-/** Whether a permission counts on a listener. */
 function isPermissionInScope(scope: ListenerScope, permission: ClientPermission): boolean {
   return scope === 'all' || (scope === 'administration') === ADMINISTRATION_PERMISSIONS.includes(permission);
 }
@@ -17,7 +16,7 @@ const restrictedClients: Readonly<Record<ListenerScope, WeakMap<Client, Client>>
   administration: new WeakMap(),
 };
 
-/** The client with the permissions that count there: an admin is one on the administration's listener only. */
+/** The client with the permissions that count on a listener: an admin is one only where administration is. */
 export function restrictClient(scope: ListenerScope, client: Client): Client {
   const cached = restrictedClients[scope].get(client);
   if (cached !== undefined) return cached;

@@ -1,7 +1,7 @@
 /**
- * Load shedding: only so much is worked on at one time, and what comes beyond is refused at once, while it has cost
- * nothing. A place is held while Remit works and not while a caller is still sending, so that whoever sends slowly
- * keeps nobody out.
+ * Load shedding: Remit works on a limited number of requests at one time and refuses the rest at once, while they have
+ * cost nothing. A request holds a slot while Remit works and not while its body arrives, so slow senders keep no other
+ * caller out.
  */
 import v8 from 'node:v8';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -12,11 +12,11 @@ import type { AdmissionStats } from '../../telemetry/service-metrics.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Never shed: what an operator asks in trouble most of all. */
+    /** Never shed: operators need the route most when the service is in trouble. */
     essential?: boolean;
   }
   interface FastifyRequest {
-    /** What it holds of the limits; undefined on an essential route. */
+    /** The capacity that it holds; undefined on an essential route. */
     held: HeldCapacity | undefined;
   }
 }
@@ -33,13 +33,13 @@ export interface AdmissionLimits {
   readonly bodyBytes: number;
 }
 
-/** When to come back, in seconds: faults and peaks that Remit gets over take about as long. */
+/** `Retry-After`, in seconds: faults and peaks that pass take about as long. */
 const OVERLOAD_RETRY_SECONDS = '1';
-/** Bodies up to this length are bounded by their number. */
+/** Bodies up to this length are limited by the number of requests alone. */
 const SMALL_BYTES = 64 * 1024;
-/** A body that has been read takes up to dozens of times its length. */
+/** The heap over the room for large bodies: a parsed body takes up to dozens of times its length. */
 const HEAP_TO_BODIES = 64;
-/** Of the heap that V8 may use, what may be used before nothing more is taken in. */
+/** The share of the heap limit beyond which no request is taken. */
 const HEAP_SHARE = 0.9;
 const HEAP_READ_EVERY_MS = 100;
 
@@ -59,7 +59,7 @@ export class Admission {
     return { inFlight: this.inFlight.active, largeBodyBytes: this.largeBodyBytes, shed: { ...this.shed } };
   }
 
-  /** Before anything else is done for a request. @returns whether it may go on */
+  /** Takes a slot for a request, before anything else is done for it. @returns false where it is shed */
   begin(request: FastifyRequest, reply: FastifyReply): boolean {
     const exceeded = this.findExceededLimit(request);
     if (exceeded !== undefined) {
@@ -70,7 +70,7 @@ export class Admission {
     request.held = capacity;
     this.inFlight.tryAcquire();
     this.largeBodyBytes += capacity.bytes;
-    // Whoever hangs up while still sending gets no answer, after which it would be let go.
+    // A caller that hangs up while it sends gets no answer, after which its capacity would be released.
     if (capacity.bytes > 0)
       reply.raw.once('close', () => {
         if (!capacity.slot) this.end(capacity);
@@ -78,20 +78,20 @@ export class Admission {
     return true;
   }
 
-  /** While its body is awaited. */
+  /** Releases the slot while the body arrives. */
   pause(capacity: HeldCapacity, hungUp: boolean): void {
     this.releaseSlot(capacity);
     if (hungUp) this.end(capacity);
   }
 
-  /** Its body is there. @returns whether it may go on */
+  /** Takes a slot again once the body has arrived. @returns false where the request is shed */
   resume(capacity: HeldCapacity): boolean {
     capacity.slot = this.inFlight.tryAcquire();
     if (!capacity.slot) this.shed.inFlight += 1;
     return capacity.slot;
   }
 
-  /** Its answer is there. */
+  /** Releases everything once the answer is sent. */
   end(capacity: HeldCapacity): void {
     this.releaseSlot(capacity);
     this.largeBodyBytes -= capacity.bytes;
@@ -106,7 +106,7 @@ export class Admission {
   private findExceededLimit(request: FastifyRequest): keyof AdmissionStats['shed'] | undefined {
     if (this.inFlight.isFull) return 'inFlight';
     const bytes = largeBodyBytes(request, this.limits.bodyBytes);
-    // One at a time fits always.
+    // One large body always fits.
     const bodyRoom = Math.max(this.limits.bodyBytes, this.heapLimit / HEAP_TO_BODIES);
     if (bytes > 0 && this.largeBodyBytes + bytes > bodyRoom) return 'largeBodies';
     return this.readHeapUsed() > this.heapLimit * HEAP_SHARE ? 'memory' : undefined;
@@ -122,21 +122,21 @@ export class Admission {
   }
 }
 
-/** The length of a body that is large, as announced; where that isn't said, the longest. */
+/** The announced length of a large body, or the longest where none is announced; 0 for a small one. */
 function largeBodyBytes({ headers }: FastifyRequest, longest: number): number {
   const announced = headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : longest;
-  // What is longer than that is refused for its length.
+  // A longer body is refused for its length.
   return announced > SMALL_BYTES && announced <= longest ? announced : 0;
 }
 
-/** Holds every route to the limits but the essential ones; and tells whoever gets a 503 when to come back. */
+/** Holds every route but the essential ones to the limits, and adds `Retry-After` to every 503. */
 export function installLoadShedding(app: FastifyInstance, admission: Admission): void {
   const refuse = (reply: FastifyReply): void => {
     void reply.code(503).send(createProblem('overloaded', FAULTS.overloaded));
   };
 
   app.decorateRequest('held', undefined);
-  // Every request comes by these, so they call back, which is faster than a promise each.
+  // Every request runs these hooks; a callback is faster than a promise.
   app.addHook('onRequest', (request, reply, done) => {
     if (request.routeOptions.config.essential === true || admission.begin(request, reply)) done();
     else refuse(reply);

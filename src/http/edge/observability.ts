@@ -1,4 +1,4 @@
-/** Every request, seen from outside: its span, its duration, and its line in the log. */
+/** Observes every request: its span, its duration for the metrics, and its line in the log. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Service } from '../../service/service.js';
 import { OTHER_LABEL } from '../../telemetry/metrics.js';
@@ -7,14 +7,14 @@ import { readRequestId } from '../request-context.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Where it is traced. */
+    /** undefined where the request is not traced. */
     trace: ActiveSpan | undefined;
-    /** Of a single question: by which its record is found. */
+    /** The id of the decision record of a single question. */
     decisionId: string | undefined;
   }
 }
 
-/** To be called before any other hook is added, so that what these refuse is seen, too. */
+/** Adds the hooks. Call it before any other hook is added, so that requests that those refuse are observed, too. */
 export function observeRequests(app: FastifyInstance, { traces, metrics }: Service): void {
   app.decorateRequest('trace', undefined);
   app.decorateRequest('decisionId', undefined);
@@ -27,7 +27,7 @@ export function observeRequests(app: FastifyInstance, { traces, metrics }: Servi
       if (request.trace === undefined) done();
       else runInSpan(request.trace, done);
     });
-    // The body came on the connection's own account, which is no part of the trace.
+    // The body arrived in a callback of the connection, outside the span.
     app.addHook('preValidation', (request, _reply, done) => {
       if (request.trace === undefined) done();
       else runInSpan(request.trace, done);
@@ -43,7 +43,7 @@ export function observeRequests(app: FastifyInstance, { traces, metrics }: Servi
     trace?.end(status >= 500 ? String(status) : undefined);
     if (isLogging) {
       const level = status >= 500 ? 'error' : 'debug';
-      // What a level doesn't want isn't put together either.
+      // The line is built only where the level writes it.
       if (level === 'error' || app.log.level === 'debug')
         request.log[level](
           {
@@ -63,7 +63,7 @@ export function observeRequests(app: FastifyInstance, { traces, metrics }: Servi
   });
 }
 
-/** As it was registered, so without anything of the request's own; undefined where there is none. */
+/** The route's pattern, which holds nothing of the request's own; undefined where no route matches. */
 function getRoutePattern(request: FastifyRequest): string | undefined {
   return request.is404 ? undefined : request.routeOptions.url;
 }

@@ -1,11 +1,12 @@
 /**
- * How often one may ask: each caller, each agent that a client asks for, and each address whose credentials are refused.
- * Counted in this process: of several replicas each counts for itself.
+ * Limits how often requests are answered: for each caller, each agent that a client asks for, and each network whose
+ * credentials are refused. Each replica counts for itself.
  */
 import { isIP } from 'node:net';
 import type { FastifyReply, FastifyRequest, onRequestHookHandler, preHandlerAsyncHookHandler } from 'fastify';
 import { Deadline } from '../../runtime/deadline.js';
 import { subscriberNetwork } from '../../runtime/ip-address.js';
+import type { TokenReading } from '../../model/credential.js';
 import { Fault } from '../../model/faults.js';
 import { formatCallerId, type Client, type AuthenticatedParty } from '../../model/question.js';
 import { isObject } from '../../policy/schema/types.js';
@@ -13,11 +14,12 @@ import type { Service } from '../../service/service.js';
 import { MAX_TOKEN_BYTES } from '../../tokens/jws.js';
 import { MAX_ITEMS } from '../authzen-request.js';
 import { createProblem } from './errors.js';
+import { getRequestTokens } from './request-tokens.js';
 import { TokenBuckets, type TokenBucketResult } from './token-bucket.js';
 
-/** A second passes, and there is something to have again. */
+/** A bucket has at least one request again after a second. */
 const RATE_RETRY_SECONDS = '1';
-/** Longer ids are refused anyway. */
+/** Longer ids are refused by validation. */
 const MAX_ID_LENGTH = 512;
 
 export class RateLimiter {
@@ -27,7 +29,7 @@ export class RateLimiter {
 
   constructor(private readonly service: Service) {}
 
-  /** Before a body is read. */
+  /** Limits the caller, before its body is read. */
   readonly limitCaller: onRequestHookHandler = (request, reply, done) => {
     const { caller } = request;
     if (caller === undefined) throw new TypeError('the route has no caller');
@@ -39,14 +41,14 @@ export class RateLimiter {
   };
 
   /**
-   * Of what a client asks for an agent, once the body is read. What an agent is refused doesn't count against the
-   * client, so that one of its agents leaves the others their share.
+   * Limits the agents that a client asks for, once the body is read. A request that is refused for an agent's rate doesn't
+   * count against the client, so that one agent doesn't use up the others' share.
    */
   readonly limitAgents: preHandlerAsyncHookHandler = async (request, reply) => {
     const { caller, body } = request;
     if (caller?.kind !== 'client' || !isObject(body)) return undefined;
     const rate = this.service.config.limits.agentRate;
-    const keys = (await this.findActingAgents(body, caller.client)).map((agent) =>
+    const keys = (await this.findActingAgents(body, caller.client, request)).map((agent) =>
       JSON.stringify([caller.client.id, agent]),
     );
     const results = keys.map((key) => this.agents.take(key, rate));
@@ -60,9 +62,9 @@ export class RateLimiter {
   };
 
   /**
-   * Counts a credential that is refused. Whoever has a good one is never asked: an address may be a whole company's, and
-   * must not be a way to lock it out.
-   * @returns whether there were too many from there
+   * Counts a refused credential of the caller's network. Callers with a good credential are not affected: a network may be
+   * a whole company's, which must not be locked out.
+   * @returns whether the network has had too many refused
    */
   isFailureRateExceeded(request: FastifyRequest): boolean {
     return !this.failures.take(getNetwork(request), this.service.config.limits.failedRate).allowed;
@@ -72,36 +74,41 @@ export class RateLimiter {
     return caller.kind === 'client' ? caller.client.rate : this.service.config.limits.agentRate;
   }
 
-  /** Those that act in what is asked, each once: by tokens that verify, or vouched for by a client that may. */
-  private async findActingAgents(body: Readonly<Record<string, unknown>>, client: Client): Promise<string[]> {
+  /** Finds the agents that act in the questions, each once: those of valid tokens, and those that the client may assert. */
+  private async findActingAgents(
+    body: Readonly<Record<string, unknown>>,
+    client: Client,
+    request: FastifyRequest,
+  ): Promise<string[]> {
     const items: unknown[] = Array.isArray(body['evaluations']) ? body['evaluations'].slice(0, MAX_ITEMS) : [];
     const questions = [body, ...items].filter(isObject);
-    const tokens = new Set(
+    const requestTokens = getRequestTokens(request, this.service.trust.verifier);
+    const texts = new Set(
       questions.flatMap(({ context }) => (isObject(context) ? boundedText(context['token'], MAX_TOKEN_BYTES) : [])),
     );
     const asserted = client.may.has('asserts_subject')
       ? questions.flatMap(({ subject }) => readAssertedAgents(subject))
       : [];
-    const acting = await Promise.all([...tokens].map((token) => this.readActingAgent(token, client)));
+    const acting = await Promise.all([...texts].map((text) => this.readActingAgent(requestTokens.read(text), client)));
     return [...new Set([...asserted, ...acting.flatMap((agent) => agent ?? [])])];
   }
 
-  /** Undefined where the token names none that could be believed: whatever becomes of it, it is nobody's request. */
-  private async readActingAgent(token: string, client: Client): Promise<string | undefined> {
-    const { trust: access, deadlineMs, now } = this.service;
+  /** The acting agent of a token; undefined where the token is not valid or can't be verified now. */
+  private async readActingAgent(token: TokenReading, client: Client): Promise<string | undefined> {
+    const { trust, deadlineMs, now } = this.service;
     try {
       const verified = await Deadline.run(deadlineMs, (deadline) =>
-        deadline.race(access.verifier.verify(token, client.audience, now())),
+        deadline.race(trust.verifier.verify(token, client.audience, now())),
       );
       return verified.ok ? verified.token.actors[0]?.id : undefined;
     } catch (error) {
-      if (error instanceof Fault) return undefined; // For the decision to say.
+      if (error instanceof Fault) return undefined; // The decision reports it.
       throw error;
     }
   }
 }
 
-/** A client may be called as an agent is. */
+/** The key of a caller's bucket, with its kind: a client and an agent may have the same id. */
 function getCallerKey(caller: AuthenticatedParty): string {
   return `${caller.kind} ${formatCallerId(caller)}`;
 }
@@ -116,7 +123,7 @@ function readAssertedAgents(subject: unknown): string[] {
   return isObject(act) ? boundedText(act['sub'], MAX_ID_LENGTH) : [];
 }
 
-/** draft-ietf-httpapi-ratelimit-headers-10: the quota and its window in seconds, what is left, and when all is back. */
+/** Sets the headers of draft-ietf-httpapi-ratelimit-headers-10: quota and window in seconds, what remains, and the reset. */
 function setRateLimitHeaders(
   reply: FastifyReply,
   policy: 'caller' | 'agent',

@@ -1,9 +1,9 @@
-/** What is wrong with a request before anybody looks at who sends it: its target, its headers, its Host. */
+/** Checks the head of a request before the caller is authenticated: its target, its headers and its Host. */
 import type { IncomingMessage } from 'node:http';
 import { createProblem, type ProblemBody } from './errors.js';
 
 const MAX_HEADERS = 100;
-/** Of two of these one would count here and the other one, perhaps, for a proxy in between. */
+/** Headers that must appear once: two values would be read differently by us and by a proxy. */
 const SINGLE_HEADERS = new Set([
   'host',
   'authorization',
@@ -13,13 +13,13 @@ const SINGLE_HEADERS = new Set([
   'transfer-encoding',
 ]);
 
-/** @param hosts those that are served; undefined: any */
+/** Undefined where the head is acceptable. @param hosts the Host values that are served; undefined: any */
 export function findRequestProblem(
   { url = '', headers, rawHeaders }: IncomingMessage,
   hosts: ReadonlySet<string> | undefined,
 ): { readonly status: number; readonly problem: ProblemBody } | undefined {
-  // An absolute target would name another host than the header does (RFC 9112 section 3.2.2). A fragment is never sent:
-  // what is routed by one reader's path must not be another path for the next.
+  // An absolute target could name another host than the header (RFC 9112 section 3.2.2). Clients never send a fragment,
+  // and a proxy could route the target by another path than we do.
   if (!url.startsWith('/') || url.includes('#'))
     return { status: 400, problem: createProblem('bad_request', 'The target must be a path.') };
   if (rawHeaders.length > 2 * MAX_HEADERS)
@@ -30,7 +30,7 @@ export function findRequestProblem(
   const repeated = findRepeatedHeader(rawHeaders);
   if (repeated !== undefined)
     return { status: 400, problem: createProblem('bad_request', `The header ${repeated} must be given once.`) };
-  // Another coding is another length for whoever reads it otherwise (RFC 9112 section 6.1).
+  // A proxy that reads another coding would see another length (RFC 9112 section 6.1).
   if ((headers['transfer-encoding'] ?? 'chunked').toLowerCase() !== 'chunked')
     return { status: 400, problem: createProblem('bad_request', 'The only transfer coding is chunked.') };
   if (hosts?.has(headers.host ?? '') === false)

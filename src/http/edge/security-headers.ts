@@ -1,7 +1,7 @@
-/** What every answer says to browsers, which have no business here but for `/docs`. */
+/** The security headers of every answer. Browsers have no use for Remit apart from `/docs`. */
 import type { FastifyReply } from 'fastify';
 
-/** Answers are for whoever asked, at that moment, and are no page. */
+/** No answer may be cached, framed or read as a page. */
 export const SECURITY_HEADERS = {
   'cache-control': 'no-store',
   'x-content-type-options': 'nosniff',
@@ -10,10 +10,10 @@ export const SECURITY_HEADERS = {
   'cross-origin-resource-policy': 'same-origin',
 } as const;
 
-/** Two years; only this host, since Remit doesn't know what else there is below it. */
+/** Two years, for this host only: Remit doesn't know its subdomains. */
 const HSTS = 'max-age=63072000';
 
-/** Of `/docs`, which is a page: its own scripts and styles, in nobody's frame. */
+/** The policy for `/docs`, which is a page: it may load its own scripts and styles, and can't be framed. */
 export const DOCS_CONTENT_SECURITY_POLICY =
   "default-src 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; form-action 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'";
 

@@ -1,4 +1,4 @@
-/** The server below the routes: TLS, and how long, how large and how many a connection may be before anybody is known. */
+/** The HTTP or TLS servers below the routes, with their limits of time, size and number for callers not yet authenticated. */
 import { createServer, STATUS_CODES, type RequestListener, type Server, type ServerOptions } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
@@ -7,22 +7,22 @@ import type { ListenerTls } from '../../config/listener.js';
 import { SECURITY_HEADERS } from './security-headers.js';
 import { createProblem } from './errors.js';
 
-/** A token and its proof, of 8 KiB each, and as much again. */
+/** Room for a token and its proof, of 8 KiB each, and as much again. */
 const MAX_HEADER_BYTES = 32 * 1024;
-/** Whoever sends slowly holds a connection, and a credential that was looked at when it began. */
+/** A slow sender holds a connection, and a credential that was checked at the request's beginning. */
 const REQUEST_TIMEOUT_MS = 10_000;
 const HEADERS_TIMEOUT_MS = 5_000;
 const HANDSHAKE_TIMEOUT_MS = 5_000;
-/** How late the three above may be noticed. */
+/** The interval at which the three timeouts above are checked. */
 const TIMEOUT_CHECK_MS = 1_000;
-/** Longer than load balancers keep theirs (60 s): who closes first must not be who is about to be asked. */
+/** Longer than load balancers keep connections (60 s), so that the balancer closes first and never sends to a closed one. */
 const KEEP_ALIVE_MS = 72_000;
-/** Of a connection that neither sends nor reads; longer than any decision may take. */
+/** A connection that neither sends nor reads is closed after this; no decision may take as long. */
 const IDLE_TIMEOUT_MS = 120_000;
-/** A connection is trusted as it was when it began, so it doesn't last for good. */
+/** A connection ends after so many requests, since it is trusted as it was at its beginning. */
 const MAX_REQUESTS_PER_CONNECTION = 10_000;
 
-/** TLS 1.3, and of TLS 1.2 what has forward secrecy and authenticated encryption (Mozilla's "intermediate" without DHE). */
+/** TLS 1.3, and the suites of TLS 1.2 with forward secrecy and authenticated encryption (Mozilla's "intermediate", no DHE). */
 const CIPHERS = [
   'TLS_AES_128_GCM_SHA256',
   'TLS_AES_256_GCM_SHA384',
@@ -43,10 +43,10 @@ const SERVER_OPTIONS: ServerOptions = {
   keepAliveTimeout: KEEP_ALIVE_MS,
 };
 
-/** The servers of one listener (a name may have several addresses), whose certificates can be replaced. */
+/** The servers of one listener, one for each address of its name. Their certificates can be replaced. */
 export class ListenerServers {
   private readonly servers: Server[] = [];
-  /** Which certificates let a connection in: the how manieth. */
+  /** The generation of certificates that each connection was accepted with. */
   private readonly generations = new WeakMap<object, number>();
   private generation = 0;
 
@@ -55,7 +55,7 @@ export class ListenerServers {
     private readonly maxConnections: number,
   ) {}
 
-  /** A server that is not listening yet. */
+  /** Creates a server that is not listening yet. */
   readonly create = (onRequest: RequestListener): Server => {
     const server = createListenerServer(this.tls, this.maxConnections, onRequest);
     server.on('secureConnection', (socket: object) => this.generations.set(socket, this.generation));
@@ -63,7 +63,7 @@ export class ListenerServers {
     return server;
   };
 
-  /** For connections from now on; those that are open, and idle, are closed. */
+  /** Replaces the certificates for new connections, and closes idle ones. */
   renewCertificates(tls: ListenerTls): void {
     this.generation += 1;
     for (const server of this.servers) {
@@ -72,7 +72,7 @@ export class ListenerServers {
     }
   }
 
-  /** Let in by certificates that have been replaced. */
+  /** Whether a connection was accepted with certificates that have been replaced. */
   isOutdated(socket: object): boolean {
     return (this.generations.get(socket) ?? this.generation) !== this.generation;
   }
@@ -92,8 +92,7 @@ function createListenerServer(
             ...toSecureContextOptions(tls),
             handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
             requestCert: tls.clientCertificates,
-            // Without an authority whose a certificate is doesn't matter: tokens are bound to it by its thumbprint
-            // (RFC 8705 section 3).
+            // Without an authority any certificate will do: tokens are bound to its thumbprint (RFC 8705 section 3).
             rejectUnauthorized: tls.clientCa !== undefined,
           },
           onRequest,
@@ -101,7 +100,7 @@ function createListenerServer(
   server.setTimeout(IDLE_TIMEOUT_MS);
   server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION;
   server.maxConnections = maxConnections;
-  // Beyond a number they would be dropped in silence; it is checked where it can be said.
+  // No limit here: node drops further headers in silence, while the request guard refuses them with a message.
   server.maxHeadersCount = 0;
   return server;
 }
@@ -115,15 +114,15 @@ const CLIENT_ERRORS: Readonly<Record<string, readonly [number, string, string]>>
   HPE_HEADER_OVERFLOW: [431, 'headers_too_large', `The headers must be at most ${MAX_HEADER_BYTES} bytes long.`],
 };
 
-/** What is no HTTP is answered like everything else, and its connection is over. */
+/** Answers a request that is not valid HTTP in the usual format, and closes its connection. */
 export function rejectMalformedRequest(error: NodeJS.ErrnoException, socket: Socket): void {
   const { code: cause = '' } = error;
-  // Where TLS hasn't begun nothing can be said, and what waits to be written would keep the connection.
+  // Before TLS is established nothing can be answered, and pending output would keep the connection open.
   if (!cause.startsWith('HPE_') && cause !== 'ERR_HTTP_REQUEST_TIMEOUT') {
     socket.destroy();
     return;
   }
-  const [status, code, message] = CLIENT_ERRORS[cause] ?? [400, 'bad_request', 'This is not HTTP as it should be.'];
+  const [status, code, message] = CLIENT_ERRORS[cause] ?? [400, 'bad_request', 'The request is not valid HTTP.'];
   const body = JSON.stringify(createProblem(code, message));
   const headers = {
     ...SECURITY_HEADERS,

@@ -1,10 +1,10 @@
 /**
- * Rates: how often somebody may do something, held by a token bucket each. A bucket holds a second's worth, so that a
- * burst passes and what is asked on average doesn't exceed the rate.
+ * Token buckets, one a key, for the rate limiter. A bucket holds the requests of one second, so that a burst passes while
+ * the average stays within the rate.
  */
 import { LRUCache } from 'lru-cache';
 
-/** Buckets kept for one kind of key. One that had to go is full when its owner comes again. */
+/** The most buckets that are kept. A dropped one is full at its next use. */
 const MAX_BUCKETS = 10_000;
 
 interface Bucket {
@@ -15,9 +15,9 @@ interface Bucket {
 
 export interface TokenBucketResult {
   readonly allowed: boolean;
-  /** Whole requests that are left. */
+  /** Whole requests that remain. */
   readonly remaining: number;
-  /** Whole seconds until all of it is there again. */
+  /** Whole seconds until the bucket is full. */
   readonly reset: number;
 }
 
@@ -28,11 +28,11 @@ export class TokenBuckets {
     this.buckets = new LRUCache({ max });
   }
 
-  /** @param rate a second */
+  /** Takes one request from a bucket. @param rate requests a second */
   take(key: string, rate: number): TokenBucketResult {
     const now = performance.now();
     const bucket = this.buckets.get(key) ?? { level: rate, refilledAt: now };
-    // A rate may have been changed: there is never more than now fits in.
+    // The rate may have been lowered since: the level never exceeds it.
     bucket.level = Math.min(rate, bucket.level + ((now - bucket.refilledAt) / 1000) * rate);
     bucket.refilledAt = now;
     const allowed = bucket.level >= 1;
@@ -41,7 +41,7 @@ export class TokenBuckets {
     return { allowed, remaining: Math.floor(bucket.level), reset: Math.ceil((rate - bucket.level) / rate) };
   }
 
-  /** Takes back what was taken for something that then didn't happen. */
+  /** Returns one request, for a caller that was then not served. */
   refund(key: string): void {
     const bucket = this.buckets.get(key);
     if (bucket !== undefined) bucket.level += 1;

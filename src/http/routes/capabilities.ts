@@ -1,4 +1,4 @@
-/** `/v1/capabilities`: what an agent may do, asked with its own token. */
+/** `/v1/capabilities`: lists what an agent may do with its own token. */
 import { z } from 'zod';
 import { findCapabilities } from '../../lists/capabilities.js';
 import type { Question } from '../../model/question.js';

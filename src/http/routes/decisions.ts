@@ -1,4 +1,4 @@
-/** `/v1/decisions`, each of them and its outcome: what was decided and why, and what the agent then really did. */
+/** `/v1/decisions` and below: decision records with their reasons, and the outcomes that clients report. */
 import { z } from 'zod';
 import type { DecisionRecord, SearchRecord } from '../../model/decision.js';
 import type { Client } from '../../model/question.js';
@@ -9,7 +9,7 @@ import { authenticate, requireClient } from '../edge/authentication.js';
 import { nextPageFormat, PageTokens } from '../page-token.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
 
-/** With the facts that they rest on, records may be long. */
+/** Records with their facts may be long. */
 const MAX_RECORDS = 200;
 const DEFAULT_RECORDS = 50;
 
@@ -108,14 +108,14 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
     },
   });
 
-  /** What it rests on tells what is stored of people and things: only an admin may know. */
+  /** Leaves out the facts, which show what is stored of people and resources, unless the client is an admin. */
   function redactFacts<T extends DecisionRecord | SearchRecord>({ may }: Client, record: T): T | Omit<T, 'facts'> {
     if (may.has('admin') || !('facts' in record)) return record;
     const { facts: _facts, ...others } = record;
     return others;
   }
 
-  /** Another client's decision is as absent as one that never was. */
+  /** Finds a record that the client may see; another client's counts as absent. */
   async function findVisibleDecision(id: string, client: Client): Promise<StoredDecision | undefined> {
     const decision = UUID.test(id) ? await service.decisions.find(id) : undefined;
     return decision?.record.client === client.id || client.may.has('admin') ? decision : undefined;

@@ -1,4 +1,4 @@
-/** What discovery reads: the AuthZEN metadata, what agents need that call by themselves, and the scopes. */
+/** Discovery: the AuthZEN metadata, the OAuth metadata for agents that call directly, and the scopes. */
 import { z } from 'zod';
 import { OBLIGATION_TYPES } from '../../model/obligations.js';
 import type { Service } from '../../service/service.js';
@@ -47,17 +47,17 @@ const scopeListFormat = z
   .meta({ id: 'Scopes' });
 
 export function discoveryRoutes(app: TypedApp, service: Service): void {
-  const { base } = app;
+  const { getBaseUrl } = app;
 
   app.get('/.well-known/authzen-configuration', {
     schema: { tags: ['operations'], summary: 'AuthZEN metadata', response: { 200: metadataFormat } },
     handler: () => ({
-      policy_decision_point: base(),
-      access_evaluation_endpoint: `${base()}/access/v1/evaluation`,
-      access_evaluations_endpoint: `${base()}/access/v1/evaluations`,
-      search_subject_endpoint: `${base()}/access/v1/search/subject`,
-      search_resource_endpoint: `${base()}/access/v1/search/resource`,
-      search_action_endpoint: `${base()}/access/v1/search/action`,
+      policy_decision_point: getBaseUrl(),
+      access_evaluation_endpoint: `${getBaseUrl()}/access/v1/evaluation`,
+      access_evaluations_endpoint: `${getBaseUrl()}/access/v1/evaluations`,
+      search_subject_endpoint: `${getBaseUrl()}/access/v1/search/subject`,
+      search_resource_endpoint: `${getBaseUrl()}/access/v1/search/resource`,
+      search_action_endpoint: `${getBaseUrl()}/access/v1/search/action`,
       supported_obligations: OBLIGATION_TYPES,
     }),
   });
@@ -69,14 +69,14 @@ export function discoveryRoutes(app: TypedApp, service: Service): void {
       response: { 200: resourceMetadataFormat },
     },
     handler: () => ({
-      resource: base(),
+      resource: getBaseUrl(),
       resource_name: 'Remit',
-      resource_documentation: `${base()}/docs`,
-      // Those that are no web address (the development issuer) have nothing to discover.
+      resource_documentation: `${getBaseUrl()}/docs`,
+      // An issuer that is no web address (the development issuer) has no metadata.
       authorization_servers: service.trust.issuers
         .list()
         .flatMap(({ issuer }) => (/^https?:/.test(issuer) ? [issuer] : [])),
-      scopes_supported: listScopes(service.rules().vocabulary).map(({ scope }) => scope),
+      scopes_supported: listScopes(service.activePolicies.rules.vocabulary).map(({ scope }) => scope),
       bearer_methods_supported: ['header'],
       dpop_signing_alg_values_supported: [...SIGNATURE_ALGORITHMS],
       dpop_bound_access_tokens_required: false,
@@ -99,6 +99,6 @@ export function scopeRoutes(app: TypedApp, service: Service): void {
       response: { 200: scopeListFormat, ...commonErrors },
     },
     onRequest: authenticate(app, service, ['evaluate', 'admin'], { agents: true }),
-    handler: () => ({ scopes: listScopes(service.rules().vocabulary) }),
+    handler: () => ({ scopes: listScopes(service.activePolicies.rules.vocabulary) }),
   });
 }

@@ -1,4 +1,4 @@
-/** `/v1/entities/{type}/{id}`: attributes and parents, for admin clients. */
+/** `/v1/entities/{type}/{id}`: admin clients store, read and remove attributes and parents. */
 import { z } from 'zod';
 import { BadRequest } from '../../model/faults.js';
 import { MAX_PARENTS, findEntityProblem } from '../../policy/entity-validation.js';
@@ -43,7 +43,7 @@ export function entityRoutes(app: TypedApp, service: Service): void {
     onRequest,
     handler: async (request) => {
       const stored = { ...request.params, ...request.body };
-      const reason = findEntityProblem(stored, service.rules());
+      const reason = findEntityProblem(stored, service.activePolicies.rules);
       if (reason !== undefined)
         throw new BadRequest(reason, reason.startsWith('attributes.') ? (reason.split(' ')[0] ?? '') : '');
       await service.entities.put([stored]);

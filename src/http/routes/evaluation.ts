@@ -1,8 +1,7 @@
-/** `/access/v1/evaluation` and `/access/v1/evaluations`: may this be done, singly or many at once? */
-import type { FastifyReply, FastifyRequest } from 'fastify';
+/** `/access/v1/evaluation` and `/access/v1/evaluations`: decisions, singly or as a batch. */
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import { decide, type DecisionDeps } from '../../decide/decide.js';
 import { BadRequest } from '../../model/faults.js';
-import type { Decision } from '../../model/decision.js';
 import type { Caller } from '../../model/question.js';
 import { isObject } from '../../policy/schema/types.js';
 import type { Service } from '../../service/service.js';
@@ -15,12 +14,18 @@ import {
   type EvaluationAnswer,
 } from '../authzen-response.js';
 import { createRequestContext } from '../request-context.js';
-import { evaluationFormat, evaluationsFormat, parseQuestion, type EvaluationsRequest } from '../authzen-request.js';
+import {
+  evaluationFormat,
+  evaluationsFormat,
+  parseQuestion,
+  type BatchSemantic,
+  type RequestContext,
+} from '../authzen-request.js';
 import { requireCaller, authenticate, buildChallenges } from '../edge/authentication.js';
 import { inputErrors } from '../edge/errors.js';
 import { z } from 'zod';
 
-/** Items of a batch decided at one time: enough for one bulk check, few enough for others to come in between. */
+/** Items of a batch decided at one time: enough for one bulk check, few enough for other requests to get their turn. */
 const MAX_CONCURRENT_ITEMS = 100;
 const TAG = ['decisions'];
 
@@ -35,7 +40,7 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
       response: { ...inputErrors, 200: evaluationAnswerFormat, 503: evaluationAnswerFormat },
     },
     onRequest,
-    handler: (request, reply) => answerQuestion(request, reply, request.body),
+    handler: (request, reply) => answerQuestion(service, request, reply, request.body),
   });
 
   app.post('/access/v1/evaluations', {
@@ -51,76 +56,83 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
     },
     onRequest,
     handler: async (request, reply) => {
-      const body = request.body;
-      // Absent or empty: it answers like a single one.
-      if (body.evaluations === undefined || body.evaluations.length === 0) return answerQuestion(request, reply, body);
-      const caller = requireCaller(request);
-      const { evaluations: items } = body;
-      const isMinimal = wantsMinimalAnswer(request, reply, caller);
-      return reply.send({
-        evaluations: await service.activePolicies.withSnapshot((deps) =>
-          answerBatch(body, items, caller, request, isMinimal, deps),
+      const { evaluations: items = [], options, ...defaults } = request.body;
+      // Absent or empty: the batch is a single question.
+      if (items.length === 0) return answerQuestion(service, request, reply, defaults);
+      const questions = items.map((item) =>
+        isObject(item) ? { ...defaults, ...pickQuestionMembers(item) } : undefined,
+      );
+      const tokenExpected = [defaults, ...questions].some(carriesToken);
+      const requestContext = createRequestContext(request, service, { tokenExpected, explain: true });
+      const isMinimal = wantsMinimalAnswer(request, reply, requestContext.caller);
+      const evaluations = await service.activePolicies.withSnapshot((deps) =>
+        answerBatch(questions, options?.evaluations_semantic ?? 'execute_all', (question, index) =>
+          answerItem(question, index, { requestContext, isMinimal, deps, log: request.log }),
         ),
-      });
+      );
+      return reply.send({ evaluations });
     },
   });
+}
 
-  async function answerQuestion(request: FastifyRequest, reply: FastifyReply, body: unknown): Promise<FastifyReply> {
-    const caller = requireCaller(request);
-    const question = parseQuestion(body, createRequestContext(request, service, { explain: true }));
-    const decision = await service.activePolicies.withSnapshot((deps) => decide(question, deps));
-    request.decisionId = decision.id;
-    const scope = caller.kind === 'agent' ? decision.firstFailure.remedies.find((r) => r.type === 'scope') : undefined;
-    if (scope !== undefined) void reply.header('www-authenticate', buildChallenges(reply, scope.challenge));
-    return reply
-      .code(decision.fault === undefined ? 200 : 503)
-      .send(toEvaluationAnswer(decision, caller, wantsMinimalAnswer(request, reply, caller)));
+async function answerQuestion(
+  service: Service,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  body: unknown,
+): Promise<FastifyReply> {
+  const caller = requireCaller(request);
+  const question = parseQuestion(body, createRequestContext(request, service, { explain: true }));
+  const decision = await service.activePolicies.withSnapshot((deps) => decide(question, deps));
+  request.decisionId = decision.id;
+  const scope = caller.kind === 'agent' ? decision.firstFailure.remedies.find((r) => r.type === 'scope') : undefined;
+  if (scope !== undefined) void reply.header('www-authenticate', buildChallenges(reply, scope.challenge));
+  return reply
+    .code(decision.fault === undefined ? 200 : 503)
+    .send(toEvaluationAnswer(decision, caller, wantsMinimalAnswer(request, reply, caller)));
+}
+
+interface BatchContext {
+  readonly requestContext: RequestContext;
+  readonly isMinimal: boolean;
+  readonly deps: DecisionDeps;
+  readonly log: FastifyBaseLogger;
+}
+
+/** Decides one item of a batch. An item that is no valid question, or meets a bug, is denied alone. */
+async function answerItem(
+  item: object | undefined,
+  index: number,
+  { requestContext, isMinimal, deps, log }: BatchContext,
+): Promise<EvaluationAnswer> {
+  try {
+    if (item === undefined) throw new BadRequest('must be an object');
+    const decision = await decide(parseQuestion(item, requestContext), deps);
+    return toEvaluationAnswer(decision, requestContext.caller, isMinimal);
+  } catch (error) {
+    if (error instanceof BadRequest) return toInvalidItemAnswer(error, index, isMinimal);
+    log.error({ err: error }, 'a bug');
+    const internal = new BadRequest('Something is wrong with Remit itself.', '', 500, 'internal');
+    return toInvalidItemAnswer(internal, index, isMinimal);
   }
+}
 
-  async function answerBatch(
-    body: EvaluationsRequest,
-    items: readonly unknown[],
-    caller: Caller,
-    request: FastifyRequest,
-    isMinimal: boolean,
-    deps: DecisionDeps,
-  ): Promise<EvaluationAnswer[]> {
-    const defaults = pickQuestionMembers(body);
-    const questions = items.map((item) => (isObject(item) ? { ...defaults, ...pickQuestionMembers(item) } : undefined));
-    const tokenExpected = [defaults, ...questions].some(
-      (m) => isObject(m?.['context']) && m['context']['token'] !== undefined,
-    );
-
-    const requestContext = createRequestContext(request, service, { tokenExpected, explain: true });
-    const answerItem = async (item: Record<string, unknown> | undefined, index: number): Promise<EvaluationAnswer> => {
-      try {
-        if (item === undefined) throw new BadRequest('must be an object');
-        const decision: Decision = await decide(parseQuestion(item, requestContext), deps);
-        return toEvaluationAnswer(decision, caller, isMinimal);
-      } catch (error) {
-        if (error instanceof BadRequest) return toInvalidItemAnswer(error, index, isMinimal);
-        // A bug, which stays loud, and one item's: its neighbours are answered.
-        request.log.error({ err: error }, 'a bug');
-        return toInvalidItemAnswer(
-          new BadRequest('Something is wrong with Remit itself.', '', 500, 'internal'),
-          index,
-          isMinimal,
-        );
-      }
-    };
-    const semantic = body.options?.evaluations_semantic ?? 'execute_all';
-    const answers: EvaluationAnswer[] = [];
-    const chunkSize = semantic === 'execute_all' ? MAX_CONCURRENT_ITEMS : 1;
-    for (let start = 0; start < questions.length; start += chunkSize) {
-      answers.push(
-        ...(await Promise.all(questions.slice(start, start + chunkSize).map((item, i) => answerItem(item, start + i)))),
-      );
-      const lastDecision = answers.at(-1)?.decision;
-      if (semantic === 'deny_on_first_deny' && lastDecision === false) break;
-      if (semantic === 'permit_on_first_permit' && lastDecision === true) break;
-    }
-    return answers;
+/** Answers the items in order, many at one time where the semantic asks for all of them, and else one by one. */
+async function answerBatch<T>(
+  items: readonly T[],
+  semantic: BatchSemantic,
+  answer: (item: T, index: number) => Promise<EvaluationAnswer>,
+): Promise<EvaluationAnswer[]> {
+  const answers: EvaluationAnswer[] = [];
+  const chunkSize = semantic === 'execute_all' ? MAX_CONCURRENT_ITEMS : 1;
+  for (let start = 0; start < items.length; start += chunkSize) {
+    const chunk = items.slice(start, start + chunkSize);
+    answers.push(...(await Promise.all(chunk.map((item, i) => answer(item, start + i)))));
+    const lastDecision = answers.at(-1)?.decision;
+    if (semantic === 'deny_on_first_deny' && lastDecision === false) break;
+    if (semantic === 'permit_on_first_permit' && lastDecision === true) break;
   }
+  return answers;
 }
 
 const QUESTION_MEMBERS = ['subject', 'action', 'resource', 'context'] as const;
@@ -131,7 +143,11 @@ function pickQuestionMembers(body: object): Record<string, unknown> {
   );
 }
 
-/** RFC 7240: `Prefer: return=minimal`, or the client's configuration. */
+function carriesToken(question: Readonly<Record<string, unknown>> | undefined): boolean {
+  return isObject(question?.['context']) && question['context']['token'] !== undefined;
+}
+
+/** Whether a minimal answer is wanted, by `Prefer: return=minimal` (RFC 7240) or by the client's configuration. */
 function wantsMinimalAnswer(request: FastifyRequest, reply: FastifyReply, caller: Caller): boolean {
   const preferred = [request.headers['prefer'] ?? []]
     .flat()

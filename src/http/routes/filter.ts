@@ -1,4 +1,4 @@
-/** `/v1/filter`: records in, the permitted ones out, masked, so that no API can forget to. */
+/** `/v1/filter`: takes records and answers the permitted ones, masked, so that no API can forget to mask. */
 import { z } from 'zod';
 import { yieldToEventLoop } from '../../runtime/yield.js';
 import { previewQuestions } from '../../lists/decide-list.js';
@@ -43,11 +43,11 @@ const filterAnswerFormat = z
           obligations: z
             .array(z.looseObject({ id: z.string(), type: z.string() }))
             .optional()
-            .describe('What is left for the client to do: masking is done'),
+            .describe('What the client still has to do; masking is done'),
         }),
       )
-      .describe('In the order that they were given'),
-    removed: z.number().int().describe('How many of those that were given are not here'),
+      .describe('In the order of the request'),
+    removed: z.number().int().describe('How many records of the request are left out'),
   })
   .meta({ id: 'FilterResponse' });
 
@@ -103,7 +103,7 @@ export function filterRoutes(app: TypedApp, service: Service): void {
   });
 }
 
-/** Masking is done here, whatever the client can do. */
+/** Adds masking to what the client supports, since it is done here. */
 function withMaskingSupported(
   requestedContext: z.infer<typeof contextFormat> | undefined,
 ): z.infer<typeof contextFormat> | undefined {
@@ -113,7 +113,7 @@ function withMaskingSupported(
     : { ...requestedContext, supported_obligations: [...new Set([...supported, ...MASKING_OBLIGATIONS])] };
 }
 
-/** Each part within the bounds of a question of its own. @throws BadRequest */
+/** Checks the parts of every question that the records make. @throws BadRequest naming the record */
 function checkRecordLengths(shared: object, records: readonly object[]): void {
   checkPartLengths(shared);
   for (const [i, resource] of records.entries()) {
@@ -125,7 +125,7 @@ function checkRecordLengths(shared: object, records: readonly object[]): void {
   }
 }
 
-/** An error in a record says in which. */
+/** Names the record in the place of an error about a resource. */
 function nameRecord(index: number, error: unknown): unknown {
   if (!(error instanceof BadRequest) || !error.at.startsWith('resource')) return error;
   return new BadRequest(error.message, error.at.replace('resource', `records[${index}]`), error.status, error.code);

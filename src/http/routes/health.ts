@@ -1,4 +1,4 @@
-/** Health: whether the process answers, and whether decisions can be made. */
+/** `/health/live` and `/health/ready`: whether the process answers, and whether decisions can be made. */
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { Deadline, engineFaultCode } from '../../runtime/deadline.js';
@@ -24,7 +24,7 @@ const readinessFormat = z
     policies_refused: z
       .object({ at: z.string(), reason: z.string() })
       .optional()
-      .describe('Why the rules as they are written now are not those in force'),
+      .describe('Why the policy files as they are now are not in force'),
     load: z
       .object({
         in_flight: z.number(),
@@ -38,22 +38,22 @@ const readinessFormat = z
   })
   .meta({ id: 'Readiness' });
 
-/** However many ask, the engines are asked once in so much time. */
+/** The engines are checked at most once in this time, however often readiness is asked for. */
 const CHECK_INTERVAL_MS = 1_000;
 
-/** Of each, the code of the fault; undefined where it works. */
+/** The fault of each engine; undefined where it works. */
 type ReadinessChecks = Readonly<Record<'database' | 'relationships' | 'records', FaultCode | undefined>>;
 
-/** Whether decisions can be made, and are wanted. */
+/** Finds whether decisions can be made. */
 export class Readiness {
-  /** The service was told to stop: whoever balances load sends no more. */
+  /** The service was told to stop, so that load balancers send no more requests. */
   stopping = false;
   private checks: Promise<ReadinessChecks> | undefined;
   private checkedAt = -Infinity;
 
   constructor(private readonly service: Service) {}
 
-  /** As of the last second. */
+  /** The checks of the last second, or new ones. */
   async getChecks(): Promise<ReadinessChecks> {
     const now = performance.now();
     if (this.checks === undefined || now - this.checkedAt >= CHECK_INTERVAL_MS) {
@@ -64,21 +64,23 @@ export class Readiness {
   }
 
   private async runChecks(): Promise<ReadinessChecks> {
-    const { database, relationships, decisions, rules, deadlineMs } = this.service;
+    const { database, activePolicies, decisions, deadlineMs } = this.service;
     const findFault = (check: () => Promise<unknown>): Promise<FaultCode | undefined> =>
       Deadline.run(deadlineMs, (deadline) => deadline.race(check())).then(() => undefined, engineFaultCode);
     const [databaseFault, relationshipsFault, recordsFault] = await Promise.all([
       findFault(() => database.run([{ sql: 'select 1' }])),
-      findFault(() => relationships.read({ resourceType: rules().graph.definitionNames()[0] ?? '' }, 1)),
-      // A database that answers may still take no record. Which ones it wouldn't take is tried again here: nobody else
-      // would, once no request comes any more because of this answer.
+      findFault(() =>
+        activePolicies.engine.read({ resourceType: activePolicies.rules.graph.definitionNames()[0] ?? '' }, 1),
+      ),
+      // A database that answers may still refuse records. They are tried again here: once no request arrives because of
+      // this answer, nothing else would.
       findFault(async () => (decisions.stats().failing ? decisions.flush() : undefined)),
     ]);
     return { database: databaseFault, relationships: relationshipsFault, records: recordsFault };
   }
 }
 
-/** What is wrong is told to admin clients in full, and to everybody else in a word. */
+/** Admin clients read the faults and the load, every other caller only the status. */
 export function healthRoutes(app: TypedApp, service: Service): void {
   const { readiness, admission } = app.health;
 
@@ -113,11 +115,11 @@ export function healthRoutes(app: TypedApp, service: Service): void {
   });
 }
 
-/** Nobody is refused here for what they present: they are told less. */
+/** Whether the caller is an admin client. A caller with another credential, or none, is not refused but reads less. */
 function isAdmin(request: FastifyRequest, { trust: access }: Service): boolean {
   const { scheme, credential: key } = parseAuthorizationHeader(request);
   const client = scheme !== 'bearer' || key === undefined ? undefined : access.findClient(sha256(key));
-  return client !== undefined && restrictClient(request.server.part, client).may.has('admin');
+  return client !== undefined && restrictClient(request.server.listenerScope, client).may.has('admin');
 }
 
 function toChecksJson(checks: ReadinessChecks): object {
@@ -130,7 +132,7 @@ function toChecksJson(checks: ReadinessChecks): object {
   };
 }
 
-/** Decisions are made all the same, so it is no matter of being ready. */
+/** Policies that were refused are no matter of readiness: decisions are made with those in force. */
 function toPoliciesJson({ activePolicies: { rules, refusal } }: Service): object {
   return {
     policy_version: rules.version,
@@ -138,7 +140,7 @@ function toPoliciesJson({ activePolicies: { rules, refusal } }: Service): object
   };
 }
 
-function toLoadJson({ database, relationships, decisions }: Service, admission: Admission): object {
+function toLoadJson({ database, activePolicies, decisions }: Service, admission: Admission): object {
   const { inFlight, largeBodyBytes, shed } = admission.stats();
   const { waiting, pendingCorrections, droppedCorrections } = decisions.stats();
   return {
@@ -147,6 +149,6 @@ function toLoadJson({ database, relationships, decisions }: Service, admission: 
     shed: { in_flight: shed.inFlight, large_bodies: shed.largeBodies, memory: shed.memory },
     records: { waiting, pending_corrections: pendingCorrections, dropped_corrections: droppedCorrections },
     database: database.stats(),
-    relationships: relationships.stats(),
+    relationships: activePolicies.engine.stats(),
   };
 }

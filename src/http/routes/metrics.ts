@@ -1,4 +1,4 @@
-/** `/metrics`: what Prometheus reads. How much is asked and denied is nobody's business but the operators'. */
+/** `/metrics`: what Prometheus reads, for clients with the permission only, as it shows how much is asked and denied. */
 import { z } from 'zod';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';

@@ -1,4 +1,4 @@
-/** `/v1/policies`: the rules in force, where they come from, and why those that are written now are not. */
+/** `/v1/policies`: the policies in force, their files, and why the files as they are now were refused. */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { PolicyRefusal } from '../../service/active-policies.js';
@@ -23,7 +23,7 @@ const activePoliciesFormat = z
   .object({
     version: z.string().describe('SHA-256 in hex, as `policy_version` of decision records has it'),
     loaded_at: z.string().describe('Since when these are in force'),
-    reload: z.enum(['watch', 'signal', 'off']).describe('Whether others are taken while it runs'),
+    reload: z.enum(['watch', 'signal', 'off']).describe('Whether changed files are loaded while the service runs'),
     files: z.array(
       z.object({ file: z.string(), kind: z.enum(['relationships', 'actions', 'policies']), sha256: z.string() }),
     ),
@@ -41,23 +41,23 @@ const activePoliciesFormat = z
       .object({
         at: z.string(),
         reason: z.string(),
-        version: z.string().optional().describe('Absent where they could not be read'),
+        version: z.string().optional().describe('Absent where the files could not be read'),
         findings: z.array(findingFormat),
       })
       .optional()
-      .describe('The rules as they are written now, where they were not taken'),
+      .describe('The files as they are now, where they were refused'),
   })
   .meta({ id: 'Policies' });
 const policiesQuery = z.strictObject({ text: z.enum(['true', 'false']).default('false') });
 
-/** Of one refusal: whoever wants them all asks `remit check`. */
+/** The most findings of a refusal; `remit check` prints them all. */
 const MAX_REFUSAL_FINDINGS = 100;
 
 export function policyRoutes(app: TypedApp, service: Service): void {
   app.get('/v1/policies', {
     schema: {
       tags: ['administration'],
-      summary: 'The rules in force, and why those that were to be taken are not',
+      summary: 'The policies in force, and why changed files were refused',
       querystring: policiesQuery,
       response: {
         200: activePoliciesFormat,
@@ -104,7 +104,7 @@ function toPolicyJson({ id, title, source, json, duties }: Policy): ActivePolici
     ...(title === undefined ? {} : { title }),
     kind: duties === undefined ? json.effect : 'duty',
     source,
-    // An annotation without a value comes as null.
+    // An annotation without a value is null.
     annotations: Object.fromEntries(
       Object.entries(json.annotations ?? {}).map(([name, value]) => [name, (value as string | null) ?? '']),
     ),

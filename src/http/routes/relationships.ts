@@ -1,4 +1,4 @@
-/** `/v1/relationships`: writing and reading the graph, for admin clients. */
+/** `/v1/relationships`: admin clients write and read the graph. */
 import { z } from 'zod';
 import { MAX_UPDATES_PER_WRITE } from '../../graph/port.js';
 import { BadRequest } from '../../model/faults.js';
@@ -82,8 +82,9 @@ export function relationshipRoutes(app: TypedApp, service: Service): void {
       }));
       const keys = parsedUpdates.map((u) => relationshipKey(u.relationship));
       const repeated = keys.findIndex((key, i) => keys.indexOf(key) !== i);
-      if (repeated !== -1) throw new BadRequest('is the same as one before it', `updates[${repeated}].relationship`);
-      return { zedtoken: await service.relationships.write(parsedUpdates, requireClient(request).id) };
+      if (repeated !== -1)
+        throw new BadRequest('repeats the relationship of an earlier update', `updates[${repeated}].relationship`);
+      return { zedtoken: await service.activePolicies.engine.write(parsedUpdates, requireClient(request).id) };
     },
   });
 
@@ -99,7 +100,7 @@ export function relationshipRoutes(app: TypedApp, service: Service): void {
       const query = request.query;
       if (query.subject_id !== undefined && query.subject_type === undefined)
         throw new BadRequest('is required with subject_id', 'subject_type');
-      const relationships = await service.relationships.read(
+      const relationships = await service.activePolicies.engine.read(
         {
           resourceType: query.resource_type,
           resourceId: query.resource_id,

@@ -1,4 +1,4 @@
-/** `/v1/revocations` and `/v1/sessions/{id}`: taking back tokens and ending sessions, at once. */
+/** `/v1/revocations` and `/v1/sessions/{id}`: revoke tokens and end sessions, with immediate effect. */
 import { v7 as uuid } from 'uuid';
 import { z } from 'zod';
 import { BadRequest } from '../../model/faults.js';
@@ -26,11 +26,11 @@ const revocationMembers = {
     .describe('As the graph knows it, with the issuer’s alias where it has one: `ann` or `user:ann`'),
   agent: idFormat.optional().describe('The acting agent, or any before it in the chain'),
   session: textFormat.optional().describe('`sid` or `txn`: the session ends'),
-  issued_before: z.string().optional().describe('RFC 3339: tokens that were issued later are not meant'),
+  issued_before: z.string().optional().describe('RFC 3339: tokens issued later are not revoked'),
 };
 const revocationBody = z
   .strictObject({ ...revocationMembers, reason: z.string().max(1000).optional() })
-  .describe('All that is given must fit a token: a user with an agent means that pair')
+  .describe('Revokes the tokens that match every member: a user with an agent means that pair')
   .meta({ id: 'RevocationRequest' });
 const revocationFormat = z
   .object({
@@ -45,7 +45,7 @@ const revocationsQuery = z.strictObject({ limit: z.coerce.number().int().min(1).
 const sessionParams = z.object({ id: textFormat });
 
 const TAG = ['administration'];
-/** What is revoked is kept for good, so nobody outside may add to it without end. */
+/** Revocations are kept for good, so the number that a user may add is limited. */
 export const MAX_SESSIONS_ENDED_BY_USER = 1000;
 const REVOCATION_SELECTORS = ['issuer', 'jti', 'user', 'agent', 'session'] as const;
 
@@ -55,7 +55,7 @@ export function revocationRoutes(app: TypedApp, service: Service): void {
   app.post('/v1/revocations', {
     schema: {
       tags: TAG,
-      summary: 'Take tokens back: in force when it is answered',
+      summary: 'Revoke tokens: in force when it is answered',
       body: revocationBody,
       response: { 201: revocationFormat, ...inputErrors },
     },
@@ -63,7 +63,7 @@ export function revocationRoutes(app: TypedApp, service: Service): void {
     handler: async (request, reply) => {
       const body = request.body;
       const { issued_before: issuedBefore, reason, ...requested } = body;
-      const { userObject, agentObject } = service.rules().vocabulary;
+      const { userObject, agentObject } = service.activePolicies.rules.vocabulary;
       const selectors = {
         ...requested,
         user: stripTypePrefix(body.user, userObject),
@@ -75,9 +75,9 @@ export function revocationRoutes(app: TypedApp, service: Service): void {
       if (issuedBefore !== undefined && instant === undefined)
         throw new BadRequest('must be an RFC 3339 time', 'issued_before');
       const now = service.now();
-      // One token and one session are over for good; of people and agents it is the tokens that are out now.
+      // One token or session is revoked for good; for a user, agent or issuer only the tokens issued until now.
       const isPermanent = body.jti !== undefined || body.session !== undefined;
-      // An issuer's clock may be ahead: a token that was issued just now may be dated a little later.
+      // An issuer's clock may be ahead: a token issued just now may carry a slightly later time.
       const defaultLimit = isPermanent ? undefined : now.getTime() / 1000 + CLOCK_SKEW_SECONDS;
       const revocation: Revocation = {
         id: uuid(),
@@ -119,7 +119,7 @@ export function sessionRoutes(app: TypedApp, service: Service): void {
     handler: async (request, reply) => {
       const caller = requireParty(request);
       const { id: session } = request.params;
-      // A user ends what is theirs: of a session of the same name of somebody else's nothing changes.
+      // A user ends only their own session; another user's session of the same name goes on.
       const selectors = { session, ...(caller.kind === 'user' ? { user: caller.user } : {}) };
       if (service.revocations.isRevokedForGood(selectors)) return reply.code(204).send();
       if (
@@ -145,7 +145,7 @@ export function sessionRoutes(app: TypedApp, service: Service): void {
   });
 }
 
-/** `user:ann`, as rationales and relationships have it, means `ann`. */
+/** Accepts `user:ann`, as rationales and relationships write it, for `ann`. */
 function stripTypePrefix(text: string | undefined, type: string | undefined): string | undefined {
   const prefix = `${type ?? ''}:`;
   if (text === undefined || type === undefined || !text.startsWith(prefix)) return text;

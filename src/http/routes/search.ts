@@ -1,4 +1,4 @@
-/** `/access/v1/search/{resource,subject,action}`: on what, who, and what, by AuthZEN's search APIs. */
+/** `/access/v1/search/{resource,subject,action}`: the AuthZEN search APIs, in pages. */
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { formatCallerId, type Question } from '../../model/question.js';
@@ -51,7 +51,7 @@ const actionResultsFormat = z
   .meta({ id: 'ActionSearchResponse' });
 
 const TAG = ['decisions'];
-/** What a record keeps of the question: who, what and on what, without properties. */
+/** What the record keeps of a search: subject, action and resource, without properties. */
 function toRecordedQuestion(body: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const withoutProperties = (part: unknown): object => {
     const { type, id, name } = part as Record<string, unknown>;
@@ -60,7 +60,7 @@ function toRecordedQuestion(body: Readonly<Record<string, unknown>>): Record<str
   return Object.fromEntries(Object.entries(body).map(([part, value]) => [part, withoutProperties(value)]));
 }
 
-/** Whom agents are searched for, where no token says it. @throws BadRequest */
+/** The user that agents are searched for, where no token names one. @throws BadRequest */
 function parseBeneficiary(properties: Readonly<Record<string, unknown>> | undefined): string | undefined {
   const value = properties?.['on_behalf_of'];
   if (value === undefined) return undefined;
@@ -74,75 +74,134 @@ export function searchRoutes(app: TypedApp, service: Service): void {
   const pageTokens = new PageTokens(service.secret);
 
   app.post('/access/v1/search/resource', {
-    schema: { tags: TAG, summary: 'On what may this be done?', body: searchBodies.resource, response: { 200: entityResultsFormat, ...inputErrors } },
+    schema: {
+      tags: TAG,
+      summary: 'On what may this be done?',
+      body: searchBodies.resource,
+      response: { 200: entityResultsFormat, ...inputErrors },
+    },
     onRequest,
-    handler: async (request) => {
-      const body = request.body;
+    handler: (request) => {
+      const { body } = request;
       const { type, properties } = body.resource;
       const question = parseSearchQuestion(request, { ...body, resource: { type, id: PLACEHOLDER_ID, properties } });
-      return searchPage('resource', request, body, question, (deps) => findCandidateResources(question, deps), (id) => ({ ...question, resource: { ...question.resource, id } }), (id) => ({ type, id }));
+      return searchPage(request, {
+        search: 'resource',
+        body,
+        question,
+        findCandidates: (deps) => findCandidateResources(question, deps),
+        toCandidateQuestion: (id) => ({ ...question, resource: { ...question.resource, id } }),
+        toResult: (id) => ({ type, id }),
+      });
     },
-  }); // prettier-ignore
+  });
 
   app.post('/access/v1/search/subject', {
-    schema: { tags: TAG, summary: 'Who may do this?', body: searchBodies.subject, response: { 200: entityResultsFormat, ...inputErrors } },
+    schema: {
+      tags: TAG,
+      summary: 'Who may do this?',
+      body: searchBodies.subject,
+      response: { 200: entityResultsFormat, ...inputErrors },
+    },
     onRequest,
-    handler: async (request) => {
-      const body = request.body;
+    handler: (request) => {
+      const { body } = request;
       const { type, properties } = body.subject;
       const question = parseSearchQuestion(request, { ...body, subject: { type, id: PLACEHOLDER_ID, properties } });
-      const { userObject, agentObject } = service.rules().vocabulary;
+      const { userObject, agentObject } = service.activePolicies.rules.vocabulary;
       const user = type === agentObject && question.token === undefined ? parseBeneficiary(properties) : undefined;
-      if (user !== undefined && userObject !== undefined) {
-        const userQuestion = { ...question, subject: { type: userObject, id: user, properties: {} } };
-        return searchPage('subject', request, body, userQuestion, (deps) => findCandidateAgents(userQuestion.subject, userQuestion, deps), (agent) => ({ ...userQuestion, assertedAgent: agent }), (id) => ({ type, id }));
-      }
-      return searchPage('subject', request, body, question, (deps) => findCandidateSubjects(question, deps), (id) => ({ ...question, subject: { ...question.subject, id } }), (id) => ({ type, id }));
+      const toResult = (id: string): SearchedEntity => ({ type, id });
+      if (user === undefined || userObject === undefined)
+        return searchPage(request, {
+          search: 'subject',
+          body,
+          question,
+          findCandidates: (deps) => findCandidateSubjects(question, deps),
+          toCandidateQuestion: (id) => ({ ...question, subject: { ...question.subject, id } }),
+          toResult,
+        });
+      const userQuestion = { ...question, subject: { type: userObject, id: user, properties: {} } };
+      return searchPage(request, {
+        search: 'subject',
+        body,
+        question: userQuestion,
+        findCandidates: (deps) => findCandidateAgents(userQuestion.subject, userQuestion, deps),
+        toCandidateQuestion: (agent) => ({ ...userQuestion, assertedAgent: agent }),
+        toResult,
+      });
     },
-  }); // prettier-ignore
+  });
 
   app.post('/access/v1/search/action', {
-    schema: { tags: TAG, summary: 'What may be done here?', body: searchBodies.action, response: { 200: actionResultsFormat, ...inputErrors } },
-    onRequest,
-    handler: async (request) => {
-      const body = request.body;
-      const question = parseSearchQuestion(request, { ...body, action: { name: PLACEHOLDER_ID } });
-      const names = (deps: SearchDeps): string[] =>
-        deps
-          .rules()
-          .vocabulary.actions.filter((a) => a.resourceTypes.some((t) => t.object === body.resource.type))
-          .map((a) => a.name)
-          .sort(compareByCodePoint);
-      return searchPage('action', request, body, question, (deps) => Promise.resolve(names(deps)), (name) => ({ ...question, action: { ...question.action, name } }), (name) => ({ name }));
+    schema: {
+      tags: TAG,
+      summary: 'What may be done here?',
+      body: searchBodies.action,
+      response: { 200: actionResultsFormat, ...inputErrors },
     },
-  }); // prettier-ignore
+    onRequest,
+    handler: (request) => {
+      const { body } = request;
+      const question = parseSearchQuestion(request, { ...body, action: { name: PLACEHOLDER_ID } });
+      return searchPage(request, {
+        search: 'action',
+        body,
+        question,
+        findCandidates: (deps) => Promise.resolve(listActionNames(body.resource.type, deps)),
+        toCandidateQuestion: (name) => ({ ...question, action: { ...question.action, name } }),
+        toResult: (name) => ({ name }),
+      });
+    },
+  });
 
   function parseSearchQuestion(request: FastifyRequest, body: object): Question {
     return parseQuestion(body, createRequestContext(request, service));
   }
 
-  /** A page of what is allowed, on record before it is answered. */
+  /** Finds a page of permitted results and records the search before it is answered. */
   async function searchPage<T>(
-    search: 'resource' | 'subject' | 'action',
     request: FastifyRequest,
-    body: { readonly page?: z.infer<typeof pageFormat>; readonly context?: z.infer<typeof contextFormat> | undefined },
-    question: Question,
-    candidates: (deps: SearchDeps) => Promise<readonly string[]>,
-    toCandidateQuestion: (id: string) => Question,
-    toResult: (id: string) => T,
+    { search, body, question, findCandidates, toCandidateQuestion, toResult }: Search<T>,
   ): Promise<{ page: { next_token: string }; results: T[] }> {
     const { page: requestedPage, context: { token: _t, proof: _p, ...clientContext } = {}, ...rest } = body;
     const query = { search, caller: formatCallerId(requireCaller(request)), ...rest, said: clientContext };
     const after = pageTokens.decode(requestedPage, query);
     return service.activePolicies.withSnapshot(async (deps) => {
       const asker = await identifyListRequester(question, deps);
-      const candidateIds = await Deadline.run(service.deadlineMs * CANDIDATE_DEADLINES, (deadline) =>
-        deadline.race(candidates(deps)),
+      const candidates = await Deadline.run(service.deadlineMs * CANDIDATE_DEADLINES, (deadline) =>
+        deadline.race(findCandidates(deps)),
       );
-      const ids = candidateIds.filter((id) => after === undefined || compareByCodePoint(id, after) > 0);
-      const allowed = await findAllowed(ids, pageTokens.limit(requestedPage), toCandidateQuestion, deps);
+      const remaining = candidates.filter((id) => after === undefined || compareByCodePoint(id, after) > 0);
+      const allowed = await findAllowed(remaining, pageTokens.limit(requestedPage), toCandidateQuestion, deps);
       await recordSearch(search, toRecordedQuestion(rest), asker, allowed.results.length, deps);
       return { page: pageTokens.encode(allowed.after, query), results: allowed.results.map(toResult) };
     });
   }
+}
+
+/** A search of one kind: its candidates, and how each is asked about and answered. */
+interface Search<T> {
+  readonly search: 'resource' | 'subject' | 'action';
+  readonly body: {
+    readonly page?: z.infer<typeof pageFormat>;
+    readonly context?: z.infer<typeof contextFormat> | undefined;
+  };
+  /** The question with a placeholder for what is searched for. */
+  readonly question: Question;
+  readonly findCandidates: (deps: SearchDeps) => Promise<readonly string[]>;
+  readonly toCandidateQuestion: (candidate: string) => Question;
+  readonly toResult: (candidate: string) => T;
+}
+
+interface SearchedEntity {
+  readonly type: string;
+  readonly id: string;
+}
+
+function listActionNames(resourceType: string, deps: SearchDeps): string[] {
+  return deps
+    .rules()
+    .vocabulary.actions.filter((action) => action.resourceTypes.some(({ object }) => object === resourceType))
+    .map(({ name }) => name)
+    .sort(compareByCodePoint);
 }

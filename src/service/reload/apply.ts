@@ -1,19 +1,20 @@
 /**
- * Taking what the operator has changed while the service runs: who may call and whose tokens are believed (`access.ts`),
- * the listeners' certificates, and the rules with the engine of their schema (`in-force.ts`). What is offered together is
- * taken together, one after the other, in the order that it came.
+ * Applies what the operator has changed while the service runs: clients and issuers, the listeners' certificates, and the
+ * policies with their graph engine. Changes of one reload apply together, and reloads one after another. `start-reloading.ts`
+ * calls it.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { checkTrustConfig, type TrustConfig } from '../clients-and-issuers.js';
 import type { Config } from '../../config/config.js';
-import { readSources, displayPath } from '../../config/files.js';
+import { displayPath } from '../../config/files.js';
 import type { Listener, ListenerTls } from '../../config/listener.js';
 import type { ActivePolicies } from '../active-policies.js';
 import { createUnreadCandidate, type PolicyCandidate } from './candidate.js';
+import { describeChanges, findRestartChanges, outlineTls } from './config-changes.js';
 import { fingerprintSources } from './snapshot.js';
 import { ConfigError } from '../../model/faults.js';
 import { isError, formatProblem } from '../../diagnostics/diagnostics.js';
-import { assembleRules, hashSources, type Rules } from '../../policy/load.js';
+import { assembleRules, type Rules } from '../../policy/load.js';
 import { withTimeout } from '../../runtime/timeout.js';
 import type { Log } from '../../telemetry/log.js';
 
@@ -24,33 +25,15 @@ export interface ReloadTarget {
   readonly now: () => Date;
 }
 
-/** One that is open, and what of its certificates can be replaced. */
+/** An open listener whose certificates can be replaced. */
 export interface RenewableListener {
   readonly listener: Listener;
   readonly renewCertificates: (tls: ListenerTls) => void;
 }
 
-/** What a running service keeps as it began, by the names that the operator knows. */
-const RESTART_SETTINGS: readonly (readonly [string, (config: Config) => unknown])[] = [
-  ['listen', (c) => [c.host, c.port, c.publicUrl, c.trustedProxies, outlineTls(c.tls)]],
-  ['listen.admin', (c) => c.admin && [c.admin.host, c.admin.port, outlineTls(c.admin.tls)]],
-  ['schema', (c) => [c.sources.relationships, c.sources.actions]],
-  ['policies', (c) => c.sources.policies],
-  ['world', (c) => c.world],
-  ['data', (c) => c.data],
-  ['spicedb', (c) => c.spicedb],
-  // Where it gets its password from is asked for each connection, and can't be compared.
-  ['database', (c) => JSON.stringify(c.database)],
-  ['limits', (c) => [c.deadlineMs, c.limits]],
-  ['shutdown', (c) => c.shutdown],
-  ['telemetry', (c) => c.traces],
-  ['logs', (c) => c.logs],
-  ['reload', (c) => c.reload],
-  ['records', (c) => c.records],
-];
-/** How long a configuration waits for the rules' files: checking thousands takes seconds, a file system may hang. */
+/** How long a reload waits for the policy files: checking thousands takes seconds, and a file system may hang. */
 const READ_TIMEOUT_MS = 30_000;
-/** Of many warnings, those that the log has. */
+/** The most warnings that are logged for one reload. */
 const MAX_LOGGED_WARNINGS = 5;
 
 export class Reloader {
@@ -63,10 +46,10 @@ export class Reloader {
   ) {}
 
   /**
-   * The configuration read again, and the rules' files with it: both together, or the configuration with the rules in
-   * force, or nothing. Never rejects: what is wrong is said.
+   * Reads the configuration again, and the policy files with it. Both apply together, or the configuration with the
+   * policies in force, or nothing. Never rejects: errors are logged.
    * @param read reads the configuration that the service was started with
-   * @param files as they are now; undefined where they are read at start only
+   * @param files reads the policy files as they are now; undefined where they are read at start only
    */
   reloadConfig(read: () => Config, files: (() => Promise<PolicyCandidate>) | undefined): Promise<void> {
     return this.runInTurn(async () => {
@@ -79,15 +62,15 @@ export class Reloader {
         for (const line of [...next.warnings, ...lines]) logLine(line);
         logLine('the configuration has been read again');
       } catch (error) {
-        // Whatever it is, the service that runs is none the worse for it.
+        // Whatever the error is, the running service is unchanged.
         logLine(`the configuration is not taken, all stays as it was: ${(error as Error).message}`);
       }
     });
   }
 
   /**
-   * The rules' files as they are now. Never rejects: what is wrong is said.
-   * @returns whether it is worth offering again as it is: not the files were wrong, but something around them
+   * Applies the policy files as they are now. Never rejects: errors are logged.
+   * @returns whether to offer the same files again: the cause was not in the files but around them
    */
   reloadPolicies(candidate: PolicyCandidate): Promise<boolean> {
     return this.runInTurn(async () => {
@@ -102,15 +85,15 @@ export class Reloader {
   }
 
   /**
-   * @returns lines for the operator: what is taken over, and what needs a restart
-   * @throws ConfigError, with everything as it was
+   * @returns lines for the operator: what was applied, and what needs a restart
+   * @throws ConfigError, with nothing changed
    */
   private async applyConfig(next: Config, candidate: PolicyCandidate | undefined): Promise<string[]> {
     const { config, trust, activePolicies } = this.service;
     if ((next.clients.length === 0) !== (config.clients.length === 0))
       throw new ConfigError('clients: to or from the development client needs a restart', displayPath(next.file));
     const before = trust.configured;
-    // In that moment nothing can fail, and nothing waits: no request sees half of it.
+    // Nothing in it fails or waits, so no request sees half of the change.
     const onSwap = (): void => {
       trust.replace(next);
       for (const { listener, renewCertificates: renew } of this.listeners) {
@@ -118,7 +101,7 @@ export class Reloader {
         if (tls !== undefined) renew(tls);
       }
     };
-    // A key that has leaked is taken back whatever has become of the policies.
+    // Clients and issuers apply even where the policies are refused: a leaked key must stop counting.
     const tookPolicies =
       candidate !== undefined &&
       (await this.applyPolicies(candidate, next, onSwap).then(
@@ -140,7 +123,7 @@ export class Reloader {
     ];
   }
 
-  /** @throws what is wrong, with everything as it was */
+  /** Applies a candidate, or only what `onSwap` does where there is none. @throws the error, with nothing changed */
   private async applyPolicies(
     candidate: PolicyCandidate | undefined,
     trust: Pick<Config, 'clients' | 'issuers' | 'file'>,
@@ -192,7 +175,7 @@ export class Reloader {
     });
   }
 
-  /** Once for each that is refused, however often it is offered. */
+  /** Records and logs a refusal, once for each however often the same files are offered. */
   private recordRefusal({ version, findings }: PolicyCandidate, { message: reason }: Error): void {
     const { activePolicies, now } = this.service;
     const { refusal } = activePolicies;
@@ -222,57 +205,22 @@ async function readInTime(files: Promise<PolicyCandidate>): Promise<PolicyCandid
   }
 }
 
-/** @throws ConfigError where they are refused */
+/** @throws ConfigError where the candidate is refused */
 function assembleCandidate(candidate: PolicyCandidate, current: Rules): Rules {
   const { content: fitting } = candidate;
   if ('refused' in fitting) throw new ConfigError(fitting.refused);
   return hasSameSources(candidate, current) ? current : assembleRules(fitting.sources, fitting.policies);
 }
 
-/** Whether these are the very files that are in force. */
+/** Whether a candidate holds the same files as the policies in force. */
 function hasSameSources({ content: fitting }: PolicyCandidate, { sources }: Rules): boolean {
   return (
     'sources' in fitting && fingerprintSources(fitting.sources, undefined) === fingerprintSources(sources, undefined)
   );
 }
 
-/** Undefined where there are none to replace, or more than certificates has changed. */
+/** The certificates to replace; undefined where there are none, or more than certificates has changed. */
 function findRenewedCertificates(listener: Listener, config: Config, next: Config): ListenerTls | undefined {
   const tls = listener === config.admin ? next.admin?.tls : next.tls;
   return isDeepStrictEqual(outlineTls(tls), outlineTls(listener.tls)) ? tls : undefined;
-}
-
-/** What of TLS is decided when a listener begins. */
-function outlineTls(tls: ListenerTls | undefined): unknown {
-  return tls === undefined ? undefined : [tls.clientCertificates, tls.clientCa !== undefined];
-}
-
-/** @param version in force, where the rules' files aren't read while it runs */
-function findRestartChanges(config: Config, next: Config, version: string | undefined): string[] {
-  const names = RESTART_SETTINGS.filter(([, of]) => !isDeepStrictEqual(of(config), of(next))).map(([name]) => name);
-  return version === undefined || names.includes('schema') || names.includes('policies') || hasVersion(next, version)
-    ? names
-    : [...names, 'the files of the schema or the policies'];
-}
-
-function hasVersion({ sources }: Config, version: string): boolean {
-  try {
-    return hashSources(readSources(sources)) === version;
-  } catch (error) {
-    if (error instanceof ConfigError) return false;
-    throw error;
-  }
-}
-
-function describeChanges<T>(before: readonly T[], after: readonly T[], getName: (item: T) => string): string {
-  const previous = new Map(before.map((one) => [getName(one), one]));
-  const next = new Map(after.map((one) => [getName(one), one]));
-  const phrases = [
-    ...after.filter((one) => !previous.has(getName(one))).map((one) => `added ${getName(one)}`),
-    ...after
-      .filter((one) => previous.has(getName(one)) && !isDeepStrictEqual(previous.get(getName(one)), one))
-      .map((one) => `changed ${getName(one)}`),
-    ...before.filter((one) => !next.has(getName(one))).map((one) => `removed ${getName(one)}`),
-  ];
-  return phrases.length === 0 ? 'as they were' : phrases.join(', ');
 }

@@ -1,20 +1,20 @@
-/** What there is to be taken: the rules' files at one moment, read and checked. */
+/** A candidate for the policies in force: the files at one moment, read and checked by the reader thread. */
 import type { Finding } from '../../diagnostics/diagnostics.js';
 import type { RuleSources } from '../../policy/load.js';
 import type { Policy } from '../../policy/policies.js';
 
-/** Plain data: it comes out of a thread. */
+/** Plain data, since it is passed between threads. */
 export interface PolicyCandidate {
-  /** Equal where names and texts of all files are, and what else was read with them. */
+  /** Equal for equal names and texts of all files that were read. */
   readonly fingerprint: string;
-  /** All that is wrong, and all that is dubious. */
+  /** All errors and warnings. */
   readonly findings: readonly Finding[];
-  /** As decision records name it; undefined where the files can't be read. */
+  /** `policy_version` of decision records; undefined where the files can't be read. */
   readonly version: string | undefined;
   readonly content: CheckedPolicies | { readonly refused: string };
 }
 
-/** In the place of files over which the thread that reads them fails. Nothing that is read has its fingerprint. */
+/** The candidate for files that the reader thread failed to read. Its fingerprint is that of no files. */
 export function createUnreadCandidate(cause: string): PolicyCandidate {
   const refused = `the thread that reads them has failed: ${cause}`;
   return { fingerprint: '', findings: [], version: undefined, content: { refused } };

@@ -1,12 +1,12 @@
 /**
- * The system's word that something in some directories may have changed. It is a hint: not every file system gives it,
- * some give it twice, and where it can't be had nobody hears of it, so whoever waits looks by itself as well.
+ * Notices of the operating system that files in some directories may have changed. They are hints: some file systems give
+ * none, others give them twice, and watching may fail silently, so the caller also reads the files at intervals.
  */
 import { watch, type FSWatcher } from 'node:fs';
 
-/** Directories beyond these are only looked at. */
+/** Further directories are only read at intervals. */
 const MAX_WATCHED = 500;
-/** Files of rules, directories, and what Kubernetes puts in the place of all of a volume's files at once. */
+/** Names of policy and schema files, of directories, and of the link that Kubernetes replaces when a volume changes. */
 const WATCHED_NAMES = /\.(cedar|cedarschema|zed|ya?ml)$|^[^.]+$|^\.\./;
 
 export class ChangeNotices {
@@ -14,7 +14,7 @@ export class ChangeNotices {
   private noticed = false;
   private resume: (() => void) | undefined;
 
-  /** From now on of these directories. */
+  /** Watches these directories, and no others from now on. */
   watch(directories: readonly string[]): void {
     const paths = new Set(directories.slice(0, MAX_WATCHED));
     for (const path of this.watchers.keys()) if (!paths.has(path)) this.forget(path);
@@ -24,19 +24,19 @@ export class ChangeNotices {
         const watcher = watch(path, (_event, name) => {
           if (name === null || WATCHED_NAMES.test(name)) this.notice();
         });
-        // A directory that was removed, or no more that the system would watch.
+        // The directory was removed, or the system watches no more.
         watcher.on('error', () => {
           this.forget(path);
           this.notice();
         });
         this.watchers.set(path, watcher);
       } catch {
-        // Looking will have to do.
+        // The caller reads at intervals.
       }
     }
   }
 
-  /** Resolves at the next notice, at once where there was one since the last call, and after so long without any. */
+  /** Resolves at the next notice, at once where there was one since the last call, or after `ms` without any. */
   async next(ms: number): Promise<void> {
     if (!this.noticed)
       await new Promise<void>((resolve) => {

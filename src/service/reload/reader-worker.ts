@@ -1,6 +1,6 @@
 /**
- * The thread that reads and checks what may become the rules: a file system that hangs, or a policy that takes long to
- * check, holds up no decision.
+ * The reader thread: it reads and checks policy files, so that a file system that hangs or a policy that takes long to
+ * check holds up no decision. `reader.ts` starts it.
  */
 import { serveWorkerCalls } from '../../runtime/worker-thread.js';
 import { isError, formatProblem } from '../../diagnostics/diagnostics.js';
@@ -21,7 +21,7 @@ await serveWorkerCalls(({ paths, pollMs }: { paths: WatchedPaths; pollMs: number
 async function checkCandidate({ fingerprint, read }: FilesSnapshot): Promise<PolicyCandidate> {
   if ('refused' in read) return { fingerprint, findings: [], version: undefined, content: read };
   const { sources, world } = read;
-  // It takes tens of MB, which a service whose rules don't change need not have.
+  // Loaded on demand: it takes tens of MB, which a service whose files never change does not need.
   const { checkSources: examine } = await import('../../author/check/check.js');
   const { findings, rules } = examine(sources, world);
   const errors = findings.filter(isError);

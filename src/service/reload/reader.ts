@@ -1,4 +1,4 @@
-/** The thread that reads the rules' files, seen from the service. */
+/** The reader thread as the service calls it. It is started at its first use, and again after it has failed. */
 import { EngineWorker } from '../../runtime/worker-thread.js';
 import type { PolicyCandidate } from './candidate.js';
 import type { WatchedPaths } from './snapshot.js';
@@ -12,12 +12,12 @@ export class PolicyReader {
     private readonly pollMs: number,
   ) {}
 
-  /** As the files are now. @throws where the thread fails: the next call begins another */
+  /** Reads the files as they are now. @throws where the thread fails; the next call starts another */
   now(): Promise<PolicyCandidate> {
     return this.startWorker().call('now', undefined);
   }
 
-  /** When the files are other than those of the fingerprint. @throws as {@link now}; and when it is closed */
+  /** Resolves when the files differ from those of the fingerprint. @throws as {@link now}, and when the reader is closed */
   next(fingerprint: string): Promise<PolicyCandidate> {
     return this.startWorker().call('next', fingerprint);
   }

@@ -1,6 +1,6 @@
 /**
- * Waiting until files are as somebody meant them: an editor writes one in several steps, a checkout writes many, so only
- * what is read twice the same counts.
+ * Reads files once they have settled: an editor writes a file in several steps and a checkout writes many, so only two
+ * equal readings count.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ChangeNotices } from './notices.js';
@@ -12,11 +12,11 @@ import {
   type FilesSnapshot,
 } from './snapshot.js';
 
-/** What changes at all changes more than once: a notice isn't followed at once. */
+/** The pause after a notice, as changes come in bursts. */
 const QUIET_PERIOD_MS = 50;
-/** Between two readings that must be equal. */
+/** The pause between two readings that must be equal. */
 const REREAD_MS = 150;
-/** Readings that may differ, each from the one before. */
+/** The most readings, each different from the one before. */
 const MAX_READINGS = 40;
 
 export class SettledReader {
@@ -27,7 +27,7 @@ export class SettledReader {
     private readonly pollMs: number,
   ) {}
 
-  /** As they are now, once they stay so; where they don't, that is what is wrong with them. */
+  /** Reads the files once two readings are equal; files that don't settle are refused. */
   async readSettled(first = readSnapshot(this.paths)): Promise<FilesSnapshot> {
     let previous = first;
     for (let i = 0; i < MAX_READINGS; i += 1) {
@@ -36,10 +36,10 @@ export class SettledReader {
       if (current.fingerprint === previous.fingerprint) return current;
       previous = current;
     }
-    return createRefusedSnapshot(`the files go on changing: no two of ${MAX_READINGS} readings were equal`);
+    return createRefusedSnapshot(`the files keep changing: no two of ${MAX_READINGS} successive readings were equal`);
   }
 
-  /** Settles once they are other than those of that fingerprint. */
+  /** Resolves with settled files that differ from those of the fingerprint. */
   async nextChange(fingerprint: string): Promise<FilesSnapshot> {
     for (;;) {
       this.notices.watch(listWatchedDirectories(this.paths));

@@ -1,4 +1,4 @@
-/** The rules' files, and what is checked with them, at one moment. */
+/** Policy and schema files, and the world that is checked with them, at one moment. The reader thread reads them. */
 import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
 import { readBoundedSource, readSources, type SourcePaths } from '../../config/files.js';
@@ -12,18 +12,17 @@ export interface WatchedPaths {
   readonly world: string | undefined;
 }
 
-/** Plain data. */
 export interface FilesSnapshot {
   readonly fingerprint: string;
   readonly read:
     { readonly sources: RuleSources; readonly world: SourceFile | undefined } | { readonly refused: string };
 }
 
-/** Never throws for what the files are: that they can't be read is what they are. */
+/** Reads the files. Files that can not be read or are empty make a refused snapshot; only bugs are thrown. */
 export function readSnapshot({ sources: paths, world: path }: WatchedPaths): FilesSnapshot {
   try {
     const sources = readSources(paths);
-    // A file that is being written is empty first, and without its policies the rest may well be valid.
+    // A file that is being written is empty at first, and without its policies the rest may be valid.
     const empty = sources.policies.find(({ text }) => text === '');
     if (empty !== undefined) return createRefusedSnapshot(`${empty.name}: is empty`);
     const world = path === undefined ? undefined : readBoundedSource(path);
@@ -34,7 +33,7 @@ export function readSnapshot({ sources: paths, world: path }: WatchedPaths): Fil
   }
 }
 
-/** In place of files that can't be read. */
+/** The snapshot of files that can not be read. */
 export function createRefusedSnapshot(refused: string): FilesSnapshot {
   return { fingerprint: `refused: ${refused}`, read: { refused } };
 }
@@ -49,7 +48,10 @@ export function fingerprintSources(
   return hash.digest('hex');
 }
 
-/** Of what a service has begun with. @param world its path; as it is now, and where it can't be read nothing is known */
+/**
+ * The fingerprint of the files that a service has loaded; empty, so equal to none, where the world can't be read.
+ * @param world its path; it is read as it is now
+ */
 export function fingerprintLoaded(sources: RuleSources, world: string | undefined): string {
   try {
     return fingerprintSources(sources, world === undefined ? undefined : readBoundedSource(world));
@@ -59,7 +61,7 @@ export function fingerprintLoaded(sources: RuleSources, world: string | undefine
   }
 }
 
-/** Where a change can happen: directories, since many editors put a new file in the place of the old one. */
+/** The directories of all files: many editors replace a file rather than write to it, which only its directory shows. */
 export function listWatchedDirectories({ sources, world }: WatchedPaths): string[] {
   const single = [sources.relationships, ...sources.actions, ...(world === undefined ? [] : [world])];
   return [...new Set([...single.map((path) => dirname(path)), ...listPolicyDirectories(sources.policies)])];

@@ -1,4 +1,4 @@
-/** Staying current: SIGHUP, and the rules' files as they change. What isn't valid as a whole changes nothing. */
+/** Starts reloading: on SIGHUP, and as policy files change. Changes that are not valid as a whole change nothing. `remit serve` calls it. */
 import type { Config } from '../../config/config.js';
 import { PolicyReader } from './reader.js';
 import { fingerprintLoaded } from './snapshot.js';
@@ -8,8 +8,8 @@ import type { Log } from '../../telemetry/log.js';
 
 /**
  * @param readConfig reads the configuration that the service was started with
- * @param log a line for the operator
- * @returns ends it
+ * @param log takes lines for the operator
+ * @returns stops reloading
  */
 export function startReloading(
   service: ReloadTarget,

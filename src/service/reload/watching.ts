@@ -1,17 +1,17 @@
-/** Offering the rules' files whenever they have changed, and once more where it wasn't the files that were wrong. */
+/** Offers policy files whenever they have changed, and again where they were refused for a cause outside them. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withTimeout } from '../../runtime/timeout.js';
 import { createUnreadCandidate, type PolicyCandidate } from './candidate.js';
 import type { PolicyReader } from './reader.js';
 
-/** Between two offers of the same, at most: each may hold up writes to an embedded SpiceDB for a moment. */
+/** The longest pause between two offers of the same files. Each may delay writes to an embedded SpiceDB for a moment. */
 const MAX_BETWEEN_MS = 60_000;
 
 /**
  * @param activeFingerprint the fingerprint of those that are in force
- * @param offer says whether the same is worth offering again. Never rejects
- * @param pollMs before the first time that it is offered again
- * @returns ends it
+ * @param offer takes the files; resolves with whether to offer the same again. Never rejects
+ * @param pollMs the pause before the same files are offered again the first time
+ * @returns stops watching
  */
 export function watchPolicies(
   reader: Pick<PolicyReader, 'next'>,
@@ -34,7 +34,7 @@ export function watchPolicies(
     }
   };
 
-  /** Offers the same until it is taken, or there is another. */
+  /** Offers the same files until they are taken or have changed. */
   const repeatOffer = async (candidate: PolicyCandidate): Promise<PolicyCandidate | undefined> => {
     const nextCandidate = readNext(candidate.fingerprint);
     for (let ms = pollMs; !isEnded(); ms = Math.min(2 * ms, MAX_BETWEEN_MS)) {
@@ -45,7 +45,7 @@ export function watchPolicies(
     return nextCandidate;
   };
 
-  /** A thread that failed over what it read has found something that can't be taken. */
+  /** Reads the next candidate; a failure of the thread makes one that is refused. */
   const readNext = async (fingerprint: string): Promise<PolicyCandidate> => {
     try {
       return await reader.next(fingerprint);

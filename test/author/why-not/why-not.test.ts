@@ -38,7 +38,7 @@ async function explained(record: ReplayableRecord, running = remit): Promise<Why
     const response = await running.request('GET', path);
     return { status: response.statusCode, body: response.json<unknown>() };
   };
-  const rules = running.service.rules();
+  const rules = running.service.activePolicies.rules;
   return explainDenial(record, {
     rules,
     sources: readSources(running.service.config.sources),
@@ -119,7 +119,7 @@ async function withPolicies(changes: readonly ProposedChange[]): Promise<{ runni
         const text = readFileSync(join(folder, name), 'utf8');
         writeFileSync(
           join(folder, name),
-          text.replace(remit.service.rules().policies.get(change.id)?.text ?? '?', () => change.text),
+          text.replace(remit.service.activePolicies.rules.policies.get(change.id)?.text ?? '?', () => change.text),
         );
       }
   }
@@ -317,7 +317,7 @@ describe('without a service', () => {
   it('a record without its facts, or of an allow, is said to be so', async () => {
     const record = await decided(remit, await question('delete', 'employee:erin'));
     const given = {
-      rules: remit.service.rules(),
+      rules: remit.service.activePolicies.rules,
       sources: readSources(remit.service.config.sources),
       world: undefined,
     };
@@ -328,7 +328,11 @@ describe('without a service', () => {
 
 it('of a record that was tampered with says something or refuses it, and never fails', async () => {
   const record = await decided(remit, await question('read', 'employee:zoe', 'code.read'));
-  const given = { rules: remit.service.rules(), sources: readSources(remit.service.config.sources), world: undefined };
+  const given = {
+    rules: remit.service.activePolicies.rules,
+    sources: readSources(remit.service.config.sources),
+    world: undefined,
+  };
   const hostile = '\u001b]0;x\u0007';
   const { facts } = record;
   const odd: unknown[] = [

@@ -8,10 +8,10 @@ const URL_ = 'https://api.example/';
 /** The ports that a decision uses, by what they are called in the table. */
 const PORTS = [
   ['token', (service) => [service.credentials, 'verify']],
-  ['relationship checks', (service) => [service.relationships, 'check']],
+  ['relationship checks', (service) => [service.activePolicies.engine, 'check']],
   ['entity lookup', (service) => [service.entities, 'lookup']],
-  ['Cedar: policies', (service) => [service.rules().deciding, 'ask']],
-  ['Cedar: duties', (service) => [service.rules().duties, 'ask']],
+  ['Cedar: policies', (service) => [service.activePolicies.rules.deciding, 'ask']],
+  ['Cedar: duties', (service) => [service.activePolicies.rules.duties, 'ask']],
   ['record', (service) => [service.decisions, 'record']],
 ];
 
@@ -66,7 +66,7 @@ export async function timeTokens(service, count = 300) {
   const jwk = await exportJWK(publicKey);
   const jkt = await calculateJwkThumbprint(jwk);
   const now = service.now();
-  const objects = service.rules().vocabulary;
+  const objects = service.activePolicies.rules.vocabulary;
   const mint = (i, more) =>
     service.devIssuer.mint({ user: `u${i}`, agent: 'assistant-0', scope: SCOPES, ttlSeconds: 600, now, ...more });
   const proofFor = (token) =>
@@ -85,7 +85,13 @@ export async function timeTokens(service, count = 300) {
   const round = async (presented) => {
     const began = performance.now();
     for (const { token, proof } of presented) {
-      const asked = { token, proof, by: 'client', audience: undefined, used: new Map() };
+      const asked = {
+        token: service.trust.verifier.read(token),
+        proof,
+        by: 'client',
+        audience: undefined,
+        used: new Map(),
+      };
       const credential = await service.credentials.verify(asked, objects, now);
       if (!credential.ok) throw new Error(`a fresh token was refused: ${credential.reason.code}`);
     }
@@ -95,7 +101,11 @@ export async function timeTokens(service, count = 300) {
   const repeated = await round(plain);
   await Promise.all(
     bound.map(({ token }) =>
-      service.credentials.verify({ token, proof: {}, by: 'client', used: new Map() }, objects, now),
+      service.credentials.verify(
+        { token: service.trust.verifier.read(token), proof: {}, by: 'client', used: new Map() },
+        objects,
+        now,
+      ),
     ),
   );
   return { first, repeated, bound: await round(bound) };

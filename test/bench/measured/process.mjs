@@ -48,7 +48,7 @@ const METHODS = {
   ready: () => ({
     port: app.server.address().port,
     barePort: bare.server.address().port,
-    policies: service.rules().policies.size,
+    policies: service.activePolicies.rules.policies.size,
     slices: sliceSizes(),
   }),
   /** With the garbage collected. */
@@ -64,7 +64,7 @@ const METHODS = {
   },
   /** One write that changes no answer and drops those that are kept. */
   touch: async () => {
-    await service.relationships.write([{ operation: 'touch', relationship: UNRELATED }], 'bench');
+    await service.activePolicies.engine.write([{ operation: 'touch', relationship: UNRELATED }], 'bench');
   },
   /** The questions as checks of SpiceDB alone, from this process, so many at a time. */
   checks: async (limits) => {
@@ -127,7 +127,7 @@ function touch() {
 
 /** How many policies and duties a question about each action comes before. */
 function sliceSizes() {
-  const { vocabulary, deciding, duties } = service.rules();
+  const { vocabulary, deciding, duties } = service.activePolicies.rules;
   const agent = vocabulary.entityTypes.get('Agent');
   return vocabulary.actions.flatMap((action) =>
     action.resourceTypes.map(

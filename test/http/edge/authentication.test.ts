@@ -222,6 +222,7 @@ describe('an agent with its own token', () => {
     expect(answer.decision).toBe(true);
     expect(Object.keys(answer.context ?? {}).sort()).toEqual([
       'evaluated_at',
+      'evaluation_id',
       'id',
       'obligations',
       'reason_user',
@@ -242,7 +243,13 @@ describe('an agent with its own token', () => {
     const said = async (id: string, headers: Record<string, string>) => {
       const body = headers['authorization']?.includes('key-of') === true ? question : bare;
       const answer = (await remit.post(URL, body({ resource: { type: 'employee', id } }), headers)).json<Answer>();
-      const { id: _id, evaluated_at: _at, valid_until: _until, ...rest } = answer.context ?? {};
+      const {
+        id: _id,
+        evaluation_id: _evaluation,
+        evaluated_at: _at,
+        valid_until: _until,
+        ...rest
+      } = answer.context ?? {};
       const own = Object.fromEntries(Object.entries(rest).filter(([name]) => name !== 'rationale'));
       return JSON.stringify({ ...answer, context: own }).replaceAll(id, 'it');
     };

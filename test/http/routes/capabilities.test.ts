@@ -42,7 +42,7 @@ describe('what an agent may do', () => {
   ])('for %s, %s with %s: what is said to be allowed a search finds, and nothing else', async (user, agent, scope) => {
     const token = await own(user, agent, scope);
     const found = await capabilities(token);
-    const { vocabulary } = remit.service.rules();
+    const { vocabulary } = remit.service.activePolicies.rules;
     for (const action of vocabulary.actions)
       for (const { object: type } of action.resourceTypes) {
         const response = await remit.post(

@@ -23,7 +23,7 @@ describe('/health/ready', () => {
   it('tells whoever asks in a word, and an admin client in full', async () => {
     for (const authorization of [undefined, 'Bearer nobody', 'Basic YTpi', `Bearer ${await remit.mint({ user: 'a', agent: 'b' })}`])
       expect((await stranger(authorization)).json()).toEqual({ status: 'ready' });
-    const { version } = remit.service.rules();
+    const { version } = remit.service.activePolicies.rules;
     expect((await remit.request('GET', READY)).json()).toEqual({
       status: 'ready',
       checks: { database: 'ok', relationships: 'ok', records: 'ok' },

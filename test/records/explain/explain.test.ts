@@ -12,7 +12,7 @@ let remit: Running;
 let rules: Rules;
 beforeAll(async () => {
   remit = await start();
-  rules = remit.service.rules();
+  rules = remit.service.activePolicies.rules;
 });
 afterAll(() => remit.stop());
 

@@ -19,7 +19,7 @@ import { ask, becomes, FREEZE, hears, replaceBy, restore, SOON, startLive, THAW,
 let live: Live;
 let first: string;
 const policy = (name: string): string => join(live.directory, 'policies', name);
-const version = (): string => live.remit.service.rules().version;
+const version = (): string => live.remit.service.activePolicies.rules.version;
 interface Told {
   readonly version: string;
   readonly loaded_at: string;
@@ -104,7 +104,7 @@ describe('a change', () => {
     for (const file of ['agents.cedar', 'code.cedar', 'hr.cedar']) rmSync(policy(file));
     symlinkSync('..first', policy('..data'));
     for (const file of ['agents.cedar', 'code.cedar', 'freeze.cedar', 'hr.cedar']) symlinkSync(`..data/${file}`, policy(file));
-    await expect.poll(() => live.remit.service.rules().policies.has('freeze'), SOON).toBe(true);
+    await expect.poll(() => live.remit.service.activePolicies.rules.policies.has('freeze'), SOON).toBe(true);
     expect((await ask(live)).decision).toBe(true);
     symlinkSync('..second', policy('..data.new'));
     renameSync(policy('..data.new'), policy('..data'));
@@ -115,7 +115,7 @@ describe('a change', () => {
     mkdirSync(policy('many'));
     for (let i = 0; i < 1000; i += 1)
       writeFileSync(policy(`many/p${i}.cedar`), FREEZE.replaceAll('freeze', `freeze-${i}`));
-    await expect.poll(() => live.remit.service.rules().policies.has('freeze-999'), SOON).toBe(true);
+    await expect.poll(() => live.remit.service.activePolicies.rules.policies.has('freeze-999'), SOON).toBe(true);
     expect((await told()).files.length).toBeGreaterThan(1000);
     expect((await ask(live)).context?.reasons[0]?.policies).toHaveLength(1000);
   });

@@ -80,7 +80,7 @@ it('while they are swapped again and again no request fails, and every decision 
     const { candidate } = sets[(swap + 1) % sets.length] as (typeof sets)[number];
     await reloading.reloadPolicies(candidate);
     swap += 1;
-    expect(remit.service.rules().version).toBe(candidate.version);
+    expect(remit.service.activePolicies.rules.version).toBe(candidate.version);
     // Of each kind one is begun and ended by each set.
     await vi.waitUntil(() => answered.at(-1)?.swap === swap && found.some((list) => list.swap === swap), SOON);
   }

@@ -33,7 +33,7 @@ const WIDER = zed.replace('relation manager: user', 'relation manager: user\n  r
 describe('with the embedded SpiceDB', () => {
   let live: Live;
   let first: string;
-  const version = (): string => live.remit.service.rules().version;
+  const version = (): string => live.remit.service.activePolicies.rules.version;
   beforeAll(async () => {
     live = await startLive();
     first = version();
@@ -67,7 +67,8 @@ describe('with the embedded SpiceDB', () => {
     }
     await live.remit.touch('employee:erin#assistant@user:zoe');
     const count = async (subjectType = 'user') =>
-      (await service.relationships.read({ resourceType: 'employee', resourceId: 'erin', subjectType }, 1000)).length;
+      (await service.activePolicies.engine.read({ resourceType: 'employee', resourceId: 'erin', subjectType }, 1000))
+        .length;
     // dave's, those of the test before and of this one.
     const all = await count();
     expect(all).toBeGreaterThanOrEqual(writes + 2);
@@ -128,17 +129,17 @@ describe.skipIf(BINARY === '')(named('with a SpiceDB server'), () => {
       await spicedb.kill();
       rmSync(directory, { recursive: true, force: true });
     });
-    const { version } = service.rules();
+    const { version } = service.activePolicies.rules;
     write({ directory }, 'schema/acme.zed', WIDER);
     await expect.poll(() => said.join('\n'), SOON).toMatch(/not taken.*differs from the schema of SpiceDB at .*"remit migrate" changes: relation employee#assistant \(only in the file\)/);
-    expect(service.rules().version).toBe(version);
+    expect(service.activePolicies.rules.version).toBe(version);
     await spicedb.schema(graphNow());
-    await expect.poll(() => service.rules().version, SOON).not.toBe(version);
+    await expect.poll(() => service.activePolicies.rules.version, SOON).not.toBe(version);
     // The engine that is asked now is that of the new schema.
-    await service.relationships.write([{ operation: 'touch', relationship: { resource: { type: 'employee', id: 'erin' }, relation: 'assistant', subject: { type: 'user', id: 'zoe' } } }], 'test');
-    const taken = service.rules().version;
+    await service.activePolicies.engine.write([{ operation: 'touch', relationship: { resource: { type: 'employee', id: 'erin' }, relation: 'assistant', subject: { type: 'user', id: 'zoe' } } }], 'test');
+    const taken = service.activePolicies.rules.version;
     write({ directory }, 'policies/freeze.cedar', FREEZE);
-    await expect.poll(() => service.rules().version, SOON).not.toBe(taken);
+    await expect.poll(() => service.activePolicies.rules.version, SOON).not.toBe(taken);
   }); // prettier-ignore
 });
 
@@ -173,7 +174,7 @@ describe('on SIGHUP', () => {
     const live = await startLive({ ...over, ...client('employee') });
     onTestFinished(() => live.end());
     const { service } = live.remit;
-    const { version } = service.rules();
+    const { version } = service.activePolicies.rules;
     rewrite(live, { ...over, ...client('employee', 'dossier') });
     expect(await hup(live)).toMatch(/not taken.*no resource "dossier"/);
     const cedar = sample('schema/acme.cedarschema');
@@ -182,17 +183,17 @@ describe('on SIGHUP', () => {
     write(live, 'schema/acme.cedarschema', `${cedar}${dossier}`);
     expect(await hup(live)).toBe('the configuration has been read again');
     expect(live.said).toContain('clients: changed api');
-    expect(service.rules().version).not.toBe(version);
+    expect(service.activePolicies.rules.version).not.toBe(version);
     // And back: the policies alone would leave a client without its type.
-    const renamed = service.rules().version;
+    const renamed = service.activePolicies.rules.version;
     restore(live);
     await hup(live);
     expect(live.said).toContainEqual(expect.stringMatching(/^policies not taken.*no resource "dossier"/));
-    expect(service.rules().version).toBe(renamed);
+    expect(service.activePolicies.rules.version).toBe(renamed);
     expect(service.activePolicies.refusal?.reason).toMatch(/no resource "dossier"/);
     rewrite(live, { ...over, ...client('employee') });
     expect(await hup(live)).toBe('the configuration has been read again');
-    expect(service.rules().version).toBe(version);
+    expect(service.activePolicies.rules.version).toBe(version);
   }); // prettier-ignore
 
   it('takes a key back whatever has become of the policies', async () => {
@@ -200,23 +201,23 @@ describe('on SIGHUP', () => {
     const live = await startLive({ ...over, clients: [clientNamed('api', 'remit', 'evaluate'), clientNamed('leaked', 'remit', 'evaluate')] });
     onTestFinished(() => live.end());
     const { service } = live.remit;
-    const { version } = service.rules();
+    const { version } = service.activePolicies.rules;
     const known = (id: string): boolean => service.trust.findClient(sha256(`${id}-key`)) !== undefined;
     expect([known('api'), known('leaked')]).toEqual([true, true]);
     write(live, 'policies/bad.cedar', 'forbid (');
     rewrite(live, { ...over, clients: [clientNamed('api', 'remit', 'evaluate')] });
     expect(await hup(live)).toBe('the configuration has been read again');
     expect(live.said).toContainEqual(expect.stringMatching(/^policies not taken.*bad\.cedar:1/));
-    expect([known('api'), known('leaked'), service.rules().version]).toEqual([true, false, version]);
+    expect([known('api'), known('leaked'), service.activePolicies.rules.version]).toEqual([true, false, version]);
   }); // prettier-ignore
 
   it('"off" says of what has changed that it needs a restart', async () => {
     const live = await startLive({ world: undefined, reload: { policies: 'off' } });
     onTestFinished(() => live.end());
-    const { version } = live.remit.service.rules();
+    const { version } = live.remit.service.activePolicies.rules;
     write(live, 'policies/freeze.cedar', FREEZE);
     await hup(live);
     expect(live.said).toContain('the files of the schema or the policies: changed, which needs a restart');
-    expect(live.remit.service.rules().version).toBe(version);
+    expect(live.remit.service.activePolicies.rules.version).toBe(version);
   });
 });

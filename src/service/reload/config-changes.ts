@@ -1,0 +1,60 @@
+/** Compares a configuration that was read again with the running one: what changed, and what needs a restart. `apply.ts` calls it. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Config } from '../../config/config.js';
+import { readSources } from '../../config/files.js';
+import type { ListenerTls } from '../../config/listener.js';
+import { ConfigError } from '../../model/faults.js';
+import { hashSources } from '../../policy/load.js';
+
+/** Settings that need a restart, by their names in the configuration. */
+const RESTART_SETTINGS: readonly (readonly [string, (config: Config) => unknown])[] = [
+  ['listen', (c) => [c.host, c.port, c.publicUrl, c.trustedProxies, outlineTls(c.tls)]],
+  ['listen.admin', (c) => c.admin && [c.admin.host, c.admin.port, outlineTls(c.admin.tls)]],
+  ['schema', (c) => [c.sources.relationships, c.sources.actions]],
+  ['policies', (c) => c.sources.policies],
+  ['world', (c) => c.world],
+  ['data', (c) => c.data],
+  ['spicedb', (c) => c.spicedb],
+  // The password is a function, which is called for each connection and can not be compared.
+  ['database', (c) => JSON.stringify(c.database)],
+  ['limits', (c) => [c.deadlineMs, c.limits]],
+  ['shutdown', (c) => c.shutdown],
+  ['telemetry', (c) => c.traces],
+  ['logs', (c) => c.logs],
+  ['reload', (c) => c.reload],
+  ['records', (c) => c.records],
+];
+/** The settings of TLS that a listener fixes at its start. */
+export function outlineTls(tls: ListenerTls | undefined): unknown {
+  return tls === undefined ? undefined : [tls.clientCertificates, tls.clientCa !== undefined];
+}
+
+/** @param version the one in force, where policy files are read at start only; otherwise undefined */
+export function findRestartChanges(config: Config, next: Config, version: string | undefined): string[] {
+  const names = RESTART_SETTINGS.filter(([, of]) => !isDeepStrictEqual(of(config), of(next))).map(([name]) => name);
+  return version === undefined || names.includes('schema') || names.includes('policies') || hasVersion(next, version)
+    ? names
+    : [...names, 'the files of the schema or the policies'];
+}
+
+function hasVersion({ sources }: Config, version: string): boolean {
+  try {
+    return hashSources(readSources(sources)) === version;
+  } catch (error) {
+    if (error instanceof ConfigError) return false;
+    throw error;
+  }
+}
+
+export function describeChanges<T>(before: readonly T[], after: readonly T[], getName: (item: T) => string): string {
+  const previous = new Map(before.map((one) => [getName(one), one]));
+  const next = new Map(after.map((one) => [getName(one), one]));
+  const phrases = [
+    ...after.filter((one) => !previous.has(getName(one))).map((one) => `added ${getName(one)}`),
+    ...after
+      .filter((one) => previous.has(getName(one)) && !isDeepStrictEqual(previous.get(getName(one)), one))
+      .map((one) => `changed ${getName(one)}`),
+    ...before.filter((one) => !next.has(getName(one))).map((one) => `removed ${getName(one)}`),
+  ];
+  return phrases.length === 0 ? 'as they were' : phrases.join(', ');
+}
