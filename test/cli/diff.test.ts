@@ -116,11 +116,11 @@ describe('misuse', () => {
   it.each([
     [['--fail-on', 'nothing'], '--fail-on must be "widening" or "change"'],
     [['--requests', '-1'], '--requests'],
-    [['--requests', '1000001'], '--requests must be a number from 0 to 1000000'],
-    [['--seed', 'x'], '--seed must be a number'],
-    [['--limit', '0'], '--limit must be from 1'],
+    [['--requests', '1000001'], '--requests must be a whole number from 0 to 1000000'],
+    [['--seed', 'x'], '--seed must be a whole number'],
+    [['--limit', '0'], '--limit must be a whole number from 1'],
     [['--file', 'x'], 'go with --replay'],
-    [['third'], 'remit diff takes two configurations'],
+    [['third'], '"third" is not understood: remit diff takes BEFORE and AFTER'],
     [['--replay', '--file', '/nowhere'], "/nowhere: can't be read: ENOENT"],
   ])('%j is refused', async (args, message) => {
     await expect(diff(NOTHING, ...args)).rejects.toThrow(message);

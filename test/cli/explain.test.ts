@@ -84,8 +84,8 @@ describe('remit explain', () => {
   });
 
   it.each([
-    ['no id', [], 'takes the id of one decision'],
-    ['an unknown option', ['x', '--why'], "Unknown option '--why'"],
+    ['no id', [], 'remit explain needs ID, the id of one decision'],
+    ['an unknown option', ['x', '--why'], 'there is no option --why'],
     ['a file that has others', ['other', '--file', 'record'], 'has no decision other'],
     ['one that was tampered with', ['own', '--file', 'tampered'], 'facts.checks must be of type object, not null'],
   ])('is refused with %s', (_what, args, message) => {

@@ -1,0 +1,80 @@
+/** A request that a newcomer can try: `remit serve` prints it where there are development keys to ask with. */
+import { DELEGATOR_RELATION } from '../policy/schema/vocabulary.js';
+import type { Service } from '../service/service.js';
+
+/** How much of the graph is looked at: a start must not wait for a large one. */
+const MAX_DELEGATIONS = 20;
+const MAX_RELATIONSHIPS_READ = 500;
+const MAX_RESOURCES_CHECKED = 100;
+
+export interface ExampleRequest {
+  /** In words: `may helper do this for ann: Read a document (document plan)?`. */
+  readonly question: string;
+  /** Of `POST /access/v1/evaluation`, with a token that lasts an hour. */
+  readonly body: object;
+}
+
+interface EntityReference {
+  readonly type: string;
+  readonly id: string;
+}
+
+/**
+ * A request of an agent of this world, for an action that its user may do, a read before any other.
+ * undefined without a development client and issuer, or where the world has no such agent.
+ */
+export async function findExampleRequest(service: Service): Promise<ExampleRequest | undefined> {
+  const { devIssuer, devKey, relationships } = service;
+  const { agentObject, userObject, actions } = service.rules().vocabulary;
+  if (devKey === undefined || devIssuer === undefined || agentObject === undefined || userObject === undefined)
+    return undefined;
+  const delegations = await relationships
+    .read({ resourceType: agentObject, relation: DELEGATOR_RELATION, subjectType: userObject }, MAX_DELEGATIONS)
+    .catch(() => []);
+  for (const action of actions.toSorted((a, b) => Number(b.name === 'read') - Number(a.name === 'read'))) {
+    for (const { resource: agent, subject: user } of delegations) {
+      const [type] = action.resourceTypes;
+      if (type === undefined || action.consent !== undefined) continue;
+      const resource = await findPermittedResource(service, type.object, action.permission, user);
+      if (resource === undefined) continue;
+      const token = await devIssuer.mint({
+        user: user.id,
+        agent: agent.id,
+        scope: action.scope,
+        ttlSeconds: 3600,
+        now: service.now(),
+      });
+      return {
+        question: `may ${agent.id} do this for ${user.id}: ${action.title} (${resource.type} ${resource.id})?`,
+        body: {
+          subject: { type: user.type, id: user.id },
+          action: { name: action.name },
+          resource,
+          context: { token },
+        },
+      };
+    }
+  }
+  return undefined;
+}
+
+/** A resource that the user has the permission on, over a path of two relationships where there is one: it shows more. */
+async function findPermittedResource(
+  { relationships }: Service,
+  resourceType: string,
+  permission: string,
+  user: EntityReference,
+): Promise<EntityReference | undefined> {
+  const stored = await relationships.read({ resourceType }, MAX_RELATIONSHIPS_READ).catch(() => []);
+  const resources = [...new Map(stored.map(({ resource }) => [resource.id, resource])).values()];
+  const checked = resources.slice(0, MAX_RESOURCES_CHECKED);
+  const answers = await relationships.check(
+    checked.map((resource) => ({ resource, permission, subject: user, explain: true })),
+    'full',
+  );
+  const permitted = checked.flatMap((resource, i) => {
+    const answer = answers[i];
+    return answer?.result === 'yes' ? [{ resource, pathLength: answer.path?.length ?? 1 }] : [];
+  });
+  return (permitted.find(({ pathLength }) => pathLength === 2) ?? permitted[0])?.resource;
+}
