@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /** The command line `remit`: finds the command, runs it, and turns a failure into a sentence and an exit code. */
 import { readFileSync } from 'node:fs';
-import type { Command } from './cli/command.js';
-import { sections, table } from './cli/help.js';
-import { UsageError } from './cli/usage-error.js';
+import type { Command } from './cli/command/define-command.js';
+import { sections, table } from './cli/command/help.js';
+import { UsageError } from './cli/command/usage-error.js';
 import { didYouMean } from './diagnostics/suggest.js';
 import { ConfigError, Fault } from './model/faults.js';
 
@@ -86,11 +86,11 @@ const COMMANDS: readonly CommandEntry[] = [
 async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    process.stdout.write(help());
+    process.stdout.write(programHelp());
     return name === undefined ? 2 : 0;
   }
   if (name === '--version' || name === '-V') {
-    process.stdout.write(`${version()}\n`);
+    process.stdout.write(`${readVersion()}\n`);
     return 0;
   }
   const entry = COMMANDS.find((candidate) => candidate.name === name);
@@ -99,7 +99,7 @@ async function main(args: readonly string[]): Promise<number> {
   throw new UsageError(`there is no command "${name}"${suggestion}; see remit --help`);
 }
 
-function help(): string {
+function programHelp(): string {
   return sections([
     'remit: may this agent do this, for this person, to this thing, now, and why?',
     'Usage: remit <command> [options]\n       remit <command> --help\n       remit --version',
@@ -109,7 +109,7 @@ function help(): string {
 }
 
 /** The version of this installation, which package.json states. */
-function version(): string {
+function readVersion(): string {
   const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
   return (JSON.parse(manifest) as { version: string }).version;
 }
@@ -117,12 +117,12 @@ function version(): string {
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  process.stderr.write(`remit: ${failureText(error)}\n`);
+  process.stderr.write(`remit: ${messageOf(error)}\n`);
   process.exitCode = 2;
 }
 
 /** @throws the error itself where it is a bug, which then ends with its stack */
-function failureText(error: unknown): string {
+function messageOf(error: unknown): string {
   if (error instanceof UsageError || error instanceof ConfigError) return error.message;
   if (error instanceof Fault) return `${error.message} ${error.detail ?? ''}`.trimEnd();
   throw error;

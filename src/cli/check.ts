@@ -3,10 +3,10 @@ import { checkProject } from '../author/check/check.js';
 import { toSarif } from '../author/check/report/sarif.js';
 import { findingsText, summarizeFindings, checkSummaryText } from '../author/check/report/text.js';
 import { CHECK_RULES } from '../author/check/check-rules.js';
-import { defineCommand } from './command.js';
-import { CONFIG_OPTION } from './option-values.js';
+import { defineCommand } from './command/define-command.js';
+import { CONFIG_OPTION } from './command/option-values.js';
 import { escapeForTerminal, printJson } from './print/terminal.js';
-import { UsageError } from './usage-error.js';
+import { UsageError } from './command/usage-error.js';
 
 export const checkCommand = defineCommand({
   name: 'check',

@@ -1,13 +1,13 @@
 /** `remit decide`: one decision from the command line, by the same engines and routes as over HTTP. */
 import { loadConfig } from '../config/config.js';
-import { defineCommand } from './command.js';
+import { defineCommand } from './command/define-command.js';
 import {
   CLIENT_KEY_OPTION,
   CONFIG_OPTION,
-  parseEntityReference,
-  parseJsonObject,
+  parseEntityOption,
+  parseJsonOption,
   readTokenOrStdin,
-} from './option-values.js';
+} from './command/option-values.js';
 import { decisionText, type DecisionAnswer } from './print/decision.js';
 import { printJson } from './print/terminal.js';
 import { rejectionError, withServiceClient } from './service-client.js';
@@ -23,14 +23,14 @@ export const decideCommand = defineCommand({
       value: 'TYPE:ID',
       description: 'the user or the agent of the token',
       required: true,
-      parse: parseEntityReference,
+      parse: parseEntityOption,
     },
     action: { value: 'NAME', description: 'the action, as the Cedar schema names it', required: true },
     resource: {
       value: 'TYPE:ID',
       description: 'the resource that the action is for',
       required: true,
-      parse: parseEntityReference,
+      parse: parseEntityOption,
     },
     token: { value: 'TOKEN', description: 'the agent\'s delegation token; "-" reads it from standard input' },
     agent: { value: 'ID', description: 'without a token: the agent that the client vouches for' },
@@ -38,10 +38,10 @@ export const decideCommand = defineCommand({
     properties: {
       value: 'JSON',
       description: 'attributes of the resource, which override the stored ones',
-      parse: parseJsonObject,
+      parse: parseJsonOption,
     },
-    'action-properties': { value: 'JSON', description: 'properties of the action', parse: parseJsonObject },
-    context: { value: 'JSON', description: "the request's context", parse: parseJsonObject },
+    'action-properties': { value: 'JSON', description: 'properties of the action', parse: parseJsonOption },
+    context: { value: 'JSON', description: "the request's context", parse: parseJsonOption },
     'dry-run': { description: 'decides and records as a dry run, spending nothing' },
     key: CLIENT_KEY_OPTION,
     config: CONFIG_OPTION,

@@ -9,7 +9,7 @@ import { loadConfig } from '../config/config.js';
 import { loadYaml } from '../config/yaml.js';
 import { ConfigError } from '../model/faults.js';
 import { openService } from '../service/service.js';
-import { defineCommand } from './command.js';
+import { defineCommand } from './command/define-command.js';
 import { evidenceText, obligationText, type DecisionAnswer } from './print/decision.js';
 import { printJson } from './print/terminal.js';
 

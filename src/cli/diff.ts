@@ -4,12 +4,12 @@ import { comparisonJson, comparisonText, type ComparisonHeader } from '../author
 import { openSide, type DiffSide } from '../author/diff/side.js';
 import { Unusable } from '../author/test/places.js';
 import { loadConfig } from '../config/config.js';
-import { defineCommand } from './command.js';
-import { CONFIG_OPTION, parseFailOn, wholeNumber } from './option-values.js';
+import { defineCommand } from './command/define-command.js';
+import { CONFIG_OPTION, parseFailOnOption, wholeNumber } from './command/option-values.js';
 import { printProblems } from './print/problems.js';
 import { escapeForTerminal, printJson } from './print/terminal.js';
 import { readRecords, RECORD_OPTIONS } from './record-source.js';
-import { UsageError } from './usage-error.js';
+import { UsageError } from './command/usage-error.js';
 
 const MAX_REQUESTS = 1_000_000;
 const MAX_SEED = 2 ** 32 - 1;
@@ -35,7 +35,7 @@ export const diffCommand = defineCommand({
       value: 'WHAT',
       description:
         'exits with 1 on a "widening" (more is allowed, or with fewer obligations, or the graph may grant more) or on any "change"',
-      parse: parseFailOn,
+      parse: parseFailOnOption,
     },
     requests: {
       value: 'N',

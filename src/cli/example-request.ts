@@ -1,20 +1,14 @@
 /** A request that a newcomer can try: `remit serve` prints it where there are development keys to ask with. */
 import { DELEGATOR_RELATION } from '../policy/schema/vocabulary.js';
 import type { Service } from '../service/service.js';
+import type { ExampleRequest } from './print/welcome.js';
 
 /** How much of the graph is looked at: a start must not wait for a large one. */
-const MAX_DELEGATIONS = 20;
-const MAX_RELATIONSHIPS_READ = 500;
-const MAX_RESOURCES_CHECKED = 100;
+const MAX_EXAMPLE_DELEGATIONS = 20;
+const MAX_EXAMPLE_RELATIONSHIPS = 500;
+const MAX_EXAMPLE_RESOURCES = 100;
 
-export interface ExampleRequest {
-  /** In words: `may helper do this for ann: Read a document (document plan)?`. */
-  readonly question: string;
-  /** Of `POST /access/v1/evaluation`, with a token that lasts an hour. */
-  readonly body: object;
-}
-
-interface EntityReference {
+interface ResourceOrUser {
   readonly type: string;
   readonly id: string;
 }
@@ -29,7 +23,7 @@ export async function findExampleRequest(service: Service): Promise<ExampleReque
   if (devKey === undefined || devIssuer === undefined || agentObject === undefined || userObject === undefined)
     return undefined;
   const delegations = await relationships
-    .read({ resourceType: agentObject, relation: DELEGATOR_RELATION, subjectType: userObject }, MAX_DELEGATIONS)
+    .read({ resourceType: agentObject, relation: DELEGATOR_RELATION, subjectType: userObject }, MAX_EXAMPLE_DELEGATIONS)
     .catch(() => []);
   for (const action of actions.toSorted((a, b) => Number(b.name === 'read') - Number(a.name === 'read'))) {
     for (const { resource: agent, subject: user } of delegations) {
@@ -63,11 +57,11 @@ async function findPermittedResource(
   { relationships }: Service,
   resourceType: string,
   permission: string,
-  user: EntityReference,
-): Promise<EntityReference | undefined> {
-  const stored = await relationships.read({ resourceType }, MAX_RELATIONSHIPS_READ).catch(() => []);
+  user: ResourceOrUser,
+): Promise<ResourceOrUser | undefined> {
+  const stored = await relationships.read({ resourceType }, MAX_EXAMPLE_RELATIONSHIPS).catch(() => []);
   const resources = [...new Map(stored.map(({ resource }) => [resource.id, resource])).values()];
-  const checked = resources.slice(0, MAX_RESOURCES_CHECKED);
+  const checked = resources.slice(0, MAX_EXAMPLE_RESOURCES);
   const answers = await relationships.check(
     checked.map((resource) => ({ resource, permission, subject: user, explain: true })),
     'full',

@@ -6,15 +6,15 @@ import { explainDenial } from '../author/why-not/why-not.js';
 import { parseRecord } from '../records/parse-record.js';
 import type { DecisionRecord } from '../model/decision.js';
 import { loadRules } from '../policy/load.js';
-import { defineCommand } from './command.js';
-import { ADMIN_KEY_OPTION, CONFIG_OPTION } from './option-values.js';
+import { defineCommand } from './command/define-command.js';
+import { ADMIN_KEY_OPTION, CONFIG_OPTION } from './command/option-values.js';
 import { explanationText } from './print/explanation.js';
 import { printJson } from './print/terminal.js';
 import { whyNotText } from './print/why-not.js';
 import { readRecordsFile } from './record-source.js';
 import { acceptedBody, openServiceClient, type ServiceClient } from './service-client.js';
 import { serviceWorld } from './service-world.js';
-import { UsageError } from './usage-error.js';
+import { UsageError } from './command/usage-error.js';
 
 export const explainCommand = defineCommand({
   name: 'explain',

@@ -7,11 +7,11 @@ import { Formatter } from '../author/check/format.js';
 import { resolveConfigPath } from '../config/config.js';
 import { displayPath, listCedarFiles, readSource } from '../config/files.js';
 import { ConfigError } from '../model/faults.js';
-import { defineCommand } from './command.js';
-import { CONFIG_OPTION } from './option-values.js';
+import { defineCommand } from './command/define-command.js';
+import { CONFIG_OPTION } from './command/option-values.js';
 import { printJsonLine } from './print/terminal.js';
 import { unwritable } from './unwritable.js';
-import { UsageError } from './usage-error.js';
+import { UsageError } from './command/usage-error.js';
 
 export const fmtCommand = defineCommand({
   name: 'fmt',

@@ -3,9 +3,9 @@ import { join, resolve } from 'node:path';
 import { TEMPLATES, writeTemplate, type TemplateName } from '../author/check/templates.js';
 import { displayPath } from '../config/files.js';
 import { didYouMean } from '../diagnostics/suggest.js';
-import { defineCommand } from './command.js';
+import { defineCommand } from './command/define-command.js';
 import { printJsonLine } from './print/terminal.js';
-import { UsageError } from './usage-error.js';
+import { UsageError } from './command/usage-error.js';
 
 const TEMPLATE_NAMES = Object.keys(TEMPLATES) as TemplateName[];
 

@@ -1,9 +1,9 @@
 /** `remit migrate`: brings the servers to what this version and its configuration need. A start changes no server. */
 import { loadConfig } from '../config/config.js';
-import { defineCommand } from './command.js';
+import { defineCommand } from './command/define-command.js';
 import { databaseMigration } from './migrate-database.js';
 import { spicedbMigration } from './migrate-spicedb.js';
-import { CONFIG_OPTION } from './option-values.js';
+import { CONFIG_OPTION } from './command/option-values.js';
 import { printJsonLine } from './print/terminal.js';
 
 export const migrateCommand = defineCommand({

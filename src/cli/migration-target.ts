@@ -16,7 +16,7 @@ export interface MigrationOptions {
 export interface MigrationResult {
   /** The member of `--json` that is named after the target. */
   readonly result: object;
-  /** For people. */
+  /** The report for people. */
   readonly lines: readonly string[];
   /** Whether something is still to be done. */
   readonly pending: boolean;

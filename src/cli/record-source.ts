@@ -5,8 +5,8 @@ import { parseRecord } from '../records/parse-record.js';
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
 import { ConfigError } from '../model/faults.js';
 import { isObject } from '../policy/schema/types.js';
-import { ADMIN_KEY_OPTION, wholeNumber } from './option-values.js';
-import type { OptionDeclarations } from './parse-arguments.js';
+import { ADMIN_KEY_OPTION, wholeNumber } from './command/option-values.js';
+import type { OptionDeclarations } from './command/parse-arguments.js';
 import { acceptedBody, openServiceClient } from './service-client.js';
 
 const MAX_RECORD_LIMIT = 100_000;

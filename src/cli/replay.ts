@@ -4,8 +4,8 @@ import { replayRecord } from '../records/replay.js';
 import { loadConfig } from '../config/config.js';
 import { readSources } from '../config/files.js';
 import { loadRules } from '../policy/load.js';
-import { defineCommand } from './command.js';
-import { CONFIG_OPTION, parseFailOn, type FailOn } from './option-values.js';
+import { defineCommand } from './command/define-command.js';
+import { CONFIG_OPTION, parseFailOnOption, type FailOn } from './command/option-values.js';
 import { replayJson, replayText, type ReplayedRecord } from './print/replay.js';
 import { printJson } from './print/terminal.js';
 import { readRecords, RECORD_OPTIONS } from './record-source.js';
@@ -27,7 +27,7 @@ export const replayCommand = defineCommand({
       value: 'WHAT',
       description:
         'also exits with 1 where other rules change something: "widening" (more is allowed, or with fewer obligations) or "change" (anything)',
-      parse: parseFailOn,
+      parse: parseFailOnOption,
     },
     config: CONFIG_OPTION,
     json: { description: 'prints one JSON object' },
@@ -50,7 +50,7 @@ export const replayCommand = defineCommand({
       });
     if (options.json) printJson(replayJson(replays, rules.version));
     else process.stdout.write(replayText(replays, rules.version));
-    return replays.some((replay) => isFault(replay) || failsOn(replay, options['fail-on'])) ? 1 : 0;
+    return replays.some((replay) => isFault(replay) || matchesFailOn(replay, options['fail-on'])) ? 1 : 0;
   },
 });
 
@@ -59,7 +59,7 @@ function isFault({ sameRules, result: { kind } }: ReplayedRecord): boolean {
   return sameRules && (kind === 'changed' || kind === 'refused' || kind === 'inconclusive');
 }
 
-function failsOn({ result }: ReplayedRecord, failOn: FailOn | undefined): boolean {
+function matchesFailOn({ result }: ReplayedRecord, failOn: FailOn | undefined): boolean {
   if (result.kind !== 'changed') return false;
   return failOn === 'change' || (failOn === 'widening' && isWidening(result.change));
 }

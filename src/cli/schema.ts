@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { jsonSchemas } from '../author/check/json-schemas.js';
 import { writeFiles } from '../author/check/write-files.js';
 import { displayPath } from '../config/files.js';
-import { defineCommand } from './command.js';
+import { defineCommand } from './command/define-command.js';
 import { printJsonLine } from './print/terminal.js';
 
 export const schemaCommand = defineCommand({

@@ -6,9 +6,9 @@ import { drainService, waitForStopSignal } from '../http/shutdown.js';
 import { startReloading } from '../service/reload/start-reloading.js';
 import { openService } from '../service/service.js';
 import { openLog, type ServiceLog } from '../telemetry/log.js';
-import { defineCommand } from './command.js';
+import { defineCommand } from './command/define-command.js';
 import { findExampleRequest } from './example-request.js';
-import { CONFIG_OPTION } from './option-values.js';
+import { CONFIG_OPTION } from './command/option-values.js';
 import { printJsonLine } from './print/terminal.js';
 import { welcomeText } from './print/welcome.js';
 

@@ -10,7 +10,7 @@ import { displayPath } from '../config/files.js';
 import { DirectoryLockedError } from '../runtime/directory-lock.js';
 import { ConfigError } from '../model/faults.js';
 import { openService } from '../service/service.js';
-import { UsageError } from './usage-error.js';
+import { UsageError } from './command/usage-error.js';
 
 export interface ServiceReply {
   readonly status: number;

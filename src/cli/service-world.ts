@@ -5,13 +5,17 @@ import type { EntityRef } from '../model/ids.js';
 import { acceptedBody, type ServiceClient } from './service-client.js';
 
 /** The most that `GET /v1/relationships` answers at once; a resource with more is read in part. */
-const MAX_RELATIONSHIPS = 1000;
+const RELATIONSHIPS_PAGE_SIZE = 1000;
 
 /** @throws UsageError from its methods, where the service refuses */
 export function serviceWorld({ get }: Pick<ServiceClient, 'get'>): WorldReader {
   return {
     relationships: async ({ type, id }) => {
-      const query = new URLSearchParams({ resource_type: type, resource_id: id, limit: String(MAX_RELATIONSHIPS) });
+      const query = new URLSearchParams({
+        resource_type: type,
+        resource_id: id,
+        limit: String(RELATIONSHIPS_PAGE_SIZE),
+      });
       const { relationships } = acceptedBody(await get(`/v1/relationships?${query.toString()}`)) as {
         relationships: readonly { readonly relationship: string }[];
       };

@@ -3,7 +3,7 @@ import { existsSync, statSync, watch, type FSWatcher } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Config } from '../config/config.js';
 import { ConfigError } from '../model/faults.js';
-import { UsageError } from './usage-error.js';
+import { UsageError } from './command/usage-error.js';
 
 /** How long nothing must change before a run: an editor writes a file more than once when it saves. */
 const QUIET_MS = 100;

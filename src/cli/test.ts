@@ -6,13 +6,13 @@ import { toJunitXml } from '../author/test/junit.js';
 import { Unusable } from '../author/test/places.js';
 import { allResults, testReportJson, testReportText, summarizeResults } from '../author/test/report.js';
 import { TestSession, type TestReport } from '../author/test/session.js';
-import { defineCommand } from './command.js';
-import { CONFIG_OPTION, wholeNumber } from './option-values.js';
+import { defineCommand } from './command/define-command.js';
+import { CONFIG_OPTION, wholeNumber } from './command/option-values.js';
 import { printProblems } from './print/problems.js';
 import { escapeForTerminal, printJson } from './print/terminal.js';
 import { watchAndRun } from './test-watch.js';
 import { unwritable } from './unwritable.js';
-import { UsageError } from './usage-error.js';
+import { UsageError } from './command/usage-error.js';
 
 export const testCommand = defineCommand({
   name: 'test',

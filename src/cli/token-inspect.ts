@@ -3,8 +3,8 @@ import { loadConfig, type Config } from '../config/config.js';
 import { inspectToken } from '../tokens/inspect.js';
 import type { IssuerConfig } from '../tokens/issuers.js';
 import { DEV_AUDIENCE, DEV_ISSUER } from '../issue/development-issuer.js';
-import { defineCommand } from './command.js';
-import { CONFIG_OPTION, readTokenOrStdin } from './option-values.js';
+import { defineCommand } from './command/define-command.js';
+import { CONFIG_OPTION, readTokenOrStdin } from './command/option-values.js';
 import { printJson } from './print/terminal.js';
 import { inspectionText } from './print/token-inspection.js';
 

@@ -5,10 +5,10 @@ import { ConfigError } from '../model/faults.js';
 import { findIdProblem } from '../model/ids.js';
 import { MAX_CHAIN_LENGTH } from '../tokens/actors.js';
 import { openDevelopmentIssuer } from '../issue/development-issuer.js';
-import { defineCommand } from './command.js';
-import { CONFIG_OPTION, parseDurationSeconds, parseJsonObject } from './option-values.js';
+import { defineCommand } from './command/define-command.js';
+import { CONFIG_OPTION, parseDurationOption, parseJsonOption } from './command/option-values.js';
 import { printJsonLine } from './print/terminal.js';
-import { UsageError } from './usage-error.js';
+import { UsageError } from './command/usage-error.js';
 
 export const tokenMintCommand = defineCommand({
   name: 'token mint',
@@ -25,7 +25,7 @@ export const tokenMintCommand = defineCommand({
       value: 'JSON',
       description: 'one entry of authorization_details',
       multiple: true,
-      parse: parseJsonObject,
+      parse: parseJsonOption,
     },
     background: { description: 'for use while the user is not there' },
     purpose: { value: 'TEXT', description: 'the purpose that the token states' },
@@ -40,7 +40,7 @@ export const tokenMintCommand = defineCommand({
       value: 'DURATION',
       description: 'the lifetime, such as 90s, 5m, 1h',
       default: '5m',
-      parse: parseDurationSeconds,
+      parse: parseDurationOption,
     },
     config: CONFIG_OPTION,
     json: { description: 'prints {"token", "expires_at"}' },

@@ -9,9 +9,9 @@ import { SIGNATURE_ALGORITHMS, Issuers, type IssuerConfig } from '../tokens/issu
 import { parseToken } from '../tokens/jws.js';
 import { verifySignature } from '../tokens/signature.js';
 import { TokenVerifier } from '../tokens/verify.js';
-import { defineCommand } from './command.js';
+import { defineCommand } from './command/define-command.js';
 import { isSignedBy, readJwksFile, succeeds } from './jwks-file.js';
-import { CONFIG_OPTION, readTokenOrStdin } from './option-values.js';
+import { CONFIG_OPTION, readTokenOrStdin } from './command/option-values.js';
 import { escapeForTerminal, printJsonLine } from './print/terminal.js';
 
 /** The object of `--json`. */
@@ -21,7 +21,7 @@ interface TokenVerdict {
   readonly reasons: readonly { readonly code: string; readonly message: string }[];
 }
 
-/** What the command line says that the token must name. */
+/** The claims that the token must have, by the command line; undefined where any is accepted. */
 interface ExpectedClaims {
   readonly issuer: string | undefined;
   readonly audience: string | undefined;
@@ -124,7 +124,7 @@ async function verifyClaims(
   }
 }
 
-/** What the token says of itself, by which its issuer is found; empty where it can't be read. */
+/** The token's own issuer and audiences, by which its keys are found; empty where it can't be read. */
 function unverifiedClaims(text: string): { issuer: string; audiences: readonly unknown[] } {
   try {
     const { iss, aud } = parseToken(text).payload;

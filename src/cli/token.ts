@@ -1,5 +1,5 @@
 /** `remit token`: the commands about delegation tokens. */
-import { defineCommandGroup } from './command.js';
+import { defineCommandGroup } from './command/define-command.js';
 import { tokenInspectCommand } from './token-inspect.js';
 import { tokenMintCommand } from './token-mint.js';
 import { tokenVerifyCommand } from './token-verify.js';

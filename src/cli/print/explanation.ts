@@ -14,6 +14,7 @@ import { escapedLines, truncateText } from './terminal.js';
 const MAX_SILENT_POLICIES = 20;
 /** The length to which conditions and values are cut. */
 const MAX_TEXT_LENGTH = 400;
+const VALUE_INDENT = ' '.repeat(22);
 
 export function explanationText(explanation: Explanation): string {
   const { decision, who, chain, action, resource, evaluated_at, client, id, dry_run, obligations } = explanation;
@@ -79,13 +80,13 @@ function conditionLines({ kind, satisfied, parts }: PolicyClause): string[] {
   return [`        ${kind}: ${satisfied === undefined ? 'inconclusive' : conclusion}`, ...parts.flatMap(operandLines)];
 }
 
-function operandLines({ text, held, values }: ClauseOperand): string[] {
-  const result = typeof held === 'object' ? 'error' : String(held);
+function operandLines({ text, held: result, values }: ClauseOperand): string[] {
+  const failed = typeof result === 'object';
   return [
-    `          ${result.padEnd(9)} ${truncateText(text, MAX_TEXT_LENGTH)}`,
+    `          ${(failed ? 'error' : String(result)).padEnd(9)} ${truncateText(text, MAX_TEXT_LENGTH)}`,
     ...Object.entries(values).map(
-      ([path, value]) => `                      ${path} = ${truncateText(value, MAX_TEXT_LENGTH)}`,
+      ([path, value]) => `${VALUE_INDENT}${path} = ${truncateText(value, MAX_TEXT_LENGTH)}`,
     ),
-    ...(typeof held === 'object' ? [`                      ${truncateText(held.error, MAX_TEXT_LENGTH)}`] : []),
+    ...(failed ? [`${VALUE_INDENT}${truncateText(result.error, MAX_TEXT_LENGTH)}`] : []),
   ];
 }

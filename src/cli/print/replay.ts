@@ -1,4 +1,4 @@
-/** What `remit replay` found: as data, and for people. */
+/** The results of `remit replay`: as data for `--json`, and as text for people. */
 import { DECISION_CHANGES, type DecisionChange } from '../../records/difference.js';
 import { formatGrounds, formatQuestion, type ReplayResult } from '../../records/replay.js';
 import type { DecisionRecord, SearchRecord } from '../../model/decision.js';

@@ -1,8 +1,15 @@
-/** What `remit serve` prints once it listens: where everything is, and a request that can be pasted into a shell. */
+/** The text that `remit serve` prints once it listens: addresses, files, and a request that can be pasted into a shell. */
 import { displayPath } from '../../config/files.js';
 import type { Service } from '../../service/service.js';
 import { databaseAddress } from '../../store/database/postgres.js';
-import type { ExampleRequest } from '../example-request.js';
+
+/** A request that a newcomer can try. */
+export interface ExampleRequest {
+  /** In words: `may helper do this for ann: Read a document (document plan)?`. */
+  readonly question: string;
+  /** The body of `POST /access/v1/evaluation`, with a token that lasts an hour. */
+  readonly body: object;
+}
 
 /**
  * @param url of the main listener

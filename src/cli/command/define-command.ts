@@ -1,8 +1,8 @@
 /**
- * A command: what it accepts and what it does, declared once. Each file of this directory that is named after a command
- * makes one; main.ts runs it.
+ * A command: what it accepts and what it does, declared once. The files of src/cli that are named after a command make
+ * one each, and main.ts runs it.
  */
-import { didYouMean } from '../diagnostics/suggest.js';
+import { didYouMean } from '../../diagnostics/suggest.js';
 import { commandHelp, groupHelp, type Documentation } from './help.js';
 import {
   parseArguments,
@@ -25,6 +25,7 @@ export interface Command {
 
 /** A command without others below it. */
 export interface SingleCommand extends Command {
+  /** For the help of the group that it is in. */
   readonly signature: Signature<PositionalDeclarations, OptionDeclarations>;
 }
 

@@ -1,7 +1,7 @@
 /** The arguments of a command by what it declares, without a process. */
 import { describe, expect, expectTypeOf, it } from 'vitest';
-import { wholeNumber } from '../../src/cli/option-values.js';
-import { parseArguments, wantsHelp } from '../../src/cli/parse-arguments.js';
+import { wholeNumber } from '../../../src/cli/command/option-values.js';
+import { parseArguments, wantsHelp } from '../../../src/cli/command/parse-arguments.js';
 
 const signature = {
   name: 'copy',

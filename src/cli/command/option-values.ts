@@ -17,11 +17,11 @@ export const ADMIN_KEY_OPTION = {
   description: "an admin client's key (default: REMIT_KEY, or the development key)",
 } as const satisfies OptionDeclaration;
 
-/** What `--fail-on` names: a change that allows more, or any. */
+/** The changes that `--fail-on` names: one that allows more, or any. */
 export type FailOn = 'widening' | 'change';
 
 /** @throws UsageError */
-export function parseFailOn(text: string, option: string): FailOn {
+export function parseFailOnOption(text: string, option: string): FailOn {
   if (text === 'widening' || text === 'change') return text;
   throw new UsageError(`${option} must be "widening" or "change"`);
 }
@@ -38,7 +38,7 @@ export function wholeNumber(minimum: number, maximum: number): (text: string, op
 const SECONDS = { s: 1, m: 60, h: 3600 } as const;
 
 /** The seconds of a duration such as `90s`, `5m`, `1h`. @throws UsageError */
-export function parseDurationSeconds(text: string, option: string): number {
+export function parseDurationOption(text: string, option: string): number {
   const match = /^(\d{1,6})([smh])$/.exec(text);
   const seconds = match === null ? 0 : Number(match[1]) * SECONDS[match[2] as keyof typeof SECONDS];
   if (seconds >= 1 && seconds <= 24 * SECONDS.h) return seconds;
@@ -46,7 +46,7 @@ export function parseDurationSeconds(text: string, option: string): number {
 }
 
 /** @throws UsageError */
-export function parseJsonObject(text: string, option: string): Record<string, unknown> {
+export function parseJsonOption(text: string, option: string): Record<string, unknown> {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -57,8 +57,8 @@ export function parseJsonObject(text: string, option: string): Record<string, un
   throw new UsageError(`${option} must be a JSON object`);
 }
 
-/** `user:alice`: the type ends at the first colon. @throws UsageError */
-export function parseEntityReference(text: string, option: string): { type: string; id: string } {
+/** `user:ann`: the type ends at the first colon. @throws UsageError */
+export function parseEntityOption(text: string, option: string): { type: string; id: string } {
   const colon = text.indexOf(':');
   if (colon < 1 || colon === text.length - 1) throw new UsageError(`${option} "${text}" must be TYPE:ID`);
   return { type: text.slice(0, colon), id: text.slice(colon + 1) };

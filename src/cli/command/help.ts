@@ -7,13 +7,13 @@ import type {
   Signature,
 } from './parse-arguments.js';
 
-const LINE_WIDTH = 100;
-/** The widest first column that still leaves room for what it means. */
+const HELP_WIDTH = 100;
+/** A longer term has a line of its own, so that the column of meanings stays wide. */
 const MAX_TERM_WIDTH = 26;
 
-/** What help says beside the arguments. */
+/** The parts of help that don't follow from the arguments. */
 export interface Documentation {
-  /** What the command does; an empty line separates paragraphs, other line ends don't count. */
+  /** Paragraphs about what the command does; an empty line separates paragraphs, other line ends don't count. */
   readonly description: string;
   /** The meaning of 0 and 1; that of 2 is the same for all commands unless it is given. */
   readonly exitCodes?: Readonly<Partial<Record<0 | 1 | 2, string>>>;
@@ -64,7 +64,7 @@ export function table(heading: string, rows: readonly HelpRow[]): string {
   if (rows.length === 0) return '';
   const width = Math.min(MAX_TERM_WIDTH, Math.max(...rows.map(([term]) => term.length)));
   const lines = rows.flatMap(([term, meaning]) => {
-    const [first = '', ...others] = wrap(meaning, LINE_WIDTH - width - 4);
+    const [first = '', ...others] = wrapText(meaning, HELP_WIDTH - width - 4);
     const indent = ' '.repeat(width + 4);
     const continued = others.map((line) => `${indent}${line}`);
     return term.length > width
@@ -111,12 +111,12 @@ function paragraphs(text: string): string {
   return text
     .trim()
     .split(/\n\s*\n/)
-    .map((paragraph) => wrap(paragraph, LINE_WIDTH).join('\n'))
+    .map((paragraph) => wrapText(paragraph, HELP_WIDTH).join('\n'))
     .join('\n\n');
 }
 
 /** Lines of at most so many characters, broken between words. */
-function wrap(text: string, width: number): string[] {
+function wrapText(text: string, width: number): string[] {
   const lines: string[] = [];
   for (const word of text.trim().split(/\s+/)) {
     const line = lines.at(-1);

@@ -1,6 +1,6 @@
 /** Help is made from what a command declares. */
 import { expect, it } from 'vitest';
-import { commandHelp, groupHelp, table } from '../../src/cli/help.js';
+import { commandHelp, groupHelp, table } from '../../../src/cli/command/help.js';
 
 const copy = {
   name: 'copy',

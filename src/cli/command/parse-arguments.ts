@@ -3,7 +3,7 @@
  * declarations make the help (help.ts), so an option is described and accepted in one place.
  */
 import { parseArgs } from 'node:util';
-import { suggestNearest } from '../diagnostics/diagnostics.js';
+import { suggestNearest } from '../../diagnostics/diagnostics.js';
 import { UsageError } from './usage-error.js';
 
 export interface OptionDeclaration {
@@ -38,7 +38,7 @@ type OptionValue<D extends OptionDeclaration> = D extends { readonly value: stri
 export type OptionValues<O extends OptionDeclarations> = { readonly [Name in keyof O]: OptionValue<O[Name]> };
 export type PositionalValues<P extends PositionalDeclarations> = { readonly [Index in keyof P]: string };
 
-/** What a command accepts after its name. */
+/** The arguments that a command accepts after its name. */
 export interface Signature<P extends PositionalDeclarations, O extends OptionDeclarations> {
   /** The command as it is typed after `remit`, such as `token verify`. */
   readonly name: string;
