@@ -3,7 +3,7 @@ import { DELEGATOR_RELATION } from '../policy/schema/vocabulary.js';
 import type { Service } from '../service/service.js';
 import type { ExampleRequest } from './print/welcome.js';
 
-/** How much of the graph is looked at: a start must not wait for a large one. */
+/** Bounds on what is read of the graph: a start must not wait for a large one. */
 const MAX_EXAMPLE_DELEGATIONS = 20;
 const MAX_EXAMPLE_RELATIONSHIPS = 500;
 const MAX_EXAMPLE_RESOURCES = 100;
@@ -14,8 +14,8 @@ interface ResourceOrUser {
 }
 
 /**
- * A request of an agent of this world, for an action that its user may do, a read before any other.
- * undefined without a development client and issuer, or where the world has no such agent.
+ * Finds a request of an agent of this world, for an action that its user may do, a read before any other.
+ * @returns undefined without a development client and issuer, or where the world has no such agent
  */
 export async function findExampleRequest(service: Service): Promise<ExampleRequest | undefined> {
   const { devIssuer, devKey, relationships } = service;

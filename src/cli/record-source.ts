@@ -1,4 +1,4 @@
-/** Where `remit replay`, `diff` and `explain` take decision records from: the service, or a file. */
+/** Decision records for `remit replay`, `diff` and `explain`: from the service, or from a file. */
 import type { Config } from '../config/config.js';
 import { displayPath, readTextFile } from '../config/files.js';
 import { parseRecord } from '../records/parse-record.js';

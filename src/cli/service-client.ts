@@ -96,7 +96,7 @@ export function acceptedBody(reply: ServiceReply): unknown {
   return reply.body;
 }
 
-/** What the service says is wrong with a request, and where in it. */
+/** The error of a refused request: the service's message, with the place in the request. */
 export function rejectionError({ status, body }: ServiceReply): UsageError {
   const { error } = body as { error?: { message?: string; at?: string } };
   const place = error?.at === undefined ? '' : `${error.at}: `;

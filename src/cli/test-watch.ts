@@ -5,7 +5,7 @@ import type { Config } from '../config/config.js';
 import { ConfigError } from '../model/faults.js';
 import { UsageError } from './command/usage-error.js';
 
-/** How long nothing must change before a run: an editor writes a file more than once when it saves. */
+/** The time in which nothing must change before a run: an editor writes a file more than once when it saves. */
 const QUIET_MS = 100;
 const WATCHED_FILES = /\.(cedar|cedarschema|zed|ya?ml)$/;
 

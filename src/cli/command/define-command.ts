@@ -25,7 +25,7 @@ export interface Command {
 
 /** A command without others below it. */
 export interface SingleCommand extends Command {
-  /** For the help of the group that it is in. */
+  /** The arguments, for the help of the group that the command is in. */
   readonly signature: Signature<PositionalDeclarations, OptionDeclarations>;
 }
 

@@ -10,7 +10,7 @@ import { formatTree } from '../../records/explain/tree.js';
 import { obligationLines, stepLines } from './decision.js';
 import { escapedLines, truncateText } from './terminal.js';
 
-/** How many policies that don't apply are printed; --json has all. */
+/** The policies that don't apply that are printed; --json has all. */
 const MAX_SILENT_POLICIES = 20;
 /** The length to which conditions and values are cut. */
 const MAX_TEXT_LENGTH = 400;

@@ -11,7 +11,7 @@ export interface ReplayedRecord {
   readonly sameRules: boolean;
 }
 
-/** How many records of one kind are printed; --json has all. */
+/** The records of one kind that are printed; --json has all. */
 const MAX_EXAMPLES = 20;
 
 const CHANGE_HEADINGS: Readonly<Record<DecisionChange, string>> = {

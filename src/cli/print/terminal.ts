@@ -1,11 +1,11 @@
 /** Output of the commands: data as JSON, and texts for people that can't carry commands to their terminal. */
 
-/** Indented, for data that people read as well. */
+/** Prints indented JSON, for data that people read as well. */
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
 }
 
-/** One line, for scripts that read line by line. */
+/** Prints JSON on one line, for scripts that read line by line. */
 export function printJsonLine(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }

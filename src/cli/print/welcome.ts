@@ -5,7 +5,7 @@ import { databaseAddress } from '../../store/database/postgres.js';
 
 /** A request that a newcomer can try. */
 export interface ExampleRequest {
-  /** In words: `may helper do this for ann: Read a document (document plan)?`. */
+  /** The request in words: `may helper do this for ann: Read a document (document plan)?`. */
   readonly question: string;
   /** The body of `POST /access/v1/evaluation`, with a token that lasts an hour. */
   readonly body: object;
