@@ -1,13 +1,17 @@
 #!/usr/bin/env node
-/** The command line: finds the command, turns failures into a sentence and an exit code. */
-import { UsageError, type Command } from './cli/command.js';
+/** The command line `remit`: finds the command, runs it, and turns a failure into a sentence and an exit code. */
+import { readFileSync } from 'node:fs';
+import type { Command } from './cli/command/define-command.js';
+import { sections, table } from './cli/command/help.js';
+import { UsageError } from './cli/command/usage-error.js';
+import { didYouMean } from './diagnostics/suggest.js';
 import { ConfigError, Fault } from './model/faults.js';
 
 interface CommandEntry {
   readonly name: string;
-  /** One line for the list of commands. */
+  /** The line in the list of commands. */
   readonly summary: string;
-  /** Each is loaded by those only who use it: together they take as long as a start does. */
+  /** Imports the command where it is run: importing all of them takes as long as a start does. */
   readonly load: () => Promise<Command>;
 }
 
@@ -54,7 +58,7 @@ const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'explain',
-    summary: 'tell the story of a decision on record',
+    summary: 'explain a decision on record, and what would allow it',
     load: async () => (await import('./cli/explain.js')).explainCommand,
   },
   {
@@ -69,51 +73,57 @@ const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'schema',
-    summary: 'write the JSON Schemas that editors complete YAML files by',
+    summary: 'write the JSON Schemas with which editors complete YAML files',
     load: async () => (await import('./cli/schema.js')).schemaCommand,
   },
   {
     name: 'migrate',
-    summary: 'make or update the tables of a PostgreSQL and the schema of a SpiceDB server',
+    summary: 'bring the tables of a PostgreSQL server and the schema of a SpiceDB server up to date',
     load: async () => (await import('./cli/migrate.js')).migrateCommand,
   },
 ];
 
-const HELP = `remit: may this agent do this, for this person, to this thing, now, and why?
-
-Usage: remit <command> [options]
-
-${COMMANDS.map((c) => `  ${c.name.padEnd(8)} ${c.summary}`).join('\n')}
-
-Each command has --help and --json. Exit codes: 0 fine, 1 a finding or a deny, 2 usage or an unusable input.
-`;
-
 async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    process.stdout.write(HELP);
+    process.stdout.write(programHelp());
     return name === undefined ? 2 : 0;
   }
-  const entry = COMMANDS.find((c) => c.name === name);
-  if (entry === undefined) throw new UsageError(`there is no command "${name}"; see remit --help`);
-  const command = await entry.load();
-  if (rest.includes('--help') || rest.includes('-h')) {
-    process.stdout.write(`${command.help.trim()}\n`);
+  if (name === '--version' || name === '-V') {
+    process.stdout.write(`${readVersion()}\n`);
     return 0;
   }
-  return command.run(rest);
+  const entry = COMMANDS.find((candidate) => candidate.name === name);
+  if (entry !== undefined) return (await entry.load()).run(rest);
+  const suggestion = didYouMean(name, COMMANDS.map((candidate) => candidate.name)); // prettier-ignore
+  throw new UsageError(`there is no command "${name}"${suggestion}; see remit --help`);
+}
+
+function programHelp(): string {
+  return sections([
+    'remit: may this agent do this, for this person, to this thing, now, and why?',
+    'Usage: remit <command> [options]\n       remit <command> --help\n       remit --version',
+    table('Commands', COMMANDS.map(({ name, summary }) => [name, summary])), // prettier-ignore
+    'Exit codes: 0 fine, 1 a finding or a deny, 2 usage or an unusable input.',
+  ]);
+}
+
+/** The version of this installation, which package.json states. */
+function readVersion(): string {
+  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
 }
 
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  if (error instanceof UsageError || error instanceof ConfigError) {
-    process.stderr.write(`remit: ${error.message}\n`);
-    process.exitCode = 2;
-  } else if (error instanceof Fault) {
-    process.stderr.write(`remit: ${error.message} ${error.detail ?? ''}\n`);
-    process.exitCode = 2;
-  } else {
-    throw error;
-  }
+  process.stderr.write(`remit: ${messageOf(error)}\n`);
+  process.exitCode = 2;
+}
+
+/** @throws the error itself where it is a bug, which then ends with its stack */
+function messageOf(error: unknown): string {
+  if (error instanceof UsageError || error instanceof ConfigError) return error.message;
+  if (error instanceof Fault) return `${error.message} ${error.detail ?? ''}`.trimEnd();
+  throw error;
 }

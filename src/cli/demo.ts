@@ -1,28 +1,22 @@
-/** `remit demo`: a short tour of decisions on the sample company, on engines of its own, printed as a table. */
+/** `remit demo`: a short tour of decisions on the sample company, by engines of its own, printed as a table. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
 import { buildApp } from '../http/app.js';
 import { loadConfig } from '../config/config.js';
 import { loadYaml } from '../config/yaml.js';
 import { ConfigError } from '../model/faults.js';
 import { openService } from '../service/service.js';
-import { fileURLToPath } from 'node:url';
-import { z } from 'zod';
-import { readOptions, UsageError, type Command } from './command.js';
-import { evidenceText, type DecisionAnswer } from './print/decision.js';
-
-const HELP = `
-Usage: remit demo [--json]
-
-Opens the engines with the sample company in a temporary directory, makes the decisions of fixtures/acme.demo.yaml at
-the hours written there, and prints who asked for whom, what, the answer and what decided it.
-`;
+import { defineCommand } from './command/define-command.js';
+import { evidenceText, obligationText, type DecisionAnswer } from './print/decision.js';
+import { printJson } from './print/terminal.js';
 
 const tourSchema = z.strictObject({
   stops: z.array(
     z.strictObject({
-      /** The hour at which it is asked, UTC. */
+      /** The time of the request, UTC. */
       at: z.iso.datetime(),
       user: z.string(),
       agent: z.string(),
@@ -35,6 +29,7 @@ const tourSchema = z.strictObject({
     }),
   ),
 });
+type TourStop = z.infer<typeof tourSchema>['stops'][number];
 
 interface DemoRow {
   readonly who: string;
@@ -44,32 +39,32 @@ interface DemoRow {
   readonly note: string;
 }
 
-export const demoCommand: Command = {
-  help: HELP,
-  run: async (args) => {
-    const { values, positionals } = readOptions(args, { json: { type: 'boolean', default: false } });
-    if (positionals.length > 0)
-      throw new UsageError(`"${positionals[0] ?? ''}" is not understood; see remit demo --help`);
+export const demoCommand = defineCommand({
+  name: 'demo',
+  description: `
+    Opens the engines with the sample company in a temporary directory, makes the decisions of fixtures/acme.demo.yaml at
+    the times that it names, and prints which agent asked for which user, the request, the answer and what decided it.`,
+  options: { json: { description: 'prints [{"who", "what", "decision", "why", "note"}]' } },
+  run: async ({ options }) => {
     const data = mkdtempSync(join(tmpdir(), 'remit-demo-'));
     try {
       const rows = await runTour(data);
-      process.stdout.write(values.json ? `${JSON.stringify(rows, undefined, 2)}\n` : demoTable(rows));
+      if (options.json) printJson(rows);
+      else process.stdout.write(demoTable(rows));
       return 0;
     } finally {
       rmSync(data, { recursive: true, force: true });
     }
   },
-};
+});
 
+/** @throws ConfigError where a stop is answered other than 200 */
 async function runTour(data: string): Promise<DemoRow[]> {
-  const { stops } = loadYaml(
-    fileURLToPath(new URL('../../fixtures/acme.demo.yaml', import.meta.url)),
-    tourSchema,
-    'tour',
-  );
-  const sample = fileURLToPath(new URL('../../fixtures/acme.remit.yaml', import.meta.url));
+  const { stops } = loadYaml(fixturePath('acme.demo.yaml'), tourSchema, 'tour');
   let now = new Date();
-  const service = await openService(loadConfig(sample, { REMIT_DATA: data }), { now: () => now });
+  const service = await openService(loadConfig(fixturePath('acme.remit.yaml'), { REMIT_DATA: data }), {
+    now: () => now,
+  });
   try {
     const app = await buildApp(service);
     const rows: DemoRow[] = [];
@@ -100,36 +95,32 @@ async function runTour(data: string): Promise<DemoRow[]> {
   }
 }
 
-function demoRow(
-  stop: z.infer<typeof tourSchema>['stops'][number],
-  { decision, context = {} }: DecisionAnswer,
-): DemoRow {
+function fixturePath(name: string): string {
+  return fileURLToPath(new URL(`../../fixtures/${name}`, import.meta.url));
+}
+
+function demoRow(stop: TourStop, { decision, context = {} }: DecisionAnswer): DemoRow {
   const calledBy = stop.chain.length === 0 ? '' : ` (called by ${stop.chain.join(', ')})`;
-  const relationship = context.rationale?.steps.find((s) => s.step === 'relationship')?.evidence ?? {};
-  const obligations = (context.obligations ?? []).map(
-    (o) => `${o.type} ${Object.values(o.properties).flat().join(', ')}`,
+  const relationship = context.rationale?.steps.find(({ step }) => step === 'relationship')?.evidence ?? {};
+  const grounds = [evidenceText({ path: relationship['path'] }), ...(context.obligations ?? []).map(obligationText)];
+  const reasons = (context.reasons ?? []).map(
+    ({ code, policies }) => `${code}${policies === undefined ? '' : ` (${policies.join(', ')})`}`,
   );
-  const path = { path: relationship['path'] };
-  const why = decision
-    ? [evidenceText(path), ...obligations].join('; ')
-    : (context.reasons ?? [])
-        .map((r) => `${r.code}${r.policies === undefined ? '' : ` (${r.policies.join(', ')})`}`)
-        .join('; ');
   return {
     who: `${stop.agent} for ${stop.user}${calledBy}`,
     what: `${stop.action} ${stop.resource}`,
     decision,
-    why,
+    why: (decision ? grounds : reasons).join('; '),
     note: stop.note,
   };
 }
 
 function demoTable(rows: readonly DemoRow[]): string {
   const header = { who: 'WHO, FOR WHOM', what: 'WHAT', answer: 'ANSWER', why: 'WHAT DECIDED IT' };
-  const cells = rows.map((r) => ({ ...r, answer: r.decision ? 'allow' : 'deny' }));
-  const width = (key: 'who' | 'what' | 'answer'): number =>
-    Math.max(header[key].length, ...cells.map((c) => c[key].length));
-  const line = (c: { who: string; what: string; answer: string; why: string }): string =>
-    `${c.who.padEnd(width('who'))}  ${c.what.padEnd(width('what'))}  ${c.answer.padEnd(width('answer'))}  ${c.why}`;
-  return [line(header), ...cells.flatMap((c) => [line(c), `  ${c.note}`])].join('\n') + '\n';
+  const cells = rows.map((row) => ({ ...row, answer: row.decision ? 'allow' : 'deny' }));
+  const width = (column: 'who' | 'what' | 'answer'): number =>
+    Math.max(header[column].length, ...cells.map((cell) => cell[column].length));
+  const line = ({ who, what, answer, why }: typeof header): string =>
+    `${who.padEnd(width('who'))}  ${what.padEnd(width('what'))}  ${answer.padEnd(width('answer'))}  ${why}`;
+  return [line(header), ...cells.flatMap((cell) => [line(cell), `  ${cell.note}`])].join('\n') + '\n';
 }

@@ -1,78 +1,71 @@
-/** `remit explain`: the story of one decision. */
+/** `remit explain`: one decision on record, explained. */
 import { loadConfig } from '../config/config.js';
-import { readSources, displayPath } from '../config/files.js';
+import { displayPath, readSources } from '../config/files.js';
 import { explainRecord } from '../records/explain/explain.js';
 import { explainDenial } from '../author/why-not/why-not.js';
 import { parseRecord } from '../records/parse-record.js';
 import type { DecisionRecord } from '../model/decision.js';
 import { loadRules } from '../policy/load.js';
-import { openServiceClient, rejectionError, type ServiceClient } from './service-client.js';
-import { readOptions, UsageError, type Command } from './command.js';
+import { defineCommand } from './command/define-command.js';
+import { ADMIN_KEY_OPTION, CONFIG_OPTION } from './command/option-values.js';
 import { explanationText } from './print/explanation.js';
-import { readRecordsFile } from './record-source.js';
+import { printJson } from './print/terminal.js';
 import { whyNotText } from './print/why-not.js';
+import { readRecordsFile } from './record-source.js';
+import { acceptedBody, openServiceClient, type ServiceClient } from './service-client.js';
 import { serviceWorld } from './service-world.js';
+import { UsageError } from './command/usage-error.js';
 
-const HELP = `
-Usage: remit explain ID [options]
-
-Tells the story of a decision on record: each step with its evidence, the relationships that grant it as a tree, and the
-policies that took it in, each condition with whether it held and the values that it read. Asks the running service of
-the data directory, or opens the engines itself. Exit code 0 whether it was an allow or a deny.
-
-  --why-not        of a deny also says what would make it an allow: the fewest and mildest changes, decided again with
-                   them. Relationships are read from the service, and supposed in a SpiceDB of the command's own
-  --file FILE      the record from a file, as GET /v1/decisions gives them, in place of the service's
-  --key KEY        an admin client's key (default: REMIT_KEY, or the development key)
-  --config FILE    the configuration, whose schemas and policies explain (default: REMIT_CONFIG, or the sample's)
-  --json           prints one JSON object
-`;
-
-export const explainCommand: Command = {
-  help: HELP,
-  run: async (args) => {
-    const { values, positionals } = readOptions(args, {
-      file: { type: 'string' },
-      'why-not': { type: 'boolean', default: false },
-      key: { type: 'string' },
-      config: { type: 'string' },
-      json: { type: 'boolean', default: false },
-    });
-    const [id, extra] = positionals;
-    if (id === undefined || extra !== undefined)
-      throw new UsageError('remit explain takes the id of one decision; see remit explain --help');
-    const config = loadConfig(values.config);
+export const explainCommand = defineCommand({
+  name: 'explain',
+  description: `
+    Explains a decision on record: each step with its evidence, the relationships that grant it as a tree, and the
+    policies whose scope matches it, each condition with whether it held and the values that it read. The running service
+    of the data directory is asked for the record; where none runs, the command opens the engines itself.`,
+  positionals: [{ name: 'ID', description: 'the id of one decision' }],
+  options: {
+    'why-not': {
+      description:
+        "of a deny, also prints what would make it an allow: the fewest and mildest changes, decided again with them. Relationships are read from the service, and changed in a SpiceDB of the command's own only",
+    },
+    file: {
+      value: 'FILE',
+      description: "reads the record from a file, as GET /v1/decisions gives them, and not the service's",
+    },
+    key: ADMIN_KEY_OPTION,
+    config: { ...CONFIG_OPTION, description: `${CONFIG_OPTION.description}, whose schemas and policies explain` },
+    json: { description: 'prints one JSON object' },
+  },
+  exitCodes: { 0: 'the decision is explained, an allow or a deny' },
+  examples: ['remit explain 01999999-0000-7000-8000-000000000000 --why-not'],
+  run: async ({ positionals: [id], options }) => {
+    const config = loadConfig(options.config);
     const sources = readSources(config.sources);
     const rules = loadRules(sources);
-    const client =
-      values.file === undefined ? await openServiceClient(config, values.key ?? config.clientKey) : undefined;
+    const client = options.file === undefined ? await openServiceClient(config, options.key) : undefined;
     try {
-      const record = client === undefined ? findRecordInFile(values.file ?? '', id) : await fetchRecord(client, id);
+      const record = client === undefined ? findRecordInFile(options.file ?? '', id) : await fetchRecord(client, id);
       const world = client === undefined ? undefined : serviceWorld(client);
       const explanation = explainRecord(record, rules);
-      const whyNotResult = values['why-not'] ? await explainDenial(record, { rules, sources, world }) : undefined;
-      process.stdout.write(
-        values.json
-          ? `${JSON.stringify({ ...explanation, ...(whyNotResult === undefined ? {} : { why_not: whyNotResult }) }, undefined, 2)}\n`
-          : `${explanationText(explanation)}${whyNotResult === undefined ? '' : whyNotText(whyNotResult)}`,
-      );
+      const whyNot = options['why-not'] ? await explainDenial(record, { rules, sources, world }) : undefined;
+      if (options.json) printJson({ ...explanation, ...(whyNot === undefined ? {} : { why_not: whyNot }) });
+      else process.stdout.write(`${explanationText(explanation)}${whyNot === undefined ? '' : whyNotText(whyNot)}`);
       return 0;
     } finally {
       await client?.close();
     }
   },
-};
+});
 
-/** @throws Usage where the service has none of this id, or refuses */
+/** @throws UsageError where the service refuses, or has no decision of this id */
 async function fetchRecord(client: ServiceClient, id: string): Promise<DecisionRecord> {
-  const { status, body } = await client.get(`/v1/decisions/${encodeURIComponent(id)}`);
-  if (status !== 200) throw rejectionError({ status, body });
-  return parseRecord(body, `decision ${id}`);
+  const reply = await client.get(`/v1/decisions/${encodeURIComponent(id)}`);
+  return parseRecord(acceptedBody(reply), `decision ${id}`);
 }
 
-/** @throws Usage, ConfigError */
-function findRecordInFile(file: string, id: string): DecisionRecord {
-  const record = readRecordsFile(file).find((record) => record.id === id);
-  if (record === undefined) throw new UsageError(`${displayPath(file)} has no decision ${id}`);
-  return parseRecord(record, `${displayPath(file)}: decision ${id}`);
+/** @throws ConfigError for the file, UsageError where it has no decision of this id */
+function findRecordInFile(path: string, id: string): DecisionRecord {
+  const record = readRecordsFile(path).find((candidate) => candidate.id === id);
+  if (record === undefined) throw new UsageError(`${displayPath(path)} has no decision ${id}`);
+  return parseRecord(record, `${displayPath(path)}: decision ${id}`);
 }

@@ -1,52 +1,49 @@
-/** `remit init`: a new company that passes its checks and starts. */
+/** `remit init`: a new company, from a template, that passes its checks and starts. */
 import { join, resolve } from 'node:path';
-import { writeTemplate, TEMPLATES, type TemplateName } from '../author/check/templates.js';
+import { TEMPLATES, writeTemplate, type TemplateName } from '../author/check/templates.js';
 import { displayPath } from '../config/files.js';
-import { suggestNearest } from '../diagnostics/diagnostics.js';
-import { readOptions, UsageError, type Command } from './command.js';
+import { didYouMean } from '../diagnostics/suggest.js';
+import { defineCommand } from './command/define-command.js';
+import { printJsonLine } from './print/terminal.js';
+import { UsageError } from './command/usage-error.js';
 
 const TEMPLATE_NAMES = Object.keys(TEMPLATES) as TemplateName[];
 
-const HELP = `
-Usage: remit init DIR [--template NAME] [--json]
+export const initCommand = defineCommand({
+  name: 'init',
+  description: `
+    Makes a new company: a SpiceDB schema, a Cedar schema, policies with their tests, a world to try things in, and the
+    configuration.
 
-Makes a new company: a SpiceDB schema, a Cedar schema, policies with their tests, a world to try things in, and the
-configuration. DIR must be empty, or not there yet.
-
-  --template NAME   ${TEMPLATE_NAMES.map((name) => `${name.padEnd(12)} ${TEMPLATES[name].summary}`).join('\n                    ')}
-                    (default: documents)
-  --json            prints {"directory", "files": […], "next": […]}
-`;
-
-export const initCommand: Command = {
-  help: HELP,
-  run: async (args) => {
-    const { values, positionals } = readOptions(args, {
-      template: { type: 'string', default: 'documents' },
-      json: { type: 'boolean', default: false },
-    });
-    const [argument, extra] = positionals;
-    if (argument === undefined || argument === '' || extra !== undefined)
-      throw new UsageError('remit init takes one directory; see remit init --help');
-    const template = TEMPLATE_NAMES.find((name) => name === values.template);
-    if (template === undefined) {
-      const hint = suggestNearest(values.template, TEMPLATE_NAMES);
-      throw new UsageError(
-        `there is no template "${values.template}"${hint === undefined ? '' : ` (${hint})`}: ${TEMPLATE_NAMES.join(', ')}`,
-      );
-    }
+    Templates: ${TEMPLATE_NAMES.map((name) => `${name} (${TEMPLATES[name].summary})`).join('; ')}.`,
+  positionals: [{ name: 'DIR', description: 'one directory, which is empty or does not exist yet' }],
+  options: {
+    template: { value: 'NAME', description: 'what it is made of', default: 'documents', parse: parseTemplateName },
+    json: { description: 'prints {"directory", "files": […], "next": […]}' },
+  },
+  examples: ['remit init company --template tickets'],
+  run: async ({ positionals: [argument], options }) => {
+    const { template } = options;
     const directory = resolve(argument);
     const files = writeTemplate(directory, template);
     const next = nextSteps(displayPath(join(directory, 'remit.yaml')), template);
-    if (values.json) process.stdout.write(`${JSON.stringify({ directory, files, next })}\n`);
+    if (options.json) printJsonLine({ directory, files, next });
     else {
       const list = files.map((file) => `  ${file}\n`).join('');
-      process.stdout.write(`Made of the template "${template}", in ${displayPath(directory)}:\n${list}\n`);
+      process.stdout.write(`Made from the template "${template}", in ${displayPath(directory)}:\n${list}\n`);
       process.stdout.write(`What to do next:\n\n${next.map((line) => `  ${line}\n`).join('')}`);
     }
     return 0;
   },
-};
+});
+
+/** @throws UsageError naming the templates that there are */
+function parseTemplateName(text: string): TemplateName {
+  const template = TEMPLATE_NAMES.find((name) => name === text);
+  if (template !== undefined) return template;
+  const suggestion = didYouMean(text, TEMPLATE_NAMES);
+  throw new UsageError(`there is no template "${text}"${suggestion}: ${TEMPLATE_NAMES.join(', ')}`);
+}
 
 /** Commands for a shell, in order. */
 function nextSteps(file: string, template: TemplateName): string[] {

@@ -1,14 +1,14 @@
-/** `remit migrate`, where the database is a PostgreSQL server: its tables. */
+/** The tables of a PostgreSQL server, as a target of `remit migrate`. */
 import type { Config } from '../config/config.js';
 import { databaseAddress } from '../store/database/postgres-connection.js';
 import { PostgresDatabase } from '../store/database/postgres.js';
 import { migrateSchema, SCHEMA_VERSION, readSchemaVersion } from '../store/migrations.js';
 import type { MigrationTarget } from './migration-target.js';
 
-/** A step over many rows takes what it takes, and so does waiting for somebody else's. */
+/** An hour: a step over many rows is long, and so is the wait for another process that migrates. */
 const MIGRATION_STEP_MS = 3_600_000;
 
-/** undefined: it is embedded. */
+/** undefined where the database is embedded: it migrates at start. */
 export function databaseMigration({ database: config }: Config): MigrationTarget | undefined {
   if (config.mode === 'embedded') return undefined;
   return {

@@ -1,4 +1,4 @@
-/** `remit migrate`, where SpiceDB is a server: its schema. */
+/** The schema of a SpiceDB server, as a target of `remit migrate`. */
 import type { Config } from '../config/config.js';
 import { readSources } from '../config/files.js';
 import { ConfigError } from '../model/faults.js';
@@ -7,7 +7,10 @@ import type { MigrationTarget } from './migration-target.js';
 
 const CHANGE_SIGNS = { add: '+', remove: '-', change: '~' } as const;
 
-/** undefined: it is embedded. @throws ConfigError: all of the rules are read, so that none is applied that they don't fit */
+/**
+ * undefined where SpiceDB is embedded.
+ * @throws ConfigError where the rules don't load: a schema that the policies don't fit is not applied
+ */
 export function spicedbMigration({ spicedb, sources, deadlineMs }: Config): MigrationTarget | undefined {
   if (spicedb === undefined) return undefined;
   const { graph } = loadRules(readSources(sources));
@@ -15,28 +18,27 @@ export function spicedbMigration({ spicedb, sources, deadlineMs }: Config): Migr
     name: 'spicedb',
     run: async ({ check, yes }) => {
       const { Connection } = await import('../graph/server/connection.js');
-      const { retryUntilReady: patiently } = await import('../graph/server/retry-until-ready.js');
-      const { writeServerSchema: applySchema, compareServerSchema: differences } =
-        await import('../graph/server/schema-diff.js');
+      const { retryUntilReady } = await import('../graph/server/retry-until-ready.js');
+      const { compareServerSchema, writeServerSchema } = await import('../graph/server/schema-diff.js');
       const connection = new Connection(spicedb, deadlineMs);
       try {
-        const { differences: found } = await patiently(() => differences(connection, graph), spicedb);
-        const withheld = !yes && found.some(({ change }) => change !== 'add');
-        const applied = found.length > 0 && !check && !withheld;
+        const { differences } = await retryUntilReady(() => compareServerSchema(connection, graph), spicedb);
+        const withheld = !yes && differences.some(({ change }) => change !== 'add');
+        const applied = differences.length > 0 && !check && !withheld;
         if (applied) {
-          await applySchema(connection, graph);
-          const { differences: remaining } = await differences(connection, graph);
+          await writeServerSchema(connection, graph);
+          const { differences: remaining } = await compareServerSchema(connection, graph);
           if (remaining.length > 0)
-            throw new ConfigError('somebody else changes the schema at the same time', spicedb.endpoint);
+            throw new ConfigError('another process changes the schema at the same time', spicedb.endpoint);
         }
         return {
-          result: { differences: found.map(({ change, item: what }) => ({ change, what })), applied },
+          result: { differences: differences.map(({ change, item }) => ({ change, what: item })), applied },
           lines: [
             `${graph.file} against SpiceDB at ${spicedb.endpoint}:`,
-            ...found.map(({ change, item: what }) => `  ${CHANGE_SIGNS[change]} ${what}`),
-            outcomeLine(found.length, applied, withheld),
+            ...differences.map(({ change, item }) => `  ${CHANGE_SIGNS[change]} ${item}`),
+            outcomeLine(differences.length, applied, withheld),
           ],
-          pending: found.length > 0 && !applied,
+          pending: differences.length > 0 && !applied,
         };
       } finally {
         connection.close();
@@ -45,8 +47,8 @@ export function spicedbMigration({ spicedb, sources, deadlineMs }: Config): Migr
   };
 }
 
-function outcomeLine(differences: number, applied: boolean, withheld: boolean): string {
-  if (differences === 0) return '  the same';
+function outcomeLine(differenceCount: number, applied: boolean, withheld: boolean): string {
+  if (differenceCount === 0) return '  the same';
   if (applied) return 'Applied.';
-  return withheld ? 'Nothing is applied: --yes removes and changes, too.' : 'Nothing is applied.';
+  return withheld ? 'Nothing is applied: with --yes, it is removed and changed as well.' : 'Nothing is applied.';
 }

@@ -1,6 +1,5 @@
-/** What `remit migrate` brings up to date: one server, its state, and what was done to it. */
+/** A server that `remit migrate` brings up to date, and what it has done to it. */
 
-/** One server's part of it. */
 export interface MigrationTarget {
   readonly name: 'database' | 'spicedb';
   /** @throws ConfigError, Fault */
@@ -8,15 +7,16 @@ export interface MigrationTarget {
 }
 
 export interface MigrationOptions {
-  /** Changes nothing. */
+  /** Changes nothing, and says what would be changed. */
   readonly check: boolean;
-  /** Also removes and changes. */
+  /** Removes and changes what is there, where without it things are only added. */
   readonly yes: boolean;
 }
 
 export interface MigrationResult {
-  /** For `--json`. */
+  /** The member of `--json` that is named after the target. */
   readonly result: object;
+  /** The report for people. */
   readonly lines: readonly string[];
   /** Whether something is still to be done. */
   readonly pending: boolean;

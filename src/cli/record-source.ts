@@ -1,55 +1,53 @@
-/** Decision records: of the service, or from a file. */
-import { readFileSync } from 'node:fs';
+/** Decision records for `remit replay`, `diff` and `explain`: from the service, or from a file. */
 import type { Config } from '../config/config.js';
-import { displayPath } from '../config/files.js';
+import { displayPath, readTextFile } from '../config/files.js';
 import { parseRecord } from '../records/parse-record.js';
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
 import { ConfigError } from '../model/faults.js';
 import { isObject } from '../policy/schema/types.js';
-import { openServiceClient, rejectionError } from './service-client.js';
-import { UsageError } from './command.js';
+import { ADMIN_KEY_OPTION, wholeNumber } from './command/option-values.js';
+import type { OptionDeclarations } from './command/parse-arguments.js';
+import { acceptedBody, openServiceClient } from './service-client.js';
 
 const MAX_RECORD_LIMIT = 100_000;
 const RECORDS_PAGE_SIZE = 200;
 
 export type DecisionOrSearchRecord = DecisionRecord | SearchRecord;
 
-/** How many records at most. @throws Usage */
-export function parseRecordLimit(text: string): number {
-  const limit = Number(text);
-  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_RECORD_LIMIT)
-    throw new UsageError(`--limit must be from 1 to ${MAX_RECORD_LIMIT}`);
-  return limit;
-}
+/** The options that say which records are read; `config`, the service's, is the command's own. */
+export const RECORD_OPTIONS = {
+  file: {
+    value: 'FILE',
+    description: "reads the records from a file, as GET /v1/decisions gives them, and not the service's",
+  },
+  from: { value: 'TIME', description: 'reads records from this time on (RFC 3339)' },
+  to: { value: 'TIME', description: 'reads records from before this time (RFC 3339)' },
+  limit: {
+    value: 'N',
+    description: 'reads so many records at most: the newest of the service, the first of a file',
+    default: '1000',
+    parse: wholeNumber(1, MAX_RECORD_LIMIT),
+  },
+  key: ADMIN_KEY_OPTION,
+} as const satisfies OptionDeclarations;
 
-/** Where records come from, as the options say. */
+/** The values of {@link RECORD_OPTIONS}. */
 export interface RecordSource {
-  readonly file?: string | undefined;
-  readonly from?: string | undefined;
-  readonly to?: string | undefined;
-  readonly key?: string | undefined;
+  readonly file: string | undefined;
+  readonly from: string | undefined;
+  readonly to: string | undefined;
+  readonly limit: number;
+  readonly key: string | undefined;
 }
 
 /**
- * As many as the limit allows: of a file in its order, of the service the newest first.
- * @param config of the service; asked for where there is no file
- * @throws ConfigError for the file, Usage where the service refuses
+ * Records up to the limit: from a file in its order, from the service the newest first.
+ * @param config reads the service's configuration; not called where there is a file
+ * @throws ConfigError for the file, UsageError where the service refuses
  */
-export function readRecords(
-  { file, from, to, key }: RecordSource,
-  config: () => Config,
-  limit: number,
-): AsyncIterable<DecisionOrSearchRecord> {
-  if (file !== undefined) return takeRecords(readRecordsFile(file), limit);
-  const settings = config();
-  return takeRecords(fetchRecords(settings, key ?? settings.clientKey, { from, to }, limit), limit);
-}
-
-async function* takeRecords(
-  records: AsyncIterable<DecisionOrSearchRecord> | Iterable<DecisionOrSearchRecord>,
-  limit: number,
-): AsyncGenerator<DecisionOrSearchRecord> {
-  let remaining = limit;
+export async function* readRecords(source: RecordSource, config: () => Config): AsyncGenerator<DecisionOrSearchRecord> {
+  const records = source.file === undefined ? fetchRecords(config(), source) : readRecordsFile(source.file);
+  let remaining = source.limit;
   for await (const record of records) {
     yield record;
     remaining -= 1;
@@ -57,66 +55,63 @@ async function* takeRecords(
   }
 }
 
-/** The newest first. @throws Usage where the service refuses */
+/** Page by page, as far as they are consumed. */
 async function* fetchRecords(
   config: Config,
-  key: string | undefined,
-  times: { readonly from: string | undefined; readonly to: string | undefined },
-  limit: number,
+  { from, to, limit, key }: RecordSource,
 ): AsyncGenerator<DecisionOrSearchRecord> {
   const client = await openServiceClient(config, key);
   try {
-    let page = '';
+    let pageToken = '';
     do {
       const query = new URLSearchParams({ limit: String(Math.min(RECORDS_PAGE_SIZE, limit)) });
-      for (const [name, value] of Object.entries({ ...times, page_token: page }))
+      for (const [name, value] of Object.entries({ from, to, page_token: pageToken }))
         if (value !== undefined && value !== '') query.set(name, value);
-      const { status, body } = await client.get(`/v1/decisions?${query.toString()}`);
-      if (status !== 200) {
-        throw rejectionError({ status, body });
-      }
-      const { results, page: next } = body as {
+      const { results, page } = acceptedBody(await client.get(`/v1/decisions?${query.toString()}`)) as {
         results: readonly DecisionOrSearchRecord[];
         page: { next_token: string };
       };
       yield* results;
-      page = next.next_token;
-    } while (page !== '');
+      pageToken = page.next_token;
+    } while (pageToken !== '');
   } finally {
     await client.close();
   }
 }
 
-/** One JSON value a line, or one of all: a list of records, or an answer of GET /v1/decisions. @throws ConfigError */
-export function readRecordsFile(file: string): DecisionOrSearchRecord[] {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8').trim();
-  } catch (error) {
-    throw new ConfigError(`can't be read: ${(error as NodeJS.ErrnoException).code ?? 'unreadable'}`, displayPath(file));
-  }
-  const parse = (json: string, place: string): unknown => {
-    try {
-      return JSON.parse(json);
-    } catch {
-      throw new ConfigError('is not JSON', place);
-    }
-  };
-  let values: unknown[];
-  try {
-    values = [JSON.parse(text)].flat();
-  } catch {
-    values = text.split('\n').map((line, i) => parse(line, `${displayPath(file)}:${i + 1}`));
-  }
-  const records = values.flatMap((value) =>
-    isObject(value) && Array.isArray(value['results']) ? (value['results'] as unknown[]) : [value],
-  );
-  return records.map((value, i) => {
-    if (!isObject(value) || typeof value['id'] !== 'string' || !isObject(value['request']))
-      throw new ConfigError(`record ${i + 1} is none, as GET /v1/decisions gives them`, displayPath(file));
-    // Of a list nothing is decided again.
-    return 'search' in value
-      ? (value as unknown as DecisionOrSearchRecord)
-      : parseRecord(value, `${displayPath(file)}: record ${i + 1}`);
+/**
+ * The records of a file, which holds JSON in one of three forms: a list of records, an answer of `GET /v1/decisions`,
+ * or one of these or a record on each line.
+ * @throws ConfigError that names the file, and the line or record
+ */
+export function readRecordsFile(path: string): DecisionOrSearchRecord[] {
+  const file = displayPath(path);
+  const records = parseJsonOrLines(readTextFile(path).trim(), file).flatMap((value) => {
+    if (Array.isArray(value)) return value as unknown[];
+    return isObject(value) && Array.isArray(value['results']) ? (value['results'] as unknown[]) : [value];
   });
+  return records.map((record, i) => {
+    if (!isObject(record) || typeof record['id'] !== 'string' || !isObject(record['request']))
+      throw new ConfigError(`record ${i + 1} is not a decision record, as GET /v1/decisions gives them`, file);
+    // A list's record has no facts that a decision is made of again.
+    if ('search' in record) return record as unknown as SearchRecord;
+    return parseRecord(record, `${file}: record ${i + 1}`);
+  });
+}
+
+/** The value of a JSON text; of a text that isn't JSON as a whole, the value of each line. @throws ConfigError */
+function parseJsonOrLines(text: string, file: string): unknown[] {
+  try {
+    return [JSON.parse(text)];
+  } catch {
+    return text.split('\n').map((line, i) => parseJson(line, `${file}:${i + 1}`));
+  }
+}
+
+function parseJson(text: string, place: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ConfigError('is not JSON', place);
+  }
 }

@@ -1,4 +1,7 @@
-/** Asking the one service of a data directory: over HTTP where it runs, in this process where it doesn't. */
+/**
+ * The client by which commands use the one service of a data directory: over HTTP where it runs, and in this process
+ * where it doesn't.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildApp } from '../http/app.js';
@@ -6,8 +9,8 @@ import type { Config } from '../config/config.js';
 import { displayPath } from '../config/files.js';
 import { DirectoryLockedError } from '../runtime/directory-lock.js';
 import { ConfigError } from '../model/faults.js';
-import { openService, type ServiceOptions } from '../service/service.js';
-import { UsageError } from './command.js';
+import { openService } from '../service/service.js';
+import { UsageError } from './command/usage-error.js';
 
 export interface ServiceReply {
   readonly status: number;
@@ -20,65 +23,93 @@ export interface ServiceClient {
   close(): Promise<void>;
 }
 
-/** @param key of a client; by default the development client's. @throws ConfigError */
-export async function openServiceClient(
+/** Runs the work with a client, which is closed at its end. See {@link openServiceClient}. */
+export async function withServiceClient<T>(
   config: Config,
   key: string | undefined,
-  options: ServiceOptions = {},
-): Promise<ServiceClient> {
+  work: (client: ServiceClient) => Promise<T>,
+): Promise<T> {
+  const client = await openServiceClient(config, key);
   try {
-    const service = await openService(config, options);
-    const app = await buildApp(service);
-    process.stderr.write(`remit: no service runs on ${displayPath(config.data)}, so the engines are opened here\n`);
-    const credential = key ?? service.devKey;
-    const send = async (method: 'GET' | 'POST', url: string, payload?: object): Promise<ServiceReply> => {
-      const headers = { host: `127.0.0.1:${config.port}`, ...authorization(requireKey(credential)) };
-      const response = await app.inject({ method, url, headers, ...(payload === undefined ? {} : { payload }) });
-      return { status: response.statusCode, body: response.json() };
-    };
-    return {
-      get: (path) => send('GET', path),
-      post: (path, body) => send('POST', path, body),
-      close: async () => {
-        await app.close();
-        await service.close();
-      },
-    };
-  } catch (error) {
-    if (!(error instanceof DirectoryLockedError)) throw error;
-    const { url } = error;
-    if (url === undefined) throw error; // Another command, or a service that is still starting.
-    process.stderr.write(`remit: asking ${url}\n`);
-    const send = async (path: string, init: RequestInit): Promise<ServiceReply> => {
-      const headers = { 'content-type': 'application/json', ...authorization(requireKey(key ?? readDevKey(config))) };
-      const response = await fetch(`${url}${path}`, { ...init, headers }).catch((cause: unknown) => {
-        throw new ConfigError(`the service does not answer: ${String((cause as Error).cause ?? cause)}`, url);
-      });
-      return { status: response.status, body: await response.json() };
-    };
-    return {
-      get: (path) => send(path, {}),
-      post: (path, body) => send(path, { method: 'POST', body: JSON.stringify(body) }),
-      close: () => Promise.resolve(),
-    };
+    return await work(client);
+  } finally {
+    await client.close();
   }
 }
 
-/** What the service said was wrong with what it was asked, with the place. */
+/**
+ * @param key of a client of the service; by default REMIT_KEY, or the development client's
+ * @throws ConfigError where the service can't be opened or doesn't answer, or where a key is needed and there is none;
+ * DirectoryLockedError where the process that holds the directory is no service
+ */
+export async function openServiceClient(
+  config: Config,
+  key: string | undefined = config.clientKey,
+): Promise<ServiceClient> {
+  try {
+    return await openInProcess(config, key);
+  } catch (error) {
+    // Without an address it is another command, or a service that is still starting.
+    if (!(error instanceof DirectoryLockedError) || error.url === undefined) throw error;
+    return connectOverHttp(error.url, key ?? readDevKey(config));
+  }
+}
+
+async function openInProcess(config: Config, key: string | undefined): Promise<ServiceClient> {
+  const service = await openService(config);
+  const app = await buildApp(service);
+  process.stderr.write(`remit: no service runs on ${displayPath(config.data)}, so the engines are opened here\n`);
+  const send = async (method: 'GET' | 'POST', url: string, payload?: object): Promise<ServiceReply> => {
+    const headers = { host: `127.0.0.1:${config.port}`, authorization: bearer(key ?? service.devKey) };
+    const response = await app.inject({ method, url, headers, ...(payload === undefined ? {} : { payload }) });
+    return { status: response.statusCode, body: response.json() };
+  };
+  return {
+    get: (path) => send('GET', path),
+    post: (path, body) => send('POST', path, body),
+    close: async () => {
+      await app.close();
+      await service.close();
+    },
+  };
+}
+
+function connectOverHttp(url: string, key: string | undefined): ServiceClient {
+  process.stderr.write(`remit: asking ${url}\n`);
+  const send = async (path: string, init: RequestInit): Promise<ServiceReply> => {
+    const headers = { 'content-type': 'application/json', authorization: bearer(key) };
+    const response = await fetch(`${url}${path}`, { ...init, headers }).catch((error: unknown) => {
+      throw new ConfigError(`the service does not answer: ${String((error as Error).cause ?? error)}`, url);
+    });
+    return { status: response.status, body: await response.json() };
+  };
+  return {
+    get: (path) => send(path, {}),
+    post: (path, body) => send(path, { method: 'POST', body: JSON.stringify(body) }),
+    close: () => Promise.resolve(),
+  };
+}
+
+/** The body of a 200. @throws UsageError with what the service says is wrong with the request */
+export function acceptedBody(reply: ServiceReply): unknown {
+  if (reply.status !== 200) throw rejectionError(reply);
+  return reply.body;
+}
+
+/** The error of a refused request: the service's message, with the place in the request. */
 export function rejectionError({ status, body }: ServiceReply): UsageError {
   const { error } = body as { error?: { message?: string; at?: string } };
-  return new UsageError(`${error?.at === undefined ? '' : `${error.at}: `}${error?.message ?? `refused (${status})`}`);
+  const place = error?.at === undefined ? '' : `${error.at}: `;
+  return new UsageError(`${place}${error?.message ?? `the service refuses the request (${status})`}`);
 }
 
-function authorization(key: string): { authorization: string } {
-  return { authorization: `Bearer ${key}` };
-}
-
-function requireKey(key: string | undefined): string {
+/** @throws ConfigError where there is no key */
+function bearer(key: string | undefined): string {
   if (key === undefined) throw new ConfigError('clients are configured, so a key is needed: --key or REMIT_KEY');
-  return key;
+  return `Bearer ${key}`;
 }
 
+/** The development client's key; undefined where the data directory has none. */
 function readDevKey(config: Config): string | undefined {
   try {
     return readFileSync(join(config.data, 'dev.key'), 'utf8').trim();

@@ -1,13 +1,13 @@
-/** Relationships and entities as a running service tells an admin. */
+/** The world as a running service shows it to an admin client: what `remit explain --why-not` supposes changes of. */
 import { parseRelationship } from '../graph/relationship-text.js';
 import type { WorldReader } from '../author/why-not/hypothetical-graph.js';
 import type { EntityRef } from '../model/ids.js';
-import { rejectionError, type ServiceClient } from './service-client.js';
+import { acceptedBody, type ServiceClient } from './service-client.js';
 
-/** More than this are not given at once. */
+/** The most that `GET /v1/relationships` answers at once; a resource with more is read in part. */
 const RELATIONSHIPS_PAGE_SIZE = 1000;
 
-/** What it throws is a Usage, where the service refuses. */
+/** @throws UsageError from its methods, where the service refuses */
 export function serviceWorld({ get }: Pick<ServiceClient, 'get'>): WorldReader {
   return {
     relationships: async ({ type, id }) => {
@@ -16,16 +16,15 @@ export function serviceWorld({ get }: Pick<ServiceClient, 'get'>): WorldReader {
         resource_id: id,
         limit: String(RELATIONSHIPS_PAGE_SIZE),
       });
-      const reply = await get(`/v1/relationships?${query.toString()}`);
-      if (reply.status !== 200) throw rejectionError(reply);
-      const { relationships } = reply.body as { relationships: readonly { readonly relationship: string }[] };
+      const { relationships } = acceptedBody(await get(`/v1/relationships?${query.toString()}`)) as {
+        relationships: readonly { readonly relationship: string }[];
+      };
       return relationships.map(({ relationship }) => parseRelationship(relationship));
     },
     entity: async ({ type, id }) => {
       const reply = await get(`/v1/entities/${encodeURIComponent(type)}/${encodeURIComponent(id)}`);
       if (reply.status === 404) return undefined;
-      if (reply.status !== 200) throw rejectionError(reply);
-      return reply.body as { attributes: Record<string, unknown>; parents: readonly EntityRef[] };
+      return acceptedBody(reply) as { attributes: Record<string, unknown>; parents: readonly EntityRef[] };
     },
   };
 }

@@ -1,76 +1,78 @@
-/** `remit test`: what the policies' authors expect of them, and what is decided. */
+/** `remit test`: the tests that authors write of their policies, run against the engines that decide. */
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { loadConfig } from '../config/config.js';
-import { displayPath } from '../config/files.js';
-import { ConfigError } from '../model/faults.js';
 import { toJunitXml } from '../author/test/junit.js';
-import { Unusable, type Problem } from '../author/test/places.js';
+import { Unusable } from '../author/test/places.js';
 import { allResults, testReportJson, testReportText, summarizeResults } from '../author/test/report.js';
-import { TestSession, type TestReport, type TestSelection } from '../author/test/session.js';
-import { escapeForTerminal, readOptions, UsageError, type Command } from './command.js';
+import { TestSession, type TestReport } from '../author/test/session.js';
+import { defineCommand } from './command/define-command.js';
+import { CONFIG_OPTION, wholeNumber } from './command/option-values.js';
+import { printProblems } from './print/problems.js';
+import { escapeForTerminal, printJson } from './print/terminal.js';
 import { watchAndRun } from './test-watch.js';
+import { unwritable } from './unwritable.js';
+import { UsageError } from './command/usage-error.js';
 
-const HELP = `
-Usage: remit test [PATHS…] [options]
-
-Runs the tests of the policies: every *_test.yaml below the policies (or the files and directories that are named), with
-the engines that decide in a service, on worlds, tokens and a clock of the tests' own. SpiceDB's validation files
-(*.zed.yaml, *_validation.yaml, or any that is named) run as well. docs/guide/testing.md describes the format.
-
-  --config FILE      the configuration (default: REMIT_CONFIG, or the sample's)
-  --filter TEXT      only cases with this in their file's name, their test's or their own
-  --min-coverage N   fails below N percent: of all policies, how many are shown to decide, and not to where they have
-                     a condition
-  --watch            runs again whenever a file changes, until it is interrupted
-  --json             prints the report as data
-  --junit FILE       writes the report as JUnit's XML as well
-
-Exit code 0 where all is as expected, 1 where something isn't or the coverage is too low, 2 for a test file, a policy or
-a configuration that can't be used.
-`;
-
-export const testCommand: Command = {
-  help: HELP,
-  run: async (args) => {
-    const { values, positionals } = readOptions(args, {
-      config: { type: 'string' },
-      filter: { type: 'string' },
-      'min-coverage': { type: 'string' },
-      watch: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      junit: { type: 'string' },
-    });
-    const minCoverage = parsePercent(values['min-coverage']);
-    if (minCoverage !== undefined && values.filter !== undefined)
+export const testCommand = defineCommand({
+  name: 'test',
+  description: `
+    Runs the tests of the policies: every *_test.yaml below the policies (or the files and directories that are named),
+    by the engines that decide in a service, on worlds, tokens and a clock of the tests' own. SpiceDB's validation files
+    (*.zed.yaml, *_validation.yaml, or any that is named) run as well. docs/guide/testing.md describes the format.`,
+  rest: { name: 'PATHS', description: 'test files, or directories of such (default: below the policies)' },
+  options: {
+    config: CONFIG_OPTION,
+    filter: {
+      value: 'TEXT',
+      description: "runs the cases that have this in their file's name, their test's or their own",
+    },
+    'min-coverage': {
+      value: 'N',
+      description:
+        'exits with 1 where fewer than N percent of the policies are shown to decide and, if they have a condition, not to',
+      parse: wholeNumber(0, 100),
+    },
+    watch: { description: 'runs again whenever a file changes, until it is interrupted' },
+    json: { description: 'prints the report as data' },
+    junit: { value: 'FILE', description: "writes the report as JUnit's XML as well" },
+  },
+  exitCodes: {
+    0: 'all is as expected',
+    1: 'something is not, the coverage is too low, or no case was run',
+    2: "a test file, a policy or the configuration can't be used",
+  },
+  examples: ['remit test', 'remit test --filter payroll --watch', 'remit test --min-coverage 90 --junit report.xml'],
+  run: async ({ rest, options }) => {
+    const { filter, junit } = options;
+    const minCoverage = options['min-coverage'];
+    if (minCoverage !== undefined && filter !== undefined)
       throw new UsageError('--min-coverage counts all tests, so it does not go with --filter');
-    if (values.watch && values.json) throw new UsageError('--watch prints for people, so it does not go with --json');
-    const selection: TestSelection = { paths: positionals, filter: values.filter };
+    if (options.watch && options.json) throw new UsageError('--watch prints for people, so it does not go with --json');
     const session = new TestSession();
     const runOnce = async (): Promise<number> => {
       try {
-        const report = await session.run(loadConfig(values.config), selection);
-        if (values.junit !== undefined) writeJunitFile(values.junit, toJunitXml(report));
-        process.stdout.write(
-          values.json
-            ? `${JSON.stringify(testReportJson(report), undefined, 2)}\n`
-            : testReportText(report, escapeForTerminal),
-        );
+        const report = await session.run(loadConfig(options.config), { paths: rest, filter });
+        if (junit !== undefined) writeJunitFile(junit, toJunitXml(report));
+        if (options.json) printJson(testReportJson(report));
+        else process.stdout.write(testReportText(report, escapeForTerminal));
         return exitCodeOf(report, minCoverage);
       } catch (error) {
         if (!(error instanceof Unusable)) throw error;
-        printProblems(error.problems, values.json);
+        if (options.json) printJson({ problems: error.problems });
+        printProblems(error.problems);
         return 2;
       }
     };
     try {
-      return values.watch ? await watchAndRun(runOnce, () => loadConfig(values.config), positionals) : await runOnce();
+      return options.watch ? await watchAndRun(runOnce, () => loadConfig(options.config), rest) : await runOnce();
     } finally {
       await session.close();
     }
   },
-};
+});
 
+/** 0 or 1, with a line on standard error where it is 1 for another reason than a case. */
 function exitCodeOf(report: TestReport, minCoverage = 0): number {
   const { cases, passed } = summarizeResults(allResults(report));
   const percent = report.coverage?.percent ?? 0;
@@ -80,27 +82,12 @@ function exitCodeOf(report: TestReport, minCoverage = 0): number {
   return passed === cases && cases > 0 && percent >= minCoverage ? 0 : 1;
 }
 
-function printProblems(problems: readonly Problem[], json: boolean): void {
-  if (json) process.stdout.write(`${JSON.stringify({ problems }, undefined, 2)}\n`);
-  for (const { file, line, column, message } of problems)
-    process.stderr.write(`${escapeForTerminal(`${file}:${line}:${column}: ${message}`)}\n`);
-}
-
-function parsePercent(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (!/^\d{1,3}$/.test(text) || Number(text) > 100)
-    throw new UsageError('--min-coverage must be a number from 0 to 100');
-  return Number(text);
-}
-
 /** @throws ConfigError */
 function writeJunitFile(file: string, text: string): void {
+  const path = resolve(file);
   try {
-    writeFileSync(resolve(file), text);
+    writeFileSync(path, text);
   } catch (error) {
-    throw new ConfigError(
-      `can't be written: ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
-      displayPath(resolve(file)),
-    );
+    throw unwritable(error, path);
   }
 }

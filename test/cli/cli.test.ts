@@ -55,14 +55,25 @@ describe('usage', () => {
     for (const name of COMMANDS) expect(out).toContain(name);
   });
 
-  it.each(COMMANDS)('%s has --help', async (name) => {
-    const { code, out } = await remit([name, '--help']);
+  it.each([...COMMANDS, 'token mint', 'token inspect', 'token verify'])('%s has --help', async (name) => {
+    const { code, out } = await remit([...name.split(' '), '--help']);
     expect([code, out]).toEqual([0, expect.stringContaining(`Usage: remit ${name}`)]);
+    expect(out).toMatch(/^ {2}--json +\S/m);
+  });
+
+  it('--version is that of the package', async () => {
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+    expect(await remit(['--version'])).toEqual({ code: 0, out: `${version}\n`, err: '' });
   });
 
   it.each([
     [['nonsense'], 'there is no command "nonsense"'],
-    [['serve', '--prot', '1'], "Unknown option '--prot'"],
+    [['chek'], 'there is no command "chek" (did you mean "check"?)'],
+    [['serve', '--prot', '1'], 'there is no option --prot; see remit serve --help'],
+    [['serve', '--confg', 'x'], 'there is no option --confg (did you mean "--config"?)'],
+    [['serve', '--config'], '--config needs a value, FILE'],
+    [['serve', '--config', '--json'], '--config needs a value, FILE'],
+    [['serve', '--json=yes'], '--json takes no value'],
     [['token'], '--agent or --user is required'],
     [['token', '--user', 'a', '--chain', 'b'], '--chain needs --agent'],
     [['token', '--agent', 'a', '--ttl', 'forever'], '--ttl must be a duration'],
@@ -70,27 +81,29 @@ describe('usage', () => {
     [['token', '--agent', 'a', '--detail', '[1]'], '--detail must be a JSON object'],
     [['token', '--agent', 'a', '--chain', 'b'], '--chain needs --user'],
     [['token', '--agent', 'a\nb', '--user', 'c'], '--agent must not contain control characters'],
-    [['token', 'hello', '--agent', 'a'], '"hello" is not understood'],
+    [['token', 'hello', '--agent', 'a'], 'there is no command "token hello"'],
+    [['token', 'verfy', 'a'], 'there is no command "token verfy" (did you mean "verify"?)'],
+    [['token', 'mint', 'hello', '--agent', 'a'], '"hello" is not understood: remit token mint takes options only'],
     [['token', '--agent', 'a', '--jkt', 'x'], '--jkt must be a SHA-256 thumbprint'],
-    [['token', 'inspect'], 'remit token inspect takes one token'],
-    [['token', 'verify', 'a', 'b'], 'remit token verify takes one token'],
+    [['token', 'inspect'], 'remit token inspect needs TOKEN, one token'],
+    [['token', 'verify', 'a', 'b'], '"b" is not understood: remit token verify takes TOKEN'],
     [['token', 'verify', 'a', '--jwks', '/nowhere.json'], "/nowhere.json: can't be read: ENOENT"],
     [['token', 'verify', 'a', '--jwks', 'package.json'], 'package.json: is not a JSON Web Key Set'],
     [['decide', '--action', 'read'], '--subject TYPE:ID is required'],
     [['decide', '--subject', 'user:a', '--resource', 'x', '--action', 'read'], '--resource "x" must be TYPE:ID'],
     [['replay', '--fail-on', 'x'], '--fail-on must be "widening" or "change"'],
-    [['replay', '--limit', '0'], '--limit must be from 1 to 100000'],
+    [['replay', '--limit', '0'], '--limit must be a whole number from 1 to 100000'],
     [['replay', '--file', '/nowhere.json'], "/nowhere.json: can't be read: ENOENT"],
     [['replay', '--file', 'README.md'], 'README.md:1: is not JSON'],
-    [['replay', '--file', 'package.json'], 'package.json: record 1 is none'],
-    [['test', '--min-coverage', '101'], '--min-coverage must be a number from 0 to 100'],
+    [['replay', '--file', 'package.json'], 'package.json: record 1 is not a decision record'],
+    [['test', '--min-coverage', '101'], '--min-coverage must be a whole number from 0 to 100'],
     [['test', '--min-coverage', '9', '--filter', 'a'], '--min-coverage counts all tests'],
     [['test', '--watch', '--json'], '--watch prints for people'],
     [['test', '/nowhere_test.yaml'], '/nowhere_test.yaml: there is no such file or directory'],
     [['test', 'docs'], 'there is no *_test.yaml here'],
     [['migrate', 'now'], '"now" is not understood'],
     [['check', '--json', '--sarif'], '--json and --sarif exclude each other'],
-    [['init'], 'remit init takes one directory'],
+    [['init'], 'remit init needs DIR, one directory'],
     [['init', '.'], 'is not an empty directory'],
     [['init', 'x', '--template', 'ticket'], 'there is no template "ticket" (did you mean "tickets"?)'],
     [['serve', '--config', '/nowhere.yaml'], "/nowhere.yaml: can't be read: ENOENT"],
@@ -271,7 +284,7 @@ describe('token inspect and verify', () => {
       /^ {2}for +the user alice$/m,
       /^ {2}scopes +hr\.employees\.read$/m,
       /^ {2}session +s1$/m,
-      /^ {2}bound to +nothing: whoever has it can use it$/m,
+      /^ {2}bound to +nothing: every holder can use it$/m,
       /^ {2}expires +\d{4}-.*Z \(in 5 min\)$/m,
     ])
       expect(out).toMatch(line);

@@ -1,4 +1,4 @@
-/** `remit diff` as it is run: what it prints, and with which code it ends. */
+/** `remit diff`: what it prints, and the exit codes. */
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -41,7 +41,7 @@ interface Ran {
   readonly err: string;
 }
 
-/** With one text for another in the later policies. */
+/** Runs the command, with one text replaced by another in the policies of the AFTER side. */
 async function diff(change: readonly [from: string, to: string], ...args: readonly string[]): Promise<Ran> {
   expect(original).toContain(change[0]);
   writeFileSync(policy, original.replace(change[0], change[1]));
@@ -75,8 +75,8 @@ describe('the exit code', () => {
     ['narrower', NARROWER, 'widening', 0],
     ['narrower', NARROWER, 'change', 1],
   ] as const)('%s: %j failing on %s', async (_, change, failOn, code) => {
-    const ran = await diff(change, ...(failOn === undefined ? [] : ['--fail-on', failOn]));
-    expect([ran.code, ran.err]).toEqual([code, '']);
+    const result = await diff(change, ...(failOn === undefined ? [] : ['--fail-on', failOn]));
+    expect([result.code, result.err]).toEqual([code, '']);
   });
 });
 
@@ -116,11 +116,11 @@ describe('misuse', () => {
   it.each([
     [['--fail-on', 'nothing'], '--fail-on must be "widening" or "change"'],
     [['--requests', '-1'], '--requests'],
-    [['--requests', '1000001'], '--requests must be a number from 0 to 1000000'],
-    [['--seed', 'x'], '--seed must be a number'],
-    [['--limit', '0'], '--limit must be from 1'],
+    [['--requests', '1000001'], '--requests must be a whole number from 0 to 1000000'],
+    [['--seed', 'x'], '--seed must be a whole number'],
+    [['--limit', '0'], '--limit must be a whole number from 1'],
     [['--file', 'x'], 'go with --replay'],
-    [['third'], 'remit diff takes two configurations'],
+    [['third'], '"third" is not understood: remit diff takes BEFORE and AFTER'],
     [['--replay', '--file', '/nowhere'], "/nowhere: can't be read: ENOENT"],
   ])('%j is refused', async (args, message) => {
     await expect(diff(NOTHING, ...args)).rejects.toThrow(message);

@@ -1,4 +1,4 @@
-/** `remit explain` as it is typed. */
+/** `remit explain` as the operator runs it: the built program, real processes. */
 import type { ReplayableRecord } from '../../src/model/decision.js';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const main = join(root, 'dist/main.js');
 const directory = mkdtempSync(join(tmpdir(), 'remit-explain-'));
 let record: ReplayableRecord;
-/** Of the service that decided it, which has ended. */
+/** The data directory of the service that made the decision, which has ended. */
 let data: string;
 
 beforeAll(async () => {
@@ -29,7 +29,7 @@ beforeAll(async () => {
   await remit.stop({ keep: true });
 });
 afterAll(() => {
-  for (const one of [directory, data]) rmSync(one, { recursive: true, force: true });
+  for (const path of [directory, data]) rmSync(path, { recursive: true, force: true });
 });
 
 const run = (...args: string[]) =>
@@ -84,8 +84,8 @@ describe('remit explain', () => {
   });
 
   it.each([
-    ['no id', [], 'takes the id of one decision'],
-    ['an unknown option', ['x', '--why'], "Unknown option '--why'"],
+    ['no id', [], 'remit explain needs ID, the id of one decision'],
+    ['an unknown option', ['x', '--why'], 'there is no option --why'],
     ['a file that has others', ['other', '--file', 'record'], 'has no decision other'],
     ['one that was tampered with', ['own', '--file', 'tampered'], 'facts.checks must be of type object, not null'],
   ])('is refused with %s', (_what, args, message) => {

@@ -120,8 +120,8 @@ describe.skipIf(BINARY === '')(named('Remit on a SpiceDB server'), () => {
     expect((await remit('migrate')).code).toBe(0);
     writeFileSync(zed, schema);
     await expect(open()).rejects.toThrow('definition spare (only on the server)');
-    const asked = await remit('migrate');
-    expect([asked.code, asked.out]).toEqual([1, expect.stringMatching(/- definition spare\n.*--yes/)]);
+    const withheld = await remit('migrate');
+    expect([withheld.code, withheld.out]).toEqual([1, expect.stringMatching(/- definition spare\n.*--yes/)]);
     const { code, out } = await remit('migrate', '--yes', '--json');
     expect([code, JSON.parse(out)]).toEqual([
       0,

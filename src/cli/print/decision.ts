@@ -1,10 +1,10 @@
-/** A decision printed for people. */
+/** A decision printed for people, and the parts of it that explanations and the demo print as well. */
 import type { Rationale } from '../../model/decision.js';
 import type { Reason } from '../../model/reasons.js';
 import type { Obligation } from '../../model/obligations.js';
-import { escapeForTerminal } from '../command.js';
+import { escapedLines } from './terminal.js';
 
-/** An answer as a client gets it. */
+/** The answer of an evaluation, as a client gets it. */
 export interface DecisionAnswer {
   readonly decision: boolean;
   readonly context?: {
@@ -25,13 +25,12 @@ export function decisionText({ decision, context = {} }: DecisionAnswer): string
   if (context.error !== undefined) lines.push(`  undecided: ${context.error.code}`);
   lines.push(...stepLines(context.rationale?.steps ?? [], context.reasons ?? []));
   for (const remedy of context.remedies ?? []) lines.push(`  would help: ${Object.values(remedy).join(' ')}`);
-  for (const { type, properties } of context.obligations ?? [])
-    lines.push(`  the client must: ${type} ${Object.values(properties).flat().join(', ')}`);
+  lines.push(...obligationLines(context.obligations ?? []));
   if (context.id !== undefined) lines.push(`  on record as ${context.id}`);
-  return `${lines.map(escapeForTerminal).join('\n')}\n`;
+  return escapedLines(lines);
 }
 
-/** Each step with its evidence, and the reasons that it gave. */
+/** Each step with its evidence and its reasons. */
 export function stepLines(steps: Rationale['steps'], reasons: readonly Reason[]): string[] {
   return steps.flatMap(({ step, outcome, evidence }) => [
     `  ${OUTCOME_MARKS[outcome]} ${step.padEnd(12)} ${evidenceText(evidence)}`.trimEnd(),
@@ -39,7 +38,16 @@ export function stepLines(steps: Rationale['steps'], reasons: readonly Reason[])
   ]);
 }
 
-/** The evidence in a line: paths as arrows, policies by their ids and places, the rest as `name value`. */
+export function obligationLines(obligations: readonly Obligation[]): string[] {
+  return obligations.map((obligation) => `  the client must: ${obligationText(obligation)}`);
+}
+
+/** `mask salary, ssn`. */
+export function obligationText({ type, properties }: Obligation): string {
+  return `${type} ${Object.values(properties).flat().join(', ')}`;
+}
+
+/** The evidence in a line: paths as arrows, policies by their ids and places, other members as `name value`. */
 export function evidenceText(evidence: Readonly<Record<string, unknown>>): string {
   return Object.entries(evidence)
     .filter(([name]) => name !== 'revision' && name !== 'id')

@@ -1,4 +1,4 @@
-/** An explanation printed for people. */
+/** An explanation printed for people: `remit explain` without `--json`. */
 import type { Explanation } from '../../records/explain/explain.js';
 import type {
   PrincipalExplanation,
@@ -7,37 +7,35 @@ import type {
   PolicyExplanation,
 } from '../../records/explain/policies.js';
 import { formatTree } from '../../records/explain/tree.js';
-import { escapeForTerminal } from '../command.js';
-import { stepLines } from './decision.js';
+import { obligationLines, stepLines } from './decision.js';
+import { escapedLines, truncateText } from './terminal.js';
 
-/** Policies that stayed silent, printed one by one; --json has all. */
+/** The policies that don't apply that are printed; --json has all. */
 const MAX_SILENT_POLICIES = 20;
-/** Characters of a condition or a value. */
+/** The length to which conditions and values are cut. */
 const MAX_TEXT_LENGTH = 400;
+const VALUE_INDENT = ' '.repeat(22);
 
 export function explanationText(explanation: Explanation): string {
   const { decision, who, chain, action, resource, evaluated_at, client, id, dry_run, obligations } = explanation;
-  const lines = [
+  return escapedLines([
     `${decision ? 'ALLOW' : 'DENY'}  ${who} ${action} ${resource}`,
     `  at ${evaluated_at}, asked by ${client}${dry_run ? ' as a dry run' : ''}, on record as ${id}`,
     ...(chain.length === 0 ? [] : [`  through ${chain.join(', before it ')}`]),
     `  ${rulesLine(explanation.rules)}`,
     '',
     ...stepLines(explanation.steps, explanation.reasons),
-    ...obligations.map(
-      ({ type, properties }) => `  the client must: ${type} ${Object.values(properties).flat().join(', ')}`,
-    ),
+    ...obligationLines(obligations),
     ...explanation.relationships.flatMap((tree) => ['', ...formatTree(tree).map((line) => `  ${line}`)]),
     ...explanation.policies.flatMap(principalLines),
     ...(explanation.inconclusive.length === 0 ? [] : ['', ...explanation.inconclusive.map((line) => `  ${line}`)]),
-  ];
-  return `${lines.map(escapeForTerminal).join('\n')}\n`;
+  ]);
 }
 
 function rulesLine({ decided_by, at_hand, same, result_now }: Explanation['rules']): string {
-  if (same) return `by the rules ${decided_by.slice(0, 12)}, which are the rules at hand`;
-  const now = result_now === undefined ? '' : `; by those it would be ${result_now ? 'allowed' : 'denied'}`;
-  return `by the rules ${decided_by.slice(0, 12)}, and not by those at hand (${at_hand.slice(0, 12)})${now}`;
+  if (same) return `by the rules ${decided_by.slice(0, 12)}, which are the current ones`;
+  const currentResult = result_now === undefined ? '' : `; by these it would be ${result_now ? 'allowed' : 'denied'}`;
+  return `by the rules ${decided_by.slice(0, 12)}, and not by the current ones (${at_hand.slice(0, 12)})${currentResult}`;
 }
 
 function principalLines({ principal, role, policies, not_evaluated }: PrincipalExplanation): string[] {
@@ -48,7 +46,7 @@ function principalLines({ principal, role, policies, not_evaluated }: PrincipalE
     policies.filter((p) => p.applies !== false),
     policies.filter((p) => p.applies === false),
   ];
-  // An earlier agent's silence says little: it is the one that acts who has to be let.
+  // Only the acting agent needs a permit, so a silent policy explains nothing about an earlier one.
   const listed = role === 'acting' ? silent.slice(0, MAX_SILENT_POLICIES) : [];
   return [
     '',
@@ -59,44 +57,36 @@ function principalLines({ principal, role, policies, not_evaluated }: PrincipalE
   ];
 }
 
-const EFFECT_TEXTS = { permit: 'permits', forbid: 'forbids', duty: 'adds a duty' } as const;
-const SILENCE_TEXTS = { permit: "doesn't permit", forbid: "doesn't forbid", duty: 'adds no duty' } as const;
+const APPLIED = { permit: ['+', 'permits'], forbid: ['-', 'forbids'], duty: ['*', 'adds a duty'] } as const;
+const NOT_APPLIED = {
+  permit: [' ', "doesn't permit"],
+  forbid: [' ', "doesn't forbid"],
+  duty: [' ', 'adds no duty'],
+} as const;
 
 function policyLines({ id, title, source, effect, applies, clauses }: PolicyExplanation): string[] {
-  const effectText = applies === true ? EFFECT_TEXTS[effect] : applies === false ? SILENCE_TEXTS[effect] : 'fails';
-  const mark =
-    applies === false
-      ? ' '
-      : applies === true && effect === 'permit'
-        ? '+'
-        : applies === true && effect === 'duty'
-          ? '*'
-          : '-';
+  const [mark, text] = typeof applies === 'object' ? ['-', 'fails'] : (applies ? APPLIED : NOT_APPLIED)[effect];
   return [
-    `    ${mark} ${effectText}: ${id} (${source})`,
-    ...(title === undefined ? [] : [`        ${truncateText(title)}`]),
+    `    ${mark} ${text}: ${id} (${source})`,
+    ...(title === undefined ? [] : [`        ${truncateText(title, MAX_TEXT_LENGTH)}`]),
     ...clauses.flatMap(conditionLines),
-    ...(typeof applies === 'object' ? [`        ${truncateText(applies.error)}`] : []),
+    ...(typeof applies === 'object' ? [`        ${truncateText(applies.error, MAX_TEXT_LENGTH)}`] : []),
   ];
 }
 
 function conditionLines({ kind, satisfied, parts }: PolicyClause): string[] {
   const [yes, no] = kind === 'when' ? ['holds', 'does not hold'] : ['no exception', 'an exception'];
-  return [
-    `        ${kind}: ${satisfied === undefined ? "can't be told" : satisfied ? yes : no}`,
-    ...parts.flatMap(operandLines),
-  ];
+  const conclusion = satisfied ? yes : no;
+  return [`        ${kind}: ${satisfied === undefined ? 'inconclusive' : conclusion}`, ...parts.flatMap(operandLines)];
 }
 
-function operandLines({ text, held, values }: ClauseOperand): string[] {
-  const result = typeof held === 'object' ? 'error' : String(held);
+function operandLines({ text, held: result, values }: ClauseOperand): string[] {
+  const failed = typeof result === 'object';
   return [
-    `          ${result.padEnd(9)} ${truncateText(text)}`,
-    ...Object.entries(values).map(([path, value]) => `                      ${path} = ${truncateText(value)}`),
-    ...(typeof held === 'object' ? [`                      ${truncateText(held.error)}`] : []),
+    `          ${(failed ? 'error' : String(result)).padEnd(9)} ${truncateText(text, MAX_TEXT_LENGTH)}`,
+    ...Object.entries(values).map(
+      ([path, value]) => `${VALUE_INDENT}${path} = ${truncateText(value, MAX_TEXT_LENGTH)}`,
+    ),
+    ...(failed ? [`${VALUE_INDENT}${truncateText(result.error, MAX_TEXT_LENGTH)}`] : []),
   ];
-}
-
-function truncateText(text: string): string {
-  return text.length > MAX_TEXT_LENGTH ? `${text.slice(0, MAX_TEXT_LENGTH)}…` : text;
 }

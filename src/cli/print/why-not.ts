@@ -1,15 +1,14 @@
-/** What would make a deny an allow, printed for people. */
+/** The changes that would make a deny an allow, printed for people: `remit explain --why-not` without `--json`. */
 import type { WhyNotAnswer } from '../../author/why-not/why-not.js';
 import type { Remedy } from '../../model/remedies.js';
-import { escapeForTerminal } from '../command.js';
+import { escapedLines, truncateText } from './terminal.js';
 
-/** Characters of a change. */
+/** The length to which a line is cut: a change may quote a whole policy. */
 const MAX_LINE_LENGTH = 1000;
 
 export function whyNotText(result: WhyNotAnswer): string {
-  return `\n${whyNotLines(result)
-    .map((line) => escapeForTerminal(line.length > MAX_LINE_LENGTH ? `${line.slice(0, MAX_LINE_LENGTH)}…` : line))
-    .join('\n')}\n`;
+  const lines = whyNotLines(result).map((line) => truncateText(line, MAX_LINE_LENGTH));
+  return `\n${escapedLines(lines)}`;
 }
 
 function whyNotLines(result: WhyNotAnswer): string[] {
@@ -17,7 +16,7 @@ function whyNotLines(result: WhyNotAnswer): string[] {
     case 'allowed':
       return ['  why not: it is allowed'];
     case 'inconclusive':
-      return [`  why not: that can't be told: ${result.why}`];
+      return [`  why not: inconclusive: ${result.why}`];
     case 'token':
       return [
         `  why not: the token was refused (${result.code}), so nothing can be decided again`,

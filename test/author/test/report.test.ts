@@ -1,6 +1,6 @@
 /** Reports: names from files reach neither the terminal as commands nor the XML as markup. */
 import { describe, expect, it } from 'vitest';
-import { escapeForTerminal } from '../../../src/cli/command.js';
+import { escapeForTerminal } from '../../../src/cli/print/terminal.js';
 import { toJunitXml } from '../../../src/author/test/junit.js';
 import { testReportJson, testReportText } from '../../../src/author/test/report.js';
 import type { TestResult } from '../../../src/author/test/result.js';

@@ -5,7 +5,7 @@ import { toSarif } from '../../../../src/author/check/report/sarif.js';
 import { findingsText, summarizeFindings, checkSummaryText } from '../../../../src/author/check/report/text.js';
 import { CHECK_RULES } from '../../../../src/author/check/check-rules.js';
 import { checkCommand } from '../../../../src/cli/check.js';
-import { escapeForTerminal } from '../../../../src/cli/command.js';
+import { escapeForTerminal } from '../../../../src/cli/print/terminal.js';
 import type { Finding } from '../../../../src/diagnostics/diagnostics.js';
 import { company } from '../company.js';
 
@@ -140,7 +140,7 @@ describe('remit check', () => {
     [['--config', '/nowhere.yaml'], "/nowhere.yaml: can't be read: ENOENT"],
     [['--json', '--sarif'], '--json and --sarif exclude each other'],
     [['now'], '"now" is not understood'],
-    [['--stric'], "Unknown option '--stric'"],
+    [['--stric'], 'there is no option --stric (did you mean "--strict"?)'],
   ])('%j is not understood', async (args, text) => {
     await expect(run(...args)).rejects.toThrow(text);
   });

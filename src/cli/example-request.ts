@@ -1,0 +1,75 @@
+/** A request that a newcomer can try: `remit serve` prints it where there are development keys to ask with. */
+import { DELEGATOR_RELATION } from '../policy/schema/vocabulary.js';
+import type { RelationshipGraph } from '../graph/port.js';
+import type { Service } from '../service/service.js';
+import type { ExampleRequest } from './print/welcome.js';
+
+/** Bounds on what is read of the graph: a start must not wait for a large one. */
+const MAX_EXAMPLE_DELEGATIONS = 20;
+const MAX_EXAMPLE_RELATIONSHIPS = 500;
+const MAX_EXAMPLE_RESOURCES = 100;
+
+interface ResourceOrUser {
+  readonly type: string;
+  readonly id: string;
+}
+
+/**
+ * Finds a request of an agent of this world, for an action that its user may do, a read before any other.
+ * @returns undefined without a development client and issuer, or where the world has no such agent
+ */
+export async function findExampleRequest(service: Service): Promise<ExampleRequest | undefined> {
+  const { devIssuer, devKey, activePolicies } = service;
+  const { agentObject, userObject, actions } = activePolicies.rules.vocabulary;
+  if (devKey === undefined || devIssuer === undefined || agentObject === undefined || userObject === undefined)
+    return undefined;
+  const delegations = await activePolicies.engine
+    .read({ resourceType: agentObject, relation: DELEGATOR_RELATION, subjectType: userObject }, MAX_EXAMPLE_DELEGATIONS)
+    .catch(() => []);
+  for (const action of actions.toSorted((a, b) => Number(b.name === 'read') - Number(a.name === 'read'))) {
+    for (const { resource: agent, subject: user } of delegations) {
+      const [type] = action.resourceTypes;
+      if (type === undefined || action.consent !== undefined) continue;
+      const resource = await findPermittedResource(activePolicies.engine, type.object, action.permission, user);
+      if (resource === undefined) continue;
+      const token = await devIssuer.mint({
+        user: user.id,
+        agent: agent.id,
+        scope: action.scope,
+        ttlSeconds: 3600,
+        now: service.now(),
+      });
+      return {
+        question: `may ${agent.id} do this for ${user.id}: ${action.title} (${resource.type} ${resource.id})?`,
+        body: {
+          subject: { type: user.type, id: user.id },
+          action: { name: action.name },
+          resource,
+          context: { token },
+        },
+      };
+    }
+  }
+  return undefined;
+}
+
+/** A resource that the user has the permission on, over a path of two relationships where there is one: it shows more. */
+async function findPermittedResource(
+  relationships: RelationshipGraph,
+  resourceType: string,
+  permission: string,
+  user: ResourceOrUser,
+): Promise<ResourceOrUser | undefined> {
+  const stored = await relationships.read({ resourceType }, MAX_EXAMPLE_RELATIONSHIPS).catch(() => []);
+  const resources = [...new Map(stored.map(({ resource }) => [resource.id, resource])).values()];
+  const checked = resources.slice(0, MAX_EXAMPLE_RESOURCES);
+  const answers = await relationships.check(
+    checked.map((resource) => ({ resource, permission, subject: user, explain: true })),
+    'full',
+  );
+  const permitted = checked.flatMap((resource, i) => {
+    const answer = answers[i];
+    return answer?.result === 'yes' ? [{ resource, pathLength: answer.path?.length ?? 1 }] : [];
+  });
+  return (permitted.find(({ pathLength }) => pathLength === 2) ?? permitted[0])?.resource;
+}
