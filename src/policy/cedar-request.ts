@@ -4,12 +4,13 @@
  * converted here by the type that the schema declares.
  */
 import type { CedarValueJson, EntityJson } from '@cedar-policy/cedar-wasm/nodejs';
-import type { Ref, CedarRequest } from './cedar.js';
+import type { CedarRequest } from './cedar.js';
+import type { EntityUid } from './schema/uid.js';
 import type { ActingParties } from '../model/acting.js';
 import type { EntityRef } from '../model/ids.js';
 import type { Properties } from '../model/question.js';
 import type { EntityWithAncestors } from '../model/entities.js';
-import type { PolicyReads } from './slices.js';
+import type { PolicyReads } from './policy-reads.js';
 import {
   datetimeValue,
   toCedarValue,
@@ -59,7 +60,7 @@ export function buildCedarRequest(
   const builder = new CedarRequestBuilder(vocabulary, reads, missing);
   const entities: EntityJson[] = [];
 
-  const add = (ref: EntityRef, type: EntityType, overrides: Properties, requireAll = true): Ref => {
+  const add = (ref: EntityRef, type: EntityType, overrides: Properties, requireAll = true): EntityUid => {
     const uid = { type: type.name, id: ref.id };
     if (!entities.some((e) => ('__entity' in e.uid ? false : e.uid.type === uid.type && e.uid.id === uid.id))) {
       entities.push(builder.entity(uid, type, facts.entity(ref), overrides, requireAll));
@@ -186,7 +187,7 @@ class CedarRequestBuilder {
   ) {}
 
   entity(
-    uid: Ref,
+    uid: EntityUid,
     type: EntityType,
     stored: EntityWithAncestors | undefined,
     overrides: Properties,

@@ -12,6 +12,7 @@ import v8 from 'node:v8';
 import type { DetailedError, Entities, PolicyJson, SchemaJson, Context } from '@cedar-policy/cedar-wasm/nodejs';
 import type * as CedarModule from '@cedar-policy/cedar-wasm/nodejs';
 import { Fault } from '../model/faults.js';
+import type { EntityUid } from './schema/uid.js';
 
 v8.setFlagsFromString('--no-turbo-inline-js-wasm-calls');
 
@@ -27,15 +28,10 @@ function instantiate(): CedarWasm {
   return createRequire(import.meta.url)(CEDAR_MODULE) as CedarWasm;
 }
 
-export interface Ref {
-  readonly type: string;
-  readonly id: string;
-}
-
 export interface CedarRequest {
-  readonly principal: Ref;
-  readonly action: Ref;
-  readonly resource: Ref;
+  readonly principal: EntityUid;
+  readonly action: EntityUid;
+  readonly resource: EntityUid;
   readonly context: Context;
   readonly entities: Entities;
 }
@@ -70,7 +66,7 @@ export interface PolicyDiagnostic extends CedarDiagnostic {
 /** What was read; without a value there is at least one complaint. */
 export interface CedarResult<T> {
   readonly value?: T;
-  readonly complaints: readonly CedarDiagnostic[];
+  readonly diagnostics: readonly CedarDiagnostic[];
 }
 
 /**
@@ -92,7 +88,7 @@ export class CedarEngine {
   parsePolicy(text: string): CedarResult<PolicyJson> {
     return this.readSafely((cedar) => {
       const answer = cedar.policyToJson(text);
-      return answer.type === 'success' ? { value: answer.json, complaints: [] } : failed(answer.errors);
+      return answer.type === 'success' ? { value: answer.json, diagnostics: [] } : failed(answer.errors);
     });
   }
 
@@ -101,7 +97,7 @@ export class CedarEngine {
     return this.readSafely((cedar) => {
       const answer = cedar.schemaToJsonWithResolvedTypes(text);
       if (answer.type === 'failure') return failed(answer.errors);
-      return answer.warnings.length > 0 ? failed(answer.warnings) : { value: answer.json, complaints: [] };
+      return answer.warnings.length > 0 ? failed(answer.warnings) : { value: answer.json, diagnostics: [] };
     });
   }
 
@@ -121,7 +117,7 @@ export class CedarEngine {
         value: problems.flatMap(({ policyId, error, warning }) =>
           toDiagnostics([error]).map((diagnostic) => ({ ...diagnostic, policy: policyId, warning })),
         ),
-        complaints: [],
+        diagnostics: [],
       };
     });
   }
@@ -130,7 +126,7 @@ export class CedarEngine {
   policyText(policy: PolicyJson): CedarResult<string> {
     return this.readSafely((cedar) => {
       const answer = cedar.policyToText(policy);
-      return answer.type === 'success' ? { value: answer.text, complaints: [] } : failed(answer.errors);
+      return answer.type === 'success' ? { value: answer.text, diagnostics: [] } : failed(answer.errors);
     });
   }
 
@@ -138,7 +134,7 @@ export class CedarEngine {
   format(text: string, width: number): CedarResult<string> {
     return this.readSafely((cedar) => {
       const answer = cedar.formatPolicies({ policyText: text, lineWidth: width, indentWidth: 2 });
-      return answer.type === 'success' ? { value: answer.formatted_policy, complaints: [] } : failed(answer.errors);
+      return answer.type === 'success' ? { value: answer.formatted_policy, diagnostics: [] } : failed(answer.errors);
     });
   }
 
@@ -181,7 +177,7 @@ export class CedarEngine {
       return call(this.cedar);
     } catch (error) {
       this.replaceInstance();
-      return { complaints: [{ message: `Cedar can't read this text (too deeply nested?): ${String(error)}` }] };
+      return { diagnostics: [{ message: `Cedar can't read this text (too deeply nested?): ${String(error)}` }] };
     }
   }
 
@@ -197,9 +193,9 @@ function errorAnswer(message: string): CedarAnswer {
   return { decision: 'deny', determining: [], errors: [{ policy: '', message }] };
 }
 
-function failed(errors: readonly DetailedError[]): { readonly complaints: readonly CedarDiagnostic[] } {
+function failed(errors: readonly DetailedError[]): { readonly diagnostics: readonly CedarDiagnostic[] } {
   const diagnostics = toDiagnostics(errors);
-  return { complaints: diagnostics.length > 0 ? diagnostics : [{ message: 'unknown problem' }] };
+  return { diagnostics: diagnostics.length > 0 ? diagnostics : [{ message: 'unknown problem' }] };
 }
 
 /** Each with those that came of the same reading. */

@@ -58,9 +58,9 @@ function readPolicy(statement: PolicyText, cedar: CedarEngine, findings: Finding
     findings.error('policy-too-large', location, `a policy must be at most ${MAX_POLICY_BYTES} bytes long`);
     return undefined;
   }
-  const { value: json, complaints } = cedar.parsePolicy(text);
+  const { value: json, diagnostics } = cedar.parsePolicy(text);
   if (json === undefined) {
-    for (const { message, help, offset } of complaints)
+    for (const { message, help, offset } of diagnostics)
       findings.error('policy-syntax', offset === undefined ? location : locateByte(statement, offset), message, help);
     return undefined;
   }

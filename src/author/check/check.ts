@@ -75,7 +75,7 @@ export function checkSources(sources: RuleSources, world: SourceFile | undefined
   return completeCheck(inspectSources(sources, world));
 }
 
-interface SourceReport extends Pick<ReturnType<typeof readRules>, 'rules' | 'place'> {
+interface SourceReport extends Pick<ReturnType<typeof readRules>, 'rules' | 'locateDeclaration'> {
   readonly files: readonly SourceFile[];
   readonly findings: readonly Finding[];
 }
@@ -85,10 +85,10 @@ function inspectSources(
   world: SourceFile | undefined,
   configuration?: ConfigurationChecks,
 ): SourceReport {
-  const { rules, findings, place } = readRules(sources);
+  const { rules, findings, locateDeclaration } = readRules(sources);
   return {
     rules,
-    place,
+    locateDeclaration,
     files: [
       ...(configuration?.files ?? []),
       sources.relationships,
@@ -109,11 +109,11 @@ const NO_TESTS: TestFindings = { files: [], findings: [], unseen: undefined };
 
 /** With the lints, in order, and without what the files themselves say is to be passed over. */
 function completeCheck(
-  { rules, place, files: read, findings: found }: SourceReport,
+  { rules, locateDeclaration, files: read, findings: found }: SourceReport,
   { unseen, ...tests } = NO_TESTS,
 ): CheckResult {
   const files = [...read, ...tests.files];
-  const lintFindings = rules === undefined ? [] : runLints({ rules, place, untestedKinds: unseen });
+  const lintFindings = rules === undefined ? [] : runLints({ rules, locateDeclaration, untestedKinds: unseen });
   const remaining = applyIgnores([...found, ...tests.findings, ...lintFindings], files, {
     complete: rules !== undefined,
     skipped: unseen === undefined ? [untestedPermit.rule] : [],

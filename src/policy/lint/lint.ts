@@ -4,14 +4,14 @@ import type { RuleDescription } from '../../diagnostics/error-rules.js';
 import type { SourceLocation, Problem } from '../../diagnostics/diagnostics.js';
 import type { Rules } from '../load.js';
 import type { Policy } from '../policies.js';
-import { canApply } from '../slices.js';
+import { canApply } from '../scope-match.js';
 import type { Action } from '../schema/action.js';
 import type { EntityType } from '../schema/action.js';
 
 export interface LintInput {
   readonly rules: Rules;
   /** Where the Cedar schema declares things. */
-  readonly place: LocateDeclaration;
+  readonly locateDeclaration: LocateDeclaration;
   /** By a policy's id, what its scope takes without any test showing it decide; undefined where no tests were run. */
   readonly untestedKinds: ReadonlyMap<string, readonly string[]> | undefined;
 }

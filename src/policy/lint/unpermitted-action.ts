@@ -1,6 +1,5 @@
 /** An action that no permit is about. */
-import { namespaceOf } from '../schema/declarations.js';
-import { formatUid } from '../schema/uid.js';
+import { formatUid, namespaceOf } from '../schema/uid.js';
 import { applicableTypes, listPermits, type Lint } from './lint.js';
 
 export const unpermittedAction: Lint = {
@@ -13,7 +12,7 @@ export const unpermittedAction: Lint = {
     return input.rules.vocabulary.actions
       .filter((action) => !permits.some((policy) => applicableTypes(policy, action).length > 0))
       .map((action) => ({
-        location: input.place('action', namespaceOf(action.uid.type), action.name),
+        location: input.locateDeclaration('action', namespaceOf(action.uid.type), action.name),
         message: `no permit takes ${formatUid(action.uid)}`,
       }));
   },

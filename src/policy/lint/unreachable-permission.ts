@@ -1,5 +1,5 @@
 /** A permission that is asked for, and that nobody who is asked about can hold, whatever the relationships are. */
-import { namespaceOf } from '../schema/declarations.js';
+import { namespaceOf } from '../schema/uid.js';
 import type { Vocabulary } from '../schema/vocabulary.js';
 import type { Action } from '../schema/action.js';
 import type { Lint } from './lint.js';
@@ -9,7 +9,7 @@ export const unreachablePermission: Lint = {
   title: 'A permission that its subjects can’t hold',
   why: 'No relation that leads to it takes a user (or an agent), so an action behind it is denied to everybody, and a member of `can` is always false.',
   cure: 'Let a relation that leads to it take them, or name another permission.',
-  run: ({ rules: { graph, vocabulary }, place }) =>
+  run: ({ rules: { graph, vocabulary }, locateDeclaration }) =>
     vocabulary.actions.flatMap((action) =>
       listPermissionQueries(action, vocabulary).flatMap(({ permission, part, subjects }) =>
         action.resourceTypes
@@ -18,7 +18,7 @@ export const unreachablePermission: Lint = {
             return subjects.length > 0 && !subjects.some((subject) => holders.has(subject));
           })
           .map(({ object }) => ({
-            location: place('action', namespaceOf(action.uid.type), action.name, part),
+            location: locateDeclaration('action', namespaceOf(action.uid.type), action.name, part),
             message: `no ${subjects.join(' or ')} can ever hold "${permission}" on "${object}"`,
           })),
       ),

@@ -45,10 +45,10 @@ export function parseCedarSchema(
   cedar: CedarEngine,
   findings: FindingCollector,
 ): ParsedSchema | undefined {
-  const { text, locateDeclaration: place, locateOffset: locate } = source;
-  const { value: json, complaints } = cedar.parseSchema(text);
-  if (json !== undefined) return { json, types: new TypeReader(json), locateDeclaration: place, findings };
-  for (const { message, help, offset } of complaints)
-    findings.error('cedar-schema', locate(offset === undefined ? 0 : indexOfByte(text, offset)), message, help);
+  const { text, locateDeclaration, locateOffset } = source;
+  const { value: json, diagnostics } = cedar.parseSchema(text);
+  if (json !== undefined) return { json, types: new TypeReader(json), locateDeclaration, findings };
+  for (const { message, help, offset } of diagnostics)
+    findings.error('cedar-schema', locateOffset(offset === undefined ? 0 : indexOfByte(text, offset)), message, help);
   return undefined;
 }

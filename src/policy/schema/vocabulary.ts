@@ -5,8 +5,10 @@
 import type { FindingCollector } from '../../diagnostics/diagnostics.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 import type { Action, ActionOnResource, EntityType } from './action.js';
-import { readActions, readEntityTypes, namespaceOf, type ParsedSchema } from './declarations.js';
-import { formatUid } from './uid.js';
+import type { ParsedSchema } from './declarations.js';
+import { readActions } from './read-actions.js';
+import { readEntityTypes } from './read-entity-types.js';
+import { formatUid, namespaceOf } from './uid.js';
 
 export interface Vocabulary {
   readonly actions: readonly Action[];
@@ -27,7 +29,7 @@ export const DELEGATOR_RELATION = 'delegator';
 
 /** @param graph undefined where the SpiceDB schema can't be read: then nothing is held against it */
 export function readVocabulary(schema: ParsedSchema, graph: GraphSchema | undefined): Vocabulary {
-  const { locateDeclaration: place, findings } = schema;
+  const { locateDeclaration, findings } = schema;
   const entityTypes = readEntityTypes(schema);
   const actions = readActions(schema, entityTypes, graph);
   const byObject = new Map<string, EntityType[]>();
@@ -42,7 +44,7 @@ export function readVocabulary(schema: ParsedSchema, graph: GraphSchema | undefi
         const both = `${formatUid(existing.action.uid)} and ${formatUid(action.uid)}`;
         findings.error(
           'ambiguous-action',
-          place('action', namespaceOf(action.uid.type), action.name),
+          locateDeclaration('action', namespaceOf(action.uid.type), action.name),
           `${both} both answer to "${action.name}" on "${resourceType.object}"`,
         );
       }
