@@ -1,4 +1,4 @@
-/** A class of attributes that no duty speaks of. */
+/** Finds classes of attributes that no duty mentions. */
 import { namespaceOf } from '../schema/uid.js';
 import type { Lint } from './lint.js';
 

@@ -1,12 +1,12 @@
-/** An action that no permit is about. */
+/** Finds actions that no permit can match. */
 import { formatUid, namespaceOf } from '../schema/uid.js';
 import { applicableTypes, listPermits, type Lint } from './lint.js';
 
 export const unpermittedAction: Lint = {
   rule: 'unpermitted-action',
-  title: 'An action that nobody can be permitted',
-  why: 'Without a permit everything is denied, so every request for it will be.',
-  cure: 'Write a permit that takes it, or remove the action.',
+  title: 'An action that no permit can match',
+  why: 'Without a permit every request for it is denied.',
+  cure: 'Write a permit that matches it, or remove the action.',
   run: (input) => {
     const permits = listPermits(input);
     return input.rules.vocabulary.actions

@@ -1,4 +1,4 @@
-/** Members of an action's context that no policy reads. */
+/** Finds members of an action's context that no policy reads. */
 import { formatUid, namespaceOf } from '../schema/uid.js';
 import type { Action } from '../schema/action.js';
 import { collectContextReads } from '../expressions.js';
@@ -23,7 +23,7 @@ export const unreadContext: Lint = {
     }),
 };
 
-/** What is declared, permissions each by itself. */
+/** The members that the action declares, each permission of `can` and `agent_can` by itself. */
 function listContextPaths(action: Action): string[] {
   return [
     ...Object.keys(action.context).filter((name) => name !== 'can' && name !== 'agent_can'),
