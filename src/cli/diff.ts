@@ -2,11 +2,11 @@
 import { compareRules, failsOn } from '../author/diff/compare.js';
 import { comparisonJson, comparisonText, type ComparisonHeader } from '../author/diff/report.js';
 import { openSide, type DiffSide } from '../author/diff/side.js';
-import { Unusable } from '../author/test/places.js';
 import { loadConfig } from '../config/config.js';
+import { FindingsError } from '../diagnostics/diagnostics.js';
 import { defineCommand } from './command/define-command.js';
 import { CONFIG_OPTION, parseFailOnOption, wholeNumber } from './command/option-values.js';
-import { printProblems } from './print/problems.js';
+import { printFindings } from './print/findings.js';
 import { escapeForTerminal, printJson } from './print/terminal.js';
 import { readRecords, RECORD_OPTIONS } from './record-source.js';
 import { UsageError } from './command/usage-error.js';
@@ -87,8 +87,8 @@ export const diffCommand = defineCommand({
       else process.stdout.write(comparisonText(comparison, header, escapeForTerminal));
       return failsOn(comparison, options['fail-on']) ? 1 : 0;
     } catch (error) {
-      if (!(error instanceof Unusable)) throw error;
-      printProblems(error.problems);
+      if (!(error instanceof FindingsError)) throw error;
+      printFindings(error.findings);
       return 2;
     } finally {
       for (const side of sides) side.close();

@@ -1,14 +1,14 @@
+import { FindingsError, formatProblem, type Finding } from '../diagnostics/diagnostics.js';
 /** `remit test`: the tests that authors write of their policies, run against the engines that decide. */
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { loadConfig } from '../config/config.js';
 import { toJunitXml } from '../author/test/junit.js';
-import { Unusable } from '../author/test/places.js';
 import { allResults, testReportJson, testReportText, summarizeResults } from '../author/test/report.js';
 import { TestSession, type TestReport } from '../author/test/session.js';
 import { defineCommand } from './command/define-command.js';
 import { CONFIG_OPTION, wholeNumber } from './command/option-values.js';
-import { printProblems } from './print/problems.js';
+import { printFindings } from './print/findings.js';
 import { escapeForTerminal, printJson } from './print/terminal.js';
 import { watchAndRun } from './test-watch.js';
 import { unwritable } from './unwritable.js';
@@ -58,9 +58,9 @@ export const testCommand = defineCommand({
         else process.stdout.write(testReportText(report, escapeForTerminal));
         return exitCodeOf(report, minCoverage);
       } catch (error) {
-        if (!(error instanceof Unusable)) throw error;
-        if (options.json) printJson({ problems: error.problems });
-        printProblems(error.problems);
+        if (!(error instanceof FindingsError)) throw error;
+        if (options.json) printJson({ problems: error.findings.map(toProblemJson) });
+        printFindings(error.findings);
         return 2;
       }
     };
@@ -90,4 +90,10 @@ function writeJunitFile(file: string, text: string): void {
   } catch (error) {
     throw unwritable(error, path);
   }
+}
+
+/** A problem as `--json` has it: its place, and the message with the suggestion. */
+function toProblemJson(finding: Finding): object {
+  const { file, line, column } = finding;
+  return { file, line, column, message: formatProblem(finding) };
 }

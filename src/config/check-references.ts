@@ -1,5 +1,6 @@
 /** Checks that the types and scopes that clients and issuers name exist in the schemas. Start, reload and `remit check` call it. */
-import { suggestNearest, type Problem } from '../diagnostics/diagnostics.js';
+import type { Problem } from '../diagnostics/diagnostics.js';
+import { suggestNearest } from '../diagnostics/suggest.js';
 import { listScopes, type Vocabulary } from '../policy/schema/vocabulary.js';
 import type { IssuerConfig } from '../tokens/issuers.js';
 import type { ConfiguredClient } from './clients.js';

@@ -1,7 +1,7 @@
 /** Rephrases zod's issues for the operator, with suggestions for misspelt words. `yaml.ts` calls it. */
 import type { z } from 'zod';
 import { rephraseIssue } from '../runtime/strict-json.js';
-import { suggestNearest } from '../diagnostics/diagnostics.js';
+import { suggestNearest } from '../diagnostics/suggest.js';
 
 type IssuePath = readonly PropertyKey[];
 

@@ -1,11 +1,21 @@
-/** "Did you mean": the nearest of the known words, for messages about words that don't fit. */
+/** Finds the word that was probably meant, for messages about a word that doesn't fit. */
 
-/** The word of `known` that is nearest to `word`, if one is near enough to be a slip; with its question. */
-export function didYouMean(word: string, candidates: Iterable<string>): string {
+/**
+ * `did you mean "view"?`; undefined where no candidate is near enough for `word` to be a slip.
+ * @param prefix stands before the candidate: `@` of an annotation
+ */
+export function suggestNearest(word: string, candidates: Iterable<string>, prefix = ''): string | undefined {
   const nearestWord = findNearestWord(word, candidates);
-  return nearestWord === undefined ? '' : ` (did you mean "${nearestWord}"?)`;
+  return nearestWord === undefined ? undefined : `did you mean "${prefix}${nearestWord}"?`;
 }
 
+/** The suggestion as the end of a message, ` (did you mean "view"?)`; empty where no candidate is near enough. */
+export function didYouMean(word: string, candidates: Iterable<string>): string {
+  const suggestion = suggestNearest(word, candidates);
+  return suggestion === undefined ? '' : ` (${suggestion})`;
+}
+
+/** The candidate that is nearest to the word; undefined where none is near enough for a slip. */
 export function findNearestWord(word: string, candidates: Iterable<string>): string | undefined {
   const lowered = word.toLowerCase();
   let best: string | undefined;
@@ -14,14 +24,14 @@ export function findNearestWord(word: string, candidates: Iterable<string>): str
     const loweredCandidate = candidate.toLowerCase();
     const edits = editDistance(lowered, loweredCandidate);
     if (edits < limit) [best, limit] = [candidate, edits];
-    // Another ending: "duties" for "duty".
+    // A different ending is a slip as well: "duties" for "duty".
     else if (best === undefined && loweredCandidate.length >= 4 && lowered.startsWith(loweredCandidate.slice(0, -1)))
       best = candidate;
   }
   return best;
 }
 
-/** Edits between two words, two letters changing places being one (optimal string alignment). */
+/** Counts the edits between two words; two letters that change places are one (optimal string alignment). */
 function editDistance(a: string, b: string): number {
   let previousRow: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);

@@ -39,8 +39,8 @@ export class Formatter {
   private formatPolicy(text: string, place: (offset: number) => string): string {
     let before = text;
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
-      const { value, complaints } = this.cedar.format(before, LINE_WIDTH);
-      if (value === undefined) throw formatError(complaints, place);
+      const { value, diagnostics } = this.cedar.format(before, LINE_WIDTH);
+      if (value === undefined) throw formatError(diagnostics, place);
       const after = value.trim();
       if (after === before) return after;
       before = after;
@@ -62,8 +62,8 @@ export class Formatter {
   }
 }
 
-function formatError(complaints: readonly CedarDiagnostic[], place: (offset: number) => string): ConfigError {
-  const [{ message, help, offset = 0 } = { message: 'could not be formatted' }] = complaints;
+function formatError(diagnostics: readonly CedarDiagnostic[], place: (offset: number) => string): ConfigError {
+  const [{ message, help, offset = 0 } = { message: 'could not be formatted' }] = diagnostics;
   return new ConfigError(help === undefined ? message : `${message} (${help})`, place(offset));
 }
 

@@ -1,6 +1,6 @@
 /** Kinds of questions that two sets of rules are asked: each action on each type, by everybody who may be its principal. */
 import { isDeepStrictEqual } from 'node:util';
-import { collectReads } from '../../policy/slices.js';
+import { collectReads } from '../../policy/policy-reads.js';
 import type { Policy } from '../../policy/policies.js';
 import type { Rules } from '../../policy/load.js';
 import type { Action } from '../../policy/schema/action.js';

@@ -3,7 +3,7 @@
  * declarations make the help (help.ts), so an option is described and accepted in one place.
  */
 import { parseArgs } from 'node:util';
-import { suggestNearest } from '../../diagnostics/diagnostics.js';
+import { suggestNearest } from '../../diagnostics/suggest.js';
 import { UsageError } from './usage-error.js';
 
 export interface OptionDeclaration {
