@@ -1,7 +1,7 @@
 /** The text that `remit serve` prints once it listens: addresses, files, and a request that can be pasted into a shell. */
 import { displayPath } from '../../config/files.js';
 import type { Service } from '../../service/service.js';
-import { databaseAddress } from '../../store/database/postgres.js';
+import { databaseAddress } from '../../store/database/postgres-connection.js';
 
 /** A request that a newcomer can try. */
 export interface ExampleRequest {
