@@ -31,6 +31,6 @@ export function tokenizeCedar(text: string): CedarToken[] {
 }
 
 /** The tokens of a text without white space and comments. */
-export function significantTokens(text: string): CedarToken[] {
+export function significantCedarTokens(text: string): CedarToken[] {
   return tokenizeCedar(text).filter(({ kind }) => kind !== 'space' && kind !== 'comment');
 }

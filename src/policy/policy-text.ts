@@ -4,7 +4,7 @@
  */
 import { indexOfByte, locationAt, type SourceFile } from '../diagnostics/source.js';
 import type { SourceLocation } from '../diagnostics/diagnostics.js';
-import { significantTokens, type CedarToken } from './lexer.js';
+import { significantCedarTokens, type CedarToken } from './lexer.js';
 
 /** The text of one policy, from its first word to its `;`. */
 export interface PolicyText {
@@ -26,7 +26,7 @@ export function splitPolicies(file: SourceFile): FilePolicyText[] {
     policies.push({ location: locationAt(file, index), index, text: file.text.slice(index, end) });
     start = undefined;
   };
-  for (const { text, index } of significantTokens(file.text)) {
+  for (const { text, index } of significantCedarTokens(file.text)) {
     start ??= index;
     if (text === ';') push(start, index + 1);
   }
@@ -77,7 +77,7 @@ export function stripParentheses(text: string): string {
 /** The offset of the parenthesis that closes the first one at or behind `from`. */
 function findClosing(text: string, from: number): number | undefined {
   let depth = 0;
-  for (const token of significantTokens(text)) {
+  for (const token of significantCedarTokens(text)) {
     if (token.index < from) continue;
     if (token.text === '(') depth += 1;
     if (token.text === ')') depth -= 1;
@@ -95,7 +95,7 @@ interface PolicyHead {
 
 /** Reads `@name` and `@name("value")` up to the effect: an annotation may have `permit` or `forbid` for its name. */
 function readPolicyHead(text: string): PolicyHead {
-  const tokens = significantTokens(text);
+  const tokens = significantCedarTokens(text);
   const annotations = new Map<string, number>();
   let i = 0;
   for (let sign = tokens[i]; sign?.text === '@'; sign = tokens[i]) {

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CedarEngine } from '../../src/policy/cedar.js';
-import { significantTokens, tokenizeCedar } from '../../src/policy/lexer.js';
+import { significantCedarTokens, tokenizeCedar } from '../../src/policy/lexer.js';
 
 const engine = new CedarEngine();
 const POLICY = ['@', 'id', '(', '"a"', ')', 'permit', '(', 'principal', ',', 'action', ',', 'resource', ')', ';'];
@@ -79,7 +79,7 @@ it('a policy is cut into the same words wherever comments and white space stand 
   fc.assert(
     fc.property(fc.array(gap, { minLength: POLICY.length, maxLength: POLICY.length }), (gaps) => {
       const text = POLICY.map((word, i) => `${gaps[i] ?? ''}${word}`).join('');
-      expect(significantTokens(text).map((token) => token.text)).toEqual(POLICY);
+      expect(significantCedarTokens(text).map((token) => token.text)).toEqual(POLICY);
       expect(engine.parsePolicy(text).value).toEqual(expected);
     }),
     { numRuns: 300 },
@@ -92,7 +92,7 @@ it('strings are what Cedar takes for strings', () => {
     fc.property(fc.string({ unit: fc.constantFrom(...units), maxLength: 8 }), (content) => {
       const text = `@title("${content}") permit(principal,action,resource);`;
       // An escape that Cedar doesn't know is refused later, when the string's value is read.
-      if (takes(text)) expect(significantTokens(text).slice(2, 5).map(({ kind }) => kind)).toEqual(['punctuation', 'string', 'punctuation']); // prettier-ignore
+      if (takes(text)) expect(significantCedarTokens(text).slice(2, 5).map(({ kind }) => kind)).toEqual(['punctuation', 'string', 'punctuation']); // prettier-ignore
     }),
     { numRuns: 1000 },
   );

@@ -2,7 +2,7 @@
  * The places of declarations in the Cedar schema's source. Cedar gives none for what it has read without an error, and
  * it is there that our own findings point: so declarations are found by their tokens.
  */
-import { significantTokens, type CedarToken } from '../lexer.js';
+import { significantCedarTokens, type CedarToken } from '../lexer.js';
 
 export type DeclarationKind = 'action' | 'entity';
 
@@ -34,7 +34,7 @@ class DeclarationReader {
   private position = 0;
 
   constructor(source: string) {
-    this.tokens = significantTokens(source);
+    this.tokens = significantCedarTokens(source);
   }
 
   read(): ReadonlyMap<string, number> {
