@@ -1,7 +1,10 @@
 /** Something that varies in the generated requests of a kind, and what all of it is made from. */
 import type { RequestDraft } from './synthetic-record.js';
 import { changedPolicies, namesReadBy, type QuestionKind } from './question-kinds.js';
-import { literalsOf, type Literals } from './literals.js';
+import { findLiterals, type Literals } from '../hypotheses/literals.js';
+
+/** Values of one dimension at most: a policy that lists more of them is looked at in parts. */
+export const MAX_VALUES = 16;
 
 export interface Dimension {
   /** `principal.kind`, `context.can.edit`. */
@@ -29,17 +32,12 @@ export function dimensionSource(kind: QuestionKind): DimensionSource {
     kind,
     reads: namesReadBy(kind),
     // Of many values some are left out: not those that changed policies compare with.
-    literals: literalsOf([...changedPolicies(kind), ...kind.versions.flatMap(({ policies }) => policies)]),
+    literals: findLiterals([...changedPolicies(kind), ...kind.versions.flatMap(({ policies }) => policies)]),
   };
 }
 
 export function hasAgent({ kind }: DimensionSource): boolean {
   return kind.mode !== 'human';
-}
-
-/** Texts that policies compare what is called so with. */
-export function comparedTexts({ literals }: DimensionSource, name: string): string[] {
-  return literals.of(name).flatMap(({ value, as }) => (as === undefined && typeof value === 'string' ? [value] : []));
 }
 
 /** All that the action asks for by either set of rules. */

@@ -8,11 +8,13 @@ import {
   dimensionSource,
   scopesAskedFor,
   uniqueValues,
+  MAX_VALUES,
   type Dimension,
   type DimensionSource,
   type DimensionValue,
 } from './dimension.js';
-import { momentsAround } from './values.js';
+import { findMoments } from '../hypotheses/values.js';
+import { NOON } from './synthetic-record.js';
 
 /** In the order in which they are put into a draft. One with a single value is there so that nothing required lacks. */
 export function buildDimensions(kind: QuestionKind): Dimension[] {
@@ -81,12 +83,15 @@ function permissionDimensions(source: DimensionSource): Dimension[] {
 
 function clockDimensions({ reads, literals }: DimensionSource): Dimension[] {
   if (!reads.has('now')) return [];
-  const values = momentsAround(literals.of('now')).map((now): DimensionValue => ({
-    text: now.toISOString(),
-    put: (draft) => {
-      draft.now = now;
-    },
-  }));
+  const moments = [NOON, ...findMoments(literals.of('now'), NOON)].map((moment) => moment.toISOString());
+  const values = uniqueValues(moments)
+    .slice(0, MAX_VALUES)
+    .map((now): DimensionValue => ({
+      text: now,
+      put: (draft) => {
+        draft.now = new Date(now);
+      },
+    }));
   return [{ name: 'context.now', read: 'now', values }];
 }
 

@@ -1,13 +1,22 @@
 /** What varies of those whom and which a request is about: their attributes, what they are in, and who they are. */
 import type { CedarType, RecordMembers } from '../../policy/schema/types.js';
 import type { EntityType } from '../../policy/schema/action.js';
-import { SYNTHETIC_IDS, type RequestDraft } from './synthetic-record.js';
+import { NOON, OTHER_TEXT, SYNTHETIC_IDS, type RequestDraft } from './synthetic-record.js';
 import type { KindVersion } from './question-kinds.js';
-import type { Dimension, DimensionSource, DimensionValue } from './dimension.js';
-import { valuesOf } from './values.js';
+import { MAX_VALUES, type Dimension, type DimensionSource, type DimensionValue } from './dimension.js';
+import { DAY_MS, listValues, makeValues, type UsualValues } from '../hypotheses/values.js';
 
 /** Of entities that policies name, how many a request tries to be, or to be in. */
 const MAX_NAMED_ENTITIES = 8;
+
+const USUAL_VALUES: UsualValues = {
+  text: OTHER_TEXT,
+  datetime: [DAY_MS, -DAY_MS].map((ms) => new Date(NOON.getTime() + ms).toISOString()),
+  duration: ['0s'],
+  decimal: ['0.0'],
+  // An address that is set aside for documentation (RFC 5737).
+  ipaddr: ['192.0.2.1'],
+};
 
 /** The attributes of one of those that Cedar is given, as either set of rules declares them, and what it is in. */
 export function entityDimensions(
@@ -96,7 +105,14 @@ function memberDimensions(
   const type = types.at(-1);
   if (type === undefined) return [];
   const isRead = source.reads.has(name);
-  const values = valuesOf(type, { literals: source.literals.of(name), ids: (entity) => candidateIds(source, entity) });
+  const values = listValues(
+    makeValues(type, {
+      literals: source.literals.of(name),
+      ids: (entityType) => candidateIds(source, entityType),
+      usual: USUAL_VALUES,
+      day: NOON,
+    }),
+  ).slice(0, MAX_VALUES);
   return [
     {
       name: [label, ...memberPath].join('.'),
@@ -122,6 +138,7 @@ function candidateIds(
     ...(object === agent ? [SYNTHETIC_IDS.agent] : []),
     ...(object === resource ? [SYNTHETIC_IDS.resource] : []),
     ...literals.entities.filter(({ type }) => type === entityTypeName).map(({ id }) => id),
+    OTHER_TEXT,
   ];
 }
 

@@ -5,7 +5,11 @@ import { formatRef, type EntityRef } from '../../model/ids.js';
 import { checkKey } from '../../graph/relationship-text.js';
 import { DELEGATOR_RELATION } from '../../policy/schema/vocabulary.js';
 import type { QuestionKind } from './question-kinds.js';
-import { NOON } from './values.js';
+
+/** The time of a generated request, where policies don't ask for another. */
+export const NOON = new Date('2030-03-04T12:00:00Z');
+/** A text, or an id, that no policy is likely to name. */
+export const OTHER_TEXT = 'other';
 
 type DraftAttributes = Record<string, unknown>;
 

@@ -1,9 +1,9 @@
 /** What varies of the token that a generated request is made on. */
 import { MAX_CHAIN_LENGTH } from '../../tokens/actors.js';
-import type { RequestDraft } from './synthetic-record.js';
+import { literalNumbers, literalTexts } from '../hypotheses/literals.js';
+import { OTHER_TEXT, type RequestDraft } from './synthetic-record.js';
 import {
   scopesAskedFor,
-  comparedTexts,
   uniqueValues,
   type Dimension,
   type DimensionSource,
@@ -20,7 +20,7 @@ const TEXT_MEMBERS = {
 } as const;
 
 export function tokenDimensions(source: DimensionSource): Dimension[] {
-  const { reads, kind } = source;
+  const { reads, kind, literals } = source;
   const background = reads.has('access') || kind.versions.some(({ action }) => action.backgroundScope !== undefined);
   const dimension = <T>(
     member: string,
@@ -46,7 +46,7 @@ export function tokenDimensions(source: DimensionSource): Dimension[] {
       ? [dimension('chain_complete', [true, false], (token, all) => (token.chainComplete = all))]
       : []),
     ...textMembers.map(([member, property]) =>
-      dimension(member, [undefined, ...comparedTexts(source, member), 'other'], (token, value) => {
+      dimension(member, [undefined, ...literalTexts(literals.of(member)), OTHER_TEXT], (token, value) => {
         // Of what issuer it is, every token says.
         if (property !== 'issuer') token[property] = value;
         else if (value !== undefined) token.issuer = value;
@@ -58,7 +58,7 @@ export function tokenDimensions(source: DimensionSource): Dimension[] {
 /** Those that the action asks for, and those besides that policies look for. */
 function scopeDimension(source: DimensionSource): Dimension {
   const requiredScopes = scopesAskedFor(source);
-  const compared = comparedTexts(source, 'scopes').filter((scope) => !requiredScopes.includes(scope));
+  const compared = literalTexts(source.literals.of('scopes')).filter((scope) => !requiredScopes.includes(scope));
   const additionalScopes = [[], ...compared.map((scope) => [scope]), ...(compared.length > 1 ? [compared] : [])];
   const values = additionalScopes.map((list): DimensionValue => ({
     text: `also ${list.join(' ')}`,
@@ -71,9 +71,7 @@ function scopeDimension(source: DimensionSource): Dimension {
 
 /** Agents on the way, the acting one included. */
 export function chainDimension({ literals }: DimensionSource): Dimension {
-  const comparedDepths = literals
-    .of('depth')
-    .flatMap(({ value }) => (typeof value === 'number' ? [value, value + 1] : []));
+  const comparedDepths = literalNumbers(literals.of('depth')).flatMap((depth) => [depth, depth + 1]);
   const depths = uniqueValues([1, 2, ...comparedDepths]).filter((depth) => depth >= 1 && depth <= MAX_CHAIN_LENGTH);
   const values = depths.map((depth): DimensionValue => ({
     text: String(depth),

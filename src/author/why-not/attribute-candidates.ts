@@ -4,7 +4,7 @@ import type { EntityRef } from '../../model/ids.js';
 import type { RecordMembers } from '../../policy/schema/types.js';
 import type { ProposedChange } from './change.js';
 import type { ChangeEvaluation } from './change-evaluator.js';
-import { someValue } from './literals.js';
+import { placeholderValue } from './alternative-values.js';
 import type { DenialProblem } from './denial-problems.js';
 
 type AttributeValues = Readonly<Record<string, unknown>>;
@@ -27,7 +27,7 @@ export function attributeCandidates(
   const values = (place: string, members: RecordMembers): AttributeValues =>
     Object.fromEntries(
       Object.entries(members).flatMap(([name, member]) => {
-        const value = missing.has(`${place}.${name}`) ? someValue(member.type, bound.now.toISOString()) : undefined;
+        const value = missing.has(`${place}.${name}`) ? placeholderValue(member.type, bound.now) : undefined;
         return value === undefined ? [] : [[name, value]];
       }),
     );

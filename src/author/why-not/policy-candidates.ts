@@ -11,7 +11,7 @@ import { getVerifiedCredential } from '../../decide/bound-question.js';
 import type { ProposedChange } from './change.js';
 import type { GrantFinder } from './grant-finder.js';
 import { RESERVED_DECISIONS, type ChangeEvaluator, type ChangeEvaluation } from './change-evaluator.js';
-import { literalsOf } from './literals.js';
+import { findLiterals } from '../hypotheses/literals.js';
 import { findOrigin, shorterChains } from './value-origins.js';
 import type { DenialProblem } from './denial-problems.js';
 import { exceptQuestion, permitQuestion, type QuestionScope } from './policy-variants.js';
@@ -37,7 +37,7 @@ export async function policyCandidates(
   const { rules } = evaluation;
   const policyPrincipal = problem.principal ?? cedarPrincipal(bound.acting);
   const policies = relevantPolicies(problem, evaluation);
-  const literals = literalsOf(rules.policies.values());
+  const literals = findLiterals(rules.policies.values());
   let attemptsLeft = Math.min(MAX_TRIED_OPTIONS, evaluator.remaining - RESERVED_DECISIONS);
   const removesProblem = async (option: ChangeOption): Promise<boolean> => {
     if (attemptsLeft <= 0) return false;

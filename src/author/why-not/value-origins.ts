@@ -7,7 +7,8 @@ import type { BoundQuestion } from '../../decide/bound-question.js';
 import type { AttributePath } from '../../records/explain/values.js';
 import { replaceMember, type ProposedChange } from './change.js';
 import type { ChangeEvaluation } from './change-evaluator.js';
-import { alternatives, type Literals } from './literals.js';
+import { literalTexts, type Literal, type Literals } from '../hypotheses/literals.js';
+import { alternativeValues } from './alternative-values.js';
 
 /** Ways to another value, each alone; and checks whose answer the value is. */
 export interface ValueOrigin {
@@ -29,11 +30,11 @@ export function findOrigin(
   if (bound === undefined) return NO_ORIGIN;
   const { question, on, principalType, acting } = bound;
   const [root = '', ...rest] = path;
-  const comparedValues = literals.get(path.at(-1) ?? '') ?? new Set();
+  const compared = literals.of(path.at(-1) ?? '');
 
   const storedChanges = (entity: EntityRef, members: RecordMembers): ProposedChange[] => {
     const attributes = record.facts.entities?.[formatRef(entity)]?.attributes ?? {};
-    return memberValues(members, rest, attributes, comparedValues).flatMap((value): ProposedChange[] => {
+    return memberValues(members, rest, attributes, compared, bound.now).flatMap((value): ProposedChange[] => {
       const [name = ''] = rest;
       const changed = replaceMember(attributes, rest, value)[name];
       return [{ kind: 'entity', entity, attributes: { [name]: changed ?? null } }];
@@ -45,7 +46,7 @@ export function findOrigin(
     names: AttributePath,
     current: Readonly<Record<string, unknown>>,
   ) =>
-    memberValues(members, names, current, comparedValues).map((value): ProposedChange => ({
+    memberValues(members, names, current, compared, bound.now).map((value): ProposedChange => ({
       kind: 'request',
       at: [...at, ...names],
       value,
@@ -87,7 +88,7 @@ export function findOrigin(
     case 'now':
       return { changes: nextHours(bound), checks: [] };
     case 'delegation':
-      return { changes: delegationChanges(names[0] ?? '', bound, comparedValues), checks: [] };
+      return { changes: delegationChanges(names[0] ?? '', bound, compared), checks: [] };
     default:
       return NO_ORIGIN;
   }
@@ -98,7 +99,8 @@ function memberValues(
   members: RecordMembers,
   [name = '', ...rest]: AttributePath,
   attributes: Readonly<Record<string, unknown>>,
-  literals: ReadonlySet<string | number>,
+  literals: readonly Literal[],
+  now: Date,
 ): unknown[] {
   const member = Object.hasOwn(members, name) ? members[name] : undefined;
   if (member === undefined) return [];
@@ -106,9 +108,9 @@ function memberValues(
   const type: CedarType = member.type;
   if (rest.length > 0) {
     const inner = typeof current === 'object' && current !== null ? (current as Record<string, unknown>) : {};
-    return type.kind === 'Record' ? memberValues(type.members, rest, inner, literals) : [];
+    return type.kind === 'Record' ? memberValues(type.members, rest, inner, literals, now) : [];
   }
-  const values = alternatives(type, current, literals);
+  const values = alternativeValues(type, current, literals, now);
   return member.required || current === undefined ? values : [...values, undefined];
 }
 
@@ -121,13 +123,9 @@ function nextHours({ now }: BoundQuestion): ProposedChange[] {
   }));
 }
 
-function delegationChanges(
-  member: string,
-  { acting }: BoundQuestion,
-  literals: ReadonlySet<string | number>,
-): ProposedChange[] {
+function delegationChanges(member: string, { acting }: BoundQuestion, literals: readonly Literal[]): ProposedChange[] {
   if (acting.grant === undefined) return [];
-  const texts = [...literals].filter((literal) => typeof literal === 'string');
+  const texts = literalTexts(literals);
   switch (member) {
     case 'depth':
       return shorterChains(acting.chain.map(({ id }) => id));
