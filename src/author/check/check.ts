@@ -115,12 +115,12 @@ const NO_TESTS: TestFindings = { files: [], findings: [], unseen: undefined };
 
 /** With the lints, in order, and without what the files themselves say is to be passed over. */
 function completeCheck(
-  { rules, place, files: read, findings: found }: SourceReport,
+  { rules, place, files: sourceFiles, findings: sourceFindings }: SourceReport,
   { unseen, ...tests } = NO_TESTS,
 ): CheckResult {
-  const files = [...read, ...tests.files];
+  const files = [...sourceFiles, ...tests.files];
   const lintFindings = rules === undefined ? [] : runLints({ rules, place, untestedKinds: unseen });
-  const remaining = applyIgnores([...found, ...tests.findings, ...lintFindings], files, {
+  const remaining = applyIgnores([...sourceFindings, ...tests.findings, ...lintFindings], files, {
     complete: rules !== undefined,
     skipped: unseen === undefined ? [untestedPermit.rule] : [],
   });

@@ -50,7 +50,7 @@ function contextUserType({ rules: { vocabulary }, action }: KindVersion): Entity
 
 /** Those that policies read; the others are what {@link absenceDimension} takes away. */
 function permissionDimensions(source: DimensionSource): Dimension[] {
-  const { versions: known, mode } = source.kind;
+  const { versions, mode } = source.kind;
   const dimension =
     (name: string, holder: 'held' | 'heldByAgent') =>
     (permission: string): Dimension => ({
@@ -68,14 +68,14 @@ function permissionDimensions(source: DimensionSource): Dimension[] {
       values: [{ text: 'held', put: (draft) => draft[holder].set(permission, true) }],
     }));
   return [
-    ...gates('held', uniqueValues(known.map(({ action }) => action.permission))),
+    ...gates('held', uniqueValues(versions.map(({ action }) => action.permission))),
     ...gates(
       'heldByAgent',
-      hasAgent(source) ? uniqueValues(known.flatMap(({ action }) => action.agentPermission ?? [])) : [],
+      hasAgent(source) ? uniqueValues(versions.flatMap(({ action }) => action.agentPermission ?? [])) : [],
     ),
-    ...uniqueValues(known.flatMap(({ action }) => action.can)).map(dimension('can', 'held')),
+    ...uniqueValues(versions.flatMap(({ action }) => action.can)).map(dimension('can', 'held')),
     ...(mode === 'delegated' || mode === 'vouched'
-      ? uniqueValues(known.flatMap(({ action }) => action.agentCan))
+      ? uniqueValues(versions.flatMap(({ action }) => action.agentCan))
       : []
     ).map(dimension('agent_can', 'heldByAgent')),
   ];
@@ -97,12 +97,12 @@ function clockDimensions({ reads, literals }: DimensionSource): Dimension[] {
 
 /** One thing at a time of what must be there before policies count: where two lack, either is reason enough. */
 function absenceDimension(source: DimensionSource): Dimension {
-  const { versions: known, mode } = source.kind;
+  const { versions, mode } = source.kind;
   const without = (text: string, put: DimensionValue['put']): DimensionValue => ({ text, put });
-  const can = new Set(known.flatMap(({ action }) => action.can));
-  const agentCan = new Set(known.flatMap(({ action }) => action.agentCan));
-  const gates = uniqueValues(known.map(({ action }) => action.permission)).filter((p) => !can.has(p));
-  const agentGates = uniqueValues(known.flatMap(({ action }) => action.agentPermission ?? [])).filter(
+  const can = new Set(versions.flatMap(({ action }) => action.can));
+  const agentCan = new Set(versions.flatMap(({ action }) => action.agentCan));
+  const gates = uniqueValues(versions.map(({ action }) => action.permission)).filter((p) => !can.has(p));
+  const agentGates = uniqueValues(versions.flatMap(({ action }) => action.agentPermission ?? [])).filter(
     (p) => !agentCan.has(p),
   );
   const values = [

@@ -63,7 +63,7 @@ function attributeDimensions(
   const names = [...new Set(declared.flatMap((members) => Object.keys(members)))];
   return names.flatMap((name) => {
     const members = declared
-      .flatMap((of) => (Object.hasOwn(of, name) ? [of[name]] : []))
+      .flatMap((members) => (Object.hasOwn(members, name) ? [members[name]] : []))
       .filter((m) => m !== undefined);
     const optional = members.length < declared.length || members.some(({ required }) => !required);
     if (optional && !source.reads.has(name)) return [];
@@ -129,10 +129,10 @@ function memberDimensions(
 
 /** Ids that stand for those who are asked about, and those that policies name. */
 function candidateIds(
-  { kind: { user, agent, resource, versions: known }, literals }: DimensionSource,
+  { kind: { user, agent, resource, versions }, literals }: DimensionSource,
   entityTypeName: string,
 ): string[] {
-  const object = objectTypeOf(known, entityTypeName);
+  const object = objectTypeOf(versions, entityTypeName);
   return [
     ...(object === user ? [SYNTHETIC_IDS.user] : []),
     ...(object === agent ? [SYNTHETIC_IDS.agent] : []),
@@ -166,11 +166,11 @@ export function requestDimensions(source: DimensionSource, name: 'action' | 'req
     return type?.kind === 'Record' ? [type.members] : [];
   });
   const part = name === 'action' ? 'action' : 'context';
-  return attributeDimensions(source, declared, `context.${name}`, [], ({ statements: said }) => said[part]);
+  return attributeDimensions(source, declared, `context.${name}`, [], ({ statements }) => statements[part]);
 }
 
-function objectTypeOf(known: readonly KindVersion[], entityType: string): string {
-  const objects = known.map(({ rules }) => rules.vocabulary.objectOf(entityType));
+function objectTypeOf(versions: readonly KindVersion[], entityType: string): string {
+  const objects = versions.map(({ rules }) => rules.vocabulary.objectOf(entityType));
   return objects.find((object) => object !== entityType) ?? entityType;
 }
 

@@ -39,9 +39,9 @@ export function listQuestionKinds(before: Rules, after: Rules): QuestionKind[] {
           for (const [mode, user] of actingModes(object, scope === undefined, vocabulary)) {
             const agent = vocabulary.agentObject ?? '';
             const key = JSON.stringify([name, resource.object, mode, user]);
-            const known = [before, after].flatMap((rules) => resolveKind(rules, name, resource.object, object));
+            const versions = [before, after].flatMap((rules) => resolveKind(rules, name, resource.object, object));
             if (!kinds.has(key))
-              kinds.set(key, { mode, action: name, resource: resource.object, user, agent, versions: known });
+              kinds.set(key, { mode, action: name, resource: resource.object, user, agent, versions });
           }
   return [...kinds.values()];
 }
@@ -79,15 +79,15 @@ export function isSamePolicy(policy: Policy, other: Policy): boolean {
  * The policies of the kind that one side has and the other has not, or not the same. Where there are none, and the schemas
  * are the same, no decision of the kind can differ.
  */
-export function changedPolicies({ versions: known }: QuestionKind): Policy[] {
-  const [before, after] = known;
-  if (before === undefined || after === undefined) return known.flatMap(({ policies }) => policies);
+export function changedPolicies({ versions }: QuestionKind): Policy[] {
+  const [before, after] = versions;
+  if (before === undefined || after === undefined) return versions.flatMap(({ policies }) => policies);
   return [...policiesOnlyIn(after.policies, before.policies), ...policiesOnlyIn(before.policies, after.policies)];
 }
 
 /** Those of the ones that the others don't have. */
-function policiesOnlyIn(policies: readonly Policy[], others: readonly Policy[]): Policy[] {
-  const byId = new Map(others.map((policy) => [policy.id, policy]));
+function policiesOnlyIn(policies: readonly Policy[], otherPolicies: readonly Policy[]): Policy[] {
+  const byId = new Map(otherPolicies.map((policy) => [policy.id, policy]));
   return policies.filter((policy) => {
     const same = byId.get(policy.id);
     return same === undefined || !isSamePolicy(policy, same);
@@ -95,6 +95,6 @@ function policiesOnlyIn(policies: readonly Policy[], others: readonly Policy[]):
 }
 
 /** The names of attributes and of members of the context that policies of the kind read. */
-export function namesReadBy({ versions: known }: QuestionKind): ReadonlySet<string> {
-  return collectReads(known.flatMap(({ policies }) => policies)).names;
+export function namesReadBy({ versions }: QuestionKind): ReadonlySet<string> {
+  return collectReads(versions.flatMap(({ policies }) => policies)).names;
 }

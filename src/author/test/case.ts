@@ -62,6 +62,6 @@ export interface TestSuite {
 }
 
 /** `assistant delete employee:erin`. */
-export function combinationText({ requester: who, action, resource }: TestCase): string {
-  return `${who.label} ${action.label} ${resource.label}`;
+export function combinationText({ requester, action, resource }: TestCase): string {
+  return `${requester.label} ${action.label} ${resource.label}`;
 }

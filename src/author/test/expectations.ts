@@ -43,7 +43,7 @@ export function resolveExpectations(
     if (duplicate !== undefined) problems.report(path, `says once more what is expected of "${duplicate}"`);
   }
   const fallback: ExpectedOutcome = { place: problems.placeOf(at), decision: 'deny' };
-  return (...of) => expectedByKey.get(combinationKey(...of)) ?? fallback;
+  return (...combination) => expectedByKey.get(combinationKey(...combination)) ?? fallback;
 }
 
 /** Each that is named once, as `find` finds it. */

@@ -22,7 +22,7 @@ const labelFormat = z
     /^[\p{L}\p{N}][\p{L}\p{N}_. -]*$/u,
     'must begin with a letter or digit and have none but those and "_", ".", "-"',
   );
-const listOf = <T extends z.ZodType>(of: T): z.ZodArray<T> => z.array(of).min(1).max(1000);
+const listOf = <T extends z.ZodType>(element: T): z.ZodArray<T> => z.array(element).min(1).max(1000);
 const oneOrMore = z.union([nonEmptyText, listOf(nonEmptyText)]);
 const clockInstant = z.iso.datetime({
   error: ({ input }) => (input === undefined ? undefined : 'must be an instant such as "2030-03-04T10:00:00Z"'),

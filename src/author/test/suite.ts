@@ -71,18 +71,18 @@ function buildCases(
     const scene = scenes.sceneFor(test, at);
     const matrix = buildMatrix(test, at, names, rules, problems);
     const expectedFor = resolveExpectations(test, at, matrix, rules.policies, problems);
-    for (const who of matrix.requesters)
+    for (const requester of matrix.requesters)
       for (const action of matrix.actions)
         for (const resource of matrix.resources)
           cases.push({
             test: test.name,
-            requester: who,
+            requester,
             action,
             resource,
             context: test.context ?? {},
             supportedObligations: test.supported_obligations,
             scene,
-            expected: expectedFor(who, action, resource),
+            expected: expectedFor(requester, action, resource),
           });
   }
   return cases;
@@ -95,7 +95,12 @@ function buildMatrix(
   { vocabulary }: Rules,
   problems: Problems,
 ): TestMatrix {
-  const who = resolveNames(test.who, [...at, 'who'], (text, path) => names.resolveRequester(text, path), problems);
+  const requesters = resolveNames(
+    test.who,
+    [...at, 'who'],
+    (text, path) => names.resolveRequester(text, path),
+    problems,
+  );
   const actions = resolveNames(
     test.actions,
     [...at, 'actions'],
@@ -112,7 +117,7 @@ function buildMatrix(
     for (const type of new Set(resources.map((r) => r.type)))
       if (vocabulary.typesByObject.has(type) && vocabulary.find(name, type) === undefined)
         problems.report([...at, 'actions'], `no action "${name}" applies to "${type}"`);
-  return { requesters: who, actions, resources };
+  return { requesters, actions, resources };
 }
 
 function countCombinations({ who, actions, resources }: TestSpec): number {

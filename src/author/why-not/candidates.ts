@@ -31,15 +31,15 @@ export async function findCandidates(
   problem: DenialProblem,
   evaluation: ChangeEvaluation,
   changes: readonly ProposedChange[],
-  { evaluator: judge, grants: granting }: SearchTools,
+  { evaluator, grants }: SearchTools,
 ): Promise<readonly ChangeOption[]> {
   const requestCandidates = REQUEST_CANDIDATES[problem.code];
   if (requestCandidates !== undefined) return requestCandidates(evaluation);
-  if (problem.code.startsWith('policy_')) return policyCandidates(problem, evaluation, changes, judge, granting);
+  if (problem.code.startsWith('policy_')) return policyCandidates(problem, evaluation, changes, evaluator, grants);
   if (problem.code === 'attribute_missing') return attributeCandidates(problem, evaluation);
   const options: ChangeOption[] = [];
   for (const check of checksToGrant(problem.code, evaluation))
-    options.push(...(await granting.findGrants(check, evaluation.rules)));
+    options.push(...(await grants.findGrants(check, evaluation.rules)));
   if (problem.code === 'session_ended') options.unshift([{ kind: 'token', session: 'new' }]);
   return options;
 }
@@ -56,8 +56,8 @@ const REQUEST_CANDIDATES: Readonly<Partial<Record<ReasonCode, (judgement: Change
 };
 
 /** The checks that would have to be a yes. */
-function checksToGrant(code: ReasonCode, { redecision: again }: ChangeEvaluation): Check[] {
-  const { established: bound, facts } = again.course;
+function checksToGrant(code: ReasonCode, { redecision }: ChangeEvaluation): Check[] {
+  const { established: bound, facts } = redecision.course;
   if (bound === undefined || facts === undefined) return [];
   const delegation = buildDelegationCheck(bound.acting);
   const permissionCheck = buildGateCheck(bound);
@@ -83,8 +83,8 @@ function checksToGrant(code: ReasonCode, { redecision: again }: ChangeEvaluation
 }
 
 /** That the client says it can carry out what is due. */
-function obligationCandidates({ redecision: again, rules, record }: ChangeEvaluation): ChangeOption[] {
-  const { established: bound, facts } = again.course;
+function obligationCandidates({ redecision, rules, record }: ChangeEvaluation): ChangeOption[] {
+  const { established: bound, facts } = redecision.course;
   if (bound === undefined || facts?.cedar.duties.kind !== 'answer') return [];
   const duties = facts.cedar.duties.answer.determining.map((id) => rules.policies.get(id)?.duties ?? []);
   const due = uniteDuties(duties, bound.on.resourceType, { topic: '', body: '' }).map(({ type }) => type);

@@ -79,9 +79,9 @@ export class ChangeEvaluator {
     if (this.remaining <= 0) return undefined;
     this.spent += 1;
     const record = await this.applyRelationships(applyChanges(this.record, changes), changes);
-    const again = redecide(record, rules);
-    const { decision, missing } = again;
-    return { allowed: decision.decision, problems: findProblems(again), missing, redecision: again, record, rules };
+    const redecision = redecide(record, rules);
+    const { decision, missing } = redecision;
+    return { allowed: decision.decision, problems: findProblems(redecision), missing, redecision, record, rules };
   }
 
   private async applyRelationships(
@@ -101,11 +101,11 @@ export class ChangeEvaluator {
     const direct = [...effects].some(
       ([key, { result }]) => result === 'yes' && parseCheckKey(key)?.permission === DELEGATOR_RELATION,
     );
-    const { passed_on, ...others } = facts;
+    const { passed_on, ...otherFacts } = facts;
     return {
       ...record,
       facts: {
-        ...others,
+        ...otherFacts,
         checks: { ...facts.checks, ...Object.fromEntries(effects) },
         ...(passed_on === undefined || direct ? {} : { passed_on }),
       },

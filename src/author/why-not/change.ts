@@ -151,8 +151,8 @@ export function replaceMember(
   const inner = object[name];
   const below = typeof inner === 'object' && inner !== null && !Array.isArray(inner) ? inner : {};
   const put = rest.length === 0 ? value : replaceMember(below as Record<string, unknown>, rest, value);
-  const others = Object.entries(object).filter(([member]) => member !== name);
-  return Object.fromEntries(put === undefined ? others : [...others, [name, put]]);
+  const otherMembers = Object.entries(object).filter(([member]) => member !== name);
+  return Object.fromEntries(put === undefined ? otherMembers : [...otherMembers, [name, put]]);
 }
 
 function changeToken(facts: RecordedFacts, change: Extract<ProposedChange, { kind: 'token' }>): RecordedFacts {

@@ -27,13 +27,13 @@ export function findProblems({ course }: Redecision): DenialProblem[] {
           if (established === undefined || facts === undefined || !CEDAR_CODES.has(code))
             return [{ key: `${step} ${code}`, code, message }];
           return cedarOutcomes(facts.cedar, cedarPrincipal(established.acting), step).flatMap(
-            ({ who, consulted: cedarOutcome, role }) =>
+            ({ who: principal, consulted: cedarOutcome, role }) =>
               cedarProblems(code, cedarOutcome, role).map((part) => ({
                 ...part,
-                key: `${code} ${part.policy ?? part.attributes?.join() ?? ''} ${formatRef(who)} ${role}`,
+                key: `${code} ${part.policy ?? part.attributes?.join() ?? ''} ${formatRef(principal)} ${role}`,
                 code,
                 message,
-                principal: who,
+                principal,
               })),
           );
         }),
@@ -52,12 +52,12 @@ type CedarRole = 'acting' | 'earlier' | 'duties';
 
 function cedarOutcomes(
   { acting, chain, duties }: CedarOutcomes,
-  who: EntityRef,
+  principal: EntityRef,
   step: string,
 ): { readonly who: EntityRef; readonly consulted: CedarOutcome; readonly role: CedarRole }[] {
-  if (step === 'obligations') return [{ who, consulted: duties, role: 'duties' }];
+  if (step === 'obligations') return [{ who: principal, consulted: duties, role: 'duties' }];
   return [
-    { who, consulted: acting, role: 'acting' },
+    { who: principal, consulted: acting, role: 'acting' },
     ...chain.map(({ agent, consulted: cedarOutcome }) => ({
       who: agent,
       consulted: cedarOutcome,

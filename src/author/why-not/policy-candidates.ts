@@ -50,8 +50,8 @@ export async function policyCandidates(
   for (const policy of policies) {
     const groups: ChangeOption[][] = [];
     for (const path of collectPaths(policy.json.conditions)) {
-      const { changes: single, checks } = findOrigin(path, policyPrincipal, evaluation, literals);
-      const options: ChangeOption[] = single.map((change) => [change]);
+      const { changes: valueChanges, checks } = findOrigin(path, policyPrincipal, evaluation, literals);
+      const options: ChangeOption[] = valueChanges.map((change) => [change]);
       for (const check of checks) options.push(...(await grants.findGrants(check, rules)));
       groups.push(options);
     }
@@ -81,9 +81,9 @@ export async function policyCandidates(
 }
 
 /** The policies whose conditions matter. */
-function relevantPolicies(problem: DenialProblem, { rules, redecision: again }: ChangeEvaluation): Policy[] {
+function relevantPolicies(problem: DenialProblem, { rules, redecision }: ChangeEvaluation): Policy[] {
   if (problem.policy !== undefined) return [rules.policies.get(problem.policy) ?? []].flat();
-  const bound = again.course.established;
+  const bound = redecision.course.established;
   if (bound === undefined) return [];
   const { policies } = rules.deciding.slice(bound.principalType, bound.on.action, bound.on.resourceType);
   return policies.filter(({ json }) => json.effect === 'permit').slice(0, MAX_PERMITS);

@@ -31,13 +31,13 @@ export async function searchChanges(start: ChangeEvaluation, tools: SearchTools)
   const visited = new Set<string>();
   let nearest: SearchNode = open[0] as SearchNode;
   for (let node = open.shift(); node !== undefined; node = open.shift()) {
-    const { changes, evaluation: judgement, depth } = node;
-    if (judgement.allowed) return { changes: await minimizeChanges(changes, tools), allowed: true, remaining: [] };
-    if (judgement.problems.length > 0 && depth > nearest.depth) nearest = node;
-    const [problem] = judgement.problems;
+    const { changes, evaluation, depth } = node;
+    if (evaluation.allowed) return { changes: await minimizeChanges(changes, tools), allowed: true, remaining: [] };
+    if (evaluation.problems.length > 0 && depth > nearest.depth) nearest = node;
+    const [problem] = evaluation.problems;
     if (problem === undefined || depth === MAX_DEPTH) continue;
     let followed = 0;
-    const options = await findCandidates(problem, judgement, changes, tools);
+    const options = await findCandidates(problem, evaluation, changes, tools);
     for (const option of options.toSorted((a, b) => totalWeight(a) - totalWeight(b))) {
       // A change of the rules is followed even where there are others, which may lead nowhere.
       if (followed >= FOLLOWED && totalWeight(option) < LAST_RESORT) continue;
@@ -60,12 +60,12 @@ export async function searchChanges(start: ChangeEvaluation, tools: SearchTools)
 /** Without those that turn out unneeded, the heaviest tried first. */
 async function minimizeChanges(
   changes: readonly ProposedChange[],
-  { evaluator: judge }: SearchTools,
+  { evaluator }: SearchTools,
 ): Promise<readonly ProposedChange[]> {
   let minimal = changes;
   for (const change of changes.toSorted((a, b) => totalWeight([b]) - totalWeight([a]))) {
     const without = minimal.filter((other) => other !== change);
-    if ((await judge.evaluate(without))?.allowed === true) minimal = without;
+    if ((await evaluator.evaluate(without))?.allowed === true) minimal = without;
   }
   return minimal;
 }

@@ -8,14 +8,14 @@ import { getVerifiedCredential } from '../../decide/bound-question.js';
 import type { ProposedChange } from './change.js';
 import type { ChangeEvaluation } from './change-evaluator.js';
 
-export function scopeCandidates({ redecision: again }: ChangeEvaluation): ProposedChange[][] {
-  return again.decision.remedies.flatMap((remedy) =>
+export function scopeCandidates({ redecision }: ChangeEvaluation): ProposedChange[][] {
+  return redecision.decision.remedies.flatMap((remedy) =>
     remedy.type === 'scope' ? [[{ kind: 'token', scopes: remedy.scope.split(' ') }]] : [],
   );
 }
 
-export function detailCandidates({ redecision: again }: ChangeEvaluation): ProposedChange[][] {
-  const { established: bound } = again.course;
+export function detailCandidates({ redecision }: ChangeEvaluation): ProposedChange[][] {
+  const { established: bound } = redecision.course;
   const grant = bound?.acting.grant;
   if (bound === undefined || grant === undefined) return [];
   const { on, question } = bound;
@@ -76,8 +76,8 @@ function meetConstraint(name: string, constraint: unknown, { question }: BoundQu
   return (stating.length === 0 ? (['action'] as const) : stating).map((part) => stateMember(part, name));
 }
 
-export function purposeCandidates({ redecision: again, record }: ChangeEvaluation): ProposedChange[][] {
-  const purpose = again.course.established?.acting.grant?.purpose;
+export function purposeCandidates({ redecision, record }: ChangeEvaluation): ProposedChange[][] {
+  const purpose = redecision.course.established?.acting.grant?.purpose;
   const statedPurpose = record.facts.said.context?.['purpose'];
   return [
     ...(purpose === undefined ? [] : [[statePurpose(purpose)]]),
@@ -87,8 +87,8 @@ export function purposeCandidates({ redecision: again, record }: ChangeEvaluatio
 }
 
 /** The subject, and what else the request says of who acts, as the token has it. */
-export function subjectCandidates({ redecision: again, record, rules }: ChangeEvaluation): ProposedChange[][] {
-  const token = getVerifiedCredential(again.course.opening)?.token;
+export function subjectCandidates({ redecision, record, rules }: ChangeEvaluation): ProposedChange[][] {
+  const token = getVerifiedCredential(redecision.course.opening)?.token;
   const { userObject, agentObject } = rules.vocabulary;
   const { said: statements } = record.facts;
   const withoutMember = (path: readonly string[]): ProposedChange => ({ kind: 'request', at: path });
@@ -120,8 +120,8 @@ export function actionCandidates({ record, rules }: ChangeEvaluation): ProposedC
 }
 
 /** Without what contradicts the token's transaction. */
-export function transactionCandidates({ redecision: again, record }: ChangeEvaluation): ProposedChange[][] {
-  const names = Object.keys(getVerifiedCredential(again.course.opening)?.token.transaction ?? {});
+export function transactionCandidates({ redecision, record }: ChangeEvaluation): ProposedChange[][] {
+  const names = Object.keys(getVerifiedCredential(redecision.course.opening)?.token.transaction ?? {});
   const { said: statements } = record.facts;
   const stated = (place: readonly string[], members: object | undefined): ProposedChange[] =>
     names

@@ -23,10 +23,10 @@ const NO_ORIGIN: ValueOrigin = { changes: [], checks: [] };
 export function findOrigin(
   path: AttributePath,
   policyPrincipal: EntityRef,
-  { record, redecision: again }: ChangeEvaluation,
+  { record, redecision }: ChangeEvaluation,
   literals: Literals,
 ): ValueOrigin {
-  const bound = again.course.established;
+  const bound = redecision.course.established;
   if (bound === undefined) return NO_ORIGIN;
   const { question, on, principalType, acting } = bound;
   const [root = '', ...rest] = path;
