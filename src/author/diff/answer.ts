@@ -1,4 +1,4 @@
-/** What one set of rules answers to a recorded or generated request, refusals and unknowns included. */
+/** Answers a recorded or generated request by one set of rules; refused requests and inconclusive ones are answers, too. */
 import { redecide } from '../../decide/decide.js';
 import type { Decision, ReplayableRecord } from '../../model/decision.js';
 import { BadRequest } from '../../model/faults.js';
@@ -6,9 +6,9 @@ import type { Rules } from '../../policy/load.js';
 
 export type RequestAnswer =
   | { readonly kind: 'decided'; readonly decision: Decision }
-  /** The question itself is at fault: nothing is allowed. */
+  /** The request itself is invalid by these rules, so nothing is allowed. */
   | { readonly kind: 'refused'; readonly why: string }
-  /** It rests on what isn't known. */
+  /** The answer depends on facts that are missing from the record. */
   | { readonly kind: 'inconclusive'; readonly missing: readonly string[] };
 
 export function answerRequest(record: ReplayableRecord, rules: Rules): RequestAnswer {
@@ -23,7 +23,7 @@ export function answerRequest(record: ReplayableRecord, rules: Rules): RequestAn
   }
 }
 
-/** The same request by its user, with no agent; undefined where there is no user or no agent in it. */
+/** @returns the same request made by its user without an agent; undefined where it has no user or no agent */
 export function withoutAgent(record: ReplayableRecord): ReplayableRecord | undefined {
   const { credential, said: statements } = record.facts;
   const token = credential !== undefined && 'ok' in credential && credential.ok ? credential.token : undefined;
@@ -33,7 +33,7 @@ export function withoutAgent(record: ReplayableRecord): ReplayableRecord | undef
   const { type } = record.request.subject;
   return {
     ...record,
-    // A token's request may name its agent, and then doesn't say of which definition the user is.
+    // The subject may be the token's agent; the user's definition is then not in the request, and the subject's is taken.
     request:
       token?.user === undefined || record.request.subject.id === token.user
         ? record.request

@@ -1,4 +1,4 @@
-/** What varies in the generated requests of a kind: whatever policies read, and whatever they need to be asked at all. */
+/** Builds the dimensions of one kind of request: what its policies read, and what must be there before policies count. */
 import type { EntityType } from '../../policy/schema/action.js';
 import { entityDimensions, identityDimensions, requestDimensions } from './entity-dimensions.js';
 import { chainDimension, tokenDimensions } from './token-dimensions.js';
@@ -16,7 +16,7 @@ import {
 import { findMoments } from '../hypotheses/values.js';
 import { NOON } from './synthetic-record.js';
 
-/** In the order in which they are put into a draft. One with a single value is there so that nothing required lacks. */
+/** The dimensions in the order in which they are put into a draft. One with a single value fills a required member. */
 export function buildDimensions(kind: QuestionKind): Dimension[] {
   const source = dimensionSource(kind);
   const { mode } = kind;
@@ -48,7 +48,7 @@ function contextUserType({ rules: { vocabulary }, action }: KindVersion): Entity
   return type?.kind === 'Entity' ? vocabulary.entityTypes.get(type.name) : undefined;
 }
 
-/** Those that policies read; the others are what {@link absenceDimension} takes away. */
+/** The permissions that policies read. The others are held, except where {@link absenceDimension} takes one away. */
 function permissionDimensions(source: DimensionSource): Dimension[] {
   const { versions, mode } = source.kind;
   const dimension =
@@ -61,15 +61,15 @@ function permissionDimensions(source: DimensionSource): Dimension[] {
         put: (draft) => draft[holder].set(permission, holds),
       })),
     });
-  const gates = (holder: 'held' | 'heldByAgent', permissions: readonly string[]): Dimension[] =>
+  const heldPermissions = (holder: 'held' | 'heldByAgent', permissions: readonly string[]): Dimension[] =>
     permissions.map((permission) => ({
       name: permission,
       read: '',
       values: [{ text: 'held', put: (draft) => draft[holder].set(permission, true) }],
     }));
   return [
-    ...gates('held', uniqueValues(versions.map(({ action }) => action.permission))),
-    ...gates(
+    ...heldPermissions('held', uniqueValues(versions.map(({ action }) => action.permission))),
+    ...heldPermissions(
       'heldByAgent',
       hasAgent(source) ? uniqueValues(versions.flatMap(({ action }) => action.agentPermission ?? [])) : [],
     ),
@@ -95,7 +95,7 @@ function clockDimensions({ reads, literals }: DimensionSource): Dimension[] {
   return [{ name: 'context.now', read: 'now', values }];
 }
 
-/** One thing at a time of what must be there before policies count: where two lack, either is reason enough. */
+/** Takes away one thing at a time that must be there before policies count; where two are gone, either would deny. */
 function absenceDimension(source: DimensionSource): Dimension {
   const { versions, mode } = source.kind;
   const without = (text: string, put: DimensionValue['put']): DimensionValue => ({ text, put });

@@ -1,4 +1,4 @@
-/** What varies of those whom and which a request is about: their attributes, what they are in, and who they are. */
+/** Dimensions of a request's entities: their attributes, their parents, and their ids. */
 import type { CedarType, RecordMembers } from '../../policy/schema/types.js';
 import type { EntityType } from '../../policy/schema/action.js';
 import { NOON, OTHER_TEXT, SYNTHETIC_IDS, type RequestDraft } from './synthetic-record.js';
@@ -6,7 +6,7 @@ import type { KindVersion } from './question-kinds.js';
 import { MAX_VALUES, type Dimension, type DimensionSource, type DimensionValue } from './dimension.js';
 import { DAY_MS, listValues, makeValues, type UsualValues } from '../hypotheses/values.js';
 
-/** Of entities that policies name, how many a request tries to be, or to be in. */
+/** Entities that policies name and that one request's entity is, or is in, at most. */
 const MAX_NAMED_ENTITIES = 8;
 
 const USUAL_VALUES: UsualValues = {
@@ -18,7 +18,10 @@ const USUAL_VALUES: UsualValues = {
   ipaddr: ['192.0.2.1'],
 };
 
-/** The attributes of one of those that Cedar is given, as either set of rules declares them, and what it is in. */
+/**
+ * Dimensions of one entity's attributes, as either set of rules declares them, and of its parents.
+ * @param label begins the names of the dimensions, such as `principal`
+ */
 export function entityDimensions(
   source: DimensionSource,
   role: keyof RequestDraft['attributes'],
@@ -52,7 +55,10 @@ export function entityDimensions(
   ];
 }
 
-/** Declared by the later rules, or only by the earlier. */
+/**
+ * @param declared the members by the earlier and the later rules
+ * @param recordOf the record of the draft that has the members at `path`
+ */
 function attributeDimensions(
   source: DimensionSource,
   declared: readonly RecordMembers[],
@@ -83,7 +89,7 @@ function attributeDimensions(
   });
 }
 
-/** @param types at least one: the earlier declaration's, then the later one's */
+/** @param types the earlier declaration's and the later one's; at least one */
 function memberDimensions(
   source: DimensionSource,
   types: readonly CedarType[],
@@ -93,7 +99,7 @@ function memberDimensions(
 ): Dimension[] {
   const records = types.flatMap((candidate) => (candidate.kind === 'Record' ? [candidate.members] : []));
   if (records.length > 0) {
-    // There even where none of its members are.
+    // The record is there even where none of its members are.
     const presence: Dimension = {
       name: [label, ...memberPath].join('.'),
       read: '',
@@ -127,7 +133,7 @@ function memberDimensions(
   ];
 }
 
-/** Ids that stand for those who are asked about, and those that policies name. */
+/** Ids of the request's own entities, of those that policies name, and one that no policy names. */
 function candidateIds(
   { kind: { user, agent, resource, versions }, literals }: DimensionSource,
   entityTypeName: string,
@@ -142,7 +148,7 @@ function candidateIds(
   ];
 }
 
-/** Being one that a policy names. */
+/** The entity is one that a policy names by its id. */
 export function identityDimensions(
   { kind, literals }: DimensionSource,
   role: keyof RequestDraft['ids'],
@@ -159,7 +165,7 @@ export function identityDimensions(
   return ids.length === 0 ? [] : [{ name: `${role}'s id`, read: '', values }];
 }
 
-/** What the request itself says. */
+/** Dimensions of `context.action` or `context.request`: what the caller states in the request itself. */
 export function requestDimensions(source: DimensionSource, name: 'action' | 'request'): Dimension[] {
   const declared = source.kind.versions.flatMap(({ action }) => {
     const type = action.context[name]?.type;
@@ -174,7 +180,7 @@ function objectTypeOf(versions: readonly KindVersion[], entityType: string): str
   return objects.find((object) => object !== entityType) ?? entityType;
 }
 
-/** The record at a path, made where it isn't there. */
+/** @returns the record at the path, which is made where it doesn't exist */
 function nestedRecord(record: Record<string, unknown>, path: readonly string[]): Record<string, unknown> {
   return path.reduce<Record<string, unknown>>(
     (parent, name) => (parent[name] ??= {}) as Record<string, unknown>,

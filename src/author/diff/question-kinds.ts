@@ -1,4 +1,4 @@
-/** Kinds of questions that two sets of rules are asked: each action on each type, by everybody who may be its principal. */
+/** Lists the kinds of questions that two sets of rules answer: each action on each resource type by each principal. */
 import { isDeepStrictEqual } from 'node:util';
 import { collectReads } from '../../policy/slices.js';
 import type { Policy } from '../../policy/policies.js';
@@ -6,27 +6,27 @@ import type { Rules } from '../../policy/load.js';
 import type { Action } from '../../policy/schema/action.js';
 import type { EntityType } from '../../policy/schema/action.js';
 
-/** `vouched`: an agent for a user, by the word of the client and without a token. */
+/** `vouched` is an agent for a user that the client vouches for, without a token. */
 export type QuestionMode = 'human' | 'delegated' | 'vouched' | 'direct';
 
-/** What one set of rules knows of a kind; undefined where it has no such question. */
+/** A kind of question as one set of rules has it. */
 export interface KindVersion {
   readonly rules: Rules;
   readonly action: Action;
   readonly resource: EntityType;
   readonly principal: EntityType;
-  /** All that can apply, duties too. */
+  /** Every policy that can apply, duties included. */
   readonly policies: readonly Policy[];
 }
 
 export interface QuestionKind {
   readonly mode: QuestionMode;
   readonly action: string;
-  /** SpiceDB definitions. */
+  /** SpiceDB definitions; `user` is also the principal of a `human` question. */
   readonly resource: string;
   readonly user: string;
   readonly agent: string;
-  /** By the rules before and after, where they have the question; at least one does. */
+  /** The kind by the earlier and the later rules; one of them is missing where those rules don't have it. */
   readonly versions: readonly KindVersion[];
 }
 
@@ -46,14 +46,14 @@ export function listQuestionKinds(before: Rules, after: Rules): QuestionKind[] {
   return [...kinds.values()];
 }
 
-/** In which a principal of that definition acts, and for whom. */
+/** The modes in which a principal of that definition acts, each with the user's definition. */
 function actingModes(
   object: string,
   unscoped: boolean,
   { agentObject, userObject }: Rules['vocabulary'],
 ): (readonly [QuestionMode, string])[] {
   if (object !== agentObject) return [['human', object]];
-  // What no scope covers no token of ours does; where a client vouches, nothing has to.
+  // An action without a scope can't be covered by a token's scopes; a client that vouches for an agent needs no token.
   const modes: readonly QuestionMode[] = unscoped ? ['delegated', 'vouched'] : ['delegated'];
   return [
     ...(userObject === undefined ? [] : modes.map((mode) => [mode, userObject] as const)),
@@ -70,14 +70,14 @@ function resolveKind(rules: Rules, name: string, resourceObject: string, object:
   return [{ rules, action, resource, principal, policies }];
 }
 
-/** Whether policies mean the same, however they are written. */
+/** Whether two policies mean the same, however they are formatted. */
 export function isSamePolicy(policy: Policy, other: Policy): boolean {
   return policy === other || isDeepStrictEqual(policy.json, other.json);
 }
 
 /**
- * The policies of the kind that one side has and the other has not, or not the same. Where there are none, and the schemas
- * are the same, no decision of the kind can differ.
+ * The policies of the kind that only one set of rules has, or has otherwise. Where there are none and the schemas are the
+ * same, no decision of the kind can differ.
  */
 export function changedPolicies({ versions }: QuestionKind): Policy[] {
   const [before, after] = versions;
@@ -85,7 +85,7 @@ export function changedPolicies({ versions }: QuestionKind): Policy[] {
   return [...policiesOnlyIn(after.policies, before.policies), ...policiesOnlyIn(before.policies, after.policies)];
 }
 
-/** Those of the ones that the others don't have. */
+/** The policies that the other list lacks, or has otherwise. */
 function policiesOnlyIn(policies: readonly Policy[], otherPolicies: readonly Policy[]): Policy[] {
   const byId = new Map(otherPolicies.map((policy) => [policy.id, policy]));
   return policies.filter((policy) => {
@@ -94,7 +94,7 @@ function policiesOnlyIn(policies: readonly Policy[], otherPolicies: readonly Pol
   });
 }
 
-/** The names of attributes and of members of the context that policies of the kind read. */
+/** Names of the attributes and context members that policies of the kind read. */
 export function namesReadBy({ versions }: QuestionKind): ReadonlySet<string> {
   return collectReads(versions.flatMap(({ policies }) => policies)).names;
 }

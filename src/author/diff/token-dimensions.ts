@@ -1,4 +1,4 @@
-/** What varies of the token that a generated request is made on. */
+/** Dimensions of the token that a generated request is made with: scopes, chain, and what policies read of a delegation. */
 import { MAX_CHAIN_LENGTH } from '../../tokens/actors.js';
 import { literalNumbers, literalTexts } from '../hypotheses/literals.js';
 import { OTHER_TEXT, type RequestDraft } from './synthetic-record.js';
@@ -10,7 +10,7 @@ import {
   type DimensionValue,
 } from './dimension.js';
 
-/** Members of `context.delegation` that are texts, and what of the token each is. */
+/** Members of `context.delegation` that are texts, with the token's member that each is taken from. */
 const TEXT_MEMBERS = {
   purpose: 'purpose',
   session: 'session',
@@ -47,7 +47,7 @@ export function tokenDimensions(source: DimensionSource): Dimension[] {
       : []),
     ...textMembers.map(([member, property]) =>
       dimension(member, [undefined, ...literalTexts(literals.of(member)), OTHER_TEXT], (token, value) => {
-        // Of what issuer it is, every token says.
+        // Every token has an issuer.
         if (property !== 'issuer') token[property] = value;
         else if (value !== undefined) token.issuer = value;
       }),
@@ -55,7 +55,7 @@ export function tokenDimensions(source: DimensionSource): Dimension[] {
   ];
 }
 
-/** Those that the action asks for, and those besides that policies look for. */
+/** The scopes that the action asks for, with further ones that policies compare with. */
 function scopeDimension(source: DimensionSource): Dimension {
   const requiredScopes = scopesAskedFor(source);
   const compared = literalTexts(source.literals.of('scopes')).filter((scope) => !requiredScopes.includes(scope));
@@ -69,7 +69,7 @@ function scopeDimension(source: DimensionSource): Dimension {
   return { name: 'scopes', read: 'scopes', values };
 }
 
-/** Agents on the way, the acting one included. */
+/** The number of agents in the chain, the acting one included. */
 export function chainDimension({ literals }: DimensionSource): Dimension {
   const comparedDepths = literalNumbers(literals.of('depth')).flatMap((depth) => [depth, depth + 1]);
   const depths = uniqueValues([1, 2, ...comparedDepths]).filter((depth) => depth >= 1 && depth <= MAX_CHAIN_LENGTH);
