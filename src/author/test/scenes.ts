@@ -1,4 +1,4 @@
-/** What there is when a test's questions are asked: the file's world and clock, or as the test changes them. */
+/** Builds the scenes of tests: the file's world and clock, with the changes of each test. */
 import { relationshipKey } from '../../graph/relationship-text.js';
 import { parseRelationship } from '../../graph/relationship-text.js';
 import { findEntityProblem } from '../../policy/entity-validation.js';
@@ -22,7 +22,7 @@ export class SceneBuilder {
     this.unchangedScene = { world, changes: { with: [], without: [], entities: [] }, now: new Date(now) };
   }
 
-  /** Tests that change nothing share their file's scene. */
+  /** Tests that change nothing share one scene, so that their cases are decided together. */
   sceneFor(test: TestSpec, at: Path): Scene {
     const { world, now } = this.unchangedScene;
     const changes = { with: test.with ?? [], without: test.without ?? [], entities: test.entities ?? [] };
@@ -50,7 +50,7 @@ export class SceneBuilder {
     }
   }
 
-  /** Its key, where it is one. */
+  /** @returns the relationship's key; undefined where the text is no relationship, which is reported */
   private checkRelationship(path: Path, text: string): string | undefined {
     try {
       return relationshipKey(parseRelationship(text));

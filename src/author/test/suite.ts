@@ -1,4 +1,4 @@
-/** From a test file to its cases: every combination of each test, or every problem that keeps the file from being run. */
+/** Reads a test file into cases, one for each combination of each test, or reports every problem of the file. */
 import { dirname, resolve } from 'node:path';
 import { ConfigError } from '../../model/faults.js';
 import type { Rules } from '../../policy/load.js';
@@ -11,10 +11,14 @@ import { readLocated, type Problem } from './places.js';
 import { Problems, type Path } from './problems.js';
 import { SceneBuilder } from './scenes.js';
 
-/** What test files are held against. */
+/** The rules and worlds that test files refer to. */
 export interface SuiteContext {
   readonly rules: Rules;
-  /** The world file of that path, or the configuration's: the same object each time. @throws ConfigError */
+  /**
+   * @param path of a world file; undefined for the world of the configuration
+   * @returns the same object each time
+   * @throws ConfigError
+   */
   readonly world: (path: string | undefined) => LoadedWorld;
 }
 

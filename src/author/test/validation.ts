@@ -1,6 +1,6 @@
 /**
- * SpiceDB's validation files (`zed validate`, the Playground), as they are: relationships, assertions on them, and the
- * relations by which subjects have a permission.
+ * Runs the validation files of SpiceDB (`zed validate`, the Playground) for `remit test`: relationships, assertions about
+ * them, and the relations by which subjects have a permission.
  */
 import { dirname, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -43,9 +43,11 @@ type ValidationFile = z.infer<typeof validationFile>;
 const ASSERTION_RESULTS = { assertTrue: 'yes', assertFalse: 'no', assertCaveated: 'conditional' } as const;
 
 /**
- * @param graph the configuration's, for a file that names no schema
- * @param isSelected whether a case of that file, test and name is to be run
- * @throws ConfigError, Unusable; Fault where SpiceDB won't start
+ * @param graph the schema of the configuration, for a file that names none
+ * @param isSelected whether the case of that file, test and name is to be run
+ * @throws ConfigError where the file or its schema can't be read
+ * @throws Unusable where the file has errors
+ * @throws Fault where SpiceDB doesn't start
  */
 export async function runValidationFile(
   path: string,
@@ -106,14 +108,14 @@ function findDifference(
   return isDeepStrictEqual(expected, actual) ? [] : [{ what: aspect, expected, actual }];
 }
 
-/** @throws ConfigError */
+/** The schema that the file has or names; otherwise the one of the configuration. @throws ConfigError */
 function resolveSchema(
   { schema, schemaFile }: ValidationFile,
   path: string,
   graph: GraphSchema,
 ): { text: string; file: string } {
   if (schema !== undefined && schemaFile !== undefined)
-    throw new ConfigError('has both "schema" and "schemaFile": one of them', displayPath(path));
+    throw new ConfigError('the file has both "schema" and "schemaFile", and may have only one', displayPath(path));
   if (schema !== undefined) return { text: schema, file: `${displayPath(path)} (schema)` };
   if (schemaFile === undefined) return { text: graph.text, file: graph.file };
   const file = resolve(dirname(path), schemaFile);
@@ -133,7 +135,7 @@ interface ExpectedMembers {
   readonly key: string;
   readonly resource: Relationship['resource'];
   readonly permission: string;
-  /** As {@link memberText} writes them, sorted. */
+  /** Sorted texts, as {@link memberText} writes them. */
   readonly members: readonly string[];
   readonly path: Path;
 }
@@ -188,11 +190,11 @@ class ValidationReader {
   }
 }
 
-/** `document:plan#view@user:ann with {"day": "tuesday"}`. @throws TypeError */
+/** @param text such as `document:plan#view@user:ann with {"day": "tuesday"}`. @throws TypeError */
 function parseAssertion(text: string): PermissionAssertion {
   const [, before = text, context] = /^(.*?)\s+with\s+(.*)$/s.exec(text) ?? [];
   const { resource, relation, subject, wildcard } = parseRelationship(before);
-  if (wildcard === true) throw new TypeError('names everybody, which is nobody to ask about');
+  if (wildcard === true) throw new TypeError('has a wildcard as its subject, which can not be checked');
   return {
     resource,
     permission: relation,
@@ -212,16 +214,16 @@ function parseAssertionContext(text: string): Record<string, unknown> {
   throw new TypeError(`has a context that is not a JSON object: ${text}`);
 }
 
-/** `document:plan#view`. @throws TypeError */
+/** @param text such as `document:plan#view`. @throws TypeError */
 function parsePermission(text: string): { readonly resource: Relationship['resource']; readonly permission: string } {
-  const { resource, relation } = parseRelationship(`${text}@user:nobody`);
+  const { resource, relation } = parseRelationship(`${text}@user:any`);
   return { resource, permission: relation };
 }
 
 const MEMBER =
   /^\[(?<subject>[^\]\s]+?)(?<caveated>\[\.\.\.\])?(?:\s+-\s+\{(?<exceptions>[^}]+)\})?\s*\]\s+is\s+(?<relations>.+)$/;
 
-/** `[user:* - {user:ben}] is <document:plan#viewer>/<document:plan#editor>`. @throws TypeError */
+/** @param text such as `[user:* - {user:ben}] is <document:plan#viewer>/<document:plan#editor>`. @throws TypeError */
 function parseMember(text: string): PermissionHolder {
   const parts = MEMBER.exec(text.trim())?.groups;
   const relations = [...(parts?.['relations'] ?? '').matchAll(/<([^>]+)>/g)].map((m) => m[1] ?? '');
@@ -239,7 +241,7 @@ function parseMember(text: string): PermissionHolder {
   };
 }
 
-/** `user:ann#...` is `user:ann`. */
+/** `user:ann#...` means `user:ann`. */
 function withoutEllipsis(text: string): string {
   return text.replace(/#\.\.\.(?=$|\[)/, '');
 }

@@ -1,4 +1,4 @@
-/** Values that an attribute could have instead of its own, so that a policy comes to say otherwise. */
+/** Values that an attribute could have instead of its current one, so that a policy decides otherwise. */
 import type { CedarType } from '../../policy/schema/types.js';
 import { literalTexts, type Literal } from '../hypotheses/literals.js';
 import { listValues, makeValues, type UsualValues, type ValueSources } from '../hypotheses/values.js';
@@ -7,7 +7,7 @@ import { listValues, makeValues, type UsualValues, type ValueSources } from '../
 const MAX_ALTERNATIVES = 24;
 const NO_USUAL_VALUES: UsualValues = { text: 'another', datetime: [], duration: [], decimal: [], ipaddr: [] };
 
-/** Other values of the type than the current one, the likeliest first: those that policies compare with. */
+/** @returns values other than the current one, those that policies compare with first */
 export function alternativeValues(
   type: CedarType,
   current: unknown,
@@ -25,7 +25,7 @@ export function alternativeValues(
     .slice(0, MAX_ALTERNATIVES);
 }
 
-/** The set with one more element that policies compare with, or with one fewer of its own. */
+/** The current set with one more element that policies compare with, or without one of its elements. */
 function setsNear(current: unknown, elementType: CedarType, sources: ValueSources): unknown[] {
   const elements = Array.isArray(current) ? (current as unknown[]) : [];
   return [
@@ -36,7 +36,7 @@ function setsNear(current: unknown, elementType: CedarType, sources: ValueSource
   ];
 }
 
-/** Some value of the type, where one is needed and none is known; undefined where none can be made up. */
+/** @returns some value where a required one is missing and none is known; undefined where none can be made up */
 export function placeholderValue(type: CedarType, now: Date): unknown {
   const usual: UsualValues = {
     text: 'unknown',

@@ -1,11 +1,11 @@
-/** What might remove a problem, by what the problem is. Whether it does, deciding again has to show. */
+/** Proposes changes that may remove a problem, by its reason code. Whether one does is for a new decision to show. */
 import type { ReasonCode } from '../../model/reasons.js';
 import type { Check } from '../../model/relationships.js';
 import { uniteDuties } from '../../policy/duties.js';
 import { buildDelegationCheck } from '../../decide/steps/delegation.js';
 import { buildGateCheck } from '../../decide/permission-checks.js';
 import { attributeCandidates } from './attribute-candidates.js';
-import type { ProposedChange } from './change.js';
+import type { ChangeOption, ProposedChange } from './change.js';
 import type { GrantFinder } from './grant-finder.js';
 import type { ChangeEvaluator, ChangeEvaluation } from './change-evaluator.js';
 import { policyCandidates } from './policy-candidates.js';
@@ -19,14 +19,15 @@ import {
   transactionCandidates,
 } from './token-candidates.js';
 
-type ChangeOption = readonly ProposedChange[];
-
 export interface SearchTools {
   readonly evaluator: ChangeEvaluator;
   readonly grants: GrantFinder;
 }
 
-/** @param changes that have been made so far, and what they have come to */
+/**
+ * @param evaluation the decision with the changes made so far
+ * @param changes those changes
+ */
 export async function findCandidates(
   problem: DenialProblem,
   evaluation: ChangeEvaluation,
@@ -44,7 +45,7 @@ export async function findCandidates(
   return options;
 }
 
-/** Where the request or its token says what is wrong. */
+/** Proposals for problems that the request or its token alone causes. */
 const REQUEST_CANDIDATES: Readonly<Partial<Record<ReasonCode, (judgement: ChangeEvaluation) => ChangeOption[]>>> = {
   subject_mismatch: subjectCandidates,
   action_unknown: actionCandidates,
@@ -55,7 +56,7 @@ const REQUEST_CANDIDATES: Readonly<Partial<Record<ReasonCode, (judgement: Change
   obligation_unsupported: obligationCandidates,
 };
 
-/** The checks that would have to be a yes. */
+/** The checks that must be a yes for the problem to go away. */
 function checksToGrant(code: ReasonCode, { redecision }: ChangeEvaluation): Check[] {
   const { established: bound, facts } = redecision.course;
   if (bound === undefined || facts === undefined) return [];
@@ -82,7 +83,7 @@ function checksToGrant(code: ReasonCode, { redecision }: ChangeEvaluation): Chec
   }
 }
 
-/** That the client says it can carry out what is due. */
+/** Proposes that the client states its support of the obligations that are due. */
 function obligationCandidates({ redecision, rules, record }: ChangeEvaluation): ChangeOption[] {
   const { established: bound, facts } = redecision.course;
   if (bound === undefined || facts?.cedar.duties.kind !== 'answer') return [];

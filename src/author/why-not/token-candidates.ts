@@ -1,4 +1,4 @@
-/** What a request or its token could say otherwise for the token to cover it. */
+/** Proposes changes of the request or its token, so that the token covers the request. */
 import { REMIT_DETAIL_TYPE } from '../../model/acting.js';
 import { formatRef } from '../../model/ids.js';
 import { findNearestWord } from '../../diagnostics/suggest.js';
@@ -46,7 +46,7 @@ function statePurpose(value: unknown): ProposedChange {
   return { kind: 'request', at: ['context', 'purpose'], value };
 }
 
-/** The attribute stated as the constraint has it, wherever it counts. */
+/** States the attribute as the constraint wants it, in each place where the request has it. */
 function meetConstraint(name: string, constraint: unknown, { question }: BoundQuestion): ProposedChange[] {
   const tests = isObject(constraint) ? constraint : { equals: constraint };
   const [constraintValue] = [
@@ -86,7 +86,7 @@ export function purposeCandidates({ redecision, record }: ChangeEvaluation): Pro
   ];
 }
 
-/** The subject, and what else the request says of who acts, as the token has it. */
+/** Makes the subject, and whatever else the request states about who acts, agree with the token. */
 export function subjectCandidates({ redecision, record, rules }: ChangeEvaluation): ProposedChange[][] {
   const token = getVerifiedCredential(redecision.course.opening)?.token;
   const { userObject, agentObject } = rules.vocabulary;
@@ -119,7 +119,7 @@ export function actionCandidates({ record, rules }: ChangeEvaluation): ProposedC
   return value === undefined ? [] : [[{ kind: 'request', at: ['action', 'name'], value }]];
 }
 
-/** Without what contradicts the token's transaction. */
+/** Removes what contradicts the token's transaction. */
 export function transactionCandidates({ redecision, record }: ChangeEvaluation): ProposedChange[][] {
   const names = Object.keys(getVerifiedCredential(redecision.course.opening)?.token.transaction ?? {});
   const { said: statements } = record.facts;

@@ -1,4 +1,4 @@
-/** What a token that was refused would have had to be: without one that is believed there is nothing to decide again. */
+/** Says what a refused token would need. Without a valid token there is no question to decide again. */
 import type { ReasonCode, REASONS } from '../../model/reasons.js';
 
 type TokenCode = {
@@ -40,7 +40,7 @@ const TOKEN_NEEDS: Readonly<Record<TokenCode, string>> = {
     'pass the agent’s token in context.token, or flag the client asserts_subject in the configuration',
 };
 
-/** What would have helped; undefined where it wasn't the token. */
+/** @returns an imperative; undefined where the reason isn't about the token */
 export function tokenNeeds(code: ReasonCode): string | undefined {
   return (TOKEN_NEEDS as Readonly<Partial<Record<ReasonCode, string>>>)[code];
 }

@@ -1,4 +1,4 @@
-/** From what a policy reads to where it comes from, and the changes that would give it another value there. */
+/** Finds where a value that a policy reads comes from, and the changes that would give it another value. */
 import { permissionSubject } from '../../model/acting.js';
 import { formatRef, type EntityRef } from '../../model/ids.js';
 import type { Check } from '../../model/relationships.js';
@@ -10,7 +10,7 @@ import type { ChangeEvaluation } from './change-evaluator.js';
 import { literalTexts, type Literal, type Literals } from '../hypotheses/literals.js';
 import { alternativeValues } from './alternative-values.js';
 
-/** Ways to another value, each alone; and checks whose answer the value is. */
+/** Changes that each give another value, and checks whose answer is the value. */
 export interface ValueOrigin {
   readonly changes: readonly ProposedChange[];
   readonly checks: readonly Check[];
@@ -19,7 +19,7 @@ export interface ValueOrigin {
 const HOUR_MS = 3_600_000;
 const NO_ORIGIN: ValueOrigin = { changes: [], checks: [] };
 
-/** @param policyPrincipal the policy is asked for */
+/** @param policyPrincipal the principal that the policy was evaluated for */
 export function findOrigin(
   path: AttributePath,
   policyPrincipal: EntityRef,
@@ -94,7 +94,7 @@ export function findOrigin(
   }
 }
 
-/** Values that the member at the path could have, and that there be none. */
+/** @returns values that the member at the path could have, and undefined where it can be left out */
 function memberValues(
   members: RecordMembers,
   [name = '', ...rest]: AttributePath,
@@ -114,7 +114,7 @@ function memberValues(
   return member.required || current === undefined ? values : [...values, undefined];
 }
 
-/** The next twenty-four full hours. */
+/** Proposes each of the next 24 full hours. */
 function nextHours({ now }: BoundQuestion): ProposedChange[] {
   const next = Math.floor(now.getTime() / HOUR_MS) + 1;
   return Array.from({ length: 24 }, (_, i) => ({
@@ -140,7 +140,7 @@ function delegationChanges(member: string, { acting }: BoundQuestion, literals: 
   }
 }
 
-/** A chain without each of its agents, and without any. */
+/** Proposes the chain without each one of its agents, and without any. */
 export function shorterChains(chain: readonly string[]): ProposedChange[] {
   const without = chain.map((_, i) => chain.filter((__, k) => k !== i));
   return [...without, ...(chain.length > 1 ? [[]] : [])].map((remaining) => ({ kind: 'token', chain: remaining }));
