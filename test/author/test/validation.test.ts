@@ -121,7 +121,7 @@ validation:
     await expect(failures(`schemaFile: nowhere.zed\n${assertion}`)).rejects.toThrow(
       /nowhere\.zed: can't be read: ENOENT/,
     );
-    await expect(failures(`schemaFile: a\nschema: b\n${assertion}`)).rejects.toThrow('one of them');
+    await expect(failures(`schemaFile: a\nschema: b\n${assertion}`)).rejects.toThrow('may have only one');
   });
 
   it.each([
