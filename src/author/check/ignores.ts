@@ -70,7 +70,7 @@ function parseIgnores(file: SourceFile, problems: FindingCollector): Ignore[] {
 }
 
 interface Comment {
-  /** Without the sign that begins it. */
+  /** The text behind the sign that begins the comment. */
   readonly text: string;
   readonly index: number;
 }

@@ -22,7 +22,7 @@ export interface ComparedQuestion {
   readonly action: string;
   /** SpiceDB definition. */
   readonly resource: string;
-  /** What is unusual in a generated request; for a case, its place, and for a record, its id. */
+  /** The unusual values of a generated request, the place of a case, or the id of a record. */
   readonly where: readonly string[];
   /** Replays it with `remit replay --file`; undefined for a case or a record. */
   readonly record?: DecisionRecord | undefined;
@@ -178,7 +178,7 @@ function comparableAnswer(answer: RequestAnswer): ComparableDecision | undefined
   return answer.kind === 'decided' ? answer.decision : { decision: false, obligations: [], reasons: [] };
 }
 
-/** What two answers of the same outcome may still differ in: the refusal's text, or the policies that are cited. */
+/** The details in which answers of the same outcome may differ: the refusal's text, or the policies that are cited. */
 function answerDetails(answer: RequestAnswer): string {
   return answer.kind === 'refused' ? answer.why : JSON.stringify(citedPolicies(answer));
 }

@@ -52,7 +52,7 @@ function contextUserType({ rules: { vocabulary }, action }: KindVersion): Entity
 function permissionDimensions(source: DimensionSource): Dimension[] {
   const { versions, mode } = source.kind;
   const dimension =
-    (name: string, holder: 'held' | 'heldByAgent') =>
+    (name: string, holder: 'permissions' | 'agentPermissions') =>
     (permission: string): Dimension => ({
       name: `context.${name}.${permission}`,
       read: permission,
@@ -61,23 +61,23 @@ function permissionDimensions(source: DimensionSource): Dimension[] {
         put: (draft) => draft[holder].set(permission, holds),
       })),
     });
-  const heldPermissions = (holder: 'held' | 'heldByAgent', permissions: readonly string[]): Dimension[] =>
+  const heldPermissions = (holder: 'permissions' | 'agentPermissions', permissions: readonly string[]): Dimension[] =>
     permissions.map((permission) => ({
       name: permission,
       read: '',
       values: [{ text: 'held', put: (draft) => draft[holder].set(permission, true) }],
     }));
   return [
-    ...heldPermissions('held', uniqueValues(versions.map(({ action }) => action.permission))),
+    ...heldPermissions('permissions', uniqueValues(versions.map(({ action }) => action.permission))),
     ...heldPermissions(
-      'heldByAgent',
+      'agentPermissions',
       hasAgent(source) ? uniqueValues(versions.flatMap(({ action }) => action.agentPermission ?? [])) : [],
     ),
-    ...uniqueValues(versions.flatMap(({ action }) => action.can)).map(dimension('can', 'held')),
+    ...uniqueValues(versions.flatMap(({ action }) => action.can)).map(dimension('can', 'permissions')),
     ...(mode === 'delegated' || mode === 'vouched'
       ? uniqueValues(versions.flatMap(({ action }) => action.agentCan))
       : []
-    ).map(dimension('agent_can', 'heldByAgent')),
+    ).map(dimension('agent_can', 'agentPermissions')),
   ];
 }
 
@@ -107,9 +107,9 @@ function absenceDimension(source: DimensionSource): Dimension {
   );
   const values = [
     without('nothing', () => undefined),
-    ...gates.map((p) => without(`the permission "${p}"`, ({ held }) => held.set(p, false))),
+    ...gates.map((p) => without(`the permission "${p}"`, (draft) => draft.permissions.set(p, false))),
     ...(hasAgent(source)
-      ? agentGates.map((p) => without(`the agent's permission "${p}"`, ({ heldByAgent }) => heldByAgent.set(p, false)))
+      ? agentGates.map((p) => without(`the agent's permission "${p}"`, (draft) => draft.agentPermissions.set(p, false)))
       : []),
     ...(mode === 'delegated' || mode === 'vouched'
       ? [without('the delegation', (draft) => void (draft.delegated = false))]

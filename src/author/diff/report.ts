@@ -5,7 +5,7 @@ import type { ComparisonCounts } from './differences.js';
 import { DANGERS } from './danger.js';
 import type { DifferenceGroup, PolicyDifference } from './differences.js';
 
-/** What a comparison compared, and how. */
+/** The two sides of a comparison, and how they were compared. */
 export interface ComparisonHeader {
   readonly before: { readonly name: string; readonly version: string };
   readonly after: { readonly name: string; readonly version: string };

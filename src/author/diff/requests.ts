@@ -13,7 +13,7 @@ import { seededRandom } from './random.js';
 export interface GeneratedRequest {
   readonly record: ReplayableRecord;
   readonly kind: QuestionKind;
-  /** What is unusual in it: `principal.kind: "exporter"`. */
+  /** The values that aren't usual, such as `principal.kind: "exporter"`. */
   readonly where: readonly string[];
 }
 

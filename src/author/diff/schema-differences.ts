@@ -101,7 +101,7 @@ function declaredValueText(value: DeclaredValue): string {
   return value === undefined ? 'none' : JSON.stringify(value);
 }
 
-/** For lists, only the elements that one of them lacks are named. */
+/** Describes a changed value; only the elements that differ are named of a list. */
 function describeValueChange(was: DeclaredValue, is: DeclaredValue): string {
   if (typeof was !== 'object' || typeof is !== 'object')
     return `${declaredValueText(was)} becomes ${declaredValueText(is)}`;

@@ -17,8 +17,8 @@ export interface RequestDraft {
   now: Date;
   readonly ids: { user: string; agent: string; resource: string };
   /** Whether the user, and the agent, holds a permission on the resource. */
-  readonly held: Map<string, boolean>;
-  readonly heldByAgent: Map<string, boolean>;
+  readonly permissions: Map<string, boolean>;
+  readonly agentPermissions: Map<string, boolean>;
   delegated: boolean;
   /** Agents in the chain, the acting one included. */
   depth: number;
@@ -50,8 +50,8 @@ export function emptyDraft(): RequestDraft {
   return {
     now: NOON,
     ids: { user: SYNTHETIC_IDS.user, agent: SYNTHETIC_IDS.agent, resource: SYNTHETIC_IDS.resource },
-    held: new Map(),
-    heldByAgent: new Map(),
+    permissions: new Map(),
+    agentPermissions: new Map(),
     delegated: true,
     depth: 1,
     attributes: { user: {}, agent: {}, earlier: {}, resource: {} },
@@ -76,8 +76,8 @@ export function syntheticRecord(
     checks[checkKey({ resource: object, permission, subject })] = { result: holds ? 'yes' : 'no', revision: '' };
   };
   if (mode !== 'human')
-    for (const [permission, holds] of draft.heldByAgent) setCheck(resource, permission, agent, holds);
-  for (const [permission, holds] of draft.held) setCheck(resource, permission, holder, holds);
+    for (const [permission, holds] of draft.agentPermissions) setCheck(resource, permission, agent, holds);
+  for (const [permission, holds] of draft.permissions) setCheck(resource, permission, holder, holds);
   if (mode !== 'human') setCheck(agent, DELEGATOR_RELATION, user, draft.delegated);
   const earlier = earlierAgents(draft).map((agentId) => ({ type: types.agent, id: agentId }));
   return {

@@ -7,7 +7,7 @@ import type { StoredEntity } from '../../model/entities.js';
 import type { LoadedWorld } from '../../config/world.js';
 import type { EntityChange } from './format.js';
 
-export function findEntity({ entities }: Pick<LoadedWorld, 'entities'>, ref: EntityRef): StoredEntity | undefined {
+export function findWorldEntity({ entities }: Pick<LoadedWorld, 'entities'>, ref: EntityRef): StoredEntity | undefined {
   return entities.find((entity) => isSameRef(entity, ref));
 }
 

@@ -4,7 +4,7 @@ import { isCovered, type TestCoverage, type PolicyCoverage } from './coverage.js
 import type { TestResult } from './result.js';
 import type { TestReport } from './session.js';
 
-/** With more policies than this, only those that aren't covered are listed. */
+/** The most policies that are all listed. With more, only those that aren't covered are. */
 const MAX_POLICIES_LISTED = 50;
 
 export interface TestSummary {

@@ -13,7 +13,7 @@ export interface CaseResult {
   readonly case: TestCase;
   /** Missing where the case couldn't be asked. */
   readonly decision?: Decision;
-  /** Why the case couldn't be asked or decided. */
+  /** The reason why the case couldn't be asked or decided. */
   readonly error?: string;
   readonly differences: readonly OutcomeDifference[];
 }

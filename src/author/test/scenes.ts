@@ -6,7 +6,7 @@ import type { Rules } from '../../policy/load.js';
 import { didYouMean } from '../../diagnostics/suggest.js';
 import type { LoadedWorld } from '../../config/world.js';
 import type { WorldChanges, Scene } from './case.js';
-import { applyEntityChange, findEntity } from './memory-entities.js';
+import { applyEntityChange, findWorldEntity } from './memory-entities.js';
 import type { TestSpec } from './format.js';
 import type { Path, Problems } from './problems.js';
 
@@ -43,7 +43,7 @@ export class SceneBuilder {
         this.problems.report(path, `the world has no such relationship${didYouMean(key, worldKeys)}`);
     }
     for (const [i, change] of changes.entities.entries()) {
-      const entity = applyEntityChange(findEntity(world, change), change);
+      const entity = applyEntityChange(findWorldEntity(world, change), change);
       const problem = entity === undefined ? undefined : findEntityProblem(entity, this.rules);
       if (problem !== undefined) this.problems.report([...at, 'entities', i], problem);
       this.problems.checkId([...at, 'entities', i, 'id'], change.id);

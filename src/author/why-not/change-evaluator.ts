@@ -16,7 +16,7 @@ import type { PolicyVariants } from './policy-variants.js';
 
 export interface ChangeEvaluation {
   readonly allowed: boolean;
-  /** In the order of the steps. Steps behind one that ends the decision don't run, so their problems are missing. */
+  /** Problems in the order of the steps. Steps behind one that ends the decision don't run, so their problems are missing. */
   readonly problems: readonly DenialProblem[];
   /** Facts that the changed question needs and that are neither on record nor readable now. */
   readonly missing: readonly string[];

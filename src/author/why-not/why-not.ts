@@ -27,7 +27,7 @@ export type WhyNotAnswer =
   | { readonly kind: 'allowed' }
   /** The token was refused, so nothing can be decided again. */
   | { readonly kind: 'token'; readonly code: ReasonCode; readonly message: string; readonly needs: string }
-  /** With all of these changes, and with none fewer, the current rules allow it. */
+  /** The current rules allow it with all of these changes, and with none fewer. */
   | {
       readonly kind: 'changes';
       readonly changes: readonly DescribedChange[];
