@@ -1,4 +1,4 @@
-/** JSON Schemas for editors: those in the repository are made of what reads the files, and say what it says. */
+/** The JSON Schemas in the repository are those that are generated, and accept what the service accepts. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** What policies compare attributes with is found by the attribute's name, whatever compares it. */
+/** Literals are found by the name of the attribute that policies compare with them, whatever the comparison. */
 import { describe, expect, it } from 'vitest';
 import { findLiterals, literalNumbers, literalTexts } from '../../../src/author/hypotheses/literals.js';
 import { loadRules } from '../../../src/policy/load.js';

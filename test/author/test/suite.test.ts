@@ -1,4 +1,4 @@
-/** Reading test files: what is wrong is said, all of it, each at its line and column; and nothing makes it crash. */
+/** Reading a test file reports every problem at its line and column, and never crashes. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -38,7 +38,7 @@ tests:
       - { actions: read, resources: erin, decision: allow }
 `;
 
-/** What is said of a file with this text: `line:column message` each. */
+/** The problems of a file with this text, each as `line:column message`. */
 function said(text: string): string[] {
   const read = readSuite(written(text), { rules, world: () => world });
   return 'problems' in read ? read.problems.map((p) => `${p.line}:${p.column} ${p.message}`) : [];
@@ -115,7 +115,7 @@ describe('what is wrong is said where it stands', () => {
     ['an entity that fits no schema', GOOD.replace('    who:', '    entities: [{ type: agent, id: hr-assistant, attributes: { suspended: 1 } }]\n    who:'), ['8:16 attributes.suspended must be true or false']],
     ['an agent as a person', GOOD.replace('who: assistant', 'who: agent:hr-assistant'), ['8:10 an agent needs a token: name it under "tokens"']],
     ['a person that is none', GOOD.replace('who: assistant', 'who: team:core'), ['8:10 no action has the principal "team"']],
-    ['a chain for nobody', GOOD.replace('user: alice, agent: hr-assistant', 'agent: hr-assistant, chain: [planner]'), ['3:37 a chain needs a user: an agent that acts for itself has none']],
+    ['a chain without a user', GOOD.replace('user: alice, agent: hr-assistant', 'agent: hr-assistant, chain: [planner]'), ['3:37 a chain needs a user: an agent that acts for itself has none']],
     ['an id that can’t be one', GOOD.replace('who: assistant', 'who: "user:a\\u0001"'), ['8:10 the id must not contain control characters']],
     ['a name of a label that can’t be one', GOOD.replace('  assistant:', '  "user:x":'), ['3:3 tokens.user:x: the name must begin with a letter or digit and have none but those and "_", ".", "-"']],
     ['a lone surrogate', GOOD.replace('name: reading', 'name: "\\ud800"'), ['1:1 tests[0].name: must be well-formed Unicode']],
