@@ -2,7 +2,8 @@
  * `// remit-ignore: <rule> — <reason>`: a warning that its author knows about. It holds for the line that it stands
  * on, or where it has a line to itself, for the next one that says something.
  */
-import { FindingCollector, suggestNearest, type Finding } from '../../diagnostics/diagnostics.js';
+import { FindingCollector, warningAt, type Finding } from '../../diagnostics/diagnostics.js';
+import { suggestNearest } from '../../diagnostics/suggest.js';
 import { locationAt, type SourceFile } from '../../diagnostics/source.js';
 import { tokenizeCedar } from '../../policy/lexer.js';
 import { LINTS } from '../../policy/lint/lints.js';
@@ -36,12 +37,9 @@ export function applyIgnores(
   return [
     ...findings.filter((finding) => ignoresFor(finding).length === 0),
     ...problems.all,
-    ...unused.map(({ rule, file, index }): Finding => ({
-      rule: 'ignore-unused',
-      severity: 'warning',
-      ...locationAt(file, index),
-      message: `there is no ${rule} to ignore here`,
-    })),
+    ...unused.map(({ rule, file, index }) =>
+      warningAt('ignore-unused', locationAt(file, index), { message: `there is no ${rule} to ignore here` }),
+    ),
   ];
 }
 

@@ -4,7 +4,7 @@ import type { Properties } from '../../model/question.js';
 import type { ReasonCode } from '../../model/reasons.js';
 import type { LoadedWorld } from '../../config/world.js';
 import type { EntityChange, TokenSpec } from './format.js';
-import type { Place } from './places.js';
+import type { SourceLocation } from '../../diagnostics/diagnostics.js';
 
 /** Somebody who asks: on a token, or as a person for whom the client vouches. */
 export interface Requester {
@@ -34,7 +34,7 @@ export interface Scene {
 
 export interface ExpectedOutcome {
   /** Of the expectation; of the test, where none speaks of the combination. */
-  readonly place: Place;
+  readonly place: SourceLocation;
   readonly decision: 'allow' | 'deny';
   readonly reasons?: readonly ReasonCode[] | undefined;
   readonly policies?: readonly string[] | undefined;
