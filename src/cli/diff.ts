@@ -3,7 +3,7 @@ import { compareRules, failsOn } from '../author/diff/compare.js';
 import { comparisonJson, comparisonText, type ComparisonHeader } from '../author/diff/report.js';
 import { openSide, type DiffSide } from '../author/diff/side.js';
 import { loadConfig } from '../config/config.js';
-import { Unusable } from '../author/test/places.js';
+import { FindingsError, formatFinding } from '../diagnostics/diagnostics.js';
 import { parseFailOn, escapeForTerminal, readOptions, UsageError, type Command } from './command.js';
 import { parseRecordLimit, readRecords } from './record-source.js';
 
@@ -80,9 +80,8 @@ export const diffCommand: Command = {
       );
       return failsOn(comparison, failOn) ? 1 : 0;
     } catch (error) {
-      if (!(error instanceof Unusable)) throw error;
-      for (const { file, line, column, message } of error.problems)
-        process.stderr.write(`${escapeForTerminal(`${file}:${line}:${column}: ${message}`)}\n`);
+      if (!(error instanceof FindingsError)) throw error;
+      for (const finding of error.findings) process.stderr.write(`${escapeForTerminal(formatFinding(finding))}\n`);
       return 2;
     } finally {
       for (const side of sides) side.close();

@@ -2,7 +2,8 @@
 import { join, resolve } from 'node:path';
 import { writeTemplate, TEMPLATES, type TemplateName } from '../author/check/templates.js';
 import { displayPath } from '../config/files.js';
-import { suggestNearest } from '../diagnostics/diagnostics.js';
+import { formatProblem } from '../diagnostics/diagnostics.js';
+import { suggestNearest } from '../diagnostics/suggest.js';
 import { readOptions, UsageError, type Command } from './command.js';
 
 const TEMPLATE_NAMES = Object.keys(TEMPLATES) as TemplateName[];
@@ -30,10 +31,9 @@ export const initCommand: Command = {
       throw new UsageError('remit init takes one directory; see remit init --help');
     const template = TEMPLATE_NAMES.find((name) => name === values.template);
     if (template === undefined) {
-      const hint = suggestNearest(values.template, TEMPLATE_NAMES);
-      throw new UsageError(
-        `there is no template "${values.template}"${hint === undefined ? '' : ` (${hint})`}: ${TEMPLATE_NAMES.join(', ')}`,
-      );
+      const message = `there is no template "${values.template}"`;
+      const suggestion = suggestNearest(values.template, TEMPLATE_NAMES);
+      throw new UsageError(`${formatProblem({ message, suggestion })}: ${TEMPLATE_NAMES.join(', ')}`);
     }
     const directory = resolve(argument);
     const files = writeTemplate(directory, template);

@@ -5,7 +5,7 @@ import { loadConfig } from '../config/config.js';
 import { displayPath } from '../config/files.js';
 import { ConfigError } from '../model/faults.js';
 import { toJunitXml } from '../author/test/junit.js';
-import { Unusable, type Problem } from '../author/test/places.js';
+import { FindingsError, formatFinding, formatProblem, type Finding } from '../diagnostics/diagnostics.js';
 import { allResults, testReportJson, testReportText, summarizeResults } from '../author/test/report.js';
 import { TestSession, type TestReport, type TestSelection } from '../author/test/session.js';
 import { escapeForTerminal, readOptions, UsageError, type Command } from './command.js';
@@ -58,8 +58,8 @@ export const testCommand: Command = {
         );
         return exitCodeOf(report, minCoverage);
       } catch (error) {
-        if (!(error instanceof Unusable)) throw error;
-        printProblems(error.problems, values.json);
+        if (!(error instanceof FindingsError)) throw error;
+        printFindings(error.findings, values.json);
         return 2;
       }
     };
@@ -80,10 +80,13 @@ function exitCodeOf(report: TestReport, minCoverage = 0): number {
   return passed === cases && cases > 0 && percent >= minCoverage ? 0 : 1;
 }
 
-function printProblems(problems: readonly Problem[], json: boolean): void {
+function printFindings(findings: readonly Finding[], json: boolean): void {
+  const problems = findings.map((finding) => {
+    const { file, line, column } = finding;
+    return { file, line, column, message: formatProblem(finding) };
+  });
   if (json) process.stdout.write(`${JSON.stringify({ problems }, undefined, 2)}\n`);
-  for (const { file, line, column, message } of problems)
-    process.stderr.write(`${escapeForTerminal(`${file}:${line}:${column}: ${message}`)}\n`);
+  for (const finding of findings) process.stderr.write(`${escapeForTerminal(formatFinding(finding))}\n`);
 }
 
 function parsePercent(text: string | undefined): number | undefined {

@@ -1,5 +1,6 @@
 /** What the configuration says of actions and types, held against those that there are. */
-import { suggestNearest, type Problem } from '../diagnostics/diagnostics.js';
+import type { Problem } from '../diagnostics/diagnostics.js';
+import { suggestNearest } from '../diagnostics/suggest.js';
 import { listScopes, type Vocabulary } from '../policy/schema/vocabulary.js';
 import type { IssuerConfig } from '../tokens/issuers.js';
 import type { ConfiguredClient } from './clients.js';

@@ -1,5 +1,6 @@
 /** A world: the relationships and entities of a fixture file, loaded once, where the stores are empty. */
 import { z } from 'zod';
+import { countOthers, formatProblem, type Problem } from '../diagnostics/diagnostics.js';
 import { displayPath } from './files.js';
 import { loadYaml } from './yaml.js';
 import type { RelationshipGraph } from '../graph/port.js';
@@ -43,11 +44,10 @@ export interface LoadedWorld {
   readonly entities: readonly StoredEntity[];
 }
 
-export interface WorldProblem {
+export interface WorldProblem extends Problem {
   readonly rule: 'relationship-invalid' | 'entity-invalid';
   /** In the file; of a relationship it ends with its line within the block, from 0. */
   readonly path: readonly PropertyKey[];
-  readonly message: string;
 }
 
 /** @throws ConfigError naming file, line or entry */
@@ -64,8 +64,7 @@ export function validateWorld(file: WorldFile, rules: Rules, place: string): Loa
   const [part, index] = first.path;
   const where =
     part === 'relationships' ? `relationships, line ${Number(index) + 1} of the block:` : `entities[${String(index)}]`;
-  const suffix = others.length === 0 ? '' : ` [and ${others.length} more: remit check]`;
-  throw new ConfigError(`${where} ${first.message}${suffix}`, place);
+  throw new ConfigError(`${where} ${formatProblem(first)}${countOthers(others)}`, place);
 }
 
 /** What of a world fits both schemas; what doesn't is reported. */
@@ -74,14 +73,15 @@ export function examineWorld(file: WorldFile, rules: Rules, report: (problem: Wo
   for (const [i, line] of file.relationships.split('\n').entries()) {
     const text = line.replace(/(^|\s)\/\/.*$/, '').trim();
     if (text === '') continue;
-    const reportLine = (reason: string): void => {
-      report({ rule: 'relationship-invalid', path: ['relationships', i], message: `"${text}" ${reason}` });
+    const reportLine = ({ message, suggestion }: Problem): void => {
+      const path = ['relationships', i];
+      report({ rule: 'relationship-invalid', path, message: `"${text}" ${message}`, suggestion });
     };
     let relationship: Relationship;
     try {
       relationship = parseRelationship(text);
     } catch (error) {
-      reportLine((error as Error).message);
+      reportLine(error as Error);
       continue;
     }
     const refusal = relationshipProblem(relationship, rules.graph);
@@ -90,19 +90,27 @@ export function examineWorld(file: WorldFile, rules: Rules, report: (problem: Wo
   }
   const entities = new Map<string, StoredEntity>();
   for (const [i, entity] of file.entities.entries()) {
-    const problem = findIdProblem(entity.id);
-    const repetition = problem === undefined && entities.has(formatRef(entity)) ? 'is there twice' : undefined;
-    const reason =
-      problem === undefined
-        ? (repetition ?? findUnreadableText(entity.attributes) ?? findEntityProblem(entity, rules))
-        : `id ${problem}`;
-    if (reason === undefined) entities.set(formatRef(entity), entity);
+    const problem = findWorldEntityProblem(entity, entities, rules);
+    if (problem === undefined) entities.set(formatRef(entity), entity);
     else {
-      const message = `(${entity.type}:${entity.id.toWellFormed()}): ${reason}`;
-      report({ rule: 'entity-invalid', path: ['entities', i], message });
+      const message = `(${entity.type}:${entity.id.toWellFormed()}): ${problem.message}`;
+      report({ rule: 'entity-invalid', path: ['entities', i], message, suggestion: problem.suggestion });
     }
   }
   return { relationships: [...relationships.values()], entities: [...entities.values()] };
+}
+
+/** @param earlier the entities before it in the file, by reference */
+function findWorldEntityProblem(
+  entity: StoredEntity,
+  earlier: ReadonlyMap<string, StoredEntity>,
+  rules: Rules,
+): Problem | undefined {
+  const idProblem = findIdProblem(entity.id);
+  if (idProblem !== undefined) return { message: `id ${idProblem}` };
+  if (earlier.has(formatRef(entity))) return { message: 'is there twice' };
+  const unreadable = findUnreadableText(entity.attributes);
+  return unreadable === undefined ? findEntityProblem(entity, rules) : { message: unreadable };
 }
 
 /** Why a string within `value` can't be stored; undefined if all can. */

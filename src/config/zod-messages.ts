@@ -1,7 +1,7 @@
 /** What a schema's library says of a value that doesn't fit: in our words, and with the word that was probably meant. */
 import type { z } from 'zod';
 import { rephraseIssue } from '../runtime/strict-json.js';
-import { suggestNearest } from '../diagnostics/diagnostics.js';
+import { suggestNearest } from '../diagnostics/suggest.js';
 
 type IssuePath = readonly PropertyKey[];
 

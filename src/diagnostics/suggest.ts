@@ -1,9 +1,12 @@
 /** "Did you mean": the nearest of the known words, for messages about words that don't fit. */
 
-/** The word of `known` that is nearest to `word`, if one is near enough to be a slip; with its question. */
-export function didYouMean(word: string, candidates: Iterable<string>): string {
+/**
+ * `did you mean "view"?`; undefined where no candidate is near enough for `word` to be a slip.
+ * @param prefix stands before the candidate: `@` of an annotation
+ */
+export function suggestNearest(word: string, candidates: Iterable<string>, prefix = ''): string | undefined {
   const nearestWord = findNearestWord(word, candidates);
-  return nearestWord === undefined ? '' : ` (did you mean "${nearestWord}"?)`;
+  return nearestWord === undefined ? undefined : `did you mean "${prefix}${nearestWord}"?`;
 }
 
 export function findNearestWord(word: string, candidates: Iterable<string>): string | undefined {

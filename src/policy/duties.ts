@@ -1,5 +1,6 @@
 /** Duties: what `@duty("mask:pii, notification:owner")` means, one registry entry a kind. */
-import { suggestNearest, type Problem } from '../diagnostics/diagnostics.js';
+import type { Problem } from '../diagnostics/diagnostics.js';
+import { suggestNearest } from '../diagnostics/suggest.js';
 import { OBLIGATION_TYPES, type Obligation, type ObligationType } from '../model/obligations.js';
 import type { EntityType } from './schema/action.js';
 

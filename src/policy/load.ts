@@ -6,14 +6,14 @@ import { createHash } from 'node:crypto';
 import { CedarEngine } from './cedar.js';
 import type { LocateDeclaration } from './schema/declarations.js';
 import { findDutyProblem } from './duties.js';
-import { FindingCollector, isError, suggestNearest, assertNoErrors, type Finding } from '../diagnostics/diagnostics.js';
+import { FindingCollector, isError, assertNoErrors, type Finding } from '../diagnostics/diagnostics.js';
 import { GraphSchema } from '../graph/schema/schema.js';
 import { readPolicies, type Policy } from './policies.js';
 import { locateAnnotation, locateByte, rewriteAsPermit } from './policy-text.js';
 import { joinSchemaFiles, parseCedarSchema } from './schema/read.js';
 import { canApply, PolicySlices } from './slices.js';
 import type { SourceFile } from '../diagnostics/source.js';
-import { findNearestWord } from '../diagnostics/suggest.js';
+import { findNearestWord, suggestNearest } from '../diagnostics/suggest.js';
 import { formatUid } from './schema/uid.js';
 import { readVocabulary, type Vocabulary } from './schema/vocabulary.js';
 

@@ -6,7 +6,7 @@ import { resolveConfigPath, type Environment } from '../../config/config.js';
 import { checkReferences } from '../../config/check-references.js';
 import { readBoundedSource, readSources } from '../../config/files.js';
 import { readYaml } from '../../config/yaml.js';
-import { isError, type Finding } from '../../diagnostics/diagnostics.js';
+import { errorAt, isError, type Finding } from '../../diagnostics/diagnostics.js';
 import { GraphSchema } from '../../graph/schema/schema.js';
 import { readRules, type Rules, type RuleSources } from '../../policy/load.js';
 import type { SourceFile } from '../../diagnostics/source.js';
@@ -61,14 +61,8 @@ export async function checkProject(
     files: [configuration.file],
     findings: [...configuration.findings, ...(graph instanceof GraphSchema ? await checkWithSpiceDb(graph) : [])],
     referenceFindings: ({ vocabulary }) =>
-      (config === undefined ? [] : checkReferences(config, vocabulary)).map(
-        ({ path, message, suggestion }): Finding => ({
-          rule: 'config-invalid',
-          severity: 'error',
-          ...configuration.locate(path),
-          message,
-          ...(suggestion === undefined ? {} : { suggestion }),
-        }),
+      (config === undefined ? [] : checkReferences(config, vocabulary)).map((reference) =>
+        errorAt('config-invalid', configuration.locate(reference.path), reference),
       ),
   });
   // Tests need policies and a world without errors.
@@ -142,17 +136,11 @@ function completeCheck(
 
 /** Checks the world's form, and where the policies have no errors also whether it fits them. */
 function checkWorld(file: SourceFile, rules: Rules | undefined): readonly Finding[] {
-  const {
-    value,
-    findings: formFindings,
-    locate,
-  } = readYaml(file, worldFormat, { label: 'world', rule: 'world-invalid' });
-  const findings = [...formFindings];
-  if (value !== undefined && rules !== undefined)
-    examineWorld(value, rules, ({ rule, path, message }) => {
-      const [, text = message, suggestion] = /^(.*?) \((did you mean .*\?)\)$/s.exec(message) ?? [];
-      const finding = { rule, severity: 'error' as const, ...locate(path), message: text };
-      findings.push(suggestion === undefined ? finding : { ...finding, suggestion });
+  const world = readYaml(file, worldFormat, { label: 'world', rule: 'world-invalid' });
+  const findings = [...world.findings];
+  if (world.value !== undefined && rules !== undefined)
+    examineWorld(world.value, rules, (problem) => {
+      findings.push(errorAt(problem.rule, world.locate(problem.path), problem));
     });
   return findings;
 }

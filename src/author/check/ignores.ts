@@ -2,7 +2,8 @@
  * Comments of the form `// remit-ignore: <rule> — <reason>`, by which an author silences a warning. A comment holds for
  * its own line or, where it has a line to itself, for the next line that isn't empty or a comment.
  */
-import { FindingCollector, suggestNearest, type Finding } from '../../diagnostics/diagnostics.js';
+import { FindingCollector, warningAt, type Finding } from '../../diagnostics/diagnostics.js';
+import { suggestNearest } from '../../diagnostics/suggest.js';
 import { locationAt, type SourceFile } from '../../diagnostics/source.js';
 import { tokenizeCedar } from '../../policy/lexer.js';
 import { LINTS } from '../../policy/lint/lints.js';
@@ -40,12 +41,9 @@ export function applyIgnores(
   return [
     ...findings.filter((finding) => ignoresFor(finding).length === 0),
     ...problems.all,
-    ...unused.map(({ rule, file, index }): Finding => ({
-      rule: 'ignore-unused',
-      severity: 'warning',
-      ...locationAt(file, index),
-      message: `there is no ${rule} to ignore here`,
-    })),
+    ...unused.map(({ rule, file, index }) =>
+      warningAt('ignore-unused', locationAt(file, index), { message: `there is no ${rule} to ignore here` }),
+    ),
   ];
 }
 

@@ -1,12 +1,11 @@
 /** Runs the tests beside the policies for `remit check`: it reports permits that no test covers, and tests that can't be run. */
 import { readBoundedSource, type SourcePaths } from '../../config/files.js';
-import type { Finding } from '../../diagnostics/diagnostics.js';
+import { FindingsError, type Finding } from '../../diagnostics/diagnostics.js';
 import type { Rules } from '../../policy/load.js';
 import type { SourceFile } from '../../diagnostics/source.js';
 import { measureCoverage } from '../test/coverage.js';
 import { testFilesBeside } from '../test/test-files.js';
 import { TestEnvironment } from '../test/environment.js';
-import { Unusable } from '../test/places.js';
 import { runCases } from '../test/run.js';
 import { readSuites, cachedWorldReader } from '../test/session.js';
 
@@ -40,12 +39,7 @@ export async function runTests(sources: SourcePaths, world: string | undefined, 
       await environment.close();
     }
   } catch (error) {
-    if (!(error instanceof Unusable)) throw error;
-    const findings = error.problems.map((problem): Finding => ({
-      rule: 'test-invalid',
-      severity: 'error',
-      ...problem,
-    }));
-    return { files, findings, unseen: undefined };
+    if (!(error instanceof FindingsError)) throw error;
+    return { files, findings: error.findings, unseen: undefined };
   }
 }

@@ -1,7 +1,8 @@
 /** Lets SpiceDB itself check a schema for `remit check`: the embedded SpiceDB is the one that a server runs. */
 import { ConfigError } from '../../model/faults.js';
 import { toSchemaError } from '../../graph/errors.js';
-import { suggestNearest, type Finding } from '../../diagnostics/diagnostics.js';
+import { errorAt, type Finding } from '../../diagnostics/diagnostics.js';
+import { suggestNearest } from '../../diagnostics/suggest.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 
 /**
@@ -30,13 +31,6 @@ function schemaFinding({ message, place = '' }: ConfigError, graph: GraphSchema)
     word === undefined
       ? undefined
       : suggestNearest(word, definition === undefined ? graph.definitionNames() : graph.memberNames(definition));
-  return {
-    rule: 'spicedb-schema',
-    severity: 'error',
-    file: graph.file,
-    line: Number(line ?? 1),
-    column: Number(column ?? 1),
-    message: text,
-    ...(suggestion === undefined ? {} : { suggestion }),
-  };
+  const location = { file: graph.file, line: Number(line ?? 1), column: Number(column ?? 1) };
+  return errorAt('spicedb-schema', location, { message: text, suggestion });
 }

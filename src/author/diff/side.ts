@@ -4,11 +4,10 @@ import { join, resolve } from 'node:path';
 import { readConfiguration } from '../check/configuration.js';
 import { readSources, displayPath, type SourcePaths } from '../../config/files.js';
 import { ConfigError } from '../../model/faults.js';
-import { assertNoErrors } from '../../diagnostics/diagnostics.js';
+import { assertNoErrors, FindingsError, type SourceLocation } from '../../diagnostics/diagnostics.js';
 import { loadRules, type Rules, type RuleSources } from '../../policy/load.js';
 import type { TestCase } from '../test/case.js';
 import { testFilesBeside } from '../test/test-files.js';
-import { Unusable, type Place } from '../test/places.js';
 import { readSuites, cachedWorldReader } from '../test/session.js';
 import { checkOut } from './git-revision.js';
 
@@ -18,7 +17,7 @@ export interface DiffSide {
   readonly rules: Rules;
   /**
    * Reads the cases of its tests.
-   * @throws ConfigError, Unusable
+   * @throws ConfigError, FindingsError
    */
   readonly cases: () => readonly TestCase[];
   readonly close: () => void;
@@ -76,14 +75,14 @@ function readSideCases(
         expected: { ...expected, place: renamePlace(expected.place, renamePath) },
       }));
   } catch (error) {
-    if (error instanceof Unusable)
-      throw new Unusable(error.problems.map((problem) => renamePlace(problem, renamePath)));
+    if (error instanceof FindingsError)
+      throw new FindingsError(error.findings.map((finding) => renamePlace(finding, renamePath)));
     if (error instanceof ConfigError) throw new ConfigError(renamePath(error.message));
     throw error;
   }
 }
 
-function renamePlace<T extends Place>(place: T, renamePath: PathRenamer): T {
+function renamePlace<T extends SourceLocation>(place: T, renamePath: PathRenamer): T {
   return { ...place, file: renamePath(place.file) };
 }
 

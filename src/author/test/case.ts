@@ -4,7 +4,7 @@ import type { Properties } from '../../model/question.js';
 import type { ReasonCode } from '../../model/reasons.js';
 import type { LoadedWorld } from '../../config/world.js';
 import type { EntityChange, TokenSpec } from './format.js';
-import type { Place } from './places.js';
+import type { SourceLocation } from '../../diagnostics/diagnostics.js';
 
 /** The subject of a question: an agent with a token, or a person or an agent that the client vouches for. */
 export interface Requester {
@@ -34,7 +34,7 @@ export interface Scene {
 
 export interface ExpectedOutcome {
   /** The place of the expectation; that of the test where no expectation names the combination. */
-  readonly place: Place;
+  readonly place: SourceLocation;
   readonly decision: 'allow' | 'deny';
   readonly reasons?: readonly ReasonCode[] | undefined;
   readonly policies?: readonly string[] | undefined;

@@ -1,10 +1,10 @@
 /** Reads the expectations of a test, and which of its combinations each is about. */
 import type { Policy } from '../../policy/policies.js';
-import { didYouMean } from '../../diagnostics/suggest.js';
+import { suggestNearest } from '../../diagnostics/suggest.js';
 import type { ExpectedOutcome, Requester } from './case.js';
 import type { OutcomeSpec, TestSpec } from './format.js';
 import type { TestAction, TestResource } from './names.js';
-import type { Path, Problems } from './problems.js';
+import type { Path, SuiteFindings } from './suite-findings.js';
 
 /** The requesters, actions and resources that a test combines. */
 export interface TestMatrix {
@@ -21,17 +21,17 @@ export function resolveExpectations(
   at: Path,
   matrix: TestMatrix,
   policies: ReadonlyMap<string, Policy>,
-  problems: Problems,
+  findings: SuiteFindings,
 ): ExpectationLookup {
   const expectedByKey = new Map<string, ExpectedOutcome>();
   const listed = Array.isArray(expect);
   const outcomes: readonly OutcomeSpec[] = typeof expect === 'string' ? [{ decision: expect }] : [expect].flat();
   for (const [i, outcome] of outcomes.entries()) {
     const path = [...at, 'expect', ...(listed ? [i] : [])];
-    const expected = parseExpectation(outcome, path, policies, problems);
-    const requesters = selectByLabel(outcome.who, matrix.requesters, [...path, 'who'], problems);
-    const actions = selectByLabel(outcome.actions, matrix.actions, [...path, 'actions'], problems);
-    const resources = selectByLabel(outcome.resources, matrix.resources, [...path, 'resources'], problems);
+    const expected = parseExpectation(outcome, path, policies, findings);
+    const requesters = selectByLabel(outcome.who, matrix.requesters, [...path, 'who'], findings);
+    const actions = selectByLabel(outcome.actions, matrix.actions, [...path, 'actions'], findings);
+    const resources = selectByLabel(outcome.resources, matrix.resources, [...path, 'resources'], findings);
     let duplicate: string | undefined;
     for (const requester of requesters)
       for (const action of actions)
@@ -40,9 +40,9 @@ export function resolveExpectations(
           if (expectedByKey.has(key)) duplicate ??= `${requester.label} ${action.label} ${resource.label}`;
           expectedByKey.set(key, expected);
         }
-    if (duplicate !== undefined) problems.report(path, `this is the second expectation of "${duplicate}"`);
+    if (duplicate !== undefined) findings.report(path, `this is the second expectation of "${duplicate}"`);
   }
-  const fallback: ExpectedOutcome = { place: problems.placeOf(at), decision: 'deny' };
+  const fallback: ExpectedOutcome = { place: findings.locate(at), decision: 'deny' };
   return (...combination) => expectedByKey.get(combinationKey(...combination)) ?? fallback;
 }
 
@@ -51,12 +51,12 @@ export function resolveNames<T>(
   names: string | readonly string[],
   at: Path,
   resolve: (text: string, path: Path) => T | undefined,
-  problems: Problems,
+  findings: SuiteFindings,
 ): T[] {
   const seenNames = new Set<string>();
   return [names].flat().flatMap((text, i) => {
     const path = typeof names === 'string' ? at : [...at, i];
-    if (seenNames.has(text)) problems.report(path, `"${text}" is there twice`);
+    if (seenNames.has(text)) findings.report(path, `"${text}" is there twice`);
     seenNames.add(text);
     return resolve(text, path) ?? [];
   });
@@ -67,16 +67,16 @@ function selectByLabel<T extends { readonly label: string }>(
   names: string | readonly string[] | undefined,
   items: readonly T[],
   at: Path,
-  problems: Problems,
+  findings: SuiteFindings,
 ): readonly T[] {
   if (names === undefined) return items;
   const labels = items.map(({ label }) => label);
   const findItem = (text: string, path: Path): T | undefined => {
     const item = items.find(({ label }) => label === text);
-    if (item === undefined) problems.report(path, `"${text}" is not in this test${didYouMean(text, labels)}`);
+    if (item === undefined) findings.report(path, `"${text}" is not in this test`, suggestNearest(text, labels));
     return item;
   };
-  return resolveNames(names, at, findItem, problems);
+  return resolveNames(names, at, findItem, findings);
 }
 
 const REQUIRED_DECISION = { reasons: 'deny', remedies: 'deny', obligations: 'allow' } as const;
@@ -85,25 +85,25 @@ function parseExpectation(
   outcome: OutcomeSpec,
   path: Path,
   policies: ReadonlyMap<string, Policy>,
-  problems: Problems,
+  findings: SuiteFindings,
 ): ExpectedOutcome {
   const { who: _w, actions: _a, resources: _r, ...expectation } = outcome;
   for (const key of ['reasons', 'remedies', 'obligations'] as const)
     if (expectation[key] !== undefined && expectation.decision !== REQUIRED_DECISION[key])
-      problems.report([...path, key], `"${key}" belongs to "decision: ${REQUIRED_DECISION[key]}"`);
+      findings.report([...path, key], `"${key}" belongs to "decision: ${REQUIRED_DECISION[key]}"`);
   for (const key of ['policies', 'duties'] as const)
     for (const [i, id] of (expectation[key] ?? []).entries()) {
       const policy = policies.get(id);
       const isDuty = policy?.duties !== undefined;
       if (policy === undefined)
-        problems.report([...path, key, i], `there is no policy "${id}"${didYouMean(id, policies.keys())}`);
+        findings.report([...path, key, i], `there is no policy "${id}"`, suggestNearest(id, policies.keys()));
       else if (isDuty !== (key === 'duties'))
-        problems.report(
+        findings.report(
           [...path, key, i],
           isDuty ? `"${id}" is a duty: it stands under "duties"` : `"${id}" is no duty: it stands under "policies"`,
         );
     }
-  return { ...expectation, place: problems.placeOf(path) };
+  return { ...expectation, place: findings.locate(path) };
 }
 
 function combinationKey(requester: Requester, action: TestAction, resource: TestResource): string {

@@ -7,10 +7,12 @@ import { REASONS, type ReasonCode } from '../../model/reasons.js';
 import { OBLIGATION_TYPES } from '../../model/obligations.js';
 import { MAX_CHAIN_LENGTH } from '../../tokens/actors.js';
 import { worldFormat } from '../../config/world.js';
+import type { YamlOptions } from '../../config/yaml.js';
 
 /** Cases of one file at most, and of all files that run together. */
 export const MAX_CASES = 100_000;
-export const MAX_FILE_BYTES = 4 * 1024 * 1024;
+/** The reading of every test file. */
+export const TEST_YAML: YamlOptions = { rule: 'test-invalid', point: 'value', maxBytes: 4 * 1024 * 1024 };
 
 const nonEmptyText = z.string().min(1).max(1024);
 const testNameFormat = nonEmptyText.max(200).regex(/^\P{Cc}*$/u, 'must not contain control characters');

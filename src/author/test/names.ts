@@ -1,10 +1,10 @@
 /** Resolves the names in a test file: those of its own tokens, principals, actions and resources, and those of the schema. */
 import type { Rules } from '../../policy/load.js';
-import { didYouMean } from '../../diagnostics/suggest.js';
+import { suggestNearest } from '../../diagnostics/suggest.js';
 import { listScopes } from '../../policy/schema/vocabulary.js';
 import type { TestCase, Requester } from './case.js';
 import type { TestFile, TokenSpec } from './format.js';
-import type { Path, Problems } from './problems.js';
+import type { Path, SuiteFindings } from './suite-findings.js';
 
 export type TestAction = TestCase['action'];
 export type TestResource = TestCase['resource'];
@@ -19,7 +19,7 @@ export class TestNames {
   constructor(
     file: TestFile,
     private readonly rules: Rules,
-    private readonly problems: Problems,
+    private readonly findings: SuiteFindings,
   ) {
     const { vocabulary } = rules;
     this.schemaNames = {
@@ -32,14 +32,15 @@ export class TestNames {
     this.addPrincipals(file);
     for (const [label, { type, id, properties = {} }] of Object.entries(file.resources ?? {})) {
       this.checkResourceType(['resources', label, 'type'], type);
-      problems.checkId(['resources', label, 'id'], id);
+      findings.checkId(['resources', label, 'id'], id);
       this.resources.set(label, { label, type, id, properties });
     }
     for (const [label, { name = label, properties = {} }] of Object.entries(file.actions ?? {})) {
       if (!this.schemaNames.actions.has(name))
-        problems.report(
+        findings.report(
           ['actions', label],
-          `there is no action "${name}"${didYouMean(name, this.schemaNames.actions)}`,
+          `there is no action "${name}"`,
+          suggestNearest(name, this.schemaNames.actions),
         );
       this.actions.set(label, { label, name, properties });
     }
@@ -51,11 +52,15 @@ export class TestNames {
     if (requester !== undefined) return requester;
     const ref = parseReference(text);
     if (ref === undefined) {
-      this.problems.report(path, `there is no token or principal "${text}"${didYouMean(text, this.requesters.keys())}`);
+      this.findings.report(
+        path,
+        `there is no token or principal "${text}"`,
+        suggestNearest(text, this.requesters.keys()),
+      );
       return undefined;
     }
     this.checkPerson(path, ref.type);
-    this.problems.checkId(path, ref.id);
+    this.findings.checkId(path, ref.id);
     return { label: text, subject: { ...ref, properties: {} }, asserts: false };
   }
 
@@ -64,8 +69,8 @@ export class TestNames {
     const action = this.actions.get(text);
     if (action !== undefined) return action;
     if (this.schemaNames.actions.has(text)) return { label: text, name: text, properties: {} };
-    const hint = didYouMean(text, [...this.actions.keys(), ...this.schemaNames.actions]);
-    this.problems.report(path, `there is no action "${text}"${hint}`);
+    const suggestion = suggestNearest(text, [...this.actions.keys(), ...this.schemaNames.actions]);
+    this.findings.report(path, `there is no action "${text}"`, suggestion);
     return undefined;
   }
 
@@ -75,12 +80,13 @@ export class TestNames {
     if (resource !== undefined) return resource;
     const ref = parseReference(text);
     if (ref === undefined) {
-      const hint = didYouMean(text, this.resources.keys());
-      this.problems.report(path, `there is no resource "${text}"${hint}; a resource without a name is written TYPE:ID`);
+      const suggestion = suggestNearest(text, this.resources.keys());
+      const message = `there is no resource "${text}"; a resource without a name is written TYPE:ID`;
+      this.findings.report(path, message, suggestion);
       return undefined;
     }
     this.checkResourceType(path, ref.type);
-    this.problems.checkId(path, ref.id);
+    this.findings.checkId(path, ref.id);
     return { label: text, ...ref, properties: {} };
   }
 
@@ -88,19 +94,20 @@ export class TestNames {
     const path = ['tokens', label];
     const { user, agent, chain = [] } = token;
     const { userObject, agentObject } = this.rules.vocabulary;
-    if (user !== undefined) this.problems.checkId([...path, 'user'], user);
-    this.problems.checkId([...path, 'agent'], agent);
-    for (const [i, id] of chain.entries()) this.problems.checkId([...path, 'chain', i], id);
+    if (user !== undefined) this.findings.checkId([...path, 'user'], user);
+    this.findings.checkId([...path, 'agent'], agent);
+    for (const [i, id] of chain.entries()) this.findings.checkId([...path, 'chain', i], id);
     if (chain.length > 0 && user === undefined)
-      this.problems.report([...path, 'chain'], 'a chain needs a user: an agent that acts for itself has none');
+      this.findings.report([...path, 'chain'], 'a chain needs a user: an agent that acts for itself has none');
     for (const scope of splitScopes(token.scope).filter((s) => !this.schemaNames.scopes.has(s)))
-      this.problems.report(
+      this.findings.report(
         [...path, 'scope'],
-        `no action has the scope "${scope}"${didYouMean(scope, this.schemaNames.scopes)}`,
+        `no action has the scope "${scope}"`,
+        suggestNearest(scope, this.schemaNames.scopes),
       );
     const type = user === undefined ? agentObject : userObject;
     if (agentObject === undefined || type === undefined)
-      this.problems.report(path, 'the schema has no agents, or no users');
+      this.findings.report(path, 'the schema has no agents, or no users');
     const subject = { type: type ?? '', id: user ?? agent, properties: {} };
     this.requesters.set(label, { label, subject, token, asserts: false });
   }
@@ -108,10 +115,10 @@ export class TestNames {
   private addPrincipals({ principals = {} }: TestFile): void {
     for (const [label, { type, id, agent, properties }] of Object.entries(principals)) {
       const path = ['principals', label];
-      if (this.requesters.has(label)) this.problems.report(path, `"${label}" is the name of a token, too`);
+      if (this.requesters.has(label)) this.findings.report(path, `"${label}" is the name of a token, too`);
       this.checkPerson([...path, 'type'], type);
-      this.problems.checkId([...path, 'id'], id);
-      if (agent !== undefined) this.problems.checkId([...path, 'agent'], agent);
+      this.findings.checkId([...path, 'id'], id);
+      if (agent !== undefined) this.findings.checkId([...path, 'agent'], agent);
       const subject = { type, id, properties: properties ?? {} };
       this.requesters.set(label, { label, subject, agent, asserts: properties !== undefined });
     }
@@ -120,14 +127,14 @@ export class TestNames {
   private checkPerson(path: Path, type: string): void {
     const { people } = this.schemaNames;
     if (type === this.rules.vocabulary.agentObject)
-      this.problems.report(path, 'an agent needs a token: name it under "tokens"');
+      this.findings.report(path, 'an agent needs a token: name it under "tokens"');
     else if (!people.has(type))
-      this.problems.report(path, `no action has the principal "${type}"${didYouMean(type, people)}`);
+      this.findings.report(path, `no action has the principal "${type}"`, suggestNearest(type, people));
   }
 
   private checkResourceType(path: Path, type: string): void {
     const { types } = this.schemaNames;
-    if (!types.has(type)) this.problems.report(path, `no action applies to "${type}"${didYouMean(type, types)}`);
+    if (!types.has(type)) this.findings.report(path, `no action applies to "${type}"`, suggestNearest(type, types));
   }
 }
 

@@ -2,11 +2,11 @@
 import type { Rules } from '../../policy/load.js';
 import { combinationText } from './case.js';
 import { explainDecision, type OutcomeDifference } from './compare.js';
-import type { Place } from './places.js';
+import type { SourceLocation } from '../../diagnostics/diagnostics.js';
 import { hasPassed, type CaseResult } from './run.js';
 
 export interface TestResult {
-  readonly place: Place;
+  readonly place: SourceLocation;
   readonly test: string;
   /** The combination, such as `assistant delete employee:erin`. */
   readonly name: string;

@@ -3,12 +3,12 @@ import { relationshipKey } from '../../graph/relationship-text.js';
 import { parseRelationship } from '../../graph/relationship-text.js';
 import { findEntityProblem } from '../../policy/entity-validation.js';
 import type { Rules } from '../../policy/load.js';
-import { didYouMean } from '../../diagnostics/suggest.js';
+import { suggestNearest } from '../../diagnostics/suggest.js';
 import type { LoadedWorld } from '../../config/world.js';
 import type { WorldChanges, Scene } from './case.js';
 import { applyEntityChange, findWorldEntity } from './memory-entities.js';
 import type { TestSpec } from './format.js';
-import type { Path, Problems } from './problems.js';
+import type { Path, SuiteFindings } from './suite-findings.js';
 
 export class SceneBuilder {
   private readonly unchangedScene: Scene;
@@ -17,7 +17,7 @@ export class SceneBuilder {
     world: LoadedWorld,
     now: string,
     private readonly rules: Rules,
-    private readonly problems: Problems,
+    private readonly findings: SuiteFindings,
   ) {
     this.unchangedScene = { world, changes: { with: [], without: [], entities: [] }, now: new Date(now) };
   }
@@ -40,13 +40,13 @@ export class SceneBuilder {
       const path = [...at, 'without', i];
       const key = this.checkRelationship(path, text);
       if (key !== undefined && !worldKeys.has(key))
-        this.problems.report(path, `the world has no such relationship${didYouMean(key, worldKeys)}`);
+        this.findings.report(path, `the world has no such relationship`, suggestNearest(key, worldKeys));
     }
     for (const [i, change] of changes.entities.entries()) {
       const entity = applyEntityChange(findWorldEntity(world, change), change);
       const problem = entity === undefined ? undefined : findEntityProblem(entity, this.rules);
-      if (problem !== undefined) this.problems.report([...at, 'entities', i], problem);
-      this.problems.checkId([...at, 'entities', i, 'id'], change.id);
+      if (problem !== undefined) this.findings.report([...at, 'entities', i], problem.message, problem.suggestion);
+      this.findings.checkId([...at, 'entities', i, 'id'], change.id);
     }
   }
 
@@ -56,7 +56,7 @@ export class SceneBuilder {
       return relationshipKey(parseRelationship(text));
     } catch (error) {
       if (!(error instanceof TypeError)) throw error;
-      this.problems.report(path, `"${text}" ${error.message}`);
+      this.findings.report(path, `"${text}" ${error.message}`);
       return undefined;
     }
   }

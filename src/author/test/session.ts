@@ -9,7 +9,7 @@ import { measureCoverage, type TestCoverage } from './coverage.js';
 import { findTestFiles } from './test-files.js';
 import { MAX_CASES } from './format.js';
 import { TestEnvironment } from './environment.js';
-import { Unusable } from './places.js';
+import { FindingsError } from '../../diagnostics/diagnostics.js';
 import { toTestResult, type TestResult } from './result.js';
 import { runCases, type CaseResult } from './run.js';
 import { readSuite, type SuiteContext } from './suite.js';
@@ -39,7 +39,7 @@ export class TestSession {
 
   /**
    * @throws ConfigError where the configuration or its files have errors
-   * @throws Unusable where test files have errors
+   * @throws FindingsError where test files have errors
    * @throws Fault where SpiceDB doesn't start
    */
   async run(config: Config, selection: TestSelection): Promise<TestReport> {
@@ -81,11 +81,11 @@ export class TestSession {
   }
 }
 
-/** @throws Unusable with the problems of all files */
+/** @throws FindingsError with the problems of all files */
 export function readSuites(paths: readonly string[], against: SuiteContext): TestSuite[] {
   const suiteReadings = paths.map((path) => readSuite(path, against));
-  const problems = suiteReadings.flatMap((reading) => ('problems' in reading ? reading.problems : []));
-  if (problems.length > 0) throw new Unusable(problems);
+  const findings = suiteReadings.flatMap((reading) => ('findings' in reading ? reading.findings : []));
+  if (findings.length > 0) throw new FindingsError(findings);
   const suites = suiteReadings.flatMap((reading) => ('suite' in reading ? reading.suite : []));
   if (suites.reduce((sum, { cases }) => sum + cases.length, 0) > MAX_CASES)
     throw new ConfigError(`there are more than ${MAX_CASES} cases: run fewer files at a time`);

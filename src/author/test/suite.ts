@@ -1,14 +1,15 @@
 /** Reads a test file into cases, one for each combination of each test, or reports every problem of the file. */
 import { dirname, resolve } from 'node:path';
+import { readYaml } from '../../config/yaml.js';
+import type { Finding } from '../../diagnostics/diagnostics.js';
 import { ConfigError } from '../../model/faults.js';
 import type { Rules } from '../../policy/load.js';
 import { validateWorld, type LoadedWorld } from '../../config/world.js';
 import type { TestCase, TestSuite } from './case.js';
 import { resolveExpectations, resolveNames, type TestMatrix } from './expectations.js';
-import { MAX_CASES, testFileFormat, type TestSpec, type TestFile } from './format.js';
+import { MAX_CASES, TEST_YAML, testFileFormat, type TestSpec, type TestFile } from './format.js';
 import { TestNames } from './names.js';
-import { readLocated, type Problem } from './places.js';
-import { Problems, type Path } from './problems.js';
+import { SuiteFindings, type Path } from './suite-findings.js';
 import { SceneBuilder } from './scenes.js';
 
 /** The rules and worlds that test files refer to. */
@@ -26,30 +27,29 @@ export interface SuiteContext {
 export function readSuite(
   path: string,
   context: SuiteContext,
-): { readonly suite: TestSuite } | { readonly problems: readonly Problem[] } {
-  const read = readLocated(path, testFileFormat);
-  if ('problems' in read) return read;
-  const { value, file } = read.located;
-  const problems = new Problems(read.located);
-  const names = new TestNames(value, context.rules, problems);
-  const world = readSuiteWorld(value, path, context, problems);
-  const cases = world === undefined ? [] : buildCases(value, names, world, context.rules, problems);
-  return problems.all.length > 0 ? { problems: problems.all } : { suite: { file, cases } };
+): { readonly suite: TestSuite } | { readonly findings: readonly Finding[] } {
+  const { value, file, locate, findings: yamlFindings } = readYaml(path, testFileFormat, TEST_YAML);
+  if (value === undefined) return { findings: yamlFindings };
+  const findings = new SuiteFindings(locate);
+  const names = new TestNames(value, context.rules, findings);
+  const world = readSuiteWorld(value, path, context, findings);
+  const cases = world === undefined ? [] : buildCases(value, names, world, context.rules, findings);
+  return findings.all.length > 0 ? { findings: findings.all } : { suite: { file: file.name, cases } };
 }
 
 function readSuiteWorld(
   { world }: TestFile,
   path: string,
   context: SuiteContext,
-  problems: Problems,
+  findings: SuiteFindings,
 ): LoadedWorld | undefined {
-  const { file, line } = problems.placeOf(['world']);
+  const { file, line } = findings.locate(['world']);
   try {
     if (typeof world === 'object') return validateWorld(world, context.rules, `${file}:${line}`);
     return context.world(world === undefined ? undefined : resolve(dirname(path), world));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    problems.report(['world'], error.message);
+    findings.report(['world'], error.message);
     return undefined;
   }
 }
@@ -59,22 +59,22 @@ function buildCases(
   names: TestNames,
   world: LoadedWorld,
   rules: Rules,
-  problems: Problems,
+  findings: SuiteFindings,
 ): TestCase[] {
-  const scenes = new SceneBuilder(world, file.now, rules, problems);
+  const scenes = new SceneBuilder(world, file.now, rules, findings);
   const cases: TestCase[] = [];
   const testNames = new Set<string>();
   for (const [i, test] of file.tests.entries()) {
     const at = ['tests', i];
-    if (testNames.has(test.name)) problems.report([...at, 'name'], `"${test.name}" is the name of another test`);
+    if (testNames.has(test.name)) findings.report([...at, 'name'], `"${test.name}" is the name of another test`);
     testNames.add(test.name);
     if (cases.length + countCombinations(test) > MAX_CASES) {
-      problems.report(at, `there must be at most ${MAX_CASES} combinations`);
+      findings.report(at, `there must be at most ${MAX_CASES} combinations`);
       break;
     }
     const scene = scenes.sceneFor(test, at);
-    const matrix = buildMatrix(test, at, names, rules, problems);
-    const expectedFor = resolveExpectations(test, at, matrix, rules.policies, problems);
+    const matrix = buildMatrix(test, at, names, rules, findings);
+    const expectedFor = resolveExpectations(test, at, matrix, rules.policies, findings);
     for (const requester of matrix.requesters)
       for (const action of matrix.actions)
         for (const resource of matrix.resources)
@@ -97,30 +97,30 @@ function buildMatrix(
   at: Path,
   names: TestNames,
   { vocabulary }: Rules,
-  problems: Problems,
+  findings: SuiteFindings,
 ): TestMatrix {
   const requesters = resolveNames(
     test.who,
     [...at, 'who'],
     (text, path) => names.resolveRequester(text, path),
-    problems,
+    findings,
   );
   const actions = resolveNames(
     test.actions,
     [...at, 'actions'],
     (text, path) => names.resolveAction(text, path),
-    problems,
+    findings,
   );
   const resources = resolveNames(
     test.resources,
     [...at, 'resources'],
     (text, path) => names.resolveResource(text, path),
-    problems,
+    findings,
   );
   for (const { name } of actions)
     for (const type of new Set(resources.map((r) => r.type)))
       if (vocabulary.typesByObject.has(type) && vocabulary.find(name, type) === undefined)
-        problems.report([...at, 'actions'], `no action "${name}" applies to "${type}"`);
+        findings.report([...at, 'actions'], `no action "${name}" applies to "${type}"`);
   return { requesters, actions, resources };
 }
 

@@ -6,6 +6,8 @@ import { dirname, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { readTextFile, displayPath } from '../../config/files.js';
+import { readYaml } from '../../config/yaml.js';
+import { errorAt, FindingsError } from '../../diagnostics/diagnostics.js';
 import {
   GraphSandbox,
   type PermissionAssertion,
@@ -19,8 +21,9 @@ import { relationshipKey } from '../../graph/relationship-text.js';
 import { parseRelationship } from '../../graph/relationship-text.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 import type { OutcomeDifference } from './compare.js';
-import { readLocated, Unusable, type Located, type Problem } from './places.js';
+import { TEST_YAML } from './format.js';
 import type { TestResult } from './result.js';
+import { SuiteFindings, type Path } from './suite-findings.js';
 
 const textLines = z.array(z.string().min(1).max(8192)).max(10_000);
 
@@ -46,7 +49,7 @@ const ASSERTION_RESULTS = { assertTrue: 'yes', assertFalse: 'no', assertCaveated
  * @param graph the schema of the configuration, for a file that names none
  * @param isSelected whether the case of that file, test and name is to be run
  * @throws ConfigError where the file or its schema can't be read
- * @throws Unusable where the file has errors
+ * @throws FindingsError where the file has errors
  * @throws Fault where SpiceDB doesn't start
  */
 export async function runValidationFile(
@@ -54,32 +57,33 @@ export async function runValidationFile(
   graph: GraphSchema,
   isSelected: (...names: readonly string[]) => boolean,
 ): Promise<{ readonly file: string; readonly results: readonly TestResult[] }> {
-  const read = readLocated(path, validationFile);
-  if ('problems' in read) throw new Unusable(read.problems);
-  const { located } = read;
-  const reader = new ValidationReader(located);
+  const { value, file: source, locate, findings: yamlFindings } = readYaml(path, validationFile, TEST_YAML);
+  if (value === undefined) throw new FindingsError(yamlFindings);
+  const findings = new SuiteFindings(locate);
+  const reader = new ValidationReader(value, findings);
   const relationships = reader.relationships();
   const assertions = reader.assertions();
   const expectations = reader.expectations();
-  if (reader.problems.length > 0) throw new Unusable(reader.problems);
-  const { text, file } = resolveSchema(located.value, path, graph);
+  if (findings.all.length > 0) throw new FindingsError(findings.all);
+  const { text, file } = resolveSchema(value, path, graph);
   const membership = await GraphSandbox.start(text, relationships, file).catch((error: unknown) => {
-    if (error instanceof BadRequest) throw new Unusable([{ ...located.at(['relationships']), message: error.message }]);
+    if (error instanceof BadRequest)
+      throw new FindingsError([errorAt('test-invalid', locate(['relationships']), error)]);
     throw error;
   });
   try {
-    const asserted = assertions.filter(({ kind, text: name }) => isSelected(located.file, kind, name));
-    const expected = expectations.filter(({ key }) => isSelected(located.file, 'validation', key));
+    const asserted = assertions.filter(({ kind, text: name }) => isSelected(source.name, kind, name));
+    const expected = expectations.filter(({ key }) => isSelected(source.name, 'validation', key));
     const answers = await membership.check(asserted.map(({ assertion }) => assertion));
     const results = asserted.map(({ kind, text: name, path: at }, i): TestResult => {
       const answer = answers[i] ?? { refused: 'no answer' };
-      const common = { place: located.at(at), test: kind, name };
+      const common = { place: locate(at), test: kind, name };
       if (typeof answer !== 'string')
         return { ...common, outcome: 'error', differences: [], because: [answer.refused] };
       return { ...common, ...passOrFail(findDifference('permission', ASSERTION_RESULTS[kind], answer)) };
     });
     for (const { key, resource, permission, members, path: at } of expected) {
-      const common = { place: located.at(at), test: 'validation', name: key };
+      const common = { place: locate(at), test: 'validation', name: key };
       try {
         const actual = (await membership.findHolders(resource, permission)).map(memberText).sort();
         results.push({ ...common, ...passOrFail(findDifference('members', members, actual)) });
@@ -88,7 +92,7 @@ export async function runValidationFile(
         results.push({ ...common, outcome: 'error', differences: [], because: [error.message] });
       }
     }
-    return { file: located.file, results };
+    return { file: source.name, results };
   } finally {
     membership.close();
   }
@@ -122,8 +126,6 @@ function resolveSchema(
   return { text: readTextFile(file), file: displayPath(file) };
 }
 
-type Path = readonly PropertyKey[];
-
 interface FileAssertion {
   readonly kind: keyof typeof ASSERTION_RESULTS;
   readonly text: string;
@@ -141,12 +143,13 @@ interface ExpectedMembers {
 }
 
 class ValidationReader {
-  readonly problems: Problem[] = [];
-
-  constructor(private readonly located: Located<ValidationFile>) {}
+  constructor(
+    private readonly file: ValidationFile,
+    private readonly findings: SuiteFindings,
+  ) {}
 
   relationships(): Relationship[] {
-    const lines = (this.located.value.relationships ?? '').split('\n');
+    const lines = (this.file.relationships ?? '').split('\n');
     const byKey = new Map<string, Relationship>();
     for (const [i, line] of lines.entries()) {
       const text = line.replace(/(^|\s)\/\/.*$/, '').trim();
@@ -158,7 +161,7 @@ class ValidationReader {
   }
 
   assertions(): FileAssertion[] {
-    const { assertions } = this.located.value;
+    const { assertions } = this.file;
     return (Object.keys(ASSERTION_RESULTS) as (keyof typeof ASSERTION_RESULTS)[]).flatMap((kind) =>
       (assertions?.[kind] ?? []).flatMap((text, i) => {
         const path = ['assertions', kind, i];
@@ -169,7 +172,7 @@ class ValidationReader {
   }
 
   expectations(): ExpectedMembers[] {
-    return Object.entries(this.located.value.validation ?? {}).flatMap(([key, lines]) => {
+    return Object.entries(this.file.validation ?? {}).flatMap(([key, lines]) => {
       const path = ['validation', key];
       const permissionRef = this.parseAt(path, key, parsePermission);
       const members = (lines ?? []).flatMap((text, i) => this.parseAt([...path, i], text, parseMember) ?? []);
@@ -184,7 +187,7 @@ class ValidationReader {
       return parse(text);
     } catch (error) {
       if (!(error instanceof TypeError)) throw error;
-      this.problems.push({ ...this.located.at(path), message: `${where}"${text}" ${error.message}` });
+      this.findings.report(path, `${where}"${text}" ${error.message}`);
       return undefined;
     }
   }

@@ -11,7 +11,8 @@ import { deny, pass, type StepOutcome } from '../../model/outcome.js';
 import { isDeepStrictEqual } from 'node:util';
 import { reason, type Reason } from '../../model/reasons.js';
 import { checkProperties } from '../../policy/cedar-request.js';
-import { didYouMean } from '../../diagnostics/suggest.js';
+import { formatProblem } from '../../diagnostics/diagnostics.js';
+import { suggestNearest } from '../../diagnostics/suggest.js';
 import { InvalidValueError } from '../../policy/schema/types.js';
 import { type OpeningStep } from '../step.js';
 import { type BoundQuestion } from '../bound-question.js';
@@ -41,10 +42,9 @@ function bindQuestion(opening: UnboundQuestion): BoundQuestion | { readonly deni
     const names = vocabulary.actions
       .filter((a) => a.resourceTypes.some((t) => t.object === question.resource.type))
       .map((a) => a.name);
-    const hint = didYouMean(question.action.name, names);
-    return denied(
-      reason('action_unknown', `No action "${question.action.name}" applies to "${question.resource.type}"${hint}.`),
-    );
+    const message = `No action "${question.action.name}" applies to "${question.resource.type}"`;
+    const suggestion = suggestNearest(question.action.name, names);
+    return denied(reason('action_unknown', `${formatProblem({ message, suggestion })}.`));
   }
   if (question.caller.kind === 'client' && question.caller.client.resources?.has(question.resource.type) === false) {
     return denied(reason('resource_type_forbidden'));

@@ -1,21 +1,28 @@
 /** Why a SpiceDB schema doesn't allow a relationship: said before it is written, with what would fit. */
 import type { Relationship } from '../../model/relationships.js';
 import type { GraphSchema } from './schema.js';
-import { didYouMean } from '../../diagnostics/suggest.js';
+import type { Problem } from '../../diagnostics/diagnostics.js';
+import { suggestNearest } from '../../diagnostics/suggest.js';
 import { caveatName, allowsExpiration, requiresExpiration, formatSubjectType } from './subject-types.js';
 
-/** In a sentence; undefined where the schema allows it. */
+/** Why the schema doesn't allow it, as the end of a sentence about it; undefined where it does. */
 export function relationshipProblem(
   { resource, relation, subject, wildcard, caveat, expiresAt }: Relationship,
   schema: GraphSchema,
-): string | undefined {
+): Problem | undefined {
   if (!schema.hasDefinition(resource.type))
-    return `names "${resource.type}", which is no definition${didYouMean(resource.type, schema.definitionNames())}`;
+    return {
+      message: `names "${resource.type}", which is no definition`,
+      suggestion: suggestNearest(resource.type, schema.definitionNames()),
+    };
   const types = schema.relationTypes(resource.type, relation);
   if (types === undefined) {
     return schema.permissionExpression(resource.type, relation) !== undefined
-      ? `names "${relation}", which is a permission of "${resource.type}": only relations are written`
-      : `names "${relation}", which is no relation of "${resource.type}"${didYouMean(relation, schema.relationNames(resource.type))}`;
+      ? { message: `names "${relation}", which is a permission of "${resource.type}": only relations are written` }
+      : {
+          message: `names "${relation}", which is no relation of "${resource.type}"`,
+          suggestion: suggestNearest(relation, schema.relationNames(resource.type)),
+        };
   }
   const matching = types.filter(
     (t) =>
@@ -24,12 +31,13 @@ export function relationshipProblem(
       t.wildcard === (wildcard === true),
   );
   const allowed = `"${relation}" of "${resource.type}" takes ${types.map(formatSubjectType).join(' | ')}`;
-  if (matching.length === 0) return `does not fit: ${allowed}`;
+  if (matching.length === 0) return { message: `does not fit: ${allowed}` };
   if (expiresAt !== undefined && !matching.some((t) => allowsExpiration(t, schema.caveatsMayExpire)))
-    return `has an expiration: ${allowed}`;
-  if (caveat !== undefined && !matching.some((t) => caveatName(t) === caveat.name)) return `has a caveat: ${allowed}`;
+    return { message: `has an expiration: ${allowed}` };
+  if (caveat !== undefined && !matching.some((t) => caveatName(t) === caveat.name))
+    return { message: `has a caveat: ${allowed}` };
   const complete = matching.some(
     (t) => (caveatName(t) === undefined || caveat !== undefined) && (!requiresExpiration(t) || expiresAt !== undefined),
   );
-  return complete ? undefined : `lacks what it depends on: ${allowed}`;
+  return complete ? undefined : { message: `lacks what it depends on: ${allowed}` };
 }

@@ -1,5 +1,6 @@
 /** `/v1/entities/{type}/{id}`: attributes and parents, for admin clients. */
 import { z } from 'zod';
+import { formatProblem } from '../../diagnostics/diagnostics.js';
 import { BadRequest } from '../../model/faults.js';
 import { MAX_PARENTS, findEntityProblem } from '../../policy/entity-validation.js';
 import type { Service } from '../../service/service.js';
@@ -43,9 +44,8 @@ export function entityRoutes(app: TypedApp, service: Service): void {
     onRequest,
     handler: async (request) => {
       const stored = { ...request.params, ...request.body };
-      const reason = findEntityProblem(stored, service.rules());
-      if (reason !== undefined)
-        throw new BadRequest(reason, reason.startsWith('attributes.') ? (reason.split(' ')[0] ?? '') : '');
+      const problem = findEntityProblem(stored, service.rules());
+      if (problem !== undefined) throw new BadRequest(formatProblem(problem), problem.path ?? '');
       await service.entities.put([stored]);
       return stored;
     },

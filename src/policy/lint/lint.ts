@@ -24,7 +24,7 @@ export interface Lint extends RuleDescription {
 }
 
 export interface LintFinding extends Problem {
-  readonly at: SourceLocation;
+  readonly location: SourceLocation;
 }
 
 export function listPermits({ rules }: LintInput): Policy[] {

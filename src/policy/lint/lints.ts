@@ -1,5 +1,5 @@
 /** All lints: what is valid, and still hardly what its author meant. Each can be ignored where it stands. */
-import type { Finding } from '../../diagnostics/diagnostics.js';
+import { warningAt, type Finding } from '../../diagnostics/diagnostics.js';
 import type { Lint, LintInput } from './lint.js';
 import { neverApplies } from './never-applies.js';
 import { relaxedForbid } from './relaxed-forbid.js';
@@ -26,15 +26,5 @@ export const LINTS: readonly Lint[] = [
 ];
 
 export function runLints(input: LintInput): Finding[] {
-  return LINTS.flatMap(({ rule, run }) =>
-    run(input).map(({ at: { file, line, column }, message, suggestion }): Finding => ({
-      rule,
-      severity: 'warning',
-      file,
-      line,
-      column,
-      message,
-      ...(suggestion === undefined ? {} : { suggestion }),
-    })),
-  );
+  return LINTS.flatMap(({ rule, run }) => run(input).map((finding) => warningAt(rule, finding.location, finding)));
 }

@@ -17,7 +17,9 @@ export const neverApplies: Lint = {
   run: ({ rules }) =>
     [...rules.policies.values()].flatMap((policy) => {
       const why = findContradiction(policy.json);
-      return why === undefined ? [] : [{ at: policy.location, message: `"${policy.id}" can never apply: ${why}` }];
+      return why === undefined
+        ? []
+        : [{ location: policy.location, message: `"${policy.id}" can never apply: ${why}` }];
     }),
 };
 

@@ -16,7 +16,7 @@ export const relaxedForbid: Lint = {
         ...(hasEffect('scopes', 'more')
           ? [
               {
-                at: policy.location,
+                location: policy.location,
                 message: `"${policy.id}" forbids because of a scope: a token without it gets past`,
                 suggestion: 'forbid unless another scope is there',
               },
@@ -25,7 +25,7 @@ export const relaxedForbid: Lint = {
         ...(hasEffect('depth', 'less')
           ? [
               {
-                at: policy.location,
+                location: policy.location,
                 message: `"${policy.id}" forbids less the longer the chain is: one more agent on the way gets past`,
                 suggestion: 'compare the depth the other way round',
               },

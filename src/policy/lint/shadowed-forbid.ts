@@ -21,7 +21,7 @@ export const shadowedForbid: Lint = {
         ? []
         : [
             {
-              at: forbid.policy.location,
+              location: forbid.policy.location,
               message: `"${forbid.policy.id}" forbids nothing that "${coveringForbid.policy.id}" (${coveringForbid.policy.source}) doesn't`,
             },
           ];

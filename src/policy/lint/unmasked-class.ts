@@ -15,7 +15,7 @@ export const unmaskedClass: Lint = {
       [...classes]
         .filter(([className, paths]) => !mentioned.has(className) && !paths.some((path) => mentioned.has(path)))
         .map(([className, [path]]) => ({
-          at: place('entity', namespaceOf(name), name.split('::').at(-1) ?? name, path),
+          location: place('entity', namespaceOf(name), name.split('::').at(-1) ?? name, path),
           message: `no duty masks @class("${className}") of "${name}", or shows what else is visible`,
         })),
     );

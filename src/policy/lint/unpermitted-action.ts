@@ -13,7 +13,7 @@ export const unpermittedAction: Lint = {
     return input.rules.vocabulary.actions
       .filter((action) => !permits.some((policy) => applicableTypes(policy, action).length > 0))
       .map((action) => ({
-        at: input.place('action', namespaceOf(action.uid.type), action.name),
+        location: input.place('action', namespaceOf(action.uid.type), action.name),
         message: `no permit takes ${formatUid(action.uid)}`,
       }));
   },

@@ -18,7 +18,7 @@ export const unreachablePermission: Lint = {
             return subjects.length > 0 && !subjects.some((subject) => holders.has(subject));
           })
           .map(({ object }) => ({
-            at: place('action', namespaceOf(action.uid.type), action.name, part),
+            location: place('action', namespaceOf(action.uid.type), action.name, part),
             message: `no ${subjects.join(' or ')} can ever hold "${permission}" on "${object}"`,
           })),
       ),

@@ -18,7 +18,7 @@ export const unreadContext: Lint = {
       return listContextPaths(action)
         .filter((path) => !reads.some((read) => read === '' || isPathWithin(read, path) || isPathWithin(path, read)))
         .map((path) => ({
-          at: place('action', namespaceOf(action.uid.type), action.name, `context.${path}`),
+          location: place('action', namespaceOf(action.uid.type), action.name, `context.${path}`),
           message: `no policy that takes ${formatUid(action.uid)} reads context.${path}${path.includes('.') ? ', which is checked for every decision' : ''}`,
         }));
     }),

@@ -22,7 +22,7 @@ export const untestedPermit: Lint = {
       const remainder =
         missingKinds.length > MAX_NAMED_KINDS ? `, and ${missingKinds.length - MAX_NAMED_KINDS} more` : '';
       const subjectText = missingKinds.length === possibleKinds.length ? 'anything' : `${namedKinds}${remainder}`;
-      return [{ at: policy.location, message: `no test shows "${policy.id}" permitting ${subjectText}` }];
+      return [{ location: policy.location, message: `no test shows "${policy.id}" permitting ${subjectText}` }];
     });
   },
 };

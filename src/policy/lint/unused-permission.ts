@@ -20,7 +20,7 @@ export const unusedPermission: Lint = {
         .permissionNames(type)
         .filter((name) => !used.has(name) && !used.has(`${type}#${name}`))
         .map((name) => ({
-          at: graph.place(type, name),
+          location: graph.place(type, name),
           message: `no action, remedy or other permission uses "${name}" of "${type}"`,
         })),
     );

@@ -24,7 +24,7 @@ export const wideningPermit: Lint = {
       return [...new Set(messages)].flatMap((message) =>
         message === undefined
           ? []
-          : [{ at: policy.location, message: `"${policy.id}" ${message}`, suggestion: 'say it as a forbid' }],
+          : [{ location: policy.location, message: `"${policy.id}" ${message}`, suggestion: 'say it as a forbid' }],
       );
     }),
 };

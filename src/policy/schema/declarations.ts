@@ -1,11 +1,7 @@
 /** Reading the declarations of the Cedar schema: entity types and actions, each held against the SpiceDB schema. */
 import type { SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
-import {
-  suggestNearest,
-  type FindingCollector,
-  type SourceLocation,
-  type Problem,
-} from '../../diagnostics/diagnostics.js';
+import type { FindingCollector, SourceLocation, Problem } from '../../diagnostics/diagnostics.js';
+import { suggestNearest } from '../../diagnostics/suggest.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 import type { DeclarationIndex } from './source-map.js';
 import type { RecordMember, RecordMembers, TypeReader } from './types.js';

@@ -3,7 +3,7 @@
  * check, holds up no decision.
  */
 import { serveWorkerCalls } from '../../runtime/worker-thread.js';
-import { isError, formatProblem } from '../../diagnostics/diagnostics.js';
+import { summarizeErrors } from '../../diagnostics/diagnostics.js';
 import { hashSources } from '../../policy/load.js';
 import type { PolicyCandidate } from './candidate.js';
 import type { WatchedPaths, FilesSnapshot } from './snapshot.js';
@@ -24,19 +24,14 @@ async function checkCandidate({ fingerprint, read }: FilesSnapshot): Promise<Pol
   // It takes tens of MB, which a service whose rules don't change need not have.
   const { checkSources: examine } = await import('../../author/check/check.js');
   const { findings, rules } = examine(sources, world);
-  const errors = findings.filter(isError);
-  const [first] = errors;
-  const others = errors.length > 1 ? ` [and ${errors.length - 1} more: remit check]` : '';
+  const error = summarizeErrors(findings);
   return {
     fingerprint,
     findings,
     version: hashSources(sources),
     content:
-      rules === undefined || first !== undefined
-        ? {
-            refused:
-              first === undefined ? 'do not fit' : `${first.file}:${first.line}: ${formatProblem(first)}${others}`,
-          }
+      rules === undefined || error !== undefined
+        ? { refused: error?.message ?? 'do not fit' }
         : { sources, policies: [...rules.policies.values()] },
   };
 }

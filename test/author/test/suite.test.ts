@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { loadConfig } from '../../../src/config/config.js';
 import { readSources } from '../../../src/config/files.js';
+import { FindingsError, formatProblem } from '../../../src/diagnostics/diagnostics.js';
 import { ConfigError } from '../../../src/model/faults.js';
 import { loadRules } from '../../../src/policy/load.js';
 import { combinationText, type TestCase } from '../../../src/author/test/case.js';
@@ -41,12 +42,12 @@ tests:
 /** The problems of a file with this text, each as `line:column message`. */
 function said(text: string): string[] {
   const read = readSuite(written(text), { rules, world: () => world });
-  return 'problems' in read ? read.problems.map((p) => `${p.line}:${p.column} ${p.message}`) : [];
+  return 'findings' in read ? read.findings.map((f) => `${f.line}:${f.column} ${formatProblem(f)}`) : [];
 }
 
 function casesOf(text: string): readonly TestCase[] {
   const read = readSuite(written(text), { rules, world: () => world });
-  if ('problems' in read) throw new Error(read.problems.map((p) => p.message).join('\n'));
+  if ('findings' in read) throw new FindingsError(read.findings);
   return read.suite.cases;
 }
 
@@ -91,7 +92,7 @@ describe('what is wrong is said where it stands', () => {
     ['a missing key', GOOD.replace(/^now.*\n/, ''), ['1:1 now: is required']],
     ['a clock that is none', GOOD.replace('2030-03-04T10:00:00Z', 'noon'), ['1:6 now: must be an instant such as "2030-03-04T10:00:00Z"']],
     ['a token that isn’t there', GOOD.replace('who: assistant', 'who: assistent'), ['8:10 there is no token or principal "assistent" (did you mean "assistant"?)']],
-    ['a resource that isn’t there', GOOD.replace('[erin, ', '[erni, ').replace('resources: erin,', 'resources: erni,'), ['10:17 there is no resource "erni" (did you mean "erin"?); a resource without a name is written TYPE:ID', '12:37 "erni" is not in this test']],
+    ['a resource that isn’t there', GOOD.replace('[erin, ', '[erni, ').replace('resources: erin,', 'resources: erni,'), ['10:17 there is no resource "erni"; a resource without a name is written TYPE:ID (did you mean "erin"?)', '12:37 "erni" is not in this test']],
     ['a type that isn’t there', GOOD.replace('employee:zoe', 'employe:zoe'), ['10:23 no action applies to "employe" (did you mean "employee"?)']],
     ['an action that isn’t there', GOOD.replace('[read, update]', '[read, updaet]'), ['9:21 there is no action "updaet" (did you mean "update"?)']],
     ['what every object has', GOOD.replace('[read, update]', '[read, constructor]').replace('who: assistant', 'who: toString'), ['8:10 there is no token or principal "toString"', '9:21 there is no action "constructor"']],
@@ -178,8 +179,8 @@ it('whatever is done to a good file, it is read or each problem has a place', ()
       }
       const read = readSuite(written(now.join('\n')), { rules, world: () => world });
       if ('suite' in read) return;
-      expect(read.problems.length).toBeGreaterThan(0);
-      for (const { line, column, message } of read.problems) {
+      expect(read.findings.length).toBeGreaterThan(0);
+      for (const { line, column, message } of read.findings) {
         expect(line).toBeGreaterThanOrEqual(1);
         expect(line).toBeLessThanOrEqual(now.length + junkLines(edits));
         expect(column).toBeGreaterThanOrEqual(1);

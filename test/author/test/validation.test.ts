@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { loadConfig } from '../../../src/config/config.js';
 import { readSources } from '../../../src/config/files.js';
 import { loadRules } from '../../../src/policy/load.js';
-import { Unusable } from '../../../src/author/test/places.js';
+import { FindingsError } from '../../../src/diagnostics/diagnostics.js';
 import { failureText } from '../../../src/author/test/report.js';
 import { runValidationFile } from '../../../src/author/test/validation.js';
 import { company, type Company } from './company.js';
@@ -135,8 +135,8 @@ validation:
     ['a relationship that the schema refuses', SCHEMA.replace('folder:all#owner@user:ben', 'folder:all#reader@user:ben'), '18:16: '],
   ])('says where %s stands', async (_what, text, message) => {
     const error: unknown = await failures(text).catch((e: unknown) => e);
-    expect(error).toBeInstanceOf(Unusable);
-    expect((error as Unusable).message).toContain(message);
+    expect(error).toBeInstanceOf(FindingsError);
+    expect((error as FindingsError).message).toContain(message);
   }); // prettier-ignore
 
   it('says what is wrong with a schema', async () => {

