@@ -103,7 +103,7 @@ const CONFIGURATION_NAME = /(^|\.)remit\.ya?ml$/;
  * @param path a configuration file, or a directory with one
  * @throws ConfigError where there is no configuration, or there are several
  */
-export function findConfiguration(path: string): string {
+function findConfiguration(path: string): string {
   const state = statSync(path, { throwIfNoEntry: false });
   if (state === undefined) throw new ConfigError('there is no such file or directory', displayPath(path));
   if (!state.isDirectory()) return path;

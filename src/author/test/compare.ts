@@ -53,7 +53,7 @@ function comparedProperties(
 }
 
 /** The outcome is `undecided` where an engine failed, which no test can expect. */
-export function decisionOutcome({ decision, fault }: Decision): 'allow' | 'deny' | 'undecided' {
+function decisionOutcome({ decision, fault }: Decision): 'allow' | 'deny' | 'undecided' {
   if (fault !== undefined) return 'undecided';
   return decision ? 'allow' : 'deny';
 }
@@ -70,7 +70,7 @@ function relationshipPath(decision: Decision): readonly string[] {
 }
 
 /** The remedy as the annotation `@remedy` writes it. */
-export function remedyText(remedy: Remedy): string {
+function remedyText(remedy: Remedy): string {
   switch (remedy.type) {
     case 'consent':
     case 'token':

@@ -82,8 +82,8 @@ export class TestSession {
 }
 
 /** @throws FindingsError with the problems of all files */
-export function readSuites(paths: readonly string[], against: SuiteContext): TestSuite[] {
-  const suiteReadings = paths.map((path) => readSuite(path, against));
+export function readSuites(paths: readonly string[], context: SuiteContext): TestSuite[] {
+  const suiteReadings = paths.map((path) => readSuite(path, context));
   const findings = suiteReadings.flatMap((reading) => ('findings' in reading ? reading.findings : []));
   if (findings.length > 0) throw new FindingsError(findings);
   const suites = suiteReadings.flatMap((reading) => ('suite' in reading ? reading.suite : []));
