@@ -1,6 +1,7 @@
 /** `remit migrate`, where the database is a PostgreSQL server: its tables. */
 import type { Config } from '../config/config.js';
-import { databaseAddress, PostgresDatabase } from '../store/database/postgres.js';
+import { databaseAddress } from '../store/database/postgres-connection.js';
+import { PostgresDatabase } from '../store/database/postgres.js';
 import { migrateSchema, SCHEMA_VERSION, readSchemaVersion } from '../store/migrations.js';
 import type { MigrationTarget } from './migration-target.js';
 

@@ -14,7 +14,8 @@ export function spicedbMigration({ spicedb, sources, deadlineMs }: Config): Migr
   return {
     name: 'spicedb',
     run: async ({ check, yes }) => {
-      const { Connection, retryUntilReady: patiently } = await import('../graph/server/connection.js');
+      const { Connection } = await import('../graph/server/connection.js');
+      const { retryUntilReady: patiently } = await import('../graph/server/retry-until-ready.js');
       const { writeServerSchema: applySchema, compareServerSchema: differences } =
         await import('../graph/server/schema-diff.js');
       const connection = new Connection(spicedb, deadlineMs);

@@ -2,7 +2,7 @@
 import { destination } from 'pino';
 import { loadConfig, type Config } from '../config/config.js';
 import { displayPath } from '../config/files.js';
-import { databaseAddress } from '../store/database/postgres.js';
+import { databaseAddress } from '../store/database/postgres-connection.js';
 import { DELEGATOR_RELATION } from '../policy/schema/vocabulary.js';
 import { openService, type Service } from '../service/service.js';
 import { openLog, type ServiceLog } from '../telemetry/log.js';

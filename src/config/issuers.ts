@@ -1,7 +1,7 @@
 /** `issuers` of the configuration: whose tokens are believed. */
 import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
-import { SCOPE } from '../policy/schema/declarations.js';
+import { SCOPE_TOKEN } from '../policy/schema/check-action.js';
 import { PERSON_PROFILES } from '../tokens/actors.js';
 import { DEV_ISSUER } from '../issue/development-issuer.js';
 import { TOKEN_TYPES } from '../tokens/formats.js';
@@ -20,7 +20,7 @@ const actorProfileFormat = z
   .string()
   .regex(/^\S+$/, 'must be one word')
   .refine((word) => !PERSON_PROFILES.includes(word), 'is a person’s: agents act for them');
-const scopeFormat = z.string().regex(SCOPE, 'must be one scope');
+const scopeFormat = z.string().regex(SCOPE_TOKEN, 'must be one scope');
 
 export const issuerFormat = z.strictObject({
   issuer: z.string().min(1),

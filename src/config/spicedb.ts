@@ -1,6 +1,6 @@
 /** `spicedb` of the configuration: inside the process, or a server that the platform operates. */
 import { z } from 'zod';
-import type { ServerAddress } from '../graph/server/connection.js';
+import type { ServerAddress } from '../graph/server/grpc-client.js';
 import { ConfigError } from '../model/faults.js';
 import { readTextFile, displayPath } from './files.js';
 

@@ -1,4 +1,4 @@
-/** The closed list of errors that reading can find, each with why it is one and what cures it. Names are stable. */
+/** The closed list of the errors that a reading of the operator's files can find. Their names are stable. */
 
 export interface RuleDescription {
   readonly title: string;
@@ -9,42 +9,42 @@ export interface RuleDescription {
 export const ERROR_RULES = {
   'yaml-syntax': {
     title: 'A YAML file that does not parse',
-    why: 'Nothing of it can be believed: a key that is given twice would hide the other.',
+    why: 'Nothing in it can be trusted: of a key that is given twice, one value would hide the other.',
     cure: 'Mend the line that is named.',
   },
   'config-invalid': {
     title: 'A configuration that does not fit',
-    why: 'An unknown key is a setting that somebody believes in and nothing obeys.',
+    why: 'An unknown key is a setting that its author relies on and nothing obeys.',
     cure: 'See the keys in docs/reference/configuration.md, or let the editor complete them.',
   },
   'spicedb-schema': {
-    title: 'A SpiceDB schema that SpiceDB does not take',
+    title: 'A SpiceDB schema that SpiceDB refuses',
     why: 'No relationship can be asked about without it.',
     cure: 'Mend the line that is named; the message is SpiceDB’s.',
   },
   'cedar-schema': {
-    title: 'A Cedar schema that Cedar does not take',
+    title: 'A Cedar schema that Cedar refuses',
     why: 'The schema is the catalogue of what can be asked.',
     cure: 'Mend the line that is named; the message is Cedar’s.',
   },
   'unknown-definition': {
-    title: 'A type of a definition that SpiceDB does not have',
-    why: 'Nobody could hold anything on it.',
+    title: 'A type whose definition the SpiceDB schema does not have',
+    why: 'No subject could hold a permission on it.',
     cure: 'Name the definition with `@object`, or add it to the SpiceDB schema.',
   },
   'unknown-permission': {
     title: 'A permission that the definition does not have',
-    why: 'The action, the member of `can` or the remedy would ask SpiceDB for nothing.',
+    why: 'The action, the member of `can` or the remedy asks SpiceDB for it.',
     cure: 'Name one that it has (`@permission`), or add it to the SpiceDB schema.',
   },
   'unknown-annotation': {
-    title: 'An annotation that is one letter from one of ours',
-    why: 'A slip in `@duty` makes a policy that grants of one that only adds obligations.',
-    cure: 'Write it as suggested; annotations of your own must be called otherwise.',
+    title: 'An annotation that is nearly one of Remit’s',
+    why: 'A slip in `@duty` turns a policy that only adds obligations into one that permits.',
+    cure: 'Write it as suggested; give an annotation of your own another name.',
   },
   'invalid-annotation': {
-    title: 'An annotation whose value means nothing',
-    why: 'It would be a rule that nobody follows.',
+    title: 'An annotation with an invalid value',
+    why: 'It would be a rule without effect.',
     cure: 'See the annotations in docs/reference/configuration.md.',
   },
   'context-member': {
@@ -59,7 +59,7 @@ export const ERROR_RULES = {
   },
   'ambiguous-action': {
     title: 'Two actions for one name and one type of resource',
-    why: 'A request names just these two, so it could mean either.',
+    why: 'A request names these two and nothing else, so it could mean either.',
     cure: 'Rename one, or let it apply to another type.',
   },
   'ambiguous-actors': {
@@ -69,7 +69,7 @@ export const ERROR_RULES = {
   },
   'policy-syntax': {
     title: 'A policy that Cedar can’t read',
-    why: 'A forbid that is not read forbids nothing, so nothing of the set is used.',
+    why: 'A forbid that is not read forbids nothing, so no policy of the set is used.',
     cure: 'Mend the line that is named; the message is Cedar’s.',
   },
   'policy-too-large': {
@@ -80,7 +80,7 @@ export const ERROR_RULES = {
   'missing-id': {
     title: 'A policy without an `@id`',
     why: 'Reasons and records name policies by it.',
-    cure: 'Give it one of its own.',
+    cure: 'Give it an id that no other policy has.',
   },
   'duplicate-id': {
     title: 'An `@id` that another policy has',
@@ -104,7 +104,7 @@ export const ERROR_RULES = {
   },
   'policy-impossible': {
     title: 'A policy that no question can match, by the schema',
-    why: 'Whoever wrote it believes that it does something.',
+    why: 'Its author believes that it does something.',
     cure: 'Mend its scope or its condition, or remove it.',
   },
   'world-invalid': {
@@ -124,12 +124,12 @@ export const ERROR_RULES = {
   },
   'test-invalid': {
     title: 'A test file that can’t be run',
-    why: 'What it was to show is shown by nothing.',
+    why: 'Nothing else shows what it was meant to show.',
     cure: 'Mend what is named; docs/guide/testing.md describes the format.',
   },
   'ignore-invalid': {
     title: 'A `remit-ignore` without a rule that can be ignored, or without a reason',
-    why: 'A check that is switched off is a decision, and somebody will ask why.',
+    why: 'A check that is switched off is a decision, and its reason will be asked for.',
     cure: '`// remit-ignore: <rule> — <reason>`; errors can’t be ignored.',
   },
 } as const satisfies Record<string, RuleDescription>;

@@ -1,15 +1,15 @@
-/** Source texts, and the way from an offset to the line and column that people count. */
+/** Source texts, and the line and column of an offset in them. */
 import type { SourceLocation } from './diagnostics.js';
 
 export interface SourceFile {
-  /** As messages name it: relative to where the operator stands. */
+  /** Relative to the working directory, as messages name it. */
   readonly name: string;
   readonly text: string;
 }
 
 const lineStartCache = new WeakMap<SourceFile, readonly number[]>();
 
-/** @param index of a character, in UTF-16 code units; behind the end counts as the end */
+/** @param index of a character, in UTF-16 code units; one behind the end counts as the end */
 export function locationAt(file: SourceFile, index: number): SourceLocation {
   const lines = lineStarts(file);
   let [low, high] = [0, lines.length - 1];
@@ -21,7 +21,7 @@ export function locationAt(file: SourceFile, index: number): SourceLocation {
   return { file: file.name, line: low + 1, column: Math.min(index, file.text.length) - (lines[low] ?? 0) + 1 };
 }
 
-/** The index of the character that a byte of the text's UTF-8 is of: Cedar counts bytes. */
+/** Converts an offset in bytes of UTF-8, which Cedar counts in, to the index of the character there. */
 export function indexOfByte(text: string, byte: number): number {
   return Buffer.from(text).subarray(0, byte).toString().length;
 }

@@ -1,4 +1,4 @@
-/** "Did you mean": the nearest of the known words, for messages about words that don't fit. */
+/** Finds the word that was probably meant, for messages about a word that doesn't fit. */
 
 /**
  * `did you mean "view"?`; undefined where no candidate is near enough for `word` to be a slip.
@@ -9,6 +9,7 @@ export function suggestNearest(word: string, candidates: Iterable<string>, prefi
   return nearestWord === undefined ? undefined : `did you mean "${prefix}${nearestWord}"?`;
 }
 
+/** The candidate that is nearest to the word; undefined where none is near enough for a slip. */
 export function findNearestWord(word: string, candidates: Iterable<string>): string | undefined {
   const lowered = word.toLowerCase();
   let best: string | undefined;
@@ -17,14 +18,14 @@ export function findNearestWord(word: string, candidates: Iterable<string>): str
     const loweredCandidate = candidate.toLowerCase();
     const edits = editDistance(lowered, loweredCandidate);
     if (edits < limit) [best, limit] = [candidate, edits];
-    // Another ending: "duties" for "duty".
+    // A different ending is a slip as well: "duties" for "duty".
     else if (best === undefined && loweredCandidate.length >= 4 && lowered.startsWith(loweredCandidate.slice(0, -1)))
       best = candidate;
   }
   return best;
 }
 
-/** Edits between two words, two letters changing places being one (optimal string alignment). */
+/** Counts the edits between two words; two letters that change places are one (optimal string alignment). */
 function editDistance(a: string, b: string): number {
   let previousRow: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);

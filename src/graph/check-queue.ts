@@ -1,77 +1,78 @@
 /**
- * Checks on their way to SpiceDB. Those that come while others are being sent travel together, each call's in turn, so
- * that a long list holds up nobody who asks little; and of many that ask the same, one asks for all.
+ * The queue of checks on their way to SpiceDB, one in each engine. Checks that come while others are being sent are sent
+ * together, a share of each call in turn, so that a long list doesn't hold up a short one; equal checks are sent once.
  */
 import { checkKey } from './relationship-text.js';
+import { ConcurrencyLimit } from '../runtime/concurrency-limit.js';
 import { currentSpan, withLinks, type ActiveSpan } from '../telemetry/active-span.js';
 import type { QueueCounts } from './port.js';
-import type { CheckAnswer } from '../model/checks.js';
-import type { CheckRequest } from '../model/checks.js';
-import type { Consistency } from '../model/checks.js';
+import type { CheckAnswer, CheckRequest, Consistency } from '../model/checks.js';
 
-/** Checks waiting beyond this are answered as unknown at once; the few of a small call still get in up to twice that. */
+/** Checks beyond this are answered `unknown` at once; those of a small call still get in up to twice that. */
 const MAX_QUEUED_CHECKS = 20_000;
-/** Checks of one call before the next call's turn. */
+/** Checks that one call sends before the next call's turn. */
 const FAIR_SHARE = 15;
 
 export interface BulkChecker {
-  /** Sends them together; an answer each, in order. Never throws, nor do the answers. */
+  /** Sends the checks together; an answer for each, in order. Never throws, nor do the answers. */
   checkBulk(
     checks: readonly CheckRequest[],
     consistency: Consistency,
   ): Promise<readonly (CheckAnswer | Promise<CheckAnswer>)[]>;
   /**
-   * Another one after each write: a question that is under way may be joined until then. Left out where nobody here
-   * knows of all writes; then only what still waits is joined.
+   * The number of writes so far, or the like: an equal check may join one that is under way until it changes. Absent where
+   * other processes write as well; then a check joins only one that still waits.
    */
   readonly generation?: () => number;
 }
 
 export interface CheckQueueLimits {
-  /** Checks that are sent together. */
+  /** Checks of one bulk. */
   readonly bulkSize: number;
   /** Bulks under way at once. */
   readonly concurrentBulks: number;
-  /** How long somebody waits for an answer, in milliseconds. */
+  /** How long a caller waits for an answer, in milliseconds. */
   readonly maxWaitMs?: number;
 }
 
 interface QueuedCheck {
   readonly key: string;
   readonly check: CheckRequest;
-  /** Until then somebody waits for it, by `performance.now()`. */
+  /** When its last caller stops waiting, by `performance.now()`. */
   deadline: number;
-  /** The call that asked for it last. */
+  /** The call that brought it last. */
   call: readonly QueuedCheck[];
   sent: boolean;
-  /** Who asked for it first, where that is traced. */
-  readonly trace: ActiveSpan | undefined;
+  /** The span of its first caller, where that is traced. */
+  readonly span: ActiveSpan | undefined;
   readonly answer: Promise<CheckAnswer>;
   readonly resolve: (answer: CheckAnswer | Promise<CheckAnswer>) => void;
 }
 
-/** The checks that wait for a bulk of this consistency, by the call that brought them. */
+/** The checks that wait for a bulk of one consistency, by the call that brought them. */
 interface ConsistencyQueue {
   readonly consistency: Consistency;
   readonly calls: QueuedCheck[][];
 }
 
 export class CheckQueue {
-  /** A bulk has one consistency. */
+  /** A queue for each consistency, by its ZedToken: a bulk has only one. */
   private readonly queues = new Map<string, ConsistencyQueue>();
-  /** What may be joined by who asks the same. */
+  /** The checks that an equal one may join. */
   private readonly joinable = new Map<string, QueuedCheck>();
   private waiting = 0;
-  private active = 0;
+  private readonly bulks: ConcurrencyLimit;
   private groups = 0;
   private members = 0;
 
   constructor(
     private readonly checker: BulkChecker,
     private readonly limits: CheckQueueLimits,
-  ) {}
+  ) {
+    this.bulks = new ConcurrencyLimit(limits.concurrentBulks);
+  }
 
-  /** An answer each, in order. Never throws. */
+  /** An answer for each check, in order. Never throws. */
   check(checks: readonly CheckRequest[], consistency: Consistency): Promise<readonly CheckAnswer[]> {
     const consistencyKey = consistency === 'full' ? '' : consistency.atLeast;
     const callChecks: QueuedCheck[] = [];
@@ -90,7 +91,7 @@ export class CheckQueue {
     return { waiting, groups, members };
   }
 
-  /** @param callChecks takes what has to be sent */
+  /** @param callChecks the list of the call, to which what has to be sent is added */
   private enqueue(check: CheckRequest, consistencyKey: string, callChecks: QueuedCheck[]): Promise<CheckAnswer> {
     const deadline = performance.now() + (this.limits.maxWaitMs ?? Infinity);
     const generation = this.checker.generation?.();
@@ -98,7 +99,7 @@ export class CheckQueue {
     const existing = this.joinable.get(key);
     if (existing !== undefined) {
       existing.deadline = deadline;
-      // In whoever's turn comes first.
+      // It is sent in the turn of whichever call comes first.
       if (!existing.sent && existing.call !== callChecks) callChecks.push(existing);
       existing.call = callChecks;
       return existing.answer;
@@ -113,7 +114,7 @@ export class CheckQueue {
       deadline,
       call: callChecks,
       sent: false,
-      trace: currentSpan(),
+      span: currentSpan(),
       answer,
       resolve,
     };
@@ -124,12 +125,11 @@ export class CheckQueue {
   }
 
   private drain(): void {
-    if (this.active >= this.limits.concurrentBulks || this.waiting === 0) return;
-    this.active += 1;
+    if (this.waiting === 0 || !this.bulks.tryAcquire()) return;
     // One turn of the loop lets the checks of decisions that arrived together travel together.
     setImmediate(() => {
       void this.send().finally(() => {
-        this.active -= 1;
+        this.bulks.release();
         this.drain();
       });
       this.drain();
@@ -140,7 +140,7 @@ export class CheckQueue {
     const [consistencyKey, queue] = this.queues.entries().next().value ?? [];
     if (consistencyKey === undefined || queue === undefined) return;
     const bulk = this.takeBulk(queue);
-    // The others have their turn before what is left of this one.
+    // The other queues have their turn before the rest of this one.
     this.queues.delete(consistencyKey);
     if (queue.calls.length > 0) this.queues.set(consistencyKey, queue);
     if (bulk.length === 0) return;
@@ -148,7 +148,7 @@ export class CheckQueue {
     this.groups += 1;
     this.members += bulk.length;
     const answers = await withLinks(
-      bulk.map(({ trace: asker }) => asker),
+      bulk.map(({ span }) => span),
       () => this.checker.checkBulk(checks, queue.consistency),
     );
     for (const [i, { key, resolve }] of bulk.entries()) {
@@ -157,14 +157,14 @@ export class CheckQueue {
     }
   }
 
-  /** A share of each call in turn, until there are enough. */
+  /** Takes a share of each call in turn, until the bulk is full. */
   private takeBulk({ calls }: ConsistencyQueue): QueuedCheck[] {
     const now = performance.now();
     const bulk: QueuedCheck[] = [];
     for (let call = calls.shift(); call !== undefined; call = calls.shift()) {
       const fairShare = call.splice(0, Math.min(FAIR_SHARE, this.limits.bulkSize - bulk.length));
       for (const queued of fairShare) {
-        // Another call that asked the same had its turn before.
+        // It went in the turn of another call that brought an equal one.
         if (queued.sent) continue;
         queued.sent = true;
         this.waiting -= 1;

@@ -1,8 +1,8 @@
-/** SpiceDB's word on why it doesn't answer, in whatever shape a client brings it, and what that is to Remit. */
+/** Reads SpiceDB's errors, in whatever shape a client throws them, and turns them into Remit's answers and faults. */
 import { BadRequest, ConfigError, Fault, type FaultCode } from '../model/faults.js';
 import type { CheckAnswer } from '../model/checks.js';
 
-/** A CheckAnswer before it has its revision. */
+/** A CheckAnswer before its revision is known. */
 export type AnswerWithoutRevision = CheckAnswer extends infer A
   ? A extends unknown
     ? Omit<A, 'revision'>
@@ -14,7 +14,7 @@ export const OUTAGE_ANSWER: AnswerWithoutRevision & CheckAnswer = {
   fault: 'relationships_unavailable',
 };
 
-/** By gRPC's numbers. */
+/** The names of gRPC's status codes, by their numbers. */
 const GRPC_CODES = [
   'OK',
   'CANCELLED',
@@ -41,11 +41,12 @@ interface GrpcStatus {
   readonly text: string;
 }
 
+/** @param error anything that a client throws; `UNKNOWN` where it is no gRPC error */
 export function readGrpcStatus(error: unknown): GrpcStatus {
   const { code, details, message } = error as { code?: unknown; details?: unknown; message?: unknown };
   const text = typeof details === 'string' ? details : typeof message === 'string' ? message : String(error);
-  // A unary call of the embedded SpiceDB says `code = AlreadyExists desc = …`; its streams, and gRPC's own errors
-  // that have come out of a thread, `9 FAILED_PRECONDITION: …`.
+  // A unary call of the embedded SpiceDB says `code = AlreadyExists desc = …`; its streams, and gRPC's own errors that
+  // come from a worker thread, say `9 FAILED_PRECONDITION: …`.
   const match = /code = (\w+) desc = ([\s\S]*)$/.exec(text) ?? /^\d+ ([A-Z_]+): ([\s\S]*)$/.exec(text);
   const simplifyCode = (name: string): string => name.replaceAll('_', '').toLowerCase();
   const matchedCode =
@@ -54,7 +55,7 @@ export function readGrpcStatus(error: unknown): GrpcStatus {
   return { code: (typeof code === 'number' ? GRPC_CODES[code] : undefined) ?? 'UNKNOWN', text };
 }
 
-/** SpiceDB's own word decides between what will never be answered and what can't be answered now. */
+/** The answer to a check that failed: by SpiceDB's status it will never be answered, or can't be answered now. */
 export function toFailureAnswer(error: unknown): AnswerWithoutRevision {
   const { text } = readGrpcStatus(error);
   return isInvalidRequest(error) || /maximum depth|recursion/.test(text)
@@ -62,29 +63,29 @@ export function toFailureAnswer(error: unknown): AnswerWithoutRevision {
     : { result: 'unknown', fault: toFaultCode(error) };
 }
 
-/** The request is at fault, and not the engine. */
+/** Whether the request is at fault, and not the engine. */
 export function isInvalidRequest(error: unknown): boolean {
   return ['INVALID_ARGUMENT', 'FAILED_PRECONDITION'].includes(readGrpcStatus(error).code);
 }
 
-/** The request is too much at once, and its halves may not be. */
+/** Whether the request is too large for one message; its halves may not be. */
 export function isTooLarge(error: unknown): boolean {
   const { code, text } = readGrpcStatus(error);
   return code === 'RESOURCE_EXHAUSTED' && /larger than max/.test(text);
 }
 
-/** SpiceDB was at it for as long as it was given. */
+/** Whether SpiceDB used up the time that it was given. */
 export function isTimeout(error: unknown): boolean {
   return !(error instanceof Fault) && readGrpcStatus(error).code === 'DEADLINE_EXCEEDED';
 }
 
-/** SpiceDB may be away: it has said nothing, or nothing on what it was asked. */
+/** Whether SpiceDB may be down: it has not answered, or not what it was asked. */
 export function isOutage(error: unknown): boolean {
   if (error instanceof Fault) return false;
   return ['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'INTERNAL', 'UNKNOWN', 'CANCELLED'].includes(readGrpcStatus(error).code);
 }
 
-/** Why SpiceDB could not answer; undefined where the request is at fault. */
+/** The fault of a call that failed; undefined where the request is at fault. */
 export function toOutageCode(error: unknown): FaultCode | undefined {
   const isRefusal = isInvalidRequest(error) || readGrpcStatus(error).code === 'ALREADY_EXISTS';
   return isRefusal || error instanceof BadRequest ? undefined : toFaultCode(error);
@@ -97,7 +98,10 @@ function toFaultCode(error: unknown): FaultCode {
   return code === 'RESOURCE_EXHAUSTED' ? 'overloaded' : 'relationships_unavailable';
 }
 
-/** SpiceDB's refusal of a request as an error for whoever made it; everything else is an outage. */
+/**
+ * A BadRequest where SpiceDB refuses the request, otherwise a Fault.
+ * @param place the member of the request that a refusal is about
+ */
 export function toGraphError(error: unknown, place = ''): Error {
   if (error instanceof Fault || error instanceof BadRequest) return error;
   const { code, text } = readGrpcStatus(error);
@@ -107,7 +111,7 @@ export function toGraphError(error: unknown, place = ''): Error {
   return new Fault(toFaultCode(error), `${code}: ${detail}`, { cause: error });
 }
 
-/** SpiceDB's word on a schema that it doesn't take, at its place in the file. */
+/** A ConfigError where SpiceDB refuses the schema, at its place in the file; otherwise a Fault. */
 export function toSchemaError(error: unknown, file: string): Error {
   const { code, text } = readGrpcStatus(error);
   const [, line, column, reason] = /line (\d+), column (\d+): ([\s\S]*)$/.exec(text) ?? [];

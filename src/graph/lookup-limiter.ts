@@ -1,39 +1,42 @@
 /**
- * Lookups on their way to SpiceDB. In a graph that goes in a circle SpiceDB looks for half a minute, whoever still waits,
- * so it must not be at it many times over.
+ * A limit on lookups, one in each engine. In a graph with a cycle SpiceDB looks for half a minute, also after the caller
+ * has given up, so it must not do that many times over.
  */
 import { LRUCache } from 'lru-cache';
 import { Fault } from '../model/faults.js';
+import { ConcurrencyLimit } from '../runtime/concurrency-limit.js';
 import type { ResourceLookup, SubjectLookup } from './port.js';
 import { isInvalidRequest, isTimeout, toGraphError } from './errors.js';
 
-/** How long nothing is looked up that has taken too long. */
+/** How long a lookup that has timed out is refused. */
 const TIMED_OUT_TTL_MS = 60_000;
-/** SpiceDB's own limit on a call, for which it goes on with a lookup that was given up. */
+/** How long SpiceDB works on a lookup that was given up: its own limit on a call. */
 const ABANDONED_LOOKUP_MS = 30_000;
-
-/** Of the time that a lookup is given: what fails after so much of it has failed for want of more. */
+/** A failure after this share of a lookup's time counts as a timeout. */
 const TIMEOUT_SHARE = 0.9;
 
 export interface LookupLimits {
-  /** On their way at a time. */
+  /** Lookups under way at once. */
   readonly concurrent: number;
-  /** Given up, and SpiceDB goes on with them. */
+  /** Lookups that were given up and that SpiceDB still works on. */
   readonly abandoned: number;
 }
 
 export class LookupLimiter {
-  /** Those that have taken too long of late, and how long they were given. */
+  /** The lookups that have timed out lately, with the milliseconds that they were given. */
   private readonly timedOut = new LRUCache<string, number>({ max: 1000, ttl: TIMED_OUT_TTL_MS });
   private readonly joinable = new Map<string, Promise<unknown>>();
-  private active = 0;
+  private readonly concurrency: ConcurrencyLimit;
   private abandoned = 0;
 
-  constructor(private readonly limits: LookupLimits) {}
+  constructor(private readonly limits: LookupLimits) {
+    this.concurrency = new ConcurrencyLimit(limits.concurrent);
+  }
 
   /**
-   * One that has been given up is not asked again with as little time.
-   * @param generation another one after each write: until then the same lookup is joined; undefined: it never is
+   * Runs a lookup; one that has timed out lately is refused unless it is given more time.
+   * @param generation changes with each write: until then an equal lookup joins the one under way; undefined where
+   * lookups are never joined
    * @throws Fault, `deadline_exceeded` where it takes too long or has of late; BadRequest where SpiceDB won't answer
    */
   async run<T>(
@@ -57,14 +60,13 @@ export class LookupLimiter {
   }
 
   private async start<T>(method: string, key: string, withinMs: number, perform: () => Promise<T>): Promise<T> {
-    if (this.active >= this.limits.concurrent || this.abandoned >= this.limits.abandoned)
+    if (this.abandoned >= this.limits.abandoned || !this.concurrency.tryAcquire())
       throw new Fault('overloaded', method);
-    this.active += 1;
     const startedAt = performance.now();
     try {
       return await perform();
     } catch (error) {
-      // A server that sees the time run out before its client does has its own words for that.
+      // A server that sees the time run out before its client does answers with another status.
       const isOverdue = performance.now() - startedAt >= withinMs * TIMEOUT_SHARE && !isInvalidRequest(error);
       if (!isTimeout(error) && !isOverdue) throw toGraphError(error);
       this.timedOut.set(key, withinMs);
@@ -72,12 +74,12 @@ export class LookupLimiter {
       setTimeout(() => (this.abandoned -= 1), ABANDONED_LOOKUP_MS).unref();
       throw new Fault('deadline_exceeded', method, { cause: error });
     } finally {
-      this.active -= 1;
+      this.concurrency.release();
     }
   }
 }
 
-/** By which a lookup is known, however long it may take. */
+/** The identity of a lookup, whatever its time limit. */
 export function lookupKey(method: string, { withinMs: _, ...question }: ResourceLookup | SubjectLookup): string {
   return `${method} ${JSON.stringify(question)}`;
 }

@@ -1,4 +1,7 @@
-/** The relationship graph as Remit sees it. Ids are raw everywhere; encoding is the implementation's business. */
+/**
+ * The relationship graph as decisions and the API use it: the embedded SpiceDB and a SpiceDB server implement it. Ids are
+ * raw everywhere; encoding them is the implementation's business.
+ */
 import type { EntityRef } from '../model/ids.js';
 import type { CacheCountsByName } from '../telemetry/counted-cache.js';
 import type { Relationship, RelationshipUpdate } from '../model/relationships.js';
@@ -6,43 +9,43 @@ import type { GraphSchema } from './schema/schema.js';
 import type { EngineStats } from '../telemetry/engine-stats.js';
 import type { CheckRequest, CheckAnswer, Consistency } from '../model/checks.js';
 
-/** On what of a type does the subject hold the permission? */
+/** The question on which resources of a type the subject has the permission. */
 export interface ResourceLookup {
   readonly resourceType: string;
   readonly permission: string;
   readonly subject: EntityRef;
-  /** For caveats. */
+  /** Context for caveats. */
   readonly context?: Readonly<Record<string, unknown>> | undefined;
-  /** How many to look for at most. */
+  /** The most that are looked for. */
   readonly limit?: number | undefined;
-  /** How long, in milliseconds: in a graph that goes in a circle SpiceDB looks for half a minute. */
+  /** The time limit, in milliseconds: in a graph with a cycle SpiceDB looks for half a minute. */
   readonly withinMs: number;
 }
 
 export interface ResourceLookupResult {
   /**
-   * In ascending order of code points: all on which it is held, and more. Of some SpiceDB says that it depends on
-   * context where a check says yes without any, so only checks tell.
+   * Ids in ascending order of code points: all on which the permission is held, and more. For some SpiceDB says that it
+   * depends on context where a check says yes without any, so only checks tell.
    */
   readonly ids: readonly string[];
   /** False where the limit ended it: there may be more. */
   readonly complete: boolean;
 }
 
-/** Who of a type holds the permission on the resource? */
+/** The question which subjects of a type have the permission on the resource. */
 export interface SubjectLookup {
   readonly resource: EntityRef;
   readonly permission: string;
   readonly subjectType: string;
   readonly context?: Readonly<Record<string, unknown>> | undefined;
-  /** How long, in milliseconds. */
+  /** The time limit, in milliseconds. */
   readonly withinMs: number;
 }
 
 export interface SubjectLookupResult {
-  /** In ascending order of code points: all who hold it, and more, as with resources. */
+  /** Ids in ascending order of code points: all that have the permission, and more, as with resources. */
   readonly ids: readonly string[];
-  /** Everybody of the type may hold it, those aside; the ids are then only some of them. */
+  /** Set where a wildcard grants it: all of the type may have it except these, and `ids` has only some of them. */
   readonly wildcardExclusions: readonly string[] | undefined;
 }
 
@@ -56,58 +59,59 @@ export interface RelationshipFilter {
 
 export interface RelationshipGraph {
   /**
-   * One answer a check, in order. Never throws for the engine's failure: that is the answer `unknown`.
+   * An answer for each check, in order. The engine's failure doesn't throw: it is the answer `unknown`.
    * @throws BadRequest where the engine refuses the ZedToken
    */
   check(checks: readonly CheckRequest[], consistency: Consistency): Promise<readonly CheckAnswer[]>;
-  /** Why `token` can't be used for `atLeast` here; undefined if it can. */
+  /** Why `token` can't be used for `atLeast` here; undefined where it can. */
   tokenProblem(token: string): string | undefined;
   /** @throws Fault, `deadline_exceeded` where it takes too long; BadRequest where SpiceDB won't answer */
   lookupResources(lookup: ResourceLookup, consistency: Consistency): Promise<ResourceLookupResult>;
-  /** @throws as lookupResources */
+  /** Throws as `lookupResources` does. */
   lookupSubjects(lookup: SubjectLookup, consistency: Consistency): Promise<SubjectLookupResult>;
   /**
-   * All of the updates or none; the ZedToken from which on they hold. Durable when it resolves.
+   * Writes all of the updates or none, durably.
+   * @param by names the writer, for the journal or SpiceDB's transaction
+   * @returns the ZedToken from which on they hold
    * @throws BadRequest where SpiceDB refuses them, Fault where it can't answer
    */
   write(updates: readonly RelationshipUpdate[], by: string): Promise<string>;
-  /** At most `limit` relationships, in a stable order. @throws Fault */
+  /** Reads at most `limit` relationships, in a stable order. @throws Fault */
   read(filter: RelationshipFilter, limit: number): Promise<readonly Relationship[]>;
-  /** What is under way. */
+  /** The calls that are under way. */
   stats(): EngineStats;
   close(): Promise<void>;
 }
 
-/** What an implementation counts by itself, for metrics. */
-export interface Counted {
+/** A graph as the service runs it: it reports counts, and one with another schema can follow it while it is in use. */
+export interface GraphEngine extends RelationshipGraph {
+  /** Counts for metrics. */
   counts(): GraphCounts;
-}
-
-/** An engine that one by another schema can follow while it is in use, on the same relationships. */
-export interface Succeeded {
   /**
-   * @param onReady is told the next one when it can answer, and before anything is written to it alone: whoever asks what
-   * is in force from then on misses no write. This one answers on, by its own schema, until it is closed
-   * @throws ConfigError where the schema, or what is stored, doesn't fit; Fault. Then all is as it was
+   * Starts an engine with another schema on the same relationships. This one answers on, by its own schema, until it is
+   * closed.
+   * @param onReady is given the next engine once it can answer, and before anything is written to it alone: a caller that
+   * switches to it then misses no write
+   * @throws ConfigError where the schema, or what is stored, doesn't fit; Fault. Then nothing has changed
    */
   startSuccessor(schema: GraphSchema, onReady: (next: GraphEngine) => void): Promise<void>;
 }
-
-export type GraphEngine = RelationshipGraph & Counted & Succeeded;
 
 export interface GraphCounts extends QueueCounts {
   readonly caches: CacheCountsByName;
 }
 
-/** Of checks on their way: those that wait, and how many went in how many bulk checks. */
 export interface QueueCounts {
+  /** Checks that wait to be sent. */
   readonly waiting: number;
+  /** Bulk checks that were sent. */
   readonly groups: number;
+  /** Checks that were sent in them. */
   readonly members: number;
 }
 
-/** Where a request says its ZedToken. */
+/** The member of a request that carries its ZedToken. */
 export const CONSISTENCY_PLACE = 'context.consistency.at_least';
 
-/** SpiceDB's own limit on one write. */
+/** SpiceDB's own limit on the updates of one write. */
 export const MAX_UPDATES_PER_WRITE = 1000;

@@ -1,4 +1,4 @@
-/** Between Remit's words and SpiceDB's protobuf messages. */
+/** Converts between Remit's types and SpiceDB's protobuf messages, in which ids are encoded. */
 import { v1 } from '@authzed/authzed-node';
 import { decodeId, encodeId, type EntityRef } from '../model/ids.js';
 import type { Relationship, RelationshipUpdate } from '../model/relationships.js';
@@ -74,9 +74,9 @@ export function fromProtoRelationship(message: v1.Relationship): Relationship {
   };
 }
 
-/** A filter that also tells usersets and the wildcard from plain subjects. */
+/** A filter that also distinguishes usersets and the wildcard from plain subjects. */
 export interface SubjectRelationshipFilter extends RelationshipFilter {
-  /** Only subjects with this relation; the empty text: only those without one. */
+  /** Only usersets of this relation; with the empty text, only subjects that are no usersets. */
   readonly subjectRelation?: string | undefined;
   /** Only the wildcard of the subject's type. */
   readonly wildcard?: boolean | undefined;
@@ -86,7 +86,7 @@ export function toProtoFilter(filter: SubjectRelationshipFilter): v1.Relationshi
   const { resourceId, relation, subjectType, subjectId, subjectRelation, wildcard } = filter;
   return v1.RelationshipFilter.create({
     resourceType: filter.resourceType,
-    optionalResourceId: resourceId === undefined ? '' : encodeId(resourceId),
+    optionalResourceId: optionalId(resourceId),
     optionalResourceIdPrefix: '',
     optionalRelation: relation ?? '',
     ...(subjectType === undefined
@@ -94,11 +94,16 @@ export function toProtoFilter(filter: SubjectRelationshipFilter): v1.Relationshi
       : {
           optionalSubjectFilter: {
             subjectType,
-            optionalSubjectId: wildcard === true ? '*' : subjectId === undefined ? '' : encodeId(subjectId),
+            optionalSubjectId: wildcard === true ? '*' : optionalId(subjectId),
             ...(subjectRelation === undefined ? {} : { optionalRelation: { relation: subjectRelation } }),
           },
         }),
   });
+}
+
+/** The encoded id; the empty text, which protobuf takes for absent, where there is none. */
+function optionalId(id: string | undefined): string {
+  return id === undefined ? '' : encodeId(id);
 }
 
 function toProtoTimestamp(date: Date): { seconds: string; nanos: number } {
@@ -106,7 +111,6 @@ function toProtoTimestamp(date: Date): { seconds: string; nanos: number } {
   return { seconds: String(Math.floor(ms / 1000)), nanos: (((ms % 1000) + 1000) % 1000) * 1e6 };
 }
 
-/** What every lookup says of its subject and its context. */
 export function toProtoSubject({ type, id }: EntityRef): v1.SubjectReference {
   return v1.SubjectReference.create({ object: { objectType: type, objectId: encodeId(id) }, optionalRelation: '' });
 }

@@ -1,5 +1,5 @@
 /**
- * Relationships and checks as text, with encoded ids:
+ * Reads and writes relationships and checks as text, with encoded ids, for the API, world files and records:
  * `repository:api#owner@team:core#member[expiration:2030-01-01T00:00:00Z]`.
  */
 import { decodeId, encodeId, findIdProblem, findTypeProblem } from '../model/ids.js';
@@ -9,9 +9,10 @@ import { parseStrictJson } from '../runtime/strict-json.js';
 
 const RELATIONSHIP_PATTERN =
   /^(?<rt>[^:#@[\]\s]+):(?<ri>[^:#@[\]\s]+)#(?<rel>[^:#@[\]\s]+)@(?<st>[^:#@[\]\s]+):(?<si>[^:#@[\]\s]+)(?:#(?<sr>[^:#@[\]\s]+))?(?<rest>\[.*)?$/s;
-/** SpiceDB's character set for ids; anything else in text must have been encoded by the writer. */
+/** SpiceDB's character set for ids: whatever else an id has must be encoded in text. */
 const ENCODED_ID = /^[A-Za-z0-9_/|+=-]{1,1024}$/;
-/** @throws TypeError with a sentence for people if `text` isn't a relationship. */
+
+/** @throws TypeError with a message for people where the text isn't a relationship */
 export function parseRelationship(text: string): Relationship {
   const parts = RELATIONSHIP_PATTERN.exec(text.trim())?.groups;
   if (parts === undefined) {
@@ -34,17 +35,19 @@ export function parseRelationship(text: string): Relationship {
 }
 
 export function formatRelationship(relationship: Relationship): string {
-  const subject = `${relationship.subject.type}:${relationship.wildcard === true ? '*' : encodeId(relationship.subject.id)}`;
-  const userset = relationship.subject.relation === undefined ? '' : `#${relationship.subject.relation}`;
-  const caveat =
-    relationship.caveat === undefined
-      ? ''
-      : `[${relationship.caveat.name}${Object.keys(relationship.caveat.context).length === 0 ? '' : `:${JSON.stringify(relationship.caveat.context)}`}]`;
-  const expiry = relationship.expiresAt === undefined ? '' : `[expiration:${relationship.expiresAt}]`;
-  return `${relationship.resource.type}:${encodeId(relationship.resource.id)}#${relationship.relation}@${subject}${userset}${caveat}${expiry}`;
+  const { resource, relation, subject, wildcard, caveat, expiresAt } = relationship;
+  let text = `${resource.type}:${encodeId(resource.id)}#${relation}`;
+  text += `@${subject.type}:${wildcard === true ? '*' : encodeId(subject.id)}`;
+  if (subject.relation !== undefined) text += `#${subject.relation}`;
+  if (caveat !== undefined) {
+    const hasContext = Object.keys(caveat.context).length > 0;
+    text += `[${caveat.name}${hasContext ? `:${JSON.stringify(caveat.context)}` : ''}]`;
+  }
+  if (expiresAt !== undefined) text += `[expiration:${expiresAt}]`;
+  return text;
 }
 
-/** What SpiceDB takes for the identity of a relationship: everything but its caveat and expiration. */
+/** The identity that a relationship has for SpiceDB: everything but its caveat and expiration. */
 export function relationshipKey(relationship: Relationship): string {
   return formatRelationship({
     resource: relationship.resource,
@@ -59,7 +62,7 @@ export function checkKey(check: Check): string {
   return `${resource.type}:${encodeId(resource.id)}#${permission}@${subject.type}:${encodeId(subject.id)}`;
 }
 
-/** The check whose {@link checkKey} it is; undefined of a text that is none. */
+/** The check that has this {@link checkKey}; undefined where the text is none. */
 export function parseCheckKey(key: string): Check | undefined {
   try {
     const { resource, relation, subject } = parseRelationship(key);
@@ -69,7 +72,7 @@ export function parseCheckKey(key: string): Check | undefined {
   }
 }
 
-/** The same instant in UTC. @throws TypeError unless `text` is one of RFC 3339, from 1970 to 9999. */
+/** The instant in UTC. @throws TypeError unless the text is an RFC 3339 instant from 1970 to 9999 */
 export function toUtcInstant(text: string): string {
   const date = parseInstant(text);
   if (date === undefined || date.getTime() < 0)

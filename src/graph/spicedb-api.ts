@@ -1,4 +1,4 @@
-/** SpiceDB's API in Remit's words, over any client: the embedded engine's thread and the server's connection share it. */
+/** SpiceDB's API in Remit's types, over any client: the embedded engine's worker and the server's connection share it. */
 import { v1 } from '@authzed/authzed-node';
 import { decodeId, encodeId } from '../model/ids.js';
 import {
@@ -9,10 +9,10 @@ import {
   type SubjectRelationshipFilter,
 } from './protobuf.js';
 import type { ResourceLookupResult, SubjectLookupResult, ResourceLookup, SubjectLookup } from './port.js';
-import type { CheckRequest } from '../model/checks.js';
+import type { CheckRequest, Consistency } from '../model/checks.js';
 import { toFailureAnswer, isInvalidRequest, isTooLarge, OUTAGE_ANSWER, type AnswerWithoutRevision } from './errors.js';
 
-/** What of SpiceDB's API decides. Streams come as lists; of lookups it is said how long they may take. */
+/** The calls of SpiceDB's API that decisions need. Streams come as lists; lookups have a time limit in milliseconds. */
 export interface SpiceDBClient {
   checkBulkPermissions(request: v1.CheckBulkPermissionsRequest): Promise<v1.CheckBulkPermissionsResponse>;
   readRelationships(request: v1.ReadRelationshipsRequest): Promise<v1.ReadRelationshipsResponse[]>;
@@ -24,20 +24,20 @@ export type CheckTrace = NonNullable<NonNullable<v1.CheckPermissionResponse['deb
 
 export interface TracedAnswer {
   readonly answer: AnswerWithoutRevision;
-  /** Only where it was asked for. */
+  /** Set where tracing was asked for. */
   readonly trace?: CheckTrace | undefined;
 }
 
-/** No name that a caveat's parameter can have. */
+/** A member of traced items' context: no caveat's parameter can have that name. */
 const ITEM_PARAMETER = '#item';
-/** SpiceDB's own limit on one page of relationships, or of what is looked up. */
+/** SpiceDB's own limit on one page of relationships, or of a lookup's results. */
 const MAX_PAGE_SIZE = 1000;
 
 export const FULLY_CONSISTENT: v1.Consistency = {
   requirement: { oneofKind: 'fullyConsistent', fullyConsistent: true },
 };
 
-export function atLeastAsFresh(token: string): v1.Consistency {
+function atLeastAsFresh(token: string): v1.Consistency {
   return { requirement: { oneofKind: 'atLeastAsFresh', atLeastAsFresh: { token } } };
 }
 
@@ -45,13 +45,17 @@ export function atExactSnapshot(token: string): v1.Consistency {
   return { requirement: { oneofKind: 'atExactSnapshot', atExactSnapshot: { token } } };
 }
 
+export function toProtoConsistency(consistency: Consistency): v1.Consistency {
+  return consistency === 'full' ? FULLY_CONSISTENT : atLeastAsFresh(consistency.atLeast);
+}
+
 export function toBulkRequest(
   checks: readonly CheckRequest[],
   consistency: v1.Consistency,
   withTracing: boolean,
 ): v1.CheckBulkPermissionsRequest {
-  // SpiceDB works on items of one subject and permission together, and their traces come out as one; a context of
-  // its own keeps each traced item apart. No caveat asks for a parameter of that name.
+  // SpiceDB works on items of one subject and permission together and traces them as one; a context of its own keeps
+  // each traced item apart.
   const items = checks.map((c, i) =>
     toProtoCheck(withTracing ? { ...c, context: { ...c.context, [ITEM_PARAMETER]: i } } : c),
   );
@@ -59,15 +63,16 @@ export function toBulkRequest(
 }
 
 /**
- * One bulk call, and the revision that it was answered at. What is refused together is asked again in halves, and an
- * item that fails alone: one bad item must not deny its neighbours. An outage is everybody's, and not asked again.
+ * One bulk call, and the revision, as a ZedToken, that it was answered at. A bulk that is refused is asked again in
+ * halves, and an item that fails is asked again alone: one bad item must not deny its neighbours. After an outage nothing
+ * is asked again.
  */
 export async function checkBulk(
   client: SpiceDBClient,
   checks: readonly CheckRequest[],
   consistency: v1.Consistency,
   withTracing = false,
-): Promise<{ readonly answers: readonly TracedAnswer[]; readonly at: string | undefined }> {
+): Promise<{ readonly answers: readonly TracedAnswer[]; readonly checkedAt: string | undefined }> {
   try {
     const { pairs, checkedAt } = await client.checkBulkPermissions(toBulkRequest(checks, consistency, withTracing));
     const answers = await Promise.all(
@@ -78,15 +83,15 @@ export async function checkBulk(
         return retried.answers[0] ?? { answer: OUTAGE_ANSWER };
       }),
     );
-    return { answers, at: checkedAt?.token };
+    return { answers, checkedAt: checkedAt?.token };
   } catch (error) {
     const divisible = checks.length > 1 && (isInvalidRequest(error) || isTooLarge(error));
-    if (!divisible) return { answers: checks.map(() => ({ answer: toFailureAnswer(error) })), at: undefined };
+    if (!divisible) return { answers: checks.map(() => ({ answer: toFailureAnswer(error) })), checkedAt: undefined };
     const half = Math.ceil(checks.length / 2);
     const first = await checkBulk(client, checks.slice(0, half), consistency, withTracing);
-    const later = first.at === undefined ? consistency : atExactSnapshot(first.at);
+    const later = first.checkedAt === undefined ? consistency : atExactSnapshot(first.checkedAt);
     const second = await checkBulk(client, checks.slice(half), later, withTracing);
-    return { answers: [...first.answers, ...second.answers], at: first.at ?? second.at };
+    return { answers: [...first.answers, ...second.answers], checkedAt: first.checkedAt ?? second.checkedAt };
   }
 }
 
@@ -108,7 +113,10 @@ function toTracedAnswer(pair: v1.CheckBulkPermissionsPair | undefined): TracedAn
   }
 }
 
-/** The one relationship by which a subject holds a relation that only takes single subjects, and when that was so. */
+/**
+ * The one relationship by which a subject holds a relation that only allows single subjects, and the revision, as a
+ * ZedToken, at which it was read; undefined where there is none.
+ */
 export async function readDirectRelationship(
   client: SpiceDBClient,
   { resource, permission, subject }: CheckRequest,
@@ -129,7 +137,7 @@ export async function readDirectRelationship(
   return relationship === undefined || readAt === undefined ? undefined : { relationship, readAt: readAt.token };
 }
 
-/** Up to `limit`, in pages that SpiceDB allows. */
+/** Reads up to `limit` relationships, in pages of the size that SpiceDB allows. */
 export async function readRelationships(
   client: SpiceDBClient,
   filter: SubjectRelationshipFilter,
@@ -137,7 +145,7 @@ export async function readRelationships(
   consistency: v1.Consistency,
 ): Promise<v1.Relationship[]> {
   const relationships: v1.Relationship[] = [];
-  // Of one size: SpiceDB goes on only with a call that is like the first.
+  // All pages have one size: SpiceDB continues only a call that is like the first.
   const optionalLimit = Math.min(limit, MAX_PAGE_SIZE);
   let cursor: v1.Cursor | undefined;
   do {
@@ -162,7 +170,7 @@ export async function lookupResources(
 ): Promise<ResourceLookupResult> {
   const until = performance.now() + withinMs;
   const responses: v1.LookupResourcesResponse[] = [];
-  // Without a limit SpiceDB answers all at once.
+  // Without a limit SpiceDB answers everything in one page.
   const optionalLimit = limit === undefined ? 0 : Math.min(limit, MAX_PAGE_SIZE);
   let complete = false;
   let cursor: v1.Cursor | undefined;
@@ -208,14 +216,14 @@ export async function lookupSubjects(
   const wildcard = responses.find(({ subject }) => subject?.subjectObjectId === '*');
   return {
     ids: sortByCodePoints(subjects.filter((id) => id !== '*').map(decodeId)),
-    // Whoever is only perhaps left out may hold it.
+    // A subject that is left out only with some context may hold it.
     wildcardExclusions: wildcard?.excludedSubjects
       .filter((s) => s.permissionship === v1.LookupPermissionship.HAS_PERMISSION)
       .map((s) => decodeId(s.subjectObjectId)),
   };
 }
 
-/** By code points, whatever the store's order, each once. */
+/** Each id once, in ascending order of code points. */
 function sortByCodePoints(ids: readonly string[]): string[] {
   return [...new Set(ids)].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 }

@@ -6,6 +6,7 @@ import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import type { ShutdownConfig } from '../config/config.js';
+import { withTimeout } from '../runtime/timeout.js';
 import type { Service } from '../service/service.js';
 
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
@@ -60,12 +61,10 @@ async function closeApp(app: FastifyInstance): Promise<void> {
   }
 }
 
-async function finishesWithin(ms: number, work: Promise<unknown>): Promise<boolean> {
-  const late = new AbortController();
-  const done = await Promise.race([
+function finishesWithin(ms: number, work: Promise<unknown>): Promise<boolean> {
+  return withTimeout(
     work.then(() => true),
-    sleep(ms, false, { signal: late.signal }).catch(() => false),
-  ]);
-  late.abort();
-  return done;
+    ms,
+    () => false,
+  );
 }

@@ -1,5 +1,5 @@
 /**
- * The development issuer: a key pair in the data directory that mints delegation tokens for trying things out.
+ * The development issuer: mints delegation tokens for trying things out, with a key pair in the data directory.
  * It exists only with embedded engines on loopback.
  */
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -14,18 +14,18 @@ export const DEV_AUDIENCE = 'remit';
 
 export interface MintOptions {
   readonly user?: string | undefined;
-  /** Undefined: a user's own token, for what is theirs. */
+  /** Undefined for a user's own token. */
   readonly agent?: string | undefined;
   /** Earlier agents, newest first. */
   readonly chain?: readonly string[] | undefined;
   readonly scope?: string | undefined;
   readonly details?: readonly Readonly<Record<string, unknown>>[] | undefined;
   readonly audience?: string | undefined;
-  /** For when the user is not there. */
+  /** Whether the agent may act while the user is absent. */
   readonly background?: boolean | undefined;
   readonly purpose?: string | undefined;
   readonly session?: string | undefined;
-  /** Thumbprint of the key (DPoP) that the token is bound to. */
+  /** The thumbprint of the DPoP key that the token is bound to. */
   readonly jkt?: string | undefined;
   readonly ttlSeconds: number;
   readonly now: Date;
@@ -36,7 +36,11 @@ export interface DevelopmentIssuer {
   mint(options: MintOptions): Promise<string>;
 }
 
-/** @param directory an existing data directory; the key is made there at first use (mode 0600) */
+/**
+ * Opens the issuer of a data directory.
+ * @param directory exists; the key is made there at first use (mode 0600)
+ * @throws ConfigError where the key's file has no private key
+ */
 export async function openDevelopmentIssuer(directory: string): Promise<DevelopmentIssuer> {
   const file = join(directory, 'dev-issuer.jwk');
   if (!existsSync(file)) writeFileSync(file, JSON.stringify(await generatePrivateJwk()), { mode: 0o600, flag: 'wx' });
@@ -48,7 +52,7 @@ export async function openDevelopmentIssuer(directory: string): Promise<Developm
   return buildDevelopmentIssuer(jwk, key);
 }
 
-/** One whose key is kept nowhere: for what is decided and forgotten within this process. */
+/** Creates an issuer whose key is never stored: its tokens are of use within this process only. */
 export async function createEphemeralIssuer(): Promise<DevelopmentIssuer> {
   const jwk = await generatePrivateJwk();
   return buildDevelopmentIssuer(jwk, await importJWK(jwk, 'ES256'));
@@ -66,7 +70,7 @@ function buildDevelopmentIssuer(jwk: JWK, key: Awaited<ReturnType<typeof importJ
       issuer: DEV_ISSUER,
       jwks: { keys: [publicJwk] },
       audience: DEV_AUDIENCE,
-      // Its ids are bare beside a configured primary issuer too: it is for acting as the people of the sample.
+      // Its ids are bare, even beside a configured primary issuer: its tokens are for acting as the sample's users.
       primary: true,
       shapes: ['act', 'agent'],
       algorithms: ['ES256'],
@@ -104,11 +108,11 @@ function readPrivateJwk(file: string): JWK & { kty: string } {
     const jwk = JSON.parse(readFileSync(file, 'utf8')) as Partial<JWK> | null;
     if (jwk?.kty === 'EC' && typeof jwk.d === 'string') return { ...jwk, kty: jwk.kty };
   } catch {
-    // Said below.
+    // Thrown below.
   }
   throw unreadableKeyError(file);
 }
 
 function unreadableKeyError(file: string): ConfigError {
-  return new ConfigError('is not a private JSON Web Key; remove it to have a new one made', file);
+  return new ConfigError('the file is not a private JSON Web Key; remove it to have a new one made', file);
 }

@@ -1,15 +1,16 @@
 /**
- * From facts to a Cedar request: just the principal, the resource and their stored ancestors, and of their attributes
- * and of the context just what the policies at hand can read. Cedar is called without a schema, so every value is
- * converted here by the type that the schema declares.
+ * Builds a Cedar request from the facts of a decision: the principal, the resource and their stored ancestors, with the
+ * attributes and context members that the policies can read. Cedar is called without a schema, so every value is
+ * converted here to the type that the schema declares.
  */
 import type { CedarValueJson, EntityJson } from '@cedar-policy/cedar-wasm/nodejs';
-import type { Ref, CedarRequest } from './cedar.js';
+import type { CedarRequest } from './cedar.js';
+import type { EntityUid } from './schema/uid.js';
 import type { ActingParties } from '../model/acting.js';
 import type { EntityRef } from '../model/ids.js';
 import type { Properties } from '../model/question.js';
 import type { EntityWithAncestors } from '../model/entities.js';
-import type { PolicyReads } from './slices.js';
+import type { PolicyReads } from './policy-reads.js';
 import {
   datetimeValue,
   toCedarValue,
@@ -19,23 +20,22 @@ import {
   type RecordMembers,
 } from './schema/types.js';
 import type { Vocabulary } from './schema/vocabulary.js';
-import type { Action } from './schema/action.js';
-import type { EntityType } from './schema/action.js';
+import type { Action, EntityType } from './schema/action.js';
 
 export interface CedarRequestFacts {
   readonly acting: ActingParties;
   readonly action: Action;
   readonly resourceType: EntityType;
   readonly resource: EntityRef;
-  /** Override what is stored. */
+  /** Attributes of the resource that override those stored. */
   readonly resourceProperties: Properties;
-  /** Of the asserted user or agent; empty unless the client may assert attributes. */
+  /** Attributes of the user or agent that the client asserts; empty unless it may. */
   readonly subjectProperties: Properties;
   readonly subject: EntityRef;
   readonly actionProperties: Properties;
   readonly context: Properties;
   readonly entity: (ref: EntityRef) => EntityWithAncestors | undefined;
-  /** Members of `context.can`: permission → held. */
+  /** The members of `context.can`: whether each permission is held. */
   readonly can: Readonly<Record<string, boolean>>;
   readonly agentCan: Readonly<Record<string, boolean>>;
   readonly now: Date;
@@ -43,23 +43,25 @@ export interface CedarRequestFacts {
 
 export type CedarRequestResult =
   | { readonly ok: true; readonly request: CedarRequest }
-  /** What is required and nowhere, as people would name it: `employee.status`, `context.action.branch`. */
+  /** The required attributes and members that are nowhere: `employee.status`, `context.action.branch`. */
   | { readonly ok: false; readonly missing: readonly string[] };
 
-/** @param principal whom Cedar is asked about: the acting agent or user, or an earlier agent of the chain */
+/**
+ * @param principal the acting agent or user, or an earlier agent of the chain
+ * @param requireAll false: required attributes of the resource that no policy reads may be missing
+ */
 export function buildCedarRequest(
   facts: CedarRequestFacts,
   principal: { readonly ref: EntityRef; readonly type: EntityType },
   reads: PolicyReads,
   vocabulary: Vocabulary,
-  /** False: what is required of the resource and unread may be missing. */
   requireAll = true,
 ): CedarRequestResult {
   const missing: string[] = [];
   const builder = new CedarRequestBuilder(vocabulary, reads, missing);
   const entities: EntityJson[] = [];
 
-  const add = (ref: EntityRef, type: EntityType, overrides: Properties, requireAll = true): Ref => {
+  const add = (ref: EntityRef, type: EntityType, overrides: Properties, requireAll = true): EntityUid => {
     const uid = { type: type.name, id: ref.id };
     if (!entities.some((e) => ('__entity' in e.uid ? false : e.uid.type === uid.type && e.uid.id === uid.id))) {
       entities.push(builder.entity(uid, type, facts.entity(ref), overrides, requireAll));
@@ -80,13 +82,13 @@ export function buildCedarRequest(
       const type = member.type.kind === 'Entity' ? vocabulary.entityTypes.get(member.type.name) : undefined;
       const { user } = facts.acting;
       if (type !== undefined && user?.type === type.object) {
-        // Given whether or not it is read here: an attribute of the resource may lead to it as well.
+        // Given even if `context.user` isn't read: an attribute of the resource may lead to the user as well.
         context[name] = { __entity: add(user, type, subjectOverrides(user)) };
       } else if (member.required) missing.push('context.user');
       continue;
     }
     if (!reads.wholeContext && !reads.names.has(name)) {
-      // Unread, but a required member of the request's own must be there all the same.
+      // No policy reads it, but a required member of the request's own must be there all the same.
       if (name === 'action' || name === 'request')
         builder.contextMember(name, member.type, contextMemberValue(name, facts));
       continue;
@@ -107,7 +109,7 @@ export function buildCedarRequest(
   };
 }
 
-/** The value of a member of the context before it is converted; undefined where Remit has none. */
+/** The value of a context member before it is converted; undefined where Remit has none. */
 function contextMemberValue(name: string, facts: CedarRequestFacts): unknown {
   const { acting } = facts;
   switch (name) {
@@ -141,14 +143,15 @@ function contextMemberValue(name: string, facts: CedarRequestFacts): unknown {
   }
 }
 
-/** Only what there is: an optional member that is undefined is none. */
+/** The members that have a value: Cedar's optional members are absent, never undefined. */
 function omitUndefined(members: Readonly<Record<string, string | undefined>>): Record<string, string> {
   return Object.fromEntries(Object.entries(members).filter((m): m is [string, string] => m[1] !== undefined));
 }
 
 /**
- * What is wrong with the properties of a request, whatever the policies read of them: only types are looked at here,
- * what is missing is the policy step's to say. @throws ValueProblem
+ * Checks the types of a request's properties, whether or not policies read them. Missing ones are the policy step's to
+ * find.
+ * @throws InvalidValueError
  */
 export function checkProperties(
   facts: Pick<CedarRequestFacts, 'action' | 'resourceType' | 'resourceProperties' | 'actionProperties' | 'context'>,
@@ -168,7 +171,7 @@ export function checkProperties(
   if (request?.type.kind === 'Record') checkMembers(request.type.members, facts.context, 'context');
 }
 
-/** The type with nothing required of records within, at any depth. */
+/** The type with every member of its records optional, at any depth. */
 function withoutRequiredMembers(type: CedarType): CedarType {
   if (type.kind === 'Set') return { kind: 'Set', element: withoutRequiredMembers(type.element) };
   if (type.kind !== 'Record') return type;
@@ -186,7 +189,7 @@ class CedarRequestBuilder {
   ) {}
 
   entity(
-    uid: Ref,
+    uid: EntityUid,
     type: EntityType,
     stored: EntityWithAncestors | undefined,
     overrides: Properties,
@@ -208,10 +211,10 @@ class CedarRequestBuilder {
       if (value !== undefined) attrs[name] = value;
     }
     const parents = (stored?.ancestors ?? []).flatMap((parent) =>
-      // All of them, also those the schema wouldn't allow: leaving one out could lose a forbid that speaks of it.
+      // Even parents that the schema wouldn't allow: leaving one out could lose a forbid about it.
       (this.vocabulary.typesByObject.get(parent.type) ?? [])
         .map((t) => ({ type: t.name, id: parent.id }))
-        // Stored parents may go in a circle; of its being its own ancestor Cedar wants to hear nothing.
+        // Stored parents may form a cycle, and Cedar refuses an entity that is its own ancestor.
         .filter((p) => p.type !== uid.type || p.id !== uid.id),
     );
     return { uid, attrs, parents };
@@ -221,7 +224,7 @@ class CedarRequestBuilder {
     return this.pruneRecord(this.convert(type, value, `context.${name}`), type, name);
   }
 
-  /** A record without the members that no policy reads, unless one uses it as a whole: marshalling is what costs. */
+  /** Leaves out the members that no policy reads, unless one uses the whole record: passing values to Cedar costs. */
   private pruneRecord(value: CedarValueJson | undefined, type: CedarType, name: string): CedarValueJson | undefined {
     if (type.kind !== 'Record' || value === undefined || this.reads.wholeContext || this.reads.wholeNames.has(name))
       return value;
@@ -233,7 +236,7 @@ class CedarRequestBuilder {
     );
   }
 
-  /** Undefined, and noted as missing, where a required part isn't there or what is stored no longer fits. */
+  /** @returns undefined, and notes it as missing, where a required part isn't there or a stored value no longer fits */
   private convert(type: CedarType, value: unknown, path: string): CedarValueJson | undefined {
     try {
       return toCedarValue(type, value, path, this.vocabulary.objectOf);

@@ -1,5 +1,5 @@
 /**
- * Cedar, by cedar-wasm: the only module that imports it, because three of its traps must be met in one place.
+ * Runs Cedar, by cedar-wasm. This is the only module that imports it, because three of its traps must be met in one place.
  *
  * 1. On Node 20 and 22, V8 aborts the process when optimised code that inlined a wasm call is deoptimised during the
  *    call; the flag below stops the inlining and costs nothing.
@@ -12,6 +12,7 @@ import v8 from 'node:v8';
 import type { DetailedError, Entities, PolicyJson, SchemaJson, Context } from '@cedar-policy/cedar-wasm/nodejs';
 import type * as CedarModule from '@cedar-policy/cedar-wasm/nodejs';
 import { Fault } from '../model/faults.js';
+import type { EntityUid } from './schema/uid.js';
 
 v8.setFlagsFromString('--no-turbo-inline-js-wasm-calls');
 
@@ -27,15 +28,10 @@ function instantiate(): CedarWasm {
   return createRequire(import.meta.url)(CEDAR_MODULE) as CedarWasm;
 }
 
-export interface Ref {
-  readonly type: string;
-  readonly id: string;
-}
-
 export interface CedarRequest {
-  readonly principal: Ref;
-  readonly action: Ref;
-  readonly resource: Ref;
+  readonly principal: EntityUid;
+  readonly action: EntityUid;
+  readonly resource: EntityUid;
   readonly context: Context;
   readonly entities: Entities;
 }
@@ -44,37 +40,37 @@ export interface CedarAnswer {
   readonly decision: 'allow' | 'deny';
   /** Ids of the policies that made the decision, sorted. */
   readonly determining: readonly string[];
-  /** Policies that could not be evaluated. Cedar would skip them; whoever reads this must not. */
+  /** Policies that could not be evaluated. Cedar skips them; a decision must not. */
   readonly errors: readonly { readonly policy: string; readonly message: string }[];
 }
 
 /** Policies by id, as text or as Cedar's JSON. */
 export type PolicySet = Readonly<Record<string, string | PolicyJson>>;
 
-/** What Cedar has to say about a text that it reads. */
+/** An error or a warning of Cedar about a text. */
 export interface CedarDiagnostic {
   readonly message: string;
-  /** What it suggests: "did you mean `x`?". */
+  /** A suggestion: "did you mean `x`?". */
   readonly help?: string | undefined;
-  /** Where in the text that was passed, in bytes of UTF-8; undefined where Cedar doesn't say. */
+  /** In bytes of the text's UTF-8; undefined where Cedar doesn't say. */
   readonly offset?: number | undefined;
 }
 
-/** One about a policy of a set, by its id. */
+/** A diagnostic about one policy of a set. */
 export interface PolicyDiagnostic extends CedarDiagnostic {
   readonly policy: string;
-  /** Cedar only warns: of a policy that can never apply. */
+  /** Whether Cedar only warns, of a policy that can never apply. */
   readonly warning: boolean;
 }
 
-/** What was read; without a value there is at least one complaint. */
+/** A result of reading; without a value there is at least one diagnostic. */
 export interface CedarResult<T> {
   readonly value?: T;
-  readonly complaints: readonly CedarDiagnostic[];
+  readonly diagnostics: readonly CedarDiagnostic[];
 }
 
 /**
- * One Cedar instance. Use one for reading candidates and let it go; use another for deciding, with
+ * One Cedar instance. Use one for reading candidates and drop it; use another for deciding, with
  * {@link define} and {@link authorize}. Calls are synchronous.
  */
 export class CedarEngine {
@@ -83,29 +79,29 @@ export class CedarEngine {
   private prepared = new Set<string>();
   private replacements = 0;
 
-  /** How often the instance had to be replaced: for metrics and tests. */
+  /** Counts how often the instance had to be replaced: for metrics and tests. */
   get replacementCount(): number {
     return this.replacements;
   }
 
-  /** One policy, which must not be a template. */
+  /** Reads one policy, which must not be a template. */
   parsePolicy(text: string): CedarResult<PolicyJson> {
     return this.readSafely((cedar) => {
       const answer = cedar.policyToJson(text);
-      return answer.type === 'success' ? { value: answer.json, complaints: [] } : failed(answer.errors);
+      return answer.type === 'success' ? { value: answer.json, diagnostics: [] } : failed(answer.errors);
     });
   }
 
-  /** The schema with types resolved; what Cedar only warns of counts against it. */
+  /** Reads a schema and resolves its types; a warning of Cedar's counts as an error. */
   parseSchema(text: string): CedarResult<SchemaJson<string>> {
     return this.readSafely((cedar) => {
       const answer = cedar.schemaToJsonWithResolvedTypes(text);
       if (answer.type === 'failure') return failed(answer.errors);
-      return answer.warnings.length > 0 ? failed(answer.warnings) : { value: answer.json, complaints: [] };
+      return answer.warnings.length > 0 ? failed(answer.warnings) : { value: answer.json, diagnostics: [] };
     });
   }
 
-  /** Strict validation of policies by id. Of a policy with errors Cedar's warnings are left out: they follow from them. */
+  /** Validates policies strictly, by id. Warnings about a policy that has errors are left out: they follow from them. */
   validate(schema: string, policies: Readonly<Record<string, string>>): CedarResult<readonly PolicyDiagnostic[]> {
     return this.readSafely((cedar) => {
       const answer = cedar.validate({ schema, policies: { staticPolicies: { ...policies } } });
@@ -121,24 +117,24 @@ export class CedarEngine {
         value: problems.flatMap(({ policyId, error, warning }) =>
           toDiagnostics([error]).map((diagnostic) => ({ ...diagnostic, policy: policyId, warning })),
         ),
-        complaints: [],
+        diagnostics: [],
       };
     });
   }
 
-  /** The text of a policy in Cedar's JSON, in one line. */
+  /** Writes a policy in Cedar's JSON as text, in one line. */
   policyText(policy: PolicyJson): CedarResult<string> {
     return this.readSafely((cedar) => {
       const answer = cedar.policyToText(policy);
-      return answer.type === 'success' ? { value: answer.text, complaints: [] } : failed(answer.errors);
+      return answer.type === 'success' ? { value: answer.text, diagnostics: [] } : failed(answer.errors);
     });
   }
 
-  /** Policies as Cedar's own formatter writes them. @param width of a line, which it keeps to where it can */
+  /** Formats policies with Cedar's own formatter. @param width of a line, which it keeps to where it can */
   format(text: string, width: number): CedarResult<string> {
     return this.readSafely((cedar) => {
       const answer = cedar.formatPolicies({ policyText: text, lineWidth: width, indentWidth: 2 });
-      return answer.type === 'success' ? { value: answer.formatted_policy, complaints: [] } : failed(answer.errors);
+      return answer.type === 'success' ? { value: answer.formatted_policy, diagnostics: [] } : failed(answer.errors);
     });
   }
 
@@ -181,7 +177,7 @@ export class CedarEngine {
       return call(this.cedar);
     } catch (error) {
       this.replaceInstance();
-      return { complaints: [{ message: `Cedar can't read this text (too deeply nested?): ${String(error)}` }] };
+      return { diagnostics: [{ message: `Cedar can't read this text (too deeply nested?): ${String(error)}` }] };
     }
   }
 
@@ -192,17 +188,17 @@ export class CedarEngine {
   }
 }
 
-/** A call that Cedar wouldn't take decides nothing, so it is an error of evaluation and denies. */
+/** The answer to a call that Cedar refused: an error of evaluation, which denies. */
 function errorAnswer(message: string): CedarAnswer {
   return { decision: 'deny', determining: [], errors: [{ policy: '', message }] };
 }
 
-function failed(errors: readonly DetailedError[]): { readonly complaints: readonly CedarDiagnostic[] } {
+function failed(errors: readonly DetailedError[]): { readonly diagnostics: readonly CedarDiagnostic[] } {
   const diagnostics = toDiagnostics(errors);
-  return { complaints: diagnostics.length > 0 ? diagnostics : [{ message: 'unknown problem' }] };
+  return { diagnostics: diagnostics.length > 0 ? diagnostics : [{ message: 'unknown problem' }] };
 }
 
-/** Each with those that came of the same reading. */
+/** Converts Cedar's errors, each followed by those related to it. */
 function toDiagnostics(errors: readonly DetailedError[]): CedarDiagnostic[] {
   return errors.flatMap((error) => {
     const label = error.sourceLocations?.[0];

@@ -1,4 +1,7 @@
-/** Duties: what `@duty("mask:pii, notification:owner")` means, one registry entry a kind. */
+/**
+ * Duties: reads `@duty("mask:pii, notification:owner")` and unites the duties that apply into obligations. Each kind is
+ * one entry of the registry below.
+ */
 import type { Problem } from '../diagnostics/diagnostics.js';
 import { suggestNearest } from '../diagnostics/suggest.js';
 import { OBLIGATION_TYPES, type Obligation, type ObligationType } from '../model/obligations.js';
@@ -11,18 +14,18 @@ export interface Duty {
 }
 
 interface DutyKind {
-  /** Why the argument doesn't fit a resource type; undefined if it does. */
+  /** Why the argument doesn't fit a resource type; undefined where it does. */
   problem(argument: string, resource: EntityType): Problem | undefined;
   /**
-   * All duties of this kind that apply, united; undefined where nothing is left to do.
-   * @param argumentLists the arguments of each policy that has any
+   * Unites all duties of this kind that apply; undefined where there is nothing to do.
+   * @param argumentLists a list for each policy that has such a duty
    */
   unite(
     argumentLists: readonly (readonly string[])[],
     resource: EntityType,
     occasion: Occasion,
   ): ObligationProperties | undefined;
-  /** Whether whoever does the one has done the other as well. */
+  /** Whether a client that meets an obligation has met the required one as well. */
   covers(properties: ObligationProperties, required: ObligationProperties): boolean;
 }
 
@@ -34,7 +37,7 @@ export interface Occasion {
   readonly body: string;
 }
 
-/** Ways to mask a field, the strictest first: where several duties speak of one field, the strictest holds. */
+/** The ways to mask a field, the strictest first: of several duties about one field the strictest holds. */
 export const MASK_MODES = ['remove', 'null', 'redact', 'hash', 'last4'] as const;
 export type MaskMode = (typeof MASK_MODES)[number];
 
@@ -68,7 +71,7 @@ const DUTY_KINDS = {
       const fields = [...modes.keys()].sort();
       const otherFields = fields.filter((field) => modes.get(field) !== 'remove');
       if (fields.length === 0) return undefined;
-      // Removing is what masking means where nothing else is said.
+      // A field without a mode is removed.
       return otherFields.length === 0
         ? { fields }
         : { fields, modes: Object.fromEntries(otherFields.map((f) => [f, modes.get(f)])) };
@@ -114,7 +117,7 @@ const DUTY_KINDS = {
 /** Kinds of duties that had another name before: an error says the new one. */
 const RENAMED: ReadonlyMap<string, ObligationType> = new Map([['notify', 'notification']]);
 
-/** @param report takes what is wrong; such an entry is left out */
+/** @param report receives what is wrong with an entry, which is then left out */
 export function parseDuties(text: string, report: (problem: Problem) => void): Duty[] {
   return text.split(',').flatMap((part) => {
     const [kind = '', ...rest] = part.trim().split(':');
@@ -135,15 +138,15 @@ export function parseDuties(text: string, report: (problem: Problem) => void): D
   });
 }
 
-/** Why `duty` fits none of the resource types it can apply to; undefined if it fits one. */
+/** Why a duty fits none of the resource types that it can apply to; undefined where it fits one. */
 export function findDutyProblem(duty: Duty, resources: readonly EntityType[]): Problem | undefined {
   const problems = resources.map((resource) => DUTY_KINDS[duty.kind].problem(duty.argument, resource));
   return problems.includes(undefined) ? undefined : problems[0];
 }
 
 /**
- * The obligations of all duties that apply, one a kind, in a fixed order.
- * @param duties those of each policy
+ * Unites the duties that apply into obligations: one of each kind, in a fixed order.
+ * @param duties a list for each policy
  */
 export function uniteDuties(
   duties: readonly (readonly Duty[])[],
@@ -162,14 +165,14 @@ export function uniteDuties(
   );
 }
 
-/** Whether whoever meets the ones has met the others as well: there is as much to do, or more. */
+/** Whether a client that meets the obligations has met the required ones as well: there is as much to do, or more. */
 export function coverObligations(obligations: readonly Obligation[], required: readonly Obligation[]): boolean {
   return required.every((other) =>
     obligations.some((one) => one.type === other.type && DUTY_KINDS[one.type].covers(one.properties, other.properties)),
   );
 }
 
-/** What a mask removes altogether isn't visible either. */
+/** Takes the fields that a mask removes from those that are visible. */
 function hideRemovedFields(visible: Obligation, all: readonly Obligation[]): Obligation {
   const { fields = [], modes = {} } = (all.find(({ type }) => type === 'mask')?.properties ?? {}) as {
     readonly fields?: readonly string[];
@@ -187,7 +190,7 @@ function stringList(properties: ObligationProperties, name: string): readonly st
   return Array.isArray(value) ? (value as readonly string[]) : [];
 }
 
-/** Of the way that a field is masked: the less the stricter. */
+/** The rank of a field's mask mode: the lower, the stricter. */
 function maskStrictness(
   { modes = {} }: { readonly modes?: Readonly<Record<string, MaskMode>> },
   field: string,
@@ -207,12 +210,12 @@ function findFieldProblem(argument: string, resource: EntityType): Problem | und
   };
 }
 
-/** The paths that a class stands for, or the one that is called so. */
+/** The paths of a class's attributes, or the path itself. */
 function resolveFields(argument: string, resource: EntityType): readonly string[] {
   return resource.classes.get(argument) ?? (resource.paths.has(argument) ? [argument] : []);
 }
 
-/** Whether the field is the other or a part of it: `address.street` of `address`. */
+/** Whether a field is another one or a part of it: `address.street` of `address`. */
 function isSameOrNestedField(field: string, ancestor: string): boolean {
   return field === ancestor || field.startsWith(`${ancestor}.`);
 }

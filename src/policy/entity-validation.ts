@@ -1,4 +1,4 @@
-/** What may be stored as an entity: held by the schema when it is written, so that decisions need not doubt it. */
+/** Holds entities against the Cedar schema before they are stored, by file and by API alike. */
 import type { StoredEntity } from '../model/entities.js';
 import type { Problem } from '../diagnostics/diagnostics.js';
 import { suggestNearest } from '../diagnostics/suggest.js';

@@ -1,4 +1,4 @@
-/** Cedar's conditions as JSON, read for what is certain of them by their form alone. */
+/** Reads Cedar's conditions, as JSON, for what is certain by their form alone: lints and explanations use it. */
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 
 /** One operator and its operands, as Cedar's JSON writes it: `{"&&": {"left": …, "right": …}}`. */
@@ -14,13 +14,13 @@ interface Operands {
   readonly else?: Expression;
 }
 
-/** The operator of an expression, and what it is applied to. */
+/** The operator of an expression and its operands. */
 export function splitOperator(expression: Expression): readonly [string, Operands] {
   const [[operator, operands] = ['', {}]] = Object.entries(expression);
   return [operator, typeof operands === 'object' && operands !== null ? operands : {}];
 }
 
-/** All that must hold, and evaluate without an error, for the policy to apply. */
+/** Collects the conditions that must all hold, without an error, for the policy to apply. */
 export function collectConjuncts({ conditions }: PolicyJson): Expression[] {
   return conditions.flatMap(({ kind, body }) => splitConjunction(body as Expression, kind === 'when'));
 }
@@ -37,7 +37,7 @@ export function negate(expression: Expression): Expression {
   return { '!': { arg: expression } };
 }
 
-/** `["context", "delegation", "depth"]` of `context.delegation.depth`; undefined for anything but such a path. */
+/** The path of `context.delegation.depth`: `["context", "delegation", "depth"]`; undefined for another expression. */
 export function accessPath(expression: Expression): readonly string[] | undefined {
   const [operator, { left, attr }] = splitOperator(expression);
   if (operator === 'Var') return [String(expression['Var'])];
@@ -46,15 +46,15 @@ export function accessPath(expression: Expression): readonly string[] | undefine
   return prefix === undefined ? undefined : [...prefix, ...[attr].flat()];
 }
 
-/** The literal of a string, number or Bool; undefined for anything else. */
+/** The value of a string, number or Bool; undefined for another expression. */
 export function literalValue(expression: Expression): unknown {
   const value = expression['Value'];
   return ['string', 'number', 'boolean'].includes(typeof value) ? value : undefined;
 }
 
 /**
- * The paths that the conditions read of the context, such as `can.edit`; one that is used as a value, or asked for by
- * `has`, is read with all that is in it. `""` is the whole context.
+ * Collects the paths that the conditions read of the context, such as `can.edit`. A path that is used as a value, or
+ * tested by `has`, stands for all that is in it; `""` is the whole context.
  */
 export function collectContextReads({ conditions }: PolicyJson): ReadonlySet<string> {
   const reads = new Set<string>();
@@ -68,21 +68,21 @@ export function collectContextReads({ conditions }: PolicyJson): ReadonlySet<str
   return reads;
 }
 
-/** The path that `left has attr` asks for. */
+/** The path that `left has attr` tests. */
 function hasTestPath(expression: Expression): readonly string[] | undefined {
   const [operator, { left, attr }] = splitOperator(expression);
   const prefix = operator === 'has' && left !== undefined ? accessPath(left) : undefined;
   return prefix === undefined || attr === undefined ? undefined : [...prefix, ...[attr].flat()];
 }
 
-/** A comparison or other part that is no longer made of `&&`, `||`, `!` and `if`. */
+/** A part of a condition that isn't made of `&&`, `||`, `!` or `if`: a comparison, for one. */
 export interface Atom {
   readonly expression: Expression;
-  /** Where it turns true the policy may come to apply; where false, it may cease to. Both, within an `if`. */
+  /** `on`: the policy may begin to apply when the atom turns true; `off`: it may cease to. Both, within an `if`. */
   readonly polarities: readonly ('on' | 'off')[];
 }
 
-/** Every atom of the conditions, with what it does to the policy. */
+/** Collects every atom of the conditions, with what it does to the policy. */
 export function collectAtoms({ conditions }: PolicyJson): Atom[] {
   return conditions.flatMap(({ kind, body }) =>
     collectAtomsWithin(body as Expression, [kind === 'when' ? 'on' : 'off']),

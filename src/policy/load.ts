@@ -1,6 +1,6 @@
 /**
- * Loading: the SpiceDB schema, the Cedar schema and the policies, read together into one set of rules that fits, with
- * everything that doesn't, each at its place.
+ * Reads the SpiceDB schema, the Cedar schema and the policies into one set of rules that fit each other. The service
+ * calls it at the start and at each reload, `remit check` and `remit test` whenever they run.
  */
 import { createHash } from 'node:crypto';
 import { CedarEngine } from './cedar.js';
@@ -11,23 +11,26 @@ import { GraphSchema } from '../graph/schema/schema.js';
 import { readPolicies, type Policy } from './policies.js';
 import { locateAnnotation, locateByte, rewriteAsPermit } from './policy-text.js';
 import { joinSchemaFiles, parseCedarSchema } from './schema/read.js';
-import { canApply, PolicySlices } from './slices.js';
+import { canApply } from './scope-match.js';
+import { PolicySlices } from './slices.js';
 import type { SourceFile } from '../diagnostics/source.js';
 import { findNearestWord, suggestNearest } from '../diagnostics/suggest.js';
 import { formatUid } from './schema/uid.js';
 import { readVocabulary, type Vocabulary } from './schema/vocabulary.js';
 
-/** Everything the operator wrote that decisions are made by. Immutable; a reload makes a new one. */
+/** Everything of the operator's that decisions are made by. Immutable: a reload makes new ones. */
 export interface Rules {
-  /** SHA-256 over all sources, in hex: what a decision record names. */
+  /** SHA-256 over all sources, in hex; decision records name it. */
   readonly version: string;
   readonly sources: RuleSources;
   readonly graph: GraphSchema;
   readonly vocabulary: Vocabulary;
   readonly policies: ReadonlyMap<string, Policy>;
+  /** The policies that permit and forbid. */
   readonly deciding: PolicySlices;
+  /** The policies with `@duty`, which only add obligations. */
   readonly duties: PolicySlices;
-  /** How often Cedar failed and was begun anew. */
+  /** Counts how often the Cedar instance failed and was replaced. */
   readonly cedarFaults: () => number;
 }
 
@@ -41,8 +44,7 @@ export interface RulesReadResult {
   /** undefined where there is an error among the findings. */
   readonly rules: Rules | undefined;
   readonly findings: readonly Finding[];
-  /** Where the Cedar schema declares things. */
-  readonly place: LocateDeclaration;
+  readonly locateDeclaration: LocateDeclaration;
 }
 
 /** @throws ConfigError naming file and line of the first error */
@@ -52,7 +54,7 @@ export function loadRules(sources: RuleSources): Rules {
   return rules as Rules;
 }
 
-/** Reads as far as it goes: what one part lacks doesn't hide what is wrong with another. */
+/** Reads all that can be read: what is wrong with one file doesn't hide what is wrong with another. */
 export function readRules(sources: RuleSources): RulesReadResult {
   const reader = new CedarEngine();
   const findings = new FindingCollector();
@@ -69,14 +71,15 @@ export function readRules(sources: RuleSources): RulesReadResult {
   return {
     rules: fits ? buildRules(sources, graph, vocabulary, policies) : undefined,
     findings: findings.all,
-    place: schemaText.locateDeclaration,
+    locateDeclaration: schemaText.locateDeclaration,
   };
 }
 
 /**
- * Rules that have been read, and found to fit, in another thread: what took long there is taken from it.
- * @param policies of those sources, as they were read
- * @throws ConfigError where the schemas don't fit after all
+ * Builds rules whose sources another thread has read and found to fit. Policies take long to read and validate, so
+ * they come from there; only the schemas are read again.
+ * @param policies all policies of the sources
+ * @throws ConfigError where the schemas don't fit
  */
 export function assembleRules(sources: RuleSources, policies: readonly Policy[]): Rules {
   const findings = new FindingCollector();
@@ -123,7 +126,7 @@ function readGraph({ text, name }: SourceFile, findings: FindingCollector): Grap
   return undefined;
 }
 
-/** Cedar's own validation; its warnings are errors, since it warns of policies that can never apply. */
+/** Runs Cedar's own validation. Its warnings are errors: it warns of policies that can never apply. */
 function validateWithCedar(
   reader: CedarEngine,
   schema: string,
@@ -133,17 +136,20 @@ function validateWithCedar(
 ): void {
   const actionNames = new Set(actions.flatMap(({ uid, groups }) => [uid, ...groups]).map(formatUid));
   const byId = new Map(policies.map((p) => [p.id, p]));
-  const { value = [], complaints } = reader.validate(schema, Object.fromEntries(policies.map((p) => [p.id, p.text])));
+  const { value = [], diagnostics: setDiagnostics } = reader.validate(
+    schema,
+    Object.fromEntries(policies.map((p) => [p.id, p.text])),
+  );
   const [first] = policies;
-  for (const { message, help } of complaints)
+  for (const { message, help } of setDiagnostics)
     if (first !== undefined) findings.error('policy-invalid', first.location, message, help);
-  // Cedar answers in no order, and of one policy that is impossible twice: by its scope and as a whole.
+  // Cedar answers in no order, and warns of an impossible policy twice: of its scope and of the whole.
   const order = new Map(policies.map((p, i) => [p.id, i]));
-  const diagnostics = value.toSorted(
+  const policyDiagnostics = value.toSorted(
     (a, b) => (order.get(a.policy) ?? 0) - (order.get(b.policy) ?? 0) || (a.offset ?? 0) - (b.offset ?? 0),
   );
   const warned = new Set<string>();
-  for (const { policy: id, message, help, offset = 0, warning } of diagnostics) {
+  for (const { policy: id, message, help, offset = 0, warning } of policyDiagnostics) {
     const policy = byId.get(id);
     if (policy === undefined || (warning && warned.has(id))) continue;
     if (warning) warned.add(id);
@@ -156,13 +162,16 @@ function validateWithCedar(
   }
 }
 
-/** Of actions that are as near Cedar names the first by the alphabet; two letters that change places are one slip. */
+/**
+ * Suggests an action for one that Cedar doesn't know. Cedar's own suggestion takes the first by the alphabet of those
+ * that are near, and counts two letters that change places as two slips.
+ */
 function suggestAction(message: string, actionNames: ReadonlySet<string>): string | undefined {
   const nearestName = findNearestWord(/unrecognized action `(.+)`$/.exec(message)?.[1] ?? '', actionNames);
   return nearestName === undefined ? undefined : `did you mean \`${nearestName}\`?`;
 }
 
-/** What the schema and the policies together must keep to, beyond Cedar's own validation. */
+/** Holds a policy's duties and remedies against the resources that its scope can match. */
 function checkDutiesAndRemedies(
   policy: Policy,
   vocabulary: Vocabulary,
@@ -199,6 +208,7 @@ function checkDutiesAndRemedies(
   }
 }
 
+/** @returns the version of the rules: SHA-256 over all sources, in hex */
 export function hashSources(sources: RuleSources): string {
   const hash = createHash('sha256');
   for (const file of [sources.relationships, ...sources.actions, ...sources.policies]) {

@@ -1,6 +1,6 @@
 /**
- * Policy files: split into policies, each with its file and line, read by Cedar, held against the vocabulary.
- * A policy that carries `@duty` is kept apart: it never permits, it only adds obligations.
+ * Reads policy files: each policy with its place, its JSON from Cedar, and what its annotations say. A policy with
+ * `@duty` never permits anything, it only adds obligations.
  */
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { CedarEngine } from './cedar.js';
@@ -18,21 +18,21 @@ export interface Policy {
   readonly title: string | undefined;
   /** `policies/hr.cedar:31`. */
   readonly source: string;
-  /** Of its first word. */
+  /** The place of its first word. */
   readonly location: SourceLocation;
   readonly text: string;
   readonly json: PolicyJson;
   readonly remedies: readonly Remedy[];
-  /** Present exactly on duties. */
+  /** undefined where it is no duty. */
   readonly duties: readonly Duty[] | undefined;
 }
 
-/** Expressions deeper than this can exhaust Cedar's stack when they are evaluated. */
+/** Deeper expressions can exhaust Cedar's stack when they are evaluated. */
 export const MAX_EXPRESSION_DEPTH = 100;
 export const MAX_POLICY_BYTES = 64 * 1024;
 const POLICY_ANNOTATIONS = ['id', 'title', 'remedy', 'duty'];
 
-/** All policies that can be read and told apart; what is wrong with them, and with the others, goes to `findings`. */
+/** Reads all policies that have an id of their own. What is wrong with them, and with the others, goes to `findings`. */
 export function readPolicies(files: readonly SourceFile[], cedar: CedarEngine, findings: FindingCollector): Policy[] {
   const policies = new Map<string, Policy>();
   for (const file of files) {
@@ -58,9 +58,9 @@ function readPolicy(statement: PolicyText, cedar: CedarEngine, findings: Finding
     findings.error('policy-too-large', location, `a policy must be at most ${MAX_POLICY_BYTES} bytes long`);
     return undefined;
   }
-  const { value: json, complaints } = cedar.parsePolicy(text);
+  const { value: json, diagnostics } = cedar.parsePolicy(text);
   if (json === undefined) {
-    for (const { message, help, offset } of complaints)
+    for (const { message, help, offset } of diagnostics)
       findings.error('policy-syntax', offset === undefined ? location : locateByte(statement, offset), message, help);
     return undefined;
   }
@@ -102,7 +102,7 @@ function readPolicy(statement: PolicyText, cedar: CedarEngine, findings: Finding
   };
 }
 
-/** Depth of a JSON value, without recursion: it is what guards against recursion that is too deep. */
+/** The depth of a JSON value, found without recursion because it guards against recursion that is too deep. */
 function expressionDepth(value: unknown): number {
   let deepest = 0;
   const pending: [unknown, number][] = [[value, 0]];

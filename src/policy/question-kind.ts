@@ -1,8 +1,7 @@
-/** The name of a kind of question: which type of principal asks for which action on which type of resource. */
-import type { Action } from './schema/action.js';
-import type { EntityType } from './schema/action.js';
+/** Kinds of questions: which type of principal asks for which action on which type of resource. */
+import type { Action, EntityType } from './schema/action.js';
 
-/** Types and an action, as coverage names them: `agent read employee`. */
+/** `agent read employee`, as coverage and lints name it. */
 export function formatQuestionKind(principal: EntityType, action: Action, resource: EntityType): string {
   return `${principal.object} ${action.name} ${resource.object}`;
 }

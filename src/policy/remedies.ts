@@ -1,12 +1,12 @@
-/** What would turn a deny into an allow: `@remedy` on a forbid, and what a token lacks. */
+/** Remedies, which would turn a deny into an allow: those of `@remedy` on a forbid, and those of a token that falls short. */
 import type { ReasonCode } from '../model/reasons.js';
 import { findRelationNameProblem } from '../model/relationships.js';
 import type { Problem } from '../diagnostics/diagnostics.js';
 import type { Remedy } from '../model/remedies.js';
 
 /**
- * Each is `consent`, `approval:<permission>` or `step_up:<acr>`; several by commas.
- * @param report takes what is wrong; such an entry is left out
+ * Reads `@remedy`: `consent`, `approval:<permission>` or `step_up:<acr>`, several by commas.
+ * @param report receives what is wrong with an entry, which is then left out
  */
 export function parseRemedies(text: string | undefined, report: (problem: Problem) => void): Remedy[] {
   if (text === undefined) return [];
@@ -21,18 +21,18 @@ export function parseRemedies(text: string | undefined, report: (problem: Proble
   });
 }
 
-/** @param scopes all that are missing, so that one new token is enough */
+/** @param scopes all scopes that are missing, so that one new token is enough */
 export function scopeRemedy(scopes: readonly string[]): Remedy {
   const scope = scopes.join(' ');
   return { type: 'scope', scope, challenge: `Bearer error="insufficient_scope", scope="${scope}"` };
 }
 
-/** What a presenter can do about a token that isn't believed. */
+/** The remedies of a token that isn't accepted. */
 export function tokenRemedies(code: ReasonCode): Remedy[] {
   return [{ type: 'token', challenge: buildChallenge(code) }];
 }
 
-/** The challenge after RFC 6750 section 3 and RFC 9449 section 7.1; it says no more than which of the two failed. */
+/** The challenge of RFC 6750 section 3 or RFC 9449 section 7.1. It says whether token or proof failed, and no more. */
 export function buildChallenge(code: ReasonCode): string {
   if (code === 'token_missing') return 'Bearer';
   if (code.startsWith('proof_')) return 'DPoP error="invalid_dpop_proof"';

@@ -1,25 +1,32 @@
 /**
- * A circuit breaker before an engine: while the engine is away, what it is asked is refused at once and nothing piles
- * up. Calls that fail only raise a suspicion. Whether the circuit opens, and when it closes, is decided by a question
- * of the breaker's own, so that no caller's hopeless question can take the engine from everybody else, and no caller's
- * question is spent on finding out. An open circuit throws a Fault, which can't become an allow.
+ * A circuit breaker for an engine: while the engine is down, calls fail at once and don't pile up. Failed calls only
+ * raise a suspicion; a probe of the breaker's own decides whether the circuit opens and when it closes. So no client's
+ * bad request can cut the engine off for the others, and no client's request is spent on finding out. An open circuit
+ * throws a Fault, which never becomes an allow.
  */
 import { Fault, type FaultCode } from '../model/faults.js';
-import type { CircuitStats } from '../telemetry/engine-stats.js';
 
-/** Calls that fail in a row, with none answered in between, before the engine is asked whether it is there. */
+/** Consecutive failures before the engine is probed. */
 const FAILURE_THRESHOLD = 5;
-/** Between two such questions while it isn't. */
+/** The time between two probes while the circuit is open. */
 const PROBE_INTERVAL_MS = 500;
 
+export interface CircuitStats {
+  readonly state: 'closed' | 'open' | 'half_open';
+  /** Times that the circuit has opened. */
+  readonly opened: number;
+  /** Calls that were refused because the circuit was open. */
+  readonly refused: number;
+}
+
 export interface CircuitBreakerOptions {
-  /** What is thrown in the engine's place. */
+  /** The code of the fault that an open circuit throws. */
   readonly fault: FaultCode;
-  /** Asks the engine something harmless, within a time of its own. Rejects where it isn't there. */
+  /** Makes a harmless call with a timeout of its own. Rejects where the engine is down. */
   readonly probe: () => Promise<unknown>;
-  /** Whether a call's failure may be the engine's: not a refused question, not what never went out. */
+  /** Whether an error may mean that the engine is down: not one for a refused request, or one that was never sent. */
   readonly isOutage: (error: unknown) => boolean;
-  /** Told each time that the circuit opens, and why; and with nothing that it has closed. */
+  /** Called with the error when the circuit opens, and with undefined when it closes. */
   readonly onChange?: ((trouble: unknown) => void) | undefined;
 }
 
@@ -39,7 +46,7 @@ export class CircuitBreaker {
     return { state, opened, refused };
   }
 
-  /** @throws Fault while the circuit is open; otherwise what `work` throws */
+  /** @throws Fault while the circuit is open; otherwise the error of `work` */
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.state !== 'closed') {
       this.refused += 1;
@@ -55,7 +62,7 @@ export class CircuitBreaker {
     }
   }
 
-  /** Asks nothing any more. */
+  /** Ends probing. */
   stop(): void {
     this.stopped = true;
     clearTimeout(this.timer);
@@ -66,7 +73,7 @@ export class CircuitBreaker {
     if (this.failures >= FAILURE_THRESHOLD && !this.probing && this.state === 'closed') void this.probeEngine();
   }
 
-  /** One question at a time. Before the circuit has opened, everybody else's calls go on meanwhile. */
+  /** Probes once. Until the circuit opens, other calls still reach the engine meanwhile. */
   private async probeEngine(): Promise<void> {
     this.probing = true;
     try {

@@ -1,28 +1,28 @@
 /**
- * The time that decisions are made at. The host's clock may be set, forwards or backwards, while Remit runs: forwards
- * is followed at once, since what ends early only denies. Backwards is not, for a while: what has expired a moment ago
- * would hold again, and a proof that was used could be used once more. Meanwhile time goes on by a clock that nobody
- * sets.
+ * The clock for decisions. The host's clock may be set while Remit runs. A step forwards is followed at once, since
+ * expiring early only denies. A step backwards is not followed for a while: expired tokens would be valid again, and a
+ * used proof could be used once more. Meanwhile time passes by the monotonic clock, which can't be set.
  */
 
-/** How long a clock that was set back is not followed: longer than any proof is good for. */
+/** The time for which a step backwards is not followed: longer than any proof is valid. */
 export const MAX_HOLD_MS = 5 * 60_000;
-/** What time services correct in small steps all day long, and nobody has to be told. */
+/** The largest step that isn't logged: time services make small corrections all day long. */
 const STEP_TOLERANCE_MS = 1_000;
 
 export interface ClockSources {
-  /** The host's, in milliseconds since the epoch. */
+  /** The host's clock, in milliseconds since the epoch. */
   readonly system: () => number;
-  /** One that only goes forwards, in milliseconds. */
+  /** A monotonic clock, in milliseconds. */
   readonly steady: () => number;
-  /** A line for the operator. */
+  /** Takes a line for the operator. */
   readonly log?: ((line: string) => void) | undefined;
 }
 
+/** Creates a clock that never runs backwards, except where the host's stays behind for longer than {@link MAX_HOLD_MS}. */
 export function createClock({ system, steady, log = () => undefined }: ClockSources): () => Date {
   let lastTime = system();
   let lastSteady = steady();
-  /** Since when the host's clock has been behind, by the steady one. */
+  /** The monotonic time since which the host's clock has been behind; undefined where it isn't. */
   let behindSince: number | undefined;
   return () => {
     const now = steady();
@@ -33,9 +33,11 @@ export function createClock({ system, steady, log = () => undefined }: ClockSour
     else if (behindSince === undefined) {
       behindSince = now;
       if (expected - hostTime > STEP_TOLERANCE_MS)
-        log(`the clock was set back by ${-stepSeconds} s: not followed for ${MAX_HOLD_MS / 60_000} min`);
+        log(
+          `the host's clock was set back by ${-stepSeconds} s, which is not followed for ${MAX_HOLD_MS / 60_000} min`,
+        );
     }
-    if (hostTime - expected > STEP_TOLERANCE_MS) log(`the clock went forward by ${stepSeconds} s`);
+    if (hostTime - expected > STEP_TOLERANCE_MS) log(`the host's clock was set forward by ${stepSeconds} s`);
     const follow = behindSince === undefined || now - behindSince >= MAX_HOLD_MS;
     if (follow) behindSince = undefined;
     lastTime = follow ? hostTime : expected;

@@ -1,40 +1,29 @@
-/** One deadline for all that a decision waits for. */
+/** The deadline of a decision: one limit of time for everything that it waits for. */
 import { Fault, type FaultCode } from '../model/faults.js';
+import { Timeout } from './timeout.js';
 
-/** Holds every wait of a decision to one deadline; what comes after it is no longer waited for. */
 export class Deadline {
-  /** The work under a deadline of its own. @param ms from now */
+  /** Runs `work` under a deadline of its own. @param ms from now */
   static async run<T>(ms: number, work: (deadline: Deadline) => Promise<T>): Promise<T> {
-    const deadline = new Deadline(ms);
+    const timeout = new Timeout(ms, () => {
+      throw new Fault('deadline_exceeded');
+    });
     try {
-      return await work(deadline);
+      return await work(new Deadline(timeout));
     } finally {
-      deadline.clear();
+      timeout.clear();
     }
   }
 
-  private readonly timer: NodeJS.Timeout;
-  private readonly expired: Promise<never>;
+  private constructor(private readonly timeout: Timeout<never>) {}
 
-  private constructor(ms: number) {
-    let reject: (fault: Fault) => void = () => undefined;
-    this.expired = new Promise<never>((_, r) => (reject = r));
-    this.expired.catch(() => undefined);
-    this.timer = setTimeout(() => {
-      reject(new Fault('deadline_exceeded'));
-    }, ms);
-  }
-
+  /** Waits for `work`, but not beyond the deadline. @throws Fault `deadline_exceeded`; otherwise the error of `work` */
   race<T>(work: Promise<T>): Promise<T> {
-    return Promise.race([work, this.expired]);
-  }
-
-  private clear(): void {
-    clearTimeout(this.timer);
+    return this.timeout.race(work);
   }
 }
 
-/** The code of a failure that is an engine's; a bug stays loud. */
+/** The code of an engine's failure. @throws the error where it is no Fault: a bug must not pass for an outage */
 export function engineFaultCode(error: unknown): FaultCode {
   if (error instanceof Fault) return error.code;
   throw error;

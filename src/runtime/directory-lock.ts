@@ -1,6 +1,6 @@
 /**
- * The data directory's lock: PGlite has none, and two processes on one directory lose rows silently.
- * The lock is a file that names its holder; a holder that is gone (a killed process) leaves a lock that may be taken.
+ * The lock of the data directory: PGlite has none, and two processes on one directory lose rows silently. The lock is a
+ * file that names its holder. A holder that was killed leaves a stale lock, which another process may replace.
  */
 import {
   existsSync,
@@ -22,22 +22,22 @@ import { ConfigError } from '../model/faults.js';
 
 interface LockHolder {
   readonly pid: number;
-  /** Host and process namespace: elsewhere the pid says nothing, only the heartbeat does. */
+  /** The host and process namespace in which the pid has a meaning; in any other only the heartbeat counts. */
   readonly where: string;
-  /** When the process started, where the system tells (Linux): a pid alone may have a new owner. */
+  /** The start time of the process, on Linux only: the system may give the pid to another process. */
   readonly started: string | undefined;
   readonly nonce: string;
-  /** Where it can be reached, if it serves. */
+  /** The address of its service, if it has one. */
   readonly url?: string | undefined;
 }
 
 export interface DirectoryLock {
-  /** Says where the service that holds the lock can be reached. */
+  /** Writes the address of the holder's service into the lock. @throws ConfigError where the lock was lost */
   publishUrl(url: string): void;
   release(): void;
 }
 
-/** The lock is held by a living process. */
+/** Another running process holds the lock. */
 export class DirectoryLockedError extends ConfigError {
   constructor(
     directory: string,
@@ -51,11 +51,11 @@ export class DirectoryLockedError extends ConfigError {
   }
 }
 
-/** A holder elsewhere (another container on the same volume) shows by touching the file that it lives. */
+/** A holder touches the lock this often, so that a process elsewhere (another container on the volume) knows it runs. */
 const HEARTBEAT_MS = 5_000;
 const DEAD_AFTER_MS = 20_000;
 
-/** Makes the directory (mode 0700) if need be and takes its lock. @throws Locked */
+/** Creates the directory (mode 0700) where it is missing, and takes its lock. @throws DirectoryLockedError, ConfigError */
 export function lockDirectory(directory: string): DirectoryLock {
   createDataDirectory(directory);
   const file = join(directory, 'lock');
@@ -72,10 +72,10 @@ export function lockDirectory(directory: string): DirectoryLock {
       throw new DirectoryLockedError(directory, holder.pid, holder.url);
     removeStaleLock(file, holder?.nonce);
   }
-  throw new ConfigError('its lock changes hands too fast', directory);
+  throw new ConfigError('the lock could not be taken: other processes take and leave it too fast', directory);
 }
 
-/** A link fails where the file is there: it appears at once and whole, or not at all. */
+/** Creates the lock by a link: the file appears whole, or the link fails because another lock is there. */
 function tryCreateLock(file: string, thisProcess: LockHolder): boolean {
   const draft = `${file}.${thisProcess.nonce}`;
   writeFileSync(draft, JSON.stringify(thisProcess), { mode: 0o600 });
@@ -90,7 +90,7 @@ function tryCreateLock(file: string, thisProcess: LockHolder): boolean {
   }
 }
 
-/** Removes a dead holder's lock (or what is no lock), and only that: another process may have been faster. */
+/** Removes the lock of a holder that has ended, or a file that is no lock. Another process may replace it meanwhile. */
 function removeStaleLock(file: string, staleNonce: string | undefined): void {
   const movedFile = `${file}.${uuid()}`;
   try {
@@ -102,7 +102,7 @@ function removeStaleLock(file: string, staleNonce: string | undefined): void {
     try {
       linkSync(movedFile, file);
     } catch {
-      // A third process has it now, and the second one's claim is lost: it will find so when it announces.
+      // A third process has the lock now. The second one has lost it, and finds out when it publishes its address.
     }
   }
   rmSync(movedFile, { force: true });
@@ -114,7 +114,7 @@ function holdLock(file: string, thisProcess: LockHolder): DirectoryLock {
     try {
       utimesSync(file, now, now);
     } catch {
-      // Somebody removed it; the next start will find the directory free, as they wanted.
+      // The file was removed, by an operator for instance: the next start then finds the directory free.
     }
   }, HEARTBEAT_MS);
   heartbeat.unref();
@@ -133,7 +133,7 @@ function holdLock(file: string, thisProcess: LockHolder): DirectoryLock {
   };
 }
 
-/** The holder that the file names; undefined where there is none, or the file is no lock. */
+/** Reads the holder; undefined where there is no file, or it is no lock. */
 function readHolder(file: string): LockHolder | undefined {
   try {
     const holder = JSON.parse(readFileSync(file, 'utf8')) as Partial<LockHolder> | null;
@@ -156,7 +156,7 @@ function isAlive(holder: LockHolder, file: string): boolean {
   return started === undefined || holder.started === undefined || started === holder.started;
 }
 
-/** Where process numbers mean what they mean here. */
+/** Names the host and process namespace of this process. */
 function readProcessScope(): string {
   try {
     return `${hostname()} ${readlinkSync('/proc/self/ns/pid')}`;
@@ -165,17 +165,20 @@ function readProcessScope(): string {
   }
 }
 
-/** Level by level: the recursive form never ends where a parent can't be made, as below /proc. @throws ConfigError */
+/**
+ * Creates the directory level by level: the recursive mkdir never ends where a parent can't be made, as below /proc.
+ * @throws ConfigError
+ */
 export function createDataDirectory(directory: string): void {
   try {
     const missingPaths: string[] = [];
     for (let at = directory; !existsSync(at); at = dirname(at)) missingPaths.push(at);
     for (const at of missingPaths.reverse()) mkdirSync(at, { mode: 0o700 });
-    if (!statSync(directory).isDirectory()) throw new ConfigError('is not a directory', directory);
+    if (!statSync(directory).isDirectory()) throw new ConfigError('the data directory is not a directory', directory);
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     throw new ConfigError(
-      `can't be used as the data directory: ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
+      `the directory can't be used as the data directory: ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
       directory,
     );
   }

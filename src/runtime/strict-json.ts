@@ -1,29 +1,30 @@
 /**
- * Reading JSON strictly. `JSON.parse` keeps the last of two equal keys, takes any depth, any lone surrogate and NUL;
- * these make two readers of one text disagree, or kill an engine behind, so they are refused at the edge.
+ * Strict JSON, for requests and tokens. `JSON.parse` keeps the last of two equal keys and accepts any depth, lone
+ * surrogates and NUL. These make two readers of one text disagree, or crash an engine, so they are rejected here.
  */
 import { visit, type JSONVisitor, type ParseErrorCode } from 'jsonc-parser';
 
 export const MAX_JSON_DEPTH = 32;
 
+/** A text is not strict JSON. The message is a predicate about the value at `path`. */
 export class StrictJsonError extends Error {
-  override readonly name = 'JsonProblem';
+  override readonly name = 'StrictJsonError';
   constructor(
     message: string,
-    /** Where, as a JSON path such as `subject.properties`; empty at the top. */
+    /** The place as a JSON path such as `subject.properties`; empty at the top. */
     readonly path: string,
   ) {
     super(message);
   }
 }
 
-/** Member names that would reach JavaScript's own machinery. */
+/** Member names with a meaning of their own in JavaScript. */
 const FORBIDDEN_MEMBERS = new Set(['__proto__']);
 
 /**
- * The value of `text`.
- * @throws JsonProblem for anything but one well-formed JSON value without duplicate keys, lone surrogates,
- * `__proto__` or more than `maxDepth` levels.
+ * Parses one JSON value.
+ * @throws StrictJsonError where the text is malformed, or has duplicate keys, lone surrogates, NUL, `__proto__` or more
+ * than `maxDepth` levels
  */
 export function parseStrictJson(text: string, maxDepth = MAX_JSON_DEPTH): unknown {
   let value: unknown;
@@ -32,16 +33,15 @@ export function parseStrictJson(text: string, maxDepth = MAX_JSON_DEPTH): unknow
   } catch {
     throw new StrictJsonError('is not well-formed JSON', '');
   }
-  // JSON.parse has held the grammar; the visitor looks only for what it lets through, and says where it is.
+  // JSON.parse has checked the grammar. The visitor finds what that lets through, and its place.
   if (!isEvidentlyStrict(text, value, maxDepth))
     visit(text, new StrictJsonVisitor(maxDepth), { disallowComments: true });
   return value;
 }
 
 /**
- * Whether there is nothing in `text` for the visitor to find, as in most: then it need not be read once more. Without
- * escapes a quote only begins or ends a string, so half of them are as many as the strings in the value, unless an
- * equal key has taken another's place.
+ * Whether the text is strict without a second reading, as most are. Without escapes a quote only begins or ends a
+ * string, so there are twice as many quotes as strings in the value, unless a duplicate key was dropped.
  */
 function isEvidentlyStrict(text: string, value: unknown, maxDepth: number): boolean {
   if (text.includes('\\') || text.includes('__proto__') || !text.isWellFormed()) return false;
@@ -50,7 +50,7 @@ function isEvidentlyStrict(text: string, value: unknown, maxDepth: number): bool
   return quotes === 2 * countStrings(value, maxDepth);
 }
 
-/** The strings in a value, its keys among them; NaN where it has more levels than it may. */
+/** Counts the strings in a value, its keys included; NaN where it has more than `levels` levels. */
 function countStrings(value: unknown, levels: number): number {
   if (typeof value === 'string') return 1;
   if (typeof value !== 'object' || value === null) return 0;
@@ -122,13 +122,13 @@ class StrictJsonVisitor implements JSONVisitor {
   }
 }
 
-/** Lone surrogates kill Cedar's instance, NUL is what PostgreSQL's jsonb can't hold. */
+/** Finds a lone surrogate, which crashes Cedar's instance, or NUL, which PostgreSQL's jsonb can't store. */
 function findTextProblem(text: string): string | undefined {
   if (!text.isWellFormed()) return 'must be well-formed Unicode';
   return text.includes('\u0000') ? 'must not contain NUL' : undefined;
 }
 
-/** A path as people write it: `evaluations[3].subject.id`. */
+/** Formats a path: `evaluations[3].subject.id`. */
 export function formatJsonPath(path: readonly PropertyKey[]): string {
   let text = '';
   for (const part of path) {
@@ -138,7 +138,7 @@ export function formatJsonPath(path: readonly PropertyKey[]): string {
   return text;
 }
 
-/** What a schema's library says of a value that doesn't fit, in our words where its own would puzzle. */
+/** Rephrases zod's message as a predicate about the value (`must be of type string, not number`). */
 export function rephraseIssue({ message }: { readonly message: string }): string {
   if (message.endsWith('received undefined')) return 'is required';
   return message

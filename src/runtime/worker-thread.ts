@@ -1,17 +1,15 @@
 /**
- * A thread with an engine in it, seen from the main thread: calls go out numbered, answers come back. SpiceDB and
- * PGlite block the thread they run on for the whole of a call, so neither may run on the one that serves requests.
+ * An engine in a worker thread: numbered calls go out, replies come back. SpiceDB and PGlite block their thread for the
+ * whole of a call, so neither may run on the thread that serves requests.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { Fault } from '../model/faults.js';
-import { observeCall, type EngineObservation } from '../telemetry/engine-calls.js';
-import type { EngineStats } from '../telemetry/engine-stats.js';
+import { withTimeout } from './timeout.js';
 
-/** How long an engine that is still at something is given to end. */
+/** The time that a busy engine has to close. */
 const CLOSE_MS = 10_000;
-/** Calls that may wait for one thread: more are only made where it is stuck. */
+/** Calls that may wait for one thread: there are only more where it is stuck. */
 const MAX_PENDING_CALLS = 5_000;
 
 interface WorkerCall {
@@ -23,12 +21,15 @@ type WorkerReply =
   | { readonly id: number; readonly ok: true; readonly value: unknown }
   | { readonly id: number; readonly ok: false; readonly message: string; readonly code: string | undefined };
 
-/** An engine's failure as it comes out of its thread: the text is for logs. */
+/** Wraps a call of the method, to measure or trace it. Result and error stay as they are. */
+export type ObserveCall = <T>(method: string, work: () => Promise<T>) => Promise<T>;
+
+/** The failure of an engine in its thread. The message is for logs. */
 export class WorkerError extends Error {
   override readonly name = 'WorkerError';
   constructor(
     message: string,
-    /** The engine's own code of what failed, where it has one: of a database, the SQLSTATE. */
+    /** The engine's own error code, where it has one: a database's SQLSTATE. */
     readonly code?: string,
   ) {
     super(message);
@@ -45,14 +46,15 @@ export class EngineWorker {
   private failure: Error | undefined;
 
   /**
-   * @param module of the worker, relative to the caller's `import.meta.url`
-   * @param observation undefined where no decision waits for its calls
+   * @param module the worker's module, relative to `base`
+   * @param base the caller's `import.meta.url`
+   * @param data passed to the function that creates the engine
    */
   constructor(
     module: string,
     base: string,
     data: unknown,
-    private readonly observation?: EngineObservation,
+    private readonly observe: ObserveCall = (_method, work) => work(),
   ) {
     this.worker = new Worker(compiledPath(new URL(module, base)), { workerData: data });
     this.worker.on('message', (reply: WorkerReply) => {
@@ -74,16 +76,15 @@ export class EngineWorker {
     return this.failure === undefined;
   }
 
-  /** The one that the engine is at, and those that wait for it. */
-  stats(): EngineStats {
+  /** Counts the call that the engine works on, and those that wait for it. */
+  stats(): { readonly active: number; readonly waiting: number; readonly circuit: undefined } {
     const active = Math.min(this.pendingCalls.size, 1);
     return { active, waiting: this.pendingCalls.size - active, circuit: undefined };
   }
 
-  /** @throws WorkerError, Fault where too many wait */
+  /** @throws WorkerError, Fault `overloaded` where too many calls wait */
   call<T>(method: string, argument: unknown): Promise<T> {
-    const post = (): Promise<T> => this.postCall<T>(method, argument);
-    return this.observation === undefined ? post() : observeCall(this.observation, method, post);
+    return this.observe(method, () => this.postCall<T>(method, argument));
   }
 
   private postCall<T>(method: string, argument: unknown): Promise<T> {
@@ -97,16 +98,16 @@ export class EngineWorker {
     });
   }
 
-  /** Ends the thread after the engine has closed itself; what is still waiting is refused. */
+  /** Ends the thread after the engine has closed itself. Calls that still wait reject. */
   async close(): Promise<void> {
     if (this.failure === undefined) {
       const closed = this.call('close', undefined).catch(() => undefined);
-      await Promise.race([closed, sleep(CLOSE_MS, undefined, { ref: false })]);
+      await withTimeout(closed, CLOSE_MS, () => undefined, { unref: true });
     }
     await this.kill();
   }
 
-  /** Ends the thread at once, as a crash would: for tests of what happens then. */
+  /** Ends the thread at once, as a crash would. */
   async kill(): Promise<void> {
     await this.worker.terminate();
     this.fail(new WorkerError("the engine's thread ended"));
@@ -119,14 +120,17 @@ export class EngineWorker {
   }
 }
 
-/** Inside the thread: answers calls by the methods of `engine`, which `start` makes of the worker's data. */
+/**
+ * Answers calls, inside the thread, with the methods of the engine.
+ * @param createEngine makes the engine from the worker's data; where it fails, every call reports that
+ */
 export async function serveWorkerCalls(
   createEngine: (data: never) => Promise<Record<string, (argument: never) => unknown>>,
 ): Promise<void> {
   const port = parentPort;
   if (port === null) throw new TypeError('not a worker thread');
   const enginePromise = createEngine(workerData as never);
-  enginePromise.catch(() => undefined); // Each call reports it.
+  enginePromise.catch(() => undefined);
   port.on('message', (call: WorkerCall) => {
     void answerCall(enginePromise, call).then((reply) => {
       port.postMessage(reply);
@@ -155,7 +159,7 @@ async function answerCall(
   }
 }
 
-/** Threads run compiled code, also where the main thread runs the sources (tests). */
+/** Finds the compiled module: threads run compiled code, even where the main thread runs the sources (tests). */
 function compiledPath(url: URL): string {
   return fileURLToPath(url).replace(/([/\\])src([/\\](?:.*[/\\])?[^/\\]+)\.[jt]s$/, '$1dist$2.js');
 }

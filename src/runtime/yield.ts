@@ -1,16 +1,16 @@
 /**
- * Lets others come in between. Cedar is asked on the thread that serves requests, and the answers to a whole batch's
- * checks arrive at once: without a pause its items would be judged in one go while everybody else waits.
+ * Yielding to the event loop between the items of a batch. Cedar runs on the thread that serves requests, and the checks
+ * of a whole batch are answered at once: without a pause all its items would be evaluated while other requests wait.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** How long judging may hold the thread at one time. */
+/** The longest that evaluation holds the thread at a time. */
 const TURN_BUDGET_MS = 5;
 
 let turnEnds = 0;
 let turn: Promise<unknown> | undefined;
 
-/** Resolves at once within a turn, and after the event loop has come round where the turn is used up. */
+/** Resolves at once while the turn lasts, and in the event loop's next turn after that. */
 export async function yieldToEventLoop(): Promise<void> {
   while (performance.now() > turnEnds) {
     if (turn === undefined) {

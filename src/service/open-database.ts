@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { PgliteDatabase } from '../store/database/pglite.js';
 import type { Database } from '../store/database/port.js';
-import { databaseAddress, PostgresDatabase, type DatabaseObservers } from '../store/database/postgres.js';
+import { databaseAddress } from '../store/database/postgres-connection.js';
+import { PostgresDatabase, type DatabaseObservers } from '../store/database/postgres.js';
 import { migrateSchema, requireSchemaVersion } from '../store/migrations.js';
 
 const GRAPH_IN_MEMORY =

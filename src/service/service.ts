@@ -25,7 +25,7 @@ import { RevocationStore } from '../store/revocations.js';
 import type { EngineCallListener } from '../telemetry/engine-calls.js';
 import type { Log } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
-import type { Traces } from '../telemetry/request-tracer.js';
+import type { RequestTracer } from '../telemetry/request-tracer.js';
 import { openDevelopmentIssuer, type DevelopmentIssuer } from '../issue/development-issuer.js';
 import { CredentialVerifier } from '../tokens/credentials.js';
 import { openDatabase } from './open-database.js';
@@ -48,7 +48,7 @@ export interface Service extends DecisionDeps {
   readonly devIssuer: DevelopmentIssuer | undefined;
   readonly metrics: Metrics;
   /** Undefined where none are configured. */
-  readonly traces: Traces | undefined;
+  readonly traces: RequestTracer | undefined;
   readonly announce: (url: string) => void;
   readonly close: () => Promise<void>;
 }
@@ -165,14 +165,14 @@ async function openRelationships(
 ): Promise<GraphEngine> {
   if (config.spicedb === undefined) return EmbeddedGraph.start(graph, await Journal.open(database), reported.watch);
   // Its client takes a tenth of a second to load, which only those wait for who use it.
-  const { ServerRelationships } = await import('../graph/server/server.js');
-  return ServerRelationships.start(graph, { ...config.spicedb, deadlineMs: config.deadlineMs, ...reported });
+  const { ServerGraph } = await import('../graph/server/server.js');
+  return ServerGraph.start(graph, { ...config.spicedb, deadlineMs: config.deadlineMs, ...reported });
 }
 
 /** OpenTelemetry takes a while to load, too, and most have no use for it. */
-async function openTraces(config: TracesConfig, log: Log): Promise<Traces> {
-  const { Traces } = await import('../telemetry/request-tracer.js');
-  return new Traces(config, log);
+async function openTraces(config: TracesConfig, log: Log): Promise<RequestTracer> {
+  const { RequestTracer } = await import('../telemetry/request-tracer.js');
+  return new RequestTracer(config, log);
 }
 
 /** A world whose loading was refused or interrupted leaves nothing: it is loaded anew, whatever it says by then. */

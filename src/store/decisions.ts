@@ -1,11 +1,7 @@
-/**
- * Decision records: what was decided and on which facts, durable before the answer leaves. Records that come while
- * a group is being written make the next group, so one commit serves many decisions.
- */
-import { StatementRejectedFault, type Database } from './database/port.js';
-import { Fault } from '../model/faults.js';
+/** The store of decision records: each decision with the facts it rests on, durable before its answer leaves. */
+import type { Database } from './database/port.js';
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
-import { currentSpan, withLinks, type ActiveSpan } from '../telemetry/active-span.js';
+import { RecordQueue, type RecordStats } from './record-queue.js';
 
 export interface ReportedOutcome {
   readonly outcome: 'executed' | 'failed' | 'abandoned';
@@ -19,106 +15,49 @@ export interface StoredDecision {
   readonly outcome?: (ReportedOutcome & { readonly reported_at: string; readonly reported_by: string }) | undefined;
 }
 
-/** Which of them, the newest first. */
+/** Selects records; undefined members select all. */
 export interface DecisionFilter {
-  /** Id of the client that asked; undefined for anybody's. */
+  /** The id of the client that asked. */
   readonly client?: string | undefined;
-  /** RFC 3339: made then or later, and before. */
+  /** RFC 3339: decisions made at this time or later. */
   readonly from?: string | undefined;
+  /** RFC 3339: decisions made before this time. */
   readonly to?: string | undefined;
   readonly decision?: boolean | undefined;
-  /** Id: only such as come after it, being older. */
+  /** An id: only records that follow it in the list, being older. */
   readonly after?: string | undefined;
 }
 
 export interface Decisions {
   /** Resolves when the record is durable. @throws Fault */
   record(record: DecisionRecord | SearchRecord): Promise<void>;
-  /** Replaces a record whose answer, in the end, wasn't what it says; as soon as can be, nobody waits for it. */
+  /** Replaces a record whose decision wasn't the one that was answered. It is written later; no caller waits for it. */
   correct(record: DecisionRecord): void;
   find(id: string): Promise<StoredDecision | undefined>;
-  /** False where another outcome was reported before. @throws Fault */
+  /** @returns false where another outcome was reported before. @throws Fault */
   reportOutcome(id: string, client: string, outcome: ReportedOutcome): Promise<boolean>;
 }
 
-/** In plain numbers. */
-export interface RecordStats {
-  /** Records that decisions wait for. */
-  readonly waiting: number;
-  /** Corrections that nobody waits for. */
-  readonly pendingCorrections: number;
-  /** Corrections that there was no more room for. */
-  readonly droppedCorrections: number;
-  /** Whether the last that was tried failed. */
-  readonly failing: boolean;
-  /** Groups that have been tried, and the records in them. */
-  readonly groups: number;
-  readonly members: number;
-}
-
-/** Facts that are longer are not kept, in characters of JSON: what callers say must not fill the store. */
+/** The longest facts that are stored, in characters of JSON: callers' properties must not fill the store. */
 const MAX_FACTS_LENGTH = 64 * 1024;
-const MAX_GROUP_SIZE = 250;
-/** Records waiting beyond this are refused: the store can't keep up. */
-const MAX_WAITING_RECORDS = 10_000;
-/** Corrections beyond this are let go: each is of a decision that was answered with a failure. */
-const MAX_PENDING_CORRECTIONS = 10_000;
-
-interface QueuedRecord {
-  readonly id: string;
-  text: string;
-  /** Said once more: nobody waits for it, and it must not be lost where the store is away for a while. */
-  readonly correction: boolean;
-  readonly span: ActiveSpan | undefined;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
 
 export class DecisionStore implements Decisions {
-  private readonly waiting: QueuedRecord[] = [];
-  private readonly pendingCorrections: QueuedRecord[] = [];
-  private writing: Promise<boolean> | undefined;
-  private failing = false;
-  private droppedCorrections = 0;
-  private groups = 0;
-  private members = 0;
+  private readonly queue: RecordQueue;
 
-  /** @param keepsFacts whether records have what the decision rested on, so that it can be made again */
+  /** @param keepsFacts whether records hold the facts of the decision, so that it can be replayed */
   constructor(
     private readonly database: Database,
     private readonly keepsFacts = true,
-  ) {}
+  ) {
+    this.queue = new RecordQueue(database);
+  }
 
   record(record: DecisionRecord | SearchRecord): Promise<void> {
-    if (this.waiting.length >= MAX_WAITING_RECORDS) return Promise.reject(new Fault('overloaded', 'decision records'));
-    return new Promise((resolve, reject) => {
-      this.waiting.push({
-        id: record.id,
-        text: this.serializeRecord(record),
-        correction: false,
-        span: currentSpan(),
-        resolve,
-        reject,
-      });
-      this.writeNextGroup();
-    });
+    return this.queue.write(record.id, () => this.serializeRecord(record));
   }
 
   correct(record: DecisionRecord): void {
-    const text = this.serializeRecord(record);
-    const queued = this.waiting.find((w) => w.id === record.id);
-    if (queued !== undefined) queued.text = text;
-    else {
-      this.enqueueCorrection({
-        id: record.id,
-        text,
-        correction: true,
-        span: undefined,
-        resolve: () => undefined,
-        reject: () => undefined,
-      });
-      this.writeNextGroup();
-    }
+    this.queue.correct(record.id, this.serializeRecord(record));
   }
 
   private serializeRecord(record: DecisionRecord | SearchRecord): string {
@@ -126,15 +65,10 @@ export class DecisionStore implements Decisions {
     const { facts, ...others } = record;
     if (!this.keepsFacts) return JSON.stringify(others);
     const text = JSON.stringify(record);
-    // Only what is long itself can have facts that are.
+    // Only a long record can have long facts.
     return text.length > MAX_FACTS_LENGTH && JSON.stringify(facts).length > MAX_FACTS_LENGTH
       ? JSON.stringify(others)
       : text;
-  }
-
-  private enqueueCorrection(correction: QueuedRecord): void {
-    if (this.pendingCorrections.length < MAX_PENDING_CORRECTIONS) this.pendingCorrections.push(correction);
-    else this.droppedCorrections += 1;
   }
 
   async find(id: string): Promise<StoredDecision | undefined> {
@@ -153,14 +87,14 @@ export class DecisionStore implements Decisions {
     return { record, outcome: { ...(row['outcome'] as ReportedOutcome), ...reported } };
   }
 
-  /** @throws Fault */
+  /** Lists records, the newest first. @throws Fault */
   async list(
     { client, from, to, decision, after }: DecisionFilter,
     limit: number,
   ): Promise<readonly (DecisionRecord | SearchRecord)[]> {
     const [rows = []] = await this.database.run([
       {
-        // Ids begin with the time that they were made at.
+        // Ids begin with their time of creation, so they sort by it.
         sql: `select record from decisions
               where ($1::text is null or client = $1) and ($2::timestamptz is null or at >= $2)
                 and ($3::timestamptz is null or at < $3) and ($4::boolean is null or decision = $4)
@@ -186,70 +120,12 @@ export class DecisionStore implements Decisions {
     return rows !== undefined && rows.length > 0;
   }
 
-  /** Resolves when nothing waits any more and nothing is owed. @throws Fault where the store won't take it now */
-  async flush(): Promise<void> {
-    while (this.writing !== undefined || this.waiting.length + this.pendingCorrections.length > 0) {
-      this.writeNextGroup();
-      if ((await this.writing) === false) throw new Fault('database_unavailable', 'decision records');
-    }
+  /** Writes everything that waits, corrections included. @throws Fault where the store can't take it now */
+  flush(): Promise<void> {
+    return this.queue.flush();
   }
 
   stats(): RecordStats {
-    const { waiting, pendingCorrections, droppedCorrections, failing, groups, members } = this;
-    return {
-      waiting: waiting.length,
-      pendingCorrections: pendingCorrections.length,
-      droppedCorrections,
-      failing,
-      groups,
-      members,
-    };
-  }
-
-  private writeNextGroup(): void {
-    if (this.writing !== undefined || this.waiting.length + this.pendingCorrections.length === 0) return;
-    const group = [...this.pendingCorrections.splice(0, MAX_GROUP_SIZE), ...this.waiting.splice(0, MAX_GROUP_SIZE)];
-    this.groups += 1;
-    this.members += group.length;
-    const spans = group.map(({ span: asker }) => asker);
-    const writing = withLinks(spans, () => this.writeGroup(group));
-    this.writing = writing;
-    void writing.then((written) => {
-      this.writing = undefined;
-      this.failing = !written;
-      // While the store is away, what is owed goes with the next record that is tried.
-      if (written || this.waiting.length > 0) this.writeNextGroup();
-    });
-  }
-
-  /** @returns whether the database was there */
-  private async writeGroup(group: readonly QueuedRecord[]): Promise<boolean> {
-    try {
-      await this.database.run([
-        {
-          sql: `insert into decisions (id, at, client, decision, record)
-                select (r->>'id')::uuid, (r->>'evaluated_at')::timestamptz, r->>'client', (r->>'decision')::boolean, r
-                from jsonb_array_elements($1::jsonb) r
-                on conflict (id) do update set decision = excluded.decision, record = excluded.record
-                  where not excluded.decision`,
-          params: [`[${group.map((w) => w.text).join(',')}]`],
-        },
-      ]);
-      for (const { resolve } of group) resolve();
-      return true;
-    } catch (error) {
-      // One record that the database won't take must not lose its neighbours; a database that is away takes none.
-      const rejected = error instanceof StatementRejectedFault;
-      if (rejected && group.length > 1) {
-        let available = true;
-        for (const record of group) available = await this.writeGroup([record]);
-        return available;
-      }
-      for (const record of group) {
-        if (record.correction && !rejected) this.enqueueCorrection(record);
-        else record.reject(error);
-      }
-      return rejected;
-    }
+    return this.queue.stats();
   }
 }

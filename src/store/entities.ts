@@ -1,4 +1,4 @@
-/** The entity store: attributes and parents of users, agents and resources. */
+/** The entity store: attributes and parents of users, agents and resources, with a cache where no other process writes. */
 import type { Database } from './database/port.js';
 import { formatRef, type EntityRef } from '../model/ids.js';
 import { CountedCache, type CacheCounts } from '../telemetry/counted-cache.js';
@@ -8,8 +8,8 @@ import type { Entities, EntityWithAncestors, StoredEntity } from '../model/entit
 const MAX_CACHED_ENTITIES = 50_000;
 
 /**
- * `union` drops rows that were there before, so parents in a circle end; however far up, no ancestor is left out.
- * `offset 0` keeps the planner from reading the whole table to join it: it takes what is asked for to be far more.
+ * Reads entities with all their ancestors. `union` drops rows that are already there, so a cycle of parents ends.
+ * `offset 0` keeps the planner from joining the whole table: it takes the list of ids to be far longer than it is.
  */
 const LOOKUP_SQL = `
   with recursive
@@ -32,13 +32,13 @@ export class EntityStore implements Entities {
   private readonly entityCache = new CountedCache<string, { readonly entity: EntityWithAncestors | undefined }>({
     max: MAX_CACHED_ENTITIES,
   });
-  /** As with relationships: raised around each write, so that nothing read across one is kept. */
+  /** Raised before and after each write, so that nothing that was read across a write is cached. */
   private generation = 0;
   private batch:
     | {
         readonly refs: Map<string, EntityRef>;
-        readonly askers: Set<ActiveSpan | undefined>;
-        readonly answer: Promise<Map<string, EntityWithAncestors>>;
+        readonly spans: Set<ActiveSpan | undefined>;
+        readonly result: Promise<Map<string, EntityWithAncestors>>;
       }
     | undefined;
 
@@ -73,7 +73,7 @@ export class EntityStore implements Entities {
     return rows.length > 0;
   }
 
-  /** Of all that are stored of a type. @throws Fault */
+  /** Lists the ids of all stored entities of a type. @throws Fault */
   async ids(type: string): Promise<readonly string[]> {
     const [rows = []] = await this.database.run([{ sql: 'select id from entities where type = $1', params: [type] }]);
     return rows.map((row) => String(row['id']));
@@ -108,20 +108,20 @@ export class EntityStore implements Entities {
     return entity;
   }
 
-  /** Look-ups of one turn of the loop go to the database together. */
+  /** Sends the lookups of one turn of the event loop to the database together. */
   private enqueueLookup(key: string, ref: EntityRef): Promise<Map<string, EntityWithAncestors>> {
     if (this.batch === undefined) {
       const refs = new Map<string, EntityRef>();
-      const askers = new Set<ActiveSpan | undefined>();
-      const answer = new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+      const spans = new Set<ActiveSpan | undefined>();
+      const result = new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
         this.batch = undefined;
-        return withLinks(askers, () => this.query([...refs]));
+        return withLinks(spans, () => this.query([...refs]));
       });
-      this.batch = { refs, askers, answer };
+      this.batch = { refs, spans, result };
     }
     this.batch.refs.set(key, ref);
-    this.batch.askers.add(currentSpan());
-    return this.batch.answer;
+    this.batch.spans.add(currentSpan());
+    return this.batch.result;
   }
 
   private async query(refs: readonly (readonly [string, EntityRef])[]): Promise<Map<string, EntityWithAncestors>> {
@@ -148,7 +148,7 @@ export class EntityStore implements Entities {
   }
 }
 
-/** PostgreSQL's text form of an array of texts. */
+/** Encodes texts as PostgreSQL's text form of an array. */
 function encodeTextArray(texts: readonly string[]): string {
   return `{${texts.map((t) => `"${t.replace(/(["\\])/g, '\\$1')}"`).join(',')}}`;
 }

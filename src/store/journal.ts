@@ -1,29 +1,32 @@
 /**
- * The journal of relationship writes: what an embedded SpiceDB, whose store is memory, is given again at start.
- * Its sequence numbers make the ZedTokens of an embedded deployment, so tokens outlive a restart.
+ * The journal of relationship writes, replayed to an embedded SpiceDB at start, because its own store is in memory. The
+ * ZedTokens of an embedded deployment are made from the journal's sequence numbers, so they survive a restart.
  */
 import type { Database, SqlStatement } from './database/port.js';
 import type { Relationship, RelationshipUpdate } from '../model/relationships.js';
 
 export interface JournalReplay {
-  /** Of the last write. */
+  /** The sequence number of the last write. */
   readonly sequence: number;
-  /** What holds for certain, in order. */
-  readonly lasting: readonly RelationshipUpdate[];
-  /** The last writes, which were never answered: SpiceDB may or may not have taken them. */
+  /** The updates that SpiceDB has confirmed, in order. */
+  readonly settledUpdates: readonly RelationshipUpdate[];
+  /** The last writes, which were never confirmed: SpiceDB may or may not have taken them. */
   readonly unsettled: readonly { readonly sequence: number; readonly updates: readonly RelationshipUpdate[] }[];
 }
 
-/** What an embedded SpiceDB wants of a journal. */
-export type WriteLog = Pick<Journal, 'token' | 'sequenceOf' | 'append' | 'settle' | 'withdraw' | 'replay' | 'compact'>;
+/** The part of a journal that an embedded SpiceDB needs. */
+export type WriteLog = Pick<
+  Journal,
+  'encodeToken' | 'decodeToken' | 'append' | 'settle' | 'withdraw' | 'replay' | 'compact'
+>;
 
-/** More rows than this are folded into the relationships that they leave. */
+/** A journal with more rows than this is compacted to the relationships that result. */
 const COMPACT_ABOVE = 1000;
 const COMPACTION_GROUP = 1000;
 
 export class Journal {
   private rows = 0;
-  /** What has become of writes, as far as the database couldn't be told: the next write tells it. */
+  /** Updates of journal rows that failed, by sequence number: the next write repeats them. */
   private readonly pendingStatements = new Map<number, SqlStatement>();
 
   private constructor(
@@ -36,21 +39,23 @@ export class Journal {
     return new Journal(database, String(rows?.[0]?.['value']));
   }
 
-  /** The ZedToken of a write. */
-  token(sequence: number): string {
+  /** Encodes the ZedToken of a write. */
+  encodeToken(sequence: number): string {
     return Buffer.from(`${this.storeId}.${sequence}`).toString('base64url');
   }
 
-  /** The write that `token` is of; undefined where it is none of this store's. */
-  sequenceOf(token: string): number | undefined {
+  /** Decodes a ZedToken to the write's sequence number; undefined where the token is not of this store. */
+  decodeToken(token: string): number | undefined {
     const match = /^(.*)\.(\d{1,15})$/.exec(Buffer.from(token, 'base64url').toString());
-    if (match === null || match[1] !== this.storeId || this.token(Number(match[2])) !== token) return undefined;
+    if (match === null || match[1] !== this.storeId || this.encodeToken(Number(match[2])) !== token) return undefined;
     return Number(match[2]);
   }
 
   /**
-   * One at a time: the next only when this one is settled or withdrawn. So whatever is unsettled by then was given up
-   * when its connection broke, and SpiceDB never had it.
+   * Appends a write, and returns its sequence number. Only one write may be under way: the next one follows when this one
+   * is settled or withdrawn. So any other unsettled row was given up when its connection broke, and never reached SpiceDB.
+   * @param by the client that writes
+   * @throws Fault
    */
   async append(updates: readonly RelationshipUpdate[], by: string): Promise<number> {
     const results = await this.database.run([
@@ -65,7 +70,7 @@ export class Journal {
     return Number(results.at(-1)?.[0]?.['sequence']);
   }
 
-  /** SpiceDB has taken it. */
+  /** Marks a write that SpiceDB has taken. */
   settle(sequence: number): Promise<void> {
     return this.recordFate(sequence, {
       sql: 'update relationship_journal set settled = true where sequence = $1',
@@ -73,7 +78,7 @@ export class Journal {
     });
   }
 
-  /** SpiceDB has refused it. */
+  /** Removes a write that SpiceDB has refused. */
   withdraw(sequence: number): Promise<void> {
     return this.recordFate(sequence, {
       sql: 'delete from relationship_journal where sequence = $1',
@@ -81,23 +86,24 @@ export class Journal {
     });
   }
 
-  /** What is in the journal lasts already, so nobody's answer depends on this. */
+  /** Tries at once, and leaves a failure to the next write: the journal is durable already, so no answer depends on it. */
   private async recordFate(sequence: number, statement: SqlStatement): Promise<void> {
     this.pendingStatements.set(sequence, statement);
     try {
       await this.database.run([statement]);
       this.pendingStatements.delete(sequence);
     } catch {
-      // Told with the next write. A restart before that asks SpiceDB again, which says the same.
+      // The next write repeats it. After a restart before that, SpiceDB decides again, with the same result.
     }
   }
 
+  /** Reads what SpiceDB is given at start. @throws Fault */
   async replay(): Promise<JournalReplay> {
     const pending = [...this.pendingStatements.values()];
     const results = await this.database.run([
       ...pending,
       { sql: 'select sequence, updates, settled from relationship_journal order by sequence' },
-      // Also of writes that a compaction has left nothing of: their ZedTokens stay known.
+      // The last sequence number counts rows that a compaction has removed: their ZedTokens stay valid.
       {
         sql: `select coalesce(pg_sequence_last_value(pg_get_serial_sequence('relationship_journal', 'sequence')::regclass), 0) as sequence`,
       },
@@ -110,16 +116,20 @@ export class Journal {
       settled: row['settled'] === true,
       updates: row['updates'] as RelationshipUpdate[],
     }));
-    // One that others came after arrived when it had been given up: SpiceDB never had it, and would now undo theirs.
+    // An unsettled write before a settled one was given up: SpiceDB never had it, and now it would undo later writes.
     const settled = writes.findLastIndex((w) => w.settled);
     return {
       sequence: Number(last?.[0]?.['sequence'] ?? 0),
-      lasting: writes.filter((w) => w.settled).flatMap((w) => w.updates),
+      settledUpdates: writes.filter((w) => w.settled).flatMap((w) => w.updates),
       unsettled: writes.slice(settled + 1),
     };
   }
 
-  /** Replaces a long journal's settled part by the relationships it leaves; only while an engine begins, when nothing is written. */
+  /**
+   * Replaces the settled rows of a long journal by the relationships that result. To be called only while an engine
+   * starts, when no write is under way.
+   * @throws Fault
+   */
   async compact(state: readonly Relationship[]): Promise<void> {
     if (this.rows <= COMPACT_ABOVE) return;
     const inserts = [];

@@ -1,4 +1,4 @@
-/** The database's tables, as numbered steps that are applied once each. */
+/** The migrations of the database's tables: numbered steps, of which each is applied once. */
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database } from './database/port.js';
 import { ConfigError, Fault } from '../model/faults.js';
@@ -13,7 +13,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
        attributes jsonb not null, parents jsonb not null,
        updated_at timestamptz not null default now(),
        primary key (type, id))`,
-    // What was written to an embedded SpiceDB, whose own store is memory.
+    // The writes to an embedded SpiceDB, whose own store is in memory.
     `create table relationship_journal (
        sequence bigint generated always as identity primary key,
        at timestamptz not null default now(), written_by text not null,
@@ -27,7 +27,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
        client text not null, outcome jsonb not null)`,
   ],
   [
-    // Tokens and sessions that have been taken back, and DPoP proofs that have been used.
+    // Revoked tokens and sessions, and used DPoP proofs.
     `create table revocations (
        sequence bigint generated always as identity primary key,
        id uuid not null unique, at timestamptz not null, revocation jsonb not null)`,
@@ -36,13 +36,13 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     `create index spent_proofs_expire on spent_proofs (expires_at)`,
   ],
   [
-    // Of the deployment, the same for every replica: signs page tokens, hashes masked values.
+    // The deployment's secret, the same for every replica: signs page tokens, hashes masked values.
     `insert into meta values ('secret', replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''))
        on conflict do nothing`,
   ],
   [
-    // Records are a few kilobytes long: to compress one by PostgreSQL's own method takes about as long as all else about
-    // writing it. LZ4 takes next to nothing; where the database is built without it, they stay as they are.
+    // Records are a few kilobytes long. Compressing one by PostgreSQL's own method takes as long as all the rest of the
+    // write. LZ4 takes next to nothing; a database that is built without it stores records uncompressed.
     `do $$ begin
        execute 'alter table decisions alter record set compression lz4';
      exception when feature_not_supported or syntax_error then
@@ -51,12 +51,12 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   ],
 ];
 
-/** Of the tables, as this Remit has them. */
+/** The version of the tables that this Remit works with. */
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
 const VERSION_TABLE = 'remit_version';
 
-/** What the database's tables are of; 0 where there are none. @throws Fault; also where they are of a newer Remit */
+/** Reads the version of the database's tables; 0 where there are none. @throws Fault, also where it is newer than ours */
 export async function readSchemaVersion(database: Database): Promise<number> {
   const [tableRows] = await database.run([{ sql: `select to_regclass('${VERSION_TABLE}') is not null as there` }]);
   if (tableRows?.[0]?.['there'] !== true) return 0;
@@ -65,12 +65,12 @@ export async function readSchemaVersion(database: Database): Promise<number> {
   if (version > SCHEMA_VERSION)
     throw new Fault(
       'database_unavailable',
-      `the database is of version ${version}, newer than this Remit (${SCHEMA_VERSION})`,
+      `the tables of the database are of version ${version}, and this Remit works with ${SCHEMA_VERSION}: a newer Remit made them`,
     );
   return version;
 }
 
-/** For a database that is not ours to change at start. @throws Fault; ConfigError where it has to be migrated first */
+/** Checks the version of a database that Remit must not change at start. @throws ConfigError where it has to be migrated, Fault */
 export async function requireSchemaVersion(database: Database, place: string): Promise<void> {
   const version = await readSchemaVersion(database);
   if (version < SCHEMA_VERSION)
@@ -83,8 +83,10 @@ export async function requireSchemaVersion(database: Database, place: string): P
 }
 
 /**
- * Brings the tables to the present version, each step in a transaction of its own; whoever does the same meanwhile waits,
- * and finds it done. @returns the version it was. @throws Fault; also where the database is of a newer Remit
+ * Brings the tables to the present version, each step in a transaction of its own. Another process that does the same
+ * waits, and then finds the step applied.
+ * @returns the version before
+ * @throws Fault, also where the version is newer than ours
  */
 export async function migrateSchema(database: Database): Promise<number> {
   const lockStatement = {
@@ -100,7 +102,7 @@ export async function migrateSchema(database: Database): Promise<number> {
     try {
       await database.run([
         lockStatement,
-        // Ends the transaction where somebody else has taken this step: nothing is divided by zero.
+        // Divides by zero, which ends the transaction, where another process has applied this step.
         {
           sql: `select 1 / (case when coalesce(max(version), 0) = $1::int then 1 else 0 end) from ${VERSION_TABLE}`,
           params: [version],

@@ -1,7 +1,7 @@
 /**
- * Revocations: tokens and sessions that have been taken back. A revocation names what it is about by selectors, all of
- * which must fit; the newest wins over everything that is kept of a token. Every process holds all of them in memory
- * and, where others write to the same database, asks for newer ones before it relies on its own.
+ * The store of revoked tokens and sessions. A revocation has selectors, all of which must match a token. Every process
+ * holds all revocations in memory. Where other processes write to the same database, it reads newer ones before it
+ * relies on its memory.
  */
 import type {
   RevocationMatch,
@@ -15,22 +15,24 @@ import type { Database, DatabaseRow } from './database/port.js';
 
 /** Another replica's revocation must count within a second. */
 const MAX_STALENESS_MS = 500;
-/** Revocations that are read again each time. */
+/** Revocations before the last one that are read again each time. */
 const REREAD_COUNT = 100;
 const SELECTOR_NAMES = ['issuer', 'jti', 'user', 'agent', 'session'] as const;
 type SelectorName = (typeof SELECTOR_NAMES)[number];
 
-/** Of those with the same selectors. Times only ever cover more. */
+/** The revocations with the same selectors, reduced to the ones that cover most. */
 interface RevocationEntry {
+  /** One that covers every token that matches. */
   readonly always: Revocation | undefined;
+  /** The one that covers tokens issued before the latest time. */
   readonly before: Revocation | undefined;
 }
 
 export class RevocationStore implements Revocations {
-  /** By which members they select, then by those members' values. */
+  /** The revocations, keyed by the names of their selectors, then by the values. */
   private readonly groups = new Map<
     string,
-    { members: readonly SelectorName[]; entries: Map<string, RevocationEntry> }
+    { names: readonly SelectorName[]; entries: Map<string, RevocationEntry> }
   >();
   private lastSequence = 0;
   private loading: Promise<void> | undefined;
@@ -39,18 +41,18 @@ export class RevocationStore implements Revocations {
   constructor(private readonly database: Database) {}
 
   async find(token: RevocableToken): Promise<RevocationMatch | undefined> {
-    // One that is on its way may have been asked for too long ago; then a second is waited for, and never a third.
+    // A read under way may have started too long ago. Then a second one is waited for, and never a third.
     const since = performance.now() - MAX_STALENESS_MS;
     while (!this.isUpToDate(since)) await this.refresh();
     let sessionMatch: RevocationMatch | undefined;
-    for (const { members, entries } of this.groups.values()) {
-      for (const key of buildTokenKeys(members, token)) {
+    for (const { names, entries } of this.groups.values()) {
+      for (const key of buildTokenKeys(names, token)) {
         const revocation = findCovering(entries.get(key), token.issuedAt);
         if (revocation === undefined) continue;
         const match = {
           id: revocation.id,
-          what: members.includes('session') ? 'session' : 'token',
-          selector: [...members, ...(revocation.issuedBefore === undefined ? [] : ['issued_before'])].join(', '),
+          what: names.includes('session') ? 'session' : 'token',
+          selector: [...names, ...(revocation.issuedBefore === undefined ? [] : ['issued_before'])].join(', '),
         } as const;
         if (match.what === 'token') return match;
         sessionMatch = match;
@@ -59,13 +61,13 @@ export class RevocationStore implements Revocations {
     return sessionMatch;
   }
 
-  /** Whether the same has been revoked for good already: to say it again would only cost room. */
+  /** Whether tokens with these selectors are revoked already, whenever issued: revoking them again would only cost room. */
   isRevokedForGood(selectors: RevocationSelectors): boolean {
     const names = listSelectorNames(selectors);
     return this.groups.get(names.join(' '))?.entries.get(buildSelectorKey(names, selectors))?.always !== undefined;
   }
 
-  /** How many revocations are of this caller's making. @throws Fault */
+  /** Counts the revocations that a client has made. @throws Fault */
   async countBy(revokedBy: string): Promise<number> {
     const [rows] = await this.database.run([
       { sql: `select count(*)::int as n from revocations where revocation->>'revokedBy' = $1`, params: [revokedBy] },
@@ -73,11 +75,11 @@ export class RevocationStore implements Revocations {
     return Number(rows?.[0]?.['n'] ?? 0);
   }
 
-  /** Durable, and in force in this process, when it resolves. @throws Fault */
+  /** Adds a revocation, which is durable and in force in this process when it resolves. @throws Fault */
   async add(revocation: Revocation): Promise<void> {
     const { id, revokedAt, ...rest } = revocation;
     await this.database.run([
-      // One after the other: sequence numbers then appear in order, so that nobody who asks for newer ones misses one.
+      // One at a time: sequence numbers then appear in order, so that a reader of newer ones misses none.
       { sql: 'select pg_advisory_xact_lock($1, $2)', params: [LOCK_NAMESPACE, ADVISORY_LOCKS.revocation] },
       {
         sql: 'insert into revocations (id, at, revocation) values ($1::uuid, $2::timestamptz, $3::jsonb)',
@@ -87,7 +89,7 @@ export class RevocationStore implements Revocations {
     this.index(revocation);
   }
 
-  /** The newest first, at most `limit`. @throws Fault */
+  /** Lists revocations, the newest first. @throws Fault */
   async list(limit: number): Promise<readonly Revocation[]> {
     const [rows = []] = await this.database.run([
       { sql: 'select id, at, revocation from revocations order by sequence desc limit $1', params: [limit] },
@@ -95,7 +97,7 @@ export class RevocationStore implements Revocations {
     return rows.map(parseRevocation);
   }
 
-  /** Whether all revocations up to that moment are held: a decision then waits for nothing. */
+  /** Whether all revocations up to that moment are in memory. */
   private isUpToDate(since: number): boolean {
     return this.loadedAt >= since || (this.database.exclusive && this.loadedAt !== -Infinity);
   }
@@ -106,10 +108,10 @@ export class RevocationStore implements Revocations {
   }
 
   private async loadNewer(): Promise<void> {
-    // As old as the moment at which it was asked for, not as that at which it came.
+    // The answer is as old as the request for it, not as its arrival.
     const requestedAt = performance.now();
-    // Those just before the last are read again: a server that took over from one that was lost may have given out
-    // its last numbers anew.
+    // The last ones are read again: a server that took over from a failed one may have assigned its last sequence
+    // numbers anew.
     const [rows = []] = await this.database.run([
       {
         sql: 'select sequence, id, at, revocation from revocations where sequence > $1::bigint order by sequence',
@@ -126,7 +128,7 @@ export class RevocationStore implements Revocations {
   private index(revocation: Revocation): void {
     const names = listSelectorNames(revocation);
     const groupKey = names.join(' ');
-    const group = this.groups.get(groupKey) ?? { members: names, entries: new Map<string, RevocationEntry>() };
+    const group = this.groups.get(groupKey) ?? { names, entries: new Map<string, RevocationEntry>() };
     this.groups.set(groupKey, group);
     const key = buildSelectorKey(names, revocation);
     const { always, before } = group.entries.get(key) ?? { always: undefined, before: undefined };
@@ -153,7 +155,7 @@ function parseRevocation(row: DatabaseRow): Revocation {
   };
 }
 
-/** The keys under which a revocation of these members would be found: one for each agent and session of the token. */
+/** Builds the keys that match the token with these selectors: one for each combination of its agents and sessions. */
 function buildTokenKeys(names: readonly SelectorName[], token: RevocableToken): string[] {
   const values: Record<SelectorName, readonly (string | undefined)[]> = {
     issuer: [token.issuer],
@@ -168,7 +170,7 @@ function buildTokenKeys(names: readonly SelectorName[], token: RevocableToken): 
   return keys.map((key) => JSON.stringify(key));
 }
 
-/** A token that doesn't say when it was issued may be as old as any. */
+/** Finds the revocation that covers a token of this time of issue. Without one, the token counts as older than any. */
 function findCovering(entry: RevocationEntry | undefined, issuedAt: number | undefined): Revocation | undefined {
   if (entry === undefined) return undefined;
   const { always, before } = entry;

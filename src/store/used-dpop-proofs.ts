@@ -1,20 +1,20 @@
-/** Proofs that have been used: each counts once, whichever replica saw it and whatever has restarted since. */
+/** The store of used DPoP proofs: each proof counts once, over all replicas and restarts. */
 import type { Database } from './database/port.js';
 
 export interface UsedProofs {
   /**
-   * Whether this is the first use.
+   * Marks the proof as used. @returns whether this is its first use
    * @param expiresAt seconds since the epoch, after which the proof is refused for its age
    * @throws Fault
    */
   markUsed(id: string, expiresAt: number, now: Date): Promise<boolean>;
-  /** Whether it would be. @throws Fault */
+  /** Whether the proof was never used. @throws Fault */
   isUnused(id: string): Promise<boolean>;
 }
 
-/** Uses between two sweeps of what has expired. */
+/** Uses between two sweeps of expired proofs. */
 const SWEEP_INTERVAL_USES = 100;
-/** Replicas sweep at the same time: none waits for what another is about to remove. */
+/** Removes expired proofs. Replicas may sweep at the same time: none waits for rows that another is removing. */
 const SWEEP_SQL = `delete from spent_proofs where id in
   (select id from spent_proofs where expires_at < $1::bigint for update skip locked)`;
 

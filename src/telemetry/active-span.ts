@@ -1,20 +1,20 @@
 /**
- * Where the work at hand is in a trace. The context goes with the work, so whoever does a part of it need not be handed
- * anything; where nobody traces a request there is no context, and a span is no more than a call of its work.
+ * The active span of the code that runs. Node's async context carries it, so that no function has to pass it on. Where a
+ * request isn't traced there is no active span, and `withSpan` merely calls its work.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 
 export type SpanAttributes = Readonly<Record<string, string | number | boolean | string[] | undefined>>;
 export type SpanRole = 'internal' | 'client';
 
-/** An open span, and what can be begun below it. */
+/** An open span, in which child spans can be started. */
 export interface ActiveSpan {
-  /** Lower-case hex, as W3C has them. */
+  /** Lower-case hex, as in W3C trace context. */
   readonly traceId: string;
   readonly spanId: string;
-  /** W3C trace context for whoever is asked within this span: `traceparent`, and `tracestate` where there is one. */
+  /** The W3C trace context for requests that are sent within this span: `traceparent`, and `tracestate` if any. */
   readonly headers: Readonly<Record<string, string>>;
-  /** @returns undefined where the request has had as many spans as one may have */
+  /** Starts a span below this one. @returns undefined where the request has as many spans as it may have */
   startChild(
     name: string,
     kind: SpanRole,
@@ -22,31 +22,31 @@ export interface ActiveSpan {
     links: readonly ActiveSpan[],
   ): ActiveSpan | undefined;
   setAttributes(attributes: SpanAttributes): void;
-  /** @param failure a fault's code, or an error's name: messages may say secrets, so they stay out */
+  /** @param failure a fault's code or an error's name: never a message, which may hold a secret */
   end(failure?: string): void;
 }
 
 interface SpanScope {
   readonly trace: ActiveSpan;
-  /** Others on whose behalf the work is done as well. */
+  /** The spans of other requests that the work is done for as well. */
   readonly links: readonly ActiveSpan[];
 }
 
 const spanStorage = new AsyncLocalStorage<SpanScope>();
-/** Of those that share one call of an engine: enough to find their traces by. */
+/** The most links of a span whose call serves many requests: enough to find their traces. */
 const MAX_LINKS = 32;
 
-/** The span that this is part of; undefined where nobody traces it. */
+/** Gets the active span; undefined where the request isn't traced. */
 export function currentSpan(): ActiveSpan | undefined {
   return spanStorage.getStore()?.trace;
 }
 
-/** All that `work` does, and all that it sets off, is part of `trace`. */
+/** Runs `work` with `span` as the active span, also for everything asynchronous that it starts. */
 export function runInSpan<T>(span: ActiveSpan, work: () => T): T {
   return spanStorage.run({ trace: span, links: [] }, work);
 }
 
-/** The work in a span of its own, where it is traced at all. */
+/** Runs `work` in a new child of the active span; simply runs it where there is none. */
 export async function withSpan<T>(
   name: string,
   work: (activeSpan?: ActiveSpan) => Promise<T>,
@@ -65,7 +65,7 @@ export async function withSpan<T>(
   }
 }
 
-/** The same of what is computed at once. */
+/** Runs synchronous `work` in a new child span. @param describe the attributes of its result */
 export function withSpanSync<T>(name: string, work: () => T, describe: (result: T) => SpanAttributes = () => ({})): T {
   const activeSpan = startSpan(name, 'internal', {});
   if (activeSpan === undefined) return work();
@@ -81,9 +81,9 @@ export function withSpanSync<T>(name: string, work: () => T, describe: (result: 
 }
 
 /**
- * Work that is done for several at once: it is part of the trace of the first of them, its spans are linked to the
- * others, and it is not part of whatever happened to set it off.
- * @param spans as {@link currentSpan} was where each of them asked
+ * Runs work that serves several requests at once. It belongs to the trace of the first of them, its spans link to the
+ * others, and it does not belong to the request that happened to start it.
+ * @param spans the {@link currentSpan} of each request
  */
 export function withLinks<T>(spans: Iterable<ActiveSpan | undefined>, work: () => T): T {
   const distinctSpans = new Set<ActiveSpan>();

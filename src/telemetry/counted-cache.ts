@@ -1,4 +1,4 @@
-/** A cache that counts how often it had what it was asked for. */
+/** A cache that counts its hits and misses, for metrics. */
 import { LRUCache } from 'lru-cache';
 
 export interface CacheCounts {
@@ -6,7 +6,7 @@ export interface CacheCounts {
   readonly misses: number;
 }
 
-/** The counts of what is kept, by the name that metrics have for it. */
+/** The counts of several caches, by the name that each has in metrics. */
 export type CacheCountsByName = Readonly<Record<string, CacheCounts>>;
 
 export class CountedCache<K extends string, V extends object> extends LRUCache<K, V> implements CacheCounts {

@@ -1,16 +1,16 @@
 /**
- * Histograms of durations for what happens thousands of times a second. prom-client hashes the labels at every
- * observation (half a microsecond on the path of each decision, several times); here the one with the labels is held by
- * whoever observes, and an observation is a comparison a bucket.
+ * Histograms of durations for events that happen thousands of times a second. prom-client hashes the labels at every
+ * observation, which costs half a microsecond several times a decision. Here the observer keeps the histogram of its
+ * labels, and an observation is one comparison a bucket.
  */
 import type { Histogram, MetricObjectWithValues, MetricValueWithName, Registry } from 'prom-client';
 
-/** Upper bounds, in seconds: from an answer that was kept to a deadline of some seconds. */
+/** Upper bounds in seconds: from a cached answer to a deadline of some seconds. */
 const BOUNDS = [0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 
 /** The observations with one set of labels. */
 export class DurationHistogram {
-  /** Of each bucket alone, and at the end of what is longer than all bounds. */
+  /** The observations in each bucket; the last one is for those above all bounds. */
   readonly counts = new Float64Array(BOUNDS.length + 1);
   sum = 0;
 
@@ -22,7 +22,7 @@ export class DurationHistogram {
   }
 }
 
-/** A family of them: the histogram that Prometheus reads. */
+/** A histogram metric as Prometheus reads it: one set of buckets for each combination of labels. */
 export class DurationMetric<Label extends string> {
   private readonly members = new Map<string, { labels: Record<Label, string>; durations: DurationHistogram }>();
 
@@ -32,11 +32,11 @@ export class DurationMetric<Label extends string> {
     private readonly labels: readonly Label[],
     registry: Registry,
   ) {
-    // A registry asks of a metric its name and its values, whatever else the type has.
+    // A registry only uses a metric's name and `get`, whatever else its type has.
     registry.registerMetric({ name, get: () => Promise.resolve(this.readValues()) } as unknown as Histogram);
   }
 
-  /** The one with these values of the labels, in their order. */
+  /** Gets the histogram of these label values, which are in the order of the labels. */
   withLabels(...values: readonly string[]): DurationHistogram {
     const key = values.join('\n');
     let member = this.members.get(key);

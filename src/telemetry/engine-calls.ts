@@ -1,29 +1,30 @@
-/** Calls to engines, watched from outside: how long each takes, and what it comes to where the engine fails. */
+/** Observes calls to engines for metrics and traces: how long each takes, and with which fault it fails. */
 import type { FaultCode } from '../model/faults.js';
+import type { ObserveCall } from '../runtime/worker-thread.js';
 import { withSpan } from './active-span.js';
 
 export type EngineName = 'spicedb' | 'database' | 'keys';
 
 export interface EngineCall {
   readonly engine: EngineName;
-  /** What was asked of it: a name of ours. */
+  /** The method, by a name that Remit gives it. */
   readonly call: string;
   readonly seconds: number;
-  /** Undefined where the engine answered, a refusal of what was asked included. */
+  /** Undefined where the engine answered, even if it refused the request. */
   readonly fault: FaultCode | undefined;
 }
 
-/** Told of each call as it ends. */
+/** Called at the end of each call. */
 export type EngineCallListener = (call: EngineCall) => void;
 
 export interface EngineObservation {
   readonly engine: EngineName;
   readonly watch: EngineCallListener | undefined;
-  /** What a failure of the call comes to; undefined where what was asked is at fault and not the engine. */
+  /** Maps an error to a fault; undefined where the request is at fault, not the engine. */
   readonly faultOf: (error: unknown) => FaultCode | undefined;
 }
 
-/** One call, in a span of its own where it is traced. Its answer and its failure are what they would be unwatched. */
+/** Makes one call, in a span of its own where the request is traced. Result and error stay as they are. */
 export async function observeCall<T>(
   { engine, watch, faultOf }: EngineObservation,
   call: string,
@@ -39,4 +40,9 @@ export async function observeCall<T>(
   } finally {
     watch?.({ engine, call, seconds: (performance.now() - startedAt) / 1000, fault });
   }
+}
+
+/** Makes a function that observes the calls of one engine. */
+export function createCallObserver(observation: EngineObservation): ObserveCall {
+  return (method, work) => observeCall(observation, method, work);
 }

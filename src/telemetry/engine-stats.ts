@@ -1,18 +1,11 @@
-/** What an engine's adapter counts of its calls, for metrics and health. */
+/** The numbers that an engine's adapter keeps of its calls, for metrics and health. */
+import type { CircuitStats } from '../runtime/circuit-breaker.js';
 
-export interface CircuitStats {
-  readonly state: 'closed' | 'open' | 'half_open';
-  /** How many times it has opened. */
-  readonly opened: number;
-  /** Calls that were refused because it was open. */
-  readonly refused: number;
-}
-
-/** What is under way at an engine, in plain numbers. */
 export interface EngineStats {
+  /** Calls under way. */
   readonly active: number;
-  /** Calls that wait for one of those to end. */
+  /** Calls that wait for one under way to end. */
   readonly waiting: number;
-  /** Only before a server. */
+  /** Undefined where the engine is embedded. */
   readonly circuit: CircuitStats | undefined;
 }

@@ -1,36 +1,39 @@
 /**
- * The service's log. What is secret is taken out of every line at the very end, wherever in it it came: a token in an
- * error's message, a password in an address, a key that somebody quotes.
+ * The service's log. Every line is redacted just before it is written, wherever a secret stands in it: a token in an
+ * error's message, a password in an address, a key in quotes.
  */
 import { pino, type DestinationStream, type Logger } from 'pino';
 import { currentSpan } from './active-span.js';
 
-/** `logs` of the configuration. */
+/** The configuration's `logs`. */
 export interface LogsConfig {
   readonly format: 'auto' | 'json' | 'text';
   readonly level?: 'debug' | 'info' | 'warn' | 'error' | undefined;
 }
 
-/** A line for the operator; `about` is the same for machines. */
+/** Writes a line for the operator; `fields` say the same for machines. */
 export type Log = (line: string, fields?: Readonly<Record<string, string | number>>) => void;
 
 export interface ServiceLog {
   readonly log: Log;
-  /** Of requests and bugs. */
+  /** The logger of requests and bugs. */
   readonly logger: Logger;
 }
 
 const REDACTION = '[redacted]';
-/** Compact JWS and JWE, and what is left of one that was cut off. */
+/** Compact JWS and JWE, also truncated ones. */
 const TOKEN_PATTERN = /\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,4}/g;
 const CREDENTIAL_PATTERN = /\b(Bearer|DPoP|Basic) +[A-Za-z0-9._~+/=-]+/gi;
-/** In an address: `postgres://remit:password@host`; the password may itself contain "@". */
+/** Passwords in addresses: `postgres://remit:password@host`. The password may itself contain "@". */
 const URL_PASSWORD_PATTERN = /(:\/\/[^/\s:@"]*):[^\s"]*@/g;
-/** `password=…`, `"token":"…"`, `\"key\": \"…\"`: by the name of what follows. */
+/** Secrets that follow their name: `password=…`, `"token":"…"`, `\"key\": \"…\"`. */
 const NAMED_SECRET_PATTERN =
   /((?:password|passwd|secret|token|api_?key|authorization|cookie|dpop)[\\"']*\s*[:=]\s*[\\"']*)(?!\[redacted\]|[\d[{]|true|false|null)[^\s"'\\,;}&]+/gi;
 
-/** @param secrets that are known as such, whatever they look like */
+/**
+ * Replaces secrets by `[redacted]`.
+ * @param secrets texts known to be secret, whatever they look like
+ */
 export function redact(text: string, secrets: readonly string[] = []): string {
   let redacted = text;
   for (const secret of secrets) redacted = redacted.replaceAll(secret, REDACTION);
@@ -42,8 +45,10 @@ export function redact(text: string, secrets: readonly string[] = []): string {
 }
 
 /**
- * @param format `json`: a line of JSON an event; `text`: engines' comings and goings in words, for a person
- * @param stream takes the lines: standard error
+ * Opens the log.
+ * @param format `json`: one line of JSON an event; `text`: plain lines for a terminal
+ * @param stream takes the lines, standard error for instance
+ * @param secrets texts to redact
  */
 export function openLog(
   { format, level }: { readonly format: 'json' | 'text'; readonly level: LogsConfig['level'] },
@@ -52,7 +57,7 @@ export function openLog(
 ): ServiceLog {
   const logger = pino(
     {
-      // At a terminal a person looks for trouble; what goes well is said in words.
+      // At a terminal, plain lines tell what goes well, so that only warnings of requests are shown.
       level: format === 'text' ? (level ?? 'warn') : (level ?? 'info'),
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
@@ -77,7 +82,7 @@ export function openLog(
   return { log, logger };
 }
 
-/** Of an error what it is and where: its other members may be anything, the request included. */
+/** Serializes an error's name, message, code and stack only: other members may be anything, a request for instance. */
 function serializeError(error: unknown): object {
   if (!(error instanceof Error)) return { message: String(error) };
   const { name, message, stack } = error;

@@ -1,44 +1,19 @@
 /**
- * Metrics of one service, in a registry of its own. Every value of a label is from a list that the operator or the code
- * has written: no user, agent, resource or text of a request's can become one.
+ * The metrics of one service, in a registry of its own. Every label value comes from a list that the operator or the
+ * code has written: no user, agent, resource or text of a request can become one.
  */
-import { Counter, Gauge, Registry } from 'prom-client';
+import { Counter, Registry } from 'prom-client';
 import type { Decision } from '../model/decision.js';
 import type { StepOutcome } from '../model/outcome.js';
 import type { Question } from '../model/question.js';
 import type { EngineCall } from './engine-calls.js';
-import type { CacheCountsByName } from './counted-cache.js';
-import type { CircuitStats } from './engine-stats.js';
 import { DurationMetric, type DurationHistogram } from './duration-metric.js';
 import { PHASES, type DecisionObserver, type Phase } from './observer.js';
 import { processMetrics } from './process-metrics.js';
+import { registerServiceMetrics, type ServiceCounts, type ShedCounts } from './service-metrics.js';
 import { withSpan, withSpanSync, type SpanAttributes } from './active-span.js';
 
-/** Numbers that the parts of a service keep by themselves: read when metrics are. */
-export interface ServiceCounts {
-  readonly caches: CacheCountsByName;
-  /** What waits for an engine, by what it is. */
-  readonly waiting: Readonly<Record<'checks' | 'records', number>>;
-  /** How much went together: of checks to SpiceDB, of records to the database. */
-  readonly grouped: Readonly<Record<'checks' | 'records', { readonly groups: number; readonly members: number }>>;
-  /** Times that Cedar failed and was begun anew. */
-  readonly cedarFaults: number;
-  /** Before each engine that is a server. */
-  readonly circuits: Readonly<Record<'database' | 'spicedb', CircuitStats | undefined>>;
-  /** Of records that nobody waits for: still to be written, and given up. */
-  readonly records: { readonly pendingCorrections: number; readonly droppedCorrections: number };
-  readonly rules: {
-    /** How often others were taken while it ran, and how often they weren't. */
-    readonly taken: number;
-    readonly refused: number;
-    /** Since when these are in force. */
-    readonly since: Date;
-    /** Others are written, and were refused. */
-    readonly outdated: boolean;
-  };
-}
-
-/** What metrics need to know of the rules in force: their version, and the names of what they have. */
+/** The parts of the policies in force that become labels: their version, and the names in their vocabulary. */
 export interface PolicyLabels {
   readonly version: string;
   readonly vocabulary: {
@@ -49,20 +24,13 @@ export interface PolicyLabels {
   };
 }
 
-/** Of what isn't in the schema, or is no route. */
+/** The label of an action or type that isn't in the schema, and of an unknown route. */
 export const OTHER_LABEL = 'other';
-
-type ShedCounts = AdmissionStats['shed'];
-const SHED_CAUSES = [
-  ['in_flight', 'inFlight'],
-  ['large_bodies', 'largeBodies'],
-  ['memory', 'memory'],
-] as const;
 
 export class Metrics implements DecisionObserver {
   private readonly registry = new Registry();
   private readonly processRegistry = processMetrics();
-  private readonly shedCounters: (() => ShedCounts)[] = [];
+  private readonly shedCounts: (() => ShedCounts)[] = [];
   private readonly decisions = this.createCounter(
     'remit_decisions_total',
     'Decisions, by what came of them and the first reason: a reason code, or the fault where an engine could not answer.',
@@ -93,8 +61,8 @@ export class Metrics implements DecisionObserver {
   private readonly phases: Readonly<Record<Phase, DurationHistogram>>;
 
   /**
-   * @param rules those in force
-   * @param counts of the service's parts
+   * @param rules the policies in force
+   * @param counts the numbers of the service's parts
    */
   constructor(
     private readonly rules: () => PolicyLabels,
@@ -110,7 +78,11 @@ export class Metrics implements DecisionObserver {
       Phase,
       DurationHistogram
     >;
-    this.readAtScrape(counts);
+    registerServiceMetrics(this.registry, {
+      counts,
+      shed: () => this.shedCounts.map((shed) => shed()),
+      version: () => this.rules().version,
+    });
   }
 
   async decision(question: Question, work: () => Promise<Decision>): Promise<Decision> {
@@ -160,25 +132,25 @@ export class Metrics implements DecisionObserver {
     if (fault !== undefined) this.faults.inc({ engine, code: fault });
   };
 
-  /** @param route as it is registered; undefined where there is none */
+  /** Observes one HTTP request. @param route as it is registered; undefined where there is none */
   observeRequest(method: string, route: string | undefined, status: number, seconds: number): void {
     this.requestSeconds
       .withLabels(route === undefined ? OTHER_LABEL : method, route ?? OTHER_LABEL, String(status))
       .observe(seconds);
   }
 
-  /** Of what a listener refuses for there being too much: all listeners' count together. */
+  /** Adds a listener's count of shed requests; those of all listeners are summed up. */
   countShed(shed: () => ShedCounts): void {
-    this.shedCounters.push(shed);
+    this.shedCounts.push(shed);
   }
 
-  /** In Prometheus' text format, the process's own included. */
-  async text(): Promise<{ readonly type: string; readonly text: string }> {
+  /** Renders all metrics in Prometheus' text format, those of the process included. */
+  async exposition(): Promise<{ readonly type: string; readonly text: string }> {
     const [serviceText, processText] = await Promise.all([this.registry.metrics(), this.processRegistry.metrics()]);
     return { type: this.registry.contentType, text: `${serviceText}\n${processText}` };
   }
 
-  /** A decision's id leads to its record, which says who and what: neither goes to whoever keeps traces. */
+  /** Describes a decision without its user, agent and resource: its id leads to the record, traces are for others. */
   private describeDecision({ id, decision, fault, reasons, dry_run, request }: Decision): SpanAttributes {
     const questionKind = this.rules().vocabulary.find(request.action, request.resource.type);
     return {
@@ -194,96 +166,6 @@ export class Metrics implements DecisionObserver {
   private createCounter<L extends string>(name: string, help: string, labelNames: readonly L[]): Counter<L> {
     return new Counter({ name, help, labelNames: [...labelNames], registers: [this.registry] });
   }
-
-  private readAtScrape(counts: () => ServiceCounts): void {
-    const read = <L extends string>(
-      kind: typeof Counter | typeof Gauge,
-      name: string,
-      help: string,
-      labelNames: readonly L[],
-      values: () => readonly (readonly [labels: Record<L, string>, value: number])[],
-    ): void => {
-      new kind<L>({
-        name,
-        help,
-        labelNames: [...labelNames],
-        registers: [this.registry],
-        collect() {
-          this.reset();
-          for (const [labels, value] of values()) this.inc(labels, value);
-        },
-      });
-    };
-    read(Counter, 'remit_cache_lookups_total', 'What was looked for among what is kept.', ['cache', 'result'], () =>
-      Object.entries(counts().caches).flatMap(([cache, { hits, misses }]) => [
-        [{ cache, result: 'hit' }, hits],
-        [{ cache, result: 'miss' }, misses],
-      ]),
-    );
-    read(Gauge, 'remit_queue_waiting', 'What waits to be sent to an engine.', ['queue'], () =>
-      Object.entries(counts().waiting).map(([queue, n]) => [{ queue }, n]),
-    );
-    read(Counter, 'remit_groups_total', 'Groups sent to an engine as one.', ['queue'], () =>
-      Object.entries(counts().grouped).map(([queue, { groups }]) => [{ queue }, groups]),
-    );
-    read(Counter, 'remit_grouped_total', 'What was sent in those groups.', ['queue'], () =>
-      Object.entries(counts().grouped).map(([queue, { members }]) => [{ queue }, members]),
-    );
-    read(Counter, 'remit_cedar_faults_total', 'Times that Cedar failed and was begun anew.', [], () => [
-      [{}, counts().cedarFaults],
-    ]);
-    const circuits = (of: (circuit: CircuitStats) => number): [{ engine: string }, number][] =>
-      Object.entries(counts().circuits).map(([engine, circuit]) => [
-        { engine },
-        circuit === undefined ? 0 : of(circuit),
-      ]);
-    read(Gauge, 'remit_circuit_open', '1 while an engine is taken to be away.', ['engine'], () =>
-      circuits(({ state }) => Number(state !== 'closed')),
-    );
-    read(Counter, 'remit_circuit_opened_total', 'Times that an engine was found to be away.', ['engine'], () =>
-      circuits(({ opened }) => opened),
-    );
-    read(Counter, 'remit_circuit_refused_total', 'Calls refused while an engine was away.', ['engine'], () =>
-      circuits(({ refused }) => refused),
-    );
-    read(
-      Counter,
-      'remit_requests_shed_total',
-      'Requests refused at once, by what there was too much of.',
-      ['cause'],
-      () => SHED_CAUSES.map(([cause, of]) => [{ cause }, this.shedCounters.reduce((sum, shed) => sum + shed()[of], 0)]),
-    );
-    read(
-      Gauge,
-      'remit_record_corrections_pending',
-      'Corrections of decision records that are still to be written.',
-      [],
-      () => [[{}, counts().records.pendingCorrections]],
-    );
-    read(
-      Counter,
-      'remit_record_corrections_dropped_total',
-      'Corrections of decision records that the full queue dropped.',
-      [],
-      () => [[{}, counts().records.droppedCorrections]],
-    );
-    read(Counter, 'remit_policy_reloads_total', 'Rules that were to be taken while it ran.', ['outcome'], () => {
-      const { taken, refused } = counts().rules;
-      return [
-        [{ outcome: 'taken' }, taken],
-        [{ outcome: 'refused' }, refused],
-      ];
-    });
-    read(Gauge, 'remit_policy_outdated', '1 while the rules as they are written were refused.', [], () => [
-      [{}, Number(counts().rules.outdated)],
-    ]);
-    read(Gauge, 'remit_policy_loaded_timestamp_seconds', 'Since when the rules are in force.', [], () => [
-      [{}, counts().rules.since.getTime() / 1000],
-    ]);
-    read(Gauge, 'remit_policy_info', 'Always 1; the version of the rules in force.', ['version'], () => [
-      [{ version: this.rules().version }, 1],
-    ]);
-  }
 }
 
 function describeStepOutcome(outcome: StepOutcome): SpanAttributes {
@@ -292,13 +174,4 @@ function describeStepOutcome(outcome: StepOutcome): SpanAttributes {
     ...(outcome.outcome === 'deny' ? { 'remit.step.reasons': outcome.reasons.map(({ code }) => code) } : {}),
     ...(outcome.outcome === 'unknown' ? { 'remit.step.fault': outcome.fault } : {}),
   };
-}
-/** In plain numbers. */
-
-export interface AdmissionStats {
-  readonly inFlight: number;
-  /** Of large bodies that are being read or worked on. */
-  readonly largeBodyBytes: number;
-  /** Requests that were refused, by what there was too much of. */
-  readonly shed: { readonly inFlight: number; readonly largeBodies: number; readonly memory: number };
 }

@@ -1,18 +1,18 @@
-/** Whoever watches decisions being made. Watching changes nothing of what is decided, and fails nothing. */
+/** Observing decisions, for metrics and traces. An observer neither changes a decision nor makes it fail. */
 import type { Decision } from '../model/decision.js';
 import type { StepOutcome } from '../model/outcome.js';
 import type { Question } from '../model/question.js';
 
-/** What a decision waits for, or computes for long enough to matter. `cedar` is part of `gather`. */
+/** The parts of a decision that take a measurable time. `cedar` is part of `gather`. */
 export const PHASES = ['token', 'gather', 'cedar', 'record'] as const;
 export type Phase = (typeof PHASES)[number];
 
 export interface DecisionObserver {
-  /** A whole decision; one that ends in a BadRequest is none. */
+  /** Observes a whole decision. A BadRequest is no decision. */
   decision(question: Question, work: () => Promise<Decision>): Promise<Decision>;
   phase<T>(phase: Exclude<Phase, 'cedar'>, work: () => Promise<T>): Promise<T>;
   cedar<T>(work: () => T): T;
-  /** A step being judged, which takes no time to speak of. */
+  /** Observes the evaluation of a step, which takes next to no time. */
   step<O extends StepOutcome>(step: string, judge: () => O): O;
 }
 

@@ -1,9 +1,9 @@
-/** Metrics of the process, which are the same for every service in it: memory, processor time, the event loop's lag. */
+/** The metrics of the process, shared by every service in it: memory, processor time, the event loop's lag. */
 import { collectDefaultMetrics, Registry } from 'prom-client';
 
 let registry: Registry | undefined;
 
-/** Begun by the first service of the process. */
+/** Gets the registry, which the first call creates. */
 export function processMetrics(): Registry {
   if (registry === undefined) {
     registry = new Registry();

@@ -1,4 +1,4 @@
-/** Traces by OpenTelemetry: W3C trace context in, OTLP over HTTP out. Nothing of it is global to the process. */
+/** Traces by OpenTelemetry: W3C trace context in, OTLP over HTTP out. Nothing is registered globally in the process. */
 import type { IncomingHttpHeaders } from 'node:http';
 import {
   ROOT_CONTEXT,
@@ -19,18 +19,19 @@ import {
   BatchSpanProcessor,
   type SpanExporter,
 } from '@opentelemetry/sdk-trace-base';
+import { withTimeout } from '../runtime/timeout.js';
 import type { Log } from './log.js';
 import type { SpanAttributes, SpanRole, ActiveSpan } from './active-span.js';
 
-/** Spans of one request: a batch of a thousand questions would have thirty thousand. */
+/** The most spans of one request: a batch of a thousand questions would have thirty thousand. */
 const MAX_SPANS_PER_REQUEST = 500;
-/** Spans that wait to be sent; those beyond are dropped. */
+/** The most spans that wait to be sent; more are dropped. */
 const MAX_QUEUED_SPANS = 4096;
 const EXPORT_TIMEOUT_MS = 5_000;
-/** How long the end of the service waits for the last spans. */
+/** The time that shutdown waits for the last spans to be sent. */
 const FLUSH_TIMEOUT_MS = 2_000;
 
-export class Traces {
+export class RequestTracer {
   private readonly propagator = new W3CTraceContextPropagator();
   private readonly provider: BasicTracerProvider;
   private readonly tracer: Tracer;
@@ -44,7 +45,7 @@ export class Traces {
       resource: defaultResource()
         .merge(resourceFromAttributes({ 'service.name': 'remit' }))
         .merge(detectResources({ detectors: [envDetector] })),
-      // Which requests are traced is decided before there is a span: see begin.
+      // Which requests are traced is decided before there is a span: see startRequest.
       sampler: new AlwaysOnSampler(),
       spanProcessors: [
         new BatchSpanProcessor(createReportingExporter(exporter, config.endpoint, log), {
@@ -58,13 +59,13 @@ export class Traces {
   }
 
   /**
-   * A request's own span, below that of its caller where its headers name one. Headers that aren't W3C trace context
-   * are as if there were none.
-   * @returns undefined where the request is none of the sample
+   * Starts the span of a request, below the caller's span where the headers name one. Headers that aren't W3C trace
+   * context are ignored.
+   * @returns undefined where the request is not in the sample
    */
   startRequest(headers: IncomingHttpHeaders, name: string, attributes: SpanAttributes): ActiveSpan | undefined {
     const parent = this.propagator.extract(ROOT_CONTEXT, headers, HEADER_GETTER);
-    // By chance of our own: a trace id is the caller's to choose, and so would be which requests are traced.
+    // Sampled at random, not by trace id: callers choose trace ids, and would choose which requests are traced.
     const callerSampled = ((trace.getSpanContext(parent)?.traceFlags ?? 0) & TraceFlags.SAMPLED) !== 0;
     if (!(callerSampled && this.config.followCallers) && Math.random() >= this.config.sample) return undefined;
     const span = this.tracer.startSpan(name, { kind: SpanKind.SERVER, attributes }, parent);
@@ -72,9 +73,8 @@ export class Traces {
   }
 
   async close(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, FLUSH_TIMEOUT_MS)));
-    await Promise.race([this.provider.shutdown().catch(() => undefined), late]).finally(() => clearTimeout(timer));
+    const shutdown = this.provider.shutdown().catch(() => undefined);
+    await withTimeout(shutdown, FLUSH_TIMEOUT_MS, () => undefined);
   }
 }
 
@@ -89,7 +89,7 @@ class OpenSpan implements ActiveSpan {
   readonly traceId: string;
   readonly spanId: string;
 
-  /** @param budget of the request's further spans */
+  /** @param budget the number of further spans that the request may have */
   constructor(
     private readonly span: Span,
     private readonly tracer: Tracer,
@@ -139,7 +139,7 @@ class OpenSpan implements ActiveSpan {
   }
 }
 
-/** The exporter, which tells the operator when whoever collects the spans goes away, and when they are back. */
+/** Wraps an exporter: tells the operator when the collector can't be reached, and when it can again. */
 function createReportingExporter(exporter: SpanExporter, endpoint: string, log: Log): SpanExporter {
   let failing = false;
   const place = new URL(endpoint).origin;
@@ -149,7 +149,7 @@ function createReportingExporter(exporter: SpanExporter, endpoint: string, log: 
         const failed = result.code === ExportResultCode.FAILED;
         if (failed !== failing) {
           failing = failed;
-          log(`traces to ${place}: ${failed ? "can't be sent, and are dropped" : 'are sent again'}`, {
+          log(`traces to ${place} ${failed ? "can't be sent, and are dropped" : 'are sent again'}`, {
             event: failed ? 'traces_away' : 'traces_back',
           });
         }
@@ -160,11 +160,12 @@ function createReportingExporter(exporter: SpanExporter, endpoint: string, log: 
     forceFlush: () => exporter.forceFlush?.() ?? Promise.resolve(),
   };
 }
+
 export interface TracesConfig {
-  /** Of OTLP over HTTP, with its path. */
+  /** The URL for OTLP over HTTP, with its path. */
   readonly endpoint: string;
-  /** The share of requests that are traced, 0 to 1. */
+  /** The share of requests that are traced, from 0 to 1. */
   readonly sample: number;
-  /** Whoever calls may have a request traced, by its `traceparent`. */
+  /** Whether a caller can have its request traced, by a `traceparent` with the sampled flag. */
   readonly followCallers: boolean;
 }

@@ -1,58 +1,44 @@
-/** Who acts for whom: from the claims of a token to its user and its actors. */
+/** The parties of a token: reads from its claims who is the user and which agents act. The verifier calls it. */
 import { findIdProblem } from '../model/ids.js';
 import type { TokenClaims } from './claims.js';
 import type { Actor, DelegationToken } from '../model/delegation-token.js';
 import type { Issuer, Issuers } from './issuers.js';
 import { rejectToken } from './jws.js';
 
+/** Agents in one token, the acting one included. */
 export const MAX_CHAIN_LENGTH = 8;
 
 export type TokenParties = Pick<DelegationToken, 'mode' | 'user' | 'actors' | 'chainComplete' | 'agentIsClient'>;
 
-/** Entity profiles of persons: what a `sub` with an `act` is, and an `act` never. */
+/** Entity profiles of persons: a `sub` beside an `act` must have one, an `act` must not. */
 export const PERSON_PROFILES: readonly string[] = ['user', 'human', 'person', 'natural_person'];
-/** And of what is no person, whatever else it says. */
+/** Entity profiles of software: a party that states one of these is no person, even if it also states a person's. */
 const SOFTWARE_PROFILES = ['ai_agent', 'agent', 'service', 'workload', 'client_instance'];
 
-/** @throws TokenRefused `token_actor_invalid`, `token_chain_inverted`, `actor_forbidden`, `token_claims_invalid` */
+/**
+ * Reads the parties in the form that the issuer is configured to use (`shapes`). `act` wins over `user_claim`, that over
+ * an agent's own token, and that over `client_id`.
+ * @throws TokenRejectedError `token_actor_invalid`, `token_chain_inverted`, `actor_forbidden`, `token_claims_invalid`
+ */
 export function readParties(claims: TokenClaims, issuer: Issuer, issuers: Issuers): TokenParties {
   const { act, sub, client_id: client } = claims;
   const hasShape = (shape: Issuer['shapes'][number]): boolean => issuer.shapes.includes(shape);
-  const delegatedParties = (
-    user: string,
-    actors: readonly Actor[],
-    overrides: Partial<TokenParties> = {},
-  ): TokenParties => {
-    requireActingAgent(actors, issuer);
-    if (actors.length > MAX_CHAIN_LENGTH)
-      rejectToken('token_actor_invalid', `The chain has more than ${MAX_CHAIN_LENGTH} agents.`);
-    return {
-      mode: 'delegated',
-      user: requireEntityId(issuer, user),
-      actors,
-      chainComplete: true,
-      agentIsClient: false,
-      ...overrides,
-    };
-  };
-  const subjectAsActor = (): Actor => makeActor(issuer, sub, claims.sub_profile, 'current');
 
   if (act !== undefined) {
-    if (!hasShape('act')) return rejectToken('token_actor_invalid', 'This issuer is not configured to state an `act`.');
+    if (!hasShape('act'))
+      return rejectToken(
+        'token_actor_invalid',
+        'The token has an `act`, and its issuer is not configured to state one.',
+      );
     requirePersonProfile(claims.sub_profile);
-    return delegatedParties(sub, readActorChain(act, claims, issuer, issuers));
+    return delegatedParties(issuer, sub, readActorChain(act, claims, issuer, issuers));
   }
-  if (hasShape('user_claim') && issuer.user_claim !== undefined) {
-    const user = claims[issuer.user_claim];
-    if (user !== undefined) {
-      if (typeof user !== 'string' || findIdProblem(user) !== undefined)
-        rejectToken('token_claims_invalid', `The claim "${issuer.user_claim}" is not the id of a user.`);
-      return delegatedParties(user, [subjectAsActor()], { chainComplete: false });
-    }
-  }
+  const user = readUserClaim(claims, issuer);
+  if (user !== undefined)
+    return delegatedParties(issuer, user, [subjectAsActor(claims, issuer)], { chainComplete: false });
   // Only RFC 9068's `sub` = `client_id` tells an agent's own token where an issuer also issues for users.
   if (hasShape('agent') && (issuer.shapes.length === 1 || client === sub)) {
-    const actors = [subjectAsActor()];
+    const actors = [subjectAsActor(claims, issuer)];
     requireActingAgent(actors, issuer);
     return { mode: 'direct', user: undefined, actors, chainComplete: true, agentIsClient: false };
   }
@@ -60,20 +46,60 @@ export function readParties(claims: TokenClaims, issuer: Issuer, issuers: Issuer
     requirePersonProfile(claims.sub_profile);
     const agent = makeActor(issuer, requireAgentId(client, 'client_id'), claims.client_profile, 'current');
     const intermediaries = readDelegatedThrough(claims, issuer, issuers).filter((earlier) => earlier.id !== agent.id);
-    return delegatedParties(sub, [agent, ...intermediaries], { chainComplete: false, agentIsClient: true });
+    return delegatedParties(issuer, sub, [agent, ...intermediaries], { chainComplete: false, agentIsClient: true });
   }
-  // An issuer that delegates has named no agent: that makes nobody an agent, and nothing direct.
-  // Nor need there be a person: a client may be alone, and some issuers put agents into `sub`.
+  return partiesWithoutAgent(claims, issuer);
+}
+
+/** @throws TokenRejectedError where the chain is too long or its first agent may not act */
+function delegatedParties(
+  issuer: Issuer,
+  user: string,
+  actors: readonly Actor[],
+  overrides: Partial<TokenParties> = {},
+): TokenParties {
+  requireActingAgent(actors, issuer);
+  if (actors.length > MAX_CHAIN_LENGTH)
+    rejectToken('token_actor_invalid', `The chain has more than ${MAX_CHAIN_LENGTH} agents.`);
+  return {
+    mode: 'delegated',
+    user: requireEntityId(issuer, user),
+    actors,
+    chainComplete: true,
+    agentIsClient: false,
+    ...overrides,
+  };
+}
+
+/**
+ * The parties of a token that names no agent although its issuer delegates: it is neither an agent's own nor a
+ * delegation. `sub` need not be a person either: a client may act alone, and some issuers put agents into `sub`.
+ */
+function partiesWithoutAgent(claims: TokenClaims, issuer: Issuer): TokenParties {
   const subjectIsPerson =
     isPersonProfile(claims.sub_profile) &&
     !isAgentProfile(claims.client_profile) &&
-    client !== sub &&
-    !hasShape('user_claim');
-  const user = subjectIsPerson ? requireEntityId(issuer, sub) : undefined;
+    claims.client_id !== claims.sub &&
+    !issuer.shapes.includes('user_claim');
+  const user = subjectIsPerson ? requireEntityId(issuer, claims.sub) : undefined;
   return { mode: 'unknown', user, actors: [], chainComplete: false, agentIsClient: false };
 }
 
-/** The actors from the outermost `act` inwards; `may_act` says who might act one day, and is none of them. */
+/** Reads the user from the issuer's `user_claim`; undefined where the token has none. */
+function readUserClaim(claims: TokenClaims, issuer: Issuer): string | undefined {
+  if (!issuer.shapes.includes('user_claim') || issuer.user_claim === undefined) return undefined;
+  const user = claims[issuer.user_claim];
+  if (user === undefined) return undefined;
+  if (typeof user !== 'string' || findIdProblem(user) !== undefined)
+    return rejectToken('token_claims_invalid', `The claim "${issuer.user_claim}" is not the id of a user.`);
+  return user;
+}
+
+function subjectAsActor({ sub, sub_profile: profile }: TokenClaims, issuer: Issuer): Actor {
+  return makeActor(issuer, sub, profile, 'current');
+}
+
+/** Reads the actors from the outermost `act` inwards. `may_act` names parties that may act later, so it is ignored. */
 function readActorChain(
   outermost: Record<string, unknown>,
   claims: TokenClaims,
@@ -85,7 +111,7 @@ function readActorChain(
   );
   if (new Set(actors.map((a) => a.id)).size !== actors.length)
     rejectToken('token_actor_invalid', 'The chain names an agent twice.');
-  // Beside the chain, agents may be listed through which the delegation went: more history, which can only deny.
+  // Intermediaries may be listed beside the chain. They are history, and earlier agents can only deny.
   const intermediaries = readDelegatedThrough(claims, issuer, issuers).filter(
     (t) => !actors.some((a) => a.id === t.id),
   );
@@ -94,7 +120,7 @@ function readActorChain(
 
 const DELEGATED_THROUGH_ENTRY = 'An entry of `delegated_through`';
 
-/** Okta's `delegated_through`: an id or an `act`-like object, or a list of them. */
+/** Reads Okta's `delegated_through`: an id, an object like an `act`, or a list of either. */
 function readDelegatedThrough(claims: TokenClaims, issuer: Issuer, issuers: Issuers): Actor[] {
   const entries = claims['delegated_through'];
   if (entries === undefined || issuer.preset !== 'okta') return [];
@@ -107,7 +133,7 @@ function readDelegatedThrough(claims: TokenClaims, issuer: Issuer, issuers: Issu
   return [...new Map(actors.map((a) => [a.id, a])).values()];
 }
 
-/** An `act` and those within it, outermost first. */
+/** Lists an `act` and the ones nested in it, outermost first. */
 function flattenActs(outermost: unknown, label = 'An `act`'): Record<string, unknown>[] {
   const acts: Record<string, unknown>[] = [];
   for (let act = outermost; act !== undefined; act = (act as Record<string, unknown>)['act']) {
@@ -120,14 +146,14 @@ function flattenActs(outermost: unknown, label = 'An `act`'): Record<string, unk
   return acts;
 }
 
-/** An actor is the pair of `iss` and `sub`: the same `sub` of another issuer is somebody else. */
+/** Reads one actor. The pair of `iss` and `sub` identifies it: the same `sub` of another issuer is another party. */
 function readActor(act: Record<string, unknown>, trust: Actor['trust'], issuer: Issuer, issuers: Issuers): Actor {
   const { sub, iss, sub_profile: profile } = act;
   const actorIssuer = iss === undefined ? issuer : typeof iss === 'string' ? issuers.find(iss) : undefined;
-  if (actorIssuer === undefined) return rejectToken('token_actor_invalid', 'An `act.iss` is no configured issuer.');
+  if (actorIssuer === undefined) return rejectToken('token_actor_invalid', 'An `act.iss` is not a configured issuer.');
   if (profile !== undefined && (typeof profile !== 'string' || profile.length > 256))
-    return rejectToken('token_actor_invalid', 'An `act.sub_profile` is not a text.');
-  // Whoever signs says who acts now among its own; of the earlier ones, who can but deny, it may name others'.
+    return rejectToken('token_actor_invalid', 'An `act.sub_profile` is not a text of at most 256 characters.');
+  // An issuer names the acting agent among its own only. Earlier agents can only deny, so it may name other issuers'.
   if (trust === 'current' && actorIssuer !== issuer && issuer.actors_from?.includes(actorIssuer.issuer) !== true)
     rejectToken(
       'actor_forbidden',
@@ -140,12 +166,12 @@ function makeActor(issuer: Issuer, sub: string, profile: string | undefined, tru
   return { iss: issuer.issuer, sub, id: requireEntityId(issuer, sub), profile, trust };
 }
 
-/** Whether the one that acts may be an actor at all. */
+/** @throws TokenRejectedError where the acting party is a person, or lacks the profile that the issuer requires */
 function requireActingAgent([agent]: readonly Actor[], { actor_profiles: requiredProfiles }: Issuer): void {
   const profiles = agent?.profile?.split(' ') ?? [];
   if (profiles.some((p) => PERSON_PROFILES.includes(p.toLowerCase())))
     rejectToken('token_chain_inverted', 'The acting party is a person: a user does not act for an agent.');
-  // One that says nothing of itself is held to be the least of all.
+  // An agent without a profile has none of the required ones.
   if (requiredProfiles !== undefined && !profiles.some((p) => requiredProfiles.includes(p)))
     rejectToken(
       'actor_forbidden',
@@ -153,7 +179,7 @@ function requireActingAgent([agent]: readonly Actor[], { actor_profiles: require
     );
 }
 
-/** Of whoever says nothing of itself, `sub` is the user, as it always was. */
+/** Whether a profile is a person's. Without one it is: `sub` has always been the user. */
 function isPersonProfile(profile: string | undefined): boolean {
   const words = profile?.toLowerCase().split(' ') ?? ['user'];
   return (
@@ -161,7 +187,7 @@ function isPersonProfile(profile: string | undefined): boolean {
   );
 }
 
-/** Whether a party says that it is an agent; one that doesn't may be one all the same. */
+/** Whether a profile says that the party is an agent. A party without such a profile may be one all the same. */
 export function isAgentProfile(profile: string | undefined): boolean {
   return (
     profile
@@ -173,7 +199,7 @@ export function isAgentProfile(profile: string | undefined): boolean {
 
 function requirePersonProfile(profile: string | undefined): void {
   if (!isPersonProfile(profile))
-    rejectToken('token_chain_inverted', `The user's sub_profile is "${profile ?? ''}", so "sub" is no person.`);
+    rejectToken('token_chain_inverted', `The user's sub_profile is "${profile ?? ''}", so "sub" is not a person.`);
 }
 
 function requireAgentId(sub: unknown, claim: string): string {
@@ -183,8 +209,10 @@ function requireAgentId(sub: unknown, claim: string): string {
 
 function requireEntityId(issuer: Issuer, sub: string): string {
   const entityId = issuer.entityId(sub);
-  if (entityId === undefined) return rejectToken('token_claims_invalid', "An id reads as another issuer's.");
+  if (entityId === undefined)
+    return rejectToken('token_claims_invalid', 'An id begins with the alias of another issuer.');
   const problem = findIdProblem(entityId);
-  if (problem !== undefined) rejectToken('token_claims_invalid', `An id, named with its issuer's alias, ${problem}.`);
+  if (problem !== undefined)
+    rejectToken('token_claims_invalid', `An id, prefixed with the alias of its issuer, ${problem}.`);
   return entityId;
 }

@@ -1,8 +1,9 @@
 /**
- * RFC 9396 `authorization_details`: does any entry cover what is asked? Entries are alternatives; the members of one are
- * all required, and one that says more than is understood here covers nothing. The common members (section 2.2) mean:
- * `actions` the action's name, `locations` the API's audience, `datatypes` the resource's definition, `privileges` the
- * permission that the action asks for, `identifier` the resource. Our own type, `remit`, has more.
+ * RFC 9396 `authorization_details`: decides whether any entry covers a request; the consent step calls it. Entries are
+ * alternatives. The members of one entry are all required, and an entry with a member that isn't understood covers
+ * nothing. The common members (section 2.2) mean: `actions` the action's name, `locations` the API's audience,
+ * `datatypes` the resource's definition, `privileges` the permission that the action requires, `identifier` the resource.
+ * Remit's own type, `remit`, has more.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { REMIT_DETAIL_TYPE, type AccessType, type AuthorizationDetail } from '../model/acting.js';
@@ -13,15 +14,15 @@ export interface CoverageRequest {
   readonly action: string;
   readonly permission: string;
   readonly resource: EntityRef;
-  /** Whether a word is a SpiceDB definition: then `word:id` names a resource. */
+  /** Whether a word is a SpiceDB definition, so that `word:id` names a resource. */
   readonly isDefinition: (word: string) => boolean;
-  /** Audiences by which this API goes. */
+  /** Audiences that name this API. */
   readonly locations: readonly string[];
-  /** Types of detail that the deployment understands, beside its own. */
+  /** Types of detail that are understood beside Remit's own. */
   readonly types: readonly string[];
-  /** Where the request's attributes are said. */
+  /** The attributes that the request states, by the part that states them. */
   readonly attributes: Readonly<Record<'action' | 'context' | 'resource', Properties>>;
-  /** What the request says, of whatever type. */
+  /** The request's purpose, unvalidated. */
   readonly purpose: unknown;
   readonly access: AccessType;
 }
@@ -30,13 +31,13 @@ const COMMON_MEMBERS = ['type', 'actions', 'locations', 'datatypes', 'privileges
 const REMIT_MEMBERS = [...COMMON_MEMBERS, 'resources', 'constraints', 'purpose', 'access'];
 
 export interface DetailsCoverage {
-  /** Why no entry covers it, naming the member that doesn't fit; undefined where one does. */
+  /** The reason why no entry covers the request, naming the member that doesn't fit; undefined where one does. */
   readonly problem: string | undefined;
   /** Whether a covering entry allows background use. */
   readonly background: boolean;
 }
 
-/** @param details undefined where the token carries none */
+/** Finds the entries that cover the request. An empty list covers nothing. */
 export function checkDetailsCoverage(
   details: readonly AuthorizationDetail[],
   request: CoverageRequest,
@@ -55,11 +56,12 @@ export function checkDetailsCoverage(
   };
 }
 
-/** The first member that doesn't fit, as `.actions does not name "update"`. */
+/** Finds the first member that doesn't fit: `.actions does not name "update"`. */
 function findDetailProblem(detail: AuthorizationDetail, request: CoverageRequest): string | undefined {
   const { action, resource } = request;
   const isRemitDetail = detail.type === REMIT_DETAIL_TYPE;
-  if (!isRemitDetail && !request.types.includes(detail.type)) return `.type "${detail.type}" is not known here`;
+  if (!isRemitDetail && !request.types.includes(detail.type))
+    return `.type "${detail.type}" is not configured for this issuer`;
   const unknownMember = Object.keys(detail).find(
     (member) => !(isRemitDetail ? REMIT_MEMBERS : COMMON_MEMBERS).includes(member),
   );
@@ -74,9 +76,11 @@ function findDetailProblem(detail: AuthorizationDetail, request: CoverageRequest
   if (lacksAll(detail.resources, formatRef(resource), `${resource.type}:*`))
     return '.resources does not name the resource';
   if (detail.identifier !== undefined && !identifiesResource(detail.identifier, request))
-    return '.identifier is of another resource';
+    return '.identifier names another resource';
   if (detail.purpose !== undefined && detail.purpose !== request.purpose)
-    return request.purpose === undefined ? '.purpose is not stated by the request' : '.purpose is another';
+    return request.purpose === undefined
+      ? '.purpose is not stated by the request'
+      : '.purpose is not that of the request';
   if (request.access === 'background' && detail.access === 'online') return '.access is online only';
   for (const [name, constraint] of Object.entries(detail.constraints ?? {})) {
     const problem = findConstraintProblem(name, constraint, request);
@@ -85,7 +89,7 @@ function findDetailProblem(detail: AuthorizationDetail, request: CoverageRequest
   return undefined;
 }
 
-/** `employee:erin`, or the bare id: of a word that names a definition only the first is meant. */
+/** Whether it is `employee:erin` or the bare id. A text that begins with a definition is only read as the first. */
 function identifiesResource(identifier: string, { resource, isDefinition }: CoverageRequest): boolean {
   if (identifier === formatRef(resource)) return true;
   return identifier === resource.id && !isDefinition(identifier.split(':', 1)[0] ?? '');
@@ -93,12 +97,12 @@ function identifiesResource(identifier: string, { resource, isDefinition }: Cove
 
 type ConstraintTest = (value: unknown, limit: unknown) => boolean;
 
-/** What a constraint can ask of an attribute. A value of another type fails it. */
+/** The tests that a constraint can make of an attribute. A value of another type fails. */
 const CONSTRAINT_TESTS: Readonly<Record<string, ConstraintTest>> = {
   min: (value, limit) => typeof value === 'number' && typeof limit === 'number' && value >= limit,
   max: (value, limit) => typeof value === 'number' && typeof limit === 'number' && value <= limit,
   equals: (value, limit) => isDeepStrictEqual(value, limit),
-  // Of a list, every element; an empty one may mean all to whoever acts on it.
+  // Every element of a list must be allowed. An empty list fails: the service that acts on it may take it for all.
   one_of: (value, limit) =>
     Array.isArray(limit) &&
     [value].flat().length > 0 &&
@@ -107,8 +111,8 @@ const CONSTRAINT_TESTS: Readonly<Record<string, ConstraintTest>> = {
 };
 
 /**
- * A constraint is on an attribute that the request states: `amount` wherever it is stated, or `action.amount`,
- * `context.amount`, `resource.amount`. What isn't stated fails: leaving it out must not be the way around.
+ * Tests an attribute that the request states: `amount` in any part, or `action.amount`, `context.amount`,
+ * `resource.amount`. An attribute that isn't stated fails: leaving it out must not be the way around a constraint.
  */
 function findConstraintProblem(name: string, constraint: unknown, { attributes }: CoverageRequest): string | undefined {
   const [source = '', ...rest] = name.split('.');

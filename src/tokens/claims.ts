@@ -1,4 +1,4 @@
-/** The claims of a token in their standard form (RFC 9068, 8693, 9396, 7800), typed and bounded. */
+/** The claims of a token in their standard form (RFC 9068, 8693, 9396, 7800), parsed once, with a type and a bound each. */
 import { z } from 'zod';
 import { findIdProblem } from '../model/ids.js';
 import { describeSchemaError, rejectToken } from './jws.js';
@@ -7,13 +7,13 @@ const idSchema = z.string().superRefine((value, ctx) => {
   const problem = findIdProblem(value);
   if (problem !== undefined) ctx.addIssue({ code: 'custom', message: problem });
 });
-/** Whatever is named in a token must be possible to name in a revocation. */
+/** A text that a revocation can name too: no control characters. */
 const textSchema = z
   .string()
   .min(1)
   .max(1024)
   .regex(/^\P{Cc}*$/u, 'must not contain control characters');
-/** Seconds since the epoch: NumericDate, up to the year 9999. */
+/** NumericDate: seconds since the epoch, up to the year 9999. */
 const numericDateSchema = z.number().min(0).max(253_402_300_799);
 const recordSchema = z.record(z.string(), z.unknown());
 /** SHA-256 in base64url. */
@@ -47,24 +47,24 @@ const claimsSchema = z.looseObject({
   scope: z.string().max(4096).optional(),
   authorization_details: z.array(detailSchema).max(32).optional(),
   act: recordSchema.optional(),
-  /** What kind of party `sub` is (OAuth entity profiles). */
+  /** The kind of party that `sub` is (OAuth entity profiles). */
   sub_profile: textSchema.optional(),
-  /** And of what kind the client is. */
+  /** The kind of party that the client is. */
   client_profile: textSchema.optional(),
   sid: textSchema.optional(),
   txn: textSchema.optional(),
-  /** Of a transaction token: what the transaction is about, and who asked for it from where. */
+  /** The context of a transaction token: `tctx` describes the transaction, `rctx` the requester. */
   tctx: recordSchema.optional(),
   rctx: recordSchema.optional(),
   purpose: textSchema.optional(),
-  /** Ours: whether the user is there, or has let the agent work on its own. */
+  /** Remit's own claim: whether the user is present, or has let the agent work in the background. */
   access: z.enum(['online', 'background']).optional(),
   cnf: z.looseObject({ jkt: thumbprintSchema.optional(), 'x5t#S256': thumbprintSchema.optional() }).optional(),
 });
 
 export type TokenClaims = z.infer<typeof claimsSchema>;
 
-/** @throws TokenRefused `token_claims_invalid` naming the claim */
+/** @throws TokenRejectedError `token_claims_invalid`, naming the claim */
 export function parseClaims(payload: Readonly<Record<string, unknown>>): TokenClaims {
   const parsed = claimsSchema.safeParse(payload);
   if (!parsed.success) return rejectToken('token_claims_invalid', `The claim ${describeSchemaError(parsed.error)}.`);

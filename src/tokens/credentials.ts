@@ -1,6 +1,7 @@
 /**
- * A token as it is presented: all that must hold before it speaks for anybody. It is genuine and meant for this caller,
- * its presenter holds what it is bound to, nobody has taken it back, and the one that acts is an agent.
+ * Verifies a presented token in full: that it is genuine and meant for this caller, that its presenter holds the key or
+ * certificate that it is bound to, that it isn't revoked, and that the acting party is an agent. Authentication and the
+ * token step of a decision call it.
  */
 import { reason } from '../model/reasons.js';
 import type { Revocations } from '../model/revocations.js';
@@ -16,7 +17,7 @@ import { type SingleUseProof } from '../model/credential.js';
 import type { TokenVerifier } from './verify.js';
 import type { Credential, PresentedToken } from '../model/credential.js';
 
-/** The definitions that tokens' bare ids are of. */
+/** The SpiceDB definitions that the ids in tokens belong to. */
 export interface SubjectDefinitions {
   readonly userObject: string | undefined;
   readonly agentObject: string | undefined;
@@ -33,7 +34,8 @@ export class CredentialVerifier {
   ) {}
 
   /**
-   * All that must hold, and the proof used up; of a dry run only that it could be.
+   * Verifies the token and consumes its proof.
+   * @param dryRun only checks that the proof could be consumed
    * @throws Fault where keys or stores can't answer
    */
   async verifyAndConsume(
@@ -43,31 +45,35 @@ export class CredentialVerifier {
     dryRun: boolean,
   ): Promise<Credential> {
     const credential = await this.verify(presented, definitions, now);
-    // The last of all, so that nobody uses up a proof who could not have used the token.
+    // The proof comes last, so that a caller who could not have used the token doesn't consume it.
     if (!credential.ok || credential.singleUseProof === undefined) return credential;
-    const firstUse = await this.use(credential.singleUseProof, presented.used, now, dryRun);
+    const firstUse = await this.consumeProof(credential.singleUseProof, presented.used, now, dryRun);
     return firstUse ? credential : { ok: false, reason: reason('proof_replayed') };
   }
 
-  /** All that must hold, at this moment. @throws Fault where keys or stores can't answer */
+  /** Verifies the token at this moment, without consuming its proof. @throws Fault where keys or stores can't answer */
   async verify(presented: PresentedToken, definitions: SubjectDefinitions, now: Date): Promise<Credential> {
     const verification = await this.tokenVerifier.verify(presented.token, presented.audience, now);
     if (!verification.ok) return verification;
     const { token, accepted } = verification;
     try {
       if (presented.by !== 'client' && !isCredentialFormat(token.format)) rejectToken('token_is_transaction_token');
-      const use = await verifyPossession(token, presented.token, presented.proof, now.getTime() / 1000);
+      const singleUseProof = await verifyPossession(token, presented.token, presented.proof, now.getTime() / 1000);
       const revocation = await this.stores.revocations.find(token);
       if (revocation?.what === 'token') rejectToken('token_revoked', describeRevocation(revocation));
       await this.checkParties(token, presented.by, definitions);
-      return { ok: true, token, accepted, sessionEnded: revocation?.what === 'session', singleUseProof: use };
+      return { ok: true, token, accepted, sessionEnded: revocation?.what === 'session', singleUseProof };
     } catch (error) {
       if (error instanceof TokenRejectedError) return { ok: false, reason: error.reason };
       throw error;
     }
   }
 
-  /** Tokens say bare ids; whether one is an agent's or a person's, the entity store knows. @throws TokenRefused, Fault */
+  /**
+   * Checks that the parties are what the token takes them for. Tokens state ids without a type: whether an id is an
+   * agent's or a person's is looked up in the entity store.
+   * @throws TokenRejectedError, Fault
+   */
   private async checkParties(
     token: DelegationToken,
     by: PresentedToken['by'],
@@ -79,32 +85,40 @@ export class CredentialVerifier {
     const [agent, person, namesake] = await this.stores.entities.lookup([
       { type: agentObject ?? '', id },
       { type: userObject ?? '', id },
-      // Whom a token is for matters here only where it is presented as their own.
+      // The user's id matters only where a user presents the token as their own.
       ...(by === 'user' ? [{ type: agentObject ?? '', id: token.user ?? '' }] : []),
     ]);
     if (by === 'user') {
-      // A client that is no agent is what the user happens to use.
+      // A client that is not an agent is merely the application that the user works with.
       const actsWithoutAgent =
         actingAgent === undefined || (token.agentIsClient && !isAgentProfile(actingAgent.profile));
       if (!actsWithoutAgent || token.user === undefined || agent !== undefined || namesake !== undefined)
-        rejectToken('token_actor_invalid', 'This is for a user, with no agent.');
+        rejectToken(
+          'token_actor_invalid',
+          'A user must present a token of their own: this one names an agent, or no user.',
+        );
       return;
     }
     if (actingAgent === undefined)
-      return rejectToken('token_actor_invalid', 'The token names no agent, and this issuer always states one.');
+      return rejectToken('token_actor_invalid', 'The token names no agent, so no agent can act with it.');
     if (token.agentIsClient && agent === undefined)
-      rejectToken('actor_forbidden', `The token's client is not known as an agent.`);
+      rejectToken('actor_forbidden', `The token's client is not an agent in the entity store.`);
     if (agent === undefined && person !== undefined)
       rejectToken('token_chain_inverted', 'The acting party is a person: a user does not act for an agent.');
   }
 
-  /** Whether this is the proof's first request. @throws Fault */
-  use(use: SingleUseProof, earlierUses: PresentedToken['used'], now: Date, dryRun = false): Promise<boolean> {
-    const earlierUse = earlierUses.get(use.proof);
+  /** Whether this is the proof's first use. Parts of one request share the answer. @throws Fault */
+  consumeProof(
+    proof: SingleUseProof,
+    earlierUses: PresentedToken['used'],
+    now: Date,
+    dryRun = false,
+  ): Promise<boolean> {
+    const earlierUse = earlierUses.get(proof.proof);
     if (earlierUse !== undefined) return earlierUse;
-    if (dryRun) return this.stores.proofs.isUnused(use.id);
-    const firstUse = this.stores.proofs.markUsed(use.id, use.expiresAt, now);
-    earlierUses.set(use.proof, firstUse);
+    if (dryRun) return this.stores.proofs.isUnused(proof.id);
+    const firstUse = this.stores.proofs.markUsed(proof.id, proof.expiresAt, now);
+    earlierUses.set(proof.proof, firstUse);
     return firstUse;
   }
 }

@@ -1,36 +1,36 @@
 /**
- * The formats of tokens: one entry each says by which header `typ` it is known, which claims it must have, and whether
- * it can say who acts for whom. Everything else that an identity provider signs is refused by its own name, so that
- * one kind of token never passes for another (RFC 8725 §3.11).
+ * The token formats: one entry each states its header `typ`, the claims that it requires, and whether an agent may
+ * present it as a credential. Everything else that an identity provider signs is rejected with a reason of its own, so
+ * that one kind of token never passes for another (RFC 8725 §3.11).
  */
 import type { TokenFormatName } from '../model/delegation-token.js';
 import type { ReasonCode } from '../model/reasons.js';
 import { rejectToken, type UnverifiedToken } from './jws.js';
 
 export const TOKEN_TYPES = ['at+jwt', 'txntoken+jwt', 'JWT'] as const;
-/** What an issuer's tokens may say as their `typ`. `JWT`, which a header may also leave out, says nothing. */
+/** The `typ` of an issuer's tokens. `JWT`, which a header may also leave out, doesn't tell the formats apart. */
 export type TokenType = (typeof TOKEN_TYPES)[number];
-/** An issuer that is configured no further signs what RFC 9068 or the transaction token draft say, plainly marked. */
+/** The types that an issuer signs by default: those that RFC 9068 and the transaction token draft define. */
 export const DEFAULT_TYPES: readonly TokenType[] = ['at+jwt', 'txntoken+jwt'];
 
 export interface TokenFormat {
   readonly name: TokenFormatName;
   readonly type: TokenType;
-  /** Claims that it must have beyond those that every token must. */
+  /** Claims that it requires beyond those that every token requires. */
   readonly requires: readonly string[];
-  /** Whether an agent may present it to Remit as its own credential. */
+  /** Whether an agent may present it to Remit as its credential. */
   readonly credential: boolean;
 }
 
 const TOKEN_FORMATS: readonly TokenFormat[] = [
   { name: 'access_token', type: 'at+jwt', requires: [], credential: true },
-  // Without a type of its own it must look like an access token: an ID token has no scope.
+  // A token without a type of its own must look like an access token: an ID token has no scope.
   { name: 'jwt', type: 'JWT', requires: ['client_id', 'scope'], credential: true },
-  // It travels inside a trust domain, between services; nobody outside holds one.
+  // A transaction token travels between the services of a trust domain: no agent holds one.
   { name: 'transaction_token', type: 'txntoken+jwt', requires: ['txn', 'scope'], credential: false },
 ];
 
-/** What is no token to act on, by `typ`. */
+/** The tokens that are not for acting, by `typ`. */
 const REFUSED_TYPES: ReadonlyMap<string, ReasonCode> = new Map<string, ReasonCode>(
   Object.entries({
     'oauth-id-jag+jwt': 'token_is_id_jag',
@@ -42,13 +42,13 @@ const REFUSED_TYPES: ReadonlyMap<string, ReasonCode> = new Map<string, ReasonCod
   }),
 );
 
-/** Keycloak's words for an access token. */
+/** Values of Keycloak's claim `typ` in an access token. */
 const ACCESS_TOKEN_TYPES: readonly unknown[] = ['Bearer', 'DPoP'];
 const ID_TOKEN_CLAIMS = ['nonce', 'at_hash', 'c_hash', 's_hash'];
 
 /**
- * The same, where the `typ` says nothing: by the claims that only they have.
- * `typ` (Keycloak) and `token_use` (Cognito) are claims, too.
+ * The same tokens where the header's `typ` doesn't tell: known by claims that only they have.
+ * The claims `typ` and `token_use` are Keycloak's and Cognito's.
  */
 const REFUSED_BY_CLAIMS: readonly (readonly [(p: UnverifiedToken['payload']) => boolean, ReasonCode])[] = [
   [(p) => hasEvent(p['events'], 'http://schemas.openid.net/event/backchannel-logout'), 'token_is_logout_token'],
@@ -57,13 +57,14 @@ const REFUSED_BY_CLAIMS: readonly (readonly [(p: UnverifiedToken['payload']) => 
   [(p) => p['htm'] !== undefined && p['htu'] !== undefined, 'token_is_dpop_proof'],
   [(p) => p['typ'] === 'ID' || p['token_use'] === 'id', 'token_is_id_token'],
   [(p) => p['typ'] !== undefined && !ACCESS_TOKEN_TYPES.includes(p['typ']), 'token_type_invalid'],
-  // Some versions of Keycloak copy the nonce into access tokens, which say that they are.
+  // Some versions of Keycloak copy the nonce into access tokens; the claim `typ` tells those apart.
   [(p) => p['typ'] === undefined && ID_TOKEN_CLAIMS.some((c) => p[c] !== undefined), 'token_is_id_token'],
 ];
 
 /**
- * The format of a token from an issuer that signs `accepted`.
- * @throws TokenRefused by its own reason for what is no token to act on
+ * Detects the format of a token.
+ * @param acceptedTypes the types that its issuer signs
+ * @throws TokenRejectedError with a reason of its own for a token that is not for acting
  */
 export function detectFormat({ header, payload }: UnverifiedToken, acceptedTypes: readonly TokenType[]): TokenFormat {
   const typ = header.typ?.toLowerCase().replace(/^application\//, '') ?? 'jwt';
@@ -78,12 +79,12 @@ export function detectFormat({ header, payload }: UnverifiedToken, acceptedTypes
   return format;
 }
 
-/** Whether an agent may present a token of this format to Remit as its own. */
+/** Whether an agent may present a token of this format to Remit as its credential. */
 export function isCredentialFormat(name: TokenFormatName): boolean {
   return TOKEN_FORMATS.some((format) => format.name === name && format.credential);
 }
 
-/** @throws TokenRefused `token_claims_invalid` */
+/** @throws TokenRejectedError `token_claims_invalid` */
 export function requireFormatClaims(format: TokenFormat, claims: Readonly<Record<string, unknown>>): void {
   const missing = format.requires.find((claim) => claims[claim] === undefined);
   if (missing !== undefined)

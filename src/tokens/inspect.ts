@@ -1,4 +1,7 @@
-/** Reading a token without believing it: what it says in its normalized form, and everything that is wrong with it. */
+/**
+ * Inspects a token without trusting it, for `remit token inspect`: its normalized form, and every problem that a reading
+ * without its signature shows.
+ */
 import type { Reason } from '../model/reasons.js';
 import { DEFAULT_TYPES, detectFormat } from './formats.js';
 import { Issuers, type IssuerConfig } from './issuers.js';
@@ -10,15 +13,15 @@ import { checkValidityPeriod, checkAudience, normalizeToken } from './verify.js'
 export interface TokenInspection {
   readonly verified: false;
   readonly header: JwsHeader | undefined;
-  /** Whether its issuer is configured; else it is read as the standards have it. */
+  /** Whether its issuer is configured. A token of any other issuer is read as the standards define it. */
   readonly issuerKnown: boolean;
   readonly token: DelegationToken | undefined;
-  /** As it is, where it could not be understood. */
+  /** The raw payload, only where it could not be normalized. */
   readonly claims?: UnverifiedToken['payload'] | undefined;
   readonly problems: readonly Pick<Reason, 'code' | 'message'>[];
 }
 
-/** @param audiences whose tokens are taken here, beside the issuers' own: the clients' */
+/** @param audiences accepted beside the issuers' own: those of the clients */
 export function inspectToken(
   text: string,
   configs: readonly IssuerConfig[],
@@ -26,7 +29,7 @@ export function inspectToken(
   now: Date,
 ): TokenInspection {
   const problems: Pick<Reason, 'code' | 'message'>[] = [];
-  /** What `look` finds; a refusal is one more problem. */
+  /** Runs `check`; a rejection becomes one more problem. */
   const collectProblem = <T>(check: () => T): T | undefined => {
     try {
       return check();
@@ -40,11 +43,12 @@ export function inspectToken(
   if (unverified === undefined)
     return { verified: false, header: undefined, issuerKnown: false, token: undefined, problems };
   const { issuers, issuer, known: isConfigured } = resolveIssuer(unverified, configs);
-  if (!isConfigured) problems.push({ code: 'token_issuer_unknown', message: 'No configured issuer has this `iss`.' });
+  if (!isConfigured)
+    problems.push({ code: 'token_issuer_unknown', message: 'The `iss` of the token is not a configured issuer.' });
   else if (!issuer.algorithms.some((a) => a === unverified.header.alg))
     problems.push({
       code: 'token_algorithm_forbidden',
-      message: `"${unverified.header.alg}" is not on the issuer's list.`,
+      message: `The algorithm "${unverified.header.alg}" is not one that the issuer is configured to use.`,
     });
   const format = collectProblem(() => detectFormat(unverified, issuer.types));
   const token =
@@ -53,7 +57,7 @@ export function inspectToken(
       : collectProblem(() => normalizeToken(unverified.payload, format, issuer, issuers));
   if (token !== undefined) {
     if (token.actors.length === 0)
-      problems.push({ code: 'token_actor_invalid', message: 'It names no agent, so no agent can act with it.' });
+      problems.push({ code: 'token_actor_invalid', message: 'The token names no agent, so no agent can act with it.' });
     if (isConfigured && !token.resources.some((r) => audiences.includes(r)))
       collectProblem(() => checkAudience(token, issuer.audience));
     collectProblem(() => checkValidityPeriod(token, now.getTime() / 1000));

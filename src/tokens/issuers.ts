@@ -1,4 +1,4 @@
-/** The issuers whose tokens are believed: their keys, the formats they sign, and how they name users and agents. */
+/** The trusted issuers: their keys, the formats that they sign, and the names that they give to users and agents. */
 import type { JSONWebKeySet, CompactVerifyGetKey } from 'jose';
 import type { EngineCallListener } from '../telemetry/engine-calls.js';
 import { DEFAULT_TYPES, type TokenType } from './formats.js';
@@ -6,7 +6,7 @@ import { createLocalKeys, createRemoteKeys, type JwksNetwork } from './keys.js';
 import { ISSUER_PRESETS, type PresetName } from './presets.js';
 import type { TokenShape } from './shapes.js';
 
-/** Public-key signatures only: a shared secret would let every verifier mint. */
+/** Public-key signatures only: with a shared secret every verifier could issue tokens. */
 export const SIGNATURE_ALGORITHMS = [
   'ES256',
   'ES384',
@@ -24,14 +24,14 @@ export type SignatureAlgorithm = (typeof SIGNATURE_ALGORITHMS)[number];
 
 export interface IssuerConfig {
   readonly issuer: string;
-  /** An identity provider whose claims differ from the standards. */
+  /** The identity provider, where its claims differ from the standards. */
   readonly preset?: PresetName | undefined;
   readonly jwks_uri?: string | undefined;
   readonly jwks?: JSONWebKeySet | undefined;
-  /** `private` lets the name in `jwks_uri` lead to a private address, and plain http; public by default. */
+  /** `private` allows a `jwks_uri` whose name resolves to a private address, and plain http; `public` by default. */
   readonly jwks_network?: JwksNetwork | undefined;
   readonly audience: string;
-  /** Its users and agents go by their bare ids; every other issuer's by `alias|sub`. */
+  /** Whether its users and agents have their bare `sub` as id. Those of every other issuer have `alias|sub`. */
   readonly primary: boolean;
   readonly alias?: string | undefined;
   readonly shapes: readonly TokenShape[];
@@ -39,22 +39,22 @@ export interface IssuerConfig {
   readonly algorithms: readonly SignatureAlgorithm[];
   /** The header `typ` values that it signs; `at+jwt` and `txntoken+jwt` by default. */
   readonly token_types?: readonly TokenType[] | undefined;
-  /** What an acting agent's `sub_profile` must be one of; without this any but a person's will do, or none. */
+  /** The profiles of which an acting agent's `sub_profile` must have one; by default any but a person's, or none. */
   readonly actor_profiles?: readonly string[] | undefined;
-  /** Other issuers whose agents it may name as the one that acts (`act.iss`); none by default. */
+  /** Other issuers whose agents it may name as the acting one (`act.iss`); none by default. */
   readonly actors_from?: readonly string[] | undefined;
-  /** Types of authorization details, beside Remit's own, whose common members are read as RFC 9396 has them. */
+  /** Types of authorization details, beside Remit's own, whose common members are read as RFC 9396 defines them. */
   readonly authorization_details_types?: readonly string[] | undefined;
-  /** Its scopes and the platform's own that each stands for; where this is given, nothing else counts. */
+  /** Its scopes, and the platform's scopes that each stands for. Where this is given, other scopes are dropped. */
   readonly scopes?: Readonly<Record<string, readonly string[]>> | undefined;
 }
 
 export interface Issuer extends IssuerConfig {
   readonly keys: CompactVerifyGetKey;
   readonly types: readonly TokenType[];
-  /** Its claims in their standard form. @throws TokenRefused */
+  /** Rewrites its claims into their standard form. @throws TokenRejectedError */
   readonly normalizeClaims: (payload: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>;
-  /** The id by which the graph and the policies know this issuer's `sub`; undefined where it would pass for another's. */
+  /** The id of this issuer's `sub` in the graph and in policies; undefined where it would pass for another issuer's. */
   entityId(sub: string): string | undefined;
 }
 
@@ -68,7 +68,7 @@ export class Issuers {
     this.byIssuer = buildIssuers(configs, new Map(), watch);
   }
 
-  /** From now on only these. One whose keys are fetched from where they were keeps those that it has. */
+  /** Replaces all issuers. One whose `jwks_uri` and network stay the same keeps the keys that it has fetched. */
   replace(configs: readonly IssuerConfig[]): void {
     this.byIssuer = buildIssuers(configs, this.byIssuer, this.watch);
   }

@@ -1,6 +1,6 @@
 /**
- * A token's text, read before anything is believed: one spelling (strict base64url), one reading (strict JSON).
- * jose checks signatures; that there is only one thing that a text can mean is held here.
+ * Parses a token's text before anything in it is trusted. It allows one spelling (strict base64url) and one reading
+ * (strict JSON), so that no two readers take a token for different things. jose checks signatures.
  */
 import { z } from 'zod';
 import { rephraseIssue, StrictJsonError, parseStrictJson, formatJsonPath } from '../runtime/strict-json.js';
@@ -8,14 +8,15 @@ import { reason, type Reason } from '../model/reasons.js';
 
 export const MAX_TOKEN_BYTES = 8 * 1024;
 
-/** Refuses a token; carries the reason that the token step gives. */
+/** A token is rejected. It carries the reason that the token step answers. */
 export class TokenRejectedError extends Error {
-  override readonly name = 'TokenRefused';
+  override readonly name = 'TokenRejectedError';
   constructor(readonly reason: Reason) {
     super(reason.message);
   }
 }
 
+/** @throws TokenRejectedError with the reason of that code */
 export function rejectToken(code: Parameters<typeof reason>[0], detail?: string): never {
   throw new TokenRejectedError(reason(code, detail));
 }
@@ -26,22 +27,22 @@ const headerSchema = z.looseObject({
   kid: z.string().max(1024).optional(),
 });
 
-/** Only `alg`, `typ` and `kid` are ever looked at: `jku`, `jwk`, `x5u` and `x5c` would let a token bring its own key. */
+/** The header. Only `alg`, `typ` and `kid` are used: `jku`, `jwk`, `x5u` and `x5c` would let a token bring its own key. */
 export type JwsHeader = z.infer<typeof headerSchema>;
 
 export interface UnverifiedToken {
   readonly header: JwsHeader;
-  /** Unverified, and of no known shape yet. */
+  /** The payload, neither verified nor checked for its claims. */
   readonly payload: Readonly<Record<string, unknown>>;
 }
 
-/** The parts of a compact JWS. @throws TokenRefused `token_malformed` */
+/** Parses a compact JWS whose payload is a JSON object. @throws TokenRejectedError `token_malformed` */
 export function parseToken(token: string): UnverifiedToken {
   const [head, body] = splitCompactJws(token);
-  return { header: parseHeader(head), payload: parseJsonObject(body, 'payload') };
+  return { header: parseHeader(head), payload: decodeJsonObject(body, 'payload') };
 }
 
-/** The header of a compact JWS whose payload may be anything, nothing included. @throws TokenRefused `token_malformed` */
+/** Parses the header of a compact JWS with any payload, or none. @throws TokenRejectedError `token_malformed` */
 export function parseJwsHeader(token: string): JwsHeader {
   return parseHeader(splitCompactJws(token, { longest: 1024 * 1024, empty: true })[0]);
 }
@@ -52,7 +53,7 @@ function splitCompactJws(
 ): [Buffer, Buffer] {
   if (token.length > maxBytes) rejectToken('token_malformed', `The token is longer than ${maxBytes} bytes.`);
   if (/^(Bearer|DPoP) /i.test(token))
-    rejectToken('token_malformed', 'The token begins with its scheme; the token alone is wanted.');
+    rejectToken('token_malformed', 'The token begins with its scheme (Bearer or DPoP); send the token alone.');
   if (token.startsWith('{'))
     rejectToken('token_malformed', 'The JSON serialization is not accepted, only the compact one.');
   const parts = token.split('.');
@@ -60,7 +61,7 @@ function splitCompactJws(
   if (parts.length !== 3) rejectToken('token_malformed', 'The token is not a compact JWS of three parts.');
   const [head, body] = parts.map((part, i) => {
     const bytes = Buffer.from(part, 'base64url');
-    // Node skips what isn't base64url and ignores trailing bits: two texts must not be one token.
+    // Node skips characters that aren't base64url and ignores trailing bits: two texts must not be one token.
     if ((part === '' && !(allowEmptyPayload && i === 1)) || bytes.toString('base64url') !== part)
       rejectToken('token_malformed', 'The token is not base64url throughout.');
     return bytes;
@@ -69,7 +70,7 @@ function splitCompactJws(
 }
 
 function parseHeader(bytes: Buffer): JwsHeader {
-  const members = parseJsonObject(bytes, 'header');
+  const members = decodeJsonObject(bytes, 'header');
   for (const member of ['crit', 'b64', 'zip']) {
     if (Object.hasOwn(members, member))
       rejectToken('token_malformed', `The header member "${member}" is not accepted.`);
@@ -79,7 +80,7 @@ function parseHeader(bytes: Buffer): JwsHeader {
   return parsed.data;
 }
 
-function parseJsonObject(bytes: Buffer, partName: string): Record<string, unknown> {
+function decodeJsonObject(bytes: Buffer, partName: string): Record<string, unknown> {
   try {
     const value = parseStrictJson(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
@@ -91,7 +92,7 @@ function parseJsonObject(bytes: Buffer, partName: string): Record<string, unknow
   return rejectToken('token_malformed', `The token's ${partName} is not a JSON object.`);
 }
 
-/** `"act.sub" is not acceptable: is required`: the first thing that doesn't fit, with its place. */
+/** Describes the first problem with its place: `"act.sub" is not acceptable: is required`. */
 export function describeSchemaError(error: z.ZodError): string {
   const issue = error.issues[0];
   return `"${formatJsonPath(issue?.path ?? [])}" is not acceptable: ${issue === undefined ? 'invalid' : rephraseIssue(issue)}`;

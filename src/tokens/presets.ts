@@ -1,6 +1,6 @@
 /**
- * Identity providers and how their access tokens differ from the standards: one entry each rewrites their claims into
- * the standard ones, before anything is read from them. What isn't rewritten stays as it is.
+ * Identity providers whose access tokens differ from the standards. One entry each rewrites their claims into the
+ * standard ones before anything is read from them; claims that need no rewriting stay as they are.
  */
 import { rejectToken } from './jws.js';
 import type { TokenType } from './formats.js';
@@ -12,7 +12,7 @@ export interface IssuerPreset {
   readonly types: readonly TokenType[];
   readonly shapes: readonly TokenShape[];
   readonly algorithms: readonly ['RS256'];
-  /** @throws TokenRefused where the provider's own claims contradict each other */
+  /** @throws TokenRejectedError where the provider's own claims contradict each other */
   readonly normalizeClaims: (payload: ClaimsPayload) => ClaimsPayload;
 }
 
@@ -23,7 +23,7 @@ const AGENT_USER = '13';
 /**
  * Microsoft Entra ID, v1 and v2 tokens. The user is `oid` within the tenant `tid`, which must be the issuer's own;
  * the agent is the client (`azp`, in v1 `appid`); `idtyp` "app" is a client alone; delegated scopes are in `scp`,
- * an application's in `roles`. The facets only describe: who the agent is comes from `azp` and the entity store.
+ * an application's in `roles`. The facets only describe: the agent's identity comes from `azp` and the entity store.
  */
 function normalizeEntra(payload: ClaimsPayload): ClaimsPayload {
   const { oid, tid, iss, azp, appid, idtyp, scp, roles, uti } = payload;
@@ -36,18 +36,18 @@ function normalizeEntra(payload: ClaimsPayload): ClaimsPayload {
   const agentUser = splitFacets(payload['xms_sub_fct']).includes(AGENT_USER);
   return {
     ...payload,
-    // An application alone is named by its client id, by which it is also known where it acts for somebody.
+    // An application alone has its client id as `sub`: the same id as where it acts for a user.
     sub: isClientAlone ? client : oid,
     client_id: client,
     scope: isClientAlone ? joinWords(roles) : joinWords(scp),
     jti: payload['jti'] ?? uti,
     ...(agentFacets.length === 0 ? {} : { [isClientAlone ? 'sub_profile' : 'client_profile']: profile }),
-    // An agent's user account: nobody sits in front of it.
+    // An agent's user account: no user is present.
     ...(agentUser ? { access: 'background' } : {}),
   };
 }
 
-/** Okta: scopes in the list `scp`, the client in `cid`; agents through which a delegation went in `delegated_through`. */
+/** Okta: scopes in the list `scp`, the client in `cid`, the intermediaries of a delegation in `delegated_through`. */
 function normalizeOkta(payload: ClaimsPayload): ClaimsPayload {
   return {
     ...payload,
@@ -58,13 +58,13 @@ function normalizeOkta(payload: ClaimsPayload): ClaimsPayload {
 
 /**
  * Auth0, both token profiles: the client in `azp` or `client_id`, a client alone has `gty` "client-credentials" and
- * "@clients" behind its id. With role-based access, `permissions` say what is held and `scope` what was asked for.
+ * "@clients" after its id. With role-based access, `permissions` are those held and `scope` those requested.
  */
 function normalizeAuth0(payload: ClaimsPayload): ClaimsPayload {
   const client = payload['client_id'] ?? payload['azp'];
   const isClientAlone = payload['gty'] === 'client-credentials' || payload['sub'] === `${String(client)}@clients`;
   if (!isClientAlone && String(payload['sub']).endsWith('@clients'))
-    rejectToken('token_actor_invalid', 'The user is a client.');
+    rejectToken('token_actor_invalid', 'The user (`sub`) is a client.');
   return {
     ...payload,
     client_id: client,
@@ -73,21 +73,21 @@ function normalizeAuth0(payload: ClaimsPayload): ClaimsPayload {
   };
 }
 
-/** Keycloak: the client in `azp`; a service account has `client_id` too, and a user of its own that stands for it. */
+/** Keycloak: the client in `azp`. A service account has `client_id` too, and a user that stands for the client. */
 function normalizeKeycloak(payload: ClaimsPayload): ClaimsPayload {
   const { clientId, client_id: owner = clientId, azp = owner, preferred_username: name } = payload;
   const isServiceAccount = typeof name === 'string' && name.toLowerCase().startsWith('service-account-');
-  // Usernames are in lower case, whatever the client's id is in.
+  // Keycloak's usernames are in lower case; client ids need not be.
   const isOwnServiceAccount =
     typeof owner === 'string' &&
     typeof name === 'string' &&
     name.toLowerCase() === `service-account-${owner.toLowerCase()}`;
   if (isServiceAccount && (!isOwnServiceAccount || azp !== owner))
-    rejectToken('token_actor_invalid', 'The user is the service account of a client.');
+    rejectToken('token_actor_invalid', 'The user (`preferred_username`) is the service account of a client.');
   return { ...payload, client_id: azp, ...(isOwnServiceAccount ? { sub: owner } : {}) };
 }
 
-/** What was asked for and is held as well; a client alone asks for all that it holds. */
+/** Limits the requested scopes to the permissions that are held; a client alone requests all that it holds. */
 function intersectPermissions(scope: unknown, permissions: unknown, isClientAlone: boolean): unknown {
   if (!Array.isArray(permissions)) return scope;
   if (typeof scope !== 'string') return isClientAlone ? joinWords(permissions) : scope;
@@ -97,7 +97,7 @@ function intersectPermissions(scope: unknown, permissions: unknown, isClientAlon
     .join(' ');
 }
 
-/** A list of words, or a text of them, as `scope` has it; anything else is left for the claims' types to refuse. */
+/** Joins a list of words into the form of `scope`. Anything else is left for the claims' schema to reject. */
 function joinWords(value: unknown): unknown {
   return Array.isArray(value) && value.every((v) => typeof v === 'string') ? value.join(' ') : value;
 }

@@ -1,6 +1,6 @@
 /**
- * Proof of possession: that whoever presents a bound token holds the key (DPoP, RFC 9449) or the certificate (mTLS,
- * RFC 8705) that it is bound to. jose verifies the proof's signature and makes the thumbprints.
+ * Proof of possession: checks that the presenter of a bound token holds the key (DPoP, RFC 9449) or the certificate
+ * (mTLS, RFC 8705) that it is bound to. jose verifies the proof's signature and makes the thumbprints.
  */
 import { createHash, timingSafeEqual, X509Certificate } from 'node:crypto';
 import { calculateJwkThumbprint, EmbeddedJWK } from 'jose';
@@ -13,7 +13,7 @@ import { verifySignature } from './signature.js';
 import { CLOCK_SKEW_SECONDS } from './verify.js';
 import type { PresentedProof, SingleUseProof } from '../model/credential.js';
 
-/** A proof is for one request, so it is made at that moment. */
+/** The longest age of a proof, which is made for one request. */
 export const PROOF_MAX_AGE_SECONDS = 60;
 
 const proofClaimsSchema = z.looseObject({
@@ -25,9 +25,10 @@ const proofClaimsSchema = z.looseObject({
 });
 
 /**
- * @param token a verified token, and its text
- * @returns what must not be used again; undefined where nothing is used up
- * @throws TokenRefused `proof_missing`, `proof_invalid`
+ * @param token a verified token
+ * @param now seconds since the epoch
+ * @returns the proof, which must not be used again; undefined where the token needs none
+ * @throws TokenRejectedError `proof_missing`, `proof_invalid`
  */
 export async function verifyPossession(
   token: DelegationToken,
@@ -40,10 +41,10 @@ export async function verifyPossession(
     if (presented.certificate === undefined)
       rejectToken('proof_missing', 'The token is bound to a certificate (cnf.x5t#S256), and none was stated.');
     if (!equalInConstantTime(presented.certificate, x5t))
-      rejectToken('proof_invalid', 'The certificate is not the one of the token.');
+      rejectToken('proof_invalid', 'The certificate is not the one that the token is bound to.');
   }
   if (jkt === undefined) {
-    // Asked to look at a proof of a token that needs none, somebody expects a safety that isn't there.
+    // A caller that sends a proof for an unbound token expects a protection that isn't there.
     if (presented.dpop !== undefined) rejectToken('proof_invalid', 'The token is not bound to a key (cnf.jkt).');
     return undefined;
   }
@@ -52,7 +53,7 @@ export async function verifyPossession(
   return verifyDpopProof(jkt, tokenText, presented.dpop, now);
 }
 
-/** RFC 9449 section 4.3, in its order. */
+/** Checks a proof in the order of RFC 9449 section 4.3. */
 async function verifyDpopProof(
   jkt: string,
   tokenText: string,
@@ -94,7 +95,7 @@ async function verifyDpopProof(
   };
 }
 
-/** @throws TokenRefused `proof_invalid`: what is wrong with a proof is not the token's fault */
+/** @throws TokenRejectedError `proof_invalid`: a malformed proof does not make the token malformed */
 function parseProof(jwt: string): ReturnType<typeof parseToken> {
   try {
     return parseToken(jwt);
@@ -105,7 +106,11 @@ function parseProof(jwt: string): ReturnType<typeof parseToken> {
   }
 }
 
-/** Thumbprint of a certificate, given as PEM or as DER in base64; undefined where it is none. */
+/**
+ * Computes the thumbprint (SHA-256 in base64url) of a certificate.
+ * @param certificate PEM, or DER in base64
+ * @returns undefined where it is not a certificate
+ */
 export function certificateThumbprint(certificate: string): string | undefined {
   try {
     const encoded = certificate.includes('-----BEGIN') ? certificate : Buffer.from(certificate, 'base64');
@@ -115,7 +120,7 @@ export function certificateThumbprint(certificate: string): string | undefined {
   }
 }
 
-/** The target without query and fragment, scheme, host, port and escapes in their normal form (RFC 3986 6.2.2, 6.2.3). */
+/** Normalizes a URL (RFC 3986 6.2.2, 6.2.3) without query and fragment; undefined where it is no http(s) URL. */
 function normalizeTarget(uri: string): string | undefined {
   if (!URL.canParse(uri)) return undefined;
   const url = new URL(uri);

@@ -1,7 +1,7 @@
-/** The shapes of tokens: the claims in which an issuer says who acts for whom. */
+/** The shapes of tokens: the claims in which an issuer states the user and the agent. */
 
 /**
- * How a token says who acts for whom:
+ * The claims that state the parties of a token:
  * `act` the user in `sub`, the agent in `act.sub` (RFC 8693);
  * `client_id` the user in `sub`, the agent in `client_id`, where the entity store knows an agent of that id;
  * `user_claim` the agent in `sub`, the user in the claim that the issuer's `user_claim` names;

@@ -1,18 +1,18 @@
-/** Whether a JWS is signed by one of an issuer's keys, with an algorithm that it uses. */
+/** Verifies that a JWS is signed with a key and an algorithm of its issuer. Tokens and DPoP proofs are verified here. */
 import { compactVerify, errors, type CompactVerifyGetKey, type CryptoKey } from 'jose';
 import { Fault } from '../model/faults.js';
 import { reason } from '../model/reasons.js';
 import { TokenRejectedError } from './jws.js';
-import { findKeyWeakness } from './keys.js';
+import { findKeyWeakness } from './key-strength.js';
 
 export interface SignatureKeys {
-  /** Names them in a fault. */
+  /** The name that a fault states. */
   readonly issuer: string;
   readonly keys: CompactVerifyGetKey;
   readonly algorithms: readonly string[];
 }
 
-/** @throws TokenRefused, Fault `keys_unavailable` */
+/** @throws TokenRejectedError, Fault `keys_unavailable` */
 export async function verifySignature(token: string, signatureKeys: SignatureKeys): Promise<void> {
   const options = { algorithms: [...signatureKeys.algorithms] };
   const resolveKey: CompactVerifyGetKey = async (header, jws) =>
@@ -21,7 +21,7 @@ export async function verifySignature(token: string, signatureKeys: SignatureKey
     await compactVerify(token, resolveKey, options);
   } catch (error) {
     if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw toVerificationError(error, signatureKeys);
-    // No `kid` in the header: any key of the issuer's that fits may have signed, and one that is no good hides none.
+    // Without a `kid` any fitting key of the issuer may have signed; an unusable one must not hide the others.
     let unusable: Error | undefined;
     for await (const key of error) {
       try {
@@ -36,13 +36,14 @@ export async function verifySignature(token: string, signatureKeys: SignatureKey
   }
 }
 
+/** @throws TokenRejectedError `token_key_unusable` */
 async function requireStrongKey(key: CryptoKey): Promise<CryptoKey> {
   const weakness = await findKeyWeakness(key);
   if (weakness !== undefined) throw new TokenRejectedError(reason('token_key_unusable', `The key ${weakness}.`));
   return key;
 }
 
-/** What a failure of jose's says of the token; anything that it doesn't is the keys' fault. */
+/** Maps jose's errors to the reason why a token is rejected. Any other error means that the keys are unavailable. */
 function toVerificationError(error: unknown, { issuer }: SignatureKeys): Error {
   if (error instanceof TokenRejectedError) return error;
   const rejection = (code: Parameters<typeof reason>[0]): Error => new TokenRejectedError(reason(code));
@@ -51,13 +52,13 @@ function toVerificationError(error: unknown, { issuer }: SignatureKeys): Error {
   if (error instanceof errors.JOSEAlgNotAllowed) return rejection('token_algorithm_forbidden');
   if (error instanceof errors.JWSInvalid || error instanceof errors.JOSENotSupported)
     return rejection('token_malformed');
-  // The key that fits can't be imported, or is refused by the platform: no waiting mends that.
+  // The fitting key can't be imported, or the platform refuses it: waiting would not help.
   if (error instanceof errors.JWKInvalid || error instanceof errors.JWKSInvalid || isKeyImportError(error))
     return rejection('token_key_unusable');
   return new Fault('keys_unavailable', `${issuer}: ${String(error)}`, { cause: error });
 }
 
-/** What WebCrypto and jose throw for a key that is malformed, off its curve or too short. */
+/** Whether WebCrypto or jose threw it for a key that is malformed, off its curve or too short. */
 function isKeyImportError(error: unknown): boolean {
   return (
     (error instanceof DOMException && error.name !== 'TimeoutError' && error.name !== 'AbortError') ||

@@ -1,7 +1,7 @@
 /**
- * The verifier: from a token's text to who acts for whom, or the reason why it isn't believed.
- * Two parts: what is true of a token whoever asks (signature, claims, actors) is kept by the token's hash; whether it
- * is meant for this caller and valid now is asked every time.
+ * The verifier: from a token's text to its parties and grants, or the reason why it is rejected. Signature, claims and
+ * actors are the same for every caller, so they are cached by the token's hash; audience and validity are checked at
+ * each call.
  */
 import { createHash } from 'node:crypto';
 import type { Reason } from '../model/reasons.js';
@@ -19,9 +19,9 @@ export type TokenVerification =
   | { readonly ok: true; readonly token: DelegationToken; readonly accepted: TokenAcceptance }
   | { readonly ok: false; readonly reason: Reason };
 
-/** How far another host's clock may be ahead, for `iat` and `nbf`. `exp` gets no leeway. */
+/** The leeway for clocks of other hosts that are ahead, in `iat` and `nbf`. `exp` gets none. */
 export const CLOCK_SKEW_SECONDS = 5;
-/** A kept token is verified anew after this, so that a withdrawn key ends its tokens. */
+/** A cached token is verified anew after this, so that a withdrawn key ends its tokens. */
 const TOKEN_CACHE_MS = 60_000;
 const MAX_CACHED_TOKENS = 10_000;
 
@@ -38,25 +38,25 @@ export class TokenVerifier {
     return this.verifiedTokens;
   }
 
-  /** Nothing that was verified until now counts: issuers or their keys have changed. */
+  /** Forgets all verified tokens: issuers or their keys have changed. */
   clearCache(): void {
     this.verifiedTokens = createTokenCache();
   }
 
   /**
-   * @param audience that the token must name; undefined for that of the token's issuer
-   * @param now of the decision
+   * @param audience the one that the token must name; undefined for the audience of its issuer
+   * @param now the time of the decision
    * @throws Fault `keys_unavailable`
    */
   async verify(tokenText: string, audience: string | undefined, now: Date): Promise<TokenVerification> {
     try {
       const hash = this.hashToken(tokenText);
-      // What is verified meanwhile by keys of before must not be found afterwards.
-      const { verifiedTokens: kept } = this;
-      let token = kept.get(hash);
+      // Held on to: a token that is verified with earlier keys must not enter the cache that replaces this one.
+      const cache = this.verifiedTokens;
+      let token = cache.get(hash);
       if (token === undefined) {
         token = await this.verifyUncached(tokenText);
-        kept.set(hash, token);
+        cache.set(hash, token);
       }
       const issuer = this.issuers.find(token.issuer);
       const accepted = {
@@ -72,14 +72,14 @@ export class TokenVerifier {
     }
   }
 
-  /** Of one token it is asked several times in a row: for its agent's rate, and for what is decided. */
+  /** Hashes the token; remembers the last one, as a request asks for the same token several times in a row. */
   private hashToken(tokenText: string): string {
     if (tokenText !== this.lastHashed.token)
       this.lastHashed = { token: tokenText, hash: createHash('sha256').update(tokenText).digest('base64') };
     return this.lastHashed.hash;
   }
 
-  /** What is true whoever asks. @throws TokenRefused, Fault */
+  /** Verifies what is the same for every caller. @throws TokenRejectedError, Fault `keys_unavailable` */
   private async verifyUncached(tokenText: string): Promise<DelegationToken> {
     const unverified = parseToken(tokenText);
     const { iss } = unverified.payload;
@@ -93,7 +93,7 @@ export class TokenVerifier {
   }
 }
 
-/** The normalized form of a payload. Nothing is believed here: the signature is the caller's. @throws TokenRefused */
+/** Reads the normalized form of a payload. It trusts nothing: the caller verifies the signature. @throws TokenRejectedError */
 export function normalizeToken(
   payload: Readonly<Record<string, unknown>>,
   format: TokenFormat,
@@ -124,24 +124,27 @@ export function normalizeToken(
   };
 }
 
-/** @throws TokenRefused */
+/** @throws TokenRejectedError `token_audience_mismatch` */
 export function checkAudience(token: DelegationToken, audience: string): void {
   if (!token.resources.includes(audience)) {
     rejectToken(
       'token_audience_mismatch',
-      `The token names ${JSON.stringify(token.resources)}, here it takes "${audience}".`,
+      `The token is for ${JSON.stringify(token.resources)}; it must be for "${audience}".`,
     );
   }
 }
 
-/** @throws TokenRefused */
+/**
+ * @param now seconds since the epoch
+ * @throws TokenRejectedError `token_expired`, `token_not_yet_valid`
+ */
 export function checkValidityPeriod(token: DelegationToken, now: number): void {
   if (token.expiresAt <= now) rejectToken('token_expired');
   const latest = now + CLOCK_SKEW_SECONDS;
   if ((token.notBefore ?? 0) > latest || (token.issuedAt ?? 0) > latest) rejectToken('token_not_yet_valid');
 }
 
-/** The platform's own words for what was granted. */
+/** Lists the granted scopes, mapped to the platform's where the issuer has a map. */
 function readScopes({ scope = '' }: TokenClaims, issuer: Issuer): string[] {
   const issuedScopes = scope.split(' ').filter((s) => s !== '');
   const { scopes: scopeMap } = issuer;
@@ -160,11 +163,11 @@ function readPurpose({ purpose, tctx }: TokenClaims, format: TokenFormat): strin
     transactionPurpose !== undefined &&
     (typeof transactionPurpose !== 'string' || transactionPurpose === '' || transactionPurpose.length > 1024)
   )
-    return rejectToken('token_claims_invalid', 'The claim "tctx.purpose" is not a text.');
+    return rejectToken('token_claims_invalid', 'The claim "tctx.purpose" is not a text of 1 to 1024 characters.');
   return purpose ?? transactionPurpose;
 }
 
-/** @throws TokenRefused for a confirmation that can't be checked here: the holder would go unproven */
+/** @throws TokenRejectedError for a confirmation that can't be checked: possession would go unproven */
 function readConfirmation({ cnf }: TokenClaims): DelegationToken['proof'] {
   if (cnf === undefined) return undefined;
   const { jkt, 'x5t#S256': x5t } = cnf;

@@ -203,13 +203,13 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
         return stats().circuit?.state !== 'closed';
       }, BACK);
       const { refused } = stats().circuit ?? { refused: 0 };
-      expect((await service.metrics.text()).text).toContain(`remit_circuit_open{engine="${named}"} 1\n`);
+      expect((await service.metrics.exposition()).text).toContain(`remit_circuit_open{engine="${named}"} 1\n`);
       await flood();
       expect(stats().circuit?.refused).toBeGreaterThan(refused);
       await wires[engine].set('pass');
       await back();
       expect(stats().circuit?.state).toBe('closed');
-      const { text } = await service.metrics.text();
+      const { text } = await service.metrics.exposition();
       expect(text).toContain(`remit_circuit_open{engine="${named}"} 0\n`);
       expect(text).toContain(`remit_circuit_opened_total{engine="${named}"} ${stats().circuit?.opened ?? -1}\n`);
       // PostgreSQL's own lines are held back for a while after the last: test/store/database/postgres.test.ts has them.

@@ -1,8 +1,6 @@
-/** The queue of both SpiceDBs: what travels together, who joins whom, and that nobody is held up by a long list. */
+/** CheckQueue: which checks are sent together, which join others, and that no call is held up by a long list. */
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { CheckAnswer } from '../../src/model/checks.js';
-import type { CheckRequest } from '../../src/model/checks.js';
-import type { Consistency } from '../../src/model/checks.js';
+import type { CheckAnswer, CheckRequest, Consistency } from '../../src/model/checks.js';
 import { CheckQueue, type CheckQueueLimits } from '../../src/graph/check-queue.js';
 
 const check = (id: string, more: Partial<CheckRequest> = {}): CheckRequest => ({
@@ -15,7 +13,7 @@ const checks = (name: string, count: number): CheckRequest[] =>
   Array.from({ length: count }, (_, i) => check(`${name}${i}`));
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-/** An engine that answers when it is told to, the first that was asked first; each answer says which bulk it came with. */
+/** An engine whose bulks are answered one by one, by the test; the revision of an answer is the number of its bulk. */
 function engine(bounds: Partial<CheckQueueLimits> = {}, generation?: () => number) {
   const bulks: { readonly ids: readonly string[]; readonly consistency: Consistency; readonly answer: () => void }[] = [];
   const queue = new CheckQueue(
@@ -60,7 +58,7 @@ describe('checks that come together', () => {
     const { ask } = engine();
     const overloaded = { result: 'unknown', fault: 'overloaded' };
     void ask(checks('many', 20_000));
-    // The few of small calls still get in, until there are as many of them.
+    // Checks of small calls still get in, until there are as many of them.
     for (let i = 0; i < 20_000; i += 10) void ask(checks(`few${i}-`, 10));
     expect(await ask([check('one-more')])).toEqual([overloaded]);
   });

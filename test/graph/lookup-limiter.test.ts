@@ -1,4 +1,4 @@
-/** How many lookups SpiceDB is set to, by either engine. */
+/** LookupLimiter: how many lookups SpiceDB works on at once, with either engine. */
 import { expect, it } from 'vitest';
 import { LookupLimiter } from '../../src/graph/lookup-limiter.js';
 

@@ -1,4 +1,4 @@
-/** What every implementation of the relationships port must do. */
+/** The contract of RelationshipGraph, which both engines must meet. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RelationshipGraph } from '../../src/graph/port.js';
 import type { CheckAnswer } from '../../src/model/checks.js';
@@ -31,7 +31,7 @@ definition folder {
 }
 `;
 
-/** @param open a store with {@link CONTRACT_SCHEMA} and no relationships */
+/** @param open opens a graph with {@link CONTRACT_SCHEMA} and no relationships */
 export function relationshipsContract(name: string, open: () => Promise<RelationshipGraph>): void {
   describe(`relationships: ${name}`, () => {
     let graph: RelationshipGraph;
@@ -270,7 +270,7 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
     });
 
     describe('lookups', () => {
-      /** Without the folders of these tests that are open to everybody. */
+      /** The ids without the folders of these tests that a wildcard opens. */
       const resources = async (permission: string, user: string, context?: Readonly<Record<string, unknown>>) => {
         const subject = { type: 'user', id: user };
         const found = await graph.lookupResources(
@@ -379,7 +379,7 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
           expect([ids.length, complete]).toEqual([limit, false]);
           expect(all).toEqual(expect.arrayContaining([...ids]));
         }
-        // More than SpiceDB answers at once.
+        // More than one page of SpiceDB's.
         const subjectOfMany = { type: 'user', id: 'many' };
         const many = (limit: number) =>
           graph.lookupResources(
@@ -394,7 +394,7 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
         );
       });
 
-      // The last: after such lookups few others are made for a while.
+      // This test comes last: after such lookups few others are allowed for a while.
       it('that go in a circle end when their time is up', async () => {
         await write(
           'touch',
@@ -413,7 +413,7 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
             'full',
           ),
         ];
-        // At their end, or before it, where SpiceDB notices how deep it is, in whatever words.
+        // They end with their time, or before it, where SpiceDB notices the depth, with whatever message.
         for (const ended of await Promise.allSettled(lookups))
           expect(ended).toMatchObject({ status: 'rejected', reason: { code: expect.any(String) as string } });
         expect(performance.now() - began).toBeLessThan(25_000);

@@ -160,9 +160,9 @@ describe('candidates', () => {
     ['a lone surrogate', 'permit (principal, action, resource) when { "\ud800" == "" };'],
   ])('that Cedar cannot stand are complained of: %s', (_, text) => {
     engine.define('set', { p: 'permit (principal, action, resource);' });
-    const { value, complaints } = engine.parsePolicy(text);
+    const { value, diagnostics } = engine.parsePolicy(text);
     expect(value).toBeUndefined();
-    expect(complaints).toEqual([
+    expect(diagnostics).toEqual([
       { message: expect.stringMatching(/^Cedar can't read this text \(too deeply nested\?\): \w+/) as string },
     ]);
     expect(engine.replacementCount).toBe(1);
@@ -170,8 +170,8 @@ describe('candidates', () => {
   });
 
   it('are placed by the byte that Cedar names', () => {
-    expect(engine.parsePolicy('permit (principal, action, "é🙂" resource);').complaints[0]?.offset).toBe(27);
-    expect(engine.parseSchema('entity A; // é🙂\nentty B;').complaints[0]?.offset).toBe(20);
+    expect(engine.parsePolicy('permit (principal, action, "é🙂" resource);').diagnostics[0]?.offset).toBe(27);
+    expect(engine.parseSchema('entity A; // é🙂\nentty B;').diagnostics[0]?.offset).toBe(20);
     const { value } = engine.validate('entity A; action "view" appliesTo { principal: [A], resource: [A] };', {
       good: 'permit (principal, action, resource);',
       bad: 'permit (principal, action, resource) when { "é🙂" == principal.name };',
@@ -206,7 +206,7 @@ describe('candidates', () => {
   it('are formatted, comments and all', () => {
     const { value } = engine.format('@id("a") // why\npermit(principal,action,resource);// end', 80);
     expect(value).toBe('@id("a") // why\npermit (principal, action, resource); // end\n');
-    expect(engine.format('permit (', 80)).toMatchObject({ complaints: [{ offset: 8 }] });
+    expect(engine.format('permit (', 80)).toMatchObject({ diagnostics: [{ offset: 8 }] });
   });
 });
 

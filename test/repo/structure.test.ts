@@ -19,8 +19,8 @@ const read = (path: string): string => readFileSync(join(root, path), 'utf8');
  */
 const ROOMS = [
   'model',
-  'telemetry',
   'runtime',
+  'telemetry',
   'diagnostics',
   'store',
   'graph',

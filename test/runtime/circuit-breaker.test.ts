@@ -88,7 +88,7 @@ describe('a circuit breaker', () => {
     await failOften(5);
     let answer: () => void = () => undefined;
     const asked = vi.fn(() => new Promise<void>((resolve) => (answer = resolve)));
-    Object.assign((breaker as unknown as { guarded: object }).guarded, { probe: asked });
+    Object.assign((breaker as unknown as { options: object }).options, { probe: asked });
     await vi.advanceTimersByTimeAsync(60_000);
     expect(asked).toHaveBeenCalledTimes(1);
     expect(breaker.stats().state).toBe('half_open');

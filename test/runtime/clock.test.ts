@@ -29,7 +29,7 @@ describe('the clock that decisions are made by', () => {
   it('follows it forwards at once, as after a machine has slept', () => {
     system += 60 * MINUTE;
     expect(told()).toBe(system);
-    expect(lines).toEqual(['the clock went forward by 3600 s']);
+    expect(lines).toEqual(["the host's clock was set forward by 3600 s"]);
   });
 
   it('set back, goes on: what has expired stays so', () => {
@@ -40,7 +40,7 @@ describe('the clock that decisions are made by', () => {
       pass(MINUTE);
       expect(told()).toBe(expired + (i + 1) * MINUTE);
     }
-    expect(lines).toEqual(['the clock was set back by 3600 s: not followed for 5 min']);
+    expect(lines).toEqual(["the host's clock was set back by 3600 s, which is not followed for 5 min"]);
   });
 
   it('follows it back after a while, without a restart', () => {

@@ -4,7 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { Connection, type ServerAddress } from '../../src/graph/server/connection.js';
+import { Connection } from '../../src/graph/server/connection.js';
+import type { ServerAddress } from '../../src/graph/server/grpc-client.js';
 import { writeServerSchema } from '../../src/graph/server/schema-diff.js';
 import type { GraphSchema } from '../../src/graph/schema/schema.js';
 

@@ -1,8 +1,8 @@
-/** Traces of a running service, as whoever collects them gets them over OTLP. */
+/** The traces of a running service, as a collector receives them over OTLP. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { DECISION_STEPS } from '../../src/decide/decide.js';
-import { Traces } from '../../src/telemetry/request-tracer.js';
+import { RequestTracer } from '../../src/telemetry/request-tracer.js';
 import { clientNamed, startWith, type Running } from '../support/sample.js';
 import { json, serveKeys, type KeyServer } from '../tokens/server.js';
 import { collector, type CollectedSpan, type Collector } from '../support/trace-collector.js';
@@ -203,9 +203,9 @@ describe('those requests traced that their callers ask for', () => {
 
 it('callers choose neither by their flag nor by their trace id, unless they may', async () => {
   const asked = { traceparent: traceparent('01') };
-  const closed = new Traces({ endpoint: spans.endpoint, sample: 0, followCallers: false }, () => undefined);
+  const closed = new RequestTracer({ endpoint: spans.endpoint, sample: 0, followCallers: false }, () => undefined);
   expect(closed.startRequest(asked, 'x', {})).toBeUndefined();
-  const open = new Traces({ endpoint: spans.endpoint, sample: 0, followCallers: true }, () => undefined);
+  const open = new RequestTracer({ endpoint: spans.endpoint, sample: 0, followCallers: true }, () => undefined);
   expect(open.startRequest(asked, 'x', {})?.traceId).toBe(CALLER.trace);
   expect(open.startRequest({ traceparent: traceparent('00') }, 'x', {})).toBeUndefined();
   expect(open.startRequest({}, 'x', {})).toBeUndefined();
@@ -216,11 +216,13 @@ it('a collector that is away is told of once', async () => {
   const gone = await collector();
   await gone.stop();
   const lines: string[] = [];
-  const traces = new Traces({ endpoint: gone.endpoint, sample: 1, followCallers: false }, (line) => lines.push(line));
+  const traces = new RequestTracer({ endpoint: gone.endpoint, sample: 1, followCallers: false }, (line) =>
+    lines.push(line),
+  );
   for (let i = 0; i < 600; i += 1) traces.startRequest({}, 'x', {})?.end();
   await vi.waitUntil(() => lines.length > 0, PATIENCE);
   await traces.close();
-  expect(lines).toEqual([expect.stringMatching(/^traces to http:\/\/127\.0\.0\.1:\d+: can't be sent/)]);
+  expect(lines).toEqual([expect.stringMatching(/^traces to http:\/\/127\.0\.0\.1:\d+ can't be sent/)]);
 });
 
 async function mint(remit: Running, audience?: string): Promise<string> {

@@ -1,4 +1,4 @@
-/** Who acts for whom: every shape of a token, whole, and every chain of actors that is none. */
+/** The parties of a token: every shape, with the whole result, and every chain that is rejected. */
 import { describe, expect, it } from 'vitest';
 import type { ReasonCode } from '../../src/model/reasons.js';
 import { MAX_CHAIN_LENGTH, readParties, type TokenParties } from '../../src/tokens/actors.js';
@@ -160,10 +160,10 @@ const ACCEPTED: Accepted[] = [
 
 const NO_ID = 'The claim "act.sub" is not the id of an agent.';
 const NO_OBJECT = 'An `act` is not an object.';
-const NO_ISSUER = 'An `act.iss` is no configured issuer.';
+const NO_ISSUER = 'An `act.iss` is not a configured issuer.';
 const TOO_LONG = 'The chain has more than 8 agents.';
 const TWICE = 'The chain names an agent twice.';
-const PASSES = "An id reads as another issuer's.";
+const PASSES = 'An id begins with the alias of another issuer.';
 const NO_USER = 'The claim "on_behalf_of" is not the id of a user.';
 const PERSON = 'The acting party is a person: a user does not act for an agent.';
 const forbidden = (of: string, by = PRIMARY): string =>
@@ -218,10 +218,10 @@ const REFUSED: Refused[] = [
   ['a loop by way of the issuer', { act: { sub: 'a', act: { sub: 'a', iss: PRIMARY } } }, 'token_actor_invalid', TWICE],
   ["a loop within another issuer's", { act: { sub: 'a', act: { sub: 'b', iss: PARTNER, act: { sub: 'b', iss: PARTNER } } } }, 'token_actor_invalid', TWICE],
   // Profiles
-  ['a profile that is a list', { act: { sub: 'a', sub_profile: ['ai_agent'] } }, 'token_actor_invalid', 'An `act.sub_profile` is not a text.'],
-  ['a profile that is null', { act: { sub: 'a', sub_profile: null } }, 'token_actor_invalid', 'An `act.sub_profile` is not a text.'],
-  ['a profile of 257 characters', { act: { sub: 'a', sub_profile: 'x'.repeat(257) } }, 'token_actor_invalid', 'An `act.sub_profile` is not a text.'],
-  ["an earlier one's profile that is a number", { act: { sub: 'a', act: { sub: 'b', sub_profile: 1 } } }, 'token_actor_invalid', 'An `act.sub_profile` is not a text.'],
+  ['a profile that is a list', { act: { sub: 'a', sub_profile: ['ai_agent'] } }, 'token_actor_invalid', 'An `act.sub_profile` is not a text of at most 256 characters.'],
+  ['a profile that is null', { act: { sub: 'a', sub_profile: null } }, 'token_actor_invalid', 'An `act.sub_profile` is not a text of at most 256 characters.'],
+  ['a profile of 257 characters', { act: { sub: 'a', sub_profile: 'x'.repeat(257) } }, 'token_actor_invalid', 'An `act.sub_profile` is not a text of at most 256 characters.'],
+  ["an earlier one's profile that is a number", { act: { sub: 'a', act: { sub: 'b', sub_profile: 1 } } }, 'token_actor_invalid', 'An `act.sub_profile` is not a text of at most 256 characters.'],
   ['no profile where one is wanted', { act: { sub: 'bot' } }, 'actor_forbidden', profile('missing'), AI],
   ['another profile than is wanted', { act: { sub: 'bot', sub_profile: 'service' } }, 'actor_forbidden', profile('"service"'), AI],
   ['a profile in other letters', { act: { sub: 'bot', sub_profile: 'AI_Agent' } }, 'actor_forbidden', profile('"AI_Agent"'), AI],
@@ -240,13 +240,13 @@ const REFUSED: Refused[] = [
   ['a person as the client', { client_id: 'bob', client_profile: 'user' }, 'token_chain_inverted', PERSON, CLIENT],
   ['a person as an agent alone', { sub: 'bob', sub_profile: 'user' }, 'token_chain_inverted', PERSON, AGENT],
   ['a person as the agent in sub', { sub: 'bob', sub_profile: 'user', on_behalf_of: 'alice' }, 'token_chain_inverted', PERSON, CLAIM],
-  ['an agent who is acted for', { sub: 'bot', sub_profile: 'ai_agent', act: { sub: 'alice' } }, 'token_chain_inverted', 'The user\'s sub_profile is "ai_agent", so "sub" is no person.'],
-  ['an agent whose client acts for it', { sub: 'bot', sub_profile: 'ai_agent', client_id: 'web' }, 'token_chain_inverted', 'The user\'s sub_profile is "ai_agent", so "sub" is no person.', CLIENT],
-  ['a user and an agent the wrong way round', { sub: 'bot', sub_profile: 'ai_agent', act: { sub: 'alice', sub_profile: 'user' } }, 'token_chain_inverted', 'The user\'s sub_profile is "ai_agent", so "sub" is no person.'],
+  ['an agent who is acted for', { sub: 'bot', sub_profile: 'ai_agent', act: { sub: 'alice' } }, 'token_chain_inverted', 'The user\'s sub_profile is "ai_agent", so "sub" is not a person.'],
+  ['an agent whose client acts for it', { sub: 'bot', sub_profile: 'ai_agent', client_id: 'web' }, 'token_chain_inverted', 'The user\'s sub_profile is "ai_agent", so "sub" is not a person.', CLIENT],
+  ['a user and an agent the wrong way round', { sub: 'bot', sub_profile: 'ai_agent', act: { sub: 'alice', sub_profile: 'user' } }, 'token_chain_inverted', 'The user\'s sub_profile is "ai_agent", so "sub" is not a person.'],
   // Shapes
-  ['an act of an issuer that states none', { act: { sub: 'bot' } }, 'token_actor_invalid', 'This issuer is not configured to state an `act`.', AGENT],
-  ['an act of one that states clients', { act: { sub: 'bot' }, client_id: 'web' }, 'token_actor_invalid', 'This issuer is not configured to state an `act`.', CLIENT],
-  ['an act beside a claim of the user', { sub: 'bot', on_behalf_of: 'alice', act: { sub: 'x' } }, 'token_actor_invalid', 'This issuer is not configured to state an `act`.', CLAIM],
+  ['an act of an issuer that states none', { act: { sub: 'bot' } }, 'token_actor_invalid', 'The token has an `act`, and its issuer is not configured to state one.', AGENT],
+  ['an act of one that states clients', { act: { sub: 'bot' }, client_id: 'web' }, 'token_actor_invalid', 'The token has an `act`, and its issuer is not configured to state one.', CLIENT],
+  ['an act beside a claim of the user', { sub: 'bot', on_behalf_of: 'alice', act: { sub: 'x' } }, 'token_actor_invalid', 'The token has an `act`, and its issuer is not configured to state one.', CLAIM],
   ['a user in the claim who is a number', { sub: 'bot', on_behalf_of: 5 }, 'token_claims_invalid', NO_USER, CLAIM],
   ['a user in the claim who is null', { sub: 'bot', on_behalf_of: null }, 'token_claims_invalid', NO_USER, CLAIM],
   ['a user in the claim who is empty', { sub: 'bot', on_behalf_of: '' }, 'token_claims_invalid', NO_USER, CLAIM],
@@ -258,7 +258,7 @@ const REFUSED: Refused[] = [
   ["one that another issuer says is the primary's", { iss: PARTNER, act: { sub: 'a', act: { sub: 'partner|b', iss: PRIMARY } } }, 'token_claims_invalid', PASSES],
   ["a client that would pass for a partner's", { client_id: 'partner|web' }, 'token_claims_invalid', PASSES, CLIENT],
   ["a nobody who would pass for a partner's user", { sub: 'partner|alice' }, 'token_claims_invalid', PASSES],
-  ['an id that is too long once it carries the alias', { iss: PARTNER, sub: 'a'.repeat(250), act: { sub: 'bot' } }, 'token_claims_invalid', "An id, named with its issuer's alias, must be at most 256 characters long."],
+  ['an id that is too long once it carries the alias', { iss: PARTNER, sub: 'a'.repeat(250), act: { sub: 'bot' } }, 'token_claims_invalid', "An id, prefixed with the alias of its issuer, must be at most 256 characters long."],
   // Okta
   ['delegated_through null', { act: { sub: 'bot' }, delegated_through: null }, 'token_actor_invalid', 'An entry of `delegated_through` is not an object.', OKTA],
   ['delegated_through a number', { client_id: 'web', delegated_through: 7 }, 'token_actor_invalid', 'An entry of `delegated_through` is not an object.', OKTA],

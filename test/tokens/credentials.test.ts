@@ -45,7 +45,7 @@ beforeAll(async () => {
   );
 });
 
-/** What the stores hold, what they were asked, and what they fail with. */
+/** The content of the stores, the calls to them, and the errors that they throw. */
 const world = {
   entities: new Set<string>(),
   ended: undefined as RevocationMatch | undefined,
@@ -129,10 +129,10 @@ const rehearse = (...how: Parameters<typeof presented>): Promise<Credential> =>
 const refused = (code: ReasonCode, message?: string): Credential => ({ ok: false, reason: refusal(code, message) });
 
 const BOUND = (): Claims => ({ cnf: { jkt } });
-const NO_AGENT = 'The token names no agent, and this issuer always states one.';
-const FOR_USERS = 'This is for a user, with no agent.';
+const NO_AGENT = 'The token names no agent, so no agent can act with it.';
+const FOR_USERS = 'A user must present a token of their own: this one names an agent, or no user.';
 const PERSON = 'The acting party is a person: a user does not act for an agent.';
-const NOT_KNOWN = "The token's client is not known as an agent.";
+const NOT_KNOWN = "The token's client is not an agent in the entity store.";
 const client = (id: string): Claims => ({ act: undefined, client_id: id });
 const ALONE: Claims = { act: undefined, sub: 'bot', client_id: 'bot' };
 const NOBODY: Claims = { act: undefined };
@@ -156,7 +156,7 @@ describe('a credential is what the verifier believes, on its terms', () => {
       accepted: { audience: 'hr-api' },
     });
     expect(await present(token, 'agent')).toEqual(
-      refused('token_audience_mismatch', 'The token names ["hr-api"], here it takes "remit".'),
+      refused('token_audience_mismatch', 'The token is for ["hr-api"]; it must be for "remit".'),
     );
   });
 
@@ -172,7 +172,7 @@ describe('a credential is what the verifier believes, on its terms', () => {
   });
 });
 
-/** What, by whom, the claims, and what comes of it; who is known beside alice, bot and planner. */
+/** The case, the presenter, the claims and the result; the entities that exist beside alice, bot and planner. */
 type Party = [string, PresentedToken['by'], Claims, true | [ReasonCode, string], string[]?];
 // prettier-ignore
 const PARTIES: Party[] = [

@@ -81,7 +81,7 @@ describe('the type', () => {
     'dc+sd-jwt',
     'token-introspection+jwt',
     'application/okta-internal-at+jwt',
-    // What every object has, whether or not anybody put it there.
+    // Members that every object inherits.
     'constructor',
     '__proto__',
     'toString',
@@ -146,7 +146,7 @@ describe('where the type says nothing', () => {
         reasonOf(() => judge(typ, TOKEN_TYPES, payload)),
         typ,
       ).toEqual(refusal(code));
-      // By its own name, even where the issuer signs nothing without a type.
+      // With a reason of its own, even where the issuer signs nothing without a type.
       expect(
         reasonOf(() => judge(typ, DEFAULT_TYPES, payload)),
         typ,

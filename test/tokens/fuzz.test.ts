@@ -51,7 +51,7 @@ const decoded = (part: string): Members => JSON.parse(Buffer.from(part, 'base64u
 const partsOf = (token: string): [string, string, string] => token.split('.') as [string, string, string];
 const replaced = (token: string, i: number, part: string): string => partsOf(token).with(i, part).join('.');
 
-/** By its index, for the tokens are made after the tests are named. */
+/** Named by its index, because the tokens are made after the tests are named. */
 const token = fc.nat().map((i) => valid[i % valid.length] ?? '');
 const part = fc.nat({ max: 2 });
 const odd = fc.constantFrom(...Array.from('AQgw019-_.=+/ \n\t\r\u0000\u00e9\u2028"{}'));

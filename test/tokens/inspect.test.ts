@@ -41,7 +41,7 @@ const CLAIMS = {
   act: { sub: 'bot' },
   scope: 'Read Write',
 };
-/** Everything undefined is left out; the signature is nobody's. */
+/** Leaves undefined members out; the signature is not valid. */
 const token = (claims: Claims = {}, header: Claims = {}): string =>
   `${encoded({ ...HEADER, ...header })}.${encoded({ ...CLAIMS, ...claims })}.${'A'.repeat(86)}`;
 const inspect = (text: string, of = configs): TokenInspection => inspectToken(text, of, [], NOW);
@@ -99,8 +99,8 @@ describe('a token that is good', () => {
   });
 });
 
-const AUDIENCE = 'The token names ["hr-api"], here it takes "remit".';
-const NO_AGENT = 'It names no agent, so no agent can act with it.';
+const AUDIENCE = 'The token is for ["hr-api"]; it must be for "remit".';
+const NO_AGENT = 'The token names no agent, so no agent can act with it.';
 describe('what is wrong with one that can be read', () => {
   // prettier-ignore
   it.each<[string, Claims, Claims, [ReasonCode, string?][]]>([
@@ -109,10 +109,10 @@ describe('what is wrong with one that can be read', () => {
     ['it is from the future', { iat: T + 60 }, {}, [['token_not_yet_valid']]],
     ['it is for somebody else', { aud: 'hr-api' }, {}, [['token_audience_mismatch', AUDIENCE]]],
     ['it is for somebody else, and past its end', { aud: 'hr-api', exp: T - 1 }, {}, [['token_audience_mismatch', AUDIENCE], ['token_expired']]],
-    ['its algorithm is not one of the issuer’s', {}, { alg: 'RS256' }, [['token_algorithm_forbidden', '"RS256" is not on the issuer\'s list.']]],
-    ['its algorithm is none', {}, { alg: 'none' }, [['token_algorithm_forbidden', '"none" is not on the issuer\'s list.']]],
+    ['its algorithm is not one of the issuer’s', {}, { alg: 'RS256' }, [['token_algorithm_forbidden', 'The algorithm "RS256" is not one that the issuer is configured to use.']]],
+    ['its algorithm is none', {}, { alg: 'none' }, [['token_algorithm_forbidden', 'The algorithm "none" is not one that the issuer is configured to use.']]],
     ['it names no agent', { act: undefined }, {}, [['token_actor_invalid', NO_AGENT]]],
-    ['everything', { act: undefined, exp: 0 }, { alg: 'HS256' }, [['token_algorithm_forbidden', '"HS256" is not on the issuer\'s list.'], ['token_actor_invalid', NO_AGENT], ['token_expired']]],
+    ['everything', { act: undefined, exp: 0 }, { alg: 'HS256' }, [['token_algorithm_forbidden', 'The algorithm "HS256" is not one that the issuer is configured to use.'], ['token_actor_invalid', NO_AGENT], ['token_expired']]],
   ])('is said: %s', (_, claims, header, problems) => {
     const inspected = inspect(token(claims, header));
     expect(inspected).toMatchObject({ verified: false, issuerKnown: true });
@@ -172,7 +172,7 @@ describe('what can not be read', () => {
 });
 
 describe('a token of an issuer that is not configured', () => {
-  const UNKNOWN = problem('token_issuer_unknown', 'No configured issuer has this `iss`.');
+  const UNKNOWN = problem('token_issuer_unknown', 'The `iss` of the token is not a configured issuer.');
   const foreign = (claims: Claims = {}, header: Claims = {}): TokenInspection =>
     inspect(token({ iss: FOREIGN, ...claims }, header));
 
@@ -210,7 +210,7 @@ describe('a token of an issuer that is not configured', () => {
   it.each<[string, Claims, [ReasonCode, string?]]>([
     ['its end has passed', { exp: T - 1 }, ['token_expired']],
     ['it names no agent', { act: undefined }, ['token_actor_invalid', NO_AGENT]],
-    ['its id would pass for that of a known issuer', { sub: 'acme|alice' }, ['token_claims_invalid', "An id reads as another issuer's."]],
+    ['its id would pass for that of a known issuer', { sub: 'acme|alice' }, ['token_claims_invalid', 'An id begins with the alias of another issuer.']],
     ['it has no issuer at all', { iss: undefined }, ['token_claims_invalid', 'The claim "iss" is not acceptable: is required.']],
     ['its issuer is a list', { iss: [KNOWN] }, ['token_claims_invalid', 'The claim "iss" is not acceptable: must be of type string, not array.']],
   ])('has more problems than that: %s', (_, claims, [code, message]) => {

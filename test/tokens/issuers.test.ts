@@ -1,4 +1,4 @@
-/** Issuers: how their users and agents are named, so that nobody's passes for another's. */
+/** Issuers: the names of their users and agents, of which none passes for another issuer's. */
 import type { JWK } from 'jose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ConfigError } from '../../src/model/faults.js';

@@ -180,7 +180,7 @@ describe('readToken', () => {
           expect(error).toBeInstanceOf(TokenRejectedError);
           return;
         }
-        // What is read must be what is written: each part is the only spelling of its bytes.
+        // Each part must be the only spelling of its bytes.
         const bytes = text.split('.').map((part) => Buffer.from(part, 'base64url').toString('base64url'));
         expect(bytes.join('.')).toBe(text);
         expect(read.payload).toEqual(JSON.parse(Buffer.from(text.split('.')[1] ?? '', 'base64url').toString()));

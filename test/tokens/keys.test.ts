@@ -1,24 +1,18 @@
-/** Issuers' keys: which are too weak to prove anything, where they may be fetched, and how a fetch is held short. */
-import { createPublicKey, generateKeyPairSync } from 'node:crypto';
+/** The keys of issuers: where they may be fetched, and the limits of a fetch. */
+import { generateKeyPairSync } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { hostname } from 'node:os';
-import { importJWK, type CryptoKey, type JWK } from 'jose';
+import { type JWK } from 'jose';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ConfigError, Fault } from '../../src/model/faults.js';
 import type { IssuerConfig } from '../../src/tokens/issuers.js';
-import {
-  checkInlineKeys,
-  keysUriProblem,
-  MAX_KEYS_BYTES,
-  createRemoteKeys,
-  findKeyWeakness,
-} from '../../src/tokens/keys.js';
+import { checkInlineKeys, keysUriProblem, MAX_KEYS_BYTES, createRemoteKeys } from '../../src/tokens/keys.js';
 import { isPublicAddress } from '../../src/runtime/ip-address.js';
 import { verifySignature } from '../../src/tokens/signature.js';
 import { makeKey, T, type Key } from './keys.js';
 import { rejectionOf, refusal } from './refused.js';
 import { json, raw, serveKeys, type Answer, type KeyServer } from './server.js';
-import { ROCA } from './weak.js';
+import { EXPONENT, FACTORED, ROCA, SHORT, shortKey } from './weak.js';
 
 let key: Key;
 let other: Key;
@@ -27,57 +21,6 @@ beforeAll(async () => {
   key = await makeKey('ES256', 'k1');
   other = await makeKey('ES256', 'k2');
   rsa = (await makeKey('RS256', 'r1')).jwk;
-});
-
-const SHORT = 'is an RSA key of less than 2,048 bits';
-const EXPONENT = 'is an RSA key with an exponent that anybody can undo';
-const HEAVY = 'is an RSA key that takes too long to verify with';
-const FACTORED = 'is an RSA key that can be factored (ROCA, CVE-2017-15361)';
-const shortKey = (bits: number): JWK =>
-  generateKeyPairSync('rsa', { modulusLength: bits }).publicKey.export({ format: 'jwk' });
-
-describe('a key', () => {
-  it.each<[string, () => JWK, string | undefined]>([
-    ['of 2,048 bits is good', () => rsa, undefined],
-    ['of 2,048 bits with the exponent 3 is good', () => ({ ...rsa, e: 'Aw' }), undefined],
-    ['of 1,024 bits is too short', () => shortKey(1024), SHORT],
-    ['of 2,040 bits is too short', () => shortKey(2040), SHORT],
-    // Zeros in front make no key longer.
-    ['of 1,024 bits written in 2,048 is too short', () => padded(shortKey(1024)), SHORT],
-    ['with the exponent 1 signs nothing', () => ({ ...rsa, e: 'AQ' }), EXPONENT],
-    ['with the exponent 0 signs nothing', () => ({ ...rsa, e: 'AA' }), EXPONENT],
-    ['with the exponent 2 has no inverse', () => ({ ...rsa, e: 'Ag' }), EXPONENT],
-    ['with the exponent 65536 has no inverse', () => ({ ...rsa, e: 'AQAA' }), EXPONENT],
-    ['of 8,192 bits is good', () => ({ ...rsa, n: ones(8192) }), undefined],
-    ['of 8,200 bits takes too long', () => ({ ...rsa, n: ones(8200) }), HEAVY],
-    ['with an exponent of 64 bits is good', () => ({ ...rsa, e: ones(64) }), undefined],
-    ['with an exponent of 65 bits takes too long', () => ({ ...rsa, e: 'AQAAAAAAAAAB' }), HEAVY],
-    ['with an exponent of 2,040 bits takes too long', () => ({ ...rsa, e: ones(2040) }), HEAVY],
-    ['of the flawed library can be factored', () => ({ kty: 'RSA', n: ROCA, e: 'AQAB' }), FACTORED],
-    ['on a curve has the strength of the curve', () => key.jwk, undefined],
-  ])('%s', async (_, jwk, why) => {
-    for (const alg of jwk().kty === 'RSA' ? ['RS256', 'PS384'] : ['ES256']) {
-      const imported = (await importJWK({ ...jwk(), alg }, alg)) as CryptoKey;
-      expect(await findKeyWeakness(imported), alg).toBe(why);
-      expect(await findKeyWeakness(imported), 'again').toBe(why);
-    }
-  });
-
-  it('of the flawed library is a modulus of 2,048 bits like any other', () => {
-    const modulus = BigInt(`0x${Buffer.from(ROCA, 'base64url').toString('hex')}`);
-    expect(modulus.toString(2)).toHaveLength(2048);
-    const key_ = createPublicKey({ key: { kty: 'RSA', n: ROCA, e: 'AQAB' }, format: 'jwk' });
-    expect(key_.asymmetricKeyDetails?.modulusLength).toBe(2048);
-  });
-
-  /** So many bits, all of them set. */
-  function ones(bits: number): string {
-    return Buffer.alloc(bits / 8, 0xff).toString('base64url');
-  }
-  function padded(jwk: JWK): JWK {
-    const n = Buffer.from(jwk.n ?? '', 'base64url');
-    return { ...jwk, n: Buffer.concat([Buffer.alloc(256 - n.length), n]).toString('base64url') };
-  }
 });
 
 describe('inline keys', () => {
@@ -142,7 +85,7 @@ describe('keys may be fetched from', () => {
     ['https://keys.example/jwks', undefined, undefined],
     ['https://keys.example:8443/jwks', undefined, undefined],
     ['HTTPS://KEYS.EXAMPLE/jwks', undefined, undefined],
-    // What the operator wrote is taken as meant.
+    // An address that the operator wrote is accepted as it is.
     ['https://10.0.0.7/jwks', undefined, undefined],
     ['https://[fd00::7]/jwks', undefined, undefined],
     ['http://localhost:8080/jwks', undefined, undefined],
@@ -202,7 +145,7 @@ describe('private', () => {
   });
 });
 
-/** Where this machine's own name leads: nothing here can make another name lead to a private address. */
+/** The address of this machine's own name: a test can't make another name resolve to a private address. */
 const own = await lookup(hostname(), { family: 4 }).catch(() => undefined);
 
 let server: KeyServer;
@@ -367,7 +310,7 @@ describe('a key server', () => {
     });
     await faultOf(verify(remote()));
     await closed;
-    // What the machine's own buffers took is not read.
+    // Bytes in the machine's own buffers are not read.
     expect(sent).toBeLessThan(16 * 1024 * 1024);
   });
 
@@ -424,8 +367,10 @@ describe('a key server', () => {
       });
       const url = (): string => `http://${hostname()}:${near.port}/jwks`;
 
-      it('is not asked, for the name leads to a private address', async () => {
-        expect((await faultOf(verify(remote(url())))).detail).toContain(`"${hostname()}" leads to a private address`);
+      it('is not asked, for the name resolves to a private address', async () => {
+        expect((await faultOf(verify(remote(url())))).detail).toContain(
+          `"${hostname()}" resolves to a private address`,
+        );
         expect(near.hits).toBe(0);
       });
 

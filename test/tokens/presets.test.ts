@@ -14,7 +14,7 @@ interface Example {
   readonly name: string;
   readonly header: Claims & { readonly kid: string };
   readonly payload: Claims & { readonly iss: string; readonly aud: string | readonly string[]; readonly iat: number };
-  /** As JSON has it: what is undefined is left out. */
+  /** Leaves undefined members out, as JSON does. */
   readonly normalized: Claims;
 }
 
@@ -97,7 +97,7 @@ const KEYCLOAK = 'a client for a user';
 const SERVICE = 'a service account';
 const LOGOUT = { events: { 'http://schemas.openid.net/event/backchannel-logout': {} } };
 
-/** What, of whom, what it is made from by which claims (and header), the code, the message. */
+/** The case, the provider, the token's base and claims (and header), the code, the message. */
 type Refused = [string, PresetName, string, Claims, ReasonCode, (string | undefined)?, Claims?];
 // prettier-ignore
 const REFUSED: Refused[] = [
@@ -113,7 +113,7 @@ const REFUSED: Refused[] = [
   ['an application that does not say it is one', 'entra', ENTRA_APP, { idtyp: undefined }, 'token_claims_invalid', NO_SCOPE],
   ['a user without an oid', 'entra', ENTRA, { oid: undefined }, 'token_claims_invalid', NO_SUB],
   ['roles that are no words', 'entra', ENTRA_APP, { roles: [1] }, 'token_claims_invalid', LIST],
-  ['an act, which Entra does not state', 'entra', ENTRA, { act: { sub: 'x' } }, 'token_actor_invalid', 'This issuer is not configured to state an `act`.'],
+  ['an act, which Entra does not state', 'entra', ENTRA, { act: { sub: 'x' } }, 'token_actor_invalid', 'The token has an `act`, and its issuer is not configured to state one.'],
   ['a signed HTTP request, whose key goes unproven', 'entra', ENTRA, { cnf: { kid: 'k', xms_ksl: 'sw' } }, 'proof_invalid', 'The claim "cnf" has no thumbprint of a key (jkt) or a certificate (x5t#S256).'],
   ['a type that Entra does not sign', 'entra', ENTRA, {}, 'token_type_invalid', undefined, { typ: 'at+jwt' }],
   ['another algorithm', 'entra', ENTRA, {}, 'token_algorithm_forbidden', undefined, { alg: 'PS256' }],
@@ -159,13 +159,13 @@ describe('a client', () => {
     const other = await verify('auth0', AUTH0, { sub: 'someone-else@clients' });
     expect(other).toMatchObject({
       ok: false,
-      reason: { code: 'token_actor_invalid', message: 'The user is a client.' },
+      reason: { code: 'token_actor_invalid', message: 'The user (`sub`) is a client.' },
     });
   });
 
   it("of Keycloak is no service account by another's name", async () => {
     const other = await verify('keycloak', SERVICE, { preferred_username: 'service-account-other' });
-    const message = 'The user is the service account of a client.';
+    const message = 'The user (`preferred_username`) is the service account of a client.';
     expect(other).toMatchObject({ ok: false, reason: { code: 'token_actor_invalid', message } });
   });
 

@@ -296,7 +296,7 @@ describe('what a proof uses up', () => {
 
 const KEY_MISSING = 'The token is bound to a key (cnf.jkt), and no DPoP proof was presented.';
 const CERTIFICATE_MISSING = 'The token is bound to a certificate (cnf.x5t#S256), and none was stated.';
-const CERTIFICATE_WRONG = 'The certificate is not the one of the token.';
+const CERTIFICATE_WRONG = 'The certificate is not the one that the token is bound to.';
 const NOT_BOUND = 'The token is not bound to a key (cnf.jkt).';
 describe('a token', () => {
   type Held = ('key' | 'certificate')[];

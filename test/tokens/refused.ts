@@ -1,4 +1,4 @@
-/** What a refusal says, to be held against its code and its message. */
+/** The code and the message of a rejection, for expectations. */
 import { expect } from 'vitest';
 import { REASONS, type Reason, type ReasonCode } from '../../src/model/reasons.js';
 import { TokenRejectedError } from '../../src/tokens/jws.js';

@@ -28,7 +28,7 @@ const verify = (
   verifySignature(token, { issuer: 'https://i', keys: createLocalKeys({ keys: [...jwks] }), algorithms });
 const signed = (key: Key, header: object = {}): Promise<string> =>
   key.sign({ alg: key.alg, kid: key.kid, ...header }, { sub: 'alice' });
-/** By whatever key, for those that are refused before anything is compared. */
+/** Signed by any key, for tokens that are rejected before their signature is compared. */
 const unsigned = (header: object): string =>
   `${encoded({ ...header })}.${encoded({ sub: 'alice' })}.${'A'.repeat(342)}`;
 /** The same key without `kid`, and without an algorithm of its own. */
@@ -75,7 +75,7 @@ const privateJwk = (): JWK => generateKeyPairSync('ec', { namedCurve: 'P-256' })
 /** What, the keys, the token, the code, the message. */
 type Refused = [string, () => readonly JWK[], () => string | Promise<string>, ReasonCode, string?];
 const SHORT = 'The key is an RSA key of less than 2,048 bits.';
-const EXPONENT = 'The key is an RSA key with an exponent that anybody can undo.';
+const EXPONENT = 'The key is an RSA key with an unsafe exponent (1, or even).';
 const FACTORED = 'The key is an RSA key that can be factored (ROCA, CVE-2017-15361).';
 const es = { alg: 'ES256', kid: 'k1' };
 const rs = { alg: 'RS256', kid: 'r1' };
@@ -122,7 +122,7 @@ const REFUSED: Refused[] = [
   ['a shared secret that is really shared', () => [{ kty: 'oct', k: 'c2VjcmV0', alg: 'HS256' }], () => hmac('secret'), 'token_algorithm_forbidden'],
   ['an algorithm in other letters', () => [keys.good.jwk], () => signed(keys.good, { alg: 'es256' }), 'token_algorithm_forbidden'],
   ['an algorithm by the name of a method', () => [keys.good.jwk], () => signed(keys.good, { alg: 'constructor' }), 'token_algorithm_forbidden'],
-  // What readToken refuses before, and jose as well
+  // Rejected by parseToken already, and by jose as well
   ['an unknown critical extension', () => [keys.good.jwk], () => signed(keys.good, { crit: ['x'], x: 1 }), 'token_malformed'],
   ['no JWS', () => [keys.good.jwk], () => 'a.b', 'token_malformed'],
 ];
@@ -159,7 +159,7 @@ it('a failure of the keys themselves is a fault and names the issuer', async () 
 });
 
 it('the twin (r, n − s) of a signature on P-256 says the same, and nothing else does', async () => {
-  // Both are signatures of one text: whoever holds one token can write the other. Nothing counts a token by its text.
+  // Both are signatures of one text: the holder of one token can write the other. Nothing counts a token by its text.
   const N = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
   const token = await signed(keys.good);
   const [head = '', body = '', signature = ''] = token.split('.');

@@ -21,7 +21,7 @@ const algorithm = ({ token }: Jws): unknown =>
   (JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()) as { alg?: unknown }).alg;
 const symmetric = (jws: Jws): boolean => String(algorithm(jws)).startsWith('HS');
 
-/** Refused as text, by whoever reads it, before any key is asked. */
+/** The text itself is rejected, before any key is looked up. */
 const MALFORMED: Readonly<Record<string, RegExp>> = {
   none: /base64url/,
   'HS256 unencoded and detached': /"crit" is not accepted/,

@@ -17,7 +17,7 @@ interface Vectors {
     readonly proof: string;
     readonly method: string;
     readonly url: string;
-    /** Of the proof: when it was fresh. */
+    /** The time at which the proof was fresh. */
     readonly iat: number;
     readonly jkt: string;
     /** The access token that it goes with, where it goes with one. */

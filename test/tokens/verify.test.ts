@@ -113,7 +113,7 @@ const robots = (change: Object_): Promise<string> =>
 
 const verify = (token: string, audience: string | undefined = 'hr-api', now = NOW): Promise<TokenVerification> =>
   verifier.verify(token, audience, now);
-const AUDIENCES = expect.stringMatching(/^The token names \[.*\], here it takes ".+"\.$/) as string;
+const AUDIENCES = expect.stringMatching(/^The token is for \[.*\]; it must be for ".+"\.$/) as string;
 /** The message names the two audiences; every other is the catalogue's unless a test says more. */
 const refusedAs = (
   code: ReasonCode,
@@ -310,7 +310,7 @@ describe('a token that is believed', () => {
 
 describe('who acts', () => {
   const NOT_AN_ID = 'The claim "act.sub" is not the id of an agent.';
-  /** Of the parties, what the ids say; actors.test.ts holds them whole. */
+  /** The ids of the parties; actors.test.ts checks them whole. */
   const actingOf = (verification: TokenVerification): object => {
     if (!verification.ok) throw new Error(inspect(verification));
     const { mode, user, actors } = verification.token;
@@ -418,7 +418,7 @@ describe('who acts', () => {
     [
       'an act of an unknown issuer',
       () => sign({ act: { sub: 'a', iss: 'https://evil.example' } }),
-      'An `act.iss` is no configured issuer.',
+      'An `act.iss` is not a configured issuer.',
     ],
     [
       'an acting agent of another issuer',
@@ -435,12 +435,12 @@ describe('who acts', () => {
     [
       'an act whose issuer is no string',
       () => sign({ act: { sub: 'a', iss: [PARTNER] } }),
-      'An `act.iss` is no configured issuer.',
+      'An `act.iss` is not a configured issuer.',
     ],
     [
       'an inner act of an unknown issuer',
       () => sign({ act: { sub: 'a', act: { sub: 'b', iss: '' } } }),
-      'An `act.iss` is no configured issuer.',
+      'An `act.iss` is not a configured issuer.',
     ],
     ['a chain of nine', () => sign({ act: nested(...names(9)) }), 'The chain has more than 8 agents.'],
     [
@@ -458,13 +458,13 @@ describe('who acts', () => {
     [
       'an act of an issuer that states none',
       () => robots({ on_behalf_of: 'bob', act: { sub: 'bot-7' } }),
-      'This issuer is not configured to state an `act`.',
+      'The token has an `act`, and its issuer is not configured to state one.',
     ],
   ])('is refused for %s', async (_, token, message, code = 'token_actor_invalid') => {
     expect(await verify(await token())).toEqual(refusedAs(code, message));
   });
 
-  const PASSES = "An id reads as another issuer's.";
+  const PASSES = 'An id begins with the alias of another issuer.';
   const NO_USER = 'The claim "on_behalf_of" is not the id of a user.';
   it.each<[string, () => Promise<string>, string | RegExp]>([
     ["a primary user who would pass for a partner's", () => sign({ sub: 'partner|alice' }), PASSES],
@@ -505,7 +505,7 @@ const REFUSED: Refused[] = [
   ['no token at all', () => '', 'token_malformed', 'The token is not a compact JWS of three parts.'],
   ['a newline after', async () => `${await sign()}\n`, 'token_malformed', 'The token is not base64url throughout.'],
   ['blanks around', async () => ` ${await sign()} `, 'token_malformed', 'The token is not base64url throughout.'],
-  ['a prefix as in the header', async () => `Bearer ${await sign()}`, 'token_malformed', 'The token begins with its scheme; the token alone is wanted.'],
+  ['a prefix as in the header', async () => `Bearer ${await sign()}`, 'token_malformed', 'The token begins with its scheme (Bearer or DPoP); send the token alone.'],
   ['9 KiB', () => sign({ x: 'x'.repeat(7000) }), 'token_malformed', 'The token is longer than 8192 bytes.'],
   ['duplicate claims', () => keys.k1.sign(header(), JSON.stringify(claims()).replace('{', '{"sub":"bob",')), 'token_malformed', 'In the token\'s payload, "sub" is given twice.'],
   ['an unknown critical extension', () => sign({}, { crit: ['exp'], exp: 1 }), 'token_malformed', 'The header member "crit" is not accepted.'],

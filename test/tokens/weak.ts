@@ -1,4 +1,6 @@
-/** A key that everybody can undo, made once: no machine makes these any more. */
+/** Weak keys, and the reasons for which they are refused. */
+import { generateKeyPairSync } from 'node:crypto';
+import type { JWK } from 'jose';
 
 /**
  * The modulus of an RSA key as Infineon's library made them until 2017 (ROCA, CVE-2017-15361), 2,048 bits long. Both its
@@ -10,3 +12,10 @@ export const ROCA = [
   'aoxRypAdotxKUnoMEsfOU8fBTPkEV-A7qJ-0p4paXWhQnF07ITO9ytpvyCA0RLduO-v24Wq07v6JU527bfQT5-HKak09BJ48nnq5',
   'BkGy2jVI_FQuVJIyftIndoqVoKSzlmqvgO0X6a10gQ',
 ].join('');
+
+export const SHORT = 'is an RSA key of less than 2,048 bits';
+export const EXPONENT = 'is an RSA key with an unsafe exponent (1, or even)';
+export const HEAVY = 'is an RSA key that takes too long to verify with';
+export const FACTORED = 'is an RSA key that can be factored (ROCA, CVE-2017-15361)';
+export const shortKey = (bits: number): JWK =>
+  generateKeyPairSync('rsa', { modulusLength: bits }).publicKey.export({ format: 'jwk' });

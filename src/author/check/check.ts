@@ -77,7 +77,7 @@ export function checkSources(sources: RuleSources, world: SourceFile | undefined
   return completeCheck(inspectSources(sources, world));
 }
 
-interface SourceReport extends Pick<ReturnType<typeof readRules>, 'rules' | 'place'> {
+interface SourceReport extends Pick<ReturnType<typeof readRules>, 'rules' | 'locateDeclaration'> {
   readonly files: readonly SourceFile[];
   readonly findings: readonly Finding[];
 }
@@ -87,10 +87,10 @@ function inspectSources(
   world: SourceFile | undefined,
   configuration?: ConfigurationChecks,
 ): SourceReport {
-  const { rules, findings, place } = readRules(sources);
+  const { rules, findings, locateDeclaration } = readRules(sources);
   return {
     rules,
-    place,
+    locateDeclaration,
     files: [
       ...(configuration?.files ?? []),
       sources.relationships,
@@ -111,11 +111,11 @@ const NO_TESTS: TestFindings = { files: [], findings: [], unseen: undefined };
 
 /** Adds the lints' findings, leaves out those that the files ignore, and sorts them. */
 function completeCheck(
-  { rules, place, files: sourceFiles, findings: sourceFindings }: SourceReport,
+  { rules, locateDeclaration, files: sourceFiles, findings: sourceFindings }: SourceReport,
   { unseen, ...tests } = NO_TESTS,
 ): CheckResult {
   const files = [...sourceFiles, ...tests.files];
-  const lintFindings = rules === undefined ? [] : runLints({ rules, place, untestedKinds: unseen });
+  const lintFindings = rules === undefined ? [] : runLints({ rules, locateDeclaration, untestedKinds: unseen });
   const remaining = applyIgnores([...sourceFindings, ...tests.findings, ...lintFindings], files, {
     complete: rules !== undefined,
     skipped: unseen === undefined ? [untestedPermit.rule] : [],

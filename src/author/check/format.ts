@@ -42,8 +42,8 @@ export class Formatter {
   private formatPolicy(text: string, place: (offset: number) => string): string {
     let before = text;
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
-      const { value, complaints } = this.cedar.format(before, LINE_WIDTH);
-      if (value === undefined) throw formatError(complaints, place);
+      const { value, diagnostics } = this.cedar.format(before, LINE_WIDTH);
+      if (value === undefined) throw formatError(diagnostics, place);
       const after = value.trim();
       if (after === before) return after;
       before = after;

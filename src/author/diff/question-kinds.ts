@@ -1,6 +1,6 @@
 /** Lists the kinds of questions that two sets of rules answer: each action on each resource type by each principal. */
 import { isDeepStrictEqual } from 'node:util';
-import { collectReads } from '../../policy/slices.js';
+import { collectReads } from '../../policy/policy-reads.js';
 import type { Policy } from '../../policy/policies.js';
 import type { Rules } from '../../policy/load.js';
 import type { Action } from '../../policy/schema/action.js';

@@ -5,7 +5,7 @@
 import type { ReplayableRecord } from '../../model/decision.js';
 import { emptyDraft, syntheticRecord } from './synthetic-record.js';
 import { buildDimensions } from './dimensions.js';
-import { collectReads } from '../../policy/slices.js';
+import { collectReads } from '../../policy/policy-reads.js';
 import { changedPolicies, type QuestionKind } from './question-kinds.js';
 import type { Dimension } from './dimension.js';
 import { seededRandom } from './random.js';

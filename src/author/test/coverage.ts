@@ -5,7 +5,7 @@
 import type { Decision } from '../../model/decision.js';
 import type { Rules } from '../../policy/load.js';
 import type { Policy } from '../../policy/policies.js';
-import { canApply } from '../../policy/slices.js';
+import { canApply } from '../../policy/scope-match.js';
 import type { Action } from '../../policy/schema/action.js';
 import type { EntityType } from '../../policy/schema/action.js';
 import { citedPolicyIds, findStep } from './compare.js';

@@ -142,11 +142,11 @@ export class TestEnvironment {
 class MemoryWriteLog implements WriteLog {
   private sequence = 0;
 
-  token(sequence: number): string {
+  encodeToken(sequence: number): string {
     return String(sequence);
   }
 
-  sequenceOf(token: string): number | undefined {
+  decodeToken(token: string): number | undefined {
     return /^\d{1,15}$/.test(token) ? Number(token) : undefined;
   }
 
@@ -164,7 +164,7 @@ class MemoryWriteLog implements WriteLog {
   }
 
   replay(): ReturnType<WriteLog['replay']> {
-    return Promise.resolve({ sequence: 0, lasting: [], unsettled: [] });
+    return Promise.resolve({ sequence: 0, settledUpdates: [], unsettled: [] });
   }
 
   compact(): Promise<void> {

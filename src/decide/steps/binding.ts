@@ -166,7 +166,7 @@ function resolveActingParties(opening: UnboundQuestion): ActingParties | Reason 
   return { mode: 'delegated', user, agent: { type: agentObject, id: assertedAgent }, chain: [], grant: undefined };
 }
 
-/** @throws ValueProblem */
+/** @throws InvalidValueError */
 function checkRequestTypes({ question, rules: { vocabulary }, on }: BoundQuestion): void {
   const type = vocabulary.typesByObject.get(question.subject.type)?.[0];
   checkProperties(

@@ -1,30 +1,28 @@
 /**
- * What an embedded SpiceDB has answered, kept exactly as long as it is true: until the next write, and until the next
- * expiration of any relationship. All writes pass through this process, so it knows of both.
+ * The embedded engine's cache of answers, reads and lookups. Each stays exactly as long as it is true: until the next
+ * write, and until the next expiration of any relationship. All writes pass through this process, so it knows of both.
  */
 import { CountedCache, type CacheCountsByName } from '../../telemetry/counted-cache.js';
 import { type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
-import { checkKey } from '../relationship-text.js';
-import { relationshipKey } from '../relationship-text.js';
+import { checkKey, relationshipKey } from '../relationship-text.js';
 import type { GraphSchema } from '../schema/schema.js';
-import type { CheckAnswer } from '../../model/checks.js';
-import type { CheckRequest } from '../../model/checks.js';
+import type { CheckAnswer, CheckRequest } from '../../model/checks.js';
 
 const MAX_CACHED_ANSWERS = 50_000;
-/** Only short ones are kept. */
 const MAX_CACHED_READS = 1_000;
+/** Relationships of one read; a longer read is not cached. */
 const MAX_CACHED_READ_LENGTH = 100;
-/** Ids of lookups, in all. */
+/** Ids of all cached lookups together. */
 const MAX_CACHED_IDS = 200_000;
-/** Around an expiration nothing is kept: SpiceDB reads the clock itself, a little earlier or later than we do. */
+/** Around an expiration nothing is cached: SpiceDB reads the clock itself, a little earlier or later than Remit. */
 export const EXPIRY_MARGIN_MS = 100;
 
-/** What any lookup has found. */
+/** The part that the results of all lookups have in common. */
 interface LookupIds {
   readonly ids: readonly string[];
 }
 
-/** By which an answer is kept; undefined where it can differ from one request to the next. */
+/** The key of a check's answer; undefined where a caveat can make it differ from one request to the next. */
 export function cacheKey(check: CheckRequest, schema: GraphSchema): string | undefined {
   if (schema.reachability.reachesCaveat(check.resource.type, check.permission)) return undefined;
   return check.explain === true ? `${checkKey(check)} explained` : checkKey(check);
@@ -42,15 +40,15 @@ export class EmbeddedCache {
     relationship_reads: this.reads,
     relationship_lookups: this.lookups,
   };
-  /** When each relationship that has an expiration ends, in milliseconds since the epoch. */
+  /** The expirations of relationships by their keys, in milliseconds since the epoch. */
   private readonly expirations = new Map<string, number>();
-  /** The next of them: until then, and until the next write, nothing changes. */
+  /** The next expiration: until then, and until the next write, nothing changes. Undefined: to be looked for. */
   private nextExpiration: number | undefined;
   private current = 0;
 
   constructor(private readonly schema: GraphSchema) {}
 
-  /** Raised before a write is sent and after it is done: what was asked in another generation is not kept. */
+  /** A number that each write raises, before it is sent and after it: an answer of another generation isn't cached. */
   get generation(): number {
     this.dropExpired();
     return this.current;
@@ -66,7 +64,7 @@ export class EmbeddedCache {
   }
 
   setAnswer(key: string, answer: CheckAnswer, generation: number): void {
-    // What SpiceDB won't answer of this graph it won't answer until the graph is another.
+    // A question that SpiceDB refuses it refuses for as long as the graph is the same.
     const isLasting = answer.result === 'yes' || answer.result === 'no' || answer.result === 'unanswerable';
     if (isLasting && generation === this.current) this.answers.set(key, answer);
   }
@@ -90,7 +88,7 @@ export class EmbeddedCache {
     if (generation === this.current) this.lookups.set(key, result);
   }
 
-  /** To be called around every write. */
+  /** Drops everything; to be called before and after every write. */
   clear(): void {
     this.current += 1;
     this.answers.clear();
@@ -98,7 +96,7 @@ export class EmbeddedCache {
     this.lookups.clear();
   }
 
-  /** Keeps track of when relationships end by themselves. */
+  /** Takes note of when the written relationships expire. */
   trackExpirations(updates: readonly RelationshipUpdate[]): void {
     for (const { operation, relationship } of updates) {
       const key = relationshipKey(relationship);
@@ -108,7 +106,10 @@ export class EmbeddedCache {
     this.nextExpiration = undefined;
   }
 
-  /** When a yes may end by itself: at its own expiration, or, where it has a longer path, at the next of any. */
+  /**
+   * When a yes may end without a write, RFC 3339: at the expiration of its one relationship or, where it has a longer path,
+   * at the next expiration of any. Undefined where it can't.
+   */
   validUntil(check: CheckRequest): string | undefined {
     if (!this.schema.reachability.isVolatile(check.resource.type, check.permission)) return undefined;
     this.dropExpired();
@@ -119,7 +120,7 @@ export class EmbeddedCache {
     return expiration === Infinity ? undefined : new Date(expiration).toISOString();
   }
 
-  /** Drops what is kept where a relationship has ended, or is about to, since it was kept. */
+  /** Drops everything where a relationship has expired since, or is about to. */
   private dropExpired(): void {
     // eslint-disable-next-line no-restricted-syntax -- SpiceDB reads the host's clock, whatever clock decisions are given
     const now = Date.now();

@@ -1,6 +1,7 @@
 /**
- * The embedded SpiceDB as {@link Relationships}. Its store is memory, so a journal in the database makes writes last;
- * this process is its only writer, so answers can be kept exactly until the next write.
+ * The embedded SpiceDB as a {@link GraphEngine}: the service opens it where the configuration names no server. Its store
+ * is memory, so a journal in the database makes writes durable; this process is its only writer, so answers can be cached
+ * exactly until the next write.
  */
 import { BadRequest, ConfigError } from '../../model/faults.js';
 import { type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
@@ -8,7 +9,7 @@ import { relationshipKey } from '../relationship-text.js';
 import type { GraphSchema } from '../schema/schema.js';
 import type { WriteLog } from '../../store/journal.js';
 import type { EngineStats } from '../../telemetry/engine-stats.js';
-import type { EngineCallListener } from '../../telemetry/engine-calls.js';
+import { createCallObserver, type EngineCallListener } from '../../telemetry/engine-calls.js';
 import { EngineWorker } from '../../runtime/worker-thread.js';
 import { EmbeddedCache } from './cache.js';
 import { LookupLimiter, lookupKey } from '../lookup-limiter.js';
@@ -22,15 +23,14 @@ import {
   type ResourceLookup,
   type SubjectLookup,
 } from '../port.js';
-import { type CheckAnswer } from '../../model/checks.js';
-import { type CheckRequest } from '../../model/checks.js';
-import { type Consistency } from '../../model/checks.js';
+import type { CheckAnswer, CheckRequest, Consistency } from '../../model/checks.js';
+import { checkThroughCache } from '../cached-checks.js';
 import { CheckQueue } from '../check-queue.js';
 import { toOutageCode, OUTAGE_ANSWER, toGraphError, toSchemaError, type AnswerWithoutRevision } from '../errors.js';
 
-/** Checks that go to SpiceDB in one call; those that come meanwhile form the next. */
+/** Checks that go to SpiceDB in one call; those that come meanwhile form the next call. */
 const EMBEDDED_BULK_SIZE = 150;
-/** Lookups: its thread is this machine's. */
+/** Few lookups at once: its thread is this machine's. */
 const EMBEDDED_LOOKUP_LIMITS = { concurrent: 16, abandoned: 2 };
 
 export class EmbeddedGraph implements GraphEngine {
@@ -38,7 +38,7 @@ export class EmbeddedGraph implements GraphEngine {
   private readonly cache: EmbeddedCache;
   private readonly lookupLimiter = new LookupLimiter(EMBEDDED_LOOKUP_LIMITS);
   private lastWrite: Promise<unknown> = Promise.resolve();
-  /** It has the writes from now on. */
+  /** The engine that took over the writes. */
   private successor: EmbeddedGraph | undefined;
 
   private constructor(
@@ -55,17 +55,20 @@ export class EmbeddedGraph implements GraphEngine {
     );
   }
 
-  /** Starts SpiceDB with the graph's schema and everything that the journal holds. @throws Fault */
+  /**
+   * Starts SpiceDB with the schema and everything that the journal holds.
+   * @throws ConfigError where SpiceDB refuses the schema, or what is stored doesn't fit it; Fault
+   */
   static async start(schema: GraphSchema, journal: WriteLog, watch?: EngineCallListener): Promise<EmbeddedGraph> {
-    const callWatch = { engine: 'spicedb', watch, faultOf: toOutageCode } as const;
-    const worker = new EngineWorker('./worker.js', import.meta.url, { schema: schema.text }, callWatch);
+    const observeCalls = createCallObserver({ engine: 'spicedb', watch, faultOf: toOutageCode });
+    const worker = new EngineWorker('./worker.js', import.meta.url, { schema: schema.text }, observeCalls);
     try {
       await worker.call('ready', undefined).catch((error: unknown) => {
         throw toSchemaError(error, schema.file);
       });
-      const { sequence, lasting, unsettled } = await journal.replay();
+      const { sequence, settledUpdates, unsettled } = await journal.replay();
       const state = new Map<string, Relationship>();
-      for (const { operation, relationship } of lasting) {
+      for (const { operation, relationship } of settledUpdates) {
         const key = relationshipKey(relationship);
         if (operation === 'delete') state.delete(key);
         else state.set(key, relationship);
@@ -82,11 +85,11 @@ export class EmbeddedGraph implements GraphEngine {
             : failure;
         });
       }
-      // An unsettled write must stay behind what it came after, so a journal that has one is left as it is.
+      // An unsettled write must stay behind what came before it, so a journal that has one is left as it is.
       if (unsettled.length === 0) await journal.compact([...state.values()]);
       const engine = new EmbeddedGraph(worker, schema, journal, sequence, watch);
       engine.cache.trackExpirations(updates);
-      // A crash between journal and SpiceDB leaves at most a last write undecided: SpiceDB decides it now.
+      // A crash between journal and SpiceDB leaves at most the last write undecided: SpiceDB decides it now.
       for (const { sequence: lateSequence, updates: lateUpdates } of unsettled)
         await engine.apply(lateSequence, lateUpdates).catch(() => undefined);
       return engine;
@@ -100,24 +103,19 @@ export class EmbeddedGraph implements GraphEngine {
     return this.worker.alive;
   }
 
-  // Every check here is fully consistent, which is at least as fresh as any token of this store.
+  /** Every check is fully consistent, which is at least as fresh as any token of this store. */
   async check(checks: readonly CheckRequest[], _consistency: Consistency): Promise<readonly CheckAnswer[]> {
-    // Kept answers are true without the engine, but nobody could take a permission back while it is gone.
+    // Cached answers stay true without the engine, but no permission could be taken back while it is gone.
     if (!this.worker.alive) return checks.map(() => OUTAGE_ANSWER);
-    const cachedAnswers = checks.map((check) => {
+    const getCached = (check: CheckRequest): CheckAnswer | undefined => {
       const key = this.cache.cacheKey(check);
       return key === undefined ? undefined : this.cache.getAnswer(key);
-    });
-    const freshAnswers = await this.queue.check(
-      checks.filter((_, i) => cachedAnswers[i] === undefined),
-      'full',
-    );
-    let next = 0;
-    return cachedAnswers.map((answer) => answer ?? freshAnswers[next++] ?? OUTAGE_ANSWER);
+    };
+    return checkThroughCache(checks, getCached, (uncached) => this.queue.check(uncached, 'full'));
   }
 
   tokenProblem(token: string): string | undefined {
-    const sequence = this.journal.sequenceOf(token);
+    const sequence = this.journal.decodeToken(token);
     if (sequence === undefined) return 'is not a ZedToken of this deployment';
     return sequence > this.sequence ? 'is a ZedToken of the future' : undefined;
   }
@@ -128,7 +126,7 @@ export class EmbeddedGraph implements GraphEngine {
     return written;
   }
 
-  /** Writes that come meanwhile wait, and go to the next one. */
+  /** Writes that come meanwhile wait, and go to the successor. */
   startSuccessor(schema: GraphSchema, onReady: (next: GraphEngine) => void): Promise<void> {
     const succeeded = this.lastWrite.then(async () => {
       if (this.successor !== undefined) throw new TypeError('this engine has been followed by another');
@@ -188,16 +186,16 @@ export class EmbeddedGraph implements GraphEngine {
     return this.worker.close();
   }
 
-  /** Ends the engine as a crash would. */
+  /** Ends the engine as a crash would, for tests. */
   kill(): Promise<void> {
     return this.worker.kill();
   }
 
-  /** Journal first, so that nothing holds that a restart would forget; then SpiceDB, which may still refuse. */
+  /** Writes to the journal first, so that a restart forgets nothing that held; then to SpiceDB, which may still refuse. */
   private async writeNow(updates: readonly RelationshipUpdate[], by: string): Promise<string> {
     const sequence = await this.journal.append(updates, by);
     await this.apply(sequence, updates);
-    return this.journal.token(sequence);
+    return this.journal.encodeToken(sequence);
   }
 
   private async apply(sequence: number, updates: readonly RelationshipUpdate[]): Promise<void> {
@@ -217,7 +215,7 @@ export class EmbeddedGraph implements GraphEngine {
 
   private async checkBulk(checks: readonly CheckRequest[]): Promise<readonly CheckAnswer[]> {
     const { generation } = this.cache;
-    const revision = this.journal.token(this.sequence);
+    const revision = this.journal.encodeToken(this.sequence);
     const answers = await this.worker
       .call<AnswerWithoutRevision[]>('check', checks)
       .catch((): AnswerWithoutRevision[] => []);

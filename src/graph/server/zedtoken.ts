@@ -1,12 +1,12 @@
-/** What can be told of a ZedToken without asking SpiceDB: that it is one, and of which datastore. */
+/** Reads ZedTokens without asking SpiceDB: whether a text is one, of which datastore, and what its revision is like. */
 
 export interface ZedToken {
   readonly revision: string;
-  /** Beginning of the datastore's unique id; empty with a SpiceDB that doesn't say. */
+  /** The beginning of the datastore's unique id; empty with a SpiceDB that doesn't say it. */
   readonly datastore: string;
 }
 
-/** A DecodedZedToken of SpiceDB's impl.proto, in base64; undefined where it is none. */
+/** @param text a DecodedZedToken of SpiceDB's impl.proto, in base64; undefined where it is none */
 export function parseZedToken(text: string): ZedToken | undefined {
   const bytes = Buffer.from(text, 'base64');
   if (bytes.length === 0 || bytes.toString('base64') !== text) return undefined;
@@ -18,22 +18,22 @@ export function parseZedToken(text: string): ZedToken | undefined {
 }
 
 /**
- * Whether another write is another revision, in whatever order writes are committed. So it is where a revision is what a
- * transaction of PostgreSQL sees, or an instant in nanoseconds; not where it is the last of numbers that were given out
- * before the commit, as with MySQL: there an older write may end after a newer one.
+ * Whether another write always is another revision, in whatever order writes are committed. That is so where a revision
+ * is what a transaction of PostgreSQL sees, or an instant in nanoseconds; not where it is a number that is given out
+ * before the commit, as with MySQL: there an older write may be committed after a newer one.
  */
 export function identifiesWrites(token: string): boolean {
   const { revision = '' } = parseZedToken(token) ?? {};
   return revision !== '' && !/^\d{1,15}$/.test(revision);
 }
 
-/** The length-delimited fields of a protobuf message; undefined where it has others, or is none. */
+/** The length-delimited fields of a protobuf message by their numbers; undefined where it has others, or is none. */
 function readProtobufFields(bytes: Buffer): Map<number, Buffer> | undefined {
   const fields = new Map<number, Buffer>();
   let offset = 0;
   while (offset < bytes.length) {
     const tag = bytes[offset] ?? 0;
-    // One byte of tag and up to two of length: nothing in a ZedToken is longer.
+    // A tag has one byte and a length up to two: nothing in a ZedToken is longer.
     const low = bytes[offset + 1];
     if (tag > 0x7f || (tag & 7) !== 2 || low === undefined) return undefined;
     const isTwoByteLength = low > 0x7f;

@@ -154,7 +154,7 @@ function consumeRequestProof(service: Service): onRequestAsyncHookHandler {
   return async (request, reply) => {
     const { proofUse } = request;
     if (proofUse === undefined) return undefined;
-    const fresh = await service.credentials.use(proofUse.use, proofUse.used, service.now());
+    const fresh = await service.credentials.consumeProof(proofUse.use, proofUse.used, service.now());
     return fresh ? undefined : sendUnauthorized(request, reply, 'The token is not valid.', 'proof_replayed');
   };
 }

@@ -7,7 +7,8 @@ import v8 from 'node:v8';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { FAULTS } from '../../model/faults.js';
 import { createProblem } from './errors.js';
-import type { AdmissionStats } from '../../telemetry/metrics.js';
+import { ConcurrencyLimit } from '../../runtime/concurrency-limit.js';
+import type { AdmissionStats } from '../../telemetry/service-metrics.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -43,17 +44,19 @@ const HEAP_SHARE = 0.9;
 const HEAP_READ_EVERY_MS = 100;
 
 export class Admission {
-  private inFlight = 0;
+  private readonly inFlight: ConcurrencyLimit;
   private largeBodyBytes = 0;
   private readonly shed = { inFlight: 0, largeBodies: 0, memory: 0 };
   private readonly heapLimit = v8.getHeapStatistics().heap_size_limit;
   private heapUsed = 0;
   private heapReadAt = -Infinity;
 
-  constructor(private readonly limits: AdmissionLimits) {}
+  constructor(private readonly limits: AdmissionLimits) {
+    this.inFlight = new ConcurrencyLimit(limits.inFlight);
+  }
 
   stats(): AdmissionStats {
-    return { inFlight: this.inFlight, largeBodyBytes: this.largeBodyBytes, shed: { ...this.shed } };
+    return { inFlight: this.inFlight.active, largeBodyBytes: this.largeBodyBytes, shed: { ...this.shed } };
   }
 
   /** Before anything else is done for a request. @returns whether it may go on */
@@ -65,7 +68,7 @@ export class Admission {
     }
     const capacity: HeldCapacity = { slot: true, bytes: largeBodyBytes(request, this.limits.bodyBytes) };
     request.held = capacity;
-    this.inFlight += 1;
+    this.inFlight.tryAcquire();
     this.largeBodyBytes += capacity.bytes;
     // Whoever hangs up while still sending gets no answer, after which it would be let go.
     if (capacity.bytes > 0)
@@ -83,13 +86,9 @@ export class Admission {
 
   /** Its body is there. @returns whether it may go on */
   resume(capacity: HeldCapacity): boolean {
-    if (this.inFlight >= this.limits.inFlight) {
-      this.shed.inFlight += 1;
-      return false;
-    }
-    capacity.slot = true;
-    this.inFlight += 1;
-    return true;
+    capacity.slot = this.inFlight.tryAcquire();
+    if (!capacity.slot) this.shed.inFlight += 1;
+    return capacity.slot;
   }
 
   /** Its answer is there. */
@@ -100,12 +99,12 @@ export class Admission {
   }
 
   private releaseSlot(capacity: HeldCapacity): void {
-    if (capacity.slot) this.inFlight -= 1;
+    if (capacity.slot) this.inFlight.release();
     capacity.slot = false;
   }
 
   private findExceededLimit(request: FastifyRequest): keyof AdmissionStats['shed'] | undefined {
-    if (this.inFlight >= this.limits.inFlight) return 'inFlight';
+    if (this.inFlight.isFull) return 'inFlight';
     const bytes = largeBodyBytes(request, this.limits.bodyBytes);
     // One at a time fits always.
     const bodyRoom = Math.max(this.limits.bodyBytes, this.heapLimit / HEAP_TO_BODIES);

@@ -15,7 +15,7 @@ export function metricsRoutes(app: TypedApp, service: Service): void {
     config: { essential: true },
     onRequest: authenticate(app, service, ['metrics', 'admin']),
     handler: async (_request, reply) => {
-      const { type, text } = await service.metrics.text();
+      const { type, text } = await service.metrics.exposition();
       return reply.type(type).serializer(String).send(text);
     },
   });

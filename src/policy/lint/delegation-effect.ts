@@ -1,6 +1,6 @@
 /**
- * Which parts of a condition turn with the delegation: true with more scopes or a longer chain, or with fewer or a
- * shorter one. A narrower token and one more agent on the way must never allow what was denied before.
+ * Finds the effect of the delegation on a policy: whether it begins to apply with more scopes or a longer chain, or with
+ * fewer or a shorter one. A narrower token or one more agent in the chain must never allow what was denied before.
  */
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { collectAtoms, splitOperator, accessPath, type Expression } from '../expressions.js';
@@ -9,7 +9,7 @@ export type DelegationFact = 'scopes' | 'depth';
 
 export interface DelegationEffect {
   readonly fact: DelegationFact;
-  /** What makes the policy apply: more of the fact, or less. */
+  /** Whether more of the fact or less of it makes the policy apply. */
   readonly appliesWith: 'more' | 'less';
 }
 
@@ -24,7 +24,7 @@ export function findDelegationEffects(json: PolicyJson): DelegationEffect[] {
   });
 }
 
-/** What the expression is about, and whether more of it or less makes it true; undefined where neither is certain. */
+/** The fact that an expression reads, and whether more or less of it makes it true; undefined where neither is certain. */
 function readMonotonicity(
   expression: Expression,
 ): { readonly fact: DelegationFact; readonly trueWith: 'more' | 'less' } | undefined {

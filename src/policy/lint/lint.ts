@@ -1,25 +1,26 @@
-/** What a lint is: something that is valid, and still hardly what its author meant. */
+/** Lints: each finds policies or schemas that are valid, but hardly what their author meant. */
 import type { LocateDeclaration } from '../schema/declarations.js';
 import type { RuleDescription } from '../../diagnostics/error-rules.js';
 import type { SourceLocation, Problem } from '../../diagnostics/diagnostics.js';
 import type { Rules } from '../load.js';
 import type { Policy } from '../policies.js';
-import { canApply } from '../slices.js';
-import type { Action } from '../schema/action.js';
-import type { EntityType } from '../schema/action.js';
+import { canApply } from '../scope-match.js';
+import type { Action, EntityType } from '../schema/action.js';
 
 export interface LintInput {
   readonly rules: Rules;
-  /** Where the Cedar schema declares things. */
-  readonly place: LocateDeclaration;
-  /** By a policy's id, what its scope takes without any test showing it decide; undefined where no tests were run. */
+  readonly locateDeclaration: LocateDeclaration;
+  /**
+   * By a policy's id, the kinds of questions that its scope matches and no test shows it deciding; undefined where no
+   * tests were run.
+   */
   readonly untestedKinds: ReadonlyMap<string, readonly string[]> | undefined;
 }
 
 export interface Lint extends RuleDescription {
-  /** Its stable name. */
+  /** The stable name that findings and `remit-ignore` say. */
   readonly rule: string;
-  /** Reports what is certain, and nothing that is only likely. */
+  /** Returns what is certain, and nothing that is only likely. */
   readonly run: (input: LintInput) => readonly LintFinding[];
 }
 
@@ -39,7 +40,7 @@ function listDecidingPolicies({ policies }: Rules): Policy[] {
   return [...policies.values()].filter((policy) => policy.duties === undefined);
 }
 
-/** What a policy's scope takes of an action's principals and resources. */
+/** The pairs of an action's principal and resource types that a policy's scope can match. */
 export function applicableTypes(policy: Policy, action: Action): readonly (readonly [EntityType, EntityType])[] {
   return action.principalTypes.flatMap((principal) =>
     action.resourceTypes

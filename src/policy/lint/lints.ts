@@ -1,4 +1,4 @@
-/** All lints: what is valid, and still hardly what its author meant. Each can be ignored where it stands. */
+/** The list of all lints. A comment `remit-ignore` at the place of a finding ignores it. */
 import { warningAt, type Finding } from '../../diagnostics/diagnostics.js';
 import type { Lint, LintInput } from './lint.js';
 import { neverApplies } from './never-applies.js';

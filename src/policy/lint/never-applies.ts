@@ -1,9 +1,9 @@
-/** A policy whose conditions contradict each other. Cedar finds what types rule out; this is what values do. */
+/** Finds policies whose conditions contradict each other by their values; Cedar itself finds what types rule out. */
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { collectConjuncts, literalValue, negate, splitOperator, accessPath, type Expression } from '../expressions.js';
 import type { Lint } from './lint.js';
 
-/** The values that Remit gives these members, and no others. */
+/** The only values that Remit gives these members. */
 const CLOSED_VALUES: Readonly<Record<string, readonly string[]>> = {
   'context.delegation.mode': ['delegated', 'direct', 'human'],
   'context.delegation.access': ['online', 'background'],
@@ -12,7 +12,7 @@ const CLOSED_VALUES: Readonly<Record<string, readonly string[]>> = {
 export const neverApplies: Lint = {
   rule: 'never-applies',
   title: 'A policy that can never apply',
-  why: 'Whoever wrote it believes that it does something.',
+  why: 'Its author believes that it does something.',
   cure: 'Mend the condition, or remove the policy.',
   run: ({ rules }) =>
     [...rules.policies.values()].flatMap((policy) => {

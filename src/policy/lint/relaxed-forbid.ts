@@ -1,11 +1,11 @@
-/** A forbid that ceases to apply where the delegation gets narrower. */
+/** Finds forbids that cease to apply where the delegation gets narrower. */
 import { findDelegationEffects } from './delegation-effect.js';
 import { listForbids, type Lint } from './lint.js';
 
 export const relaxedForbid: Lint = {
   rule: 'relaxed-forbid',
   title: 'A forbid that a narrower delegation relaxes',
-  why: 'Whoever asks for a token without the scope, or sends one more agent ahead, gets past it.',
+  why: 'An agent that asks for a token without the scope, or puts one more agent into the chain, gets past it.',
   cure: 'Forbid unless the scope is there, or where the chain is too long.',
   run: (input) =>
     listForbids(input).flatMap((policy) => {

@@ -1,4 +1,4 @@
-/** A forbid that never forbids anything that another doesn't. */
+/** Finds forbids that forbid nothing that another one doesn't. */
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Policy } from '../policies.js';
 import type { Action } from '../schema/action.js';
@@ -8,12 +8,12 @@ import { applicableTypes, listForbids, type Lint } from './lint.js';
 export const shadowedForbid: Lint = {
   rule: 'shadowed-forbid',
   title: 'A forbid that another one covers',
-  why: 'It forbids nothing by itself: whoever changes or removes it will see nothing happen, and who relies on it relies on the other.',
+  why: 'It forbids nothing by itself: changing or removing it has no effect, and an author who relies on it relies on the other.',
   cure: 'Remove it, or narrow the other one.',
   run: (input) => {
     const forbids = listForbids(input).map((policy) => toForbidForm(policy, input.rules.vocabulary.actions));
     return forbids.flatMap((forbid, i) => {
-      // Of two that say the same the later one is the one too many.
+      // Where two say the same, the later one is reported.
       const coveringForbid = forbids.find(
         (candidate, j) => i !== j && coversForbid(candidate, forbid) && (j < i || !coversForbid(forbid, candidate)),
       );
@@ -32,7 +32,7 @@ export const shadowedForbid: Lint = {
 interface ForbidForm {
   readonly policy: Policy;
   readonly actions: ReadonlySet<Action>;
-  /** All of which must hold. */
+  /** The conditions, all of which must hold, as JSON. */
   readonly conditions: ReadonlySet<string>;
   readonly remedies: string;
 }
@@ -47,11 +47,11 @@ function toForbidForm(policy: Policy, actions: readonly Action[]): ForbidForm {
 }
 
 /**
- * Whether `wide` applies wherever `narrow` does: its scope takes as much and it asks for nothing else. What holds in
- * the one, and without an error, holds in the other, in whatever order it is asked.
+ * Whether `wide` applies wherever `narrow` does: its scope matches as much, and it has no condition that `narrow` lacks.
+ * A condition that holds without an error in the one does so in the other, in whatever order they are evaluated.
  */
 function coversForbid(wide: ForbidForm, narrow: ForbidForm): boolean {
-  // A remedy of the wide one that the narrow one lacks: the narrow one says that nothing lifts the deny.
+  // Where only the wide one has a remedy, the narrow one says that nothing lifts the deny.
   if (wide.policy.remedies.length > 0 && wide.remedies !== narrow.remedies) return false;
   if (wide.conditions.size > narrow.conditions.size) return false;
   return (
@@ -64,7 +64,7 @@ function coversForbid(wide: ForbidForm, narrow: ForbidForm): boolean {
 
 type EntityScope = PolicyJson['principal'] | PolicyJson['resource'];
 
-/** Whether a scope takes all that another one does, as far as is certain from how they are written. */
+/** Whether a scope matches all that another one does, as far as that is certain from how they are written. */
 function scopeIncludes(wide: EntityScope, narrow: EntityScope): boolean {
   if (wide.op === 'All' || JSON.stringify(wide) === JSON.stringify(narrow)) return true;
   if (wide.op !== 'is' || wide.in !== undefined) return false;

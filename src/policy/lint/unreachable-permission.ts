@@ -1,5 +1,5 @@
-/** A permission that is asked for, and that nobody who is asked about can hold, whatever the relationships are. */
-import { namespaceOf } from '../schema/declarations.js';
+/** Finds permissions that an action asks for and that none of its subjects can hold, whatever the relationships are. */
+import { namespaceOf } from '../schema/uid.js';
 import type { Vocabulary } from '../schema/vocabulary.js';
 import type { Action } from '../schema/action.js';
 import type { Lint } from './lint.js';
@@ -7,9 +7,9 @@ import type { Lint } from './lint.js';
 export const unreachablePermission: Lint = {
   rule: 'unreachable-permission',
   title: 'A permission that its subjects can’t hold',
-  why: 'No relation that leads to it takes a user (or an agent), so an action behind it is denied to everybody, and a member of `can` is always false.',
+  why: 'No relation that leads to it takes a user (or an agent), so an action behind it is always denied, and a member of `can` is always false.',
   cure: 'Let a relation that leads to it take them, or name another permission.',
-  run: ({ rules: { graph, vocabulary }, place }) =>
+  run: ({ rules: { graph, vocabulary }, locateDeclaration }) =>
     vocabulary.actions.flatMap((action) =>
       listPermissionQueries(action, vocabulary).flatMap(({ permission, part, subjects }) =>
         action.resourceTypes
@@ -18,7 +18,7 @@ export const unreachablePermission: Lint = {
             return subjects.length > 0 && !subjects.some((subject) => holders.has(subject));
           })
           .map(({ object }) => ({
-            location: place('action', namespaceOf(action.uid.type), action.name, part),
+            location: locateDeclaration('action', namespaceOf(action.uid.type), action.name, part),
             message: `no ${subjects.join(' or ')} can ever hold "${permission}" on "${object}"`,
           })),
       ),
@@ -28,14 +28,14 @@ export const unreachablePermission: Lint = {
 interface PermissionQuery {
   readonly permission: string;
   readonly part: string;
-  /** The definitions that it is asked of, any of which will do. */
+  /** The definitions that may hold it; one that can is enough. */
   readonly subjects: readonly string[];
 }
 
 function listPermissionQueries(action: Action, { userObject, agentObject }: Vocabulary): PermissionQuery[] {
   const definedOnly = (...objects: (string | undefined)[]): string[] =>
     objects.filter((object) => object !== undefined);
-  // Where agents act, they do so for users, or for themselves.
+  // Agents act for users, or for themselves.
   const agents = action.principalTypes.some(({ object }) => object === agentObject);
   const holders = definedOnly(userObject, agents ? agentObject : undefined);
   const ofAgents = agents ? definedOnly(agentObject) : [];

@@ -1,6 +1,5 @@
-/** Members of an action's context that no policy reads. */
-import { namespaceOf } from '../schema/declarations.js';
-import { formatUid } from '../schema/uid.js';
+/** Finds members of an action's context that no policy reads. */
+import { formatUid, namespaceOf } from '../schema/uid.js';
 import type { Action } from '../schema/action.js';
 import { collectContextReads } from '../expressions.js';
 import { applicableTypes, type Lint } from './lint.js';
@@ -10,7 +9,7 @@ export const unreadContext: Lint = {
   title: 'A member of `context` that no policy reads',
   why: 'The schema is the plan of what is fetched: a member of `can` costs a check of SpiceDB in every decision.',
   cure: 'Remove it from the action’s context, or read it.',
-  run: ({ rules: { vocabulary, policies }, place }) =>
+  run: ({ rules: { vocabulary, policies }, locateDeclaration }) =>
     vocabulary.actions.flatMap((action) => {
       const reads = [...policies.values()]
         .filter((policy) => applicableTypes(policy, action).length > 0)
@@ -18,13 +17,13 @@ export const unreadContext: Lint = {
       return listContextPaths(action)
         .filter((path) => !reads.some((read) => read === '' || isPathWithin(read, path) || isPathWithin(path, read)))
         .map((path) => ({
-          location: place('action', namespaceOf(action.uid.type), action.name, `context.${path}`),
+          location: locateDeclaration('action', namespaceOf(action.uid.type), action.name, `context.${path}`),
           message: `no policy that takes ${formatUid(action.uid)} reads context.${path}${path.includes('.') ? ', which is checked for every decision' : ''}`,
         }));
     }),
 };
 
-/** What is declared, permissions each by itself. */
+/** The members that the action declares, each permission of `can` and `agent_can` by itself. */
 function listContextPaths(action: Action): string[] {
   return [
     ...Object.keys(action.context).filter((name) => name !== 'can' && name !== 'agent_can'),

@@ -1,15 +1,15 @@
-/** A permit that takes what no test shows it permitting. */
+/** Finds permits whose scope matches kinds of questions that no test shows them permitting. */
 import { formatQuestionKind } from '../question-kind.js';
 import type { Policy } from '../policies.js';
 import { applicableTypes, listForbids, listPermits, type Lint, type LintInput } from './lint.js';
 
-/** Of what is unseen, how much is named. */
+/** The number of untested kinds that a message names. */
 const MAX_NAMED_KINDS = 3;
 
 export const untestedPermit: Lint = {
   rule: 'untested-permit',
   title: 'A permit that no test exercises, or not for all that it takes',
-  why: 'Nobody has said what it is meant to allow, so nobody notices when it allows more.',
+  why: 'No test says what it is meant to allow, so no test fails when it allows more.',
   cure: 'Add a case to a `*_test.yaml` in which it is what permits, or name in its scope what it is meant for.',
   run: (input) => {
     const { untestedKinds } = input;
@@ -27,7 +27,7 @@ export const untestedPermit: Lint = {
   },
 };
 
-/** What its scope takes and no forbid without a condition takes as well: that no test could show. */
+/** The kinds that its scope matches, without those that an unconditional forbid denies: no test could show these. */
 function listPermittableKinds(policy: Policy, input: LintInput): string[] {
   const absolute = listForbids(input).filter(({ json }) => json.conditions.length === 0 && isBroad(json));
   return input.rules.vocabulary.actions.flatMap((action) =>
@@ -41,7 +41,7 @@ function listPermittableKinds(policy: Policy, input: LintInput): string[] {
   );
 }
 
-/** Its scope names types at most, and no single ones. */
+/** Whether its scope names no single entities. */
 function isBroad({ principal, resource }: Policy['json']): boolean {
   return [principal, resource].every((part) => part.op === 'All' || (part.op === 'is' && !('in' in part)));
 }

@@ -1,10 +1,10 @@
-/** A permission of the SpiceDB schema that nothing asks for. */
+/** Finds permissions of the SpiceDB schema that nothing asks for. */
 import type { Lint } from './lint.js';
 
 export const unusedPermission: Lint = {
   rule: 'unused-permission',
   title: 'A permission that nothing asks for',
-  why: 'Somebody may believe that it guards something.',
+  why: 'A reader of the schema may believe that it guards something.',
   cure: 'Name it in an action’s `@permission` or `can`, or remove it.',
   run: ({ rules: { graph, vocabulary, policies } }) => {
     const used = new Set(graph.mentionedNames());

@@ -1,4 +1,4 @@
-/** A permit that a longer chain, or scopes, bring about. */
+/** Finds permits that begin to apply with a longer chain, or because of scopes. */
 import { findDelegationEffects, type DelegationEffect } from './delegation-effect.js';
 import { listPermits, type Lint } from './lint.js';
 
@@ -14,7 +14,7 @@ const EFFECT_MESSAGES: Readonly<
 export const wideningPermit: Lint = {
   rule: 'widening-permit',
   title: 'A permit that the delegation widens',
-  why: 'One more agent on the way, or a narrower token, must never allow what was denied; and what scopes cover is said by `@scope`, where people and tokens can see it.',
+  why: 'One more agent in the chain, or a narrower token, must never allow what was denied; and what scopes cover is said by `@scope`, where people and tokens can see it.',
   cure: 'Permit broadly, and forbid where the chain is too long or the scope is missing.',
   run: (input) =>
     listPermits(input).flatMap((policy) => {

@@ -1,45 +1,45 @@
-/** What the Cedar schema declares: entity types, actions, and what each asks of the graph and of the token. */
+/** Entity types and actions as the Cedar schema declares them: the catalogue that every question is looked up in. */
 import type { RecordMembers } from './types.js';
 import type { EntityUid } from './uid.js';
 
-/** A type of thing: a Cedar entity type and the SpiceDB definition it stands for. */
+/** A Cedar entity type and the SpiceDB definition that it stands for. */
 export interface EntityType {
   readonly name: string;
-  /** SpiceDB definition; what requests, tokens and world files call it. */
+  /** The SpiceDB definition, which is also its name in requests, tokens and world files. */
   readonly object: string;
   readonly attributes: RecordMembers;
   /** Entity types that may be ancestors, over any number of steps. */
   readonly ancestors: ReadonlySet<string>;
-  /** Of all attributes and what is within them, through lists too: `address`, `address.street`. */
+  /** All attributes, and those within records and lists: `address`, `address.street`. */
   readonly paths: ReadonlySet<string>;
   /** Values of `@class` and the attribute paths that carry each. */
   readonly classes: ReadonlyMap<string, readonly string[]>;
 }
 
 export interface Action {
-  /** What AuthZEN's `action.name` says. */
+  /** AuthZEN's `action.name`. */
   readonly name: string;
   readonly uid: EntityUid;
-  /** Groups it is in, over any number of steps. */
+  /** The groups that it is in, over any number of steps. */
   readonly groups: readonly EntityUid[];
   /** In the imperative: "Update an employee's record". */
   readonly title: string;
   readonly scope: string | undefined;
-  /** Covers it where nobody is there: on a token for background use. */
+  /** The scope that covers it on a token for background use. */
   readonly backgroundScope: string | undefined;
   readonly consent: 'standing' | 'each' | undefined;
   readonly permission: string;
   readonly agentPermission: string | undefined;
   readonly resourceTypes: readonly EntityType[];
   readonly principalTypes: readonly EntityType[];
-  /** What policies may read of the context; the engine fills these and nothing else. */
+  /** The members that policies may read of the context; the engine supplies these and nothing else. */
   readonly context: RecordMembers;
   /** Members of `context.can` and `context.agent_can`: permissions to fetch beside the gate. */
   readonly can: readonly string[];
   readonly agentCan: readonly string[];
 }
 
-/** One action on one type of resource: what a request selects. */
+/** One action on one type of resource, which a request selects by their two names. */
 export interface ActionOnResource {
   readonly action: Action;
   readonly resourceType: EntityType;

@@ -1,6 +1,6 @@
 /**
- * The Cedar types that Remit publishes to every schema. The engine fills members of these types itself
- * (see policy/cedar-request.ts); a schema only says which of them an action's policies may read.
+ * The Cedar types that every schema may use without declaring them. The engine supplies members of these types itself
+ * (see policy/cedar-request.ts); a schema only says which of them the policies of an action may read.
  */
 export const PRELUDE = `
 namespace Remit {

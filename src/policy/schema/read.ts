@@ -1,4 +1,4 @@
-/** The Cedar schema's files as one text with the prelude behind them, and the way back to a file and its line. */
+/** Joins the Cedar schema's files with the prelude, has Cedar read them, and leads back to a file and its line. */
 import type { CedarEngine } from '../cedar.js';
 import type { LocateDeclaration, ParsedSchema } from './declarations.js';
 import type { FindingCollector, SourceLocation } from '../../diagnostics/diagnostics.js';
@@ -9,9 +9,9 @@ import { TypeReader } from './types.js';
 
 export interface SchemaText {
   readonly text: string;
-  /** Finds a declaration, in whichever file it is. */
+  /** A declaration that isn't found is placed at the start of the first file. */
   readonly locateDeclaration: LocateDeclaration;
-  /** Of a character of the whole; what is past the files is at the end of the last. */
+  /** Finds a character of the whole text; what is behind the files is placed at the end of the last. */
   readonly locateOffset: (index: number) => SourceLocation;
 }
 
@@ -39,16 +39,16 @@ export function joinSchemaFiles(files: readonly SourceFile[]): SchemaText {
   };
 }
 
-/** The schema as Cedar reads it; undefined where it can't, which is then in `findings`. */
+/** @returns undefined where Cedar can't read the schema; why is in the findings */
 export function parseCedarSchema(
   source: SchemaText,
   cedar: CedarEngine,
   findings: FindingCollector,
 ): ParsedSchema | undefined {
-  const { text, locateDeclaration: place, locateOffset: locate } = source;
-  const { value: json, complaints } = cedar.parseSchema(text);
-  if (json !== undefined) return { json, types: new TypeReader(json), locateDeclaration: place, findings };
-  for (const { message, help, offset } of complaints)
-    findings.error('cedar-schema', locate(offset === undefined ? 0 : indexOfByte(text, offset)), message, help);
+  const { text, locateDeclaration, locateOffset } = source;
+  const { value: json, diagnostics } = cedar.parseSchema(text);
+  if (json !== undefined) return { json, types: new TypeReader(json), locateDeclaration, findings };
+  for (const { message, help, offset } of diagnostics)
+    findings.error('cedar-schema', locateOffset(offset === undefined ? 0 : indexOfByte(text, offset)), message, help);
   return undefined;
 }

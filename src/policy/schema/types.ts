@@ -1,6 +1,6 @@
 /**
- * Cedar's types as the schema declares them, and the conversion of a caller's JSON to Cedar values by those types.
- * Only declared members are read, so no member name of a caller's JSON (`__entity`, `__extn`) ever reaches Cedar.
+ * Cedar's types as the schema declares them, and the conversion of a caller's JSON to Cedar values by those types. Only
+ * declared members are read, so a caller's `__entity` or `__extn` never reaches Cedar.
  */
 import { isIP } from 'node:net';
 import type { CedarValueJson, SchemaJson, Type, TypeOfAttribute } from '@cedar-policy/cedar-wasm/nodejs';
@@ -24,17 +24,17 @@ export type RecordMembers = Readonly<Record<string, RecordMember>>;
 
 const EXTENSIONS = ['datetime', 'duration', 'decimal', 'ipaddr'] as const;
 const MAX_SET_ELEMENTS = 1000;
-/** Cedar's JSON escapes: a schema must not use them as member names. */
+/** Names with a meaning in Cedar's JSON, or in JavaScript: a schema must not have members of these names. */
 const RESERVED_NAMES = new Set(['__entity', '__extn', '__expr', '__proto__']);
 
-/** Takes what is wrong with a type, and the member that it is about. */
+/** Reports what is wrong with a type, and the member that has it. */
 export type ReportTypeProblem = (problem: Problem, member?: string) => void;
 
-/** Reads the types of a schema that Cedar has resolved (schemaToJsonWithResolvedTypes), following common types. */
+/** Reads the types of a schema that Cedar has resolved; a name of a common type is followed. */
 export class TypeReader {
   constructor(private readonly schema: SchemaJson<string>) {}
 
-  /** @param report takes what can't be given a value; it is left out */
+  /** The members of a record type. One that Remit can't give a value to is reported and left out. */
   members(type: Type<string> | undefined, report: ReportTypeProblem): RecordMembers {
     if (type === undefined) return {};
     const recordType = this.read(type, report);
@@ -112,13 +112,15 @@ export class TypeReader {
   }
 }
 
-/** A value that isn't of the declared type; `at` is a path within the caller's object. */
+/** A value that isn't of the declared type. */
 export class InvalidValueError extends Error {
-  override readonly name = 'ValueProblem';
+  override readonly name = 'InvalidValueError';
+
   constructor(
     message: string,
+    /** Within the caller's object: `address.street`. */
     readonly path: string,
-    /** True where nothing was given for a required member, rather than something of a wrong type. */
+    /** Whether a required member isn't there, rather than there with a wrong type. */
     readonly missing = false,
   ) {
     super(message);
@@ -128,7 +130,7 @@ export class InvalidValueError extends Error {
 /**
  * The Cedar JSON of `value` as `type`, without what the type doesn't declare.
  * @param objectOf names the SpiceDB definition of a Cedar entity type, so that callers can write either
- * @throws ValueProblem
+ * @throws InvalidValueError
  */
 export function toCedarValue(
   type: CedarType,
@@ -163,7 +165,10 @@ export function toCedarValue(
   }
 }
 
-/** As {@link toCedarValue} for each declared member that is given. @throws ValueProblem, `missing` for a required one. */
+/**
+ * The Cedar JSON of each declared member that is given.
+ * @throws InvalidValueError, `missing` where a required one isn't given
+ */
 export function toCedarRecord(
   members: RecordMembers,
   values: Readonly<Record<string, unknown>>,

@@ -1,4 +1,4 @@
-/** What Cedar names actions and entities by. */
+/** The names of Cedar's actions, entities and their types. */
 export interface EntityUid {
   readonly type: string;
   readonly id: string;
@@ -7,4 +7,14 @@ export interface EntityUid {
 /** `HR::Action::"read"`. */
 export function formatUid(uid: EntityUid): string {
   return `${uid.type}::${JSON.stringify(uid.id)}`;
+}
+
+/** `HR` of `HR::Employee`; empty for what is in no namespace. */
+export function namespaceOf(type: string): string {
+  const cut = type.lastIndexOf('::');
+  return cut === -1 ? '' : type.slice(0, cut);
+}
+
+export function qualifyName(namespace: string, name: string): string {
+  return namespace === '' ? name : `${namespace}::${name}`;
 }

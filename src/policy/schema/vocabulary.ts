@@ -1,22 +1,24 @@
 /**
- * The vocabulary: the Cedar schema read as the catalogue of what can be asked. Its annotations tie each action to
- * the SpiceDB permission, the token scope and the words for people; there is no second mapping.
+ * The vocabulary: the Cedar schema as the catalogue of what can be asked. Its annotations tie each action to its SpiceDB
+ * permission, its token scope and its title for people; there is no second mapping.
  */
 import type { FindingCollector } from '../../diagnostics/diagnostics.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 import type { Action, ActionOnResource, EntityType } from './action.js';
-import { readActions, readEntityTypes, namespaceOf, type ParsedSchema } from './declarations.js';
-import { formatUid } from './uid.js';
+import type { ParsedSchema } from './declarations.js';
+import { readActions } from './read-actions.js';
+import { readEntityTypes } from './read-entity-types.js';
+import { formatUid, namespaceOf } from './uid.js';
 
 export interface Vocabulary {
   readonly actions: readonly Action[];
   readonly entityTypes: ReadonlyMap<string, EntityType>;
   /** The entity types of a SpiceDB definition (usually one). */
   readonly typesByObject: ReadonlyMap<string, readonly EntityType[]>;
-  /** The SpiceDB definitions that tokens' bare user and agent ids are of; undefined where no action has such. */
+  /** The definitions of the users and agents that tokens name by a bare id; undefined where no action has such. */
   readonly userObject: string | undefined;
   readonly agentObject: string | undefined;
-  /** Whether agents may pass on what people have delegated to them: the `delegator` relation takes agents. */
+  /** Whether agents may delegate further: the `delegator` relation takes agents. */
   readonly allowsRedelegation: boolean;
   readonly find: (actionName: string, resourceObject: string) => ActionOnResource | undefined;
   readonly objectOf: (entityTypeName: string) => string;
@@ -25,9 +27,9 @@ export interface Vocabulary {
 /** The relation on an agent's definition that says who has delegated to it. */
 export const DELEGATOR_RELATION = 'delegator';
 
-/** @param graph undefined where the SpiceDB schema can't be read: then nothing is held against it */
+/** @param graph undefined where the SpiceDB schema can't be read: nothing is held against it then */
 export function readVocabulary(schema: ParsedSchema, graph: GraphSchema | undefined): Vocabulary {
-  const { locateDeclaration: place, findings } = schema;
+  const { locateDeclaration, findings } = schema;
   const entityTypes = readEntityTypes(schema);
   const actions = readActions(schema, entityTypes, graph);
   const byObject = new Map<string, EntityType[]>();
@@ -42,7 +44,7 @@ export function readVocabulary(schema: ParsedSchema, graph: GraphSchema | undefi
         const both = `${formatUid(existing.action.uid)} and ${formatUid(action.uid)}`;
         findings.error(
           'ambiguous-action',
-          place('action', namespaceOf(action.uid.type), action.name),
+          locateDeclaration('action', namespaceOf(action.uid.type), action.name),
           `${both} both answer to "${action.name}" on "${resourceType.object}"`,
         );
       }
@@ -50,7 +52,7 @@ export function readVocabulary(schema: ParsedSchema, graph: GraphSchema | undefi
     }
   }
   const { userObject, agentObject } = graph === undefined ? NO_ACTORS : findActors(actions, graph, findings);
-  // Over a userset of agents a delegation would pass on unseen: who is on the way has to be known.
+  // Through a userset of agents a delegation would reach an agent without the agents in between being known.
   if (
     graph !== undefined &&
     agentObject !== undefined &&
@@ -108,8 +110,8 @@ function pairKey(action: string, object: string): string {
 }
 
 /**
- * Tokens say bare ids, so one definition must stand for agents and one for users: the agents' is the one that can
- * be delegated to (it has a `delegator`), or else is called `agent`; the users' is the one left over, or `user`.
+ * Finds the definitions of agents and of users, which tokens don't name. Agents are the definition that can be delegated
+ * to (it has a `delegator`), or else the one called `agent`; users are the one that remains, or the one called `user`.
  */
 function findActors(
   actions: readonly Action[],
@@ -130,7 +132,7 @@ function findActors(
   const agentObject =
     delegable.length === 1 ? delegable[0] : findNamed('agent', delegable.length > 0 ? delegable : objects);
   const others = objects.filter((o) => o !== agentObject && !delegable.includes(o));
-  // Users who may act only through agents are no principals; the delegator relation still names their definition.
+  // Where users act only through agents, no action has them as principals, but the delegator relation names them.
   const delegators =
     agentObject === undefined
       ? []

@@ -3,7 +3,6 @@
  * the listeners' certificates, and the rules with the engine of their schema (`in-force.ts`). What is offered together is
  * taken together, one after the other, in the order that it came.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { checkTrustConfig, type TrustConfig } from '../clients-and-issuers.js';
 import type { Config } from '../../config/config.js';
@@ -15,6 +14,7 @@ import { fingerprintSources } from './snapshot.js';
 import { ConfigError } from '../../model/faults.js';
 import { isError, formatProblem } from '../../diagnostics/diagnostics.js';
 import { assembleRules, hashSources, type Rules } from '../../policy/load.js';
+import { withTimeout } from '../../runtime/timeout.js';
 import type { Log } from '../../telemetry/log.js';
 
 export interface ReloadTarget {
@@ -213,18 +213,12 @@ export class Reloader {
 }
 
 async function readInTime(files: Promise<PolicyCandidate>): Promise<PolicyCandidate> {
-  const late = new AbortController();
   try {
-    return await Promise.race([
-      files,
-      sleep(READ_TIMEOUT_MS, createUnreadCandidate(`they were not read within ${READ_TIMEOUT_MS / 1000} s`), {
-        signal: late.signal,
-      }),
-    ]);
+    return await withTimeout(files, READ_TIMEOUT_MS, () =>
+      createUnreadCandidate(`they were not read within ${READ_TIMEOUT_MS / 1000} s`),
+    );
   } catch (error) {
     return createUnreadCandidate((error as Error).message);
-  } finally {
-    late.abort();
   }
 }
 

@@ -1,5 +1,6 @@
 /** Offering the rules' files whenever they have changed, and once more where it wasn't the files that were wrong. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { withTimeout } from '../../runtime/timeout.js';
 import { createUnreadCandidate, type PolicyCandidate } from './candidate.js';
 import type { PolicyReader } from './reader.js';
 
@@ -37,7 +38,7 @@ export function watchPolicies(
   const repeatOffer = async (candidate: PolicyCandidate): Promise<PolicyCandidate | undefined> => {
     const nextCandidate = readNext(candidate.fingerprint);
     for (let ms = pollMs; !isEnded(); ms = Math.min(2 * ms, MAX_BETWEEN_MS)) {
-      const changed = await Promise.race([nextCandidate, pause(ms)]);
+      const changed = await withTimeout(nextCandidate, ms, () => undefined, { signal, unref: true });
       if (changed !== undefined) return changed;
       if (!isEnded() && !(await offer(candidate))) break;
     }

@@ -1,15 +1,15 @@
 /**
- * PostgreSQL's advisory locks that Remit takes, so that no two parts of it mean different things by one number.
- * They are of one database each.
+ * The advisory locks of PostgreSQL that Remit takes, listed here so that no two parts use the same number. Each holds
+ * within one database.
  */
 
-/** "Remi", so that what others lock by small numbers of their own is not ours. */
+/** "Remi" in ASCII: keeps Remit's locks apart from other programs' small numbers. */
 export const LOCK_NAMESPACE = 0x52656d69;
 
 export const ADVISORY_LOCKS = {
-  /** Held while the tables are brought to another version. */
+  /** Held during a migration. */
   migration: 1,
-  /** Held by every connection of the one process whose embedded SpiceDB has the graph. */
+  /** Held by every connection of the one process whose embedded SpiceDB holds the graph. */
   graph: 2,
   /** Held while a revocation is written, so that their sequence numbers appear in order. */
   revocation: 3,

@@ -1,4 +1,4 @@
-/** The thread in which PGlite runs. */
+/** The worker thread in which PGlite runs; started by the embedded database. */
 import { PGlite, type Transaction } from '@electric-sql/pglite';
 import { serveWorkerCalls } from '../../runtime/worker-thread.js';
 import type { DatabaseRow, SqlStatement } from './port.js';
@@ -8,7 +8,7 @@ await serveWorkerCalls(async ({ directory }: { directory: string | undefined }) 
   return {
     run: async (statements: readonly SqlStatement[]): Promise<DatabaseRow[][]> => {
       const [single, ...others] = statements;
-      // A statement by itself is a transaction already: to begin and commit one are two more messages.
+      // A single statement is a transaction by itself: begin and commit would be two more messages.
       if (single !== undefined && others.length === 0) return [await queryRows(database, single)];
       return database.transaction(async (transaction) => {
         const results: DatabaseRow[][] = [];

@@ -1,23 +1,23 @@
 /** The embedded database: PostgreSQL as WebAssembly (PGlite) in a thread of its own, under the data directory. */
 import { Fault } from '../../model/faults.js';
-import type { EngineCallListener } from '../../telemetry/engine-calls.js';
+import { createCallObserver, type EngineCallListener } from '../../telemetry/engine-calls.js';
 import type { EngineStats } from '../../telemetry/engine-stats.js';
 import { EngineWorker, WorkerError } from '../../runtime/worker-thread.js';
 import { faultFromSqlState, outageCode, type Database, type DatabaseRow, type SqlStatement } from './port.js';
 
 export class PgliteDatabase implements Database {
-  /** The data directory's lock sees to it. */
+  /** The lock of the data directory keeps other processes out. */
   readonly exclusive = true;
   private readonly worker: EngineWorker;
 
-  /** @param directory where it lives; undefined keeps it in memory */
+  /** @param directory the database's files; undefined keeps it in memory */
   constructor(directory: string | undefined, watch?: EngineCallListener) {
     const faultOf = (error: unknown) => outageCode(toPgliteFault(error));
     this.worker = new EngineWorker(
       './pglite-worker.js',
       import.meta.url,
       { directory },
-      { engine: 'database', watch, faultOf },
+      createCallObserver({ engine: 'database', watch, faultOf }),
     );
   }
 

@@ -1,27 +1,26 @@
-/** How a PostgreSQL server is reached, and how far it is trusted. */
+/** The configuration of a PostgreSQL server: its address, its limits, and the check of its identity. */
 
 /**
- * How much of the server's identity is checked. `verify-full`: its certificate and its name; `verify-ca`: that its
- * certificate is of the authority, whatever name it has; `unverified`: nothing, whoever answers is believed; `disable`:
- * no TLS at all.
+ * The check of the server's identity. `verify-full`: its certificate and its name. `verify-ca`: that the authority has
+ * signed its certificate, whatever name it has. `unverified`: nothing, any server is accepted. `disable`: no TLS.
  */
 export const TLS_MODES = ['verify-full', 'verify-ca', 'unverified', 'disable'] as const;
 export type TlsMode = (typeof TLS_MODES)[number];
 
 export interface PostgresConfig {
   readonly mode: 'postgres';
-  /** A name, an address, or the directory of a socket. */
+  /** A name, an address, or the directory of a Unix socket. */
   readonly host: string;
   readonly port: number;
   readonly user: string;
   readonly database: string;
-  /** Asked for each connection, and nowhere kept. @throws ConfigError */
+  /** Reads the password for each connection, so that it can be changed; it is not stored. @throws ConfigError */
   readonly password: () => string | undefined;
-  /** `ca`: PEM text; undefined: those that Node.js knows. */
+  /** `ca` is PEM text; undefined for the authorities that Node.js trusts. */
   readonly tls: { readonly mode: TlsMode; readonly ca?: string | undefined };
-  /** At most so many at once, of this process. */
+  /** The most connections of this process. */
   readonly connections: number;
-  /** Lists that may wait for a connection. */
+  /** The most transactions that wait for a connection. */
   readonly waiting: number;
   readonly connectMs: number;
   readonly statementMs: number;

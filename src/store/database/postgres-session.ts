@@ -1,29 +1,28 @@
 /**
- * What is settled with PostgreSQL on each new connection, before anything is asked on it: that it is a server Remit can
- * work with, how it writes what it answers, when it gives up; and, where one process alone may use the database, that
- * this is still the one.
+ * The set-up of each new connection to PostgreSQL before its first use: the checks that Remit can work with the server,
+ * the formats and timeouts of the session, and the lease of a process that needs the database for itself.
  */
 import { hostname } from 'node:os';
 import { v4 as uuid } from 'uuid';
 import { ConfigError, Fault } from '../../model/faults.js';
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './locks.js';
 
-/** One connection, as it is seen here. */
+/** One connection. */
 export interface DatabaseSession {
   query(sql: string, values: readonly unknown[]): Promise<{ readonly rows: readonly Record<string, unknown>[] }>;
 }
 
 const MIN_MAJOR_VERSION = 15;
 
-/** By which an operator finds a connection's process in pg_stat_activity; PostgreSQL keeps 63 bytes of it. */
+/** Names this process in pg_stat_activity, for the operator; PostgreSQL keeps 63 bytes of it. */
 export function applicationName(): string {
   return `remit ${process.pid} on ${hostname()}`.slice(0, 63);
 }
 
 /**
- * Dates as they are parsed here, whatever the role's defaults; nothing acknowledged before it is on disk; no compiling
- * of queries that take less time than that; a peer that is gone found out within half a minute, since its locks stand
- * until then.
+ * Sets the session up whatever the role's defaults: the date format that is parsed here; a commit that is on disk before
+ * it is acknowledged; no compilation, which takes longer than these queries; keepalives that find a dead peer within half
+ * a minute, since its locks stay until then.
  */
 const SESSION_SETUP_SQL = `
   select set_config('datestyle', 'ISO, MDY', false), set_config('timezone', 'UTC', false),
@@ -39,7 +38,7 @@ const SESSION_SETUP_SQL = `
     current_setting('server_encoding') as encoding,
     current_setting('transaction_read_only') as read_only`;
 
-/** @throws Fault naming what about the server won't do */
+/** Sets the session up and checks the server. @throws Fault naming the reason why the server can't be used */
 export async function setUpSession(session: DatabaseSession, statementMs: number): Promise<void> {
   const { rows } = await session.query(SESSION_SETUP_SQL, [String(statementMs)]);
   const { version, encoding, read_only: readOnly } = rows[0] ?? {};
@@ -47,22 +46,22 @@ export async function setUpSession(session: DatabaseSession, statementMs: number
   if (Number(version) < MIN_MAJOR_VERSION)
     throw unfitServer(`is PostgreSQL ${String(version)}: ${MIN_MAJOR_VERSION} or newer is needed`);
   if (encoding !== 'UTF8') throw unfitServer(`has the database in ${String(encoding)}: UTF8 is needed`);
-  // A standby, or a primary that was stood down: the next connection may lead to the one that took over.
-  if (readOnly !== 'off') throw unfitServer('takes no writes (it is a standby, or made read-only)');
+  // A standby, or a former primary: the next connection may reach the server that took over.
+  if (readOnly !== 'off') throw unfitServer('accepts no writes: it is a standby, or read-only');
 }
 
 /**
- * One process alone, for as long as it lives: every connection of it holds a lock that another process must have for
- * itself to begin, and `meta` says which process it was last. So whoever begins knows that nothing of the one before is
- * still on its way, and the one before, cut off in between, can't come back.
+ * A lease of the database for one process, which lasts as long as the process. Every connection holds a shared lock that
+ * another process must hold exclusively to start, and the table `meta` names the last holder. So a new holder knows that
+ * nothing of the previous one is still under way, and the previous one, once cut off, can't come back.
  */
 export class SingleWriterLease {
   private readonly holderId = uuid();
 
-  /** @param reason said to the operator where another process is there */
+  /** @param reason why the database can't be shared, for the operator of a second process */
   constructor(private readonly reason: string) {}
 
-  /** Takes the database over. @returns whether nobody else has it */
+  /** Takes the lease. @returns false where another process holds it */
   async acquire(session: DatabaseSession): Promise<boolean> {
     const { rows } = await session.query('select pg_try_advisory_lock($1, $2) as free', [
       LOCK_NAMESPACE,
@@ -78,19 +77,19 @@ export class SingleWriterLease {
     return true;
   }
 
-  /** For each further connection. @throws Fault where another process has the database by now */
+  /** Takes the shared lock on a further connection. @throws Fault where another process holds the lease by now */
   async confirm(session: DatabaseSession): Promise<void> {
     const { rows } = await session.query('select pg_try_advisory_lock_shared($1, $2) as held', [
       LOCK_NAMESPACE,
       ADVISORY_LOCKS.graph,
     ]);
-    // Asked once the lock is there: whoever wrote another name had all connections' locks for itself.
+    // Read once the lock is held: a process that wrote its own name had the lock exclusively.
     const { rows: meta } = await session.query(`select value from meta where key = 'graph_of'`, []);
     if (rows[0]?.['held'] !== true || meta[0]?.['value'] !== this.holderId)
       throw new Fault('database_unavailable', `another process has taken the database over; ${this.reason}`);
   }
 
-  /** Who has it, for the operator. */
+  /** Makes the error that names the process that holds the lease. */
   async conflictError(session: DatabaseSession, place: string): Promise<ConfigError> {
     const { rows } = await session.query(
       `select a.application_name as name, a.client_addr::text as address, a.pid::text

@@ -1,48 +1,35 @@
 /**
- * A PostgreSQL server as {@link Database}. A connection that fails is thrown away and the next one made when it is asked
- * for, so whatever happens to the server, its end is all that has to be waited for.
+ * A PostgreSQL server as {@link Database}: a pool of connections, transactions that run again where the server asks for
+ * it, and a circuit breaker. A connection that fails is dropped and replaced at the next transaction, so nothing but the
+ * end of an outage has to be waited for.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkServerIdentity, type ConnectionOptions } from 'node:tls';
-import { Client, DatabaseError, Pool, TypeOverrides, types, type ClientBase, type ClientConfig } from 'pg';
+import { Client, Pool, type ClientBase } from 'pg';
 import type { PostgresConfig } from './postgres-config.js';
 import { Fault } from '../../model/faults.js';
 import { observeCall, type EngineCallListener } from '../../telemetry/engine-calls.js';
 import type { Log } from '../../telemetry/log.js';
 import { CircuitBreaker } from '../../runtime/circuit-breaker.js';
+import { withTimeout } from '../../runtime/timeout.js';
 import type { EngineStats } from '../../telemetry/engine-stats.js';
-import {
-  faultFromSqlState,
-  outageCode,
-  StatementRejectedFault,
-  type Database,
-  type DatabaseRow,
-  type SqlStatement,
-} from './port.js';
-import { applicationName, setUpSession, SingleWriterLease, type DatabaseSession } from './postgres-session.js';
+import { OutageLog } from './outage-log.js';
+import { outageCode, type Database, type DatabaseRow, type SqlStatement } from './port.js';
+import { buildClientConfig, databaseAddress, openSession, RESPONSE_GRACE_MS } from './postgres-connection.js';
+import { isRetryableError, isStatementError, toPostgresFault } from './postgres-errors.js';
+import { setUpSession, SingleWriterLease } from './postgres-session.js';
 
-/** Beyond what the server is told to hold itself to: after it, the network or the server must be gone. */
-const RESPONSE_GRACE_MS = 1_000;
-/** A connection's age at which it is replaced, so that new addresses, certificates and passwords come into use. */
+/** The age at which a connection is replaced, so that new addresses, certificates and passwords come into use. */
 const CONNECTION_LIFETIME_SECONDS = 1_800;
 const IDLE_CONNECTION_MS = 60_000;
-/** Between two signs of life of a process that is the only one: without a connection it would hold nothing. */
+/** The interval of the calls that keep a connection open while the lease is held: it is held by connections only. */
 const LEASE_HEARTBEAT_MS = 5_000;
-/** How long a process that ends is given until its connections are gone. */
+/** The time that the connections of a process that ends have to close before its lease counts as held. */
 const LEASE_WAIT_MS = 3_000;
-/** Between two lines for the operator about trouble that comes and goes. */
-const OUTAGE_LOG_INTERVAL_MS = 10_000;
-/** Lists that the server rolled back for another's sake, which then are free to be run again. */
+/** Runs of a transaction that the server rolls back for the sake of another one. */
 const MAX_ATTEMPTS = 3;
-const STATEMENT_ERRORS = /^(21|22|23|40|42|0A|54|55|57014)/;
-const RETRYABLE_ERRORS = /^(40001|40P01)$/;
-
-/** The driver gives bigint as text; ours are sequence numbers and seconds, far below 2^53. */
-const typeParsers = new TypeOverrides();
-typeParsers.setTypeParser(types.builtins.INT8, Number);
 
 export interface DatabaseObservers {
-  /** A line for the operator: that it can't be reached any more, and why; that it can again. */
+  /** Takes a line for the operator when the database stops answering, and when it answers again. */
   readonly log?: Log | undefined;
   readonly watch?: EngineCallListener | undefined;
 }
@@ -54,27 +41,24 @@ export class PostgresDatabase implements Database {
   private readonly breaker: CircuitBreaker;
   private readonly clients = new Set<Client>();
   private readonly pendingRuns = new Set<Promise<unknown>>();
-  private readonly log: Log;
+  private readonly outages: OutageLog;
   private readonly watch: EngineCallListener | undefined;
   private lease: SingleWriterLease | undefined;
   private heartbeat: NodeJS.Timeout | undefined;
   private closed: Promise<void> | undefined;
-  /** Whether the operator has been told that it is away, and from when on that may be said again. */
-  private outageLogged = false;
-  private quietUntil = 0;
 
-  /** Connects when it is first asked something. */
+  /** Connects at the first call. */
   constructor(
     private readonly config: PostgresConfig,
     { log = () => undefined, watch }: DatabaseObservers = {},
   ) {
-    this.log = log;
+    this.outages = new OutageLog(databaseAddress(config), log);
     this.watch = watch;
     this.breaker = new CircuitBreaker({
       fault: 'database_unavailable',
       isOutage: (error) => !isStatementError(error),
       probe: () => this.probe(),
-      // Of connections that were made before, none is believed in: their other end may be gone without a word.
+      // Connections from before an outage are not trusted: the server may have dropped them without a sign.
       onChange: (trouble) => {
         if (trouble !== undefined) this.breakConnections();
       },
@@ -89,7 +73,7 @@ export class PostgresDatabase implements Database {
       // eslint-disable-next-line @typescript-eslint/no-misused-promises -- its type says void; the pool waits for it
       onConnect: (client) => this.prepareConnection(client),
     });
-    // Of an idle connection that breaks the pool lets go by itself; the next list finds out whether there is another.
+    // The pool drops an idle connection that breaks; the next transaction finds out whether there is another.
     this.pool.on('error', () => undefined);
     this.pool.on('remove', (client) => this.clients.delete(client));
   }
@@ -100,7 +84,7 @@ export class PostgresDatabase implements Database {
   }
 
   private async runAdmitted(statements: readonly SqlStatement[]): Promise<readonly (readonly DatabaseRow[])[]> {
-    if (this.closed !== undefined) throw new Fault('database_unavailable', 'it is closed');
+    if (this.closed !== undefined) throw new Fault('database_unavailable', 'the database is closed');
     if (this.pool.waitingCount >= this.config.waiting) throw new Fault('overloaded', 'database connections');
     const work = this.runWithRetries(statements);
     this.pendingRuns.add(work);
@@ -111,23 +95,22 @@ export class PostgresDatabase implements Database {
     for (let attempt = 1; ; attempt += 1) {
       try {
         const results = await this.breaker.run(() => this.runTransaction(statements));
-        this.logAvailability(undefined);
+        this.reportAvailability(undefined);
         return results;
       } catch (error) {
-        if (error instanceof DatabaseError && RETRYABLE_ERRORS.test(error.code ?? '') && attempt < MAX_ATTEMPTS)
-          continue;
+        if (isRetryableError(error) && attempt < MAX_ATTEMPTS) continue;
         const fault = toPostgresFault(error);
-        if (!isStatementError(error)) this.logAvailability(fault.detail);
+        if (!isStatementError(error)) this.reportAvailability(fault.detail);
         throw fault;
       }
     }
   }
 
   /**
-   * From here on this process alone uses the database, and a second one is refused: for what it has of the database in
-   * its memory. To be called before anything else goes on here.
-   * @param reason it can't be shared, for the operator of the second
-   * @throws ConfigError where another process has it, Fault
+   * Takes the database for this process alone, because it holds parts of it in memory; a second process is refused. To be
+   * called before any other use.
+   * @param reason why the database can't be shared, for the operator of the second process
+   * @throws ConfigError where another process holds it, Fault
    */
   async acquireLease(reason: string): Promise<void> {
     const lease = new SingleWriterLease(reason);
@@ -135,7 +118,7 @@ export class PostgresDatabase implements Database {
       throw toPostgresFault(error);
     });
     try {
-      const session = this.openSession(client, this.config.statementMs);
+      const session = openSession(client, this.config.statementMs);
       const giveUpAt = performance.now() + LEASE_WAIT_MS;
       while (!(await lease.acquire(session))) {
         if (performance.now() > giveUpAt) throw await lease.conflictError(session, databaseAddress(this.config));
@@ -156,14 +139,16 @@ export class PostgresDatabase implements Database {
     return { active: totalCount - idleCount, waiting: waitingCount, circuit: this.breaker.stats() };
   }
 
-  /** Waits for what is under way, but not without end. */
+  /** Waits for the transactions under way, for as long as they may take. */
   close(): Promise<void> {
     clearInterval(this.heartbeat);
     this.breaker.stop();
-    this.closed ??= Promise.race([
+    this.closed ??= withTimeout(
       Promise.allSettled(this.pendingRuns).then(() => this.pool.end()),
-      sleep(this.config.statementMs + RESPONSE_GRACE_MS, undefined, { ref: false }),
-    ]);
+      this.config.statementMs + RESPONSE_GRACE_MS,
+      () => undefined,
+      { unref: true },
+    );
     return this.closed;
   }
 
@@ -180,22 +165,22 @@ export class PostgresDatabase implements Database {
     for (const client of this.clients) client.connection.stream.destroy();
   }
 
-  /** Whether the server takes a connection and answers on it, however busy the pool's are. */
+  /** Checks that the server accepts a new connection and answers on it, however busy the pool's are. */
   private async probe(): Promise<void> {
     const client = new Client(buildClientConfig(this.config));
     client.on('error', () => undefined);
     try {
       await client.connect();
-      await setUpSession(this.openSession(client, this.config.connectMs), this.config.statementMs);
+      await setUpSession(openSession(client, this.config.connectMs), this.config.statementMs);
     } finally {
       client.connection.stream.destroy();
     }
   }
 
-  /** A single statement is a transaction by itself, in one round trip instead of three. */
+  /** Runs one transaction. A single statement is a transaction by itself, in one round trip instead of three. */
   private async runTransaction(statements: readonly SqlStatement[]): Promise<readonly (readonly DatabaseRow[])[]> {
     const client = await this.pool.connect();
-    const session = this.openSession(client, this.config.statementMs);
+    const session = openSession(client, this.config.statementMs);
     try {
       const results: (readonly DatabaseRow[])[] = [];
       const [single, ...others] = statements;
@@ -220,14 +205,14 @@ export class PostgresDatabase implements Database {
     }
   }
 
-  /** Of each new connection, before it is anybody's. */
+  /** Sets a new connection up before its first use. */
   private async prepareConnection(client: ClientBase): Promise<void> {
-    if (!(client instanceof Client)) throw new TypeError("not a connection of the driver's own");
+    if (!(client instanceof Client)) throw new TypeError("the connection is not one of the driver's own");
     this.clients.add(client);
-    // What breaks between two statements is found by the next one.
+    // An error between two statements shows at the next one.
     client.on('error', () => undefined);
     try {
-      const session = this.openSession(client, this.config.connectMs);
+      const session = openSession(client, this.config.connectMs);
       await setUpSession(session, this.config.statementMs);
       await this.lease?.confirm(session);
     } catch (error) {
@@ -236,94 +221,7 @@ export class PostgresDatabase implements Database {
     }
   }
 
-  /** The server ends a statement that takes too long; where even that word doesn't come, the connection is broken off. */
-  private openSession(client: Client, ms: number): DatabaseSession {
-    return {
-      query: async (text, values) => {
-        const watchdog = setTimeout(() => {
-          client.connection.stream.destroy(new Error(`no answer within ${ms + RESPONSE_GRACE_MS} ms`));
-        }, ms + RESPONSE_GRACE_MS);
-        try {
-          return await client.query<DatabaseRow>(text, [...values]);
-        } finally {
-          clearTimeout(watchdog);
-        }
-      },
-    };
+  private reportAvailability(trouble: string | undefined): void {
+    if (this.closed === undefined) this.outages.report(trouble);
   }
-
-  private logAvailability(trouble: string | undefined): void {
-    const isAway = trouble !== undefined;
-    const now = performance.now();
-    if (this.outageLogged === isAway || this.closed !== undefined || (isAway && now < this.quietUntil)) return;
-    this.outageLogged = isAway;
-    this.quietUntil = now + OUTAGE_LOG_INTERVAL_MS;
-    this.log(`${databaseAddress(this.config)}: ${isAway ? `can't answer: ${trouble}` : 'answers again'}`, {
-      event: isAway ? 'engine_away' : 'engine_back',
-      engine: 'database',
-      place: databaseAddress(this.config),
-    });
-  }
-}
-
-function buildClientConfig(config: PostgresConfig): ClientConfig {
-  return {
-    host: config.host,
-    port: config.port,
-    user: config.user,
-    database: config.database,
-    password: () => readPassword(config),
-    ssl: buildTlsOptions(config),
-    sslnegotiation: 'postgres',
-    client_encoding: 'UTF8',
-    application_name: applicationName(),
-    types: typeParsers,
-    connectionTimeoutMillis: config.connectMs,
-  };
-}
-
-/** Whether the server has ended the statement and goes on with the connection. */
-function isStatementError(error: unknown): boolean {
-  return error instanceof DatabaseError && STATEMENT_ERRORS.test(error.code ?? '');
-}
-
-/** Where the database is, without whose password. */
-export function databaseAddress({ host, port, database }: PostgresConfig): string {
-  return `postgres://${host.includes(':') ? `[${host}]` : encodeURIComponent(host)}:${port}/${encodeURIComponent(database)}`;
-}
-
-/** Asked for by the server only; read anew for each connection, so that it can be changed. */
-function readPassword({ password }: PostgresConfig): string {
-  const secret = password();
-  if (secret === undefined || secret === '')
-    throw new Fault('database_unavailable', 'the server asks for a password, and none is configured');
-  return secret;
-}
-
-function buildTlsOptions({ host, tls }: PostgresConfig): ConnectionOptions | false {
-  if (tls.mode === 'disable') return false;
-  return {
-    minVersion: 'TLSv1.2',
-    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-    rejectUnauthorized: tls.mode !== 'unverified',
-    // The name that was configured, also where it is an address.
-    checkServerIdentity: (_name, certificate) =>
-      tls.mode === 'verify-full' ? checkServerIdentity(host, certificate) : undefined,
-  };
-}
-
-/** The server's words on values may repeat them, so of those the code and the place are said, and no more. */
-function toPostgresFault(error: unknown): Fault {
-  if (error instanceof Fault) return error;
-  if (!(error instanceof DatabaseError)) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    return faultFromSqlState(
-      undefined,
-      code === undefined || message.includes(code) ? message : `${code} ${message}`.trim(),
-    );
-  }
-  const { code, message, table, column, constraint } = error;
-  const place = [table, column, constraint].filter((part) => part !== undefined).join(' ');
-  const fault = faultFromSqlState(code, [code, place].join(' ').trim());
-  return fault instanceof StatementRejectedFault ? fault : faultFromSqlState(code, `${code ?? ''} ${message}`.trim());
 }

@@ -7,7 +7,7 @@ import type * as Cedar from '@cedar-policy/cedar-wasm/nodejs';
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Rules } from '../../../src/policy/load.js';
 import type { Policy } from '../../../src/policy/policies.js';
-import { canApply } from '../../../src/policy/slices.js';
+import { canApply } from '../../../src/policy/scope-match.js';
 import type { Vocabulary } from '../../../src/policy/schema/vocabulary.js';
 
 const cedar = createRequire(import.meta.url)('@cedar-policy/cedar-wasm/nodejs') as typeof Cedar;

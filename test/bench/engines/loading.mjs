@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { loadConfig } from '../../../dist/config/config.js';
 import { openDatabase } from '../../../dist/service/open-database.js';
-import { createAuthzedClient } from '../../../dist/graph/server/connection.js';
+import { createAuthzedClient } from '../../../dist/graph/server/grpc-client.js';
 import { toProtoUpdate } from '../../../dist/graph/protobuf.js';
 import { parseRelationship } from '../../../dist/graph/relationship-text.js';
 import { EntityStore } from '../../../dist/store/entities.js';

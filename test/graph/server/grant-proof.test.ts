@@ -1,7 +1,9 @@
-/** Proofs against an oracle, on random graphs: what is told grants by itself, and nothing that grants is missed. */
+/** Proofs against an oracle, on random graphs: a path grants by itself, and no grant is missed. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { proveGrant, type GrantProof, type SnapshotReader } from '../../../src/graph/server/grant-proof.js';
+import { proveGrant } from '../../../src/graph/server/grant-proof.js';
+import type { GrantProof } from '../../../src/graph/server/proof.js';
+import type { SnapshotReader } from '../../../src/graph/server/snapshot-reader.js';
 import type { CheckRequest } from '../../../src/model/checks.js';
 import { type Relationship } from '../../../src/model/relationships.js';
 import { relationshipKey } from '../../../src/graph/relationship-text.js';
@@ -74,7 +76,7 @@ const row = fc
     fc.tuple(doc, user).map(([d, u]) => `doc:${d}#cleared@user:${u}`),
   )
   .map(parseRelationship); // prettier-ignore
-/** So many that an object isn't read whole. */
+/** As many relationships as keep an object from being read in one call. */
 const crowd = doc.map((d) =>
   Array.from({ length: 60 }, (_, i) => parseRelationship(`doc:${d}#viewer@user:crowd-${i}`)),
 );

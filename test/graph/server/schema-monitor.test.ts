@@ -1,11 +1,11 @@
-/** A schema that somebody changes on the server while Remit runs: nothing is decided by it until it fits again. */
+/** SchemaMonitor: a schema that changes on the server while Remit runs decides nothing until it fits again. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Connection } from '../../../src/graph/server/connection.js';
 import { SchemaMonitor } from '../../../src/graph/server/schema-monitor.js';
 import type { CheckAnswer } from '../../../src/model/checks.js';
 import type { CheckRequest } from '../../../src/model/checks.js';
 import { writeServerSchema, type ServerSchemaDifference } from '../../../src/graph/server/schema-diff.js';
-import { ServerRelationships } from '../../../src/graph/server/server.js';
+import { ServerGraph } from '../../../src/graph/server/server.js';
 import { type UpdateOperation } from '../../../src/model/relationships.js';
 import { parseRelationship } from '../../../src/graph/relationship-text.js';
 import { GraphSchema } from '../../../src/graph/schema/schema.js';
@@ -14,7 +14,7 @@ import { CONTRACT_SCHEMA } from '../relationships.contract.js';
 
 const graph = GraphSchema.parse(CONTRACT_SCHEMA, 'mine.zed');
 const POLL = { timeout: 60_000, interval: 20 } as const;
-/** Each waits for things to happen, on a machine that may have other things to do. */
+/** Each test waits for events, on a machine that may be busy. */
 vi.setConfig({ testTimeout: 180_000 });
 const asked: CheckRequest = {
   resource: { type: 'folder', id: 'x' },
@@ -34,7 +34,7 @@ describe.skipIf(BINARY === '').each(['full', 'bounded'] as const)(
   `${named('the schema of a running SpiceDB server')}, %s`,
   (consistency) => {
     let spicedb: RunningSpiceDb;
-    let engine: ServerRelationships;
+    let engine: ServerGraph;
     const log: string[] = [];
     const become = async (text: string): Promise<void> => {
       const connection = new Connection(spicedb.address, 5_000);
@@ -47,7 +47,7 @@ describe.skipIf(BINARY === '').each(['full', 'bounded'] as const)(
     beforeAll(async () => {
       spicedb = await startSpiceDb();
       await spicedb.schema(graph);
-      engine = await ServerRelationships.start(graph, {
+      engine = await ServerGraph.start(graph, {
         ...spicedb.address,
         deadlineMs: 5_000,
         consistency,
@@ -65,7 +65,7 @@ describe.skipIf(BINARY === '').each(['full', 'bounded'] as const)(
       await spicedb.kill();
     });
 
-    // One is noticed like the other.
+    // Both kinds of change are noticed.
     it.each(consistency === 'full' ? CHANGES.slice(0, 1) : CHANGES)('where %s, nothing is decided, and the log says what differs; and again once it is as it was', async (_, part, instead, what) => {
       await become(CONTRACT_SCHEMA.replace(part, instead));
       await expect.poll(answer, POLL).toEqual(MISFIT);

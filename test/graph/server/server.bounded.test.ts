@@ -1,6 +1,6 @@
 /**
- * A SpiceDB server whose answers are kept (`bounded`): what is written counts at the writing replica at once and at every
- * other half a second later at the latest, whoever writes, whatever becomes of the network.
+ * A SpiceDB server whose answers are cached (`bounded`): a write counts at the writing replica at once and at every other
+ * half a second later at the latest, whichever process writes and whatever the network does.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { v1 } from '@authzed/authzed-node';
@@ -10,7 +10,7 @@ import { toProtoUpdate } from '../../../src/graph/protobuf.js';
 import { STALENESS_BOUND_MS } from '../../../src/graph/server/cache.js';
 import type { CheckAnswer } from '../../../src/model/checks.js';
 import type { CheckRequest } from '../../../src/model/checks.js';
-import { ServerRelationships } from '../../../src/graph/server/server.js';
+import { ServerGraph } from '../../../src/graph/server/server.js';
 import { identifiesWrites } from '../../../src/graph/server/zedtoken.js';
 import { type UpdateOperation, type RelationshipUpdate } from '../../../src/model/relationships.js';
 import { parseRelationship } from '../../../src/graph/relationship-text.js';
@@ -20,7 +20,7 @@ import { BINARY, named, startSpiceDb, storedIn, type RunningSpiceDb } from '../.
 import { wireTo, type Wire } from '../../support/wire.js';
 import { CONTRACT_SCHEMA, relationshipsContract } from '../relationships.contract.js';
 
-/** Without caveats within reach of `see`, so that its answers can be kept; and with an expiration in reach of `guest`. */
+/** The schema has no caveats within reach of `see`, so that its answers can be cached; `guest` reaches an expiration. */
 const SCHEMA = `${CONTRACT_SCHEMA}
 definition room {
   relation host: user | team#member
@@ -33,7 +33,7 @@ definition room {
 `;
 const graph = GraphSchema.parse(SCHEMA, 'bounded.zed');
 const POLL = { timeout: 60_000, interval: 20 } as const;
-/** Each waits for things to happen, on a machine that may have other things to do. */
+/** Each test waits for events, on a machine that may be busy. */
 vi.setConfig({ testTimeout: 180_000 });
 
 const check = (resource: string, permission: string, user: string): CheckRequest => {
@@ -42,20 +42,20 @@ const check = (resource: string, permission: string, user: string): CheckRequest
 };
 const updates = (operation: UpdateOperation, ...texts: string[]): RelationshipUpdate[] =>
   texts.map((text) => ({ operation, relationship: parseRelationship(text) }));
-const one = async (engine: ServerRelationships, asked: CheckRequest): Promise<CheckAnswer | undefined> =>
+const one = async (engine: ServerGraph, asked: CheckRequest): Promise<CheckAnswer | undefined> =>
   (await engine.check([asked], 'full'))[0];
 
 describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'), () => {
   let spicedb: RunningSpiceDb;
-  /** Not Remit's: the platform's own services write so. */
+  /** A connection of the platform's own services, which write as well. */
   let outside: Connection;
-  const opened: ServerRelationships[] = [];
+  const opened: ServerGraph[] = [];
   const wires: Wire[] = [];
-  /** Calls that ask SpiceDB, of all replicas. */
+  /** The calls to SpiceDB of all replicas. */
   const calls = vi.spyOn(Connection.prototype, 'checkBulkPermissions');
 
-  const open = async (server = spicedb, port = server.port): Promise<ServerRelationships> => {
-    const engine = await ServerRelationships.start(graph, {
+  const open = async (server = spicedb, port = server.port): Promise<ServerGraph> => {
+    const engine = await ServerGraph.start(graph, {
       ...server.address,
       endpoint: `127.0.0.1:${port}`,
       deadlineMs: 2_000,
@@ -69,14 +69,14 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
     wires.push(made);
     return made;
   };
-  const write = (engine: ServerRelationships, operation: UpdateOperation, ...texts: string[]): Promise<string> =>
+  const write = (engine: ServerGraph, operation: UpdateOperation, ...texts: string[]): Promise<string> =>
     engine.write(updates(operation, ...texts), 'test');
   const writeOutside = (operation: UpdateOperation, ...texts: string[]): Promise<unknown> =>
     outside.writeRelationships(
       v1.WriteRelationshipsRequest.create({ updates: updates(operation, ...texts).map(toProtoUpdate) }),
     );
-  /** Asks until SpiceDB needn't be asked. */
-  const warm = async (engine: ServerRelationships, asked: CheckRequest, result: string): Promise<void> => {
+  /** Checks until the answer comes from the cache. */
+  const warm = async (engine: ServerGraph, asked: CheckRequest, result: string): Promise<void> => {
     await expect
       .poll(async () => {
         const before = calls.mock.calls.length;
@@ -85,13 +85,8 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
       }, POLL)
       .toEqual([result, 0]);
   };
-  /** What it answers until `end` comes, and that no answer asked for later than the bound after `since` is a yes. */
-  const neverLate = async (
-    engine: ServerRelationships,
-    asked: CheckRequest,
-    since: number,
-    end: string,
-  ): Promise<void> => {
+  /** The answers until `end`; none that is asked for later than the bound after `since` may be a yes. */
+  const neverLate = async (engine: ServerGraph, asked: CheckRequest, since: number, end: string): Promise<void> => {
     await expect
       .poll(async () => {
         const begun = performance.now();
@@ -127,7 +122,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
     });
     afterAll(() => other.kill());
     relationshipsContract('SpiceDB server, bounded', () =>
-      ServerRelationships.start(plain, { ...other.address, deadlineMs: 5_000, consistency: 'bounded' }),
+      ServerGraph.start(plain, { ...other.address, deadlineMs: 5_000, consistency: 'bounded' }),
     );
   });
 
@@ -155,7 +150,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
   });
 
   it.each([
-    ['another replica', (texts: string[], other: ServerRelationships) => write(other, 'delete', ...texts)],
+    ['another replica', (texts: string[], other: ServerGraph) => write(other, 'delete', ...texts)],
     ['whoever else writes to SpiceDB', (texts: string[]) => writeOutside('delete', ...texts)],
   ])('holds what is taken back through %s half a second later at the latest', async (who, takeBack) => {
     const [here, other] = [await open(), await open()];
@@ -270,11 +265,11 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
 
   it.each([1, 2])('says nothing that a fully consistent one would not have said of late (seed %i)', async (seed) => {
     const replicas = [await open(), await open()];
-    await warm(replicas[0] as ServerRelationships, check('room:r', 'see', 'a'), 'no');
+    await warm(replicas[0] as ServerGraph, check('room:r', 'see', 'a'), 'no');
     const before = calls.mock.calls.length;
     const { asked, wrong } = await compare(seed, replicas, writeOutside);
     expect(wrong).toEqual([]);
-    // Some were kept: otherwise nothing was tried here.
+    // Some answers were cached: otherwise this tests nothing.
     expect(calls.mock.calls.length - before).toBeLessThan(asked);
   });
 
@@ -304,16 +299,14 @@ describe.skipIf(BINARY === '' || SERVER === undefined)(
     let spicedb: RunningSpiceDb;
     let url: string;
     let outside: Connection;
-    const opened: ServerRelationships[] = [];
+    const opened: ServerGraph[] = [];
     beforeAll(async () => {
       url = await databaseUrl('bounded');
       spicedb = await startSpiceDb({ flags: await storedIn(url) });
       await spicedb.schema(graph);
       outside = new Connection(spicedb.address, 5_000);
       for (let i = 0; i < 2; i += 1)
-        opened.push(
-          await ServerRelationships.start(graph, { ...spicedb.address, deadlineMs: 5_000, consistency: 'bounded' }),
-        );
+        opened.push(await ServerGraph.start(graph, { ...spicedb.address, deadlineMs: 5_000, consistency: 'bounded' }));
     });
     afterAll(async () => {
       for (const engine of opened) await engine.close();
@@ -343,13 +336,13 @@ describe.skipIf(BINARY === '' || SERVER === undefined)(
 );
 
 /**
- * Two replicas and somebody else write one after another, while both replicas are asked without end. An answer must be
- * true of some moment since the last write that was acknowledged half a second before it was asked for, or that its
+ * Two replicas and another client write one after another, while both replicas are asked without pause. An answer must
+ * have been true at some moment since the last write that was acknowledged half a second before the question, or that its
  * replica has made itself.
  */
 async function compare(
   seed: number,
-  replicas: readonly ServerRelationships[],
+  replicas: readonly ServerGraph[],
   writeOutside: (operation: UpdateOperation, text: string) => Promise<unknown>,
 ): Promise<{ readonly asked: number; readonly wrong: readonly string[] }> {
   const random = numbers(seed);
@@ -408,7 +401,7 @@ async function compare(
   return { asked, wrong };
 }
 
-/** The same numbers for the same seed. */
+/** Random numbers, the same for the same seed. */
 function numbers(seed: number): () => number {
   let state = seed;
   return () => {

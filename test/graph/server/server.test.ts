@@ -6,7 +6,7 @@ import { Connection } from '../../../src/graph/server/connection.js';
 import type { CheckAnswer } from '../../../src/model/checks.js';
 import type { CheckRequest } from '../../../src/model/checks.js';
 import { writeServerSchema, compareServerSchema } from '../../../src/graph/server/schema-diff.js';
-import { ServerRelationships } from '../../../src/graph/server/server.js';
+import { ServerGraph } from '../../../src/graph/server/server.js';
 import { type UpdateOperation } from '../../../src/model/relationships.js';
 import { parseRelationship } from '../../../src/graph/relationship-text.js';
 import { GraphSchema } from '../../../src/graph/schema/schema.js';
@@ -21,12 +21,12 @@ const check = (resource: string, permission: string, user: string, more: Partial
   const [type = '', id = ''] = resource.split(':');
   return { resource: { type, id }, permission, subject: { type: 'user', id: user }, ...more };
 };
-const write = (engine: ServerRelationships, operation: UpdateOperation, ...texts: string[]): Promise<string> =>
+const write = (engine: ServerGraph, operation: UpdateOperation, ...texts: string[]): Promise<string> =>
   engine.write(
     texts.map((text) => ({ operation, relationship: parseRelationship(text) })),
     'test',
   );
-const one = async (engine: ServerRelationships, asked: CheckRequest): Promise<CheckAnswer | undefined> =>
+const one = async (engine: ServerGraph, asked: CheckRequest): Promise<CheckAnswer | undefined> =>
   (await engine.check([asked], 'full'))[0];
 const inMs = (ms: number): string => new Date(Date.now() + ms).toISOString();
 const folders = { resourceType: 'folder', permission: 'view', withinMs: 5_000 };
@@ -35,9 +35,9 @@ const latest = '2100-01-01T00:00:00.000Z';
 
 describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
   let spicedb: RunningSpiceDb;
-  let engine: ServerRelationships;
-  const open = (deadlineMs = 5_000): Promise<ServerRelationships> =>
-    ServerRelationships.start(graph, { ...spicedb.address, deadlineMs });
+  let engine: ServerGraph;
+  const open = (deadlineMs = 5_000): Promise<ServerGraph> =>
+    ServerGraph.start(graph, { ...spicedb.address, deadlineMs });
   beforeAll(async () => {
     spicedb = await startSpiceDb();
     await spicedb.schema(graph);
@@ -107,7 +107,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
       await other.close();
     });
 
-    /** As SpiceDB writes them. */
+    /** ZedTokens in SpiceDB's own encoding. */
     const made = (revision: string, datastore: string): string => {
       const field = (tag: number, bytes: Buffer): Buffer => Buffer.concat([Buffer.from([tag, bytes.length]), bytes]);
       const inner = Buffer.concat([
@@ -148,7 +148,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
   describe('the schema', () => {
     it('is not written at start: an empty server is refused with what it lacks', async () => {
       const empty = await startSpiceDb();
-      const start = ServerRelationships.start(graph, { ...empty.address, deadlineMs: 1_000 });
+      const start = ServerGraph.start(graph, { ...empty.address, deadlineMs: 1_000 });
       await expect(start).rejects.toMatchObject({ name: 'ConfigError', place: 'contract.zed' });
       await expect(start).rejects.toThrow(/"remit migrate".*definition folder \(only in the file\)/);
       const connection = new Connection(empty.address, 1_000);
@@ -164,7 +164,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
       ['a relation', 'view - banned\n relation more: user', 'relation folder#more (only in the file)'],
     ])('tells %s', async (_, instead, text) => {
       const other = GraphSchema.parse(CONTRACT_SCHEMA.replace('view - banned', instead), 'other.zed');
-      await expect(ServerRelationships.start(other, { ...spicedb.address, deadlineMs: 1_000 })).rejects.toThrow(text);
+      await expect(ServerGraph.start(other, { ...spicedb.address, deadlineMs: 1_000 })).rejects.toThrow(text);
     });
 
     it('tells an expiration that is only on one side', async () => {
@@ -172,7 +172,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
         CONTRACT_SCHEMA.replace('banned: user', 'banned: user with expiration'),
         'other.zed',
       );
-      await expect(ServerRelationships.start(other, { ...spicedb.address, deadlineMs: 1_000 })).rejects.toThrow(
+      await expect(ServerGraph.start(other, { ...spicedb.address, deadlineMs: 1_000 })).rejects.toThrow(
         'subjects of relation folder#banned: user (only in the file)',
       );
     });
@@ -183,7 +183,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
         .reverse()
         .map((d) => `/** doc */ definition ${d}`)
         .join('\n')}`;
-      const started = await ServerRelationships.start(GraphSchema.parse(other, 'other.zed'), {
+      const started = await ServerGraph.start(GraphSchema.parse(other, 'other.zed'), {
         ...spicedb.address,
         deadlineMs: 1_000,
       });
@@ -214,7 +214,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
   describe('faults', () => {
     it('a server that is not there: a fault that names the endpoint', async () => {
       const endpoint = `127.0.0.1:${await freePort()}`;
-      const start = ServerRelationships.start(graph, {
+      const start = ServerGraph.start(graph, {
         ...spicedb.address,
         endpoint,
         deadlineMs: 1_000,
@@ -227,7 +227,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
     });
 
     it('a wrong key: refused at its place, and never said', async () => {
-      const start = ServerRelationships.start(graph, { ...spicedb.address, key: 'guessed-secret', deadlineMs: 1_000 });
+      const start = ServerGraph.start(graph, { ...spicedb.address, key: 'guessed-secret', deadlineMs: 1_000 });
       await expect(start).rejects.toMatchObject({ name: 'ConfigError', place: 'spicedb.token' });
       await expect(start).rejects.not.toThrow('guessed-secret');
     });
@@ -244,20 +244,21 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
       const connection = new Connection({ ...secure, ca }, 1_000);
       await writeServerSchema(connection, graph);
       connection.close();
-      const started = await ServerRelationships.start(graph, { ...secure, ca, deadlineMs: 2_000 });
+      const started = await ServerGraph.start(graph, { ...secure, ca, deadlineMs: 2_000 });
       expect(await one(started, check('folder:tls', 'view', 'a'))).toMatchObject({ result: 'no' });
       await started.close();
 
       for (const wrong of [readFileSync(certificate('thief.pem'), 'utf8'), undefined])
-        await expect(
-          ServerRelationships.start(graph, { ...secure, ca: wrong, deadlineMs: 1_000 }),
-        ).rejects.toMatchObject({ name: 'ConfigError', place: 'spicedb.ca' });
+        await expect(ServerGraph.start(graph, { ...secure, ca: wrong, deadlineMs: 1_000 })).rejects.toMatchObject({
+          name: 'ConfigError',
+          place: 'spicedb.ca',
+        });
       for (const address of [
         { ...secure, plaintext: true },
         { ...spicedb.address, plaintext: false },
       ])
         await expect(
-          ServerRelationships.start(graph, { ...address, deadlineMs: 1_000, startTimeoutMs: 300 }),
+          ServerGraph.start(graph, { ...address, deadlineMs: 1_000, startTimeoutMs: 300 }),
         ).rejects.toMatchObject({ code: 'relationships_unavailable' });
       await tls.kill();
     });
@@ -265,7 +266,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
     it('killed and started again: no allow meanwhile, and back without a restart of Remit', async () => {
       const first = await startSpiceDb();
       await first.schema(graph);
-      const here = await ServerRelationships.start(graph, { ...first.address, deadlineMs: 1_000 });
+      const here = await ServerGraph.start(graph, { ...first.address, deadlineMs: 1_000 });
       const token = await write(here, 'touch', 'folder:crash#viewer@user:a');
       const asked = check('folder:crash', 'view', 'a');
       expect(await one(here, asked)).toMatchObject({ result: 'yes' });
@@ -293,7 +294,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
     it('slow beyond the deadline: unknown, no pile-up, and back by itself', async () => {
       const slow = await startSpiceDb();
       await slow.schema(graph);
-      const here = await ServerRelationships.start(graph, { ...slow.address, deadlineMs: 300 });
+      const here = await ServerGraph.start(graph, { ...slow.address, deadlineMs: 300 });
       await write(here, 'touch', 'folder:slow#viewer@user:a');
       slow.pause();
       expect(await one(here, check('folder:slow', 'view', 'a'))).toEqual({
@@ -316,7 +317,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
     it('lookups end when their time is up, and are not made again for a while', async () => {
       const slow = await startSpiceDb();
       await slow.schema(graph);
-      const here = await ServerRelationships.start(graph, { ...slow.address, deadlineMs: 300 });
+      const here = await ServerGraph.start(graph, { ...slow.address, deadlineMs: 300 });
       await write(here, 'touch', 'folder:slow#viewer@user:a', 'folder:slow#banned@user:a');
       const resources = (permission: string) =>
         here.lookupResources(
@@ -344,7 +345,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
     it('cut in the middle of an answer: nothing of it counts, and the next call finds its way', async () => {
       await write(engine, 'touch', ...Array.from({ length: 900 }, (_, i) => `folder:cut#viewer@user:cut-${i}`));
       const wire = await wireTo(spicedb.port);
-      const here = await ServerRelationships.start(graph, {
+      const here = await ServerGraph.start(graph, {
         ...spicedb.address,
         endpoint: `127.0.0.1:${wire.port}`,
         deadlineMs: 2_000,
@@ -399,11 +400,11 @@ definition doc {
     'shapes.zed',
   );
   let spicedb: RunningSpiceDb;
-  let engine: ServerRelationships;
+  let engine: ServerGraph;
   beforeAll(async () => {
     spicedb = await startSpiceDb();
     await spicedb.schema(shapes);
-    engine = await ServerRelationships.start(shapes, { ...spicedb.address, deadlineMs: 5_000 });
+    engine = await ServerGraph.start(shapes, { ...spicedb.address, deadlineMs: 5_000 });
   });
   afterAll(async () => {
     await engine.close();
@@ -550,7 +551,7 @@ definition employee {
     'company.zed',
   );
   let spicedb: RunningSpiceDb;
-  let engine: ServerRelationships;
+  let engine: ServerGraph;
   const counted = (): { checks: () => number; reads: () => number } => {
     const [checks, reads] = [
       vi.spyOn(Connection.prototype, 'checkBulkPermissions'),
@@ -561,7 +562,7 @@ definition employee {
   beforeAll(async () => {
     spicedb = await startSpiceDb();
     await spicedb.schema(company);
-    engine = await ServerRelationships.start(company, { ...spicedb.address, deadlineMs: 5_000 });
+    engine = await ServerGraph.start(company, { ...spicedb.address, deadlineMs: 5_000 });
   });
   afterEach(() => vi.restoreAllMocks());
   afterAll(async () => {

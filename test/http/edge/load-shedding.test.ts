@@ -89,7 +89,7 @@ describe('more than may be in flight', () => {
       });
     }
     expect(admission()).toMatchObject({ inFlight: IN_FLIGHT, shed: { inFlight: before + 50 } });
-    expect((await remit.service.metrics.text()).text).toContain(
+    expect((await remit.service.metrics.exposition()).text).toContain(
       `remit_requests_shed_total{cause="in_flight"} ${before + 50}\n`,
     );
 

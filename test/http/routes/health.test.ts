@@ -68,7 +68,7 @@ describe('/health/ready', () => {
       load: { records: { pending_corrections: 1 } },
     });
     expect((await stranger()).json()).toEqual({ status: 'unready' });
-    expect((await remit.service.metrics.text()).text).toContain('remit_record_corrections_pending 1\n');
+    expect((await remit.service.metrics.exposition()).text).toContain('remit_record_corrections_pending 1\n');
     full.mockRestore();
     // Nobody asks for a decision: the looking itself finds out.
     await expect.poll(async () => (await stranger()).statusCode, SOON).toBe(200);

@@ -36,13 +36,13 @@ interface Texts {
 
 /** The findings of a set of rules, as `file:line rule message`. */
 function lints({ zed = ZED, schema = SCHEMA, policies = '', unseen }: Texts): string[] {
-  const { rules, findings, place } = readRules({
+  const { rules, findings, locateDeclaration } = readRules({
     relationships: { name: 'z', text: zed },
     actions: [{ name: 's', text: schema }],
     policies: [{ name: 'p', text: `${BASE}${policies}` }],
   });
   if (rules === undefined) throw new Error(JSON.stringify(findings));
-  return runLints({ rules, place, untestedKinds: unseen }).map(
+  return runLints({ rules, locateDeclaration, untestedKinds: unseen }).map(
     (f) => `${f.file}:${f.line}:${f.column} ${f.rule} ${f.message}`,
   );
 }
@@ -177,7 +177,7 @@ describe('untested-permit', () => {
 
 describe('unpermitted-action', () => {
   it('is one that no permit takes; duties permit nothing', () => {
-    const { rules, place } = readRules({
+    const { rules, locateDeclaration } = readRules({
       relationships: { name: 'z', text: ZED },
       actions: [{ name: 's', text: SCHEMA }],
       policies: [
@@ -189,7 +189,7 @@ describe('unpermitted-action', () => {
       ],
     });
     if (rules === undefined) throw new Error('does not load');
-    const found = runLints({ rules, place, untestedKinds: undefined });
+    const found = runLints({ rules, locateDeclaration, untestedKinds: undefined });
     expect(found.map((f) => `${f.line} ${f.rule} ${f.message}`)).toEqual([
       '7 unpermitted-action no permit takes Action::"edit"',
     ]);

@@ -1,4 +1,4 @@
-/** What every implementation of the database port must do. */
+/** The contract of the database port, for every implementation. */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Database } from '../../../src/store/database/port.js';
@@ -168,7 +168,7 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         await journal.withdraw(second);
         const third = await journal.append([update('doc:1#viewer@user:a', 'delete')], 'test');
         const replay = await journal.replay();
-        expect(replay.lasting.map((u) => [u.operation, formatRelationship(u.relationship)])).toEqual([
+        expect(replay.settledUpdates.map((u) => [u.operation, formatRelationship(u.relationship)])).toEqual([
           ['touch', 'doc:1#viewer@user:a'],
         ]);
         expect(replay.unsettled.map((u) => u.sequence)).toEqual([third]);
@@ -186,12 +186,12 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         away = true;
         await journal.settle(given);
         away = false;
-        // What a process that begins would find, and this one knows better.
+        // A process that starts would find this; the present one knows better.
         const other = await Journal.open(db);
         expect((await other.replay()).unsettled.map((u) => u.sequence)).toEqual([given]);
         await journal.settle(await journal.append([{ ...viewer, operation: 'delete' }], 'test'));
-        const { lasting, unsettled } = await journal.replay();
-        expect([lasting.slice(-2).map((u) => u.operation), unsettled]).toEqual([['touch', 'delete'], []]);
+        const { settledUpdates, unsettled } = await journal.replay();
+        expect([settledUpdates.slice(-2).map((u) => u.operation), unsettled]).toEqual([['touch', 'delete'], []]);
       });
 
       it('gives an engine that follows another no write that the one before has refused', async () => {
@@ -205,9 +205,9 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         away = true;
         await journal.withdraw(refused);
         away = false;
-        const { lasting, unsettled } = await journal.replay();
+        const { settledUpdates, unsettled } = await journal.replay();
         expect(unsettled).toEqual([]);
-        expect(lasting.filter((u) => u.relationship.resource.id === '5')).toEqual([]);
+        expect(settledUpdates.filter((u) => u.relationship.resource.id === '5')).toEqual([]);
       });
 
       it('gives up a write whose connection broke, also where it arrives after the next', async () => {
@@ -226,24 +226,24 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
             params: [Number(lost?.[0]?.['n']), JSON.stringify([update('late')])],
           },
         ]);
-        const { lasting, unsettled } = await journal.replay();
-        expect(lasting.map((u) => u.relationship.subject.id)).toContain('next');
-        expect(JSON.stringify(lasting)).not.toMatch(/broke|late/);
+        const { settledUpdates, unsettled } = await journal.replay();
+        expect(settledUpdates.map((u) => u.relationship.subject.id)).toContain('next');
+        expect(JSON.stringify(settledUpdates)).not.toMatch(/broke|late/);
         expect(unsettled).toEqual([]);
       });
 
       it("knows its own ZedTokens from others'", async () => {
         const journal = await Journal.open(db);
-        expect(journal.sequenceOf(journal.token(7))).toBe(7);
+        expect(journal.decodeToken(journal.encodeToken(7))).toBe(7);
         for (const other of [
           '',
           'x',
           'GhUKEzE3',
           Buffer.from('elsewhere.7').toString('base64url'),
-          `${journal.token(7)}=`,
-          `${journal.token(7)} `,
+          `${journal.encodeToken(7)}=`,
+          `${journal.encodeToken(7)} `,
         ]) {
-          expect(journal.sequenceOf(other)).toBeUndefined();
+          expect(journal.decodeToken(other)).toBeUndefined();
         }
       });
     });

@@ -100,7 +100,7 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
     const admin = connected(url);
     await admin.run([{ sql: `alter database ${name} set default_transaction_read_only = on` }]);
     const database = connected(url);
-    await expect(database.run(one)).rejects.toMatchObject(detail(/takes no writes/));
+    await expect(database.run(one)).rejects.toMatchObject(detail(/accepts no writes/));
     await admin.run([{ sql: `alter database ${name} reset default_transaction_read_only` }]);
     expect(await database.run(one)).toEqual([[{ ok: 1 }]]);
   });

@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const PASSWORD = 'pass-word';
-const certificates = fileURLToPath(new URL('../../certificates', import.meta.url));
+const certificates = fileURLToPath(new URL('../certificates', import.meta.url));
 
 /** Where initdb and postgres are; undefined where only a client is installed, or nothing. */
 export const BINARIES = ['/usr/lib/postgresql', '/usr/local/pgsql', '/opt/homebrew/opt/postgresql']

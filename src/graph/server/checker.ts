@@ -1,0 +1,184 @@
+/**
+ * Bulk checks with a SpiceDB server. The server caches what it has worked out past the expiration of relationships that
+ * it came from, so a yes that can expire is believed only with a proof; a yes that can't is given its path where one is
+ * wanted and can be found in time.
+ */
+import type { v1 } from '@authzed/authzed-node';
+import type { CheckAnswer, CheckRequest, Consistency } from '../../model/checks.js';
+import { ConcurrencyLimit } from '../../runtime/concurrency-limit.js';
+import { withTimeout } from '../../runtime/timeout.js';
+import type { BulkChecker } from '../check-queue.js';
+import { OUTAGE_ANSWER, toFailureAnswer } from '../errors.js';
+import { fromProtoRelationship } from '../protobuf.js';
+import { relationshipKey } from '../relationship-text.js';
+import type { GraphSchema } from '../schema/schema.js';
+import {
+  checkBulk,
+  readDirectRelationship,
+  toProtoConsistency,
+  type SpiceDBClient,
+  type TracedAnswer,
+} from '../spicedb-api.js';
+import { proveGrant } from './grant-proof.js';
+import { PathCache } from './path-cache.js';
+import { createSnapshotReader } from './snapshot-reader.js';
+
+/** Each proof has up to a few reads under way. */
+const CONCURRENT_PROOFS = 32;
+/** The share of a decision's time that its explanation may take: an answer without its path is better than none. */
+const EXPLANATION_TIME_SHARE = 0.4;
+
+const UNPROVABLE_ANSWER: CheckAnswer = {
+  result: 'unanswerable',
+  message:
+    'whether what grants it has ended can not be told: a caveat, a subtraction or too many relationships are on the way',
+};
+
+export interface ServerCheckerOptions {
+  /** How long a decision may take, in milliseconds. */
+  readonly deadlineMs: number;
+  /** Is given each answer, for a cache. */
+  readonly onAnswer: (check: CheckRequest, answer: CheckAnswer) => void;
+  /** Is given each revision, as a ZedToken, that SpiceDB has answered at. */
+  readonly onRevision: (revision: string) => void;
+}
+
+export class ServerChecker implements BulkChecker {
+  private readonly proofLimit = new ConcurrencyLimit(CONCURRENT_PROOFS);
+  private readonly paths: PathCache;
+
+  constructor(
+    private readonly client: SpiceDBClient,
+    private readonly schema: GraphSchema,
+    private readonly options: ServerCheckerOptions,
+  ) {
+    this.paths = new PathCache(schema);
+  }
+
+  /** An answer each, in order. One that needs a proof comes once it has one; the others don't wait for it. */
+  async checkBulk(checks: readonly CheckRequest[], consistency: Consistency): Promise<Promise<CheckAnswer>[]> {
+    const protoConsistency = toProtoConsistency(consistency);
+    const answers = new Map<CheckRequest, Promise<CheckAnswer>>();
+    for (const check of checks)
+      if (this.isReadDirectly(check)) answers.set(check, this.readGrant(check, protoConsistency));
+    const otherChecks = checks.filter((check) => !answers.has(check));
+    const otherAnswers = await this.checkWithSpiceDB(otherChecks, protoConsistency);
+    for (const [i, check] of otherChecks.entries())
+      answers.set(check, otherAnswers[i] ?? Promise.resolve(OUTAGE_ANSWER));
+    return checks.map(async (check) => {
+      const answer = (await answers.get(check)) ?? OUTAGE_ANSWER;
+      this.options.onAnswer(check, answer);
+      return answer;
+    });
+  }
+
+  /**
+   * The checks in one call, and with them one for each relationship of the paths that were found for them before: a path
+   * that is still there need not be looked for again.
+   */
+  private async checkWithSpiceDB(
+    checks: readonly CheckRequest[],
+    consistency: v1.Consistency,
+  ): Promise<Promise<CheckAnswer>[]> {
+    if (checks.length === 0) return [];
+    const cachedPaths = checks.map((check) => (check.explain === true ? this.paths.get(check) : undefined));
+    const steps = new Map(cachedPaths.flatMap((cached) => [...(cached?.steps ?? [])]));
+    const { answers, checkedAt } = await checkBulk(this.client, [...checks, ...steps.values()], consistency);
+    const stepAnswers = answers.slice(checks.length);
+    const heldSteps = new Set([...steps.keys()].filter((_, i) => stepAnswers[i]?.answer.result === 'yes'));
+    return checks.map((check, i) => {
+      const cached = cachedPaths[i];
+      const isIntact = cached !== undefined && [...cached.steps.keys()].every((key) => heldSteps.has(key));
+      return this.concludeAnswer(check, answers[i], checkedAt, isIntact ? cached.path : undefined);
+    });
+  }
+
+  /** Whether it can expire and is one relationship: reading that says in one call what a check would leave open. */
+  private isReadDirectly({ resource: { type }, permission }: CheckRequest): boolean {
+    return (
+      this.schema.reachability.reachesExpiration(type, permission) && this.schema.isDirectRelation(type, permission)
+    );
+  }
+
+  /** Never throws. */
+  private async readGrant(check: CheckRequest, consistency: v1.Consistency): Promise<CheckAnswer> {
+    try {
+      const grant = await this.proofLimit.run(() => readDirectRelationship(this.client, check, consistency));
+      // SpiceDB doesn't say at which revision a relationship was absent; a check does.
+      if (grant === undefined) {
+        const [answer] = await this.checkWithSpiceDB([check], consistency);
+        return (await answer) ?? OUTAGE_ANSWER;
+      }
+      this.options.onRevision(grant.readAt);
+      const { expiresAt, ...relationship } = fromProtoRelationship(grant.relationship);
+      return {
+        result: 'yes',
+        revision: grant.readAt,
+        ...(check.explain === true ? { path: [relationshipKey(relationship)] } : {}),
+        ...(expiresAt === undefined ? {} : { until: new Date(expiresAt).toISOString() }),
+      };
+    } catch (error) {
+      return toFailureAnswer(error) as CheckAnswer;
+    }
+  }
+
+  /** @param path one that was found before and is still there */
+  private async concludeAnswer(
+    check: CheckRequest,
+    tracedAnswer: TracedAnswer | undefined,
+    revision: string | undefined,
+    path: readonly string[] | undefined,
+  ): Promise<CheckAnswer> {
+    const answer = tracedAnswer?.answer ?? OUTAGE_ANSWER;
+    if (answer.result === 'unknown' || answer.result === 'unanswerable') return answer;
+    if (revision === undefined) return OUTAGE_ANSWER;
+    this.options.onRevision(revision);
+    if (answer.result !== 'yes') return { ...answer, revision };
+    if (this.schema.reachability.reachesExpiration(check.resource.type, check.permission))
+      return this.proveAnswer(check, revision);
+    if (check.explain !== true) return { ...answer, revision };
+    return path === undefined ? this.explainAnswer(check, revision) : { result: 'yes', revision, path };
+  }
+
+  /** The answer to a check that SpiceDB says yes to, where that can expire: yes only with a proof. Never throws. */
+  private async proveAnswer(check: CheckRequest, revision: string): Promise<CheckAnswer> {
+    if (this.schema.reachability.hasHiddenExpiration(check.resource.type, check.permission)) return UNPROVABLE_ANSWER;
+    const deadline = performance.now() + this.options.deadlineMs;
+    const reader = createSnapshotReader(this.client, revision);
+    try {
+      const proof = await this.proofLimit.run(() =>
+        proveGrant(check, this.schema, reader, { checkCaveats: true, deadline }),
+      );
+      if (proof.kind === 'none') return { result: 'no', revision };
+      if (proof.kind === 'unsure')
+        return performance.now() > deadline ? { result: 'unknown', fault: 'deadline_exceeded' } : UNPROVABLE_ANSWER;
+      return {
+        result: 'yes',
+        revision,
+        ...(check.explain === true ? { path: proof.path ?? [] } : {}),
+        ...(proof.until === undefined ? {} : { until: proof.until }),
+      };
+    } catch (error) {
+      return toFailureAnswer(error) as CheckAnswer;
+    }
+  }
+
+  /** A yes that only a write ends, with its path where that is found in time; otherwise an empty path. Never throws. */
+  private async explainAnswer(check: CheckRequest, revision: string): Promise<CheckAnswer> {
+    const ms = this.options.deadlineMs * EXPLANATION_TIME_SHARE;
+    const deadline = performance.now() + ms;
+    const path = this.findPath(check, revision, deadline).catch((): readonly string[] => []);
+    // Also a path that comes too late for this answer serves the next one.
+    void path.then((steps) => this.paths.set(check, steps));
+    return { result: 'yes', revision, path: await withTimeout(path, ms, () => []) };
+  }
+
+  private async findPath(check: CheckRequest, revision: string, deadline: number): Promise<readonly string[]> {
+    const reader = createSnapshotReader(this.client, revision);
+    const proof = await this.proofLimit.run(
+      () => proveGrant(check, this.schema, reader, { checkCaveats: false, deadline }),
+      { priority: 'low' },
+    );
+    return proof.kind === 'proved' ? (proof.path ?? []) : [];
+  }
+}

@@ -1,0 +1,39 @@
+/** SpiceDB at one revision, as a proof reads it: everything is answered at the revision of the answer to be proved. */
+import { randomBytes } from 'node:crypto';
+import { Fault } from '../../model/faults.js';
+import type { CheckRequest } from '../../model/checks.js';
+import type { Relationship } from '../../model/relationships.js';
+import { fromProtoRelationship, type SubjectRelationshipFilter } from '../protobuf.js';
+import { atExactSnapshot, checkBulk, readRelationships, type SpiceDBClient } from '../spicedb-api.js';
+
+/** Its calls throw what the client throws. */
+export interface SnapshotReader {
+  /** Relationships that have not expired, `limit` at most. */
+  readRelationships(filter: SubjectRelationshipFilter, limit: number): Promise<readonly Relationship[]>;
+  /** Whether SpiceDB says yes to each; its answer may come from its cache. */
+  checkPermissions(checks: readonly CheckRequest[]): Promise<readonly boolean[]>;
+  /** The same for one check, whose own relationships SpiceDB reads anew. */
+  checkUncached(check: CheckRequest): Promise<boolean>;
+}
+
+export function createSnapshotReader(client: SpiceDBClient, revision: string): SnapshotReader {
+  const snapshot = atExactSnapshot(revision);
+  const checkPermissions = async (checks: readonly CheckRequest[]): Promise<readonly boolean[]> => {
+    const { answers } = await checkBulk(client, checks, snapshot);
+    for (const { answer } of answers) if (answer.result === 'unknown') throw new Fault(answer.fault);
+    return answers.map(({ answer }) => answer.result === 'yes');
+  };
+  return {
+    readRelationships: async (filter, limit) => {
+      const relationships = await readRelationships(client, filter, limit, snapshot);
+      return relationships.map(fromProtoRelationship);
+    },
+    checkPermissions,
+    // A check that comes together with one on an object that nothing knows is none that SpiceDB has cached.
+    checkUncached: async (check) => {
+      const unknownObject = { type: check.resource.type, id: randomBytes(12).toString('hex') };
+      const [holds] = await checkPermissions([check, { ...check, resource: unknownObject }]);
+      return holds === true;
+    },
+  };
+}

@@ -1,0 +1,171 @@
+/**
+ * The metrics whose values the parts of a service keep themselves (caches, queues, circuits, reloads); they are read when
+ * metrics are scraped.
+ */
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { CircuitStats } from '../runtime/circuit-breaker.js';
+import type { CacheCountsByName } from './counted-cache.js';
+
+/** The numbers that the parts of a service keep; they are read when metrics are scraped. */
+export interface ServiceCounts {
+  readonly caches: CacheCountsByName;
+  /** Items that wait for an engine. */
+  readonly waiting: Readonly<Record<'checks' | 'records', number>>;
+  /** Items that were sent in groups: checks to SpiceDB, records to the database. */
+  readonly grouped: Readonly<Record<'checks' | 'records', { readonly groups: number; readonly members: number }>>;
+  /** Times that Cedar failed and was restarted. */
+  readonly cedarFaults: number;
+  /** The circuit of each engine; undefined where it is embedded. */
+  readonly circuits: Readonly<Record<'database' | 'spicedb', CircuitStats | undefined>>;
+  /** Corrections of records: those still to be written, and those dropped because too many were pending. */
+  readonly records: { readonly pendingCorrections: number; readonly droppedCorrections: number };
+  readonly rules: {
+    /** Reloads that were taken, and those that were refused, while the service ran. */
+    readonly taken: number;
+    readonly refused: number;
+    /** The time since which the present policies are in force. */
+    readonly since: Date;
+    /** Whether the files have changed since, and were refused. */
+    readonly outdated: boolean;
+  };
+}
+
+export interface AdmissionStats {
+  readonly inFlight: number;
+  /** Bytes of large bodies that are being read or worked on. */
+  readonly largeBodyBytes: number;
+  /** Requests that were refused, by the limit that was reached. */
+  readonly shed: { readonly inFlight: number; readonly largeBodies: number; readonly memory: number };
+}
+
+export type ShedCounts = AdmissionStats['shed'];
+
+/** The sources of the metrics. */
+export interface MetricSources {
+  readonly counts: () => ServiceCounts;
+  /** The counts of each listener. */
+  readonly shed: () => readonly ShedCounts[];
+  /** The version of the policies in force. */
+  readonly version: () => string;
+}
+
+const SHED_CAUSES = [
+  ['in_flight', 'inFlight'],
+  ['large_bodies', 'largeBodies'],
+  ['memory', 'memory'],
+] as const;
+
+type MetricType = typeof Counter | typeof Gauge;
+type Samples<Label extends string> = readonly (readonly [labels: Record<Label, string>, value: number])[];
+
+/** Registers a metric whose samples are read at each scrape. */
+type RegisterMetric = <Label extends string>(
+  type: MetricType,
+  name: string,
+  help: string,
+  labelNames: readonly Label[],
+  read: () => Samples<Label>,
+) => void;
+
+export function registerServiceMetrics(registry: Registry, sources: MetricSources): void {
+  const register: RegisterMetric = (Type, name, help, labelNames, read) => {
+    new Type({
+      name,
+      help,
+      labelNames: [...labelNames],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const [labels, value] of read()) this.inc(labels, value);
+      },
+    });
+  };
+  registerQueues(register, sources);
+  registerCircuits(register, sources);
+  registerPolicies(register, sources);
+}
+
+function registerQueues(register: RegisterMetric, { counts, shed }: MetricSources): void {
+  register(Counter, 'remit_cache_lookups_total', 'Lookups in caches, by result.', ['cache', 'result'], () =>
+    Object.entries(counts().caches).flatMap(([cache, { hits, misses }]) => [
+      [{ cache, result: 'hit' }, hits],
+      [{ cache, result: 'miss' }, misses],
+    ]),
+  );
+  register(Gauge, 'remit_queue_waiting', 'Items that wait to be sent to an engine.', ['queue'], () =>
+    Object.entries(counts().waiting).map(([queue, n]) => [{ queue }, n]),
+  );
+  register(Counter, 'remit_groups_total', 'Groups of items sent to an engine together.', ['queue'], () =>
+    Object.entries(counts().grouped).map(([queue, { groups }]) => [{ queue }, groups]),
+  );
+  register(Counter, 'remit_grouped_total', 'Items sent in those groups.', ['queue'], () =>
+    Object.entries(counts().grouped).map(([queue, { members }]) => [{ queue }, members]),
+  );
+  register(
+    Counter,
+    'remit_requests_shed_total',
+    'Requests refused at once, by the limit that was reached.',
+    ['cause'],
+    () => {
+      const listeners = shed();
+      return SHED_CAUSES.map(([cause, key]) => [{ cause }, listeners.reduce((sum, counted) => sum + counted[key], 0)]);
+    },
+  );
+  register(
+    Gauge,
+    'remit_record_corrections_pending',
+    'Corrections of decision records that are still to be written.',
+    [],
+    () => [[{}, counts().records.pendingCorrections]],
+  );
+  register(
+    Counter,
+    'remit_record_corrections_dropped_total',
+    'Corrections of decision records that the full queue dropped.',
+    [],
+    () => [[{}, counts().records.droppedCorrections]],
+  );
+}
+
+function registerCircuits(register: RegisterMetric, { counts }: MetricSources): void {
+  const readCircuits = (read: (circuit: CircuitStats) => number): [{ engine: string }, number][] =>
+    Object.entries(counts().circuits).map(([engine, circuit]) => [
+      { engine },
+      circuit === undefined ? 0 : read(circuit),
+    ]);
+  register(Counter, 'remit_cedar_faults_total', 'Times that Cedar failed and was restarted.', [], () => [
+    [{}, counts().cedarFaults],
+  ]);
+  register(Gauge, 'remit_circuit_open', '1 while the circuit of an engine is open.', ['engine'], () =>
+    readCircuits(({ state }) => Number(state !== 'closed')),
+  );
+  register(Counter, 'remit_circuit_opened_total', 'Times that the circuit of an engine opened.', ['engine'], () =>
+    readCircuits(({ opened }) => opened),
+  );
+  register(Counter, 'remit_circuit_refused_total', 'Calls refused while a circuit was open.', ['engine'], () =>
+    readCircuits(({ refused }) => refused),
+  );
+}
+
+function registerPolicies(register: RegisterMetric, { counts, version }: MetricSources): void {
+  register(Counter, 'remit_policy_reloads_total', 'Reloads of the policies, by outcome.', ['outcome'], () => {
+    const { rules } = counts();
+    return [
+      [{ outcome: 'taken' }, rules.taken],
+      [{ outcome: 'refused' }, rules.refused],
+    ];
+  });
+  register(Gauge, 'remit_policy_outdated', '1 while the present policy files were refused.', [], () => [
+    [{}, Number(counts().rules.outdated)],
+  ]);
+  register(
+    Gauge,
+    'remit_policy_loaded_timestamp_seconds',
+    'Time since which the policies are in force, in seconds since the epoch.',
+    [],
+    () => [[{}, counts().rules.since.getTime() / 1000]],
+  );
+  register(Gauge, 'remit_policy_info', 'Always 1, with the version of the policies in force.', ['version'], () => [
+    [{ version: version() }, 1],
+  ]);
+}
