@@ -1,9 +1,9 @@
-/** Every rule that `remit check` knows: the errors, the lints, and what checking itself has to say. */
+/** The catalogue of every rule of `remit check`: errors, lints, and warnings of the check itself. */
 import { ERROR_RULES, type RuleDescription } from '../../diagnostics/error-rules.js';
 import type { Severity } from '../../diagnostics/diagnostics.js';
 import { LINTS } from '../../policy/lint/lints.js';
 
-/** Warnings that no lint makes. */
+/** Warnings that come from the check itself and not from a lint. */
 const WARNINGS = {
   'config-surroundings': {
     title: 'A file or variable that the configuration needs and that is not here',

@@ -1,6 +1,6 @@
 /**
- * Checking: all that is wrong with a configuration, its schemas, policies and world, and all that is dubious about
- * them. The service reads them by the same code, and refuses the errors.
+ * `remit check`: finds what is wrong with a configuration, its schemas, policies and world, and what is dubious about
+ * them. The service reads the same files by the same code, and refuses to run by them where there is an error.
  */
 import { resolveConfigPath, type Environment } from '../../config/config.js';
 import { checkReferences } from '../../config/check-references.js';
@@ -19,31 +19,33 @@ import { checkWithSpiceDb } from './spicedb.js';
 import type { TestFindings } from './run-tests.js';
 
 export interface CheckResult {
-  /** By file, line and column. */
+  /** Sorted by file, line and column. */
   readonly findings: readonly Finding[];
-  /** All that were read. */
+  /** Every file that was read. */
   readonly files: readonly SourceFile[];
-  /** undefined where there is an error in them. */
+  /** undefined where the policies or schemas have an error. */
   readonly rules: Rules | undefined;
 }
 
 export interface CheckOptions {
   readonly env?: Environment | undefined;
-  /** Runs the tests beside the policies as well: without them no permit is called untested. */
+  /** Runs the tests beside the policies as well. Without them, no permit is reported as untested. */
   readonly tests?: boolean | undefined;
 }
 
-/** What is checked together with the rules, and comes before them. */
+/** A configuration file's part in a check; its findings come before those of the policies. */
 interface ConfigurationChecks {
   readonly files: readonly SourceFile[];
   readonly findings: readonly Finding[];
-  /** What is wrong with it by these rules. */
+  /** Finds names in the configuration that the schema doesn't have. */
   readonly referenceFindings: (rules: Rules) => readonly Finding[];
 }
 
 /**
- * @param file as `--config` names it
- * @throws ConfigError where a file isn't there; Fault where SpiceDB doesn't start
+ * Checks a configuration file and every file that it leads to.
+ * @param file the argument of `--config`; undefined for the default
+ * @throws ConfigError where a file isn't there
+ * @throws Fault where SpiceDB doesn't start
  */
 export async function checkProject(
   file: string | undefined,
@@ -63,14 +65,14 @@ export async function checkProject(
         errorAt('config-invalid', configuration.locate(reference.path), reference),
       ),
   });
-  // Tests stand on all the rest.
+  // Tests need policies and a world without errors.
   if (!tests || report.rules === undefined || report.findings.some(isError)) return completeCheck(report);
-  // They take SpiceDB and all that decides, which a check without them need not have.
+  // Loaded only here: tests need SpiceDB and the steps of a decision, and other checks don't.
   const { runTests } = await import('./run-tests.js');
   return completeCheck(report, await runTests(configuration.sources, world, report.rules));
 }
 
-/** The rules and the world, as far as that can be said without an engine. */
+/** Checks policies, schemas and a world without starting SpiceDB. A service that reloads them checks them by this. */
 export function checkSources(sources: RuleSources, world: SourceFile | undefined): CheckResult {
   return completeCheck(inspectSources(sources, world));
 }
@@ -107,14 +109,14 @@ function inspectSources(
 
 const NO_TESTS: TestFindings = { files: [], findings: [], unseen: undefined };
 
-/** With the lints, in order, and without what the files themselves say is to be passed over. */
+/** Adds the lints' findings, leaves out those that the files ignore, and sorts them. */
 function completeCheck(
-  { rules, locateDeclaration, files: read, findings: found }: SourceReport,
+  { rules, locateDeclaration, files: sourceFiles, findings: sourceFindings }: SourceReport,
   { unseen, ...tests } = NO_TESTS,
 ): CheckResult {
-  const files = [...read, ...tests.files];
+  const files = [...sourceFiles, ...tests.files];
   const lintFindings = rules === undefined ? [] : runLints({ rules, locateDeclaration, untestedKinds: unseen });
-  const remaining = applyIgnores([...found, ...tests.findings, ...lintFindings], files, {
+  const remaining = applyIgnores([...sourceFindings, ...tests.findings, ...lintFindings], files, {
     complete: rules !== undefined,
     skipped: unseen === undefined ? [untestedPermit.rule] : [],
   });
@@ -132,13 +134,13 @@ function completeCheck(
   };
 }
 
-/** The world, by itself where the rules don't fit, and otherwise against them. */
+/** Checks the world's form, and where the policies have no errors also whether it fits them. */
 function checkWorld(file: SourceFile, rules: Rules | undefined): readonly Finding[] {
-  const read = readYaml(file, worldFormat, { label: 'world', rule: 'world-invalid' });
-  const findings = [...read.findings];
-  if (read.value !== undefined && rules !== undefined)
-    examineWorld(read.value, rules, (problem) => {
-      findings.push(errorAt(problem.rule, read.locate(problem.path), problem));
+  const world = readYaml(file, worldFormat, { label: 'world', rule: 'world-invalid' });
+  const findings = [...world.findings];
+  if (world.value !== undefined && rules !== undefined)
+    examineWorld(world.value, rules, (problem) => {
+      findings.push(errorAt(problem.rule, world.locate(problem.path), problem));
     });
   return findings;
 }

@@ -1,55 +1,43 @@
-/** The configuration file as an author checks it: everything in it, wherever the service will run. */
+/**
+ * Reads a configuration file for an author: every problem in it is a finding, and what only the machine of the service has
+ * may be missing.
+ */
 import { dirname, resolve } from 'node:path';
-import { z } from 'zod';
 import { configFormat, loadConfig, type Config, type Environment } from '../../config/config.js';
 import { displayPath, type SourcePaths } from '../../config/files.js';
 import { readYaml, type YamlFile } from '../../config/yaml.js';
 import { ConfigError } from '../../model/faults.js';
 import type { Finding } from '../../diagnostics/diagnostics.js';
 import type { CheckWarning } from './check-rules.js';
+import { readSourceReferences } from './source-references.js';
 
 export interface ConfigurationFile extends Pick<YamlFile<unknown>, 'file' | 'locate'> {
   readonly findings: readonly Finding[];
-  /** undefined where the file doesn't say. */
+  /** undefined where the file names no schema or no policies. */
   readonly sources: SourcePaths | undefined;
   readonly world: string | undefined;
-  /** undefined where the service wouldn't start with it, here. */
+  /** undefined where the service wouldn't start with it on this machine. */
   readonly config: Config | undefined;
 }
 
-/** What leads to the other files, whatever else there is. */
-const sourceReferences = z.object({
-  schema: z.object({ relationships: z.string(), actions: z.union([z.string(), z.array(z.string())]) }),
-  policies: z.string(),
-  world: z.string().optional().catch(undefined),
-});
-
 /** @throws ConfigError where there is no such file */
 export function readConfiguration(path: string, env?: Environment): ConfigurationFile {
-  const read = readYaml(path, configFormat, { label: 'configuration', rule: 'config-invalid' });
-  const { file, locate } = read;
-  const resolvePath = (reference: string): string => resolve(dirname(path), reference);
-  const references = sourceReferences.safeParse(read.raw).data;
+  const yaml = readYaml(path, configFormat, { label: 'configuration', rule: 'config-invalid' });
+  const { file, locate } = yaml;
+  const references = readSourceReferences(yaml.raw, (reference) => resolve(dirname(path), reference));
   const { config, findings } =
-    read.value === undefined ? { config: undefined, findings: [] } : loadAsService(read, path, env);
+    yaml.value === undefined ? { config: undefined, findings: [] } : loadAsService(yaml, path, env);
   return {
     file,
     locate,
-    findings: [...read.findings, ...findings],
+    findings: [...yaml.findings, ...findings],
     config,
-    sources:
-      references === undefined
-        ? undefined
-        : {
-            relationships: resolvePath(references.schema.relationships),
-            actions: [references.schema.actions].flat().map(resolvePath),
-            policies: resolvePath(references.policies),
-          },
-    world: references?.world === undefined ? undefined : resolvePath(references.world),
+    sources: references,
+    world: references?.world,
   };
 }
 
-/** As the service reads it. What it wants of its surroundings may be missing where policies are only checked. */
+/** Loads the file as the service does. A file or variable that isn't on this machine is only a warning. */
 function loadAsService(
   { locate }: YamlFile<unknown>,
   path: string,
@@ -69,13 +57,13 @@ function loadAsService(
       ...locate(keys.map((part) => (/^\d+$/.test(part) ? Number(part) : part))),
       message,
     };
-    const outsideRule: CheckWarning = 'config-surroundings';
+    const surroundingsRule: CheckWarning = 'config-surroundings';
     return {
       config: undefined,
       findings: [
         inThisFile
           ? { rule: 'config-invalid', severity: 'error', ...finding }
-          : { rule: outsideRule, severity: 'warning', ...finding },
+          : { rule: surroundingsRule, severity: 'warning', ...finding },
       ],
     };
   }

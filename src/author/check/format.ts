@@ -1,7 +1,7 @@
 /**
- * Formatting by Cedar's own formatter, policy by policy: what stands between policies is their author's, and only its
- * blanks are evened. The formatter is believed only as far as it is checked: what comes out must be the same policies,
- * with the same annotations, and the same comments.
+ * `remit fmt`: formats Cedar files by Cedar's own formatter, one policy at a time, so that comments between policies stay
+ * where they are. The result is compared with the original: it must be the same policies, with the same annotations and
+ * the same comments.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { CedarEngine, type CedarDiagnostic } from '../../policy/cedar.js';
@@ -10,15 +10,18 @@ import { tokenizeCedar } from '../../policy/lexer.js';
 import { splitPolicies, locateByte } from '../../policy/policy-text.js';
 import type { SourceFile } from '../../diagnostics/source.js';
 
-/** Of a line, which the formatter keeps to where it can. */
+/** The longest line that the formatter makes, where it can. */
 const LINE_WIDTH = 120;
-/** How often a policy is formatted at most, until it stays as it is. */
+/** Rounds of formatting one policy until the formatter no longer changes it. */
 const MAX_ROUNDS = 4;
 
 export class Formatter {
   private readonly cedar = new CedarEngine();
 
-  /** @throws ConfigError where the file can't be read, or can't be formatted without losing something */
+  /**
+   * @returns the whole file's new text
+   * @throws ConfigError where the file can't be parsed, or formatting would change a policy or lose a comment
+   */
   format(file: SourceFile): string {
     let out = '';
     let from = 0;
@@ -45,16 +48,19 @@ export class Formatter {
       if (after === before) return after;
       before = after;
     }
-    throw new ConfigError('is left as it is: the formatter comes to no end with it', place(0));
+    throw new ConfigError('the policy is left as it is: the formatter changes it again in every round', place(0));
   }
 
-  /** @throws ConfigError where anything but blanks differs */
+  /** @throws ConfigError where more than white space differs */
   private assertSameMeaning(before: SourceFile, after: string): void {
     const same =
       isDeepStrictEqual(extractComments(before.text), extractComments(after)) &&
       isDeepStrictEqual(this.parsePolicies(before), this.parsePolicies({ name: before.name, text: after }));
     if (!same)
-      throw new ConfigError('is left as it is: the formatter would change a policy or lose a comment', before.name);
+      throw new ConfigError(
+        'the file is left as it is: the formatter would change a policy or lose a comment',
+        before.name,
+      );
   }
 
   private parsePolicies(file: SourceFile): unknown[] {
@@ -62,16 +68,19 @@ export class Formatter {
   }
 }
 
-function formatError(diagnostics: readonly CedarDiagnostic[], place: (offset: number) => string): ConfigError {
-  const [{ message, help, offset = 0 } = { message: 'could not be formatted' }] = diagnostics;
+function formatError(complaints: readonly CedarDiagnostic[], place: (offset: number) => string): ConfigError {
+  const [{ message, help, offset = 0 } = { message: 'the policy could not be formatted' }] = complaints;
   return new ConfigError(help === undefined ? message : `${message} (${help})`, place(offset));
 }
 
-/** What stands before a policy, or after the last: comments as they are, with one blank line at most between two. */
+/**
+ * Formats what stands before a policy or after the last: comments stay as they are, and at most one blank line stays
+ * between two of them.
+ */
 function formatGap(text: string, first: boolean): string {
   const [sameLine = '', ...followingLines] = text.split(/\r\n?|\n/).map((line) => extractComments(line)[0] ?? '');
   const lines = first ? [sameLine, ...followingLines] : followingLines;
-  // The policy itself begins on the last.
+  // The policy itself begins on the last line.
   if (lines.at(-1) === '') lines.pop();
   const evened = lines.filter((line, i) => line !== '' || (i > 0 ? lines[i - 1] !== '' : !first));
   const written = evened.map((line) => `${line}\n`).join('');

@@ -1,6 +1,6 @@
 /**
- * `// remit-ignore: <rule> — <reason>`: a warning that its author knows about. It holds for the line that it stands
- * on, or where it has a line to itself, for the next one that says something.
+ * Comments of the form `// remit-ignore: <rule> — <reason>`, by which an author silences a warning. A comment holds for
+ * its own line or, where it has a line to itself, for the next line that isn't empty or a comment.
  */
 import { FindingCollector, warningAt, type Finding } from '../../diagnostics/diagnostics.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
@@ -11,7 +11,7 @@ import { CHECK_RULES } from './check-rules.js';
 
 interface Ignore {
   readonly rule: string;
-  /** Of what it is said. */
+  /** The line that it holds for; 0 where no line follows. */
   readonly line: number;
   readonly index: number;
   readonly file: SourceFile;
@@ -22,7 +22,11 @@ const YAML_STRING_OR_COMMENT = /"(?:\\.|[^"\\])*"|'[^']*'|(?<=^|\s)#[^\r]*/g;
 const IGNORE_FORM = /^\s*remit-ignore:\s*(\w[\w-]*)(?:\s+(?:—|–|--?)(?:\s+(\S.*))?)?\s*$/;
 const IGNORABLE_RULES = LINTS.map(({ rule }) => rule);
 
-/** The findings that are left, with what is wrong with the ignores themselves. @param complete whether all lints ran */
+/**
+ * Leaves out the findings that a comment ignores, and adds those about the comments themselves.
+ * @param complete whether the lints ran: only then can a comment be unused
+ * @param skipped lints that didn't run nevertheless
+ */
 export function applyIgnores(
   findings: readonly Finding[],
   files: readonly SourceFile[],
@@ -46,7 +50,7 @@ export function applyIgnores(
 function parseIgnores(file: SourceFile, problems: FindingCollector): Ignore[] {
   const findComment = /\.ya?ml$/.test(file.name) ? findYamlComment : findCedarComment;
   let start = 0;
-  /** Those that wait for a line that says something. */
+  /** Comments that have no line yet: the next one with content is theirs. */
   let waiting: Omit<Ignore, 'line'>[] = [];
   const ignores: Ignore[] = [];
   for (const [i, text] of file.text.split('\n').entries()) {
@@ -64,7 +68,7 @@ function parseIgnores(file: SourceFile, problems: FindingCollector): Ignore[] {
 }
 
 interface Comment {
-  /** Without the sign that begins it. */
+  /** The text behind the sign that begins the comment. */
   readonly text: string;
   readonly index: number;
 }

@@ -1,4 +1,4 @@
-/** JSON Schemas of the YAML files, for editors: made of what the files are read by, so they say the same. */
+/** JSON Schemas of the YAML files, for editors. They are generated from the zod schemas that read these files. */
 import { z } from 'zod';
 import { configFormat } from '../../config/config.js';
 import { testFileFormat } from '../test/format.js';
@@ -10,7 +10,7 @@ const FILE_FORMATS: Readonly<Record<string, z.ZodType>> = {
   test: testFileFormat,
 };
 
-/** Their texts, by the name of their file. Draft 7 is what YAML's language server knows best. */
+/** @returns each schema's text by its file name. Draft 7 is the one that YAML's language server supports best. */
 export function jsonSchemas(): ReadonlyMap<string, string> {
   return new Map(
     Object.entries(FILE_FORMATS).map(([name, format]) => {

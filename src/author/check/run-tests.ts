@@ -1,4 +1,4 @@
-/** The tests beside the policies, as checking needs them: what they show of each policy, and what keeps them from being run. */
+/** Runs the tests beside the policies for `remit check`: it reports permits that no test covers, and tests that can't be run. */
 import { readBoundedSource, type SourcePaths } from '../../config/files.js';
 import { FindingsError, type Finding } from '../../diagnostics/diagnostics.js';
 import type { Rules } from '../../policy/load.js';
@@ -13,16 +13,17 @@ export interface TestFindings {
   readonly files: readonly SourceFile[];
   readonly findings: readonly Finding[];
   /**
-   * Of each policy by its id, the kinds of questions that its scope takes without any test showing it decide; undefined
+   * Kinds of questions that a policy's scope takes and that no test shows it deciding, by the policy's id; undefined
    * where no tests were run.
    */
   readonly unseen: ReadonlyMap<string, readonly string[]> | undefined;
 }
 
 /**
- * Runs them, whatever they expect: that is for `remit test` to hold.
- * @param world the configuration's
- * @throws ConfigError where one is too large; Fault where SpiceDB doesn't start
+ * Runs the tests for their coverage alone. A test that fails is no finding: `remit test` reports it.
+ * @param world path of the configuration's world
+ * @throws ConfigError where a file is too large
+ * @throws Fault where SpiceDB doesn't start
  */
 export async function runTests(sources: SourcePaths, world: string | undefined, rules: Rules): Promise<TestFindings> {
   const { suites: paths } = testFilesBeside(sources);

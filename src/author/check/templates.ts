@@ -1,4 +1,4 @@
-/** Templates of a new company: real files, below fixtures/templates, checked and started by the tests. */
+/** Templates for `remit init`: real files below fixtures/templates, which the tests check and start. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,13 +9,13 @@ import { jsonSchemas } from './json-schemas.js';
 
 export interface Template {
   readonly summary: string;
-  /** Something that its world answers with an allow. */
+  /** A question that the template's world answers with an allow, printed as a first thing to try. */
   readonly ask: {
     readonly user: string;
     readonly agent: string;
     readonly scope: string;
     readonly action: string;
-    /** `TYPE:ID`. */
+    /** `document:roadmap`. */
     readonly resource: string;
   };
 }
@@ -41,17 +41,18 @@ export const TEMPLATES = {
 
 export type TemplateName = keyof typeof TEMPLATES;
 
-/** Beside the company's files, for editors. */
+/** The directory of the JSON Schemas that editors read. */
 const SCHEMA_DIRECTORY = '.schemas';
 
 /**
- * Copies a template into a directory that is empty, or isn't there yet.
- * @returns the files, relative to it. @throws ConfigError
+ * Copies a template into a directory that is empty or doesn't exist.
+ * @returns the files' paths, relative to the directory, sorted
+ * @throws ConfigError where the directory isn't empty, or a file can't be written
  */
 export function writeTemplate(directory: string, name: TemplateName): string[] {
   const state = statSync(directory, { throwIfNoEntry: false });
   if (state !== undefined && (!state.isDirectory() || readdirSync(directory).length > 0))
-    throw new ConfigError('is not an empty directory: nothing of it is overwritten', displayPath(directory));
+    throw new ConfigError('the target is not an empty directory: nothing in it is overwritten', displayPath(directory));
   const from = fileURLToPath(new URL(`../../../fixtures/templates/${name}/`, import.meta.url));
   const files = new Map(
     readdirSync(from, { recursive: true, encoding: 'utf8' })
@@ -63,7 +64,7 @@ export function writeTemplate(directory: string, name: TemplateName): string[] {
   return [...files.keys()].sort();
 }
 
-/** In their own place the templates' files name the schemas of this package. */
+/** Points a file's `$schema` at the copied schemas: in this package it names the package's own. */
 function rewriteSchemaPaths(text: string, file: string): string {
   const up = '../'.repeat(file.split(/[/\\]/).length - 1);
   return text.replace(/(?<=\$schema=)(?:\.\.\/)+schema\/json\//, `${up}${SCHEMA_DIRECTORY}/`);

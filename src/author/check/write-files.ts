@@ -1,12 +1,13 @@
-/** Writing files that authors are given. */
+/** Writes the files that `remit init` and `remit schema` give to an author. */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { displayPath } from '../../config/files.js';
 import { ConfigError } from '../../model/faults.js';
 
 /**
- * Writes texts by their path below a directory, which is made where it isn't there.
- * @throws ConfigError; without `replace` also where one is there already
+ * Writes files below a directory, which is made where it doesn't exist.
+ * @param texts by path, relative to the directory
+ * @throws ConfigError where a file can't be written or, without `replace`, exists
  */
 export function writeFiles(directory: string, texts: ReadonlyMap<string, string>, replace: boolean): void {
   for (const [file, text] of texts) {
@@ -16,12 +17,12 @@ export function writeFiles(directory: string, texts: ReadonlyMap<string, string>
       writeFileSync(path, text, { flag: replace ? 'w' : 'wx' });
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      throw new ConfigError(`can't be written: ${code ?? String(error)}`, displayPath(path));
+      throw new ConfigError(`the file can't be written: ${code ?? String(error)}`, displayPath(path));
     }
   }
 }
 
-/** Level by level: the recursive form never ends where a parent can't be made, as below /proc. */
+/** Makes one level at a time: Node's recursive mkdir never returns where a parent can't be made, as below /proc. */
 function makeDirectories(directory: string): void {
   const missing: string[] = [];
   for (let current = directory; !existsSync(current); current = dirname(current)) missing.push(current);

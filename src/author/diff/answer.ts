@@ -5,10 +5,10 @@ import type { RecordAnswer } from '../../records/redecide.js';
 export type RequestAnswer =
   | { readonly kind: 'decided'; readonly decision: Decision }
   | Extract<RecordAnswer, { kind: 'refused' }>
-  /** The answer rests on what isn't known. */
+  /** The answer depends on facts that are missing from the record. */
   | { readonly kind: 'inconclusive' };
 
-/** The same request by its user, with no agent; undefined where there is no user or no agent in it. */
+/** @returns the same request made by its user without an agent; undefined where it has no user or no agent */
 export function withoutAgent(record: ReplayableRecord): ReplayableRecord | undefined {
   const { credential, said: statements } = record.facts;
   const token = credential !== undefined && 'ok' in credential && credential.ok ? credential.token : undefined;
@@ -18,7 +18,7 @@ export function withoutAgent(record: ReplayableRecord): ReplayableRecord | undef
   const { type } = record.request.subject;
   return {
     ...record,
-    // A token's request may name its agent, and then doesn't say of which definition the user is.
+    // The subject may be the token's agent; the user's definition is then not in the request, and the subject's is taken.
     request:
       token?.user === undefined || record.request.subject.id === token.user
         ? record.request

@@ -1,4 +1,4 @@
-/** The cases of tests, asked of both sets of rules: whatever each test expects, only that both answer the same counts. */
+/** Runs test cases by both sets of rules and compares the answers. What a test expects doesn't matter here. */
 import type { Rules } from '../../policy/load.js';
 import { combinationText, type TestCase } from '../test/case.js';
 import { TestEnvironment } from '../test/environment.js';
@@ -7,10 +7,10 @@ import type { RequestAnswer } from './answer.js';
 import type { ComparisonCounts } from './differences.js';
 import type { ComparedQuestion, Differences } from './differences.js';
 
-/** Asked at one time, so that no more answers are kept than these. */
+/** Cases whose answers are kept in memory at one time. */
 const CASES_AT_ONCE = 2000;
 
-/** @throws Fault where SpiceDB won't start */
+/** @throws Fault where SpiceDB doesn't start */
 export async function compareCases(
   cases: readonly TestCase[],
   before: Rules,
@@ -26,15 +26,18 @@ export async function compareCases(
       environments.push(environment);
       return environment;
     };
-    const [first, second] = [await start(before), await start(after)];
+    const [beforeEnvironment, afterEnvironment] = [await start(before), await start(after)];
     for (let from = 0; from < cases.length; from += CASES_AT_ONCE) {
       const batch = cases.slice(from, from + CASES_AT_ONCE);
-      const [was, is] = [await runCases(batch, before, first), await runCases(batch, after, second)];
+      const [was, is] = [
+        await runCases(batch, before, beforeEnvironment),
+        await runCases(batch, after, afterEnvironment),
+      ];
       for (const [i, testCase] of batch.entries()) {
         const [a, b] = [answerFromResult(was[i]), answerFromResult(is[i])];
         counts.asked += 1;
         if (a.kind === 'inconclusive' || b.kind === 'inconclusive') counts.inconclusive += 1;
-        const allowsAlone = (): Promise<boolean> => allowsUserAlone(testCase, after, second);
+        const allowsAlone = (): Promise<boolean> => allowsUserAlone(testCase, after, afterEnvironment);
         if (await differences.add(describeCase(testCase), a, b, actsForUser(testCase) ? allowsAlone : undefined))
           counts.differing += 1;
       }
@@ -62,7 +65,7 @@ function describeCase(testCase: TestCase): ComparedQuestion {
   };
 }
 
-/** An agent asks, for somebody. */
+/** Whether an agent asks for a user. */
 function actsForUser({ requester: { agent, token } }: TestCase): boolean {
   return agent !== undefined || token?.user !== undefined;
 }

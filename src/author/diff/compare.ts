@@ -1,4 +1,4 @@
-/** Two sets of rules, compared by the decisions that they make. */
+/** `remit diff`: compares two sets of rules by the decisions that they make on test cases, generated requests and records. */
 import { isWidening } from '../../records/difference.js';
 import type { DecisionRecord, SearchRecord, ReplayableRecord } from '../../model/decision.js';
 import { formatQuestion } from '../../records/replay.js';
@@ -13,9 +13,9 @@ import { changedPolicies, listQuestionKinds, type QuestionKind } from './questio
 import { generateRequests } from './requests.js';
 
 export interface ComparisonInput {
-  /** Of the later rules' tests. */
+  /** The cases of the later rules' tests. */
   readonly cases: readonly TestCase[];
-  /** How many generated requests at most. */
+  /** Generated requests at most. */
   readonly requests: number;
   readonly seed: number;
   readonly records: AsyncIterable<DecisionRecord | SearchRecord> | Iterable<DecisionRecord | SearchRecord>;
@@ -24,15 +24,15 @@ export interface ComparisonInput {
 export interface Comparison {
   readonly schema: readonly SchemaDifference[];
   readonly policies: readonly PolicyDifference[];
-  /** Of the policies those of which no difference in a decision was seen. */
+  /** The differing policies that no differing decision cites. */
   readonly unseen: readonly PolicyDifference[];
   readonly groups: readonly DifferenceGroup[];
-  /** Kinds of differences that were too many to keep. */
+  /** Differing decisions whose group was one too many to keep. */
   readonly dropped: number;
   readonly counts: Readonly<Record<'cases' | 'requests' | 'records', ComparisonCounts>>;
 }
 
-/** @throws Fault where SpiceDB won't start */
+/** @throws Fault where SpiceDB doesn't start */
 export async function compareRules(
   before: Rules,
   after: Rules,
@@ -40,7 +40,7 @@ export async function compareRules(
 ): Promise<Comparison> {
   const differences = new Differences(before, after);
   const schema = compareSchemas(before, after);
-  // Between the same schemas a decision can only differ where policies do.
+  // With the same schemas a decision can only differ where policies do.
   const kinds = listQuestionKinds(before, after).filter(
     (kind) => schema.length > 0 || changedPolicies(kind).length > 0,
   );
@@ -59,14 +59,17 @@ export async function compareRules(
   };
 }
 
-/** Whether there is what `--fail-on` names. What the graph grants isn't known here, so a change of it may widen. */
+/**
+ * Whether the comparison has what `--fail-on` names. A changed graph counts as a widening, since the relationships aren't
+ * known here.
+ */
 export function failsOn(
   { schema, policies, groups, dropped }: Comparison,
   condition: 'widening' | 'change' | undefined,
 ): boolean {
   if (condition === undefined) return false;
   if (condition === 'change') return schema.length + policies.length + groups.length > 0;
-  // Of what was too much to keep nobody knows that it doesn't.
+  // A difference that was dropped may be a widening as well.
   return dropped > 0 || groups.some(({ change }) => isWidening(change)) || schema.some(mayGrantMore);
 }
 
@@ -132,7 +135,7 @@ async function compareAnswers(
   const userRequest = withoutAgent(record);
   const allowsRequest = (request: ReplayableRecord) => (): boolean => {
     const answer = answerRecord(request, after);
-    // Where nobody knows, the user is not said to be kept out.
+    // An inconclusive answer doesn't show that the user is denied.
     return answer.kind === 'inconclusive' || (answer.kind === 'decided' && answer.decision.decision);
   };
   const different = await differences.add(

@@ -1,4 +1,4 @@
-/** What makes a difference dangerous. The list is the order in which differences of one kind are told. */
+/** The dangers of a difference: what a reviewer should see first. Differences of one change are reported in this order. */
 import type { Decision } from '../../model/decision.js';
 import { coverObligations } from '../../policy/duties.js';
 import { type Obligation } from '../../model/obligations.js';
@@ -12,7 +12,7 @@ export const DANGERS = {
 } as const;
 export type Danger = keyof typeof DANGERS;
 
-/** Of the names of actions: what can't be put right afterwards, or leaves the house. */
+/** Words in an action's name by which it can't be undone, or lets something out of the organization. */
 const IRREVERSIBLE = new Set(
   `delete remove destroy purge erase wipe drop terminate revoke export download share publish send email forward
   transfer pay refund withdraw grant approve delegate invite impersonate execute deploy`.split(/\s+/),
@@ -26,12 +26,12 @@ export function isIrreversible(action: string): boolean {
   return words.some((word) => IRREVERSIBLE.has(word));
 }
 
-/** Whether somebody is let in who was kept out since the permission that was asked for isn't held. */
+/** Whether the earlier decision denied because the user or the agent lacks the permission. */
 export function lackedPermission(before: Pick<Decision, 'reasons'>): boolean {
   return before.reasons.some(({ code }) => code === 'relationship_missing' || code === 'agent_relationship_missing');
 }
 
-/** Attributes of a class that had to be masked before, and are now masked less strictly or not at all. */
+/** @returns attributes with a `@class` that were masked before and are now masked less strictly or not at all */
 export function unmaskedFields(
   before: readonly Obligation[],
   after: readonly Obligation[],
@@ -45,7 +45,7 @@ export function unmaskedFields(
   });
 }
 
-/** What of a mask is about one field, or about what it is a part of. */
+/** Restricts a mask to one field, or to the record that the field is a part of; empty where it masks neither. */
 function restrictMask({ properties, ...mask }: Obligation, field: string): Obligation[] {
   const fields = (properties['fields'] as readonly string[]).filter((f) => f === field || field.startsWith(`${f}.`));
   return fields.length === 0 ? [] : [{ ...mask, properties: { ...properties, fields } }];

@@ -1,4 +1,4 @@
-/** Differences between two answers to one question, gathered by kind: one example each, and how many there are. */
+/** Collects the differences between two answers to one question in groups, each with a count and one example. */
 import {
   DECISION_CHANGES,
   classifyChange,
@@ -13,34 +13,33 @@ import { isSamePolicy } from './question-kinds.js';
 import { uniqueValues } from './dimension.js';
 import { unmaskedFields, DANGERS, isIrreversible, lackedPermission, type Danger } from './danger.js';
 
-/** Where a question comes from. */
 export type QuestionOrigin = 'case' | 'request' | 'record';
 
 export interface ComparedQuestion {
   readonly origin: QuestionOrigin;
-  /** Who does what to what, in a line. */
+  /** One line: who does what to which resource. */
   readonly text: string;
   readonly action: string;
   /** SpiceDB definition. */
   readonly resource: string;
-  /** What of it is worth telling: what is not as usual, or where it stands. */
+  /** The unusual values of a generated request, the place of a case, or the id of a record. */
   readonly where: readonly string[];
-  /** To make it again with `remit replay --file`, where that can be. */
+  /** Replays it with `remit replay --file`; undefined for a case or a record. */
   readonly record?: DecisionRecord | undefined;
 }
 
 export interface PolicyDifference {
   readonly id: string;
   readonly change: 'added' | 'removed' | 'changed';
-  /** Where it is, or was. */
+  /** The place in the later rules or, for a removed policy, in the earlier ones. */
   readonly source: string;
 }
 
-/** Differences of one kind. */
+/** Differences that are alike in change, dangers, action, resource type and policies. */
 export interface DifferenceGroup {
   readonly change: DecisionChange;
   readonly dangers: readonly Danger[];
-  /** Fields of a class that are masked no longer, or less. */
+  /** Fields with a `@class` that are masked less strictly or no longer. */
   readonly shown: readonly string[];
   readonly action: string;
   readonly resource: string;
@@ -48,18 +47,18 @@ export interface DifferenceGroup {
   readonly before: string;
   readonly after: string;
   readonly count: number;
-  /** The one that is the least unusual. */
+  /** The least unusual one. */
   readonly example: ComparedQuestion;
 }
 
-/** Kinds of differences that are kept; of what is beyond them only the number is. */
+/** Groups that are kept; differences beyond them are only counted. */
 const MAX_GROUPS = 10_000;
 
 export class Differences {
   readonly policies: readonly PolicyDifference[];
   private readonly groups = new Map<string, DifferenceGroup>();
   private readonly changedIds: ReadonlyMap<string, PolicyDifference>;
-  /** Groups that were left out, since there were too many. */
+  /** Differences that belong to no group that was kept. */
   dropped = 0;
 
   constructor(
@@ -71,8 +70,9 @@ export class Differences {
   }
 
   /**
-   * Whether there is one.
-   * @param userAlone whether the later rules allow it to the user alone; undefined where no agent asks for a user
+   * Adds the difference between two answers, if there is one.
+   * @returns whether there is one
+   * @param userAlone asks the later rules whether they allow it to the user alone; undefined where no agent asks for a user
    */
   async add(
     question: ComparedQuestion,
@@ -126,7 +126,7 @@ export class Differences {
     return true;
   }
 
-  /** What gives more first, and of that the dangerous ones. */
+  /** The groups by change, the widest first, then by danger, then by count. */
   ranked(): readonly DifferenceGroup[] {
     const dangers = Object.keys(DANGERS);
     const rank = (group: DifferenceGroup): number =>
@@ -140,7 +140,7 @@ export class Differences {
     );
   }
 
-  /** Policies that differ, and of which no difference in a decision was seen. */
+  /** Differing policies that no differing decision cites. */
   unseen(): readonly PolicyDifference[] {
     const responsibleIds = new Set(
       [...this.groups.values()].flatMap(({ responsible }) => responsible.map(({ id }) => id)),
@@ -178,7 +178,7 @@ function comparableAnswer(answer: RequestAnswer): ComparableDecision | undefined
   return answer.kind === 'decided' ? answer.decision : { decision: false, obligations: [], reasons: [] };
 }
 
-/** What else there is to an answer: why it is refused, or which policies it cites. */
+/** The details in which answers of the same outcome may differ: the refusal's text, or the policies that are cited. */
 function answerDetails(answer: RequestAnswer): string {
   return answer.kind === 'refused' ? answer.why : JSON.stringify(citedPolicies(answer));
 }
@@ -188,7 +188,7 @@ function explainAnswer(answer: RequestAnswer): string {
   return answer.kind === 'refused' ? `refused: ${answer.why}` : formatGrounds(answer.decision);
 }
 
-/** Ids of the policies that had a part in it. */
+/** Ids of the policies that the answer's evidence and reasons name. */
 function citedPolicies(answer: RequestAnswer): string[] {
   if (answer.kind !== 'decided') return [];
   const cited = answer.decision.rationale.steps.flatMap(({ evidence }) =>
@@ -199,12 +199,12 @@ function citedPolicies(answer: RequestAnswer): string[] {
   return [...cited.map(({ id }) => id), ...answer.decision.reasons.flatMap(({ policies = [] }) => policies)];
 }
 
-/** A generated request is told by its kind; who asks in cases and records is many. */
+/** Generated requests are grouped by their kind. Cases and records have too many different subjects for that. */
 function groupingText({ text, origin }: ComparedQuestion): string {
   return origin === 'request' ? text : origin;
 }
 
-/** Of one origin: how many were asked, how many of them are answered differently, and of how many nothing is known. */
+/** Counts of one origin: questions asked, those answered differently, and those with an inconclusive answer. */
 export interface ComparisonCounts {
   readonly asked: number;
   readonly differing: number;

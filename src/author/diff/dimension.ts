@@ -1,14 +1,17 @@
-/** Something that varies in the generated requests of a kind, and what all of it is made from. */
+/** The dimensions by which generated requests of one kind vary, and the source that they are made from. */
 import type { RequestDraft } from './synthetic-record.js';
 import { changedPolicies, namesReadBy, type QuestionKind } from './question-kinds.js';
-import { literalsOf, type Literals } from './literals.js';
+import { findLiterals, type Literals } from '../hypotheses/literals.js';
+
+/** Values of one dimension at most. Where policies compare with more, the rest are left out. */
+export const MAX_VALUES = 16;
 
 export interface Dimension {
   /** `principal.kind`, `context.can.edit`. */
   readonly name: string;
-  /** The name by which policies read it; empty where it isn't by name. */
+  /** The name by which policies read it; empty where they don't read it by name. */
   readonly read: string;
-  /** The first is the usual one. */
+  /** The usual value comes first. */
   readonly values: readonly DimensionValue[];
 }
 
@@ -19,7 +22,7 @@ export interface DimensionValue {
 
 export interface DimensionSource {
   readonly kind: QuestionKind;
-  /** Names that its policies read. */
+  /** Names of the attributes and context members that its policies read. */
   readonly reads: ReadonlySet<string>;
   readonly literals: Literals;
 }
@@ -28,8 +31,8 @@ export function dimensionSource(kind: QuestionKind): DimensionSource {
   return {
     kind,
     reads: namesReadBy(kind),
-    // Of many values some are left out: not those that changed policies compare with.
-    literals: literalsOf([...changedPolicies(kind), ...kind.versions.flatMap(({ policies }) => policies)]),
+    // The values of changed policies come first: they must not be among those that are left out.
+    literals: findLiterals([...changedPolicies(kind), ...kind.versions.flatMap(({ policies }) => policies)]),
   };
 }
 
@@ -37,12 +40,7 @@ export function hasAgent({ kind }: DimensionSource): boolean {
   return kind.mode !== 'human';
 }
 
-/** Texts that policies compare what is called so with. */
-export function comparedTexts({ literals }: DimensionSource, name: string): string[] {
-  return literals.of(name).flatMap(({ value, as }) => (as === undefined && typeof value === 'string' ? [value] : []));
-}
-
-/** All that the action asks for by either set of rules. */
+/** The scopes that the action asks for by either set of rules. */
 export function scopesAskedFor({ kind }: DimensionSource): string[] {
   return uniqueValues(kind.versions.flatMap(({ action }) => [action.scope ?? [], action.backgroundScope ?? []].flat()));
 }

@@ -1,4 +1,4 @@
-/** What varies in the generated requests of a kind: whatever policies read, and whatever they need to be asked at all. */
+/** Builds the dimensions of one kind of request: what its policies read, and what must be there before policies count. */
 import type { EntityType } from '../../policy/schema/action.js';
 import { entityDimensions, identityDimensions, requestDimensions } from './entity-dimensions.js';
 import { chainDimension, tokenDimensions } from './token-dimensions.js';
@@ -8,13 +8,15 @@ import {
   dimensionSource,
   scopesAskedFor,
   uniqueValues,
+  MAX_VALUES,
   type Dimension,
   type DimensionSource,
   type DimensionValue,
 } from './dimension.js';
-import { momentsAround } from './values.js';
+import { findMoments } from '../hypotheses/values.js';
+import { NOON } from './synthetic-record.js';
 
-/** In the order in which they are put into a draft. One with a single value is there so that nothing required lacks. */
+/** The dimensions in the order in which they are put into a draft. One with a single value fills a required member. */
 export function buildDimensions(kind: QuestionKind): Dimension[] {
   const source = dimensionSource(kind);
   const { mode } = kind;
@@ -46,11 +48,11 @@ function contextUserType({ rules: { vocabulary }, action }: KindVersion): Entity
   return type?.kind === 'Entity' ? vocabulary.entityTypes.get(type.name) : undefined;
 }
 
-/** Those that policies read; the others are what {@link absenceDimension} takes away. */
+/** The permissions that policies read. The others are held, except where {@link absenceDimension} takes one away. */
 function permissionDimensions(source: DimensionSource): Dimension[] {
-  const { versions: known, mode } = source.kind;
+  const { versions, mode } = source.kind;
   const dimension =
-    (name: string, holder: 'held' | 'heldByAgent') =>
+    (name: string, holder: 'permissions' | 'agentPermissions') =>
     (permission: string): Dimension => ({
       name: `context.${name}.${permission}`,
       read: permission,
@@ -59,52 +61,55 @@ function permissionDimensions(source: DimensionSource): Dimension[] {
         put: (draft) => draft[holder].set(permission, holds),
       })),
     });
-  const gates = (holder: 'held' | 'heldByAgent', permissions: readonly string[]): Dimension[] =>
+  const heldPermissions = (holder: 'permissions' | 'agentPermissions', permissions: readonly string[]): Dimension[] =>
     permissions.map((permission) => ({
       name: permission,
       read: '',
       values: [{ text: 'held', put: (draft) => draft[holder].set(permission, true) }],
     }));
   return [
-    ...gates('held', uniqueValues(known.map(({ action }) => action.permission))),
-    ...gates(
-      'heldByAgent',
-      hasAgent(source) ? uniqueValues(known.flatMap(({ action }) => action.agentPermission ?? [])) : [],
+    ...heldPermissions('permissions', uniqueValues(versions.map(({ action }) => action.permission))),
+    ...heldPermissions(
+      'agentPermissions',
+      hasAgent(source) ? uniqueValues(versions.flatMap(({ action }) => action.agentPermission ?? [])) : [],
     ),
-    ...uniqueValues(known.flatMap(({ action }) => action.can)).map(dimension('can', 'held')),
+    ...uniqueValues(versions.flatMap(({ action }) => action.can)).map(dimension('can', 'permissions')),
     ...(mode === 'delegated' || mode === 'vouched'
-      ? uniqueValues(known.flatMap(({ action }) => action.agentCan))
+      ? uniqueValues(versions.flatMap(({ action }) => action.agentCan))
       : []
-    ).map(dimension('agent_can', 'heldByAgent')),
+    ).map(dimension('agent_can', 'agentPermissions')),
   ];
 }
 
 function clockDimensions({ reads, literals }: DimensionSource): Dimension[] {
   if (!reads.has('now')) return [];
-  const values = momentsAround(literals.of('now')).map((now): DimensionValue => ({
-    text: now.toISOString(),
-    put: (draft) => {
-      draft.now = now;
-    },
-  }));
+  const moments = [NOON, ...findMoments(literals.of('now'), NOON)].map((moment) => moment.toISOString());
+  const values = uniqueValues(moments)
+    .slice(0, MAX_VALUES)
+    .map((now): DimensionValue => ({
+      text: now,
+      put: (draft) => {
+        draft.now = new Date(now);
+      },
+    }));
   return [{ name: 'context.now', read: 'now', values }];
 }
 
-/** One thing at a time of what must be there before policies count: where two lack, either is reason enough. */
+/** Takes away one thing at a time that must be there before policies count; where two are gone, either would deny. */
 function absenceDimension(source: DimensionSource): Dimension {
-  const { versions: known, mode } = source.kind;
+  const { versions, mode } = source.kind;
   const without = (text: string, put: DimensionValue['put']): DimensionValue => ({ text, put });
-  const can = new Set(known.flatMap(({ action }) => action.can));
-  const agentCan = new Set(known.flatMap(({ action }) => action.agentCan));
-  const gates = uniqueValues(known.map(({ action }) => action.permission)).filter((p) => !can.has(p));
-  const agentGates = uniqueValues(known.flatMap(({ action }) => action.agentPermission ?? [])).filter(
+  const can = new Set(versions.flatMap(({ action }) => action.can));
+  const agentCan = new Set(versions.flatMap(({ action }) => action.agentCan));
+  const gates = uniqueValues(versions.map(({ action }) => action.permission)).filter((p) => !can.has(p));
+  const agentGates = uniqueValues(versions.flatMap(({ action }) => action.agentPermission ?? [])).filter(
     (p) => !agentCan.has(p),
   );
   const values = [
     without('nothing', () => undefined),
-    ...gates.map((p) => without(`the permission "${p}"`, ({ held }) => held.set(p, false))),
+    ...gates.map((p) => without(`the permission "${p}"`, (draft) => draft.permissions.set(p, false))),
     ...(hasAgent(source)
-      ? agentGates.map((p) => without(`the agent's permission "${p}"`, ({ heldByAgent }) => heldByAgent.set(p, false)))
+      ? agentGates.map((p) => without(`the agent's permission "${p}"`, (draft) => draft.agentPermissions.set(p, false)))
       : []),
     ...(mode === 'delegated' || mode === 'vouched'
       ? [without('the delegation', (draft) => void (draft.delegated = false))]

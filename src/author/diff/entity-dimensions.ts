@@ -1,15 +1,27 @@
-/** What varies of those whom and which a request is about: their attributes, what they are in, and who they are. */
+/** Dimensions of a request's entities: their attributes, their parents, and their ids. */
 import type { CedarType, RecordMembers } from '../../policy/schema/types.js';
 import type { EntityType } from '../../policy/schema/action.js';
-import { SYNTHETIC_IDS, type RequestDraft } from './synthetic-record.js';
+import { NOON, OTHER_TEXT, SYNTHETIC_IDS, type RequestDraft } from './synthetic-record.js';
 import type { KindVersion } from './question-kinds.js';
-import type { Dimension, DimensionSource, DimensionValue } from './dimension.js';
-import { valuesOf } from './values.js';
+import { MAX_VALUES, type Dimension, type DimensionSource, type DimensionValue } from './dimension.js';
+import { DAY_MS, listValues, makeValues, type UsualValues } from '../hypotheses/values.js';
 
-/** Of entities that policies name, how many a request tries to be, or to be in. */
+/** Entities that policies name and that one request's entity is, or is in, at most. */
 const MAX_NAMED_ENTITIES = 8;
 
-/** The attributes of one of those that Cedar is given, as either set of rules declares them, and what it is in. */
+const USUAL_VALUES: UsualValues = {
+  text: OTHER_TEXT,
+  datetime: [DAY_MS, -DAY_MS].map((ms) => new Date(NOON.getTime() + ms).toISOString()),
+  duration: ['0s'],
+  decimal: ['0.0'],
+  // An address that is set aside for documentation (RFC 5737).
+  ipaddr: ['192.0.2.1'],
+};
+
+/**
+ * Dimensions of one entity's attributes, as either set of rules declares them, and of its parents.
+ * @param label begins the names of the dimensions, such as `principal`
+ */
 export function entityDimensions(
   source: DimensionSource,
   role: keyof RequestDraft['attributes'],
@@ -43,7 +55,10 @@ export function entityDimensions(
   ];
 }
 
-/** Declared by the later rules, or only by the earlier. */
+/**
+ * @param declared the members by the earlier and the later rules
+ * @param recordOf the record of the draft that has the members at `path`
+ */
 function attributeDimensions(
   source: DimensionSource,
   declared: readonly RecordMembers[],
@@ -54,7 +69,7 @@ function attributeDimensions(
   const names = [...new Set(declared.flatMap((members) => Object.keys(members)))];
   return names.flatMap((name) => {
     const members = declared
-      .flatMap((of) => (Object.hasOwn(of, name) ? [of[name]] : []))
+      .flatMap((members) => (Object.hasOwn(members, name) ? [members[name]] : []))
       .filter((m) => m !== undefined);
     const optional = members.length < declared.length || members.some(({ required }) => !required);
     if (optional && !source.reads.has(name)) return [];
@@ -74,7 +89,7 @@ function attributeDimensions(
   });
 }
 
-/** @param types at least one: the earlier declaration's, then the later one's */
+/** @param types the earlier declaration's and the later one's; at least one */
 function memberDimensions(
   source: DimensionSource,
   types: readonly CedarType[],
@@ -84,7 +99,7 @@ function memberDimensions(
 ): Dimension[] {
   const records = types.flatMap((candidate) => (candidate.kind === 'Record' ? [candidate.members] : []));
   if (records.length > 0) {
-    // There even where none of its members are.
+    // The record is there even where none of its members are.
     const presence: Dimension = {
       name: [label, ...memberPath].join('.'),
       read: '',
@@ -96,7 +111,14 @@ function memberDimensions(
   const type = types.at(-1);
   if (type === undefined) return [];
   const isRead = source.reads.has(name);
-  const values = valuesOf(type, { literals: source.literals.of(name), ids: (entity) => candidateIds(source, entity) });
+  const values = listValues(
+    makeValues(type, {
+      literals: source.literals.of(name),
+      ids: (entityType) => candidateIds(source, entityType),
+      usual: USUAL_VALUES,
+      day: NOON,
+    }),
+  ).slice(0, MAX_VALUES);
   return [
     {
       name: [label, ...memberPath].join('.'),
@@ -111,21 +133,22 @@ function memberDimensions(
   ];
 }
 
-/** Ids that stand for those who are asked about, and those that policies name. */
+/** Ids of the request's own entities, of those that policies name, and one that no policy names. */
 function candidateIds(
-  { kind: { user, agent, resource, versions: known }, literals }: DimensionSource,
+  { kind: { user, agent, resource, versions }, literals }: DimensionSource,
   entityTypeName: string,
 ): string[] {
-  const object = objectTypeOf(known, entityTypeName);
+  const object = objectTypeOf(versions, entityTypeName);
   return [
     ...(object === user ? [SYNTHETIC_IDS.user] : []),
     ...(object === agent ? [SYNTHETIC_IDS.agent] : []),
     ...(object === resource ? [SYNTHETIC_IDS.resource] : []),
     ...literals.entities.filter(({ type }) => type === entityTypeName).map(({ id }) => id),
+    OTHER_TEXT,
   ];
 }
 
-/** Being one that a policy names. */
+/** The entity is one that a policy names by its id. */
 export function identityDimensions(
   { kind, literals }: DimensionSource,
   role: keyof RequestDraft['ids'],
@@ -142,22 +165,22 @@ export function identityDimensions(
   return ids.length === 0 ? [] : [{ name: `${role}'s id`, read: '', values }];
 }
 
-/** What the request itself says. */
+/** Dimensions of `context.action` or `context.request`: what the caller states in the request itself. */
 export function requestDimensions(source: DimensionSource, name: 'action' | 'request'): Dimension[] {
   const declared = source.kind.versions.flatMap(({ action }) => {
     const type = action.context[name]?.type;
     return type?.kind === 'Record' ? [type.members] : [];
   });
   const part = name === 'action' ? 'action' : 'context';
-  return attributeDimensions(source, declared, `context.${name}`, [], ({ statements: said }) => said[part]);
+  return attributeDimensions(source, declared, `context.${name}`, [], ({ statements }) => statements[part]);
 }
 
-function objectTypeOf(known: readonly KindVersion[], entityType: string): string {
-  const objects = known.map(({ rules }) => rules.vocabulary.objectOf(entityType));
+function objectTypeOf(versions: readonly KindVersion[], entityType: string): string {
+  const objects = versions.map(({ rules }) => rules.vocabulary.objectOf(entityType));
   return objects.find((object) => object !== entityType) ?? entityType;
 }
 
-/** The record at a path, made where it isn't there. */
+/** @returns the record at the path, which is made where it doesn't exist */
 function nestedRecord(record: Record<string, unknown>, path: readonly string[]): Record<string, unknown> {
   return path.reduce<Record<string, unknown>>(
     (parent, name) => (parent[name] ??= {}) as Record<string, unknown>,

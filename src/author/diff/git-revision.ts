@@ -1,31 +1,34 @@
 /**
- * A revision of git, as far as a configuration needs it: its policies, schemas, world and tests, written into a directory
- * of their own. Git is asked for trees and blobs alone: no hook, filter, attribute or shell has a part in it, nothing is
- * fetched, and the working tree is left alone.
+ * Writes the files that a configuration needs out of a revision of git into a temporary directory: its policies, schemas,
+ * world and tests. Git is only asked for trees and blobs, so no hook, filter, attribute or shell takes part, nothing is
+ * fetched, and the working tree isn't touched.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, posix } from 'node:path';
-import { z } from 'zod';
 import { parse } from 'yaml';
 import { ConfigError } from '../../model/faults.js';
+import { readSourceReferences } from '../check/source-references.js';
 
-/** Of what is taken out of one revision. */
+/** Limits of what is taken out of one revision. */
 export const REVISION_LIMITS = { files: 5000, fileBytes: 4 * 1024 * 1024, bytes: 64 * 1024 * 1024 } as const;
-/** A listing of the trees that are looked at: enough for some hundred thousand files. */
+/** The longest listing of trees that is read: enough for some hundred thousand files. */
 const MAX_LISTING_BYTES = 32 * 1024 * 1024;
 const TIMEOUT_MS = 60_000;
-/** What schemas, policies, worlds and tests are called. */
+/** Names of schemas, policies, worlds and tests. */
 const SOURCE_FILE = /\.(ya?ml|cedar|cedarschema|zed)$/;
 
 export interface Checkout {
-  /** Which stands for the repository's root. */
+  /** Stands for the repository's root. */
   readonly directory: string;
   readonly close: () => void;
 }
 
-/** @param path of a configuration, or of a directory with one, from the repository's root. @throws ConfigError */
+/**
+ * @param path of a configuration or of a directory with one, from the repository's root
+ * @throws ConfigError naming the revision and the path that can't be read
+ */
 export function checkOut(revision: string, path: string): Checkout {
   const place = `${revision}:${path}`;
   if (revision.startsWith('-')) throw new ConfigError('a revision must not begin with "-"', place);
@@ -45,7 +48,7 @@ export function checkOut(revision: string, path: string): Checkout {
     for (const reference of [...references.files, ...references.directories]) checkPath(reference, place);
     select(tree.list(references.files, false));
     select(tree.list(references.directories, true).filter(({ path: candidate }) => SOURCE_FILE.test(candidate)));
-    // Worlds of tests and validation files stand beside what is named.
+    // Worlds of tests and validation files stand beside the files that a configuration names.
     const directories = references.files
       .map((reference) => posix.dirname(reference))
       .filter((reference) => reference !== '.');
@@ -71,40 +74,38 @@ export function checkOut(revision: string, path: string): Checkout {
     }
   } catch (error) {
     close();
-    throw new ConfigError(`can't be written: ${(error as NodeJS.ErrnoException).code ?? 'unwritable'}`, directory);
+    throw new ConfigError(
+      `the files can't be written: ${(error as NodeJS.ErrnoException).code ?? 'unwritable'}`,
+      directory,
+    );
   }
   return { directory, close };
 }
 
-/** A tree may name what no file system should see. @throws ConfigError */
+/** A tree may hold names that must never reach a file system, such as `..`. @throws ConfigError */
 function checkPath(path: string, place: string): void {
   const parts = path.split('/');
-  const strange = (part: string): boolean =>
+  const isForbidden = (part: string): boolean =>
     ['', '.', '..'].includes(part) || part.toLowerCase() === '.git' || /[\0\\]/.test(part);
-  if (path !== '' && path !== '.' && parts.some(strange))
+  if (path !== '' && path !== '.' && parts.some(isForbidden))
     throw new ConfigError(`"${path}" is no path within the repository, from its root`, place);
 }
 
-/** What leads to the other files; whatever else a configuration says is read where they are. */
-const configurationReferences = z.object({
-  schema: z.object({ relationships: z.string(), actions: z.union([z.string(), z.array(z.string())]) }),
-  policies: z.string(),
-  world: z.string().optional().catch(undefined),
-});
-
-function referencedPaths(text: string, base: string): { readonly files: string[]; readonly directories: string[] } {
+/** @param directory of the configuration, from the repository's root */
+function referencedPaths(
+  text: string,
+  directory: string,
+): { readonly files: string[]; readonly directories: string[] } {
   let value: unknown;
   try {
     value = parse(text, { maxAliasCount: 100 });
   } catch {
-    // It is told when it is read.
+    // The file is read again from the temporary directory, which reports the error at its place.
   }
-  const configuration = configurationReferences.safeParse(value).data;
-  if (configuration === undefined) return { files: [], directories: [] };
-  const toRepositoryPath = (to: string): string => posix.join(base, to).replace(/\/$/, '');
-  const { schema, policies, world } = configuration;
-  const files = [schema.relationships, ...[schema.actions].flat(), ...(world === undefined ? [] : [world])];
-  return { files: files.map(toRepositoryPath), directories: [toRepositoryPath(policies)] };
+  const references = readSourceReferences(value, (path) => posix.join(directory, path).replace(/\/$/, ''));
+  if (references === undefined) return { files: [], directories: [] };
+  const { relationships, actions, policies, world } = references;
+  return { files: [relationships, ...actions, ...(world === undefined ? [] : [world])], directories: [policies] };
 }
 
 interface TreeEntry {
@@ -127,7 +128,7 @@ class RevisionTree {
     if (!/^[0-9a-f]{40}([0-9a-f]{24})?$/.test(this.commit)) throw new ConfigError('there is no such revision', place);
   }
 
-  /** @param paths from the root; those that end with "/" stand for what is in them */
+  /** @param paths from the root; one that ends with "/" stands for the entries in it */
   list(paths: readonly string[], recursive: boolean): TreeEntry[] {
     if (paths.length === 0) return [];
     const flags = ['-l', '-z', '--full-tree', ...(recursive ? ['-r'] : [])];
@@ -146,18 +147,18 @@ class RevisionTree {
     return entries;
   }
 
-  /** @throws ConfigError for what is no plain file, or too much */
+  /** @throws ConfigError where an entry is not a regular file, or there are too many or too large ones */
   read(entries: readonly TreeEntry[]): ReadonlyMap<string, Buffer> {
     for (const { mode, path, bytes } of entries) {
       if (mode === '120000') throw new ConfigError(`"${path}" is a symbolic link, which is not followed`, this.place);
-      if (mode !== '100644' && mode !== '100755') throw new ConfigError(`"${path}" is no plain file`, this.place);
+      if (mode !== '100644' && mode !== '100755') throw new ConfigError(`"${path}" is not a regular file`, this.place);
       if (bytes > REVISION_LIMITS.fileBytes)
         throw new ConfigError(`"${path}" is longer than ${REVISION_LIMITS.fileBytes} bytes`, this.place);
     }
     const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
     if (entries.length > REVISION_LIMITS.files || bytes > REVISION_LIMITS.bytes)
       throw new ConfigError(
-        `needs ${entries.length} files of ${bytes} bytes: more than ${REVISION_LIMITS.files}, or than ${REVISION_LIMITS.bytes} bytes`,
+        `the configuration needs ${entries.length} files of ${bytes} bytes: more than ${REVISION_LIMITS.files}, or than ${REVISION_LIMITS.bytes} bytes`,
         this.place,
       );
     if (entries.length === 0) return new Map();
@@ -175,7 +176,10 @@ class RevisionTree {
     return texts;
   }
 
-  /** Never through a shell, and never over a network: what isn't here is not there. @throws ConfigError */
+  /**
+   * Runs git without a shell and without a network: an object that isn't in the local repository doesn't exist.
+   * @throws ConfigError
+   */
   private git(args: readonly string[], maxBuffer: number, input?: string): Buffer {
     const guards = ['--no-pager', '--literal-pathspecs', '-c', 'protocol.allow=never', '-c', 'core.fsmonitor=false'];
     try {
@@ -192,9 +196,10 @@ class RevisionTree {
 }
 
 function gitProblem({ code, stderr }: NodeJS.ErrnoException & { readonly stderr?: Buffer }): string {
-  if (code === 'ENOENT') return 'there is no git here to read revisions with';
-  if (code === 'ENOBUFS') return 'the repository is too large to be looked through: name a smaller one, or a checkout';
-  if (code === 'ETIMEDOUT') return 'git does not come to an end with it';
+  if (code === 'ENOENT') return 'git is not installed, so no revision can be read';
+  if (code === 'ENOBUFS')
+    return 'the repository is too large to be listed: name a smaller one, or a checked-out directory';
+  if (code === 'ETIMEDOUT') return `git did not finish within ${TIMEOUT_MS / 1000} seconds`;
   const message = stderr?.toString('utf8').trim().split('\n')[0] ?? '';
   return message === '' ? 'there is no such revision' : message.replace(/^fatal: /, 'git: ').slice(0, 300);
 }

@@ -1,4 +1,4 @@
-/** Kinds of questions that two sets of rules are asked: each action on each type, by everybody who may be its principal. */
+/** Lists the kinds of questions that two sets of rules answer: each action on each resource type by each principal. */
 import { isDeepStrictEqual } from 'node:util';
 import { collectReads } from '../../policy/policy-reads.js';
 import type { Policy } from '../../policy/policies.js';
@@ -6,27 +6,27 @@ import type { Rules } from '../../policy/load.js';
 import type { Action } from '../../policy/schema/action.js';
 import type { EntityType } from '../../policy/schema/action.js';
 
-/** `vouched`: an agent for a user, by the word of the client and without a token. */
+/** `vouched` is an agent for a user that the client vouches for, without a token. */
 export type QuestionMode = 'human' | 'delegated' | 'vouched' | 'direct';
 
-/** What one set of rules knows of a kind; undefined where it has no such question. */
+/** A kind of question as one set of rules has it. */
 export interface KindVersion {
   readonly rules: Rules;
   readonly action: Action;
   readonly resource: EntityType;
   readonly principal: EntityType;
-  /** All that can apply, duties too. */
+  /** Every policy that can apply, duties included. */
   readonly policies: readonly Policy[];
 }
 
 export interface QuestionKind {
   readonly mode: QuestionMode;
   readonly action: string;
-  /** SpiceDB definitions. */
+  /** SpiceDB definitions; `user` is also the principal of a `human` question. */
   readonly resource: string;
   readonly user: string;
   readonly agent: string;
-  /** By the rules before and after, where they have the question; at least one does. */
+  /** The kind by the earlier and the later rules; one of them is missing where those rules don't have it. */
   readonly versions: readonly KindVersion[];
 }
 
@@ -39,21 +39,21 @@ export function listQuestionKinds(before: Rules, after: Rules): QuestionKind[] {
           for (const [mode, user] of actingModes(object, scope === undefined, vocabulary)) {
             const agent = vocabulary.agentObject ?? '';
             const key = JSON.stringify([name, resource.object, mode, user]);
-            const known = [before, after].flatMap((rules) => resolveKind(rules, name, resource.object, object));
+            const versions = [before, after].flatMap((rules) => resolveKind(rules, name, resource.object, object));
             if (!kinds.has(key))
-              kinds.set(key, { mode, action: name, resource: resource.object, user, agent, versions: known });
+              kinds.set(key, { mode, action: name, resource: resource.object, user, agent, versions });
           }
   return [...kinds.values()];
 }
 
-/** In which a principal of that definition acts, and for whom. */
+/** The modes in which a principal of that definition acts, each with the user's definition. */
 function actingModes(
   object: string,
   unscoped: boolean,
   { agentObject, userObject }: Rules['vocabulary'],
 ): (readonly [QuestionMode, string])[] {
   if (object !== agentObject) return [['human', object]];
-  // What no scope covers no token of ours does; where a client vouches, nothing has to.
+  // An action without a scope can't be covered by a token's scopes; a client that vouches for an agent needs no token.
   const modes: readonly QuestionMode[] = unscoped ? ['delegated', 'vouched'] : ['delegated'];
   return [
     ...(userObject === undefined ? [] : modes.map((mode) => [mode, userObject] as const)),
@@ -70,31 +70,31 @@ function resolveKind(rules: Rules, name: string, resourceObject: string, object:
   return [{ rules, action, resource, principal, policies }];
 }
 
-/** Whether policies mean the same, however they are written. */
+/** Whether two policies mean the same, however they are formatted. */
 export function isSamePolicy(policy: Policy, other: Policy): boolean {
   return policy === other || isDeepStrictEqual(policy.json, other.json);
 }
 
 /**
- * The policies of the kind that one side has and the other has not, or not the same. Where there are none, and the schemas
- * are the same, no decision of the kind can differ.
+ * The policies of the kind that only one set of rules has, or has otherwise. Where there are none and the schemas are the
+ * same, no decision of the kind can differ.
  */
-export function changedPolicies({ versions: known }: QuestionKind): Policy[] {
-  const [before, after] = known;
-  if (before === undefined || after === undefined) return known.flatMap(({ policies }) => policies);
+export function changedPolicies({ versions }: QuestionKind): Policy[] {
+  const [before, after] = versions;
+  if (before === undefined || after === undefined) return versions.flatMap(({ policies }) => policies);
   return [...policiesOnlyIn(after.policies, before.policies), ...policiesOnlyIn(before.policies, after.policies)];
 }
 
-/** Those of the ones that the others don't have. */
-function policiesOnlyIn(policies: readonly Policy[], others: readonly Policy[]): Policy[] {
-  const byId = new Map(others.map((policy) => [policy.id, policy]));
+/** The policies that the other list lacks, or has otherwise. */
+function policiesOnlyIn(policies: readonly Policy[], otherPolicies: readonly Policy[]): Policy[] {
+  const byId = new Map(otherPolicies.map((policy) => [policy.id, policy]));
   return policies.filter((policy) => {
     const same = byId.get(policy.id);
     return same === undefined || !isSamePolicy(policy, same);
   });
 }
 
-/** The names of attributes and of members of the context that policies of the kind read. */
-export function namesReadBy({ versions: known }: QuestionKind): ReadonlySet<string> {
-  return collectReads(known.flatMap(({ policies }) => policies)).names;
+/** Names of the attributes and context members that policies of the kind read. */
+export function namesReadBy({ versions }: QuestionKind): ReadonlySet<string> {
+  return collectReads(versions.flatMap(({ policies }) => policies)).names;
 }

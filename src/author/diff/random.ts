@@ -1,4 +1,7 @@
-/** Numbers that look random and are the same for the same seed (Mulberry32), so that what was found is found again. */
+/**
+ * Random numbers from 0 to below 1 that are the same for the same seed (Mulberry32), so that a run of `remit diff` can be
+ * repeated.
+ */
 export function seededRandom(seed: number): () => number {
   let state = seed;
   return () => {

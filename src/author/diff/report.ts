@@ -1,11 +1,11 @@
-/** A comparison for people, and the same as data. */
+/** Prints a comparison for people, and as JSON. */
 import { DECISION_CHANGES, type DecisionChange } from '../../records/difference.js';
 import type { Comparison } from './compare.js';
 import type { ComparisonCounts } from './differences.js';
 import { DANGERS } from './danger.js';
 import type { DifferenceGroup, PolicyDifference } from './differences.js';
 
-/** What was compared, and how. */
+/** The two sides of a comparison, and how they were compared. */
 export interface ComparisonHeader {
   readonly before: { readonly name: string; readonly version: string };
   readonly after: { readonly name: string; readonly version: string };
@@ -20,10 +20,10 @@ const CHANGE_PHRASES: Readonly<Record<DecisionChange, string>> = {
   newly_denied: 'newly denied',
   reasons: 'decided alike, for other reasons or with other remedies',
 };
-/** Of one kind of change, printed one by one; the data has all. */
+/** Groups of one change that are printed; the JSON has all of them. */
 const MAX_ITEMS_LISTED = 20;
 
-/** @param plain makes what others wrote safe to print */
+/** @param plain escapes what a terminal would act on */
 export function comparisonText(
   comparison: Comparison,
   header: ComparisonHeader,
@@ -97,7 +97,7 @@ function countText({ asked: total, differing, inconclusive }: ComparisonCounts, 
   return `${total} ${noun}, ${differing} differ${inconclusive > 0 ? ` and ${inconclusive} can't be told` : ''}`;
 }
 
-/** What `--json` prints. */
+/** The object that `--json` prints. */
 export function comparisonJson({ groups, ...comparison }: Comparison, header: ComparisonHeader): object {
   return {
     before: { name: header.before.name, policy_version: header.before.version },

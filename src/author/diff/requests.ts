@@ -1,6 +1,6 @@
 /**
- * Generated requests: what the rules are asked where nobody has asked yet. A kind of question that has few enough is
- * asked all of them; of the others a sample is taken, what the changed policies read first.
+ * Generates requests for `remit diff`, since tests and records don't ask everything. Where a kind of question has few
+ * combinations all are generated; otherwise a sample is, which varies what the changed policies read first.
  */
 import type { ReplayableRecord } from '../../model/decision.js';
 import { emptyDraft, syntheticRecord } from './synthetic-record.js';
@@ -13,17 +13,17 @@ import { seededRandom } from './random.js';
 export interface GeneratedRequest {
   readonly record: ReplayableRecord;
   readonly kind: QuestionKind;
-  /** What is not as usual in it: `principal.kind = "exporter"`. */
+  /** The values that aren't usual, such as `principal.kind: "exporter"`. */
   readonly where: readonly string[];
 }
 
 export interface SamplingOptions {
-  /** How many at most, of all kinds. */
+  /** Requests of all kinds together, at most; each kind has at least one. */
   readonly count: number;
   readonly seed: number;
 }
 
-/** The same for the same rules and seed. At least the usual one of each kind, however few are wanted. */
+/** Yields the same requests for the same rules and seed; each kind's first request is the usual one. */
 export function* generateRequests(
   kinds: readonly QuestionKind[],
   options: SamplingOptions,
@@ -59,7 +59,7 @@ export function* generateRequests(
   }
 }
 
-/** How many of each, so that the small ones are whole and the large ones have equal parts of the rest. */
+/** Divides the count so that small sizes are covered whole, and large ones share the rest equally. */
 function allocateShares(sizes: readonly number[], count: number): number[] {
   const shares = sizes.map(() => 1);
   let remaining = count - sizes.length;
@@ -72,6 +72,7 @@ function allocateShares(sizes: readonly number[], count: number): number[] {
   return shares;
 }
 
+/** The index of the chosen value for each dimension. */
 type ValueChoice = readonly number[];
 
 /** Every combination, the usual one first. */
@@ -90,8 +91,9 @@ function* allChoices(dimensions: readonly Dimension[]): Generator<ValueChoice> {
 }
 
 /**
- * The usual one, then those that differ from it in one thing, then combinations: of what is in focus all in turn, with
- * the rest as usual or by chance.
+ * Yields the usual choice, then those that differ from it in one dimension, then combinations: all those of the dimensions
+ * in focus in turn, with the others as usual or at random.
+ * @param focus names that the changed policies read
  */
 function* sampleChoices(
   dimensions: readonly Dimension[],

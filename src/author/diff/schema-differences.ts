@@ -1,4 +1,4 @@
-/** How two schemas differ: which actions there are, what each asks for, and how the graph grants it. */
+/** Compares two schemas: their actions, what each action asks for, and how the graph grants its permission. */
 import { isDeepStrictEqual } from 'node:util';
 import { significantTokens, tokenizeSchema } from '../../graph/schema/lexer.js';
 import type { Rules } from '../../policy/load.js';
@@ -10,7 +10,7 @@ export interface SchemaDifference {
   readonly change: 'added' | 'removed' | 'changed';
   /** `delete employee`, `employee#view`. */
   readonly name: string;
-  /** Of what changed: `@scope: "a" becomes "b"`. */
+  /** `@scope: "a" becomes "b"`; empty for what was added or removed. */
   readonly details: readonly string[];
 }
 
@@ -21,12 +21,12 @@ export function compareSchemas(before: Rules, after: Rules): SchemaDifference[] 
   ];
   const actions = compareByName('action', actionsByName(before), actionsByName(after), compareActions);
   const same = normalizeSchema(before.graph.text) === normalizeSchema(after.graph.text);
-  // What caveats are made of is SpiceDB's to know; whatever else is in a schema has been compared.
+  // Only caveats are left: SpiceDB alone can parse them, and everything else of the schema has been compared.
   if (same || graph.length > 0) return [...actions, ...graph];
   return [...actions, { what: 'caveat', change: 'changed', name: after.graph.file, details: ['is written otherwise'] }];
 }
 
-/** The text without comments and blanks. */
+/** Takes out comments, and white space as far as it means nothing. */
 function normalizeSchema(schema: string): string {
   return significantTokens(tokenizeSchema(schema))
     .map(({ text }) => text)
@@ -34,8 +34,8 @@ function normalizeSchema(schema: string): string {
 }
 
 /**
- * Whether the graph may grant more than before: what relationships there are, nobody here knows, so every change of a
- * member that was there counts.
+ * Whether the graph may grant more than before. The relationships aren't known here, so every change of a member that
+ * existed counts.
  */
 export function mayGrantMore({ what, change }: SchemaDifference): boolean {
   return change !== 'added' && ['permission', 'relation', 'caveat'].includes(what);
@@ -73,7 +73,7 @@ function compareActions(before: Action, after: Action): string[] {
   );
 }
 
-/** Of each member, and of what is within it, a line: `employee.ssn?: String @class("pii")`. */
+/** One line for each member and for each member within it: `employee.ssn?: String @class("pii")`. */
 function memberLines(members: RecordMembers, prefix: string): string[] {
   return Object.entries(members).flatMap(([name, { type, required, annotations }]) => {
     const notes = Object.entries(annotations).map(([key, value]) => ` @${key}(${JSON.stringify(value)})`);
@@ -101,7 +101,7 @@ function declaredValueText(value: DeclaredValue): string {
   return value === undefined ? 'none' : JSON.stringify(value);
 }
 
-/** Of lists only what they don't have in common. */
+/** Describes a changed value; only the elements that differ are named of a list. */
 function describeValueChange(was: DeclaredValue, is: DeclaredValue): string {
   if (typeof was !== 'object' || typeof is !== 'object')
     return `${declaredValueText(was)} becomes ${declaredValueText(is)}`;
@@ -113,7 +113,7 @@ function definitionsByName({ graph }: Rules): ReadonlyMap<string, unknown> {
   return new Map(graph.definitionNames().map((name) => [name, undefined]));
 }
 
-/** Members of definitions that both have. */
+/** Compares the permissions and relations of the definitions that both schemas have. */
 function compareMembers(before: Rules, after: Rules): SchemaDifference[] {
   const common = before.graph.definitionNames().filter((name) => after.graph.hasDefinition(name));
   const membersByName = ({ graph }: Rules, kind: 'permission' | 'relation'): ReadonlyMap<string, unknown> =>
@@ -133,7 +133,7 @@ function compareMembers(before: Rules, after: Rules): SchemaDifference[] {
   );
 }
 
-/** Without where it stands in its file. */
+/** Takes out the ranges, so that a definition that only moved in its file is the same. */
 function withoutRanges(node: unknown): unknown {
   if (Array.isArray(node)) return node.map(withoutRanges);
   if (typeof node !== 'object' || node === null) return node;

@@ -1,4 +1,4 @@
-/** One of the two that are compared: a configuration file, a directory with one, or either in a revision of git. */
+/** Opens one side of a comparison: a configuration file, a directory with one, or either in a revision of git. */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { readConfiguration } from '../check/configuration.js';
@@ -12,18 +12,21 @@ import { readSuites, cachedWorldReader } from '../test/session.js';
 import { checkOut } from './git-revision.js';
 
 export interface DiffSide {
-  /** As it was named. */
+  /** The argument on the command line. */
   readonly name: string;
   readonly rules: Rules;
-  /** The cases of its tests. @throws ConfigError, FindingsError */
+  /**
+   * Reads the cases of its tests.
+   * @throws ConfigError, FindingsError
+   */
   readonly cases: () => readonly TestCase[];
   readonly close: () => void;
 }
 
-/** `rev:path`; a path may have a colon as well, and is then taken for what is there. */
+/** `revision:path`. A file whose name has a colon is not taken for one. */
 const REVISION_PATH = /^(?<revision>[^:]+):(?<path>.*)$/s;
 
-/** @throws ConfigError naming what can't be read, or doesn't fit */
+/** @throws ConfigError naming the file that can't be read, or has an error */
 export function openSide(name: string): DiffSide {
   const parts = existsSync(name) ? undefined : REVISION_PATH.exec(name)?.groups;
   if (parts === undefined)
@@ -35,7 +38,7 @@ export function openSide(name: string): DiffSide {
     );
   const { revision = '', path = '' } = parts;
   const { directory, close } = checkOut(revision, path);
-  // What is wrong is told by where it is in the revision, and not by where it has been put.
+  // Errors name places in the revision, and not those in the temporary directory.
   const renamePath: PathRenamer = (text) =>
     text.replaceAll(`${displayPath(directory)}/`, `${revision}:`).replaceAll(`${directory}/`, `${revision}:`);
   try {
@@ -51,7 +54,7 @@ function loadSide(name: string, file: string, renamePath: PathRenamer, close: ()
   const { sources, world, findings } = readConfiguration(file);
   if (sources === undefined) {
     assertNoErrors(findings);
-    throw new ConfigError('names no schema and no policies', displayPath(file));
+    throw new ConfigError('the configuration names no schema and no policies', displayPath(file));
   }
   const rules = loadRules(renameSources(readSources(sources), renamePath));
   return { name, rules, cases: () => readSideCases(sources, world, rules, renamePath), close };
@@ -91,21 +94,25 @@ function renameSources({ relationships, actions, policies }: RuleSources, rename
   return { relationships: rename(relationships), actions: actions.map(rename), policies: policies.map(rename) };
 }
 
-/** Says where something is in words of whoever named the side. */
+/** Replaces temporary paths in a text by those of the revision. */
 type PathRenamer = (text: string) => string;
 
 const CONFIGURATION_NAME = /(^|\.)remit\.ya?ml$/;
 
-/** The file itself, or the one configuration of a directory. @throws ConfigError */
-export function findConfiguration(path: string): string {
+/**
+ * @param path a configuration file, or a directory with one
+ * @throws ConfigError where there is no configuration, or there are several
+ */
+function findConfiguration(path: string): string {
   const state = statSync(path, { throwIfNoEntry: false });
   if (state === undefined) throw new ConfigError('there is no such file or directory', displayPath(path));
   if (!state.isDirectory()) return path;
   const files = readdirSync(path)
     .filter((file) => CONFIGURATION_NAME.test(file))
     .sort();
-  const only = files.find((file) => /^remit\.ya?ml$/.test(file)) ?? (files.length === 1 ? files[0] : undefined);
-  if (only !== undefined) return join(path, only);
-  const which = files.length === 0 ? 'there is no remit.yaml here' : `name one of ${files.join(', ')}`;
-  throw new ConfigError(which, displayPath(path));
+  const configuration =
+    files.find((file) => /^remit\.ya?ml$/.test(file)) ?? (files.length === 1 ? files[0] : undefined);
+  if (configuration !== undefined) return join(path, configuration);
+  const message = files.length === 0 ? 'there is no remit.yaml here' : `name one of ${files.join(', ')}`;
+  throw new ConfigError(message, displayPath(path));
 }

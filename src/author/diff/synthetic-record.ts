@@ -1,22 +1,26 @@
-/** A generated request before it is whole, and the decision record that it becomes: as if it had been asked once. */
+/** The draft of a generated request, and the decision record that it becomes, as if the request had been made once. */
 import type { CheckAnswer } from '../../model/checks.js';
 import type { RecordedFacts, ReplayableRecord } from '../../model/decision.js';
 import { formatRef, type EntityRef } from '../../model/ids.js';
 import { checkKey } from '../../graph/relationship-text.js';
 import { DELEGATOR_RELATION } from '../../policy/schema/vocabulary.js';
 import type { QuestionKind } from './question-kinds.js';
-import { NOON } from './values.js';
+
+/** The time of a generated request, unless policies compare the clock. */
+export const NOON = new Date('2030-03-04T12:00:00Z');
+/** A text, or an id, that no policy is likely to name. */
+export const OTHER_TEXT = 'other';
 
 type DraftAttributes = Record<string, unknown>;
 
 export interface RequestDraft {
   now: Date;
   readonly ids: { user: string; agent: string; resource: string };
-  /** Permissions on the resource, of the user and of the agent. */
-  readonly held: Map<string, boolean>;
-  readonly heldByAgent: Map<string, boolean>;
+  /** Whether the user, and the agent, holds a permission on the resource. */
+  readonly permissions: Map<string, boolean>;
+  readonly agentPermissions: Map<string, boolean>;
   delegated: boolean;
-  /** Agents on the way, the acting one included. */
+  /** Agents in the chain, the acting one included. */
   depth: number;
   readonly attributes: Record<'user' | 'agent' | 'earlier' | 'resource', DraftAttributes>;
   readonly ancestors: Record<'user' | 'agent' | 'earlier' | 'resource', EntityRef[]>;
@@ -46,8 +50,8 @@ export function emptyDraft(): RequestDraft {
   return {
     now: NOON,
     ids: { user: SYNTHETIC_IDS.user, agent: SYNTHETIC_IDS.agent, resource: SYNTHETIC_IDS.resource },
-    held: new Map(),
-    heldByAgent: new Map(),
+    permissions: new Map(),
+    agentPermissions: new Map(),
     delegated: true,
     depth: 1,
     attributes: { user: {}, agent: {}, earlier: {}, resource: {} },
@@ -57,7 +61,7 @@ export function emptyDraft(): RequestDraft {
   };
 }
 
-/** Its outcome is left open: it is decided anew by each set of rules. @param id names it */
+/** Makes the record. Its outcome is left open, since each set of rules decides it anew. */
 export function syntheticRecord(
   id: string,
   { mode, action, ...types }: QuestionKind,
@@ -72,8 +76,8 @@ export function syntheticRecord(
     checks[checkKey({ resource: object, permission, subject })] = { result: holds ? 'yes' : 'no', revision: '' };
   };
   if (mode !== 'human')
-    for (const [permission, holds] of draft.heldByAgent) setCheck(resource, permission, agent, holds);
-  for (const [permission, holds] of draft.held) setCheck(resource, permission, holder, holds);
+    for (const [permission, holds] of draft.agentPermissions) setCheck(resource, permission, agent, holds);
+  for (const [permission, holds] of draft.permissions) setCheck(resource, permission, holder, holds);
   if (mode !== 'human') setCheck(agent, DELEGATOR_RELATION, user, draft.delegated);
   const earlier = earlierAgents(draft).map((agentId) => ({ type: types.agent, id: agentId }));
   return {
@@ -102,7 +106,7 @@ export function syntheticRecord(
         ...Object.fromEntries(earlier.map((ref) => [formatRef(ref), storedEntity(draft, 'earlier')])),
         [formatRef(resource)]: storedEntity(draft, 'resource'),
       },
-      // That nobody else passed the delegation on.
+      // The delegation wasn't passed on by another agent, either.
       ...(mode !== 'human' && !draft.delegated ? { passed_on: { kind: 'none' } } : {}),
     },
   };

@@ -1,16 +1,16 @@
-/** What varies of the token that a generated request is made on. */
+/** Dimensions of the token that a generated request is made with: scopes, chain, and what policies read of a delegation. */
 import { MAX_CHAIN_LENGTH } from '../../tokens/actors.js';
-import type { RequestDraft } from './synthetic-record.js';
+import { literalNumbers, literalTexts } from '../hypotheses/literals.js';
+import { OTHER_TEXT, type RequestDraft } from './synthetic-record.js';
 import {
   scopesAskedFor,
-  comparedTexts,
   uniqueValues,
   type Dimension,
   type DimensionSource,
   type DimensionValue,
 } from './dimension.js';
 
-/** Members of `context.delegation` that are texts, and what of the token each is. */
+/** Members of `context.delegation` that are texts, with the token's member that each is taken from. */
 const TEXT_MEMBERS = {
   purpose: 'purpose',
   session: 'session',
@@ -20,7 +20,7 @@ const TEXT_MEMBERS = {
 } as const;
 
 export function tokenDimensions(source: DimensionSource): Dimension[] {
-  const { reads, kind } = source;
+  const { reads, kind, literals } = source;
   const background = reads.has('access') || kind.versions.some(({ action }) => action.backgroundScope !== undefined);
   const dimension = <T>(
     member: string,
@@ -46,8 +46,8 @@ export function tokenDimensions(source: DimensionSource): Dimension[] {
       ? [dimension('chain_complete', [true, false], (token, all) => (token.chainComplete = all))]
       : []),
     ...textMembers.map(([member, property]) =>
-      dimension(member, [undefined, ...comparedTexts(source, member), 'other'], (token, value) => {
-        // Of what issuer it is, every token says.
+      dimension(member, [undefined, ...literalTexts(literals.of(member)), OTHER_TEXT], (token, value) => {
+        // Every token has an issuer.
         if (property !== 'issuer') token[property] = value;
         else if (value !== undefined) token.issuer = value;
       }),
@@ -55,10 +55,10 @@ export function tokenDimensions(source: DimensionSource): Dimension[] {
   ];
 }
 
-/** Those that the action asks for, and those besides that policies look for. */
+/** The scopes that the action asks for, with further ones that policies compare with. */
 function scopeDimension(source: DimensionSource): Dimension {
   const requiredScopes = scopesAskedFor(source);
-  const compared = comparedTexts(source, 'scopes').filter((scope) => !requiredScopes.includes(scope));
+  const compared = literalTexts(source.literals.of('scopes')).filter((scope) => !requiredScopes.includes(scope));
   const additionalScopes = [[], ...compared.map((scope) => [scope]), ...(compared.length > 1 ? [compared] : [])];
   const values = additionalScopes.map((list): DimensionValue => ({
     text: `also ${list.join(' ')}`,
@@ -69,11 +69,9 @@ function scopeDimension(source: DimensionSource): Dimension {
   return { name: 'scopes', read: 'scopes', values };
 }
 
-/** Agents on the way, the acting one included. */
+/** The number of agents in the chain, the acting one included. */
 export function chainDimension({ literals }: DimensionSource): Dimension {
-  const comparedDepths = literals
-    .of('depth')
-    .flatMap(({ value }) => (typeof value === 'number' ? [value, value + 1] : []));
+  const comparedDepths = literalNumbers(literals.of('depth')).flatMap((depth) => [depth, depth + 1]);
   const depths = uniqueValues([1, 2, ...comparedDepths]).filter((depth) => depth >= 1 && depth <= MAX_CHAIN_LENGTH);
   const values = depths.map((depth): DimensionValue => ({
     text: String(depth),

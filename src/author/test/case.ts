@@ -1,4 +1,4 @@
-/** A case: one combination of who, action and resource, what is known when it is asked, and what must come of it. */
+/** The cases of tests: one question each, with the world in which it is asked and the outcome that is expected. */
 import type { EntityRef } from '../../model/ids.js';
 import type { Properties } from '../../model/question.js';
 import type { ReasonCode } from '../../model/reasons.js';
@@ -6,26 +6,26 @@ import type { LoadedWorld } from '../../config/world.js';
 import type { EntityChange, TokenSpec } from './format.js';
 import type { SourceLocation } from '../../diagnostics/diagnostics.js';
 
-/** Somebody who asks: on a token, or as a person for whom the client vouches. */
+/** The subject of a question: an agent with a token, or a person or an agent that the client vouches for. */
 export interface Requester {
-  /** As the file calls them. */
+  /** The name in the test file. */
   readonly label: string;
   readonly subject: EntityRef & { readonly properties: Properties };
   readonly token?: TokenSpec | undefined;
-  /** Without a token: an agent that the client vouches for. */
+  /** The agent that the client vouches for where there is no token. */
   readonly agent?: string | undefined;
-  /** The client asserts attributes of the subject, which it must be flagged for. */
+  /** Whether the client asserts attributes of the subject, which needs a permission. */
   readonly asserts: boolean;
 }
 
-/** What a test changes of its file's world. */
+/** Changes that a test makes to its file's world. */
 export interface WorldChanges {
   readonly with: readonly string[];
   readonly without: readonly string[];
   readonly entities: readonly EntityChange[];
 }
 
-/** What there is when a case is asked. Cases of one scene are decided together. */
+/** The world and the clock of a case. Cases of one scene are decided together. */
 export interface Scene {
   readonly world: LoadedWorld;
   readonly changes: WorldChanges;
@@ -33,7 +33,7 @@ export interface Scene {
 }
 
 export interface ExpectedOutcome {
-  /** Of the expectation; of the test, where none speaks of the combination. */
+  /** The place of the expectation; that of the test where no expectation names the combination. */
   readonly place: SourceLocation;
   readonly decision: 'allow' | 'deny';
   readonly reasons?: readonly ReasonCode[] | undefined;
@@ -55,13 +55,13 @@ export interface TestCase {
   readonly expected: ExpectedOutcome;
 }
 
-/** The cases of one file, in its order. */
+/** The cases of one test file, in its order. */
 export interface TestSuite {
   readonly file: string;
   readonly cases: readonly TestCase[];
 }
 
 /** `assistant delete employee:erin`. */
-export function combinationText({ requester: who, action, resource }: TestCase): string {
-  return `${who.label} ${action.label} ${resource.label}`;
+export function combinationText({ requester, action, resource }: TestCase): string {
+  return `${requester.label} ${action.label} ${resource.label}`;
 }

@@ -1,4 +1,4 @@
-/** What was expected of a case and what came of it: where they differ, and why it was decided so. */
+/** Compares a decision with what its case expects, and explains it where they differ. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Decision, StepEvidence } from '../../model/decision.js';
 import type { Obligation } from '../../model/obligations.js';
@@ -13,7 +13,7 @@ export interface OutcomeDifference {
   readonly actual: unknown;
 }
 
-/** Empty where all that is expected holds. Lists count as sets, but for the path. */
+/** @returns one difference for each aspect that isn't as expected; lists are compared as sets, except for the path */
 export function compareOutcome(expected: ExpectedOutcome, decision: Decision): OutcomeDifference[] {
   const actual = {
     decision: decisionOutcome(decision),
@@ -41,7 +41,7 @@ export function compareOutcome(expected: ExpectedOutcome, decision: Decision): O
   );
 }
 
-/** A notification's texts count only where the test says them: they follow from the request. */
+/** A notification's texts follow from the request, so they are compared only where the test has them. */
 function comparedProperties(
   { type, properties }: Obligation,
   { obligations }: ExpectedOutcome,
@@ -52,13 +52,13 @@ function comparedProperties(
   return Object.fromEntries(Object.entries(properties).filter(([name]) => !texts.includes(name)));
 }
 
-/** `undecided` where an engine failed: that is never what was expected. */
-export function decisionOutcome({ decision, fault }: Decision): 'allow' | 'deny' | 'undecided' {
+/** The outcome is `undecided` where an engine failed, which no test can expect. */
+function decisionOutcome({ decision, fault }: Decision): 'allow' | 'deny' | 'undecided' {
   if (fault !== undefined) return 'undecided';
   return decision ? 'allow' : 'deny';
 }
 
-/** The policies that permitted it; of a deny, those that its reasons name. */
+/** The policies that permitted an allow, or that the reasons of a deny name. */
 function responsiblePolicies(decision: Decision): readonly string[] {
   return decision.decision
     ? citedPolicyIds(decision, 'policy', 'permitted_by')
@@ -69,8 +69,8 @@ function relationshipPath(decision: Decision): readonly string[] {
   return (findStep(decision, 'relationship')?.evidence['path'] as readonly string[] | undefined) ?? [];
 }
 
-/** As `@remedy` writes it. */
-export function remedyText(remedy: Remedy): string {
+/** The remedy as the annotation `@remedy` writes it. */
+function remedyText(remedy: Remedy): string {
   switch (remedy.type) {
     case 'consent':
     case 'token':
@@ -84,7 +84,7 @@ export function remedyText(remedy: Remedy): string {
   }
 }
 
-/** One line each: what permitted it, or what the first step that didn't pass says, with the policies' places. */
+/** @returns lines with the policies that permitted it, or with the reasons of the first step that didn't pass */
 export function explainDecision(decision: Decision, rules: Rules): string[] {
   const failing = decision.rationale.steps.find((s) => s.outcome !== 'pass');
   if (failing === undefined)
@@ -103,7 +103,7 @@ function policyWithPlace(id: string, rules: Rules): string {
   return `${id} (${rules.policies.get(id)?.source ?? '?'})`;
 }
 
-/** Ids of the policies in a step's evidence. */
+/** @param as the member of the step's evidence, such as `permitted_by` */
 export function citedPolicyIds(decision: Decision, step: string, as: string): string[] {
   const list = findStep(decision, step)?.evidence[as] as readonly { readonly id: string }[] | undefined;
   return (list ?? []).map(({ id }) => id);
@@ -117,7 +117,7 @@ function sortUnique(list: readonly string[]): string[] {
   return [...new Set(list)].sort();
 }
 
-/** As JSON has it: a member that is undefined is none. */
+/** Takes out members that are undefined, as JSON does. */
 function toJsonValue(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value));
 }

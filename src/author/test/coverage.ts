@@ -1,6 +1,6 @@
 /**
- * What tests show of each policy: that it decides, and, where it doesn't always apply, that it doesn't apply too. Two
- * points a policy, one where it has no condition; coverage is the share of points that were reached.
+ * Measures which policies the tests cover. A policy has two points: a case that it decides and, where it is conditional, a
+ * case that it doesn't apply to. Coverage is the share of points that the tests reach.
  */
 import type { Decision } from '../../model/decision.js';
 import type { Rules } from '../../policy/load.js';
@@ -17,18 +17,18 @@ export interface PolicyCoverage {
   /** `policies/hr.cedar:31`. */
   readonly source: string;
   readonly effect: 'permit' | 'forbid' | 'duty';
-  /** Whether it can fail to apply to what is of the right types: it has a condition, or names who or what. */
+  /** Whether it may not apply to a question that its scope's types take: it has a condition, or names an entity. */
   readonly conditional: boolean;
-  /** Cases that it permitted; that it forbade, where nothing but forbids stood in the way; the same with its duties. */
+  /** Cases that it decided: those that it permitted, that only forbids denied and it among them, or that it put its duties on. */
   readonly decided: number;
-  /** Cases of types and an action that its scope takes, to which it didn't apply. */
+  /** Cases of a kind that its scope takes and to which it didn't apply. */
   readonly notApplied: number;
-  /** Types and actions that its scope takes and of which no case shows it deciding: `agent read employee`. */
+  /** Kinds that its scope takes and of which it decided no case, such as `agent read employee`. */
   readonly unseen: readonly string[];
 }
 
 export interface TestCoverage {
-  /** Whole percent, rounded down: 100 only where all is covered. */
+  /** Whole percent, rounded down, so that 100 means that every point is reached. */
   readonly percent: number;
   readonly points: { readonly reached: number; readonly all: number };
   readonly policies: readonly PolicyCoverage[];
@@ -67,7 +67,7 @@ export function measureCoverage(rules: Rules, results: readonly CaseResult[]): T
   return { percent: all === 0 ? 100 : Math.floor((100 * reached) / all), points: { reached, all }, policies };
 }
 
-/** Whether the tests show all there is to show of it. */
+/** Whether the tests reach all points of the policy. */
 export function isCovered(policy: PolicyCoverage): boolean {
   return reachedPoints(policy) === (policy.conditional ? 2 : 1);
 }
@@ -82,7 +82,7 @@ interface PolicyTally {
   readonly kinds: Set<string>;
 }
 
-/** What a question is of: by this alone policies are cut into slices. */
+/** The kind of a case's question: its action and types decide which policies can apply. */
 interface CaseKind {
   readonly principal: EntityType;
   readonly action: Action;
@@ -107,7 +107,7 @@ function resolveCaseKind(
   };
 }
 
-/** All that the policy's scope takes. */
+/** Every kind of question that the policy's scope takes. */
 function kindsInScope({ json }: Policy, { vocabulary }: Rules): string[] {
   return vocabulary.actions.flatMap((action) =>
     action.principalTypes.flatMap((principal) =>
@@ -125,7 +125,7 @@ function isConditional({ json }: Policy): boolean {
   return json.conditions.length > 0 || namesEntity;
 }
 
-/** The policies that decided: not those that had a part in what other steps denied as well. */
+/** Ids of the policies that decided; none where another step denied as well. */
 function decisivePolicies(decision: Decision): string[] {
   const alone = decision.rationale.steps.every(({ step, outcome }) => step === 'policy' || outcome === 'pass');
   if (!alone) return [];
@@ -133,7 +133,7 @@ function decisivePolicies(decision: Decision): string[] {
   return [...deciding, ...citedPolicyIds(decision, 'obligations', 'duties')];
 }
 
-/** The policies of the right types and action that are known not to have applied. */
+/** The policies of the kind that are known not to have applied. */
 function policiesNotApplied(decision: Decision, { principal, action, resource }: CaseKind, rules: Rules): Policy[] {
   const deciding = rules.deciding.slice(principal, action, resource).policies;
   const duties = rules.duties.slice(principal, action, resource).policies;
@@ -144,10 +144,10 @@ function policiesNotApplied(decision: Decision, { principal, action, resource }:
   const forbidding = citedPolicyIds(decision, 'policy', 'forbidden_by');
   const step = findStep(decision, 'policy')?.outcome;
   const codes = decision.reasons.filter((r) => r.step === 'policy').map((r) => r.code);
-  // Of what couldn't be evaluated nothing is known.
+  // A step that failed doesn't say which policies apply.
   const evaluated =
     step === 'pass' || (step === 'deny' && codes.every((c) => c === 'policy_forbid' || c === 'policy_no_permit'));
-  // Where a forbid applies Cedar doesn't say which permits do.
+  // Where a forbid applies, Cedar doesn't say which permits do.
   const permitsKnown = evaluated && (permitting.length > 0 || forbidding.length === 0);
   return [
     ...(evaluated

@@ -1,6 +1,6 @@
 /**
- * The ground that tests stand on: the parts of a service that decides, with the real engines, and memory where a service
- * has a database. The clock of a scene is the clock of everything: what has an expiration is there or not by it, too.
+ * The environment that test cases are decided in: the real Cedar and an embedded SpiceDB, with memory in place of the
+ * database. The clock of a scene is the clock of everything, so relationships and tokens expire by it, too.
  */
 import type { DecisionDeps } from '../../decide/decide.js';
 import { EmbeddedGraph } from '../../graph/embedded/embedded.js';
@@ -23,15 +23,15 @@ import type { TokenSpec } from './format.js';
 import type { TokenReading } from '../../model/credential.js';
 import { splitScopes } from './names.js';
 
-/** A test waits for its answer: on a machine that is busy, too. */
+/** The deadline of a decision: long, so that a busy machine fails no test. */
 const DEADLINE_MS = 60_000;
 const TEST_TOKEN_SECONDS = 300;
-/** SpiceDB ends what expires by the host's clock; what hasn't ended by the scene's is given an end far off. */
+/** SpiceDB expires relationships by the host's clock, so one that is alive by the scene's clock is given this end. */
 const FAR_FUTURE = '9999-12-31T23:59:59Z';
 
 export class TestEnvironment {
   private readonly entities = new MemoryEntities();
-  /** What SpiceDB holds, by the relationships' keys. */
+  /** The relationships that SpiceDB has, by their keys. */
   private storedRelationships = new Map<string, Relationship>();
   private readonly tokens = new Map<string, Promise<string>>();
   private readonly tokenVerifier: TokenVerifier;
@@ -45,7 +45,10 @@ export class TestEnvironment {
     this.tokenVerifier = new TokenVerifier(new Issuers([issuer.config]));
   }
 
-  /** @throws ConfigError, Fault where SpiceDB won't start */
+  /**
+   * @throws ConfigError where SpiceDB refuses the schema
+   * @throws Fault where SpiceDB doesn't start
+   */
   static async start(graph: GraphSchema): Promise<TestEnvironment> {
     const [relationships, issuer] = await Promise.all([
       EmbeddedGraph.start(graph, new MemoryWriteLog()),
@@ -54,7 +57,7 @@ export class TestEnvironment {
     return new TestEnvironment(graph.text, relationships, issuer);
   }
 
-  /** Whether it is laid out for these rules: others may have changed in all but the SpiceDB schema. */
+  /** Whether the rules have this environment's SpiceDB schema; anything else of them may have changed. */
   fits({ graph }: Rules): boolean {
     return graph.text === this.graph;
   }
@@ -76,12 +79,12 @@ export class TestEnvironment {
       credentials: new CredentialVerifier(this.tokenVerifier, {
         revocations,
         entities,
-        // No token of a test is bound to a key.
+        // Tokens of tests are not bound to a key.
         proofs: { markUsed: () => Promise.resolve(false), isUnused: () => Promise.resolve(false) },
       }),
       relationships: this.relationships,
       entities,
-      // The run keeps the decisions themselves, for as long as it lasts.
+      // The run itself keeps the decisions.
       decisions: { record: () => Promise.resolve(), correct: () => undefined },
       revocations,
       observer: NOOP_OBSERVER,
@@ -90,7 +93,7 @@ export class TestEnvironment {
     };
   }
 
-  /** A token as its issuer would have given it at the scene's time. */
+  /** Mints a token at the time of the scene. */
   private mintToken(spec: TokenSpec): Promise<string> {
     const key = JSON.stringify([spec, this.now]);
     let token = this.tokens.get(key);
@@ -108,7 +111,8 @@ export class TestEnvironment {
   }
 
   /**
-   * Makes the scene's world the one there is. Only what differs from the last is written.
+   * Puts the scene's relationships, entities and clock in place. Only relationships that differ from those of the last
+   * scene are written.
    * @throws BadRequest where SpiceDB refuses a relationship
    */
   async applyScene({ world, changes, now }: Scene): Promise<void> {
@@ -143,7 +147,7 @@ export class TestEnvironment {
   }
 }
 
-/** Nothing outlasts the run, so nothing is kept. */
+/** A write log that keeps nothing, since no write has to outlast the run. */
 class MemoryWriteLog implements WriteLog {
   private sequence = 0;
 

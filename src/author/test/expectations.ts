@@ -1,4 +1,4 @@
-/** What a test expects, of which of its combinations. */
+/** Reads the expectations of a test, and which of its combinations each is about. */
 import type { Policy } from '../../policy/policies.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
 import type { ExpectedOutcome, Requester } from './case.js';
@@ -6,14 +6,14 @@ import type { OutcomeSpec, TestSpec } from './format.js';
 import type { TestAction, TestResource } from './names.js';
 import type { Path, SuiteFindings } from './suite-findings.js';
 
-/** What a test asks about. */
+/** The requesters, actions and resources that a test combines. */
 export interface TestMatrix {
   readonly requesters: readonly Requester[];
   readonly actions: readonly TestAction[];
   readonly resources: readonly TestResource[];
 }
 
-/** Says what is expected of a combination. */
+/** Looks up what is expected of a combination. */
 export type ExpectationLookup = (requester: Requester, action: TestAction, resource: TestResource) => ExpectedOutcome;
 
 export function resolveExpectations(
@@ -40,13 +40,13 @@ export function resolveExpectations(
           if (expectedByKey.has(key)) duplicate ??= `${requester.label} ${action.label} ${resource.label}`;
           expectedByKey.set(key, expected);
         }
-    if (duplicate !== undefined) findings.report(path, `says once more what is expected of "${duplicate}"`);
+    if (duplicate !== undefined) findings.report(path, `this is the second expectation of "${duplicate}"`);
   }
   const fallback: ExpectedOutcome = { place: findings.locate(at), decision: 'deny' };
-  return (...of) => expectedByKey.get(combinationKey(...of)) ?? fallback;
+  return (...combination) => expectedByKey.get(combinationKey(...combination)) ?? fallback;
 }
 
-/** Each that is named once, as `find` finds it. */
+/** Resolves each name once, and reports one that is there twice. */
 export function resolveNames<T>(
   names: string | readonly string[],
   at: Path,
@@ -62,7 +62,7 @@ export function resolveNames<T>(
   });
 }
 
-/** Which of the test's are meant; all where nothing is said. */
+/** Selects the named items of the test; all where no names are given. */
 function selectByLabel<T extends { readonly label: string }>(
   names: string | readonly string[] | undefined,
   items: readonly T[],
@@ -90,7 +90,7 @@ function parseExpectation(
   const { who: _w, actions: _a, resources: _r, ...expectation } = outcome;
   for (const key of ['reasons', 'remedies', 'obligations'] as const)
     if (expectation[key] !== undefined && expectation.decision !== REQUIRED_DECISION[key])
-      findings.report([...path, key], `${key}: belongs to "decision: ${REQUIRED_DECISION[key]}"`);
+      findings.report([...path, key], `"${key}" belongs to "decision: ${REQUIRED_DECISION[key]}"`);
   for (const key of ['policies', 'duties'] as const)
     for (const [i, id] of (expectation[key] ?? []).entries()) {
       const policy = policies.get(id);

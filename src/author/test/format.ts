@@ -1,6 +1,6 @@
 /**
- * The format of a test file, `*_test.yaml`: what is known (world, tokens, clock), and which combinations of who, action
- * and resource come to which decision. docs/guide/testing.md explains it by example.
+ * The format of a test file, `*_test.yaml`: a world, tokens and a clock, and the decisions that combinations of who, action
+ * and resource must have. docs/guide/testing.md explains it by example.
  */
 import { z } from 'zod';
 import { REASONS, type ReasonCode } from '../../model/reasons.js';
@@ -9,14 +9,14 @@ import { MAX_CHAIN_LENGTH } from '../../tokens/actors.js';
 import { worldFormat } from '../../config/world.js';
 import type { YamlOptions } from '../../config/yaml.js';
 
-/** Of one test, and of all that run together. */
+/** Cases of one file at most, and of all files that run together. */
 export const MAX_CASES = 100_000;
 /** The reading of every test file. */
 export const TEST_YAML: YamlOptions = { rule: 'test-invalid', point: 'value', maxBytes: 4 * 1024 * 1024 };
 
 const nonEmptyText = z.string().min(1).max(1024);
 const testNameFormat = nonEmptyText.max(200).regex(/^\P{Cc}*$/u, 'must not contain control characters');
-/** What something is called within the file: without a colon, so that it is never taken for a reference. */
+/** A name within the file. It has no colon, so that it is never taken for a reference such as `user:ann`. */
 const labelFormat = z
   .string()
   .max(100)
@@ -24,7 +24,7 @@ const labelFormat = z
     /^[\p{L}\p{N}][\p{L}\p{N}_. -]*$/u,
     'must begin with a letter or digit and have none but those and "_", ".", "-"',
   );
-const listOf = <T extends z.ZodType>(of: T): z.ZodArray<T> => z.array(of).min(1).max(1000);
+const listOf = <T extends z.ZodType>(element: T): z.ZodArray<T> => z.array(element).min(1).max(1000);
 const oneOrMore = z.union([nonEmptyText, listOf(nonEmptyText)]);
 const clockInstant = z.iso.datetime({
   error: ({ input }) => (input === undefined ? undefined : 'must be an instant such as "2030-03-04T10:00:00Z"'),
@@ -33,25 +33,29 @@ const testProperties = z.record(z.string(), z.unknown());
 
 const testTokenFormat = z
   .strictObject({
-    user: nonEmptyText.optional().describe('For whom it acts; left out where the agent acts for itself'),
-    agent: nonEmptyText.describe('Who acts'),
+    user: nonEmptyText
+      .optional()
+      .describe('The user that the agent acts for; left out where the agent acts for itself'),
+    agent: nonEmptyText.describe('The agent that acts'),
     chain: listOf(nonEmptyText)
       .max(MAX_CHAIN_LENGTH - 1)
       .optional()
       .describe('Earlier agents, newest first'),
-    scope: oneOrMore.optional().describe('As one text, separated by spaces, or as a list'),
+    scope: oneOrMore.optional().describe('Scopes as one text, separated by spaces, or as a list'),
     details: z.array(testProperties).max(32).optional().describe('authorization_details (RFC 9396)'),
     purpose: nonEmptyText.optional(),
     session: nonEmptyText.optional(),
-    background: z.boolean().optional().describe('For when the user is not there'),
+    background: z.boolean().optional().describe('Whether it is for background use, when the user is not there'),
   })
-  .describe('A delegation token; it is minted and verified');
+  .describe('A delegation token, which is minted and verified');
 
 const testPrincipalFormat = z
   .strictObject({
     type: nonEmptyText,
     id: nonEmptyText,
-    agent: nonEmptyText.optional().describe('One that acts for them and that the client vouches for, without a token'),
+    agent: nonEmptyText
+      .optional()
+      .describe('An agent that acts for the person and that the client vouches for, without a token'),
     properties: testProperties.optional().describe('Attributes that the client asserts of the subject'),
   })
   .describe('A person, without a token');
@@ -59,7 +63,7 @@ const testPrincipalFormat = z
 const testResourceFormat = z.strictObject({
   type: nonEmptyText,
   id: nonEmptyText,
-  properties: testProperties.optional().describe('Override what is stored'),
+  properties: testProperties.optional().describe('Properties that override the stored attributes'),
 });
 
 const testActionFormat = z.strictObject({
@@ -70,21 +74,25 @@ const testActionFormat = z.strictObject({
 const decisionFormat = z.enum(['allow', 'deny']);
 
 const expectedOutcomeFormat = z.strictObject({
-  who: oneOrMore.optional().describe('Which combinations this is said of; left out: all'),
+  who: oneOrMore.optional().describe('The combinations that this is about; all where it is left out'),
   actions: oneOrMore.optional(),
   resources: oneOrMore.optional(),
   decision: decisionFormat,
   reasons: listOf(z.enum(Object.keys(REASONS) as [ReasonCode, ...ReasonCode[]]))
     .optional()
-    .describe('Of a deny: all of its reason codes'),
+    .describe('All reason codes of a deny'),
   policies: z.array(nonEmptyText).max(100).optional().describe('All policies that permitted it, or that forbade it'),
   duties: z.array(nonEmptyText).max(100).optional().describe('All duties that apply, whichever the decision'),
   obligations: z
     .partialRecord(z.enum(OBLIGATION_TYPES), testProperties)
     .optional()
-    .describe('All that come with an allow, by their type; {} for none'),
+    .describe('All obligations of an allow, by their type; {} for none'),
   path: listOf(nonEmptyText).optional().describe('The relationships that grant the permission'),
-  remedies: z.array(nonEmptyText).max(100).optional().describe('All, as @remedy writes them; or scope:…, or token'),
+  remedies: z
+    .array(nonEmptyText)
+    .max(100)
+    .optional()
+    .describe('All remedies, as @remedy writes them; or scope:…, or token'),
 });
 
 const entityChangeFormat = z.strictObject({
@@ -93,7 +101,9 @@ const entityChangeFormat = z.strictObject({
   attributes: testProperties
     .nullable()
     .optional()
-    .describe('Merged into what is stored (RFC 7396), null removes a member; null for all: nothing is stored'),
+    .describe(
+      'Merged into the stored attributes (RFC 7396): null removes a member; null for all of them removes the entity',
+    ),
   parents: z
     .array(z.strictObject({ type: nonEmptyText, id: nonEmptyText }))
     .max(100)
@@ -102,22 +112,22 @@ const entityChangeFormat = z.strictObject({
 
 const testFormat = z.strictObject({
   name: testNameFormat,
-  now: clockInstant.optional().describe("Another time than the file's"),
-  with: listOf(nonEmptyText).optional().describe('Relationships that there are as well'),
-  without: listOf(nonEmptyText).optional().describe('Relationships of the world that there are not'),
-  entities: listOf(entityChangeFormat).optional().describe('Changes to what is stored of entities'),
+  now: clockInstant.optional().describe("The time of this test's decisions, instead of the file's"),
+  with: listOf(nonEmptyText).optional().describe('Relationships in addition to those of the world'),
+  without: listOf(nonEmptyText).optional().describe('Relationships of the world that are left out'),
+  entities: listOf(entityChangeFormat).optional().describe('Changes to stored entities'),
   context: testProperties.optional().describe("The request's context"),
   supported_obligations: z
     .array(nonEmptyText)
     .max(64)
     .optional()
-    .describe('What the client says that it can carry out'),
+    .describe('Obligations that the client says it can carry out'),
   who: oneOrMore.describe('Tokens and principals by their names, or people as TYPE:ID'),
-  actions: oneOrMore.describe('By their names'),
-  resources: oneOrMore.describe('By their names, or as TYPE:ID'),
+  actions: oneOrMore.describe('Actions by their names'),
+  resources: oneOrMore.describe('Resources by their names, or as TYPE:ID'),
   expect: z
     .union([decisionFormat, expectedOutcomeFormat, listOf(expectedOutcomeFormat)])
-    .describe('Of all combinations, or of some; what is said of none is a deny'),
+    .describe('The outcome of all combinations, or of some; a combination that no expectation names must be denied'),
 });
 
 export const testFileFormat = z
@@ -130,7 +140,7 @@ export const testFileFormat = z
       .describe("A world file, or a world; by default the configuration's"),
     tokens: z.record(labelFormat, testTokenFormat).optional(),
     principals: z.record(labelFormat, testPrincipalFormat).optional(),
-    actions: z.record(labelFormat, testActionFormat).optional().describe('Those with properties'),
+    actions: z.record(labelFormat, testActionFormat).optional().describe('Actions with properties'),
     resources: z.record(labelFormat, testResourceFormat).optional(),
     tests: listOf(testFormat),
   })

@@ -1,4 +1,4 @@
-/** A report as JUnit's XML, which build servers read. */
+/** Prints a test report as JUnit XML, which build servers read. */
 import { failureText, summarizeResults, allResults } from './report.js';
 import type { TestResult } from './result.js';
 import type { TestReport } from './session.js';
@@ -28,13 +28,13 @@ function testCaseXml(result: TestResult): string {
   const attributes = `name="${escapeXml(`${test} › ${name}`)}" classname="${escapeXml(place.file)}" file="${escapeXml(place.file)}" line="${place.line}"`;
   if (outcome === 'passed') return `    <testcase ${attributes}/>`;
   const element = outcome === 'failed' ? 'failure' : 'error';
-  const message = differences.map(({ what }) => what).join(', ') || 'it could not be decided';
+  const message = differences.map(({ what }) => what).join(', ') || 'the case could not be decided';
   return `    <testcase ${attributes}>
       <${element} message="${escapeXml(message)}">${escapeXml(failureText(result).join('\n'))}</${element}>
     </testcase>`;
 }
 
-/** What XML 1.0 can't hold, not even escaped, is written as JSON would write it. */
+/** Escapes a text for XML. A character that XML 1.0 can't hold at all is written as JSON would escape it. */
 function escapeXml(text: string): string {
   return text
     .replace(

@@ -1,4 +1,4 @@
-/** Entities of a world under test: looked up in memory, as they are or as a test changes them. */
+/** Keeps the entities of a test's world in memory, with the test's changes. */
 import { formatRef, isSameRef, type EntityRef } from '../../model/ids.js';
 import { isObject } from '../../policy/schema/types.js';
 import type { Entities } from '../../model/entities.js';
@@ -7,11 +7,11 @@ import type { StoredEntity } from '../../model/entities.js';
 import type { LoadedWorld } from '../../config/world.js';
 import type { EntityChange } from './format.js';
 
-export function findEntity({ entities }: Pick<LoadedWorld, 'entities'>, ref: EntityRef): StoredEntity | undefined {
+export function findWorldEntity({ entities }: Pick<LoadedWorld, 'entities'>, ref: EntityRef): StoredEntity | undefined {
   return entities.find((entity) => isSameRef(entity, ref));
 }
 
-/** What is stored of it then; undefined for nothing. */
+/** @returns the entity after the change; undefined where it is removed */
 export function applyEntityChange(stored: StoredEntity | undefined, change: EntityChange): StoredEntity | undefined {
   const { type, id, attributes, parents } = change;
   if (attributes === null) return undefined;
@@ -23,7 +23,7 @@ export function applyEntityChange(stored: StoredEntity | undefined, change: Enti
   };
 }
 
-/** RFC 7396, JSON Merge Patch. */
+/** JSON Merge Patch (RFC 7396). */
 function mergePatch(
   target: Readonly<Record<string, unknown>>,
   patch: Readonly<Record<string, unknown>>,
@@ -37,11 +37,11 @@ function mergePatch(
   return Object.fromEntries(result);
 }
 
-/** The part of the store's port that decisions look up, over a map. */
+/** Serves decisions the entities of a scene, as the store does for a service. */
 export class MemoryEntities implements Pick<Entities, 'lookup'> {
   private readonly stored = new Map<string, StoredEntity>();
 
-  /** Replaces everything. */
+  /** Replaces all entities. */
   set(entities: readonly StoredEntity[]): void {
     this.stored.clear();
     for (const entity of entities) this.stored.set(formatRef(entity), entity);
@@ -65,7 +65,7 @@ export class MemoryEntities implements Pick<Entities, 'lookup'> {
     );
   }
 
-  /** Over any number of steps, each once. */
+  /** Every ancestor once, over any number of steps; a cycle ends. */
   private ancestors({ parents }: StoredEntity): EntityRef[] {
     const visited = new Map<string, EntityRef>();
     const open = [...parents];

@@ -1,4 +1,4 @@
-/** What a test file calls its tokens, principals, actions and resources, and what can be named without being called. */
+/** Resolves the names in a test file: those of its own tokens, principals, actions and resources, and those of the schema. */
 import type { Rules } from '../../policy/load.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
 import { listScopes } from '../../policy/schema/vocabulary.js';
@@ -13,7 +13,7 @@ export class TestNames {
   private readonly requesters = new Map<string, Requester>();
   private readonly actions = new Map<string, TestAction>();
   private readonly resources = new Map<string, TestResource>();
-  /** By their own names, what the schema has. */
+  /** Names that the schema has. */
   private readonly schemaNames: Record<'actions' | 'scopes' | 'people' | 'types', ReadonlySet<string>>;
 
   constructor(
@@ -46,7 +46,7 @@ export class TestNames {
     }
   }
 
-  /** A token or a principal by name, or a person as `user:ann`. */
+  /** @param text the name of a token or principal, or a person such as `user:ann` */
   resolveRequester(text: string, path: Path): Requester | undefined {
     const requester = this.requesters.get(text);
     if (requester !== undefined) return requester;
@@ -64,7 +64,7 @@ export class TestNames {
     return { label: text, subject: { ...ref, properties: {} }, asserts: false };
   }
 
-  /** One of the file's, or of the schema's. */
+  /** @param text the name of an action of the file or of the schema */
   resolveAction(text: string, path: Path): TestAction | undefined {
     const action = this.actions.get(text);
     if (action !== undefined) return action;
@@ -74,14 +74,15 @@ export class TestNames {
     return undefined;
   }
 
-  /** One of the file's, or any as `document:plan`. */
+  /** @param text the name of a resource of the file, or any such as `document:plan` */
   resolveResource(text: string, path: Path): TestResource | undefined {
     const resource = this.resources.get(text);
     if (resource !== undefined) return resource;
     const ref = parseReference(text);
     if (ref === undefined) {
       const suggestion = suggestNearest(text, this.resources.keys());
-      this.findings.report(path, `there is no resource "${text}"; others are TYPE:ID`, suggestion);
+      const message = `there is no resource "${text}"; a resource without a name is written TYPE:ID`;
+      this.findings.report(path, message, suggestion);
       return undefined;
     }
     this.checkResourceType(path, ref.type);
@@ -97,7 +98,7 @@ export class TestNames {
     this.findings.checkId([...path, 'agent'], agent);
     for (const [i, id] of chain.entries()) this.findings.checkId([...path, 'chain', i], id);
     if (chain.length > 0 && user === undefined)
-      this.findings.report([...path, 'chain'], 'needs a user: an agent that acts for itself has no chain');
+      this.findings.report([...path, 'chain'], 'a chain needs a user: an agent that acts for itself has none');
     for (const scope of splitScopes(token.scope).filter((s) => !this.schemaNames.scopes.has(s)))
       this.findings.report(
         [...path, 'scope'],
@@ -126,7 +127,7 @@ export class TestNames {
   private checkPerson(path: Path, type: string): void {
     const { people } = this.schemaNames;
     if (type === this.rules.vocabulary.agentObject)
-      this.findings.report(path, 'an agent asks on a token: name it under "tokens"');
+      this.findings.report(path, 'an agent needs a token: name it under "tokens"');
     else if (!people.has(type))
       this.findings.report(path, `no action has the principal "${type}"`, suggestNearest(type, people));
   }
@@ -141,7 +142,7 @@ export function splitScopes(scope: string | readonly string[] | undefined): stri
   return [scope ?? []].flat().flatMap((text) => text.split(' ').filter((word) => word !== ''));
 }
 
-/** `employee:erin`: the id is raw, and may have colons itself. */
+/** @param text such as `employee:erin`, with a raw id that may have colons itself */
 function parseReference(text: string): { readonly type: string; readonly id: string } | undefined {
   const cut = text.indexOf(':');
   return cut < 1 || cut === text.length - 1 ? undefined : { type: text.slice(0, cut), id: text.slice(cut + 1) };

@@ -1,17 +1,17 @@
-/** A report for people, and the same as data. */
+/** Prints a test report for people, and as JSON. */
 import { isDeepStrictEqual } from 'node:util';
 import { isCovered, type TestCoverage, type PolicyCoverage } from './coverage.js';
 import type { TestResult } from './result.js';
 import type { TestReport } from './session.js';
 
-/** Beyond so many policies only those that lack something are listed. */
+/** The most policies that are all listed. With more, only those that aren't covered are. */
 const MAX_POLICIES_LISTED = 50;
 
 export interface TestSummary {
   readonly cases: number;
   readonly passed: number;
   readonly failed: number;
-  /** Those that couldn't be asked, or not be decided. */
+  /** Cases that couldn't be asked or decided. */
   readonly errors: number;
 }
 
@@ -24,7 +24,7 @@ export function allResults({ files }: TestReport): readonly TestResult[] {
   return files.flatMap(({ results }) => results);
 }
 
-/** @param safe makes text from files fit for a terminal */
+/** @param safe escapes what a terminal would act on */
 export function testReportText(report: TestReport, safe: (text: string) => string): string {
   const lines: string[] = [];
   for (const { results } of report.files)
@@ -36,7 +36,7 @@ export function testReportText(report: TestReport, safe: (text: string) => strin
   return `${lines.map(safe).join('\n')}\n`;
 }
 
-/** Of one that didn't pass: where, what, what differs, why. */
+/** The lines about a case that didn't pass: its place and name, each difference, and the explanation. */
 export function failureText({ place, test, name, outcome, differences, because }: TestResult): string[] {
   return [
     `${place.file}:${place.line}:${place.column}: ${outcome}: ${test} › ${name}`,
@@ -78,7 +78,7 @@ function countsText(policy: PolicyCoverage): string {
   return isCovered(policy) ? counts : `${counts}  <- ${source}`;
 }
 
-/** What `--json` prints. */
+/** The object that `--json` prints. */
 export function testReportJson(report: TestReport): object {
   return {
     summary: { ...summarizeResults(allResults(report)), milliseconds: Math.round(report.milliseconds) },

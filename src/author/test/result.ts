@@ -1,4 +1,4 @@
-/** What is reported of each case, whichever kind of file it stands in. */
+/** The result of a case as it is reported, for test files and SpiceDB validation files alike. */
 import type { Rules } from '../../policy/load.js';
 import { combinationText } from './case.js';
 import { explainDecision, type OutcomeDifference } from './compare.js';
@@ -8,11 +8,11 @@ import { hasPassed, type CaseResult } from './run.js';
 export interface TestResult {
   readonly place: SourceLocation;
   readonly test: string;
-  /** Which of the test's combinations. */
+  /** The combination, such as `assistant delete employee:erin`. */
   readonly name: string;
   readonly outcome: 'passed' | 'failed' | 'error';
   readonly differences: readonly OutcomeDifference[];
-  /** Why it was decided so; of an error, what was wrong. */
+  /** Lines that explain the decision, or the error. */
   readonly because: readonly string[];
 }
 

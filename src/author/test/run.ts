@@ -1,4 +1,4 @@
-/** Running cases: those of one scene together, by the steps of a decision. */
+/** Runs test cases by the steps of a decision, those of one scene together. */
 import { decide, type DecisionDeps } from '../../decide/decide.js';
 import type { Decision } from '../../model/decision.js';
 import type { TokenReading } from '../../model/credential.js';
@@ -10,12 +10,11 @@ import type { TestCase, Scene } from './case.js';
 import { compareOutcome, type OutcomeDifference } from './compare.js';
 import type { TestEnvironment } from './environment.js';
 
-/** What came of a case. */
 export interface CaseResult {
   readonly case: TestCase;
-  /** Missing where it couldn't be asked. */
+  /** Missing where the case couldn't be asked. */
   readonly decision?: Decision;
-  /** Why it couldn't be asked, or not be decided. */
+  /** The reason why the case couldn't be asked or decided. */
   readonly error?: string;
   readonly differences: readonly OutcomeDifference[];
 }
@@ -24,10 +23,10 @@ export function hasPassed({ error, differences }: CaseResult): boolean {
   return error === undefined && differences.length === 0;
 }
 
-/** Decided at one time: enough for two bulk checks. */
+/** Cases that are decided at one time: enough for two bulk checks. */
 const DECISIONS_AT_ONCE = 250;
 
-/** One answer a case, in order. */
+/** @returns one result for each case, in order */
 export async function runCases(
   cases: readonly TestCase[],
   rules: Rules,
@@ -49,7 +48,7 @@ export async function runCases(
   return cases.flatMap((testCase) => results.get(testCase) ?? []);
 }
 
-/** Cases by what there is when they are asked, so that a world is laid out once. */
+/** Groups cases by their scene, so that each scene is put in place once. */
 function groupByScene(cases: readonly TestCase[]): { readonly scene: Scene; readonly cases: readonly TestCase[] }[] {
   const worlds = new Map<LoadedWorld, Map<string, { scene: Scene; cases: TestCase[] }>>();
   for (const testCase of cases) {
@@ -82,7 +81,7 @@ function undecidedCase(testCase: TestCase, error: string): CaseResult {
   return { case: testCase, error, differences: [] };
 }
 
-/** What the question or an engine is at fault for; a bug stays loud. */
+/** The message of an invalid question or a failed engine. Any other error is a bug, and is thrown again. */
 function problemMessage(error: unknown): string {
   if (error instanceof BadRequest) return error.at === '' ? error.message : `${error.at}: ${error.message}`;
   if (error instanceof Fault) return `${error.message} ${error.detail ?? ''}`.trim();
@@ -115,7 +114,7 @@ function caseQuestion(
   };
 }
 
-/** A client as most are, that may vouch for people; and one that may speak of their attributes. */
+/** The client that vouches for people, and the one that may assert their attributes as well. */
 const VOUCHING_CLIENT = testClient('evaluate', 'asserts_subject');
 const ASSERTING_CLIENT = testClient('evaluate', 'asserts_subject', 'asserts_attributes');
 

@@ -1,4 +1,4 @@
-/** What there is when a test's questions are asked: the file's world and clock, or as the test changes them. */
+/** Builds the scenes of tests: the file's world and clock, with the changes of each test. */
 import { relationshipKey } from '../../graph/relationship-text.js';
 import { parseRelationship } from '../../graph/relationship-text.js';
 import { findEntityProblem } from '../../policy/entity-validation.js';
@@ -6,7 +6,7 @@ import type { Rules } from '../../policy/load.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
 import type { LoadedWorld } from '../../config/world.js';
 import type { WorldChanges, Scene } from './case.js';
-import { applyEntityChange, findEntity } from './memory-entities.js';
+import { applyEntityChange, findWorldEntity } from './memory-entities.js';
 import type { TestSpec } from './format.js';
 import type { Path, SuiteFindings } from './suite-findings.js';
 
@@ -22,7 +22,7 @@ export class SceneBuilder {
     this.unchangedScene = { world, changes: { with: [], without: [], entities: [] }, now: new Date(now) };
   }
 
-  /** Tests that change nothing share their file's scene. */
+  /** Tests that change nothing share one scene, so that their cases are decided together. */
   sceneFor(test: TestSpec, at: Path): Scene {
     const { world, now } = this.unchangedScene;
     const changes = { with: test.with ?? [], without: test.without ?? [], entities: test.entities ?? [] };
@@ -43,14 +43,14 @@ export class SceneBuilder {
         this.findings.report(path, `the world has no such relationship`, suggestNearest(key, worldKeys));
     }
     for (const [i, change] of changes.entities.entries()) {
-      const entity = applyEntityChange(findEntity(world, change), change);
+      const entity = applyEntityChange(findWorldEntity(world, change), change);
       const problem = entity === undefined ? undefined : findEntityProblem(entity, this.rules);
       if (problem !== undefined) this.findings.report([...at, 'entities', i], problem.message, problem.suggestion);
       this.findings.checkId([...at, 'entities', i, 'id'], change.id);
     }
   }
 
-  /** Its key, where it is one. */
+  /** @returns the relationship's key; undefined where the text is no relationship, which is reported */
   private checkRelationship(path: Path, text: string): string | undefined {
     try {
       return relationshipKey(parseRelationship(text));

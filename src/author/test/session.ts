@@ -1,4 +1,4 @@
-/** A run of tests from a configuration to its report. The ground is kept for the next run, where tests are watched. */
+/** Runs tests from a configuration to a report. Where tests are watched, the environment is kept for the next run. */
 import type { Config } from '../../config/config.js';
 import { readSources } from '../../config/files.js';
 import { ConfigError } from '../../model/faults.js';
@@ -16,9 +16,9 @@ import { readSuite, type SuiteContext } from './suite.js';
 import { runValidationFile } from './validation.js';
 
 export interface TestSelection {
-  /** Files and directories; none: all that there are. */
+  /** Files and directories; empty for all test files beside the policies. */
   readonly paths: readonly string[];
-  /** Only cases that have this in their file's name, their test's or their own. */
+  /** A text in the name of the file, the test or the case; other cases aren't run. */
   readonly filter?: string | undefined;
 }
 
@@ -29,7 +29,7 @@ export interface FileReport {
 
 export interface TestReport {
   readonly files: readonly FileReport[];
-  /** Undefined where no policy was asked. */
+  /** undefined where no case was run that policies decide. */
   readonly coverage: TestCoverage | undefined;
   readonly milliseconds: number;
 }
@@ -37,7 +37,11 @@ export interface TestReport {
 export class TestSession {
   private environment: TestEnvironment | undefined;
 
-  /** @throws ConfigError, FindingsError; Fault where SpiceDB won't start */
+  /**
+   * @throws ConfigError where the configuration or its files have errors
+   * @throws FindingsError where test files have errors
+   * @throws Fault where SpiceDB doesn't start
+   */
   async run(config: Config, selection: TestSelection): Promise<TestReport> {
     const startedAt = performance.now();
     const rules = loadRules(readSources(config.sources));
@@ -77,9 +81,9 @@ export class TestSession {
   }
 }
 
-/** @throws FindingsError with what is wrong in all of them */
-export function readSuites(paths: readonly string[], against: SuiteContext): TestSuite[] {
-  const suiteReadings = paths.map((path) => readSuite(path, against));
+/** @throws FindingsError with the problems of all files */
+export function readSuites(paths: readonly string[], context: SuiteContext): TestSuite[] {
+  const suiteReadings = paths.map((path) => readSuite(path, context));
   const findings = suiteReadings.flatMap((reading) => ('findings' in reading ? reading.findings : []));
   if (findings.length > 0) throw new FindingsError(findings);
   const suites = suiteReadings.flatMap((reading) => ('suite' in reading ? reading.suite : []));
@@ -88,7 +92,7 @@ export function readSuites(paths: readonly string[], against: SuiteContext): Tes
   return suites;
 }
 
-/** Each world file read once, so that tests on one world share it. @param defaultPath the configuration's */
+/** Reads each world file once, so that tests share it. @param defaultPath the world of the configuration */
 export function cachedWorldReader(defaultPath: string | undefined, rules: Rules): SuiteContext['world'] {
   const worldsByPath = new Map<string, LoadedWorld>();
   return (path = defaultPath) => {

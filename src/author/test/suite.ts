@@ -1,4 +1,4 @@
-/** From a test file to its cases: every combination of each test, or every problem that keeps the file from being run. */
+/** Reads a test file into cases, one for each combination of each test, or reports every problem of the file. */
 import { dirname, resolve } from 'node:path';
 import { readYaml } from '../../config/yaml.js';
 import type { Finding } from '../../diagnostics/diagnostics.js';
@@ -12,10 +12,14 @@ import { TestNames } from './names.js';
 import { SuiteFindings, type Path } from './suite-findings.js';
 import { SceneBuilder } from './scenes.js';
 
-/** What test files are held against. */
+/** The rules and worlds that test files refer to. */
 export interface SuiteContext {
   readonly rules: Rules;
-  /** The world file of that path, or the configuration's: the same object each time. @throws ConfigError */
+  /**
+   * @param path of a world file; undefined for the world of the configuration
+   * @returns the same object each time
+   * @throws ConfigError
+   */
   readonly world: (path: string | undefined) => LoadedWorld;
 }
 
@@ -71,18 +75,18 @@ function buildCases(
     const scene = scenes.sceneFor(test, at);
     const matrix = buildMatrix(test, at, names, rules, findings);
     const expectedFor = resolveExpectations(test, at, matrix, rules.policies, findings);
-    for (const who of matrix.requesters)
+    for (const requester of matrix.requesters)
       for (const action of matrix.actions)
         for (const resource of matrix.resources)
           cases.push({
             test: test.name,
-            requester: who,
+            requester,
             action,
             resource,
             context: test.context ?? {},
             supportedObligations: test.supported_obligations,
             scene,
-            expected: expectedFor(who, action, resource),
+            expected: expectedFor(requester, action, resource),
           });
   }
   return cases;
@@ -95,7 +99,12 @@ function buildMatrix(
   { vocabulary }: Rules,
   findings: SuiteFindings,
 ): TestMatrix {
-  const who = resolveNames(test.who, [...at, 'who'], (text, path) => names.resolveRequester(text, path), findings);
+  const requesters = resolveNames(
+    test.who,
+    [...at, 'who'],
+    (text, path) => names.resolveRequester(text, path),
+    findings,
+  );
   const actions = resolveNames(
     test.actions,
     [...at, 'actions'],
@@ -112,7 +121,7 @@ function buildMatrix(
     for (const type of new Set(resources.map((r) => r.type)))
       if (vocabulary.typesByObject.has(type) && vocabulary.find(name, type) === undefined)
         findings.report([...at, 'actions'], `no action "${name}" applies to "${type}"`);
-  return { requesters: who, actions, resources };
+  return { requesters, actions, resources };
 }
 
 function countCombinations({ who, actions, resources }: TestSpec): number {

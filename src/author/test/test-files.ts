@@ -1,23 +1,23 @@
-/** Which files are run: those that are named, or all that stand beside the policies and the SpiceDB schema. */
+/** Finds the test files: those that the command line names, or all beside the policies and the SpiceDB schema. */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { displayPath, type SourcePaths } from '../../config/files.js';
 import { ConfigError } from '../../model/faults.js';
 
 export interface TestFiles {
-  /** `*_test.yaml`. */
+  /** Files named `*_test.yaml`. */
   readonly suites: readonly string[];
   /** SpiceDB validation files. */
   readonly validations: readonly string[];
 }
 
 const SUITE_NAME = /_test\.ya?ml$/;
-/** The names by which `zed validate` files go; one that is named on the command line may have any. */
+/** Usual names of files for `zed validate`. A file that the command line names may have any name. */
 const VALIDATION_NAME = /(_validation|\.zed)\.ya?ml$/;
 
 /**
- * @param paths files or directories; none: below the policies, and beside the SpiceDB schema
- * @throws ConfigError where a path isn't there, or nothing is found
+ * @param paths files or directories; empty for those below the policies and beside the SpiceDB schema
+ * @throws ConfigError where a path doesn't exist, or no test file is found
  */
 export function findTestFiles(paths: readonly string[], sources: SourcePaths): TestFiles {
   const files = paths.length === 0 ? testFilesBeside(sources) : expandPaths(paths);
@@ -28,7 +28,7 @@ export function findTestFiles(paths: readonly string[], sources: SourcePaths): T
   return files;
 }
 
-/** Those below the policies, and beside the SpiceDB schema; there may be none. */
+/** The test files below the policies and beside the SpiceDB schema, if any. */
 export function testFilesBeside({ policies, relationships }: SourcePaths): TestFiles {
   const files = existsSync(policies) ? testFilesBelow(policies) : [];
   const schemaDirectory = dirname(relationships);
@@ -53,7 +53,7 @@ function isTestFile(file: string): boolean {
   return SUITE_NAME.test(file) || VALIDATION_NAME.test(file);
 }
 
-/** What isn't called a suite is a validation file, whatever it is called. */
+/** A file that isn't named like a suite is a validation file, whatever its name is. */
 function classifyFiles(files: readonly string[]): TestFiles {
   const all = [...new Set(files)].sort();
   return {

@@ -1,15 +1,15 @@
-/** Values for what a decision requires and finds nowhere: in the request, or stored. */
+/** Proposes values for attributes that a decision requires and that neither the request nor the store has. */
 import { cedarPrincipal } from '../../model/acting.js';
 import type { EntityRef } from '../../model/ids.js';
 import type { RecordMembers } from '../../policy/schema/types.js';
 import type { ProposedChange } from './change.js';
 import type { ChangeEvaluation } from './change-evaluator.js';
-import { someValue } from './literals.js';
+import { placeholderValue } from './alternative-values.js';
 import type { DenialProblem } from './denial-problems.js';
 
 type AttributeValues = Readonly<Record<string, unknown>>;
 
-/** All that is missing of the same thing at once. */
+/** Each proposal fills all missing attributes of one place together. */
 export function attributeCandidates(
   problem: DenialProblem,
   evaluation: ChangeEvaluation,
@@ -23,11 +23,11 @@ export function attributeCandidates(
   const missing = new Set(
     [acting, duties, ...earlier].flatMap((outcome) => (outcome.kind === 'missing' ? outcome.attributes : [])),
   );
-  /** @param place that names begin with, `employee` or `context.action` */
+  /** @param place the beginning of the missing names, such as `employee` or `context.action` */
   const values = (place: string, members: RecordMembers): AttributeValues =>
     Object.fromEntries(
       Object.entries(members).flatMap(([name, member]) => {
-        const value = missing.has(`${place}.${name}`) ? someValue(member.type, bound.now.toISOString()) : undefined;
+        const value = missing.has(`${place}.${name}`) ? placeholderValue(member.type, bound.now) : undefined;
         return value === undefined ? [] : [[name, value]];
       }),
     );

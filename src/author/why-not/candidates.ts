@@ -1,11 +1,11 @@
-/** What might remove a problem, by what the problem is. Whether it does, deciding again has to show. */
+/** Proposes changes that may remove a problem, by its reason code. Whether one does is for a new decision to show. */
 import type { ReasonCode } from '../../model/reasons.js';
 import type { Check } from '../../model/relationships.js';
 import { uniteDuties } from '../../policy/duties.js';
 import { buildDelegationCheck } from '../../decide/steps/delegation.js';
 import { buildGateCheck } from '../../decide/permission-checks.js';
 import { attributeCandidates } from './attribute-candidates.js';
-import type { ProposedChange } from './change.js';
+import type { ChangeOption, ProposedChange } from './change.js';
 import type { GrantFinder } from './grant-finder.js';
 import type { ChangeEvaluator, ChangeEvaluation } from './change-evaluator.js';
 import { policyCandidates } from './policy-candidates.js';
@@ -19,32 +19,33 @@ import {
   transactionCandidates,
 } from './token-candidates.js';
 
-type ChangeOption = readonly ProposedChange[];
-
 export interface SearchTools {
   readonly evaluator: ChangeEvaluator;
   readonly grants: GrantFinder;
 }
 
-/** @param changes that have been made so far, and what they have come to */
+/**
+ * @param evaluation the decision with the changes made so far
+ * @param changes those changes
+ */
 export async function findCandidates(
   problem: DenialProblem,
   evaluation: ChangeEvaluation,
   changes: readonly ProposedChange[],
-  { evaluator: judge, grants: granting }: SearchTools,
+  { evaluator, grants }: SearchTools,
 ): Promise<readonly ChangeOption[]> {
   const requestCandidates = REQUEST_CANDIDATES[problem.code];
   if (requestCandidates !== undefined) return requestCandidates(evaluation);
-  if (problem.code.startsWith('policy_')) return policyCandidates(problem, evaluation, changes, judge, granting);
+  if (problem.code.startsWith('policy_')) return policyCandidates(problem, evaluation, changes, evaluator, grants);
   if (problem.code === 'attribute_missing') return attributeCandidates(problem, evaluation);
   const options: ChangeOption[] = [];
   for (const check of checksToGrant(problem.code, evaluation))
-    options.push(...(await granting.findGrants(check, evaluation.rules)));
+    options.push(...(await grants.findGrants(check, evaluation.rules)));
   if (problem.code === 'session_ended') options.unshift([{ kind: 'token', session: 'new' }]);
   return options;
 }
 
-/** Where the request or its token says what is wrong. */
+/** Proposals for problems that the request or its token alone causes. */
 const REQUEST_CANDIDATES: Readonly<Partial<Record<ReasonCode, (judgement: ChangeEvaluation) => ChangeOption[]>>> = {
   subject_mismatch: subjectCandidates,
   action_unknown: actionCandidates,
@@ -55,9 +56,9 @@ const REQUEST_CANDIDATES: Readonly<Partial<Record<ReasonCode, (judgement: Change
   obligation_unsupported: obligationCandidates,
 };
 
-/** The checks that would have to be a yes. */
-function checksToGrant(code: ReasonCode, { redecision: again }: ChangeEvaluation): Check[] {
-  const { bound, facts } = again.evaluation;
+/** The checks that must be a yes for the problem to go away. */
+function checksToGrant(code: ReasonCode, { redecision }: ChangeEvaluation): Check[] {
+  const { bound, facts } = redecision.evaluation;
   if (bound === undefined || facts === undefined) return [];
   const delegation = buildDelegationCheck(bound.acting);
   const permissionCheck = buildGateCheck(bound);
@@ -82,9 +83,9 @@ function checksToGrant(code: ReasonCode, { redecision: again }: ChangeEvaluation
   }
 }
 
-/** That the client says it can carry out what is due. */
-function obligationCandidates({ redecision: again, rules, record }: ChangeEvaluation): ChangeOption[] {
-  const { bound, facts } = again.evaluation;
+/** Proposes that the client states its support of the obligations that are due. */
+function obligationCandidates({ redecision, rules, record }: ChangeEvaluation): ChangeOption[] {
+  const { bound, facts } = redecision.evaluation;
   if (bound === undefined || facts?.cedar.duties.kind !== 'answer') return [];
   const duties = facts.cedar.duties.answer.determining.map((id) => rules.policies.get(id)?.duties ?? []);
   const due = uniteDuties(duties, bound.target.resourceType, { topic: '', body: '' }).map(({ type }) => type);

@@ -1,4 +1,4 @@
-/** Deciding again with changes: by the code that decides, on the facts of the record as they would be. */
+/** Decides a recorded question again with proposed changes, by the steps of a decision and the facts of the record. */
 import { redecide, type Redecision } from '../../records/redecide.js';
 import type { ReplayableRecord } from '../../model/decision.js';
 import { BadRequest } from '../../model/faults.js';
@@ -16,18 +16,18 @@ import type { PolicyVariants } from './policy-variants.js';
 
 export interface ChangeEvaluation {
   readonly allowed: boolean;
-  /** In the order of the steps; of those behind one that ends the decision nothing is known. */
+  /** Problems in the order of the steps. Steps behind one that ends the decision don't run, so their problems are missing. */
   readonly problems: readonly DenialProblem[];
-  /** What is asked with the changes and neither on record nor to be had. */
+  /** Facts that the changed question needs and that are neither on record nor readable now. */
   readonly missing: readonly string[];
   readonly redecision: Redecision;
   readonly record: ReplayableRecord;
   readonly rules: Rules;
 }
 
-/** Decisions that looking for values leaves for what comes after. */
+/** Decisions that the search for values leaves to the rest of the search. */
 export const RESERVED_DECISIONS = 200;
-/** Parents over any number of steps that are looked up of one entity. */
+/** Ancestors that are looked up for one entity, over any number of steps. */
 const MAX_ANCESTORS = 100;
 
 export class ChangeEvaluator {
@@ -39,7 +39,7 @@ export class ChangeEvaluator {
     private readonly variants: PolicyVariants,
     readonly hypothetical: HypotheticalGraph,
     private readonly world: WorldReader | undefined,
-    /** Decisions that are made at most. */
+    /** Decisions at most. */
     private readonly budget: number,
   ) {}
 
@@ -47,12 +47,12 @@ export class ChangeEvaluator {
     return this.spent;
   }
 
-  /** Decisions that may still be made. */
+  /** The decisions that are left of the budget. */
   get remaining(): number {
     return this.budget - this.spent;
   }
 
-  /** Undefined where the question or the rules would be at fault with them, or the budget is spent. */
+  /** @returns undefined where the changes make the question or the rules invalid, or the budget is spent */
   async evaluate(changes: readonly ProposedChange[]): Promise<ChangeEvaluation | undefined> {
     const key = JSON.stringify(changes);
     if (!this.memo.has(key)) this.memo.set(key, await this.evaluateAnew(changes));
@@ -79,9 +79,9 @@ export class ChangeEvaluator {
     if (this.remaining <= 0) return undefined;
     this.spent += 1;
     const record = await this.applyRelationships(applyChanges(this.record, changes), changes);
-    const again = redecide(record, rules);
-    const { decision, missing } = again;
-    return { allowed: decision.decision, problems: findProblems(again), missing, redecision: again, record, rules };
+    const redecision = redecide(record, rules);
+    const { decision, missing } = redecision;
+    return { allowed: decision.decision, problems: findProblems(redecision), missing, redecision, record, rules };
   }
 
   private async applyRelationships(
@@ -97,22 +97,22 @@ export class ChangeEvaluator {
     const { facts } = record;
     const checks = Object.keys(facts.checks).flatMap((key) => parseCheckKey(key) ?? []);
     const effects = await this.hypothetical.changedAnswers(updates, checks, facts.said.context ?? {});
-    // Where the user has delegated directly, nobody looks for who passed it on.
+    // A user who delegates directly needs no path of agents that passed the delegation on.
     const direct = [...effects].some(
       ([key, { result }]) => result === 'yes' && parseCheckKey(key)?.permission === DELEGATOR_RELATION,
     );
-    const { passed_on, ...others } = facts;
+    const { passed_on, ...otherFacts } = facts;
     return {
       ...record,
       facts: {
-        ...others,
+        ...otherFacts,
         checks: { ...facts.checks, ...Object.fromEntries(effects) },
         ...(passed_on === undefined || direct ? {} : { passed_on }),
       },
     };
   }
 
-  /** What nobody asked then is looked up as it is now. */
+  /** Adds facts that the decision didn't gather to the record, as they are now. */
   private async lookUpMissing(missing: readonly string[], world: WorldReader): Promise<void> {
     const { facts } = this.record;
     const checks = missing.flatMap((text) => parseCheckKey(text) ?? []);

@@ -1,4 +1,4 @@
-/** What could be otherwise: changes of what a decision rested on, as data, in words, and by their weight. */
+/** Changes to a decision's facts or rules that why-not proposes: as data, as text, and by their weight. */
 import type { AuthorizationDetail } from '../../model/acting.js';
 import type { RecordedFacts, ReplayableRecord } from '../../model/decision.js';
 import { formatRef, type EntityRef } from '../../model/ids.js';
@@ -6,22 +6,22 @@ import type { UpdateOperation } from '../../model/relationships.js';
 import { getVerifiedCredential } from '../../decide/bound-question.js';
 
 export type ProposedChange =
-  /** What the request says, by its place; without a value: that it says nothing there. */
+  /** A member of the request; without a value, the member is left out. */
   | { readonly kind: 'request'; readonly at: readonly string[]; readonly value?: unknown }
   | { readonly kind: 'token'; readonly scopes: readonly string[] }
   | { readonly kind: 'token'; readonly detail: AuthorizationDetail }
   | { readonly kind: 'token'; readonly purpose: string | null }
   | { readonly kind: 'token'; readonly access: 'online' | 'background' }
-  /** Of a session that is alive. */
+  /** A token of a session that hasn't ended. */
   | { readonly kind: 'token'; readonly session: 'new' }
-  /** Earlier agents, newest first. */
+  /** A token with these earlier agents, newest first. */
   | { readonly kind: 'token'; readonly chain: readonly string[] }
   | { readonly kind: 'relationship'; readonly operation: UpdateOperation; readonly relationship: string }
-  /** Attributes beside those that are stored; null for one that is taken away. */
+  /** Attributes in addition to the stored ones; null removes one. */
   | { readonly kind: 'entity'; readonly entity: EntityRef; readonly attributes: Readonly<Record<string, unknown>> }
-  /** RFC 3339: asked then. */
+  /** The time of the question (RFC 3339). */
   | { readonly kind: 'time'; readonly at: string }
-  /** The whole text of the policy, changed. */
+  /** The policy's whole new text, with the clause that was added. */
   | {
       readonly kind: 'policy';
       readonly id: string;
@@ -29,13 +29,17 @@ export type ProposedChange =
       readonly clause: string;
       readonly text: string;
     }
-  /** The text of one more policy. */
+  /** The text of an additional policy. */
   | { readonly kind: 'policy'; readonly add: string };
 
+/** Changes that are made together. */
+export type ChangeOption = readonly ProposedChange[];
+export type RelationshipChange = Extract<ProposedChange, { kind: 'relationship' }>;
+
 type ChangeKind = ProposedChange['kind'];
-/** More than any others together. */
+/** The weight of a change of policies, which is more than any other changes together. */
 export const LAST_RESORT = 1000;
-/** Each change weighs ten, so that fewer come before milder; a change of the rules is the last resort. */
+/** Every change weighs ten or a little more, so that fewer changes come before milder ones. */
 const WEIGHTS: Readonly<Record<ChangeKind, number>> = {
   request: 10,
   token: 11,
@@ -49,7 +53,7 @@ export function totalWeight(changes: readonly ProposedChange[]): number {
   return changes.reduce((sum, { kind }) => sum + WEIGHTS[kind], 0);
 }
 
-/** In the imperative: "write agent:planner#delegator@user:ann". */
+/** The change as an imperative, such as "write the relationship agent:planner#delegator@user:ann". */
 export function changeText(change: ProposedChange): string {
   switch (change.kind) {
     case 'request':
@@ -84,15 +88,15 @@ function tokenText(change: Extract<ProposedChange, { kind: 'token' }>): string {
     : `that came through ${change.chain.join(', before it ')} alone`;
 }
 
-/** What an agent that asks for itself says of things and circumstances is no evidence, so it would change nothing. */
+/** Whether the decision heeds the change: what an agent itself states about resources and circumstances is no evidence. */
 export function isEffective(change: ProposedChange, { caller }: RecordedFacts): boolean {
   if (change.kind !== 'request' || caller.kind === 'client') return true;
   const [place = '', ...path] = change.at;
-  if (place === 'context') return Object.hasOwn(RENAMED_MEMBERS, path[0] ?? '');
+  if (place === 'context') return Object.hasOwn(RECORDED_CONTEXT_MEMBERS, path[0] ?? '');
   return path.length === 0 || (place === 'action' && path[0] === 'name');
 }
 
-/** The record as it would be, as far as it says so itself: relationships and rules are not in it. */
+/** @returns the record with the changes, except those of relationships and policies, which a record doesn't hold */
 export function applyChanges(record: ReplayableRecord, changes: readonly ProposedChange[]): ReplayableRecord {
   return changes.reduce(applyChange, record);
 }
@@ -119,8 +123,12 @@ function applyChange(record: ReplayableRecord, change: ProposedChange): Replayab
   }
 }
 
-/** Members of a request that the record keeps by other names. */
-const RENAMED_MEMBERS = { agent: 'agent', mode: 'mode', supported_obligations: 'supported_obligations' } as const;
+/** Members of the request's context that the record keeps as members of their own. */
+const RECORDED_CONTEXT_MEMBERS = {
+  agent: 'agent',
+  mode: 'mode',
+  supported_obligations: 'supported_obligations',
+} as const;
 
 function changeRequest(
   record: ReplayableRecord,
@@ -136,13 +144,14 @@ function changeRequest(
     return { ...record, request: { ...request, subject: value as EntityRef } };
   if (place === 'subject') return inFacts({ act: undefined });
   if (place === 'action' && path[0] === 'name') return { ...record, request: { ...request, action: value as string } };
-  if (place === 'context' && Object.hasOwn(RENAMED_MEMBERS, path[0] ?? '')) return inFacts({ [path[0] ?? '']: value });
+  if (place === 'context' && Object.hasOwn(RECORDED_CONTEXT_MEMBERS, path[0] ?? ''))
+    return inFacts({ [path[0] ?? '']: value });
   const at = place === 'context' ? path : path.slice(1);
   const members = (facts.said as Readonly<Record<string, Readonly<Record<string, unknown>>>>)[place];
   return inFacts({ [place]: replaceMember(members ?? {}, at, value) });
 }
 
-/** The object with what is at the path replaced, or without it. */
+/** @returns the object with the member at the path replaced; without it where the value is undefined */
 export function replaceMember(
   object: Readonly<Record<string, unknown>>,
   [name = '', ...rest]: readonly string[],
@@ -151,8 +160,8 @@ export function replaceMember(
   const inner = object[name];
   const below = typeof inner === 'object' && inner !== null && !Array.isArray(inner) ? inner : {};
   const put = rest.length === 0 ? value : replaceMember(below as Record<string, unknown>, rest, value);
-  const others = Object.entries(object).filter(([member]) => member !== name);
-  return Object.fromEntries(put === undefined ? others : [...others, [name, put]]);
+  const otherMembers = Object.entries(object).filter(([member]) => member !== name);
+  return Object.fromEntries(put === undefined ? otherMembers : [...otherMembers, [name, put]]);
 }
 
 function changeToken(facts: RecordedFacts, change: Extract<ProposedChange, { kind: 'token' }>): RecordedFacts {

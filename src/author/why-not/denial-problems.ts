@@ -1,4 +1,4 @@
-/** What stands in the way of an allow, one by one, so that it can be told whether a change removed one. */
+/** Lists the problems that deny a question one by one, so that a change can be seen to remove one of them. */
 import type { Redecision } from '../../records/redecide.js';
 import { cedarPrincipal } from '../../model/acting.js';
 import { formatRef, type EntityRef } from '../../model/ids.js';
@@ -6,18 +6,19 @@ import type { ReasonCode } from '../../model/reasons.js';
 import type { CedarOutcomes, CedarOutcome } from '../../decide/ask-cedar.js';
 
 export interface DenialProblem {
-  /** The same for the same problem before and after a change. */
+  /** Identifies the problem before and after a change. */
   readonly key: string;
   readonly code: ReasonCode;
   readonly message: string;
-  /** Of the policy step: which, and asked for whom. */
+  /** The policy that denies, or fails. */
   readonly policy?: string;
+  /** The principal that Cedar was asked about. */
   readonly principal?: EntityRef;
-  /** Names that are missing, `employee.status`. */
+  /** Missing names, such as `employee.status`. */
   readonly attributes?: readonly string[];
 }
 
-/** In the order of the steps. */
+/** @returns the problems in the order of the steps, each once */
 export function findProblems({ evaluation }: Redecision): DenialProblem[] {
   const problems = evaluation.stepResults.flatMap(({ step, outcome }) =>
     outcome.outcome !== 'deny'
@@ -27,13 +28,13 @@ export function findProblems({ evaluation }: Redecision): DenialProblem[] {
           if (bound === undefined || facts === undefined || !CEDAR_CODES.has(code))
             return [{ key: `${step} ${code}`, code, message }];
           return cedarOutcomes(facts.cedar, cedarPrincipal(bound.acting), step).flatMap(
-            ({ who, outcome: cedarOutcome, role }) =>
+            ({ principal, cedarOutcome, role }) =>
               cedarProblems(code, cedarOutcome, role).map((part) => ({
                 ...part,
-                key: `${code} ${part.policy ?? part.attributes?.join() ?? ''} ${formatRef(who)} ${role}`,
+                key: `${code} ${part.policy ?? part.attributes?.join() ?? ''} ${formatRef(principal)} ${role}`,
                 code,
                 message,
-                principal: who,
+                principal,
               })),
           );
         }),
@@ -52,21 +53,21 @@ type CedarRole = 'acting' | 'earlier' | 'duties';
 
 function cedarOutcomes(
   { acting, chain, duties }: CedarOutcomes,
-  who: EntityRef,
+  principal: EntityRef,
   step: string,
-): { readonly who: EntityRef; readonly outcome: CedarOutcome; readonly role: CedarRole }[] {
-  if (step === 'obligations') return [{ who, outcome: duties, role: 'duties' }];
+): { readonly principal: EntityRef; readonly cedarOutcome: CedarOutcome; readonly role: CedarRole }[] {
+  if (step === 'obligations') return [{ principal, cedarOutcome: duties, role: 'duties' }];
   return [
-    { who, outcome: acting, role: 'acting' },
+    { principal, cedarOutcome: acting, role: 'acting' },
     ...chain.map(({ agent, outcome: cedarOutcome }) => ({
-      who: agent,
-      outcome: cedarOutcome,
+      principal: agent,
+      cedarOutcome,
       role: 'earlier' as const,
     })),
   ];
 }
 
-/** What one of Cedar's answers has to do with a reason. */
+/** The parts of one of Cedar's answers that a reason comes from. */
 function cedarProblems(
   code: ReasonCode,
   cedarOutcome: CedarOutcome,

@@ -1,21 +1,19 @@
-/** Relationships that SpiceDB says would make a check a yes. */
+/** Finds relationships that, by SpiceDB's own answer, make a check a yes. */
 import { BadRequest } from '../../model/faults.js';
 import { formatRef } from '../../model/ids.js';
 import { type Check } from '../../model/relationships.js';
 import { checkKey } from '../../graph/relationship-text.js';
 import { parseRelationship } from '../../graph/relationship-text.js';
 import type { Rules } from '../../policy/load.js';
-import type { ProposedChange } from './change.js';
+import type { RelationshipChange } from './change.js';
 import type { HypotheticalGraph } from './hypothetical-graph.js';
 import { findGrantingRelationships } from './granting-relationships.js';
 
-type RelationshipChange = Extract<ProposedChange, { kind: 'relationship' }>;
-
-/** Of those that help. */
+/** Changes that are returned for one check at most. */
 const MAX_GRANTS = 3;
-/** What is written of another object gives more than can be counted here. */
+/** The weight of a relationship of another object, which grants more than can be counted here. */
 const OTHER_OBJECT_WEIGHT = 1000;
-/** Where no single one does, pairs of these. */
+/** Candidates that are tried in pairs where no single one helps. */
 const MAX_PAIRED_RELATIONSHIPS = 10;
 
 export class GrantFinder {
@@ -27,7 +25,7 @@ export class GrantFinder {
     private readonly context: Readonly<Record<string, unknown>>,
   ) {}
 
-  /** Those on the resource itself first, and of these such as give the least besides. */
+  /** @returns changes on the resource itself first, sorted by how few other permissions they give */
   async findGrants(check: Check, { graph }: Rules): Promise<readonly (readonly RelationshipChange[])[]> {
     const key = checkKey(check);
     const cached = this.memo.get(key);

@@ -1,6 +1,6 @@
 /**
- * The relationships around a decision in a SpiceDB of their own, where others can be supposed: what a check would answer
- * with one more relationship, or with one less, SpiceDB says itself.
+ * Keeps the relationships around a decision in an embedded SpiceDB of its own, so that SpiceDB itself can answer what a
+ * check would be with one relationship more or less.
  */
 import { GraphSandbox, type AssertionAnswer } from '../../graph/embedded/sandbox.js';
 import { formatRef, type EntityRef } from '../../model/ids.js';
@@ -12,20 +12,20 @@ import { parseRelationship } from '../../graph/relationship-text.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 import { relationshipProblem } from '../../graph/schema/validate-relationship.js';
 
-/** Where relationships and entities are read. */
+/** Reads relationships and entities of the running service. */
 export interface WorldReader {
-  /** Of one object, at most as many as the source gives at once. @throws where it can't be asked */
+  /** Relationships of one object, at most one page of them. @throws where the service can't be asked */
   relationships(resource: EntityRef): Promise<readonly Relationship[]>;
-  /** Undefined where nothing is stored. */
+  /** @returns undefined where nothing is stored */
   entity(
     ref: EntityRef,
   ): Promise<{ readonly attributes: Record<string, unknown>; readonly parents: readonly EntityRef[] } | undefined>;
 }
 
-/** Relationships that are read in all, and objects of which they are. */
+/** Relationships that are read at most, and objects that they are read of. */
 const MAX_RELATIONSHIPS = 1000;
 const MAX_OBJECTS = 300;
-/** Of an answer that SpiceDB gave here and not there. */
+/** The revision of answers that come from this graph and not from the service's SpiceDB. */
 const HYPOTHETICAL_REVISION = 'supposed';
 
 type CaveatContext = Readonly<Record<string, unknown>>;
@@ -36,7 +36,7 @@ export class HypotheticalGraph {
   private instance: { readonly membership: GraphSandbox; readonly size: number } | undefined;
   private truncated = false;
 
-  /** @param evidence relationships that are certain without reading: those that evidence names */
+  /** @param evidence relationships that the decision's evidence names, so that they needn't be read */
   constructor(
     private readonly graph: GraphSchema,
     private readonly world: WorldReader | undefined,
@@ -46,7 +46,7 @@ export class HypotheticalGraph {
       try {
         this.addRelationship(parseRelationship(text));
       } catch {
-        // Evidence that can't be read is no ground.
+        // A relationship that can't be parsed is left out.
       }
     }
   }
@@ -56,17 +56,17 @@ export class HypotheticalGraph {
     this.instance = undefined;
   }
 
-  /** Whether all that is within reach was read, so that an answer is certain: what is unread may grant, or stand in the way. */
+  /** Whether everything within reach was read: an unread relationship may grant, or exclude. */
   get complete(): boolean {
     return this.world !== undefined && !this.truncated;
   }
 
-  /** Relationships of an object, as far as they are known. */
+  /** The known relationships of an object. */
   relationshipsOf({ type, id }: EntityRef): Relationship[] {
     return [...this.relationships.values()].filter(({ resource }) => resource.type === type && resource.id === id);
   }
 
-  /** Reads what is within reach of the objects, the nearest first. */
+  /** Reads the relationships within reach of the objects, the nearest first. */
   async readAround(objects: readonly EntityRef[]): Promise<void> {
     const { world } = this;
     if (world === undefined) return;
@@ -88,14 +88,17 @@ export class HypotheticalGraph {
     }
   }
 
-  /** As things are. */
+  /** Answers checks by the known relationships. */
   async answerChecks(checks: readonly Check[], context: CaveatContext): Promise<readonly CheckAnswer[]> {
     await this.readAround(checks.map(({ resource }) => resource));
     const { membership } = await this.startMembership();
     return (await membership.check(this.toAssertions(checks, context))).map(toCheckAnswer);
   }
 
-  /** Of the checks, those that would be answered otherwise, by their keys. @throws BadRequest where SpiceDB refuses one */
+  /**
+   * @returns the checks that the updates would answer otherwise, by their keys
+   * @throws BadRequest where SpiceDB refuses an update
+   */
   async changedAnswers(
     updates: readonly RelationshipUpdate[],
     checks: readonly Check[],

@@ -1,6 +1,6 @@
 /**
- * What could be otherwise for a policy to say otherwise: other values of what its conditions read, tried one by one and
- * then two at a time, each by deciding again; and the policy itself, where nothing else would do.
+ * Proposes changes for a policy that denies, or that doesn't permit: other values of what its conditions read, each tried
+ * alone and then in pairs by a new decision, and as the last resort a change of the policy itself.
  */
 import { cedarPrincipal } from '../../model/acting.js';
 import type { EntityRef } from '../../model/ids.js';
@@ -8,22 +8,20 @@ import type { Policy } from '../../policy/policies.js';
 import { buildDelegationCheck } from '../../decide/steps/delegation.js';
 import { collectPaths } from '../../records/explain/values.js';
 import { getVerifiedCredential } from '../../decide/bound-question.js';
-import type { ProposedChange } from './change.js';
+import type { ChangeOption, ProposedChange } from './change.js';
 import type { GrantFinder } from './grant-finder.js';
 import { RESERVED_DECISIONS, type ChangeEvaluator, type ChangeEvaluation } from './change-evaluator.js';
-import { literalsOf } from './literals.js';
+import { findLiterals } from '../hypotheses/literals.js';
 import { findOrigin, shorterChains } from './value-origins.js';
 import type { DenialProblem } from './denial-problems.js';
 import { exceptQuestion, permitQuestion, type QuestionScope } from './policy-variants.js';
 
-/** Decisions that are made in looking for what removes one problem. */
+/** Decisions that are made to find what removes one problem. */
 const MAX_TRIED_OPTIONS = 400;
-/** Of the options of one path, as far as a pair is concerned. */
+/** Options of one path that are tried in pairs. */
 const MAX_PAIRED_OPTIONS = 6;
-/** Permits that might be made to apply. */
+/** Permits whose conditions are looked at where none applies. */
 const MAX_PERMITS = 50;
-
-type ChangeOption = readonly ProposedChange[];
 
 export async function policyCandidates(
   problem: DenialProblem,
@@ -37,7 +35,7 @@ export async function policyCandidates(
   const { rules } = evaluation;
   const policyPrincipal = problem.principal ?? cedarPrincipal(bound.acting);
   const policies = relevantPolicies(problem, evaluation);
-  const literals = literalsOf(rules.policies.values());
+  const literals = findLiterals(rules.policies.values());
   let attemptsLeft = Math.min(MAX_TRIED_OPTIONS, evaluator.remaining - RESERVED_DECISIONS);
   const removesProblem = async (option: ChangeOption): Promise<boolean> => {
     if (attemptsLeft <= 0) return false;
@@ -50,14 +48,14 @@ export async function policyCandidates(
   for (const policy of policies) {
     const groups: ChangeOption[][] = [];
     for (const path of collectPaths(policy.json.conditions)) {
-      const { changes: single, checks } = findOrigin(path, policyPrincipal, evaluation, literals);
-      const options: ChangeOption[] = single.map((change) => [change]);
+      const { changes: valueChanges, checks } = findOrigin(path, policyPrincipal, evaluation, literals);
+      const options: ChangeOption[] = valueChanges.map((change) => [change]);
       for (const check of checks) options.push(...(await grants.findGrants(check, rules)));
       groups.push(options);
     }
     let helped = false;
     for (const options of groups) {
-      // One that works is enough of each path.
+      // One option that works is enough for each path.
       for (const option of options) {
         if (!(await removesProblem(option))) continue;
         helping.push(option);
@@ -80,16 +78,16 @@ export async function policyCandidates(
   return [...helping, ...policyChanges(problem, evaluation, policyPrincipal, policies)];
 }
 
-/** The policies whose conditions matter. */
-function relevantPolicies(problem: DenialProblem, { rules, redecision: again }: ChangeEvaluation): Policy[] {
+/** The policy that the problem names or, where no policy permits, the permits that could apply. */
+function relevantPolicies(problem: DenialProblem, { rules, redecision }: ChangeEvaluation): Policy[] {
   if (problem.policy !== undefined) return [rules.policies.get(problem.policy) ?? []].flat();
-  const bound = again.evaluation.bound;
+  const bound = redecision.evaluation.bound;
   if (bound === undefined) return [];
   const { policies } = rules.deciding.slice(bound.principalType, bound.target.action, bound.target.resourceType);
   return policies.filter(({ json }) => json.effect === 'permit').slice(0, MAX_PERMITS);
 }
 
-/** Of two paths at a time; one by one, since there may be very many. */
+/** Yields pairs of options of two paths, one by one since there may be very many. */
 function* optionPairs(groups: readonly (readonly ChangeOption[])[]): Generator<ChangeOption> {
   for (const [i, options] of groups.entries())
     for (const otherOptions of groups.slice(i + 1))
@@ -97,7 +95,7 @@ function* optionPairs(groups: readonly (readonly ChangeOption[])[]): Generator<C
         for (const b of otherOptions.slice(0, MAX_PAIRED_OPTIONS)) yield [...a, ...b];
 }
 
-/** Past an earlier agent: a chain that it isn't in. */
+/** Chains without an earlier agent that policies deny. */
 function chainsWithout(
   agent: EntityRef,
   { record }: ChangeEvaluation,
@@ -108,7 +106,7 @@ function chainsWithout(
   return earlier ? shorterChains(stated.map(({ id }) => id)) : [];
 }
 
-/** The last resort. */
+/** Proposes a permit for this one question, or an exception to the policies that deny it. */
 function policyChanges(
   problem: DenialProblem,
   evaluation: ChangeEvaluation,

@@ -1,4 +1,4 @@
-/** The rules with a policy changed or one more: what remains where nothing milder helps. */
+/** Loads the rules with a policy changed or added, to see what they would decide. */
 import { loadRules, type RuleSources, type Rules } from '../../policy/load.js';
 import { ConfigError } from '../../model/faults.js';
 import type { Policy } from '../../policy/policies.js';
@@ -9,14 +9,14 @@ import type { ProposedChange } from './change.js';
 
 type PolicyChange = Extract<ProposedChange, { kind: 'policy' }>;
 
-/** Whom and what a change is about: no more than the one question. */
+/** The one question that a change of policies is restricted to. */
 export interface QuestionScope {
   readonly principal: EntityUid;
   readonly action: EntityUid;
   readonly resource: EntityUid;
 }
 
-/** Loading takes long: sets of rules that are tried at most. */
+/** Variants that are loaded at most, since loading one takes long. */
 const MAX_LOADS = 50;
 
 export class PolicyVariants {
@@ -27,7 +27,7 @@ export class PolicyVariants {
     private readonly sources: RuleSources,
   ) {}
 
-  /** Undefined where the rules would no longer load. */
+  /** @returns undefined where the changed rules can't be loaded, or too many variants have been */
   rulesWith(changes: readonly ProposedChange[]): Rules | undefined {
     const edits = changes.filter((change): change is PolicyChange => change.kind === 'policy');
     if (edits.length === 0) return this.currentRules;
@@ -61,7 +61,7 @@ export class PolicyVariants {
   }
 }
 
-/** The policy with this one question excepted. It is asked first, so that a condition that fails isn't. */
+/** Excepts one question from a policy. The clause comes first, so that a condition that fails isn't evaluated. */
 export function exceptQuestion(
   policy: Policy,
   { principal, action, resource }: QuestionScope,
@@ -78,7 +78,7 @@ export function exceptQuestion(
   return { kind: 'policy', id: policy.id, source: policy.source, clause, text };
 }
 
-/** A permit of this one question. @param name of whom it is for, as people read it */
+/** Permits one question. @param name the principal as people know it, for the policy's id */
 export function permitQuestion(
   { principal, action, resource }: QuestionScope,
   name: EntityRef,

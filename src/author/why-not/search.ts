@@ -1,22 +1,22 @@
 /**
- * The search for changes that allow: from the decision as it was, always for the first problem, one that removes it,
- * the lightest first; what is found is then made as small as it goes.
+ * Searches for changes that turn a deny into an allow. It starts from the recorded decision, always removes the first
+ * problem, follows the lightest changes first, and drops those that turn out not to be needed.
  */
 import { findCandidates, type SearchTools } from './candidates.js';
 import { LAST_RESORT, totalWeight, type ProposedChange } from './change.js';
 import type { ChangeEvaluation } from './change-evaluator.js';
 import type { DenialProblem } from './denial-problems.js';
 
-/** Problems that are removed one after another. */
-const MAX_DEPTH = 6;
-/** Ways of removing one problem that are followed. */
-const FOLLOWED = 3;
+/** Problems that are removed one after another at most. */
+const MAX_REMOVED_PROBLEMS = 6;
+/** Options for removing one problem that are followed. */
+const MAX_FOLLOWED = 3;
 
 export interface SearchOutcome {
-  /** Those that allow; where none do, those that came nearest. */
+  /** Changes that allow; where none are found, those that removed the most problems. */
   readonly changes: readonly ProposedChange[];
   readonly allowed: boolean;
-  /** What those leave in the way. */
+  /** Problems that are left with these changes. */
   readonly remaining: readonly DenialProblem[];
 }
 
@@ -31,23 +31,23 @@ export async function searchChanges(start: ChangeEvaluation, tools: SearchTools)
   const visited = new Set<string>();
   let nearest: SearchNode = open[0] as SearchNode;
   for (let node = open.shift(); node !== undefined; node = open.shift()) {
-    const { changes, evaluation: judgement, depth } = node;
-    if (judgement.allowed) return { changes: await minimizeChanges(changes, tools), allowed: true, remaining: [] };
-    if (judgement.problems.length > 0 && depth > nearest.depth) nearest = node;
-    const [problem] = judgement.problems;
-    if (problem === undefined || depth === MAX_DEPTH) continue;
+    const { changes, evaluation, depth } = node;
+    if (evaluation.allowed) return { changes: await minimizeChanges(changes, tools), allowed: true, remaining: [] };
+    if (evaluation.problems.length > 0 && depth > nearest.depth) nearest = node;
+    const [problem] = evaluation.problems;
+    if (problem === undefined || depth === MAX_REMOVED_PROBLEMS) continue;
     let followed = 0;
-    const options = await findCandidates(problem, judgement, changes, tools);
+    const options = await findCandidates(problem, evaluation, changes, tools);
     for (const option of options.toSorted((a, b) => totalWeight(a) - totalWeight(b))) {
-      // A change of the rules is followed even where there are others, which may lead nowhere.
-      if (followed >= FOLLOWED && totalWeight(option) < LAST_RESORT) continue;
+      // A change of policies is always followed, since the others may lead nowhere.
+      if (followed >= MAX_FOLLOWED && totalWeight(option) < LAST_RESORT) continue;
       const next = [...changes, ...option];
       const key = JSON.stringify(next.map((change) => JSON.stringify(change)).sort());
       if (visited.has(key)) continue;
       visited.add(key);
       const outcome = await tools.evaluator.evaluate(next);
       if (outcome === undefined || outcome.problems.some(({ key: problemKey }) => problemKey === problem.key)) continue;
-      // Undecided for what nobody knows: it can't be shown to allow.
+      // An undecided question isn't allowed.
       if (!outcome.allowed && outcome.problems.length === 0) continue;
       followed += 1;
       open.push({ changes: next, evaluation: outcome, depth: depth + 1 });
@@ -57,15 +57,15 @@ export async function searchChanges(start: ChangeEvaluation, tools: SearchTools)
   return { changes: nearest.changes, allowed: false, remaining: nearest.evaluation.problems };
 }
 
-/** Without those that turn out unneeded, the heaviest tried first. */
+/** Drops changes that aren't needed, the heaviest first. */
 async function minimizeChanges(
   changes: readonly ProposedChange[],
-  { evaluator: judge }: SearchTools,
+  { evaluator }: SearchTools,
 ): Promise<readonly ProposedChange[]> {
   let minimal = changes;
   for (const change of changes.toSorted((a, b) => totalWeight([b]) - totalWeight([a]))) {
     const without = minimal.filter((other) => other !== change);
-    if ((await judge.evaluate(without))?.allowed === true) minimal = without;
+    if ((await evaluator.evaluate(without))?.allowed === true) minimal = without;
   }
   return minimal;
 }

@@ -1,4 +1,4 @@
-/** What a request or its token could say otherwise for the token to cover it. */
+/** Proposes changes of the request or its token, so that the token covers the request. */
 import { REMIT_DETAIL_TYPE } from '../../model/acting.js';
 import { formatRef } from '../../model/ids.js';
 import { findNearestWord } from '../../diagnostics/suggest.js';
@@ -8,14 +8,14 @@ import { getVerifiedCredential } from '../../decide/bound-question.js';
 import type { ProposedChange } from './change.js';
 import type { ChangeEvaluation } from './change-evaluator.js';
 
-export function scopeCandidates({ redecision: again }: ChangeEvaluation): ProposedChange[][] {
-  return again.decision.remedies.flatMap((remedy) =>
+export function scopeCandidates({ redecision }: ChangeEvaluation): ProposedChange[][] {
+  return redecision.decision.remedies.flatMap((remedy) =>
     remedy.type === 'scope' ? [[{ kind: 'token', scopes: remedy.scope.split(' ') }]] : [],
   );
 }
 
-export function detailCandidates({ redecision: again }: ChangeEvaluation): ProposedChange[][] {
-  const { bound } = again.evaluation;
+export function detailCandidates({ redecision }: ChangeEvaluation): ProposedChange[][] {
+  const { bound } = redecision.evaluation;
   const grant = bound?.acting.grant;
   if (bound === undefined || grant === undefined) return [];
   const { target, question } = bound;
@@ -46,7 +46,7 @@ function statePurpose(value: unknown): ProposedChange {
   return { kind: 'request', at: ['context', 'purpose'], value };
 }
 
-/** The attribute stated as the constraint has it, wherever it counts. */
+/** States the attribute as the constraint wants it, in each place where the request has it. */
 function meetConstraint(name: string, constraint: unknown, { question }: BoundQuestion): ProposedChange[] {
   const tests = isObject(constraint) ? constraint : { equals: constraint };
   const [constraintValue] = [
@@ -76,8 +76,8 @@ function meetConstraint(name: string, constraint: unknown, { question }: BoundQu
   return (stating.length === 0 ? (['action'] as const) : stating).map((part) => stateMember(part, name));
 }
 
-export function purposeCandidates({ redecision: again, record }: ChangeEvaluation): ProposedChange[][] {
-  const purpose = again.evaluation.bound?.acting.grant?.purpose;
+export function purposeCandidates({ redecision, record }: ChangeEvaluation): ProposedChange[][] {
+  const purpose = redecision.evaluation.bound?.acting.grant?.purpose;
   const statedPurpose = record.facts.said.context?.['purpose'];
   return [
     ...(purpose === undefined ? [] : [[statePurpose(purpose)]]),
@@ -86,9 +86,9 @@ export function purposeCandidates({ redecision: again, record }: ChangeEvaluatio
   ];
 }
 
-/** The subject, and what else the request says of who acts, as the token has it. */
-export function subjectCandidates({ redecision: again, record, rules }: ChangeEvaluation): ProposedChange[][] {
-  const token = getVerifiedCredential(again.evaluation.unbound)?.token;
+/** Makes the subject, and whatever else the request states about who acts, agree with the token. */
+export function subjectCandidates({ redecision, record, rules }: ChangeEvaluation): ProposedChange[][] {
+  const token = getVerifiedCredential(redecision.evaluation.unbound)?.token;
   const { userObject, agentObject } = rules.vocabulary;
   const { said: statements } = record.facts;
   const withoutMember = (path: readonly string[]): ProposedChange => ({ kind: 'request', at: path });
@@ -119,9 +119,9 @@ export function actionCandidates({ record, rules }: ChangeEvaluation): ProposedC
   return value === undefined ? [] : [[{ kind: 'request', at: ['action', 'name'], value }]];
 }
 
-/** Without what contradicts the token's transaction. */
-export function transactionCandidates({ redecision: again, record }: ChangeEvaluation): ProposedChange[][] {
-  const names = Object.keys(getVerifiedCredential(again.evaluation.unbound)?.token.transaction ?? {});
+/** Removes what contradicts the token's transaction. */
+export function transactionCandidates({ redecision, record }: ChangeEvaluation): ProposedChange[][] {
+  const names = Object.keys(getVerifiedCredential(redecision.evaluation.unbound)?.token.transaction ?? {});
   const { said: statements } = record.facts;
   const stated = (place: readonly string[], members: object | undefined): ProposedChange[] =>
     names

@@ -1,4 +1,4 @@
-/** What a token that was refused would have had to be: without one that is believed there is nothing to decide again. */
+/** Says what a refused token would need. Without a valid token there is no question to decide again. */
 import type { ReasonCode, ReasonCodeOf } from '../../model/reasons.js';
 
 const ACCESS_TOKEN = 'present an access token (typ "at+jwt") that names the agent in "act"';
@@ -36,7 +36,7 @@ const TOKEN_NEEDS: Readonly<Record<ReasonCodeOf<'token'>, string>> = {
     'pass the agent’s token in context.token, or flag the client asserts_subject in the configuration',
 };
 
-/** What would have helped; undefined where it wasn't the token. */
+/** @returns an imperative; undefined where the reason isn't about the token */
 export function tokenNeeds(code: ReasonCode): string | undefined {
   return (TOKEN_NEEDS as Readonly<Partial<Record<ReasonCode, string>>>)[code];
 }

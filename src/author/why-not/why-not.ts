@@ -1,4 +1,4 @@
-/** Why a decision was not an allow, and what would make it one: a set of changes, with which it was decided again. */
+/** `remit explain --why-not`: finds changes that would turn a recorded deny into an allow, by deciding it again with them. */
 import type { DecisionRecord } from '../../model/decision.js';
 import type { ReasonCode } from '../../model/reasons.js';
 import type { RuleSources, Rules } from '../../policy/load.js';
@@ -23,58 +23,61 @@ interface RemainingProblem {
 }
 
 export type WhyNotAnswer =
-  /** It was an allow, or by the rules at hand it is one. */
+  /** The decision was an allow, or is one by the current rules. */
   | { readonly kind: 'allowed' }
-  /** The token was refused: nothing can be decided again. */
+  /** The token was refused, so nothing can be decided again. */
   | { readonly kind: 'token'; readonly code: ReasonCode; readonly message: string; readonly needs: string }
-  /** With all of them, and none fewer of them, it is an allow: decided again by the rules at hand. */
+  /** The current rules allow it with all of these changes, and with none fewer. */
   | {
       readonly kind: 'changes';
       readonly changes: readonly DescribedChange[];
-      /** What the policies themselves say would lift them. */
+      /** Remedies that the policies themselves name. */
       readonly remedies: readonly Remedy[];
-      /** False where relationships are among them, and not all that matter could be read: one may stand in the way. */
+      /** False where relationships are changed and not all could be read: an unread one may still deny. */
       readonly certain: boolean;
       readonly decisions: number;
     }
-  /** None is known that allows: how far these come, and what then still stands in the way. */
+  /** No changes are known that allow it. These remove some problems, and the remaining ones still deny. */
   | {
       readonly kind: 'none';
       readonly changes: readonly DescribedChange[];
       readonly remaining: readonly RemainingProblem[];
       readonly remedies: readonly Remedy[];
       readonly decisions: number;
-      /** The bound on decisions was met: there may be one. */
+      /** Whether the search ended at the limit of decisions: there may be changes that allow it. */
       readonly exhausted: boolean;
     }
-  /** It can't be told, and why not. */
+  /** Nothing can be said, for this reason. */
   | { readonly kind: 'inconclusive'; readonly why: string };
 
-/** How often is decided again at most. */
+/** New decisions at most. */
 const MAX_DECISIONS = 2000;
 
 export interface WhyNotInput {
   readonly rules: Rules;
-  /** Of those rules. */
+  /** The sources of the rules, for variants of them. */
   readonly sources: RuleSources;
-  /** Where relationships and entities can be read; undefined: only what is on record is known. */
+  /** Reads relationships and entities; undefined where only the record is known. */
   readonly world: WorldReader | undefined;
 }
 
-/** @throws Fault where SpiceDB or Cedar fails; what the world throws */
+/**
+ * @throws Fault where SpiceDB or Cedar fails
+ * @throws what the world reader throws
+ */
 export async function explainDenial(
   record: DecisionRecord,
   { rules, sources, world }: WhyNotInput,
 ): Promise<WhyNotAnswer> {
   const { facts } = record;
   if (record.decision) return { kind: 'allowed' };
-  if (facts === undefined) return { kind: 'inconclusive', why: 'what it rests on is not on record' };
+  if (facts === undefined) return { kind: 'inconclusive', why: 'the facts of the decision are not on record' };
   const refused = record.reasons.find(({ code }) => tokenNeeds(code) !== undefined);
   const needs = refused?.step === 'token' ? tokenNeeds(refused.code) : undefined;
   if (refused !== undefined && needs !== undefined)
     return { kind: 'token', code: refused.code, message: refused.message, needs };
 
-  // Without a service to ask, what evidence names is all that is known to be there.
+  // Without a service to ask, only the relationships that evidence names are known.
   const evidence = Object.values(facts.checks).flatMap((answer) =>
     answer.result === 'yes' ? (answer.path ?? []) : [],
   );
@@ -88,14 +91,15 @@ export async function explainDenial(
       MAX_DECISIONS,
     );
     const start = await evaluator.evaluate([]);
-    if (start === undefined) return { kind: 'inconclusive', why: 'by the rules at hand the question is at fault' };
+    if (start === undefined)
+      return { kind: 'inconclusive', why: 'by the current rules the question itself is invalid' };
     if (start.allowed) return { kind: 'allowed' };
     if (start.problems.length === 0)
       return {
         kind: 'inconclusive',
         why:
           start.missing.length > 0
-            ? `the rules at hand ask what was not asked then: ${start.missing.join(', ')}`
+            ? `the current rules need facts that were not gathered then: ${start.missing.join(', ')}`
             : `an engine could not answer (${start.redecision.decision.fault ?? 'unknown'}): ask again`,
       };
     const grants = new GrantFinder(hypothetical, new Date(record.evaluated_at), facts.said.context ?? {});
@@ -119,7 +123,7 @@ export async function explainDenial(
   }
 }
 
-/** @param tokenExpiry when the token does, in seconds since the epoch */
+/** @param tokenExpiry in seconds since the epoch; undefined without a token */
 function changeSentence(change: ProposedChange, tokenExpiry: number | undefined): string {
   const late = change.kind === 'time' && tokenExpiry !== undefined && tokenExpiry * 1000 <= Date.parse(change.at);
   return `${changeText(change)}${late ? ', with a token that is valid then' : ''}`;

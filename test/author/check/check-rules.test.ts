@@ -1,4 +1,4 @@
-/** The catalogue of rules: documented, each as it is, and no other. */
+/** The documentation has every rule of the catalogue as it is, and no other. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, vi } from 'vitest';

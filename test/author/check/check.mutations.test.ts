@@ -1,6 +1,6 @@
 /**
- * Two hundred mistakes in the sample's policies, schemas and tests: each is caught by checking, by comparing or by the
- * tests, but for those that mean the same, and none crashes what is to catch it.
+ * Two hundred mistakes in the sample's policies, schemas and tests: a check, a comparison or the tests catch each that
+ * doesn't mean the same, and none crashes them.
  */
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -25,7 +25,7 @@ const FILES = ['policies/agents.cedar', 'policies/code.cedar', 'policies/hr.ceda
 const sources = FILES.map((file) => ({ file, text: readFileSync(join(root, file), 'utf8') }));
 
 const TITLE = 'how a reason is worded decides nothing';
-/** Those that nothing catches, each with why it is the same. */
+/** Mistakes that nothing catches, each with the reason why it means the same. */
 const EQUIVALENT = new Map([
   ['annotation at policies/hr.cedar:54', TITLE],
   ['annotation at policies/code.cedar:15', TITLE],
@@ -48,7 +48,7 @@ afterAll(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** What is made of the sample with the mutation in it. */
+/** Runs a function while the sample has the mutation in it. */
 async function within<T>({ file, text }: Mutation, act: () => Promise<T>): Promise<T> {
   const before = sources.find((source) => source.file === file)?.text ?? '';
   writeFileSync(join(directory, file), text);
@@ -59,12 +59,12 @@ async function within<T>({ file, text }: Mutation, act: () => Promise<T>): Promi
   }
 }
 
-/** Its tests are read only where they are what was changed. */
+/** The tests are read only where the mutation is in them. */
 function checked({ file }: Mutation): Promise<CheckResult> {
   return checkProject(config, { env: {}, tests: file.endsWith('.yaml') });
 }
 
-/** That a finding has a rule of the catalogue, and a place that there is in a file that was read. */
+/** Expects a rule of the catalogue, and a place that exists in a file that was read. */
 function expectValid({ findings, files }: CheckResult): void {
   for (const { rule, severity, file, line, column, message } of findings) {
     expect(CHECK_RULES.get(rule)?.severity).toBe(severity);
@@ -106,7 +106,7 @@ describe('mistakes after which it may be valid', () => {
   });
 });
 
-/** What catches it, the quickest first. */
+/** Returns what catches the mistake, the quickest first. */
 async function catching(mutation: Mutation): Promise<'check' | 'diff' | 'test' | undefined> {
   const result = await checked(mutation);
   expectValid(result);

@@ -1,4 +1,4 @@
-/** Checking: everything that is wrong is found at once, each at its place, and what is ignored has a reason. */
+/** A check finds everything that is wrong at once, each finding at its place; an ignored one needs a reason. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -218,7 +218,7 @@ describe('the tests beside the policies', () => {
     const c = company();
     expect((await c.check(true)).findings).toEqual([]);
     c.change('policies/documents.cedar', '[Docs::Action::"reads", Docs::Action::"edit"]', '[Docs::Action::"reads", Docs::Action::"writes"]'); // prettier-ignore
-    // Sharing is forbidden to agents whatever permits it: so nobody can show it, and nobody has to.
+    // Sharing is forbidden to agents whatever permits it, so no test can show it and none needs to.
     expect((await c.check(true)).findings).toEqual([]);
     c.change('policies/documents.cedar', 'action == Docs::Action::"share",\n  resource is Docs::Document\n)', 'action == Docs::Action::"share",\n  resource is Docs::Document\n)\nwhen { context.delegation.depth > 0 }'); // prettier-ignore
     expect(told(c, (await c.check(true)).findings)).toEqual([

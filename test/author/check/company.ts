@@ -1,4 +1,4 @@
-/** A company in a directory of its own, of which a test breaks what it is about. */
+/** Copies a template's company to a temporary directory, where a test breaks one thing. */
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,12 +14,12 @@ export interface Company {
   readonly config: string;
   readonly read: (file: string) => string;
   readonly write: (file: string, text: string) => void;
-  /** Replaces what must be there. */
+  /** Replaces a text that must be there. */
   readonly change: (file: string, from: string, to: string) => void;
   readonly check: (tests?: boolean) => Promise<CheckResult>;
 }
 
-/** A copy of a template; removed with the test. */
+/** Copies a template; the copy is removed after the test. */
 export function company(template = 'documents'): Company {
   const directory = mkdtempSync(join(tmpdir(), 'remit-authoring-'));
   onTestFinished(() => {

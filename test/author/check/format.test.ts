@@ -1,4 +1,4 @@
-/** Formatting: what is written is what was read, comments and annotations with it. */
+/** Formatting writes the policies that it read, with their comments and annotations. */
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

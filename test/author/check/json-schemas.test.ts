@@ -1,4 +1,4 @@
-/** JSON Schemas for editors: those in the repository are made of what reads the files, and say what it says. */
+/** The JSON Schemas in the repository are those that are generated, and accept what the service accepts. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,7 +49,7 @@ it('remit schema writes them all', async () => {
     expect(await schemaCommand.run([join(directory, 'new')])).toBe(0);
     for (const [file, text] of jsonSchemas()) expect(readFileSync(join(directory, 'new', file), 'utf8')).toBe(text);
     await expect(schemaCommand.run([])).rejects.toThrow('remit schema takes one directory');
-    await expect(schemaCommand.run(['/proc/nowhere'])).rejects.toThrow(/nowhere.*: can't be written: E/);
+    await expect(schemaCommand.run(['/proc/nowhere'])).rejects.toThrow(/nowhere.*: the file can't be written: E/);
   } finally {
     write.mockRestore();
     rmSync(directory, { recursive: true, force: true });

@@ -1,13 +1,13 @@
 /**
- * Mutations: one mistake each, made in a text by a seed. Those that break its form or its names are what checking must
- * find; those that change what it means and nothing else are for tests of decisions.
+ * Makes mutations: one mistake each, put into a text by a seed. A check must find those that break the form or a name;
+ * tests of decisions must find those that only change the meaning.
  */
 import { seededRandom } from '../../../src/author/diff/random.js';
 
 export interface Mutation {
   readonly kind: Kind;
   readonly file: string;
-  /** What was done, and where. */
+  /** The mistake and its place. */
   readonly what: string;
   readonly text: string;
 }
@@ -17,9 +17,9 @@ export interface Source {
   readonly text: string;
 }
 
-/** Mistakes that leave a text that can't be read, or that names what there isn't. */
+/** Mistakes after which the text can't be parsed, or names something that doesn't exist. */
 export const BREAKING = ['brace', 'semicolon', 'typo'] as const;
-/** Mistakes after which it may say something else that is valid as well. */
+/** Mistakes after which the text may be valid and mean something else. */
 export const OTHERS = [
   'condition',
   'effect',
@@ -34,13 +34,13 @@ export type Kind = (typeof BREAKING)[number] | (typeof OTHERS)[number];
 
 type Span = readonly [from: number, to: number];
 
-/** Comments and strings: what stands there breaks nothing. */
+/** Comments and strings, in which a mistake breaks nothing. */
 const SILENT = /\/\/[^\n]*|\/\*[\s\S]*?\*\/|"(?:\\.|[^"\\])*"/g;
-/** Names that mean something where they stand: of an attribute or a member, a type, a permission, an action. */
+/** Names with a meaning at their place: an attribute or a member, a type, a permission, an action. */
 const NAMES =
   /(?<=(?:principal|resource|context(?:\.\w+)*)\.)[a-z_]{4,}\b(?!\()|(?<=\bis )[A-Z]\w+(?:::[A-Z]\w+)*|(?<=\bAction::")\w{4,}(?=")|(?<=@permission\(")\w+(?=")|(?<=(?:^|\n) *permission \w+ = )\w{4,}\b|(?<=->)\w{4,}\b|(?<=(?:principal|resource): \[)\w{4,}\b/g;
 
-/** In tests: keys, and names that are looked up. */
+/** Keys of test files, and names that they look up. */
 const TEST_NAMES =
   /(?<=[{,] |- |\n +)(?:who|actions|resources|decision|reasons|policies|expect|agent|scope)(?=: )|(?<=policies: \[)\w[\w-]+/g;
 
@@ -50,7 +50,7 @@ function isYaml(file: string): boolean {
 
 const SPANS: Readonly<Record<Kind, (text: string, file: string) => Span[]>> = {
   brace: (text, file) => (isYaml(file) ? [] : loud(text, /[{}()]/g)),
-  // Only where it ends something; within a record of the Cedar schema commas do.
+  // Only where the semicolon ends something: in a record of the Cedar schema, commas do.
   semicolon: (text, file) =>
     file.endsWith('.zed') || isYaml(file) ? [] : loud(text, /;(?=\s*(?:\n|$))/g).slice(0, -1),
   typo: (text, file) =>
@@ -103,7 +103,7 @@ const CHANGES: Readonly<Record<Kind, (was: string) => string>> = {
   line: () => '',
 };
 
-/** As many mutations as are asked for, the same for the same seed, all kinds in turn, each at most once. */
+/** Makes that many mutations, the same for the same seed: each kind in turn, and each mutation once. */
 export function mutations(sources: readonly Source[], { seed, count, kinds }: Asked): Mutation[] {
   const random = seededRandom(seed);
   const left = new Map(
@@ -138,7 +138,7 @@ function spans(text: string, pattern: RegExp): Span[] {
   return [...text.matchAll(pattern)].map((match) => [match.index, match.index + match[0].length]);
 }
 
-/** What stands neither in a comment nor in a string. */
+/** The matches that are neither in a comment nor in a string. */
 function loud(text: string, pattern: RegExp): Span[] {
   return spans(text, pattern).filter(([from]) => !isSilent(text, from, SILENT));
 }

@@ -1,4 +1,4 @@
-/** Generated requests alone tell each mutant of the sample's policies from the original, without any test of theirs. */
+/** Generated requests alone find each mutant of the sample's policies, without their tests. */
 import { expect, it, vi } from 'vitest';
 import { compareRules } from '../../../src/author/diff/compare.js';
 import { ConfigError } from '../../../src/model/faults.js';
@@ -20,7 +20,7 @@ it('show a difference for each that is no equivalent', async () => {
   expect(survivors).toEqual([...EQUIVALENT.keys()]);
 });
 
-/** Undefined where a start would refuse it. */
+/** undefined where the service would refuse to start with it. */
 function loaded(text: string): typeof rules | undefined {
   try {
     return loadRules({ ...sources, policies: [{ name: 'mutant.cedar', text }] });

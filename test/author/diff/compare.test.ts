@@ -1,4 +1,4 @@
-/** What differs between two sets of rules is found, told by kind, the dangerous first; and what doesn't is not. */
+/** Differences between two sets of rules are found and grouped, the dangerous first, and nothing else is reported. */
 import { describe, expect, it, vi } from 'vitest';
 import { compareRules, failsOn, type Comparison } from '../../../src/author/diff/compare.js';
 import { isIrreversible } from '../../../src/author/diff/danger.js';

@@ -1,4 +1,4 @@
-/** Revisions of git: what a configuration needs is read out of them, and what is hostile is refused. */
+/** A revision of git gives the files that a configuration needs, and a hostile one is refused. */
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -38,7 +38,7 @@ function commit(): void {
   git('commit', '--quiet', '--allow-empty', '-m', 'x');
 }
 
-/** What is left of what was taken out. */
+/** Temporary directories that were not removed. */
 const leftovers = (): string[] => readdirSync(temporary);
 const file = (path: string): string => join(directory, path);
 

@@ -29,7 +29,7 @@ action "view" appliesTo { principal: [User, Agent], resource: [Doc], context: {
 } };
 `;
 
-/** By what it compares: the condition of a forbid. */
+/** Conditions of forbids, by what they compare. */
 const CONDITIONS: Readonly<Record<string, string>> = {
   text: 'resource.status == "draft"',
   pattern: 'resource.status like "arch*"',
@@ -90,7 +90,7 @@ const generated = (of: Rules, count: number, seed = 1): GeneratedRequest[] => [
   ...generateRequests(listQuestionKinds(of, of), { count, seed }),
 ];
 const all = generated(rules, 4000);
-/** Of each, the policies that its answer cites as forbidding. */
+/** The policies that forbid each request. */
 const forbidding = all.map(({ record }) => {
   const came = answerRecord(record, rules);
   if (came.kind !== 'decided') throw new Error(`${record.id}: ${JSON.stringify(came)}`);

@@ -1,4 +1,4 @@
-/** The sample's rules, with one text for another. */
+/** Loads the sample's rules with some texts replaced. */
 import { readSources } from '../../../src/config/files.js';
 import { loadConfig } from '../../../src/config/config.js';
 import { loadRules, type Rules, type RuleSources } from '../../../src/policy/load.js';
@@ -7,7 +7,7 @@ import { SAMPLE } from '../../support/sample.js';
 export const sources = readSources(loadConfig(SAMPLE, {}).sources);
 export const rules = loadRules(sources);
 
-/** Each text must be there to be replaced. */
+/** Replaces texts, each of which must be there. */
 export function changed(...changes: readonly (readonly [from: string | RegExp, to: string])[]): Rules {
   const left = new Set(changes);
   const edit = <T extends { readonly text: string }>(file: T): T => ({

@@ -1,4 +1,4 @@
-/** The company of docs/reference/configuration.md, in a directory of its own, to test with. */
+/** Writes the company of docs/reference/configuration.md to a temporary directory for tests. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 const docs = fileURLToPath(new URL('../../../docs/', import.meta.url));
 
-/** The fenced blocks of a language, in order. */
+/** The fenced blocks of a language in a Markdown file, in order. */
 export function blocks(file: string, language: string): string[] {
   const text = readFileSync(join(docs, file), 'utf8');
   return [...text.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map((m) => m[1] ?? '');
@@ -14,9 +14,9 @@ export function blocks(file: string, language: string): string[] {
 
 export interface Company {
   readonly directory: string;
-  /** Its configuration. */
+  /** The path of its configuration. */
   readonly config: string;
-  /** Writes a file; its path. */
+  /** Writes a file. @returns its path */
   readonly write: (name: string, text: string) => string;
   readonly remove: () => void;
 }

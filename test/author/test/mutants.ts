@@ -1,6 +1,6 @@
 /**
- * Mutants: policies each with one change of meaning, as a slip of the author's would make it. A set of tests is good
- * where it tells each of them from the original.
+ * Makes mutants: policies with one change of meaning each, such as an author makes by mistake. Good tests fail for each of
+ * them.
  */
 import { createRequire } from 'node:module';
 import type * as Cedar from '@cedar-policy/cedar-wasm/nodejs';
@@ -19,7 +19,7 @@ export interface Mutant {
   readonly text: string;
 }
 
-/** Mutants that mean the same as the original, each with why. */
+/** Mutants that mean the same as the original, each with the reason. */
 export const EQUIVALENT = new Map([
   ['long-chains-only-read: any principal', 'a person alone has no chain: the depth is 0'],
   ['protected-branches-need-approval: unless 1 dropped', 'nothing gives an approval yet'],
@@ -32,7 +32,7 @@ export const EQUIVALENT = new Map([
 
 type Json = Record<string, unknown>;
 
-/** Every mutant of every policy, in order: always the same. */
+/** Every mutant of every policy, always in the same order. */
 export function mutants({ policies: all, vocabulary }: Rules): Mutant[] {
   const policies = [...all.values()];
   return policies.flatMap((policy) => {
@@ -56,9 +56,9 @@ function textOf(json: PolicyJson): string {
 
 function changes({ json, duties }: Policy, vocabulary: Vocabulary): [string, PolicyJson][] {
   return [
-    // What a duty's effect is doesn't count.
+    // The effect of a duty means nothing.
     ...(duties === undefined ? [effect(json)] : []),
-    // A scope in other words, which takes the same, is no change.
+    // A scope that is written otherwise and takes the same is no change.
     ...scopes(json).filter(([, changed]) => takes(changed, vocabulary) !== takes(json, vocabulary)),
     ...annotations(json),
     ...json.conditions.flatMap((condition, i): [string, PolicyJson][] => {
@@ -111,7 +111,7 @@ function scopes(json: PolicyJson): [string, PolicyJson][] {
   return out;
 }
 
-/** All kinds of questions that the scope takes. */
+/** Every kind of question that the scope takes. */
 function takes(json: PolicyJson, { actions }: Vocabulary): string {
   const kinds = actions.flatMap((action) =>
     action.principalTypes.flatMap((principal) =>
@@ -147,7 +147,7 @@ const OPERATORS: Record<string, readonly string[]> = {
   '||': ['&&'],
 };
 
-/** An expression with one change somewhere within. */
+/** Every expression that has one change anywhere in it. */
 function expressions(node: unknown): [string, unknown][] {
   if (Array.isArray(node))
     return node.flatMap((element, i) =>
@@ -184,7 +184,7 @@ function expressions(node: unknown): [string, unknown][] {
   return out;
 }
 
-/** `principal.suspended`, `context.can.view_salary`: what stands where a Bool must. */
+/** Whether the expression is a Bool attribute, such as `principal.suspended`. */
 function isFlag(operands: Json | undefined): boolean {
   return ['suspended', 'view_salary'].includes(String(operands?.['attr']));
 }

@@ -40,7 +40,7 @@ describe('JUnit', () => {
   });
 
   it('has only the markup that is its own', () => {
-    // What is left once the texts are taken out of the attributes and the elements.
+    // The markup without the texts in attributes and elements.
     const bare = xml.replaceAll(/"[^"<>]*"/g, '""').replaceAll(/>[^<>]*</g, '><');
     expect(new Set(bare.match(/<[^>]*>/g))).toEqual(
       new Set([

@@ -1,4 +1,4 @@
-/** Running tests: what passes, what fails and how that is told, what is covered, and whose clock and world it is. */
+/** A run of tests reports what passes, what fails and why, and what is covered, by the clock and world of the tests. */
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { loadConfig } from '../../../src/config/config.js';
 import { ConfigError } from '../../../src/model/faults.js';
@@ -36,7 +36,7 @@ async function run(tests: string, filter?: string): Promise<TestReport> {
   return session.run(loadConfig(at.config, {}), { paths: [at.write('x_test.yaml', HEAD + tests)], filter });
 }
 
-/** What is told of those that didn't pass, without their places. */
+/** The lines about cases that didn't pass, without their places. */
 async function failures(tests: string): Promise<string[]> {
   const { files } = await run(tests);
   return files.flatMap(({ results }) =>

@@ -1,4 +1,4 @@
-/** Reading test files: what is wrong is said, all of it, each at its line and column; and nothing makes it crash. */
+/** Reading a test file reports every problem at its line and column, and never crashes. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,7 +39,7 @@ tests:
       - { actions: read, resources: erin, decision: allow }
 `;
 
-/** What is said of a file with this text: `line:column message` each. */
+/** The problems of a file with this text, each as `line:column message`. */
 function said(text: string): string[] {
   const read = readSuite(written(text), { rules, world: () => world });
   return 'findings' in read ? read.findings.map((f) => `${f.line}:${f.column} ${formatProblem(f)}`) : [];
@@ -92,7 +92,7 @@ describe('what is wrong is said where it stands', () => {
     ['a missing key', GOOD.replace(/^now.*\n/, ''), ['1:1 now: is required']],
     ['a clock that is none', GOOD.replace('2030-03-04T10:00:00Z', 'noon'), ['1:6 now: must be an instant such as "2030-03-04T10:00:00Z"']],
     ['a token that isn’t there', GOOD.replace('who: assistant', 'who: assistent'), ['8:10 there is no token or principal "assistent" (did you mean "assistant"?)']],
-    ['a resource that isn’t there', GOOD.replace('[erin, ', '[erni, ').replace('resources: erin,', 'resources: erni,'), ['10:17 there is no resource "erni"; others are TYPE:ID (did you mean "erin"?)', '12:37 "erni" is not in this test']],
+    ['a resource that isn’t there', GOOD.replace('[erin, ', '[erni, ').replace('resources: erin,', 'resources: erni,'), ['10:17 there is no resource "erni"; a resource without a name is written TYPE:ID (did you mean "erin"?)', '12:37 "erni" is not in this test']],
     ['a type that isn’t there', GOOD.replace('employee:zoe', 'employe:zoe'), ['10:23 no action applies to "employe" (did you mean "employee"?)']],
     ['an action that isn’t there', GOOD.replace('[read, update]', '[read, updaet]'), ['9:21 there is no action "updaet" (did you mean "update"?)']],
     ['what every object has', GOOD.replace('[read, update]', '[read, constructor]').replace('who: assistant', 'who: toString'), ['8:10 there is no token or principal "toString"', '9:21 there is no action "constructor"']],
@@ -103,10 +103,10 @@ describe('what is wrong is said where it stands', () => {
     ['a policy among the duties', GOOD.replace('decision: allow', 'decision: allow, duties: [agents-never-delete]'), ['12:69 "agents-never-delete" is no duty: it stands under "policies"']],
     ['a reason code that isn’t there', GOOD.replace('decision: allow', 'decision: deny, reasons: [policy_forbids]'), ['12:69 tests[0].expect[0].reasons[0]: is not one of those there are (did you mean "policy_forbid"?)']],
     ['a decision that isn’t there', GOOD.replace('decision: allow', 'decision: alow'), ['12:53 tests[0].expect[0].decision: is not one of those there are: allow, deny (did you mean "allow"?)']],
-    ['reasons of an allow', GOOD.replace('decision: allow', 'decision: allow, reasons: [policy_forbid]'), ['12:60 reasons: belongs to "decision: deny"']],
-    ['obligations of a deny', GOOD.replace('decision: allow', 'decision: deny, obligations: {}'), ['12:59 obligations: belongs to "decision: allow"']],
+    ['reasons of an allow', GOOD.replace('decision: allow', 'decision: allow, reasons: [policy_forbid]'), ['12:60 "reasons" belongs to "decision: deny"']],
+    ['obligations of a deny', GOOD.replace('decision: allow', 'decision: deny, obligations: {}'), ['12:59 "obligations" belongs to "decision: allow"']],
     ['an obligation that isn’t there', GOOD.replace('decision: allow', 'decision: allow, obligations: { masc: {} }'), ['12:75 tests[0].expect[0].obligations.masc: unknown key (did you mean "mask"?)']],
-    ['an expectation said twice', GOOD.replace(/( {6}- \{.*\n)/, '$1$1'), ['13:9 says once more what is expected of "assistant read erin"']],
+    ['an expectation said twice', GOOD.replace(/( {6}- \{.*\n)/, '$1$1'), ['13:9 this is the second expectation of "assistant read erin"']],
     ['an expectation of what isn’t asked', GOOD.replace('resources: erin,', 'resources: employee:dave,'), ['12:37 "employee:dave" is not in this test']],
     ['a name used twice', `${GOOD}${GOOD.slice(GOOD.indexOf('  - name'))}`, ['13:11 "reading" is the name of another test']],
     ['a value said twice', GOOD.replace('[read, update]', '[read, read]'), ['9:21 "read" is there twice']],
@@ -114,9 +114,9 @@ describe('what is wrong is said where it stands', () => {
     ['a relationship that is none', GOOD.replace('    who:', '    with: [nonsense]\n    who:'), ['8:12 "nonsense" is not a relationship of the form "document:plan#viewer@user:ann"']],
     ['a relationship that the world hasn’t', GOOD.replace('    who:', '    without: ["employee:erin#manager@user:davi"]\n    who:'), ['8:15 the world has no such relationship (did you mean "employee:erin#manager@user:dave"?)']],
     ['an entity that fits no schema', GOOD.replace('    who:', '    entities: [{ type: agent, id: hr-assistant, attributes: { suspended: 1 } }]\n    who:'), ['8:16 attributes.suspended must be true or false']],
-    ['an agent as a person', GOOD.replace('who: assistant', 'who: agent:hr-assistant'), ['8:10 an agent asks on a token: name it under "tokens"']],
+    ['an agent as a person', GOOD.replace('who: assistant', 'who: agent:hr-assistant'), ['8:10 an agent needs a token: name it under "tokens"']],
     ['a person that is none', GOOD.replace('who: assistant', 'who: team:core'), ['8:10 no action has the principal "team"']],
-    ['a chain for nobody', GOOD.replace('user: alice, agent: hr-assistant', 'agent: hr-assistant, chain: [planner]'), ['3:37 needs a user: an agent that acts for itself has no chain']],
+    ['a chain without a user', GOOD.replace('user: alice, agent: hr-assistant', 'agent: hr-assistant, chain: [planner]'), ['3:37 a chain needs a user: an agent that acts for itself has none']],
     ['an id that can’t be one', GOOD.replace('who: assistant', 'who: "user:a\\u0001"'), ['8:10 the id must not contain control characters']],
     ['a name of a label that can’t be one', GOOD.replace('  assistant:', '  "user:x":'), ['3:3 tokens.user:x: the name must begin with a letter or digit and have none but those and "_", ".", "-"']],
     ['a lone surrogate', GOOD.replace('name: reading', 'name: "\\ud800"'), ['1:1 tests[0].name: must be well-formed Unicode']],

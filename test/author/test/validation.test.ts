@@ -1,4 +1,4 @@
-/** SpiceDB's validation files: what holds passes, what doesn't is told, and what can't be read has a place. */
+/** SpiceDB's validation files: what holds passes, what doesn't is explained, and what can't be read has a place. */
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { loadConfig } from '../../../src/config/config.js';
 import { readSources } from '../../../src/config/files.js';
@@ -67,7 +67,7 @@ describe('a validation file', () => {
       );
   };
 
-  it('holds where SpiceDB says so: assertions, contexts, usersets, everybody, exceptions and arrows', async () => {
+  it('holds where SpiceDB says so: assertions, contexts, usersets, wildcards, exceptions and arrows', async () => {
     expect(
       await failures(`${SCHEMA}assertions:
   assertTrue:
@@ -121,14 +121,14 @@ validation:
     await expect(failures(`schemaFile: nowhere.zed\n${assertion}`)).rejects.toThrow(
       /nowhere\.zed: can't be read: ENOENT/,
     );
-    await expect(failures(`schemaFile: a\nschema: b\n${assertion}`)).rejects.toThrow('one of them');
+    await expect(failures(`schemaFile: a\nschema: b\n${assertion}`)).rejects.toThrow('may have only one');
   });
 
   it.each([
     ['an unknown key', `${SCHEMA}asserts: {}\n`, '34:1: asserts: unknown key'],
     ['an assertion that is none', `${SCHEMA}assertions: { assertTrue: [nonsense] }\n`, '34:28: "nonsense" is not a relationship'],
     ['a context that is none', `${SCHEMA}assertions: { assertTrue: ["document:plan#view@user:ann with {"] }\n`, 'has a context that is not a JSON object'],
-    ['everybody', `${SCHEMA}assertions: { assertTrue: ["document:plan#view@user:*"] }\n`, 'names everybody'],
+    ['a wildcard', `${SCHEMA}assertions: { assertTrue: ["document:plan#view@user:*"] }\n`, 'has a wildcard as its subject'],
     ['an expectation that is none', `${SCHEMA}validation: { "document:plan#view": ["user:ann"] }\n`, 'is not of the form "[user:ann] is <document:plan#viewer>"'],
     ['a relation that is none', `${SCHEMA}validation: { "document:plan": [] }\n`, '"document:plan" is not a relationship'],
     ['a relationship that is none', SCHEMA.replace('folder:all#owner@user:ben', 'folder:all#owner'), 'line 10 of the block: "folder:all#owner" is not'],

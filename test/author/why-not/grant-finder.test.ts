@@ -1,4 +1,4 @@
-/** Relationships that would grant: what the schema lets be written, and what a real SpiceDB says of it. */
+/** Proposed relationships fit the schema, and a real SpiceDB confirms that they grant. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { GrantFinder } from '../../../src/author/why-not/grant-finder.js';
 import { HypotheticalGraph, type WorldReader } from '../../../src/author/why-not/hypothetical-graph.js';
@@ -37,7 +37,7 @@ interface Asked {
   readonly told: readonly (readonly string[])[];
 }
 
-/** The sets of relationships that would let user:ann, of a world with these. */
+/** The sets of relationships that would allow user:ann, in a world with these relationships. */
 async function granting(permission: string, there: readonly string[], id = 'plan', subject = 'ann'): Promise<Asked> {
   const reads: string[] = [];
   const world: WorldReader = {

@@ -1,4 +1,4 @@
-/** Rules with one question excepted: the text stays the author's, and nothing but the question is let through. */
+/** Rules with one question excepted keep the author's text, and decide only that question otherwise. */
 import { describe, expect, it } from 'vitest';
 import { exceptQuestion, permitQuestion, PolicyVariants } from '../../../src/author/why-not/policy-variants.js';
 import { readSources } from '../../../src/config/files.js';
@@ -60,7 +60,7 @@ it('a permit is added for the one question, under an id of its own', () => {
   expect(permitQuestion(NARROW, { type: 'agent', id: 'x' }, new Set([id]))).not.toEqual(change);
 });
 
-it('rules that would not load are none, and without a change they are those at hand', () => {
+it('rules that would not load are undefined, and without a change they are the current ones', () => {
   const { rules, book } = withText('');
   expect(book.rulesWith([{ kind: 'policy', add: 'permit (nonsense' }])).toBeUndefined();
   expect(book.rulesWith([{ kind: 'time', at: '2030-01-01T00:00:00Z' }])).toBe(rules);

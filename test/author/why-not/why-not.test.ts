@@ -1,6 +1,6 @@
 /**
- * What would make a deny an allow, held to its word: each denied case of test/cases is explained, and what is proposed is
- * done to the real service, which must then allow.
+ * why-not keeps its word: it explains each denied case of test/cases, and its changes are then made to the real service,
+ * which must allow.
  */
 import type { ReplayableRecord } from '../../../src/model/decision.js';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -46,7 +46,7 @@ async function explained(record: ReplayableRecord, running = remit): Promise<Why
   });
 }
 
-/** The case as it would be asked with the changes. */
+/** Applies the changes to the case's question. */
 function changedCase(c: Case, changes: readonly ProposedChange[]): Case {
   return changes.reduce((now: Case, change): Case => {
     const { token } = now;
@@ -74,7 +74,7 @@ function changedCase(c: Case, changes: readonly ProposedChange[]): Case {
   }, c);
 }
 
-/** Does to the service what is to be done there; the answer undoes it. */
+/** Makes the changes to the service. @returns a function that undoes them */
 async function carriedOut(changes: readonly ProposedChange[], running: Running): Promise<() => Promise<void>> {
   const undo: (() => Promise<unknown>)[] = [];
   for (const change of changes) {
@@ -105,7 +105,7 @@ async function carriedOut(changes: readonly ProposedChange[], running: Running):
   };
 }
 
-/** A company whose policies are changed so. */
+/** A company with the changed policies. */
 async function withPolicies(changes: readonly ProposedChange[]): Promise<{ running: Running; directory: string }> {
   const directory = mkdtempSync(join(tmpdir(), 'remit-why-not-'));
   for (const folder of ['schema', 'policies', 'fixtures'])
@@ -144,7 +144,7 @@ async function askedAgain(c: Case, changes: readonly ProposedChange[]): Promise<
   }
 }
 
-/** What no change of these kinds allows: a type or a principal that the schema doesn't have. */
+/** Cases that no change allows: a type or a principal that the schema doesn't have. */
 const UNSOLVED = new Set(["a type that isn't there", 'a person asked for by a subject that is no principal']);
 
 describe('each denied case', () => {
@@ -177,7 +177,7 @@ describe('each denied case', () => {
         const answer = await askedAgain(c, changes);
         expect(answer.context?.reasons, told.changes.map(({ words }) => words).join('; ')).toEqual([]);
         expect(answer.decision).toBe(true);
-        // None of them is there for nothing.
+        // Each of the changes is needed.
         if (changes.length === 1 || changes.some(({ kind }) => kind === 'policy')) return;
         for (const one of changes) {
           const others = changes.filter((other) => other !== one);
@@ -191,7 +191,7 @@ describe('each denied case', () => {
   );
 });
 
-/** Of the sample's rules with more policies, decided anew. */
+/** Explains a question by the sample's rules with additional policies. */
 async function byOther(text: string, ...asked: Parameters<typeof question>): Promise<WhyNotAnswer> {
   remit.at(DAYTIME);
   const record = await decided(remit, await question(...asked));
@@ -307,7 +307,7 @@ describe('without a service', () => {
     expect(whyNotText(told)).toContain('not all relationships could be read: one may stand in the way');
   });
 
-  it('what the changed question asks and nobody knows is no proof', async () => {
+  it('a fact that the changed question needs and that is not known proves nothing', async () => {
     expect(await byOther('', 'reda', 'employee:erin')).toMatchObject({
       kind: 'none',
       remaining: [{ code: 'action_unknown' }],

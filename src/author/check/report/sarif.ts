@@ -1,4 +1,4 @@
-/** Findings as SARIF 2.1.0 (OASIS), which code hosts show beside the lines. Nothing of the files is repeated in it. */
+/** Findings as SARIF 2.1.0 (OASIS), which code hosts show beside the lines. No text of the files is in it. */
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Log } from 'sarif';
@@ -44,7 +44,7 @@ export function toSarif(findings: readonly Finding[], rules: ReadonlyMap<string,
   };
 }
 
-/** Relative to where the check runs, which for a code host is the top of the repository. */
+/** The URI is relative to the working directory, which for a code host is the root of the repository. */
 function fileUri(file: string): string {
   return isAbsolute(file) ? pathToFileURL(file).href : file.split(/[/\\]/).map(encodeURIComponent).join('/');
 }

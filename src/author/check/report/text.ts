@@ -1,11 +1,11 @@
-/** Findings for people: each with its line, a caret below it, and what would mend it. */
+/** Prints findings for people: each with its line of source, a caret below it, and a suggestion. */
 import type { Finding } from '../../../diagnostics/diagnostics.js';
 import type { SourceFile } from '../../../diagnostics/source.js';
 
-/** Longer lines are cut around what the finding is about. */
+/** Longer lines are cut around the finding's column. */
 const MAX_WIDTH = 160;
 
-/** @param printable makes a text harmless to a terminal */
+/** @param printable escapes what a terminal would act on */
 export function findingsText(
   findings: readonly Finding[],
   files: readonly SourceFile[],
@@ -30,12 +30,12 @@ function findingText(finding: Finding, files: readonly SourceFile[], printable: 
   return lines.join('\n');
 }
 
-/** A configuration may hold secrets, and a world what is told of people: neither belongs into a log. */
+/** A configuration may hold secrets and a world personal data: neither may get into a build log. */
 function isSourcePrintable({ name }: SourceFile): boolean {
   return !/\.ya?ml$/.test(name);
 }
 
-/** `15 policies checked: 1 error, 2 warnings.` */
+/** @returns a line such as `15 policies checked: 1 error, 2 warnings.` */
 export function checkSummaryText({ policies, errors, warnings }: CheckSummary): string {
   const count = (n: number, singular: string, plural = `${singular}s`): string =>
     `${n === 0 ? 'no' : n} ${n === 1 ? singular : plural}`;

@@ -64,7 +64,7 @@ describe('for people', () => {
 });
 
 describe('as SARIF 2.1.0', () => {
-  // The type holds its structure; this holds what the standard says beyond it.
+  // The type checks the structure. The standard demands this in addition.
   it('names each rule once, and each result by it, with a place that a code host finds', () => {
     const log = toSarif([finding(), finding({ file: '/tmp/ü.cedar', severity: 'warning', rule: 'ignore-unused' })], CHECK_RULES);
     const [run] = log.runs;
@@ -83,7 +83,7 @@ describe('as SARIF 2.1.0', () => {
   }); // prettier-ignore
 });
 
-/** The command in this process: a start of its own takes seconds on a busy machine. */
+/** Runs the command in this process, since starting another takes seconds on a busy machine. */
 async function run(...args: string[]): Promise<{ code: number; out: string }> {
   const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
   try {
