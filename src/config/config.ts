@@ -14,7 +14,7 @@ import { reloadFormat, resolveReload, type ReloadConfig } from './reload.js';
 import { loadYaml } from './yaml.js';
 import type { LogsConfig } from '../telemetry/log.js';
 import { logsFormat, telemetryFormat, resolveTraces } from './telemetry.js';
-import { type TracesConfig } from '../telemetry/request-tracer.js';
+import type { TracesConfig } from '../telemetry/request-tracer.js';
 import { ConfigError } from '../model/faults.js';
 import type { IssuerConfig } from '../tokens/issuers.js';
 

@@ -6,7 +6,7 @@ import { BadRequest } from '../model/faults.js';
 import { findIdProblem } from '../model/ids.js';
 import { MAX_TOKEN_BYTES } from '../tokens/jws.js';
 import { certificateThumbprint } from '../tokens/proof-of-possession.js';
-import { type PresentedProof } from '../model/credential.js';
+import type { PresentedProof } from '../model/credential.js';
 import { isObject } from '../policy/schema/types.js';
 import { toBadRequest } from './edge/errors.js';
 import type { RequestTokens } from './edge/request-tokens.js';

@@ -1,8 +1,7 @@
 /** A question as HTTP and the command line hand it over: parsed, bounded, and with its credential. */
 import type { Consistency } from './checks.js';
 import type { EntityRef } from './ids.js';
-import type { PresentedToken } from './credential.js';
-import type { PresentedProof, TokenReading } from './credential.js';
+import type { PresentedToken, PresentedProof, TokenReading } from './credential.js';
 
 export type Properties = Readonly<Record<string, unknown>>;
 

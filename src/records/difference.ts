@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Reason } from '../model/reasons.js';
 import { coverObligations } from '../policy/duties.js';
-import { type Obligation } from '../model/obligations.js';
+import type { Obligation } from '../model/obligations.js';
 import type { Remedy } from '../model/remedies.js';
 
 /** The most dangerous first: what allows more comes before what allows less. */

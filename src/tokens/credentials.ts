@@ -4,8 +4,7 @@
  * token step of a decision call it.
  */
 import { reason } from '../model/reasons.js';
-import type { Revocations } from '../model/revocations.js';
-import type { RevocationMatch } from '../model/revocations.js';
+import type { Revocations, RevocationMatch } from '../model/revocations.js';
 import type { Entities } from '../model/entities.js';
 import type { UsedProofs } from '../store/used-dpop-proofs.js';
 import type { DelegationToken } from '../model/delegation-token.js';
@@ -13,9 +12,8 @@ import { isAgentProfile } from './actors.js';
 import { isCredentialFormat } from './formats.js';
 import { rejectToken, TokenRejectedError } from './jws.js';
 import { verifyPossession } from './proof-of-possession.js';
-import { type SingleUseProof } from '../model/credential.js';
+import type { SingleUseProof, Credential, PresentedToken } from '../model/credential.js';
 import type { TokenVerifier } from './verify.js';
-import type { Credential, PresentedToken } from '../model/credential.js';
 
 /** The SpiceDB definitions that the ids in tokens belong to. */
 export interface SubjectDefinitions {

@@ -4,8 +4,7 @@ import { parse } from 'yaml';
 import { expect } from 'vitest';
 import { z } from 'zod';
 import { REASONS } from '../../src/model/reasons.js';
-import { relationshipKey } from '../../src/graph/relationship-text.js';
-import { parseRelationship } from '../../src/graph/relationship-text.js';
+import { relationshipKey, parseRelationship } from '../../src/graph/relationship-text.js';
 import type { Running } from '../support/sample.js';
 
 const ref = z.strictObject({ type: z.string(), id: z.string() });

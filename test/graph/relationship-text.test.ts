@@ -3,11 +3,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { findIdProblem } from '../../src/model/ids.js';
 import { findRelationNameProblem, type Relationship } from '../../src/model/relationships.js';
-import { toUtcInstant } from '../../src/graph/relationship-text.js';
-import { checkKey } from '../../src/graph/relationship-text.js';
-import { relationshipKey } from '../../src/graph/relationship-text.js';
-import { formatRelationship } from '../../src/graph/relationship-text.js';
-import { parseRelationship } from '../../src/graph/relationship-text.js';
+import {
+  toUtcInstant,
+  checkKey,
+  relationshipKey,
+  formatRelationship,
+  parseRelationship,
+} from '../../src/graph/relationship-text.js';
 
 const owner = (subject: Relationship['subject'], more: Partial<Relationship> = {}): Relationship => ({
   resource: { type: 'repository', id: 'api' },

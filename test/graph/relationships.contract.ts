@@ -1,11 +1,9 @@
 /** The contract of RelationshipGraph, which both engines must meet. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RelationshipGraph } from '../../src/graph/port.js';
-import type { CheckAnswer } from '../../src/model/checks.js';
-import type { CheckRequest } from '../../src/model/checks.js';
-import { type UpdateOperation } from '../../src/model/relationships.js';
-import { formatRelationship } from '../../src/graph/relationship-text.js';
-import { parseRelationship } from '../../src/graph/relationship-text.js';
+import type { CheckAnswer, CheckRequest } from '../../src/model/checks.js';
+import type { UpdateOperation } from '../../src/model/relationships.js';
+import { formatRelationship, parseRelationship } from '../../src/graph/relationship-text.js';
 
 export const CONTRACT_SCHEMA = `
 use expiration

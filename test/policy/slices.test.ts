@@ -13,8 +13,7 @@ import { buildCedarRequest, type CedarRequestFacts } from '../../src/policy/ceda
 import { canApply } from '../../src/policy/scope-match.js';
 import { collectReads, type PolicyReads } from '../../src/policy/policy-reads.js';
 import { PolicySlices, type Slice } from '../../src/policy/slices.js';
-import type { ActionOnResource } from '../../src/policy/schema/action.js';
-import type { EntityType } from '../../src/policy/schema/action.js';
+import type { ActionOnResource, EntityType } from '../../src/policy/schema/action.js';
 import { vocabularyOf } from './sources.js';
 
 const zed = `

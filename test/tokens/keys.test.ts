@@ -2,7 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { hostname } from 'node:os';
-import { type JWK } from 'jose';
+import type { JWK } from 'jose';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ConfigError, Fault } from '../../src/model/faults.js';
 import type { IssuerConfig } from '../../src/tokens/issuers.js';

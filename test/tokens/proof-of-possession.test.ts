@@ -9,8 +9,7 @@ import {
   verifyPossession,
   PROOF_MAX_AGE_SECONDS,
 } from '../../src/tokens/proof-of-possession.js';
-import { type SingleUseProof } from '../../src/model/credential.js';
-import { type PresentedProof } from '../../src/model/credential.js';
+import type { SingleUseProof, PresentedProof } from '../../src/model/credential.js';
 import { CLOCK_SKEW_SECONDS } from '../../src/tokens/verify.js';
 import { ANOTHER, ANOTHER_THUMBPRINT, CERTIFICATE, THUMBPRINT } from './certificates.js';
 import { encoded, makeKey, T, type Key, type Part } from './keys.js';

@@ -4,8 +4,7 @@ import { combinationText, type TestCase } from '../test/case.js';
 import { TestEnvironment } from '../test/environment.js';
 import { runCases, type CaseResult } from '../test/run.js';
 import type { RequestAnswer } from './answer.js';
-import type { ComparisonCounts } from './differences.js';
-import type { ComparedQuestion, Differences } from './differences.js';
+import type { ComparisonCounts, ComparedQuestion, Differences } from './differences.js';
 
 /** Cases whose answers are kept in memory at one time. */
 const CASES_AT_ONCE = 2000;

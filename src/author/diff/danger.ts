@@ -1,7 +1,7 @@
 /** The dangers of a difference: what a reviewer should see first. Differences of one change are reported in this order. */
 import type { Decision } from '../../model/decision.js';
 import { coverObligations } from '../../policy/duties.js';
-import { type Obligation } from '../../model/obligations.js';
+import type { Obligation } from '../../model/obligations.js';
 import type { EntityType } from '../../policy/schema/action.js';
 
 export const DANGERS = {

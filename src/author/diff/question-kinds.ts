@@ -3,8 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { collectReads } from '../../policy/policy-reads.js';
 import type { Policy } from '../../policy/policies.js';
 import type { Rules } from '../../policy/load.js';
-import type { Action } from '../../policy/schema/action.js';
-import type { EntityType } from '../../policy/schema/action.js';
+import type { Action, EntityType } from '../../policy/schema/action.js';
 
 /** `vouched` is an agent for a user that the client vouches for, without a token. */
 export type QuestionMode = 'human' | 'delegated' | 'vouched' | 'direct';

@@ -1,9 +1,8 @@
 /** Prints a comparison for people, and as JSON. */
 import { DECISION_CHANGES, type DecisionChange } from '../../records/difference.js';
 import type { Comparison } from './compare.js';
-import type { ComparisonCounts } from './differences.js';
+import type { ComparisonCounts, DifferenceGroup, PolicyDifference } from './differences.js';
 import { DANGERS } from './danger.js';
-import type { DifferenceGroup, PolicyDifference } from './differences.js';
 
 /** The two sides of a comparison, and how they were compared. */
 export interface ComparisonHeader {

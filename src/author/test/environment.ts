@@ -5,10 +5,8 @@
 import type { DecisionDeps } from '../../decide/decide.js';
 import { EmbeddedGraph } from '../../graph/embedded/embedded.js';
 import { MAX_UPDATES_PER_WRITE } from '../../graph/port.js';
-import { type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
-import { relationshipKey } from '../../graph/relationship-text.js';
-import { formatRelationship } from '../../graph/relationship-text.js';
-import { parseRelationship } from '../../graph/relationship-text.js';
+import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
+import { relationshipKey, formatRelationship, parseRelationship } from '../../graph/relationship-text.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 import type { Rules } from '../../policy/load.js';
 import type { WriteLog } from '../../store/journal.js';

@@ -1,9 +1,7 @@
 /** Keeps the entities of a test's world in memory, with the test's changes. */
 import { formatRef, isSameRef, type EntityRef } from '../../model/ids.js';
 import { isObject } from '../../policy/schema/types.js';
-import type { Entities } from '../../model/entities.js';
-import type { EntityWithAncestors } from '../../model/entities.js';
-import type { StoredEntity } from '../../model/entities.js';
+import type { Entities, EntityWithAncestors, StoredEntity } from '../../model/entities.js';
 import type { LoadedWorld } from '../../config/world.js';
 import type { EntityChange } from './format.js';
 

@@ -1,6 +1,5 @@
 /** Builds the scenes of tests: the file's world and clock, with the changes of each test. */
-import { relationshipKey } from '../../graph/relationship-text.js';
-import { parseRelationship } from '../../graph/relationship-text.js';
+import { relationshipKey, parseRelationship } from '../../graph/relationship-text.js';
 import { findEntityProblem } from '../../policy/entity-validation.js';
 import type { Rules } from '../../policy/load.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';

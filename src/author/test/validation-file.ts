@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { PermissionAssertion, PermissionHolder } from '../../graph/embedded/sandbox.js';
 import { StrictJsonError, parseStrictJson } from '../../runtime/strict-json.js';
-import { type Relationship } from '../../model/relationships.js';
+import type { Relationship } from '../../model/relationships.js';
 import { parseRelationship, relationshipKey } from '../../graph/relationship-text.js';
 import type { SuiteFindings, Path } from './suite-findings.js';
 

@@ -1,9 +1,8 @@
 /** Finds relationships that, by SpiceDB's own answer, make a check a yes. */
 import { BadRequest } from '../../model/faults.js';
 import { formatRef } from '../../model/ids.js';
-import { type Check } from '../../model/relationships.js';
-import { checkKey } from '../../graph/relationship-text.js';
-import { parseRelationship } from '../../graph/relationship-text.js';
+import type { Check } from '../../model/relationships.js';
+import { checkKey, parseRelationship } from '../../graph/relationship-text.js';
 import type { Rules } from '../../policy/load.js';
 import type { RelationshipChange } from './change.js';
 import type { HypotheticalGraph } from './hypothetical-graph.js';

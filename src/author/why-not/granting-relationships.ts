@@ -1,6 +1,6 @@
 /** Finds relationships that may make a check a yes: by the schema, and along the relationships that exist. */
 import { findIdProblem, type EntityRef } from '../../model/ids.js';
-import { type Check, type Relationship } from '../../model/relationships.js';
+import type { Check, Relationship } from '../../model/relationships.js';
 import { formatRelationship } from '../../graph/relationship-text.js';
 import type { Expression, GraphSchema } from '../../graph/schema/schema.js';
 import { relationshipProblem } from '../../graph/schema/validate-relationship.js';

@@ -5,10 +5,8 @@
 import { GraphSandbox, type AssertionAnswer } from '../../graph/embedded/sandbox.js';
 import { formatRef, type EntityRef } from '../../model/ids.js';
 import type { CheckAnswer } from '../../model/checks.js';
-import { type Check, type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
-import { checkKey } from '../../graph/relationship-text.js';
-import { relationshipKey } from '../../graph/relationship-text.js';
-import { parseRelationship } from '../../graph/relationship-text.js';
+import type { Check, Relationship, RelationshipUpdate } from '../../model/relationships.js';
+import { checkKey, relationshipKey, parseRelationship } from '../../graph/relationship-text.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 import { relationshipProblem } from '../../graph/schema/validate-relationship.js';
 

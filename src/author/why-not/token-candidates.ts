@@ -3,8 +3,7 @@ import { REMIT_DETAIL_TYPE } from '../../model/acting.js';
 import { formatRef } from '../../model/ids.js';
 import { findNearestWord } from '../../diagnostics/suggest.js';
 import { isObject } from '../../policy/schema/types.js';
-import { type BoundQuestion } from '../../decide/bound-question.js';
-import { getVerifiedCredential } from '../../decide/bound-question.js';
+import { getVerifiedCredential, type BoundQuestion } from '../../decide/bound-question.js';
 import type { ProposedChange } from './change.js';
 import type { ChangeEvaluation } from './change-evaluator.js';
 

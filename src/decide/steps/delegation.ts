@@ -10,12 +10,12 @@ import { reason, type Reason } from '../../model/reasons.js';
 import { checkKey } from '../../graph/relationship-text.js';
 import type { CheckRequest } from '../../model/checks.js';
 import { scopeRemedy } from '../../policy/remedies.js';
-import { type Remedy } from '../../model/remedies.js';
+import type { Remedy } from '../../model/remedies.js';
 import { DELEGATOR_RELATION } from '../../policy/schema/vocabulary.js';
 import type { FaultCode } from '../../model/faults.js';
 import { checkDetailsCoverage, type CoverageRequest } from '../../tokens/authorization-details.js';
 import { withCaveatContext, type Facts, type JudgingStep } from '../step.js';
-import { type BoundQuestion } from '../bound-question.js';
+import type { BoundQuestion } from '../bound-question.js';
 
 export const delegationStep: JudgingStep = {
   step: 'delegation',

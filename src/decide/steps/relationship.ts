@@ -6,7 +6,7 @@ import type { ResourceLookup } from '../../graph/port.js';
 import type { CheckAnswer, CheckRequest } from '../../model/checks.js';
 import type { FaultCode } from '../../model/faults.js';
 import { withCaveatContext, type JudgingStep } from '../step.js';
-import { type BoundQuestion } from '../bound-question.js';
+import type { BoundQuestion } from '../bound-question.js';
 import { buildGateCheck, toResourceRef } from '../permission-checks.js';
 
 export const relationshipStep: JudgingStep = {

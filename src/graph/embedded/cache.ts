@@ -3,7 +3,7 @@
  * write, and until the next expiration of any relationship. All writes pass through this process, so it knows of both.
  */
 import { CountedCache, type CacheCountsByName } from '../../telemetry/counted-cache.js';
-import { type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
+import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
 import { checkKey, relationshipKey } from '../relationship-text.js';
 import type { GraphSchema } from '../schema/schema.js';
 import type { CheckAnswer, CheckRequest } from '../../model/checks.js';

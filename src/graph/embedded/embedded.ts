@@ -4,7 +4,7 @@
  * exactly until the next write.
  */
 import { BadRequest, ConfigError } from '../../model/faults.js';
-import { type Relationship, type RelationshipUpdate } from '../../model/relationships.js';
+import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
 import { relationshipKey } from '../relationship-text.js';
 import type { GraphSchema } from '../schema/schema.js';
 import type { WriteLog } from '../../store/journal.js';

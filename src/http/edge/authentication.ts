@@ -14,10 +14,9 @@ import type { Caller, Client, AuthenticatedParty, ClientPermission } from '../..
 import type { ReasonCode } from '../../model/reasons.js';
 import { buildChallenge } from '../../policy/remedies.js';
 import { sha256, type Service } from '../../service/service.js';
-import type { PresentedToken } from '../../model/credential.js';
+import type { PresentedToken, SingleUseProof } from '../../model/credential.js';
 import { SIGNATURE_ALGORITHMS } from '../../tokens/issuers.js';
 import { certificateThumbprint } from '../../tokens/proof-of-possession.js';
-import { type SingleUseProof } from '../../model/credential.js';
 import { createProblem } from './errors.js';
 import { sendTooManyRequests, type RateLimiter } from './rate-limit.js';
 import { getRequestTokens } from './request-tokens.js';

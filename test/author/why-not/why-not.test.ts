@@ -13,8 +13,7 @@ import { replaceMember, type ProposedChange } from '../../../src/author/why-not/
 import { explainDenial, type WhyNotAnswer } from '../../../src/author/why-not/why-not.js';
 import { tokenNeeds } from '../../../src/author/why-not/token-needs.js';
 import type { ReasonCode } from '../../../src/model/reasons.js';
-import { relationshipKey } from '../../../src/graph/relationship-text.js';
-import { parseRelationship } from '../../../src/graph/relationship-text.js';
+import { relationshipKey, parseRelationship } from '../../../src/graph/relationship-text.js';
 import { ConfigError } from '../../../src/model/faults.js';
 import { loadRules } from '../../../src/policy/load.js';
 import { parseRecord } from '../../../src/records/parse-record.js';

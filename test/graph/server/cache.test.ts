@@ -1,8 +1,7 @@
 /** RevisionCache: which answers may be cached, and how long, on clocks of the test's own. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { STALENESS_BOUND_MS, readClocks, RevisionCache } from '../../../src/graph/server/cache.js';
-import type { CheckAnswer } from '../../../src/model/checks.js';
-import type { CheckRequest } from '../../../src/model/checks.js';
+import type { CheckAnswer, CheckRequest } from '../../../src/model/checks.js';
 import { identifiesWrites } from '../../../src/graph/server/zedtoken.js';
 import { GraphSchema } from '../../../src/graph/schema/schema.js';
 import { CONTRACT_SCHEMA } from '../relationships.contract.js';

@@ -39,7 +39,10 @@ const ask = (): Promise<unknown> =>
 it('of which trace it is part, where it is of one, and nothing otherwise', async () => {
   await ask();
   expect(heard.at(-1)).not.toHaveProperty('traceparent');
-  const traces = new RequestTracer({ endpoint: 'http://127.0.0.1:9/', sample: 1, followCallers: false }, () => undefined);
+  const traces = new RequestTracer(
+    { endpoint: 'http://127.0.0.1:9/', sample: 1, followCallers: false },
+    () => undefined,
+  );
   const caller = { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`, tracestate: 'vendor=1' };
   const trace = traces.startRequest(caller, 'a request', {});
   if (trace === undefined) throw new TypeError('it is traced');

@@ -5,9 +5,8 @@ import { proveGrant } from '../../../src/graph/server/grant-proof.js';
 import type { GrantProof } from '../../../src/graph/server/proof.js';
 import type { SnapshotReader } from '../../../src/graph/server/snapshot-reader.js';
 import type { CheckRequest } from '../../../src/model/checks.js';
-import { type Relationship } from '../../../src/model/relationships.js';
-import { relationshipKey } from '../../../src/graph/relationship-text.js';
-import { parseRelationship } from '../../../src/graph/relationship-text.js';
+import type { Relationship } from '../../../src/model/relationships.js';
+import { relationshipKey, parseRelationship } from '../../../src/graph/relationship-text.js';
 import { GraphSchema } from '../../../src/graph/schema/schema.js';
 
 const graph = GraphSchema.parse(

@@ -2,11 +2,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Connection } from '../../../src/graph/server/connection.js';
 import { SchemaMonitor } from '../../../src/graph/server/schema-monitor.js';
-import type { CheckAnswer } from '../../../src/model/checks.js';
-import type { CheckRequest } from '../../../src/model/checks.js';
+import type { CheckAnswer, CheckRequest } from '../../../src/model/checks.js';
 import { writeServerSchema, type ServerSchemaDifference } from '../../../src/graph/server/schema-diff.js';
 import { ServerGraph } from '../../../src/graph/server/server.js';
-import { type UpdateOperation } from '../../../src/model/relationships.js';
+import type { UpdateOperation } from '../../../src/model/relationships.js';
 import { parseRelationship } from '../../../src/graph/relationship-text.js';
 import { GraphSchema } from '../../../src/graph/schema/schema.js';
 import { BINARY, named, startSpiceDb, type RunningSpiceDb } from '../../support/spicedb.js';

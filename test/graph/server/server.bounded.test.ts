@@ -8,11 +8,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { Connection } from '../../../src/graph/server/connection.js';
 import { toProtoUpdate } from '../../../src/graph/protobuf.js';
 import { STALENESS_BOUND_MS } from '../../../src/graph/server/cache.js';
-import type { CheckAnswer } from '../../../src/model/checks.js';
-import type { CheckRequest } from '../../../src/model/checks.js';
+import type { CheckAnswer, CheckRequest } from '../../../src/model/checks.js';
 import { ServerGraph } from '../../../src/graph/server/server.js';
 import { identifiesWrites } from '../../../src/graph/server/zedtoken.js';
-import { type UpdateOperation, type RelationshipUpdate } from '../../../src/model/relationships.js';
+import type { UpdateOperation, RelationshipUpdate } from '../../../src/model/relationships.js';
 import { parseRelationship } from '../../../src/graph/relationship-text.js';
 import { GraphSchema } from '../../../src/graph/schema/schema.js';
 import { databaseUrl, dropDatabase, NEEDS, SERVER } from '../../support/postgres/databases.js';

@@ -12,8 +12,7 @@ import type { Database } from '../../../src/store/database/port.js';
 import { Fault } from '../../../src/model/faults.js';
 import { migrateSchema } from '../../../src/store/migrations.js';
 import { RevocationStore } from '../../../src/store/revocations.js';
-import { type RevocableToken } from '../../../src/model/revocations.js';
-import { type Revocation } from '../../../src/model/revocations.js';
+import type { RevocableToken, Revocation } from '../../../src/model/revocations.js';
 import {
   clientNamed,
   codes,

@@ -1,8 +1,7 @@
 /** The contract of the database port, for every implementation. */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Database } from '../../../src/store/database/port.js';
-import { StatementRejectedFault } from '../../../src/store/database/port.js';
+import { StatementRejectedFault, type Database } from '../../../src/store/database/port.js';
 import { Fault } from '../../../src/model/faults.js';
 import { DecisionStore } from '../../../src/store/decisions.js';
 import { EntityStore } from '../../../src/store/entities.js';
@@ -15,10 +14,9 @@ import {
 } from '../../../src/store/migrations.js';
 import { UsedDpopProofStore } from '../../../src/store/used-dpop-proofs.js';
 import { RevocationStore } from '../../../src/store/revocations.js';
-import { type RevocableToken } from '../../../src/model/revocations.js';
+import type { RevocableToken } from '../../../src/model/revocations.js';
 import type { DecisionRecord } from '../../../src/model/decision.js';
-import { formatRelationship } from '../../../src/graph/relationship-text.js';
-import { parseRelationship } from '../../../src/graph/relationship-text.js';
+import { formatRelationship, parseRelationship } from '../../../src/graph/relationship-text.js';
 import { v7 as uuid } from 'uuid';
 
 /** @param open a database that is empty */

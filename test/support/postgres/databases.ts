@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { Client } from 'pg';
 import { resolveDatabase } from '../../../src/config/database.js';
-import { type PostgresConfig } from '../../../src/store/database/postgres-config.js';
+import type { PostgresConfig } from '../../../src/store/database/postgres-config.js';
 import { PostgresDatabase } from '../../../src/store/database/postgres.js';
 import { migrateSchema } from '../../../src/store/migrations.js';
 
