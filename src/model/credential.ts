@@ -33,7 +33,7 @@ export interface TokenAcceptance {
  */
 export interface TokenReading {
   readonly text: string;
-  /** Resolves with what is true of the token whoever presents it; rejects where it is not believed, or can't be told. */
+  /** Resolves with what holds for every presenter; rejects where the token isn't believed, or that can't be told. */
   readonly token: () => Promise<DelegationToken>;
 }
 

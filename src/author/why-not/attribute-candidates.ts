@@ -38,15 +38,15 @@ export function attributeCandidates(
   const resource = { type: question.resource.type, id: question.resource.id };
   const resourceValues = values(resource.type, target.resourceType.attributes);
   return [
-    requestChanges(['action', 'properties'], contextValues('action')),
-    requestChanges(['context'], contextValues('request')),
-    requestChanges(['resource', 'properties'], resourceValues),
+    statedChanges(['action', 'properties'], contextValues('action')),
+    statedChanges(['context'], contextValues('request')),
+    statedChanges(['resource', 'properties'], resourceValues),
     storedChange(policyPrincipal, values(policyPrincipal.type, principalType.attributes)),
     storedChange(resource, resourceValues),
   ].filter((option) => option.length > 0);
 }
 
-function requestChanges(at: readonly string[], values: AttributeValues): ProposedChange[] {
+function statedChanges(at: readonly string[], values: AttributeValues): ProposedChange[] {
   return Object.entries(values).map(([name, value]) => ({ kind: 'request', at: [...at, name], value }));
 }
 

@@ -38,7 +38,6 @@ const decisionListFormat = z
   .meta({ id: 'DecisionList' });
 const NOT_FOUND = createProblem('not_found', 'There is no such decision.');
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-const TAG = ['decisions'];
 
 export function decisionRoutes(app: TypedApp, service: Service): void {
   const onRequest = authenticate(app, service, ['evaluate', 'admin']);
@@ -46,7 +45,7 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
 
   app.get('/v1/decisions', {
     schema: {
-      tags: TAG,
+      tags: ['decisions'],
       summary:
         'Decision records, the newest first: the client’s own, or, with the facts they rest on, all for an admin',
       querystring: decisionsQuery,
@@ -73,7 +72,7 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
 
   app.get('/v1/decisions/:id', {
     schema: {
-      tags: TAG,
+      tags: ['decisions'],
       summary: 'A decision record: one of the client’s own, or, with the facts it rests on, any for an admin',
       params: decisionParams,
       response: { 200: decisionRecordFormat, ...inputErrors, 404: problemFormat },
@@ -90,7 +89,7 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
 
   app.post('/v1/decisions/:id/outcome', {
     schema: {
-      tags: TAG,
+      tags: ['decisions'],
       summary: 'Report what the agent really did; once, repeating the same is fine',
       params: decisionParams,
       body: outcomeFormat,

@@ -28,14 +28,13 @@ const entityFormat = z
   })
   .meta({ id: 'Entity' });
 const ENTITY_URL = '/v1/entities/:type/:id';
-const TAG = ['administration'];
 
 export function entityRoutes(app: TypedApp, service: Service): void {
   const onRequest = authenticate(app, service, ['admin']);
 
   app.put(ENTITY_URL, {
     schema: {
-      tags: TAG,
+      tags: ['administration'],
       summary: 'Store an entity, replacing what was there',
       params: entityParams,
       body: entityBody,
@@ -53,7 +52,7 @@ export function entityRoutes(app: TypedApp, service: Service): void {
 
   app.get(ENTITY_URL, {
     schema: {
-      tags: TAG,
+      tags: ['administration'],
       summary: 'Read an entity',
       params: entityParams,
       response: { 200: entityFormat, ...inputErrors, 404: problemFormat },
@@ -69,7 +68,7 @@ export function entityRoutes(app: TypedApp, service: Service): void {
 
   app.delete(ENTITY_URL, {
     schema: {
-      tags: TAG,
+      tags: ['administration'],
       summary: 'Remove an entity',
       params: entityParams,
       response: { 204: z.null().describe('Removed'), ...inputErrors, 404: problemFormat },

@@ -27,14 +27,13 @@ import { z } from 'zod';
 
 /** Items of a batch decided at one time: enough for one bulk check, few enough for other requests to get their turn. */
 const MAX_CONCURRENT_ITEMS = 100;
-const TAG = ['decisions'];
 
 export function evaluationRoutes(app: TypedApp, service: Service): void {
   const onRequest = authenticate(app, service, ['evaluate'], { agents: true });
 
   app.post('/access/v1/evaluation', {
     schema: {
-      tags: TAG,
+      tags: ['decisions'],
       summary: 'May this be done?',
       body: evaluationFormat,
       response: { ...inputErrors, 200: evaluationAnswerFormat, 503: evaluationAnswerFormat },
@@ -45,7 +44,7 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
 
   app.post('/access/v1/evaluations', {
     schema: {
-      tags: TAG,
+      tags: ['decisions'],
       summary: 'May these be done?',
       body: evaluationsFormat,
       response: {

@@ -44,7 +44,6 @@ const revocationFormat = z
 const revocationsQuery = z.strictObject({ limit: z.coerce.number().int().min(1).max(1000).default(100) });
 const sessionParams = z.object({ id: textFormat });
 
-const TAG = ['administration'];
 /** Revocations are kept for good, so the number that a user may add is limited. */
 export const MAX_SESSIONS_ENDED_BY_USER = 1000;
 const REVOCATION_SELECTORS = ['issuer', 'jti', 'user', 'agent', 'session'] as const;
@@ -54,7 +53,7 @@ export function revocationRoutes(app: TypedApp, service: Service): void {
 
   app.post('/v1/revocations', {
     schema: {
-      tags: TAG,
+      tags: ['administration'],
       summary: 'Revoke tokens: in force when it is answered',
       body: revocationBody,
       response: { 201: revocationFormat, ...inputErrors },
@@ -94,7 +93,7 @@ export function revocationRoutes(app: TypedApp, service: Service): void {
 
   app.get('/v1/revocations', {
     schema: {
-      tags: TAG,
+      tags: ['administration'],
       summary: 'Revocations, the newest first',
       querystring: revocationsQuery,
       response: { 200: z.object({ revocations: z.array(revocationFormat) }), ...inputErrors },
@@ -110,7 +109,7 @@ export function revocationRoutes(app: TypedApp, service: Service): void {
 export function sessionRoutes(app: TypedApp, service: Service): void {
   app.delete('/v1/sessions/:id', {
     schema: {
-      tags: TAG,
+      tags: ['administration'],
       summary: 'End a session: a user’s own, or any for an admin; ending it again, or one unknown, is fine',
       params: sessionParams,
       response: { 204: z.undefined(), ...inputErrors },

@@ -50,7 +50,6 @@ const actionResultsFormat = z
   .object({ page: nextPageFormat, results: z.array(z.object({ name: z.string() })) })
   .meta({ id: 'ActionSearchResponse' });
 
-const TAG = ['decisions'];
 /** What the record keeps of a search: subject, action and resource, without properties. */
 function toRecordedQuestion(body: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const withoutProperties = (part: unknown): object => {
@@ -75,7 +74,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
 
   app.post('/access/v1/search/resource', {
     schema: {
-      tags: TAG,
+      tags: ['decisions'],
       summary: 'On what may this be done?',
       body: searchBodies.resource,
       response: { 200: entityResultsFormat, ...inputErrors },
@@ -98,7 +97,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
 
   app.post('/access/v1/search/subject', {
     schema: {
-      tags: TAG,
+      tags: ['decisions'],
       summary: 'Who may do this?',
       body: searchBodies.subject,
       response: { 200: entityResultsFormat, ...inputErrors },
@@ -134,7 +133,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
 
   app.post('/access/v1/search/action', {
     schema: {
-      tags: TAG,
+      tags: ['decisions'],
       summary: 'What may be done here?',
       body: searchBodies.action,
       response: { 200: actionResultsFormat, ...inputErrors },
