@@ -114,13 +114,6 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     path,
     resolvePath,
   );
-  if (spicedb !== undefined && settings.world !== undefined)
-    throw new ConfigError(
-      'world: is for the embedded SpiceDB; nothing is written to a server at start',
-      displayPath(path),
-    );
-  if (spicedb !== undefined && settings.clients.length === 0)
-    throw new ConfigError('clients: at least one is needed with "spicedb.mode: server"', displayPath(path));
   if (spicedb?.plaintext === true && !isLoopback(spicedb.endpoint.replace(/:\d+$/, '')))
     warnings.push(`spicedb.insecure_plaintext: the key travels to ${spicedb.endpoint} without encryption`);
   const database = resolveDatabase(settings.database, {
@@ -133,14 +126,7 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     host: nonEmpty(env['REMIT_HOST']),
     port: parsePort(nonEmpty(env['REMIT_PORT'])),
   });
-  const publicListener = [main, ...(admin === undefined ? [] : [admin])].find(({ host }) => !isLoopback(host));
-  if (settings.clients.length === 0 && publicListener !== undefined) {
-    throw new ConfigError(`without "clients" Remit listens on loopback only, not on ${publicListener.host}`, path);
-  }
-  if (settings.clients.length === 0 && database.mode !== 'embedded') {
-    throw new ConfigError(`without "clients" Remit runs on the embedded database only, not on PostgreSQL`, path);
-  }
-  const dataDirectory = nonEmpty(env['REMIT_DATA']);
+  assertSectionsFit(settings, { database, spicedb, listeners: admin === undefined ? [main] : [main, admin], path });
   return {
     file: path,
     ...main,
@@ -153,12 +139,7 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     },
     world: settings.world === undefined ? undefined : resolvePath(settings.world),
     spicedb,
-    data:
-      dataDirectory !== undefined
-        ? resolve(dataDirectory)
-        : settings.data !== undefined
-          ? resolvePath(settings.data)
-          : resolve('.remit'),
+    data: resolveDataDirectory(settings.data, nonEmpty(env['REMIT_DATA']), resolvePath),
     database,
     development: database.mode === 'embedded' && spicedb === undefined && isLoopback(main.host),
     issuers: resolveIssuers(settings.issuers, path),
@@ -178,6 +159,40 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     clientKey: nonEmpty(env['REMIT_KEY']),
     warnings,
   };
+}
+
+/** Checks what one section of the file demands of another. @throws ConfigError */
+function assertSectionsFit(
+  { clients, world }: Pick<z.infer<typeof configFormat>, 'clients' | 'world'>,
+  {
+    database,
+    spicedb,
+    listeners,
+    path,
+  }: Pick<Config, 'database' | 'spicedb'> & { listeners: readonly { readonly host: string }[]; path: string },
+): void {
+  const refuse = (message: string): never => {
+    throw new ConfigError(message, displayPath(path));
+  };
+  if (spicedb !== undefined && world !== undefined)
+    refuse('world: is for the embedded SpiceDB; nothing is written to a server at start');
+  if (clients.length > 0) return;
+  if (spicedb !== undefined) refuse('clients: at least one is needed with "spicedb.mode: server"');
+  const publicListener = listeners.find(({ host }) => !isLoopback(host));
+  if (publicListener !== undefined)
+    refuse(`without "clients" Remit listens on loopback only, not on ${publicListener.host}`);
+  if (database.mode !== 'embedded')
+    refuse('without "clients" Remit runs on the embedded database only, not on PostgreSQL');
+}
+
+/** @param variable REMIT_DATA, which is relative to the working directory and counts first */
+function resolveDataDirectory(
+  setting: string | undefined,
+  variable: string | undefined,
+  resolvePath: (path: string) => string,
+): string {
+  if (variable !== undefined) return resolve(variable);
+  return setting === undefined ? resolve('.remit') : resolvePath(setting);
 }
 
 function parsePort(text: string | undefined): number | undefined {

@@ -23,6 +23,7 @@ import { UsedDpopProofStore } from '../store/used-dpop-proofs.js';
 import { RevocationStore } from '../store/revocations.js';
 import type { EngineCallListener } from '../telemetry/engine-calls.js';
 import type { Log } from '../telemetry/log.js';
+import type { ServiceCounts } from '../telemetry/service-metrics.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { openDevelopmentIssuer, type DevelopmentIssuer } from '../issue/development-issuer.js';
 import { CredentialVerifier } from '../tokens/credentials.js';
@@ -80,25 +81,7 @@ export async function openService(
     if (traces !== undefined) closers.push(() => traces.close());
     const metrics: Metrics = new Metrics(
       () => activePolicies.rules,
-      () => ({
-        caches: {
-          ...activePolicies.engine.counts().caches,
-          entities: entities.cache,
-          tokens: trust.verifier.cache,
-          cedar: activePolicies.rules.deciding.cache,
-          cedar_duties: activePolicies.rules.duties.cache,
-        },
-        waiting: { checks: activePolicies.engine.counts().waiting, records: decisions.stats().waiting },
-        grouped: { checks: activePolicies.engine.counts(), records: decisions.stats() },
-        cedarFaults: activePolicies.rules.cedarFaults(),
-        circuits: { database: database.stats().circuit, spicedb: activePolicies.engine.stats().circuit },
-        records: decisions.stats(),
-        rules: {
-          ...activePolicies.counts,
-          since: activePolicies.since,
-          outdated: activePolicies.refusal !== undefined,
-        },
-      }),
+      () => collectCounts({ activePolicies, database, entities, decisions, trust }),
     );
     const database = await openDatabase(config, { log, watch: metrics.observeCall });
     closers.push(() => database.close());
@@ -155,6 +138,38 @@ export async function openService(
     await closeAll(closers, lock);
     throw error;
   }
+}
+
+/** The numbers that the parts keep by themselves, for metrics. */
+function collectCounts({
+  activePolicies,
+  database,
+  entities,
+  decisions,
+  trust,
+}: Pick<Service, 'activePolicies' | 'database' | 'entities' | 'decisions' | 'trust'>): ServiceCounts {
+  const { engine, rules } = activePolicies;
+  const graph = engine.counts();
+  const records = decisions.stats();
+  return {
+    caches: {
+      ...graph.caches,
+      entities: entities.cache,
+      tokens: trust.verifier.cache,
+      cedar: rules.deciding.cache,
+      cedar_duties: rules.duties.cache,
+    },
+    waiting: { checks: graph.waiting, records: records.waiting },
+    grouped: { checks: graph, records },
+    cedarFaults: rules.cedarFaults(),
+    circuits: { database: database.stats().circuit, spicedb: engine.stats().circuit },
+    records,
+    rules: {
+      ...activePolicies.counts,
+      since: activePolicies.since,
+      outdated: activePolicies.refusal !== undefined,
+    },
+  };
 }
 
 function createHostClock(log: Log): () => Date {
