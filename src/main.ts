@@ -85,11 +85,12 @@ const COMMANDS: readonly CommandEntry[] = [
 
 async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
+  if (name === 'help' && rest[0] !== undefined) return main([...rest, '--help']);
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     process.stdout.write(programHelp());
     return name === undefined ? 2 : 0;
   }
-  if (name === '--version' || name === '-V') {
+  if (name === '--version' || name === '-v') {
     process.stdout.write(`${readVersion()}\n`);
     return 0;
   }

@@ -1,5 +1,6 @@
 /** `remit decide`: one decision from the command line, by the same engines and routes as over HTTP. */
 import { loadConfig } from '../config/config.js';
+import { UsageError } from './command/usage-error.js';
 import { defineCommand } from './command/define-command.js';
 import {
   CLIENT_KEY_OPTION,
@@ -34,7 +35,7 @@ export const decideCommand = defineCommand({
     },
     token: { value: 'TOKEN', description: 'the agent\'s delegation token; "-" reads it from standard input' },
     agent: { value: 'ID', description: 'without a token: the agent that the client vouches for' },
-    mode: { value: 'human', description: 'without a token: the user alone' },
+    mode: { value: 'human', description: 'without a token: the user alone', parse: parseModeOption },
     properties: {
       value: 'JSON',
       description: 'attributes of the resource, which override the stored ones',
@@ -54,6 +55,8 @@ export const decideCommand = defineCommand({
   ],
   run: async ({ options }) => {
     const { subject, action, resource, agent, mode, properties, context } = options;
+    if (options.token !== undefined && (agent ?? mode) !== undefined)
+      throw new UsageError('--token says who acts: it excludes --agent and --mode; see remit decide --help');
     const actionProperties = options['action-properties'];
     const token = options.token === undefined ? undefined : await readTokenOrStdin(options.token);
     const request = {
@@ -78,3 +81,9 @@ export const decideCommand = defineCommand({
     });
   },
 });
+
+/** @throws UsageError */
+function parseModeOption(text: string, option: string): 'human' {
+  if (text === 'human') return text;
+  throw new UsageError(`${option} must be "human"`);
+}

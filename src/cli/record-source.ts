@@ -5,7 +5,7 @@ import { parseRecord } from '../records/parse-record.js';
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
 import { ConfigError } from '../model/faults.js';
 import { isObject } from '../policy/schema/types.js';
-import { ADMIN_KEY_OPTION, wholeNumber } from './command/option-values.js';
+import { ADMIN_KEY_OPTION, parseInstantOption, wholeNumber } from './command/option-values.js';
 import type { OptionDeclarations } from './command/parse-arguments.js';
 import { acceptedBody, openServiceClient } from './service-client.js';
 
@@ -20,8 +20,8 @@ export const RECORD_OPTIONS = {
     value: 'FILE',
     description: "reads the records from a file, as GET /v1/decisions gives them, and not the service's",
   },
-  from: { value: 'TIME', description: 'reads records from this time on (RFC 3339)' },
-  to: { value: 'TIME', description: 'reads records from before this time (RFC 3339)' },
+  from: { value: 'TIME', description: 'reads records from this time on (RFC 3339)', parse: parseInstantOption },
+  to: { value: 'TIME', description: 'reads records from before this time (RFC 3339)', parse: parseInstantOption },
   limit: {
     value: 'N',
     description: 'reads so many records at most: the newest of the service, the first of a file',

@@ -64,10 +64,9 @@ export function readTextFile(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    throw new ConfigError(
-      `can't be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
-      displayPath(path),
-    );
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') throw new ConfigError('there is no such file', displayPath(path));
+    throw new ConfigError(`can't be read: ${code ?? String(error)}`, displayPath(path));
   }
 }
 

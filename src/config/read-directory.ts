@@ -132,5 +132,5 @@ function withUnreadable<T>(path: string, work: () => T): T {
 function toUnreadable(error: unknown, path: string): Error {
   const { code } = error as NodeJS.ErrnoException;
   if (error instanceof Unreadable || code === undefined) return error as Error;
-  return new Unreadable(`can't be read: ${code}`, path);
+  return new Unreadable(code === 'ENOENT' ? 'there is no such file' : `can't be read: ${code}`, path);
 }

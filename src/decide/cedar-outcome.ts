@@ -20,7 +20,11 @@ export function readCedarAnswer(
   switch (outcome.kind) {
     case 'missing':
       reasons.push(
-        reason(step, 'attribute_missing', `Nowhere to be found${suffix}: ${outcome.attributes.join(', ')}.`),
+        reason(
+          step,
+          'attribute_missing',
+          `Neither stored nor in the request${suffix}: ${outcome.attributes.join(', ')}.`,
+        ),
       );
       return undefined;
     case 'fault':

@@ -1,7 +1,8 @@
 /**
  * A decision, from question to answer. Start reading here: the steps are one list, every step is judged by a pure
- * function, and an allow needs a pass of each of them. The HTTP routes and the command line call {@link decide}; lists
- * and records reuse the parts.
+ * function, and an allow needs a pass of each of them. The evaluation routes and `remit test` call {@link decide}; lists
+ * preview decisions with the same steps (lists/preview.ts), and records are decided again with them
+ * (records/redecide.ts).
  */
 import type { RelationshipGraph } from '../graph/port.js';
 import type { Decision } from '../model/decision.js';

@@ -43,8 +43,7 @@ export function toEvaluationAnswer(decision: Decision, caller: Caller, isMinimal
       ...(obligations.length === 0 ? {} : { context: { obligations: [...obligations] } }),
     };
   const status = decision.decision ? '200' : decision.fault === undefined ? '403' : '503';
-  // An agent is told only of the first step that failed, whose reasons come first.
-  const firstCode = decision.firstFailure.reasons[0]?.code ?? decision.reasons[0]?.code;
+  const firstCode = decision.reasons[0]?.code;
   const common = {
     id: decision.id,
     // The names that AuthZEN's access request profile uses.

@@ -87,13 +87,13 @@ describe('usage', () => {
     [['token', '--agent', 'a', '--jkt', 'x'], '--jkt must be a SHA-256 thumbprint'],
     [['token', 'inspect'], 'remit token inspect needs TOKEN, one token'],
     [['token', 'verify', 'a', 'b'], '"b" is not understood: remit token verify takes TOKEN'],
-    [['token', 'verify', 'a', '--jwks', '/nowhere.json'], "/nowhere.json: can't be read: ENOENT"],
+    [['token', 'verify', 'a', '--jwks', '/nowhere.json'], '/nowhere.json: there is no such file'],
     [['token', 'verify', 'a', '--jwks', 'package.json'], 'package.json: is not a JSON Web Key Set'],
     [['decide', '--action', 'read'], '--subject TYPE:ID is required'],
     [['decide', '--subject', 'user:a', '--resource', 'x', '--action', 'read'], '--resource "x" must be TYPE:ID'],
     [['replay', '--fail-on', 'x'], '--fail-on must be "widening" or "change"'],
     [['replay', '--limit', '0'], '--limit must be a whole number from 1 to 100000'],
-    [['replay', '--file', '/nowhere.json'], "/nowhere.json: can't be read: ENOENT"],
+    [['replay', '--file', '/nowhere.json'], '/nowhere.json: there is no such file'],
     [['replay', '--file', 'README.md'], 'README.md:1: is not JSON'],
     [['replay', '--file', 'package.json'], 'package.json: record 1 is not a decision record'],
     [['test', '--min-coverage', '101'], '--min-coverage must be a whole number from 0 to 100'],
@@ -106,7 +106,7 @@ describe('usage', () => {
     [['init'], 'remit init needs DIR, one directory'],
     [['init', '.'], 'is not an empty directory'],
     [['init', 'x', '--template', 'ticket'], 'there is no template "ticket" (did you mean "tickets"?)'],
-    [['serve', '--config', '/nowhere.yaml'], "/nowhere.yaml: can't be read: ENOENT"],
+    [['serve', '--config', '/nowhere.yaml'], '/nowhere.yaml: there is no such file'],
   ])('%j ends with 2 and a sentence', async (args, text) => {
     const { code, out, err } = await remit(args);
     expect(code).toBe(2);

@@ -121,7 +121,7 @@ describe('misuse', () => {
     [['--limit', '0'], '--limit must be a whole number from 1'],
     [['--file', 'x'], 'go with --replay'],
     [['third'], '"third" is not understood: remit diff takes BEFORE and AFTER'],
-    [['--replay', '--file', '/nowhere'], "/nowhere: can't be read: ENOENT"],
+    [['--replay', '--file', '/nowhere'], '/nowhere: there is no such file'],
   ])('%j is refused', async (args, message) => {
     await expect(diff(NOTHING, ...args)).rejects.toThrow(message);
   });

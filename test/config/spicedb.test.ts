@@ -91,7 +91,7 @@ describe('a SpiceDB of the configuration', () => {
     ],
     ['no key', `{ ${server} }`, 'spicedb.token: is required'],
     ['two keys', `{ ${server}, token: k, token_file: key }`, 'spicedb.token_file: and "token" exclude each other'],
-    ['a key file that is not there', `{ ${server}, token_file: nowhere }`, "nowhere: can't be read: ENOENT"],
+    ['a key file that is not there', `{ ${server}, token_file: nowhere }`, 'nowhere: there is no such file'],
     [
       'a key file with more than a key',
       `{ ${server}, token_file: spaced }`,
@@ -102,7 +102,7 @@ describe('a SpiceDB of the configuration', () => {
     [
       'an authority that is not there',
       `{ ${server}, token: k, ca: nowhere.pem }`,
-      "nowhere.pem: can't be read: ENOENT",
+      'nowhere.pem: there is no such file',
     ],
     ['an authority that is none', `{ ${server}, token: k, ca: no.pem }`, 'spicedb.ca: '],
     [

@@ -74,7 +74,8 @@ export function defineCommandGroup<const Name extends string>(group: CommandGrou
         return 0;
       }
       if (name === '' || name.startsWith('-')) return group.commands[group.defaultCommand].run(args);
-      const suggestion = didYouMean(name, commands.keys());
+      const names = [...commands.keys()].map((command) => `${group.name} ${command}`);
+      const suggestion = didYouMean(`${group.name} ${name}`, names);
       throw new UsageError(`there is no command "${group.name} ${name}"${suggestion}; see remit ${group.name} --help`);
     },
   };

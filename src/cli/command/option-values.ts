@@ -1,4 +1,5 @@
 /** Options that several commands have, and the parsers of their values. */
+import { parseInstant } from '../../model/instants.js';
 import type { OptionDeclaration } from './parse-arguments.js';
 import { UsageError } from './usage-error.js';
 
@@ -33,6 +34,12 @@ export function wholeNumber(minimum: number, maximum: number): (text: string, op
     if (value >= minimum && value <= maximum) return value;
     throw new UsageError(`${option} must be a whole number from ${minimum} to ${maximum}`);
   };
+}
+
+/** An instant as RFC 3339 writes it. @throws UsageError */
+export function parseInstantOption(text: string, option: string): string {
+  if (parseInstant(text) !== undefined) return text;
+  throw new UsageError(`${option} must be a time such as 2030-03-04T02:00:00Z`);
 }
 
 const SECONDS = { s: 1, m: 60, h: 3600 } as const;

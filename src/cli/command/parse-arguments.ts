@@ -1,5 +1,5 @@
 /**
- * The arguments after a command's name, parsed and checked by what the command declares. command.ts calls it; the same
+ * The arguments after a command's name, parsed and checked by what the command declares. define-command.ts calls it; the same
  * declarations make the help (help.ts), so an option is described and accepted in one place.
  */
 import { parseArgs } from 'node:util';
@@ -114,8 +114,11 @@ function splitArguments(declarations: OptionDeclarations, args: readonly string[
       continue;
     }
     // "--file --json": the next option is not the file's name; "--file=--json" says that it is.
-    if (value === undefined || (!inlineValue && /^-./.test(value)))
-      throw new UsageError(`${rawName} needs a value, ${declaration.value}`);
+    if (value === undefined) throw new UsageError(`${rawName} needs a value, ${declaration.value}`);
+    if (!inlineValue && /^-./.test(value))
+      throw new UsageError(
+        `${rawName} needs a value, ${declaration.value}; one that begins with "-" follows "=": ${rawName}=…`,
+      );
     texts.set(name, [...(texts.get(name) ?? []), value]);
   }
   return { words, texts };

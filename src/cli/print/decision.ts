@@ -2,6 +2,8 @@
 import type { Rationale } from '../../model/decision.js';
 import type { Reason } from '../../model/reasons.js';
 import type { Obligation } from '../../model/obligations.js';
+import type { Remedy } from '../../model/remedies.js';
+import { describeRemedy } from './remedy.js';
 import { escapedLines } from './terminal.js';
 
 /** The answer of an evaluation, as a client gets it. */
@@ -11,7 +13,7 @@ export interface DecisionAnswer {
     readonly id?: string;
     readonly reason_user?: Readonly<Record<string, string>>;
     readonly reasons?: readonly Reason[];
-    readonly remedies?: readonly Readonly<Record<string, string>>[];
+    readonly remedies?: readonly Remedy[];
     readonly obligations?: readonly Obligation[];
     readonly rationale?: Rationale;
     readonly error?: { readonly code: string };
@@ -24,7 +26,7 @@ export function decisionText({ decision, context = {} }: DecisionAnswer): string
   const lines = [`${decision ? 'ALLOW' : 'DENY'}  ${Object.values(context.reason_user ?? {})[0] ?? ''}`];
   if (context.error !== undefined) lines.push(`  undecided: ${context.error.code}`);
   lines.push(...stepLines(context.rationale?.steps ?? [], context.reasons ?? []));
-  for (const remedy of context.remedies ?? []) lines.push(`  would help: ${Object.values(remedy).join(' ')}`);
+  for (const remedy of context.remedies ?? []) lines.push(`  would help: ${describeRemedy(remedy)}`);
   lines.push(...obligationLines(context.obligations ?? []));
   if (context.id !== undefined) lines.push(`  on record as ${context.id}`);
   return escapedLines(lines);

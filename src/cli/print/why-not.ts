@@ -1,6 +1,7 @@
 /** The changes that would make a deny an allow, printed for people: `remit explain --why-not` without `--json`. */
 import type { WhyNotAnswer } from '../../author/why-not/why-not.js';
 import type { Remedy } from '../../model/remedies.js';
+import { describeRemedy } from './remedy.js';
 import { escapedLines, truncateText } from './terminal.js';
 
 /** The length to which a line is cut: a change may quote a whole policy. */
@@ -28,7 +29,7 @@ function whyNotLines(result: WhyNotAnswer): string[] {
         ...result.changes.map(({ words }) => `    ${words}`),
         ...result.remedies.map(remedyLine),
         ...(result.certain ? [] : ['  (not all relationships could be read: one may stand in the way)']),
-        `  (decided again with them; ${result.decisions} decisions were made to find them)`,
+        `  (checked by deciding again; ${result.decisions} decisions were tried)`,
       ];
     case 'none':
       return [
@@ -41,6 +42,6 @@ function whyNotLines(result: WhyNotAnswer): string[] {
   }
 }
 
-function remedyLine({ type, ...argument }: Remedy): string {
-  return `  its policies name a remedy: ${[type, ...Object.values(argument)].join(' ')}`;
+function remedyLine(remedy: Remedy): string {
+  return `  its policies name a remedy: ${describeRemedy(remedy)}`;
 }

@@ -7,9 +7,9 @@ import { didYouMean } from '../../diagnostics/suggest.js';
 import { cedarPrincipal, type ActingParties, type Grant } from '../../model/acting.js';
 import type { Credential } from '../../model/credential.js';
 import { BadRequest } from '../../model/faults.js';
-import { formatRef, isSameRef } from '../../model/ids.js';
+import { formatRef, isSameRef, type EntityRef } from '../../model/ids.js';
 import { deny, pass, type StepOutcome } from '../../model/outcome.js';
-import type { Properties } from '../../model/question.js';
+import type { Properties, Question } from '../../model/question.js';
 import { reason, type Reason, type ReasonCodeOf } from '../../model/reasons.js';
 import { checkProperties } from '../../policy/cedar-request.js';
 import { InvalidValueError } from '../../policy/schema/types.js';
@@ -124,12 +124,28 @@ function resolveTokenParties(
   const user = token.user === undefined || userObject === undefined ? undefined : { type: userObject, id: token.user };
   const namesParty = isSameRef(subject, agent) || (user !== undefined && isSameRef(subject, user));
   const agrees = [statedAgent, assertedAgent].every((id) => id === undefined || id === agent.id);
-  if (!namesParty || !agrees || statedMode !== undefined) return reason('binding', 'subject_mismatch');
+  if (!namesParty || !agrees || statedMode !== undefined)
+    return reason('binding', 'subject_mismatch', contradictionMessage(question, user, agent));
   const chain = history.map(({ id }) => ({ type: agentObject, id }));
   const grant = toGrant(credential, current.profile);
   if (token.mode === 'direct') return { mode: 'direct', agent, chain, grant };
   if (user === undefined) throw new TypeError('The verified token is delegated and names no user.');
   return { mode: 'delegated', user, agent, chain, grant };
+}
+
+/** Names what the request states and what the token says: the client has both, so it learns nothing new. */
+function contradictionMessage(
+  { subject, statedAgent, assertedAgent, statedMode }: Question,
+  user: EntityRef | undefined,
+  agent: EntityRef,
+): string {
+  const parties = user === undefined ? formatRef(agent) : `${formatRef(user)} and ${formatRef(agent)}`;
+  const stated = [
+    `the subject ${formatRef(subject)}`,
+    ...[statedAgent, assertedAgent].flatMap((id) => (id === undefined ? [] : [`the agent ${id}`])),
+    ...(statedMode === undefined ? [] : [`the mode ${statedMode}`]),
+  ];
+  return `The token is for ${parties}; the request states ${stated.join(', ')}.`;
 }
 
 function toGrant(

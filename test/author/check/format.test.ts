@@ -137,7 +137,7 @@ describe('remit fmt', () => {
 
   it.each([
     [['/nowhere.cedar'], 'there is no such file or directory'],
-    [['package.json'], '"package.json" is no *.cedar file'],
+    [['package.json'], '"package.json" is not a *.cedar file'],
     [['--config', 'x', 'y'], '--config and FILES exclude each other'],
   ])('refuses %j', async (args, message) => {
     await expect(run(...args)).rejects.toThrow(message);

@@ -48,7 +48,7 @@ it('remit schema writes them all', async () => {
   try {
     expect(await schemaCommand.run([join(directory, 'new')])).toBe(0);
     for (const [file, text] of jsonSchemas()) expect(readFileSync(join(directory, 'new', file), 'utf8')).toBe(text);
-    await expect(schemaCommand.run([])).rejects.toThrow('remit schema takes one directory');
+    await expect(schemaCommand.run([])).rejects.toThrow('remit schema needs DIR');
     await expect(schemaCommand.run(['/proc/nowhere'])).rejects.toThrow(/nowhere.*: the file can't be written: E/);
   } finally {
     write.mockRestore();

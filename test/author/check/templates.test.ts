@@ -117,8 +117,8 @@ describe('remit init', () => {
   });
 
   it.each([
-    [[], 'remit init takes one directory'],
-    [['a', 'b'], 'remit init takes one directory'],
+    [[], 'remit init needs DIR'],
+    [['a', 'b'], 'remit init takes DIR'],
     [['a', '--template', 'ticket'], 'there is no template "ticket" (did you mean "tickets"?): documents'],
     [['/proc/nowhere'], /nowhere/],
   ])('refuses %j', async (args, message) => {

@@ -137,7 +137,7 @@ describe('remit check', () => {
   });
 
   it.each([
-    [['--config', '/nowhere.yaml'], "/nowhere.yaml: can't be read: ENOENT"],
+    [['--config', '/nowhere.yaml'], '/nowhere.yaml: there is no such file'],
     [['--json', '--sarif'], '--json and --sarif exclude each other'],
     [['now'], '"now" is not understood'],
     [['--stric'], 'there is no option --stric (did you mean "--strict"?)'],

@@ -1,0 +1,17 @@
+/** A remedy in words, for decisions and explanations. */
+import type { Remedy } from '../../model/remedies.js';
+
+export function describeRemedy(remedy: Remedy): string {
+  switch (remedy.type) {
+    case 'consent':
+      return "the user's consent";
+    case 'approval':
+      return `an approval by a holder of "${remedy.permission}"`;
+    case 'step_up':
+      return `a stronger sign-in (acr ${remedy.acr})`;
+    case 'scope':
+      return `a token with the scope ${remedy.scope}`;
+    case 'token':
+      return 'another token, or the same with a proof';
+  }
+}
