@@ -39,7 +39,7 @@ export function concludeDecision(id: string, evaluation: Evaluation, stepCount: 
     ...(acting?.grant === undefined ? {} : { token: toTokenRecord(acting.grant) }),
     reasons,
     remedies: denials.flatMap((o) => o.remedies),
-    firstFailure: { reasons: denials[0]?.reasons ?? [], remedies: denials[0]?.remedies ?? [] },
+    firstDenial: { reasons: denials[0]?.reasons ?? [], remedies: denials[0]?.remedies ?? [] },
     // Obligations come with an allow only: there is nothing to do for what is denied.
     obligations: allowed ? outcomes.flatMap((o) => (o.outcome === 'pass' ? (o.obligations ?? []) : [])) : [],
     rationale: {
@@ -84,7 +84,7 @@ export function toDecisionRecord(decision: Decision, facts: RecordedFacts): Deci
   const {
     valid_until: _validUntil,
     remedies: _remedies,
-    firstFailure: _firstFailure,
+    firstDenial: _firstFailure,
     fault: _fault,
     reason_user: _reasonUser,
     reason_admin: _reasonAdmin,

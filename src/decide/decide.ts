@@ -96,7 +96,7 @@ async function verifyToken(
   if (token === undefined) return undefined;
   // An agent that calls by itself presents a token meant for Remit, as the issuer's configured audience says.
   const audience = caller.kind === 'agent' ? undefined : caller.client.audience;
-  const presented = { token, by: caller.kind, audience, proof, used: usedProofs };
+  const presented = { reading: token, by: caller.kind, audience, proof, used: usedProofs };
   try {
     return await deadline.race(deps.credentials.verifyAndConsume(presented, rules.vocabulary, now, dryRun));
   } catch (error) {
@@ -149,6 +149,7 @@ export function judgeFacts(
 async function recordDecision(evaluation: Evaluation, deps: DecisionDeps, deadline: Deadline): Promise<Decision> {
   const id = newDecisionId();
   const facts = toRecordedFacts(evaluation);
+  // Concluded before it is stored: the record says what will be answered if storing it succeeds.
   const decision = closeDecision(id, evaluation, recordStep.judge({ id }));
   const stored = await deps.observer
     .phase('record', () => deadline.race(deps.decisions.record(toDecisionRecord(decision, facts))))

@@ -14,7 +14,7 @@ import { formatRef, type EntityRef } from '../model/ids.js';
 import type { Revocations } from '../model/revocations.js';
 import { DELEGATOR_RELATION } from '../policy/schema/vocabulary.js';
 import type { BoundQuestion } from './bound-question.js';
-import { withCaveatContext } from './step.js';
+import { withCaveatContext } from './permission-checks.js';
 
 /** The most agents that are visited in all; a graph that needs more is answered with a deny that says so. */
 const MAX_PATH_AGENTS = 64;

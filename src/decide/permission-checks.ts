@@ -2,6 +2,8 @@
 import { permissionSubject } from '../model/acting.js';
 import type { CheckRequest } from '../model/checks.js';
 import type { EntityRef } from '../model/ids.js';
+import type { Rules } from '../policy/load.js';
+import type { Question } from '../model/question.js';
 import type { BoundQuestion } from './bound-question.js';
 
 /** The gate: the check of the action's permission, without which the resource is out of reach. */
@@ -17,17 +19,36 @@ export function buildGateCheck({ acting, target, question }: BoundQuestion): Che
 /** The checks of `context.can`, for the gate's subject. */
 export function buildCanChecks({ target, acting, question }: BoundQuestion): CheckRequest[] {
   const subject = permissionSubject(acting);
-  return target.action.can.map((permission) => ({ resource: question.resource, permission, subject }));
+  return target.action.can.map((permission) => ({ resource: toResourceRef(question), permission, subject }));
 }
 
 /** The checks of `context.agent_can`, for the agent; none outside delegated mode. */
 export function buildAgentCanChecks({ target, acting, question }: BoundQuestion): CheckRequest[] {
   if (acting.mode !== 'delegated') return [];
   const subject = acting.agent;
-  return target.action.agentCan.map((permission) => ({ resource: question.resource, permission, subject }));
+  return target.action.agentCan.map((permission) => ({ resource: toResourceRef(question), permission, subject }));
 }
 
 /** The resource without its properties. */
 export function toResourceRef({ resource }: BoundQuestion['question']): EntityRef {
   return { type: resource.type, id: resource.id };
+}
+
+/** The check, with the part of the request's context that its caveats can ask for. */
+export function withCaveatContext({ question, rules }: BoundQuestion, check: CheckRequest): CheckRequest {
+  const context = selectCaveatContext(question, rules, check.resource.type, check.permission);
+  return context === undefined ? check : { ...check, context };
+}
+
+/** The members of the request's context that caveats on the way to the permission can ask for; undefined for none. */
+export function selectCaveatContext(
+  { context }: Question,
+  { graph }: Rules,
+  type: string,
+  permission: string,
+): Readonly<Record<string, unknown>> | undefined {
+  const parameters = graph.reachability
+    .caveatParameters(type, permission)
+    .filter((name) => Object.hasOwn(context, name));
+  return parameters.length === 0 ? undefined : Object.fromEntries(parameters.map((name) => [name, context[name]]));
 }

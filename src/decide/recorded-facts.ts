@@ -157,7 +157,7 @@ function restoreCaller(id: string, { kind, may = [], resources, default_mode }: 
     return {
       kind,
       agent: id.slice('agent:'.length),
-      presented: { token: NO_TOKEN, by: 'agent', audience: undefined, proof: {}, used: new Map() },
+      presented: { reading: NO_TOKEN, by: 'agent', audience: undefined, proof: {}, used: new Map() },
     };
   const client = {
     id,

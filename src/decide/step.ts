@@ -8,10 +8,8 @@ import type { EntityWithAncestors } from '../model/entities.js';
 import type { FaultCode } from '../model/faults.js';
 import type { EntityRef } from '../model/ids.js';
 import type { StepOutcome } from '../model/outcome.js';
-import type { Question } from '../model/question.js';
 import type { StepName } from '../model/reasons.js';
 import type { Check } from '../model/relationships.js';
-import type { Rules } from '../policy/load.js';
 import type { CedarOutcomes } from './ask-cedar.js';
 import type { BoundQuestion, UnboundQuestion } from './bound-question.js';
 
@@ -50,23 +48,4 @@ export interface JudgingStep {
 export interface ClosingStep {
   readonly step: StepName;
   readonly judge: (stored: { readonly id: string } | { readonly fault: FaultCode }) => StepOutcome;
-}
-
-/** The check, with the part of the request's context that its caveats can ask for. */
-export function withCaveatContext({ question, rules }: BoundQuestion, check: CheckRequest): CheckRequest {
-  const context = selectCaveatContext(question, rules, check.resource.type, check.permission);
-  return context === undefined ? check : { ...check, context };
-}
-
-/** The members of the request's context that caveats on the way to the permission can ask for; undefined for none. */
-export function selectCaveatContext(
-  { context }: Question,
-  { graph }: Rules,
-  type: string,
-  permission: string,
-): Readonly<Record<string, unknown>> | undefined {
-  const parameters = graph.reachability
-    .caveatParameters(type, permission)
-    .filter((name) => Object.hasOwn(context, name));
-  return parameters.length === 0 ? undefined : Object.fromEntries(parameters.map((name) => [name, context[name]]));
 }

@@ -102,7 +102,7 @@ export const evaluationsFormat = z
 export interface RequestContext {
   readonly caller: Caller;
   readonly requestId: string | undefined;
-  readonly tokenExpected: boolean;
+  readonly tokenRequired: boolean;
   /** The answer names the relationships that grant. */
   readonly explain: boolean;
   /** The whole body is shorter than one part may be, so no part needs to be measured. */
@@ -143,7 +143,7 @@ export function buildQuestion(request: EvaluationRequest, requestContext: Reques
     dryRun: c.dry_run ?? false,
     explain: requestContext.explain,
     requestId: requestContext.requestId,
-    tokenRequired: requestContext.tokenExpected,
+    tokenRequired: requestContext.tokenRequired,
   };
 }
 
@@ -153,7 +153,7 @@ function chooseToken(
   { caller, tokens }: RequestContext,
 ): Pick<Question, 'token' | 'proof' | 'usedProofs'> {
   const { usedProofs } = tokens;
-  if (caller.kind === 'agent') return { token: caller.presented.token, proof: caller.presented.proof, usedProofs };
+  if (caller.kind === 'agent') return { token: caller.presented.reading, proof: caller.presented.proof, usedProofs };
   return {
     token: token === undefined ? undefined : tokens.read(token),
     proof: toPresentedProof(proof, caller),

@@ -59,7 +59,7 @@ export function toEvaluationAnswer(decision: Decision, caller: Caller, isMinimal
       : { error: { status: 503, code: decision.fault, message: FAULTS[decision.fault] } };
   if (caller.kind !== 'client') {
     // An agent learns what it can do next, and nothing about the policies.
-    const { reasons, remedies } = decision.firstFailure;
+    const { reasons, remedies } = decision.firstDenial;
     const codes = [...new Set(reasons.map((r) => r.code))].map((code) => ({ code }));
     return {
       decision: decision.decision,

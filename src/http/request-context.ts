@@ -12,12 +12,12 @@ import { getRequestTokens } from './edge/request-tokens.js';
 export function createRequestContext(
   request: FastifyRequest,
   service: Service,
-  { tokenExpected = false, explain = false } = {},
+  { tokenExpected: tokenRequired = false, explain = false } = {},
 ): RequestContext {
   return {
     caller: requireCaller(request),
     requestId: readRequestId(request),
-    tokenExpected,
+    tokenRequired: tokenRequired,
     explain,
     isSmallBody: Number(request.headers['content-length'] ?? Infinity) <= MAX_PART_LENGTH,
     relationships: service.activePolicies.engine,

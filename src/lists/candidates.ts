@@ -11,7 +11,7 @@ import type { Question } from '../model/question.js';
 import type { Relationship } from '../model/relationships.js';
 import { DELEGATOR_RELATION } from '../policy/schema/vocabulary.js';
 import { buildGateLookup, type GateLookup } from '../decide/steps/relationship.js';
-import { selectCaveatContext } from '../decide/step.js';
+import { selectCaveatContext } from '../decide/permission-checks.js';
 import { getVerifiedCredential } from '../decide/bound-question.js';
 
 /** The dependencies of a search, which also lists the ids of stored entities. */

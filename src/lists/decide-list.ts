@@ -7,7 +7,7 @@ import type { BoundQuestion } from '../decide/bound-question.js';
 import type { DecisionDeps } from '../decide/decide.js';
 import type { Evaluation } from '../decide/evaluation.js';
 import { buildGateCheck } from '../decide/permission-checks.js';
-import { withCaveatContext } from '../decide/step.js';
+import { withCaveatContext } from '../decide/permission-checks.js';
 import { buildGateLookup, type GateLookup } from '../decide/steps/relationship.js';
 import { checkKey } from '../graph/relationship-text.js';
 import type { CheckAnswer, CheckRequest, Consistency } from '../model/checks.js';

@@ -38,7 +38,7 @@ export interface TokenReading {
 }
 
 export interface PresentedToken {
-  readonly token: TokenReading;
+  readonly reading: TokenReading;
   /** The presenter: an agent or a user presents its own token, a client one that it was given. */
   readonly by: 'agent' | 'client' | 'user';
   /** The audience that the token must name; undefined for its issuer's. */

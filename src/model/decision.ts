@@ -121,7 +121,7 @@ export interface Decision extends Omit<DecisionRecord, 'facts'> {
   readonly valid_until: string;
   readonly remedies: readonly Remedy[];
   /** The reasons and remedies of the first failing step, which is all that an agent is told. */
-  readonly firstFailure: { readonly reasons: readonly Reason[]; readonly remedies: readonly Remedy[] };
+  readonly firstDenial: { readonly reasons: readonly Reason[]; readonly remedies: readonly Remedy[] };
   /** Present where an engine could not answer and no step denied: then the HTTP status is 503. */
   readonly fault?: FaultCode | undefined;
   /** The sentence for people, which says nothing of what exists. */

@@ -26,18 +26,18 @@ export function pass(evidence: Evidence = {}, obligations: readonly Obligation[]
 }
 
 /**
- * @param remediable whether the remedies together lift all reasons
+ * @param isRemediable whether the remedies together lift all reasons
  * @throws TypeError without a reason: a deny that explains nothing is a bug
  */
 export function deny(
   reasons: Reason | readonly Reason[],
   evidence: Evidence = {},
   remedies: readonly Remedy[] = [],
-  remediable = false,
+  { isRemediable = false }: { readonly isRemediable?: boolean } = {},
 ): StepOutcome {
   const list = [reasons].flat();
   if (list.length === 0) throw new TypeError('a deny needs a reason');
-  return { outcome: 'deny', evidence, reasons: list, remedies, remediable };
+  return { outcome: 'deny', evidence, reasons: list, remedies, remediable: isRemediable };
 }
 
 export function unknown(fault: FaultCode, evidence: Evidence = {}): StepOutcome {

@@ -51,12 +51,17 @@ export class CredentialVerifier {
 
   /** Verifies the token at this moment, without consuming its proof. @throws Fault where keys or stores can't answer */
   async verify(presented: PresentedToken, definitions: SubjectDefinitions, now: Date): Promise<Credential> {
-    const verification = await this.tokenVerifier.verify(presented.token, presented.audience, now);
+    const verification = await this.tokenVerifier.verify(presented.reading, presented.audience, now);
     if (!verification.ok) return verification;
     const { token, accepted } = verification;
     try {
       if (presented.by !== 'client' && !isCredentialFormat(token.format)) rejectToken('token_is_transaction_token');
-      const singleUseProof = await verifyPossession(token, presented.token.text, presented.proof, now.getTime() / 1000);
+      const singleUseProof = await verifyPossession(
+        token,
+        presented.reading.text,
+        presented.proof,
+        now.getTime() / 1000,
+      );
       const revocation = await this.stores.revocations.find(token);
       if (revocation?.what === 'token') rejectToken('token_revoked', describeRevocation(revocation));
       await this.checkParties(token, presented.by, definitions);

@@ -77,7 +77,7 @@ describe('an outcome', () => {
   it('denies with one reason or several, and with remedies', () => {
     const [a, b] = [reason('policy', 'policy_forbid'), reason('delegation', 'scope_insufficient')];
     expect(deny(a)).toEqual({ outcome: 'deny', evidence: {}, reasons: [a], remedies: [], remediable: false });
-    expect(deny([a, b], { x: 1 }, [{ type: 'consent' }], true)).toEqual({
+    expect(deny([a, b], { x: 1 }, [{ type: 'consent' }], { isRemediable: true })).toEqual({
       outcome: 'deny',
       evidence: { x: 1 },
       reasons: [a, b],

@@ -106,7 +106,7 @@ const presented = (
   by: PresentedToken['by'] = 'agent',
   more: Partial<PresentedToken> = {},
 ): PresentedToken => ({
-  token: verifier.read(token),
+  reading: verifier.read(token),
   by,
   audience: undefined,
   proof: {},

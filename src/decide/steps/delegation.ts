@@ -14,7 +14,8 @@ import type { Remedy } from '../../model/remedies.js';
 import { DELEGATOR_RELATION } from '../../policy/schema/vocabulary.js';
 import type { FaultCode } from '../../model/faults.js';
 import { checkDetailsCoverage, type CoverageRequest } from '../../tokens/authorization-details.js';
-import { withCaveatContext, type Facts, type JudgingStep } from '../step.js';
+import { type Facts, type JudgingStep } from '../step.js';
+import { withCaveatContext } from '../permission-checks.js';
 import type { BoundQuestion } from '../bound-question.js';
 
 export const delegationStep: JudgingStep = {
@@ -36,13 +37,10 @@ export const delegationStep: JudgingStep = {
     if (acting.grant !== undefined) judgeGrant(bound, acting.grant, reasons, remedies);
     const edge = buildDelegationCheck(acting);
     const fault = edge === undefined ? undefined : judgeGraphDelegation(edge, facts, evidence, reasons);
-    if (reasons.length > 0)
-      return deny(
-        reasons,
-        evidence,
-        remedies,
-        reasons.every((r) => r.code === 'scope_insufficient'),
-      );
+    if (reasons.length > 0) {
+      const isRemediable = reasons.every(({ code }) => code === 'scope_insufficient');
+      return deny(reasons, evidence, remedies, { isRemediable });
+    }
     return fault === undefined ? pass(evidence) : unknown(fault, evidence);
   },
 };

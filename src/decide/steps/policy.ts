@@ -11,7 +11,8 @@ import type { Policy } from '../../policy/policies.js';
 import type { BoundQuestion } from '../bound-question.js';
 import { citePolicies, readCedarAnswer } from '../cedar-outcome.js';
 import { buildAgentCanChecks, buildCanChecks } from '../permission-checks.js';
-import { withCaveatContext, type Facts, type JudgingStep } from '../step.js';
+import { type Facts, type JudgingStep } from '../step.js';
+import { withCaveatContext } from '../permission-checks.js';
 
 export const policyStep: JudgingStep = {
   step: 'policy',
@@ -47,9 +48,9 @@ export const policyStep: JudgingStep = {
     }
     if (reasons.length > 0) {
       const remedies = forbids.flatMap((forbid) => forbid.remedies);
-      const remediable =
+      const isRemediable =
         forbidding.length > 0 && reasons.length === 1 && forbids.every((forbid) => forbid.remedies.length > 0);
-      return deny(reasons, evidence, remedies, remediable);
+      return deny(reasons, evidence, remedies, { isRemediable });
     }
     return faults[0] === undefined ? pass(evidence) : unknown(faults[0], evidence);
   },

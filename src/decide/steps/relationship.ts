@@ -5,7 +5,8 @@ import { reason, type Reason } from '../../model/reasons.js';
 import type { ResourceLookup } from '../../graph/port.js';
 import type { CheckAnswer, CheckRequest } from '../../model/checks.js';
 import type { FaultCode } from '../../model/faults.js';
-import { withCaveatContext, type JudgingStep } from '../step.js';
+import { type JudgingStep } from '../step.js';
+import { withCaveatContext } from '../permission-checks.js';
 import type { BoundQuestion } from '../bound-question.js';
 import { buildGateCheck, toResourceRef } from '../permission-checks.js';
 

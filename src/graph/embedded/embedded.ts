@@ -11,7 +11,7 @@ import type { WriteLog } from '../../store/journal.js';
 import type { EngineStats } from '../../telemetry/engine-stats.js';
 import { createCallObserver, type EngineCallListener } from '../../telemetry/engine-calls.js';
 import { EngineWorker } from '../../runtime/worker-thread.js';
-import { EmbeddedCache } from './cache.js';
+import { EmbeddedCache } from './exact-cache.js';
 import { LookupLimiter, lookupKey } from '../lookup-limiter.js';
 import {
   MAX_UPDATES_PER_WRITE,

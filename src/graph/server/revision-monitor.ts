@@ -7,7 +7,7 @@ import type { CacheCountsByName } from '../../telemetry/counted-cache.js';
 import * as api from '../spicedb-api.js';
 import type { Connection } from './connection.js';
 import { SchemaMonitor } from './schema-monitor.js';
-import { readClocks, RevisionCache, type ClockReading } from './cache.js';
+import { readClocks, RevisionCache, type ClockReading } from './revision-cache.js';
 import type { CheckAnswer, CheckRequest } from '../../model/checks.js';
 import { checkThroughCache } from '../cached-checks.js';
 import { Poller } from './poller.js';

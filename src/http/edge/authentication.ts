@@ -130,7 +130,7 @@ async function authenticateToken(
   const url = `${request.server.getBaseUrl()}${request.url}`;
   const tokens = getRequestTokens(request, service.trust.verifier);
   const presented: PresentedToken = {
-    token: tokens.read(token),
+    reading: tokens.read(token),
     by: kind,
     // The token must be for Remit itself: the audience of its issuer.
     audience: undefined,

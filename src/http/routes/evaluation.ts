@@ -61,8 +61,8 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
       const questions = items.map((item) =>
         isObject(item) ? { ...defaults, ...pickQuestionMembers(item) } : undefined,
       );
-      const tokenExpected = [defaults, ...questions].some(carriesToken);
-      const requestContext = createRequestContext(request, service, { tokenExpected, explain: true });
+      const tokenRequired = [defaults, ...questions].some(carriesToken);
+      const requestContext = createRequestContext(request, service, { tokenExpected: tokenRequired, explain: true });
       const isMinimal = wantsMinimalAnswer(request, reply, requestContext.caller);
       const evaluations = await service.activePolicies.withSnapshot((deps) =>
         answerBatch(questions, options?.evaluations_semantic ?? 'execute_all', (question, index) =>
@@ -84,7 +84,7 @@ async function answerQuestion(
   const question = parseQuestion(body, createRequestContext(request, service, { explain: true }));
   const decision = await service.activePolicies.withSnapshot((deps) => decide(question, deps));
   request.decisionId = decision.id;
-  const scope = caller.kind === 'agent' ? decision.firstFailure.remedies.find((r) => r.type === 'scope') : undefined;
+  const scope = caller.kind === 'agent' ? decision.firstDenial.remedies.find((r) => r.type === 'scope') : undefined;
   if (scope !== undefined) void reply.header('www-authenticate', buildChallenges(reply, scope.challenge));
   return reply
     .code(decision.fault === undefined ? 200 : 503)

@@ -7,7 +7,7 @@ import { v1 } from '@authzed/authzed-node';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Connection } from '../../../src/graph/server/connection.js';
 import { toProtoUpdate } from '../../../src/graph/protobuf.js';
-import { STALENESS_BOUND_MS } from '../../../src/graph/server/cache.js';
+import { STALENESS_BOUND_MS } from '../../../src/graph/server/revision-cache.js';
 import type { CheckAnswer, CheckRequest } from '../../../src/model/checks.js';
 import { ServerGraph } from '../../../src/graph/server/server.js';
 import { identifiesWrites } from '../../../src/graph/server/zedtoken.js';

@@ -1,6 +1,6 @@
 /** RevisionCache: which answers may be cached, and how long, on clocks of the test's own. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { STALENESS_BOUND_MS, readClocks, RevisionCache } from '../../../src/graph/server/cache.js';
+import { STALENESS_BOUND_MS, readClocks, RevisionCache } from '../../../src/graph/server/revision-cache.js';
 import type { CheckAnswer, CheckRequest } from '../../../src/model/checks.js';
 import { identifiesWrites } from '../../../src/graph/server/zedtoken.js';
 import { GraphSchema } from '../../../src/graph/schema/schema.js';

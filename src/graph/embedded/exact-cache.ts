@@ -4,9 +4,10 @@
  */
 import { CountedCache, type CacheCountsByName } from '../../telemetry/counted-cache.js';
 import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
-import { checkKey, relationshipKey } from '../relationship-text.js';
+import { relationshipKey } from '../relationship-text.js';
 import type { GraphSchema } from '../schema/schema.js';
 import type { CheckAnswer, CheckRequest } from '../../model/checks.js';
+import { cacheKey, EXPIRY_MARGIN_MS } from '../check-cache-key.js';
 
 const MAX_CACHED_ANSWERS = 50_000;
 const MAX_CACHED_READS = 1_000;
@@ -14,18 +15,9 @@ const MAX_CACHED_READS = 1_000;
 const MAX_CACHED_READ_LENGTH = 100;
 /** Ids of all cached lookups together. */
 const MAX_CACHED_IDS = 200_000;
-/** Around an expiration nothing is cached: SpiceDB reads the clock itself, a little earlier or later than Remit. */
-export const EXPIRY_MARGIN_MS = 100;
-
 /** The part that the results of all lookups have in common. */
 interface LookupIds {
   readonly ids: readonly string[];
-}
-
-/** The key of a check's answer; undefined where a caveat can make it differ from one request to the next. */
-export function cacheKey(check: CheckRequest, schema: GraphSchema): string | undefined {
-  if (schema.reachability.reachesCaveat(check.resource.type, check.permission)) return undefined;
-  return check.explain === true ? `${checkKey(check)} explained` : checkKey(check);
 }
 
 export class EmbeddedCache {

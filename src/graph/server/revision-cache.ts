@@ -5,7 +5,8 @@
  */
 import type { GraphSchema } from '../schema/schema.js';
 import { CountedCache, type CacheCountsByName } from '../../telemetry/counted-cache.js';
-import { EXPIRY_MARGIN_MS, cacheKey } from '../embedded/cache.js';
+import { cacheKey } from '../check-cache-key.js';
+import { EXPIRY_MARGIN_MS } from '../check-cache-key.js';
 import type { CheckAnswer, CheckRequest } from '../../model/checks.js';
 import { identifiesWrites } from './zedtoken.js';
 
