@@ -80,8 +80,12 @@ export function toEvaluationAnswer(decision: Decision, caller: Caller, isMinimal
   };
 }
 
-/** The answer to an item of a batch that is no valid question: it is denied alone, and names the place of the error. */
-export function toInvalidItemAnswer(error: BadRequest, index: number, isMinimal: boolean): EvaluationAnswer {
+/** The answer to an item of a batch that could not be decided: it is denied alone, and names the place of the error. */
+export function toItemErrorAnswer(
+  error: Pick<BadRequest, 'status' | 'code' | 'message' | 'at'>,
+  index: number,
+  isMinimal: boolean,
+): EvaluationAnswer {
   if (isMinimal) return { decision: false };
   const at = error.at === '' ? `evaluations[${index}]` : `evaluations[${index}].${error.at}`;
   return {

@@ -82,7 +82,7 @@ describe('usage', () => {
     [['token', '--agent', 'a', '--chain', 'b'], '--chain needs --user'],
     [['token', '--agent', 'a\nb', '--user', 'c'], '--agent must not contain control characters'],
     [['token', 'hello', '--agent', 'a'], 'there is no command "token hello"'],
-    [['token', 'verfy', 'a'], 'there is no command "token verfy" (did you mean "verify"?)'],
+    [['token', 'verfy', 'a'], 'there is no command "token verfy" (did you mean "token verify"?)'],
     [['token', 'mint', 'hello', '--agent', 'a'], '"hello" is not understood: remit token mint takes options only'],
     [['token', '--agent', 'a', '--jkt', 'x'], '--jkt must be a SHA-256 thumbprint'],
     [['token', 'inspect'], 'remit token inspect needs TOKEN, one token'],

@@ -127,7 +127,7 @@ describe('a running service', () => {
     for (const secret of told) expect(text).not.toContain(secret);
     for (const part of token.split('.')) expect(text).not.toContain(part);
     const trouble = out.events.filter(({ level }) => level === 'error');
-    expect(trouble.map(({ msg, fault, status }) => fault ?? status ?? msg)).toEqual(['a bug', 500, 'database_unavailable', 503]);
+    expect(trouble.map(({ msg, fault, status }) => fault ?? status ?? msg)).toEqual(['unexpected error', 500, 'database_unavailable', 503]);
     expect(JSON.stringify(trouble[0])).toContain('TypeError');
   }); // prettier-ignore
 

@@ -71,7 +71,11 @@ function bindQuestion(unbound: UnboundQuestion): BoundQuestion | { readonly deni
 }
 
 function unknownActionMessage({ question: { action, resource }, rules }: UnboundQuestion): string {
-  const names = rules.vocabulary.actions
+  const { actions } = rules.vocabulary;
+  const types = new Set(actions.flatMap(({ resourceTypes }) => resourceTypes.map(({ object }) => object)));
+  if (!types.has(resource.type))
+    return `No action applies to a resource of type "${resource.type}"${didYouMean(resource.type, types)}.`;
+  const names = actions
     .filter(({ resourceTypes }) => resourceTypes.some(({ object }) => object === resource.type))
     .map(({ name }) => name);
   return `No action "${action.name}" applies to "${resource.type}"${didYouMean(action.name, names)}.`;

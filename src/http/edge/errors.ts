@@ -56,7 +56,7 @@ export function installErrorHandlers(app: FastifyInstance): void {
     if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
       return reply.code(statusCode).send(createProblem('bad_request', 'The request can not be read.'));
     }
-    request.log.error({ err: error }, 'a bug');
+    request.log.error({ err: error }, 'unexpected error');
     return reply.code(500).send(createProblem('internal', 'Something is wrong with Remit itself.'));
   });
   app.setNotFoundHandler((request, reply) =>

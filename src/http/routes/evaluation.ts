@@ -9,7 +9,7 @@ import type { TypedApp } from '../typed-app.js';
 import {
   evaluationAnswerFormat,
   evaluationAnswersFormat,
-  toInvalidItemAnswer,
+  toItemErrorAnswer,
   toEvaluationAnswer,
   type EvaluationAnswer,
 } from '../authzen-response.js';
@@ -63,7 +63,7 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
       );
       const tokenRequired = [defaults, ...questions].some(carriesToken);
       const requestContext = createRequestContext(request, service, { tokenExpected: tokenRequired, explain: true });
-      const isMinimal = wantsMinimalAnswer(request, reply, requestContext.caller);
+      const isMinimal = negotiateMinimalAnswer(request, reply, requestContext.caller);
       const evaluations = await service.activePolicies.withSnapshot((deps) =>
         answerBatch(questions, options?.evaluations_semantic ?? 'execute_all', (question, index) =>
           answerItem(question, index, { requestContext, isMinimal, deps, log: request.log }),
@@ -88,7 +88,7 @@ async function answerQuestion(
   if (scope !== undefined) void reply.header('www-authenticate', buildChallenges(reply, scope.challenge));
   return reply
     .code(decision.fault === undefined ? 200 : 503)
-    .send(toEvaluationAnswer(decision, caller, wantsMinimalAnswer(request, reply, caller)));
+    .send(toEvaluationAnswer(decision, caller, negotiateMinimalAnswer(request, reply, caller)));
 }
 
 interface BatchContext {
@@ -109,10 +109,10 @@ async function answerItem(
     const decision = await decide(parseQuestion(item, requestContext), deps);
     return toEvaluationAnswer(decision, requestContext.caller, isMinimal);
   } catch (error) {
-    if (error instanceof BadRequest) return toInvalidItemAnswer(error, index, isMinimal);
-    log.error({ err: error }, 'a bug');
-    const internal = new BadRequest('Something is wrong with Remit itself.', '', 500, 'internal');
-    return toInvalidItemAnswer(internal, index, isMinimal);
+    if (error instanceof BadRequest) return toItemErrorAnswer(error, index, isMinimal);
+    log.error({ err: error }, 'unexpected error');
+    const internal = { status: 500, code: 'internal', message: 'Something is wrong with Remit itself.', at: '' };
+    return toItemErrorAnswer(internal, index, isMinimal);
   }
 }
 
@@ -146,8 +146,11 @@ function carriesToken(question: Readonly<Record<string, unknown>> | undefined): 
   return isObject(question?.['context']) && question['context']['token'] !== undefined;
 }
 
-/** Whether a minimal answer is wanted, by `Prefer: return=minimal` (RFC 7240) or by the client's configuration. */
-function wantsMinimalAnswer(request: FastifyRequest, reply: FastifyReply, caller: Caller): boolean {
+/**
+ * @returns whether the answer is to be minimal, by `Prefer: return=minimal` (RFC 7240) or by the client's configuration;
+ *   a preference that is followed is acknowledged in the reply's headers
+ */
+function negotiateMinimalAnswer(request: FastifyRequest, reply: FastifyReply, caller: Caller): boolean {
   const preferred = [request.headers['prefer'] ?? []]
     .flat()
     .some((p) => /(?:^|[,;\s])return\s*=\s*"?minimal"?(?:$|[,;\s])/i.test(p));
