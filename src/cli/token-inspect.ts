@@ -13,10 +13,10 @@ export const tokenInspectCommand = defineCommand({
   description: `
     Explains a token in words, without verifying it: which agent acts, for which user, what the token covers, until when,
     and what is wrong with it.`,
-  positionals: [{ name: 'TOKEN', description: 'one token; "-" reads it from standard input' }],
+  positionals: [{ name: 'TOKEN', description: 'one token; "-" reads it from standard input', allowsEmpty: true }],
   options: { config: CONFIG_OPTION, json: { description: "prints the token's claims as data" } },
   exitCodes: { 0: 'nothing is wrong with the token', 1: 'something is wrong with it' },
-  examples: ['remit token inspect "$TOKEN"'],
+  examples: ['remit token inspect -- "$TOKEN"'],
   run: async ({ positionals: [argument], options }) => {
     const text = await readTokenOrStdin(argument);
     const now = new Date();

@@ -36,7 +36,7 @@ export const tokenVerifyCommand = defineCommand({
 
     Not verified is what only the running service knows: revocations, proofs of possession, and whether the client is an
     agent.`,
-  positionals: [{ name: 'TOKEN', description: 'one token; "-" reads it from standard input' }],
+  positionals: [{ name: 'TOKEN', description: 'one token; "-" reads it from standard input', allowsEmpty: true }],
   options: {
     jwks: { value: 'FILE', description: 'a JSON Web Key Set, or one key' },
     issuer: { value: 'NAME', description: 'the issuer that the token must name (iss)' },
@@ -48,7 +48,7 @@ export const tokenVerifyCommand = defineCommand({
     },
   },
   exitCodes: { 0: 'the signature and the token are valid', 1: 'one of them is not' },
-  examples: ['remit token verify "$TOKEN"', 'remit token verify --jwks keys.json --audience hr-api "$TOKEN"'],
+  examples: ['remit token verify -- "$TOKEN"', 'remit token verify --jwks keys.json --audience hr-api -- "$TOKEN"'],
   run: async ({ positionals: [argument], options }) => {
     const text = await readTokenOrStdin(argument);
     const now = new Date();

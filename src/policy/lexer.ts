@@ -14,20 +14,45 @@ export interface CedarToken {
 }
 
 /**
- * White space is Unicode's White_Space, as in Rust's regular expressions, and not JavaScript's `\s`: the next line
- * character (U+0085) is, a byte order mark (U+FEFF) isn't. The mark counts as space only where a file begins with it.
- * A string without an end takes the rest of the text with it: Cedar reads no further either.
+ * Every token but a string. White space is Unicode's White_Space, as in Rust's regular expressions, and not JavaScript's
+ * `\s`: the next line character (U+0085) is, a byte order mark (U+FEFF) isn't. The mark counts as space only where a file
+ * begins with it.
  */
 const TOKEN =
-  /(?<space>\p{White_Space}+|^\ufeff)|(?<comment>\/\/[^\n\r]*)|(?<string>"[^"\\]*(?:\\[^\n][^"\\]*)*")|(?<identifier>[A-Za-z_][A-Za-z0-9_]*)|(?<number>[0-9]+)|(?<punctuation>::|==|!=|<=|>=|\|\||&&|[@.,;:(){}[\]<>+\-*/%!=?])|(?<unknown>"[^]*|[^])/gu;
+  /(?<space>\p{White_Space}+|^\ufeff)|(?<comment>\/\/[^\n\r]*)|(?<identifier>[A-Za-z_][A-Za-z0-9_]*)|(?<number>[0-9]+)|(?<punctuation>::|==|!=|<=|>=|\|\||&&|[@.,;:(){}[\]<>+\-*/%!=?])|(?<unknown>[^])/uy;
 
 /** All tokens of a text, white space and comments included; a character that Cedar doesn't know is `unknown`. */
 export function tokenizeCedar(text: string): CedarToken[] {
-  return Array.from(text.matchAll(TOKEN), (match) => {
-    const groups = Object.entries(match.groups as Record<CedarTokenKind, string | undefined>);
-    const kind = groups.find(([, group]) => group !== undefined)?.[0] as CedarTokenKind;
-    return { kind, text: match[0], index: match.index };
-  });
+  const tokens: CedarToken[] = [];
+  for (let index = 0; index < text.length;) {
+    const token = text[index] === '"' ? readString(text, index) : readToken(text, index);
+    tokens.push(token);
+    index += token.text.length;
+  }
+  return tokens;
+}
+
+/**
+ * Reads a string by hand, since a regular expression overflows the stack where a string has millions of escapes. A
+ * string without an end takes the rest of the text with it: Cedar reads no further either.
+ */
+function readString(text: string, index: number): CedarToken {
+  for (let end = index + 1; end < text.length; end += 1) {
+    if (text[end] === '"') return { kind: 'string', text: text.slice(index, end + 1), index };
+    if (text[end] === '\\') {
+      end += 1;
+      if (text[end] === '\n') break;
+    }
+  }
+  return { kind: 'unknown', text: text.slice(index), index };
+}
+
+function readToken(text: string, index: number): CedarToken {
+  TOKEN.lastIndex = index;
+  const match = TOKEN.exec(text);
+  const groups = Object.entries((match?.groups ?? {}) as Record<CedarTokenKind, string | undefined>);
+  const [kind, tokenText] = groups.find(([, group]) => group !== undefined) ?? ['unknown', text[index] ?? ''];
+  return { kind: kind as CedarTokenKind, text: tokenText ?? '', index };
 }
 
 /** The tokens of a text without white space and comments. */

@@ -23,6 +23,8 @@ export type TokenVerification =
 export const CLOCK_SKEW_SECONDS = 5;
 /** A cached token is verified anew after this, so that a withdrawn key ends its tokens. */
 const TOKEN_CACHE_MS = 60_000;
+/** How long the parts of a request share a reading without asking the cache. */
+const READING_MS = 1_000;
 const MAX_CACHED_TOKENS = 10_000;
 
 const createTokenCache = (): CountedCache<string, DelegationToken> =>
@@ -46,13 +48,21 @@ export class TokenVerifier {
   read(text: string): TokenReading {
     let cache = this.verifiedTokens;
     let token: Promise<DelegationToken> | undefined;
+    let readAt = -Infinity;
     return {
       text,
       token: () => {
-        // Where issuers or their keys have changed meanwhile, what was read before doesn't count.
-        if (token === undefined || cache !== this.verifiedTokens) {
+        const now = performance.now();
+        // A long request asks the cache again, which knows of keys and issuers that have changed meanwhile.
+        if (token === undefined || cache !== this.verifiedTokens || now - readAt > READING_MS) {
           cache = this.verifiedTokens;
-          token = this.verifyCached(text);
+          readAt = now;
+          const reading = this.verifyCached(text);
+          token = reading;
+          reading.catch((error: unknown) => {
+            // Keys that can't be had now may be had for the request's next part; a rejected token stays one.
+            if (token === reading && !(error instanceof TokenRejectedError)) token = undefined;
+          });
         }
         return token;
       },

@@ -120,7 +120,7 @@ describe('misuse', () => {
     [['--seed', 'x'], '--seed must be a whole number'],
     [['--limit', '0'], '--limit must be a whole number from 1'],
     [['--file', 'x'], 'go with --replay'],
-    [['third'], '"third" is not understood: remit diff takes BEFORE and AFTER'],
+    [['third'], 'there is one argument too many: remit diff takes BEFORE and AFTER'],
     [['--replay', '--file', '/nowhere'], '/nowhere: there is no such file'],
   ])('%j is refused', async (args, message) => {
     await expect(diff(NOTHING, ...args)).rejects.toThrow(message);

@@ -129,7 +129,7 @@ describe('the database', () => {
       message = (error as Error).message;
     }
     expect(message).toContain(why);
-    expect(message).toMatch(/remit\.yaml|: can't be read/);
+    expect(message).toMatch(/remit\.yaml|: can't be read|: there is no such file/);
     expect(message).not.toContain('the-secret');
   }); // prettier-ignore
 

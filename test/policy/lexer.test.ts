@@ -97,3 +97,8 @@ it('strings are what Cedar takes for strings', () => {
     { numRuns: 1000 },
   );
 });
+
+it('a string of millions of escapes is one token', () => {
+  const text = `"${'\\n'.repeat(4_000_000)}"`;
+  expect(tokenizeCedar(text)).toEqual([{ kind: 'string', text, index: 0 }]);
+});

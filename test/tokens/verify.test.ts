@@ -876,6 +876,39 @@ describe('a reading of a token', () => {
     );
   });
 
+  it('of a long request asks again whether the key still stands', async () => {
+    jwks.answer = json({ keys: [keys.k1.jwk] });
+    const own = new TokenVerifier(
+      new Issuers([{ ...(configs[0] as IssuerConfig), jwks: undefined, jwks_uri: jwks.url }]),
+    );
+    const reading = own.read(await sign());
+    expect(await own.verify(reading, 'hr-api', NOW)).toMatchObject({ ok: true });
+    jwks.answer = json({ keys: [keys.k2.jwk] });
+    const now = performance.now();
+    vi.useFakeTimers({ toFake: ['Date'], now: new Date().getTime() + 120_000 });
+    vi.spyOn(performance, 'now').mockReturnValue(now + 120_000);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(await own.verify(reading, 'hr-api', NOW)).toEqual(refusedAs('token_key_unknown'));
+  });
+
+  it('that failed for want of keys is made again, one that was rejected is not', async () => {
+    const own = new TokenVerifier(new Issuers(configs));
+    const reading = own.read(await sign());
+    const issuer = { ...(configs[0] as IssuerConfig), jwks: undefined, jwks_uri: 'http://127.0.0.1:1/jwks' };
+    const away = new TokenVerifier(new Issuers([{ ...issuer, jwks_network: 'private' }]));
+    const failing = away.read(await sign());
+    const first = failing.token();
+    await expect(first).rejects.toThrow(Fault);
+    const second = failing.token();
+    await expect(second).rejects.toThrow(Fault);
+    expect(second).not.toBe(first);
+    expect(reading.token()).toBe(reading.token());
+    const rejected = own.read('no.token');
+    const refused = rejected.token();
+    await expect(refused).rejects.toThrow();
+    expect(rejected.token()).toBe(refused);
+  });
+
   it('doesn’t outlive the issuers and keys that it was verified by', async () => {
     const issuers = new Issuers(configs);
     const own = new TokenVerifier(issuers);

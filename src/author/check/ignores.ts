@@ -5,6 +5,7 @@
 import { FindingCollector, warningAt, type Finding } from '../../diagnostics/diagnostics.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
 import { locationAt, type SourceFile } from '../../diagnostics/source.js';
+import { tokenizeSchema } from '../../graph/schema/lexer.js';
 import { tokenizeCedar } from '../../policy/lexer.js';
 import { LINTS } from '../../policy/lint/lints.js';
 import { CHECK_RULES } from './check-rules.js';
@@ -18,7 +19,7 @@ interface Ignore {
 }
 
 /** YAML's strings, and the comment that ends a line. */
-const YAML_STRING_OR_COMMENT = /"(?:\\.|[^"\\])*"|'[^']*'|(?<=^|\s)#[^\r]*/g;
+const YAML_STRING_OR_COMMENT = /"(?:\\.|[^"\\\n])*"|'[^'\n]*'|(?<=^|\s)#[^\r\n]*/g;
 const IGNORE_FORM = /^\s*remit-ignore:\s*(\w[\w-]*)(?:\s+(?:—|–|--?)(?:\s+(\S.*))?)?\s*$/;
 const IGNORABLE_RULES = LINTS.map(({ rule }) => rule);
 
@@ -48,40 +49,45 @@ export function applyIgnores(
 }
 
 function parseIgnores(file: SourceFile, problems: FindingCollector): Ignore[] {
-  const findComment = /\.ya?ml$/.test(file.name) ? findYamlComment : findCedarComment;
+  const comments = findComments(file);
   let start = 0;
   /** Comments that have no line yet: the next one with content is theirs. */
   let waiting: Omit<Ignore, 'line'>[] = [];
   const ignores: Ignore[] = [];
   for (const [i, text] of file.text.split('\n').entries()) {
-    const comment = findComment(text);
-    const hasContent = text.slice(0, comment?.index).trim() !== '';
-    const ignore = comment === undefined ? undefined : parseIgnore(comment.text, file, start + comment.index, problems);
+    const end = start + text.length;
+    while ((comments[0]?.index ?? Infinity) < start) comments.shift();
+    const comment = (comments[0]?.index ?? Infinity) <= end ? comments[0] : undefined;
+    const hasContent = file.text.slice(start, comment?.index ?? end).trim() !== '';
+    const ignore = comment === undefined ? undefined : parseIgnore(comment.text, file, comment.index, problems);
     if (ignore !== undefined) waiting.push(ignore);
     if (hasContent) {
       ignores.push(...waiting.map((entry) => ({ ...entry, line: i + 1 })));
       waiting = [];
     }
-    start += text.length + 1;
+    start = end + 1;
   }
   return [...ignores, ...waiting.map((entry) => ({ ...entry, line: 0 }))];
 }
 
-interface Comment {
+interface LineComment {
   /** The text behind the sign that begins the comment. */
   readonly text: string;
   readonly index: number;
 }
 
-/** @param line of a Cedar schema or policy file; SpiceDB's schemas have the same strings and comments */
-function findCedarComment(line: string): Comment | undefined {
-  const comment = tokenizeCedar(line).find(({ kind }) => kind === 'comment');
-  return comment && { text: comment.text.slice(2), index: comment.index };
-}
-
-function findYamlComment(line: string): Comment | undefined {
-  const comment = [...line.matchAll(YAML_STRING_OR_COMMENT)].find(([text]) => text.startsWith('#'));
-  return comment && { text: comment[0].slice(1), index: comment.index };
+/** The comments that end with their line, in order, as the file's own language reads it. */
+function findComments({ name, text }: SourceFile): LineComment[] {
+  if (/\.ya?ml$/.test(name))
+    return [...text.matchAll(YAML_STRING_OR_COMMENT)]
+      .filter(([comment]) => comment.startsWith('#'))
+      .map((match) => ({ text: match[0].slice(1), index: match.index }));
+  const tokens = name.endsWith('.zed')
+    ? tokenizeSchema(text).map(({ kind, text: comment, start }) => ({ kind, text: comment, index: start }))
+    : tokenizeCedar(text);
+  return tokens
+    .filter((token) => token.kind === 'comment' && token.text.startsWith('//'))
+    .map((token) => ({ text: token.text.slice(2), index: token.index }));
 }
 
 function parseIgnore(

@@ -26,8 +26,12 @@ export function compareSchemas(before: Rules, after: Rules): SchemaDifference[] 
   return [...actions, { what: 'caveat', change: 'changed', name: after.graph.file, details: ['is written otherwise'] }];
 }
 
-/** Takes out comments, and white space as far as it means nothing. */
+/**
+ * Takes out comments, and white space as far as it means nothing. A text with a bare carriage return stays as it is: it
+ * ends a comment for SpiceDB and not for CEL, so what a caveat means can hang on it.
+ */
 function normalizeSchema(schema: string): string {
+  if (/\r(?!\n)/.test(schema)) return schema;
   return significantTokens(tokenizeSchema(schema))
     .map(({ text }) => text)
     .join(' ');

@@ -41,7 +41,7 @@ export function defineCommand<const P extends PositionalDeclarations, const O ex
   return {
     signature: declaration,
     run: async (args) => {
-      if (!wantsHelp(args)) return declaration.run(parseArguments(declaration, args));
+      if (!wantsHelp(args, declaration.options)) return declaration.run(parseArguments(declaration, args));
       process.stdout.write(commandHelp(declaration));
       return 0;
     },

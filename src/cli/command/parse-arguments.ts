@@ -24,6 +24,8 @@ export interface PositionalDeclaration {
   /** The placeholder in help, such as `DIR`. */
   readonly name: string;
   readonly description: string;
+  /** An empty text is a value that the command judges, and no mistake of the command line. */
+  readonly allowsEmpty?: true;
 }
 export type PositionalDeclarations = readonly PositionalDeclaration[];
 
@@ -55,10 +57,15 @@ export interface ParsedArguments<P extends PositionalDeclarations, O extends Opt
   readonly options: OptionValues<O>;
 }
 
-/** Whether help is asked for instead of a run. */
-export function wantsHelp(args: readonly string[]): boolean {
-  const end = args.indexOf('--');
-  return args.slice(0, end === -1 ? undefined : end).some((arg) => arg === '--help' || arg === '-h');
+/** Whether help is asked for instead of a run. The value of an option isn't: a token may be any text. */
+export function wantsHelp(args: readonly string[], options: OptionDeclarations = {}): boolean {
+  for (let i = 0; i < args.length && args[i] !== '--'; i += 1) {
+    const arg = args[i] ?? '';
+    if (arg === '--help' || arg === '-h') return true;
+    const name = arg.replace(/^--/, '');
+    if (arg.startsWith('--') && Object.hasOwn(options, name) && options[name]?.value !== undefined) i += 1;
+  }
+  return false;
 }
 
 /** @throws UsageError that names the argument, and the command whose help says more */
@@ -130,12 +137,14 @@ function checkPositionals(
   words: readonly string[],
 ): void {
   for (const [i, positional] of positionals.entries())
-    if (words[i] === undefined || words[i] === '')
+    if (words[i] === undefined || (words[i] === '' && positional.allowsEmpty !== true))
       throw new UsageError(`remit ${name} needs ${positional.name}, ${positional.description}`);
+  if (words.slice(positionals.length).includes('')) throw new UsageError(`an argument of remit ${name} is empty`);
   const extra = words[positionals.length];
   if (extra === undefined || rest !== undefined) return;
   const accepted = positionals.length === 0 ? 'options only' : positionals.map((p) => p.name).join(' and ');
-  throw new UsageError(`"${extra}" is not understood: remit ${name} takes ${accepted}`);
+  // The argument may be part of a token or a key, so it isn't repeated.
+  throw new UsageError(`there is one argument too many: remit ${name} takes ${accepted}`);
 }
 
 /** @throws UsageError for a value that doesn't parse, or a required option that isn't there */

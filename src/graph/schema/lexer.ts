@@ -10,19 +10,14 @@ export interface SchemaToken {
   readonly start: number;
 }
 
-/**
- * One pattern a kind, tried in this order. What isn't closed (a comment, a triple-quoted string) ends with the text, and
- * a string of one line with its line. Raw strings (`r"\"`) know no escapes.
- */
+/** One pattern a kind, tried in this order. A comment that isn't closed ends with the text. */
 const TOKEN_PATTERNS: readonly (readonly [SchemaToken['kind'], RegExp])[] = [
   ['blank', /[ \t\r\n]+/y],
   ['comment', /\/\/[^\r\n]*|\/\*[^]*?(?:\*\/|$)/y],
-  ['string', /[bB]?[rR](?:"""[^]*?(?:"""|$)|'''[^]*?(?:'''|$)|"[^"\r\n]*"?|'[^'\r\n]*'?)/y],
-  ['string', /"""(?:\\[^]|[^\\])*?(?:"""|$)|'''(?:\\[^]|[^\\])*?(?:'''|$)/y],
-  ['string', /"(?:\\.|[^"\\\r\n])*"?|'(?:\\.|[^'\\\r\n])*'?/y],
   ['word', /[\p{L}\p{Nd}_]+/uy],
   ['symbol', /\.\.\.|->|\|\||&&|[<>=!]=/y],
 ];
+const STRING_START = /([bB]?[rR])?("""|'''|"|')/y;
 
 /** Every token in order, blanks and comments included: their texts together are the text. Never throws. */
 export function tokenizeSchema(text: string): SchemaToken[] {
@@ -41,10 +36,33 @@ export function significantTokens(tokens: readonly SchemaToken[]): SchemaToken[]
 }
 
 function readToken(text: string, start: number): SchemaToken {
+  const string = readString(text, start);
+  if (string !== undefined) return { kind: 'string', text: string, start };
   for (const [kind, pattern] of TOKEN_PATTERNS) {
     pattern.lastIndex = start;
     const [match] = pattern.exec(text) ?? [];
     if (match !== undefined) return { kind, text: match, start };
   }
   return { kind: 'symbol', text: String.fromCodePoint(text.codePointAt(start) ?? 0), start };
+}
+
+/**
+ * Reads a string by hand, since a regular expression overflows the stack where a string has millions of characters. A
+ * triple-quoted string that isn't closed ends with the text, a string of one line with its line. Raw strings (`r"\"`)
+ * know no escapes.
+ * @returns undefined where no string begins
+ */
+function readString(text: string, start: number): string | undefined {
+  STRING_START.lastIndex = start;
+  const [opening, rawPrefix, quote] = STRING_START.exec(text) ?? [];
+  if (opening === undefined || quote === undefined) return undefined;
+  let end = start + opening.length;
+  while (end < text.length) {
+    if (text.startsWith(quote, end)) return text.slice(start, end + quote.length);
+    const escapes = rawPrefix === undefined && text[end] === '\\';
+    const breaksLine = /[\r\n]/.test(text[escapes ? end + 1 : end] ?? '');
+    if (quote.length === 1 && breaksLine) break;
+    end += escapes ? 2 : 1;
+  }
+  return text.slice(start, end);
 }

@@ -154,7 +154,7 @@ describe('what the configuration needs of its surroundings', () => {
     c.change('remit.yaml', 'schema.zed', 'nowhere.zed');
     await expect(c.check()).rejects.toThrow(/nowhere\.zed: there is no such file/);
     await expect(checkProject(`${c.directory}/nowhere.yaml`, { env: {} })).rejects.toThrow(
-      /nowhere\.yaml: can't be read/,
+      /nowhere\.yaml: there is no such file/,
     );
   });
 });
@@ -202,6 +202,20 @@ describe('remit-ignore', () => {
       'unused-permission: no action, remedy or other permission uses "unused" of "folder"',
       'ignore-unused: there is no unused-permission to ignore here',
     ]);
+  });
+
+  it('is a comment behind a string of several lines, and none within one', async () => {
+    const title = '@title("A suspended agent may do nothing at all.")';
+    const comment = '// remit-ignore: never-applies — known';
+    const withTitle = async (changedTitle: string): Promise<string[]> => {
+      const c = company();
+      c.change('policies/agents.cedar', title, changedTitle);
+      return rules(c);
+    };
+    // Nothing is to be ignored there, so a comment that is seen is named.
+    const unused = 'ignore-unused: there is no never-applies to ignore here';
+    expect(await withTitle(`@title("two\nlines") ${comment}`)).toEqual([unused]);
+    expect(await withTitle(`@title("two\n${comment}\n")`)).toEqual([]);
   });
 
   it('is no comment within a string', async () => {

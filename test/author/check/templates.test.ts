@@ -118,7 +118,7 @@ describe('remit init', () => {
 
   it.each([
     [[], 'remit init needs DIR'],
-    [['a', 'b'], 'remit init takes DIR'],
+    [['a', 'b'], 'there is one argument too many: remit init takes DIR'],
     [['a', '--template', 'ticket'], 'there is no template "ticket" (did you mean "tickets"?): documents'],
     [['/proc/nowhere'], /nowhere/],
   ])('refuses %j', async (args, message) => {

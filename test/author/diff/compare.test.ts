@@ -130,6 +130,14 @@ describe('of the schemas', () => {
     expect([failsOn(comparison, 'widening'), failsOn(comparison, 'change')]).toEqual([true, true]);
   });
 
+  it('a carriage return in a caveat is no end of a comment: CEL reads on to the end of the line', async () => {
+    const withCaveat = (body: string): Rules =>
+      changed([/^definition user/m, `caveat unread(x string) {\n${body}\n}\n\ndefinition user`]);
+    const before = withCaveat('x == "a"\n// note\r|| true');
+    const { schema } = await generated(before, withCaveat('x == "a"\n|| true'));
+    expect(schema).toEqual([expect.objectContaining({ what: 'caveat', change: 'changed' })]);
+  });
+
   it('a comment changes nothing', async () => {
     const after = changed(['permission view = manage', '// seen from above\n  permission view = manage']);
     expect((await generated(rules, after)).schema).toEqual([]);

@@ -62,7 +62,7 @@ describe('a case fails where anything that is expected differs', () => {
     ['an obligation', 'who: helper, actions: read, resources: published, expect: { decision: allow, obligations: {} }', '  obligations: expected none, got {"mask":{"fields":["author_email"]}}\n'],
     ['a path', 'who: helper, actions: read, resources: published, expect: { decision: allow, path: ["document:plan#editor@user:ann"] }', '  path: expected document:plan#editor@user:ann, got document:plan#viewer@user:ann\n'],
     ['a remedy', 'who: helper, actions: read, resources: document:plan, expect: { decision: deny, remedies: [consent] }', '  remedies: expected consent, got approval:edit\n'],
-    ['an agent of which nothing is stored', 'with: ["agent:stranger#delegator@user:ann"], who: stranger, actions: read, resources: published, expect: allow', '  policy: attribute_missing: Nowhere to be found: agent.suspended.'],
+    ['an agent of which nothing is stored', 'with: ["agent:stranger#delegator@user:ann"], who: stranger, actions: read, resources: published, expect: allow', '  policy: attribute_missing: Neither stored nor in the request: agent.suspended.'],
   ])('%s', async (_what, test, told) => {
     const [first = '', ...others] = await failures(`  - { name: t, ${test} }\n`);
     expect(`${first.replaceAll(/\/\S*\//g, '')}\n`).toContain(told);

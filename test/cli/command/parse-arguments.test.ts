@@ -88,7 +88,9 @@ describe('arguments', () => {
   it('more than the command takes are refused', () => {
     const { name, positionals } = signature;
     const strict = { name, positionals, options: {} };
-    expect(() => parseArguments(strict, ['a', 'b'])).toThrow('"b" is not understood: remit copy takes SOURCE');
+    expect(() => parseArguments(strict, ['a', 'b'])).toThrow('there is one argument too many: remit copy takes SOURCE');
+    // It may be part of a token or a key.
+    expect(() => parseArguments(strict, ['a', 'SECRET'])).not.toThrow('SECRET');
     expect(() => parseArguments({ name, options: {} }, ['a'])).toThrow('remit copy takes options only');
   });
 });
@@ -98,6 +100,17 @@ it.each([
   [['a', '-h', '--nonsense'], true],
   [['a', '--', '--help'], false],
   [['help'], false],
+  [['--config', '--help'], false],
+  [['--config=x', '--help'], true],
+  [['--dry-run', '--help'], true],
 ])('%j asks for help: %s', (args, expected) => {
-  expect(wantsHelp(args)).toBe(expected);
+  expect(wantsHelp(args, signature.options)).toBe(expected);
+});
+
+it('an empty argument is refused, but where the command judges it itself', () => {
+  const { name } = signature;
+  expect(() => parse('', '--action', 'read')).toThrow('remit copy needs SOURCE');
+  expect(() => parse('a', '', '--action', 'read')).toThrow('an argument of remit copy is empty');
+  const positionals = [{ name: 'TOKEN', description: '', allowsEmpty: true }] as const;
+  expect(parseArguments({ name, positionals, options: {} }, ['']).positionals).toEqual(['']);
 });

@@ -120,3 +120,11 @@ definition doc {
     expect(GraphSchema.parse(text, 'schema.zed').reachability.reachesExpiration('doc', 'reader')).toBe(mayExpire);
   });
 });
+
+it.each([
+  ['of one line', `"${'\\n'.repeat(4_500_000)}"`],
+  ['in three quotes', `"""${'a\n'.repeat(4_500_000)}"""`],
+  ['raw', `r"${'a'.repeat(9_000_000)}"`],
+])('a string of millions of characters is one token: %s', (_, text) => {
+  expect(tokenizeSchema(text)).toEqual([{ kind: 'string', text, start: 0 }]);
+});

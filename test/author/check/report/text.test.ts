@@ -139,7 +139,7 @@ describe('remit check', () => {
   it.each([
     [['--config', '/nowhere.yaml'], '/nowhere.yaml: there is no such file'],
     [['--json', '--sarif'], '--json and --sarif exclude each other'],
-    [['now'], '"now" is not understood'],
+    [['now'], 'there is one argument too many: remit check takes options only'],
     [['--stric'], 'there is no option --stric (did you mean "--strict"?)'],
   ])('%j is not understood', async (args, text) => {
     await expect(run(...args)).rejects.toThrow(text);
