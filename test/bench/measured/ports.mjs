@@ -86,7 +86,7 @@ export async function timeTokens(service, count = 300) {
     const began = performance.now();
     for (const { token, proof } of presented) {
       const asked = {
-        token: service.trust.verifier.read(token),
+        reading: service.trust.verifier.read(token),
         proof,
         by: 'client',
         audience: undefined,
@@ -102,7 +102,7 @@ export async function timeTokens(service, count = 300) {
   await Promise.all(
     bound.map(({ token }) =>
       service.credentials.verify(
-        { token: service.trust.verifier.read(token), proof: {}, by: 'client', used: new Map() },
+        { reading: service.trust.verifier.read(token), proof: {}, by: 'client', used: new Map() },
         objects,
         now,
       ),
