@@ -22,7 +22,16 @@ export class Timeout<L> {
    */
   constructor(ms: number, onTimeout: () => L, { signal, unref = false }: TimeoutOptions = {}) {
     let expire: () => void = () => undefined;
-    this.late = new Promise<void>((resolve) => (expire = resolve)).then(onTimeout);
+    this.late = new Promise<L>((resolve, reject) => {
+      expire = () => {
+        try {
+          resolve(onTimeout());
+        } catch (error) {
+          // What it throws is the caller's: a Fault, mostly.
+          reject(error);
+        }
+      };
+    });
     // Without a wait under way an expired timeout is no error.
     this.late.catch(() => undefined);
     this.timer = setTimeout(expire, ms);

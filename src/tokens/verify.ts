@@ -57,12 +57,7 @@ export class TokenVerifier {
         if (token === undefined || cache !== this.verifiedTokens || now - readAt > READING_MS) {
           cache = this.verifiedTokens;
           readAt = now;
-          const reading = this.verifyCached(text);
-          token = reading;
-          reading.catch((error: unknown) => {
-            // Keys that can't be had now may be had for the request's next part; a rejected token stays one.
-            if (token === reading && !(error instanceof TokenRejectedError)) token = undefined;
-          });
+          token = this.verifyCached(text, () => (token = undefined));
         }
         return token;
       },
@@ -92,15 +87,21 @@ export class TokenVerifier {
     }
   }
 
-  private async verifyCached(tokenText: string): Promise<DelegationToken> {
+  /** @param onFault called where keys can't be had: they may be had for the request's next part */
+  private async verifyCached(tokenText: string, onFault: () => void): Promise<DelegationToken> {
     const hash = createHash('sha256').update(tokenText).digest('base64');
     // Held on to: a token that is verified with earlier keys must not enter the cache that replaces this one.
     const cache = this.verifiedTokens;
     const cached = cache.get(hash);
     if (cached !== undefined) return cached;
-    const token = await this.verifyUncached(tokenText);
-    cache.set(hash, token);
-    return token;
+    try {
+      const token = await this.verifyUncached(tokenText);
+      cache.set(hash, token);
+      return token;
+    } catch (error) {
+      if (!(error instanceof TokenRejectedError)) onFault();
+      throw error;
+    }
   }
 
   /** Verifies what is the same for every caller. @throws TokenRejectedError, Fault `keys_unavailable` */

@@ -5,16 +5,16 @@ const SAMPLE_MICROSECONDS = 250;
 
 /** What a file works for: the innermost frame that is listed decides, so zod called by the token's reader is zod. */
 const PARTS = [
-  ['Cedar', /cedar-wasm|dist\/engines\/cedar\.js/],
-  ['Cedar requests', /dist\/(rules\/|steps\/consult)/],
-  ['token', /dist\/(tokens\/|steps\/token)|node_modules\/jose\//],
-  ['relationship checks', /dist\/engines\/spicedb\//],
-  ['entity lookup', /dist\/stores\/entities\.js/],
-  ['record', /dist\/(stores\/decisions\.js|engines\/database\/)/],
-  ['messages to threads', /dist\/engines\/worker\.js|messageport|internal\/worker/],
-  ['strict JSON', /dist\/model\/json\.js|node_modules\/jsonc-parser\//],
+  ['Cedar', /cedar-wasm|dist\/policy\/cedar\.js/],
+  ['Cedar requests', /dist\/(policy\/|decide\/ask-cedar)/],
+  ['token', /dist\/(tokens\/|decide\/steps\/token)|node_modules\/jose\//],
+  ['relationship checks', /dist\/graph\//],
+  ['entity lookup', /dist\/store\/entities\.js/],
+  ['record', /dist\/store\/(decisions|record-queue)\.js|dist\/store\/database\//],
+  ['messages to threads', /dist\/runtime\/worker-thread\.js|messageport|internal\/worker/],
+  ['strict JSON', /dist\/runtime\/strict-json\.js|node_modules\/jsonc-parser\//],
   ['zod', /node_modules\/zod\//],
-  ['HTTP edge of Remit', /dist\/(app\.js|http\/)/],
+  ['HTTP edge of Remit', /dist\/http\//],
   ['steps and answer', /dist\/|node_modules\/uuid\//],
   ['measuring', /test\/bench\//],
 ];
