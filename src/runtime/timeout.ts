@@ -27,8 +27,7 @@ export class Timeout<L> {
         try {
           resolve(onTimeout());
         } catch (error) {
-          // What it throws is the caller's: a Fault, mostly.
-          reject(error);
+          reject(error instanceof Error ? error : new TypeError('onTimeout threw no error', { cause: error }));
         }
       };
     });
