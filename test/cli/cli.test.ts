@@ -101,7 +101,7 @@ describe('usage', () => {
     [['test', '--watch', '--json'], '--watch prints for people'],
     [['test', '/nowhere_test.yaml'], '/nowhere_test.yaml: there is no such file or directory'],
     [['test', 'docs'], 'there is no *_test.yaml here'],
-    [['migrate', 'now'], '"now" is not understood'],
+    [['migrate', 'now'], 'there is one argument too many: remit migrate takes options only'],
     [['check', '--json', '--sarif'], '--json and --sarif exclude each other'],
     [['init'], 'remit init needs DIR, one directory'],
     [['init', '.'], 'is not an empty directory'],
