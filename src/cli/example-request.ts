@@ -1,6 +1,7 @@
 /** A request that a newcomer can try: `remit serve` prints it where there are development keys to ask with. */
 import { DELEGATOR_RELATION } from '../policy/schema/vocabulary.js';
-import type { RelationshipGraph } from '../graph/port.js';
+import type { RelationshipFilter, RelationshipGraph } from '../graph/port.js';
+import type { Relationship } from '../model/relationships.js';
 import type { Service } from '../service/service.js';
 import type { ExampleRequest } from './print/welcome.js';
 
@@ -23,9 +24,8 @@ export async function findExampleRequest(service: Service): Promise<ExampleReque
   const { agentObject, userObject, actions } = activePolicies.rules.vocabulary;
   if (devKey === undefined || devIssuer === undefined || agentObject === undefined || userObject === undefined)
     return undefined;
-  const delegations = await activePolicies.engine
-    .read({ resourceType: agentObject, relation: DELEGATOR_RELATION, subjectType: userObject }, MAX_EXAMPLE_DELEGATIONS)
-    .catch(() => []);
+  const delegationFilter = { resourceType: agentObject, relation: DELEGATOR_RELATION, subjectType: userObject };
+  const delegations = await readSome(activePolicies.engine, delegationFilter, MAX_EXAMPLE_DELEGATIONS);
   for (const action of actions.toSorted((a, b) => Number(b.name === 'read') - Number(a.name === 'read'))) {
     for (const { resource: agent, subject: user } of delegations) {
       const [type] = action.resourceTypes;
@@ -60,7 +60,7 @@ async function findPermittedResource(
   permission: string,
   user: ResourceOrUser,
 ): Promise<ResourceOrUser | undefined> {
-  const stored = await relationships.read({ resourceType }, MAX_EXAMPLE_RELATIONSHIPS).catch(() => []);
+  const stored = await readSome(relationships, { resourceType }, MAX_EXAMPLE_RELATIONSHIPS);
   const resources = [...new Map(stored.map(({ resource }) => [resource.id, resource])).values()];
   const checked = resources.slice(0, MAX_EXAMPLE_RESOURCES);
   const answers = await relationships.check(
@@ -72,4 +72,14 @@ async function findPermittedResource(
     return answer?.result === 'yes' ? [{ resource, pathLength: answer.path?.length ?? 1 }] : [];
   });
   return (permitted.find(({ pathLength }) => pathLength === 2) ?? permitted[0])?.resource;
+}
+
+/** Relationships for an example; none where the graph can't be read. */
+async function readSome(
+  graph: RelationshipGraph,
+  filter: RelationshipFilter,
+  limit: number,
+): Promise<readonly Relationship[]> {
+  const list = await graph.read(filter, limit, 'full').catch(() => undefined);
+  return list?.relationships ?? [];
 }

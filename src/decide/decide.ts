@@ -5,6 +5,7 @@
  * (records/redecide.ts).
  */
 import type { RelationshipGraph } from '../graph/port.js';
+import { GraphSnapshot } from '../graph/snapshot.js';
 import type { Decision } from '../model/decision.js';
 import type { Entities } from '../model/entities.js';
 import type { StepOutcome } from '../model/outcome.js';
@@ -125,7 +126,8 @@ async function judgeRemainingSteps(opened: Evaluation, deps: DecisionDeps, deadl
   if (bound === undefined) return opened;
   const gathered = await deps.observer.phase('gather', async () => {
     const needs = collectNeeds(JUDGING_STEPS, bound);
-    const answers = await fetchEngineAnswers([needs], bound.question.consistency, deps, deadline);
+    const graph = new GraphSnapshot(deps.relationships, bound.question.consistency);
+    const answers = await fetchEngineAnswers([needs], graph, deps, deadline);
     return gatherFacts(bound, needs, answers, deps, deadline);
   });
   await yieldToEventLoop();

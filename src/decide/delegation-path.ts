@@ -5,7 +5,7 @@
  * revocations as if the token had stated them, so none of them may be missed.
  */
 import { checkKey } from '../graph/relationship-text.js';
-import type { RelationshipGraph } from '../graph/port.js';
+import type { GraphSnapshot } from '../graph/snapshot.js';
 import type { DelegatedParties } from '../model/acting.js';
 import type { CheckAnswer, CheckRequest } from '../model/checks.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
@@ -20,7 +20,7 @@ import { withCaveatContext } from './permission-checks.js';
 const MAX_PATH_AGENTS = 64;
 
 export interface PathDeps {
-  readonly relationships: RelationshipGraph;
+  readonly graph: GraphSnapshot;
   readonly revocations: Revocations;
 }
 
@@ -75,11 +75,7 @@ export async function findDelegationPath(
 }
 
 /** The agents that may have passed the delegation on to the end of the path so far, as the graph's relationships say. */
-async function readHops(
-  end: ConfirmedHop | undefined,
-  actingAgent: EntityRef,
-  { relationships }: PathDeps,
-): Promise<Hop[]> {
+async function readHops(end: ConfirmedHop | undefined, actingAgent: EntityRef, { graph }: PathDeps): Promise<Hop[]> {
   const resource = end?.agent ?? actingAgent;
   const filter = {
     resourceType: resource.type,
@@ -87,7 +83,7 @@ async function readHops(
     relation: DELEGATOR_RELATION,
     subjectType: actingAgent.type,
   };
-  const edges = await relationships.read(filter, MAX_PATH_AGENTS + 1);
+  const { relationships: edges } = await graph.read(filter, MAX_PATH_AGENTS + 1);
   const agents = new Map(edges.map(({ subject: { type, id } }) => [formatRef({ type, id }), { type, id }]));
   return [...agents.values()].map((agent) => ({
     agent,
@@ -100,12 +96,9 @@ async function readHops(
 async function checkEdges(
   checks: readonly CheckRequest[],
   bound: BoundQuestion,
-  { relationships }: PathDeps,
+  { graph }: PathDeps,
 ): Promise<readonly CheckAnswer[]> {
-  const answers = await relationships.check(
-    checks.map((check) => withCaveatContext(bound, check)),
-    bound.question.consistency,
-  );
+  const answers = await graph.check(checks.map((check) => withCaveatContext(bound, check)));
   for (const answer of answers) if (answer.result === 'unknown') throw new Fault(answer.fault);
   return answers;
 }

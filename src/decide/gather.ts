@@ -1,7 +1,10 @@
-/** Fetches what the judging steps need from the engines, in one round: decide.ts for a question, lists for many at once. */
+/**
+ * Fetches what the judging steps need from the engines, in one round and at one revision of the graph: decide.ts for a
+ * question, lists for many at once.
+ */
 import { checkKey } from '../graph/relationship-text.js';
-import type { RelationshipGraph } from '../graph/port.js';
-import type { CheckAnswer, CheckRequest, Consistency } from '../model/checks.js';
+import type { GraphSnapshot } from '../graph/snapshot.js';
+import type { CheckAnswer, CheckRequest } from '../model/checks.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
 import type { Entities, EntityWithAncestors } from '../model/entities.js';
 import type { FaultCode } from '../model/faults.js';
@@ -17,7 +20,6 @@ import type { Facts, StepNeeds } from './step.js';
 import { buildDelegationCheck } from './steps/delegation.js';
 
 export interface GatherDeps {
-  readonly relationships: RelationshipGraph;
   readonly entities: Pick<Entities, 'lookup'>;
   readonly revocations: Revocations;
   readonly observer: Pick<DecisionObserver, 'cedar'>;
@@ -25,6 +27,8 @@ export interface GatherDeps {
 
 /** The engines' answers for all questions of one request. */
 export interface EngineAnswers {
+  /** The graph, at the revision of the checks' answers. */
+  readonly graph: GraphSnapshot;
   readonly check: Facts['check'];
   readonly entities: EntityLookup | FaultCode;
   /** Searches by the key of the delegation's check: questions on one delegation share the search. */
@@ -44,11 +48,12 @@ export interface GatheredFacts {
  * Asks the engines for what the questions of one request need; what several of them need is asked once. Never throws for
  * an engine's failure: that is in the answers.
  * @param needs those of each question
- * @param priorAnswers answers to checks that have been asked already, by the checks' keys
+ * @param graph everything is asked of it
+ * @param priorAnswers answers of it to checks that have been asked already, by the checks' keys
  */
 export async function fetchEngineAnswers(
   needs: readonly Required<StepNeeds>[],
-  consistency: Consistency,
+  graph: GraphSnapshot,
   deps: GatherDeps,
   deadline: Deadline,
   priorAnswers: ReadonlyMap<string, CheckAnswer> = new Map(),
@@ -61,10 +66,11 @@ export async function fetchEngineAnswers(
   }
   const entityRefs = needs.flatMap((need) => need.entities);
   const [fetched, entities] = await Promise.all([
-    fetchChecks(checks, consistency, deps, deadline),
+    fetchChecks(checks, graph, deadline),
     lookUpEntities(entityRefs, deps, deadline),
   ]);
   return {
+    graph,
     check: (check) => {
       const key = checkKey(check);
       return fetched.get(key) ?? priorAnswers.get(key) ?? NOT_REQUESTED;
@@ -79,11 +85,10 @@ const NOT_REQUESTED: CheckAnswer = { result: 'unknown', fault: 'relationships_un
 
 async function fetchChecks(
   checks: ReadonlyMap<string, CheckRequest>,
-  consistency: Consistency,
-  { relationships }: GatherDeps,
+  graph: GraphSnapshot,
   deadline: Deadline,
 ): Promise<ReadonlyMap<string, CheckAnswer>> {
-  const answers = await deadline.race(relationships.check([...checks.values()], consistency)).catch(engineFaultCode);
+  const answers = await deadline.race(graph.check([...checks.values()])).catch(engineFaultCode);
   const byKey = new Map<string, CheckAnswer>();
   for (const [i, key] of [...checks.keys()].entries()) {
     const answer: CheckAnswer | undefined =
@@ -124,14 +129,15 @@ export async function gatherFacts(
 /** The agents that passed the delegation on; undefined where the user has delegated to the acting agent directly. */
 async function resolveDelegationPath(
   question: BoundQuestion,
-  { check, delegationPaths }: EngineAnswers,
-  deps: GatherDeps,
+  { check, delegationPaths, graph }: EngineAnswers,
+  { revocations }: GatherDeps,
   deadline: Deadline,
 ): Promise<DelegationPathResult | undefined> {
   const delegation = buildDelegationCheck(question.acting);
   if (delegation === undefined || check(delegation).result === 'yes') return undefined;
   const key = checkKey(delegation);
-  const search = delegationPaths.get(key) ?? deadline.race(findDelegationPath(question, deps)).catch(toPathFault);
+  const search =
+    delegationPaths.get(key) ?? deadline.race(findDelegationPath(question, { graph, revocations })).catch(toPathFault);
   delegationPaths.set(key, search);
   return search;
 }

@@ -74,6 +74,13 @@ export function isTooLarge(error: unknown): boolean {
   return code === 'RESOURCE_EXHAUSTED' && /larger than max/.test(text);
 }
 
+/** Whether a bulk may have failed for one of its items alone: the engine has answered, and had time. */
+export function mayBeOneItem(error: unknown): boolean {
+  if (error instanceof Fault) return false;
+  const { code } = readGrpcStatus(error);
+  return !['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'CANCELLED', 'RESOURCE_EXHAUSTED', 'UNAUTHENTICATED'].includes(code);
+}
+
 /** Whether SpiceDB used up the time that it was given. */
 export function isTimeout(error: unknown): boolean {
   return !(error instanceof Fault) && readGrpcStatus(error).code === 'DEADLINE_EXCEEDED';

@@ -35,7 +35,7 @@ export class LookupLimiter {
 
   /**
    * Runs a lookup; one that has timed out lately is refused unless it is given more time.
-   * @param generation changes with each write: until then an equal lookup joins the one under way; undefined where
+   * @param revision names the state of the graph that it is of: an equal lookup joins the one under way; undefined where
    * lookups are never joined
    * @throws Fault, `deadline_exceeded` where it takes too long or has of late; BadRequest where SpiceDB won't answer
    */
@@ -43,13 +43,13 @@ export class LookupLimiter {
     method: string,
     lookup: ResourceLookup | SubjectLookup,
     perform: () => Promise<T>,
-    generation?: number,
+    revision?: string,
   ): Promise<T> {
     const { withinMs } = lookup;
     const key = lookupKey(method, lookup);
     if ((this.timedOut.get(key) ?? 0) >= withinMs) throw new Fault('deadline_exceeded', method);
-    if (generation === undefined) return this.start(method, key, withinMs, perform);
-    const joinKey = `${generation} ${withinMs} ${key}`;
+    if (revision === undefined) return this.start(method, key, withinMs, perform);
+    const joinKey = `${revision} ${withinMs} ${key}`;
     const pending = this.joinable.get(joinKey) ?? this.start(method, key, withinMs, perform);
     this.joinable.set(joinKey, pending);
     try {

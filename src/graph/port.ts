@@ -7,7 +7,7 @@ import type { CacheCountsByName } from '../telemetry/counted-cache.js';
 import type { Relationship, RelationshipUpdate } from '../model/relationships.js';
 import type { GraphSchema } from './schema/schema.js';
 import type { EngineStats } from '../telemetry/engine-stats.js';
-import type { CheckRequest, CheckAnswer, Consistency } from '../model/checks.js';
+import type { CheckRequest, CheckAnswer, ReadConsistency } from '../model/checks.js';
 
 /** The question on which resources of a type the subject has the permission. */
 export interface ResourceLookup {
@@ -22,7 +22,13 @@ export interface ResourceLookup {
   readonly withinMs: number;
 }
 
-export interface ResourceLookupResult {
+/** The result of a lookup or a read. */
+export interface AtRevision {
+  /** The revision that it is of, as a ZedToken; undefined where SpiceDB names none, since it found nothing. */
+  readonly revision: string | undefined;
+}
+
+export interface ResourceLookupResult extends AtRevision {
   /**
    * Ids in ascending order of code points: all on which the permission is held, and more. For some SpiceDB says that it
    * depends on context where a check says yes without any, so only checks tell.
@@ -42,11 +48,15 @@ export interface SubjectLookup {
   readonly withinMs: number;
 }
 
-export interface SubjectLookupResult {
+export interface SubjectLookupResult extends AtRevision {
   /** Ids in ascending order of code points: all that have the permission, and more, as with resources. */
   readonly ids: readonly string[];
   /** Set where a wildcard grants it: all of the type may have it except these, and `ids` has only some of them. */
   readonly wildcardExclusions: readonly string[] | undefined;
+}
+
+export interface RelationshipList extends AtRevision {
+  readonly relationships: readonly Relationship[];
 }
 
 export interface RelationshipFilter {
@@ -59,16 +69,17 @@ export interface RelationshipFilter {
 
 export interface RelationshipGraph {
   /**
-   * An answer for each check, in order. The engine's failure doesn't throw: it is the answer `unknown`.
+   * An answer for each check, in order, and all of one revision. The engine's failure doesn't throw: it is the answer
+   * `unknown`.
    * @throws BadRequest where the engine refuses the ZedToken
    */
-  check(checks: readonly CheckRequest[], consistency: Consistency): Promise<readonly CheckAnswer[]>;
+  check(checks: readonly CheckRequest[], consistency: ReadConsistency): Promise<readonly CheckAnswer[]>;
   /** Why `token` can't be used for `atLeast` here; undefined where it can. */
   tokenProblem(token: string): string | undefined;
   /** @throws Fault, `deadline_exceeded` where it takes too long; BadRequest where SpiceDB won't answer */
-  lookupResources(lookup: ResourceLookup, consistency: Consistency): Promise<ResourceLookupResult>;
+  lookupResources(lookup: ResourceLookup, consistency: ReadConsistency): Promise<ResourceLookupResult>;
   /** Throws as `lookupResources` does. */
-  lookupSubjects(lookup: SubjectLookup, consistency: Consistency): Promise<SubjectLookupResult>;
+  lookupSubjects(lookup: SubjectLookup, consistency: ReadConsistency): Promise<SubjectLookupResult>;
   /**
    * Writes all of the updates or none, durably.
    * @param by names the writer, for the journal or SpiceDB's transaction
@@ -77,7 +88,7 @@ export interface RelationshipGraph {
    */
   write(updates: readonly RelationshipUpdate[], by: string): Promise<string>;
   /** Reads at most `limit` relationships, in a stable order. @throws Fault */
-  read(filter: RelationshipFilter, limit: number): Promise<readonly Relationship[]>;
+  read(filter: RelationshipFilter, limit: number, consistency: ReadConsistency): Promise<RelationshipList>;
   /** The calls that are under way. */
   stats(): EngineStats;
   close(): Promise<void>;
@@ -108,6 +119,11 @@ export interface QueueCounts {
   readonly groups: number;
   /** Checks that were sent in them. */
   readonly members: number;
+}
+
+/** Whether one revision is asked for, and no freshness. */
+export function isExactly(consistency: ReadConsistency): consistency is { readonly exactly: string } {
+  return typeof consistency !== 'string' && 'exactly' in consistency;
 }
 
 /** The member of a request that carries its ZedToken. */

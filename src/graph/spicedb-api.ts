@@ -9,8 +9,15 @@ import {
   type SubjectRelationshipFilter,
 } from './protobuf.js';
 import type { ResourceLookupResult, SubjectLookupResult, ResourceLookup, SubjectLookup } from './port.js';
-import type { CheckRequest, Consistency } from '../model/checks.js';
-import { toFailureAnswer, isInvalidRequest, isTooLarge, OUTAGE_ANSWER, type AnswerWithoutRevision } from './errors.js';
+import type { CheckRequest, ReadConsistency } from '../model/checks.js';
+import {
+  toFailureAnswer,
+  isInvalidRequest,
+  isTooLarge,
+  mayBeOneItem,
+  OUTAGE_ANSWER,
+  type AnswerWithoutRevision,
+} from './errors.js';
 
 /** The calls of SpiceDB's API that decisions need. Streams come as lists; lookups have a time limit in milliseconds. */
 export interface SpiceDBClient {
@@ -45,8 +52,9 @@ export function atExactSnapshot(token: string): v1.Consistency {
   return { requirement: { oneofKind: 'atExactSnapshot', atExactSnapshot: { token } } };
 }
 
-export function toProtoConsistency(consistency: Consistency): v1.Consistency {
-  return consistency === 'full' ? FULLY_CONSISTENT : atLeastAsFresh(consistency.atLeast);
+export function toProtoConsistency(consistency: ReadConsistency): v1.Consistency {
+  if (consistency === 'full') return FULLY_CONSISTENT;
+  return 'exactly' in consistency ? atExactSnapshot(consistency.exactly) : atLeastAsFresh(consistency.atLeast);
 }
 
 export function toBulkRequest(
@@ -62,36 +70,69 @@ export function toBulkRequest(
   return v1.CheckBulkPermissionsRequest.create({ consistency, withTracing, items });
 }
 
+/** The answers of one bulk, all of one revision. */
+export interface BulkAnswers {
+  readonly answers: readonly TracedAnswer[];
+  /** The revision, as a ZedToken; undefined where SpiceDB has answered nothing. */
+  readonly checkedAt: string | undefined;
+}
+
+/** Calls that may fail, for one bulk, with what isn't clearly the request's fault. */
+const MAX_DIVIDED_FAILURES = 24;
+
 /**
- * One bulk call, and the revision, as a ZedToken, that it was answered at. A bulk that is refused is asked again in
- * halves, and an item that fails is asked again alone: one bad item must not deny its neighbours. After an outage nothing
- * is asked again.
+ * One bulk call. A bulk that is refused is asked again in halves, and an item that fails is asked again alone: one bad
+ * item must not deny its neighbours. What is asked again is asked at the revision of the first answer. After an outage
+ * nothing is asked again.
  */
-export async function checkBulk(
+export function checkBulk(
   client: SpiceDBClient,
   checks: readonly CheckRequest[],
   consistency: v1.Consistency,
   withTracing = false,
-): Promise<{ readonly answers: readonly TracedAnswer[]; readonly checkedAt: string | undefined }> {
-  try {
-    const { pairs, checkedAt } = await client.checkBulkPermissions(toBulkRequest(checks, consistency, withTracing));
-    const answers = await Promise.all(
-      checks.map(async (check, i) => {
-        const pair = pairs[i];
-        if (pair?.response.oneofKind !== 'error' || checks.length === 1) return toTracedAnswer(pair);
-        const retried = await checkBulk(client, [check], consistency, withTracing);
-        return retried.answers[0] ?? { answer: OUTAGE_ANSWER };
-      }),
-    );
-    return { answers, checkedAt: checkedAt?.token };
-  } catch (error) {
-    const divisible = checks.length > 1 && (isInvalidRequest(error) || isTooLarge(error));
-    if (!divisible) return { answers: checks.map(() => ({ answer: toFailureAnswer(error) })), checkedAt: undefined };
-    const half = Math.ceil(checks.length / 2);
-    const first = await checkBulk(client, checks.slice(0, half), consistency, withTracing);
-    const later = first.checkedAt === undefined ? consistency : atExactSnapshot(first.checkedAt);
-    const second = await checkBulk(client, checks.slice(half), later, withTracing);
-    return { answers: [...first.answers, ...second.answers], checkedAt: first.checkedAt ?? second.checkedAt };
+): Promise<BulkAnswers> {
+  return new BulkDivision(client, withTracing).check(checks, consistency);
+}
+
+class BulkDivision {
+  private failures = 0;
+
+  constructor(
+    private readonly client: SpiceDBClient,
+    private readonly withTracing: boolean,
+  ) {}
+
+  async check(checks: readonly CheckRequest[], consistency: v1.Consistency): Promise<BulkAnswers> {
+    try {
+      const request = toBulkRequest(checks, consistency, this.withTracing);
+      const { pairs, checkedAt } = await this.client.checkBulkPermissions(request);
+      const revision = checkedAt?.token;
+      const later = revision === undefined ? consistency : atExactSnapshot(revision);
+      const answers = await Promise.all(
+        checks.map(async (check, i) => {
+          const pair = pairs[i];
+          if (pair?.response.oneofKind !== 'error' || checks.length === 1) return toTracedAnswer(pair);
+          return (await this.check([check], later)).answers[0] ?? { answer: OUTAGE_ANSWER };
+        }),
+      );
+      return { answers, checkedAt: revision };
+    } catch (error) {
+      if (checks.length === 1 || !this.isDivisible(error))
+        return { answers: checks.map(() => ({ answer: toFailureAnswer(error) })), checkedAt: undefined };
+      const half = Math.ceil(checks.length / 2);
+      const first = await this.check(checks.slice(0, half), consistency);
+      const later = first.checkedAt === undefined ? consistency : atExactSnapshot(first.checkedAt);
+      const second = await this.check(checks.slice(half), later);
+      return { answers: [...first.answers, ...second.answers], checkedAt: first.checkedAt ?? second.checkedAt };
+    }
+  }
+
+  /** Whether one item may be at fault: whatever the code says, unless the engine is away or has no time left. */
+  private isDivisible(error: unknown): boolean {
+    if (isInvalidRequest(error) || isTooLarge(error)) return true;
+    if (!mayBeOneItem(error)) return false;
+    this.failures += 1;
+    return this.failures <= MAX_DIVIDED_FAILURES;
   }
 }
 
@@ -113,15 +154,12 @@ function toTracedAnswer(pair: v1.CheckBulkPermissionsPair | undefined): TracedAn
   }
 }
 
-/**
- * The one relationship by which a subject holds a relation that only allows single subjects, and the revision, as a
- * ZedToken, at which it was read; undefined where there is none.
- */
+/** The one relationship by which a subject holds a relation that only allows single subjects; undefined for none. */
 export async function readDirectRelationship(
   client: SpiceDBClient,
   { resource, permission, subject }: CheckRequest,
   consistency: v1.Consistency,
-): Promise<{ readonly relationship: v1.Relationship; readonly readAt: string } | undefined> {
+): Promise<v1.Relationship | undefined> {
   const filter = {
     resourceType: resource.type,
     resourceId: resource.id,
@@ -133,18 +171,24 @@ export async function readDirectRelationship(
   const [response] = await client.readRelationships(
     v1.ReadRelationshipsRequest.create({ consistency, relationshipFilter: toProtoFilter(filter), optionalLimit: 1 }),
   );
-  const { relationship, readAt } = response ?? {};
-  return relationship === undefined || readAt === undefined ? undefined : { relationship, readAt: readAt.token };
+  return response?.relationship;
 }
 
-/** Reads up to `limit` relationships, in pages of the size that SpiceDB allows. */
+/** Relationships that were read, and the revision that they are of, as a ZedToken; undefined where there are none. */
+export interface RelationshipMessages {
+  readonly relationships: readonly v1.Relationship[];
+  readonly revision: string | undefined;
+}
+
+/** Reads up to `limit` relationships of one revision, in pages of the size that SpiceDB allows. */
 export async function readRelationships(
   client: SpiceDBClient,
   filter: SubjectRelationshipFilter,
   limit: number,
   consistency: v1.Consistency,
-): Promise<v1.Relationship[]> {
+): Promise<RelationshipMessages> {
   const relationships: v1.Relationship[] = [];
+  let revision: string | undefined;
   // All pages have one size: SpiceDB continues only a call that is like the first.
   const optionalLimit = Math.min(limit, MAX_PAGE_SIZE);
   let cursor: v1.Cursor | undefined;
@@ -157,10 +201,13 @@ export async function readRelationships(
         ...(cursor === undefined ? {} : { optionalCursor: cursor }),
       }),
     );
-    for (const { relationship } of responses) if (relationship !== undefined) relationships.push(relationship);
+    for (const { relationship, readAt } of responses) {
+      if (relationship !== undefined) relationships.push(relationship);
+      revision ??= readAt?.token;
+    }
     cursor = responses.length < optionalLimit ? undefined : responses.at(-1)?.afterResultCursor;
   } while (cursor !== undefined && relationships.length < limit);
-  return relationships.slice(0, limit);
+  return { relationships: relationships.slice(0, limit), revision };
 }
 
 export async function lookupResources(
@@ -194,6 +241,7 @@ export async function lookupResources(
   return {
     ids: sortByCodePoints(responses.slice(0, limit).map((r) => decodeId(r.resourceObjectId))),
     complete: complete && responses.length <= (limit ?? Infinity),
+    revision: responses[0]?.lookedUpAt?.token,
   };
 }
 
@@ -220,6 +268,7 @@ export async function lookupSubjects(
     wildcardExclusions: wildcard?.excludedSubjects
       .filter((s) => s.permissionship === v1.LookupPermissionship.HAS_PERMISSION)
       .map((s) => decodeId(s.subjectObjectId)),
+    revision: responses[0]?.lookedUpAt?.token,
   };
 }
 

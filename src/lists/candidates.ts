@@ -4,7 +4,8 @@
  */
 import type { DecisionDeps } from '../decide/decide.js';
 import { startEvaluation } from './preview.js';
-import type { SubjectLookupResult, RelationshipFilter, SubjectLookup } from '../graph/port.js';
+import type { RelationshipFilter, SubjectLookup, SubjectLookupResult } from '../graph/port.js';
+import type { GraphSnapshot } from '../graph/snapshot.js';
 import { BadRequest, Fault, type FaultCode } from '../model/faults.js';
 import type { EntityRef } from '../model/ids.js';
 import type { Question } from '../model/question.js';
@@ -31,20 +32,24 @@ export function compareByCodePoint(a: string, b: string): number {
  * Finds the resources on which the action's permission is held; none where the question could only be denied.
  * @throws Fault where they can't be found now
  */
-export async function findCandidateResources(question: Question, deps: SearchDeps): Promise<readonly string[]> {
+export async function findCandidateResources(
+  question: Question,
+  graph: GraphSnapshot,
+  deps: SearchDeps,
+): Promise<readonly string[]> {
   const { bound } = await startEvaluation(question, deps);
   if (bound === undefined) return [];
-  return lookUpResources(buildGateLookup(bound), question, deps);
+  return lookUpResources(buildGateLookup(bound), graph, deps);
 }
 
 /** @throws Fault where neither the lookup nor reading ends */
-async function lookUpResources(lookup: GateLookup, question: Question, deps: SearchDeps): Promise<readonly string[]> {
+async function lookUpResources(lookup: GateLookup, graph: GraphSnapshot, deps: SearchDeps): Promise<readonly string[]> {
   try {
     const request = { ...lookup, withinMs: deps.deadlineMs };
-    return (await deps.relationships.lookupResources(request, question.consistency)).ids;
+    return (await graph.lookupResources(request)).ids;
   } catch (error) {
     if (!isBeyondLookup(error)) throw error;
-    const relationships = await readAllRelationships({ resourceType: lookup.resourceType }, deps, error);
+    const relationships = await readAllRelationships({ resourceType: lookup.resourceType }, graph, error);
     return sortDistinct(relationships.map((r) => r.resource.id));
   }
 }
@@ -62,10 +67,10 @@ const MAX_RELATIONSHIPS_READ = 20_000;
 /** @throws Fault where there are more than can be read */
 async function readAllRelationships(
   filter: RelationshipFilter,
-  { relationships }: SearchDeps,
+  graph: GraphSnapshot,
   cause: Error,
 ): Promise<readonly Relationship[]> {
-  const all = await relationships.read(filter, MAX_RELATIONSHIPS_READ + 1);
+  const { relationships: all } = await graph.read(filter, MAX_RELATIONSHIPS_READ + 1);
   if (all.length > MAX_RELATIONSHIPS_READ)
     throw new Fault('relationships_unavailable', 'The lookup failed, and there are too many relationships to read.', {
       cause,
@@ -81,7 +86,11 @@ function sortDistinct(ids: readonly string[]): readonly string[] {
  * Finds the subjects that may be allowed: with a token the party that it names, else the holders of the permission.
  * @throws Fault where they can't be found now
  */
-export async function findCandidateSubjects(question: Question, deps: SearchDeps): Promise<readonly string[]> {
+export async function findCandidateSubjects(
+  question: Question,
+  graph: GraphSnapshot,
+  deps: SearchDeps,
+): Promise<readonly string[]> {
   const { userObject, agentObject, find } = deps.rules().vocabulary;
   const { type } = question.subject;
   if (question.token !== undefined) {
@@ -96,7 +105,7 @@ export async function findCandidateSubjects(question: Question, deps: SearchDeps
   const resource = { type: question.resource.type, id: question.resource.id };
   const context = selectCaveatContext(question, rules, resource.type, permission);
   const lookup = { resource, permission, subjectType: type, context, withinMs: deps.deadlineMs };
-  const { ids, wildcardExclusions } = await lookUpSubjects(lookup, question, deps);
+  const { ids, wildcardExclusions } = await lookUpSubjects(lookup, graph, deps);
   if (wildcardExclusions === undefined) return ids;
   // The wildcard stands for every subject: the stored ones are those that can be named.
   const excluded = new Set(wildcardExclusions);
@@ -115,13 +124,14 @@ const MAX_FOLLOWED_AGENTS = 1000;
 export async function findCandidateAgents(
   user: EntityRef,
   question: Question,
+  graph: GraphSnapshot,
   deps: SearchDeps,
 ): Promise<readonly string[]> {
   const { agentObject, allowsRedelegation } = deps.rules().vocabulary;
   if (agentObject === undefined) return [];
   const context = selectCaveatContext(question, deps.rules(), agentObject, DELEGATOR_RELATION);
   const lookup = { resourceType: agentObject, permission: DELEGATOR_RELATION, subject: user, context };
-  const agents = new Set(await lookUpResources(lookup, question, deps));
+  const agents = new Set(await lookUpResources(lookup, graph, deps));
   let frontier = allowsRedelegation ? [...agents] : [];
   while (frontier.length > 0) {
     if (agents.size > MAX_FOLLOWED_AGENTS) throw new BadRequest('has more agents than are followed', 'subject');
@@ -129,7 +139,8 @@ export async function findCandidateAgents(
     for (const subjectId of frontier) {
       // Agents are delegated to singly, never through a userset.
       const filter = { resourceType: agentObject, relation: DELEGATOR_RELATION, subjectType: agentObject, subjectId };
-      for (const { resource } of await deps.relationships.read(filter, MAX_FOLLOWED_AGENTS + 1)) {
+      const { relationships } = await graph.read(filter, MAX_FOLLOWED_AGENTS + 1);
+      for (const { resource } of relationships) {
         if (!agents.has(resource.id)) next.push(resource.id);
         agents.add(resource.id);
       }
@@ -141,17 +152,17 @@ export async function findCandidateAgents(
 
 async function lookUpSubjects(
   lookup: SubjectLookup,
-  question: Question,
+  graph: GraphSnapshot,
   deps: SearchDeps,
-): Promise<SubjectLookupResult> {
+): Promise<Pick<SubjectLookupResult, 'ids' | 'wildcardExclusions'>> {
   try {
-    return await deps.relationships.lookupSubjects(lookup, question.consistency);
+    return await graph.lookupSubjects(lookup);
   } catch (error) {
     if (!isBeyondLookup(error)) throw error;
     const { subjectType } = lookup;
     const ids: string[] = [];
     for (const resourceType of deps.rules().graph.definitionNames())
-      for (const { subject, wildcard } of await readAllRelationships({ resourceType, subjectType }, deps, error))
+      for (const { subject, wildcard } of await readAllRelationships({ resourceType, subjectType }, graph, error))
         if (wildcard !== true) ids.push(subject.id);
     return { ids: sortDistinct(ids), wildcardExclusions: [] };
   }

@@ -7,6 +7,7 @@ import { Deadline } from '../runtime/deadline.js';
 import { findCandidateResources, compareByCodePoint, CANDIDATE_DEADLINES, type SearchDeps } from './candidates.js';
 import type { DecisionPreview } from './preview.js';
 import { previewQuestions } from './decide-list.js';
+import { GraphSnapshot } from '../graph/snapshot.js';
 import { BadRequest } from '../model/faults.js';
 import type { Question } from '../model/question.js';
 import type { ReasonCode } from '../model/reasons.js';
@@ -48,10 +49,12 @@ export async function findCapabilities(
   const capabilities: Capability[] = [];
   for (const { action, resourceType } of pairs) {
     const question = toQuestion(action.name, resourceType);
+    const graph = new GraphSnapshot(deps.relationships, question.consistency);
     const ids = await Deadline.run(deps.deadlineMs * CANDIDATE_DEADLINES, (deadline) =>
-      deadline.race(findCandidateResources(question, deps)),
+      deadline.race(findCandidateResources(question, graph, deps)),
     );
-    const best = await findBestResult(ids, (id) => ({ ...question, resource: { ...question.resource, id } }), deps);
+    const toCandidate = (id: string): Question => ({ ...question, resource: { ...question.resource, id } });
+    const best = await findBestResult(ids, toCandidate, graph, deps);
     if (best !== undefined) capabilities.push({ resourceType, action, ...best });
   }
   return capabilities;
@@ -63,12 +66,13 @@ const STATUS_ORDER: readonly CapabilityStatus[] = ['allowed', 'depends', 'remedi
 async function findBestResult(
   ids: readonly string[],
   toQuestion: (id: string) => Question,
+  graph: GraphSnapshot,
   deps: SearchDeps,
 ): Promise<CapabilityResult | undefined> {
   let best: CapabilityResult | undefined;
   let from = 0;
   for (const size of SAMPLE_SIZES) {
-    const previews = await previewQuestions(ids.slice(from, (from += size)).map(toQuestion), deps, true);
+    const previews = await previewQuestions(ids.slice(from, (from += size)).map(toQuestion), graph, deps, true);
     for (const preview of previews) {
       const result = preview instanceof BadRequest ? undefined : toCapabilityResult(preview);
       if (result !== undefined && (best === undefined || isBetterResult(result, best))) best = result;

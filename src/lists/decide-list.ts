@@ -10,7 +10,8 @@ import { buildGateCheck } from '../decide/permission-checks.js';
 import { withCaveatContext } from '../decide/permission-checks.js';
 import { buildGateLookup, type GateLookup } from '../decide/steps/relationship.js';
 import { checkKey } from '../graph/relationship-text.js';
-import type { CheckAnswer, CheckRequest, Consistency } from '../model/checks.js';
+import type { GraphSnapshot } from '../graph/snapshot.js';
+import type { CheckAnswer, CheckRequest } from '../model/checks.js';
 import { BadRequest, Fault } from '../model/faults.js';
 import type { Question } from '../model/question.js';
 import { Deadline } from '../runtime/deadline.js';
@@ -31,25 +32,27 @@ const LOOKUP_MS = 250;
 
 /**
  * Previews each question, in order; a BadRequest stands for a question that is itself at fault.
+ * @param graph one for the whole list, so that all of it is of one revision
  * @param fromLookup whether the resources come from a lookup already, so that another would find all of them again
  * @throws Fault where a question can't be decided
  */
 export async function previewQuestions(
   questions: readonly Question[],
+  graph: GraphSnapshot,
   deps: DecisionDeps,
   fromLookup = false,
 ): Promise<readonly (DecisionPreview | BadRequest)[]> {
   const started = await startEvaluations(questions, deps);
   const evaluations = started.flatMap((evaluation) => (evaluation instanceof BadRequest ? [] : [evaluation]));
   const { reachable, gateAnswers } = await Deadline.run(deps.deadlineMs, (deadline) =>
-    selectReachable(evaluations, deps, deadline, fromLookup),
+    selectReachable(evaluations, graph, deadline, fromLookup),
   );
   const previews = new Map<Evaluation, DecisionPreview>();
   let next = 0;
   const previewGroups = async (): Promise<void> => {
     while (next < reachable.length) {
       const group = reachable.slice(next, (next += GROUP_SIZE));
-      for (const [evaluation, preview] of await previewDecisions(group, deps, gateAnswers))
+      for (const [evaluation, preview] of await previewDecisions(group, graph, deps, gateAnswers))
         previews.set(evaluation, preview);
     }
   };
@@ -74,7 +77,7 @@ interface ReachableQuestions {
  */
 async function selectReachable(
   evaluations: readonly Evaluation[],
-  deps: DecisionDeps,
+  graph: GraphSnapshot,
   deadline: Deadline,
   fromLookup: boolean,
 ): Promise<ReachableQuestions> {
@@ -84,13 +87,12 @@ async function selectReachable(
     const [first] = group;
     const resourceCount = new Set(group.map(({ gate }) => gate.resource.id)).size;
     if (first === undefined || resourceCount < LONG_LIST) continue;
-    const { consistency } = first.bound.question;
     const lookup = buildGateLookup(first.bound);
     const limit = Math.floor(resourceCount / 2);
-    const foundIds = fromLookup ? undefined : await deadline.race(lookUpReachable(lookup, limit, consistency, deps));
+    const foundIds = fromLookup ? undefined : await deadline.race(lookUpReachable(lookup, limit, graph));
     const candidates = foundIds === undefined ? group : group.filter(({ gate }) => foundIds.has(gate.resource.id));
     const checks = new Map(candidates.map(({ gate }) => [checkKey(gate), gate]));
-    const answers = await deadline.race(deps.relationships.check([...checks.values()], consistency));
+    const answers = await deadline.race(graph.check([...checks.values()]));
     for (const [i, key] of [...checks.keys()].entries()) gateAnswers.set(key, answers[i] ?? UNKNOWN_ANSWER);
     for (const { evaluation, gate } of group)
       if (!mayBeHeld(gateAnswers.get(checkKey(gate)))) unreachable.add(evaluation);
@@ -130,14 +132,10 @@ function groupByGate(evaluations: readonly Evaluation[]): Map<string, GatedQuest
 async function lookUpReachable(
   lookup: GateLookup,
   limit: number,
-  consistency: Consistency,
-  { relationships }: DecisionDeps,
+  graph: GraphSnapshot,
 ): Promise<ReadonlySet<string> | undefined> {
   try {
-    const { ids, complete } = await relationships.lookupResources(
-      { ...lookup, limit, withinMs: LOOKUP_MS },
-      consistency,
-    );
+    const { ids, complete } = await graph.lookupResources({ ...lookup, limit, withinMs: LOOKUP_MS });
     return complete ? new Set(ids) : undefined;
   } catch (error) {
     if (error instanceof Fault || error instanceof BadRequest) return undefined;

@@ -14,6 +14,7 @@ import type { UnboundQuestion } from '../decide/bound-question.js';
 import type { Evaluation } from '../decide/evaluation.js';
 import { collectNeeds } from '../decide/facts.js';
 import { fetchEngineAnswers, gatherFacts, type GatheredFacts } from '../decide/gather.js';
+import type { GraphSnapshot } from '../graph/snapshot.js';
 import type { CheckAnswer } from '../model/checks.js';
 import { BadRequest, Fault } from '../model/faults.js';
 import type { Obligation } from '../model/obligations.js';
@@ -74,16 +75,20 @@ async function openVerifiable(question: Question, deps: DecisionDeps): Promise<U
 
 /**
  * Judges the questions that {@link startEvaluations} has started together.
- * @param priorAnswers answers to checks that have been asked already, by the checks' keys
+ * @param graph everything is asked of it
+ * @param priorAnswers answers of it to checks that have been asked already, by the checks' keys
  * @throws Fault where a question can't be decided
  */
 export async function previewDecisions(
   started: readonly Evaluation[],
+  graph: GraphSnapshot,
   deps: DecisionDeps,
   priorAnswers?: ReadonlyMap<string, CheckAnswer>,
 ): Promise<ReadonlyMap<Evaluation, DecisionPreview>> {
   return Deadline.run(deps.deadlineMs, async (deadline) => {
-    const gathered = await deps.observer.phase('gather', () => gatherTogether(started, deps, deadline, priorAnswers));
+    const gathered = await deps.observer.phase('gather', () =>
+      gatherTogether(started, graph, deps, deadline, priorAnswers),
+    );
     const previews = new Map<Evaluation, DecisionPreview>();
     for (const evaluation of started) {
       const facts = gathered.get(evaluation);
@@ -98,6 +103,7 @@ export async function previewDecisions(
 /** The facts of each question that is bound; one that token or binding has denied needs none. */
 async function gatherTogether(
   started: readonly Evaluation[],
+  graph: GraphSnapshot,
   deps: DecisionDeps,
   deadline: Deadline,
   priorAnswers?: ReadonlyMap<string, CheckAnswer>,
@@ -107,8 +113,7 @@ async function gatherTogether(
     return bound === undefined ? [] : [{ evaluation, bound, needs: collectNeeds(JUDGING_STEPS, bound) }];
   });
   const allNeeds = questions.map(({ needs }) => needs);
-  const consistency = questions[0]?.bound.question.consistency ?? 'full';
-  const answers = await fetchEngineAnswers(allNeeds, consistency, deps, deadline, priorAnswers);
+  const answers = await fetchEngineAnswers(allNeeds, graph, deps, deadline, priorAnswers);
   const gathered = new Map<Evaluation, GatheredFacts>();
   for (const { evaluation, bound, needs } of questions)
     gathered.set(evaluation, await gatherFacts(bound, needs, answers, deps, deadline));

@@ -3,6 +3,7 @@
  * allowed. The search routes call it.
  */
 import type { DecisionDeps } from '../decide/decide.js';
+import type { GraphSnapshot } from '../graph/snapshot.js';
 import { BadRequest } from '../model/faults.js';
 import type { Question } from '../model/question.js';
 import { previewQuestions } from './decide-list.js';
@@ -22,6 +23,7 @@ export interface SearchPage {
 /**
  * Finds the first candidates that would be allowed, in their order.
  * @param candidates those after the previous page, in a stable order
+ * @param graph where the candidates come from
  * @throws BadRequest where the question itself is at fault
  * @throws Fault where a candidate can't be decided: the results must be complete
  */
@@ -29,13 +31,14 @@ export async function findAllowed(
   candidates: readonly string[],
   limit: number,
   toQuestion: (candidate: string) => Question,
+  graph: GraphSnapshot,
   deps: DecisionDeps,
 ): Promise<SearchPage> {
   const results: string[] = [];
   const size = Math.min(MAX_SEARCH_GROUP, Math.max(MIN_SEARCH_GROUP, limit + 1));
   for (let from = 0; from < candidates.length; from += size) {
     const group = candidates.slice(from, from + size);
-    const previews = await previewQuestions(group.map(toQuestion), deps, true);
+    const previews = await previewQuestions(group.map(toQuestion), graph, deps, true);
     for (const [i, candidate] of group.entries()) {
       const preview = previews[i];
       if (preview instanceof BadRequest) throw preview;

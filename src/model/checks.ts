@@ -8,6 +8,9 @@ import type { Check } from './relationships.js';
  */
 export type Consistency = 'full' | { readonly atLeast: string };
 
+/** The freshness of an answer, or the one revision, as an answer named it before, that it is to be of. */
+export type ReadConsistency = Consistency | { readonly exactly: string };
+
 export interface CheckRequest extends Check {
   /** Whether a yes should come with the path of relationships that grants it. */
   readonly explain?: boolean | undefined;

@@ -1,6 +1,6 @@
 /** CheckQueue: which checks are sent together, which join others, and that no call is held up by a long list. */
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { CheckAnswer, CheckRequest, Consistency } from '../../src/model/checks.js';
+import type { CheckAnswer, CheckRequest, ReadConsistency } from '../../src/model/checks.js';
 import { CheckQueue, type CheckQueueLimits } from '../../src/graph/check-queue.js';
 
 const check = (id: string, more: Partial<CheckRequest> = {}): CheckRequest => ({
@@ -11,11 +11,12 @@ const check = (id: string, more: Partial<CheckRequest> = {}): CheckRequest => ({
 });
 const checks = (name: string, count: number): CheckRequest[] =>
   Array.from({ length: count }, (_, i) => check(`${name}${i}`));
+const EXACTLY = { exactly: 'r' };
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** An engine whose bulks are answered one by one, by the test; the revision of an answer is the number of its bulk. */
 function engine(bounds: Partial<CheckQueueLimits> = {}, generation?: () => number) {
-  const bulks: { readonly ids: readonly string[]; readonly consistency: Consistency; readonly answer: () => void }[] = [];
+  const bulks: { readonly ids: readonly string[]; readonly consistency: ReadConsistency; readonly answer: () => void }[] = [];
   const queue = new CheckQueue(
     {
       checkBulk: (asked, consistency) =>
@@ -28,7 +29,7 @@ function engine(bounds: Partial<CheckQueueLimits> = {}, generation?: () => numbe
     },
     { bulkSize: 100, concurrentBulks: 1, ...bounds },
   );
-  return { bulks, ask: (asked: readonly CheckRequest[], at: Consistency = 'full') => queue.check(asked, at) };
+  return { bulks, ask: (asked: readonly CheckRequest[], at: ReadConsistency = EXACTLY) => queue.check(asked, at) };
 } // prettier-ignore
 
 describe('checks that come together', () => {
@@ -49,9 +50,18 @@ describe('checks that come together', () => {
   it('are of one consistency', async () => {
     const { bulks, ask } = engine({ concurrentBulks: 4 });
     void ask([check('x')]);
+    void ask([check('x')], 'full');
     void ask([check('x')], { atLeast: 'zed' });
     await turn();
-    expect(bulks.map(({ consistency }) => consistency)).toEqual(['full', { atLeast: 'zed' }]);
+    expect(bulks.map(({ consistency }) => consistency)).toEqual([EXACTLY, 'full', { atLeast: 'zed' }]);
+  });
+
+  it('of one call are in one bulk where SpiceDB chooses the revision, however full it is', async () => {
+    const { bulks, ask } = engine({ concurrentBulks: 4 });
+    for (const [name, count] of [['a', 60], ['b', 60], ['c', 130], ['d', 1]] as const) void ask(checks(name, count), 'full'); // prettier-ignore
+    await turn();
+    expect(bulks.map(({ ids }) => [...new Set(ids.map((id) => id[0]))].join(''))).toEqual(['a', 'b', 'c', 'd']);
+    expect(bulks.map(({ ids }) => ids.length)).toEqual([60, 60, 130, 1]);
   });
 
   it('beyond what may wait are refused at once', async () => {
@@ -96,11 +106,12 @@ describe('a list of a thousand', () => {
     await turn();
     bulks[0]?.answer();
     expect(await same).toEqual([{ result: 'yes', revision: '0' }]);
-    for (let i = 1; i < 10; i += 1) {
+    for (let i = 1; i < 11; i += 1) {
       await expect.poll(() => bulks.length, { interval: 1 }).toBe(i + 1);
       bulks[i]?.answer();
     }
-    expect(bulks.flatMap(({ ids }) => ids)).toHaveLength(1000);
+    // It was answered before the list's turn came: the list asks again.
+    expect(bulks.flatMap(({ ids }) => ids)).toHaveLength(1001);
   });
 });
 
@@ -123,7 +134,7 @@ describe('the same question', () => {
     expect(bulks).toHaveLength(2);
   });
 
-  it('is joined under way until a write, where all writes are known', async () => {
+  it('is joined under way where it is known when an answer of the revision changes, until it does', async () => {
     let generation = 0;
     const { bulks, ask } = engine({ concurrentBulks: 2 }, () => generation);
     const first = ask([check('x')]);

@@ -34,6 +34,6 @@ it('the same is joined until a write, where all writes are known', async () => {
   const lookups = new LookupLimiter({ concurrent: 9, abandoned: 9 });
   let made = 0;
   const count = () => Promise.resolve((made += 1));
-  const ask = (generation?: number) => lookups.run('look', lookup('a'), count, generation);
-  expect(await Promise.all([ask(1), ask(1), ask(2), ask(), ask()])).toEqual([1, 1, 2, 3, 4]);
+  const ask = (revision?: string) => lookups.run('look', lookup('a'), count, revision);
+  expect(await Promise.all([ask('1'), ask('1'), ask('2'), ask(), ask()])).toEqual([1, 1, 2, 3, 4]);
 });

@@ -1,8 +1,9 @@
 /** The contract of RelationshipGraph, which both engines must meet. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { RelationshipGraph } from '../../src/graph/port.js';
+import type { RelationshipFilter, RelationshipGraph } from '../../src/graph/port.js';
 import type { CheckAnswer, CheckRequest } from '../../src/model/checks.js';
-import type { UpdateOperation } from '../../src/model/relationships.js';
+import type { Relationship, UpdateOperation } from '../../src/model/relationships.js';
+import { GraphSnapshot } from '../../src/graph/snapshot.js';
 import { formatRelationship, parseRelationship } from '../../src/graph/relationship-text.js';
 
 export const CONTRACT_SCHEMA = `
@@ -43,6 +44,8 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
         texts.map((t) => ({ operation, relationship: parseRelationship(t) })),
         'test',
       );
+    const readAll = async (filter: RelationshipFilter, limit: number): Promise<readonly Relationship[]> =>
+      (await graph.read(filter, limit, 'full')).relationships;
     const ask = async (...checks: CheckRequest[]): Promise<readonly CheckAnswer[]> => graph.check(checks, 'full');
     const check = (
       resource: string,
@@ -160,7 +163,7 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
       expect(answers.map((a) => a.result)).toEqual(
         ids.flatMap((id) => ids.map((other) => (id === other ? 'yes' : 'no'))),
       );
-      const [read] = await graph.read({ resourceType: 'folder', resourceId: '*' }, 10);
+      const [read] = await readAll({ resourceType: 'folder', resourceId: '*' }, 10);
       expect(read?.subject.id).toBe('*');
       expect(read?.wildcard).toBeUndefined();
     });
@@ -168,7 +171,7 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
     it('tells the real wildcard from the id', async () => {
       await write('touch', 'folder:open#viewer@user:*');
       expect(await results(check('folder:open', 'view', 'anyone'))).toEqual(['yes']);
-      expect((await graph.read({ resourceType: 'folder', resourceId: 'open' }, 10)).map(formatRelationship)).toEqual([
+      expect((await readAll({ resourceType: 'folder', resourceId: 'open' }, 10)).map(formatRelationship)).toEqual([
         'folder:open#viewer@user:*',
       ]);
     });
@@ -240,14 +243,14 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
 
     it('reads by every part of a relationship, up to a limit', async () => {
       await write('touch', ...Array.from({ length: 30 }, (_, i) => `folder:list#viewer@user:u${i}`));
-      expect(await graph.read({ resourceType: 'folder', resourceId: 'list' }, 10)).toHaveLength(10);
-      expect(await graph.read({ resourceType: 'folder', resourceId: 'list' }, 100)).toHaveLength(30);
+      expect(await readAll({ resourceType: 'folder', resourceId: 'list' }, 10)).toHaveLength(10);
+      expect(await readAll({ resourceType: 'folder', resourceId: 'list' }, 100)).toHaveLength(30);
       expect(
-        (
-          await graph.read({ resourceType: 'folder', relation: 'viewer', subjectType: 'user', subjectId: 'u7' }, 100)
-        ).map(formatRelationship),
+        (await readAll({ resourceType: 'folder', relation: 'viewer', subjectType: 'user', subjectId: 'u7' }, 100)).map(
+          formatRelationship,
+        ),
       ).toEqual(['folder:list#viewer@user:u7']);
-      expect(await graph.read({ resourceType: 'folder', resourceId: 'absent' }, 10)).toEqual([]);
+      expect(await readAll({ resourceType: 'folder', resourceId: 'absent' }, 10)).toEqual([]);
     });
 
     it('takes its own ZedTokens and no others', async () => {
@@ -265,6 +268,117 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
       expect(answers.filter((a) => a.result === 'yes')).toHaveLength(
         checks.filter((c) => Number(c.subject.id.slice(1)) < 30).length,
       );
+    });
+
+    describe('one revision', () => {
+      /** A transaction moves a user's only relationship from one folder to the next, as a token passed around a ring. */
+      const RING = Array.from({ length: 8 }, (_, i) => `baton-${i}`);
+      const inRing = (i: number): string => `folder:${RING[i % RING.length] ?? ''}#viewer@user:runner`;
+      const ringChecks = RING.map((id) => check(`folder:${id}`, 'view', 'runner', { explain: true }));
+      const subject = { type: 'user', id: 'runner' };
+      const positions = (answers: readonly CheckAnswer[]): string[] =>
+        RING.filter((_, i) => answers[i]?.result === 'yes');
+
+      /** Moves it until `work` is done. */
+      const whileMoving = async (work: () => Promise<void>): Promise<void> => {
+        await write('touch', inRing(0));
+        const until = { isDone: false };
+        const moving = (async (): Promise<number> => {
+          let moves = 0;
+          for (; !until.isDone; moves += 1)
+            await graph.write(
+              [
+                { operation: 'delete', relationship: parseRelationship(inRing(moves)) },
+                { operation: 'touch', relationship: parseRelationship(inRing(moves + 1)) },
+              ],
+              'test',
+            );
+          await write('delete', inRing(moves));
+          return moves;
+        })();
+        try {
+          await work();
+        } finally {
+          until.isDone = true;
+          expect(await moving).toBeGreaterThan(1);
+        }
+      };
+
+      it('holds for the checks of a call, kept answers too, and names itself', async () => {
+        await whileMoving(async () => {
+          const asking = async (): Promise<void> => {
+            for (let i = 0; i < 30; i += 1) {
+              // Single checks are kept, where answers are kept.
+              const [single, answers] = await Promise.all([ask(ringChecks[i % 8] ?? never()), ask(...ringChecks)]);
+              expect(single).toHaveLength(1);
+              expect(positions(answers)).toHaveLength(1);
+              expect(new Set(answers.map((answer) => 'revision' in answer && answer.revision)).size).toBe(1);
+            }
+          };
+          await Promise.all(Array.from({ length: 8 }, asking));
+        });
+      });
+
+      it('holds for calls longer than a bulk', async () => {
+        const others = Array.from({ length: 700 }, (_, i) => check(`folder:other-${i}`, 'view', 'runner'));
+        const [first, ...rest] = ringChecks;
+        const long = [first ?? never(), ...others, ...rest];
+        await whileMoving(async () => {
+          for (let i = 0; i < 6; i += 1) {
+            const answers = await ask(...long);
+            expect(answers.filter(({ result }) => result === 'yes')).toHaveLength(1);
+          }
+        });
+      });
+
+      it('holds for everything that is asked of one snapshot', async () => {
+        await whileMoving(async () => {
+          const asking = async (): Promise<void> => {
+            for (let i = 0; i < 10; i += 1) {
+              const snapshot = new GraphSnapshot(graph, 'full');
+              const [checked, again, read, lookedUp] = [
+                await snapshot.check(ringChecks.slice(0, 4)),
+                await Promise.all(ringChecks.map((request) => snapshot.check([request]))),
+                await snapshot.read({ resourceType: 'folder', subjectType: 'user', subjectId: 'runner' }, 10),
+                await snapshot.lookupResources({
+                  resourceType: 'folder',
+                  permission: 'viewer',
+                  subject,
+                  withinMs: 5000,
+                }),
+              ];
+              const holding = RING.filter((_, n) => again[n]?.[0]?.result === 'yes');
+              expect(holding).toHaveLength(1);
+              expect(positions(checked)).toEqual(holding.filter((id) => RING.indexOf(id) < 4));
+              expect(read.relationships.map(({ resource }) => resource.id)).toEqual(holding);
+              expect(lookedUp.ids.filter((id) => RING.includes(id))).toEqual(holding);
+              expect([read.revision, lookedUp.revision]).toEqual([snapshot.revision, snapshot.revision]);
+              const path = again.flat().flatMap((answer) => (answer.result === 'yes' ? answer.path : undefined) ?? []);
+              expect(path).toEqual([`folder:${holding[0] ?? ''}#viewer@user:runner`]);
+            }
+          };
+          await Promise.all(Array.from({ length: 4 }, asking));
+        });
+      });
+
+      it('is that of a lookup, where a snapshot begins with one', async () => {
+        await whileMoving(async () => {
+          for (let i = 0; i < 20; i += 1) {
+            const snapshot = new GraphSnapshot(graph, 'full');
+            const lookup = { resourceType: 'folder', permission: 'viewer', subject, withinMs: 5000 };
+            const [{ ids }, answers] = await Promise.all([
+              snapshot.lookupResources(lookup),
+              snapshot.check(ringChecks),
+            ]);
+            expect(positions(answers)).toEqual(ids.filter((id) => RING.includes(id)));
+          }
+        });
+      });
+
+      it('that is none is an outage', async () => {
+        const [answer] = await graph.check([ringChecks[0] ?? never()], { exactly: 'bm9uZQ' });
+        expect(answer).toMatchObject({ result: expect.stringMatching(/unknown|unanswerable/) as string });
+      });
     });
 
     describe('lookups', () => {
@@ -319,16 +433,22 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
           'team:look-who#member@user:a',
           'folder:look-who#viewer@user:=2A',
         );
-        expect(await subjects('look-who', 'view')).toEqual({ ids: ['*', 'a', 'z'], wildcardExclusions: undefined });
+        expect(await subjects('look-who', 'view')).toMatchObject({
+          ids: ['*', 'a', 'z'],
+          wildcardExclusions: undefined,
+        });
         await write(
           'touch',
           'folder:look-all#viewer@user:*',
           'folder:look-all#viewer@user:a',
           'folder:look-all#banned@user:b',
         );
-        expect(await subjects('look-all', 'view')).toEqual({ ids: ['a'], wildcardExclusions: [] });
-        expect(await subjects('look-all', 'view_unless_banned')).toEqual({ ids: ['a'], wildcardExclusions: ['b'] });
-        expect(await subjects('look-nowhere', 'view')).toEqual({ ids: [], wildcardExclusions: undefined });
+        expect(await subjects('look-all', 'view')).toMatchObject({ ids: ['a'], wildcardExclusions: [] });
+        expect(await subjects('look-all', 'view_unless_banned')).toMatchObject({
+          ids: ['a'],
+          wildcardExclusions: ['b'],
+        });
+        expect(await subjects('look-nowhere', 'view')).toMatchObject({ ids: [], wildcardExclusions: undefined });
       });
 
       it('see a write at once, and refuse what the schema does not know', async () => {
@@ -371,7 +491,7 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
             { resourceType: 'folder', permission: 'banned', subject, limit, withinMs: 5000 },
             'full',
           );
-        expect(await few(4)).toEqual({ ids: all, complete: true });
+        expect(await few(4)).toMatchObject({ ids: all, complete: true });
         for (const limit of [1, 2, 3]) {
           const { ids, complete } = await few(limit);
           expect([ids.length, complete]).toEqual([limit, false]);
@@ -387,7 +507,7 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
         const { ids, complete } = await many(2200);
         expect([ids.length, new Set(ids).size, complete]).toEqual([2200, 2200, false]);
         expect((await many(5000)).complete).toBe(true);
-        expect(await graph.read({ resourceType: 'folder', subjectType: 'user', subjectId: 'many' }, 1001)).toHaveLength(
+        expect(await readAll({ resourceType: 'folder', subjectType: 'user', subjectId: 'many' }, 1001)).toHaveLength(
           1001,
         );
       });
@@ -418,4 +538,8 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
       });
     });
   });
+}
+
+function never(): never {
+  throw new TypeError('the test asks past its list');
 }

@@ -183,7 +183,7 @@ function graphOf(w: World, type: string, by: Rules): Pick<RelationshipGraph, 'ch
   };
   return {
     check: (checks) => Promise.resolve(checks.map((c) => answer(c.permission === 'delegator' ? w.delegator : c.permission === gate ? w.gate : w.can))),
-    tokenProblem: unused, write: unused, lookupResources: unused, lookupSubjects: unused, read: () => Promise.resolve([]), close: unused, stats: unused,
+    tokenProblem: unused, write: unused, lookupResources: unused, lookupSubjects: unused, read: () => Promise.resolve({ relationships: [], revision: undefined }), close: unused, stats: unused,
   }; // prettier-ignore
 }
 

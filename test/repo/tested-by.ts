@@ -147,6 +147,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/graph/server/union-parts.ts': 'test/graph/server/grant-proof.test.ts',
   'src/graph/server/zedtoken-verifier.ts': 'test/graph/server/schema-monitor.test.ts',
   'src/graph/server/zedtoken.ts': 'test/graph/server/revision-cache.test.ts',
+  'src/graph/snapshot.ts': 'test/attacks/one-revision.test.ts',
   'src/graph/spicedb-api.ts': 'test/graph/server/connection.test.ts',
   'src/http/authzen-request.ts': 'test/http/routes/revocations.test.ts',
   'src/http/authzen-response.ts': 'test/http/edge/authentication.test.ts',

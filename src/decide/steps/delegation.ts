@@ -60,6 +60,7 @@ function judgeGraphDelegation(
   if (delegationPath?.kind === 'path') {
     const { path, ended } = delegationPath;
     evidence['path'] = path;
+    if ('revision' in answer) evidence['revision'] = answer.revision;
     const message = `The revocation ${ended?.id ?? ''} (${ended?.selector ?? ''}) covers an agent that passed the delegation on.`;
     if (ended?.what === 'token') reasons.push(reason('delegation', 'token_revoked', message));
     if (ended?.what === 'session') reasons.push(reason('delegation', 'session_ended', message));

@@ -43,8 +43,8 @@ export class EmbeddedClient implements SpiceDBClient {
     );
   }
 
-  async writeRelationships(request: v1.WriteRelationshipsRequest): Promise<void> {
-    await this.permissions.promises.writeRelationships(request);
+  writeRelationships(request: v1.WriteRelationshipsRequest): Promise<v1.WriteRelationshipsResponse> {
+    return this.permissions.promises.writeRelationships(request);
   }
 
   /** Closing blocks for 6 s while a streaming connection is open, so that one is closed first and gets a moment. */

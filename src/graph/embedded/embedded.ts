@@ -3,7 +3,8 @@
  * is memory, so a journal in the database makes writes durable; this process is its only writer, so answers can be cached
  * exactly until the next write.
  */
-import { BadRequest, ConfigError } from '../../model/faults.js';
+import { LRUCache } from 'lru-cache';
+import { BadRequest, ConfigError, Fault } from '../../model/faults.js';
 import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
 import { relationshipKey } from '../relationship-text.js';
 import type { GraphSchema } from '../schema/schema.js';
@@ -14,16 +15,19 @@ import { EngineWorker } from '../../runtime/worker-thread.js';
 import { EmbeddedCache } from './exact-cache.js';
 import { LookupLimiter, lookupKey } from '../lookup-limiter.js';
 import {
+  isExactly,
   MAX_UPDATES_PER_WRITE,
+  type AtRevision,
   type GraphEngine,
   type GraphCounts,
   type ResourceLookupResult,
   type SubjectLookupResult,
   type RelationshipFilter,
+  type RelationshipList,
   type ResourceLookup,
   type SubjectLookup,
 } from '../port.js';
-import type { CheckAnswer, CheckRequest, Consistency } from '../../model/checks.js';
+import type { CheckAnswer, CheckRequest, ReadConsistency } from '../../model/checks.js';
 import { checkThroughCache } from '../cached-checks.js';
 import { CheckQueue } from '../check-queue.js';
 import { toOutageCode, OUTAGE_ANSWER, toGraphError, toSchemaError, type AnswerWithoutRevision } from '../errors.js';
@@ -32,11 +36,26 @@ import { toOutageCode, OUTAGE_ANSWER, toGraphError, toSchemaError, type AnswerWi
 const EMBEDDED_BULK_SIZE = 150;
 /** Few lookups at once: its thread is this machine's. */
 const EMBEDDED_LOOKUP_LIMITS = { concurrent: 16, abandoned: 2 };
+/** Revisions that can still be asked for: a decision asks within its deadline. */
+const MAX_REVISIONS = 10_000;
+
+/** A revision of the store, which each write makes anew. */
+interface EmbeddedRevision {
+  /** The journal's number of the last write that is in it. */
+  readonly sequence: number;
+  /** The ZedToken that this deployment calls it by, also after a restart. */
+  readonly token: string;
+  /** The ZedToken by which SpiceDB's memory has it. */
+  readonly snapshot: string;
+}
 
 export class EmbeddedGraph implements GraphEngine {
   private readonly queue: CheckQueue;
   private readonly cache: EmbeddedCache;
   private readonly lookupLimiter = new LookupLimiter(EMBEDDED_LOOKUP_LIMITS);
+  private readonly revisions = new LRUCache<string, EmbeddedRevision>({ max: MAX_REVISIONS });
+  /** The newest revision: everything that has been answered to a writer is in it. */
+  private head: EmbeddedRevision;
   private lastWrite: Promise<unknown> = Promise.resolve();
   /** The engine that took over the writes. */
   private successor: EmbeddedGraph | undefined;
@@ -45,12 +64,16 @@ export class EmbeddedGraph implements GraphEngine {
     private readonly worker: EngineWorker,
     private readonly schema: GraphSchema,
     private readonly journal: WriteLog,
-    private sequence: number,
+    newest: { readonly sequence: number; readonly snapshot: string },
     private readonly watch: EngineCallListener | undefined,
   ) {
+    this.head = this.addRevision(newest.sequence, newest.snapshot);
     this.cache = new EmbeddedCache(schema);
     this.queue = new CheckQueue(
-      { checkBulk: (checks) => this.checkBulk(checks), generation: () => this.cache.generation },
+      {
+        checkBulk: (checks, consistency) => this.checkBulk(checks, consistency),
+        generation: () => this.cache.generation,
+      },
       { bulkSize: EMBEDDED_BULK_SIZE, concurrentBulks: 1 },
     );
   }
@@ -87,7 +110,8 @@ export class EmbeddedGraph implements GraphEngine {
       }
       // An unsettled write must stay behind what came before it, so a journal that has one is left as it is.
       if (unsettled.length === 0) await journal.compact([...state.values()]);
-      const engine = new EmbeddedGraph(worker, schema, journal, sequence, watch);
+      const snapshot = await worker.call<string>('ready', undefined);
+      const engine = new EmbeddedGraph(worker, schema, journal, { sequence, snapshot }, watch);
       engine.cache.trackExpirations(updates);
       // A crash between journal and SpiceDB leaves at most the last write undecided: SpiceDB decides it now.
       for (const { sequence: lateSequence, updates: lateUpdates } of unsettled)
@@ -103,21 +127,44 @@ export class EmbeddedGraph implements GraphEngine {
     return this.worker.alive;
   }
 
-  /** Every check is fully consistent, which is at least as fresh as any token of this store. */
-  async check(checks: readonly CheckRequest[], _consistency: Consistency): Promise<readonly CheckAnswer[]> {
+  /**
+   * Every check is of the newest revision, which is at least as fresh as any token of this store, unless an older one is
+   * asked for.
+   */
+  async check(checks: readonly CheckRequest[], consistency: ReadConsistency): Promise<readonly CheckAnswer[]> {
+    const revision = this.findRevision(consistency);
     // Cached answers stay true without the engine, but no permission could be taken back while it is gone.
-    if (!this.worker.alive) return checks.map(() => OUTAGE_ANSWER);
+    if (!this.worker.alive || revision === undefined) return checks.map(() => OUTAGE_ANSWER);
+    const answers = await this.checkAt(revision, checks);
+    // SpiceDB gives up a revision a day after it was written, unless it is the newest: then a write takes it away.
+    const mayBeStale = revision !== this.head && !isExactly(consistency);
+    return mayBeStale && answers.some(({ result }) => result === 'unknown') ? this.checkAt(this.head, checks) : answers;
+  }
+
+  private checkAt(revision: EmbeddedRevision, checks: readonly CheckRequest[]): Promise<readonly CheckAnswer[]> {
     const getCached = (check: CheckRequest): CheckAnswer | undefined => {
-      const key = this.cache.cacheKey(check);
+      const key = revision === this.head ? this.cache.cacheKey(check) : undefined;
       return key === undefined ? undefined : this.cache.getAnswer(key);
     };
-    return checkThroughCache(checks, getCached, (uncached) => this.queue.check(uncached, 'full'));
+    return checkThroughCache(checks, getCached, (uncached) => this.queue.check(uncached, { exactly: revision.token }));
+  }
+
+  /** The revision to answer at; undefined where it is one that isn't known any longer. */
+  private findRevision(consistency: ReadConsistency): EmbeddedRevision | undefined {
+    return isExactly(consistency) ? this.revisions.get(consistency.exactly) : this.head;
+  }
+
+  /** @throws Fault */
+  private requireRevision(consistency: ReadConsistency): EmbeddedRevision {
+    const revision = this.findRevision(consistency);
+    if (revision === undefined) throw new Fault('relationships_unavailable', 'the revision is not known any longer');
+    return revision;
   }
 
   tokenProblem(token: string): string | undefined {
     const sequence = this.journal.decodeToken(token);
     if (sequence === undefined) return 'is not a ZedToken of this deployment';
-    return sequence > this.sequence ? 'is a ZedToken of the future' : undefined;
+    return sequence > this.head.sequence ? 'is a ZedToken of the future' : undefined;
   }
 
   write(updates: readonly RelationshipUpdate[], by: string): Promise<string> {
@@ -138,39 +185,49 @@ export class EmbeddedGraph implements GraphEngine {
     return succeeded;
   }
 
-  async read(filter: RelationshipFilter, limit: number): Promise<readonly Relationship[]> {
+  async read(filter: RelationshipFilter, limit: number, consistency: ReadConsistency): Promise<RelationshipList> {
+    const { token, snapshot } = this.requireRevision(consistency);
     const key = JSON.stringify([filter, limit]);
-    const cached = this.worker.alive ? this.cache.getRead(key) : undefined;
-    if (cached !== undefined) return cached;
+    const isHead = token === this.head.token;
+    const cached = this.worker.alive && isHead ? this.cache.getRead(key) : undefined;
+    if (cached !== undefined) return { relationships: cached, revision: token };
     const { generation } = this.cache;
     try {
-      const relationships = await this.worker.call<Relationship[]>('read', { filter, limit });
-      this.cache.setRead(key, relationships, generation);
-      return relationships;
+      const { relationships } = await this.worker.call<RelationshipList>('read', { filter, limit, revision: snapshot });
+      if (isHead) this.cache.setRead(key, relationships, generation);
+      return { relationships, revision: token };
     } catch (error) {
       throw toGraphError(error);
     }
   }
 
-  lookupResources(lookup: ResourceLookup, _consistency: Consistency): Promise<ResourceLookupResult> {
-    return this.lookUp('lookupResources', lookup.resourceType, lookup);
+  lookupResources(lookup: ResourceLookup, consistency: ReadConsistency): Promise<ResourceLookupResult> {
+    return this.lookUp('lookupResources', lookup.resourceType, lookup, consistency);
   }
 
-  lookupSubjects(lookup: SubjectLookup, _consistency: Consistency): Promise<SubjectLookupResult> {
-    return this.lookUp('lookupSubjects', lookup.resource.type, lookup);
+  lookupSubjects(lookup: SubjectLookup, consistency: ReadConsistency): Promise<SubjectLookupResult> {
+    return this.lookUp('lookupSubjects', lookup.resource.type, lookup, consistency);
   }
 
-  private async lookUp<T extends { readonly ids: readonly string[] }>(
+  private async lookUp<T extends AtRevision & { readonly ids: readonly string[] }>(
     method: string,
     type: string,
     lookup: ResourceLookup | SubjectLookup,
+    consistency: ReadConsistency,
   ): Promise<T> {
+    const { token, snapshot } = this.requireRevision(consistency);
     const key = lookupKey(method, lookup);
-    const cached = this.worker.alive ? this.cache.getLookup(key) : undefined;
-    if (cached !== undefined) return cached as T;
+    const isHead = token === this.head.token;
+    const cached = this.worker.alive && isHead ? this.cache.getLookup(key) : undefined;
+    if (cached !== undefined) return cached as unknown as T;
     const { generation } = this.cache;
-    const result = await this.lookupLimiter.run(method, lookup, () => this.worker.call<T>(method, lookup), generation);
-    if (!this.schema.reachability.reachesCaveat(type, lookup.permission)) this.cache.setLookup(key, result, generation);
+    const perform = async (): Promise<T> => {
+      const result = await this.worker.call<T>(method, { lookup, revision: snapshot });
+      return { ...result, revision: token };
+    };
+    const result = await this.lookupLimiter.run(method, lookup, perform, `${token} ${generation}`);
+    const isCacheable = isHead && !this.schema.reachability.reachesCaveat(type, lookup.permission);
+    if (isCacheable) this.cache.setLookup(key, result, generation);
     return result;
   }
 
@@ -199,34 +256,44 @@ export class EmbeddedGraph implements GraphEngine {
   }
 
   private async apply(sequence: number, updates: readonly RelationshipUpdate[]): Promise<void> {
-    this.cache.clear();
+    let snapshot: string;
     try {
-      await this.worker.call('write', updates);
-      this.cache.trackExpirations(updates);
+      snapshot = await this.worker.call<string>('write', updates);
     } catch (error) {
       await this.journal.withdraw(sequence);
       throw toGraphError(error, 'updates');
-    } finally {
-      this.cache.clear();
     }
-    this.sequence = Math.max(this.sequence, sequence);
+    this.head = this.addRevision(Math.max(this.head.sequence, sequence), snapshot);
+    this.cache.trackExpirations(updates);
+    this.cache.clear();
     await this.journal.settle(sequence);
   }
 
-  private async checkBulk(checks: readonly CheckRequest[]): Promise<readonly CheckAnswer[]> {
+  private addRevision(sequence: number, snapshot: string): EmbeddedRevision {
+    const revision = { sequence, token: this.journal.encodeToken(sequence), snapshot };
+    this.revisions.set(revision.token, revision);
+    return revision;
+  }
+
+  private async checkBulk(
+    checks: readonly CheckRequest[],
+    consistency: ReadConsistency,
+  ): Promise<readonly CheckAnswer[]> {
+    const revision = this.findRevision(consistency);
+    if (revision === undefined) return checks.map(() => OUTAGE_ANSWER);
+    const isHead = revision === this.head;
     const { generation } = this.cache;
-    const revision = this.journal.encodeToken(this.sequence);
     const answers = await this.worker
-      .call<AnswerWithoutRevision[]>('check', checks)
+      .call<AnswerWithoutRevision[]>('check', { checks, revision: revision.snapshot })
       .catch((): AnswerWithoutRevision[] => []);
     return checks.map((check, i) => {
       const until = answers[i]?.result === 'yes' ? this.cache.validUntil(check) : undefined;
       const answer = {
-        revision,
+        revision: revision.token,
         ...(answers[i] ?? OUTAGE_ANSWER),
         ...(until === undefined ? {} : { until }),
       } as CheckAnswer;
-      const key = this.cache.cacheKey(check);
+      const key = isHead ? this.cache.cacheKey(check) : undefined;
       if (key !== undefined) this.cache.setAnswer(key, answer, generation);
       return answer;
     });

@@ -40,7 +40,7 @@ export class EmbeddedCache {
 
   constructor(private readonly schema: GraphSchema) {}
 
-  /** A number that each write raises, before it is sent and after it: an answer of another generation isn't cached. */
+  /** A number that each write and each expiration raises: an answer that was asked for before isn't cached. */
   get generation(): number {
     this.dropExpired();
     return this.current;
@@ -80,7 +80,7 @@ export class EmbeddedCache {
     if (generation === this.current) this.lookups.set(key, result);
   }
 
-  /** Drops everything; to be called before and after every write. */
+  /** Drops everything; to be called with every new revision. */
   clear(): void {
     this.current += 1;
     this.answers.clear();

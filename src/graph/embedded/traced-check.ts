@@ -8,7 +8,6 @@ import type { GraphSchema } from '../schema/schema.js';
 import {
   atExactSnapshot,
   checkBulk,
-  FULLY_CONSISTENT,
   readRelationships,
   toBulkRequest,
   type SpiceDBClient,
@@ -22,13 +21,14 @@ import { OUTAGE_ANSWER, type AnswerWithoutRevision } from '../errors.js';
 const TRACED_BULK_SIZE = 200;
 
 /**
- * An answer for each check, in order and at one revision: one bulk call for the checks that want no path, and traced ones
- * for those that do.
+ * An answer for each check, in order and at the one revision: one bulk call for the checks that want no path, and traced
+ * ones for those that do.
  */
-export async function checkAtOneRevision(
+export async function checkAtRevision(
   client: SpiceDBClient,
   schema: GraphSchema,
   checks: readonly CheckRequest[],
+  revision: string,
 ): Promise<AnswerWithoutRevision[]> {
   const plain = checks.filter(({ explain }) => explain !== true);
   const explained = checks.filter(({ explain }) => explain === true);
@@ -36,7 +36,7 @@ export async function checkAtOneRevision(
   for (let start = 0; start < explained.length; start += TRACED_BULK_SIZE)
     groups.push(explained.slice(start, start + TRACED_BULK_SIZE));
   const answers = new Map<CheckRequest, AnswerWithoutRevision>();
-  let consistency = FULLY_CONSISTENT;
+  const consistency = atExactSnapshot(revision);
   for (const group of groups) {
     if (group.length === 0) continue;
     const withTracing = group !== plain;
@@ -46,7 +46,6 @@ export async function checkAtOneRevision(
       const reader = createPathReader(client, check, consistency);
       answers.set(check, withTracing ? await addPath(traced, schema, reader) : traced.answer);
     }
-    if (response.checkedAt !== undefined) consistency = atExactSnapshot(response.checkedAt);
   }
   return checks.map((check) => answers.get(check) ?? OUTAGE_ANSWER);
 }
@@ -93,5 +92,5 @@ async function isLinked(
     subjectType: object.objectType,
     subjectId: decodeId(object.objectId),
   };
-  return (await readRelationships(client, filter, 1, consistency)).length > 0;
+  return (await readRelationships(client, filter, 1, consistency)).relationships.length > 0;
 }

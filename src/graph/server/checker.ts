@@ -3,16 +3,17 @@
  * it came from, so a yes that can expire is believed only with a proof; a yes that can't is given its path where one is
  * wanted and can be found in time.
  */
-import type { v1 } from '@authzed/authzed-node';
-import type { CheckAnswer, CheckRequest, Consistency } from '../../model/checks.js';
+import type { CheckAnswer, CheckRequest, ReadConsistency } from '../../model/checks.js';
 import { ConcurrencyLimit } from '../../runtime/concurrency-limit.js';
 import { withTimeout } from '../../runtime/timeout.js';
 import type { BulkChecker } from '../check-queue.js';
 import { OUTAGE_ANSWER, toFailureAnswer } from '../errors.js';
+import { isExactly } from '../port.js';
 import { fromProtoRelationship } from '../protobuf.js';
 import { relationshipKey } from '../relationship-text.js';
 import type { GraphSchema } from '../schema/schema.js';
 import {
+  atExactSnapshot,
   checkBulk,
   readDirectRelationship,
   toProtoConsistency,
@@ -55,14 +56,18 @@ export class ServerChecker implements BulkChecker {
     this.paths = new PathCache(schema);
   }
 
-  /** An answer each, in order. One that needs a proof comes once it has one; the others don't wait for it. */
-  async checkBulk(checks: readonly CheckRequest[], consistency: Consistency): Promise<Promise<CheckAnswer>[]> {
-    const protoConsistency = toProtoConsistency(consistency);
+  /**
+   * An answer each, in order, all of one revision. One that needs a proof comes once it has one; the others don't wait for
+   * it.
+   */
+  async checkBulk(checks: readonly CheckRequest[], consistency: ReadConsistency): Promise<Promise<CheckAnswer>[]> {
     const answers = new Map<CheckRequest, Promise<CheckAnswer>>();
-    for (const check of checks)
-      if (this.isReadDirectly(check)) answers.set(check, this.readGrant(check, protoConsistency));
+    // Where the revision is known already, reading says in one call what a check would leave open.
+    if (isExactly(consistency))
+      for (const check of checks)
+        if (this.isReadDirectly(check)) answers.set(check, this.readGrant(check, consistency.exactly));
     const otherChecks = checks.filter((check) => !answers.has(check));
-    const otherAnswers = await this.checkWithSpiceDB(otherChecks, protoConsistency);
+    const otherAnswers = await this.checkWithSpiceDB(otherChecks, consistency);
     for (const [i, check] of otherChecks.entries())
       answers.set(check, otherAnswers[i] ?? Promise.resolve(OUTAGE_ANSWER));
     return checks.map(async (check) => {
@@ -78,42 +83,42 @@ export class ServerChecker implements BulkChecker {
    */
   private async checkWithSpiceDB(
     checks: readonly CheckRequest[],
-    consistency: v1.Consistency,
+    consistency: ReadConsistency,
   ): Promise<Promise<CheckAnswer>[]> {
     if (checks.length === 0) return [];
     const cachedPaths = checks.map((check) => (check.explain === true ? this.paths.get(check) : undefined));
     const steps = new Map(cachedPaths.flatMap((cached) => [...(cached?.steps ?? [])]));
-    const { answers, checkedAt } = await checkBulk(this.client, [...checks, ...steps.values()], consistency);
+    const allChecks = [...checks, ...steps.values()];
+    const { answers, checkedAt } = await checkBulk(this.client, allChecks, toProtoConsistency(consistency));
+    const revision = isExactly(consistency) ? consistency.exactly : checkedAt;
+    if (checkedAt !== undefined) this.options.onRevision(checkedAt);
     const stepAnswers = answers.slice(checks.length);
     const heldSteps = new Set([...steps.keys()].filter((_, i) => stepAnswers[i]?.answer.result === 'yes'));
     return checks.map((check, i) => {
       const cached = cachedPaths[i];
       const isIntact = cached !== undefined && [...cached.steps.keys()].every((key) => heldSteps.has(key));
-      return this.concludeAnswer(check, answers[i], checkedAt, isIntact ? cached.path : undefined);
+      return this.concludeAnswer(check, answers[i], revision, isIntact ? cached.path : undefined);
     });
   }
 
-  /** Whether it can expire and is one relationship: reading that says in one call what a check would leave open. */
+  /** Whether it can expire and is one relationship. */
   private isReadDirectly({ resource: { type }, permission }: CheckRequest): boolean {
     return (
       this.schema.reachability.reachesExpiration(type, permission) && this.schema.isDirectRelation(type, permission)
     );
   }
 
-  /** Never throws. */
-  private async readGrant(check: CheckRequest, consistency: v1.Consistency): Promise<CheckAnswer> {
+  /** Reads the one relationship that a check is about. Never throws. */
+  private async readGrant(check: CheckRequest, revision: string): Promise<CheckAnswer> {
     try {
-      const grant = await this.proofLimit.run(() => readDirectRelationship(this.client, check, consistency));
-      // SpiceDB doesn't say at which revision a relationship was absent; a check does.
-      if (grant === undefined) {
-        const [answer] = await this.checkWithSpiceDB([check], consistency);
-        return (await answer) ?? OUTAGE_ANSWER;
-      }
-      this.options.onRevision(grant.readAt);
-      const { expiresAt, ...relationship } = fromProtoRelationship(grant.relationship);
+      const message = await this.proofLimit.run(() =>
+        readDirectRelationship(this.client, check, atExactSnapshot(revision)),
+      );
+      if (message === undefined) return { result: 'no', revision };
+      const { expiresAt, ...relationship } = fromProtoRelationship(message);
       return {
         result: 'yes',
-        revision: grant.readAt,
+        revision,
         ...(check.explain === true ? { path: [relationshipKey(relationship)] } : {}),
         ...(expiresAt === undefined ? {} : { until: new Date(expiresAt).toISOString() }),
       };
@@ -132,8 +137,8 @@ export class ServerChecker implements BulkChecker {
     const answer = tracedAnswer?.answer ?? OUTAGE_ANSWER;
     if (answer.result === 'unknown' || answer.result === 'unanswerable') return answer;
     if (revision === undefined) return OUTAGE_ANSWER;
-    this.options.onRevision(revision);
     if (answer.result !== 'yes') return { ...answer, revision };
+    if (this.isReadDirectly(check)) return this.readGrant(check, revision);
     if (this.schema.reachability.reachesExpiration(check.resource.type, check.permission))
       return this.proveAnswer(check, revision);
     if (check.explain !== true) return { ...answer, revision };

@@ -55,8 +55,14 @@ export class RevisionCache {
     this.answers.clear();
   }
 
-  getAnswer(check: CheckRequest): CheckAnswer | undefined {
-    const key = this.age() <= STALENESS_BOUND_MS ? cacheKey(check, this.schema) : undefined;
+  /** The newest revision; undefined where it isn't known, or no longer. */
+  newestRevision(): string | undefined {
+    return this.age() <= STALENESS_BOUND_MS ? this.revision : undefined;
+  }
+
+  /** An answer that is cached of the revision. */
+  getAnswer(check: CheckRequest, revision: string): CheckAnswer | undefined {
+    const key = revision === this.revision ? cacheKey(check, this.schema) : undefined;
     const answer = key === undefined ? undefined : this.answers.get(key);
     const until = answer?.result === 'yes' ? answer.until : undefined;
     // eslint-disable-next-line no-restricted-syntax -- SpiceDB reads the host's clock, whatever clock decisions are given

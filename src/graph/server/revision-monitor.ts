@@ -54,15 +54,26 @@ export class RevisionMonitor {
     if (fault !== undefined) throw fault;
   }
 
-  /** An answer for each check, in order. @param checkUncached answers those that aren't cached */
-  async checkCached(
+  /** SpiceDB's newest revision, where that is known and what is cached of it may be used; otherwise undefined. */
+  newestRevision(): string | undefined {
+    if (this.cache === undefined) return undefined;
+    this.poller.requestPoll();
+    return this.cache.newestRevision();
+  }
+
+  /**
+   * An answer for each check, in order.
+   * @param revision the one that they are to be of
+   * @param checkUncached answers those that aren't cached
+   */
+  checkCached(
     checks: readonly CheckRequest[],
+    revision: string,
     checkUncached: (checks: readonly CheckRequest[]) => Promise<readonly CheckAnswer[]>,
   ): Promise<readonly CheckAnswer[]> {
     const { cache } = this;
     if (cache === undefined) return checkUncached(checks);
-    this.poller.requestPoll();
-    return checkThroughCache(checks, (check) => cache.getAnswer(check), checkUncached);
+    return checkThroughCache(checks, (check) => cache.getAnswer(check, revision), checkUncached);
   }
 
   get caches(): CacheCountsByName {

@@ -5,21 +5,24 @@
  */
 import { v1 } from '@authzed/authzed-node';
 import { BadRequest, ConfigError, Fault } from '../../model/faults.js';
-import type { CheckAnswer, CheckRequest, Consistency } from '../../model/checks.js';
-import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
+import type { CheckAnswer, CheckRequest, ReadConsistency } from '../../model/checks.js';
+import type { RelationshipUpdate } from '../../model/relationships.js';
 import type { EngineCallListener } from '../../telemetry/engine-calls.js';
 import type { EngineStats } from '../../telemetry/engine-stats.js';
 import { CheckQueue } from '../check-queue.js';
 import { toFailureAnswer, toGraphError } from '../errors.js';
 import { LookupLimiter } from '../lookup-limiter.js';
-import type {
-  GraphCounts,
-  GraphEngine,
-  RelationshipFilter,
-  ResourceLookup,
-  ResourceLookupResult,
-  SubjectLookup,
-  SubjectLookupResult,
+import {
+  isExactly,
+  type GraphCounts,
+  type AtRevision,
+  type GraphEngine,
+  type RelationshipFilter,
+  type RelationshipList,
+  type ResourceLookup,
+  type ResourceLookupResult,
+  type SubjectLookup,
+  type SubjectLookupResult,
 } from '../port.js';
 import { fromProtoRelationship, toProtoStruct, toProtoUpdate } from '../protobuf.js';
 import type { GraphSchema } from '../schema/schema.js';
@@ -102,34 +105,52 @@ export class ServerGraph implements GraphEngine {
     }
   }
 
-  async check(checks: readonly CheckRequest[], consistency: Consistency): Promise<readonly CheckAnswer[]> {
+  async check(checks: readonly CheckRequest[], consistency: ReadConsistency): Promise<readonly CheckAnswer[]> {
     const resolved = await this.resolveConsistency(consistency).catch((error: unknown) => {
       if (error instanceof BadRequest) throw error;
       return toFailureAnswer(error) as CheckAnswer;
     });
-    if (resolved !== 'full' && 'result' in resolved) return checks.map(() => resolved);
-    const checkUncached = (uncached: readonly CheckRequest[]): Promise<readonly CheckAnswer[]> =>
-      this.queue.check(uncached, resolved);
-    // A ZedToken stands for a write that may be newer than what is cached.
-    return resolved === 'full' ? this.monitor.checkCached(checks, checkUncached) : checkUncached(checks);
+    if (typeof resolved !== 'string' && 'result' in resolved) return checks.map(() => resolved);
+    if (isExactly(resolved)) return this.checkExactly(checks, resolved);
+    // SpiceDB chooses the revision of the first bulk; what doesn't fit into it is asked at the same.
+    const first = await this.queue.check(checks.slice(0, SERVER_BULK_SIZE), resolved);
+    const rest = checks.slice(SERVER_BULK_SIZE);
+    if (rest.length === 0) return first;
+    const revision = first.find((answer) => 'revision' in answer)?.revision;
+    if (revision === undefined) return [...first, ...(await this.check(rest, consistency))];
+    return [...first, ...(await this.checkExactly(rest, { exactly: revision }))];
+  }
+
+  private checkExactly(
+    checks: readonly CheckRequest[],
+    consistency: { readonly exactly: string },
+  ): Promise<readonly CheckAnswer[]> {
+    return this.monitor.checkCached(checks, consistency.exactly, (uncached) => this.queue.check(uncached, consistency));
   }
 
   tokenProblem(token: string): string | undefined {
     return this.tokens.tokenProblem(token);
   }
 
-  async lookupResources(lookup: ResourceLookup, consistency: Consistency): Promise<ResourceLookupResult> {
-    const resolved = api.toProtoConsistency(await this.resolveConsistency(consistency));
-    return this.lookupLimiter.run('lookupResources', lookup, () =>
-      api.lookupResources(this.connection, lookup, resolved),
+  lookupResources(lookup: ResourceLookup, consistency: ReadConsistency): Promise<ResourceLookupResult> {
+    return this.lookUp('lookupResources', lookup, consistency, (at) =>
+      api.lookupResources(this.connection, lookup, at),
     );
   }
 
-  async lookupSubjects(lookup: SubjectLookup, consistency: Consistency): Promise<SubjectLookupResult> {
-    const resolved = api.toProtoConsistency(await this.resolveConsistency(consistency));
-    return this.lookupLimiter.run('lookupSubjects', lookup, () =>
-      api.lookupSubjects(this.connection, lookup, resolved),
-    );
+  lookupSubjects(lookup: SubjectLookup, consistency: ReadConsistency): Promise<SubjectLookupResult> {
+    return this.lookUp('lookupSubjects', lookup, consistency, (at) => api.lookupSubjects(this.connection, lookup, at));
+  }
+
+  private async lookUp<T extends AtRevision>(
+    method: string,
+    lookup: ResourceLookup | SubjectLookup,
+    consistency: ReadConsistency,
+    perform: (at: v1.Consistency) => Promise<T>,
+  ): Promise<T> {
+    const resolved = await this.resolveConsistency(consistency);
+    const result = await this.lookupLimiter.run(method, lookup, () => perform(api.toProtoConsistency(resolved)));
+    return isExactly(resolved) ? { ...result, revision: resolved.exactly } : result;
   }
 
   /** The writer's name goes into the metadata of SpiceDB's transaction, which its Watch API shows. */
@@ -151,11 +172,15 @@ export class ServerGraph implements GraphEngine {
     }
   }
 
-  async read(filter: RelationshipFilter, limit: number): Promise<readonly Relationship[]> {
-    this.monitor.assertSchemaFits();
+  async read(filter: RelationshipFilter, limit: number, consistency: ReadConsistency): Promise<RelationshipList> {
     try {
-      const relationships = await api.readRelationships(this.connection, filter, limit, api.FULLY_CONSISTENT);
-      return relationships.map(fromProtoRelationship);
+      const resolved = await this.resolveConsistency(consistency);
+      const at = api.toProtoConsistency(resolved);
+      const { relationships, revision } = await api.readRelationships(this.connection, filter, limit, at);
+      return {
+        relationships: relationships.map(fromProtoRelationship),
+        revision: isExactly(resolved) ? resolved.exactly : revision,
+      };
     } catch (error) {
       throw toGraphError(error);
     }
@@ -180,10 +205,18 @@ export class ServerGraph implements GraphEngine {
     return Promise.resolve();
   }
 
-  /** @throws BadRequest where the token is none of this server's; Fault, also where the server's schema doesn't fit */
-  private async resolveConsistency(consistency: Consistency): Promise<Consistency> {
+  /**
+   * The freshness or the revision to ask SpiceDB with. Where the newest revision is known, `full` is that one: what is
+   * cached of it can be used.
+   * @throws BadRequest where the token is none of this server's; Fault, also where the server's schema doesn't fit
+   */
+  private async resolveConsistency(consistency: ReadConsistency): Promise<ReadConsistency> {
     this.monitor.assertSchemaFits();
-    return this.tokens.resolve(consistency);
+    if (isExactly(consistency)) return consistency;
+    // A ZedToken stands for a write that may be newer than what is known to be the newest.
+    const resolved = await this.tokens.resolve(consistency);
+    const newest = resolved === 'full' ? this.monitor.newestRevision() : undefined;
+    return newest === undefined ? resolved : { exactly: newest };
   }
 }
 

@@ -25,7 +25,7 @@ export function createSnapshotReader(client: SpiceDBClient, revision: string): S
   };
   return {
     readRelationships: async (filter, limit) => {
-      const relationships = await readRelationships(client, filter, limit, snapshot);
+      const { relationships } = await readRelationships(client, filter, limit, snapshot);
       return relationships.map(fromProtoRelationship);
     },
     checkPermissions,

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { yieldToEventLoop } from '../../runtime/yield.js';
 import { previewQuestions } from '../../lists/decide-list.js';
 import { createMask, MASKING_OBLIGATIONS } from '../../lists/mask.js';
+import { GraphSnapshot } from '../../graph/snapshot.js';
 import { BadRequest } from '../../model/faults.js';
 import { identifyListRequester, PLACEHOLDER_ID, recordSearch } from '../../lists/record.js';
 import type { Service } from '../../service/service.js';
@@ -78,7 +79,8 @@ export function filterRoutes(app: TypedApp, service: Service): void {
       }));
       return service.activePolicies.withSnapshot(async (deps) => {
         const asker = await identifyListRequester(template, deps);
-        const previews = await previewQuestions(questions, deps);
+        const graph = new GraphSnapshot(deps.relationships, template.consistency);
+        const previews = await previewQuestions(questions, graph, deps);
         const mask = createMask(service.secret);
         const permitted: object[] = [];
         for (const [i, record] of records.entries()) {

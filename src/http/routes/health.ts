@@ -70,7 +70,7 @@ export class Readiness {
     const [databaseFault, relationshipsFault, recordsFault] = await Promise.all([
       findFault(() => database.run([{ sql: 'select 1' }])),
       findFault(() =>
-        activePolicies.engine.read({ resourceType: activePolicies.rules.graph.definitionNames()[0] ?? '' }, 1),
+        activePolicies.engine.read({ resourceType: activePolicies.rules.graph.definitionNames()[0] ?? '' }, 1, 'full'),
       ),
       // A database that answers may still refuse records. They are tried again here: once no request arrives because of
       // this answer, nothing else would.

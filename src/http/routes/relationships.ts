@@ -97,7 +97,7 @@ export function relationshipRoutes(app: TypedApp, service: Service): void {
       const query = request.query;
       if (query.subject_id !== undefined && query.subject_type === undefined)
         throw new BadRequest('is required with subject_id', 'subject_type');
-      const relationships = await service.activePolicies.engine.read(
+      const { relationships } = await service.activePolicies.engine.read(
         {
           resourceType: query.resource_type,
           resourceId: query.resource_id,
@@ -106,6 +106,7 @@ export function relationshipRoutes(app: TypedApp, service: Service): void {
           subjectId: query.subject_id,
         },
         query.limit + 1,
+        'full',
       );
       return {
         relationships: relationships.slice(0, query.limit).map(toRelationshipJson),

@@ -11,6 +11,7 @@ import {
   type SearchDeps,
 } from '../../lists/candidates.js';
 import { identifyListRequester, PLACEHOLDER_ID, recordSearch } from '../../lists/record.js';
+import { GraphSnapshot } from '../../graph/snapshot.js';
 import { findAllowed } from '../../lists/search.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
@@ -88,7 +89,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
         search: 'resource',
         body,
         question,
-        findCandidates: (deps) => findCandidateResources(question, deps),
+        findCandidates: (graph, deps) => findCandidateResources(question, graph, deps),
         toCandidateQuestion: (id) => ({ ...question, resource: { ...question.resource, id } }),
         toResult: (id) => ({ type, id }),
       });
@@ -115,7 +116,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
           search: 'subject',
           body,
           question,
-          findCandidates: (deps) => findCandidateSubjects(question, deps),
+          findCandidates: (graph, deps) => findCandidateSubjects(question, graph, deps),
           toCandidateQuestion: (id) => ({ ...question, subject: { ...question.subject, id } }),
           toResult,
         });
@@ -124,7 +125,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
         search: 'subject',
         body,
         question: userQuestion,
-        findCandidates: (deps) => findCandidateAgents(userQuestion.subject, userQuestion, deps),
+        findCandidates: (graph, deps) => findCandidateAgents(userQuestion.subject, userQuestion, graph, deps),
         toCandidateQuestion: (agent) => ({ ...userQuestion, assertedAgent: agent }),
         toResult,
       });
@@ -146,7 +147,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
         search: 'action',
         body,
         question,
-        findCandidates: (deps) => Promise.resolve(listActionNames(body.resource.type, deps)),
+        findCandidates: (_graph, deps) => Promise.resolve(listActionNames(body.resource.type, deps)),
         toCandidateQuestion: (name) => ({ ...question, action: { ...question.action, name } }),
         toResult: (name) => ({ name }),
       });
@@ -167,11 +168,13 @@ export function searchRoutes(app: TypedApp, service: Service): void {
     const after = pageTokens.decode(requestedPage, query);
     return service.activePolicies.withSnapshot(async (deps) => {
       const asker = await identifyListRequester(question, deps);
+      const graph = new GraphSnapshot(deps.relationships, question.consistency);
       const candidates = await Deadline.run(service.deadlineMs * CANDIDATE_DEADLINES, (deadline) =>
-        deadline.race(findCandidates(deps)),
+        deadline.race(findCandidates(graph, deps)),
       );
       const remaining = candidates.filter((id) => after === undefined || compareByCodePoint(id, after) > 0);
-      const allowed = await findAllowed(remaining, pageTokens.limit(requestedPage), toCandidateQuestion, deps);
+      const limit = pageTokens.limit(requestedPage);
+      const allowed = await findAllowed(remaining, limit, toCandidateQuestion, graph, deps);
       await recordSearch(search, toRecordedQuestion(rest), asker, allowed.results.length, deps);
       return { page: pageTokens.encode(allowed.after, query), results: allowed.results.map(toResult) };
     });
@@ -187,7 +190,7 @@ interface Search<T> {
   };
   /** The question with a placeholder for what is searched for. */
   readonly question: Question;
-  readonly findCandidates: (deps: SearchDeps) => Promise<readonly string[]>;
+  readonly findCandidates: (graph: GraphSnapshot, deps: SearchDeps) => Promise<readonly string[]>;
   readonly toCandidateQuestion: (candidate: string) => Question;
   readonly toResult: (candidate: string) => T;
 }

@@ -31,6 +31,11 @@ const no = (revision = FIRST): CheckAnswer => ({ result: 'no', revision });
 describe('what was answered at the newest revision', () => {
   let newest: RevisionCache;
   let clock = { monotonic: 0, wall: 0 };
+  /** The answer as an engine uses it: only at the revision that is known to be the newest. */
+  const cached = (check: CheckRequest): CheckAnswer | undefined => {
+    const revision = newest.newestRevision();
+    return revision === undefined ? undefined : newest.getAnswer(check, revision);
+  };
   const pass = (ms: number): void => {
     clock = { monotonic: clock.monotonic + ms, wall: clock.wall + ms };
   };
@@ -48,20 +53,20 @@ describe('what was answered at the newest revision', () => {
     newest.confirmRevision(FIRST, readClocks());
     newest.setAnswer(ask(), yes());
     pass(STALENESS_BOUND_MS);
-    expect(newest.getAnswer(ask())).toEqual(yes());
+    expect(cached(ask())).toEqual(yes());
     pass(1);
-    expect(newest.getAnswer(ask())).toBeUndefined();
+    expect(cached(ask())).toBeUndefined();
     newest.confirmRevision(FIRST, readClocks());
-    expect(newest.getAnswer(ask())).toEqual(yes());
+    expect(cached(ask())).toEqual(yes());
   });
 
   it('is gone with another revision, whatever comes after', () => {
     newest.confirmRevision(FIRST, readClocks());
     newest.setAnswer(ask(), yes());
     newest.confirmRevision(SECOND, readClocks());
-    expect(newest.getAnswer(ask())).toBeUndefined();
+    expect(cached(ask())).toBeUndefined();
     newest.confirmRevision(FIRST, readClocks());
-    expect(newest.getAnswer(ask())).toBeUndefined();
+    expect(cached(ask())).toBeUndefined();
   });
 
   it('is gone after a while without a look, even where the revision is the same: a store may have been put back', () => {
@@ -69,17 +74,17 @@ describe('what was answered at the newest revision', () => {
     newest.setAnswer(ask(), yes());
     pass(5_000);
     newest.confirmRevision(FIRST, readClocks());
-    expect(newest.getAnswer(ask())).toEqual(yes());
+    expect(cached(ask())).toEqual(yes());
     pass(5_001);
     newest.confirmRevision(FIRST, readClocks());
-    expect(newest.getAnswer(ask())).toBeUndefined();
+    expect(cached(ask())).toBeUndefined();
   });
 
   it('of another revision is not kept, nor before any is known', () => {
     newest.setAnswer(ask(), yes());
     newest.confirmRevision(FIRST, readClocks());
     newest.setAnswer(ask(), yes(SECOND));
-    expect(newest.getAnswer(ask())).toBeUndefined();
+    expect(cached(ask())).toBeUndefined();
   });
 
   it('is gone with a write of this process, until a look says more that began after it', () => {
@@ -88,27 +93,27 @@ describe('what was answered at the newest revision', () => {
     const before = readClocks();
     pass(1);
     newest.clear();
-    expect(newest.getAnswer(ask())).toBeUndefined();
+    expect(cached(ask())).toBeUndefined();
     newest.confirmRevision(FIRST, before);
     newest.setAnswer(ask(), yes());
-    expect(newest.getAnswer(ask())).toBeUndefined();
+    expect(cached(ask())).toBeUndefined();
     newest.confirmRevision(SECOND, readClocks());
     newest.setAnswer(ask(), no(SECOND));
-    expect(newest.getAnswer(ask())).toEqual(no(SECOND));
+    expect(cached(ask())).toEqual(no(SECOND));
   });
 
   it('is not used where the machine has slept, which only one of its clocks knows', () => {
     newest.confirmRevision(FIRST, readClocks());
     newest.setAnswer(ask(), yes());
     clock = { ...clock, wall: clock.wall + 3_600_000 };
-    expect(newest.getAnswer(ask())).toBeUndefined();
+    expect(cached(ask())).toBeUndefined();
   });
 
   it('is not kept longer where the clock of the wall is set back', () => {
     newest.confirmRevision(FIRST, readClocks());
     newest.setAnswer(ask(), yes());
     clock = { monotonic: clock.monotonic + STALENESS_BOUND_MS + 1, wall: clock.wall - 3_600_000 };
-    expect(newest.getAnswer(ask())).toBeUndefined();
+    expect(cached(ask())).toBeUndefined();
   });
 
   it('ends before the relationships that grant it', () => {
@@ -116,28 +121,28 @@ describe('what was answered at the newest revision', () => {
     const until = '2030-01-01T00:00:00.300Z';
     newest.setAnswer(ask('banned'), yes(FIRST, { until }));
     pass(199);
-    expect(newest.getAnswer(ask('banned'))).toEqual(yes(FIRST, { until }));
+    expect(cached(ask('banned'))).toEqual(yes(FIRST, { until }));
     pass(1);
-    expect(newest.getAnswer(ask('banned'))).toBeUndefined();
+    expect(cached(ask('banned'))).toBeUndefined();
   });
 
   it('is not kept where a request’s context, or an expiration that nobody tells of, can make another of it', () => {
     newest.confirmRevision(FIRST, readClocks());
     newest.setAnswer(ask('view'), yes());
     newest.setAnswer(ask('banned'), no());
-    expect(newest.getAnswer(ask('view'))).toBeUndefined();
-    expect(newest.getAnswer(ask('banned'))).toBeUndefined();
+    expect(cached(ask('view'))).toBeUndefined();
+    expect(cached(ask('banned'))).toBeUndefined();
   });
 
   it('is kept with a path apart from without, and not where the path is missing', () => {
     newest.confirmRevision(FIRST, readClocks());
     newest.setAnswer(ask(), yes());
-    expect(newest.getAnswer(ask('reader', { explain: true }))).toBeUndefined();
+    expect(cached(ask('reader', { explain: true }))).toBeUndefined();
     newest.setAnswer(ask('reader', { explain: true }), yes(FIRST, { path: [] }));
-    expect(newest.getAnswer(ask('reader', { explain: true }))).toBeUndefined();
+    expect(cached(ask('reader', { explain: true }))).toBeUndefined();
     const explained = yes(FIRST, { path: ['plain:x#reader@user:a'] });
     newest.setAnswer(ask('reader', { explain: true }), explained);
-    expect(newest.getAnswer(ask('reader', { explain: true }))).toEqual(explained);
+    expect(cached(ask('reader', { explain: true }))).toEqual(explained);
   });
 
   it('is no answer that SpiceDB couldn’t give', () => {
@@ -145,14 +150,14 @@ describe('what was answered at the newest revision', () => {
     newest.setAnswer(ask(), { result: 'unknown', fault: 'relationships_unavailable' });
     newest.setAnswer(ask(), { result: 'unanswerable', message: 'too deep' });
     newest.setAnswer(ask(), { result: 'conditional', revision: FIRST, missing: ['tier'] });
-    expect(newest.getAnswer(ask())).toBeUndefined();
+    expect(cached(ask())).toBeUndefined();
   });
 
   it('is nothing where an older write can end after a newer one has its number, as in MySQL', () => {
     const numbered = token('4711');
     newest.confirmRevision(numbered, readClocks());
     newest.setAnswer(ask(), yes(numbered));
-    expect(newest.getAnswer(ask())).toBeUndefined();
+    expect(cached(ask())).toBeUndefined();
   });
 });
 

@@ -72,7 +72,7 @@ describe.skipIf(BINARY === '').each(['full', 'bounded'] as const)(
         `the schema of SpiceDB at ${spicedb.address.endpoint} is no longer that of mine.zed, and nothing is decided until it is: ${what}`,
       ]);
       const fault = { name: 'Fault', code: 'schema_differs' };
-      await expect(engine.read({ resourceType: 'folder' }, 1)).rejects.toMatchObject(fault);
+      await expect(engine.read({ resourceType: 'folder' }, 1, 'full')).rejects.toMatchObject(fault);
       await expect(
         engine.lookupResources({ resourceType: 'folder', permission: 'banned', subject: asked.subject, withinMs: 1_000 }, 'full'),
       ).rejects.toMatchObject(fault);

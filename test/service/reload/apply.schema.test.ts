@@ -67,8 +67,13 @@ describe('with the embedded SpiceDB', () => {
     }
     await live.remit.touch('employee:erin#assistant@user:zoe');
     const count = async (subjectType = 'user') =>
-      (await service.activePolicies.engine.read({ resourceType: 'employee', resourceId: 'erin', subjectType }, 1000))
-        .length;
+      (
+        await service.activePolicies.engine.read(
+          { resourceType: 'employee', resourceId: 'erin', subjectType },
+          1000,
+          'full',
+        )
+      ).relationships.length;
     // dave's, those of the test before and of this one.
     const all = await count();
     expect(all).toBeGreaterThanOrEqual(writes + 2);

@@ -1,0 +1,182 @@
+/**
+ * One revision a decision: transactions swap relationships while decisions are made, and no answer is one that no state
+ * of the graph gives. Each world has two halves of which exactly one holds at any time, so nothing may ever be allowed,
+ * or, in the search, exactly one thing is found.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import type { DecisionRecord } from '../../src/model/decision.js';
+import { start, type Answer, type Running } from '../support/sample.js';
+
+const FILES = {
+  'schema.zed': `definition user {}
+definition agent {
+  relation delegator: user | agent
+}
+definition payment {
+  relation approver: user
+  relation requester: user
+  relation viewer: user
+  permission view = viewer
+  permission approve = approver
+  permission request = requester
+}
+`,
+  'schema.cedarschema': `entity User;
+entity Agent;
+entity Payment;
+@scope("pay") @permission("view") action "pay" appliesTo { principal: [Agent, User], resource: [Payment], context: { can: { approve: Bool, request: Bool } } };
+@scope("pay") @permission("view") action "half" appliesTo { principal: [Agent, User], resource: [Payment], context: { can: { approve: Bool } } };
+@scope("pay") @permission("view") action "other-half" appliesTo { principal: [Agent, User], resource: [Payment], context: { can: { request: Bool } } };
+@scope("pay") action "view" appliesTo { principal: [Agent, User], resource: [Payment], context: {} };
+`,
+  'policies/all.cedar': `@id("view") permit (principal, action == Action::"view", resource);
+@id("pay") permit (principal, action == Action::"pay", resource);
+@id("both") forbid (principal, action == Action::"pay", resource) unless { context.can.approve && context.can.request };
+`,
+  'world.yaml': stringify({
+    relationships: '',
+    entities: [
+      ...['ann', 'bob'].map((id) => ({ type: 'user', id })),
+      ...['bot', 'planner'].map((id) => ({ type: 'agent', id })),
+      { type: 'payment', id: 'p' },
+    ],
+  }),
+  'remit.yaml': stringify({
+    schema: { relationships: 'schema.zed', actions: 'schema.cedarschema' },
+    policies: 'policies',
+    world: 'world.yaml',
+    issuers: [],
+    clients: [],
+  }),
+};
+
+let directory: string;
+let remit: Running;
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'remit-revision-'));
+  mkdirSync(join(directory, 'policies'));
+  for (const [name, text] of Object.entries(FILES)) writeFileSync(join(directory, name), text);
+  remit = await start(join(directory, 'remit.yaml'));
+});
+afterAll(async () => {
+  await remit.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+/** Has one transaction after the other exchange the two until `work` is done. */
+async function whileSwapping(one: string, other: string, work: () => Promise<void>): Promise<void> {
+  await remit.touch(one);
+  const until = { isDone: false };
+  const swap = async (gone: string, come: string): Promise<void> => {
+    const updates = [
+      { operation: 'delete', relationship: gone },
+      { operation: 'touch', relationship: come },
+    ];
+    expect((await remit.post('/v1/relationships', { updates })).statusCode).toBe(200);
+  };
+  const swapping = (async (): Promise<number> => {
+    let swaps = 0;
+    for (; !until.isDone; swaps += 1) await (swaps % 2 === 0 ? swap(one, other) : swap(other, one));
+    return swaps;
+  })();
+  try {
+    await work();
+  } finally {
+    until.isDone = true;
+    expect(await swapping).toBeGreaterThan(1);
+    await remit.remove(one);
+    await remit.remove(other);
+  }
+}
+
+const atOnce = (callers: number, times: number, ask: () => Promise<void>): Promise<unknown> =>
+  Promise.all(
+    Array.from({ length: callers }, async () => {
+      for (let i = 0; i < times; i += 1) await ask();
+    }),
+  );
+
+/** The revisions that the answer's record names. */
+async function revisionsOf(answer: Answer): Promise<string[]> {
+  const record = (await remit.request('GET', `/v1/decisions/${answer.context?.id ?? ''}`)).json<DecisionRecord>();
+  const checks = Object.values(record.facts?.checks ?? {});
+  const evidence = record.rationale.steps.flatMap((step) => (step.evidence['revision'] ?? []) as string | string[]);
+  return [...new Set([...checks.flatMap((check) => ('revision' in check ? [check.revision] : [])), ...evidence])];
+}
+
+describe('no decision mixes two states of the graph', () => {
+  it('neither the gate’s with those of `can`, kept or not', async () => {
+    const question = {
+      subject: { type: 'user', id: 'ann' },
+      action: { name: 'pay' },
+      resource: { type: 'payment', id: 'p' },
+      context: { mode: 'human' },
+    };
+    await remit.touch('payment:p#viewer@user:ann');
+    const answers: Answer[] = [];
+    await whileSwapping('payment:p#approver@user:ann', 'payment:p#requester@user:ann', async () => {
+      await atOnce(10, 25, async () => {
+        // Other questions ask for one half alone, so that answers to it are kept, and travel, apart.
+        const name = ['half', 'other-half'][answers.length % 2];
+        const half = remit.evaluate({ ...question, action: { name } });
+        answers.push(await remit.evaluate(question));
+        await half;
+      });
+    });
+    expect(answers.filter(({ decision }) => decision)).toEqual([]);
+    expect(new Set(answers.map(({ context }) => context?.reason))).toEqual(new Set(['policy_forbid']));
+    for (const answer of answers.slice(0, 20)) expect(await revisionsOf(answer)).toHaveLength(1);
+    await remit.remove('payment:p#viewer@user:ann');
+  });
+
+  it.each([
+    ['the delegation', 'agent:bot#delegator@user:ann'],
+    ['a delegation that was passed on', 'agent:planner#delegator@user:ann'],
+    ['the agent that passed a delegation on', 'agent:bot#delegator@agent:planner'],
+  ])('nor %s with the gate', async (_, delegation) => {
+    const isPassedOn = delegation !== 'agent:bot#delegator@user:ann';
+    const standing = ['agent:planner#delegator@user:ann', 'agent:bot#delegator@agent:planner'].filter(
+      (text) => isPassedOn && text !== delegation,
+    );
+    await remit.touch(...standing, delegation);
+    const token = await remit.mint({ user: 'ann', agent: 'bot', scope: 'pay', ttlSeconds: 3600 });
+    const question = {
+      subject: { type: 'user', id: 'ann' },
+      action: { name: 'view' },
+      resource: { type: 'payment', id: 'p' },
+      context: { token },
+    };
+    await remit.touch('payment:p#viewer@user:ann');
+    // Both halves together are an allow.
+    const allowed = await remit.evaluate(question);
+    expect([allowed.decision, (await revisionsOf(allowed)).length]).toEqual([true, 1]);
+    await remit.remove('payment:p#viewer@user:ann', delegation);
+    const answers: Answer[] = [];
+    await whileSwapping(delegation, 'payment:p#viewer@user:ann', async () => {
+      await atOnce(10, 25, async () => {
+        answers.push(await remit.evaluate(question));
+      });
+    });
+    expect(answers.filter(({ decision }) => decision)).toEqual([]);
+    expect(answers.filter(({ context }) => context?.reasons.length !== 1)).toEqual([]);
+    for (const answer of answers.slice(0, 10)) expect(await revisionsOf(answer)).toHaveLength(1);
+    for (const text of standing) await remit.remove(text);
+  });
+
+  it('nor does a search or a filter', async () => {
+    const shared = { subject: { type: 'user', id: 'bob' }, action: { name: 'view' }, context: { mode: 'human' } };
+    const records = ['a', 'b'].map((id) => ({ type: 'payment', id, properties: {} }));
+    await whileSwapping('payment:a#viewer@user:bob', 'payment:b#viewer@user:bob', async () => {
+      await atOnce(6, 15, async () => {
+        const found = await remit.post('/access/v1/search/resource', { ...shared, resource: { type: 'payment' } });
+        expect(found.json<{ results: object[] }>().results).toHaveLength(1);
+        const filtered = await remit.post('/v1/filter', { ...shared, records });
+        expect(filtered.json<{ records: object[] }>().records).toHaveLength(1);
+      });
+    });
+  });
+});
