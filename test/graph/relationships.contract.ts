@@ -270,6 +270,28 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
       );
     });
 
+    it.each([
+      ['a number that is none', Number.POSITIVE_INFINITY],
+      ['a text that is not well-formed', '\ud800'],
+      ['a value of a wrong type', { deep: [null, { a: 1 }] }],
+      ['a text as long as a message may be', 'x'.repeat(5_000_000)],
+      ['what nests too deep', JSON.parse('['.repeat(3_000) + ']'.repeat(3_000)) as unknown],
+    ])('does not deny the neighbours of a check whose context has %s', async (_, tier) => {
+      await write(
+        'touch',
+        'folder:odd#viewer@user:tiered[tier_is:{"wanted":"gold"}]',
+        'folder:fine#viewer@user:tiered',
+      );
+      const fine = Array.from({ length: 9 }, () => check('folder:fine', 'view', 'tiered'));
+      const odd = check('folder:odd', 'view', 'tiered', { context: { tier } });
+      const [first, answer, ...rest] = await ask(fine[0] ?? never(), odd, ...fine);
+      expect([first, ...rest].map((neighbour) => neighbour?.result)).toEqual(Array(10).fill('yes'));
+      expect(answer?.result).not.toBe('yes');
+      // Another call that travels with it is as good as a neighbour.
+      const [[good], [bad]] = await Promise.all([ask(check('folder:fine', 'view', 'tiered')), ask(odd)]);
+      expect([good?.result, bad?.result === 'yes']).toEqual(['yes', false]);
+    });
+
     describe('one revision', () => {
       /** A transaction moves a user's only relationship from one folder to the next, as a token passed around a ring. */
       const RING = Array.from({ length: 8 }, (_, i) => `baton-${i}`);
