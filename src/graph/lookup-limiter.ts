@@ -4,12 +4,14 @@
  */
 import { LRUCache } from 'lru-cache';
 import { Fault } from '../model/faults.js';
+import { estimateListBytes } from './cache-size.js';
 import { ConcurrencyLimit } from '../runtime/concurrency-limit.js';
 import type { ResourceLookup, SubjectLookup } from './port.js';
 import { isInvalidRequest, isTimeout, toGraphError } from './errors.js';
 
 /** How long a lookup that has timed out is refused. */
 const TIMED_OUT_TTL_MS = 60_000;
+const MAX_TIMED_OUT_BYTES = 4 * 1024 * 1024;
 /** How long SpiceDB works on a lookup that was given up: its own limit on a call. */
 const ABANDONED_LOOKUP_MS = 30_000;
 /** A failure after this share of a lookup's time counts as a timeout. */
@@ -24,7 +26,11 @@ export interface LookupLimits {
 
 export class LookupLimiter {
   /** The lookups that have timed out lately, with the milliseconds that they were given. */
-  private readonly timedOut = new LRUCache<string, number>({ max: 1000, ttl: TIMED_OUT_TTL_MS });
+  private readonly timedOut = new LRUCache<string, number>({
+    ttl: TIMED_OUT_TTL_MS,
+    maxSize: MAX_TIMED_OUT_BYTES,
+    sizeCalculation: (_, key) => estimateListBytes([], key),
+  });
   private readonly joinable = new Map<string, Promise<unknown>>();
   private readonly concurrency: ConcurrencyLimit;
   private abandoned = 0;

@@ -8,24 +8,31 @@ import { relationshipKey } from '../relationship-text.js';
 import type { GraphSchema } from '../schema/schema.js';
 import type { CheckAnswer, CheckRequest } from '../../model/checks.js';
 import { cacheKey, EXPIRY_MARGIN_MS } from '../check-cache-key.js';
+import { estimateAnswerBytes, estimateListBytes, estimateReadBytes } from '../cache-size.js';
 
-const MAX_CACHED_ANSWERS = 50_000;
-const MAX_CACHED_READS = 1_000;
+const MAX_ANSWER_BYTES = 24 * 1024 * 1024;
+const MAX_READ_BYTES = 4 * 1024 * 1024;
 /** Relationships of one read; a longer read is not cached. */
 const MAX_CACHED_READ_LENGTH = 100;
-/** Ids of all cached lookups together. */
-const MAX_CACHED_IDS = 200_000;
+const MAX_LOOKUP_BYTES = 16 * 1024 * 1024;
+
 /** The part that the results of all lookups have in common. */
 interface LookupIds {
   readonly ids: readonly string[];
 }
 
 export class EmbeddedCache {
-  private readonly answers = new CountedCache<string, CheckAnswer>({ max: MAX_CACHED_ANSWERS });
-  private readonly reads = new CountedCache<string, readonly Relationship[]>({ max: MAX_CACHED_READS });
+  private readonly answers = new CountedCache<string, CheckAnswer>({
+    maxSize: MAX_ANSWER_BYTES,
+    sizeCalculation: estimateAnswerBytes,
+  });
+  private readonly reads = new CountedCache<string, readonly Relationship[]>({
+    maxSize: MAX_READ_BYTES,
+    sizeCalculation: estimateReadBytes,
+  });
   private readonly lookups = new CountedCache<string, LookupIds>({
-    maxSize: MAX_CACHED_IDS,
-    sizeCalculation: ({ ids }) => ids.length + 1,
+    maxSize: MAX_LOOKUP_BYTES,
+    sizeCalculation: ({ ids }, key) => estimateListBytes(ids, key),
   });
   readonly caches: CacheCountsByName = {
     relationship_checks: this.answers,

@@ -4,11 +4,12 @@
  * check of their relation proves are cached: to a single subject, with no caveat and no expiration.
  */
 import { LRUCache } from 'lru-cache';
+import { estimateListBytes, MAX_CACHED_KEY_LENGTH } from '../cache-size.js';
 import { checkKey, parseCheckKey } from '../relationship-text.js';
 import type { GraphSchema } from '../schema/schema.js';
 import type { CheckRequest } from '../../model/checks.js';
 
-const MAX_CACHED_PATHS = 20_000;
+const MAX_PATH_BYTES = 16 * 1024 * 1024;
 /** SpiceDB takes ten thousand checks in a bulk: five hundred with so many relationships each. */
 const MAX_PATH_STEPS = 15;
 
@@ -19,7 +20,11 @@ export interface CachedPath {
 }
 
 export class PathCache {
-  private readonly paths = new LRUCache<string, CachedPath>({ max: MAX_CACHED_PATHS });
+  private readonly paths = new LRUCache<string, CachedPath>({
+    maxSize: MAX_PATH_BYTES,
+    // Each step is in it as text, as key and as check.
+    sizeCalculation: ({ path }, key) => 4 * estimateListBytes(path, key),
+  });
   /** False where a permission needs all of some objects: one more may have come, and the cached path would lack it. */
   private readonly canReuse: boolean;
 
@@ -34,11 +39,15 @@ export class PathCache {
   /** @param path from the resource to the subject; one that can't be cached takes the place of the former one, too */
   set(check: CheckRequest, path: readonly string[]): void {
     const steps = path.flatMap((text) => this.toStepCheck(text) ?? []);
+    const key = checkKey(check);
     const isReusable =
-      this.canReuse && steps.length > 0 && steps.length === path.length && steps.length <= MAX_PATH_STEPS;
-    if (isReusable)
-      this.paths.set(checkKey(check), { path, steps: new Map(steps.map((step) => [checkKey(step), step])) });
-    else this.paths.delete(checkKey(check));
+      this.canReuse &&
+      key.length <= MAX_CACHED_KEY_LENGTH &&
+      steps.length > 0 &&
+      steps.length === path.length &&
+      steps.length <= MAX_PATH_STEPS;
+    if (isReusable) this.paths.set(key, { path, steps: new Map(steps.map((step) => [checkKey(step), step])) });
+    else this.paths.delete(key);
   }
 
   private toStepCheck(text: string): CheckRequest | undefined {

@@ -5,6 +5,7 @@
  */
 import type { GraphSchema } from '../schema/schema.js';
 import { CountedCache, type CacheCountsByName } from '../../telemetry/counted-cache.js';
+import { estimateAnswerBytes } from '../cache-size.js';
 import { cacheKey } from '../check-cache-key.js';
 import { EXPIRY_MARGIN_MS } from '../check-cache-key.js';
 import type { CheckAnswer, CheckRequest } from '../../model/checks.js';
@@ -14,7 +15,7 @@ import { identifiesWrites } from './zedtoken.js';
 export const STALENESS_BOUND_MS = 500;
 /** After so long without a confirmation the store may have been restored from a backup, and give revisions anew. */
 const MAX_GAP_MS = 5_000;
-const MAX_REVISION_ANSWERS = 50_000;
+const MAX_ANSWER_BYTES = 24 * 1024 * 1024;
 
 /** An instant by both clocks: the monotonic one stops while the machine sleeps, the wall clock can be set. */
 export interface ClockReading {
@@ -28,7 +29,10 @@ export function readClocks(): ClockReading {
 }
 
 export class RevisionCache {
-  private readonly answers = new CountedCache<string, CheckAnswer>({ max: MAX_REVISION_ANSWERS });
+  private readonly answers = new CountedCache<string, CheckAnswer>({
+    maxSize: MAX_ANSWER_BYTES,
+    sizeCalculation: estimateAnswerBytes,
+  });
   readonly caches: CacheCountsByName = { relationship_checks: this.answers };
   private revision: string | undefined;
   /** The revision has everything that was acknowledged before this instant. */

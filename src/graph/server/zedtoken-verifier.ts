@@ -11,7 +11,7 @@ import { CONSISTENCY_PLACE } from '../port.js';
 import { atExactSnapshot, type SpiceDBClient } from '../spicedb-api.js';
 import { parseZedToken } from './zedtoken.js';
 
-const MAX_KNOWN_TOKENS = 10_000;
+const MAX_KNOWN_TOKENS = 2_000;
 
 export class ZedTokenVerifier {
   /** The tokens that are known to be good, and those that are older than SpiceDB remembers. */
