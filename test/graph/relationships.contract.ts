@@ -279,16 +279,16 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
     ])('does not deny the neighbours of a check whose context has %s', async (_, tier) => {
       await write(
         'touch',
-        'folder:odd#viewer@user:tiered[tier_is:{"wanted":"gold"}]',
-        'folder:fine#viewer@user:tiered',
+        'folder:odd#viewer@user:peculiar[tier_is:{"wanted":"gold"}]',
+        'folder:fine#viewer@user:peculiar',
       );
-      const fine = Array.from({ length: 9 }, () => check('folder:fine', 'view', 'tiered'));
-      const odd = check('folder:odd', 'view', 'tiered', { context: { tier } });
+      const fine = Array.from({ length: 9 }, () => check('folder:fine', 'view', 'peculiar'));
+      const odd = check('folder:odd', 'view', 'peculiar', { context: { tier } });
       const [first, answer, ...rest] = await ask(fine[0] ?? never(), odd, ...fine);
       expect([first, ...rest].map((neighbour) => neighbour?.result)).toEqual(Array(10).fill('yes'));
       expect(answer?.result).not.toBe('yes');
       // Another call that travels with it is as good as a neighbour.
-      const [[good], [bad]] = await Promise.all([ask(check('folder:fine', 'view', 'tiered')), ask(odd)]);
+      const [[good], [bad]] = await Promise.all([ask(check('folder:fine', 'view', 'peculiar')), ask(odd)]);
       expect([good?.result, bad?.result === 'yes']).toEqual(['yes', false]);
     });
 
