@@ -21,13 +21,14 @@ import { observeRequests } from './edge/observability.js';
 import { discoveryRoutes, scopeRoutes } from './routes/discovery.js';
 import type { ListenerScope } from './edge/listener-scope.js';
 import { policyRoutes } from './routes/policies.js';
-import { toBadRequest, installErrorHandlers, createProblem } from './edge/errors.js';
+import { toBadRequest, installErrorHandlers, createProblem, sendRouteNotFound } from './edge/errors.js';
+import { endUnreadBodies } from './edge/unread-body.js';
 import { relationshipRoutes } from './routes/relationships.js';
 import { revocationRoutes, sessionRoutes } from './routes/revocations.js';
 import { searchRoutes } from './routes/search.js';
 import { RateLimiter } from './edge/rate-limit.js';
 import { rejectMalformedRequest, ListenerServers } from './edge/tls-server.js';
-import { StrictJsonError, parseStrictJson } from '../runtime/strict-json.js';
+import { MAX_JSON_DEPTH, StrictJsonError, parseStrictJson, type JsonLimits } from '../runtime/strict-json.js';
 import type { Service } from '../service/service.js';
 import type { TypedApp } from './typed-app.js';
 
@@ -40,6 +41,8 @@ declare module 'fastify' {
 }
 
 export const MAX_BODY_BYTES = 1024 * 1024;
+/** Room for 1,000 items of fifty members each. What has as many takes some tens of milliseconds to parse. */
+const BODY_LIMITS: JsonLimits = { structures: 60_000, values: 250_000 };
 /** Room for an id of 256 code points, each at most twelve characters when percent-encoded. */
 const MAX_PARAM_LENGTH = 4096;
 
@@ -92,6 +95,7 @@ export async function buildApp(
   app.decorate('transport', transport);
   app.decorate('rateLimiter', new RateLimiter(service));
   observeRequests(app, service);
+  endUnreadBodies(app);
   installStrictParsing(app);
   installErrorHandlers(app);
 
@@ -141,8 +145,10 @@ function guardRequests(app: FastifyInstance, listener: Listener, transport: List
       }
     }
     const rejection = findRequestProblem(request.raw, hosts);
-    if (rejection === undefined) done();
-    else void reply.code(rejection.status).send(rejection.problem);
+    if (rejection !== undefined) void reply.code(rejection.status).send(rejection.problem);
+    // Fastify would first read and parse the body.
+    else if (request.is404) void sendRouteNotFound(request, reply);
+    else done();
   });
 }
 
@@ -175,7 +181,7 @@ function installStrictParsing(app: FastifyInstance): void {
       const [, charset] = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(request.headers['content-type'] ?? '') ?? [];
       if (charset !== undefined && charset.toLowerCase() !== 'utf-8') throw new StrictJsonError('must be UTF-8', '');
       if (body.length === 0) throw new StrictJsonError('is empty', '');
-      done(null, parseStrictJson(utf8.decode(body as Buffer)));
+      done(null, parseStrictJson(utf8.decode(body as Buffer), MAX_JSON_DEPTH, BODY_LIMITS));
     } catch (error) {
       done(error instanceof StrictJsonError ? error : new StrictJsonError('is not well-formed UTF-8', ''));
     }

@@ -3,6 +3,7 @@
  * surrogates and NUL. These make two readers of one text disagree, or crash an engine, so they are rejected here.
  */
 import { visit, type JSONVisitor, type ParseErrorCode } from 'jsonc-parser';
+import { measureJson } from './json-extent.js';
 
 export const MAX_JSON_DEPTH = 32;
 
@@ -21,12 +22,27 @@ export class StrictJsonError extends Error {
 /** Member names with a meaning of their own in JavaScript. */
 const FORBIDDEN_MEMBERS = new Set(['__proto__']);
 
+/** The most that a text may have of what takes time to parse; see {@link measureJson}. */
+export interface JsonLimits {
+  readonly structures: number;
+  readonly values: number;
+}
+
 /**
  * Parses one JSON value.
- * @throws StrictJsonError where the text is malformed, or has duplicate keys, lone surrogates, NUL, `__proto__` or more
- * than `maxDepth` levels
+ * @param limits for texts of others; without any by default
+ * @throws StrictJsonError where the text is malformed, has more than `limits`, or has duplicate keys, lone surrogates, NUL,
+ * `__proto__` or more than `maxDepth` levels
  */
-export function parseStrictJson(text: string, maxDepth = MAX_JSON_DEPTH): unknown {
+export function parseStrictJson(text: string, maxDepth = MAX_JSON_DEPTH, limits?: JsonLimits): unknown {
+  const { depth, structures, values } = measureJson(text);
+  if (limits !== undefined && (structures > limits.structures || values > limits.values))
+    throw new StrictJsonError(
+      `has more than ${limits.structures} arrays, objects and members, or more than ${limits.values} values`,
+      '',
+    );
+  // Before JSON.parse, which takes long for a deep text: the visitor stops at the first level too many.
+  if (depth > maxDepth) visit(text, new StrictJsonVisitor(maxDepth), { disallowComments: true });
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -55,9 +71,9 @@ function countStrings(value: unknown, levels: number): number {
   if (typeof value === 'string') return 1;
   if (typeof value !== 'object' || value === null) return 0;
   if (levels === 0) return NaN;
-  if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + countStrings(item, levels - 1), 0);
   let sum = 0;
-  for (const item of Object.values(value)) sum += 1 + countStrings(item, levels - 1);
+  if (Array.isArray(value)) for (const item of value) sum += countStrings(item, levels - 1);
+  else for (const item of Object.values(value)) sum += 1 + countStrings(item, levels - 1);
   return sum;
 }
 

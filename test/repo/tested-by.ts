@@ -155,6 +155,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/http/edge/listener-scope.ts': 'test/http/edge/authentication.test.ts',
   'src/http/edge/observability.ts': 'test/http/edge/authentication.test.ts',
   'src/http/edge/request-guard.ts': 'test/http/edge/authentication.test.ts',
+  'src/http/edge/request-turns.ts': 'test/http/edge/unread-body.test.ts',
   'src/http/edge/security-headers.ts': 'test/http/edge/authentication.test.ts',
   'src/http/page-token.ts': 'test/http/edge/authentication.test.ts',
   'src/http/request-context.ts': 'test/http/edge/authentication.test.ts',

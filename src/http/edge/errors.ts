@@ -1,5 +1,5 @@
 /** HTTP errors: their one format, and the one place that maps every thrown error to it. An engine's own text never leaves. */
-import type { FastifyError, FastifyInstance } from 'fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { BadRequest, Fault } from '../../model/faults.js';
 import { rephraseIssue, StrictJsonError, formatJsonPath } from '../../runtime/strict-json.js';
@@ -59,9 +59,10 @@ export function installErrorHandlers(app: FastifyInstance): void {
     request.log.error({ err: error }, 'unexpected error');
     return reply.code(500).send(createProblem('internal', 'Something is wrong with Remit itself.'));
   });
-  app.setNotFoundHandler((request, reply) =>
-    reply
-      .code(404)
-      .send(createProblem('not_found', `There is no ${request.method} ${request.url.split('?')[0] ?? ''}.`)),
-  );
+  app.setNotFoundHandler(sendRouteNotFound);
+}
+
+/** Answers a request for which there is no route. */
+export function sendRouteNotFound({ method, url }: FastifyRequest, reply: FastifyReply): FastifyReply {
+  return reply.code(404).send(createProblem('not_found', `There is no ${method} ${url.split('?')[0] ?? ''}.`));
 }

@@ -33,6 +33,8 @@ export function findRequestProblem(
   // A proxy that reads another coding would see another length (RFC 9112 section 6.1).
   if ((headers['transfer-encoding'] ?? 'chunked').toLowerCase() !== 'chunked')
     return { status: 400, problem: createProblem('bad_request', 'The only transfer coding is chunked.') };
+  if (headers.expect !== undefined && headers.expect.toLowerCase() !== '100-continue')
+    return { status: 417, problem: createProblem('expectation_failed', 'The only expectation is 100-continue.') };
   if (hosts?.has(headers.host ?? '') === false)
     return { status: 421, problem: createProblem('host_refused', 'This Host is not served here.') };
   return undefined;

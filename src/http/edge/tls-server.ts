@@ -6,6 +6,7 @@ import { Server as TlsServer, type SecureContextOptions } from 'node:tls';
 import type { ListenerTls } from '../../config/listener.js';
 import { SECURITY_HEADERS } from './security-headers.js';
 import { createProblem } from './errors.js';
+import { takeTurns } from './request-turns.js';
 
 /** Room for a token and its proof, of 8 KiB each, and as much again. */
 const MAX_HEADER_BYTES = 32 * 1024;
@@ -57,7 +58,10 @@ export class ListenerServers {
 
   /** Creates a server that is not listening yet. */
   readonly create = (onRequest: RequestListener): Server => {
-    const server = createListenerServer(this.tls, this.maxConnections, onRequest);
+    const handle = takeTurns(onRequest);
+    const server = createListenerServer(this.tls, this.maxConnections, handle);
+    // Node would ask for the body (100 Continue), or refuse the expectation and read on: the hooks decide.
+    server.on('checkContinue', handle).on('checkExpectation', handle);
     server.on('secureConnection', (socket: object) => this.generations.set(socket, this.generation));
     this.servers.push(server);
     return server;
