@@ -22,7 +22,7 @@ import { discoveryRoutes, scopeRoutes } from './routes/discovery.js';
 import type { ListenerScope } from './edge/listener-scope.js';
 import { policyRoutes } from './routes/policies.js';
 import { toBadRequest, installErrorHandlers, createProblem, sendRouteNotFound } from './edge/errors.js';
-import { endUnreadBodies } from './edge/unread-body.js';
+import { endUnreadBodies, MAX_BODY_BYTES } from './edge/unread-body.js';
 import { relationshipRoutes } from './routes/relationships.js';
 import { revocationRoutes, sessionRoutes } from './routes/revocations.js';
 import { searchRoutes } from './routes/search.js';
@@ -40,7 +40,6 @@ declare module 'fastify' {
   }
 }
 
-export const MAX_BODY_BYTES = 1024 * 1024;
 /** Room for 1,000 items of fifty members each. What has as many takes some tens of milliseconds to parse. */
 const BODY_LIMITS: JsonLimits = { structures: 60_000, values: 250_000 };
 /** Room for an id of 256 code points, each at most twelve characters when percent-encoded. */
@@ -89,6 +88,7 @@ export async function buildApp(
     requestIdHeader: false,
   });
   app.decorateRequest('caller', undefined);
+  app.decorateRequest('callerGroups', undefined);
   app.decorateRequest('singleUseProof', undefined);
   app.decorateRequest('tokens', undefined);
   app.decorate('listenerScope', scope);
@@ -114,6 +114,7 @@ export async function buildApp(
   app.decorate('health', health);
   installLoadShedding(app, health.admission);
   service.metrics.countShed(() => health.admission.stats().shed);
+  app.addHook('preHandler', app.rateLimiter.limitItems);
   app.addHook('preHandler', app.rateLimiter.limitAgents);
 
   await registerDocumentation(app);

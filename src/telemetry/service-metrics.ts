@@ -32,10 +32,10 @@ export interface ServiceCounts {
 
 export interface AdmissionStats {
   readonly inFlight: number;
-  /** Bytes of large bodies that are being read or worked on. */
-  readonly largeBodyBytes: number;
+  /** Bytes of bodies that are being read or worked on, and of answers that aren't taken yet. */
+  readonly bodyBytes: number;
   /** Requests that were refused, by the limit that was reached. */
-  readonly shed: { readonly inFlight: number; readonly largeBodies: number; readonly memory: number };
+  readonly shed: { readonly inFlight: number; readonly bodies: number; readonly memory: number };
 }
 
 export type ShedCounts = AdmissionStats['shed'];
@@ -51,7 +51,7 @@ export interface MetricSources {
 
 const SHED_CAUSES = [
   ['in_flight', 'inFlight'],
-  ['large_bodies', 'largeBodies'],
+  ['bodies', 'bodies'],
   ['memory', 'memory'],
 ] as const;
 

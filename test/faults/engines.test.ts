@@ -140,7 +140,7 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
       const { pendingCorrections, waiting } = decisions.stats();
       return [database, activePolicies.engine].every((e) => e.stats().active + e.stats().waiting === 0) && waiting + pendingCorrections === 0;
     }, BACK);
-    expect(app.health.admission.stats()).toMatchObject({ inFlight: 0, largeBodyBytes: 0 });
+    expect(app.health.admission.stats()).toMatchObject({ inFlight: 0, bodyBytes: 0 });
   }
 
   /** Many at once, more than may be in flight, a few times over. Each answer is one that may be. */

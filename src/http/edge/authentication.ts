@@ -15,8 +15,10 @@ import type { ReasonCode } from '../../model/reasons.js';
 import { buildChallenge } from '../../policy/remedies.js';
 import { sha256, type Service } from '../../service/service.js';
 import type { PresentedToken, SingleUseProof } from '../../model/credential.js';
+import type { CallerGroups } from '../../runtime/fair-limit.js';
 import { SIGNATURE_ALGORITHMS } from '../../tokens/issuers.js';
 import { certificateThumbprint } from '../../tokens/proof-of-possession.js';
+import { getClientGroups, getTokenGroups } from './caller-groups.js';
 import { createProblem } from './errors.js';
 import { sendTooManyRequests, type RateLimiter } from './rate-limit.js';
 import { getRequestTokens } from './request-tokens.js';
@@ -26,6 +28,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set by {@link authenticate}; undefined on routes without it. */
     caller: AuthenticatedParty | undefined;
+    /** The groups by which the caller shares limits with others; set together with it. */
+    callerGroups: CallerGroups | undefined;
     /** The DPoP proof that the caller's token came with, until it is consumed. */
     singleUseProof: SingleUseProof | undefined;
   }
@@ -44,8 +48,8 @@ export interface AcceptedCallers {
 }
 
 /**
- * The hooks that run before a body is read: they authenticate the caller, hold it to its rate, and consume the proof of
- * its token. A request that is refused for its rate consumes no proof.
+ * The hooks that run before a body is read: they authenticate the caller, hold it to its rate, take room for the body, and
+ * consume the proof of its token. A request that is refused for its rate, or for want of room, consumes no proof.
  */
 export function authenticate(
   app: FastifyInstance,
@@ -56,6 +60,7 @@ export function authenticate(
   return [
     authenticateCaller(service, permissions, accepted),
     app.rateLimiter.limitCaller,
+    app.health.admission.admit,
     consumeRequestProof(service),
   ];
 }
@@ -96,6 +101,7 @@ function authenticateCaller(
         return reply.code(403).send(createProblem('forbidden', message));
       }
       request.caller = { kind: 'client', client };
+      request.callerGroups = getClientGroups(client);
       return undefined;
     }
     if (request.server.listenerScope === 'administration' || (!agents && !users) || credential.split('.').length !== 3)
@@ -148,6 +154,7 @@ async function authenticateToken(
   // The token of an ended session is refused to its user here; an agent's is denied by the decision.
   if (kind === 'user' && credential.sessionEnded) return 'session_ended';
   request.singleUseProof = credential.singleUseProof;
+  request.callerGroups = getTokenGroups(credential.token);
   const { user, actors } = credential.token;
   return kind === 'user'
     ? { kind: 'user', user: user ?? '' }
@@ -196,7 +203,8 @@ function sendUnauthorized(
   message: string,
   code: ReasonCode,
 ): FastifyReply {
-  if (reply.server.rateLimiter.isFailureRateExceeded(request)) return sendTooManyRequests(reply);
+  const failures = reply.server.rateLimiter.countFailure(request);
+  if (!failures.allowed) return sendTooManyRequests(reply, failures);
   return reply
     .code(401)
     .header('www-authenticate', buildChallenges(reply, buildChallenge(code)))

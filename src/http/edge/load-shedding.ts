@@ -1,14 +1,18 @@
 /**
- * Load shedding: Remit works on a limited number of requests at one time and refuses the rest at once, while they have
- * cost nothing. A request holds a slot while Remit works and not while its body arrives, so slow senders keep no other
- * caller out.
+ * Load shedding: Remit works on a limited number of requests, with a limited number of bytes, at one time, of which each
+ * caller has a share. The rest is refused at once, while it has cost nothing. Room is taken once the caller is known and
+ * before its body is read. A request holds a place while Remit works and not while its body arrives, so slow senders keep
+ * no other request out; it holds its bytes until the answer is taken, so slow readers are held to their share, too.
  */
 import v8 from 'node:v8';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { FAULTS } from '../../model/faults.js';
-import { createProblem } from './errors.js';
-import { ConcurrencyLimit } from '../../runtime/concurrency-limit.js';
+import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
+import { FAULTS, Fault } from '../../model/faults.js';
+import { FairLimit, type CallerGroups } from '../../runtime/fair-limit.js';
 import type { AdmissionStats } from '../../telemetry/service-metrics.js';
+import { countItems } from './count-items.js';
+import { createProblem } from './errors.js';
+import { countChunks } from './chunked-body.js';
+import { getAnnouncedLength } from './unread-body.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -16,14 +20,21 @@ declare module 'fastify' {
     essential?: boolean;
   }
   interface FastifyRequest {
-    /** The capacity that it holds; undefined on an essential route. */
+    /** What it holds of the limits; undefined on a route that is essential or has no caller. */
     held: HeldCapacity | undefined;
   }
 }
 
 interface HeldCapacity {
-  slot: boolean;
-  bytes: number;
+  readonly groups: CallerGroups;
+  /** The bytes of a short body. */
+  readonly shortBytes: number;
+  /** Those of a long body, and of a long answer. */
+  longBytes: number;
+  /** Whether Remit works on it, for which it holds a place. */
+  isWorkedOn: boolean;
+  /** Whether the answer is sent, or the connection gone. */
+  isClosed: boolean;
 }
 
 export interface AdmissionLimits {
@@ -35,80 +46,131 @@ export interface AdmissionLimits {
 
 /** `Retry-After`, in seconds: faults and peaks that pass take about as long. */
 const OVERLOAD_RETRY_SECONDS = '1';
-/** Bodies up to this length are limited by the number of requests alone. */
-const SMALL_BYTES = 64 * 1024;
-/** The heap over the room for large bodies: a parsed body takes up to dozens of times its length. */
+/** The least that a body counts: its buffers are there, however short it is. */
+const LEAST_BODY_BYTES = 1024;
+/** The longest body that counts as short. A body in chunks, whose length is only known in the end, begins as one. */
+const SHORT_BYTES = 64 * 1024;
+/** What is set aside for the answer to an item of a batch. */
+const ITEM_ANSWER_BYTES = 1024;
+/** The heap over the room for bodies and answers: a parsed body takes up to dozens of times its length. */
 const HEAP_TO_BODIES = 64;
 /** The share of the heap limit beyond which no request is taken. */
 const HEAP_SHARE = 0.9;
 const HEAP_READ_EVERY_MS = 100;
+/** A longer answer may stay here while its reader is slow; shorter ones are in the system's hands at once. */
+const LONG_ANSWER_BYTES = 64 * 1024;
+/** The longest that a long answer waits for its reader. */
+const ANSWER_TIMEOUT_MS = 30_000;
 
 export class Admission {
-  private readonly inFlight: ConcurrencyLimit;
-  private largeBodyBytes = 0;
-  private readonly shed = { inFlight: 0, largeBodies: 0, memory: 0 };
+  private readonly places: FairLimit;
+  /** Short bodies have a room of their own, so that a caller's long ones, which may take a while, don't keep them out. */
+  private readonly shortBytes: FairLimit;
+  private readonly longBytes: FairLimit;
+  private readonly shed = { inFlight: 0, bodies: 0, memory: 0 };
   private readonly heapLimit = v8.getHeapStatistics().heap_size_limit;
   private heapUsed = 0;
   private heapReadAt = -Infinity;
 
   constructor(private readonly limits: AdmissionLimits) {
-    this.inFlight = new ConcurrencyLimit(limits.inFlight);
+    this.places = new FairLimit(limits.inFlight);
+    // The longest body always fits, beside as many others.
+    const room = Math.max(4 * limits.bodyBytes, this.heapLimit / HEAP_TO_BODIES);
+    this.shortBytes = new FairLimit(room);
+    this.longBytes = new FairLimit(room);
   }
 
   stats(): AdmissionStats {
-    return { inFlight: this.inFlight.active, largeBodyBytes: this.largeBodyBytes, shed: { ...this.shed } };
+    return {
+      inFlight: this.places.active,
+      bodyBytes: this.shortBytes.active + this.longBytes.active,
+      shed: { ...this.shed },
+    };
   }
 
-  /** Takes a slot for a request, before anything else is done for it. @returns false where it is shed */
-  begin(request: FastifyRequest, reply: FastifyReply): boolean {
-    const exceeded = this.findExceededLimit(request);
+  /** Takes room for the request's body. Authentication runs this hook once the caller is known. */
+  readonly admit: onRequestHookHandler = (request, reply, done) => {
+    if (request.routeOptions.config.essential === true) {
+      done();
+      return;
+    }
+    const { callerGroups: groups = [] } = request;
+    const bytes = this.getInitialBytes(request);
+    const isShort = bytes <= SHORT_BYTES;
+    const room = isShort ? this.shortBytes : this.longBytes;
+    const exceeded = this.findExceededLimit(groups, room, bytes);
     if (exceeded !== undefined) {
       this.shed[exceeded] += 1;
+      refuseOverload(reply);
+      return;
+    }
+    room.take(groups, bytes);
+    const [shortBytes, longBytes] = isShort ? [bytes, 0] : [0, bytes];
+    const held: HeldCapacity = { groups, shortBytes, longBytes, isWorkedOn: false, isClosed: false };
+    request.held = held;
+    const close = (): void => {
+      if (held.isClosed) return;
+      held.isClosed = true;
+      this.releaseBytes(held);
+    };
+    // An injected request only finishes; a connection that breaks only closes.
+    reply.raw.once('finish', close).once('close', close);
+    done();
+  };
+
+  /** Takes a place once the body has arrived. @returns false where the request is shed */
+  begin(held: HeldCapacity): boolean {
+    held.isWorkedOn = this.places.tryTake(held.groups, 1);
+    if (!held.isWorkedOn) this.shed.inFlight += 1;
+    return held.isWorkedOn;
+  }
+
+  /** Sets aside more bytes for a request. @returns false where it has no room */
+  grow(held: HeldCapacity, bytes: number): boolean {
+    // Otherwise nothing would release them.
+    if (held.isClosed) return false;
+    if (!this.longBytes.tryTake(held.groups, bytes)) {
+      this.shed.bodies += 1;
       return false;
     }
-    const capacity: HeldCapacity = { slot: true, bytes: largeBodyBytes(request, this.limits.bodyBytes) };
-    request.held = capacity;
-    this.inFlight.tryAcquire();
-    this.largeBodyBytes += capacity.bytes;
-    // A caller that hangs up while it sends gets no answer, after which its capacity would be released.
-    if (capacity.bytes > 0)
-      reply.raw.once('close', () => {
-        if (!capacity.slot) this.end(capacity);
-      });
+    held.longBytes += bytes;
     return true;
   }
 
-  /** Releases the slot while the body arrives. */
-  pause(capacity: HeldCapacity, hungUp: boolean): void {
-    this.releaseSlot(capacity);
-    if (hungUp) this.end(capacity);
+  /** Releases the place, since the work is done; the bytes stay until the answer of this length is taken. */
+  end(held: HeldCapacity, answerBytes: number): void {
+    const { groups, isWorkedOn } = held;
+    if (isWorkedOn) this.places.release(groups, 1);
+    held.isWorkedOn = false;
+    if (held.isClosed) {
+      if (isWorkedOn) this.releaseBytes(held);
+    } else if (answerBytes > LONG_ANSWER_BYTES && answerBytes > held.longBytes) {
+      this.longBytes.take(groups, answerBytes - held.longBytes);
+      held.longBytes = answerBytes;
+    }
   }
 
-  /** Takes a slot again once the body has arrived. @returns false where the request is shed */
-  resume(capacity: HeldCapacity): boolean {
-    capacity.slot = this.inFlight.tryAcquire();
-    if (!capacity.slot) this.shed.inFlight += 1;
-    return capacity.slot;
+  private releaseBytes({ groups, shortBytes, longBytes, isWorkedOn }: HeldCapacity): void {
+    // A request whose sender hung up is counted until the work is done.
+    if (isWorkedOn) return;
+    this.shortBytes.release(groups, shortBytes);
+    this.longBytes.release(groups, longBytes);
   }
 
-  /** Releases everything once the answer is sent. */
-  end(capacity: HeldCapacity): void {
-    this.releaseSlot(capacity);
-    this.largeBodyBytes -= capacity.bytes;
-    capacity.bytes = 0;
+  /** The bytes of a body as it is announced. A body that is too long is refused for its length. */
+  private getInitialBytes({ raw }: FastifyRequest): number {
+    const length = getAnnouncedLength(raw);
+    if (length === Infinity) return SHORT_BYTES;
+    return length === 0 || length > this.limits.bodyBytes ? 0 : Math.max(length, LEAST_BODY_BYTES);
   }
 
-  private releaseSlot(capacity: HeldCapacity): void {
-    if (capacity.slot) this.inFlight.release();
-    capacity.slot = false;
-  }
-
-  private findExceededLimit(request: FastifyRequest): keyof AdmissionStats['shed'] | undefined {
-    if (this.inFlight.isFull) return 'inFlight';
-    const bytes = largeBodyBytes(request, this.limits.bodyBytes);
-    // One large body always fits.
-    const bodyRoom = Math.max(this.limits.bodyBytes, this.heapLimit / HEAP_TO_BODIES);
-    if (bytes > 0 && this.largeBodyBytes + bytes > bodyRoom) return 'largeBodies';
+  private findExceededLimit(
+    groups: CallerGroups,
+    room: FairLimit,
+    bytes: number,
+  ): keyof AdmissionStats['shed'] | undefined {
+    if (!this.places.hasRoom(groups, 1)) return 'inFlight';
+    if (!room.hasRoom(groups, bytes)) return 'bodies';
     return this.readHeapUsed() > this.heapLimit * HEAP_SHARE ? 'memory' : undefined;
   }
 
@@ -122,36 +184,47 @@ export class Admission {
   }
 }
 
-/** The announced length of a large body, or the longest where none is announced; 0 for a small one. */
-function largeBodyBytes({ headers }: FastifyRequest, longest: number): number {
-  const announced = headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : longest;
-  // A longer body is refused for its length.
-  return announced > SMALL_BYTES && announced <= longest ? announced : 0;
-}
-
-/** Holds every route but the essential ones to the limits, and adds `Retry-After` to every 503. */
+/** Adds the hooks that hold every request of a known caller to the limits, and `Retry-After` to every 503. */
 export function installLoadShedding(app: FastifyInstance, admission: Admission): void {
-  const refuse = (reply: FastifyReply): void => {
-    void reply.code(503).send(createProblem('overloaded', FAULTS.overloaded));
+  const growBody = (request: FastifyRequest, held: HeldCapacity): boolean => {
+    app.rateLimiter.countBytes(request, SHORT_BYTES);
+    return admission.grow(held, SHORT_BYTES);
   };
-
   app.decorateRequest('held', undefined);
   // Every request runs these hooks; a callback is faster than a promise.
-  app.addHook('onRequest', (request, reply, done) => {
-    if (request.routeOptions.config.essential === true || admission.begin(request, reply)) done();
-    else refuse(reply);
-  });
-  app.addHook('preParsing', (request, reply, payload, done) => {
-    if (request.held !== undefined) admission.pause(request.held, reply.raw.destroyed);
-    done(null, payload);
-  });
+  app.addHook('preParsing', (request, _reply, payload, done) => {
+    const { held } = request;
+    const isChunked = held !== undefined && getAnnouncedLength(request.raw) === Infinity;
+    done(null, isChunked ? countChunks(payload, SHORT_BYTES, () => growBody(request, held)) : payload);
+  }); // prettier-ignore
   app.addHook('preValidation', (request, reply, done) => {
-    if (request.held === undefined || admission.resume(request.held)) done();
-    else refuse(reply);
+    if (request.held === undefined || admission.begin(request.held)) done();
+    else refuseOverload(reply);
+  });
+  app.addHook('preHandler', (request, _reply, done) => {
+    const { held } = request;
+    const items = held === undefined ? 0 : countItems(request.body);
+    if (held === undefined || items <= 1 || admission.grow(held, items * ITEM_ANSWER_BYTES)) done();
+    else done(new Fault('overloaded'));
   });
   app.addHook('onSend', (request, reply, payload, done) => {
-    if (request.held !== undefined) admission.end(request.held);
+    const length = typeof payload === 'string' || Buffer.isBuffer(payload) ? payload.length : 0;
+    if (request.held !== undefined) admission.end(request.held, length);
     if (reply.statusCode === 503) void reply.header('retry-after', OVERLOAD_RETRY_SECONDS);
+    if (length > LONG_ANSWER_BYTES) limitReadingTime(reply);
     done(null, payload);
   });
+}
+
+function refuseOverload(reply: FastifyReply): void {
+  void reply.code(503).send(createProblem('overloaded', FAULTS.overloaded));
+}
+
+/** Ends the connection of a reader that doesn't take its answer. */
+function limitReadingTime(reply: FastifyReply): void {
+  const timer = setTimeout(() => reply.raw.destroy(), ANSWER_TIMEOUT_MS).unref();
+  const clear = (): void => {
+    clearTimeout(timer);
+  };
+  reply.raw.once('finish', clear).once('close', clear);
 }

@@ -3,7 +3,13 @@
  * credentials are refused. Each replica counts for itself.
  */
 import { isIP } from 'node:net';
-import type { FastifyReply, FastifyRequest, onRequestHookHandler, preHandlerAsyncHookHandler } from 'fastify';
+import type {
+  FastifyReply,
+  FastifyRequest,
+  onRequestHookHandler,
+  preHandlerAsyncHookHandler,
+  preHandlerHookHandler,
+} from 'fastify';
 import { Deadline } from '../../runtime/deadline.js';
 import { subscriberNetwork } from '../../runtime/ip-address.js';
 import type { TokenReading } from '../../model/credential.js';
@@ -13,12 +19,16 @@ import { isObject } from '../../policy/schema/types.js';
 import type { Service } from '../../service/service.js';
 import { MAX_TOKEN_BYTES } from '../../tokens/jws.js';
 import { MAX_ITEMS } from '../authzen-request.js';
+import { countItems } from './count-items.js';
 import { createProblem } from './errors.js';
+import { getAnnouncedLength, MAX_BODY_BYTES } from './unread-body.js';
 import { getRequestTokens } from './request-tokens.js';
 import { TokenBuckets, type TokenBucketResult } from './token-bucket.js';
 
-/** A bucket has at least one request again after a second. */
-const RATE_RETRY_SECONDS = '1';
+/** Items of a batch that count as one request of a client. Each item of an agent that calls by itself counts as one. */
+const CLIENT_ITEMS_A_REQUEST = 10;
+/** Bytes of a body beyond which it counts as one request more, since parsing takes as long. */
+const BODY_BYTES_A_REQUEST = 16 * 1024;
 /** Longer ids are refused by validation. */
 const MAX_ID_LENGTH = 512;
 
@@ -29,15 +39,36 @@ export class RateLimiter {
 
   constructor(private readonly service: Service) {}
 
-  /** Limits the caller, before its body is read. */
+  /** Limits the caller, and whom it shares its rate with, before its body is read. */
   readonly limitCaller: onRequestHookHandler = (request, reply, done) => {
-    const { caller } = request;
-    if (caller === undefined) throw new TypeError('the route has no caller');
+    const caller = getParty(request);
     const rate = this.getRate(caller);
-    const result = this.callers.take(getCallerKey(caller), rate);
+    const announced = getAnnouncedLength(request.raw);
+    const cost = 1 + (announced === Infinity ? 0 : countBodyRequests(announced));
+    const result = findTightest(getRateKeys(request).map((key) => this.callers.take(key, rate, cost)));
     setRateLimitHeaders(reply, 'caller', rate, result);
     if (result.allowed) done();
-    else void sendTooManyRequests(reply);
+    else void sendTooManyRequests(reply, result);
+  };
+
+  /** Counts bytes of a body whose length wasn't announced. */
+  countBytes(request: FastifyRequest, bytes: number): void {
+    const rate = this.getRate(getParty(request));
+    for (const key of getRateKeys(request)) this.callers.takeMore(key, rate, countBodyRequests(bytes));
+  }
+
+  /** Counts the items of a batch, once the body is read. One that has many takes its caller into debt. */
+  readonly limitItems: preHandlerHookHandler = (request, reply, done) => {
+    const { caller, body } = request;
+    const cost = caller === undefined ? 0 : countItemRequests(caller, body) - 1;
+    if (caller === undefined || cost <= 0) {
+      done();
+      return;
+    }
+    const rate = this.getRate(caller);
+    const result = findTightest(getRateKeys(request).map((key) => this.callers.takeMore(key, rate, cost)));
+    if (result.allowed) done();
+    else void sendTooManyRequests(reply, result);
   };
 
   /**
@@ -51,23 +82,24 @@ export class RateLimiter {
     const keys = (await this.findActingAgents(body, caller.client, request)).map((agent) =>
       JSON.stringify([caller.client.id, agent]),
     );
-    const results = keys.map((key) => this.agents.take(key, rate));
-    const [least] = results.toSorted((a, b) => Number(a.allowed) - Number(b.allowed) || a.remaining - b.remaining);
-    if (least === undefined) return undefined;
+    if (keys.length === 0) return undefined;
+    const cost = Math.ceil(countItemRequests(caller, body) / keys.length);
+    const results = keys.map((key) => this.agents.take(key, rate, cost));
+    const least = findTightest(results);
     setRateLimitHeaders(reply, 'agent', rate, least);
     if (least.allowed) return undefined;
-    this.callers.refund(getCallerKey(caller));
-    for (const [i, key] of keys.entries()) if (results[i]?.allowed === true) this.agents.refund(key);
-    return sendTooManyRequests(reply);
+    for (const key of getRateKeys(request)) this.callers.refund(key);
+    for (const [i, key] of keys.entries()) if (results[i]?.allowed === true) this.agents.refund(key, cost);
+    return sendTooManyRequests(reply, least);
   };
 
   /**
    * Counts a refused credential of the caller's network. Callers with a good credential are not affected: a network may be
    * a whole company's, which must not be locked out.
-   * @returns whether the network has had too many refused
+   * @returns not allowed where the network has had too many refused
    */
-  isFailureRateExceeded(request: FastifyRequest): boolean {
-    return !this.failures.take(getNetwork(request), this.service.config.limits.failedRate).allowed;
+  countFailure(request: FastifyRequest): TokenBucketResult {
+    return this.failures.take(getNetwork(request), this.service.config.limits.failedRate);
   }
 
   private getRate(caller: AuthenticatedParty): number {
@@ -108,9 +140,39 @@ export class RateLimiter {
   }
 }
 
-/** The key of a caller's bucket, with its kind: a client and an agent may have the same id. */
-function getCallerKey(caller: AuthenticatedParty): string {
-  return `${caller.kind} ${formatCallerId(caller)}`;
+/**
+ * The keys of a caller's buckets: its own, with its kind, since a client and an agent may have the same id; and that of
+ * its narrowest group, which all agents of a user share.
+ */
+function getRateKeys(request: FastifyRequest): readonly string[] {
+  const caller = getParty(request);
+  return [...new Set([`${caller.kind} ${formatCallerId(caller)}`, request.callerGroups?.at(-1) ?? ''])];
+}
+
+/** The caller of a route that has one: these hooks run after authentication. */
+function getParty({ caller }: FastifyRequest): AuthenticatedParty {
+  if (caller === undefined) throw new TypeError('the route has no caller');
+  return caller;
+}
+
+/** What a request counts as: a batch costs as many decisions as it has items. */
+function countItemRequests({ kind }: AuthenticatedParty, body: unknown): number {
+  const items = countItems(body);
+  return kind === 'client' ? Math.ceil(items / CLIENT_ITEMS_A_REQUEST) : items;
+}
+
+/** What the length of a body counts as, beyond the request itself. A longer one than may be is not read. */
+function countBodyRequests(bytes: number): number {
+  return bytes > MAX_BODY_BYTES ? 0 : Math.floor(bytes / BODY_BYTES_A_REQUEST);
+}
+
+/** The result that leaves the least. */
+function findTightest(results: readonly TokenBucketResult[]): TokenBucketResult {
+  const [first, ...others] = results;
+  if (first === undefined) throw new TypeError('a caller has at least one bucket');
+  const isTighter = (a: TokenBucketResult, b: TokenBucketResult): boolean =>
+    a.allowed === b.allowed ? a.remaining < b.remaining : !a.allowed;
+  return others.reduce((least, one) => (isTighter(one, least) ? one : least), first);
 }
 
 function boundedText(value: unknown, maxLength: number): string[] {
@@ -138,10 +200,13 @@ function setRateLimitHeaders(
   add('ratelimit', `"${policy}";r=${remaining};t=${reset}`);
 }
 
-export function sendTooManyRequests(reply: FastifyReply): FastifyReply {
+export function sendTooManyRequests(
+  reply: FastifyReply,
+  { retryAfter }: Pick<TokenBucketResult, 'retryAfter'>,
+): FastifyReply {
   return reply
     .code(429)
-    .header('retry-after', RATE_RETRY_SECONDS)
+    .header('retry-after', String(retryAfter))
     .send(createProblem('rate_limited', 'Too many requests; see Retry-After.'));
 }
 

@@ -1,11 +1,13 @@
 /**
  * Token buckets, one a key, for the rate limiter. A bucket holds the requests of one second, so that a burst passes while
- * the average stays within the rate.
+ * the average stays within the rate. What costs more than a bucket holds takes it into debt, and what follows waits.
  */
+import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 
-/** The most buckets that are kept. A dropped one is full at its next use. */
+/** The most buckets that are kept, each with a key of at most 256 characters. A dropped one is full at its next use. */
 const MAX_BUCKETS = 10_000;
+const MAX_KEY_LENGTH = 256;
 
 interface Bucket {
   level: number;
@@ -19,6 +21,8 @@ export interface TokenBucketResult {
   readonly remaining: number;
   /** Whole seconds until the bucket is full. */
   readonly reset: number;
+  /** Whole seconds until the next request is allowed, at least one. */
+  readonly retryAfter: number;
 }
 
 export class TokenBuckets {
@@ -28,26 +32,55 @@ export class TokenBuckets {
     this.buckets = new LRUCache({ max });
   }
 
-  /** Takes one request from a bucket. @param rate requests a second */
-  take(key: string, rate: number): TokenBucketResult {
+  /**
+   * Takes a request from a bucket that has at least one.
+   * @param rate requests a second
+   * @param cost the requests that it counts as
+   */
+  take(key: string, rate: number, cost = 1): TokenBucketResult {
+    return this.charge(key, rate, cost, 1);
+  }
+
+  /** Takes what a request turns out to cost beyond the first, from a bucket that is not in debt. */
+  takeMore(key: string, rate: number, cost: number): TokenBucketResult {
+    return this.charge(key, rate, cost, 0);
+  }
+
+  private charge(fullKey: string, rate: number, cost: number, least: number): TokenBucketResult {
+    const key = shortenKey(fullKey);
     const now = performance.now();
     const bucket = this.buckets.get(key) ?? { level: rate, refilledAt: now };
     // The rate may have been lowered since: the level never exceeds it.
     bucket.level = Math.min(rate, bucket.level + ((now - bucket.refilledAt) / 1000) * rate);
     bucket.refilledAt = now;
-    const allowed = bucket.level >= 1;
-    if (allowed) bucket.level -= 1;
+    const allowed = bucket.level >= least;
+    if (allowed) bucket.level -= cost;
     this.buckets.set(key, bucket);
-    return { allowed, remaining: Math.floor(bucket.level), reset: Math.ceil((rate - bucket.level) / rate) };
+    return {
+      allowed,
+      remaining: Math.max(0, Math.floor(bucket.level)),
+      reset: Math.ceil((rate - bucket.level) / rate),
+      retryAfter: Math.max(1, Math.ceil((1 - bucket.level) / rate)),
+    };
   }
 
-  /** Returns one request, for a caller that was then not served. */
-  refund(key: string): void {
-    const bucket = this.buckets.get(key);
-    if (bucket !== undefined) bucket.level += 1;
+  /** Returns what was taken for a caller that was then not served. */
+  refund(key: string, cost = 1): void {
+    const bucket = this.buckets.get(shortenKey(key));
+    if (bucket !== undefined) bucket.level += cost;
+  }
+
+  /** The keys that are kept: the oldest are dropped, and none is long. */
+  keys(): string[] {
+    return [...this.buckets.keys()];
   }
 
   get size(): number {
     return this.buckets.size;
   }
+}
+
+/** A key that takes little memory, whatever ids it is made of. */
+function shortenKey(key: string): string {
+  return key.length <= MAX_KEY_LENGTH ? key : createHash('sha256').update(key).digest('base64');
 }

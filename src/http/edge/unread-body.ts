@@ -7,6 +7,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 
+export const MAX_BODY_BYTES = 1024 * 1024;
 /** The longest body of a known caller that is read away for the sake of its connection. */
 const MAX_DRAINED_BYTES = 64 * 1024;
 /** The time in which the other end can read the answer. A connection that is reset at once may lose it. */

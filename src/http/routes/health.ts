@@ -28,8 +28,8 @@ const readinessFormat = z
     load: z
       .object({
         in_flight: z.number(),
-        large_body_bytes: z.number(),
-        shed: z.object({ in_flight: z.number(), large_bodies: z.number(), memory: z.number() }),
+        body_bytes: z.number(),
+        shed: z.object({ in_flight: z.number(), bodies: z.number(), memory: z.number() }),
         records: z.object({ waiting: z.number(), pending_corrections: z.number(), dropped_corrections: z.number() }),
         database: engineFormat,
         relationships: engineFormat,
@@ -141,12 +141,12 @@ function toPoliciesJson({ activePolicies: { rules, refusal } }: Service): object
 }
 
 function toLoadJson({ database, activePolicies, decisions }: Service, admission: Admission): object {
-  const { inFlight, largeBodyBytes, shed } = admission.stats();
+  const { inFlight, bodyBytes, shed } = admission.stats();
   const { waiting, pendingCorrections, droppedCorrections } = decisions.stats();
   return {
     in_flight: inFlight,
-    large_body_bytes: largeBodyBytes,
-    shed: { in_flight: shed.inFlight, large_bodies: shed.largeBodies, memory: shed.memory },
+    body_bytes: bodyBytes,
+    shed: { in_flight: shed.inFlight, bodies: shed.bodies, memory: shed.memory },
     records: { waiting, pending_corrections: pendingCorrections, dropped_corrections: droppedCorrections },
     database: database.stats(),
     relationships: activePolicies.engine.stats(),

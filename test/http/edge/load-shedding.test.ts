@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { SAMPLE, start, type Running } from '../../support/sample.js';
+import { clientNamed, SAMPLE, start, type Running } from '../../support/sample.js';
 
+/** What one caller may have in flight: half of what there is. */
 const IN_FLIGHT = 4;
+const KEY = 'api-key';
 const SOON = { timeout: 20_000, interval: 10 };
 
 /** The sample with room for a few requests at a time. */
@@ -23,7 +25,12 @@ async function startSmall(): Promise<Running> {
       schema: { relationships: at(relationships), actions: at(actions) },
       policies: at(sample['policies']),
       world: at(sample['world']),
-      limits: { deadline_ms: 20_000, in_flight: IN_FLIGHT },
+      // No rate but the limits that are tested.
+      clients: [
+        { ...clientNamed('api', 'remit', 'evaluate'), rate: 1_000_000 },
+        clientNamed('other', 'remit', 'evaluate'),
+      ],
+      limits: { deadline_ms: 20_000, in_flight: 2 * IN_FLIGHT },
     }),
   );
   return start(file, directory);
@@ -48,10 +55,16 @@ describe('more than may be in flight', () => {
   afterAll(() => remit.stop());
 
   const admission = () => remit.app.health.admission.stats();
-  const ask = (body = JSON.stringify(question)): Promise<Response> =>
+  const ask = (body = JSON.stringify(question), key = KEY): Promise<Response> =>
     fetch(`http://127.0.0.1:${port}/access/v1/evaluation`, {
       method: 'POST',
-      headers: { authorization: `Bearer ${remit.service.devKey ?? ''}`, 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body,
+    });
+  const askBatch = (body: string): Promise<Response> =>
+    fetch(`http://127.0.0.1:${port}/access/v1/evaluations`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
       body,
     });
   /** Holds every decision at its record until it is let go. */
@@ -70,7 +83,7 @@ describe('more than may be in flight', () => {
     new Promise((resolve) => {
       const socket = connect(port, '127.0.0.1', () => {
         socket.write(
-          `POST /access/v1/evaluation HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\nauthorization: Bearer ${remit.service.devKey ?? ''}\r\ncontent-type: application/json\r\n${head}\r\n\r\n${body}`,
+          `POST /access/v1/evaluation HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\nauthorization: Bearer ${KEY}\r\ncontent-type: application/json\r\n${head}\r\n\r\n${body}`,
         );
         resolve(socket);
       });
@@ -97,8 +110,13 @@ describe('more than may be in flight', () => {
     for (const path of ['/health/live', '/health/ready'])
       expect((await fetch(`http://127.0.0.1:${port}${path}`)).status).toBe(200);
 
+    // Another caller has a share of its own.
+    const other = ask(undefined, 'other-key');
+    await vi.waitUntil(() => admission().inFlight === IN_FLIGHT + 1, SOON);
+
     letGo();
-    for (const response of await Promise.all(held)) expect(await response.json()).toMatchObject({ decision: true });
+    for (const response of await Promise.all([...held, other]))
+      expect(await response.json()).toMatchObject({ decision: true });
     expect(await (await ask()).json()).toMatchObject({ decision: true });
     expect(admission().inFlight).toBe(0);
   });
@@ -110,7 +128,7 @@ describe('more than may be in flight', () => {
     ]);
     expect(await (await ask()).json()).toMatchObject({ decision: true });
     for (const socket of sockets) socket.destroy();
-    await vi.waitUntil(() => admission().inFlight === 0 && admission().largeBodyBytes === 0, SOON);
+    await vi.waitUntil(() => admission().inFlight === 0 && admission().bodyBytes === 0, SOON);
   });
 
   it('who hangs up while being answered is counted until the work is done', async () => {
@@ -134,37 +152,60 @@ describe('more than may be in flight', () => {
     });
 
   it('whatever is wrong with a request, its place is free again', async () => {
-    const { devKey = '' } = remit.service;
     const url = `http://127.0.0.1:${port}`;
     const bad: [string, RequestInit][] = [
       ['/nowhere', {}],
       ['/access/v1/evaluation', { method: 'POST' }],
       ['/access/v1/evaluation', { method: 'POST', headers: { authorization: 'Bearer nobody' }, body: '{}' }],
-      ['/access/v1/evaluation', { method: 'POST', headers: { authorization: `Bearer ${devKey}`, 'content-type': 'text/plain' }, body: '{}' }],
-      ['/access/v1/evaluation', { method: 'POST', headers: { authorization: `Bearer ${devKey}`, 'content-type': 'application/json' }, body: '{' }],
-      ['/access/v1/evaluation', { method: 'POST', headers: { authorization: `Bearer ${devKey}`, 'content-type': 'application/json' }, body: '{}' }],
-      ['/access/v1/evaluation', { method: 'POST', headers: { authorization: `Bearer ${devKey}`, 'content-type': 'application/json' }, body: ' '.repeat(2 * 1024 * 1024) }],
-      ['/access/v1/evaluation', { method: 'POST', headers: { authorization: `Bearer ${devKey}`, 'content-type': 'application/json' }, body: `{"a":"${'x'.repeat(500_000)}"}` }],
+      ['/access/v1/evaluation', { method: 'POST', headers: { authorization: `Bearer ${KEY}`, 'content-type': 'text/plain' }, body: '{}' }],
+      ['/access/v1/evaluation', { method: 'POST', headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' }, body: '{' }],
+      ['/access/v1/evaluation', { method: 'POST', headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' }, body: '{}' }],
+      ['/access/v1/evaluation', { method: 'POST', headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' }, body: ' '.repeat(2 * 1024 * 1024) }],
+      ['/access/v1/evaluation', { method: 'POST', headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' }, body: `{"a":"${'x'.repeat(500_000)}"}` }],
     ]; // prettier-ignore
     for (let i = 0; i < 2 * IN_FLIGHT; i += 1)
       for (const [path, request] of bad) {
         const status = await fetch(`${url}${path}`, request).then((r) => r.status, () => 413);
         expect(status, path).toBeLessThan(500);
       } // prettier-ignore
-    await vi.waitUntil(() => admission().inFlight === 0 && admission().largeBodyBytes === 0, SOON);
+    await vi.waitUntil(() => admission().inFlight === 0 && admission().bodyBytes === 0, SOON);
+  });
+
+  it('bodies in chunks are counted as they grow, and those that stay short keep nobody out', async () => {
+    const before = admission().shed.bodies;
+    const chunk = `${(100_000).toString(16)}\r\n${'x'.repeat(100_000)}\r\n`;
+    const sockets: Socket[] = [];
+    while (admission().shed.bodies === before && sockets.length < 2_000)
+      sockets.push(await half('transfer-encoding: chunked', chunk.repeat(10)));
+    expect(admission().shed.bodies).toBeGreaterThan(before);
+    expect((await ask(undefined, 'other-key')).status).toBe(200);
+    for (const socket of sockets) socket.destroy();
+    await vi.waitUntil(() => admission().bodyBytes === 0, SOON);
+  });
+
+  it('a batch is counted by the answers that it will have', async () => {
+    const letGo = hold();
+    const batch = JSON.stringify({ ...question, evaluations: Array.from({ length: 1000 }, () => ({})) });
+    const held = askBatch(batch);
+    await vi.waitUntil(() => admission().bodyBytes > 1_000_000, SOON);
+    letGo();
+    expect((await held).status).toBe(200);
+    await vi.waitUntil(() => admission().bodyBytes === 0, SOON);
   });
 
   it('large bodies are held to a share of the heap, which small ones do not need', async () => {
-    const before = admission().shed.largeBodies;
+    const before = admission().shed.bodies;
     const sockets: Socket[] = [];
     // Whatever this machine's heap: more than that is never taken in at once.
-    while (admission().shed.largeBodies === before && sockets.length < 2_000)
+    while (admission().shed.bodies === before && sockets.length < 2_000)
       sockets.push(await half('content-length: 1000000', '{'));
-    expect(admission().shed.largeBodies).toBeGreaterThan(before);
+    expect(admission().shed.bodies).toBeGreaterThan(before);
     expect((await ask(JSON.stringify({ ...question, x: 'x'.repeat(1_000_000) }))).status).toBe(503);
     expect((await ask()).status).toBe(200);
+    // Another caller has room for its own.
+    expect((await ask(JSON.stringify({ ...question, x: 'x'.repeat(1_000_000) }), 'other-key')).status).toBe(200);
     for (const socket of sockets) socket.destroy();
-    await vi.waitUntil(() => admission().largeBodyBytes === 0, SOON);
+    await vi.waitUntil(() => admission().bodyBytes === 0, SOON);
     expect((await ask(JSON.stringify({ ...question, x: 'x'.repeat(1_000_000) }))).status).toBe(200);
   });
 });

@@ -30,7 +30,7 @@ afterAll(() => remit.stop());
 /** Time stands still, so that no bucket fills up while a slow machine asks. */
 let now = 0;
 beforeEach(() => {
-  now = performance.now() + 60_000;
+  now = Math.max(now, performance.now()) + 60_000;
   vi.spyOn(performance, 'now').mockImplementation(() => now);
 });
 afterEach(() => {
@@ -103,6 +103,53 @@ describe('two agents of one client', () => {
     await statuses(AGENT_RATE + 1, () => ask('steady', question({ token: shared })));
     expect((await ask('known', question({ token: shared }))).statusCode).toBe(200);
   });
+});
+
+describe('batches', () => {
+  const batch = (count: number, template: object): object => ({
+    ...template,
+    evaluations: Array.from({ length: count }, () => ({})),
+  });
+
+  it('count each item of an agent that calls by itself, and ten of a client’s as one', async () => {
+    const own = { authorization: `Bearer ${await token('batcher', { aud: 'remit' })}` };
+    const asAgent = (count: number) => remit.post('/access/v1/evaluations', batch(count, question()), own);
+    expect((await asAgent(20)).statusCode).toBe(200);
+    const refused = await asAgent(1);
+    // 5 were there, 20 were taken: 16 have to come back, at 5 a second.
+    expect([refused.statusCode, refused.headers['retry-after']]).toEqual([429, '4']);
+    now += 4_000;
+    expect((await asAgent(1)).statusCode).toBe(200);
+
+    const vouched = batch(20, question({}, { act: { sub: 'hr-assistant' } }));
+    now += 60_000;
+    const both = await ask('vouching', vouched, 'evaluations');
+    expect(both.headers['ratelimit']).toBe(`"caller";r=11;t=1, "agent";r=${AGENT_RATE - 2};t=1`);
+  });
+
+  it('of all agents of a user share its rate', async () => {
+    now += 60_000;
+    let agents = 0;
+    const all = await statuses(3 * AGENT_RATE, async () =>
+      remit.post('/access/v1/evaluation', question(), { authorization: `Bearer ${await token(`own-${agents++}`, { aud: 'remit' })}` }),
+    );
+    expect(passed(all)).toBe(AGENT_RATE);
+  });
+
+  it('at one time are not more than the first of them leaves', async () => {
+    now += 60_000;
+    const own = { authorization: `Bearer ${await token('parallel', { aud: 'remit' })}` };
+    const all = await Promise.all(
+      Array.from({ length: AGENT_RATE }, () => remit.post('/access/v1/evaluations', batch(50, question()), own)),
+    );
+    expect(all.filter(({ statusCode }) => statusCode === 200)).toHaveLength(1);
+  });
+}); // prettier-ignore
+
+it('a long body counts as several requests', async () => {
+  now += 60_000;
+  const long = { ...question(), x: 'x'.repeat(10 * 16 * 1024) };
+  expect((await ask('wide', long)).headers['ratelimit']).toContain('"caller";r=989;');
 });
 
 it('what is refused says when to come back, and every answer what is left', async () => {

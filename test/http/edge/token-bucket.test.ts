@@ -32,9 +32,9 @@ describe('a rate', () => {
 
   it('says what is left and when all of it is back', () => {
     const rates = new TokenBuckets();
-    expect(rates.take('a', 2)).toEqual({ allowed: true, remaining: 1, reset: 1 });
-    expect(rates.take('a', 2)).toEqual({ allowed: true, remaining: 0, reset: 1 });
-    expect(rates.take('a', 2)).toEqual({ allowed: false, remaining: 0, reset: 1 });
+    expect(rates.take('a', 2)).toEqual({ allowed: true, remaining: 1, reset: 1, retryAfter: 1 });
+    expect(rates.take('a', 2)).toEqual({ allowed: true, remaining: 0, reset: 1, retryAfter: 1 });
+    expect(rates.take('a', 2)).toEqual({ allowed: false, remaining: 0, reset: 1, retryAfter: 1 });
   });
 
   it('holds no more than it would now, after it was lowered', () => {
@@ -52,6 +52,27 @@ describe('a rate', () => {
     expect(burst(rates, 'a', 3, 9)).toBe(3);
     rates.refund('nobody');
     expect(rates.size).toBe(1);
+  });
+
+  it('is owed for what costs more than it holds, and what follows waits as long', () => {
+    const rates = new TokenBuckets();
+    expect(rates.take('a', 10).allowed).toBe(true);
+    expect(rates.takeMore('a', 10, 99)).toMatchObject({ allowed: true, remaining: 0 });
+    expect(rates.takeMore('a', 10, 99)).toMatchObject({ allowed: false, retryAfter: 10 });
+    expect(rates.take('a', 10)).toMatchObject({ allowed: false, retryAfter: 10 });
+    now += 9_000;
+    expect(rates.take('a', 10).allowed).toBe(false);
+    now += 1_000;
+    expect(rates.take('a', 10).allowed).toBe(true);
+  });
+
+  it('of a name of any length is kept under a short one', () => {
+    const rates = new TokenBuckets();
+    const long = 'x'.repeat(100_000);
+    burst(rates, long, 3, 3);
+    expect(rates.take(long, 3).allowed).toBe(false);
+    expect(rates.take(`${long}y`, 3).allowed).toBe(true);
+    expect(rates.keys().every((key) => key.length <= 256)).toBe(true);
   });
 
   it('keeps no more buckets than it may for a million names', () => {

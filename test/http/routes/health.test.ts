@@ -30,8 +30,8 @@ describe('/health/ready', () => {
       policy_version: version,
       load: {
         in_flight: 0,
-        large_body_bytes: 0,
-        shed: { in_flight: 0, large_bodies: 0, memory: 0 },
+        body_bytes: 0,
+        shed: { in_flight: 0, bodies: 0, memory: 0 },
         records: { waiting: 0, pending_corrections: 0, dropped_corrections: 0 },
         database: expect.objectContaining({ active: 0, waiting: 0 }) as unknown,
         relationships: expect.objectContaining({ active: 0, waiting: 0 }) as unknown,
