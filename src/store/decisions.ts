@@ -1,6 +1,7 @@
 /** The store of decision records: each decision with the facts it rests on, durable before its answer leaves. */
 import type { Database } from './database/port.js';
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
+import { listDecisions, type DecisionFilter, type DecisionPage } from './list-decisions.js';
 import { RecordQueue, type RecordStats } from './record-queue.js';
 
 export interface ReportedOutcome {
@@ -13,19 +14,6 @@ export interface ReportedOutcome {
 export interface StoredDecision {
   readonly record: DecisionRecord;
   readonly outcome?: (ReportedOutcome & { readonly reported_at: string; readonly reported_by: string }) | undefined;
-}
-
-/** Selects records; undefined members select all. */
-export interface DecisionFilter {
-  /** The id of the client that asked. */
-  readonly client?: string | undefined;
-  /** RFC 3339: decisions made at this time or later. */
-  readonly from?: string | undefined;
-  /** RFC 3339: decisions made before this time. */
-  readonly to?: string | undefined;
-  readonly decision?: boolean | undefined;
-  /** An id: only records that follow it in the list, being older. */
-  readonly after?: string | undefined;
 }
 
 export interface Decisions {
@@ -50,6 +38,11 @@ export class DecisionStore implements Decisions {
     private readonly keepsFacts = true,
   ) {
     this.queue = new RecordQueue(database);
+  }
+
+  /** Whether no further record is taken for now, so that nothing further can be decided. */
+  get isFull(): boolean {
+    return this.queue.isFull;
   }
 
   record(record: DecisionRecord | SearchRecord): Promise<void> {
@@ -87,23 +80,13 @@ export class DecisionStore implements Decisions {
     return { record, outcome: { ...(row['outcome'] as ReportedOutcome), ...reported } };
   }
 
-  /** Lists records, the newest first. @throws Fault */
-  async list(
-    { client, from, to, decision, after }: DecisionFilter,
-    limit: number,
-  ): Promise<readonly (DecisionRecord | SearchRecord)[]> {
-    const [rows = []] = await this.database.run([
-      {
-        // Ids begin with their time of creation, so they sort by it.
-        sql: `select record from decisions
-              where ($1::text is null or client = $1) and ($2::timestamptz is null or at >= $2)
-                and ($3::timestamptz is null or at < $3) and ($4::boolean is null or decision = $4)
-                and ($5::uuid is null or id < $5)
-              order by id desc limit $6`,
-        params: [client ?? null, from ?? null, to ?? null, decision ?? null, after ?? null, limit],
-      },
-    ]);
-    return rows.map((row) => row['record'] as DecisionRecord | SearchRecord);
+  /**
+   * Reads a page of records, the newest first.
+   * @param after the key of the page before; undefined for the first page
+   * @throws Fault; BadRequest where the key is none
+   */
+  list(filter: DecisionFilter, after: string | undefined, limit: number): Promise<DecisionPage> {
+    return listDecisions(this.database, filter, after, limit);
   }
 
   async reportOutcome(id: string, client: string, outcome: ReportedOutcome): Promise<boolean> {

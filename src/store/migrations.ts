@@ -49,6 +49,12 @@ const MIGRATIONS: readonly (readonly string[])[] = [
        alter table decisions set (toast_tuple_target = 8160);
      end $$`,
   ],
+  [
+    // Pages of records, of all clients and of one, by the key that pages continue at. What a page selects by is in the index.
+    `create index decisions_page on decisions (at, id) include (decision)`,
+    `create index decisions_page_by_client on decisions (client, at, id) include (decision)`,
+    `drop index decisions_at`,
+  ],
 ];
 
 /** The version of the tables that this Remit works with. */

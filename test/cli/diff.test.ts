@@ -28,7 +28,7 @@ beforeAll(async () => {
   const token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope });
   for (const action of ['read', 'export'])
     await remit.evaluate({ subject: { type: 'user', id: 'alice' }, action: { name: action }, resource: { type: 'employee', id: 'erin' }, context: { token } }); // prettier-ignore
-  records = await remit.service.decisions.list({}, 100);
+  ({ records } = await remit.service.decisions.list({}, undefined, 100));
   await remit.stop();
 });
 afterAll(() => {

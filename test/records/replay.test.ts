@@ -58,7 +58,7 @@ beforeAll(async () => {
     resource: { type: 'employee', id: 'erin' },
     context: { token },
   });
-  records = await remit.service.decisions.list({}, 100);
+  ({ records } = await remit.service.decisions.list({}, undefined, 100));
 });
 afterAll(async () => {
   await remit.stop();

@@ -1,7 +1,10 @@
 /** `/v1/decisions` and below: decision records with their reasons, and the outcomes that clients report. */
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { DecisionRecord, SearchRecord } from '../../model/decision.js';
 import type { Client } from '../../model/question.js';
+import { Deadline } from '../../runtime/deadline.js';
+import { FairLimit } from '../../runtime/fair-limit.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
 import type { StoredDecision } from '../../store/decisions.js';
@@ -12,6 +15,8 @@ import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
 /** Records with their facts may be long. */
 const MAX_RECORDS = 200;
 const DEFAULT_RECORDS = 50;
+/** Pages that are read at one time; one caller reads one. */
+const MAX_LISTINGS = 2;
 
 const decisionsQuery = z.strictObject({
   from: z.iso.datetime({ offset: true }).optional().describe('Made then or later'),
@@ -42,12 +47,13 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 export function decisionRoutes(app: TypedApp, service: Service): void {
   const onRequest = authenticate(app, service, ['evaluate', 'admin']);
   const pageTokens = new PageTokens(service.secret);
+  const listings = new FairLimit(MAX_LISTINGS);
 
   app.get('/v1/decisions', {
     schema: {
       tags: ['decisions'],
       summary:
-        'Decision records, the newest first: the client’s own, or, with the facts they rest on, all for an admin',
+        'Decision records, the newest first: the client’s own, or, with the facts they rest on, all for an admin. A page may be short and lead on',
       querystring: decisionsQuery,
       response: { 200: decisionListFormat, ...inputErrors },
     },
@@ -58,14 +64,13 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
       const filters = { ...times, ...(decision === undefined ? {} : { decision: decision === 'true' }) };
       const query = { list: 'decisions', caller: client.id, ...filters };
       const ownership = client.may.has('admin') ? {} : { client: client.id };
-      const records = await service.decisions.list(
-        { ...filters, ...ownership, after: pageTokens.decode({ token }, query, 'page_token') },
-        size + 1,
+      const after = pageTokens.decode({ token }, query, 'page_token');
+      const { records, next } = await listInTurn(request, () =>
+        service.decisions.list({ ...filters, ...ownership }, after, size),
       );
-      const page = records.slice(0, size);
       return {
-        page: pageTokens.encode(records.length > size ? page.at(-1)?.id : undefined, query),
-        results: page.map((record) => redactFacts(client, record)),
+        page: pageTokens.encode(next, query),
+        results: records.map((record) => redactFacts(client, record)),
       };
     },
   });
@@ -106,6 +111,16 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
         : reply.code(409).send(createProblem('already_reported', 'Another outcome was reported before.'));
     },
   });
+
+  /** Reads a page in one of the few places for it, within a decision's time: what is read here mustn't slow decisions. */
+  async function listInTurn<T>({ callerGroups = [] }: FastifyRequest, read: () => Promise<T>): Promise<T> {
+    await listings.waitForRoom(callerGroups, 1, service.deadlineMs);
+    // The place is held until the database is done, even where the answer isn't waited for any longer.
+    const page = read().finally(() => {
+      listings.release(callerGroups, 1);
+    });
+    return Deadline.run(service.deadlineMs, (deadline) => deadline.race(page));
+  }
 
   /** Leaves out the facts, which show what is stored of people and resources, unless the client is an admin. */
   function redactFacts<T extends DecisionRecord | SearchRecord>({ may }: Client, record: T): T | Omit<T, 'facts'> {

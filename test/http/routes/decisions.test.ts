@@ -81,7 +81,6 @@ describe('a list of decisions', () => {
     const later = new Date(DAYTIME.getTime() + 60_000);
     remit.at(later);
     const denied = await ask('plain', { resource: { type: 'employee', id: 'zoe' } });
-    remit.at(DAYTIME);
     expect((await list('plain', `?from=${later.toISOString()}`)).results.map((r) => r.id)).toEqual([denied]);
     expect((await list('plain', `?to=${later.toISOString()}`)).results.map((r) => r.id)).not.toContain(denied);
     expect((await list('plain', '?decision=false')).results.every((r) => !r.decision)).toBe(true);
