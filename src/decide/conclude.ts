@@ -15,12 +15,13 @@ export function concludeDecision(id: string, evaluation: Evaluation, stepCount: 
   const { stepResults, unbound, bound } = evaluation;
   const { question, rules, now } = unbound;
   const outcomes = stepResults.map(({ outcome }) => outcome);
-  const verdict = combineOutcomes(outcomes, stepCount);
+  const verdict = combineOutcomes(outcomes, stepCount, isUnrecorded(stepResults));
   const fault =
     verdict === 'unknown' ? (outcomes.find((o) => o.outcome === 'unknown')?.fault ?? 'overloaded') : undefined;
   const acting = bound?.acting;
   const allowed = verdict === 'allow';
-  const denials = outcomes.filter((o) => o.outcome === 'deny');
+  // A deny that isn't on record is none: an answer that said why would be an answer without a record.
+  const denials = verdict === 'deny' ? outcomes.filter((o) => o.outcome === 'deny') : [];
   const reasons = uniteReasons(denials);
   return {
     id,
@@ -49,6 +50,11 @@ export function concludeDecision(id: string, evaluation: Evaluation, stepCount: 
     ...(fault === undefined ? {} : { fault }),
     ...formatReasonTexts(verdict, reasons, fault, evaluation),
   };
+}
+
+/** Whether the step that stores the record has failed. */
+function isUnrecorded(stepResults: Evaluation['stepResults']): boolean {
+  return stepResults.some(({ step, outcome }) => step === 'record' && outcome.outcome !== 'pass');
 }
 
 /** The reasons of all denials. What two steps lack in the same words is a reason of the first of them only. */

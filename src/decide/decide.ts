@@ -160,8 +160,9 @@ async function recordDecision(evaluation: Evaluation, deps: DecisionDeps, deadli
   const outcome = deps.observer.step(recordStep.step, () => recordStep.judge(stored));
   if (!('fault' in stored)) return decision;
   const unrecorded = closeDecision(id, evaluation, outcome);
-  // The store may yet finish writing the record that was given up: it must then say what was answered.
-  deps.decisions.correct(toDecisionRecord(unrecorded, facts));
+  // The store may yet finish writing the record that was given up: it must then say what was answered. Where it is
+  // overloaded it has taken none.
+  if (stored.fault !== 'overloaded') deps.decisions.correct(toDecisionRecord(unrecorded, facts));
   return unrecorded;
 }
 

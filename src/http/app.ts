@@ -22,6 +22,7 @@ import { discoveryRoutes, scopeRoutes } from './routes/discovery.js';
 import type { ListenerScope } from './edge/listener-scope.js';
 import { policyRoutes } from './routes/policies.js';
 import { toBadRequest, installErrorHandlers, createProblem, sendRouteNotFound } from './edge/errors.js';
+import { DecisionTurns, holdTurns } from './edge/decision-turns.js';
 import { endUnreadBodies, MAX_BODY_BYTES } from './edge/unread-body.js';
 import { relationshipRoutes } from './routes/relationships.js';
 import { revocationRoutes, sessionRoutes } from './routes/revocations.js';
@@ -116,6 +117,8 @@ export async function buildApp(
   service.metrics.countShed(() => health.admission.stats().shed);
   app.addHook('preHandler', app.rateLimiter.limitItems);
   app.addHook('preHandler', app.rateLimiter.limitAgents);
+  app.decorate('turns', new DecisionTurns(service.decisions, service.deadlineMs / 2));
+  holdTurns(app);
 
   await registerDocumentation(app);
   await app.register(async (routes) => {

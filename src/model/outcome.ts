@@ -48,9 +48,14 @@ export type DecisionVerdict = 'allow' | 'deny' | 'unknown';
 
 /**
  * The law: a deny outweighs an unknown; an allow needs a pass of every one of `steps`; anything else, nothing at all
- * included, is unknown and so not an allow.
+ * included, is unknown and so not an allow. What isn't on record is no answer: it is unknown, whatever was found.
  */
-export function combineOutcomes(outcomes: readonly StepOutcome[], steps: number): DecisionVerdict {
+export function combineOutcomes(
+  outcomes: readonly StepOutcome[],
+  steps: number,
+  isUnrecorded = false,
+): DecisionVerdict {
+  if (isUnrecorded) return 'unknown';
   if (outcomes.some((o) => o.outcome === 'deny')) return 'deny';
   return outcomes.length === steps && steps > 0 && outcomes.every((o) => o.outcome === 'pass') ? 'allow' : 'unknown';
 }

@@ -17,8 +17,8 @@ export interface ServiceCounts {
   readonly cedarFaults: number;
   /** The circuit of each engine; undefined where it is embedded. */
   readonly circuits: Readonly<Record<'database' | 'spicedb', CircuitStats | undefined>>;
-  /** Corrections of records: those still to be written, and those dropped because too many were pending. */
-  readonly records: { readonly pendingCorrections: number; readonly droppedCorrections: number };
+  /** Corrections of records that are still to be written. */
+  readonly records: { readonly pendingCorrections: number };
   readonly rules: {
     /** Reloads that were taken, and those that were refused, while the service ran. */
     readonly taken: number;
@@ -117,13 +117,6 @@ function registerQueues(register: RegisterMetric, { counts, shed }: MetricSource
     'Corrections of decision records that are still to be written.',
     [],
     () => [[{}, counts().records.pendingCorrections]],
-  );
-  register(
-    Counter,
-    'remit_record_corrections_dropped_total',
-    'Corrections of decision records that the full queue dropped.',
-    [],
-    () => [[{}, counts().records.droppedCorrections]],
   );
 }
 

@@ -302,6 +302,17 @@ describe('the law', () => {
     );
   });
 
+  it('what isn’t on record isn’t answered: neither an allow nor a deny, nor why', async () => {
+    await fc.assert(
+      fc.asyncProperty(world, async (w) => {
+        const { decision, fault, reasons, remedies } = await judge({ ...w, recordFails: true });
+        expect({ decision, reasons, remedies }).toEqual({ decision: false, reasons: [], remedies: [] });
+        expect(fault).toBeDefined();
+      }),
+      runs,
+    );
+  });
+
   it('adding a forbid never does, even one that fails to evaluate', async () => {
     const forbids = [
       'forbid (principal, action, resource);',

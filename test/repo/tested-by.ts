@@ -238,7 +238,6 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/store/entities.ts': 'test/store/database/postgres.test.ts',
   'src/store/journal.ts': 'test/store/database/postgres.test.ts',
   'src/store/migrations.ts': 'test/store/database/postgres.test.ts',
-  'src/store/record-queue.ts': 'test/store/database/postgres.test.ts',
   'src/store/revocations.ts': 'test/http/routes/revocations.test.ts',
   'src/store/used-dpop-proofs.ts': 'test/store/database/postgres.test.ts',
   'src/telemetry/active-span.ts': 'test/telemetry/log.test.ts',

@@ -8,6 +8,7 @@ import type { TypedApp } from '../typed-app.js';
 import { createRequestContext } from '../request-context.js';
 import { parseQuestion } from '../authzen-request.js';
 import { authenticate, requireCaller } from '../edge/authentication.js';
+import { LIST_TURNS } from '../edge/decision-turns.js';
 import { commonErrors } from '../edge/errors.js';
 
 const capabilitiesFormat = z
@@ -40,6 +41,7 @@ export function capabilityRoutes(app: TypedApp, service: Service): void {
       response: { 200: capabilitiesFormat, ...commonErrors },
     },
     onRequest: authenticate(app, service, [], { agents: true }),
+    config: { turns: LIST_TURNS },
     handler: (request) =>
       service.activePolicies.withSnapshot(async (deps) => {
         const caller = requireCaller(request);

@@ -1,7 +1,7 @@
 /** `/access/v1/evaluation` and `/access/v1/evaluations`: decisions, singly or as a batch. */
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import { decide, type DecisionDeps } from '../../decide/decide.js';
-import { BadRequest } from '../../model/faults.js';
+import { BadRequest, Fault } from '../../model/faults.js';
 import type { Caller } from '../../model/question.js';
 import { isObject } from '../../policy/schema/types.js';
 import type { Service } from '../../service/service.js';
@@ -25,9 +25,6 @@ import { requireCaller, authenticate, buildChallenges } from '../edge/authentica
 import { inputErrors } from '../edge/errors.js';
 import { z } from 'zod';
 
-/** Items of a batch decided at one time: enough for one bulk check, few enough for other requests to get their turn. */
-const MAX_CONCURRENT_ITEMS = 100;
-
 export function evaluationRoutes(app: TypedApp, service: Service): void {
   const onRequest = authenticate(app, service, ['evaluate'], { agents: true });
 
@@ -39,6 +36,7 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
       response: { ...inputErrors, 200: evaluationAnswerFormat, 503: evaluationAnswerFormat },
     },
     onRequest,
+    config: { turns: 1 },
     handler: (request, reply) => answerQuestion(service, request, reply, request.body),
   });
 
@@ -57,7 +55,10 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
     handler: async (request, reply) => {
       const { evaluations: items = [], options, ...defaults } = request.body;
       // Absent or empty: the batch is a single question.
-      if (items.length === 0) return answerQuestion(service, request, reply, defaults);
+      if (items.length === 0) {
+        request.endTurns = await app.turns.take(request);
+        return answerQuestion(service, request, reply, defaults);
+      }
       const questions = items.map((item) =>
         isObject(item) ? { ...defaults, ...pickQuestionMembers(item) } : undefined,
       );
@@ -65,9 +66,14 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
       const requestContext = createRequestContext(request, service, { tokenExpected: tokenRequired, explain: true });
       const isMinimal = negotiateMinimalAnswer(request, reply, requestContext.caller);
       const evaluations = await service.activePolicies.withSnapshot((deps) =>
-        answerBatch(questions, options?.evaluations_semantic ?? 'execute_all', (question, index) =>
-          answerItem(question, index, { requestContext, isMinimal, deps, log: request.log }),
-        ),
+        answerBatch(questions, options?.evaluations_semantic ?? 'execute_all', {
+          takeTurn: () => app.turns.take(request),
+          isAbandoned: () => reply.raw.destroyed,
+          answer: (question, index) =>
+            answerItem(question, index, { requestContext, isMinimal, deps, log: request.log }),
+          refuse: (fault, index) =>
+            toItemErrorAnswer({ status: 503, code: fault.code, message: fault.message, at: '' }, index, isMinimal),
+        }),
       );
       return reply.send({ evaluations });
     },
@@ -116,22 +122,47 @@ async function answerItem(
   }
 }
 
-/** Answers the items in order, many at one time where the semantic asks for all of them, and else one by one. */
+interface BatchWork<T> {
+  /** Waits until an item may be decided. @throws Fault `overloaded` */
+  readonly takeTurn: () => Promise<() => void>;
+  /** Whether the caller has hung up, so that nothing more is worth deciding. */
+  readonly isAbandoned: () => boolean;
+  readonly answer: (item: T, index: number) => Promise<EvaluationAnswer>;
+  /** The answer to an item that got no turn. */
+  readonly refuse: (fault: Fault, index: number) => EvaluationAnswer;
+}
+
+/**
+ * Answers the items in order, as many at one time as the caller has turns where the semantic asks for all of them, and else
+ * one by one. Once an item gets no turn, none of those after it waits for one.
+ */
 async function answerBatch<T>(
   items: readonly T[],
   semantic: BatchSemantic,
-  answer: (item: T, index: number) => Promise<EvaluationAnswer>,
+  { takeTurn, isAbandoned, answer, refuse }: BatchWork<T>,
 ): Promise<EvaluationAnswer[]> {
-  const answers: EvaluationAnswer[] = [];
-  const chunkSize = semantic === 'execute_all' ? MAX_CONCURRENT_ITEMS : 1;
-  for (let start = 0; start < items.length; start += chunkSize) {
-    const chunk = items.slice(start, start + chunkSize);
-    answers.push(...(await Promise.all(chunk.map((item, i) => answer(item, start + i)))));
-    const lastDecision = answers.at(-1)?.decision;
-    if (semantic === 'deny_on_first_deny' && lastDecision === false) break;
-    if (semantic === 'permit_on_first_permit' && lastDecision === true) break;
+  const answers: Promise<EvaluationAnswer>[] = [];
+  let refusal: Fault | undefined;
+  for (const [index, item] of items.entries()) {
+    if (isAbandoned()) break;
+    const end =
+      refusal === undefined ? await takeTurn().catch((error: unknown) => (refusal = toFault(error))) : refusal;
+    if (end instanceof Fault) {
+      answers.push(Promise.resolve(refuse(end, index)));
+      continue;
+    }
+    answers.push(answer(item, index).finally(end));
+    if (semantic === 'execute_all') continue;
+    const { decision } = (await answers.at(-1)) ?? { decision: false };
+    if (decision === (semantic === 'permit_on_first_permit')) break;
   }
-  return answers;
+  return Promise.all(answers);
+}
+
+/** @throws the error where it is no Fault */
+function toFault(error: unknown): Fault {
+  if (error instanceof Fault) return error;
+  throw error;
 }
 
 const QUESTION_MEMBERS = ['subject', 'action', 'resource', 'context'] as const;

@@ -20,6 +20,7 @@ import {
 } from '../authzen-request.js';
 import { createRequestContext } from '../request-context.js';
 import { authenticate } from '../edge/authentication.js';
+import { LIST_TURNS } from '../edge/decision-turns.js';
 import { inputErrors } from '../edge/errors.js';
 
 const recordProperties = z.record(z.string(), z.unknown());
@@ -61,6 +62,7 @@ export function filterRoutes(app: TypedApp, service: Service): void {
       response: { 200: filterAnswerFormat, ...inputErrors },
     },
     onRequest: authenticate(app, service, ['filter']),
+    config: { turns: LIST_TURNS },
     handler: async (request) => {
       const { records, context: requestedContext, ...shared } = request.body;
       const requestContext = createRequestContext(request, service);

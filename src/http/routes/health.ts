@@ -30,7 +30,7 @@ const readinessFormat = z
         in_flight: z.number(),
         body_bytes: z.number(),
         shed: z.object({ in_flight: z.number(), bodies: z.number(), memory: z.number() }),
-        records: z.object({ waiting: z.number(), pending_corrections: z.number(), dropped_corrections: z.number() }),
+        records: z.object({ waiting: z.number(), pending_corrections: z.number() }),
         database: engineFormat,
         relationships: engineFormat,
       })
@@ -142,12 +142,12 @@ function toPoliciesJson({ activePolicies: { rules, refusal } }: Service): object
 
 function toLoadJson({ database, activePolicies, decisions }: Service, admission: Admission): object {
   const { inFlight, bodyBytes, shed } = admission.stats();
-  const { waiting, pendingCorrections, droppedCorrections } = decisions.stats();
+  const { waiting, pendingCorrections } = decisions.stats();
   return {
     in_flight: inFlight,
     body_bytes: bodyBytes,
     shed: { in_flight: shed.inFlight, bodies: shed.bodies, memory: shed.memory },
-    records: { waiting, pending_corrections: pendingCorrections, dropped_corrections: droppedCorrections },
+    records: { waiting, pending_corrections: pendingCorrections },
     database: database.stats(),
     relationships: activePolicies.engine.stats(),
   };

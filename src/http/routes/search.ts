@@ -27,6 +27,7 @@ import {
   parseQuestion,
 } from '../authzen-request.js';
 import { requireCaller, authenticate } from '../edge/authentication.js';
+import { LIST_TURNS } from '../edge/decision-turns.js';
 import { nextPageFormat, pageFormat, PageTokens } from '../page-token.js';
 import { inputErrors, toBadRequest } from '../edge/errors.js';
 import { createRequestContext } from '../request-context.js';
@@ -81,6 +82,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
       response: { 200: entityResultsFormat, ...inputErrors },
     },
     onRequest,
+    config: { turns: LIST_TURNS },
     handler: (request) => {
       const { body } = request;
       const { type, properties } = body.resource;
@@ -104,6 +106,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
       response: { 200: entityResultsFormat, ...inputErrors },
     },
     onRequest,
+    config: { turns: LIST_TURNS },
     handler: (request) => {
       const { body } = request;
       const { type, properties } = body.subject;
@@ -140,6 +143,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
       response: { 200: actionResultsFormat, ...inputErrors },
     },
     onRequest,
+    config: { turns: LIST_TURNS },
     handler: (request) => {
       const { body } = request;
       const question = parseSearchQuestion(request, { ...body, action: { name: PLACEHOLDER_ID } });

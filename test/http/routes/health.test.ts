@@ -32,7 +32,7 @@ describe('/health/ready', () => {
         in_flight: 0,
         body_bytes: 0,
         shed: { in_flight: 0, bodies: 0, memory: 0 },
-        records: { waiting: 0, pending_corrections: 0, dropped_corrections: 0 },
+        records: { waiting: 0, pending_corrections: 0 },
         database: expect.objectContaining({ active: 0, waiting: 0 }) as unknown,
         relationships: expect.objectContaining({ active: 0, waiting: 0 }) as unknown,
       },

@@ -1,0 +1,75 @@
+/**
+ * Lets decisions in by turns: what callers ask for beyond their share waits, item by item, and a caller with few questions
+ * passes by. Agents and users that call by themselves share turns of their own, since anyone with a token is one of them:
+ * whatever they ask, a client is held up by no more than those few.
+ */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Fault } from '../../model/faults.js';
+import { FairLimit } from '../../runtime/fair-limit.js';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The turns that each request of the route takes; absent: none, or as many as the handler takes. */
+    turns?: number;
+  }
+  interface FastifyInstance {
+    turns: DecisionTurns;
+  }
+  interface FastifyRequest {
+    /** Gives the turns back that the request has taken; undefined where it has taken none. */
+    endTurns: (() => void) | undefined;
+  }
+}
+
+/** Decisions of clients that are made at one time; one client alone has half of them. */
+const CLIENT_TURNS = 128;
+/** Those of agents and users that call by themselves: enough for one small bulk check. */
+const TOKEN_TURNS = 32;
+/** The turns of a list, which decides about many things. */
+export const LIST_TURNS = 8;
+
+export class DecisionTurns {
+  private readonly clients = new FairLimit(CLIENT_TURNS);
+  private readonly tokens = new FairLimit(TOKEN_TURNS);
+
+  /**
+   * @param records where decisions are recorded: while it is full nothing is decided
+   * @param waitMs the longest wait
+   */
+  constructor(
+    private readonly records: { readonly isFull: boolean },
+    private readonly waitMs: number,
+  ) {}
+
+  /** Takes turns for a request's caller. @returns how to give them back. @throws Fault `overloaded` */
+  async take({ caller, callerGroups = [] }: FastifyRequest, turns = 1): Promise<() => void> {
+    const limit = caller?.kind === 'client' ? this.clients : this.tokens;
+    await limit.waitForRoom(callerGroups, turns, this.waitMs);
+    if (this.records.isFull) {
+      limit.release(callerGroups, turns);
+      throw new Fault('overloaded', 'decision records');
+    }
+    return () => {
+      limit.release(callerGroups, turns);
+    };
+  }
+}
+
+/** Adds the hooks that hold a request's turns from its handler to its answer. */
+export function holdTurns(app: FastifyInstance): void {
+  app.decorateRequest('endTurns', undefined);
+  app.addHook('preHandler', (request, _reply, done) => {
+    const { turns } = request.routeOptions.config;
+    if (turns === undefined) done();
+    else
+      app.turns.take(request, turns).then((end) => {
+        request.endTurns = end;
+        done();
+      }, done);
+  });
+  app.addHook('onSend', (request, _reply, payload, done) => {
+    request.endTurns?.();
+    request.endTurns = undefined;
+    done(null, payload);
+  });
+}

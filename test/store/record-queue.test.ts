@@ -1,0 +1,130 @@
+/** The queue of records: what it holds is bounded, what it takes is written or refused, and the last word is what stays. */
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { Fault } from '../../src/model/faults.js';
+import type { Database, SqlStatement } from '../../src/store/database/port.js';
+import { RecordQueue } from '../../src/store/record-queue.js';
+
+interface StoredText {
+  readonly id: string;
+  readonly decision: boolean;
+  readonly fill: string;
+}
+
+/** A database whose writes end when and as they are told to. It stores as the real one does, which has a suite of its own. */
+function controlledDatabase() {
+  const rows = new Map<string, StoredText>();
+  const writes: { readonly end: (outcome: 'written' | 'lost' | 'failed') => void }[] = [];
+  const run = (statements: readonly SqlStatement[]): Promise<never[]> =>
+    new Promise((resolve, reject) => {
+      const group = JSON.parse(String(statements[0]?.params?.[0])) as StoredText[];
+      writes.push({
+        end: (outcome) => {
+          // A write whose acknowledgement is lost has happened.
+          if (outcome !== 'failed')
+            for (const row of group) if (rows.get(row.id)?.decision !== false || !row.decision) rows.set(row.id, row);
+          if (outcome === 'written') resolve([]);
+          else reject(new Fault('database_unavailable'));
+        },
+      });
+    });
+  return { rows, writes, database: { run } as unknown as Database };
+}
+
+const textOf = (id: string, decision: boolean, length = 0): string =>
+  JSON.stringify({ id, decision, fill: 'x'.repeat(length) });
+const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+it('holds no more than it may, refuses the rest before it is made, and takes more once it has room', async () => {
+  const { writes, rows, database } = controlledDatabase();
+  const queue = new RecordQueue(database, { records: 10, length: 10_000 });
+  const outcomes: string[] = [];
+  let serialized = 0;
+  const write = (id: number, length = 0): void => {
+    const serialize = (): string => {
+      serialized += 1;
+      return textOf(String(id), true, length);
+    };
+    queue.write(String(id), serialize).then(() => outcomes.push('written'), (error: unknown) => outcomes.push((error as Fault).code));
+  };
+  for (let id = 0; id < 1000; id += 1) write(id);
+  await settle();
+  expect([outcomes.length, serialized, queue.isFull]).toEqual([990, 10, true]);
+  expect(new Set(outcomes)).toEqual(new Set(['overloaded']));
+  while (writes.length > 0) {
+    writes.shift()?.end('written');
+    await settle();
+  }
+  expect([rows.size, queue.isFull, queue.stats().length]).toEqual([10, false, 0]);
+  for (let id = 2000; id < 2010; id += 1) write(id, 4000);
+  expect([serialized, queue.isFull]).toEqual([13, true]);
+  expect(queue.stats().length).toBeLessThan(15_000);
+}); // prettier-ignore
+
+it('writes a group of long records in parts', async () => {
+  const { writes, database, rows } = controlledDatabase();
+  const queue = new RecordQueue(database);
+  const all = Array.from({ length: 30 }, (_, id) => queue.write(String(id), () => textOf(String(id), true, 1_000_000)));
+  await settle();
+  let groups = 0;
+  while (writes.length > 0) {
+    groups += 1;
+    writes.shift()?.end('written');
+    await settle();
+  }
+  await Promise.all(all);
+  expect(rows.size).toBe(30);
+  expect(groups).toBeGreaterThan(7);
+});
+
+it('keeps every correction through an outage, however long, and then the store says what was answered', async () => {
+  type Action = ['write'] | ['give up', number] | ['end', 'written' | 'lost' | 'failed'];
+  const action = fc.oneof(
+    { weight: 5, arbitrary: fc.constant<Action>(['write']) },
+    { weight: 3, arbitrary: fc.nat(20).map((n): Action => ['give up', n]) },
+    { weight: 3, arbitrary: fc.constantFrom('written' as const, 'lost' as const, 'failed' as const).map((o): Action => ['end', o]) },
+  ); // prettier-ignore
+  await fc.assert(
+    fc.asyncProperty(fc.array(action, { maxLength: 60 }), fc.integer({ min: 1, max: 6 }), async (actions, records) => {
+      const { writes, rows, database } = controlledDatabase();
+      const queue = new RecordQueue(database, { records, length: 1_000_000 });
+      /** What the caller was told of each. */
+      const answered = new Map<string, boolean>();
+      const open = new Set<string>();
+      const giveUp = (id: string): void => {
+        open.delete(id);
+        answered.set(id, false);
+        queue.correct(id, textOf(id, false));
+      };
+      for (const [i, [kind, what]] of actions.entries()) {
+        if (kind === 'write') {
+          const id = `r${i}`;
+          open.add(id);
+          queue.write(id, () => textOf(id, true)).then(
+            () => {
+              if (open.delete(id)) answered.set(id, true);
+            },
+            (error: unknown) => {
+              if (open.has(id) && (error as Fault).code !== 'overloaded') giveUp(id);
+              open.delete(id);
+            },
+          ); // prettier-ignore
+        } else if (kind === 'give up') {
+          const id = [...open][what % Math.max(1, open.size)];
+          if (id !== undefined) giveUp(id);
+        } else writes.shift()?.end(what);
+        await settle();
+        const { waiting, pendingCorrections } = queue.stats();
+        // A correction of what is being written comes beside it, until that is over.
+        expect(waiting + pendingCorrections).toBeLessThanOrEqual(2 * records);
+      }
+      const flushed = queue.flush();
+      while (writes.length > 0) {
+        writes.shift()?.end('written');
+        await settle();
+      }
+      await flushed;
+      for (const [id, decision] of answered) expect(rows.get(id)?.decision, id).toBe(decision);
+    }),
+  );
+});
