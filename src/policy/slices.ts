@@ -31,16 +31,27 @@ interface SlicePart {
   readonly timeDependent: boolean;
 }
 
-/** The most answers that are kept for a set of rules; each takes some 500 bytes. */
-const MAX_CEDAR_ANSWERS = 20_000;
-/** The most answers that depend on the time: enough for a list that is decided at one moment. */
-const MAX_TIME_DEPENDENT_ANSWERS = 500;
+/** What the answers that are kept for a set of rules may take in memory: some 20,000 of a usual size. */
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+/** The same for answers that depend on the time: enough for a list that is decided at one moment. */
+const MAX_TIME_DEPENDENT_BYTES = 512 * 1024;
+/** An answer with its entry in the cache, beside its texts. */
+const ENTRY_BYTES = 300;
+/** A longer key is kept as its hash: it has the values of whole requests, of any length. */
+const MAX_KEY_LENGTH = 1024;
+
+const createAnswerCache = (maxSize: number): CountedCache<string, CedarAnswer> =>
+  new CountedCache({
+    maxSize,
+    // The ids of policies are not counted: all answers share them.
+    sizeCalculation: ({ determining }, key) => ENTRY_BYTES + 2 * key.length + 8 * determining.length,
+  });
 
 /** The slices of one group of policies (those that decide, or the duties), and Cedar's answers from them. */
 export class PolicySlices {
   private readonly slicesByQuestion = new Map<string, Slice>();
-  private readonly answers = new CountedCache<string, CedarAnswer>({ max: MAX_CEDAR_ANSWERS });
-  private readonly timeDependentAnswers = new CountedCache<string, CedarAnswer>({ max: MAX_TIME_DEPENDENT_ANSWERS });
+  private readonly answers = createAnswerCache(MAX_ANSWER_BYTES);
+  private readonly timeDependentAnswers = createAnswerCache(MAX_TIME_DEPENDENT_BYTES);
   private readonly slicesBySet = new Map<string, Slice>();
 
   constructor(
@@ -49,6 +60,11 @@ export class PolicySlices {
     private readonly cedar: CedarEngine,
     private readonly textOf: (policy: Policy) => string = (policy) => policy.text,
   ) {}
+
+  /** What the kept answers take in memory, as far as it depends on questions. */
+  get cachedBytes(): number {
+    return this.answers.calculatedSize + this.timeDependentAnswers.calculatedSize;
+  }
 
   /** Counts the questions that were answered from the cache, and those that Cedar was asked. */
   get cache(): CacheCounts {
@@ -80,7 +96,7 @@ export class PolicySlices {
   private askPart(part: SlicePart, wholeRequest: CedarRequest, isSplit: boolean): CedarAnswer {
     const request = isSplit ? projectRequest(wholeRequest, part.reads) : wholeRequest;
     const answers = part.timeDependent ? this.timeDependentAnswers : this.answers;
-    const key = answerKey(part, request);
+    const key = shortenKey(answerKey(part, request));
     const cachedAnswer = answers.get(key);
     if (cachedAnswer !== undefined) return cachedAnswer;
     const answer = this.cedar.authorize(part.setName, request);
@@ -149,6 +165,10 @@ function answerKey(
     ? JSON.stringify([principal, resource, first, second])
     : `${principal.type} ${resource.type} ${entities.length} ${namedEntitiesKey(first, reads)} ${namedEntitiesKey(second, reads)}`;
   return `${set} ${action.type} ${action.id} ${identity} ${values}`;
+}
+
+function shortenKey(key: string): string {
+  return key.length <= MAX_KEY_LENGTH ? key : createHash('sha256').update(key).digest('base64');
 }
 
 /** Whether the principal or the resource, which come first, has a parent among the entities. */

@@ -5,7 +5,15 @@ import { CountedCache, type CacheCounts } from '../telemetry/counted-cache.js';
 import { currentSpan, withLinks, type ActiveSpan } from '../telemetry/active-span.js';
 import type { Entities, EntityWithAncestors, StoredEntity } from '../model/entities.js';
 
-const MAX_CACHED_ENTITIES = 50_000;
+/** What cached entities may take in memory: some 50,000 of a usual size, or misses. */
+const MAX_CACHED_BYTES = 32 * 1024 * 1024;
+/** An entity with its entry in the cache, beside its texts. */
+const ENTRY_BYTES = 300;
+
+interface CachedEntity {
+  /** undefined where none is stored. */
+  readonly entity: EntityWithAncestors | undefined;
+}
 
 /**
  * Reads entities with all their ancestors. `union` drops rows that are already there, so a cycle of parents ends.
@@ -29,8 +37,10 @@ const LOOKUP_SQL = `
   from found f left join gathered g on g.position = f.position`;
 
 export class EntityStore implements Entities {
-  private readonly entityCache = new CountedCache<string, { readonly entity: EntityWithAncestors | undefined }>({
-    max: MAX_CACHED_ENTITIES,
+  private readonly entityCache = new CountedCache<string, CachedEntity>({
+    maxSize: MAX_CACHED_BYTES,
+    sizeCalculation: ({ entity }, key) =>
+      ENTRY_BYTES + 2 * (key.length + (entity === undefined ? 0 : JSON.stringify(entity).length)),
   });
   /** Raised before and after each write, so that nothing that was read across a write is cached. */
   private generation = 0;
@@ -46,6 +56,11 @@ export class EntityStore implements Entities {
 
   get cache(): CacheCounts {
     return this.entityCache;
+  }
+
+  /** What the cached entities take in memory. */
+  get cachedBytes(): number {
+    return this.entityCache.calculatedSize;
   }
 
   async lookup(refs: readonly EntityRef[]): Promise<readonly (EntityWithAncestors | undefined)[]> {

@@ -25,10 +25,15 @@ export const CLOCK_SKEW_SECONDS = 5;
 const TOKEN_CACHE_MS = 60_000;
 /** How long the parts of a request share a reading without asking the cache. */
 const READING_MS = 1_000;
-const MAX_CACHED_TOKENS = 10_000;
+/** What verified tokens may take in memory: some 10,000 of a usual size. */
+const MAX_CACHED_BYTES = 32 * 1024 * 1024;
+/** A verified token with its entry in the cache, beside its claims. */
+const ENTRY_BYTES = 1_000;
+/** What a character of a token's text takes once its claims are parsed. */
+const BYTES_A_CHARACTER = 4;
 
 const createTokenCache = (): CountedCache<string, DelegationToken> =>
-  new CountedCache({ max: MAX_CACHED_TOKENS, ttl: TOKEN_CACHE_MS });
+  new CountedCache({ maxSize: MAX_CACHED_BYTES, ttl: TOKEN_CACHE_MS });
 
 export class TokenVerifier {
   private verifiedTokens = createTokenCache();
@@ -37,6 +42,11 @@ export class TokenVerifier {
 
   get cache(): CacheCounts {
     return this.verifiedTokens;
+  }
+
+  /** What the verified tokens take in memory. */
+  get cachedBytes(): number {
+    return this.verifiedTokens.calculatedSize;
   }
 
   /** Forgets all verified tokens: issuers or their keys have changed. */
@@ -96,7 +106,7 @@ export class TokenVerifier {
     if (cached !== undefined) return cached;
     try {
       const token = await this.verifyUncached(tokenText);
-      cache.set(hash, token);
+      cache.set(hash, token, { size: ENTRY_BYTES + BYTES_A_CHARACTER * tokenText.length });
       return token;
     } catch (error) {
       if (!(error instanceof TokenRejectedError)) onFault();

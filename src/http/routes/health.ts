@@ -3,10 +3,13 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { Deadline, engineFaultCode } from '../../runtime/deadline.js';
 import type { FaultCode } from '../../model/faults.js';
+import type { Client } from '../../model/question.js';
 import { sha256, type Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
 import type { Admission } from '../edge/load-shedding.js';
 import { parseAuthorizationHeader } from '../edge/authentication.js';
+import { problemFormat } from '../edge/errors.js';
+import { sendTooManyRequests } from '../edge/rate-limit.js';
 import { restrictClient } from '../edge/listener-scope.js';
 
 const circuitFormat = z.object({
@@ -98,16 +101,23 @@ export function healthRoutes(app: TypedApp, service: Service): void {
     schema: {
       tags: ['operations'],
       summary: 'Decisions can be made; for admin clients, what can not be reached and how much is under way',
-      response: { 200: readinessFormat, 503: readinessFormat },
+      response: { 200: readinessFormat, 429: problemFormat, 503: readinessFormat },
     },
     config: { essential: true },
     handler: async (request, reply) => {
+      const client = findRequestClient(request, service);
+      if (client === 'unknown') {
+        // As at every other route: else keys could be guessed here at any rate.
+        const failures = app.rateLimiter.countFailure(request);
+        if (!failures.allowed) return sendTooManyRequests(reply, failures);
+      }
+      const isAdmin = typeof client === 'object' && client.may.has('admin');
       const checks = await readiness.getChecks();
       const allPassed = Object.values(checks).every((fault) => fault === undefined);
       const status = readiness.stopping ? 'stopping' : allPassed ? 'ready' : 'unready';
       return reply.code(status === 'ready' ? 200 : 503).send({
         status,
-        ...(isAdmin(request, service)
+        ...(isAdmin
           ? { ...toChecksJson(checks), ...toPoliciesJson(service), load: toLoadJson(service, admission) }
           : {}),
       });
@@ -115,11 +125,15 @@ export function healthRoutes(app: TypedApp, service: Service): void {
   });
 }
 
-/** Whether the caller is an admin client. A caller with another credential, or none, is not refused but reads less. */
-function isAdmin(request: FastifyRequest, { trust: access }: Service): boolean {
+/**
+ * The client that asks, with its permissions on this listener; `unknown` for a key of no client, undefined without a key.
+ * Neither is refused, but reads less. Keys are compared by their hashes, so the time tells nothing of them.
+ */
+function findRequestClient(request: FastifyRequest, { trust }: Service): Client | 'unknown' | undefined {
   const { scheme, credential: key } = parseAuthorizationHeader(request);
-  const client = scheme !== 'bearer' || key === undefined ? undefined : access.findClient(sha256(key));
-  return client !== undefined && restrictClient(request.server.listenerScope, client).may.has('admin');
+  if (scheme !== 'bearer' || key === undefined) return undefined;
+  const client = trust.findClient(sha256(key));
+  return client === undefined ? 'unknown' : restrictClient(request.server.listenerScope, client);
 }
 
 function toChecksJson(checks: ReadinessChecks): object {

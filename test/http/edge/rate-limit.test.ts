@@ -214,6 +214,21 @@ describe('failed authentications', () => {
     expect((await from('::ffff:203.0.113.9', 'guess')).statusCode).toBe(429);
   });
 
+  it('are counted at /health/ready like everywhere, and keep no one from asking without a key', async () => {
+    const ready = (address: string, authorization?: string) =>
+      remit.app.inject({
+        url: '/health/ready',
+        remoteAddress: address,
+        headers: { host: '127.0.0.1:7480', ...(authorization === undefined ? {} : { authorization }) },
+      });
+    let guess = 0;
+    const all = await statuses(FAILED_RATE + 5, () => ready('192.0.2.11', `Bearer guess-${guess++}`));
+    expect(all).toEqual([...Array<number>(FAILED_RATE).fill(200), ...Array<number>(5).fill(429)]);
+    expect((await from('192.0.2.11', 'guess')).statusCode).toBe(429);
+    expect((await ready('192.0.2.11')).statusCode).toBe(200);
+    expect((await ready('192.0.2.11', 'Bearer wide-key')).statusCode).toBe(200);
+  });
+
   it('with a token count like those with a key', async () => {
     const lie = await token('planner', { by: forged, aud: 'remit' });
     expect((await statuses(FAILED_RATE + 1, () => from('192.0.2.9', lie))).at(-1)).toBe(429);
