@@ -120,12 +120,14 @@ export class ChangeEvaluator {
       return answer === undefined || !this.hypothetical.complete ? [] : [[checkKey(check), answer] as const];
     });
     const entities: [string, NonNullable<typeof facts.entities>[string]][] = [];
-    for (const text of missing.filter((key) => !key.includes('#'))) {
-      const cut = text.indexOf(':');
-      const ref = { type: text.slice(0, cut), id: decodeId(text.slice(cut + 1)) };
+    // A part of an entity is missing as `type:id.attribute`: then all of the entity is read.
+    const missingEntities = missing.flatMap((text) => /^[^:#]+:[^#. ]+(?=$|[. ])/.exec(text)?.[0] ?? []);
+    for (const key of new Set(missingEntities)) {
+      const cut = key.indexOf(':');
+      const ref = { type: key.slice(0, cut), id: decodeId(key.slice(cut + 1)) };
       const entity = await world.entity(ref);
       entities.push([
-        text,
+        key,
         entity === undefined
           ? null
           : { attributes: entity.attributes, ancestors: await findAncestors(entity.parents, world) },
