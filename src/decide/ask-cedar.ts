@@ -99,7 +99,11 @@ export function askCedar(bound: BoundQuestion, facts: CedarFacts): CedarOutcomes
 const NO_DUTIES: CedarOutcome = { kind: 'answer', answer: { decision: 'deny', determining: [], errors: [] } };
 
 /** The slices that a question is asked of: the policies that decide it, and the duties. */
-export function findSlices({ rules, target, principalType }: BoundQuestion): Readonly<Record<'deciding' | 'duties', Slice>> {
+export function findSlices({
+  rules,
+  target,
+  principalType,
+}: BoundQuestion): Readonly<Record<'deciding' | 'duties', Slice>> {
   const [action, resource] = [target.action, target.resourceType];
   return {
     deciding: rules.deciding.slice(principalType, action, resource),
@@ -108,7 +112,11 @@ export function findSlices({ rules, target, principalType }: BoundQuestion): Rea
 }
 
 /** Whether the slice isn't asked, since its answer could tell what is stored of a resource that is out of reach. */
-export function isWithheld(bound: BoundQuestion, { reachable }: Pick<CedarFacts, 'reachable'>, { reads }: Slice): boolean {
+export function isWithheld(
+  bound: BoundQuestion,
+  { reachable }: Pick<CedarFacts, 'reachable'>,
+  { reads }: Slice,
+): boolean {
   const { resourceType } = bound.target;
   return !reachable && readsStoredAttributes(reads, resourceType, collectResourceProperties(bound));
 }

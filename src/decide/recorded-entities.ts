@@ -76,7 +76,9 @@ function recordEntity(
     // The name of a party is in the decision's texts, whether or not a policy reads it.
     attributes: name === undefined ? kept : { name, ...kept },
     ...(reads?.ancestors === true ? { ancestors } : {}),
-    ...(omitted.length === 0 ? {} : { omitted: omitted.filter((path) => name === undefined || path !== 'name') }),
+    ...(omitted.length === 0
+      ? {}
+      : { omitted: omitted.filter((path) => name === undefined || path !== 'name').sort() }),
   };
 }
 

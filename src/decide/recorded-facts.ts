@@ -14,6 +14,7 @@ import type { EntityWithAncestors } from '../model/entities.js';
 import { getVerifiedCredential, type BoundQuestion, type UnboundQuestion } from './bound-question.js';
 import type { Evaluation } from './evaluation.js';
 import { withIntermediaries } from './facts.js';
+import { buildGateCheck, withCaveatContext } from './permission-checks.js';
 import { findUnrecordedEntities, recordEntities } from './recorded-entities.js';
 import type { Facts, StepNeeds } from './step.js';
 
@@ -100,9 +101,7 @@ function toRecordedAnswers(bound: BoundQuestion, facts: Facts): Omit<RecordedFac
   const { needs, check, entitiesFault, delegationPath } = facts;
   return {
     checks: Object.fromEntries(needs.checks.map((request) => [checkKey(request), check(request)])),
-    ...(entitiesFault === undefined
-      ? { entities: recordEntities(bound, facts) }
-      : { entities_fault: entitiesFault }),
+    ...(entitiesFault === undefined ? { entities: recordEntities(bound, facts) } : { entities_fault: entitiesFault }),
     ...(delegationPath === undefined ? {} : { passed_on: delegationPath }),
   };
 }
@@ -183,8 +182,14 @@ export function recallFacts(
   };
   const missingChecks = (needs.checks ?? []).map(checkKey).filter((key) => ownMember(checks, key) === undefined);
   const bound = withIntermediaries(question, passed_on);
+  // Whether the resource is needed rests on the gate; where that isn't on record, it may be.
+  const gateKey = checkKey(withCaveatContext(bound, buildGateCheck(bound)));
+  const resourceKey = formatRef(bound.question.resource);
+  const mayNeedResource = ownMember(checks, gateKey) === undefined && ownMember(entities, resourceKey) === undefined;
   const missingEntities =
-    entities_fault === undefined ? findUnrecordedEntities(entities, bound, { check, entity }) : [];
+    entities_fault === undefined
+      ? [...findUnrecordedEntities(entities, bound, { check, entity }), ...(mayNeedResource ? [resourceKey] : [])]
+      : [];
   const fault = entities_fault ?? (missingEntities.length > 0 ? 'database_unavailable' : undefined);
   return {
     facts: { check, entity, entitiesFault: fault, delegationPath: passed_on },

@@ -76,7 +76,8 @@ class ReadsCollector {
       identities: principal.whole || resource.whole || this.namesEntity,
       namedEntities: this.namedEntities,
       followsReferences:
-        literals.length > 0 || [principal, resource, context].some((root) => [...root.members.values()].some(leadsToEntity)),
+        literals.length > 0 ||
+        [principal, resource, context].some((root) => [...root.members.values()].some(leadsToEntity)),
       unbounded: this.unbounded,
     };
   }
@@ -136,7 +137,12 @@ class ReadsCollector {
   }
 
   private traceVariable(name: string): ValueSources {
-    const variables = { principal: this.principal, resource: this.resource, context: this.context, action: this.action };
+    const variables = {
+      principal: this.principal,
+      resource: this.resource,
+      context: this.context,
+      action: this.action,
+    };
     const reads = Object.hasOwn(variables, name) ? variables[name as keyof typeof variables] : undefined;
     return reads === undefined ? { ...COMPUTED, unknown: true } : { ...COMPUTED, reads: [reads] };
   }

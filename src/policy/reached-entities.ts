@@ -80,8 +80,7 @@ function followMembers(
     const value = Object.hasOwn(values, name) ? values[name] : undefined;
     if (value === undefined) continue;
     if (member.type.kind === 'Record') {
-      if (typeof value === 'object' && value !== null)
-        followMembers(member.members, value as Values, reference, reach);
+      if (typeof value === 'object' && value !== null) followMembers(member.members, value as Values, reference, reach);
     } else if (member.type.kind === 'Entity' && needsEntity(member)) {
       const uid = reference(member.type.name, value);
       if (uid !== undefined) reach(uid, member);

@@ -9,7 +9,12 @@ import { MemoryEntities } from '../../src/author/test/memory-entities.js';
 import { FindingCollector } from '../../src/diagnostics/diagnostics.js';
 import type { EntityMap, StoredEntity } from '../../src/model/entities.js';
 import { formatRef, type EntityRef } from '../../src/model/ids.js';
-import { buildCedarRequest, listStatedEntities, toStoredRef, type CedarRequestFacts } from '../../src/policy/cedar-request.js';
+import {
+  buildCedarRequest,
+  listStatedEntities,
+  toStoredRef,
+  type CedarRequestFacts,
+} from '../../src/policy/cedar-request.js';
 import { CedarEngine, type CedarAnswer, type CedarRequest } from '../../src/policy/cedar.js';
 import { collectReads } from '../../src/policy/collect-reads.js';
 import { readPolicies, type Policy } from '../../src/policy/policies.js';
@@ -190,7 +195,11 @@ function storedEntities(types: RandomSchema, all: readonly RandomEntity[]): Stor
 }
 
 /** Every stored entity as Cedar takes it, converted without the code under test. */
-async function convertAll(types: RandomSchema, stored: readonly StoredEntity[], memory: MemoryEntities): Promise<EntityJson[]> {
+async function convertAll(
+  types: RandomSchema,
+  stored: readonly StoredEntity[],
+  memory: MemoryEntities,
+): Promise<EntityJson[]> {
   const reference = (type: TypeName, value: unknown): CedarValueJson => ({
     __entity: { type, id: typeof value === 'string' ? value : (value as EntityRef).id },
   });
@@ -215,8 +224,7 @@ async function convertAll(types: RandomSchema, stored: readonly StoredEntity[], 
         },
         g: (g as string[]).map((one) => reference(refs[4], one)),
       },
-      parents: entity.ancestors
-        .map((parent) => ({ type: typeOf(parent.type), id: parent.id })),
+      parents: entity.ancestors.map((parent) => ({ type: typeOf(parent.type), id: parent.id })),
     };
   });
 }
@@ -254,7 +262,12 @@ interface Prepared {
 }
 
 const WHOLE_CONTEXT = (types: QuestionTypes): PolicyReads => {
-  const unread = (type: ValueReads['type']): ValueReads => ({ type, members: new Map(), whole: false, ancestors: false });
+  const unread = (type: ValueReads['type']): ValueReads => ({
+    type,
+    members: new Map(),
+    whole: false,
+    ancestors: false,
+  });
   return {
     principal: unread({ kind: 'Entity', name: types.principal.name }),
     resource: unread({ kind: 'Entity', name: types.resource.name }),
@@ -290,7 +303,8 @@ async function prepare(w: World): Promise<Prepared> {
     resourceProperties: w.statedA === undefined ? {} : { a: w.statedA },
     subjectProperties: {},
     subject,
-    actionProperties: w.target === undefined ? {} : { target: w.target, deep: { target: { type: 't1', id: w.target } } },
+    actionProperties:
+      w.target === undefined ? {} : { target: w.target, deep: { target: { type: 't1', id: w.target } } },
     context: w.target === undefined ? {} : { target: { type: 'Doc', id: w.target } },
     entity: () => undefined,
     can: { view: true },
@@ -303,7 +317,15 @@ async function prepare(w: World): Promise<Prepared> {
     return { ...entity, attrs: { ...entity.attrs, a: { __entity: { type: w.types.Doc.refs[0], id: w.statedA } } } };
   });
   const principalRef = { ref: subject, type: principal };
-  const loose = { ...facts, entity: (ref: EntityRef) => ({ ...ref, attributes: { n: 0, a: '0', r: { n: 0 }, g: [] }, parents: [], ancestors: [] }) };
+  const loose = {
+    ...facts,
+    entity: (ref: EntityRef) => ({
+      ...ref,
+      attributes: { n: 0, a: '0', r: { n: 0 }, g: [] },
+      parents: [],
+      ancestors: [],
+    }),
+  };
   const context = buildCedarRequest(loose, principalRef, WHOLE_CONTEXT(types), vocabulary);
   if (!context.ok) throw new TypeError(context.missing.join());
   const actions = ['view', 'reads'].map((name): EntityJson => ({

@@ -277,7 +277,19 @@ const questions = fc
       fc.tuple(
         question,
         fc.subarray<keyof Question>(
-          ['kind', 'who', 'what', 'ofPrincipal', 'ofResource', 'ofUser', 'ofOthers', 'user', 'view', 'action', 'request'],
+          [
+            'kind',
+            'who',
+            'what',
+            'ofPrincipal',
+            'ofResource',
+            'ofUser',
+            'ofOthers',
+            'user',
+            'view',
+            'action',
+            'request',
+          ],
           {
             minLength: 1,
             maxLength: 2,
@@ -331,7 +343,10 @@ function askedOf({ kind, who, what, user, view, action, request, ...stored }: Qu
         if (ref.type === 'group') return undefined;
         const { attributes, ancestors: parents } = find(ref);
         // As the store does: what it is in, and what that is in.
-        const ancestors = parents.flatMap((parent) => [parent, ...(parent.type === 'group' ? [] : find(parent).ancestors)]);
+        const ancestors = parents.flatMap((parent) => [
+          parent,
+          ...(parent.type === 'group' ? [] : find(parent).ancestors),
+        ]);
         return { ...ref, attributes, parents, ancestors };
       },
       can: { view },
@@ -351,7 +366,12 @@ class Counting extends CedarEngine {
 const engine = new Counting();
 /** Everything of the context, which is built apart from the entities. */
 function readWholeContext({ principal, on }: Asked): PolicyReads {
-  const unread = (type: ValueReads['type']): ValueReads => ({ type, members: new Map(), whole: false, ancestors: false });
+  const unread = (type: ValueReads['type']): ValueReads => ({
+    type,
+    members: new Map(),
+    whole: false,
+    ancestors: false,
+  });
   return {
     principal: unread({ kind: 'Entity', name: principal.name }),
     resource: unread({ kind: 'Entity', name: on.resourceType.name }),

@@ -39,9 +39,7 @@ export function* generateRequests(
   for (const [i, { kind, dimensions, size }] of spaces.entries()) {
     const share = shares[i] ?? 1;
     const choices =
-      size <= share
-        ? allChoices(dimensions)
-        : sampleChoices(dimensions, share, namesReadByChanges(kind), random);
+      size <= share ? allChoices(dimensions) : sampleChoices(dimensions, share, namesReadByChanges(kind), random);
     let number = 0;
     for (const choice of choices) {
       number += 1;

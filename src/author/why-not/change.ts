@@ -112,7 +112,9 @@ function applyChange(record: ReplayableRecord, change: ProposedChange): Replayab
     case 'entity': {
       const key = formatRef(change.entity);
       const known = facts.entities?.[key] ?? { attributes: {}, ancestors: [] };
-      const merged = Object.entries({ ...known.attributes, ...change.attributes }).filter(([, value]) => value !== null);
+      const merged = Object.entries({ ...known.attributes, ...change.attributes }).filter(
+        ([, value]) => value !== null,
+      );
       const replaced = Object.keys(change.attributes).map((name) => formatAttributePath([name]));
       const omitted = known.omitted?.filter((path) => !replaced.includes(path));
       const stored = { ...known, attributes: Object.fromEntries(merged), ...(omitted && { omitted }) };

@@ -50,8 +50,7 @@ export function readGroups(json: SchemaJson<string>): (uid: EntityUid) => Entity
       groups.set(formatUid(uid), groupUids.map(formatUid));
     }
   }
-  return (uid) =>
-    [...transitiveClosure(groups, formatUid(uid))].map((text) => uids.get(text) as EntityUid);
+  return (uid) => [...transitiveClosure(groups, formatUid(uid))].map((text) => uids.get(text) as EntityUid);
 }
 
 function readAction(

@@ -193,11 +193,7 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 /** The entity that a value refers to; undefined where it is no reference to one of the type. */
-export function readReference(
-  type: string,
-  value: unknown,
-  objectOf: (name: string) => string,
-): EntityUid | undefined {
+export function readReference(type: string, value: unknown, objectOf: (name: string) => string): EntityUid | undefined {
   try {
     return { type, id: readEntityId(type, value, '', objectOf) };
   } catch (error) {
