@@ -10,7 +10,7 @@ import type { Slice } from '../policy/slices.js';
 import { collectRequestFacts, findSlices, isWithheld, type CedarFacts } from './ask-cedar.js';
 import type { BoundQuestion } from './bound-question.js';
 
-/** The entities of the question itself: whoever acts, in every part, and the resource. */
+/** The entities of the question itself: all parties, and the resource. */
 export function listOwnEntities({ acting, question }: BoundQuestion): EntityRef[] {
   return [
     cedarPrincipal(acting),

@@ -121,7 +121,7 @@ export async function gatherFacts(
     const text = formatRef(ref);
     for (const lookup of lookups) if (typeof lookup !== 'string' && lookup.has(text)) return lookup.get(text);
     if (entitiesFault !== undefined) return undefined;
-    // One that nobody has looked for isn't one that isn't there.
+    // An entity that wasn't looked up may be stored all the same: to take it as absent could lose a forbid.
     throw new Fault('database_unavailable', `${text} was not fetched`);
   };
   await yieldToEventLoop();

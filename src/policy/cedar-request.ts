@@ -188,7 +188,7 @@ function findAttributes(
   };
 }
 
-/** The context's `user`; undefined where nobody is behind the question, or a user of another type. */
+/** The context's `user`; undefined where the question has no user, or one of another type. */
 function readUser(type: CedarType, { acting }: CedarRequestFacts, vocabulary: Vocabulary): EntityUid | undefined {
   const { user } = acting;
   if (user === undefined || type.kind !== 'Entity' || vocabulary.entityTypes.get(type.name)?.object !== user.type)

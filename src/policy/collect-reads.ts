@@ -87,10 +87,10 @@ class ReadsCollector {
       const scope = json[part];
       const within = scope.op === 'is' && 'in' in scope ? scope.in : scope;
       if (scope.op === 'in' || within !== scope) this[part].ancestors = true;
-      if (within !== undefined && 'entity' in within) this.namedEntities.add(formatUid(unwrapUid(within.entity)));
+      if ('entity' in within) this.namedEntities.add(formatUid(unwrapUid(within.entity)));
       else if (scope.op === '==' || scope.op === 'in' || within !== scope) this[part].whole = true;
     }
-    for (const { body } of json.conditions) this.use(this.trace(body as Expression));
+    for (const { body } of json.conditions) this.use(this.trace(body));
   }
 
   private trace(expression: Expression): ValueSources {

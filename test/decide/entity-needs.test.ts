@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import type { DecisionRecord, ReplayableRecord } from '../../src/model/decision.js';
+import type { ReplayableRecord } from '../../src/model/decision.js';
 import { explainRecord } from '../../src/records/explain/explain.js';
 import { redecide } from '../../src/records/redecide.js';
 import { replayRecord } from '../../src/records/replay.js';
@@ -257,7 +257,7 @@ describe('a record', () => {
           },
         ],
       });
-    const missing = (condition: string) => replayRecord(record as DecisionRecord, by(condition));
+    const missing = (condition: string) => replayRecord(record, by(condition));
     expect(missing('resource has salary && resource.salary > 1')).toEqual({
       kind: 'inconclusive',
       missing: ['doc:plain.salary'],
