@@ -6,9 +6,10 @@ import { cedarPrincipal } from '../model/acting.js';
 import type { EntityWithAncestors } from '../model/entities.js';
 import { Fault, type FaultCode } from '../model/faults.js';
 import { isSameRef, type EntityRef } from '../model/ids.js';
-import type { Properties } from '../model/question.js';
+import type { Properties, Question } from '../model/question.js';
 import type { CedarAnswer } from '../policy/cedar.js';
 import { buildCedarRequest, type CedarRequestFacts } from '../policy/cedar-request.js';
+import { leadsToEntity, type PolicyReads } from '../policy/policy-reads.js';
 import type { EntityType } from '../policy/schema/action.js';
 import type { PolicySlices, Slice } from '../policy/slices.js';
 import type { BoundQuestion } from './bound-question.js';
@@ -37,26 +38,18 @@ export interface CedarFacts {
 }
 
 /** The facts that a request to Cedar is built of, the same for every principal. */
-export function collectRequestFacts(
-  { target, question, acting, now }: BoundQuestion,
-  facts: CedarFacts,
-): CedarRequestFacts {
-  const { caller } = question;
-  const mayAssert = caller.kind === 'client' && caller.client.may.has('asserts_attributes');
-  const isParty = [acting.user, acting.agent, ...acting.chain].some(
-    (party) => party !== undefined && isSameRef(party, question.resource),
-  );
+export function collectRequestFacts(bound: BoundQuestion, facts: CedarFacts): CedarRequestFacts {
+  const { target, question, acting, now } = bound;
   return {
     acting,
     action: target.action,
     resourceType: target.resourceType,
     resource: { type: question.resource.type, id: question.resource.id },
-    // A resource that is one of the parties is a subject too, and only a flagged client may state a subject's attributes.
-    resourceProperties: isParty && !mayAssert ? {} : question.resource.properties,
+    resourceProperties: collectResourceProperties(bound),
     actionProperties: question.action.properties,
     context: question.context,
     subject: { type: question.subject.type, id: question.subject.id },
-    subjectProperties: mayAssert ? question.subject.properties : {},
+    subjectProperties: mayAssertAttributes(question) ? question.subject.properties : {},
     entity: (ref) => (facts.reachable || !isSameRef(ref, question.resource) ? facts.entity(ref) : undefined),
     can: facts.can,
     agentCan: facts.agentCan,
@@ -64,18 +57,29 @@ export function collectRequestFacts(
   };
 }
 
+function mayAssertAttributes({ caller }: Question): boolean {
+  return caller.kind === 'client' && caller.client.may.has('asserts_attributes');
+}
+
+/** A resource that is one of the parties is a subject too, and only a flagged client may state a subject's attributes. */
+function collectResourceProperties({ question, acting }: BoundQuestion): Properties {
+  const isParty = [acting.user, acting.agent, ...acting.chain].some(
+    (party) => party !== undefined && isSameRef(party, question.resource),
+  );
+  return isParty && !mayAssertAttributes(question) ? {} : question.resource.properties;
+}
+
 /** Never throws for what Cedar or the data lack: that is in the outcomes. */
 export function askCedar(bound: BoundQuestion, facts: CedarFacts): CedarOutcomes {
-  const { rules, target, acting, principalType } = bound;
+  const { rules, acting } = bound;
   const requestFacts = collectRequestFacts(bound, facts);
 
   const ask = (slices: PolicySlices, slice: Slice, principal: EntityRef): CedarOutcome => {
-    if (!facts.reachable && readsStoredAttributes(slice, target.resourceType, requestFacts.resourceProperties))
-      return { kind: 'withheld' };
-    const typed = { ref: principal, type: principalType };
-    const built = buildCedarRequest(requestFacts, typed, slice.reads, rules.vocabulary, facts.reachable);
-    if (!built.ok) return { kind: 'missing', attributes: built.missing };
+    if (isWithheld(bound, facts, slice)) return { kind: 'withheld' };
+    const typed = { ref: principal, type: bound.principalType };
     try {
+      const built = buildCedarRequest(requestFacts, typed, slice.reads, rules.vocabulary, facts.reachable);
+      if (!built.ok) return { kind: 'missing', attributes: built.missing };
       return { kind: 'answer', answer: slices.ask(slice, built.request) };
     } catch (error) {
       if (error instanceof Fault) return { kind: 'fault', fault: error.code };
@@ -84,8 +88,7 @@ export function askCedar(bound: BoundQuestion, facts: CedarFacts): CedarOutcomes
   };
 
   const principal = cedarPrincipal(acting);
-  const deciding = rules.deciding.slice(principalType, target.action, target.resourceType);
-  const duties = rules.duties.slice(principalType, target.action, target.resourceType);
+  const { deciding, duties } = findSlices(bound);
   return {
     acting: ask(rules.deciding, deciding, principal),
     chain: acting.chain.map((agent) => ({ agent, outcome: ask(rules.deciding, deciding, agent) })),
@@ -95,10 +98,34 @@ export function askCedar(bound: BoundQuestion, facts: CedarFacts): CedarOutcomes
 
 const NO_DUTIES: CedarOutcome = { kind: 'answer', answer: { decision: 'deny', determining: [], errors: [] } };
 
-/** Whether the slice can read anything of the resource that the request itself doesn't state. */
-function readsStoredAttributes({ reads }: Slice, type: EntityType, properties: Properties): boolean {
+/** The slices that a question is asked of: the policies that decide it, and the duties. */
+export function findSlices({
+  rules,
+  target,
+  principalType,
+}: BoundQuestion): Readonly<Record<'deciding' | 'duties', Slice>> {
+  const [action, resource] = [target.action, target.resourceType];
+  return {
+    deciding: rules.deciding.slice(principalType, action, resource),
+    duties: rules.duties.slice(principalType, action, resource),
+  };
+}
+
+/** Whether the slice isn't asked, since its answer could tell what is stored of a resource that is out of reach. */
+export function isWithheld(
+  bound: BoundQuestion,
+  { reachable }: Pick<CedarFacts, 'reachable'>,
+  { reads }: Slice,
+): boolean {
+  const { resourceType } = bound.target;
+  return !reachable && readsStoredAttributes(reads, resourceType, collectResourceProperties(bound));
+}
+
+/** Whether anything is read of the resource that the request doesn't state itself, or that a statement refers to. */
+function readsStoredAttributes({ resource, context }: PolicyReads, type: EntityType, properties: Properties): boolean {
   return (
     type.ancestors.size > 0 ||
-    Object.keys(type.attributes).some((name) => reads.names.has(name) && !Object.hasOwn(properties, name))
+    [...resource.members].some(([name, reads]) => !Object.hasOwn(properties, name) || leadsToEntity(reads)) ||
+    [...context.members].some(([name, reads]) => name !== 'user' && leadsToEntity(reads))
   );
 }

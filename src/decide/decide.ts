@@ -48,7 +48,7 @@ export interface DecisionDeps {
   readonly rules: () => Rules;
   readonly credentials: CredentialVerifier;
   readonly relationships: RelationshipGraph;
-  readonly entities: Pick<Entities, 'lookup'>;
+  readonly entities: Pick<Entities, 'fetch'>;
   readonly decisions: Pick<Decisions, 'record' | 'correct'>;
   readonly revocations: Revocations;
   readonly observer: DecisionObserver;

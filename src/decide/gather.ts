@@ -6,21 +6,22 @@ import { checkKey } from '../graph/relationship-text.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
 import type { CheckAnswer, CheckRequest } from '../model/checks.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
-import type { Entities, EntityWithAncestors } from '../model/entities.js';
-import type { FaultCode } from '../model/faults.js';
-import { formatRef, type EntityRef } from '../model/ids.js';
+import type { Entities, EntityMap, EntityNeed } from '../model/entities.js';
+import { Fault, type FaultCode } from '../model/faults.js';
+import { formatRef } from '../model/ids.js';
 import type { Revocations } from '../model/revocations.js';
 import { engineFaultCode, type Deadline } from '../runtime/deadline.js';
 import { yieldToEventLoop } from '../runtime/yield.js';
 import type { DecisionObserver } from '../telemetry/observer.js';
 import type { BoundQuestion } from './bound-question.js';
 import { findDelegationPath } from './delegation-path.js';
+import { listReferenceNeeds } from './entity-needs.js';
 import { evaluateFacts, withIntermediaries } from './facts.js';
 import type { Facts, StepNeeds } from './step.js';
 import { buildDelegationCheck } from './steps/delegation.js';
 
 export interface GatherDeps {
-  readonly entities: Pick<Entities, 'lookup'>;
+  readonly entities: Pick<Entities, 'fetch'>;
   readonly revocations: Revocations;
   readonly observer: Pick<DecisionObserver, 'cedar'>;
 }
@@ -30,13 +31,10 @@ export interface EngineAnswers {
   /** The graph, at the revision of the checks' answers. */
   readonly graph: GraphSnapshot;
   readonly check: Facts['check'];
-  readonly entities: EntityLookup | FaultCode;
+  readonly entities: EntityMap | FaultCode;
   /** Searches by the key of the delegation's check: questions on one delegation share the search. */
   readonly delegationPaths: Map<string, Promise<DelegationPathResult | undefined>>;
 }
-
-/** The stored entities by their text; undefined where there is none. */
-type EntityLookup = ReadonlyMap<string, EntityWithAncestors | undefined>;
 
 export interface GatheredFacts {
   /** The question, with the agents that the delegation came through in its chain. */
@@ -64,10 +62,13 @@ export async function fetchEngineAnswers(
     // The gate may also be a member of `can`: then the check that asks for the path is sent.
     if (!priorAnswers.has(key) && (check.explain === true || !checks.has(key))) checks.set(key, check);
   }
-  const entityRefs = needs.flatMap((need) => need.entities);
   const [fetched, entities] = await Promise.all([
     fetchChecks(checks, graph, deadline),
-    lookUpEntities(entityRefs, deps, deadline),
+    fetchEntities(
+      needs.flatMap((need) => need.entities),
+      deps,
+      deadline,
+    ),
   ]);
   return {
     graph,
@@ -111,14 +112,18 @@ export async function gatherFacts(
   const intermediaries = delegationPath?.kind === 'path' ? delegationPath.through : [];
   const lookups = [
     answers.entities,
-    ...(intermediaries.length === 0 ? [] : [await lookUpEntities(intermediaries, deps, deadline)]),
+    ...(intermediaries.length === 0
+      ? []
+      : [await fetchEntities([...intermediaries, ...listReferenceNeeds(bound)], deps, deadline)]),
   ];
+  const entitiesFault = lookups.find((lookup) => typeof lookup === 'string');
   const entity: Facts['entity'] = (ref) => {
     const text = formatRef(ref);
     for (const lookup of lookups) if (typeof lookup !== 'string' && lookup.has(text)) return lookup.get(text);
-    return undefined;
+    if (entitiesFault !== undefined) return undefined;
+    // An entity that wasn't looked up may be stored all the same: to take it as absent could lose a forbid.
+    throw new Fault('database_unavailable', `${text} was not fetched`);
   };
-  const entitiesFault = lookups.find((lookup) => typeof lookup === 'string');
   await yieldToEventLoop();
   const facts = deps.observer.cedar(() =>
     evaluateFacts(bound, { needs, check: answers.check, entity, entitiesFault, delegationPath }),
@@ -142,15 +147,13 @@ async function resolveDelegationPath(
   return search;
 }
 
-async function lookUpEntities(
-  refs: readonly EntityRef[],
+async function fetchEntities(
+  needs: readonly EntityNeed[],
   { entities }: GatherDeps,
   deadline: Deadline,
-): Promise<EntityLookup | FaultCode> {
-  const refsByText = new Map(refs.map((ref) => [formatRef(ref), ref]));
+): Promise<EntityMap | FaultCode> {
   try {
-    const stored = await deadline.race(entities.lookup([...refsByText.values()]));
-    return new Map([...refsByText.keys()].map((text, i) => [text, stored[i]]));
+    return await deadline.race(entities.fetch(needs));
   } catch (error) {
     return engineFaultCode(error);
   }

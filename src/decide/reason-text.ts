@@ -3,6 +3,7 @@
  * decision is concluded.
  */
 import { FAULTS, type FaultCode } from '../model/faults.js';
+import type { EntityWithAncestors } from '../model/entities.js';
 import type { EntityRef } from '../model/ids.js';
 import type { DecisionVerdict } from '../model/outcome.js';
 import { REASONS, type Reason } from '../model/reasons.js';
@@ -31,11 +32,7 @@ function formatStatement({ bound, facts }: Evaluation, allowed: boolean): string
   if (bound === undefined) return undefined;
   const { acting, target } = bound;
   const title = target.action.title.charAt(0).toLowerCase() + target.action.title.slice(1);
-  const nameOf = (ref: EntityRef): string => {
-    // By convention an entity with an attribute `name` is called by it.
-    const name = facts?.entity(ref)?.attributes['name'];
-    return typeof name === 'string' && name.length <= 100 ? name : ref.id;
-  };
+  const nameOf = (ref: EntityRef): string => readName(facts?.entity(ref)) ?? ref.id;
   const verb = allowed ? 'may' : 'may not';
   switch (acting.mode) {
     case 'human':
@@ -45,6 +42,12 @@ function formatStatement({ bound, facts }: Evaluation, allowed: boolean): string
     case 'delegated':
       return `${nameOf(acting.agent)} ${verb} ${title} for ${nameOf(acting.user)}`;
   }
+}
+
+/** The name that texts call an entity by: by convention, its attribute `name`. */
+export function readName(entity: Pick<EntityWithAncestors, 'attributes'> | undefined): string | undefined {
+  const name = entity?.attributes['name'];
+  return typeof name === 'string' && name.length <= 100 ? name : undefined;
 }
 
 function formatUserReason(reason: Reason, { unbound }: Evaluation): string {

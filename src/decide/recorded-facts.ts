@@ -7,21 +7,25 @@ import type { TokenReading } from '../model/credential.js';
 import type { RecordedFacts, ReplayableRecord } from '../model/decision.js';
 import { formatRef, type EntityRef } from '../model/ids.js';
 import type { Caller, Properties } from '../model/question.js';
+import type { Check } from '../model/relationships.js';
 import { checkKey } from '../graph/relationship-text.js';
 import type { Rules } from '../policy/load.js';
 import type { EntityWithAncestors } from '../model/entities.js';
-import { getVerifiedCredential, type UnboundQuestion } from './bound-question.js';
+import { getVerifiedCredential, type BoundQuestion, type UnboundQuestion } from './bound-question.js';
 import type { Evaluation } from './evaluation.js';
+import { withIntermediaries } from './facts.js';
+import { buildGateCheck, withCaveatContext } from './permission-checks.js';
+import { findUnrecordedEntities, recordEntities } from './recorded-entities.js';
 import type { Facts, StepNeeds } from './step.js';
 
 export function toRecordedFacts(evaluation: Evaluation): RecordedFacts {
-  const { facts } = evaluation;
+  const { bound, facts } = evaluation;
   const { question, credential } = evaluation.unbound;
   return {
     caller: toRecordedCaller(question.caller),
     said: toRecordedRequest(evaluation),
     ...(credential === undefined ? {} : { credential: omitRequester(credential) }),
-    ...(facts === undefined ? { checks: {}, entities: {} } : toRecordedAnswers(facts)),
+    ...(facts === undefined || bound === undefined ? { checks: {}, entities: {} } : toRecordedAnswers(bound, facts)),
   };
 }
 
@@ -93,27 +97,11 @@ function omitRequester(
   return { ...rest, token: { ...token, requester: undefined }, singleUseProof: undefined };
 }
 
-function toRecordedAnswers({
-  needs,
-  check,
-  entity,
-  entitiesFault,
-  delegationPath,
-}: Facts): Omit<RecordedFacts, 'caller' | 'said'> {
-  const through = delegationPath?.kind === 'path' ? delegationPath.through : [];
-  const storedEntity = (ref: EntityRef): Pick<EntityWithAncestors, 'attributes' | 'ancestors'> | null => {
-    const { attributes, ancestors } = entity(ref) ?? {};
-    return attributes === undefined || ancestors === undefined ? null : { attributes, ancestors };
-  };
+function toRecordedAnswers(bound: BoundQuestion, facts: Facts): Omit<RecordedFacts, 'caller' | 'said'> {
+  const { needs, check, entitiesFault, delegationPath } = facts;
   return {
     checks: Object.fromEntries(needs.checks.map((request) => [checkKey(request), check(request)])),
-    ...(entitiesFault === undefined
-      ? {
-          entities: Object.fromEntries(
-            [...needs.entities, ...through].map((ref) => [formatRef(ref), storedEntity(ref)]),
-          ),
-        }
-      : { entities_fault: entitiesFault }),
+    ...(entitiesFault === undefined ? { entities: recordEntities(bound, facts) } : { entities_fault: entitiesFault }),
     ...(delegationPath === undefined ? {} : { passed_on: delegationPath }),
   };
 }
@@ -174,33 +162,41 @@ function restoreCaller(id: string, { kind, may = [], resources, default_mode }: 
 /** The engines' answers, as far as they are on record. */
 export interface RecalledFacts {
   readonly facts: Pick<Facts, 'check' | 'entity' | 'entitiesFault' | 'delegationPath'>;
-  /** The needs that the record has no answer to: checks, and entities as `type:id`. */
+  /** The needs that the record has no answer to: checks, entities as `type:id`, attributes as `type:id.attribute`. */
   readonly missing: readonly string[];
 }
 
 /** @param needs those of the steps by the rules of now, which may be others than the record was made with */
 export function recallFacts(
   { checks, entities, entities_fault, passed_on }: RecordedFacts,
+  question: BoundQuestion,
   needs: StepNeeds,
 ): RecalledFacts {
-  const ownMember = <T>(table: Readonly<Record<string, T>> | undefined, key: string): T | undefined =>
-    table !== undefined && Object.hasOwn(table, key) ? table[key] : undefined;
-  const missingEntities = (needs.entities ?? [])
-    .map(formatRef)
-    .filter((text) => ownMember(entities, text) === undefined);
+  const check = (request: Check): CheckAnswer =>
+    ownMember(checks, checkKey(request)) ?? { result: 'unknown', fault: 'relationships_unavailable' };
+  const entity = (ref: EntityRef): EntityWithAncestors | undefined => {
+    const recorded = ownMember(entities, formatRef(ref));
+    if (recorded === undefined || recorded === null) return undefined;
+    const { attributes, ancestors = [], omitted = [] } = recorded;
+    return { type: ref.type, id: ref.id, attributes, parents: [], ancestors, omitted: new Set(omitted) };
+  };
   const missingChecks = (needs.checks ?? []).map(checkKey).filter((key) => ownMember(checks, key) === undefined);
+  const bound = withIntermediaries(question, passed_on);
+  // Whether the resource is needed rests on the gate; where that isn't on record, it may be.
+  const gateKey = checkKey(withCaveatContext(bound, buildGateCheck(bound)));
+  const resourceKey = formatRef(bound.question.resource);
+  const mayNeedResource = ownMember(checks, gateKey) === undefined && ownMember(entities, resourceKey) === undefined;
+  const missingEntities =
+    entities_fault === undefined
+      ? [...findUnrecordedEntities(entities, bound, { check, entity }), ...(mayNeedResource ? [resourceKey] : [])]
+      : [];
   const fault = entities_fault ?? (missingEntities.length > 0 ? 'database_unavailable' : undefined);
   return {
-    facts: {
-      check: (request): CheckAnswer =>
-        ownMember(checks, checkKey(request)) ?? { result: 'unknown', fault: 'relationships_unavailable' },
-      entity: (ref) => {
-        const stored = ownMember(entities, formatRef(ref));
-        return stored === undefined || stored === null ? undefined : { ...ref, ...stored, parents: [] };
-      },
-      entitiesFault: fault,
-      delegationPath: passed_on,
-    },
-    missing: entities_fault === undefined ? [...missingChecks, ...missingEntities] : missingChecks,
+    facts: { check, entity, entitiesFault: fault, delegationPath: passed_on },
+    missing: [...missingChecks, ...missingEntities],
   };
+}
+
+function ownMember<T>(table: Readonly<Record<string, T>> | undefined, key: string): T | undefined {
+  return table !== undefined && Object.hasOwn(table, key) ? table[key] : undefined;
 }

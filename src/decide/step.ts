@@ -4,7 +4,7 @@
  */
 import type { CheckAnswer, CheckRequest } from '../model/checks.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
-import type { EntityWithAncestors } from '../model/entities.js';
+import type { EntityNeed, EntityWithAncestors } from '../model/entities.js';
 import type { FaultCode } from '../model/faults.js';
 import type { EntityRef } from '../model/ids.js';
 import type { StepOutcome } from '../model/outcome.js';
@@ -15,14 +15,17 @@ import type { BoundQuestion, UnboundQuestion } from './bound-question.js';
 
 export interface StepNeeds {
   readonly checks?: readonly CheckRequest[];
-  readonly entities?: readonly EntityRef[];
+  readonly entities?: readonly EntityNeed[];
 }
 
 /** The answers to everything that the steps need. */
 export interface Facts {
   readonly needs: Required<StepNeeds>;
   readonly check: (check: Check) => CheckAnswer;
-  /** Returns the stored entity; undefined where there is none, or where the store could not answer. */
+  /**
+   * Returns the stored entity; undefined where there is none, or where the store could not answer.
+   * @throws Fault where it is none of those that were needed
+   */
   readonly entity: (ref: EntityRef) => EntityWithAncestors | undefined;
   /** undefined where the entity store has answered. */
   readonly entitiesFault: FaultCode | undefined;

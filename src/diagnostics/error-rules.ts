@@ -107,6 +107,11 @@ export const ERROR_RULES = {
     why: 'Its author believes that it does something.',
     cure: 'Mend its scope or its condition, or remove it.',
   },
+  'reference-limit': {
+    title: 'A policy that follows references too far, or to too many entities',
+    why: 'Each entity that it reaches is fetched for each question; one that isn’t would silently be absent.',
+    cure: 'Keep what the policy decides by in an attribute that is nearer.',
+  },
   'world-invalid': {
     title: 'A world file that does not fit',
     why: 'It would not be loaded.',

@@ -8,7 +8,7 @@ import type { Remedy } from './remedies.js';
 import type { ActingMode } from './acting.js';
 import type { CheckAnswer } from './checks.js';
 import type { DelegationPathResult } from './delegation-path.js';
-import type { EntityWithAncestors } from './entities.js';
+import type { RecordedEntity } from './entities.js';
 import type { ClientPermission, Properties } from './question.js';
 
 export interface StepEvidence {
@@ -63,8 +63,11 @@ export interface RecordedFacts {
   readonly credential?: CredentialOrFault;
   /** SpiceDB's answers, by the checks' keys. */
   readonly checks: Readonly<Record<string, CheckAnswer>>;
-  /** The stored entities by `type:id`, null where there was none. Absent where the store could not answer. */
-  readonly entities?: Readonly<Record<string, Pick<EntityWithAncestors, 'attributes' | 'ancestors'> | null>>;
+  /**
+   * What was read of the stored entities, by `type:id`; null where there was none. A resource out of reach isn't among
+   * them. Absent where the store could not answer.
+   */
+  readonly entities?: Readonly<Record<string, RecordedEntity | null>>;
   readonly entities_fault?: FaultCode;
   readonly passed_on?: DelegationPathResult;
 }

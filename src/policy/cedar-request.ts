@@ -1,24 +1,19 @@
 /**
- * Builds a Cedar request from the facts of a decision: the principal, the resource and their stored ancestors, with the
- * attributes and context members that the policies can read. Cedar is called without a schema, so every value is
- * converted here to the type that the schema declares.
+ * Builds a Cedar request from the facts of a decision: the principal, the resource and every entity that the policies can
+ * reach from the request, with the attributes, ancestors and context members that they can read. Cedar is called without
+ * a schema, so every value is converted to the type that the schema declares.
  */
 import type { CedarValueJson, EntityJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { CedarRequest } from './cedar.js';
-import type { EntityUid } from './schema/uid.js';
 import type { ActingParties } from '../model/acting.js';
-import type { EntityRef } from '../model/ids.js';
-import type { Properties } from '../model/question.js';
 import type { EntityWithAncestors } from '../model/entities.js';
-import type { PolicyReads } from './policy-reads.js';
-import {
-  datetimeValue,
-  toCedarValue,
-  InvalidValueError,
-  type CedarType,
-  type RecordMember,
-  type RecordMembers,
-} from './schema/types.js';
+import { findIdProblem, isSameRef, type EntityRef } from '../model/ids.js';
+import type { Properties } from '../model/question.js';
+import type { PolicyReads, ValueReads } from './policy-reads.js';
+import { findReachedEntities, listStatedReferences, type ReachedEntity } from './reached-entities.js';
+import { RequestValues } from './request-values.js';
+import { datetimeValue, readReference, toCedarValue, type CedarType, type RecordMembers } from './schema/types.js';
+import { isActionType, type EntityUid } from './schema/uid.js';
 import type { Vocabulary } from './schema/vocabulary.js';
 import type { Action, EntityType } from './schema/action.js';
 
@@ -46,73 +41,178 @@ export type CedarRequestResult =
   /** The required attributes and members that are nowhere: `employee.status`, `context.action.branch`. */
   | { readonly ok: false; readonly missing: readonly string[] };
 
-/**
- * @param principal the acting agent or user, or an earlier agent of the chain
- * @param requireAll false: required attributes of the resource that no policy reads may be missing
- */
+/** A principal that policies are asked about: the acting agent or user, or an earlier agent of the chain. */
+export interface TypedPrincipal {
+  readonly ref: EntityRef;
+  readonly type: EntityType;
+}
+
+/** @param requireAll false: required attributes of the resource that no policy reads may be missing */
 export function buildCedarRequest(
   facts: CedarRequestFacts,
-  principal: { readonly ref: EntityRef; readonly type: EntityType },
+  principal: TypedPrincipal,
   reads: PolicyReads,
   vocabulary: Vocabulary,
   requireAll = true,
 ): CedarRequestResult {
-  const missing: string[] = [];
-  const builder = new CedarRequestBuilder(vocabulary, reads, missing);
+  const values = new RequestValues(vocabulary);
   const entities: EntityJson[] = [];
-
-  const add = (ref: EntityRef, type: EntityType, overrides: Properties, requireAll = true): EntityUid => {
-    const uid = { type: type.name, id: ref.id };
-    if (!entities.some((e) => ('__entity' in e.uid ? false : e.uid.type === uid.type && e.uid.id === uid.id))) {
-      entities.push(builder.entity(uid, type, facts.entity(ref), overrides, requireAll));
-    }
-    return uid;
+  const add = (reached: ReachedEntity, requireAttributes = true): EntityJson | undefined => {
+    const { uid } = reached;
+    if (isActionType(uid.type)) return { uid, attrs: {}, parents: [...vocabulary.groupsOf(uid)] };
+    const type = vocabulary.entityTypes.get(uid.type);
+    const { stored, overrides } = findAttributes(facts, toStoredRef(uid, vocabulary));
+    return type && values.entity(reached, type, stored, overrides, requireAttributes);
   };
-  const subjectOverrides = (ref: EntityRef): Properties =>
-    ref.type === facts.subject.type && ref.id === facts.subject.id ? facts.subjectProperties : {};
-
-  const principalUid = add(principal.ref, principal.type, subjectOverrides(principal.ref));
-  const resourceUid = add(facts.resource, facts.resourceType, facts.resourceProperties, requireAll);
-  if (facts.action.groups.length > 0) {
-    entities.push({ uid: facts.action.uid, attrs: {}, parents: [...facts.action.groups] });
+  const [principalUid, resourceUid] = requestUids(facts, principal);
+  const reached = findRequestEntities(facts, principal, reads, vocabulary);
+  const isSelf = isSameUid(principalUid, resourceUid);
+  for (const one of reached) {
+    if (isSameUid(one.uid, facts.action.uid)) continue;
+    const entity = add(one, requireAll || isSelf || !isSameUid(one.uid, resourceUid));
+    if (entity !== undefined) entities.push(entity);
   }
+  if (facts.action.groups.length > 0)
+    entities.splice(isSelf ? 1 : 2, 0, { uid: facts.action.uid, attrs: {}, parents: [...facts.action.groups] });
   const context: Record<string, CedarValueJson> = {};
   for (const [name, member] of Object.entries(facts.action.context)) {
+    const memberReads = reads.context.whole ? WHOLE : reads.context.members.get(name);
     if (name === 'user') {
-      const type = member.type.kind === 'Entity' ? vocabulary.entityTypes.get(member.type.name) : undefined;
-      const { user } = facts.acting;
-      if (type !== undefined && user?.type === type.object) {
-        // Given even if `context.user` isn't read: an attribute of the resource may lead to the user as well.
-        context[name] = { __entity: add(user, type, subjectOverrides(user)) };
-      } else if (member.required) missing.push('context.user');
+      const user = readUser(member.type, facts, vocabulary);
+      if (user !== undefined) {
+        // Its required attributes must be there even where no policy reads them, as those of the principal.
+        if (!reached.some(({ uid }) => isSameUid(uid, user))) add({ uid: user, reads: unreadEntity(user) });
+        if (memberReads !== undefined) context[name] = { __entity: { ...user } };
+      } else if (member.required) values.missing.push('context.user');
       continue;
     }
-    if (!reads.wholeContext && !reads.names.has(name)) {
-      // No policy reads it, but a required member of the request's own must be there all the same.
-      if (name === 'action' || name === 'request')
-        builder.contextMember(name, member.type, contextMemberValue(name, facts));
-      continue;
-    }
+    // A required member of the request's own must be there even where no policy reads it.
+    if (memberReads === undefined && name !== 'action' && name !== 'request') continue;
     const supplied = contextMemberValue(name, facts);
     if (supplied === undefined) {
-      if (member.required) missing.push(`context.${name}`);
+      if (member.required) values.missing.push(`context.${name}`);
       continue;
     }
     const value =
-      supplied instanceof Date ? datetimeValue(supplied) : builder.contextMember(name, member.type, supplied);
-    if (value !== undefined) context[name] = value;
+      supplied instanceof Date
+        ? datetimeValue(supplied)
+        : values.contextMember(name, member.type, memberReads, supplied);
+    if (value !== undefined && memberReads !== undefined) context[name] = value;
   }
-  if (missing.length > 0) return { ok: false, missing: [...new Set(missing)].sort() };
+  if (values.missing.length > 0) return { ok: false, missing: [...new Set(values.missing)].sort() };
   return {
     ok: true,
     request: { principal: principalUid, action: facts.action.uid, resource: resourceUid, context, entities },
   };
 }
 
+/** Every entity that the policies can reach from the request, the principal and the resource first. */
+export function findRequestEntities(
+  facts: CedarRequestFacts,
+  principal: TypedPrincipal,
+  reads: PolicyReads,
+  vocabulary: Vocabulary,
+): ReachedEntity[] {
+  const [principalUid, resourceUid] = requestUids(facts, principal);
+  const context = reads.followsReferences
+    ? Object.fromEntries([...reads.context.members.keys()].map((name) => [name, contextMemberValue(name, facts)]))
+    : {};
+  return findReachedEntities(
+    reads,
+    { principal: principalUid, resource: resourceUid, context },
+    {
+      attributes: (uid) => {
+        if (isActionType(uid.type)) return undefined;
+        const { stored, overrides } = findAttributes(facts, toStoredRef(uid, vocabulary));
+        return { ...stored?.attributes, ...overrides };
+      },
+      reference: (type, value) => readReference(type, value, vocabulary.objectOf),
+    },
+  );
+}
+
+/**
+ * The entities that the policies can reach as far as the request alone says, before anything stored is known: what is
+ * stored leads on from these.
+ */
+export function listStatedEntities(
+  facts: Omit<CedarRequestFacts, 'entity'>,
+  principal: TypedPrincipal,
+  reads: PolicyReads,
+  vocabulary: Vocabulary,
+): ReachedEntity[] {
+  const { subject, subjectProperties, resource, resourceProperties } = facts;
+  const statements = [
+    [resource, resourceProperties],
+    [subject, subjectProperties],
+  ] as const;
+  const stated = statements.flatMap(([{ type }, properties]) =>
+    Object.keys(properties).length === 0
+      ? []
+      : (vocabulary.typesByObject.get(type) ?? []).flatMap(({ name }) =>
+          listStatedReferences(reads, name, properties, (target, value) =>
+            readReference(target, value, vocabulary.objectOf),
+          ),
+        ),
+  );
+  return [...findRequestEntities({ ...facts, entity: () => undefined }, principal, reads, vocabulary), ...stated];
+}
+
+/** The entity of the store that stands for Cedar's. */
+export function toStoredRef({ type, id }: EntityUid, { objectOf }: Pick<Vocabulary, 'objectOf'>): EntityRef {
+  return { type: objectOf(type), id };
+}
+
+function requestUids(
+  { resource, resourceType }: CedarRequestFacts,
+  principal: TypedPrincipal,
+): readonly [EntityUid, EntityUid] {
+  return [
+    { type: principal.type.name, id: principal.ref.id },
+    { type: resourceType.name, id: resource.id },
+  ];
+}
+
+/** What is stored of the entity, and what the request says of it instead. */
+function findAttributes(
+  facts: CedarRequestFacts,
+  ref: EntityRef,
+): { readonly stored: EntityWithAncestors | undefined; readonly overrides: Properties } {
+  return {
+    // A policy may name an id that nothing can be stored under.
+    stored: findIdProblem(ref.id) === undefined ? facts.entity(ref) : undefined,
+    overrides: {
+      ...(isSameRef(ref, facts.resource) ? facts.resourceProperties : {}),
+      ...(isSameRef(ref, facts.subject) ? facts.subjectProperties : {}),
+    },
+  };
+}
+
+/** The context's `user`; undefined where the question has no user, or one of another type. */
+function readUser(type: CedarType, { acting }: CedarRequestFacts, vocabulary: Vocabulary): EntityUid | undefined {
+  const { user } = acting;
+  if (user === undefined || type.kind !== 'Entity' || vocabulary.entityTypes.get(type.name)?.object !== user.type)
+    return undefined;
+  return { type: type.name, id: user.id };
+}
+
+function unreadEntity({ type }: EntityUid): ValueReads {
+  return { type: { kind: 'Entity', name: type }, members: new Map(), whole: false, ancestors: false };
+}
+
+/** Stands for what is read of the members of a context that is used as a whole. */
+const WHOLE: ValueReads = { type: { kind: 'Bool' }, members: new Map(), whole: true, ancestors: false };
+
+function isSameUid(a: EntityUid, b: EntityUid): boolean {
+  return a.type === b.type && a.id === b.id;
+}
+
 /** The value of a context member before it is converted; undefined where Remit has none. */
 function contextMemberValue(name: string, facts: CedarRequestFacts): unknown {
   const { acting } = facts;
   switch (name) {
+    case 'user':
+      return acting.user;
     case 'delegation':
       return {
         mode: acting.mode,
@@ -179,71 +279,4 @@ function withoutRequiredMembers(type: CedarType): CedarType {
     ([name, member]) => [name, { ...member, type: withoutRequiredMembers(member.type), required: false }] as const,
   );
   return { kind: 'Record', members: Object.fromEntries(members) };
-}
-
-class CedarRequestBuilder {
-  constructor(
-    private readonly vocabulary: Vocabulary,
-    private readonly reads: PolicyReads,
-    private readonly missing: string[],
-  ) {}
-
-  entity(
-    uid: EntityUid,
-    type: EntityType,
-    stored: EntityWithAncestors | undefined,
-    overrides: Properties,
-    requireAll: boolean,
-  ): EntityJson {
-    const attrs: Record<string, CedarValueJson> = {};
-    for (const [name, member] of Object.entries(type.attributes)) {
-      const properties = Object.hasOwn(overrides, name) ? overrides : (stored?.attributes ?? {});
-      if (!Object.hasOwn(properties, name)) {
-        if (member.required && (requireAll || this.reads.names.has(name))) this.missing.push(`${type.object}.${name}`);
-        continue;
-      }
-      if (!this.reads.names.has(name)) continue;
-      const value = this.pruneRecord(
-        this.convert(member.type, properties[name], `${type.object}.${name}`),
-        member.type,
-        name,
-      );
-      if (value !== undefined) attrs[name] = value;
-    }
-    const parents = (stored?.ancestors ?? []).flatMap((parent) =>
-      // Even parents that the schema wouldn't allow: leaving one out could lose a forbid about it.
-      (this.vocabulary.typesByObject.get(parent.type) ?? [])
-        .map((t) => ({ type: t.name, id: parent.id }))
-        // Stored parents may form a cycle, and Cedar refuses an entity that is its own ancestor.
-        .filter((p) => p.type !== uid.type || p.id !== uid.id),
-    );
-    return { uid, attrs, parents };
-  }
-
-  contextMember(name: string, type: CedarType, value: unknown): CedarValueJson | undefined {
-    return this.pruneRecord(this.convert(type, value, `context.${name}`), type, name);
-  }
-
-  /** Leaves out the members that no policy reads, unless one uses the whole record: passing values to Cedar costs. */
-  private pruneRecord(value: CedarValueJson | undefined, type: CedarType, name: string): CedarValueJson | undefined {
-    if (type.kind !== 'Record' || value === undefined || this.reads.wholeContext || this.reads.wholeNames.has(name))
-      return value;
-    const members = Object.entries(value as Record<string, CedarValueJson>).filter(([member]) =>
-      this.reads.names.has(member),
-    );
-    return Object.fromEntries(
-      members.map(([m, v]) => [m, this.pruneRecord(v, (type.members[m] as RecordMember).type, m) as CedarValueJson]),
-    );
-  }
-
-  /** @returns undefined, and notes it as missing, where a required part isn't there or a stored value no longer fits */
-  private convert(type: CedarType, value: unknown, path: string): CedarValueJson | undefined {
-    try {
-      return toCedarValue(type, value, path, this.vocabulary.objectOf);
-    } catch (error) {
-      if (!(error instanceof InvalidValueError)) throw error;
-      this.missing.push(error.path);
-      return undefined;
-    }
-  }
 }

@@ -9,6 +9,8 @@ interface Operands {
   readonly right?: Expression;
   readonly arg?: Expression;
   readonly attr?: string | readonly string[];
+  /** Behind `is`. */
+  readonly in?: Expression;
   readonly if?: Expression;
   readonly then?: Expression;
   readonly else?: Expression;

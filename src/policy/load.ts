@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { CedarEngine } from './cedar.js';
+import { checkReferences } from './check-references.js';
 import type { LocateDeclaration } from './schema/declarations.js';
 import { findDutyProblem } from './duties.js';
 import { FindingCollector, isError, assertNoErrors, type Finding } from '../diagnostics/diagnostics.js';
@@ -66,6 +67,7 @@ export function readRules(sources: RuleSources): RulesReadResult {
   if (vocabulary !== undefined) {
     validateWithCedar(reader, schemaText.text, policies, vocabulary, findings);
     for (const policy of policies) checkDutiesAndRemedies(policy, vocabulary, graph, findings);
+    if (!findings.all.some(isError)) checkReferences(policies, vocabulary, findings);
   }
   const fits = graph !== undefined && vocabulary !== undefined && !findings.all.some(isError);
   return {
@@ -107,11 +109,13 @@ function buildRules(
     deciding: new PolicySlices(
       'deciding',
       policies.filter((p) => p.duties === undefined),
+      vocabulary,
       cedar,
     ),
     duties: new PolicySlices(
       'duties',
       policies.filter((p) => p.duties !== undefined),
+      vocabulary,
       cedar,
       ({ text }) => rewriteAsPermit(text),
     ),

@@ -1,72 +1,82 @@
-/** What policies read of a request: Cedar is given that and nothing more, and answers are kept by it. */
-import type { Policy } from './policies.js';
-import { formatUid } from './schema/uid.js';
-import { unwrapUid } from './scope-match.js';
+/**
+ * What policies read of a request: Cedar is given that and nothing more, answers are kept by it, and records hold it.
+ * Reads are a tree from the principal, the resource, the context and the entities that conditions name, so that what
+ * lies behind a reference (`resource.owner.frozen`) is known before Cedar is asked.
+ */
+import type { Action, EntityType } from './schema/action.js';
+import type { CedarType } from './schema/types.js';
+import type { EntityUid } from './schema/uid.js';
 
-/** The attributes and context members that policies can read, by name. Cedar needs nothing else. */
-export interface PolicyReads {
-  readonly names: ReadonlySet<string>;
-  /** The names whose value is used as it is, so that a record is read with all its members. */
-  readonly wholeNames: ReadonlySet<string>;
-  /** Whether the context is used as a value (compared, put into a set), so that all of it counts. */
-  readonly wholeContext: boolean;
-  /** Whether its identity or its parents count, and not only its attributes. */
-  readonly principal: boolean;
-  readonly resource: boolean;
-  /** The entities that scopes name; the identity of any other doesn't count. */
-  readonly namedEntities: ReadonlySet<string>;
+/** What policies read of one value. */
+export interface ValueReads {
+  readonly type: CedarType;
+  /** Attributes of an entity or members of a record, by name; none that the schema doesn't declare. */
+  readonly members: ReadonlyMap<string, ValueReads>;
+  /** Whether the value is used as it is: a record then counts with all its members, an entity by its identity. */
+  readonly whole: boolean;
+  /** Whether it counts what the entity is in. */
+  readonly ancestors: boolean;
 }
 
-/**
- * Collects what the policies can read. Names are collected whatever they are read of: that is more than Cedar needs of
- * any one thing, never less.
- */
-export function collectReads(policies: readonly Policy[]): PolicyReads {
+export interface PolicyReads {
+  readonly principal: ValueReads;
+  readonly resource: ValueReads;
+  readonly context: ValueReads;
+  /** The entities that conditions name and read something of. */
+  readonly literals: readonly { readonly uid: EntityUid; readonly reads: ValueReads }[];
+  /** Whether it counts which principal and which resource it is, and not only what they are like. */
+  readonly identities: boolean;
+  /** The entities that scopes name; the identity of any other doesn't count. */
+  readonly namedEntities: ReadonlySet<string>;
+  /** Whether anything is read behind a reference, so that more entities are needed than the request's own. */
+  readonly followsReferences: boolean;
+  /** Whether a value is taken apart whose type can't be told: then what is needed can't be told, either. */
+  readonly unbounded: boolean;
+}
+
+/** The kind of question that policies are asked. */
+export interface QuestionTypes {
+  readonly principal: EntityType;
+  readonly action: Action;
+  readonly resource: EntityType;
+}
+
+/** Whether the policies need the entity itself, and not only its identity. */
+export function needsEntity({ type, members, ancestors }: ValueReads): boolean {
+  return type.kind === 'Entity' && (members.size > 0 || ancestors);
+}
+
+/** Every name that is read anywhere: an attribute, or a member of the context or of a record. */
+export function listNamesRead({ principal, resource, context, literals }: PolicyReads): ReadonlySet<string> {
   const names = new Set<string>();
-  const wholeNames = new Set<string>();
-  const wholeVariables = new Set<string>();
-  const namedEntities = new Set<string>();
-  for (const { json } of policies) {
-    for (const part of ['principal', 'resource'] as const) {
-      const scope = json[part].op === 'is' && 'in' in json[part] ? json[part].in : json[part];
-      if ('entity' in scope) namedEntities.add(formatUid(unwrapUid(scope.entity)));
-      else if (json[part].op === '==' || json[part].op === 'in' || 'in' in json[part]) wholeVariables.add(part);
-    }
-  }
-  const pending: { node: unknown; accessed: boolean }[] = policies.map((p) => ({
-    node: p.json.conditions,
-    accessed: false,
-  }));
+  const pending = [principal, resource, context, ...literals.map(({ reads }) => reads)];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    const { node, accessed } = next;
-    if (typeof node !== 'object' || node === null) continue;
-    for (const [key, value] of Object.entries(node) as [string, unknown][]) {
-      if (key === 'Var' && typeof value === 'string' && !accessed) wholeVariables.add(value);
-      if (key === '__entity' && !isActionUid(value)) {
-        // The entity that is named may be the principal or the resource.
-        wholeVariables.add('principal');
-        wholeVariables.add('resource');
-      }
-      if ((key === '.' || key === 'has') && typeof value === 'object' && value !== null) {
-        const { left, attr } = value as { left: unknown; attr: string | string[] };
-        for (const name of [attr].flat()) names.add(name);
-        if (key === '.' && !accessed) wholeNames.add([attr].flat().at(-1) ?? '');
-        pending.push({ node: left, accessed: true });
-      } else {
-        pending.push({ node: value, accessed: false });
-      }
+    for (const [name, member] of next.members) {
+      names.add(name);
+      pending.push(member);
     }
   }
+  return names;
+}
+
+/** What is read of one value by any of several. */
+export function uniteReads(all: readonly [ValueReads, ...ValueReads[]]): ValueReads {
+  const [first, ...others] = all;
+  if (others.length === 0) return first;
+  const names = new Set(all.flatMap(({ members }) => [...members.keys()]));
+  const members = [...names].map((name) => {
+    const [member, ...rest] = all.flatMap((reads) => reads.members.get(name) ?? []);
+    return [name, uniteReads([member as ValueReads, ...rest])] as const;
+  });
   return {
-    names,
-    wholeNames,
-    wholeContext: wholeVariables.has('context'),
-    principal: wholeVariables.has('principal'),
-    resource: wholeVariables.has('resource'),
-    namedEntities,
+    type: first.type,
+    members: new Map(members),
+    whole: all.some(({ whole }) => whole),
+    ancestors: all.some(({ ancestors }) => ancestors),
   };
 }
 
-function isActionUid(entity: unknown): boolean {
-  return /(^|::)Action$/.test(String((entity as { type?: unknown } | null)?.type));
+/** Whether an entity is needed that the value is, or that it has a reference to. */
+export function leadsToEntity(reads: ValueReads): boolean {
+  return needsEntity(reads) || [...reads.members.values()].some(leadsToEntity);
 }

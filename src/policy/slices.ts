@@ -1,16 +1,19 @@
 /**
  * Slices of the policies: those whose scope can match a principal type, an action and a resource type. Cedar's cost
  * grows with the policies that it is given, so each kind of question gets a set of its own. The policy's scope alone
- * decides; conditions are left to Cedar. Equal slices share one prepared set.
+ * decides; conditions are left to Cedar. Slices of the same policies share one prepared set.
  */
 import { createHash } from 'node:crypto';
 import type { EntityJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { CedarAnswer, CedarEngine, CedarRequest } from './cedar.js';
 import { CountedCache, type CacheCounts } from '../telemetry/counted-cache.js';
 import type { Policy } from './policies.js';
-import { collectReads, type PolicyReads } from './policy-reads.js';
+import { collectReads } from './collect-reads.js';
+import type { PolicyReads, QuestionTypes } from './policy-reads.js';
+import { projectRequest } from './project-request.js';
 import { formatUid } from './schema/uid.js';
 import type { Action, EntityType } from './schema/action.js';
+import type { Vocabulary } from './schema/vocabulary.js';
 import { canApply, unwrapUid } from './scope-match.js';
 
 export interface Slice {
@@ -52,11 +55,12 @@ export class PolicySlices {
   private readonly slicesByQuestion = new Map<string, Slice>();
   private readonly answers = createAnswerCache(MAX_ANSWER_BYTES);
   private readonly timeDependentAnswers = createAnswerCache(MAX_TIME_DEPENDENT_BYTES);
-  private readonly slicesBySet = new Map<string, Slice>();
+  private readonly definedSets = new Set<string>();
 
   constructor(
     private readonly name: string,
     private readonly policies: readonly Policy[],
+    private readonly vocabulary: Pick<Vocabulary, 'entityTypes'>,
     private readonly cedar: CedarEngine,
     private readonly textOf: (policy: Policy) => string = (policy) => policy.text,
   ) {}
@@ -77,7 +81,7 @@ export class PolicySlices {
     let slice = this.slicesByQuestion.get(key);
     if (slice === undefined) {
       const policies = this.policies.filter((p) => canApply(p.json, principal, action, resource));
-      slice = this.intern(policies);
+      slice = this.divide(policies, { principal, action, resource });
       this.slicesByQuestion.set(key, slice);
     }
     return slice;
@@ -104,31 +108,33 @@ export class PolicySlices {
     return answer;
   }
 
-  private intern(policies: readonly Policy[]): Slice {
-    const whole = this.define(policies);
-    let slice = this.slicesBySet.get(whole.setName);
-    if (slice === undefined) {
-      const [timed, untimed] = [policies.filter(readsTime), policies.filter((p) => !readsTime(p))];
-      const parts = timed.length === 0 || untimed.length === 0 ? [whole] : [this.define(untimed), this.define(timed)];
-      slice = { setName: whole.setName, policies, reads: whole.reads, parts };
-      this.slicesBySet.set(whole.setName, slice);
-    }
-    return slice;
+  private divide(policies: readonly Policy[], types: QuestionTypes): Slice {
+    const readsTime = (policy: Policy): boolean => isTimeRead(collectReads([policy], types, this.vocabulary));
+    const whole = this.define(policies, types);
+    const [timed, untimed] = whole.timeDependent
+      ? [policies.filter(readsTime), policies.filter((policy) => !readsTime(policy))]
+      : [[], policies];
+    const isMixed = timed.length > 0 && untimed.length > 0;
+    const parts = isMixed ? [this.define(untimed, types), this.define(timed, types)] : [whole];
+    return { setName: whole.setName, policies, reads: whole.reads, parts };
   }
 
-  private define(policies: readonly Policy[]): SlicePart {
+  private define(policies: readonly Policy[], types: QuestionTypes): SlicePart {
     const ids = JSON.stringify(policies.map((p) => p.id));
     const setName = `${this.name}:${createHash('sha256').update(ids).digest('base64url')}`;
-    this.cedar.define(setName, Object.fromEntries(policies.map((p) => [p.id, this.textOf(p)])));
-    return { setName, reads: collectReads(policies), timeDependent: policies.some(readsTime) };
+    if (!this.definedSets.has(setName)) {
+      this.definedSets.add(setName);
+      this.cedar.define(setName, Object.fromEntries(policies.map((p) => [p.id, this.textOf(p)])));
+    }
+    const reads = collectReads(policies, types, this.vocabulary);
+    return { setName, reads, timeDependent: isTimeRead(reads) };
   }
 }
 
 const NO_POLICIES: CedarAnswer = { decision: 'deny', determining: [], errors: [] };
 
-function readsTime(policy: Policy): boolean {
-  const { names, wholeContext } = collectReads([policy]);
-  return wholeContext || names.has('now');
+function isTimeRead({ context }: PolicyReads): boolean {
+  return context.whole || context.members.has('now');
 }
 
 /** The answer of two sets of policies together: a forbid of either denies, else a permit of either allows. */
@@ -140,17 +146,6 @@ export function mergeAnswers(a: CedarAnswer, b: CedarAnswer): CedarAnswer {
   return { decision: permits.length > 0 ? 'allow' : 'deny', determining: permits.sort(), errors };
 }
 
-/** The request without what the policies don't read. */
-function projectRequest(request: CedarRequest, reads: PolicyReads): CedarRequest {
-  const pickNames = <T>(values: Readonly<Record<string, T>>): Record<string, T> =>
-    Object.fromEntries(Object.entries(values).filter(([name]) => reads.names.has(name)));
-  return {
-    ...request,
-    context: reads.wholeContext ? request.context : pickNames(request.context),
-    entities: request.entities.map((entity) => ({ ...entity, attrs: pickNames(entity.attrs) })),
-  };
-}
-
 /** The part of a request that the policies can read, as text: requests with equal keys have equal answers. */
 function answerKey(
   { setName: set, reads }: SlicePart,
@@ -160,7 +155,7 @@ function answerKey(
   const values = JSON.stringify([first?.attrs, second?.attrs, rest, context]);
   // A value that refers to an entity may lead back to the principal or the resource, and so may a parent that is
   // given as well: then their identity counts.
-  const identities = reads.principal || reads.resource || values.includes('"__entity"') || areLinked(entities);
+  const identities = reads.identities || values.includes('"__entity"') || areLinked(entities);
   const identity = identities
     ? JSON.stringify([principal, resource, first, second])
     : `${principal.type} ${resource.type} ${entities.length} ${namedEntitiesKey(first, reads)} ${namedEntitiesKey(second, reads)}`;

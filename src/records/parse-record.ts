@@ -111,7 +111,16 @@ const factsSchema = z.looseObject({
   credential: credentialSchema.optional(),
   checks: z.record(z.string(), answerSchema),
   entities: z
-    .record(z.string(), z.looseObject({ attributes: propertiesSchema, ancestors: z.array(refSchema) }).nullable())
+    .record(
+      z.string(),
+      z
+        .looseObject({
+          attributes: propertiesSchema,
+          ancestors: z.array(refSchema).optional(),
+          omitted: textsSchema.optional(),
+        })
+        .nullable(),
+    )
     .optional(),
   entities_fault: faultSchema.optional(),
   passed_on: delegationPathSchema.optional(),

@@ -14,7 +14,7 @@ import { NOOP_OBSERVER } from '../telemetry/observer.js';
 
 export interface Redecision {
   readonly decision: Decision;
-  /** The needs of these rules that the record has no answer to: checks, and entities as `type:id`. */
+  /** The needs of these rules that the record lacks: checks, entities as `type:id`, attributes as `type:id.attribute`. */
   readonly missing: readonly string[];
   /** The steps by which the decision came about. */
   readonly evaluation: Evaluation;
@@ -31,7 +31,7 @@ export function redecide(record: ReplayableRecord, rules: Rules): Redecision {
 function judgeRecalledFacts(opened: Evaluation, record: ReplayableRecord): Pick<Redecision, 'evaluation' | 'missing'> {
   if (opened.bound === undefined) return { evaluation: opened, missing: [] };
   const needs = collectNeeds(JUDGING_STEPS, opened.bound);
-  const { facts: recalled, missing } = recallFacts(record.facts, needs);
+  const { facts: recalled, missing } = recallFacts(record.facts, opened.bound, needs);
   const bound = withIntermediaries(opened.bound, recalled.delegationPath);
   const facts = evaluateFacts(bound, { needs, ...recalled });
   return { evaluation: judgeFacts(opened, { bound, facts }, NOOP_OBSERVER), missing };

@@ -3,7 +3,8 @@ import type { Database } from './database/port.js';
 import { formatRef, type EntityRef } from '../model/ids.js';
 import { CountedCache, type CacheCounts } from '../telemetry/counted-cache.js';
 import { currentSpan, withLinks, type ActiveSpan } from '../telemetry/active-span.js';
-import type { Entities, EntityWithAncestors, StoredEntity } from '../model/entities.js';
+import type { Entities, EntityMap, EntityNeed, EntityWithAncestors, StoredEntity } from '../model/entities.js';
+import { followReferences } from './references.js';
 
 /** What cached entities may take in memory: some 50,000 of a usual size, or misses. */
 const MAX_CACHED_BYTES = 32 * 1024 * 1024;
@@ -36,6 +37,40 @@ const LOOKUP_SQL = `
   select f.position, f.attributes, f.parents, coalesce(g.ancestors, '[]'::jsonb) as ancestors
   from found f left join gathered g on g.position = f.position`;
 
+/**
+ * Reads entities with those that references lead to from them, and the ancestors of all. The steps of each entity are a
+ * tree of finite depth, so the recursion ends, whatever refers to whatever.
+ */
+const FETCH_SQL = `
+  with recursive
+    reached as (
+      select a.type, a.id, a.steps::jsonb as steps
+      from unnest($1::text[], $2::text[], $3::text[]) as a (type, id, steps)
+      union
+      select s.step->>'type', r.id, s.step->'steps'
+      from reached f
+        cross join lateral (select attributes from entities where type = f.type and id = f.id offset 0) e
+        cross join lateral jsonb_array_elements(f.steps) as s (step)
+        cross join lateral (select e.attributes #> array(select jsonb_array_elements_text(s.step->'path')) as value) v
+        cross join lateral (select case jsonb_typeof(v.value)
+          when 'string' then v.value #>> '{}' when 'object' then v.value->>'id' end as id) r
+      where r.id is not null),
+    asked as materialized (select distinct type, id from reached),
+    found as materialized (
+      select a.type, a.id, e.attributes, e.parents from asked a left join lateral
+        (select attributes, parents from entities where type = a.type and id = a.id offset 0) e on true),
+    up as (
+      select f.type as of_type, f.id as of_id, p->>'type' as type, p->>'id' as id
+      from found f, jsonb_array_elements(f.parents) p
+      union
+      select u.of_type, u.of_id, p->>'type', p->>'id' from up u cross join lateral
+        (select parents from entities where type = u.type and id = u.id offset 0) e, jsonb_array_elements(e.parents) p),
+    gathered as (
+      select of_type, of_id, jsonb_agg(jsonb_build_object('type', type, 'id', id)) as ancestors
+      from up group by of_type, of_id)
+  select f.type, f.id, f.attributes, f.parents, coalesce(g.ancestors, '[]'::jsonb) as ancestors
+  from found f left join gathered g on g.of_type = f.type and g.of_id = f.id`;
+
 export class EntityStore implements Entities {
   private readonly entityCache = new CountedCache<string, CachedEntity>({
     maxSize: MAX_CACHED_BYTES,
@@ -46,9 +81,9 @@ export class EntityStore implements Entities {
   private generation = 0;
   private batch:
     | {
-        readonly refs: Map<string, EntityRef>;
+        readonly needs: Map<string, EntityNeed>;
         readonly spans: Set<ActiveSpan | undefined>;
-        readonly result: Promise<Map<string, EntityWithAncestors>>;
+        readonly result: Promise<EntityMap>;
       }
     | undefined;
 
@@ -64,7 +99,27 @@ export class EntityStore implements Entities {
   }
 
   async lookup(refs: readonly EntityRef[]): Promise<readonly (EntityWithAncestors | undefined)[]> {
-    return Promise.all(refs.map((ref) => this.lookupOne(ref)));
+    const entities = await this.fetch(refs);
+    return refs.map((ref) => entities.get(formatRef(ref)));
+  }
+
+  /** Asks the database once at most: for all that the cache doesn't have, and for what references lead to from there. */
+  async fetch(needs: readonly EntityNeed[]): Promise<EntityMap> {
+    const { generation } = this;
+    const cached = followReferences(needs, (key) => this.entityCache.get(key));
+    if (cached.unknown.length === 0) return cached.entities;
+    const read = await this.enqueueLookup(cached.unknown);
+    // After a write what was cached may be of another moment than what was read: then all of it is read.
+    const isOneMoment = cached.entities.size === 0 || generation === this.generation;
+    const snapshot = isOneMoment ? read : await this.enqueueLookup(needs);
+    const followed = followReferences(needs, (key) => {
+      if (snapshot.has(key)) return { entity: snapshot.get(key) };
+      return isOneMoment && cached.entities.has(key) ? { entity: cached.entities.get(key) } : undefined;
+    });
+    if (followed.unknown.length > 0) throw new TypeError(`not read: ${followed.unknown.map(formatRef).join(', ')}`);
+    if (this.database.exclusive && generation === this.generation)
+      for (const [key, entity] of followed.entities) this.entityCache.set(key, { entity });
+    return followed.entities;
   }
 
   async put(entities: readonly StoredEntity[]): Promise<void> {
@@ -113,54 +168,58 @@ export class EntityStore implements Entities {
     this.entityCache.clear();
   }
 
-  private async lookupOne(ref: EntityRef): Promise<EntityWithAncestors | undefined> {
-    const key = formatRef(ref);
-    const cached = this.database.exclusive ? this.entityCache.get(key) : undefined;
-    if (cached !== undefined) return cached.entity;
-    const { generation } = this;
-    const entity = (await this.enqueueLookup(key, ref)).get(key);
-    if (this.database.exclusive && generation === this.generation) this.entityCache.set(key, { entity });
-    return entity;
-  }
-
-  /** Sends the lookups of one turn of the event loop to the database together. */
-  private enqueueLookup(key: string, ref: EntityRef): Promise<Map<string, EntityWithAncestors>> {
+  /** Sends the look-ups of one turn of the event loop to the database together. */
+  private enqueueLookup(needs: readonly EntityNeed[]): Promise<EntityMap> {
     if (this.batch === undefined) {
-      const refs = new Map<string, EntityRef>();
+      const batched = new Map<string, EntityNeed>();
       const spans = new Set<ActiveSpan | undefined>();
       const result = new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
         this.batch = undefined;
-        return withLinks(spans, () => this.query([...refs]));
+        return withLinks(spans, () => this.query(batched));
       });
-      this.batch = { refs, spans, result };
+      this.batch = { needs: batched, spans, result };
     }
-    this.batch.refs.set(key, ref);
+    for (const need of needs) {
+      const key = formatRef(need);
+      this.batch.needs.set(key, uniteNeeds(this.batch.needs.get(key), need));
+    }
     this.batch.spans.add(currentSpan());
     return this.batch.result;
   }
 
-  private async query(refs: readonly (readonly [string, EntityRef])[]): Promise<Map<string, EntityWithAncestors>> {
+  private async query(needs: ReadonlyMap<string, EntityNeed>): Promise<EntityMap> {
+    const list = [...needs.values()];
+    const refs = [encodeTextArray(list.map(({ type }) => type)), encodeTextArray(list.map(({ id }) => id))];
+    const followed = list.some(({ steps = [] }) => steps.length > 0);
     const [rows = []] = await this.database.run([
-      {
-        sql: LOOKUP_SQL,
-        params: [encodeTextArray(refs.map(([, r]) => r.type)), encodeTextArray(refs.map(([, r]) => r.id))],
-      },
+      followed
+        ? { sql: FETCH_SQL, params: [...refs, encodeTextArray(list.map(({ steps = [] }) => JSON.stringify(steps)))] }
+        : { sql: LOOKUP_SQL, params: refs },
     ]);
-    const entities = new Map<string, EntityWithAncestors>();
+    const entities = new Map<string, EntityWithAncestors | undefined>([...needs.keys()].map((key) => [key, undefined]));
     for (const row of rows) {
-      const keyedRef = refs[Number(row['position']) - 1];
-      if (keyedRef === undefined) continue;
-      const [key, { type, id }] = keyedRef;
-      entities.set(key, {
-        type,
-        id,
-        attributes: row['attributes'] as Record<string, unknown>,
-        parents: row['parents'] as EntityRef[],
-        ancestors: row['ancestors'] as EntityRef[],
-      });
+      const ref = followed ? { type: String(row['type']), id: String(row['id']) } : list[Number(row['position']) - 1];
+      if (ref === undefined) continue;
+      entities.set(formatRef(ref), row['attributes'] === null ? undefined : toEntity(ref, row));
     }
     return entities;
   }
+}
+
+/** One need for both: the references of each are followed. */
+function uniteNeeds(known: EntityNeed | undefined, { type, id, steps = [] }: EntityNeed): EntityNeed {
+  const knownSteps = known?.steps ?? [];
+  return { type, id, steps: [...knownSteps, ...steps.filter((step) => !knownSteps.includes(step))] };
+}
+
+function toEntity({ type, id }: EntityRef, row: Readonly<Record<string, unknown>>): EntityWithAncestors {
+  return {
+    type,
+    id,
+    attributes: row['attributes'] as Record<string, unknown>,
+    parents: row['parents'] as EntityRef[],
+    ancestors: row['ancestors'] as EntityRef[],
+  };
 }
 
 /** Encodes texts as PostgreSQL's text form of an array. */

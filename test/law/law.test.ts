@@ -15,6 +15,7 @@ import type { RelationshipGraph } from '../../src/graph/port.js';
 import type { CheckAnswer } from '../../src/model/checks.js';
 import type { Decision } from '../../src/model/decision.js';
 import { Fault } from '../../src/model/faults.js';
+import { formatRef } from '../../src/model/ids.js';
 import { CLIENT_PERMISSIONS, type Client, type Question } from '../../src/model/question.js';
 import { loadRules, type Rules, type RuleSources } from '../../src/policy/load.js';
 import type { Entities, EntityWithAncestors } from '../../src/model/entities.js';
@@ -204,6 +205,10 @@ function storeOf(w: World): Entities {
   };
   return {
     lookup: (refs) => (w.entitiesFail ? Promise.reject(new Fault('database_unavailable')) : Promise.resolve(refs.map(known))),
+    fetch: (needs) =>
+      w.entitiesFail
+        ? Promise.reject(new Fault('database_unavailable'))
+        : Promise.resolve(new Map(needs.map((need) => [formatRef(need), known(need)]))),
     put: unused, remove: unused, count: unused,
   }; // prettier-ignore
 }

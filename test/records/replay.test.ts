@@ -98,12 +98,13 @@ describe('by the same rules', () => {
     const { facts } = record('read zoe');
     const [gate = ''] = Object.keys(facts?.checks ?? {}).filter((key) => key.includes('#view@'));
     const forged = { ...facts, checks: { ...facts?.checks, [gate]: { result: 'yes', revision: 'x' } } };
-    expect(
-      replayRecord({ ...record('read zoe'), facts: forged } as DecisionRecord, remit.service.activePolicies.rules),
-    ).toMatchObject({
-      kind: 'changed',
-      change: 'newly_allowed',
-    });
+    // Nothing stored of a resource out of reach is on record, so more than the one answer would have to be forged.
+    const forgedRecord = { ...record('read zoe'), facts: forged } as DecisionRecord;
+    const rules = remit.service.activePolicies.rules;
+    expect(replayRecord(forgedRecord, rules)).toEqual({ kind: 'inconclusive', missing: ['employee:zoe'] });
+    const entities = { ...forged.entities, 'employee:zoe': { attributes: {}, omitted: ['status'] } };
+    const wholly = { ...forgedRecord, facts: { ...forged, entities } } as DecisionRecord;
+    expect(replayRecord(wholly, rules)).toMatchObject({ kind: 'changed', change: 'newly_allowed' });
   });
 
   it('facts whose names are those of every object are none', () => {

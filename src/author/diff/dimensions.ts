@@ -1,6 +1,6 @@
 /** Builds the dimensions of one kind of request: what its policies read, and what must be there before policies count. */
 import type { EntityType } from '../../policy/schema/action.js';
-import { entityDimensions, identityDimensions, requestDimensions } from './entity-dimensions.js';
+import { entityDimensions, identityDimensions, referenceDimensions, requestDimensions } from './entity-dimensions.js';
 import { chainDimension, tokenDimensions } from './token-dimensions.js';
 import type { QuestionKind, KindVersion } from './question-kinds.js';
 import {
@@ -31,6 +31,7 @@ export function buildDimensions(kind: QuestionKind): Dimension[] {
     ...(acting === 'user' || mode === 'direct'
       ? []
       : entityDimensions(source, 'user', 'context.user', contextUserType)),
+    ...referenceDimensions(source),
     ...identityDimensions(source, 'resource', (version) => version.resource),
     ...identityDimensions(source, acting, (version) => version.principal),
     ...requestDimensions(source, 'action'),

@@ -1,7 +1,10 @@
 /** Dimensions of a request's entities: their attributes, their parents, and their ids. */
 import type { CedarType, RecordMembers } from '../../policy/schema/types.js';
+import { collectReads } from '../../policy/collect-reads.js';
+import { needsEntity } from '../../policy/policy-reads.js';
 import type { EntityType } from '../../policy/schema/action.js';
-import { NOON, OTHER_TEXT, SYNTHETIC_IDS, type RequestDraft } from './synthetic-record.js';
+import { isActionType } from '../../policy/schema/uid.js';
+import { NOON, OTHER_TEXT, SYNTHETIC_IDS, type DraftEntity, type RequestDraft } from './synthetic-record.js';
 import type { KindVersion } from './question-kinds.js';
 import { MAX_VALUES, type Dimension, type DimensionSource, type DimensionValue } from './dimension.js';
 import { DAY_MS, listValues, makeValues, type UsualValues } from '../hypotheses/values.js';
@@ -29,6 +32,56 @@ export function entityDimensions(
   entityTypeOf: (version: KindVersion) => EntityType | undefined,
 ): Dimension[] {
   const types = source.kind.versions.flatMap((version) => entityTypeOf(version) ?? []);
+  return storedDimensions(source, types, label, ({ attributes, ancestors }) => ({
+    attributes: attributes[role],
+    ancestors: ancestors[role],
+  }));
+}
+
+/** Dimensions of the entities that policies reach over references. Those of one definition have the same attributes. */
+export function referenceDimensions(source: DimensionSource): Dimension[] {
+  const { versions } = source.kind;
+  const typeNames = [...new Set(versions.flatMap(listReferredTypes))];
+  return typeNames.flatMap((typeName) => {
+    const object = objectTypeOf(versions, typeName);
+    const types = versions.flatMap(({ rules }) => rules.vocabulary.entityTypes.get(typeName) ?? []);
+    const nothingStored = { ids: candidateIds(source, typeName), attributes: {}, ancestors: [] };
+    const partOf = ({ referred }: RequestDraft): DraftEntity => referred.get(object) ?? nothingStored;
+    const label = `a ${object} behind a reference`;
+    const presence: Dimension = {
+      name: label,
+      read: '',
+      values: [
+        {
+          text: 'stored',
+          put: ({ referred }) => void referred.set(object, { ...nothingStored, attributes: {}, ancestors: [] }),
+        },
+      ],
+    };
+    return [presence, ...storedDimensions(source, types, label, partOf)];
+  });
+}
+
+/** Names the types of the entities that the version's policies reach beside the request's own. */
+function listReferredTypes({ rules, policies, ...types }: KindVersion): string[] {
+  const { principal, resource, context, literals } = collectReads(policies, types, rules.vocabulary);
+  const found = literals.map(({ uid }) => uid.type);
+  const pending = [principal, resource, context, ...literals.map(({ reads }) => reads)];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    for (const member of next.members.values()) {
+      if (member.type.kind === 'Entity' && needsEntity(member)) found.push(member.type.name);
+      pending.push(member);
+    }
+  }
+  return found.filter((name) => !isActionType(name));
+}
+
+function storedDimensions(
+  source: DimensionSource,
+  types: readonly EntityType[],
+  label: string,
+  partOf: (draft: RequestDraft) => DraftEntity,
+): Dimension[] {
   const parents = source.literals.entities
     .filter(({ type }) => types.some(({ ancestors }) => ancestors.has(type)))
     .slice(0, MAX_NAMED_ENTITIES)
@@ -39,7 +92,7 @@ export function entityDimensions(
         { text: 'nothing', put: () => undefined },
         {
           text: `${type}::"${id}"`,
-          put: ({ ancestors }) => ancestors[role].push({ type: objectTypeOf(source.kind.versions, type), id }),
+          put: (draft) => partOf(draft).ancestors.push({ type: objectTypeOf(source.kind.versions, type), id }),
         },
       ],
     }));
@@ -49,7 +102,7 @@ export function entityDimensions(
       types.map(({ attributes }) => attributes),
       label,
       [],
-      ({ attributes }) => attributes[role],
+      (draft) => partOf(draft).attributes,
     ),
     ...parents,
   ];

@@ -1,6 +1,7 @@
 /** Lists the kinds of questions that two sets of rules answer: each action on each resource type by each principal. */
 import { isDeepStrictEqual } from 'node:util';
-import { collectReads } from '../../policy/policy-reads.js';
+import { collectReads } from '../../policy/collect-reads.js';
+import { listNamesRead } from '../../policy/policy-reads.js';
 import type { Policy } from '../../policy/policies.js';
 import type { Rules } from '../../policy/load.js';
 import type { Action, EntityType } from '../../policy/schema/action.js';
@@ -95,5 +96,15 @@ function policiesOnlyIn(policies: readonly Policy[], otherPolicies: readonly Pol
 
 /** Names of the attributes and context members that policies of the kind read. */
 export function namesReadBy({ versions }: QuestionKind): ReadonlySet<string> {
-  return collectReads(versions.flatMap(({ policies }) => policies)).names;
+  return new Set(versions.flatMap((version) => [...namesRead(version.policies, version)]));
+}
+
+/** Names that the policies read which only one set of rules has, or has otherwise. */
+export function namesReadByChanges(kind: QuestionKind): ReadonlySet<string> {
+  const changed = changedPolicies(kind);
+  return new Set(kind.versions.flatMap((version) => [...namesRead(changed, version)]));
+}
+
+function namesRead(policies: readonly Policy[], { rules, ...types }: KindVersion): ReadonlySet<string> {
+  return listNamesRead(collectReads(policies, types, rules.vocabulary));
 }

@@ -5,8 +5,7 @@
 import type { ReplayableRecord } from '../../model/decision.js';
 import { emptyDraft, syntheticRecord } from './synthetic-record.js';
 import { buildDimensions } from './dimensions.js';
-import { collectReads } from '../../policy/policy-reads.js';
-import { changedPolicies, type QuestionKind } from './question-kinds.js';
+import { namesReadByChanges, type QuestionKind } from './question-kinds.js';
 import type { Dimension } from './dimension.js';
 import { seededRandom } from './random.js';
 
@@ -40,9 +39,7 @@ export function* generateRequests(
   for (const [i, { kind, dimensions, size }] of spaces.entries()) {
     const share = shares[i] ?? 1;
     const choices =
-      size <= share
-        ? allChoices(dimensions)
-        : sampleChoices(dimensions, share, collectReads(changedPolicies(kind)).names, random);
+      size <= share ? allChoices(dimensions) : sampleChoices(dimensions, share, namesReadByChanges(kind), random);
     let number = 0;
     for (const choice of choices) {
       number += 1;

@@ -13,6 +13,16 @@ export const OTHER_TEXT = 'other';
 
 type DraftAttributes = Record<string, unknown>;
 
+/** The part of a draft that says what is stored of an entity. */
+export interface DraftEntity {
+  readonly attributes: DraftAttributes;
+  readonly ancestors: EntityRef[];
+}
+
+interface ReferredEntities extends DraftEntity {
+  readonly ids: readonly string[];
+}
+
 export interface RequestDraft {
   now: Date;
   readonly ids: { user: string; agent: string; resource: string };
@@ -24,6 +34,8 @@ export interface RequestDraft {
   depth: number;
   readonly attributes: Record<'user' | 'agent' | 'earlier' | 'resource', DraftAttributes>;
   readonly ancestors: Record<'user' | 'agent' | 'earlier' | 'resource', EntityRef[]>;
+  /** Entities behind references, by their SpiceDB definition: those of one definition are alike. */
+  readonly referred: Map<string, ReferredEntities>;
   readonly statements: { readonly action: DraftAttributes; readonly context: DraftAttributes };
   readonly token: {
     scopes: readonly string[];
@@ -56,6 +68,7 @@ export function emptyDraft(): RequestDraft {
     depth: 1,
     attributes: { user: {}, agent: {}, earlier: {}, resource: {} },
     ancestors: { user: [], agent: [], earlier: [], resource: [] },
+    referred: new Map(),
     statements: { action: {}, context: {} },
     token: { scopes: [], access: 'online', issuer: SYNTHETIC_ISSUER, chainComplete: true },
   };
@@ -101,6 +114,7 @@ export function syntheticRecord(
       ...(mode === 'delegated' || mode === 'direct' ? { credential: syntheticCredential(mode, draft) } : {}),
       checks,
       entities: {
+        ...storedReferred(draft),
         ...(mode === 'direct' ? {} : { [formatRef(user)]: storedEntity(draft, 'user') }),
         ...(mode === 'human' ? {} : { [formatRef(agent)]: storedEntity(draft, 'agent') }),
         ...Object.fromEntries(earlier.map((ref) => [formatRef(ref), storedEntity(draft, 'earlier')])),
@@ -110,6 +124,13 @@ export function syntheticRecord(
       ...(mode !== 'human' && !draft.delegated ? { passed_on: { kind: 'none' } } : {}),
     },
   };
+}
+
+function storedReferred({ referred }: RequestDraft): Record<string, DraftEntity> {
+  const entities = [...referred].flatMap(([type, { ids, attributes, ancestors }]) =>
+    ids.map((id) => [formatRef({ type, id }), { attributes, ancestors }] as const),
+  );
+  return Object.fromEntries(entities);
 }
 
 function storedEntity(

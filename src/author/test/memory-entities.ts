@@ -1,7 +1,8 @@
 /** Keeps the entities of a test's world in memory, with the test's changes. */
 import { formatRef, isSameRef, type EntityRef } from '../../model/ids.js';
 import { isObject } from '../../policy/schema/types.js';
-import type { Entities, EntityWithAncestors, StoredEntity } from '../../model/entities.js';
+import type { Entities, EntityMap, EntityNeed, EntityWithAncestors, StoredEntity } from '../../model/entities.js';
+import { followReferences } from '../../store/references.js';
 import type { LoadedWorld } from '../../config/world.js';
 import type { EntityChange } from './format.js';
 
@@ -36,7 +37,7 @@ function mergePatch(
 }
 
 /** Serves decisions the entities of a scene, as the store does for a service. */
-export class MemoryEntities implements Pick<Entities, 'lookup'> {
+export class MemoryEntities implements Pick<Entities, 'lookup' | 'fetch'> {
   private readonly stored = new Map<string, StoredEntity>();
 
   /** Replaces all entities. */
@@ -55,12 +56,16 @@ export class MemoryEntities implements Pick<Entities, 'lookup'> {
   }
 
   lookup(refs: readonly EntityRef[]): Promise<readonly (EntityWithAncestors | undefined)[]> {
-    return Promise.resolve(
-      refs.map((ref) => {
-        const entity = this.stored.get(formatRef(ref));
-        return entity === undefined ? undefined : { ...entity, ancestors: this.ancestors(entity) };
-      }),
-    );
+    return Promise.resolve(refs.map((ref) => this.find(formatRef(ref))));
+  }
+
+  fetch(needs: readonly EntityNeed[]): Promise<EntityMap> {
+    return Promise.resolve(followReferences(needs, (key) => ({ entity: this.find(key) })).entities);
+  }
+
+  private find(key: string): EntityWithAncestors | undefined {
+    const entity = this.stored.get(key);
+    return entity === undefined ? undefined : { ...entity, ancestors: this.ancestors(entity) };
   }
 
   /** Every ancestor once, over any number of steps; a cycle ends. */

@@ -1,4 +1,5 @@
 /** Decides a recorded question again with proposed changes, by the steps of a decision and the facts of the record. */
+import { isDeepStrictEqual } from 'node:util';
 import { redecide, type Redecision } from '../../records/redecide.js';
 import type { ReplayableRecord } from '../../model/decision.js';
 import { BadRequest } from '../../model/faults.js';
@@ -6,6 +7,7 @@ import { decodeId, formatRef, type EntityRef } from '../../model/ids.js';
 import type { RelationshipUpdate } from '../../model/relationships.js';
 import { parseCheckKey, checkKey, parseRelationship } from '../../graph/relationship-text.js';
 import type { Rules } from '../../policy/load.js';
+import { MAX_REFERENCE_DEPTH } from '../../policy/check-references.js';
 import { DELEGATOR_RELATION } from '../../policy/schema/vocabulary.js';
 import { applyChanges, isEffective, type ProposedChange } from './change.js';
 import type { HypotheticalGraph, WorldReader } from './hypothetical-graph.js';
@@ -25,6 +27,8 @@ export interface ChangeEvaluation {
 
 /** Decisions that the search for values leaves to the rest of the search. */
 export const RESERVED_DECISIONS = 200;
+/** Rounds of look-ups of what a change needs: the gate, the resource, and each reference that policies follow. */
+const MAX_LOOKUP_ROUNDS = MAX_REFERENCE_DEPTH + 2;
 /** Ancestors that are looked up for one entity, over any number of steps. */
 const MAX_ANCESTORS = 100;
 
@@ -62,10 +66,16 @@ export class ChangeEvaluator {
     const rules = this.variants.rulesWith(changes);
     if (rules === undefined) return undefined;
     try {
-      const evaluation = await this.redecideWith(changes, rules);
-      if (evaluation === undefined || evaluation.missing.length === 0 || this.world === undefined) return evaluation;
-      await this.lookUpMissing(evaluation.missing, this.world);
-      return await this.redecideWith(changes, rules);
+      let evaluation = await this.redecideWith(changes, rules);
+      // What is missing may lead on to more: the gate to the resource, and a reference to another entity.
+      for (let round = 0; round < MAX_LOOKUP_ROUNDS; round += 1) {
+        if (evaluation === undefined || evaluation.missing.length === 0 || this.world === undefined) break;
+        const { missing } = evaluation;
+        await this.lookUpMissing(missing, this.world);
+        evaluation = await this.redecideWith(changes, rules);
+        if (isDeepStrictEqual(evaluation?.missing, missing)) break;
+      }
+      return evaluation;
     } catch (error) {
       if (error instanceof BadRequest) return undefined;
       throw error;
@@ -120,12 +130,14 @@ export class ChangeEvaluator {
       return answer === undefined || !this.hypothetical.complete ? [] : [[checkKey(check), answer] as const];
     });
     const entities: [string, NonNullable<typeof facts.entities>[string]][] = [];
-    for (const text of missing.filter((key) => !key.includes('#'))) {
-      const cut = text.indexOf(':');
-      const ref = { type: text.slice(0, cut), id: decodeId(text.slice(cut + 1)) };
+    // A part of an entity is missing as `type:id.attribute`: then all of the entity is read.
+    const missingEntities = missing.flatMap((text) => /^[^:#]+:[^#. ]+(?=$|[. ])/.exec(text)?.[0] ?? []);
+    for (const key of new Set(missingEntities)) {
+      const cut = key.indexOf(':');
+      const ref = { type: key.slice(0, cut), id: decodeId(key.slice(cut + 1)) };
       const entity = await world.entity(ref);
       entities.push([
-        text,
+        key,
         entity === undefined
           ? null
           : { attributes: entity.attributes, ancestors: await findAncestors(entity.parents, world) },

@@ -1,6 +1,7 @@
 /** Changes to a decision's facts or rules that why-not proposes: as data, as text, and by their weight. */
 import type { AuthorizationDetail } from '../../model/acting.js';
 import type { RecordedFacts, ReplayableRecord } from '../../model/decision.js';
+import { formatAttributePath } from '../../model/entities.js';
 import { formatRef, type EntityRef } from '../../model/ids.js';
 import type { UpdateOperation } from '../../model/relationships.js';
 import { getVerifiedCredential } from '../../decide/bound-question.js';
@@ -110,9 +111,13 @@ function applyChange(record: ReplayableRecord, change: ProposedChange): Replayab
       return { ...record, facts: changeToken(facts, change) };
     case 'entity': {
       const key = formatRef(change.entity);
-      const { attributes, ancestors } = facts.entities?.[key] ?? { attributes: {}, ancestors: [] };
-      const merged = Object.entries({ ...attributes, ...change.attributes }).filter(([, value]) => value !== null);
-      const stored = { attributes: Object.fromEntries(merged), ancestors };
+      const known = facts.entities?.[key] ?? { attributes: {}, ancestors: [] };
+      const merged = Object.entries({ ...known.attributes, ...change.attributes }).filter(
+        ([, value]) => value !== null,
+      );
+      const replaced = Object.keys(change.attributes).map((name) => formatAttributePath([name]));
+      const omitted = known.omitted?.filter((path) => !replaced.includes(path));
+      const stored = { ...known, attributes: Object.fromEntries(merged), ...(omitted && { omitted }) };
       return { ...record, facts: { ...facts, entities: { ...facts.entities, [key]: stored } } };
     }
     case 'time':

@@ -2,13 +2,13 @@
  * Step 6: does Cedar permit it, with no forbid and no error of evaluation? Cedar is asked for the agent (in human mode
  * the user), and once more for each earlier agent of the chain, whose permits don't count: only its forbids do.
  */
-import { cedarPrincipal } from '../../model/acting.js';
 import type { FaultCode } from '../../model/faults.js';
 import { formatRef } from '../../model/ids.js';
 import { deny, pass, unknown } from '../../model/outcome.js';
 import { reason, type Reason } from '../../model/reasons.js';
 import type { Policy } from '../../policy/policies.js';
 import type { BoundQuestion } from '../bound-question.js';
+import { listOwnEntities, listReferenceNeeds } from '../entity-needs.js';
 import { citePolicies, readCedarAnswer } from '../cedar-outcome.js';
 import { buildAgentCanChecks, buildCanChecks } from '../permission-checks.js';
 import { type Facts, type JudgingStep } from '../step.js';
@@ -19,13 +19,7 @@ export const policyStep: JudgingStep = {
 
   needs: (bound) => ({
     checks: listContextChecks(bound).map((check) => withCaveatContext(bound, check)),
-    entities: [
-      cedarPrincipal(bound.acting),
-      bound.question.resource,
-      ...bound.acting.chain,
-      // The context's `user`, and the name by which texts call the user.
-      ...(bound.acting.user === undefined ? [] : [bound.acting.user]),
-    ],
+    entities: [...listOwnEntities(bound), ...listReferenceNeeds(bound)],
   }),
 
   judge: (bound, facts) => {

@@ -38,8 +38,8 @@ export function readActions(
   );
 }
 
-/** @returns the groups of an action, over any number of steps */
-function readGroups(json: SchemaJson<string>): (uid: EntityUid) => EntityUid[] {
+/** @returns the groups of an action, or of a group, over any number of steps */
+export function readGroups(json: SchemaJson<string>): (uid: EntityUid) => EntityUid[] {
   const groups = new Map<string, readonly string[]>();
   const uids = new Map<string, EntityUid>();
   for (const [namespace, contents] of Object.entries(json)) {

@@ -6,6 +6,7 @@ import { isIP } from 'node:net';
 import type { CedarValueJson, SchemaJson, Type, TypeOfAttribute } from '@cedar-policy/cedar-wasm/nodejs';
 import { parseInstant } from '../../model/instants.js';
 import { findIdProblem } from '../../model/ids.js';
+import type { EntityUid } from './uid.js';
 import type { Problem } from '../../diagnostics/diagnostics.js';
 
 export type CedarType =
@@ -189,6 +190,16 @@ export function toCedarRecord(
 
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The entity that a value refers to; undefined where it is no reference to one of the type. */
+export function readReference(type: string, value: unknown, objectOf: (name: string) => string): EntityUid | undefined {
+  try {
+    return { type, id: readEntityId(type, value, '', objectOf) };
+  } catch (error) {
+    if (error instanceof InvalidValueError) return undefined;
+    throw error;
+  }
 }
 
 function readEntityId(name: string, value: unknown, path: string, objectOf: (name: string) => string): string {

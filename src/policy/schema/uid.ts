@@ -18,3 +18,8 @@ export function namespaceOf(type: string): string {
 export function qualifyName(namespace: string, name: string): string {
   return namespace === '' ? name : `${namespace}::${name}`;
 }
+
+/** Whether a type is that of actions, which are in the schema and never in the entity store. */
+export function isActionType(type: string): boolean {
+  return /(^|::)Action$/.test(type);
+}

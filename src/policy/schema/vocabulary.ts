@@ -6,9 +6,9 @@ import type { FindingCollector } from '../../diagnostics/diagnostics.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 import type { Action, ActionOnResource, EntityType } from './action.js';
 import type { ParsedSchema } from './declarations.js';
-import { readActions } from './read-actions.js';
+import { readActions, readGroups } from './read-actions.js';
 import { readEntityTypes } from './read-entity-types.js';
-import { formatUid, namespaceOf } from './uid.js';
+import { formatUid, namespaceOf, type EntityUid } from './uid.js';
 
 export interface Vocabulary {
   readonly actions: readonly Action[];
@@ -22,6 +22,8 @@ export interface Vocabulary {
   readonly allowsRedelegation: boolean;
   readonly find: (actionName: string, resourceObject: string) => ActionOnResource | undefined;
   readonly objectOf: (entityTypeName: string) => string;
+  /** The groups of an action, or of a group, over any number of steps. */
+  readonly groupsOf: (action: EntityUid) => readonly EntityUid[];
 }
 
 /** The relation on an agent's definition that says who has delegated to it. */
@@ -73,6 +75,7 @@ export function readVocabulary(schema: ParsedSchema, graph: GraphSchema | undefi
       agentObject !== undefined && graph?.subjectTypes(agentObject, DELEGATOR_RELATION).includes(agentObject) === true,
     find: (name, object) => index.get(pairKey(name, object)),
     objectOf: (name) => entityTypes.get(name)?.object ?? name,
+    groupsOf: readGroups(schema.json),
   };
 }
 

@@ -53,6 +53,8 @@ const CONDITIONS: Readonly<Record<string, string>> = {
   'not there': '!(resource has department)',
   'two attributes': 'resource has department && context has user && resource.department == context.user.department',
   'of the user': 'context has user && context.user.department == "legal"',
+  'behind a reference': 'resource.owner.department == "behind"',
+  'behind a name': 'User::"root".department == "root"',
   chain: 'context.delegation.depth > 3',
   scope: 'context.delegation.scopes.contains("docs.audit")',
   purpose: 'context.delegation has purpose && context.delegation.purpose == "payroll"',

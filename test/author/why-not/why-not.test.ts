@@ -21,7 +21,7 @@ import { whyNotText } from '../../../src/cli/print/why-not.js';
 import { serviceWorld } from '../../../src/cli/service-world.js';
 import { all, arrange, requestOf, type Case } from '../../cases/cases.js';
 import { DAYTIME, start, type Answer, type Running } from '../../support/sample.js';
-import { decided } from '../../records/explain/sample-decisions.js';
+import { decided, withAllStored } from '../../records/explain/sample-decisions.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 let remit: Running;
@@ -193,7 +193,8 @@ describe('each denied case', () => {
 /** Explains a question by the sample's rules with additional policies. */
 async function byOther(text: string, ...asked: Parameters<typeof question>): Promise<WhyNotAnswer> {
   remit.at(DAYTIME);
-  const record = await decided(remit, await question(...asked));
+  // Other rules may read what the decision didn't, and without a service only the record could tell.
+  const record = await withAllStored(remit, await decided(remit, await question(...asked)));
   const sources = readSources(remit.service.config.sources);
   const more = { ...sources, policies: [...sources.policies, { name: 'more.cedar', text }] };
   return explainDenial({ ...record, decision: false }, { rules: loadRules(more), sources: more, world: undefined });

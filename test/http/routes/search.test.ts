@@ -274,10 +274,10 @@ describe('the record of a search', () => {
 
   it('can’t be escaped by a token that ends while the list is judged', async () => {
     const token = await mint('alice', 'hr-assistant', { ttlSeconds: 60 });
-    const lookup = remit.service.entities.lookup.bind(remit.service.entities);
-    const ending = vi.spyOn(remit.service.entities, 'lookup').mockImplementation((refs) => {
+    const fetch = remit.service.entities.fetch.bind(remit.service.entities);
+    const ending = vi.spyOn(remit.service.entities, 'fetch').mockImplementation((needs) => {
       remit.at(new Date(DAYTIME.getTime() + 3_600_000));
-      return lookup(refs);
+      return fetch(needs);
     });
     const body = { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, context: { token } };
     const response = await remit.post('/v1/filter', { ...body, records: [resource] });

@@ -6,7 +6,7 @@ import { explainRecord, type Explanation } from '../../../src/records/explain/ex
 import type { PolicyExplanation } from '../../../src/records/explain/policies.js';
 import { loadRules, type Rules } from '../../../src/policy/load.js';
 import { start, type Running } from '../../support/sample.js';
-import { decided } from './sample-decisions.js';
+import { decided, withAllStored } from './sample-decisions.js';
 
 let remit: Running;
 let rules: Rules;
@@ -128,7 +128,7 @@ describe('an explanation', () => {
     const erring = withPolicies(
       '@id("erring") forbid (principal is Agent, action == HR::Action::"read", resource is HR::Employee) when { resource.status == "active" && context.delegation.depth * 9007199254740991 * 9007199254740991 > 1 };',
     );
-    const record = await asked('read', 'employee:erin', { chain: ['planner'] });
+    const record = await withAllStored(remit, await asked('read', 'employee:erin', { chain: ['planner'] }));
     const told = explainRecord(record, erring);
     expect(policy(told, 'erring')).toMatchObject({
       applies: { error: expect.stringContaining('overflow') as string },
@@ -145,10 +145,20 @@ describe('an explanation', () => {
     const near = withPolicies(
       `@id("beyond") forbid (${scope}) when { resource.status == "active" && context.delegation.depth < 9223372036854775807 };`,
     );
-    expect(policy(explainRecord(await asked('read', 'employee:erin'), near), 'beyond')).toMatchObject({
+    const record = await withAllStored(remit, await asked('read', 'employee:erin'));
+    expect(policy(explainRecord(record, near), 'beyond')).toMatchObject({
       applies: true,
       clauses: [{ kind: 'when', satisfied: undefined, parts: [{ held: true }, { held: 'inconclusive' }] }],
     });
+  });
+
+  it('says which attribute other rules read that isn’t on record, and shows nothing in its place', async () => {
+    const other = withPolicies(
+      '@id("paid") forbid (principal, action == HR::Action::"read", resource) when { resource has salary && resource.salary > 0 };',
+    );
+    const told = explainRecord(await asked('read', 'employee:erin'), other);
+    expect(told.rules).toMatchObject({ same: false, result_now: undefined });
+    expect(told.inconclusive).toEqual(['These rules need what is not on record: employee:erin.salary.']);
   });
 
   it('asks the forbids of each earlier agent, and of the duties only for the one that acts', async () => {
@@ -213,7 +223,8 @@ describe('an explanation', () => {
     );
     const long = Array.from({ length: 80 }, (_, i) => `principal.kind != "kind-${i}"`).join(' && ');
     const text = `${many.join('\n')}\n@id("long") forbid (${scope}) when { ${long} && resource.status == "gone" };`;
-    const told = explainRecord(await asked('read', 'employee:erin'), withPolicies(text));
+    const record = await withAllStored(remit, await asked('read', 'employee:erin'));
+    const told = explainRecord(record, withPolicies(text));
     expect(policy(told, 'many-299')?.applies).toBe(false);
     expect(policy(told, 'long')?.clauses[0]?.parts).toHaveLength(81);
   }, 120_000);

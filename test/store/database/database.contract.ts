@@ -16,6 +16,8 @@ import { UsedDpopProofStore } from '../../../src/store/used-dpop-proofs.js';
 import { RevocationStore } from '../../../src/store/revocations.js';
 import type { RevocableToken } from '../../../src/model/revocations.js';
 import type { DecisionRecord } from '../../../src/model/decision.js';
+import type { ReferenceStep } from '../../../src/model/entities.js';
+import { formatRef, type EntityRef } from '../../../src/model/ids.js';
 import { formatRelationship, parseRelationship } from '../../../src/graph/relationship-text.js';
 import { v7 as uuid } from 'uuid';
 
@@ -139,6 +141,50 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         const [a] = await store.lookup([{ type: 'ring', id: 'a' }]);
         expect(a?.ancestors.map((r) => r.id).sort()).toEqual(['a', 'b']);
       });
+
+      it('are fetched with those that references lead to, over records and in either form, and no further', async () => {
+        const store = new EntityStore(db);
+        const plain = (id: string, attributes: object = {}, parents: EntityRef[] = []) => ({ type: 'ref', id, attributes: { ...attributes }, parents }); // prettier-ignore
+        await store.put([
+          plain('1', { next: '2', meta: { owner: { type: 'ref', id: '3' } }, other: '6' }, [{ type: 'ref', id: 'up' }]),
+          plain('2', { next: { type: 'anything', id: 'it"s {\\}' } }),
+          plain('3', { next: 'nowhere' }, [{ type: 'ref', id: 'up' }]),
+          plain('it"s {\\}', { next: '1' }),
+          plain('6'),
+          plain('up', {}, [{ type: 'ref', id: 'top' }]),
+          plain('7', { next: ['1'], meta: 'no record' }),
+        ]);
+        const step = (path: string[], ...steps: ReferenceStep[]): ReferenceStep => ({ path, type: 'ref', steps });
+        const steps = [step(['next'], step(['next'], step(['next']))), step(['meta', 'owner'], step(['next']))];
+        const fetched = await store.fetch([{ type: 'ref', id: '1', steps }]);
+        const keys = ['1', '2', '3', 'it"s {\\}', 'nowhere'].map((id) => formatRef({ type: 'ref', id }));
+        expect([...fetched.keys()].sort()).toEqual(keys.sort());
+        expect(fetched.get('ref:nowhere')).toBeUndefined();
+        expect(fetched.get('ref:3')?.ancestors.map(({ id }) => id).sort()).toEqual(['top', 'up']);
+        expect(fetched.get('ref:1')?.attributes).toHaveProperty('other', '6');
+        // Again, partly from what is kept; a circle ends with the steps; what is no reference leads nowhere.
+        const more = await store.fetch([{ type: 'ref', id: '2', steps }, { type: 'ref', id: '7', steps }]);
+        expect([...more.keys()].sort()).toEqual(['1', '2', '7', 'it"s {\\}'].map((id) => formatRef({ type: 'ref', id })).sort());
+        expect([...(await store.fetch([{ type: 'ref', id: '1' }])).keys()]).toEqual(['ref:1']);
+      }); // prettier-ignore
+
+      it('are all of one moment, with a write between what was kept and what is read', async () => {
+        const store = new EntityStore(db);
+        const [ref, left, right] = ['root', 'left', 'right'].map((id) => ({ type: 'swap', id })) as [EntityRef, EntityRef, EntityRef];
+        const write = (to: string, leftIs: boolean) =>
+          store.put([
+            { ...ref, attributes: { to }, parents: [] },
+            { ...left, attributes: { free: leftIs }, parents: [] },
+            { ...right, attributes: { free: !leftIs }, parents: [] },
+          ]);
+        await write('left', false);
+        await store.fetch([ref]);
+        const fetching = store.fetch([{ ...ref, steps: [{ path: ['to'], type: 'swap', steps: [] }] }]);
+        const writing = write('right', true);
+        const [fetched] = await Promise.all([fetching, writing]);
+        const to = String(fetched.get('swap:root')?.attributes['to']);
+        expect(fetched.get(`swap:${to}`)?.attributes).toEqual({ free: false });
+      }); // prettier-ignore
 
       it('are new at the next look-up after each write', async () => {
         const store = new EntityStore(db);

@@ -1,0 +1,122 @@
+/**
+ * Converts what is stored and stated to the values that Cedar is given: of each only what is read, and with a note of
+ * each required part that is nowhere.
+ */
+import type { CedarValueJson, EntityJson } from '@cedar-policy/cedar-wasm/nodejs';
+import { formatAttributePath, type EntityWithAncestors } from '../model/entities.js';
+import type { Properties } from '../model/question.js';
+import type { ValueReads } from './policy-reads.js';
+import type { ReachedEntity } from './reached-entities.js';
+import type { EntityType } from './schema/action.js';
+import { InvalidValueError, isObject, toCedarValue, type CedarType } from './schema/types.js';
+import type { EntityUid } from './schema/uid.js';
+import type { Vocabulary } from './schema/vocabulary.js';
+
+/** A value as it was found, and where. */
+interface FoundValue {
+  readonly value: unknown;
+  /** In messages: `employee.address`. */
+  readonly path: string;
+  /** The names within the entity, and those left out of it; undefined for a value of the context. */
+  readonly within?: { readonly names: readonly string[]; readonly omitted: ReadonlySet<string> };
+}
+
+const NOTHING_OMITTED: ReadonlySet<string> = new Set();
+
+export class RequestValues {
+  /** The required attributes and members that are nowhere, and stored values that no longer fit the schema. */
+  readonly missing: string[] = [];
+
+  constructor(private readonly vocabulary: Vocabulary) {}
+
+  /** @param requireAll false: required attributes that aren't read may be missing */
+  entity(
+    { uid, reads }: ReachedEntity,
+    type: EntityType,
+    stored: EntityWithAncestors | undefined,
+    overrides: Properties,
+    requireAll: boolean,
+  ): EntityJson {
+    const attrs: Record<string, CedarValueJson> = {};
+    const omitted = stored?.omitted ?? NOTHING_OMITTED;
+    for (const [name, member] of Object.entries(type.attributes)) {
+      const memberReads = reads.members.get(name);
+      const properties = Object.hasOwn(overrides, name) ? overrides : (stored?.attributes ?? {});
+      const path = `${type.object}.${name}`;
+      if (!Object.hasOwn(properties, name)) {
+        const isThere = omitted.has(formatAttributePath([name]));
+        const isNeeded = memberReads === undefined ? member.required && requireAll : member.required || isThere;
+        if (isNeeded && (memberReads !== undefined || !isThere)) this.missing.push(path);
+      } else if (memberReads !== undefined) {
+        const within = { names: [name], omitted: properties === overrides ? NOTHING_OMITTED : omitted };
+        const value = this.convert(member.type, memberReads, { value: properties[name], path, within });
+        if (value !== undefined) attrs[name] = value;
+      }
+    }
+    return { uid, attrs, parents: reads.ancestors ? this.parentsOf(uid, stored) : [] };
+  }
+
+  /** @param reads undefined where it isn't read, and only has to be complete */
+  contextMember(
+    name: string,
+    type: CedarType,
+    reads: ValueReads | undefined,
+    value: unknown,
+  ): CedarValueJson | undefined {
+    return this.convert(type, reads ?? unreadValue(type), { value, path: `context.${name}` });
+  }
+
+  private parentsOf(uid: EntityUid, stored: EntityWithAncestors | undefined): EntityUid[] {
+    return (stored?.ancestors ?? []).flatMap((parent) =>
+      // Even parents that the schema wouldn't allow: leaving one out could lose a forbid about it.
+      (this.vocabulary.typesByObject.get(parent.type) ?? [])
+        .map((t) => ({ type: t.name, id: parent.id }))
+        // Stored parents may form a cycle, and Cedar refuses an entity that is its own ancestor.
+        .filter((p) => p.type !== uid.type || p.id !== uid.id),
+    );
+  }
+
+  /** @returns undefined, and notes it as missing, where a required part isn't there or a stored value no longer fits */
+  private convert(type: CedarType, reads: ValueReads, found: FoundValue): CedarValueJson | undefined {
+    if (type.kind === 'Record' && !reads.whole) return this.convertMembers(type, reads, found);
+    try {
+      return toCedarValue(type, found.value, found.path, this.vocabulary.objectOf);
+    } catch (error) {
+      if (!(error instanceof InvalidValueError)) throw error;
+      this.missing.push(error.path);
+      return undefined;
+    }
+  }
+
+  /** Converts the members of a record that are read. The others only have to be there where they are required. */
+  private convertMembers(
+    type: Extract<CedarType, { kind: 'Record' }>,
+    reads: ValueReads,
+    { value, path, within }: FoundValue,
+  ): CedarValueJson | undefined {
+    if (!isObject(value)) {
+      this.missing.push(path);
+      return undefined;
+    }
+    const record: Record<string, CedarValueJson> = {};
+    for (const [name, member] of Object.entries(type.members)) {
+      const memberReads = reads.members.get(name);
+      const memberPath = `${path}.${name}`;
+      const names = [...(within?.names ?? []), name];
+      if (!Object.hasOwn(value, name)) {
+        const isThere = within?.omitted.has(formatAttributePath(names)) ?? false;
+        if (memberReads === undefined ? member.required && !isThere : member.required || isThere)
+          this.missing.push(memberPath);
+      } else if (memberReads !== undefined || within === undefined) {
+        const found = { value: value[name], path: memberPath, ...(within && { within: { ...within, names } }) };
+        const converted = this.convert(member.type, memberReads ?? unreadValue(member.type), found);
+        if (converted !== undefined && memberReads !== undefined) record[name] = converted;
+      }
+    }
+    return record;
+  }
+}
+
+function unreadValue(type: CedarType): ValueReads {
+  return { type, members: new Map(), whole: false, ancestors: false };
+}
