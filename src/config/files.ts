@@ -14,16 +14,29 @@ export interface SourcePaths {
 
 /** Reads the schemas and policies, at most {@link MAX_BYTES} together. @throws ConfigError */
 export function readSources(paths: SourcePaths): RuleSources {
-  let remainingBytes = MAX_BYTES;
-  const read = (path: string): SourceFile => {
-    const file = readBoundedSource(path, remainingBytes);
-    remainingBytes -= Buffer.byteLength(file.text);
-    return file;
-  };
-  return {
+  const read = createBoundedReader();
+  const sources = {
     relationships: read(paths.relationships),
     actions: paths.actions.map(read),
     policies: listCedarFiles(paths.policies).map(read),
+  };
+  // A file that is being written is empty at first, and without its policies the rest may be valid.
+  const empty = sources.policies.find(({ text }) => text.trim() === '');
+  if (empty !== undefined) throw new ConfigError('is empty: write its policies, or remove it', empty.name);
+  return sources;
+}
+
+/** Reads files, at most {@link MAX_BYTES} together. @throws ConfigError */
+export function readBoundedSources(paths: readonly string[]): SourceFile[] {
+  return paths.map(createBoundedReader());
+}
+
+function createBoundedReader(): (path: string) => SourceFile {
+  let remainingBytes = MAX_BYTES;
+  return (path) => {
+    const file = readBoundedSource(path, remainingBytes);
+    remainingBytes -= Buffer.byteLength(file.text);
+    return file;
   };
 }
 
@@ -35,6 +48,13 @@ export function listCedarFiles(directory: string): string[] {
     if (files.length === 0) throw new Unreadable('there is no *.cedar file here', directory);
     return [...files];
   });
+}
+
+/** Lists every YAML file below the directory as {@link listFiles} does; none where there is no directory. @throws ConfigError */
+export function listYamlFiles(directory: string): string[] {
+  return withConfigErrors(() =>
+    isDirectory(directory) ? ['.yaml', '.yml'].flatMap((ending) => listFiles(directory, ending).files) : [],
+  );
 }
 
 function isDirectory(path: string): boolean {

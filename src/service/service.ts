@@ -64,17 +64,19 @@ export interface ServiceOptions {
   readonly now?: () => Date;
   /** Takes lines for the operator: an engine was lost or is back, the clock was set. */
   readonly log?: Log;
+  /** Called where the lock of the data directory is lost: the process must end before it answers anything. */
+  readonly onLockLost?: () => void;
 }
 
-/** @throws ConfigError, Locked; Fault where an engine doesn't start. Nothing stays open after a throw. */
+/** @throws ConfigError, DirectoryLockedError; Fault where an engine doesn't start. Nothing stays open after a throw. */
 export async function openService(
   config: Config,
-  { log = () => undefined, now = createHostClock(log) }: ServiceOptions = {},
+  { log = () => undefined, now = createHostClock(log), onLockLost }: ServiceOptions = {},
 ): Promise<Service> {
   const rules = loadRules(readSources(config.sources));
   const world = config.world === undefined ? undefined : readWorldFile(config.world, rules);
   await checkTrustConfig(config, rules);
-  const lock = lockDirectory(config.data);
+  const lock = lockDirectory(config.data, onLockLost);
   const closers: (() => Promise<void>)[] = [];
   try {
     const traces = config.traces === undefined ? undefined : await openTraces(config.traces, log);
@@ -83,7 +85,7 @@ export async function openService(
       () => activePolicies.rules,
       () => collectCounts({ activePolicies, database, entities, decisions, trust }),
     );
-    const database = await openDatabase(config, { log, watch: metrics.observeCall });
+    const database = await openDatabase(config, { log, watch: metrics.observeCall }, lock.assertHeld);
     closers.push(() => database.close());
     await discardPartialWorld(database);
     const relationships = await openRelationships(rules.graph, config, database, { log, watch: metrics.observeCall });
