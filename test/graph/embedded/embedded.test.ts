@@ -1,12 +1,6 @@
 /** The embedded engines: the contracts of both ports, and the faults that only they can have. */
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PgliteDatabase } from '../../../src/store/database/pglite.js';
-import { lockDirectory } from '../../../src/runtime/directory-lock.js';
 import { EmbeddedGraph } from '../../../src/graph/embedded/embedded.js';
 import { parseRelationship } from '../../../src/graph/relationship-text.js';
 import { GraphSchema } from '../../../src/graph/schema/schema.js';
@@ -119,45 +113,5 @@ describe('PGlite', () => {
     await db.kill();
     await expect(waiting).rejects.toMatchObject({ code: 'database_unavailable' });
     await expect(db.run([{ sql: 'select 1' }])).rejects.toMatchObject({ code: 'database_unavailable' });
-  });
-});
-
-describe('the lock of the data directory', () => {
-  const module = fileURLToPath(new URL('../../../dist/runtime/directory-lock.js', import.meta.url));
-  let directory: string;
-  beforeAll(() => {
-    directory = mkdtempSync(join(tmpdir(), 'remit-lock-'));
-  });
-  afterAll(() => {
-    rmSync(directory, { recursive: true, force: true });
-  });
-
-  it('is held by one, and free again when released', () => {
-    const lock = lockDirectory(directory);
-    expect(() => lockDirectory(directory)).toThrow(/is in use by process \d+/);
-    lock.publishUrl('http://127.0.0.1:1');
-    expect(() => lockDirectory(directory)).toThrow(/which serves http:\/\/127\.0\.0\.1:1/);
-    lock.release();
-    lockDirectory(directory).release();
-  });
-
-  it('is taken from a holder that was killed', async () => {
-    const child = spawn(process.execPath, [
-      '-e',
-      `import(${JSON.stringify(module)}).then(m => { m.lockDirectory(${JSON.stringify(directory)}); console.log('held'); setInterval(() => {}, 1000); })`,
-    ]);
-    await new Promise((resolve) => child.stdout.once('data', resolve));
-    expect(() => lockDirectory(directory)).toThrow(`is in use by process ${child.pid ?? ''}`);
-    const ended = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGKILL');
-    await ended;
-    lockDirectory(directory).release();
-  });
-
-  it('is taken from a process number that has another owner by now', () => {
-    writeFileSync(join(directory, 'lock'), JSON.stringify({ pid: process.pid, started: '1', nonce: 'x' }));
-    const lock = lockDirectory(directory);
-    expect(readFileSync(join(directory, 'lock'), 'utf8')).toContain(`"pid":${process.pid}`);
-    lock.release();
   });
 });
