@@ -30,6 +30,8 @@ export const serveCommand = defineCommand({
   exitCodes: { 0: 'it was stopped by a signal', 2: "it can't start" },
   examples: ['remit serve', 'remit serve --config company/remit.yaml'],
   run: async ({ options }) => {
+    // Whatever it makes is its user's alone, in whichever thread: files of the database, sockets of embedded engines.
+    process.umask(0o077);
     const config = loadConfig(options.config);
     const { logger, log } = openServiceLog(config);
     for (const warning of config.warnings) log(warning, { event: 'note' });

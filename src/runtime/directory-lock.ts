@@ -2,6 +2,7 @@
  * The lock of the data directory: PGlite has none, and two processes on one directory lose rows silently. The kernel holds
  * the lock for this process, and the lock's file says which process that is and where its service listens.
  */
+import { createHmac } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { v4 as uuid } from 'uuid';
@@ -22,6 +23,8 @@ export interface DirectoryLock {
   publishUrl(url: string): void;
   /** @throws Fault where the lock was lost: then nothing may be acknowledged any more, as another process may hold it */
   readonly assertHeld: () => void;
+  /** Proves to a reader of the lock's file that this process wrote it, as {@link computeHolderProof}. */
+  readonly prove: (challenge: string) => string;
   release(): void;
 }
 
@@ -29,12 +32,12 @@ export interface DirectoryLock {
 export class DirectoryLockedError extends ConfigError {
   constructor(
     directory: string,
-    /** undefined where the lock doesn't say. */
-    readonly pid: number | undefined,
-    readonly url: string | undefined,
+    /** Its members are undefined where the lock doesn't say. */
+    readonly holder: Partial<LockHolder>,
   ) {
-    const holder = pid === undefined ? 'another process' : `process ${pid}`;
-    super(`the data directory is in use by ${holder}${url === undefined ? '' : `, which serves ${url}`}`, directory);
+    const { pid, url } = holder;
+    const name = pid === undefined ? 'another process' : `process ${pid}`;
+    super(`the data directory is in use by ${name}${url === undefined ? '' : `, which serves ${url}`}`, directory);
   }
 }
 
@@ -56,8 +59,7 @@ export function lockDirectory(directory: string, onLost: () => void = () => unde
     refuseFormerHolder(directory, path, before);
   });
   if (lock !== undefined) return holdLock(lock, holder, onLost);
-  const { pid, url } = readHolder(readLockContent(path));
-  throw new DirectoryLockedError(directory, pid, url);
+  throw new DirectoryLockedError(directory, readHolder(readLockContent(path)).holder);
 }
 
 function holdLock(lock: FileLock, holder: LockHolder, onLost: () => void): DirectoryLock {
@@ -81,6 +83,7 @@ function holdLock(lock: FileLock, holder: LockHolder, onLost: () => void): Direc
   timer.unref();
   return {
     assertHeld,
+    prove: (challenge) => computeHolderProof(holder.nonce, challenge),
     publishUrl: (url) => {
       assertHeld();
       lock.rewrite(JSON.stringify({ ...holder, url }));
@@ -94,12 +97,12 @@ function holdLock(lock: FileLock, holder: LockHolder, onLost: () => void): Direc
 
 /** @throws DirectoryLockedError where a process of an earlier version may still run on the directory */
 function refuseFormerHolder(directory: string, path: string, content: string): void {
-  const { pid, url, isFormer } = readHolder(content);
+  const { holder, isFormer } = readHolder(content);
   if (isFormer && Date.now() - statSync(path).mtimeMs < FORMER_HOLDER_SILENT_MS)
-    throw new DirectoryLockedError(directory, pid, url);
+    throw new DirectoryLockedError(directory, holder);
 }
 
-function readHolder(content: string): Partial<LockHolder> & { readonly isFormer: boolean } {
+function readHolder(content: string): { readonly holder: Partial<LockHolder>; readonly isFormer: boolean } {
   let value: unknown;
   try {
     value = JSON.parse(content);
@@ -107,6 +110,17 @@ function readHolder(content: string): Partial<LockHolder> & { readonly isFormer:
     // It is being written, or is no lock.
   }
   const { pid, nonce, url, where } = (value ?? {}) as Readonly<Record<string, unknown>>;
-  if (typeof pid !== 'number' || typeof nonce !== 'string') return { isFormer: false };
-  return { pid, nonce, url: typeof url === 'string' ? url : undefined, isFormer: typeof where === 'string' };
+  if (typeof pid !== 'number' || typeof nonce !== 'string') return { holder: {}, isFormer: false };
+  return {
+    holder: { pid, nonce, url: typeof url === 'string' ? url : undefined },
+    isFormer: typeof where === 'string',
+  };
+}
+
+/**
+ * The answer to a challenge that only a process can give that knows the nonce, and so has written the lock's file or may
+ * read it: its owner.
+ */
+export function computeHolderProof(nonce: string, challenge: string): string {
+  return createHmac('sha256', nonce).update(`remit holder ${challenge}`).digest('base64url');
 }

@@ -57,6 +57,8 @@ export interface Service {
   /** How long a decision may take, in milliseconds. */
   readonly deadlineMs: number;
   readonly announce: (url: string) => void;
+  /** Proves to who may read the lock of the data directory that this service holds it. */
+  readonly proveHolding: (challenge: string) => string;
   readonly close: () => Promise<void>;
 }
 
@@ -134,6 +136,7 @@ export async function openService(
       announce: (url) => {
         lock.publishUrl(url);
       },
+      proveHolding: lock.prove,
       close: () => closeAll(closers, lock),
     };
   } catch (error) {

@@ -5,8 +5,9 @@
 import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
 import { isSuiteName } from '../../author/test/test-files.js';
-import { listYamlFiles, readBoundedSource, readBoundedSources, readSources, type SourcePaths } from '../../config/files.js'; // prettier-ignore
+import { listYamlFiles, readBoundedSources, readSources, type SourcePaths } from '../../config/files.js'; // prettier-ignore
 import { listFiles, Unreadable } from '../../config/read-directory.js';
+import { readWorldSource } from '../../config/world.js';
 import { ConfigError } from '../../model/faults.js';
 import type { RuleSources } from '../../policy/load.js';
 import type { SourceFile } from '../../diagnostics/source.js';
@@ -47,7 +48,7 @@ export function readSnapshot(paths: WatchedPaths): FilesSnapshot {
 /** @throws ConfigError */
 export function readCheckingFiles({ sources: { policies }, world }: WatchedPaths): CheckingFiles {
   return {
-    world: world === undefined ? undefined : readBoundedSource(world),
+    world: world === undefined ? undefined : readWorldSource(world),
     tests: readBoundedSources(listYamlFiles(policies)),
   };
 }

@@ -1,4 +1,7 @@
 /** The embedded engines: the contracts of both ports, and the faults that only they can have. */
+import { readdirSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PgliteDatabase } from '../../../src/store/database/pglite.js';
 import { EmbeddedGraph } from '../../../src/graph/embedded/embedded.js';
@@ -28,6 +31,19 @@ describe('embedded SpiceDB', () => {
     db = await memory();
   });
   afterAll(() => db.close());
+
+  it('listens where no other user can connect, whatever the umask is, and leaves nothing when it closes', async () => {
+    const mask = process.umask(0);
+    const engines = await Promise.all([1, 2].map(async () => EmbeddedGraph.start(graph, await Journal.open(await memory())))); // prettier-ignore
+    expect(process.umask(mask)).toBe(0);
+    const sockets = (): string[] =>
+      readdirSync(tmpdir()).filter((name) => name.startsWith(`spicedb-streaming-${process.pid}-`));
+    expect(sockets().length).toBeGreaterThanOrEqual(2);
+    for (const name of sockets()) expect(statSync(join(tmpdir(), name)).mode & 0o077, name).toBe(0);
+    const before = sockets().length;
+    for (const engine of engines) await engine.close();
+    expect(sockets()).toHaveLength(before - 2);
+  });
 
   it('has everything again after a restart, its ZedTokens included', async () => {
     const first = await EmbeddedGraph.start(graph, await Journal.open(db));
