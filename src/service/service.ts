@@ -27,6 +27,7 @@ import type { ServiceCounts } from '../telemetry/service-metrics.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { openDevelopmentIssuer, type DevelopmentIssuer } from '../issue/development-issuer.js';
 import { CredentialVerifier } from '../tokens/credentials.js';
+import { discardPartialWorld, loadWorldOnce } from './load-world-once.js';
 import { openDatabase } from './open-database.js';
 import { loadWorld, readWorldFile } from '../config/world.js';
 
@@ -98,7 +99,10 @@ export async function openService(
     closers.push(() => decisions.flush());
     if (world !== undefined && config.world !== undefined) {
       const { world: path } = config;
-      await loadIntoEmptyStores(database, () => loadWorld(path, world, { relationships, entities }));
+      const note = await loadWorldOnce(database, world, path, () =>
+        loadWorld(path, world, { relationships, entities }),
+      );
+      if (note !== undefined) log(note, { event: 'note' });
     }
     const devIssuer = config.development ? await openDevelopmentIssuer(config.data) : undefined;
     const revocations = new RevocationStore(database);
@@ -197,31 +201,6 @@ async function openRelationships(
 async function openTraces(config: TracesConfig, log: Log): Promise<RequestTracer> {
   const { RequestTracer } = await import('../telemetry/request-tracer.js');
   return new RequestTracer(config, log);
-}
-
-/** Removes a world whose loading was refused or interrupted, so that it is loaded anew. */
-async function discardPartialWorld(database: Database): Promise<void> {
-  const [rows] = await database.run([{ sql: `select 1 from meta where key = 'world' and value = 'loading'` }]);
-  if (rows?.length === 0) return;
-  await database.run([
-    { sql: 'delete from entities' },
-    { sql: 'delete from relationship_journal' },
-    { sql: `delete from meta where key = 'world'` },
-  ]);
-}
-
-/** Runs the loading of a world where the stores are empty, and marks its beginning and end. */
-async function loadIntoEmptyStores(database: Database, load: () => Promise<void>): Promise<void> {
-  const [rows] = await database.run([
-    {
-      sql: `select exists (select from meta where key = 'world') or exists (select from entities)
-              or exists (select from relationship_journal) as filled`,
-    },
-  ]);
-  if (rows?.[0]?.['filled'] === true) return;
-  await database.run([{ sql: `insert into meta values ('world', 'loading')` }]);
-  await load();
-  await database.run([{ sql: `update meta set value = 'loaded' where key = 'world'` }]);
 }
 
 async function readSecret(database: Database): Promise<string> {
