@@ -13,8 +13,8 @@ export const checkCommand = defineCommand({
   description: `
     Reads the configuration, the SpiceDB schema, the Cedar schema, the policies and the world as a start of the service
     does, and prints everything that is wrong with them, and what is valid but probably not intended. Each finding has
-    its rule, its place and, where there is one, the cure. Tests beside the policies are run, so that a permit is found
-    that is wider than what they show. No other process can reach what the command starts.
+    its rule, its place and, where there is one, the cure. Tests beside the policies are run: one that fails is an
+    error, and a permit is found that is wider than what they show. No other process can reach what the command starts.
 
     docs/guide/policies.md lists the rules, and says how a warning is ignored.`,
   options: {

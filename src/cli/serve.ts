@@ -4,8 +4,10 @@ import { loadConfig, type Config } from '../config/config.js';
 import { openListeners, type OpenListeners } from '../http/listen.js';
 import { drainService, waitForStopSignal } from '../http/shutdown.js';
 import { startReloading } from '../service/reload/start-reloading.js';
-import { openService } from '../service/service.js';
-import { openLog, type ServiceLog } from '../telemetry/log.js';
+import { requirePassingTests } from '../service/reload/require-tests.js';
+import { openService, type Service } from '../service/service.js';
+import { ConfigError } from '../model/faults.js';
+import { openLog, type Log, type ServiceLog } from '../telemetry/log.js';
 import { defineCommand } from './command/define-command.js';
 import { findExampleRequest } from './example-request.js';
 import { CONFIG_OPTION } from './command/option-values.js';
@@ -17,7 +19,8 @@ export const serveCommand = defineCommand({
   description: `
     Starts the service and prints a request to try it with. On SIGINT and SIGTERM it finishes the requests that it has
     accepted, and on a second one it ends at once; on SIGHUP it reads clients, issuers and certificates again. Policies
-    and schemas are replaced when their files change, where they are valid (reload in the configuration).
+    and schemas are replaced when their files change, where they are valid, their tests pass and no restriction is given
+    up; SIGHUP takes what gives one up (reload in the configuration).
 
     The environment variables REMIT_HOST, REMIT_PORT and REMIT_DATA override the configuration.`,
   options: {
@@ -27,10 +30,12 @@ export const serveCommand = defineCommand({
   exitCodes: { 0: 'it was stopped by a signal', 2: "it can't start" },
   examples: ['remit serve', 'remit serve --config company/remit.yaml'],
   run: async ({ options }) => {
+    // Whatever it makes is its user's alone, in whichever thread: files of the database, sockets of embedded engines.
+    process.umask(0o077);
     const config = loadConfig(options.config);
     const { logger, log } = openServiceLog(config);
     for (const warning of config.warnings) log(warning, { event: 'note' });
-    const service = await openService(config, { log });
+    const service = await openTestedService(config, log);
     const stopping = waitForStopSignal();
     let listeners: OpenListeners;
     try {
@@ -56,6 +61,34 @@ export const serveCommand = defineCommand({
     return 0;
   },
 });
+
+/**
+ * Opens the service while the tests of its policies run.
+ * @throws ConfigError also where a test fails, or the files have changed in between
+ */
+async function openTestedService(config: Config, log: Log): Promise<Service> {
+  const testing = requirePassingTests(config);
+  // A start that fails first has its own error.
+  testing.catch(() => undefined);
+  const service = await openService(config, {
+    log,
+    onLockLost: () => {
+      log('the lock of the data directory was lost, so this process ends before it answers anything more', {
+        event: 'lock_lost',
+      });
+      process.exit(2);
+    },
+  });
+  try {
+    const version = (await testing) ?? service.activePolicies.rules.version;
+    if (version !== service.activePolicies.rules.version)
+      throw new ConfigError('the policies have changed while they were read: start again');
+    return service;
+  } catch (error) {
+    await service.close();
+    throw error;
+  }
+}
 
 /** The log on standard error, since standard output has the answer of the command. */
 function openServiceLog({ logs, spicedb }: Config): ServiceLog {

@@ -10,6 +10,7 @@ import { displayPath } from '../config/files.js';
 import { DirectoryLockedError } from '../runtime/directory-lock.js';
 import { ConfigError } from '../model/faults.js';
 import { openService } from '../service/service.js';
+import { findHolderAddress } from './holder-address.js';
 import { UsageError } from './command/usage-error.js';
 
 export interface ServiceReply {
@@ -49,9 +50,11 @@ export async function openServiceClient(
   try {
     return await openInProcess(config, key);
   } catch (error) {
+    if (!(error instanceof DirectoryLockedError)) throw error;
+    const address = await findHolderAddress(config.data, error);
     // Without an address it is another command, or a service that is still starting.
-    if (!(error instanceof DirectoryLockedError) || error.url === undefined) throw error;
-    return connectOverHttp(error.url, key ?? readDevKey(config));
+    if (address === undefined) throw error;
+    return connectOverHttp(address, key ?? readDevKey(config));
   }
 }
 
@@ -78,7 +81,7 @@ function connectOverHttp(url: string, key: string | undefined): ServiceClient {
   process.stderr.write(`remit: asking ${url}\n`);
   const send = async (path: string, init: RequestInit): Promise<ServiceReply> => {
     const headers = { 'content-type': 'application/json', authorization: bearer(key) };
-    const response = await fetch(`${url}${path}`, { ...init, headers }).catch((error: unknown) => {
+    const response = await fetch(`${url}${path}`, { ...init, headers, redirect: 'error' }).catch((error: unknown) => {
       throw new ConfigError(`the service does not answer: ${String((error as Error).cause ?? error)}`, url);
     });
     return { status: response.status, body: await response.json() };

@@ -1,6 +1,6 @@
 /** `remit token mint`: a delegation token from the development issuer. */
 import { loadConfig } from '../config/config.js';
-import { createDataDirectory } from '../runtime/directory-lock.js';
+import { prepareDataDirectory } from '../runtime/data-directory.js';
 import { ConfigError } from '../model/faults.js';
 import { findIdProblem } from '../model/ids.js';
 import { MAX_CHAIN_LENGTH } from '../tokens/actors.js';
@@ -57,7 +57,7 @@ export const tokenMintCommand = defineCommand({
     const config = loadConfig(options.config);
     if (!config.development)
       throw new ConfigError('the development issuer exists with embedded engines on loopback only', config.file);
-    createDataDirectory(config.data);
+    prepareDataDirectory(config.data);
     const issuer = await openDevelopmentIssuer(config.data);
     const now = new Date();
     const token = await issuer.mint({

@@ -142,7 +142,7 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     data: resolveDataDirectory(settings.data, nonEmpty(env['REMIT_DATA']), resolvePath),
     database,
     development: database.mode === 'embedded' && spicedb === undefined && isLoopback(main.host),
-    issuers: resolveIssuers(settings.issuers, path),
+    issuers: resolveIssuers(settings.issuers, path, warnings),
     clients: resolveClients(settings.clients, path),
     deadlineMs: settings.limits.deadline_ms,
     limits: {

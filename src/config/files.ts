@@ -1,5 +1,5 @@
 /** Reads the operator's files; errors name the file as the operator knows it. */
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { relative } from 'node:path';
 import { ConfigError } from '../model/faults.js';
 import type { RuleSources } from '../policy/load.js';
@@ -12,18 +12,62 @@ export interface SourcePaths {
   readonly policies: string;
 }
 
+/** The kinds of files that a configuration leads to, by the endings of their names. */
+const ENDINGS = {
+  'a SpiceDB schema': ['.zed'],
+  'a Cedar schema': ['.cedarschema'],
+  'a world': ['.yaml', '.yml', '.json'],
+} as const;
+export type FileKind = keyof typeof ENDINGS;
+
 /** Reads the schemas and policies, at most {@link MAX_BYTES} together. @throws ConfigError */
 export function readSources(paths: SourcePaths): RuleSources {
+  const read = createBoundedReader();
+  const sources = {
+    relationships: read(requireKind(paths.relationships, 'a SpiceDB schema')),
+    actions: paths.actions.map((path) => read(requireKind(path, 'a Cedar schema'))),
+    policies: listCedarFiles(paths.policies).map(read),
+  };
+  // A file that is being written is empty at first, and without its policies the rest may be valid.
+  const empty = sources.policies.find(({ text }) => text.trim() === '');
+  if (empty !== undefined) throw new ConfigError('is empty: write its policies, or remove it', empty.name);
+  return sources;
+}
+
+/**
+ * Refuses a file whose name, or the name of the file that it links to, is another kind's. What is wrong with a file is
+ * said with words and lines of it, and a configuration that names `/etc/shadow` must not have that printed.
+ * @returns the path
+ * @throws ConfigError
+ */
+export function requireKind(path: string, kind: FileKind): string {
+  const endings: readonly string[] = ENDINGS[kind];
+  const hasEnding = (name: string): boolean => endings.some((ending) => name.endsWith(ending));
+  if (hasEnding(path) && hasEnding(resolveLinks(path))) return path;
+  const names = endings.map((ending) => `*${ending}`).join(' or ');
+  throw new ConfigError(`is not named ${names}, so it is not read as ${kind}`, displayPath(path));
+}
+
+/** The path without links; the path itself where it leads nowhere, which reading it reports. */
+function resolveLinks(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+/** Reads files, at most {@link MAX_BYTES} together. @throws ConfigError */
+export function readBoundedSources(paths: readonly string[]): SourceFile[] {
+  return paths.map(createBoundedReader());
+}
+
+function createBoundedReader(): (path: string) => SourceFile {
   let remainingBytes = MAX_BYTES;
-  const read = (path: string): SourceFile => {
+  return (path) => {
     const file = readBoundedSource(path, remainingBytes);
     remainingBytes -= Buffer.byteLength(file.text);
     return file;
-  };
-  return {
-    relationships: read(paths.relationships),
-    actions: paths.actions.map(read),
-    policies: listCedarFiles(paths.policies).map(read),
   };
 }
 
@@ -35,6 +79,13 @@ export function listCedarFiles(directory: string): string[] {
     if (files.length === 0) throw new Unreadable('there is no *.cedar file here', directory);
     return [...files];
   });
+}
+
+/** Lists every YAML file below the directory as {@link listFiles} does; none where there is no directory. @throws ConfigError */
+export function listYamlFiles(directory: string): string[] {
+  return withConfigErrors(() =>
+    isDirectory(directory) ? ['.yaml', '.yml'].flatMap((ending) => listFiles(directory, ending).files) : [],
+  );
 }
 
 function isDirectory(path: string): boolean {

@@ -1,18 +1,21 @@
 /** `issuers` of the configuration: the token issuers that are trusted, with their keys and claims. */
+import type { JWK } from 'jose';
 import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
 import { SCOPE_TOKEN } from '../policy/schema/check-action.js';
 import { PERSON_PROFILES } from '../tokens/actors.js';
 import { DEV_ISSUER } from '../issue/development-issuer.js';
 import { TOKEN_TYPES } from '../tokens/formats.js';
-import { SIGNATURE_ALGORITHMS, type IssuerConfig } from '../tokens/issuers.js';
+import { SIGNATURE_ALGORITHMS, type IssuerConfig, type SignatureAlgorithm } from '../tokens/issuers.js';
 import { TOKEN_SHAPES } from '../tokens/shapes.js';
+import { findKindProblem } from '../tokens/key-kinds.js';
 import { keysUriProblem, PRIVATE_KEY_MEMBERS } from '../tokens/keys.js';
 import { PRESET_NAMES, ISSUER_PRESETS } from '../tokens/presets.js';
 import { displayPath } from './files.js';
 
+/** Keys of other kinds than Remit's are passed over, but a private or symmetric one is a secret in the wrong place. */
 const jwkFormat = z
-  .looseObject({ kty: z.enum(['EC', 'RSA', 'OKP']) })
+  .looseObject({ kty: z.string().min(1) })
   .refine((key) => !PRIVATE_KEY_MEMBERS.some((member) => member in key), 'must be a public key');
 
 const nonEmptyStrings = z.array(z.string().min(1)).min(1);
@@ -56,8 +59,16 @@ export const issuerFormat = z.strictObject({
   scopes: z.record(z.string(), z.union([scopeFormat, z.array(scopeFormat).min(1)])).optional(),
 });
 
-/** Checks what holds between issuers and between their options, and resolves their defaults. @throws ConfigError */
-export function resolveIssuers(issuers: z.infer<typeof issuerFormat>[], path: string): IssuerConfig[] {
+/**
+ * Checks what holds between issuers and between their options, and resolves their defaults.
+ * @param notices gets a sentence for each inline key that is passed over
+ * @throws ConfigError
+ */
+export function resolveIssuers(
+  issuers: z.infer<typeof issuerFormat>[],
+  path: string,
+  notices: string[],
+): IssuerConfig[] {
   for (const key of ['issuer', 'alias'] as const) {
     const values = issuers.flatMap((i) => i[key] ?? []);
     const repeated = values.find((v, i) => values.indexOf(v) !== i);
@@ -69,6 +80,7 @@ export function resolveIssuers(issuers: z.infer<typeof issuerFormat>[], path: st
   return issuers.map(({ shape, jwks, scopes, algorithms, ...rest }, i) => {
     const preset = rest.preset === undefined ? undefined : ISSUER_PRESETS[rest.preset];
     const shapes = [shape ?? preset?.shapes ?? 'act'].flat();
+    const algorithmsOf = algorithms ?? preset?.algorithms ?? ['ES256'];
     if (rest.jwks_uri === undefined && jwks === undefined)
       throw new ConfigError(`issuers[${i}]: needs "jwks_uri" or "jwks"`, displayPath(path));
     if (!rest.primary && rest.alias === undefined) {
@@ -100,12 +112,30 @@ export function resolveIssuers(issuers: z.infer<typeof issuerFormat>[], path: st
     return {
       ...rest,
       shapes,
-      jwks,
-      algorithms: algorithms ?? preset?.algorithms ?? ['ES256'],
+      jwks: jwks === undefined ? undefined : { keys: takeFittingKeys(jwks.keys, algorithmsOf, i, path, notices) },
+      algorithms: algorithmsOf,
       scopes:
         scopes === undefined
           ? undefined
           : Object.fromEntries(Object.entries(scopes).map(([theirs, ours]) => [theirs, [ours].flat()])),
     };
   });
+}
+
+/** @throws ConfigError where no key fits */
+function takeFittingKeys(
+  keys: readonly JWK[],
+  algorithms: readonly SignatureAlgorithm[],
+  issuer: number,
+  path: string,
+  notices: string[],
+): JWK[] {
+  const problems = keys.map((key) => findKindProblem(key, algorithms));
+  const sentences = problems.flatMap((problem, i) =>
+    problem === undefined ? [] : [`issuers[${issuer}].jwks.keys[${i}] ${problem}`],
+  );
+  if (sentences.length === keys.length)
+    throw new ConfigError(`issuers[${issuer}].jwks: no key can be used: ${sentences.join('; ')}`, displayPath(path));
+  notices.push(...sentences.map((sentence) => `${sentence}: it is passed over`));
+  return keys.filter((_key, i) => problems[i] === undefined);
 }

@@ -1,7 +1,8 @@
 /** World files: relationships and entities that a start loads into empty stores, and that checks and tests read. */
 import { z } from 'zod';
 import { countOthers, formatProblem, type Problem } from '../diagnostics/diagnostics.js';
-import { displayPath } from './files.js';
+import { displayPath, readBoundedSource, requireKind } from './files.js';
+import type { SourceFile } from '../diagnostics/source.js';
 import { loadYaml } from './yaml.js';
 import { MAX_UPDATES_PER_WRITE, type RelationshipGraph } from '../graph/port.js';
 import { BadRequest, ConfigError } from '../model/faults.js';
@@ -48,9 +49,14 @@ export interface WorldProblem extends Problem {
   readonly path: readonly PropertyKey[];
 }
 
+/** Reads the text of a world file. @throws ConfigError */
+export function readWorldSource(path: string): SourceFile {
+  return readBoundedSource(requireKind(path, 'a world'));
+}
+
 /** @throws ConfigError naming file, line or entry */
 export function readWorldFile(path: string, rules: Rules): LoadedWorld {
-  return validateWorld(loadYaml(path, worldFormat, 'world'), rules, displayPath(path));
+  return validateWorld(loadYaml(requireKind(path, 'a world'), worldFormat, 'world'), rules, displayPath(path));
 }
 
 /** Validates a world. @param place the file, for errors. @throws ConfigError naming the line or entry */

@@ -77,6 +77,11 @@ export const ERROR_RULES = {
     why: 'It could exhaust Cedar’s stack when it is evaluated.',
     cure: 'Split it.',
   },
+  'no-policy': {
+    title: 'Policy files without a policy',
+    why: 'Nothing would be permitted, which is hardly meant; more likely the files are lost.',
+    cure: 'Put the policies there, or name the directory that has them.',
+  },
   'missing-id': {
     title: 'A policy without an `@id`',
     why: 'Reasons and records name policies by it.',
@@ -126,6 +131,11 @@ export const ERROR_RULES = {
     title: 'An entity that the Cedar schema does not allow',
     why: 'An attribute of a wrong type makes every policy that reads it fail.',
     cure: 'Give each attribute its declared type; parents must be declared by `in`.',
+  },
+  'test-failed': {
+    title: 'A test of the policies that fails',
+    why: 'The policies decide something else than their authors have written down, so no service takes them.',
+    cure: 'Mend the policy or the test; `remit test` explains the decision.',
   },
   'test-invalid': {
     title: 'A test file that can’t be run',

@@ -14,7 +14,7 @@ import { locateAnnotation, locateByte, rewriteAsPermit } from './policy-text.js'
 import { joinSchemaFiles, parseCedarSchema } from './schema/read.js';
 import { canApply } from './scope-match.js';
 import { PolicySlices } from './slices.js';
-import type { SourceFile } from '../diagnostics/source.js';
+import { locationAt, type SourceFile } from '../diagnostics/source.js';
 import { findNearestWord, suggestNearest } from '../diagnostics/suggest.js';
 import { formatUid } from './schema/uid.js';
 import { readVocabulary, type Vocabulary } from './schema/vocabulary.js';
@@ -64,6 +64,9 @@ export function readRules(sources: RuleSources): RulesReadResult {
   const schema = parseCedarSchema(schemaText, reader, findings);
   const vocabulary = schema === undefined ? undefined : readVocabulary(schema, graph);
   const policies = readPolicies(sources.policies, reader, findings);
+  const [firstFile] = sources.policies;
+  if (policies.length === 0 && firstFile !== undefined && !findings.all.some(isError))
+    findings.error('no-policy', locationAt(firstFile, 0), 'neither this file nor any other has a policy');
   if (vocabulary !== undefined) {
     validateWithCedar(reader, schemaText.text, policies, vocabulary, findings);
     for (const policy of policies) checkDutiesAndRemedies(policy, vocabulary, graph, findings);

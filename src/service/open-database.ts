@@ -1,6 +1,7 @@
 /** Opens the configured database. The embedded one is migrated; a server's schema must be there already. */
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
+import type { DirectoryLock } from '../runtime/directory-lock.js';
 import { PgliteDatabase } from '../store/database/pglite.js';
 import type { Database } from '../store/database/port.js';
 import { databaseAddress } from '../store/database/postgres-connection.js';
@@ -10,10 +11,17 @@ import { migrateSchema, requireSchemaVersion } from '../store/migrations.js';
 const GRAPH_IN_MEMORY =
   'an embedded SpiceDB holds the graph in the memory of its process, so a second one would decide by a graph of its own';
 
-/** @throws ConfigError where the server's schema has another version or another process holds it; Fault. Nothing stays open then */
-export async function openDatabase(config: Config, reported: DatabaseObservers = {}): Promise<Database> {
+/**
+ * @param assertHeld of the data directory's lock
+ * @throws ConfigError where the server's schema has another version or another process holds it; Fault. Nothing stays open then
+ */
+export async function openDatabase(
+  config: Config,
+  reported: DatabaseObservers = {},
+  assertHeld?: DirectoryLock['assertHeld'],
+): Promise<Database> {
   if (config.database.mode === 'embedded') {
-    const database = new PgliteDatabase(join(config.data, 'database'), reported.watch);
+    const database = new PgliteDatabase(join(config.data, 'database'), reported.watch, assertHeld);
     await migrateSchema(database).catch(closeAndRethrow(database));
     return database;
   }

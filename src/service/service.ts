@@ -27,6 +27,7 @@ import type { ServiceCounts } from '../telemetry/service-metrics.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { openDevelopmentIssuer, type DevelopmentIssuer } from '../issue/development-issuer.js';
 import { CredentialVerifier } from '../tokens/credentials.js';
+import { discardPartialWorld, loadWorldOnce } from './load-world-once.js';
 import { openDatabase } from './open-database.js';
 import { loadWorld, readWorldFile } from '../config/world.js';
 
@@ -57,6 +58,8 @@ export interface Service {
   /** How long a decision may take, in milliseconds. */
   readonly deadlineMs: number;
   readonly announce: (url: string) => void;
+  /** Proves to who may read the lock of the data directory that this service holds it. */
+  readonly proveHolding: (challenge: string) => string;
   readonly close: () => Promise<void>;
 }
 
@@ -64,17 +67,19 @@ export interface ServiceOptions {
   readonly now?: () => Date;
   /** Takes lines for the operator: an engine was lost or is back, the clock was set. */
   readonly log?: Log;
+  /** Called where the lock of the data directory is lost: the process must end before it answers anything. */
+  readonly onLockLost?: () => void;
 }
 
-/** @throws ConfigError, Locked; Fault where an engine doesn't start. Nothing stays open after a throw. */
+/** @throws ConfigError, DirectoryLockedError; Fault where an engine doesn't start. Nothing stays open after a throw. */
 export async function openService(
   config: Config,
-  { log = () => undefined, now = createHostClock(log) }: ServiceOptions = {},
+  { log = () => undefined, now = createHostClock(log), onLockLost }: ServiceOptions = {},
 ): Promise<Service> {
   const rules = loadRules(readSources(config.sources));
   const world = config.world === undefined ? undefined : readWorldFile(config.world, rules);
   await checkTrustConfig(config, rules);
-  const lock = lockDirectory(config.data);
+  const lock = lockDirectory(config.data, onLockLost);
   const closers: (() => Promise<void>)[] = [];
   try {
     const traces = config.traces === undefined ? undefined : await openTraces(config.traces, log);
@@ -83,7 +88,7 @@ export async function openService(
       () => activePolicies.rules,
       () => collectCounts({ activePolicies, database, entities, decisions, trust }),
     );
-    const database = await openDatabase(config, { log, watch: metrics.observeCall });
+    const database = await openDatabase(config, { log, watch: metrics.observeCall }, lock.assertHeld);
     closers.push(() => database.close());
     await discardPartialWorld(database);
     const relationships = await openRelationships(rules.graph, config, database, { log, watch: metrics.observeCall });
@@ -94,7 +99,10 @@ export async function openService(
     closers.push(() => decisions.flush());
     if (world !== undefined && config.world !== undefined) {
       const { world: path } = config;
-      await loadIntoEmptyStores(database, () => loadWorld(path, world, { relationships, entities }));
+      const note = await loadWorldOnce(database, world, path, () =>
+        loadWorld(path, world, { relationships, entities }),
+      );
+      if (note !== undefined) log(note, { event: 'note' });
     }
     const devIssuer = config.development ? await openDevelopmentIssuer(config.data) : undefined;
     const revocations = new RevocationStore(database);
@@ -132,6 +140,7 @@ export async function openService(
       announce: (url) => {
         lock.publishUrl(url);
       },
+      proveHolding: lock.prove,
       close: () => closeAll(closers, lock),
     };
   } catch (error) {
@@ -192,31 +201,6 @@ async function openRelationships(
 async function openTraces(config: TracesConfig, log: Log): Promise<RequestTracer> {
   const { RequestTracer } = await import('../telemetry/request-tracer.js');
   return new RequestTracer(config, log);
-}
-
-/** Removes a world whose loading was refused or interrupted, so that it is loaded anew. */
-async function discardPartialWorld(database: Database): Promise<void> {
-  const [rows] = await database.run([{ sql: `select 1 from meta where key = 'world' and value = 'loading'` }]);
-  if (rows?.length === 0) return;
-  await database.run([
-    { sql: 'delete from entities' },
-    { sql: 'delete from relationship_journal' },
-    { sql: `delete from meta where key = 'world'` },
-  ]);
-}
-
-/** Runs the loading of a world where the stores are empty, and marks its beginning and end. */
-async function loadIntoEmptyStores(database: Database, load: () => Promise<void>): Promise<void> {
-  const [rows] = await database.run([
-    {
-      sql: `select exists (select from meta where key = 'world') or exists (select from entities)
-              or exists (select from relationship_journal) as filled`,
-    },
-  ]);
-  if (rows?.[0]?.['filled'] === true) return;
-  await database.run([{ sql: `insert into meta values ('world', 'loading')` }]);
-  await load();
-  await database.run([{ sql: `update meta set value = 'loaded' where key = 'world'` }]);
 }
 
 async function readSecret(database: Database): Promise<string> {

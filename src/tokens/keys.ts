@@ -7,6 +7,7 @@ import {
   createLocalJWKSet,
   createRemoteJWKSet,
   customFetch,
+  errors,
   importJWK,
   type CompactVerifyGetKey,
   type CryptoKey,
@@ -16,6 +17,7 @@ import {
 } from 'jose';
 import { ConfigError } from '../model/faults.js';
 import { isLoopback, isPublicAddress } from '../runtime/ip-address.js';
+import { KeyRefetcher } from './key-refetch.js';
 import { findKeyWeakness } from './key-strength.js';
 import { observeCall, type EngineCallListener } from '../telemetry/engine-calls.js';
 import { currentSpan } from '../telemetry/active-span.js';
@@ -45,19 +47,31 @@ export function createRemoteKeys(
 ): CompactVerifyGetKey {
   const fetch = withNegativeCache(createJwksFetch(network), watch);
   let fetchedAt = -Infinity;
+  const refetcher: KeyRefetcher = new KeyRefetcher(
+    () => keys.reload(),
+    () => JSON.stringify(keys.jwks()),
+  );
   const keys = createRemoteJWKSet(new URL(uri), {
     timeoutDuration: KEYS_TIMEOUT_MS,
     cacheMaxAge: KEYS_MAX_AGE_MS,
+    // Unknown keys are the refetcher's: jose waits for half a minute, in which tokens by a new key are denied.
+    cooldownDuration: Infinity,
     [customFetch]: async (url, options) => {
       const response = await fetch(url, options);
       fetchedAt = performance.now();
+      refetcher.noteFetch();
       return response;
     },
   });
   return async (header, token) => {
     // jose measures by the host's clock. Were that set back, a withdrawn key would count for longer.
     if (keys.fresh && performance.now() - fetchedAt >= KEYS_MAX_AGE_MS) await keys.reload();
-    return keys(header, token);
+    try {
+      return await keys(header, token);
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey) || !(await refetcher.refetch())) throw error;
+      return keys(header, token);
+    }
   };
 }
 

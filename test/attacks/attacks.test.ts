@@ -1,5 +1,5 @@
 /** What a hostile caller, author or neighbour has tried. Each was once possible, or nearly. */
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +7,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { loadConfig } from '../../src/config/config.js';
 import { readSources } from '../../src/config/files.js';
-import { lockDirectory } from '../../src/runtime/directory-lock.js';
 import { loadRules } from '../../src/policy/load.js';
 import { readWorldFile } from '../../src/config/world.js';
 import { clientNamed, codes, ON_SERVER, SAMPLE, start, step, T, type Answer, type Running } from '../support/sample.js';
@@ -688,32 +687,6 @@ describe('a start', () => {
     expect(() => readWorldFile(join(scratch, 'bad-world/world.yaml'), rules)).toThrow(message);
     expect(() => readWorldFile(join(scratch, 'bad-world/world.yaml'), rules)).toThrow('world.yaml');
   });
-
-  it('on a directory that another container holds is refused until that one is silent', () => {
-    const directory = join(scratch, 'foreign');
-    mkdirSync(directory);
-    writeFileSync(join(directory, 'lock'), JSON.stringify({ pid: 1, where: 'elsewhere pid:[1]', nonce: 'n' }));
-    expect(() => lockDirectory(directory)).toThrow('is in use by process 1');
-    const before = new Date(Date.now() - 60_000);
-    utimesSync(join(directory, 'lock'), before, before);
-    lockDirectory(directory).release();
-  });
-
-  it.each(['', 'null', '{}', '[]', '{"pid":1}'])(
-    'on a directory with a lock file that is none (%s) goes on',
-    (text) => {
-      const directory = mkdtempSync(join(scratch, 'odd-'));
-      writeFileSync(join(directory, 'lock'), text);
-      lockDirectory(directory).release();
-    },
-  );
-
-  it.each(['/proc/remit/data', '/dev/null', '/dev/null/data'])(
-    'on %s, which can be no directory, says so',
-    (directory) => {
-      expect(() => lockDirectory(directory)).toThrow(directory.startsWith('/dev/null') ? '/dev/null' : '/proc/remit');
-    },
-  );
 });
 
 it('copies nothing of a sample that is not there', () => {

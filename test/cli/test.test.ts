@@ -114,7 +114,7 @@ describe('remit test', { timeout: 180_000 }, () => {
     at.write('a_test.yaml', PASSING);
     at.write('more.cedar', '@id("x") permit (principal, action, resource) when { context.nowhere };');
     expect(await test()).toMatchObject({ code: 2, out: '', err: expect.stringContaining('more.cedar:1') as unknown });
-    at.write('more.cedar', '');
+    at.write('more.cedar', '// nothing yet\n');
     const nowhere = join(at.directory, 'nowhere', 'x.xml');
     expect(await test('--junit', nowhere)).toMatchObject({
       code: 2,

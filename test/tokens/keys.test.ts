@@ -212,6 +212,32 @@ describe('a key server', () => {
     expect(Object.keys(headers)).not.toContain('cookie');
   });
 
+  it('that has rotated its keys is asked again by the first token of the new key, and seldom by tokens of strangers', async () => {
+    let keysNow = [key.jwk];
+    server.answer = (response, request) => {
+      json({ keys: keysNow })(response, request);
+    };
+    let now = performance.now();
+    vi.spyOn(performance, 'now').mockImplementation(() => now);
+    const keys = remote();
+    await verify(keys);
+    now += 10_000;
+    keysNow = [key.jwk, other.jwk];
+    await Promise.all(Array.from({ length: 20 }, () => verify(keys, other)));
+    expect(server.hits).toBe(2);
+    // Each asks for a key that there is not, ten times a second for half a minute.
+    for (let i = 0; i < 300; i += 1) {
+      now += 100;
+      expect(await rejectionOf(verify(keys, other, `stranger-${i}`))).toEqual(refusal('token_key_unknown'));
+    }
+    const asked = server.hits - 2;
+    expect([asked >= 5, asked <= 9], `${asked}`).toEqual([true, true]);
+    // A rotation meanwhile waits for the longest pause at most.
+    keysNow = [await makeKey('ES256', 'k3').then((third) => ({ ...third.jwk, kid: 'k3' }))];
+    now += 5_001;
+    await expect(verify(keys, other)).resolves.toBeUndefined();
+  });
+
   it.each<[string, () => Answer]>([
     ['that is a little slow', () => after(300, good())],
     ['that says much', () => json(filled(MAX_KEYS_BYTES))],
@@ -340,14 +366,16 @@ describe('a key server', () => {
   });
 
   it('is asked for a key that is new, and not by every token that names none', async () => {
+    let now = performance.now();
+    vi.spyOn(performance, 'now').mockImplementation(() => now);
     server.answer = json({ keys: [key.jwk] });
     const keys = remote();
     await verify(keys);
     server.answer = json({ keys: [key.jwk, other.jwk] });
+    now += 999;
     for (let i = 0; i < 20; i += 1) await rejectionOf(verify(keys, other, `k${i + 2}`));
     expect(server.hits).toBe(1);
-    vi.useFakeTimers({ toFake: ['Date'] });
-    vi.setSystemTime(new Date().getTime() + 31_000);
+    now += 1;
     await verify(keys, other);
     expect(server.hits).toBe(2);
     expect(await rejectionOf(verify(keys, other, 'k9'))).toEqual(refusal('token_key_unknown'));

@@ -4,13 +4,13 @@
  */
 import { resolveConfigPath, type Environment } from '../../config/config.js';
 import { checkReferences } from '../../config/check-references.js';
-import { readBoundedSource, readSources } from '../../config/files.js';
+import { readSources } from '../../config/files.js';
 import { readYaml } from '../../config/yaml.js';
 import { errorAt, isError, type Finding } from '../../diagnostics/diagnostics.js';
 import { GraphSchema } from '../../graph/schema/schema.js';
 import { readRules, type Rules, type RuleSources } from '../../policy/load.js';
 import type { SourceFile } from '../../diagnostics/source.js';
-import { examineWorld, worldFormat } from '../../config/world.js';
+import { examineWorld, readWorldSource, worldFormat } from '../../config/world.js';
 import { readConfiguration } from './configuration.js';
 import { applyIgnores } from './ignores.js';
 import { runLints } from '../../policy/lint/lints.js';
@@ -57,7 +57,7 @@ export async function checkProject(
   const sources = readSources(configuration.sources);
   const graph = GraphSchema.tryParse(sources.relationships.text, sources.relationships.name);
   const { world, config } = configuration;
-  const report = inspectSources(sources, world === undefined ? undefined : readBoundedSource(world), {
+  const report = inspectSources(sources, world === undefined ? undefined : readWorldSource(world), {
     files: [configuration.file],
     findings: [...configuration.findings, ...(graph instanceof GraphSchema ? await checkWithSpiceDb(graph) : [])],
     referenceFindings: ({ vocabulary }) =>

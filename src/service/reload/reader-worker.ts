@@ -3,35 +3,58 @@
  * check holds up no decision. `reader.ts` starts it.
  */
 import { serveWorkerCalls } from '../../runtime/worker-thread.js';
-import { summarizeErrors } from '../../diagnostics/diagnostics.js';
-import { hashSources } from '../../policy/load.js';
+import { isError, summarizeErrors, type Finding } from '../../diagnostics/diagnostics.js';
+import { ConfigError } from '../../model/faults.js';
+import { hashSources, type Rules } from '../../policy/load.js';
+import type { TestDemand } from '../../config/reload.js';
 import type { PolicyCandidate } from './candidate.js';
-import type { WatchedPaths, FilesSnapshot } from './snapshot.js';
+import { listSuites, type WatchedPaths, type FilesSnapshot } from './snapshot.js';
 import { SettledReader } from './settled-reader.js';
 
-await serveWorkerCalls(({ paths, pollMs }: { paths: WatchedPaths; pollMs: number }) => {
+export interface ReaderOptions {
+  readonly paths: WatchedPaths;
+  readonly pollMs: number;
+  readonly tests: TestDemand;
+}
+
+await serveWorkerCalls(({ paths, pollMs, tests }: ReaderOptions) => {
   const settling = new SettledReader(paths, pollMs);
   return Promise.resolve({
-    now: async (): Promise<PolicyCandidate> => checkCandidate(await settling.readSettled()),
+    now: async (): Promise<PolicyCandidate> => checkCandidate(await settling.readSettled(), paths, tests),
     next: async (fingerprint: string): Promise<PolicyCandidate> =>
-      checkCandidate(await settling.nextChange(fingerprint)),
+      checkCandidate(await settling.nextChange(fingerprint), paths, tests),
   });
 });
 
-async function checkCandidate({ fingerprint, read }: FilesSnapshot): Promise<PolicyCandidate> {
-  if ('refused' in read) return { fingerprint, findings: [], version: undefined, content: read };
+async function checkCandidate(
+  { readAt, fingerprint, read }: FilesSnapshot,
+  paths: WatchedPaths,
+  tests: TestDemand,
+): Promise<PolicyCandidate> {
+  if ('refused' in read) return { readAt, fingerprint, findings: [], version: undefined, suites: [], content: read };
   const { sources, world } = read;
+  const suites = tests === 'required' ? listSuites(read) : [];
+  const common = { readAt, fingerprint, version: hashSources(sources), suites };
   // Loaded on demand: it takes tens of MB, which a service whose files never change does not need.
   const { checkSources: examine } = await import('../../author/check/check.js');
-  const { findings, rules } = examine(sources, world);
-  const error = summarizeErrors(findings);
-  return {
-    fingerprint,
-    findings,
-    version: hashSources(sources),
-    content:
-      rules === undefined || error !== undefined
-        ? { refused: error?.message ?? 'do not fit' }
-        : { sources, policies: [...rules.policies.values()] },
-  };
+  const { findings: sourceFindings, rules } = examine(sources, world);
+  if (rules === undefined || sourceFindings.some(isError)) {
+    const refused = summarizeErrors(sourceFindings)?.message ?? 'do not fit';
+    return { ...common, findings: sourceFindings, content: { refused } };
+  }
+  try {
+    const findings = [...sourceFindings, ...(suites.length === 0 ? [] : await runCandidateTests(paths, rules))];
+    const error = summarizeErrors(findings);
+    const content =
+      error === undefined ? { sources, policies: [...rules.policies.values()] } : { refused: error.message };
+    return { ...common, findings, content };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return { ...common, findings: sourceFindings, content: { refused: error.message } };
+  }
+}
+
+async function runCandidateTests({ sources, world }: WatchedPaths, rules: Rules): Promise<readonly Finding[]> {
+  const { runTests } = await import('../../author/check/run-tests.js');
+  return (await runTests(sources, world, rules)).findings;
 }

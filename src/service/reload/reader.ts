@@ -1,4 +1,5 @@
 /** The reader thread as the service calls it. It is started at its first use, and again after it has failed. */
+import type { TestDemand } from '../../config/reload.js';
 import { EngineWorker } from '../../runtime/worker-thread.js';
 import type { PolicyCandidate } from './candidate.js';
 import type { WatchedPaths } from './snapshot.js';
@@ -10,6 +11,7 @@ export class PolicyReader {
   constructor(
     private readonly paths: WatchedPaths,
     private readonly pollMs: number,
+    private readonly tests: TestDemand,
   ) {}
 
   /** Reads the files as they are now. @throws where the thread fails; the next call starts another */
@@ -30,8 +32,8 @@ export class PolicyReader {
   private startWorker(): EngineWorker {
     if (this.isClosed) throw new TypeError('the reader has been closed');
     if (this.worker?.alive !== true) {
-      const { paths, pollMs } = this;
-      this.worker = new EngineWorker('./reader-worker.js', import.meta.url, { paths, pollMs });
+      const { paths, pollMs, tests } = this;
+      this.worker = new EngineWorker('./reader-worker.js', import.meta.url, { paths, pollMs, tests });
     }
     return this.worker;
   }

@@ -36,7 +36,10 @@ export class SettledReader {
       if (current.fingerprint === previous.fingerprint) return current;
       previous = current;
     }
-    return createRefusedSnapshot(`the files keep changing: no two of ${MAX_READINGS} successive readings were equal`);
+    return createRefusedSnapshot(
+      `the files keep changing: no two of ${MAX_READINGS} successive readings were equal`,
+      previous.readAt,
+    );
   }
 
   /** Resolves with settled files that differ from those of the fingerprint. */

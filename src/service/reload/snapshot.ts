@@ -1,62 +1,95 @@
-/** Policy and schema files, and the world that is checked with them, at one moment. The reader thread reads them. */
+/**
+ * Policy and schema files, with the world and the tests that they are checked by, at one moment. The reader thread reads
+ * them.
+ */
 import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
-import { readBoundedSource, readSources, type SourcePaths } from '../../config/files.js';
+import { isSuiteName } from '../../author/test/test-files.js';
+import { listYamlFiles, readBoundedSources, readSources, type SourcePaths } from '../../config/files.js'; // prettier-ignore
 import { listFiles, Unreadable } from '../../config/read-directory.js';
+import { readWorldSource } from '../../config/world.js';
 import { ConfigError } from '../../model/faults.js';
 import type { RuleSources } from '../../policy/load.js';
 import type { SourceFile } from '../../diagnostics/source.js';
+import type { SuiteFile } from './candidate.js';
 
 export interface WatchedPaths {
   readonly sources: SourcePaths;
   readonly world: string | undefined;
 }
 
+/** The files that a set of policies is checked by. */
+export interface CheckingFiles {
+  readonly world: SourceFile | undefined;
+  /** Every YAML file below the policies: test suites, and the worlds that these name. */
+  readonly tests: readonly SourceFile[];
+}
+
 export interface FilesSnapshot {
+  /** As in a candidate. */
+  readonly readAt: bigint;
   readonly fingerprint: string;
-  readonly read:
-    { readonly sources: RuleSources; readonly world: SourceFile | undefined } | { readonly refused: string };
+  readonly read: ({ readonly sources: RuleSources } & CheckingFiles) | { readonly refused: string };
 }
 
 /** Reads the files. Files that can not be read or are empty make a refused snapshot; only bugs are thrown. */
-export function readSnapshot({ sources: paths, world: path }: WatchedPaths): FilesSnapshot {
+export function readSnapshot(paths: WatchedPaths): FilesSnapshot {
+  const readAt = process.hrtime.bigint();
   try {
-    const sources = readSources(paths);
-    // A file that is being written is empty at first, and without its policies the rest may be valid.
-    const empty = sources.policies.find(({ text }) => text === '');
-    if (empty !== undefined) return createRefusedSnapshot(`${empty.name}: is empty`);
-    const world = path === undefined ? undefined : readBoundedSource(path);
-    return { fingerprint: fingerprintSources(sources, world), read: { sources, world } };
+    const sources = readSources(paths.sources);
+    const checking = readCheckingFiles(paths);
+    return { readAt, fingerprint: fingerprintSources(sources, checking), read: { sources, ...checking } };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    return createRefusedSnapshot(error.message);
+    return createRefusedSnapshot(error.message, readAt);
   }
 }
 
+/** @throws ConfigError */
+export function readCheckingFiles({ sources: { policies }, world }: WatchedPaths): CheckingFiles {
+  return {
+    world: world === undefined ? undefined : readWorldSource(world),
+    tests: readBoundedSources(listYamlFiles(policies)),
+  };
+}
+
+export function listSuites({ tests }: CheckingFiles): SuiteFile[] {
+  return tests
+    .filter(({ name }) => isSuiteName(name))
+    .map(({ name, text }) => ({ name, sha256: createHash('sha256').update(text).digest('hex') }));
+}
 /** The snapshot of files that can not be read. */
-export function createRefusedSnapshot(refused: string): FilesSnapshot {
-  return { fingerprint: `refused: ${refused}`, read: { refused } };
+export function createRefusedSnapshot(refused: string, readAt: bigint): FilesSnapshot {
+  return { readAt, fingerprint: `refused: ${refused}`, read: { refused } };
 }
 
 export function fingerprintSources(
   { relationships, actions, policies }: RuleSources,
-  world: SourceFile | undefined,
+  { world, tests }: CheckingFiles = { world: undefined, tests: [] },
 ): string {
   const hash = createHash('sha256');
-  for (const { name, text } of [relationships, ...actions, ...policies, ...(world === undefined ? [] : [world])])
+  const rules = [relationships, ...actions, ...policies];
+  for (const { name, text } of [...rules, ...(world === undefined ? [] : [world]), ...tests])
     hash.update(JSON.stringify([name, text.length])).update(text);
   return hash.digest('hex');
 }
 
+export interface LoadedFiles {
+  /** Empty, so equal to none, where the world or the tests can't be read. */
+  readonly fingerprint: string;
+  readonly suites: readonly SuiteFile[];
+}
+
 /**
- * The fingerprint of the files that a service has loaded; empty, so equal to none, where the world can't be read.
- * @param world its path; it is read as it is now
+ * The files that a service was started with.
+ * @param paths its world and tests are read as they are now
  */
-export function fingerprintLoaded(sources: RuleSources, world: string | undefined): string {
+export function readLoadedFiles(sources: RuleSources, paths: WatchedPaths): LoadedFiles {
   try {
-    return fingerprintSources(sources, world === undefined ? undefined : readBoundedSource(world));
+    const checking = readCheckingFiles(paths);
+    return { fingerprint: fingerprintSources(sources, checking), suites: listSuites(checking) };
   } catch (error) {
-    if (error instanceof ConfigError) return '';
+    if (error instanceof ConfigError) return { fingerprint: '', suites: [] };
     throw error;
   }
 }

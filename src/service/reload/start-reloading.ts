@@ -1,7 +1,7 @@
 /** Starts reloading: on SIGHUP, and as policy files change. Changes that are not valid as a whole change nothing. `remit serve` calls it. */
 import type { Config } from '../../config/config.js';
 import { PolicyReader } from './reader.js';
-import { fingerprintLoaded } from './snapshot.js';
+import { readLoadedFiles } from './snapshot.js';
 import { watchPolicies } from './watching.js';
 import { Reloader, type RenewableListener, type ReloadTarget } from './apply.js';
 import type { Log } from '../../telemetry/log.js';
@@ -18,19 +18,16 @@ export function startReloading(
   log: Log,
 ): () => Promise<void> {
   const { config, activePolicies } = service;
-  const { policies: mode, pollMs } = config.reload;
-  const reloader = new Reloader(service, listeners, log);
-  const reader = new PolicyReader({ sources: config.sources, world: config.world }, pollMs);
+  const { policies: mode, tests, pollMs } = config.reload;
+  const paths = { sources: config.sources, world: config.world };
+  const loaded = readLoadedFiles(activePolicies.rules.sources, paths);
+  const reloader = new Reloader(service, listeners, log, tests === 'required' ? loaded.suites : []);
+  const reader = new PolicyReader(paths, pollMs, tests);
   const onSignal = (): void => void reloader.reloadConfig(readConfig, mode === 'off' ? undefined : () => reader.now());
   process.on('SIGHUP', onSignal);
   const unwatch =
     mode === 'watch'
-      ? watchPolicies(
-          reader,
-          fingerprintLoaded(activePolicies.rules.sources, config.world),
-          (candidate) => reloader.reloadPolicies(candidate),
-          pollMs,
-        )
+      ? watchPolicies(reader, loaded.fingerprint, (candidate) => reloader.reloadPolicies(candidate), pollMs)
       : () => undefined;
   return async () => {
     process.off('SIGHUP', onSignal);

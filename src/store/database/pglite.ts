@@ -10,8 +10,15 @@ export class PgliteDatabase implements Database {
   readonly exclusive = true;
   private readonly worker: EngineWorker;
 
-  /** @param directory the database's files; undefined keeps it in memory */
-  constructor(directory: string | undefined, watch?: EngineCallListener) {
+  /**
+   * @param directory the database's files; undefined keeps it in memory
+   * @param assertAlone throws a Fault where another process may use the files by now
+   */
+  constructor(
+    directory: string | undefined,
+    watch?: EngineCallListener,
+    private readonly assertAlone: () => void = () => undefined,
+  ) {
     const faultOf = (error: unknown) => outageCode(toPgliteFault(error));
     this.worker = new EngineWorker(
       './pglite-worker.js',
@@ -23,7 +30,11 @@ export class PgliteDatabase implements Database {
 
   async run(statements: readonly SqlStatement[]): Promise<readonly (readonly DatabaseRow[])[]> {
     try {
-      return await this.worker.call<readonly (readonly DatabaseRow[])[]>('run', statements);
+      this.assertAlone();
+      const rows = await this.worker.call<readonly (readonly DatabaseRow[])[]>('run', statements);
+      // Nothing is acknowledged that another process may have overwritten, or that was read from files of its making.
+      this.assertAlone();
+      return rows;
     } catch (error) {
       throw toPgliteFault(error);
     }
@@ -33,7 +44,13 @@ export class PgliteDatabase implements Database {
     return this.worker.stats();
   }
 
+  /** Closes the files in order, where no other process uses them: closing writes to them. */
   close(): Promise<void> {
+    try {
+      this.assertAlone();
+    } catch {
+      return this.kill();
+    }
     return this.worker.close();
   }
 

@@ -1,5 +1,5 @@
 /** A check finds everything that is wrong at once, each finding at its place; an ignored one needs a reason. */
-import { rmSync } from 'node:fs';
+import { rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, vi } from 'vitest';
@@ -147,6 +147,23 @@ describe('what the configuration needs of its surroundings', () => {
     expect(told(c, (await c.check()).findings)).toEqual([
       expect.stringMatching(/^remit\.yaml:\d+:\d+ warning \[config-surroundings\] \/run\/nowhere: there is no such file$/),
     ]);
+  }); // prettier-ignore
+
+  it.each([
+    ['schema', 'schema.zed', 'a SpiceDB schema'],
+    ['schema', 'actions.cedarschema', 'a Cedar schema'],
+    ['world', 'world.yaml', 'a world'],
+  ])('of a file of another kind that %s names, or that a file of that name links to, says nothing', async (_key, name, kind) => {
+    const secret = 'root:x:0:0:';
+    const c = company();
+    c.write('secret.txt', secret);
+    const text = c.read('remit.yaml');
+    c.change('remit.yaml', name, 'secret.txt');
+    await expect(c.check()).rejects.toThrow(new RegExp(`secret\\.txt: is not named .*, so it is not read as ${kind}$`));
+    c.write('remit.yaml', text);
+    rmSync(join(c.directory, name));
+    symlinkSync(join(c.directory, 'secret.txt'), join(c.directory, name));
+    await expect(c.check()).rejects.toThrow(new RegExp(`${name.replace('.', '\\.')}: is not named .*, so it is not read as ${kind}$`));
   }); // prettier-ignore
 
   it('is the policies and schemas themselves: without those nothing is checked', async () => {

@@ -1,12 +1,9 @@
 /** The embedded engines: the contracts of both ports, and the faults that only they can have. */
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PgliteDatabase } from '../../../src/store/database/pglite.js';
-import { lockDirectory } from '../../../src/runtime/directory-lock.js';
 import { EmbeddedGraph } from '../../../src/graph/embedded/embedded.js';
 import { parseRelationship } from '../../../src/graph/relationship-text.js';
 import { GraphSchema } from '../../../src/graph/schema/schema.js';
@@ -34,6 +31,19 @@ describe('embedded SpiceDB', () => {
     db = await memory();
   });
   afterAll(() => db.close());
+
+  it('listens where no other user can connect, whatever the umask is, and leaves nothing when it closes', async () => {
+    const mask = process.umask(0);
+    const engines = await Promise.all([1, 2].map(async () => EmbeddedGraph.start(graph, await Journal.open(await memory())))); // prettier-ignore
+    expect(process.umask(mask)).toBe(0);
+    const sockets = (): string[] =>
+      readdirSync(tmpdir()).filter((name) => name.startsWith(`spicedb-streaming-${process.pid}-`));
+    expect(sockets().length).toBeGreaterThanOrEqual(2);
+    for (const name of sockets()) expect(statSync(join(tmpdir(), name)).mode & 0o077, name).toBe(0);
+    const before = sockets().length;
+    for (const engine of engines) await engine.close();
+    expect(sockets()).toHaveLength(before - 2);
+  });
 
   it('has everything again after a restart, its ZedTokens included', async () => {
     const first = await EmbeddedGraph.start(graph, await Journal.open(db));
@@ -121,45 +131,5 @@ describe('PGlite', () => {
     await db.kill();
     await expect(waiting).rejects.toMatchObject({ code: 'database_unavailable' });
     await expect(db.run([{ sql: 'select 1' }])).rejects.toMatchObject({ code: 'database_unavailable' });
-  });
-});
-
-describe('the lock of the data directory', () => {
-  const module = fileURLToPath(new URL('../../../dist/runtime/directory-lock.js', import.meta.url));
-  let directory: string;
-  beforeAll(() => {
-    directory = mkdtempSync(join(tmpdir(), 'remit-lock-'));
-  });
-  afterAll(() => {
-    rmSync(directory, { recursive: true, force: true });
-  });
-
-  it('is held by one, and free again when released', () => {
-    const lock = lockDirectory(directory);
-    expect(() => lockDirectory(directory)).toThrow(/is in use by process \d+/);
-    lock.publishUrl('http://127.0.0.1:1');
-    expect(() => lockDirectory(directory)).toThrow(/which serves http:\/\/127\.0\.0\.1:1/);
-    lock.release();
-    lockDirectory(directory).release();
-  });
-
-  it('is taken from a holder that was killed', async () => {
-    const child = spawn(process.execPath, [
-      '-e',
-      `import(${JSON.stringify(module)}).then(m => { m.lockDirectory(${JSON.stringify(directory)}); console.log('held'); setInterval(() => {}, 1000); })`,
-    ]);
-    await new Promise((resolve) => child.stdout.once('data', resolve));
-    expect(() => lockDirectory(directory)).toThrow(`is in use by process ${child.pid ?? ''}`);
-    const ended = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGKILL');
-    await ended;
-    lockDirectory(directory).release();
-  });
-
-  it('is taken from a process number that has another owner by now', () => {
-    writeFileSync(join(directory, 'lock'), JSON.stringify({ pid: process.pid, started: '1', nonce: 'x' }));
-    const lock = lockDirectory(directory);
-    expect(readFileSync(join(directory, 'lock'), 'utf8')).toContain(`"pid":${process.pid}`);
-    lock.release();
   });
 });

@@ -14,7 +14,19 @@ import {
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { samples } from '../../support/prometheus-text.js';
-import { ask, becomes, FREEZE, hears, replaceBy, restore, SOON, startLive, THAW, type Live } from './company.js';
+import {
+  approve,
+  ask,
+  becomes,
+  FREEZE,
+  hears,
+  replaceBy,
+  restore,
+  SOON,
+  startLive,
+  THAW,
+  type Live,
+} from './company.js';
 
 let live: Live;
 let first: string;
@@ -43,6 +55,7 @@ beforeEach(() => {
 /** Back to what was, so that each test begins the same. */
 afterEach(async () => {
   restore(live);
+  approve();
   await expect.poll(() => [version(), live.remit.service.activePolicies.refusal], SOON).toEqual([first, undefined]);
 });
 
@@ -59,8 +72,8 @@ describe('a change', () => {
     expect(versions).toEqual([first, version()]);
     expect(await hears(live, /^policies taken/)).toContain(`version ${version()}`);
     writeFileSync(policy('freeze.cedar'), THAW);
+    approve();
     await becomes(live, true);
-    rmSync(policy('freeze.cedar'));
   });
 
   it('is told to admins: version, files with their hashes, policies with their annotations and places', async () => {
@@ -93,6 +106,7 @@ describe('a change', () => {
     renameSync(policy('new.tmp'), policy('freeze.cedar'));
     await becomes(live, false);
     rmSync(policy('freeze.cedar'));
+    approve();
     await becomes(live, true);
 
     // A volume of a ConfigMap: the files are links into the directory that one link names.
@@ -108,6 +122,7 @@ describe('a change', () => {
     expect((await ask(live)).decision).toBe(true);
     symlinkSync('..second', policy('..data.new'));
     renameSync(policy('..data.new'), policy('..data'));
+    approve();
     await becomes(live, false);
   }); // prettier-ignore
 
@@ -135,7 +150,7 @@ describe('what is not valid', () => {
   it.each([
     ['does not parse', () => writeFileSync(policy('bad.cedar'), 'forbid ('), /bad\.cedar:1: /],
     ['is half a file', () => truncateSync(policy('hr.cedar'), readFileSync(policy('hr.cedar'), 'utf8').lastIndexOf(';')), /hr\.cedar:\d+: /],
-    ['is a file with nothing in it yet', () => truncateSync(policy('hr.cedar')), /hr\.cedar: is empty$/],
+    ['is a file with nothing in it yet', () => truncateSync(policy('hr.cedar')), /hr\.cedar: is empty: write its policies, or remove it$/],
     ['names an action that there is not', () => writeFileSync(policy('bad.cedar'), '@id("b")\nforbid (principal, action == HR::Action::"raed", resource);\n'), /bad\.cedar:2: .*did you mean/],
     ['has an @id that is taken', () => cpSync(policy('hr.cedar'), policy('hr2.cedar')), /hr2\.cedar:\d+: @id\(".*"\) is taken by/],
     ['is an empty directory', () => { mkdirSync(policy('../none')); replaceBy(live, 'none'); }, /policies: there is no \*\.cedar file here$/],

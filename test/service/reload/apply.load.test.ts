@@ -23,7 +23,7 @@ afterAll(() => live.end());
 /** Three sets: with another SpiceDB schema and allowed, denied by a policy, denied by a permission. */
 async function candidates(): Promise<readonly { candidate: PolicyCandidate; allowed: boolean }[]> {
   const paths = { sources: live.remit.service.config.sources, world: join(live.directory, 'acme.yaml') };
-  const reader = new PolicyReader(paths, 60_000);
+  const reader = new PolicyReader(paths, 60_000, 'required');
   const zed = sample('schema/acme.zed');
   const narrow = zed.replace('permission view = manage', 'permission view = compensation_viewer');
   const read = async (policy: string, schema: string, allowed: boolean) => {
@@ -48,8 +48,9 @@ it('while they are swapped again and again no request fails, and every decision 
   const sets = await candidates();
   const byVersion = new Map(sets.map(({ candidate, allowed }) => [candidate.version, { allowed, rules: rulesOf(candidate) }]));
   expect(byVersion.size).toBe(3);
-  const reloading = new Reloader(remit.service, [], (line) => live.said.push(line));
-  await reloading.reloadPolicies((sets[0] as (typeof sets)[number]).candidate);
+  const reloading = new Reloader(remit.service, [], (line) => live.said.push(line), []);
+  const take = (candidate: PolicyCandidate) => reloading.reloadConfig(() => remit.service.config, () => Promise.resolve(candidate));
+  await take((sets[0] as (typeof sets)[number]).candidate);
 
   let swap = 0;
   let over = false;
@@ -78,7 +79,7 @@ it('while they are swapped again and again no request fails, and every decision 
   ]).flat();
   while (swap < SWAPS) {
     const { candidate } = sets[(swap + 1) % sets.length] as (typeof sets)[number];
-    await reloading.reloadPolicies(candidate);
+    await take(candidate);
     swap += 1;
     expect(remit.service.activePolicies.rules.version).toBe(candidate.version);
     // Of each kind one is begun and ended by each set.
@@ -104,21 +105,41 @@ it('while they are swapped again and again no request fails, and every decision 
 it('a write that is answered holds for the next decision, whichever engine was in force when it was asked', async () => {
   const { remit } = live;
   const [open, , narrow] = await candidates();
-  const reloading = new Reloader(remit.service, [], () => undefined);
+  const reloading = new Reloader(remit.service, [], () => undefined, []);
+  const take = (candidate: PolicyCandidate) =>
+    reloading.reloadConfig(
+      () => remit.service.config,
+      () => Promise.resolve(candidate),
+    );
   const who = { ...question, subject: { type: 'user', id: 'stranger' } };
   const decided = async () => (await remit.evaluate(who)).decision;
-  await reloading.reloadPolicies((open as { candidate: PolicyCandidate }).candidate);
+  await take((open as { candidate: PolicyCandidate }).candidate);
   for (let i = 0; i < 5; i += 1) {
     // While another engine comes, one write is under way and another is asked for.
-    const swap = reloading.reloadPolicies((i % 2 === 0 ? narrow : open)?.candidate as PolicyCandidate);
+    const swap = take((i % 2 === 0 ? narrow : open)?.candidate as PolicyCandidate);
     await remit.touch('employee:erin#manager@user:stranger', 'employee:erin#compensation_viewer@user:stranger');
     expect(await decided()).toBe(true);
     await swap;
     expect(await decided()).toBe(true);
-    const back = reloading.reloadPolicies((i % 2 === 0 ? open : narrow)?.candidate as PolicyCandidate);
+    const back = take((i % 2 === 0 ? open : narrow)?.candidate as PolicyCandidate);
     await remit.remove('employee:erin#manager@user:stranger', 'employee:erin#compensation_viewer@user:stranger');
     expect(await decided()).toBe(false);
     await back;
     expect(await decided()).toBe(false);
   }
+});
+
+it('what the watch read before the signal, and has checked only after it, is not taken in place of what the operator signalled', async () => {
+  const { remit } = live;
+  const [thawed, frozen] = await candidates();
+  const reloading = new Reloader(remit.service, [], () => undefined, []);
+  const { candidate: late } = frozen as { candidate: PolicyCandidate };
+  const signalled = { ...(thawed as { candidate: PolicyCandidate }).candidate, readAt: late.readAt + 1n };
+  await reloading.reloadConfig(() => remit.service.config, () => Promise.resolve(signalled)); // prettier-ignore
+  expect(await reloading.reloadPolicies(late)).toBe(false);
+  expect(remit.service.activePolicies.rules.version).toBe(signalled.version);
+  // Read after the signal, the same files are newer.
+  expect(await reloading.reloadPolicies({ ...late, readAt: signalled.readAt + 1n })).toBe(true);
+  expect(remit.service.activePolicies.rules.version).toBe(signalled.version);
+  expect(remit.service.activePolicies.refusal?.reason).toContain('forbid "freeze" is changed');
 });

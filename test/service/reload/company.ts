@@ -22,10 +22,15 @@ export interface Live {
   readonly end: () => Promise<void>;
 }
 
-/** Schemas, policies, world and a configuration. @param over of the configuration */
+/**
+ * Schemas, policies, world and a configuration. The tests beside the policies are left out: they would refuse what these
+ * tests put in force.
+ * @param over of the configuration
+ */
 export function writeCompany(over: object = {}): { readonly directory: string; readonly file: string } {
   const directory = mkdtempSync(join(tmpdir(), 'remit-live-'));
-  for (const part of ['schema', 'policies']) cpSync(join(root, part), join(directory, part), { recursive: true });
+  cpSync(join(root, 'schema'), join(directory, 'schema'), { recursive: true });
+  copyPolicies(join(directory, 'policies'));
   cpSync(join(root, 'fixtures/acme.yaml'), join(directory, 'acme.yaml'));
   const file = join(directory, 'remit.yaml');
   writeFileSync(
@@ -42,6 +47,10 @@ export function writeCompany(over: object = {}): { readonly directory: string; r
     }),
   );
   return { directory, file };
+}
+
+function copyPolicies(to: string): void {
+  cpSync(join(root, 'policies'), to, { recursive: true, filter: (path) => !path.endsWith('_test.yaml') });
 }
 
 export async function startLive(over: object = {}): Promise<Live> {
@@ -79,6 +88,11 @@ export function ask({ remit }: Pick<Live, 'remit'>): Promise<Answer> {
   return remit.evaluate(question);
 }
 
+/** The operator's signal, without which nothing is taken that gives up a restriction. */
+export function approve(): void {
+  process.emit('SIGHUP', 'SIGHUP');
+}
+
 /** Whether the question is allowed, again and again until it is as expected. */
 export async function becomes(live: Live, allowed: boolean): Promise<void> {
   await expect.poll(async () => (await ask(live)).decision, SOON).toBe(allowed);
@@ -101,7 +115,7 @@ export function replaceBy({ directory }: Pick<Live, 'directory'>, other: string)
 /** Policies and schemas as they were to begin with. */
 export function restore(live: Pick<Live, 'directory'>): void {
   const { directory } = live;
-  cpSync(join(root, 'policies'), join(directory, 'again'), { recursive: true });
+  copyPolicies(join(directory, 'again'));
   replaceBy(live, 'again');
   for (const name of ['acme.zed', 'acme.cedarschema']) write(live, `schema/${name}`, sample(`schema/${name}`));
 }

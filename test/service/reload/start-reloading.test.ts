@@ -38,6 +38,9 @@ it('an edit is followed, a bad one is not and is said, and a good one is again',
   const ready = await ops.call('GET', `${remit.url}/health/ready`);
   expect([ready.status, JSON.stringify(ready.body)]).toEqual([200, expect.stringContaining('"policies_refused":{')]);
   write({ directory }, 'policies/freeze.cedar', THAW);
+  await expect.poll(() => remit.log(), SOON).toContain('forbid \\"freeze\\" is changed');
+  expect(await allowed()).toBe(false);
+  remit.child.kill('SIGHUP');
   await expect.poll(allowed, SOON).toBe(true);
 });
 

@@ -8,6 +8,8 @@ const candidate = (fingerprint: string): PolicyCandidate => ({
   fingerprint,
   findings: [],
   version: fingerprint,
+  readAt: 0n,
+  suites: [],
   content: { refused: fingerprint },
 });
 
