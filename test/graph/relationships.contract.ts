@@ -27,6 +27,17 @@ definition folder {
   permission view = viewer + parent->view
   permission view_unless_banned = view - banned
   permission view_if_cleared = view & cleared
+  permission look = peek
+  permission peek = viewer
+}
+
+definition page {
+  relation shelf: folder
+  relation box: folder
+  relation cover: page
+  permission read = shelf->look + box->look
+  permission open = read
+  permission turn = cover->open + box->view
 }
 `;
 
@@ -106,6 +117,28 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
           'team:y#member@user:p',
         ],
       });
+    });
+
+    it.each([
+      ['page:by-shelf', 'read', ['page:by-shelf#shelf@folder:open', 'folder:open#viewer@user:al']],
+      ['page:by-box', 'open', ['page:by-box#box@folder:open', 'folder:open#viewer@user:al']],
+      ['page:by-box', 'turn', ['page:by-box#box@folder:open', 'folder:open#viewer@user:al']],
+      [
+        'page:covered',
+        'turn',
+        ['page:covered#cover@page:by-shelf', 'page:by-shelf#shelf@folder:open', 'folder:open#viewer@user:al'],
+      ],
+    ])('explains %s#%s through aliases by the relations that are there', async (resource, permission, path) => {
+      await write(
+        'touch',
+        'folder:open#viewer@user:al',
+        'page:by-shelf#shelf@folder:open',
+        'page:by-shelf#box@folder:shut',
+        'page:by-box#box@folder:open',
+        'page:by-box#shelf@folder:shut',
+        'page:covered#cover@page:by-shelf',
+      );
+      expect(await ask(check(resource, permission, 'al', { explain: true }))).toMatchObject([{ result: 'yes', path }]);
     });
 
     it('explains through the one of several parents that grants', async () => {

@@ -73,7 +73,8 @@ class TraceSearch {
         this.path.add(`${formatObject(resource)}#${parent.permission}@${userset}`);
       } else {
         const relation = await this.findArrowRelation(parent, resource, child, single.resource);
-        this.path.add(`${formatObject(resource)}#${relation ?? '?'}@${formatObject(single.resource)}`);
+        if (relation === undefined) this.isComplete = false;
+        else this.path.add(`${formatObject(resource)}#${relation}@${formatObject(single.resource)}`);
       }
     }
     await this.follow(single);
@@ -85,7 +86,8 @@ class TraceSearch {
     child: CheckTrace,
     object: ObjectRef,
   ): Promise<string | undefined> {
-    const relations = this.schema.arrowRelations(resource.objectType, parent.permission, child.permission);
+    const { objectType } = resource;
+    const relations = this.schema.arrowRelations(objectType, parent.permission, object.objectType, child.permission);
     return relations.length === 1 ? relations[0] : this.reader.findRelation(resource, relations, object);
   }
 

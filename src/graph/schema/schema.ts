@@ -130,14 +130,40 @@ export class GraphSchema {
     );
   }
 
-  /** The relations of `type` through which an arrow within `permission` may lead to `target` of another object. */
-  arrowRelations(type: string, permission: string, target: string): string[] {
-    const definition = this.declarations.definitions.get(type);
-    const expression = definition?.permissions.get(permission);
-    const relations = new Set(expression === undefined ? [] : arrowSources(expression, target));
-    if (relations.size > 0) return [...relations];
-    // SpiceDB inlines aliases (`permission a = b`), so the arrow may stand in another permission of the definition.
-    return [...new Set([...(definition?.permissions.values() ?? [])].flatMap((other) => arrowSources(other, target)))];
+  /**
+   * The relations of `type` through which an arrow within `permission` may lead to `target` of an object of `targetType`.
+   * SpiceDB inlines aliases (`permission a = b`): the arrow may stand in another permission of the definition, and lead
+   * to an alias of the target.
+   */
+  arrowRelations(type: string, permission: string, targetType: string, target: string): string[] {
+    const permissions = this.declarations.definitions.get(type)?.permissions;
+    const member = this.resolveAlias(targetType, target);
+    const findSources = (expression: ParsedExpression): string[] =>
+      [...expressionParts(expression)].flatMap((part) =>
+        (part.kind === 'arrow' || part.kind === 'namedarrow') &&
+        this.relationTypes(type, part.sourceRelation.relationName)?.some(({ path }) => path === targetType) === true &&
+        this.resolveAlias(targetType, part.targetRelationOrPermission) === member
+          ? [part.sourceRelation.relationName]
+          : [],
+      );
+    const expression = permissions?.get(permission);
+    const relations = new Set(expression === undefined ? [] : findSources(expression));
+    return relations.size > 0 ? [...relations] : [...new Set([...(permissions?.values() ?? [])].flatMap(findSources))];
+  }
+
+  /** The member that an alias stands for, over any number of aliases; any other member is its own. */
+  private resolveAlias(type: string, member: string): string {
+    const visited = new Set<string>();
+    let resolved = member;
+    for (
+      let expression = this.permissionExpression(type, resolved);
+      expression?.kind === 'relationref' && !visited.has(resolved);
+      expression = this.permissionExpression(type, resolved)
+    ) {
+      visited.add(resolved);
+      resolved = expression.relationName;
+    }
+    return resolved;
   }
 }
 
@@ -151,13 +177,4 @@ function* expressionParts(expression: ParsedExpression): Generator<ParsedExpress
 
 function isAllArrow(expression: ParsedExpression): boolean {
   return expression.kind === 'namedarrow' && expression.functionName === 'all';
-}
-
-/** The relations from which arrows of the expression lead to `target`. */
-function arrowSources(expression: ParsedExpression, target: string): string[] {
-  return [...expressionParts(expression)].flatMap((part) =>
-    (part.kind === 'arrow' || part.kind === 'namedarrow') && part.targetRelationOrPermission === target
-      ? [part.sourceRelation.relationName]
-      : [],
-  );
 }

@@ -240,6 +240,9 @@ describe('arrows and intersections', () => {
     definition user {}
     definition org {
       relation admin: user
+      permission boss = chief
+      permission chief = admin
+      permission circle = circle
     }
     definition folder {
       relation viewer: user
@@ -259,21 +262,27 @@ describe('arrows and intersections', () => {
   `);
 
   it.each([
-    ['view', 'view', ['parent', 'folder']],
-    ['view', 'admin', ['org']],
-    ['edit', 'edit', ['parent']],
-    ['edit', 'admin', ['org']],
-    // SpiceDB inlines aliases, so any permission of the definition may hold the arrow.
-    ['alias', 'view', ['parent', 'folder']],
-    ['own', 'edit', ['parent']],
-    ['view', 'nothing', []],
-  ])('within %s to %s go through %j', (permission, target, relations) => {
-    expect(g.arrowRelations('doc', permission, target)).toEqual(relations);
+    ['view', 'doc', 'view', ['parent']],
+    ['view', 'folder', 'view', ['folder']],
+    ['view', 'org', 'admin', ['org']],
+    ['edit', 'doc', 'edit', ['parent']],
+    ['edit', 'org', 'admin', ['org']],
+    // SpiceDB inlines aliases, so any permission of the definition may hold the arrow,
+    ['alias', 'doc', 'view', ['parent']],
+    ['own', 'doc', 'edit', ['parent']],
+    // and the arrow may lead to what its target is an alias of.
+    ['view', 'folder', 'viewer', ['folder']],
+    ['view', 'doc', 'alias', ['parent']],
+    ['edit', 'org', 'boss', ['org']],
+    ['view', 'org', 'nothing', []],
+    ['view', 'user', 'view', []],
+  ])('within %s to %s#%s go through %j', (permission, type, target, relations) => {
+    expect(g.arrowRelations('doc', permission, type, target)).toEqual(relations);
   });
 
   it('of what is not there go nowhere', () => {
-    expect(g.arrowRelations('nothing', 'view', 'view')).toEqual([]);
-    expect(g.arrowRelations('user', 'view', 'view')).toEqual([]);
+    expect(g.arrowRelations('nothing', 'view', 'doc', 'view')).toEqual([]);
+    expect(g.arrowRelations('user', 'view', 'doc', 'view')).toEqual([]);
   });
 
   it.each([
