@@ -55,6 +55,7 @@ export const issuerFormat = z.strictObject({
   token_types: z.array(z.enum(TOKEN_TYPES)).min(1).optional(),
   actor_profiles: z.array(actorProfileFormat).min(1).optional(),
   actors_from: nonEmptyStrings.optional(),
+  user_clients: nonEmptyStrings.optional(),
   authorization_details_types: nonEmptyStrings.optional(),
   scopes: z.record(z.string(), z.union([scopeFormat, z.array(scopeFormat).min(1)])).optional(),
 });

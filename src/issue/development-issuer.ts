@@ -11,6 +11,8 @@ import type { IssuerConfig } from '../tokens/issuers.js';
 
 export const DEV_ISSUER = 'urn:remit:development';
 export const DEV_AUDIENCE = 'remit';
+/** The client of a user's own token: that of `remit token` without an agent. */
+const DEV_USER_CLIENT = 'remit-cli';
 
 export interface MintOptions {
   readonly user?: string | undefined;
@@ -73,6 +75,7 @@ function buildDevelopmentIssuer(jwk: JWK, key: Awaited<ReturnType<typeof importJ
       // Its ids are bare, even beside a configured primary issuer: its tokens are for acting as the sample's users.
       primary: true,
       shapes: ['act', 'agent'],
+      user_clients: [DEV_USER_CLIENT],
       algorithms: ['ES256'],
     },
     mint: ({ user, agent, chain = [], scope, details, audience, ttlSeconds, now, ...claims }) => {
@@ -82,7 +85,7 @@ function buildDevelopmentIssuer(jwk: JWK, key: Awaited<ReturnType<typeof importJ
         undefined,
       );
       return new SignJWT({
-        ...(agent === undefined ? {} : { client_id: agent }),
+        client_id: agent ?? DEV_USER_CLIENT,
         ...(user === undefined || act === undefined ? {} : { act }),
         ...(scope === undefined ? {} : { scope }),
         ...(details === undefined ? {} : { authorization_details: details }),

@@ -4,7 +4,7 @@
  */
 import type { Reason } from '../model/reasons.js';
 import { DEFAULT_TYPES, detectFormat } from './formats.js';
-import { Issuers, type IssuerConfig } from './issuers.js';
+import { findAlgorithmProblem, Issuers, type IssuerConfig } from './issuers.js';
 import { TOKEN_SHAPES } from './shapes.js';
 import type { DelegationToken } from '../model/delegation-token.js';
 import { parseToken, TokenRejectedError, type JwsHeader, type UnverifiedToken } from './jws.js';
@@ -45,11 +45,10 @@ export function inspectToken(
   const { issuers, issuer, known: isConfigured } = resolveIssuer(unverified, configs);
   if (!isConfigured)
     problems.push({ code: 'token_issuer_unknown', message: 'The `iss` of the token is not a configured issuer.' });
-  else if (!issuer.algorithms.some((a) => a === unverified.header.alg))
-    problems.push({
-      code: 'token_algorithm_forbidden',
-      message: `The algorithm "${unverified.header.alg}" is not one that the issuer is configured to use.`,
-    });
+  else {
+    const message = findAlgorithmProblem(unverified.header.alg, issuer);
+    if (message !== undefined) problems.push({ code: 'token_algorithm_forbidden', message });
+  }
   const format = collectProblem(() => detectFormat(unverified, issuer.types));
   const token =
     format === undefined

@@ -43,6 +43,8 @@ export interface IssuerConfig {
   readonly actor_profiles?: readonly string[] | undefined;
   /** Other issuers whose agents it may name as the acting one (`act.iss`); none by default. */
   readonly actors_from?: readonly string[] | undefined;
+  /** The applications that people use: only a token that was issued to one of these is a person's own; none by default. */
+  readonly user_clients?: readonly string[] | undefined;
   /** Types of authorization details, beside Remit's own, whose common members are read as RFC 9396 defines them. */
   readonly authorization_details_types?: readonly string[] | undefined;
   /** Its scopes, and the platform's scopes that each stands for. Where this is given, other scopes are dropped. */
@@ -80,6 +82,13 @@ export class Issuers {
   list(): Issuer[] {
     return [...this.byIssuer.values()];
   }
+}
+
+/** A sentence that names the algorithms of the issuer, where the token's is none of them; undefined where it is one. */
+export function findAlgorithmProblem(alg: string, { algorithms }: Pick<Issuer, 'algorithms'>): string | undefined {
+  if (algorithms.some((algorithm) => algorithm === alg)) return undefined;
+  const named = alg.length > 32 ? 'of the header' : JSON.stringify(alg);
+  return `The algorithm ${named} is not one that the issuer is configured to use: ${algorithms.join(', ')}.`;
 }
 
 function buildIssuers(

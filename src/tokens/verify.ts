@@ -10,7 +10,7 @@ import { readParties } from './actors.js';
 import { parseClaims, type TokenClaims } from './claims.js';
 import type { DelegationToken } from '../model/delegation-token.js';
 import { detectFormat, requireFormatClaims, TOKEN_TYPES, type TokenFormat } from './formats.js';
-import type { Issuer, Issuers } from './issuers.js';
+import { findAlgorithmProblem, type Issuer, type Issuers } from './issuers.js';
 import { parseToken, rejectToken, TokenRejectedError } from './jws.js';
 import { verifySignature } from './signature.js';
 import type { TokenAcceptance, TokenReading } from '../model/credential.js';
@@ -121,8 +121,8 @@ export class TokenVerifier {
     const issuer = typeof iss === 'string' ? this.issuers.find(iss) : undefined;
     const format = detectFormat(unverified, issuer?.types ?? TOKEN_TYPES);
     if (issuer === undefined) return rejectToken('token_issuer_unknown');
-    if (!issuer.algorithms.some((algorithm) => algorithm === unverified.header.alg))
-      rejectToken('token_algorithm_forbidden');
+    const algorithmProblem = findAlgorithmProblem(unverified.header.alg, issuer);
+    if (algorithmProblem !== undefined) rejectToken('token_algorithm_forbidden', algorithmProblem);
     await verifySignature(tokenText, issuer);
     return normalizeToken(unverified.payload, format, issuer, this.issuers);
   }

@@ -109,10 +109,10 @@ describe('what is wrong with one that can be read', () => {
     ['it is from the future', { iat: T + 60 }, {}, [['token_not_yet_valid']]],
     ['it is for somebody else', { aud: 'hr-api' }, {}, [['token_audience_mismatch', AUDIENCE]]],
     ['it is for somebody else, and past its end', { aud: 'hr-api', exp: T - 1 }, {}, [['token_audience_mismatch', AUDIENCE], ['token_expired']]],
-    ['its algorithm is not one of the issuer’s', {}, { alg: 'RS256' }, [['token_algorithm_forbidden', 'The algorithm "RS256" is not one that the issuer is configured to use.']]],
-    ['its algorithm is none', {}, { alg: 'none' }, [['token_algorithm_forbidden', 'The algorithm "none" is not one that the issuer is configured to use.']]],
+    ['its algorithm is not one of the issuer’s', {}, { alg: 'RS256' }, [['token_algorithm_forbidden', 'The algorithm "RS256" is not one that the issuer is configured to use: ES256.']]],
+    ['its algorithm is none', {}, { alg: 'none' }, [['token_algorithm_forbidden', 'The algorithm "none" is not one that the issuer is configured to use: ES256.']]],
     ['it names no agent', { act: undefined }, {}, [['token_actor_invalid', NO_AGENT]]],
-    ['everything', { act: undefined, exp: 0 }, { alg: 'HS256' }, [['token_algorithm_forbidden', 'The algorithm "HS256" is not one that the issuer is configured to use.'], ['token_actor_invalid', NO_AGENT], ['token_expired']]],
+    ['everything', { act: undefined, exp: 0 }, { alg: 'HS256' }, [['token_algorithm_forbidden', 'The algorithm "HS256" is not one that the issuer is configured to use: ES256.'], ['token_actor_invalid', NO_AGENT], ['token_expired']]],
   ])('is said: %s', (_, claims, header, problems) => {
     const inspected = inspect(token(claims, header));
     expect(inspected).toMatchObject({ verified: false, issuerKnown: true });

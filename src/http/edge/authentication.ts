@@ -16,6 +16,7 @@ import { buildChallenge } from '../../policy/remedies.js';
 import { sha256, type Service } from '../../service/service.js';
 import type { PresentedToken, SingleUseProof } from '../../model/credential.js';
 import type { CallerGroups } from '../../runtime/fair-limit.js';
+import type { DelegationToken } from '../../model/delegation-token.js';
 import { SIGNATURE_ALGORITHMS } from '../../tokens/issuers.js';
 import { certificateThumbprint } from '../../tokens/proof-of-possession.js';
 import { getClientGroups, getTokenGroups } from './caller-groups.js';
@@ -108,6 +109,7 @@ function authenticateCaller(
       return sendUnauthorized(request, reply, 'This credential is not accepted here.', 'token_malformed');
     const caller = await authenticateToken(service, request, scheme === 'dpop', credential, agents ? 'agent' : 'user');
     if (typeof caller === 'string') return sendUnauthorized(request, reply, 'The token is not valid.', caller);
+    if ('forbidden' in caller) return reply.code(403).send(createProblem('forbidden', caller.forbidden));
     request.caller = caller;
     return undefined;
   };
@@ -122,14 +124,17 @@ export function parseAuthorizationHeader({ headers }: FastifyRequest): {
   return { scheme: scheme?.toLowerCase(), credential };
 }
 
-/** Authenticates an agent or a user by their token; otherwise the reason, which the caller is not told. */
+/**
+ * Authenticates an agent or a user by their token; otherwise the reason, which the caller is not told, or why a genuine
+ * token is not for here.
+ */
 async function authenticateToken(
   service: Service,
   request: FastifyRequest,
   isDpop: boolean,
   token: string,
   kind: 'agent' | 'user',
-): Promise<AuthenticatedParty | ReasonCode> {
+): Promise<AuthenticatedParty | ReasonCode | { readonly forbidden: string }> {
   const { dpop } = request.headers;
   // A bound token as a mere bearer would undo the binding, an unbound one as DPoP would claim one (RFC 9449 7.1, 7.2).
   if (isDpop !== (dpop !== undefined)) return isDpop ? 'proof_missing' : 'proof_invalid';
@@ -153,12 +158,28 @@ async function authenticateToken(
   if (!credential.ok) return credential.reason.code;
   // The token of an ended session is refused to its user here; an agent's is denied by the decision.
   if (kind === 'user' && credential.sessionEnded) return 'session_ended';
+  const problem = kind === 'user' ? findUserClientProblem(service, credential.token) : undefined;
+  if (problem !== undefined) return { forbidden: problem };
   request.singleUseProof = credential.singleUseProof;
   request.callerGroups = getTokenGroups(credential.token);
   const { user, actors } = credential.token;
   return kind === 'user'
     ? { kind: 'user', user: user ?? '' }
     : { kind: 'agent', agent: actors[0]?.id ?? '', presented };
+}
+
+/**
+ * Why the token is no person's own: it was issued to another application than those that people use. An agent may hold a
+ * token of its user's that names no actor; by its client alone it is told from one that the user holds.
+ */
+function findUserClientProblem(service: Service, { issuer, clientId }: DelegationToken): string | undefined {
+  const userClients = service.trust.issuers.find(issuer)?.user_clients ?? [];
+  if (clientId !== undefined && userClients.includes(clientId)) return undefined;
+  const cure =
+    userClients.length === 0
+      ? 'none are configured ("user_clients" of the issuer)'
+      : 'this one is not among the "user_clients" of its issuer';
+  return `This is for people, with a token that was issued to an application for people: ${cure}.`;
 }
 
 /** Consumes the proof that the caller's token came with, and answers 401 where it was used before. */

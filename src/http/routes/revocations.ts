@@ -2,14 +2,13 @@
 import { v7 as uuid } from 'uuid';
 import { z } from 'zod';
 import { BadRequest } from '../../model/faults.js';
-import { decodeId } from '../../model/ids.js';
 import { parseInstant } from '../../model/instants.js';
 import { formatCallerId } from '../../model/question.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
 import type { Revocation } from '../../model/revocations.js';
 import { CLOCK_SKEW_SECONDS } from '../../tokens/verify.js';
-import { idFormat } from '../authzen-request.js';
+import { resolveRevokedParty, revokedPartyFormat } from '../revoked-party.js';
 import { requireParty, authenticate } from '../edge/authentication.js';
 import { createProblem, inputErrors } from '../edge/errors.js';
 
@@ -21,21 +20,24 @@ const textFormat = z
 const revocationMembers = {
   issuer: textFormat.optional().describe('The `iss` of the token'),
   jti: textFormat.optional(),
-  user: idFormat
-    .optional()
-    .describe('As the graph knows it, with the issuer’s alias where it has one: `ann` or `user:ann`'),
-  agent: idFormat.optional().describe('The acting agent, or any before it in the chain'),
   session: textFormat.optional().describe('`sid` or `txn`: the session ends'),
   issued_before: z.string().optional().describe('RFC 3339: tokens issued later are not revoked'),
 };
 const revocationBody = z
-  .strictObject({ ...revocationMembers, reason: z.string().max(1000).optional() })
+  .strictObject({
+    ...revocationMembers,
+    user: revokedPartyFormat.optional(),
+    agent: revokedPartyFormat.optional().describe('The acting agent, or any before it in the chain'),
+    reason: z.string().max(1000).optional(),
+  })
   .describe('Revokes the tokens that match every member: a user with an agent means that pair')
   .meta({ id: 'RevocationRequest' });
 const revocationFormat = z
   .object({
     id: z.uuid(),
     ...revocationMembers,
+    user: z.string().optional().describe('The id as the graph has it'),
+    agent: z.string().optional(),
     reason: z.string().optional(),
     revoked_at: z.string(),
     revoked_by: z.string(),
@@ -61,12 +63,15 @@ export function revocationRoutes(app: TypedApp, service: Service): void {
     onRequest: admin,
     handler: async (request, reply) => {
       const body = request.body;
-      const { issued_before: issuedBefore, reason, ...requested } = body;
+      const { issued_before: issuedBefore, reason, user, agent, ...requested } = body;
       const { userObject, agentObject } = service.activePolicies.rules.vocabulary;
+      const issuers = service.trust.issuers.list();
+      // The user is of the issuer that signed; an agent may be of another.
+      const userIssuers = issuers.filter(({ issuer }) => body.issuer === undefined || issuer === body.issuer);
       const selectors = {
         ...requested,
-        user: stripTypePrefix(body.user, userObject),
-        agent: stripTypePrefix(body.agent, agentObject),
+        user: user === undefined ? undefined : resolveRevokedParty(user, 'user', userObject, userIssuers),
+        agent: agent === undefined ? undefined : resolveRevokedParty(agent, 'agent', agentObject, issuers),
       };
       if (REVOCATION_SELECTORS.every((s) => body[s] === undefined) && issuedBefore === undefined)
         throw new BadRequest(`needs one of ${REVOCATION_SELECTORS.join(', ')} or issued_before`);
@@ -142,18 +147,6 @@ export function sessionRoutes(app: TypedApp, service: Service): void {
       return reply.code(204).send();
     },
   });
-}
-
-/** Accepts `user:ann`, as rationales and relationships write it, for `ann`. */
-function stripTypePrefix(text: string | undefined, type: string | undefined): string | undefined {
-  const prefix = `${type ?? ''}:`;
-  if (text === undefined || type === undefined || !text.startsWith(prefix)) return text;
-  const id = text.slice(prefix.length);
-  try {
-    return decodeId(id);
-  } catch {
-    return id;
-  }
 }
 
 function toRevocationJson({

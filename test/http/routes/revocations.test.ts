@@ -72,13 +72,14 @@ describe('a revocation', () => {
     expect((await ask(other)).decision).toBe(true);
   });
 
-  it.each([
+  it.each<[string, object]>([
     ['a user', { user: 'alice' }],
     ['an agent', { agent: 'hr-assistant' }],
     ['a pair', { user: 'alice', agent: 'hr-assistant' }],
     ['an issuer', { issuer: 'urn:remit:development' }],
-    ['a user as rationales write them', { user: 'user:alice' }],
-    ['an agent as rationales write them', { agent: 'agent:hr-assistant' }],
+    ['a user by an id that is not a reference', { user: { id: 'alice' } }],
+    ['a user as tokens state them', { user: { issuer: 'urn:remit:development', sub: 'alice' } }],
+    ['an agent as tokens state them', { agent: { issuer: 'urn:remit:development', sub: 'hr-assistant' } }],
   ])('of %s ends the tokens that are out, and new ones are good again', async (_of, selectors) => {
     const token = await mint();
     expect((await ask(token)).decision).toBe(true);
@@ -195,9 +196,123 @@ describe('a revocation', () => {
     ['a time that is none', { issued_before: 'yesterday' }, 'issued_before'],
     ['a day that is none', { issued_before: '2030-02-30T00:00:00Z' }, 'issued_before'],
     ['a session with a control character', { session: 'a\nb' }, 'session'],
+    // Either alice, or the person whose token states this `sub`: a revocation can't be undone, so none is guessed.
+    ['a user as a reference, which is also an id', { user: 'user:alice' }, 'user'],
+    ['an agent as a reference', { agent: 'agent:hr-assistant' }, 'agent'],
+    ['a subject of an issuer that is none', { user: { issuer: 'https://other.example', sub: 'alice' } }, 'user.issuer'],
+    ['a user by half a name', { user: { issuer: 'urn:remit:development' } }, 'user'],
   ])('of %s is 400', async (_of, body, at) => {
     const response = await remit.post('/v1/revocations', body);
     expect([response.statusCode, response.json<{ error: { at?: string } }>().error.at ?? '']).toEqual([400, at]);
+  });
+});
+
+describe('a person whose id is nearly that of another', () => {
+  let company: Running;
+  let keys: Record<'corp' | 'partner', Key>;
+  const ISSUERS = { corp: 'https://corp.example', partner: 'https://partner.example' } as const;
+  beforeAll(async () => {
+    keys = { corp: await makeKey('ES256', 'corp'), partner: await makeKey('ES256', 'partner') };
+    company = await startWith({
+      issuers: [
+        { issuer: ISSUERS.corp, audience: 'hr-api', primary: true, jwks: { keys: [keys.corp.jwk] } },
+        {
+          issuer: ISSUERS.partner,
+          audience: 'hr-api',
+          alias: 'partner',
+          jwks: { keys: [keys.partner.jwk] },
+          actors_from: [ISSUERS.corp],
+        },
+      ],
+      clients: [clientNamed('hr-api', 'hr-api', 'evaluate'), clientNamed('root', 'hr-api', 'admin')],
+    });
+    const users = ['alice', 'user:alice', 'partner|alice', 'partner|user:alice'];
+    const relationships = users.flatMap((id) => [
+      { resource: { type: 'agent', id: 'hr-assistant' }, relation: 'delegator', subject: { type: 'user', id } },
+      { resource: { type: 'employee', id: 'erin' }, relation: 'manager', subject: { type: 'user', id } },
+    ]);
+    const written = await company.post(
+      '/v1/relationships',
+      { updates: relationships.map((relationship) => ({ operation: 'touch', relationship })) },
+      { authorization: 'Bearer root-key' },
+    );
+    expect(written.statusCode, written.body).toBe(200);
+  });
+  afterAll(() => company.stop());
+
+  const state = (body: object) => company.post('/v1/revocations', body, { authorization: 'Bearer root-key' });
+  /** The ids whose tokens are revoked, of the four. */
+  const listRevoked = async (): Promise<string[]> => {
+    const revoked: string[] = [];
+    for (const issuer of ['corp', 'partner'] as const)
+      for (const sub of ['alice', 'user:alice']) {
+        const token = await keys[issuer].sign(
+          { alg: 'ES256', typ: 'at+jwt', kid: issuer },
+          { iss: ISSUERS[issuer], aud: 'hr-api', sub, iat: T, exp: T + 300, scope: 'hr.employees.read', act: { iss: ISSUERS.corp, sub: 'hr-assistant' } },
+        );
+        const id = issuer === 'corp' ? sub : `partner|${sub}`;
+        const body = { subject: { type: 'user', id }, action: { name: 'read' }, resource: { type: 'employee', id: 'erin' }, context: { token } };
+        const answer = (await company.post('/access/v1/evaluation', body, { authorization: 'Bearer hr-api-key' })).json<Answer>();
+        expect([[], ['token_revoked']]).toContainEqual(codes(answer));
+        if (!answer.decision) revoked.push(id);
+      }
+    return revoked;
+  }; // prettier-ignore
+
+  it('is told from them, however they are named', async () => {
+    expect(await listRevoked()).toEqual([]);
+    for (const ambiguous of ['user:alice', 'user:nobody']) {
+      const response = await state({ user: ambiguous });
+      expect(response.statusCode).toBe(400);
+      expect(response.json<{ error: { message: string } }>().error.message).toContain(`{"id": "${ambiguous}"}`);
+    }
+    // The partner's tokens name nobody without its alias.
+    expect((await state({ issuer: ISSUERS.partner, user: 'alice' })).json()).toMatchObject({
+      error: { at: 'user', message: expect.stringContaining('"partner|…"') as string },
+    });
+    expect((await state({ user: { issuer: ISSUERS.corp, sub: 'partner|alice' } })).statusCode).toBe(400);
+    expect(await listRevoked()).toEqual([]);
+
+    const revoked = new Set<string>();
+    for (const [user, id] of [
+      [{ issuer: ISSUERS.partner, sub: 'user:alice' }, 'partner|user:alice'],
+      [{ id: 'user:alice' }, 'user:alice'],
+      ['partner|alice', 'partner|alice'],
+      [{ issuer: ISSUERS.corp, sub: 'alice' }, 'alice'],
+    ] as const) {
+      const response = await state({ user });
+      expect(response.json<Revocation>().user).toBe(id);
+      revoked.add(id);
+      expect(new Set(await listRevoked())).toEqual(revoked);
+    }
+  });
+});
+
+describe('where no issuer is the primary one', () => {
+  let company: Running;
+  beforeAll(async () => {
+    const key = await makeKey('ES256', 'k');
+    company = await startWith({
+      issuers: [{ issuer: 'https://partner.example', audience: 'hr-api', alias: 'partner', jwks: { keys: [key.jwk] } }],
+      clients: [clientNamed('root', 'hr-api', 'admin')],
+    });
+    // The development issuer, whose ids are bare, is there for the sample alone.
+    company.service.trust.issuers.replace(company.service.trust.configured.issuers);
+  });
+  afterAll(() => company.stop());
+
+  it.each(['user', 'agent'])('a bare id of a %s is refused, and the message says how ids look', async (place) => {
+    const response = await company.post('/v1/revocations', { [place]: 'dave' }, { authorization: 'Bearer root-key' });
+    expect([response.statusCode, response.json()]).toEqual([
+      400,
+      {
+        error: expect.objectContaining({
+          at: place,
+          message:
+            'is no id that a token can name: the ids of the configured issuers are "partner|…"; write it so, or as {"issuer": …, "sub": …}',
+        }) as object,
+      },
+    ]);
   });
 });
 
@@ -322,7 +437,10 @@ describe('a user with a token of their own', () => {
   beforeAll(async () => {
     key = await makeKey('ES256', 'k1');
     company = await startWith({
-      issuers: [{ issuer: 'https://corp.example', audience: 'remit', primary: true, jwks: { keys: [key.jwk] }, shape: ['act', 'agent'] }],
+      issuers: [
+        { issuer: 'https://corp.example', audience: 'remit', primary: true, jwks: { keys: [key.jwk] }, shape: ['act', 'agent'], user_clients: ['web', 'phone'] },
+        { issuer: 'https://other.example', audience: 'remit', alias: 'other', jwks: { keys: [key.jwk] }, shape: ['act', 'agent'] },
+      ],
       clients: [clientNamed('hr-api', 'hr-api', 'evaluate')],
     }); // prettier-ignore
   });
@@ -358,6 +476,17 @@ describe('a user with a token of their own', () => {
     ['a bound token without its proof', { sub: 'alice', cnf: { jkt: 'A'.repeat(43) } }],
   ])('is not %s', async (_who, claims) => {
     expect(await end(claims)).toBe(401);
+    expect(await reads('alice')).toEqual([]);
+  });
+
+  it.each([
+    ['an agent that is its client', { sub: 'alice', client_id: 'hr-assistant' }],
+    ['an agent that is its client, as it calls itself', { sub: 'alice', azp: 'web', client_id: 'code-bot' }],
+    ['an application that is not for people', { sub: 'alice', client_id: 'batch' }],
+    ['no client at all', { sub: 'alice' }],
+    ['an issuer without applications for people', { iss: 'https://other.example', sub: 'alice', client_id: 'web' }],
+  ])('does not come from %s', async (_from, claims) => {
+    expect(await end(claims)).toBe(403);
     expect(await reads('alice')).toEqual([]);
   });
 
