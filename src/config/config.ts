@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { clientFormat, resolveClients, type ConfiguredClient } from './clients.js';
 import { databaseFormat, resolveDatabase, type DatabaseConfig } from './database.js';
 import { displayPath, type SourcePaths } from './files.js';
+import { findZoneProblem } from '../runtime/local-time.js';
 import { isLoopback } from '../runtime/ip-address.js';
 import { issuerFormat, resolveIssuers } from './issuers.js';
 import { limitsFormat, type LimitsConfig } from './limits.js';
@@ -18,6 +19,12 @@ import type { TracesConfig } from '../telemetry/request-tracer.js';
 import { ConfigError } from '../model/faults.js';
 import type { IssuerConfig } from '../tokens/issuers.js';
 
+/** The name of a time zone, such as `Europe/Berlin`. */
+export const zoneFormat = z.string().superRefine((zone, ctx) => {
+  const problem = findZoneProblem(zone);
+  if (problem !== undefined) ctx.addIssue({ code: 'custom', message: problem });
+});
+
 /** The format of a configuration file. */
 export const configFormat = z.strictObject({
   listen: listenFormat,
@@ -26,6 +33,7 @@ export const configFormat = z.strictObject({
     actions: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]),
   }),
   policies: z.string().min(1),
+  zone: zoneFormat.optional().describe('The time zone of context.local, by its IANA name'),
   world: z.string().min(1).optional(),
   data: z.string().min(1).optional(),
   spicedb: spicedbFormat.prefault({}),
@@ -136,6 +144,7 @@ export function loadConfig(file: string | undefined, env: Environment = process.
       relationships: resolvePath(settings.schema.relationships),
       actions: [settings.schema.actions].flat().map(resolvePath),
       policies: resolvePath(settings.policies),
+      zone: settings.zone,
     },
     world: settings.world === undefined ? undefined : resolvePath(settings.world),
     spicedb,

@@ -10,6 +10,8 @@ export interface SourcePaths {
   readonly relationships: string;
   readonly actions: readonly string[];
   readonly policies: string;
+  /** The time zone that policies read the local time of; undefined for UTC. */
+  readonly zone?: string | undefined;
 }
 
 /** The kinds of files that a configuration leads to, by the endings of their names. */
@@ -27,6 +29,7 @@ export function readSources(paths: SourcePaths): RuleSources {
     relationships: read(requireKind(paths.relationships, 'a SpiceDB schema')),
     actions: paths.actions.map((path) => read(requireKind(path, 'a Cedar schema'))),
     policies: listCedarFiles(paths.policies).map(read),
+    zone: paths.zone,
   };
   // A file that is being written is empty at first, and without its policies the rest may be valid.
   const empty = sources.policies.find(({ text }) => text.trim() === '');

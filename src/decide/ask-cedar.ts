@@ -11,13 +11,19 @@ import type { CedarAnswer } from '../policy/cedar.js';
 import { buildCedarRequest, type CedarRequestFacts } from '../policy/cedar-request.js';
 import { leadsToEntity, type PolicyReads } from '../policy/policy-reads.js';
 import type { EntityType } from '../policy/schema/action.js';
+import { selectCertainAnswer, type CertainAnswer } from '../policy/certain-answer.js';
 import type { PolicySlices, Slice } from '../policy/slices.js';
 import type { BoundQuestion } from './bound-question.js';
 
 export type CedarOutcome =
   | { readonly kind: 'answer'; readonly answer: CedarAnswer }
   /** Required attributes are neither stored nor in the request. */
-  | { readonly kind: 'missing'; readonly attributes: readonly string[] }
+  | {
+      readonly kind: 'missing';
+      readonly attributes: readonly string[];
+      /** The answer of those policies that read none of them. */
+      readonly certain: CertainAnswer;
+    }
   /** Cedar was not asked: its answer would tell what is stored of a resource that is out of reach. */
   | { readonly kind: 'withheld' }
   | { readonly kind: 'fault'; readonly fault: FaultCode };
@@ -27,6 +33,8 @@ export interface CedarOutcomes {
   /** One for each earlier agent, newest first. */
   readonly chain: readonly { readonly agent: EntityRef; readonly outcome: CedarOutcome }[];
   readonly duties: CedarOutcome;
+  /** Whether a policy that was asked reads the time, so that the answers hold at this moment alone. */
+  readonly timeDependent: boolean;
 }
 
 export interface CedarFacts {
@@ -39,7 +47,7 @@ export interface CedarFacts {
 
 /** The facts that a request to Cedar is built of, the same for every principal. */
 export function collectRequestFacts(bound: BoundQuestion, facts: CedarFacts): CedarRequestFacts {
-  const { target, question, acting, now } = bound;
+  const { target, question, acting, now, rules } = bound;
   return {
     acting,
     action: target.action,
@@ -54,6 +62,7 @@ export function collectRequestFacts(bound: BoundQuestion, facts: CedarFacts): Ce
     can: facts.can,
     agentCan: facts.agentCan,
     now,
+    zone: rules.zone,
   };
 }
 
@@ -79,8 +88,13 @@ export function askCedar(bound: BoundQuestion, facts: CedarFacts): CedarOutcomes
     const typed = { ref: principal, type: bound.principalType };
     try {
       const built = buildCedarRequest(requestFacts, typed, slice.reads, rules.vocabulary, facts.reachable);
-      if (!built.ok) return { kind: 'missing', attributes: built.missing };
-      return { kind: 'answer', answer: slices.ask(slice, built.request) };
+      const answer = slices.ask(slice, built.request);
+      if (built.ok) return { kind: 'answer', answer };
+      return {
+        kind: 'missing',
+        attributes: built.missing,
+        certain: selectCertainAnswer(answer, slice, built.missing, bound),
+      };
     } catch (error) {
       if (error instanceof Fault) return { kind: 'fault', fault: error.code };
       throw error;
@@ -93,6 +107,7 @@ export function askCedar(bound: BoundQuestion, facts: CedarFacts): CedarOutcomes
     acting: ask(rules.deciding, deciding, principal),
     chain: acting.chain.map((agent) => ({ agent, outcome: ask(rules.deciding, deciding, agent) })),
     duties: duties.policies.length === 0 ? NO_DUTIES : ask(rules.duties, duties, principal),
+    timeDependent: deciding.timeDependent || duties.timeDependent,
   };
 }
 

@@ -78,11 +78,13 @@ export function toTokenRecord({
   return { issuer, jti, client_id: clientId, session, transaction: txn };
 }
 
-/** The earliest known end of what the allow rests on. Without a token none is known, so the answer must not be kept. */
+/** The earliest end of what the allow rests on. Without a token none is known, so the answer must not be kept. */
 function computeValidUntil({ bound, facts }: Evaluation, now: Date): string {
   const grant = bound?.acting.grant;
   if (grant === undefined || facts === undefined) return now.toISOString();
-  return [new Date(grant.expiresAt * 1000).toISOString(), ...facts.expiries].reduce((a, b) => (b < a ? b : a));
+  // Compared as instants: as texts, a second with a fraction comes before the same second without one.
+  const ends = [grant.expiresAt * 1000, ...facts.expiries.map((expiry) => Date.parse(expiry))];
+  return new Date(Math.max(now.getTime(), Math.min(...ends))).toISOString();
 }
 
 /** The decision as it is stored: with its facts, and without what only the answer needs. */

@@ -1,5 +1,5 @@
 /** Turns the engines' answers into the facts that the steps judge, Cedar's included: with no I/O, so it can be repeated. */
-import type { CheckRequest } from '../model/checks.js';
+import type { CheckAnswer, CheckRequest } from '../model/checks.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
 import { askCedar, type CedarFacts, type CedarOutcomes } from './ask-cedar.js';
 import type { BoundQuestion } from './bound-question.js';
@@ -50,11 +50,17 @@ export function evaluateFacts(bound: BoundQuestion, answers: Omit<Facts, 'cedar'
           acting: { kind: 'fault', fault: entitiesFault },
           chain: [],
           duties: { kind: 'fault', fault: entitiesFault },
+          timeDependent: false,
         };
-  const checkExpiries = needs.checks.flatMap((request) => {
-    const answer = check(request);
-    return answer.result === 'yes' && answer.until !== undefined ? [answer.until] : [];
-  });
+  const checkExpiries = needs.checks.flatMap((request) => findAnswerEnd(request, check(request), bound) ?? []);
   const pathExpiries = delegationPath?.kind === 'path' ? delegationPath.ends : [];
-  return { ...answers, cedar, expiries: [...checkExpiries, ...pathExpiries] };
+  const policyExpiries = cedar.timeDependent ? [bound.now.toISOString()] : [];
+  return { ...answers, cedar, expiries: [...checkExpiries, ...pathExpiries, ...policyExpiries] };
+}
+
+/** The instant at which an answer may change without a write: policies may allow by a no as well. */
+function findAnswerEnd(request: CheckRequest, answer: CheckAnswer, { rules, now }: BoundQuestion): string | undefined {
+  if (answer.result === 'yes') return answer.until;
+  const { type } = request.resource;
+  return rules.graph.reachability.canGainByExpiration(type, request.permission) ? now.toISOString() : undefined;
 }

@@ -17,6 +17,7 @@ import { withIntermediaries } from './facts.js';
 import { buildGateCheck, withCaveatContext } from './permission-checks.js';
 import { findUnrecordedEntities, recordEntities } from './recorded-entities.js';
 import type { Facts, StepNeeds } from './step.js';
+import { listCaveatParameters, listConstrainedNames } from './unproven-statements.js';
 
 export function toRecordedFacts(evaluation: Evaluation): RecordedFacts {
   const { bound, facts } = evaluation;
@@ -69,21 +70,19 @@ function toRecordedRequest(evaluation: Evaluation): RecordedFacts['said'] {
  * The names of properties and of context members that can decide something, since the schemas or the token know them.
  * What a request says beyond them isn't Remit's to store.
  */
-function collectDecisiveNames({ unbound, bound, facts }: Evaluation): ReadonlySet<string> {
+function collectDecisiveNames({ unbound, bound }: Evaluation): ReadonlySet<string> {
   const { question, rules } = unbound;
   const { vocabulary } = rules;
   const target = bound?.target ?? vocabulary.find(question.action.name, question.resource.type);
   const { action, request } = target?.action.context ?? {};
   const token = getVerifiedCredential(unbound)?.token;
-  const constrained = (token?.authorizationDetails ?? []).flatMap((d) => Object.keys(d.constraints ?? {}));
   const subjects = vocabulary.typesByObject.get(question.subject.type) ?? [];
   return new Set([
     'purpose',
     ...[target?.resourceType, ...subjects].flatMap((type) => Object.keys(type?.attributes ?? {})),
     ...[action, request].flatMap((member) => (member?.type.kind === 'Record' ? Object.keys(member.type.members) : [])),
-    ...(facts?.needs.checks ?? []).flatMap((check) => Object.keys(check.context ?? {})),
-    // A constraint is of `amount` or of `action.amount`.
-    ...constrained.flatMap((name) => [name, name.slice(name.indexOf('.') + 1)]),
+    ...(target === undefined ? [] : listCaveatParameters(target, rules)),
+    ...listConstrainedNames(token?.authorizationDetails ?? []),
     ...Object.keys(token?.transaction ?? {}),
   ]);
 }

@@ -32,7 +32,7 @@ export interface Facts {
   /** undefined where none was looked for: the user has delegated directly, or nothing can be passed on. */
   readonly delegationPath: DelegationPathResult | undefined;
   readonly cedar: CedarOutcomes;
-  /** Instants at which a yes may turn into a no without a write, RFC 3339. */
+  /** Instants at which any of these facts may change without a write, RFC 3339. */
   readonly expiries: readonly string[];
 }
 

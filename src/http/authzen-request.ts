@@ -1,7 +1,7 @@
 /** Requests of the AuthZEN Authorization API 1.0: their zod formats, and the questions that the routes build from them. */
 import { z } from 'zod';
 import { CONSISTENCY_PLACE, type RelationshipGraph } from '../graph/port.js';
-import type { Caller, Question } from '../model/question.js';
+import { omitNulls, type Caller, type Question } from '../model/question.js';
 import { BadRequest } from '../model/faults.js';
 import { findIdProblem } from '../model/ids.js';
 import { MAX_TOKEN_BYTES } from '../tokens/jws.js';
@@ -122,24 +122,22 @@ export function parseQuestion(body: unknown, requestContext: RequestContext): Qu
 /** Builds a question from a request that has been validated. @throws BadRequest naming the place */
 export function buildQuestion(request: EvaluationRequest, requestContext: RequestContext): Question {
   const { subject: s, action: a, resource: r, context: c = {} } = request;
-  // What an agent says of things, of itself or of the circumstances is no evidence: only its question counts.
-  const trusted = requestContext.caller.kind === 'client';
   const atLeast = c.consistency?.at_least;
   const problem = atLeast === undefined ? undefined : requestContext.relationships.tokenProblem(atLeast);
   if (problem !== undefined) throw new BadRequest(problem, CONSISTENCY_PLACE);
   return {
     caller: requestContext.caller,
-    subject: { type: s.type, id: s.id, properties: trusted ? (s.properties ?? {}) : {} },
-    action: { name: a.name, properties: trusted ? (a.properties ?? {}) : {} },
-    resource: { type: r.type, id: r.id, properties: trusted ? (r.properties ?? {}) : {} },
-    context: trusted ? Object.fromEntries(Object.entries(c).filter(([key]) => !REMIT_CONTEXT_MEMBERS.has(key))) : {},
+    subject: { type: s.type, id: s.id, properties: omitNulls(s.properties ?? {}) },
+    action: { name: a.name, properties: omitNulls(a.properties ?? {}) },
+    resource: { type: r.type, id: r.id, properties: omitNulls(r.properties ?? {}) },
+    context: omitNulls(Object.fromEntries(Object.entries(c).filter(([key]) => !REMIT_CONTEXT_MEMBERS.has(key)))),
     ...chooseToken(c, requestContext),
     statedAgent: c.agent,
     statedMode: c.mode,
-    assertedAgent: trusted ? parseAssertedAgent(s.properties?.['act']) : undefined,
+    assertedAgent: parseAssertedAgent(s.properties?.['act'] ?? undefined),
     supportedObligations: c.supported_obligations,
     // The latest is at least as fresh as any token: an agent can't choose to be judged by what was.
-    consistency: atLeast === undefined || !trusted ? 'full' : { atLeast },
+    consistency: atLeast === undefined || requestContext.caller.kind === 'agent' ? 'full' : { atLeast },
     dryRun: c.dry_run ?? false,
     explain: requestContext.explain,
     requestId: requestContext.requestId,

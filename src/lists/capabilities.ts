@@ -10,7 +10,7 @@ import { previewQuestions } from './decide-list.js';
 import { GraphSnapshot } from '../graph/snapshot.js';
 import { BadRequest } from '../model/faults.js';
 import type { Question } from '../model/question.js';
-import type { ReasonCode } from '../model/reasons.js';
+import { REQUEST_DEPENDENT_REASONS, type Reason } from '../model/reasons.js';
 import type { Remedy } from '../model/remedies.js';
 import type { Action } from '../policy/schema/action.js';
 
@@ -88,20 +88,20 @@ function isBetterResult(a: CapabilityResult, b: CapabilityResult): boolean {
   return STATUS_ORDER.indexOf(a.status) < STATUS_ORDER.indexOf(b.status);
 }
 
-/** Reasons for what only the request itself can supply. */
-const REQUEST_DEPENDENT: readonly ReasonCode[] = ['attribute_missing', 'context_missing'];
-
 /** undefined where a denial stands that neither the request nor a remedy can lift. */
 function toCapabilityResult({ allowed, denials }: DecisionPreview): CapabilityResult | undefined {
   if (allowed) return { status: 'allowed', remedies: [] };
-  const requestDependentDenials = denials.filter(({ reasons }) =>
-    reasons.every(({ code }) => REQUEST_DEPENDENT.includes(code)),
-  );
-  const remediableDenials = denials.filter(({ remediable }) => remediable);
-  if (denials.length === 0 || requestDependentDenials.length + remediableDenials.length < denials.length)
-    return undefined;
+  const isRequestDependent = ({ code }: Reason): boolean => REQUEST_DEPENDENT_REASONS.includes(code);
+  const isLiftable = denials.every(({ reasons, remediable }) => remediable || reasons.every(isRequestDependent));
+  if (denials.length === 0 || !isLiftable) return undefined;
   const remedies = [
-    ...new Map(remediableDenials.flatMap((d) => d.remedies).map((r) => [JSON.stringify(r), r])).values(),
+    ...new Map(
+      denials
+        .filter(({ remediable }) => remediable)
+        .flatMap((denial) => denial.remedies)
+        .map((remedy) => [JSON.stringify(remedy), remedy]),
+    ).values(),
   ];
-  return { status: requestDependentDenials.length > 0 ? 'depends' : 'remediable', remedies };
+  const depends = denials.some(({ reasons }) => reasons.some(isRequestDependent));
+  return { status: depends ? 'depends' : 'remediable', remedies };
 }

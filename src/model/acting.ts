@@ -93,6 +93,11 @@ export function cedarPrincipal(acting: ActingParties): EntityRef {
   return acting.mode === 'human' ? acting.user : acting.agent;
 }
 
+/** The agents of a request: the one that acts, then the earlier ones, newest first; none in human mode. */
+export function listAgents(acting: ActingParties): EntityRef[] {
+  return acting.mode === 'human' ? [] : [acting.agent, ...acting.chain];
+}
+
 /** The parties as text, `user:alice`; those that the mode doesn't have are left out. */
 export function describeActing(acting: ActingParties): {
   mode: ActingMode;

@@ -13,7 +13,7 @@ export type StepOutcome =
       readonly evidence: Evidence;
       readonly reasons: readonly Reason[];
       readonly remedies: readonly Remedy[];
-      /** Whether the remedies together would turn this outcome into a pass. */
+      /** Whether the remedies together lift all reasons but those for what only the request can supply. */
       readonly remediable: boolean;
     }
   | { readonly outcome: 'unknown'; readonly evidence: Evidence; readonly fault: FaultCode };
@@ -26,7 +26,7 @@ export function pass(evidence: Evidence = {}, obligations: readonly Obligation[]
 }
 
 /**
- * @param isRemediable whether the remedies together lift all reasons
+ * @param isRemediable whether the remedies together lift all reasons but those for what only the request can supply
  * @throws TypeError without a reason: a deny that explains nothing is a bug
  */
 export function deny(

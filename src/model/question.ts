@@ -70,6 +70,13 @@ export interface Question {
   readonly tokenRequired: boolean;
 }
 
+/** The members that are stated: one that is null is as if it weren't said. */
+export function omitNulls(values: Properties): Properties {
+  return Object.values(values).includes(null)
+    ? Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null))
+    : values;
+}
+
 export function formatCallerId(caller: AuthenticatedParty): string {
   switch (caller.kind) {
     case 'client':

@@ -169,6 +169,12 @@ export const REASONS = {
     people: 'This action is not known for this kind of thing.',
     operators: 'The Cedar schema has no action of this name that applies to this type of resource.',
   },
+  attributes_unproven: {
+    steps: ['binding'],
+    people: 'This question states what only an API can vouch for.',
+    operators:
+      "An agent's own question states an attribute of the resource or the subject, or a member of the context, that the schemas declare: of these an agent's word proves nothing.",
+  },
   resource_type_forbidden: {
     steps: ['binding'],
     people: 'This can not be asked here.',
@@ -201,6 +207,12 @@ export const REASONS = {
     people: 'There is no delegation to this agent.',
     operators:
       'The graph does not say that the user has delegated to this agent (`delegator`): never given, ended or expired.',
+  },
+  agent_unknown: {
+    steps: ['delegation'],
+    people: 'This agent is not known here.',
+    operators:
+      'An agent of the chain (the acting one, an earlier one, or one that passed the delegation on) has no stored entity, so nothing says whether it may still act.',
   },
   relationship_missing: {
     steps: ['relationship'],
@@ -251,6 +263,9 @@ export const REASONS = {
 } as const satisfies Record<string, { steps: readonly StepName[]; people: string; operators: string }>;
 
 export type ReasonCode = keyof typeof REASONS;
+
+/** The codes for what only the request itself can supply. */
+export const REQUEST_DEPENDENT_REASONS: readonly ReasonCode[] = ['attribute_missing', 'context_missing'];
 
 /** The codes that the step can give. */
 export type ReasonCodeOf<Step extends StepName> = {

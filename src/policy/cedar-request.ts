@@ -9,10 +9,18 @@ import type { ActingParties } from '../model/acting.js';
 import type { EntityWithAncestors } from '../model/entities.js';
 import { findIdProblem, isSameRef, type EntityRef } from '../model/ids.js';
 import type { Properties } from '../model/question.js';
+import { toLocalTime } from '../runtime/local-time.js';
 import type { PolicyReads, ValueReads } from './policy-reads.js';
 import { findReachedEntities, listStatedReferences, type ReachedEntity } from './reached-entities.js';
 import { RequestValues } from './request-values.js';
-import { datetimeValue, readReference, toCedarValue, type CedarType, type RecordMembers } from './schema/types.js';
+import {
+  datetimeValue,
+  getStatedMember,
+  readReference,
+  toCedarValue,
+  type CedarType,
+  type RecordMembers,
+} from './schema/types.js';
 import { isActionType, type EntityUid } from './schema/uid.js';
 import type { Vocabulary } from './schema/vocabulary.js';
 import type { Action, EntityType } from './schema/action.js';
@@ -34,12 +42,17 @@ export interface CedarRequestFacts {
   readonly can: Readonly<Record<string, boolean>>;
   readonly agentCan: Readonly<Record<string, boolean>>;
   readonly now: Date;
+  /** The time zone of `context.local`. */
+  readonly zone: string;
 }
 
 export type CedarRequestResult =
   | { readonly ok: true; readonly request: CedarRequest }
-  /** The required attributes and members that are nowhere: `employee.status`, `context.action.branch`. */
-  | { readonly ok: false; readonly missing: readonly string[] };
+  /**
+   * The required attributes and members that are nowhere: `employee.status`, `context.action.branch`. Of the request
+   * without them, only policies that read none of them say what they mean.
+   */
+  | { readonly ok: false; readonly missing: readonly string[]; readonly request: CedarRequest };
 
 /** A principal that policies are asked about: the acting agent or user, or an earlier agent of the chain. */
 export interface TypedPrincipal {
@@ -99,11 +112,9 @@ export function buildCedarRequest(
         : values.contextMember(name, member.type, memberReads, supplied);
     if (value !== undefined && memberReads !== undefined) context[name] = value;
   }
-  if (values.missing.length > 0) return { ok: false, missing: [...new Set(values.missing)].sort() };
-  return {
-    ok: true,
-    request: { principal: principalUid, action: facts.action.uid, resource: resourceUid, context, entities },
-  };
+  const request = { principal: principalUid, action: facts.action.uid, resource: resourceUid, context, entities };
+  const missing = [...new Set(values.missing)].sort();
+  return missing.length > 0 ? { ok: false, missing, request } : { ok: true, request };
 }
 
 /** Every entity that the policies can reach from the request, the principal and the resource first. */
@@ -234,6 +245,8 @@ function contextMemberValue(name: string, facts: CedarRequestFacts): unknown {
       return acting.mode === 'delegated' ? facts.agentCan : undefined;
     case 'now':
       return facts.now;
+    case 'local':
+      return toLocalTime(facts.now, facts.zone);
     case 'action':
       return facts.actionProperties;
     case 'request':
@@ -260,8 +273,9 @@ export function checkProperties(
 ): void {
   const checkMembers = (members: RecordMembers, values: Properties, path: string): void => {
     for (const [name, member] of Object.entries(members)) {
-      if (Object.hasOwn(values, name))
-        toCedarValue(withoutRequiredMembers(member.type), values[name], `${path}.${name}`, vocabulary.objectOf);
+      const value = getStatedMember(values, name);
+      if (value !== undefined)
+        toCedarValue(withoutRequiredMembers(member.type), value, `${path}.${name}`, vocabulary.objectOf);
     }
   };
   checkMembers(facts.resourceType.attributes, facts.resourceProperties, 'resource.properties');

@@ -8,6 +8,7 @@ import { checkReferences } from './check-references.js';
 import type { LocateDeclaration } from './schema/declarations.js';
 import { findDutyProblem } from './duties.js';
 import { FindingCollector, isError, assertNoErrors, type Finding } from '../diagnostics/diagnostics.js';
+import { DEFAULT_ZONE } from '../runtime/local-time.js';
 import { GraphSchema } from '../graph/schema/schema.js';
 import { readPolicies, type Policy } from './policies.js';
 import { locateAnnotation, locateByte, rewriteAsPermit } from './policy-text.js';
@@ -24,6 +25,8 @@ export interface Rules {
   /** SHA-256 over all sources, in hex; decision records name it. */
   readonly version: string;
   readonly sources: RuleSources;
+  /** The time zone of `context.local`. */
+  readonly zone: string;
   readonly graph: GraphSchema;
   readonly vocabulary: Vocabulary;
   readonly policies: ReadonlyMap<string, Policy>;
@@ -39,6 +42,8 @@ export interface RuleSources {
   readonly relationships: SourceFile;
   readonly actions: readonly SourceFile[];
   readonly policies: readonly SourceFile[];
+  /** The time zone that policies read the local time of, by its IANA name; undefined for UTC. */
+  readonly zone?: string | undefined;
 }
 
 export interface RulesReadResult {
@@ -106,6 +111,7 @@ function buildRules(
   return {
     version: hashSources(sources),
     sources,
+    zone: sources.zone ?? DEFAULT_ZONE,
     graph,
     vocabulary,
     policies: new Map(policies.map((p) => [p.id, p])),
@@ -221,5 +227,6 @@ export function hashSources(sources: RuleSources): string {
   for (const file of [sources.relationships, ...sources.actions, ...sources.policies]) {
     hash.update(`${Buffer.byteLength(file.text)}:`).update(file.text);
   }
+  if (sources.zone !== undefined && sources.zone !== DEFAULT_ZONE) hash.update(`zone:${sources.zone}`);
   return hash.digest('hex');
 }

@@ -8,7 +8,7 @@ import type { Properties } from '../model/question.js';
 import type { ValueReads } from './policy-reads.js';
 import type { ReachedEntity } from './reached-entities.js';
 import type { EntityType } from './schema/action.js';
-import { InvalidValueError, isObject, toCedarValue, type CedarType } from './schema/types.js';
+import { getStatedMember, InvalidValueError, isObject, toCedarValue, type CedarType } from './schema/types.js';
 import type { EntityUid } from './schema/uid.js';
 import type { Vocabulary } from './schema/vocabulary.js';
 
@@ -41,15 +41,16 @@ export class RequestValues {
     const omitted = stored?.omitted ?? NOTHING_OMITTED;
     for (const [name, member] of Object.entries(type.attributes)) {
       const memberReads = reads.members.get(name);
-      const properties = Object.hasOwn(overrides, name) ? overrides : (stored?.attributes ?? {});
+      const properties = getStatedMember(overrides, name) !== undefined ? overrides : (stored?.attributes ?? {});
+      const given = getStatedMember(properties, name);
       const path = `${type.object}.${name}`;
-      if (!Object.hasOwn(properties, name)) {
+      if (given === undefined) {
         const isThere = omitted.has(formatAttributePath([name]));
         const isNeeded = memberReads === undefined ? member.required && requireAll : member.required || isThere;
         if (isNeeded && (memberReads !== undefined || !isThere)) this.missing.push(path);
       } else if (memberReads !== undefined) {
         const within = { names: [name], omitted: properties === overrides ? NOTHING_OMITTED : omitted };
-        const value = this.convert(member.type, memberReads, { value: properties[name], path, within });
+        const value = this.convert(member.type, memberReads, { value: given, path, within });
         if (value !== undefined) attrs[name] = value;
       }
     }
@@ -103,12 +104,13 @@ export class RequestValues {
       const memberReads = reads.members.get(name);
       const memberPath = `${path}.${name}`;
       const names = [...(within?.names ?? []), name];
-      if (!Object.hasOwn(value, name)) {
+      const given = getStatedMember(value, name);
+      if (given === undefined) {
         const isThere = within?.omitted.has(formatAttributePath(names)) ?? false;
         if (memberReads === undefined ? member.required && !isThere : member.required || isThere)
           this.missing.push(memberPath);
       } else if (memberReads !== undefined || within === undefined) {
-        const found = { value: value[name], path: memberPath, ...(within && { within: { ...within, names } }) };
+        const found = { value: given, path: memberPath, ...(within && { within: { ...within, names } }) };
         const converted = this.convert(member.type, memberReads ?? unreadValue(member.type), found);
         if (converted !== undefined && memberReads !== undefined) record[name] = converted;
       }

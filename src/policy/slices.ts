@@ -25,6 +25,8 @@ export interface Slice {
    * others are asked apart and their answers kept.
    */
   readonly parts: readonly SlicePart[];
+  /** Whether any of its policies reads the time: an answer then holds at the moment that it is given for. */
+  readonly timeDependent: boolean;
 }
 
 interface SlicePart {
@@ -116,7 +118,8 @@ export class PolicySlices {
       : [[], policies];
     const isMixed = timed.length > 0 && untimed.length > 0;
     const parts = isMixed ? [this.define(untimed, types), this.define(timed, types)] : [whole];
-    return { setName: whole.setName, policies, reads: whole.reads, parts };
+    const { setName, reads, timeDependent } = whole;
+    return { setName, policies, reads, parts, timeDependent };
   }
 
   private define(policies: readonly Policy[], types: QuestionTypes): SlicePart {
@@ -131,10 +134,13 @@ export class PolicySlices {
   }
 }
 
+/** The members of the context that change with the time. */
+const TIME_MEMBERS = ['now', 'local'];
+
 const NO_POLICIES: CedarAnswer = { decision: 'deny', determining: [], errors: [] };
 
 function isTimeRead({ context }: PolicyReads): boolean {
-  return context.whole || context.members.has('now');
+  return context.whole || TIME_MEMBERS.some((name) => context.members.has(name));
 }
 
 /** The answer of two sets of policies together: a forbid of either denies, else a permit of either allows. */

@@ -85,7 +85,7 @@ const delegationPathSchema = z.discriminatedUnion('kind', [
     path: textsSchema,
     through: z.array(refSchema),
     ended: z.looseObject({ what: z.string(), id: z.string(), selector: z.string() }).optional(),
-    ends: textsSchema,
+    ends: z.array(instantSchema),
   }),
   z.looseObject({ kind: z.enum(['none', 'too_many']) }),
   z.looseObject({ kind: z.literal('fault'), fault: faultSchema }),

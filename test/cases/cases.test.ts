@@ -43,7 +43,7 @@ it('reaches every reason code that the sample can give', () => {
     // Proofs, transactions and revocations (test/http/edge/authentication.dpop.test.ts, test/http/routes/revocations.test.ts).
     'proof_invalid', 'proof_replayed', 'transaction_mismatch', 'token_revoked', 'session_ended',
     // Other worlds and clients (test/http/app.worlds.test.ts, test/http/clients.test.ts).
-    'subject_assertion_forbidden', 'resource_type_forbidden', 'agent_relationship_missing', 'context_missing',
+    'attributes_unproven', 'subject_assertion_forbidden', 'resource_type_forbidden', 'agent_relationship_missing', 'context_missing',
     'graph_unanswerable', 'consent_required', 'policy_error', 'policy_no_permit',
   ]); // prettier-ignore
   expect(Object.keys(REASONS).filter((code) => !reached.has(code) && !elsewhere.has(code))).toEqual([]);

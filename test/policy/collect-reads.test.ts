@@ -310,6 +310,7 @@ async function prepare(w: World): Promise<Prepared> {
     can: { view: true },
     agentCan: {},
     now: new Date('2030-01-01T12:00:00Z'),
+    zone: 'UTC',
   };
   const all = (await convertAll(w.types, stored, memory)).map((entity): EntityJson => {
     const { type, id: entityId } = entity.uid as { type: string; id: string };

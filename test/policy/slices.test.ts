@@ -43,11 +43,11 @@ const vocabulary = vocabularyOf(
     @object("folder") entity Folder in [Folder] { level: Long, name?: String };
     @object("doc") entity Doc in [Folder] { level: Long, name?: String, owner: User, meta: { level: Long, name?: String } };
     type Asked = {
-      delegation: Remit::Delegation, can: { view: Bool }, now: datetime,
+      delegation: Remit::Delegation, can: { view: Bool }, now: datetime, local: Remit::Local,
       action: { level?: Long, name?: String }, request: { level?: Long, name?: String },
     };
     type AskedByUser = {
-      delegation: Remit::Delegation, can: { view: Bool }, now: datetime, user?: User,
+      delegation: Remit::Delegation, can: { view: Bool }, now: datetime, local: Remit::Local, user?: User,
       action: { level?: Long, name?: String }, request: { level?: Long, name?: String },
     };
     action "all";
@@ -134,7 +134,13 @@ const { bool } = fc.letrec<Record<'bool' | 'long' | 'str' | 'entity' | 'record',
     ),
     bool: fc.oneof(
       level,
-      pick('true', 'context.can.view', 'context.now > datetime("2030-01-01")', 'context has user'),
+      pick(
+        'true',
+        'context.can.view',
+        'context.now > datetime("2030-01-01")',
+        'context.local.hour < 9',
+        'context has user',
+      ),
       pick('context has action.level', 'context has "request" && context.request has name', 'resource has meta.name'),
       pick('principal.labels.contains("x")', 'principal.labels.containsAny(["x", principal.name])'),
       of(any, ' == ', any),
@@ -352,6 +358,7 @@ function askedOf({ kind, who, what, user, view, action, request, ...stored }: Qu
       can: { view },
       agentCan: {},
       now: new Date('2030-01-01T12:00:00Z'),
+      zone: 'Asia/Kathmandu',
     },
   };
 }

@@ -1,5 +1,6 @@
 /** The files that a configuration leads to. They are found before, and whether or not, the rest of it can be read. */
 import { z } from 'zod';
+import { zoneFormat } from '../../config/config.js';
 
 export interface SourceReferences {
   readonly relationships: string;
@@ -7,12 +8,14 @@ export interface SourceReferences {
   /** A directory of Cedar files. */
   readonly policies: string;
   readonly world: string | undefined;
+  readonly zone: string | undefined;
 }
 
 const referencesFormat = z.object({
   schema: z.object({ relationships: z.string(), actions: z.union([z.string(), z.array(z.string())]) }),
   policies: z.string(),
   world: z.string().optional().catch(undefined),
+  zone: zoneFormat.optional().catch(undefined),
 });
 
 /**
@@ -26,11 +29,12 @@ export function readSourceReferences(
 ): SourceReferences | undefined {
   const references = referencesFormat.safeParse(configuration).data;
   if (references === undefined) return undefined;
-  const { schema, policies, world } = references;
+  const { schema, policies, world, zone } = references;
   return {
     relationships: resolvePath(schema.relationships),
     actions: [schema.actions].flat().map(resolvePath),
     policies: resolvePath(policies),
     world: world === undefined ? undefined : resolvePath(world),
+    zone,
   };
 }

@@ -13,7 +13,7 @@ import {
   type DimensionSource,
   type DimensionValue,
 } from './dimension.js';
-import { findMoments } from '../hypotheses/values.js';
+import { findLocalMoments, findMoments } from '../hypotheses/values.js';
 import { NOON } from './synthetic-record.js';
 
 /** The dimensions in the order in which they are put into a draft. One with a single value fills a required member. */
@@ -82,10 +82,16 @@ function permissionDimensions(source: DimensionSource): Dimension[] {
   ];
 }
 
-function clockDimensions({ reads, literals }: DimensionSource): Dimension[] {
-  if (!reads.has('now')) return [];
-  const moments = [NOON, ...findMoments(literals.of('now'), NOON)].map((moment) => moment.toISOString());
-  const values = uniqueValues(moments)
+function clockDimensions({ reads, literals, kind }: DimensionSource): Dimension[] {
+  const read = ['now', 'local'].find((member) => reads.has(member));
+  if (read === undefined) return [];
+  const zones = uniqueValues(kind.versions.map(({ rules }) => rules.zone));
+  const moments = [
+    NOON,
+    ...(reads.has('now') ? findMoments(literals.of('now'), NOON) : []),
+    ...(reads.has('local') ? zones.flatMap((zone) => findLocalMoments(literals, zone, NOON)) : []),
+  ];
+  const values = uniqueValues(moments.map((moment) => moment.toISOString()))
     .slice(0, MAX_VALUES)
     .map((now): DimensionValue => ({
       text: now,
@@ -93,7 +99,7 @@ function clockDimensions({ reads, literals }: DimensionSource): Dimension[] {
         draft.now = new Date(now);
       },
     }));
-  return [{ name: 'context.now', read: 'now', values }];
+  return [{ name: `context.${read}`, read, values }];
 }
 
 /** Takes away one thing at a time that must be there before policies count; where two are gone, either would deny. */

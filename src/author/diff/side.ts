@@ -86,12 +86,18 @@ function renamePlace<T extends SourceLocation>(place: T, renamePath: PathRenamer
   return { ...place, file: renamePath(place.file) };
 }
 
-function renameSources({ relationships, actions, policies }: RuleSources, renamePath: PathRenamer): RuleSources {
+function renameSources(sources: RuleSources, renamePath: PathRenamer): RuleSources {
+  const { relationships, actions, policies } = sources;
   const rename = (file: RuleSources['relationships']): RuleSources['relationships'] => ({
     ...file,
     name: renamePath(file.name),
   });
-  return { relationships: rename(relationships), actions: actions.map(rename), policies: policies.map(rename) };
+  return {
+    ...sources,
+    relationships: rename(relationships),
+    actions: actions.map(rename),
+    policies: policies.map(rename),
+  };
 }
 
 /** Replaces temporary paths in a text by those of the revision. */

@@ -3,9 +3,12 @@
  * makes up requests of them, and why-not tries them in place of the values that a request or a store had.
  */
 import type { CedarType } from '../../policy/schema/types.js';
-import { literalNumbers, literalTexts, type Literal } from './literals.js';
+import { toLocalTime, type LocalTime } from '../../runtime/local-time.js';
+import { literalNumbers, literalTexts, type Literal, type Literals } from './literals.js';
 
 export const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
 /** The end of the year 9999. */
 const LAST_MS = 253_402_300_799_999;
 
@@ -103,6 +106,25 @@ export function findMoments(literals: readonly Literal[], day: Date): Date[] {
     .flatMap((ms) => [ms, ms - 1, ms + 1])
     .filter((ms) => ms >= 0 && ms <= LAST_MS)
     .map((ms) => new Date(ms));
+}
+
+/**
+ * Instants near that day at which the local time has one of the values that policies compare it with, or one next to it:
+ * on each such day, at each such time.
+ */
+export function findLocalMoments({ of }: Literals, zone: string, day: Date): Date[] {
+  const findShifted = (from: Date, member: keyof LocalTime, unitMs: number): Date[] => {
+    const current = toLocalTime(from, zone)[member];
+    return literalNumbers(of(member))
+      .flatMap((value) => [value, value - 1, value + 1])
+      .filter((value) => value >= 0 && value < 60)
+      .map((value) => ({ value, moment: new Date(from.getTime() + (value - current) * unitMs) }))
+      .filter(({ value, moment }) => toLocalTime(moment, zone)[member] === value)
+      .map(({ moment }) => moment);
+  };
+  const days = [day, ...findShifted(day, 'weekday', DAY_MS), ...findShifted(day, 'day', DAY_MS)];
+  const hours = days.flatMap((from) => [from, ...findShifted(from, 'hour', HOUR_MS)]);
+  return hours.flatMap((from) => [from, ...findShifted(from, 'minute', MINUTE_MS)]);
 }
 
 /** @param duration as Cedar writes it, `1d2h3m4s5ms` */

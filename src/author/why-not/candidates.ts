@@ -4,6 +4,7 @@ import type { Check } from '../../model/relationships.js';
 import { uniteDuties } from '../../policy/duties.js';
 import { buildDelegationCheck } from '../../decide/steps/delegation.js';
 import { buildGateCheck } from '../../decide/permission-checks.js';
+import { ownStatementCandidates, storedAgentCandidates } from './agent-candidates.js';
 import { attributeCandidates } from './attribute-candidates.js';
 import type { ChangeOption, ProposedChange } from './change.js';
 import type { GrantFinder } from './grant-finder.js';
@@ -45,9 +46,11 @@ export async function findCandidates(
   return options;
 }
 
-/** Proposals for problems that the request or its token alone causes. */
+/** Proposals for problems that the request, its token or its agents alone cause. */
 const REQUEST_CANDIDATES: Readonly<Partial<Record<ReasonCode, (judgement: ChangeEvaluation) => ChangeOption[]>>> = {
   subject_mismatch: subjectCandidates,
+  attributes_unproven: ownStatementCandidates,
+  agent_unknown: storedAgentCandidates,
   action_unknown: actionCandidates,
   transaction_mismatch: transactionCandidates,
   scope_insufficient: scopeCandidates,

@@ -66,6 +66,7 @@ export function changeText(change: ProposedChange): string {
     case 'relationship':
       return `${change.operation === 'delete' ? 'delete' : 'write'} the relationship ${change.relationship}`;
     case 'entity':
+      if (Object.keys(change.attributes).length === 0) return `store ${formatRef(change.entity)}`;
       return `store of ${formatRef(change.entity)}: ${Object.entries(change.attributes)
         .map(([name, value]) => (value === null ? `no ${name}` : `${name} = ${JSON.stringify(value)}`))
         .join(', ')}`;
@@ -89,12 +90,15 @@ function tokenText(change: Extract<ProposedChange, { kind: 'token' }>): string {
     : `that came through ${change.chain.join(', before it ')} alone`;
 }
 
-/** Whether the decision heeds the change: what an agent itself states about resources and circumstances is no evidence. */
+/**
+ * Whether the decision may heed the change. An agent's own question is its action with its properties; of resources and
+ * circumstances it can only leave out what it stated.
+ */
 export function isEffective(change: ProposedChange, { caller }: RecordedFacts): boolean {
-  if (change.kind !== 'request' || caller.kind === 'client') return true;
+  if (change.kind !== 'request' || caller.kind === 'client' || change.value === undefined) return true;
   const [place = '', ...path] = change.at;
-  if (place === 'context') return Object.hasOwn(RECORDED_CONTEXT_MEMBERS, path[0] ?? '');
-  return path.length === 0 || (place === 'action' && path[0] === 'name');
+  if (place === 'context') return path[0] === 'purpose' || Object.hasOwn(RECORDED_CONTEXT_MEMBERS, path[0] ?? '');
+  return path.length === 0 || place === 'action';
 }
 
 /** @returns the record with the changes, except those of relationships and policies, which a record doesn't hold */

@@ -86,7 +86,9 @@ function findContextOrigin(context: OriginContext, [member = '', ...names]: Attr
     case 'agent_can':
       return acting.agent === undefined ? NO_ORIGIN : { changes: [], checks: [{ ...check, subject: acting.agent }] };
     case 'now':
-      return { changes: nextHours(bound), checks: [] };
+      return { changes: nextHours(bound, 24), checks: [] };
+    case 'local':
+      return { changes: nextHours(bound, 7 * 24), checks: [] };
     case 'delegation':
       return { changes: delegationChanges(names[0] ?? '', bound, literals), checks: [] };
     default:
@@ -146,10 +148,10 @@ function memberValues(
   return member.required || current === undefined ? values : [...values, undefined];
 }
 
-/** Proposes each of the next 24 full hours. */
-function nextHours({ now }: BoundQuestion): ProposedChange[] {
+/** Proposes each of the next full hours. */
+function nextHours({ now }: BoundQuestion, count: number): ProposedChange[] {
   const next = Math.floor(now.getTime() / HOUR_MS) + 1;
-  return Array.from({ length: 24 }, (_, i) => ({
+  return Array.from({ length: count }, (_, i) => ({
     kind: 'time' as const,
     at: new Date((next + i) * HOUR_MS).toISOString(),
   }));

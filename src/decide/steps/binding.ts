@@ -15,6 +15,7 @@ import { checkProperties } from '../../policy/cedar-request.js';
 import { InvalidValueError } from '../../policy/schema/types.js';
 import { getVerifiedCredential, type BoundQuestion, type UnboundQuestion } from '../bound-question.js';
 import type { OpeningStep } from '../step.js';
+import { findUnprovenStatements, omitStatements } from '../unproven-statements.js';
 
 export const bindingStep: OpeningStep = {
   step: 'binding',
@@ -32,7 +33,8 @@ export const bindingStep: OpeningStep = {
  * @throws BadRequest where a property of the request has a wrong type
  */
 function bindQuestion(unbound: UnboundQuestion): BoundQuestion | { readonly denied: StepOutcome } {
-  const { question, rules, now } = unbound;
+  const { rules, now } = unbound;
+  let { question } = unbound;
   const target = rules.vocabulary.find(question.action.name, question.resource.type);
   if (target === undefined) return denied('action_unknown', unknownActionMessage(unbound));
   if (question.caller.kind === 'client' && question.caller.client.resources?.has(question.resource.type) === false)
@@ -46,6 +48,11 @@ function bindQuestion(unbound: UnboundQuestion): BoundQuestion | { readonly deni
       'subject_type_unknown',
       `"${principal.type}" is no principal of "${target.action.name}" on "${question.resource.type}".`,
     );
+  if (question.caller.kind === 'agent') {
+    const statements = findUnprovenStatements(question, target, rules, acting.grant?.details);
+    if (statements.length > 0) return denied('attributes_unproven', unprovenMessage(statements));
+    question = omitStatements(question);
+  }
   const transaction = getTransaction(unbound);
   const contradiction = findTransactionContradiction(unbound, transaction);
   if (contradiction !== undefined) return denied('transaction_mismatch', contradiction);
@@ -79,6 +86,10 @@ function unknownActionMessage({ question: { action, resource }, rules }: Unbound
     .filter(({ resourceTypes }) => resourceTypes.some(({ object }) => object === resource.type))
     .map(({ name }) => name);
   return `No action "${action.name}" applies to "${resource.type}"${didYouMean(action.name, names)}.`;
+}
+
+function unprovenMessage(statements: readonly string[]): string {
+  return `An agent's own question can not state ${statements.join(', ')}: leave it out, or let the API ask with the agent's token.`;
 }
 
 /** The claim `tctx`, which only a transaction token has. */

@@ -1,9 +1,9 @@
 /**
- * Step 3: do the token's scopes and authorization details cover this action on this resource, is its session alive, and
- * does the graph still say that the user has delegated to this agent? All must hold; each is a way to take the delegation
- * back.
+ * Step 3: do the token's scopes and authorization details cover this action on this resource, is its session alive, does
+ * the graph still say that the user has delegated to this agent, and is each agent of the chain a stored one? All must
+ * hold; each is a way to take the delegation back.
  */
-import type { ActingParties, Grant } from '../../model/acting.js';
+import { listAgents, type ActingParties, type Grant } from '../../model/acting.js';
 import { formatRef } from '../../model/ids.js';
 import { deny, pass, unknown } from '../../model/outcome.js';
 import { reason, type Reason } from '../../model/reasons.js';
@@ -23,7 +23,10 @@ export const delegationStep: JudgingStep = {
 
   needs: (bound) => {
     const edge = buildDelegationCheck(bound.acting);
-    return edge === undefined ? {} : { checks: [withCaveatContext(bound, edge)] };
+    return {
+      checks: edge === undefined ? [] : [withCaveatContext(bound, edge)],
+      entities: listAgents(bound.acting),
+    };
   },
 
   judge: (bound, facts) => {
@@ -36,11 +39,13 @@ export const delegationStep: JudgingStep = {
     const evidence: Record<string, unknown> = scoped ? { scope: target.action.scope } : {};
     if (acting.grant !== undefined) judgeGrant(bound, acting.grant, reasons, remedies);
     const edge = buildDelegationCheck(acting);
-    const fault = edge === undefined ? undefined : judgeGraphDelegation(edge, facts, evidence, reasons);
+    const graphFault = edge === undefined ? undefined : judgeGraphDelegation(edge, facts, evidence, reasons);
+    const entitiesFault = judgeAgents(acting, facts, reasons);
     if (reasons.length > 0) {
       const isRemediable = reasons.every(({ code }) => code === 'scope_insufficient');
       return deny(reasons, evidence, remedies, { isRemediable });
     }
+    const fault = graphFault ?? entitiesFault;
     return fault === undefined ? pass(evidence) : unknown(fault, evidence);
   },
 };
@@ -97,6 +102,24 @@ function judgeGraphDelegation(
       );
       return undefined;
   }
+}
+
+/**
+ * Adds a reason for each agent that isn't stored: a suspension is an attribute, and without its entity an agent would have
+ * none. Returns the fault where the entity store could not answer.
+ */
+function judgeAgents(
+  acting: ActingParties,
+  { entity, entitiesFault }: Facts,
+  reasons: Reason[],
+): FaultCode | undefined {
+  if (entitiesFault !== undefined) return entitiesFault;
+  for (const agent of listAgents(acting).filter((ref) => entity(ref) === undefined)) {
+    const place = `/v1/entities/${agent.type}/${encodeURIComponent(agent.id)}`;
+    const message = `${formatRef(agent)} has no stored entity: store one with PUT ${place}, or under "entities" in the world file.`;
+    reasons.push(reason('delegation', 'agent_unknown', message));
+  }
+  return undefined;
 }
 
 /** Adds to `reasons` and `remedies` what the grant lacks to cover the question. */

@@ -5,7 +5,8 @@
 import type { FaultCode } from '../../model/faults.js';
 import { formatRef } from '../../model/ids.js';
 import { deny, pass, unknown } from '../../model/outcome.js';
-import { reason, type Reason } from '../../model/reasons.js';
+import { reason, REQUEST_DEPENDENT_REASONS, type Reason } from '../../model/reasons.js';
+import { readsAny } from '../../policy/certain-answer.js';
 import type { Policy } from '../../policy/policies.js';
 import type { BoundQuestion } from '../bound-question.js';
 import { listOwnEntities, listReferenceNeeds } from '../entity-needs.js';
@@ -26,10 +27,14 @@ export const policyStep: JudgingStep = {
     const { policies } = bound.rules;
     const reasons: Reason[] = [];
     const faults: FaultCode[] = [];
-    judgeContextChecks(bound, facts, reasons, faults);
+    const uncertain = judgeContextChecks(bound, facts, reasons, faults);
     if (facts.entitiesFault !== undefined) faults.push(facts.entitiesFault);
     const { permitting, forbidding } =
-      faults.length === 0 && reasons.length === 0 ? judgeAnswers(facts, reasons, faults) : NOT_ASKED;
+      faults.length > 0
+        ? NOT_ASKED
+        : uncertain.length > 0
+          ? { permitting: [], forbidding: listCertainForbids(bound, facts, uncertain) }
+          : judgeAnswers(facts, reasons, faults);
 
     const evidence = {
       ...(permitting.length === 0 ? {} : { permitted_by: citePolicies(permitting, policies) }),
@@ -42,8 +47,11 @@ export const policyStep: JudgingStep = {
     }
     if (reasons.length > 0) {
       const remedies = forbids.flatMap((forbid) => forbid.remedies);
+      const liftsTheRest = reasons.every(
+        ({ code }) => code === 'policy_forbid' || REQUEST_DEPENDENT_REASONS.includes(code),
+      );
       const isRemediable =
-        forbidding.length > 0 && reasons.length === 1 && forbids.every((forbid) => forbid.remedies.length > 0);
+        forbidding.length > 0 && liftsTheRest && forbids.every((forbid) => forbid.remedies.length > 0);
       return deny(reasons, evidence, remedies, { isRemediable });
     }
     return faults[0] === undefined ? pass(evidence) : unknown(faults[0], evidence);
@@ -55,10 +63,16 @@ function listContextChecks(bound: BoundQuestion): ReturnType<typeof buildCanChec
   return [...buildCanChecks(bound), ...buildAgentCanChecks(bound)];
 }
 
-/** Adds what the checks lack that Cedar's context is made of: then Cedar's answer says nothing. */
-function judgeContextChecks(bound: BoundQuestion, facts: Facts, reasons: Reason[], faults: FaultCode[]): void {
+/**
+ * Adds what the checks lack that Cedar's context is made of. Returns the members of the context that aren't known for it:
+ * then Cedar's answer holds for those policies alone that don't read them.
+ */
+function judgeContextChecks(bound: BoundQuestion, facts: Facts, reasons: Reason[], faults: FaultCode[]): string[] {
+  const uncertain: string[] = [];
   for (const check of listContextChecks(bound)) {
     const answer = facts.check(check);
+    if (answer.result === 'unanswerable' || answer.result === 'conditional')
+      uncertain.push(`context.can.${check.permission}`, `context.agent_can.${check.permission}`);
     if (answer.result === 'unknown') faults.push(answer.fault);
     if (answer.result === 'unanswerable') reasons.push(reason('policy', 'graph_unanswerable', answer.message));
     if (answer.result === 'conditional') {
@@ -66,6 +80,7 @@ function judgeContextChecks(bound: BoundQuestion, facts: Facts, reasons: Reason[
       reasons.push(reason('policy', 'context_missing', message));
     }
   }
+  return uncertain;
 }
 
 /** Ids of the policies that decide, the forbidding ones in order. */
@@ -85,11 +100,28 @@ function judgeAnswers({ cedar }: Facts, reasons: Reason[], faults: FaultCode[]):
     else if (answer.determining.length > 0) answer.determining.forEach((id) => forbidding.add(id));
     else if (answer.errors.length === 0) reasons.push(reason('policy', 'policy_no_permit'));
   }
+  if (cedar.acting.kind === 'missing' && cedar.acting.certain.permitsNothing)
+    reasons.push(reason('policy', 'policy_no_permit'));
+  for (const outcome of [cedar.acting, ...cedar.chain.map(({ outcome }) => outcome)])
+    if (outcome.kind === 'missing') outcome.certain.forbidding.forEach((id) => forbidding.add(id));
   for (const { agent, outcome } of cedar.chain) {
     const earlierAnswer = readCedarAnswer('policy', outcome, reasons, faults, ` for ${formatRef(agent)}`);
     if (earlierAnswer?.decision === 'deny') earlierAnswer.determining.forEach((id) => forbidding.add(id));
   }
   return { permitting, forbidding: [...forbidding].sort() };
+}
+
+/** The forbids that apply whatever the uncertain members of the context are, in order. */
+function listCertainForbids(bound: BoundQuestion, { cedar }: Facts, uncertain: readonly string[]): string[] {
+  const ids = [cedar.acting, ...cedar.chain.map(({ outcome }) => outcome)].flatMap((outcome) => {
+    if (outcome.kind === 'missing') return outcome.certain.forbidding;
+    return outcome.kind === 'answer' && outcome.answer.decision === 'deny' ? outcome.answer.determining : [];
+  });
+  const isCertain = (id: string): boolean => {
+    const policy = bound.rules.policies.get(id);
+    return policy !== undefined && !readsAny(policy, uncertain, bound);
+  };
+  return [...new Set(ids)].filter(isCertain).sort();
 }
 
 /** A policy as messages call it. */

@@ -11,6 +11,7 @@ export class Reachability {
   private readonly caveatCache = new Map<string, boolean>();
   private readonly expirationCache = new Map<string, boolean>();
   private readonly hiddenExpirationCache = new Map<string, boolean>();
+  private readonly gainingExpirationCache = new Map<string, boolean>();
   private readonly parameterCache = new Map<string, readonly string[]>();
 
   constructor(
@@ -37,26 +38,41 @@ export class Reachability {
    * from what is subtracted (`a - (b - c)`: a yes ends with c), or where an `all` over what may expire stands within it.
    */
   hasHiddenExpiration(type: string, permission: string): boolean {
+    return this.hasSignedExpiration(type, permission, this.hiddenExpirationCache, (m) => m.adds && m.subtracted);
+  }
+
+  /** Whether a no can become a yes without a write: where what is subtracted, or what an `all` asks for, may expire. */
+  canGainByExpiration(type: string, permission: string): boolean {
+    return this.hasSignedExpiration(type, permission, this.gainingExpirationCache, (m) => !m.adds);
+  }
+
+  /** Whether a relation that may expire stands below the permission with a sign that matches. */
+  private hasSignedExpiration(
+    type: string,
+    permission: string,
+    cache: Map<string, boolean>,
+    matches: (member: SignedMember) => boolean,
+  ): boolean {
     const key = `${type}#${permission}`;
-    let hidden = this.hiddenExpirationCache.get(key);
-    if (hidden === undefined) {
-      hidden = false;
+    let found = cache.get(key);
+    if (found === undefined) {
+      found = false;
       const visited = new Set<string>();
       const pending: SignedMember[] = [{ type, name: permission, adds: true, subtracted: false }];
-      for (let member = pending.pop(); member !== undefined && !hidden; member = pending.pop()) {
+      for (let member = pending.pop(); member !== undefined && !found; member = pending.pop()) {
         const state = JSON.stringify(member);
         if (visited.has(state)) continue;
         visited.add(state);
         const types = this.relationTypes(member.type, member.name) ?? [];
-        hidden = member.adds && member.subtracted && types.some(this.isExpiring);
+        found = matches(member) && types.some(this.isExpiring);
         for (const t of types)
           if (t.relationName !== undefined) pending.push({ ...member, type: t.path, name: t.relationName });
         const expression = this.expressionOf(member.type, member.name);
         if (expression !== undefined) pending.push(...this.signedMembers(member, expression));
       }
-      this.hiddenExpirationCache.set(key, hidden);
+      cache.set(key, found);
     }
-    return hidden;
+    return found;
   }
 
   /** Whether `type#relation` can be held through a userset of `usersetType`, over any number of usersets. */

@@ -5,6 +5,7 @@ import { previewQuestions } from '../../lists/decide-list.js';
 import { createMask, MASKING_OBLIGATIONS } from '../../lists/mask.js';
 import { GraphSnapshot } from '../../graph/snapshot.js';
 import { BadRequest } from '../../model/faults.js';
+import { omitNulls } from '../../model/question.js';
 import { identifyListRequester, PLACEHOLDER_ID, recordSearch } from '../../lists/record.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
@@ -77,7 +78,7 @@ export function filterRoutes(app: TypedApp, service: Service): void {
       );
       const questions = records.map(({ type, id, properties }) => ({
         ...template,
-        resource: { type, id, properties },
+        resource: { type, id, properties: omitNulls(properties) },
       }));
       return service.activePolicies.withSnapshot(async (deps) => {
         const asker = await identifyListRequester(template, deps);

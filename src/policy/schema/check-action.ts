@@ -1,6 +1,7 @@
 /** What an action's declaration must keep to, beyond Cedar's own grammar. */
 import type { FindingCollector } from '../../diagnostics/diagnostics.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
+import { LOCAL_TIME_MEMBERS } from '../../runtime/local-time.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 import type { Action, EntityType } from './action.js';
 import type { LocatePart } from './declarations.js';
@@ -12,7 +13,7 @@ export const CONSENT_VALUES = ['standing', 'each'] as const;
 
 /** The members of `context` that Remit supplies. */
 const CONTEXT_MEMBERS = [
-  'user', 'delegation', 'can', 'agent_can', 'now', 'consent', 'approval', 'budget', 'action', 'request',
+  'user', 'delegation', 'can', 'agent_can', 'now', 'local', 'consent', 'approval', 'budget', 'action', 'request',
 ] as const; // prettier-ignore
 
 /** The types of those that must be declared with one; `can` and `agent_can` are records of Bools. */
@@ -20,6 +21,7 @@ const CONTEXT_MEMBER_KINDS = {
   user: 'Entity',
   delegation: 'Record',
   now: 'datetime',
+  local: 'Record',
   action: 'Record',
   request: 'Record',
 } as const;
@@ -68,6 +70,22 @@ export function checkAction(
         locate(`context.${name}`),
         `context.${name} must be of type ${expectedKind}, not ${actualKind}`,
       );
+  }
+  checkLocalTime(action, locate, findings);
+}
+
+/** Checks that `local` has no member that Remit can't fill: a policy that reads one would fail, every time. */
+function checkLocalTime({ context }: Action, locate: LocatePart, findings: FindingCollector): void {
+  const type = context['local']?.type;
+  if (type?.kind !== 'Record') return;
+  for (const [name, member] of Object.entries(type.members)) {
+    if (member.type.kind === 'Long' && LOCAL_TIME_MEMBERS.some((supplied) => supplied === name)) continue;
+    findings.error(
+      'context-member',
+      locate('context.local'),
+      `context.local.${name} is nothing that Remit supplies; declare context.local as Remit::Local`,
+      suggestNearest(name, LOCAL_TIME_MEMBERS),
+    );
   }
 }
 

@@ -16,6 +16,12 @@ namespace Remit {
     transaction?: String,   // the txn of a transaction token
     issuer?: String,
   };
+  type Local = {            // the time in the configuration's zone
+    weekday: Long,          // ISO 8601: 1 is Monday, 7 is Sunday
+    day: Long,              // the day of the month, from 1
+    hour: Long,             // 0 to 23
+    minute: Long,
+  };
   type Consent = { granted_at: datetime, expires_at?: datetime };
   type Approval = { by: String, approved_at: datetime, expires_at?: datetime };
   type Budget = { remaining: Long, unit: String };

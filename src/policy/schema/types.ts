@@ -179,13 +179,16 @@ export function toCedarRecord(
   const record: Record<string, CedarValueJson> = {};
   for (const [name, member] of Object.entries(members)) {
     const memberPath = path === '' ? name : `${path}.${name}`;
-    if (!Object.hasOwn(values, name)) {
-      if (member.required) throw new InvalidValueError('is required', memberPath, true);
-      continue;
-    }
-    record[name] = toCedarValue(member.type, values[name], memberPath, objectOf);
+    const value = getStatedMember(values, name);
+    if (value !== undefined) record[name] = toCedarValue(member.type, value, memberPath, objectOf);
+    else if (member.required) throw new InvalidValueError('is required', memberPath, true);
   }
   return record;
+}
+
+/** The value of the member; undefined where there is none, or where it is null, which is as if it weren't said. */
+export function getStatedMember(values: Readonly<Record<string, unknown>>, name: string): unknown {
+  return Object.hasOwn(values, name) ? (values[name] ?? undefined) : undefined;
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

@@ -12,6 +12,7 @@ const RESTART_SETTINGS: readonly (readonly [string, (config: Config) => unknown]
   ['listen.admin', (c) => c.admin && [c.admin.host, c.admin.port, outlineTls(c.admin.tls)]],
   ['schema', (c) => [c.sources.relationships, c.sources.actions]],
   ['policies', (c) => c.sources.policies],
+  ['zone', (c) => c.sources.zone],
   ['world', (c) => c.world],
   ['data', (c) => c.data],
   ['spicedb', (c) => c.spicedb],
