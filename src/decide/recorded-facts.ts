@@ -17,7 +17,7 @@ import { withIntermediaries } from './facts.js';
 import { buildGateCheck, withCaveatContext } from './permission-checks.js';
 import { findUnrecordedEntities, recordEntities } from './recorded-entities.js';
 import type { Facts, StepNeeds } from './step.js';
-import { listCaveatParameters, listConstrainedNames } from './unproven-statements.js';
+import { listConstrainedNames } from './unproven-statements.js';
 
 export function toRecordedFacts(evaluation: Evaluation): RecordedFacts {
   const { bound, facts } = evaluation;
@@ -70,7 +70,7 @@ function toRecordedRequest(evaluation: Evaluation): RecordedFacts['said'] {
  * The names of properties and of context members that can decide something, since the schemas or the token know them.
  * What a request says beyond them isn't Remit's to store.
  */
-function collectDecisiveNames({ unbound, bound }: Evaluation): ReadonlySet<string> {
+function collectDecisiveNames({ unbound, bound, facts }: Evaluation): ReadonlySet<string> {
   const { question, rules } = unbound;
   const { vocabulary } = rules;
   const target = bound?.target ?? vocabulary.find(question.action.name, question.resource.type);
@@ -81,7 +81,7 @@ function collectDecisiveNames({ unbound, bound }: Evaluation): ReadonlySet<strin
     'purpose',
     ...[target?.resourceType, ...subjects].flatMap((type) => Object.keys(type?.attributes ?? {})),
     ...[action, request].flatMap((member) => (member?.type.kind === 'Record' ? Object.keys(member.type.members) : [])),
-    ...(target === undefined ? [] : listCaveatParameters(target, rules)),
+    ...(facts?.needs.checks ?? []).flatMap((check) => Object.keys(check.context ?? {})),
     ...listConstrainedNames(token?.authorizationDetails ?? []),
     ...Object.keys(token?.transaction ?? {}),
   ]);

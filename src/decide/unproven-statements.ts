@@ -1,17 +1,17 @@
 /**
  * What an agent that asks for itself states beyond its question. The action and its properties are what it wants to do;
  * of the resource, of itself and of the circumstances its word proves nothing. The binding step denies a statement that
- * could decide something, rather than to decide as if it hadn't been made; the others it leaves out.
+ * could decide something, rather than to decide as if it hadn't been made; the others it leaves out. Caveats are answered
+ * without a context then, so what needs one is denied.
  */
 import type { AuthorizationDetail } from '../model/acting.js';
 import type { Properties, Question } from '../model/question.js';
 import type { Rules } from '../policy/load.js';
 import type { ActionOnResource } from '../policy/schema/action.js';
-import { DELEGATOR_RELATION } from '../policy/schema/vocabulary.js';
 
 /**
- * The places of the statements that could decide something: `resource.properties.status`, `context.ip`. The schemas
- * declare them, or the token constrains them.
+ * The places of the statements that could decide something: `resource.properties.status`, `context.ip`. The Cedar schema
+ * declares them, or the token constrains them.
  */
 export function findUnprovenStatements(
   { subject, resource, context }: Question,
@@ -34,7 +34,7 @@ export function findUnprovenStatements(
       subjectTypes.flatMap(({ attributes }) => Object.keys(attributes)),
     ),
     ...listStated('resource.properties', resource.properties, Object.keys(target.resourceType.attributes)),
-    ...listStated('context', context, [...requestMembers, ...listCaveatParameters(target, rules)]),
+    ...listStated('context', context, requestMembers),
   ];
 }
 
@@ -47,17 +47,6 @@ export function omitStatements(question: Question): Question {
     resource: { ...resource, properties: {} },
     context: Object.hasOwn(context, 'purpose') ? { purpose: context['purpose'] } : {},
   };
-}
-
-/** The members of a request's context that caveats within reach of the question's checks can ask for. */
-export function listCaveatParameters({ action, resourceType }: ActionOnResource, rules: Rules): string[] {
-  const { agentObject } = rules.vocabulary;
-  const { reachability } = rules.graph;
-  const permissions = [action.permission, action.agentPermission ?? [], action.can, action.agentCan].flat();
-  return [
-    ...permissions.flatMap((permission) => reachability.caveatParameters(resourceType.object, permission)),
-    ...(agentObject === undefined ? [] : reachability.caveatParameters(agentObject, DELEGATOR_RELATION)),
-  ];
 }
 
 /** The names of attributes that the token constrains: a constraint is of `amount` or of `action.amount`. */

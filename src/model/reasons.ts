@@ -173,7 +173,7 @@ export const REASONS = {
     steps: ['binding'],
     people: 'This question states what only an API can vouch for.',
     operators:
-      "An agent's own question states an attribute of the resource or the subject, or a member of the context, that the schemas declare: of these an agent's word proves nothing.",
+      "An agent's own question states an attribute of the resource or the subject, or a member of the context, that the schema declares: of these an agent's word proves nothing.",
   },
   resource_type_forbidden: {
     steps: ['binding'],

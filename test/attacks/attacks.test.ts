@@ -144,7 +144,19 @@ describe('an agent with its own token', () => {
   };
 
   it('can not bring the property that lifts a forbid', async () => {
-    expect((await own({ action: { name: 'view', properties: { hard: false } } })).decision).toBe(false);
+    const soft = { action: { name: 'view', properties: { hard: false } } };
+    for (const stated of [
+      { resource: { type: 'folder', id: 'f', properties: { note: 'x' } } },
+      { context: { reason: 'x' } },
+      { subject: { type: 'user', id: 'ann', properties: { admin: true } } },
+    ]) {
+      const answer = await own({ ...soft, ...stated });
+      expect([answer.decision, answer.context?.reasons]).toEqual([false, [{ code: 'attributes_unproven' }]]);
+    }
+    // What the action is to do is the question itself, and what no schema knows makes no difference.
+    expect((await own({ ...soft, context: { mood: 'good' } })).decision).toBe(true);
+    expect((await own({ action: { name: 'view', properties: { hard: true } } })).decision).toBe(false);
+    expect((await own({ action: { name: 'view', properties: { hard: null } } })).decision).toBe(false);
   });
   it('can not answer a caveat by its own context', async () => {
     const answer = await own({ resource: { type: 'folder', id: 'caveated' }, context: { t: 'a' } });

@@ -338,6 +338,19 @@ describe('token inspect and verify', () => {
       true,
       [],
     ]);
+    const [, payload = '', signature = ''] = token.split('.');
+    const header = Buffer.from('{"alg":"RS256","typ":"at+jwt"}').toString('base64url');
+    expect(
+      JSON.parse((await remit(['token', 'verify', '--json', `${header}.${payload}.${signature}`])).out),
+    ).toMatchObject({
+      valid: false,
+      reasons: [
+        {
+          code: 'token_algorithm_forbidden',
+          message: 'The algorithm "RS256" is not one that the issuer is configured to use: ES256.',
+        },
+      ],
+    });
     expect(await verify('--audience', 'x', token)).toEqual([1, 'valid', false, ['token_audience_mismatch']]);
     expect(await verify('--issuer', 'x', token)).toEqual([1, 'valid', false, ['token_issuer_unknown']]);
     expect(await verify(`${token}=`)).toEqual([1, 'invalid', false, ['token_malformed']]);

@@ -120,21 +120,21 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
     });
 
     it.each([
-      ['page:by-shelf', 'read', ['page:by-shelf#shelf@folder:open', 'folder:open#viewer@user:al']],
-      ['page:by-box', 'open', ['page:by-box#box@folder:open', 'folder:open#viewer@user:al']],
-      ['page:by-box', 'turn', ['page:by-box#box@folder:open', 'folder:open#viewer@user:al']],
+      ['page:by-shelf', 'read', ['page:by-shelf#shelf@folder:shown', 'folder:shown#viewer@user:al']],
+      ['page:by-box', 'open', ['page:by-box#box@folder:shown', 'folder:shown#viewer@user:al']],
+      ['page:by-box', 'turn', ['page:by-box#box@folder:shown', 'folder:shown#viewer@user:al']],
       [
         'page:covered',
         'turn',
-        ['page:covered#cover@page:by-shelf', 'page:by-shelf#shelf@folder:open', 'folder:open#viewer@user:al'],
+        ['page:covered#cover@page:by-shelf', 'page:by-shelf#shelf@folder:shown', 'folder:shown#viewer@user:al'],
       ],
     ])('explains %s#%s through aliases by the relations that are there', async (resource, permission, path) => {
       await write(
         'touch',
-        'folder:open#viewer@user:al',
-        'page:by-shelf#shelf@folder:open',
+        'folder:shown#viewer@user:al',
+        'page:by-shelf#shelf@folder:shown',
         'page:by-shelf#box@folder:shut',
-        'page:by-box#box@folder:open',
+        'page:by-box#box@folder:shown',
         'page:by-box#shelf@folder:shut',
         'page:covered#cover@page:by-shelf',
       );

@@ -144,7 +144,6 @@ describe("an agent's own question", () => {
     ['resource.properties.status', { resource: { status: 'final', other: 1 } }, {}],
     ['subject.properties.frozen', { subject: { frozen: false } }, {}],
     ['context.ip', { context: { ip: '10.0.0.1' } }, {}],
-    ['context.hour', { context: { hour: 10 } }, {}],
     [
       'resource.properties.amount',
       { resource: { amount: 1 } },

@@ -151,7 +151,7 @@ describe.each(SEEDS)('a company made from %i', (seed) => {
   let docs: readonly Doc[];
   beforeAll(async () => {
     ({ remit, docs } = await running(seed));
-  }, 30_000);
+  });
   afterAll(() => remit.stop());
 
   const post = async <T>(url: string, body: object): Promise<T> => {
@@ -234,7 +234,7 @@ describe('in a graph that goes in a circle', () => {
     );
     for (const id of ['x', 'y', 'z'])
       await remit.request('PUT', `/v1/entities/doc/${id}`, { attributes: { status: 'open' }, parents: [] });
-  }, 30_000);
+  });
   afterAll(() => remit.stop());
 
   /** Answered at last: while SpiceDB is busy with what it doesn't find, a small machine may take too long. */
@@ -318,7 +318,7 @@ describe('of a list of which much is alike', () => {
       ...docs.map(({ id }) => `doc:${id}#editor@user:boss`),
       'agent:a0#delegator@user:boss',
     );
-  }, 30_000);
+  });
   afterAll(() => remit.stop());
 
   it('Cedar is asked once a set of attributes that its policies read, at any time of day', async () => {

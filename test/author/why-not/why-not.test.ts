@@ -281,22 +281,22 @@ describe('a policy', () => {
   }, 120_000);
 });
 
-it('proposes nothing for an agent to say that asks for itself: it is no evidence', async () => {
+it.each([
+  // What lifts the forbid is the branch, which is part of what the agent asks to do.
+  [{ branch: 'main' }, {}, 'ask with action.properties.branch = '],
+  [{ branch: 'fix' }, { visibility: 'public', unknown_to_all: 1 }, 'ask without resource.properties.visibility'],
+])('proposes to an agent that asks for itself what counts: of %j on %j', async (action, resource, change) => {
   remit.at(DAYTIME);
   const token = await remit.mint({ user: 'carol', agent: 'code-bot', scope: 'code.write' });
   const body = {
     subject: { type: 'user', id: 'carol' },
-    action: { name: 'merge', properties: { branch: 'fix' } },
-    resource: { type: 'repository', id: 'payments-api' },
+    action: { name: 'merge', properties: action },
+    resource: { type: 'repository', id: 'payments-api', properties: resource },
   };
   const response = await remit.post('/access/v1/evaluation', body, { authorization: `Bearer ${token}` });
   const { id } = response.json<{ context: { id: string } }>().context;
   const told = await explained((await remit.request('GET', `/v1/decisions/${id}`)).json());
-  expect(told).toMatchObject({
-    kind: 'changes',
-    changes: [{ change: { kind: 'policy', id: 'protected-branches-need-approval' } }],
-    remedies: [{ type: 'approval', permission: 'approve_merge' }],
-  });
+  expect(words(told)).toEqual([expect.stringContaining(change)]);
 });
 
 describe('without a service', () => {

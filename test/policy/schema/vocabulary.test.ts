@@ -401,6 +401,7 @@ describe('a schema that does not fit is refused at its place:', () => {
   it.each([
     ['now', 'String', 'datetime', 'String'],
     ['now?', '{ at: datetime }', 'datetime', 'Record'],
+    ['local', 'datetime', 'Record', 'datetime'],
     ['user', 'String', 'Entity', 'String'],
     ['delegation', 'String', 'Record', 'String'],
     ['action', 'User', 'Record', 'Entity'],
@@ -409,6 +410,17 @@ describe('a schema that does not fit is refused at its place:', () => {
     const { text, line } = marked(action('', `context: { ${member}: ${type} },`));
     expect(refusal(() => vocabularyOf(text))).toBe(
       `schema.cedarschema:${line}: context.${member.replace('?', '')} must be of type ${wanted}, not ${found}`,
+    );
+  });
+
+  it.each([
+    ['{ hour: Long, second: Long }', 'second', ''],
+    ['{ weekday: String }', 'weekday', ''],
+    ['{ hours: Long }', 'hours', ' (did you mean "hour"?)'],
+  ])('context.local declared as %s, which has no such time', (type, member, suggestion) => {
+    const { text, line } = marked(action('', `context: { local: ${type} },`));
+    expect(refusal(() => vocabularyOf(text))).toBe(
+      `schema.cedarschema:${line}: context.local.${member} is nothing that Remit supplies; declare context.local as Remit::Local${suggestion}`,
     );
   });
 
