@@ -79,12 +79,13 @@ function checkLocalTime({ context }: Action, locate: LocatePart, findings: Findi
   const type = context['local']?.type;
   if (type?.kind !== 'Record') return;
   for (const [name, member] of Object.entries(type.members)) {
-    if (member.type.kind === 'Long' && LOCAL_TIME_MEMBERS.some((supplied) => supplied === name)) continue;
+    const isSupplied = LOCAL_TIME_MEMBERS.some((supplied) => supplied === name);
+    if (isSupplied && member.type.kind === 'Long') continue;
     findings.error(
       'context-member',
       locate('context.local'),
-      `context.local.${name} is nothing that Remit supplies; declare context.local as Remit::Local`,
-      suggestNearest(name, LOCAL_TIME_MEMBERS),
+      `context.local.${name} is nothing that Remit supplies${isSupplied ? ' with this type' : ''}; declare context.local as Remit::Local`,
+      isSupplied ? undefined : suggestNearest(name, LOCAL_TIME_MEMBERS),
     );
   }
 }

@@ -413,14 +413,14 @@ describe('a schema that does not fit is refused at its place:', () => {
     );
   });
 
-  it.each([
+  it.each<[string, string, string, string?]>([
     ['{ hour: Long, second: Long }', 'second', ''],
-    ['{ weekday: String }', 'weekday', ''],
+    ['{ weekday: String }', 'weekday', '', ' with this type'],
     ['{ hours: Long }', 'hours', ' (did you mean "hour"?)'],
-  ])('context.local declared as %s, which has no such time', (type, member, suggestion) => {
+  ])('context.local declared as %s, which has no such time', (type, member, suggestion, which = '') => {
     const { text, line } = marked(action('', `context: { local: ${type} },`));
     expect(refusal(() => vocabularyOf(text))).toBe(
-      `schema.cedarschema:${line}: context.local.${member} is nothing that Remit supplies; declare context.local as Remit::Local${suggestion}`,
+      `schema.cedarschema:${line}: context.local.${member} is nothing that Remit supplies${which}; declare context.local as Remit::Local${suggestion}`,
     );
   });
 
