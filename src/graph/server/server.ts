@@ -56,6 +56,7 @@ export class ServerGraph implements GraphEngine {
   private readonly lookupLimiter = new LookupLimiter(SERVER_LOOKUP_LIMITS);
   private readonly monitor: RevisionMonitor;
   private readonly tokens: ZedTokenVerifier;
+  private hasReportedForeignIds = false;
 
   private constructor(
     private readonly connection: Connection,
@@ -142,7 +143,7 @@ export class ServerGraph implements GraphEngine {
     return this.lookUp('lookupSubjects', lookup, consistency, (at) => api.lookupSubjects(this.connection, lookup, at));
   }
 
-  private async lookUp<T extends AtRevision>(
+  private async lookUp<T extends AtRevision & { readonly foreign: number }>(
     method: string,
     lookup: ResourceLookup | SubjectLookup,
     consistency: ReadConsistency,
@@ -150,6 +151,7 @@ export class ServerGraph implements GraphEngine {
   ): Promise<T> {
     const resolved = await this.resolveConsistency(consistency);
     const result = await this.lookupLimiter.run(method, lookup, () => perform(api.toProtoConsistency(resolved)));
+    if (result.foreign > 0) this.reportForeignIds('subjectType' in lookup ? lookup.subjectType : lookup.resourceType);
     return isExactly(resolved) ? { ...result, revision: resolved.exactly } : result;
   }
 
@@ -203,6 +205,16 @@ export class ServerGraph implements GraphEngine {
     this.monitor.stop();
     this.connection.close();
     return Promise.resolve();
+  }
+
+  /** Logs it once: the relationships of the type tell which ids they are. */
+  private reportForeignIds(type: string): void {
+    if (this.hasReportedForeignIds) return;
+    this.hasReportedForeignIds = true;
+    this.options.log?.(
+      `SpiceDB at ${this.options.endpoint} has ids of "${type}" that aren't encoded as Remit encodes them; searches pass ` +
+        `them over. GET /v1/relationships shows them as "encoded_id".`,
+    );
   }
 
   /**

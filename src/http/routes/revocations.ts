@@ -2,7 +2,7 @@
 import { v7 as uuid } from 'uuid';
 import { z } from 'zod';
 import { BadRequest } from '../../model/faults.js';
-import { decodeId } from '../../model/ids.js';
+import { parseEncodedId } from '../../model/ids.js';
 import { parseInstant } from '../../model/instants.js';
 import { formatCallerId } from '../../model/question.js';
 import type { Service } from '../../service/service.js';
@@ -150,7 +150,7 @@ function stripTypePrefix(text: string | undefined, type: string | undefined): st
   if (text === undefined || type === undefined || !text.startsWith(prefix)) return text;
   const id = text.slice(prefix.length);
   try {
-    return decodeId(id);
+    return parseEncodedId(id);
   } catch {
     return id;
   }
