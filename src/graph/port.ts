@@ -88,7 +88,8 @@ export interface RelationshipGraph {
    * Writes all of the updates or none, durably.
    * @param by names the writer, for the journal or SpiceDB's transaction
    * @returns the ZedToken from which on they hold
-   * @throws BadRequest where SpiceDB refuses them, Fault where it can't answer
+   * @throws BadRequest where SpiceDB refuses them; Fault where it can't answer, `write_unconfirmed` where they may have been
+   * made all the same
    */
   write(updates: readonly RelationshipUpdate[], by: string): Promise<string>;
   /** Reads at most `limit` relationships, in a stable order. @throws Fault */

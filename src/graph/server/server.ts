@@ -10,7 +10,7 @@ import type { RelationshipUpdate } from '../../model/relationships.js';
 import type { EngineCallListener } from '../../telemetry/engine-calls.js';
 import type { EngineStats } from '../../telemetry/engine-stats.js';
 import { CheckQueue } from '../check-queue.js';
-import { toFailureAnswer, toGraphError } from '../errors.js';
+import { toFailureAnswer, toGraphError, toWriteError } from '../errors.js';
 import { LookupLimiter } from '../lookup-limiter.js';
 import {
   isExactly,
@@ -163,12 +163,11 @@ export class ServerGraph implements GraphEngine {
     });
     try {
       const { writtenAt } = await this.connection.writeRelationships(request);
-      if (writtenAt === undefined)
-        throw new Fault('relationships_unavailable', 'SpiceDB answered a write without a ZedToken');
+      if (writtenAt === undefined) throw new Fault('write_unconfirmed', 'SpiceDB answered a write without a ZedToken');
       this.tokens.trust(writtenAt.token);
       return writtenAt.token;
     } catch (error) {
-      throw toGraphError(error, 'updates');
+      throw toWriteError(error, 'updates');
     } finally {
       this.monitor.invalidate();
     }
