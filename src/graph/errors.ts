@@ -143,11 +143,18 @@ export function toWriteError(error: unknown, place: string): Error {
     : graphError;
 }
 
-/** A ConfigError where SpiceDB refuses the schema, at its place in the file; otherwise a Fault. */
-export function toSchemaError(error: unknown, file: string): Error {
+/**
+ * A ConfigError where SpiceDB refuses the schema, at its place in the file; otherwise a Fault.
+ * @param formatPlace writes the place of a line and column of the text
+ */
+export function toSchemaError(
+  error: unknown,
+  file: string,
+  formatPlace = (line: number, column: number): string => `${file}:${line}:${column}`,
+): Error {
   const { code, text } = readGrpcStatus(error);
   const [, line, column, reason] = /line (\d+), column (\d+): ([\s\S]*)$/.exec(text) ?? [];
-  if (reason !== undefined) return new ConfigError(reason, `${file}:${line ?? ''}:${column ?? ''}`);
+  if (reason !== undefined) return new ConfigError(reason, formatPlace(Number(line), Number(column)));
   return isInvalidRequest(error)
     ? new ConfigError(text, file)
     : new Fault('relationships_unavailable', `${code}: ${text}`);
