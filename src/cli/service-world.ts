@@ -1,5 +1,5 @@
 /** The world as a running service shows it to an admin client: what `remit explain --why-not` supposes changes of. */
-import { parseRelationship } from '../graph/relationship-text.js';
+import { parseStoredRelationship } from '../graph/relationship-text.js';
 import type { WorldReader } from '../author/why-not/hypothetical-graph.js';
 import type { EntityRef } from '../model/ids.js';
 import { acceptedBody, type ServiceClient } from './service-client.js';
@@ -19,7 +19,7 @@ export function serviceWorld({ get }: Pick<ServiceClient, 'get'>): WorldReader {
       const { relationships } = acceptedBody(await get(`/v1/relationships?${query.toString()}`)) as {
         relationships: readonly { readonly relationship: string }[];
       };
-      return relationships.map(({ relationship }) => parseRelationship(relationship));
+      return relationships.map(({ relationship }) => parseStoredRelationship(relationship));
     },
     entity: async ({ type, id }) => {
       const reply = await get(`/v1/entities/${encodeURIComponent(type)}/${encodeURIComponent(id)}`);

@@ -19,7 +19,7 @@ export const testCommand = defineCommand({
   description: `
     Runs the tests of the policies: every *_test.yaml below the policies (or the files and directories that are named),
     by the engines that decide in a service, on worlds, tokens and a clock of the tests' own. SpiceDB's validation files
-    (*.zed.yaml, *_validation.yaml, or any that is named) run as well. docs/guide/testing.md describes the format.`,
+    (*.zed.yaml, *_validation.yaml, any that is named, and those in a directory that is named) run as well. docs/guide/testing.md describes the format.`,
   rest: { name: 'PATHS', description: 'test files, or directories of such (default: below the policies)' },
   options: {
     config: CONFIG_OPTION,
@@ -72,13 +72,14 @@ export const testCommand = defineCommand({
   },
 });
 
-/** 0 or 1, with a line on standard error where it is 1 for another reason than a case. */
+/** Says on standard error why the code isn't 0, where no case does. */
 function exitCodeOf(report: TestReport, minCoverage = 0): number {
   const { cases, passed } = summarizeResults(allResults(report));
   const percent = report.coverage?.percent ?? 0;
   if (percent < minCoverage)
     process.stderr.write(`remit: coverage is ${percent} %, and ${minCoverage} % is asked for\n`);
   if (cases === 0) process.stderr.write('remit: no case was run\n');
+  if (report.files.some(({ isUnusable }) => isUnusable === true)) return 2;
   return passed === cases && cases > 0 && percent >= minCoverage ? 0 : 1;
 }
 

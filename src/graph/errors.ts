@@ -92,6 +92,21 @@ export function isOutage(error: unknown): boolean {
   return ['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'INTERNAL', 'UNKNOWN', 'CANCELLED'].includes(readGrpcStatus(error).code);
 }
 
+/** Whether the datastore aborted the transaction, so that nothing was written: others wrote beside it. */
+export function isAborted(error: unknown): boolean {
+  if (error instanceof Fault) return false;
+  const { code, text } = readGrpcStatus(error);
+  // A datastore in maintenance aborts, too, and would again.
+  return code === 'ABORTED' && !/read-only/.test(text);
+}
+
+/** Whether the request never left: SpiceDB is away, or is taken to be. */
+export function isUnsent(error: unknown): boolean {
+  if (error instanceof Fault) return error.code === 'relationships_unavailable';
+  const { code, text } = readGrpcStatus(error);
+  return code === 'UNAVAILABLE' && /No connection established/.test(text);
+}
+
 /** The fault of a call that failed; undefined where the request is at fault. */
 export function toOutageCode(error: unknown): FaultCode | undefined {
   const isRefusal = isInvalidRequest(error) || readGrpcStatus(error).code === 'ALREADY_EXISTS';
@@ -102,7 +117,7 @@ function toFaultCode(error: unknown): FaultCode {
   if (error instanceof Fault) return error.code;
   const { code } = readGrpcStatus(error);
   if (code === 'DEADLINE_EXCEEDED') return 'deadline_exceeded';
-  return code === 'RESOURCE_EXHAUSTED' ? 'overloaded' : 'relationships_unavailable';
+  return code === 'RESOURCE_EXHAUSTED' || isAborted(error) ? 'overloaded' : 'relationships_unavailable';
 }
 
 /**
@@ -118,11 +133,28 @@ export function toGraphError(error: unknown, place = ''): Error {
   return new Fault(toFaultCode(error), `${code}: ${detail}`, { cause: error });
 }
 
-/** A ConfigError where SpiceDB refuses the schema, at its place in the file; otherwise a Fault. */
-export function toSchemaError(error: unknown, file: string): Error {
+/** As {@link toGraphError}, of a write: the fault tells one that wasn't made from one that may have been. */
+export function toWriteError(error: unknown, place: string): Error {
+  const graphError = toGraphError(error, place);
+  // SpiceDB says so where it is read-only, as it does of what it aborted.
+  const isKnown = !isOutage(error) || isUnsent(error) || /read-only/.test(readGrpcStatus(error).text);
+  return graphError instanceof Fault && !isKnown
+    ? new Fault('write_unconfirmed', graphError.detail, { cause: error })
+    : graphError;
+}
+
+/**
+ * A ConfigError where SpiceDB refuses the schema, at its place in the file; otherwise a Fault.
+ * @param formatPlace writes the place of a line and column of the text
+ */
+export function toSchemaError(
+  error: unknown,
+  file: string,
+  formatPlace = (line: number, column: number): string => `${file}:${line}:${column}`,
+): Error {
   const { code, text } = readGrpcStatus(error);
   const [, line, column, reason] = /line (\d+), column (\d+): ([\s\S]*)$/.exec(text) ?? [];
-  if (reason !== undefined) return new ConfigError(reason, `${file}:${line ?? ''}:${column ?? ''}`);
+  if (reason !== undefined) return new ConfigError(reason, formatPlace(Number(line), Number(column)));
   return isInvalidRequest(error)
     ? new ConfigError(text, file)
     : new Fault('relationships_unavailable', `${code}: ${text}`);

@@ -34,6 +34,8 @@ export interface ResourceLookupResult extends AtRevision {
    * depends on context where a check says yes without any, so only checks tell.
    */
   readonly ids: readonly string[];
+  /** The number of results that were passed over, since other applications gave them ids that no question can name. */
+  readonly foreign: number;
   /** False where the limit ended it: there may be more. */
   readonly complete: boolean;
 }
@@ -51,6 +53,8 @@ export interface SubjectLookup {
 export interface SubjectLookupResult extends AtRevision {
   /** Ids in ascending order of code points: all that have the permission, and more, as with resources. */
   readonly ids: readonly string[];
+  /** As with resources. */
+  readonly foreign: number;
   /** Set where a wildcard grants it: all of the type may have it except these, and `ids` has only some of them. */
   readonly wildcardExclusions: readonly string[] | undefined;
 }
@@ -84,7 +88,8 @@ export interface RelationshipGraph {
    * Writes all of the updates or none, durably.
    * @param by names the writer, for the journal or SpiceDB's transaction
    * @returns the ZedToken from which on they hold
-   * @throws BadRequest where SpiceDB refuses them, Fault where it can't answer
+   * @throws BadRequest where SpiceDB refuses them; Fault where it can't answer, `write_unconfirmed` where they may have been
+   * made all the same
    */
   write(updates: readonly RelationshipUpdate[], by: string): Promise<string>;
   /** Reads at most `limit` relationships, in a stable order. @throws Fault */

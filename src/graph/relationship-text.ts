@@ -2,18 +2,25 @@
  * Reads and writes relationships and checks as text, with encoded ids, for the API, world files and records:
  * `repository:api#owner@team:core#member[expiration:2030-01-01T00:00:00Z]`.
  */
-import { decodeId, encodeId, findIdProblem, findTypeProblem } from '../model/ids.js';
+import { decodeId, encodeId, findTypeProblem, parseEncodedId, SPICEDB_ID } from '../model/ids.js';
 import { parseInstant } from '../model/instants.js';
 import { type Relationship, type Check, findRelationNameProblem } from '../model/relationships.js';
 import { parseStrictJson } from '../runtime/strict-json.js';
 
 const RELATIONSHIP_PATTERN =
   /^(?<rt>[^:#@[\]\s]+):(?<ri>[^:#@[\]\s]+)#(?<rel>[^:#@[\]\s]+)@(?<st>[^:#@[\]\s]+):(?<si>[^:#@[\]\s]+)(?:#(?<sr>[^:#@[\]\s]+))?(?<rest>\[.*)?$/s;
-/** SpiceDB's character set for ids: whatever else an id has must be encoded in text. */
-const ENCODED_ID = /^[A-Za-z0-9_/|+=-]{1,1024}$/;
 
-/** @throws TypeError with a message for people where the text isn't a relationship */
+/** @throws TypeError with a message for people where the text isn't a relationship, or an id in it is foreign */
 export function parseRelationship(text: string): Relationship {
+  return parseWithIds(text, parseEncodedId);
+}
+
+/** Parses what SpiceDB may hold: foreign ids are kept as they are. @throws TypeError as `parseRelationship` does */
+export function parseStoredRelationship(text: string): Relationship {
+  return parseWithIds(text, decodeId);
+}
+
+function parseWithIds(text: string, parseId: (encoded: string) => string): Relationship {
   const parts = RELATIONSHIP_PATTERN.exec(text.trim())?.groups;
   if (parts === undefined) {
     throw new TypeError('is not a relationship of the form "document:plan#viewer@user:ann"');
@@ -22,11 +29,11 @@ export function parseRelationship(text: string): Relationship {
   const wildcard = si === '*';
   if (wildcard && sr !== undefined) throw new TypeError('a wildcard subject has no relation');
   return {
-    resource: { type: requireTypeName(rt), id: decodeTextId(ri) },
+    resource: { type: requireTypeName(rt), id: parseId(requireIdCharacters(ri)) },
     relation: requireMemberName(rel),
     subject: {
       type: requireTypeName(st),
-      id: wildcard ? '*' : decodeTextId(si),
+      id: wildcard ? '*' : parseId(requireIdCharacters(si)),
       ...(sr === undefined || sr === '...' ? {} : { relation: requireMemberName(sr) }),
     },
     ...(wildcard ? { wildcard } : {}),
@@ -65,7 +72,7 @@ export function checkKey(check: Check): string {
 /** The check that has this {@link checkKey}; undefined where the text is none. */
 export function parseCheckKey(key: string): Check | undefined {
   try {
-    const { resource, relation, subject } = parseRelationship(key);
+    const { resource, relation, subject } = parseStoredRelationship(key);
     return { resource, permission: relation, subject: { type: subject.type, id: subject.id } };
   } catch {
     return undefined;
@@ -92,14 +99,9 @@ function requireMemberName(text: string): string {
   return text;
 }
 
-function decodeTextId(text: string): string {
-  if (!ENCODED_ID.test(text)) {
-    throw new TypeError(`id "${text}" must be encoded: =XX for each byte outside A-Z a-z 0-9 _ / | + -`);
-  }
-  const id = decodeId(text);
-  const problem = findIdProblem(id);
-  if (problem !== undefined) throw new TypeError(`id "${text}" ${problem}`);
-  return id;
+function requireIdCharacters(text: string): string {
+  if (SPICEDB_ID.test(text)) return text;
+  throw new TypeError(`id "${text}" must be encoded: =XX for each byte outside A-Z a-z 0-9 _ / | + -`);
 }
 
 /** The bracketed tail: `[caveat:{"a":1}]`, then `[expiration:…]`, each at most once. */

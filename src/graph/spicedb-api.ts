@@ -1,6 +1,6 @@
 /** SpiceDB's API in Remit's types, over any client: the embedded engine's worker and the server's connection share it. */
 import { v1 } from '@authzed/authzed-node';
-import { decodeId, encodeId } from '../model/ids.js';
+import { decodeId, encodeId, isForeignId } from '../model/ids.js';
 import {
   toProtoStruct,
   toProtoSubject,
@@ -239,7 +239,7 @@ export async function lookupResources(
     complete = optionalLimit === 0 || page.length < optionalLimit;
   }
   return {
-    ids: sortByCodePoints(responses.slice(0, limit).map((r) => decodeId(r.resourceObjectId))),
+    ...readFoundIds(responses.slice(0, limit).map((r) => r.resourceObjectId)),
     complete: complete && responses.length <= (limit ?? Infinity),
     revision: responses[0]?.lookedUpAt?.token,
   };
@@ -263,13 +263,20 @@ export async function lookupSubjects(
   const subjects = responses.flatMap(({ subject }) => subject?.subjectObjectId ?? []);
   const wildcard = responses.find(({ subject }) => subject?.subjectObjectId === '*');
   return {
-    ids: sortByCodePoints(subjects.filter((id) => id !== '*').map(decodeId)),
+    ...readFoundIds(subjects.filter((id) => id !== '*')),
     // A subject that is left out only with some context may hold it.
     wildcardExclusions: wildcard?.excludedSubjects
       .filter((s) => s.permissionship === v1.LookupPermissionship.HAS_PERMISSION)
       .map((s) => decodeId(s.subjectObjectId)),
     revision: responses[0]?.lookedUpAt?.token,
   };
+}
+
+/** Another application's ids are passed over: a question can't name them, so they are no results. */
+function readFoundIds(encoded: readonly string[]): { readonly ids: readonly string[]; readonly foreign: number } {
+  const found = encoded.map(decodeId);
+  const ids = found.filter((id) => !isForeignId(id));
+  return { ids: sortByCodePoints(ids), foreign: found.length - ids.length };
 }
 
 /** Each id once, in ascending order of code points. */

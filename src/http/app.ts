@@ -43,7 +43,7 @@ declare module 'fastify' {
 
 /** Room for 1,000 items of fifty members each. What has as many takes some tens of milliseconds to parse. */
 const BODY_LIMITS: JsonLimits = { structures: 60_000, values: 250_000 };
-/** Room for an id of 256 code points, each at most twelve characters when percent-encoded. */
+/** Room for an id of 1,024 bytes, each at most three characters when percent-encoded. */
 const MAX_PARAM_LENGTH = 4096;
 
 type RegisterRoutes = (app: TypedApp, service: Service) => void;

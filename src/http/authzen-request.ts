@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { CONSISTENCY_PLACE, type RelationshipGraph } from '../graph/port.js';
 import { omitNulls, type Caller, type Question } from '../model/question.js';
 import { BadRequest } from '../model/faults.js';
-import { findIdProblem } from '../model/ids.js';
+import { findIdProblem, MAX_ENCODED_ID_BYTES } from '../model/ids.js';
 import { MAX_TOKEN_BYTES } from '../tokens/jws.js';
 import { certificateThumbprint } from '../tokens/proof-of-possession.js';
 import type { PresentedProof } from '../model/credential.js';
@@ -20,7 +20,11 @@ export const idFormat = z
     const problem = findIdProblem(value);
     if (problem !== undefined) ctx.addIssue({ code: 'custom', message: problem });
   })
-  .meta({ minLength: 1, maxLength: 256, description: 'NFC, no control characters, at most 1,024 bytes when encoded' });
+  .meta({
+    minLength: 1,
+    maxLength: MAX_ENCODED_ID_BYTES,
+    description: 'NFC, no control characters, at most 1,024 bytes when encoded',
+  });
 
 /** The name of a type or an action. The schemas say which exist; a question with an unknown one is denied. */
 export const nameFormat = z

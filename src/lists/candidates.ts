@@ -7,7 +7,7 @@ import { startEvaluation } from './preview.js';
 import type { RelationshipFilter, SubjectLookup, SubjectLookupResult } from '../graph/port.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
 import { BadRequest, Fault, type FaultCode } from '../model/faults.js';
-import type { EntityRef } from '../model/ids.js';
+import { isForeignId, type EntityRef } from '../model/ids.js';
 import type { Question } from '../model/question.js';
 import type { Relationship } from '../model/relationships.js';
 import { DELEGATOR_RELATION } from '../policy/schema/vocabulary.js';
@@ -50,7 +50,7 @@ async function lookUpResources(lookup: GateLookup, graph: GraphSnapshot, deps: S
   } catch (error) {
     if (!isBeyondLookup(error)) throw error;
     const relationships = await readAllRelationships({ resourceType: lookup.resourceType }, graph, error);
-    return sortDistinct(relationships.map((r) => r.resource.id));
+    return sortDistinct(relationships.map((r) => r.resource.id).filter((id) => !isForeignId(id)));
   }
 }
 
@@ -141,6 +141,7 @@ export async function findCandidateAgents(
       const filter = { resourceType: agentObject, relation: DELEGATOR_RELATION, subjectType: agentObject, subjectId };
       const { relationships } = await graph.read(filter, MAX_FOLLOWED_AGENTS + 1);
       for (const { resource } of relationships) {
+        if (isForeignId(resource.id)) continue;
         if (!agents.has(resource.id)) next.push(resource.id);
         agents.add(resource.id);
       }
@@ -163,7 +164,7 @@ async function lookUpSubjects(
     const ids: string[] = [];
     for (const resourceType of deps.rules().graph.definitionNames())
       for (const { subject, wildcard } of await readAllRelationships({ resourceType, subjectType }, graph, error))
-        if (wildcard !== true) ids.push(subject.id);
+        if (wildcard !== true && !isForeignId(subject.id)) ids.push(subject.id);
     return { ids: sortDistinct(ids), wildcardExclusions: [] };
   }
 }

@@ -4,33 +4,37 @@
  * collide there and no id can be mistaken for the wildcard `*`.
  */
 
-/** Names a thing of the graph and the policies. `type` is the SpiceDB definition, `id` is raw (never encoded). */
+/**
+ * Names a thing of the graph and the policies. `type` is the SpiceDB definition, `id` is raw (never encoded); one that was
+ * read from SpiceDB may be foreign ({@link decodeId}).
+ */
 export interface EntityRef {
   readonly type: string;
   readonly id: string;
 }
 
-export const MAX_ID_CODE_POINTS = 256;
 /** SpiceDB's own limit on an object id. */
 export const MAX_ENCODED_ID_BYTES = 1024;
 
 const TYPE_NAME = /^([a-z][a-z0-9_]{1,62}[a-z0-9]\/)*[a-z][a-z0-9_]{1,62}[a-z0-9]$/;
 const CONTROL_CHARACTER = /\p{Cc}/u;
 const UNENCODED_ID = /^[A-Za-z0-9_/|+-]+$/;
+const ENCODED_ID = /^(?:[A-Za-z0-9_/|+-]|=[0-9A-F]{2})+$/;
+/** What SpiceDB takes as an object id, the wildcard aside. */
+export const SPICEDB_ID = /^[A-Za-z0-9_/|+=-]{1,1024}$/;
+/** Begins a foreign id. It is a control character, which no id that a request, a token or a file names can have. */
+const FOREIGN_MARK = '\u001A';
 
 /** Says what is wrong with the id, as the rest of a sentence; undefined where nothing is. */
 export function findIdProblem(id: string): string | undefined {
   if (id.length === 0) return 'must not be empty';
-  // A code point is at most two UTF-16 units, so this bounds the work below.
-  if (id.length > MAX_ID_CODE_POINTS * 2 || Array.from(id).length > MAX_ID_CODE_POINTS) {
-    return `must be at most ${MAX_ID_CODE_POINTS} characters long`;
-  }
+  const tooLong = `must be at most ${MAX_ENCODED_ID_BYTES} bytes long when encoded`;
+  // Each UTF-16 unit takes a byte or more, so this bounds the work below.
+  if (id.length > MAX_ENCODED_ID_BYTES) return tooLong;
   if (!id.isWellFormed()) return 'must be well-formed Unicode';
   if (CONTROL_CHARACTER.test(id)) return 'must not contain control characters';
   if (id.normalize('NFC') !== id) return 'must be in Unicode normalization form C';
-  if (encodeId(id).length > MAX_ENCODED_ID_BYTES)
-    return `must be at most ${MAX_ENCODED_ID_BYTES} bytes long when encoded`;
-  return undefined;
+  return encodeId(id).length > MAX_ENCODED_ID_BYTES ? tooLong : undefined;
 }
 
 /** Says what is wrong with the name of a SpiceDB definition, as the rest of a sentence; undefined where nothing is. */
@@ -39,9 +43,13 @@ export function findTypeProblem(type: string): string | undefined {
   return TYPE_NAME.test(type) ? undefined : 'must be a SpiceDB definition name such as "document" or "acme/document"';
 }
 
-/** The id as SpiceDB is given it: `=` and two upper-case hex digits for each UTF-8 byte outside [A-Za-z0-9_/|+-]. */
+/**
+ * The id as SpiceDB is given it: `=` and two upper-case hex digits for each UTF-8 byte outside [A-Za-z0-9_/|+-]. A foreign
+ * id is given as SpiceDB has it.
+ */
 export function encodeId(id: string): string {
   if (UNENCODED_ID.test(id)) return id;
+  if (isForeignId(id)) return id.slice(FOREIGN_MARK.length);
   let out = '';
   for (const byte of Buffer.from(id, 'utf8')) {
     const char = String.fromCharCode(byte);
@@ -50,22 +58,41 @@ export function encodeId(id: string): string {
   return out;
 }
 
-/** The inverse of {@link encodeId}. @throws TypeError where `encoded` is not something encodeId makes. */
+/**
+ * The inverse of {@link encodeId} for every id that SpiceDB may hold. Others write to a shared SpiceDB, too: what doesn't
+ * encode an id becomes a foreign id, which equals no other and which no question can name. Never throws.
+ */
 export function decodeId(encoded: string): string {
-  if (UNENCODED_ID.test(encoded)) return encoded;
-  const bytes: number[] = [];
-  for (let i = 0; i < encoded.length; i += 1) {
-    const char = encoded.charAt(i);
-    if (char !== '=') {
-      bytes.push(char.charCodeAt(0));
-      continue;
-    }
-    bytes.push(Number.parseInt(encoded.slice(i + 1, i + 3), 16));
-    i += 2;
-  }
-  const id = Buffer.from(bytes).toString('utf8');
-  if (encodeId(id) !== encoded) throw new TypeError(`"${encoded}" is not an encoded id`);
+  const id = decodeBytes(encoded);
+  return id === undefined || findIdProblem(id) !== undefined ? `${FOREIGN_MARK}${encoded}` : id;
+}
+
+/** The id that a text names which people wrote. @throws TypeError where it encodes none */
+export function parseEncodedId(encoded: string): string {
+  const id = decodeBytes(encoded);
+  if (id === undefined) throw new TypeError(`"${encoded}" is not an encoded id`);
+  const problem = findIdProblem(id);
+  if (problem !== undefined) throw new TypeError(`id "${encoded}" ${problem}`);
   return id;
+}
+
+/** Whether another application wrote the id to SpiceDB, in a form that encodes none. */
+export function isForeignId(id: string): boolean {
+  if (!id.startsWith(FOREIGN_MARK)) return false;
+  const encoded = id.slice(FOREIGN_MARK.length);
+  return SPICEDB_ID.test(encoded) && decodeId(encoded) === id;
+}
+
+/** @returns undefined where {@link encodeId} doesn't write the text */
+function decodeBytes(encoded: string): string | undefined {
+  if (UNENCODED_ID.test(encoded)) return encoded;
+  if (!ENCODED_ID.test(encoded)) return undefined;
+  try {
+    const id = decodeURIComponent(encoded.replaceAll('=', '%'));
+    return encodeId(id) === encoded ? id : undefined;
+  } catch {
+    return undefined; // The bytes aren't UTF-8.
+  }
 }
 
 /** `type:id` with the id encoded, the form that relationships and rationales use. */

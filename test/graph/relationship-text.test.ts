@@ -9,6 +9,7 @@ import {
   relationshipKey,
   formatRelationship,
   parseRelationship,
+  parseStoredRelationship,
 } from '../../src/graph/relationship-text.js';
 
 const owner = (subject: Relationship['subject'], more: Partial<Relationship> = {}): Relationship => ({
@@ -80,7 +81,8 @@ describe('parseRelationship', () => {
     ['repository:api#owner@user:=2a', '"=2a" is not an encoded id'],
     ['repository:api#owner@user:=0A', 'id "=0A" must not contain control characters'],
     ['repository:api#owner@user:e=CC=81', 'id "e=CC=81" must be in Unicode normalization form C'],
-    [`repository:api#owner@user:${'a'.repeat(257)}`, `id "${'a'.repeat(257)}" must be at most 256 characters long`],
+    ['repository:api#owner@user:YWJj==', '"YWJj==" is not an encoded id'],
+    [`repository:api#owner@user:${'a'.repeat(1025)}`, `id "${'a'.repeat(1025)}" ${coded}`],
     ['repository:api#owner@user:*#member', 'a wildcard subject has no relation'],
     ['repository:api#owner@user:alice[]', '"[]" is neither a caveat nor an expiration'],
     ['repository:api#owner@user:alice[Limit]', '"[Limit]" is neither a caveat nor an expiration'],
@@ -142,6 +144,20 @@ const relationship: fc.Arbitrary<Relationship> = fc
     ...(caveat === undefined ? {} : { caveat }),
     ...(expiresAt === undefined ? {} : { expiresAt: expiresAt.toISOString().replace('.000Z', 'Z') }),
   }));
+
+describe('parseStoredRelationship', () => {
+  it.each([
+    'repository:YWJj==#owner@user:alice',
+    'repository:api#owner@team:=2a#member',
+    'repository:e=CC=81#owner@user:=0A[limit:{"max":1}]',
+  ])('keeps the ids of another application: %s', (text) =>
+    expect(formatRelationship(parseStoredRelationship(text))).toBe(text),
+  );
+
+  it.each(['repository:a b#owner@user:alice', 'repository:*#owner@user:alice', 'nonsense'])('refuses %s', (text) =>
+    expect(() => parseStoredRelationship(text)).toThrow(TypeError),
+  );
+});
 
 describe('relationshipText', () => {
   it.each<[Relationship, string]>([

@@ -1,10 +1,12 @@
 /** The contract of RelationshipGraph, which both engines must meet. */
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RelationshipFilter, RelationshipGraph } from '../../src/graph/port.js';
 import type { CheckAnswer, CheckRequest } from '../../src/model/checks.js';
 import type { Relationship, UpdateOperation } from '../../src/model/relationships.js';
 import { GraphSnapshot } from '../../src/graph/snapshot.js';
-import { formatRelationship, parseRelationship } from '../../src/graph/relationship-text.js';
+import { decodeId, isForeignId } from '../../src/model/ids.js';
+import { formatRelationship, parseRelationship, parseStoredRelationship } from '../../src/graph/relationship-text.js';
 
 export const CONTRACT_SCHEMA = `
 use expiration
@@ -176,7 +178,7 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
     });
 
     it('takes any id there can be, and keeps them apart', async () => {
-      const ids = ['*', 'a b', 'a=20b', 'ü', 'ü|x', 'x'.repeat(256), '日本', '=', 'a@b#c:d'];
+      const ids = ['*', 'a b', 'a=20b', 'ü', 'ü|x', 'x'.repeat(1024), '日本', '=', 'a@b#c:d'];
       for (const id of ids) {
         const resource = { type: 'folder', id };
         await graph.write(
@@ -199,6 +201,83 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
       const [read] = await readAll({ resourceType: 'folder', resourceId: '*' }, 10);
       expect(read?.subject.id).toBe('*');
       expect(read?.wildcard).toBeUndefined();
+    });
+
+    describe('what another application wrote', () => {
+      const writeForeign = (operation: UpdateOperation, ...texts: string[]): Promise<string> =>
+        graph.write(
+          texts.map((text) => ({ operation, relationship: parseStoredRelationship(text) })),
+          'test',
+        );
+      const readTexts = async (resourceId: string): Promise<string[]> => {
+        const { relationships } = await graph.read({ resourceType: 'folder' }, 10_000, 'full');
+        return relationships.map(formatRelationship).filter((text) => text.startsWith(`folder:${resourceId}#`));
+      };
+      const withinMs = 5_000;
+
+      it('is read as it is, grants what leads over it, and can be deleted', async () => {
+        await writeForeign(
+          'touch',
+          'folder:foreign-kid#parent@folder:YWJj==',
+          'folder:YWJj==#viewer@team:=c3=bc#member',
+          'team:=c3=bc#member@user:guest',
+        );
+        expect(await readTexts('YWJj==')).toEqual(['folder:YWJj==#viewer@team:=c3=bc#member']);
+        const [answer] = await ask(check('folder:foreign-kid', 'view', 'guest', { explain: true }));
+        expect(answer).toMatchObject({
+          result: 'yes',
+          path: [
+            'folder:foreign-kid#parent@folder:YWJj==',
+            'folder:YWJj==#viewer@team:=c3=bc#member',
+            'team:=c3=bc#member@user:guest',
+          ],
+        });
+        await writeForeign('delete', 'folder:YWJj==#viewer@team:=c3=bc#member');
+        expect(await readTexts('YWJj==')).toEqual([]);
+        expect(await results(check('folder:foreign-kid', 'view', 'guest'))).toEqual(['no']);
+      });
+
+      it('is passed over by lookups where a question could not name it, and takes nothing else along', async () => {
+        const id = fc.oneof(
+          fc.string({
+            unit: fc.constantFrom(...Array.from('=0123456789ABCDEFabcx/|+-_')),
+            minLength: 1,
+            maxLength: 12,
+          }),
+          fc.base64String({ minLength: 1, maxLength: 12 }),
+          fc.constantFrom('=C3', '=c3=bc', '=0A', '=1Aa', 'e=CC=81', `${'x'.repeat(1023)}=`, 'x'.repeat(1024)),
+        );
+        let run = 0;
+        await fc.assert(
+          fc.asyncProperty(fc.uniqueArray(id, { minLength: 1, maxLength: 6 }), async (ids) => {
+            run += 1;
+            const user = `looker-${run}`;
+            await writeForeign(
+              'touch',
+              ...ids.map((text) => `folder:${text}#banned@user:${user}`),
+              ...ids.map((text) => `folder:foreign-${run}#banned@user:${text}`),
+            );
+            const named = ids.map(decodeId).filter((text) => !isForeignId(text));
+            const found = { ids: named.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))) };
+            const foreign = ids.length - named.length;
+            const resources = { resourceType: 'folder', permission: 'banned', subject: { type: 'user', id: user } };
+            expect(await graph.lookupResources({ ...resources, withinMs }, 'full')).toMatchObject({
+              ...found,
+              foreign,
+            });
+            const subjects = { resource: { type: 'folder', id: `foreign-${run}` }, permission: 'banned' };
+            expect(await graph.lookupSubjects({ ...subjects, subjectType: 'user', withinMs }, 'full')).toMatchObject({
+              ...found,
+              foreign,
+            });
+            expect((await readTexts(`foreign-${run}`)).sort()).toEqual(
+              ids.map((text) => `folder:foreign-${run}#banned@user:${text}`).sort(),
+            );
+            await writeForeign('delete', ...ids.map((text) => `folder:${text}#banned@user:${user}`));
+          }),
+          { numRuns: 25 },
+        );
+      });
     });
 
     it('tells the real wildcard from the id', async () => {
@@ -490,6 +569,7 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
         );
         expect(await subjects('look-who', 'view')).toMatchObject({
           ids: ['*', 'a', 'z'],
+          foreign: 0,
           wildcardExclusions: undefined,
         });
         await write(
@@ -546,7 +626,7 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
             { resourceType: 'folder', permission: 'banned', subject, limit, withinMs: 5000 },
             'full',
           );
-        expect(await few(4)).toMatchObject({ ids: all, complete: true });
+        expect(await few(4)).toMatchObject({ ids: all, foreign: 0, complete: true });
         for (const limit of [1, 2, 3]) {
           const { ids, complete } = await few(limit);
           expect([ids.length, complete]).toEqual([limit, false]);

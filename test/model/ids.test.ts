@@ -6,16 +6,16 @@ import {
   encodeId,
   findIdProblem,
   MAX_ENCODED_ID_BYTES,
-  MAX_ID_CODE_POINTS,
   formatRef,
+  isForeignId,
   isSameRef,
+  parseEncodedId,
+  SPICEDB_ID,
   findTypeProblem,
 } from '../../src/model/ids.js';
 
 /** Any sequence of Unicode code points, surrogates aside. */
 const wellFormed = fc.string({ unit: 'binary', maxLength: 300 });
-/** What SpiceDB takes as an object id, the wildcard aside. */
-const SPICEDB_ID = /^[a-zA-Z0-9/_|\-=+]{1,1024}$/;
 
 describe('idProblem', () => {
   it.each([
@@ -29,18 +29,17 @@ describe('idProblem', () => {
     ['composed letters', 'J\u00fcrgen \u0141'],
     ['a letter outside the basic plane', '\u{1f642}'],
     ["names of JavaScript's own", '__proto__'],
-    ['the longest in code points', 'a'.repeat(MAX_ID_CODE_POINTS)],
+    ['the longest in code points', 'a'.repeat(1024)],
     ['the longest in bytes but one', '\u00e9'.repeat(170) + 'abc'],
     ['the longest in bytes', '\u00e9'.repeat(170) + 'abcd'],
   ])('takes %s', (_, id) => expect(findIdProblem(id)).toBeUndefined());
 
   it.each([
     ['the empty id', '', 'must not be empty'],
-    ['257 letters', 'a'.repeat(257), 'must be at most 256 characters long'],
-    ['257 letters of two UTF-16 units each', '\u{1f642}'.repeat(257), 'must be at most 256 characters long'],
-    ['a megabyte', 'a'.repeat(1 << 20), 'must be at most 256 characters long'],
+    ['1,025 letters', 'a'.repeat(1025), 'must be at most 1024 bytes long when encoded'],
+    ['a megabyte', 'a'.repeat(1 << 20), 'must be at most 1024 bytes long when encoded'],
     ['1,025 bytes once encoded', '\u00e9'.repeat(170) + 'abcde', 'must be at most 1024 bytes long when encoded'],
-    ['256 letters of twelve bytes encoded', '\u{1f642}'.repeat(256), 'must be at most 1024 bytes long when encoded'],
+    ['86 letters of twelve bytes encoded', '\u{1f642}'.repeat(86), 'must be at most 1024 bytes long when encoded'],
     ['a lone high surrogate', 'a\ud800', 'must be well-formed Unicode'],
     ['a lone low surrogate', '\udc00a', 'must be well-formed Unicode'],
     ['surrogates the wrong way round', '\udc00\ud800', 'must be well-formed Unicode'],
@@ -111,7 +110,7 @@ describe('encodeId and decodeId', () => {
     expect(decodeId(encoded)).toBe(id);
   });
 
-  it.each([
+  const NOT_ENCODED: readonly (readonly [string, string])[] = [
     ['lower-case digits', '=c3=bc'],
     ['an escape that was not needed', '=41'],
     ['a lone escape', 'a='],
@@ -121,20 +120,72 @@ describe('encodeId and decodeId', () => {
     ['half of a UTF-8 sequence', '=C3'],
     ['an overlong UTF-8 sequence', '=C0=80'],
     ['a surrogate in UTF-8', '=ED=A0=80'],
+    ['base64', 'YWJj=='],
+  ];
+  it.each<readonly [string, string]>([
+    ...NOT_ENCODED,
     ['what should have been escaped', 'a b'],
     ['the wildcard', '*'],
     ['a letter beyond ASCII', '\u00fc'],
     // Its code ends in the byte of "A".
     ['a letter whose code is cut to a plain one', '\u0141'],
   ])('does not read %s', (_, encoded) => {
-    expect(() => decodeId(encoded)).toThrow(new TypeError(`"${encoded}" is not an encoded id`));
+    expect(() => parseEncodedId(encoded)).toThrow(new TypeError(`"${encoded}" is not an encoded id`));
+  });
+
+  it.each<readonly [string, string]>([
+    ...NOT_ENCODED,
+    ['a control character', '=0A'],
+    ['the mark of foreign ids itself', '=1AYWJj=3D=3D'],
+    ['a decomposed letter', 'e=CC=81'],
+  ])('keeps %s of another application as it is', (_, foreign) => {
+    const id = decodeId(foreign);
+    expect(isForeignId(id)).toBe(true);
+    expect(encodeId(id)).toBe(foreign);
+    expect(findIdProblem(id)).toBe('must not contain control characters');
+    expect(() => parseEncodedId(foreign)).toThrow(TypeError);
+  });
+
+  it('never makes a wildcard, or another id, of what only looks foreign', () => {
+    for (const id of ['\u001a*', '\u001aalice', '\u001a', '\u001a=41 ', '\u001a\u001aYWJj==']) {
+      expect(isForeignId(id)).toBe(false);
+      expect(encodeId(id)).toMatch(/^=1A/);
+    }
+  });
+
+  it('gives each id that SpiceDB may hold one reading, its own, and confuses no two', () => {
+    const character = fc.constantFrom(...Array.from('=0123456789ABCDEFabcx/|+-_'));
+    const almostEncoded = fc.string({ unit: character, minLength: 1, maxLength: 8 });
+    const encodedParts = fc
+      .array(fc.oneof(almostEncoded, fc.constantFrom('=1A', '=C3=BC', '=C3', '=3D', '=0A', 'e=CC=81', '==', '=2a')), {
+        minLength: 1,
+        maxLength: 5,
+      })
+      .map((parts) => parts.join(''));
+    const spicedbId = fc.oneof(
+      almostEncoded,
+      encodedParts,
+      fc.string({ unit: character, minLength: 1000, maxLength: 1024 }),
+    );
+    fc.assert(
+      fc.property(spicedbId, spicedbId, (a, b) => {
+        fc.pre(SPICEDB_ID.test(a) && SPICEDB_ID.test(b));
+        const [idOfA, idOfB] = [decodeId(a), decodeId(b)];
+        expect(encodeId(idOfA)).toBe(a);
+        expect(idOfA === idOfB).toBe(a === b);
+        expect(isForeignId(idOfA)).toBe(findIdProblem(idOfA) !== undefined);
+      }),
+      { numRuns: 2000 },
+    );
   });
 
   it('loses nothing, and writes what SpiceDB takes', () => {
     fc.assert(
       fc.property(wellFormed, (id) => {
+        fc.pre(findIdProblem(id) === undefined);
         expect(decodeId(encodeId(id))).toBe(id);
-        expect(encodeId(id)).toMatch(/^[a-zA-Z0-9/_|\-=+]*$/);
+        expect(isForeignId(id)).toBe(false);
+        expect(encodeId(id)).toMatch(SPICEDB_ID);
       }),
     );
   });
@@ -148,7 +199,7 @@ describe('encodeId and decodeId', () => {
       fc.property(almostEncoded, (text) => {
         let id: string;
         try {
-          id = decodeId(text);
+          id = parseEncodedId(text);
         } catch (error) {
           expect(error).toBeInstanceOf(TypeError);
           return;

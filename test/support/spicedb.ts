@@ -10,6 +10,8 @@ import { writeServerSchema } from '../../src/graph/server/schema-diff.js';
 import type { GraphSchema } from '../../src/graph/schema/schema.js';
 
 export const BINARY = process.env['REMIT_TEST_SPICEDB_BINARY'] ?? '';
+/** SpiceDB's source code, of which the tests read the test data; empty where it isn't there. */
+export const SOURCE = process.env['REMIT_TEST_SPICEDB_SOURCE'] ?? '';
 /** What a suite is called that is skipped for want of a server. */
 export const named = (what: string): string =>
   BINARY === '' ? `${what} (skipped: REMIT_TEST_SPICEDB_BINARY names no spicedb)` : what;

@@ -12,7 +12,7 @@ import type { YamlOptions } from '../../config/yaml.js';
 /** Cases of one file at most, and of all files that run together. */
 export const MAX_CASES = 100_000;
 /** The reading of every test file. */
-export const TEST_YAML: YamlOptions = { rule: 'test-invalid', point: 'value', maxBytes: 4 * 1024 * 1024 };
+export const TEST_YAML = { rule: 'test-invalid', point: 'value', maxBytes: 4 * 1024 * 1024 } satisfies YamlOptions;
 
 const nonEmptyText = z.string().min(1).max(1024);
 const testNameFormat = nonEmptyText.max(200).regex(/^\P{Cc}*$/u, 'must not contain control characters');

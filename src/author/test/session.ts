@@ -1,6 +1,7 @@
 /** Runs tests from a configuration to a report. Where tests are watched, the environment is kept for the next run. */
 import type { Config } from '../../config/config.js';
-import { readSources } from '../../config/files.js';
+import { displayPath, readSources } from '../../config/files.js';
+import type { GraphSchema } from '../../graph/schema/schema.js';
 import { ConfigError } from '../../model/faults.js';
 import { loadRules, type Rules } from '../../policy/load.js';
 import { readWorldFile, type LoadedWorld } from '../../config/world.js';
@@ -9,7 +10,7 @@ import { measureCoverage, type TestCoverage } from './coverage.js';
 import { findTestFiles } from './test-files.js';
 import { MAX_CASES } from './format.js';
 import { TestEnvironment } from './environment.js';
-import { FindingsError } from '../../diagnostics/diagnostics.js';
+import { errorAt, FindingsError, formatProblem, type Finding } from '../../diagnostics/diagnostics.js';
 import { toTestResult, type TestResult } from './result.js';
 import { runCases, type CaseResult } from './run.js';
 import { readSuite, type SuiteContext } from './suite.js';
@@ -25,6 +26,8 @@ export interface TestSelection {
 export interface FileReport {
   readonly file: string;
   readonly results: readonly TestResult[];
+  /** Whether the file has errors, of which the results tell. */
+  readonly isUnusable?: true;
 }
 
 export interface TestReport {
@@ -61,7 +64,7 @@ export class TestSession {
       file,
       results: cases.flatMap((testCase) => byCase.get(testCase) ?? []).map((t) => toTestResult(t, rules)),
     }));
-    for (const path of testFiles.validations) files.push(await runValidationFile(path, rules.graph, isSelected));
+    files.push(...(await runValidationFiles(testFiles.validations, rules.graph, isSelected)));
     const coverage = results.length === 0 ? undefined : measureCoverage(rules, results);
     return { files, coverage, milliseconds: performance.now() - startedAt };
   }
@@ -79,6 +82,34 @@ export class TestSession {
     this.environment ??= await TestEnvironment.start(rules.graph);
     return runCases(cases, rules, this.environment);
   }
+}
+
+/** A file that can't be used is reported beside the others. @throws Fault where SpiceDB doesn't start */
+async function runValidationFiles(
+  paths: readonly string[],
+  graph: GraphSchema,
+  isSelected: (...names: readonly string[]) => boolean,
+): Promise<FileReport[]> {
+  const reports: FileReport[] = [];
+  for (const path of paths) {
+    try {
+      reports.push(await runValidationFile(path, graph, isSelected));
+    } catch (error) {
+      const start = { file: displayPath(path), line: 1, column: 1 };
+      if (error instanceof ConfigError) reports.push(reportUnusable(path, [errorAt('test-invalid', start, error)]));
+      else if (error instanceof FindingsError) reports.push(reportUnusable(path, error.findings));
+      else throw error;
+    }
+  }
+  return reports;
+}
+
+function reportUnusable(path: string, findings: readonly Finding[]): FileReport {
+  const results = findings.map((finding): TestResult => {
+    const common = { place: finding, test: 'file', name: 'can be used', differences: [] };
+    return { ...common, outcome: 'error', because: [formatProblem(finding)] };
+  });
+  return { file: displayPath(path), results, isUnusable: true };
 }
 
 /** @throws FindingsError with the problems of all files */

@@ -16,7 +16,11 @@ export class SuiteFindings {
   }
 
   report(path: Path, message: string, suggestion?: string): void {
-    this.collector.error('test-invalid', this.locate(path), message, suggestion);
+    this.reportAt(this.locate(path), message, suggestion);
+  }
+
+  reportAt(place: SourceLocation, message: string, suggestion?: string): void {
+    this.collector.error('test-invalid', place, message, suggestion);
   }
 
   /** Reports a text that can't be an id. */

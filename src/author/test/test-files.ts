@@ -1,8 +1,9 @@
 /** Finds the test files: those that the command line names, or all beside the policies and the SpiceDB schema. */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { displayPath, listYamlFiles, type SourcePaths } from '../../config/files.js';
+import { displayPath, listYamlFiles, readBoundedSource, type SourcePaths } from '../../config/files.js';
 import { ConfigError } from '../../model/faults.js';
+import { TEST_YAML } from './format.js';
 
 export interface TestFiles {
   /** Files named `*_test.yaml`. */
@@ -12,7 +13,7 @@ export interface TestFiles {
 }
 
 const SUITE_NAME = /_test\.ya?ml$/;
-/** Usual names of files for `zed validate`. A file that the command line names may have any name. */
+/** Usual names of files for `zed validate`. A file that the command line names may have any name, and those of a directory. */
 const VALIDATION_NAME = /(_validation|\.zed)\.ya?ml$/;
 
 /**
@@ -44,7 +45,9 @@ function expandPaths(paths: readonly string[]): TestFiles {
       .map((path) => resolve(path))
       .flatMap((path) => {
         if (!existsSync(path)) throw new ConfigError('there is no such file or directory', displayPath(path));
-        return statSync(path).isDirectory() ? listYamlFiles(path).filter(isTestFile) : [path];
+        return statSync(path).isDirectory()
+          ? listYamlFiles(path).filter((file) => isTestFile(file) || hasAssertions(file))
+          : [path];
       }),
   );
 }
@@ -56,6 +59,20 @@ export function isSuiteName(file: string): boolean {
 
 function isTestFile(file: string): boolean {
   return isSuiteName(file) || VALIDATION_NAME.test(file);
+}
+
+/** Whether it is a validation file by its content: the members that no other file has stand at the beginning of lines. */
+function hasAssertions(file: string): boolean {
+  if (statSync(file).size > TEST_YAML.maxBytes) return false;
+  const names = new Set(
+    [
+      ...readBoundedSource(file, TEST_YAML.maxBytes).text.matchAll(
+        /^(schema|schemaFile|relationships|assertions|validation):/gm,
+      ),
+    ].map(([, name]) => name),
+  );
+  const hasSchema = names.has('schema') || names.has('schemaFile');
+  return names.has('assertions') || names.has('validation') || (hasSchema && names.has('relationships'));
 }
 
 /** A file that isn't named like a suite is a validation file, whatever its name is. */

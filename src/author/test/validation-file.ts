@@ -1,16 +1,20 @@
 /** Reads the validation files of SpiceDB (`zed validate`, the Playground) as they are. */
 import { z } from 'zod';
-import type { PermissionAssertion, PermissionHolder } from '../../graph/embedded/sandbox.js';
+import type { PermissionAssertion } from '../../graph/embedded/sandbox.js';
+import type { SourceLocation } from '../../diagnostics/diagnostics.js';
+import { locationAt, type SourceFile } from '../../diagnostics/source.js';
+import { formatRef } from '../../model/ids.js';
 import { StrictJsonError, parseStrictJson } from '../../runtime/strict-json.js';
 import type { Relationship } from '../../model/relationships.js';
-import { parseRelationship, relationshipKey } from '../../graph/relationship-text.js';
+import { formatRelationship, parseStoredRelationship, relationshipKey } from '../../graph/relationship-text.js';
+import { formatExpectedMember } from './membership.js';
 import type { SuiteFindings, Path } from './suite-findings.js';
 
 const textLines = z.array(z.string().min(1).max(8192)).max(10_000);
 
 export const validationFileFormat = z.strictObject({
-  schema: z.string().min(1).optional(),
-  schemaFile: z.string().min(1).optional(),
+  schema: z.string().nullable().optional(),
+  schemaFile: z.string().nullable().optional(),
   relationships: z.string().nullable().optional(),
   assertions: z
     .strictObject({
@@ -26,6 +30,12 @@ export type ValidationFile = z.infer<typeof validationFileFormat>;
 
 export const ASSERTION_RESULTS = { assertTrue: 'yes', assertFalse: 'no', assertCaveated: 'conditional' } as const;
 
+export interface FileRelationship {
+  readonly relationship: Relationship;
+  readonly text: string;
+  readonly place: SourceLocation;
+}
+
 export interface FileAssertion {
   readonly kind: keyof typeof ASSERTION_RESULTS;
   readonly text: string;
@@ -37,7 +47,7 @@ export interface ExpectedMembers {
   readonly key: string;
   readonly resource: Relationship['resource'];
   readonly permission: string;
-  /** Sorted texts, as {@link memberText} writes them. */
+  /** Sorted texts, as {@link formatExpectedMember} writes them. */
   readonly members: readonly string[];
   readonly path: Path;
 }
@@ -46,17 +56,25 @@ export interface ExpectedMembers {
 export class ValidationReader {
   constructor(
     private readonly file: ValidationFile,
+    private readonly source: SourceFile,
     private readonly findings: SuiteFindings,
   ) {}
 
-  relationships(): Relationship[] {
-    const lines = (this.file.relationships ?? '').split('\n');
-    const byKey = new Map<string, Relationship>();
-    for (const [i, line] of lines.entries()) {
-      const text = line.replace(/(^|\s)\/\/.*$/, '').trim();
-      if (text === '') continue;
-      const relationship = this.parseAt(['relationships'], text, parseRelationship, `line ${i + 1} of the block: `);
-      if (relationship !== undefined) byKey.set(relationshipKey(relationship), relationship);
+  relationships(): FileRelationship[] {
+    const byKey = new Map<string, FileRelationship>();
+    let from = this.source.text.search(/^relationships\b/m);
+    for (const line of (this.file.relationships ?? '').split('\n')) {
+      const text = line.trim();
+      if (text === '' || text.startsWith('//')) continue;
+      // A block may be folded, so its lines are not those of the file.
+      const offset = this.source.text.indexOf(text, from);
+      if (offset !== -1) from = offset + text.length;
+      const place = offset === -1 ? this.findings.locate(['relationships']) : locationAt(this.source, offset);
+      const relationship = this.parseAt(place, text, parseStoredRelationship);
+      if (relationship === undefined) continue;
+      const key = relationshipKey(relationship);
+      if (byKey.has(key)) this.findings.reportAt(place, `"${text}" repeats an earlier relationship`);
+      byKey.set(key, { relationship, text, place });
     }
     return [...byKey.values()];
   }
@@ -66,7 +84,7 @@ export class ValidationReader {
     return (Object.keys(ASSERTION_RESULTS) as (keyof typeof ASSERTION_RESULTS)[]).flatMap((kind) =>
       (assertions?.[kind] ?? []).flatMap((text, i) => {
         const path = ['assertions', kind, i];
-        const assertion = this.parseAt(path, text.trim(), parseAssertion);
+        const assertion = this.parseAt(this.findings.locate(path), text.trim(), parseAssertion);
         return assertion === undefined ? [] : [{ kind, text: text.trim(), assertion, path }];
       }),
     );
@@ -75,20 +93,22 @@ export class ValidationReader {
   expectations(): ExpectedMembers[] {
     return Object.entries(this.file.validation ?? {}).flatMap(([key, lines]) => {
       const path = ['validation', key];
-      const permissionRef = this.parseAt(path, key, parsePermission);
-      const members = (lines ?? []).flatMap((text, i) => this.parseAt([...path, i], text, parseMember) ?? []);
+      const permissionRef = this.parseAt(this.findings.locate(path), key, parsePermission);
+      const members = (lines ?? []).flatMap(
+        (text, i) => this.parseAt(this.findings.locate([...path, i]), text, parseMember) ?? [],
+      );
       return permissionRef === undefined
         ? []
-        : [{ key, ...permissionRef, members: members.map(memberText).sort(), path }];
+        : [{ key, ...permissionRef, members: [...new Set(members)].sort(), path }];
     });
   }
 
-  private parseAt<T>(path: Path, text: string, parse: (text: string) => T, where = ''): T | undefined {
+  private parseAt<T>(place: SourceLocation, text: string, parse: (text: string) => T): T | undefined {
     try {
       return parse(text);
     } catch (error) {
       if (!(error instanceof TypeError)) throw error;
-      this.findings.report(path, `${where}"${text}" ${error.message}`);
+      this.findings.reportAt(place, `"${text}" ${error.message}`);
       return undefined;
     }
   }
@@ -96,9 +116,11 @@ export class ValidationReader {
 
 /** @param text such as `document:plan#view@user:ann with {"day": "tuesday"}`. @throws TypeError */
 function parseAssertion(text: string): PermissionAssertion {
-  const [, before = text, context] = /^(.*?)\s+with\s+(.*)$/s.exec(text) ?? [];
-  const { resource, relation, subject, wildcard } = parseRelationship(before);
+  const cut = text.indexOf(' with ');
+  const [before, context] = cut === -1 ? [text] : [text.slice(0, cut), text.slice(cut + ' with '.length)];
+  const { resource, relation, subject, wildcard, caveat } = parseStoredRelationship(before);
   if (wildcard === true) throw new TypeError('has a wildcard as its subject, which can not be checked');
+  if (caveat !== undefined) throw new TypeError('has a caveat, which an assertion can not have');
   return {
     resource,
     permission: relation,
@@ -120,38 +142,43 @@ function parseAssertionContext(text: string): Record<string, unknown> {
 
 /** @param text such as `document:plan#view`. @throws TypeError */
 function parsePermission(text: string): { readonly resource: Relationship['resource']; readonly permission: string } {
-  const { resource, relation } = parseRelationship(`${text}@user:any`);
+  const { resource, relation } = parseStoredRelationship(`${text}@user:any`);
   return { resource, permission: relation };
 }
 
-const MEMBER =
-  /^\[(?<subject>[^\]\s]+?)(?<caveated>\[\.\.\.\])?(?:\s+-\s+\{(?<exceptions>[^}]+)\})?\s*\]\s+is\s+(?<relations>.+)$/;
+const MEMBER_FORM = 'is not of the form "[user:ann] is <document:plan#viewer>"';
+const BRACKETED_SUBJECT = /\[(.*)\]/;
+const SUBJECT_FORM = /^(?<subject>[^\]\s]+)(?<conditional>\[\.\.\.\])?(?:\s+-\s+\{(?<exceptions>[^}]+)\})?$/;
 
-/** @param text such as `[user:* - {user:ben}] is <document:plan#viewer>/<document:plan#editor>`. @throws TypeError */
-function parseMember(text: string): PermissionHolder {
-  const parts = MEMBER.exec(text.trim())?.groups;
-  const relations = [...(parts?.['relations'] ?? '').matchAll(/<([^>]+)>/g)].map((m) => m[1] ?? '');
-  if (parts === undefined || relations.length === 0)
-    throw new TypeError('is not of the form "[user:ann] is <document:plan#viewer>"');
-  return {
-    subject: withoutEllipsis(parts['subject'] ?? ''),
-    conditional: parts['caveated'] !== undefined,
-    exceptions: (parts['exceptions'] ?? '')
-      .split(',')
-      .map((e) => withoutEllipsis(e.trim()))
-      .filter((e) => e !== '')
-      .sort(),
-    relations: relations.sort(),
-  };
+/**
+ * The member in the form of {@link formatExpectedMember}.
+ * @param text such as `[user:* - {user:ben}] is <document:plan#viewer>/<document:plan#editor>`. @throws TypeError
+ */
+function parseMember(text: string): string {
+  const parts = SUBJECT_FORM.exec((BRACKETED_SUBJECT.exec(text)?.[1] ?? '').trim())?.groups;
+  const relations = [...text.matchAll(/<([^>]+)>/g)].map((match) => formatPermission(match[1] ?? ''));
+  if (parts === undefined || relations.length === 0) throw new TypeError(MEMBER_FORM);
+  const exceptions = (parts['exceptions']?.split(',') ?? []).map((exception) => {
+    const [, subject = '', conditional] = /^(.*?)(\[\.\.\.\])?$/.exec(exception.trim()) ?? [];
+    return { subject: formatSubject(subject), conditional: conditional !== undefined };
+  });
+  return formatExpectedMember({
+    subject: formatSubject(parts['subject'] ?? ''),
+    conditional: parts['conditional'] !== undefined,
+    exceptions,
+    relations,
+  });
 }
 
-/** `user:ann#...` means `user:ann`. */
-function withoutEllipsis(text: string): string {
-  return text.replace(/#\.\.\.(?=$|\[)/, '');
+/** The subject as relationships write it: `user:ann` for `user:ann#...`. @throws TypeError */
+function formatSubject(text: string): string {
+  const prefix = 'document:any#viewer@';
+  const relationship = parseStoredRelationship(`${prefix}${text}`);
+  if (relationship.caveat !== undefined || relationship.expiresAt !== undefined) throw new TypeError(MEMBER_FORM);
+  return formatRelationship(relationship).slice(prefix.length);
 }
 
-/** The member as a validation file writes it. */
-export function memberText({ subject, conditional, exceptions, relations }: PermissionHolder): string {
-  const but = exceptions.length === 0 ? '' : ` - {${exceptions.join(', ')}}`;
-  return `[${subject}${conditional ? '[...]' : ''}${but}] is ${relations.map((r) => `<${r}>`).join('/')}`;
+function formatPermission(text: string): string {
+  const { resource, permission } = parsePermission(text);
+  return `${formatRef(resource)}#${permission}`;
 }

@@ -3,10 +3,10 @@
  * check would be with one relationship more or less.
  */
 import { GraphSandbox, type AssertionAnswer } from '../../graph/embedded/sandbox.js';
-import { formatRef, type EntityRef } from '../../model/ids.js';
+import { formatRef, isForeignId, type EntityRef } from '../../model/ids.js';
 import type { CheckAnswer } from '../../model/checks.js';
 import type { Check, Relationship, RelationshipUpdate } from '../../model/relationships.js';
-import { checkKey, relationshipKey, parseRelationship } from '../../graph/relationship-text.js';
+import { checkKey, relationshipKey, parseStoredRelationship } from '../../graph/relationship-text.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 import { relationshipProblem } from '../../graph/schema/validate-relationship.js';
 
@@ -42,7 +42,7 @@ export class HypotheticalGraph {
   ) {
     for (const text of evidence) {
       try {
-        this.addRelationship(parseRelationship(text));
+        this.addRelationship(parseStoredRelationship(text));
       } catch {
         // A relationship that can't be parsed is left out.
       }
@@ -81,7 +81,10 @@ export class HypotheticalGraph {
       for (const relationship of neighbours) {
         this.addRelationship(relationship);
         const { type, id } = relationship.subject;
-        if (this.graph.memberNames(type).length > 0 && relationship.wildcard !== true) open.push({ type, id });
+        if (this.graph.memberNames(type).length === 0 || relationship.wildcard === true) continue;
+        // A request can't name an object with another application's id, so what it leads to stays unread.
+        if (isForeignId(id)) this.truncated = true;
+        else open.push({ type, id });
       }
     }
   }

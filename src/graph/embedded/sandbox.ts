@@ -13,7 +13,6 @@ import { MAX_UPDATES_PER_WRITE } from '../port.js';
 import { toProtoStruct, toProtoUpdate } from '../protobuf.js';
 import { relationshipKey } from '../relationship-text.js';
 import { FULLY_CONSISTENT } from '../spicedb-api.js';
-import { expandSubjects, type ExpandedSubject } from './subject-expansion.js';
 
 /** A question whose subject may be a userset. */
 export interface PermissionAssertion {
@@ -29,32 +28,24 @@ export type Permissionship = 'yes' | 'no' | 'conditional';
 /** SpiceDB's own message where it refuses the question. */
 export type AssertionAnswer = Permissionship | { readonly refused: string };
 
-/** A subject that has a permission: `user:ann`, `team:core#member`, or `user:*` for a type's wildcard. */
-export interface PermissionHolder {
-  readonly subject: string;
-  /** Whether it holds only with context. */
-  readonly conditional: boolean;
-  /** The subjects that a wildcard doesn't cover, with `[...]` behind those that it may cover, with context. */
-  readonly exceptions: readonly string[];
-  /** The relations that name the subject, such as `document:plan#viewer`. */
-  readonly relations: readonly string[];
-}
-
 /** Checks of one call. */
 const SANDBOX_BULK_SIZE = 1000;
-/** An id that no relationship names: its subject has exactly what the type's wildcard has. */
-const PLACEHOLDER_SUBJECT_ID = 'anybody_of_this_type_0f9d2c';
-
 export class GraphSandbox {
   private constructor(private readonly db: EmbeddedSpiceDB) {}
 
   /**
    * @param file names the schema in errors
+   * @param formatPlace writes the place of one, where the text was put together of several
    * @throws ConfigError for the schema, BadRequest for a relationship, Fault
    */
-  static async start(schemaText: string, relationships: readonly Relationship[], file: string): Promise<GraphSandbox> {
+  static async start(
+    schemaText: string,
+    relationships: readonly Relationship[],
+    file: string,
+    formatPlace?: (line: number, column: number) => string,
+  ): Promise<GraphSandbox> {
     const db = await startPrivately(() => EmbeddedSpiceDB.start(schemaText, [])).catch((error: unknown) => {
-      throw toSchemaError(error, file);
+      throw toSchemaError(error, file, formatPlace);
     });
     const sandbox = new GraphSandbox(db);
     try {
@@ -102,38 +93,6 @@ export class GraphSandbox {
   /** An answer each, in order. @throws Fault */
   check(assertions: readonly PermissionAssertion[]): Promise<readonly AssertionAnswer[]> {
     return this.checkItems(assertions.map(toAssertionItem));
-  }
-
-  /** All that have the permission, sorted by subject. @throws BadRequest where SpiceDB refuses the question, Fault */
-  async findHolders(resource: EntityRef, permission: string): Promise<readonly PermissionHolder[]> {
-    const object = toObjectReference(resource);
-    const subjects = [...(await expandSubjects(this.db.permissions().promises, object, permission)).values()];
-    const answers = await this.checkItems(
-      subjects.map(({ reference }) => {
-        // SpiceDB can't be asked about a wildcard; a subject that no relationship names stands for it.
-        const subject = isWildcardSubject(reference) ? placeholderSubject(reference) : reference;
-        return v1.CheckBulkPermissionsRequestItem.create({ resource: object, permission, subject });
-      }),
-    );
-    const permissionships = new Map<ExpandedSubject, Permissionship>();
-    for (const [i, subject] of subjects.entries()) {
-      const answer = answers[i] ?? { refused: 'SpiceDB gave no answer' };
-      if (typeof answer !== 'string') throw new BadRequest(answer.refused);
-      permissionships.set(subject, answer);
-    }
-    const holders: PermissionHolder[] = [];
-    for (const [subject, permissionship] of permissionships) {
-      if (permissionship === 'no' || subject.relations.size === 0) continue;
-      holders.push({
-        subject: subject.name,
-        conditional: permissionship === 'conditional',
-        exceptions: isWildcardSubject(subject.reference)
-          ? listExceptions(subject, permissionship, permissionships)
-          : [],
-        relations: [...subject.relations].sort(),
-      });
-    }
-    return holders.sort((a, b) => (a.subject < b.subject ? -1 : 1));
   }
 
   /** @throws BadRequest where SpiceDB refuses one, Fault */
@@ -200,31 +159,4 @@ function toAssertionAnswer(pair: v1.CheckBulkPermissionsPair | undefined): Asser
 
 function toObjectReference({ type, id }: EntityRef): v1.ObjectReference {
   return v1.ObjectReference.create({ objectType: type, objectId: encodeId(id) });
-}
-
-function isWildcardSubject({ object }: v1.SubjectReference): boolean {
-  return object?.objectId === '*';
-}
-
-function placeholderSubject({ object }: v1.SubjectReference): v1.SubjectReference {
-  return v1.SubjectReference.create({
-    object: { objectType: object?.objectType ?? '', objectId: PLACEHOLDER_SUBJECT_ID },
-    optionalRelation: '',
-  });
-}
-
-/** The subjects of the wildcard's type that hold less than it does. */
-function listExceptions(
-  wildcard: ExpandedSubject,
-  wildcardPermissionship: Permissionship,
-  permissionships: ReadonlyMap<ExpandedSubject, Permissionship>,
-): string[] {
-  const type = wildcard.reference.object?.objectType;
-  const exceptions: string[] = [];
-  for (const [{ reference, name }, permissionship] of permissionships) {
-    if (reference.object?.objectType !== type || reference.optionalRelation !== '') continue;
-    if (permissionship === 'no') exceptions.push(name);
-    else if (permissionship !== 'yes' && permissionship !== wildcardPermissionship) exceptions.push(`${name}[...]`);
-  }
-  return exceptions.sort();
 }

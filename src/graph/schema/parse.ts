@@ -40,7 +40,7 @@ export function parseDeclarations(
   file: string,
 ): SchemaDeclarations | { readonly message: string; readonly at: SourceLocation } {
   const tokens = tokenizeSchema(text);
-  const { schema, error } = parseSyntax(maskCaveatBodies(tokens));
+  const { schema, error } = parseSyntax(maskForParser(tokens));
   if (schema === undefined) {
     const { line, column } = error?.index ?? { line: 1, column: 1 };
     const message = error === undefined ? TOO_DEEP_MESSAGE : describeParseError(error.expected);
@@ -104,14 +104,18 @@ function describeParseError(expected: readonly string[]): string {
 }
 
 /**
- * The text with each caveat's expression replaced by `true` and its line breaks kept: the parser doesn't know all of CEL
- * (`<=` for one), and nothing here depends on what a caveat says.
+ * The text with each caveat's expression replaced by `true`, comments by blanks, and every line break kept: the parser
+ * doesn't know all of CEL (`<=` for one), nor comments in every place, and nothing here depends on what either says.
  */
-function maskCaveatBodies(tokens: readonly SchemaToken[]): string {
+function maskForParser(tokens: readonly SchemaToken[]): string {
   let masked = '';
   let depth = 0;
   let isCaveat = false;
-  for (const { text } of tokens) {
+  for (const { kind, text } of tokens) {
+    if (kind === 'comment') {
+      masked += text.replace(/[^\n]/g, ' ');
+      continue;
+    }
     if (text === 'caveat' && depth === 0) isCaveat = true;
     if (text === '}') depth -= 1;
     masked += isCaveat && depth > 0 ? text.replace(/[^\n]/g, '') : text;

@@ -1,6 +1,6 @@
 /**
  * The connection to a SpiceDB server; the server's engine and `remit migrate` call through it. Every call has a deadline,
- * only so many are under way at once, and only reads are tried again: a write whose answer was lost may have been made.
+ * only so many are under way at once, and what can safely be tried again is (retry-policy.ts).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { v1 } from '@authzed/authzed-node';
@@ -12,6 +12,7 @@ import { ConcurrencyLimit } from '../../runtime/concurrency-limit.js';
 import type { EngineStats } from '../../telemetry/engine-stats.js';
 import { FULLY_CONSISTENT, type SpiceDBClient } from '../spicedb-api.js';
 import { isOutage, toOutageCode, readGrpcStatus } from '../errors.js';
+import { jitterPause, READ_RETRIES, WRITE_RETRIES } from './retry-policy.js';
 import {
   awaitUnary,
   collectStream,
@@ -25,9 +26,6 @@ import {
 /** Calls under way at once, and calls that may wait for one of them to end; more are refused as `overloaded`. */
 const MAX_ACTIVE_CALLS = 128;
 const MAX_WAITING_CALLS = 2_000;
-/** Attempts of a read while SpiceDB is unavailable; the pauses grow, and vary at random. */
-const MAX_READ_ATTEMPTS = 3;
-const RETRY_PAUSE_MS = 40;
 /** The time limit of the breaker's probe. */
 const PROBE_TIMEOUT_MS = 1_000;
 /** The time limit of calls that no decision waits for. */
@@ -131,22 +129,25 @@ export class Connection implements SpiceDBClient {
       'diffSchema',
       SLOW_CALL_TIMEOUT_MS,
       (options) => awaitUnary((callback) => this.client.diffSchema(request, options, callback)),
-      { guarded: false },
+      { guarded: false, retries: READ_RETRIES },
     );
   }
 
   writeRelationships(request: v1.WriteRelationshipsRequest): Promise<v1.WriteRelationshipsResponse> {
-    return this.callOnce('writeRelationships', SLOW_CALL_TIMEOUT_MS, (options) =>
-      awaitUnary((callback) => this.client.writeRelationships(request, options, callback)),
+    return this.callWithRetries(
+      'writeRelationships',
+      SLOW_CALL_TIMEOUT_MS,
+      (options) => awaitUnary((callback) => this.client.writeRelationships(request, options, callback)),
+      { guarded: true, retries: WRITE_RETRIES },
     );
   }
 
   writeSchema(request: v1.WriteSchemaRequest): Promise<v1.WriteSchemaResponse> {
-    return this.callOnce(
+    return this.callWithRetries(
       'writeSchema',
       SLOW_CALL_TIMEOUT_MS,
       (options) => awaitUnary((callback) => this.client.writeSchema(request, options, callback)),
-      { guarded: false },
+      { guarded: false, retries: WRITE_RETRIES },
     );
   }
 
@@ -171,16 +172,17 @@ export class Connection implements SpiceDBClient {
     name: string,
     ms: number,
     call: (options: GrpcCallOptions) => Promise<R>,
-    options = GUARDED_CALL,
+    { guarded, retries } = GUARDED_READ,
   ): Promise<R> {
-    const until = performance.now() + ms;
+    const start = performance.now();
+    const until = start + ms;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.callOnce(name, until - performance.now(), call, options);
+        return await this.callOnce(name, until - performance.now(), call, guarded);
       } catch (error) {
-        const pause = attempt * RETRY_PAUSE_MS * (0.5 + Math.random());
-        const canRetry = attempt < MAX_READ_ATTEMPTS && !this.closed && readGrpcStatus(error).code === 'UNAVAILABLE';
-        if (!canRetry || performance.now() + pause >= until) throw error;
+        const pause = jitterPause(retries.pauseMs(attempt));
+        const now = performance.now();
+        if (this.closed || now + pause >= until || !retries.canRetry(error, attempt, now - start)) throw error;
         await sleep(pause);
       }
     }
@@ -190,7 +192,7 @@ export class Connection implements SpiceDBClient {
     name: string,
     ms: number,
     call: (options: GrpcCallOptions) => Promise<R>,
-    { guarded } = GUARDED_CALL,
+    guarded: boolean,
   ): Promise<R> {
     const work = (): Promise<R> => observeCall(this.callWatch, name, () => this.callInTurn(ms, call));
     return guarded && this.breaker !== undefined ? this.breaker.run(work) : work();
@@ -206,4 +208,4 @@ export class Connection implements SpiceDBClient {
   }
 }
 
-const GUARDED_CALL = { guarded: true };
+const GUARDED_READ = { guarded: true, retries: READ_RETRIES };

@@ -10,7 +10,7 @@ import type { RelationshipUpdate } from '../../model/relationships.js';
 import type { EngineCallListener } from '../../telemetry/engine-calls.js';
 import type { EngineStats } from '../../telemetry/engine-stats.js';
 import { CheckQueue } from '../check-queue.js';
-import { toFailureAnswer, toGraphError } from '../errors.js';
+import { toFailureAnswer, toGraphError, toWriteError } from '../errors.js';
 import { LookupLimiter } from '../lookup-limiter.js';
 import {
   isExactly,
@@ -56,6 +56,7 @@ export class ServerGraph implements GraphEngine {
   private readonly lookupLimiter = new LookupLimiter(SERVER_LOOKUP_LIMITS);
   private readonly monitor: RevisionMonitor;
   private readonly tokens: ZedTokenVerifier;
+  private hasReportedForeignIds = false;
 
   private constructor(
     private readonly connection: Connection,
@@ -142,7 +143,7 @@ export class ServerGraph implements GraphEngine {
     return this.lookUp('lookupSubjects', lookup, consistency, (at) => api.lookupSubjects(this.connection, lookup, at));
   }
 
-  private async lookUp<T extends AtRevision>(
+  private async lookUp<T extends AtRevision & { readonly foreign: number }>(
     method: string,
     lookup: ResourceLookup | SubjectLookup,
     consistency: ReadConsistency,
@@ -150,6 +151,7 @@ export class ServerGraph implements GraphEngine {
   ): Promise<T> {
     const resolved = await this.resolveConsistency(consistency);
     const result = await this.lookupLimiter.run(method, lookup, () => perform(api.toProtoConsistency(resolved)));
+    if (result.foreign > 0) this.reportForeignIds('subjectType' in lookup ? lookup.subjectType : lookup.resourceType);
     return isExactly(resolved) ? { ...result, revision: resolved.exactly } : result;
   }
 
@@ -161,12 +163,11 @@ export class ServerGraph implements GraphEngine {
     });
     try {
       const { writtenAt } = await this.connection.writeRelationships(request);
-      if (writtenAt === undefined)
-        throw new Fault('relationships_unavailable', 'SpiceDB answered a write without a ZedToken');
+      if (writtenAt === undefined) throw new Fault('write_unconfirmed', 'SpiceDB answered a write without a ZedToken');
       this.tokens.trust(writtenAt.token);
       return writtenAt.token;
     } catch (error) {
-      throw toGraphError(error, 'updates');
+      throw toWriteError(error, 'updates');
     } finally {
       this.monitor.invalidate();
     }
@@ -203,6 +204,16 @@ export class ServerGraph implements GraphEngine {
     this.monitor.stop();
     this.connection.close();
     return Promise.resolve();
+  }
+
+  /** Logs it once: the relationships of the type tell which ids they are. */
+  private reportForeignIds(type: string): void {
+    if (this.hasReportedForeignIds) return;
+    this.hasReportedForeignIds = true;
+    this.options.log?.(
+      `SpiceDB at ${this.options.endpoint} has ids of "${type}" that aren't encoded as Remit encodes them; searches pass ` +
+        `them over. GET /v1/relationships shows them as "encoded_id".`,
+    );
   }
 
   /**

@@ -2,38 +2,22 @@
 import { z } from 'zod';
 import { MAX_UPDATES_PER_WRITE } from '../../graph/port.js';
 import { BadRequest } from '../../model/faults.js';
-import { findTypeProblem } from '../../model/ids.js';
-import { findRelationNameProblem, type Relationship } from '../../model/relationships.js';
-import { toUtcInstant, relationshipKey, formatRelationship, parseRelationship } from '../../graph/relationship-text.js';
+import type { Relationship, UpdateOperation } from '../../model/relationships.js';
+import { relationshipKey, parseRelationship, parseStoredRelationship } from '../../graph/relationship-text.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
 import { idFormat } from '../authzen-request.js';
 import { authenticate, requireClient } from '../edge/authentication.js';
 import { inputErrors, problemFormat } from '../edge/errors.js';
+import {
+  fromRelationshipJson,
+  relationFormat,
+  relationshipFormat,
+  storedRelationshipFormat,
+  toRelationshipJson,
+  typeFormat,
+} from '../relationship-json.js';
 
-const checkedString = (problem: (text: string) => string | undefined, description: string) =>
-  z
-    .string()
-    .superRefine((value, ctx) => {
-      const message = problem(value);
-      if (message !== undefined) ctx.addIssue({ code: 'custom', message });
-    })
-    .describe(description);
-const typeFormat = checkedString(findTypeProblem, 'SpiceDB definition');
-const relationFormat = checkedString(findRelationNameProblem, 'Relation');
-
-const relationshipJsonFormat = z.strictObject({
-  resource: z.strictObject({ type: typeFormat, id: idFormat }),
-  relation: relationFormat,
-  subject: z.strictObject({ type: typeFormat, id: idFormat, relation: relationFormat.optional() }),
-  caveat: z
-    .strictObject({ name: z.string().min(1).max(128), context: z.record(z.string(), z.unknown()).default({}) })
-    .optional(),
-  expires_at: z.string().optional(),
-});
-const relationshipFormat = z
-  .union([z.string().min(1).max(4096), relationshipJsonFormat])
-  .describe('As text, with encoded ids ("repository:api#owner@team:core#member"), or as JSON with raw ids');
 const updatesBody = z
   .object({
     updates: z
@@ -53,7 +37,7 @@ const relationshipsQuery = z.strictObject({
 });
 const relationshipListFormat = z
   .object({
-    relationships: z.array(relationshipJsonFormat.extend({ relationship: z.string().describe('The same as text') })),
+    relationships: z.array(storedRelationshipFormat),
     truncated: z.boolean().describe('There are more than the limit'),
   })
   .meta({ id: 'Relationships' });
@@ -74,7 +58,7 @@ export function relationshipRoutes(app: TypedApp, service: Service): void {
       const parsedUpdates = updates.map(({ operation, relationship: r }, i) => ({
         operation,
         relationship: parseAt(`updates[${i}].relationship`, () =>
-          typeof r === 'string' ? parseRelationship(r) : fromRelationshipJson(r),
+          typeof r === 'string' ? parseTextOf(operation)(r) : fromRelationshipJson(r),
         ),
       }));
       const keys = parsedUpdates.map((u) => relationshipKey(u.relationship));
@@ -116,29 +100,9 @@ export function relationshipRoutes(app: TypedApp, service: Service): void {
   });
 }
 
-function fromRelationshipJson(json: z.infer<typeof relationshipJsonFormat>): Relationship {
-  const { expires_at, caveat, subject, ...rest } = json;
-  return {
-    ...rest,
-    subject,
-    ...(caveat === undefined ? {} : { caveat }),
-    ...(expires_at === undefined ? {} : { expiresAt: toUtcInstant(expires_at) }),
-  };
-}
-
-function toRelationshipJson(r: Relationship): z.infer<typeof relationshipListFormat>['relationships'][number] {
-  return {
-    relationship: formatRelationship(r),
-    resource: { ...r.resource },
-    relation: r.relation,
-    subject: {
-      type: r.subject.type,
-      id: r.subject.id,
-      ...(r.subject.relation === undefined ? {} : { relation: r.subject.relation }),
-    },
-    ...(r.caveat === undefined ? {} : { caveat: r.caveat }),
-    ...(r.expiresAt === undefined ? {} : { expires_at: r.expiresAt }),
-  };
+/** What another application wrote can be deleted, with whatever ids. */
+function parseTextOf(operation: UpdateOperation): (text: string) => Relationship {
+  return operation === 'delete' ? parseStoredRelationship : parseRelationship;
 }
 
 function parseAt<T>(place: string, parse: () => T): T {

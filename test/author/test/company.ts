@@ -1,7 +1,7 @@
 /** Writes the company of docs/reference/configuration.md to a temporary directory for tests. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const docs = fileURLToPath(new URL('../../../docs/', import.meta.url));
@@ -25,6 +25,7 @@ export function company(): Company {
   const directory = mkdtempSync(join(tmpdir(), 'remit-company-'));
   const write: Company['write'] = (name, text) => {
     const path = join(directory, name);
+    mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, text);
     return path;
   };

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { loadConfig } from '../../../src/config/config.js';
 import { ConfigError } from '../../../src/model/faults.js';
+import { toJunitXml } from '../../../src/author/test/junit.js';
 import { failureText } from '../../../src/author/test/report.js';
 import { TestSession, type TestReport } from '../../../src/author/test/session.js';
 import { SAMPLE } from '../../support/sample.js';
@@ -172,6 +173,34 @@ it('where there is no test that is said', async () => {
   await expect(session.run(loadConfig(bare.config, {}), { paths: [] })).rejects.toThrow('there is no *_test.yaml here');
   await expect(session.run(loadConfig(bare.config, {}), { paths: ['/nowhere'] })).rejects.toThrow(ConfigError);
   bare.remove();
+});
+
+it('a directory of validation files is run whatever they are called, and one that is broken takes none along', async () => {
+  const schema = 'schema: |-\n  definition user {}\n  definition doc {\n    relation viewer: user\n  }\n';
+  const relationships = 'relationships: doc:plan#viewer@user:ann\n';
+  at.write('graphs/a/data.yaml', `${schema}${relationships}assertions: { assertTrue: ["doc:plan#viewer@user:ann"] }\n`);
+  at.write('graphs/b.yml', `${schema}${relationships}`);
+  at.write('graphs/c.yaml', `${schema}assertions: { assertTrue: [nonsense] }\n`);
+  at.write('graphs/d.yaml', `schema: "definition {"\nassertions: { assertFalse: ["doc:plan#viewer@user:ben"] }\n`);
+  at.write('graphs/world.yaml', relationships);
+  at.write('graphs/notes.txt', 'assertions: none');
+  const report = await session.run(loadConfig(at.config, {}), { paths: [`${at.directory}/graphs`] });
+  const outcomes = report.files.map(({ file, results, isUnusable = false }) => [
+    file.replace(/^.*graphs\//, ''),
+    results.map(({ outcome }) => outcome),
+    isUnusable,
+  ]);
+  expect(outcomes).toEqual([
+    ['a/data.yaml', ['passed'], false],
+    ['b.yml', ['passed'], false],
+    ['c.yaml', ['error'], true],
+    ['d.yaml', ['error'], true],
+  ]);
+  const texts = report.files.flatMap(({ results }) => results).map((result) => failureText(result).join('\n'));
+  expect(texts[2]).toContain('c.yaml:6:28: error: file › can be used\n  "nonsense" is not a relationship');
+  expect(texts[3]).toContain('d.yaml (schema):1:');
+  const xml = toJunitXml(report);
+  expect(xml).toContain('tests="4" failures="0" errors="2"');
 });
 
 it("the sample's tests pass and cover all of its policies", async () => {

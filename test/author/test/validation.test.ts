@@ -131,13 +131,110 @@ validation:
     ['a wildcard', `${SCHEMA}assertions: { assertTrue: ["document:plan#view@user:*"] }\n`, 'has a wildcard as its subject'],
     ['an expectation that is none', `${SCHEMA}validation: { "document:plan#view": ["user:ann"] }\n`, 'is not of the form "[user:ann] is <document:plan#viewer>"'],
     ['a relation that is none', `${SCHEMA}validation: { "document:plan": [] }\n`, '"document:plan" is not a relationship'],
-    ['a relationship that is none', SCHEMA.replace('folder:all#owner@user:ben', 'folder:all#owner'), 'line 10 of the block: "folder:all#owner" is not'],
-    ['a relationship that the schema refuses', SCHEMA.replace('folder:all#owner@user:ben', 'folder:all#reader@user:ben'), '18:16: '],
+    ['a relationship that is none', SCHEMA.replace('folder:all#owner@user:ben', 'folder:all#owner'), '28:3: "folder:all#owner" is not'],
+    ['a relationship that the schema refuses', SCHEMA.replace('folder:all#owner@user:ben', 'folder:all#reader@user:ben'), '28:3: "folder:all#reader@user:ben" names "reader", which is no relation of "folder"'],
+    ['a relationship that is there already', SCHEMA.replace('folder:all#owner@user:ben', 'folder:all#owner@user:olga'), '28:3: "folder:all#owner@user:olga" repeats an earlier relationship'],
+    ['a remark behind a relationship', SCHEMA.replace('folder:all#owner@user:ben', 'folder:all#owner@user:ben // why'), '28:3: "folder:all#owner@user:ben // why" is not'],
+    ['a caveat in an assertion', `${SCHEMA}assertions: { assertTrue: ["document:plan#view@user:ann[on_tuesday]"] }\n`, 'has a caveat, which an assertion can not have'],
   ])('says where %s stands', async (_what, text, message) => {
     const error: unknown = await failures(text).catch((e: unknown) => e);
     expect(error).toBeInstanceOf(FindingsError);
     expect((error as FindingsError).message).toContain(message);
   }); // prettier-ignore
+
+  it('takes the ids of any application, and what caveats are given, as they are', async () => {
+    const long = 'very'.repeat(200);
+    expect(
+      await failures(`schema: |-
+  caveat says(text string) { text == "a // b" }
+  definition user {}
+  definition document {
+    relation reader: user | user with says
+    permission view = reader
+  }
+relationships: |-
+  document:YWJj==#reader@user:${long}
+  // A remark.
+  document:YWJj==#reader@user:=c3=bc#...[says:{"text": "a // b"}]
+assertions:
+  assertTrue: ["document:YWJj==#view@user:${long}", "document:YWJj==#view@user:=c3=bc"]
+  assertFalse: ["document:YWJj==#view@user:=C3=BC"]
+validation:
+  document:YWJj==#view:
+    - "[user:${long}] is <document:YWJj==#reader>"
+    - "[user:=c3=bc#...[...]] is <document:YWJj==#reader>"
+`),
+    ).toEqual([]);
+  });
+
+  it('names subjects by what grants, as SpiceDB does', async () => {
+    const roles = `schema: |-
+  definition user {}
+  definition role {
+    relation can_read: user:*
+    relation holder: user
+    permission reads = can_read & holder
+  }
+  definition file {
+    relation owner: user
+    relation granted: role
+    permission read = owner + granted->reads
+  }
+relationships: |-
+  file:plan#owner@user:ann
+  file:plan#granted@role:reader
+  file:plan#granted@role:guest
+  role:reader#can_read@user:*
+  role:reader#holder@user:ben
+  role:guest#holder@user:ann
+`;
+    expect(
+      await failures(`${roles}validation:
+  file:plan#read:
+    - "[user:ann] is <file:plan#owner>"
+    - "[user:ben] is <role:reader#can_read>/<role:reader#holder>"
+`),
+    ).toEqual(['21:3: failed: validation › file:plan#read\n  members: expected [user:ann] is <file:plan#owner>, [user:ben] is <role:reader#can_read>/<role:reader#holder>, got [user:ann] is <file:plan#owner>, [user:ben] is <role:reader#holder>']); // prettier-ignore
+  });
+
+  it('holds where it has only relationships, or only a schema, and these fit', async () => {
+    const run = async (text: string): Promise<readonly string[]> => {
+      const { results } = await runValidationFile(at.write('g.zed.yaml', text), graph(), () => true);
+      return results.map(({ test, name, outcome }) => `${test} › ${name}: ${outcome}`);
+    };
+    const fits = ['schema › the schema and the relationships fit: passed'];
+    expect(await run('relationships: document:plan#viewer@user:ann\n')).toEqual(fits);
+    expect(await run('schema: definition user {}\nassertions: { assertTrue: null }\nvalidation: null\n')).toEqual(fits);
+    await expect(run('relationships: nothing:plan#viewer@user:ann\n')).rejects.toThrow('names "nothing"');
+  });
+
+  it('follows the imports of its schema, and says in which file something is wrong', async () => {
+    at.write('parts/people.zed', 'use expiration\ndefinition user {}\n');
+    at.write('parts/teams.zed', 'use import\nimport "people.zed"\n\ndefinition team {\n  relation member: user with expiration\n}\n'); // prettier-ignore
+    const text = (member: string): string => `schema: |-
+  use import
+  import "parts/teams.zed"
+  import 'parts/people.zed'
+  definition document {
+    relation viewer: team#${member}
+  }
+relationships: |-
+  document:plan#viewer@team:core#member
+  team:core#member@user:ann[expiration:2099-01-01T00:00:00Z]
+assertions: { assertTrue: ["document:plan#viewer@user:ann"] }
+validation:
+  document:plan#viewer:
+    - "[user:ann] is <team:core#member>"
+    - "[team:core#member] is <document:plan#viewer>"
+`;
+    expect(await failures(text('member'))).toEqual([]);
+    await expect(failures(text('membr'))).rejects.toThrow(/membr/);
+    await expect(failures(text('member').replace('parts/people', 'parts/nobody'))).rejects.toThrow(
+      /g\.zed\.yaml \(schema\):3: "parts\/nobody\.zed" can't be imported/,
+    );
+    at.write('parts/people.zed', 'definition user {\n');
+    await expect(failures(text('member'))).rejects.toThrow(/people\.zed:\d/);
+  });
 
   it('says what is wrong with a schema', async () => {
     await expect(failures('schema: "definition {"\n')).rejects.toThrow(/g\.zed\.yaml \(schema\)/);

@@ -1,5 +1,6 @@
 /** Relationships, entities, records and health over HTTP: what is written lasts, what fails never allows. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseStoredRelationship } from '../../../src/graph/relationship-text.js';
 import { EVERYWHERE } from '../../support/postgres/databases.js';
 import { codes, ON_SERVER, SAMPLE, start, type Answer, type Running } from '../../support/sample.js';
 
@@ -59,6 +60,37 @@ describe('administration', () => {
       relationships: { length: 5 },
       truncated: true,
     });
+  });
+
+  it('shows ids that another application wrote as they are, and deletes them; lists pass them over', async () => {
+    const texts = ['team:YWJj==#member@user:alice', 'team:core#member@user:=c3=bc'];
+    await remit.service.activePolicies.engine.write(
+      texts.map((text) => ({ operation: 'touch', relationship: parseStoredRelationship(text) })),
+      'another application',
+    );
+    const read = await remit.request('GET', '/v1/relationships?resource_type=team&relation=member&limit=1000');
+    expect(read.json<{ relationships: object[] }>().relationships).toEqual(
+      expect.arrayContaining([
+        {
+          relationship: texts[0],
+          resource: { type: 'team', encoded_id: 'YWJj==' },
+          relation: 'member',
+          subject: { type: 'user', id: 'alice' },
+        },
+        {
+          relationship: texts[1],
+          resource: { type: 'team', id: 'core' },
+          relation: 'member',
+          subject: { type: 'user', encoded_id: '=c3=bc' },
+        },
+      ]),
+    );
+    const update = (operation: string, relationship = texts[0]): Promise<{ statusCode: number }> =>
+      remit.post('/v1/relationships', { updates: [{ operation, relationship }] });
+    expect((await update('touch')).statusCode).toBe(400);
+    for (const text of texts) expect((await update('delete', text)).statusCode).toBe(200);
+    const after = await remit.request('GET', '/v1/relationships?resource_type=team&relation=member&limit=1000');
+    expect(after.body).not.toContain('encoded_id');
   });
 
   it('keeps an expiration', async () => {
