@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { buildApp } from '../http/app.js';
 import { loadConfig } from '../config/config.js';
+import { MAX_RECORD_DEPTH, parseStrictJson } from '../runtime/strict-json.js';
 import { loadYaml } from '../config/yaml.js';
 import { ConfigError } from '../model/faults.js';
 import { openService } from '../service/service.js';
@@ -86,7 +87,7 @@ async function runTour(data: string): Promise<DemoRow[]> {
       });
       if (response.statusCode !== 200)
         throw new ConfigError(`"${stop.note}" was answered ${response.statusCode}: ${response.body}`, 'demo');
-      rows.push(demoRow(stop, response.json()));
+      rows.push(demoRow(stop, parseStrictJson(response.payload, MAX_RECORD_DEPTH) as DecisionAnswer));
     }
     await app.close();
     return rows;

@@ -679,7 +679,7 @@ describe('a start', () => {
       'attributes.admin must be true or false',
     ],
     ['a relationship that is none', 'relationships: |\n  nonsense\n', 'line 1 of the block'],
-    ['an alias to nowhere', 'entities: *x\n', 'Unresolved alias'],
+    ['an alias to nowhere', 'entities: *x\n', "can't be followed"],
     ['no YAML', 'entities: [\n', 'world.yaml:'],
   ])('with %s in the world names the place', (_name, text, message) => {
     company('bad-world', { world: text });

@@ -7,6 +7,7 @@ import { REASONS, type ReasonCode } from '../../model/reasons.js';
 import { OBLIGATION_TYPES } from '../../model/obligations.js';
 import { MAX_CHAIN_LENGTH } from '../../tokens/actors.js';
 import { worldFormat } from '../../config/world.js';
+import { idText } from '../../config/schema-types.js';
 import type { YamlOptions } from '../../config/yaml.js';
 
 /** Cases of one file at most, and of all files that run together. */
@@ -33,18 +34,16 @@ const testProperties = z.record(z.string(), z.unknown());
 
 const testTokenFormat = z
   .strictObject({
-    user: nonEmptyText
-      .optional()
-      .describe('The user that the agent acts for; left out where the agent acts for itself'),
-    agent: nonEmptyText.describe('The agent that acts'),
-    chain: listOf(nonEmptyText)
+    user: idText.optional().describe('The user that the agent acts for; left out where the agent acts for itself'),
+    agent: idText.describe('The agent that acts'),
+    chain: listOf(idText)
       .max(MAX_CHAIN_LENGTH - 1)
       .optional()
       .describe('Earlier agents, newest first'),
     scope: oneOrMore.optional().describe('Scopes as one text, separated by spaces, or as a list'),
     details: z.array(testProperties).max(32).optional().describe('authorization_details (RFC 9396)'),
     purpose: nonEmptyText.optional(),
-    session: nonEmptyText.optional(),
+    session: idText.optional(),
     background: z.boolean().optional().describe('Whether it is for background use, when the user is not there'),
   })
   .describe('A delegation token, which is minted and verified');
@@ -52,8 +51,8 @@ const testTokenFormat = z
 const testPrincipalFormat = z
   .strictObject({
     type: nonEmptyText,
-    id: nonEmptyText,
-    agent: nonEmptyText
+    id: idText,
+    agent: idText
       .optional()
       .describe('An agent that acts for the person and that the client vouches for, without a token'),
     properties: testProperties.optional().describe('Attributes that the client asserts of the subject'),
@@ -62,7 +61,7 @@ const testPrincipalFormat = z
 
 const testResourceFormat = z.strictObject({
   type: nonEmptyText,
-  id: nonEmptyText,
+  id: idText,
   properties: testProperties.optional().describe('Properties that override the stored attributes'),
 });
 
@@ -97,7 +96,7 @@ const expectedOutcomeFormat = z.strictObject({
 
 const entityChangeFormat = z.strictObject({
   type: nonEmptyText,
-  id: nonEmptyText,
+  id: idText,
   attributes: testProperties
     .nullable()
     .optional()
@@ -105,7 +104,7 @@ const entityChangeFormat = z.strictObject({
       'Merged into the stored attributes (RFC 7396): null removes a member; null for all of them removes the entity',
     ),
   parents: z
-    .array(z.strictObject({ type: nonEmptyText, id: nonEmptyText }))
+    .array(z.strictObject({ type: nonEmptyText, id: idText }))
     .max(100)
     .optional(),
 });

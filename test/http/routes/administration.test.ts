@@ -126,6 +126,13 @@ describe('administration', () => {
       'updates',
     ],
     [
+      'a caveat whose context loses digits',
+      {
+        updates: [{ operation: 'touch', relationship: 'team:a#member@user:b[limit:{"max":1234567890123456789}]' }],
+      },
+      'updates[0].relationship',
+    ],
+    [
       'an impossible expiration',
       { updates: [{ operation: 'touch', relationship: 'agent:a#delegator@user:b[expiration:soon]' }] },
       'updates[0].relationship',
