@@ -111,10 +111,14 @@ export function readSource(path: string): SourceFile {
   return { name: displayPath(path), text: readTextFile(path) };
 }
 
-/** Reads a file whose text is UTF-8 throughout: a replaced character could make one text of two. @throws ConfigError */
+/**
+ * Reads a file whose text is UTF-8 throughout: a replaced character could make one text of two. A byte order mark is
+ * left out.
+ * @throws ConfigError
+ */
 export function readTextFile(path: string): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFileSync(path));
+    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
   } catch (error) {
     if (error instanceof TypeError) throw new ConfigError('is not well-formed UTF-8', displayPath(path));
     const { code } = error as NodeJS.ErrnoException;
