@@ -104,6 +104,27 @@ describe('a policy file', () => {
   });
 });
 
+describe('addresses', () => {
+  const refused = (literal: string): string =>
+    refusal(() => read(`\n${policy('a', ` when { context.x == 1 || [ip("${literal}")].contains(context.ip) }`)}`));
+
+  it.each([
+    ['::ffff:a00:0/104', 'write ip("10.0.0.0/8")'],
+    ['::FFFF:a00:1', 'write ip("10.0.0.1")'],
+    ['::ffff:0:0/96', 'write ip("0.0.0.0/0")'],
+    ['::ffff:a00:0/90', 'name its IPv4 and its IPv6 addresses apart'],
+  ])('%s is refused with the cure', (literal, cure) => {
+    expect(refused(literal)).toBe(
+      `policies/a.cedar:2: ip("${literal}") is IPv4 within IPv6, which is compared as IPv4: ${cure}`,
+    );
+  });
+
+  it('of one family are taken, as Cedar takes them', () => {
+    for (const literal of ['10.0.0.0/8', '::1', '2001:db8::/32', '::/0', '64:ff9b::a00:1'])
+      expect(read(policy('a', ` when { ip("${literal}").isIpv4() }`))).toHaveLength(1);
+  });
+});
+
 describe('characters that are not seen as they are read', () => {
   const odd = [
     '\u0085',

@@ -187,6 +187,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/model/question.ts': 'test/law/law.test.ts',
   'src/model/reasons.ts': 'test/model/outcome.test.ts',
   'src/model/relationships.ts': 'test/graph/relationship-text.test.ts',
+  'src/policy/ip-literals.ts': 'test/policy/policies.test.ts',
   'src/policy/cedar-request.ts': 'test/policy/slices.test.ts',
   'src/policy/entity-validation.ts': 'test/attacks/attacks.test.ts',
   'src/policy/expressions.ts': 'test/policy/lint/lints.test.ts',

@@ -2,11 +2,11 @@
  * Cedar's types as the schema declares them, and the conversion of a caller's JSON to Cedar values by those types. Only
  * declared members are read, so a caller's `__entity` or `__extn` never reaches Cedar.
  */
-import { isIP } from 'node:net';
 import type { CedarValueJson, SchemaJson, Type, TypeOfAttribute } from '@cedar-policy/cedar-wasm/nodejs';
 import { parseInstant } from '../../model/instants.js';
 import { findIdProblem } from '../../model/ids.js';
 import type { EntityUid } from './uid.js';
+import { readAddressRange } from '../../runtime/ip-address.js';
 import type { Problem } from '../../diagnostics/diagnostics.js';
 
 export type CedarType =
@@ -236,15 +236,9 @@ function toExtensionValue(name: (typeof EXTENSIONS)[number], value: unknown, pat
       return extensionCall('decimal', text);
     }
     case 'ipaddr': {
-      const [, address = '', bits] =
-        typeof value === 'string' ? (/^([\da-fA-F.:]+)(?:\/(0|[1-9]\d{0,2}))?$/.exec(value) ?? []) : [];
-      const version = isIP(address);
-      // Cedar takes no IPv4 within IPv6.
-      const mixed = version === 6 && address.includes('.');
-      if (version === 0 || mixed || Number(bits ?? 0) > (version === 4 ? 32 : 128)) {
-        throw new InvalidValueError('must be an IP address or range such as "10.0.0.0/8"', path);
-      }
-      return extensionCall('ip', value as string);
+      const range = typeof value === 'string' ? readAddressRange(value) : undefined;
+      if (range === undefined) throw new InvalidValueError('must be an IP address or range such as "10.0.0.0/8"', path);
+      return extensionCall('ip', range);
     }
   }
 }
