@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { buildApp } from '../http/app.js';
 import { loadConfig } from '../config/config.js';
+import { instantFormat } from '../runtime/instant-format.js';
 import { MAX_RECORD_DEPTH, parseStrictJson } from '../runtime/strict-json.js';
 import { loadYaml } from '../config/yaml.js';
 import { ConfigError } from '../model/faults.js';
@@ -18,7 +19,7 @@ const tourSchema = z.strictObject({
   stops: z.array(
     z.strictObject({
       /** The time of the request, UTC. */
-      at: z.iso.datetime(),
+      at: instantFormat,
       user: z.string(),
       agent: z.string(),
       chain: z.array(z.string()).default([]),

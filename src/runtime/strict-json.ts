@@ -178,6 +178,5 @@ export function rephraseIssue({ message }: { readonly message: string }): string
     .replace(/^Too small: expected string to have >=1 characters$/, 'must not be empty')
     .replace(/^Too big: expected string to have <=(\d+) characters$/, 'must be at most $1 characters long')
     .replace(/^Invalid input: expected ("[^"]*")$/, 'must be $1')
-    .replace(/^Invalid ISO datetime$/, 'must be a time such as 2030-03-04T02:00:00Z')
     .replace(/^Invalid input$/, 'is of a wrong type');
 }

@@ -27,7 +27,11 @@ describe('listeners', () => {
     expect(load({})).toMatchObject({ host: '127.0.0.1', port: 7480, tls: undefined, admin: undefined });
     expect(load({}).trustedProxies).toEqual([]);
     const mapped = ['::ffff:a00:0/104', '::ffff:10.1.2.3', '10.0.0.7'];
-    expect(load({ listen: { trusted_proxies: mapped } }).trustedProxies).toEqual(['10.0.0.0/8', '10.1.2.3', '10.0.0.7']);
+    expect(load({ listen: { trusted_proxies: mapped } }).trustedProxies).toEqual([
+      '10.0.0.0/8',
+      '10.1.2.3',
+      '10.0.0.7',
+    ]);
   });
 
   it('are two where administration has its own, which the environment doesn’t move', () => {

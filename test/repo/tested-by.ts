@@ -189,7 +189,6 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/model/relationships.ts': 'test/graph/relationship-text.test.ts',
   'src/policy/ip-literals.ts': 'test/policy/policies.test.ts',
   'src/policy/cedar-request.ts': 'test/policy/slices.test.ts',
-  'src/policy/entity-validation.ts': 'test/attacks/attacks.test.ts',
   'src/policy/expressions.ts': 'test/policy/lint/lints.test.ts',
   'src/policy/lint/delegation-effect.ts': 'test/policy/lint/lints.test.ts',
   'src/policy/lint/lint.ts': 'test/policy/lint/lints.test.ts',

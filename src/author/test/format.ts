@@ -8,6 +8,7 @@ import { OBLIGATION_TYPES } from '../../model/obligations.js';
 import { MAX_CHAIN_LENGTH } from '../../tokens/actors.js';
 import { worldFormat } from '../../config/world.js';
 import { idText } from '../../config/schema-types.js';
+import { instantFormat } from '../../runtime/instant-format.js';
 import type { YamlOptions } from '../../config/yaml.js';
 
 /** Cases of one file at most, and of all files that run together. */
@@ -27,9 +28,6 @@ const labelFormat = z
   );
 const listOf = <T extends z.ZodType>(element: T): z.ZodArray<T> => z.array(element).min(1).max(1000);
 const oneOrMore = z.union([nonEmptyText, listOf(nonEmptyText)]);
-const clockInstant = z.iso.datetime({
-  error: ({ input }) => (input === undefined ? undefined : 'must be an instant such as "2030-03-04T10:00:00Z"'),
-});
 const testProperties = z.record(z.string(), z.unknown());
 
 const testTokenFormat = z
@@ -111,7 +109,7 @@ const entityChangeFormat = z.strictObject({
 
 const testFormat = z.strictObject({
   name: testNameFormat,
-  now: clockInstant.optional().describe("The time of this test's decisions, instead of the file's"),
+  now: instantFormat.optional().describe("The time of this test's decisions, instead of the file's"),
   with: listOf(nonEmptyText).optional().describe('Relationships in addition to those of the world'),
   without: listOf(nonEmptyText).optional().describe('Relationships of the world that are left out'),
   entities: listOf(entityChangeFormat).optional().describe('Changes to stored entities'),
@@ -132,7 +130,7 @@ const testFormat = z.strictObject({
 export const testFileFormat = z
   .strictObject({
     description: nonEmptyText.optional(),
-    now: clockInstant.describe('The time of every decision'),
+    now: instantFormat.describe('The time of every decision'),
     world: z
       .union([nonEmptyText, worldFormat])
       .optional()

@@ -74,7 +74,7 @@ describe('TypeReader', () => {
       price: member(extension('decimal')),
       from: member(extension('ipaddr')),
       owner: member(USER),
-      color: member({ kind: 'Entity', name: 'Acme::Color' }, false),
+      color: member({ kind: 'Entity', name: 'Acme::Color', ids: ['red', 'green'] }, false),
       names: member(setOf(record({ first: member(STRING), last: member(STRING, false) }))),
       nested: member(record({ deep: member(record({ tags: member(setOf(STRING)) })) })),
       told: { type: LONG, required: false, annotations: { title: 'How it is told' } },
