@@ -26,6 +26,13 @@ describe('listeners', () => {
   it('are one, on loopback and plain, where nothing is said', () => {
     expect(load({})).toMatchObject({ host: '127.0.0.1', port: 7480, tls: undefined, admin: undefined });
     expect(load({}).trustedProxies).toEqual([]);
+    for (const port of ['tcp://10.0.0.1:80', 'udp://[::1]:53'])
+      expect(load({ listen: { port: 7490 } }, { REMIT_PORT: port })).toMatchObject({
+        port: 7490,
+        warnings: [expect.stringContaining('REMIT_PORT is ignored: Kubernetes set it')],
+      });
+    for (const port of ['http://10.0.0.1:80', '65536', '0x50', '-1'])
+      expect(() => load({}, { REMIT_PORT: port })).toThrow('is not a port');
     const mapped = ['::ffff:a00:0/104', '::ffff:10.1.2.3', '10.0.0.7'];
     expect(load({ listen: { trusted_proxies: mapped } }).trustedProxies).toEqual([
       '10.0.0.0/8',
