@@ -6,6 +6,7 @@ import { sections, table } from './cli/command/help.js';
 import { UsageError } from './cli/command/usage-error.js';
 import { didYouMean } from './diagnostics/suggest.js';
 import { ConfigError, Fault } from './model/faults.js';
+import { parseStrictJson } from './runtime/strict-json.js';
 
 interface CommandEntry {
   readonly name: string;
@@ -112,7 +113,7 @@ function programHelp(): string {
 /** The version of this installation, which package.json states. */
 function readVersion(): string {
   const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
+  return (parseStrictJson(manifest) as { version: string }).version;
 }
 
 try {

@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { buildApp } from '../http/app.js';
 import { loadConfig } from '../config/config.js';
+import { instantFormat } from '../runtime/instant-format.js';
+import { MAX_RECORD_DEPTH, parseStrictJson } from '../runtime/strict-json.js';
 import { loadYaml } from '../config/yaml.js';
 import { ConfigError } from '../model/faults.js';
 import { openService } from '../service/service.js';
@@ -17,7 +19,7 @@ const tourSchema = z.strictObject({
   stops: z.array(
     z.strictObject({
       /** The time of the request, UTC. */
-      at: z.iso.datetime(),
+      at: instantFormat,
       user: z.string(),
       agent: z.string(),
       chain: z.array(z.string()).default([]),
@@ -86,7 +88,7 @@ async function runTour(data: string): Promise<DemoRow[]> {
       });
       if (response.statusCode !== 200)
         throw new ConfigError(`"${stop.note}" was answered ${response.statusCode}: ${response.body}`, 'demo');
-      rows.push(demoRow(stop, response.json()));
+      rows.push(demoRow(stop, parseStrictJson(response.payload, MAX_RECORD_DEPTH) as DecisionAnswer));
     }
     await app.close();
     return rows;

@@ -4,6 +4,7 @@ import { displayPath, readTextFile } from '../config/files.js';
 import { parseRecord } from '../records/parse-record.js';
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
 import { ConfigError } from '../model/faults.js';
+import { MAX_RECORD_DEPTH, StrictJsonError, parseStrictJson } from '../runtime/strict-json.js';
 import { isObject } from '../policy/schema/types.js';
 import { ADMIN_KEY_OPTION, parseInstantOption, wholeNumber } from './command/option-values.js';
 import type { OptionDeclarations } from './command/parse-arguments.js';
@@ -102,16 +103,24 @@ export function readRecordsFile(path: string): DecisionOrSearchRecord[] {
 /** The value of a JSON text; of a text that isn't JSON as a whole, the value of each line. @throws ConfigError */
 function parseJsonOrLines(text: string, file: string): unknown[] {
   try {
-    return [JSON.parse(text)];
-  } catch {
-    return text.split('\n').map((line, i) => parseJson(line, `${file}:${i + 1}`));
+    return [parseStrictJson(text, MAX_RECORD_DEPTH)];
+  } catch (error) {
+    // A text that is JSON as a whole is no JSON in its first line alone.
+    if (!(error instanceof StrictJsonError) || error.path !== '') throw toConfigError(error, file);
+    return text.split('\n').map((line, i) => parseLine(line, `${file}:${i + 1}`));
   }
 }
 
-function parseJson(text: string, place: string): unknown {
+/** @throws ConfigError */
+function parseLine(text: string, place: string): unknown {
   try {
-    return JSON.parse(text);
-  } catch {
-    throw new ConfigError('is not JSON', place);
+    return parseStrictJson(text, MAX_RECORD_DEPTH);
+  } catch (error) {
+    throw toConfigError(error, place);
   }
+}
+
+function toConfigError(error: unknown, place: string): unknown {
+  if (!(error instanceof StrictJsonError)) return error;
+  return new ConfigError(error.path === '' ? 'is not JSON' : `${error.path} ${error.message}`, place);
 }

@@ -9,6 +9,7 @@ import type { Config } from '../config/config.js';
 import { displayPath } from '../config/files.js';
 import { DirectoryLockedError } from '../runtime/directory-lock.js';
 import { ConfigError } from '../model/faults.js';
+import { MAX_RECORD_DEPTH, parseStrictJson } from '../runtime/strict-json.js';
 import { openService } from '../service/service.js';
 import { findHolderAddress } from './holder-address.js';
 import { UsageError } from './command/usage-error.js';
@@ -65,7 +66,7 @@ async function openInProcess(config: Config, key: string | undefined): Promise<S
   const send = async (method: 'GET' | 'POST', url: string, payload?: object): Promise<ServiceReply> => {
     const headers = { host: `127.0.0.1:${config.port}`, authorization: bearer(key ?? service.devKey) };
     const response = await app.inject({ method, url, headers, ...(payload === undefined ? {} : { payload }) });
-    return { status: response.statusCode, body: response.json() };
+    return { status: response.statusCode, body: parseAnswer(response.payload) };
   };
   return {
     get: (path) => send('GET', path),
@@ -84,13 +85,17 @@ function connectOverHttp(url: string, key: string | undefined): ServiceClient {
     const response = await fetch(`${url}${path}`, { ...init, headers, redirect: 'error' }).catch((error: unknown) => {
       throw new ConfigError(`the service does not answer: ${String((error as Error).cause ?? error)}`, url);
     });
-    return { status: response.status, body: await response.json() };
+    return { status: response.status, body: parseAnswer(await response.text()) };
   };
   return {
     get: (path) => send(path, {}),
     post: (path, body) => send(path, { method: 'POST', body: JSON.stringify(body) }),
     close: () => Promise.resolve(),
   };
+}
+
+function parseAnswer(text: string): unknown {
+  return parseStrictJson(text, MAX_RECORD_DEPTH);
 }
 
 /** The body of a 200. @throws UsageError with what the service says is wrong with the request */

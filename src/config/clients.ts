@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
 import { CLIENT_PERMISSIONS, type Client } from '../model/question.js';
 import { displayPath } from './files.js';
+import { markId } from './schema-types.js';
 
 /** Requests a second of a client without a `rate`. */
 const DEFAULT_RATE = 1000;
@@ -12,11 +13,13 @@ const MAX_KEYS = 4;
 const keyHashFormat = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits');
 
 export const clientFormat = z.strictObject({
-  id: z
-    .string()
-    .min(1)
-    .max(128)
-    .regex(/^(?!agent:|user:)/, 'must not begin with "agent:" or "user:"'),
+  id: markId(
+    z
+      .string()
+      .min(1)
+      .max(128)
+      .regex(/^(?!agent:|user:)/, 'must not begin with "agent:" or "user:"'),
+  ),
   key_sha256: z.preprocess(
     (value): unknown => (Array.isArray(value) ? value : [value]),
     z.array(keyHashFormat).min(1).max(MAX_KEYS),

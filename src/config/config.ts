@@ -132,7 +132,7 @@ export function loadConfig(file: string | undefined, env: Environment = process.
   });
   const { main, admin } = resolveListeners(settings.listen, path, resolvePath, {
     host: nonEmpty(env['REMIT_HOST']),
-    port: parsePort(nonEmpty(env['REMIT_PORT'])),
+    port: parsePort(nonEmpty(env['REMIT_PORT']), warnings),
   });
   assertSectionsFit(settings, { database, spicedb, listeners: admin === undefined ? [main] : [main, admin], path });
   return {
@@ -204,8 +204,18 @@ function resolveDataDirectory(
   return setting === undefined ? resolve('.remit') : resolvePath(setting);
 }
 
-function parsePort(text: string | undefined): number | undefined {
+/** Kubernetes sets such a REMIT_PORT in every container beside a service named "remit": no operator wrote it. */
+const KUBERNETES_SERVICE_PORT = /^(?:tcp|udp|sctp):\/\//;
+
+/** @param warnings receives a line where the value is ignored */
+function parsePort(text: string | undefined, warnings: string[]): number | undefined {
   if (text === undefined) return undefined;
+  if (KUBERNETES_SERVICE_PORT.test(text)) {
+    warnings.push(
+      'REMIT_PORT is ignored: Kubernetes set it for a service named "remit" (enableServiceLinks: false prevents it)',
+    );
+    return undefined;
+  }
   const port = Number(text);
   if (!/^\d{1,5}$/.test(text) || port > 65535) throw new ConfigError(`"${text}" is not a port`, 'REMIT_PORT');
   return port;

@@ -114,10 +114,16 @@ export function readSource(path: string): SourceFile {
   return { name: displayPath(path), text: readTextFile(path) };
 }
 
+/**
+ * Reads a file whose text is UTF-8 throughout: a replaced character could make one text of two. A byte order mark is
+ * left out.
+ * @throws ConfigError
+ */
 export function readTextFile(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
   } catch (error) {
+    if (error instanceof TypeError) throw new ConfigError('is not well-formed UTF-8', displayPath(path));
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') throw new ConfigError('there is no such file', displayPath(path));
     throw new ConfigError(`can't be read: ${code ?? String(error)}`, displayPath(path));

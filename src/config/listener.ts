@@ -3,13 +3,22 @@ import { createSecureContext } from 'node:tls';
 import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
 import { readTextFile, displayPath } from './files.js';
-import { isAddressOrNetwork, isLoopback } from '../runtime/ip-address.js';
+import { isLoopback, readNetwork } from '../runtime/ip-address.js';
 
 /** A URL that paths are appended to. */
 const publicUrlFormat = z.url({ protocol: /^https?$/, abort: true }).refine((text) => {
   const { search, hash, username, password } = new URL(text);
   return search + hash + username + password === '';
 }, 'must have no query, fragment or password');
+
+/** A network as the one spelling that it has. */
+const networkFormat = z
+  .string()
+  .refine(
+    (text) => readNetwork(text) !== undefined,
+    'must be an address such as 10.0.0.7, or a network such as 10.0.0.0/8',
+  )
+  .overwrite((text) => readNetwork(text) ?? text);
 
 const hostFormat = z.string().min(1).default('127.0.0.1');
 const portFormat = z.number().int().min(0).max(65535);
@@ -28,12 +37,7 @@ export const listenFormat = z
     port: portFormat.default(7480),
     public_url: publicUrlFormat.optional(),
     tls: tlsFormat,
-    trusted_proxies: z
-      .array(
-        z.string().refine(isAddressOrNetwork, 'must be an address such as 10.0.0.7, or a network such as 10.0.0.0/8'),
-      )
-      .max(100)
-      .default([]),
+    trusted_proxies: z.array(networkFormat).max(100).default([]),
     admin: z.strictObject({ host: hostFormat, port: portFormat, tls: tlsFormat }).optional(),
   })
   .prefault({});

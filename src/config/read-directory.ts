@@ -25,7 +25,7 @@ export class Unreadable extends Error {
   }
 }
 
-/** Reads a regular file as UTF-8. @param limit in bytes; a longer file is refused, not cut. @throws Unreadable */
+/** Reads a regular file as UTF-8, without a byte order mark. @param limit in bytes; a longer file is refused, not cut. @throws Unreadable */
 export function readBounded(path: string, limit = MAX_BYTES): string {
   // The file is opened first and examined by its descriptor: its name may lead to another file by then.
   const file = withUnreadable(path, () =>
@@ -48,7 +48,7 @@ export function readBounded(path: string, limit = MAX_BYTES): string {
       length += bytesRead;
       whole = bytesRead === 0;
     }
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.concat(parts));
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts));
   } catch (error) {
     if (error instanceof TypeError) throw new Unreadable('is not well-formed UTF-8', path);
     throw error;

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { countOthers, formatProblem, type Problem } from '../diagnostics/diagnostics.js';
 import { displayPath, readBoundedSource, requireKind } from './files.js';
+import { idText } from './schema-types.js';
 import type { SourceFile } from '../diagnostics/source.js';
 import { loadYaml } from './yaml.js';
 import { MAX_UPDATES_PER_WRITE, type RelationshipGraph } from '../graph/port.js';
@@ -18,7 +19,7 @@ import type { StoredEntity } from '../model/entities.js';
 
 const refFormat = z.strictObject({
   type: z.string().min(1),
-  id: z.union([z.string().min(1), z.number().transform(String)]),
+  id: idText,
 });
 /** The format of a world file. */
 export const worldFormat = z

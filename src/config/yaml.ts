@@ -6,12 +6,28 @@ import type { ErrorRule } from '../diagnostics/error-rules.js';
 import { FindingCollector, assertNoErrors, type Finding, type SourceLocation } from '../diagnostics/diagnostics.js';
 import { locationAt, type SourceFile } from '../diagnostics/source.js';
 import { readBoundedSource } from './files.js';
+import { expectsId } from './schema-types.js';
+import { describeYamlError } from './yaml-messages.js';
+import { findScalarProblems } from './yaml-scalars.js';
 import { describeSchemaIssues } from './zod-messages.js';
 
 /** A few aliases are a convenience; many can make a small file enormous. */
 const MAX_ALIASES = 100;
 /** Further mistakes are likely consequences of the first ones. */
 const MAX_YAML_FINDINGS = 100;
+/** A line that begins with so many blanks and dashes: the library would need all memory for the next one. */
+const DEEPEST_LINE = /^[ \t?:-]{1000}/m;
+
+const ALIASES_PROBLEM = `its aliases (*) can't be followed: each needs an anchor (&) above that it is no part of, and there can be at most ${MAX_ALIASES}`;
+const TOO_DEEP = 'the values are nested too deep';
+/** Keys are texts as they are written (`007:` is the key "007"), and no tag makes a date or bytes of a text. */
+const YAML_READING = {
+  version: '1.2',
+  uniqueKeys: true,
+  stringKeys: true,
+  resolveKnownTags: false,
+  prettyErrors: false,
+} as const;
 
 type YamlPath = readonly PropertyKey[];
 /** Where a finding points: at the key, or at the value where that is a scalar. */
@@ -63,13 +79,15 @@ export function readYaml<T extends z.ZodType>(
   const file = typeof source === 'string' ? readBoundedSource(source, options.maxBytes) : source;
   const findings = new FindingCollector();
   const prefix = label === undefined ? '' : `${label}: `;
-  const document = parseDocument(file.text, { version: '1.2', uniqueKeys: true, prettyErrors: false });
+  const deepest = DEEPEST_LINE.exec(file.text);
+  const document = parseDocument(deepest === null ? file.text : '', YAML_READING);
   const locatePoint = (path: YamlPath, locatePoint: YamlPoint): SourceLocation =>
     locationAt(file, findOffset(document, file.text, path, locatePoint));
   const locate = (path: YamlPath): SourceLocation => locatePoint(path, point);
   const unparsed = { file, value: undefined, raw: undefined, locate };
-  for (const { message, pos } of [...document.errors, ...document.warnings].slice(0, MAX_YAML_FINDINGS))
-    findings.error('yaml-syntax', locationAt(file, pos[0]), message);
+  if (deepest !== null) findings.error('yaml-syntax', locationAt(file, deepest.index), `${prefix}${TOO_DEEP}`);
+  for (const error of [...document.errors, ...document.warnings].slice(0, MAX_YAML_FINDINGS))
+    findings.error('yaml-syntax', locationAt(file, error.pos[0]), describeYamlError(error));
   if (findings.all.length > 0) return { ...unparsed, findings: findings.all };
   let raw: unknown;
   try {
@@ -78,9 +96,16 @@ export function readYaml<T extends z.ZodType>(
     parseStrictJson(JSON.stringify(raw));
   } catch (error) {
     const place = error instanceof StrictJsonError && error.path !== '' ? `${error.path}: ` : '';
-    findings.error('yaml-syntax', locationAt(file, 0), `${prefix}${place}${(error as Error).message}`);
+    const message = error instanceof StrictJsonError ? error.message : ALIASES_PROBLEM;
+    findings.error('yaml-syntax', locationAt(file, 0), `${prefix}${place}${message}`);
     return { ...unparsed, findings: findings.all };
   }
+  for (const { path, message } of findScalarProblems(document, (at) => expectsId(schema, at)).slice(
+    0,
+    MAX_YAML_FINDINGS,
+  ))
+    findings.error(rule, locatePoint(path, 'value'), `${prefix}${formatJsonPath(path) || 'the document'}: ${message}`);
+  if (findings.all.length > 0) return { file, value: undefined, raw, findings: findings.all, locate };
   const parsed = schema.safeParse(raw);
   if (parsed.success) return { file, value: parsed.data, raw, findings: [], locate };
   for (const { path, isKey: key, message, suggestion } of describeSchemaIssues(parsed.error.issues, raw, schema).slice(

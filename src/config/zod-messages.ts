@@ -1,6 +1,7 @@
 /** Rephrases zod's issues for the operator, with suggestions for misspelt words. `yaml.ts` calls it. */
 import type { z } from 'zod';
 import { rephraseIssue } from '../runtime/strict-json.js';
+import { listKnownKeys } from './schema-types.js';
 import { suggestNearest } from '../diagnostics/suggest.js';
 
 type IssuePath = readonly PropertyKey[];
@@ -57,7 +58,13 @@ function describeSchemaIssue(
     const [first] = issue.issues;
     return [{ path, isKey: true, message: `the name ${first === undefined ? 'is none' : rephraseIssue(first)}` }];
   }
-  return [{ path, isKey: false, message: rephraseIssue(issue) }];
+  return [{ path, isKey: false, message: `${rephraseIssue(issue)}${findQuotesCure(issue, findValue(value, path))}` }];
+}
+
+/** The cure where a text was expected and YAML reads the unquoted word as something else. */
+function findQuotesCure(issue: z.core.$ZodIssue, value: unknown): string {
+  const expectsText = issue.code === 'invalid_type' && issue.expected === 'string';
+  return expectsText && (value === null || ['number', 'boolean'].includes(typeof value)) ? ': write it in quotes' : '';
 }
 
 /** Describes the alternative that the value fits best. */
@@ -84,31 +91,4 @@ function issueDepth(issues: readonly z.core.$ZodIssue[]): number {
 
 function findValue(value: unknown, path: IssuePath): unknown {
   return path.reduce<unknown>((at, part) => (at as Record<PropertyKey, unknown> | undefined)?.[part], value);
-}
-
-/** The keys of all objects that the schema allows at the path. */
-function listKnownKeys(schema: z.ZodType, path: IssuePath): string[] {
-  let types: z.core.$ZodType[] = listUnionMembers(schema);
-  for (const part of path) {
-    types = types.flatMap((type) => {
-      const { def } = type._zod;
-      const object = def as {
-        shape?: Record<string, z.core.$ZodType>;
-        element?: z.core.$ZodType;
-        valueType?: z.core.$ZodType;
-      };
-      const next = object.shape?.[String(part)] ?? object.element ?? object.valueType;
-      return next === undefined ? [] : listUnionMembers(next);
-    });
-  }
-  return types.flatMap((type) => {
-    const { shape, keyType } = type._zod.def as { shape?: object; keyType?: z.core.$ZodType };
-    return [...Object.keys(shape ?? {}), ...(keyType?._zod.values ?? [])].map(String);
-  });
-}
-
-function listUnionMembers(type: z.core.$ZodType): z.core.$ZodType[] {
-  const { innerType, options } = type._zod.def as { innerType?: z.core.$ZodType; options?: z.core.$ZodType[] };
-  if (innerType !== undefined) return listUnionMembers(innerType);
-  return options === undefined ? [type] : options.flatMap(listUnionMembers);
 }

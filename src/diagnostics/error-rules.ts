@@ -100,7 +100,7 @@ export const ERROR_RULES = {
   'invalid-duty': {
     title: 'A `@duty` that can’t be carried out',
     why: 'What should be masked would be shown.',
-    cure: 'Name a kind that there is, and a class or an attribute of the resource.',
+    cure: 'Write it as a permit; name a kind that there is, and a class or an attribute of the resource.',
   },
   'policy-invalid': {
     title: 'A policy that does not fit the schema',

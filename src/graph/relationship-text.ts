@@ -5,7 +5,7 @@
 import { decodeId, encodeId, findTypeProblem, parseEncodedId, SPICEDB_ID } from '../model/ids.js';
 import { parseInstant } from '../model/instants.js';
 import { type Relationship, type Check, findRelationNameProblem } from '../model/relationships.js';
-import { parseStrictJson } from '../runtime/strict-json.js';
+import { StrictJsonError, parseStrictJson } from '../runtime/strict-json.js';
 
 const RELATIONSHIP_PATTERN =
   /^(?<rt>[^:#@[\]\s]+):(?<ri>[^:#@[\]\s]+)#(?<rel>[^:#@[\]\s]+)@(?<st>[^:#@[\]\s]+):(?<si>[^:#@[\]\s]+)(?:#(?<sr>[^:#@[\]\s]+))?(?<rest>\[.*)?$/s;
@@ -121,6 +121,8 @@ function parseCaveatContext(text: string | undefined): Record<string, unknown> {
   try {
     return parseStrictJson(text) as Record<string, unknown>;
   } catch (error) {
-    throw new TypeError(`"${text}" is not a JSON object`, { cause: error });
+    if (!(error instanceof StrictJsonError)) throw error;
+    const problem = error.path === '' ? 'is not a JSON object' : `is not acceptable: ${error.path} ${error.message}`;
+    throw new TypeError(`"${text}" ${problem}`, { cause: error });
   }
 }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { exportJWK, generateKeyPair, importJWK, SignJWT, type JWK } from 'jose';
 import { v4 as uuid } from 'uuid';
 import { ConfigError } from '../model/faults.js';
+import { parseStrictJson } from '../runtime/strict-json.js';
 import type { IssuerConfig } from '../tokens/issuers.js';
 
 export const DEV_ISSUER = 'urn:remit:development';
@@ -108,7 +109,7 @@ function buildDevelopmentIssuer(jwk: JWK, key: Awaited<ReturnType<typeof importJ
 
 function readPrivateJwk(file: string): JWK & { kty: string } {
   try {
-    const jwk = JSON.parse(readFileSync(file, 'utf8')) as Partial<JWK> | null;
+    const jwk = parseStrictJson(readFileSync(file, 'utf8')) as Partial<JWK> | null;
     if (jwk?.kty === 'EC' && typeof jwk.d === 'string') return { ...jwk, kty: jwk.kty };
   } catch {
     // Thrown below.

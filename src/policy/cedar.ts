@@ -92,6 +92,14 @@ export class CedarEngine {
     });
   }
 
+  /** Cuts a text into the texts of its policies, as Cedar itself does, in no order. */
+  splitPolicySet(text: string): CedarResult<readonly string[]> {
+    return this.readSafely((cedar) => {
+      const answer = cedar.policySetTextToParts(text);
+      return answer.type === 'success' ? { value: answer.policies, diagnostics: [] } : failed(answer.errors);
+    });
+  }
+
   /** Reads a schema and resolves its types; a warning of Cedar's counts as an error. */
   parseSchema(text: string): CedarResult<SchemaJson<string>> {
     return this.readSafely((cedar) => {

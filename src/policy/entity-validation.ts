@@ -1,42 +1,125 @@
 /** Holds entities against the Cedar schema before they are stored, by file and by API alike. */
 import type { StoredEntity } from '../model/entities.js';
+import type { EntityRef } from '../model/ids.js';
 import type { Problem } from '../diagnostics/diagnostics.js';
 import { suggestNearest } from '../diagnostics/suggest.js';
 import type { Rules } from './load.js';
-import { toCedarValue, InvalidValueError } from './schema/types.js';
+import type { EntityType } from './schema/action.js';
+import { isObject, toCedarValue, InvalidValueError, type CedarType, type RecordMembers } from './schema/types.js';
 
 export const MAX_PARENTS = 100;
 
 export interface EntityProblem extends Problem {
-  /** The attribute that doesn't fit: `attributes.address.street`; undefined where it is the entity as a whole. */
+  /** The part that doesn't fit: `attributes.address.street`, `parents[0]`; undefined where it is the entity as a whole. */
   readonly path?: string;
 }
 
 /** Why an entity can't be stored; undefined where it can. A missing attribute is no problem: requests may bring it. */
-export function findEntityProblem(entity: StoredEntity, { vocabulary, graph }: Rules): EntityProblem | undefined {
+export function findEntityProblem(entity: StoredEntity, rules: Rules): EntityProblem | undefined {
+  const { vocabulary, graph } = rules;
   const types = vocabulary.typesByObject.get(entity.type) ?? [];
   if (types.length === 0 && !graph.hasDefinition(entity.type))
     return {
       message: `no schema has a type "${entity.type}"`,
       suggestion: suggestNearest(entity.type, [...vocabulary.typesByObject.keys(), ...graph.definitionNames()]),
     };
+  return (
+    findEnumProblem(entity, types) ??
+    findValueProblem(entity, types, vocabulary.objectOf) ??
+    findUndeclaredAttribute(entity, types) ??
+    findParentProblem(entity, types, rules)
+  );
+}
+
+/** An id outside the `enum` of its type: nothing that a policy says of the type is about it. */
+function findEnumProblem({ type, id }: EntityRef, types: readonly EntityType[]): EntityProblem | undefined {
+  const ids = types.flatMap((t) => t.ids ?? []);
+  if (types.length === 0 || types.some((t) => t.ids === undefined) || ids.includes(id)) return undefined;
+  return { message: `"${id}" is no "${type}" that the Cedar schema has`, suggestion: suggestNearest(id, ids) };
+}
+
+function findValueProblem(
+  { attributes }: StoredEntity,
+  types: readonly EntityType[],
+  objectOf: (name: string) => string,
+): EntityProblem | undefined {
   for (const type of types) {
     for (const [name, member] of Object.entries(type.attributes)) {
-      if (!Object.hasOwn(entity.attributes, name)) continue;
+      if (!Object.hasOwn(attributes, name)) continue;
       try {
-        toCedarValue(member.type, entity.attributes[name], `attributes.${name}`, vocabulary.objectOf);
+        toCedarValue(member.type, attributes[name], `attributes.${name}`, objectOf);
       } catch (error) {
         if (error instanceof InvalidValueError) return { path: error.path, message: `${error.path} ${error.message}` };
         throw error;
       }
     }
   }
-  if (entity.parents.length > MAX_PARENTS) return { message: `has more than ${MAX_PARENTS} parents` };
-  for (const parent of entity.parents) {
-    const allowed = (vocabulary.typesByObject.get(parent.type) ?? []).some((p) =>
-      types.some((t) => t.ancestors.has(p.name)),
-    );
-    if (!allowed) return { message: `a "${parent.type}" is no parent that the Cedar schema allows a "${entity.type}"` };
+  return undefined;
+}
+
+/** An attribute that no policy can read: a slip in the name of an optional one would leave a forbid without its fact. */
+function findUndeclaredAttribute(
+  { type, attributes }: StoredEntity,
+  types: readonly EntityType[],
+): EntityProblem | undefined {
+  if (types.some(({ open }) => open)) return undefined;
+  const declarations = types.map((t): CedarType => ({ kind: 'Record', members: t.attributes }));
+  const undeclared = findUndeclaredMember(declarations, attributes, 'attributes');
+  if (undeclared === undefined) return undefined;
+  const { path, name, names } = undeclared;
+  return {
+    path,
+    message: `${path} is not declared by the Cedar schema; a type that may have more than it declares is marked @open (${type})`,
+    suggestion: suggestNearest(name, names),
+  };
+}
+
+interface UndeclaredMember {
+  readonly path: string;
+  readonly name: string;
+  /** The names that are declared there. */
+  readonly names: readonly string[];
+}
+
+/** @param types the declarations of the value, of which one must have each member. Values are known to fit them. */
+function findUndeclaredMember(types: readonly CedarType[], value: unknown, path: string): UndeclaredMember | undefined {
+  if (Array.isArray(value)) {
+    const elements = types.flatMap((type) => (type.kind === 'Set' ? [type.element] : []));
+    return findFirst(value.entries(), ([i, item]) => findUndeclaredMember(elements, item, `${path}[${i}]`));
+  }
+  // A reference is written as an object, too.
+  if (!isObject(value) || types.some(({ kind }) => kind === 'Entity')) return undefined;
+  const records = types.flatMap((type): RecordMembers[] => (type.kind === 'Record' ? [type.members] : []));
+  return findFirst(Object.entries(value), ([name, member]) => {
+    const declared = records.flatMap((members) => (Object.hasOwn(members, name) ? (members[name]?.type ?? []) : []));
+    const memberPath = `${path}.${name}`;
+    return declared.length === 0
+      ? { path: memberPath, name, names: records.flatMap((members) => Object.keys(members)) }
+      : findUndeclaredMember(declared, member, memberPath);
+  });
+}
+
+function findFirst<T, R>(items: Iterable<T>, find: (item: T) => R | undefined): R | undefined {
+  for (const item of items) {
+    const found = find(item);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function findParentProblem(
+  { type, parents }: StoredEntity,
+  types: readonly EntityType[],
+  { vocabulary }: Rules,
+): EntityProblem | undefined {
+  if (parents.length > MAX_PARENTS) return { message: `has more than ${MAX_PARENTS} parents` };
+  for (const [i, parent] of parents.entries()) {
+    const path = `parents[${i}]`;
+    const parentTypes = vocabulary.typesByObject.get(parent.type) ?? [];
+    if (!parentTypes.some((p) => types.some((t) => t.ancestors.has(p.name))))
+      return { path, message: `a "${parent.type}" is no parent that the Cedar schema allows a "${type}"` };
+    const problem = findEnumProblem(parent, parentTypes);
+    if (problem !== undefined) return { path, ...problem };
   }
   return undefined;
 }

@@ -3,6 +3,8 @@
  * something in the text of a policy or schema, because Cedar's JSON has no places and can't hold all that is written.
  */
 
+import { findOddCharacter, type OddCharacter } from '../diagnostics/odd-characters.js';
+
 export type CedarTokenKind = 'space' | 'comment' | 'string' | 'identifier' | 'number' | 'punctuation' | 'unknown';
 
 export interface CedarToken {
@@ -15,11 +17,10 @@ export interface CedarToken {
 
 /**
  * Every token but a string. White space is Unicode's White_Space, as in Rust's regular expressions, and not JavaScript's
- * `\s`: the next line character (U+0085) is, a byte order mark (U+FEFF) isn't. The mark counts as space only where a file
- * begins with it.
+ * `\s`: the next line character (U+0085) is, a byte order mark (U+FEFF) isn't.
  */
 const TOKEN =
-  /(?<space>\p{White_Space}+|^\ufeff)|(?<comment>\/\/[^\n\r]*)|(?<identifier>[A-Za-z_][A-Za-z0-9_]*)|(?<number>[0-9]+)|(?<punctuation>::|==|!=|<=|>=|\|\||&&|[@.,;:(){}[\]<>+\-*/%!=?])|(?<unknown>[^])/uy;
+  /(?<space>\p{White_Space}+)|(?<comment>\/\/[^\n\r]*)|(?<identifier>[A-Za-z_][A-Za-z0-9_]*)|(?<number>[0-9]+)|(?<punctuation>::|==|!=|<=|>=|\|\||&&|[@.,;:(){}[\]<>+\-*/%!=?])|(?<unknown>[^])/uy;
 
 /** All tokens of a text, white space and comments included; a character that Cedar doesn't know is `unknown`. */
 export function tokenizeCedar(text: string): CedarToken[] {
@@ -53,6 +54,16 @@ function readToken(text: string, index: number): CedarToken {
   const groups = Object.entries((match?.groups ?? {}) as Record<CedarTokenKind, string | undefined>);
   const [kind, tokenText] = groups.find(([, group]) => group !== undefined) ?? ['unknown', text[index] ?? ''];
   return { kind: kind as CedarTokenKind, text: tokenText ?? '', index };
+}
+
+/** Finds the first character outside strings that a person sees otherwise than Cedar reads it. */
+export function findOddCedarCharacter(text: string): OddCharacter | undefined {
+  for (const { kind, text: part, index } of tokenizeCedar(text)) {
+    if (kind === 'string') continue;
+    const odd = findOddCharacter(part, kind === 'comment');
+    if (odd !== undefined) return { ...odd, index: index + odd.index };
+  }
+  return undefined;
 }
 
 /** The tokens of a text without white space and comments. */

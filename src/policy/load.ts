@@ -11,7 +11,7 @@ import { FindingCollector, isError, assertNoErrors, type Finding } from '../diag
 import { DEFAULT_ZONE } from '../runtime/local-time.js';
 import { GraphSchema } from '../graph/schema/schema.js';
 import { readPolicies, type Policy } from './policies.js';
-import { locateAnnotation, locateByte, rewriteAsPermit } from './policy-text.js';
+import { locateAnnotation, locateByte } from './policy-text.js';
 import { joinSchemaFiles, parseCedarSchema } from './schema/read.js';
 import { canApply } from './scope-match.js';
 import { PolicySlices } from './slices.js';
@@ -126,7 +126,6 @@ function buildRules(
       policies.filter((p) => p.duties !== undefined),
       vocabulary,
       cedar,
-      ({ text }) => rewriteAsPermit(text),
     ),
     cedarFaults: () => cedar.replacementCount,
   };

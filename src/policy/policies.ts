@@ -2,6 +2,7 @@
  * Reads policy files: each policy with its place, its JSON from Cedar, and what its annotations say. A policy with
  * `@duty` never permits anything, it only adds obligations.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { CedarEngine } from './cedar.js';
 import { findMisspelledAnnotations } from './schema/declarations.js';
@@ -11,7 +12,9 @@ import type { FindingCollector, SourceLocation, Problem } from '../diagnostics/d
 import { parseRemedies } from './remedies.js';
 import type { Remedy } from '../model/remedies.js';
 import { locateAnnotation, locateByte, splitPolicies, type PolicyText } from './policy-text.js';
-import type { SourceFile } from '../diagnostics/source.js';
+import { findMappedAddresses } from './ip-literals.js';
+import { findOddCedarCharacter } from './lexer.js';
+import { locationAt, type SourceFile } from '../diagnostics/source.js';
 
 export interface Policy {
   readonly id: string;
@@ -36,9 +39,13 @@ const POLICY_ANNOTATIONS = ['id', 'title', 'remedy', 'duty'];
 export function readPolicies(files: readonly SourceFile[], cedar: CedarEngine, findings: FindingCollector): Policy[] {
   const policies = new Map<string, Policy>();
   for (const file of files) {
-    for (const statement of splitPolicies(file)) {
-      const policy = readPolicy(statement, cedar, findings);
-      if (policy === undefined) continue;
+    const odd = findOddCedarCharacter(file.text);
+    if (odd !== undefined) findings.error('policy-syntax', locationAt(file, odd.index), odd.message);
+    const statements = splitPolicies(file);
+    const filePolicies = statements.flatMap((statement) => readPolicy(statement, cedar, findings) ?? []);
+    if (filePolicies.length === statements.length && !isCutAsCedarDoes(file.text, statements, cedar))
+      findings.error('policy-syntax', locationAt(file, 0), 'Cedar cuts the file into other policies than Remit does');
+    for (const policy of filePolicies) {
       const existing = policies.get(policy.id);
       if (existing === undefined) policies.set(policy.id, policy);
       else
@@ -50,6 +57,12 @@ export function readPolicies(files: readonly SourceFile[], cedar: CedarEngine, f
     }
   }
   return [...policies.values()];
+}
+
+/** Whether Cedar finds the same policies in the file as a whole: none may be lost in a comment. */
+function isCutAsCedarDoes(text: string, statements: readonly PolicyText[], cedar: CedarEngine): boolean {
+  const { value: parts } = cedar.splitPolicySet(text);
+  return parts !== undefined && isDeepStrictEqual(parts.toSorted(), statements.map((s) => s.text).toSorted());
 }
 
 function readPolicy(statement: PolicyText, cedar: CedarEngine, findings: FindingCollector): Policy | undefined {
@@ -70,6 +83,7 @@ function readPolicy(statement: PolicyText, cedar: CedarEngine, findings: Finding
     findings.error('policy-too-large', location, message);
     return undefined;
   }
+  for (const message of findMappedAddresses(json)) findings.error('policy-invalid', location, message);
   // An annotation without a value comes back as null.
   const annotations = Object.fromEntries(
     Object.entries(json.annotations ?? {}).map(([name, value]) => [name, (value as string | null) ?? '']),
@@ -84,8 +98,14 @@ function readPolicy(statement: PolicyText, cedar: CedarEngine, findings: Finding
   const { id, remedy, duty } = annotations;
   if (remedy !== undefined && json.effect !== 'forbid')
     report('invalid-remedy', '@remedy')({ message: '@remedy belongs on a forbid: it says what would lift it' });
-  else if (remedy !== undefined && duty !== undefined)
-    report('invalid-remedy', '@remedy')({ message: 'a duty has no @remedy: it denies nothing' });
+  if (duty !== undefined && json.effect !== 'permit')
+    report(
+      'invalid-duty',
+      '@duty',
+    )({
+      message:
+        'a duty is written as a permit: it applies where its scope and conditions hold, and neither permits nor forbids',
+    });
   if (id === undefined || id === '') {
     report('missing-id', '@id')({ message: 'every policy needs an @id("…")' });
     return undefined;

@@ -51,16 +51,6 @@ export function locateAnnotation(policy: PolicyText, annotation: string): Source
   return locateByte(policy, Buffer.byteLength(policy.text.slice(0, index)));
 }
 
-/**
- * The text with `permit` for its effect. The text is changed and not the JSON, which can't hold every whole number of
- * Cedar's, nor all that a text may nest.
- */
-export function rewriteAsPermit(text: string): string {
-  const { effect } = readPolicyHead(text);
-  if (effect === undefined) return text;
-  return `${text.slice(0, effect.index)}permit${text.slice(effect.index + effect.text.length)}`;
-}
-
 /** The offset behind the parenthesis that ends a policy's scope; undefined where the text is no policy. */
 export function findScopeEnd(text: string): number | undefined {
   const { effect } = readPolicyHead(text);

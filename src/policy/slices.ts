@@ -64,7 +64,6 @@ export class PolicySlices {
     private readonly policies: readonly Policy[],
     private readonly vocabulary: Pick<Vocabulary, 'entityTypes'>,
     private readonly cedar: CedarEngine,
-    private readonly textOf: (policy: Policy) => string = (policy) => policy.text,
   ) {}
 
   /** What the kept answers take in memory, as far as it depends on questions. */
@@ -127,7 +126,7 @@ export class PolicySlices {
     const setName = `${this.name}:${createHash('sha256').update(ids).digest('base64url')}`;
     if (!this.definedSets.has(setName)) {
       this.definedSets.add(setName);
-      this.cedar.define(setName, Object.fromEntries(policies.map((p) => [p.id, this.textOf(p)])));
+      this.cedar.define(setName, Object.fromEntries(policies.map((p) => [p.id, p.text])));
     }
     const reads = collectReads(policies, types, this.vocabulary);
     return { setName, reads, timeDependent: isTimeRead(reads) };

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import type { DecisionRecord } from '../model/decision.js';
 import { ConfigError, FAULTS, type FaultCode } from '../model/faults.js';
+import { instantFormat } from '../runtime/instant-format.js';
 import { rephraseIssue, formatJsonPath } from '../runtime/strict-json.js';
 import { CLIENT_PERMISSIONS } from '../model/question.js';
 import { REASONS, type ReasonCode } from '../model/reasons.js';
@@ -16,7 +17,7 @@ const keysSchema = <T extends string>(table: Readonly<Record<T, unknown>>) => z.
 const textsSchema = z.array(z.string());
 const propertiesSchema = z.record(z.string(), z.unknown());
 const refSchema = z.looseObject({ type: z.string(), id: z.string() });
-const instantSchema = z.iso.datetime({ offset: true });
+const instantSchema = instantFormat;
 const faultSchema = keysSchema<FaultCode>(FAULTS);
 const reasonSchema = z.looseObject({
   code: keysSchema<ReasonCode>(REASONS),

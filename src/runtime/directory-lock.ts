@@ -9,6 +9,7 @@ import { v4 as uuid } from 'uuid';
 import { ConfigError, Fault } from '../model/faults.js';
 import { prepareDataDirectory } from './data-directory.js';
 import { FileLock, readLockContent } from './file-lock.js';
+import { parseStrictJson } from './strict-json.js';
 
 interface LockHolder {
   readonly pid: number;
@@ -105,7 +106,7 @@ function refuseFormerHolder(directory: string, path: string, content: string): v
 function readHolder(content: string): { readonly holder: Partial<LockHolder>; readonly isFormer: boolean } {
   let value: unknown;
   try {
-    value = JSON.parse(content);
+    value = parseStrictJson(content);
   } catch {
     // It is being written, or is no lock.
   }

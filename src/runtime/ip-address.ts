@@ -1,6 +1,6 @@
 /**
- * Facts about IP addresses, by `ipaddr.js`: the configuration, the rate limiter and the fetching of issuers' keys ask for
- * them. Only the usual notation is an address: the library also reads `127.1` and `0x7f000001`.
+ * Facts about IP addresses, by `ipaddr.js`: policies, the configuration, the rate limiter and the fetching of issuers' keys
+ * ask for them. Only the usual notation is an address: the library also reads `127.1` and `0x7f000001`.
  */
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
@@ -38,12 +38,30 @@ export function isPublicAddress(text: string): boolean {
   return target.range() === 'unicast' && (target.kind() === 'ipv4' || !target.match(IPV4_COMPATIBLE));
 }
 
-/** Whether a text is an address or a network (`10.0.0.0/8`). A network of all addresses is none: it names nothing. */
-export function isAddressOrNetwork(text: string): boolean {
-  const [, address = '', prefix] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
-  const family = isIP(address);
-  if (family === 0) return false;
-  return prefix === undefined || (Number(prefix) > 0 && Number(prefix) <= (family === 4 ? 32 : 128));
+const IPV4_MAPPED_BITS = 96;
+
+/**
+ * Reads an address or range (`10.0.0.0/8`). An IPv4 address within IPv6 (`::ffff:a00:1`, RFC 4291 section 2.5.5.2) is
+ * returned as the IPv4 address that it stands for, so that no rule about one spelling misses the other; any other text
+ * is returned as it is.
+ * @returns undefined where the text is neither, or another reader could take it for another: with a zone, with a range
+ * that is only partly IPv4, or with an IPv4 address in any other part of IPv6
+ */
+export function readAddressRange(text: string): string | undefined {
+  const [, base = '', prefix] = /^([\da-fA-F.:]+)(?:\/(0|[1-9]\d{0,2}))?$/.exec(text) ?? [];
+  const address = parseIpAddress(base);
+  if (address === undefined || Number(prefix ?? 0) > (address.kind() === 'ipv4' ? 32 : 128)) return undefined;
+  const target = unmapAddress(address);
+  if (target === address) return address.kind() === 'ipv6' && base.includes('.') ? undefined : text;
+  if (prefix === undefined) return target.toString();
+  const bits = Number(prefix) - IPV4_MAPPED_BITS;
+  return bits < 0 ? undefined : `${target.toString()}/${bits}`;
+}
+
+/** Reads an address or a network, as {@link readAddressRange} does. A network of all addresses is none: it names nothing. */
+export function readNetwork(text: string): string | undefined {
+  const network = readAddressRange(text);
+  return network?.endsWith('/0') === true ? undefined : network;
 }
 
 /**

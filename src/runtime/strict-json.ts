@@ -1,11 +1,14 @@
 /**
- * Strict JSON, for requests and tokens. `JSON.parse` keeps the last of two equal keys and accepts any depth, lone
- * surrogates and NUL. These make two readers of one text disagree, or crash an engine, so they are rejected here.
+ * Strict JSON: the one reader of JSON text. `JSON.parse` keeps the last of two equal keys, rounds numbers and accepts any
+ * depth, lone surrogates and NUL. These make two readers of one text disagree, or crash an engine, so they are rejected here.
  */
 import { visit, type JSONVisitor, type ParseErrorCode } from 'jsonc-parser';
+import { isKeptExactly, mayHoldInexactNumber } from './exact-number.js';
 import { measureJson } from './json-extent.js';
 
 export const MAX_JSON_DEPTH = 32;
+/** A record or an answer holds a request or a token's claims of {@link MAX_JSON_DEPTH} levels within its own. */
+export const MAX_RECORD_DEPTH = 2 * MAX_JSON_DEPTH;
 
 /** A text is not strict JSON. The message is a predicate about the value at `path`. */
 export class StrictJsonError extends Error {
@@ -19,6 +22,9 @@ export class StrictJsonError extends Error {
   }
 }
 
+/** What is wrong with a number whose double is another number, as a predicate about it. */
+export const INEXACT_NUMBER = 'is a number that reading would change: write it as a text, in quotes';
+
 /** Member names with a meaning of their own in JavaScript. */
 const FORBIDDEN_MEMBERS = new Set(['__proto__']);
 
@@ -31,8 +37,8 @@ export interface JsonLimits {
 /**
  * Parses one JSON value.
  * @param limits for texts of others; without any by default
- * @throws StrictJsonError where the text is malformed, has more than `limits`, or has duplicate keys, lone surrogates, NUL,
- * `__proto__` or more than `maxDepth` levels
+ * @throws StrictJsonError where the text is malformed, has more than `limits`, or has duplicate keys, numbers that a double
+ * doesn't keep, lone surrogates, NUL, `__proto__` or more than `maxDepth` levels
  */
 export function parseStrictJson(text: string, maxDepth = MAX_JSON_DEPTH, limits?: JsonLimits): unknown {
   const { depth, structures, values } = measureJson(text);
@@ -42,7 +48,7 @@ export function parseStrictJson(text: string, maxDepth = MAX_JSON_DEPTH, limits?
       '',
     );
   // Before JSON.parse, which takes long for a deep text: the visitor stops at the first level too many.
-  if (depth > maxDepth) visit(text, new StrictJsonVisitor(maxDepth), { disallowComments: true });
+  if (depth > maxDepth) visit(text, new StrictJsonVisitor(text, maxDepth), { disallowComments: true });
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -51,7 +57,7 @@ export function parseStrictJson(text: string, maxDepth = MAX_JSON_DEPTH, limits?
   }
   // JSON.parse has checked the grammar. The visitor finds what that lets through, and its place.
   if (!isEvidentlyStrict(text, value, maxDepth))
-    visit(text, new StrictJsonVisitor(maxDepth), { disallowComments: true });
+    visit(text, new StrictJsonVisitor(text, maxDepth), { disallowComments: true });
   return value;
 }
 
@@ -61,6 +67,7 @@ export function parseStrictJson(text: string, maxDepth = MAX_JSON_DEPTH, limits?
  */
 function isEvidentlyStrict(text: string, value: unknown, maxDepth: number): boolean {
   if (text.includes('\\') || text.includes('__proto__') || !text.isWellFormed()) return false;
+  if (mayHoldInexactNumber(text)) return false;
   let quotes = 0;
   for (let at = text.indexOf('"'); at !== -1; at = text.indexOf('"', at + 1)) quotes += 1;
   return quotes === 2 * countStrings(value, maxDepth);
@@ -81,7 +88,10 @@ class StrictJsonVisitor implements JSONVisitor {
   private readonly keysByLevel: Set<string>[] = [];
   private depth = 0;
 
-  constructor(private readonly maxDepth: number) {}
+  constructor(
+    private readonly text: string,
+    private readonly maxDepth: number,
+  ) {}
 
   onObjectBegin = (_o: number, _l: number, _sl: number, _sc: number, path: () => (string | number)[]): boolean => {
     this.enterLevel(path);
@@ -117,13 +127,18 @@ class StrictJsonVisitor implements JSONVisitor {
   };
   onLiteralValue = (
     value: unknown,
-    _o: number,
-    _l: number,
+    offset: number,
+    length: number,
     _sl: number,
     _sc: number,
     path: () => (string | number)[],
   ): void => {
-    const problem = typeof value === 'string' ? findTextProblem(value) : undefined;
+    const problem =
+      typeof value === 'string'
+        ? findTextProblem(value)
+        : typeof value === 'number' && !isKeptExactly(this.text.slice(offset, offset + length))
+          ? INEXACT_NUMBER
+          : undefined;
     if (problem !== undefined) throw new StrictJsonError(problem, formatJsonPath(path()));
   };
   onError = (_error: ParseErrorCode): void => {
@@ -163,6 +178,5 @@ export function rephraseIssue({ message }: { readonly message: string }): string
     .replace(/^Too small: expected string to have >=1 characters$/, 'must not be empty')
     .replace(/^Too big: expected string to have <=(\d+) characters$/, 'must be at most $1 characters long')
     .replace(/^Invalid input: expected ("[^"]*")$/, 'must be $1')
-    .replace(/^Invalid ISO datetime$/, 'must be a time such as 2030-03-04T02:00:00Z')
     .replace(/^Invalid input$/, 'is of a wrong type');
 }

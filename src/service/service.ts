@@ -29,6 +29,7 @@ import { openDevelopmentIssuer, type DevelopmentIssuer } from '../issue/developm
 import { CredentialVerifier } from '../tokens/credentials.js';
 import { discardPartialWorld, loadWorldOnce } from './load-world-once.js';
 import { openDatabase } from './open-database.js';
+import { describeUnfitEntities } from './unfit-entities.js';
 import { loadWorld, readWorldFile } from '../config/world.js';
 
 /**
@@ -104,6 +105,8 @@ export async function openService(
       );
       if (note !== undefined) log(note, { event: 'note' });
     }
+    for (const line of await describeUnfitEntities(entities, rules))
+      log(line, { event: 'entities_unfit', policy_version: rules.version });
     const devIssuer = config.development ? await openDevelopmentIssuer(config.data) : undefined;
     const revocations = new RevocationStore(database);
     const devKey = config.clients.length === 0 ? ensureDevKey(config.data) : undefined;

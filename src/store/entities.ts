@@ -149,6 +149,18 @@ export class EntityStore implements Entities {
     return rows.map((row) => String(row['id']));
   }
 
+  /** Reads stored entities in a fixed order. @param after the last one of the page before. @throws Fault */
+  async page(after: EntityRef | undefined, limit: number): Promise<readonly StoredEntity[]> {
+    const [rows = []] = await this.database.run([
+      {
+        sql: `select type, id, attributes, parents from entities
+              where $1::text is null or (type, id) > ($1, $2) order by type, id limit $3`,
+        params: [after?.type ?? null, after?.id ?? null, limit],
+      },
+    ]);
+    return rows as unknown as readonly StoredEntity[];
+  }
+
   async count(): Promise<number> {
     const [rows] = await this.database.run([{ sql: 'select count(*)::int as n from entities' }]);
     return Number(rows?.[0]?.['n']);

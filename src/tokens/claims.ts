@@ -19,6 +19,9 @@ const recordSchema = z.record(z.string(), z.unknown());
 /** SHA-256 in base64url. */
 const thumbprintSchema = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'must be a SHA-256 thumbprint in base64url');
 
+/** Some providers name every API of a tenant; the token's length bounds them as well. */
+const MAX_AUDIENCES = 256;
+
 const textListSchema = z.array(textSchema).max(100);
 const detailSchema = z.looseObject({
   type: textSchema,
@@ -36,7 +39,7 @@ const detailSchema = z.looseObject({
 const claimsSchema = z.looseObject({
   iss: textSchema,
   sub: idSchema,
-  aud: z.union([textSchema, z.array(textSchema).min(1).max(32)], {
+  aud: z.union([textSchema, z.array(textSchema).min(1).max(MAX_AUDIENCES)], {
     error: ({ input }) => (input === undefined ? 'is required' : 'must be a text, or a list of texts'),
   }),
   exp: numericDateSchema,

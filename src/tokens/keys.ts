@@ -16,6 +16,7 @@ import {
   type JWK,
 } from 'jose';
 import { ConfigError } from '../model/faults.js';
+import { parseStrictJson } from '../runtime/strict-json.js';
 import { isLoopback, isPublicAddress } from '../runtime/ip-address.js';
 import { KeyRefetcher } from './key-refetch.js';
 import { findKeyWeakness } from './key-strength.js';
@@ -108,7 +109,8 @@ function withNegativeCache(fetch: FetchImplementation, watch: EngineCallListener
     try {
       return await observeCall(observation, 'fetch', async () => {
         const response = await fetch(url, options);
-        createLocalJWKSet((await response.clone().json()) as JSONWebKeySet);
+        // jose reads the text once more, by JSON.parse: a text that passes here means the same to both.
+        createLocalJWKSet(parseStrictJson(await response.clone().text()) as JSONWebKeySet);
         return response;
       });
     } catch (cause) {

@@ -79,6 +79,15 @@ describe('usage', () => {
     [['token', '--agent', 'a', '--ttl', 'forever'], '--ttl must be a duration'],
     [['token', '--agent', 'a', '--ttl', '25h'], '--ttl must be a duration'],
     [['token', '--agent', 'a', '--detail', '[1]'], '--detail must be a JSON object'],
+    [
+      ['token', '--agent', 'a', '--detail', '{"type":"x","n":[1e400]}'],
+      '--detail: n[0] is a number that reading would change',
+    ],
+    [['token', '--agent', 'a', '--detail', '{"type":"x","type":"y"}'], '--detail: type is given twice'],
+    [
+      ['decide', '--subject', 'user:a', '--action', 'b', '--resource', 'c:d', '--context', '{"n":9007199254740993}'],
+      '--context: n is a number that reading would change',
+    ],
     [['token', '--agent', 'a', '--chain', 'b'], '--chain needs --user'],
     [['token', '--agent', 'a\nb', '--user', 'c'], '--agent must not contain control characters'],
     [['token', 'hello', '--agent', 'a'], 'there is no command "token hello"'],
@@ -123,7 +132,7 @@ describe('configuration', () => {
   it.each([
     ['an unknown key', (text: string) => `${text}\npolices: x\n`, 'polices: unknown key (did you mean "policies"?)'],
     ['a port that is text', (text: string) => text.replace('port: 7480', 'port: high'), 'listen.port'],
-    ['a key twice', (text: string) => `${text}\nworld: y\n`, 'Map keys must be unique'],
+    ['a key twice', (text: string) => `${text}\nworld: y\n`, 'the key is given twice'],
     ['no YAML', () => '{{{', 'remit:'],
     ['a list', () => '- 1\n', 'configuration: the document'],
     [

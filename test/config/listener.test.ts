@@ -26,6 +26,19 @@ describe('listeners', () => {
   it('are one, on loopback and plain, where nothing is said', () => {
     expect(load({})).toMatchObject({ host: '127.0.0.1', port: 7480, tls: undefined, admin: undefined });
     expect(load({}).trustedProxies).toEqual([]);
+    for (const port of ['tcp://10.0.0.1:80', 'udp://[::1]:53'])
+      expect(load({ listen: { port: 7490 } }, { REMIT_PORT: port })).toMatchObject({
+        port: 7490,
+        warnings: [expect.stringContaining('REMIT_PORT is ignored: Kubernetes set it')],
+      });
+    for (const port of ['http://10.0.0.1:80', '65536', '0x50', '-1'])
+      expect(() => load({}, { REMIT_PORT: port })).toThrow('is not a port');
+    const mapped = ['::ffff:a00:0/104', '::ffff:10.1.2.3', '10.0.0.7'];
+    expect(load({ listen: { trusted_proxies: mapped } }).trustedProxies).toEqual([
+      '10.0.0.0/8',
+      '10.1.2.3',
+      '10.0.0.7',
+    ]);
   });
 
   it('are two where administration has its own, which the environment doesn’t move', () => {
@@ -44,6 +57,7 @@ describe('listeners', () => {
     ['a proxy by name', { trusted_proxies: ['proxy.internal'] }, 'listen.trusted_proxies[0]'],
     ['everybody as a proxy', { trusted_proxies: ['10.0.0.0/8', '0.0.0.0/0'] }, 'listen.trusted_proxies[1]'],
     ['everybody as a proxy by IPv6', { trusted_proxies: ['::/0'] }, 'listen.trusted_proxies[0]'],
+    ['everybody as a proxy by IPv4 within IPv6', { trusted_proxies: ['::ffff:0:0/96'] }, 'listen.trusted_proxies[0]'],
     ['a network too narrow', { trusted_proxies: ['10.0.0.0/33'] }, 'listen.trusted_proxies[0]'],
   ])('are refused with %s', (_what, listen, place) => {
     expect(() => load({ listen })).toThrow(place);

@@ -102,14 +102,16 @@ describe('parseRelationship', () => {
   ])('refuses %j', (text, message) => expect(() => parseRelationship(text)).toThrow(new TypeError(message)));
 
   it.each([
-    ['a member given twice', '{"max":1,"max":2}'],
-    ['a lone surrogate', '{"a":"\\ud800"}'],
-    ['NUL', '{"a":"\\u0000"}'],
-    ['__proto__', '{"__proto__":{"a":1}}'],
-    ['too many levels', `{"a":${'['.repeat(40)}${']'.repeat(40)}}`],
-  ])('reads the context of a caveat as strictly as any JSON: %s', (_, context) => {
+    ['a member given twice', '{"max":1,"max":2}', 'max is given twice'],
+    ['a lone surrogate', '{"a":"\\ud800"}', 'a must be well-formed Unicode'],
+    ['NUL', '{"a":"\\u0000"}', 'a must not contain NUL'],
+    ['__proto__', '{"__proto__":{"a":1}}', '__proto__ is not an acceptable member name'],
+    ['too many levels', `{"a":${'['.repeat(40)}${']'.repeat(40)}}`, 'a[0][0][0][0][0][0][0] is nested'],
+    ['digits that a number loses', '{"x":1234567890123456789}', 'x is a number that reading would change'],
+    ['a number too large', '{"x":[1,1e400]}', 'x[1] is a number that reading would change'],
+  ])('reads the context of a caveat as strictly as any JSON: %s', (_, context, problem) => {
     expect(() => parseRelationship(`repository:api#owner@user:alice[limit:${context}]`)).toThrow(
-      new TypeError(`"${context}" is not a JSON object`),
+      `"${context}" is not acceptable: ${problem}`,
     );
   });
 });

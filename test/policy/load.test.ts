@@ -1,6 +1,8 @@
 /** Loading: the sample as it is shipped, and what only schema, graph and policies together can get wrong. */
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { readCedarAnswer } from '../../src/decide/cedar-outcome.js';
+import type { Reason } from '../../src/model/reasons.js';
 import type { CedarAnswer } from '../../src/policy/cedar.js';
 import { loadConfig } from '../../src/config/config.js';
 import { readSources } from '../../src/config/files.js';
@@ -75,39 +77,6 @@ function ask(rules: Rules, which: 'deciding' | 'duties'): CedarAnswer {
 describe('duties', () => {
   const permitting = '@id("notify") @duty("notification:owner") permit (principal, action, resource);\n';
 
-  it.each([
-    ['written plainly', '@id("mask") @duty("mask:pii") forbid (principal, action, resource);'],
-    ['over several lines', '@id("mask")\n@duty("mask:pii")\n\tforbid\n(principal, action, resource);'],
-    [
-      'after comments',
-      '@id("mask") // forbid\n// permit;\n@duty("mask:pii")// x\n// y\nforbid (principal, action, resource);',
-    ],
-    [
-      'with blanks within the annotations',
-      '@id ("mask") @duty( "mask:pii" ) @ title("x") forbid (principal, action, resource);',
-    ],
-    [
-      'with a comment within an annotation',
-      '@id( // the name\n"mask") @duty("mask:pii") forbid (principal, action, resource);',
-    ],
-    [
-      'after an annotation that says forbid',
-      '@id("mask") @why("forbid (\\"x\\");") @forbid @duty("mask:pii") forbid (principal, action, resource);',
-    ],
-    [
-      'after an annotation that is called forbid, with a comment within',
-      '@id("mask") @duty("mask:pii") @ // x\n forbid ("y") forbid (principal, action, resource);',
-    ],
-    [
-      'with a condition that says forbid',
-      '@id("mask") @duty("mask:pii") forbid (principal, action, resource) when { "forbid" == "forbid" };',
-    ],
-  ])('that are forbids %s apply beside those that are permits', (_, forbid) => {
-    const rules = rulesOf({ policies: `${permitting}${forbid}` });
-    expect(rules.policies.get('mask')?.json.effect).toBe('forbid');
-    expect(ask(rules, 'duties')).toEqual({ decision: 'allow', determining: ['mask', 'notify'], errors: [] });
-  });
-
   // As JSON they would be nested more deeply than Cedar reads, and another number.
   it.each([
     [
@@ -119,19 +88,28 @@ describe('duties', () => {
       '9007199254740993 == 9007199254740993 && 9007199254740993 != 9007199254740992',
     ],
   ])('%s are asked as they are written', (_, condition) => {
-    for (const effect of ['permit', 'forbid'])
-      expect(
-        ask(
-          rulesOf({
-            policies: `@id("mask") @duty("mask:pii") ${effect} (principal, action, resource) when { ${condition} };`,
-          }),
-          'duties',
-        ),
-      ).toEqual({ decision: 'allow', determining: ['mask'], errors: [] });
+    expect(
+      ask(
+        rulesOf({
+          policies: `@id("mask") @duty("mask:pii") permit (principal, action, resource) when { ${condition} };`,
+        }),
+        'duties',
+      ),
+    ).toEqual({ decision: 'allow', determining: ['mask'], errors: [] });
+  });
+
+  it('that fail are an error, which denies', () => {
+    const duty =
+      '@id("mask") @duty("mask:pii") permit (principal, action, resource) when { 9223372036854775807 + 1 > 0 };';
+    const answer = ask(rulesOf({ policies: permitting + duty }), 'duties');
+    expect(answer.errors).toMatchObject([{ policy: 'mask' }]);
+    const reasons: Reason[] = [];
+    expect(readCedarAnswer('obligations', { kind: 'answer', answer }, reasons, [])?.determining).not.toContain('mask');
+    expect(reasons).toMatchObject([{ step: 'obligations', code: 'policy_error', policies: ['mask'] }]);
   });
 
   it('neither permit nor forbid', () => {
-    const duties = `${permitting}@id("mask") @duty("mask:pii") forbid (principal, action, resource);\n`;
+    const duties = `${permitting}@id("mask") @duty("mask:pii") permit (principal, action, resource);\n`;
     expect(ask(rulesOf({ policies: duties }), 'deciding')).toEqual({ decision: 'deny', determining: [], errors: [] });
     const permitted = { decision: 'allow', determining: ['all'], errors: [] };
     expect(ask(rulesOf({ policies: duties + POLICY }), 'deciding')).toEqual(permitted);
@@ -139,7 +117,7 @@ describe('duties', () => {
 
   it('apply only where their conditions hold', () => {
     const rules = rulesOf({
-      policies: `${permitting}@id("mask") @duty("mask:pii") forbid (principal, action, resource) unless { principal is User };`,
+      policies: `${permitting}@id("mask") @duty("mask:pii") permit (principal, action, resource) unless { principal is User };`,
     });
     expect(ask(rules, 'duties').determining).toEqual(['notify']);
   });

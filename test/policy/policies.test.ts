@@ -50,7 +50,6 @@ describe('a policy file', () => {
   it.each([
     ['none in an empty file', '', []],
     ['none among comments and blanks', '\n // permit (principal, action, resource);\n\t\n', []],
-    ['with a byte order mark', `\ufeff${policy('a')}`, ['policies/a.cedar:1']],
     [
       "with Windows' ends of line",
       `// x\r\n${policy('a')}\r\n\r\n${policy('b')}\r\n`,
@@ -101,6 +100,130 @@ describe('a policy file', () => {
         );
       }),
       { numRuns: 200 },
+    );
+  });
+});
+
+describe('addresses', () => {
+  const refused = (literal: string): string =>
+    refusal(() => read(`\n${policy('a', ` when { context.x == 1 || [ip("${literal}")].contains(context.ip) }`)}`));
+
+  it.each([
+    ['::ffff:a00:0/104', 'write ip("10.0.0.0/8")'],
+    ['::FFFF:a00:1', 'write ip("10.0.0.1")'],
+    ['::ffff:0:0/96', 'write ip("0.0.0.0/0")'],
+    ['::ffff:a00:0/90', 'name its IPv4 and its IPv6 addresses apart'],
+  ])('%s is refused with the cure', (literal, cure) => {
+    expect(refused(literal)).toBe(
+      `policies/a.cedar:2: ip("${literal}") is IPv4 within IPv6, which is compared as IPv4: ${cure}`,
+    );
+  });
+
+  it('of one family are taken, as Cedar takes them', () => {
+    for (const literal of ['10.0.0.0/8', '::1', '2001:db8::/32', '::/0', '64:ff9b::a00:1'])
+      expect(read(policy('a', ` when { ip("${literal}").isIpv4() }`))).toHaveLength(1);
+  });
+});
+
+describe('characters that are not seen as they are read', () => {
+  const odd = [
+    '\u0085',
+    '\u00a0',
+    '\u2028',
+    '\u2029',
+    '\u200b',
+    '\u200e',
+    '\u202e',
+    '\u2066',
+    '\u3000',
+    '\u000b',
+    '\u000c',
+    '\u0000',
+    '\ufeff',
+    '\u00ad',
+  ];
+  const words = [
+    '@',
+    'id',
+    '(',
+    '"a"',
+    ')',
+    '@',
+    'duty',
+    '(',
+    '"mask:pii"',
+    ')',
+    'permit',
+    '(',
+    'principal',
+    ',',
+    'action',
+    ',',
+    'resource',
+    ')',
+    'when',
+    '{',
+    '"x"',
+    '==',
+    '"x"',
+    '}',
+    ';',
+  ];
+  const said = (character: string): string =>
+    `the character U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')} is refused outside strings`;
+
+  it.each(odd)('are refused between any two words: %j', (character) => {
+    for (let at = 0; at <= words.length; at += 1) {
+      const text = `\n${words.toSpliced(at, 0, character).join(' ')}`;
+      expect(() => read(text)).toThrow(`policies/a.cedar:2: ${said(character)}`);
+    }
+  });
+
+  it.each([
+    '\u202a',
+    '\u202b',
+    '\u202d',
+    '\u202e',
+    '\u2066',
+    '\u2069',
+    '\u200f',
+    '\u061c',
+    '\u2028',
+    '\u0085',
+    '\u000c',
+  ])('are refused in a comment: %j', (character) => {
+    expect(() => read(`// safe${character} @id("x")\n${policy('a')}`)).toThrow(
+      `policies/a.cedar:1: ${said(character)}`,
+    );
+  });
+
+  it('may stand in strings, and letters of any script and emoji in comments', () => {
+    const title = 'שלום \u202e\u00a0\u2028';
+    const [only] = read(`// عربى 日本 é\u00a0👩\u200d🔬\n@title("${title}")${policy('a')}`);
+    expect(only?.title).toBe(title);
+  });
+
+  it('never make of a policy another one than Cedar reads in it', () => {
+    const character = fc.oneof(
+      fc.constantFrom(...odd, ';', '"', '//', '\r', '\n', '\t', ' ', '\\'),
+      fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }),
+    );
+    const original = `@id("a") @duty("mask:pii") permit(principal, action, resource) when { "x" == "x" }; // end\n@id("b") forbid(principal, action, resource);`;
+    fc.assert(
+      fc.property(character, fc.nat({ max: original.length }), (inserted, at) => {
+        const text = original.slice(0, at) + inserted + original.slice(at);
+        let policies: Policy[];
+        try {
+          policies = read(text);
+        } catch {
+          return;
+        }
+        // Cedar cuts the untouched text by itself.
+        const { value: parts } = engine.splitPolicySet(text);
+        expect(policies.map(({ json }) => json)).toEqual(parts?.map((part) => engine.parsePolicy(part).value));
+        for (const { json, duties } of policies) expect(duties !== undefined).toBe('duty' in (json.annotations ?? {}));
+      }),
+      { numRuns: 1000 },
     );
   });
 });
@@ -187,9 +310,14 @@ describe('a policy', () => {
     ],
     [
       'with @remedy on a duty',
-      '‹here›@id("a") @remedy("consent") @duty("mask:pii") forbid (principal, action, resource);',
-      'a duty has no @remedy: it denies nothing',
+      '‹here›@id("a") @remedy("consent") @duty("mask:pii") permit (principal, action, resource);',
+      '@remedy belongs on a forbid: it says what would lift it',
     ],
+    ...['', '// c\n', '@forbid("x") ', '@permit '].map((before) => [
+      `that is a duty written as a forbid behind ${JSON.stringify(before)}`,
+      `‹here›@duty("mask:pii") @id("a") ${before}forbid (principal, action, resource);`,
+      'a duty is written as a permit: it applies where its scope and conditions hold, and neither permits nor forbids',
+    ]),
     ...[
       '',
       'grant',

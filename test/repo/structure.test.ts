@@ -96,6 +96,15 @@ describe('imports point one way', () => {
   });
 });
 
+it('JSON text has one reader, and YAML text another', () => {
+  for (const file of files) {
+    const text = readFileSync(join(src, file), 'utf8').replaceAll(/^ *(\*|\/[/*]).*$/gm, '');
+    if (file !== 'runtime/strict-json.ts')
+      expect({ file, reads: text.match(/JSON\.parse\b|\.json\(\)/)?.[0] }).toEqual({ file });
+    if (!file.startsWith('config/yaml')) expect(imports.get(file)).not.toContain('yaml');
+  }
+});
+
 it('src knows nothing of the sample company', () => {
   for (const file of files) {
     const text = readFileSync(join(src, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');

@@ -1,6 +1,13 @@
 /** What is known of an IP address: whether it is this machine's, public, a network, and whose network it is of. */
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isAddressOrNetwork, isLoopback, isPublicAddress, subscriberNetwork } from '../../src/runtime/ip-address.js';
+import {
+  isLoopback,
+  isPublicAddress,
+  readAddressRange,
+  readNetwork,
+  subscriberNetwork,
+} from '../../src/runtime/ip-address.js';
 
 describe('isLoopback', () => {
   it.each(['localhost', '127.0.0.1', '127.9.8.7', '::1', '[::1]', '0:0:0:0:0:0:0:1'])('is true of %s', (host) => {
@@ -34,16 +41,51 @@ describe('isPublicAddress', () => {
   }); // prettier-ignore
 });
 
-describe('isAddressOrNetwork', () => {
-  it.each(['10.0.0.7', '10.0.0.0/8', '10.0.0.0/32', '2001:db8::/32', '::1/128'])('is true of %s', (text) => {
-    expect(isAddressOrNetwork(text)).toBe(true);
+describe('readAddressRange', () => {
+  it.each([
+    ['10.0.0.7', '10.0.0.7'],
+    ['10.0.0.0/8', '10.0.0.0/8'],
+    ['0.0.0.0/0', '0.0.0.0/0'],
+    ['2001:DB8::/32', '2001:DB8::/32'],
+    ['::1/128', '::1/128'],
+    ['64:ff9b::a00:1', '64:ff9b::a00:1'],
+    ['::ffff:a00:1', '10.0.0.1'],
+    ['::FFFF:10.0.0.1', '10.0.0.1'],
+    ['0:0:0:0:0:ffff:10.0.0.1', '10.0.0.1'],
+    ['0000:0000:0000:0000:0000:FFFF:0A00:0001', '10.0.0.1'],
+    ['::ffff:a00:0/104', '10.0.0.0/8'],
+    ['::ffff:10.0.0.1/128', '10.0.0.1/32'],
+    ['::ffff:0:0/96', '0.0.0.0/0'],
+  ])('reads %s as %s', (text, range) => expect(readAddressRange(text)).toBe(range));
+
+  it.each([
+    '', 'proxy', '10.0.0.0/33', '::/129', '10.0.0.0/', '10.0.0.0/8/9', '10.0/8', '010.0.0.1', '10.0.0.01', '10.0.0.0/08',
+    '10.1', '167772161', '0x0a000001', '0xa.0.0.1', 'fe80::1%eth0', '::ffff:10.0.0.1%eth0', '::ffff:a00:0/95',
+    '::ffff:010.0.0.1', '::10.0.0.1', '64:ff9b::10.0.0.1', '2002::10.0.0.1', ' 10.0.0.1', '10.0.0.1\n', '[::1]',
+  ])('takes %j for none', (text) => expect(readAddressRange(text)).toBeUndefined()); // prettier-ignore
+
+  it('reads every IPv4 address and range alike in both families', () => {
+    const hex = (address: string): string => {
+      const [a = 0, b = 0, c = 0, d = 0] = address.split('.').map(Number);
+      return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
+    };
+    fc.assert(
+      fc.property(fc.ipV4(), fc.option(fc.nat({ max: 32 })), (address, bits) => {
+        const [suffix, mapped] = bits === null ? ['', ''] : [`/${bits}`, `/${bits + 96}`];
+        const expected = `${address}${suffix}`;
+        for (const spelled of [address, hex(address)])
+          for (const before of ['::ffff:', '::FFFF:', '0:0:0:0:0:ffff:'])
+            expect(readAddressRange(`${before}${spelled}${mapped}`)).toBe(expected);
+      }),
+    );
   });
-  it.each(['', 'proxy', '10.0.0.0/0', '::/0', '10.0.0.0/33', '::/129', '10.0.0.0/', '10.0.0.0/8/9', '10.0/8'])(
-    'is false of %j',
-    (text) => {
-      expect(isAddressOrNetwork(text)).toBe(false);
-    },
-  );
+});
+
+describe('readNetwork', () => {
+  it('names some addresses, and not all', () => {
+    expect(['10.0.0.0/8', '::ffff:a00:0/104', '::1'].map(readNetwork)).toEqual(['10.0.0.0/8', '10.0.0.0/8', '::1']);
+    expect(['0.0.0.0/0', '::/0', '::ffff:0:0/96', 'x'].map(readNetwork)).toEqual(Array(4).fill(undefined));
+  });
 });
 
 describe('subscriberNetwork', () => {

@@ -1,7 +1,13 @@
 /** Strict JSON: everything that two readers could read differently, or that an engine behind would die of, is refused. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { StrictJsonError, MAX_JSON_DEPTH, parseStrictJson, formatJsonPath } from '../../src/runtime/strict-json.js';
+import {
+  INEXACT_NUMBER,
+  StrictJsonError,
+  MAX_JSON_DEPTH,
+  parseStrictJson,
+  formatJsonPath,
+} from '../../src/runtime/strict-json.js';
 
 function problemOf(text: string, maxDepth?: number): { message: string; at: string } {
   try {
@@ -73,6 +79,17 @@ describe('parseJson', () => {
   );
 
   it.each([
+    ['at the top', '1234567890123456789', ''],
+    ['within a list', '{"a":[0.1,{"b":9007199254740993}]}', 'a[1].b'],
+    ['too large', '{"a":1e400}', 'a'],
+    ['too small', '[1e-400]', '[0]'],
+    ['with more digits than a double has', '{ "a" :\n0.1000000000000000055}', 'a'],
+    ['beside an escape', '{"x":"\\n","a":-12345678901234567891}', 'a'],
+  ])('refuses a number that reading would change %s', (_, text, at) =>
+    expect(problemOf(text)).toEqual({ message: INEXACT_NUMBER, at }),
+  );
+
+  it.each([
     ['lists', '[', ']', '[0][0][0][0][0][0][0][0]'],
     ['objects', '{"a":', '}', 'a.a.a.a.a.a.a.a'],
   ])('takes %s 32 levels deep and no deeper', (_, open, close, at) => {
@@ -96,6 +113,7 @@ describe('parseJson', () => {
     fc.assert(
       fc.property(text, (json) => {
         fc.pre(!/\\u0000|__proto__/.test(json));
+        // What JavaScript writes loses nothing: numbers are refused by their text alone.
         expect(parseStrictJson(json)).toEqual(JSON.parse(json));
       }),
     );

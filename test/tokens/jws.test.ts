@@ -97,6 +97,16 @@ describe('readToken', () => {
       'In the token\'s payload, "sub" is given twice.',
     ],
     [
+      'a number that reading would change',
+      token(HEADER, '{"authorization_details":[{"type":"pay","equals":1234567890123456789}]}'),
+      'In the token\'s payload, "authorization_details[0].equals" is a number that reading would change: write it as a text, in quotes.',
+    ],
+    [
+      'a number too large in the header',
+      token('{"alg":"ES256","x":1e400}'),
+      'In the token\'s header, "x" is a number that reading would change: write it as a text, in quotes.',
+    ],
+    [
       'a claim given twice within another',
       token(HEADER, '{"act":{"sub":"a","act":{"sub":"b","sub":"c"}}}'),
       'In the token\'s payload, "act.act.sub" is given twice.',

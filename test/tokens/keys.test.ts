@@ -286,6 +286,7 @@ describe('a key server', () => {
     ['that answers with no JSON', () => json('<html>'), /JSON/],
     ['that answers with nothing', () => json(''), /JSON/],
     ['that answers with half of it', () => json('{"keys":['), /JSON/],
+    ['that says a member twice', () => json('{"keys":[],"keys":[]}'), /given twice/],
     ['that answers with a list', () => json([]), /malformed/i],
     ['that answers with keys that are none', () => json({ keys: [1] }), /malformed/i],
     [

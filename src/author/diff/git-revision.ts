@@ -7,7 +7,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, posix } from 'node:path';
-import { parse } from 'yaml';
+import { z } from 'zod';
+import { readYaml } from '../../config/yaml.js';
 import { ConfigError } from '../../model/faults.js';
 import { readSourceReferences } from '../check/source-references.js';
 
@@ -96,13 +97,9 @@ function referencedPaths(
   text: string,
   directory: string,
 ): { readonly files: string[]; readonly directories: string[] } {
-  let value: unknown;
-  try {
-    value = parse(text, { maxAliasCount: 100 });
-  } catch {
-    // The file is read again from the temporary directory, which reports the error at its place.
-  }
-  const references = readSourceReferences(value, (path) => posix.join(directory, path).replace(/\/$/, ''));
+  // The file is read again from the temporary directory, which reports an error at its place.
+  const { raw } = readYaml({ name: directory, text }, z.unknown(), { rule: 'config-invalid' });
+  const references = readSourceReferences(raw, (path) => posix.join(directory, path).replace(/\/$/, ''));
   if (references === undefined) return { files: [], directories: [] };
   const { relationships, actions, policies, world } = references;
   return { files: [relationships, ...actions, ...(world === undefined ? [] : [world])], directories: [policies] };

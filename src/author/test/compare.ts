@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Decision, StepEvidence } from '../../model/decision.js';
 import type { Obligation } from '../../model/obligations.js';
 import type { Remedy } from '../../model/remedies.js';
+import { MAX_RECORD_DEPTH, parseStrictJson } from '../../runtime/strict-json.js';
 import type { Rules } from '../../policy/load.js';
 import type { ExpectedOutcome } from './case.js';
 
@@ -119,5 +120,5 @@ function sortUnique(list: readonly string[]): string[] {
 
 /** Takes out members that are undefined, as JSON does. */
 function toJsonValue(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value));
+  return parseStrictJson(JSON.stringify(value), MAX_RECORD_DEPTH);
 }

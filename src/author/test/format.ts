@@ -7,6 +7,8 @@ import { REASONS, type ReasonCode } from '../../model/reasons.js';
 import { OBLIGATION_TYPES } from '../../model/obligations.js';
 import { MAX_CHAIN_LENGTH } from '../../tokens/actors.js';
 import { worldFormat } from '../../config/world.js';
+import { idText } from '../../config/schema-types.js';
+import { instantFormat } from '../../runtime/instant-format.js';
 import type { YamlOptions } from '../../config/yaml.js';
 
 /** Cases of one file at most, and of all files that run together. */
@@ -26,25 +28,20 @@ const labelFormat = z
   );
 const listOf = <T extends z.ZodType>(element: T): z.ZodArray<T> => z.array(element).min(1).max(1000);
 const oneOrMore = z.union([nonEmptyText, listOf(nonEmptyText)]);
-const clockInstant = z.iso.datetime({
-  error: ({ input }) => (input === undefined ? undefined : 'must be an instant such as "2030-03-04T10:00:00Z"'),
-});
 const testProperties = z.record(z.string(), z.unknown());
 
 const testTokenFormat = z
   .strictObject({
-    user: nonEmptyText
-      .optional()
-      .describe('The user that the agent acts for; left out where the agent acts for itself'),
-    agent: nonEmptyText.describe('The agent that acts'),
-    chain: listOf(nonEmptyText)
+    user: idText.optional().describe('The user that the agent acts for; left out where the agent acts for itself'),
+    agent: idText.describe('The agent that acts'),
+    chain: listOf(idText)
       .max(MAX_CHAIN_LENGTH - 1)
       .optional()
       .describe('Earlier agents, newest first'),
     scope: oneOrMore.optional().describe('Scopes as one text, separated by spaces, or as a list'),
     details: z.array(testProperties).max(32).optional().describe('authorization_details (RFC 9396)'),
     purpose: nonEmptyText.optional(),
-    session: nonEmptyText.optional(),
+    session: idText.optional(),
     background: z.boolean().optional().describe('Whether it is for background use, when the user is not there'),
   })
   .describe('A delegation token, which is minted and verified');
@@ -52,8 +49,8 @@ const testTokenFormat = z
 const testPrincipalFormat = z
   .strictObject({
     type: nonEmptyText,
-    id: nonEmptyText,
-    agent: nonEmptyText
+    id: idText,
+    agent: idText
       .optional()
       .describe('An agent that acts for the person and that the client vouches for, without a token'),
     properties: testProperties.optional().describe('Attributes that the client asserts of the subject'),
@@ -62,7 +59,7 @@ const testPrincipalFormat = z
 
 const testResourceFormat = z.strictObject({
   type: nonEmptyText,
-  id: nonEmptyText,
+  id: idText,
   properties: testProperties.optional().describe('Properties that override the stored attributes'),
 });
 
@@ -97,7 +94,7 @@ const expectedOutcomeFormat = z.strictObject({
 
 const entityChangeFormat = z.strictObject({
   type: nonEmptyText,
-  id: nonEmptyText,
+  id: idText,
   attributes: testProperties
     .nullable()
     .optional()
@@ -105,14 +102,14 @@ const entityChangeFormat = z.strictObject({
       'Merged into the stored attributes (RFC 7396): null removes a member; null for all of them removes the entity',
     ),
   parents: z
-    .array(z.strictObject({ type: nonEmptyText, id: nonEmptyText }))
+    .array(z.strictObject({ type: nonEmptyText, id: idText }))
     .max(100)
     .optional(),
 });
 
 const testFormat = z.strictObject({
   name: testNameFormat,
-  now: clockInstant.optional().describe("The time of this test's decisions, instead of the file's"),
+  now: instantFormat.optional().describe("The time of this test's decisions, instead of the file's"),
   with: listOf(nonEmptyText).optional().describe('Relationships in addition to those of the world'),
   without: listOf(nonEmptyText).optional().describe('Relationships of the world that are left out'),
   entities: listOf(entityChangeFormat).optional().describe('Changes to stored entities'),
@@ -133,7 +130,7 @@ const testFormat = z.strictObject({
 export const testFileFormat = z
   .strictObject({
     description: nonEmptyText.optional(),
-    now: clockInstant.describe('The time of every decision'),
+    now: instantFormat.describe('The time of every decision'),
     world: z
       .union([nonEmptyText, worldFormat])
       .optional()

@@ -136,6 +136,8 @@ function parseAssertionContext(text: string): Record<string, unknown> {
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
   } catch (error) {
     if (!(error instanceof StrictJsonError)) throw error;
+    if (error.path !== '')
+      throw new TypeError(`has a context in which ${error.path} ${error.message}`, { cause: error });
   }
   throw new TypeError(`has a context that is not a JSON object: ${text}`);
 }

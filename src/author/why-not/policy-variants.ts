@@ -1,4 +1,5 @@
 /** Loads the rules with a policy changed or added, to see what they would decide. */
+import { isDeepStrictEqual } from 'node:util';
 import { loadRules, type RuleSources, type Rules } from '../../policy/load.js';
 import { ConfigError } from '../../model/faults.js';
 import type { Policy } from '../../policy/policies.js';
@@ -53,11 +54,18 @@ export class PolicyVariants {
     });
     const added = edits.flatMap((edit, i) => ('add' in edit ? [{ name: `added-${i}.cedar`, text: edit.add }] : []));
     try {
-      return loadRules({ ...this.sources, policies: [...policies, ...added] });
+      const rules = loadRules({ ...this.sources, policies: [...policies, ...added] });
+      return edits.every((edit) => !('id' in edit) || this.addsOnlyClause(rules, edit.id)) ? rules : undefined;
     } catch (error) {
       if (error instanceof ConfigError) return undefined;
       throw error;
     }
+  }
+
+  /** Whether Cedar reads the changed policy as the original with a clause before the others: the text was changed, not it. */
+  private addsOnlyClause({ policies }: Rules, id: string): boolean {
+    const [before, after] = [this.currentRules.policies.get(id)?.json, policies.get(id)?.json];
+    return after !== undefined && isDeepStrictEqual({ ...after, conditions: after.conditions.slice(1) }, before);
   }
 }
 

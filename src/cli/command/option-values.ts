@@ -1,5 +1,6 @@
 /** Options that several commands have, and the parsers of their values. */
 import { parseInstant } from '../../model/instants.js';
+import { parseStrictJson, StrictJsonError } from '../../runtime/strict-json.js';
 import type { OptionDeclaration } from './parse-arguments.js';
 import { UsageError } from './usage-error.js';
 
@@ -56,9 +57,11 @@ export function parseDurationOption(text: string, option: string): number {
 export function parseJsonOption(text: string, option: string): Record<string, unknown> {
   let value: unknown;
   try {
-    value = JSON.parse(text);
-  } catch {
-    value = undefined;
+    value = parseStrictJson(text);
+  } catch (error) {
+    if (!(error instanceof StrictJsonError) || error.path === '')
+      throw new UsageError(`${option} must be a JSON object`);
+    throw new UsageError(`${option}: ${error.path} ${error.message}`);
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
   throw new UsageError(`${option} must be a JSON object`);

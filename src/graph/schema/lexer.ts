@@ -3,6 +3,8 @@
  * what Authzed's parser makes of it. Caveat bodies are CEL, so strings are read as CEL reads them.
  */
 
+import { findOddCharacter, type OddCharacter } from '../../diagnostics/odd-characters.js';
+
 export interface SchemaToken {
   readonly kind: 'blank' | 'comment' | 'string' | 'word' | 'symbol';
   readonly text: string;
@@ -28,6 +30,16 @@ export function tokenizeSchema(text: string): SchemaToken[] {
     start += token.text.length;
   }
   return tokens;
+}
+
+/** Finds the first character outside strings that a person sees otherwise than SpiceDB reads it. */
+export function findOddSchemaCharacter(tokens: readonly SchemaToken[]): OddCharacter | undefined {
+  for (const { kind, text, start } of tokens) {
+    if (kind === 'string') continue;
+    const odd = findOddCharacter(text, kind === 'comment');
+    if (odd !== undefined) return { ...odd, index: start + odd.index };
+  }
+  return undefined;
 }
 
 /** The tokens that mean something: all but blanks and comments. */

@@ -3,7 +3,8 @@ import { createRequire } from 'node:module';
 import type * as ParserModule from '@authzed/spicedb-parser-js';
 import type { ParsedExpression, ParsedObjectDefinition, TypeRef } from '@authzed/spicedb-parser-js';
 import type { SourceLocation } from '../../diagnostics/diagnostics.js';
-import { significantTokens, tokenizeSchema, type SchemaToken } from './lexer.js';
+import { locationAt } from '../../diagnostics/source.js';
+import { findOddSchemaCharacter, significantTokens, tokenizeSchema, type SchemaToken } from './lexer.js';
 
 // The package's ES module build doesn't load in Node (a named import of a CommonJS module), its CommonJS build does.
 const { parse } = createRequire(import.meta.url)('@authzed/spicedb-parser-js') as typeof ParserModule;
@@ -40,6 +41,8 @@ export function parseDeclarations(
   file: string,
 ): SchemaDeclarations | { readonly message: string; readonly at: SourceLocation } {
   const tokens = tokenizeSchema(text);
+  const odd = findOddSchemaCharacter(tokens);
+  if (odd !== undefined) return { message: odd.message, at: locationAt({ name: file, text }, odd.index) };
   const { schema, error } = parseSyntax(maskForParser(tokens));
   if (schema === undefined) {
     const { line, column } = error?.index ?? { line: 1, column: 1 };

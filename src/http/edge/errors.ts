@@ -35,12 +35,16 @@ export function toBadRequest(error: z.ZodError): BadRequest {
   );
 }
 
+function describeJsonProblem({ path, message }: StrictJsonError): string {
+  return path === '' ? `The body ${message}.` : `In the body, "${path}" ${message}.`;
+}
+
 export function installErrorHandlers(app: FastifyInstance): void {
   app.setErrorHandler((error: FastifyError | Error, request, reply) => {
     if (error instanceof BadRequest)
       return reply.code(error.status).send(createProblem(error.code, error.message, error.at));
     if (error instanceof StrictJsonError)
-      return reply.code(400).send(createProblem('malformed_json', `The body ${error.message}.`, error.path));
+      return reply.code(400).send(createProblem('malformed_json', describeJsonProblem(error), error.path));
     if (error instanceof Fault) {
       // Overload is counted (remit_requests_shed_total) and not told line by line, which would be load of its own.
       if (error.code !== 'overloaded')

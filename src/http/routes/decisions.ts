@@ -10,6 +10,7 @@ import type { TypedApp } from '../typed-app.js';
 import type { StoredDecision } from '../../store/decisions.js';
 import { authenticate, requireClient } from '../edge/authentication.js';
 import { nextPageFormat, PageTokens } from '../page-token.js';
+import { instantFormat, utcInstantFormat } from '../../runtime/instant-format.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
 
 /** Records with their facts may be long. */
@@ -19,8 +20,8 @@ const DEFAULT_RECORDS = 50;
 const MAX_LISTINGS = 2;
 
 const decisionsQuery = z.strictObject({
-  from: z.iso.datetime({ offset: true }).optional().describe('Made then or later'),
-  to: z.iso.datetime({ offset: true }).optional().describe('Made before then'),
+  from: utcInstantFormat.optional().describe('Made then or later'),
+  to: utcInstantFormat.optional().describe('Made before then'),
   decision: z.enum(['true', 'false']).optional(),
   limit: z.coerce.number().int().min(1).max(MAX_RECORDS).default(DEFAULT_RECORDS),
   page_token: z.string().max(4096).optional().describe('`next_token` of the page before'),
@@ -29,7 +30,7 @@ const decisionParams = z.object({ id: z.string().max(64) });
 const outcomeFormat = z
   .strictObject({
     outcome: z.enum(['executed', 'failed', 'abandoned']).describe('What the agent really did with the decision'),
-    at: z.iso.datetime({ offset: true }).optional(),
+    at: instantFormat.optional(),
     detail: z.string().max(2000).optional(),
     properties: z.record(z.string(), z.unknown()).optional(),
   })

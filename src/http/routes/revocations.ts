@@ -9,6 +9,7 @@ import type { TypedApp } from '../typed-app.js';
 import type { Revocation } from '../../model/revocations.js';
 import { CLOCK_SKEW_SECONDS } from '../../tokens/verify.js';
 import { resolveRevokedParty, revokedPartyFormat } from '../revoked-party.js';
+import { INSTANT_PROBLEM } from '../../runtime/instant-format.js';
 import { requireParty, authenticate } from '../edge/authentication.js';
 import { createProblem, inputErrors } from '../edge/errors.js';
 
@@ -76,8 +77,7 @@ export function revocationRoutes(app: TypedApp, service: Service): void {
       if (REVOCATION_SELECTORS.every((s) => body[s] === undefined) && issuedBefore === undefined)
         throw new BadRequest(`needs one of ${REVOCATION_SELECTORS.join(', ')} or issued_before`);
       const instant = issuedBefore === undefined ? undefined : parseInstant(issuedBefore);
-      if (issuedBefore !== undefined && instant === undefined)
-        throw new BadRequest('must be an RFC 3339 time', 'issued_before');
+      if (issuedBefore !== undefined && instant === undefined) throw new BadRequest(INSTANT_PROBLEM, 'issued_before');
       const now = service.now();
       // One token or session is revoked for good; for a user, agent or issuer only the tokens issued until now.
       const isPermanent = body.jti !== undefined || body.session !== undefined;

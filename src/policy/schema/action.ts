@@ -8,6 +8,10 @@ export interface EntityType {
   /** The SpiceDB definition, which is also its name in requests, tokens and world files. */
   readonly object: string;
   readonly attributes: RecordMembers;
+  /** Whether stored entities may have attributes that aren't declared, which no policy can read: `@open`. */
+  readonly open: boolean;
+  /** All ids that there are of an `enum` type; undefined for any other. */
+  readonly ids: readonly string[] | undefined;
   /** Entity types that may be ancestors, over any number of steps. */
   readonly ancestors: ReadonlySet<string>;
   /** All attributes, and those within records and lists: `address`, `address.street`. */

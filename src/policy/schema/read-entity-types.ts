@@ -6,7 +6,7 @@ import { reportMisspelledAnnotations, transitiveClosure, type LocatePart, type P
 import type { RecordMembers } from './types.js';
 import { qualifyName } from './uid.js';
 
-const ENTITY_ANNOTATIONS = ['object', 'title'];
+const ENTITY_ANNOTATIONS = ['object', 'title', 'open'];
 const ATTRIBUTE_ANNOTATIONS = ['class', 'title'];
 
 type EntityTypeJson = SchemaJson<string>[string]['entityTypes'][string];
@@ -46,7 +46,11 @@ function readEntityType(
         })
       : {};
   const object = annotations['object'] ?? snakeCase(shortName);
-  return { name, object, attributes, ...collectFields(attributes, locate, findings) };
+  if ((annotations['open'] ?? '') !== '')
+    findings.error('invalid-annotation', locate('@open'), '@open has no value: it is written @open');
+  const open = annotations['open'] !== undefined;
+  const ids = 'enum' in json ? json.enum : undefined;
+  return { name, object, attributes, open, ids, ...collectFields(attributes, locate, findings) };
 }
 
 function collectFields(

@@ -2,6 +2,7 @@
 import type { CedarEngine } from '../cedar.js';
 import type { LocateDeclaration, ParsedSchema } from './declarations.js';
 import type { FindingCollector, SourceLocation } from '../../diagnostics/diagnostics.js';
+import { findOddCedarCharacter } from '../lexer.js';
 import { indexDeclarations } from './source-map.js';
 import { PRELUDE } from './prelude.js';
 import { indexOfByte, locationAt, type SourceFile } from '../../diagnostics/source.js';
@@ -46,6 +47,11 @@ export function parseCedarSchema(
   findings: FindingCollector,
 ): ParsedSchema | undefined {
   const { text, locateDeclaration, locateOffset } = source;
+  const odd = findOddCedarCharacter(text);
+  if (odd !== undefined) {
+    findings.error('cedar-schema', locateOffset(odd.index), odd.message);
+    return undefined;
+  }
   const { value: json, diagnostics } = cedar.parseSchema(text);
   if (json !== undefined) return { json, types: new TypeReader(json), locateDeclaration, findings };
   for (const { message, help, offset } of diagnostics)

@@ -2,18 +2,19 @@
  * Cedar's types as the schema declares them, and the conversion of a caller's JSON to Cedar values by those types. Only
  * declared members are read, so a caller's `__entity` or `__extn` never reaches Cedar.
  */
-import { isIP } from 'node:net';
 import type { CedarValueJson, SchemaJson, Type, TypeOfAttribute } from '@cedar-policy/cedar-wasm/nodejs';
 import { parseInstant } from '../../model/instants.js';
 import { findIdProblem } from '../../model/ids.js';
-import type { EntityUid } from './uid.js';
+import { readAddressRange } from '../../runtime/ip-address.js';
+import { namespaceOf, type EntityUid } from './uid.js';
 import type { Problem } from '../../diagnostics/diagnostics.js';
 
 export type CedarType =
   | { readonly kind: 'String' | 'Long' | 'Bool' }
   | { readonly kind: 'Set'; readonly element: CedarType }
   | { readonly kind: 'Record'; readonly members: RecordMembers }
-  | { readonly kind: 'Entity'; readonly name: string }
+  /** `ids` are all that there are of an `enum` type. */
+  | { readonly kind: 'Entity'; readonly name: string; readonly ids?: readonly string[] }
   | { readonly kind: 'Extension'; readonly name: 'datetime' | 'duration' | 'decimal' | 'ipaddr' };
 
 export interface RecordMember {
@@ -70,7 +71,7 @@ export class TypeReader {
           members: this.record(typeJson.attributes as Record<string, TypeOfAttribute<string>>, report),
         };
       case 'Entity':
-        return { kind: 'Entity', name: typeJson.name ?? '' };
+        return this.entity(typeJson.name ?? '');
       case 'Extension':
         return this.extension(typeJson.name ?? '', report);
       default:
@@ -97,10 +98,17 @@ export class TypeReader {
     return members;
   }
 
+  private entity(name: string): CedarType {
+    const [namespace, shortName] = splitName(name);
+    const declaration = this.schema[namespace]?.entityTypes[shortName];
+    return declaration !== undefined && 'enum' in declaration
+      ? { kind: 'Entity', name, ids: declaration.enum }
+      : { kind: 'Entity', name };
+  }
+
   private namedType(name: string, report: ReportTypeProblem): CedarType {
-    const cut = name.lastIndexOf('::');
-    const namespace = cut === -1 ? '' : name.slice(0, cut);
-    const commonType = this.schema[namespace]?.commonTypes?.[cut === -1 ? name : name.slice(cut + 2)];
+    const [namespace, shortName] = splitName(name);
+    const commonType = this.schema[namespace]?.commonTypes?.[shortName];
     if (commonType !== undefined) return this.read(commonType, report);
     return this.extension(name.replace(/^__cedar::/, ''), report);
   }
@@ -160,7 +168,7 @@ export function toCedarValue(
       return toCedarRecord(type.members, value, path, objectOf);
     }
     case 'Entity':
-      return { __entity: { type: type.name, id: readEntityId(type.name, value, path, objectOf) } };
+      return { __entity: { type: type.name, id: readEntityId(type, value, path, objectOf) } };
     case 'Extension':
       return toExtensionValue(type.name, value, path);
   }
@@ -198,20 +206,32 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 /** The entity that a value refers to; undefined where it is no reference to one of the type. */
 export function readReference(type: string, value: unknown, objectOf: (name: string) => string): EntityUid | undefined {
   try {
-    return { type, id: readEntityId(type, value, '', objectOf) };
+    return { type, id: readEntityId({ kind: 'Entity', name: type }, value, '', objectOf) };
   } catch (error) {
     if (error instanceof InvalidValueError) return undefined;
     throw error;
   }
 }
 
-function readEntityId(name: string, value: unknown, path: string, objectOf: (name: string) => string): string {
+function readEntityId(
+  { name, ids }: Extract<CedarType, { kind: 'Entity' }>,
+  value: unknown,
+  path: string,
+  objectOf: (name: string) => string,
+): string {
   const problem = `must be the id of a ${objectOf(name)}, or {"type": "${objectOf(name)}", "id": …}`;
   const id = isObject(value) && (value['type'] === objectOf(name) || value['type'] === name) ? value['id'] : value;
   if (typeof id !== 'string') throw new InvalidValueError(problem, path);
   const idFault = findIdProblem(id);
   if (idFault !== undefined) throw new InvalidValueError(idFault, path);
+  if (ids?.includes(id) === false) throw new InvalidValueError(`must be one of ${ids.join(', ')}`, path);
   return id;
+}
+
+/** `["HR", "Employee"]` of `HR::Employee`. */
+function splitName(name: string): readonly [string, string] {
+  const namespace = namespaceOf(name);
+  return [namespace, namespace === '' ? name : name.slice(namespace.length + 2)];
 }
 
 function toExtensionValue(name: (typeof EXTENSIONS)[number], value: unknown, path: string): CedarValueJson {
@@ -239,15 +259,9 @@ function toExtensionValue(name: (typeof EXTENSIONS)[number], value: unknown, pat
       return extensionCall('decimal', text);
     }
     case 'ipaddr': {
-      const [, address = '', bits] =
-        typeof value === 'string' ? (/^([\da-fA-F.:]+)(?:\/(0|[1-9]\d{0,2}))?$/.exec(value) ?? []) : [];
-      const version = isIP(address);
-      // Cedar takes no IPv4 within IPv6.
-      const mixed = version === 6 && address.includes('.');
-      if (version === 0 || mixed || Number(bits ?? 0) > (version === 4 ? 32 : 128)) {
-        throw new InvalidValueError('must be an IP address or range such as "10.0.0.0/8"', path);
-      }
-      return extensionCall('ip', value as string);
+      const range = typeof value === 'string' ? readAddressRange(value) : undefined;
+      if (range === undefined) throw new InvalidValueError('must be an IP address or range such as "10.0.0.0/8"', path);
+      return extensionCall('ip', range);
     }
   }
 }

@@ -14,8 +14,10 @@ import { describeChanges, findRestartChanges, outlineTls } from './config-change
 import { findRelaxations } from './relaxations.js';
 import { fingerprintSources } from './snapshot.js';
 import { ConfigError } from '../../model/faults.js';
+import { describeUnfitEntities } from '../unfit-entities.js';
 import { isError, formatProblem } from '../../diagnostics/diagnostics.js';
 import { assembleRules, type Rules } from '../../policy/load.js';
+import type { EntityStore } from '../../store/entities.js';
 import { withTimeout } from '../../runtime/timeout.js';
 import type { Log } from '../../telemetry/log.js';
 
@@ -23,6 +25,7 @@ export interface ReloadTarget {
   readonly config: Config;
   readonly trust: TrustConfig;
   readonly activePolicies: ActivePolicies;
+  readonly entities: EntityStore;
   readonly now: () => Date;
 }
 
@@ -170,6 +173,8 @@ export class Reloader {
       } else {
         await activePolicies.replace(rules, onSwap);
         this.logTaken(rules, candidate, relaxations);
+        for (const line of await describeUnfitEntities(this.service.entities, rules))
+          this.log(line, { event: 'entities_unfit', policy_version: rules.version });
       }
       this.suites = suites;
       if (candidate !== undefined) this.relaxed.waiting = this.relaxed.approved = undefined;

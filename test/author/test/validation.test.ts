@@ -128,6 +128,7 @@ validation:
     ['an unknown key', `${SCHEMA}asserts: {}\n`, '34:1: asserts: unknown key'],
     ['an assertion that is none', `${SCHEMA}assertions: { assertTrue: [nonsense] }\n`, '34:28: "nonsense" is not a relationship'],
     ['a context that is none', `${SCHEMA}assertions: { assertTrue: ["document:plan#view@user:ann with {"] }\n`, 'has a context that is not a JSON object'],
+    ['a context with a number that is lost', `${SCHEMA}assertions: { assertTrue: ['document:plan#view@user:ann with {"n":1e400}'] }\n`, 'has a context in which n is a number that reading would change'],
     ['a wildcard', `${SCHEMA}assertions: { assertTrue: ["document:plan#view@user:*"] }\n`, 'has a wildcard as its subject'],
     ['an expectation that is none', `${SCHEMA}validation: { "document:plan#view": ["user:ann"] }\n`, 'is not of the form "[user:ann] is <document:plan#viewer>"'],
     ['a relation that is none', `${SCHEMA}validation: { "document:plan": [] }\n`, '"document:plan" is not a relationship'],

@@ -7,6 +7,27 @@ import { GraphSchema } from '../../../src/graph/schema/schema.js';
 
 const kinds = (text: string): string[] => tokenizeSchema(text).map((token) => `${token.kind} ${token.text}`);
 
+it.each(['\u0085', '\u00a0', '\u2028', '\u200b', '\u202e', '\ufeff', '\u000c'])(
+  'a character that is not seen as it is read is refused: %j',
+  (character) => {
+    const said = `the character U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')} is refused outside strings`;
+    const place = { file: 'a.zed', line: 2, column: 12 };
+    for (const text of [`// a\ndefinition ${character} user {}`, `// a\ndefinition ${character}user {}`])
+      expect(GraphSchema.tryParse(text, 'a.zed')).toEqual({
+        message: expect.stringContaining(said) as string,
+        at: place,
+      });
+    for (const text of [`// a\u202e`, `/* a\n\u2066 */`, `definition user {} // \u2028 definition agent {}`])
+      expect(GraphSchema.tryParse(text, 'a.zed')).toHaveProperty('message');
+  },
+);
+
+it('a string of a caveat and a comment in any script are taken', () => {
+  expect(
+    GraphSchema.tryParse('definition user {} // עברית\u00a0é\ncaveat c(a string) { a == "\u202e\u00a0" }', 'a.zed'),
+  ).toBeInstanceOf(GraphSchema);
+});
+
 it('tells blanks, comments, strings, words and symbols', () => {
   expect(kinds('permission view = a->b + \u00fcber // c\n{')).toEqual([
     'word permission',

@@ -205,6 +205,39 @@ describe('bad input is refused, naming the place', () => {
     },
   );
 
+  it.each([
+    ['POST', URL, '{"subject":{},"context":{"token":"x","amount":1e400}}', 'context.amount'],
+    [
+      'POST',
+      '/access/v1/evaluations',
+      '{"evaluations":[{},{"resource":{"properties":{"n":1234567890123456789}}}]}',
+      'evaluations[1].resource.properties.n',
+    ],
+    ['POST', '/v1/filter', '{"records":[{"id":"a","balance":0.1000000000000000055}]}', 'records[0].balance'],
+    ['PUT', '/v1/entities/employee/a', '{"attributes":{"salary":9007199254740993}}', 'attributes.salary'],
+    [
+      'POST',
+      '/v1/relationships',
+      '{"updates":[{"relationship":{"caveat":{"context":{"n":[-1e-400]}}}}]}',
+      'updates[0].relationship.caveat.context.n[0]',
+    ],
+  ] as const)('a number that reading would change: %s %s', async (method, url, body, at) => {
+    const headers = {
+      authorization: `Bearer ${remit.service.devKey ?? ''}`,
+      host: '127.0.0.1:7480',
+      'content-type': 'application/json',
+    };
+    const response = await remit.app.inject({ method, url, headers, payload: body });
+    expect(response.statusCode).toBe(400);
+    expect(response.json()).toEqual({
+      error: {
+        code: 'malformed_json',
+        at,
+        message: `In the body, "${at}" is a number that reading would change: write it as a text, in quotes.`,
+      },
+    });
+  });
+
   it('bytes that are no UTF-8', async () => {
     const bytes = Buffer.from('{"action":{"name":"\xff"}}', 'latin1');
     const { authorization, host } = { authorization: `Bearer ${remit.service.devKey ?? ''}`, host: '127.0.0.1:7480' };

@@ -74,7 +74,7 @@ describe('TypeReader', () => {
       price: member(extension('decimal')),
       from: member(extension('ipaddr')),
       owner: member(USER),
-      color: member({ kind: 'Entity', name: 'Acme::Color' }, false),
+      color: member({ kind: 'Entity', name: 'Acme::Color', ids: ['red', 'green'] }, false),
       names: member(setOf(record({ first: member(STRING), last: member(STRING, false) }))),
       nested: member(record({ deep: member(record({ tags: member(setOf(STRING)) })) })),
       told: { type: LONG, required: false, annotations: { title: 'How it is told' } },
@@ -122,6 +122,9 @@ describe('toCedar', () => {
     ['a decimal as a number', extension('decimal'), 12.25, 'context.v == decimal("12.25")'],
     ['a decimal as a whole number', extension('decimal'), 3, 'context.v == decimal("3.0")'],
     ['an address', extension('ipaddr'), '10.1.2.3', 'context.v.isInRange(ip("10.0.0.0/8"))'],
+    ['an IPv4 address within IPv6', extension('ipaddr'), '::ffff:a01:203', 'context.v.isInRange(ip("10.0.0.0/8"))'],
+    ['the same in dotted form', extension('ipaddr'), '::FFFF:10.1.2.3', 'context.v == ip("10.1.2.3")'],
+    ['a range of such', extension('ipaddr'), '::ffff:a00:0/104', 'context.v == ip("10.0.0.0/8")'],
     ['a range', extension('ipaddr'), '2001:DB8::/32', 'context.v == ip("2001:db8::/32")'],
     [
       'a record, without what is not declared',
@@ -178,7 +181,11 @@ describe('toCedar', () => {
       ['', 'localhost', '10.0.0', '10.0.0.256', '010.0.0.1', '10.0.0.0/', '10.0.0.0/33', '::/129', '::/x', 167772160],
       ADDRESS,
     ],
-    [extension('ipaddr'), ['10.0.0.0/08', '::/064', '10.0.0.0/8/9', '::ffff:10.0.0.1', 'fe80::1%eth0'], ADDRESS],
+    [
+      extension('ipaddr'),
+      ['10.0.0.0/08', '::/064', '10.0.0.0/8/9', '::ffff:10.0.0.1/95', '::10.0.0.1', 'fe80::1%eth0'],
+      ADDRESS,
+    ],
   ];
   const cases = refused.flatMap(([type, values, message]) =>
     values.map((value) => ({
@@ -288,6 +295,30 @@ describe('toCedar', () => {
       { numRuns: 3000 },
     );
   });
+});
+
+it('rules about an address agree on both of its spellings', () => {
+  const condition = fc
+    .tuple(fc.ipV4(), fc.nat({ max: 32 }))
+    .chain(([address, bits]) =>
+      fc.constantFrom(
+        `context.v.isInRange(ip("${address}/${bits}"))`,
+        `context.v == ip("${address}")`,
+        'context.v.isLoopback()',
+        'context.v.isMulticast()',
+        'context.v.isIpv4()',
+      ),
+    );
+  const address = fc.oneof(fc.ipV4(), fc.constantFrom('127.0.0.1', '10.0.0.1', '224.0.0.1'));
+  fc.assert(
+    fc.property(address, condition, (text, rule) => {
+      const answers = [text, `::ffff:${text}`, new URL(`http://[::ffff:${text}]`).hostname.slice(1, -1)].map(
+        (spelled) => holds(toCedarValue(extension('ipaddr'), spelled, 'context.v', objectOf), rule),
+      );
+      expect(new Set(answers).size).toBe(1);
+    }),
+    { numRuns: 300 },
+  );
 });
 
 describe('membersToCedar', () => {

@@ -372,6 +372,17 @@ describe('a schema that does not fit is refused at its place:', () => {
       `entity User;\nentity Doc;\n@object("doc")\nentity Paper;\naction "view" ‹here›appliesTo { principal: [User], resource: [Doc, Paper] };\n`,
       'Action::"view" and Action::"view" both answer to "view" on "doc"',
     ],
+    // What a person sees otherwise than Cedar reads it
+    [
+      'an odd space',
+      entity('entity Doc {\n  a: String,‹here›\u00a0\n};'),
+      'the character U+00A0 is refused outside strings: it is not seen as it is read. Delete it, or write a plain space',
+    ],
+    [
+      'a comment that turns around',
+      entity('// \u202e‹here›\nentity Doc;'),
+      'the character U+202E is refused outside strings: it is not seen as it is read. Delete it, or write a plain space',
+    ],
     // What Cedar itself finds
     [
       'an unknown type',

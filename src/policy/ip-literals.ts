@@ -1,0 +1,35 @@
+/**
+ * Addresses in the text of policies. Remit gives Cedar an IPv4 address within IPv6 (`::ffff:a00:1`) as the IPv4 address, so
+ * a policy that names the one within IPv6 would match nothing: a forbid would forbid nothing.
+ */
+import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
+import { readAddressRange } from '../runtime/ip-address.js';
+
+/** Describes each address that no value can match, with the spelling that can. */
+export function findMappedAddresses({ conditions }: PolicyJson): string[] {
+  return [...new Set(collectIpLiterals(conditions))].flatMap((text) => {
+    const [base = ''] = text.split('/');
+    // A text that is no address is left to Cedar.
+    if ([undefined, base].includes(readAddressRange(base))) return [];
+    const range = readAddressRange(text);
+    const cure = range === undefined ? 'name its IPv4 and its IPv6 addresses apart' : `write ip("${range}")`;
+    return [`ip("${text}") is IPv4 within IPv6, which is compared as IPv4: ${cure}`];
+  });
+}
+
+/** The texts of all `ip("…")`, without recursion: the depth of conditions is checked elsewhere. */
+function collectIpLiterals(conditions: PolicyJson['conditions']): string[] {
+  const literals: string[] = [];
+  const pending: unknown[] = [conditions];
+  for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
+    if (typeof node !== 'object' || node === null) continue;
+    for (const [name, member] of Object.entries(node) as [string, unknown][]) {
+      if (name === 'ip' && Array.isArray(member)) {
+        const { Value: text } = (member[0] ?? {}) as { readonly Value?: unknown };
+        if (typeof text === 'string') literals.push(text);
+      }
+      if (member !== null && member !== undefined) pending.push(member);
+    }
+  }
+  return literals;
+}
