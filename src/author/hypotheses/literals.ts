@@ -34,7 +34,7 @@ export function findLiterals(policies: Iterable<Policy>): Literals {
     for (const scope of [json.principal, json.resource]) addEntities(collectOperands(scope).entities);
     for (const { expression } of collectAtoms(json)) {
       const operands = collectOperands(expression);
-      const names = collectPaths(expression).map((path) => path.at(-1) ?? '');
+      const names = [...collectPaths(expression).map((path) => path.at(-1) ?? ''), ...collectLiteralReads(expression)];
       addEntities(operands.entities);
       for (const name of names) addLiterals(byName, name, operands.literals);
       comparedNames.push(names);
@@ -62,6 +62,26 @@ function addLiterals(byName: Map<string, Map<string, Literal>>, name: string, li
   const distinct = byName.get(name) ?? new Map<string, Literal>();
   byName.set(name, distinct);
   for (const literal of literals) distinct.set(JSON.stringify([literal.as, literal.value]), literal);
+}
+
+/** The attributes that an expression reads of entities that it names: `locked` of `Team::"night".locked`. */
+function collectLiteralReads(node: unknown): string[] {
+  if (Array.isArray(node)) return node.flatMap(collectLiteralReads);
+  if (!isObject(node)) return [];
+  return Object.entries(node).flatMap(([operator, operands]) => {
+    if ((operator !== '.' && operator !== 'has') || !isObject(operands)) return collectLiteralReads(operands);
+    const name = [operands['attr']].flat().at(-1);
+    return isLiteralChain(operands['left']) && typeof name === 'string'
+      ? [name]
+      : collectLiteralReads(operands['left']);
+  });
+}
+
+/** Whether the expression is an entity that is named, or an attribute of one. */
+function isLiteralChain(node: unknown): boolean {
+  if (!isObject(node)) return false;
+  const inner = node['.'];
+  return isObject(node['Value']) || (isObject(inner) && isLiteralChain(inner['left']));
 }
 
 interface LiteralOperands {
