@@ -15,7 +15,9 @@ export function concludeDecision(id: string, evaluation: Evaluation, stepCount: 
   const { stepResults, unbound, bound } = evaluation;
   const { question, rules, now } = unbound;
   const outcomes = stepResults.map(({ outcome }) => outcome);
-  const verdict = combineOutcomes(outcomes, stepCount, isUnrecorded(stepResults));
+  const failedRecord = stepResults.filter(({ step, outcome }) => step === 'record' && outcome.outcome !== 'pass');
+  const isUnrecorded = failedRecord.length > 0;
+  const verdict = combineOutcomes(outcomes, stepCount, isUnrecorded);
   const fault =
     verdict === 'unknown' ? (outcomes.find((o) => o.outcome === 'unknown')?.fault ?? 'overloaded') : undefined;
   const acting = bound?.acting;
@@ -45,16 +47,15 @@ export function concludeDecision(id: string, evaluation: Evaluation, stepCount: 
     obligations: allowed ? outcomes.flatMap((o) => (o.outcome === 'pass' ? (o.obligations ?? []) : [])) : [],
     rationale: {
       ...(acting === undefined ? {} : { acting: describeActing(acting) }),
-      steps: stepResults.map(({ step, outcome: { outcome, evidence } }) => ({ step, outcome, evidence })),
+      steps: (isUnrecorded ? failedRecord : stepResults).map(({ step, outcome: { outcome, evidence } }) => ({
+        step,
+        outcome,
+        evidence,
+      })),
     },
     ...(fault === undefined ? {} : { fault }),
     ...formatReasonTexts(verdict, reasons, fault, evaluation),
   };
-}
-
-/** Whether the step that stores the record has failed. */
-function isUnrecorded(stepResults: Evaluation['stepResults']): boolean {
-  return stepResults.some(({ step, outcome }) => step === 'record' && outcome.outcome !== 'pass');
 }
 
 /** The reasons of all denials. What two steps lack in the same words is a reason of the first of them only. */

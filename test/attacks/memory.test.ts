@@ -19,12 +19,12 @@ afterAll(() => remit.stop());
 const mint = (claims: object = {}): Promise<string> =>
   key.sign(
     { alg: 'ES256', typ: 'at+jwt', kid: 'k1' },
-    { iss: 'https://corp.example', sub: 'alice', aud: 'remit', exp: T + 300, iat: T, scope: 'hr.employees.read hr.employees.write', act: { sub: 'hr-assistant' }, ...claims },
+    { iss: 'https://corp.example', sub: 'alice', aud: 'remit', exp: T + 300, iat: T, scope: 'code.write', act: { sub: 'code-bot' }, ...claims },
   ); // prettier-ignore
 
 it('long texts that policies compare are kept as hashes', async () => {
   const { deciding, duties } = remit.service.activePolicies.rules;
-  const token = await mint();
+  const token = await mint({ sub: 'carol' });
   const cached = (): number => deciding.cachedBytes + duties.cachedBytes;
   const before = cached();
   const misses = (): number => deciding.cache.misses;
@@ -33,9 +33,9 @@ it('long texts that policies compare are kept as hashes', async () => {
     const response = await remit.post(
       '/access/v1/evaluation',
       {
-        subject: { type: 'user', id: 'alice' },
-        action: { name: 'update' },
-        resource: { type: 'employee', id: 'erin', properties: { status: `${i} ${'x'.repeat(31_000)}` } },
+        subject: { type: 'user', id: 'carol' },
+        action: { name: 'push', properties: { branch: `${i} ${'x'.repeat(31_000)}` } },
+        resource: { type: 'repository', id: 'payments-api' },
         context: { token },
       },
       { authorization: 'Bearer api-key' },

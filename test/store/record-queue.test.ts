@@ -77,7 +77,7 @@ it('writes a group of long records in parts', async () => {
   expect(groups).toBeGreaterThan(7);
 });
 
-it('keeps every correction through an outage, however long, and then the store says what was answered', async () => {
+it('keeps every correction through an outage, however long, and then the store says nothing but what was answered', async () => {
   type Action = ['write'] | ['give up', number] | ['end', 'written' | 'lost' | 'failed'];
   const action = fc.oneof(
     { weight: 5, arbitrary: fc.constant<Action>(['write']) },
@@ -124,7 +124,11 @@ it('keeps every correction through an outage, however long, and then the store s
         await settle();
       }
       await flushed;
-      for (const [id, decision] of answered) expect(rows.get(id)?.decision, id).toBe(decision);
+      for (const [id, decision] of answered) {
+        // What was given up before it was sent may have no record. None says other than what was answered.
+        if (decision) expect(rows.get(id)?.decision, id).toBe(true);
+        else expect(rows.get(id)?.decision, id).not.toBe(true);
+      }
     }),
   );
 });

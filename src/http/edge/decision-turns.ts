@@ -1,7 +1,7 @@
 /**
  * Lets decisions in by turns: what callers ask for beyond their share waits, item by item, and a caller with few questions
- * passes by. Agents and users that call by themselves share turns of their own, since anyone with a token is one of them:
- * whatever they ask, a client is held up by no more than those few.
+ * passes by. Agents and users that call by themselves share turns of their own, since a token is all it takes to
+ * be one of them: whatever they ask, a client is held up by no more than those few.
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Fault } from '../../model/faults.js';
