@@ -114,7 +114,7 @@ function resolveTls(
   try {
     createSecureContext({ cert: listenerTls.certificate, key: listenerTls.key, ca: clientCa });
   } catch (error) {
-    throw new ConfigError(`${(error as { reason?: string }).reason ?? 'is not understood'}`, {
+    throw new ConfigError((error as { reason?: string }).reason ?? 'is not understood', {
       file: displayPath(path),
       key: place,
     });
