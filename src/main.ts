@@ -1,12 +1,11 @@
 #!/usr/bin/env node
 /** The command line `remit`: finds the command, runs it, and turns a failure into a sentence and an exit code. */
-import { readFileSync } from 'node:fs';
 import type { Command } from './cli/command/define-command.js';
 import { sections, table } from './cli/command/help.js';
 import { UsageError } from './cli/command/usage-error.js';
 import { didYouMean } from './diagnostics/suggest.js';
 import { ConfigError, Fault } from './model/faults.js';
-import { parseStrictJson } from './runtime/strict-json.js';
+import { VERSION } from './runtime/version.js';
 
 interface CommandEntry {
   readonly name: string;
@@ -92,7 +91,7 @@ async function main(args: readonly string[]): Promise<number> {
     return name === undefined ? 2 : 0;
   }
   if (name === '--version' || name === '-v') {
-    process.stdout.write(`${readVersion()}\n`);
+    process.stdout.write(`${VERSION}\n`);
     return 0;
   }
   const entry = COMMANDS.find((candidate) => candidate.name === name);
@@ -108,12 +107,6 @@ function programHelp(): string {
     table('Commands', COMMANDS.map(({ name, summary }) => [name, summary])), // prettier-ignore
     'Exit codes: 0 fine, 1 a finding or a deny, 2 usage or an unusable input.',
   ]);
-}
-
-/** The version of this installation, which package.json states. */
-function readVersion(): string {
-  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return (parseStrictJson(manifest) as { version: string }).version;
 }
 
 try {

@@ -2,6 +2,7 @@
 import { DELEGATOR_RELATION } from '../policy/schema/vocabulary.js';
 import type { RelationshipFilter, RelationshipGraph } from '../graph/port.js';
 import type { Relationship } from '../model/relationships.js';
+import type { FastifyInstance } from 'fastify';
 import type { Service } from '../service/service.js';
 import type { ExampleRequest } from './print/welcome.js';
 
@@ -9,6 +10,7 @@ import type { ExampleRequest } from './print/welcome.js';
 const MAX_EXAMPLE_DELEGATIONS = 20;
 const MAX_EXAMPLE_RELATIONSHIPS = 500;
 const MAX_EXAMPLE_RESOURCES = 100;
+const MAX_EXAMPLE_QUESTIONS = 10;
 
 interface ResourceOrUser {
   readonly type: string;
@@ -16,14 +18,39 @@ interface ResourceOrUser {
 }
 
 /**
- * Finds a request of an agent of this world, for an action that its user may do, a read before any other.
- * @returns undefined without a development client and issuer, or where the world has no such agent
+ * Finds a request of an agent of this world that is allowed, a read before any other.
+ * @param app answers for the service
+ * @returns one that is denied where none is allowed; undefined without a development client and issuer, or where the
+ * world has no agent with a user who may do anything
  */
-export async function findExampleRequest(service: Service): Promise<ExampleRequest | undefined> {
+export async function findExampleRequest(service: Service, app: FastifyInstance): Promise<ExampleRequest | undefined> {
+  let denied: ExampleRequest | undefined;
+  let asked = 0;
+  for await (const example of findRequests(service)) {
+    if (await isAllowed(service, app, example)) return example;
+    denied ??= example;
+    asked += 1;
+    if (asked === MAX_EXAMPLE_QUESTIONS) break;
+  }
+  return denied;
+}
+
+/** Whether an agent of the sample may be suspended, or a policy of the world forbid it, only a decision says. */
+async function isAllowed(service: Service, app: FastifyInstance, { body }: ExampleRequest): Promise<boolean> {
+  const response = await app.inject({
+    method: 'POST',
+    url: '/access/v1/evaluation',
+    headers: { host: new URL(app.getBaseUrl()).host, authorization: `Bearer ${service.devKey ?? ''}` },
+    payload: { ...body, context: { ...body.context, dry_run: true } },
+  });
+  return response.statusCode === 200 && response.json<{ decision: boolean }>().decision;
+}
+
+/** Requests for actions on resources that the users of agents hold the permission on. */
+async function* findRequests(service: Service): AsyncGenerator<ExampleRequest> {
   const { devIssuer, devKey, activePolicies } = service;
   const { agentObject, userObject, actions } = activePolicies.rules.vocabulary;
-  if (devKey === undefined || devIssuer === undefined || agentObject === undefined || userObject === undefined)
-    return undefined;
+  if (devKey === undefined || devIssuer === undefined || agentObject === undefined || userObject === undefined) return;
   const delegationFilter = { resourceType: agentObject, relation: DELEGATOR_RELATION, subjectType: userObject };
   const delegations = await readSome(activePolicies.engine, delegationFilter, MAX_EXAMPLE_DELEGATIONS);
   for (const action of actions.toSorted((a, b) => Number(b.name === 'read') - Number(a.name === 'read'))) {
@@ -39,7 +66,7 @@ export async function findExampleRequest(service: Service): Promise<ExampleReque
         ttlSeconds: 3600,
         now: service.now(),
       });
-      return {
+      yield {
         question: `may ${agent.id} do this for ${user.id}: ${action.title} (${resource.type} ${resource.id})?`,
         body: {
           subject: { type: user.type, id: user.id },
@@ -50,7 +77,6 @@ export async function findExampleRequest(service: Service): Promise<ExampleReque
       };
     }
   }
-  return undefined;
 }
 
 /** A resource that the user has the permission on, over a path of two relationships where there is one: it shows more. */

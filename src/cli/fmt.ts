@@ -5,12 +5,11 @@ import { dirname, join, resolve } from 'node:path';
 import { readConfiguration } from '../author/check/configuration.js';
 import { Formatter } from '../author/check/format.js';
 import { resolveConfigPath } from '../config/config.js';
-import { displayPath, listCedarFiles, readSource } from '../config/files.js';
+import { createWriteError, displayPath, listCedarFiles, readSource } from '../config/files.js';
 import { ConfigError } from '../model/faults.js';
 import { defineCommand } from './command/define-command.js';
 import { CONFIG_OPTION } from './command/option-values.js';
 import { printJsonLine } from './print/terminal.js';
-import { unwritable } from './unwritable.js';
 import { UsageError } from './command/usage-error.js';
 
 export const fmtCommand = defineCommand({
@@ -83,6 +82,6 @@ function replaceFile(path: string, text: string): void {
     renameSync(temporary, target);
   } catch (error) {
     rmSync(temporary, { force: true });
-    throw unwritable(error, path);
+    throw createWriteError(error, path);
   }
 }

@@ -4,6 +4,7 @@ import { TEMPLATES, writeTemplate, type TemplateName } from '../author/check/tem
 import { displayPath } from '../config/files.js';
 import { didYouMean } from '../diagnostics/suggest.js';
 import { defineCommand } from './command/define-command.js';
+import { nameProgram, quoteForShell } from './print/program-name.js';
 import { printJsonLine } from './print/terminal.js';
 import { UsageError } from './command/usage-error.js';
 
@@ -47,17 +48,14 @@ function parseTemplateName(text: string): TemplateName {
 
 /** Commands for a shell, in order. */
 function nextSteps(file: string, template: TemplateName): string[] {
-  const config = `--config ${shellQuoted(file)}`;
+  const config = `--config ${quoteForShell(file)}`;
   const { user, agent, scope, action, resource } = TEMPLATES[template].ask;
+  const remit = nameProgram();
   return [
-    `remit check ${config}`,
-    `remit test ${config}`,
-    `TOKEN=$(remit token ${config} --user ${user} --agent ${agent} --scope ${scope})`,
-    `remit decide ${config} --subject user:${user} --action ${action} --resource ${resource} --token "$TOKEN"`,
-    `remit serve ${config}`,
+    `${remit} check ${config}`,
+    `${remit} test ${config}`,
+    `TOKEN=$(${remit} token ${config} --user ${user} --agent ${agent} --scope ${scope})`,
+    `${remit} decide ${config} --subject user:${user} --action ${action} --resource ${resource} --token "$TOKEN"`,
+    `${remit} serve ${config}`,
   ];
-}
-
-function shellQuoted(path: string): string {
-  return /^[\w./@+-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }

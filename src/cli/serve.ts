@@ -49,9 +49,9 @@ export const serveCommand = defineCommand({
     const url = main.app.getBaseUrl();
     const stopReloading = startReloading(service, listeners.all, () => loadConfig(options.config), log);
     const { version } = service.activePolicies.rules;
-    logger.info({ event: 'listening', url, policy_version: version }, 'listening');
     if (options.json) printJsonLine({ url, admin_url: admin?.address, policy_version: version });
-    else process.stdout.write(welcomeText(service, url, admin?.address, await findExampleRequest(service)));
+    else process.stdout.write(welcomeText(service, url, admin?.address, await findExampleRequest(service, main.app)));
+    logger.info({ event: 'listening', url, policy_version: version }, 'listening');
     const signal = await stopping;
     await stopReloading();
     logger.info({ event: 'stopping' }, 'stopping');

@@ -1,8 +1,9 @@
-import { FindingsError, formatProblem, type Finding } from '../diagnostics/diagnostics.js';
 /** `remit test`: the tests that authors write of their policies, run against the engines that decide. */
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { loadConfig } from '../config/config.js';
+import { createWriteError } from '../config/files.js';
+import { FindingsError, formatProblem, type Finding } from '../diagnostics/diagnostics.js';
 import { toJunitXml } from '../author/test/junit.js';
 import { allResults, testReportJson, testReportText, summarizeResults } from '../author/test/report.js';
 import { TestSession, type TestReport } from '../author/test/session.js';
@@ -11,7 +12,6 @@ import { CONFIG_OPTION, wholeNumber } from './command/option-values.js';
 import { printFindings } from './print/findings.js';
 import { escapeForTerminal, printJson } from './print/terminal.js';
 import { watchAndRun } from './test-watch.js';
-import { unwritable } from './unwritable.js';
 import { UsageError } from './command/usage-error.js';
 
 export const testCommand = defineCommand({
@@ -89,7 +89,7 @@ function writeJunitFile(file: string, text: string): void {
   try {
     writeFileSync(path, text);
   } catch (error) {
-    throw unwritable(error, path);
+    throw createWriteError(error, path);
   }
 }
 

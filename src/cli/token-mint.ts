@@ -20,7 +20,7 @@ export const tokenMintCommand = defineCommand({
     user: { value: 'ID', description: 'the user on whose behalf the agent acts', parse: parseActorId },
     agent: { value: 'ID', description: 'the agent that acts', parse: parseActorId },
     chain: { value: 'ID,ID', description: 'earlier agents, newest first', parse: parseChain },
-    scope: { value: '"A B"', description: 'scopes, separated by spaces' },
+    scope: { value: '"A B"', description: 'scopes, separated by spaces', parse: parseNonEmpty },
     detail: {
       value: 'JSON',
       description: 'one entry of authorization_details',
@@ -28,14 +28,18 @@ export const tokenMintCommand = defineCommand({
       parse: parseJsonOption,
     },
     background: { description: 'for use while the user is not there' },
-    purpose: { value: 'TEXT', description: 'the purpose that the token states' },
-    session: { value: 'ID', description: 'the session that it belongs to (sid)' },
+    purpose: { value: 'TEXT', description: 'the purpose that the token states', parse: parseNonEmpty },
+    session: { value: 'ID', description: 'the session that it belongs to (sid)', parse: parseNonEmpty },
     jkt: {
       value: 'THUMBPRINT',
       description: 'binds the token to a key, of which its holder proves possession (DPoP)',
       parse: parseThumbprint,
     },
-    audience: { value: 'NAME', description: "the API that the token is for (default: the development issuer's)" },
+    audience: {
+      value: 'NAME',
+      description: "the API that the token is for (default: the development issuer's)",
+      parse: parseNonEmpty,
+    },
     ttl: {
       value: 'DURATION',
       description: 'the lifetime, such as 90s, 5m, 1h',
@@ -85,6 +89,12 @@ export const tokenMintCommand = defineCommand({
 function parseActorId(text: string, option: string): string {
   const problem = findIdProblem(text);
   if (problem !== undefined) throw new UsageError(`${option} ${problem}`);
+  return text;
+}
+
+/** An empty text would be an empty claim, which is none. @throws UsageError */
+function parseNonEmpty(text: string, option: string): string {
+  if (text.trim() === '') throw new UsageError(`${option} must not be empty: leave it out`);
   return text;
 }
 

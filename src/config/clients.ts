@@ -43,14 +43,17 @@ export function resolveClients(clients: z.infer<typeof clientFormat>[], path: st
     const values = clients.flatMap((c) => c[key]);
     const repeated = values.find((v, i) => values.indexOf(v) !== i);
     if (repeated !== undefined)
-      throw new ConfigError(
-        `clients: two clients have the ${key} "${key === 'id' ? repeated : '…'}"`,
-        displayPath(path),
-      );
+      throw new ConfigError(`two clients have the ${key} "${key === 'id' ? repeated : '…'}"`, {
+        file: displayPath(path),
+        key: 'clients',
+      });
   }
   return clients.map((c, i) => {
     if (c.default_mode !== undefined && !c.may.includes('asserts_subject')) {
-      throw new ConfigError(`clients[${i}]: default_mode needs "asserts_subject" in may`, displayPath(path));
+      throw new ConfigError('default_mode needs "asserts_subject" in may', {
+        file: displayPath(path),
+        key: `clients[${i}]`,
+      });
     }
     return {
       id: c.id,

@@ -180,13 +180,13 @@ function assertSectionsFit(
     path,
   }: Pick<Config, 'database' | 'spicedb'> & { listeners: readonly { readonly host: string }[]; path: string },
 ): void {
-  const refuse = (message: string): never => {
-    throw new ConfigError(message, displayPath(path));
+  const refuse = (problem: string, key?: string): never => {
+    throw new ConfigError(problem, { file: displayPath(path), key });
   };
   if (spicedb !== undefined && world !== undefined)
-    refuse('world: is for the embedded SpiceDB; nothing is written to a server at start');
+    refuse('is for the embedded SpiceDB; nothing is written to a server at start', 'world');
   if (clients.length > 0) return;
-  if (spicedb !== undefined) refuse('clients: at least one is needed with "spicedb.mode: server"');
+  if (spicedb !== undefined) refuse('at least one is needed with "spicedb.mode: server"', 'clients');
   const publicListener = listeners.find(({ host }) => !isLoopback(host));
   if (publicListener !== undefined)
     refuse(`without "clients" Remit listens on loopback only, not on ${publicListener.host}`);

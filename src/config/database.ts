@@ -38,7 +38,7 @@ interface DatabaseSources {
 export function resolveDatabase(settings: z.infer<typeof databaseFormat>, sources: DatabaseSources): DatabaseConfig {
   const { path, url: urlVariable, readVariable, resolvePath } = sources;
   const problem = (key: string, why: string): ConfigError =>
-    new ConfigError(`database.${key}: ${why}`, displayPath(path));
+    new ConfigError(why, { file: displayPath(path), key: `database.${key}` });
   if (settings.mode === 'embedded' && urlVariable === undefined) {
     const misplaced = Object.keys(settings).find((key) => key !== 'mode');
     if (misplaced !== undefined) throw problem(misplaced, 'needs "mode: postgres"');

@@ -130,6 +130,14 @@ export function readTextFile(path: string): string {
   }
 }
 
+/** The error of a file that can't be written. */
+export function createWriteError(error: unknown, path: string): ConfigError {
+  return new ConfigError(
+    `can't be written: ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
+    displayPath(path),
+  );
+}
+
 /** The path for messages: relative to the working directory where it is below that. */
 export function displayPath(path: string): string {
   const relativePath = relative(process.cwd(), path);

@@ -74,42 +74,49 @@ export function resolveIssuers(
     const values = issuers.flatMap((i) => i[key] ?? []);
     const repeated = values.find((v, i) => values.indexOf(v) !== i);
     if (repeated !== undefined)
-      throw new ConfigError(`issuers: two issuers have the ${key} "${repeated}"`, displayPath(path));
+      throw new ConfigError(`two issuers have the ${key} "${repeated}"`, { file: displayPath(path), key: 'issuers' });
   }
   if (issuers.filter((i) => i.primary).length > 1)
-    throw new ConfigError('issuers: only one can be "primary"', displayPath(path));
+    throw new ConfigError('only one can be "primary"', { file: displayPath(path), key: 'issuers' });
   return issuers.map(({ shape, jwks, scopes, algorithms, ...rest }, i) => {
     const preset = rest.preset === undefined ? undefined : ISSUER_PRESETS[rest.preset];
     const shapes = [shape ?? preset?.shapes ?? 'act'].flat();
     const algorithmsOf = algorithms ?? preset?.algorithms ?? ['ES256'];
     if (rest.jwks_uri === undefined && jwks === undefined)
-      throw new ConfigError(`issuers[${i}]: needs "jwks_uri" or "jwks"`, displayPath(path));
+      throw new ConfigError('needs "jwks_uri" or "jwks"', { file: displayPath(path), key: `issuers[${i}]` });
     if (!rest.primary && rest.alias === undefined) {
-      throw new ConfigError(
-        `issuers[${i}]: needs "primary: true", or an "alias" that its ids go by`,
-        displayPath(path),
-      );
+      throw new ConfigError('needs "primary: true", or an "alias" that its ids go by', {
+        file: displayPath(path),
+        key: `issuers[${i}]`,
+      });
     }
     if (shapes.includes('user_claim') !== (rest.user_claim !== undefined)) {
-      throw new ConfigError(
-        `issuers[${i}]: the shape "user_claim" and the key "user_claim" go together`,
-        displayPath(path),
-      );
+      throw new ConfigError('the shape "user_claim" and the key "user_claim" go together', {
+        file: displayPath(path),
+        key: `issuers[${i}]`,
+      });
     }
     if (rest.issuer === DEV_ISSUER)
-      throw new ConfigError(`issuers[${i}].issuer: is reserved for the development issuer`, displayPath(path));
+      throw new ConfigError('is reserved for the development issuer', {
+        file: displayPath(path),
+        key: `issuers[${i}].issuer`,
+      });
     if (jwks !== undefined && (rest.jwks_uri !== undefined || rest.jwks_network !== undefined))
-      throw new ConfigError(
-        `issuers[${i}]: "jwks" and "jwks_uri" (with "jwks_network") exclude each other`,
-        displayPath(path),
-      );
+      throw new ConfigError('"jwks" and "jwks_uri" (with "jwks_network") exclude each other', {
+        file: displayPath(path),
+        key: `issuers[${i}]`,
+      });
     if (rest.actors_from !== undefined && !shapes.includes('act'))
-      throw new ConfigError(`issuers[${i}].actors_from: needs the shape "act"`, displayPath(path));
+      throw new ConfigError('needs the shape "act"', { file: displayPath(path), key: `issuers[${i}].actors_from` });
     const problem = rest.jwks_uri === undefined ? undefined : keysUriProblem(rest.jwks_uri, rest.jwks_network);
-    if (problem !== undefined) throw new ConfigError(`issuers[${i}].jwks_uri: ${problem}`, displayPath(path));
+    if (problem !== undefined)
+      throw new ConfigError(problem, { file: displayPath(path), key: `issuers[${i}].jwks_uri` });
     const unknownIssuer = rest.actors_from?.find((name) => !issuers.some((other) => other.issuer === name));
     if (unknownIssuer !== undefined)
-      throw new ConfigError(`issuers[${i}].actors_from: "${unknownIssuer}" is not configured`, displayPath(path));
+      throw new ConfigError(`"${unknownIssuer}" is not configured`, {
+        file: displayPath(path),
+        key: `issuers[${i}].actors_from`,
+      });
     return {
       ...rest,
       shapes,
@@ -136,7 +143,10 @@ function takeFittingKeys(
     problem === undefined ? [] : [`issuers[${issuer}].jwks.keys[${i}] ${problem}`],
   );
   if (sentences.length === keys.length)
-    throw new ConfigError(`issuers[${issuer}].jwks: no key can be used: ${sentences.join('; ')}`, displayPath(path));
+    throw new ConfigError(`no key can be used: ${sentences.join('; ')}`, {
+      file: displayPath(path),
+      key: `issuers[${issuer}].jwks`,
+    });
   notices.push(...sentences.map((sentence) => `${sentence}: it is passed over`));
   return keys.filter((_key, i) => problems[i] === undefined);
 }

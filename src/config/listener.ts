@@ -86,11 +86,11 @@ export function resolveListeners(
     tls: resolveTls(settings.admin.tls, 'listen.admin.tls', path, resolvePath),
   };
   if (admin.port === main.port && admin.port !== 0 && admin.host === main.host)
-    throw new ConfigError(`listen.admin.port: is the port of the main listener`, displayPath(path));
+    throw new ConfigError('is the port of the main listener', { file: displayPath(path), key: 'listen.admin.port' });
   if (main.tls !== undefined && admin.tls === undefined && !isLoopback(admin.host))
     throw new ConfigError(
-      `listen.admin.tls: is required beside "listen.tls": admin keys would travel to ${admin.host} without encryption`,
-      displayPath(path),
+      `is required beside "listen.tls": admin keys would travel to ${admin.host} without encryption`,
+      { file: displayPath(path), key: 'listen.admin.tls' },
     );
   return { main, admin };
 }
@@ -104,11 +104,11 @@ function resolveTls(
 ): ListenerTls | undefined {
   if (settings === undefined) return undefined;
   if (settings.client_ca !== undefined && settings.client_certificates)
-    throw new ConfigError(`${place}: "client_ca" asks for certificates already, "client_certificates" is for those of any origin`, displayPath(path)); // prettier-ignore
+    throw new ConfigError('"client_ca" asks for certificates already, "client_certificates" is for those of any origin', { file: displayPath(path), key: place }); // prettier-ignore
   const clientCa = settings.client_ca === undefined ? undefined : readTextFile(resolvePath(settings.client_ca));
   // OpenSSL would take a file without certificates for one that trusts no authority.
   if (clientCa?.includes('-----BEGIN CERTIFICATE-----') === false)
-    throw new ConfigError(`${place}.client_ca: ${displayPath(resolvePath(settings.client_ca ?? ''))} holds no certificate in PEM`, displayPath(path)); // prettier-ignore
+    throw new ConfigError(`${displayPath(resolvePath(settings.client_ca ?? ''))} holds no certificate in PEM`, { file: displayPath(path), key: `${place}.client_ca` }); // prettier-ignore
   const listenerTls: ListenerTls = {
     certificate: readTextFile(resolvePath(settings.certificate)),
     key: readTextFile(resolvePath(settings.key)),
@@ -118,10 +118,10 @@ function resolveTls(
   try {
     createSecureContext({ cert: listenerTls.certificate, key: listenerTls.key, ca: clientCa });
   } catch (error) {
-    throw new ConfigError(
-      `${place}: ${(error as { reason?: string }).reason ?? 'is not understood'}`,
-      displayPath(path),
-    );
+    throw new ConfigError((error as { reason?: string }).reason ?? 'is not understood', {
+      file: displayPath(path),
+      key: place,
+    });
   }
   return listenerTls;
 }

@@ -1,7 +1,7 @@
 /** `spicedb` of the configuration: the embedded SpiceDB, or the address and key of a server. */
 import { z } from 'zod';
 import type { ServerAddress } from '../graph/server/grpc-client.js';
-import { ConfigError } from '../model/faults.js';
+import { ConfigError, type ConfigPlace } from '../model/faults.js';
 import { readTextFile, displayPath } from './files.js';
 
 const ENDPOINT = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$/;
@@ -44,7 +44,7 @@ export function resolveSpiceDb(
   resolvePath: (path: string) => string,
 ): SpiceDbConfig {
   const fail = (key: string, why: string): never => {
-    throw new ConfigError(`spicedb.${key}: ${why}`, displayPath(path));
+    throw new ConfigError(why, { file: displayPath(path), key: `spicedb.${key}` });
   };
   if (mode === 'embedded') {
     const serverOptions = Object.entries({
@@ -60,8 +60,10 @@ export function resolveSpiceDb(
   }
   const getSetting = (key: keyof typeof ENVIRONMENT_VARIABLES): string | undefined =>
     env[ENVIRONMENT_VARIABLES[key]] ?? settings[key];
-  const getPlace = (key: keyof typeof ENVIRONMENT_VARIABLES): string =>
-    env[ENVIRONMENT_VARIABLES[key]] === undefined ? `${displayPath(path)}: spicedb.${key}` : ENVIRONMENT_VARIABLES[key];
+  const getPlace = (key: keyof typeof ENVIRONMENT_VARIABLES): ConfigPlace =>
+    env[ENVIRONMENT_VARIABLES[key]] === undefined
+      ? { file: displayPath(path), key: `spicedb.${key}` }
+      : { file: ENVIRONMENT_VARIABLES[key] };
 
   const endpoint =
     getSetting('endpoint') ??
@@ -79,7 +81,7 @@ export function resolveSpiceDb(
   if (!/^[\x21-\x7e]+$/.test(key))
     throw new ConfigError(
       'must be printable ASCII without spaces',
-      isKeyFromFile ? `${displayPath(path)}: spicedb.token_file` : getPlace('token'),
+      isKeyFromFile ? { file: displayPath(path), key: 'spicedb.token_file' } : getPlace('token'),
     );
 
   const ca = getSetting('ca');

@@ -141,7 +141,8 @@ export async function loadWorld(
     try {
       await stores.relationships.write(updates.slice(i, i + MAX_UPDATES_PER_WRITE), 'world');
     } catch (error) {
-      if (error instanceof BadRequest) throw new ConfigError(`relationships: ${error.message}`, displayPath(path));
+      if (error instanceof BadRequest)
+        throw new ConfigError(error.message, { file: displayPath(path), key: 'relationships' });
       throw error;
     }
   }

@@ -91,7 +91,10 @@ export function assertNoErrors(findings: readonly Finding[]): void {
 export function summarizeErrors(findings: readonly Finding[]): ConfigError | undefined {
   const [first, ...others] = findings.filter(isError);
   if (first === undefined) return undefined;
-  return new ConfigError(`${formatProblem(first)}${countOthers(others)}`, `${first.file}:${first.line}`);
+  return new ConfigError(`${formatProblem(first)}${countOthers(others)}`, {
+    file: first.file,
+    line: first.line,
+  });
 }
 
 /** The end of a message that names the first problem of several; empty where it is the only one. */

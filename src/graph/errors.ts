@@ -1,5 +1,5 @@
 /** Reads SpiceDB's errors, in whatever shape a client throws them, and turns them into Remit's answers and faults. */
-import { BadRequest, ConfigError, Fault, type FaultCode } from '../model/faults.js';
+import { BadRequest, ConfigError, type ConfigPlace, Fault, type FaultCode } from '../model/faults.js';
 import type { CheckAnswer } from '../model/checks.js';
 
 /** A CheckAnswer before its revision is known. */
@@ -145,12 +145,12 @@ export function toWriteError(error: unknown, place: string): Error {
 
 /**
  * A ConfigError where SpiceDB refuses the schema, at its place in the file; otherwise a Fault.
- * @param formatPlace writes the place of a line and column of the text
+ * @param formatPlace finds the place of a line and column of the text
  */
 export function toSchemaError(
   error: unknown,
   file: string,
-  formatPlace = (line: number, column: number): string => `${file}:${line}:${column}`,
+  formatPlace = (line: number, column: number): string | ConfigPlace => ({ file, line, column }),
 ): Error {
   const { code, text } = readGrpcStatus(error);
   const [, line, column, reason] = /line (\d+), column (\d+): ([\s\S]*)$/.exec(text) ?? [];

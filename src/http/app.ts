@@ -30,6 +30,7 @@ import { searchRoutes } from './routes/search.js';
 import { RateLimiter } from './edge/rate-limit.js';
 import { rejectMalformedRequest, ListenerServers } from './edge/tls-server.js';
 import { MAX_JSON_DEPTH, StrictJsonError, parseStrictJson, type JsonLimits } from '../runtime/strict-json.js';
+import { VERSION } from '../runtime/version.js';
 import type { Service } from '../service/service.js';
 import type { TypedApp } from './typed-app.js';
 
@@ -161,7 +162,7 @@ async function registerDocumentation(app: FastifyInstance): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'Remit', version: '0.1.0', description: 'An authorization engine for AI agents.' },
+      info: { title: 'Remit', version: VERSION, description: 'An authorization engine for AI agents.' },
       components: {
         securitySchemes: {
           bearer: { type: 'http', scheme: 'bearer', description: "A client's key, or an agent's own delegation token" },

@@ -46,8 +46,12 @@ export async function openListeners(service: Service, logger?: FastifyBaseLogger
 
 async function openListener(listener: Listener, app: FastifyInstance): Promise<OpenListener> {
   const { host, port } = listener;
+  const { level } = app.log;
   try {
+    // Fastify would log where it listens; the command says that, behind its welcome.
+    if (level === 'info' || level === 'debug') app.log.level = 'warn';
     await app.listen({ host, port });
+    app.log.level = level;
   } catch (error) {
     await app.close();
     const { code } = error as NodeJS.ErrnoException;

@@ -43,13 +43,36 @@ export class BadRequest extends Error {
   }
 }
 
+/** Where an error is in what the operator wrote. */
+export interface ConfigPlace {
+  /** As messages name it. */
+  readonly file: string;
+  /** The key of a configuration: `issuers[0].jwks_uri`. */
+  readonly key?: string | undefined;
+  /** 1-based, as the column. */
+  readonly line?: number | undefined;
+  readonly column?: number | undefined;
+}
+
 /** An error in what the operator wrote (configuration, schema, policy, world); it names file and line. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
+  /** A file, a variable or another name as data; undefined where there is none. */
+  readonly place: ConfigPlace | undefined;
+
+  /** @param problem the message without its place */
   constructor(
-    message: string,
-    readonly place?: string,
+    readonly problem: string,
+    place?: string | ConfigPlace,
   ) {
-    super(place === undefined ? message : `${place}: ${message}`);
+    const at = typeof place === 'string' ? { file: place } : place;
+    super(at === undefined ? problem : `${formatPlace(at)}: ${problem}`);
+    this.place = at;
   }
+}
+
+/** `policies/hr.cedar:31`, `remit.yaml: issuers[0].jwks_uri`. */
+function formatPlace({ file, key, line, column }: ConfigPlace): string {
+  const position = [line, column].flatMap((number) => (number === undefined ? [] : `:${number}`)).join('');
+  return `${file}${position}${key === undefined ? '' : `: ${key}`}`;
 }

@@ -94,6 +94,9 @@ describe('usage', () => {
     [['token', 'verfy', 'a'], 'there is no command "token verfy" (did you mean "token verify"?)'],
     [['token', 'mint', 'hello', '--agent', 'a'], 'there is one argument too many: remit token mint takes options only'],
     [['token', '--agent', 'a', '--jkt', 'x'], '--jkt must be a SHA-256 thumbprint'],
+    [['token', '--agent', 'a', '--scope', ''], '--scope must not be empty: leave it out'],
+    [['token', '--agent', 'a', '--audience', ' '], '--audience must not be empty'],
+    [['token', '--agent', 'a', '--session', ''], '--session must not be empty'],
     [['token', 'inspect'], 'remit token inspect needs TOKEN, one token'],
     [['token', 'verify', 'a', 'b'], 'there is one argument too many: remit token verify takes TOKEN'],
     [['token', 'verify', 'a', '--jwks', '/nowhere.json'], '/nowhere.json: there is no such file'],
@@ -390,14 +393,14 @@ describe('serve and decide', () => {
   let server: ChildProcess;
   let welcome = '';
   const up = async (): Promise<void> => {
-    server = spawn(process.execPath, [main, 'serve'], { cwd: root, env });
+    // One stream, so that the order is that of its lines.
+    server = spawn('sh', ['-c', 'exec "$0" "$1" serve 2>&1', process.execPath, main], { cwd: root, env });
     welcome = '';
     await new Promise<void>((resolve, reject) => {
       server.stdout?.on('data', (chunk: Buffer) => {
         welcome += chunk.toString();
-        if (welcome.includes('\n\n') && welcome.endsWith('\n\n')) resolve();
+        if (/\n\ncurl [^]*\n\n/.test(welcome)) resolve();
       });
-      server.stderr?.on('data', (chunk: Buffer) => (welcome += chunk.toString()));
       server.once('exit', () => reject(new Error(welcome)));
     });
   };
@@ -423,8 +426,13 @@ describe('serve and decide', () => {
     server.kill('SIGKILL');
   });
 
+  it('greets first: nothing is printed before the welcome', () => {
+    expect(welcome).toMatch(/^Remit is listening on http:\/\//);
+    expect(welcome).not.toContain('Server listening');
+  });
+
   it('prints a request that can be pasted, and it is allowed', async () => {
-    const command = welcome.slice(welcome.indexOf('curl '));
+    const [command = ''] = /^curl [^]*?\n\n/m.exec(welcome) ?? [];
     const printed = await new Promise<string>((resolve) => {
       execFile('sh', ['-c', command], (_error, out, err) => {
         resolve(out + err);

@@ -47,15 +47,12 @@ function loadAsService(
     return { config: loadConfig(path, env), findings: [] };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    const { place } = error;
-    const inThisFile = place === undefined || [path, displayPath(path)].includes(place.replace(/: .*$/, ''));
-    const message = inThisFile && place !== undefined ? error.message.slice(place.length + 2) : error.message;
-    // A message about the file begins with the key that it is about.
-    const key = /^[\w.[\]]+(?=: )/.exec(message)?.[0] ?? '';
-    const keys = key.split(/[.[\]]+/).filter((part) => part !== '');
+    const { place, problem } = error;
+    const inThisFile = place === undefined || [path, displayPath(path)].includes(place.file);
+    const keys = (inThisFile ? (place?.key ?? '') : '').split(/[.[\]]+/).filter((part) => part !== '');
     const finding = {
       ...locate(keys.map((part) => (/^\d+$/.test(part) ? Number(part) : part))),
-      message,
+      message: inThisFile ? `${place?.key === undefined ? '' : `${place.key}: `}${problem}` : error.message,
     };
     const surroundingsRule: CheckWarning = 'config-surroundings';
     return {

@@ -24,14 +24,13 @@ export async function checkWithSpiceDb(graph: GraphSchema): Promise<Finding[]> {
   }
 }
 
-function schemaFinding({ message, place = '' }: ConfigError, graph: GraphSchema): Finding {
-  const [, line, column] = /:(\d+):(\d+)$/.exec(place) ?? [];
-  const text = message.slice(place.length + 2).replace(/^error in [\w ]+: /, '');
+function schemaFinding({ problem, place }: ConfigError, graph: GraphSchema): Finding {
+  const text = problem.replace(/^error in [\w ]+: /, '');
   const [, word, definition] = /`([^`]+)` not found(?: under definition `([^`]+)`)?/.exec(text) ?? [];
   const suggestion =
     word === undefined
       ? undefined
       : suggestNearest(word, definition === undefined ? graph.definitionNames() : graph.memberNames(definition));
-  const location = { file: graph.file, line: Number(line ?? 1), column: Number(column ?? 1) };
+  const location = { file: graph.file, line: place?.line ?? 1, column: place?.column ?? 1 };
   return errorAt('spicedb-schema', location, { message: text, suggestion });
 }

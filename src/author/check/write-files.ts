@@ -1,8 +1,7 @@
 /** Writes the files that `remit init` and `remit schema` give to an author. */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { displayPath } from '../../config/files.js';
-import { ConfigError } from '../../model/faults.js';
+import { createWriteError } from '../../config/files.js';
 
 /**
  * Writes files below a directory, which is made where it doesn't exist.
@@ -16,8 +15,7 @@ export function writeFiles(directory: string, texts: ReadonlyMap<string, string>
       makeDirectories(dirname(path));
       writeFileSync(path, text, { flag: replace ? 'w' : 'wx' });
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      throw new ConfigError(`the file can't be written: ${code ?? String(error)}`, displayPath(path));
+      throw createWriteError(error, path);
     }
   }
 }

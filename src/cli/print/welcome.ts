@@ -1,6 +1,7 @@
 /** The text that `remit serve` prints once it listens: addresses, files, and a request that can be pasted into a shell. */
 import { displayPath } from '../../config/files.js';
 import type { Service } from '../../service/service.js';
+import { nameProgram } from './program-name.js';
 import { databaseAddress } from '../../store/database/postgres-connection.js';
 
 /** A request that a newcomer can try. */
@@ -8,7 +9,7 @@ export interface ExampleRequest {
   /** The request in words: `may helper do this for ann: Read a document (document plan)?`. */
   readonly question: string;
   /** The body of `POST /access/v1/evaluation`, with a token that lasts an hour. */
-  readonly body: object;
+  readonly body: { readonly context: object; readonly [member: string]: unknown };
 }
 
 /**
@@ -34,7 +35,9 @@ export function welcomeText(
   if (devKey !== undefined)
     lines.push(`  no client is configured: development key ${devKey} (also in ${displayPath(config.data)}/dev.key)`);
   if (devIssuer !== undefined)
-    lines.push('  the development issuer is active (loopback): `remit token` mints a token for any user and agent');
+    lines.push(
+      `  the development issuer is active (loopback): \`${nameProgram()} token\` mints a token for any user and agent`,
+    );
   lines.push(`  reference     ${url}/docs`);
   if (example !== undefined && devKey !== undefined)
     lines.push(

@@ -27,7 +27,7 @@ export class GraphSchema {
   static parse(text: string, file: string): GraphSchema {
     const parsed = GraphSchema.tryParse(text, file);
     if (parsed instanceof GraphSchema) return parsed;
-    throw new ConfigError(parsed.message, `${file}:${parsed.at.line}:${parsed.at.column}`);
+    throw new ConfigError(parsed.message, { file, line: parsed.at.line, column: parsed.at.column });
   }
 
   /** @returns the schema, or why the text can't be read */

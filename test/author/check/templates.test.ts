@@ -112,8 +112,8 @@ describe('remit init', () => {
 
   it('says commands that a shell understands, wherever it is', async () => {
     const made = await init(join(scratch(), "it's here"));
-    expect(made.next[1]).toMatch(/^remit test --config /);
-    expect(made.next[0]).toMatch(/^remit check --config '\/.*\/it'\\''s here\/remit\.yaml'$/);
+    expect(made.next[1]).toMatch(/^\S+( \S+)? test --config /);
+    expect(made.next[0]).toMatch(/^\S+( \S+)? check --config '\/.*\/it'\\''s here\/remit\.yaml'$/);
   });
 
   it.each([
