@@ -44,7 +44,7 @@ export class RequestValues {
       const properties = Object.hasOwn(overrides, name) ? overrides : (stored?.attributes ?? {});
       const path = `${type.object}.${name}`;
       if (!Object.hasOwn(properties, name)) {
-        const isThere = omitted.has(formatAttributePath([name]));
+        const isThere = omitted.size > 0 && omitted.has(formatAttributePath([name]));
         const isNeeded = memberReads === undefined ? member.required && requireAll : member.required || isThere;
         if (isNeeded && (memberReads !== undefined || !isThere)) this.missing.push(path);
       } else if (memberReads !== undefined) {
@@ -102,7 +102,7 @@ export class RequestValues {
     for (const [name, member] of Object.entries(type.members)) {
       const memberReads = reads.members.get(name);
       const memberPath = `${path}.${name}`;
-      const names = [...(within?.names ?? []), name];
+      const names = within === undefined ? [] : [...within.names, name];
       if (!Object.hasOwn(value, name)) {
         const isThere = within?.omitted.has(formatAttributePath(names)) ?? false;
         if (memberReads === undefined ? member.required && !isThere : member.required || isThere)
