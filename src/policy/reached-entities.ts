@@ -29,6 +29,13 @@ export function findReachedEntities(
   request: { readonly principal: EntityUid; readonly resource: EntityUid; readonly context: Values },
   source: EntitySource,
 ): ReachedEntity[] {
+  const { principal, resource } = request;
+  // Most policies follow no reference, and need nothing but these two.
+  if (!reads.followsReferences && (principal.id !== resource.id || principal.type !== resource.type))
+    return [
+      { uid: principal, reads: reads.principal },
+      { uid: resource, reads: reads.resource },
+    ];
   const reached = new Map<string, { readonly uid: EntityUid; readonly reads: [ValueReads, ...ValueReads[]] }>();
   const pending: (readonly [EntityUid, ValueReads])[] = [];
   const reach = (uid: EntityUid, entityReads: ValueReads): void => {

@@ -45,7 +45,7 @@ export class RequestValues {
       const given = getStatedMember(properties, name);
       const path = `${type.object}.${name}`;
       if (given === undefined) {
-        const isThere = omitted.has(formatAttributePath([name]));
+        const isThere = omitted.size > 0 && omitted.has(formatAttributePath([name]));
         const isNeeded = memberReads === undefined ? member.required && requireAll : member.required || isThere;
         if (isNeeded && (memberReads !== undefined || !isThere)) this.missing.push(path);
       } else if (memberReads !== undefined) {
@@ -103,7 +103,7 @@ export class RequestValues {
     for (const [name, member] of Object.entries(type.members)) {
       const memberReads = reads.members.get(name);
       const memberPath = `${path}.${name}`;
-      const names = [...(within?.names ?? []), name];
+      const names = within === undefined ? [] : [...within.names, name];
       const given = getStatedMember(value, name);
       if (given === undefined) {
         const isThere = within?.omitted.has(formatAttributePath(names)) ?? false;
