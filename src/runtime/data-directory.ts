@@ -10,7 +10,7 @@ const OPEN_TO_OTHERS = 0o077;
 
 /**
  * Creates the directory where it is missing. A directory that is there is closed to its group and to others, and so are
- * Remit's files in it: they are keys, and everybody's attributes.
+ * Remit's files in it: they are keys, and the attributes of people.
  * @throws ConfigError where it can't be used or closed, or where it is open and holds other files than Remit's
  */
 export function prepareDataDirectory(directory: string): void {

@@ -49,7 +49,7 @@ export class FileLock {
           close(descriptor);
           return;
         }
-        // The holder before removed the file while this process opened it: a lock on it keeps out nobody.
+        // The holder before removed the file while this process opened it: a lock on it keeps no process out.
         if (isFileAt(path, fstatSync(descriptor))) {
           inspect(readContent(descriptor));
           return new FileLock(path, descriptor, content);

@@ -1,5 +1,5 @@
 /**
- * Fetches an issuer's keys again where a token names a key that isn't among them: the issuer may have rotated them. Anybody
+ * Fetches an issuer's keys again where a token names a key that isn't among them: the issuer may have rotated them. Strangers
  * can send such a token, so the pauses between fetches grow while these bring nothing new.
  */
 
