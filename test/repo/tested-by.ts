@@ -87,8 +87,6 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/config/check-references.ts': 'test/author/check/check.test.ts',
   'src/config/clients.ts': 'test/config/database.test.ts',
   'src/config/config.ts': 'test/config/database.test.ts',
-  'src/config/files.ts': 'test/config/database.test.ts',
-  'src/config/issuers.ts': 'test/config/database.test.ts',
   'src/config/limits.ts': 'test/config/database.test.ts',
   'src/config/read-directory.ts': 'test/config/database.test.ts',
   'src/config/reload.ts': 'test/service/reload/apply.schema.test.ts',
