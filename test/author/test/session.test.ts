@@ -63,7 +63,7 @@ describe('a case fails where anything that is expected differs', () => {
     ['an obligation', 'who: helper, actions: read, resources: published, expect: { decision: allow, obligations: {} }', '  obligations: expected none, got {"mask":{"fields":["author_email"]}}\n'],
     ['a path', 'who: helper, actions: read, resources: published, expect: { decision: allow, path: ["document:plan#editor@user:ann"] }', '  path: expected document:plan#editor@user:ann, got document:plan#viewer@user:ann\n'],
     ['a remedy', 'who: helper, actions: read, resources: document:plan, expect: { decision: deny, remedies: [consent] }', '  remedies: expected consent, got approval:edit\n'],
-    ['an agent of which nothing is stored', 'with: ["agent:stranger#delegator@user:ann"], who: stranger, actions: read, resources: published, expect: allow', '  policy: attribute_missing: Neither stored nor in the request: agent.suspended.'],
+    ['an agent of which nothing is stored', 'with: ["agent:stranger#delegator@user:ann"], who: stranger, actions: read, resources: published, expect: allow', '  delegation: agent_unknown: agent:stranger has no stored entity: store one with PUT stranger, or under "entities" in the world file.'],
   ])('%s', async (_what, test, told) => {
     const [first = '', ...others] = await failures(`  - { name: t, ${test} }\n`);
     expect(`${first.replaceAll(/\/\S*\//g, '')}\n`).toContain(told);
@@ -93,7 +93,7 @@ describe('each test has its own world and clock', () => {
   - { name: c, ${all}, expect: allow }
   - { name: d, without: ["document:plan#viewer@user:ann"], ${all}, expect: { decision: deny, reasons: [relationship_missing] } }
   - { name: e, ${all}, expect: allow }
-  - { name: f, entities: [{ type: agent, id: helper, attributes: null }], ${all}, expect: { decision: deny, reasons: [attribute_missing] } }
+  - { name: f, entities: [{ type: agent, id: helper, attributes: null }], ${all}, expect: { decision: deny, reasons: [agent_unknown, attribute_missing] } }
   - { name: g, entities: [{ type: agent, id: helper, attributes: { suspended: null } }], ${all}, expect: { decision: deny, reasons: [attribute_missing] } }
   - { name: h, ${all}, expect: allow }
 `),

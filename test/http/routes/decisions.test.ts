@@ -173,9 +173,15 @@ it('an agent’s own question is on record with what it rests on', async () => {
   };
   await dev.post('/access/v1/evaluation', body, { authorization: `Bearer ${own}` });
   const response = await dev.request('GET', '/v1/decisions?limit=1');
+  // What the agent stated denied the question, so it is part of what the decision rests on.
   expect(response.json()).toMatchObject({
-    results: [{ client: 'agent:hr-assistant', facts: { caller: { kind: 'agent' }, said: {} } }],
+    results: [
+      {
+        client: 'agent:hr-assistant',
+        reasons: [{ code: 'attributes_unproven' }],
+        facts: { caller: { kind: 'agent' }, said: { resource: { status: 'forged' } } },
+      },
+    ],
   });
-  expect(response.body).not.toContain('forged');
   await dev.stop();
 });
