@@ -30,7 +30,6 @@ const EQUIVALENT = new Map([
   ['annotation at policies/hr.cedar:54', TITLE],
   ['annotation at policies/code.cedar:15', TITLE],
   ['annotation at policies/hr.cedar:9', TITLE],
-  ['effect at policies/hr.cedar:56', 'a duty decides nothing, so it means the same as a permit and as a forbid'],
   ['annotation at policies/hr.cedar:42', TITLE],
 ]);
 
