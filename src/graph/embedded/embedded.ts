@@ -3,6 +3,7 @@
  * is memory, so a journal in the database makes writes durable; this process is its only writer, so answers can be cached
  * exactly until the next write.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { BadRequest, ConfigError, Fault } from '../../model/faults.js';
 import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
@@ -13,7 +14,7 @@ import type { EngineStats } from '../../telemetry/engine-stats.js';
 import { createCallObserver, type EngineCallListener } from '../../telemetry/engine-calls.js';
 import { EngineWorker } from '../../runtime/worker-thread.js';
 import { startPrivately } from './private-start.js';
-import { EmbeddedCache } from './exact-cache.js';
+import { EmbeddedCache, readHostClock } from './exact-cache.js';
 import { LookupLimiter, lookupKey } from '../lookup-limiter.js';
 import {
   isExactly,
@@ -37,6 +38,10 @@ import { toOutageCode, OUTAGE_ANSWER, toGraphError, toSchemaError, type AnswerWi
 const EMBEDDED_BULK_SIZE = 150;
 /** Few lookups at once: its thread is this machine's. */
 const EMBEDDED_LOOKUP_LIMITS = { concurrent: 16, abandoned: 2 };
+/** How often checks are asked while relationships expire one after the other. */
+const MAX_EXPIRY_ATTEMPTS = 5;
+/** Longer than the clocks differ. */
+const EXPIRY_PAUSE_MS = 20;
 /** Revisions that can still be asked for: a decision asks within its deadline. */
 const MAX_REVISIONS = 10_000;
 
@@ -136,15 +141,41 @@ export class EmbeddedGraph implements GraphEngine {
     const revision = this.findRevision(consistency);
     // Cached answers stay true without the engine, but no permission could be taken back while it is gone.
     if (!this.worker.alive || revision === undefined) return checks.map(() => OUTAGE_ANSWER);
-    const answers = await this.checkAt(revision, checks);
+    const answers = await this.checkBetweenExpirations(revision, checks);
     // SpiceDB gives up a revision a day after it was written, unless it is the newest: then a write takes it away.
     const mayBeStale = revision !== this.head && !isExactly(consistency);
-    return mayBeStale && answers.some(({ result }) => result === 'unknown') ? this.checkAt(this.head, checks) : answers;
+    return mayBeStale && answers.some(({ result }) => result === 'unknown')
+      ? this.checkBetweenExpirations(this.head, checks)
+      : answers;
   }
 
-  private checkAt(revision: EmbeddedRevision, checks: readonly CheckRequest[]): Promise<readonly CheckAnswer[]> {
+  /**
+   * SpiceDB reads the clock for each check by itself, so where a relationship expires meanwhile one answer may be from
+   * before and another from after it. Then all of them are asked again, and none is taken from the cache.
+   */
+  private async checkBetweenExpirations(
+    revision: EmbeddedRevision,
+    checks: readonly CheckRequest[],
+  ): Promise<readonly CheckAnswer[]> {
+    const canExpire = checks.some(({ resource, permission }) =>
+      this.schema.reachability.reachesExpiration(resource.type, permission),
+    );
+    for (let attempt = 1; attempt <= MAX_EXPIRY_ATTEMPTS; attempt += 1) {
+      const begunAt = readHostClock();
+      const answers = await this.checkAt(revision, checks, attempt === 1);
+      if (!canExpire || !this.cache.hasExpiredSince(begunAt)) return answers;
+      await sleep(EXPIRY_PAUSE_MS);
+    }
+    return checks.map(() => OUTAGE_ANSWER);
+  }
+
+  private checkAt(
+    revision: EmbeddedRevision,
+    checks: readonly CheckRequest[],
+    useCache: boolean,
+  ): Promise<readonly CheckAnswer[]> {
     const getCached = (check: CheckRequest): CheckAnswer | undefined => {
-      const key = revision === this.head ? this.cache.cacheKey(check) : undefined;
+      const key = useCache && revision === this.head ? this.cache.cacheKey(check) : undefined;
       return key === undefined ? undefined : this.cache.getAnswer(key);
     };
     return checkThroughCache(checks, getCached, (uncached) => this.queue.check(uncached, { exactly: revision.token }));
@@ -284,11 +315,13 @@ export class EmbeddedGraph implements GraphEngine {
     if (revision === undefined) return checks.map(() => OUTAGE_ANSWER);
     const isHead = revision === this.head;
     const { generation } = this.cache;
+    // What ends an answer is looked up before it is asked for: meanwhile that may have passed, and be forgotten.
+    const ends = checks.map((check) => this.cache.validUntil(check));
     const answers = await this.worker
       .call<AnswerWithoutRevision[]>('check', { checks, revision: revision.snapshot })
       .catch((): AnswerWithoutRevision[] => []);
     return checks.map((check, i) => {
-      const until = answers[i]?.result === 'yes' ? this.cache.validUntil(check) : undefined;
+      const until = answers[i]?.result === 'yes' ? ends[i] : undefined;
       const answer = {
         revision: revision.token,
         ...(answers[i] ?? OUTAGE_ANSWER),

@@ -16,6 +16,15 @@ const MAX_READ_BYTES = 4 * 1024 * 1024;
 const MAX_CACHED_READ_LENGTH = 100;
 const MAX_LOOKUP_BYTES = 16 * 1024 * 1024;
 
+/** How far SpiceDB's reading of the clock may be from Remit's, in one process. */
+const CLOCK_SLACK_MS = 5;
+
+/** The clock that SpiceDB reads, whatever clock decisions are given. */
+export function readHostClock(): number {
+  // eslint-disable-next-line no-restricted-syntax -- as above
+  return Date.now();
+}
+
 /** The part that the results of all lookups have in common. */
 interface LookupIds {
   readonly ids: readonly string[];
@@ -43,6 +52,8 @@ export class EmbeddedCache {
   private readonly expirations = new Map<string, number>();
   /** The next expiration: until then, and until the next write, nothing changes. Undefined: to be looked for. */
   private nextExpiration: number | undefined;
+  /** The last expiration that has passed and is tracked no longer. */
+  private lastExpiration = -Infinity;
   private current = 0;
 
   constructor(private readonly schema: GraphSchema) {}
@@ -119,16 +130,24 @@ export class EmbeddedCache {
     return expiration === Infinity ? undefined : new Date(expiration).toISOString();
   }
 
+  /** Whether a relationship has expired since the instant, or is about to: answers may then be from before and after. */
+  hasExpiredSince(instant: number): boolean {
+    this.dropExpired();
+    const next = this.nextExpiration ?? Infinity;
+    return next <= readHostClock() + CLOCK_SLACK_MS || this.lastExpiration >= instant - CLOCK_SLACK_MS;
+  }
+
   /** Drops everything where a relationship has expired since, or is about to. */
   private dropExpired(): void {
-    // eslint-disable-next-line no-restricted-syntax -- SpiceDB reads the host's clock, whatever clock decisions are given
-    const now = Date.now();
+    const now = readHostClock();
     if (this.nextExpiration !== undefined && now < this.nextExpiration - EXPIRY_MARGIN_MS) return;
     this.clear();
     let earliest = Infinity;
     for (const [key, expiration] of this.expirations) {
-      if (expiration + EXPIRY_MARGIN_MS < now) this.expirations.delete(key);
-      else if (expiration < earliest) earliest = expiration;
+      if (expiration + EXPIRY_MARGIN_MS < now) {
+        this.expirations.delete(key);
+        this.lastExpiration = Math.max(this.lastExpiration, expiration);
+      } else if (expiration < earliest) earliest = expiration;
     }
     this.nextExpiration = earliest;
   }

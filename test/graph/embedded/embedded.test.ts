@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PgliteDatabase } from '../../../src/store/database/pglite.js';
+import type { CheckRequest } from '../../../src/model/checks.js';
 import { EmbeddedGraph } from '../../../src/graph/embedded/embedded.js';
 import { parseRelationship } from '../../../src/graph/relationship-text.js';
 import { GraphSchema } from '../../../src/graph/schema/schema.js';
@@ -131,5 +132,59 @@ describe('PGlite', () => {
     await db.kill();
     await expect(waiting).rejects.toMatchObject({ code: 'database_unavailable' });
     await expect(db.run([{ sql: 'select 1' }])).rejects.toMatchObject({ code: 'database_unavailable' });
+  });
+});
+
+describe('an expiration', () => {
+  const schema = GraphSchema.parse(
+    `use expiration
+definition user {}
+definition folder {
+  relation viewer: user
+  relation banned: user with expiration
+  relation approver: user with expiration
+  permission view = viewer - banned
+  permission approve = approver
+}
+`,
+    'expiring.zed',
+  );
+
+  it('in the middle of a call does not mix what was with what is, kept or not, nor is its end forgotten', async () => {
+    const db = await memory();
+    const engine = await EmbeddedGraph.start(schema, await Journal.open(db));
+    const ask = (permission: string, folder: number): CheckRequest => ({
+      resource: { type: 'folder', id: `f${folder}` },
+      permission,
+      subject: { type: 'user', id: 'u' },
+      // The path is asked for in a second call to SpiceDB.
+      explain: permission === 'view',
+    });
+    const seen = new Set<string>();
+    const folders = Array.from({ length: 60 }, (_, i) => i);
+    for (let round = 0; round < 3; round += 1) {
+      const end = Date.now() + 900;
+      const expiration = `[expiration:${new Date(end).toISOString()}]`;
+      const texts = folders.flatMap((i) => [
+        `folder:f${i}#viewer@user:u`,
+        `folder:f${i}#banned@user:u${expiration}`,
+        `folder:f${i}#approver@user:u${expiration}`,
+      ]);
+      await engine.write(texts.map((text) => ({ operation: 'touch', relationship: parseRelationship(text) })), 'test'); // prettier-ignore
+      const asking = async (folder: number): Promise<void> => {
+        while (Date.now() < end + 300) {
+          if (Math.random() < 0.3) await engine.check([ask('approve', folder)], 'full');
+          const begun = Date.now();
+          const [view, approve] = await engine.check([ask('view', folder), ask('approve', folder)], 'full');
+          const state = `${view?.result ?? ''} ${approve?.result ?? ''}`;
+          seen.add(state);
+          if (approve?.result === 'yes' && begun < end) expect(Date.parse(approve.until ?? '')).toBe(end);
+        }
+      };
+      await Promise.all(folders.map(asking));
+    }
+    expect(seen).toEqual(new Set(['no yes', 'yes no']));
+    await engine.close();
+    await db.close();
   });
 });
