@@ -3,6 +3,7 @@
  * that no token can carry, is refused with the way to write it.
  */
 import { z } from 'zod';
+import { didYouMean } from '../diagnostics/suggest.js';
 import { BadRequest } from '../model/faults.js';
 import type { Issuer } from '../tokens/issuers.js';
 import { idFormat } from './authzen-request.js';
@@ -30,8 +31,7 @@ export function resolveRevokedParty(
   issuers: readonly Issuer[],
 ): string {
   if (typeof party === 'object' && 'sub' in party) {
-    const issuer = issuers.find((configured) => configured.issuer === party.issuer);
-    if (issuer === undefined) throw new BadRequest('is not a configured issuer', `${place}.issuer`);
+    const issuer = requireIssuer(party.issuer, `${place}.issuer`, issuers);
     const id = issuer.entityId(party.sub);
     if (id === undefined) throw new BadRequest('begins with the alias of another issuer', `${place}.sub`);
     return id;
@@ -51,6 +51,20 @@ export function resolveRevokedParty(
     `is no id that a token can name: the ids of the configured issuers are ${forms.join(', ')}; write it so, or as {"issuer": …, "sub": …}`,
     place,
   );
+}
+
+/**
+ * Finds the issuer that a revocation names. No token of another is accepted, so naming one would end nothing.
+ * @param place of the name in the request
+ * @param issuers those that can be meant
+ * @throws BadRequest naming the place and the issuer that was probably meant
+ */
+export function requireIssuer(name: string, place: string, issuers: readonly Issuer[]): Issuer {
+  const issuer = issuers.find((configured) => configured.issuer === name);
+  if (issuer !== undefined) return issuer;
+  const names = issuers.map((configured) => configured.issuer);
+  const problem = `is not a configured issuer${didYouMean(name, names)}`;
+  throw new BadRequest(problem, place);
 }
 
 /** Whether a token of the issuer can name the id. */

@@ -8,7 +8,7 @@ import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
 import type { Revocation } from '../../model/revocations.js';
 import { CLOCK_SKEW_SECONDS } from '../../tokens/verify.js';
-import { resolveRevokedParty, revokedPartyFormat } from '../revoked-party.js';
+import { requireIssuer, resolveRevokedParty, revokedPartyFormat } from '../revoked-party.js';
 import { INSTANT_PROBLEM } from '../../runtime/instant-format.js';
 import { requireParty, authenticate } from '../edge/authentication.js';
 import { createProblem, inputErrors } from '../edge/errors.js';
@@ -19,7 +19,7 @@ const textFormat = z
   .max(1024)
   .refine((value) => value.isWellFormed() && !/\p{Cc}/u.test(value), 'must not contain control characters');
 const revocationMembers = {
-  issuer: textFormat.optional().describe('The `iss` of the token'),
+  issuer: textFormat.optional().describe('The `iss` of the token: a configured issuer'),
   jti: textFormat.optional(),
   session: textFormat.optional().describe('`sid` or `txn`: the session ends'),
   issued_before: z.string().optional().describe('RFC 3339: tokens issued later are not revoked'),
@@ -49,6 +49,8 @@ const sessionParams = z.object({ id: textFormat });
 
 /** Revocations are kept for good, so the number that a user may add is limited. */
 export const MAX_SESSIONS_ENDED_BY_USER = 1000;
+const USER_ISSUER_PROBLEM =
+  'is not the "issuer" of the revocation, and a token names a user of the issuer that signs it';
 const REVOCATION_SELECTORS = ['issuer', 'jti', 'user', 'agent', 'session'] as const;
 
 export function revocationRoutes(app: TypedApp, service: Service): void {
@@ -68,7 +70,9 @@ export function revocationRoutes(app: TypedApp, service: Service): void {
       const { userObject, agentObject } = service.activePolicies.rules.vocabulary;
       const issuers = service.trust.issuers.list();
       // The user is of the issuer that signed; an agent may be of another.
-      const userIssuers = issuers.filter(({ issuer }) => body.issuer === undefined || issuer === body.issuer);
+      const userIssuers = body.issuer === undefined ? issuers : [requireIssuer(body.issuer, 'issuer', issuers)];
+      if (typeof user === 'object' && 'sub' in user && body.issuer !== undefined && user.issuer !== body.issuer)
+        throw new BadRequest(USER_ISSUER_PROBLEM, 'user.issuer');
       const selectors = {
         ...requested,
         user: user === undefined ? undefined : resolveRevokedParty(user, 'user', userObject, userIssuers),

@@ -200,10 +200,50 @@ describe('a revocation', () => {
     ['a user as a reference, which is also an id', { user: 'user:alice' }, 'user'],
     ['an agent as a reference', { agent: 'agent:hr-assistant' }, 'agent'],
     ['a subject of an issuer that is none', { user: { issuer: 'https://other.example', sub: 'alice' } }, 'user.issuer'],
+    ['an issuer that is none', { issuer: 'https://other.example' }, 'issuer'],
     ['a user by half a name', { user: { issuer: 'urn:remit:development' } }, 'user'],
   ])('of %s is 400', async (_of, body, at) => {
     const response = await remit.post('/v1/revocations', body);
     expect([response.statusCode, response.json<{ error: { at?: string } }>().error.at ?? '']).toEqual([400, at]);
+  });
+});
+
+describe('an issuer that is not configured', () => {
+  const [ISSUER, SLIP] = ['urn:remit:development', 'urn:remit:development/'];
+  const listed = async (): Promise<number> =>
+    (await remit.request('GET', '/v1/revocations?limit=1000')).json<{ revocations: object[] }>().revocations.length;
+
+  it.each<[string, object]>([
+    ['alone', {}],
+    ['a token', { jti: 'j' }],
+    ['a user', { user: 'alice' }],
+    ['an agent', { agent: 'hr-assistant' }],
+    ['a pair', { user: 'alice', agent: 'hr-assistant' }],
+    ['a session', { session: 's' }],
+    ['a time', { issued_before: DAYTIME.toISOString() }],
+  ])('is refused where it stands with %s: the revocation would end nothing', async (_with, more) => {
+    const before = await listed();
+    for (const issuer of [SLIP, ISSUER.toUpperCase(), ` ${ISSUER}`]) {
+      const response = await remit.post('/v1/revocations', { issuer, ...more });
+      expect([response.statusCode, response.json<{ error: object }>().error]).toEqual([
+        400,
+        expect.objectContaining({
+          at: 'issuer',
+          message: `is not a configured issuer (did you mean "${ISSUER}"?)`,
+        }),
+      ]);
+    }
+    expect(await listed()).toBe(before);
+  });
+
+  it('is refused as that of a party, too', async () => {
+    for (const body of [{ user: { issuer: SLIP, sub: 'alice' } }, { agent: { issuer: SLIP, sub: 'hr-assistant' } }]) {
+      const response = await remit.post('/v1/revocations', body);
+      expect([response.statusCode, response.json<{ error: { message: string } }>().error.message]).toEqual([
+        400,
+        `is not a configured issuer (did you mean "${ISSUER}"?)`,
+      ]);
+    }
   });
 });
 
@@ -271,6 +311,11 @@ describe('a person whose id is nearly that of another', () => {
       error: { at: 'user', message: expect.stringContaining('"partner|…"') as string },
     });
     expect((await state({ user: { issuer: ISSUERS.corp, sub: 'partner|alice' } })).statusCode).toBe(400);
+    expect(
+      (await state({ issuer: ISSUERS.corp, user: { issuer: ISSUERS.partner, sub: 'alice' } })).json(),
+    ).toMatchObject({
+      error: { at: 'user.issuer', message: expect.stringContaining('is not the "issuer" of the revocation') as string },
+    });
     expect(await listRevoked()).toEqual([]);
 
     const revoked = new Set<string>();
