@@ -30,9 +30,12 @@ function findingText(finding: Finding, files: readonly SourceFile[], printable: 
   return lines.join('\n');
 }
 
-/** A configuration may hold secrets and a world personal data: neither may get into a build log. */
+/**
+ * Whether lines of the file may get into a build log: only rules, by the ends of their names. A configuration may hold
+ * secrets and a world personal data, and either may have any name.
+ */
 function isSourcePrintable({ name }: SourceFile): boolean {
-  return !/\.ya?ml$/.test(name);
+  return /\.(cedar|cedarschema|zed)$/.test(name);
 }
 
 /** @returns a line such as `15 policies checked: 1 error, 2 warnings.` */
