@@ -7,7 +7,7 @@ import { Deadline } from '../runtime/deadline.js';
 import { findCandidateResources, compareByCodePoint, CANDIDATE_DEADLINES, type SearchDeps } from './candidates.js';
 import type { DecisionPreview } from './preview.js';
 import { previewQuestions } from './decide-list.js';
-import { GraphSnapshot } from '../graph/snapshot.js';
+import type { GraphSnapshot } from '../graph/snapshot.js';
 import { BadRequest } from '../model/faults.js';
 import type { Question } from '../model/question.js';
 import { REQUEST_DEPENDENT_REASONS, type Reason } from '../model/reasons.js';
@@ -32,10 +32,12 @@ const SAMPLE_SIZES = [10, 90, 400];
 
 /**
  * @param toQuestion makes the agent's question for an action on a type, with a placeholder for the resource's id
+ * @param graph one for the whole list, so that all of it is of one revision
  * @throws Fault where a question can't be decided now
  */
 export async function findCapabilities(
   toQuestion: (action: string, resourceType: string) => Question,
+  graph: GraphSnapshot,
   deps: SearchDeps,
 ): Promise<readonly Capability[]> {
   const pairs = deps
@@ -49,7 +51,6 @@ export async function findCapabilities(
   const capabilities: Capability[] = [];
   for (const { action, resourceType } of pairs) {
     const question = toQuestion(action.name, resourceType);
-    const graph = new GraphSnapshot(deps.relationships, question.consistency);
     const ids = await Deadline.run(deps.deadlineMs * CANDIDATE_DEADLINES, (deadline) =>
       deadline.race(findCandidateResources(question, graph, deps)),
     );

@@ -4,6 +4,7 @@ import { Deadline } from '../runtime/deadline.js';
 import { newDecisionId } from '../decide/decision-id.js';
 import type { DecisionDeps } from '../decide/decide.js';
 import { startEvaluation } from './preview.js';
+import type { GraphSnapshot } from '../graph/snapshot.js';
 import type { SearchRecord } from '../model/decision.js';
 import { Fault } from '../model/faults.js';
 import { formatRef } from '../model/ids.js';
@@ -30,6 +31,7 @@ export async function identifyListRequester(question: Question, deps: DecisionDe
 /**
  * Records the list once it is complete.
  * @param request the search as it was asked, without properties
+ * @param graph of which all of the list was asked
  * @throws Fault where the record can't be stored, since only what is on record is answered; and where the token has ended
  * meanwhile, since part of the list was then judged on a good token and part on a bad one
  */
@@ -38,6 +40,7 @@ export async function recordSearch(
   request: SearchRecord['request'],
   requester: ListRequester,
   resultCount: number,
+  graph: Pick<GraphSnapshot, 'revision'>,
   deps: DecisionDeps,
 ): Promise<void> {
   const { question, token } = requester;
@@ -55,6 +58,7 @@ export async function recordSearch(
     ...(token === undefined ? {} : { token: toTokenRecord(token) }),
     acting: toRecordedActing(requester, deps),
     request: { ...request, ...(question.requestId === undefined ? {} : { request_id: question.requestId }) },
+    ...(graph.revision === undefined ? {} : { revision: graph.revision }),
     found: resultCount,
   };
   await Deadline.run(deps.deadlineMs, (deadline) => deadline.race(deps.decisions.record(record)));

@@ -116,6 +116,8 @@ export interface SearchRecord {
   /** The parties that the token names, or that the client vouches for. */
   readonly acting: { readonly user?: string; readonly agent?: string; readonly chain: readonly string[] };
   readonly request: Readonly<Record<string, unknown>>;
+  /** The ZedToken of the revision that all of it was answered at; absent where nothing was asked of SpiceDB. */
+  readonly revision?: string | undefined;
   readonly found: number;
 }
 

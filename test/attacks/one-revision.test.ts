@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import type { DecisionRecord } from '../../src/model/decision.js';
+import type { DecisionRecord, SearchRecord } from '../../src/model/decision.js';
 import { start, type Answer, type Running } from '../support/sample.js';
 
 const FILES = {
@@ -31,10 +31,13 @@ entity Payment;
 @scope("pay") @permission("view") action "pay" appliesTo { principal: [Agent, User], resource: [Payment], context: { can: { approve: Bool, request: Bool } } };
 @scope("pay") @permission("view") action "half" appliesTo { principal: [Agent, User], resource: [Payment], context: { can: { approve: Bool } } };
 @scope("pay") @permission("view") action "other-half" appliesTo { principal: [Agent, User], resource: [Payment], context: { can: { request: Bool } } };
+@scope("sign") @permission("approve") action "sign" appliesTo { principal: [Agent, User], resource: [Payment], context: {} };
+@scope("sign") @permission("request") action "withdraw" appliesTo { principal: [Agent, User], resource: [Payment], context: {} };
 @scope("pay") action "view" appliesTo { principal: [Agent, User], resource: [Payment], context: {} };
 `,
   'policies/all.cedar': `@id("view") permit (principal, action == Action::"view", resource);
 @id("pay") permit (principal, action == Action::"pay", resource);
+@id("sign") permit (principal, action in [Action::"sign", Action::"withdraw"], resource);
 @id("both") forbid (principal, action == Action::"pay", resource) unless { context.can.approve && context.can.request };
 `,
   'world.yaml': stringify({
@@ -179,4 +182,56 @@ describe('no decision mixes two states of the graph', () => {
       });
     });
   });
+
+  it('nor do capabilities, which are many lookups', async () => {
+    await remit.touch('agent:bot#delegator@user:ann');
+    const authorization = `Bearer ${await remit.mint({ user: 'ann', agent: 'bot', scope: 'sign', audience: undefined, ttlSeconds: 3600 })}`;
+    const headers = { host: `127.0.0.1:${remit.service.config.port}`, authorization };
+    await whileSwapping('payment:p#approver@user:ann', 'payment:p#requester@user:ann', async () => {
+      await atOnce(4, 15, async () => {
+        const response = await remit.app.inject({ url: '/v1/capabilities', headers });
+        const [type] = response.json<{ capabilities: { actions: { name: string; status: string }[] }[] }>()
+          .capabilities;
+        expect(type?.actions.filter(({ status }) => status === 'allowed')).toHaveLength(1);
+      });
+    });
+    await remit.remove('agent:bot#delegator@user:ann');
+  });
+});
+
+describe('the record of a list names the revision of its answers', () => {
+  const shared = { subject: { type: 'user', id: 'bob' }, action: { name: 'view' }, context: { mode: 'human' } };
+  const resource = { type: 'payment', id: 'a' };
+  const searchFor = (what: string, body: object) => () => remit.post(`/access/v1/search/${what}`, body);
+  const findOwnCapabilities = async () => {
+    const token = await remit.mint({ user: 'bob', agent: 'bot', scope: 'pay', audience: undefined });
+    const headers = { host: `127.0.0.1:${remit.service.config.port}`, authorization: `Bearer ${token}` };
+    return remit.app.inject({ url: '/v1/capabilities', headers });
+  };
+
+  it.each<[string, string, () => Promise<{ statusCode: number }>]>([
+    ['a search for resources', 'resource', searchFor('resource', { ...shared, resource: { type: 'payment' } })],
+    ['a search for subjects', 'subject', searchFor('subject', { ...shared, subject: { type: 'user' }, resource })],
+    ['a search for actions', 'action', searchFor('action', { subject: shared.subject, context: shared.context, resource })],
+    ['a filter', 'filter', () => remit.post('/v1/filter', { ...shared, records: [{ ...resource, properties: {} }] })],
+    ['capabilities', 'capabilities', findOwnCapabilities],
+  ])('%s', async (_, search, list) => {
+    const revisionOf = async (): Promise<string> => {
+      expect((await list()).statusCode).toBe(200);
+      const { results } = (await remit.request('GET', '/v1/decisions?limit=10')).json<{ results: SearchRecord[] }>();
+      const record = results.find((listed) => listed.search === search);
+      expect(record).toMatchObject({ revision: expect.any(String) as string });
+      return record?.revision ?? '';
+    };
+    const decidedAt = async (): Promise<string[]> => revisionsOf(await remit.evaluate({ ...shared, resource }));
+    await remit.touch('agent:bot#delegator@user:bob', 'payment:a#viewer@user:bob');
+    const first = await revisionOf();
+    // The embedded SpiceDB answers at the newest revision, whether a decision asks it or a list.
+    expect(await decidedAt()).toEqual([first]);
+    expect(await revisionOf()).toBe(first);
+    await remit.remove('payment:a#viewer@user:bob');
+    const second = await revisionOf();
+    expect(second).not.toBe(first);
+    expect(await decidedAt()).toEqual([second]);
+  }); // prettier-ignore
 });

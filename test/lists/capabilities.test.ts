@@ -1,5 +1,6 @@
 /** Capabilities where a question lacks what only the request can say: what can't succeed whatever it says isn't offered. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { GraphSnapshot } from '../../src/graph/snapshot.js';
 import { findCapabilities } from '../../src/lists/capabilities.js';
 import { entity, QUESTION, SmallWorld } from '../law/small-world.js';
 import { rulesOf } from '../policy/sources.js';
@@ -55,6 +56,7 @@ async function list(now: string): Promise<Record<string, string>> {
       action: { name, properties: {} },
       resource: { type, id: '-', properties: {} },
     }),
+    new GraphSnapshot(deps.relationships, QUESTION.consistency),
     {
       ...deps,
       entities: { fetch: (needs) => deps.entities.fetch(needs), ids: () => Promise.resolve([]) },

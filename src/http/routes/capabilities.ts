@@ -1,5 +1,6 @@
 /** `/v1/capabilities`: lists what an agent may do with its own token. */
 import { z } from 'zod';
+import { GraphSnapshot } from '../../graph/snapshot.js';
 import { findCapabilities } from '../../lists/capabilities.js';
 import type { Question } from '../../model/question.js';
 import { identifyListRequester, PLACEHOLDER_ID, recordSearch } from '../../lists/record.js';
@@ -50,10 +51,12 @@ export function capabilityRoutes(app: TypedApp, service: Service): void {
         const subject = { type: agentObject, id: caller.kind === 'agent' ? caller.agent : '' };
         const buildQuestion = (name: string, type: string): Question =>
           parseQuestion({ subject, action: { name }, resource: { type, id: PLACEHOLDER_ID } }, requestContext);
-        const asker = await identifyListRequester(buildQuestion(PLACEHOLDER_ID, PLACEHOLDER_ID), deps);
-        const entries = await findCapabilities(buildQuestion, deps);
+        const template = buildQuestion(PLACEHOLDER_ID, PLACEHOLDER_ID);
+        const asker = await identifyListRequester(template, deps);
+        const graph = new GraphSnapshot(deps.relationships, template.consistency);
+        const entries = await findCapabilities(buildQuestion, graph, deps);
         const allowed = entries.filter(({ status }) => status === 'allowed').length;
-        await recordSearch('capabilities', { subject }, asker, allowed, deps);
+        await recordSearch('capabilities', { subject }, asker, allowed, graph, deps);
         return {
           capabilities: [...new Set(entries.map((c) => c.resourceType))].map((type) => ({
             resource_type: type,

@@ -37,7 +37,12 @@ const outcomeFormat = z
   .meta({ id: 'Outcome' });
 const reportedOutcomeFormat = outcomeFormat.extend({ reported_at: z.string(), reported_by: z.string() });
 const decisionRecordFormat = z
-  .looseObject({ id: z.uuid(), decision: z.boolean(), outcome: reportedOutcomeFormat.optional() })
+  .looseObject({
+    id: z.uuid(),
+    decision: z.boolean(),
+    revision: z.string().optional().describe('Of a list: the ZedToken of the revision that all of it was answered at'),
+    outcome: reportedOutcomeFormat.optional(),
+  })
   .meta({ id: 'DecisionRecord' });
 const decisionListFormat = z
   .object({ page: nextPageFormat, results: z.array(decisionRecordFormat) })

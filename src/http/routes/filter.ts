@@ -101,7 +101,7 @@ export function filterRoutes(app: TypedApp, service: Service): void {
           types: [...new Set(records.map(({ type }) => type))],
           records: records.length,
         };
-        await recordSearch('filter', summary, asker, permitted.length, deps);
+        await recordSearch('filter', summary, asker, permitted.length, graph, deps);
         return { records: permitted, removed: records.length - permitted.length };
       });
     },

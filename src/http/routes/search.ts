@@ -179,7 +179,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
       const remaining = candidates.filter((id) => after === undefined || compareByCodePoint(id, after) > 0);
       const limit = pageTokens.limit(requestedPage);
       const allowed = await findAllowed(remaining, limit, toCandidateQuestion, graph, deps);
-      await recordSearch(search, toRecordedQuestion(rest), asker, allowed.results.length, deps);
+      await recordSearch(search, toRecordedQuestion(rest), asker, allowed.results.length, graph, deps);
       return { page: pageTokens.encode(allowed.after, query), results: allowed.results.map(toResult) };
     });
   }
