@@ -2,11 +2,11 @@
  * The development issuer: mints delegation tokens for trying things out, with a key pair in the data directory.
  * It exists only with embedded engines on loopback.
  */
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { exportJWK, generateKeyPair, importJWK, SignJWT, type JWK } from 'jose';
 import { v4 as uuid } from 'uuid';
 import { ConfigError } from '../model/faults.js';
+import { ensureSecretFile } from '../runtime/secret-file.js';
 import { parseStrictJson } from '../runtime/strict-json.js';
 import type { IssuerConfig } from '../tokens/issuers.js';
 
@@ -46,9 +46,8 @@ export interface DevelopmentIssuer {
  */
 export async function openDevelopmentIssuer(directory: string): Promise<DevelopmentIssuer> {
   const file = join(directory, 'dev-issuer.jwk');
-  if (!existsSync(file)) writeFileSync(file, JSON.stringify(await generatePrivateJwk()), { mode: 0o600, flag: 'wx' });
-  chmodSync(file, 0o600);
-  const jwk = readPrivateJwk(file);
+  const text = await ensureSecretFile(file, async () => JSON.stringify(await generatePrivateJwk()));
+  const jwk = parsePrivateJwk(text, file);
   const key = await importJWK(jwk, 'ES256').catch(() => {
     throw unreadableKeyError(file);
   });
@@ -107,9 +106,9 @@ function buildDevelopmentIssuer(jwk: JWK, key: Awaited<ReturnType<typeof importJ
   };
 }
 
-function readPrivateJwk(file: string): JWK & { kty: string } {
+function parsePrivateJwk(text: string, file: string): JWK & { kty: string } {
   try {
-    const jwk = parseStrictJson(readFileSync(file, 'utf8')) as Partial<JWK> | null;
+    const jwk = parseStrictJson(text) as Partial<JWK> | null;
     if (jwk?.kty === 'EC' && typeof jwk.d === 'string') return { ...jwk, kty: jwk.kty };
   } catch {
     // Thrown below.

@@ -2,9 +2,11 @@
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ConfigError } from '../model/faults.js';
+import { nameWithoutDraft } from './secret-file.js';
 
 /** What Remit keeps there. */
 const OWN_NAMES: ReadonlySet<string> = new Set(['lock', 'dev.key', 'dev-issuer.jwk', 'database', 'run']);
+const isOwnName = (name: string): boolean => OWN_NAMES.has(nameWithoutDraft(name));
 /** The mode bits that let the group or others in. */
 const OPEN_TO_OTHERS = 0o077;
 
@@ -18,7 +20,7 @@ export function prepareDataDirectory(directory: string): void {
     createDirectory(directory);
     const names = readdirSync(directory);
     closeDirectory(realpathSync(directory), names);
-    for (const name of names) if (OWN_NAMES.has(name)) closeEntry(join(directory, name));
+    for (const name of names) if (isOwnName(name)) closeEntry(join(directory, name));
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     throw new ConfigError(
@@ -32,15 +34,24 @@ export function prepareDataDirectory(directory: string): void {
 function createDirectory(directory: string): void {
   const missingPaths: string[] = [];
   for (let at = directory; !existsSync(at); at = dirname(at)) missingPaths.push(at);
-  for (const at of missingPaths.reverse()) mkdirSync(at, { mode: 0o700 });
+  for (const at of missingPaths.reverse()) createLevel(at);
   if (!statSync(directory).isDirectory()) throw new ConfigError('the data directory is not a directory', directory);
+}
+
+/** Another process may make the same level at the same moment. */
+function createLevel(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
 }
 
 function closeDirectory(directory: string, names: readonly string[]): void {
   const { mode } = statSync(directory);
   if ((mode & OPEN_TO_OTHERS) === 0) return;
   // A directory that others share with Remit, such as /tmp, must stay as it is.
-  const foreign = names.find((name) => !OWN_NAMES.has(name));
+  const foreign = names.find((name) => !isOwnName(name));
   if (foreign !== undefined)
     throw new ConfigError(
       `other users may enter the data directory (mode ${formatMode(mode)}), and it holds other files than Remit's ("${foreign}"): name a directory of Remit's own, or run chmod 700 on it`,
@@ -51,7 +62,9 @@ function closeDirectory(directory: string, names: readonly string[]): void {
 
 /** @throws ConfigError where only another user, its owner, could */
 function closeEntry(path: string): void {
-  const entry = lstatSync(path);
+  const entry = lstatSync(path, { throwIfNoEntry: false });
+  // Another process has removed it since: its lock, or a draft.
+  if (entry === undefined) return;
   if (entry.isSymbolicLink()) throw new ConfigError('is a link, and must be a file of its own', path);
   const { mode } = entry;
   if ((mode & OPEN_TO_OTHERS) === 0) return;

@@ -1,6 +1,5 @@
 /** Opens the parts of a running Remit from a configuration, and closes them in order. Commands and tests call it. */
 import { createHash, randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TrustConfig, checkTrustConfig } from './clients-and-issuers.js';
 import { createClock } from '../runtime/clock.js';
@@ -25,6 +24,7 @@ import type { EngineCallListener } from '../telemetry/engine-calls.js';
 import type { Log } from '../telemetry/log.js';
 import type { ServiceCounts } from '../telemetry/service-metrics.js';
 import { Metrics } from '../telemetry/metrics.js';
+import { ensureSecretFile } from '../runtime/secret-file.js';
 import { openDevelopmentIssuer, type DevelopmentIssuer } from '../issue/development-issuer.js';
 import { CredentialVerifier } from '../tokens/credentials.js';
 import { discardPartialWorld, loadWorldOnce } from './load-world-once.js';
@@ -109,7 +109,7 @@ export async function openService(
       log(line, { event: 'entities_unfit', policy_version: rules.version });
     const devIssuer = config.development ? await openDevelopmentIssuer(config.data) : undefined;
     const revocations = new RevocationStore(database);
-    const devKey = config.clients.length === 0 ? ensureDevKey(config.data) : undefined;
+    const devKey = config.clients.length === 0 ? await ensureDevKey(config.data) : undefined;
     const development = {
       clients: devKey === undefined ? [] : [createDevClient(devKey)],
       issuers: devIssuer === undefined ? [] : [devIssuer.config],
@@ -211,11 +211,9 @@ async function readSecret(database: Database): Promise<string> {
   return String(rows?.[0]?.['value']);
 }
 
-function ensureDevKey(directory: string): string {
-  const file = join(directory, 'dev.key');
-  if (!existsSync(file)) writeFileSync(file, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' });
-  chmodSync(file, 0o600);
-  return readFileSync(file, 'utf8').trim();
+async function ensureDevKey(directory: string): Promise<string> {
+  const makeKey = (): string => `${randomBytes(32).toString('base64url')}\n`;
+  return (await ensureSecretFile(join(directory, 'dev.key'), makeKey)).trim();
 }
 
 /** The client of a start without configured clients. It has every permission; such a service listens on loopback only. */
