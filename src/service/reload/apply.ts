@@ -103,7 +103,7 @@ export class Reloader {
       if (waiting === candidate.fingerprint && !mayRelax) return true;
       try {
         const trusted = { ...trust.configured, file: config.file };
-        await this.applyPolicies(candidate, trusted, { mayRelax, onSwap: () => undefined });
+        await this.applyPolicies(candidate, trusted, { mayRelax, isAsked: false, onSwap: () => undefined });
         return false;
       } catch (error) {
         if (error instanceof RelaxationRefused) this.relaxed.waiting = candidate.fingerprint;
@@ -134,11 +134,11 @@ export class Reloader {
     // Clients and issuers apply even where the policies are refused: a leaked key must stop counting.
     const tookPolicies =
       candidate !== undefined &&
-      (await this.applyPolicies(candidate, next, { mayRelax: true, onSwap }).then(
+      (await this.applyPolicies(candidate, next, { mayRelax: true, isAsked: true, onSwap }).then(
         () => true,
         () => false,
       ));
-    if (!tookPolicies) await this.applyPolicies(undefined, next, { mayRelax: false, onSwap });
+    if (!tookPolicies) await this.applyPolicies(undefined, next, { mayRelax: false, isAsked: true, onSwap });
     return [
       `clients: ${describeChanges(before.clients, next.clients, ({ id }) => id)}`,
       `issuers: ${describeChanges(before.issuers, next.issuers, ({ issuer }) => issuer)}`,
@@ -153,13 +153,18 @@ export class Reloader {
     ];
   }
 
-  /** Applies a candidate, or only what `onSwap` does where there is none. @throws the error, with nothing changed */
+  /**
+   * Applies a candidate, or only what `onSwap` does where there is none.
+   * @param options `isAsked`: the operator has given the signal, and is told of a refusal even if it was logged before
+   * @throws the error, with nothing changed
+   */
   private async applyPolicies(
     candidate: PolicyCandidate | undefined,
     trust: Pick<Config, 'clients' | 'issuers' | 'file'>,
-    { mayRelax, onSwap }: { readonly mayRelax: boolean; readonly onSwap: () => void },
+    options: { readonly mayRelax: boolean; readonly isAsked: boolean; readonly onSwap: () => void },
   ): Promise<void> {
     const { activePolicies } = this.service;
+    const { mayRelax, isAsked, onSwap } = options;
     const before = activePolicies.rules;
     try {
       const rules = candidate === undefined ? before : assembleCandidate(candidate, before);
@@ -181,7 +186,7 @@ export class Reloader {
     } catch (error) {
       const isRefused = candidate !== undefined && !hasSameSources(candidate, before);
       if (candidate !== undefined && (isRefused || error instanceof RelaxationRefused))
-        this.recordRefusal(candidate, error as Error);
+        this.recordRefusal(candidate, error as Error, isAsked);
       throw error;
     }
   }
@@ -219,12 +224,13 @@ export class Reloader {
     });
   }
 
-  /** Records and logs a refusal, once for each however often the same files are offered. */
-  private recordRefusal({ version, findings }: PolicyCandidate, { message: reason }: Error): void {
+  /** Records and logs a refusal: once however often the watch offers the same files, and at each signal. */
+  private recordRefusal({ version, findings }: PolicyCandidate, { message: reason }: Error, isAsked: boolean): void {
     const { activePolicies, now } = this.service;
     const { refusal } = activePolicies;
-    if (refusal?.reason === reason && refusal.version === version) return;
-    activePolicies.refuse({ at: now().toISOString(), reason, version, findings });
+    const isKnown = refusal?.reason === reason && refusal.version === version;
+    if (isKnown && !isAsked) return;
+    if (!isKnown) activePolicies.refuse({ at: now().toISOString(), reason, version, findings });
     const { version: activeVersion } = activePolicies.rules;
     this.log(`policies not taken, those of version ${activeVersion} stay in force: ${reason}`, {
       event: 'policies_refused',
