@@ -28,6 +28,14 @@ const remit = (args: readonly string[], over: Record<string, string> = {}): Prom
     });
   });
 
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 afterAll(() => {
   rmSync(data, { recursive: true, force: true });
 });
@@ -429,6 +437,32 @@ describe('serve and decide', () => {
   it('greets first: nothing is printed before the welcome', () => {
     expect(welcome).toMatch(/^Remit is listening on http:\/\//);
     expect(welcome).not.toContain('Server listening');
+  });
+
+  it('says how it is stopped and has its configuration read again', () => {
+    for (const command of ['kill', 'kill -HUP']) expect(welcome).toContain(`\`${command} ${String(server.pid)}\``);
+  });
+
+  it('by `npm start` ends with npm, whose shell would not pass the signal on', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'remit-npm-'));
+    const own = { REMIT_DATA: directory, REMIT_PORT: String(port + 1) };
+    const npm = spawn('npm', ['start'], { cwd: root, env: { ...env, ...own } });
+    const ended = new Promise((resolve) => npm.once('exit', resolve));
+    const service = await new Promise<number>((resolve) => {
+      let out = '';
+      npm.stdout.on('data', (chunk: Buffer) => {
+        const [, id] = /`kill (\d+)`/.exec((out += chunk.toString())) ?? [];
+        if (id !== undefined) resolve(Number(id));
+      });
+    });
+    npm.kill('SIGTERM');
+    await ended;
+    try {
+      await expect.poll(() => isAlive(service), { timeout: 30_000 }).toBe(false);
+    } finally {
+      if (isAlive(service)) process.kill(service, 'SIGKILL');
+      rmSync(directory, { recursive: true, force: true });
+    }
   });
 
   it('prints a request that can be pasted, and it is allowed', async () => {

@@ -26,6 +26,7 @@ export function welcomeText(
   const { policies, version } = service.activePolicies.rules;
   const data = config.database.mode === 'embedded' ? `${displayPath(config.data)}/` : databaseAddress(config.database);
   const reloadNote = config.reload.policies === 'watch' ? ', reloaded when they change' : '';
+  const reloadText = `\`kill -HUP ${process.pid}\` has it read its configuration again`;
   const lines = [
     `Remit is listening on ${url}`,
     `  configuration ${displayPath(config.file)}, data in ${data}`,
@@ -39,6 +40,7 @@ export function welcomeText(
       `  the development issuer is active (loopback): \`${nameProgram()} token\` mints a token for any user and agent`,
     );
   lines.push(`  reference     ${url}/docs`);
+  lines.push(`  process       ${process.pid}: \`kill ${process.pid}\` stops it, ${reloadText}`);
   if (example !== undefined && devKey !== undefined)
     lines.push(
       '',
