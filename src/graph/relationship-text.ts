@@ -83,7 +83,7 @@ export function parseCheckKey(key: string): Check | undefined {
 export function toUtcInstant(text: string): string {
   const date = parseInstant(text);
   if (date === undefined || date.getTime() < 0)
-    throw new TypeError(`"${text}" is not an instant such as 2030-01-01T00:00:00Z`);
+    throw new TypeError(`"${text}" is not an instant such as 2030-01-01T00:00:00Z, to the millisecond at most`);
   return date.toISOString().replace('.000Z', 'Z');
 }
 
