@@ -68,6 +68,18 @@ describe('parseRelationship', () => {
     ['repository:#owner@user:alice', form],
     ['repository:api@owner#user:alice', form],
     ['repository:a pi#owner@user:alice', form],
+    ...['\ufeff', '\u00a0', '\v', '\f', '\u0085', '\u2003', '\u2028'].flatMap((odd): [string, string][] => [
+      [
+        `${odd}repository:api#owner@user:alice`,
+        odd === '\u0085'
+          ? 'type "\u0085repository" must be a SpiceDB definition name such as "document" or "acme/document"'
+          : form,
+      ],
+      [
+        `repository:api#owner@user:alice${odd}`,
+        odd === '\u0085' ? 'id "alice\u0085" must be encoded: =XX for each byte outside A-Z a-z 0-9 _ / | + -' : form,
+      ],
+    ]),
     ['repository:api#owner@user:alice#member#x', form],
     ['repository:api#owner@user:alice extra', form],
     ['repository:api#owner@user:alice\nrepository:api#owner@user:bob', form],
