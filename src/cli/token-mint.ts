@@ -3,6 +3,7 @@ import { loadConfig } from '../config/config.js';
 import { prepareDataDirectory } from '../runtime/data-directory.js';
 import { ConfigError } from '../model/faults.js';
 import { findIdProblem } from '../model/ids.js';
+import { trimBlanks } from '../runtime/trim-blanks.js';
 import { MAX_CHAIN_LENGTH } from '../tokens/actors.js';
 import { openDevelopmentIssuer } from '../issue/development-issuer.js';
 import { defineCommand } from './command/define-command.js';
@@ -100,7 +101,7 @@ function parseNonEmpty(text: string, option: string): string {
 
 /** @throws UsageError */
 function parseChain(text: string, option: string): string[] {
-  const ids = text.split(',').map((id) => parseActorId(id.trim(), option));
+  const ids = text.split(',').map((id) => parseActorId(trimBlanks(id), option));
   // The agent that acts is one of the chain.
   if (ids.length >= MAX_CHAIN_LENGTH) throw new UsageError(`${option} can name ${MAX_CHAIN_LENGTH - 1} agents at most`);
   return ids;

@@ -9,6 +9,7 @@ import { MAX_UPDATES_PER_WRITE, type RelationshipGraph } from '../graph/port.js'
 import { BadRequest, ConfigError } from '../model/faults.js';
 import { findIdProblem, formatRef } from '../model/ids.js';
 import { StrictJsonError, parseStrictJson } from '../runtime/strict-json.js';
+import { trimBlanks } from '../runtime/trim-blanks.js';
 import type { Relationship } from '../model/relationships.js';
 import { relationshipKey, parseRelationship } from '../graph/relationship-text.js';
 import { findEntityProblem } from '../policy/entity-validation.js';
@@ -76,7 +77,7 @@ export function validateWorld(file: WorldFile, rules: Rules, place: string): Loa
 export function examineWorld(file: WorldFile, rules: Rules, report: (problem: WorldProblem) => void): LoadedWorld {
   const relationships = new Map<string, Relationship>();
   for (const [i, line] of file.relationships.split('\n').entries()) {
-    const text = line.replace(/(^|\s)\/\/.*$/, '').trim();
+    const text = trimBlanks(line.replace(/(^|[ \t\r])\/\/.*$/, ''));
     if (text === '') continue;
     const reportLine = ({ message, suggestion }: Problem): void => {
       const path = ['relationships', i];

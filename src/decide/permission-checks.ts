@@ -2,8 +2,10 @@
 import { permissionSubject } from '../model/acting.js';
 import type { CheckRequest } from '../model/checks.js';
 import type { EntityRef } from '../model/ids.js';
+import { readCaveatValue } from '../graph/schema/caveat-values.js';
 import type { Rules } from '../policy/load.js';
 import type { Question } from '../model/question.js';
+import { DELEGATOR_RELATION } from '../policy/schema/vocabulary.js';
 import type { BoundQuestion } from './bound-question.js';
 
 /** The gate: the check of the action's permission, without which the resource is out of reach. */
@@ -40,15 +42,31 @@ export function withCaveatContext({ question, rules }: BoundQuestion, check: Che
   return context === undefined ? check : { ...check, context };
 }
 
-/** The members of the request's context that caveats on the way to the permission can ask for; undefined for none. */
+/**
+ * The members of the request's context that caveats on the way to the permission can ask for; undefined for none.
+ * @throws BadRequest where one that is to be an address is none
+ */
 export function selectCaveatContext(
   { context }: Question,
   { graph }: Rules,
   type: string,
   permission: string,
 ): Readonly<Record<string, unknown>> | undefined {
-  const parameters = graph.reachability
-    .caveatParameters(type, permission)
-    .filter((name) => Object.hasOwn(context, name));
-  return parameters.length === 0 ? undefined : Object.fromEntries(parameters.map((name) => [name, context[name]]));
+  const parameters = graph.reachability.caveatParameters(type, permission);
+  const members = [...parameters].filter(([name]) => Object.hasOwn(context, name));
+  return members.length === 0
+    ? undefined
+    : Object.fromEntries(
+        members.map(([name, types]) => [name, readCaveatValue(types, context[name], `context.${name}`)]),
+      );
+}
+
+/** Reads what the question's caveats can ask for, before anything is asked. @throws BadRequest as selectCaveatContext does */
+export function checkCaveatContext(bound: BoundQuestion): void {
+  const { acting, target, question, rules } = bound;
+  const { agentPermission } = target.action;
+  const checks = [buildGateCheck(bound), ...buildCanChecks(bound), ...buildAgentCanChecks(bound)];
+  for (const { permission } of checks) selectCaveatContext(question, rules, question.resource.type, permission);
+  if (agentPermission !== undefined) selectCaveatContext(question, rules, question.resource.type, agentPermission);
+  if (acting.mode === 'delegated') selectCaveatContext(question, rules, acting.agent.type, DELEGATOR_RELATION);
 }

@@ -6,6 +6,7 @@ import { decodeId, encodeId, findTypeProblem, parseEncodedId, SPICEDB_ID } from 
 import { parseInstant } from '../model/instants.js';
 import { type Relationship, type Check, findRelationNameProblem } from '../model/relationships.js';
 import { StrictJsonError, parseStrictJson } from '../runtime/strict-json.js';
+import { trimBlanks } from '../runtime/trim-blanks.js';
 
 const RELATIONSHIP_PATTERN =
   /^(?<rt>[^:#@[\]\s]+):(?<ri>[^:#@[\]\s]+)#(?<rel>[^:#@[\]\s]+)@(?<st>[^:#@[\]\s]+):(?<si>[^:#@[\]\s]+)(?:#(?<sr>[^:#@[\]\s]+))?(?<rest>\[.*)?$/s;
@@ -21,7 +22,7 @@ export function parseStoredRelationship(text: string): Relationship {
 }
 
 function parseWithIds(text: string, parseId: (encoded: string) => string): Relationship {
-  const parts = RELATIONSHIP_PATTERN.exec(text.trim())?.groups;
+  const parts = RELATIONSHIP_PATTERN.exec(trimBlanks(text))?.groups;
   if (parts === undefined) {
     throw new TypeError('is not a relationship of the form "document:plan#viewer@user:ann"');
   }
@@ -83,7 +84,7 @@ export function parseCheckKey(key: string): Check | undefined {
 export function toUtcInstant(text: string): string {
   const date = parseInstant(text);
   if (date === undefined || date.getTime() < 0)
-    throw new TypeError(`"${text}" is not an instant such as 2030-01-01T00:00:00Z`);
+    throw new TypeError(`"${text}" is not an instant such as 2030-01-01T00:00:00Z, to the millisecond at most`);
   return date.toISOString().replace('.000Z', 'Z');
 }
 

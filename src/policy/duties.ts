@@ -5,6 +5,7 @@
 import type { Problem } from '../diagnostics/diagnostics.js';
 import { suggestNearest } from '../diagnostics/suggest.js';
 import { OBLIGATION_TYPES, type Obligation, type ObligationType } from '../model/obligations.js';
+import { trimBlanks } from '../runtime/trim-blanks.js';
 import type { EntityType } from './schema/action.js';
 
 /** One entry of a `@duty` annotation. */
@@ -120,8 +121,8 @@ const RENAMED: ReadonlyMap<string, ObligationType> = new Map([['notify', 'notifi
 /** @param report receives what is wrong with an entry, which is then left out */
 export function parseDuties(text: string, report: (problem: Problem) => void): Duty[] {
   return text.split(',').flatMap((part) => {
-    const [kind = '', ...rest] = part.trim().split(':');
-    const argument = rest.join(':').trim();
+    const [kind = '', ...rest] = trimBlanks(part).split(':');
+    const argument = trimBlanks(rest.join(':'));
     if (isDutyKind(kind) && argument !== '') return [{ kind, argument }];
     const renamed = RENAMED.get(kind);
     report(
@@ -130,7 +131,7 @@ export function parseDuties(text: string, report: (problem: Problem) => void): D
         : isDutyKind(kind)
           ? { message: `@duty "${kind}" needs an argument, as in "mask:pii"` }
           : {
-              message: `@duty "${part.trim()}" is of no known kind: ${OBLIGATION_TYPES.join(', ')}`,
+              message: `@duty "${trimBlanks(part)}" is of no known kind: ${OBLIGATION_TYPES.join(', ')}`,
               suggestion: suggestNearest(kind, OBLIGATION_TYPES),
             },
     );

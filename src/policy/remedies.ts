@@ -2,6 +2,7 @@
 import type { ReasonCode } from '../model/reasons.js';
 import { findRelationNameProblem } from '../model/relationships.js';
 import type { Problem } from '../diagnostics/diagnostics.js';
+import { trimBlanks } from '../runtime/trim-blanks.js';
 import type { Remedy } from '../model/remedies.js';
 
 /**
@@ -11,12 +12,13 @@ import type { Remedy } from '../model/remedies.js';
 export function parseRemedies(text: string | undefined, report: (problem: Problem) => void): Remedy[] {
   if (text === undefined) return [];
   return text.split(',').flatMap((part): Remedy | [] => {
-    const [type = '', ...rest] = part.trim().split(':');
-    const argument = rest.join(':').trim();
+    const [type = '', ...rest] = trimBlanks(part).split(':');
+    const argument = trimBlanks(rest.join(':'));
     if (type === 'consent' && rest.length === 0) return { type };
     if (type === 'approval' && findRelationNameProblem(argument) === undefined) return { type, permission: argument };
-    if (type === 'step_up' && argument !== '') return { type, acr: argument };
-    report({ message: `@remedy "${part.trim()}" must be consent, approval:<permission> or step_up:<acr>` });
+    // A client asks for it as one of `acr_values`, which spaces separate.
+    if (type === 'step_up' && /^\S+$/.test(argument)) return { type, acr: argument };
+    report({ message: `@remedy "${trimBlanks(part)}" must be consent, approval:<permission> or step_up:<acr>` });
     return [];
   });
 }

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { parseInstant } from '../model/instants.js';
 
-export const INSTANT_PROBLEM = 'must be an instant such as "2030-03-04T10:00:00Z"';
+export const INSTANT_PROBLEM = 'must be an instant such as "2030-03-04T10:00:00Z", to the millisecond at most';
 
 /** An instant as it is written. */
 export const instantFormat = z

@@ -68,6 +68,18 @@ describe('parseRelationship', () => {
     ['repository:#owner@user:alice', form],
     ['repository:api@owner#user:alice', form],
     ['repository:a pi#owner@user:alice', form],
+    ...['\ufeff', '\u00a0', '\v', '\f', '\u0085', '\u2003', '\u2028'].flatMap((odd): [string, string][] => [
+      [
+        `${odd}repository:api#owner@user:alice`,
+        odd === '\u0085'
+          ? 'type "\u0085repository" must be a SpiceDB definition name such as "document" or "acme/document"'
+          : form,
+      ],
+      [
+        `repository:api#owner@user:alice${odd}`,
+        odd === '\u0085' ? 'id "alice\u0085" must be encoded: =XX for each byte outside A-Z a-z 0-9 _ / | + -' : form,
+      ],
+    ]),
     ['repository:api#owner@user:alice#member#x', form],
     ['repository:api#owner@user:alice extra', form],
     ['repository:api#owner@user:alice\nrepository:api#owner@user:bob', form],
@@ -90,7 +102,10 @@ describe('parseRelationship', () => {
     ['repository:api#owner@user:alice[limit', '"[limit" is neither a caveat nor an expiration'],
     ['repository:api#owner@user:alice[limit][other]', '"[limit][other]" is neither a caveat nor an expiration'],
     ['repository:api#owner@user:alice[limit:{a}]', '"{a}" is not a JSON object'],
-    ['repository:api#owner@user:alice[expiration:soon]', '"soon" is not an instant such as 2030-01-01T00:00:00Z'],
+    [
+      'repository:api#owner@user:alice[expiration:soon]',
+      '"soon" is not an instant such as 2030-01-01T00:00:00Z, to the millisecond at most',
+    ],
     [
       'repository:api#owner@user:alice[expiration:2030-01-01T00:00:00Z][expiration:2031-01-01T00:00:00Z]',
       '"[expiration:2030-01-01T00:00:00Z]" is neither a caveat nor an expiration',
@@ -261,12 +276,17 @@ describe('instant', () => {
     '2030-01-01T00:00:00Z\n',
     '1969-12-31T23:59:59Z',
     '9999-12-31T23:59:59-01:00',
+    // What is cut off would end a delegation earlier or later than was asked for.
+    '2030-01-01T00:00:00.0001Z',
+    '2030-01-01T00:00:00.999999999Z',
     // Days and hours that the calendar doesn't have must not become other ones.
     '2030-02-30T00:00:00Z',
     '2029-02-29T00:00:00Z',
     '2030-04-31T00:00:00Z',
     '2030-01-01T24:00:00Z',
   ])('refuses %j', (text) => {
-    expect(() => toUtcInstant(text)).toThrow(new TypeError(`"${text}" is not an instant such as 2030-01-01T00:00:00Z`));
+    expect(() => toUtcInstant(text)).toThrow(
+      new TypeError(`"${text}" is not an instant such as 2030-01-01T00:00:00Z, to the millisecond at most`),
+    );
   });
 });

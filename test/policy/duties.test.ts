@@ -45,6 +45,10 @@ describe('parseDuties', () => {
   it.each([
     ['', '@duty "" is of no known kind: mask, visible_fields, notification'],
     ['mask:pii,', '@duty "" is of no known kind: mask, visible_fields, notification'],
+    [
+      '\u00a0mask:pii',
+      '@duty "\u00a0mask:pii" is of no known kind: mask, visible_fields, notification (did you mean "mask"?)',
+    ],
     ['mas:pii', '@duty "mas:pii" is of no known kind: mask, visible_fields, notification (did you mean "mask"?)'],
     ['MASK:pii', '@duty "MASK:pii" is of no known kind: mask, visible_fields, notification (did you mean "mask"?)'],
     ['mask :pii', '@duty "mask :pii" is of no known kind: mask, visible_fields, notification (did you mean "mask"?)'],

@@ -292,6 +292,11 @@ describe('a policy', () => {
       '‹here›@id("a") @remedy forbid (principal, action, resource);',
       '@remedy "" must be consent, approval:<permission> or step_up:<acr>',
     ],
+    [
+      'with a @remedy whose value has more than blanks around it',
+      '‹here›@id("a") @remedy("step_up:\u00a0high") forbid (principal, action, resource);',
+      '@remedy "step_up:\u00a0high" must be consent, approval:<permission> or step_up:<acr>',
+    ],
     slip('Id', 'id'),
     slip('idd', 'id'),
     slip('titel', 'title'),

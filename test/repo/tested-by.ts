@@ -91,7 +91,6 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/config/read-directory.ts': 'test/config/database.test.ts',
   'src/config/reload.ts': 'test/service/reload/apply.schema.test.ts',
   'src/config/telemetry.ts': 'test/config/database.test.ts',
-  'src/config/world.ts': 'test/http/app.worlds.test.ts',
   'src/config/schema-types.ts': 'test/config/yaml.test.ts',
   'src/config/yaml-messages.ts': 'test/config/yaml.test.ts',
   'src/config/yaml-scalars.ts': 'test/config/yaml.test.ts',

@@ -8,6 +8,7 @@ import { StrictJsonError, parseStrictJson } from '../../runtime/strict-json.js';
 import type { Relationship } from '../../model/relationships.js';
 import { formatRelationship, parseStoredRelationship, relationshipKey } from '../../graph/relationship-text.js';
 import { formatExpectedMember } from './membership.js';
+import { trimBlanks } from '../../runtime/trim-blanks.js';
 import type { SuiteFindings, Path } from './suite-findings.js';
 
 const textLines = z.array(z.string().min(1).max(8192)).max(10_000);
@@ -64,7 +65,7 @@ export class ValidationReader {
     const byKey = new Map<string, FileRelationship>();
     let from = this.source.text.search(/^relationships\b/m);
     for (const line of (this.file.relationships ?? '').split('\n')) {
-      const text = line.trim();
+      const text = trimBlanks(line);
       if (text === '' || text.startsWith('//')) continue;
       // A block may be folded, so its lines are not those of the file.
       const offset = this.source.text.indexOf(text, from);
@@ -84,8 +85,8 @@ export class ValidationReader {
     return (Object.keys(ASSERTION_RESULTS) as (keyof typeof ASSERTION_RESULTS)[]).flatMap((kind) =>
       (assertions?.[kind] ?? []).flatMap((text, i) => {
         const path = ['assertions', kind, i];
-        const assertion = this.parseAt(this.findings.locate(path), text.trim(), parseAssertion);
-        return assertion === undefined ? [] : [{ kind, text: text.trim(), assertion, path }];
+        const assertion = this.parseAt(this.findings.locate(path), trimBlanks(text), parseAssertion);
+        return assertion === undefined ? [] : [{ kind, text: trimBlanks(text), assertion, path }];
       }),
     );
   }
@@ -157,11 +158,11 @@ const SUBJECT_FORM = /^(?<subject>[^\]\s]+)(?<conditional>\[\.\.\.\])?(?:\s+-\s+
  * @param text such as `[user:* - {user:ben}] is <document:plan#viewer>/<document:plan#editor>`. @throws TypeError
  */
 function parseMember(text: string): string {
-  const parts = SUBJECT_FORM.exec((BRACKETED_SUBJECT.exec(text)?.[1] ?? '').trim())?.groups;
+  const parts = SUBJECT_FORM.exec(trimBlanks(BRACKETED_SUBJECT.exec(text)?.[1] ?? ''))?.groups;
   const relations = [...text.matchAll(/<([^>]+)>/g)].map((match) => formatPermission(match[1] ?? ''));
   if (parts === undefined || relations.length === 0) throw new TypeError(MEMBER_FORM);
   const exceptions = (parts['exceptions']?.split(',') ?? []).map((exception) => {
-    const [, subject = '', conditional] = /^(.*?)(\[\.\.\.\])?$/.exec(exception.trim()) ?? [];
+    const [, subject = '', conditional] = /^(.*?)(\[\.\.\.\])?$/.exec(trimBlanks(exception)) ?? [];
     return { subject: formatSubject(subject), conditional: conditional !== undefined };
   });
   return formatExpectedMember({

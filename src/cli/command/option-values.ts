@@ -40,7 +40,7 @@ export function wholeNumber(minimum: number, maximum: number): (text: string, op
 /** An instant as RFC 3339 writes it. @throws UsageError */
 export function parseInstantOption(text: string, option: string): string {
   if (parseInstant(text) !== undefined) return text;
-  throw new UsageError(`${option} must be a time such as 2030-03-04T02:00:00Z`);
+  throw new UsageError(`${option} must be a time such as 2030-03-04T02:00:00Z, to the millisecond at most`);
 }
 
 const SECONDS = { s: 1, m: 60, h: 3600 } as const;

@@ -14,6 +14,7 @@ import { reason, type Reason, type ReasonCodeOf } from '../../model/reasons.js';
 import { checkProperties } from '../../policy/cedar-request.js';
 import { InvalidValueError } from '../../policy/schema/types.js';
 import { getVerifiedCredential, type BoundQuestion, type UnboundQuestion } from '../bound-question.js';
+import { checkCaveatContext } from '../permission-checks.js';
 import type { OpeningStep } from '../step.js';
 import { findUnprovenStatements, omitStatements } from '../unproven-statements.js';
 
@@ -67,12 +68,14 @@ function bindQuestion(unbound: UnboundQuestion): BoundQuestion | { readonly deni
   };
   try {
     checkRequestTypes(bound);
+    checkCaveatContext(bound);
   } catch (error) {
-    if (!(error instanceof InvalidValueError)) throw error;
-    const member = /^context\.([^.[]+)/.exec(error.path)?.[1];
+    if (!(error instanceof InvalidValueError || error instanceof BadRequest)) throw error;
+    const path = error instanceof BadRequest ? error.at : error.path;
+    const member = /^context\.([^.[]+)/.exec(path)?.[1];
     if (member !== undefined && Object.hasOwn(transaction, member))
       return denied('transaction_mismatch', `In the token's "tctx", ${member} ${error.message}.`);
-    throw new BadRequest(error.message, error.path);
+    throw new BadRequest(error.message, path);
   }
   return bound;
 }

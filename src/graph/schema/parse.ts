@@ -4,6 +4,7 @@ import type * as ParserModule from '@authzed/spicedb-parser-js';
 import type { ParsedExpression, ParsedObjectDefinition, TypeRef } from '@authzed/spicedb-parser-js';
 import type { SourceLocation } from '../../diagnostics/diagnostics.js';
 import { locationAt } from '../../diagnostics/source.js';
+import type { CaveatParameter } from './caveat-values.js';
 import { findOddSchemaCharacter, significantTokens, tokenizeSchema, type SchemaToken } from './lexer.js';
 
 // The package's ES module build doesn't load in Node (a named import of a CommonJS module), its CommonJS build does.
@@ -17,8 +18,8 @@ export interface ObjectDefinition {
 /** The part of a schema that Remit needs to know. */
 export interface SchemaDeclarations {
   readonly definitions: ReadonlyMap<string, ObjectDefinition>;
-  /** Caveats and the names of their parameters. */
-  readonly caveats: ReadonlyMap<string, readonly string[]>;
+  /** Caveats and their parameters. */
+  readonly caveats: ReadonlyMap<string, readonly CaveatParameter[]>;
   /** Lines and columns of definitions, and of their members as `definition#member`. */
   readonly places: ReadonlyMap<string, readonly [number, number]>;
   /** Whether a subject type with a caveat may have an expiration, too: the parser drops the one in `with c and expiration`. */
@@ -50,7 +51,7 @@ export function parseDeclarations(
     return { message, at: { file, line, column } };
   }
   const partials = new Map<string, DefinitionBody>();
-  const caveats = new Map<string, readonly string[]>();
+  const caveats = new Map<string, readonly CaveatParameter[]>();
   const definitions = new Map<string, ObjectDefinition>();
   const places = new Map<string, readonly [number, number]>();
   for (const declaration of schema.definitions) {
@@ -58,7 +59,7 @@ export function parseDeclarations(
     if (declaration.kind === 'caveatDef')
       caveats.set(
         declaration.name,
-        declaration.parameters.map(({ name }) => name),
+        declaration.parameters.map(({ name, type }) => ({ name, type })),
       );
   }
   for (const declaration of schema.definitions) {

@@ -3,6 +3,7 @@
  * expirations it can change without a write. Caches and proofs depend on it.
  */
 import type { ParsedExpression, TypeRef } from '@authzed/spicedb-parser-js';
+import type { CaveatType } from './caveat-values.js';
 import type { SchemaDeclarations } from './parse.js';
 import { caveatName, allowsExpiration } from './subject-types.js';
 
@@ -12,7 +13,7 @@ export class Reachability {
   private readonly expirationCache = new Map<string, boolean>();
   private readonly hiddenExpirationCache = new Map<string, boolean>();
   private readonly gainingExpirationCache = new Map<string, boolean>();
-  private readonly parameterCache = new Map<string, readonly string[]>();
+  private readonly parameterCache = new Map<string, ReadonlyMap<string, readonly CaveatType[]>>();
 
   constructor(
     private readonly declarations: Pick<SchemaDeclarations, 'definitions' | 'caveats' | 'caveatsMayExpire'>,
@@ -90,17 +91,18 @@ export class Reachability {
     return this.reachesRelation(type, permission, this.caveatCache, (t) => caveatName(t) !== undefined);
   }
 
-  /** The parameters of caveats within reach: the members of a request's context that they can ask for. */
-  caveatParameters(type: string, permission: string): readonly string[] {
+  /** The parameters of caveats within reach, with their types: the members of a request's context that they can ask for. */
+  caveatParameters(type: string, permission: string): ReadonlyMap<string, readonly CaveatType[]> {
     const key = `${type}#${permission}`;
     let parameters = this.parameterCache.get(key);
     if (parameters === undefined) {
-      const names = new Set<string>();
+      const types = new Map<string, Set<CaveatType>>();
       this.reachesRelation(type, permission, new Map(), (t) => {
-        for (const parameter of this.declarations.caveats.get(caveatName(t) ?? '') ?? []) names.add(parameter);
+        for (const parameter of this.declarations.caveats.get(caveatName(t) ?? '') ?? [])
+          types.set(parameter.name, (types.get(parameter.name) ?? new Set()).add(parameter.type));
         return false; // Every type is looked at.
       });
-      parameters = [...names];
+      parameters = new Map([...types].map(([name, ofName]) => [name, [...ofName]]));
       this.parameterCache.set(key, parameters);
     }
     return parameters;

@@ -5,6 +5,7 @@
 import type { ParsedExpression, TypeRef } from '@authzed/spicedb-parser-js';
 import { ConfigError } from '../../model/faults.js';
 import type { SourceLocation } from '../../diagnostics/diagnostics.js';
+import type { CaveatParameter } from './caveat-values.js';
 import { Reachability } from './reachability.js';
 import { parseDeclarations, type SchemaDeclarations } from './parse.js';
 import { caveatName } from './subject-types.js';
@@ -45,6 +46,11 @@ export class GraphSchema {
   /** Whether a subject type with a caveat may have an expiration, too. */
   get caveatsMayExpire(): boolean {
     return this.declarations.caveatsMayExpire;
+  }
+
+  /** The parameters that a caveat declares; none where there is no such caveat. */
+  caveatParametersOf(caveat: string): readonly CaveatParameter[] {
+    return this.declarations.caveats.get(caveat) ?? [];
   }
 
   definitionNames(): string[] {

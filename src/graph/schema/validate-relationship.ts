@@ -3,6 +3,7 @@ import type { Relationship } from '../../model/relationships.js';
 import type { GraphSchema } from './schema.js';
 import type { Problem } from '../../diagnostics/diagnostics.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
+import { findCaveatContextProblem } from './caveat-values.js';
 import { caveatName, allowsExpiration, requiresExpiration, formatSubjectType } from './subject-types.js';
 
 /** Why the schema doesn't allow the relationship, in a phrase that follows its text; undefined where it does. */
@@ -39,5 +40,15 @@ export function relationshipProblem(
   const complete = matching.some(
     (t) => (caveatName(t) === undefined || caveat !== undefined) && (!requiresExpiration(t) || expiresAt !== undefined),
   );
-  return complete ? undefined : { message: `lacks what it depends on: ${allowed}` };
+  return complete ? caveatContextProblem({ caveat }, schema) : { message: `lacks what it depends on: ${allowed}` };
+}
+
+/** Why the context of the relationship's caveat can't be stored; undefined where it can, as far as Remit reads it. */
+export function caveatContextProblem(
+  { caveat }: Pick<Relationship, 'caveat'>,
+  schema: GraphSchema,
+): Problem | undefined {
+  if (caveat === undefined) return undefined;
+  const message = findCaveatContextProblem(schema.caveatParametersOf(caveat.name), caveat.context);
+  return message === undefined ? undefined : { message };
 }

@@ -4,6 +4,7 @@ import { MAX_UPDATES_PER_WRITE } from '../../graph/port.js';
 import { BadRequest } from '../../model/faults.js';
 import type { Relationship, UpdateOperation } from '../../model/relationships.js';
 import { relationshipKey, parseRelationship, parseStoredRelationship } from '../../graph/relationship-text.js';
+import { caveatContextProblem } from '../../graph/schema/validate-relationship.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
 import { idFormat } from '../authzen-request.js';
@@ -61,6 +62,12 @@ export function relationshipRoutes(app: TypedApp, service: Service): void {
           typeof r === 'string' ? parseTextOf(operation)(r) : fromRelationshipJson(r),
         ),
       }));
+      // Only deletes may name what is no longer accepted.
+      const problems = parsedUpdates.map(({ operation, relationship }) =>
+        operation === 'delete' ? undefined : caveatContextProblem(relationship, service.activePolicies.rules.graph),
+      );
+      const refused = problems.findIndex((problem) => problem !== undefined);
+      if (refused !== -1) throw new BadRequest(problems[refused]?.message ?? '', `updates[${refused}].relationship`);
       const keys = parsedUpdates.map((u) => relationshipKey(u.relationship));
       const repeated = keys.findIndex((key, i) => keys.indexOf(key) !== i);
       if (repeated !== -1)

@@ -79,6 +79,13 @@ function collectFields(
     }
   };
   walk(attributes, '');
+  for (const [className, fields] of classes)
+    if (paths.has(className) && fields.some((path) => path !== className))
+      findings.error(
+        'invalid-annotation',
+        locate(className),
+        `"${className}" is an attribute and a @class of others, so a duty such as "mask:${className}" would be ambiguous: rename one`,
+      );
   return { paths, classes };
 }
 

@@ -240,7 +240,11 @@ function toExtensionValue(name: (typeof EXTENSIONS)[number], value: unknown, pat
     case 'datetime': {
       const isDay = typeof value === 'string' && /^\d{4}-\d\d-\d\d$/.test(value);
       const date = typeof value === 'string' ? parseInstant(isDay ? `${value}T00:00:00Z` : value) : undefined;
-      if (date === undefined) throw new InvalidValueError('must be an instant such as "2030-01-01T00:00:00Z"', path);
+      if (date === undefined)
+        throw new InvalidValueError(
+          'must be an instant such as "2030-01-01T00:00:00Z", to the millisecond at most',
+          path,
+        );
       return datetimeValue(date);
     }
     case 'duration':

@@ -90,7 +90,7 @@ describe('what is wrong is said where it stands', () => {
     ['an unknown key', GOOD.replace('    who:', '    whom: x\n    who:'), ['8:5 tests[0].whom: unknown key (did you mean "who"?)']],
     ['an unknown key in an expectation', GOOD.replace('decision: allow', 'decision: allow, reason: x'), ['12:60 tests[0].expect[0].reason: unknown key (did you mean "reasons"?)']],
     ['a missing key', GOOD.replace(/^now.*\n/, ''), ['1:1 now: is required']],
-    ['a clock that is none', GOOD.replace('2030-03-04T10:00:00Z', 'noon'), ['1:6 now: must be an instant such as "2030-03-04T10:00:00Z"']],
+    ['a clock that is none', GOOD.replace('2030-03-04T10:00:00Z', 'noon'), ['1:6 now: must be an instant such as "2030-03-04T10:00:00Z", to the millisecond at most']],
     ['a token that isn’t there', GOOD.replace('who: assistant', 'who: assistent'), ['8:10 there is no token or principal "assistent" (did you mean "assistant"?)']],
     ['a resource that isn’t there', GOOD.replace('[erin, ', '[erni, ').replace('resources: erin,', 'resources: erni,'), ['10:17 there is no resource "erni"; a resource without a name is written TYPE:ID (did you mean "erin"?)', '12:37 "erni" is not in this test']],
     ['a type that isn’t there', GOOD.replace('employee:zoe', 'employe:zoe'), ['10:23 no action applies to "employe" (did you mean "employee"?)']],

@@ -194,6 +194,7 @@ describe('a revocation', () => {
     ['a member that is not known', { token: 'x' }, ''],
     ['an id that is none', { user: '' }, 'user'],
     ['a time that is none', { issued_before: 'yesterday' }, 'issued_before'],
+    ['a time finer than it is kept', { issued_before: '2030-01-01T00:00:00.0009Z' }, 'issued_before'],
     ['a day that is none', { issued_before: '2030-02-30T00:00:00Z' }, 'issued_before'],
     ['a session with a control character', { session: 'a\nb' }, 'session'],
     // Either alice, or the person whose token states this `sub`: a revocation can't be undone, so none is guessed.

@@ -140,7 +140,7 @@ describe('toCedar', () => {
   const LIST = 'must be a list';
   const OBJECT = 'must be an object';
   const WHOLE = 'must be a whole number within ±(2^53 − 1)';
-  const INSTANT = 'must be an instant such as "2030-01-01T00:00:00Z"';
+  const INSTANT = 'must be an instant such as "2030-01-01T00:00:00Z", to the millisecond at most';
   const DURATION = 'must be a duration such as "1h30m"';
   const DECIMAL = 'must be a decimal with one to four digits after the point, such as "12.50"';
   const ADDRESS = 'must be an IP address or range such as "10.0.0.0/8"';
@@ -160,6 +160,7 @@ describe('toCedar', () => {
       ['', 'now', 0, '2030', '2030-1-1', '2030-13-01', '2030-01-01T', '2030-01-01T25:00:00Z', '01/02/2030', {}],
       INSTANT,
     ],
+    [extension('datetime'), ['2030-01-01T10:00:00.0001Z', '2030-01-01T10:00:00.999999+01:00'], INSTANT],
     // Without a zone it would be read by the clock on this host's wall.
     [extension('datetime'), ['2030-01-01T10:00:00', '2030-01-01T10:00'], INSTANT],
     // There is no such day; it must not become another.

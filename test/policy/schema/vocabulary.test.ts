@@ -336,6 +336,23 @@ describe('a schema that does not fit is refused at its place:', () => {
       entity('entity Doc {\n  @class("pii")\n  "ssn.of‹here›": String,\n};'),
       'an attribute of a @class has no "." in its name',
     ],
+    [
+      'an attribute that has the name of a class of others',
+      entity('entity Doc {\n  pii‹here›?: String,\n  @class("pii") ssn?: String,\n};'),
+      '"pii" is an attribute and a @class of others, so a duty such as "mask:pii" would be ambiguous: rename one',
+    ],
+    [
+      'one that is of the class itself',
+      entity(
+        'entity Doc {\n  @class("pii")\n  pii‹here›?: String,\n  home: {\n    @class("pii") city: String,\n  },\n};',
+      ),
+      '"pii" is an attribute and a @class of others, so a duty such as "mask:pii" would be ambiguous: rename one',
+    ],
+    [
+      'one within a record, by its path',
+      entity('entity Doc {\n  home: {\n    city‹here›: String,\n  },\n  @class("home.city") ssn?: String,\n};'),
+      '"home.city" is an attribute and a @class of others, so a duty such as "mask:home.city" would be ambiguous: rename one',
+    ],
     // The context
     [
       'a member of the context that Remit does not supply',
