@@ -59,7 +59,7 @@ export class DecisionStore implements Decisions {
     if (!this.keepsFacts) return JSON.stringify(others);
     const text = JSON.stringify(record);
     // Only a long record can have long facts.
-    return text.length > MAX_FACTS_LENGTH && JSON.stringify(facts).length > MAX_FACTS_LENGTH
+    return measureStoredLength(text) > MAX_FACTS_LENGTH && measureStoredLength(JSON.stringify(facts)) > MAX_FACTS_LENGTH
       ? JSON.stringify(others)
       : text;
   }
@@ -111,4 +111,13 @@ export class DecisionStore implements Decisions {
   stats(): RecordStats {
     return this.queue.stats();
   }
+}
+
+/** The digits that PostgreSQL may write for a number with an exponent, such as 1e308. */
+const MAX_EXPANDED_DIGITS = 324;
+
+/** The length of a JSON text as PostgreSQL's jsonb gives it back: it writes numbers out. */
+function measureStoredLength(text: string): number {
+  const exponents = text.match(/\de[+-]?\d/g)?.length ?? 0;
+  return text.length + exponents * MAX_EXPANDED_DIGITS;
 }

@@ -25,7 +25,7 @@ export interface DecisionPage {
 
 /** The most rows that are looked at for a page, where only some of them are selected: no index tells allows from denies. */
 export const MAX_SCANNED_ROWS = 2_000;
-/** A page ends with the record that reaches this size, in bytes as they are stored, compressed. */
+/** A page ends with the record that reaches this size, in bytes of its text: stored, it is compressed. */
 const MAX_PAGE_BYTES = 512 * 1024;
 /** The longest that a PostgreSQL server works on a page. */
 const STATEMENT_TIMEOUT_MS = 2_000;
@@ -79,7 +79,7 @@ export function buildListStatements(
               picked as (select id, at from scanned ${picked} order by at desc, id desc limit ${limit + 1}),
               sized as (
                 select p.id, p.at, row_number() over page as place,
-                  sum(pg_column_size(d.record)) over page - pg_column_size(d.record) as size_before
+                  sum(octet_length(d.record::text)) over page - octet_length(d.record::text) as size_before
                 from picked p join decisions d on d.id = p.id window page as (order by p.at desc, p.id desc))
             select s.id, s.at, case when s.place <= ${limit} and s.size_before < ${MAX_PAGE_BYTES} then
                 (select record from decisions d where d.id = s.id) end as record

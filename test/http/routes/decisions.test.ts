@@ -163,6 +163,22 @@ describe('what a decision rests on', () => {
   });
 });
 
+it('numbers that the database writes out in hundreds of digits do not make a record, nor a page, long', async () => {
+  const dev = await start();
+  const own = await dev.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read' });
+  const body = {
+    subject: { type: 'user', id: 'alice' },
+    action: { name: 'read' },
+    resource: { type: 'employee', id: 'erin' },
+    context: { purpose: Array.from({ length: 4_000 }, () => 1e308) },
+  };
+  await dev.post('/access/v1/evaluation', body, { authorization: `Bearer ${own}` });
+  const response = await dev.request('GET', '/v1/decisions?limit=1');
+  expect(response.json<{ results: object[] }>().results).toHaveLength(1);
+  expect(response.body.length).toBeLessThan(100_000);
+  await dev.stop();
+});
+
 it('an agent’s own question is on record with what it rests on', async () => {
   const dev = await start();
   const own = await dev.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read' });
