@@ -148,7 +148,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
     it('is not written at start: an empty server is refused with what it lacks', async () => {
       const empty = await startSpiceDb();
       const start = ServerGraph.start(graph, { ...empty.address, deadlineMs: 1_000 });
-      await expect(start).rejects.toMatchObject({ name: 'ConfigError', place: 'contract.zed' });
+      await expect(start).rejects.toMatchObject({ name: 'ConfigError', place: { file: 'contract.zed' } });
       await expect(start).rejects.toThrow(/"remit migrate".*definition folder \(only in the file\)/);
       const connection = new Connection(empty.address, 1_000);
       expect((await compareServerSchema(connection, graph)).differences.map(({ item: what }) => what)).toContain(
@@ -227,7 +227,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
 
     it('a wrong key: refused at its place, and never said', async () => {
       const start = ServerGraph.start(graph, { ...spicedb.address, key: 'guessed-secret', deadlineMs: 1_000 });
-      await expect(start).rejects.toMatchObject({ name: 'ConfigError', place: 'spicedb.token' });
+      await expect(start).rejects.toMatchObject({ name: 'ConfigError', place: { file: 'spicedb.token' } });
       await expect(start).rejects.not.toThrow('guessed-secret');
     });
 
@@ -250,7 +250,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
       for (const wrong of [readFileSync(certificate('thief.pem'), 'utf8'), undefined])
         await expect(ServerGraph.start(graph, { ...secure, ca: wrong, deadlineMs: 1_000 })).rejects.toMatchObject({
           name: 'ConfigError',
-          place: 'spicedb.ca',
+          place: { file: 'spicedb.ca' },
         });
       for (const address of [
         { ...secure, plaintext: true },
