@@ -149,10 +149,21 @@ export class ServerGraph implements GraphEngine {
     consistency: ReadConsistency,
     perform: (at: v1.Consistency) => Promise<T>,
   ): Promise<T> {
-    const resolved = await this.resolveConsistency(consistency);
+    const resolved = await this.findRevision(await this.resolveConsistency(consistency));
     const result = await this.lookupLimiter.run(method, lookup, () => perform(api.toProtoConsistency(resolved)));
     if (result.foreign > 0) this.reportForeignIds('subjectType' in lookup ? lookup.subjectType : lookup.resourceType);
     return isExactly(resolved) ? { ...result, revision: resolved.exactly } : result;
+  }
+
+  /** The revision to look up at: a lookup that finds nothing doesn't name its own, and what is asked next must be of it. */
+  private async findRevision(consistency: ReadConsistency): Promise<ReadConsistency> {
+    if (isExactly(consistency)) return consistency;
+    const { checkedAt } = await this.connection
+      .checkBulkPermissions(api.toBulkRequest([], api.toProtoConsistency(consistency), false))
+      .catch((error: unknown) => {
+        throw toGraphError(error);
+      });
+    return checkedAt === undefined ? consistency : { exactly: checkedAt.token };
   }
 
   /** The writer's name goes into the metadata of SpiceDB's transaction, which its Watch API shows. */
