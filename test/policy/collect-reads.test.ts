@@ -285,6 +285,18 @@ function readSchema(text: string): Vocabulary {
   return readVocabulary(schema, graph);
 }
 
+/** The entities with what the request says of its resource, which is one of them even where nothing of it is stored. */
+function withStatedA(entities: readonly EntityJson[], { types, what, statedA }: World): EntityJson[] {
+  if (statedA === undefined) return [...entities];
+  const isResource = ({ uid }: EntityJson): boolean => {
+    const { type, id: entityId } = uid as { type: string; id: string };
+    return type === 'Doc' && entityId === what;
+  };
+  const resource = entities.find(isResource) ?? { uid: { type: 'Doc', id: what }, attrs: {}, parents: [] };
+  const a = { __entity: { type: types.Doc.refs[0], id: statedA } };
+  return [...entities.filter((entity) => !isResource(entity)), { ...resource, attrs: { ...resource.attrs, a } }];
+}
+
 async function prepare(w: World): Promise<Prepared> {
   const vocabulary = readSchema(schemaText(w.types));
   const target = vocabulary.find('view', 'doc');
@@ -312,11 +324,7 @@ async function prepare(w: World): Promise<Prepared> {
     now: new Date('2030-01-01T12:00:00Z'),
     zone: 'UTC',
   };
-  const all = (await convertAll(w.types, stored, memory)).map((entity): EntityJson => {
-    const { type, id: entityId } = entity.uid as { type: string; id: string };
-    if (type !== 'Doc' || entityId !== w.what || w.statedA === undefined) return entity;
-    return { ...entity, attrs: { ...entity.attrs, a: { __entity: { type: w.types.Doc.refs[0], id: w.statedA } } } };
-  });
+  const all = withStatedA(await convertAll(w.types, stored, memory), w);
   const principalRef = { ref: subject, type: principal };
   const loose = {
     ...facts,
@@ -384,7 +392,7 @@ describe('what policies read', () => {
         if (reads.followsReferences) seen.followed += 1;
         if (built.request.entities.length > 4) seen.reached += 1;
       }),
-      { ...RUNS, numRuns: 400, seed: 1 },
+      { ...RUNS, numRuns: 400 },
     );
     for (const [what, times] of Object.entries(seen)) expect(times, what).toBeGreaterThan(20);
   });
@@ -404,7 +412,7 @@ describe('what policies read', () => {
             differing += 1;
         }
       }),
-      { ...RUNS, numRuns: 100, seed: 1 },
+      { ...RUNS, numRuns: 100 },
     );
     expect(differing).toBeGreaterThan(20);
   });
@@ -443,8 +451,9 @@ describe('an analysis that forgets a step', () => {
         const expected = ask(prepared.policies, prepared.whole);
         if (JSON.stringify(ask(prepared.policies, built.request)) !== JSON.stringify(expected)) differing += 1;
       }),
-      { ...RUNS, numRuns: 100, seed: 1 },
+      // Some five in a hundred worlds differ: in so few hundred there are always enough.
+      { ...RUNS, numRuns: 400 },
     );
-    expect(differing).toBeGreaterThan(0);
+    expect(differing).toBeGreaterThan(5);
   });
 });
