@@ -149,21 +149,28 @@ export class ServerGraph implements GraphEngine {
     consistency: ReadConsistency,
     perform: (at: v1.Consistency) => Promise<T>,
   ): Promise<T> {
-    const resolved = await this.findRevision(await this.resolveConsistency(consistency));
-    const result = await this.lookupLimiter.run(method, lookup, () => perform(api.toProtoConsistency(resolved)));
+    const lookUpAt = (at: ReadConsistency): Promise<T> =>
+      this.lookupLimiter.run(method, lookup, () => perform(api.toProtoConsistency(at)));
+    let at = await this.resolveConsistency(consistency);
+    let result = await lookUpAt(at);
+    if (result.revision === undefined && !isExactly(at)) {
+      // It has found nothing, and names no revision; what is asked next must be of the one at which there is nothing.
+      at = await this.findNewestRevision(at);
+      result = await lookUpAt(at);
+    }
     if (result.foreign > 0) this.reportForeignIds('subjectType' in lookup ? lookup.subjectType : lookup.resourceType);
-    return isExactly(resolved) ? { ...result, revision: resolved.exactly } : result;
+    return isExactly(at) ? { ...result, revision: at.exactly } : result;
   }
 
-  /** The revision to look up at: a lookup that finds nothing doesn't name its own, and what is asked next must be of it. */
-  private async findRevision(consistency: ReadConsistency): Promise<ReadConsistency> {
-    if (isExactly(consistency)) return consistency;
-    const { checkedAt } = await this.connection
-      .checkBulkPermissions(api.toBulkRequest([], api.toProtoConsistency(consistency), false))
-      .catch((error: unknown) => {
-        throw toGraphError(error);
-      });
-    return checkedAt === undefined ? consistency : { exactly: checkedAt.token };
+  /** The revision that SpiceDB chooses for the freshness. @throws Fault */
+  private async findNewestRevision(consistency: ReadConsistency): Promise<ReadConsistency> {
+    try {
+      const request = api.toBulkRequest([], api.toProtoConsistency(consistency), false);
+      const { checkedAt } = await this.connection.checkBulkPermissions(request);
+      return checkedAt === undefined ? consistency : { exactly: checkedAt.token };
+    } catch (error) {
+      throw toGraphError(error);
+    }
   }
 
   /** The writer's name goes into the metadata of SpiceDB's transaction, which its Watch API shows. */
