@@ -10,14 +10,6 @@ import {
 } from './protobuf.js';
 import type { ResourceLookupResult, SubjectLookupResult, ResourceLookup, SubjectLookup } from './port.js';
 import type { CheckRequest, ReadConsistency } from '../model/checks.js';
-import {
-  toFailureAnswer,
-  isInvalidRequest,
-  isTooLarge,
-  mayBeOneItem,
-  OUTAGE_ANSWER,
-  type AnswerWithoutRevision,
-} from './errors.js';
 
 /** The calls of SpiceDB's API that decisions need. Streams come as lists; lookups have a time limit in milliseconds. */
 export interface SpiceDBClient {
@@ -28,12 +20,6 @@ export interface SpiceDBClient {
 }
 
 export type CheckTrace = NonNullable<NonNullable<v1.CheckPermissionResponse['debugTrace']>['check']>;
-
-export interface TracedAnswer {
-  readonly answer: AnswerWithoutRevision;
-  /** Set where tracing was asked for. */
-  readonly trace?: CheckTrace | undefined;
-}
 
 /** A member of traced items' context: no caveat's parameter can have that name. */
 const ITEM_PARAMETER = '#item';
@@ -68,90 +54,6 @@ export function toBulkRequest(
     toProtoCheck(withTracing ? { ...c, context: { ...c.context, [ITEM_PARAMETER]: i } } : c),
   );
   return v1.CheckBulkPermissionsRequest.create({ consistency, withTracing, items });
-}
-
-/** The answers of one bulk, all of one revision. */
-export interface BulkAnswers {
-  readonly answers: readonly TracedAnswer[];
-  /** The revision, as a ZedToken; undefined where SpiceDB has answered nothing. */
-  readonly checkedAt: string | undefined;
-}
-
-/** Calls that may fail, for one bulk, with what isn't clearly the request's fault. */
-const MAX_DIVIDED_FAILURES = 24;
-
-/**
- * One bulk call. A bulk that is refused is asked again in halves, and an item that fails is asked again alone: one bad
- * item must not deny its neighbours. What is asked again is asked at the revision of the first answer. After an outage
- * nothing is asked again.
- */
-export function checkBulk(
-  client: SpiceDBClient,
-  checks: readonly CheckRequest[],
-  consistency: v1.Consistency,
-  withTracing = false,
-): Promise<BulkAnswers> {
-  return new BulkDivision(client, withTracing).check(checks, consistency);
-}
-
-class BulkDivision {
-  private failures = 0;
-
-  constructor(
-    private readonly client: SpiceDBClient,
-    private readonly withTracing: boolean,
-  ) {}
-
-  async check(checks: readonly CheckRequest[], consistency: v1.Consistency): Promise<BulkAnswers> {
-    try {
-      const request = toBulkRequest(checks, consistency, this.withTracing);
-      const { pairs, checkedAt } = await this.client.checkBulkPermissions(request);
-      const revision = checkedAt?.token;
-      const later = revision === undefined ? consistency : atExactSnapshot(revision);
-      const answers = await Promise.all(
-        checks.map(async (check, i) => {
-          const pair = pairs[i];
-          if (pair?.response.oneofKind !== 'error' || checks.length === 1) return toTracedAnswer(pair);
-          return (await this.check([check], later)).answers[0] ?? { answer: OUTAGE_ANSWER };
-        }),
-      );
-      return { answers, checkedAt: revision };
-    } catch (error) {
-      if (checks.length === 1 || !this.isDivisible(error))
-        return { answers: checks.map(() => ({ answer: toFailureAnswer(error) })), checkedAt: undefined };
-      const half = Math.ceil(checks.length / 2);
-      const first = await this.check(checks.slice(0, half), consistency);
-      const later = first.checkedAt === undefined ? consistency : atExactSnapshot(first.checkedAt);
-      const second = await this.check(checks.slice(half), later);
-      return { answers: [...first.answers, ...second.answers], checkedAt: first.checkedAt ?? second.checkedAt };
-    }
-  }
-
-  /** Whether one item may be at fault: whatever the code says, unless the engine is away or has no time left. */
-  private isDivisible(error: unknown): boolean {
-    if (isInvalidRequest(error) || isTooLarge(error)) return true;
-    if (!mayBeOneItem(error)) return false;
-    this.failures += 1;
-    return this.failures <= MAX_DIVIDED_FAILURES;
-  }
-}
-
-function toTracedAnswer(pair: v1.CheckBulkPermissionsPair | undefined): TracedAnswer {
-  if (pair === undefined) return { answer: OUTAGE_ANSWER };
-  const { response } = pair;
-  if (response.oneofKind === 'error') return { answer: toFailureAnswer(response.error) };
-  if (response.oneofKind !== 'item') return { answer: OUTAGE_ANSWER };
-  const { permissionship, partialCaveatInfo, debugTrace } = response.item;
-  switch (permissionship) {
-    case v1.CheckPermissionResponse_Permissionship.HAS_PERMISSION:
-      return { answer: { result: 'yes' }, trace: debugTrace?.check };
-    case v1.CheckPermissionResponse_Permissionship.CONDITIONAL_PERMISSION:
-      return { answer: { result: 'conditional', missing: partialCaveatInfo?.missingRequiredContext ?? [] } };
-    case v1.CheckPermissionResponse_Permissionship.NO_PERMISSION:
-      return { answer: { result: 'no' } };
-    default:
-      return { answer: OUTAGE_ANSWER };
-  }
 }
 
 /** The one relationship by which a subject holds a relation that only allows single subjects; undefined for none. */

@@ -4,7 +4,6 @@
  * exactly until the next write.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LRUCache } from 'lru-cache';
 import { BadRequest, ConfigError, Fault } from '../../model/faults.js';
 import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
 import { relationshipKey } from '../relationship-text.js';
@@ -14,6 +13,7 @@ import type { EngineStats } from '../../telemetry/engine-stats.js';
 import { createCallObserver, type EngineCallListener } from '../../telemetry/engine-calls.js';
 import { EngineWorker } from '../../runtime/worker-thread.js';
 import { startPrivately } from './private-start.js';
+import { EmbeddedRevisions, type EmbeddedRevision } from './revisions.js';
 import { EmbeddedCache, readHostClock } from './exact-cache.js';
 import { LookupLimiter, lookupKey } from '../lookup-limiter.js';
 import {
@@ -42,26 +42,10 @@ const EMBEDDED_LOOKUP_LIMITS = { concurrent: 16, abandoned: 2 };
 const MAX_EXPIRY_ATTEMPTS = 5;
 /** Longer than the clocks differ. */
 const EXPIRY_PAUSE_MS = 20;
-/** Revisions that can still be asked for: a decision asks within its deadline. */
-const MAX_REVISIONS = 10_000;
-
-/** A revision of the store, which each write makes anew. */
-interface EmbeddedRevision {
-  /** The journal's number of the last write that is in it. */
-  readonly sequence: number;
-  /** The ZedToken that this deployment calls it by, also after a restart. */
-  readonly token: string;
-  /** The ZedToken by which SpiceDB's memory has it. */
-  readonly snapshot: string;
-}
-
 export class EmbeddedGraph implements GraphEngine {
   private readonly queue: CheckQueue;
   private readonly cache: EmbeddedCache;
   private readonly lookupLimiter = new LookupLimiter(EMBEDDED_LOOKUP_LIMITS);
-  private readonly revisions = new LRUCache<string, EmbeddedRevision>({ max: MAX_REVISIONS });
-  /** The newest revision: everything that has been answered to a writer is in it. */
-  private head: EmbeddedRevision;
   private lastWrite: Promise<unknown> = Promise.resolve();
   /** The engine that took over the writes. */
   private successor: EmbeddedGraph | undefined;
@@ -70,10 +54,9 @@ export class EmbeddedGraph implements GraphEngine {
     private readonly worker: EngineWorker,
     private readonly schema: GraphSchema,
     private readonly journal: WriteLog,
-    newest: { readonly sequence: number; readonly snapshot: string },
+    private readonly revisions: EmbeddedRevisions,
     private readonly watch: EngineCallListener | undefined,
   ) {
-    this.head = this.addRevision(newest.sequence, newest.snapshot);
     this.cache = new EmbeddedCache(schema);
     this.queue = new CheckQueue(
       {
@@ -96,16 +79,8 @@ export class EmbeddedGraph implements GraphEngine {
         throw toSchemaError(error, schema.file);
       });
       const { sequence, settledUpdates, unsettled } = await journal.replay();
-      const state = new Map<string, Relationship>();
-      for (const { operation, relationship } of settledUpdates) {
-        const key = relationshipKey(relationship);
-        if (operation === 'delete') state.delete(key);
-        else state.set(key, relationship);
-      }
-      const updates = [...state.values()].map((relationship): RelationshipUpdate => ({
-        operation: 'touch',
-        relationship,
-      }));
+      const relationships = foldUpdates(settledUpdates);
+      const updates = relationships.map((relationship): RelationshipUpdate => ({ operation: 'touch', relationship }));
       for (let from = 0; from < updates.length; from += MAX_UPDATES_PER_WRITE) {
         await worker.call('write', updates.slice(from, from + MAX_UPDATES_PER_WRITE)).catch((error: unknown) => {
           const failure = toGraphError(error);
@@ -115,9 +90,10 @@ export class EmbeddedGraph implements GraphEngine {
         });
       }
       // An unsettled write must stay behind what came before it, so a journal that has one is left as it is.
-      if (unsettled.length === 0) await journal.compact([...state.values()]);
+      if (unsettled.length === 0) await journal.compact(relationships);
       const snapshot = await worker.call<string>('ready', undefined);
-      const engine = new EmbeddedGraph(worker, schema, journal, { sequence, snapshot }, watch);
+      const revisions = new EmbeddedRevisions(journal, sequence, snapshot);
+      const engine = new EmbeddedGraph(worker, schema, journal, revisions, watch);
       engine.cache.trackExpirations(updates);
       // A crash between journal and SpiceDB leaves at most the last write undecided: SpiceDB decides it now.
       for (const { sequence: lateSequence, updates: lateUpdates } of unsettled)
@@ -138,14 +114,14 @@ export class EmbeddedGraph implements GraphEngine {
    * asked for.
    */
   async check(checks: readonly CheckRequest[], consistency: ReadConsistency): Promise<readonly CheckAnswer[]> {
-    const revision = this.findRevision(consistency);
+    const revision = this.revisions.find(consistency);
     // Cached answers stay true without the engine, but no permission could be taken back while it is gone.
     if (!this.worker.alive || revision === undefined) return checks.map(() => OUTAGE_ANSWER);
     const answers = await this.checkBetweenExpirations(revision, checks);
     // SpiceDB gives up a revision a day after it was written, unless it is the newest: then a write takes it away.
-    const mayBeStale = revision !== this.head && !isExactly(consistency);
+    const mayBeStale = revision !== this.revisions.head && !isExactly(consistency);
     return mayBeStale && answers.some(({ result }) => result === 'unknown')
-      ? this.checkBetweenExpirations(this.head, checks)
+      ? this.checkBetweenExpirations(this.revisions.head, checks)
       : answers;
   }
 
@@ -175,28 +151,21 @@ export class EmbeddedGraph implements GraphEngine {
     useCache: boolean,
   ): Promise<readonly CheckAnswer[]> {
     const getCached = (check: CheckRequest): CheckAnswer | undefined => {
-      const key = useCache && revision === this.head ? this.cache.cacheKey(check) : undefined;
+      const key = useCache && revision === this.revisions.head ? this.cache.cacheKey(check) : undefined;
       return key === undefined ? undefined : this.cache.getAnswer(key);
     };
     return checkThroughCache(checks, getCached, (uncached) => this.queue.check(uncached, { exactly: revision.token }));
   }
 
-  /** The revision to answer at; undefined where it is one that isn't known any longer. */
-  private findRevision(consistency: ReadConsistency): EmbeddedRevision | undefined {
-    return isExactly(consistency) ? this.revisions.get(consistency.exactly) : this.head;
-  }
-
   /** @throws Fault */
   private requireRevision(consistency: ReadConsistency): EmbeddedRevision {
-    const revision = this.findRevision(consistency);
+    const revision = this.revisions.find(consistency);
     if (revision === undefined) throw new Fault('relationships_unavailable', 'the revision is not known any longer');
     return revision;
   }
 
   tokenProblem(token: string): string | undefined {
-    const sequence = this.journal.decodeToken(token);
-    if (sequence === undefined) return 'is not a ZedToken of this deployment';
-    return sequence > this.head.sequence ? 'is a ZedToken of the future' : undefined;
+    return this.revisions.tokenProblem(token);
   }
 
   write(updates: readonly RelationshipUpdate[], by: string): Promise<string> {
@@ -220,7 +189,7 @@ export class EmbeddedGraph implements GraphEngine {
   async read(filter: RelationshipFilter, limit: number, consistency: ReadConsistency): Promise<RelationshipList> {
     const { token, snapshot } = this.requireRevision(consistency);
     const key = JSON.stringify([filter, limit]);
-    const isHead = token === this.head.token;
+    const isHead = token === this.revisions.head.token;
     const cached = this.worker.alive && isHead ? this.cache.getRead(key) : undefined;
     if (cached !== undefined) return { relationships: cached, revision: token };
     const { generation } = this.cache;
@@ -249,7 +218,7 @@ export class EmbeddedGraph implements GraphEngine {
   ): Promise<T> {
     const { token, snapshot } = this.requireRevision(consistency);
     const key = lookupKey(method, lookup);
-    const isHead = token === this.head.token;
+    const isHead = token === this.revisions.head.token;
     const cached = this.worker.alive && isHead ? this.cache.getLookup(key) : undefined;
     if (cached !== undefined) return cached as unknown as T;
     const { generation } = this.cache;
@@ -295,25 +264,19 @@ export class EmbeddedGraph implements GraphEngine {
       await this.journal.withdraw(sequence);
       throw toGraphError(error, 'updates');
     }
-    this.head = this.addRevision(Math.max(this.head.sequence, sequence), snapshot);
+    this.revisions.advance(sequence, snapshot);
     this.cache.trackExpirations(updates);
     this.cache.clear();
     await this.journal.settle(sequence);
-  }
-
-  private addRevision(sequence: number, snapshot: string): EmbeddedRevision {
-    const revision = { sequence, token: this.journal.encodeToken(sequence), snapshot };
-    this.revisions.set(revision.token, revision);
-    return revision;
   }
 
   private async checkBulk(
     checks: readonly CheckRequest[],
     consistency: ReadConsistency,
   ): Promise<readonly CheckAnswer[]> {
-    const revision = this.findRevision(consistency);
+    const revision = this.revisions.find(consistency);
     if (revision === undefined) return checks.map(() => OUTAGE_ANSWER);
-    const isHead = revision === this.head;
+    const isHead = revision === this.revisions.head;
     const { generation } = this.cache;
     // What ends an answer is looked up before it is asked for: meanwhile that may have passed, and be forgotten.
     const ends = checks.map((check) => this.cache.validUntil(check));
@@ -332,4 +295,15 @@ export class EmbeddedGraph implements GraphEngine {
       return answer;
     });
   }
+}
+
+/** The relationships that the updates leave, in their order. */
+function foldUpdates(updates: readonly RelationshipUpdate[]): Relationship[] {
+  const relationships = new Map<string, Relationship>();
+  for (const { operation, relationship } of updates) {
+    const key = relationshipKey(relationship);
+    if (operation === 'delete') relationships.delete(key);
+    else relationships.set(key, relationship);
+  }
+  return [...relationships.values()];
 }

@@ -5,14 +5,8 @@
 import type { v1 } from '@authzed/authzed-node';
 import { decodeId } from '../../model/ids.js';
 import type { GraphSchema } from '../schema/schema.js';
-import {
-  atExactSnapshot,
-  checkBulk,
-  readRelationships,
-  toBulkRequest,
-  type SpiceDBClient,
-  type TracedAnswer,
-} from '../spicedb-api.js';
+import { checkBulk, type TracedAnswer } from '../bulk-check.js';
+import { atExactSnapshot, readRelationships, toBulkRequest, type SpiceDBClient } from '../spicedb-api.js';
 import { findGrantingPath, type ObjectRef, type PathReader } from './trace-path.js';
 import type { CheckRequest } from '../../model/checks.js';
 import { OUTAGE_ANSWER, type AnswerWithoutRevision } from '../errors.js';

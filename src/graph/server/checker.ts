@@ -12,14 +12,8 @@ import { isExactly } from '../port.js';
 import { fromProtoRelationship } from '../protobuf.js';
 import { relationshipKey } from '../relationship-text.js';
 import type { GraphSchema } from '../schema/schema.js';
-import {
-  atExactSnapshot,
-  checkBulk,
-  readDirectRelationship,
-  toProtoConsistency,
-  type SpiceDBClient,
-  type TracedAnswer,
-} from '../spicedb-api.js';
+import { checkBulk, type TracedAnswer } from '../bulk-check.js';
+import { atExactSnapshot, readDirectRelationship, toProtoConsistency, type SpiceDBClient } from '../spicedb-api.js';
 import { proveGrant } from './grant-proof.js';
 import { PathCache } from './path-cache.js';
 import { createSnapshotReader } from './snapshot-reader.js';

@@ -4,7 +4,8 @@ import { Fault } from '../../model/faults.js';
 import type { CheckRequest } from '../../model/checks.js';
 import type { Relationship } from '../../model/relationships.js';
 import { fromProtoRelationship, type SubjectRelationshipFilter } from '../protobuf.js';
-import { atExactSnapshot, checkBulk, readRelationships, type SpiceDBClient } from '../spicedb-api.js';
+import { checkBulk } from '../bulk-check.js';
+import { atExactSnapshot, readRelationships, type SpiceDBClient } from '../spicedb-api.js';
 
 /** Its calls throw what the client throws. */
 export interface SnapshotReader {
