@@ -6,7 +6,7 @@ import { isAlias, isMap, isScalar, isSeq, parseDocument, type Document, type Nod
 import { isJsonNumber, isKeptExactly } from '../runtime/exact-number.js';
 import { INEXACT_NUMBER } from '../runtime/strict-json.js';
 
-type YamlPath = readonly PropertyKey[];
+export type YamlPath = readonly PropertyKey[];
 
 export interface ScalarProblem {
   readonly path: YamlPath;

@@ -8,7 +8,7 @@ import { locationAt, type SourceFile } from '../diagnostics/source.js';
 import { readBoundedSource } from './files.js';
 import { expectsId } from './schema-types.js';
 import { describeYamlError } from './yaml-messages.js';
-import { findScalarProblems } from './yaml-scalars.js';
+import { findScalarProblems, type YamlPath } from './yaml-scalars.js';
 import { describeSchemaIssues } from './zod-messages.js';
 
 /** A few aliases are a convenience; many can make a small file enormous. */
@@ -29,7 +29,6 @@ const YAML_READING = {
   prettyErrors: false,
 } as const;
 
-type YamlPath = readonly PropertyKey[];
 /** Where a finding points: at the key, or at the value where that is a scalar. */
 type YamlPoint = 'key' | 'value';
 

@@ -22,12 +22,12 @@ export function listOwnEntities({ acting, question }: BoundQuestion): EntityRef[
 }
 
 /** A slice and the principal that it is asked about. */
-interface Asking {
+interface CedarQuestion {
   readonly slice: Slice;
   readonly principal: EntityRef;
 }
 
-function listAskings(bound: BoundQuestion): Asking[] {
+function listCedarQuestions(bound: BoundQuestion): CedarQuestion[] {
   const { deciding, duties } = findSlices(bound);
   const principal = cedarPrincipal(bound.acting);
   return [
@@ -44,7 +44,7 @@ function listAskings(bound: BoundQuestion): Asking[] {
 export function listReferenceNeeds(bound: BoundQuestion): EntityNeed[] {
   const { vocabulary } = bound.rules;
   const nothing = { entity: () => undefined, can: {}, agentCan: {}, reachable: true };
-  return listAskings(bound).flatMap(({ slice, principal }): EntityNeed[] => {
+  return listCedarQuestions(bound).flatMap(({ slice, principal }): EntityNeed[] => {
     if (!slice.reads.followsReferences) return [];
     const typed = { ref: principal, type: bound.principalType };
     return listStatedEntities(collectRequestFacts(bound, nothing), typed, slice.reads, vocabulary).flatMap(
@@ -70,7 +70,7 @@ export function listReadEntities(bound: BoundQuestion, facts: CedarFacts): Reado
   const { vocabulary } = bound.rules;
   const requestFacts = collectRequestFacts(bound, facts);
   const found = new Map<string, ReadEntity>();
-  for (const { slice, principal } of listAskings(bound)) {
+  for (const { slice, principal } of listCedarQuestions(bound)) {
     if (isWithheld(bound, facts, slice)) continue;
     const typed = { ref: principal, type: bound.principalType };
     for (const { uid, reads } of findRequestEntities(requestFacts, typed, slice.reads, vocabulary)) {

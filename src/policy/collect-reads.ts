@@ -32,13 +32,13 @@ function unread(type: CedarType): CollectedReads {
 }
 
 /** Where the value of an expression may come from. A value that is computed, such as a Bool, comes from nowhere. */
-interface ValueSources {
+interface ExpressionSources {
   readonly reads: readonly CollectedReads[];
-  readonly recordLiterals: readonly ReadonlyMap<string, ValueSources>[];
+  readonly recordLiterals: readonly ReadonlyMap<string, ExpressionSources>[];
   readonly unknown: boolean;
 }
 
-const COMPUTED: ValueSources = { reads: [], recordLiterals: [], unknown: false };
+const COMPUTED: ExpressionSources = { reads: [], recordLiterals: [], unknown: false };
 /** Operators whose value is none that can be taken apart. */
 const COMPUTING_OPERATORS = new Set([
   '!', 'neg', '==', '!=', '<', '<=', '>', '>=', '&&', '||', '+', '-', '*', 'like', 'isEmpty',
@@ -93,7 +93,7 @@ class ReadsCollector {
     for (const { body } of json.conditions) this.use(this.trace(body));
   }
 
-  private trace(expression: Expression): ValueSources {
+  private trace(expression: Expression): ExpressionSources {
     const [operator, operands] = splitOperator(expression);
     const { left, right, attr } = operands;
     switch (operator) {
@@ -128,7 +128,7 @@ class ReadsCollector {
       }
     }
     const value = expression[operator];
-    const arguments_ = Array.isArray(value) ? (value as Expression[]) : listOperands(value);
+    const arguments_ = Array.isArray(value) ? (value as Expression[]) : listSubexpressions(value);
     const sources = arguments_.map((argument) => this.trace(argument));
     // A list is a set's elements, which nothing takes apart, or the arguments of an extension's function.
     if (Array.isArray(value) || COMPUTING_OPERATORS.has(operator)) return this.computed(sources);
@@ -136,7 +136,7 @@ class ReadsCollector {
     return { ...COMPUTED, unknown: true };
   }
 
-  private traceVariable(name: string): ValueSources {
+  private traceVariable(name: string): ExpressionSources {
     const variables = {
       principal: this.principal,
       resource: this.resource,
@@ -147,7 +147,7 @@ class ReadsCollector {
     return reads === undefined ? { ...COMPUTED, unknown: true } : { ...COMPUTED, reads: [reads] };
   }
 
-  private traceLiteral(value: unknown): ValueSources {
+  private traceLiteral(value: unknown): ExpressionSources {
     if (typeof value !== 'object' || value === null) return COMPUTED;
     const uid = (value as { readonly __entity?: EntityUid }).__entity;
     if (uid === undefined) {
@@ -163,12 +163,12 @@ class ReadsCollector {
     return { ...COMPUTED, reads: [literal.reads] };
   }
 
-  private traceAttributes(sources: ValueSources, path: readonly string[], tested: boolean): ValueSources {
+  private traceAttributes(sources: ExpressionSources, path: readonly string[], tested: boolean): ExpressionSources {
     const reached = path.reduce((from, name) => this.takeMember(from, name), sources);
     return tested ? COMPUTED : reached;
   }
 
-  private takeMember({ reads, recordLiterals, unknown }: ValueSources, name: string): ValueSources {
+  private takeMember({ reads, recordLiterals, unknown }: ExpressionSources, name: string): ExpressionSources {
     if (unknown) this.unbounded = true;
     return uniteSources([
       { ...COMPUTED, reads: reads.flatMap((from) => this.readMember(from, name) ?? []) },
@@ -191,26 +191,26 @@ class ReadsCollector {
     return type.kind === 'Entity' ? (this.vocabulary.entityTypes.get(type.name)?.attributes ?? {}) : {};
   }
 
-  private traceMembership(left: Expression, right: Expression): ValueSources {
+  private traceMembership(left: Expression, right: Expression): ExpressionSources {
     const member = this.trace(left);
     if (member.unknown) this.unbounded = true;
     for (const reads of member.reads) if (reads.type.kind === 'Entity') reads.ancestors = true;
     return this.computed([member, this.trace(right)]);
   }
 
-  private computed(used: readonly ValueSources[]): ValueSources {
+  private computed(used: readonly ExpressionSources[]): ExpressionSources {
     for (const sources of used) this.use(sources);
     return COMPUTED;
   }
 
   /** Notes that the value is used as it is. */
-  private use({ reads, recordLiterals }: ValueSources): void {
+  private use({ reads, recordLiterals }: ExpressionSources): void {
     for (const read of reads) read.whole = true;
     for (const record of recordLiterals) for (const member of record.values()) this.use(member);
   }
 }
 
-function uniteSources(all: readonly ValueSources[]): ValueSources {
+function uniteSources(all: readonly ExpressionSources[]): ExpressionSources {
   return {
     reads: all.flatMap(({ reads }) => reads),
     recordLiterals: all.flatMap(({ recordLiterals }) => recordLiterals),
@@ -218,7 +218,7 @@ function uniteSources(all: readonly ValueSources[]): ValueSources {
   };
 }
 
-function listOperands(operands: unknown): Expression[] {
+function listSubexpressions(operands: unknown): Expression[] {
   if (typeof operands !== 'object' || operands === null) return [];
   return Object.values(operands).filter(
     (operand): operand is Expression => typeof operand === 'object' && operand !== null && !Array.isArray(operand),

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { CedarEngine } from './cedar.js';
-import { checkReferences } from './check-references.js';
+import { checkReferenceLimits } from './reference-limits.js';
 import type { LocateDeclaration } from './schema/declarations.js';
 import { findDutyProblem } from './duties.js';
 import { FindingCollector, isError, assertNoErrors, type Finding } from '../diagnostics/diagnostics.js';
@@ -75,7 +75,7 @@ export function readRules(sources: RuleSources): RulesReadResult {
   if (vocabulary !== undefined) {
     validateWithCedar(reader, schemaText.text, policies, vocabulary, findings);
     for (const policy of policies) checkDutiesAndRemedies(policy, vocabulary, graph, findings);
-    if (!findings.all.some(isError)) checkReferences(policies, vocabulary, findings);
+    if (!findings.all.some(isError)) checkReferenceLimits(policies, vocabulary, findings);
   }
   const fits = graph !== undefined && vocabulary !== undefined && !findings.all.some(isError);
   return {

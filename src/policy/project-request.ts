@@ -6,7 +6,7 @@ import { findReachedEntities, type EntitySource } from './reached-entities.js';
 import { formatUid, isActionType, type EntityUid } from './schema/uid.js';
 import { unwrapUid } from './scope-match.js';
 
-type Values = Readonly<Record<string, CedarValueJson>>;
+type ContextValues = Readonly<Record<string, CedarValueJson>>;
 
 export function projectRequest(request: CedarRequest, reads: PolicyReads): CedarRequest {
   const entities = new Map(request.entities.map((entity) => [formatUid(unwrapUid(entity.uid)), entity]));
@@ -14,7 +14,7 @@ export function projectRequest(request: CedarRequest, reads: PolicyReads): Cedar
     attributes: (uid) => entities.get(formatUid(uid))?.attrs,
     reference: (_type, value) => (value as { readonly __entity?: EntityUid }).__entity,
   };
-  const context = request.context as Values;
+  const context = request.context as ContextValues;
   const reached = findReachedEntities(reads, { ...request, context }, source);
   const readsByUid = new Map(reached.map((one) => [formatUid(one.uid), one.reads]));
   return {
@@ -33,13 +33,13 @@ function projectEntity(entity: EntityJson, reads: ValueReads | undefined): Entit
   return [{ uid, attrs: projectRecord(attrs, { ...reads, whole: false }), parents: reads.ancestors ? parents : [] }];
 }
 
-function projectRecord(values: Values, reads: ValueReads): Record<string, CedarValueJson> {
+function projectRecord(values: ContextValues, reads: ValueReads): Record<string, CedarValueJson> {
   if (reads.whole) return { ...values };
   return Object.fromEntries(
     [...reads.members].flatMap(([name, member]): [string, CedarValueJson][] => {
       const value = Object.hasOwn(values, name) ? values[name] : undefined;
       if (value === undefined) return [];
-      return [[name, member.type.kind === 'Record' ? projectRecord(value as Values, member) : value]];
+      return [[name, member.type.kind === 'Record' ? projectRecord(value as ContextValues, member) : value]];
     }),
   );
 }

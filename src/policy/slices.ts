@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import type { EntityJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { CedarAnswer, CedarEngine, CedarRequest } from './cedar.js';
 import { CountedCache, type CacheCounts } from '../telemetry/counted-cache.js';
+import { shortenKey } from '../runtime/shorten-key.js';
 import type { Policy } from './policies.js';
 import { collectReads } from './collect-reads.js';
 import type { PolicyReads, QuestionTypes } from './policy-reads.js';
@@ -37,25 +38,25 @@ interface SlicePart {
 }
 
 /** What the answers that are kept for a set of rules may take in memory: some 20,000 of a usual size. */
-const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+const MAX_CEDAR_ANSWERS_BYTES = 16 * 1024 * 1024;
 /** The same for answers that depend on the time: enough for a list that is decided at one moment. */
 const MAX_TIME_DEPENDENT_BYTES = 512 * 1024;
 /** An answer with its entry in the cache, beside its texts. */
-const ENTRY_BYTES = 300;
+const CEDAR_ANSWER_BYTES = 300;
 /** A longer key is kept as its hash: it has the values of whole requests, of any length. */
-const MAX_KEY_LENGTH = 1024;
+const MAX_ANSWER_KEY_LENGTH = 1024;
 
 const createAnswerCache = (maxSize: number): CountedCache<string, CedarAnswer> =>
   new CountedCache({
     maxSize,
     // The ids of policies are not counted: all answers share them.
-    sizeCalculation: ({ determining }, key) => ENTRY_BYTES + 2 * key.length + 8 * determining.length,
+    sizeCalculation: ({ determining }, key) => CEDAR_ANSWER_BYTES + 2 * key.length + 8 * determining.length,
   });
 
 /** The slices of one group of policies (those that decide, or the duties), and Cedar's answers from them. */
 export class PolicySlices {
   private readonly slicesByQuestion = new Map<string, Slice>();
-  private readonly answers = createAnswerCache(MAX_ANSWER_BYTES);
+  private readonly answers = createAnswerCache(MAX_CEDAR_ANSWERS_BYTES);
   private readonly timeDependentAnswers = createAnswerCache(MAX_TIME_DEPENDENT_BYTES);
   private readonly definedSets = new Set<string>();
 
@@ -101,7 +102,7 @@ export class PolicySlices {
   private askPart(part: SlicePart, wholeRequest: CedarRequest, isSplit: boolean): CedarAnswer {
     const request = isSplit ? projectRequest(wholeRequest, part.reads) : wholeRequest;
     const answers = part.timeDependent ? this.timeDependentAnswers : this.answers;
-    const key = shortenKey(answerKey(part, request));
+    const key = shortenKey(answerKey(part, request), MAX_ANSWER_KEY_LENGTH);
     const cachedAnswer = answers.get(key);
     if (cachedAnswer !== undefined) return cachedAnswer;
     const answer = this.cedar.authorize(part.setName, request);
@@ -165,10 +166,6 @@ function answerKey(
     ? JSON.stringify([principal, resource, first, second])
     : `${principal.type} ${resource.type} ${entities.length} ${namedEntitiesKey(first, reads)} ${namedEntitiesKey(second, reads)}`;
   return `${set} ${action.type} ${action.id} ${identity} ${values}`;
-}
-
-function shortenKey(key: string): string {
-  return key.length <= MAX_KEY_LENGTH ? key : createHash('sha256').update(key).digest('base64');
 }
 
 /** Whether the principal or the resource, which come first, has a parent among the entities. */

@@ -23,7 +23,7 @@ const LOCK_EX_NB = 2 | 4;
 const MAX_CONTENT_BYTES = 4096;
 const MAX_ATTEMPTS = 10;
 
-/** A file that this process holds. Its content says by whom. */
+/** A file that this process holds. Its content names the process. */
 export class FileLock {
   private lastSeen: Stats;
 

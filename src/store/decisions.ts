@@ -116,8 +116,8 @@ export class DecisionStore implements Decisions {
 /** The digits that PostgreSQL may write for a number with an exponent, such as 1e308. */
 const MAX_EXPANDED_DIGITS = 324;
 
-/** The length of a JSON text as PostgreSQL's jsonb gives it back: it writes numbers out. */
+/** The length of a text of JSON.stringify as jsonb gives it back: it writes out what has an exponent, which has a sign. */
 function measureStoredLength(text: string): number {
-  const exponents = text.match(/\de[+-]?\d/g)?.length ?? 0;
+  const exponents = text.match(/\de[+-]\d/g)?.length ?? 0;
   return text.length + exponents * MAX_EXPANDED_DIGITS;
 }

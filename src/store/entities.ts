@@ -7,9 +7,9 @@ import type { Entities, EntityMap, EntityNeed, EntityWithAncestors, StoredEntity
 import { followReferences } from './references.js';
 
 /** What cached entities may take in memory: some 50,000 of a usual size, or misses. */
-const MAX_CACHED_BYTES = 32 * 1024 * 1024;
+const MAX_ENTITY_CACHE_BYTES = 32 * 1024 * 1024;
 /** An entity with its entry in the cache, beside its texts. */
-const ENTRY_BYTES = 300;
+const CACHED_ENTITY_BYTES = 300;
 
 interface CachedEntity {
   /** undefined where none is stored. */
@@ -73,9 +73,9 @@ const FETCH_SQL = `
 
 export class EntityStore implements Entities {
   private readonly entityCache = new CountedCache<string, CachedEntity>({
-    maxSize: MAX_CACHED_BYTES,
+    maxSize: MAX_ENTITY_CACHE_BYTES,
     sizeCalculation: ({ entity }, key) =>
-      ENTRY_BYTES + 2 * (key.length + (entity === undefined ? 0 : JSON.stringify(entity).length)),
+      CACHED_ENTITY_BYTES + 2 * (key.length + (entity === undefined ? 0 : JSON.stringify(entity).length)),
   });
   /** Raised before and after each write, so that nothing that was read across a write is cached. */
   private generation = 0;

@@ -26,14 +26,14 @@ const TOKEN_CACHE_MS = 60_000;
 /** How long the parts of a request share a reading without asking the cache. */
 const READING_MS = 1_000;
 /** What verified tokens may take in memory: some 10,000 of a usual size. */
-const MAX_CACHED_BYTES = 32 * 1024 * 1024;
+const MAX_TOKEN_CACHE_BYTES = 32 * 1024 * 1024;
 /** A verified token with its entry in the cache, beside its claims. */
-const ENTRY_BYTES = 1_000;
+const CACHED_TOKEN_BYTES = 1_000;
 /** What a character of a token's text takes once its claims are parsed. */
 const BYTES_A_CHARACTER = 4;
 
 const createTokenCache = (): CountedCache<string, DelegationToken> =>
-  new CountedCache({ maxSize: MAX_CACHED_BYTES, ttl: TOKEN_CACHE_MS });
+  new CountedCache({ maxSize: MAX_TOKEN_CACHE_BYTES, ttl: TOKEN_CACHE_MS });
 
 export class TokenVerifier {
   private verifiedTokens = createTokenCache();
@@ -106,7 +106,7 @@ export class TokenVerifier {
     if (cached !== undefined) return cached;
     try {
       const token = await this.verifyUncached(tokenText);
-      cache.set(hash, token, { size: ENTRY_BYTES + BYTES_A_CHARACTER * tokenText.length });
+      cache.set(hash, token, { size: CACHED_TOKEN_BYTES + BYTES_A_CHARACTER * tokenText.length });
       return token;
     } catch (error) {
       if (!(error instanceof TokenRejectedError)) onFault();

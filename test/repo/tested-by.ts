@@ -222,6 +222,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/records/explain/policies.ts': 'test/records/explain/explain.test.ts',
   'src/records/explain/values.ts': 'test/records/explain/explain.test.ts',
   'src/records/redecide.ts': 'test/records/explain/explain.test.ts',
+  'src/runtime/shorten-key.ts': 'test/policy/slices.test.ts',
   'src/runtime/version.ts': 'test/cli/cli.test.ts',
   'src/runtime/file-lock.ts': 'test/runtime/directory-lock.test.ts',
   'src/runtime/worker-thread.ts': 'test/graph/embedded/embedded.test.ts',

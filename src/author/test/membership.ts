@@ -53,7 +53,7 @@ export class Membership {
     const current = relationships.filter(({ expiresAt }) => expiresAt === undefined || new Date(expiresAt) > now);
     const rows = new Map<string, Relationship[]>();
     for (const row of current) {
-      const key = formatMember(row.resource.type, row.resource.id, row.relation);
+      const key = formatMemberKey(row.resource.type, row.resource.id, row.relation);
       rows.set(key, [...(rows.get(key) ?? []), row]);
     }
     this.rows = rows;
@@ -71,7 +71,7 @@ export class Membership {
   }
 
   private expandMember(type: string, id: string, name: string): Expansion {
-    const key = formatMember(type, id, name);
+    const key = formatMemberKey(type, id, name);
     const known = this.expansions.get(key);
     if (known !== undefined) return known;
     if (this.expansions.has(key)) throw new MembershipError(`"${key}" leads back to itself`);
@@ -111,7 +111,7 @@ export class Membership {
       case 'arrow':
       case 'namedarrow': {
         const { targetRelationOrPermission: target } = expression;
-        const source = formatMember(object.type, object.id, expression.sourceRelation.relationName);
+        const source = formatMemberKey(object.type, object.id, expression.sourceRelation.relationName);
         const parts = (this.rows.get(source) ?? []).map(({ subject, caveat }) =>
           this.schema.hasMember(subject.type, target)
             ? conditionOn(caveat !== undefined, this.expandMember(subject.type, subject.id, target))
@@ -151,7 +151,7 @@ function conditionOn(isConditional: boolean, { subjects, steps }: Expansion): Ex
   return { subjects: isConditional ? makeConditional(subjects) : subjects, steps };
 }
 
-function formatMember(type: string, id: string, name: string): string {
+function formatMemberKey(type: string, id: string, name: string): string {
   return `${type}:${encodeId(id)}#${name}`;
 }
 

@@ -7,7 +7,7 @@ import { decodeId, formatRef, type EntityRef } from '../../model/ids.js';
 import type { RelationshipUpdate } from '../../model/relationships.js';
 import { parseCheckKey, checkKey, parseRelationship } from '../../graph/relationship-text.js';
 import type { Rules } from '../../policy/load.js';
-import { MAX_REFERENCE_DEPTH } from '../../policy/check-references.js';
+import { MAX_REFERENCE_DEPTH } from '../../policy/reference-limits.js';
 import { DELEGATOR_RELATION } from '../../policy/schema/vocabulary.js';
 import { applyChanges, isEffective, type ProposedChange } from './change.js';
 import type { HypotheticalGraph, WorldReader } from './hypothetical-graph.js';

@@ -26,14 +26,14 @@ export function findGrantingRelationships(
 }
 
 /** A permission or relation of an object that the subject would have to hold. */
-interface Membership {
+interface RequiredMember {
   readonly object: EntityRef;
   readonly member: string;
 }
 
 class GrantingRelationshipSearch {
   private readonly changes = new Map<string, RelationshipChange>();
-  private readonly pending: Membership[];
+  private readonly pending: RequiredMember[];
 
   constructor(
     private readonly check: Check,
@@ -59,7 +59,7 @@ class GrantingRelationshipSearch {
     return [...this.changes.values()];
   }
 
-  private visit({ object, member }: Membership): void {
+  private visit({ object, member }: RequiredMember): void {
     const expression = this.graph.permissionExpression(object.type, member);
     if (expression !== undefined) this.visitExpression(object, expression);
     if (this.graph.relationTypes(object.type, member) === undefined) return;

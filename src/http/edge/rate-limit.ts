@@ -39,7 +39,7 @@ export class RateLimiter {
 
   constructor(private readonly service: Service) {}
 
-  /** Limits the caller, and whom it shares its rate with, before its body is read. */
+  /** Limits the caller, and those that share its rate, before its body is read. */
   readonly limitCaller: onRequestHookHandler = (request, reply, done) => {
     const caller = getParty(request);
     const rate = this.getRate(caller);

@@ -2,12 +2,12 @@
  * Token buckets, one a key, for the rate limiter. A bucket holds the requests of one second, so that a burst passes while
  * the average stays within the rate. What costs more than a bucket holds takes it into debt, and what follows waits.
  */
-import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
+import { shortenKey } from '../../runtime/shorten-key.js';
 
 /** The most buckets that are kept, each with a key of at most 256 characters. A dropped one is full at its next use. */
 const MAX_BUCKETS = 10_000;
-const MAX_KEY_LENGTH = 256;
+const MAX_BUCKET_KEY_LENGTH = 256;
 
 interface Bucket {
   level: number;
@@ -47,7 +47,7 @@ export class TokenBuckets {
   }
 
   private charge(fullKey: string, rate: number, cost: number, least: number): TokenBucketResult {
-    const key = shortenKey(fullKey);
+    const key = shortenKey(fullKey, MAX_BUCKET_KEY_LENGTH);
     const now = performance.now();
     const bucket = this.buckets.get(key) ?? { level: rate, refilledAt: now };
     // The rate may have been lowered since: the level never exceeds it.
@@ -66,7 +66,7 @@ export class TokenBuckets {
 
   /** Returns what was taken for a caller that was then not served. */
   refund(key: string, cost = 1): void {
-    const bucket = this.buckets.get(shortenKey(key));
+    const bucket = this.buckets.get(shortenKey(key, MAX_BUCKET_KEY_LENGTH));
     if (bucket !== undefined) bucket.level += cost;
   }
 
@@ -78,9 +78,4 @@ export class TokenBuckets {
   get size(): number {
     return this.buckets.size;
   }
-}
-
-/** A key that takes little memory, whatever ids it is made of. */
-function shortenKey(key: string): string {
-  return key.length <= MAX_KEY_LENGTH ? key : createHash('sha256').update(key).digest('base64');
 }

@@ -130,7 +130,7 @@ function compareByEffect(a: PolicyExplanation, b: PolicyExplanation): number {
 /** undefined where the policy's scope doesn't match the request. */
 function explainPolicy(policy: Policy, request: CedarRequest, cedar: CedarEngine): PolicyExplanation | undefined {
   const { id, title, source, json } = policy;
-  const clauses = json.conditions.map(({ kind, body }) => ({ kind, parts: listOperands(body as Expression) }));
+  const clauses = json.conditions.map(({ kind, body }) => ({ kind, parts: listConjuncts(body as Expression) }));
   cedar.define('policy', { [id]: policy.text });
   cedar.define('parts', {
     scope: { ...json, effect: 'permit', conditions: [] },
@@ -206,10 +206,10 @@ function buildPermitWhen(expression: Expression): PolicyJson {
 }
 
 /** The operands of the outermost `&&`, in the order in which Cedar evaluates them. */
-function listOperands(expression: Expression): Expression[] {
+function listConjuncts(expression: Expression): Expression[] {
   const [operator, { left, right }] = splitOperator(expression);
   return operator === '&&' && left !== undefined && right !== undefined
-    ? [...listOperands(left), ...listOperands(right)]
+    ? [...listConjuncts(left), ...listConjuncts(right)]
     : [expression];
 }
 

@@ -1,6 +1,6 @@
 /** References are bounded where policies are read: what would need too many entities is refused, with its place. */
 import { describe, expect, it } from 'vitest';
-import { MAX_REACHED_ENTITIES, MAX_REFERENCE_DEPTH } from '../../src/policy/check-references.js';
+import { MAX_REACHED_ENTITIES, MAX_REFERENCE_DEPTH } from '../../src/policy/reference-limits.js';
 import { marked, refusal, rulesOf } from './sources.js';
 
 const SCHEMA = `

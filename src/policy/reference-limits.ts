@@ -16,7 +16,7 @@ export const MAX_REFERENCE_DEPTH = 4;
 /** Entities that the policies of one kind of question reach beside the principal and the resource, at most. */
 export const MAX_REACHED_ENTITIES = 64;
 
-export function checkReferences(
+export function checkReferenceLimits(
   policies: readonly Policy[],
   { actions, entityTypes }: Pick<Vocabulary, 'actions' | 'entityTypes'>,
   findings: FindingCollector,
