@@ -100,7 +100,7 @@ describe('shadowed-forbid', () => {
     ['a wider scope', forbid('a', '', agent) + forbid('b', 'when { resource has status }', 'principal, action, resource')],
     ['a group of people, which may be anybody', forbid('a', '', 'principal in Group::"x", action, resource') + forbid('b', '', 'principal == User::"x", action, resource')],
     ['one without the remedy of the other', `@remedy("approval:edit") ${forbid('a', suspended, agent)}${forbid('b', 'when { principal.suspended && principal.kind == "x" }', agent)}`],
-    ['a duty', `@duty("notification:x") ${forbid('a', '', 'principal is Agent, action, resource')}${forbid('b', suspended, agent)}`],
+    ['a duty', `@id("a") @duty("notification:x") permit (principal is Agent, action, resource);\n${forbid('b', suspended, agent)}`],
     ['an alternative', forbid('a', 'when { principal.suspended && principal.kind == "x" }', agent) + forbid('b', 'when { principal.suspended || principal.kind == "x" }', agent)],
   ])('is not %s', (_, policies) => {
     expect(lints({ policies }).filter((text) => text.includes('shadowed'))).toEqual([]);
@@ -277,8 +277,8 @@ describe('unread-context', () => {
     ['the whole record', 'can: { edit: Bool, view: Bool }', 'when { context.can == {edit: true, view: true} }'],
     ['in a duty', 'can: { edit: Bool }', 'when { context.can.edit }'],
   ])('is none that is read: %s', (name, members, when) => {
-    const duty = name === 'in a duty' ? '@duty("notification:x") ' : '';
-    const policies = `${duty}${forbid('x', when, 'principal, action == Action::"view", resource')}`;
+    const policy = forbid('x', when, 'principal, action == Action::"view", resource');
+    const policies = name === 'in a duty' ? `@duty("notification:x") ${policy.replace('forbid', 'permit')}` : policy;
     expect(lints({ schema: declare(members), policies })).toEqual([]);
   });
 });
