@@ -10,6 +10,8 @@ export interface JsonExtent {
   readonly structures: number;
   /** All values, simple ones included. */
   readonly values: number;
+  /** Strings, the names of members included. */
+  readonly strings: number;
 }
 
 const QUOTE = 0x22;
@@ -22,9 +24,11 @@ export function measureJson(text: string): JsonExtent {
   let depth = 0;
   let structures = 0;
   let values = 1;
+  let strings = 0;
   for (let i = 0; i < text.length; i += 1) {
     switch (text.charCodeAt(i)) {
       case QUOTE:
+        strings += 1;
         i = findStringEnd(text, i);
         break;
       case 0x5b: // [
@@ -45,7 +49,7 @@ export function measureJson(text: string): JsonExtent {
         values += 1;
     }
   }
-  return { depth, structures, values };
+  return { depth, structures, values, strings };
 }
 
 /** The place of the quote that ends the string which begins at `start`, or the text's end where it has none. */

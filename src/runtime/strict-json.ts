@@ -41,7 +41,7 @@ export interface JsonLimits {
  * doesn't keep, lone surrogates, NUL, `__proto__` or more than `maxDepth` levels
  */
 export function parseStrictJson(text: string, maxDepth = MAX_JSON_DEPTH, limits?: JsonLimits): unknown {
-  const { depth, structures, values } = measureJson(text);
+  const { depth, structures, values, strings } = measureJson(text);
   if (limits !== undefined && (structures > limits.structures || values > limits.values))
     throw new StrictJsonError(
       `has more than ${limits.structures} arrays, objects and members, or more than ${limits.values} values`,
@@ -56,31 +56,27 @@ export function parseStrictJson(text: string, maxDepth = MAX_JSON_DEPTH, limits?
     throw new StrictJsonError('is not well-formed JSON', '');
   }
   // JSON.parse has checked the grammar. The visitor finds what that lets through, and its place.
-  if (!isEvidentlyStrict(text, value, maxDepth))
+  if (!isEvidentlyStrict(text, value, strings))
     visit(text, new StrictJsonVisitor(text, maxDepth), { disallowComments: true });
   return value;
 }
 
 /**
- * Whether the text is strict without a second reading, as most are. Without escapes a quote only begins or ends a
- * string, so there are twice as many quotes as strings in the value, unless a duplicate key was dropped.
+ * Whether the text is strict without a second reading, as most are. Only `\u` can write what must not be there in other
+ * characters, and the value has as many strings as the text unless a duplicate key was dropped.
  */
-function isEvidentlyStrict(text: string, value: unknown, maxDepth: number): boolean {
-  if (text.includes('\\') || text.includes('__proto__') || !text.isWellFormed()) return false;
-  if (mayHoldInexactNumber(text)) return false;
-  let quotes = 0;
-  for (let at = text.indexOf('"'); at !== -1; at = text.indexOf('"', at + 1)) quotes += 1;
-  return quotes === 2 * countStrings(value, maxDepth);
+function isEvidentlyStrict(text: string, value: unknown, strings: number): boolean {
+  if (text.includes('\\u') || text.includes('__proto__') || !text.isWellFormed()) return false;
+  return !mayHoldInexactNumber(text) && countStrings(value) === strings;
 }
 
-/** Counts the strings in a value, its keys included; NaN where it has more than `levels` levels. */
-function countStrings(value: unknown, levels: number): number {
+/** Counts the strings in a value, its keys included. */
+function countStrings(value: unknown): number {
   if (typeof value === 'string') return 1;
   if (typeof value !== 'object' || value === null) return 0;
-  if (levels === 0) return NaN;
   let sum = 0;
-  if (Array.isArray(value)) for (const item of value) sum += countStrings(item, levels - 1);
-  else for (const item of Object.values(value)) sum += 1 + countStrings(item, levels - 1);
+  if (Array.isArray(value)) for (const item of value) sum += countStrings(item);
+  else for (const item of Object.values(value)) sum += 1 + countStrings(item);
   return sum;
 }
 

@@ -6,12 +6,14 @@ import { parseStrictJson, type StrictJsonError } from '../../src/runtime/strict-
 
 /** The same of the parsed value. Duplicate keys would be lost there, and empty arrays have no value within. */
 function extentOf(value: unknown): JsonExtent {
-  if (typeof value !== 'object' || value === null) return { depth: 0, structures: 0, values: 1 };
+  if (typeof value === 'string') return { depth: 0, structures: 0, values: 1, strings: 1 };
+  if (typeof value !== 'object' || value === null) return { depth: 0, structures: 0, values: 1, strings: 0 };
   const members = Object.values(value).map(extentOf);
   return {
     depth: 1 + Math.max(0, ...members.map(({ depth }) => depth)),
     structures: 1 + (Array.isArray(value) ? 0 : members.length) + members.reduce((n, m) => n + m.structures, 0),
     values: 1 + members.reduce((n, m) => n + m.values, 0),
+    strings: (Array.isArray(value) ? 0 : members.length) + members.reduce((n, m) => n + m.strings, 0),
   };
 }
 
@@ -28,9 +30,13 @@ it('counts levels, structures and values as they are, whatever strings contain',
   })).value;
   fc.assert(
     fc.property(value, fc.nat(3), (v, indent) => {
-      const { depth, structures, values } = measureJson(JSON.stringify(v, undefined, indent));
+      const { depth, structures, values, strings } = measureJson(JSON.stringify(v, undefined, indent));
       const real = extentOf(v);
-      expect({ depth, structures }).toEqual({ depth: real.depth, structures: real.structures });
+      expect({ depth, structures, strings }).toEqual({
+        depth: real.depth,
+        structures: real.structures,
+        strings: real.strings,
+      });
       // Each empty array or object counts once too often at most.
       expect(values).toBeGreaterThanOrEqual(real.values - real.structures);
       expect(values).toBeLessThanOrEqual(real.values + real.structures);
