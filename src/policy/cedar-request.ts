@@ -5,46 +5,18 @@
  */
 import type { CedarValueJson, EntityJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { CedarRequest } from './cedar.js';
-import type { ActingParties } from '../model/acting.js';
 import type { EntityWithAncestors } from '../model/entities.js';
 import { findIdProblem, isSameRef, type EntityRef } from '../model/ids.js';
 import type { Properties } from '../model/question.js';
-import { toLocalTime } from '../runtime/local-time.js';
+import type { CedarRequestFacts } from './cedar-request-facts.js';
+import { contextMemberValue } from './context-values.js';
 import type { PolicyReads, ValueReads } from './policy-reads.js';
 import { findReachedEntities, listStatedReferences, type ReachedEntity } from './reached-entities.js';
 import { RequestValues } from './request-values.js';
-import {
-  datetimeValue,
-  getStatedMember,
-  readReference,
-  toCedarValue,
-  type CedarType,
-  type RecordMembers,
-} from './schema/types.js';
+import { datetimeValue, readReference, type CedarType } from './schema/types.js';
 import { isActionType, type EntityUid } from './schema/uid.js';
 import type { Vocabulary } from './schema/vocabulary.js';
-import type { Action, EntityType } from './schema/action.js';
-
-export interface CedarRequestFacts {
-  readonly acting: ActingParties;
-  readonly action: Action;
-  readonly resourceType: EntityType;
-  readonly resource: EntityRef;
-  /** Attributes of the resource that override those stored. */
-  readonly resourceProperties: Properties;
-  /** Attributes of the user or agent that the client asserts; empty unless it may. */
-  readonly subjectProperties: Properties;
-  readonly subject: EntityRef;
-  readonly actionProperties: Properties;
-  readonly context: Properties;
-  readonly entity: (ref: EntityRef) => EntityWithAncestors | undefined;
-  /** The members of `context.can`: whether each permission is held. */
-  readonly can: Readonly<Record<string, boolean>>;
-  readonly agentCan: Readonly<Record<string, boolean>>;
-  readonly now: Date;
-  /** The time zone of `context.local`. */
-  readonly zone: string;
-}
+import type { EntityType } from './schema/action.js';
 
 export type CedarRequestResult =
   | { readonly ok: true; readonly request: CedarRequest }
@@ -216,81 +188,4 @@ const WHOLE: ValueReads = { type: { kind: 'Bool' }, members: new Map(), whole: t
 
 function isSameUid(a: EntityUid, b: EntityUid): boolean {
   return a.type === b.type && a.id === b.id;
-}
-
-/** The value of a context member before it is converted; undefined where Remit has none. */
-function contextMemberValue(name: string, facts: CedarRequestFacts): unknown {
-  const { acting } = facts;
-  switch (name) {
-    case 'user':
-      return acting.user;
-    case 'delegation':
-      return {
-        mode: acting.mode,
-        depth: (acting.agent === undefined ? 0 : 1) + acting.chain.length,
-        chain_complete: acting.grant?.chainComplete ?? acting.agent === undefined,
-        access: acting.grant?.access ?? 'online',
-        scopes: acting.grant?.scopes ?? [],
-        ...omitUndefined({
-          profile: acting.grant?.profile,
-          purpose: acting.grant?.purpose,
-          session: acting.grant?.session,
-          transaction: acting.grant?.txn,
-          issuer: acting.grant?.issuer,
-        }),
-      };
-    case 'can':
-      return facts.can;
-    case 'agent_can':
-      return acting.mode === 'delegated' ? facts.agentCan : undefined;
-    case 'now':
-      return facts.now;
-    case 'local':
-      return toLocalTime(facts.now, facts.zone);
-    case 'action':
-      return facts.actionProperties;
-    case 'request':
-      return facts.context;
-    default:
-      return undefined; // consent, approval, budget: nothing grants them yet.
-  }
-}
-
-/** The members that have a value: Cedar's optional members are absent, never undefined. */
-function omitUndefined(members: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(members).filter((m): m is [string, string] => m[1] !== undefined));
-}
-
-/**
- * Checks the types of a request's properties, whether or not policies read them. Missing ones are the policy step's to
- * find.
- * @throws InvalidValueError
- */
-export function checkProperties(
-  facts: Pick<CedarRequestFacts, 'action' | 'resourceType' | 'resourceProperties' | 'actionProperties' | 'context'>,
-  subject: { readonly type: EntityType; readonly properties: Properties } | undefined,
-  vocabulary: Vocabulary,
-): void {
-  const checkMembers = (members: RecordMembers, values: Properties, path: string): void => {
-    for (const [name, member] of Object.entries(members)) {
-      const value = getStatedMember(values, name);
-      if (value !== undefined)
-        toCedarValue(withoutRequiredMembers(member.type), value, `${path}.${name}`, vocabulary.objectOf);
-    }
-  };
-  checkMembers(facts.resourceType.attributes, facts.resourceProperties, 'resource.properties');
-  if (subject !== undefined) checkMembers(subject.type.attributes, subject.properties, 'subject.properties');
-  const { action, request } = facts.action.context;
-  if (action?.type.kind === 'Record') checkMembers(action.type.members, facts.actionProperties, 'action.properties');
-  if (request?.type.kind === 'Record') checkMembers(request.type.members, facts.context, 'context');
-}
-
-/** The type with every member of its records optional, at any depth. */
-function withoutRequiredMembers(type: CedarType): CedarType {
-  if (type.kind === 'Set') return { kind: 'Set', element: withoutRequiredMembers(type.element) };
-  if (type.kind !== 'Record') return type;
-  const members = Object.entries(type.members).map(
-    ([name, member]) => [name, { ...member, type: withoutRequiredMembers(member.type), required: false }] as const,
-  );
-  return { kind: 'Record', members: Object.fromEntries(members) };
 }

@@ -13,12 +13,8 @@ import { MemoryEntities } from '../../src/author/test/memory-entities.js';
 import { FindingCollector } from '../../src/diagnostics/diagnostics.js';
 import type { StoredEntity } from '../../src/model/entities.js';
 import { formatRef, type EntityRef } from '../../src/model/ids.js';
-import {
-  buildCedarRequest,
-  listStatedEntities,
-  toStoredRef,
-  type CedarRequestFacts,
-} from '../../src/policy/cedar-request.js';
+import type { CedarRequestFacts } from '../../src/policy/cedar-request-facts.js';
+import { buildCedarRequest, listStatedEntities, toStoredRef } from '../../src/policy/cedar-request.js';
 import { CedarEngine } from '../../src/policy/cedar.js';
 import type { Policy } from '../../src/policy/policies.js';
 import { listReferenceSteps } from '../../src/policy/reached-entities.js';

@@ -9,12 +9,8 @@ import { MemoryEntities } from '../../src/author/test/memory-entities.js';
 import { FindingCollector } from '../../src/diagnostics/diagnostics.js';
 import type { EntityMap, StoredEntity } from '../../src/model/entities.js';
 import { formatRef, type EntityRef } from '../../src/model/ids.js';
-import {
-  buildCedarRequest,
-  listStatedEntities,
-  toStoredRef,
-  type CedarRequestFacts,
-} from '../../src/policy/cedar-request.js';
+import type { CedarRequestFacts } from '../../src/policy/cedar-request-facts.js';
+import { buildCedarRequest, listStatedEntities, toStoredRef } from '../../src/policy/cedar-request.js';
 import { CedarEngine, type CedarAnswer, type CedarRequest } from '../../src/policy/cedar.js';
 import { collectReads } from '../../src/policy/collect-reads.js';
 import { readPolicies, type Policy } from '../../src/policy/policies.js';

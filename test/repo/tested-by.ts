@@ -190,6 +190,8 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/model/relationships.ts': 'test/graph/relationship-text.test.ts',
   'src/policy/ip-literals.ts': 'test/policy/policies.test.ts',
   'src/policy/cedar-request.ts': 'test/policy/slices.test.ts',
+  'src/policy/check-properties.ts': 'test/law/law.test.ts',
+  'src/policy/context-values.ts': 'test/policy/slices.test.ts',
   'src/policy/expressions.ts': 'test/policy/lint/lints.test.ts',
   'src/policy/lint/delegation-effect.ts': 'test/policy/lint/lints.test.ts',
   'src/policy/lint/lint.ts': 'test/policy/lint/lints.test.ts',

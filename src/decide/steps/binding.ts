@@ -11,7 +11,7 @@ import { formatRef, isSameRef, type EntityRef } from '../../model/ids.js';
 import { deny, pass, type StepOutcome } from '../../model/outcome.js';
 import type { Properties, Question } from '../../model/question.js';
 import { reason, type Reason, type ReasonCodeOf } from '../../model/reasons.js';
-import { checkProperties } from '../../policy/cedar-request.js';
+import { checkProperties } from '../../policy/check-properties.js';
 import { InvalidValueError } from '../../policy/schema/types.js';
 import { getVerifiedCredential, type BoundQuestion, type UnboundQuestion } from '../bound-question.js';
 import { checkCaveatContext } from '../permission-checks.js';

@@ -1,0 +1,27 @@
+/** The facts of a decision that its Cedar request is built from. */
+import type { ActingParties } from '../model/acting.js';
+import type { EntityWithAncestors } from '../model/entities.js';
+import type { EntityRef } from '../model/ids.js';
+import type { Properties } from '../model/question.js';
+import type { Action, EntityType } from './schema/action.js';
+
+export interface CedarRequestFacts {
+  readonly acting: ActingParties;
+  readonly action: Action;
+  readonly resourceType: EntityType;
+  readonly resource: EntityRef;
+  /** Attributes of the resource that override those stored. */
+  readonly resourceProperties: Properties;
+  /** Attributes of the user or agent that the client asserts; empty unless it may. */
+  readonly subjectProperties: Properties;
+  readonly subject: EntityRef;
+  readonly actionProperties: Properties;
+  readonly context: Properties;
+  readonly entity: (ref: EntityRef) => EntityWithAncestors | undefined;
+  /** The members of `context.can`: whether each permission is held. */
+  readonly can: Readonly<Record<string, boolean>>;
+  readonly agentCan: Readonly<Record<string, boolean>>;
+  readonly now: Date;
+  /** The time zone of `context.local`. */
+  readonly zone: string;
+}
