@@ -193,10 +193,10 @@ const REFUSED: Refused[] = [
   ['a sub that is a list', { act: { sub: ['bot'] } }, 'token_actor_invalid', NO_ID],
   ['a sub with a control character', { act: { sub: 'bot\nx' } }, 'token_actor_invalid', NO_ID],
   ['a sub in another normal form', { act: { sub: 'e\u0301' } }, 'token_actor_invalid', NO_ID],
-  ['a sub of 257 characters', { act: { sub: 'a'.repeat(257) } }, 'token_actor_invalid', NO_ID],
+  ['a sub of 1,025 bytes', { act: { sub: 'a'.repeat(1_025) } }, 'token_actor_invalid', NO_ID],
   ['an inner act without sub', { act: { sub: 'a', act: { act: { sub: 'b' } } } }, 'token_actor_invalid', NO_ID],
   ['a client that is no id', { client_id: 'e\u0301' }, 'token_actor_invalid', 'The claim "client_id" is not the id of an agent.', CLIENT],
-  ['a client of 257 characters', { client_id: 'a'.repeat(257) }, 'token_actor_invalid', 'The claim "client_id" is not the id of an agent.', CLIENT],
+  ['a client of 1,200 bytes when encoded', { client_id: '@'.repeat(400) }, 'token_actor_invalid', 'The claim "client_id" is not the id of an agent.', CLIENT],
   // Issuers
   ['an act of an unknown issuer', { act: { sub: 'a', iss: 'https://evil.example' } }, 'token_actor_invalid', NO_ISSUER],
   ['an act of an issuer with a slash more', { act: { sub: 'a', iss: `${PRIMARY}/` } }, 'token_actor_invalid', NO_ISSUER],
@@ -258,7 +258,7 @@ const REFUSED: Refused[] = [
   ["one that another issuer says is the primary's", { iss: PARTNER, act: { sub: 'a', act: { sub: 'partner|b', iss: PRIMARY } } }, 'token_claims_invalid', PASSES],
   ["a client that would pass for a partner's", { client_id: 'partner|web' }, 'token_claims_invalid', PASSES, CLIENT],
   ["a nobody who would pass for a partner's user", { sub: 'partner|alice' }, 'token_claims_invalid', PASSES],
-  ['an id that is too long once it carries the alias', { iss: PARTNER, sub: 'a'.repeat(250), act: { sub: 'bot' } }, 'token_claims_invalid', "An id, prefixed with the alias of its issuer, must be at most 256 characters long."],
+  ['an id that is too long once it carries the alias', { iss: PARTNER, sub: 'a'.repeat(1_020), act: { sub: 'bot' } }, 'token_claims_invalid', 'An id, prefixed with the alias of its issuer, must be at most 1024 bytes long when encoded.'],
   // Okta
   ['delegated_through null', { act: { sub: 'bot' }, delegated_through: null }, 'token_actor_invalid', 'An entry of `delegated_through` is not an object.', OKTA],
   ['delegated_through a number', { client_id: 'web', delegated_through: 7 }, 'token_actor_invalid', 'An entry of `delegated_through` is not an object.', OKTA],

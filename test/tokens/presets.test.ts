@@ -116,7 +116,7 @@ const REFUSED: Refused[] = [
   ['an act, which Entra does not state', 'entra', ENTRA, { act: { sub: 'x' } }, 'token_actor_invalid', 'The token has an `act`, and its issuer is not configured to state one.'],
   ['a signed HTTP request, whose key goes unproven', 'entra', ENTRA, { cnf: { kid: 'k', xms_ksl: 'sw' } }, 'proof_invalid', 'The claim "cnf" has no thumbprint of a key (jkt) or a certificate (x5t#S256).'],
   ['a type that Entra does not sign', 'entra', ENTRA, {}, 'token_type_invalid', undefined, { typ: 'at+jwt' }],
-  ['another algorithm', 'entra', ENTRA, {}, 'token_algorithm_forbidden', undefined, { alg: 'PS256' }],
+  ['another algorithm', 'entra', ENTRA, {}, 'token_algorithm_forbidden', 'The algorithm "PS256" is not one that the issuer is configured to use: RS256.', { alg: 'PS256' }],
   ['an ID token', 'okta', OKTA, { at_hash: 'x', scp: undefined }, 'token_is_id_token'],
   ["a token of the organization's own server", 'okta', OKTA, {}, 'token_type_invalid', undefined, { typ: 'application/okta-internal-at+jwt' }],
   ['a token without a client', 'okta', OKTA, { cid: undefined }, 'token_claims_invalid', NO_CLIENT],
