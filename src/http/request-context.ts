@@ -7,7 +7,7 @@ import { getRequestTokens } from './edge/request-tokens.js';
 
 /**
  * @param tokenExpected another part of the batch carries a token, so each must
- * @param explain the answer names the relationships that grant
+ * @param explain the answer, and the record, name the relationships that grant
  */
 export function createRequestContext(
   request: FastifyRequest,

@@ -49,15 +49,16 @@ describe('what callers make caches hold', () => {
   it('is bounded in the embedded engine: answers, reads and lookups', () => {
     const grown = growth(() => {
       const cache = new EmbeddedCache(schema);
-      const { generation } = cache;
+      const askedAt = cache.now;
       for (let i = 0; i < 30_000; i += 1) {
         const key = cache.cacheKey(check(i));
-        if (key !== undefined) cache.setAnswer(key, { result: 'yes', revision: REVISION, path: path(i) }, generation);
+        if (key !== undefined)
+          cache.setAnswer(check(i), key, { result: 'yes', revision: REVISION, path: path(i) }, askedAt);
         const relationship = { resource: check(i).resource, relation: 'viewer', subject: check(i).subject };
         if (i % 20 === 0)
-          cache.setRead(long('read', i), Array.from({ length: 100 }, (_, n) => ({ ...relationship, resource: { type: 'doc', id: long('r', i * 100 + n, 300) } })), generation); // prettier-ignore
+          cache.setRead({ resourceType: 'doc' }, long('read', i), Array.from({ length: 100 }, (_, n) => ({ ...relationship, resource: { type: 'doc', id: long('r', i * 100 + n, 300) } })), askedAt); // prettier-ignore
         if (i % 100 === 0)
-          cache.setLookup(long('look', i), { ids: Array.from({ length: 1000 }, (_, n) => long('l', i * 1000 + n, 500)) }, generation); // prettier-ignore
+          cache.setLookup({ resourceType: 'doc', permission: 'view', subject: check(i).subject, withinMs: 1 }, long('look', i), { ids: Array.from({ length: 1000 }, (_, n) => long('l', i * 1000 + n, 500)) }, askedAt); // prettier-ignore
       }
       return cache;
     });

@@ -46,6 +46,8 @@ export class EmbeddedGraph implements GraphEngine {
   private readonly queue: CheckQueue;
   private readonly cache: EmbeddedCache;
   private readonly lookupLimiter = new LookupLimiter(EMBEDDED_LOOKUP_LIMITS);
+  /** Whether a write has failed that SpiceDB may have taken. */
+  private mayHaveMore = false;
   private lastWrite: Promise<unknown> = Promise.resolve();
   /** The engine that took over the writes. */
   private successor: EmbeddedGraph | undefined;
@@ -61,7 +63,7 @@ export class EmbeddedGraph implements GraphEngine {
     this.queue = new CheckQueue(
       {
         checkBulk: (checks, consistency) => this.checkBulk(checks, consistency),
-        generation: () => this.cache.generation,
+        generation: () => this.cache.now,
       },
       { bulkSize: EMBEDDED_BULK_SIZE, concurrentBulks: 1 },
     );
@@ -94,7 +96,7 @@ export class EmbeddedGraph implements GraphEngine {
       const snapshot = await worker.call<string>('ready', undefined);
       const revisions = new EmbeddedRevisions(journal, sequence, snapshot);
       const engine = new EmbeddedGraph(worker, schema, journal, revisions, watch);
-      engine.cache.trackExpirations(updates);
+      engine.cache.noteWrite(updates);
       // A crash between journal and SpiceDB leaves at most the last write undecided: SpiceDB decides it now.
       for (const { sequence: lateSequence, updates: lateUpdates } of unsettled)
         await engine.apply(lateSequence, lateUpdates).catch(() => undefined);
@@ -152,7 +154,9 @@ export class EmbeddedGraph implements GraphEngine {
   ): Promise<readonly CheckAnswer[]> {
     const getCached = (check: CheckRequest): CheckAnswer | undefined => {
       const key = useCache && revision === this.revisions.head ? this.cache.cacheKey(check) : undefined;
-      return key === undefined ? undefined : this.cache.getAnswer(key);
+      const answer = key === undefined ? undefined : this.cache.getAnswer(check, key);
+      // It was given at an earlier revision, and nothing that it depends on has changed since.
+      return answer !== undefined && 'revision' in answer ? { ...answer, revision: revision.token } : answer;
     };
     return checkThroughCache(checks, getCached, (uncached) => this.queue.check(uncached, { exactly: revision.token }));
   }
@@ -190,12 +194,12 @@ export class EmbeddedGraph implements GraphEngine {
     const { token, snapshot } = this.requireRevision(consistency);
     const key = JSON.stringify([filter, limit]);
     const isHead = token === this.revisions.head.token;
-    const cached = this.worker.alive && isHead ? this.cache.getRead(key) : undefined;
+    const cached = this.worker.alive && isHead ? this.cache.getRead(filter, key) : undefined;
     if (cached !== undefined) return { relationships: cached, revision: token };
-    const { generation } = this.cache;
+    const askedAt = this.cache.now;
     try {
       const { relationships } = await this.worker.call<RelationshipList>('read', { filter, limit, revision: snapshot });
-      if (isHead) this.cache.setRead(key, relationships, generation);
+      if (isHead) this.cache.setRead(filter, key, relationships, askedAt);
       return { relationships, revision: token };
     } catch (error) {
       throw toGraphError(error);
@@ -219,16 +223,16 @@ export class EmbeddedGraph implements GraphEngine {
     const { token, snapshot } = this.requireRevision(consistency);
     const key = lookupKey(method, lookup);
     const isHead = token === this.revisions.head.token;
-    const cached = this.worker.alive && isHead ? this.cache.getLookup(key) : undefined;
-    if (cached !== undefined) return cached as unknown as T;
-    const { generation } = this.cache;
+    const cached = this.worker.alive && isHead ? this.cache.getLookup(lookup, key) : undefined;
+    if (cached !== undefined) return { ...(cached as T), revision: token };
+    const askedAt = this.cache.now;
     const perform = async (): Promise<T> => {
       const result = await this.worker.call<T>(method, { lookup, revision: snapshot });
       return { ...result, revision: token };
     };
-    const result = await this.lookupLimiter.run(method, lookup, perform, `${token} ${generation}`);
+    const result = await this.lookupLimiter.run(method, lookup, perform, `${token} ${askedAt}`);
     const isCacheable = isHead && !this.schema.reachability.reachesCaveat(type, lookup.permission);
-    if (isCacheable) this.cache.setLookup(key, result, generation);
+    if (isCacheable) this.cache.setLookup(lookup, key, result, askedAt);
     return result;
   }
 
@@ -261,12 +265,16 @@ export class EmbeddedGraph implements GraphEngine {
     try {
       snapshot = await this.worker.call<string>('write', updates);
     } catch (error) {
+      const failure = toGraphError(error, 'updates');
+      // What SpiceDB hasn't refused it may yet have taken: then the next revision has it.
+      this.mayHaveMore ||= !(failure instanceof BadRequest);
       await this.journal.withdraw(sequence);
-      throw toGraphError(error, 'updates');
+      throw failure;
     }
     this.revisions.advance(sequence, snapshot);
-    this.cache.trackExpirations(updates);
-    this.cache.clear();
+    this.cache.noteWrite(updates);
+    if (this.mayHaveMore) this.cache.clear();
+    this.mayHaveMore = false;
     await this.journal.settle(sequence);
   }
 
@@ -277,7 +285,7 @@ export class EmbeddedGraph implements GraphEngine {
     const revision = this.revisions.find(consistency);
     if (revision === undefined) return checks.map(() => OUTAGE_ANSWER);
     const isHead = revision === this.revisions.head;
-    const { generation } = this.cache;
+    const askedAt = this.cache.now;
     // What ends an answer is looked up before it is asked for: meanwhile that may have passed, and be forgotten.
     const ends = checks.map((check) => this.cache.validUntil(check));
     const answers = await this.worker
@@ -291,7 +299,7 @@ export class EmbeddedGraph implements GraphEngine {
         ...(until === undefined ? {} : { until }),
       } as CheckAnswer;
       const key = isHead ? this.cache.cacheKey(check) : undefined;
-      if (key !== undefined) this.cache.setAnswer(key, answer, generation);
+      if (key !== undefined) this.cache.setAnswer(check, key, answer, askedAt);
       return answer;
     });
   }

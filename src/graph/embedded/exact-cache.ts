@@ -1,6 +1,7 @@
 /**
- * The embedded engine's cache of answers, reads and lookups. Each stays exactly as long as it is true: until the next
- * write, and until the next expiration of any relationship. All writes pass through this process, so it knows of both.
+ * The embedded engine's cache of answers, reads and lookups. Each stays exactly as long as it is true: until a write that
+ * can change it, and until the next expiration of any relationship. All writes pass through this process, so it knows of
+ * both.
  */
 import { CountedCache, type CacheCountsByName } from '../../telemetry/counted-cache.js';
 import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
@@ -9,6 +10,8 @@ import type { GraphSchema } from '../schema/schema.js';
 import type { CheckAnswer, CheckRequest } from '../../model/checks.js';
 import { cacheKey, EXPIRY_MARGIN_MS } from '../check-cache-key.js';
 import { estimateAnswerBytes, estimateListBytes, estimateReadBytes } from '../cache-size.js';
+import type { RelationshipFilter, ResourceLookup, SubjectLookup } from '../port.js';
+import { WriteEffects } from './write-effects.js';
 
 const MAX_ANSWER_BYTES = 24 * 1024 * 1024;
 const MAX_READ_BYTES = 4 * 1024 * 1024;
@@ -30,90 +33,105 @@ interface LookupIds {
   readonly ids: readonly string[];
 }
 
+interface CacheEntry<V> {
+  readonly value: V;
+  /** The number of the last write or expiration when it was asked for. */
+  readonly askedAt: number;
+}
+
 export class EmbeddedCache {
-  private readonly answers = new CountedCache<string, CheckAnswer>({
+  private readonly answers = new CountedCache<string, CacheEntry<CheckAnswer>>({
     maxSize: MAX_ANSWER_BYTES,
-    sizeCalculation: estimateAnswerBytes,
+    sizeCalculation: ({ value }, key) => estimateAnswerBytes(value, key),
   });
-  private readonly reads = new CountedCache<string, readonly Relationship[]>({
+  private readonly reads = new CountedCache<string, CacheEntry<readonly Relationship[]>>({
     maxSize: MAX_READ_BYTES,
-    sizeCalculation: estimateReadBytes,
+    sizeCalculation: ({ value }, key) => estimateReadBytes(value, key),
   });
-  private readonly lookups = new CountedCache<string, LookupIds>({
+  private readonly lookups = new CountedCache<string, CacheEntry<LookupIds>>({
     maxSize: MAX_LOOKUP_BYTES,
-    sizeCalculation: ({ ids }, key) => estimateListBytes(ids, key),
+    sizeCalculation: ({ value }, key) => estimateListBytes(value.ids, key),
   });
   readonly caches: CacheCountsByName = {
     relationship_checks: this.answers,
     relationship_reads: this.reads,
     relationship_lookups: this.lookups,
   };
+  private readonly effects: WriteEffects;
   /** The expirations of relationships by their keys, in milliseconds since the epoch. */
   private readonly expirations = new Map<string, number>();
-  /** The next expiration: until then, and until the next write, nothing changes. Undefined: to be looked for. */
-  private nextExpiration: number | undefined;
+  /** The next expiration, or an instant before it: until then, and until the next write, nothing changes. */
+  private nextExpiration = Infinity;
   /** The last expiration that has passed and is tracked no longer. */
   private lastExpiration = -Infinity;
-  private current = 0;
 
-  constructor(private readonly schema: GraphSchema) {}
+  constructor(private readonly schema: GraphSchema) {
+    this.effects = new WriteEffects(schema);
+  }
 
-  /** A number that each write and each expiration raises: an answer that was asked for before isn't cached. */
-  get generation(): number {
+  /** The number of the last write or expiration, to be taken when something is asked that may be cached. */
+  get now(): number {
     this.dropExpired();
-    return this.current;
+    return this.effects.now;
   }
 
   cacheKey(check: CheckRequest): string | undefined {
     return cacheKey(check, this.schema);
   }
 
-  getAnswer(key: string): CheckAnswer | undefined {
-    this.dropExpired();
-    return this.answers.get(key);
+  getAnswer(check: CheckRequest, key: string): CheckAnswer | undefined {
+    return this.get(this.answers, key, () => this.lastChangeOf(check));
   }
 
-  setAnswer(key: string, answer: CheckAnswer, generation: number): void {
+  /** @param askedAt when it was asked, as {@link now} said */
+  setAnswer(check: CheckRequest, key: string, answer: CheckAnswer, askedAt: number): void {
     // A question that SpiceDB refuses it refuses for as long as the graph is the same.
     const isLasting = answer.result === 'yes' || answer.result === 'no' || answer.result === 'unanswerable';
-    if (isLasting && generation === this.current) this.answers.set(key, answer);
+    if (isLasting && this.lastChangeOf(check) <= askedAt) this.answers.set(key, { value: answer, askedAt });
   }
 
-  getRead(key: string): readonly Relationship[] | undefined {
+  getRead({ resourceType }: RelationshipFilter, key: string): readonly Relationship[] | undefined {
+    return this.get(this.reads, key, () => this.effects.lastForRelationships(resourceType));
+  }
+
+  setRead(
+    { resourceType }: RelationshipFilter,
+    key: string,
+    relationships: readonly Relationship[],
+    askedAt: number,
+  ): void {
+    if (relationships.length <= MAX_CACHED_READ_LENGTH && this.effects.lastForRelationships(resourceType) <= askedAt)
+      this.reads.set(key, { value: relationships, askedAt });
+  }
+
+  getLookup(lookup: ResourceLookup | SubjectLookup, key: string): LookupIds | undefined {
+    return this.get(this.lookups, key, () => this.lastChangeOfLookup(lookup));
+  }
+
+  setLookup(lookup: ResourceLookup | SubjectLookup, key: string, result: LookupIds, askedAt: number): void {
+    if (this.lastChangeOfLookup(lookup) <= askedAt) this.lookups.set(key, { value: result, askedAt });
+  }
+
+  /** Drops what the updates may change; to be called with every new revision. */
+  noteWrite(updates: readonly RelationshipUpdate[]): void {
     this.dropExpired();
-    return this.reads.get(key);
+    this.effects.noteWrite(updates);
+    for (const { operation, relationship } of updates) {
+      const key = relationshipKey(relationship);
+      this.expirations.delete(key);
+      if (operation === 'delete' || relationship.expiresAt === undefined) continue;
+      const expiration = Date.parse(relationship.expiresAt);
+      this.expirations.set(key, expiration);
+      this.nextExpiration = Math.min(this.nextExpiration, expiration);
+    }
   }
 
-  setRead(key: string, relationships: readonly Relationship[], generation: number): void {
-    if (relationships.length <= MAX_CACHED_READ_LENGTH && generation === this.current)
-      this.reads.set(key, relationships);
-  }
-
-  getLookup(key: string): LookupIds | undefined {
-    this.dropExpired();
-    return this.lookups.get(key);
-  }
-
-  setLookup(key: string, result: LookupIds, generation: number): void {
-    if (generation === this.current) this.lookups.set(key, result);
-  }
-
-  /** Drops everything; to be called with every new revision. */
+  /** Drops everything. */
   clear(): void {
-    this.current += 1;
+    this.effects.noteChangeOfAll();
     this.answers.clear();
     this.reads.clear();
     this.lookups.clear();
-  }
-
-  /** Takes note of when the written relationships expire. */
-  trackExpirations(updates: readonly RelationshipUpdate[]): void {
-    for (const { operation, relationship } of updates) {
-      const key = relationshipKey(relationship);
-      if (operation === 'delete' || relationship.expiresAt === undefined) this.expirations.delete(key);
-      else this.expirations.set(key, Date.parse(relationship.expiresAt));
-    }
-    this.nextExpiration = undefined;
   }
 
   /**
@@ -126,29 +144,44 @@ export class EmbeddedCache {
     const ownExpiration = this.expirations.get(
       relationshipKey({ resource: check.resource, relation: check.permission, subject: check.subject }),
     );
-    const expiration = ownExpiration ?? this.nextExpiration ?? Infinity;
+    const expiration = ownExpiration ?? this.nextExpiration;
     return expiration === Infinity ? undefined : new Date(expiration).toISOString();
   }
 
   /** Whether a relationship has expired since the instant, or is about to: answers may then be from before and after. */
   hasExpiredSince(instant: number): boolean {
     this.dropExpired();
-    const next = this.nextExpiration ?? Infinity;
-    return next <= readHostClock() + CLOCK_SLACK_MS || this.lastExpiration >= instant - CLOCK_SLACK_MS;
+    return this.nextExpiration <= readHostClock() + CLOCK_SLACK_MS || this.lastExpiration >= instant - CLOCK_SLACK_MS;
+  }
+
+  private get<V>(cache: CountedCache<string, CacheEntry<V>>, key: string, lastChange: () => number): V | undefined {
+    this.dropExpired();
+    const entry = cache.peek(key);
+    if (entry !== undefined && entry.askedAt < lastChange()) cache.delete(key);
+    return cache.get(key)?.value;
+  }
+
+  private lastChangeOf({ resource, permission, subject }: CheckRequest): number {
+    return this.effects.lastForSubject(resource.type, permission, subject);
+  }
+
+  private lastChangeOfLookup(lookup: ResourceLookup | SubjectLookup): number {
+    return 'subject' in lookup
+      ? this.effects.lastForSubject(lookup.resourceType, lookup.permission, lookup.subject)
+      : this.effects.lastForAnySubject(lookup.resource.type, lookup.permission);
   }
 
   /** Drops everything where a relationship has expired since, or is about to. */
   private dropExpired(): void {
     const now = readHostClock();
-    if (this.nextExpiration !== undefined && now < this.nextExpiration - EXPIRY_MARGIN_MS) return;
+    if (now < this.nextExpiration - EXPIRY_MARGIN_MS) return;
     this.clear();
-    let earliest = Infinity;
+    this.nextExpiration = Infinity;
     for (const [key, expiration] of this.expirations) {
       if (expiration + EXPIRY_MARGIN_MS < now) {
         this.expirations.delete(key);
         this.lastExpiration = Math.max(this.lastExpiration, expiration);
-      } else if (expiration < earliest) earliest = expiration;
+      } else this.nextExpiration = Math.min(this.nextExpiration, expiration);
     }
-    this.nextExpiration = earliest;
   }
 }

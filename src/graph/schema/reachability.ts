@@ -163,7 +163,15 @@ export class Reachability {
     }
   }
 
-  /** Whether any relation that `type#name` can lead to has a matching subject type. Each is visited once, cycles too. */
+  /** The relations, as `type#relation`, whose relationships an answer of the member can depend on. */
+  reachableRelations(type: string, member: string): ReadonlySet<string> {
+    const relations = new Set<string>();
+    for (const [memberType, name] of this.reachableMembers(type, member))
+      if (this.relationTypes(memberType, name) !== undefined) relations.add(`${memberType}#${name}`);
+    return relations;
+  }
+
+  /** Whether any relation that `type#name` can lead to has a matching subject type. */
   private reachesRelation(
     type: string,
     name: string,
@@ -173,21 +181,29 @@ export class Reachability {
     const key = `${type}#${name}`;
     const cached = cache.get(key);
     if (cached !== undefined) return cached;
-    const visited = new Set<string>();
-    const pending: (readonly [string, string])[] = [[type, name]];
     let reached = false;
-    for (let member = pending.pop(); member !== undefined && !reached; member = pending.pop()) {
-      if (visited.has(member.join('#'))) continue;
-      visited.add(member.join('#'));
-      const definition = this.declarations.definitions.get(member[0]);
-      const types = definition?.relations.get(member[1]) ?? [];
+    for (const [memberType, member] of this.reachableMembers(type, name)) {
+      const types = this.relationTypes(memberType, member) ?? [];
       reached = types.filter(matches).length > 0; // Every type is passed to `matches`, which may collect them.
-      for (const t of types) if (t.relationName !== undefined) pending.push([t.path, t.relationName]);
-      const expression = definition?.permissions.get(member[1]);
-      if (expression !== undefined) pending.push(...this.referencedMembers(member[0], expression));
+      if (reached) break;
     }
     cache.set(key, reached);
     return reached;
+  }
+
+  /** The members that `type#name` can lead to, itself first. Each is visited once, cycles too. */
+  private *reachableMembers(type: string, name: string): Generator<readonly [string, string]> {
+    const visited = new Set<string>();
+    const pending: (readonly [string, string])[] = [[type, name]];
+    for (let member = pending.pop(); member !== undefined; member = pending.pop()) {
+      if (visited.has(member.join('#'))) continue;
+      visited.add(member.join('#'));
+      yield member;
+      for (const t of this.relationTypes(...member) ?? [])
+        if (t.relationName !== undefined) pending.push([t.path, t.relationName]);
+      const expression = this.expressionOf(...member);
+      if (expression !== undefined) pending.push(...this.referencedMembers(member[0], expression));
+    }
   }
 
   /** The members that an expression reads, each with whether it can add to a yes or take from it. */

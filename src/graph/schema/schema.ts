@@ -136,6 +136,17 @@ export class GraphSchema {
     );
   }
 
+  /** Whether an arrow leads from the relation to other objects, so that more depends on it than who its subjects are. */
+  isArrowSource(type: string, relation: string): boolean {
+    const { permissions } = this.declarations.definitions.get(type) ?? {};
+    return [...(permissions?.values() ?? [])].some((permission) =>
+      [...expressionParts(permission)].some(
+        (part) =>
+          (part.kind === 'arrow' || part.kind === 'namedarrow') && part.sourceRelation.relationName === relation,
+      ),
+    );
+  }
+
   /**
    * The relations of `type` through which an arrow within `permission` may lead to `target` of an object of `targetType`.
    * SpiceDB inlines aliases (`permission a = b`): the arrow may stand in another permission of the definition, and lead

@@ -64,8 +64,11 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
         isObject(item) ? { ...defaults, ...pickQuestionMembers(item) } : undefined,
       );
       const tokenRequired = [defaults, ...questions].some(carriesToken);
-      const requestContext = createRequestContext(request, service, { tokenExpected: tokenRequired, explain: true });
-      const isMinimal = negotiateMinimalAnswer(request, reply, requestContext.caller);
+      const isMinimal = negotiateMinimalAnswer(request, reply, requireCaller(request));
+      const requestContext = createRequestContext(request, service, {
+        tokenExpected: tokenRequired,
+        explain: !isMinimal,
+      });
       const evaluations = await service.activePolicies.withSnapshot((deps) =>
         answerBatch(questions, options?.evaluations_semantic ?? 'execute_all', {
           takeTurn: () => app.turns.take(request),
@@ -88,14 +91,13 @@ async function answerQuestion(
   body: unknown,
 ): Promise<FastifyReply> {
   const caller = requireCaller(request);
-  const question = parseQuestion(body, createRequestContext(request, service, { explain: true }));
+  const isMinimal = negotiateMinimalAnswer(request, reply, caller);
+  const question = parseQuestion(body, createRequestContext(request, service, { explain: !isMinimal }));
   const decision = await service.activePolicies.withSnapshot((deps) => decide(question, deps));
   request.decisionId = decision.id;
   const scope = caller.kind === 'agent' ? decision.firstDenial.remedies.find((r) => r.type === 'scope') : undefined;
   if (scope !== undefined) void reply.header('www-authenticate', buildChallenges(reply, scope.challenge));
-  return reply
-    .code(decision.fault === undefined ? 200 : 503)
-    .send(toEvaluationAnswer(decision, caller, negotiateMinimalAnswer(request, reply, caller)));
+  return reply.code(decision.fault === undefined ? 200 : 503).send(toEvaluationAnswer(decision, caller, isMinimal));
 }
 
 interface BatchContext {

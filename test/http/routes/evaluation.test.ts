@@ -1,5 +1,6 @@
 /** The AuthZEN endpoints: what is asked, in which forms, and everything that is refused. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Rationale } from '../../../src/model/decision.js';
 import { codes, start, type Answer, type Running } from '../../support/sample.js';
 
 let remit: Running;
@@ -51,6 +52,20 @@ describe('an evaluation', () => {
     expect(
       (await remit.post(URL, question({ resource: zoe }), { prefer: 'respond-async, return=minimal' })).json(),
     ).toEqual({ decision: false });
+  });
+
+  it('that is minimal has a record without the path that grants, which it does not look for', async () => {
+    const newest = async () => {
+      const { results } = (await remit.request('GET', '/v1/decisions?limit=1')).json<{
+        results: { rationale: Rationale }[];
+      }>();
+      return results[0]?.rationale.steps.find(({ step }) => step === 'relationship')?.evidence;
+    };
+    await remit.post(URL, question());
+    expect(await newest()).toHaveProperty('path');
+    await remit.post(URL, question(), { prefer: 'return=minimal' });
+    expect(await newest()).toHaveProperty('revision');
+    expect(await newest()).not.toHaveProperty('path');
   });
 
   it('echoes X-Request-ID, also where it refuses, and keeps it on record', async () => {
