@@ -67,7 +67,7 @@ class BulkDivision {
       );
       return { answers, checkedAt: revision };
     } catch (error) {
-      if (checks.length === 1 || !this.isDivisible(error))
+      if (checks.length <= 1 || !this.isDivisible(error))
         return { answers: checks.map(() => ({ answer: toFailureAnswer(error) })), checkedAt: undefined };
       const half = Math.ceil(checks.length / 2);
       const first = await this.check(checks.slice(0, half), consistency);

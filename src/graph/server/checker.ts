@@ -16,6 +16,7 @@ import { checkBulk, type TracedAnswer } from '../bulk-check.js';
 import { atExactSnapshot, readDirectRelationship, toProtoConsistency, type SpiceDBClient } from '../spicedb-api.js';
 import { proveGrant } from './grant-proof.js';
 import { PathCache } from './path-cache.js';
+import { readClocks, type RevisionCache } from './revision-cache.js';
 import { createSnapshotReader } from './snapshot-reader.js';
 
 /** Each proof has up to a few reads under way. */
@@ -29,11 +30,14 @@ const UNPROVABLE_ANSWER: CheckAnswer = {
     'whether what grants it has ended can not be told: a caveat, a subtraction or too many relationships are on the way',
 };
 
+/** The answers of checks, some of which wait for a proof; none throws. */
+type Answers = Map<CheckRequest, Promise<CheckAnswer>>;
+
 export interface ServerCheckerOptions {
   /** How long a decision may take, in milliseconds. */
   readonly deadlineMs: number;
-  /** Is given each answer, for a cache. */
-  readonly onAnswer: (check: CheckRequest, answer: CheckAnswer) => void;
+  /** Whether the revision of a bulk that asks for the newest is the one whose answers are cached from then on. */
+  readonly confirmsRevisions: boolean;
   /** Is given each revision, as a ZedToken, that SpiceDB has answered at. */
   readonly onRevision: (revision: string) => void;
 }
@@ -45,6 +49,7 @@ export class ServerChecker implements BulkChecker {
   constructor(
     private readonly client: SpiceDBClient,
     private readonly schema: GraphSchema,
+    private readonly cache: RevisionCache,
     private readonly options: ServerCheckerOptions,
   ) {
     this.paths = new PathCache(schema);
@@ -55,44 +60,72 @@ export class ServerChecker implements BulkChecker {
    * it.
    */
   async checkBulk(checks: readonly CheckRequest[], consistency: ReadConsistency): Promise<Promise<CheckAnswer>[]> {
-    const answers = new Map<CheckRequest, Promise<CheckAnswer>>();
+    const answers = isExactly(consistency)
+      ? await this.checkExactly(checks, consistency.exactly)
+      : await this.checkNewest(checks, consistency);
+    return checks.map((check) => answers.get(check) ?? Promise.resolve(OUTAGE_ANSWER));
+  }
+
+  /** Where all is cached, SpiceDB is asked for nothing but its newest revision: that tells whether the cache still holds. */
+  private async checkNewest(checks: readonly CheckRequest[], consistency: ReadConsistency): Promise<Answers> {
+    const cachedRevision = consistency === 'full' ? this.cache.cachedRevision : undefined;
+    const cached: Answers = new Map();
+    for (const check of checks) {
+      const answer = cachedRevision === undefined ? undefined : this.cache.getAnswer(check, cachedRevision);
+      if (answer !== undefined) cached.set(check, Promise.resolve(answer));
+    }
+    const uncached = checks.filter((check) => !cached.has(check));
+    const { answers, revision } = await this.askSpiceDB(uncached, consistency);
+    if (cached.size === 0) return answers;
+    if (revision === cachedRevision) return new Map([...cached, ...answers]);
+    // Something was written since, or SpiceDB has failed and says so of each check.
+    const isKnown = revision !== undefined;
+    const again = isKnown
+      ? await this.checkExactly([...cached.keys()], revision)
+      : (await this.askSpiceDB([...cached.keys()], consistency)).answers;
+    return new Map([...again, ...answers]);
+  }
+
+  private async checkExactly(checks: readonly CheckRequest[], revision: string): Promise<Answers> {
+    const answers: Answers = new Map();
     // Where the revision is known already, reading says in one call what a check would leave open.
-    if (isExactly(consistency))
-      for (const check of checks)
-        if (this.isReadDirectly(check)) answers.set(check, this.readGrant(check, consistency.exactly));
-    const otherChecks = checks.filter((check) => !answers.has(check));
-    const otherAnswers = await this.checkWithSpiceDB(otherChecks, consistency);
-    for (const [i, check] of otherChecks.entries())
-      answers.set(check, otherAnswers[i] ?? Promise.resolve(OUTAGE_ANSWER));
-    return checks.map(async (check) => {
-      const answer = (await answers.get(check)) ?? OUTAGE_ANSWER;
-      this.options.onAnswer(check, answer);
-      return answer;
-    });
+    for (const check of checks) if (this.isReadDirectly(check)) answers.set(check, this.readGrant(check, revision));
+    const others = checks.filter((check) => !answers.has(check));
+    if (others.length === 0) return this.cacheAnswers(answers);
+    return new Map([...this.cacheAnswers(answers), ...(await this.askSpiceDB(others, { exactly: revision })).answers]);
   }
 
   /**
    * The checks in one call, and with them one for each relationship of the paths that were found for them before: a path
-   * that is still there need not be looked for again.
+   * that is still there need not be looked for again. Without checks it asks for the revision.
    */
-  private async checkWithSpiceDB(
+  private async askSpiceDB(
     checks: readonly CheckRequest[],
     consistency: ReadConsistency,
-  ): Promise<Promise<CheckAnswer>[]> {
-    if (checks.length === 0) return [];
+  ): Promise<{ readonly answers: Answers; readonly revision: string | undefined }> {
     const cachedPaths = checks.map((check) => (check.explain === true ? this.paths.get(check) : undefined));
     const steps = new Map(cachedPaths.flatMap((cached) => [...(cached?.steps ?? [])]));
     const allChecks = [...checks, ...steps.values()];
+    const askedAt = readClocks();
     const { answers, checkedAt } = await checkBulk(this.client, allChecks, toProtoConsistency(consistency));
     const revision = isExactly(consistency) ? consistency.exactly : checkedAt;
     if (checkedAt !== undefined) this.options.onRevision(checkedAt);
+    if (consistency === 'full' && revision !== undefined && this.options.confirmsRevisions)
+      this.cache.confirmRevision(revision, askedAt);
     const stepAnswers = answers.slice(checks.length);
     const heldSteps = new Set([...steps.keys()].filter((_, i) => stepAnswers[i]?.answer.result === 'yes'));
-    return checks.map((check, i) => {
+    const concluded = checks.map((check, i) => {
       const cached = cachedPaths[i];
       const isIntact = cached !== undefined && [...cached.steps.keys()].every((key) => heldSteps.has(key));
-      return this.concludeAnswer(check, answers[i], revision, isIntact ? cached.path : undefined);
+      const answer = this.concludeAnswer(check, answers[i], revision, isIntact ? cached.path : undefined);
+      return [check, answer] as const;
     });
+    return { answers: this.cacheAnswers(new Map(concluded)), revision };
+  }
+
+  private cacheAnswers(answers: Answers): Answers {
+    for (const [check, answer] of answers) void answer.then((known) => this.cache.setAnswer(check, known));
+    return answers;
   }
 
   /** Whether it can expire and is one relationship. */

@@ -1,7 +1,7 @@
 /**
- * The cache of a SpiceDB server's answers at its newest revision, for as long as that is known to be the newest. Others
- * write to the server, so the revision monitor asks for its newest revision again and again; where an answer was given at
- * that revision, nothing has been written since.
+ * The cache of a SpiceDB server's answers at its newest revision. Others write to the server, so a cached answer is used
+ * only where SpiceDB names that revision as its newest: with each bulk of checks or, where the configuration says
+ * `bounded`, whenever the revision monitor asks. Where an answer was given at that revision, nothing has been written since.
  */
 import type { GraphSchema } from '../schema/schema.js';
 import { CountedCache, type CacheCountsByName } from '../../telemetry/counted-cache.js';
@@ -44,11 +44,17 @@ export class RevisionCache {
 
   /** @param revision SpiceDB's newest, as a ZedToken: it has everything that was acknowledged before `since` */
   confirmRevision(revision: string, since: ClockReading): void {
-    // A revision that may be older than a write of this process can't be confirmed.
-    if (since.monotonic < this.lastWriteAt || !identifiesWrites(revision)) return;
+    // One that may be older than a write of this process, or than the one that is known, can't be confirmed.
+    const notBefore = Math.max(this.lastWriteAt, this.confirmedAt?.monotonic ?? -Infinity);
+    if (since.monotonic < notBefore || !identifiesWrites(revision)) return;
     if (revision !== this.revision || this.age() > MAX_GAP_MS) this.answers.clear();
     this.revision = revision;
     this.confirmedAt = since;
+  }
+
+  /** The revision of everything that is cached; undefined where nothing is. */
+  get cachedRevision(): string | undefined {
+    return this.revision;
   }
 
   /** Drops everything; to be called after every write of this process, however it ended. */

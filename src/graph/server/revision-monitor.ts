@@ -1,15 +1,12 @@
 /**
  * Watches a SpiceDB server: whether its schema still fits and, with `consistency: bounded`, which revision is its newest,
- * so that answers of that revision can be cached.
+ * so that cached answers of that revision can be used without asking.
  */
 import type { GraphSchema } from '../schema/schema.js';
-import type { CacheCountsByName } from '../../telemetry/counted-cache.js';
 import * as api from '../spicedb-api.js';
 import type { Connection } from './connection.js';
 import { SchemaMonitor } from './schema-monitor.js';
-import { readClocks, RevisionCache, type ClockReading } from './revision-cache.js';
-import type { CheckAnswer, CheckRequest } from '../../model/checks.js';
-import { checkThroughCache } from '../cached-checks.js';
+import { readClocks, type ClockReading, type RevisionCache } from './revision-cache.js';
 import { Poller } from './poller.js';
 import { readGrpcStatus } from '../errors.js';
 import { compareServerSchema } from './schema-diff.js';
@@ -20,7 +17,7 @@ const REFRESH_TIMEOUT_MS = 1_000;
 
 export interface RevisionMonitorOptions {
   readonly endpoint: string;
-  /** With `bounded`, answers of the newest revision are cached. */
+  /** With `bounded`, cached answers are used without asking whether their revision is still the newest. */
   readonly consistency?: 'full' | 'bounded';
   /** Takes a line for the operator. */
   readonly log?: ((line: string) => void) | undefined;
@@ -29,8 +26,7 @@ export interface RevisionMonitorOptions {
 export class RevisionMonitor {
   private readonly poller: Poller;
   private readonly schemaMonitor: SchemaMonitor;
-  /** Undefined where nothing is cached. */
-  private readonly cache: RevisionCache | undefined;
+  private readonly isBounded: boolean;
   private readonly log: (line: string) => void;
   /** When the last refresh that was answered began. */
   private lastRefreshAt: ClockReading | undefined;
@@ -40,11 +36,12 @@ export class RevisionMonitor {
   constructor(
     private readonly connection: Connection,
     private readonly schema: GraphSchema,
+    private readonly cache: RevisionCache,
     { endpoint, consistency, log = () => undefined }: RevisionMonitorOptions,
   ) {
     this.log = log;
     this.schemaMonitor = new SchemaMonitor({ endpoint, file: schema.file }, log);
-    this.cache = consistency === 'bounded' ? new RevisionCache(schema) : undefined;
+    this.isBounded = consistency === 'bounded';
     this.poller = new Poller(() => this.refresh());
   }
 
@@ -54,39 +51,11 @@ export class RevisionMonitor {
     if (fault !== undefined) throw fault;
   }
 
-  /** SpiceDB's newest revision, where that is known and what is cached of it may be used; otherwise undefined. */
+  /** SpiceDB's newest revision, where that is known and what is cached of it may be used unasked; otherwise undefined. */
   newestRevision(): string | undefined {
-    if (this.cache === undefined) return undefined;
+    if (!this.isBounded) return undefined;
     this.poller.requestPoll();
     return this.cache.newestRevision();
-  }
-
-  /**
-   * An answer for each check, in order.
-   * @param revision the one that they are to be of
-   * @param checkUncached answers those that aren't cached
-   */
-  checkCached(
-    checks: readonly CheckRequest[],
-    revision: string,
-    checkUncached: (checks: readonly CheckRequest[]) => Promise<readonly CheckAnswer[]>,
-  ): Promise<readonly CheckAnswer[]> {
-    const { cache } = this;
-    if (cache === undefined) return checkUncached(checks);
-    return checkThroughCache(checks, (check) => cache.getAnswer(check, revision), checkUncached);
-  }
-
-  get caches(): CacheCountsByName {
-    return this.cache?.caches ?? {};
-  }
-
-  cacheAnswer(check: CheckRequest, answer: CheckAnswer): void {
-    this.cache?.setAnswer(check, answer);
-  }
-
-  /** Drops what is cached; to be called after every write of this process, however it ended. */
-  invalidate(): void {
-    this.cache?.clear();
   }
 
   stop(): void {
@@ -110,7 +79,7 @@ export class RevisionMonitor {
     // newest revision has everything that was acknowledged before the previous refresh began.
     const previousRefreshAt = this.lastRefreshAt;
     this.lastRefreshAt = startedAt;
-    if (this.cache === undefined || revision === undefined) return;
+    if (!this.isBounded || revision === undefined) return;
     if (schemaFits && previousRefreshAt !== undefined) this.cache.confirmRevision(revision, previousRefreshAt);
     if (this.hasWarned || identifiesWrites(revision)) return;
     this.hasWarned = true;

@@ -1,7 +1,7 @@
 /**
  * A SpiceDB server as a {@link GraphEngine}: the one that a platform operates, for any number of replicas of Remit. The
- * service opens it where the configuration names a server. Others write to it, so an answer is cached only while its
- * revision is known to be the newest (revision-monitor.ts).
+ * service opens it where the configuration names a server. Others write to it, so a cached answer is used only where its
+ * revision is known to be the newest (revision-cache.ts).
  */
 import { v1 } from '@authzed/authzed-node';
 import { BadRequest, ConfigError, Fault } from '../../model/faults.js';
@@ -31,6 +31,8 @@ import { ServerChecker } from './checker.js';
 import { Connection } from './connection.js';
 import type { ServerAddress } from './grpc-client.js';
 import { retryUntilReady } from './retry-until-ready.js';
+import { checkThroughCache } from '../cached-checks.js';
+import { RevisionCache } from './revision-cache.js';
 import { RevisionMonitor, type RevisionMonitorOptions } from './revision-monitor.js';
 import { compareServerSchema } from './schema-diff.js';
 import { summarizeDifferences } from './schema-monitor.js';
@@ -54,6 +56,7 @@ export interface GraphServerOptions extends ServerAddress, RevisionMonitorOption
 export class ServerGraph implements GraphEngine {
   private readonly queue: CheckQueue;
   private readonly lookupLimiter = new LookupLimiter(SERVER_LOOKUP_LIMITS);
+  private readonly cache: RevisionCache;
   private readonly monitor: RevisionMonitor;
   private readonly tokens: ZedTokenVerifier;
   private hasReportedForeignIds = false;
@@ -64,11 +67,13 @@ export class ServerGraph implements GraphEngine {
     private readonly options: GraphServerOptions,
   ) {
     const { deadlineMs } = options;
-    this.monitor = new RevisionMonitor(connection, schema, options);
+    this.cache = new RevisionCache(schema);
+    this.monitor = new RevisionMonitor(connection, schema, this.cache, options);
     this.tokens = new ZedTokenVerifier(connection, anyDefinition(schema));
-    const checker = new ServerChecker(connection, schema, {
+    const checker = new ServerChecker(connection, schema, this.cache, {
       deadlineMs,
-      onAnswer: (check, answer) => this.monitor.cacheAnswer(check, answer),
+      // With `bounded` the monitor says which revision is the newest, and since when.
+      confirmsRevisions: options.consistency !== 'bounded',
       onRevision: (revision) => this.tokens.noteDatastore(revision),
     });
     this.queue = new CheckQueue(checker, {
@@ -126,7 +131,9 @@ export class ServerGraph implements GraphEngine {
     checks: readonly CheckRequest[],
     consistency: { readonly exactly: string },
   ): Promise<readonly CheckAnswer[]> {
-    return this.monitor.checkCached(checks, consistency.exactly, (uncached) => this.queue.check(uncached, consistency));
+    const getCached = (check: CheckRequest): CheckAnswer | undefined =>
+      this.cache.getAnswer(check, consistency.exactly);
+    return checkThroughCache(checks, getCached, (uncached) => this.queue.check(uncached, consistency));
   }
 
   tokenProblem(token: string): string | undefined {
@@ -187,7 +194,7 @@ export class ServerGraph implements GraphEngine {
     } catch (error) {
       throw toWriteError(error, 'updates');
     } finally {
-      this.monitor.invalidate();
+      this.cache.clear();
     }
   }
 
@@ -215,7 +222,7 @@ export class ServerGraph implements GraphEngine {
   }
 
   counts(): GraphCounts {
-    return { caches: this.monitor.caches, ...this.queue.counts() };
+    return { caches: this.cache.caches, ...this.queue.counts() };
   }
 
   close(): Promise<void> {

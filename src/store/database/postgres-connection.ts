@@ -34,6 +34,20 @@ export function databaseAddress({ host, port, database }: PostgresConfig): strin
   return `postgres://${host.includes(':') ? `[${host}]` : encodeURIComponent(host)}:${port}/${encodeURIComponent(database)}`;
 }
 
+/** Statements that connections keep prepared: planning a look-up takes longer than to run it. */
+const MAX_PREPARED_STATEMENTS = 200;
+const statementNames = new Map<string, string>();
+
+/** The name by which each connection prepares the statement; undefined where too many are, or where it has no parameters. */
+function toStatementName(sql: string, values: readonly unknown[]): string | undefined {
+  if (values.length === 0) return undefined;
+  const known = statementNames.get(sql);
+  if (known !== undefined || statementNames.size >= MAX_PREPARED_STATEMENTS) return known;
+  const name = `remit_${statementNames.size}`;
+  statementNames.set(sql, name);
+  return name;
+}
+
 /**
  * Opens a session on a connection. The server itself ends a statement that takes too long; where even that answer doesn't
  * come, the connection is destroyed.
@@ -46,7 +60,8 @@ export function openSession(client: Client, ms: number): DatabaseSession {
         client.connection.stream.destroy(new Error(`no answer within ${ms + RESPONSE_GRACE_MS} ms`));
       }, ms + RESPONSE_GRACE_MS);
       try {
-        return await client.query<DatabaseRow>(text, [...values]);
+        const name = toStatementName(text, values);
+        return await client.query<DatabaseRow>({ text, values: [...values], ...(name === undefined ? {} : { name }) });
       } finally {
         clearTimeout(watchdog);
       }

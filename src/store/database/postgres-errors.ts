@@ -18,6 +18,11 @@ export function isRetryableError(error: unknown): boolean {
   return error instanceof DatabaseError && RETRYABLE_ERRORS.test(error.code ?? '');
 }
 
+/** Whether the connection has prepared the statement for a table that was changed since: another connection can run it. */
+export function isStalePlan(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === '0A000' && error.routine === 'RevalidateCachedQuery';
+}
+
 /** Makes a fault. The server's message about a rejected value may quote it, so only the code and the column are kept. */
 export function toPostgresFault(error: unknown): Fault {
   if (error instanceof Fault) return error;

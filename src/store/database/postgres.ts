@@ -15,7 +15,7 @@ import type { EngineStats } from '../../telemetry/engine-stats.js';
 import { OutageLog } from './outage-log.js';
 import { outageCode, type Database, type DatabaseRow, type SqlStatement } from './port.js';
 import { buildClientConfig, databaseAddress, openSession, RESPONSE_GRACE_MS } from './postgres-connection.js';
-import { isRetryableError, isStatementError, toPostgresFault } from './postgres-errors.js';
+import { isRetryableError, isStalePlan, isStatementError, toPostgresFault } from './postgres-errors.js';
 import { setUpSession, SingleWriterLease } from './postgres-session.js';
 
 /** The age at which a connection is replaced, so that new addresses, certificates and passwords come into use. */
@@ -99,6 +99,8 @@ export class PostgresDatabase implements Database {
         return results;
       } catch (error) {
         if (isRetryableError(error) && attempt < MAX_ATTEMPTS) continue;
+        // Each connection has prepared it for itself, and one that has is dropped.
+        if (isStalePlan(error) && attempt <= this.config.connections) continue;
         const fault = toPostgresFault(error);
         if (!isStatementError(error)) this.reportAvailability(fault.detail);
         throw fault;
@@ -196,6 +198,7 @@ export class PostgresDatabase implements Database {
     } catch (error) {
       const usable =
         isStatementError(error) &&
+        !isStalePlan(error) &&
         (await session.query('rollback', []).then(
           () => true,
           () => false,

@@ -107,6 +107,17 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
     expect(await database.run(one)).toEqual([[{ ok: 1 }]]);
   });
 
+  it('goes on where a table was changed under prepared statements, on every connection', async () => {
+    const database = connected(await databaseUrl(uuid()), { connections: 4 });
+    await database.run([{ sql: 'create table changing (id integer primary key, value integer)' }]);
+    await database.run([{ sql: 'insert into changing values (1, 7)' }]);
+    const read = (): Promise<unknown> =>
+      database.run([{ sql: 'select value from changing where id = $1 and pg_sleep(0.01) is not null', params: [1] }]);
+    await Promise.all(Array.from({ length: 40 }, read));
+    await database.run([{ sql: 'alter table changing alter value type text' }]);
+    for (const rows of await Promise.all(Array.from({ length: 40 }, read))) expect(rows).toEqual([[{ value: '7' }]]);
+  });
+
   it('runs again what was rolled back for another’s sake', async () => {
     const url = await migratedUrl(uuid());
     const [a, b] = [connected(url), connected(url)];

@@ -1,0 +1,176 @@
+/**
+ * A SpiceDB server that is asked with full consistency: what it has answered is used again where it names the same
+ * revision as its newest, and no answer is ever older than the last write that was acknowledged, whoever made it.
+ */
+import fc from 'fast-check';
+import { v1 } from '@authzed/authzed-node';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { parseRelationship } from '../../../src/graph/relationship-text.js';
+import { GraphSchema } from '../../../src/graph/schema/schema.js';
+import { toProtoUpdate } from '../../../src/graph/protobuf.js';
+import { Connection } from '../../../src/graph/server/connection.js';
+import { ServerGraph } from '../../../src/graph/server/server.js';
+import type { CheckAnswer, CheckRequest } from '../../../src/model/checks.js';
+import type { RelationshipUpdate, UpdateOperation } from '../../../src/model/relationships.js';
+import { databaseUrl, dropDatabase, NEEDS, SERVER } from '../../support/postgres/databases.js';
+import { BINARY, named, startSpiceDb, storedIn, type RunningSpiceDb } from '../../support/spicedb.js';
+
+const graph = GraphSchema.parse(
+  `use expiration
+definition user {}
+definition room {
+  relation host: user
+  relation guest: user with expiration
+  permission see = host + guest
+  permission enter = host
+}
+`,
+  'cached.zed',
+);
+vi.setConfig({ testTimeout: 120_000 });
+
+const ask = (id: string, permission = 'enter', more: Partial<CheckRequest> = {}): CheckRequest => ({
+  resource: { type: 'room', id },
+  permission,
+  subject: { type: 'user', id: 'a' },
+  ...more,
+});
+const updates = (operation: UpdateOperation, ...texts: string[]): RelationshipUpdate[] =>
+  texts.map((text) => ({ operation, relationship: parseRelationship(text) }));
+const revisionOf = (answer: CheckAnswer | undefined): string | undefined =>
+  answer !== undefined && 'revision' in answer ? answer.revision : undefined;
+
+describe.skipIf(BINARY === '')(named('cached answers of a SpiceDB server'), () => {
+  describe('with its store in memory', () => {
+    suite(() => Promise.resolve({ flags: [], remove: () => Promise.resolve() }));
+  });
+  describe.skipIf(SERVER === undefined)(`with its store in PostgreSQL, on ${NEEDS}`, () => {
+    suite(async () => {
+      const url = await databaseUrl('cached');
+      return { flags: await storedIn(url), remove: () => dropDatabase(url) };
+    });
+  });
+});
+
+function suite(makeStore: () => Promise<{ flags: readonly string[]; remove: () => Promise<unknown> }>): void {
+  let store: Awaited<ReturnType<typeof makeStore>>;
+  let spicedb: RunningSpiceDb;
+  let outside: Connection;
+  const opened: ServerGraph[] = [];
+  /** The numbers of checks of each bulk that was sent. */
+  const bulks = vi.spyOn(Connection.prototype, 'checkBulkPermissions');
+  const reads = vi.spyOn(Connection.prototype, 'readRelationships');
+  const sentSince = (from: number): number[] => bulks.mock.calls.slice(from).map(([request]) => request.items.length);
+
+  const open = async (): Promise<ServerGraph> => {
+    const engine = await ServerGraph.start(graph, { ...spicedb.address, deadlineMs: 5_000 });
+    opened.push(engine);
+    return engine;
+  };
+  const writeOutside = (operation: UpdateOperation, ...texts: string[]): Promise<unknown> =>
+    outside.writeRelationships(
+      v1.WriteRelationshipsRequest.create({ updates: updates(operation, ...texts).map(toProtoUpdate) }),
+    );
+
+  beforeAll(async () => {
+    store = await makeStore();
+    spicedb = await startSpiceDb({ flags: store.flags });
+    await spicedb.schema(graph);
+    outside = new Connection(spicedb.address, 5_000);
+  });
+  afterEach(async () => {
+    for (const engine of opened.splice(0)) await engine.close();
+  });
+  afterAll(async () => {
+    outside.close();
+    await spicedb.kill();
+    await store.remove();
+  });
+
+  it('are used again after a bulk of nothing has named the same revision', async () => {
+    const engine = await open();
+    await writeOutside('touch', 'room:again#host@user:a');
+    const checks = [ask('again'), ask('again', 'enter', { explain: true }), ask('none')];
+    const first = await engine.check(checks, 'full');
+    expect(first.map(({ result }) => result)).toEqual(['yes', 'yes', 'no']);
+    await expect
+      .poll(async () => {
+        const [from, readFrom] = [bulks.mock.calls.length, reads.mock.calls.length];
+        const again = await engine.check(checks, 'full');
+        expect(again.map(({ result }) => result)).toEqual(['yes', 'yes', 'no']);
+        expect(again[1]).toMatchObject({ path: ['room:again#host@user:a'] });
+        return [sentSince(from), reads.mock.calls.length - readFrom];
+      })
+      .toEqual([[0], 0]);
+  });
+
+  it('are asked for again with the revision that a bulk of others has named, and all are of it', async () => {
+    const engine = await open();
+    await writeOutside('touch', 'room:part#host@user:a');
+    await engine.check([ask('part')], 'full');
+    await writeOutside('delete', 'room:part#host@user:a');
+    const answers = await engine.check([ask('part'), ask('other')], 'full');
+    expect(answers.map(({ result }) => result)).toEqual(['no', 'no']);
+    expect(revisionOf(answers[0])).toBe(revisionOf(answers[1]));
+    expect(revisionOf(answers[0])).toBeDefined();
+  });
+
+  it('never hold longer than a write, whoever makes it', async () => {
+    const engines = [await open(), await open()];
+    const before = bulks.mock.calls.length;
+    let asked = 0;
+    const rooms = fc.constantFrom('x', 'y', 'z');
+    const step = fc.record({ room: rooms, writer: fc.constantFrom('outside', 0, 1), asks: fc.array(rooms, { minLength: 1, maxLength: 6 }) }); // prettier-ignore
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 20 }), async (steps) => {
+        const held = new Set<string>();
+        await writeOutside('delete', ...['x', 'y', 'z'].map((id) => `room:${id}#host@user:a`));
+        for (const { room, writer, asks } of steps) {
+          const operation = held.has(room) ? 'delete' : 'touch';
+          const text = `room:${room}#host@user:a`;
+          if (writer === 'outside') await writeOutside(operation, text);
+          else await engines[Number(writer)]?.write(updates(operation, text), 'test');
+          if (!held.delete(room)) held.add(room);
+          for (const engine of engines)
+            for (const id of asks) {
+              asked += 1;
+              const [answer] = await engine.check([ask(id, 'enter', { explain: true })], 'full');
+              expect(answer?.result).toBe(held.has(id) ? 'yes' : 'no');
+            }
+        }
+      }),
+      { numRuns: 15 },
+    );
+    // Some were answered from the cache: otherwise this tests nothing.
+    const sent = sentSince(before);
+    expect(sent.filter((length) => length === 0).length).toBeGreaterThan(asked / 20);
+  });
+
+  it('end with the relationship that grants them', async () => {
+    const engine = await open();
+    const end = Date.now() + 2_500;
+    await writeOutside('touch', `room:end#guest@user:a[expiration:${new Date(end).toISOString()}]`);
+    const checks = [ask('end', 'see'), ask('end', 'guest')];
+    let cached = 0;
+    for (;;) {
+      const [begun, from] = [Date.now(), reads.mock.calls.length];
+      const results = (await engine.check(checks, 'full')).map(({ result }) => result);
+      if (Date.now() < end) expect(results).toEqual(['yes', 'yes']);
+      if (begun > end) expect(results).toEqual(['no', 'no']);
+      if (reads.mock.calls.length === from) cached += 1;
+      if (begun > end + 300) break;
+    }
+    expect(cached).toBeGreaterThan(0);
+  });
+
+  it('are none without SpiceDB', async () => {
+    const first = await startSpiceDb();
+    await first.schema(graph);
+    const engine = await ServerGraph.start(graph, { ...first.address, deadlineMs: 1_000 });
+    opened.push(engine);
+    await engine.write(updates('touch', 'room:gone#host@user:a'), 'test');
+    for (let i = 0; i < 3; i += 1) await engine.check([ask('gone')], 'full');
+    await first.kill();
+    expect((await engine.check([ask('gone')], 'full')).map(({ result }) => result)).toEqual(['unknown']);
+  });
+}
