@@ -13,6 +13,11 @@ export class ListenerConnections {
     this.limit = new ConnectionLimit(capacity);
   }
 
+  /** Connections that are open. */
+  get active(): number {
+    return this.limit.active;
+  }
+
   /** Counts the connections of a server. */
   watch(server: Server): void {
     /** Those whose TLS isn't established yet. */
