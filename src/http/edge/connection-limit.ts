@@ -109,18 +109,18 @@ export class ConnectionLimit {
   private makeRoom(network: NetworkConnections): boolean {
     const left = this.capacity - (this.total - network.held);
     if (network.held > 0 && network.held + 1 > Math.max(1, Math.floor(left * NETWORK_SHARE)))
-      return this.closeFirst([network], network);
-    return this.total < this.capacity || this.closeFirst([...this.networks.values()], network);
+      return this.closeFirst(new Map([[network.name, network]]), network);
+    return this.total < this.capacity || this.closeFirst(this.networks, network);
   }
 
   /** Closes the first connection of the first kind that there is, of the network with the most of it. */
-  private closeFirst(networks: readonly NetworkConnections[], newcomer: NetworkConnections): boolean {
+  private closeFirst(networks: ReadonlyMap<string, NetworkConnections>, newcomer: NetworkConnections): boolean {
     for (const kind of YIELDING_KINDS) {
       // The new connection is an idle stranger's itself.
       const count = (network: NetworkConnections): number =>
         network.byKind[kind].size + (network === newcomer && kind === 'idle stranger' ? 1 : 0);
       let most: NetworkConnections | undefined;
-      for (const network of networks)
+      for (const network of networks.values())
         if (network.byKind[kind].size > 0 && (most === undefined || count(network) > count(most))) most = network;
       const [first] = most?.byKind[kind] ?? [];
       if (first === undefined) continue;

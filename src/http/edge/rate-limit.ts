@@ -28,8 +28,10 @@ declare module 'fastify' {
 
 /** The callers of one issuer, by their own tokens, that may each ask at their full rate at one time. */
 const FULL_RATE_CALLERS_AN_ISSUER = 10;
-/** Requests a second of one network at the routes that need no credential: enough for many monitors. */
+/** Requests a second of one network at each route that needs no credential. */
 const OPEN_ROUTE_RATE = 500;
+/** The same at a route for monitors: what else comes from their address, a proxy's for example, must not keep them out. */
+const MONITORED_ROUTE_RATE = 5_000;
 
 export class RateLimiter {
   private readonly callers = new TokenBuckets();
@@ -116,18 +118,20 @@ export class RateLimiter {
     };
   }
 
-  /** Limits the network of a request to a route that asks for no credential. */
+  /** Limits the network of a request to a route that asks for no credential, or that there isn't. */
   readonly limitNetwork: onRequestHookHandler = (request, reply, done) => {
-    const result = this.networks.take(getNetwork(request), OPEN_ROUTE_RATE);
+    const { key, rate } = findOpenBucket(request);
+    const result = this.networks.take(key, rate);
     if (result.allowed) done();
     else void sendTooManyRequests(reply, result);
   };
 
-  /** Counts an answer at such a route beyond the request itself. */
+  /** Counts an answer at such a route beyond the request itself. A long one takes the network into debt. */
   countOpenAnswer(request: FastifyRequest, bytes: number): void {
     const cost = countBodyRequests({ bytes });
-    // A long one takes the network into debt.
-    if (cost > 0) this.networks.takeMore(getNetwork(request), OPEN_ROUTE_RATE, cost);
+    if (cost === 0) return;
+    const { key, rate } = findOpenBucket(request);
+    this.networks.takeMore(key, rate, cost);
   }
 
   /** @throws RateLimitExceeded */
@@ -164,6 +168,15 @@ export class RateLimiter {
 function getParty({ caller }: FastifyRequest): AuthenticatedParty {
   if (caller === undefined) throw new TypeError('the route has no caller');
   return caller;
+}
+
+/** The bucket of a network at a route without a caller, so that what is asked of one route is not missing at another. */
+function findOpenBucket(request: FastifyRequest): RateBucket {
+  const { url = '', config } = request.routeOptions;
+  return {
+    key: `${getNetwork(request)} ${request.is404 ? '' : url}`,
+    rate: config.essential === true ? MONITORED_ROUTE_RATE : OPEN_ROUTE_RATE,
+  };
 }
 
 /** Sets the headers of draft-ietf-httpapi-ratelimit-headers-10: quota and window in seconds, what remains, and the reset. */
