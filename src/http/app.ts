@@ -3,7 +3,6 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
-import type { z } from 'zod';
 import type { Listener } from '../config/listener.js';
 import { isLoopback } from '../runtime/ip-address.js';
 import { installLoadShedding, Admission } from './edge/load-shedding.js';
@@ -20,8 +19,10 @@ import { metricsRoutes } from './routes/metrics.js';
 import { observeRequests } from './edge/observability.js';
 import { discoveryRoutes, scopeRoutes } from './routes/discovery.js';
 import type { ListenerScope } from './edge/listener-scope.js';
+import { limitOpenRoutes } from './edge/open-routes.js';
 import { policyRoutes } from './routes/policies.js';
-import { toBadRequest, installErrorHandlers, createProblem, sendRouteNotFound } from './edge/errors.js';
+import { installErrorHandlers, createProblem, sendRouteNotFound } from './edge/errors.js';
+import { installStrictParsing } from './edge/json-body.js';
 import { DecisionTurns, holdTurns } from './edge/decision-turns.js';
 import { endUnreadBodies, MAX_BODY_BYTES } from './edge/unread-body.js';
 import { relationshipRoutes } from './routes/relationships.js';
@@ -29,7 +30,6 @@ import { revocationRoutes, sessionRoutes } from './routes/revocations.js';
 import { searchRoutes } from './routes/search.js';
 import { RateLimiter } from './edge/rate-limit.js';
 import { rejectMalformedRequest, ListenerServers } from './edge/tls-server.js';
-import { MAX_JSON_DEPTH, StrictJsonError, parseStrictJson, type JsonLimits } from '../runtime/strict-json.js';
 import { VERSION } from '../runtime/version.js';
 import type { Service } from '../service/service.js';
 import type { TypedApp } from './typed-app.js';
@@ -42,8 +42,6 @@ declare module 'fastify' {
   }
 }
 
-/** Room for 1,000 items of fifty members each. What has as many takes some tens of milliseconds to parse. */
-const BODY_LIMITS: JsonLimits = { structures: 60_000, values: 250_000 };
 /** Room for an id of 1,024 bytes, each at most three characters when percent-encoded. */
 const MAX_PARAM_LENGTH = 4096;
 
@@ -92,6 +90,7 @@ export async function buildApp(
   app.decorateRequest('caller', undefined);
   app.decorateRequest('callerGroups', undefined);
   app.decorateRequest('singleUseProof', undefined);
+  app.decorateRequest('rateCharge', 0);
   app.decorateRequest('tokens', undefined);
   app.decorate('listenerScope', scope);
   app.decorate('transport', transport);
@@ -121,6 +120,7 @@ export async function buildApp(
   app.decorate('turns', new DecisionTurns(service.decisions, service.deadlineMs / 2));
   holdTurns(app);
 
+  limitOpenRoutes(app);
   await registerDocumentation(app);
   await app.register(async (routes) => {
     if (scope !== 'administration') for (const add of ROUTES.decisions) add(routes, service);
@@ -152,7 +152,10 @@ function guardRequests(app: FastifyInstance, listener: Listener, transport: List
     const rejection = findRequestProblem(request.raw, hosts);
     if (rejection !== undefined) void reply.code(rejection.status).send(rejection.problem);
     // Fastify would first read and parse the body.
-    else if (request.is404) void sendRouteNotFound(request, reply);
+    else if (request.is404)
+      app.rateLimiter.limitNetwork.call(app, request, reply, () => {
+        void sendRouteNotFound(request, reply);
+      });
     else done();
   });
 }
@@ -174,28 +177,6 @@ async function registerDocumentation(app: FastifyInstance): Promise<void> {
     transformObject: jsonSchemaTransformObject,
   });
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_CONTENT_SECURITY_POLICY });
-}
-
-/** Makes the application read JSON in UTF-8 strictly, and validate by zod, whose output is what handlers read. */
-function installStrictParsing(app: FastifyInstance): void {
-  const utf8 = new TextDecoder('utf-8', { fatal: true });
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
-    try {
-      // A proxy that follows another charset would read another text. JSON has one only (RFC 8259 section 8.1).
-      const [, charset] = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(request.headers['content-type'] ?? '') ?? [];
-      if (charset !== undefined && charset.toLowerCase() !== 'utf-8') throw new StrictJsonError('must be UTF-8', '');
-      if (body.length === 0) throw new StrictJsonError('is empty', '');
-      done(null, parseStrictJson(utf8.decode(body as Buffer), MAX_JSON_DEPTH, BODY_LIMITS));
-    } catch (error) {
-      done(error instanceof StrictJsonError ? error : new StrictJsonError('is not well-formed UTF-8', ''));
-    }
-  });
-  app.setValidatorCompiler(({ schema }) => (data: unknown) => {
-    const parsed = (schema as z.ZodType).safeParse(data);
-    return parsed.success ? { value: parsed.data } : { error: toBadRequest(parsed.error) };
-  });
-  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
 }
 
 /** The Host values that are served; undefined: any. On loopback a web page could reach Remit by DNS rebinding. */

@@ -4,7 +4,7 @@
  */
 import { visit, type JSONVisitor, type ParseErrorCode } from 'jsonc-parser';
 import { isKeptExactly, mayHoldInexactNumber } from './exact-number.js';
-import { measureJson } from './json-extent.js';
+import { measureJson, type JsonExtent } from './json-extent.js';
 
 export const MAX_JSON_DEPTH = 32;
 /** A record or an answer holds a request or a token's claims of {@link MAX_JSON_DEPTH} levels within its own. */
@@ -32,6 +32,8 @@ const FORBIDDEN_MEMBERS = new Set(['__proto__']);
 export interface JsonLimits {
   readonly structures: number;
   readonly values: number;
+  /** Told what a text within these limits has, before it is parsed. What it throws ends the parsing. */
+  readonly onMeasured?: (extent: JsonExtent) => void;
 }
 
 /**
@@ -41,12 +43,14 @@ export interface JsonLimits {
  * doesn't keep, lone surrogates, NUL, `__proto__` or more than `maxDepth` levels
  */
 export function parseStrictJson(text: string, maxDepth = MAX_JSON_DEPTH, limits?: JsonLimits): unknown {
-  const { depth, structures, values, strings } = measureJson(text);
+  const extent = measureJson(text);
+  const { depth, structures, values, strings } = extent;
   if (limits !== undefined && (structures > limits.structures || values > limits.values))
     throw new StrictJsonError(
       `has more than ${limits.structures} arrays, objects and members, or more than ${limits.values} values`,
       '',
     );
+  limits?.onMeasured?.(extent);
   // Before JSON.parse, which takes long for a deep text: the visitor stops at the first level too many.
   if (depth > maxDepth) visit(text, new StrictJsonVisitor(text, maxDepth), { disallowComments: true });
   let value: unknown;

@@ -49,6 +49,11 @@ export class TokenVerifier {
     return this.verifiedTokens.calculatedSize;
   }
 
+  /** Whether a token's signature is known to be good, so that verifying it takes no work. */
+  isVerified(tokenText: string): boolean {
+    return this.verifiedTokens.has(hashToken(tokenText));
+  }
+
   /** Forgets all verified tokens: issuers or their keys have changed. */
   clearCache(): void {
     this.verifiedTokens = createTokenCache();
@@ -99,7 +104,7 @@ export class TokenVerifier {
 
   /** @param onFault called where keys can't be had: they may be had for the request's next part */
   private async verifyCached(tokenText: string, onFault: () => void): Promise<DelegationToken> {
-    const hash = createHash('sha256').update(tokenText).digest('base64');
+    const hash = hashToken(tokenText);
     // Held on to: a token that is verified with earlier keys must not enter the cache that replaces this one.
     const cache = this.verifiedTokens;
     const cached = cache.get(hash);
@@ -126,6 +131,10 @@ export class TokenVerifier {
     await verifySignature(tokenText, issuer);
     return normalizeToken(unverified.payload, format, issuer, this.issuers);
   }
+}
+
+function hashToken(text: string): string {
+  return createHash('sha256').update(text).digest('base64');
 }
 
 /** Reads the normalized form of a payload. It trusts nothing: the caller verifies the signature. @throws TokenRejectedError */

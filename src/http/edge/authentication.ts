@@ -20,8 +20,8 @@ import type { DelegationToken } from '../../model/delegation-token.js';
 import { SIGNATURE_ALGORITHMS } from '../../tokens/issuers.js';
 import { certificateThumbprint } from '../../tokens/proof-of-possession.js';
 import { getClientGroups, getTokenGroups } from './caller-groups.js';
-import { createProblem } from './errors.js';
-import { sendTooManyRequests, type RateLimiter } from './rate-limit.js';
+import { createProblem, sendTooManyRequests } from './errors.js';
+import type { RateLimiter } from './rate-limit.js';
 import { getRequestTokens } from './request-tokens.js';
 import { restrictClient, type ListenerScope } from './listener-scope.js';
 
@@ -76,7 +76,7 @@ function authenticateCaller(
   { agents = false, users = false }: AcceptedCallers = {},
 ): onRequestAsyncHookHandler {
   const hashes = new LRUCache<string, string>({ max: 1000 });
-  return async (request, reply) => {
+  const hook: onRequestAsyncHookHandler = async (request, reply) => {
     const { scheme, credential } = parseAuthorizationHeader(request);
     if (scheme === undefined || credential === undefined)
       return sendUnauthorized(
@@ -103,6 +103,7 @@ function authenticateCaller(
       }
       request.caller = { kind: 'client', client };
       request.callerGroups = getClientGroups(client);
+      request.server.transport.recognizeCaller(request.raw.socket);
       return undefined;
     }
     if (request.server.listenerScope === 'administration' || (!agents && !users) || credential.split('.').length !== 3)
@@ -111,8 +112,19 @@ function authenticateCaller(
     if (typeof caller === 'string') return sendUnauthorized(request, reply, 'The token is not valid.', caller);
     if ('forbidden' in caller) return reply.code(403).send(createProblem('forbidden', caller.forbidden));
     request.caller = caller;
+    request.server.transport.recognizeCaller(request.raw.socket);
     return undefined;
   };
+  AUTHENTICATIONS.add(hook);
+  return hook;
+}
+
+/** The hooks that let no stranger through. */
+const AUTHENTICATIONS = new WeakSet<object>();
+
+/** Whether a hook is one of {@link authenticate} that lets no stranger through. */
+export function isAuthentication(hook: onRequestHookHandler | onRequestAsyncHookHandler): boolean {
+  return AUTHENTICATIONS.has(hook);
 }
 
 /** Reads the scheme, in lower case, and the credential; both undefined where the header is absent or of another scheme. */
@@ -127,6 +139,7 @@ export function parseAuthorizationHeader({ headers }: FastifyRequest): {
 /**
  * Authenticates an agent or a user by their token; otherwise the reason, which the caller is not told, or why a genuine
  * token is not for here.
+ * @throws RateLimitExceeded
  */
 async function authenticateToken(
   service: Service,
@@ -151,11 +164,13 @@ async function authenticateToken(
     },
     used: tokens.usedProofs,
   };
+  const refundVerification = request.server.rateLimiter.takeVerification(request, token);
   const { vocabulary } = service.activePolicies.rules;
   const credential = await Deadline.run(service.deadlineMs, (deadline) =>
     deadline.race(service.credentials.verify(presented, vocabulary, service.now())),
   );
   if (!credential.ok) return credential.reason.code;
+  refundVerification();
   // The token of an ended session is refused to its user here; an agent's is denied by the decision.
   if (kind === 'user' && credential.sessionEnded) return 'session_ended';
   const problem = kind === 'user' ? findUserClientProblem(service, credential.token) : undefined;

@@ -35,6 +35,26 @@ export function toBadRequest(error: z.ZodError): BadRequest {
   );
 }
 
+/** A caller has no more of its rate. */
+export class RateLimitExceeded extends Error {
+  override readonly name = 'RateLimitExceeded';
+
+  /** @param retryAfter seconds */
+  constructor(readonly retryAfter: number) {
+    super('the rate is exceeded');
+  }
+}
+
+export function sendTooManyRequests(
+  reply: FastifyReply,
+  { retryAfter }: Pick<RateLimitExceeded, 'retryAfter'>,
+): FastifyReply {
+  return reply
+    .code(429)
+    .header('retry-after', String(retryAfter))
+    .send(createProblem('rate_limited', 'Too many requests; see Retry-After.'));
+}
+
 function describeJsonProblem({ path, message }: StrictJsonError): string {
   return path === '' ? `The body ${message}.` : `In the body, "${path}" ${message}.`;
 }
@@ -43,6 +63,7 @@ export function installErrorHandlers(app: FastifyInstance): void {
   app.setErrorHandler((error: FastifyError | Error, request, reply) => {
     if (error instanceof BadRequest)
       return reply.code(error.status).send(createProblem(error.code, error.message, error.at));
+    if (error instanceof RateLimitExceeded) return sendTooManyRequests(reply, error);
     if (error instanceof StrictJsonError)
       return reply.code(400).send(createProblem('malformed_json', describeJsonProblem(error), error.path));
     if (error instanceof Fault) {
@@ -54,11 +75,6 @@ export function installErrorHandlers(app: FastifyInstance): void {
     const { statusCode, code } = error as FastifyError;
     if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
       return reply.code(400).send(createProblem('content_type', 'The Content-Type must be application/json.'));
-    if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
-      return reply.code(413).send(createProblem('body_too_large', 'The body must be at most 1 MiB long.'));
-    if (code === 'FST_ERR_CTP_EMPTY_JSON_BODY')
-      return reply.code(400).send(createProblem('malformed_json', 'The body is empty.'));
-
     if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
       return reply.code(statusCode).send(createProblem('bad_request', 'The request can not be read.'));
     }

@@ -4,14 +4,15 @@
  * before its body is read. A request holds a place while Remit works and not while its body arrives, so slow senders keep
  * no other request out; it holds its bytes until the answer is taken, so slow readers are held to their share, too.
  */
+import { Readable } from 'node:stream';
 import v8 from 'node:v8';
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { FAULTS, Fault } from '../../model/faults.js';
 import { FairLimit, type CallerGroups } from '../../runtime/fair-limit.js';
 import type { AdmissionStats } from '../../telemetry/service-metrics.js';
-import { countItems } from './count-items.js';
 import { createProblem } from './errors.js';
-import { countChunks } from './chunked-body.js';
+import type { RateLimiter } from './rate-limit.js';
+import { countItems } from './request-cost.js';
 import { getAnnouncedLength } from './unread-body.js';
 
 declare module 'fastify' {
@@ -137,6 +138,25 @@ export class Admission {
     return true;
   }
 
+  /**
+   * Makes what takes the room of a request's body as its pieces arrive. Of a body in chunks the length is only known in the
+   * end, so room and rate are taken as it grows; any other body has its room.
+   * @throws Fault `overloaded`, RateLimitExceeded; the function made, not this one
+   */
+  createRoom(request: FastifyRequest, rateLimiter: Pick<RateLimiter, 'countBody'>): (bytes: number) => void {
+    const { held } = request;
+    if (held === undefined || getAnnouncedLength(request.raw) !== Infinity) return () => undefined;
+    let total = 0;
+    let room = SHORT_BYTES;
+    return (bytes) => {
+      total += bytes;
+      for (; total > room; room += SHORT_BYTES) {
+        rateLimiter.countBody(request, { bytes: total });
+        if (!this.grow(held, SHORT_BYTES)) throw new Fault('overloaded', 'a body in chunks');
+      }
+    };
+  }
+
   /** Releases the place, since the work is done; the bytes stay until the answer of this length is taken. */
   end(held: HeldCapacity, answerBytes: number): void {
     const { groups, isWorkedOn } = held;
@@ -186,17 +206,8 @@ export class Admission {
 
 /** Adds the hooks that hold every request of a known caller to the limits, and `Retry-After` to every 503. */
 export function installLoadShedding(app: FastifyInstance, admission: Admission): void {
-  const growBody = (request: FastifyRequest, held: HeldCapacity): boolean => {
-    app.rateLimiter.countBytes(request, SHORT_BYTES);
-    return admission.grow(held, SHORT_BYTES);
-  };
   app.decorateRequest('held', undefined);
   // Every request runs these hooks; a callback is faster than a promise.
-  app.addHook('preParsing', (request, _reply, payload, done) => {
-    const { held } = request;
-    const isChunked = held !== undefined && getAnnouncedLength(request.raw) === Infinity;
-    done(null, isChunked ? countChunks(payload, SHORT_BYTES, () => growBody(request, held)) : payload);
-  }); // prettier-ignore
   app.addHook('preValidation', (request, reply, done) => {
     if (request.held === undefined || admission.begin(request.held)) done();
     else refuseOverload(reply);
@@ -211,7 +222,9 @@ export function installLoadShedding(app: FastifyInstance, admission: Admission):
     const length = typeof payload === 'string' || Buffer.isBuffer(payload) ? payload.length : 0;
     if (request.held !== undefined) admission.end(request.held, length);
     if (reply.statusCode === 503) void reply.header('retry-after', OVERLOAD_RETRY_SECONDS);
-    if (length > LONG_ANSWER_BYTES) limitReadingTime(reply);
+    // A file that is sent as it is read is long, too. Callers who are known may have streams that last.
+    const isFile = request.caller === undefined && payload instanceof Readable;
+    if (length > LONG_ANSWER_BYTES || isFile) limitReadingTime(reply);
     done(null, payload);
   });
 }

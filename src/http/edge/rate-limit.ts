@@ -1,6 +1,6 @@
 /**
- * Limits how often requests are answered: for each caller, each agent that a client asks for, and each network whose
- * credentials are refused. Each replica counts for itself.
+ * Limits how often requests are answered: for each caller and those that share its rate, each agent that a client asks for,
+ * and each network that asks without a credential or with a refused one. Each replica counts for itself.
  */
 import { isIP } from 'node:net';
 import type {
@@ -10,65 +10,66 @@ import type {
   preHandlerAsyncHookHandler,
   preHandlerHookHandler,
 } from 'fastify';
-import { Deadline } from '../../runtime/deadline.js';
 import { subscriberNetwork } from '../../runtime/ip-address.js';
-import type { TokenReading } from '../../model/credential.js';
-import { Fault } from '../../model/faults.js';
-import { formatCallerId, type Client, type AuthenticatedParty } from '../../model/question.js';
-import { isObject } from '../../policy/schema/types.js';
+import { formatCallerId, type AuthenticatedParty } from '../../model/question.js';
 import type { Service } from '../../service/service.js';
-import { MAX_TOKEN_BYTES } from '../../tokens/jws.js';
-import { MAX_ITEMS } from '../authzen-request.js';
-import { countItems } from './count-items.js';
-import { createProblem } from './errors.js';
+import { findActingAgents } from './acting-agents.js';
+import { RateLimitExceeded, sendTooManyRequests } from './errors.js';
+import { countBodyRequests, countItemRequests, type BodySize } from './request-cost.js';
+import { TokenBuckets, type RateBucket, type TokenBucketResult } from './token-bucket.js';
 import { getAnnouncedLength, MAX_BODY_BYTES } from './unread-body.js';
-import { getRequestTokens } from './request-tokens.js';
-import { TokenBuckets, type TokenBucketResult } from './token-bucket.js';
 
-/** Items of a batch that count as one request of a client. Each item of an agent that calls by itself counts as one. */
-const CLIENT_ITEMS_A_REQUEST = 10;
-/** Bytes of a body beyond which it counts as one request more, since parsing takes as long. */
-const BODY_BYTES_A_REQUEST = 16 * 1024;
-/** Longer ids are refused by validation. */
-const MAX_ID_LENGTH = 512;
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What was taken of its caller's rate so far. */
+    rateCharge: number;
+  }
+}
+
+/** The callers of one issuer, by their own tokens, that may each ask at their full rate at one time. */
+const FULL_RATE_CALLERS_AN_ISSUER = 10;
+/** Requests a second of one network at each route that needs no credential. */
+const OPEN_ROUTE_RATE = 500;
+/** The same at a route for monitors: what else comes from their address, a proxy's for example, must not keep them out. */
+const MONITORED_ROUTE_RATE = 5_000;
 
 export class RateLimiter {
   private readonly callers = new TokenBuckets();
   private readonly agents = new TokenBuckets();
   private readonly failures = new TokenBuckets();
+  private readonly verifications = new TokenBuckets();
+  private readonly networks = new TokenBuckets();
 
   constructor(private readonly service: Service) {}
 
   /** Limits the caller, and those that share its rate, before its body is read. */
   readonly limitCaller: onRequestHookHandler = (request, reply, done) => {
-    const caller = getParty(request);
-    const rate = this.getRate(caller);
     const announced = getAnnouncedLength(request.raw);
-    const cost = 1 + (announced === Infinity ? 0 : countBodyRequests(announced));
-    const result = findTightest(getRateKeys(request).map((key) => this.callers.take(key, rate, cost)));
-    setRateLimitHeaders(reply, 'caller', rate, result);
-    if (result.allowed) done();
-    else void sendTooManyRequests(reply, result);
+    // A longer body than may be is not read.
+    const cost = 1 + (announced > MAX_BODY_BYTES ? 0 : countBodyRequests({ bytes: announced }));
+    const result = this.callers.takeEach(this.listCallerBuckets(request), cost);
+    setRateLimitHeaders(reply, 'caller', this.getRate(getParty(request)), result);
+    if (!result.allowed) {
+      void sendTooManyRequests(reply, result);
+      return;
+    }
+    request.rateCharge = cost;
+    done();
   };
 
-  /** Counts bytes of a body whose length wasn't announced. */
-  countBytes(request: FastifyRequest, bytes: number): void {
-    const rate = this.getRate(getParty(request));
-    for (const key of getRateKeys(request)) this.callers.takeMore(key, rate, countBodyRequests(bytes));
+  /**
+   * Counts what a body turns out to take, beyond what was counted of it before.
+   * @throws RateLimitExceeded where other requests of the caller have taken more than its rate meanwhile
+   */
+  countBody(request: FastifyRequest, size: BodySize): void {
+    this.countMore(request, 1 + countBodyRequests(size) - request.rateCharge);
   }
 
   /** Counts the items of a batch, once the body is read. One that has many takes its caller into debt. */
-  readonly limitItems: preHandlerHookHandler = (request, reply, done) => {
+  readonly limitItems: preHandlerHookHandler = (request, _reply, done) => {
     const { caller, body } = request;
-    const cost = caller === undefined ? 0 : countItemRequests(caller, body) - 1;
-    if (caller === undefined || cost <= 0) {
-      done();
-      return;
-    }
-    const rate = this.getRate(caller);
-    const result = findTightest(getRateKeys(request).map((key) => this.callers.takeMore(key, rate, cost)));
-    if (result.allowed) done();
-    else void sendTooManyRequests(reply, result);
+    if (caller !== undefined) this.countMore(request, countItemRequests(caller, body) - 1);
+    done();
   };
 
   /**
@@ -77,20 +78,16 @@ export class RateLimiter {
    */
   readonly limitAgents: preHandlerAsyncHookHandler = async (request, reply) => {
     const { caller, body } = request;
-    if (caller?.kind !== 'client' || !isObject(body)) return undefined;
+    if (caller?.kind !== 'client') return undefined;
     const rate = this.service.config.limits.agentRate;
-    const keys = (await this.findActingAgents(body, caller.client, request)).map((agent) =>
-      JSON.stringify([caller.client.id, agent]),
-    );
-    if (keys.length === 0) return undefined;
-    const cost = Math.ceil(countItemRequests(caller, body) / keys.length);
-    const results = keys.map((key) => this.agents.take(key, rate, cost));
-    const least = findTightest(results);
-    setRateLimitHeaders(reply, 'agent', rate, least);
-    if (least.allowed) return undefined;
-    for (const key of getRateKeys(request)) this.callers.refund(key);
-    for (const [i, key] of keys.entries()) if (results[i]?.allowed === true) this.agents.refund(key, cost);
-    return sendTooManyRequests(reply, least);
+    const agents = await findActingAgents(request, caller.client, this.service);
+    if (agents.length === 0) return undefined;
+    const buckets = agents.map((agent) => ({ key: JSON.stringify([caller.client.id, agent]), rate }));
+    const result = this.agents.takeEach(buckets, Math.ceil(countItemRequests(caller, body) / agents.length));
+    setRateLimitHeaders(reply, 'agent', rate, result);
+    if (result.allowed) return undefined;
+    for (const { key } of this.listCallerBuckets(request)) this.callers.refund(key);
+    return sendTooManyRequests(reply, result);
   };
 
   /**
@@ -102,51 +99,69 @@ export class RateLimiter {
     return this.failures.take(getNetwork(request), this.service.config.limits.failedRate);
   }
 
+  /**
+   * Counts the verification of a token or a proof of an agent or a user before it is made, since it takes longer than all
+   * else that a stranger can cause: a network with refused credentials lately has as many as failures. A token that is
+   * known is counted by itself, with its proofs, so that guesses don't hold it up.
+   * @returns what gives the count back, once the credential has proved good
+   * @throws RateLimitExceeded
+   */
+  takeVerification(request: FastifyRequest, token: string): () => void {
+    const network = getNetwork(request);
+    const rate = this.service.config.limits.failedRate;
+    if (this.failures.isFull({ key: network, rate })) return () => undefined;
+    const key = this.service.trust.verifier.isVerified(token) ? `${network} ${token}` : network;
+    const { allowed, retryAfter } = this.verifications.take(key, rate);
+    if (!allowed) throw new RateLimitExceeded(retryAfter);
+    return () => {
+      this.verifications.refund(key);
+    };
+  }
+
+  /** Limits the network of a request to a route that asks for no credential, or that there isn't. */
+  readonly limitNetwork: onRequestHookHandler = (request, reply, done) => {
+    const { key, rate } = findOpenBucket(request);
+    const result = this.networks.take(key, rate);
+    if (result.allowed) done();
+    else void sendTooManyRequests(reply, result);
+  };
+
+  /** Counts an answer at such a route beyond the request itself. A long one takes the network into debt. */
+  countOpenAnswer(request: FastifyRequest, bytes: number): void {
+    const cost = countBodyRequests({ bytes });
+    if (cost === 0) return;
+    const { key, rate } = findOpenBucket(request);
+    this.networks.takeMore(key, rate, cost);
+  }
+
+  /** @throws RateLimitExceeded */
+  private countMore(request: FastifyRequest, cost: number): void {
+    if (request.caller === undefined || cost <= 0) return;
+    // What the request itself has taken is no reason to refuse it: else the same one never passed.
+    const result = this.callers.takeMoreOfEach(this.listCallerBuckets(request), cost, request.rateCharge);
+    if (!result.allowed) throw new RateLimitExceeded(result.retryAfter);
+    request.rateCharge += cost;
+  }
+
+  /**
+   * The caller's own bucket, with its kind, since a client and an agent may have the same id; that of its narrowest group,
+   * which all agents of a user share; and that of its issuer, which can name any number of either.
+   */
+  private listCallerBuckets(request: FastifyRequest): readonly RateBucket[] {
+    const caller = getParty(request);
+    const rate = this.getRate(caller);
+    const { callerGroups: groups = [] } = request;
+    const narrow = new Set([`${caller.kind} ${formatCallerId(caller)}`, ...groups.slice(-1)]);
+    const wide = groups.slice(0, -1);
+    return [
+      ...[...narrow].map((key) => ({ key, rate })),
+      ...wide.map((key) => ({ key, rate: FULL_RATE_CALLERS_AN_ISSUER * rate })),
+    ];
+  }
+
   private getRate(caller: AuthenticatedParty): number {
     return caller.kind === 'client' ? caller.client.rate : this.service.config.limits.agentRate;
   }
-
-  /** Finds the agents that act in the questions, each once: those of valid tokens, and those that the client may assert. */
-  private async findActingAgents(
-    body: Readonly<Record<string, unknown>>,
-    client: Client,
-    request: FastifyRequest,
-  ): Promise<string[]> {
-    const items: unknown[] = Array.isArray(body['evaluations']) ? body['evaluations'].slice(0, MAX_ITEMS) : [];
-    const questions = [body, ...items].filter(isObject);
-    const requestTokens = getRequestTokens(request, this.service.trust.verifier);
-    const texts = new Set(
-      questions.flatMap(({ context }) => (isObject(context) ? boundedText(context['token'], MAX_TOKEN_BYTES) : [])),
-    );
-    const asserted = client.may.has('asserts_subject')
-      ? questions.flatMap(({ subject }) => readAssertedAgents(subject))
-      : [];
-    const acting = await Promise.all([...texts].map((text) => this.readActingAgent(requestTokens.read(text), client)));
-    return [...new Set([...asserted, ...acting.flatMap((agent) => agent ?? [])])];
-  }
-
-  /** The acting agent of a token; undefined where the token is not valid or can't be verified now. */
-  private async readActingAgent(token: TokenReading, client: Client): Promise<string | undefined> {
-    const { trust, deadlineMs, now } = this.service;
-    try {
-      const verified = await Deadline.run(deadlineMs, (deadline) =>
-        deadline.race(trust.verifier.verify(token, client.audience, now())),
-      );
-      return verified.ok ? verified.token.actors[0]?.id : undefined;
-    } catch (error) {
-      if (error instanceof Fault) return undefined; // The decision reports it.
-      throw error;
-    }
-  }
-}
-
-/**
- * The keys of a caller's buckets: its own, with its kind, since a client and an agent may have the same id; and that of
- * its narrowest group, which all agents of a user share.
- */
-function getRateKeys(request: FastifyRequest): readonly string[] {
-  const caller = getParty(request);
-  return [...new Set([`${caller.kind} ${formatCallerId(caller)}`, request.callerGroups?.at(-1) ?? ''])];
 }
 
 /** The caller of a route that has one: these hooks run after authentication. */
@@ -155,34 +170,13 @@ function getParty({ caller }: FastifyRequest): AuthenticatedParty {
   return caller;
 }
 
-/** What a request counts as: a batch costs as many decisions as it has items. */
-function countItemRequests({ kind }: AuthenticatedParty, body: unknown): number {
-  const items = countItems(body);
-  return kind === 'client' ? Math.ceil(items / CLIENT_ITEMS_A_REQUEST) : items;
-}
-
-/** What the length of a body counts as, beyond the request itself. A longer one than may be is not read. */
-function countBodyRequests(bytes: number): number {
-  return bytes > MAX_BODY_BYTES ? 0 : Math.floor(bytes / BODY_BYTES_A_REQUEST);
-}
-
-/** The result that leaves the least. */
-function findTightest(results: readonly TokenBucketResult[]): TokenBucketResult {
-  const [first, ...others] = results;
-  if (first === undefined) throw new TypeError('a caller has at least one bucket');
-  const isTighter = (a: TokenBucketResult, b: TokenBucketResult): boolean =>
-    a.allowed === b.allowed ? a.remaining < b.remaining : !a.allowed;
-  return others.reduce((least, one) => (isTighter(one, least) ? one : least), first);
-}
-
-function boundedText(value: unknown, maxLength: number): string[] {
-  return typeof value === 'string' && value.length <= maxLength ? [value] : [];
-}
-
-function readAssertedAgents(subject: unknown): string[] {
-  const properties = isObject(subject) ? subject['properties'] : undefined;
-  const act = isObject(properties) ? properties['act'] : undefined;
-  return isObject(act) ? boundedText(act['sub'], MAX_ID_LENGTH) : [];
+/** The bucket of a network at a route without a caller, so that what is asked of one route is not missing at another. */
+function findOpenBucket(request: FastifyRequest): RateBucket {
+  const { url = '', config } = request.routeOptions;
+  return {
+    key: `${getNetwork(request)} ${request.is404 ? '' : url}`,
+    rate: config.essential === true ? MONITORED_ROUTE_RATE : OPEN_ROUTE_RATE,
+  };
 }
 
 /** Sets the headers of draft-ietf-httpapi-ratelimit-headers-10: quota and window in seconds, what remains, and the reset. */
@@ -198,16 +192,6 @@ function setRateLimitHeaders(
   };
   add('ratelimit-policy', `"${policy}";q=${rate};w=1`);
   add('ratelimit', `"${policy}";r=${remaining};t=${reset}`);
-}
-
-export function sendTooManyRequests(
-  reply: FastifyReply,
-  { retryAfter }: Pick<TokenBucketResult, 'retryAfter'>,
-): FastifyReply {
-  return reply
-    .code(429)
-    .header('retry-after', String(retryAfter))
-    .send(createProblem('rate_limited', 'Too many requests; see Retry-After.'));
 }
 
 /** The network that the request comes from. Of what a trusted proxy says of it only an address counts. */

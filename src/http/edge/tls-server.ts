@@ -6,6 +6,7 @@ import { Server as TlsServer, type SecureContextOptions } from 'node:tls';
 import type { ListenerTls } from '../../config/listener.js';
 import { SECURITY_HEADERS } from './security-headers.js';
 import { createProblem } from './errors.js';
+import { ListenerConnections } from './listener-connections.js';
 import { takeTurns } from './request-turns.js';
 
 /** Room for a token and its proof, of 8 KiB each, and as much again. */
@@ -50,16 +51,21 @@ export class ListenerServers {
   /** The generation of certificates that each connection was accepted with. */
   private readonly generations = new WeakMap<object, number>();
   private generation = 0;
+  private readonly connections: ListenerConnections;
 
+  /** @param maxConnections of all servers together */
   constructor(
     private readonly tls: ListenerTls | undefined,
-    private readonly maxConnections: number,
-  ) {}
+    maxConnections: number,
+  ) {
+    this.connections = new ListenerConnections(maxConnections);
+  }
 
   /** Creates a server that is not listening yet. */
   readonly create = (onRequest: RequestListener): Server => {
-    const handle = takeTurns(onRequest);
-    const server = createListenerServer(this.tls, this.maxConnections, handle);
+    const handle = this.connections.countRequests(takeTurns(onRequest));
+    const server = createListenerServer(this.tls, handle);
+    this.connections.watch(server);
     // Node would ask for the body (100 Continue), or refuse the expectation and read on: the hooks decide.
     server.on('checkContinue', handle).on('checkExpectation', handle);
     server.on('secureConnection', (socket: object) => this.generations.set(socket, this.generation));
@@ -76,17 +82,18 @@ export class ListenerServers {
     }
   }
 
+  /** The caller of a request on the connection is known: it has a better claim to its place from now on. */
+  recognizeCaller(socket: Socket): void {
+    this.connections.recognize(socket);
+  }
+
   /** Whether a connection was accepted with certificates that have been replaced. */
   isOutdated(socket: object): boolean {
     return (this.generations.get(socket) ?? this.generation) !== this.generation;
   }
 }
 
-function createListenerServer(
-  tls: ListenerTls | undefined,
-  maxConnections: number,
-  onRequest: RequestListener,
-): Server {
+function createListenerServer(tls: ListenerTls | undefined, onRequest: RequestListener): Server {
   const server =
     tls === undefined
       ? createServer(SERVER_OPTIONS, onRequest)
@@ -103,7 +110,6 @@ function createListenerServer(
         );
   server.setTimeout(IDLE_TIMEOUT_MS);
   server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION;
-  server.maxConnections = maxConnections;
   // No limit here: node drops further headers in silence, while the request guard refuses them with a message.
   server.maxHeadersCount = 0;
   return server;

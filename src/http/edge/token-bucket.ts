@@ -15,6 +15,13 @@ interface Bucket {
   refilledAt: number;
 }
 
+/** A bucket as it is asked for. */
+export interface RateBucket {
+  readonly key: string;
+  /** Requests a second. */
+  readonly rate: number;
+}
+
 export interface TokenBucketResult {
   readonly allowed: boolean;
   /** Whole requests that remain. */
@@ -41,18 +48,52 @@ export class TokenBuckets {
     return this.charge(key, rate, cost, 1);
   }
 
-  /** Takes what a request turns out to cost beyond the first, from a bucket that is not in debt. */
-  takeMore(key: string, rate: number, cost: number): TokenBucketResult {
-    return this.charge(key, rate, cost, 0);
+  /**
+   * Takes what a request turns out to cost beyond the first, from a bucket that is not in debt.
+   * @param paid what the request itself has taken from it before: its own debt doesn't count
+   */
+  takeMore(key: string, rate: number, cost: number, paid = 0): TokenBucketResult {
+    return this.charge(key, rate, cost, -paid);
+  }
+
+  /**
+   * Takes a request from each bucket, or from none where one refuses it.
+   * @param buckets at least one; the narrowest first, so that what it refuses asks nothing of the wider ones
+   * @returns the result that leaves the least, or the refusal
+   */
+  takeEach(buckets: readonly RateBucket[], cost: number): TokenBucketResult {
+    return this.chargeEach(buckets, cost, 1);
+  }
+
+  /** {@link takeMore} of each bucket, or of none. */
+  takeMoreOfEach(buckets: readonly RateBucket[], cost: number, paid: number): TokenBucketResult {
+    return this.chargeEach(buckets, cost, -paid);
+  }
+
+  /** Whether nothing was taken lately: all that was has come back. */
+  isFull({ key, rate }: RateBucket): boolean {
+    const bucket = this.buckets.get(shortenKey(key, MAX_BUCKET_KEY_LENGTH));
+    return bucket === undefined || refillBucket(bucket, rate) >= rate;
+  }
+
+  private chargeEach(buckets: readonly RateBucket[], cost: number, least: number): TokenBucketResult {
+    let tightest: TokenBucketResult | undefined;
+    for (const [i, { key, rate }] of buckets.entries()) {
+      const result = this.charge(key, rate, cost, least);
+      if (!result.allowed) {
+        for (const earlier of buckets.slice(0, i)) this.refund(earlier.key, cost);
+        return result;
+      }
+      if (tightest === undefined || result.remaining < tightest.remaining) tightest = result;
+    }
+    if (tightest === undefined) throw new TypeError('a caller has at least one bucket');
+    return tightest;
   }
 
   private charge(fullKey: string, rate: number, cost: number, least: number): TokenBucketResult {
     const key = shortenKey(fullKey, MAX_BUCKET_KEY_LENGTH);
-    const now = performance.now();
-    const bucket = this.buckets.get(key) ?? { level: rate, refilledAt: now };
-    // The rate may have been lowered since: the level never exceeds it.
-    bucket.level = Math.min(rate, bucket.level + ((now - bucket.refilledAt) / 1000) * rate);
-    bucket.refilledAt = now;
+    const bucket = this.buckets.get(key) ?? { level: rate, refilledAt: performance.now() };
+    refillBucket(bucket, rate);
     const allowed = bucket.level >= least;
     if (allowed) bucket.level -= cost;
     this.buckets.set(key, bucket);
@@ -78,4 +119,12 @@ export class TokenBuckets {
   get size(): number {
     return this.buckets.size;
   }
+}
+
+/** Adds what has come back since. The rate may have been lowered meanwhile: the level never exceeds it. @returns the level */
+function refillBucket(bucket: Bucket, rate: number): number {
+  const now = performance.now();
+  bucket.level = Math.min(rate, bucket.level + ((now - bucket.refilledAt) / 1000) * rate);
+  bucket.refilledAt = now;
+  return bucket.level;
 }

@@ -7,7 +7,7 @@ import { listScopes } from '../../policy/schema/vocabulary.js';
 import { REMIT_DETAIL_TYPE } from '../../model/acting.js';
 import { SIGNATURE_ALGORITHMS } from '../../tokens/issuers.js';
 import { authenticate } from '../edge/authentication.js';
-import { commonErrors } from '../edge/errors.js';
+import { commonErrors, problemFormat } from '../edge/errors.js';
 
 const metadataFormat = z
   .object({
@@ -50,7 +50,11 @@ export function discoveryRoutes(app: TypedApp, service: Service): void {
   const { getBaseUrl } = app;
 
   app.get('/.well-known/authzen-configuration', {
-    schema: { tags: ['operations'], summary: 'AuthZEN metadata', response: { 200: metadataFormat } },
+    schema: {
+      tags: ['operations'],
+      summary: 'AuthZEN metadata',
+      response: { 200: metadataFormat, 429: problemFormat },
+    },
     handler: () => ({
       policy_decision_point: getBaseUrl(),
       access_evaluation_endpoint: `${getBaseUrl()}/access/v1/evaluation`,
@@ -66,7 +70,7 @@ export function discoveryRoutes(app: TypedApp, service: Service): void {
     schema: {
       tags: ['operations'],
       summary: 'What agents that call directly need (RFC 9728)',
-      response: { 200: resourceMetadataFormat },
+      response: { 200: resourceMetadataFormat, 429: problemFormat },
     },
     handler: () => ({
       resource: getBaseUrl(),

@@ -24,6 +24,9 @@ import { authenticate } from '../edge/authentication.js';
 import { LIST_TURNS } from '../edge/decision-turns.js';
 import { inputErrors } from '../edge/errors.js';
 
+/** The types that the record of a filter names. */
+const MAX_RECORDED_TYPES = 16;
+
 const recordProperties = z.record(z.string(), z.unknown());
 const filterBody = z
   .object({
@@ -98,7 +101,7 @@ export function filterRoutes(app: TypedApp, service: Service): void {
         const summary = {
           subject: { type: shared.subject.type, id: shared.subject.id },
           action: { name: shared.action.name },
-          types: [...new Set(records.map(({ type }) => type))],
+          ...toRecordedTypes(records),
           records: records.length,
         };
         await recordSearch('filter', summary, asker, permitted.length, graph, deps);
@@ -106,6 +109,13 @@ export function filterRoutes(app: TypedApp, service: Service): void {
       });
     },
   });
+}
+
+/** What the record says of the records that were filtered: their types, of which a request can name as many as it has records. */
+function toRecordedTypes(records: readonly { readonly type: string }[]): Record<string, unknown> {
+  const types = [...new Set(records.map(({ type }) => type))];
+  const unnamed = types.length - MAX_RECORDED_TYPES;
+  return { types: types.slice(0, MAX_RECORDED_TYPES), ...(unnamed > 0 ? { types_not_named: unnamed } : {}) };
 }
 
 /** Adds masking to what the client supports, since it is done here. */

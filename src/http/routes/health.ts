@@ -8,8 +8,7 @@ import { sha256, type Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
 import type { Admission } from '../edge/load-shedding.js';
 import { parseAuthorizationHeader } from '../edge/authentication.js';
-import { problemFormat } from '../edge/errors.js';
-import { sendTooManyRequests } from '../edge/rate-limit.js';
+import { problemFormat, sendTooManyRequests } from '../edge/errors.js';
 import { restrictClient } from '../edge/listener-scope.js';
 
 const circuitFormat = z.object({
@@ -99,7 +98,7 @@ export function healthRoutes(app: TypedApp, service: Service): void {
     schema: {
       tags: ['operations'],
       summary: 'The process answers',
-      response: { 200: z.object({ status: z.literal('ok') }) },
+      response: { 200: z.object({ status: z.literal('ok') }), 429: problemFormat },
     },
     config: { essential: true },
     handler: (request, reply) => {

@@ -50,6 +50,12 @@ const token = (agent: string, { by = key, aud = 'api' } = {}): Promise<string> =
       act: { sub: agent },
     },
   );
+/** An agent's own, for a user of many. */
+const userToken = (sub: string, aud: string): Promise<string> =>
+  key.sign(
+    { alg: 'ES256', typ: 'at+jwt', kid: 'k1' },
+    { iss: 'https://corp.example', sub, aud, exp: T + 300, iat: T, scope: 'hr.employees.read', act: { sub: `${sub}-agent` } },
+  ); // prettier-ignore
 const question = (context: object = {}, properties?: object): object => ({
   subject: { type: 'user', id: 'alice', ...(properties === undefined ? {} : { properties }) },
   action: { name: 'read' },
@@ -136,6 +142,56 @@ describe('batches', () => {
     expect(passed(all)).toBe(AGENT_RATE);
   });
 
+  it('of all users of an issuer share ten times its rate', async () => {
+    now += 60_000;
+    const own = async (sub: string, aud = 'remit') => ({ authorization: `Bearer ${await userToken(sub, aud)}` });
+    let users = 0;
+    const all = await statuses(15 * AGENT_RATE, async () => remit.post('/access/v1/evaluation', question(), await own(`user-${users++}`)));
+    expect(passed(all)).toBe(10 * AGENT_RATE);
+    // What is refused for one caller's own rate takes nothing of the others'.
+    now += 60_000;
+    await statuses(15 * AGENT_RATE, async () => remit.post('/access/v1/evaluation', question(), await own('greedy')));
+    const others = await statuses(9 * AGENT_RATE, async () => remit.post('/access/v1/evaluation', question(), await own(`user-${users++}`)));
+    expect(passed(others)).toBe(9 * AGENT_RATE);
+    expect((await ask('wide', question())).statusCode).toBe(200);
+  });
+
+  it('of hundreds of tokens verify few at one time, and count the agents of all', async () => {
+    now += 60_000;
+    const { verifier } = remit.service.trust;
+    const verify = verifier.verify.bind(verifier);
+    let active = 0;
+    let most = 0;
+    const spy = vi.spyOn(verifier, 'verify').mockImplementation(async (...args) => {
+      most = Math.max(most, (active += 1));
+      return verify(...args).finally(() => (active -= 1));
+    });
+    const agents = Array.from({ length: 100 }, (_, i) => `of-many-${i}`);
+    const evaluations = await Promise.all(agents.map(async (agent) => question({ token: await token(agent) })));
+    // One has used up its rate before, so the whole is refused before a decision verifies anything.
+    await statuses(AGENT_RATE, async () => ask('wide', question({ token: await token('of-many-99') })));
+    most = 0;
+    expect((await ask('wide', { evaluations }, 'evaluations')).statusCode).toBe(429);
+    spy.mockRestore();
+    expect(most).toBeGreaterThan(0);
+    expect(most).toBeLessThanOrEqual(4);
+  });
+
+  it('that are refused for the agent whose token came last leave the others their rate', async () => {
+    now += 60_000;
+    await statuses(AGENT_RATE, async () => ask('wide', question({ token: await token('spent') })));
+    const both = { evaluations: [question({ token: await token('fresh') }), question({ token: await token('spent') })] };
+    expect(passed(await statuses(AGENT_RATE, () => ask('wide', both, 'evaluations')))).toBe(0);
+    expect(passed(await statuses(AGENT_RATE, async () => ask('wide', question({ token: await token('fresh') }))))).toBe(AGENT_RATE);
+  });
+
+  it('that their own body takes into debt pass, however low the rate is', async () => {
+    now += 60_000;
+    const long = { ...question(), x: 'x'.repeat(50 * 16 * 1024), evaluations: Array.from({ length: 200 }, () => ({})) };
+    expect((await ask('steady', long, 'evaluations')).statusCode).toBe(200);
+    expect((await ask('steady', question())).statusCode).toBe(429);
+  });
+
   it('at one time are not more than the first of them leaves', async () => {
     now += 60_000;
     const own = { authorization: `Bearer ${await token('parallel', { aud: 'remit' })}` };
@@ -144,6 +200,21 @@ describe('batches', () => {
     );
     expect(all.filter(({ statusCode }) => statusCode === 200)).toHaveLength(1);
   });
+}); // prettier-ignore
+
+it('a dense body counts by what it has, and is refused unparsed where others took the rate', async () => {
+  now += 60_000;
+  const dense = (count: number): object => ({ ...question(), x: Array.from({ length: count }, () => []) });
+  await ask('wide', dense(50_000));
+  // 50 requests by its arrays; by its bytes it would have been 9.
+  expect((await ask('wide', question())).headers['ratelimit']).toContain('"caller";r=948;');
+  const flat = { ...question(), x: Array.from({ length: 200_000 }, () => 1) };
+  await ask('wide', flat);
+  expect((await ask('wide', question())).headers['ratelimit']).toContain('"caller";r=896;');
+
+  now += 60_000;
+  const statusesAtOnce = await Promise.all(Array.from({ length: 5 }, async () => (await ask('steady', dense(50_000))).statusCode));
+  expect(statusesAtOnce.filter((status) => status === 429)).toHaveLength(4);
 }); // prettier-ignore
 
 it('a long body counts as several requests', async () => {
@@ -233,4 +304,99 @@ describe('failed authentications', () => {
     const lie = await token('planner', { by: forged, aud: 'remit' });
     expect((await statuses(FAILED_RATE + 1, () => from('192.0.2.9', lie))).at(-1)).toBe(429);
   });
+
+  it('with forged tokens are refused unverified in the end, which keeps out no token that is known', async () => {
+    now += 60_000;
+    const verify = vi.spyOn(remit.service.credentials, 'verify');
+    const known = await token('planner', { aud: 'remit' });
+    expect((await from('192.0.2.20', known)).statusCode).toBe(200);
+    verify.mockClear();
+    let n = 0;
+    const all = await statuses(5 * FAILED_RATE, async () =>
+      from('192.0.2.20', await token(`forged-${n++}`, { by: forged, aud: 'remit' })),
+    );
+    expect(all.filter((status) => status === 401)).toHaveLength(FAILED_RATE);
+    // The first was verified since nothing had failed yet.
+    expect(verify.mock.calls.length).toBeLessThanOrEqual(FAILED_RATE + 1);
+    expect((await from('192.0.2.20', known)).statusCode).toBe(200);
+    expect((await from('192.0.2.20', 'wide-key')).statusCode).toBe(200);
+    expect((await from('192.0.2.21', await token('new', { aud: 'remit' }))).statusCode).toBe(200);
+    // Good tokens give back what they took.
+    now += 1_000;
+    await from('192.0.2.20', 'guess');
+    const fresh = await statuses(2 * FAILED_RATE, async () =>
+      from('192.0.2.20', await userToken(`fresh-${n++}`, 'remit')),
+    );
+    expect(fresh.filter((status) => status === 200)).toHaveLength(2 * FAILED_RATE);
+  });
+
+  it('with forged proofs of a token that is known are refused unverified in the end, and hold up no other token', async () => {
+    now += 60_000;
+    const bound = await key.sign(
+      { alg: 'ES256', typ: 'at+jwt', kid: 'k1' },
+      {
+        iss: 'https://corp.example',
+        sub: 'alice',
+        aud: 'remit',
+        exp: T + 300,
+        iat: T,
+        act: { sub: 'bound' },
+        cnf: { jkt: 'x'.repeat(43) },
+      },
+    );
+    const prove = (proof: string): Promise<LightMyRequestResponse> =>
+      remit.app.inject({
+        method: 'GET',
+        url: '/v1/scopes',
+        remoteAddress: '192.0.2.30',
+        headers: { host: '127.0.0.1:7480', authorization: `DPoP ${bound}`, dpop: proof },
+      });
+    const verify = vi.spyOn(remit.service.credentials, 'verify');
+    let n = 0;
+    const all = await statuses(5 * FAILED_RATE, () => prove(`forged.${n++}.proof`));
+    expect(all.filter((status) => status === 401)).toHaveLength(FAILED_RATE);
+    expect(verify.mock.calls.length).toBeLessThanOrEqual(FAILED_RATE + 2);
+    expect((await from('192.0.2.30', await token('another', { aud: 'remit' }))).statusCode).toBe(200);
+  });
 });
+
+describe('what needs no credential', () => {
+  const OPEN_RATE = 500;
+  const HEALTH_RATE = 5_000;
+  const get = (url: string, address: string): Promise<LightMyRequestResponse> =>
+    remit.app.inject({ url, remoteAddress: address, headers: { host: '127.0.0.1:7480' } });
+
+  it('has a rate for each address at every route', async () => {
+    now += 60_000;
+    const routes: [string, number][] = [
+      ['/health/live', HEALTH_RATE], ['/health/ready', HEALTH_RATE],
+      ...['/.well-known/authzen-configuration', '/.well-known/oauth-protected-resource', '/docs/', '/nowhere'].map((path): [string, number] => [path, OPEN_RATE]),
+    ];
+    for (const [path, rate] of routes) {
+      const all = await statuses(rate + 3, () => get(path, '203.0.113.100'));
+      expect(passed(all), path).toBe(rate);
+      const refused = await get(path, '203.0.113.100');
+      expect([refused.statusCode, refused.headers['retry-after']]).toEqual([429, '1']);
+      expect((await get(path, '203.0.113.200')).statusCode).not.toBe(429);
+    }
+    now += 1_000;
+    for (const [path] of routes) expect((await get(path, '203.0.113.100')).statusCode).not.toBe(429);
+  });
+
+  it('counts a long answer as several requests', async () => {
+    now += 60_000;
+    const bundle = '/docs/static/swagger-ui-bundle.js';
+    const { headers } = await get(bundle, '203.0.113.50');
+    const cost = 1 + Math.floor(Number(headers['content-length']) / (16 * 1024));
+    expect(cost).toBeGreaterThan(10);
+    expect(passed(await statuses(20, () => get(bundle, '203.0.113.50')))).toBe(Math.ceil(OPEN_RATE / cost) - 1);
+  });
+
+  it('keeps no caller from asking, and no monitor', async () => {
+    now += 60_000;
+    await statuses(OPEN_RATE + 1, () => get('/nowhere', '127.0.0.1'));
+    expect((await get('/nowhere', '127.0.0.1')).statusCode).toBe(429);
+    expect((await get('/health/live', '127.0.0.1')).statusCode).toBe(200);
+    expect((await ask('wide', question())).statusCode).toBe(200);
+  });
+}); // prettier-ignore

@@ -29,6 +29,18 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
+/** The same, with a certificate. */
+async function startSecured(): Promise<Running> {
+  const secured = await startWith({
+    listen: { port: 0, tls: selfSigned(directory, 'localhost') },
+    limits: { connections: CONNECTIONS },
+    issuers: [],
+    clients: [clientNamed('api', 'remit', 'evaluate')],
+  });
+  await secured.app.listen({ host: '127.0.0.1', port: 0 });
+  return secured;
+}
+
 /** All that is answered to what is written, until the other side ends it. */
 function send(text: string | Buffer, to: Socket = connect(port, '127.0.0.1')): Promise<string> {
   return new Promise((resolve) => {
@@ -80,6 +92,50 @@ describe('a connection', () => {
     await expect.poll(() => closed.size, { timeout: 15_000 }).toBeGreaterThanOrEqual(5);
     for (const socket of sockets) socket.destroy();
     await expect.poll(async () => statusOf(await send(head(LIVE))), { timeout: 15_000 }).toBe(200);
+  });
+
+  it.each(['http', 'https'])('of an address with all that it may have keeps no other out: %s', async (scheme) => {
+    const served = scheme === 'http' ? remit : await startSecured();
+    const at = (served.app.server.address() as AddressInfo).port;
+    const open = (localAddress: string): Socket => {
+      const socket = connect({ port: at, host: '127.0.0.1', localAddress }).on('error', () => undefined);
+      return scheme === 'http' ? socket : connectTls({ socket, rejectUnauthorized: false });
+    };
+    const closed = new Set<number>();
+    // Idle, or with a request that no one is known by, each in a moment when it is of no use.
+    const idle = Array.from({ length: 3 * CONNECTIONS }, (_, i) => {
+      const socket = open('127.0.0.1');
+      if (i % 2 === 0) socket.write(`${LIVE}\r\nHost: 127.0.0.1:${at}\r\n\r\n`);
+      return socket
+        .on('error', () => undefined)
+        .on('close', () => closed.add(i))
+        .resume();
+    });
+    await expect.poll(() => closed.size, { timeout: 15_000 }).toBeGreaterThanOrEqual(2 * CONNECTIONS);
+    for (const address of ['127.0.0.2', '127.0.0.3', '127.0.0.1']) {
+      const answer = await send(`${LIVE}\r\nHost: 127.0.0.1:${at}\r\nConnection: close\r\n\r\n`, open(address));
+      expect(statusOf(answer), address).toBe(200);
+    }
+    for (const socket of idle) socket.destroy();
+    if (served !== remit) await served.stop();
+  });
+
+  it('that works for a caller yields to no one', async () => {
+    const socket = connect(port, '127.0.0.1');
+    const body = JSON.stringify({ x: 1 });
+    const half = asClient(POST, body, 'Content-Type: application/json').subarray(0, -1);
+    const answer = send(half, socket);
+    await expect.poll(() => remit.app.health.admission.stats().bodyBytes, { timeout: 15_000 }).toBeGreaterThan(0);
+    const closed = new Set<number>();
+    const others = Array.from({ length: 3 * CONNECTIONS }, (_, i) =>
+      connect(port, '127.0.0.1')
+        .on('error', () => undefined)
+        .on('close', () => closed.add(i)),
+    );
+    await expect.poll(() => closed.size, { timeout: 15_000 }).toBeGreaterThanOrEqual(2 * CONNECTIONS);
+    socket.write('}');
+    expect(statusOf(await answer)).toBe(400); // An answer to what it said.
+    for (const other of others) other.destroy();
   });
 
   it('answers what is pipelined in its order, each by its own credential', async () => {
@@ -193,6 +249,24 @@ describe('a body', () => {
     for (let i = 0; i < 64 && socket.writable; i += 1) socket.write(chunk);
     expect(statusOf(await answer)).toBe(413);
   });
+
+  it.each([
+    ['beyond 1 MiB', 'application/json', `10000\r\n${'a'.repeat(0x10000)}\r\n`, 64, 413],
+    ['byte by byte', 'application/json', '1\r\n \r\n'.repeat(10_000), 20, 400],
+    ['of a type that isn’t read', 'text/plain', '1\r\n \r\n', 1, 400],
+  ])('in chunks, %s, is refused once, and what follows is nothing to anyone', async (_what, type, chunks, count, status) => {
+    const unheard: unknown[] = [];
+    const hear = (error: unknown): number => unheard.push(error);
+    process.prependListener('uncaughtExceptionMonitor', hear);
+    const socket = connect(port, '127.0.0.1');
+    const request = [POST, `Host: 127.0.0.1:${port}`, 'Authorization: Bearer api-key', `Content-Type: ${type}`, 'Transfer-Encoding: chunked', '', ''];
+    const answer = send(request.join('\r\n'), socket);
+    for (let i = 0; i < count && socket.writable; i += 1) socket.write(chunks);
+    expect(statusOf(await answer)).toBe(status);
+    await expect.poll(() => remit.app.health.admission.stats().bodyBytes, { timeout: 15_000 }).toBe(0);
+    process.off('uncaughtExceptionMonitor', hear);
+    expect(unheard).toEqual([]);
+  }); // prettier-ignore
 
   it('of a stranger is not waited for', async () => {
     const answer = await send(head(POST, json, 'Content-Length: 1000000'));

@@ -1,4 +1,5 @@
 /** Token buckets: what passes, what doesn't, and that hostile keys fill no memory. */
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { TokenBuckets } from '../../../src/http/edge/token-bucket.js';
 
@@ -81,3 +82,46 @@ describe('a rate', () => {
     expect(rates.size).toBe(100);
   });
 });
+
+describe('several buckets', () => {
+  const each = fc.array(fc.record({ key: fc.constantFrom('a', 'b', 'c', 'd'), rate: fc.integer({ min: 1, max: 20 }) }), { minLength: 1, maxLength: 4 });
+  /** Keys with the rate that each always has. */
+  const buckets = each.map((all) => [...new Map(all.map((bucket) => [bucket.key, { ...bucket, rate: 1 + bucket.key.charCodeAt(0) % 20 }])).values()]);
+  const steps = fc.array(fc.record({ buckets, cost: fc.integer({ min: 1, max: 8 }), paid: fc.integer({ min: 0, max: 8 }), more: fc.boolean() }));
+
+  it('are taken from all together or not at all, and what was paid is no debt to its payer', () => {
+    fc.assert(
+      fc.property(steps, (all) => {
+        now += 3_600_000;
+        const rates = new TokenBuckets();
+        const levels = new Map<string, number>();
+        for (const { buckets: asked, cost, paid, more } of all) {
+          const levelOf = ({ key, rate }: { key: string; rate: number }): number => levels.get(key) ?? rate;
+          const isAllowed = asked.every((bucket) => levelOf(bucket) >= (more ? -paid : 1));
+          const result = more ? rates.takeMoreOfEach(asked, cost, paid) : rates.takeEach(asked, cost);
+          expect(result.allowed).toBe(isAllowed);
+          if (!isAllowed) continue;
+          for (const bucket of asked) levels.set(bucket.key, levelOf(bucket) - cost);
+          expect(result.remaining).toBe(Math.max(0, Math.min(...asked.map(levelOf))));
+        }
+      }),
+    );
+  });
+
+  it('of which the first refuses take nothing of the others', () => {
+    const rates = new TokenBuckets();
+    const asked = [{ key: 'narrow', rate: 2 }, { key: 'wide', rate: 20 }];
+    for (let i = 0; i < 100; i += 1) rates.takeEach(asked, 1);
+    expect(burst(rates, 'wide', 20, 100)).toBe(18);
+  });
+
+  it('are full until something is taken, and once it has come back', () => {
+    const rates = new TokenBuckets();
+    const bucket = { key: 'a', rate: 10 };
+    expect(rates.isFull(bucket)).toBe(true);
+    rates.take('a', 10);
+    expect(rates.isFull(bucket)).toBe(false);
+    now += 100;
+    expect(rates.isFull(bucket)).toBe(true);
+  });
+}); // prettier-ignore

@@ -94,6 +94,19 @@ describe('a list', () => {
     }); // prettier-ignore
   });
 
+  it('leaves a short record, however many types it names', async () => {
+    const given = Array.from({ length: 1000 }, (_, i) => ({ type: `t${i}${'x'.repeat(100)}`, id: 'any' }));
+    const token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: SCOPES });
+    await filter({ subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, context: { token }, records: given });
+    const [rows] = await remit.service.database.run([
+      { sql: `select record from decisions where record->>'search' = 'filter' order by id desc limit 1` },
+    ]);
+    const record = rows?.[0]?.['record'] as { request: { types: string[] } };
+    expect(record.request).toMatchObject({ records: 1000, types_not_named: 1000 - 16 });
+    expect(record.request.types).toEqual(given.slice(0, 16).map(({ type }) => type));
+    expect(JSON.stringify(record).length).toBeLessThan(4_000);
+  }); // prettier-ignore
+
   it('with a wrong record says which, and with too many how many there may be', async () => {
     const token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: SCOPES });
     const body = { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, context: { token } };
