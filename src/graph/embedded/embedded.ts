@@ -14,7 +14,8 @@ import { createCallObserver, type EngineCallListener } from '../../telemetry/eng
 import { EngineWorker } from '../../runtime/worker-thread.js';
 import { startPrivately } from './private-start.js';
 import { EmbeddedRevisions, type EmbeddedRevision } from './revisions.js';
-import { EmbeddedCache, readHostClock } from './exact-cache.js';
+import { EmbeddedCache } from './exact-cache.js';
+import { readHostClock } from '../../runtime/clock.js';
 import { LookupLimiter, lookupKey } from '../lookup-limiter.js';
 import {
   isExactly,
@@ -300,7 +301,7 @@ export class EmbeddedGraph implements GraphEngine {
     const isHead = revision === this.revisions.head;
     const askedAt = this.cache.now;
     // What ends an answer is looked up before it is asked for: meanwhile that may have passed, and be forgotten.
-    const ends = checks.map((check) => this.cache.validUntil(check));
+    const ends = checks.map((check) => this.cache.validUntil(check, isHead));
     const answers = await this.worker
       .call<AnswerWithoutRevision[]>('check', { checks, revision: revision.snapshot })
       .catch((): AnswerWithoutRevision[] => []);
