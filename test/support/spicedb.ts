@@ -59,7 +59,7 @@ async function startOn(
     'sh',
     [
       '-c',
-      'exec 3<&0; "$@" & server=$!; echo $server; { cat <&3 >/dev/null; kill -9 $server 2>/dev/null; } & wait $server',
+      'exec 3<&0; "$@" & server=$!; exec 2>/dev/null; echo $server; { cat <&3 >/dev/null; kill -9 $server; } & wait $server',
       'sh',
       BINARY,
       'serve',
