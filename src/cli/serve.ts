@@ -27,7 +27,11 @@ export const serveCommand = defineCommand({
     config: CONFIG_OPTION,
     json: { description: 'prints one line of JSON, {"url", "admin_url", "policy_version"}, once it listens' },
   },
-  exitCodes: { 0: 'it was stopped by a signal', 2: "it can't start" },
+  exitCodes: {
+    0: 'it was stopped by a signal',
+    1: 'an embedded engine was lost: start it again',
+    2: "it can't start, or has lost the data directory",
+  },
   examples: ['remit serve', 'remit serve --config company/remit.yaml'],
   run: async ({ options }) => {
     // Whatever it makes is its user's alone, in whichever thread: files of the database, sockets of embedded engines.
@@ -77,6 +81,18 @@ async function openTestedService(config: Config, log: Log): Promise<Service> {
         event: 'lock_lost',
       });
       process.exit(2);
+    },
+    onEngineLost: (engine, reason) => {
+      const name = engine === 'database' ? 'database' : 'SpiceDB';
+      log(
+        `the embedded ${name} was lost, so this process ends; start it again, nothing acknowledged is lost: ${reason}`,
+        {
+          event: 'engine_lost',
+          engine: name.toLowerCase(),
+          reason,
+        },
+      );
+      process.exit(1);
     },
   });
   try {

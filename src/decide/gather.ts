@@ -2,6 +2,7 @@
  * Fetches what the judging steps need from the engines, in one round and at one revision of the graph: decide.ts for a
  * question, lists for many at once.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { checkKey } from '../graph/relationship-text.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
 import type { CheckAnswer, CheckRequest } from '../model/checks.js';
@@ -10,6 +11,7 @@ import type { Entities, EntityMap, EntityNeed } from '../model/entities.js';
 import { Fault, type FaultCode } from '../model/faults.js';
 import { formatRef } from '../model/ids.js';
 import type { Revocations } from '../model/revocations.js';
+import { readHostClock } from '../runtime/clock.js';
 import { engineFaultCode, type Deadline } from '../runtime/deadline.js';
 import { yieldToEventLoop } from '../runtime/yield.js';
 import type { DecisionObserver } from '../telemetry/observer.js';
@@ -34,6 +36,8 @@ export interface EngineAnswers {
   readonly entities: EntityMap | FaultCode;
   /** Searches by the key of the delegation's check: questions on one delegation share the search. */
   readonly delegationPaths: Map<string, Promise<DelegationPathResult | undefined>>;
+  /** Asks all of the checks anew, at the same revision; the questions of the request share the answers. */
+  readonly renew: () => Promise<EngineAnswers>;
 }
 
 export interface GatheredFacts {
@@ -60,28 +64,37 @@ export async function fetchEngineAnswers(
   for (const check of needs.flatMap((need) => need.checks)) {
     const key = checkKey(check);
     // The gate may also be a member of `can`: then the check that asks for the path is sent.
-    if (!priorAnswers.has(key) && (check.explain === true || !checks.has(key))) checks.set(key, check);
+    if (check.explain === true || !checks.has(key)) checks.set(key, check);
   }
+  const unasked = new Map([...checks].filter(([key]) => !priorAnswers.has(key)));
   const [fetched, entities] = await Promise.all([
-    fetchChecks(checks, graph, deadline),
+    fetchChecks(unasked, graph, deadline),
     fetchEntities(
       needs.flatMap((need) => need.entities),
       deps,
       deadline,
     ),
   ]);
-  return {
-    graph,
-    check: (check) => {
-      const key = checkKey(check);
-      return fetched.get(key) ?? priorAnswers.get(key) ?? NOT_REQUESTED;
-    },
-    entities,
-    delegationPaths: new Map(),
+  const toAnswers = (answers: ReadonlyMap<string, CheckAnswer>): EngineAnswers => {
+    let renewed: Promise<EngineAnswers> | undefined;
+    return {
+      graph,
+      check: (check) => answers.get(checkKey(check)) ?? NOT_REQUESTED,
+      entities,
+      delegationPaths: new Map(),
+      renew: () => (renewed ??= fetchChecks(checks, graph, deadline).then(toAnswers)),
+    };
   };
+  return toAnswers(new Map([...priorAnswers, ...fetched]));
 }
 
-/** The answer to a check that no step has named among its needs. */
+/** How often the graph is asked while what it answers ends one after the other; then the question can't be decided. */
+const MAX_SETTLING_ATTEMPTS = 4;
+const SETTLING_PAUSE_MS = 20;
+/** How far the clock that SpiceDB reads may be from this process's, on one host. */
+const HOST_CLOCK_SLACK_MS = 5;
+
+/** The answer to a check that no step has named among its needs, or whose answers never settled. */
 const NOT_REQUESTED: CheckAnswer = { result: 'unknown', fault: 'relationships_unavailable' };
 
 async function fetchChecks(
@@ -107,7 +120,7 @@ export async function gatherFacts(
   deps: GatherDeps,
   deadline: Deadline,
 ): Promise<GatheredFacts> {
-  const delegationPath = await resolveDelegationPath(question, answers, deps, deadline);
+  const { check, delegationPath } = await settleGraphAnswers(question, needs, answers, deps, deadline);
   const bound = withIntermediaries(question, delegationPath);
   const intermediaries = delegationPath?.kind === 'path' ? delegationPath.through : [];
   const lookups = [
@@ -126,9 +139,42 @@ export async function gatherFacts(
   };
   await yieldToEventLoop();
   const facts = deps.observer.cedar(() =>
-    evaluateFacts(bound, { needs, check: answers.check, entity, entitiesFault, delegationPath }),
+    evaluateFacts(bound, { needs, check, entity, entitiesFault, delegationPath }),
   );
   return { bound, facts };
+}
+
+type GraphFacts = Pick<Facts, 'check' | 'delegationPath'>;
+
+/**
+ * The graph's answers for one question, none of which has ended when the last of them comes. SpiceDB reads the clock for
+ * each by itself, at one revision, too. What is left has all held at once: at one revision relationships only end.
+ */
+async function settleGraphAnswers(
+  question: BoundQuestion,
+  needs: Required<StepNeeds>,
+  answers: EngineAnswers,
+  deps: GatherDeps,
+  deadline: Deadline,
+): Promise<GraphFacts> {
+  let current = answers;
+  for (let attempt = 1; attempt <= MAX_SETTLING_ATTEMPTS; attempt += 1) {
+    const delegationPath = await resolveDelegationPath(question, current, deps, deadline);
+    const facts = { check: current.check, delegationPath };
+    if (!hasEndedAnswer(needs, facts)) return facts;
+    await sleep(SETTLING_PAUSE_MS);
+    current = await current.renew();
+  }
+  return { check: () => NOT_REQUESTED, delegationPath: undefined };
+}
+
+function hasEndedAnswer({ checks }: Required<StepNeeds>, { check, delegationPath }: GraphFacts): boolean {
+  const answers = checks.map(check);
+  const ends = [
+    ...answers.flatMap((answer) => (answer.result === 'yes' ? (answer.until ?? []) : [])),
+    ...(delegationPath?.kind === 'path' ? delegationPath.ends : []),
+  ];
+  return ends.some((end) => Date.parse(end) <= readHostClock() + HOST_CLOCK_SLACK_MS);
 }
 
 /** The agents that passed the delegation on; undefined where the user has delegated to the acting agent directly. */

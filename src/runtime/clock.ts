@@ -45,3 +45,9 @@ export function createClock({ system, steady, log = () => undefined }: ClockSour
     return new Date(lastTime);
   };
 }
+
+/** The clock that engines on this host read, whatever clock decisions are given, in milliseconds since the epoch. */
+export function readHostClock(): number {
+  // eslint-disable-next-line no-restricted-syntax -- as above
+  return Date.now();
+}

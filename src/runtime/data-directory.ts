@@ -5,7 +5,14 @@ import { ConfigError } from '../model/faults.js';
 import { nameWithoutDraft } from './secret-file.js';
 
 /** What Remit keeps there. */
-const OWN_NAMES: ReadonlySet<string> = new Set(['lock', 'dev.key', 'dev-issuer.jwk', 'database', 'run']);
+const OWN_NAMES: ReadonlySet<string> = new Set([
+  'lock',
+  'dev.key',
+  'dev-issuer.jwk',
+  'database',
+  'database.draft',
+  'run',
+]);
 const isOwnName = (name: string): boolean => OWN_NAMES.has(nameWithoutDraft(name));
 /** The mode bits that let the group or others in. */
 const OPEN_TO_OTHERS = 0o077;

@@ -1,6 +1,7 @@
 /**
  * The lock of the data directory: PGlite has none, and two processes on one directory lose rows silently. The kernel holds
- * the lock for this process, and the lock's file says which process that is and where its service listens.
+ * the lock for this process, on the directory itself and on a file in it. The file says which process that is and where
+ * its service listens.
  */
 import { createHmac } from 'node:crypto';
 import { statSync } from 'node:fs';
@@ -8,6 +9,7 @@ import { join } from 'node:path';
 import { v4 as uuid } from 'uuid';
 import { ConfigError, Fault } from '../model/faults.js';
 import { prepareDataDirectory } from './data-directory.js';
+import { DirectoryGuard } from './directory-guard.js';
 import { FileLock, readLockContent } from './file-lock.js';
 import { parseStrictJson } from './strict-json.js';
 
@@ -29,6 +31,9 @@ export interface DirectoryLock {
   release(): void;
 }
 
+const UNNAMED_HOLDER =
+  "another process, which the file lock doesn't name: it is being written, or was removed. End that process first";
+
 /** Another running process holds the lock. */
 export class DirectoryLockedError extends ConfigError {
   constructor(
@@ -37,7 +42,7 @@ export class DirectoryLockedError extends ConfigError {
     readonly holder: Partial<LockHolder>,
   ) {
     const { pid, url } = holder;
-    const name = pid === undefined ? 'another process' : `process ${pid}`;
+    const name = pid === undefined ? UNNAMED_HOLDER : `process ${pid}`;
     super(`the data directory is in use by ${name}${url === undefined ? '' : `, which serves ${url}`}`, directory);
   }
 }
@@ -55,15 +60,22 @@ const FORMER_HOLDER_SILENT_MS = 20_000;
 export function lockDirectory(directory: string, onLost: () => void = () => undefined): DirectoryLock {
   prepareDataDirectory(directory);
   const path = join(directory, 'lock');
-  const holder: LockHolder = { pid: process.pid, nonce: uuid() };
-  const lock = FileLock.tryTake(path, JSON.stringify(holder), (before) => {
-    refuseFormerHolder(directory, path, before);
-  });
-  if (lock !== undefined) return holdLock(lock, holder, onLost);
-  throw new DirectoryLockedError(directory, readHolder(readLockContent(path)).holder);
+  const guard = DirectoryGuard.tryTake(directory);
+  if (guard === undefined) throw new DirectoryLockedError(directory, readHolder(readLockContent(path)).holder);
+  try {
+    const holder: LockHolder = { pid: process.pid, nonce: uuid() };
+    const lock = FileLock.tryTake(path, JSON.stringify(holder), (before) => {
+      refuseFormerHolder(directory, path, before);
+    });
+    if (lock === undefined) throw new DirectoryLockedError(directory, readHolder(readLockContent(path)).holder);
+    return holdLock(lock, guard, holder, onLost);
+  } catch (error) {
+    guard.release();
+    throw error;
+  }
 }
 
-function holdLock(lock: FileLock, holder: LockHolder, onLost: () => void): DirectoryLock {
+function holdLock(lock: FileLock, guard: DirectoryGuard, holder: LockHolder, onLost: () => void): DirectoryLock {
   let isLost = false;
   const assertHeld = (): void => {
     if (!isLost && lock.isHeld()) return;
@@ -92,6 +104,7 @@ function holdLock(lock: FileLock, holder: LockHolder, onLost: () => void): Direc
     release: () => {
       clearInterval(timer);
       lock.release();
+      guard.release();
     },
   };
 }

@@ -1,7 +1,4 @@
-/**
- * A lock of the kernel on a file (flock): it is held by the process, whatever container or host names it, and is free at
- * the moment the process ends, however it ends. Node has no call for it, so the C library's is called.
- */
+/** A lock of the kernel on a file whose content names the holder: the process, whatever container or host names it. */
 import {
   closeSync,
   constants,
@@ -14,12 +11,9 @@ import {
   writeSync,
   type Stats,
 } from 'node:fs';
-import { createRequire } from 'node:module';
-import type * as Koffi from 'koffi';
 import { ConfigError } from '../model/faults.js';
+import { tryFlock } from './flock.js';
 
-/** The operation of flock that locks exclusively and waits for nothing. Linux and macOS have the same numbers. */
-const LOCK_EX_NB = 2 | 4;
 const MAX_CONTENT_BYTES = 4096;
 const MAX_ATTEMPTS = 10;
 
@@ -123,41 +117,12 @@ function openLockFile(path: string): number {
 
 /** @returns whether the lock is taken; false where another process has it. @throws ConfigError */
 function lockDescriptor(descriptor: number, path: string): boolean {
-  const { flock, errno, blocked } = loadFlock();
-  if (flock(descriptor, LOCK_EX_NB) === 0) return true;
-  const code = errno();
-  if (code === blocked) return false;
+  const result = tryFlock(descriptor);
+  if (typeof result === 'boolean') return result;
   throw new ConfigError(
-    `the file system has no locks (flock fails with errno ${code}): put the data directory on a local disk, or use a PostgreSQL server`,
+    `the file system has no locks (flock fails with errno ${result.errno}): put the data directory on a local disk, or use a PostgreSQL server`,
     path,
   );
-}
-
-interface FlockCalls {
-  readonly flock: (descriptor: number, operation: number) => number;
-  readonly errno: () => number;
-  /** The errno that says that another process has the lock. */
-  readonly blocked: number | undefined;
-}
-let flockCalls: FlockCalls | undefined;
-
-/** Loaded on demand, as it takes 20 ms. @throws ConfigError where the system has no flock */
-function loadFlock(): FlockCalls {
-  if (flockCalls !== undefined) return flockCalls;
-  try {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
-    const flock = koffi.load(null).func('int flock(int descriptor, int operation)') as FlockCalls['flock'];
-    flockCalls = {
-      flock,
-      errno: () => koffi.errno(),
-      blocked: koffi.os.errno['EWOULDBLOCK'] ?? koffi.os.errno['EAGAIN'],
-    };
-    return flockCalls;
-  } catch (error) {
-    throw new ConfigError(
-      `this system can't lock the data directory, so nothing keeps a second process off it: flock is missing (${String(error)}). Run on Linux or macOS, or use a PostgreSQL server`,
-    );
-  }
 }
 
 function readContent(descriptor: number): string {

@@ -20,6 +20,10 @@ interface WorkerCall {
 type WorkerReply =
   | { readonly id: number; readonly ok: true; readonly value: unknown }
   | { readonly id: number; readonly ok: false; readonly message: string; readonly code: string | undefined };
+/** The last message of a thread whose engine is broken. */
+interface WorkerObituary {
+  readonly brokenBy: string;
+}
 
 /** Wraps a call of the method, to measure or trace it. Result and error stay as they are. */
 export type ObserveCall = <T>(method: string, work: () => Promise<T>) => Promise<T>;
@@ -43,7 +47,9 @@ export class EngineWorker {
     { resolve: (value: never) => void; reject: (error: Error) => void }
   >();
   private lastCallId = 0;
-  private failure: Error | undefined;
+  private failure: WorkerError | undefined;
+  private isEnding = false;
+  private reportLoss: ((reason: string) => void) | undefined;
 
   /**
    * @param module the worker's module, relative to `base`
@@ -57,7 +63,11 @@ export class EngineWorker {
     private readonly observe: ObserveCall = (_method, work) => work(),
   ) {
     this.worker = new Worker(compiledPath(new URL(module, base)), { workerData: data });
-    this.worker.on('message', (reply: WorkerReply) => {
+    this.worker.on('message', (reply: WorkerReply | WorkerObituary) => {
+      if ('brokenBy' in reply) {
+        this.fail(new WorkerError(`the engine broke: ${reply.brokenBy}`));
+        return;
+      }
       const call = this.pendingCalls.get(reply.id);
       this.pendingCalls.delete(reply.id);
       if (reply.ok) call?.resolve(reply.value as never);
@@ -74,6 +84,15 @@ export class EngineWorker {
   /** Whether calls can still be answered. */
   get alive(): boolean {
     return this.failure === undefined;
+  }
+
+  /**
+   * Has the end of the thread reported, unless it is closed or killed on purpose: it never comes back, so every later call
+   * fails. Reports at once where it has ended already.
+   */
+  watchLoss(report: (reason: string) => void): void {
+    this.reportLoss = report;
+    if (this.failure !== undefined && !this.isEnding) report(this.failure.message);
   }
 
   /** Counts the call that the engine works on, and those that wait for it. */
@@ -93,13 +112,14 @@ export class EngineWorker {
       return Promise.reject(new Fault('overloaded', `${MAX_PENDING_CALLS} calls to an engine's thread`));
     return new Promise<T>((resolve, reject) => {
       this.lastCallId += 1;
-      this.pendingCalls.set(this.lastCallId, { resolve, reject });
       this.worker.postMessage({ id: this.lastCallId, method, argument } satisfies WorkerCall);
+      this.pendingCalls.set(this.lastCallId, { resolve, reject });
     });
   }
 
   /** Ends the thread after the engine has closed itself. Calls that still wait reject. */
   async close(): Promise<void> {
+    this.isEnding = true;
     if (this.failure === undefined) {
       const closed = this.call('close', undefined).catch(() => undefined);
       await withTimeout(closed, CLOSE_MS, () => undefined, { unref: true });
@@ -109,14 +129,17 @@ export class EngineWorker {
 
   /** Ends the thread at once, as a crash would. */
   async kill(): Promise<void> {
+    this.isEnding = true;
     await this.worker.terminate();
     this.fail(new WorkerError("the engine's thread ended"));
   }
 
-  private fail(error: Error): void {
+  private fail(error: WorkerError): void {
+    const isFirst = this.failure === undefined;
     this.failure ??= error;
-    for (const call of this.pendingCalls.values()) call.reject(error);
+    for (const call of this.pendingCalls.values()) call.reject(this.failure);
     this.pendingCalls.clear();
+    if (isFirst && !this.isEnding) this.reportLoss?.(error.message);
   }
 }
 
@@ -137,6 +160,16 @@ export async function serveWorkerCalls(
     });
   });
   await enginePromise.catch(() => undefined);
+}
+
+/**
+ * Ends the thread, inside it, because its engine is broken: whatever it would answer from now on is worth nothing. Nothing
+ * after the call runs, not even the rest of a loop of the engine's own.
+ */
+export function endBrokenWorker(reason: string): never {
+  parentPort?.postMessage({ brokenBy: reason } satisfies WorkerObituary);
+  // It ends the thread, not the process, once the message is on its way.
+  return process.exit(1);
 }
 
 async function answerCall(

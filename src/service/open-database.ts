@@ -11,18 +11,25 @@ import { migrateSchema, requireSchemaVersion } from '../store/migrations.js';
 const GRAPH_IN_MEMORY =
   'an embedded SpiceDB holds the graph in the memory of its process, so a second one would decide by a graph of its own';
 
+export interface EmbeddedDatabaseOptions {
+  /** Throws where the lock of the data directory is lost. */
+  readonly assertHeld?: DirectoryLock['assertHeld'];
+  /** Called once where the embedded database is lost after its start. */
+  readonly onLost?: (reason: string) => void;
+}
+
 /**
- * @param assertHeld of the data directory's lock
  * @throws ConfigError where the server's schema has another version or another process holds it; Fault. Nothing stays open then
  */
 export async function openDatabase(
   config: Config,
   reported: DatabaseObservers = {},
-  assertHeld?: DirectoryLock['assertHeld'],
+  { assertHeld, onLost }: EmbeddedDatabaseOptions = {},
 ): Promise<Database> {
   if (config.database.mode === 'embedded') {
     const database = new PgliteDatabase(join(config.data, 'database'), reported.watch, assertHeld);
     await migrateSchema(database).catch(closeAndRethrow(database));
+    if (onLost !== undefined) database.watchLoss(onLost);
     return database;
   }
   const database = new PostgresDatabase(config.database, reported);

@@ -61,6 +61,8 @@ export interface Service {
   readonly announce: (url: string) => void;
   /** Proves to who may read the lock of the data directory that this service holds it. */
   readonly proveHolding: (challenge: string) => string;
+  /** Whether an embedded engine was lost: then nothing can be decided until the process is started again. */
+  readonly hasLostEngine: () => boolean;
   readonly close: () => Promise<void>;
 }
 
@@ -70,13 +72,25 @@ export interface ServiceOptions {
   readonly log?: Log;
   /** Called where the lock of the data directory is lost: the process must end before it answers anything. */
   readonly onLockLost?: () => void;
+  /**
+   * Called once where an embedded engine is lost: the process must end, and the next one has what is on disk. Nothing can
+   * be decided after it, since the engine isn't started again beside what it may have left undone.
+   */
+  readonly onEngineLost?: (engine: EmbeddedEngine, reason: string) => void;
 }
+
+export type EmbeddedEngine = 'database' | 'relationships';
 
 /** @throws ConfigError, DirectoryLockedError; Fault where an engine doesn't start. Nothing stays open after a throw. */
 export async function openService(
   config: Config,
-  { log = () => undefined, now = createHostClock(log), onLockLost }: ServiceOptions = {},
+  { log = () => undefined, now = createHostClock(log), onLockLost, onEngineLost }: ServiceOptions = {},
 ): Promise<Service> {
+  let isEngineLost = false;
+  const watchEngine = (engine: EmbeddedEngine) => (reason: string) => {
+    if (!isEngineLost) onEngineLost?.(engine, reason);
+    isEngineLost = true;
+  };
   const rules = loadRules(readSources(config.sources));
   const world = config.world === undefined ? undefined : readWorldFile(config.world, rules);
   await checkTrustConfig(config, rules);
@@ -89,10 +103,17 @@ export async function openService(
       () => activePolicies.rules,
       () => collectCounts({ activePolicies, database, entities, decisions, trust }),
     );
-    const database = await openDatabase(config, { log, watch: metrics.observeCall }, lock.assertHeld);
+    const reported = { log, watch: metrics.observeCall };
+    const database = await openDatabase(config, reported, {
+      assertHeld: lock.assertHeld,
+      onLost: watchEngine('database'),
+    });
     closers.push(() => database.close());
     await discardPartialWorld(database);
-    const relationships = await openRelationships(rules.graph, config, database, { log, watch: metrics.observeCall });
+    const relationships = await openRelationships(rules.graph, config, database, {
+      ...reported,
+      onLost: watchEngine('relationships'),
+    });
     let closeRelationships = (): Promise<void> => relationships.close();
     closers.push(() => closeRelationships());
     const entities = new EntityStore(database);
@@ -144,6 +165,7 @@ export async function openService(
         lock.publishUrl(url);
       },
       proveHolding: lock.prove,
+      hasLostEngine: () => isEngineLost,
       close: () => closeAll(closers, lock),
     };
   } catch (error) {
@@ -192,9 +214,13 @@ async function openRelationships(
   graph: GraphSchema,
   config: Config,
   database: Database,
-  reported: { readonly log: Log; readonly watch: EngineCallListener },
+  {
+    onLost,
+    ...reported
+  }: { readonly log: Log; readonly watch: EngineCallListener; readonly onLost: (reason: string) => void },
 ): Promise<GraphEngine> {
-  if (config.spicedb === undefined) return EmbeddedGraph.start(graph, await Journal.open(database), reported.watch);
+  if (config.spicedb === undefined)
+    return EmbeddedGraph.start(graph, await Journal.open(database), { watch: reported.watch, onLost });
   // Loaded on demand: its client takes a tenth of a second to load.
   const { ServerGraph } = await import('../graph/server/server.js');
   return ServerGraph.start(graph, { ...config.spicedb, deadlineMs: config.deadlineMs, ...reported });

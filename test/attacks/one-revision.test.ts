@@ -6,20 +6,28 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { stringify } from 'yaml';
 import type { DecisionRecord, SearchRecord } from '../../src/model/decision.js';
 import { start, type Answer, type Running } from '../support/sample.js';
 
 const FILES = {
-  'schema.zed': `definition user {}
+  'schema.zed': `use expiration
+
+definition user {}
+definition crew {
+  relation member: user
+  relation paused: user with expiration
+  permission active = member - paused
+}
 definition agent {
-  relation delegator: user | agent
+  relation delegator: user | user with expiration | agent | agent with expiration | crew#active
 }
 definition payment {
   relation approver: user
   relation requester: user
-  relation viewer: user
+  relation viewer: user | user with expiration
   permission view = viewer
   permission approve = approver
   permission request = requester
@@ -54,6 +62,7 @@ entity Payment;
     world: 'world.yaml',
     issuers: [],
     clients: [],
+    limits: { deadline_ms: 30_000 },
   }),
 };
 
@@ -208,6 +217,63 @@ describe('no decision mixes two states of the graph', () => {
       expect(answered).toBeGreaterThan(0);
     });
     await remit.remove('agent:bot#delegator@user:ann');
+  });
+});
+
+describe('no decision mixes what is before an expiration with what is after it', () => {
+  const GATE = 'payment:p#viewer@user:ann';
+  const PASSED_ON = ['agent:bot#delegator@agent:planner', 'agent:planner#delegator@user:ann'];
+  const ask = async (): Promise<Answer> =>
+    remit.evaluate({
+      subject: { type: 'user', id: 'ann' },
+      action: { name: 'view' },
+      resource: { type: 'payment', id: 'p' },
+      context: { token: await remit.mint({ user: 'ann', agent: 'bot', scope: 'pay', ttlSeconds: 3600 }) },
+    });
+  /** Holds up the second call of each decision, which reads who passed the delegation on, until the instant is past. */
+  const holdUpUntil = (instant: number): (() => void) => {
+    const { engine } = remit.service.activePolicies;
+    const read = engine.read.bind(engine);
+    const spy = vi.spyOn(engine, 'read').mockImplementation(async (...args) => {
+      await sleep(Math.max(instant + 30 - Date.now(), 0));
+      return read(...args);
+    });
+    return () => {
+      expect(spy).toHaveBeenCalled();
+      spy.mockRestore();
+    };
+  };
+  const soon = (): { at: number; text: string } => {
+    const at = Math.ceil(Date.now() / 1000) * 1000 + 4000;
+    return { at, text: `[expiration:${new Date(at).toISOString()}]` };
+  };
+  /** Asks before the expiration, with the rest of the decision after it. */
+  const askAcross = async (at: number): Promise<Answer> => {
+    const release = holdUpUntil(at);
+    const answer = await ask();
+    release();
+    return answer;
+  };
+
+  it('the user’s permission ends between the calls: it is asked anew, and denied', async () => {
+    const { at, text } = soon();
+    await remit.touch(`${GATE}${text}`, ...PASSED_ON);
+    expect((await ask()).decision).toBe(true);
+    const answer = await askAcross(at);
+    expect(answer).toMatchObject({ decision: false, context: { reason: 'relationship_missing' } });
+    expect(await revisionsOf(answer)).toHaveLength(1);
+    await remit.remove(GATE, ...PASSED_ON);
+  });
+
+  it('a delegation begins at the instant at which the permission ends, by what is subtracted from it', async () => {
+    const { at, text } = soon();
+    const [edge = ''] = PASSED_ON;
+    const halves = [`crew:c#paused@user:ann`, GATE];
+    const standing = [edge, 'agent:planner#delegator@crew:c#active', 'crew:c#member@user:ann'];
+    await remit.touch(...halves.map((half) => `${half}${text}`), ...standing);
+    expect((await ask()).decision).toBe(false);
+    expect((await askAcross(at)).decision).toBe(false);
+    await remit.remove(...halves, ...standing);
   });
 });
 

@@ -14,8 +14,8 @@ describe('people only, prefixed types, nothing stored (the AuthZEN certification
   let remit: Running;
   beforeAll(async () => {
     remit = await start(join(worlds, 'records/remit.yaml'));
+    return () => remit.stop();
   });
-  afterAll(() => remit.stop());
 
   const key = { authorization: 'Bearer records-key' };
   const ask = (user: object, action: object, record: object, more: object = {}) =>
@@ -116,9 +116,9 @@ describe('bots, vaults, caveats and an issuer of its own', () => {
         .setIssuer(name)
         .setExpirationTime(DAYTIME.getTime() / 1000 + 300)
         .sign(privateKey);
+    return () => remit.stop();
   });
-  afterAll(async () => {
-    await remit.stop();
+  afterAll(() => {
     rmSync(directory, { recursive: true, force: true });
   });
 

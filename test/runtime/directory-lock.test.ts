@@ -79,6 +79,17 @@ describe('the lock of the data directory', () => {
     lockDirectory(directory).release();
   });
 
+  it('stays with a holder whose file was removed while it is paused', async () => {
+    const directory = newDirectory();
+    const child = await holdElsewhere(directory);
+    child.kill('SIGSTOP');
+    rmSync(join(directory, 'lock'));
+    expect(() => lockDirectory(directory)).toThrow("which the file lock doesn't name");
+    expect(readdirSync(directory)).toEqual([]);
+    await kill(child);
+    lockDirectory(directory).release();
+  });
+
   it('stays with its holder whatever process the file names, as in another container', async () => {
     const directory = newDirectory();
     const child = await holdElsewhere(directory);
@@ -147,13 +158,17 @@ describe('a holder that has lost the lock', () => {
     lock.release();
   }); // prettier-ignore
 
-  it('finds out while it does nothing, and leaves the lock of the next one alone', async () => {
+  it('finds out while it does nothing, keeps others out until it has ended, and leaves their file alone', async () => {
     const { lock, onLost, directory } = lose((path) => rmSync(join(path, 'lock')));
-    const next = lockDirectory(directory);
+    // It may be in the middle of a write to the directory's files.
+    expect(() => lockDirectory(directory)).toThrow("which the file lock doesn't name");
     await vi.waitUntil(() => onLost.mock.calls.length === 1, { timeout: 60_000 });
+    expect(() => lockDirectory(directory)).toThrow("which the file lock doesn't name");
+    const elsewhere = JSON.stringify({ pid: 1, nonce: 'another host' });
+    writeFileSync(join(directory, 'lock'), elsewhere);
     lock.release();
-    next.assertHeld();
-    next.release();
+    expect(readFileSync(join(directory, 'lock'), 'utf8')).toBe(elsewhere);
+    lockDirectory(directory).release();
   });
 
   it('has not lost it where the file was only touched', () => {

@@ -39,13 +39,27 @@ export async function startSpiceDb({
   readonly flags?: readonly string[];
   readonly address?: Partial<ServerAddress>;
 } = {}): Promise<RunningSpiceDb> {
-  const at = port ?? (await freePort());
-  // The shell ends it once this process is gone, however that went.
+  for (let attempt = 1; ; attempt += 1)
+    try {
+      return await startOn(port ?? (await freePort()), key, flags, address);
+    } catch (error) {
+      // Another test may have taken the port that was free a moment ago.
+      if (port !== undefined || attempt === 5) throw error;
+    }
+}
+
+async function startOn(
+  at: number,
+  key: string,
+  flags: readonly string[],
+  address: Partial<ServerAddress>,
+): Promise<RunningSpiceDb> {
+  // The shell ends it once this process is gone, however that went, and ends with it.
   const server = spawn(
     'sh',
     [
       '-c',
-      '"$@" & server=$!; echo $server; cat >/dev/null; kill -9 $server',
+      'exec 3<&0; "$@" & server=$!; exec 2>/dev/null; echo $server; { cat <&3 >/dev/null; kill -9 $server; } & wait $server',
       'sh',
       BINARY,
       'serve',
@@ -65,7 +79,10 @@ export async function startSpiceDb({
   const pid = await new Promise<number>((resolve) =>
     server.stdout.once('data', (text: Buffer) => resolve(Number(text.toString()))),
   );
-  await listening(at, server);
+  await listening(at, server).catch((error: unknown) => {
+    server.stdin.end();
+    throw error;
+  });
   const running: ServerAddress = {
     endpoint: `127.0.0.1:${at}`,
     key,
@@ -77,7 +94,7 @@ export async function startSpiceDb({
     address: running,
     port: at,
     schema: async (graph) => {
-      const connection = new Connection(running, 5_000);
+      const connection = new Connection(running, START_MS);
       await writeServerSchema(connection, graph).finally(() => connection.close());
     },
     pause: () => void process.kill(pid, 'SIGSTOP'),
@@ -102,8 +119,12 @@ export async function storedIn(url: string): Promise<string[]> {
   return [...store, ...few];
 }
 
+/** Ends what hangs: on a busy machine a start takes many seconds. */
+const START_MS = 60_000;
+
 async function listening(port: number, server: ChildProcess): Promise<void> {
-  for (let i = 0; i < 400; i += 1) {
+  const giveUpAt = performance.now() + START_MS;
+  while (performance.now() < giveUpAt) {
     if (server.exitCode !== null) throw new Error(`spicedb ended with ${server.exitCode}`);
     const open = await new Promise<boolean>((resolve) => {
       const socket = connect(port, '127.0.0.1', () => {

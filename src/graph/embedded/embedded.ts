@@ -14,7 +14,8 @@ import { createCallObserver, type EngineCallListener } from '../../telemetry/eng
 import { EngineWorker } from '../../runtime/worker-thread.js';
 import { startPrivately } from './private-start.js';
 import { EmbeddedRevisions, type EmbeddedRevision } from './revisions.js';
-import { EmbeddedCache, readHostClock } from './exact-cache.js';
+import { EmbeddedCache } from './exact-cache.js';
+import { readHostClock } from '../../runtime/clock.js';
 import { LookupLimiter, lookupKey } from '../lookup-limiter.js';
 import {
   isExactly,
@@ -42,6 +43,13 @@ const EMBEDDED_LOOKUP_LIMITS = { concurrent: 16, abandoned: 2 };
 const MAX_EXPIRY_ATTEMPTS = 5;
 /** Longer than the clocks differ. */
 const EXPIRY_PAUSE_MS = 20;
+
+export interface EmbeddedGraphOptions {
+  readonly watch?: EngineCallListener | undefined;
+  /** Called once where the engine is lost after its start. Its memory is gone, so every later question fails. */
+  readonly onLost?: ((reason: string) => void) | undefined;
+}
+
 export class EmbeddedGraph implements GraphEngine {
   private readonly queue: CheckQueue;
   private readonly cache: EmbeddedCache;
@@ -57,7 +65,7 @@ export class EmbeddedGraph implements GraphEngine {
     private readonly schema: GraphSchema,
     private readonly journal: WriteLog,
     private readonly revisions: EmbeddedRevisions,
-    private readonly watch: EngineCallListener | undefined,
+    private readonly options: EmbeddedGraphOptions,
   ) {
     this.cache = new EmbeddedCache(schema);
     this.queue = new CheckQueue(
@@ -73,7 +81,12 @@ export class EmbeddedGraph implements GraphEngine {
    * Starts SpiceDB with the schema and everything that the journal holds.
    * @throws ConfigError where SpiceDB refuses the schema, or what is stored doesn't fit it; Fault
    */
-  static async start(schema: GraphSchema, journal: WriteLog, watch?: EngineCallListener): Promise<EmbeddedGraph> {
+  static async start(
+    schema: GraphSchema,
+    journal: WriteLog,
+    options: EmbeddedGraphOptions = {},
+  ): Promise<EmbeddedGraph> {
+    const { watch, onLost } = options;
     const observeCalls = createCallObserver({ engine: 'spicedb', watch, faultOf: toOutageCode });
     const worker = new EngineWorker('./worker.js', import.meta.url, { schema: schema.text }, observeCalls);
     try {
@@ -95,11 +108,12 @@ export class EmbeddedGraph implements GraphEngine {
       if (unsettled.length === 0) await journal.compact(relationships);
       const snapshot = await worker.call<string>('ready', undefined);
       const revisions = new EmbeddedRevisions(journal, sequence, snapshot);
-      const engine = new EmbeddedGraph(worker, schema, journal, revisions, watch);
+      const engine = new EmbeddedGraph(worker, schema, journal, revisions, options);
       engine.cache.noteWrite(updates);
       // A crash between journal and SpiceDB leaves at most the last write undecided: SpiceDB decides it now.
       for (const { sequence: lateSequence, updates: lateUpdates } of unsettled)
         await engine.apply(lateSequence, lateUpdates).catch(() => undefined);
+      if (onLost !== undefined) worker.watchLoss(onLost);
       return engine;
     } catch (error) {
       await worker.kill();
@@ -182,7 +196,7 @@ export class EmbeddedGraph implements GraphEngine {
   startSuccessor(schema: GraphSchema, onReady: (next: GraphEngine) => void): Promise<void> {
     const succeeded = this.lastWrite.then(async () => {
       if (this.successor !== undefined) throw new TypeError('this engine has been followed by another');
-      const successor = await EmbeddedGraph.start(schema, this.journal, this.watch);
+      const successor = await EmbeddedGraph.start(schema, this.journal, this.options);
       onReady(successor);
       this.successor = successor;
     });
@@ -287,7 +301,7 @@ export class EmbeddedGraph implements GraphEngine {
     const isHead = revision === this.revisions.head;
     const askedAt = this.cache.now;
     // What ends an answer is looked up before it is asked for: meanwhile that may have passed, and be forgotten.
-    const ends = checks.map((check) => this.cache.validUntil(check));
+    const ends = checks.map((check) => this.cache.validUntil(check, isHead));
     const answers = await this.worker
       .call<AnswerWithoutRevision[]>('check', { checks, revision: revision.snapshot })
       .catch((): AnswerWithoutRevision[] => []);

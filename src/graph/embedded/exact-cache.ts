@@ -4,6 +4,7 @@
  * both.
  */
 import { CountedCache, type CacheCountsByName } from '../../telemetry/counted-cache.js';
+import { readHostClock } from '../../runtime/clock.js';
 import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
 import { relationshipKey } from '../relationship-text.js';
 import type { GraphSchema } from '../schema/schema.js';
@@ -19,14 +20,10 @@ const MAX_READ_BYTES = 4 * 1024 * 1024;
 const MAX_CACHED_READ_LENGTH = 100;
 const MAX_LOOKUP_BYTES = 16 * 1024 * 1024;
 
+/** Longer than a decision asks at one revision. */
+const REVISION_LIFE_MS = 60_000;
 /** How far SpiceDB's reading of the clock may be from Remit's, in one process. */
 const CLOCK_SLACK_MS = 5;
-
-/** The clock that SpiceDB reads, whatever clock decisions are given. */
-export function readHostClock(): number {
-  // eslint-disable-next-line no-restricted-syntax -- as above
-  return Date.now();
-}
 
 /** The part that the results of all lookups have in common. */
 interface LookupIds {
@@ -60,6 +57,11 @@ export class EmbeddedCache {
   private readonly effects: WriteEffects;
   /** The expirations of relationships by their keys, in milliseconds since the epoch. */
   private readonly expirations = new Map<string, number>();
+  /**
+   * Expirations that a write took back or replaced: at a revision before it they still count. Only those that such a
+   * revision may be asked past.
+   */
+  private readonly formerExpirations = new Set<number>();
   /** The next expiration, or an instant before it: until then, and until the next write, nothing changes. */
   private nextExpiration = Infinity;
   /** The last expiration that has passed and is tracked no longer. */
@@ -118,6 +120,8 @@ export class EmbeddedCache {
     this.effects.noteWrite(updates);
     for (const { operation, relationship } of updates) {
       const key = relationshipKey(relationship);
+      const former = this.expirations.get(key);
+      if (former !== undefined && former < readHostClock() + REVISION_LIFE_MS) this.formerExpirations.add(former);
       this.expirations.delete(key);
       if (operation === 'delete' || relationship.expiresAt === undefined) continue;
       const expiration = Date.parse(relationship.expiresAt);
@@ -137,14 +141,17 @@ export class EmbeddedCache {
   /**
    * When a yes may end without a write, RFC 3339: at the expiration of its one relationship or, where it has a longer path,
    * at the next expiration of any. Undefined where it can't.
+   * @param isHead whether the answer is of the newest revision: a later write may have moved an expiration
    */
-  validUntil(check: CheckRequest): string | undefined {
+  validUntil(check: CheckRequest, isHead: boolean): string | undefined {
     if (!this.schema.reachability.isVolatile(check.resource.type, check.permission)) return undefined;
     this.dropExpired();
     const ownExpiration = this.expirations.get(
       relationshipKey({ resource: check.resource, relation: check.permission, subject: check.subject }),
     );
-    const expiration = ownExpiration ?? this.nextExpiration;
+    const expiration = isHead
+      ? (ownExpiration ?? this.nextExpiration)
+      : Math.min(ownExpiration ?? Infinity, this.nextExpiration);
     return expiration === Infinity ? undefined : new Date(expiration).toISOString();
   }
 
@@ -180,6 +187,12 @@ export class EmbeddedCache {
     for (const [key, expiration] of this.expirations) {
       if (expiration + EXPIRY_MARGIN_MS < now) {
         this.expirations.delete(key);
+        this.lastExpiration = Math.max(this.lastExpiration, expiration);
+      } else this.nextExpiration = Math.min(this.nextExpiration, expiration);
+    }
+    for (const expiration of this.formerExpirations) {
+      if (expiration + EXPIRY_MARGIN_MS < now) {
+        this.formerExpirations.delete(expiration);
         this.lastExpiration = Math.max(this.lastExpiration, expiration);
       } else this.nextExpiration = Math.min(this.nextExpiration, expiration);
     }

@@ -63,10 +63,10 @@ export class Readiness {
 
   constructor(private readonly service: Service) {}
 
-  /** The checks of the last second, or new ones. */
+  /** The checks of the last second, or new ones; of a lost engine it is known that it never comes back. */
   async getChecks(): Promise<ReadinessChecks> {
     const now = performance.now();
-    if (this.checks === undefined || now - this.checkedAt >= CHECK_INTERVAL_MS) {
+    if (this.checks === undefined || now - this.checkedAt >= CHECK_INTERVAL_MS || this.service.hasLostEngine()) {
       this.checks = this.runChecks();
       this.checkedAt = now;
     }

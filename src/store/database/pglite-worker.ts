@@ -1,10 +1,11 @@
 /** The worker thread in which PGlite runs; started by the embedded database. */
-import { PGlite, type Transaction } from '@electric-sql/pglite';
+import type { PGlite, Transaction } from '@electric-sql/pglite';
 import { serveWorkerCalls } from '../../runtime/worker-thread.js';
+import { openPglite } from './pglite-engine.js';
 import type { DatabaseRow, SqlStatement } from './port.js';
 
 await serveWorkerCalls(async ({ directory }: { directory: string | undefined }) => {
-  const database = await PGlite.create(directory ?? 'memory://');
+  const database = await openPglite(directory);
   return {
     run: async (statements: readonly SqlStatement[]): Promise<DatabaseRow[][]> => {
       const [single, ...others] = statements;

@@ -40,6 +40,11 @@ export class PgliteDatabase implements Database {
     }
   }
 
+  /** Has the loss of the engine reported: nothing can be stored or read after it. */
+  watchLoss(report: (reason: string) => void): void {
+    this.worker.watchLoss(report);
+  }
+
   stats(): EngineStats {
     return this.worker.stats();
   }

@@ -150,6 +150,26 @@ definition folder {
     'expiring.zed',
   );
 
+  it('that a later write took back is still the end of an answer at the revision before', async () => {
+    const db = await memory();
+    const engine = await EmbeddedGraph.start(schema, await Journal.open(db));
+    const update = (operation: 'touch' | 'delete', text: string) => [
+      { operation, relationship: parseRelationship(text) },
+    ];
+    const ends = [60, 3_600].map((seconds) => new Date(Date.now() + seconds * 1000 - 10_000).toISOString());
+    const [soon = '', later = ''] = ends;
+    const check = { resource: { type: 'folder', id: 'f' }, permission: 'approver', subject: { type: 'user', id: 'u' } };
+    const askAt = async (exactly: string) => (await engine.check([check], { exactly }))[0];
+    const first = await engine.write(update('touch', `folder:f#approver@user:u[expiration:${soon}]`), 'test');
+    expect(await askAt(first)).toMatchObject({ result: 'yes', until: soon });
+    const second = await engine.write(update('touch', `folder:f#approver@user:u[expiration:${later}]`), 'test');
+    expect([await askAt(first), await askAt(second)]).toMatchObject([{ until: soon }, { until: later }]);
+    const third = await engine.write(update('delete', 'folder:f#approver@user:u'), 'test');
+    expect([await askAt(first), await askAt(third)]).toMatchObject([{ until: soon }, { result: 'no' }]);
+    await engine.close();
+    await db.close();
+  });
+
   it('in the middle of a call does not mix what was with what is, kept or not, nor is its end forgotten', async () => {
     const db = await memory();
     const engine = await EmbeddedGraph.start(schema, await Journal.open(db));

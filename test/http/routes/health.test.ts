@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Fault } from '../../../src/model/faults.js';
-import { start, type Running } from '../../support/sample.js';
+import { ON_SERVER, start, type Running } from '../../support/sample.js';
 
 const READY = '/health/ready';
 const SOON = { timeout: 20_000, interval: 50 };
@@ -85,3 +85,27 @@ describe('/health/ready', () => {
     expect((await remit.request('GET', '/health/live')).statusCode).toBe(200);
   });
 });
+
+it.skipIf(ON_SERVER)(
+  '/health/ready says so at once where an embedded engine is lost, and nothing is decided',
+  async () => {
+    const remit = await start();
+    expect((await remit.request('GET', READY)).statusCode).toBe(200);
+    const { engine } = remit.service.activePolicies;
+    const thread = Reflect.get(Reflect.get(engine, 'worker') as object, 'worker') as {
+      terminate: () => Promise<number>;
+    };
+    await thread.terminate();
+    expect(remit.service.hasLostEngine()).toBe(true);
+    // The answer of a moment ago doesn't count any more.
+    const response = await remit.request('GET', READY);
+    expect([response.statusCode, response.json()]).toEqual([
+      503,
+      expect.objectContaining({
+        status: 'unready',
+        checks: { database: 'ok', relationships: 'failed', records: 'ok' },
+      }),
+    ]);
+    await remit.stop();
+  },
+);
