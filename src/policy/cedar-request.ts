@@ -21,7 +21,7 @@ import type { EntityType } from './schema/action.js';
 
 export type CedarRequestResult =
   | { readonly ok: true; readonly request: CedarRequest }
-  /** Of the request without the missing values, only policies that read none of them say what they mean. */
+  /** Where values are missing, only policies that read none of them say what they mean of the request. */
   | { readonly ok: false; readonly missing: readonly MissingValue[]; readonly request: CedarRequest };
 
 /** A principal that policies are asked about: the acting agent or user, or an earlier agent of the chain. */
