@@ -9,6 +9,7 @@ import {
   parseJsonOption,
   readTokenOrStdin,
 } from './command/option-values.js';
+import { listDecideCures } from './print/decide-cures.js';
 import { decisionText, type DecisionAnswer } from './print/decision.js';
 import { printJson } from './print/terminal.js';
 import { rejectionError, withServiceClient } from './service-client.js';
@@ -76,7 +77,10 @@ export const decideCommand = defineCommand({
       if (reply.status !== 200 && reply.status !== 503) throw rejectionError(reply);
       const answer = reply.body as DecisionAnswer;
       if (options.json) printJson(answer);
-      else process.stdout.write(decisionText(answer));
+      else {
+        const cures = listDecideCures(answer.context?.reasons ?? [], { hasToken: token !== undefined });
+        process.stdout.write(decisionText(answer, cures));
+      }
       return answer.decision ? 0 : 1;
     });
   },

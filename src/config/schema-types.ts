@@ -34,7 +34,9 @@ function listTypesAt(schema: z.ZodType, path: readonly PropertyKey[]): z.core.$Z
         element?: z.core.$ZodType;
         valueType?: z.core.$ZodType;
       };
-      const next = object.shape?.[String(part)] ?? object.element ?? object.valueType;
+      const { shape = {} } = object;
+      const member = Object.hasOwn(shape, String(part)) ? shape[String(part)] : undefined;
+      const next = member ?? object.element ?? object.valueType;
       return next === undefined ? [] : listUnionMembers(next);
     });
   }

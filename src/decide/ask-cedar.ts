@@ -10,6 +10,7 @@ import type { Properties, Question } from '../model/question.js';
 import type { CedarAnswer } from '../policy/cedar.js';
 import type { CedarRequestFacts } from '../policy/cedar-request-facts.js';
 import { buildCedarRequest } from '../policy/cedar-request.js';
+import { formatTypedPath, type MissingValue } from '../policy/missing-values.js';
 import { leadsToEntity, type PolicyReads } from '../policy/policy-reads.js';
 import type { EntityType } from '../policy/schema/action.js';
 import { selectCertainAnswer, type CertainAnswer } from '../policy/certain-answer.js';
@@ -21,7 +22,7 @@ export type CedarOutcome =
   /** Required attributes are neither stored nor in the request. */
   | {
       readonly kind: 'missing';
-      readonly attributes: readonly string[];
+      readonly values: readonly MissingValue[];
       /** The answer of those policies that read none of them. */
       readonly certain: CertainAnswer;
     }
@@ -93,8 +94,8 @@ export function askCedar(bound: BoundQuestion, facts: CedarFacts): CedarOutcomes
       if (built.ok) return { kind: 'answer', answer };
       return {
         kind: 'missing',
-        attributes: built.missing,
-        certain: selectCertainAnswer(answer, slice, built.missing, bound),
+        values: built.missing,
+        certain: selectCertainAnswer(answer, slice, built.missing.map(formatTypedPath), bound),
       };
     } catch (error) {
       if (error instanceof Fault) return { kind: 'fault', fault: error.code };

@@ -2,6 +2,7 @@
 import type { FaultCode } from '../model/faults.js';
 import { type Reason, reason } from '../model/reasons.js';
 import type { CedarAnswer } from '../policy/cedar.js';
+import { describeMissingValues } from '../policy/missing-values.js';
 import type { Policy } from '../policy/policies.js';
 import type { CedarOutcome } from './ask-cedar.js';
 
@@ -19,13 +20,7 @@ export function readCedarAnswer(
 ): CedarAnswer | undefined {
   switch (outcome.kind) {
     case 'missing':
-      reasons.push(
-        reason(
-          step,
-          'attribute_missing',
-          `Neither stored nor in the request${suffix}: ${outcome.attributes.join(', ')}.`,
-        ),
-      );
+      reasons.push(reason(step, 'attribute_missing', describeMissingValues(outcome.values, suffix)));
       return undefined;
     case 'fault':
       faults.push(outcome.fault);

@@ -6,6 +6,7 @@ import { formatCallerId } from '../model/question.js';
 import type { Reason } from '../model/reasons.js';
 import type { Evaluation } from './evaluation.js';
 import { formatReasonTexts } from './reason-text.js';
+import { selectToldDenial } from './told-denial.js';
 
 /**
  * @param evaluation with the outcome of its last step
@@ -25,6 +26,7 @@ export function concludeDecision(id: string, evaluation: Evaluation, stepCount: 
   // A deny that isn't on record is none: an answer that said why would be an answer without a record.
   const denials = verdict === 'deny' ? outcomes.filter((o) => o.outcome === 'deny') : [];
   const reasons = uniteReasons(denials);
+  const told = selectToldDenial(denials[0], evaluation);
   return {
     id,
     evaluated_at: now.toISOString(),
@@ -42,7 +44,7 @@ export function concludeDecision(id: string, evaluation: Evaluation, stepCount: 
     ...(acting?.grant === undefined ? {} : { token: toTokenRecord(acting.grant) }),
     reasons,
     remedies: denials.flatMap((o) => o.remedies),
-    firstDenial: { reasons: denials[0]?.reasons ?? [], remedies: denials[0]?.remedies ?? [] },
+    firstDenial: told,
     // Obligations come with an allow only: there is nothing to do for what is denied.
     obligations: allowed ? outcomes.flatMap((o) => (o.outcome === 'pass' ? (o.obligations ?? []) : [])) : [],
     rationale: {
@@ -54,7 +56,7 @@ export function concludeDecision(id: string, evaluation: Evaluation, stepCount: 
       })),
     },
     ...(fault === undefined ? {} : { fault }),
-    ...formatReasonTexts(verdict, reasons, fault, evaluation),
+    ...formatReasonTexts(verdict, reasons, told.reasons[0], fault, evaluation),
   };
 }
 

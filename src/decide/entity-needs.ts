@@ -22,12 +22,12 @@ export function listOwnEntities({ acting, question }: BoundQuestion): EntityRef[
 }
 
 /** A slice and the principal that it is asked about. */
-interface CedarQuestion {
+export interface CedarQuestion {
   readonly slice: Slice;
   readonly principal: EntityRef;
 }
 
-function listCedarQuestions(bound: BoundQuestion): CedarQuestion[] {
+export function listCedarQuestions(bound: BoundQuestion): CedarQuestion[] {
   const { deciding, duties } = findSlices(bound);
   const principal = cedarPrincipal(bound.acting);
   return [

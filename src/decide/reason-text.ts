@@ -9,9 +9,11 @@ import type { DecisionVerdict } from '../model/outcome.js';
 import { REASONS, type Reason } from '../model/reasons.js';
 import type { Evaluation } from './evaluation.js';
 
+/** @param told the reason that people are told, which an agent reads as well */
 export function formatReasonTexts(
   verdict: DecisionVerdict,
   reasons: readonly Reason[],
+  told: Reason | undefined,
   fault: FaultCode | undefined,
   evaluation: Evaluation,
 ): { readonly reason_user: string; readonly reason_admin: string } {
@@ -19,8 +21,7 @@ export function formatReasonTexts(
   if (verdict === 'allow') return { reason_user: `${statement}.`, reason_admin: 'allowed: every step passed' };
   if (fault !== undefined)
     return { reason_user: 'This can not be decided at the moment.', reason_admin: `${fault}: ${FAULTS[fault]}` };
-  const first = reasons[0];
-  const userReason = first === undefined ? '' : formatUserReason(first, evaluation);
+  const userReason = told === undefined ? '' : formatUserReason(told, evaluation);
   return {
     reason_user: statement === undefined ? userReason : `${statement}: ${userReason}`,
     reason_admin: reasons.map((reason) => formatAdminReason(reason, evaluation)).join('; '),

@@ -2,7 +2,15 @@
  * Reads and writes relationships and checks as text, with encoded ids, for the API, world files and records:
  * `repository:api#owner@team:core#member[expiration:2030-01-01T00:00:00Z]`.
  */
-import { decodeId, encodeId, findTypeProblem, parseEncodedId, SPICEDB_ID } from '../model/ids.js';
+import {
+  completeEncoding,
+  decodeId,
+  encodeId,
+  findTypeProblem,
+  parseEncodedId,
+  MAX_ENCODED_ID_BYTES,
+  SPICEDB_ID,
+} from '../model/ids.js';
 import { parseInstant } from '../model/instants.js';
 import { type Relationship, type Check, findRelationNameProblem } from '../model/relationships.js';
 import { StrictJsonError, parseStrictJson } from '../runtime/strict-json.js';
@@ -23,9 +31,7 @@ export function parseStoredRelationship(text: string): Relationship {
 
 function parseWithIds(text: string, parseId: (encoded: string) => string): Relationship {
   const parts = RELATIONSHIP_PATTERN.exec(trimBlanks(text))?.groups;
-  if (parts === undefined) {
-    throw new TypeError('is not a relationship of the form "document:plan#viewer@user:ann"');
-  }
+  if (parts === undefined) throw new TypeError(describeForm(text));
   const { rt = '', ri = '', rel = '', st = '', si = '', sr, rest } = parts;
   const wildcard = si === '*';
   if (wildcard && sr !== undefined) throw new TypeError('a wildcard subject has no relation');
@@ -102,7 +108,27 @@ function requireMemberName(text: string): string {
 
 function requireIdCharacters(text: string): string {
   if (SPICEDB_ID.test(text)) return text;
-  throw new TypeError(`id "${text}" must be encoded: =XX for each byte outside A-Z a-z 0-9 _ / | + -`);
+  throw new TypeError(describeUnencodedId(text));
+}
+
+/** A relationship whose ids may have any character, as people write those that aren't encoded. */
+const UNENCODED_PATTERN =
+  /^[a-z][a-z0-9_/]*:(?<ri>[^\s[\]]+?)#[a-z][a-z0-9_]*@[a-z][a-z0-9_/]*:(?<si>[^\s#[\]]+)(?:#[a-z][a-z0-9_.]*)?(?:\[.*)?$/s;
+
+const VISIBLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S}]+$/u;
+
+function describeForm(text: string): string {
+  const { ri = '', si = '' } = UNENCODED_PATTERN.exec(trimBlanks(text))?.groups ?? {};
+  const unencoded = [ri, si].find((id) => id !== '' && id !== '*' && !SPICEDB_ID.test(id));
+  const form = 'is not a relationship of the form "document:plan#viewer@user:ann"';
+  return unencoded === undefined ? form : `${form}: ${describeUnencodedId(unencoded)}`;
+}
+
+function describeUnencodedId(id: string): string {
+  const rule = 'must be encoded: =XX for each byte outside A-Z a-z 0-9 _ / | + -';
+  // A blank or an invisible character is hardly meant, the wildcard is none here, and a long id is too long as it is.
+  const isMeant = VISIBLE.test(id) && id !== '*' && id.length <= MAX_ENCODED_ID_BYTES;
+  return `id "${id}" ${rule}${isMeant ? `; write "${completeEncoding(id)}"` : ''}`;
 }
 
 /** The bracketed tail: `[caveat:{"a":1}]`, then `[expiration:…]`, each at most once. */

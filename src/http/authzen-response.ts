@@ -43,7 +43,8 @@ export function toEvaluationAnswer(decision: Decision, caller: Caller, isMinimal
       ...(obligations.length === 0 ? {} : { context: { obligations: [...obligations] } }),
     };
   const status = decision.decision ? '200' : decision.fault === undefined ? '403' : '503';
-  const firstCode = decision.reasons[0]?.code;
+  const isClient = caller.kind === 'client';
+  const firstCode = (isClient ? decision : decision.firstDenial).reasons[0]?.code;
   const common = {
     id: decision.id,
     // The names that AuthZEN's access request profile uses.
@@ -57,7 +58,7 @@ export function toEvaluationAnswer(decision: Decision, caller: Caller, isMinimal
     decision.fault === undefined
       ? {}
       : { error: { status: 503, code: decision.fault, message: FAULTS[decision.fault] } };
-  if (caller.kind !== 'client') {
+  if (!isClient) {
     // An agent learns what it can do next, and nothing about the policies.
     const { reasons, remedies } = decision.firstDenial;
     const codes = [...new Set(reasons.map((r) => r.code))].map((code) => ({ code }));

@@ -67,10 +67,17 @@ export function decodeId(encoded: string): string {
   return id === undefined || findIdProblem(id) !== undefined ? `${FOREIGN_MARK}${encoded}` : id;
 }
 
+/** The text as an encoded id: what is encoded in it (`=40`) stays, unless that makes no id; then `=` is a character of it. */
+export function completeEncoding(text: string): string {
+  const completed = text.replace(/=[0-9A-F]{2}|[^]/gu, (part) => (part.length === 3 ? part : encodeId(part)));
+  return decodeBytes(completed) === undefined ? encodeId(text) : completed;
+}
+
 /** The id that a text names which people wrote. @throws TypeError where it encodes none */
 export function parseEncodedId(encoded: string): string {
   const id = decodeBytes(encoded);
-  if (id === undefined) throw new TypeError(`"${encoded}" is not an encoded id`);
+  if (id === undefined)
+    throw new TypeError(`"${encoded}" is not an encoded id; encoded it is "${completeEncoding(encoded)}"`);
   const problem = findIdProblem(id);
   if (problem !== undefined) throw new TypeError(`id "${encoded}" ${problem}`);
   return id;

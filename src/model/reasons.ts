@@ -242,7 +242,8 @@ export const REASONS = {
   attribute_missing: {
     steps: ['policy', 'obligations'],
     people: 'Something needed for the decision is not known.',
-    operators: 'A required attribute is neither in the entity store nor in the request; the message names it.',
+    operators:
+      'A required attribute is neither in the entity store nor in the request; the message names it, and the entity that lacks it.',
   },
   policy_forbid: {
     steps: ['policy'],

@@ -10,6 +10,7 @@ import { findIdProblem, isSameRef, type EntityRef } from '../model/ids.js';
 import type { Properties } from '../model/question.js';
 import type { CedarRequestFacts } from './cedar-request-facts.js';
 import { contextMemberValue } from './context-values.js';
+import { sortMissingValues, type MissingValue } from './missing-values.js';
 import type { PolicyReads, ValueReads } from './policy-reads.js';
 import { findReachedEntities, listStatedReferences, type ReachedEntity } from './reached-entities.js';
 import { RequestValues } from './request-values.js';
@@ -20,11 +21,8 @@ import type { EntityType } from './schema/action.js';
 
 export type CedarRequestResult =
   | { readonly ok: true; readonly request: CedarRequest }
-  /**
-   * The required attributes and members that are nowhere: `employee.status`, `context.action.branch`. Of the request
-   * without them, only policies that read none of them say what they mean.
-   */
-  | { readonly ok: false; readonly missing: readonly string[]; readonly request: CedarRequest };
+  /** Where values are missing, only policies that read none of them say what they mean of the request. */
+  | { readonly ok: false; readonly missing: readonly MissingValue[]; readonly request: CedarRequest };
 
 /** A principal that policies are asked about: the acting agent or user, or an earlier agent of the chain. */
 export interface TypedPrincipal {
@@ -68,14 +66,14 @@ export function buildCedarRequest(
         // Its required attributes must be there even where no policy reads them, as those of the principal.
         if (!reached.some(({ uid }) => isSameUid(uid, user))) add({ uid: user, reads: unreadEntity(user) });
         if (memberReads !== undefined) context[name] = { __entity: { ...user } };
-      } else if (member.required) values.missing.push('context.user');
+      } else if (member.required) values.missing.push({ path: 'context.user' });
       continue;
     }
     // A required member of the request's own must be there even where no policy reads it.
     if (memberReads === undefined && name !== 'action' && name !== 'request') continue;
     const supplied = contextMemberValue(name, facts);
     if (supplied === undefined) {
-      if (member.required) values.missing.push(`context.${name}`);
+      if (member.required) values.missing.push({ path: `context.${name}` });
       continue;
     }
     const value =
@@ -85,7 +83,7 @@ export function buildCedarRequest(
     if (value !== undefined && memberReads !== undefined) context[name] = value;
   }
   const request = { principal: principalUid, action: facts.action.uid, resource: resourceUid, context, entities };
-  const missing = [...new Set(values.missing)].sort();
+  const missing = sortMissingValues(values.missing);
   return missing.length > 0 ? { ok: false, missing, request } : { ok: true, request };
 }
 

@@ -3,16 +3,16 @@
  * a policy that names the one within IPv6 would match nothing: a forbid would forbid nothing.
  */
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
-import { readAddressRange } from '../runtime/ip-address.js';
+import { findMappedRange } from '../runtime/ip-address.js';
+
+const NAME_APART = 'name its IPv4 and its IPv6 addresses apart';
 
 /** Describes each address that no value can match, with the spelling that can. */
 export function findMappedAddresses({ conditions }: PolicyJson): string[] {
   return [...new Set(collectIpLiterals(conditions))].flatMap((text) => {
-    const [base = ''] = text.split('/');
-    // A text that is no address is left to Cedar.
-    if ([undefined, base].includes(readAddressRange(base))) return [];
-    const range = readAddressRange(text);
-    const cure = range === undefined ? 'name its IPv4 and its IPv6 addresses apart' : `write ip("${range}")`;
+    const mapped = findMappedRange(text);
+    if (mapped === undefined) return [];
+    const cure = mapped.range === undefined ? NAME_APART : `write ip("${mapped.range}")`;
     return [`ip("${text}") is IPv4 within IPv6, which is compared as IPv4: ${cure}`];
   });
 }

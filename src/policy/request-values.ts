@@ -4,7 +4,9 @@
  */
 import type { CedarValueJson, EntityJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { formatAttributePath, type EntityWithAncestors } from '../model/entities.js';
+import type { EntityRef } from '../model/ids.js';
 import type { Properties } from '../model/question.js';
+import type { MissingValue } from './missing-values.js';
 import type { ValueReads } from './policy-reads.js';
 import type { ReachedEntity } from './reached-entities.js';
 import type { EntityType } from './schema/action.js';
@@ -15,17 +17,20 @@ import type { Vocabulary } from './schema/vocabulary.js';
 /** A value as it was found, and where. */
 interface FoundValue {
   readonly value: unknown;
-  /** In messages: `employee.address`. */
+  /** Within the entity: `address`; of the context: `context.action`. */
   readonly path: string;
-  /** The names within the entity, and those left out of it; undefined for a value of the context. */
-  readonly within?: { readonly names: readonly string[]; readonly omitted: ReadonlySet<string> };
+  /** The entity, the names within it, and those left out of it; undefined for a value of the context. */
+  readonly within?: {
+    readonly entity: EntityRef;
+    readonly names: readonly string[];
+    readonly omitted: ReadonlySet<string>;
+  };
 }
 
 const NOTHING_OMITTED: ReadonlySet<string> = new Set();
 
 export class RequestValues {
-  /** The required attributes and members that are nowhere, and stored values that no longer fit the schema. */
-  readonly missing: string[] = [];
+  readonly missing: MissingValue[] = [];
 
   constructor(private readonly vocabulary: Vocabulary) {}
 
@@ -39,18 +44,18 @@ export class RequestValues {
   ): EntityJson {
     const attrs: Record<string, CedarValueJson> = {};
     const omitted = stored?.omitted ?? NOTHING_OMITTED;
+    const entity = { type: type.object, id: uid.id };
     for (const [name, member] of Object.entries(type.attributes)) {
       const memberReads = reads.members.get(name);
       const properties = getStatedMember(overrides, name) !== undefined ? overrides : (stored?.attributes ?? {});
       const given = getStatedMember(properties, name);
-      const path = `${type.object}.${name}`;
       if (given === undefined) {
         const isThere = omitted.size > 0 && omitted.has(formatAttributePath([name]));
         const isNeeded = memberReads === undefined ? member.required && requireAll : member.required || isThere;
-        if (isNeeded && (memberReads !== undefined || !isThere)) this.missing.push(path);
+        if (isNeeded && (memberReads !== undefined || !isThere)) this.missing.push({ entity, path: name });
       } else if (memberReads !== undefined) {
-        const within = { names: [name], omitted: properties === overrides ? NOTHING_OMITTED : omitted };
-        const value = this.convert(member.type, memberReads, { value: given, path, within });
+        const within = { entity, names: [name], omitted: properties === overrides ? NOTHING_OMITTED : omitted };
+        const value = this.convert(member.type, memberReads, { value: given, path: name, within });
         if (value !== undefined) attrs[name] = value;
       }
     }
@@ -84,7 +89,7 @@ export class RequestValues {
       return toCedarValue(type, found.value, found.path, this.vocabulary.objectOf);
     } catch (error) {
       if (!(error instanceof InvalidValueError)) throw error;
-      this.missing.push(error.path);
+      this.noteMissing(error.path, found.within, !error.missing);
       return undefined;
     }
   }
@@ -96,7 +101,7 @@ export class RequestValues {
     { value, path, within }: FoundValue,
   ): CedarValueJson | undefined {
     if (!isObject(value)) {
-      this.missing.push(path);
+      this.noteMissing(path, within, true);
       return undefined;
     }
     const record: Record<string, CedarValueJson> = {};
@@ -108,7 +113,7 @@ export class RequestValues {
       if (given === undefined) {
         const isThere = within?.omitted.has(formatAttributePath(names)) ?? false;
         if (memberReads === undefined ? member.required && !isThere : member.required || isThere)
-          this.missing.push(memberPath);
+          this.noteMissing(memberPath, within);
       } else if (memberReads !== undefined || within === undefined) {
         const found = { value: given, path: memberPath, ...(within && { within: { ...within, names } }) };
         const converted = this.convert(member.type, memberReads ?? unreadValue(member.type), found);
@@ -116,6 +121,10 @@ export class RequestValues {
       }
     }
     return record;
+  }
+
+  private noteMissing(path: string, within: FoundValue['within'], unfit = false): void {
+    this.missing.push({ ...(within && { entity: within.entity }), path, ...(unfit && { unfit }) });
   }
 }
 

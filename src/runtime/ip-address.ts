@@ -58,6 +58,15 @@ export function readAddressRange(text: string): string | undefined {
   return bits < 0 ? undefined : `${target.toString()}/${bits}`;
 }
 
+/**
+ * The range in IPv4 of an IPv4 address or range that is written within IPv6 (`::ffff:a00:0/104`), where it has one;
+ * undefined for any other text, also for one that is no address.
+ */
+export function findMappedRange(text: string): { readonly range: string | undefined } | undefined {
+  const [base = ''] = text.split('/');
+  return [undefined, base].includes(readAddressRange(base)) ? undefined : { range: readAddressRange(text) };
+}
+
 /** Reads an address or a network, as {@link readAddressRange} does. A network of all addresses is none: it names nothing. */
 export function readNetwork(text: string): string | undefined {
   const network = readAddressRange(text);

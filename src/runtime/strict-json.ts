@@ -172,11 +172,29 @@ export function formatJsonPath(path: readonly PropertyKey[]): string {
 /** Rephrases zod's message as a predicate about the value (`must be of type string, not number`). */
 export function rephraseIssue({ message }: { readonly message: string }): string {
   if (message.endsWith('received undefined')) return 'is required';
-  return message
-    .replace(/^Invalid input: expected (\w+), received (\w+)$/, 'must be of type $1, not $2')
-    .replace('of type record', 'of type object')
-    .replace(/^Too small: expected string to have >=1 characters$/, 'must not be empty')
-    .replace(/^Too big: expected string to have <=(\d+) characters$/, 'must be at most $1 characters long')
-    .replace(/^Invalid input: expected ("[^"]*")$/, 'must be $1')
-    .replace(/^Invalid input$/, 'is of a wrong type');
+  return (
+    message
+      .replace(/^Invalid input: expected (\w+), received (\w+)$/, 'must be of type $1, not $2')
+      .replace('of type record', 'of type object')
+      .replace(/^Too small: expected string to have >=1 characters$/, 'must not be empty')
+      .replace(/^Too big: expected string to have <=(\d+) characters$/, 'must be at most $1 characters long')
+      .replace(/^Invalid input: expected ("[^"]*")$/, 'must be $1')
+      .replace(/^Invalid input$/, 'is of a wrong type')
+      .replace(/^Too small: expected array to have >=(\d+) items?$/, 'must have at least $1 elements')
+      .replace(/^Too big: expected array to have <=(\d+) items?$/, 'must have at most $1 elements')
+      .replace(/^Too small: expected string to have >=(\d+) characters?$/, 'must be at least $1 characters long')
+      .replace(/^Too small: expected \w+ to be >=(\S+)$/, 'must be at least $1')
+      .replace(/^Too small: expected \w+ to be >(\S+)$/, 'must be more than $1')
+      .replace(/^Too big: expected \w+ to be <=(\S+)$/, 'must be at most $1')
+      .replace(/^Too big: expected \w+ to be <(\S+)$/, 'must be less than $1')
+      .replace(
+        /^Invalid option: expected one of (.*)$/,
+        (_, options: string) => `must be one of ${options.replaceAll('|', ', ')}`,
+      )
+      .replace(/^Invalid URL$/, 'must be a URL')
+      .replace(/^Invalid UUID$/, 'must be a UUID')
+      .replace(/^Unrecognized keys?: (.*)$/, 'has members that are not known: $1')
+      // Whatever else the library says of a value, people are told in our words.
+      .replace(/^(Invalid|Too small|Too big|Unrecognized)\b[^]*$/, 'is not acceptable')
+  );
 }

@@ -95,5 +95,5 @@ function decodeJsonObject(bytes: Buffer, partName: string): Record<string, unkno
 /** Describes the first problem with its place: `"act.sub" is not acceptable: is required`. */
 export function describeSchemaError(error: z.ZodError): string {
   const issue = error.issues[0];
-  return `"${formatJsonPath(issue?.path ?? [])}" is not acceptable: ${issue === undefined ? 'invalid' : rephraseIssue(issue)}`;
+  return `"${formatJsonPath(issue?.path ?? [])}" is not acceptable: ${issue === undefined ? 'it does not fit' : rephraseIssue(issue)}`;
 }

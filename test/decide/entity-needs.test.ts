@@ -177,8 +177,20 @@ describe('an entity behind a reference', () => {
   it('that isn’t stored lacks what is required of it; where nothing is, it is as one without attributes', async () => {
     const answer = await ask('plain', { action: { vault: 'nowhere' } });
     expect([answer.decision, codes(answer)]).toEqual([false, ['attribute_missing']]);
-    expect(answer.context?.reasons[0]?.message).toContain('vault.level');
+    expect(answer.context?.reasons[0]?.message).toBe('Neither stored nor in the request: level of vault:nowhere.');
     expect((await ask('dangling')).decision).toBe(true);
+  });
+
+  it('that lacks what is required of it is named, as is what it has with another type', async () => {
+    await remit.service.entities.put([
+      { type: 'vault', id: 'odd', attributes: { level: 'high' }, parents: [] },
+      { type: 'doc', id: 'bare', attributes: { owner: 'bob' }, parents: [] },
+    ]);
+    await remit.touch('doc:bare#reader@user:ann');
+    const { context } = await ask('bare', { action: { vault: 'odd' } });
+    expect(context?.reasons[0]?.message).toBe(
+      'Neither stored nor in the request: status of doc:bare. Stored with another type than the schema declares: level of vault:odd.',
+    );
   });
 
   it('is heeded in lists as in single questions', async () => {

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  completeEncoding,
   decodeId,
   encodeId,
   findIdProblem,
@@ -130,7 +131,12 @@ describe('encodeId and decodeId', () => {
     // Its code ends in the byte of "A".
     ['a letter whose code is cut to a plain one', '\u0141'],
   ])('does not read %s', (_, encoded) => {
-    expect(() => parseEncodedId(encoded)).toThrow(new TypeError(`"${encoded}" is not an encoded id`));
+    const written = completeEncoding(encoded);
+    expect(() => parseEncodedId(encoded)).toThrow(
+      new TypeError(`"${encoded}" is not an encoded id; encoded it is "${written}"`),
+    );
+    // Each has a spelling that is read; the wildcard and blanks are characters then, as any.
+    expect(parseEncodedId(written)).toBe(encoded);
   });
 
   it.each<readonly [string, string]>([

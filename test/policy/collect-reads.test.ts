@@ -13,6 +13,7 @@ import type { CedarRequestFacts } from '../../src/policy/cedar-request-facts.js'
 import { buildCedarRequest, listStatedEntities, toStoredRef } from '../../src/policy/cedar-request.js';
 import { CedarEngine, type CedarAnswer, type CedarRequest } from '../../src/policy/cedar.js';
 import { collectReads } from '../../src/policy/collect-reads.js';
+import { describeMissingValues } from '../../src/policy/missing-values.js';
 import { readPolicies, type Policy } from '../../src/policy/policies.js';
 import { type PolicyReads, type QuestionTypes, type ValueReads } from '../../src/policy/policy-reads.js';
 import { listReferenceSteps } from '../../src/policy/reached-entities.js';
@@ -332,7 +333,7 @@ async function prepare(w: World): Promise<Prepared> {
     }),
   };
   const context = buildCedarRequest(loose, principalRef, WHOLE_CONTEXT(types), vocabulary);
-  if (!context.ok) throw new TypeError(context.missing.join());
+  if (!context.ok) throw new TypeError(describeMissingValues(context.missing));
   const actions = ['view', 'reads'].map((name): EntityJson => ({
     uid: { type: 'Action', id: name },
     attrs: {},
@@ -380,7 +381,7 @@ describe('what policies read', () => {
         expect(reads.unbounded).toBe(false);
         const built = await buildRead(prepared, reads);
         // What isn't stored here requires nothing, so nothing is missing.
-        if (!built.ok) throw new Error(built.missing.join());
+        if (!built.ok) throw new Error(describeMissingValues(built.missing));
         const expected = ask(prepared.policies, prepared.whole);
         expect(ask(prepared.policies, built.request)).toEqual(expected);
         seen[expected.decision] += 1;

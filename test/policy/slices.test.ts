@@ -14,6 +14,7 @@ import type { CedarRequestFacts } from '../../src/policy/cedar-request-facts.js'
 import { buildCedarRequest } from '../../src/policy/cedar-request.js';
 import { canApply } from '../../src/policy/scope-match.js';
 import { collectReads } from '../../src/policy/collect-reads.js';
+import { describeMissingValues } from '../../src/policy/missing-values.js';
 import { listNamesRead, type PolicyReads, type ValueReads } from '../../src/policy/policy-reads.js';
 import { PolicySlices, type Slice } from '../../src/policy/slices.js';
 import type { ActionOnResource, EntityType } from '../../src/policy/schema/action.js';
@@ -429,7 +430,7 @@ function askAll(list: readonly Policy[], request: CedarRequest): CedarAnswer {
 
 function requestOf({ facts, principal }: Asked, reads: PolicyReads): CedarRequest {
   const built = buildCedarRequest(facts, { ref: facts.subject, type: principal }, reads, vocabulary);
-  if (!built.ok) throw new Error(`missing: ${built.missing.join(', ')}`);
+  if (!built.ok) throw new Error(describeMissingValues(built.missing));
   return built.request;
 }
 

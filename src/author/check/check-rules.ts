@@ -2,6 +2,7 @@
 import { ERROR_RULES, type RuleDescription } from '../../diagnostics/error-rules.js';
 import type { Severity } from '../../diagnostics/diagnostics.js';
 import { LINTS } from '../../policy/lint/lints.js';
+import { WORLD_LINTS } from './world-lints.js';
 
 /** Warnings that come from the check itself and not from a lint. */
 const WARNINGS = {
@@ -26,5 +27,6 @@ export interface CheckRule extends RuleDescription {
 export const CHECK_RULES: ReadonlyMap<string, CheckRule> = new Map<string, CheckRule>([
   ...Object.entries(ERROR_RULES).map(([rule, text]) => [rule, { severity: 'error', ...text }] as const),
   ...Object.entries(WARNINGS).map(([rule, text]) => [rule, { severity: 'warning', ...text }] as const),
+  ...Object.entries(WORLD_LINTS).map(([rule, text]) => [rule, { severity: 'warning', ...text }] as const),
   ...LINTS.map(({ rule, title, why, cure }) => [rule, { severity: 'warning', title, why, cure }] as const),
 ]);

@@ -6,7 +6,7 @@ import { resolveConfigPath, type Environment } from '../../config/config.js';
 import { checkReferences } from '../../config/check-references.js';
 import { readSources } from '../../config/files.js';
 import { readYaml } from '../../config/yaml.js';
-import { errorAt, isError, type Finding } from '../../diagnostics/diagnostics.js';
+import { errorAt, isError, warningAt, type Finding } from '../../diagnostics/diagnostics.js';
 import { GraphSchema } from '../../graph/schema/schema.js';
 import { readRules, type Rules, type RuleSources } from '../../policy/load.js';
 import type { SourceFile } from '../../diagnostics/source.js';
@@ -15,6 +15,7 @@ import { readConfiguration } from './configuration.js';
 import { applyIgnores } from './ignores.js';
 import { runLints } from '../../policy/lint/lints.js';
 import { untestedPermit } from '../../policy/lint/untested-permit.js';
+import { lintWorld } from './world-lints.js';
 import { checkWithSpiceDb } from './spicedb.js';
 import type { TestFindings } from './run-tests.js';
 
@@ -138,9 +139,12 @@ function completeCheck(
 function checkWorld(file: SourceFile, rules: Rules | undefined): readonly Finding[] {
   const world = readYaml(file, worldFormat, { label: 'world', rule: 'world-invalid' });
   const findings = [...world.findings];
-  if (world.value !== undefined && rules !== undefined)
-    examineWorld(world.value, rules, (problem) => {
-      findings.push(errorAt(problem.rule, world.locate(problem.path), problem));
-    });
-  return findings;
+  if (world.value === undefined || rules === undefined) return findings;
+  examineWorld(world.value, rules, (problem) => {
+    findings.push(errorAt(problem.rule, world.locate(problem.path), problem));
+  });
+  if (findings.length > 0) return findings;
+  return lintWorld(world.value, rules.vocabulary).map((warning) =>
+    warningAt(warning.rule, world.locate(warning.path), warning),
+  );
 }

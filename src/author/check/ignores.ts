@@ -9,6 +9,7 @@ import { tokenizeSchema } from '../../graph/schema/lexer.js';
 import { tokenizeCedar } from '../../policy/lexer.js';
 import { LINTS } from '../../policy/lint/lints.js';
 import { CHECK_RULES } from './check-rules.js';
+import { WORLD_LINTS } from './world-lints.js';
 
 interface Ignore {
   readonly rule: string;
@@ -21,7 +22,7 @@ interface Ignore {
 /** YAML's strings, and the comment that ends a line. */
 const YAML_STRING_OR_COMMENT = /"(?:\\.|[^"\\\n])*"|'[^'\n]*'|(?<=^|\s)#[^\r\n]*/g;
 const IGNORE_FORM = /^\s*remit-ignore:\s*(\w[\w-]*)(?:\s+(?:—|–|--?)(?:\s+(\S.*))?)?\s*$/;
-const IGNORABLE_RULES = LINTS.map(({ rule }) => rule);
+const IGNORABLE_RULES = [...LINTS.map(({ rule }) => rule), ...Object.keys(WORLD_LINTS)];
 
 /**
  * Leaves out the findings that a comment ignores, and adds those about the comments themselves.

@@ -2,6 +2,7 @@
  * Values of Cedar's types, as callers and stores write them, around the literals that policies compare with. `remit diff`
  * makes up requests of them, and why-not tries them in place of the values that a request or a store had.
  */
+import { toDurationMs } from '../../policy/duration.js';
 import type { CedarType } from '../../policy/schema/types.js';
 import { toLocalTime, type LocalTime } from '../../runtime/local-time.js';
 import { literalNumbers, literalTexts, type Literal, type Literals } from './literals.js';
@@ -101,7 +102,7 @@ export function findMoments(literals: readonly Literal[], day: Date): Date[] {
     const ms = Date.parse(text.length === 10 ? `${text}T00:00:00Z` : text);
     return Number.isNaN(ms) ? [] : [ms];
   });
-  const times = literalTexts(literals, 'duration').map((text) => midnight + durationMs(text));
+  const times = literalTexts(literals, 'duration').map((text) => midnight + toDurationMs(text));
   return [...instants, ...times]
     .flatMap((ms) => [ms, ms - 1, ms + 1])
     .filter((ms) => ms >= 0 && ms <= LAST_MS)
@@ -127,19 +128,9 @@ export function findLocalMoments({ of }: Literals, zone: string, day: Date): Dat
   return hours.flatMap((from) => [from, ...findShifted(from, 'minute', MINUTE_MS)]);
 }
 
-/** @param duration as Cedar writes it, `1d2h3m4s5ms` */
-function durationMs(duration: string): number {
-  const units: Record<string, number> = { d: DAY_MS, h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
-  const sum = [...duration.matchAll(/(\d+)(ms|[dhms])/g)].reduce(
-    (ms, [, count, unit]) => ms + Number(count) * (units[unit ?? ''] ?? 0),
-    0,
-  );
-  return duration.startsWith('-') ? -sum : sum;
-}
-
 /** A millisecond less, and one more. */
 function neighbourDurations(duration: string): string[] {
-  const ms = durationMs(duration);
+  const ms = toDurationMs(duration);
   return Math.abs(ms) > LAST_MS ? [] : [`${ms - 1}ms`, `${ms + 1}ms`];
 }
 

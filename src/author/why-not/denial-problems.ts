@@ -4,6 +4,7 @@ import { cedarPrincipal } from '../../model/acting.js';
 import { formatRef, type EntityRef } from '../../model/ids.js';
 import type { ReasonCode } from '../../model/reasons.js';
 import type { CedarOutcomes, CedarOutcome } from '../../decide/ask-cedar.js';
+import { formatMissingValue } from '../../policy/missing-values.js';
 
 export interface DenialProblem {
   /** Identifies the problem before and after a change. */
@@ -14,8 +15,8 @@ export interface DenialProblem {
   readonly policy?: string;
   /** The principal that Cedar was asked about. */
   readonly principal?: EntityRef;
-  /** Missing names, such as `employee.status`. */
-  readonly attributes?: readonly string[];
+  /** A value that is nowhere, such as `status of employee:erin`. */
+  readonly missing?: string;
 }
 
 /** @returns the problems in the order of the steps, each once */
@@ -31,7 +32,7 @@ export function findProblems({ evaluation }: Redecision): DenialProblem[] {
             ({ principal, cedarOutcome, role }) =>
               cedarProblems(code, cedarOutcome, role).map((part) => ({
                 ...part,
-                key: `${code} ${part.policy ?? part.attributes?.join() ?? ''} ${formatRef(principal)} ${role}`,
+                key: `${code} ${part.policy ?? part.missing ?? ''} ${formatRef(principal)} ${role}`,
                 code,
                 message,
                 principal,
@@ -72,9 +73,11 @@ function cedarProblems(
   code: ReasonCode,
   cedarOutcome: CedarOutcome,
   role: CedarRole,
-): Pick<DenialProblem, 'policy' | 'attributes'>[] {
+): Pick<DenialProblem, 'policy' | 'missing'>[] {
   if (code === 'attribute_missing')
-    return cedarOutcome.kind === 'missing' ? cedarOutcome.attributes.map((name) => ({ attributes: [name] })) : [];
+    return cedarOutcome.kind === 'missing'
+      ? cedarOutcome.values.map((value) => ({ missing: formatMissingValue(value) }))
+      : [];
   if (cedarOutcome.kind !== 'answer') return [];
   const { decision, determining, errors } = cedarOutcome.answer;
   if (code === 'policy_error') return [...new Set(errors.map((e) => e.policy))].map((policy) => ({ policy }));

@@ -12,7 +12,8 @@ import type { ChangeOption, ProposedChange } from './change.js';
 import type { GrantFinder } from './grant-finder.js';
 import { RESERVED_DECISIONS, type ChangeEvaluator, type ChangeEvaluation } from './change-evaluator.js';
 import { findLiterals } from '../hypotheses/literals.js';
-import { findOrigin, shorterChains } from './value-origins.js';
+import { collectNamedReads } from './named-reads.js';
+import { findNamedOrigin, findOrigin, shorterChains } from './value-origins.js';
 import type { DenialProblem } from './denial-problems.js';
 import { exceptQuestion, permitQuestion, type QuestionScope } from './policy-variants.js';
 
@@ -47,8 +48,12 @@ export async function policyCandidates(
   const helping: ChangeOption[] = [];
   for (const policy of policies) {
     const groups: ChangeOption[][] = [];
-    for (const path of collectPaths(policy.json.conditions)) {
-      const { changes: valueChanges, checks } = findOrigin(path, policyPrincipal, evaluation, literals);
+    const { conditions } = policy.json;
+    const origins = [
+      ...collectPaths(conditions).map((path) => findOrigin(path, policyPrincipal, evaluation, literals)),
+      ...collectNamedReads(conditions).map((read) => findNamedOrigin(read, evaluation, literals)),
+    ];
+    for (const { changes: valueChanges, checks } of origins) {
       const options: ChangeOption[] = valueChanges.map((change) => [change]);
       for (const check of checks) options.push(...(await grants.findGrants(check, rules)));
       groups.push(options);

@@ -1,15 +1,23 @@
 /** Finds where a value that a policy reads comes from, and the changes that would give it another value. */
 import { permissionSubject } from '../../model/acting.js';
-import { formatRef, type EntityRef } from '../../model/ids.js';
-import type { RecordedFacts } from '../../model/decision.js';
+import type { EntityRef } from '../../model/ids.js';
 import type { Check } from '../../model/relationships.js';
-import type { CedarType, RecordMembers } from '../../policy/schema/types.js';
+import type { RecordMembers } from '../../policy/schema/types.js';
+import type { EntityUid } from '../../policy/schema/uid.js';
 import type { BoundQuestion } from '../../decide/bound-question.js';
 import type { AttributePath } from '../../records/explain/values.js';
-import { replaceMember, type ProposedChange } from './change.js';
+import type { ProposedChange } from './change.js';
 import type { ChangeEvaluation } from './change-evaluator.js';
 import { literalTexts, type Literal, type Literals } from '../hypotheses/literals.js';
-import { alternativeValues } from './alternative-values.js';
+import {
+  changeAttribute,
+  changeNamed,
+  changeReferenced,
+  memberValues,
+  storedAttributes,
+  storedChanges,
+  type OriginContext,
+} from './stored-values.js';
 
 /** Changes that each give another value, and checks whose answer is the value. */
 export interface ValueOrigin {
@@ -19,13 +27,6 @@ export interface ValueOrigin {
 
 const HOUR_MS = 3_600_000;
 const NO_ORIGIN: ValueOrigin = { changes: [], checks: [] };
-
-interface OriginContext {
-  readonly bound: BoundQuestion;
-  readonly entities: RecordedFacts['entities'];
-  /** Literals that policies compare the value with. */
-  readonly literals: readonly Literal[];
-}
 
 /**
  * @param path the value's path, such as `resource.status`
@@ -43,7 +44,7 @@ export function findOrigin(
   const context = { bound, entities: record.facts.entities, literals: literals.of(path.at(-1) ?? '') };
   switch (root) {
     case 'principal':
-      return { changes: storedChanges(context, policyPrincipal, bound.principalType.attributes, names), checks: [] };
+      return { changes: storedChanges(context, policyPrincipal, bound.principalType.name, names), checks: [] };
     case 'resource':
       return { changes: resourceChanges(context, names), checks: [] };
     case 'context':
@@ -51,6 +52,18 @@ export function findOrigin(
     default:
       return NO_ORIGIN;
   }
+}
+
+/** Finds changes of what a policy reads of an entity that it names itself, as in `Team::"all".locked`. */
+export function findNamedOrigin(
+  { uid, names }: { readonly uid: EntityUid; readonly names: AttributePath },
+  { record, redecision }: ChangeEvaluation,
+  literals: Literals,
+): ValueOrigin {
+  const { bound } = redecision.evaluation;
+  if (bound === undefined) return NO_ORIGIN;
+  const context = { bound, entities: record.facts.entities, literals: literals.of(names.at(-1) ?? '') };
+  return { changes: changeNamed(context, uid, names), checks: [] };
 }
 
 /** Changes of a resource's attribute: the caller states it, or it is stored otherwise. */
@@ -61,7 +74,8 @@ function resourceChanges(context: OriginContext, names: AttributePath): Proposed
   const current = { ...storedAttributes(context, resource), ...properties };
   return [
     ...requestChanges(context, ['resource', 'properties'], attributes, names, current),
-    ...storedChanges(context, { type: resource.type, id: resource.id }, attributes, names),
+    ...changeAttribute(context, { type: resource.type, id: resource.id }, attributes, names),
+    ...changeReferenced(context, attributes, names, current),
   ];
 }
 
@@ -77,10 +91,17 @@ function findContextOrigin(context: OriginContext, [member = '', ...names]: Attr
   switch (member) {
     case 'action': {
       const current = question.action.properties;
-      return { changes: requestChanges(context, ['action', 'properties'], members, names, current), checks: [] };
+      const changes = requestChanges(context, ['action', 'properties'], members, names, current);
+      return { changes: [...changes, ...changeReferenced(context, members, names, current)], checks: [] };
     }
-    case 'request':
-      return { changes: requestChanges(context, ['context'], members, names, question.context), checks: [] };
+    case 'request': {
+      const changes = requestChanges(context, ['context'], members, names, question.context);
+      return { changes: [...changes, ...changeReferenced(context, members, names, question.context)], checks: [] };
+    }
+    case 'user':
+      return acting.user === undefined || type?.kind !== 'Entity'
+        ? NO_ORIGIN
+        : { changes: storedChanges(context, acting.user, type.name, names), checks: [] };
     case 'can':
       return { changes: [], checks: [{ ...check, subject: permissionSubject(acting) }] };
     case 'agent_can':
@@ -96,24 +117,6 @@ function findContextOrigin(context: OriginContext, [member = '', ...names]: Attr
   }
 }
 
-function storedAttributes({ entities }: OriginContext, entity: EntityRef): Readonly<Record<string, unknown>> {
-  return entities?.[formatRef(entity)]?.attributes ?? {};
-}
-
-function storedChanges(
-  context: OriginContext,
-  entity: EntityRef,
-  members: RecordMembers,
-  names: AttributePath,
-): ProposedChange[] {
-  const attributes = storedAttributes(context, entity);
-  return memberValues(members, names, attributes, context).map((value): ProposedChange => {
-    const [name = ''] = names;
-    const changed = replaceMember(attributes, names, value)[name];
-    return { kind: 'entity', entity, attributes: { [name]: changed ?? null } };
-  });
-}
-
 /** @param at the place in the request where the member is stated */
 function requestChanges(
   context: OriginContext,
@@ -127,25 +130,6 @@ function requestChanges(
     at: [...at, ...names],
     value,
   }));
-}
-
-/** @returns values that the member at the path could have, and undefined where it can be left out */
-function memberValues(
-  members: RecordMembers,
-  [name = '', ...rest]: AttributePath,
-  attributes: Readonly<Record<string, unknown>>,
-  context: OriginContext,
-): unknown[] {
-  const member = Object.hasOwn(members, name) ? members[name] : undefined;
-  if (member === undefined) return [];
-  const current = Object.hasOwn(attributes, name) ? attributes[name] : undefined;
-  const type: CedarType = member.type;
-  if (rest.length > 0) {
-    const inner = typeof current === 'object' && current !== null ? (current as Record<string, unknown>) : {};
-    return type.kind === 'Record' ? memberValues(type.members, rest, inner, context) : [];
-  }
-  const values = alternativeValues(type, current, context.literals, context.bound.now);
-  return member.required || current === undefined ? values : [...values, undefined];
 }
 
 /** Proposes each of the next full hours. */

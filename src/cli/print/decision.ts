@@ -22,11 +22,13 @@ export interface DecisionAnswer {
 
 const OUTCOME_MARKS = { pass: '+', deny: '-', unknown: '?' } as const;
 
-export function decisionText({ decision, context = {} }: DecisionAnswer): string {
+/** @param cures what to write on the command line instead */
+export function decisionText({ decision, context = {} }: DecisionAnswer, cures: readonly string[] = []): string {
   const lines = [`${decision ? 'ALLOW' : 'DENY'}  ${Object.values(context.reason_user ?? {})[0] ?? ''}`];
   if (context.error !== undefined) lines.push(`  undecided: ${context.error.code}`);
   lines.push(...stepLines(context.rationale?.steps ?? [], context.reasons ?? []));
   for (const remedy of context.remedies ?? []) lines.push(`  would help: ${describeRemedy(remedy)}`);
+  for (const cure of cures) lines.push(`  on the command line: ${cure}`);
   lines.push(...obligationLines(context.obligations ?? []));
   if (context.id !== undefined) lines.push(`  on record as ${context.id}`);
   return escapedLines(lines);

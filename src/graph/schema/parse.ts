@@ -4,6 +4,7 @@ import type * as ParserModule from '@authzed/spicedb-parser-js';
 import type { ParsedExpression, ParsedObjectDefinition, TypeRef } from '@authzed/spicedb-parser-js';
 import type { SourceLocation } from '../../diagnostics/diagnostics.js';
 import { locationAt } from '../../diagnostics/source.js';
+import { findMappedLiteral } from './caveat-literals.js';
 import type { CaveatParameter } from './caveat-values.js';
 import { findOddSchemaCharacter, significantTokens, tokenizeSchema, type SchemaToken } from './lexer.js';
 
@@ -42,7 +43,7 @@ export function parseDeclarations(
   file: string,
 ): SchemaDeclarations | { readonly message: string; readonly at: SourceLocation } {
   const tokens = tokenizeSchema(text);
-  const odd = findOddSchemaCharacter(tokens);
+  const odd = findOddSchemaCharacter(tokens) ?? findMappedLiteral(tokens);
   if (odd !== undefined) return { message: odd.message, at: locationAt({ name: file, text }, odd.index) };
   const { schema, error } = parseSyntax(maskForParser(tokens));
   if (schema === undefined) {

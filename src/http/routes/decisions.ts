@@ -12,6 +12,7 @@ import { authenticate, requireClient } from '../edge/authentication.js';
 import { nextPageFormat, PageTokens } from '../page-token.js';
 import { instantFormat, utcInstantFormat } from '../../runtime/instant-format.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
+import { queryNumber } from '../query-number.js';
 
 /** Records with their facts may be long. */
 const MAX_RECORDS = 200;
@@ -23,7 +24,7 @@ const decisionsQuery = z.strictObject({
   from: utcInstantFormat.optional().describe('Made then or later'),
   to: utcInstantFormat.optional().describe('Made before then'),
   decision: z.enum(['true', 'false']).optional(),
-  limit: z.coerce.number().int().min(1).max(MAX_RECORDS).default(DEFAULT_RECORDS),
+  limit: queryNumber(1, MAX_RECORDS, DEFAULT_RECORDS),
   page_token: z.string().max(4096).optional().describe('`next_token` of the page before'),
 });
 const decisionParams = z.object({ id: z.string().max(64) });

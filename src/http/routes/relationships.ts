@@ -10,6 +10,7 @@ import type { TypedApp } from '../typed-app.js';
 import { idFormat } from '../authzen-request.js';
 import { authenticate, requireClient } from '../edge/authentication.js';
 import { inputErrors, problemFormat } from '../edge/errors.js';
+import { queryNumber } from '../query-number.js';
 import {
   fromRelationshipJson,
   relationFormat,
@@ -34,7 +35,7 @@ const relationshipsQuery = z.strictObject({
   relation: relationFormat.optional(),
   subject_type: typeFormat.optional(),
   subject_id: idFormat.optional(),
-  limit: z.coerce.number().int().min(1).max(1000).default(100),
+  limit: queryNumber(1, 1000, 100),
 });
 const relationshipListFormat = z
   .object({

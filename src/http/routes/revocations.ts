@@ -12,6 +12,7 @@ import { requireIssuer, resolveRevokedParty, revokedPartyFormat } from '../revok
 import { INSTANT_PROBLEM } from '../../runtime/instant-format.js';
 import { requireParty, authenticate } from '../edge/authentication.js';
 import { createProblem, inputErrors } from '../edge/errors.js';
+import { queryNumber } from '../query-number.js';
 
 const textFormat = z
   .string()
@@ -44,7 +45,7 @@ const revocationFormat = z
     revoked_by: z.string(),
   })
   .meta({ id: 'Revocation' });
-const revocationsQuery = z.strictObject({ limit: z.coerce.number().int().min(1).max(1000).default(100) });
+const revocationsQuery = z.strictObject({ limit: queryNumber(1, 1000, 100) });
 const sessionParams = z.object({ id: textFormat });
 
 /** Revocations are kept for good, so the number that a user may add is limited. */

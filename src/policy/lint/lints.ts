@@ -1,6 +1,7 @@
 /** The list of all lints. A comment `remit-ignore` at the place of a finding ignores it. */
 import { warningAt, type Finding } from '../../diagnostics/diagnostics.js';
 import type { Lint, LintInput } from './lint.js';
+import { missingDelegator } from './missing-delegator.js';
 import { neverApplies } from './never-applies.js';
 import { relaxedForbid } from './relaxed-forbid.js';
 import { shadowedForbid } from './shadowed-forbid.js';
@@ -18,6 +19,7 @@ export const LINTS: readonly Lint[] = [
   wideningPermit,
   relaxedForbid,
   untestedPermit,
+  missingDelegator,
   unpermittedAction,
   unreachablePermission,
   unusedPermission,

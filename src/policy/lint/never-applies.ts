@@ -1,6 +1,7 @@
 /** Finds policies whose conditions contradict each other by their values; Cedar itself finds what types rule out. */
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
-import { collectConjuncts, literalValue, negate, splitOperator, accessPath, type Expression } from '../expressions.js';
+import { collectConjuncts, negate } from '../expressions.js';
+import { readComparison, type Comparison } from './comparisons.js';
 import type { Lint } from './lint.js';
 
 /** The only values that Remit gives these members. */
@@ -8,12 +9,20 @@ const CLOSED_VALUES: Readonly<Record<string, readonly string[]>> = {
   'context.delegation.mode': ['delegated', 'direct', 'human'],
   'context.delegation.access': ['online', 'background'],
 };
+/** The least and the greatest value that Remit gives these members. */
+const BOUNDS: Readonly<Record<string, readonly [number, number]>> = {
+  'context.delegation.depth': [0, Infinity],
+  'context.local.weekday': [1, 7],
+  'context.local.day': [1, 31],
+  'context.local.hour': [0, 23],
+  'context.local.minute': [0, 59],
+};
 
 export const neverApplies: Lint = {
   rule: 'never-applies',
   title: 'A policy that can never apply',
   why: 'Its author believes that it does something.',
-  cure: 'Mend the condition, or remove the policy.',
+  cure: 'Mend the condition, or remove the policy. Hours over midnight are an alternative: `unless { hour >= 6 && hour < 22 }`.',
   run: ({ rules }) =>
     [...rules.policies.values()].flatMap((policy) => {
       const why = findContradiction(policy.json);
@@ -28,23 +37,50 @@ function findContradiction(json: PolicyJson): string | undefined {
   const texts = new Set(conditions.map((condition) => JSON.stringify(condition)));
   if (conditions.some((condition) => texts.has(JSON.stringify(negate(condition)))))
     return 'it asks for a condition and its opposite';
-  const values = new Map<string, unknown>();
-  for (const [path, value] of conditions.flatMap((condition) => readEquality(condition) ?? [])) {
-    const possibleValues = CLOSED_VALUES[path];
-    if (possibleValues !== undefined && !possibleValues.includes(String(value)))
-      return `${path} is never ${JSON.stringify(value)}, only ${possibleValues.map((v) => `"${v}"`).join(' or ')}`;
-    if (values.has(path) && values.get(path) !== value)
-      return `${path} can't be both ${JSON.stringify(values.get(path))} and ${JSON.stringify(value)}`;
-    values.set(path, value);
+  const byValue = new Map<string, Comparison[]>();
+  for (const comparison of conditions.flatMap((condition) => readComparison(condition) ?? []))
+    byValue.set(comparison.key, [...(byValue.get(comparison.key) ?? []), comparison]);
+  for (const comparisons of byValue.values()) {
+    const why = findConflict(comparisons);
+    if (why !== undefined) return why;
   }
   return undefined;
 }
 
-/** `path == literal`, either way round. */
-function readEquality(expression: Expression): [readonly [string, unknown]] | undefined {
-  const [operator, { left, right }] = splitOperator(expression);
-  if (operator !== '==' || left === undefined || right === undefined) return undefined;
-  const path = (accessPath(left) ?? accessPath(right))?.join('.');
-  const value = literalValue(right) ?? literalValue(left);
-  return path === undefined || value === undefined ? undefined : [[path, value]];
+/** Why no value satisfies all comparisons, which are of one value. */
+function findConflict(comparisons: readonly Comparison[]): string | undefined {
+  const [{ key, label } = { key: '', label: '' }] = comparisons;
+  const possible = CLOSED_VALUES[key];
+  let among: readonly unknown[] | undefined;
+  let [min, max] = [-Infinity, Infinity];
+  for (const comparison of comparisons) {
+    if (comparison.kind === 'range') [min, max] = [Math.max(min, comparison.min), Math.min(max, comparison.max)];
+    if (comparison.kind !== 'among') continue;
+    const { values } = comparison;
+    if (possible !== undefined && !values.some((value) => possible.some((one) => one === value)))
+      return `${label} is never ${formatValues(values)}, only ${formatValues(possible)}`;
+    const both: readonly unknown[] = among === undefined ? values : among.filter((value) => values.includes(value));
+    if (both.length === 0 && among !== undefined)
+      return `${label} can't be both ${formatValues(among)} and ${formatValues(values)}`;
+    among = both;
+  }
+  if (min > max) return `${label} can't be within two ranges that don't meet`;
+  const [least, greatest] = BOUNDS[key] ?? [-Infinity, Infinity];
+  if (min > greatest || max < least)
+    return `${label} is never ${min > greatest ? `more than ${greatest}` : `less than ${least}`}`;
+  const isBeyond = (value: unknown): boolean => typeof value === 'number' && (value < least || value > greatest);
+  if (among?.every(isBeyond) === true)
+    return `${label} is never ${formatValues(among)}, only ${greatest === Infinity ? `${least} or more` : `${least} to ${greatest}`}`;
+  const excluded = comparisons.flatMap((comparison) => (comparison.kind === 'not-among' ? comparison.values : []));
+  const isPossible = (value: unknown): boolean =>
+    !excluded.includes(value) && (typeof value !== 'number' || (value >= min && value <= max && !isBeyond(value)));
+  if (among !== undefined && !among.some(isPossible))
+    return `${label} can't be ${formatValues(among)} by the other conditions on it`;
+  return possible !== undefined && possible.every((value) => excluded.includes(value))
+    ? `${label} is always ${formatValues(possible)}`
+    : undefined;
+}
+
+function formatValues(values: readonly unknown[]): string {
+  return values.map((value) => JSON.stringify(value)).join(' or ');
 }

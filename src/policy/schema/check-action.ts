@@ -12,7 +12,7 @@ export const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 export const CONSENT_VALUES = ['standing', 'each'] as const;
 
 /** The members of `context` that Remit supplies. */
-const CONTEXT_MEMBERS = [
+export const CONTEXT_MEMBERS = [
   'user', 'delegation', 'can', 'agent_can', 'now', 'local', 'consent', 'approval', 'budget', 'action', 'request',
 ] as const; // prettier-ignore
 

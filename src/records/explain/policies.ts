@@ -11,6 +11,7 @@ import { splitOperator, type Expression } from '../../policy/expressions.js';
 import type { Policy } from '../../policy/policies.js';
 import { stripParentheses } from '../../policy/policy-text.js';
 import { buildCedarRequest } from '../../policy/cedar-request.js';
+import { describeMissingValues } from '../../policy/missing-values.js';
 import type { Slice } from '../../policy/slices.js';
 import { collectRequestFacts, type CedarOutcome } from '../../decide/ask-cedar.js';
 import type { Facts } from '../../decide/step.js';
@@ -113,7 +114,7 @@ function explainNotAsked(outcome: CedarOutcome): string | undefined {
     case 'answer':
       return undefined;
     case 'missing':
-      return `required attributes are neither stored nor in the request: ${outcome.attributes.join(', ')}`;
+      return `required attributes are missing: ${describeMissingValues(outcome.values).replace(/\.$/, '')}`;
     case 'withheld':
       return 'the resource is out of reach, so the answer must not tell what is stored of it';
     case 'fault':

@@ -1,4 +1,5 @@
 /** Lints: each finds what it is for, at its place, and nothing where it isn't certain. */
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { runLints, LINTS } from '../../../src/policy/lint/lints.js';
 import { readRules } from '../../../src/policy/load.js';
@@ -63,13 +64,30 @@ it('has a name, a title, a reason and a cure for each lint', () => {
 });
 
 describe('never-applies', () => {
+  const schema = SCHEMA.replaceAll('Remit::Delegation }', 'Remit::Delegation, local: Remit::Local, now: datetime }');
+  const found = (when: string): string[] =>
+    lints({ schema, policies: forbid('x', when) }).filter((text) => text.includes('never-applies'));
+
   it.each([
     ['a condition and its opposite', 'when { resource has status && resource.status == "a" } unless { resource.status == "a" }', 'it asks for a condition and its opposite'],
     ['both by &&', 'when { context.delegation.mode == "direct" && !(context.delegation.mode == "direct" || resource has status) }', 'it asks for a condition and its opposite'],
     ['two values of one attribute', 'when { resource has status && resource.status == "a" } when { "b" == resource.status }', 'resource.status can\'t be both "a" and "b"'],
+    ['hours over midnight', 'when { context.local.hour >= 22 && context.local.hour < 6 }', "context.local.hour can't be within two ranges that don't meet"],
+    ['an hour and its neighbour', 'when { 5 < context.local.hour } unless { context.local.hour > 5 }', "context.local.hour can't be within two ranges that don't meet"],
+    ['a range between two whole numbers', 'when { context.delegation.depth > 2 && context.delegation.depth < 3 }', "context.delegation.depth can't be within two ranges that don't meet"],
+    ['an hour that there is not', 'when { context.local.hour > 23 }', 'context.local.hour is never more than 23'],
+    ['a weekday that there is not', 'when { context.local.weekday == 0 }', 'context.local.weekday is never 0, only 1 to 7'],
+    ['a depth below none', 'when { context.delegation.depth < 0 }', 'context.delegation.depth is never less than 0'],
+    ['a value outside its range', 'when { context.local.hour == 5 && context.local.hour >= 9 }', "context.local.hour can't be 5 by the other conditions on it"],
+    ['a value and not the value', 'when { resource has status && resource.status == "a" && resource.status != "a" }', 'resource.status can\'t be "a" by the other conditions on it'],
+    ['one of a list and none of it', 'when { ["a", "b"].contains(context.delegation.access) }', 'context.delegation.access is never "a" or "b", only "online" or "background"'],
+    ['two lists without a common value', 'when { resource has status && ["a", "b"].contains(resource.status) && "c" == resource.status }', 'resource.status can\'t be both "a" or "b" and "c"'],
+    ['none of all modes', 'when { context.delegation.access != "online" } unless { context.delegation.access == "background" }', 'context.delegation.access is always "online" or "background"'],
+    ['two instants the wrong way round', 'when { context.now > datetime("2030-01-02") && context.now < datetime("2030-01-01") }', "context.now can't be within two ranges that don't meet"],
+    ['times of day over midnight', 'when { context.now.toTime() >= duration("22h") && context.now.toTime() < duration("6h") }', "context.now.toTime() can't be within two ranges that don't meet"],
     ['a mode that there is not', 'when { context.delegation.mode == "delegate" }', 'context.delegation.mode is never "delegate", only "delegated" or "direct" or "human"'],
   ])('is %s', (_, when, why) => {
-    expect(lints({ policies: forbid('x', when) })).toEqual([`p:3:1 never-applies "x" can never apply: ${why}`]);
+    expect(found(when)).toEqual([`p:3:1 never-applies "x" can never apply: ${why}`]);
   }); // prettier-ignore
 
   it.each([
@@ -77,7 +95,51 @@ describe('never-applies', () => {
     'when { resource has status && (resource.status == "a" || resource.status == "b") }',
     'when { context.delegation.mode == "direct" }',
     'unless { context.delegation.mode == "delegate" }',
-  ])('is not %s', (when) => expect(lints({ policies: forbid('x', when) })).toEqual([]));
+    'when { context.local.hour >= 22 || context.local.hour < 6 }',
+    'unless { context.local.hour >= 9 && context.local.hour < 17 }',
+    'when { context.local.hour >= 5 && context.local.hour <= 5 }',
+    'when { context.local.hour >= 5 && context.local.minute < 5 }',
+    'when { context.delegation.depth > 2 && context.delegation.depth < 4 }',
+    'when { resource has status && resource.status != "a" && ["a", "b"].contains(resource.status) }',
+    'when { context.now > datetime("2030-01-01") && context.now < datetime("2030-01-02") && context.now.toTime() < duration("6h") }',
+    'when { context.now.toTime() < duration("6h") && context.now > datetime("1970-01-01T07:00:00Z") }',
+  ])('is not %s', (when) => expect(found(when)).toEqual([]));
+});
+
+describe('never-applies, by each hour that there is', () => {
+  const hour = fc.record({
+    operator: fc.constantFrom('<', '<=', '>', '>=', '==', '!='),
+    limit: fc.integer({ min: -2, max: 26 }),
+    mirrored: fc.boolean(),
+    negated: fc.boolean(),
+  });
+  type Condition = typeof hour extends fc.Arbitrary<infer T> ? T : never;
+  const write = ({ operator, limit, mirrored, negated }: Condition): string => {
+    const text = mirrored ? `${limit} ${operator} context.local.hour` : `context.local.hour ${operator} ${limit}`;
+    return negated ? `!(${text})` : text;
+  };
+  const holds = ({ operator, limit, mirrored, negated }: Condition, value: number): boolean => {
+    const [a, b] = mirrored ? [limit, value] : [value, limit];
+    const results = { '<': a < b, '<=': a <= b, '>': a > b, '>=': a >= b, '==': a === b, '!=': a !== b };
+    return results[operator] !== negated;
+  };
+
+  it('is a policy that applies at none of them, and each such whose conditions are ranges', () => {
+    const sets = fc.sample(fc.array(hour, { minLength: 1, maxLength: 4 }), 400);
+    const policies = sets.map((set, i) => forbid(`h${i}`, `when { ${set.map(write).join(' && ')} }`)).join('');
+    const schema = SCHEMA.replaceAll('Remit::Delegation }', 'Remit::Delegation, local: Remit::Local }');
+    const found = new Set(
+      lints({ schema, policies }).flatMap((text) => /never-applies "(h\d+)"/.exec(text)?.slice(1) ?? []),
+    );
+    for (const [i, set] of sets.entries()) {
+      const applies = Array.from({ length: 24 }, (_, value) => value).some((v) => set.every((one) => holds(one, v)));
+      if (found.has(`h${i}`)) expect([set, applies]).toEqual([set, false]);
+      const isRange = ({ operator, negated }: Condition): boolean =>
+        !['==', '!='].includes(operator) || (operator === '==') !== negated;
+      if (set.every(isRange) && !applies) expect([...found]).toContain(`h${i}`);
+    }
+    expect(found.size).toBeGreaterThan(20);
+  });
 });
 
 describe('shadowed-forbid', () => {
@@ -104,6 +166,20 @@ describe('shadowed-forbid', () => {
     ['an alternative', forbid('a', 'when { principal.suspended && principal.kind == "x" }', agent) + forbid('b', 'when { principal.suspended || principal.kind == "x" }', agent)],
   ])('is not %s', (_, policies) => {
     expect(lints({ policies }).filter((text) => text.includes('shadowed'))).toEqual([]);
+  }); // prettier-ignore
+});
+
+describe('missing-delegator', () => {
+  const robots = 'definition agent {}';
+  it('is a definition of agents that no user can delegate to', () => {
+    expect(lints({ zed: ZED.replace(/definition agent \{[^}]*\}/, robots) })).toEqual([
+      'z:2:1 missing-delegator "agent" has no relation "delegator", so no agent can act for a user',
+    ]);
+  });
+
+  it('is none where agents act for themselves alone', () => {
+    const schema = SCHEMA.replaceAll('[User, Agent]', '[Agent]');
+    expect(lints({ schema, zed: ZED.replace(/definition agent \{[^}]*\}/, robots) }).filter((text) => text.includes('delegator'))).toEqual([]);
   }); // prettier-ignore
 });
 

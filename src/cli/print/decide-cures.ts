@@ -1,0 +1,31 @@
+/** What to write on the command line of `remit decide` where a reason asks for more than was given. */
+import type { ReasonCode } from '../../model/reasons.js';
+
+/** What the command line gave of who acts. */
+export interface GivenActors {
+  readonly hasToken: boolean;
+}
+
+type Cure = (given: GivenActors) => string | undefined;
+
+const WITHOUT_TOKEN: Cure = ({ hasToken }) =>
+  hasToken
+    ? undefined
+    : '--token "$(remit token --user ID --agent ID --scope SCOPE)" for an agent with a token, --agent ID for one that the client vouches for, or --mode human for the person alone';
+
+const CURES: Readonly<Partial<Record<ReasonCode, Cure>>> = {
+  token_missing: WITHOUT_TOKEN,
+  subject_assertion_forbidden: () =>
+    '--token with a token of the agent, or --key with the key of a client that may assert subjects (asserts_subject)',
+  subject_type_unknown: WITHOUT_TOKEN,
+  attribute_missing: () =>
+    '--properties, --action-properties or --context with what is missing, or store it: PUT /v1/entities/{type}/{id}',
+  context_missing: () => '--context with what is missing',
+  obligation_unsupported: () =>
+    `--context '{"supported_obligations": ["mask", "notification"]}' with those it can carry out`,
+};
+
+/** The cures of the reasons, each once, in order. */
+export function listDecideCures(reasons: readonly { readonly code: ReasonCode }[], given: GivenActors): string[] {
+  return [...new Set(reasons.flatMap(({ code }) => CURES[code]?.(given) ?? []))];
+}
