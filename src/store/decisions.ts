@@ -3,6 +3,7 @@ import type { Database } from './database/port.js';
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
 import { listDecisions, type DecisionFilter, type DecisionPage } from './list-decisions.js';
 import { RecordQueue, type RecordStats } from './record-queue.js';
+import { measureStoredLength } from './stored-length.js';
 
 export interface ReportedOutcome {
   readonly outcome: 'executed' | 'failed' | 'abandoned';
@@ -111,13 +112,4 @@ export class DecisionStore implements Decisions {
   stats(): RecordStats {
     return this.queue.stats();
   }
-}
-
-/** The digits that PostgreSQL may write for a number with an exponent, such as 1e308. */
-const MAX_EXPANDED_DIGITS = 324;
-
-/** The length of a text of JSON.stringify as jsonb gives it back: it writes out what has an exponent, which has a sign. */
-function measureStoredLength(text: string): number {
-  const exponents = text.match(/\de[+-]\d/g)?.length ?? 0;
-  return text.length + exponents * MAX_EXPANDED_DIGITS;
 }

@@ -2,12 +2,14 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { DecisionRecord, SearchRecord } from '../../model/decision.js';
+import { BadRequest } from '../../model/faults.js';
 import type { Client } from '../../model/question.js';
 import { Deadline } from '../../runtime/deadline.js';
 import { FairLimit } from '../../runtime/fair-limit.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
-import type { StoredDecision } from '../../store/decisions.js';
+import type { ReportedOutcome, StoredDecision } from '../../store/decisions.js';
+import { measureStoredLength } from '../../store/stored-length.js';
 import { authenticate, requireClient } from '../edge/authentication.js';
 import { nextPageFormat, PageTokens } from '../page-token.js';
 import { instantFormat, utcInstantFormat } from '../../runtime/instant-format.js';
@@ -18,6 +20,10 @@ const MAX_RECORDS = 200;
 const DEFAULT_RECORDS = 50;
 /** Pages that are read at one time; one caller reads one. */
 const MAX_LISTINGS = 2;
+/** Single records that are read, or get an outcome, at one time; one caller alone has half of them. */
+const MAX_RECORD_CALLS = 4;
+/** The longest outcome, in bytes as it is sent, and in characters as the database writes it. */
+const MAX_OUTCOME_LENGTH = 16 * 1024;
 
 const decisionsQuery = z.strictObject({
   from: utcInstantFormat.optional().describe('Made then or later'),
@@ -54,6 +60,8 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
   const onRequest = authenticate(app, service, ['evaluate', 'admin']);
   const pageTokens = new PageTokens(service.secret);
   const listings = new FairLimit(MAX_LISTINGS);
+  // Places of their own, so that no caller's pages keep out what it reports.
+  const recordCalls = new FairLimit(MAX_RECORD_CALLS);
 
   app.get('/v1/decisions', {
     schema: {
@@ -71,7 +79,7 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
       const query = { list: 'decisions', caller: client.id, ...filters };
       const ownership = client.may.has('admin') ? {} : { client: client.id };
       const after = pageTokens.decode({ token }, query, 'page_token');
-      const { records, next } = await listInTurn(request, () =>
+      const { records, next } = await runInPlace(listings, request, () =>
         service.decisions.list({ ...filters, ...ownership }, after, size),
       );
       return {
@@ -91,7 +99,7 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
     onRequest,
     handler: async (request, reply) => {
       const client = requireClient(request);
-      const stored = await findVisibleDecision(request.params.id, client);
+      const stored = await runInPlace(recordCalls, request, () => findVisibleDecision(request.params.id, client));
       return stored === undefined
         ? reply.code(404).send(NOT_FOUND)
         : reply.send({ ...redactFacts(client, stored.record), outcome: stored.outcome });
@@ -101,31 +109,57 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
   app.post('/v1/decisions/:id/outcome', {
     schema: {
       tags: ['decisions'],
-      summary: 'Report what the agent really did; once, repeating the same is fine',
+      summary: 'Report what the agent really did; once, repeating the same is fine. At most 16 KiB',
       params: decisionParams,
       body: outcomeFormat,
-      response: { 201: outcomeFormat, ...inputErrors, 404: problemFormat, 409: problemFormat },
+      response: { 201: outcomeFormat, ...inputErrors, 404: problemFormat, 409: problemFormat, 413: problemFormat },
     },
     onRequest,
+    bodyLimit: MAX_OUTCOME_LENGTH,
     handler: async (request, reply) => {
       const client = requireClient(request);
-      const decision = await findVisibleDecision(request.params.id, client);
-      if (decision === undefined) return reply.code(404).send(NOT_FOUND);
-      const isStored = await service.decisions.reportOutcome(decision.record.id, client.id, request.body);
-      return isStored
-        ? reply.code(201).send(request.body)
-        : reply.code(409).send(createProblem('already_reported', 'Another outcome was reported before.'));
+      const { params, body } = request;
+      // Few digits may stand for hundreds: 1e308.
+      if (measureStoredLength(JSON.stringify(body)) > MAX_OUTCOME_LENGTH)
+        throw new BadRequest(`must be at most ${MAX_OUTCOME_LENGTH} characters long with its numbers written out`);
+      const result = await runInPlace(recordCalls, request, () => reportOutcome(params.id, client, body));
+      switch (result) {
+        case 'reported':
+          return reply.code(201).send(body);
+        case 'not_found':
+          return reply.code(404).send(NOT_FOUND);
+        case 'other_reported':
+          return reply.code(409).send(createProblem('already_reported', 'Another outcome was reported before.'));
+      }
     },
   });
 
-  /** Reads a page in one of the few places for it, within a decision's time: what is read here mustn't slow decisions. */
-  async function listInTurn<T>({ callerGroups = [] }: FastifyRequest, read: () => Promise<T>): Promise<T> {
-    await listings.waitForRoom(callerGroups, 1, service.deadlineMs);
+  /**
+   * Asks the database in one of the few places for it, within a decision's time: what is read or written here mustn't slow
+   * decisions.
+   */
+  async function runInPlace<T>(
+    places: FairLimit,
+    { callerGroups = [] }: FastifyRequest,
+    ask: () => Promise<T>,
+  ): Promise<T> {
+    await places.waitForRoom(callerGroups, 1, service.deadlineMs);
     // The place is held until the database is done, even where the answer isn't waited for any longer.
-    const page = read().finally(() => {
-      listings.release(callerGroups, 1);
+    const answer = ask().finally(() => {
+      places.release(callerGroups, 1);
     });
-    return Deadline.run(service.deadlineMs, (deadline) => deadline.race(page));
+    return Deadline.run(service.deadlineMs, (deadline) => deadline.race(answer));
+  }
+
+  async function reportOutcome(
+    id: string,
+    client: Client,
+    outcome: ReportedOutcome,
+  ): Promise<'reported' | 'not_found' | 'other_reported'> {
+    const decision = await findVisibleDecision(id, client);
+    if (decision === undefined) return 'not_found';
+    const isStored = await service.decisions.reportOutcome(decision.record.id, client.id, outcome);
+    return isStored ? 'reported' : 'other_reported';
   }
 
   /** Leaves out the facts, which show what is stored of people and resources, unless the client is an admin. */

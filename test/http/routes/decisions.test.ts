@@ -1,5 +1,7 @@
 /** Decision records in a list: whose they are, in which order, and what of them is shown to whom. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Readable } from 'node:stream';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { clientNamed, DAYTIME, start, startWith, type Answer, type Running } from '../../support/sample.js';
 
 interface Listed {
@@ -160,6 +162,82 @@ describe('what a decision rests on', () => {
     const record = (await get(`/v1/decisions/${id}`, 'admin')).json<Listed['results'][number]>();
     expect(record.id).toBe(id);
     expect(record.facts).toBeUndefined();
+  });
+});
+
+describe('an outcome', () => {
+  const report = async (body: object, who = 'plain', id?: string) =>
+    remit.post(`/v1/decisions/${id ?? (await ask(who))}/outcome`, body, as(who));
+  const withDetail = (length: number): object => {
+    const rest = JSON.stringify({ outcome: 'executed', properties: { text: '' } }).length;
+    return { outcome: 'executed', properties: { text: 'x'.repeat(length - rest) } };
+  };
+
+  it('is at most 16 KiB long, announced or not', async () => {
+    expect((await report(withDetail(16 * 1024))).statusCode).toBe(201);
+    const response = await report(withDetail(16 * 1024 + 1));
+    expect(response.statusCode).toBe(413);
+    expect(response.json()).toMatchObject({ error: { message: 'The body must be at most 16 KiB long.' } });
+    expect((await report(withDetail(900 * 1024))).statusCode).toBe(413);
+    const chunked = await remit.app.inject({
+      method: 'POST',
+      url: `/v1/decisions/${await ask('plain')}/outcome`,
+      headers: { host: '127.0.0.1:7480', 'content-type': 'application/json', 'transfer-encoding': 'chunked', ...as('plain') },
+      payload: Readable.from([JSON.stringify(withDetail(17 * 1024))]),
+    });
+    expect(chunked.statusCode).toBe(413);
+  }); // prettier-ignore
+
+  it('is no longer in the answer than it was let in, whatever its numbers', async () => {
+    const number = fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.constantFrom(1e308, -5e-324, 1e21));
+    const numbers = fc.tuple(number, fc.integer({ min: 0, max: 1_700 })).map(([value, count]) => Array<number>(count).fill(value));
+    const seen = new Set<number>();
+    await fc.assert(
+      fc.asyncProperty(numbers, async (values) => {
+        const id = await ask('plain');
+        const { statusCode } = await report({ outcome: 'failed', properties: { values } }, 'plain', id);
+        seen.add(statusCode);
+        const { outcome } = (await get(`/v1/decisions/${id}`, 'plain')).json<{ outcome?: object }>();
+        const [stored] = await remit.service.database.run([
+          { sql: 'select length(outcome::text) as length from outcomes where decision = $1::uuid', params: [id] },
+        ]);
+        expect(outcome !== undefined).toBe(statusCode === 201);
+        expect(Number(stored?.[0]?.['length'] ?? 0)).toBeLessThan(2 * 16 * 1024);
+      }),
+      { numRuns: 40, examples: [[Array<number>(60).fill(1e308)], [Array<number>(40).fill(1e308)]] },
+    );
+    expect([...seen].filter((status) => ![201, 400, 413].includes(status))).toEqual([]);
+    expect([...seen]).toEqual(expect.arrayContaining([201, 400]));
+  }); // prettier-ignore
+
+  it('and a single record have few places, of which one caller has half: neither holds up what others ask', async () => {
+    const { database } = remit.service;
+    const mine = await ask('plain');
+    const others = await ask('other');
+    const run = database.run.bind(database);
+    const held: (() => void)[] = [];
+    let isHolding = true;
+    const spy = vi.spyOn(database, 'run').mockImplementation(async (statements) => {
+      const isOfOne = statements.some(({ sql }) => /from decisions d\s+left join outcomes|outcomes/.test(sql));
+      if (isOfOne && isHolding) await new Promise<void>((resolve) => held.push(resolve));
+      return run(statements);
+    });
+    const calls = Array.from({ length: 20 }, (_, i) =>
+      i % 2 === 0 ? get(`/v1/decisions/${mine}`, 'plain') : report({ outcome: 'executed' }, 'plain', mine),
+    );
+    await vi.waitUntil(() => held.length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(held).toHaveLength(2);
+    const other = get(`/v1/decisions/${others}`, 'other');
+    await vi.waitUntil(() => held.length === 3);
+    // Pages and decisions wait for none of these.
+    expect((await list('plain', '?limit=1')).results).toHaveLength(1);
+    expect(await ask('other')).not.toBe('');
+    isHolding = false;
+    for (const release of held) release();
+    expect((await other).statusCode).toBe(200);
+    for (const { statusCode } of await Promise.all(calls)) expect([200, 201]).toContain(statusCode);
+    spy.mockRestore();
   });
 });
 
