@@ -1,7 +1,7 @@
 /** Requests of the AuthZEN Authorization API 1.0: their zod formats, and the questions that the routes build from them. */
 import { z } from 'zod';
 import { CONSISTENCY_PLACE, type RelationshipGraph } from '../graph/port.js';
-import { omitNulls, type Caller, type Question } from '../model/question.js';
+import { omitNulls, type Caller, type CallerAccount, type Question } from '../model/question.js';
 import { BadRequest } from '../model/faults.js';
 import { findIdProblem, MAX_ENCODED_ID_BYTES } from '../model/ids.js';
 import { MAX_TOKEN_BYTES } from '../tokens/jws.js';
@@ -105,6 +105,7 @@ export const evaluationsFormat = z
 
 export interface RequestContext {
   readonly caller: Caller;
+  readonly account: CallerAccount;
   readonly requestId: string | undefined;
   readonly tokenRequired: boolean;
   /** The answer names the relationships that grant. */
@@ -131,6 +132,7 @@ export function buildQuestion(request: EvaluationRequest, requestContext: Reques
   if (problem !== undefined) throw new BadRequest(problem, CONSISTENCY_PLACE);
   return {
     caller: requestContext.caller,
+    account: requestContext.account,
     subject: { type: s.type, id: s.id, properties: omitNulls(s.properties ?? {}) },
     action: { name: a.name, properties: omitNulls(a.properties ?? {}) },
     resource: { type: r.type, id: r.id, properties: omitNulls(r.properties ?? {}) },

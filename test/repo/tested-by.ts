@@ -243,7 +243,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/service/reload/reader.ts': 'test/service/reload/apply.load.test.ts',
   'src/service/reload/require-tests.ts': 'test/service/reload/apply.tests.test.ts',
   'src/service/reload/snapshot.ts': 'test/service/reload/settled-reader.test.ts',
-  'src/store/stored-length.ts': 'test/http/routes/decisions.test.ts',
+  'src/store/stored-bytes.ts': 'test/http/routes/decisions.test.ts',
   'src/store/database/locks.ts': 'test/store/database/postgres.test.ts',
   'src/store/database/outage-log.ts': 'test/store/database/postgres.test.ts',
   'src/store/database/pglite-worker.ts': 'test/graph/embedded/embedded.test.ts',

@@ -9,7 +9,7 @@ import { FairLimit } from '../../runtime/fair-limit.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
 import type { ReportedOutcome, StoredDecision } from '../../store/decisions.js';
-import { measureStoredLength } from '../../store/stored-length.js';
+import { measureStoredBytes } from '../../store/stored-bytes.js';
 import { authenticate, requireClient } from '../edge/authentication.js';
 import { nextPageFormat, PageTokens } from '../page-token.js';
 import { instantFormat, utcInstantFormat } from '../../runtime/instant-format.js';
@@ -22,8 +22,8 @@ const DEFAULT_RECORDS = 50;
 const MAX_LISTINGS = 2;
 /** Single records that are read, or get an outcome, at one time; one caller alone has half of them. */
 const MAX_RECORD_CALLS = 4;
-/** The longest outcome, in bytes as it is sent, and in characters as the database writes it. */
-const MAX_OUTCOME_LENGTH = 16 * 1024;
+/** The longest outcome, as it is sent and as the database writes it. */
+const MAX_OUTCOME_BYTES = 16 * 1024;
 
 const decisionsQuery = z.strictObject({
   from: utcInstantFormat.optional().describe('Made then or later'),
@@ -115,13 +115,13 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
       response: { 201: outcomeFormat, ...inputErrors, 404: problemFormat, 409: problemFormat, 413: problemFormat },
     },
     onRequest,
-    bodyLimit: MAX_OUTCOME_LENGTH,
+    bodyLimit: MAX_OUTCOME_BYTES,
     handler: async (request, reply) => {
       const client = requireClient(request);
       const { params, body } = request;
       // Few digits may stand for hundreds: 1e308.
-      if (measureStoredLength(JSON.stringify(body)) > MAX_OUTCOME_LENGTH)
-        throw new BadRequest(`must be at most ${MAX_OUTCOME_LENGTH} characters long with its numbers written out`);
+      if (measureStoredBytes(JSON.stringify(body)) > MAX_OUTCOME_BYTES)
+        throw new BadRequest(`must be at most ${MAX_OUTCOME_BYTES} bytes long with its numbers written out`);
       const result = await runInPlace(recordCalls, request, () => reportOutcome(params.id, client, body));
       switch (result) {
         case 'reported':

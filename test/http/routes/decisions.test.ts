@@ -153,12 +153,36 @@ describe('what a decision rests on', () => {
     });
   });
 
+  it('has no more of a purpose than can be one: a text as long as a token’s, and only in the context', async () => {
+    const purposes = fc.oneof(fc.string({ maxLength: 2000, size: 'max' }), fc.jsonValue(), fc.constant('x'.repeat(1025)));
+    await fc.assert(
+      fc.asyncProperty(purposes.map((value) => JSON.parse(JSON.stringify(value)) as unknown), async (purpose) => {
+        fc.pre(purpose !== null);
+        const id = await ask('plain', {
+          subject: { type: 'user', id: 'alice', properties: { purpose } },
+          action: { name: 'read', properties: { purpose } },
+          resource: { type: 'employee', id: 'erin', properties: { purpose } },
+          context: { token, purpose },
+        });
+        fc.pre(id !== ''); // Some texts are refused.
+        const { facts } = (await get(`/v1/decisions/${id}`, 'admin')).json<Listed['results'][number]>();
+        const kept = typeof purpose === 'string' && purpose.length <= 1024 ? purpose : null;
+        expect(facts?.said).toEqual({ context: { purpose: kept } });
+      }),
+      { numRuns: 30, examples: [['payroll'], [['payroll']], ['x'.repeat(1024)], ['x'.repeat(1025)]] },
+    );
+  }); // prettier-ignore
+
   it('is left out where it would be long', async () => {
     const id = await ask('plain', {
       subject: { type: 'user', id: 'alice', properties: { name: 'x'.repeat(31_000) } },
-      resource: { type: 'employee', id: 'erin', properties: { ssn: 'x'.repeat(31_000) } },
-      context: { token, purpose: 'x'.repeat(31_000) },
+      resource: { type: 'employee', id: 'erin', properties: { ssn: 'é'.repeat(31_000) } },
     });
+    // In bytes: the same number of characters would be short enough.
+    const inBytes = await ask('plain', {
+      resource: { type: 'employee', id: 'erin', properties: { ssn: '字'.repeat(31_000) } },
+    });
+    expect((await get(`/v1/decisions/${inBytes}`, 'admin')).json<Listed['results'][number]>().facts).toBeUndefined();
     const record = (await get(`/v1/decisions/${id}`, 'admin')).json<Listed['results'][number]>();
     expect(record.id).toBe(id);
     expect(record.facts).toBeUndefined();
@@ -250,6 +274,15 @@ it('numbers that the database writes out in hundreds of digits do not make a rec
     resource: { type: 'employee', id: 'erin' },
     context: { purpose: Array.from({ length: 4_000 }, () => 1e308) },
   };
+  // Where the token constrains the member, its value is on record whatever it is.
+  const constrained = await dev.mint({
+    user: 'alice',
+    agent: 'hr-assistant',
+    details: [{ type: 'remit', actions: ['read'], constraints: { 'action.rows': { max: 1 } } }],
+  });
+  const rows = { ...body, action: { name: 'read', properties: { rows: Array.from({ length: 4_000 }, () => 1e308) } } };
+  const denied = await dev.post('/access/v1/evaluation', rows, { authorization: `Bearer ${constrained}` });
+  expect(denied.json<Answer>().context?.reasons.map(({ code }) => code)).toContain('authorization_details_mismatch');
   await dev.post('/access/v1/evaluation', body, { authorization: `Bearer ${own}` });
   const response = await dev.request('GET', '/v1/decisions?limit=1');
   expect(response.json<{ results: object[] }>().results).toHaveLength(1);

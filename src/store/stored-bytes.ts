@@ -6,8 +6,8 @@
 /** The digits that PostgreSQL may write for a number with an exponent, such as 1e308. */
 const MAX_EXPANDED_DIGITS = 324;
 
-/** The length of a text of JSON.stringify as jsonb gives it back, but for its blanks. There an exponent has a sign. */
-export function measureStoredLength(text: string): number {
+/** The bytes of a text of JSON.stringify as jsonb gives it back, but for its blanks. There an exponent has a sign. */
+export function measureStoredBytes(text: string): number {
   const exponents = text.match(/\de[+-]\d/g)?.length ?? 0;
-  return text.length + exponents * MAX_EXPANDED_DIGITS;
+  return Buffer.byteLength(text) + exponents * MAX_EXPANDED_DIGITS;
 }
