@@ -154,7 +154,6 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/graph/server/zedtoken.ts': 'test/graph/server/revision-cache.test.ts',
   'src/graph/snapshot.ts': 'test/attacks/one-revision.test.ts',
   'src/graph/spicedb-api.ts': 'test/graph/server/connection.test.ts',
-  'src/http/authzen-request.ts': 'test/http/routes/revocations.test.ts',
   'src/http/authzen-response.ts': 'test/http/edge/authentication.test.ts',
   'src/http/edge/acting-agents.ts': 'test/http/edge/rate-limit.test.ts',
   'src/http/edge/caller-groups.ts': 'test/http/edge/rate-limit.test.ts',

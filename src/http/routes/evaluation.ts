@@ -19,7 +19,9 @@ import {
   evaluationFormat,
   evaluationsFormat,
   parseQuestion,
+  QUESTION_PARTS,
   type BatchSemantic,
+  type QuestionParts,
   type RequestContext,
 } from '../authzen-request.js';
 import { requireCaller, authenticate, buildChallenges } from '../edge/authentication.js';
@@ -87,7 +89,7 @@ async function answerQuestion(
   service: Service,
   request: FastifyRequest,
   reply: FastifyReply,
-  body: unknown,
+  body: QuestionParts,
 ): Promise<FastifyReply> {
   const caller = requireCaller(request);
   const isMinimal = negotiateMinimalAnswer(request, reply, caller);
@@ -177,11 +179,9 @@ function toItemError(refusal: TurnRefusal): Parameters<typeof toItemErrorAnswer>
     : { status: 429, code: 'rate_limited', message: 'Too many bytes of decision records; ask again later.', at: '' };
 }
 
-const QUESTION_MEMBERS = ['subject', 'action', 'resource', 'context'] as const;
-
 function pickQuestionMembers(body: object): Record<string, unknown> {
   return Object.fromEntries(
-    QUESTION_MEMBERS.filter((m) => Object.hasOwn(body, m)).map((m) => [m, (body as Record<string, unknown>)[m]]),
+    QUESTION_PARTS.filter((m) => Object.hasOwn(body, m)).map((m) => [m, (body as Record<string, unknown>)[m]]),
   );
 }
 
