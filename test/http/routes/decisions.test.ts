@@ -128,6 +128,24 @@ describe('a list of decisions', () => {
   });
 });
 
+it('a page that took long is followed by a pause as long, for its own caller alone', async () => {
+  await ask('plain');
+  const { decisions } = remit.service;
+  const list = decisions.list.bind(decisions);
+  const calls: { readonly client: string | undefined; readonly begin: number; readonly end: number }[] = [];
+  const spy = vi.spyOn(decisions, 'list').mockImplementation(async (...args) => {
+    const begin = performance.now();
+    if (calls.length === 0) await new Promise((resolve) => setTimeout(resolve, 200));
+    return list(...args).finally(() => calls.push({ client: args[0].client, begin, end: performance.now() }));
+  });
+  await get('/v1/decisions', 'plain');
+  await Promise.all(['plain', 'other'].map((who) => get('/v1/decisions', who)));
+  spy.mockRestore();
+  expect(calls.map(({ client }) => client)).toEqual(['plain', 'other', 'plain']);
+  const [first, , next] = calls;
+  expect((next?.begin ?? 0) - (first?.end ?? 0)).toBeGreaterThan(0.9 * ((first?.end ?? 0) - (first?.begin ?? 0)));
+});
+
 describe('what a decision rests on', () => {
   it('is shown to an admin and to nobody else: it tells what is stored', async () => {
     const id = await ask('plain');
