@@ -150,11 +150,12 @@ export function judgeFacts(
 /** Records the decision, which is the last step. The record is written as the allow or deny that storing it makes true. */
 async function recordDecision(evaluation: Evaluation, deps: DecisionDeps, deadline: Deadline): Promise<Decision> {
   const id = newDecisionId();
+  const { account } = evaluation.unbound.question;
   const facts = toRecordedFacts(evaluation);
   // Concluded before it is stored: the record says what will be answered if storing it succeeds.
   const decision = closeDecision(id, evaluation, recordStep.judge({ id }));
   const stored = await deps.observer
-    .phase('record', () => deadline.race(deps.decisions.record(toDecisionRecord(decision, facts))))
+    .phase('record', () => deadline.race(deps.decisions.record(toDecisionRecord(decision, facts), account)))
     .then(() => ({ id }))
     .catch((error: unknown) => ({ fault: engineFaultCode(error) }));
   const outcome = deps.observer.step(recordStep.step, () => recordStep.judge(stored));
@@ -162,7 +163,7 @@ async function recordDecision(evaluation: Evaluation, deps: DecisionDeps, deadli
   const unrecorded = closeDecision(id, evaluation, outcome);
   // The store may yet finish writing the record that was given up: it must then say what was answered. Where it is
   // overloaded it has taken none.
-  if (stored.fault !== 'overloaded') deps.decisions.correct(toDecisionRecord(unrecorded, facts));
+  if (stored.fault !== 'overloaded') deps.decisions.correct(toDecisionRecord(unrecorded, facts), account);
   return unrecorded;
 }
 

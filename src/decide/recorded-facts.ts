@@ -6,7 +6,7 @@ import type { CheckAnswer } from '../model/checks.js';
 import type { TokenReading } from '../model/credential.js';
 import type { RecordedFacts, ReplayableRecord } from '../model/decision.js';
 import { formatRef, type EntityRef } from '../model/ids.js';
-import type { Caller, Properties } from '../model/question.js';
+import { NO_ACCOUNT, type Caller, type Properties } from '../model/question.js';
 import type { Check } from '../model/relationships.js';
 import { checkKey } from '../graph/relationship-text.js';
 import type { Rules } from '../policy/load.js';
@@ -45,13 +45,14 @@ function toRecordedCaller(caller: Caller): RecordedFacts['caller'] {
 function toRecordedRequest(evaluation: Evaluation): RecordedFacts['said'] {
   const { question } = evaluation.unbound;
   const { subject, action, resource, context, statedAgent, statedMode, assertedAgent } = question;
-  let names: ReadonlySet<string> | undefined;
-  const recordKnown = (name: string, properties: Properties): object => {
+  let names: DecisiveNames | undefined;
+  const recordKnown = (part: keyof DecisiveNames, properties: Properties): object => {
     if (Object.keys(properties).length === 0) return {};
     // Most requests state no properties, so the names are collected only where one does, and once.
-    const decisiveNames = (names ??= collectDecisiveNames(evaluation));
-    const entries = Object.entries(properties).filter(([member]) => decisiveNames.has(member));
-    return entries.length === 0 ? {} : { [name]: Object.fromEntries(entries) };
+    const decisiveNames = (names ??= collectDecisiveNames(evaluation))[part];
+    const known = Object.entries(properties).filter(([member]) => decisiveNames.has(member));
+    const entries = part === 'context' ? [...known, ...recordPurpose(properties, decisiveNames)] : known;
+    return entries.length === 0 ? {} : { [part]: Object.fromEntries(entries) };
   };
   return {
     ...recordKnown('subject', subject.properties),
@@ -66,25 +67,47 @@ function toRecordedRequest(evaluation: Evaluation): RecordedFacts['said'] {
   };
 }
 
+type DecisiveNames = Readonly<Record<'subject' | 'action' | 'resource' | 'context', ReadonlySet<string>>>;
+
 /**
- * The names of properties and of context members that can decide something, since the schemas or the token know them.
- * What a request says beyond them isn't Remit's to store.
+ * The names of properties and of context members that can decide something, since the schemas or the token know them
+ * there. What a request says beyond them isn't Remit's to store.
  */
-function collectDecisiveNames({ unbound, bound, facts }: Evaluation): ReadonlySet<string> {
+function collectDecisiveNames({ unbound, bound, facts }: Evaluation): DecisiveNames {
   const { question, rules } = unbound;
   const { vocabulary } = rules;
   const target = bound?.target ?? vocabulary.find(question.action.name, question.resource.type);
   const { action, request } = target?.action.context ?? {};
   const token = getVerifiedCredential(unbound)?.token;
   const subjects = vocabulary.typesByObject.get(question.subject.type) ?? [];
-  return new Set([
-    'purpose',
-    ...[target?.resourceType, ...subjects].flatMap((type) => Object.keys(type?.attributes ?? {})),
-    ...[action, request].flatMap((member) => (member?.type.kind === 'Record' ? Object.keys(member.type.members) : [])),
-    ...(facts?.needs.checks ?? []).flatMap((check) => Object.keys(check.context ?? {})),
+  const ofToken = [
     ...listConstrainedNames(token?.authorizationDetails ?? []),
     ...Object.keys(token?.transaction ?? {}),
-  ]);
+  ];
+  const listMembers = (member: typeof action): string[] =>
+    member?.type.kind === 'Record' ? Object.keys(member.type.members) : [];
+  return {
+    subject: new Set([...ofToken, ...subjects.flatMap((type) => Object.keys(type.attributes))]),
+    action: new Set([...ofToken, ...listMembers(action)]),
+    resource: new Set([...ofToken, ...Object.keys(target?.resourceType.attributes ?? {})]),
+    context: new Set([
+      ...ofToken,
+      ...listMembers(request),
+      ...(facts?.needs.checks ?? []).flatMap((check) => Object.keys(check.context ?? {})),
+    ]),
+  };
+}
+
+/** The longest purpose that a token can have, in characters. */
+const MAX_PURPOSE_LENGTH = 1024;
+
+/**
+ * The purpose that a request states, where nothing else knows the member. It is compared with the token's, which is a text
+ * of bounded length; whatever equals none can be of any size, and null stands for it.
+ */
+function recordPurpose({ purpose }: Properties, decisiveNames: ReadonlySet<string>): [string, string | null][] {
+  if (purpose === undefined || decisiveNames.has('purpose')) return [];
+  return [['purpose', typeof purpose === 'string' && purpose.length <= MAX_PURPOSE_LENGTH ? purpose : null]];
 }
 
 /** The credential without `rctx`, which is the requester's own, may be personal, and decides nothing. */
@@ -112,6 +135,7 @@ export function restoreQuestion(record: ReplayableRecord, rules: Rules): Unbound
   return {
     question: {
       caller: restoreCaller(record.client, caller),
+      account: NO_ACCOUNT,
       subject: { ...request.subject, properties: stated.subject ?? {} },
       action: { name: request.action, properties: stated.action ?? {} },
       resource: { ...request.resource, properties: stated.resource ?? {} },

@@ -1,13 +1,14 @@
 /** Requests of the AuthZEN Authorization API 1.0: their zod formats, and the questions that the routes build from them. */
 import { z } from 'zod';
 import { CONSISTENCY_PLACE, type RelationshipGraph } from '../graph/port.js';
-import { omitNulls, type Caller, type Question } from '../model/question.js';
+import { omitNulls, type Caller, type CallerAccount, type Properties, type Question } from '../model/question.js';
 import { BadRequest } from '../model/faults.js';
 import { findIdProblem, MAX_ENCODED_ID_BYTES } from '../model/ids.js';
 import { MAX_TOKEN_BYTES } from '../tokens/jws.js';
 import { certificateThumbprint } from '../tokens/proof-of-possession.js';
 import type { PresentedProof } from '../model/credential.js';
 import { isObject } from '../policy/schema/types.js';
+import { memoizeByObject } from '../runtime/memoize.js';
 import { toBadRequest } from './edge/errors.js';
 import type { RequestTokens } from './edge/request-tokens.js';
 
@@ -105,6 +106,7 @@ export const evaluationsFormat = z
 
 export interface RequestContext {
   readonly caller: Caller;
+  readonly account: CallerAccount;
   readonly requestId: string | undefined;
   readonly tokenRequired: boolean;
   /** The answer names the relationships that grant. */
@@ -115,12 +117,45 @@ export interface RequestContext {
   readonly tokens: RequestTokens;
 }
 
-/** Validates and builds a question. @throws BadRequest naming the place */
-export function parseQuestion(body: unknown, requestContext: RequestContext): Question {
-  if (!requestContext.isSmallBody) checkPartLengths(body);
-  const parsed = evaluationFormat.safeParse(body);
-  if (!parsed.success) throw toBadRequest(parsed.error);
-  return buildQuestion(parsed.data, requestContext);
+/** The parts of a question as they stand in a body, unvalidated. */
+export type QuestionParts = Readonly<Partial<Record<(typeof QUESTION_PARTS)[number], unknown>>>;
+
+/**
+ * Validates and builds a question. Parts that questions share, as the defaults of a batch are, are validated once.
+ * @throws BadRequest naming the place
+ */
+export function parseQuestion(parts: QuestionParts, requestContext: RequestContext): Question {
+  if (!requestContext.isSmallBody) checkPartLengths(parts);
+  return buildQuestion(
+    {
+      subject: readPart('subject', parseSubject, parts.subject),
+      action: readPart('action', parseAction, parts.action),
+      resource: readPart('resource', parseResource, parts.resource),
+      context: readPart('context', parseContext, parts.context),
+    },
+    requestContext,
+  );
+}
+
+const parseSubject = createPartParser(subjectFormat);
+const parseAction = createPartParser(actionFormat);
+const parseResource = createPartParser(resourceFormat);
+const parseContext = createPartParser(contextFormat.optional());
+
+type ParsePart<T> = (part: unknown) => z.ZodSafeParseResult<T>;
+
+/** Parses by a format, an object once. */
+function createPartParser<T>(format: z.ZodType<T>): ParsePart<T> {
+  const parse: ParsePart<T> = (part) => format.safeParse(part);
+  const parseObject = memoizeByObject(parse);
+  return (part) => (isObject(part) ? parseObject(part) : parse(part));
+}
+
+/** @throws BadRequest naming the place */
+function readPart<T>(name: keyof QuestionParts, parse: ParsePart<T>, part: unknown): T {
+  const parsed = parse(part);
+  if (!parsed.success) throw toBadRequest(parsed.error, [name]);
+  return parsed.data;
 }
 
 /** Builds a question from a request that has been validated. @throws BadRequest naming the place */
@@ -131,10 +166,11 @@ export function buildQuestion(request: EvaluationRequest, requestContext: Reques
   if (problem !== undefined) throw new BadRequest(problem, CONSISTENCY_PLACE);
   return {
     caller: requestContext.caller,
-    subject: { type: s.type, id: s.id, properties: omitNulls(s.properties ?? {}) },
-    action: { name: a.name, properties: omitNulls(a.properties ?? {}) },
-    resource: { type: r.type, id: r.id, properties: omitNulls(r.properties ?? {}) },
-    context: omitNulls(Object.fromEntries(Object.entries(c).filter(([key]) => !REMIT_CONTEXT_MEMBERS.has(key)))),
+    account: requestContext.account,
+    subject: { type: s.type, id: s.id, properties: omitSharedNulls(s.properties ?? {}) },
+    action: { name: a.name, properties: omitSharedNulls(a.properties ?? {}) },
+    resource: { type: r.type, id: r.id, properties: omitSharedNulls(r.properties ?? {}) },
+    context: pickClientMembers(c),
     ...chooseToken(c, requestContext),
     statedAgent: c.agent,
     statedMode: c.mode,
@@ -148,6 +184,13 @@ export function buildQuestion(request: EvaluationRequest, requestContext: Reques
     tokenRequired: requestContext.tokenRequired,
   };
 }
+
+const omitSharedNulls = memoizeByObject(omitNulls);
+
+/** The members of a context that are the client's own. */
+const pickClientMembers = memoizeByObject((context: Properties) =>
+  omitNulls(Object.fromEntries(Object.entries(context).filter(([key]) => !REMIT_CONTEXT_MEMBERS.has(key)))),
+);
 
 /** Chooses the token of a question: an agent's own, whatever its body says, or the one that a client passes on. @throws BadRequest */
 function chooseToken(
@@ -163,6 +206,11 @@ function chooseToken(
   };
 }
 
+/** Reading a certificate takes longer than the rest of the question. */
+const readThumbprint = memoizeByObject(({ certificate = '' }: z.infer<typeof proofFormat>) =>
+  certificateThumbprint(certificate),
+);
+
 /** Checks the members of a proof that a client passes on. @throws BadRequest naming the place */
 function toPresentedProof(
   proof: z.infer<typeof proofFormat> | undefined,
@@ -175,7 +223,7 @@ function toPresentedProof(
     throw new BadRequest('needs "jwt", "method" and "url" together', 'context.proof');
   if (certificate !== undefined && !client.may.has('asserts_certificate'))
     throw new BadRequest('is for clients with "asserts_certificate"', 'context.proof.certificate');
-  const thumbprint = certificate === undefined ? undefined : certificateThumbprint(certificate);
+  const thumbprint = certificate === undefined ? undefined : readThumbprint(proof);
   if (certificate !== undefined && thumbprint === undefined)
     throw new BadRequest('is not a certificate, as PEM or DER in base64', 'context.proof.certificate');
   return {
@@ -187,14 +235,13 @@ function toPresentedProof(
 /** The longest part of a question, in characters of JSON: enough for attributes, too little to keep Cedar busy for long. */
 export const MAX_PART_LENGTH = 32 * 1024;
 
-const QUESTION_PARTS = ['subject', 'action', 'resource', 'context'] as const;
+export const QUESTION_PARTS = ['subject', 'action', 'resource', 'context'] as const;
 
 /**
  * Checks the length of each part of a question. A default of a batch is measured once and not once an item.
  * @throws BadRequest naming the part
  */
-export function checkPartLengths(body: unknown): void {
-  if (!isObject(body)) return;
+export function checkPartLengths(body: QuestionParts): void {
   for (const name of QUESTION_PARTS) {
     const part = body[name];
     if (isObject(part) && jsonLength(part) > MAX_PART_LENGTH)
@@ -202,15 +249,7 @@ export function checkPartLengths(body: unknown): void {
   }
 }
 
-function jsonLength(part: object): number {
-  let size = jsonLengths.get(part);
-  if (size === undefined) {
-    size = JSON.stringify(part).length;
-    jsonLengths.set(part, size);
-  }
-  return size;
-}
-const jsonLengths = new WeakMap<object, number>();
+const jsonLength = memoizeByObject((part: object) => JSON.stringify(part).length);
 
 const actFormat = z.strictObject({ sub: idFormat });
 

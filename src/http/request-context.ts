@@ -16,6 +16,12 @@ export function createRequestContext(
 ): RequestContext {
   return {
     caller: requireCaller(request),
+    account: {
+      groups: request.callerGroups ?? [],
+      countRecord: (bytes) => {
+        request.server.rateLimiter.countRecord(request, bytes);
+      },
+    },
     requestId: readRequestId(request),
     tokenRequired: tokenRequired,
     explain,

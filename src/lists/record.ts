@@ -61,7 +61,7 @@ export async function recordSearch(
     ...(graph.revision === undefined ? {} : { revision: graph.revision }),
     found: resultCount,
   };
-  await Deadline.run(deps.deadlineMs, (deadline) => deadline.race(deps.decisions.record(record)));
+  await Deadline.run(deps.deadlineMs, (deadline) => deadline.race(deps.decisions.record(record, question.account)));
 }
 
 /** The parties that the token names; without a token those that the client vouches for. */

@@ -39,8 +39,20 @@ export type Caller =
 /** The caller of any endpoint: users may call as well, for what is their own. */
 export type AuthenticatedParty = Caller | { readonly kind: 'user'; readonly user: string };
 
+/** What is kept for a caller is counted towards its rate, and waits with what others of its groups have. */
+export interface CallerAccount {
+  /** The widest first. */
+  readonly groups: readonly string[];
+  /** Counts the bytes of a record. */
+  readonly countRecord: (bytes: number) => void;
+}
+
+/** The account of what is asked for no caller: cases of a test suite, and decisions made again from their records. */
+export const NO_ACCOUNT: CallerAccount = { groups: [], countRecord: () => undefined };
+
 export interface Question {
   readonly caller: Caller;
+  readonly account: CallerAccount;
   readonly subject: EntityRef & { readonly properties: Properties };
   readonly action: { readonly name: string; readonly properties: Properties };
   readonly resource: EntityRef & { readonly properties: Properties };

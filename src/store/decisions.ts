@@ -1,8 +1,11 @@
 /** The store of decision records: each decision with the facts it rests on, durable before its answer leaves. */
 import type { Database } from './database/port.js';
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
+import { NO_ACCOUNT, type CallerAccount } from '../model/question.js';
+import type { CallerGroups } from '../runtime/fair-limit.js';
 import { listDecisions, type DecisionFilter, type DecisionPage } from './list-decisions.js';
 import { RecordQueue, type RecordStats } from './record-queue.js';
+import { measureStoredBytes } from './stored-bytes.js';
 
 export interface ReportedOutcome {
   readonly outcome: 'executed' | 'failed' | 'abandoned';
@@ -17,17 +20,17 @@ export interface StoredDecision {
 }
 
 export interface Decisions {
-  /** Resolves when the record is durable. @throws Fault */
-  record(record: DecisionRecord | SearchRecord): Promise<void>;
+  /** Resolves when the record is durable. @param account of the caller whose record it is, and who is charged with it @throws Fault */
+  record(record: DecisionRecord | SearchRecord, account: CallerAccount): Promise<void>;
   /** Replaces a record whose decision wasn't the one that was answered. It is written later; no caller waits for it. */
-  correct(record: DecisionRecord): void;
+  correct(record: DecisionRecord, account: CallerAccount): void;
   find(id: string): Promise<StoredDecision | undefined>;
   /** @returns false where another outcome was reported before. @throws Fault */
   reportOutcome(id: string, client: string, outcome: ReportedOutcome): Promise<boolean>;
 }
 
-/** The longest facts that are stored, in characters of JSON: callers' properties must not fill the store. */
-const MAX_FACTS_LENGTH = 64 * 1024;
+/** The longest facts that are stored, in bytes of JSON: callers' properties must not fill the store. */
+const MAX_FACTS_BYTES = 64 * 1024;
 
 export class DecisionStore implements Decisions {
   private readonly queue: RecordQueue;
@@ -40,17 +43,23 @@ export class DecisionStore implements Decisions {
     this.queue = new RecordQueue(database);
   }
 
-  /** Whether no further record is taken for now, so that nothing further can be decided. */
-  get isFull(): boolean {
-    return this.queue.isFull;
+  /** Whether a further record of such a caller is taken now; otherwise nothing can be decided for it. */
+  hasRoom(groups: CallerGroups): boolean {
+    return this.queue.hasRoom(groups);
   }
 
-  record(record: DecisionRecord | SearchRecord): Promise<void> {
-    return this.queue.write(record.id, () => this.serializeRecord(record));
+  record(record: DecisionRecord | SearchRecord, account = NO_ACCOUNT): Promise<void> {
+    const serialize = (): string => {
+      const text = this.serializeRecord(record);
+      account.countRecord(Buffer.byteLength(text));
+      return text;
+    };
+    return this.queue.write(record.id, serialize, account.groups);
   }
 
-  correct(record: DecisionRecord): void {
-    this.queue.correct(record.id, this.serializeRecord(record));
+  /** What is corrected was charged when it was first given. */
+  correct(record: DecisionRecord, { groups } = NO_ACCOUNT): void {
+    this.queue.correct(record.id, this.serializeRecord(record), groups);
   }
 
   private serializeRecord(record: DecisionRecord | SearchRecord): string {
@@ -59,7 +68,7 @@ export class DecisionStore implements Decisions {
     if (!this.keepsFacts) return JSON.stringify(others);
     const text = JSON.stringify(record);
     // Only a long record can have long facts.
-    return measureStoredLength(text) > MAX_FACTS_LENGTH && measureStoredLength(JSON.stringify(facts)) > MAX_FACTS_LENGTH
+    return measureStoredBytes(text) > MAX_FACTS_BYTES && measureStoredBytes(JSON.stringify(facts)) > MAX_FACTS_BYTES
       ? JSON.stringify(others)
       : text;
   }
@@ -111,13 +120,4 @@ export class DecisionStore implements Decisions {
   stats(): RecordStats {
     return this.queue.stats();
   }
-}
-
-/** The digits that PostgreSQL may write for a number with an exponent, such as 1e308. */
-const MAX_EXPANDED_DIGITS = 324;
-
-/** The length of a text of JSON.stringify as jsonb gives it back: it writes out what has an exponent, which has a sign. */
-function measureStoredLength(text: string): number {
-  const exponents = text.match(/\de[+-]\d/g)?.length ?? 0;
-  return text.length + exponents * MAX_EXPANDED_DIGITS;
 }

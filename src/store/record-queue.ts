@@ -1,11 +1,14 @@
 /**
  * Writes decision records in groups: records that arrive while a group is being written form the next one, so one commit
- * serves many decisions. Corrections go along; they outlive an outage of the database. The queue is bounded in number and
- * bytes. It drops nothing: once it is full it takes no more, and what isn't taken isn't answered.
+ * serves many decisions. Callers take turns in a group, however many records one of them has. Corrections go along; they
+ * outlive an outage of the database. The queue is bounded in number and bytes, of which each caller has a share. It drops
+ * nothing: a caller whose share is full has no more taken, and what isn't taken isn't answered.
  */
 import v8 from 'node:v8';
 import { StatementRejectedFault, type Database } from './database/port.js';
 import { Fault } from '../model/faults.js';
+import { FairLimit, type CallerGroups } from '../runtime/fair-limit.js';
+import { FairQueue } from '../runtime/fair-queue.js';
 import { currentSpan, withLinks, type ActiveSpan } from '../telemetry/active-span.js';
 
 export interface RecordStats {
@@ -13,7 +16,7 @@ export interface RecordStats {
   readonly waiting: number;
   /** Corrections that are still to be written; no decision waits for them. */
   readonly pendingCorrections: number;
-  /** The length of all that is held, in characters. */
+  /** The length of all that is held, in bytes. */
   readonly length: number;
   /** Whether the last write failed. */
   readonly failing: boolean;
@@ -26,7 +29,7 @@ export interface RecordStats {
 export interface RecordQueueLimits {
   /** The most records that are held, corrections included. */
   readonly records: number;
-  /** Their greatest length together, in characters. */
+  /** Their greatest length together, in bytes. */
   readonly length: number;
 }
 
@@ -36,13 +39,17 @@ const DEFAULT_LIMITS: RecordQueueLimits = {
 };
 const MAX_GROUP_SIZE = 250;
 /** A group is one statement's parameter: the database reads it as a whole. */
-const MAX_GROUP_LENGTH = 4 * 1024 * 1024;
+const MAX_GROUP_BYTES = 4 * 1024 * 1024;
 /** The interval at which pending corrections are tried again while the database is away, if no record takes them along. */
 const RETRY_MS = 1_000;
 
 interface QueuedRecord {
   readonly id: string;
+  /** The groups of the caller whose record it is. */
+  readonly groups: CallerGroups;
   text: string;
+  /** Its length. */
+  bytes: number;
   /** Whether it replaces an earlier record: no caller waits for it, and it must outlive an outage of the store. */
   readonly correction: boolean;
   readonly span: ActiveSpan | undefined;
@@ -54,41 +61,51 @@ const IGNORE = (): undefined => undefined;
 
 export class RecordQueue {
   private readonly waiting = new Map<string, QueuedRecord>();
+  /** The records of `waiting`, by the turns of their callers. */
+  private readonly turns = new FairQueue<QueuedRecord>();
   private readonly pendingCorrections = new Map<string, QueuedRecord>();
   private writing: Promise<boolean> | undefined;
   private failing = false;
   private retry: NodeJS.Timeout | undefined;
-  /** Records and their length in all three: waiting, pending and being written. */
-  private held = 0;
-  private length = 0;
+  /** Records and their bytes in all three: waiting, pending and being written. */
+  private readonly held: FairLimit;
+  private readonly bytes: FairLimit;
   private groups = 0;
   private members = 0;
 
   constructor(
     private readonly database: Database,
-    private readonly limits = DEFAULT_LIMITS,
-  ) {}
+    limits = DEFAULT_LIMITS,
+  ) {
+    this.held = new FairLimit(limits.records);
+    this.bytes = new FairLimit(limits.length);
+  }
 
-  /** Whether it takes no more records for now. */
-  get isFull(): boolean {
-    return this.held >= this.limits.records || this.length >= this.limits.length;
+  /** Whether it takes a further record of such a caller now. How long that is is known once it is made. */
+  hasRoom(groups: CallerGroups): boolean {
+    return this.held.hasRoom(groups, 1) && this.bytes.hasRoom(groups, 1);
   }
 
   /**
    * Writes a record.
-   * @param serialize makes the record's JSON; not called where the queue is full
+   * @param serialize makes the record's JSON; not called where the queue has no room
+   * @param groups of the caller whose record it is
    * @returns once the record is durable
-   * @throws Fault; `overloaded` where the queue is full, and then no record was or will be written
+   * @throws Fault; `overloaded` where the queue has no room, and then no record was or will be written
    */
-  write(id: string, serialize: () => string): Promise<void> {
-    if (this.isFull) {
+  write(id: string, serialize: () => string, groups: CallerGroups = []): Promise<void> {
+    if (!this.hasRoom(groups)) {
       // Where the database was away, the queue may be full of corrections, which nothing else would write.
       this.writeNextGroup();
       return Promise.reject(new Fault('overloaded', 'decision records'));
     }
     if (this.waiting.has(id)) return Promise.reject(new TypeError(`the record ${id} is being written already`));
     return new Promise((resolve, reject) => {
-      this.enqueue(this.waiting, { id, text: serialize(), correction: false, span: currentSpan(), resolve, reject });
+      const text = serialize();
+      const bytes = Buffer.byteLength(text);
+      const record = { id, groups, text, bytes, correction: false, span: currentSpan(), resolve, reject };
+      this.enqueue(this.waiting, record);
+      this.turns.push(groups, record);
       this.writeNextGroup();
     });
   }
@@ -98,15 +115,17 @@ export class RecordQueue {
    * place of a record that was let in.
    * @param text the record's JSON
    */
-  correct(id: string, text: string): void {
-    const correction = { id, text, correction: true, span: undefined, resolve: IGNORE, reject: IGNORE };
+  correct(id: string, text: string, groups: CallerGroups = []): void {
+    const bytes = Buffer.byteLength(text);
     const waiting = this.waiting.get(id);
     if (waiting !== undefined) {
-      this.length += text.length - waiting.text.length;
-      waiting.text = text;
+      this.bytes.release(waiting.groups, waiting.bytes);
+      this.bytes.take(waiting.groups, bytes);
+      Object.assign(waiting, { text, bytes });
       return;
     }
-    this.enqueue(this.pendingCorrections, correction);
+    const correction = { correction: true, span: undefined, resolve: IGNORE, reject: IGNORE };
+    this.enqueue(this.pendingCorrections, { id, groups, text, bytes, ...correction });
     this.writeNextGroup();
   }
 
@@ -119,27 +138,28 @@ export class RecordQueue {
   }
 
   stats(): RecordStats {
-    const { waiting, pendingCorrections, length, failing, groups, members } = this;
-    return { waiting: waiting.size, pendingCorrections: pendingCorrections.size, length, failing, groups, members };
+    const { waiting, pendingCorrections, bytes, failing, groups, members } = this;
+    const sizes = { waiting: waiting.size, pendingCorrections: pendingCorrections.size, length: bytes.active };
+    return { ...sizes, failing, groups, members };
   }
 
   private enqueue(queue: Map<string, QueuedRecord>, record: QueuedRecord): void {
     const replaced = queue.get(record.id);
     if (replaced !== undefined) this.forget(replaced);
     queue.set(record.id, record);
-    this.held += 1;
-    this.length += record.text.length;
+    this.held.take(record.groups, 1);
+    this.bytes.take(record.groups, record.bytes);
   }
 
   private forget(record: QueuedRecord): void {
-    this.held -= 1;
-    this.length -= record.text.length;
+    this.held.release(record.groups, 1);
+    this.bytes.release(record.groups, record.bytes);
   }
 
   private writeNextGroup(): void {
     if (this.writing !== undefined || this.waiting.size + this.pendingCorrections.size === 0) return;
     clearTimeout(this.retry);
-    const group = [...takeGroup(this.pendingCorrections), ...takeGroup(this.waiting)];
+    const group = [...this.takeCorrections(), ...this.takeTurns()];
     this.groups += 1;
     this.members += group.length;
     const writing = withLinks(
@@ -156,6 +176,27 @@ export class RecordQueue {
         this.retry = setTimeout(() => {
           this.writeNextGroup();
         }, RETRY_MS).unref();
+    });
+  }
+
+  /** Takes the oldest corrections. No caller waits for them, so they have no turns. */
+  private takeCorrections(): QueuedRecord[] {
+    return takeGroup((accepts) => {
+      const [record] = this.pendingCorrections.values();
+      if (record === undefined || !accepts(record)) return undefined;
+      this.pendingCorrections.delete(record.id);
+      return record;
+    });
+  }
+
+  /** Takes records that decisions wait for, one of each caller in turn. */
+  private takeTurns(): QueuedRecord[] {
+    return takeGroup((accepts) => {
+      const record = this.turns.peek();
+      if (record === undefined || !accepts(record)) return undefined;
+      this.turns.shift();
+      this.waiting.delete(record.id);
+      return record;
     });
   }
 
@@ -197,15 +238,15 @@ export class RecordQueue {
   }
 }
 
-/** Takes the oldest records out of a queue, as many as one statement takes. */
-function takeGroup(queue: Map<string, QueuedRecord>): QueuedRecord[] {
+/** The records at the head of a queue, as many as one statement takes. @param next takes one out of the queue if it may */
+function takeGroup(next: (accepts: (record: QueuedRecord) => boolean) => QueuedRecord | undefined): QueuedRecord[] {
   const group: QueuedRecord[] = [];
   let length = 0;
-  for (const [id, record] of queue) {
-    length += record.text.length;
-    if (group.length === MAX_GROUP_SIZE || (group.length > 0 && length > MAX_GROUP_LENGTH)) break;
-    queue.delete(id);
+  const accepts = ({ bytes }: QueuedRecord): boolean =>
+    group.length === 0 || (group.length < MAX_GROUP_SIZE && length + bytes <= MAX_GROUP_BYTES);
+  for (let record = next(accepts); record !== undefined; record = next(accepts)) {
     group.push(record);
+    length += record.bytes;
   }
   return group;
 }

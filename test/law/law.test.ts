@@ -16,7 +16,7 @@ import type { CheckAnswer } from '../../src/model/checks.js';
 import type { Decision } from '../../src/model/decision.js';
 import { Fault } from '../../src/model/faults.js';
 import { formatRef } from '../../src/model/ids.js';
-import { CLIENT_PERMISSIONS, type Client, type Question } from '../../src/model/question.js';
+import { CLIENT_PERMISSIONS, NO_ACCOUNT, type Client, type Question } from '../../src/model/question.js';
 import { loadRules, type Rules, type RuleSources } from '../../src/policy/load.js';
 import type { Entities, EntityWithAncestors } from '../../src/model/entities.js';
 import { NOOP_OBSERVER } from '../../src/telemetry/observer.js';
@@ -141,6 +141,7 @@ async function judge(w: World, by: Rules = rules): Promise<Decision> {
   });
   const question: Question = {
     caller: { kind: 'client', client },
+    account: NO_ACCOUNT,
     subject: { type: 'user', id: 'u', properties: {} },
     action: { name, properties: w.branch === undefined ? {} : { branch: w.branch } },
     resource: { type, id: 'x', properties: {} },

@@ -8,7 +8,7 @@ import type { TokenReading } from '../../src/model/credential.js';
 import { parseRelationship } from '../../src/graph/relationship-text.js';
 import type { Decision } from '../../src/model/decision.js';
 import type { StoredEntity } from '../../src/model/entities.js';
-import { CLIENT_PERMISSIONS, type Client, type Question } from '../../src/model/question.js';
+import { CLIENT_PERMISSIONS, NO_ACCOUNT, type Client, type Question } from '../../src/model/question.js';
 import type { Rules } from '../../src/policy/load.js';
 import { DAYTIME } from '../support/sample.js';
 
@@ -25,6 +25,7 @@ export const CLIENT: Client = {
 /** A question that says nothing but what it must. */
 export const QUESTION: Question = {
   caller: { kind: 'client', client: CLIENT },
+  account: NO_ACCOUNT,
   subject: { type: 'user', id: 'ann', properties: {} },
   action: { name: 'read', properties: {} },
   resource: { type: 'doc', id: 'plan', properties: {} },

@@ -49,15 +49,15 @@ it('holds no more than it may, refuses the rest before it is made, and takes mor
   };
   for (let id = 0; id < 1000; id += 1) write(id);
   await settle();
-  expect([outcomes.length, serialized, queue.isFull]).toEqual([990, 10, true]);
+  expect([outcomes.length, serialized, !queue.hasRoom([])]).toEqual([990, 10, true]);
   expect(new Set(outcomes)).toEqual(new Set(['overloaded']));
   while (writes.length > 0) {
     writes.shift()?.end('written');
     await settle();
   }
-  expect([rows.size, queue.isFull, queue.stats().length]).toEqual([10, false, 0]);
+  expect([rows.size, !queue.hasRoom([]), queue.stats().length]).toEqual([10, false, 0]);
   for (let id = 2000; id < 2010; id += 1) write(id, 4000);
-  expect([serialized, queue.isFull]).toEqual([13, true]);
+  expect([serialized, !queue.hasRoom([])]).toEqual([13, true]);
   expect(queue.stats().length).toBeLessThan(15_000);
 }); // prettier-ignore
 
@@ -75,6 +75,69 @@ it('writes a group of long records in parts', async () => {
   await Promise.all(all);
   expect(rows.size).toBe(30);
   expect(groups).toBeGreaterThan(7);
+});
+
+it('gives each caller its turn, however many records another has brought before', async () => {
+  const { writes, database, rows } = controlledDatabase();
+  const queue = new RecordQueue(database, { records: 10_000, length: 1_000_000_000 });
+  const write = (id: string, length: number, ...groups: string[]): Promise<void> =>
+    queue.write(id, () => textOf(id, true, length), groups);
+  const all = Array.from({ length: 100 }, (_, i) => write(`long ${i}`, 1_000_000, 'client one'));
+  all.push(...Array.from({ length: 20 }, (_, i) => write(`agent ${i}`, 10, 'issuer', `user ${i}`)));
+  all.push(write('short', 10, 'client two'));
+  await settle();
+  writes.shift()?.end('written'); // What came first was alone.
+  await settle();
+  writes.shift()?.end('written');
+  await settle();
+  expect(rows.has('short')).toBe(true);
+  expect([...rows.keys()].filter((id) => id.startsWith('long')).length).toBeLessThan(10);
+  while (writes.length > 0) {
+    writes.shift()?.end('written');
+    await settle();
+  }
+  await Promise.all(all);
+  expect(rows.size).toBe(121);
+});
+
+it('leaves others room beside a caller that fills its share, by number and by bytes', async () => {
+  const caller = fc.constantFrom(['client one'], ['client two'], ['issuer', 'ann'], ['issuer', 'bob']);
+  const length = fc.constantFrom(0, 100, 4_000);
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.tuple(caller, length), { maxLength: 120 }), async (calls) => {
+      const { writes, database } = controlledDatabase();
+      const queue = new RecordQueue(database, { records: 20, length: 20_000 });
+      const told: string[] = [];
+      const flood = [...Array.from({ length: 100 }, () => [['client flood'], 4_000] as const), ...calls];
+      for (const [i, [groups, size]] of flood.entries())
+        queue
+          .write(String(i), () => textOf(String(i), true, size), groups)
+          .then(
+            () => told.push('written'),
+            (error: unknown) => told.push((error as Fault).code),
+          );
+      // A caller that has nothing here finds room as long as not all of it is taken by several.
+      if (calls.length === 0) expect(queue.hasRoom(['client new'])).toBe(true);
+      expect(queue.stats().length).toBeLessThan(20_000 + 4_100);
+      await settle();
+      while (writes.length > 0) {
+        writes.shift()?.end('written');
+        await settle();
+      }
+      expect(told.length).toBe(flood.length);
+      expect(queue.stats()).toMatchObject({ waiting: 0, pendingCorrections: 0, length: 0 });
+    }),
+    { examples: [[[]]] },
+  );
+});
+
+it('counts bytes, and not characters', async () => {
+  const { writes, database } = controlledDatabase();
+  const queue = new RecordQueue(database, { records: 100, length: 10_000 });
+  void queue.write('one', () => JSON.stringify({ id: 'one', fill: '字'.repeat(3_000) }));
+  expect(queue.stats().length).toBeGreaterThan(9_000);
+  writes.shift()?.end('written');
+  await settle();
 });
 
 it('keeps every correction through an outage, however long, and then the store says nothing but what was answered', async () => {

@@ -3,7 +3,7 @@ import { decide, type DecisionDeps } from '../../decide/decide.js';
 import type { Decision } from '../../model/decision.js';
 import type { TokenReading } from '../../model/credential.js';
 import { BadRequest, Fault } from '../../model/faults.js';
-import { omitNulls, type Client, type ClientPermission, type Question } from '../../model/question.js';
+import { NO_ACCOUNT, omitNulls, type Client, type ClientPermission, type Question } from '../../model/question.js';
 import type { Rules } from '../../policy/load.js';
 import type { LoadedWorld } from '../../config/world.js';
 import type { TestCase, Scene } from './case.js';
@@ -95,6 +95,7 @@ function caseQuestion(
   const { subject } = requester;
   return {
     caller: { kind: 'client', client: requester.asserts ? ASSERTING_CLIENT : VOUCHING_CLIENT },
+    account: NO_ACCOUNT,
     subject: { ...subject, properties: omitNulls(subject.properties) },
     action: { name: action.name, properties: omitNulls(action.properties) },
     resource: { type: resource.type, id: resource.id, properties: omitNulls(resource.properties) },

@@ -5,7 +5,8 @@
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Fault } from '../../model/faults.js';
-import { FairLimit } from '../../runtime/fair-limit.js';
+import { FairLimit, type CallerGroups } from '../../runtime/fair-limit.js';
+import type { RateLimiter } from './rate-limit.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -33,25 +34,33 @@ export class DecisionTurns {
   private readonly tokens = new FairLimit(TOKEN_TURNS);
 
   /**
-   * @param records where decisions are recorded: while it is full nothing is decided
+   * @param records where decisions are recorded: nothing is decided for a caller whose share of it is full
+   * @param rates which say whether the records of a caller weigh more than they may
    * @param waitMs the longest wait
    */
   constructor(
-    private readonly records: { readonly isFull: boolean },
+    private readonly records: { readonly hasRoom: (groups: CallerGroups) => boolean },
+    private readonly rates: Pick<RateLimiter, 'checkRecordDebt'>,
     private readonly waitMs: number,
   ) {}
 
-  /** Takes turns for a request's caller. @returns how to give them back. @throws Fault `overloaded` */
-  async take({ caller, callerGroups = [] }: FastifyRequest, turns = 1): Promise<() => void> {
+  /** Takes turns for a request's caller. @returns how to give them back. @throws Fault `overloaded`; RateLimitExceeded */
+  async take(request: FastifyRequest, turns = 1): Promise<() => void> {
+    const { caller, callerGroups = [] } = request;
     const limit = caller?.kind === 'client' ? this.clients : this.tokens;
     await limit.waitForRoom(callerGroups, turns, this.waitMs);
-    if (this.records.isFull) {
-      limit.release(callerGroups, turns);
-      throw new Fault('overloaded', 'decision records');
-    }
-    return () => {
+    const end = (): void => {
       limit.release(callerGroups, turns);
     };
+    try {
+      // Only now, since the decisions before may have filled the one and used up the other.
+      if (!this.records.hasRoom(callerGroups)) throw new Fault('overloaded', 'decision records');
+      this.rates.checkRecordDebt(request);
+      return end;
+    } catch (error) {
+      end();
+      throw error;
+    }
   }
 }
 

@@ -26,12 +26,12 @@ export function createProblem(code: string, message: string, at?: string): Probl
   return { error: { code, message, ...(at === undefined || at === '' ? {} : { at }) } };
 }
 
-/** Takes the first issue of a failed parse, with its place. */
-export function toBadRequest(error: z.ZodError): BadRequest {
+/** Takes the first issue of a failed parse, with its place. @param within the place of what was parsed */
+export function toBadRequest(error: z.ZodError, within: readonly string[] = []): BadRequest {
   const issue = error.issues[0];
   return new BadRequest(
     issue === undefined ? 'is not acceptable' : rephraseIssue(issue),
-    formatJsonPath(issue?.path ?? []),
+    formatJsonPath([...within, ...(issue?.path ?? [])]),
   );
 }
 

@@ -73,7 +73,7 @@ export class Admission {
   private heapUsed = 0;
   private heapReadAt = -Infinity;
 
-  constructor(private readonly limits: AdmissionLimits) {
+  constructor(limits: AdmissionLimits) {
     this.places = new FairLimit(limits.inFlight);
     // The longest body always fits, beside as many others.
     const room = Math.max(4 * limits.bodyBytes, this.heapLimit / HEAP_TO_BODIES);
@@ -178,10 +178,10 @@ export class Admission {
   }
 
   /** The bytes of a body as it is announced. A body that is too long is refused for its length. */
-  private getInitialBytes({ raw }: FastifyRequest): number {
+  private getInitialBytes({ raw, routeOptions }: FastifyRequest): number {
     const length = getAnnouncedLength(raw);
     if (length === Infinity) return SHORT_BYTES;
-    return length === 0 || length > this.limits.bodyBytes ? 0 : Math.max(length, LEAST_BODY_BYTES);
+    return length === 0 || length > routeOptions.bodyLimit ? 0 : Math.max(length, LEAST_BODY_BYTES);
   }
 
   private findExceededLimit(

@@ -15,7 +15,7 @@ import { formatCallerId, type AuthenticatedParty } from '../../model/question.js
 import type { Service } from '../../service/service.js';
 import { findActingAgents } from './acting-agents.js';
 import { RateLimitExceeded, sendTooManyRequests } from './errors.js';
-import { countBodyRequests, countItemRequests, type BodySize } from './request-cost.js';
+import { BODY_BYTES_A_REQUEST, countBodyRequests, countItemRequests, type BodySize } from './request-cost.js';
 import { TokenBuckets, type RateBucket, type TokenBucketResult } from './token-bucket.js';
 import { getAnnouncedLength, MAX_BODY_BYTES } from './unread-body.js';
 
@@ -28,6 +28,8 @@ declare module 'fastify' {
 
 /** The callers of one issuer, by their own tokens, that may each ask at their full rate at one time. */
 const FULL_RATE_CALLERS_AN_ISSUER = 10;
+/** A record up to this length is part of what its question counts as: an ordinary one has half of it. */
+const ORDINARY_RECORD_BYTES = 8 * 1024;
 /** Requests a second of one network at each route that needs no credential. */
 const OPEN_ROUTE_RATE = 500;
 /** The same at a route for monitors: what else comes from their address, a proxy's for example, must not keep them out. */
@@ -36,6 +38,8 @@ const MONITORED_ROUTE_RATE = 5_000;
 export class RateLimiter {
   private readonly callers = new TokenBuckets();
   private readonly agents = new TokenBuckets();
+  /** The bytes of records, at the rate at which bodies may bring bytes: a short body may have long records. */
+  private readonly records = new TokenBuckets();
   private readonly failures = new TokenBuckets();
   private readonly verifications = new TokenBuckets();
   private readonly networks = new TokenBuckets();
@@ -47,7 +51,8 @@ export class RateLimiter {
     const announced = getAnnouncedLength(request.raw);
     // A longer body than may be is not read.
     const cost = 1 + (announced > MAX_BODY_BYTES ? 0 : countBodyRequests({ bytes: announced }));
-    const result = this.callers.takeEach(this.listCallerBuckets(request), cost);
+    const recorded = this.readRecordBuckets(request);
+    const result = recorded.allowed ? this.callers.takeEach(this.listCallerBuckets(request), cost) : recorded;
     setRateLimitHeaders(reply, 'caller', this.getRate(getParty(request)), result);
     if (!result.allowed) {
       void sendTooManyRequests(reply, result);
@@ -63,6 +68,22 @@ export class RateLimiter {
    */
   countBody(request: FastifyRequest, size: BodySize): void {
     this.countMore(request, 1 + countBodyRequests(size) - request.rateCharge);
+  }
+
+  /** Counts the bytes of a record, once it is made: it is stored whatever it weighs, and what its caller asks next waits. */
+  countRecord(request: FastifyRequest, bytes: number): void {
+    const cost = Math.max(0, bytes - ORDINARY_RECORD_BYTES) / BODY_BYTES_A_REQUEST;
+    for (const { key, rate } of this.listCallerBuckets(request)) this.records.takeDebt(key, rate, cost);
+  }
+
+  /** @throws RateLimitExceeded where the records of the caller, or of its groups, have weighed more than the rate allows */
+  checkRecordDebt(request: FastifyRequest): void {
+    const { allowed, retryAfter } = this.readRecordBuckets(request);
+    if (!allowed) throw new RateLimitExceeded(retryAfter);
+  }
+
+  private readRecordBuckets(request: FastifyRequest): TokenBucketResult {
+    return this.records.takeMoreOfEach(this.listCallerBuckets(request), 0, 0);
   }
 
   /** Counts the items of a batch, once the body is read. One that has many takes its caller into debt. */

@@ -90,6 +90,11 @@ export class TokenBuckets {
     return tightest;
   }
 
+  /** Takes what has been done already, whatever the bucket holds. */
+  takeDebt(key: string, rate: number, cost: number): TokenBucketResult {
+    return this.charge(key, rate, cost, -Infinity);
+  }
+
   private charge(fullKey: string, rate: number, cost: number, least: number): TokenBucketResult {
     const key = shortenKey(fullKey, MAX_BUCKET_KEY_LENGTH);
     const bucket = this.buckets.get(key) ?? { level: rate, refilledAt: performance.now() };

@@ -2,12 +2,14 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { DecisionRecord, SearchRecord } from '../../model/decision.js';
+import { BadRequest } from '../../model/faults.js';
 import type { Client } from '../../model/question.js';
 import { Deadline } from '../../runtime/deadline.js';
 import { FairLimit } from '../../runtime/fair-limit.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
-import type { StoredDecision } from '../../store/decisions.js';
+import type { ReportedOutcome, StoredDecision } from '../../store/decisions.js';
+import { measureStoredBytes } from '../../store/stored-bytes.js';
 import { authenticate, requireClient } from '../edge/authentication.js';
 import { nextPageFormat, PageTokens } from '../page-token.js';
 import { instantFormat, utcInstantFormat } from '../../runtime/instant-format.js';
@@ -19,6 +21,10 @@ const MAX_RECORDS = 200;
 const DEFAULT_RECORDS = 50;
 /** Pages that are read at one time; one caller reads one. */
 const MAX_LISTINGS = 2;
+/** Single records that are read, or get an outcome, at one time; one caller alone has half of them. */
+const MAX_RECORD_CALLS = 4;
+/** The longest outcome, as it is sent and as the database writes it. */
+const MAX_OUTCOME_BYTES = 16 * 1024;
 
 const decisionsQuery = z.strictObject({
   from: utcInstantFormat.optional().describe('Made then or later'),
@@ -55,6 +61,8 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
   const onRequest = authenticate(app, service, ['evaluate', 'admin']);
   const pageTokens = new PageTokens(service.secret);
   const listings = new FairLimit(MAX_LISTINGS);
+  // Places of their own, so that no caller's pages keep out what it reports.
+  const recordCalls = new FairLimit(MAX_RECORD_CALLS);
 
   app.get('/v1/decisions', {
     schema: {
@@ -72,9 +80,8 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
       const query = { list: 'decisions', caller: client.id, ...filters };
       const ownership = client.may.has('admin') ? {} : { client: client.id };
       const after = pageTokens.decode({ token }, query, 'page_token');
-      const { records, next } = await listInTurn(request, () =>
-        service.decisions.list({ ...filters, ...ownership }, after, size),
-      );
+      const list = () => service.decisions.list({ ...filters, ...ownership }, after, size);
+      const { records, next } = await runInPlace(listings, request, list, { rests: true });
       return {
         page: pageTokens.encode(next, query),
         results: records.map((record) => redactFacts(client, record)),
@@ -92,7 +99,7 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
     onRequest,
     handler: async (request, reply) => {
       const client = requireClient(request);
-      const stored = await findVisibleDecision(request.params.id, client);
+      const stored = await runInPlace(recordCalls, request, () => findVisibleDecision(request.params.id, client));
       return stored === undefined
         ? reply.code(404).send(NOT_FOUND)
         : reply.send({ ...redactFacts(client, stored.record), outcome: stored.outcome });
@@ -102,31 +109,64 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
   app.post('/v1/decisions/:id/outcome', {
     schema: {
       tags: ['decisions'],
-      summary: 'Report what the agent really did; once, repeating the same is fine',
+      summary: 'Report what the agent really did; once, repeating the same is fine. At most 16 KiB',
       params: decisionParams,
       body: outcomeFormat,
-      response: { 201: outcomeFormat, ...inputErrors, 404: problemFormat, 409: problemFormat },
+      response: { 201: outcomeFormat, ...inputErrors, 404: problemFormat, 409: problemFormat, 413: problemFormat },
     },
     onRequest,
+    bodyLimit: MAX_OUTCOME_BYTES,
     handler: async (request, reply) => {
       const client = requireClient(request);
-      const decision = await findVisibleDecision(request.params.id, client);
-      if (decision === undefined) return reply.code(404).send(NOT_FOUND);
-      const isStored = await service.decisions.reportOutcome(decision.record.id, client.id, request.body);
-      return isStored
-        ? reply.code(201).send(request.body)
-        : reply.code(409).send(createProblem('already_reported', 'Another outcome was reported before.'));
+      const { params, body } = request;
+      // Few digits may stand for hundreds: 1e308.
+      if (measureStoredBytes(JSON.stringify(body)) > MAX_OUTCOME_BYTES)
+        throw new BadRequest(`must be at most ${MAX_OUTCOME_BYTES} bytes long with its numbers written out`);
+      const result = await runInPlace(recordCalls, request, () => reportOutcome(params.id, client, body));
+      switch (result) {
+        case 'reported':
+          return reply.code(201).send(body);
+        case 'not_found':
+          return reply.code(404).send(NOT_FOUND);
+        case 'other_reported':
+          return reply.code(409).send(createProblem('already_reported', 'Another outcome was reported before.'));
+      }
     },
   });
 
-  /** Reads a page in one of the few places for it, within a decision's time: what is read here mustn't slow decisions. */
-  async function listInTurn<T>({ callerGroups = [] }: FastifyRequest, read: () => Promise<T>): Promise<T> {
-    await listings.waitForRoom(callerGroups, 1, service.deadlineMs);
+  /**
+   * Asks the database in one of the few places for it, within a decision's time: what is read or written here mustn't slow
+   * decisions.
+   * @param rests whether the place stays taken for as long again: the longer pages take beside decisions, the fewer are read
+   */
+  async function runInPlace<T>(
+    places: FairLimit,
+    { callerGroups = [] }: FastifyRequest,
+    ask: () => Promise<T>,
+    { rests = false } = {},
+  ): Promise<T> {
+    await places.waitForRoom(callerGroups, 1, service.deadlineMs);
     // The place is held until the database is done, even where the answer isn't waited for any longer.
-    const page = read().finally(() => {
-      listings.release(callerGroups, 1);
+    const startedAt = performance.now();
+    const release = (): void => {
+      places.release(callerGroups, 1);
+    };
+    const answer = ask().finally(() => {
+      if (rests) setTimeout(release, performance.now() - startedAt).unref();
+      else release();
     });
-    return Deadline.run(service.deadlineMs, (deadline) => deadline.race(page));
+    return Deadline.run(service.deadlineMs, (deadline) => deadline.race(answer));
+  }
+
+  async function reportOutcome(
+    id: string,
+    client: Client,
+    outcome: ReportedOutcome,
+  ): Promise<'reported' | 'not_found' | 'other_reported'> {
+    const decision = await findVisibleDecision(id, client);
+    if (decision === undefined) return 'not_found';
+    const isStored = await service.decisions.reportOutcome(decision.record.id, client.id, outcome);
+    return isStored ? 'reported' : 'other_reported';
   }
 
   /** Leaves out the facts, which show what is stored of people and resources, unless the client is an admin. */

@@ -19,11 +19,13 @@ import {
   evaluationFormat,
   evaluationsFormat,
   parseQuestion,
+  QUESTION_PARTS,
   type BatchSemantic,
+  type QuestionParts,
   type RequestContext,
 } from '../authzen-request.js';
 import { requireCaller, authenticate, buildChallenges } from '../edge/authentication.js';
-import { inputErrors } from '../edge/errors.js';
+import { inputErrors, RateLimitExceeded } from '../edge/errors.js';
 import { z } from 'zod';
 
 export function evaluationRoutes(app: TypedApp, service: Service): void {
@@ -75,8 +77,7 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
           isAbandoned: () => reply.raw.destroyed,
           answer: (question, index) =>
             answerItem(question, index, { requestContext, isMinimal, deps, log: request.log }),
-          refuse: (fault, index) =>
-            toItemErrorAnswer({ status: 503, code: fault.code, message: fault.message, at: '' }, index, isMinimal),
+          refuse: (refusal, index) => toItemErrorAnswer(toItemError(refusal), index, isMinimal),
         }),
       );
       return reply.send({ evaluations });
@@ -88,7 +89,7 @@ async function answerQuestion(
   service: Service,
   request: FastifyRequest,
   reply: FastifyReply,
-  body: unknown,
+  body: QuestionParts,
 ): Promise<FastifyReply> {
   const caller = requireCaller(request);
   const isMinimal = negotiateMinimalAnswer(request, reply, caller);
@@ -127,14 +128,16 @@ async function answerItem(
   }
 }
 
+type TurnRefusal = Fault | RateLimitExceeded;
+
 interface BatchWork<T> {
-  /** Waits until an item may be decided. @throws Fault `overloaded` */
+  /** Waits until an item may be decided. @throws Fault `overloaded`; RateLimitExceeded */
   readonly takeTurn: () => Promise<() => void>;
   /** Whether the caller has hung up, so that nothing more is worth deciding. */
   readonly isAbandoned: () => boolean;
   readonly answer: (item: T, index: number) => Promise<EvaluationAnswer>;
   /** The answer to an item that got no turn. */
-  readonly refuse: (fault: Fault, index: number) => EvaluationAnswer;
+  readonly refuse: (refusal: TurnRefusal, index: number) => EvaluationAnswer;
 }
 
 /**
@@ -147,12 +150,12 @@ async function answerBatch<T>(
   { takeTurn, isAbandoned, answer, refuse }: BatchWork<T>,
 ): Promise<EvaluationAnswer[]> {
   const answers: Promise<EvaluationAnswer>[] = [];
-  let refusal: Fault | undefined;
+  let refusal: TurnRefusal | undefined;
   for (const [index, item] of items.entries()) {
     if (isAbandoned()) break;
     const end =
-      refusal === undefined ? await takeTurn().catch((error: unknown) => (refusal = toFault(error))) : refusal;
-    if (end instanceof Fault) {
+      refusal === undefined ? await takeTurn().catch((error: unknown) => (refusal = toRefusal(error))) : refusal;
+    if (typeof end !== 'function') {
       answers.push(Promise.resolve(refuse(end, index)));
       continue;
     }
@@ -164,17 +167,21 @@ async function answerBatch<T>(
   return Promise.all(answers);
 }
 
-/** @throws the error where it is no Fault */
-function toFault(error: unknown): Fault {
-  if (error instanceof Fault) return error;
+/** @throws the error where it refuses nothing */
+function toRefusal(error: unknown): TurnRefusal {
+  if (error instanceof Fault || error instanceof RateLimitExceeded) return error;
   throw error;
 }
 
-const QUESTION_MEMBERS = ['subject', 'action', 'resource', 'context'] as const;
+function toItemError(refusal: TurnRefusal): Parameters<typeof toItemErrorAnswer>[0] {
+  return refusal instanceof Fault
+    ? { status: 503, code: refusal.code, message: refusal.message, at: '' }
+    : { status: 429, code: 'rate_limited', message: 'Too many bytes of decision records; ask again later.', at: '' };
+}
 
 function pickQuestionMembers(body: object): Record<string, unknown> {
   return Object.fromEntries(
-    QUESTION_MEMBERS.filter((m) => Object.hasOwn(body, m)).map((m) => [m, (body as Record<string, unknown>)[m]]),
+    QUESTION_PARTS.filter((m) => Object.hasOwn(body, m)).map((m) => [m, (body as Record<string, unknown>)[m]]),
   );
 }
 

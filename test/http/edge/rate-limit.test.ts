@@ -1,4 +1,5 @@
 /** Who is held to which rate: clients, the agents of a client, and addresses whose credentials are refused. */
+import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { LightMyRequestResponse } from 'fastify';
 import { clientNamed, startWith, T, type Running } from '../../support/sample.js';
@@ -6,6 +7,7 @@ import { makeKey, type Key } from '../../tokens/keys.js';
 
 const AGENT_RATE = 5;
 const FAILED_RATE = 10;
+const HEAVY_RATE = 20;
 let remit: Running;
 let key: Key;
 let forged: Key;
@@ -21,6 +23,7 @@ beforeAll(async () => {
         ...clientNamed(id, 'api', 'evaluate', ...(id === 'vouching' ? ['asserts_subject'] : [])),
         rate: 12,
       })),
+      { ...clientNamed('heavy', 'api', 'evaluate'), rate: HEAVY_RATE },
       { ...clientNamed('wide', 'api', 'evaluate'), rate: 1000 },
     ],
   });
@@ -400,3 +403,90 @@ describe('what needs no credential', () => {
     expect((await ask('wide', question())).statusCode).toBe(200);
   });
 }); // prettier-ignore
+
+describe('records', () => {
+  /** A question with properties of so many bytes in each of two parts, which are on record. */
+  const weighing = async (bytes: number, agent = 'planner'): Promise<object> => ({
+    subject: { type: 'user', id: 'alice', properties: { name: 'é'.repeat(bytes / 2) } },
+    action: { name: 'read' },
+    resource: { type: 'employee', id: 'erin', properties: { ssn: 'é'.repeat(bytes / 2) } },
+    context: { token: await token(agent) },
+  });
+  const takeWeights = async (client: string): Promise<number[]> => {
+    await remit.service.decisions.flush();
+    const [rows = []] = await remit.service.database.run([
+      {
+        sql: 'delete from decisions where client = $1 returning octet_length(record::text) as bytes',
+        params: [client],
+      },
+    ]);
+    return rows.map(({ bytes }) => Number(bytes));
+  };
+  const ORDINARY_BYTES = 8 * 1024;
+  const RATE_BYTES = HEAVY_RATE * 16 * 1024;
+
+  it('of a caller weigh no more than its rate lets bodies bring, but for those that are made at that moment', async () => {
+    const batch = fc.record({
+      bytes: fc.constantFrom(0, 2_000, 14_000, 30_000),
+      items: fc.integer({ min: 1, max: 150 }),
+      semantic: fc.constantFrom('execute_all', 'deny_on_first_deny'),
+    });
+    const seen = new Set<number>();
+    await fc.assert(
+      fc.asyncProperty(fc.array(batch, { minLength: 1, maxLength: 3 }), async (batches) => {
+        now += 60_000;
+        const responses: LightMyRequestResponse[] = [];
+        for (const { bytes, items, semantic } of batches)
+          responses.push(
+            await ask(
+              'heavy',
+              {
+                ...(await weighing(bytes)),
+                evaluations: Array.from({ length: items }, () => ({})),
+                options: { evaluations_semantic: semantic },
+              },
+              'evaluations',
+            ),
+          );
+        const weights = await takeWeights('heavy');
+        const charged = weights.map((bytes) => Math.max(0, bytes - ORDINARY_BYTES));
+        const longest = Math.max(0, ...charged);
+        const atOnce = batches.some(({ semantic }) => semantic === 'execute_all') ? 64 : 1;
+        // The database writes a record with blanks, which aren't counted.
+        expect(charged.reduce((sum, bytes) => sum + bytes, 0)).toBeLessThan(1.1 * (RATE_BYTES + atOnce * longest));
+        for (const response of responses) {
+          seen.add(response.statusCode);
+          if (response.statusCode !== 200) continue;
+          const answers = response.json<{ evaluations: { decision: boolean; context?: { error?: { status: number } } }[] }>().evaluations;
+          for (const { decision, context } of answers)
+            if (context?.error !== undefined) expect([decision, context.error.status]).toEqual([false, 429]);
+          // No record, no answer.
+          expect(weights.length).toBeGreaterThanOrEqual(answers.filter(({ context }) => context?.error === undefined).length);
+        }
+      }),
+      { numRuns: 12, examples: [[[{ bytes: 30_000, items: 150, semantic: 'deny_on_first_deny' }]]] },
+    );
+    expect(seen).toContain(200);
+  }, 120_000); // prettier-ignore
+
+  it('that weigh too much have their caller wait, and no other', async () => {
+    const body = { ...(await weighing(30_000)), evaluations: Array.from({ length: 100 }, () => ({})) };
+    const answers = (await ask('heavy', body, 'evaluations')).json<{ evaluations: { context?: { error?: object } }[] }>().evaluations;
+    expect(answers.at(-1)?.context?.error).toMatchObject({ status: 429, code: 'rate_limited' });
+    const refused = await ask('heavy', await weighing(0, 'hr-assistant'));
+    expect(refused.statusCode).toBe(429);
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(1);
+    expect((await ask('wide', await weighing(0))).statusCode).toBe(200);
+    now += 60_000;
+    expect((await ask('heavy', await weighing(0, 'hr-assistant'))).statusCode).toBe(200);
+    await takeWeights('heavy');
+  }, 60_000); // prettier-ignore
+
+  it('of ordinary weight cost nothing beyond their questions', async () => {
+    const body = { ...(await weighing(0)), evaluations: Array.from({ length: 150 }, () => ({})) };
+    const response = await ask('heavy', body, 'evaluations');
+    expect(response.json<{ evaluations: { context?: { error?: object } }[] }>().evaluations.filter(({ context }) => context?.error !== undefined)).toEqual([]);
+    expect((await ask('heavy', await weighing(0, 'hr-assistant'))).statusCode).toBe(200);
+    await takeWeights('heavy');
+  }, 60_000); // prettier-ignore
+});

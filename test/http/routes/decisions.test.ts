@@ -1,5 +1,7 @@
 /** Decision records in a list: whose they are, in which order, and what of them is shown to whom. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Readable } from 'node:stream';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { clientNamed, DAYTIME, start, startWith, type Answer, type Running } from '../../support/sample.js';
 
 interface Listed {
@@ -126,6 +128,24 @@ describe('a list of decisions', () => {
   });
 });
 
+it('a page that took long is followed by a pause as long, for its own caller alone', async () => {
+  await ask('plain');
+  const { decisions } = remit.service;
+  const list = decisions.list.bind(decisions);
+  const calls: { readonly client: string | undefined; readonly begin: number; readonly end: number }[] = [];
+  const spy = vi.spyOn(decisions, 'list').mockImplementation(async (...args) => {
+    const begin = performance.now();
+    if (calls.length === 0) await new Promise((resolve) => setTimeout(resolve, 200));
+    return list(...args).finally(() => calls.push({ client: args[0].client, begin, end: performance.now() }));
+  });
+  await get('/v1/decisions', 'plain');
+  await Promise.all(['plain', 'other'].map((who) => get('/v1/decisions', who)));
+  spy.mockRestore();
+  expect(calls.map(({ client }) => client)).toEqual(['plain', 'other', 'plain']);
+  const [first, , next] = calls;
+  expect((next?.begin ?? 0) - (first?.end ?? 0)).toBeGreaterThan(0.9 * ((first?.end ?? 0) - (first?.begin ?? 0)));
+});
+
 describe('what a decision rests on', () => {
   it('is shown to an admin and to nobody else: it tells what is stored', async () => {
     const id = await ask('plain');
@@ -151,15 +171,115 @@ describe('what a decision rests on', () => {
     });
   });
 
+  it('has no more of a purpose than can be one: a text as long as a token’s, and only in the context', async () => {
+    const purposes = fc.oneof(fc.string({ maxLength: 2000, size: 'max' }), fc.jsonValue(), fc.constant('x'.repeat(1025)));
+    await fc.assert(
+      fc.asyncProperty(purposes.map((value) => JSON.parse(JSON.stringify(value)) as unknown), async (purpose) => {
+        fc.pre(purpose !== null);
+        const id = await ask('plain', {
+          subject: { type: 'user', id: 'alice', properties: { purpose } },
+          action: { name: 'read', properties: { purpose } },
+          resource: { type: 'employee', id: 'erin', properties: { purpose } },
+          context: { token, purpose },
+        });
+        fc.pre(id !== ''); // Some texts are refused.
+        const { facts } = (await get(`/v1/decisions/${id}`, 'admin')).json<Listed['results'][number]>();
+        const kept = typeof purpose === 'string' && purpose.length <= 1024 ? purpose : null;
+        expect(facts?.said).toEqual({ context: { purpose: kept } });
+      }),
+      { numRuns: 30, examples: [['payroll'], [['payroll']], ['x'.repeat(1024)], ['x'.repeat(1025)]] },
+    );
+  }); // prettier-ignore
+
   it('is left out where it would be long', async () => {
     const id = await ask('plain', {
       subject: { type: 'user', id: 'alice', properties: { name: 'x'.repeat(31_000) } },
-      resource: { type: 'employee', id: 'erin', properties: { ssn: 'x'.repeat(31_000) } },
-      context: { token, purpose: 'x'.repeat(31_000) },
+      resource: { type: 'employee', id: 'erin', properties: { ssn: 'é'.repeat(31_000) } },
     });
+    // In bytes: the same number of characters would be short enough.
+    const inBytes = await ask('plain', {
+      resource: { type: 'employee', id: 'erin', properties: { ssn: '字'.repeat(31_000) } },
+    });
+    expect((await get(`/v1/decisions/${inBytes}`, 'admin')).json<Listed['results'][number]>().facts).toBeUndefined();
     const record = (await get(`/v1/decisions/${id}`, 'admin')).json<Listed['results'][number]>();
     expect(record.id).toBe(id);
     expect(record.facts).toBeUndefined();
+  });
+});
+
+describe('an outcome', () => {
+  const report = async (body: object, who = 'plain', id?: string) =>
+    remit.post(`/v1/decisions/${id ?? (await ask(who))}/outcome`, body, as(who));
+  const withDetail = (length: number): object => {
+    const rest = JSON.stringify({ outcome: 'executed', properties: { text: '' } }).length;
+    return { outcome: 'executed', properties: { text: 'x'.repeat(length - rest) } };
+  };
+
+  it('is at most 16 KiB long, announced or not', async () => {
+    expect((await report(withDetail(16 * 1024))).statusCode).toBe(201);
+    const response = await report(withDetail(16 * 1024 + 1));
+    expect(response.statusCode).toBe(413);
+    expect(response.json()).toMatchObject({ error: { message: 'The body must be at most 16 KiB long.' } });
+    expect((await report(withDetail(900 * 1024))).statusCode).toBe(413);
+    const chunked = await remit.app.inject({
+      method: 'POST',
+      url: `/v1/decisions/${await ask('plain')}/outcome`,
+      headers: { host: '127.0.0.1:7480', 'content-type': 'application/json', 'transfer-encoding': 'chunked', ...as('plain') },
+      payload: Readable.from([JSON.stringify(withDetail(17 * 1024))]),
+    });
+    expect(chunked.statusCode).toBe(413);
+  }); // prettier-ignore
+
+  it('is no longer in the answer than it was let in, whatever its numbers', async () => {
+    const number = fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.constantFrom(1e308, -5e-324, 1e21));
+    const numbers = fc.tuple(number, fc.integer({ min: 0, max: 1_700 })).map(([value, count]) => Array<number>(count).fill(value));
+    const seen = new Set<number>();
+    await fc.assert(
+      fc.asyncProperty(numbers, async (values) => {
+        const id = await ask('plain');
+        const { statusCode } = await report({ outcome: 'failed', properties: { values } }, 'plain', id);
+        seen.add(statusCode);
+        const { outcome } = (await get(`/v1/decisions/${id}`, 'plain')).json<{ outcome?: object }>();
+        const [stored] = await remit.service.database.run([
+          { sql: 'select length(outcome::text) as length from outcomes where decision = $1::uuid', params: [id] },
+        ]);
+        expect(outcome !== undefined).toBe(statusCode === 201);
+        expect(Number(stored?.[0]?.['length'] ?? 0)).toBeLessThan(2 * 16 * 1024);
+      }),
+      { numRuns: 40, examples: [[Array<number>(60).fill(1e308)], [Array<number>(40).fill(1e308)]] },
+    );
+    expect([...seen].filter((status) => ![201, 400, 413].includes(status))).toEqual([]);
+    expect([...seen]).toEqual(expect.arrayContaining([201, 400]));
+  }); // prettier-ignore
+
+  it('and a single record have few places, of which one caller has half: neither holds up what others ask', async () => {
+    const { database } = remit.service;
+    const mine = await ask('plain');
+    const others = await ask('other');
+    const run = database.run.bind(database);
+    const held: (() => void)[] = [];
+    let isHolding = true;
+    const spy = vi.spyOn(database, 'run').mockImplementation(async (statements) => {
+      const isOfOne = statements.some(({ sql }) => /from decisions d\s+left join outcomes|outcomes/.test(sql));
+      if (isOfOne && isHolding) await new Promise<void>((resolve) => held.push(resolve));
+      return run(statements);
+    });
+    const calls = Array.from({ length: 20 }, (_, i) =>
+      i % 2 === 0 ? get(`/v1/decisions/${mine}`, 'plain') : report({ outcome: 'executed' }, 'plain', mine),
+    );
+    await vi.waitUntil(() => held.length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(held).toHaveLength(2);
+    const other = get(`/v1/decisions/${others}`, 'other');
+    await vi.waitUntil(() => held.length === 3);
+    // Pages and decisions wait for none of these.
+    expect((await list('plain', '?limit=1')).results).toHaveLength(1);
+    expect(await ask('other')).not.toBe('');
+    isHolding = false;
+    for (const release of held) release();
+    expect((await other).statusCode).toBe(200);
+    for (const { statusCode } of await Promise.all(calls)) expect([200, 201]).toContain(statusCode);
+    spy.mockRestore();
   });
 });
 
@@ -172,6 +292,15 @@ it('numbers that the database writes out in hundreds of digits do not make a rec
     resource: { type: 'employee', id: 'erin' },
     context: { purpose: Array.from({ length: 4_000 }, () => 1e308) },
   };
+  // Where the token constrains the member, its value is on record whatever it is.
+  const constrained = await dev.mint({
+    user: 'alice',
+    agent: 'hr-assistant',
+    details: [{ type: 'remit', actions: ['read'], constraints: { 'action.rows': { max: 1 } } }],
+  });
+  const rows = { ...body, action: { name: 'read', properties: { rows: Array.from({ length: 4_000 }, () => 1e308) } } };
+  const denied = await dev.post('/access/v1/evaluation', rows, { authorization: `Bearer ${constrained}` });
+  expect(denied.json<Answer>().context?.reasons.map(({ code }) => code)).toContain('authorization_details_mismatch');
   await dev.post('/access/v1/evaluation', body, { authorization: `Bearer ${own}` });
   const response = await dev.request('GET', '/v1/decisions?limit=1');
   expect(response.json<{ results: object[] }>().results).toHaveLength(1);
