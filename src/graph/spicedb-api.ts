@@ -56,26 +56,6 @@ export function toBulkRequest(
   return v1.CheckBulkPermissionsRequest.create({ consistency, withTracing, items });
 }
 
-/** The one relationship by which a subject holds a relation that only allows single subjects; undefined for none. */
-export async function readDirectRelationship(
-  client: SpiceDBClient,
-  { resource, permission, subject }: CheckRequest,
-  consistency: v1.Consistency,
-): Promise<v1.Relationship | undefined> {
-  const filter = {
-    resourceType: resource.type,
-    resourceId: resource.id,
-    relation: permission,
-    subjectType: subject.type,
-    subjectId: subject.id,
-    subjectRelation: '',
-  };
-  const [response] = await client.readRelationships(
-    v1.ReadRelationshipsRequest.create({ consistency, relationshipFilter: toProtoFilter(filter), optionalLimit: 1 }),
-  );
-  return response?.relationship;
-}
-
 /** Relationships that were read, and the revision that they are of, as a ZedToken; undefined where there are none. */
 export interface RelationshipMessages {
   readonly relationships: readonly v1.Relationship[];

@@ -152,6 +152,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/graph/server/snapshot-reader.ts': 'test/graph/server/schema-monitor.test.ts',
   'src/graph/server/union-parts.ts': 'test/graph/server/grant-proof.test.ts',
   'src/graph/server/zedtoken-verifier.ts': 'test/graph/server/schema-monitor.test.ts',
+  'src/graph/server/read-cache.ts': 'test/graph/server/server.cached.test.ts',
   'src/graph/server/zedtoken.ts': 'test/graph/server/revision-cache.test.ts',
   'src/graph/snapshot.ts': 'test/attacks/one-revision.test.ts',
   'src/graph/spicedb-api.ts': 'test/graph/server/connection.test.ts',

@@ -4,18 +4,19 @@
  * wanted and can be found in time.
  */
 import type { CheckAnswer, CheckRequest, ReadConsistency } from '../../model/checks.js';
+import type { CacheCountsByName } from '../../telemetry/counted-cache.js';
 import { ConcurrencyLimit } from '../../runtime/concurrency-limit.js';
 import { withTimeout } from '../../runtime/timeout.js';
 import type { BulkChecker } from '../check-queue.js';
 import { OUTAGE_ANSWER, toFailureAnswer } from '../errors.js';
 import { isExactly } from '../port.js';
-import { fromProtoRelationship } from '../protobuf.js';
 import { relationshipKey } from '../relationship-text.js';
 import type { GraphSchema } from '../schema/schema.js';
 import { checkBulk, type TracedAnswer } from '../bulk-check.js';
-import { atExactSnapshot, readDirectRelationship, toProtoConsistency, type SpiceDBClient } from '../spicedb-api.js';
+import { toProtoConsistency, type SpiceDBClient } from '../spicedb-api.js';
 import { proveGrant } from './grant-proof.js';
 import { PathCache } from './path-cache.js';
+import { ReadCache } from './read-cache.js';
 import { readClocks, type RevisionCache } from './revision-cache.js';
 import { createSnapshotReader } from './snapshot-reader.js';
 
@@ -45,6 +46,7 @@ export interface ServerCheckerOptions {
 export class ServerChecker implements BulkChecker {
   private readonly proofLimit = new ConcurrencyLimit(CONCURRENT_PROOFS);
   private readonly paths: PathCache;
+  private readonly reads = new ReadCache();
 
   constructor(
     private readonly client: SpiceDBClient,
@@ -53,6 +55,10 @@ export class ServerChecker implements BulkChecker {
     private readonly options: ServerCheckerOptions,
   ) {
     this.paths = new PathCache(schema);
+  }
+
+  get caches(): CacheCountsByName {
+    return { ...this.cache.caches, ...this.reads.caches };
   }
 
   /**
@@ -138,11 +144,18 @@ export class ServerChecker implements BulkChecker {
   /** Reads the one relationship that a check is about. Never throws. */
   private async readGrant(check: CheckRequest, revision: string): Promise<CheckAnswer> {
     try {
-      const message = await this.proofLimit.run(() =>
-        readDirectRelationship(this.client, check, atExactSnapshot(revision)),
-      );
-      if (message === undefined) return { result: 'no', revision };
-      const { expiresAt, ...relationship } = fromProtoRelationship(message);
+      const filter = {
+        resourceType: check.resource.type,
+        resourceId: check.resource.id,
+        relation: check.permission,
+        subjectType: check.subject.type,
+        subjectId: check.subject.id,
+        subjectRelation: '',
+      };
+      const reader = createSnapshotReader(this.client, revision, this.reads);
+      const [granting] = await this.proofLimit.run(() => reader.readRelationships(filter, 1));
+      if (granting === undefined) return { result: 'no', revision };
+      const { expiresAt, ...relationship } = granting;
       return {
         result: 'yes',
         revision,
@@ -176,7 +189,7 @@ export class ServerChecker implements BulkChecker {
   private async proveAnswer(check: CheckRequest, revision: string): Promise<CheckAnswer> {
     if (this.schema.reachability.hasHiddenExpiration(check.resource.type, check.permission)) return UNPROVABLE_ANSWER;
     const deadline = performance.now() + this.options.deadlineMs;
-    const reader = createSnapshotReader(this.client, revision);
+    const reader = createSnapshotReader(this.client, revision, this.reads);
     try {
       const proof = await this.proofLimit.run(() =>
         proveGrant(check, this.schema, reader, { checkCaveats: true, deadline }),
@@ -206,7 +219,7 @@ export class ServerChecker implements BulkChecker {
   }
 
   private async findPath(check: CheckRequest, revision: string, deadline: number): Promise<readonly string[]> {
-    const reader = createSnapshotReader(this.client, revision);
+    const reader = createSnapshotReader(this.client, revision, this.reads);
     const proof = await this.proofLimit.run(
       () => proveGrant(check, this.schema, reader, { checkCaveats: false, deadline }),
       { priority: 'low' },

@@ -57,6 +57,7 @@ export class ServerGraph implements GraphEngine {
   private readonly queue: CheckQueue;
   private readonly lookupLimiter = new LookupLimiter(SERVER_LOOKUP_LIMITS);
   private readonly cache: RevisionCache;
+  private readonly checker: ServerChecker;
   private readonly monitor: RevisionMonitor;
   private readonly tokens: ZedTokenVerifier;
   private hasReportedForeignIds = false;
@@ -70,13 +71,13 @@ export class ServerGraph implements GraphEngine {
     this.cache = new RevisionCache(schema);
     this.monitor = new RevisionMonitor(connection, schema, this.cache, options);
     this.tokens = new ZedTokenVerifier(connection, anyDefinition(schema));
-    const checker = new ServerChecker(connection, schema, this.cache, {
+    this.checker = new ServerChecker(connection, schema, this.cache, {
       deadlineMs,
       // With `bounded` the monitor says which revision is the newest, and since when.
       confirmsRevisions: options.consistency !== 'bounded',
       onRevision: (revision) => this.tokens.noteDatastore(revision),
     });
-    this.queue = new CheckQueue(checker, {
+    this.queue = new CheckQueue(this.checker, {
       bulkSize: SERVER_BULK_SIZE,
       concurrentBulks: CONCURRENT_BULKS,
       maxWaitMs: deadlineMs,
@@ -222,7 +223,7 @@ export class ServerGraph implements GraphEngine {
   }
 
   counts(): GraphCounts {
-    return { caches: this.cache.caches, ...this.queue.counts() };
+    return { caches: this.checker.caches, ...this.queue.counts() };
   }
 
   close(): Promise<void> {

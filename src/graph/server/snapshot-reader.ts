@@ -6,6 +6,7 @@ import type { Relationship } from '../../model/relationships.js';
 import { fromProtoRelationship, type SubjectRelationshipFilter } from '../protobuf.js';
 import { checkBulk } from '../bulk-check.js';
 import { atExactSnapshot, readRelationships, type SpiceDBClient } from '../spicedb-api.js';
+import type { ReadCache } from './read-cache.js';
 
 /** Its calls throw what the client throws. */
 export interface SnapshotReader {
@@ -17,7 +18,7 @@ export interface SnapshotReader {
   checkUncached(check: CheckRequest): Promise<boolean>;
 }
 
-export function createSnapshotReader(client: SpiceDBClient, revision: string): SnapshotReader {
+export function createSnapshotReader(client: SpiceDBClient, revision: string, reads: ReadCache): SnapshotReader {
   const snapshot = atExactSnapshot(revision);
   const checkPermissions = async (checks: readonly CheckRequest[]): Promise<readonly boolean[]> => {
     const { answers } = await checkBulk(client, checks, snapshot);
@@ -25,10 +26,11 @@ export function createSnapshotReader(client: SpiceDBClient, revision: string): S
     return answers.map(({ answer }) => answer.result === 'yes');
   };
   return {
-    readRelationships: async (filter, limit) => {
-      const { relationships } = await readRelationships(client, filter, limit, snapshot);
-      return relationships.map(fromProtoRelationship);
-    },
+    readRelationships: (filter, limit) =>
+      reads.read(revision, filter, limit, async () => {
+        const { relationships } = await readRelationships(client, filter, limit, snapshot);
+        return relationships.map(fromProtoRelationship);
+      }),
     checkPermissions,
     // A check that comes together with one on an object that nothing knows is none that SpiceDB has cached.
     checkUncached: async (check) => {

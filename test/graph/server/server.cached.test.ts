@@ -18,7 +18,12 @@ import { BINARY, named, startSpiceDb, storedIn, type RunningSpiceDb } from '../.
 const graph = GraphSchema.parse(
   `use expiration
 definition user {}
+definition hall {
+  relation owner: user
+}
 definition room {
+  relation hall: hall
+  permission own = hall->owner
   relation host: user
   relation guest: user with expiration
   permission see = host + guest
@@ -113,6 +118,21 @@ function suite(makeStore: () => Promise<{ flags: readonly string[]; remove: () =
     expect(answers.map(({ result }) => result)).toEqual(['no', 'no']);
     expect(revisionOf(answers[0])).toBe(revisionOf(answers[1]));
     expect(revisionOf(answers[0])).toBeDefined();
+  });
+
+  it('and what was read at a revision is read once, for whatever is explained by it', async () => {
+    const engine = await open();
+    const rooms = ['near', 'far', 'wide'];
+    await writeOutside('touch', 'hall:one#owner@user:a', ...rooms.map((id) => `room:${id}#hall@hall:one`));
+    const from = reads.mock.calls.length;
+    const answers = await engine.check(
+      rooms.map((id) => ask(id, 'own', { explain: true })),
+      'full',
+    );
+    const paths = rooms.map((id) => [`room:${id}#hall@hall:one`, 'hall:one#owner@user:a']);
+    expect(answers).toMatchObject(paths.map((path) => ({ result: 'yes', path })));
+    const read = reads.mock.calls.slice(from).map(([request]) => request.relationshipFilter?.resourceType);
+    expect(read.filter((type) => type === 'hall')).toHaveLength(1);
   });
 
   it('never hold longer than a write, whoever makes it', async () => {
