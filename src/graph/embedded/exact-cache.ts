@@ -64,6 +64,8 @@ export class EmbeddedCache {
   private readonly formerExpirations = new Set<number>();
   /** The next expiration, or an instant before it: until then, and until the next write, nothing changes. */
   private nextExpiration = Infinity;
+  /** The next expiration of what the newest revision has; undefined: to be looked for. */
+  private nextAtHead: number | undefined;
   /** The last expiration that has passed and is tracked no longer. */
   private lastExpiration = -Infinity;
 
@@ -123,10 +125,12 @@ export class EmbeddedCache {
       const former = this.expirations.get(key);
       if (former !== undefined && former < readHostClock() + REVISION_LIFE_MS) this.formerExpirations.add(former);
       this.expirations.delete(key);
+      if (former === this.nextAtHead) this.nextAtHead = undefined;
       if (operation === 'delete' || relationship.expiresAt === undefined) continue;
       const expiration = Date.parse(relationship.expiresAt);
       this.expirations.set(key, expiration);
       this.nextExpiration = Math.min(this.nextExpiration, expiration);
+      if (this.nextAtHead !== undefined) this.nextAtHead = Math.min(this.nextAtHead, expiration);
     }
   }
 
@@ -150,9 +154,18 @@ export class EmbeddedCache {
       relationshipKey({ resource: check.resource, relation: check.permission, subject: check.subject }),
     );
     const expiration = isHead
-      ? (ownExpiration ?? this.nextExpiration)
+      ? (ownExpiration ?? this.findNextAtHead())
       : Math.min(ownExpiration ?? Infinity, this.nextExpiration);
     return expiration === Infinity ? undefined : new Date(expiration).toISOString();
+  }
+
+  /** The next expiration of what the newest revision has. */
+  private findNextAtHead(): number {
+    if (this.nextAtHead !== undefined) return this.nextAtHead;
+    let next = Infinity;
+    for (const expiration of this.expirations.values()) next = Math.min(next, expiration);
+    this.nextAtHead = next;
+    return next;
   }
 
   /** Whether a relationship has expired since the instant, or is about to: answers may then be from before and after. */
@@ -183,6 +196,7 @@ export class EmbeddedCache {
     const now = readHostClock();
     if (now < this.nextExpiration - EXPIRY_MARGIN_MS) return;
     this.clear();
+    this.nextAtHead = undefined;
     this.nextExpiration = Infinity;
     for (const [key, expiration] of this.expirations) {
       if (expiration + EXPIRY_MARGIN_MS < now) {
