@@ -268,8 +268,8 @@ describe('the tests beside the policies', () => {
     const c = company();
     c.change(TESTS, 'agent: writer, scope: docs.read docs.write docs.share', 'agnet: writer, scope: docs.read docs.write docs.share'); // prettier-ignore
     expect(told(c, (await c.check(true)).findings)).toEqual([
-      'policies/documents_test.yaml:7:3 error [test-invalid] tokens.writer-of-ann.agent: is required',
-      'policies/documents_test.yaml:7:31 error [test-invalid] tokens.writer-of-ann.agnet: unknown key (did you mean "agent"?)',
+      'policies/documents_test.yaml:8:3 error [test-invalid] tokens.writer-of-ann.agent: is required',
+      'policies/documents_test.yaml:8:31 error [test-invalid] tokens.writer-of-ann.agnet: unknown key (did you mean "agent"?)',
     ]);
     expect((await c.check(false)).findings).toEqual([]);
   });
