@@ -25,12 +25,12 @@ interface ResourceOrUser {
  */
 export async function findExampleRequest(service: Service, app: FastifyInstance): Promise<ExampleRequest | undefined> {
   let denied: ExampleRequest | undefined;
-  let asked = 0;
+  let questions = 0;
   for await (const example of findRequests(service)) {
     if (await isAllowed(service, app, example)) return example;
     denied ??= example;
-    asked += 1;
-    if (asked === MAX_EXAMPLE_QUESTIONS) break;
+    questions += 1;
+    if (questions === MAX_EXAMPLE_QUESTIONS) break;
   }
   return denied;
 }

@@ -26,7 +26,7 @@ export function concludeDecision(id: string, evaluation: Evaluation, stepCount: 
   // A deny that isn't on record is none: an answer that said why would be an answer without a record.
   const denials = verdict === 'deny' ? outcomes.filter((o) => o.outcome === 'deny') : [];
   const reasons = uniteReasons(denials);
-  const told = selectToldDenial(denials[0], evaluation);
+  const toldDenial = selectToldDenial(denials[0], evaluation);
   return {
     id,
     evaluated_at: now.toISOString(),
@@ -44,7 +44,7 @@ export function concludeDecision(id: string, evaluation: Evaluation, stepCount: 
     ...(acting?.grant === undefined ? {} : { token: toTokenRecord(acting.grant) }),
     reasons,
     remedies: denials.flatMap((o) => o.remedies),
-    firstDenial: told,
+    firstDenial: toldDenial,
     // Obligations come with an allow only: there is nothing to do for what is denied.
     obligations: allowed ? outcomes.flatMap((o) => (o.outcome === 'pass' ? (o.obligations ?? []) : [])) : [],
     rationale: {
@@ -56,7 +56,7 @@ export function concludeDecision(id: string, evaluation: Evaluation, stepCount: 
       })),
     },
     ...(fault === undefined ? {} : { fault }),
-    ...formatReasonTexts(verdict, reasons, told.reasons[0], fault, evaluation),
+    ...formatReasonTexts(verdict, reasons, toldDenial.reasons[0], fault, evaluation),
   };
 }
 

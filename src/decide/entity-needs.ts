@@ -69,7 +69,7 @@ export interface ReadEntity {
 export function listReadEntities(bound: BoundQuestion, facts: CedarFacts): ReadonlyMap<string, ReadEntity> {
   const { vocabulary } = bound.rules;
   const requestFacts = collectRequestFacts(bound, facts);
-  const found = new Map<string, ReadEntity>();
+  const entities = new Map<string, ReadEntity>();
   for (const { slice, principal } of listCedarQuestions(bound)) {
     if (isWithheld(bound, facts, slice)) continue;
     const typed = { ref: principal, type: bound.principalType };
@@ -77,10 +77,10 @@ export function listReadEntities(bound: BoundQuestion, facts: CedarFacts): Reado
       if (isActionType(uid.type) || findIdProblem(uid.id) !== undefined) continue;
       const ref = toStoredRef(uid, vocabulary);
       const key = formatRef(ref);
-      const known = found.get(key);
-      found.set(key, { ref, reads: known === undefined ? reads : uniteReads([known.reads, reads]) });
+      const former = entities.get(key);
+      entities.set(key, { ref, reads: former === undefined ? reads : uniteReads([former.reads, reads]) });
     }
   }
-  if (!facts.reachable) found.delete(formatRef(bound.question.resource));
-  return found;
+  if (!facts.reachable) entities.delete(formatRef(bound.question.resource));
+  return entities;
 }

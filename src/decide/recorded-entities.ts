@@ -54,9 +54,9 @@ function listNeededEntities(
 ): ReadonlyMap<string, NeededEntity> {
   const cedarFacts = collectCedarFacts(bound, facts);
   const isWithin = (ref: EntityRef): boolean => cedarFacts.reachable || !isSameRef(ref, bound.question.resource);
-  const own = listOwnEntities(bound).filter(isWithin);
+  const ownEntities = listOwnEntities(bound).filter(isWithin);
   return new Map<string, NeededEntity>([
-    ...own.map((ref) => [formatRef(ref), { ref, reads: undefined }] as const),
+    ...ownEntities.map((ref) => [formatRef(ref), { ref, reads: undefined }] as const),
     ...listReadEntities(bound, cedarFacts),
   ]);
 }
@@ -69,12 +69,12 @@ function recordEntity(
   const types = rules.vocabulary.typesByObject.get(type) ?? [];
   const declared = Object.assign({}, ...types.map((entityType) => entityType.attributes)) as RecordMembers;
   const omitted: string[] = [];
-  const kept = keepRead(attributes, declared, reads?.members ?? new Map<string, ValueReads>(), [], omitted);
+  const recorded = keepRead(attributes, declared, reads?.members ?? new Map<string, ValueReads>(), [], omitted);
   const isParty = [acting.user, acting.agent].some((party) => party !== undefined && isSameRef(party, { type, id }));
   const name = isParty ? readName({ attributes }) : undefined;
   return {
     // The name of a party is in the decision's texts, whether or not a policy reads it.
-    attributes: name === undefined ? kept : { name, ...kept },
+    attributes: name === undefined ? recorded : { name, ...recorded },
     ...(reads?.ancestors === true ? { ancestors } : {}),
     ...(omitted.length === 0
       ? {}
@@ -89,7 +89,7 @@ function keepRead(
   path: readonly string[],
   omitted: string[],
 ): Record<string, unknown> {
-  const kept: Record<string, unknown> = {};
+  const recorded: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(values)) {
     const member = Object.hasOwn(declared, name) ? declared[name] : undefined;
     const memberReads = reads.get(name);
@@ -98,10 +98,10 @@ function keepRead(
     if (member === undefined) continue;
     if (memberReads === undefined) omitted.push(formatAttributePath(memberPath));
     else if (member.type.kind === 'Record' && !memberReads.whole && isObject(value))
-      kept[name] = keepRead(value, member.type.members, memberReads.members, memberPath, omitted);
-    else kept[name] = value;
+      recorded[name] = keepRead(value, member.type.members, memberReads.members, memberPath, omitted);
+    else recorded[name] = value;
   }
-  return kept;
+  return recorded;
 }
 
 function findUnrecordedParts({ ancestors, omitted = [] }: RecordedEntity, reads: ValueReads): string[] {

@@ -50,8 +50,8 @@ function toRecordedRequest(evaluation: Evaluation): RecordedFacts['said'] {
     if (Object.keys(properties).length === 0) return {};
     // Most requests state no properties, so the names are collected only where one does, and once.
     const decisiveNames = (names ??= collectDecisiveNames(evaluation))[part];
-    const known = Object.entries(properties).filter(([member]) => decisiveNames.has(member));
-    const entries = part === 'context' ? [...known, ...recordPurpose(properties, decisiveNames)] : known;
+    const decisive = Object.entries(properties).filter(([member]) => decisiveNames.has(member));
+    const entries = part === 'context' ? [...decisive, ...recordPurpose(properties, decisiveNames)] : decisive;
     return entries.length === 0 ? {} : { [part]: Object.fromEntries(entries) };
   };
   return {

@@ -34,14 +34,14 @@ export function selectToldDenial(
   if (denial === undefined) return NOTHING_TOLD;
   if (unbound.question.caller.kind === 'client' || bound === undefined || facts === undefined) return denial;
   if (step !== 'policy' && step !== 'obligations') return denial;
-  const named = listNamesBehindStatements(bound);
-  if (named.length === 0) return denial;
-  const paths = named.map((name) => `context.action.${name}`);
+  const namesBehind = listNamesBehindStatements(bound);
+  if (namesBehind.length === 0) return denial;
+  const paths = namesBehind.map((name) => `context.action.${name}`);
   const forbids = denial.reasons
     .flatMap(({ policies = [] }) => policies.flatMap((id) => bound.rules.policies.get(id) ?? []))
     .filter((policy) => policy.json.effect === 'forbid' && !readsAny(policy, paths, bound));
   const lacksItsOwn = hasOwnMissing(bound, facts, step);
-  const reasons = denial.reasons.flatMap((one) => tellReason(one, forbids, lacksItsOwn));
+  const reasons = denial.reasons.flatMap((reason) => tellReason(reason, forbids, lacksItsOwn));
   return {
     reasons: reasons.length > 0 ? reasons : [GENERAL_REASONS[step]],
     remedies: forbids.flatMap(({ remedies }) => remedies),
@@ -55,17 +55,17 @@ const GENERAL_REASONS = {
 } as const;
 
 /** @param forbids those that rest on nothing that the question names */
-function tellReason(told: Reason, forbids: readonly Policy[], lacksItsOwn: boolean): Reason[] {
-  switch (told.code) {
+function tellReason(reason: Reason, forbids: readonly Policy[], lacksItsOwn: boolean): Reason[] {
+  switch (reason.code) {
     case 'policy_forbid':
-      return forbids.length === 0 ? [] : [{ ...told, policies: forbids.map(({ id }) => id) }];
+      return forbids.length === 0 ? [] : [{ ...reason, policies: forbids.map(({ id }) => id) }];
     case 'attribute_missing':
-      return lacksItsOwn ? [told] : [];
+      return lacksItsOwn ? [reason] : [];
     case 'policy_no_permit':
     case 'policy_error':
       return [];
     default:
-      return [told];
+      return [reason];
   }
 }
 
@@ -91,11 +91,11 @@ function listNames({ members }: ValueReads): string[] {
 function hasOwnMissing(bound: BoundQuestion, facts: Facts, step: 'policy' | 'obligations'): boolean {
   const { acting, chain, duties } = facts.cedar;
   const outcomes: CedarOutcome[] = step === 'obligations' ? [duties] : [acting, ...chain.map(({ outcome }) => outcome)];
-  const own = listEntitiesUnstated(bound, facts);
+  const ownEntities = listEntitiesUnstated(bound, facts);
   return outcomes.some(
     (outcome) =>
       outcome.kind === 'missing' &&
-      outcome.values.some(({ entity }) => entity === undefined || own.has(formatRef(entity))),
+      outcome.values.some(({ entity }) => entity === undefined || ownEntities.has(formatRef(entity))),
   );
 }
 

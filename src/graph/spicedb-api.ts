@@ -156,9 +156,9 @@ export async function lookupSubjects(
 
 /** Another application's ids are passed over: a question can't name them, so they are no results. */
 function readFoundIds(encoded: readonly string[]): { readonly ids: readonly string[]; readonly foreign: number } {
-  const found = encoded.map(decodeId);
-  const ids = found.filter((id) => !isForeignId(id));
-  return { ids: sortByCodePoints(ids), foreign: found.length - ids.length };
+  const decodedIds = encoded.map(decodeId);
+  const ids = decodedIds.filter((id) => !isForeignId(id));
+  return { ids: sortByCodePoints(ids), foreign: decodedIds.length - ids.length };
 }
 
 /** Each id once, in ascending order of code points. */

@@ -50,9 +50,9 @@ export function buildCedarRequest(
   const [principalUid, resourceUid] = requestUids(facts, principal);
   const reached = findRequestEntities(facts, principal, reads, vocabulary);
   const isSelf = isSameUid(principalUid, resourceUid);
-  for (const one of reached) {
-    if (isSameUid(one.uid, facts.action.uid)) continue;
-    const entity = add(one, requireAll || isSelf || !isSameUid(one.uid, resourceUid));
+  for (const reachedEntity of reached) {
+    if (isSameUid(reachedEntity.uid, facts.action.uid)) continue;
+    const entity = add(reachedEntity, requireAll || isSelf || !isSameUid(reachedEntity.uid, resourceUid));
     if (entity !== undefined) entities.push(entity);
   }
   if (facts.action.groups.length > 0)

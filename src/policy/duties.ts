@@ -106,12 +106,13 @@ const DUTY_KINDS = {
         stringList(required, 'fields').some((of) => isSameOrNestedField(field, of)),
       ),
   },
-  /** `notification:<whom>`: the client notifies them. */
+  /** `notification:<recipient>`: the client notifies them. */
   notification: {
     problem: (argument) =>
-      /^[\w.@:/-]{1,128}$/.test(argument) ? undefined : { message: `"${argument}" is not a name of whom to notify` },
-    unite: (given, _, occasion) => ({ to: [...new Set(given.flat())].sort(), ...occasion }),
-    covers: (one, other) => stringList(other, 'to').every((whom) => stringList(one, 'to').includes(whom)),
+      /^[\w.@:/-]{1,128}$/.test(argument) ? undefined : { message: `"${argument}" is not the name of a recipient` },
+    unite: (lists, _, occasion) => ({ to: [...new Set(lists.flat())].sort(), ...occasion }),
+    covers: (properties, required) =>
+      stringList(required, 'to').every((recipient) => stringList(properties, 'to').includes(recipient)),
   },
 } satisfies Record<ObligationType, DutyKind>;
 
@@ -168,8 +169,10 @@ export function uniteDuties(
 
 /** Whether a client that meets the obligations has met the required ones as well: there is as much to do, or more. */
 export function coverObligations(obligations: readonly Obligation[], required: readonly Obligation[]): boolean {
-  return required.every((other) =>
-    obligations.some((one) => one.type === other.type && DUTY_KINDS[one.type].covers(one.properties, other.properties)),
+  return required.every(({ type, properties }) =>
+    obligations.some(
+      (obligation) => obligation.type === type && DUTY_KINDS[type].covers(obligation.properties, properties),
+    ),
   );
 }
 

@@ -101,8 +101,8 @@ function findUndeclaredMember(types: readonly CedarType[], value: unknown, path:
 
 function findFirst<T, R>(items: Iterable<T>, find: (item: T) => R | undefined): R | undefined {
   for (const item of items) {
-    const found = find(item);
-    if (found !== undefined) return found;
+    const problem = find(item);
+    if (problem !== undefined) return problem;
   }
   return undefined;
 }

@@ -16,7 +16,7 @@ export function projectRequest(request: CedarRequest, reads: PolicyReads): Cedar
   };
   const context = request.context as ContextValues;
   const reached = findReachedEntities(reads, { ...request, context }, source);
-  const readsByUid = new Map(reached.map((one) => [formatUid(one.uid), one.reads]));
+  const readsByUid = new Map(reached.map((entity) => [formatUid(entity.uid), entity.reads]));
   return {
     ...request,
     context: projectRecord(context, reads.context),

@@ -40,9 +40,9 @@ export function findReachedEntities(
   const pending: (readonly [EntityUid, ValueReads])[] = [];
   const reach = (uid: EntityUid, entityReads: ValueReads): void => {
     const key = formatUid(uid);
-    const known = reached.get(key);
-    if (known === undefined) reached.set(key, { uid, reads: [entityReads] });
-    else known.reads.push(entityReads);
+    const former = reached.get(key);
+    if (former === undefined) reached.set(key, { uid, reads: [entityReads] });
+    else former.reads.push(entityReads);
     pending.push([uid, entityReads]);
   };
   reach(request.principal, reads.principal);
@@ -67,14 +67,14 @@ export function listStatedReferences(
   stated: Values,
   reference: EntitySource['reference'],
 ): ReachedEntity[] {
-  const found: ReachedEntity[] = [];
+  const entities: ReachedEntity[] = [];
   const pending = [principal, resource, context, ...literals.map(({ reads }) => reads)];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     pending.push(...next.members.values());
     if (next.type.kind === 'Entity' && next.type.name === type)
-      followMembers(next.members, stated, reference, (uid, reads) => found.push({ uid, reads }));
+      followMembers(next.members, stated, reference, (uid, reads) => entities.push({ uid, reads }));
   }
-  return found;
+  return entities;
 }
 
 function followMembers(
@@ -99,8 +99,8 @@ const stepsByReads = new WeakMap<ValueReads, readonly ReferenceStep[]>();
 
 /** The references to follow from an entity of which this is read. @param objectOf names a type's SpiceDB definition */
 export function listReferenceSteps(reads: ValueReads, objectOf: (type: string) => string): readonly ReferenceStep[] {
-  const known = stepsByReads.get(reads);
-  if (known !== undefined) return known;
+  const cachedSteps = stepsByReads.get(reads);
+  if (cachedSteps !== undefined) return cachedSteps;
   const steps = listStepsWithin(reads, [], objectOf);
   stepsByReads.set(reads, steps);
   return steps;

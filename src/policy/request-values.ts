@@ -48,14 +48,14 @@ export class RequestValues {
     for (const [name, member] of Object.entries(type.attributes)) {
       const memberReads = reads.members.get(name);
       const properties = getStatedMember(overrides, name) !== undefined ? overrides : (stored?.attributes ?? {});
-      const given = getStatedMember(properties, name);
-      if (given === undefined) {
+      const stated = getStatedMember(properties, name);
+      if (stated === undefined) {
         const isThere = omitted.size > 0 && omitted.has(formatAttributePath([name]));
         const isNeeded = memberReads === undefined ? member.required && requireAll : member.required || isThere;
         if (isNeeded && (memberReads !== undefined || !isThere)) this.missing.push({ entity, path: name });
       } else if (memberReads !== undefined) {
         const within = { entity, names: [name], omitted: properties === overrides ? NOTHING_OMITTED : omitted };
-        const value = this.convert(member.type, memberReads, { value: given, path: name, within });
+        const value = this.convert(member.type, memberReads, { value: stated, path: name, within });
         if (value !== undefined) attrs[name] = value;
       }
     }
@@ -109,13 +109,13 @@ export class RequestValues {
       const memberReads = reads.members.get(name);
       const memberPath = `${path}.${name}`;
       const names = within === undefined ? [] : [...within.names, name];
-      const given = getStatedMember(value, name);
-      if (given === undefined) {
+      const stated = getStatedMember(value, name);
+      if (stated === undefined) {
         const isThere = within?.omitted.has(formatAttributePath(names)) ?? false;
         if (memberReads === undefined ? member.required && !isThere : member.required || isThere)
           this.noteMissing(memberPath, within);
       } else if (memberReads !== undefined || within === undefined) {
-        const found = { value: given, path: memberPath, ...(within && { within: { ...within, names } }) };
+        const found = { value: stated, path: memberPath, ...(within && { within: { ...within, names } }) };
         const converted = this.convert(member.type, memberReads ?? unreadValue(member.type), found);
         if (converted !== undefined && memberReads !== undefined) record[name] = converted;
       }

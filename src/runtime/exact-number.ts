@@ -11,8 +11,8 @@ export function isKeptExactly(literal: string): boolean {
   const value = Number(literal);
   if (!Number.isFinite(value)) return false;
   const written = readDecimal(literal);
-  const kept = readDecimal(String(value));
-  return written.digits === kept.digits && written.exponent === kept.exponent;
+  const roundTripped = readDecimal(String(value));
+  return written.digits === roundTripped.digits && written.exponent === roundTripped.exponent;
 }
 
 /**

@@ -2,13 +2,13 @@
 
 /** The function, which is called once for each object. What it returns must depend on nothing else and not be changed. */
 export function memoizeByObject<K extends object, T>(make: (object: K) => T): (object: K) => T {
-  const made = new WeakMap<K, { readonly result: T }>();
+  const results = new WeakMap<K, { readonly result: T }>();
   return (object) => {
-    let kept = made.get(object);
-    if (kept === undefined) {
-      kept = { result: make(object) };
-      made.set(object, kept);
+    let entry = results.get(object);
+    if (entry === undefined) {
+      entry = { result: make(object) };
+      results.set(object, entry);
     }
-    return kept.result;
+    return entry.result;
   };
 }

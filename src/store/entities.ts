@@ -219,8 +219,8 @@ export class EntityStore implements Entities {
 }
 
 /** One need for both: the references of each are followed. */
-function uniteNeeds(known: EntityNeed | undefined, { type, id, steps = [] }: EntityNeed): EntityNeed {
-  const knownSteps = known?.steps ?? [];
+function uniteNeeds(former: EntityNeed | undefined, { type, id, steps = [] }: EntityNeed): EntityNeed {
+  const knownSteps = former?.steps ?? [];
   return { type, id, steps: [...knownSteps, ...steps.filter((step) => !knownSteps.includes(step))] };
 }
 

@@ -42,11 +42,11 @@ export async function listDecisions(
   limit: number,
 ): Promise<DecisionPage> {
   const [, rows = [], ends = []] = await database.run(buildListStatements(filter, after, limit));
-  const shown = rows.filter((row) => row['record'] !== null);
+  const visibleRows = rows.filter((row) => row['record'] !== null);
   const [end] = ends;
-  const last = rows.length > shown.length ? shown.at(-1) : end;
+  const last = rows.length > visibleRows.length ? visibleRows.at(-1) : end;
   return {
-    records: shown.map((row) => row['record'] as DecisionRecord | SearchRecord),
+    records: visibleRows.map((row) => row['record'] as DecisionRecord | SearchRecord),
     next: last === undefined ? undefined : formatKey(last),
   };
 }

@@ -18,15 +18,15 @@ export function followReferences(
   const pending = [...needs];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const key = formatRef(next);
-    const found = find(key, next);
-    if (found === undefined) {
+    const cached = find(key, next);
+    if (cached === undefined) {
       unknown.push(next);
       continue;
     }
-    entities.set(key, found.entity);
-    if (found.entity === undefined) continue;
+    entities.set(key, cached.entity);
+    if (cached.entity === undefined) continue;
     for (const { path, type, steps } of next.steps ?? []) {
-      const id = readReferencedId(found.entity.attributes, path);
+      const id = readReferencedId(cached.entity.attributes, path);
       if (id !== undefined) pending.push({ type, id, steps });
     }
   }

@@ -67,7 +67,7 @@ export function inspectToken(
 
 function resolveIssuer({ payload }: UnverifiedToken, configs: readonly IssuerConfig[]) {
   const iss = typeof payload['iss'] === 'string' ? payload['iss'] : '';
-  const known = configs.some((c) => c.issuer === iss);
+  const isConfigured = configs.some((c) => c.issuer === iss);
   const unknownIssuer: IssuerConfig = {
     issuer: iss,
     jwks: { keys: [] },
@@ -77,8 +77,8 @@ function resolveIssuer({ payload }: UnverifiedToken, configs: readonly IssuerCon
     algorithms: [],
     token_types: [...DEFAULT_TYPES, 'JWT'],
   };
-  const issuers = new Issuers(known ? configs : [...configs, unknownIssuer]);
+  const issuers = new Issuers(isConfigured ? configs : [...configs, unknownIssuer]);
   const issuer = issuers.find(iss);
   if (issuer === undefined) throw new TypeError('the issuer was just added');
-  return { issuers, issuer, known };
+  return { issuers, issuer, known: isConfigured };
 }

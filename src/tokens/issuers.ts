@@ -87,8 +87,8 @@ export class Issuers {
 /** A sentence that names the algorithms of the issuer, where the token's is none of them; undefined where it is one. */
 export function findAlgorithmProblem(alg: string, { algorithms }: Pick<Issuer, 'algorithms'>): string | undefined {
   if (algorithms.some((algorithm) => algorithm === alg)) return undefined;
-  const named = alg.length > 32 ? 'of the header' : JSON.stringify(alg);
-  return `The algorithm ${named} is not one that the issuer is configured to use: ${algorithms.join(', ')}.`;
+  const shownName = alg.length > 32 ? 'of the header' : JSON.stringify(alg);
+  return `The algorithm ${shownName} is not one that the issuer is configured to use: ${algorithms.join(', ')}.`;
 }
 
 function buildIssuers(

@@ -105,8 +105,8 @@ describe('dutyProblem', () => {
       [DOC],
       '"Doc" has no attribute of @class("status=hash") and none called so (did you mean "status"?)',
     ],
-    [notify('the owner'), [DOC], '"the owner" is not a name of whom to notify'],
-    [notify('a'.repeat(129)), [DOC], `"${'a'.repeat(129)}" is not a name of whom to notify`],
+    [notify('the owner'), [DOC], '"the owner" is not the name of a recipient'],
+    [notify('a'.repeat(129)), [DOC], `"${'a'.repeat(129)}" is not the name of a recipient`],
   ])('finds that %j does not fit', (duty, resources, problem) => {
     expect(said(findDutyProblem(duty, resources) ?? { message: 'none' })).toBe(problem);
   });

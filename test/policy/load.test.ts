@@ -136,7 +136,7 @@ describe('duties', () => {
     [
       'that notify nobody',
       '‹here›@id("a") @duty("notification:a b")\npermit (principal, action, resource);',
-      '@duty "notification:a b": "a b" is not a name of whom to notify',
+      '@duty "notification:a b": "a b" is not the name of a recipient',
     ],
     [
       'of an unknown kind',

@@ -61,10 +61,10 @@ function findAbsentReferences(
   { typesByObject, objectOf }: Vocabulary,
 ): WorldWarning[] {
   const types = typesByObject.get(entity.type) ?? [];
-  const found = types.flatMap(({ attributes }) =>
+  const references = types.flatMap(({ attributes }) =>
     listReferences({ kind: 'Record', members: attributes }, entity.attributes, [], objectOf),
   );
-  return found
+  return references
     .filter(({ ref }) => !stored.has(formatRef(ref)))
     .map(({ ref, path }) => ({
       rule: 'absent-reference' as const,

@@ -65,15 +65,15 @@ export function referenceDimensions(source: DimensionSource): Dimension[] {
 /** Names the types of the entities that the version's policies reach beside the request's own. */
 function listReferredTypes({ rules, policies, ...types }: KindVersion): string[] {
   const { principal, resource, context, literals } = collectReads(policies, types, rules.vocabulary);
-  const found = literals.map(({ uid }) => uid.type);
+  const literalTypes = literals.map(({ uid }) => uid.type);
   const pending = [principal, resource, context, ...literals.map(({ reads }) => reads)];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     for (const member of next.members.values()) {
-      if (member.type.kind === 'Entity' && needsEntity(member)) found.push(member.type.name);
+      if (member.type.kind === 'Entity' && needsEntity(member)) literalTypes.push(member.type.name);
       pending.push(member);
     }
   }
-  return found.filter((name) => !isActionType(name));
+  return literalTypes.filter((name) => !isActionType(name));
 }
 
 function storedDimensions(

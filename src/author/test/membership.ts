@@ -72,8 +72,8 @@ export class Membership {
 
   private expandMember(type: string, id: string, name: string): Expansion {
     const key = formatMemberKey(type, id, name);
-    const known = this.expansions.get(key);
-    if (known !== undefined) return known;
+    const expanded = this.expansions.get(key);
+    if (expanded !== undefined) return expanded;
     if (this.expansions.has(key)) throw new MembershipError(`"${key}" leads back to itself`);
     this.expansions.set(key, undefined);
     try {

@@ -52,10 +52,10 @@ export function intersectSubjects(a: SubjectSet, b: SubjectSet): SubjectSet {
 }
 
 export function subtractSubjects(a: SubjectSet, b: SubjectSet): SubjectSet {
-  const left = new Map<string, TypeSubjects>();
+  const remaining = new Map<string, TypeSubjects>();
   for (const [key, subjects] of a)
-    left.set(key, listSubjects(b.get(key) ?? NO_SUBJECTS).reduce(subtractSubject, subjects));
-  return left;
+    remaining.set(key, listSubjects(b.get(key) ?? NO_SUBJECTS).reduce(subtractSubject, subjects));
+  return remaining;
 }
 
 /** The same subjects, of which each depends on a caveat. */
@@ -153,33 +153,33 @@ function intersectWithWildcard(subject: FoundSubject, wildcard: FoundSubject | u
 }
 
 function subtractSubject({ named, wildcard }: TypeSubjects, removed: FoundSubject): TypeSubjects {
-  const left = new Map(named);
+  const remaining = new Map(named);
   if (removed.id !== WILDCARD) {
     const subject = named.get(removed.id);
     if (subject !== undefined) {
-      if (removed.conditional) left.set(removed.id, deriveSubject(removed.id, true, [subject, removed]));
-      else left.delete(removed.id);
+      if (removed.conditional) remaining.set(removed.id, deriveSubject(removed.id, true, [subject, removed]));
+      else remaining.delete(removed.id);
     }
-    return { named: left, wildcard: wildcard === undefined ? undefined : exceptSubject(wildcard, removed) };
+    return { named: remaining, wildcard: wildcard === undefined ? undefined : exceptSubject(wildcard, removed) };
   }
   for (const [id, subject] of named) {
     const exception = removed.exceptions.get(id);
     if (exception?.conditional === false) continue;
-    if (exception !== undefined || removed.conditional) left.set(id, deriveSubject(id, true, [subject]));
-    else left.delete(id);
+    if (exception !== undefined || removed.conditional) remaining.set(id, deriveSubject(id, true, [subject]));
+    else remaining.delete(id);
   }
-  if (wildcard === undefined) return { named: left, wildcard };
+  if (wildcard === undefined) return { named: remaining, wildcard };
   // What the removed wildcard excepts was covered by this one, unless it is an exception here, too.
   for (const [id, exception] of removed.exceptions) {
     const ownException = wildcard.exceptions.get(id);
     if (ownException?.conditional === false) continue;
     const conditional =
       wildcard.conditional || removed.conditional || exception.conditional || ownException !== undefined;
-    left.set(id, deriveSubject(id, conditional, [exception]));
+    remaining.set(id, deriveSubject(id, conditional, [exception]));
   }
   const stays = removed.conditional || (wildcard.conditional && removed.exceptions.size > 0);
   return {
-    named: left,
+    named: remaining,
     wildcard: stays ? deriveSubject(WILDCARD, true, [wildcard, removed], wildcard.exceptions) : undefined,
   };
 }

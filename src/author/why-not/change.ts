@@ -115,13 +115,13 @@ function applyChange(record: ReplayableRecord, change: ProposedChange): Replayab
       return { ...record, facts: changeToken(facts, change) };
     case 'entity': {
       const key = formatRef(change.entity);
-      const known = facts.entities?.[key] ?? { attributes: {}, ancestors: [] };
-      const merged = Object.entries({ ...known.attributes, ...change.attributes }).filter(
+      const storedEntity = facts.entities?.[key] ?? { attributes: {}, ancestors: [] };
+      const merged = Object.entries({ ...storedEntity.attributes, ...change.attributes }).filter(
         ([, value]) => value !== null,
       );
       const replaced = Object.keys(change.attributes).map((name) => formatAttributePath([name]));
-      const omitted = known.omitted?.filter((path) => !replaced.includes(path));
-      const stored = { ...known, attributes: Object.fromEntries(merged), ...(omitted && { omitted }) };
+      const omitted = storedEntity.omitted?.filter((path) => !replaced.includes(path));
+      const stored = { ...storedEntity, attributes: Object.fromEntries(merged), ...(omitted && { omitted }) };
       return { ...record, facts: { ...facts, entities: { ...facts.entities, [key]: stored } } };
     }
     case 'time':

@@ -11,15 +11,15 @@ export interface NamedRead {
 
 /** Each read once. */
 export function collectNamedReads(expression: unknown): NamedRead[] {
-  const found = new Map<string, NamedRead>();
+  const readsByName = new Map<string, NamedRead>();
   const pending: unknown[] = [expression];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     if (typeof next !== 'object' || next === null) continue;
     const read = Array.isArray(next) ? undefined : readNamed(next as Expression);
     if (read === undefined) pending.push(...(Object.values(next) as unknown[]).filter((member) => member !== null));
-    else found.set(`${formatUid(read.uid)}.${read.names.join('.')}`, read);
+    else readsByName.set(`${formatUid(read.uid)}.${read.names.join('.')}`, read);
   }
-  return [...found.values()];
+  return [...readsByName.values()];
 }
 
 function readNamed(expression: Expression): NamedRead | undefined {

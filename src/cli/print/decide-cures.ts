@@ -6,7 +6,7 @@ export interface GivenActors {
   readonly hasToken: boolean;
 }
 
-type Cure = (given: GivenActors) => string | undefined;
+type Cure = (actors: GivenActors) => string | undefined;
 
 const WITHOUT_TOKEN: Cure = ({ hasToken }) =>
   hasToken
@@ -26,6 +26,6 @@ const CURES: Readonly<Partial<Record<ReasonCode, Cure>>> = {
 };
 
 /** The cures of the reasons, each once, in order. */
-export function listDecideCures(reasons: readonly { readonly code: ReasonCode }[], given: GivenActors): string[] {
-  return [...new Set(reasons.flatMap(({ code }) => CURES[code]?.(given) ?? []))];
+export function listDecideCures(reasons: readonly { readonly code: ReasonCode }[], actors: GivenActors): string[] {
+  return [...new Set(reasons.flatMap(({ code }) => CURES[code]?.(actors) ?? []))];
 }

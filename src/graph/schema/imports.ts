@@ -63,20 +63,21 @@ class Composer {
     this.length += text.length;
     const statements = readStatements(tokenizeSchema(text));
     const allowsImports = statements.some(({ keyword, value }) => keyword === 'use' && value === 'import');
-    let own = text;
+    let ownText = text;
     for (const { keyword, value, start, end } of statements) {
       const at = { path, line: text.slice(0, start).split('\n').length };
       // Without `use import` the statement stays, and SpiceDB says what is wrong with it.
       if (keyword === 'import' && !allowsImports) continue;
       if (keyword === 'import') this.addImport(value, at, [...trail, path]);
       else if (value !== 'import') this.features.add(value);
-      own = own.slice(0, start) + text.slice(start, end).replace(/[^\n]/g, ' ') + own.slice(end);
+      ownText = ownText.slice(0, start) + text.slice(start, end).replace(/[^\n]/g, ' ') + ownText.slice(end);
     }
     // On its own, so that no definition begins in one file and ends in another.
-    const reading = path === '' ? undefined : parseDeclarations(own, path);
+    const reading = path === '' ? undefined : parseDeclarations(ownText, path);
     if (reading !== undefined && 'message' in reading)
       throw new SchemaImportError(reading.message, { path, line: reading.at.line });
-    for (const [i, line] of own.split('\n').entries()) this.lines.push({ text: line, origin: { path, line: i + 1 } });
+    for (const [i, line] of ownText.split('\n').entries())
+      this.lines.push({ text: line, origin: { path, line: i + 1 } });
   }
 
   compose(): ComposedSchema {

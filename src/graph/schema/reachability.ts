@@ -55,25 +55,25 @@ export class Reachability {
     matches: (member: SignedMember) => boolean,
   ): boolean {
     const key = `${type}#${permission}`;
-    let found = cache.get(key);
-    if (found === undefined) {
-      found = false;
+    let reachable = cache.get(key);
+    if (reachable === undefined) {
+      reachable = false;
       const visited = new Set<string>();
       const pending: SignedMember[] = [{ type, name: permission, adds: true, subtracted: false }];
-      for (let member = pending.pop(); member !== undefined && !found; member = pending.pop()) {
+      for (let member = pending.pop(); member !== undefined && !reachable; member = pending.pop()) {
         const state = JSON.stringify(member);
         if (visited.has(state)) continue;
         visited.add(state);
         const types = this.relationTypes(member.type, member.name) ?? [];
-        found = matches(member) && types.some(this.isExpiring);
+        reachable = matches(member) && types.some(this.isExpiring);
         for (const t of types)
           if (t.relationName !== undefined) pending.push({ ...member, type: t.path, name: t.relationName });
         const expression = this.expressionOf(member.type, member.name);
         if (expression !== undefined) pending.push(...this.signedMembers(member, expression));
       }
-      cache.set(key, found);
+      cache.set(key, reachable);
     }
-    return found;
+    return reachable;
   }
 
   /** Whether `type#relation` can be held through a userset of `usersetType`, over any number of usersets. */

@@ -86,10 +86,10 @@ export class ServerChecker implements BulkChecker {
     if (revision === cachedRevision) return new Map([...cached, ...answers]);
     // Something was written since, or SpiceDB has failed and says so of each check.
     const isKnown = revision !== undefined;
-    const again = isKnown
+    const newAnswers = isKnown
       ? await this.checkExactly([...cached.keys()], revision)
       : (await this.askSpiceDB([...cached.keys()], consistency)).answers;
-    return new Map([...again, ...answers]);
+    return new Map([...newAnswers, ...answers]);
   }
 
   private async checkExactly(checks: readonly CheckRequest[], revision: string): Promise<Answers> {
@@ -130,7 +130,7 @@ export class ServerChecker implements BulkChecker {
   }
 
   private cacheAnswers(answers: Answers): Answers {
-    for (const [check, answer] of answers) void answer.then((known) => this.cache.setAnswer(check, known));
+    for (const [check, answer] of answers) void answer.then((result) => this.cache.setAnswer(check, result));
     return answers;
   }
 

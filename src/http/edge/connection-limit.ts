@@ -107,8 +107,8 @@ export class ConnectionLimit {
 
   /** @returns false where no connection may yield that has to */
   private makeRoom(network: NetworkConnections): boolean {
-    const left = this.capacity - (this.total - network.held);
-    if (network.held > 0 && network.held + 1 > Math.max(1, Math.floor(left * NETWORK_SHARE)))
+    const free = this.capacity - (this.total - network.held);
+    if (network.held > 0 && network.held + 1 > Math.max(1, Math.floor(free * NETWORK_SHARE)))
       return this.closeFirst(new Map([[network.name, network]]), network);
     return this.total < this.capacity || this.closeFirst(this.networks, network);
   }

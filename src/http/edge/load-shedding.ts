@@ -107,12 +107,12 @@ export class Admission {
     }
     room.take(groups, bytes);
     const [shortBytes, longBytes] = isShort ? [bytes, 0] : [0, bytes];
-    const held: HeldCapacity = { groups, shortBytes, longBytes, isWorkedOn: false, isClosed: false };
-    request.held = held;
+    const capacity: HeldCapacity = { groups, shortBytes, longBytes, isWorkedOn: false, isClosed: false };
+    request.held = capacity;
     const close = (): void => {
-      if (held.isClosed) return;
-      held.isClosed = true;
-      this.releaseBytes(held);
+      if (capacity.isClosed) return;
+      capacity.isClosed = true;
+      this.releaseBytes(capacity);
     };
     // An injected request only finishes; a connection that breaks only closes.
     reply.raw.once('finish', close).once('close', close);
@@ -120,21 +120,21 @@ export class Admission {
   };
 
   /** Takes a place once the body has arrived. @returns false where the request is shed */
-  begin(held: HeldCapacity): boolean {
-    held.isWorkedOn = this.places.tryTake(held.groups, 1);
-    if (!held.isWorkedOn) this.shed.inFlight += 1;
-    return held.isWorkedOn;
+  begin(capacity: HeldCapacity): boolean {
+    capacity.isWorkedOn = this.places.tryTake(capacity.groups, 1);
+    if (!capacity.isWorkedOn) this.shed.inFlight += 1;
+    return capacity.isWorkedOn;
   }
 
   /** Sets aside more bytes for a request. @returns false where it has no room */
-  grow(held: HeldCapacity, bytes: number): boolean {
+  grow(capacity: HeldCapacity, bytes: number): boolean {
     // Otherwise nothing would release them.
-    if (held.isClosed) return false;
-    if (!this.longBytes.tryTake(held.groups, bytes)) {
+    if (capacity.isClosed) return false;
+    if (!this.longBytes.tryTake(capacity.groups, bytes)) {
       this.shed.bodies += 1;
       return false;
     }
-    held.longBytes += bytes;
+    capacity.longBytes += bytes;
     return true;
   }
 
@@ -158,15 +158,15 @@ export class Admission {
   }
 
   /** Releases the place, since the work is done; the bytes stay until the answer of this length is taken. */
-  end(held: HeldCapacity, answerBytes: number): void {
-    const { groups, isWorkedOn } = held;
+  end(capacity: HeldCapacity, answerBytes: number): void {
+    const { groups, isWorkedOn } = capacity;
     if (isWorkedOn) this.places.release(groups, 1);
-    held.isWorkedOn = false;
-    if (held.isClosed) {
-      if (isWorkedOn) this.releaseBytes(held);
-    } else if (answerBytes > LONG_ANSWER_BYTES && answerBytes > held.longBytes) {
-      this.longBytes.take(groups, answerBytes - held.longBytes);
-      held.longBytes = answerBytes;
+    capacity.isWorkedOn = false;
+    if (capacity.isClosed) {
+      if (isWorkedOn) this.releaseBytes(capacity);
+    } else if (answerBytes > LONG_ANSWER_BYTES && answerBytes > capacity.longBytes) {
+      this.longBytes.take(groups, answerBytes - capacity.longBytes);
+      capacity.longBytes = answerBytes;
     }
   }
 

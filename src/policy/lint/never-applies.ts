@@ -57,7 +57,7 @@ function findConflict(comparisons: readonly Comparison[]): string | undefined {
     if (comparison.kind === 'range') [min, max] = [Math.max(min, comparison.min), Math.min(max, comparison.max)];
     if (comparison.kind !== 'among') continue;
     const { values } = comparison;
-    if (possible !== undefined && !values.some((value) => possible.some((one) => one === value)))
+    if (possible !== undefined && !values.some((value) => possible.some((candidate) => candidate === value)))
       return `${label} is never ${formatValues(values)}, only ${formatValues(possible)}`;
     const both: readonly unknown[] = among === undefined ? values : among.filter((value) => values.includes(value));
     if (both.length === 0 && among !== undefined)

@@ -48,8 +48,8 @@ function hasVersion({ sources }: Config, version: string): boolean {
 }
 
 export function describeChanges<T>(before: readonly T[], after: readonly T[], getName: (item: T) => string): string {
-  const previous = new Map(before.map((one) => [getName(one), one]));
-  const next = new Map(after.map((one) => [getName(one), one]));
+  const previous = new Map(before.map((item) => [getName(item), item]));
+  const next = new Map(after.map((item) => [getName(item), item]));
   const phrases = [
     ...after.filter((one) => !previous.has(getName(one))).map((one) => `added ${getName(one)}`),
     ...after

@@ -41,8 +41,8 @@ const statementNames = new Map<string, string>();
 /** The name by which each connection prepares the statement; undefined where too many are, or where it has no parameters. */
 function toStatementName(sql: string, values: readonly unknown[]): string | undefined {
   if (values.length === 0) return undefined;
-  const known = statementNames.get(sql);
-  if (known !== undefined || statementNames.size >= MAX_PREPARED_STATEMENTS) return known;
+  const knownName = statementNames.get(sql);
+  if (knownName !== undefined || statementNames.size >= MAX_PREPARED_STATEMENTS) return knownName;
   const name = `remit_${statementNames.size}`;
   statementNames.set(sql, name);
   return name;
