@@ -15,10 +15,12 @@ import { report as reportDecisions } from './report/decisions.mjs';
 import { report as reportServers } from './report/servers.mjs';
 import { measureDecisions } from './runs/decisions.mjs';
 import { measureLists } from './runs/lists.mjs';
+import { measureQuick } from './runs/quick.mjs';
 import { soak } from './runs/soak.mjs';
 
 const HELP = `
 Usage: npm run bench -- [--seconds N] [--connections 1,10,50] [--seed N] [--json FILE] [--profile]
+       npm run bench -- --quick [--seed N]
        npm run bench -- --lists [--seed N]
        npm run bench -- --soak MINUTES [--seed N]
        npm run bench -- --server [--relationships 1000,…] [--turns N] [the options above]
@@ -28,6 +30,7 @@ Usage: npm run bench -- [--seconds N] [--connections 1,10,50] [--seed N] [--json
   --seed N           of the world and its questions (default 1)
   --json FILE        the results as JSON; "-" prints them after the tables
   --profile          keeps the CPU profile of the main thread and lists its costliest functions
+  --quick            in under a minute, the ratios by which a change is judged
   --lists            measures lists through the filter, and nothing else
   --soak MINUTES     whether memory stays flat, and nothing else
   --server           measures on a SpiceDB server and PostgreSQL, which it starts: .ci/postgres and .ci/spicedb say what
@@ -41,8 +44,8 @@ const key = randomBytes(24).toString('base64url');
 const directory = mkdtempSync(join(tmpdir(), 'remit-bench-'));
 const note = (line) => process.stderr.write(`bench: ${line}\n`);
 try {
-  if (options.lists || options.minutes !== undefined) {
-    const measure = options.lists ? measureLists : soak;
+  if (options.quick || options.lists || options.minutes !== undefined) {
+    const measure = options.quick ? measureQuick : options.lists ? measureLists : soak;
     const { lines, problems } = await measure(directory, { key, ...options });
     process.stdout.write([...lines, ...problems.slice(0, 5).map((p) => `FAILED: ${p}`), ''].join('\n'));
     if (problems.length > 0) process.exitCode = 1;
@@ -71,6 +74,7 @@ function readOptions() {
         seed: { type: 'string', default: '1' },
         json: { type: 'string' },
         profile: { type: 'boolean', default: false },
+        quick: { type: 'boolean', default: false },
         lists: { type: 'boolean', default: false },
         soak: { type: 'string' },
         server: { type: 'boolean', default: false },

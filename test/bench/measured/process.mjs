@@ -3,6 +3,7 @@ import fastify from 'fastify';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildApp } from '../../../dist/http/app.js';
+import { authenticate } from '../../../dist/http/edge/authentication.js';
 import { loadConfig } from '../../../dist/config/config.js';
 import { openService } from '../../../dist/service/service.js';
 import { percentile } from '../load/http.mjs';
@@ -31,7 +32,8 @@ const service = await openService(loadConfig(configurationOf(directory), {}), {
 });
 
 const app = await buildApp(service);
-app.post('/bench/empty', async () => ({ decision: true }));
+// With a caller, since a route without one has a rate for each network.
+app.post('/bench/empty', { onRequest: authenticate(app, service, ['evaluate']) }, async () => ({ decision: true }));
 await app.listen({ host: '127.0.0.1', port: 0 });
 
 // The same HTTP server with nothing of Remit in it: what is left when every hook and check is free.
