@@ -26,7 +26,12 @@ export type CheckAnswer =
       /** The instant at which the yes may end without a write, RFC 3339. */
       readonly until?: string | undefined;
     }
-  | { readonly result: 'no'; readonly revision: string }
+  | {
+      readonly result: 'no';
+      readonly revision: string;
+      /** Whether something may have expired that was in the way: SpiceDB's cache may answer with a no of before. */
+      readonly mayBeLate?: true | undefined;
+    }
   /** A caveat lacks these members of the request's context. */
   | { readonly result: 'conditional'; readonly revision: string; readonly missing: readonly string[] }
   /** SpiceDB will never answer this check: the graph is too deep or cyclic, or the context has a wrong type. */

@@ -12,6 +12,7 @@ import type { FindingCollector, SourceLocation, Problem } from '../diagnostics/d
 import { parseRemedies } from './remedies.js';
 import type { Remedy } from '../model/remedies.js';
 import { locateAnnotation, locateByte, splitPolicies, type PolicyText } from './policy-text.js';
+import { findUnusableEntities } from './entity-literals.js';
 import { findMappedAddresses } from './ip-literals.js';
 import { findOddCedarCharacter } from './lexer.js';
 import { locationAt, type SourceFile } from '../diagnostics/source.js';
@@ -83,7 +84,8 @@ function readPolicy(statement: PolicyText, cedar: CedarEngine, findings: Finding
     findings.error('policy-too-large', location, message);
     return undefined;
   }
-  for (const message of findMappedAddresses(json)) findings.error('policy-invalid', location, message);
+  for (const message of [...findMappedAddresses(json), ...findUnusableEntities(json)])
+    findings.error('policy-invalid', location, message);
   // An annotation without a value comes back as null.
   const annotations = Object.fromEntries(
     Object.entries(json.annotations ?? {}).map(([name, value]) => [name, (value as string | null) ?? '']),

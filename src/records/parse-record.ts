@@ -75,7 +75,7 @@ const answerSchema = z.discriminatedUnion('result', [
     path: textsSchema.optional(),
     until: instantSchema.optional(),
   }),
-  z.looseObject({ result: z.literal('no'), revision: z.string() }),
+  z.looseObject({ result: z.literal('no'), revision: z.string(), mayBeLate: z.literal(true).optional() }),
   z.looseObject({ result: z.literal('conditional'), revision: z.string(), missing: textsSchema }),
   z.looseObject({ result: z.literal('unanswerable'), message: z.string() }),
   z.looseObject({ result: z.literal('unknown'), fault: faultSchema }),

@@ -104,6 +104,22 @@ describe('a policy file', () => {
   });
 });
 
+describe('entities that a policy names', () => {
+  const refused = (id: string, text: string): string => refusal(() => read(text.replaceAll('ID', id)));
+
+  it.each([
+    ['in its scope', 'forbid (principal, action, resource == Doc::"ID");'],
+    ['in its conditions', 'forbid (principal, action, resource) when { [Doc::"x", Doc::"ID"].contains(resource) };'],
+    ['behind is', 'forbid (principal is User in Team::"ID", action, resource);'],
+  ])('%s have ids that a question can name', (_, text) => {
+    expect(refused('cafe\u0301', `@id("a") ${text}`)).toMatch(
+      /^policies\/a\.cedar:1: the id of (Doc|Team)::"cafe\u0301" must be in Unicode normalization form C$/,
+    );
+    expect(refused('a'.repeat(1_025), `@id("a") ${text}`)).toMatch(/ must be at most 1024 bytes long when encoded$/);
+    expect(read(`@id("a") ${text.replaceAll('ID', 'caf\u00e9')}`)).toHaveLength(1);
+  });
+});
+
 describe('addresses', () => {
   const refused = (literal: string): string =>
     refusal(() => read(`\n${policy('a', ` when { context.x == 1 || [ip("${literal}")].contains(context.ip) }`)}`));

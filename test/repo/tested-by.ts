@@ -195,6 +195,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/policy/cedar-request.ts': 'test/policy/slices.test.ts',
   'src/policy/check-properties.ts': 'test/law/law.test.ts',
   'src/policy/context-values.ts': 'test/policy/slices.test.ts',
+  'src/policy/entity-literals.ts': 'test/policy/policies.test.ts',
   'src/policy/expressions.ts': 'test/policy/lint/lints.test.ts',
   'src/policy/lint/comparisons.ts': 'test/policy/lint/lints.test.ts',
   'src/policy/lint/delegation-effect.ts': 'test/policy/lint/lints.test.ts',

@@ -58,6 +58,8 @@ export const policyStep: JudgingStep = {
   },
 };
 
+const LATE_MESSAGE = 'whether what was in the way has expired can not be told: SpiceDB may answer from its cache';
+
 /** The checks whose answers are members of Cedar's context: `can` and `agent_can`. */
 function listContextChecks(bound: BoundQuestion): ReturnType<typeof buildCanChecks> {
   return [...buildCanChecks(bound), ...buildAgentCanChecks(bound)];
@@ -71,10 +73,13 @@ function judgeContextChecks(bound: BoundQuestion, facts: Facts, reasons: Reason[
   const uncertain: string[] = [];
   for (const check of listContextChecks(bound)) {
     const answer = facts.check(check);
-    if (answer.result === 'unanswerable' || answer.result === 'conditional')
+    // A gate that says no too long denies; a policy may allow by a no.
+    const mayBeLate = answer.result === 'no' && answer.mayBeLate === true;
+    if (answer.result === 'unanswerable' || answer.result === 'conditional' || mayBeLate)
       uncertain.push(`context.can.${check.permission}`, `context.agent_can.${check.permission}`);
     if (answer.result === 'unknown') faults.push(answer.fault);
     if (answer.result === 'unanswerable') reasons.push(reason('policy', 'graph_unanswerable', answer.message));
+    if (mayBeLate) reasons.push(reason('policy', 'graph_unanswerable', LATE_MESSAGE));
     if (answer.result === 'conditional') {
       const message = `"${check.permission}" needs context: ${answer.missing.join(', ')}.`;
       reasons.push(reason('policy', 'context_missing', message));

@@ -143,16 +143,19 @@ export class EmbeddedCache {
   }
 
   /**
-   * When a yes may end without a write, RFC 3339: at the expiration of its one relationship or, where it has a longer path,
+   * When a yes may end without a write, RFC 3339: at the expiration of its one relationship or, where it may have another,
    * at the next expiration of any. Undefined where it can't.
    * @param isHead whether the answer is of the newest revision: a later write may have moved an expiration
    */
   validUntil(check: CheckRequest, isHead: boolean): string | undefined {
     if (!this.schema.reachability.isVolatile(check.resource.type, check.permission)) return undefined;
     this.dropExpired();
-    const ownExpiration = this.expirations.get(
-      relationshipKey({ resource: check.resource, relation: check.permission, subject: check.subject }),
-    );
+    // Elsewhere another relationship may be the one that grants: to a userset, or where a caveat of its own doesn't hold.
+    const ownExpiration = this.schema.isDirectRelation(check.resource.type, check.permission)
+      ? this.expirations.get(
+          relationshipKey({ resource: check.resource, relation: check.permission, subject: check.subject }),
+        )
+      : undefined;
     const expiration = isHead
       ? (ownExpiration ?? this.findNextAtHead())
       : Math.min(ownExpiration ?? Infinity, this.nextExpiration);

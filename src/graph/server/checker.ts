@@ -177,10 +177,12 @@ export class ServerChecker implements BulkChecker {
     const answer = tracedAnswer?.answer ?? OUTAGE_ANSWER;
     if (answer.result === 'unknown' || answer.result === 'unanswerable') return answer;
     if (revision === undefined) return OUTAGE_ANSWER;
+    const { reachability } = this.schema;
+    if (answer.result === 'no' && reachability.canGainByExpiration(check.resource.type, check.permission))
+      return { ...answer, revision, mayBeLate: true };
     if (answer.result !== 'yes') return { ...answer, revision };
     if (this.isReadDirectly(check)) return this.readGrant(check, revision);
-    if (this.schema.reachability.reachesExpiration(check.resource.type, check.permission))
-      return this.proveAnswer(check, revision);
+    if (reachability.reachesExpiration(check.resource.type, check.permission)) return this.proveAnswer(check, revision);
     if (check.explain !== true) return { ...answer, revision };
     return path === undefined ? this.explainAnswer(check, revision) : { result: 'yes', revision, path };
   }
