@@ -1,4 +1,9 @@
 /** Whether a number that is written in digits survives being read as a double, as JSON and YAML readers do. */
+import { findStringEnd } from './json-extent.js';
+
+const MAX_KEPT_DIGITS = 15;
+/** The smallest double that isn't subnormal. */
+const MIN_NORMAL = 2 ** -1022;
 
 /**
  * Whether a JSON number's double gives its value back: the decimal value of `literal` is that of the double's shortest
@@ -10,6 +15,8 @@
 export function isKeptExactly(literal: string): boolean {
   const value = Number(literal);
   if (!Number.isFinite(value)) return false;
+  // A double keeps fifteen digits wherever it has its full precision.
+  if (literal.length <= MAX_KEPT_DIGITS && Math.abs(value) >= MIN_NORMAL) return true;
   const written = readDecimal(literal);
   const roundTripped = readDecimal(String(value));
   return written.digits === roundTripped.digits && written.exponent === roundTripped.exponent;
@@ -21,9 +28,31 @@ export function isKeptExactly(literal: string): boolean {
  */
 const MAYBE_INEXACT = /(?:^|[[:,\s])-?\d(?:[\d.]{15}|[\d.]*[eE])/;
 
-/** Whether a JSON text may hold a number that isn't kept exactly; a text in quotes can make this true as well. */
-export function mayHoldInexactNumber(json: string): boolean {
-  return MAYBE_INEXACT.test(json);
+/** The rest of a number, from any place within it. */
+const NUMBER_PART = /[\d.eE+-]*/y;
+/** The shortest literal that loses value without an exponent. */
+const MIN_INEXACT_LENGTH = 16;
+const QUOTE = 0x22;
+const MINUS = 0x2d;
+const ZERO = 0x30;
+const NINE = 0x39;
+
+/** The place of the first number in a well-formed JSON text that isn't kept exactly; undefined where there is none. */
+export function findInexactNumber(json: string): number | undefined {
+  // Most texts have none that could be.
+  if (!MAYBE_INEXACT.test(json)) return undefined;
+  for (let i = 0; i < json.length; i += 1) {
+    const code = json.charCodeAt(i);
+    if (code === QUOTE) i = findStringEnd(json, i);
+    else if (code === MINUS || (code >= ZERO && code <= NINE)) {
+      NUMBER_PART.lastIndex = i;
+      const [literal = ''] = NUMBER_PART.exec(json) ?? [];
+      const mayBeInexact = literal.length >= MIN_INEXACT_LENGTH || /[eE]/.test(literal);
+      if (mayBeInexact && !isKeptExactly(literal)) return i;
+      i += literal.length - 1;
+    }
+  }
+  return undefined;
 }
 
 const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;

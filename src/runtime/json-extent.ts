@@ -53,7 +53,7 @@ export function measureJson(text: string): JsonExtent {
 }
 
 /** The place of the quote that ends the string which begins at `start`, or the text's end where it has none. */
-function findStringEnd(text: string, start: number): number {
+export function findStringEnd(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end !== -1; end = text.indexOf('"', end + 1)) {
     let backslashes = 0;
     while (text.charCodeAt(end - 1 - backslashes) === BACKSLASH) backslashes += 1;

@@ -3,7 +3,7 @@
  * depth, lone surrogates and NUL. These make two readers of one text disagree, or crash an engine, so they are rejected here.
  */
 import { visit, type JSONVisitor, type ParseErrorCode } from 'jsonc-parser';
-import { isKeptExactly, mayHoldInexactNumber } from './exact-number.js';
+import { findInexactNumber, isKeptExactly } from './exact-number.js';
 import { measureJson, type JsonExtent } from './json-extent.js';
 
 export const MAX_JSON_DEPTH = 32;
@@ -34,7 +34,12 @@ export interface JsonLimits {
   readonly values: number;
   /** Told what a text within these limits has, before it is parsed. What it throws ends the parsing. */
   readonly onMeasured?: (extent: JsonExtent) => void;
+  /** Told that a text that isn't strict is read again for the place, which takes many times as long for each character. */
+  readonly onReadAgain?: (length: number) => void;
 }
+
+/** The longest text that is read again for the place of what is wrong, in characters. */
+const MAX_LOCATED_LENGTH = 64 * 1024;
 
 /**
  * Parses one JSON value.
@@ -51,37 +56,70 @@ export function parseStrictJson(text: string, maxDepth = MAX_JSON_DEPTH, limits?
       '',
     );
   limits?.onMeasured?.(extent);
+  const locate = (): void => {
+    if (text.length > MAX_LOCATED_LENGTH) return;
+    limits?.onReadAgain?.(text.length);
+    visit(text, new StrictJsonVisitor(text, maxDepth), { disallowComments: true });
+  };
   // Before JSON.parse, which takes long for a deep text: the visitor stops at the first level too many.
-  if (depth > maxDepth) visit(text, new StrictJsonVisitor(text, maxDepth), { disallowComments: true });
+  if (depth > maxDepth) {
+    locate();
+    throw new StrictJsonError(`is nested more than ${maxDepth} levels deep`, '');
+  }
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     throw new StrictJsonError('is not well-formed JSON', '');
   }
-  // JSON.parse has checked the grammar. The visitor finds what that lets through, and its place.
-  if (!isEvidentlyStrict(text, value, strings))
-    visit(text, new StrictJsonVisitor(text, maxDepth), { disallowComments: true });
-  return value;
+  const problem = findLooseness(text, value, strings);
+  if (problem === undefined) return value;
+  // The visitor says the place, and which is the first.
+  locate();
+  throw problem;
 }
 
 /**
- * Whether the text is strict without a second reading, as most are. Only `\u` can write what must not be there in other
- * characters, and the value has as many strings as the text unless a duplicate key was dropped.
+ * What JSON.parse has let through, found in one pass over the text or its value. The value has as many strings as the text
+ * unless a duplicate key was dropped.
  */
-function isEvidentlyStrict(text: string, value: unknown, strings: number): boolean {
-  if (text.includes('\\u') || text.includes('__proto__') || !text.isWellFormed()) return false;
-  return !mayHoldInexactNumber(text) && countStrings(value) === strings;
+function findLooseness(text: string, value: unknown, strings: number): StrictJsonError | undefined {
+  // Only `\u` can write what must not be there in other characters.
+  const mayHaveOddTexts = text.includes('\\u') || text.includes('__proto__') || !text.isWellFormed();
+  const counted = new StringCounter(mayHaveOddTexts).count(value);
+  if (typeof counted === 'string') return new StrictJsonError(counted, '');
+  if (counted !== strings) return new StrictJsonError('has a member that is given twice', '');
+  const offset = findInexactNumber(text);
+  if (offset === undefined) return undefined;
+  return new StrictJsonError(`has, at character ${offset + 1}, a number that reading would change`, '');
 }
 
-/** Counts the strings in a value, its keys included. */
-function countStrings(value: unknown): number {
-  if (typeof value === 'string') return 1;
-  if (typeof value !== 'object' || value === null) return 0;
-  let sum = 0;
-  if (Array.isArray(value)) for (const item of value) sum += countStrings(item);
-  else for (const item of Object.values(value)) sum += 1 + countStrings(item);
-  return sum;
+class StringCounter {
+  /** @param checks whether keys and texts are checked, too */
+  constructor(private readonly checks: boolean) {}
+
+  /** Counts the strings in a value, its keys included, or says what is wrong with one. */
+  count(value: unknown): number | string {
+    if (typeof value === 'string') return (this.checks ? findTextProblem(value) : undefined) ?? 1;
+    if (typeof value !== 'object' || value === null) return 0;
+    let sum = 0;
+    if (!Array.isArray(value))
+      for (const key of Object.keys(value)) {
+        const problem = this.checks ? findKeyProblem(key) : undefined;
+        if (problem !== undefined) return problem;
+        sum += 1;
+      }
+    for (const member of Object.values(value) as unknown[]) {
+      const counted = this.count(member);
+      if (typeof counted === 'string') return counted;
+      sum += counted;
+    }
+    return sum;
+  }
+}
+
+function findKeyProblem(key: string): string | undefined {
+  return FORBIDDEN_MEMBERS.has(key) ? 'has a member whose name is not acceptable' : findTextProblem(key);
 }
 
 class StrictJsonVisitor implements JSONVisitor {

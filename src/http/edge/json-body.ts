@@ -36,6 +36,9 @@ async function readJsonBody(request: FastifyRequest, stream: FastifyRequest['raw
     onMeasured: ({ structures, values }) => {
       rateLimiter.countBody(request, { bytes, pieces, structures, values });
     },
+    onReadAgain: (length) => {
+      rateLimiter.countReadingAgain(request, length);
+    },
   });
 }
 

@@ -15,7 +15,13 @@ import { formatCallerId, type AuthenticatedParty } from '../../model/question.js
 import type { Service } from '../../service/service.js';
 import { findActingAgents } from './acting-agents.js';
 import { RateLimitExceeded, sendTooManyRequests } from './errors.js';
-import { BODY_BYTES_A_REQUEST, countBodyRequests, countItemRequests, type BodySize } from './request-cost.js';
+import {
+  BODY_BYTES_A_REQUEST,
+  LOCATED_CHARACTERS_A_REQUEST,
+  countBodyRequests,
+  countItemRequests,
+  type BodySize,
+} from './request-cost.js';
 import { TokenBuckets, type RateBucket, type TokenBucketResult } from './token-bucket.js';
 import { getAnnouncedLength, MAX_BODY_BYTES } from './unread-body.js';
 
@@ -68,6 +74,11 @@ export class RateLimiter {
    */
   countBody(request: FastifyRequest, size: BodySize): void {
     this.countMore(request, 1 + countBodyRequests(size) - request.rateCharge);
+  }
+
+  /** Counts a second reading of a body, for the place of what is wrong in it. @throws RateLimitExceeded as countBody does */
+  countReadingAgain(request: FastifyRequest, length: number): void {
+    this.countMore(request, Math.ceil(length / LOCATED_CHARACTERS_A_REQUEST));
   }
 
   /** Counts the bytes of a record, once it is made: it is stored whatever it weighs, and what its caller asks next waits. */
