@@ -160,7 +160,6 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/http/edge/acting-agents.ts': 'test/http/edge/rate-limit.test.ts',
   'src/http/edge/caller-groups.ts': 'test/http/edge/rate-limit.test.ts',
   'src/http/edge/errors.ts': 'test/http/edge/authentication.test.ts',
-  'src/http/edge/json-body.ts': 'test/http/edge/tls-server.test.ts',
   'src/http/edge/listener-scope.ts': 'test/http/edge/authentication.test.ts',
   'src/http/edge/observability.ts': 'test/http/edge/authentication.test.ts',
   'src/http/edge/open-routes.ts': 'test/http/edge/rate-limit.test.ts',
