@@ -76,7 +76,6 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/cli/print/welcome.ts': 'test/cli/cli.test.ts',
   'src/cli/print/why-not.ts': 'test/author/why-not/why-not.test.ts',
   'src/cli/record-source.ts': 'test/cli/diff.test.ts',
-  'src/cli/replay.ts': 'test/records/replay.test.ts',
   'src/cli/schema.ts': 'test/author/check/json-schemas.test.ts',
   'src/cli/service-client.ts': 'test/cli/diff.test.ts',
   'src/cli/service-world.ts': 'test/author/why-not/why-not.test.ts',
