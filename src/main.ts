@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The command line `remit`: finds the command, runs it, and turns a failure into a sentence and an exit code. */
+import { isAbsolute } from 'node:path';
 import type { Command } from './cli/command/define-command.js';
 import { sections, table } from './cli/command/help.js';
 import { UsageError } from './cli/command/usage-error.js';
@@ -116,9 +117,15 @@ try {
   process.exitCode = 2;
 }
 
+/** Whether a path that leads nowhere is relative: npm runs Remit in Remit's own directory, wherever it is called. */
+function namesMissingFile({ problem, place }: ConfigError): boolean {
+  return place !== undefined && !isAbsolute(place.file) && /^there is no such (file|directory)/.test(problem);
+}
+
 /** @throws the error itself where it is a bug, which then ends with its stack */
 function messageOf(error: unknown): string {
-  if (error instanceof UsageError || error instanceof ConfigError) return error.message;
+  if (error instanceof UsageError) return error.message;
+  if (error instanceof ConfigError) return `${error.message}${namesMissingFile(error) ? ` in ${process.cwd()}` : ''}`;
   if (error instanceof Fault) return `${error.message} ${error.detail ?? ''}`.trimEnd();
   throw error;
 }

@@ -12,6 +12,7 @@ import {
 import { listDecideCures } from './print/decide-cures.js';
 import { decisionText, type DecisionAnswer } from './print/decision.js';
 import { printJson } from './print/terminal.js';
+import { findTypedIds, printWarnings } from './token-warnings.js';
 import { rejectionError, withServiceClient } from './service-client.js';
 
 export const decideCommand = defineCommand({
@@ -58,6 +59,7 @@ export const decideCommand = defineCommand({
     const { subject, action, resource, agent, mode, properties, context } = options;
     if (options.token !== undefined && (agent ?? mode) !== undefined)
       throw new UsageError('--token says who acts: it excludes --agent and --mode; see remit decide --help');
+    printWarnings(findTypedIds({ '--agent': agent }));
     const actionProperties = options['action-properties'];
     const token = options.token === undefined ? undefined : await readTokenOrStdin(options.token);
     const request = {

@@ -9,6 +9,7 @@ import { isObject } from '../policy/schema/types.js';
 import { ADMIN_KEY_OPTION, parseInstantOption, wholeNumber } from './command/option-values.js';
 import type { OptionDeclarations } from './command/parse-arguments.js';
 import { acceptedBody, openServiceClient } from './service-client.js';
+import { UsageError } from './command/usage-error.js';
 
 const MAX_RECORD_LIMIT = 100_000;
 const RECORDS_PAGE_SIZE = 200;
@@ -44,12 +45,16 @@ export interface RecordSource {
 /**
  * Records up to the limit: from a file in its order, from the service the newest first.
  * @param config reads the service's configuration; not called where there is a file
- * @throws ConfigError for the file, UsageError where the service refuses
+ * @throws ConfigError for the file, UsageError where the service refuses, or shows the facts of decisions to an admin only
  */
 export async function* readRecords(source: RecordSource, config: () => Config): AsyncGenerator<DecisionOrSearchRecord> {
   const records = source.file === undefined ? fetchRecords(config(), source) : readRecordsFile(source.file);
   let remaining = source.limit;
   for await (const record of records) {
+    if ('redacted' in record)
+      throw new UsageError(
+        `${source.file === undefined ? '' : `${displayPath(source.file)}: `}the records come without the facts that the decisions rest on, which only an admin is shown: an admin client's key is needed (--key or REMIT_KEY), or a file of what an admin reads at GET /v1/decisions (--file)`,
+      );
     yield record;
     remaining -= 1;
     if (remaining === 0) return;

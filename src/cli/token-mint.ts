@@ -8,6 +8,7 @@ import { MAX_CHAIN_LENGTH } from '../tokens/actors.js';
 import { openDevelopmentIssuer } from '../issue/development-issuer.js';
 import { defineCommand } from './command/define-command.js';
 import { CONFIG_OPTION, parseDurationOption, parseJsonOption } from './command/option-values.js';
+import { findTypedIds, findUnknownScopes, printWarnings } from './token-warnings.js';
 import { printJsonLine } from './print/terminal.js';
 import { UsageError } from './command/usage-error.js';
 
@@ -62,6 +63,11 @@ export const tokenMintCommand = defineCommand({
     const config = loadConfig(options.config);
     if (!config.development)
       throw new ConfigError('the development issuer exists with embedded engines on loopback only', config.file);
+    const ids = Object.fromEntries(chain.map((id, i) => [`--chain (${i + 1})`, id]));
+    printWarnings([
+      ...findTypedIds({ '--user': user, '--agent': agent, ...ids }),
+      ...(scope === undefined ? [] : findUnknownScopes(scope, config)),
+    ]);
     prepareDataDirectory(config.data);
     const issuer = await openDevelopmentIssuer(config.data);
     const now = new Date();

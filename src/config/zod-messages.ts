@@ -78,6 +78,7 @@ function describeUnionIssue(
     .filter((issues) => !issues.some((i) => i.path.length === 0 && i.code === 'invalid_type'))
     .sort((a, b) => issueDepth(b) - issueDepth(a));
   if (best !== undefined) return best.flatMap((inner) => describeSchemaIssue(inner, path, value, schema));
+  if (findValue(value, path) === undefined) return [{ path, isKey: false, message: 'is required' }];
   const kinds = issue.errors.flatMap((issues) =>
     issues.flatMap((i) => (i.code === 'invalid_type' ? [i.expected] : [])),
   );

@@ -1,11 +1,21 @@
 /** The data directory: created level by level, and closed to other users together with what Remit keeps in it. */
-import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ConfigError } from '../model/faults.js';
 import { nameWithoutDraft } from './secret-file.js';
 
 /** What Remit keeps there. */
 const OWN_NAMES: ReadonlySet<string> = new Set([
+  '.gitignore',
   'lock',
   'dev.key',
   'dev-issuer.jwk',
@@ -18,7 +28,7 @@ const isOwnName = (name: string): boolean => OWN_NAMES.has(nameWithoutDraft(name
 const OPEN_TO_OTHERS = 0o077;
 
 /**
- * Creates the directory where it is missing. A directory that is there is closed to its group and to others, and so are
+ * Creates the directory where it is missing, with a `.gitignore` of everything in it, so that no key of it is committed. A directory that is there is closed to its group and to others, and so are
  * Remit's files in it: they are keys, and the attributes of people.
  * @throws ConfigError where it can't be used or closed, or where it is open and holds other files than Remit's
  */
@@ -42,13 +52,24 @@ function createDirectory(directory: string): void {
   const missingPaths: string[] = [];
   for (let at = directory; !existsSync(at); at = dirname(at)) missingPaths.push(at);
   for (const at of missingPaths.reverse()) createLevel(at);
+  if (missingPaths.length > 0) ignoreContents(directory);
   if (!statSync(directory).isDirectory()) throw new ConfigError('the data directory is not a directory', directory);
 }
 
-/** Another process may make the same level at the same moment. */
 function createLevel(path: string): void {
+  makeOnce(() => mkdirSync(path, { mode: 0o700 }));
+}
+
+function ignoreContents(directory: string): void {
+  makeOnce(() => {
+    writeFileSync(join(directory, '.gitignore'), '*\n', { mode: 0o600, flag: 'wx' });
+  });
+}
+
+/** Another process may make the same at the same moment. */
+function makeOnce(make: () => void): void {
   try {
-    mkdirSync(path, { mode: 0o700 });
+    make();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }

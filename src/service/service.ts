@@ -5,11 +5,12 @@ import { TrustConfig, checkTrustConfig } from './clients-and-issuers.js';
 import { createClock } from '../runtime/clock.js';
 import type { Config } from '../config/config.js';
 import type { ConfiguredClient } from '../config/clients.js';
-import { readSources } from '../config/files.js';
+import { displayPath, readSources } from '../config/files.js';
+import { ConfigError } from '../model/faults.js';
 import type { TracesConfig, RequestTracer } from '../telemetry/request-tracer.js';
 import type { Database } from '../store/database/port.js';
 import { lockDirectory, type DirectoryLock } from '../runtime/directory-lock.js';
-import { EmbeddedGraph } from '../graph/embedded/embedded.js';
+import { EmbeddedGraph, StoredMisfit } from '../graph/embedded/embedded.js';
 import type { GraphEngine } from '../graph/port.js';
 import { ActivePolicies } from './active-policies.js';
 import { CLIENT_PERMISSIONS } from '../model/question.js';
@@ -220,10 +221,24 @@ async function openRelationships(
   }: { readonly log: Log; readonly watch: EngineCallListener; readonly onLost: (reason: string) => void },
 ): Promise<GraphEngine> {
   if (config.spicedb === undefined)
-    return EmbeddedGraph.start(graph, await Journal.open(database), { watch: reported.watch, onLost });
+    return EmbeddedGraph.start(graph, await Journal.open(database), { watch: reported.watch, onLost }).catch(
+      (error: unknown) => {
+        throw error instanceof StoredMisfit ? addStoreCure(error, config) : error;
+      },
+    );
   // Loaded on demand: its client takes a tenth of a second to load.
   const { ServerGraph } = await import('../graph/server/server.js');
   return ServerGraph.start(graph, { ...config.spicedb, deadlineMs: config.deadlineMs, ...reported });
+}
+
+/** Names the place of what is stored: without a `data` of its own, a company is started on another one's. */
+function addStoreCure({ problem, place }: StoredMisfit, { data, database, file }: Config): ConfigError {
+  if (database.mode !== 'embedded') return new ConfigError(problem, place);
+  const directory = displayPath(data);
+  return new ConfigError(
+    `${problem}. It is stored in the data directory ${directory}: if another company's relationships are there, give this one a directory of its own, with "data" in ${displayPath(file)} or with REMIT_DATA; if they are its own, delete what no longer fits before the schema changes`,
+    place,
+  );
 }
 
 /** Loads OpenTelemetry on demand, as it takes a while and most services do not trace. */

@@ -126,7 +126,9 @@ describe('usage', () => {
     [['init'], 'remit init needs DIR, one directory'],
     [['init', '.'], 'is not an empty directory'],
     [['init', 'x', '--template', 'ticket'], 'there is no template "ticket" (did you mean "tickets"?)'],
-    [['serve', '--config', '/nowhere.yaml'], '/nowhere.yaml: there is no such file'],
+    [['serve', '--config', '/nowhere.yaml'], '/nowhere.yaml: there is no such file\n'],
+    [['check', '--config', 'remit.yaml'], `remit.yaml: there is no such file in ${process.cwd()}\n`],
+    [['fmt', 'nowhere'], `nowhere: there is no such file or directory in ${process.cwd()}\n`],
   ])('%j ends with 2 and a sentence', async (args, text) => {
     const { code, out, err } = await remit(args);
     expect(code).toBe(2);

@@ -186,3 +186,11 @@ describe('what is wrong with YAML', () => {
     );
   });
 });
+
+it('A missing value is required, also where it may be of several types', () => {
+  const schema = z.object({ a: z.string(), b: z.union([z.string(), z.array(z.string())]) });
+  expect(read('{}', schema).problems).toEqual([
+    expect.stringContaining('a: is required'),
+    expect.stringContaining('b: is required'),
+  ]);
+});

@@ -30,7 +30,7 @@ describe('README and docs/guide/api.md', () => {
 
   it('shows requests that work, and their answers', async () => {
     const [ask] = blocks(readme, 'http');
-    const [end] = blocks(api, 'http');
+    const [end = '', renew = ''] = blocks(api, 'http');
     const [answer] = blocks(readme, 'json');
     const token = await remit.mint({
       user: 'alice',
@@ -42,8 +42,10 @@ describe('README and docs/guide/api.md', () => {
     expect(response.statusCode).toBe(200);
     expect(response.json()).toMatchObject(JSON.parse(answer ?? '') as object);
 
-    expect((await remit.post('/v1/relationships', (end ?? '').slice((end ?? '').indexOf('{')))).statusCode).toBe(200);
+    expect((await remit.post('/v1/relationships', end.slice(end.indexOf('{')))).statusCode).toBe(200);
     expect(codes((await remit.post('/access/v1/evaluation', body)).json())).toEqual(['delegation_missing']);
+    expect((await remit.post('/v1/relationships', renew.slice(renew.indexOf('{')))).statusCode).toBe(200);
+    expect(codes((await remit.post('/access/v1/evaluation', body)).json())).toEqual([]);
   });
 
   it('names npm scripts that exist', () => {

@@ -1,5 +1,6 @@
 /** The data directory is closed to other users, with everything of Remit's in it, or it is refused with the cure. */
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -18,6 +19,30 @@ it('is made closed, with the directories above it', () => {
   const directory = join(scratch, 'new/below');
   prepareDataDirectory(directory);
   expect([modeOf(directory), modeOf(join(scratch, 'new'))]).toEqual(['700', '700']);
+});
+
+it('is nothing that git adds, where it is made', () => {
+  const repository = mkdtempSync(join(scratch, 'repository-'));
+  const git = (...args: string[]): string => execFileSync('git', ['-C', repository, ...args], { encoding: 'utf8' });
+  git('init', '-q');
+  const directory = join(repository, '.remit');
+  // Also a second process, and a directory that others could enter meanwhile.
+  for (const mode of [0o700, 0o777]) {
+    prepareDataDirectory(directory);
+    writeFileSync(join(directory, 'dev.key'), '');
+    chmodSync(directory, mode);
+  }
+  prepareDataDirectory(directory);
+  expect(modeOf(directory)).toBe('700');
+  writeFileSync(join(repository, 'schema.zed'), '');
+  git('add', '-A');
+  expect(git('ls-files')).toBe('schema.zed\n');
+});
+
+it('that was there gets no file', () => {
+  const directory = mkdtempSync(join(scratch, 'there-'));
+  prepareDataDirectory(directory);
+  expect(readdirSync(directory)).toEqual([]);
 });
 
 it('that was there and open is closed, and so are the files in it', () => {

@@ -50,6 +50,11 @@ export interface EmbeddedGraphOptions {
   readonly onLost?: ((reason: string) => void) | undefined;
 }
 
+/** What is stored doesn't fit the schema. */
+export class StoredMisfit extends ConfigError {
+  override readonly name = 'ConfigError';
+}
+
 export class EmbeddedGraph implements GraphEngine {
   private readonly queue: CheckQueue;
   private readonly cache: EmbeddedCache;
@@ -79,7 +84,7 @@ export class EmbeddedGraph implements GraphEngine {
 
   /**
    * Starts SpiceDB with the schema and everything that the journal holds.
-   * @throws ConfigError where SpiceDB refuses the schema, or what is stored doesn't fit it; Fault
+   * @throws ConfigError where SpiceDB refuses the schema; StoredMisfit where what is stored doesn't fit it; Fault
    */
   static async start(
     schema: GraphSchema,
@@ -100,7 +105,7 @@ export class EmbeddedGraph implements GraphEngine {
         await worker.call('write', updates.slice(from, from + MAX_UPDATES_PER_WRITE)).catch((error: unknown) => {
           const failure = toGraphError(error);
           throw failure instanceof BadRequest
-            ? new ConfigError(`does not fit what is stored: ${failure.message}`, schema.file)
+            ? new StoredMisfit(`does not fit what is stored: ${failure.message}`, schema.file)
             : failure;
         });
       }

@@ -28,11 +28,21 @@ export function createProblem(code: string, message: string, at?: string): Probl
 
 /** Takes the first issue of a failed parse, with its place. @param within the place of what was parsed */
 export function toBadRequest(error: z.ZodError, within: readonly string[] = []): BadRequest {
-  const issue = error.issues[0];
+  const issue = error.issues[0] === undefined ? undefined : findPlainIssue(error.issues[0]);
   return new BadRequest(
     issue === undefined ? 'is not acceptable' : rephraseIssue(issue),
     formatJsonPath([...within, ...(issue?.path ?? [])]),
   );
+}
+
+/** Finds what is wrong within the alternative of a union whose type the value has; that the value is missing, where it is. */
+function findPlainIssue(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code !== 'invalid_union') return issue;
+  const isTypeIssue = ({ code, path }: z.core.$ZodIssue): boolean => code === 'invalid_type' && path.length === 0;
+  const [inner] = issue.errors.find((issues) => !issues.some(isTypeIssue)) ?? [];
+  const [missing] = issue.errors.flat().filter(({ message }) => rephraseIssue({ message }) === 'is required');
+  const plain = inner ?? (missing !== undefined && isTypeIssue(missing) ? missing : undefined);
+  return plain === undefined ? issue : findPlainIssue({ ...plain, path: [...issue.path, ...plain.path] });
 }
 
 /** A caller has no more of its rate. */

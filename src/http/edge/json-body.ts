@@ -13,11 +13,20 @@ const BODY_LIMITS: JsonLimits = { structures: 60_000, values: 250_000 };
 export function installStrictParsing(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', readJsonBody);
+  // Many clients name a type with every request, and an empty body of that type is none.
+  app.addHook('preParsing', (request, _reply, _payload, done) => {
+    if (!takesBody(request) && getAnnouncedLength(request.raw) === 0) delete request.raw.headers['content-type'];
+    done();
+  });
   app.setValidatorCompiler(({ schema }) => (data: unknown) => {
     const parsed = (schema as z.ZodType).safeParse(data);
     return parsed.success ? { value: parsed.data } : { error: toBadRequest(parsed.error) };
   });
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+}
+
+function takesBody({ routeOptions }: FastifyRequest): boolean {
+  return routeOptions.schema?.body !== undefined;
 }
 
 async function readJsonBody(request: FastifyRequest, stream: FastifyRequest['raw']): Promise<unknown> {
@@ -29,6 +38,8 @@ async function readJsonBody(request: FastifyRequest, stream: FastifyRequest['raw
     maxBytes,
     takeRoom: health.admission.createRoom(request, rateLimiter),
   });
+  // The length of a body in chunks isn't announced.
+  if (body.length === 0 && !takesBody(request)) return undefined;
   const text = decodeUtf8(request, body);
   return parseStrictJson(text, MAX_JSON_DEPTH, {
     ...BODY_LIMITS,

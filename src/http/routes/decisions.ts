@@ -49,6 +49,7 @@ const decisionRecordFormat = z
     decision: z.boolean(),
     revision: z.string().optional().describe('Of a list: the ZedToken of the revision that all of it was answered at'),
     outcome: reportedOutcomeFormat.optional(),
+    redacted: z.literal(true).optional().describe('What the decision rests on is left out: only an admin is shown it'),
   })
   .meta({ id: 'DecisionRecord' });
 const decisionListFormat = z
@@ -170,10 +171,13 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
   }
 
   /** Leaves out the facts, which show what is stored of people and resources, unless the client is an admin. */
-  function redactFacts<T extends DecisionRecord | SearchRecord>({ may }: Client, record: T): T | Omit<T, 'facts'> {
+  function redactFacts<T extends DecisionRecord | SearchRecord>(
+    { may }: Client,
+    record: T,
+  ): T | (Omit<T, 'facts'> & { redacted: true }) {
     if (may.has('admin') || !('facts' in record)) return record;
     const { facts: _facts, ...others } = record;
-    return others;
+    return { ...others, redacted: true };
   }
 
   /** Finds a record that the client may see; another client's counts as absent. */

@@ -174,6 +174,32 @@ describe('administration', () => {
     expect(response.json<{ error: { at: string } }>().error.at).toContain(at);
   });
 
+  const FITTING = {
+    resource: { type: 'team', id: 'a' },
+    relation: 'member',
+    subject: { type: 'user', id: 'b' },
+  };
+  it.each([
+    ['no relationship', {}, 'updates[0].relationship', 'is required'],
+    ['none that is one', { relationship: 7 }, 'updates[0].relationship', 'is of a wrong type'],
+    ['an empty text', { relationship: '' }, 'updates[0].relationship', 'must not be empty'],
+    [
+      'one of JSON without a relation',
+      { relationship: { resource: FITTING.resource, subject: FITTING.subject } },
+      'updates[0].relationship.relation',
+      'is required',
+    ],
+    [
+      'one of JSON with a member that is not known',
+      { relationship: { ...FITTING, why: 'x' } },
+      'updates[0].relationship',
+      'has members that are not known: "why"',
+    ],
+  ])('says what is wrong with an update that has %s', async (_name, update, at, message) => {
+    const response = await remit.post('/v1/relationships', { updates: [{ operation: 'touch', ...update }] });
+    expect([response.statusCode, response.json()]).toMatchObject([400, { error: { at, message } }]);
+  });
+
   it('stores, replaces and removes entities', async () => {
     const at = '/v1/entities/employee/new%20one%2F%2A';
     const put = await remit.request('PUT', at, { attributes: { status: 'active', salary: 5 } });

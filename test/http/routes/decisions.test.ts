@@ -155,6 +155,7 @@ describe('what a decision rests on', () => {
     for (const response of [await get(`/v1/decisions/${id}`, 'plain'), await get('/v1/decisions?limit=1', 'plain')]) {
       expect(response.body).toContain(id);
       expect(response.body).not.toContain('facts');
+      expect(response.body).toContain('"redacted":true');
     }
   });
 
