@@ -1,7 +1,7 @@
 /** Builds the HTTP application with every route, for production and tests alike. */
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { Listener } from '../config/listener.js';
 import { isLoopback } from '../runtime/ip-address.js';
@@ -24,7 +24,7 @@ import { policyRoutes } from './routes/policies.js';
 import { installErrorHandlers, createProblem, sendRouteNotFound } from './edge/errors.js';
 import { installStrictParsing } from './edge/json-body.js';
 import { DecisionTurns, holdTurns } from './edge/decision-turns.js';
-import { endUnreadBodies, MAX_BODY_BYTES } from './edge/unread-body.js';
+import { endAfterAnswer, endUnreadBodies, MAX_BODY_BYTES } from './edge/unread-body.js';
 import { relationshipRoutes } from './routes/relationships.js';
 import { revocationRoutes, sessionRoutes } from './routes/revocations.js';
 import { searchRoutes } from './routes/search.js';
@@ -76,6 +76,20 @@ export async function buildApp(
   const app = fastify({
     serverFactory: transport.create,
     clientErrorHandler: rejectMalformedRequest,
+    // Of a target that can't be routed; no hook runs for it.
+    frameworkErrors: (error, request, untyped) => {
+      const reply = untyped as FastifyReply;
+      setSecurityHeaders(reply, listener.tls !== undefined);
+      endAfterAnswer(request as FastifyRequest, reply);
+      const isTooLong = error.statusCode === 414;
+      void reply
+        .code(isTooLong ? 414 : 400)
+        .send(
+          isTooLong
+            ? createProblem('target_too_long', `A part of the path must have at most ${MAX_PARAM_LENGTH} characters.`)
+            : createProblem('bad_request', 'The path is not well-formed.'),
+        );
+    },
     ...(logger === undefined ? {} : { loggerInstance: logger }),
     // observeRequests writes a line for each request, without the request's own content.
     logController: new fastify.LogController({ disableRequestLogging: true }),
@@ -126,7 +140,12 @@ export async function buildApp(
     if (scope !== 'administration') for (const add of ROUTES.decisions) add(routes, service);
     if (scope !== 'decisions') for (const add of ROUTES.administration) add(routes, service);
     for (const add of ROUTES.both) add(routes, service);
-    routes.get('/openapi.json', { schema: { hide: true }, handler: () => app.swagger() });
+    let description: string | undefined;
+    routes.get('/openapi.json', {
+      schema: { hide: true },
+      handler: (_request, reply) =>
+        reply.type('application/json').send((description ??= JSON.stringify(app.swagger()))),
+    });
     await Promise.resolve();
   });
   return app;

@@ -3,7 +3,7 @@
  * goes out, the connection is half closed, and a moment later it is gone. A caller who is known keeps its connection where
  * the rest of the body is short, since connecting anew costs both ends more than reading it away.
  */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 
@@ -18,10 +18,7 @@ export function endUnreadBodies(app: FastifyInstance): void {
   app.addHook('onSend', (request, reply, payload, done) => {
     // An injected request has no connection, and so no such property.
     const { complete = true } = request.raw as { readonly complete?: boolean };
-    if (!complete && !isDrained(request)) {
-      void reply.header('connection', 'close');
-      stopReading(request.raw.socket);
-    }
+    if (!complete && !isDrained(request)) endAfterAnswer(request, reply);
     done(null, payload);
   });
   // Only here is it settled that the body is wanted: the caller is known, and has room.
@@ -29,6 +26,13 @@ export function endUnreadBodies(app: FastifyInstance): void {
     if (request.headers.expect !== undefined) reply.raw.writeContinue();
     done(null, payload);
   });
+}
+
+/** Has the connection end once the answer is out, whatever its other end still sends. */
+export function endAfterAnswer({ raw }: FastifyRequest, reply: FastifyReply): void {
+  void reply.header('connection', 'close');
+  // An injected request has no connection of its own.
+  if ('complete' in raw) stopReading(raw.socket);
 }
 
 /** The announced length of a request's body in bytes; Infinity where it comes in chunks. */

@@ -92,6 +92,19 @@ describe.each([['http'], ['https']])('over %s', (scheme) => {
     }
   });
 
+  it.each([
+    ['/%F0', 400, 'bad_request'],
+    ['/health/live%', 400, 'bad_request'],
+    ['/v1/entities/user/ID', 414, 'target_too_long', 'PUT'],
+  ])('a stranger’s is not read at %s, which no route can be found for', async (path, status, code, method = 'POST') => {
+    const target = path.replace('ID', 'a'.repeat(5_000));
+    const { answer, read } = await send([`${method} ${target} HTTP/1.1`, 'Content-Type: application/json', `Content-Length: ${ENDLESS.length}`]); // prettier-ignore
+    expect(statusOf(answer)).toBe(status);
+    expect(answer).toContain(`"code":"${code}"`);
+    expect(answer.toLowerCase()).toContain('x-content-type-options: nosniff');
+    expect(read).toBeLessThan(FEW_READS);
+  });
+
   it('a known client’s beyond 1 MiB is not read either', async () => {
     const { answer, read } = await send([
       'POST /access/v1/evaluation HTTP/1.1',
