@@ -1,7 +1,7 @@
 /** Resolves the names in a test file: those of its own tokens, principals, actions and resources, and those of the schema. */
 import type { Rules } from '../../policy/load.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
-import { listScopes } from '../../policy/schema/vocabulary.js';
+import { listKnownScopes } from '../../policy/known-scopes.js';
 import type { TestCase, Requester } from './case.js';
 import type { TestFile, TokenSpec } from './format.js';
 import type { Path, SuiteFindings } from './suite-findings.js';
@@ -13,7 +13,7 @@ export class TestNames {
   private readonly requesters = new Map<string, Requester>();
   private readonly actions = new Map<string, TestAction>();
   private readonly resources = new Map<string, TestResource>();
-  /** Names that the schema has. */
+  /** Names that the schema has, and scopes that policies name as well. */
   private readonly schemaNames: Record<'actions' | 'scopes' | 'people' | 'types', ReadonlySet<string>>;
 
   constructor(
@@ -24,7 +24,7 @@ export class TestNames {
     const { vocabulary } = rules;
     this.schemaNames = {
       actions: new Set(vocabulary.actions.map((a) => a.name)),
-      scopes: new Set(listScopes(vocabulary).map(({ scope }) => scope)),
+      scopes: listKnownScopes(rules),
       people: new Set(vocabulary.actions.flatMap((a) => a.principalTypes.map((t) => t.object))),
       types: new Set(vocabulary.actions.flatMap((a) => a.resourceTypes.map((t) => t.object))),
     };
@@ -102,7 +102,7 @@ export class TestNames {
     for (const scope of splitScopes(token.scope).filter((s) => !this.schemaNames.scopes.has(s)))
       this.findings.report(
         [...path, 'scope'],
-        `no action has the scope "${scope}"`,
+        `no action has the scope "${scope}", and no policy names it`,
         suggestNearest(scope, this.schemaNames.scopes),
       );
     const type = user === undefined ? agentObject : userObject;
