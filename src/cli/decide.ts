@@ -80,7 +80,10 @@ export const decideCommand = defineCommand({
       const answer = reply.body as DecisionAnswer;
       if (options.json) printJson(answer);
       else {
-        const cures = listDecideCures(answer.context?.reasons ?? [], { hasToken: token !== undefined });
+        const cures = listDecideCures(answer.context?.reasons ?? [], {
+          hasToken: token !== undefined,
+          config: options.config,
+        });
         process.stdout.write(decisionText(answer, cures));
       }
       return answer.decision ? 0 : 1;

@@ -54,7 +54,10 @@ export const serveCommand = defineCommand({
     const stopReloading = startReloading(service, listeners.all, () => loadConfig(options.config), log);
     const { version } = service.activePolicies.rules;
     if (options.json) printJsonLine({ url, admin_url: admin?.address, policy_version: version });
-    else process.stdout.write(welcomeText(service, url, admin?.address, await findExampleRequest(service, main.app)));
+    else {
+      const example = await findExampleRequest(service, main.app);
+      process.stdout.write(welcomeText(service, url, admin?.address, example, options.config));
+    }
     logger.info({ event: 'listening', url, policy_version: version }, 'listening');
     const signal = await stopping;
     await stopReloading();

@@ -1,7 +1,8 @@
 /** Checks that the types and scopes that clients and issuers name exist in the schemas. Start, reload and `remit check` call it. */
 import type { Problem } from '../diagnostics/diagnostics.js';
 import { suggestNearest } from '../diagnostics/suggest.js';
-import { listScopes, type Vocabulary } from '../policy/schema/vocabulary.js';
+import { listKnownScopes } from '../policy/known-scopes.js';
+import type { Rules } from '../policy/load.js';
 import type { IssuerConfig } from '../tokens/issuers.js';
 import type { ConfiguredClient } from './clients.js';
 
@@ -12,10 +13,10 @@ export interface UnknownReference extends Problem {
 
 export function checkReferences(
   { clients, issuers }: { readonly clients: readonly ConfiguredClient[]; readonly issuers: readonly IssuerConfig[] },
-  vocabulary: Vocabulary,
+  rules: Pick<Rules, 'vocabulary' | 'policies'>,
 ): UnknownReference[] {
-  const types = [...vocabulary.typesByObject.keys()];
-  const scopes = listScopes(vocabulary).map(({ scope }) => scope);
+  const types = [...rules.vocabulary.typesByObject.keys()];
+  const scopes = listKnownScopes(rules);
   return [
     ...clients.flatMap(({ id, resources }, i) =>
       [...(resources ?? [])]
@@ -29,10 +30,10 @@ export function checkReferences(
     ...issuers.flatMap(({ issuer, scopes: mapping }, i) =>
       Object.entries(mapping ?? {}).flatMap(([theirs, ours]) =>
         ours
-          .filter((scope) => !scopes.includes(scope))
+          .filter((scope) => !scopes.has(scope))
           .map((scope) => ({
             path: ['issuers', i, 'scopes', theirs],
-            message: `issuer "${issuer}": no action has the scope "${scope}"`,
+            message: `issuer "${issuer}": no action has the scope "${scope}", and no policy names it`,
             suggestion: suggestNearest(scope, scopes),
           })),
       ),

@@ -50,7 +50,7 @@ export function omitStatements(question: Question): Question {
 }
 
 /** The names of attributes that the token constrains: a constraint is of `amount` or of `action.amount`. */
-export function listConstrainedNames(details: readonly AuthorizationDetail[]): string[] {
+export function listConstrainedNames(details: readonly Pick<AuthorizationDetail, 'constraints'>[]): string[] {
   const names = details.flatMap(({ constraints = {} }) => Object.keys(constraints));
   return names.flatMap((name) => [name, name.slice(name.indexOf('.') + 1)]);
 }

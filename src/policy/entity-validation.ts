@@ -74,22 +74,31 @@ function findUndeclaredAttribute(
   };
 }
 
-interface UndeclaredMember {
+export interface UndeclaredMember {
   readonly path: string;
   readonly name: string;
   /** The names that are declared there. */
   readonly names: readonly string[];
 }
 
-/** @param types the declarations of the value, of which one must have each member. Values are known to fit them. */
-function findUndeclaredMember(types: readonly CedarType[], value: unknown, path: string): UndeclaredMember | undefined {
+/**
+ * Finds a member that no declaration has. A value of another type than all of them is no matter of its members.
+ * @param types the declarations of the value, of which one must have each member
+ */
+export function findUndeclaredMember(
+  types: readonly CedarType[],
+  value: unknown,
+  path: string,
+): UndeclaredMember | undefined {
   if (Array.isArray(value)) {
     const elements = types.flatMap((type) => (type.kind === 'Set' ? [type.element] : []));
+    if (elements.length === 0) return undefined;
     return findFirst(value.entries(), ([i, item]) => findUndeclaredMember(elements, item, `${path}[${i}]`));
   }
   // A reference is written as an object, too.
   if (!isObject(value) || types.some(({ kind }) => kind === 'Entity')) return undefined;
   const records = types.flatMap((type): RecordMembers[] => (type.kind === 'Record' ? [type.members] : []));
+  if (records.length === 0 && types.length > 0) return undefined;
   return findFirst(Object.entries(value), ([name, member]) => {
     const declared = records.flatMap((members) => (Object.hasOwn(members, name) ? (members[name]?.type ?? []) : []));
     const memberPath = `${path}.${name}`;

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { CedarEngine } from './cedar.js';
+import { suggestCure } from './cedar-suggestions.js';
 import { checkReferenceLimits } from './reference-limits.js';
 import type { LocateDeclaration } from './schema/declarations.js';
 import { findDutyProblem } from './duties.js';
@@ -16,8 +17,7 @@ import { joinSchemaFiles, parseCedarSchema } from './schema/read.js';
 import { canApply } from './scope-match.js';
 import { PolicySlices } from './slices.js';
 import { locationAt, type SourceFile } from '../diagnostics/source.js';
-import { findNearestWord, suggestNearest } from '../diagnostics/suggest.js';
-import { formatUid } from './schema/uid.js';
+import { suggestNearest } from '../diagnostics/suggest.js';
 import { readVocabulary, type Vocabulary } from './schema/vocabulary.js';
 
 /** Everything of the operator's that decisions are made by. Immutable: a reload makes new ones. */
@@ -143,10 +143,9 @@ function validateWithCedar(
   reader: CedarEngine,
   schema: string,
   policies: readonly Policy[],
-  { actions }: Vocabulary,
+  vocabulary: Vocabulary,
   findings: FindingCollector,
 ): void {
-  const actionNames = new Set(actions.flatMap(({ uid, groups }) => [uid, ...groups]).map(formatUid));
   const byId = new Map(policies.map((p) => [p.id, p]));
   const { value = [], diagnostics: setDiagnostics } = reader.validate(
     schema,
@@ -169,18 +168,9 @@ function validateWithCedar(
       warning ? 'policy-impossible' : 'policy-invalid',
       locateByte(policy, offset),
       message.replace(`for policy \`${id}\`, `, ''),
-      suggestAction(message, actionNames) ?? help,
+      suggestCure(message, vocabulary) ?? help,
     );
   }
-}
-
-/**
- * Suggests an action for one that Cedar doesn't know. Cedar's own suggestion takes the first by the alphabet of those
- * that are near, and counts two letters that change places as two slips.
- */
-function suggestAction(message: string, actionNames: ReadonlySet<string>): string | undefined {
-  const nearestName = findNearestWord(/unrecognized action `(.+)`$/.exec(message)?.[1] ?? '', actionNames);
-  return nearestName === undefined ? undefined : `did you mean \`${nearestName}\`?`;
 }
 
 /** Holds a policy's duties and remedies against the resources that its scope can match. */

@@ -59,9 +59,9 @@ function indexByKey(clients: readonly ConfiguredClient[]): ReadonlyMap<string, C
 /** Checks that clients and issuers fit the policies and that no inline key is weak. @throws ConfigError */
 export async function checkTrustConfig(
   config: Pick<Config, 'clients' | 'issuers' | 'file'>,
-  { vocabulary }: Rules,
+  rules: Rules,
 ): Promise<void> {
   await checkInlineKeys(config.issuers);
-  const [problem] = checkReferences(config, vocabulary);
+  const [problem] = checkReferences(config, rules);
   if (problem !== undefined) throw new ConfigError(formatProblem(problem), displayPath(config.file));
 }

@@ -441,6 +441,10 @@ describe('serve and decide', () => {
     expect(welcome).not.toContain('Server listening');
   });
 
+  it('names the command that mints a token by the same configuration', () => {
+    expect(welcome).toContain('dist/main.js token` mints a token');
+  });
+
   it('says how it is stopped and has its configuration read again', () => {
     for (const command of ['kill', 'kill -HUP']) expect(welcome).toContain(`\`${command} ${String(server.pid)}\``);
   });

@@ -54,6 +54,7 @@ it('each command that init prints runs, and the last one greets with a question 
       serving.once('exit', () => reject(new Error(welcome)));
     });
     expect(welcome).not.toContain('retired');
+    expect(welcome).toContain(' token --config company/remit.yaml` mints a token');
     const [curl = ''] = /^curl [^]*?\n\n/m.exec(welcome) ?? [];
     expect(JSON.parse(shell(curl, scratch))).toMatchObject({ decision: true });
   } finally {

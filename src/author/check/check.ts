@@ -61,8 +61,8 @@ export async function checkProject(
   const report = inspectSources(sources, world === undefined ? undefined : readWorldSource(world), {
     files: [configuration.file],
     findings: [...configuration.findings, ...(graph instanceof GraphSchema ? await checkWithSpiceDb(graph) : [])],
-    referenceFindings: ({ vocabulary }) =>
-      (config === undefined ? [] : checkReferences(config, vocabulary)).map((reference) =>
+    referenceFindings: (rules) =>
+      (config === undefined ? [] : checkReferences(config, rules)).map((reference) =>
         errorAt('config-invalid', configuration.locate(reference.path), reference),
       ),
   });

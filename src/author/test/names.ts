@@ -1,9 +1,10 @@
 /** Resolves the names in a test file: those of its own tokens, principals, actions and resources, and those of the schema. */
 import type { Rules } from '../../policy/load.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
-import { listScopes } from '../../policy/schema/vocabulary.js';
+import { listKnownScopes } from '../../policy/known-scopes.js';
 import type { TestCase, Requester } from './case.js';
 import type { TestFile, TokenSpec } from './format.js';
+import { StatedProperties } from './stated-properties.js';
 import type { Path, SuiteFindings } from './suite-findings.js';
 
 export type TestAction = TestCase['action'];
@@ -13,7 +14,7 @@ export class TestNames {
   private readonly requesters = new Map<string, Requester>();
   private readonly actions = new Map<string, TestAction>();
   private readonly resources = new Map<string, TestResource>();
-  /** Names that the schema has. */
+  /** Names that the schema has, and scopes that policies name as well. */
   private readonly schemaNames: Record<'actions' | 'scopes' | 'people' | 'types', ReadonlySet<string>>;
 
   constructor(
@@ -21,18 +22,20 @@ export class TestNames {
     private readonly rules: Rules,
     private readonly findings: SuiteFindings,
   ) {
+    const stated = new StatedProperties(file, rules, findings);
     const { vocabulary } = rules;
     this.schemaNames = {
       actions: new Set(vocabulary.actions.map((a) => a.name)),
-      scopes: new Set(listScopes(vocabulary).map(({ scope }) => scope)),
+      scopes: listKnownScopes(rules),
       people: new Set(vocabulary.actions.flatMap((a) => a.principalTypes.map((t) => t.object))),
       types: new Set(vocabulary.actions.flatMap((a) => a.resourceTypes.map((t) => t.object))),
     };
     for (const [label, token] of Object.entries(file.tokens ?? {})) this.addToken(label, token);
-    this.addPrincipals(file);
+    this.addPrincipals(file, stated);
     for (const [label, { type, id, properties = {} }] of Object.entries(file.resources ?? {})) {
       this.checkResourceType(['resources', label, 'type'], type);
       findings.checkId(['resources', label, 'id'], id);
+      stated.checkEntity(['resources', label, 'properties'], type, properties);
       this.resources.set(label, { label, type, id, properties });
     }
     for (const [label, { name = label, properties = {} }] of Object.entries(file.actions ?? {})) {
@@ -42,6 +45,7 @@ export class TestNames {
           `there is no action "${name}"`,
           suggestNearest(name, this.schemaNames.actions),
         );
+      stated.checkAction(['actions', label, 'properties'], name, properties);
       this.actions.set(label, { label, name, properties });
     }
   }
@@ -102,7 +106,7 @@ export class TestNames {
     for (const scope of splitScopes(token.scope).filter((s) => !this.schemaNames.scopes.has(s)))
       this.findings.report(
         [...path, 'scope'],
-        `no action has the scope "${scope}"`,
+        `no action has the scope "${scope}", and no policy names it`,
         suggestNearest(scope, this.schemaNames.scopes),
       );
     const type = user === undefined ? agentObject : userObject;
@@ -112,13 +116,14 @@ export class TestNames {
     this.requesters.set(label, { label, subject, token, asserts: false });
   }
 
-  private addPrincipals({ principals = {} }: TestFile): void {
+  private addPrincipals({ principals = {} }: TestFile, stated: StatedProperties): void {
     for (const [label, { type, id, agent, properties }] of Object.entries(principals)) {
       const path = ['principals', label];
       if (this.requesters.has(label)) this.findings.report(path, `"${label}" is the name of a token, too`);
       this.checkPerson([...path, 'type'], type);
       this.findings.checkId([...path, 'id'], id);
       if (agent !== undefined) this.findings.checkId([...path, 'agent'], agent);
+      stated.checkEntity([...path, 'properties'], type, properties ?? {});
       const subject = { type, id, properties: properties ?? {} };
       this.requesters.set(label, { label, subject, agent, asserts: properties !== undefined });
     }

@@ -11,6 +11,7 @@ import { MAX_CASES, TEST_YAML, testFileFormat, type TestSpec, type TestFile } fr
 import { TestNames } from './names.js';
 import { SuiteFindings, type Path } from './suite-findings.js';
 import { SceneBuilder } from './scenes.js';
+import { StatedProperties } from './stated-properties.js';
 
 /** The rules and worlds that test files refer to. */
 export interface SuiteContext {
@@ -62,6 +63,7 @@ function buildCases(
   findings: SuiteFindings,
 ): TestCase[] {
   const scenes = new SceneBuilder(world, file.now, rules, findings);
+  const stated = new StatedProperties(file, rules, findings);
   const cases: TestCase[] = [];
   const testNames = new Set<string>();
   for (const [i, test] of file.tests.entries()) {
@@ -74,6 +76,13 @@ function buildCases(
     }
     const scene = scenes.sceneFor(test, at);
     const matrix = buildMatrix(test, at, names, rules, findings);
+    if (test.context !== undefined)
+      stated.checkContext(
+        [...at, 'context'],
+        test.context,
+        new Set(matrix.actions.map(({ name }) => name)),
+        new Set(matrix.resources.map(({ type }) => type)),
+      );
     const expectedFor = resolveExpectations(test, at, matrix, rules.policies, findings);
     for (const requester of matrix.requesters)
       for (const action of matrix.actions)

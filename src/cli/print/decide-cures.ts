@@ -1,17 +1,20 @@
 /** What to write on the command line of `remit decide` where a reason asks for more than was given. */
 import type { ReasonCode } from '../../model/reasons.js';
+import { nameTokenCommand } from './program-name.js';
 
 /** What the command line gave of who acts. */
 export interface GivenActors {
   readonly hasToken: boolean;
+  /** The configuration that it names. */
+  readonly config?: string | undefined;
 }
 
 type Cure = (actors: GivenActors) => string | undefined;
 
-const WITHOUT_TOKEN: Cure = ({ hasToken }) =>
+const WITHOUT_TOKEN: Cure = ({ hasToken, config }) =>
   hasToken
     ? undefined
-    : '--token "$(remit token --user ID --agent ID --scope SCOPE)" for an agent with a token, --agent ID for one that the client vouches for, or --mode human for the person alone';
+    : `--token "$(${nameTokenCommand(config)} --user ID --agent ID --scope SCOPE)" for an agent with a token, --agent ID for one that the client vouches for, or --mode human for the person alone`;
 
 const CURES: Readonly<Partial<Record<ReasonCode, Cure>>> = {
   token_missing: WITHOUT_TOKEN,

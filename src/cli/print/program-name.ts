@@ -14,3 +14,8 @@ export function nameProgram(script = process.argv[1] ?? '', directory = process.
 export function quoteForShell(text: string): string {
   return /^[\w./@+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
+
+/** The command that mints a token by the same configuration. @param configOption the value of `--config`, if one was given */
+export function nameTokenCommand(configOption: string | undefined): string {
+  return `${nameProgram()} token${configOption === undefined ? '' : ` --config ${quoteForShell(configOption)}`}`;
+}

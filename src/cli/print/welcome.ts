@@ -1,7 +1,7 @@
 /** The text that `remit serve` prints once it listens: addresses, files, and a request that can be pasted into a shell. */
 import { displayPath } from '../../config/files.js';
 import type { Service } from '../../service/service.js';
-import { nameProgram } from './program-name.js';
+import { nameTokenCommand } from './program-name.js';
 import { databaseAddress } from '../../store/database/postgres-connection.js';
 
 /** A request that a newcomer can try. */
@@ -15,12 +15,14 @@ export interface ExampleRequest {
 /**
  * @param url of the main listener
  * @param adminUrl of the listener for administration; undefined where there is one listener
+ * @param configOption the configuration that the command line names
  */
 export function welcomeText(
   service: Service,
   url: string,
   adminUrl: string | undefined,
   example: ExampleRequest | undefined,
+  configOption: string | undefined,
 ): string {
   const { config, devKey, devIssuer } = service;
   const { policies, version } = service.activePolicies.rules;
@@ -37,7 +39,7 @@ export function welcomeText(
     lines.push(`  no client is configured: development key ${devKey} (also in ${displayPath(config.data)}/dev.key)`);
   if (devIssuer !== undefined)
     lines.push(
-      `  the development issuer is active (loopback): \`${nameProgram()} token\` mints a token for any user and agent`,
+      `  the development issuer is active (loopback): \`${nameTokenCommand(configOption)}\` mints a token for any user and agent`,
     );
   lines.push(`  reference     ${url}/docs`);
   lines.push(`  process       ${process.pid}: \`kill ${process.pid}\` stops it, ${reloadText}`);

@@ -15,6 +15,7 @@ export const CONSENT_VALUES = ['standing', 'each'] as const;
 export const CONTEXT_MEMBERS = [
   'user', 'delegation', 'can', 'agent_can', 'now', 'local', 'consent', 'approval', 'budget', 'action', 'request',
 ] as const; // prettier-ignore
+export type ContextMember = (typeof CONTEXT_MEMBERS)[number];
 
 /** The types of those that must be declared with one; `can` and `agent_can` are records of Bools. */
 const CONTEXT_MEMBER_KINDS = {

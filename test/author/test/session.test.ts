@@ -1,5 +1,7 @@
 /** A run of tests reports what passes, what fails and why, and what is covered, by the clock and world of the tests. */
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { loadConfig } from '../../../src/config/config.js';
 import { ConfigError } from '../../../src/model/faults.js';
 import { toJunitXml } from '../../../src/author/test/junit.js';
@@ -82,6 +84,25 @@ describe('a case fails where anything that is expected differs', () => {
     ]);
   });
 });
+
+it('the lists of obligations are compared as sets', async () => {
+  const own = company();
+  onTestFinished(own.remove);
+  const policies = readFileSync(join(own.directory, 'policies.cedar'), 'utf8');
+  own.write(
+    'policies.cedar',
+    `${policies}\n@id("more") @duty("mask:status, notification:zoe, notification:ben") permit (principal is Agent, action, resource);`,
+  );
+  const expecting = async (obligations: string): Promise<string[]> => {
+    const tests = `  - { name: t, who: helper, actions: read, resources: published, expect: { decision: allow, obligations: ${obligations} } }`;
+    const { files } = await session.run(loadConfig(own.config, {}), { paths: [own.write('x_test.yaml', HEAD + tests)] });
+    return files.flatMap(({ results }) => results.map(({ outcome }) => outcome));
+  };
+  expect(await expecting('{ mask: { fields: [status, author_email] }, notification: { to: [zoe, ben] } }')).toEqual(['passed']);
+  expect(await expecting('{ mask: { fields: [author_email, status] }, notification: { to: [ben, zoe] } }')).toEqual(['passed']);
+  expect(await expecting('{ mask: { fields: [status] }, notification: { to: [zoe, ben] } }')).toEqual(['failed']);
+  expect(await expecting('{ mask: { fields: [status, author_email] }, notification: { to: [zoe] } }')).toEqual(['failed']);
+}); // prettier-ignore
 
 describe('each test has its own world and clock', () => {
   it('what one changes the next does not see, in whatever order they run', async () => {

@@ -97,7 +97,7 @@ describe('what is wrong is said where it stands', () => {
     ['an action that isn’t there', GOOD.replace('[read, update]', '[read, updaet]'), ['9:21 there is no action "updaet" (did you mean "update"?)']],
     ['what every object has', GOOD.replace('[read, update]', '[read, constructor]').replace('who: assistant', 'who: toString'), ['8:10 there is no token or principal "toString"', '9:21 there is no action "constructor"']],
     ['an action of another type', GOOD.replace('[read, update]', '[read, push]'), ['9:5 no action "push" applies to "employee"']],
-    ['a scope that isn’t there', GOOD.replace('hr.employees.read }', 'hr.employee.read }'), ['3:57 no action has the scope "hr.employee.read" (did you mean "hr.employees.read"?)']],
+    ['a scope that isn’t there', GOOD.replace('hr.employees.read }', 'hr.employee.read }'), ['3:57 no action has the scope "hr.employee.read", and no policy names it (did you mean "hr.employees.read"?)']],
     ['a policy that isn’t there', GOOD.replace('decision: allow', 'decision: allow, policies: [agents-work-with-record]'), ['12:71 there is no policy "agents-work-with-record" (did you mean "agents-work-with-records"?)']],
     ['a duty among the policies', GOOD.replace('decision: allow', 'decision: allow, policies: [pay-is-for-the-cleared]'), ['12:71 "pay-is-for-the-cleared" is a duty: it stands under "duties"']],
     ['a policy among the duties', GOOD.replace('decision: allow', 'decision: allow, duties: [agents-never-delete]'), ['12:69 "agents-never-delete" is no duty: it stands under "policies"']],
@@ -127,6 +127,25 @@ describe('what is wrong is said where it stands', () => {
   ])('%s', (_what, text, expected) => {
     expect(said(text)).toEqual(expected);
   }); // prettier-ignore
+
+  it('a scope that only a policy reads is known', () => {
+    const audited = loadRules({
+      ...rules.sources,
+      policies: [
+        ...rules.sources.policies,
+        {
+          name: 'audit.cedar',
+          text: '@id("audit") @title("x") forbid (principal, action == HR::Action::"read", resource) when { context.delegation.scopes.contains("hr.audit") };',
+        },
+      ],
+    });
+    const path = written(GOOD.replace('scope: hr.employees.read', 'scope: hr.employees.read hr.audit'));
+    const findingsBy = (suiteRules: typeof rules): number => {
+      const read = readSuite(path, { rules: suiteRules, world: () => world });
+      return 'findings' in read ? read.findings.length : 0;
+    };
+    expect([findingsBy(rules), findingsBy(audited)]).toEqual([1, 0]);
+  });
 
   it('too many aliases are refused before they grow', () => {
     const bomb = [

@@ -12,8 +12,20 @@ const cures = (hasToken: boolean, ...codes: ReasonCode[]): string[] =>
 it('A question without a token is told each way to say who acts', () => {
   const [cure = '', ...others] = cures(false, 'token_missing', 'subject_type_unknown');
   expect(others).toEqual([]);
-  for (const way of ['--token "$(remit token ', '--agent ID', '--mode human']) expect(cure).toContain(way);
+  for (const way of ['--token "$(', '--agent ID', '--mode human']) expect(cure).toContain(way);
   expect(cures(true, 'token_missing')).toEqual([]);
+});
+
+it('A token is minted by the configuration that the question was asked by', () => {
+  const cureFor = (config: string | undefined): string[] =>
+    listDecideCures([{ code: 'token_missing' }], { hasToken: false, config });
+  expect(cureFor(undefined)).toEqual([expect.stringContaining(' token --user ID ')]);
+  expect(cureFor('clinic/remit.yaml')).toEqual([
+    expect.stringContaining(' token --config clinic/remit.yaml --user ID '),
+  ]);
+  expect(cureFor("my clinic's.yaml")).toEqual([
+    expect.stringContaining(` token --config 'my clinic'\\''s.yaml' --user ID `),
+  ]);
 });
 
 it('What is missing is told in the options that give it', () => {
