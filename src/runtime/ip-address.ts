@@ -40,19 +40,26 @@ export function isPublicAddress(text: string): boolean {
 
 const IPV4_MAPPED_BITS = 96;
 
+/** Whether another reader may take an IPv6 address for an IPv4 one: written with dots, or "IPv4-compatible" (`::a01:203`). */
+function mayStandForIpv4(text: string, address: IpAddress): boolean {
+  const isCompatible =
+    address.match(IPV4_COMPATIBLE) && address.range() !== 'loopback' && address.range() !== 'unspecified';
+  return text.includes('.') || isCompatible;
+}
+
 /**
  * Reads an address or range (`10.0.0.0/8`). An IPv4 address within IPv6 (`::ffff:a00:1`, RFC 4291 section 2.5.5.2) is
  * returned as the IPv4 address that it stands for, so that no rule about one spelling misses the other; any other text
  * is returned as it is.
  * @returns undefined where the text is neither, or another reader could take it for another: with a zone, with a range
- * that is only partly IPv4, or with an IPv4 address in any other part of IPv6
+ * that is only partly IPv4, or with an IPv4 address in any other part of IPv6, such as `::10.1.2.3` in whatever spelling
  */
 export function readAddressRange(text: string): string | undefined {
   const [, base = '', prefix] = /^([\da-fA-F.:]+)(?:\/(0|[1-9]\d{0,2}))?$/.exec(text) ?? [];
   const address = parseIpAddress(base);
   if (address === undefined || Number(prefix ?? 0) > (address.kind() === 'ipv4' ? 32 : 128)) return undefined;
   const target = unmapAddress(address);
-  if (target === address) return address.kind() === 'ipv6' && base.includes('.') ? undefined : text;
+  if (target === address) return address.kind() === 'ipv6' && mayStandForIpv4(base, address) ? undefined : text;
   if (prefix === undefined) return target.toString();
   const bits = Number(prefix) - IPV4_MAPPED_BITS;
   return bits < 0 ? undefined : `${target.toString()}/${bits}`;
