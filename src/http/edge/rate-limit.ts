@@ -38,6 +38,8 @@ const FULL_RATE_CALLERS_AN_ISSUER = 10;
 const ORDINARY_RECORD_BYTES = 8 * 1024;
 /** Requests a second of one network at each route that needs no credential. */
 const OPEN_ROUTE_RATE = 500;
+/** What a file counts as before it is opened. */
+const REQUESTS_A_FILE = 20;
 /** The same at a route for monitors: what else comes from their address, a proxy's for example, must not keep them out. */
 const MONITORED_ROUTE_RATE = 5_000;
 
@@ -153,7 +155,9 @@ export class RateLimiter {
   /** Limits the network of a request to a route that asks for no credential, or that there isn't. */
   readonly limitNetwork: onRequestHookHandler = (request, reply, done) => {
     const { key, rate } = findOpenBucket(request);
-    const result = this.networks.take(key, rate);
+    // A file is opened before its length is known, and many can be open at one time.
+    const isFile = request.routeOptions.url?.endsWith('*') === true;
+    const result = this.networks.take(key, rate, isFile ? REQUESTS_A_FILE : 1);
     if (result.allowed) done();
     else void sendTooManyRequests(reply, result);
   };
