@@ -1,7 +1,7 @@
 /** Builds the HTTP application with every route, for production and tests alike. */
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { Listener } from '../config/listener.js';
 import { isLoopback } from '../runtime/ip-address.js';
@@ -80,7 +80,7 @@ export async function buildApp(
     frameworkErrors: (error, request, untyped) => {
       const reply = untyped as FastifyReply;
       setSecurityHeaders(reply, listener.tls !== undefined);
-      endAfterAnswer(request as FastifyRequest, reply);
+      endAfterAnswer(request, reply);
       const isTooLong = error.statusCode === 414;
       void reply
         .code(isTooLong ? 414 : 400)
