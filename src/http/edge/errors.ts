@@ -35,11 +35,15 @@ export function toBadRequest(error: z.ZodError, within: readonly string[] = []):
   );
 }
 
-/** Finds what is wrong within the alternative of a union whose type the value has; that the value is missing, where it is. */
+/**
+ * Finds what is wrong within the one alternative of a union whose type the value has; that the value is missing, where it
+ * is. Of several such alternatives none is known to be meant.
+ */
 function findPlainIssue(issue: z.core.$ZodIssue): z.core.$ZodIssue {
   if (issue.code !== 'invalid_union') return issue;
   const isTypeIssue = ({ code, path }: z.core.$ZodIssue): boolean => code === 'invalid_type' && path.length === 0;
-  const [inner] = issue.errors.find((issues) => !issues.some(isTypeIssue)) ?? [];
+  const fitting = issue.errors.filter((issues) => !issues.some(isTypeIssue));
+  const inner = fitting.length === 1 ? fitting[0]?.[0] : undefined;
   const [missing] = issue.errors.flat().filter(({ message }) => rephraseIssue({ message }) === 'is required');
   const plain = inner ?? (missing !== undefined && isTypeIssue(missing) ? missing : undefined);
   return plain === undefined ? issue : findPlainIssue({ ...plain, path: [...issue.path, ...plain.path] });
