@@ -3,6 +3,7 @@ import type { Config } from '../config/config.js';
 import { readSources } from '../config/files.js';
 import { didYouMean } from '../diagnostics/suggest.js';
 import { ConfigError } from '../model/faults.js';
+import { listKnownScopes } from '../policy/known-scopes.js';
 import { loadRules } from '../policy/load.js';
 import { listScopes } from '../policy/schema/vocabulary.js';
 import { escapedLines } from './print/terminal.js';
@@ -20,12 +21,12 @@ export function findTypedIds(options: Readonly<Record<string, string | undefined
 /** Describes scopes that no action has and no policy names. Rules that can't be read are for `remit check` to report. */
 export function findUnknownScopes(scope: string, { sources }: Pick<Config, 'sources'>): string[] {
   try {
-    const texts = readSources(sources);
-    const names = listScopes(loadRules(texts).vocabulary).map((covered) => covered.scope);
+    const rules = loadRules(readSources(sources));
+    const known = listKnownScopes(rules);
+    const names = listScopes(rules.vocabulary).map((covered) => covered.scope);
     return scope
       .split(' ')
-      .filter((name) => name !== '' && !names.includes(name))
-      .filter((name) => !texts.policies.some(({ text }) => text.includes(JSON.stringify(name))))
+      .filter((name) => name !== '' && !known.has(name))
       .map((name) => `no action has the scope "${name}"${didYouMean(name, names)}`);
   } catch (error) {
     if (error instanceof ConfigError) return [`--scope can't be checked: ${error.message}`];

@@ -76,7 +76,7 @@ export async function buildApp(
   const app = fastify({
     serverFactory: transport.create,
     clientErrorHandler: rejectMalformedRequest,
-    // Of a target that can't be routed; no hook runs for it.
+    // Answers a target that can't be routed; no hook runs for it.
     frameworkErrors: (error, request, untyped) => {
       const reply = untyped as FastifyReply;
       setSecurityHeaders(reply, listener.tls !== undefined);

@@ -54,20 +54,38 @@ export function literalValue(expression: Expression): unknown {
   return ['string', 'number', 'boolean'].includes(typeof value) ? value : undefined;
 }
 
-/**
- * Collects the paths that the conditions read of the context, such as `can.edit`. A path that is used as a value, or
- * tested by `has`, stands for all that is in it; `""` is the whole context.
- */
-export function collectContextReads({ conditions }: PolicyJson): ReadonlySet<string> {
-  const reads = new Set<string>();
-  const pending: unknown[] = conditions.map(({ body }) => body);
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    if (typeof next !== 'object' || next === null) continue;
-    const path = Array.isArray(next) ? undefined : (hasTestPath(next as Expression) ?? accessPath(next as Expression));
-    if (path === undefined) pending.push(...(Object.values(next) as unknown[]).filter((value) => value !== null));
-    else if (path[0] === 'context') reads.add(path.slice(1).join('.'));
+/** Each object and list within a part of a policy's JSON, itself included; without recursion, whatever its depth. */
+export function* listNodes(root: unknown): Generator<object> {
+  const pending: unknown[] = [root];
+  while (pending.length > 0) {
+    const node = pending.pop();
+    if (typeof node !== 'object' || node === null) continue;
+    yield node;
+    pending.push(...(Object.values(node) as unknown[]));
   }
-  return reads;
+}
+
+/**
+ * Collects the paths that an expression reads: of `context.delegation.depth` the whole path, not `context`. A path that is
+ * used as a value, or tested by `has`, stands for all that is in it.
+ */
+export function collectPaths(root: unknown): (readonly string[])[] {
+  const paths: (readonly string[])[] = [];
+  const pending: unknown[] = [root];
+  while (pending.length > 0) {
+    const node = pending.pop();
+    if (typeof node !== 'object' || node === null) continue;
+    const path = Array.isArray(node) ? undefined : (hasTestPath(node as Expression) ?? accessPath(node as Expression));
+    if (path === undefined) pending.push(...(Object.values(node) as unknown[]));
+    else paths.push(path);
+  }
+  return paths;
+}
+
+/** Collects the paths that the conditions read of the context, such as `can.edit`; `""` is the whole context. */
+export function collectContextReads({ conditions }: PolicyJson): ReadonlySet<string> {
+  const paths = collectPaths(conditions.map(({ body }) => body));
+  return new Set(paths.filter(([root]) => root === 'context').map((path) => path.slice(1).join('.')));
 }
 
 /** The path that `left has attr` tests. */

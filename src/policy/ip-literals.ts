@@ -4,6 +4,7 @@
  */
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { findMappedRange } from '../runtime/ip-address.js';
+import { listNodes } from './expressions.js';
 
 const NAME_APART = 'name its IPv4 and its IPv6 addresses apart';
 
@@ -17,19 +18,11 @@ export function findMappedAddresses({ conditions }: PolicyJson): string[] {
   });
 }
 
-/** The texts of all `ip("…")`, without recursion: the depth of conditions is checked elsewhere. */
+/** The texts of all `ip("…")`. */
 function collectIpLiterals(conditions: PolicyJson['conditions']): string[] {
-  const literals: string[] = [];
-  const pending: unknown[] = [conditions];
-  for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
-    if (typeof node !== 'object' || node === null) continue;
-    for (const [name, member] of Object.entries(node) as [string, unknown][]) {
-      if (name === 'ip' && Array.isArray(member)) {
-        const { Value: text } = (member[0] ?? {}) as { readonly Value?: unknown };
-        if (typeof text === 'string') literals.push(text);
-      }
-      if (member !== null && member !== undefined) pending.push(member);
-    }
-  }
-  return literals;
+  return [...listNodes(conditions)].flatMap((node) => {
+    const { ip } = node as { readonly ip?: unknown };
+    const { Value: text } = ((Array.isArray(ip) ? ip[0] : undefined) ?? {}) as { readonly Value?: unknown };
+    return typeof text === 'string' ? [text] : [];
+  });
 }

@@ -1,5 +1,5 @@
 /** The scopes that a token may sensibly carry: those that actions need, and those that only policies read. */
-import { accessPath, collectAtoms, literalValue, type Expression } from './expressions.js';
+import { accessPath, collectAtoms, listNodes, literalValue, type Expression } from './expressions.js';
 import type { Rules } from './load.js';
 import { SCOPE_TOKEN } from './schema/check-action.js';
 import { listScopes } from './schema/vocabulary.js';
@@ -22,16 +22,12 @@ export function listKnownScopes({ vocabulary, policies }: Pick<Rules, 'vocabular
 /** The paths and the literal texts anywhere in an expression. */
 function collectOperands(expression: Expression): { readonly paths: Set<string>; readonly texts: Set<string> } {
   const operands = { paths: new Set<string>(), texts: new Set<string>() };
-  const pending: unknown[] = [expression];
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    if (typeof next !== 'object' || next === null) continue;
-    if (!Array.isArray(next)) {
-      const path = accessPath(next as Expression);
-      if (path !== undefined) operands.paths.add(path.join('.'));
-      const literal = literalValue(next as Expression);
-      if (typeof literal === 'string') operands.texts.add(literal);
-    }
-    pending.push(...(Object.values(next) as unknown[]));
+  for (const node of listNodes(expression)) {
+    if (Array.isArray(node)) continue;
+    const path = accessPath(node as Expression);
+    if (path !== undefined) operands.paths.add(path.join('.'));
+    const literal = literalValue(node as Expression);
+    if (typeof literal === 'string') operands.texts.add(literal);
   }
   return operands;
 }

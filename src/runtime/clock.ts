@@ -48,6 +48,6 @@ export function createClock({ system, steady, log = () => undefined }: ClockSour
 
 /** The clock that engines on this host read, whatever clock decisions are given, in milliseconds since the epoch. */
 export function readHostClock(): number {
-  // eslint-disable-next-line no-restricted-syntax -- as above
+  // eslint-disable-next-line no-restricted-syntax -- SpiceDB reads it, so what it says has ended is compared with it
   return Date.now();
 }

@@ -86,7 +86,7 @@ export function parseStrictJson(text: string, maxDepth = MAX_JSON_DEPTH, limits?
 function findLooseness(text: string, value: unknown, strings: number): StrictJsonError | undefined {
   // Only `\u` can write what must not be there in other characters.
   const mayHaveOddTexts = text.includes('\\u') || text.includes('__proto__') || !text.isWellFormed();
-  const counted = new StringCounter(mayHaveOddTexts).count(value);
+  const counted = countStrings(value, mayHaveOddTexts);
   if (typeof counted === 'string') return new StrictJsonError(counted, '');
   if (counted !== strings) return new StrictJsonError('has a member that is given twice', '');
   const offset = findInexactNumber(text);
@@ -94,28 +94,20 @@ function findLooseness(text: string, value: unknown, strings: number): StrictJso
   return new StrictJsonError(`has, at character ${offset + 1}, a number that reading would change`, '');
 }
 
-class StringCounter {
-  /** @param checks whether keys and texts are checked, too */
-  constructor(private readonly checks: boolean) {}
-
-  /** Counts the strings in a value, its keys included, or says what is wrong with one. */
-  count(value: unknown): number | string {
-    if (typeof value === 'string') return (this.checks ? findTextProblem(value) : undefined) ?? 1;
-    if (typeof value !== 'object' || value === null) return 0;
-    let sum = 0;
-    if (!Array.isArray(value))
-      for (const key of Object.keys(value)) {
-        const problem = this.checks ? findKeyProblem(key) : undefined;
-        if (problem !== undefined) return problem;
-        sum += 1;
-      }
-    for (const member of Object.values(value) as unknown[]) {
-      const counted = this.count(member);
-      if (typeof counted === 'string') return counted;
-      sum += counted;
-    }
-    return sum;
+/** Counts the strings in a value, its keys included; or says what is wrong with one, where they are checked, too. */
+function countStrings(value: unknown, isChecked: boolean): number | string {
+  if (typeof value === 'string') return (isChecked ? findTextProblem(value) : undefined) ?? 1;
+  if (typeof value !== 'object' || value === null) return 0;
+  const keys = Array.isArray(value) ? [] : Object.keys(value);
+  const problem = isChecked ? keys.map(findKeyProblem).find((text) => text !== undefined) : undefined;
+  if (problem !== undefined) return problem;
+  let sum = keys.length;
+  for (const member of Object.values(value) as unknown[]) {
+    const counted = countStrings(member, isChecked);
+    if (typeof counted === 'string') return counted;
+    sum += counted;
   }
+  return sum;
 }
 
 function findKeyProblem(key: string): string | undefined {

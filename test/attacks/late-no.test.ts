@@ -2,13 +2,10 @@
  * A forbid on what an expired exemption had lifted: a SpiceDB server goes on saying no from its cache, and a policy must
  * not allow by that.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { ON_SERVER, start, type Answer, type Running } from '../support/sample.js';
+import { ON_SERVER, startFiles, type Answer, type Running } from '../support/sample.js';
 
 const FILES = {
   'schema.zed': `use expiration
@@ -39,26 +36,12 @@ entity Doc;
       { type: 'doc', id: 'd' },
     ],
   }),
-  'remit.yaml': stringify({
-    schema: { relationships: 'schema.zed', actions: 'schema.cedarschema' },
-    policies: 'policies',
-    world: 'world.yaml',
-    issuers: [],
-    clients: [],
-  }),
 };
 
-let directory: string;
 let remit: Running;
 beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'remit-late-'));
-  mkdirSync(join(directory, 'policies'));
-  for (const [name, text] of Object.entries(FILES)) writeFileSync(join(directory, name), text);
-  remit = await start(join(directory, 'remit.yaml'));
-  return async () => {
-    await remit.stop();
-    rmSync(directory, { recursive: true, force: true });
-  };
+  remit = await startFiles(FILES, { issuers: [], clients: [] });
+  return () => remit.stop();
 });
 
 it('allows nothing once the exemption has expired, though nothing was written', async () => {

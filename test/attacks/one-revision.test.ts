@@ -3,14 +3,11 @@
  * of the graph gives. Each world has two halves of which exactly one holds at any time, so nothing may ever be allowed,
  * or, in the search, exactly one thing is found.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { stringify } from 'yaml';
 import type { DecisionRecord, SearchRecord } from '../../src/model/decision.js';
-import { start, type Answer, type Running } from '../support/sample.js';
+import { startFiles, type Answer, type Running } from '../support/sample.js';
 
 const FILES = {
   'schema.zed': `use expiration
@@ -56,27 +53,12 @@ entity Payment;
       { type: 'payment', id: 'p' },
     ],
   }),
-  'remit.yaml': stringify({
-    schema: { relationships: 'schema.zed', actions: 'schema.cedarschema' },
-    policies: 'policies',
-    world: 'world.yaml',
-    issuers: [],
-    clients: [],
-    limits: { deadline_ms: 30_000 },
-  }),
 };
 
-let directory: string;
 let remit: Running;
 beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'remit-revision-'));
-  mkdirSync(join(directory, 'policies'));
-  for (const [name, text] of Object.entries(FILES)) writeFileSync(join(directory, name), text);
-  remit = await start(join(directory, 'remit.yaml'));
-});
-afterAll(async () => {
-  await remit.stop();
-  rmSync(directory, { recursive: true, force: true });
+  remit = await startFiles(FILES, { issuers: [], clients: [], limits: { deadline_ms: 30_000 } });
+  return () => remit.stop();
 });
 
 /** Has one transaction after the other exchange the two until `work` is done. */

@@ -1,10 +1,7 @@
 /** An agent that asks for itself can't tell by a deny whether what it names is there; its client is told all of it. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { codes, start, type Answer, type Running } from '../support/sample.js';
+import { codes, startFiles, type Answer, type Running } from '../support/sample.js';
 
 const ZED = `definition user {}
 definition agent { relation delegator: user
@@ -57,27 +54,15 @@ const WORLD = {
 
 let remit: Running;
 let token: string;
-const directory = mkdtempSync(join(tmpdir(), 'remit-told-'));
 beforeAll(async () => {
-  const config = {
-    schema: { relationships: 'graph.zed', actions: 'schema.cedarschema' },
-    policies: '.',
-    world: 'world.yaml',
-  };
-  const files = {
-    'graph.zed': ZED,
+  remit = await startFiles({
+    'schema.zed': ZED,
     'schema.cedarschema': SCHEMA,
-    'all.cedar': POLICIES,
+    'policies/all.cedar': POLICIES,
     'world.yaml': stringify(WORLD),
-    'remit.yaml': stringify(config),
-  };
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
-  remit = await start(join(directory, 'remit.yaml'));
+  });
   token = await remit.mint({ user: 'ann', agent: 'bot', scope: 'docs.write' });
-});
-afterAll(async () => {
-  await remit.stop();
-  rmSync(directory, { recursive: true, force: true });
+  return () => remit.stop();
 });
 
 const question = (name: string, vault: string, id: string): object => ({

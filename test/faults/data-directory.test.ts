@@ -1,14 +1,13 @@
 /** Two processes and one data directory: a paused one keeps it, a killed one leaves it, and nothing that was acknowledged is lost. */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
-import { parse, stringify } from 'yaml';
-import { clientNamed, SAMPLE } from '../support/sample.js';
-import { Caller, serve, type Remit } from './processes.js';
+import { clientNamed } from '../support/sample.js';
+import { Caller, serve, writeSampleConfig, type Remit } from './processes.js';
 
 const BACK = { timeout: 60_000, interval: 20 };
 const directory = mkdtempSync(join(tmpdir(), 'remit-two-'));
@@ -19,18 +18,7 @@ const running: Remit[] = [];
 let caller: Caller;
 
 beforeAll(() => {
-  const sample = parse(readFileSync(SAMPLE, 'utf8')) as { schema: Record<string, string>; policies: string };
-  const at = (path: string): string => join(SAMPLE, '..', path);
-  writeFileSync(
-    config,
-    stringify({
-      listen: { port: 0 },
-      schema: { relationships: at(sample.schema['relationships'] ?? ''), actions: at(sample.schema['actions'] ?? '') },
-      policies: at(sample.policies),
-      reload: { policies: 'off', tests: 'skipped' },
-      clients: [clientNamed('ops', 'remit', 'admin')],
-    }),
-  );
+  writeSampleConfig(config, [clientNamed('ops', 'remit', 'admin')]);
   caller = new Caller('ops-key');
 });
 afterEach(() => {

@@ -1,11 +1,10 @@
 /** A service whose embedded engine is lost, however that happens: it ends, says why, and the next one has everything that was acknowledged. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
-import { parse, stringify } from 'yaml';
-import { clientNamed, SAMPLE } from '../support/sample.js';
-import { Caller, serve, type Remit } from './processes.js';
+import { clientNamed } from '../support/sample.js';
+import { Caller, serve, writeSampleConfig, type Remit } from './processes.js';
 
 const BACK = { timeout: 60_000, interval: 20 };
 const directory = mkdtempSync(join(tmpdir(), 'remit-lost-'));
@@ -42,19 +41,8 @@ if (threads.isMainThread) {
 `;
 
 beforeAll(() => {
-  const sample = parse(readFileSync(SAMPLE, 'utf8')) as { schema: Record<string, string>; policies: string };
-  const at = (path: string): string => join(SAMPLE, '..', path);
   writeFileSync(preload, PRELOAD);
-  writeFileSync(
-    config,
-    stringify({
-      listen: { port: 0 },
-      schema: { relationships: at(sample.schema['relationships'] ?? ''), actions: at(sample.schema['actions'] ?? '') },
-      policies: at(sample.policies),
-      reload: { policies: 'off', tests: 'skipped' },
-      clients: [{ ...clientNamed('ops', 'remit', 'admin'), rate: 100_000 }],
-    }),
-  );
+  writeSampleConfig(config, [{ ...clientNamed('ops', 'remit', 'admin'), rate: 100_000 }]);
   caller = new Caller('ops-key');
 });
 afterEach(() => {

@@ -1,10 +1,12 @@
 /** Remit as it is run: processes of the built program, and who asks them through something that balances load. */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { Answer } from '../support/sample.js';
+import { parse, stringify } from 'yaml';
+import { SAMPLE, type Answer } from '../support/sample.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -47,6 +49,22 @@ export async function serve(
       return { code: await exited, ms: performance.now() - from };
     },
   };
+}
+
+/** Writes a configuration of the sample's schemas and policies, for processes that some client leads. */
+export function writeSampleConfig(file: string, clients: readonly object[]): void {
+  const sample = parse(readFileSync(SAMPLE, 'utf8')) as { schema: Record<string, string>; policies: string };
+  const at = (path = ''): string => join(SAMPLE, '..', path);
+  writeFileSync(
+    file,
+    stringify({
+      listen: { port: 0 },
+      schema: { relationships: at(sample.schema['relationships']), actions: at(sample.schema['actions']) },
+      policies: at(sample.policies),
+      reload: { policies: 'off', tests: 'skipped' },
+      clients,
+    }),
+  );
 }
 
 export interface Response {

@@ -1,7 +1,7 @@
 /** A running Remit for tests: the real engines and the real application, on a directory and a clock of its own. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
@@ -189,6 +189,22 @@ export async function startWith(
     }),
   );
   return start(join(directory, 'remit.yaml'), directory, logs);
+}
+
+/**
+ * A company of the test's own, in a directory that goes with it.
+ * @param files its texts by their names: `schema.zed`, `schema.cedarschema`, `world.yaml`, and policies below `policies`
+ */
+export async function startFiles(files: Readonly<Record<string, string>>, config: object = {}): Promise<Running> {
+  const data = mkdtempSync(join(tmpdir(), 'remit-files-'));
+  const directory = join(data, 'company');
+  const schema = { relationships: 'schema.zed', actions: 'schema.cedarschema' };
+  const settings = stringify({ schema, policies: 'policies', world: 'world.yaml', ...config });
+  for (const [name, text] of Object.entries({ ...files, 'remit.yaml': settings })) {
+    mkdirSync(dirname(join(directory, name)), { recursive: true });
+    writeFileSync(join(directory, name), text);
+  }
+  return start(join(directory, 'remit.yaml'), data);
 }
 
 /** A client whose key is its id and `-key`. */

@@ -2,7 +2,7 @@
  * Literals that policies compare attributes with. At these values, and at those next to them, decisions change:
  * `remit diff` varies the requests that it makes up by them, and why-not tries them to find what would allow a request.
  */
-import { collectPaths } from '../../records/explain/values.js';
+import { listSortedPaths } from '../../records/explain/values.js';
 import { collectAtoms } from '../../policy/expressions.js';
 import type { Policy } from '../../policy/policies.js';
 import { isObject } from '../../policy/schema/types.js';
@@ -34,7 +34,10 @@ export function findLiterals(policies: Iterable<Policy>): Literals {
     for (const scope of [json.principal, json.resource]) addEntities(collectOperands(scope).entities);
     for (const { expression } of collectAtoms(json)) {
       const operands = collectOperands(expression);
-      const names = [...collectPaths(expression).map((path) => path.at(-1) ?? ''), ...collectLiteralReads(expression)];
+      const names = [
+        ...listSortedPaths(expression).map((path) => path.at(-1) ?? ''),
+        ...collectLiteralReads(expression),
+      ];
       addEntities(operands.entities);
       for (const name of names) addLiterals(byName, name, operands.literals);
       comparedNames.push(names);

@@ -6,7 +6,7 @@ import { cedarPrincipal } from '../../model/acting.js';
 import type { EntityRef } from '../../model/ids.js';
 import type { Policy } from '../../policy/policies.js';
 import { buildDelegationCheck } from '../../decide/steps/delegation.js';
-import { collectPaths } from '../../records/explain/values.js';
+import { listSortedPaths } from '../../records/explain/values.js';
 import { getVerifiedCredential } from '../../decide/bound-question.js';
 import type { ChangeOption, ProposedChange } from './change.js';
 import type { GrantFinder } from './grant-finder.js';
@@ -50,7 +50,7 @@ export async function policyCandidates(
     const groups: ChangeOption[][] = [];
     const { conditions } = policy.json;
     const origins = [
-      ...collectPaths(conditions).map((path) => findOrigin(path, policyPrincipal, evaluation, literals)),
+      ...listSortedPaths(conditions).map((path) => findOrigin(path, policyPrincipal, evaluation, literals)),
       ...collectNamedReads(conditions).map((read) => findNamedOrigin(read, evaluation, literals)),
     ];
     for (const { changes: valueChanges, checks } of origins) {

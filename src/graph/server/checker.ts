@@ -18,7 +18,7 @@ import { proveGrant } from './grant-proof.js';
 import { PathCache } from './path-cache.js';
 import { ReadCache } from './read-cache.js';
 import { readClocks, type RevisionCache } from './revision-cache.js';
-import { createSnapshotReader } from './snapshot-reader.js';
+import { createSnapshotReader, type SnapshotReader } from './snapshot-reader.js';
 
 /** Each proof has up to a few reads under way. */
 const CONCURRENT_PROOFS = 32;
@@ -129,6 +129,10 @@ export class ServerChecker implements BulkChecker {
     return { answers: this.cacheAnswers(new Map(concluded)), revision };
   }
 
+  private readAt(revision: string): SnapshotReader {
+    return createSnapshotReader(this.client, revision, this.reads);
+  }
+
   private cacheAnswers(answers: Answers): Answers {
     for (const [check, answer] of answers) void answer.then((result) => this.cache.setAnswer(check, result));
     return answers;
@@ -152,7 +156,7 @@ export class ServerChecker implements BulkChecker {
         subjectId: check.subject.id,
         subjectRelation: '',
       };
-      const reader = createSnapshotReader(this.client, revision, this.reads);
+      const reader = this.readAt(revision);
       const [granting] = await this.proofLimit.run(() => reader.readRelationships(filter, 1));
       if (granting === undefined) return { result: 'no', revision };
       const { expiresAt, ...relationship } = granting;
@@ -191,7 +195,7 @@ export class ServerChecker implements BulkChecker {
   private async proveAnswer(check: CheckRequest, revision: string): Promise<CheckAnswer> {
     if (this.schema.reachability.hasHiddenExpiration(check.resource.type, check.permission)) return UNPROVABLE_ANSWER;
     const deadline = performance.now() + this.options.deadlineMs;
-    const reader = createSnapshotReader(this.client, revision, this.reads);
+    const reader = this.readAt(revision);
     try {
       const proof = await this.proofLimit.run(() =>
         proveGrant(check, this.schema, reader, { checkCaveats: true, deadline }),
@@ -221,7 +225,7 @@ export class ServerChecker implements BulkChecker {
   }
 
   private async findPath(check: CheckRequest, revision: string, deadline: number): Promise<readonly string[]> {
-    const reader = createSnapshotReader(this.client, revision, this.reads);
+    const reader = this.readAt(revision);
     const proof = await this.proofLimit.run(
       () => proveGrant(check, this.schema, reader, { checkCaveats: false, deadline }),
       { priority: 'low' },

@@ -7,6 +7,7 @@ import { CountedCache, type CacheCountsByName } from '../../telemetry/counted-ca
 import { estimateReadBytes, MAX_CACHED_KEY_LENGTH } from '../cache-size.js';
 import { EXPIRY_MARGIN_MS } from '../check-cache-key.js';
 import type { SubjectRelationshipFilter } from '../protobuf.js';
+import { readHostClock } from '../../runtime/clock.js';
 import { identifiesWrites } from './zedtoken.js';
 
 const MAX_READ_BYTES = 8 * 1024 * 1024;
@@ -41,8 +42,7 @@ export class ReadCache {
     // Where a revision doesn't identify the writes, more may come into it.
     if (key.length > MAX_CACHED_KEY_LENGTH || !identifiesWrites(revision)) return perform();
     const cached = this.reads.get(key);
-    // eslint-disable-next-line no-restricted-syntax -- SpiceDB reads the host's clock, whatever clock decisions are given
-    if (cached !== undefined && Date.now() < cached.endsAt - EXPIRY_MARGIN_MS)
+    if (cached !== undefined && readHostClock() < cached.endsAt - EXPIRY_MARGIN_MS)
       return Promise.resolve(cached.relationships);
     const joined = this.underWay.get(key);
     if (joined !== undefined) return joined;

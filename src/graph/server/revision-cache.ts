@@ -9,6 +9,7 @@ import { estimateAnswerBytes } from '../cache-size.js';
 import { cacheKey } from '../check-cache-key.js';
 import { EXPIRY_MARGIN_MS } from '../check-cache-key.js';
 import type { CheckAnswer, CheckRequest } from '../../model/checks.js';
+import { readHostClock } from '../../runtime/clock.js';
 import { identifiesWrites } from './zedtoken.js';
 
 /** How long after a write was acknowledged another replica may still give an answer from before it. */
@@ -75,8 +76,7 @@ export class RevisionCache {
     const key = revision === this.revision ? cacheKey(check, this.schema) : undefined;
     const answer = key === undefined ? undefined : this.answers.get(key);
     const until = answer?.result === 'yes' ? answer.until : undefined;
-    // eslint-disable-next-line no-restricted-syntax -- SpiceDB reads the host's clock, whatever clock decisions are given
-    return until !== undefined && Date.parse(until) - EXPIRY_MARGIN_MS <= Date.now() ? undefined : answer;
+    return until !== undefined && Date.parse(until) - EXPIRY_MARGIN_MS <= readHostClock() ? undefined : answer;
   }
 
   setAnswer(check: CheckRequest, answer: CheckAnswer): void {

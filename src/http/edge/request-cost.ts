@@ -10,7 +10,7 @@ const CLIENT_ITEMS_A_REQUEST = 10;
  */
 export const BODY_BYTES_A_REQUEST = 16 * 1024;
 const PIECES_A_REQUEST = 256;
-/** Of a body that is read again for the place of what is wrong. */
+/** A body that is read again, for the place of what is wrong, counts for each of these. */
 export const LOCATED_CHARACTERS_A_REQUEST = 1_024;
 const STRUCTURES_A_REQUEST = 1_000;
 const VALUES_A_REQUEST = 4_000;

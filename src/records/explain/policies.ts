@@ -16,7 +16,7 @@ import type { Slice } from '../../policy/slices.js';
 import { collectRequestFacts, type CedarOutcome } from '../../decide/ask-cedar.js';
 import type { Facts } from '../../decide/step.js';
 import type { BoundQuestion } from '../../decide/bound-question.js';
-import { collectPaths, readValueAt } from './values.js';
+import { listSortedPaths, readValueAt } from './values.js';
 
 /**
  * The value of a condition, or the error that it fails with. It is `unreached` behind a condition that has settled its
@@ -222,6 +222,6 @@ function formatOperand(expression: Expression, cedar: CedarEngine): string {
 }
 
 function collectValues(expression: Expression, request: CedarRequest): Record<string, string> {
-  const paths = collectPaths(expression).filter(([root]) => root !== 'action');
+  const paths = listSortedPaths(expression).filter(([root]) => root !== 'action');
   return Object.fromEntries(paths.map((path) => [path.join('.'), readValueAt(path, request)]));
 }

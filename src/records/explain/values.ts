@@ -1,30 +1,16 @@
 /** The attributes that a Cedar expression reads of a request, and their values as text. The explanation of policies calls it. */
 import type { CedarValueJson, EntityJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { CedarRequest } from '../../policy/cedar.js';
-import { splitOperator, accessPath, type Expression } from '../../policy/expressions.js';
+import { collectPaths } from '../../policy/expressions.js';
 import { formatUid } from '../../policy/schema/uid.js';
 
 /** `["principal", "kind"]`. */
 export type AttributePath = readonly string[];
 
-/** Collects the paths that the expression reads, sorted; of `context.delegation.depth` the whole path, not `context`. */
-export function collectPaths(expression: unknown): AttributePath[] {
-  const paths = new Map<string, AttributePath>();
-  const pending: unknown[] = [expression];
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    if (typeof next !== 'object' || next === null) continue;
-    const path = Array.isArray(next) ? undefined : (readHasPath(next as Expression) ?? accessPath(next as Expression));
-    if (path === undefined) pending.push(...(Object.values(next) as unknown[]).filter((member) => member !== null));
-    else paths.set(path.join('.'), path);
-  }
+/** The paths that the expression reads, each once and sorted. */
+export function listSortedPaths(expression: unknown): AttributePath[] {
+  const paths = new Map(collectPaths(expression).map((path) => [path.join('.'), path]));
   return [...paths.values()].sort((a, b) => (a.join('.') < b.join('.') ? -1 : 1));
-}
-
-/** The path that `left has attr` tests; undefined for other expressions. */
-function readHasPath(expression: Expression): AttributePath | undefined {
-  const [operator, { left, attr }] = splitOperator(expression);
-  const prefix = operator === 'has' && left !== undefined ? accessPath(left) : undefined;
-  return prefix === undefined || attr === undefined ? undefined : [...prefix, ...[attr].flat()];
 }
 
 export const ABSENT = 'absent';

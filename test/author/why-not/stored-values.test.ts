@@ -1,14 +1,11 @@
 /** why-not proposes what is stored behind references, and with its changes the service allows. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { explainDenial } from '../../../src/author/why-not/why-not.js';
 import { serviceWorld } from '../../../src/cli/service-world.js';
 import { readSources } from '../../../src/config/files.js';
 import type { ReplayableRecord } from '../../../src/model/decision.js';
-import { start, type Running } from '../../support/sample.js';
+import { startFiles, type Running } from '../../support/sample.js';
 
 const ZED = `definition user {}
 definition team {}
@@ -56,26 +53,14 @@ const WORLD = {
 }; // prettier-ignore
 
 let remit: Running;
-const directory = mkdtempSync(join(tmpdir(), 'remit-why-references-'));
 beforeAll(async () => {
-  const config = {
-    schema: { relationships: 'graph.zed', actions: 'schema.cedarschema' },
-    policies: '.',
-    world: 'world.yaml',
-  };
-  const files = {
-    'graph.zed': ZED,
+  remit = await startFiles({
+    'schema.zed': ZED,
     'schema.cedarschema': SCHEMA,
-    'all.cedar': POLICIES,
+    'policies/all.cedar': POLICIES,
     'world.yaml': stringify(WORLD),
-    'remit.yaml': stringify(config),
-  };
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
-  remit = await start(join(directory, 'remit.yaml'));
-});
-afterAll(async () => {
-  await remit.stop();
-  rmSync(directory, { recursive: true, force: true });
+  });
+  return () => remit.stop();
 });
 
 interface Question {
