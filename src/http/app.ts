@@ -131,7 +131,7 @@ export async function buildApp(
   service.metrics.countShed(() => health.admission.stats().shed);
   app.addHook('preHandler', app.rateLimiter.limitItems);
   app.addHook('preHandler', app.rateLimiter.limitAgents);
-  app.decorate('turns', new DecisionTurns(service.decisions, app.rateLimiter, service.deadlineMs / 2));
+  app.decorate('turns', new DecisionTurns(service.decisions, app.rateLimiter.records, service.deadlineMs / 2));
   holdTurns(app);
 
   limitOpenRoutes(app);

@@ -11,6 +11,7 @@ import { isObject } from '../policy/schema/types.js';
 import { memoizeByObject } from '../runtime/memoize.js';
 import { toBadRequest } from './edge/errors.js';
 import type { RequestTokens } from './edge/request-tokens.js';
+import { checkPartLengths, type QuestionParts } from './question-size.js';
 
 export const MAX_ITEMS = 1000;
 
@@ -111,21 +112,16 @@ export interface RequestContext {
   readonly tokenRequired: boolean;
   /** The answer names the relationships that grant. */
   readonly explain: boolean;
-  /** The whole body is shorter than one part may be, so no part needs to be measured. */
-  readonly isSmallBody: boolean;
   readonly relationships: RelationshipGraph;
   readonly tokens: RequestTokens;
 }
-
-/** The parts of a question as they stand in a body, unvalidated. */
-export type QuestionParts = Readonly<Partial<Record<(typeof QUESTION_PARTS)[number], unknown>>>;
 
 /**
  * Validates and builds a question. Parts that questions share, as the defaults of a batch are, are validated once.
  * @throws BadRequest naming the place
  */
 export function parseQuestion(parts: QuestionParts, requestContext: RequestContext): Question {
-  if (!requestContext.isSmallBody) checkPartLengths(parts);
+  checkPartLengths(parts);
   return buildQuestion(
     {
       subject: readPart('subject', parseSubject, parts.subject),
@@ -231,25 +227,6 @@ function toPresentedProof(
     certificate: thumbprint,
   };
 }
-
-/** The longest part of a question, in characters of JSON: enough for attributes, too little to keep Cedar busy for long. */
-export const MAX_PART_LENGTH = 32 * 1024;
-
-export const QUESTION_PARTS = ['subject', 'action', 'resource', 'context'] as const;
-
-/**
- * Checks the length of each part of a question. A default of a batch is measured once and not once an item.
- * @throws BadRequest naming the part
- */
-export function checkPartLengths(body: QuestionParts): void {
-  for (const name of QUESTION_PARTS) {
-    const part = body[name];
-    if (isObject(part) && jsonLength(part) > MAX_PART_LENGTH)
-      throw new BadRequest(`must be at most ${MAX_PART_LENGTH} characters long as JSON`, name);
-  }
-}
-
-const jsonLength = memoizeByObject((part: object) => JSON.stringify(part).length);
 
 const actFormat = z.strictObject({ sub: idFormat });
 

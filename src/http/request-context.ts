@@ -1,31 +1,39 @@
 /** Builds what the questions of one request share; the evaluation, search, filter and capability routes call it. */
 import type { FastifyRequest } from 'fastify';
 import type { Service } from '../service/service.js';
-import { MAX_PART_LENGTH, type RequestContext } from './authzen-request.js';
+import type { RequestContext } from './authzen-request.js';
 import { requireCaller } from './edge/authentication.js';
+import { requireTurn } from './edge/decision-turns.js';
 import { getRequestTokens } from './edge/request-tokens.js';
 
-/**
- * @param tokenExpected another part of the batch carries a token, so each must
- * @param explain the answer, and the record, name the relationships that grant
- */
+interface SharedOptions {
+  /** Another part of the batch carries a token, so each must. */
+  readonly tokenExpected?: boolean;
+  /** The answer, and the record, name the relationships that grant. */
+  readonly explain?: boolean;
+}
+
+/** What the items of a batch share: all but the account, since each has a turn of its own. */
+export type BatchContext = Omit<RequestContext, 'account'>;
+
 export function createRequestContext(
   request: FastifyRequest,
   service: Service,
-  { tokenExpected: tokenRequired = false, explain = false } = {},
+  options: SharedOptions = {},
 ): RequestContext {
+  return { ...createBatchContext(request, service, options), account: requireTurn(request).account };
+}
+
+export function createBatchContext(
+  request: FastifyRequest,
+  service: Service,
+  { tokenExpected: tokenRequired = false, explain = false }: SharedOptions = {},
+): BatchContext {
   return {
     caller: requireCaller(request),
-    account: {
-      groups: request.callerGroups ?? [],
-      countRecord: (bytes) => {
-        request.server.rateLimiter.countRecord(request, bytes);
-      },
-    },
     requestId: readRequestId(request),
-    tokenRequired: tokenRequired,
+    tokenRequired,
     explain,
-    isSmallBody: Number(request.headers['content-length'] ?? Infinity) <= MAX_PART_LENGTH,
     relationships: service.activePolicies.engine,
     tokens: getRequestTokens(request, service.trust.verifier),
   };

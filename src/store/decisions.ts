@@ -43,9 +43,9 @@ export class DecisionStore implements Decisions {
     this.queue = new RecordQueue(database);
   }
 
-  /** Whether a further record of such a caller is taken now; otherwise nothing can be decided for it. */
-  hasRoom(groups: CallerGroups): boolean {
-    return this.queue.hasRoom(groups);
+  /** Whether a further record of such a caller, of this length, is taken now; otherwise nothing can be decided for it. */
+  hasRoom(groups: CallerGroups, bytes: number): boolean {
+    return this.queue.hasRoom(groups, bytes);
   }
 
   record(record: DecisionRecord | SearchRecord, account = NO_ACCOUNT): Promise<void> {

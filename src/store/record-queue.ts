@@ -1,15 +1,13 @@
 /**
  * Writes decision records in groups: records that arrive while a group is being written form the next one, so one commit
- * serves many decisions. Callers take turns in a group, however many records one of them has. Corrections go along; they
- * outlive an outage of the database. The queue is bounded in number and bytes, of which each caller has a share. It drops
- * nothing: a caller whose share is full has no more taken, and what isn't taken isn't answered.
+ * serves many decisions. Corrections go along; they outlive an outage of the database. It drops nothing: a caller whose
+ * share is full has no more taken, and what isn't taken isn't answered.
  */
-import v8 from 'node:v8';
 import { StatementRejectedFault, type Database } from './database/port.js';
 import { Fault } from '../model/faults.js';
-import { FairLimit, type CallerGroups } from '../runtime/fair-limit.js';
-import { FairQueue } from '../runtime/fair-queue.js';
-import { currentSpan, withLinks, type ActiveSpan } from '../telemetry/active-span.js';
+import type { CallerGroups } from '../runtime/fair-limit.js';
+import { currentSpan, withLinks } from '../telemetry/active-span.js';
+import { DEFAULT_RECORD_LIMITS, RecordBacklog, type QueuedRecord } from './record-backlog.js';
 
 export interface RecordStats {
   /** Records that decisions wait for. */
@@ -26,64 +24,29 @@ export interface RecordStats {
   readonly members: number;
 }
 
-export interface RecordQueueLimits {
-  /** The most records that are held, corrections included. */
-  readonly records: number;
-  /** Their greatest length together, in bytes. */
-  readonly length: number;
-}
-
-const DEFAULT_LIMITS: RecordQueueLimits = {
-  records: 10_000,
-  length: Math.min(64 * 1024 * 1024, v8.getHeapStatistics().heap_size_limit / 16),
-};
-const MAX_GROUP_SIZE = 250;
-/** A group is one statement's parameter: the database reads it as a whole. */
-const MAX_GROUP_BYTES = 4 * 1024 * 1024;
 /** The interval at which pending corrections are tried again while the database is away, if no record takes them along. */
 const RETRY_MS = 1_000;
-
-interface QueuedRecord {
-  readonly id: string;
-  /** The groups of the caller whose record it is. */
-  readonly groups: CallerGroups;
-  text: string;
-  /** Its length. */
-  bytes: number;
-  /** Whether it replaces an earlier record: no caller waits for it, and it must outlive an outage of the store. */
-  readonly correction: boolean;
-  readonly span: ActiveSpan | undefined;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
 
 const IGNORE = (): undefined => undefined;
 
 export class RecordQueue {
-  private readonly waiting = new Map<string, QueuedRecord>();
-  /** The records of `waiting`, by the turns of their callers. */
-  private readonly turns = new FairQueue<QueuedRecord>();
-  private readonly pendingCorrections = new Map<string, QueuedRecord>();
+  private readonly backlog: RecordBacklog;
   private writing: Promise<boolean> | undefined;
   private failing = false;
   private retry: NodeJS.Timeout | undefined;
-  /** Records and their bytes in all three: waiting, pending and being written. */
-  private readonly held: FairLimit;
-  private readonly bytes: FairLimit;
   private groups = 0;
   private members = 0;
 
   constructor(
     private readonly database: Database,
-    limits = DEFAULT_LIMITS,
+    limits = DEFAULT_RECORD_LIMITS,
   ) {
-    this.held = new FairLimit(limits.records);
-    this.bytes = new FairLimit(limits.length);
+    this.backlog = new RecordBacklog(limits);
   }
 
-  /** Whether it takes a further record of such a caller now. How long that is is known once it is made. */
-  hasRoom(groups: CallerGroups): boolean {
-    return this.held.hasRoom(groups, 1) && this.bytes.hasRoom(groups, 1);
+  /** Whether it takes a further record of such a caller now. @param bytes its length, as far as it is known before it is made */
+  hasRoom(groups: CallerGroups, bytes = 1): boolean {
+    return this.backlog.hasRoom(groups, bytes);
   }
 
   /**
@@ -99,13 +62,11 @@ export class RecordQueue {
       this.writeNextGroup();
       return Promise.reject(new Fault('overloaded', 'decision records'));
     }
-    if (this.waiting.has(id)) return Promise.reject(new TypeError(`the record ${id} is being written already`));
+    if (this.backlog.isWaiting(id)) return Promise.reject(new TypeError(`the record ${id} is being written already`));
     return new Promise((resolve, reject) => {
       const text = serialize();
       const bytes = Buffer.byteLength(text);
-      const record = { id, groups, text, bytes, correction: false, span: currentSpan(), resolve, reject };
-      this.enqueue(this.waiting, record);
-      this.turns.push(groups, record);
+      this.backlog.add({ id, groups, text, bytes, correction: false, span: currentSpan(), resolve, reject });
       this.writeNextGroup();
     });
   }
@@ -116,50 +77,29 @@ export class RecordQueue {
    * @param text the record's JSON
    */
   correct(id: string, text: string, groups: CallerGroups = []): void {
-    const bytes = Buffer.byteLength(text);
-    const waiting = this.waiting.get(id);
-    if (waiting !== undefined) {
-      this.bytes.release(waiting.groups, waiting.bytes);
-      this.bytes.take(waiting.groups, bytes);
-      Object.assign(waiting, { text, bytes });
-      return;
-    }
+    if (this.backlog.replaceText(id, text)) return;
     const correction = { correction: true, span: undefined, resolve: IGNORE, reject: IGNORE };
-    this.enqueue(this.pendingCorrections, { id, groups, text, bytes, ...correction });
+    this.backlog.addCorrection({ id, groups, text, bytes: Buffer.byteLength(text), ...correction });
     this.writeNextGroup();
   }
 
   /** Writes everything that waits, corrections included. @throws Fault where the store can't take it now */
   async flush(): Promise<void> {
-    while (this.writing !== undefined || this.waiting.size + this.pendingCorrections.size > 0) {
+    while (this.writing !== undefined || !this.backlog.isEmpty) {
       this.writeNextGroup();
       if ((await this.writing) === false) throw new Fault('database_unavailable', 'decision records');
     }
   }
 
   stats(): RecordStats {
-    const { waiting, pendingCorrections, bytes, failing, groups, members } = this;
-    const sizes = { waiting: waiting.size, pendingCorrections: pendingCorrections.size, length: bytes.active };
-    return { ...sizes, failing, groups, members };
-  }
-
-  private enqueue(queue: Map<string, QueuedRecord>, record: QueuedRecord): void {
-    const replaced = queue.get(record.id);
-    if (replaced !== undefined) this.forget(replaced);
-    queue.set(record.id, record);
-    this.held.take(record.groups, 1);
-    this.bytes.take(record.groups, record.bytes);
-  }
-
-  private forget(record: QueuedRecord): void {
-    this.held.release(record.groups, 1);
-    this.bytes.release(record.groups, record.bytes);
+    const { failing, groups, members } = this;
+    return { ...this.backlog.sizes, failing, groups, members };
   }
 
   private writeNextGroup(): void {
-    if (this.writing !== undefined || this.waiting.size + this.pendingCorrections.size === 0) return;
+    if (this.writing !== undefined || this.backlog.isEmpty) return;
     clearTimeout(this.retry);
-    const group = [...this.takeCorrections(), ...this.takeTurns()];
+    const group = this.backlog.takeGroup();
     this.groups += 1;
     this.members += group.length;
     const writing = withLinks(
@@ -170,51 +110,22 @@ export class RecordQueue {
     void writing.then((written) => {
       this.writing = undefined;
       this.failing = !written;
+      const { waiting, pendingCorrections } = this.backlog.sizes;
       // While the store is down, pending corrections go with the next record that is tried, or are tried after a while.
-      if (written || this.waiting.size > 0) this.writeNextGroup();
-      else if (this.pendingCorrections.size > 0)
+      if (written || waiting > 0) this.writeNextGroup();
+      else if (pendingCorrections > 0)
         this.retry = setTimeout(() => {
           this.writeNextGroup();
         }, RETRY_MS).unref();
     });
   }
 
-  /** Takes the oldest corrections. No caller waits for them, so they have no turns. */
-  private takeCorrections(): QueuedRecord[] {
-    return takeGroup((accepts) => {
-      const [record] = this.pendingCorrections.values();
-      if (record === undefined || !accepts(record)) return undefined;
-      this.pendingCorrections.delete(record.id);
-      return record;
-    });
-  }
-
-  /** Takes records that decisions wait for, one of each caller in turn. */
-  private takeTurns(): QueuedRecord[] {
-    return takeGroup((accepts) => {
-      const record = this.turns.peek();
-      if (record === undefined || !accepts(record)) return undefined;
-      this.turns.shift();
-      this.waiting.delete(record.id);
-      return record;
-    });
-  }
-
   /** @returns whether the database answered */
   private async writeGroup(group: readonly QueuedRecord[]): Promise<boolean> {
     try {
-      await this.database.run([
-        {
-          sql: `insert into decisions (id, at, client, decision, record)
-                select (r->>'id')::uuid, (r->>'evaluated_at')::timestamptz, r->>'client', (r->>'decision')::boolean, r
-                from jsonb_array_elements($1::jsonb) r
-                on conflict (id) do update set decision = excluded.decision, record = excluded.record
-                  where not excluded.decision`,
-          params: [`[${group.map((record) => record.text).join(',')}]`],
-        },
-      ]);
+      await insertRecords(this.database, group);
       for (const record of group) {
-        this.forget(record);
+        this.backlog.release(record);
         record.resolve();
       }
       return true;
@@ -227,10 +138,10 @@ export class RecordQueue {
         return available;
       }
       for (const record of group) {
-        this.forget(record);
+        this.backlog.release(record);
         // A correction that was made meanwhile is the last word.
-        if (record.correction && !rejected && !this.pendingCorrections.has(record.id))
-          this.enqueue(this.pendingCorrections, record);
+        if (record.correction && !rejected && !this.backlog.hasCorrection(record.id))
+          this.backlog.addCorrection(record);
         else record.reject(error);
       }
       return rejected;
@@ -238,15 +149,16 @@ export class RecordQueue {
   }
 }
 
-/** The records at the head of a queue, as many as one statement takes. @param next takes one out of the queue if it may */
-function takeGroup(next: (accepts: (record: QueuedRecord) => boolean) => QueuedRecord | undefined): QueuedRecord[] {
-  const group: QueuedRecord[] = [];
-  let length = 0;
-  const accepts = ({ bytes }: QueuedRecord): boolean =>
-    group.length === 0 || (group.length < MAX_GROUP_SIZE && length + bytes <= MAX_GROUP_BYTES);
-  for (let record = next(accepts); record !== undefined; record = next(accepts)) {
-    group.push(record);
-    length += record.bytes;
-  }
-  return group;
+/** Inserts the records in one statement. Of a record that is there already, a deny is the last word. */
+async function insertRecords(database: Database, group: readonly QueuedRecord[]): Promise<void> {
+  await database.run([
+    {
+      sql: `insert into decisions (id, at, client, decision, record)
+            select (r->>'id')::uuid, (r->>'evaluated_at')::timestamptz, r->>'client', (r->>'decision')::boolean, r
+            from jsonb_array_elements($1::jsonb) r
+            on conflict (id) do update set decision = excluded.decision, record = excluded.record
+              where not excluded.decision`,
+      params: [`[${group.map((record) => record.text).join(',')}]`],
+    },
+  ]);
 }

@@ -14,7 +14,6 @@ const requestContext: RequestContext = {
   requestId: undefined,
   tokenRequired: false,
   explain: true,
-  isSmallBody: false,
   // Asked only about a consistency, or a token; these questions state neither.
   relationships: undefined as unknown as RelationshipGraph,
   tokens: { usedProofs: new Map() } as unknown as RequestTokens,

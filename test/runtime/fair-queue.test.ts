@@ -61,3 +61,29 @@ it('has each group wait for one turn of each other at most, whatever they have b
     }),
   );
 });
+
+it('has turns of one weight, however heavy the items of one are', () => {
+  const weights = fc.array(fc.tuple(groups, fc.constantFrom(1, 3, 10, 40)), { minLength: 1, maxLength: 80 });
+  const TURN = 10;
+  fc.assert(
+    fc.property(weights, (brought) => {
+      const queue = new FairQueue<Item & { readonly weight: number }>({ weigh: ({ weight }) => weight, weight: TURN });
+      for (const [number, [one, weight]] of brought.entries()) queue.push(one, { groups: one, number, weight });
+      const taken: (Item & { readonly weight: number })[] = [];
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) taken.push(next);
+      expect(taken).toHaveLength(brought.length);
+      // While two have something left, neither has taken more than a turn and an item beyond what the other has.
+      const widest = [...new Set(taken.map(({ groups: [group] }) => group))];
+      for (const one of widest)
+        for (const other of widest) {
+          const last = Math.min(...[one, other].map((group) => taken.findLastIndex(({ groups: [g] }) => g === group)));
+          let ahead = 0;
+          for (const item of taken.slice(0, last)) {
+            if (item.groups[0] === one) ahead += item.weight;
+            else if (item.groups[0] === other) ahead -= item.weight;
+            if (one !== other) expect(Math.abs(ahead)).toBeLessThanOrEqual(2 * TURN + 40);
+          }
+        }
+    }),
+  );
+});

@@ -82,7 +82,7 @@ it('gives each caller its turn, however many records another has brought before'
   const queue = new RecordQueue(database, { records: 10_000, length: 1_000_000_000 });
   const write = (id: string, length: number, ...groups: string[]): Promise<void> =>
     queue.write(id, () => textOf(id, true, length), groups);
-  const all = Array.from({ length: 100 }, (_, i) => write(`long ${i}`, 1_000_000, 'client one'));
+  const all = Array.from({ length: 100 }, (_, i) => write(`long ${i}`, 100_000, 'client one'));
   all.push(...Array.from({ length: 20 }, (_, i) => write(`agent ${i}`, 10, 'issuer', `user ${i}`)));
   all.push(write('short', 10, 'client two'));
   await settle();
@@ -99,6 +99,33 @@ it('gives each caller its turn, however many records another has brought before'
   await Promise.all(all);
   expect(rows.size).toBe(121);
 });
+
+it('gives each caller as many bytes, however long its records are, and makes no one wait for a long group', async () => {
+  const { writes, database, rows } = controlledDatabase();
+  const queue = new RecordQueue(database);
+  const write = (id: string, length: number, ...groups: string[]): Promise<void> =>
+    queue.write(id, () => textOf(id, true, length), groups);
+  const clients = Array.from({ length: 20 }, (_, i) => `client ${i}`);
+  const all = clients.flatMap((client) => Array.from({ length: 10 }, (_, i) => write(`${client} ${i}`, 31_000, client)));
+  all.push(...Array.from({ length: 30 }, (_, i) => write(`short ${i}`, 2_000, 'client short')));
+  await settle();
+  let written = 0;
+  // The first, which was alone, and then two groups of half a MiB each.
+  for (let group = 0; group < 6; group += 1) {
+    writes.shift()?.end('written');
+    await settle();
+    const lengths = [...rows.values()].slice(written).map(({ fill }) => fill.length);
+    expect(lengths.reduce((sum, length) => sum + length, 0)).toBeLessThanOrEqual(512 * 1024);
+    written = rows.size;
+  }
+  // By number, the long ones would have had 20 for each of them.
+  expect([...rows.keys()].filter((id) => id.startsWith('short')).length).toBeGreaterThanOrEqual(12);
+  while (writes.length > 0) {
+    writes.shift()?.end('written');
+    await settle();
+  }
+  await Promise.all(all);
+}); // prettier-ignore
 
 it('leaves others room beside a caller that fills its share, by number and by bytes', async () => {
   const caller = fc.constantFrom(['client one'], ['client two'], ['issuer', 'ann'], ['issuer', 'bob']);

@@ -11,17 +11,12 @@ import type {
   preHandlerHookHandler,
 } from 'fastify';
 import { subscriberNetwork } from '../../runtime/ip-address.js';
-import { formatCallerId, type AuthenticatedParty } from '../../model/question.js';
 import type { Service } from '../../service/service.js';
 import { findActingAgents } from './acting-agents.js';
+import { getCallerRate, getParty, listCallerBuckets } from './caller-buckets.js';
 import { RateLimitExceeded, sendTooManyRequests } from './errors.js';
-import {
-  BODY_BYTES_A_REQUEST,
-  LOCATED_CHARACTERS_A_REQUEST,
-  countBodyRequests,
-  countItemRequests,
-  type BodySize,
-} from './request-cost.js';
+import { RecordRate } from './record-rate.js';
+import { LOCATED_CHARACTERS_A_REQUEST, countBodyRequests, countItemRequests, type BodySize } from './request-cost.js';
 import { TokenBuckets, type RateBucket, type TokenBucketResult } from './token-bucket.js';
 import { getAnnouncedLength, MAX_BODY_BYTES } from './unread-body.js';
 
@@ -32,10 +27,6 @@ declare module 'fastify' {
   }
 }
 
-/** The callers of one issuer, by their own tokens, that may each ask at their full rate at one time. */
-const FULL_RATE_CALLERS_AN_ISSUER = 10;
-/** A record up to this length is part of what its question counts as: an ordinary one has half of it. */
-const ORDINARY_RECORD_BYTES = 8 * 1024;
 /** Requests a second of one network at each route that needs no credential. */
 const OPEN_ROUTE_RATE = 500;
 /** What a file counts as before it is opened. */
@@ -46,22 +37,28 @@ const MONITORED_ROUTE_RATE = 5_000;
 export class RateLimiter {
   private readonly callers = new TokenBuckets();
   private readonly agents = new TokenBuckets();
-  /** The bytes of records, at the rate at which bodies may bring bytes: a short body may have long records. */
-  private readonly records = new TokenBuckets();
+  readonly records: RecordRate;
   private readonly failures = new TokenBuckets();
   private readonly verifications = new TokenBuckets();
   private readonly networks = new TokenBuckets();
 
-  constructor(private readonly service: Service) {}
+  constructor(private readonly service: Service) {
+    this.records = new RecordRate(service.config.limits.agentRate);
+  }
 
   /** Limits the caller, and those that share its rate, before its body is read. */
   readonly limitCaller: onRequestHookHandler = (request, reply, done) => {
     const announced = getAnnouncedLength(request.raw);
     // A longer body than may be is not read.
     const cost = 1 + (announced > MAX_BODY_BYTES ? 0 : countBodyRequests({ bytes: announced }));
-    const recorded = this.readRecordBuckets(request);
-    const result = recorded.allowed ? this.callers.takeEach(this.listCallerBuckets(request), cost) : recorded;
-    setRateLimitHeaders(reply, 'caller', this.getRate(getParty(request)), result);
+    const recorded = this.records.read(request);
+    const result = recorded.allowed ? this.callers.takeEach(this.listBuckets(request), cost) : recorded;
+    setRateLimitHeaders(
+      reply,
+      'caller',
+      getCallerRate(getParty(request), this.service.config.limits.agentRate),
+      result,
+    );
     if (!result.allowed) {
       void sendTooManyRequests(reply, result);
       return;
@@ -81,22 +78,6 @@ export class RateLimiter {
   /** Counts a second reading of a body, for the place of what is wrong in it. @throws RateLimitExceeded as countBody does */
   countReadingAgain(request: FastifyRequest, length: number): void {
     this.countMore(request, Math.ceil(length / LOCATED_CHARACTERS_A_REQUEST));
-  }
-
-  /** Counts the bytes of a record, once it is made: it is stored whatever it weighs, and what its caller asks next waits. */
-  countRecord(request: FastifyRequest, bytes: number): void {
-    const cost = Math.max(0, bytes - ORDINARY_RECORD_BYTES) / BODY_BYTES_A_REQUEST;
-    for (const { key, rate } of this.listCallerBuckets(request)) this.records.takeDebt(key, rate, cost);
-  }
-
-  /** @throws RateLimitExceeded where the records of the caller, or of its groups, have weighed more than the rate allows */
-  checkRecordDebt(request: FastifyRequest): void {
-    const { allowed, retryAfter } = this.readRecordBuckets(request);
-    if (!allowed) throw new RateLimitExceeded(retryAfter);
-  }
-
-  private readRecordBuckets(request: FastifyRequest): TokenBucketResult {
-    return this.records.takeMoreOfEach(this.listCallerBuckets(request), 0, 0);
   }
 
   /** Counts the items of a batch, once the body is read. One that has many takes its caller into debt. */
@@ -120,7 +101,7 @@ export class RateLimiter {
     const result = this.agents.takeEach(buckets, Math.ceil(countItemRequests(caller, body) / agents.length));
     setRateLimitHeaders(reply, 'agent', rate, result);
     if (result.allowed) return undefined;
-    for (const { key } of this.listCallerBuckets(request)) this.callers.refund(key);
+    for (const { key } of this.listBuckets(request)) this.callers.refund(key);
     return sendTooManyRequests(reply, result);
   };
 
@@ -174,36 +155,14 @@ export class RateLimiter {
   private countMore(request: FastifyRequest, cost: number): void {
     if (request.caller === undefined || cost <= 0) return;
     // What the request itself has taken is no reason to refuse it: else the same one never passed.
-    const result = this.callers.takeMoreOfEach(this.listCallerBuckets(request), cost, request.rateCharge);
+    const result = this.callers.takeMoreOfEach(this.listBuckets(request), cost, request.rateCharge);
     if (!result.allowed) throw new RateLimitExceeded(result.retryAfter);
     request.rateCharge += cost;
   }
 
-  /**
-   * The caller's own bucket, with its kind, since a client and an agent may have the same id; that of its narrowest group,
-   * which all agents of a user share; and that of its issuer, which can name any number of either.
-   */
-  private listCallerBuckets(request: FastifyRequest): readonly RateBucket[] {
-    const caller = getParty(request);
-    const rate = this.getRate(caller);
-    const { callerGroups: groups = [] } = request;
-    const narrow = new Set([`${caller.kind} ${formatCallerId(caller)}`, ...groups.slice(-1)]);
-    const wide = groups.slice(0, -1);
-    return [
-      ...[...narrow].map((key) => ({ key, rate })),
-      ...wide.map((key) => ({ key, rate: FULL_RATE_CALLERS_AN_ISSUER * rate })),
-    ];
+  private listBuckets(request: FastifyRequest): readonly RateBucket[] {
+    return listCallerBuckets(request, this.service.config.limits.agentRate);
   }
-
-  private getRate(caller: AuthenticatedParty): number {
-    return caller.kind === 'client' ? caller.client.rate : this.service.config.limits.agentRate;
-  }
-}
-
-/** The caller of a route that has one: these hooks run after authentication. */
-function getParty({ caller }: FastifyRequest): AuthenticatedParty {
-  if (caller === undefined) throw new TypeError('the route has no caller');
-  return caller;
 }
 
 /** The bucket of a network at a route without a caller, so that what is asked of one route is not missing at another. */

@@ -14,17 +14,17 @@ import {
   toEvaluationAnswer,
   type EvaluationAnswer,
 } from '../authzen-response.js';
-import { createRequestContext } from '../request-context.js';
+import { QUESTION_PARTS, type QuestionParts } from '../question-size.js';
+import { createBatchContext, createRequestContext } from '../request-context.js';
 import {
   evaluationFormat,
   evaluationsFormat,
   parseQuestion,
-  QUESTION_PARTS,
   type BatchSemantic,
-  type QuestionParts,
   type RequestContext,
 } from '../authzen-request.js';
 import { requireCaller, authenticate, buildChallenges } from '../edge/authentication.js';
+import type { DecisionTurn } from '../edge/decision-turns.js';
 import { inputErrors, RateLimitExceeded } from '../edge/errors.js';
 import { z } from 'zod';
 
@@ -59,7 +59,7 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
       const { evaluations: items = [], options, ...defaults } = request.body;
       // Absent or empty: the batch is a single question.
       if (items.length === 0) {
-        request.endTurns = await app.turns.take(request);
+        request.turn = await app.turns.take(request, { question: defaults });
         return answerQuestion(service, request, reply, defaults);
       }
       const questions = items.map((item) =>
@@ -67,16 +67,21 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
       );
       const tokenRequired = [defaults, ...questions].some(carriesToken);
       const isMinimal = negotiateMinimalAnswer(request, reply, requireCaller(request));
-      const requestContext = createRequestContext(request, service, {
+      const batchContext = createBatchContext(request, service, {
         tokenExpected: tokenRequired,
         explain: !isMinimal,
       });
       const evaluations = await service.activePolicies.withSnapshot((deps) =>
         answerBatch(questions, options?.evaluations_semantic ?? 'execute_all', {
-          takeTurn: () => app.turns.take(request),
+          takeTurn: (question) => app.turns.take(request, { question }),
           isAbandoned: () => reply.raw.destroyed,
-          answer: (question, index) =>
-            answerItem(question, index, { requestContext, isMinimal, deps, log: request.log }),
+          answer: (question, index, { account }) =>
+            answerItem(question, index, {
+              requestContext: { ...batchContext, account },
+              isMinimal,
+              deps,
+              log: request.log,
+            }),
           refuse: (refusal, index) => toItemErrorAnswer(toItemError(refusal), index, isMinimal),
         }),
       );
@@ -101,7 +106,7 @@ async function answerQuestion(
   return reply.code(decision.fault === undefined ? 200 : 503).send(toEvaluationAnswer(decision, caller, isMinimal));
 }
 
-interface BatchContext {
+interface ItemContext {
   readonly requestContext: RequestContext;
   readonly isMinimal: boolean;
   readonly deps: DecisionDeps;
@@ -112,7 +117,7 @@ interface BatchContext {
 async function answerItem(
   item: object | undefined,
   index: number,
-  { requestContext, isMinimal, deps, log }: BatchContext,
+  { requestContext, isMinimal, deps, log }: ItemContext,
 ): Promise<EvaluationAnswer> {
   try {
     // A thousand items that are none would otherwise be read without a pause.
@@ -132,10 +137,10 @@ type TurnRefusal = Fault | RateLimitExceeded;
 
 interface BatchWork<T> {
   /** Waits until an item may be decided. @throws Fault `overloaded`; RateLimitExceeded */
-  readonly takeTurn: () => Promise<() => void>;
+  readonly takeTurn: (item: T) => Promise<DecisionTurn>;
   /** Whether the caller has hung up, so that nothing more is worth deciding. */
   readonly isAbandoned: () => boolean;
-  readonly answer: (item: T, index: number) => Promise<EvaluationAnswer>;
+  readonly answer: (item: T, index: number, turn: DecisionTurn) => Promise<EvaluationAnswer>;
   /** The answer to an item that got no turn. */
   readonly refuse: (refusal: TurnRefusal, index: number) => EvaluationAnswer;
 }
@@ -153,13 +158,12 @@ async function answerBatch<T>(
   let refusal: TurnRefusal | undefined;
   for (const [index, item] of items.entries()) {
     if (isAbandoned()) break;
-    const end =
-      refusal === undefined ? await takeTurn().catch((error: unknown) => (refusal = toRefusal(error))) : refusal;
-    if (typeof end !== 'function') {
-      answers.push(Promise.resolve(refuse(end, index)));
+    const turn = refusal ?? (await takeTurn(item).catch((error: unknown) => (refusal = toRefusal(error))));
+    if (!('end' in turn)) {
+      answers.push(Promise.resolve(refuse(turn, index)));
       continue;
     }
-    answers.push(answer(item, index).finally(end));
+    answers.push(answer(item, index, turn).finally(turn.end));
     if (semantic === 'execute_all') continue;
     const { decision } = (await answers.at(-1)) ?? { decision: false };
     if (decision === (semantic === 'permit_on_first_permit')) break;

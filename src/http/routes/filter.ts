@@ -11,7 +11,6 @@ import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
 import {
   actionFormat,
-  checkPartLengths,
   contextFormat,
   idFormat,
   MAX_ITEMS,
@@ -19,6 +18,7 @@ import {
   buildQuestion,
   subjectFormat,
 } from '../authzen-request.js';
+import { checkPartLengths } from '../question-size.js';
 import { createRequestContext } from '../request-context.js';
 import { authenticate } from '../edge/authentication.js';
 import { LIST_TURNS } from '../edge/decision-turns.js';
@@ -70,7 +70,7 @@ export function filterRoutes(app: TypedApp, service: Service): void {
     handler: async (request) => {
       const { records, context: requestedContext, ...shared } = request.body;
       const requestContext = createRequestContext(request, service);
-      if (!requestContext.isSmallBody) checkRecordLengths({ ...shared, context: requestedContext }, records);
+      checkRecordLengths({ ...shared, context: requestedContext }, records);
       const template = buildQuestion(
         {
           ...shared,

@@ -10,7 +10,7 @@ const PARTS = [
   ['token', /dist\/(tokens\/|decide\/steps\/token)|node_modules\/jose\//],
   ['relationship checks', /dist\/graph\//],
   ['entity lookup', /dist\/store\/entities\.js/],
-  ['record', /dist\/store\/(decisions|record-queue)\.js|dist\/store\/database\//],
+  ['record', /dist\/store\/(decisions|record-backlog|record-queue)\.js|dist\/store\/database\//],
   ['messages to threads', /dist\/runtime\/worker-thread\.js|messageport|internal\/worker/],
   ['strict JSON', /dist\/runtime\/strict-json\.js|node_modules\/jsonc-parser\//],
   ['zod', /node_modules\/zod\//],
