@@ -1,8 +1,5 @@
 /** Builds the HTTP application with every route, for production and tests alike. */
-import swagger from '@fastify/swagger';
-import swaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify';
-import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { Listener } from '../config/listener.js';
 import { isLoopback } from '../runtime/ip-address.js';
 import { installLoadShedding, Admission } from './edge/load-shedding.js';
@@ -12,7 +9,8 @@ import { entityRoutes } from './routes/entities.js';
 import { readRequestId } from './request-context.js';
 import { evaluationRoutes } from './routes/evaluation.js';
 import { filterRoutes } from './routes/filter.js';
-import { DOCS_CONTENT_SECURITY_POLICY, setSecurityHeaders } from './edge/security-headers.js';
+import { serveApiDocument } from './api-document.js';
+import { setSecurityHeaders } from './edge/security-headers.js';
 import { findRequestProblem } from './edge/request-guard.js';
 import { healthRoutes, Readiness } from './routes/health.js';
 import { metricsRoutes } from './routes/metrics.js';
@@ -30,7 +28,6 @@ import { revocationRoutes, sessionRoutes } from './routes/revocations.js';
 import { searchRoutes } from './routes/search.js';
 import { RateLimiter } from './edge/rate-limit.js';
 import { rejectMalformedRequest, ListenerServers } from './edge/tls-server.js';
-import { VERSION } from '../runtime/version.js';
 import type { Service } from '../service/service.js';
 import type { TypedApp } from './typed-app.js';
 
@@ -135,17 +132,11 @@ export async function buildApp(
   holdTurns(app);
 
   limitOpenRoutes(app);
-  await registerDocumentation(app);
+  await serveApiDocument(app);
   await app.register(async (routes) => {
     if (scope !== 'administration') for (const add of ROUTES.decisions) add(routes, service);
     if (scope !== 'decisions') for (const add of ROUTES.administration) add(routes, service);
     for (const add of ROUTES.both) add(routes, service);
-    let description: string | undefined;
-    routes.get('/openapi.json', {
-      schema: { hide: true },
-      handler: (_request, reply) =>
-        reply.type('application/json').send((description ??= JSON.stringify(app.swagger()))),
-    });
     await Promise.resolve();
   });
   return app;
@@ -177,25 +168,6 @@ function guardRequests(app: FastifyInstance, listener: Listener, transport: List
       });
     else done();
   });
-}
-
-/** Serves the OpenAPI description of the routes that are registered later, and its page at `/docs`. */
-async function registerDocumentation(app: FastifyInstance): Promise<void> {
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: { title: 'Remit', version: VERSION, description: 'An authorization engine for AI agents.' },
-      components: {
-        securitySchemes: {
-          bearer: { type: 'http', scheme: 'bearer', description: "A client's key, or an agent's own delegation token" },
-        },
-      },
-      security: [{ bearer: [] }],
-    },
-    transform: jsonSchemaTransform,
-    transformObject: jsonSchemaTransformObject,
-  });
-  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_CONTENT_SECURITY_POLICY });
 }
 
 /** The Host values that are served; undefined: any. On loopback a web page could reach Remit by DNS rebinding. */

@@ -155,6 +155,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/graph/server/zedtoken.ts': 'test/graph/server/revision-cache.test.ts',
   'src/graph/snapshot.ts': 'test/attacks/one-revision.test.ts',
   'src/graph/spicedb-api.ts': 'test/graph/server/connection.test.ts',
+  'src/http/api-document.ts': 'test/http/routes/administration.test.ts',
   'src/http/authzen-response.ts': 'test/http/edge/authentication.test.ts',
   'src/http/edge/acting-agents.ts': 'test/http/edge/rate-limit.test.ts',
   'src/http/edge/caller-buckets.ts': 'test/http/edge/rate-limit.test.ts',

@@ -16,7 +16,10 @@ export function limitOpenRoutes(app: FastifyInstance): void {
   });
   // A long answer counts as several: here, since its reader may hang up before its end.
   app.addHook('onSend', (request, reply, payload, done) => {
-    const length = typeof payload === 'string' ? payload.length : Number(reply.getHeader('content-length') ?? 0);
+    const length =
+      typeof payload === 'string' || Buffer.isBuffer(payload)
+        ? payload.length
+        : Number(reply.getHeader('content-length') ?? 0);
     if (request.caller === undefined) app.rateLimiter.countOpenAnswer(request, length);
     done(null, payload);
   });

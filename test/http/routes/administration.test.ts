@@ -1,5 +1,5 @@
 /** Relationships, entities, records and health over HTTP: what is written lasts, what fails never allows. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parseStoredRelationship } from '../../../src/graph/relationship-text.js';
 import { codes, ON_SERVER, SAMPLE, start, type Answer, type Running } from '../../support/sample.js';
 
@@ -413,5 +413,31 @@ describe('what anybody may read', () => {
         document.components.schemas['EvaluationRequest']?.required,
     ).toEqual(['subject', 'action', 'resource']);
     expect((await fetch(`${base}/docs/`)).status).toBe(200);
+  });
+
+  it('the OpenAPI document is written out once, however often and wherever it is asked for', async () => {
+    const swagger = vi.spyOn(remit.app, 'swagger');
+    const address = remit.app.server.address();
+    const host = `127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+    const ask = async (url: string) => {
+      const { statusCode, headers, rawPayload } = await remit.app.inject({ url, headers: { host } });
+      return [statusCode, headers['content-type'], rawPayload.toString()];
+    };
+    const kept = await Promise.all(['/openapi.json', '/docs/yaml'].map(ask));
+    expect(kept).toEqual([
+      [200, expect.stringMatching('json'), expect.stringContaining('"/access/v1/evaluation"')],
+      [200, expect.stringMatching('yaml'), expect.stringContaining('/access/v1/evaluation:')],
+    ]);
+    swagger.mockClear();
+    const stringify = vi.spyOn(JSON, 'stringify');
+    for (let i = 0; i < 3; i += 1) {
+      for (const url of ['/openapi.json', '/docs/json']) expect(await ask(url)).toEqual(kept[0]);
+      expect(await ask('/docs/yaml')).toEqual(kept[1]);
+    }
+    const written = [...stringify.mock.calls];
+    stringify.mockRestore();
+    expect(written).toEqual([]);
+    expect(swagger).not.toHaveBeenCalled();
+    swagger.mockRestore();
   });
 });
