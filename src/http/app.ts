@@ -22,7 +22,7 @@ import { policyRoutes } from './routes/policies.js';
 import { installErrorHandlers, createProblem, sendRouteNotFound } from './edge/errors.js';
 import { installStrictParsing } from './edge/json-body.js';
 import { DecisionTurns, holdTurns } from './edge/decision-turns.js';
-import { endAfterAnswer, endUnreadBodies, MAX_BODY_BYTES } from './edge/unread-body.js';
+import { endAfterAnswer, endUnreadBodies, MAX_BODY_BYTES, MAX_FILTER_BODY_BYTES } from './edge/unread-body.js';
 import { relationshipRoutes } from './routes/relationships.js';
 import { revocationRoutes, sessionRoutes } from './routes/revocations.js';
 import { searchRoutes } from './routes/search.js';
@@ -121,7 +121,7 @@ export async function buildApp(
 
   const health = {
     readiness: new Readiness(service),
-    admission: new Admission({ inFlight: limits.inFlight, bodyBytes: MAX_BODY_BYTES }),
+    admission: new Admission({ inFlight: limits.inFlight, bodyBytes: MAX_FILTER_BODY_BYTES }),
   };
   app.decorate('health', health);
   installLoadShedding(app, health.admission);

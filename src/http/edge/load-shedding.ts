@@ -55,6 +55,8 @@ const SHORT_BYTES = 64 * 1024;
 const ITEM_ANSWER_BYTES = 1024;
 /** The heap over the room for bodies and answers: a parsed body takes up to dozens of times its length. */
 const HEAP_TO_BODIES = 64;
+/** The longest body always has room, with an answer as long, beside another. */
+const LONGEST_BODIES = 3;
 /** The share of the heap limit beyond which no request is taken. */
 const HEAP_SHARE = 0.9;
 const HEAP_READ_EVERY_MS = 100;
@@ -75,8 +77,7 @@ export class Admission {
 
   constructor(limits: AdmissionLimits) {
     this.places = new FairLimit(limits.inFlight);
-    // The longest body always fits, beside as many others.
-    const room = Math.max(4 * limits.bodyBytes, this.heapLimit / HEAP_TO_BODIES);
+    const room = Math.max(LONGEST_BODIES * limits.bodyBytes, this.heapLimit / HEAP_TO_BODIES);
     this.shortBytes = new FairLimit(room);
     this.longBytes = new FairLimit(room);
   }

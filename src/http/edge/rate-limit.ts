@@ -18,7 +18,7 @@ import { RateLimitExceeded, sendTooManyRequests } from './errors.js';
 import { RecordRate } from './record-rate.js';
 import { LOCATED_CHARACTERS_A_REQUEST, countBodyRequests, countItemRequests, type BodySize } from './request-cost.js';
 import { TokenBuckets, type RateBucket, type TokenBucketResult } from './token-bucket.js';
-import { getAnnouncedLength, MAX_BODY_BYTES } from './unread-body.js';
+import { getAnnouncedLength } from './unread-body.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -50,7 +50,7 @@ export class RateLimiter {
   readonly limitCaller: onRequestHookHandler = (request, reply, done) => {
     const announced = getAnnouncedLength(request.raw);
     // A longer body than may be is not read.
-    const cost = 1 + (announced > MAX_BODY_BYTES ? 0 : countBodyRequests({ bytes: announced }));
+    const cost = 1 + (announced > request.routeOptions.bodyLimit ? 0 : countBodyRequests({ bytes: announced }));
     const recorded = this.records.read(request);
     const result = recorded.allowed ? this.callers.takeEach(this.listBuckets(request), cost) : recorded;
     setRateLimitHeaders(

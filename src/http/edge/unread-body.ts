@@ -7,7 +7,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 
+/** The longest body of most routes. */
 export const MAX_BODY_BYTES = 1024 * 1024;
+/** That of a filter, which has up to 1,000 records in it. No route takes a longer one. */
+export const MAX_FILTER_BODY_BYTES = 4 * MAX_BODY_BYTES;
 /** The longest body of a known caller that is read away for the sake of its connection. */
 const MAX_DRAINED_BYTES = 64 * 1024;
 /** The time in which the other end can read the answer. A connection that is reset at once may lose it. */

@@ -23,6 +23,7 @@ import { createRequestContext } from '../request-context.js';
 import { authenticate } from '../edge/authentication.js';
 import { LIST_TURNS } from '../edge/decision-turns.js';
 import { inputErrors } from '../edge/errors.js';
+import { MAX_FILTER_BODY_BYTES } from '../edge/unread-body.js';
 
 /** The types that the record of a filter names. */
 const MAX_RECORDED_TYPES = 16;
@@ -67,10 +68,11 @@ export function filterRoutes(app: TypedApp, service: Service): void {
     },
     onRequest: authenticate(app, service, ['filter']),
     config: { turns: LIST_TURNS },
+    bodyLimit: MAX_FILTER_BODY_BYTES,
     handler: async (request) => {
       const { records, context: requestedContext, ...shared } = request.body;
       const requestContext = createRequestContext(request, service);
-      checkRecordLengths({ ...shared, context: requestedContext }, records);
+      await checkRecordLengths({ ...shared, context: requestedContext }, records);
       const template = buildQuestion(
         {
           ...shared,
@@ -129,9 +131,10 @@ function withMaskingSupported(
 }
 
 /** Checks the parts of every question that the records make. @throws BadRequest naming the record */
-function checkRecordLengths(shared: object, records: readonly object[]): void {
+async function checkRecordLengths(shared: object, records: readonly object[]): Promise<void> {
   checkPartLengths(shared);
   for (const [i, resource] of records.entries()) {
+    await yieldToEventLoop();
     try {
       checkPartLengths({ resource });
     } catch (error) {

@@ -164,12 +164,42 @@ describe('a careless or hostile client', () => {
     const record = (size: number) => ({ type: 'employee', id: 'erin', properties: { name: 'x'.repeat(size) } });
     for (const [records, status, at] of [
       [[record(10), record(33_000)], 400, 'records[1]'],
-      [[record(1024 * 1024)], 413, undefined],
-      [Array.from({ length: 31 }, () => record(32_000)), 200, undefined],
+      [[record(1024 * 1024)], 400, 'records[0]'],
+      [Array.from({ length: 128 }, () => record(32_000)), 200, undefined],
+      [Array.from({ length: 1000 }, () => record(4_000)), 200, undefined],
+      [Array.from({ length: 132 }, () => record(32_000)), 413, undefined],
     ] as const) {
       const response = await remit.post('/v1/filter', { ...question, records });
       expect([response.statusCode, response.json<{ error?: { at?: string } }>().error?.at]).toEqual([status, at]);
     }
+  });
+
+  it('is told of 4 MiB and a byte that they are too long, however they come', async () => {
+    const long = `"${'a'.repeat(4 * 1024 * 1024 - 2)}"`;
+    const clients = [
+      { ...clientNamed('one', 'remit', 'filter'), rate: 1_000_000 },
+      clientNamed('two', 'remit', 'evaluate'),
+    ];
+    const company = await startWith({ issuers: [], clients });
+    const address = await company.app.listen({ host: '127.0.0.1', port: 0 });
+    const ask = async (credential: string, body: string, isChunked: boolean): Promise<number> => {
+      const { status } = await fetch(`${address}/v1/filter`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${credential}`, 'content-type': 'application/json' },
+        body: isChunked ? new Blob([body]).stream() : body,
+        ...(isChunked ? { duplex: 'half' } : {}),
+      });
+      return status;
+    };
+    for (const isChunked of [false, true])
+      expect([await ask('one-key', long, isChunked), await ask('one-key', `${long} `, isChunked)]).toEqual([400, 413]);
+    // Who may not filter sends in vain, however little it is.
+    const token = await company.mint({ user: 'alice', agent: 'hr-assistant', scope: SCOPES, audience: 'remit' });
+    expect([await ask('two-key', long, false), await ask(token, long, false), await ask('guess', long, false)]).toEqual(
+      [403, 401, 401],
+    );
+    expect(company.app.health.admission.stats().bodyBytes).toBe(0);
+    await company.stop();
   });
 
   it('is not answered in part where an engine is gone', async () => {
