@@ -3,10 +3,13 @@
  * directory, without a key, and who may connect is the mode of the socket's file, which the umask decides.
  */
 import { isMainThread } from 'node:worker_threads';
+import { removeAbandonedSockets } from './abandoned-sockets.js';
 
 const PRIVATE_UMASK = 0o077;
 let starting = 0;
 let usualMask = 0;
+/** Ends once the sockets of killed processes are gone; undefined before the first start. */
+let cleaning: Promise<void> | undefined;
 
 /**
  * Runs a start while the files that the process makes are its user's alone. Threads share the mask of the process and
@@ -14,6 +17,7 @@ let usualMask = 0;
  */
 export async function startPrivately<T>(start: () => Promise<T>): Promise<T> {
   if (!isMainThread) return start();
+  await (cleaning ??= removeAbandonedSockets().catch(() => undefined));
   if (starting === 0) usualMask = process.umask(PRIVATE_UMASK);
   starting += 1;
   try {
