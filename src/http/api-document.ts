@@ -1,6 +1,6 @@
 /**
  * The OpenAPI description of the routes: `/openapi.json`, and its page at `/docs`. It is written out once, since nothing in
- * it changes while the application runs, and anyone may ask for it.
+ * it changes while the application runs, and strangers may ask for it.
  */
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';

@@ -1,109 +1,25 @@
-/** Requests of the AuthZEN Authorization API 1.0: their zod formats, and the questions that the routes build from them. */
+/** Builds questions from requests of the AuthZEN Authorization API 1.0. */
 import { z } from 'zod';
 import { CONSISTENCY_PLACE, type RelationshipGraph } from '../graph/port.js';
 import { omitNulls, type Caller, type CallerAccount, type Properties, type Question } from '../model/question.js';
 import { BadRequest } from '../model/faults.js';
-import { findIdProblem, MAX_ENCODED_ID_BYTES } from '../model/ids.js';
-import { MAX_TOKEN_BYTES } from '../tokens/jws.js';
 import { certificateThumbprint } from '../tokens/proof-of-possession.js';
 import type { PresentedProof } from '../model/credential.js';
 import { isObject } from '../policy/schema/types.js';
 import { memoizeByObject } from '../runtime/memoize.js';
+import {
+  type EvaluationRequest,
+  REMIT_CONTEXT_MEMBERS,
+  actionFormat,
+  contextFormat,
+  idFormat,
+  type proofFormat,
+  resourceFormat,
+  subjectFormat,
+} from './authzen-formats.js';
 import { toBadRequest } from './edge/errors.js';
 import type { RequestTokens } from './edge/request-tokens.js';
 import { checkPartLengths, type QuestionParts } from './question-size.js';
-
-export const MAX_ITEMS = 1000;
-
-/** An identifier. Anything printable is allowed, since it is encoded for SpiceDB. */
-export const idFormat = z
-  .string()
-  .superRefine((value, ctx) => {
-    const problem = findIdProblem(value);
-    if (problem !== undefined) ctx.addIssue({ code: 'custom', message: problem });
-  })
-  .meta({
-    minLength: 1,
-    maxLength: MAX_ENCODED_ID_BYTES,
-    description: 'NFC, no control characters, at most 1,024 bytes when encoded',
-  });
-
-/** The name of a type or an action. The schemas say which exist; a question with an unknown one is denied. */
-export const nameFormat = z
-  .string()
-  .min(1)
-  .max(128)
-  .regex(/^\P{Cc}*$/u, 'must not contain control characters');
-const propertiesFormat = z.record(z.string(), z.unknown());
-
-export const subjectFormat = z.object({ type: nameFormat, id: idFormat, properties: propertiesFormat.optional() });
-export const resourceFormat = z.object({ type: nameFormat, id: idFormat, properties: propertiesFormat.optional() });
-export const actionFormat = z.object({ name: nameFormat, properties: propertiesFormat.optional() });
-
-const consistencyFormat = z.strictObject({ at_least: z.string().min(1).max(1024) });
-
-/** The proof of possession that the token came with, as the client saw it. */
-const proofFormat = z.strictObject({
-  jwt: z.string().min(1).max(MAX_TOKEN_BYTES).optional().describe('The DPoP proof that came with the token'),
-  method: z.string().min(1).max(32).optional().describe('The method of the request that it came with'),
-  url: z
-    .url({ protocol: /^https?$/ })
-    .max(2048)
-    .optional()
-    .describe('The URL of that request, as its sender saw it'),
-  certificate: z
-    .string()
-    .min(1)
-    .max(16 * 1024)
-    .optional()
-    .describe(
-      'The client certificate of the connection, as PEM or DER in base64: for clients with asserts_certificate',
-    ),
-});
-
-/** Remit's own members of a request's context. All others are the client's and reach the policies. */
-const contextMembers = {
-  token: z.string().min(1).max(MAX_TOKEN_BYTES).optional().describe("The agent's delegation token"),
-  proof: proofFormat.optional().describe('For a token that is bound to a key or a certificate'),
-  agent: idFormat.optional().describe('Who the client takes the agent to be; must agree with the token'),
-  mode: z
-    .literal('human')
-    .optional()
-    .describe('A user without an agent, vouched for by a client flagged asserts_subject'),
-  consistency: consistencyFormat.optional().describe('Absent: fully consistent'),
-  dry_run: z.boolean().optional().describe('Decided and recorded as such; nothing is spent'),
-  supported_obligations: z
-    .array(z.string().max(128))
-    .max(64)
-    .optional()
-    .describe('Absent: the client looks at all it gets'),
-};
-export const contextFormat = z.looseObject(contextMembers);
-const REMIT_CONTEXT_MEMBERS = new Set(Object.keys(contextMembers));
-
-export const evaluationFormat = z
-  .object({ subject: subjectFormat, action: actionFormat, resource: resourceFormat, context: contextFormat.optional() })
-  .meta({ id: 'EvaluationRequest' });
-export type EvaluationRequest = z.infer<typeof evaluationFormat>;
-
-/** An object of a batch, whose content is read item by item: an invalid item is denied alone. */
-const defaultsFormat = z.record(z.string(), z.unknown());
-const SEMANTICS = ['execute_all', 'deny_on_first_deny', 'permit_on_first_permit'] as const;
-export type BatchSemantic = (typeof SEMANTICS)[number];
-export const evaluationsFormat = z
-  .object({
-    subject: defaultsFormat.optional(),
-    action: defaultsFormat.optional(),
-    resource: defaultsFormat.optional(),
-    context: defaultsFormat.optional(),
-    evaluations: z
-      .array(z.unknown())
-      .max(MAX_ITEMS)
-      .optional()
-      .describe('Items; each member overrides the default of that name as a whole'),
-    options: z.object({ evaluations_semantic: z.enum(SEMANTICS).default('execute_all') }).optional(),
-  })
-  .meta({ id: 'EvaluationsRequest' });
 
 export interface RequestContext {
   readonly caller: Caller;

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { formatRelationship, toUtcInstant } from '../graph/relationship-text.js';
 import { encodeId, findTypeProblem, isForeignId } from '../model/ids.js';
 import { findRelationNameProblem, type Relationship } from '../model/relationships.js';
-import { idFormat } from './authzen-request.js';
+import { idFormat } from './authzen-formats.js';
 
 const checkedString = (problem: (text: string) => string | undefined, description: string) =>
   z

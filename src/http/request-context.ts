@@ -2,7 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { Service } from '../service/service.js';
 import type { RequestContext } from './authzen-request.js';
-import { requireCaller } from './edge/authentication.js';
+import { requireCaller } from './edge/request-party.js';
 import { requireTurn } from './edge/decision-turns.js';
 import { getRequestTokens } from './edge/request-tokens.js';
 

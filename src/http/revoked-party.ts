@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { didYouMean } from '../diagnostics/suggest.js';
 import { BadRequest } from '../model/faults.js';
 import type { Issuer } from '../tokens/issuers.js';
-import { idFormat } from './authzen-request.js';
+import { idFormat } from './authzen-formats.js';
 
 export const revokedPartyFormat = z.union([
   idFormat.describe('The id as the graph has it, with the issuer’s alias where it has one: `ann`, `partner|ann`'),

@@ -9,7 +9,7 @@ import { testFileFormat } from '../../src/author/test/format.js';
 import { configFormat } from '../../src/config/config.js';
 import { worldFormat } from '../../src/config/world.js';
 import { readYaml } from '../../src/config/yaml.js';
-import { evaluationFormat, evaluationsFormat } from '../../src/http/authzen-request.js';
+import { evaluationFormat, evaluationsFormat } from '../../src/http/authzen-formats.js';
 import { toBadRequest } from '../../src/http/edge/errors.js';
 import { BadRequest } from '../../src/model/faults.js';
 

@@ -1,7 +1,8 @@
 /** Reading questions: what items of a batch share is validated once, and each is read as it would be alone. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { evaluationFormat, parseQuestion, type RequestContext } from '../../src/http/authzen-request.js';
+import { evaluationFormat } from '../../src/http/authzen-formats.js';
+import { parseQuestion, type RequestContext } from '../../src/http/authzen-request.js';
 import { toBadRequest } from '../../src/http/edge/errors.js';
 import type { RequestTokens } from '../../src/http/edge/request-tokens.js';
 import type { RelationshipGraph } from '../../src/graph/port.js';

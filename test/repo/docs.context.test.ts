@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { contextFormat } from '../../src/http/authzen-request.js';
+import { contextFormat } from '../../src/http/authzen-formats.js';
 import { CONTEXT_MEMBERS } from '../../src/policy/schema/check-action.js';
 import { PRELUDE } from '../../src/policy/schema/prelude.js';
 

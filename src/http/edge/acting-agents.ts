@@ -8,7 +8,7 @@ import { Deadline } from '../../runtime/deadline.js';
 import { yieldToEventLoop } from '../../runtime/yield.js';
 import type { Service } from '../../service/service.js';
 import { MAX_TOKEN_BYTES } from '../../tokens/jws.js';
-import { MAX_ITEMS } from '../authzen-request.js';
+import { MAX_ITEMS } from '../authzen-formats.js';
 import { getRequestTokens } from './request-tokens.js';
 
 /** Longer ids are refused by validation. */

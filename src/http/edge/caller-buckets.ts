@@ -1,6 +1,7 @@
 /** The token buckets that a known caller takes from: its own, and those that it shares with others. */
 import type { FastifyRequest } from 'fastify';
 import { formatCallerId, type AuthenticatedParty } from '../../model/question.js';
+import { requireParty } from './request-party.js';
 import type { RateBucket } from './token-bucket.js';
 
 /** The callers of one issuer, by their own tokens, that may each ask at their full rate at one time. */
@@ -12,7 +13,7 @@ const FULL_RATE_CALLERS_AN_ISSUER = 10;
  * @param agentRate of a caller that is no client, in requests a second
  */
 export function listCallerBuckets(request: FastifyRequest, agentRate: number): readonly RateBucket[] {
-  const caller = getParty(request);
+  const caller = requireParty(request);
   const rate = getCallerRate(caller, agentRate);
   const { callerGroups: groups = [] } = request;
   const narrow = new Set([`${caller.kind} ${formatCallerId(caller)}`, ...groups.slice(-1)]);
@@ -25,10 +26,4 @@ export function listCallerBuckets(request: FastifyRequest, agentRate: number): r
 
 export function getCallerRate(caller: AuthenticatedParty, agentRate: number): number {
   return caller.kind === 'client' ? caller.client.rate : agentRate;
-}
-
-/** The caller of a route that has one: what asks for it runs after authentication. */
-export function getParty({ caller }: FastifyRequest): AuthenticatedParty {
-  if (caller === undefined) throw new TypeError('the route has no caller');
-  return caller;
 }

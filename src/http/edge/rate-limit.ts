@@ -13,9 +13,10 @@ import type {
 import { subscriberNetwork } from '../../runtime/ip-address.js';
 import type { Service } from '../../service/service.js';
 import { findActingAgents } from './acting-agents.js';
-import { getCallerRate, getParty, listCallerBuckets } from './caller-buckets.js';
+import { getCallerRate, listCallerBuckets } from './caller-buckets.js';
 import { RateLimitExceeded, sendTooManyRequests } from './errors.js';
 import { RecordRate } from './record-rate.js';
+import { requireParty } from './request-party.js';
 import { LOCATED_CHARACTERS_A_REQUEST, countBodyRequests, countItemRequests, type BodySize } from './request-cost.js';
 import { TokenBuckets, type RateBucket, type TokenBucketResult } from './token-bucket.js';
 import { getAnnouncedLength } from './unread-body.js';
@@ -56,7 +57,7 @@ export class RateLimiter {
     setRateLimitHeaders(
       reply,
       'caller',
-      getCallerRate(getParty(request), this.service.config.limits.agentRate),
+      getCallerRate(requireParty(request), this.service.config.limits.agentRate),
       result,
     );
     if (!result.allowed) {

@@ -8,7 +8,8 @@ import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
 import { createRequestContext } from '../request-context.js';
 import { parseQuestion } from '../authzen-request.js';
-import { authenticate, requireCaller } from '../edge/authentication.js';
+import { authenticate } from '../edge/authentication.js';
+import { requireCaller } from '../edge/request-party.js';
 import { LIST_TURNS } from '../edge/decision-turns.js';
 import { commonErrors } from '../edge/errors.js';
 

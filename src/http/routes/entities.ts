@@ -5,7 +5,7 @@ import { BadRequest } from '../../model/faults.js';
 import { MAX_PARENTS, findEntityProblem } from '../../policy/entity-validation.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
-import { idFormat, nameFormat } from '../authzen-request.js';
+import { idFormat, nameFormat } from '../authzen-formats.js';
 import { authenticate } from '../edge/authentication.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
 

@@ -16,14 +16,11 @@ import {
 } from '../authzen-response.js';
 import { QUESTION_PARTS, type QuestionParts } from '../question-size.js';
 import { createBatchContext, createRequestContext } from '../request-context.js';
-import {
-  evaluationFormat,
-  evaluationsFormat,
-  parseQuestion,
-  type BatchSemantic,
-  type RequestContext,
-} from '../authzen-request.js';
-import { requireCaller, authenticate, buildChallenges } from '../edge/authentication.js';
+import { evaluationFormat, evaluationsFormat, type BatchSemantic } from '../authzen-formats.js';
+import { parseQuestion, type RequestContext } from '../authzen-request.js';
+import { authenticate } from '../edge/authentication.js';
+import { requireCaller } from '../edge/request-party.js';
+import { buildChallenges } from '../edge/unauthorized.js';
 import type { DecisionTurn } from '../edge/decision-turns.js';
 import { inputErrors, RateLimitExceeded } from '../edge/errors.js';
 import { z } from 'zod';

@@ -9,15 +9,8 @@ import { omitNulls } from '../../model/question.js';
 import { identifyListRequester, PLACEHOLDER_ID, recordSearch } from '../../lists/record.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
-import {
-  actionFormat,
-  contextFormat,
-  idFormat,
-  MAX_ITEMS,
-  nameFormat,
-  buildQuestion,
-  subjectFormat,
-} from '../authzen-request.js';
+import { actionFormat, contextFormat, idFormat, MAX_ITEMS, nameFormat, subjectFormat } from '../authzen-formats.js';
+import { buildQuestion } from '../authzen-request.js';
 import { checkPartLengths } from '../question-size.js';
 import { createRequestContext } from '../request-context.js';
 import { authenticate } from '../edge/authentication.js';

@@ -7,7 +7,7 @@ import type { Client } from '../../model/question.js';
 import { sha256, type Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
 import type { Admission } from '../edge/load-shedding.js';
-import { parseAuthorizationHeader } from '../edge/authentication.js';
+import { parseAuthorizationHeader } from '../edge/authorization-header.js';
 import { problemFormat, sendTooManyRequests } from '../edge/errors.js';
 import { restrictClient } from '../edge/listener-scope.js';
 

@@ -7,8 +7,9 @@ import { relationshipKey, parseRelationship, parseStoredRelationship } from '../
 import { caveatContextProblem } from '../../graph/schema/validate-relationship.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
-import { idFormat } from '../authzen-request.js';
-import { authenticate, requireClient } from '../edge/authentication.js';
+import { idFormat } from '../authzen-formats.js';
+import { authenticate } from '../edge/authentication.js';
+import { requireClient } from '../edge/request-party.js';
 import { inputErrors, problemFormat } from '../edge/errors.js';
 import { queryNumber } from '../query-number.js';
 import {

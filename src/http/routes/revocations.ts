@@ -10,7 +10,8 @@ import type { Revocation } from '../../model/revocations.js';
 import { CLOCK_SKEW_SECONDS } from '../../tokens/verify.js';
 import { requireIssuer, resolveRevokedParty, revokedPartyFormat } from '../revoked-party.js';
 import { INSTANT_PROBLEM } from '../../runtime/instant-format.js';
-import { requireParty, authenticate } from '../edge/authentication.js';
+import { authenticate } from '../edge/authentication.js';
+import { requireParty } from '../edge/request-party.js';
 import { createProblem, inputErrors } from '../edge/errors.js';
 import { queryNumber } from '../query-number.js';
 

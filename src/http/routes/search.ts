@@ -24,9 +24,10 @@ import {
   nameFormat,
   resourceFormat,
   subjectFormat,
-  parseQuestion,
-} from '../authzen-request.js';
-import { requireCaller, authenticate } from '../edge/authentication.js';
+} from '../authzen-formats.js';
+import { parseQuestion } from '../authzen-request.js';
+import { authenticate } from '../edge/authentication.js';
+import { requireCaller } from '../edge/request-party.js';
 import { LIST_TURNS } from '../edge/decision-turns.js';
 import { nextPageFormat, pageFormat, PageTokens } from '../page-token.js';
 import { inputErrors, toBadRequest } from '../edge/errors.js';

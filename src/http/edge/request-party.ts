@@ -1,0 +1,23 @@
+/** The caller of a request whose route has authenticated one, as the route needs it. */
+import type { FastifyRequest } from 'fastify';
+import { BadRequest } from '../../model/faults.js';
+import type { AuthenticatedParty, Caller, Client } from '../../model/question.js';
+
+/** The caller that authentication let through. */
+export function requireParty(request: FastifyRequest): AuthenticatedParty {
+  if (request.caller === undefined) throw new TypeError('the route has no caller');
+  return request.caller;
+}
+
+/** The same on a route that accepts no users. */
+export function requireCaller(request: FastifyRequest): Caller {
+  const party = requireParty(request);
+  if (party.kind === 'user') throw new TypeError('the route takes users');
+  return party;
+}
+
+export function requireClient(request: FastifyRequest): Client {
+  const caller = requireParty(request);
+  if (caller.kind !== 'client') throw new BadRequest('This is for clients.', '', 403, 'forbidden');
+  return caller.client;
+}

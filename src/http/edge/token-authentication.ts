@@ -1,0 +1,91 @@
+/** Authenticates agents and users by tokens of their own: a token that is genuine and current, with its proof, for Remit itself. */
+import type { FastifyRequest, onRequestAsyncHookHandler } from 'fastify';
+import { TLSSocket } from 'node:tls';
+import type { PresentedToken } from '../../model/credential.js';
+import type { DelegationToken } from '../../model/delegation-token.js';
+import type { AuthenticatedParty } from '../../model/question.js';
+import type { ReasonCode } from '../../model/reasons.js';
+import { Deadline } from '../../runtime/deadline.js';
+import type { Service } from '../../service/service.js';
+import { certificateThumbprint } from '../../tokens/proof-of-possession.js';
+import { getTokenGroups } from './caller-groups.js';
+import { getRequestTokens } from './request-tokens.js';
+import { sendUnauthorized } from './unauthorized.js';
+
+/**
+ * Authenticates an agent or a user by their token; otherwise the reason, which the caller is not told, or why a genuine
+ * token is not for here.
+ * @throws RateLimitExceeded
+ */
+export async function authenticateToken(
+  service: Service,
+  request: FastifyRequest,
+  isDpop: boolean,
+  token: string,
+  kind: 'agent' | 'user',
+): Promise<AuthenticatedParty | ReasonCode | { readonly forbidden: string }> {
+  const { dpop } = request.headers;
+  // A bound token as a mere bearer would undo the binding, an unbound one as DPoP would claim one (RFC 9449 7.1, 7.2).
+  if (isDpop !== (dpop !== undefined)) return isDpop ? 'proof_missing' : 'proof_invalid';
+  const url = `${request.server.getBaseUrl()}${request.url}`;
+  const tokens = getRequestTokens(request, service.trust.verifier);
+  const presented: PresentedToken = {
+    reading: tokens.read(token),
+    by: kind,
+    // The token must be for Remit itself: the audience of its issuer.
+    audience: undefined,
+    proof: {
+      certificate: readConnectionThumbprint(request),
+      dpop: typeof dpop === 'string' ? { jwt: dpop, method: request.method, url } : undefined,
+    },
+    used: tokens.usedProofs,
+  };
+  const refundVerification = request.server.rateLimiter.takeVerification(request, token);
+  const { vocabulary } = service.activePolicies.rules;
+  const credential = await Deadline.run(service.deadlineMs, (deadline) =>
+    deadline.race(service.credentials.verify(presented, vocabulary, service.now())),
+  );
+  if (!credential.ok) return credential.reason.code;
+  refundVerification();
+  // The token of an ended session is refused to its user here; an agent's is denied by the decision.
+  if (kind === 'user' && credential.sessionEnded) return 'session_ended';
+  const problem = kind === 'user' ? findUserClientProblem(service, credential.token) : undefined;
+  if (problem !== undefined) return { forbidden: problem };
+  request.singleUseProof = credential.singleUseProof;
+  request.callerGroups = getTokenGroups(credential.token);
+  const { user, actors } = credential.token;
+  return kind === 'user'
+    ? { kind: 'user', user: user ?? '' }
+    : { kind: 'agent', agent: actors[0]?.id ?? '', presented };
+}
+
+/**
+ * Why the token is no person's own: it was issued to another application than those that people use. An agent may hold a
+ * token of its user's that names no actor; by its client alone it is told from one that the user holds.
+ */
+function findUserClientProblem(service: Service, { issuer, clientId }: DelegationToken): string | undefined {
+  const userClients = service.trust.issuers.find(issuer)?.user_clients ?? [];
+  if (clientId !== undefined && userClients.includes(clientId)) return undefined;
+  const cure =
+    userClients.length === 0
+      ? 'none are configured ("user_clients" of the issuer)'
+      : 'this one is not among the "user_clients" of its issuer';
+  return `This is for people, with a token that was issued to an application for people: ${cure}.`;
+}
+
+/** Consumes the proof that the caller's token came with, and answers 401 where it was used before. */
+export function consumeRequestProof(service: Service): onRequestAsyncHookHandler {
+  return async (request, reply) => {
+    const { singleUseProof: proof } = request;
+    if (proof === undefined) return undefined;
+    const { usedProofs } = getRequestTokens(request, service.trust.verifier);
+    const isFirstUse = await service.credentials.consumeProof(proof, usedProofs, service.now());
+    return isFirstUse ? undefined : sendUnauthorized(request, reply, 'The token is not valid.', 'proof_replayed');
+  };
+}
+
+/** The thumbprint of the client's certificate; undefined where the connection has none. */
+function readConnectionThumbprint({ raw: { socket } }: FastifyRequest): string | undefined {
+  const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+  return certificate === undefined ? undefined : certificateThumbprint(certificate.toString());
+}
