@@ -12,7 +12,7 @@ import type { CheckAnswer, CheckRequest } from '../../model/checks.js';
 import { cacheKey, EXPIRY_MARGIN_MS } from '../check-cache-key.js';
 import { estimateAnswerBytes, estimateListBytes, estimateReadBytes } from '../cache-size.js';
 import type { RelationshipFilter, ResourceLookup, SubjectLookup } from '../port.js';
-import { WriteEffects } from './write-effects.js';
+import { WriteEffects } from '../write-effects.js';
 
 const MAX_ANSWER_BYTES = 24 * 1024 * 1024;
 const MAX_READ_BYTES = 4 * 1024 * 1024;

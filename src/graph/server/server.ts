@@ -68,13 +68,11 @@ export class ServerGraph implements GraphEngine {
     private readonly options: GraphServerOptions,
   ) {
     const { deadlineMs } = options;
-    this.cache = new RevisionCache(schema);
+    this.cache = new RevisionCache(schema, options.consistency === 'bounded');
     this.monitor = new RevisionMonitor(connection, schema, this.cache, options);
     this.tokens = new ZedTokenVerifier(connection, anyDefinition(schema));
     this.checker = new ServerChecker(connection, schema, this.cache, {
       deadlineMs,
-      // With `bounded` the monitor says which revision is the newest, and since when.
-      confirmsRevisions: options.consistency !== 'bounded',
       onRevision: (revision) => this.tokens.noteDatastore(revision),
     });
     this.queue = new CheckQueue(this.checker, {
@@ -182,21 +180,22 @@ export class ServerGraph implements GraphEngine {
   }
 
   /** The writer's name goes into the metadata of SpiceDB's transaction, which its Watch API shows. */
-  async write(updates: readonly RelationshipUpdate[], by: string): Promise<string> {
+  write(updates: readonly RelationshipUpdate[], by: string): Promise<string> {
     const request = v1.WriteRelationshipsRequest.create({
       updates: updates.map(toProtoUpdate),
       optionalTransactionMetadata: toProtoStruct({ written_by: by }),
     });
-    try {
-      const { writtenAt } = await this.connection.writeRelationships(request);
-      if (writtenAt === undefined) throw new Fault('write_unconfirmed', 'SpiceDB answered a write without a ZedToken');
-      this.tokens.trust(writtenAt.token);
-      return writtenAt.token;
-    } catch (error) {
-      throw toWriteError(error, 'updates');
-    } finally {
-      this.cache.clear();
-    }
+    return this.cache.write(updates, async () => {
+      try {
+        const { writtenAt } = await this.connection.writeRelationships(request);
+        if (writtenAt === undefined)
+          throw new Fault('write_unconfirmed', 'SpiceDB answered a write without a ZedToken');
+        this.tokens.trust(writtenAt.token);
+        return writtenAt.token;
+      } catch (error) {
+        throw toWriteError(error, 'updates');
+      }
+    });
   }
 
   async read(filter: RelationshipFilter, limit: number, consistency: ReadConsistency): Promise<RelationshipList> {

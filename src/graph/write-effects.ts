@@ -1,11 +1,11 @@
 /**
- * Which cached answers a write may change. The exact cache asks it, so that people who write relationships don't make
- * decisions slow: a relationship to a single subject changes only answers about that subject, unless an arrow leads over
+ * Which cached answers a write may change. The caches of both engines ask it, so that people who write relationships don't
+ * make decisions slow: a relationship to a single subject changes only answers about that subject, unless an arrow leads over
  * it; any other changes only answers of permissions that reach its relation.
  */
-import type { EntityRef } from '../../model/ids.js';
-import type { RelationshipUpdate } from '../../model/relationships.js';
-import type { GraphSchema } from '../schema/schema.js';
+import type { EntityRef } from '../model/ids.js';
+import type { RelationshipUpdate } from '../model/relationships.js';
+import type { GraphSchema } from './schema/schema.js';
 
 /** Subjects whose last write is known; beyond that all subjects count as written. */
 const MAX_TRACKED_SUBJECTS = 50_000;
