@@ -119,7 +119,7 @@ export class EmbeddedCache {
   /** Drops what the updates may change; to be called with every new revision. */
   noteWrite(updates: readonly RelationshipUpdate[]): void {
     this.dropExpired();
-    this.effects.noteWrite(updates);
+    this.effects.noteWrite(updates.map(({ relationship }) => relationship));
     for (const { operation, relationship } of updates) {
       const key = relationshipKey(relationship);
       const former = this.expirations.get(key);

@@ -75,7 +75,7 @@ export class ServerChecker implements BulkChecker {
   private async checkNewest(checks: readonly CheckRequest[], consistency: ReadConsistency): Promise<Answers> {
     const cachedRevision = consistency === 'full' ? this.cache.cachedRevision : undefined;
     const isCached = (check: CheckRequest): boolean =>
-      cachedRevision !== undefined && this.cache.getAnswer(check, cachedRevision) !== undefined;
+      cachedRevision !== undefined && this.cache.hasAnswer(check, cachedRevision);
     const [cached, uncached] = partition(checks, isCached);
     const { answers, revision } = await this.askSpiceDB(uncached, consistency);
     if (cached.length === 0) return answers;

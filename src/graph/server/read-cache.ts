@@ -64,10 +64,10 @@ export class ReadCache {
 
   private get(key: string, filter: SubjectRelationshipFilter, readAt: number): CachedRead | undefined {
     const lastChange = this.lastChangeOf(filter);
-    const stored = this.reads.peek(key);
-    if (stored !== undefined && (stored.readAt < lastChange || stored.endsAt - EXPIRY_MARGIN_MS <= readHostClock()))
-      this.reads.delete(key);
-    return readAt < lastChange ? undefined : this.reads.get(key);
+    return this.reads.getValid(
+      key,
+      (read) => Math.min(read.readAt, readAt) >= lastChange && read.endsAt - EXPIRY_MARGIN_MS > readHostClock(),
+    );
   }
 
   private lastChangeOf({ resourceType }: SubjectRelationshipFilter): number {

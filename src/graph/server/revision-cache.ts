@@ -11,7 +11,7 @@ import type { CheckAnswer, CheckRequest } from '../../model/checks.js';
 import { readHostClock } from '../../runtime/clock.js';
 import type { RelationshipUpdate } from '../../model/relationships.js';
 import { parsePostgresSnapshot } from './postgres-snapshot.js';
-import { RevisionHistory } from './revision-history.js';
+import { RevisionHistory, type FindChanges } from './revision-history.js';
 import { identifiesWrites } from './zedtoken.js';
 
 /** How long after a write was acknowledged another replica may still give an answer from before it. */
@@ -32,7 +32,7 @@ export function readClocks(): ClockReading {
 }
 
 interface CacheEntry {
-  readonly answer: CheckAnswer;
+  readonly answer: Extract<CheckAnswer, { result: 'yes' | 'no' }>;
   /** The last event of the revision that it was given at. */
   readonly givenAt: number;
 }
@@ -55,8 +55,9 @@ export class RevisionCache {
   constructor(
     private readonly schema: GraphSchema,
     private readonly isBounded: boolean,
+    findChanges: FindChanges,
   ) {
-    this.history = new RevisionHistory(schema);
+    this.history = new RevisionHistory(schema, findChanges);
   }
 
   /**
@@ -113,17 +114,27 @@ export class RevisionCache {
 
   /** A cached answer that is the answer at the revision, too. */
   getAnswer(check: CheckRequest, revision: string): CheckAnswer | undefined {
+    const key = cacheKey(check, this.schema);
+    const entry = key === undefined ? undefined : this.answers.getValid(key, this.isValidAt(check, revision));
+    return entry === undefined ? undefined : { ...entry.answer, revision };
+  }
+
+  /** Whether there is such an answer. */
+  hasAnswer(check: CheckRequest, revision: string): boolean {
+    const key = cacheKey(check, this.schema);
+    const entry = key === undefined ? undefined : this.answers.peek(key);
+    return entry !== undefined && this.isValidAt(check, revision)(entry);
+  }
+
+  /** An entry that isn't valid may become so again: once it is known that what was written has not touched it. */
+  private isValidAt(check: CheckRequest, revision: string): (entry: CacheEntry) => boolean {
     const askedAt = this.history.lastEventOf(revision);
-    const key = askedAt === undefined ? undefined : cacheKey(check, this.schema);
-    if (askedAt === undefined || key === undefined) return undefined;
-    const entry = this.answers.peek(key);
     const lastChange = this.lastChangeOf(check);
-    if (entry !== undefined && entry.givenAt < lastChange) this.answers.delete(key);
-    // What the counts of hits and misses tell is how often SpiceDB need not be asked.
-    const answer = askedAt < lastChange ? undefined : this.answers.get(key)?.answer;
-    const until = answer?.result === 'yes' ? answer.until : undefined;
-    if (until !== undefined && Date.parse(until) - EXPIRY_MARGIN_MS <= readHostClock()) return undefined;
-    return answer !== undefined && 'revision' in answer ? { ...answer, revision } : undefined;
+    return ({ answer, givenAt }) => {
+      if (askedAt === undefined || Math.min(givenAt, askedAt) < lastChange) return false;
+      const until = answer.result === 'yes' ? answer.until : undefined;
+      return until === undefined || Date.parse(until) - EXPIRY_MARGIN_MS > readHostClock();
+    };
   }
 
   setAnswer(check: CheckRequest, answer: CheckAnswer): void {

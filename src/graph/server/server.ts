@@ -36,6 +36,7 @@ import { RevisionCache } from './revision-cache.js';
 import { RevisionMonitor, type RevisionMonitorOptions } from './revision-monitor.js';
 import { compareServerSchema } from './schema-diff.js';
 import { summarizeDifferences } from './schema-monitor.js';
+import { findTransactionChanges } from './transaction-changes.js';
 import { ZedTokenVerifier } from './zedtoken-verifier.js';
 
 /** Checks of one call: a server works on those of one call side by side, and refuses more than ten thousand. */
@@ -68,7 +69,9 @@ export class ServerGraph implements GraphEngine {
     private readonly options: GraphServerOptions,
   ) {
     const { deadlineMs } = options;
-    this.cache = new RevisionCache(schema, options.consistency === 'bounded');
+    this.cache = new RevisionCache(schema, options.consistency === 'bounded', (since, transactions) =>
+      findTransactionChanges(connection, since, transactions),
+    );
     this.monitor = new RevisionMonitor(connection, schema, this.cache, options);
     this.tokens = new ZedTokenVerifier(connection, anyDefinition(schema));
     this.checker = new ServerChecker(connection, schema, this.cache, {

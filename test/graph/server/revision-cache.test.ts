@@ -43,7 +43,7 @@ describe('what was answered at the newest revision', () => {
     clock = { monotonic: 1_000, wall: Date.parse('2030-01-01T00:00:00Z') };
     vi.spyOn(performance, 'now').mockImplementation(() => clock.monotonic);
     vi.spyOn(Date, 'now').mockImplementation(() => clock.wall);
-    newest = new RevisionCache(graph, true);
+    newest = new RevisionCache(graph, true, () => Promise.reject(new Error('not asked')));
   });
   afterEach(() => {
     vi.restoreAllMocks();

@@ -60,7 +60,7 @@ describe.skipIf(BINARY === '')(named('cached answers of a SpiceDB server'), () =
   });
 });
 
-/** @param dropped what a write of the same replica drops from its cache */
+/** @param dropped what a write drops from the cache */
 function suite(
   makeStore: () => Promise<{ flags: readonly string[]; remove: () => Promise<unknown> }>,
   dropped: 'all' | 'what it changes',
@@ -217,7 +217,7 @@ function suite(
     const before = bulks.mock.calls.length;
     await Promise.all([
       ...engines.map((engine) => writer((operation, text) => engine.write(updates(operation, text), 'test'), 40)),
-      writer(writeOutside, 400),
+      writer(writeOutside, 70),
       ...engines.flatMap((engine) => [asker(engine), asker(engine), asker(engine)]),
     ]);
     const sent = sentSince(before).reduce((sum, length) => sum + length, 0);
@@ -229,6 +229,27 @@ function suite(
     expect(writes).toBeGreaterThan(20);
     // Some were answered from the cache: otherwise this tests nothing.
     expect(sent).toBeLessThan(asked);
+  });
+
+  it(`drop ${dropped} with a write of others`, async () => {
+    const engine = await open();
+    await writeOutside('touch', 'room:near#host@user:a', 'room:far#host@user:a');
+    const isAsked = async (id: string): Promise<boolean> => {
+      const from = bulks.mock.calls.length;
+      expect((await engine.check([ask(id)], 'full')).map(({ result }) => result)).toEqual(['yes']);
+      return sentSince(from).some((length) => length > 0);
+    };
+    const isKept: boolean[] = [];
+    for (let i = 0; i < 10; i += 1) {
+      for (const id of ['near', 'far']) await expect.poll(() => isAsked(id)).toBe(false);
+      await writeOutside('touch', `hall:others-${i}#owner@user:b`);
+      // Until Watch has told what was written, SpiceDB is asked.
+      await expect.poll(() => isAsked('near')).toBe(false);
+      isKept.push(!(await isAsked('far')));
+    }
+    expect(isKept.some(Boolean)).toBe(dropped === 'what it changes');
+    await writeOutside('delete', 'room:far#host@user:a');
+    expect((await engine.check([ask('far')], 'full')).map(({ result }) => result)).toEqual(['no']);
   });
 
   it(`drop ${dropped} with a write of the same replica`, async () => {
