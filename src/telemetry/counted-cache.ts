@@ -14,9 +14,15 @@ export class CountedCache<K extends string, V extends object> extends LRUCache<K
   misses = 0;
 
   override get(key: K): V | undefined {
+    return this.getValid(key, () => true);
+  }
+
+  /** The value, where it is cached and valid; one that isn't valid stays cached, and counts as a miss. */
+  getValid(key: K, isValid: (value: V) => boolean): V | undefined {
     const value = super.get(key);
-    if (value === undefined) this.misses += 1;
-    else this.hits += 1;
-    return value;
+    const isHit = value !== undefined && isValid(value);
+    if (isHit) this.hits += 1;
+    else this.misses += 1;
+    return isHit ? value : undefined;
   }
 }

@@ -67,7 +67,7 @@ describe('what callers make caches hold', () => {
 
   it('is bounded on a server: answers and paths', () => {
     const grown = growth(() => {
-      const cache = new RevisionCache(schema);
+      const cache = new RevisionCache(schema, false, () => Promise.reject(new Error('not asked')));
       const paths = new PathCache(schema);
       cache.confirmRevision(REVISION, readClocks());
       for (let i = 0; i < 30_000; i += 1) {

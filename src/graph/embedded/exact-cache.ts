@@ -12,7 +12,7 @@ import type { CheckAnswer, CheckRequest } from '../../model/checks.js';
 import { cacheKey, EXPIRY_MARGIN_MS } from '../check-cache-key.js';
 import { estimateAnswerBytes, estimateListBytes, estimateReadBytes } from '../cache-size.js';
 import type { RelationshipFilter, ResourceLookup, SubjectLookup } from '../port.js';
-import { WriteEffects } from './write-effects.js';
+import { WriteEffects } from '../write-effects.js';
 
 const MAX_ANSWER_BYTES = 24 * 1024 * 1024;
 const MAX_READ_BYTES = 4 * 1024 * 1024;
@@ -119,7 +119,7 @@ export class EmbeddedCache {
   /** Drops what the updates may change; to be called with every new revision. */
   noteWrite(updates: readonly RelationshipUpdate[]): void {
     this.dropExpired();
-    this.effects.noteWrite(updates);
+    this.effects.noteWrite(updates.map(({ relationship }) => relationship));
     for (const { operation, relationship } of updates) {
       const key = relationshipKey(relationship);
       const former = this.expirations.get(key);

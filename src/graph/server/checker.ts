@@ -37,8 +37,6 @@ type Answers = Map<CheckRequest, Promise<CheckAnswer>>;
 export interface ServerCheckerOptions {
   /** How long a decision may take, in milliseconds. */
   readonly deadlineMs: number;
-  /** Whether the revision of a bulk that asks for the newest is the one whose answers are cached from then on. */
-  readonly confirmsRevisions: boolean;
   /** Is given each revision, as a ZedToken, that SpiceDB has answered at. */
   readonly onRevision: (revision: string) => void;
 }
@@ -46,7 +44,7 @@ export interface ServerCheckerOptions {
 export class ServerChecker implements BulkChecker {
   private readonly proofLimit = new ConcurrencyLimit(CONCURRENT_PROOFS);
   private readonly paths: PathCache;
-  private readonly reads = new ReadCache();
+  private readonly reads: ReadCache;
 
   constructor(
     private readonly client: SpiceDBClient,
@@ -55,6 +53,7 @@ export class ServerChecker implements BulkChecker {
     private readonly options: ServerCheckerOptions,
   ) {
     this.paths = new PathCache(schema);
+    this.reads = new ReadCache(cache.history);
   }
 
   get caches(): CacheCountsByName {
@@ -75,21 +74,18 @@ export class ServerChecker implements BulkChecker {
   /** Where all is cached, SpiceDB is asked for nothing but its newest revision: that tells whether the cache still holds. */
   private async checkNewest(checks: readonly CheckRequest[], consistency: ReadConsistency): Promise<Answers> {
     const cachedRevision = consistency === 'full' ? this.cache.cachedRevision : undefined;
-    const cached: Answers = new Map();
-    for (const check of checks) {
-      const answer = cachedRevision === undefined ? undefined : this.cache.getAnswer(check, cachedRevision);
-      if (answer !== undefined) cached.set(check, Promise.resolve(answer));
-    }
-    const uncached = checks.filter((check) => !cached.has(check));
+    const isCached = (check: CheckRequest): boolean =>
+      cachedRevision !== undefined && this.cache.hasAnswer(check, cachedRevision);
+    const [cached, uncached] = partition(checks, isCached);
     const { answers, revision } = await this.askSpiceDB(uncached, consistency);
-    if (cached.size === 0) return answers;
-    if (revision === cachedRevision) return new Map([...cached, ...answers]);
-    // Something was written since, or SpiceDB has failed and says so of each check.
-    const isKnown = revision !== undefined;
-    const newAnswers = isKnown
-      ? await this.checkExactly([...cached.keys()], revision)
-      : (await this.askSpiceDB([...cached.keys()], consistency)).answers;
-    return new Map([...newAnswers, ...answers]);
+    if (cached.length === 0) return answers;
+    // SpiceDB has failed, and says so of each check.
+    if (revision === undefined) return new Map([...answers, ...(await this.askSpiceDB(cached, consistency)).answers]);
+    // Something may have been written since: what is still cached holds at the revision, too.
+    const atRevision = cached.map((check) => [check, this.cache.getAnswer(check, revision)] as const);
+    for (const [check, answer] of atRevision) if (answer !== undefined) answers.set(check, Promise.resolve(answer));
+    const changed = cached.filter((check) => !answers.has(check));
+    return changed.length === 0 ? answers : new Map([...answers, ...(await this.checkExactly(changed, revision))]);
   }
 
   private async checkExactly(checks: readonly CheckRequest[], revision: string): Promise<Answers> {
@@ -116,8 +112,7 @@ export class ServerChecker implements BulkChecker {
     const { answers, checkedAt } = await checkBulk(this.client, allChecks, toProtoConsistency(consistency));
     const revision = isExactly(consistency) ? consistency.exactly : checkedAt;
     if (checkedAt !== undefined) this.options.onRevision(checkedAt);
-    if (consistency === 'full' && revision !== undefined && this.options.confirmsRevisions)
-      this.cache.confirmRevision(revision, askedAt);
+    if (consistency === 'full' && revision !== undefined) this.cache.observeRevision(revision, askedAt);
     const stepAnswers = answers.slice(checks.length);
     const heldSteps = new Set([...steps.keys()].filter((_, i) => stepAnswers[i]?.answer.result === 'yes'));
     const concluded = checks.map((check, i) => {
@@ -232,4 +227,10 @@ export class ServerChecker implements BulkChecker {
     );
     return proof.kind === 'proved' ? (proof.path ?? []) : [];
   }
+}
+
+function partition<T>(items: readonly T[], belongs: (item: T) => boolean): [T[], T[]] {
+  const [first, second]: [T[], T[]] = [[], []];
+  for (const item of items) (belongs(item) ? first : second).push(item);
+  return [first, second];
 }

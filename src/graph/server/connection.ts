@@ -16,6 +16,7 @@ import { jitterPause, READ_RETRIES, WRITE_RETRIES } from './retry-policy.js';
 import {
   awaitUnary,
   collectStream,
+  consumeStream,
   createAuthzedClient,
   toGrpcDeadline,
   type AuthzedClient,
@@ -115,6 +116,13 @@ export class Connection implements SpiceDBClient {
     return this.callWithRetries('lookupSubjects', withinMs, (options) =>
       collectStream(this.client.lookupSubjects(request, options)),
     );
+  }
+
+  /** Watches until a message is the last. @throws what `isLast` throws, and where there is none in time */
+  watch(request: v1.WatchRequest, withinMs: number, isLast: (response: v1.WatchResponse) => boolean): Promise<void> {
+    const call = (options: GrpcCallOptions): Promise<void> =>
+      consumeStream(this.client.watch(request, options), isLast);
+    return this.callOnce('watch', withinMs, call, false);
   }
 
   readSchema(withinMs: number): Promise<v1.ReadSchemaResponse> {

@@ -109,6 +109,30 @@ export function collectStream<R>(stream: ResponseStream<R>): Promise<R[]> {
   });
 }
 
+/**
+ * Gives each message of a stream to `isLast`, and ends the stream with the first that is.
+ * @throws where it breaks off before, or what `isLast` throws
+ */
+export function consumeStream<R>(stream: ResponseStream<R>, isLast: (response: R) => boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.on('data', (response) => {
+      try {
+        if (!isLast(response)) return;
+        resolve();
+      } catch (error) {
+        reject(error instanceof Error ? error : new Error(String(error)));
+      }
+      stream.cancel();
+    });
+    stream.on('error', (error) => {
+      reject(toSpiceDBError(error));
+    });
+    stream.on('end', () => {
+      reject(toSpiceDBError({ code: 14, details: 'the answer of SpiceDB broke off' }));
+    });
+  });
+}
+
 function toSpiceDBError(error: unknown): Error {
   return error instanceof Error ? error : Object.assign(new Error('SpiceDB did not answer'), error);
 }

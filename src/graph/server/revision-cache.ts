@@ -1,20 +1,22 @@
 /**
- * The cache of a SpiceDB server's answers at its newest revision. Others write to the server, so a cached answer is used
- * only where SpiceDB names that revision as its newest: with each bulk of checks or, where the configuration says
- * `bounded`, whenever the revision monitor asks. Where an answer was given at that revision, nothing has been written since.
+ * The cache of a SpiceDB server's answers. Others write to the server, so a cached answer is used only at a revision that
+ * SpiceDB has named: with each bulk of checks or, where the configuration says `bounded`, whenever the revision monitor asks.
+ * The history of revisions tells whether anything that the answer depends on has been written since it was given.
  */
 import type { GraphSchema } from '../schema/schema.js';
 import { CountedCache, type CacheCountsByName } from '../../telemetry/counted-cache.js';
 import { estimateAnswerBytes } from '../cache-size.js';
-import { cacheKey } from '../check-cache-key.js';
-import { EXPIRY_MARGIN_MS } from '../check-cache-key.js';
+import { cacheKey, EXPIRY_MARGIN_MS } from '../check-cache-key.js';
 import type { CheckAnswer, CheckRequest } from '../../model/checks.js';
 import { readHostClock } from '../../runtime/clock.js';
+import type { RelationshipUpdate } from '../../model/relationships.js';
+import { parsePostgresSnapshot } from './postgres-snapshot.js';
+import { RevisionHistory, type FindChanges } from './revision-history.js';
 import { identifiesWrites } from './zedtoken.js';
 
 /** How long after a write was acknowledged another replica may still give an answer from before it. */
 export const STALENESS_BOUND_MS = 500;
-/** After so long without a confirmation the store may have been restored from a backup, and give revisions anew. */
+/** After so long without a revision the store may have been restored from a backup, and give revisions anew. */
 const MAX_GAP_MS = 5_000;
 const MAX_ANSWER_BYTES = 24 * 1024 * 1024;
 
@@ -29,72 +31,133 @@ export function readClocks(): ClockReading {
   return { monotonic: performance.now(), wall: Date.now() };
 }
 
+interface CacheEntry {
+  readonly answer: Extract<CheckAnswer, { result: 'yes' | 'no' }>;
+  /** The last event of the revision that it was given at. */
+  readonly givenAt: number;
+}
+
 export class RevisionCache {
-  private readonly answers = new CountedCache<string, CheckAnswer>({
+  readonly history: RevisionHistory;
+  private readonly answers = new CountedCache<string, CacheEntry>({
     maxSize: MAX_ANSWER_BYTES,
-    sizeCalculation: estimateAnswerBytes,
+    sizeCalculation: ({ answer }, key) => estimateAnswerBytes(answer, key),
   });
   readonly caches: CacheCountsByName = { relationship_checks: this.answers };
-  private revision: string | undefined;
-  /** The revision has everything that was acknowledged before this instant. */
+  /** When SpiceDB was last asked for a revision that it has named. */
+  private observedAt: ClockReading | undefined;
+  /** The newest revision has everything that was acknowledged before this instant. */
   private confirmedAt: ClockReading | undefined;
   /** When the last write of this process ended. */
   private lastWriteAt = -Infinity;
 
-  constructor(private readonly schema: GraphSchema) {}
+  /** @param isBounded whether cached answers are used without asking for the newest revision */
+  constructor(
+    private readonly schema: GraphSchema,
+    private readonly isBounded: boolean,
+    findChanges: FindChanges,
+  ) {
+    this.history = new RevisionHistory(schema, findChanges);
+  }
+
+  /**
+   * Takes note of the revision of a bulk of checks.
+   * @param revision SpiceDB's newest, as a ZedToken
+   * @param askedAt when it was asked for
+   */
+  observeRevision(revision: string, askedAt: ClockReading): void {
+    // It may be a little older than the one that was confirmed; only PostgreSQL's revisions tell.
+    if (!this.isBounded || parsePostgresSnapshot(revision) !== undefined) this.takeRevision(revision, askedAt);
+  }
 
   /** @param revision SpiceDB's newest, as a ZedToken: it has everything that was acknowledged before `since` */
   confirmRevision(revision: string, since: ClockReading): void {
-    // One that may be older than a write of this process, or than the one that is known, can't be confirmed.
+    this.takeRevision(revision, since);
+    // One that may be older than a write of this process, or than what was confirmed before, confirms nothing.
     const notBefore = Math.max(this.lastWriteAt, this.confirmedAt?.monotonic ?? -Infinity);
-    if (since.monotonic < notBefore || !identifiesWrites(revision)) return;
-    if (revision !== this.revision || this.age() > MAX_GAP_MS) this.answers.clear();
-    this.revision = revision;
-    this.confirmedAt = since;
+    if (since.monotonic >= notBefore && this.history.lastEventOf(revision) !== undefined) this.confirmedAt = since;
   }
 
-  /** The revision of everything that is cached; undefined where nothing is. */
+  private takeRevision(revision: string, askedAt: ClockReading): void {
+    if (!identifiesWrites(revision)) return;
+    // PostgreSQL's revisions tell which of two is older; of others the one that was asked for first may be.
+    const lastObserved = this.observedAt?.monotonic ?? -Infinity;
+    const notBefore = Math.max(this.lastWriteAt, lastObserved);
+    if (askedAt.monotonic < notBefore && parsePostgresSnapshot(revision) === undefined) return;
+    if (ageOf(this.observedAt) > MAX_GAP_MS) this.history.forget();
+    if (this.history.advance(revision) && askedAt.monotonic >= lastObserved) this.observedAt = askedAt;
+  }
+
+  /** The revision of what is cached; undefined where nothing is. */
   get cachedRevision(): string | undefined {
-    return this.revision;
+    return this.history.newestRevision;
   }
 
-  /** Drops everything; to be called after every write of this process, however it ended. */
-  clear(): void {
-    this.lastWriteAt = performance.now();
-    this.revision = undefined;
-    this.confirmedAt = undefined;
-    this.answers.clear();
+  /**
+   * Writes through `perform`. Until a look at SpiceDB that began afterwards, the newest revision isn't known.
+   * @param perform returns the ZedToken from which on the updates hold
+   * @throws what `perform` throws
+   */
+  async write(updates: readonly RelationshipUpdate[], perform: () => Promise<string>): Promise<string> {
+    try {
+      return await this.history.write(updates, perform);
+    } finally {
+      this.lastWriteAt = performance.now();
+      this.confirmedAt = undefined;
+    }
   }
 
   /** The newest revision; undefined where it isn't known, or no longer. */
   newestRevision(): string | undefined {
-    return this.age() <= STALENESS_BOUND_MS ? this.revision : undefined;
+    return ageOf(this.confirmedAt) <= STALENESS_BOUND_MS ? this.history.newestRevision : undefined;
   }
 
-  /** An answer that is cached of the revision. */
+  /** A cached answer that is the answer at the revision, too. */
   getAnswer(check: CheckRequest, revision: string): CheckAnswer | undefined {
-    const key = revision === this.revision ? cacheKey(check, this.schema) : undefined;
-    const answer = key === undefined ? undefined : this.answers.get(key);
-    const until = answer?.result === 'yes' ? answer.until : undefined;
-    return until !== undefined && Date.parse(until) - EXPIRY_MARGIN_MS <= readHostClock() ? undefined : answer;
+    const key = cacheKey(check, this.schema);
+    const entry = key === undefined ? undefined : this.answers.getValid(key, this.isValidAt(check, revision));
+    return entry === undefined ? undefined : { ...entry.answer, revision };
+  }
+
+  /** Whether there is such an answer. */
+  hasAnswer(check: CheckRequest, revision: string): boolean {
+    const key = cacheKey(check, this.schema);
+    const entry = key === undefined ? undefined : this.answers.peek(key);
+    return entry !== undefined && this.isValidAt(check, revision)(entry);
+  }
+
+  /** An entry that isn't valid may become so again: once it is known that what was written has not touched it. */
+  private isValidAt(check: CheckRequest, revision: string): (entry: CacheEntry) => boolean {
+    const askedAt = this.history.lastEventOf(revision);
+    const lastChange = this.lastChangeOf(check);
+    return ({ answer, givenAt }) => {
+      if (askedAt === undefined || Math.min(givenAt, askedAt) < lastChange) return false;
+      const until = answer.result === 'yes' ? answer.until : undefined;
+      return until === undefined || Date.parse(until) - EXPIRY_MARGIN_MS > readHostClock();
+    };
   }
 
   setAnswer(check: CheckRequest, answer: CheckAnswer): void {
     const { type } = check.resource;
     const key = cacheKey(check, this.schema);
     if (key === undefined || (answer.result !== 'yes' && answer.result !== 'no')) return;
-    if (answer.revision !== this.revision) return;
+    const givenAt = this.history.lastEventOf(answer.revision);
+    if (givenAt === undefined || givenAt < this.lastChangeOf(check)) return;
     // A yes says when it ends; when an expiration ends a no isn't known (`a - banned`).
     if (answer.result === 'no' && this.schema.reachability.reachesExpiration(type, check.permission)) return;
     // Its path wasn't found in time; the next time it may be.
     if (answer.result === 'yes' && check.explain === true && (answer.path ?? []).length === 0) return;
-    this.answers.set(key, answer);
+    this.answers.set(key, { answer, givenAt });
   }
 
-  /** How long ago the revision was confirmed to be the newest, in milliseconds. */
-  private age(): number {
-    if (this.confirmedAt === undefined) return Infinity;
-    const { monotonic, wall } = readClocks();
-    return Math.max(monotonic - this.confirmedAt.monotonic, wall - this.confirmedAt.wall);
+  private lastChangeOf({ resource, permission, subject }: CheckRequest): number {
+    return this.history.effects.lastForSubject(resource.type, permission, subject);
   }
+}
+
+/** How long ago it was, in milliseconds; infinitely long for an instant that has never come. */
+function ageOf(instant: ClockReading | undefined): number {
+  if (instant === undefined) return Infinity;
+  const { monotonic, wall } = readClocks();
+  return Math.max(monotonic - instant.monotonic, wall - instant.wall);
 }

@@ -36,6 +36,7 @@ import { RevisionCache } from './revision-cache.js';
 import { RevisionMonitor, type RevisionMonitorOptions } from './revision-monitor.js';
 import { compareServerSchema } from './schema-diff.js';
 import { summarizeDifferences } from './schema-monitor.js';
+import { findTransactionChanges } from './transaction-changes.js';
 import { ZedTokenVerifier } from './zedtoken-verifier.js';
 
 /** Checks of one call: a server works on those of one call side by side, and refuses more than ten thousand. */
@@ -68,13 +69,13 @@ export class ServerGraph implements GraphEngine {
     private readonly options: GraphServerOptions,
   ) {
     const { deadlineMs } = options;
-    this.cache = new RevisionCache(schema);
+    this.cache = new RevisionCache(schema, options.consistency === 'bounded', (since, transactions) =>
+      findTransactionChanges(connection, since, transactions),
+    );
     this.monitor = new RevisionMonitor(connection, schema, this.cache, options);
     this.tokens = new ZedTokenVerifier(connection, anyDefinition(schema));
     this.checker = new ServerChecker(connection, schema, this.cache, {
       deadlineMs,
-      // With `bounded` the monitor says which revision is the newest, and since when.
-      confirmsRevisions: options.consistency !== 'bounded',
       onRevision: (revision) => this.tokens.noteDatastore(revision),
     });
     this.queue = new CheckQueue(this.checker, {
@@ -182,21 +183,22 @@ export class ServerGraph implements GraphEngine {
   }
 
   /** The writer's name goes into the metadata of SpiceDB's transaction, which its Watch API shows. */
-  async write(updates: readonly RelationshipUpdate[], by: string): Promise<string> {
+  write(updates: readonly RelationshipUpdate[], by: string): Promise<string> {
     const request = v1.WriteRelationshipsRequest.create({
       updates: updates.map(toProtoUpdate),
       optionalTransactionMetadata: toProtoStruct({ written_by: by }),
     });
-    try {
-      const { writtenAt } = await this.connection.writeRelationships(request);
-      if (writtenAt === undefined) throw new Fault('write_unconfirmed', 'SpiceDB answered a write without a ZedToken');
-      this.tokens.trust(writtenAt.token);
-      return writtenAt.token;
-    } catch (error) {
-      throw toWriteError(error, 'updates');
-    } finally {
-      this.cache.clear();
-    }
+    return this.cache.write(updates, async () => {
+      try {
+        const { writtenAt } = await this.connection.writeRelationships(request);
+        if (writtenAt === undefined)
+          throw new Fault('write_unconfirmed', 'SpiceDB answered a write without a ZedToken');
+        this.tokens.trust(writtenAt.token);
+        return writtenAt.token;
+      } catch (error) {
+        throw toWriteError(error, 'updates');
+      }
+    });
   }
 
   async read(filter: RelationshipFilter, limit: number, consistency: ReadConsistency): Promise<RelationshipList> {

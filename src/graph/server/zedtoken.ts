@@ -1,4 +1,5 @@
 /** Reads ZedTokens without asking SpiceDB: whether a text is one, of which datastore, and what its revision is like. */
+import { BinaryReader, WireType } from '@protobuf-ts/runtime';
 
 export interface ZedToken {
   readonly revision: string;
@@ -30,20 +31,15 @@ export function identifiesWrites(token: string): boolean {
 /** The length-delimited fields of a protobuf message by their numbers; undefined where it has others, or is none. */
 function readProtobufFields(bytes: Buffer): Map<number, Buffer> | undefined {
   const fields = new Map<number, Buffer>();
-  let offset = 0;
-  while (offset < bytes.length) {
-    const tag = bytes[offset] ?? 0;
-    // A tag has one byte and a length up to two: nothing in a ZedToken is longer.
-    const low = bytes[offset + 1];
-    if (tag > 0x7f || (tag & 7) !== 2 || low === undefined) return undefined;
-    const isTwoByteLength = low > 0x7f;
-    const high = isTwoByteLength ? bytes[offset + 2] : 0;
-    if (high === undefined || high > 0x7f) return undefined;
-    const start = offset + (isTwoByteLength ? 3 : 2);
-    const end = start + (low & 0x7f) + (high << 7);
-    if (end > bytes.length) return undefined;
-    fields.set(tag >> 3, bytes.subarray(start, end));
-    offset = end;
+  try {
+    const reader = new BinaryReader(bytes);
+    while (reader.pos < reader.len) {
+      const [number, wireType] = reader.tag();
+      if (wireType !== WireType.LengthDelimited) return undefined;
+      fields.set(number, Buffer.from(reader.bytes()));
+    }
+    return fields;
+  } catch {
+    return undefined;
   }
-  return fields;
 }

@@ -54,7 +54,7 @@ export function writeConfiguration(directory, { key, issuer, policies, relevant,
         {
           id: 'bench',
           key_sha256: createHash('sha256').update(key).digest('hex'),
-          may: ['evaluate', 'filter'],
+          may: ['evaluate', 'filter', 'search'],
           rate: 1_000_000,
         },
       ],

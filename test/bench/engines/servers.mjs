@@ -29,7 +29,7 @@ export async function startServers() {
     const spicedb = await startSpiceDb(forSpiceDb.url);
     closers.push(spicedb.stop);
     return {
-      spicedb: { endpoint: spicedb.endpoint, key: spicedb.key },
+      spicedb: { endpoint: spicedb.endpoint, httpPort: spicedb.httpPort, key: spicedb.key },
       database: forRemit.url,
       graphDatabase: forSpiceDb.url,
       pids: { SpiceDB: spicedb.pid, 'PostgreSQL of SpiceDB': forSpiceDb.pid, 'PostgreSQL of Remit': forRemit.pid },
@@ -54,14 +54,15 @@ async function startSpiceDb(database) {
   const datastore = ['--datastore-engine=postgres', `--datastore-conn-uri=${database}`];
   const quiet = { stdio: ['ignore', 'ignore', 'pipe'] };
   execFileSync(binary, ['datastore', 'migrate', 'head', ...datastore, '--log-level=error'], quiet);
-  const [port, key] = [await freePort(), randomBytes(12).toString('hex')];
+  const [port, httpPort, key] = [await freePort(), await freePort(), randomBytes(12).toString('hex')];
   const server = spawn(
     binary,
     [
       'serve',
       ...datastore,
       `--grpc-addr=127.0.0.1:${port}`,
-      '--http-enabled=false',
+      '--http-enabled=true',
+      `--http-addr=127.0.0.1:${httpPort}`,
       '--metrics-enabled=false',
       '--dispatch-cluster-enabled=false',
       '--telemetry-endpoint=',
@@ -77,12 +78,12 @@ async function startSpiceDb(database) {
   };
   process.once('exit', () => server.kill('SIGKILL'));
   try {
-    await listening(port, server);
+    for (const open of [port, httpPort]) await listening(open, server);
   } catch (error) {
     await stop();
     throw error;
   }
-  return { endpoint: `127.0.0.1:${port}`, key, pid: server.pid, stop };
+  return { endpoint: `127.0.0.1:${port}`, httpPort, key, pid: server.pid, stop };
 }
 
 async function listening(port, server) {

@@ -10,13 +10,17 @@ import { refusal, writeConfiguration } from '../engines/configuration.mjs';
 import { loadServers } from '../engines/loading.mjs';
 import { usageOf } from '../engines/processes.mjs';
 import { startServers } from '../engines/servers.mjs';
+import { checkRequests } from '../load/bare-http.mjs';
 import { load, percentile, post } from '../load/http.mjs';
 import { startMeasured } from '../measured/start.mjs';
 import { makeWorld } from '../worlds/company.mjs';
 import { makeIssuer } from '../worlds/issuer.mjs';
+import { listEntities, listRelationships } from '../worlds/lists.mjs';
 import { bodiesOf } from '../worlds/questions.mjs';
+import { LISTED, measureServerLists } from './server-lists.mjs';
 
-const MOST_QUESTIONS = 5000;
+/** Questions about a small world, and about one of more relationships than that. */
+const [FEW_QUESTIONS, MANY_QUESTIONS, SMALL_WORLD] = [1000, 5000, 10_000];
 const WARM_UP = { seconds: 5 };
 const SETTLE = { seconds: 0.5 };
 const MAIN = 'full';
@@ -42,7 +46,16 @@ export async function measureServers(directory, { key, seed, seconds, turns, con
     problems: [],
   };
   for (const relationships of sizes) {
-    const world = makeWorld({ seed, relationships, questions: Math.min(MOST_QUESTIONS, relationships) });
+    const company = makeWorld({
+      seed,
+      relationships,
+      questions: relationships < SMALL_WORLD ? FEW_QUESTIONS : MANY_QUESTIONS,
+    });
+    const world = {
+      ...company,
+      relationships: [...company.relationships, ...listRelationships(LISTED)],
+      entities: () => [...company.entities(), ...listEntities(LISTED)],
+    };
     const servers = await startServers();
     const end = () => void servers.close().finally(() => process.exit(1));
     for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, end);
@@ -78,11 +91,12 @@ async function measureWorld(directory, { key, world, servers, seconds, turns, co
       if (errors + wrong > 0)
         problems.push(`${size}, ${what}: ${errors} errors and ${wrong} wrong answers of ${count}; the first: ${firstProblem?.slice(0, 500)}`); // prettier-ignore
     };
-    const decisions = (remit, requests) => async (at, limits) => {
-      const { latencies, ...rest } = await load({ port: remit.port, requests, connections: at, ...limits });
+    const loaded = (port, requests) => async (at, limits) => {
+      const { latencies, ...rest } = await load({ port, requests, connections: at, ...limits });
       const [p50, p95, p99] = [50, 95, 99].map((p) => percentile(latencies, p));
       return { ...rest, p50, p95, p99 };
     };
+    const decisions = (remit, requests) => loaded(remit.port, requests);
     const checks = (way) => (at, limits) => main.call('checks', { way, connections: at, ...limits });
     const pidsOf = (remit) => ({ Remit: remit.pid, ...servers.pids });
 
@@ -103,12 +117,16 @@ async function measureWorld(directory, { key, world, servers, seconds, turns, co
 
     for (const remit of remits) problem('warming up', await decisions(remit, remit.requests)(most, WARM_UP));
     problem('warming up', await checks('facts')(most, WARM_UP));
-    const bare = ['bare check', checks('gate')];
+    const bare = [
+      'bare check by HTTP',
+      loaded(servers.spicedb.httpPort, checkRequests(world.questions, servers.spicedb)),
+    ];
+    const bareGrpc = ['bare check by gRPC', checks('gate')];
     const full = ['decision', decisions(main, main.requests)];
+    const minimal = ['decision, minimal answer', decisions(main, main.minimal)];
     const groups = [];
     for (const at of connections) {
-      const minimal = ['decision, minimal answer', decisions(main, main.minimal)];
-      groups.push(await inTurns(at, [bare, ['all that it asks', checks('facts')], full, minimal]));
+      groups.push(await inTurns(at, [bare, bareGrpc, ['all that it asks by gRPC', checks('facts')], full, minimal]));
     }
     const others = remits.slice(1).map((remit) => [`decision: ${remit.name}`, decisions(remit, remit.requests), remit]);
     groups.push(await inTurns(most, [bare, full, ...others]));
@@ -116,10 +134,19 @@ async function measureWorld(directory, { key, world, servers, seconds, turns, co
     groups.push(
       await inTurns(
         most,
-        [bare, full].map(([name, run]) => [`${name}, cold`, run]),
+        [bare, full, minimal].map(([name, run]) => [`${name}, cold`, run]),
       ),
     );
     await main.call('cold', false);
+    const lists = await measureServerLists({
+      remit: main,
+      servers,
+      key,
+      issuer,
+      usage: () => sum(Object.values(usages(pidsOf(main))).map(({ cpu }) => cpu)),
+      problem: (text) => problems.push(`${size}: ${text}`),
+    });
+    note(`${size} relationships: measured lists`);
 
     return {
       relationships: size,
@@ -127,6 +154,7 @@ async function measureWorld(directory, { key, world, servers, seconds, turns, co
       questions: world.questions.length,
       loading,
       groups,
+      lists,
       variants: remits.map(({ name, policies, slices }) => ({ name, policies, slices })),
       trips: await tripsOf(main, decisions(main, main.requests), connections, seconds),
       mainThread: await profileOf(main, decisions(main, main.requests), most, seconds, profile),
@@ -193,4 +221,8 @@ function usages(pids) {
 /** Microseconds of CPU that each answer took, by process. */
 function spent(before, after, count) {
   return Object.fromEntries(Object.keys(before).map((name) => [name, (after[name].cpu - before[name].cpu) / count]));
+}
+
+function sum(numbers) {
+  return numbers.reduce((total, number) => total + number, 0);
 }

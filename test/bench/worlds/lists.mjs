@@ -9,10 +9,11 @@ export function reaches(share, i) {
   return share === 50 ? i % 2 === 0 : i % 20 === 1;
 }
 
-export function listRelationships() {
+/** @param count of the records that there are relationships to */
+export function listRelationships(count = LISTED) {
   return Object.entries(LISTERS).flatMap(([share, user]) => [
     `agent:${LISTING_AGENT}#delegator@user:${user}`,
-    ...Array.from({ length: LISTED }, (_, i) => i)
+    ...Array.from({ length: count }, (_, i) => i)
       .filter((i) => reaches(Number(share), i))
       .map((i) => `employee:l${i}#manager@user:${user}`),
   ]);
@@ -25,4 +26,13 @@ export function records(from, length) {
     id: `l${i}`,
     properties: { name: `Person ${i}`, status: i % 3 === 0 ? 'on_leave' : 'active', department: `department-${i % 12}`, salary: 50_000 + i, email: `l${i}@acme.example` },
   })); // prettier-ignore
+}
+
+/** The records as stored entities. */
+export function listEntities(count) {
+  return records(0, count).map(({ type, id, properties }) => ({
+    type,
+    id,
+    attributes: { title: 'Engineer', location: 'city-1', ssn: '000-00-0000', ...properties, status: 'active' },
+  }));
 }

@@ -43,7 +43,7 @@ describe('what was answered at the newest revision', () => {
     clock = { monotonic: 1_000, wall: Date.parse('2030-01-01T00:00:00Z') };
     vi.spyOn(performance, 'now').mockImplementation(() => clock.monotonic);
     vi.spyOn(Date, 'now').mockImplementation(() => clock.wall);
-    newest = new RevisionCache(graph);
+    newest = new RevisionCache(graph, true, () => Promise.reject(new Error('not asked')));
   });
   afterEach(() => {
     vi.restoreAllMocks();
@@ -87,12 +87,12 @@ describe('what was answered at the newest revision', () => {
     expect(cached(ask())).toBeUndefined();
   });
 
-  it('is gone with a write of this process, until a look says more that began after it', () => {
+  it('is gone with a write of this process, until a look says more that began after it', async () => {
     newest.confirmRevision(FIRST, readClocks());
     newest.setAnswer(ask(), yes());
     const before = readClocks();
     pass(1);
-    newest.clear();
+    await newest.write([], () => Promise.resolve(SECOND));
     expect(cached(ask())).toBeUndefined();
     newest.confirmRevision(FIRST, before);
     newest.setAnswer(ask(), yes());

@@ -2,9 +2,12 @@
  * A SpiceDB server that is asked with full consistency: what it has answered is used again where it names the same
  * revision as its newest, and no answer is ever older than the last write that was acknowledged, whoever made it.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { v1 } from '@authzed/authzed-node';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { checkBulk } from '../../../src/graph/bulk-check.js';
+import { atExactSnapshot } from '../../../src/graph/spicedb-api.js';
 import { parseRelationship } from '../../../src/graph/relationship-text.js';
 import { GraphSchema } from '../../../src/graph/schema/schema.js';
 import { toProtoUpdate } from '../../../src/graph/protobuf.js';
@@ -47,17 +50,21 @@ const revisionOf = (answer: CheckAnswer | undefined): string | undefined =>
 
 describe.skipIf(BINARY === '')(named('cached answers of a SpiceDB server'), () => {
   describe('with its store in memory', () => {
-    suite(() => Promise.resolve({ flags: [], remove: () => Promise.resolve() }));
+    suite(() => Promise.resolve({ flags: [], remove: () => Promise.resolve() }), 'all');
   });
   describe.skipIf(SERVER === undefined)(`with its store in PostgreSQL, on ${NEEDS}`, () => {
     suite(async () => {
       const url = await databaseUrl('cached');
       return { flags: await storedIn(url), remove: () => dropDatabase(url) };
-    });
+    }, 'what it changes');
   });
 });
 
-function suite(makeStore: () => Promise<{ flags: readonly string[]; remove: () => Promise<unknown> }>): void {
+/** @param dropped what a write drops from the cache */
+function suite(
+  makeStore: () => Promise<{ flags: readonly string[]; remove: () => Promise<unknown> }>,
+  dropped: 'all' | 'what it changes',
+): void {
   let store: Awaited<ReturnType<typeof makeStore>>;
   let spicedb: RunningSpiceDb;
   let outside: Connection;
@@ -164,6 +171,107 @@ function suite(makeStore: () => Promise<{ flags: readonly string[]; remove: () =
     // Some were answered from the cache: otherwise this tests nothing.
     const sent = sentSince(before);
     expect(sent.filter((length) => length === 0).length).toBeGreaterThan(asked / 20);
+  });
+
+  it('are each SpiceDB’s own answer at the revision that it names, while replicas and others write', async () => {
+    const engines = [await open(), await open()];
+    const subjects = ['a', 'b', 'c'];
+    const rooms = ['l1', 'l2', 'l3'];
+    const texts = [
+      ...rooms.flatMap((room) => subjects.map((id) => `room:${room}#host@user:${id}`)),
+      ...subjects.map((id) => `hall:lh#owner@user:${id}`),
+      ...rooms.map((room) => `room:${room}#hall@hall:lh`),
+    ];
+    const checks = rooms.flatMap((room) =>
+      subjects.flatMap((id) =>
+        ['enter', 'own'].map((permission) => ask(room, permission, { subject: { type: 'user', id }, explain: true })),
+      ),
+    );
+    const end = performance.now() + 4_000;
+    let writes = 0;
+    const pickText = (): string => texts[Math.floor(Math.random() * texts.length)] ?? '';
+    const writer = async (write: (operation: UpdateOperation, text: string) => Promise<unknown>, pauseMs: number) => {
+      while (performance.now() < end) {
+        await write(Math.random() < 0.5 ? 'touch' : 'delete', pickText());
+        writes += 1;
+        await sleep(pauseMs);
+      }
+    };
+    const seen = new Map<string, Map<CheckRequest, string>>();
+    let asked = 0;
+    const asker = async (engine: ServerGraph) => {
+      while (performance.now() < end) {
+        const some = checks.filter(() => Math.random() < 0.4);
+        const answers = await engine.check(some, 'full');
+        asked += some.length;
+        expect(new Set(answers.map(revisionOf)).size).toBeLessThanOrEqual(1);
+        for (const [i, check] of some.entries()) {
+          const [answer, revision] = [answers[i], revisionOf(answers[i])];
+          if (revision === undefined || answer === undefined) continue;
+          const atRevision = seen.get(revision) ?? new Map<CheckRequest, string>();
+          expect(atRevision.get(check) ?? answer.result).toBe(answer.result);
+          seen.set(revision, atRevision.set(check, answer.result));
+        }
+      }
+    };
+    const before = bulks.mock.calls.length;
+    await Promise.all([
+      ...engines.map((engine) => writer((operation, text) => engine.write(updates(operation, text), 'test'), 40)),
+      writer(writeOutside, 70),
+      ...engines.flatMap((engine) => [asker(engine), asker(engine), asker(engine)]),
+    ]);
+    const sent = sentSince(before).reduce((sum, length) => sum + length, 0);
+    for (const [revision, results] of seen) {
+      const list = [...results.keys()];
+      const { answers } = await checkBulk(outside, list, atExactSnapshot(revision));
+      expect(answers.map(({ answer }) => answer.result)).toEqual([...results.values()]);
+    }
+    expect(writes).toBeGreaterThan(20);
+    // Some were answered from the cache: otherwise this tests nothing.
+    expect(sent).toBeLessThan(asked);
+  });
+
+  it(`drop ${dropped} with a write of others`, async () => {
+    const engine = await open();
+    await writeOutside('touch', 'room:near#host@user:a', 'room:far#host@user:a');
+    const isAsked = async (id: string): Promise<boolean> => {
+      const from = bulks.mock.calls.length;
+      expect((await engine.check([ask(id)], 'full')).map(({ result }) => result)).toEqual(['yes']);
+      return sentSince(from).some((length) => length > 0);
+    };
+    const isKept: boolean[] = [];
+    for (let i = 0; i < 10; i += 1) {
+      for (const id of ['near', 'far']) await expect.poll(() => isAsked(id)).toBe(false);
+      await writeOutside('touch', `hall:others-${i}#owner@user:b`);
+      // Until Watch has told what was written, SpiceDB is asked.
+      await expect.poll(() => isAsked('near')).toBe(false);
+      isKept.push(!(await isAsked('far')));
+    }
+    expect(isKept.some(Boolean)).toBe(dropped === 'what it changes');
+    await writeOutside('delete', 'room:far#host@user:a');
+    expect((await engine.check([ask('far')], 'full')).map(({ result }) => result)).toEqual(['no']);
+  });
+
+  it(`drop ${dropped} with a write of the same replica`, async () => {
+    const engine = await open();
+    await writeOutside('touch', 'room:kept#host@user:a', 'room:kept#guest@user:a[expiration:2090-01-01T00:00:00Z]');
+    const checks = [ask('kept'), ask('kept', 'see', { explain: true }), ask('kept', 'guest')];
+    const isAsked = async (): Promise<boolean> => {
+      const [from, readFrom] = [bulks.mock.calls.length, reads.mock.calls.length];
+      expect((await engine.check(checks, 'full')).map(({ result }) => result)).toEqual(['yes', 'yes', 'yes']);
+      return sentSince(from).some((length) => length > 0) || reads.mock.calls.length > readFrom;
+    };
+    await expect.poll(isAsked).toBe(false);
+    // Others may write to the same PostgreSQL at any time: then all is dropped, too.
+    const attempts: boolean[] = [];
+    for (let i = 0; i < 10; i += 1) {
+      await engine.write(updates('touch', `hall:other-${i}#owner@user:b`), 'test');
+      attempts.push(await isAsked());
+    }
+    expect(attempts.filter((isDropped) => !isDropped).length > 0).toBe(dropped === 'what it changes');
+    await engine.write(updates('delete', 'room:kept#host@user:a'), 'test');
+    const [answer] = await engine.check([ask('kept')], 'full');
+    expect(answer?.result).toBe('no');
   });
 
   it('end with the relationship that grants them', async () => {

@@ -5,18 +5,18 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { v1 } from '@authzed/authzed-node';
-import { checkBulk } from '../../../src/graph/bulk-check.js';
-import { EmbeddedClient } from '../../../src/graph/embedded/client.js';
-import { EmbeddedGraph } from '../../../src/graph/embedded/embedded.js';
-import { toProtoUpdate } from '../../../src/graph/protobuf.js';
-import { parseRelationship } from '../../../src/graph/relationship-text.js';
-import { GraphSchema } from '../../../src/graph/schema/schema.js';
-import { FULLY_CONSISTENT, lookupResources, lookupSubjects } from '../../../src/graph/spicedb-api.js';
-import { PgliteDatabase } from '../../../src/store/database/pglite.js';
-import { Journal } from '../../../src/store/journal.js';
-import { migrateSchema } from '../../../src/store/migrations.js';
-import type { CheckRequest } from '../../../src/model/checks.js';
-import type { RelationshipUpdate } from '../../../src/model/relationships.js';
+import { checkBulk } from '../../src/graph/bulk-check.js';
+import { EmbeddedClient } from '../../src/graph/embedded/client.js';
+import { EmbeddedGraph } from '../../src/graph/embedded/embedded.js';
+import { toProtoUpdate } from '../../src/graph/protobuf.js';
+import { parseRelationship } from '../../src/graph/relationship-text.js';
+import { GraphSchema } from '../../src/graph/schema/schema.js';
+import { FULLY_CONSISTENT, lookupResources, lookupSubjects } from '../../src/graph/spicedb-api.js';
+import { PgliteDatabase } from '../../src/store/database/pglite.js';
+import { Journal } from '../../src/store/journal.js';
+import { migrateSchema } from '../../src/store/migrations.js';
+import type { CheckRequest } from '../../src/model/checks.js';
+import type { RelationshipUpdate } from '../../src/model/relationships.js';
 
 const SCHEMA = `definition user {
   relation manager: user
