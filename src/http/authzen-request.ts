@@ -1,7 +1,14 @@
 /** Requests of the AuthZEN Authorization API 1.0: their zod formats, and the questions that the routes build from them. */
 import { z } from 'zod';
 import { CONSISTENCY_PLACE, type RelationshipGraph } from '../graph/port.js';
-import { omitNulls, type Caller, type CallerAccount, type Properties, type Question } from '../model/question.js';
+import {
+  omitNulls,
+  type Caller,
+  type CallerAccount,
+  type Properties,
+  type Question,
+  type REMIT_CONTEXT_MEMBERS,
+} from '../model/question.js';
 import { BadRequest } from '../model/faults.js';
 import { findIdProblem, MAX_ENCODED_ID_BYTES } from '../model/ids.js';
 import { MAX_TOKEN_BYTES } from '../tokens/jws.js';
@@ -60,7 +67,6 @@ const proofFormat = z.strictObject({
     ),
 });
 
-/** Remit's own members of a request's context. All others are the client's and reach the policies. */
 const contextMembers = {
   token: z.string().min(1).max(MAX_TOKEN_BYTES).optional().describe("The agent's delegation token"),
   proof: proofFormat.optional().describe('For a token that is bound to a key or a certificate'),
@@ -76,9 +82,8 @@ const contextMembers = {
     .max(64)
     .optional()
     .describe('Absent: the client looks at all it gets'),
-};
+} satisfies Record<(typeof REMIT_CONTEXT_MEMBERS)[number], z.ZodType>;
 export const contextFormat = z.looseObject(contextMembers);
-const REMIT_CONTEXT_MEMBERS = new Set(Object.keys(contextMembers));
 
 export const evaluationFormat = z
   .object({ subject: subjectFormat, action: actionFormat, resource: resourceFormat, context: contextFormat.optional() })
@@ -189,7 +194,7 @@ const omitSharedNulls = memoizeByObject(omitNulls);
 
 /** The members of a context that are the client's own. */
 const pickClientMembers = memoizeByObject((context: Properties) =>
-  omitNulls(Object.fromEntries(Object.entries(context).filter(([key]) => !REMIT_CONTEXT_MEMBERS.has(key)))),
+  omitNulls(Object.fromEntries(Object.entries(context).filter(([key]) => !Object.hasOwn(contextMembers, key)))),
 );
 
 /** Chooses the token of a question: an agent's own, whatever its body says, or the one that a client passes on. @throws BadRequest */

@@ -2,7 +2,7 @@
  * Explains one recorded decision: what is on record, and how each condition of the policies was judged. `remit explain`
  * calls it.
  */
-import type { DecisionRecord, Rationale } from '../../model/decision.js';
+import type { DecisionRecord, IgnoredMembers, Rationale } from '../../model/decision.js';
 import { formatRef } from '../../model/ids.js';
 import type { Reason } from '../../model/reasons.js';
 import { answerRecord } from '../redecide.js';
@@ -28,6 +28,8 @@ export interface Explanation {
   readonly reasons: readonly Reason[];
   readonly obligations: readonly Obligation[];
   readonly steps: Rationale['steps'];
+  /** The members that the question stated for nothing; absent where there are none. */
+  readonly ignored?: IgnoredMembers;
   readonly rules: RulesComparison;
   /** The relationships by which the delegation and the permission are held. */
   readonly relationships: readonly RelationshipBranch[];
@@ -64,6 +66,7 @@ export function explainRecord(record: DecisionRecord, rules: Rules): Explanation
     reasons,
     obligations,
     steps,
+    ...(rationale.ignored === undefined ? {} : { ignored: rationale.ignored }),
     rules: {
       decided_by: record.policy_version,
       at_hand: rules.version,
