@@ -227,6 +227,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/policy/scope-match.ts': 'test/policy/slices.test.ts',
   'src/records/difference.ts': 'test/records/replay.test.ts',
   'src/records/explain/policies.ts': 'test/records/explain/explain.test.ts',
+  'src/records/explain/policy-values.ts': 'test/author/diff/compare.test.ts',
   'src/records/explain/values.ts': 'test/records/explain/explain.test.ts',
   'src/records/redecide.ts': 'test/records/explain/explain.test.ts',
   'src/runtime/shorten-key.ts': 'test/policy/slices.test.ts',
