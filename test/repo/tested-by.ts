@@ -182,7 +182,6 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/lists/record.ts': 'test/records/explain/explain.test.ts',
   'src/lists/search.ts': 'test/http/routes/search.test.ts',
   'src/main.ts': 'test/cli/cli.test.ts',
-  'src/model/acting.ts': 'test/cli/migrate.test.ts',
   'src/model/entities.ts': 'test/decide/entity-needs.test.ts',
   'src/model/faults.ts': 'test/faults/engines.test.ts',
   'src/model/instants.ts': 'test/author/why-not/grant-finder.test.ts',

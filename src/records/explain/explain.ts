@@ -3,7 +3,7 @@
  * calls it.
  */
 import type { DecisionRecord, IgnoredMembers, Rationale } from '../../model/decision.js';
-import { formatRef } from '../../model/ids.js';
+import { describeRef } from '../../model/ids.js';
 import type { Reason } from '../../model/reasons.js';
 import { answerRecord } from '../redecide.js';
 import { compareWithRecord, formatActing } from '../replay.js';
@@ -59,10 +59,10 @@ export function explainRecord(record: DecisionRecord, rules: Rules): Explanation
     dry_run,
     evaluated_at,
     client,
-    who: formatActing(rationale) || formatRef(request.subject),
+    who: formatActing(rationale) || describeRef(request.subject),
     chain: acting?.chain ?? [],
     action: request.action,
-    resource: formatRef(request.resource),
+    resource: describeRef(request.resource),
     reasons,
     obligations,
     steps,
