@@ -23,6 +23,8 @@ export function readAnswerValues(
   const values = answers.flatMap((answer) =>
     answer.kind === 'refused' ? [] : Object.entries(readPolicyValues(answer.evaluation, policyIds)),
   );
+  // Where both sides have a value it is the later one's, since sorting keeps the order of equals.
+  values.sort(([a], [b]) => (a < b ? -1 : Number(a > b)));
   return Object.fromEntries(
     values.map(([path, value]) => [
       path,
