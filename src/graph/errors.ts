@@ -158,7 +158,7 @@ export function toSchemaError(
   const parseError = /line (\d+), column (\d+): ([\s\S]*)$/.exec(text);
   if (parseError !== null) {
     const [, line, column, reason = ''] = parseError;
-    // Of a caveat's expression CEL says the place more exactly, and draws it below.
+    // CEL says the place within a caveat's expression more exactly, and draws it below.
     const [, caveat = '', celLine, celColumn, celReason] =
       /^(invalid expression for caveat `[^`]+`): ERROR: [^:\n]*:(\d+):(\d+): ([^\n]*)/.exec(reason) ?? [];
     return celReason === undefined

@@ -1,6 +1,6 @@
 /**
- * Finds the place in a schema that a refusal of SpiceDB's is about. Of what can't be parsed SpiceDB says line and column; of
- * what doesn't fit together (a type that isn't there, a cycle) it says the names alone, which are looked up here.
+ * Finds the place in a schema that a refusal of SpiceDB's is about. SpiceDB says line and column of what can't be parsed. Where
+ * the parts don't fit together (a type that isn't there, a cycle) it says the names alone, which are looked up here.
  */
 import { significantTokens, tokenizeSchema } from './lexer.js';
 
@@ -51,7 +51,7 @@ const REFUSAL_FORMS: readonly RefusalForm[] = [
     locate: (names, declarations) => findUses(names.word, select(names, declarations))[0],
   },
   {
-    // Of the owner's own permissions, or of a userset elsewhere: `user#member`.
+    // The word is in a permission of the owner, or in a userset elsewhere: `user#member`.
     pattern: /relation\/permission `(?<word>[^`]+)` not found under definition `(?<owner>[^`]+)`/,
     locate: ({ owner, word }, declarations) =>
       findUses(`${owner ?? ''}#${word ?? ''}`, declarations)[0] ??
