@@ -68,16 +68,21 @@ export function collectRequestFacts(bound: BoundQuestion, facts: CedarFacts): Ce
   };
 }
 
-function mayAssertAttributes({ caller }: Question): boolean {
+/** Whether policies are given what the caller states of its subject. */
+export function mayAssertAttributes({ caller }: Question): boolean {
   return caller.kind === 'client' && caller.client.may.has('asserts_attributes');
 }
 
+function collectResourceProperties(bound: BoundQuestion): Properties {
+  return mayStateResource(bound) ? bound.question.resource.properties : {};
+}
+
 /** A resource that is one of the parties is a subject too, and only a flagged client may state a subject's attributes. */
-function collectResourceProperties({ question, acting }: BoundQuestion): Properties {
+export function mayStateResource({ question, acting }: BoundQuestion): boolean {
   const isParty = [acting.user, acting.agent, ...acting.chain].some(
     (party) => party !== undefined && isSameRef(party, question.resource),
   );
-  return isParty && !mayAssertAttributes(question) ? {} : question.resource.properties;
+  return !isParty || mayAssertAttributes(question);
 }
 
 /** Never throws for what Cedar or the data lack: that is in the outcomes. */

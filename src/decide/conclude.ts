@@ -5,6 +5,7 @@ import { combineOutcomes, type Denial } from '../model/outcome.js';
 import { formatCallerId } from '../model/question.js';
 import type { Reason } from '../model/reasons.js';
 import type { Evaluation } from './evaluation.js';
+import { findIgnoredMembers } from './ignored-members.js';
 import { formatReasonTexts } from './reason-text.js';
 import { selectToldDenial } from './told-denial.js';
 
@@ -27,6 +28,7 @@ export function concludeDecision(id: string, evaluation: Evaluation, stepCount: 
   const denials = verdict === 'deny' ? outcomes.filter((o) => o.outcome === 'deny') : [];
   const reasons = uniteReasons(denials);
   const toldDenial = selectToldDenial(denials[0], evaluation);
+  const ignored = isUnrecorded ? undefined : findIgnoredMembers(evaluation);
   return {
     id,
     evaluated_at: now.toISOString(),
@@ -54,6 +56,7 @@ export function concludeDecision(id: string, evaluation: Evaluation, stepCount: 
         outcome,
         evidence,
       })),
+      ...(ignored === undefined ? {} : { ignored }),
     },
     ...(fault === undefined ? {} : { fault }),
     ...formatReasonTexts(verdict, reasons, toldDenial.reasons[0], fault, evaluation),

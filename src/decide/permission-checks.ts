@@ -63,10 +63,26 @@ export function selectCaveatContext(
 
 /** Reads what the question's caveats can ask for, before anything is asked. @throws BadRequest as selectCaveatContext does */
 export function checkCaveatContext(bound: BoundQuestion): void {
-  const { acting, target, question, rules } = bound;
-  const { agentPermission } = target.action;
+  for (const [type, permission] of listCheckedPermissions(bound))
+    selectCaveatContext(bound.question, bound.rules, type, permission);
+}
+
+/** The names of all that caveats on the way to the question's permissions can ask for. */
+export function listCaveatNames(bound: BoundQuestion): string[] {
+  const { reachability } = bound.rules.graph;
+  return listCheckedPermissions(bound).flatMap(([type, permission]) => [
+    ...reachability.caveatParameters(type, permission).keys(),
+  ]);
+}
+
+/** Every permission that the question checks, with the definition that has it. */
+function listCheckedPermissions(bound: BoundQuestion): (readonly [type: string, permission: string])[] {
+  const { acting, target, question } = bound;
   const checks = [buildGateCheck(bound), ...buildCanChecks(bound), ...buildAgentCanChecks(bound)];
-  for (const { permission } of checks) selectCaveatContext(question, rules, question.resource.type, permission);
-  if (agentPermission !== undefined) selectCaveatContext(question, rules, question.resource.type, agentPermission);
-  if (acting.mode === 'delegated') selectCaveatContext(question, rules, acting.agent.type, DELEGATOR_RELATION);
+  return [
+    ...[...checks.map(({ permission }) => permission), target.action.agentPermission ?? []]
+      .flat()
+      .map((permission) => [question.resource.type, permission] as const),
+    ...(acting.mode === 'delegated' ? [[acting.agent.type, DELEGATOR_RELATION] as const] : []),
+  ];
 }

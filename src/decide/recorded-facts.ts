@@ -11,13 +11,13 @@ import type { Check } from '../model/relationships.js';
 import { checkKey } from '../graph/relationship-text.js';
 import type { Rules } from '../policy/load.js';
 import type { EntityWithAncestors } from '../model/entities.js';
-import { getVerifiedCredential, type BoundQuestion, type UnboundQuestion } from './bound-question.js';
+import { type BoundQuestion, type UnboundQuestion } from './bound-question.js';
 import type { Evaluation } from './evaluation.js';
 import { withIntermediaries } from './facts.js';
 import { buildGateCheck, withCaveatContext } from './permission-checks.js';
 import { findUnrecordedEntities, recordEntities } from './recorded-entities.js';
 import type { Facts, StepNeeds } from './step.js';
-import { listConstrainedNames } from './unproven-statements.js';
+import { collectDeclarations, listReadableNames, type StatingPart } from './stated-declarations.js';
 
 export function toRecordedFacts(evaluation: Evaluation): RecordedFacts {
   const { bound, facts } = evaluation;
@@ -45,11 +45,12 @@ function toRecordedCaller(caller: Caller): RecordedFacts['caller'] {
 function toRecordedRequest(evaluation: Evaluation): RecordedFacts['said'] {
   const { question } = evaluation.unbound;
   const { subject, action, resource, context, statedAgent, statedMode, assertedAgent } = question;
-  let names: DecisiveNames | undefined;
-  const recordKnown = (part: keyof DecisiveNames, properties: Properties): object => {
+  let declarations: ReturnType<typeof collectDeclarations> | undefined;
+  // What a request says beyond what can decide something isn't Remit's to store.
+  const recordKnown = (part: StatingPart, properties: Properties): object => {
     if (Object.keys(properties).length === 0) return {};
-    // Most requests state no properties, so the names are collected only where one does, and once.
-    const decisiveNames = (names ??= collectDecisiveNames(evaluation))[part];
+    // Most requests state no properties, so the declarations are collected only where one does, and once.
+    const decisiveNames = listReadableNames((declarations ??= collectDeclarations(evaluation))[part]);
     const decisive = Object.entries(properties).filter(([member]) => decisiveNames.has(member));
     const entries = part === 'context' ? [...decisive, ...recordPurpose(properties, decisiveNames)] : decisive;
     return entries.length === 0 ? {} : { [part]: Object.fromEntries(entries) };
@@ -64,37 +65,6 @@ function toRecordedRequest(evaluation: Evaluation): RecordedFacts['said'] {
     ...(assertedAgent === undefined ? {} : { act: assertedAgent }),
     ...(question.supportedObligations === undefined ? {} : { supported_obligations: question.supportedObligations }),
     ...(question.tokenRequired ? { token_expected: true } : {}),
-  };
-}
-
-type DecisiveNames = Readonly<Record<'subject' | 'action' | 'resource' | 'context', ReadonlySet<string>>>;
-
-/**
- * The names of properties and of context members that can decide something, since the schemas or the token know them
- * there. What a request says beyond them isn't Remit's to store.
- */
-function collectDecisiveNames({ unbound, bound, facts }: Evaluation): DecisiveNames {
-  const { question, rules } = unbound;
-  const { vocabulary } = rules;
-  const target = bound?.target ?? vocabulary.find(question.action.name, question.resource.type);
-  const { action, request } = target?.action.context ?? {};
-  const token = getVerifiedCredential(unbound)?.token;
-  const subjects = vocabulary.typesByObject.get(question.subject.type) ?? [];
-  const ofToken = [
-    ...listConstrainedNames(token?.authorizationDetails ?? []),
-    ...Object.keys(token?.transaction ?? {}),
-  ];
-  const listMembers = (member: typeof action): string[] =>
-    member?.type.kind === 'Record' ? Object.keys(member.type.members) : [];
-  return {
-    subject: new Set([...ofToken, ...subjects.flatMap((type) => Object.keys(type.attributes))]),
-    action: new Set([...ofToken, ...listMembers(action)]),
-    resource: new Set([...ofToken, ...Object.keys(target?.resourceType.attributes ?? {})]),
-    context: new Set([
-      ...ofToken,
-      ...listMembers(request),
-      ...(facts?.needs.checks ?? []).flatMap((check) => Object.keys(check.context ?? {})),
-    ]),
   };
 }
 

@@ -1,6 +1,8 @@
 /** Reads SpiceDB's errors, in whatever shape a client throws them, and turns them into Remit's answers and faults. */
 import { BadRequest, ConfigError, type ConfigPlace, Fault, type FaultCode } from '../model/faults.js';
+import { locationAt, type SourceFile } from '../diagnostics/source.js';
 import type { CheckAnswer } from '../model/checks.js';
+import { locateRefusal } from './schema/locate-refusal.js';
 
 /** A CheckAnswer before its revision is known. */
 export type AnswerWithoutRevision = CheckAnswer extends infer A
@@ -149,13 +151,26 @@ export function toWriteError(error: unknown, place: string): Error {
  */
 export function toSchemaError(
   error: unknown,
-  file: string,
-  formatPlace = (line: number, column: number): string | ConfigPlace => ({ file, line, column }),
+  schema: SourceFile,
+  formatPlace = (line: number, column: number): string | ConfigPlace => ({ file: schema.name, line, column }),
 ): Error {
   const { code, text } = readGrpcStatus(error);
-  const [, line, column, reason] = /line (\d+), column (\d+): ([\s\S]*)$/.exec(text) ?? [];
-  if (reason !== undefined) return new ConfigError(reason, formatPlace(Number(line), Number(column)));
+  const parseError = /line (\d+), column (\d+): ([\s\S]*)$/.exec(text);
+  if (parseError !== null) {
+    const [, line, column, reason = ''] = parseError;
+    // CEL says the place within a caveat's expression more exactly, and draws it below.
+    const [, caveat = '', celLine, celColumn, celReason] =
+      /^(invalid expression for caveat `[^`]+`): ERROR: [^:\n]*:(\d+):(\d+): ([^\n]*)/.exec(reason) ?? [];
+    return celReason === undefined
+      ? new ConfigError(reason, formatPlace(Number(line), Number(column)))
+      : new ConfigError(`${caveat}: ${celReason}`, formatPlace(Number(celLine), Number(celColumn)));
+  }
+  const offset = locateRefusal(text, schema.text);
+  if (offset !== undefined) {
+    const { line, column } = locationAt(schema, offset);
+    return new ConfigError(text, formatPlace(line, column));
+  }
   return isInvalidRequest(error)
-    ? new ConfigError(text, file)
+    ? new ConfigError(text, schema.name)
     : new Fault('relationships_unavailable', `${code}: ${text}`);
 }

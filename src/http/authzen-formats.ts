@@ -1,6 +1,7 @@
 /** The formats of requests of the AuthZEN Authorization API 1.0: what is validated, and what the OpenAPI document says. */
 import { z } from 'zod';
 import { findIdProblem, MAX_ENCODED_ID_BYTES } from '../model/ids.js';
+import type { REMIT_CONTEXT_MEMBERS } from '../model/question.js';
 import { MAX_TOKEN_BYTES } from '../tokens/jws.js';
 
 export const MAX_ITEMS = 1000;
@@ -51,7 +52,6 @@ export const proofFormat = z.strictObject({
     ),
 });
 
-/** Remit's own members of a request's context. All others are the client's and reach the policies. */
 const contextMembers = {
   token: z.string().min(1).max(MAX_TOKEN_BYTES).optional().describe("The agent's delegation token"),
   proof: proofFormat.optional().describe('For a token that is bound to a key or a certificate'),
@@ -67,10 +67,8 @@ const contextMembers = {
     .max(64)
     .optional()
     .describe('Absent: the client looks at all it gets'),
-};
+} satisfies Record<(typeof REMIT_CONTEXT_MEMBERS)[number], z.ZodType>;
 export const contextFormat = z.looseObject(contextMembers);
-/** The names of Remit's own members. */
-export const REMIT_CONTEXT_MEMBERS = new Set(Object.keys(contextMembers));
 
 export const evaluationFormat = z
   .object({ subject: subjectFormat, action: actionFormat, resource: resourceFormat, context: contextFormat.optional() })

@@ -1,7 +1,14 @@
 /** Builds questions from requests of the AuthZEN Authorization API 1.0. */
 import { z } from 'zod';
 import { CONSISTENCY_PLACE, type RelationshipGraph } from '../graph/port.js';
-import { omitNulls, type Caller, type CallerAccount, type Properties, type Question } from '../model/question.js';
+import {
+  omitNulls,
+  type Caller,
+  type CallerAccount,
+  type Properties,
+  type Question,
+  REMIT_CONTEXT_MEMBERS,
+} from '../model/question.js';
 import { BadRequest } from '../model/faults.js';
 import { certificateThumbprint } from '../tokens/proof-of-possession.js';
 import type { PresentedProof } from '../model/credential.js';
@@ -9,7 +16,6 @@ import { isObject } from '../policy/schema/types.js';
 import { memoizeByObject } from '../runtime/memoize.js';
 import {
   type EvaluationRequest,
-  REMIT_CONTEXT_MEMBERS,
   actionFormat,
   contextFormat,
   idFormat,
@@ -101,7 +107,9 @@ const omitSharedNulls = memoizeByObject(omitNulls);
 
 /** The members of a context that are the client's own. */
 const pickClientMembers = memoizeByObject((context: Properties) =>
-  omitNulls(Object.fromEntries(Object.entries(context).filter(([key]) => !REMIT_CONTEXT_MEMBERS.has(key)))),
+  omitNulls(
+    Object.fromEntries(Object.entries(context).filter(([key]) => !REMIT_CONTEXT_MEMBERS.some((own) => own === key))),
+  ),
 );
 
 /** Chooses the token of a question: an agent's own, whatever its body says, or the one that a client passes on. @throws BadRequest */

@@ -1,10 +1,24 @@
 /** The AuthZEN answer to a decision. A client reads the whole rationale, an agent only what is safe for it. */
 import { z } from 'zod';
-import type { Decision } from '../model/decision.js';
+import type { Decision, IgnoredMembers, Rationale } from '../model/decision.js';
 import { FAULTS, type BadRequest } from '../model/faults.js';
 import type { Caller } from '../model/question.js';
 
 const reasonTextFormat = z.record(z.string(), z.string());
+const ignoredFormat = z
+  .object({
+    count: z.int(),
+    members: z.array(
+      z.object({
+        path: z.string(),
+        cause: z
+          .enum(['undeclared', 'not_asserted'])
+          .describe('No schema has it; or only a client with asserts_attributes can state it'),
+        suggestion: z.string().optional(),
+      }),
+    ),
+  })
+  .describe('What the question states and nothing can read: all are counted, and the first are named');
 export const evaluationAnswerFormat = z
   .object({
     decision: z.boolean(),
@@ -19,7 +33,8 @@ export const evaluationAnswerFormat = z
         reason_admin: reasonTextFormat.optional(),
         reasons: z.array(z.looseObject({ code: z.string() })).optional(),
         remedies: z.array(z.looseObject({ type: z.string() })).optional(),
-        rationale: z.looseObject({}).optional(),
+        rationale: z.looseObject({ ignored: ignoredFormat.optional() }).optional(),
+        ignored: ignoredFormat.optional(),
         obligations: z.array(z.looseObject({ id: z.string(), type: z.string() })).optional(),
         error: z.looseObject({ code: z.string(), message: z.string() }).optional(),
       })
@@ -64,7 +79,14 @@ export function toEvaluationAnswer(decision: Decision, caller: Caller, isMinimal
     const codes = [...new Set(reasons.map((r) => r.code))].map((code) => ({ code }));
     return {
       decision: decision.decision,
-      context: { ...common, reasons: codes, remedies: [...remedies], obligations: [...obligations], ...error },
+      context: {
+        ...common,
+        reasons: codes,
+        remedies: [...remedies],
+        ...tellIgnored(decision.rationale),
+        obligations: [...obligations],
+        ...error,
+      },
     };
   }
   return {
@@ -79,6 +101,12 @@ export function toEvaluationAnswer(decision: Decision, caller: Caller, isMinimal
       ...error,
     },
   };
+}
+
+/** What an agent is told of what it stated for nothing: its own words, and no name that a schema has. */
+function tellIgnored({ ignored }: Rationale): { readonly ignored?: IgnoredMembers } {
+  if (ignored === undefined) return {};
+  return { ignored: { count: ignored.count, members: ignored.members.map(({ path, cause }) => ({ path, cause })) } };
 }
 
 /** The answer to an item of a batch that could not be decided: it is denied alone, and names the place of the error. */

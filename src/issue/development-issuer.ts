@@ -71,6 +71,8 @@ function buildDevelopmentIssuer(jwk: JWK, key: Awaited<ReturnType<typeof importJ
     config: {
       issuer: DEV_ISSUER,
       jwks: { keys: [publicJwk] },
+      key_cure:
+        'The development issuer signs with the key of its data directory: mint the token with that of this service (`remit token`, with the same --config and REMIT_DATA).',
       audience: DEV_AUDIENCE,
       // Its ids are bare, even beside a configured primary issuer: its tokens are for acting as the sample's users.
       primary: true,

@@ -7,7 +7,7 @@ import { startEvaluation } from './preview.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
 import type { SearchRecord } from '../model/decision.js';
 import { Fault } from '../model/faults.js';
-import { formatRef } from '../model/ids.js';
+import { describeRef } from '../model/ids.js';
 import { formatCallerId, type Question } from '../model/question.js';
 import { getVerifiedCredential } from '../decide/bound-question.js';
 import type { DelegationToken } from '../model/delegation-token.js';
@@ -67,18 +67,18 @@ export async function recordSearch(
 /** The parties that the token names; without a token those that the client vouches for. */
 function toRecordedActing({ question, token }: ListRequester, deps: DecisionDeps): SearchRecord['acting'] {
   const { userObject = '', agentObject = '' } = deps.rules().vocabulary;
-  const agentText = (id: string): string => formatRef({ type: agentObject, id });
+  const agentText = (id: string): string => describeRef({ type: agentObject, id });
   if (token === undefined) {
     const { subject, assertedAgent } = question;
     return {
-      ...(subject.id === PLACEHOLDER_ID ? {} : { user: formatRef(subject) }),
+      ...(subject.id === PLACEHOLDER_ID ? {} : { user: describeRef(subject) }),
       ...(assertedAgent === undefined ? {} : { agent: agentText(assertedAgent) }),
       chain: [],
     };
   }
   const [acting, ...chain] = token.actors;
   return {
-    ...(token.user === undefined ? {} : { user: formatRef({ type: userObject, id: token.user }) }),
+    ...(token.user === undefined ? {} : { user: describeRef({ type: userObject, id: token.user }) }),
     ...(acting === undefined ? {} : { agent: agentText(acting.id) }),
     chain: chain.map(({ id }) => agentText(id)),
   };

@@ -1,5 +1,5 @@
 /** The parties of a request: the agent that acts and the user it acts for, by a verified token or a client's assertion. */
-import { formatRef, type EntityRef } from './ids.js';
+import { describeRef, type EntityRef } from './ids.js';
 
 /** An agent for a user, an agent for itself, or a user with no agent. */
 export type ActingMode = ActingParties['mode'];
@@ -107,8 +107,8 @@ export function describeActing(acting: ActingParties): {
 } {
   return {
     mode: acting.mode,
-    ...(acting.user === undefined ? {} : { user: formatRef(acting.user) }),
-    ...(acting.agent === undefined ? {} : { agent: formatRef(acting.agent) }),
-    chain: acting.chain.map(formatRef),
+    ...(acting.user === undefined ? {} : { user: describeRef(acting.user) }),
+    ...(acting.agent === undefined ? {} : { agent: describeRef(acting.agent) }),
+    chain: acting.chain.map(describeRef),
   };
 }

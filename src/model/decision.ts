@@ -17,6 +17,22 @@ export interface StepEvidence {
   readonly evidence: Evidence;
 }
 
+/** A member that a question states and nothing can read. */
+export interface IgnoredMember {
+  /** `resource.properties.colour`, shortened where it is long. */
+  readonly path: string;
+  /** Nothing declares it, or policies aren't given what this caller states there. */
+  readonly cause: 'undeclared' | 'not_asserted';
+  /** `did you mean "color"?`; absent where nothing that is declared there is near. */
+  readonly suggestion?: string;
+}
+
+export interface IgnoredMembers {
+  /** All of them, those that aren't named as well. */
+  readonly count: number;
+  readonly members: readonly IgnoredMember[];
+}
+
 export interface Rationale {
   readonly acting?: {
     readonly mode: ActingMode;
@@ -25,6 +41,8 @@ export interface Rationale {
     readonly chain: readonly string[];
   };
   readonly steps: readonly StepEvidence[];
+  /** Absent where the question states nothing of the kind. */
+  readonly ignored?: IgnoredMembers;
 }
 
 /** The token that the decision was made on. */

@@ -102,7 +102,12 @@ function decodeBytes(encoded: string): string | undefined {
   }
 }
 
-/** `type:id` with the id encoded, the form that relationships and rationales use. */
+/** `type:id` with the id as it was written, for people and evidence. Two things may read alike: it is no key. */
+export function describeRef({ type, id }: EntityRef): string {
+  return `${type}:${isForeignId(id) ? encodeId(id) : id}`;
+}
+
+/** `type:id` with the id encoded: the form that relationships have as text, and a key. */
 export function formatRef(ref: EntityRef): string {
   return `${ref.type}:${encodeId(ref.id)}`;
 }

@@ -82,6 +82,17 @@ export interface Question {
   readonly tokenRequired: boolean;
 }
 
+/** Remit's own members of a request's context. All others are the client's and reach the policies. */
+export const REMIT_CONTEXT_MEMBERS = [
+  'token',
+  'proof',
+  'agent',
+  'mode',
+  'consistency',
+  'dry_run',
+  'supported_obligations',
+] as const;
+
 /** The members that are stated: one that is null is as if it weren't said. */
 export function omitNulls(values: Properties): Properties {
   return Object.values(values).includes(null)

@@ -5,7 +5,8 @@ import type { Problem } from '../diagnostics/diagnostics.js';
 import { suggestNearest } from '../diagnostics/suggest.js';
 import type { Rules } from './load.js';
 import type { EntityType } from './schema/action.js';
-import { isObject, toCedarValue, InvalidValueError, type CedarType, type RecordMembers } from './schema/types.js';
+import { toCedarValue, InvalidValueError, type CedarType } from './schema/types.js';
+import { findUndeclaredMember } from './undeclared-members.js';
 
 export const MAX_PARENTS = 100;
 
@@ -72,48 +73,6 @@ function findUndeclaredAttribute(
     message: `${path} is not declared by the Cedar schema; a type that may have more than it declares is marked @open (${type})`,
     suggestion: suggestNearest(name, names),
   };
-}
-
-export interface UndeclaredMember {
-  readonly path: string;
-  readonly name: string;
-  /** The names that are declared there. */
-  readonly names: readonly string[];
-}
-
-/**
- * Finds a member that no declaration has. A value of another type than all of them is no matter of its members.
- * @param types the declarations of the value, of which one must have each member
- */
-export function findUndeclaredMember(
-  types: readonly CedarType[],
-  value: unknown,
-  path: string,
-): UndeclaredMember | undefined {
-  if (Array.isArray(value)) {
-    const elements = types.flatMap((type) => (type.kind === 'Set' ? [type.element] : []));
-    if (elements.length === 0) return undefined;
-    return findFirst(value.entries(), ([i, item]) => findUndeclaredMember(elements, item, `${path}[${i}]`));
-  }
-  // A reference is written as an object, too.
-  if (!isObject(value) || types.some(({ kind }) => kind === 'Entity')) return undefined;
-  const records = types.flatMap((type): RecordMembers[] => (type.kind === 'Record' ? [type.members] : []));
-  if (records.length === 0 && types.length > 0) return undefined;
-  return findFirst(Object.entries(value), ([name, member]) => {
-    const declared = records.flatMap((members) => (Object.hasOwn(members, name) ? (members[name]?.type ?? []) : []));
-    const memberPath = `${path}.${name}`;
-    return declared.length === 0
-      ? { path: memberPath, name, names: records.flatMap((members) => Object.keys(members)) }
-      : findUndeclaredMember(declared, member, memberPath);
-  });
-}
-
-function findFirst<T, R>(items: Iterable<T>, find: (item: T) => R | undefined): R | undefined {
-  for (const item of items) {
-    const problem = find(item);
-    if (problem !== undefined) return problem;
-  }
-  return undefined;
 }
 
 function findParentProblem(

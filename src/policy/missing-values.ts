@@ -1,5 +1,5 @@
 /** The required parts of a request to Cedar that are nowhere, and the stored ones that no longer fit the schema. */
-import { formatRef, type EntityRef } from '../model/ids.js';
+import { describeRef, type EntityRef } from '../model/ids.js';
 
 export interface MissingValue {
   /** The entity that lacks the attribute; undefined for a member of the context. */
@@ -17,7 +17,7 @@ export function formatTypedPath({ entity, path }: MissingValue): string {
 
 /** `status of employee:erin`, `context.action.branch`. */
 export function formatMissingValue({ entity, path }: MissingValue): string {
-  return entity === undefined ? path : `${path} of ${formatRef(entity)}`;
+  return entity === undefined ? path : `${path} of ${describeRef(entity)}`;
 }
 
 /** Each value once, in order. */

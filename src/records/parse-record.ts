@@ -153,6 +153,12 @@ const decisionRecordSchema = z.looseObject({
     steps: z.array(
       z.looseObject({ step: z.string(), outcome: z.enum(['pass', 'deny', 'unknown']), evidence: propertiesSchema }),
     ),
+    ignored: z
+      .looseObject({
+        count: z.int().min(1),
+        members: z.array(z.looseObject({ path: z.string(), cause: z.string(), suggestion: z.string().optional() })),
+      })
+      .optional(),
   }),
   facts: factsSchema.optional(),
 });

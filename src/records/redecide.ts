@@ -25,7 +25,14 @@ export function redecide(record: ReplayableRecord, rules: Rules): Redecision {
   const opened = judgeOpeningSteps(restoreQuestion(record, rules), NOOP_OBSERVER);
   const { evaluation, missing } = judgeRecalledFacts(opened, record);
   const decision = closeDecision(record.id, evaluation, recordStep.judge({ id: record.id }));
-  return { decision, missing, evaluation };
+  // The record names what the question stated for nothing, and doesn't have it.
+  const { ignored: _found, ...rationale } = decision.rationale;
+  const { ignored } = record.rationale;
+  return {
+    decision: { ...decision, rationale: { ...rationale, ...(ignored === undefined ? {} : { ignored }) } },
+    missing,
+    evaluation,
+  };
 }
 
 function judgeRecalledFacts(opened: Evaluation, record: ReplayableRecord): Pick<Redecision, 'evaluation' | 'missing'> {

@@ -35,6 +35,22 @@ export function toLocalTime(instant: Date, zone: string): LocalTime {
   };
 }
 
+const offsetFormatters = new Map<string, Intl.DateTimeFormat>();
+
+/** The instant as RFC 3339 in the zone: `2030-03-04T13:00:00+01:00`. @throws RangeError where there is no such zone */
+export function formatLocalInstant(instant: Date, zone: string): string {
+  const formatter =
+    offsetFormatters.get(zone) ??
+    new Intl.DateTimeFormat('en-US-u-ca-gregory-nu-latn', { timeZone: zone, timeZoneName: 'longOffset' });
+  offsetFormatters.set(zone, formatter);
+  const name = formatter.formatToParts(instant).find(({ type }) => type === 'timeZoneName')?.value ?? '';
+  // GMT alone is no offset. Long ago some zones' had seconds, which RFC 3339 has no place for.
+  const [, sign = '+', hours = '00', minutes = '00'] = /^GMT([+-])(\d\d):(\d\d)/.exec(name) ?? [];
+  const offsetMs = Number(`${sign}1`) * (Number(hours) * 60 + Number(minutes)) * 60_000;
+  const text = new Date(instant.getTime() + offsetMs).toISOString().slice(0, -1);
+  return `${text.replace(/\.000$/, '')}${sign}${hours}:${minutes}`;
+}
+
 /** Says what is wrong with the name of a zone, as the rest of a sentence; undefined where nothing is. */
 export function findZoneProblem(zone: string): string | undefined {
   // An offset is no place: it has no summer time, and JavaScript would take it.

@@ -4,7 +4,7 @@
  * more is read by no policy, and nothing else would tell.
  */
 import { formatProblem } from '../diagnostics/diagnostics.js';
-import { formatRef, type EntityRef } from '../model/ids.js';
+import { describeRef, type EntityRef } from '../model/ids.js';
 import { findEntityProblem } from '../policy/entity-validation.js';
 import type { Rules } from '../policy/load.js';
 import type { EntityStore } from '../store/entities.js';
@@ -28,7 +28,7 @@ export async function describeUnfitEntities(store: Pick<EntityStore, 'page'>, ru
         if (problem === undefined) continue;
         unfit += 1;
         if (unfit <= MAX_NAMED)
-          lines.push(`the stored entity ${formatRef(entity)} does not fit the Cedar schema: ${formatProblem(problem)}`);
+          lines.push(`the stored entity ${describeRef(entity)} does not fit the Cedar schema: ${formatProblem(problem)}`);
       }
       if (entities.length < PAGE_SIZE) break;
       last = entities.at(-1);

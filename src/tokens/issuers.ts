@@ -28,6 +28,8 @@ export interface IssuerConfig {
   readonly preset?: PresetName | undefined;
   readonly jwks_uri?: string | undefined;
   readonly jwks?: JSONWebKeySet | undefined;
+  /** A sentence that says where a token comes from that its keys sign, for clients whose token has another key. */
+  readonly key_cure?: string | undefined;
   /** `private` allows a `jwks_uri` whose name resolves to a private address, and plain http; `public` by default. */
   readonly jwks_network?: JwksNetwork | undefined;
   readonly audience: string;

@@ -8,7 +8,7 @@ import { TestSession } from '../../src/author/test/session.js';
 import { testReportText } from '../../src/author/test/report.js';
 import { loadConfig } from '../../src/config/config.js';
 import { blocks } from '../author/test/company.js';
-import { codes, start, type Running } from '../support/sample.js';
+import { codes, start, startFiles, type Running } from '../support/sample.js';
 
 // Real engines, on a machine that may be busy with much else.
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
@@ -76,5 +76,61 @@ describe('docs/reference/entities.md', () => {
     const report = testReportText(await session.run(loadConfig(config, {}), { paths: [] }), (part) => part);
     await session.close();
     expect(report).toContain('documents_test.yaml: 6 passed');
+  });
+});
+
+describe('what docs/reference/entities.md says must be there', () => {
+  let remit: Running;
+  beforeAll(async () => {
+    remit = await startFiles({
+      'schema.zed': 'definition user {}\ndefinition team {}\ndefinition doc {\n  relation reader: user\n  permission read = reader\n}\n',
+      'schema.cedarschema': `entity Team { unread: Long };
+entity User in [Team] { unread: Long };
+entity Doc { unread: Long, place?: { city: String, unread: Long }, spare?: { unread: Long }, owner?: User, since?: datetime };
+@title("Read") action "read" appliesTo { principal: [User], resource: [Doc], context: { request: { unread: Long } } };
+`,
+      'policies/all.cedar': `@id("all") permit (principal, action, resource);
+@id("place") forbid (principal, action, resource) when { resource has place && resource.place.city == "Ur" };
+@id("owner") forbid (principal, action, resource) when { resource has owner && resource.owner.unread == 9 };
+@id("team") forbid (principal, action, resource) when { principal in Team::"shut" };
+`,
+      'world.yaml': 'relationships: doc:plan#reader@user:ann\nentities: []\n',
+    }); // prettier-ignore
+    return () => remit.stop();
+  });
+  const put = (type: string, id: string, attributes: object, parents: object[] = []) =>
+    remit.request('PUT', `/v1/entities/${type}/${id}`, { attributes, parents });
+  const ask = async (properties: object, context: object = { unread: 1 }): Promise<readonly string[]> => {
+    const body = {
+      subject: { type: 'user', id: 'ann' },
+      action: { name: 'read' },
+      resource: { type: 'doc', id: 'plan', properties },
+      context: { mode: 'human', ...context },
+    };
+    const { reasons } = (await remit.evaluate(body)).context ?? { reasons: [] };
+    return reasons.map(({ code, message }) => `${code}: ${message}`);
+  };
+  const missing = (what: string): string[] => [`attribute_missing: Neither stored nor in the request: ${what}.`];
+
+  it('must be, and nothing more', async () => {
+    // A parent needs nothing, and an entity may be stored without what a request may bring.
+    expect((await put('team', 'core', {})).statusCode).toBeLessThan(300);
+    expect((await put('user', 'ann', {}, [{ type: 'team', id: 'core' }])).statusCode).toBeLessThan(300);
+    expect(await ask({ unread: 1 })).toEqual(missing('unread of user:ann'));
+    expect((await put('user', 'ann', { unread: 1 }, [{ type: 'team', id: 'core' }])).statusCode).toBeLessThan(300);
+    expect(await ask({})).toEqual(missing('unread of doc:plan'));
+    expect(await ask({ unread: 1 })).toEqual([]);
+    expect(await ask({ unread: 1 }, {})).toEqual(missing('context.request.unread'));
+    // An object is looked at where a policy reads anything of it.
+    expect(await ask({ unread: 1, place: { city: 'Rome' } })).toEqual(missing('place.unread of doc:plan'));
+    expect(await ask({ unread: 1, place: { city: 'Rome', unread: 1 }, spare: {} })).toEqual([]);
+    expect(await ask({ unread: 1, owner: 'bob' })).toEqual(missing('unread of user:bob'));
+  });
+
+  it('is not asked when it is stored, but what could never be completed is refused', async () => {
+    expect((await put('doc', 'other', {})).statusCode).toBeLessThan(300);
+    for (const attributes of [{ place: { city: 'Rome' } }, { colour: 'red' }, { unread: 'one' }])
+      expect((await put('doc', 'other', attributes)).statusCode).toBe(400);
+    expect((await put('doc', 'other', {}, [{ type: 'team', id: 'core' }])).statusCode).toBe(400);
   });
 });

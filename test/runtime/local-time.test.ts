@@ -1,7 +1,7 @@
 /** Local time: what the wall clock of a zone says, at the edges of summer time too, and which zones there are. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { findZoneProblem, toLocalTime } from '../../src/runtime/local-time.js';
+import { findZoneProblem, formatLocalInstant, toLocalTime } from '../../src/runtime/local-time.js';
 
 const at = (instant: string, zone: string): string => {
   const { weekday, day, hour, minute } = toLocalTime(new Date(instant), zone);
@@ -67,5 +67,33 @@ describe('a zone', () => {
 
   it.each(['', 'Europe/Berln', '+01:00', '-05:00', 'UTC+1', 'Mars/Olympus', '../etc/passwd'])('is not "%s"', (zone) => {
     expect(findZoneProblem(zone)).toBe('must be a time zone of the IANA database, such as "Europe/Berlin"');
+  });
+});
+
+describe('an instant in a zone', () => {
+  it.each([
+    ['UTC', '2030-03-04T12:00:00Z', '2030-03-04T12:00:00+00:00'],
+    ['Europe/Berlin', '2030-03-04T23:30:00.250Z', '2030-03-05T00:30:00.250+01:00'],
+    ['Europe/Berlin', '2030-07-01T00:00:00Z', '2030-07-01T02:00:00+02:00'],
+    ['America/New_York', '2030-03-01T04:59:00Z', '2030-02-28T23:59:00-05:00'],
+    ['Asia/Kathmandu', '2030-03-04T18:15:00Z', '2030-03-05T00:00:00+05:45'],
+  ])('of %s at %s', (zone, instant, expected) => {
+    expect(formatLocalInstant(new Date(instant), zone)).toBe(expected);
+  });
+
+  it('is the same instant, with the wall clock of the zone', () => {
+    fc.assert(
+      fc.property(
+        fc.date({ min: new Date('1972-01-01'), max: new Date('9998-12-31'), noInvalidDate: true }),
+        fc.constantFrom('UTC', 'Europe/Berlin', 'America/St_Johns', 'Australia/Lord_Howe', 'Pacific/Kiritimati'),
+        (instant, zone) => {
+          const text = formatLocalInstant(instant, zone);
+          expect(Date.parse(text)).toBe(instant.getTime());
+          const { day, hour, minute } = toLocalTime(instant, zone);
+          const [dd, hh, mm] = [day, hour, minute].map((n) => String(n).padStart(2, '0'));
+          expect(text.slice(8, 16)).toBe(`${dd}T${hh}:${mm}`);
+        },
+      ),
+    );
   });
 });

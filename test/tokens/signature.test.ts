@@ -171,3 +171,32 @@ it('the twin (r, n − s) of a signature on P-256 says the same, and nothing els
   for (const x of [s + 1n, s - 1n, N - s + 1n, 0n, N, 1n])
     expect(await rejectionOf(verify(written(x), [keys.good.jwk]))).toEqual(refusal('token_signature_invalid'));
 });
+
+describe('a key that the issuer does not have', () => {
+  const refusedBy = async (kid: string | undefined, ids: readonly string[], cure?: string): Promise<string> => {
+    const jwks = { keys: ids.map((id) => ({ ...keys.second.jwk, kid: id })) };
+    const token = await signed(keys.good, { kid });
+    const verified = verifySignature(token, {
+      issuer: 'https://i',
+      keys: createLocalKeys(jwks),
+      jwks,
+      key_cure: cure,
+      algorithms: SIGNATURE_ALGORITHMS,
+    });
+    return (await rejectionOf(verified)).message;
+  };
+
+  it('is named with those that it has, and with the cure', async () => {
+    expect(await refusedBy('k9', ['k2'])).toBe('The issuer has no key "k9" that fits the header; it has "k2".');
+    expect(await refusedBy('k9', ['k2'], 'Mint it here.')).toMatch(/it has "k2"\. Mint it here\.$/);
+  });
+
+  it('is named within limits, whatever the token states', async () => {
+    const message = await refusedBy(
+      'x'.repeat(3000),
+      Array.from({ length: 50 }, (_, i) => `${'y'.repeat(500)}${i}`),
+    );
+    expect(message).toContain('and 46 more');
+    expect(message.length).toBeLessThan(600);
+  });
+});

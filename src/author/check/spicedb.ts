@@ -18,7 +18,7 @@ export async function checkWithSpiceDb(graph: GraphSchema): Promise<Finding[]> {
     db.close();
     return [];
   } catch (error) {
-    const problem = toSchemaError(error, graph.file);
+    const problem = toSchemaError(error, graph.source);
     if (!(problem instanceof ConfigError)) throw problem;
     return [schemaFinding(problem, graph)];
   }

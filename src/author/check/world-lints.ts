@@ -2,7 +2,7 @@
 import type { WorldFile } from '../../config/world.js';
 import type { Problem } from '../../diagnostics/diagnostics.js';
 import type { RuleDescription } from '../../diagnostics/error-rules.js';
-import { formatRef, type EntityRef } from '../../model/ids.js';
+import { describeRef, formatRef, type EntityRef } from '../../model/ids.js';
 import { getStatedMember, isObject, readReference, type CedarType } from '../../policy/schema/types.js';
 import type { Vocabulary } from '../../policy/schema/vocabulary.js';
 
@@ -49,7 +49,7 @@ function findMissingAttributes(
       .filter(([name, { required }]) => required && getStatedMember(entity.attributes, name) === undefined)
       .map(([name]) => ({
         rule: 'missing-attribute' as const,
-        message: `${formatRef(entity)} lacks "${name}", which ${typeName} requires: questions about it are denied attribute_missing`,
+        message: `${describeRef(entity)} lacks "${name}", which ${typeName} requires: questions about it are denied attribute_missing`,
         suggestion: `add ${name}, or declare it optional: ${name}?`,
       })),
   );
@@ -69,7 +69,7 @@ function findAbsentReferences(
     .map(({ ref, path }) => ({
       rule: 'absent-reference' as const,
       path,
-      message: `${formatRef(entity)} refers to ${formatRef(ref)}, which the world doesn't have`,
+      message: `${describeRef(entity)} refers to ${describeRef(ref)}, which the world doesn't have`,
     }));
 }
 

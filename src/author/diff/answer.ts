@@ -1,12 +1,37 @@
 /** The answers that diff compares: of one set of rules to a recorded or generated request, or to a test's case. */
 import type { Decision, ReplayableRecord } from '../../model/decision.js';
+import { readPolicyValues } from '../../records/explain/policy-values.js';
 import type { RecordAnswer } from '../../records/redecide.js';
+import type { Rules } from '../../policy/load.js';
+import { formatLocalInstant } from '../../runtime/local-time.js';
 
 export type RequestAnswer =
   | { readonly kind: 'decided'; readonly decision: Decision }
   | Extract<RecordAnswer, { kind: 'refused' }>
   /** The answer depends on facts that are missing from the record. */
   | { readonly kind: 'inconclusive' };
+
+/**
+ * Reads what the policies of these ids read of a request, by the rules of either side. Instants are given in the zone of
+ * the later rules, which is the one that their policies tell the time by.
+ */
+export function readAnswerValues(
+  answers: readonly RecordAnswer[],
+  policyIds: ReadonlySet<string>,
+  { zone }: Pick<Rules, 'zone'>,
+): Readonly<Record<string, string>> {
+  const values = answers.flatMap((answer) =>
+    answer.kind === 'refused' ? [] : Object.entries(readPolicyValues(answer.evaluation, policyIds)),
+  );
+  // Where both sides have a value it is the later one's, since sorting keeps the order of equals.
+  values.sort(([a], [b]) => (a < b ? -1 : Number(a > b)));
+  return Object.fromEntries(
+    values.map(([path, value]) => [
+      path,
+      value.replace(/\bdatetime\("([^"]+)"\)/g, (_, instant: string) => formatLocalInstant(new Date(instant), zone)),
+    ]),
+  );
+}
 
 /** @returns the same request made by its user without an agent; undefined where it has no user or no agent */
 export function withoutAgent(record: ReplayableRecord): ReplayableRecord | undefined {

@@ -3,8 +3,10 @@ import type { Rules } from '../../policy/load.js';
 import { combinationText, type TestCase } from '../test/case.js';
 import { TestEnvironment } from '../test/environment.js';
 import { runCases, type CaseResult } from '../test/run.js';
-import type { RequestAnswer } from './answer.js';
-import type { ComparisonCounts, ComparedQuestion, Differences } from './differences.js';
+import type { DecisionRecord } from '../../model/decision.js';
+import { answerRecord, type RecordAnswer } from '../../records/redecide.js';
+import { readAnswerValues, type RequestAnswer } from './answer.js';
+import type { ComparisonCounts, ComparedQuestion, Differences, ReadValues } from './differences.js';
 
 /** Cases whose answers are kept in memory at one time. */
 const CASES_AT_ONCE = 2000;
@@ -37,7 +39,17 @@ export async function compareCases(
         counts.asked += 1;
         if (a.kind === 'inconclusive' || b.kind === 'inconclusive') counts.inconclusive += 1;
         const allowsAlone = (): Promise<boolean> => allowsUserAlone(testCase, after, afterEnvironment);
-        if (await differences.add(describeCase(testCase), a, b, actsForUser(testCase) ? allowsAlone : undefined))
+        const readValues = async (policyIds: ReadonlySet<string>): Promise<ReadValues> =>
+          readAnswerValues(
+            [
+              ...(await decideOnRecord(testCase, before, beforeEnvironment)),
+              ...(await decideOnRecord(testCase, after, afterEnvironment)),
+            ],
+            policyIds,
+            after,
+          );
+        const question = { ...describeCase(testCase), readValues };
+        if (await differences.add(question, a, b, actsForUser(testCase) ? allowsAlone : undefined))
           counts.differing += 1;
       }
     }
@@ -53,7 +65,7 @@ function answerFromResult(result: CaseResult | undefined): RequestAnswer {
   return { kind: 'inconclusive' };
 }
 
-function describeCase(testCase: TestCase): ComparedQuestion {
+function describeCase(testCase: TestCase): Omit<ComparedQuestion, 'readValues'> {
   const { file, line, column } = testCase.expected.place;
   return {
     origin: 'case',
@@ -62,6 +74,15 @@ function describeCase(testCase: TestCase): ComparedQuestion {
     resource: testCase.resource.type,
     where: [`${file}:${line}:${column}: ${testCase.test}`],
   };
+}
+
+/** The decision of the case with what it rests on; none where it couldn't be asked. */
+async function decideOnRecord(testCase: TestCase, rules: Rules, environment: TestEnvironment): Promise<RecordAnswer[]> {
+  const records: DecisionRecord[] = [];
+  await runCases([testCase], rules, environment, (record) => records.push(record));
+  return records.flatMap((record) =>
+    record.facts === undefined ? [] : [answerRecord({ ...record, facts: record.facts }, rules)],
+  );
 }
 
 /** Whether an agent asks for a user. */

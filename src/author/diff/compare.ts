@@ -4,11 +4,18 @@ import type { DecisionRecord, SearchRecord, ReplayableRecord } from '../../model
 import { formatQuestion } from '../../records/replay.js';
 import type { Rules } from '../../policy/load.js';
 import type { TestCase } from '../test/case.js';
-import { withoutAgent } from './answer.js';
 import { answerRecord } from '../../records/redecide.js';
 import { compareCases } from './cases.js';
 import { mayGrantMore, compareSchemas, type SchemaDifference } from './schema-differences.js';
-import { Differences, type ComparisonCounts, type DifferenceGroup, type PolicyDifference } from './differences.js';
+import { readAnswerValues, withoutAgent } from './answer.js';
+import {
+  Differences,
+  type ComparedQuestion,
+  type ComparisonCounts,
+  type DifferenceGroup,
+  type PolicyDifference,
+  type ReadValues,
+} from './differences.js';
 import { changedPolicies, listQuestionKinds, type QuestionKind } from './question-kinds.js';
 import { generateRequests } from './requests.js';
 
@@ -123,7 +130,7 @@ async function compareRecords(
 
 async function compareAnswers(
   record: ReplayableRecord,
-  question: Parameters<Differences['add']>[0],
+  question: Omit<ComparedQuestion, 'readValues'>,
   before: Rules,
   after: Rules,
   differences: Differences,
@@ -138,8 +145,9 @@ async function compareAnswers(
     // An inconclusive answer doesn't show that the user is denied.
     return answer.kind === 'inconclusive' || (answer.kind === 'decided' && answer.decision.decision);
   };
+  const readValues = (policyIds: ReadonlySet<string>): ReadValues => readAnswerValues([was, is], policyIds, after);
   const different = await differences.add(
-    question,
+    { ...question, readValues },
     was,
     is,
     userRequest === undefined ? undefined : allowsRequest(userRequest),

@@ -24,9 +24,13 @@ export interface ComparedQuestion {
   readonly resource: string;
   /** The unusual values of a generated request, the place of a case, or the id of a record. */
   readonly where: readonly string[];
+  /** Reads what the policies of these ids read of it, by either side's rules: values in Cedar's syntax, by their paths. */
+  readonly readValues: (policyIds: ReadonlySet<string>) => Promise<ReadValues> | ReadValues;
   /** Replays it with `remit replay --file`; undefined for a case or a record. */
   readonly record?: DecisionRecord | undefined;
 }
+
+export type ReadValues = Readonly<Record<string, string>>;
 
 export interface PolicyDifference {
   readonly id: string;
@@ -48,7 +52,9 @@ export interface DifferenceGroup {
   readonly after: string;
   readonly count: number;
   /** The least unusual one. */
-  readonly example: ComparedQuestion;
+  readonly example: Omit<ComparedQuestion, 'readValues'>;
+  /** What the responsible policies read of the example. */
+  readonly values: ReadValues;
 }
 
 /** Groups that are kept; differences beyond them are only counted. */
@@ -75,7 +81,7 @@ export class Differences {
    * @param userAlone asks the later rules whether they allow it to the user alone; undefined where no agent asks for a user
    */
   async add(
-    question: ComparedQuestion,
+    { readValues, ...question }: ComparedQuestion,
     before: RequestAnswer,
     after: RequestAnswer,
     userAlone?: UserAloneCheck,
@@ -122,6 +128,7 @@ export class Differences {
       after: example?.after ?? explainAnswer(after),
       count: (group?.count ?? 0) + 1,
       example: example?.example ?? question,
+      values: example?.values ?? (await readValues(new Set(responsible.map(({ id }) => id)))),
     });
     return true;
   }
@@ -152,7 +159,7 @@ export class Differences {
 type UserAloneCheck = () => Promise<boolean> | boolean;
 
 async function findDangers(
-  question: ComparedQuestion,
+  question: Pick<ComparedQuestion, 'action'>,
   was: ComparableDecision,
   userAlone: UserAloneCheck | undefined,
 ): Promise<Danger[]> {
@@ -200,7 +207,7 @@ function citedPolicies(answer: RequestAnswer): string[] {
 }
 
 /** Generated requests are grouped by their kind. Cases and records have too many different subjects for that. */
-function groupingText({ text, origin }: ComparedQuestion): string {
+function groupingText({ text, origin }: Pick<ComparedQuestion, 'text' | 'origin'>): string {
   return origin === 'request' ? text : origin;
 }
 

@@ -14,6 +14,7 @@ import {
   type DimensionValue,
 } from './dimension.js';
 import { findLocalMoments, findMoments } from '../hypotheses/values.js';
+import { DEFAULT_ZONE, formatLocalInstant } from '../../runtime/local-time.js';
 import { NOON } from './synthetic-record.js';
 
 /** The dimensions in the order in which they are put into a draft. One with a single value fills a required member. */
@@ -94,7 +95,7 @@ function clockDimensions({ reads, literals, kind }: DimensionSource): Dimension[
   const values = uniqueValues(moments.map((moment) => moment.toISOString()))
     .slice(0, MAX_VALUES)
     .map((now): DimensionValue => ({
-      text: now,
+      text: formatLocalInstant(new Date(now), zones.at(-1) ?? DEFAULT_ZONE),
       put: (draft) => {
         draft.now = new Date(now);
       },

@@ -21,6 +21,8 @@ const CHANGE_PHRASES: Readonly<Record<DecisionChange, string>> = {
 };
 /** Groups of one change that are printed; the JSON has all of them. */
 const MAX_ITEMS_LISTED = 20;
+/** The length to which values are cut; the JSON has them in full. */
+const MAX_VALUE_LENGTH = 100;
 
 /** @param plain escapes what a terminal would act on */
 export function comparisonText(
@@ -76,8 +78,10 @@ function groupText({
   after,
   count,
   example,
+  values,
 }: DifferenceGroup): string[] {
-  const circumstances = example.where.length === 0 ? 'as usual' : example.where.join(', ');
+  const readValues = Object.entries(values).map(([path, value]) => `${path} = ${shortenValue(value)}`);
+  const circumstances = example.where.length === 0 && readValues.length === 0 ? ['as usual'] : example.where;
   const causes = responsible.map(({ id, change, source }) => `${id} ${change} (${source})`).join(', ');
   return [
     `  ${example.text}: ${count}`,
@@ -87,8 +91,13 @@ function groupText({
     `    before: ${before}`,
     `    after: ${after}`,
     `    because of: ${causes === '' ? 'the schemas' : causes}`,
-    `    for example: ${circumstances}`,
+    ...(circumstances.length === 0 ? [] : [`    for example: ${circumstances.join(', ')}`]),
+    ...(readValues.length === 0 ? [] : [`    with: ${readValues.join(', ')}`]),
   ];
+}
+
+function shortenValue(value: string): string {
+  return value.length > MAX_VALUE_LENGTH ? `${value.slice(0, MAX_VALUE_LENGTH)}…` : value;
 }
 
 function countText({ asked: total, differing, inconclusive }: ComparisonCounts, noun: string): string {
@@ -104,9 +113,9 @@ export function comparisonJson({ groups, ...comparison }: Comparison, header: Co
     ...comparison,
     seed: header.seed,
     milliseconds: Math.round(header.milliseconds),
-    differences: groups.map(({ example: { origin, text, where, record }, ...group }) => ({
+    differences: groups.map(({ example: { origin, text, where, record }, values, ...group }) => ({
       ...group,
-      example: { origin, text, where, ...(record === undefined ? {} : { record }) },
+      example: { origin, text, where, values, ...(record === undefined ? {} : { record }) },
     })),
   };
 }

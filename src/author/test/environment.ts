@@ -8,6 +8,7 @@ import { MAX_UPDATES_PER_WRITE } from '../../graph/port.js';
 import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
 import { relationshipKey, formatRelationship, parseRelationship } from '../../graph/relationship-text.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
+import type { DecisionRecord } from '../../model/decision.js';
 import type { Rules } from '../../policy/load.js';
 import type { WriteLog } from '../../store/journal.js';
 import { NOOP_OBSERVER } from '../../telemetry/observer.js';
@@ -69,7 +70,8 @@ export class TestEnvironment {
     return this.tokenVerifier.read(await this.mintToken(spec));
   }
 
-  decisionDeps(rules: Rules): DecisionDeps {
+  /** @param keepRecord is given each decision as a service would record it; the run itself keeps the decisions */
+  decisionDeps(rules: Rules, keepRecord?: (record: DecisionRecord) => void): DecisionDeps {
     const revocations = { find: () => Promise.resolve(undefined) };
     const { entities } = this;
     return {
@@ -82,8 +84,13 @@ export class TestEnvironment {
       }),
       relationships: this.relationships,
       entities,
-      // The run itself keeps the decisions.
-      decisions: { record: () => Promise.resolve(), correct: () => undefined },
+      decisions: {
+        record: (record) => {
+          if ('rationale' in record) keepRecord?.(record);
+          return Promise.resolve();
+        },
+        correct: () => undefined,
+      },
       revocations,
       observer: NOOP_OBSERVER,
       now: () => this.now,

@@ -1,6 +1,6 @@
 /** Runs test cases by the steps of a decision, those of one scene together. */
 import { decide, type DecisionDeps } from '../../decide/decide.js';
-import type { Decision } from '../../model/decision.js';
+import type { Decision, DecisionRecord } from '../../model/decision.js';
 import type { TokenReading } from '../../model/credential.js';
 import { BadRequest, Fault } from '../../model/faults.js';
 import { NO_ACCOUNT, omitNulls, type Client, type ClientPermission, type Question } from '../../model/question.js';
@@ -26,14 +26,18 @@ export function hasPassed({ error, differences }: CaseResult): boolean {
 /** Cases that are decided at one time: enough for two bulk checks. */
 const DECISIONS_AT_ONCE = 250;
 
-/** @returns one result for each case, in order */
+/**
+ * @param keepRecord is given each decision as a service would record it
+ * @returns one result for each case, in order
+ */
 export async function runCases(
   cases: readonly TestCase[],
   rules: Rules,
   environment: TestEnvironment,
+  keepRecord?: (record: DecisionRecord) => void,
 ): Promise<readonly CaseResult[]> {
   const results = new Map<TestCase, CaseResult>();
-  const deps = environment.decisionDeps(rules);
+  const deps = environment.decisionDeps(rules, keepRecord);
   for (const group of groupByScene(cases)) {
     const worldProblem = await environment.applyScene(group.scene).catch(problemMessage);
     for (let from = 0; from < group.cases.length; from += DECISIONS_AT_ONCE) {

@@ -5,10 +5,10 @@
 import { listConstrainedNames } from '../../decide/unproven-statements.js';
 import type { Properties } from '../../model/question.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
-import { findUndeclaredMember } from '../../policy/entity-validation.js';
 import type { Rules } from '../../policy/load.js';
 import type { Action } from '../../policy/schema/action.js';
 import { isObject, type CedarType } from '../../policy/schema/types.js';
+import { findUndeclaredMember } from '../../policy/undeclared-members.js';
 import { DELEGATOR_RELATION } from '../../policy/schema/vocabulary.js';
 import type { TestFile } from './format.js';
 import type { Path, SuiteFindings } from './suite-findings.js';

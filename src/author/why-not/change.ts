@@ -2,7 +2,7 @@
 import type { AuthorizationDetail } from '../../model/acting.js';
 import type { RecordedFacts, ReplayableRecord } from '../../model/decision.js';
 import { formatAttributePath } from '../../model/entities.js';
-import { formatRef, type EntityRef } from '../../model/ids.js';
+import { describeRef, formatRef, type EntityRef } from '../../model/ids.js';
 import type { UpdateOperation } from '../../model/relationships.js';
 import { getVerifiedCredential } from '../../decide/bound-question.js';
 
@@ -66,8 +66,8 @@ export function changeText(change: ProposedChange): string {
     case 'relationship':
       return `${change.operation === 'delete' ? 'delete' : 'write'} the relationship ${change.relationship}`;
     case 'entity':
-      if (Object.keys(change.attributes).length === 0) return `store ${formatRef(change.entity)}`;
-      return `store of ${formatRef(change.entity)}: ${Object.entries(change.attributes)
+      if (Object.keys(change.attributes).length === 0) return `store ${describeRef(change.entity)}`;
+      return `store of ${describeRef(change.entity)}: ${Object.entries(change.attributes)
         .map(([name, value]) => (value === null ? `no ${name}` : `${name} = ${JSON.stringify(value)}`))
         .join(', ')}`;
     case 'time':

@@ -16,8 +16,12 @@ const WITHOUT_TOKEN: Cure = ({ hasToken, config }) =>
     ? undefined
     : `--token "$(${nameTokenCommand(config)} --user ID --agent ID --scope SCOPE)" for an agent with a token, --agent ID for one that the client vouches for, or --mode human for the person alone`;
 
+const OF_SAME_DATA: Cure = ({ config }) =>
+  `--token "$(${nameTokenCommand(config)} --user ID --agent ID --scope SCOPE)" with the REMIT_DATA of the service that is asked`;
+
 const CURES: Readonly<Partial<Record<ReasonCode, Cure>>> = {
   token_missing: WITHOUT_TOKEN,
+  token_key_unknown: OF_SAME_DATA,
   subject_assertion_forbidden: () =>
     '--token with a token of the agent, or --key with the key of a client that may assert subjects (asserts_subject)',
   subject_type_unknown: WITHOUT_TOKEN,

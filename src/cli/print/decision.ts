@@ -1,5 +1,5 @@
 /** A decision printed for people, and the parts of it that explanations and the demo print as well. */
-import type { Rationale } from '../../model/decision.js';
+import type { IgnoredMember, IgnoredMembers, Rationale } from '../../model/decision.js';
 import type { Reason } from '../../model/reasons.js';
 import type { Obligation } from '../../model/obligations.js';
 import type { Remedy } from '../../model/remedies.js';
@@ -27,6 +27,7 @@ export function decisionText({ decision, context = {} }: DecisionAnswer, cures: 
   const lines = [`${decision ? 'ALLOW' : 'DENY'}  ${Object.values(context.reason_user ?? {})[0] ?? ''}`];
   if (context.error !== undefined) lines.push(`  undecided: ${context.error.code}`);
   lines.push(...stepLines(context.rationale?.steps ?? [], context.reasons ?? []));
+  lines.push(...ignoredLines(context.rationale?.ignored));
   for (const remedy of context.remedies ?? []) lines.push(`  would help: ${describeRemedy(remedy)}`);
   for (const cure of cures) lines.push(`  on the command line: ${cure}`);
   lines.push(...obligationLines(context.obligations ?? []));
@@ -40,6 +41,25 @@ export function stepLines(steps: Rationale['steps'], reasons: readonly Reason[])
     `  ${OUTCOME_MARKS[outcome]} ${step.padEnd(12)} ${evidenceText(evidence)}`.trimEnd(),
     ...reasons.filter((reason) => reason.step === step).map(({ code, message }) => `      ${code}: ${message}`),
   ]);
+}
+
+const IGNORED_CAUSES: Readonly<Record<IgnoredMember['cause'], string>> = {
+  undeclared: 'nothing declares it',
+  not_asserted: 'only a client with asserts_attributes can state it',
+};
+
+/** The members that the question stated for nothing, and the number of those that aren't named. */
+export function ignoredLines(ignored: IgnoredMembers | undefined): string[] {
+  if (ignored === undefined) return [];
+  const { count, members } = ignored;
+  const unnamed = count - members.length;
+  return [
+    ...members.map(
+      ({ path, cause, suggestion }) =>
+        `  ! ${path} was ignored: ${IGNORED_CAUSES[cause]}${suggestion === undefined ? '' : ` (${suggestion})`}`,
+    ),
+    ...(unnamed > 0 ? [`  ! and ${unnamed} more ${unnamed === 1 ? 'was' : 'were'} ignored`] : []),
+  ];
 }
 
 export function obligationLines(obligations: readonly Obligation[]): string[] {

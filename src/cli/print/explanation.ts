@@ -7,7 +7,7 @@ import type {
   PolicyExplanation,
 } from '../../records/explain/policies.js';
 import { formatTree } from '../../records/explain/tree.js';
-import { obligationLines, stepLines } from './decision.js';
+import { ignoredLines, obligationLines, stepLines } from './decision.js';
 import { escapedLines, truncateText } from './terminal.js';
 
 /** The policies that don't apply that are printed; --json has all. */
@@ -25,6 +25,7 @@ export function explanationText(explanation: Explanation): string {
     `  ${rulesLine(explanation.rules)}`,
     '',
     ...stepLines(explanation.steps, explanation.reasons),
+    ...ignoredLines(explanation.ignored),
     ...obligationLines(obligations),
     ...explanation.relationships.flatMap((tree) => ['', ...formatTree(tree).map((line) => `  ${line}`)]),
     ...explanation.policies.flatMap(principalLines),

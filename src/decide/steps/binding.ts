@@ -7,7 +7,7 @@ import { didYouMean } from '../../diagnostics/suggest.js';
 import { cedarPrincipal, type ActingParties, type Grant } from '../../model/acting.js';
 import type { Credential } from '../../model/credential.js';
 import { BadRequest } from '../../model/faults.js';
-import { formatRef, isSameRef, type EntityRef } from '../../model/ids.js';
+import { describeRef, isSameRef, type EntityRef } from '../../model/ids.js';
 import { deny, pass, type StepOutcome } from '../../model/outcome.js';
 import type { Properties, Question } from '../../model/question.js';
 import { reason, type Reason, type ReasonCodeOf } from '../../model/reasons.js';
@@ -24,7 +24,7 @@ export const bindingStep: OpeningStep = {
     const binding = bindQuestion(unbound);
     return 'denied' in binding
       ? binding.denied
-      : { ...pass({ subject: formatRef(unbound.question.subject) }), bound: binding };
+      : { ...pass({ subject: describeRef(unbound.question.subject) }), bound: binding };
   },
 };
 
@@ -157,9 +157,9 @@ function contradictionMessage(
   user: EntityRef | undefined,
   agent: EntityRef,
 ): string {
-  const parties = user === undefined ? formatRef(agent) : `${formatRef(user)} and ${formatRef(agent)}`;
+  const parties = user === undefined ? describeRef(agent) : `${describeRef(user)} and ${describeRef(agent)}`;
   const stated = [
-    `the subject ${formatRef(subject)}`,
+    `the subject ${describeRef(subject)}`,
     ...[statedAgent, assertedAgent].flatMap((id) => (id === undefined ? [] : [`the agent ${id}`])),
     ...(statedMode === undefined ? [] : [`the mode ${statedMode}`]),
   ];

@@ -4,7 +4,7 @@
  * hold; each is a way to take the delegation back.
  */
 import { listAgents, type ActingParties, type Grant } from '../../model/acting.js';
-import { formatRef } from '../../model/ids.js';
+import { describeRef } from '../../model/ids.js';
 import { deny, pass, unknown } from '../../model/outcome.js';
 import { reason, type Reason } from '../../model/reasons.js';
 import { checkKey } from '../../graph/relationship-text.js';
@@ -97,7 +97,7 @@ function judgeGraphDelegation(
           : reason(
               'delegation',
               'delegation_missing',
-              `${formatRef(edge.subject)} has not delegated to ${formatRef(edge.resource)}, or no longer.`,
+              `${describeRef(edge.subject)} has not delegated to ${describeRef(edge.resource)}, or no longer.`,
             ),
       );
       return undefined;
@@ -116,7 +116,7 @@ function judgeAgents(
   if (entitiesFault !== undefined) return entitiesFault;
   for (const agent of listAgents(acting).filter((ref) => entity(ref) === undefined)) {
     const place = `/v1/entities/${agent.type}/${encodeURIComponent(agent.id)}`;
-    const message = `${formatRef(agent)} has no stored entity: store one with PUT ${place}, or under "entities" in the world file.`;
+    const message = `${describeRef(agent)} has no stored entity: store one with PUT ${place}, or under "entities" in the world file.`;
     reasons.push(reason('delegation', 'agent_unknown', message));
   }
   return undefined;

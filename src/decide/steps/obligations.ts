@@ -1,5 +1,5 @@
 /** Step 7: which duties apply, and does the client say that it can carry them out? */
-import { formatRef } from '../../model/ids.js';
+import { describeRef } from '../../model/ids.js';
 import { deny, pass, unknown } from '../../model/outcome.js';
 import { reason, type Reason } from '../../model/reasons.js';
 import type { FaultCode } from '../../model/faults.js';
@@ -36,9 +36,9 @@ export const obligationsStep: JudgingStep = {
 
 /** The request in the words of its action's title: "agent:code-bot for user:ann: Merge a branch (repository:api)". */
 function occasionOf({ target, acting, question }: BoundQuestion): Occasion {
-  const parties = [acting.agent, acting.user].flatMap((party) => (party === undefined ? [] : [formatRef(party)]));
+  const parties = [acting.agent, acting.user].flatMap((party) => (party === undefined ? [] : [describeRef(party)]));
   return {
     topic: `${target.resourceType.object}.${target.action.name}`,
-    body: `${parties.join(' for ')}: ${target.action.title} (${formatRef(question.resource)})`,
+    body: `${parties.join(' for ')}: ${target.action.title} (${describeRef(question.resource)})`,
   };
 }

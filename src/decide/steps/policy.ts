@@ -3,7 +3,7 @@
  * the user), and once more for each earlier agent of the chain, whose permits don't count: only its forbids do.
  */
 import type { FaultCode } from '../../model/faults.js';
-import { formatRef } from '../../model/ids.js';
+import { describeRef } from '../../model/ids.js';
 import { deny, pass, unknown } from '../../model/outcome.js';
 import { reason, REQUEST_DEPENDENT_REASONS, type Reason } from '../../model/reasons.js';
 import { readsAny } from '../../policy/certain-answer.js';
@@ -110,7 +110,7 @@ function judgeAnswers({ cedar }: Facts, reasons: Reason[], faults: FaultCode[]):
   for (const outcome of [cedar.acting, ...cedar.chain.map(({ outcome }) => outcome)])
     if (outcome.kind === 'missing') outcome.certain.forbidding.forEach((id) => forbidding.add(id));
   for (const { agent, outcome } of cedar.chain) {
-    const earlierAnswer = readCedarAnswer('policy', outcome, reasons, faults, ` for ${formatRef(agent)}`);
+    const earlierAnswer = readCedarAnswer('policy', outcome, reasons, faults, ` for ${describeRef(agent)}`);
     if (earlierAnswer?.decision === 'deny') earlierAnswer.determining.forEach((id) => forbidding.add(id));
   }
   return { permitting, forbidding: [...forbidding].sort() };

@@ -1,5 +1,5 @@
 /** Step 4: does the user (in direct mode the agent) hold the permission on the resource? */
-import { formatRef } from '../../model/ids.js';
+import { describeRef } from '../../model/ids.js';
 import { deny, pass, unknown } from '../../model/outcome.js';
 import { reason, type Reason } from '../../model/reasons.js';
 import type { ResourceLookup } from '../../graph/port.js';
@@ -60,7 +60,7 @@ function listGates(bound: BoundQuestion): PermissionGate[] {
 }
 
 function gateDenialReason(check: CheckRequest, answer: CheckAnswer, missing: PermissionGate['missing']): Reason {
-  const statement = `${formatRef(check.subject)} does not hold "${check.permission}" on ${formatRef(check.resource)}`;
+  const statement = `${describeRef(check.subject)} does not hold "${check.permission}" on ${describeRef(check.resource)}`;
   if (answer.result === 'conditional')
     return reason('relationship', 'context_missing', `${statement} without context: ${answer.missing.join(', ')}.`);
   if (answer.result === 'unanswerable') return reason('relationship', 'graph_unanswerable', answer.message);

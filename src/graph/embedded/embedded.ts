@@ -96,7 +96,7 @@ export class EmbeddedGraph implements GraphEngine {
     const worker = new EngineWorker('./worker.js', import.meta.url, { schema: schema.text }, observeCalls);
     try {
       await startPrivately(() => worker.call('ready', undefined)).catch((error: unknown) => {
-        throw toSchemaError(error, schema.file);
+        throw toSchemaError(error, schema.source);
       });
       const { sequence, settledUpdates, unsettled } = await journal.replay();
       const relationships = foldUpdates(settledUpdates);

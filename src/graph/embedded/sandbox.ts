@@ -45,7 +45,7 @@ export class GraphSandbox {
     formatPlace?: (line: number, column: number) => string,
   ): Promise<GraphSandbox> {
     const db = await startPrivately(() => EmbeddedSpiceDB.start(schemaText, [])).catch((error: unknown) => {
-      throw toSchemaError(error, file, formatPlace);
+      throw toSchemaError(error, { name: file, text: schemaText }, formatPlace);
     });
     const sandbox = new GraphSandbox(db);
     try {

@@ -5,6 +5,7 @@
 import type { ParsedExpression, TypeRef } from '@authzed/spicedb-parser-js';
 import { ConfigError } from '../../model/faults.js';
 import type { SourceLocation } from '../../diagnostics/diagnostics.js';
+import type { SourceFile } from '../../diagnostics/source.js';
 import type { CaveatParameter } from './caveat-values.js';
 import { Reachability } from './reachability.js';
 import { parseDeclarations, type SchemaDeclarations } from './parse.js';
@@ -35,6 +36,11 @@ export class GraphSchema {
   static tryParse(text: string, file: string): GraphSchema | { readonly message: string; readonly at: SourceLocation } {
     const declarations = parseDeclarations(text, file);
     return 'message' in declarations ? declarations : new GraphSchema(text, file, declarations);
+  }
+
+  /** The text with the name of its file, for what finds places in it. */
+  get source(): SourceFile {
+    return { name: this.file, text: this.text };
   }
 
   /** The location of a definition, or of a member of it; the file's first line where there is none. */

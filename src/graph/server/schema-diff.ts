@@ -34,7 +34,7 @@ export async function compareServerSchema(
   const { diffs, readAt } = await client.diffSchema(request).catch((error: unknown) => {
     const { code } = readGrpcStatus(error);
     if (code === 'UNIMPLEMENTED') throw new Fault('relationships_unavailable', 'SpiceDB is too old to compare schemas');
-    throw isInvalidRequest(error) ? toSchemaError(error, schema.file) : error;
+    throw isInvalidRequest(error) ? toSchemaError(error, schema.source) : error;
   });
   return { differences: diffs.flatMap((diff) => toSchemaDifference(diff) ?? []), readAt: readAt?.token };
 }
@@ -42,7 +42,7 @@ export async function compareServerSchema(
 /** @throws ConfigError with SpiceDB's own message, such as which relation is in use; Fault */
 export async function writeServerSchema(client: ServerSchemaClient, schema: GraphSchema): Promise<void> {
   await client.writeSchema(v1.WriteSchemaRequest.create({ schema: schema.text })).catch((error: unknown) => {
-    throw toSchemaError(error, schema.file);
+    throw toSchemaError(error, schema.source);
   });
 }
 

@@ -2,8 +2,8 @@
  * Explains one recorded decision: what is on record, and how each condition of the policies was judged. `remit explain`
  * calls it.
  */
-import type { DecisionRecord, Rationale } from '../../model/decision.js';
-import { formatRef } from '../../model/ids.js';
+import type { DecisionRecord, IgnoredMembers, Rationale } from '../../model/decision.js';
+import { describeRef } from '../../model/ids.js';
 import type { Reason } from '../../model/reasons.js';
 import { answerRecord } from '../redecide.js';
 import { compareWithRecord, formatActing } from '../replay.js';
@@ -28,6 +28,8 @@ export interface Explanation {
   readonly reasons: readonly Reason[];
   readonly obligations: readonly Obligation[];
   readonly steps: Rationale['steps'];
+  /** The members that the question stated for nothing; absent where there are none. */
+  readonly ignored?: IgnoredMembers;
   readonly rules: RulesComparison;
   /** The relationships by which the delegation and the permission are held. */
   readonly relationships: readonly RelationshipBranch[];
@@ -57,13 +59,14 @@ export function explainRecord(record: DecisionRecord, rules: Rules): Explanation
     dry_run,
     evaluated_at,
     client,
-    who: formatActing(rationale) || formatRef(request.subject),
+    who: formatActing(rationale) || describeRef(request.subject),
     chain: acting?.chain ?? [],
     action: request.action,
-    resource: formatRef(request.resource),
+    resource: describeRef(request.resource),
     reasons,
     obligations,
     steps,
+    ...(rationale.ignored === undefined ? {} : { ignored: rationale.ignored }),
     rules: {
       decided_by: record.policy_version,
       at_hand: rules.version,

@@ -6,7 +6,7 @@ import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { CedarEngine, type CedarAnswer, type CedarRequest } from '../../policy/cedar.js';
 import { collectCedarFacts } from '../../decide/facts.js';
 import { cedarPrincipal } from '../../model/acting.js';
-import { formatRef, type EntityRef } from '../../model/ids.js';
+import { describeRef, type EntityRef } from '../../model/ids.js';
 import { splitOperator, type Expression } from '../../policy/expressions.js';
 import type { Policy } from '../../policy/policies.js';
 import { stripParentheses } from '../../policy/policy-text.js';
@@ -102,7 +102,7 @@ function toPrincipalExplanation(
 ): PrincipalExplanation {
   const notEvaluated = explainNotAsked(outcome);
   return {
-    principal: formatRef(principal),
+    principal: describeRef(principal),
     role,
     policies: [...policies].sort(compareByEffect),
     ...(notEvaluated === undefined ? {} : { not_evaluated: notEvaluated }),

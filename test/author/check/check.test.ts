@@ -73,7 +73,7 @@ describe('all that is wrong is found', () => {
     const c = company();
     c.change('schema.zed', 'permission view = viewer + edit\n}\n\ndefinition document', 'permission view = viwer + edit\n}\n\ndefinition document');
     expect(told(c, (await c.check()).findings)).toEqual([
-      expect.stringMatching(/^schema\.zed:\d+:\d+ error \[spicedb-schema\] .*`viwer`.*did you mean "viewer"\?\)$/),
+      expect.stringMatching(/^schema\.zed:18:21 error \[spicedb-schema\] .*`viwer`.*did you mean "viewer"\?\)$/),
     ]);
   }); // prettier-ignore
 

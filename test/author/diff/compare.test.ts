@@ -1,8 +1,13 @@
 /** Differences between two sets of rules are found and grouped, the dangerous first, and nothing else is reported. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { compareRules, failsOn, type Comparison } from '../../../src/author/diff/compare.js';
 import { isIrreversible } from '../../../src/author/diff/danger.js';
 import { comparisonJson, comparisonText } from '../../../src/author/diff/report.js';
+import type { TestCase } from '../../../src/author/test/case.js';
+import { readSuite } from '../../../src/author/test/suite.js';
 import type { DecisionRecord } from '../../../src/model/decision.js';
 import { replayRecord } from '../../../src/records/replay.js';
 import { loadRules, type Rules } from '../../../src/policy/load.js';
@@ -185,5 +190,91 @@ it('what is printed names the danger first, and is data as well', async () => {
   expect(JSON.parse(JSON.stringify(comparisonJson(comparison, of)))).toMatchObject({
     before: { name: 'a', policy_version: '1' },
     differences: [{ change: 'newly_allowed', example: { origin: 'request', record: { facts: {} } } }, {}, {}, {}],
+  });
+});
+
+/** The cases of a suite that names its own world. */
+function casesOf(text: string, suiteRules: Rules): readonly TestCase[] {
+  const directory = mkdtempSync(join(tmpdir(), 'remit-diff-'));
+  try {
+    const path = join(directory, 'a_test.yaml');
+    writeFileSync(path, text);
+    const read = readSuite(path, { rules: suiteRules, world: () => ({ relationships: [], entities: [] }) });
+    if ('findings' in read) throw new Error(JSON.stringify(read.findings));
+    return read.suite.cases;
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+describe('the example of a difference', () => {
+  const SOURCES = {
+    relationships: {
+      name: 'graph.zed',
+      text: 'definition user {}\ndefinition doc {\n  relation reader: user\n  permission read = reader\n}\n',
+    },
+    actions: [
+      {
+        name: 'schema.cedarschema',
+        text: `entity User;
+entity Doc { status?: String };
+@title("Read") action "read" appliesTo { principal: [User], resource: [Doc], context: { now: datetime, local: Remit::Local } };
+`,
+      },
+    ],
+    zone: 'Europe/Berlin',
+  };
+  const withForbid = (condition: string): Rules =>
+    loadRules({
+      ...SOURCES,
+      policies: [
+        {
+          name: 'all.cedar',
+          text: `@id("all") permit (principal, action, resource);\n@id("hours") forbid (principal, action, resource) when { ${condition} };\n`,
+        },
+      ],
+    });
+  const HEADER = { before: { name: 'a', version: '1' }, after: { name: 'b', version: '2' }, seed: 1, milliseconds: 1 };
+  const printed = (comparison: Comparison): string => comparisonText(comparison, HEADER, (line) => line);
+
+  it('shows what the changed policies read, at the usual hour too, by the clock of the zone', async () => {
+    const before = withForbid('context.local.hour < 6');
+    const after = withForbid('context.local.hour < 14');
+    const comparison = await generated(before, after);
+    const [group] = comparison.groups;
+    expect(group).toMatchObject({ change: 'newly_denied', example: { where: [] }, values: { 'context.local.hour': '13' } });
+    expect(printed(comparison)).toContain('    with: context.local.hour = 13\n');
+    expect(printed(comparison)).not.toContain('as usual');
+  }); // prettier-ignore
+
+  it('gives instants with the offset of the zone', async () => {
+    const before = withForbid('context.now < datetime("2030-03-04T10:00:00Z")');
+    const after = withForbid('context.now < datetime("2030-03-04T12:30:00Z") && resource has status');
+    const comparison = await generated(before, after);
+    const values = comparison.groups.map((group) => group.values['context.now']);
+    expect(values).toContain('2030-03-04T13:00:00+01:00');
+    expect(printed(comparison)).toContain('resource.status = "');
+    const unusual = comparison.groups.flatMap(({ example }) => example.where).filter((text) => text.includes('now'));
+    expect(unusual.every((text) => text.endsWith('+01:00'))).toBe(true);
+    const data = JSON.parse(JSON.stringify(comparisonJson(comparison, HEADER))) as {
+      differences: { example: { values: Record<string, string> } }[];
+    };
+    expect(data.differences.map(({ example }) => example.values['context.now'])).toEqual(values);
+  });
+
+  it('shows them of a record and of a case as well', async () => {
+    const before = withForbid('context.local.hour < 6');
+    const after = withForbid('context.local.hour < 14');
+    const record = (await generated(before, after)).groups[0]?.example.record as DecisionRecord;
+    const ofRecords = await compareRules(before, after, { cases: [], requests: 0, seed: 1, records: [record] });
+    expect(ofRecords.groups).toMatchObject([{ example: { origin: 'record' }, values: { 'context.local.hour': '13' } }]);
+    const suite = `now: 2030-03-04T12:00:00Z
+world: { relationships: "doc:plan#reader@user:ann" }
+tests:
+  - { name: Ann reads, who: user:ann, actions: read, resources: doc:plan, expect: [{ decision: allow }] }
+`;
+    const cases = casesOf(suite, after);
+    const ofCases = await compareRules(before, after, { cases, requests: 0, seed: 1, records: [] });
+    expect(ofCases.groups).toMatchObject([{ example: { origin: 'case' }, values: { 'context.local.hour': '13' } }]);
   });
 });

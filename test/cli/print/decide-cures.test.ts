@@ -28,6 +28,13 @@ it('A token is minted by the configuration that the question was asked by', () =
   ]);
 });
 
+it('A token of another data directory is minted anew, by that of the service', () => {
+  const [cure = '', ...others] = cures(true, 'token_key_unknown');
+  expect(others).toEqual([]);
+  expect(cure).toContain('--token "$(');
+  expect(cure).toContain('REMIT_DATA');
+});
+
 it('What is missing is told in the options that give it', () => {
   expect(cures(true, 'attribute_missing', 'context_missing', 'policy_forbid')).toEqual([
     expect.stringContaining('--properties, --action-properties or --context'),

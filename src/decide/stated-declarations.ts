@@ -1,0 +1,56 @@
+/**
+ * What can read the members that a question states: the Cedar schema declares them, a caveat has them as parameters, or
+ * the token knows them. What is on record of a question, and what an answer says was ignored, both rest on it.
+ */
+import type { RecordMember, CedarType } from '../policy/schema/types.js';
+import { getVerifiedCredential } from './bound-question.js';
+import type { Evaluation } from './evaluation.js';
+import { listCaveatNames } from './permission-checks.js';
+import { listConstrainedNames } from './unproven-statements.js';
+
+/** A part of a question that has members of the caller's own. */
+export type StatingPart = 'subject' | 'action' | 'resource' | 'context';
+
+export interface PartDeclarations {
+  /** The records of the Cedar schema: one without members where it declares nothing. */
+  readonly types: readonly CedarType[];
+  /** Names that something else than a policy reads. */
+  readonly otherNames: readonly string[];
+}
+
+export function collectDeclarations({
+  unbound,
+  bound,
+}: Pick<Evaluation, 'unbound' | 'bound'>): Readonly<Record<StatingPart, PartDeclarations>> {
+  const { question, rules } = unbound;
+  const { vocabulary } = rules;
+  const target = bound?.target ?? vocabulary.find(question.action.name, question.resource.type);
+  const { action, request } = target?.action.context ?? {};
+  const token = getVerifiedCredential(unbound)?.token;
+  const otherNames = [
+    ...listConstrainedNames(token?.authorizationDetails ?? []),
+    ...Object.keys(token?.transaction ?? {}),
+  ];
+  const subjectTypes = vocabulary.typesByObject.get(question.subject.type) ?? [];
+  return {
+    subject: { types: subjectTypes.map(({ attributes }) => ({ kind: 'Record', members: attributes })), otherNames },
+    action: { types: [getRecordType(action)], otherNames },
+    resource: { types: [{ kind: 'Record', members: target?.resourceType.attributes ?? {} }], otherNames },
+    context: {
+      types: [getRecordType(request)],
+      otherNames: [...otherNames, ...(bound === undefined ? [] : listCaveatNames(bound))],
+    },
+  };
+}
+
+/** The names that something can read. */
+export function listReadableNames({ types, otherNames }: PartDeclarations): ReadonlySet<string> {
+  return new Set([
+    ...types.flatMap((type) => (type.kind === 'Record' ? Object.keys(type.members) : [])),
+    ...otherNames,
+  ]);
+}
+
+function getRecordType(member: RecordMember | undefined): CedarType {
+  return member?.type.kind === 'Record' ? member.type : { kind: 'Record', members: {} };
+}
