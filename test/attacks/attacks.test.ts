@@ -3,7 +3,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, write
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { loadConfig } from '../../src/config/config.js';
 import { readSources } from '../../src/config/files.js';
@@ -17,9 +17,9 @@ const sources = () => readSources(loadConfig(SAMPLE, {}).sources);
 let scratch: string;
 beforeAll(() => {
   scratch = mkdtempSync(join(tmpdir(), 'remit-attacks-'));
-});
-afterAll(() => {
-  rmSync(scratch, { recursive: true, force: true });
+  return () => {
+    rmSync(scratch, { recursive: true, force: true });
+  };
 });
 
 /** A small company written for the attack: the graph has caveats, groups and a user that is a resource. */
@@ -115,8 +115,8 @@ describe('an agent with its own token', () => {
   beforeAll(async () => {
     const config = `schema: { relationships: schema.zed, actions: actions.cedarschema }\npolicies: .\nworld: world.yaml\n`;
     remit = await start(company('agent', { config: `${config}limits: { agent_rate: 100 }\n` }));
+    return () => remit.stop();
   });
-  afterAll(() => remit.stop());
 
   const own = async (body: object, tokenOf: { user?: string } = { user: 'ann' }): Promise<Answer> => {
     const token = await remit.mint({ ...tokenOf, agent: 'bot', scope: 'f' });
@@ -200,8 +200,8 @@ describe('a client', () => {
         .replace('id: other', 'id: other\n    may: [admin, evaluate]\n    answers: minimal'),
     );
     remit = await start(file);
+    return () => remit.stop();
   });
-  afterAll(() => remit.stop());
 
   const plain = { authorization: 'Bearer plain' };
   const minimal = { authorization: 'Bearer min' };
@@ -425,8 +425,8 @@ definition folder {
         world: stringify(world),
       }),
     );
+    return () => remit.stop();
   });
-  afterAll(() => remit.stop());
 
   const ask = async (agent: string, context: object = {}, chain: string[] = []): Promise<Answer> =>
     remit.evaluate({
@@ -486,8 +486,8 @@ describe('what a transaction token says of its transaction', () => {
       clients: [clientNamed('api', 'domain', 'evaluate')],
     };
     remit = await start(company('transactions', { config: stringify(config) }));
+    return () => remit.stop();
   });
-  afterAll(() => remit.stop());
 
   it.each<[string, object, object, string[]]>([
     ['answers a caveat', { t: 'a' }, {}, []],

@@ -1,5 +1,5 @@
 /** Texts, ids and tokens that are never the same again: what is kept of them is bounded by what it takes in memory. */
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { clientNamed, startWith, T, type Running } from '../support/sample.js';
 import { makeKey, type Key } from '../tokens/keys.js';
 
@@ -13,8 +13,8 @@ beforeAll(async () => {
     issuers: [{ issuer: 'https://corp.example', audience: 'remit', primary: true, jwks: { keys: [key.jwk] } }],
     clients: [{ ...clientNamed('api', 'remit', 'evaluate', 'asserts_subject'), rate: 1_000_000 }],
   });
+  return () => remit.stop();
 });
-afterAll(() => remit.stop());
 
 const mint = (claims: object = {}): Promise<string> =>
   key.sign(

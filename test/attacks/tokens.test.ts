@@ -3,12 +3,13 @@ import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { REASONS } from '../../src/model/reasons.js';
 import { clientNamed, codes, startWith, type Answer, type Running } from '../support/sample.js';
 import { encoded, makeKey, T, type Key } from '../tokens/keys.js';
+import { collectCleanups } from '../support/cleanups.js';
 
 const record = z.record(z.string(), z.unknown());
 const attack = z.strictObject({
@@ -35,6 +36,7 @@ const weak = generateKeyPairSync('rsa', { modulusLength: 1024 });
 let remit: Running;
 let jwks: Server;
 
+const onSuiteFinished = collectCleanups();
 beforeAll(async () => {
   keys.corp = await makeKey('ES256', 'corp');
   keys.partner = await makeKey('Ed25519', 'partner');
@@ -43,6 +45,7 @@ beforeAll(async () => {
   jwks = createServer((_request, response) =>
     response.end(JSON.stringify({ keys: [{ ...weak.publicKey.export({ format: 'jwk' }), kid: 'weak' }] })),
   ).listen(0, '127.0.0.1');
+  onSuiteFinished(() => jwks.close());
   await new Promise((resolve) => jwks.once('listening', resolve));
   const issuer = (name: string, more: object): object => ({
     issuer: `https://${name}.example`,
@@ -68,6 +71,7 @@ beforeAll(async () => {
       clientNamed('admin', 'admin', 'admin'),
     ],
   });
+  onSuiteFinished(() => remit.stop());
   const admin = { authorization: 'Bearer admin-key' };
   const relationships = [
     'employee:erin#manager@user:legacy|alice',
@@ -83,10 +87,6 @@ beforeAll(async () => {
       headers: { host: '127.0.0.1:7480', ...admin },
       payload: { attributes: { name: id, kind: 'assistant', suspended: false } },
     });
-});
-afterAll(async () => {
-  await remit.stop();
-  jwks.close();
 });
 
 it.each(attacks.map((a) => [a.attack, a.source, a] as const))('%s (%s)', async (_attack, _source, a) => {

@@ -2,7 +2,7 @@
  * Decisions as data: every case of the YAML files beside this one is asked alone and in a batch, and read back from
  * its record; the three must agree and be what the case says, the reasons in full.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { redecide } from '../../src/records/redecide.js';
 import { REASONS } from '../../src/model/reasons.js';
 import { codes, start, step, type Answer, type Running } from '../support/sample.js';
@@ -11,8 +11,8 @@ import { all, arrange, requestOf, split, type Case } from './cases.js';
 let remit: Running;
 beforeAll(async () => {
   remit = await start();
+  return () => remit.stop();
 });
-afterAll(() => remit.stop());
 
 describe.each(all)('%s', (_file, list) => {
   it.each(list.map((c) => [c.case, c] as const))('%s', async (_name, c) => {

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import { tokenCommand } from '../../src/cli/token.js';
 import type { Answer } from '../support/sample.js';
+import { collectCleanups } from '../support/cleanups.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const main = join(root, 'dist/main.js');
@@ -402,9 +403,12 @@ describe('token inspect and verify', () => {
 describe('serve and decide', () => {
   let server: ChildProcess;
   let welcome = '';
+  const onSuiteFinished = collectCleanups();
   const up = async (): Promise<void> => {
     // One stream, so that the order is that of its lines.
-    server = spawn('sh', ['-c', 'exec "$0" "$1" serve 2>&1', process.execPath, main], { cwd: root, env });
+    const started = spawn('sh', ['-c', 'exec "$0" "$1" serve 2>&1', process.execPath, main], { cwd: root, env });
+    onSuiteFinished(() => started.kill('SIGKILL'));
+    server = started;
     welcome = '';
     await new Promise<void>((resolve, reject) => {
       server.stdout?.on('data', (chunk: Buffer) => {
@@ -432,9 +436,6 @@ describe('serve and decide', () => {
     return remit(['decide', '--subject', 'user:alice', '--action', 'read', '--token', out.trim(), ...args]);
   };
   beforeAll(up);
-  afterAll(() => {
-    server.kill('SIGKILL');
-  });
 
   it('greets first: nothing is printed before the welcome', () => {
     expect(welcome).toMatch(/^Remit is listening on http:\/\//);

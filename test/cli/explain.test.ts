@@ -5,9 +5,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { start } from '../support/sample.js';
 import { decided } from '../records/explain/sample-decisions.js';
+import { collectCleanups } from '../support/cleanups.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const main = join(root, 'dist/main.js');
@@ -16,8 +17,12 @@ let record: ReplayableRecord;
 /** The data directory of the service that made the decision, which has ended. */
 let data: string;
 
+const onSuiteFinished = collectCleanups();
+onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
 beforeAll(async () => {
   const remit = await start();
+  data = remit.data;
+  onSuiteFinished(() => rmSync(data, { recursive: true, force: true }));
   const token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.write' });
   record = await decided(remit, {
     subject: { type: 'user', id: 'alice' },
@@ -25,11 +30,7 @@ beforeAll(async () => {
     resource: { type: 'employee', id: 'erin' },
     context: { token },
   });
-  data = remit.data;
   await remit.stop({ keep: true });
-});
-afterAll(() => {
-  for (const path of [directory, data]) rmSync(path, { recursive: true, force: true });
 });
 
 const run = (...args: string[]) =>

@@ -4,13 +4,14 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { buildApp } from '../../src/http/app.js';
 import { loadConfig } from '../../src/config/config.js';
 import { openService } from '../../src/service/service.js';
 import { clientNamed } from '../support/sample.js';
 import { BINARY, named, startSpiceDb, type RunningSpiceDb } from '../support/spicedb.js';
+import { collectCleanups } from '../support/cleanups.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const main = join(root, 'dist/main.js');
@@ -21,8 +22,11 @@ describe.skipIf(BINARY === '')(named('Remit on a SpiceDB server'), () => {
   const zed = join(directory, 'acme.zed');
   const schema = readFileSync(join(root, 'schema/acme.zed'), 'utf8');
   let spicedb: RunningSpiceDb;
+  const onSuiteFinished = collectCleanups();
+  onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
   beforeAll(async () => {
     spicedb = await startSpiceDb();
+    onSuiteFinished(() => spicedb.kill());
     const { endpoint, key } = spicedb.address;
     mkdirSync(join(directory, 'data'));
     writeFileSync(join(directory, 'key'), key);
@@ -40,10 +44,6 @@ describe.skipIf(BINARY === '')(named('Remit on a SpiceDB server'), () => {
         ],
       }),
     );
-  });
-  afterAll(async () => {
-    await spicedb.kill();
-    rmSync(directory, { recursive: true, force: true });
   });
 
   const remit = (...args: string[]): Promise<{ code: number; out: string; err: string }> =>

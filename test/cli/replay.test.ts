@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { clientNamed, startWith } from '../support/sample.js';
 
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
@@ -30,9 +30,9 @@ beforeAll(async () => {
     writeFileSync(join(data, `${key}.json`), list.body);
   }
   await remit.stop({ keep: true });
-});
-afterAll(() => {
-  rmSync(data, { recursive: true, force: true });
+  return () => {
+    rmSync(data, { recursive: true, force: true });
+  };
 });
 
 const run = (command: string, ...args: string[]) =>

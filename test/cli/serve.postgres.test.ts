@@ -5,12 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { generateKeyPair, exportJWK, SignJWT, type CryptoKey } from 'jose';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { SCHEMA_VERSION } from '../../src/store/migrations.js';
 import { warnings } from '../faults/processes.js';
 import { databaseUrl, NEEDS, SERVER } from '../support/postgres/databases.js';
 import { clientNamed, codes, type Answer } from '../support/sample.js';
+import { collectCleanups } from '../support/cleanups.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -27,8 +28,11 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
   let key: CryptoKey;
   const running: ChildProcess[] = [];
 
+  const onSuiteFinished = collectCleanups();
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), 'remit-replicas-'));
+    onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
+    onSuiteFinished(() => running.forEach((child) => child.kill('SIGKILL')));
     file = join(directory, 'remit.yaml');
     url = await databaseUrl(directory);
     const { publicKey, privateKey } = await generateKeyPair('ES256');
@@ -51,10 +55,6 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
         clients: [clientNamed('api', 'api', 'evaluate', 'admin')],
       }),
     ); // prettier-ignore
-  });
-  afterAll(() => {
-    for (const child of running) child.kill('SIGKILL');
-    rmSync(directory, { recursive: true, force: true });
   });
 
   const environment = (data: string): NodeJS.ProcessEnv => ({ ...process.env, REMIT_DATA: join(directory, data) });

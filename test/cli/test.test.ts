@@ -3,7 +3,7 @@ import { execFile, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { company, type Company } from '../author/test/company.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -32,9 +32,9 @@ describe('remit test', { timeout: 180_000 }, () => {
   let at: Company;
   beforeAll(() => {
     at = company();
-  });
-  afterAll(() => {
-    at.remove();
+    return () => {
+      at.remove();
+    };
   });
   const test = (...args: readonly string[]): Promise<Ran> =>
     new Promise((resolve) => {

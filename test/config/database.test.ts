@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { loadConfig, type Config } from '../../src/config/config.js';
 import type { PostgresConfig } from '../../src/store/database/postgres-config.js';
@@ -17,9 +17,9 @@ beforeAll(() => {
   writeFileSync(join(directory, 'password'), 'of a file\n');
   writeFileSync(join(directory, 'empty'), '\n');
   writeFileSync(join(directory, 'ca.pem'), 'PEM');
-});
-afterAll(() => {
-  rmSync(directory, { recursive: true, force: true });
+  return () => {
+    rmSync(directory, { recursive: true, force: true });
+  };
 });
 
 function load(database: object | undefined, env: Record<string, string> = {}, more: object = {}): Config {

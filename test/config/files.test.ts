@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { readBoundedSource, readTextFile } from '../../src/config/files.js';
 
 describe.each([
@@ -14,9 +14,9 @@ describe.each([
   beforeAll(() => {
     directory = mkdtempSync(join(tmpdir(), 'remit-files-'));
     file = join(directory, 'a.cedar');
-  });
-  afterAll(() => {
-    rmSync(directory, { recursive: true });
+    return () => {
+      rmSync(directory, { recursive: true });
+    };
   });
 
   it('leaves one byte order mark out', () => {

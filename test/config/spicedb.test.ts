@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig, type Environment } from '../../src/config/config.js';
 
 const KEY = 'a-very-secret-key';
@@ -15,9 +15,9 @@ beforeAll(() => {
   writeFileSync(join(directory, 'spaced'), `${KEY} ${KEY}\n`);
   writeFileSync(join(directory, 'ca.pem'), PEM);
   writeFileSync(join(directory, 'no.pem'), 'hello');
-});
-afterAll(() => {
-  rmSync(directory, { recursive: true, force: true });
+  return () => {
+    rmSync(directory, { recursive: true, force: true });
+  };
 });
 
 function load(spicedb: string, env: Environment = {}, more = client) {

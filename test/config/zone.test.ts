@@ -2,7 +2,7 @@
 import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { TestSession } from '../../src/author/test/session.js';
 import { loadConfig } from '../../src/config/config.js';
 import { readSources } from '../../src/config/files.js';
@@ -11,6 +11,7 @@ import type { ReplayableRecord } from '../../src/model/decision.js';
 import { loadRules } from '../../src/policy/load.js';
 import { redecide } from '../../src/records/redecide.js';
 import { codes, start, type Answer, type Running } from '../support/sample.js';
+import { collectCleanups } from '../support/cleanups.js';
 
 const FILES = {
   'schema.zed':
@@ -40,15 +41,14 @@ const CONFIG =
 
 let directory: string;
 let remit: Running;
+const onSuiteFinished = collectCleanups();
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'remit-zone-'));
+  onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
   mkdirSync(join(directory, 'policies'));
   for (const [name, text] of Object.entries(FILES)) writeFileSync(join(directory, name), text);
   remit = await start(configured('Europe/Berlin'));
-});
-afterAll(async () => {
-  await remit.stop();
-  rmSync(directory, { recursive: true, force: true });
+  onSuiteFinished(() => remit.stop());
 });
 
 function configured(zone: string | undefined): string {

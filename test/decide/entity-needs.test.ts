@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import type { ReplayableRecord } from '../../src/model/decision.js';
 import { explainRecord } from '../../src/records/explain/explain.js';
@@ -13,6 +13,7 @@ import { redecide } from '../../src/records/redecide.js';
 import { replayRecord } from '../../src/records/replay.js';
 import { loadRules, type Rules } from '../../src/policy/load.js';
 import { codes, start, type Answer, type Running } from '../support/sample.js';
+import { collectCleanups } from '../support/cleanups.js';
 
 const ZED = `
 definition user {}
@@ -93,6 +94,8 @@ const WORLD = {
 let remit: Running;
 let rules: Rules;
 const directory = mkdtempSync(join(tmpdir(), 'remit-references-'));
+const onSuiteFinished = collectCleanups();
+onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
 beforeAll(async () => {
   const files = {
     'graph.zed': ZED,
@@ -110,11 +113,8 @@ beforeAll(async () => {
   };
   writeFileSync(join(directory, 'remit.yaml'), stringify(config));
   remit = await start(join(directory, 'remit.yaml'));
+  onSuiteFinished(() => remit.stop());
   rules = remit.service.activePolicies.rules;
-});
-afterAll(async () => {
-  await remit.stop();
-  rmSync(directory, { recursive: true, force: true });
 });
 
 const question = (id: string, more: { who?: string; action?: object; properties?: object; context?: object } = {}) => ({

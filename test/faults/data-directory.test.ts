@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { clientNamed } from '../support/sample.js';
 import { Caller, serve, writeSampleConfig, type Remit } from './processes.js';
+import { collectCleanups } from '../support/cleanups.js';
 
 const BACK = { timeout: 60_000, interval: 20 };
 const directory = mkdtempSync(join(tmpdir(), 'remit-two-'));
@@ -17,16 +18,15 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const running: Remit[] = [];
 let caller: Caller;
 
+const onSuiteFinished = collectCleanups();
+onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
 beforeAll(() => {
   writeSampleConfig(config, [clientNamed('ops', 'remit', 'admin')]);
   caller = new Caller('ops-key');
+  onSuiteFinished(() => caller.close());
 });
 afterEach(() => {
   for (const { child } of running.splice(0)) child.kill('SIGKILL');
-});
-afterAll(() => {
-  caller.close();
-  rmSync(directory, { recursive: true, force: true });
 });
 
 const open = async (): Promise<Remit> => {

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
 import { Client } from 'pg';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { stringify } from 'yaml';
 import { buildApp } from '../../src/http/app.js';
 import { loadConfig } from '../../src/config/config.js';
@@ -26,6 +26,7 @@ import { clientNamed, DAYTIME, T, type Answer } from '../support/sample.js';
 import { BINARY, named, startSpiceDb, type RunningSpiceDb } from '../support/spicedb.js';
 import { makeKey, type Key } from '../tokens/keys.js';
 import { FaultyProxy, type Mode } from './proxy.js';
+import { collectCleanups } from '../support/cleanups.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const IN_FLIGHT = 150;
@@ -44,12 +45,15 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
   let tokens: Record<'allowed' | 'revoked' | 'undelegated', string>;
   const lines: string[] = [];
 
+  const onSuiteFinished = collectCleanups();
+  onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
   beforeAll(async () => {
-    [postgres, spicedb] = await Promise.all([
-      Throwaway.start({ max_connections: '20', superuser_reserved_connections: '1' }),
-      startSpiceDb(),
-    ]);
+    postgres = await Throwaway.start({ max_connections: '20', superuser_reserved_connections: '1' });
+    onSuiteFinished(() => postgres.remove());
+    spicedb = await startSpiceDb();
+    onSuiteFinished(() => spicedb.kill());
     wires = { postgres: await FaultyProxy.to(postgres.port), spicedb: await FaultyProxy.to(spicedb.port) };
+    onSuiteFinished(() => Promise.all([wires.postgres.close(), wires.spicedb.close()]));
     key = await makeKey('ES256', 'corp');
     const file = join(directory, 'remit.yaml');
     cpSync(`${root}policies`, join(directory, 'policies'), { recursive: true });
@@ -76,7 +80,9 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
     const config = loadConfig(file, {});
     await spicedb.schema(loadRules(readSources(config.sources)).graph);
     service = await openService(config, { now: () => DAYTIME, log: (line) => lines.push(line) });
+    onSuiteFinished(() => service.close());
     app = await buildApp(service);
+    onSuiteFinished(() => app.close());
     const acme = join(root, 'fixtures/acme.yaml');
     await loadWorld(acme, readWorldFile(acme, service.activePolicies.rules), { relationships: service.activePolicies.engine, entities: service.entities });
     tokens = {
@@ -96,13 +102,6 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
     await back();
   }, 120_000);
   afterEach(back, 120_000);
-  afterAll(async () => {
-    await app.close();
-    await service.close();
-    await Promise.all([wires.postgres.close(), wires.spicedb.close()]);
-    await Promise.all([postgres.remove(), spicedb.kill()]);
-    rmSync(directory, { recursive: true, force: true });
-  }, 60_000);
 
   const mint = (user: string, jti: string): Promise<string> =>
     key.sign(

@@ -1,8 +1,9 @@
 /** A key server that fails: whoever's token needs it gets a 503, in time, and a 200 as soon as it is back. */
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { clientNamed, startWith, T, type Answer, type Running } from '../support/sample.js';
 import { makeKey, type Key } from '../tokens/keys.js';
 import { json, raw, serveKeys, type Answer as KeyAnswer, type KeyServer } from '../tokens/server.js';
+import { collectCleanups } from '../support/cleanups.js';
 
 const BACK = { timeout: 25_000, interval: 100 };
 const AT_ONCE = 100;
@@ -14,10 +15,13 @@ describe('a key server', () => {
   let good: KeyAnswer;
   /** What has been fetched counts for a minute. */
   let passed = 0;
+  const onSuiteFinished = collectCleanups();
   beforeAll(async () => {
     const steady = performance.now.bind(performance);
     vi.spyOn(performance, 'now').mockImplementation(() => steady() + passed);
+    onSuiteFinished(() => vi.restoreAllMocks());
     server = await serveKeys();
+    onSuiteFinished(() => server.close());
     key = await makeKey('ES256', 'corp');
     good = json({ keys: [key.jwk] });
     server.answer = good;
@@ -29,14 +33,10 @@ describe('a key server', () => {
       // The key server's time is held to; that of a busy machine is not what is tested.
       limits: { deadline_ms: 20_000 },
     }); // prettier-ignore
+    onSuiteFinished(() => remit.stop());
   });
   afterEach(() => {
     server.answer = good;
-  });
-  afterAll(async () => {
-    vi.restoreAllMocks();
-    server.close();
-    await remit.stop();
   });
 
   const mint = (jti: string): Promise<string> =>

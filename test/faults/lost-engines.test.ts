@@ -2,9 +2,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { clientNamed } from '../support/sample.js';
 import { Caller, serve, writeSampleConfig, type Remit } from './processes.js';
+import { collectCleanups } from '../support/cleanups.js';
 
 const BACK = { timeout: 60_000, interval: 20 };
 const directory = mkdtempSync(join(tmpdir(), 'remit-lost-'));
@@ -40,17 +41,16 @@ if (threads.isMainThread) {
 }
 `;
 
+const onSuiteFinished = collectCleanups();
+onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
 beforeAll(() => {
   writeFileSync(preload, PRELOAD);
   writeSampleConfig(config, [{ ...clientNamed('ops', 'remit', 'admin'), rate: 100_000 }]);
   caller = new Caller('ops-key');
+  onSuiteFinished(() => caller.close());
 });
 afterEach(() => {
   for (const { child } of running.splice(0)) child.kill('SIGKILL');
-});
-afterAll(() => {
-  caller.close();
-  rmSync(directory, { recursive: true, force: true });
 });
 
 const open = async (node: readonly string[] = []): Promise<Remit> => {

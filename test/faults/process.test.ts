@@ -4,12 +4,13 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { loadConfig } from '../../src/config/config.js';
 import { openService } from '../../src/service/service.js';
 import { SAMPLE } from '../support/sample.js';
 import { Caller, serve, type Remit } from './processes.js';
+import { collectCleanups } from '../support/cleanups.js';
 
 const BACK = { timeout: 60_000, interval: 20 };
 const HEAP_MB = 192;
@@ -23,6 +24,8 @@ describe('a process', { timeout: 300_000 }, () => {
   let key: string;
   let question: object;
 
+  const onSuiteFinished = collectCleanups();
+  onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
   beforeAll(async () => {
     const sample = parse(readFileSync(SAMPLE, 'utf8')) as { schema: Record<string, string>; policies: string; world: string };
     const at = (path: string): string => join(SAMPLE, '..', path);
@@ -41,6 +44,7 @@ describe('a process', { timeout: 300_000 }, () => {
     const service = await openService(loadConfig(file, { REMIT_DATA: data }));
     key = service.devKey ?? '';
     caller = new Caller(key);
+    onSuiteFinished(() => caller.close());
     question = {
       subject: { type: 'user', id: 'alice' },
       action: { name: 'read' },
@@ -53,12 +57,12 @@ describe('a process', { timeout: 300_000 }, () => {
     };
     await service.close();
   }, 120_000); // prettier-ignore
-  afterAll(() => {
-    caller.close();
-    remit.child.kill('SIGKILL');
-    rmSync(directory, { recursive: true, force: true });
-  });
 
+  const open = async (node: readonly string[] = []): Promise<void> => {
+    const started = await serve(file, { data, node });
+    onSuiteFinished(() => started.child.kill('SIGKILL'));
+    remit = started;
+  };
   const ask = () => caller.call('POST', `${remit.url}/access/v1/evaluation`, question);
   const ready = async (): Promise<unknown> =>
     caller.call('GET', `${remit.url}/health/ready`).then(
@@ -67,7 +71,7 @@ describe('a process', { timeout: 300_000 }, () => {
     );
 
   it('told to stop: says so first, goes on deciding, takes no more, and keeps every record', async () => {
-    remit = await serve(file, { data });
+    await open();
     expect(await ready()).toEqual([200, 'ready']);
     const answered: string[] = [];
     let asking = true;
@@ -103,7 +107,7 @@ describe('a process', { timeout: 300_000 }, () => {
   });
 
   it('a second signal ends it at once, whatever is under way', async () => {
-    remit = await serve(file, { data });
+    await open();
     const ending = remit.end('SIGTERM');
     await expect.poll(ready, BACK).toEqual([503, 'stopping']);
     remit.child.kill('SIGINT');
@@ -111,7 +115,7 @@ describe('a process', { timeout: 300_000 }, () => {
   });
 
   it('with little memory and flooded with large bodies: refuses, stays up, and decides again', async () => {
-    remit = await serve(file, { data, node: [`--max-old-space-size=${HEAP_MB}`] });
+    await open([`--max-old-space-size=${HEAP_MB}`]);
     expect((await ask()).body.decision).toBe(true);
     // What becomes largest of its size once it is read: very many very small values.
     const filler = JSON.stringify(Array.from({ length: 250_000 }, (_, i) => [i % 10]));

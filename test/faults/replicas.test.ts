@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { stringify } from 'yaml';
 import { loadConfig } from '../../src/config/config.js';
 import { readSources } from '../../src/config/files.js';
@@ -24,6 +24,7 @@ import { clientNamed, codes } from '../support/sample.js';
 import { BINARY, named, startSpiceDb, type RunningSpiceDb } from '../support/spicedb.js';
 import { makeKey, type Key } from '../tokens/keys.js';
 import { Balancer, Caller, serve, type Remit } from './processes.js';
+import { collectCleanups } from '../support/cleanups.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const CALLERS = 8;
@@ -45,8 +46,11 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
 
   const datastore = () => ['--log-level=fatal', '--datastore-engine=postgres', `--datastore-conn-uri=${postgres.url('spicedb')}`];
 
+  const onSuiteFinished = collectCleanups();
+  onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
   beforeAll(async () => {
     postgres = await Throwaway.start({ fsync: 'off' });
+    onSuiteFinished(() => postgres.remove());
     const admin = new Client(postgres.url());
     await admin.connect();
     await admin.query('create database spicedb');
@@ -54,6 +58,10 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
     const migrated = spawnSync(BINARY, ['datastore', 'migrate', 'head', ...datastore()], { encoding: 'utf8' });
     expect(migrated.status, migrated.stderr).toBe(0);
     spicedb = await startSpiceDb({ flags: datastore() });
+    onSuiteFinished(() => spicedb.kill());
+    onSuiteFinished(() => running.forEach(({ child }) => child.kill('SIGKILL')));
+    onSuiteFinished(() => caller.close());
+    onSuiteFinished(() => balancer.close());
     const database = new PostgresDatabase(postgresConfig(postgres.url()));
     await migrateSchema(database).finally(() => database.close());
     key = await makeKey('ES256', 'corp');
@@ -91,14 +99,6 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
       })).status).toBe(200);
     expect((await caller.call('POST', `${first.url}/v1/revocations`, { jti: 'revoked' })).status).toBe(201);
   }, 180_000); // prettier-ignore
-  afterAll(async () => {
-    balancer.close();
-    caller.close();
-    for (const { child } of running) child.kill('SIGKILL');
-    await spicedb.kill();
-    await postgres.remove();
-    rmSync(directory, { recursive: true, force: true });
-  }, 60_000);
 
   const mint = (user: string, jti: string): Promise<string> => {
     const iat = Math.floor(Date.now() / 1000);

@@ -1,6 +1,6 @@
 /** The contract of RelationshipGraph, which both engines must meet. */
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { RelationshipFilter, RelationshipGraph } from '../../src/graph/port.js';
 import type { CheckAnswer, CheckRequest } from '../../src/model/checks.js';
 import type { Relationship, UpdateOperation } from '../../src/model/relationships.js';
@@ -49,8 +49,8 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
     let graph: RelationshipGraph;
     beforeAll(async () => {
       graph = await open();
+      return () => graph.close();
     });
-    afterAll(() => graph.close());
 
     const write = (operation: UpdateOperation, ...texts: string[]): Promise<string> =>
       graph.write(

@@ -3,7 +3,7 @@
  * that caches nothing, and writes that can't touch an answer leave it cached.
  */
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { v1 } from '@authzed/authzed-node';
 import { checkBulk } from '../../src/graph/bulk-check.js';
 import { EmbeddedClient } from '../../src/graph/embedded/client.js';
@@ -73,8 +73,8 @@ let database: PgliteDatabase;
 beforeAll(async () => {
   database = new PgliteDatabase(undefined);
   await migrateSchema(database);
+  return () => database.close();
 });
-afterAll(() => database.close());
 
 async function emptyGraph(): Promise<EmbeddedGraph> {
   await database.run([{ sql: 'delete from relationship_journal' }]);

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { exportJWK, generateKeyPair, SignJWT, type JWTPayload } from 'jose';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { codes, DAYTIME, start, step, type Answer, type Running } from '../support/sample.js';
+import { collectCleanups } from '../support/cleanups.js';
 
 const worlds = fileURLToPath(new URL('../support/worlds/', import.meta.url));
 
@@ -89,8 +90,10 @@ describe('bots, vaults, caveats and an issuer of its own', () => {
   let directory: string;
   let sign: (claims: JWTPayload, issuer?: string) => Promise<string>;
 
+  const onSuiteFinished = collectCleanups();
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), 'remit-world-'));
+    onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
     cpSync(join(worlds, 'bots'), directory, { recursive: true });
     copyFileSync(join(worlds, 'bots/schema.zed'), join(directory, 'schema.zed'));
     const { privateKey, publicKey } = await generateKeyPair('ES256');
@@ -110,16 +113,13 @@ describe('bots, vaults, caveats and an issuer of its own', () => {
       }),
     );
     remit = await start(join(directory, 'remit.yaml'));
+    onSuiteFinished(() => remit.stop());
     sign = (claims, name = 'https://login.example') =>
       new SignJWT({ aud: 'vaults', scope: 'vault.open', ...claims })
         .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'k' })
         .setIssuer(name)
         .setExpirationTime(DAYTIME.getTime() / 1000 + 300)
         .sign(privateKey);
-    return () => remit.stop();
-  });
-  afterAll(() => {
-    rmSync(directory, { recursive: true, force: true });
   });
 
   const open = async (

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { AddressInfo } from 'node:net';
 import { connect, TLSSocket, type PeerCertificate } from 'node:tls';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { stringify } from 'yaml';
 import { startReloading } from '../../src/service/reload/start-reloading.js';
 import { openListeners, type OpenListeners, type OpenListener } from '../../src/http/listen.js';
@@ -16,6 +16,7 @@ import { loadConfig } from '../../src/config/config.js';
 import { pem, selfSigned, signedBy, type Pair } from '../support/make-certificates.js';
 import { start, T, type Answer, type Running } from '../support/sample.js';
 import { makeKey, type Key } from '../tokens/keys.js';
+import { collectCleanups } from '../support/cleanups.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const sha = (text: string): string => createHash('sha256').update(text).digest('hex');
@@ -59,6 +60,7 @@ function configure(over: object = {}): object {
   };
 }
 
+const onSuiteFinished = collectCleanups();
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'remit-listeners-'));
   file = join(directory, 'remit.yaml');
@@ -69,14 +71,12 @@ beforeAll(async () => {
   signedBy(other, directory, 'stranger');
   writeFileSync(file, stringify(configure()));
   remit = await start(file, directory);
+  onSuiteFinished(() => remit.stop());
   listeners = await openListeners(remit.service);
+  onSuiteFinished(() => listeners.close());
   unhook = startReloading(remit.service, listeners.all, () => loadConfig(file, { REMIT_DATA: directory }), (line) => said.push(line));
+  onSuiteFinished(() => unhook());
 }); // prettier-ignore
-afterAll(async () => {
-  await unhook();
-  await listeners.close();
-  await remit.stop();
-});
 
 interface Reply {
   readonly status: number;

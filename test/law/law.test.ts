@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/config.js';
 import { readSources } from '../../src/config/files.js';
 import { decide, DECISION_STEPS, type DecisionDeps } from '../../src/decide/decide.js';
@@ -112,9 +112,9 @@ beforeAll(async () => {
     entities: { lookup: (refs) => Promise.resolve(refs.map(() => undefined)) },
     proofs: { markUsed: () => Promise.resolve(true), isUnused: () => Promise.resolve(true) },
   });
-});
-afterAll(() => {
-  rmSync(directory, { recursive: true, force: true });
+  return () => {
+    rmSync(directory, { recursive: true, force: true });
+  };
 });
 
 const client: Client = {

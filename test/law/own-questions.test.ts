@@ -4,7 +4,7 @@
  * and the rest makes no difference.
  */
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Decision } from '../../src/model/decision.js';
 import { omitNulls, type Properties } from '../../src/model/question.js';
 import type { TokenSpec } from '../../src/author/test/format.js';
@@ -94,8 +94,8 @@ const state = fc.record({
 let world: SmallWorld;
 beforeAll(async () => {
   world = await SmallWorld.open(RULES);
+  return () => world.close();
 });
-afterAll(() => world.close());
 
 const ORDINARY_CLIENT = { kind: 'client', client: { ...CLIENT, may: new Set(['evaluate'] as const) } } as const;
 

@@ -3,7 +3,7 @@
  * do nothing, wherever it stands in the chain, and removing one never turns a deny into an allow.
  */
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Decision } from '../../src/model/decision.js';
 import type { StoredEntity } from '../../src/model/entities.js';
 import { rulesOf } from '../policy/sources.js';
@@ -65,8 +65,8 @@ const agentWorld: fc.Arbitrary<AgentWorld> = fc
 let world: SmallWorld;
 beforeAll(async () => {
   world = await SmallWorld.open(RULES);
+  return () => world.close();
 });
-afterAll(() => world.close());
 
 function judge({ acting, chain, through, way, stored }: AgentWorld): Promise<Decision> {
   const hops = [...through, acting];

@@ -1,5 +1,5 @@
 /** Capabilities where a question lacks what only the request can say: what can't succeed whatever it says isn't offered. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { GraphSnapshot } from '../../src/graph/snapshot.js';
 import { findCapabilities } from '../../src/lists/capabilities.js';
 import { entity, QUESTION, SmallWorld } from '../law/small-world.js';
@@ -40,8 +40,8 @@ action "drop" appliesTo { principal: [User, Agent], resource: [Doc], context: { 
 let world: SmallWorld;
 beforeAll(async () => {
   world = await SmallWorld.open(RULES);
+  return () => world.close();
 });
-afterAll(() => world.close());
 
 const RELATIONSHIPS = ['agent:a#delegator@user:ann', 'doc:plan#reader@user:ann', 'doc:plan#editor@user:ann[on_site]'];
 

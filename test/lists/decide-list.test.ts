@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { stringify } from 'yaml';
 import type { EngineWorker } from '../../src/runtime/worker-thread.js';
 import { createMask, type Mask } from '../../src/lists/mask.js';
@@ -151,8 +151,8 @@ describe.each(SEEDS)('a company made from %i', (seed) => {
   let docs: readonly Doc[];
   beforeAll(async () => {
     ({ remit, docs } = await running(seed));
+    return () => remit.stop();
   });
-  afterAll(() => remit.stop());
 
   const post = async <T>(url: string, body: object): Promise<T> => {
     const response = await remit.post(url, body);
@@ -234,8 +234,8 @@ describe('in a graph that goes in a circle', () => {
     );
     for (const id of ['x', 'y', 'z'])
       await remit.request('PUT', `/v1/entities/doc/${id}`, { attributes: { status: 'open' }, parents: [] });
+    return () => remit.stop();
   });
-  afterAll(() => remit.stop());
 
   /** Answered at last: while SpiceDB is busy with what it doesn't find, a small machine may take too long. */
   const answered = (url: string, body: object) =>
@@ -318,8 +318,8 @@ describe('of a list of which much is alike', () => {
       ...docs.map(({ id }) => `doc:${id}#editor@user:boss`),
       'agent:a0#delegator@user:boss',
     );
+    return () => remit.stop();
   });
-  afterAll(() => remit.stop());
 
   it('Cedar is asked once a set of attributes that its policies read, at any time of day', async () => {
     const token = await remit.mint({ user: 'boss', agent: 'a0', scope: 'docs.edit' });

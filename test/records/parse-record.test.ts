@@ -1,6 +1,6 @@
 /** Records from outside: whatever a file says, it is a clear error or a record. */
 import type { ReplayableRecord } from '../../src/model/decision.js';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { explainRecord } from '../../src/records/explain/explain.js';
 import { parseRecord } from '../../src/records/parse-record.js';
 import { ConfigError } from '../../src/model/faults.js';
@@ -23,8 +23,8 @@ beforeAll(async () => {
     resource: { type: 'repository', id: 'payments-api' },
     context: { token },
   });
+  return () => remit.stop();
 });
-afterAll(() => remit.stop());
 
 /** The record with one member, by its path, replaced. */
 function tampered(path: readonly string[], value: unknown): unknown {

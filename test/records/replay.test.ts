@@ -4,7 +4,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import {
   classifyChange,
   isWidening,
@@ -16,6 +16,7 @@ import type { DecisionRecord, SearchRecord } from '../../src/model/decision.js';
 import { formatGrounds, replayRecord } from '../../src/records/replay.js';
 import { loadRules, type RuleSources } from '../../src/policy/load.js';
 import { start, startWith, type Running } from '../support/sample.js';
+import { collectCleanups } from '../support/cleanups.js';
 
 const EXPORTERS = 'principal.kind == "payroll-exporter"';
 const AND_ASSISTANTS = `${EXPORTERS} || principal.kind == "assistant"`;
@@ -30,8 +31,11 @@ const record = (what: string): DecisionRecord =>
       'facts' in r && `${r.request.action} ${r.request.resource.id}` === what && r.rationale.steps.length === 8,
   ) as DecisionRecord;
 
+const onSuiteFinished = collectCleanups();
+onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
 beforeAll(async () => {
   remit = await start();
+  onSuiteFinished(() => remit.stop());
   const scope = 'hr.employees.read hr.employees.write hr.employees.export code.read code.write';
   const token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope });
   for (const [action, type, id] of [
@@ -59,10 +63,6 @@ beforeAll(async () => {
     context: { token },
   });
   ({ records } = await remit.service.decisions.list({}, undefined, 100));
-});
-afterAll(async () => {
-  await remit.stop();
-  rmSync(directory, { recursive: true, force: true });
 });
 
 /** The sample's rules, with one text for another. */

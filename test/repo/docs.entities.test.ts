@@ -2,13 +2,14 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { checkProject } from '../../src/author/check/check.js';
 import { TestSession } from '../../src/author/test/session.js';
 import { testReportText } from '../../src/author/test/report.js';
 import { loadConfig } from '../../src/config/config.js';
 import { blocks } from '../author/test/company.js';
 import { codes, start, startFiles, type Running } from '../support/sample.js';
+import { collectCleanups } from '../support/cleanups.js';
 
 // Real engines, on a machine that may be busy with much else.
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
@@ -25,6 +26,8 @@ describe('docs/reference/entities.md', () => {
   const directory = mkdtempSync(join(tmpdir(), 'remit-entities-'));
   const config = join(directory, 'remit.yaml');
   let remit: Running;
+  const onSuiteFinished = collectCleanups();
+  onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
   beforeAll(async () => {
     const files = {
       'schema.zed': blocks('reference/entities.md', 'zed')[0] ?? '',
@@ -37,10 +40,7 @@ describe('docs/reference/entities.md', () => {
     };
     for (const [name, content] of Object.entries(files)) writeFileSync(join(directory, name), content);
     remit = await start(config);
-  });
-  afterAll(async () => {
-    await remit.stop();
-    rmSync(directory, { recursive: true, force: true });
+    onSuiteFinished(() => remit.stop());
   });
 
   it('shows a company without an error or a warning', async () => {

@@ -1,7 +1,7 @@
 /** What docs/guide/explain.md shows is what is printed. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { explanationText } from '../../src/cli/print/explanation.js';
 import { whyNotText } from '../../src/cli/print/why-not.js';
 import { readSources } from '../../src/config/files.js';
@@ -14,8 +14,8 @@ const docs = readFileSync(fileURLToPath(new URL('../../docs/guide/explain.md', i
 let remit: Running;
 beforeAll(async () => {
   remit = await start();
+  return () => remit.stop();
 });
-afterAll(() => remit.stop());
 
 it('docs/guide/explain.md shows a story as it is told, and what would lift the deny', async () => {
   remit.at(new Date('2030-03-04T02:00:00Z'));

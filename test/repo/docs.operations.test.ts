@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import { loadConfig } from '../../src/config/config.js';
 import { FAULTS } from '../../src/model/faults.js';
@@ -64,8 +64,8 @@ beforeAll(async () => {
   await remit.crashSpiceDb();
   await ask('dave');
   exported = samples((await remit.request('GET', '/metrics')).body);
+  return () => remit.stop();
 });
-afterAll(() => remit.stop());
 
 describe('every metric that is named is exported', () => {
   const names = (): Set<string> =>
@@ -130,9 +130,9 @@ describe('configuration', () => {
   let directory: string;
   beforeAll(() => {
     directory = mkdtempSync(join(tmpdir(), 'remit-operations-'));
-  });
-  afterAll(() => {
-    rmSync(directory, { recursive: true, force: true });
+    return () => {
+      rmSync(directory, { recursive: true, force: true });
+    };
   });
   const of = (more: string) => {
     const file = join(directory, 'remit.yaml');

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/config.js';
 import { loadRules } from '../../src/policy/load.js';
 import { clientNamed, codes, start, startWith, type Running } from '../support/sample.js';
@@ -25,8 +25,8 @@ describe('README and docs/guide/api.md', () => {
   let remit: Running;
   beforeAll(async () => {
     remit = await start();
+    return () => remit.stop();
   });
-  afterAll(() => remit.stop());
 
   it('shows requests that work, and their answers', async () => {
     const [ask] = blocks(readme, 'http');
@@ -61,9 +61,9 @@ describe('docs/reference/configuration.md', () => {
   let directory: string;
   beforeAll(() => {
     directory = mkdtempSync(join(tmpdir(), 'remit-docs-'));
-  });
-  afterAll(() => {
-    rmSync(directory, { recursive: true, force: true });
+    return () => {
+      rmSync(directory, { recursive: true, force: true });
+    };
   });
 
   it('shows a schema and a world that load with the configuration of docs/guide/own-company.md', async () => {

@@ -1,6 +1,6 @@
 /** What docs/guide/testing.md shows is run. */
 import { basename } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { loadConfig } from '../../src/config/config.js';
 import { testReportText } from '../../src/author/test/report.js';
 import { TestSession } from '../../src/author/test/session.js';
@@ -17,10 +17,10 @@ describe('docs/guide/testing.md', () => {
   const session = new TestSession();
   beforeAll(() => {
     at = company();
-  });
-  afterAll(async () => {
-    await session.close();
-    at.remove();
+    return async () => {
+      await session.close();
+      at.remove();
+    };
   });
   const run = async (...paths: string[]): Promise<string> =>
     testReportText(await session.run(loadConfig(at.config, {}), { paths }), (text) => text).replaceAll(

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { CircuitBreaker } from '../../src/runtime/circuit-breaker.js';
 import { Fault } from '../../src/model/faults.js';
 
@@ -23,10 +23,10 @@ describe('a circuit breaker', () => {
       },
       onChange: (trouble) => changes.push(trouble instanceof Error ? trouble.message : undefined),
     });
-  });
-  afterEach(() => {
-    breaker.stop();
-    vi.useRealTimers();
+    return () => {
+      breaker.stop();
+      vi.useRealTimers();
+    };
   });
 
   const fail = (error = OUTAGE): Promise<unknown> =>

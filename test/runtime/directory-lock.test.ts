@@ -15,16 +15,16 @@ import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { lockDirectory, type DirectoryLock } from '../../src/runtime/directory-lock.js';
 
 const module = fileURLToPath(new URL('../../dist/runtime/directory-lock.js', import.meta.url));
 let scratch: string;
 beforeAll(() => {
   scratch = mkdtempSync(join(tmpdir(), 'remit-lock-'));
-});
-afterAll(() => {
-  rmSync(scratch, { recursive: true, force: true });
+  return () => {
+    rmSync(scratch, { recursive: true, force: true });
+  };
 });
 const newDirectory = (): string => mkdtempSync(join(scratch, 'data-'));
 

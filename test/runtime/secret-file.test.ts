@@ -4,7 +4,7 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { openDevelopmentIssuer } from '../../src/issue/development-issuer.js';
 import { prepareDataDirectory } from '../../src/runtime/data-directory.js';
 import { ensureSecretFile } from '../../src/runtime/secret-file.js';
@@ -12,9 +12,9 @@ import { ensureSecretFile } from '../../src/runtime/secret-file.js';
 let scratch: string;
 beforeAll(() => {
   scratch = mkdtempSync(join(tmpdir(), 'remit-secret-'));
-});
-afterAll(() => {
-  rmSync(scratch, { recursive: true, force: true });
+  return () => {
+    rmSync(scratch, { recursive: true, force: true });
+  };
 });
 const newDirectory = (): string => mkdtempSync(join(scratch, 'data-'));
 

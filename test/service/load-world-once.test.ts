@@ -1,7 +1,7 @@
 /** The world's file is loaded once; where it says something else by now, the operator is told, with the cure. */
 import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { start } from '../support/sample.js';
 import { writeCompany } from './reload/company.js';
 
@@ -9,9 +9,9 @@ let directory: string;
 let file: string;
 beforeAll(() => {
   ({ directory, file } = writeCompany());
-});
-afterAll(() => {
-  rmSync(directory, { recursive: true, force: true });
+  return () => {
+    rmSync(directory, { recursive: true, force: true });
+  };
 });
 
 /** The lines for the operator of one start and stop. */

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { buildApp } from '../../src/http/app.js';
 import { loadConfig } from '../../src/config/config.js';
@@ -17,6 +17,7 @@ import { databaseUrl, dropDatabase, NEEDS, SERVER } from '../support/postgres/da
 import { clientNamed, codes, DAYTIME, T, type Answer } from '../support/sample.js';
 import { BINARY, named, startSpiceDb, type RunningSpiceDb } from '../support/spicedb.js';
 import { makeKey, type Key } from '../tokens/keys.js';
+import { collectCleanups } from '../support/cleanups.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 /** Within which what is done through one replica counts at the others. */
@@ -33,9 +34,17 @@ describe.skipIf(SERVER === undefined || BINARY === '').each(['full', 'bounded'] 
     const services: Service[] = [];
     const apps: FastifyInstance[] = [];
 
+    const onSuiteFinished = collectCleanups();
+    onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
     beforeAll(async () => {
       spicedb = await startSpiceDb();
+      onSuiteFinished(() => spicedb.kill());
       url = await databaseUrl(directory);
+      onSuiteFinished(() => dropDatabase(url));
+      onSuiteFinished(async () => {
+        for (const app of apps) await app.close();
+        for (const service of services) await service.close();
+      });
       key = await makeKey('ES256', 'corp');
       const { endpoint, key: token } = spicedb.address;
       writeFileSync(
@@ -49,13 +58,6 @@ describe.skipIf(SERVER === undefined || BINARY === '').each(['full', 'bounded'] 
           clients: [clientNamed('api', 'api', 'evaluate', 'admin')],
         }),
       );
-    });
-    afterAll(async () => {
-      for (const app of apps) await app.close();
-      for (const service of services) await service.close();
-      await spicedb.kill();
-      await dropDatabase(url);
-      rmSync(directory, { recursive: true, force: true });
     });
 
     const remit = (...args: string[]): Promise<{ code: number; out: string; err: string }> =>

@@ -1,5 +1,5 @@
 /** Stored entities that a schema doesn't fit are named when it comes into force. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { Fault } from '../../src/model/faults.js';
 import { describeUnfitEntities } from '../../src/service/unfit-entities.js';
 import { start, type Running } from '../support/sample.js';
@@ -8,8 +8,8 @@ describe('stored entities', () => {
   let remit: Running;
   beforeAll(async () => {
     remit = await start();
+    return () => remit.stop();
   });
-  afterAll(() => remit.stop());
 
   const describeAll = (): Promise<string[]> =>
     describeUnfitEntities(remit.service.entities, remit.service.activePolicies.rules);

@@ -1,6 +1,6 @@
 /** Pages of records in a store that holds many: what they have, and that an index leads to them. */
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { v7 as uuid } from 'uuid';
 import {
   buildListStatements,
@@ -44,8 +44,8 @@ beforeAll(async () => {
       },
     ]);
   await db.run([{ sql: 'analyze decisions' }]);
+  return () => db.close();
 }, 60_000);
-afterAll(() => db.close());
 
 const time = fc.integer({ min: -10, max: ROWS / 3 + 10 }).map((s) => new Date(START + s * 1000).toISOString());
 const optional = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>

@@ -1,5 +1,5 @@
 /** The log of a running service: a line of JSON an event, and never a secret in it. */
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { openLog, redact } from '../../src/telemetry/log.js';
 import { Fault } from '../../src/model/faults.js';
 import { clientNamed, startWith, type Running } from '../support/sample.js';
@@ -64,8 +64,8 @@ describe('a running service', () => {
       openLog({ format: 'json', level: 'debug' }, out),
     );
     token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read' });
+    return () => remit.stop();
   });
-  afterAll(() => remit.stop());
   const key = { authorization: 'Bearer api-key' };
   const ask = (over: object = {}, headers: Record<string, string> = {}) =>
     remit.post(

@@ -1,5 +1,5 @@
 /** Metrics of a running service, as Prometheus reads them; and who may. */
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { PLACEHOLDER_ID } from '../../src/lists/record.js';
 import { clientNamed, startWith, type Running } from '../support/sample.js';
 import { samples, type Sample } from '../support/prometheus-text.js';
@@ -17,8 +17,8 @@ beforeAll(async () => {
     clients: [clientNamed('api', 'remit', 'evaluate'), clientNamed('prometheus', 'remit', 'metrics'), clientNamed('ops', 'remit', 'admin')],
   }); // prettier-ignore
   token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read' });
+  return () => remit.stop();
 });
-afterAll(() => remit.stop());
 
 const scrape = (key = 'prometheus-key') =>
   remit.app.inject({ url: '/metrics', headers: { host: '127.0.0.1:7480', authorization: `Bearer ${key}` } });

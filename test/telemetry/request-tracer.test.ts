@@ -1,11 +1,12 @@
 /** The traces of a running service, as a collector receives them over OTLP. */
 import type { IncomingHttpHeaders } from 'node:http';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { DECISION_STEPS } from '../../src/decide/decide.js';
 import { RequestTracer } from '../../src/telemetry/request-tracer.js';
 import { clientNamed, startWith, type Running } from '../support/sample.js';
 import { json, serveKeys, type KeyServer } from '../tokens/server.js';
 import { collector, type CollectedSpan, type Collector } from '../support/trace-collector.js';
+import { collectCleanups } from '../support/cleanups.js';
 
 // On a machine that is busy, engines take their time to start, and a decision takes what it takes.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 300_000 });
@@ -17,8 +18,8 @@ const traceparent = (flags: string, trace = CALLER.trace): string => `00-${trace
 let spans: Collector;
 beforeAll(async () => {
   spans = await collector();
+  return () => spans.stop();
 });
-afterAll(() => spans.stop());
 
 const ask = (token: string, id = 'erin'): object => ({
   subject: { type: 'user', id: 'alice' },
@@ -39,8 +40,8 @@ describe('every request traced', () => {
   beforeAll(async () => {
     remit = await startTraced({ sample: 1 });
     token = await mint(remit);
+    return () => remit.stop();
   });
-  afterAll(() => remit.stop());
 
   it('a decision is a span with its parts, its eight steps and the calls of engines below it', async () => {
     const response = await remit.post('/access/v1/evaluation', ask(token), { traceparent: traceparent('00') });
@@ -150,15 +151,14 @@ describe('those requests traced that their callers ask for', () => {
   let keys: KeyServer;
   let token: string;
   const client = { authorization: 'Bearer api-key' };
+  const onSuiteFinished = collectCleanups();
   beforeAll(async () => {
     keys = await serveKeys();
+    onSuiteFinished(() => keys.close());
     const issuers = [{ issuer: 'https://login.example', jwks_uri: keys.url, audience: 'api', primary: true }];
     remit = await startTraced({ sample: 0, follow_callers: true }, issuers);
+    onSuiteFinished(() => remit.stop());
     token = await mint(remit, 'api');
-  });
-  afterAll(async () => {
-    await remit.stop();
-    keys.close();
   });
 
   it('one that is not traced is no part of one that was', async () => {

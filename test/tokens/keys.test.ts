@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { hostname } from 'node:os';
 import type { JWK } from 'jose';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ConfigError, Fault } from '../../src/model/faults.js';
 import type { IssuerConfig } from '../../src/tokens/issuers.js';
 import { checkInlineKeys, keysUriProblem, MAX_KEYS_BYTES, createRemoteKeys } from '../../src/tokens/keys.js';
@@ -151,9 +151,9 @@ const own = await lookup(hostname(), { family: 4 }).catch(() => undefined);
 let server: KeyServer;
 beforeAll(async () => {
   server = await serveKeys();
-});
-afterAll(() => {
-  server.close();
+  return () => {
+    server.close();
+  };
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -390,9 +390,9 @@ describe('a key server', () => {
       beforeAll(async () => {
         near = await serveKeys(own?.address);
         near.answer = good();
-      });
-      afterAll(() => {
-        near.close();
+        return () => {
+          near.close();
+        };
       });
       const url = (): string => `http://${hostname()}:${near.port}/jwks`;
 

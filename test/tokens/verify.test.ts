@@ -3,7 +3,7 @@ import { createHmac, generateKeyPairSync } from 'node:crypto';
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { SignJWT, type JWK } from 'jose';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Fault } from '../../src/model/faults.js';
 import { REASONS, type ReasonCode } from '../../src/model/reasons.js';
 import { Issuers, type IssuerConfig } from '../../src/tokens/issuers.js';
@@ -751,9 +751,9 @@ describe('any other text', () => {
 let jwks: KeyServer;
 beforeAll(async () => {
   jwks = await serveKeys();
-});
-afterAll(() => {
-  jwks.close();
+  return () => {
+    jwks.close();
+  };
 });
 afterEach(() => {
   vi.useRealTimers();

@@ -6,7 +6,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { checkProject, type CheckResult } from '../../../src/author/check/check.js';
 import { CHECK_RULES } from '../../../src/author/check/check-rules.js';
 import { compareRules } from '../../../src/author/diff/compare.js';
@@ -42,9 +42,9 @@ beforeAll(() => {
   for (const part of ['policies', 'schema', 'fixtures'])
     cpSync(join(root, part), join(directory, part), { recursive: true });
   original = openSide(config).rules;
-});
-afterAll(() => {
-  rmSync(directory, { recursive: true, force: true });
+  return () => {
+    rmSync(directory, { recursive: true, force: true });
+  };
 });
 
 /** Runs a function while the sample has the mutation in it. */

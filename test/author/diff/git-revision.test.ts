@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { checkOut, REVISION_LIMITS } from '../../../src/author/diff/git-revision.js';
 import { openSide } from '../../../src/author/diff/side.js';
 import { TEMPLATES } from '../check/company.js';
@@ -21,11 +21,11 @@ beforeEach(() => {
   cpSync(join(TEMPLATES, 'documents'), join(directory, 'company'), { recursive: true });
   commit();
   process.chdir(directory);
-});
-afterEach(() => {
-  process.chdir(before);
-  vi.unstubAllEnvs();
-  for (const made of [directory, temporary]) rmSync(made, { recursive: true, force: true });
+  return () => {
+    process.chdir(before);
+    vi.unstubAllEnvs();
+    for (const path of [directory, temporary]) rmSync(path, { recursive: true, force: true });
+  };
 });
 
 function git(...args: readonly string[]): string {

@@ -1,5 +1,5 @@
 /** The sample's tests tell each mutant of its policies from the original: what the policies mean is in the tests. */
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { beforeAll, expect, it, vi } from 'vitest';
 import { loadConfig } from '../../../src/config/config.js';
 import { readSources } from '../../../src/config/files.js';
 import { ConfigError } from '../../../src/model/faults.js';
@@ -27,8 +27,8 @@ beforeAll(async () => {
   const found = findTestFiles([], config.sources);
   suites = readSuites(found.suites, { rules, world: () => world });
   ground = await TestEnvironment.start(rules.graph);
+  return () => ground.close();
 });
-afterAll(() => ground.close());
 
 it('passes on the original', async () => {
   expect(

@@ -1,7 +1,7 @@
 /** A run of tests reports what passes, what fails and why, and what is covered, by the clock and world of the tests. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { loadConfig } from '../../../src/config/config.js';
 import { ConfigError } from '../../../src/model/faults.js';
 import { toJunitXml } from '../../../src/author/test/junit.js';
@@ -17,10 +17,10 @@ const session = new TestSession();
 let at: Company;
 beforeAll(() => {
   at = company();
-});
-afterAll(async () => {
-  await session.close();
-  at.remove();
+  return async () => {
+    await session.close();
+    at.remove();
+  };
 });
 
 const HEAD = `now: 2029-03-04T10:00:00Z

@@ -1,5 +1,5 @@
 /** SpiceDB's validation files: what holds passes, what doesn't is explained, and what can't be read has a place. */
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { loadConfig } from '../../../src/config/config.js';
 import { readSources } from '../../../src/config/files.js';
 import { loadRules } from '../../../src/policy/load.js';
@@ -50,9 +50,9 @@ describe('a validation file', () => {
   let at: Company;
   beforeAll(() => {
     at = company();
-  });
-  afterAll(() => {
-    at.remove();
+    return () => {
+      at.remove();
+    };
   });
   const graph = (): Parameters<typeof runValidationFile>[1] =>
     loadRules(readSources(loadConfig(at.config, {}).sources)).graph;

@@ -7,7 +7,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { readSources } from '../../../src/config/files.js';
 import { replaceMember, type ProposedChange } from '../../../src/author/why-not/change.js';
 import { explainDenial, type WhyNotAnswer } from '../../../src/author/why-not/why-not.js';
@@ -27,8 +27,8 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
 let remit: Running;
 beforeAll(async () => {
   remit = await start();
+  return () => remit.stop();
 });
-afterAll(() => remit.stop());
 
 const denied = all.flatMap(([, list]) => list.filter((c) => !c.expect.decision));
 

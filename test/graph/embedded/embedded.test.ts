@@ -2,7 +2,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { PgliteDatabase } from '../../../src/store/database/pglite.js';
 import type { CheckRequest } from '../../../src/model/checks.js';
 import { EmbeddedGraph } from '../../../src/graph/embedded/embedded.js';
@@ -30,8 +30,8 @@ describe('embedded SpiceDB', () => {
   let db: PgliteDatabase;
   beforeAll(async () => {
     db = await memory();
+    return () => db.close();
   });
-  afterAll(() => db.close());
 
   it('listens where no other user can connect, whatever the umask is, and leaves nothing when it closes', async () => {
     const mask = process.umask(0);

@@ -3,12 +3,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { examineWorld } from '../../../src/config/world.js';
 import { readCaveatValue, type CaveatType } from '../../../src/graph/schema/caveat-values.js';
 import { BadRequest } from '../../../src/model/faults.js';
 import { codes, start, type Running } from '../../support/sample.js';
+import { collectCleanups } from '../../support/cleanups.js';
 
 const ADDRESS: CaveatType = { name: 'ipaddress', generics: [] };
 const TEXT: CaveatType = { name: 'string', generics: [] };
@@ -92,13 +93,12 @@ const files = {
 };
 const directory = mkdtempSync(join(tmpdir(), 'remit-caveats-'));
 let remit: Running;
+const onSuiteFinished = collectCleanups();
+onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
 beforeAll(async () => {
   for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
   remit = await start(join(directory, 'remit.yaml'));
-});
-afterAll(async () => {
-  await remit.stop();
-  rmSync(directory, { recursive: true, force: true });
+  onSuiteFinished(() => remit.stop());
 });
 
 describe('a request', () => {

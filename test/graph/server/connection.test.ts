@@ -2,7 +2,7 @@
 import { createServer, type IncomingHttpHeaders, type Http2Server } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { v1 } from '@authzed/authzed-node';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { Connection } from '../../../src/graph/server/connection.js';
 import type { EngineCall } from '../../../src/telemetry/engine-calls.js';
 import { RequestTracer } from '../../../src/telemetry/request-tracer.js';
@@ -27,10 +27,10 @@ beforeAll(async () => {
   connection = new Connection({ endpoint, key: 'k', ca: undefined, plaintext: true }, 30_000, (call) =>
     calls.push(call),
   );
-});
-afterAll(() => {
-  connection.close();
-  server.close();
+  return () => {
+    connection.close();
+    server.close();
+  };
 });
 
 const ask = (): Promise<unknown> =>

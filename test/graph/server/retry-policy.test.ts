@@ -2,7 +2,7 @@
 import { createServer, type Http2Server } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { v1 } from '@authzed/authzed-node';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Connection } from '../../../src/graph/server/connection.js';
 import { ServerGraph } from '../../../src/graph/server/server.js';
 import { toWriteError } from '../../../src/graph/errors.js';
@@ -13,6 +13,7 @@ import { databaseUrl, dropDatabase, NEEDS, SERVER } from '../../support/postgres
 import { BINARY, freePort, named, startSpiceDb, storedIn, type RunningSpiceDb } from '../../support/spicedb.js';
 import { wireTo } from '../../support/wire.js';
 import { CONTRACT_SCHEMA } from '../relationships.contract.js';
+import { collectCleanups } from '../../support/cleanups.js';
 
 const REQUEST = v1.WriteRelationshipsRequest.create({ updates: [] });
 const SERIALIZATION =
@@ -43,10 +44,10 @@ describe('a server that answers with', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const endpoint = `127.0.0.1:${(server.address() as AddressInfo).port}`;
     connection = new Connection({ endpoint, key: 'k', ca: undefined, plaintext: true }, 5_000);
-  });
-  afterEach(() => {
-    connection.close();
-    server.close();
+    return () => {
+      connection.close();
+      server.close();
+    };
   });
   /** The name of what a caller of `write` would get, and how often the server was asked. */
   const write = async (): Promise<readonly [string, number]> => {
@@ -129,16 +130,15 @@ describe.skipIf(BINARY === '' || SERVER === undefined)(`${named('writers beside 
   let spicedb: RunningSpiceDb;
   let url: string;
   const graph = GraphSchema.parse(CONTRACT_SCHEMA, 'contract.zed');
+  const onSuiteFinished = collectCleanups();
   beforeAll(async () => {
     url = await databaseUrl('retry-policy');
+    onSuiteFinished(() => dropDatabase(url));
     // SpiceDB's own retries hide most conflicts until the machine is busy.
     spicedb = await startSpiceDb({ flags: [...(await storedIn(url)), '--datastore-max-tx-retries=1'] });
+    onSuiteFinished(() => spicedb.kill());
     await spicedb.schema(graph);
   }, 120_000);
-  afterAll(async () => {
-    await spicedb.kill();
-    await dropDatabase(url);
-  });
 
   it('all write, though the datastore aborts transactions', async () => {
     const aborted: string[] = [];

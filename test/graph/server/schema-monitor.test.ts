@@ -1,5 +1,5 @@
 /** SchemaMonitor: a schema that changes on the server while Remit runs decides nothing until it fits again. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Connection } from '../../../src/graph/server/connection.js';
 import { SchemaMonitor } from '../../../src/graph/server/schema-monitor.js';
 import type { CheckAnswer, CheckRequest } from '../../../src/model/checks.js';
@@ -10,6 +10,7 @@ import { parseRelationship } from '../../../src/graph/relationship-text.js';
 import { GraphSchema } from '../../../src/graph/schema/schema.js';
 import { BINARY, named, startSpiceDb, type RunningSpiceDb } from '../../support/spicedb.js';
 import { CONTRACT_SCHEMA } from '../relationships.contract.js';
+import { collectCleanups } from '../../support/cleanups.js';
 
 const graph = GraphSchema.parse(CONTRACT_SCHEMA, 'mine.zed');
 const POLL = { timeout: 60_000, interval: 20 } as const;
@@ -43,8 +44,10 @@ describe.skipIf(BINARY === '').each(['full', 'bounded'] as const)(
     const write = (operation: UpdateOperation): Promise<string> =>
       engine.write([{ operation, relationship: parseRelationship('folder:x#banned@user:a') }], 'test');
 
+    const onSuiteFinished = collectCleanups();
     beforeAll(async () => {
       spicedb = await startSpiceDb();
+      onSuiteFinished(() => spicedb.kill());
       await spicedb.schema(graph);
       engine = await ServerGraph.start(graph, {
         ...spicedb.address,
@@ -52,16 +55,13 @@ describe.skipIf(BINARY === '').each(['full', 'bounded'] as const)(
         consistency,
         log: (line) => log.push(line),
       });
+      onSuiteFinished(() => engine.close());
       await write('touch');
     });
     beforeEach(async () => {
       await become(CONTRACT_SCHEMA);
       await expect.poll(answer, POLL).toMatchObject({ result: 'yes' });
       log.length = 0;
-    });
-    afterAll(async () => {
-      await engine.close();
-      await spicedb.kill();
     });
 
     // Both kinds of change are noticed.

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { v1 } from '@authzed/authzed-node';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Connection } from '../../../src/graph/server/connection.js';
 import { toProtoUpdate } from '../../../src/graph/protobuf.js';
 import { STALENESS_BOUND_MS } from '../../../src/graph/server/revision-cache.js';
@@ -18,6 +18,7 @@ import { databaseUrl, dropDatabase, NEEDS, SERVER } from '../../support/postgres
 import { BINARY, named, startSpiceDb, storedIn, type RunningSpiceDb } from '../../support/spicedb.js';
 import { wireTo, type Wire } from '../../support/wire.js';
 import { CONTRACT_SCHEMA, relationshipsContract } from '../relationships.contract.js';
+import { collectCleanups } from '../../support/cleanups.js';
 
 /** The schema has no caveats within reach of `see`, so that its answers can be cached; `guest` reaches an expiration. */
 const SCHEMA = `${CONTRACT_SCHEMA}
@@ -97,19 +98,18 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
     expect((await one(engine, asked))?.result).not.toBe('yes');
   };
 
+  const onSuiteFinished = collectCleanups();
+  onSuiteFinished(() => calls.mockRestore());
   beforeAll(async () => {
     spicedb = await startSpiceDb();
+    onSuiteFinished(() => spicedb.kill());
     await spicedb.schema(graph);
     outside = new Connection(spicedb.address, 5_000);
+    onSuiteFinished(() => outside.close());
   });
   afterEach(async () => {
     for (const made of wires.splice(0)) made.close();
     for (const engine of opened.splice(0)) await engine.close();
-  });
-  afterAll(async () => {
-    calls.mockRestore();
-    outside.close();
-    await spicedb.kill();
   });
 
   describe('as every other', () => {
@@ -118,8 +118,8 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server whose answers are kept'),
     beforeAll(async () => {
       other = await startSpiceDb();
       await other.schema(plain);
+      return () => other.kill();
     });
-    afterAll(() => other.kill());
     relationshipsContract('SpiceDB server, bounded', () =>
       ServerGraph.start(plain, { ...other.address, deadlineMs: 5_000, consistency: 'bounded' }),
     );
@@ -299,19 +299,18 @@ describe.skipIf(BINARY === '' || SERVER === undefined)(
     let url: string;
     let outside: Connection;
     const opened: ServerGraph[] = [];
+    const onSuiteFinished = collectCleanups();
     beforeAll(async () => {
       url = await databaseUrl('bounded');
+      onSuiteFinished(() => dropDatabase(url));
       spicedb = await startSpiceDb({ flags: await storedIn(url) });
+      onSuiteFinished(() => spicedb.kill());
       await spicedb.schema(graph);
       outside = new Connection(spicedb.address, 5_000);
+      onSuiteFinished(() => outside.close());
+      onSuiteFinished(() => Promise.all(opened.map((engine) => engine.close())));
       for (let i = 0; i < 2; i += 1)
         opened.push(await ServerGraph.start(graph, { ...spicedb.address, deadlineMs: 5_000, consistency: 'bounded' }));
-    });
-    afterAll(async () => {
-      for (const engine of opened) await engine.close();
-      outside.close();
-      await spicedb.kill();
-      await dropDatabase(url);
     });
 
     it('has one revision as long as nobody writes to that PostgreSQL, and another one after', async () => {

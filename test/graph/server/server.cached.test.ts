@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { v1 } from '@authzed/authzed-node';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { checkBulk } from '../../../src/graph/bulk-check.js';
 import { atExactSnapshot } from '../../../src/graph/spicedb-api.js';
 import { parseRelationship } from '../../../src/graph/relationship-text.js';
@@ -17,6 +17,7 @@ import type { CheckAnswer, CheckRequest } from '../../../src/model/checks.js';
 import type { RelationshipUpdate, UpdateOperation } from '../../../src/model/relationships.js';
 import { databaseUrl, dropDatabase, NEEDS, SERVER } from '../../support/postgres/databases.js';
 import { BINARY, named, startSpiceDb, storedIn, type RunningSpiceDb } from '../../support/spicedb.js';
+import { collectCleanups } from '../../support/cleanups.js';
 
 const graph = GraphSchema.parse(
   `use expiration
@@ -84,19 +85,18 @@ function suite(
       v1.WriteRelationshipsRequest.create({ updates: updates(operation, ...texts).map(toProtoUpdate) }),
     );
 
+  const onSuiteFinished = collectCleanups();
   beforeAll(async () => {
     store = await makeStore();
+    onSuiteFinished(() => store.remove());
     spicedb = await startSpiceDb({ flags: store.flags });
+    onSuiteFinished(() => spicedb.kill());
     await spicedb.schema(graph);
     outside = new Connection(spicedb.address, 5_000);
+    onSuiteFinished(() => outside.close());
   });
   afterEach(async () => {
     for (const engine of opened.splice(0)) await engine.close();
-  });
-  afterAll(async () => {
-    outside.close();
-    await spicedb.kill();
-    await store.remove();
   });
 
   it('are used again after a bulk of nothing has named the same revision', async () => {

@@ -1,7 +1,7 @@
 /** A real SpiceDB server: the contract of the port, and what only a server can get wrong. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Connection } from '../../../src/graph/server/connection.js';
 import type { CheckAnswer, CheckRequest } from '../../../src/model/checks.js';
 import { writeServerSchema, compareServerSchema } from '../../../src/graph/server/schema-diff.js';
@@ -12,6 +12,7 @@ import { GraphSchema } from '../../../src/graph/schema/schema.js';
 import { BINARY, freePort, named, startSpiceDb, type RunningSpiceDb } from '../../support/spicedb.js';
 import { wireTo } from '../../support/wire.js';
 import { CONTRACT_SCHEMA, relationshipsContract } from '../relationships.contract.js';
+import { collectCleanups } from '../../support/cleanups.js';
 
 const graph = GraphSchema.parse(CONTRACT_SCHEMA, 'contract.zed');
 const certificate = (name: string): string => `test/support/certificates/${name}`;
@@ -37,14 +38,13 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
   let engine: ServerGraph;
   const open = (deadlineMs = 5_000): Promise<ServerGraph> =>
     ServerGraph.start(graph, { ...spicedb.address, deadlineMs });
+  const onSuiteFinished = collectCleanups();
   beforeAll(async () => {
     spicedb = await startSpiceDb();
+    onSuiteFinished(() => spicedb.kill());
     await spicedb.schema(graph);
     engine = await open();
-  });
-  afterAll(async () => {
-    await engine.close();
-    await spicedb.kill();
+    onSuiteFinished(() => engine.close());
   });
 
   relationshipsContract('SpiceDB server', open);
@@ -402,14 +402,13 @@ definition doc {
   );
   let spicedb: RunningSpiceDb;
   let engine: ServerGraph;
+  const onSuiteFinished = collectCleanups();
   beforeAll(async () => {
     spicedb = await startSpiceDb();
+    onSuiteFinished(() => spicedb.kill());
     await spicedb.schema(shapes);
     engine = await ServerGraph.start(shapes, { ...spicedb.address, deadlineMs: 5_000 });
-  });
-  afterAll(async () => {
-    await engine.close();
-    await spicedb.kill();
+    onSuiteFinished(() => engine.close());
   });
   const asked = (doc: string, permission: string, context?: Record<string, unknown>) =>
     one(engine, check(`doc:${doc}`, permission, 'a', { explain: true, context }));
@@ -560,16 +559,15 @@ definition employee {
     ];
     return { checks: () => checks.mock.calls.length, reads: () => reads.mock.calls.length };
   };
+  const onSuiteFinished = collectCleanups();
   beforeAll(async () => {
     spicedb = await startSpiceDb();
+    onSuiteFinished(() => spicedb.kill());
     await spicedb.schema(company);
     engine = await ServerGraph.start(company, { ...spicedb.address, deadlineMs: 5_000 });
+    onSuiteFinished(() => engine.close());
   });
   afterEach(() => vi.restoreAllMocks());
-  afterAll(async () => {
-    await engine.close();
-    await spicedb.kill();
-  });
   const explained = (employee: string, user = 'u') =>
     one(engine, check(`employee:${employee}`, 'view', user, { explain: true }));
 

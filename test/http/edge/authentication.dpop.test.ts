@@ -4,7 +4,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { calculateJwkThumbprint, type JWK } from 'jose';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { codes, start, step, T, type Answer, type Running } from '../../support/sample.js';
 import { makeKey, type Key } from '../../tokens/keys.js';
 
@@ -21,8 +21,8 @@ beforeAll(async () => {
   remit = await start(undefined, data);
   key = await makeKey('ES256', 'holder');
   jkt = await calculateJwkThumbprint(key.jwk);
+  return () => remit.stop();
 });
-afterAll(() => remit.stop());
 
 const bound = (more: object = {}): Promise<string> =>
   remit.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read', jkt, ...more });

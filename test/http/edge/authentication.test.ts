@@ -3,9 +3,10 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { codes, SAMPLE, start, type Answer, type Running } from '../../support/sample.js';
+import { collectCleanups } from '../../support/cleanups.js';
 
 const sample = dirname(SAMPLE);
 let directory: string;
@@ -18,8 +19,10 @@ const client = (id: string, more: object = {}) => ({
   ...more,
 });
 
+const onSuiteFinished = collectCleanups();
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'remit-callers-'));
+  onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
   const file = join(directory, 'remit.yaml');
   writeFileSync(
     file,
@@ -43,15 +46,12 @@ beforeAll(async () => {
     }),
   );
   remit = await start(file);
+  onSuiteFinished(() => remit.stop());
   token = await remit.mint({
     user: 'alice',
     agent: 'hr-assistant',
     scope: 'hr.employees.read hr.employees.write code.read',
   });
-});
-afterAll(async () => {
-  await remit.stop();
-  rmSync(directory, { recursive: true, force: true });
 });
 
 const URL = '/access/v1/evaluation';

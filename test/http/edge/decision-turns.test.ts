@@ -1,6 +1,6 @@
 /** Floods of questions through the real application: what is answered is on record, and a caller has its turns beside others. */
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { beforeAll, expect, it, vi } from 'vitest';
 import type { LightMyRequestResponse } from 'fastify';
 import { Fault } from '../../../src/model/faults.js';
 import { clientNamed, startWith, T, type Answer, type Running } from '../../support/sample.js';
@@ -15,8 +15,8 @@ beforeAll(async () => {
     issuers: [{ issuer: 'https://corp.example', audience: 'remit', primary: true, jwks: { keys: [key.jwk] } }],
     clients: ['one', 'two'].map((id) => ({ ...clientNamed(id, 'remit', 'evaluate'), rate: 1_000_000 })),
   });
+  return () => remit.stop();
 });
-afterAll(() => remit.stop());
 
 const token = (user: string, agent: string): Promise<string> =>
   key.sign(

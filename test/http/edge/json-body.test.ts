@@ -1,6 +1,6 @@
 /** Bodies are JSON where a route takes one; where it takes none, an empty body is none, whatever type it is said to have. */
 import { connect, type AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { start, type Running } from '../../support/sample.js';
 
 let remit: Running;
@@ -9,8 +9,8 @@ beforeAll(async () => {
   remit = await start();
   await remit.app.listen({ host: '127.0.0.1', port: 0 });
   ({ port } = remit.app.server.address() as AddressInfo);
+  return () => remit.stop();
 });
-afterAll(() => remit.stop());
 
 /** The answer to a request, as it stands on the wire. */
 const send = (line: string, headers: readonly string[], body = ''): Promise<string> =>

@@ -6,9 +6,10 @@ import { connect, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { ListenerConnections } from '../../../src/http/edge/listener-connections.js';
 import { pem, selfSigned } from '../../support/make-certificates.js';
+import { collectCleanups } from '../../support/cleanups.js';
 
 const CAPACITY = 8;
 const SOON = { timeout: 20_000 };
@@ -22,18 +23,19 @@ describe.each(['http', 'https'])('connections of %s', (scheme) => {
   };
   let server: Server;
   let port: number;
+  const onSuiteFinished = collectCleanups();
+  onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
   beforeAll(async () => {
     const handle = connections.countRequests(onRequest);
     server =
       scheme === 'http' ? createServer(handle) : createTlsServer(pem(selfSigned(directory, 'localhost')), handle);
+    onSuiteFinished(() => {
+      server.close();
+      server.closeAllConnections();
+    });
     connections.watch(server);
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     ({ port } = server.address() as AddressInfo);
-  });
-  afterAll(() => {
-    server.close();
-    server.closeAllConnections();
-    rmSync(directory, { recursive: true, force: true });
   });
 
   const open = (localAddress: string): Socket => {

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { clientNamed, SAMPLE, start, type Running } from '../../support/sample.js';
 
@@ -51,8 +51,8 @@ describe('more than may be in flight', () => {
       resource: { type: 'employee', id: 'erin' },
       context: { token: await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read' }) },
     };
+    return () => remit.stop();
   });
-  afterAll(() => remit.stop());
 
   const admission = () => remit.app.health.admission.stats();
   const ask = (body = JSON.stringify(question), key = KEY): Promise<Response> =>

@@ -1,6 +1,6 @@
 /** Who is held to which rate: clients, the agents of a client, and addresses whose credentials are refused. */
 import fc from 'fast-check';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { LightMyRequestResponse } from 'fastify';
 import { clientNamed, startWith, T, type Running } from '../../support/sample.js';
 import { makeKey, type Key } from '../../tokens/keys.js';
@@ -27,8 +27,8 @@ beforeAll(async () => {
       { ...clientNamed('wide', 'api', 'evaluate'), rate: 1000 },
     ],
   });
+  return () => remit.stop();
 });
-afterAll(() => remit.stop());
 
 /** Time stands still, so that no bucket fills up while a slow machine asks. */
 let now = 0;

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { certificateThumbprint } from '../../../src/tokens/proof-of-possession.js';
 import { clientNamed, codes, startWith, T, type Answer, type Running } from '../../support/sample.js';
 import { makeKey, type Key } from '../../tokens/keys.js';
@@ -30,8 +30,8 @@ beforeAll(async () => {
     clients: [clientNamed('edge', 'api', 'evaluate', 'asserts_certificate'), clientNamed('plain', 'api', 'evaluate')],
   });
   await remit.app.listen({ host: '127.0.0.1', port: 0 });
+  return () => remit.stop();
 });
-afterAll(() => remit.stop());
 
 const bound = (aud: string, certificate = 'holder.pem'): Promise<string> =>
   key.sign(

@@ -5,28 +5,28 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls, type SecureVersion, type TLSSocket } from 'node:tls';
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { pem, selfSigned, type Pair } from '../../support/make-certificates.js';
 import { clientNamed, startWith, type Running } from '../../support/sample.js';
+import { collectCleanups } from '../../support/cleanups.js';
 
 const CONNECTIONS = 20;
 let directory: string;
 let remit: Running;
 let port: number;
+const onSuiteFinished = collectCleanups();
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'remit-transport-'));
+  onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
   remit = await startWith({
     listen: { port: 0 },
     limits: { connections: CONNECTIONS },
     issuers: [],
     clients: [clientNamed('api', 'remit', 'evaluate')],
   });
+  onSuiteFinished(() => remit.stop());
   await remit.app.listen({ host: '127.0.0.1', port: 0 });
   ({ port } = remit.app.server.address() as AddressInfo);
-});
-afterAll(async () => {
-  await remit.stop();
-  rmSync(directory, { recursive: true, force: true });
 });
 
 /** The same, with a certificate. */
@@ -321,8 +321,8 @@ describe('TLS', () => {
     });
     await secured.app.listen({ host: '127.0.0.1', port: 0 });
     at = (secured.app.server.address() as AddressInfo).port;
+    return () => secured.stop();
   });
-  afterAll(() => secured.stop());
 
   const handshake = (options: { maxVersion?: SecureVersion; minVersion?: SecureVersion; ciphers?: string }): Promise<string> =>
     new Promise((resolve) => {

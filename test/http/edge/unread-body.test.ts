@@ -4,9 +4,10 @@ import { connect, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { selfSigned } from '../../support/make-certificates.js';
 import { clientNamed, startWith, type Running } from '../../support/sample.js';
+import { collectCleanups } from '../../support/cleanups.js';
 
 const SOON = { timeout: 20_000, interval: 10 };
 /** More than the buffers of both ends hold, so that a sender notices whether it is read. */
@@ -18,21 +19,20 @@ describe.each([['http'], ['https']])('over %s', (scheme) => {
   let directory: string;
   /** The server's ends of the connections, the newest last. */
   const accepted: Socket[] = [];
+  const onSuiteFinished = collectCleanups();
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), 'remit-unread-'));
+    onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
     const files = selfSigned(directory, 'localhost');
     remit = await startWith({
       listen: { port: 0, ...(scheme === 'https' ? { tls: files } : {}) },
       issuers: [],
       clients: [clientNamed('api', 'remit', 'evaluate')],
     });
+    onSuiteFinished(() => remit.stop());
     remit.app.server.on('connection', (socket: Socket) => accepted.push(socket));
     await remit.app.listen({ host: '127.0.0.1', port: 0 });
     ({ port } = remit.app.server.address() as AddressInfo);
-  });
-  afterAll(async () => {
-    await remit.stop();
-    rmSync(directory, { recursive: true, force: true });
   });
 
   const open = (): Socket =>

@@ -1,5 +1,5 @@
 /** Relationships, entities, records and health over HTTP: what is written lasts, what fails never allows. */
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { parseStoredRelationship } from '../../../src/graph/relationship-text.js';
 import { codes, ON_SERVER, SAMPLE, start, type Answer, type Running } from '../../support/sample.js';
 
@@ -23,8 +23,8 @@ describe('administration', () => {
   let remit: Running;
   beforeAll(async () => {
     remit = await start();
+    return () => remit.stop();
   });
-  afterAll(() => remit.stop());
 
   it('writes relationships as text and as JSON, and reads them in both forms', async () => {
     const json = {
@@ -376,8 +376,8 @@ describe('what anybody may read', () => {
   beforeAll(async () => {
     remit = await start();
     await remit.app.listen({ host: '127.0.0.1', port: 0 });
+    return () => remit.stop();
   });
-  afterAll(() => remit.stop());
 
   it('the AuthZEN metadata names the address it is asked at, and only what is there', async () => {
     const address = remit.app.server.address();

@@ -1,5 +1,5 @@
 /** Capabilities: an agent learns what it may do, what would have to be added, and nothing of anybody else. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { start, type Running } from '../../support/sample.js';
 
 interface Capability {
@@ -12,8 +12,8 @@ interface Capability {
 let remit: Running;
 beforeAll(async () => {
   remit = await start();
+  return () => remit.stop();
 });
-afterAll(() => remit.stop());
 
 const ask = (token: string) =>
   remit.app.inject({

@@ -1,7 +1,7 @@
 /** Decision records in a list: whose they are, in which order, and what of them is shown to whom. */
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { clientNamed, DAYTIME, start, startWith, type Answer, type Running } from '../../support/sample.js';
 
 interface Listed {
@@ -26,8 +26,8 @@ beforeAll(async () => {
     ],
   });
   token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read', audience: 'remit' });
+  return () => remit.stop();
 });
-afterAll(() => remit.stop());
 
 const as = (who: string) => ({ authorization: `Bearer ${who}-key` });
 const ask = async (who: string, over: object = {}): Promise<string> => {

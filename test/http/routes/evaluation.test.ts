@@ -1,5 +1,5 @@
 /** The AuthZEN endpoints: what is asked, in which forms, and everything that is refused. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Rationale } from '../../../src/model/decision.js';
 import { codes, start, type Answer, type Running } from '../../support/sample.js';
 
@@ -8,8 +8,8 @@ let token: string;
 beforeAll(async () => {
   remit = await start();
   token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read hr.employees.write' });
+  return () => remit.stop();
 });
-afterAll(() => remit.stop());
 
 const URL = '/access/v1/evaluation';
 const BATCH = '/access/v1/evaluations';

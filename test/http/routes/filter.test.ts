@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { clientNamed, start, startWith, type Running } from '../../support/sample.js';
 
 interface Filtered {
@@ -19,8 +19,8 @@ interface Filtered {
 let remit: Running;
 beforeAll(async () => {
   remit = await start();
+  return () => remit.stop();
 });
-afterAll(() => remit.stop());
 
 const SCOPES = 'hr.employees.read hr.employees.write hr.employees.export code.read code.write';
 const records = async (type: string, of: Running = remit) => {

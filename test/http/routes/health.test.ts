@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { Fault } from '../../../src/model/faults.js';
 import { ON_SERVER, start, type Running } from '../../support/sample.js';
 
@@ -9,8 +9,8 @@ describe('/health/ready', () => {
   let remit: Running;
   beforeAll(async () => {
     remit = await start();
+    return () => remit.stop();
   });
-  afterAll(() => remit.stop());
   const stranger = (authorization?: string) =>
     remit.app.inject({
       url: READY,

@@ -5,7 +5,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { v4 as uuid } from 'uuid';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MAX_SESSIONS_ENDED_BY_USER } from '../../../src/http/routes/revocations.js';
 import { PgliteDatabase } from '../../../src/store/database/pglite.js';
 import type { Database } from '../../../src/store/database/port.js';
@@ -32,8 +32,8 @@ let now = DAYTIME;
 beforeAll(async () => {
   data = mkdtempSync(join(tmpdir(), 'remit-revocations-'));
   remit = await start(undefined, data);
+  return () => remit.stop();
 });
-afterAll(() => remit.stop());
 beforeEach(() => {
   // Each test has a day of its own, so that what one revokes another doesn't see.
   now = new Date(now.getTime() + 86_400_000);
@@ -278,8 +278,8 @@ describe('a person whose id is nearly that of another', () => {
       { authorization: 'Bearer root-key' },
     );
     expect(written.statusCode, written.body).toBe(200);
+    return () => company.stop();
   });
-  afterAll(() => company.stop());
 
   const state = (body: object) => company.post('/v1/revocations', body, { authorization: 'Bearer root-key' });
   /** The ids whose tokens are revoked, of the four. */
@@ -344,8 +344,8 @@ describe('where no issuer is the primary one', () => {
     });
     // The development issuer, whose ids are bare, is there for the sample alone.
     company.service.trust.issuers.replace(company.service.trust.configured.issuers);
+    return () => company.stop();
   });
-  afterAll(() => company.stop());
 
   it.each(['user', 'agent'])('a bare id of a %s is refused, and the message says how ids look', async (place) => {
     const response = await company.post('/v1/revocations', { [place]: 'dave' }, { authorization: 'Bearer root-key' });
@@ -400,8 +400,8 @@ describe('a request that is held back', () => {
   beforeAll(async () => {
     live = await start();
     host = new URL(await live.app.listen({ host: '127.0.0.1', port: 0 })).host;
+    return () => live.stop();
   });
-  afterAll(() => live.stop());
   beforeEach(() => live.at(now));
 
   /** The headers are sent now, the body when it is told. */
@@ -489,8 +489,8 @@ describe('a user with a token of their own', () => {
       ],
       clients: [clientNamed('hr-api', 'hr-api', 'evaluate')],
     }); // prettier-ignore
+    return () => company.stop();
   });
-  afterAll(() => company.stop());
 
   const token = (claims: object): Promise<string> =>
     key.sign(
@@ -582,9 +582,9 @@ describe('the store', () => {
   beforeAll(async () => {
     real = new PgliteDatabase(undefined);
     await migrateSchema(real);
+    return () => real.close();
   });
   beforeEach(() => real.run([{ sql: 'delete from revocations' }]));
-  afterAll(() => real.close());
 
   it.each<[string, Partial<Revocation>, 'token' | 'session' | undefined]>([
     ['by jti', { jti: 'j' }, 'token'],

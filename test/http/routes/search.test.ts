@@ -1,5 +1,5 @@
 /** Search: exactly what single questions are allowed, in pages that hold together. */
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { clientNamed, codes, DAYTIME, start, startWith, type Running } from '../../support/sample.js';
 
 interface Found {
@@ -10,8 +10,8 @@ interface Found {
 let remit: Running;
 beforeAll(async () => {
   remit = await start();
+  return () => remit.stop();
 });
-afterAll(() => remit.stop());
 
 const search = async (what: string, body: object, headers: Record<string, string> = {}): Promise<Found> => {
   const response = await remit.post(`/access/v1/search/${what}`, body, headers);

@@ -1,6 +1,6 @@
 /** Decisions explained: each condition as Cedar itself judged it, on the request that was decided. */
 import type { ReplayableRecord } from '../../../src/model/decision.js';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { readSources } from '../../../src/config/files.js';
 import { explainRecord, type Explanation } from '../../../src/records/explain/explain.js';
 import type { PolicyExplanation } from '../../../src/records/explain/policies.js';
@@ -13,8 +13,8 @@ let rules: Rules;
 beforeAll(async () => {
   remit = await start();
   rules = remit.service.activePolicies.rules;
+  return () => remit.stop();
 });
-afterAll(() => remit.stop());
 
 async function asked(
   action: string,

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { samples } from '../../support/prometheus-text.js';
 import {
   approve,
@@ -47,8 +47,8 @@ const metric = async (name: string, labels: Record<string, string> = {}): Promis
 beforeAll(async () => {
   live = await startLive();
   first = version();
+  return () => live.end();
 });
-afterAll(() => live.end());
 beforeEach(() => {
   live.said.length = 0;
 });

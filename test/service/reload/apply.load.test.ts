@@ -1,6 +1,6 @@
 /** Decisions while the rules are replaced again and again: each is made by one set, which its record names. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { beforeAll, expect, it, vi } from 'vitest';
 import { join } from 'node:path';
 import { PolicyReader } from '../../../src/service/reload/reader.js';
 import type { PolicyCandidate } from '../../../src/service/reload/candidate.js';
@@ -17,8 +17,8 @@ const CALLERS = 4;
 let live: Live;
 beforeAll(async () => {
   live = await startLive({ reload: { policies: 'off' } });
+  return () => live.end();
 });
-afterAll(() => live.end());
 
 /** Three sets: with another SpiceDB schema and allowed, denied by a policy, denied by a permission. */
 async function candidates(): Promise<readonly { candidate: PolicyCandidate; allowed: boolean }[]> {

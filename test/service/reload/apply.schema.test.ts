@@ -1,7 +1,7 @@
 /** A SpiceDB schema that changes under a running service: taken with the relationships that there are, or not at all. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { stringify } from 'yaml';
 import { loadConfig } from '../../../src/config/config.js';
 import { readSources } from '../../../src/config/files.js';
@@ -38,8 +38,8 @@ describe('with the embedded SpiceDB', () => {
   beforeAll(async () => {
     live = await startLive();
     first = version();
+    return () => live.end();
   });
-  afterAll(() => live.end());
   beforeEach(() => {
     live.said.length = 0;
   });

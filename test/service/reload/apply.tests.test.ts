@@ -4,7 +4,7 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { samples } from '../../support/prometheus-text.js';
 import {
   approve,
@@ -46,8 +46,8 @@ const isTold = async (reason: RegExp): Promise<void> => {
 beforeAll(async () => {
   live = await startLive();
   first = version();
+  return () => live.end();
 });
-afterAll(() => live.end());
 beforeEach(() => {
   live.said.length = 0;
 });

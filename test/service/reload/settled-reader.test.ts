@@ -2,7 +2,7 @@
 import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { beforeAll, expect, it, vi } from 'vitest';
 import { ChangeNotices } from '../../../src/service/reload/notices.js';
 import { SettledReader } from '../../../src/service/reload/settled-reader.js';
 import { readSnapshot, type WatchedPaths, type FilesSnapshot } from '../../../src/service/reload/snapshot.js';
@@ -23,9 +23,9 @@ beforeAll(() => {
     },
     world: undefined,
   };
-});
-afterAll(() => {
-  rmSync(directory, { recursive: true, force: true });
+  return () => {
+    rmSync(directory, { recursive: true, force: true });
+  };
 });
 const text = ({ read }: FilesSnapshot): string => ('refused' in read ? read.refused : read.sources.policies.map((p) => p.text).join()); // prettier-ignore
 

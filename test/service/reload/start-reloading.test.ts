@@ -1,24 +1,24 @@
 /** Policies that change under `remit serve` as it is run, with nothing but its files, its log and HTTP. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { Caller, serve, type Remit } from '../../faults/processes.js';
 import { clientNamed } from '../../support/sample.js';
 import { FREEZE, question, SOON, THAW, write, writeCompany } from './company.js';
+import { collectCleanups } from '../../support/cleanups.js';
 
 const { directory, file } = writeCompany({
   clients: [clientNamed('api', 'remit', 'evaluate', 'asserts_subject'), clientNamed('ops', 'remit', 'admin')],
 });
 const [api, ops] = [new Caller('api-key'), new Caller('ops-key')];
 let remit: Remit;
+const onSuiteFinished = collectCleanups();
+onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
+onSuiteFinished(() => api.close());
+onSuiteFinished(() => ops.close());
 beforeAll(async () => {
   remit = await serve(file, { data: join(directory, 'data') });
-});
-afterAll(async () => {
-  api.close();
-  ops.close();
-  await remit.end('SIGKILL');
-  rmSync(directory, { recursive: true, force: true });
+  onSuiteFinished(() => remit.end('SIGKILL'));
 });
 
 /** A read that nobody forbids by day or by night. */

@@ -1,6 +1,6 @@
 /** The contract of the database port, for every implementation. */
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { StatementRejectedFault, type Database } from '../../../src/store/database/port.js';
 import { Fault } from '../../../src/model/faults.js';
 import { DecisionStore } from '../../../src/store/decisions.js';
@@ -28,8 +28,8 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
     beforeAll(async () => {
       db = await open();
       await migrateSchema(db);
+      return () => db.close();
     });
-    afterAll(() => db.close());
 
     it('answers the rows of each statement, in order', async () => {
       const results = await db.run([

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { v7 as uuid } from 'uuid';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { PostgresDatabase } from '../../../src/store/database/postgres.js';
 import type { DecisionRecord } from '../../../src/model/decision.js';
 import type { Fault } from '../../../src/model/faults.js';
@@ -20,6 +20,7 @@ import { RevocationStore } from '../../../src/store/revocations.js';
 import { databaseUrl, migratedUrl, NEEDS, postgresConfig, SERVER } from '../../support/postgres/databases.js';
 import { BINARIES, Throwaway, Wire } from '../../support/postgres/server.js';
 import { databaseContract } from './database.contract.js';
+import { collectCleanups } from '../../support/cleanups.js';
 
 const open: PostgresDatabase[] = [];
 function connected(url: string, options: object = {}, log: (line: string) => void = () => undefined): PostgresDatabase {
@@ -298,9 +299,12 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined)(`${NEEDS}: a ser
   let wire: Wire;
   let lines: string[];
   let database: PostgresDatabase;
+  const onSuiteFinished = collectCleanups();
   beforeAll(async () => {
     server = await Throwaway.start();
+    onSuiteFinished(() => server.remove());
     wire = await Wire.to(server.port);
+    onSuiteFinished(() => wire.close());
     await migrateSchema(connected(server.url()));
   });
   beforeEach(() => {
@@ -310,11 +314,7 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined)(`${NEEDS}: a ser
       { connect_timeout_ms: 500, statement_timeout_ms: 1_000 },
       (line) => lines.push(line),
     );
-  });
-  afterEach(() => database.close());
-  afterAll(async () => {
-    await wire.close();
-    await server.remove();
+    return () => database.close();
   });
 
   it('that is stopped and started again: it is away meanwhile, and nothing has to be restarted', async () => {
@@ -444,14 +444,12 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined)(`${NEEDS}: a ser
   const ca = fileURLToPath(new URL('../../support/certificates/server.pem', import.meta.url));
   let server: Throwaway;
   let plain: Throwaway;
+  const onSuiteFinished = collectCleanups();
   beforeAll(async () => {
-    [server, plain] = await Promise.all([
-      Throwaway.start({ listen_addresses: '127.0.0.1,127.0.0.2' }, true),
-      Throwaway.start(),
-    ]);
-  });
-  afterAll(async () => {
-    await Promise.all([server.remove(), plain.remove()]);
+    server = await Throwaway.start({ listen_addresses: '127.0.0.1,127.0.0.2' }, true);
+    onSuiteFinished(() => server.remove());
+    plain = await Throwaway.start();
+    onSuiteFinished(() => plain.remove());
   });
   const named = (host: string): string => server.url().replace('@127.0.0.1:', `@${host}:`);
   const encrypted = [{ sql: 'select ssl, version from pg_stat_ssl where pid = pg_backend_pid()' }];
