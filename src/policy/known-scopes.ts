@@ -11,7 +11,7 @@ export function listKnownScopes({ vocabulary, policies }: Pick<Rules, 'vocabular
   const scopes = new Set(listScopes(vocabulary).map(({ scope }) => scope));
   for (const { json } of policies.values()) {
     for (const { expression } of collectAtoms(json)) {
-      const { paths, texts } = collectOperands(expression);
+      const { paths, texts } = collectPathsAndTexts(expression);
       if (!paths.has(SCOPES_PATH)) continue;
       for (const text of texts) if (SCOPE_TOKEN.test(text)) scopes.add(text);
     }
@@ -20,7 +20,7 @@ export function listKnownScopes({ vocabulary, policies }: Pick<Rules, 'vocabular
 }
 
 /** The paths and the literal texts anywhere in an expression. */
-function collectOperands(expression: Expression): { readonly paths: Set<string>; readonly texts: Set<string> } {
+function collectPathsAndTexts(expression: Expression): { readonly paths: Set<string>; readonly texts: Set<string> } {
   const operands = { paths: new Set<string>(), texts: new Set<string>() };
   for (const node of listNodes(expression)) {
     if (Array.isArray(node)) continue;

@@ -26,7 +26,7 @@ const TOKEN =
 export function tokenizeCedar(text: string): CedarToken[] {
   const tokens: CedarToken[] = [];
   for (let index = 0; index < text.length;) {
-    const token = text[index] === '"' ? readString(text, index) : readToken(text, index);
+    const token = text[index] === '"' ? readCedarString(text, index) : readCedarToken(text, index);
     tokens.push(token);
     index += token.text.length;
   }
@@ -37,7 +37,7 @@ export function tokenizeCedar(text: string): CedarToken[] {
  * Reads a string by hand, since a regular expression overflows the stack where a string has millions of escapes. A
  * string without an end takes the rest of the text with it: Cedar reads no further either.
  */
-function readString(text: string, index: number): CedarToken {
+function readCedarString(text: string, index: number): CedarToken {
   for (let end = index + 1; end < text.length; end += 1) {
     if (text[end] === '"') return { kind: 'string', text: text.slice(index, end + 1), index };
     if (text[end] === '\\') {
@@ -48,7 +48,7 @@ function readString(text: string, index: number): CedarToken {
   return { kind: 'unknown', text: text.slice(index), index };
 }
 
-function readToken(text: string, index: number): CedarToken {
+function readCedarToken(text: string, index: number): CedarToken {
   TOKEN.lastIndex = index;
   const match = TOKEN.exec(text);
   const groups = Object.entries((match?.groups ?? {}) as Record<CedarTokenKind, string | undefined>);

@@ -13,12 +13,12 @@ export interface ReachedEntity {
   readonly reads: ValueReads;
 }
 
-type Values = Readonly<Record<string, unknown>>;
+type AttributeValues = Readonly<Record<string, unknown>>;
 
 /** A reader of the attributes of entities, and of references in values. */
 export interface EntitySource {
   /** Returns undefined where there is no such entity. */
-  readonly attributes: (uid: EntityUid) => Values | undefined;
+  readonly attributes: (uid: EntityUid) => AttributeValues | undefined;
   /** Returns undefined where the value is no reference. */
   readonly reference: (type: string, value: unknown) => EntityUid | undefined;
 }
@@ -26,7 +26,7 @@ export interface EntitySource {
 /** @returns each entity once, the principal and the resource first */
 export function findReachedEntities(
   reads: PolicyReads,
-  request: { readonly principal: EntityUid; readonly resource: EntityUid; readonly context: Values },
+  request: { readonly principal: EntityUid; readonly resource: EntityUid; readonly context: AttributeValues },
   source: EntitySource,
 ): ReachedEntity[] {
   const { principal, resource } = request;
@@ -64,7 +64,7 @@ export function findReachedEntities(
 export function listStatedReferences(
   { principal, resource, context, literals }: PolicyReads,
   type: string,
-  stated: Values,
+  stated: AttributeValues,
   reference: EntitySource['reference'],
 ): ReachedEntity[] {
   const entities: ReachedEntity[] = [];
@@ -79,7 +79,7 @@ export function listStatedReferences(
 
 function followMembers(
   members: ReadonlyMap<string, ValueReads>,
-  values: Values,
+  values: AttributeValues,
   reference: EntitySource['reference'],
   reach: (uid: EntityUid, reads: ValueReads) => void,
 ): void {
@@ -87,7 +87,8 @@ function followMembers(
     const value = Object.hasOwn(values, name) ? values[name] : undefined;
     if (value === undefined) continue;
     if (member.type.kind === 'Record') {
-      if (typeof value === 'object' && value !== null) followMembers(member.members, value as Values, reference, reach);
+      if (typeof value === 'object' && value !== null)
+        followMembers(member.members, value as AttributeValues, reference, reach);
     } else if (member.type.kind === 'Entity' && needsEntity(member)) {
       const uid = reference(member.type.name, value);
       if (uid !== undefined) reach(uid, member);

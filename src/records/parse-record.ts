@@ -6,12 +6,9 @@ import { z } from 'zod';
 import type { DecisionRecord } from '../model/decision.js';
 import { ConfigError, FAULTS, type FaultCode } from '../model/faults.js';
 import { instantFormat } from '../runtime/instant-format.js';
-import { rephraseIssue, formatJsonPath } from '../runtime/strict-json.js';
+import { formatJsonPath, MAX_RECORD_DEPTH, rephraseIssue } from '../runtime/strict-json.js';
 import { CLIENT_PERMISSIONS } from '../model/question.js';
 import { REASONS, type ReasonCode } from '../model/reasons.js';
-
-/** The depth of a request's JSON (32 at most), within the record and its facts. */
-const MAX_RECORD_DEPTH = 48;
 
 const keysSchema = <T extends string>(table: Readonly<Record<T, unknown>>) => z.enum(Object.keys(table) as [T, ...T[]]);
 const textsSchema = z.array(z.string());

@@ -1,5 +1,5 @@
 /** Whether a number that is written in digits survives being read as a double, as JSON and YAML readers do. */
-import { findStringEnd } from './json-extent.js';
+import { findStringEnd, QUOTE } from './json-extent.js';
 
 const MAX_KEPT_DIGITS = 15;
 /** The smallest double that isn't subnormal. */
@@ -32,7 +32,6 @@ const MAYBE_INEXACT = /(?:^|[[:,\s])-?\d(?:[\d.]{15}|[\d.]*[eE])/;
 const NUMBER_PART = /[\d.eE+-]*/y;
 /** The shortest literal that loses value without an exponent. */
 const MIN_INEXACT_LENGTH = 16;
-const QUOTE = 0x22;
 const MINUS = 0x2d;
 const ZERO = 0x30;
 const NINE = 0x39;

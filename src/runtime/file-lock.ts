@@ -15,7 +15,7 @@ import { ConfigError } from '../model/faults.js';
 import { tryFlock } from './flock.js';
 
 const MAX_CONTENT_BYTES = 4096;
-const MAX_ATTEMPTS = 10;
+const MAX_LOCK_ATTEMPTS = 10;
 
 /** A file that this process holds. Its content names the process. */
 export class FileLock {
@@ -36,7 +36,7 @@ export class FileLock {
    * @throws ConfigError where the file can't be opened, or its file system has no locks
    */
   static tryTake(path: string, content: string, inspect: (before: string) => void): FileLock | undefined {
-    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+    for (let attempt = 0; attempt < MAX_LOCK_ATTEMPTS; attempt += 1) {
       const descriptor = openLockFile(path);
       try {
         if (!lockDescriptor(descriptor, path)) {

@@ -14,7 +14,7 @@ export interface JsonExtent {
   readonly strings: number;
 }
 
-const QUOTE = 0x22;
+export const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
 const COLON = 0x3a;

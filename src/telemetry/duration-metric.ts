@@ -6,17 +6,17 @@
 import type { Histogram, MetricObjectWithValues, MetricValueWithName, Registry } from 'prom-client';
 
 /** Upper bounds in seconds: from a cached answer to a deadline of some seconds. */
-const BOUNDS = [0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
+const BUCKET_BOUNDS_SECONDS = [0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 
 /** The observations with one set of labels. */
 export class DurationHistogram {
   /** The observations in each bucket; the last one is for those above all bounds. */
-  readonly counts = new Float64Array(BOUNDS.length + 1);
+  readonly counts = new Float64Array(BUCKET_BOUNDS_SECONDS.length + 1);
   sum = 0;
 
   observe(seconds: number): void {
     let bucket = 0;
-    while (bucket < BOUNDS.length && seconds > (BOUNDS[bucket] ?? Infinity)) bucket += 1;
+    while (bucket < BUCKET_BOUNDS_SECONDS.length && seconds > (BUCKET_BOUNDS_SECONDS[bucket] ?? Infinity)) bucket += 1;
     this.counts[bucket] = (this.counts[bucket] ?? 0) + 1;
     this.sum += seconds;
   }
@@ -54,7 +54,11 @@ export class DurationMetric<Label extends string> {
       let count = 0;
       const buckets = [...counts].map((n, i) => {
         count += n;
-        return { metricName: `${name}_bucket`, labels: { ...labels, le: BOUNDS[i] ?? '+Inf' }, value: count };
+        return {
+          metricName: `${name}_bucket`,
+          labels: { ...labels, le: BUCKET_BOUNDS_SECONDS[i] ?? '+Inf' },
+          value: count,
+        };
       });
       return [
         ...buckets,

@@ -28,7 +28,7 @@ export interface ComparisonInput {
   readonly records: AsyncIterable<DecisionRecord | SearchRecord> | Iterable<DecisionRecord | SearchRecord>;
 }
 
-export interface Comparison {
+export interface RulesDiff {
   readonly schema: readonly SchemaDifference[];
   readonly policies: readonly PolicyDifference[];
   /** The differing policies that no differing decision cites. */
@@ -44,7 +44,7 @@ export async function compareRules(
   before: Rules,
   after: Rules,
   { cases, records, ...sampling }: ComparisonInput,
-): Promise<Comparison> {
+): Promise<RulesDiff> {
   const differences = new Differences(before, after);
   const schema = compareSchemas(before, after);
   // With the same schemas a decision can only differ where policies do.
@@ -71,7 +71,7 @@ export async function compareRules(
  * known here.
  */
 export function failsOn(
-  { schema, policies, groups, dropped }: Comparison,
+  { schema, policies, groups, dropped }: RulesDiff,
   condition: 'widening' | 'change' | undefined,
 ): boolean {
   if (condition === undefined) return false;

@@ -1,6 +1,6 @@
 /** Prints a comparison for people, and as JSON. */
 import { DECISION_CHANGES, type DecisionChange } from '../../records/difference.js';
-import type { Comparison } from './compare.js';
+import type { RulesDiff } from './compare.js';
 import type { ComparisonCounts, DifferenceGroup, PolicyDifference } from './differences.js';
 import { DANGERS } from './danger.js';
 
@@ -26,7 +26,7 @@ const MAX_VALUE_LENGTH = 100;
 
 /** @param plain escapes what a terminal would act on */
 export function comparisonText(
-  comparison: Comparison,
+  comparison: RulesDiff,
   header: ComparisonHeader,
   plain: (text: string) => string,
 ): string {
@@ -106,7 +106,7 @@ function countText({ asked: total, differing, inconclusive }: ComparisonCounts, 
 }
 
 /** The object that `--json` prints. */
-export function comparisonJson({ groups, ...comparison }: Comparison, header: ComparisonHeader): object {
+export function comparisonJson({ groups, ...comparison }: RulesDiff, header: ComparisonHeader): object {
   return {
     before: { name: header.before.name, policy_version: header.before.version },
     after: { name: header.after.name, policy_version: header.after.version },

@@ -17,7 +17,7 @@ export interface SchemaDifference {
 export function compareSchemas(before: Rules, after: Rules): SchemaDifference[] {
   const graph = [
     ...compareByName('definition', definitionsByName(before), definitionsByName(after), () => []),
-    ...compareMembers(before, after),
+    ...compareRelationMembers(before, after),
   ];
   const actions = compareByName('action', actionsByName(before), actionsByName(after), compareActions);
   const same = normalizeSchema(before.graph.text) === normalizeSchema(after.graph.text);
@@ -118,7 +118,7 @@ function definitionsByName({ graph }: Rules): ReadonlyMap<string, unknown> {
 }
 
 /** Compares the permissions and relations of the definitions that both schemas have. */
-function compareMembers(before: Rules, after: Rules): SchemaDifference[] {
+function compareRelationMembers(before: Rules, after: Rules): SchemaDifference[] {
   const common = before.graph.definitionNames().filter((name) => after.graph.hasDefinition(name));
   const membersByName = ({ graph }: Rules, kind: 'permission' | 'relation'): ReadonlyMap<string, unknown> =>
     new Map(

@@ -31,9 +31,9 @@ export function findLiterals(policies: Iterable<Policy>): Literals {
   };
   const comparedNames: (readonly string[])[] = [];
   for (const { json } of policies) {
-    for (const scope of [json.principal, json.resource]) addEntities(collectOperands(scope).entities);
+    for (const scope of [json.principal, json.resource]) addEntities(collectLiterals(scope).entities);
     for (const { expression } of collectAtoms(json)) {
-      const operands = collectOperands(expression);
+      const operands = collectLiterals(expression);
       const names = [
         ...listSortedPaths(expression).map((path) => path.at(-1) ?? ''),
         ...collectLiteralReads(expression),
@@ -93,7 +93,7 @@ interface LiteralOperands {
 }
 
 /** @param expression a condition's atom or a policy's scope, as Cedar's JSON writes them */
-function collectOperands(expression: unknown): LiteralOperands {
+function collectLiterals(expression: unknown): LiteralOperands {
   const operands: LiteralOperands = { literals: [], entities: [] };
   visitOperands(expression, 'plain', operands);
   return operands;

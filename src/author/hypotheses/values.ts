@@ -8,7 +8,7 @@ import { toLocalTime, type LocalTime } from '../../runtime/local-time.js';
 import { literalNumbers, literalTexts, type Literal, type Literals } from './literals.js';
 
 export const DAY_MS = 86_400_000;
-const HOUR_MS = 3_600_000;
+export const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;
 /** The end of the year 9999. */
 const LAST_MS = 253_402_300_799_999;

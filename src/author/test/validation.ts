@@ -73,7 +73,7 @@ export async function runValidationFile(
     if (membership !== undefined)
       for (const expectation of expected) {
         const common = { place: locate(expectation.path), test: 'validation', name: expectation.key };
-        results.push({ ...common, ...compareMembers(expectation, membership) });
+        results.push({ ...common, ...checkExpectedMembers(expectation, membership) });
       }
     // SpiceDB took both, which is all that a file with no assertion says.
     if (assertions.length + expectations.length === 0 && isSelected(source.name, 'schema', LOADED))
@@ -103,7 +103,7 @@ function createMembership({ text, file }: ValidationSchema, relationships: reado
   return new Membership(GraphSchema.parse(text, file), relationships, new Date());
 }
 
-function compareMembers(
+function checkExpectedMembers(
   { resource, permission, members }: ExpectedMembers,
   membership: Membership,
 ): Pick<TestResult, 'outcome' | 'differences' | 'because'> {

@@ -10,7 +10,7 @@ import type { Literal } from '../hypotheses/literals.js';
 import { alternativeValues } from './alternative-values.js';
 import { replaceMember, type ProposedChange } from './change.js';
 
-type Values = Readonly<Record<string, unknown>>;
+type MemberValues = Readonly<Record<string, unknown>>;
 
 export interface OriginContext {
   readonly bound: BoundQuestion;
@@ -52,7 +52,7 @@ export function changeReferenced(
   context: OriginContext,
   members: RecordMembers,
   [name = '', ...rest]: AttributePath,
-  values: Values,
+  values: MemberValues,
 ): ProposedChange[] {
   const type = Object.hasOwn(members, name) ? members[name]?.type : undefined;
   const value = Object.hasOwn(values, name) ? values[name] : undefined;
@@ -68,7 +68,7 @@ export function changeNamed(context: OriginContext, uid: EntityUid, names: Attri
   return storedChanges(context, toStoredRef(uid, context.bound.rules.vocabulary), uid.type, names);
 }
 
-export function storedAttributes({ entities }: OriginContext, entity: EntityRef): Values {
+export function storedAttributes({ entities }: OriginContext, entity: EntityRef): MemberValues {
   return entities?.[formatRef(entity)]?.attributes ?? {};
 }
 
@@ -76,7 +76,7 @@ export function storedAttributes({ entities }: OriginContext, entity: EntityRef)
 export function memberValues(
   members: RecordMembers,
   [name = '', ...rest]: AttributePath,
-  attributes: Values,
+  attributes: MemberValues,
   context: OriginContext,
 ): unknown[] {
   const member = Object.hasOwn(members, name) ? members[name] : undefined;
@@ -90,6 +90,6 @@ export function memberValues(
   return member.required || current === undefined ? values : [...values, undefined];
 }
 
-function asValues(value: unknown): Values {
-  return typeof value === 'object' && value !== null ? (value as Values) : {};
+function asValues(value: unknown): MemberValues {
+  return typeof value === 'object' && value !== null ? (value as MemberValues) : {};
 }

@@ -9,6 +9,7 @@ import type { AttributePath } from '../../records/explain/values.js';
 import type { ProposedChange } from './change.js';
 import type { ChangeEvaluation } from './change-evaluator.js';
 import { literalTexts, type Literal, type Literals } from '../hypotheses/literals.js';
+import { HOUR_MS } from '../hypotheses/values.js';
 import {
   changeAttribute,
   changeNamed,
@@ -25,7 +26,6 @@ export interface ValueOrigin {
   readonly checks: readonly Check[];
 }
 
-const HOUR_MS = 3_600_000;
 const NO_ORIGIN: ValueOrigin = { changes: [], checks: [] };
 
 /**

@@ -14,8 +14,8 @@ import { estimateAnswerBytes, estimateListBytes, estimateReadBytes } from '../ca
 import type { RelationshipFilter, ResourceLookup, SubjectLookup } from '../port.js';
 import { WriteEffects } from '../write-effects.js';
 
-const MAX_ANSWER_BYTES = 24 * 1024 * 1024;
-const MAX_READ_BYTES = 4 * 1024 * 1024;
+const MAX_EXACT_ANSWER_BYTES = 24 * 1024 * 1024;
+const MAX_EXACT_READ_BYTES = 4 * 1024 * 1024;
 /** Relationships of one read; a longer read is not cached. */
 const MAX_CACHED_READ_LENGTH = 100;
 const MAX_LOOKUP_BYTES = 16 * 1024 * 1024;
@@ -38,11 +38,11 @@ interface CacheEntry<V> {
 
 export class EmbeddedCache {
   private readonly answers = new CountedCache<string, CacheEntry<CheckAnswer>>({
-    maxSize: MAX_ANSWER_BYTES,
+    maxSize: MAX_EXACT_ANSWER_BYTES,
     sizeCalculation: ({ value }, key) => estimateAnswerBytes(value, key),
   });
   private readonly reads = new CountedCache<string, CacheEntry<readonly Relationship[]>>({
-    maxSize: MAX_READ_BYTES,
+    maxSize: MAX_EXACT_READ_BYTES,
     sizeCalculation: ({ value }, key) => estimateReadBytes(value, key),
   });
   private readonly lookups = new CountedCache<string, CacheEntry<LookupIds>>({

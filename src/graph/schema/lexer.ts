@@ -25,7 +25,7 @@ const STRING_START = /([bB]?[rR])?("""|'''|"|')/y;
 export function tokenizeSchema(text: string): SchemaToken[] {
   const tokens: SchemaToken[] = [];
   for (let start = 0; start < text.length;) {
-    const token = readToken(text, start);
+    const token = readSchemaToken(text, start);
     tokens.push(token);
     start += token.text.length;
   }
@@ -47,8 +47,8 @@ export function significantTokens(tokens: readonly SchemaToken[]): SchemaToken[]
   return tokens.filter(({ kind }) => kind !== 'blank' && kind !== 'comment');
 }
 
-function readToken(text: string, start: number): SchemaToken {
-  const string = readString(text, start);
+function readSchemaToken(text: string, start: number): SchemaToken {
+  const string = readSchemaString(text, start);
   if (string !== undefined) return { kind: 'string', text: string, start };
   for (const [kind, pattern] of TOKEN_PATTERNS) {
     pattern.lastIndex = start;
@@ -64,7 +64,7 @@ function readToken(text: string, start: number): SchemaToken {
  * know no escapes.
  * @returns undefined where no string begins
  */
-function readString(text: string, start: number): string | undefined {
+function readSchemaString(text: string, start: number): string | undefined {
   STRING_START.lastIndex = start;
   const [opening, rawPrefix, quote] = STRING_START.exec(text) ?? [];
   if (opening === undefined || quote === undefined) return undefined;

@@ -6,7 +6,7 @@ import { proofByLastToExpire, type GrantProof } from './proof.js';
 import { matchesSubject } from './proof-reader.js';
 
 /** How deep permissions may refer to permissions of the same object. */
-const MAX_REFERENCE_DEPTH = 50;
+const MAX_PERMISSION_DEPTH = 50;
 
 /** The operands of a union, those of unions within it included; any other expression is its only one. */
 export function unionOperands(expression: Expression): Expression[] {
@@ -31,7 +31,7 @@ export function proveByOneRow(
 
 /** The relations that each grant a part by themselves, over unions of unions on the same object. */
 function grantingRelations(schema: GraphSchema, type: string, part: Expression, depth = 0): string[] {
-  if (depth > MAX_REFERENCE_DEPTH) return [];
+  if (depth > MAX_PERMISSION_DEPTH) return [];
   if (part.kind === 'binary' && part.operator === 'union')
     return unionOperands(part).flatMap((operand) => grantingRelations(schema, type, operand, depth + 1));
   if (part.kind !== 'relationref') return [];
@@ -48,7 +48,7 @@ export function mayLeadFurther(
   rows: readonly Relationship[],
   depth = 0,
 ): boolean {
-  if (depth > MAX_REFERENCE_DEPTH) return true;
+  if (depth > MAX_PERMISSION_DEPTH) return true;
   switch (part.kind) {
     case 'nil':
       return false;

@@ -18,7 +18,7 @@ export interface CountedSocket {
 const YIELDING_KINDS = ['idle stranger', 'idle caller', 'busy stranger'] as const;
 type ConnectionKind = (typeof YIELDING_KINDS)[number] | 'busy caller';
 
-interface Connection {
+interface LimitedConnection {
   readonly socket: CountedSocket;
   readonly network: NetworkConnections;
   kind: ConnectionKind;
@@ -30,13 +30,13 @@ interface NetworkConnections {
   readonly name: string;
   held: number;
   /** Those of each kind, the one first that became of it first. */
-  readonly byKind: Readonly<Record<ConnectionKind, Set<Connection>>>;
+  readonly byKind: Readonly<Record<ConnectionKind, Set<LimitedConnection>>>;
 }
 
 export class ConnectionLimit {
   private total = 0;
   private readonly networks = new Map<string, NetworkConnections>();
-  private readonly connections = new Map<CountedSocket, Connection>();
+  private readonly connections = new Map<CountedSocket, LimitedConnection>();
 
   constructor(private readonly capacity: number) {}
 
@@ -55,7 +55,7 @@ export class ConnectionLimit {
       socket.destroy();
       return false;
     }
-    const connection: Connection = { socket, network, kind: 'idle stranger', requests: 0 };
+    const connection: LimitedConnection = { socket, network, kind: 'idle stranger', requests: 0 };
     this.connections.set(socket, connection);
     this.networks.set(network.name, network);
     network.byKind[connection.kind].add(connection);
@@ -133,12 +133,12 @@ export class ConnectionLimit {
 }
 
 function createNetwork(name: string): NetworkConnections {
-  const none = (): Set<Connection> => new Set();
+  const none = (): Set<LimitedConnection> => new Set();
   const byKind = { 'idle stranger': none(), 'idle caller': none(), 'busy stranger': none(), 'busy caller': none() };
   return { name, held: 0, byKind };
 }
 
-function changeKind(connection: Connection, kinds: Partial<Record<ConnectionKind, ConnectionKind>>): void {
+function changeKind(connection: LimitedConnection, kinds: Partial<Record<ConnectionKind, ConnectionKind>>): void {
   const { byKind } = connection.network;
   const kind = kinds[connection.kind];
   if (kind === undefined) return;

@@ -3,7 +3,7 @@ import { accessPath, literalValue, splitOperator, type Expression } from '../exp
 import { toDurationMs } from '../duration.js';
 
 /** What a condition says of one value, where it holds. */
-export type Comparison = {
+export type ValueComparison = {
   /** Equal for the same value: expressions have no effects. */
   readonly key: string;
   /** The value as messages name it: `context.local.hour`. */
@@ -15,7 +15,7 @@ export type Comparison = {
 );
 
 /** The comparison that holds where the condition does; undefined where it is none, or of two values that aren't known. */
-export function readComparison(condition: Expression, holds = true): Comparison | undefined {
+export function readComparison(condition: Expression, holds = true): ValueComparison | undefined {
   const [operator, { left, right, arg }] = splitOperator(condition);
   if (operator === '!' && arg !== undefined) return readComparison(arg, !holds);
   if (operator === '==' || operator === '!=') return readEquality(left, right, (operator === '==') === holds);
@@ -43,7 +43,7 @@ const ORDER_OPERATORS: Readonly<Record<string, Order | undefined>> = {
 const NEGATED = { '<': '>=', '<=': '>', '>': '<=', '>=': '<' } as const;
 const MIRRORED = { '<': '>', '<=': '>=', '>': '<', '>=': '<=' } as const;
 
-function readOrder(first: Expression, order: Order, second: Expression): Comparison | undefined {
+function readOrder(first: Expression, order: Order, second: Expression): ValueComparison | undefined {
   const limit = readMeasure(second);
   if (limit === undefined)
     return readMeasure(first) === undefined ? undefined : readOrder(second, MIRRORED[order], first);
@@ -61,7 +61,7 @@ function readEquality(
   left: Expression | undefined,
   right: Expression | undefined,
   isEqual: boolean,
-): Comparison | undefined {
+): ValueComparison | undefined {
   if (left === undefined || right === undefined) return undefined;
   const [value, other] = literalValue(right) === undefined ? [literalValue(left), right] : [literalValue(right), left];
   if (value === undefined || literalValue(other) !== undefined) return undefined;
@@ -97,7 +97,7 @@ function measureCall(call: string | undefined, argument: string): number {
   }
 }
 
-function identify(expression: Expression): Pick<Comparison, 'key' | 'label'> {
+function identify(expression: Expression): Pick<ValueComparison, 'key' | 'label'> {
   const path = accessPath(expression)?.join('.');
   const [method, operands] = Object.entries(expression)[0] ?? [];
   const owner = Array.isArray(operands) && operands.length === 1 ? accessPath(operands[0] as Expression) : undefined;

@@ -1,7 +1,7 @@
 /** Finds policies whose conditions contradict each other by their values; Cedar itself finds what types rule out. */
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { collectConjuncts, negate } from '../expressions.js';
-import { readComparison, type Comparison } from './comparisons.js';
+import { readComparison, type ValueComparison } from './comparisons.js';
 import type { Lint } from './lint.js';
 
 /** The only values that Remit gives these members. */
@@ -10,7 +10,7 @@ const CLOSED_VALUES: Readonly<Record<string, readonly string[]>> = {
   'context.delegation.access': ['online', 'background'],
 };
 /** The least and the greatest value that Remit gives these members. */
-const BOUNDS: Readonly<Record<string, readonly [number, number]>> = {
+const MEMBER_RANGES: Readonly<Record<string, readonly [number, number]>> = {
   'context.delegation.depth': [0, Infinity],
   'context.local.weekday': [1, 7],
   'context.local.day': [1, 31],
@@ -37,7 +37,7 @@ function findContradiction(json: PolicyJson): string | undefined {
   const texts = new Set(conditions.map((condition) => JSON.stringify(condition)));
   if (conditions.some((condition) => texts.has(JSON.stringify(negate(condition)))))
     return 'it asks for a condition and its opposite';
-  const byValue = new Map<string, Comparison[]>();
+  const byValue = new Map<string, ValueComparison[]>();
   for (const comparison of conditions.flatMap((condition) => readComparison(condition) ?? []))
     byValue.set(comparison.key, [...(byValue.get(comparison.key) ?? []), comparison]);
   for (const comparisons of byValue.values()) {
@@ -48,7 +48,7 @@ function findContradiction(json: PolicyJson): string | undefined {
 }
 
 /** Why no value satisfies all comparisons, which are of one value. */
-function findConflict(comparisons: readonly Comparison[]): string | undefined {
+function findConflict(comparisons: readonly ValueComparison[]): string | undefined {
   const [{ key, label } = { key: '', label: '' }] = comparisons;
   const possible = CLOSED_VALUES[key];
   let among: readonly unknown[] | undefined;
@@ -65,7 +65,7 @@ function findConflict(comparisons: readonly Comparison[]): string | undefined {
     among = both;
   }
   if (min > max) return `${label} can't be within two ranges that don't meet`;
-  const [least, greatest] = BOUNDS[key] ?? [-Infinity, Infinity];
+  const [least, greatest] = MEMBER_RANGES[key] ?? [-Infinity, Infinity];
   if (min > greatest || max < least)
     return `${label} is never ${min > greatest ? `more than ${greatest}` : `less than ${least}`}`;
   const isBeyond = (value: unknown): boolean => typeof value === 'number' && (value < least || value > greatest);

@@ -26,7 +26,7 @@ const LEASE_HEARTBEAT_MS = 5_000;
 /** The time that the connections of a process that ends have to close before its lease counts as held. */
 const LEASE_WAIT_MS = 3_000;
 /** Runs of a transaction that the server rolls back for the sake of another one. */
-const MAX_ATTEMPTS = 3;
+const MAX_TRANSACTION_RUNS = 3;
 
 export interface DatabaseObservers {
   /** Takes a line for the operator when the database stops answering, and when it answers again. */
@@ -98,7 +98,7 @@ export class PostgresDatabase implements Database {
         this.reportAvailability(undefined);
         return results;
       } catch (error) {
-        if (isRetryableError(error) && attempt < MAX_ATTEMPTS) continue;
+        if (isRetryableError(error) && attempt < MAX_TRANSACTION_RUNS) continue;
         // Each connection has prepared it for itself, and one that has is dropped.
         if (isStalePlan(error) && attempt <= this.config.connections) continue;
         const fault = toPostgresFault(error);

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { compareRules, failsOn, type Comparison } from '../../../src/author/diff/compare.js';
+import { compareRules, failsOn, type RulesDiff } from '../../../src/author/diff/compare.js';
 import { isIrreversible } from '../../../src/author/diff/danger.js';
 import { comparisonJson, comparisonText } from '../../../src/author/diff/report.js';
 import type { TestCase } from '../../../src/author/test/case.js';
@@ -17,10 +17,10 @@ import { changed, rules, sources } from './sample-rules.js';
 vi.setConfig({ testTimeout: 300_000 });
 
 const EXPORTERS = 'unless { principal.kind == "payroll-exporter" }';
-const generated = (before: Rules, after: Rules, requests = 3000): Promise<Comparison> =>
+const generated = (before: Rules, after: Rules, requests = 3000): Promise<RulesDiff> =>
   compareRules(before, after, { cases: [], requests, seed: 1, records: [] });
 /** `newly_allowed export employee [irreversible] only-payroll-exporters-export`. */
-const told = ({ groups }: Comparison): string[] =>
+const told = ({ groups }: RulesDiff): string[] =>
   groups.map(
     ({ change, action, resource, dangers, responsible }) =>
       `${change} ${action} ${resource} [${dangers.join(' ')}] ${responsible.map(({ id }) => id).join(' ')}`,
