@@ -88,9 +88,9 @@ export interface Config extends Listener {
 }
 
 export interface ShutdownConfig {
-  /** How long a stopping service serves on while it reports that it is not ready, in milliseconds. */
+  /** The time in milliseconds that a stopping service serves on while it reports that it is not ready. */
   readonly graceMs: number;
-  /** How long it then waits for requests and records under way, in milliseconds. */
+  /** The time in milliseconds that it then waits for requests and records under way. */
   readonly limitMs: number;
 }
 

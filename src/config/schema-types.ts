@@ -1,4 +1,4 @@
-/** What a zod schema says of the value at a path, for messages about keys and for texts that must be quoted. */
+/** Reads from a zod schema what it expects at a path, for messages about keys and for texts that must be quoted. */
 import { z } from 'zod';
 
 const idTexts = z.registry<{ readonly isId: true }>();

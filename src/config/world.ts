@@ -119,7 +119,7 @@ function findWorldEntityProblem(
   return unreadable === undefined ? findEntityProblem(entity, rules) : { message: unreadable };
 }
 
-/** Why a text within the value can't be stored; undefined where all can. */
+/** Finds the reason that a text within the value can't be stored; undefined where all can. */
 function findUnreadableText(value: unknown): string | undefined {
   try {
     parseStrictJson(JSON.stringify(value));

@@ -1,4 +1,4 @@
-/** What is wrong with a file's YAML, in our own words by the library's error codes. `yaml.ts` calls it. */
+/** Messages about a file's YAML in our own words, by the library's error codes. `yaml.ts` calls it. */
 import type { ErrorCode } from 'yaml';
 
 const MESSAGES: Readonly<Record<ErrorCode, string>> = {

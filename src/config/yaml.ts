@@ -29,7 +29,7 @@ const YAML_READING = {
   prettyErrors: false,
 } as const;
 
-/** Where a finding points: at the key, or at the value where that is a scalar. */
+/** The place that a finding points at: the key, or the value where that is a scalar. */
 type YamlPoint = 'key' | 'value';
 
 /** A YAML file as far as it could be read. */

@@ -16,10 +16,10 @@ export interface SourceLocation {
   readonly column: number;
 }
 
-/** What doesn't fit, before its place is known. */
+/** A misfit whose place isn't known yet. */
 export interface Problem {
   readonly message: string;
-  /** What would mend it, where that can be guessed: `did you mean "view"?`. */
+  /** The cure, where it can be guessed: `did you mean "view"?`. */
   readonly suggestion?: string | undefined;
 }
 
@@ -28,7 +28,7 @@ export interface Finding extends SourceLocation {
   readonly rule: string;
   readonly severity: Severity;
   readonly message: string;
-  /** As in {@link Problem}. */
+  /** The cure of the {@link Problem}, where it can be guessed. */
   readonly suggestion?: string;
 }
 

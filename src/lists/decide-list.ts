@@ -22,9 +22,9 @@ const GROUP_SIZE = 250;
 /** Groups in work at a time: while one is judged, the engines work for the other. */
 const CONCURRENT_GROUPS = 2;
 /**
- * From so many resources on the reachable ones are found first, by a lookup for at most half as many. A lookup costs
- * about 20 µs for each resource that it finds and a check 50 µs: where the lookup ends by itself at least half of the
- * checks are saved, and where it doesn't it has cost a fifth more.
+ * The fewest resources of which the reachable ones are found first, by a lookup for at most half as many. A lookup
+ * costs about 20 µs for each resource that it finds and a check 50 µs: where the lookup ends by itself at least half of
+ * the checks are saved, and where it doesn't it has cost a fifth more.
  */
 const LONG_LIST = 100;
 /** Ten times what a lookup of half a list takes. */

@@ -82,8 +82,8 @@ export interface RecordedFacts {
   /** SpiceDB's answers, by the checks' keys. */
   readonly checks: Readonly<Record<string, CheckAnswer>>;
   /**
-   * What was read of the stored entities, by `type:id`; null where there was none. A resource out of reach isn't among
-   * them. Absent where the store could not answer.
+   * The attributes that were read of stored entities, by `type:id`; null where there was none. A resource out of reach
+   * isn't among them. Absent where the store could not answer.
    */
   readonly entities?: Readonly<Record<string, RecordedEntity | null>>;
   readonly entities_fault?: FaultCode;

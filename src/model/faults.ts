@@ -43,9 +43,9 @@ export class BadRequest extends Error {
   }
 }
 
-/** Where an error is in what the operator wrote. */
+/** The place of an error in what the operator wrote. */
 export interface ConfigPlace {
-  /** As messages name it. */
+  /** The path as messages name it. */
   readonly file: string;
   /** The key of a configuration: `issuers[0].jwks_uri`. */
   readonly key?: string | undefined;

@@ -20,7 +20,7 @@ const TYPE_NAME = /^([a-z][a-z0-9_]{1,62}[a-z0-9]\/)*[a-z][a-z0-9_]{1,62}[a-z0-9
 const CONTROL_CHARACTER = /\p{Cc}/u;
 const UNENCODED_ID = /^[A-Za-z0-9_/|+-]+$/;
 const ENCODED_ID = /^(?:[A-Za-z0-9_/|+-]|=[0-9A-F]{2})+$/;
-/** What SpiceDB takes as an object id, the wildcard aside. */
+/** The object ids that SpiceDB takes, the wildcard aside. */
 export const SPICEDB_ID = /^[A-Za-z0-9_/|+=-]{1,1024}$/;
 /** Begins a foreign id. It is a control character, which no id that a request, a token or a file names can have. */
 const FOREIGN_MARK = '\u001A';

@@ -39,7 +39,10 @@ export type Caller =
 /** The caller of any endpoint: users may call as well, for what is their own. */
 export type AuthenticatedParty = Caller | { readonly kind: 'user'; readonly user: string };
 
-/** What is kept for a caller is counted towards its rate, and waits with what others of its groups have. */
+/**
+ * The account that records are charged to: what is kept for a caller counts towards its rate, and waits with what
+ * others of its groups have.
+ */
 export interface CallerAccount {
   /** The widest first. */
   readonly groups: readonly string[];

@@ -21,7 +21,7 @@ import type { EntityType } from './schema/action.js';
 
 export type CedarRequestResult =
   | { readonly ok: true; readonly request: CedarRequest }
-  /** Where values are missing, only policies that read none of them say what they mean of the request. */
+  /** A request with missing values: only policies that read none of them say what they mean of it. */
   | { readonly ok: false; readonly missing: readonly MissingValue[]; readonly request: CedarRequest };
 
 /** A principal that policies are asked about: the acting agent or user, or an earlier agent of the chain. */
@@ -154,7 +154,7 @@ function requestUids(
   ];
 }
 
-/** What is stored of the entity, and what the request says of it instead. */
+/** Returns what is stored of the entity, and what the request says of it instead. */
 function findAttributes(
   facts: CedarRequestFacts,
   ref: EntityRef,

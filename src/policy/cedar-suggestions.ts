@@ -36,7 +36,7 @@ function suggestContextMember(name: string, { userObject, typesByObject }: Vocab
   return `declare \`${DECLARATIONS[supplied](userType)}\` in the action's context`;
 }
 
-/** How an action's context declares each member that Remit supplies. */
+/** The declaration of each member that Remit supplies, as an action's context has it. */
 const DECLARATIONS: Readonly<Record<ContextMember, (userType: string) => string>> = {
   user: (userType) => `user: ${userType}`,
   delegation: () => 'delegation: Remit::Delegation',

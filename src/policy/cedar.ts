@@ -52,7 +52,7 @@ export interface CedarDiagnostic {
   readonly message: string;
   /** A suggestion: "did you mean `x`?". */
   readonly help?: string | undefined;
-  /** In bytes of the text's UTF-8; undefined where Cedar doesn't say. */
+  /** The place in bytes of the text's UTF-8; undefined where Cedar doesn't say. */
   readonly offset?: number | undefined;
 }
 

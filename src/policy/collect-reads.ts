@@ -31,7 +31,10 @@ function unread(type: CedarType): CollectedReads {
   return { type, members: new Map(), whole: false, ancestors: false };
 }
 
-/** Where the value of an expression may come from. A value that is computed, such as a Bool, comes from nowhere. */
+/**
+ * The places that the value of an expression may come from. A value that is computed, such as a Bool, comes from
+ * nowhere.
+ */
 interface ExpressionSources {
   readonly reads: readonly CollectedReads[];
   readonly recordLiterals: readonly ReadonlyMap<string, ExpressionSources>[];

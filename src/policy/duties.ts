@@ -15,7 +15,7 @@ export interface Duty {
 }
 
 interface DutyKind {
-  /** Why the argument doesn't fit a resource type; undefined where it does. */
+  /** Finds the reason that the argument doesn't fit a resource type; undefined where it does. */
   problem(argument: string, resource: EntityType): Problem | undefined;
   /**
    * Unites all duties of this kind that apply; undefined where there is nothing to do.
@@ -32,7 +32,7 @@ interface DutyKind {
 
 type ObligationProperties = Obligation['properties'];
 
-/** What a notification is about: `topic` is the same for every such request, `body` is a sentence for people. */
+/** The subject of a notification: `topic` is the same for every such request, `body` is a sentence for people. */
 export interface Occasion {
   readonly topic: string;
   readonly body: string;
@@ -140,7 +140,7 @@ export function parseDuties(text: string, report: (problem: Problem) => void): D
   });
 }
 
-/** Why a duty fits none of the resource types that it can apply to; undefined where it fits one. */
+/** Finds the reason that a duty fits none of the resource types that it can apply to; undefined where it fits one. */
 export function findDutyProblem(duty: Duty, resources: readonly EntityType[]): Problem | undefined {
   const problems = resources.map((resource) => DUTY_KINDS[duty.kind].problem(duty.argument, resource));
   return problems.includes(undefined) ? undefined : problems[0];

@@ -15,7 +15,10 @@ export interface EntityProblem extends Problem {
   readonly path?: string;
 }
 
-/** Why an entity can't be stored; undefined where it can. A missing attribute is no problem: requests may bring it. */
+/**
+ * Finds the reason that an entity can't be stored; undefined where it can. A missing attribute is no problem: requests
+ * may bring it.
+ */
 export function findEntityProblem(entity: StoredEntity, rules: Rules): EntityProblem | undefined {
   const { vocabulary, graph } = rules;
   const types = vocabulary.typesByObject.get(entity.type) ?? [];

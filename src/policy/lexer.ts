@@ -11,7 +11,7 @@ export interface CedarToken {
   readonly kind: CedarTokenKind;
   /** Strings with their quotes, comments with their slashes and without the end of the line. */
   readonly text: string;
-  /** In UTF-16 code units; the tokens of a text follow each other without a gap. */
+  /** The place in UTF-16 code units; the tokens of a text follow each other without a gap. */
   readonly index: number;
 }
 

@@ -1,13 +1,13 @@
 /**
- * What policies read of a request: Cedar is given that and nothing more, answers are kept by it, and records hold it.
- * Reads are a tree from the principal, the resource, the context and the entities that conditions name, so that what
- * lies behind a reference (`resource.owner.frozen`) is known before Cedar is asked.
+ * The parts of a request that policies read: Cedar is given that and nothing more, answers are kept by it, and records
+ * hold it. Reads are a tree from the principal, the resource, the context and the entities that conditions name, so
+ * that what lies behind a reference (`resource.owner.frozen`) is known before Cedar is asked.
  */
 import type { Action, EntityType } from './schema/action.js';
 import type { CedarType } from './schema/types.js';
 import type { EntityUid } from './schema/uid.js';
 
-/** What policies read of one value. */
+/** The reads of one value: of its members, of what it refers to, and of its ancestors. */
 export interface ValueReads {
   readonly type: CedarType;
   /** Attributes of an entity or members of a record, by name; none that the schema doesn't declare. */
@@ -59,7 +59,7 @@ export function listNamesRead({ principal, resource, context, literals }: Policy
   return names;
 }
 
-/** What is read of one value by any of several. */
+/** Unites what several readers read of one value. */
 export function uniteReads(all: readonly [ValueReads, ...ValueReads[]]): ValueReads {
   const [first, ...others] = all;
   if (others.length === 0) return first;

@@ -9,7 +9,7 @@ import { formatUid, isActionType, type EntityUid } from './schema/uid.js';
 
 export interface ReachedEntity {
   readonly uid: EntityUid;
-  /** What is read of it, over whichever way. */
+  /** The reads of it, over whichever way it was reached. */
   readonly reads: ValueReads;
 }
 

@@ -1,4 +1,4 @@
-/** Which questions a policy's scope can match, as far as its text and the schema say. */
+/** Tells which questions a policy's scope can match, as far as its text and the schema say. */
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Action, EntityType } from './schema/action.js';
 import { formatUid, type EntityUid } from './schema/uid.js';

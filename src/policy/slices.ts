@@ -37,7 +37,7 @@ interface SlicePart {
   readonly timeDependent: boolean;
 }
 
-/** What the answers that are kept for a set of rules may take in memory: some 20,000 of a usual size. */
+/** The most memory that the answers kept for a set of rules may take: some 20,000 of a usual size. */
 const MAX_CEDAR_ANSWERS_BYTES = 16 * 1024 * 1024;
 /** The same for answers that depend on the time: enough for a list that is decided at one moment. */
 const MAX_TIME_DEPENDENT_BYTES = 512 * 1024;
@@ -67,7 +67,7 @@ export class PolicySlices {
     private readonly cedar: CedarEngine,
   ) {}
 
-  /** What the kept answers take in memory, as far as it depends on questions. */
+  /** The memory that the kept answers take, as far as it depends on questions. */
   get cachedBytes(): number {
     return this.answers.calculatedSize + this.timeDependentAnswers.calculatedSize;
   }

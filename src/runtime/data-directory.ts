@@ -13,7 +13,7 @@ import { dirname, join } from 'node:path';
 import { ConfigError } from '../model/faults.js';
 import { nameWithoutDraft } from './secret-file.js';
 
-/** What Remit keeps there. */
+/** The names of what Remit keeps in its data directory. */
 const OWN_NAMES: ReadonlySet<string> = new Set([
   '.gitignore',
   'lock',

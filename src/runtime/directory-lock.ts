@@ -47,7 +47,9 @@ export class DirectoryLockedError extends ConfigError {
   }
 }
 
-/** How often a holder looks whether it still is one, besides each time before it acknowledges anything. */
+/**
+ * The time between two looks of a holder whether it still is one, besides each time before it acknowledges anything.
+ */
 const LOOK_MS = 1000;
 /** Holders of earlier versions had no lock of the kernel and touched the file every five seconds. */
 const FORMER_HOLDER_SILENT_MS = 20_000;

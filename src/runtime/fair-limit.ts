@@ -18,13 +18,13 @@ interface WaitingCaller {
 
 export class FairLimit {
   private taken = 0;
-  /** What each group holds; groups that hold nothing are not in it. */
+  /** The amount that each group holds; groups that hold nothing are not in it. */
   private readonly held = new Map<string, number>();
   private readonly waitingCallers = new Set<WaitingCaller>();
 
   constructor(private readonly capacity: number) {}
 
-  /** What all callers hold together. */
+  /** The amount that all callers hold together. */
   get active(): number {
     return this.taken;
   }

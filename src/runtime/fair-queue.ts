@@ -19,7 +19,7 @@ export interface TurnLength<T> {
 }
 
 export class FairQueue<T> {
-  /** What no further group is named for: the oldest first. */
+  /** The items that no further group is named for, the oldest first. */
   private readonly own: T[] = [];
   /** The groups that have something here, the one whose turn it is first; undefined stands for `own`. */
   private readonly turns = new Map<string | undefined, Turn<T>>();

@@ -3,7 +3,9 @@
  * million, each in its own array: many times what an honest text of that length costs. This pass is linear and makes nothing.
  */
 
-/** How deep a text nests, and how many values it has. Of a malformed text it says no more than parsing costs. */
+/**
+ * The depth of a text's nesting, and the number of its values. Of a malformed text it says no more than parsing costs.
+ */
 export interface JsonExtent {
   readonly depth: number;
   /** Arrays, objects and members of objects, which cost the most. */

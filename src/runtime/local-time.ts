@@ -16,7 +16,7 @@ export const LOCAL_TIME_MEMBERS = ['weekday', 'day', 'hour', 'minute'] as const 
 export const DEFAULT_ZONE = 'UTC';
 
 const WEEKDAYS = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
-/** By zone: a formatter takes longer to make than to use, and a configuration has one zone. */
+/** Formatters by zone: one takes longer to make than to use, and a configuration has one zone. */
 const formatters = new Map<string, Intl.DateTimeFormat>();
 
 /** @throws RangeError where there is no such zone */

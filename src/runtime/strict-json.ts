@@ -22,7 +22,7 @@ export class StrictJsonError extends Error {
   }
 }
 
-/** What is wrong with a number whose double is another number, as a predicate about it. */
+/** The problem of a number whose double is another number, as a predicate about it. */
 export const INEXACT_NUMBER = 'is a number that reading would change: write it as a text, in quotes';
 
 /** Member names with a meaning of their own in JavaScript. */
@@ -80,8 +80,8 @@ export function parseStrictJson(text: string, maxDepth = MAX_JSON_DEPTH, limits?
 }
 
 /**
- * What JSON.parse has let through, found in one pass over the text or its value. The value has as many strings as the text
- * unless a duplicate key was dropped.
+ * Finds what JSON.parse has let through, in one pass over the text or its value. The value has as many strings as the
+ * text unless a duplicate key was dropped.
  */
 function findLooseness(text: string, value: unknown, strings: number): StrictJsonError | undefined {
   // Only `\u` can write what must not be there in other characters.

@@ -62,12 +62,12 @@ export class ActivePolicies {
     return this.snapshot.since;
   }
 
-  /** Why the files as they are now were refused; undefined while they are in force. */
+  /** The refusal of the files as they are now; undefined while they are in force. */
   get refusal(): PolicyRefusal | undefined {
     return this.lastRefusal;
   }
 
-  /** How many times changed files were taken, and refused, since the start. */
+  /** The numbers of times that changed files were taken, and refused, since the start. */
   get counts(): { readonly taken: number; readonly refused: number } {
     return this.counters;
   }

@@ -59,7 +59,7 @@ function describeDifference(
   return `${displayPath(path)}: has changed since it was loaded, and is not loaded again: ${cure}`;
 }
 
-/** What the file says, whatever its comments and its form. */
+/** Digests what the file says, whatever its comments and its form. */
 function digestWorld(world: LoadedWorld): string {
   return createHash('sha256').update(JSON.stringify(world)).digest('hex');
 }

@@ -57,7 +57,7 @@ export interface Service {
   /** undefined where no tracing is configured. */
   readonly traces: RequestTracer | undefined;
   readonly now: () => Date;
-  /** How long a decision may take, in milliseconds. */
+  /** The time in milliseconds that a decision may take. */
   readonly deadlineMs: number;
   readonly announce: (url: string) => void;
   /** Proves to who may read the lock of the data directory that this service holds it. */

@@ -57,7 +57,7 @@ export class DecisionStore implements Decisions {
     return this.queue.write(record.id, serialize, account.groups);
   }
 
-  /** What is corrected was charged when it was first given. */
+  /** Replaces a record. Its caller was charged when it was first given, and isn't again. */
   correct(record: DecisionRecord, { groups } = NO_ACCOUNT): void {
     this.queue.correct(record.id, this.serializeRecord(record), groups);
   }

@@ -6,7 +6,7 @@ import { currentSpan, withLinks, type ActiveSpan } from '../telemetry/active-spa
 import type { Entities, EntityMap, EntityNeed, EntityWithAncestors, StoredEntity } from '../model/entities.js';
 import { followReferences } from './references.js';
 
-/** What cached entities may take in memory: some 50,000 of a usual size, or misses. */
+/** The most memory that cached entities, or misses, may take: some 50,000 of a usual size. */
 const MAX_ENTITY_CACHE_BYTES = 32 * 1024 * 1024;
 /** An entity with its entry in the cache, beside its texts. */
 const CACHED_ENTITY_BYTES = 300;
@@ -93,7 +93,7 @@ export class EntityStore implements Entities {
     return this.entityCache;
   }
 
-  /** What the cached entities take in memory. */
+  /** The memory that the cached entities take. */
   get cachedBytes(): number {
     return this.entityCache.calculatedSize;
   }

@@ -1,4 +1,6 @@
-/** Which keys of a JWKS can verify a signature of an algorithm: providers publish keys of other kinds beside them. */
+/**
+ * Tells which keys of a JWKS can verify a signature of an algorithm: providers publish keys of other kinds beside them.
+ */
 import type { JWK } from 'jose';
 import type { SignatureAlgorithm } from './issuers.js';
 
@@ -23,7 +25,7 @@ const KINDS: Readonly<Record<SignatureAlgorithm, KeyKind>> = {
   Ed25519: ED25519,
 };
 
-/** Why the key verifies no signature of the algorithms, as a predicate; undefined where it may. */
+/** Finds the reason that the key verifies no signature of the algorithms, as a predicate; undefined where it may. */
 export function findKindProblem(jwk: JWK, algorithms: readonly SignatureAlgorithm[]): string | undefined {
   if (jwk.use !== undefined && jwk.use !== 'sig') return `is for use "${jwk.use}"`;
   if (Array.isArray(jwk.key_ops) && !jwk.key_ops.includes('verify')) return 'is not for verifying';

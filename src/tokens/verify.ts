@@ -23,13 +23,13 @@ export type TokenVerification =
 export const CLOCK_SKEW_SECONDS = 5;
 /** A cached token is verified anew after this, so that a withdrawn key ends its tokens. */
 const TOKEN_CACHE_MS = 60_000;
-/** How long the parts of a request share a reading without asking the cache. */
+/** The time in which the parts of a request share a reading without asking the cache. */
 const READING_MS = 1_000;
-/** What verified tokens may take in memory: some 10,000 of a usual size. */
+/** The most memory that verified tokens may take: some 10,000 of a usual size. */
 const MAX_TOKEN_CACHE_BYTES = 32 * 1024 * 1024;
 /** A verified token with its entry in the cache, beside its claims. */
 const CACHED_TOKEN_BYTES = 1_000;
-/** What a character of a token's text takes once its claims are parsed. */
+/** The memory that a character of a token's text takes once its claims are parsed. */
 const BYTES_A_CHARACTER = 4;
 
 const createTokenCache = (): CountedCache<string, DelegationToken> =>
@@ -44,7 +44,7 @@ export class TokenVerifier {
     return this.verifiedTokens;
   }
 
-  /** What the verified tokens take in memory. */
+  /** The memory that the verified tokens take. */
   get cachedBytes(): number {
     return this.verifiedTokens.calculatedSize;
   }

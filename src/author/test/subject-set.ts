@@ -5,7 +5,7 @@
  */
 
 export interface FoundSubject {
-  /** As SpiceDB has it; `*` for the wildcard. */
+  /** The id that SpiceDB stores; `*` is the wildcard. */
   readonly id: string;
   readonly conditional: boolean;
   /** The subjects that a wildcard doesn't cover, by their ids. */

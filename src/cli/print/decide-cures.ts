@@ -1,8 +1,8 @@
-/** What to write on the command line of `remit decide` where a reason asks for more than was given. */
+/** The options of `remit decide` that a deny may call for, by the reason that asks for more than was given. */
 import type { ReasonCode } from '../../model/reasons.js';
 import { nameTokenCommand } from './program-name.js';
 
-/** What the command line gave of who acts. */
+/** The parties that the command line named: who acts, and for whom. */
 export interface GivenActors {
   readonly hasToken: boolean;
   /** The configuration that it names. */

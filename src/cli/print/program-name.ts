@@ -1,4 +1,4 @@
-/** How the commands that are printed for a shell name this program: so that they run where they are pasted. */
+/** The name of this program in the commands that are printed for a shell: they run where they are pasted. */
 import { basename, relative } from 'node:path';
 
 /**

@@ -2,7 +2,7 @@
 import { accessPath, literalValue, splitOperator, type Expression } from '../expressions.js';
 import { toDurationMs } from '../duration.js';
 
-/** What a condition says of one value, where it holds. */
+/** A constraint that a condition puts on one value, where it holds. */
 export type ValueComparison = {
   /** Equal for the same value: expressions have no effects. */
   readonly key: string;

@@ -11,8 +11,8 @@ export interface LintInput {
   readonly rules: Rules;
   readonly locateDeclaration: LocateDeclaration;
   /**
-   * By a policy's id, the kinds of questions that its scope matches and no test shows it deciding; undefined where no
-   * tests were run.
+   * The kinds of questions that a policy's scope matches and no test shows it deciding, by the policy's id; undefined
+   * where no tests were run.
    */
   readonly untestedKinds: ReadonlyMap<string, readonly string[]> | undefined;
 }

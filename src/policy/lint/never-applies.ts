@@ -47,7 +47,7 @@ function findContradiction(json: PolicyJson): string | undefined {
   return undefined;
 }
 
-/** Why no value satisfies all comparisons, which are of one value. */
+/** Finds the reason that no value satisfies all comparisons, which are of one value; undefined where one may. */
 function findConflict(comparisons: readonly ValueComparison[]): string | undefined {
   const [{ key, label } = { key: '', label: '' }] = comparisons;
   const possible = CLOSED_VALUES[key];

@@ -26,7 +26,7 @@ export interface Action {
   readonly uid: EntityUid;
   /** The groups that it is in, over any number of steps. */
   readonly groups: readonly EntityUid[];
-  /** In the imperative: "Update an employee's record". */
+  /** A title in the imperative: "Update an employee's record". */
   readonly title: string;
   readonly scope: string | undefined;
   /** The scope that covers it on a token for background use. */

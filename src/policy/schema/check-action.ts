@@ -1,4 +1,4 @@
-/** What an action's declaration must keep to, beyond Cedar's own grammar. */
+/** Checks what an action's declaration must keep to, beyond Cedar's own grammar. */
 import type { FindingCollector } from '../../diagnostics/diagnostics.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
 import { LOCAL_TIME_MEMBERS } from '../../runtime/local-time.js';

@@ -1,4 +1,4 @@
-/** What reading entity types and actions out of the Cedar schema has in common. */
+/** Reads what the declarations of entity types and of actions in the Cedar schema have in common. */
 import type { SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { FindingCollector, SourceLocation, Problem } from '../../diagnostics/diagnostics.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';

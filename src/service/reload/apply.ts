@@ -35,7 +35,10 @@ export interface RenewableListener {
   readonly renewCertificates: (tls: ListenerTls) => void;
 }
 
-/** How long a reload waits for the policy files: checking and testing thousands takes seconds, and a file system may hang. */
+/**
+ * The time that a reload waits for the policy files: checking and testing thousands takes seconds, and a file system
+ * may hang.
+ */
 const READ_TIMEOUT_MS = 60_000;
 /** The most relaxations that are named in one line. */
 const MAX_NAMED_RELAXATIONS = 10;

@@ -9,7 +9,7 @@ import type { Policy } from '../../policy/policies.js';
 import type { Vocabulary } from '../../policy/schema/vocabulary.js';
 import type { SuiteFile } from './candidate.js';
 
-/** What a relaxation is found in: the rules, and the test suites that they were held to. */
+/** Rules that relaxations are found in, with the test suites that they were held to. */
 export interface TestedRules {
   readonly rules: Rules;
   readonly suites: readonly SuiteFile[];

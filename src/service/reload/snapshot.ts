@@ -26,7 +26,7 @@ export interface CheckingFiles {
 }
 
 export interface FilesSnapshot {
-  /** As in a candidate. */
+  /** The start of the reading, in nanoseconds of the host's monotonic clock. */
   readonly readAt: bigint;
   readonly fingerprint: string;
   readonly read: ({ readonly sources: RuleSources } & CheckingFiles) | { readonly refused: string };
