@@ -122,7 +122,7 @@ function demoTable(rows: readonly DemoRow[]): string {
   const cells = rows.map((row) => ({ ...row, answer: row.decision ? 'allow' : 'deny' }));
   const width = (column: 'who' | 'what' | 'answer'): number =>
     Math.max(header[column].length, ...cells.map((cell) => cell[column].length));
-  const line = ({ who, what, answer, why }: typeof header): string =>
-    `${who.padEnd(width('who'))}  ${what.padEnd(width('what'))}  ${answer.padEnd(width('answer'))}  ${why}`;
+  const line = (cell: typeof header): string =>
+    `${cell.who.padEnd(width('who'))}  ${cell.what.padEnd(width('what'))}  ${cell.answer.padEnd(width('answer'))}  ${cell.why}`;
   return [line(header), ...cells.flatMap((cell) => [line(cell), `  ${cell.note}`])].join('\n') + '\n';
 }

@@ -22,11 +22,11 @@ export function findTypedIds(options: Readonly<Record<string, string | undefined
 export function findUnknownScopes(scope: string, { sources }: Pick<Config, 'sources'>): string[] {
   try {
     const rules = loadRules(readSources(sources));
-    const known = listKnownScopes(rules);
+    const knownScopes = listKnownScopes(rules);
     const names = listScopes(rules.vocabulary).map((covered) => covered.scope);
     return scope
       .split(' ')
-      .filter((name) => name !== '' && !known.has(name))
+      .filter((name) => name !== '' && !knownScopes.has(name))
       .map((name) => `no action has the scope "${name}"${didYouMean(name, names)}`);
   } catch (error) {
     if (error instanceof ConfigError) return [`--scope can't be checked: ${error.message}`];

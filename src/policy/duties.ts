@@ -61,9 +61,9 @@ const DUTY_KINDS = {
     unite: (argumentLists, resource) => {
       const modes = new Map<string, MaskMode>();
       for (const argument of argumentLists.flat()) {
-        const [what = '', modeText] = argument.split('=');
+        const [fieldOrClass = '', modeText] = argument.split('=');
         const mode = modeText !== undefined && isMaskMode(modeText) ? modeText : 'remove';
-        for (const field of resolveFields(what, resource)) {
+        for (const field of resolveFields(fieldOrClass, resource)) {
           const earlierMode = modes.get(field);
           if (earlierMode === undefined || MASK_MODES.indexOf(mode) < MASK_MODES.indexOf(earlierMode))
             modes.set(field, mode);

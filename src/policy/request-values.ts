@@ -15,7 +15,7 @@ import type { EntityUid } from './schema/uid.js';
 import type { Vocabulary } from './schema/vocabulary.js';
 
 /** A value as it was found, and where. */
-interface FoundValue {
+interface SourceValue {
   readonly value: unknown;
   /** Within the entity: `address`; of the context: `context.action`. */
   readonly path: string;
@@ -83,13 +83,13 @@ export class RequestValues {
   }
 
   /** @returns undefined, and notes it as missing, where a required part isn't there or a stored value no longer fits */
-  private convert(type: CedarType, reads: ValueReads, found: FoundValue): CedarValueJson | undefined {
-    if (type.kind === 'Record' && !reads.whole) return this.convertMembers(type, reads, found);
+  private convert(type: CedarType, reads: ValueReads, source: SourceValue): CedarValueJson | undefined {
+    if (type.kind === 'Record' && !reads.whole) return this.convertMembers(type, reads, source);
     try {
-      return toCedarValue(type, found.value, found.path, this.vocabulary.objectOf);
+      return toCedarValue(type, source.value, source.path, this.vocabulary.objectOf);
     } catch (error) {
       if (!(error instanceof InvalidValueError)) throw error;
-      this.noteMissing(error.path, found.within, !error.missing);
+      this.noteMissing(error.path, source.within, !error.missing);
       return undefined;
     }
   }
@@ -98,7 +98,7 @@ export class RequestValues {
   private convertMembers(
     type: Extract<CedarType, { kind: 'Record' }>,
     reads: ValueReads,
-    { value, path, within }: FoundValue,
+    { value, path, within }: SourceValue,
   ): CedarValueJson | undefined {
     if (!isObject(value)) {
       this.noteMissing(path, within, true);
@@ -115,15 +115,15 @@ export class RequestValues {
         if (memberReads === undefined ? member.required && !isThere : member.required || isThere)
           this.noteMissing(memberPath, within);
       } else if (memberReads !== undefined || within === undefined) {
-        const found = { value: stated, path: memberPath, ...(within && { within: { ...within, names } }) };
-        const converted = this.convert(member.type, memberReads ?? unreadValue(member.type), found);
+        const source = { value: stated, path: memberPath, ...(within && { within: { ...within, names } }) };
+        const converted = this.convert(member.type, memberReads ?? unreadValue(member.type), source);
         if (converted !== undefined && memberReads !== undefined) record[name] = converted;
       }
     }
     return record;
   }
 
-  private noteMissing(path: string, within: FoundValue['within'], unfit = false): void {
+  private noteMissing(path: string, within: SourceValue['within'], unfit = false): void {
     this.missing.push({ ...(within && { entity: within.entity }), path, ...(unfit && { unfit }) });
   }
 }

@@ -43,10 +43,10 @@ export class FairLimit {
     let room = this.capacity - this.taken;
     if (amount > room) return false;
     for (const group of groups) {
-      const held = this.held.get(group) ?? 0;
-      if (held > 0 && held + amount > room) return false;
+      const amountHeld = this.held.get(group) ?? 0;
+      if (amountHeld > 0 && amountHeld + amount > room) return false;
       // A group within another has to leave room for its neighbours there.
-      room -= held;
+      room -= amountHeld;
     }
     return true;
   }

@@ -37,8 +37,8 @@ export function comparisonText(
   };
   list(
     'schema',
-    schema.map(({ what, change, name, details }) =>
-      [`  ${what} ${name} ${change}`, ...details.map((detail) => `    ${detail}`)].map(plain).join('\n'),
+    schema.map(({ what: category, change, name, details }) =>
+      [`  ${category} ${name} ${change}`, ...details.map((detail) => `    ${detail}`)].map(plain).join('\n'),
     ),
   );
   list('policies', policies.map(policyText).map(plain));

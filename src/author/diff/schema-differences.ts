@@ -41,8 +41,8 @@ function normalizeSchema(schema: string): string {
  * Whether the graph may grant more than before. The relationships aren't known here, so every change of a member that
  * existed counts.
  */
-export function mayGrantMore({ what, change }: SchemaDifference): boolean {
-  return change !== 'added' && ['permission', 'relation', 'caveat'].includes(what);
+export function mayGrantMore({ what: category, change }: SchemaDifference): boolean {
+  return change !== 'added' && ['permission', 'relation', 'caveat'].includes(category);
 }
 
 function actionsByName({ vocabulary }: Rules): ReadonlyMap<string, Action> {

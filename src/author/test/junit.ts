@@ -28,7 +28,7 @@ function testCaseXml(result: TestResult): string {
   const attributes = `name="${escapeXml(`${test} › ${name}`)}" classname="${escapeXml(place.file)}" file="${escapeXml(place.file)}" line="${place.line}"`;
   if (outcome === 'passed') return `    <testcase ${attributes}/>`;
   const element = outcome === 'failed' ? 'failure' : 'error';
-  const message = differences.map(({ what }) => what).join(', ') || 'the case could not be decided';
+  const message = differences.map(({ what: aspect }) => aspect).join(', ') || 'the case could not be decided';
   return `    <testcase ${attributes}>
       <${element} message="${escapeXml(message)}">${escapeXml(failureText(result).join('\n'))}</${element}>
     </testcase>`;

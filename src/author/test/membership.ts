@@ -181,6 +181,6 @@ export function formatExpectedMember({ subject, conditional, exceptions, relatio
   const condition = (is: boolean): string => (is ? '[...]' : '');
   const excepted = exceptions.map((e) => `${e.subject}${condition(e.conditional)}`).sort();
   const but = excepted.length === 0 ? '' : ` - {${excepted.join(', ')}}`;
-  const named = [...new Set(relations)].sort().map((relation) => `<${relation}>`);
-  return `[${subject}${condition(conditional)}${but}] is ${named.join('/')}`;
+  const relationNames = [...new Set(relations)].sort().map((relation) => `<${relation}>`);
+  return `[${subject}${condition(conditional)}${but}] is ${relationNames.join('/')}`;
 }

@@ -46,8 +46,8 @@ export function failureText({ place, test, name, outcome, differences, because }
   ];
 }
 
-export function differenceText({ what, expected, actual }: OutcomeDifference): string {
-  return `${what}: expected ${differenceValueText(expected)}, got ${differenceValueText(actual)}`;
+export function differenceText({ what: aspect, expected, actual }: OutcomeDifference): string {
+  return `${aspect}: expected ${differenceValueText(expected)}, got ${differenceValueText(actual)}`;
 }
 
 function differenceValueText(value: unknown): string {

@@ -73,12 +73,12 @@ export class StatedProperties {
     declarations: readonly CedarType[],
     otherNames: readonly string[] = [],
   ): void {
-    const known = [...this.constrained, ...otherNames];
+    const readableNames = [...this.constrained, ...otherNames];
     for (const [name, value] of Object.entries(stated)) {
-      if (known.includes(name)) continue;
+      if (readableNames.includes(name)) continue;
       const undeclared = findUndeclaredMember(declarations, { [name]: value }, String(path.at(-1)));
       if (undeclared === undefined) continue;
-      const names = undeclared.name === name ? [...undeclared.names, ...known] : undeclared.names;
+      const names = undeclared.name === name ? [...undeclared.names, ...readableNames] : undeclared.names;
       this.findings.report(
         [...path, name],
         `${undeclared.path} is not declared by the Cedar schema, so no decision depends on it`,

@@ -16,7 +16,7 @@ export interface FoundSubject {
 
 /** The subjects of one type and relation. */
 interface TypeSubjects {
-  readonly named: ReadonlyMap<string, FoundSubject>;
+  readonly concrete: ReadonlyMap<string, FoundSubject>;
   readonly wildcard: FoundSubject | undefined;
 }
 
@@ -26,7 +26,7 @@ export type SubjectSet = ReadonlyMap<string, TypeSubjects>;
 export const EMPTY_SUBJECTS: SubjectSet = new Map();
 
 const WILDCARD = '*';
-const NO_SUBJECTS: TypeSubjects = { named: new Map(), wildcard: undefined };
+const NO_SUBJECTS: TypeSubjects = { concrete: new Map(), wildcard: undefined };
 const NO_EXCEPTIONS: FoundSubject['exceptions'] = new Map();
 
 /** @param relation the one that names the subject */
@@ -62,18 +62,18 @@ export function subtractSubjects(a: SubjectSet, b: SubjectSet): SubjectSet {
 export function makeConditional(set: SubjectSet): SubjectSet {
   const condition = (subject: FoundSubject): FoundSubject => ({ ...subject, conditional: true });
   return new Map(
-    [...set].map(([key, { named, wildcard }]) => [
+    [...set].map(([key, { concrete, wildcard }]) => [
       key,
       {
-        named: new Map([...named].map(([id, subject]) => [id, condition(subject)])),
+        concrete: new Map([...concrete].map(([id, subject]) => [id, condition(subject)])),
         wildcard: wildcard === undefined ? undefined : condition(wildcard),
       },
     ]),
   );
 }
 
-export function listSubjects({ named, wildcard }: TypeSubjects): FoundSubject[] {
-  return [...named.values(), ...(wildcard === undefined ? [] : [wildcard])];
+export function listSubjects({ concrete, wildcard }: TypeSubjects): FoundSubject[] {
+  return [...concrete.values(), ...(wildcard === undefined ? [] : [wildcard])];
 }
 
 /** A subject that comes of others: it is named by all the relations that name them. */
@@ -86,14 +86,14 @@ function deriveSubject(
   return { id, conditional, exceptions, relations: new Set(sources.flatMap(({ relations }) => [...relations])) };
 }
 
-function addSubject({ named, wildcard }: TypeSubjects, added: FoundSubject): TypeSubjects {
+function addSubject({ concrete, wildcard }: TypeSubjects, added: FoundSubject): TypeSubjects {
   if (added.id === WILDCARD) {
     const united = wildcard === undefined ? added : uniteWildcards(wildcard, added);
-    return { named, wildcard: [...named.values()].reduce(coverSubject, united) };
+    return { concrete, wildcard: [...concrete.values()].reduce(coverSubject, united) };
   }
-  const subject = uniteNamed(named.get(added.id), added);
+  const subject = uniteNamed(concrete.get(added.id), added);
   return {
-    named: subject === undefined ? named : new Map(named).set(added.id, subject),
+    concrete: subject === undefined ? concrete : new Map(concrete).set(added.id, subject),
     wildcard: wildcard === undefined ? undefined : coverSubject(wildcard, added),
   };
 }
@@ -106,10 +106,10 @@ function uniteNamed(a: FoundSubject | undefined, b: FoundSubject | undefined): F
 /** An exception stays where both have it. */
 function uniteWildcards(a: FoundSubject, b: FoundSubject): FoundSubject {
   const exceptions = intersectOfType(
-    { named: a.exceptions, wildcard: undefined },
-    { named: b.exceptions, wildcard: undefined },
+    { concrete: a.exceptions, wildcard: undefined },
+    { concrete: b.exceptions, wildcard: undefined },
   );
-  return deriveSubject(WILDCARD, a.conditional && b.conditional, [a, b], exceptions.named);
+  return deriveSubject(WILDCARD, a.conditional && b.conditional, [a, b], exceptions.concrete);
 }
 
 /** The wildcard beside a named subject: what is named is no exception any more. */
@@ -123,25 +123,25 @@ function coverSubject(wildcard: FoundSubject, subject: FoundSubject): FoundSubje
 }
 
 function intersectOfType(a: TypeSubjects, b: TypeSubjects): TypeSubjects {
-  const named = new Map<string, FoundSubject>();
-  for (const [id, subject] of a.named) {
-    const other = b.named.get(id);
+  const concrete = new Map<string, FoundSubject>();
+  for (const [id, subject] of a.concrete) {
+    const other = b.concrete.get(id);
     const both =
       other === undefined ? undefined : deriveSubject(id, subject.conditional || other.conditional, [subject, other]);
     const common = uniteNamed(both, intersectWithWildcard(subject, b.wildcard));
-    if (common !== undefined) named.set(id, common);
+    if (common !== undefined) concrete.set(id, common);
   }
-  for (const [id, other] of b.named) {
-    const common = uniteNamed(named.get(id), intersectWithWildcard(other, a.wildcard));
-    if (common !== undefined) named.set(id, common);
+  for (const [id, other] of b.concrete) {
+    const common = uniteNamed(concrete.get(id), intersectWithWildcard(other, a.wildcard));
+    if (common !== undefined) concrete.set(id, common);
   }
-  return { named, wildcard: intersectWildcards(a.wildcard, b.wildcard) };
+  return { concrete, wildcard: intersectWildcards(a.wildcard, b.wildcard) };
 }
 
 function intersectWildcards(a: FoundSubject | undefined, b: FoundSubject | undefined): FoundSubject | undefined {
   if (a === undefined || b === undefined) return undefined;
-  const exceptions = [...b.exceptions.values()].reduce(addSubject, { named: a.exceptions, wildcard: undefined });
-  return deriveSubject(WILDCARD, a.conditional || b.conditional, [a, b], exceptions.named);
+  const exceptions = [...b.exceptions.values()].reduce(addSubject, { concrete: a.exceptions, wildcard: undefined });
+  return deriveSubject(WILDCARD, a.conditional || b.conditional, [a, b], exceptions.concrete);
 }
 
 function intersectWithWildcard(subject: FoundSubject, wildcard: FoundSubject | undefined): FoundSubject | undefined {
@@ -152,23 +152,23 @@ function intersectWithWildcard(subject: FoundSubject, wildcard: FoundSubject | u
   return exception.conditional ? deriveSubject(subject.id, true, [subject, wildcard, exception]) : undefined;
 }
 
-function subtractSubject({ named, wildcard }: TypeSubjects, removed: FoundSubject): TypeSubjects {
-  const remaining = new Map(named);
+function subtractSubject({ concrete, wildcard }: TypeSubjects, removed: FoundSubject): TypeSubjects {
+  const remaining = new Map(concrete);
   if (removed.id !== WILDCARD) {
-    const subject = named.get(removed.id);
+    const subject = concrete.get(removed.id);
     if (subject !== undefined) {
       if (removed.conditional) remaining.set(removed.id, deriveSubject(removed.id, true, [subject, removed]));
       else remaining.delete(removed.id);
     }
-    return { named: remaining, wildcard: wildcard === undefined ? undefined : exceptSubject(wildcard, removed) };
+    return { concrete: remaining, wildcard: wildcard === undefined ? undefined : exceptSubject(wildcard, removed) };
   }
-  for (const [id, subject] of named) {
+  for (const [id, subject] of concrete) {
     const exception = removed.exceptions.get(id);
     if (exception?.conditional === false) continue;
     if (exception !== undefined || removed.conditional) remaining.set(id, deriveSubject(id, true, [subject]));
     else remaining.delete(id);
   }
-  if (wildcard === undefined) return { named: remaining, wildcard };
+  if (wildcard === undefined) return { concrete: remaining, wildcard };
   // What the removed wildcard excepts was covered by this one, unless it is an exception here, too.
   for (const [id, exception] of removed.exceptions) {
     const ownException = wildcard.exceptions.get(id);
@@ -179,7 +179,7 @@ function subtractSubject({ named, wildcard }: TypeSubjects, removed: FoundSubjec
   }
   const stays = removed.conditional || (wildcard.conditional && removed.exceptions.size > 0);
   return {
-    named: remaining,
+    concrete: remaining,
     wildcard: stays ? deriveSubject(WILDCARD, true, [wildcard, removed], wildcard.exceptions) : undefined,
   };
 }

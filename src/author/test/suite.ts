@@ -133,6 +133,6 @@ function buildMatrix(
   return { requesters, actions, resources };
 }
 
-function countCombinations({ who, actions, resources }: TestSpec): number {
-  return [who].flat().length * [actions].flat().length * [resources].flat().length;
+function countCombinations({ who: requesters, actions, resources }: TestSpec): number {
+  return [requesters].flat().length * [actions].flat().length * [resources].flat().length;
 }

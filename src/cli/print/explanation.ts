@@ -17,9 +17,20 @@ const MAX_TEXT_LENGTH = 400;
 const VALUE_INDENT = ' '.repeat(22);
 
 export function explanationText(explanation: Explanation): string {
-  const { decision, who, chain, action, resource, evaluated_at, client, id, dry_run, obligations } = explanation;
+  const {
+    decision,
+    who: actors,
+    chain,
+    action,
+    resource,
+    evaluated_at,
+    client,
+    id,
+    dry_run,
+    obligations,
+  } = explanation;
   return escapedLines([
-    `${decision ? 'ALLOW' : 'DENY'}  ${who} ${action} ${resource}`,
+    `${decision ? 'ALLOW' : 'DENY'}  ${actors} ${action} ${resource}`,
     `  at ${evaluated_at}, asked by ${client}${dry_run ? ' as a dry run' : ''}, on record as ${id}`,
     ...(chain.length === 0 ? [] : [`  through ${chain.join(', before it ')}`]),
     `  ${rulesLine(explanation.rules)}`,

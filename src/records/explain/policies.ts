@@ -155,9 +155,9 @@ function explainPolicy(policy: Policy, request: CedarRequest, cedar: CedarEngine
       const operands = clause.parts.map((part, k): ClauseOperand => {
         const result = isExactInJson(part) ? parts(`${i}.${k}`) : 'inconclusive';
         // Alone an operand may fail where one before it, such as a `has`, keeps Cedar from reaching it.
-        const held = settled && typeof result === 'object' ? 'unreached' : result;
-        settled ||= held === false || typeof held === 'object';
-        return { text: formatOperand(part, cedar), held, values: collectValues(part, request) };
+        const outcome = settled && typeof result === 'object' ? 'unreached' : result;
+        settled ||= outcome === false || typeof outcome === 'object';
+        return { text: formatOperand(part, cedar), held: outcome, values: collectValues(part, request) };
       });
       return { kind: clause.kind, satisfied: evaluateClause(clause.kind, operands), parts: operands };
     }),
@@ -178,7 +178,7 @@ function readPolicyResults({
 
 /** Evaluates the clause as `&&` does: its first operand that isn't true settles it. */
 function evaluateClause(kind: PolicyClause['kind'], parts: readonly ClauseOperand[]): boolean | undefined {
-  const settling = parts.find(({ held }) => held !== true)?.held ?? true;
+  const settling = parts.find((part) => part.held !== true)?.held ?? true;
   if (settling === 'inconclusive') return undefined;
   return settling === (kind === 'when');
 }

@@ -51,11 +51,11 @@ export function describeChanges<T>(before: readonly T[], after: readonly T[], ge
   const previous = new Map(before.map((item) => [getName(item), item]));
   const next = new Map(after.map((item) => [getName(item), item]));
   const phrases = [
-    ...after.filter((one) => !previous.has(getName(one))).map((one) => `added ${getName(one)}`),
+    ...after.filter((item) => !previous.has(getName(item))).map((item) => `added ${getName(item)}`),
     ...after
-      .filter((one) => previous.has(getName(one)) && !isDeepStrictEqual(previous.get(getName(one)), one))
-      .map((one) => `changed ${getName(one)}`),
-    ...before.filter((one) => !next.has(getName(one))).map((one) => `removed ${getName(one)}`),
+      .filter((item) => previous.has(getName(item)) && !isDeepStrictEqual(previous.get(getName(item)), item))
+      .map((item) => `changed ${getName(item)}`),
+    ...before.filter((item) => !next.has(getName(item))).map((item) => `removed ${getName(item)}`),
   ];
   return phrases.length === 0 ? 'as they were' : phrases.join(', ');
 }

@@ -17,8 +17,8 @@ const IDS = ['ann', 'ben', 'eve'];
 
 /** Whether a set without caveats has the subject. */
 function hasSubject(set: SubjectSet, id: string): boolean {
-  const { named, wildcard } = set.get('user') ?? {};
-  return named?.has(id) === true || (wildcard !== undefined && !wildcard.exceptions.has(id));
+  const { concrete, wildcard } = set.get('user') ?? {};
+  return concrete?.has(id) === true || (wildcard !== undefined && !wildcard.exceptions.has(id));
 }
 
 const user = (id: string, conditional = false): SubjectSet =>
@@ -29,7 +29,7 @@ const but = (id: string, conditional = false): SubjectSet => subtractSubjects(us
 /** Such as `ann? * but ben`: the question mark stands for a caveat. */
 function describeSet(set: SubjectSet): string {
   const name = ({ id, conditional }: FoundSubject): string => `${id}${conditional ? '?' : ''}`;
-  return listSubjects(set.get('user') ?? { named: new Map(), wildcard: undefined })
+  return listSubjects(set.get('user') ?? { concrete: new Map(), wildcard: undefined })
     .map((subject) =>
       [name(subject), ...[...subject.exceptions.values()].map((other) => `but ${name(other)}`)].join(' '),
     )
