@@ -8,7 +8,7 @@ import type { Client } from '../model/question.js';
 import { formatProblem } from '../diagnostics/diagnostics.js';
 import type { Rules } from '../policy/load.js';
 import type { EngineCallListener } from '../telemetry/engine-calls.js';
-import { Issuers, type IssuerConfig } from '../tokens/issuers.js';
+import { Issuers } from '../tokens/issuers.js';
 import { checkInlineKeys } from '../tokens/keys.js';
 import { TokenVerifier } from '../tokens/verify.js';
 
@@ -21,10 +21,7 @@ export class TrustConfig {
   /** @param development the development client and issuer, which no configuration has and no reload replaces */
   constructor(
     { clients, issuers }: Pick<Config, 'clients' | 'issuers'>,
-    private readonly development: {
-      readonly clients: readonly ConfiguredClient[];
-      readonly issuers: readonly IssuerConfig[];
-    },
+    private readonly development: Pick<Config, 'clients' | 'issuers'>,
     watch?: EngineCallListener,
   ) {
     this.applied = { clients, issuers };

@@ -1,7 +1,7 @@
 /** Loads the world of the configuration into empty stores, once, and says where its file has changed since. */
-import { createHash } from 'node:crypto';
 import { displayPath } from '../config/files.js';
 import type { LoadedWorld } from '../config/world.js';
+import { sha256 } from '../runtime/sha256.js';
 import type { Database } from '../store/database/port.js';
 
 /** Removes a world whose loading was refused or interrupted, so that it is loaded anew. */
@@ -61,5 +61,5 @@ function describeDifference(
 
 /** Digests what the file says, whatever its comments and its form. */
 function digestWorld(world: LoadedWorld): string {
-  return createHash('sha256').update(JSON.stringify(world)).digest('hex');
+  return sha256(JSON.stringify(world));
 }

@@ -20,7 +20,7 @@ import { z } from 'zod';
 import { loadConfig } from '../../src/config/config.js';
 import { readSources } from '../../src/config/files.js';
 import { loadRules } from '../../src/policy/load.js';
-import { sha256 } from '../../src/service/service.js';
+import { sha256 } from '../../src/runtime/sha256.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');

@@ -3,7 +3,7 @@ import type { SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { FindingCollector, SourceLocation, Problem } from '../../diagnostics/diagnostics.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
 import type { DeclarationIndex } from './source-map.js';
-import type { TypeReader } from './types.js';
+import type { TypeReader } from './read-types.js';
 
 /** Finds the place of a declaration, or of a part of it. */
 export type LocateDeclaration = (...declaration: Parameters<DeclarationIndex['find']>) => SourceLocation;

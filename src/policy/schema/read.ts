@@ -6,7 +6,7 @@ import { findOddCedarCharacter } from '../lexer.js';
 import { indexDeclarations } from './source-map.js';
 import { PRELUDE } from './prelude.js';
 import { indexOfByte, locationAt, type SourceFile } from '../../diagnostics/source.js';
-import { TypeReader } from './types.js';
+import { TypeReader } from './read-types.js';
 
 export interface SchemaText {
   readonly text: string;

@@ -1,13 +1,12 @@
 /**
- * Cedar's types as the schema declares them, and the conversion of a caller's JSON to Cedar values by those types. Only
- * declared members are read, so a caller's `__entity` or `__extn` never reaches Cedar.
+ * Cedar's types, and the conversion of a caller's JSON to Cedar values by them. Only declared members are read, so a
+ * caller's `__entity` or `__extn` never reaches Cedar. `read-types.ts` reads the types from the schema.
  */
-import type { CedarValueJson, SchemaJson, Type, TypeOfAttribute } from '@cedar-policy/cedar-wasm/nodejs';
+import type { CedarValueJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { parseInstant } from '../../model/instants.js';
 import { findIdProblem } from '../../model/ids.js';
 import { readAddressRange } from '../../runtime/ip-address.js';
-import { namespaceOf, type EntityUid } from './uid.js';
-import type { Problem } from '../../diagnostics/diagnostics.js';
+import type { EntityUid } from './uid.js';
 
 export type CedarType =
   | { readonly kind: 'String' | 'Long' | 'Bool' }
@@ -24,102 +23,8 @@ export interface RecordMember {
 }
 export type RecordMembers = Readonly<Record<string, RecordMember>>;
 
-const EXTENSIONS = ['datetime', 'duration', 'decimal', 'ipaddr'] as const;
+export const EXTENSIONS = ['datetime', 'duration', 'decimal', 'ipaddr'] as const;
 const MAX_SET_ELEMENTS = 1000;
-/** Names with a meaning in Cedar's JSON, or in JavaScript: a schema must not have members of these names. */
-const RESERVED_NAMES = new Set(['__entity', '__extn', '__expr', '__proto__']);
-
-/** Reports what is wrong with a type, and the member that has it. */
-export type ReportTypeProblem = (problem: Problem, member?: string) => void;
-
-/** Reads the types of a schema that Cedar has resolved; a name of a common type is followed. */
-export class TypeReader {
-  constructor(private readonly schema: SchemaJson<string>) {}
-
-  /** The members of a record type. One that Remit can't give a value to is reported and left out. */
-  members(type: Type<string> | undefined, report: ReportTypeProblem): RecordMembers {
-    if (type === undefined) return {};
-    const recordType = this.read(type, report);
-    if (recordType.kind === 'Record') return recordType.members;
-    report({ message: 'must be a record' });
-    return {};
-  }
-
-  read(type: Type<string>, report: ReportTypeProblem): CedarType {
-    const typeJson = type as {
-      type: string;
-      name?: string;
-      element?: Type<string>;
-      attributes?: Record<string, unknown>;
-    };
-    switch (typeJson.type) {
-      case 'String':
-      case '__cedar::String':
-        return { kind: 'String' };
-      case 'Long':
-      case '__cedar::Long':
-        return { kind: 'Long' };
-      case 'Bool':
-      case 'Boolean':
-      case '__cedar::Bool':
-        return { kind: 'Bool' };
-      case 'Set':
-        return { kind: 'Set', element: this.read(typeJson.element as Type<string>, report) };
-      case 'Record':
-        return {
-          kind: 'Record',
-          members: this.record(typeJson.attributes as Record<string, TypeOfAttribute<string>>, report),
-        };
-      case 'Entity':
-        return this.entity(typeJson.name ?? '');
-      case 'Extension':
-        return this.extension(typeJson.name ?? '', report);
-      default:
-        return this.namedType(typeJson.type, report);
-    }
-  }
-
-  private record(attributes: Record<string, TypeOfAttribute<string>>, report: ReportTypeProblem): RecordMembers {
-    const members: Record<string, RecordMember> = {};
-    for (const [name, attribute] of Object.entries(attributes)) {
-      if (RESERVED_NAMES.has(name)) {
-        report({ message: `"${name}" can't be a member's name` }, name);
-        continue;
-      }
-      const { annotations } = attribute as { annotations?: Record<string, string> };
-      members[name] = {
-        type: this.read(attribute, (problem) => {
-          report(problem, name);
-        }),
-        required: attribute.required ?? true,
-        annotations: annotations ?? {},
-      };
-    }
-    return members;
-  }
-
-  private entity(name: string): CedarType {
-    const [namespace, shortName] = splitName(name);
-    const declaration = this.schema[namespace]?.entityTypes[shortName];
-    return declaration !== undefined && 'enum' in declaration
-      ? { kind: 'Entity', name, ids: declaration.enum }
-      : { kind: 'Entity', name };
-  }
-
-  private namedType(name: string, report: ReportTypeProblem): CedarType {
-    const [namespace, shortName] = splitName(name);
-    const commonType = this.schema[namespace]?.commonTypes?.[shortName];
-    if (commonType !== undefined) return this.read(commonType, report);
-    return this.extension(name.replace(/^__cedar::/, ''), report);
-  }
-
-  private extension(name: string, report: ReportTypeProblem): CedarType {
-    const extension = EXTENSIONS.find((extension) => extension === name);
-    if (extension !== undefined) return { kind: 'Extension', name: extension };
-    report({ message: `type "${name}" is not known` });
-    return { kind: 'String' };
-  }
-}
 
 /** A value that isn't of the declared type. */
 export class InvalidValueError extends Error {
@@ -226,12 +131,6 @@ function readEntityId(
   if (idFault !== undefined) throw new InvalidValueError(idFault, path);
   if (ids?.includes(id) === false) throw new InvalidValueError(`must be one of ${ids.join(', ')}`, path);
   return id;
-}
-
-/** `["HR", "Employee"]` of `HR::Employee`. */
-function splitName(name: string): readonly [string, string] {
-  const namespace = namespaceOf(name);
-  return [namespace, namespace === '' ? name : name.slice(namespace.length + 2)];
 }
 
 function toExtensionValue(name: (typeof EXTENSIONS)[number], value: unknown, path: string): CedarValueJson {

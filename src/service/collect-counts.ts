@@ -1,0 +1,40 @@
+/** Collects, for the metrics, the numbers that the parts of a service keep by themselves. */
+import type { Database } from '../store/database/port.js';
+import type { DecisionStore } from '../store/decisions.js';
+import type { EntityStore } from '../store/entities.js';
+import type { ServiceCounts } from '../telemetry/service-metrics.js';
+import type { ActivePolicies } from './active-policies.js';
+import type { TrustConfig } from './clients-and-issuers.js';
+
+export interface CountedParts {
+  readonly activePolicies: ActivePolicies;
+  readonly database: Database;
+  readonly entities: EntityStore;
+  readonly decisions: DecisionStore;
+  readonly trust: TrustConfig;
+}
+
+export function collectCounts({ activePolicies, database, entities, decisions, trust }: CountedParts): ServiceCounts {
+  const { engine, rules } = activePolicies;
+  const graph = engine.counts();
+  const records = decisions.stats();
+  return {
+    caches: {
+      ...graph.caches,
+      entities: entities.cache,
+      tokens: trust.verifier.cache,
+      cedar: rules.deciding.cache,
+      cedar_duties: rules.duties.cache,
+    },
+    waiting: { checks: graph.waiting, records: records.waiting },
+    grouped: { checks: graph, records },
+    cedarFaults: rules.cedarFaults(),
+    circuits: { database: database.stats().circuit, spicedb: engine.stats().circuit },
+    records,
+    rules: {
+      ...activePolicies.counts,
+      since: activePolicies.since,
+      outdated: activePolicies.refusal !== undefined,
+    },
+  };
+}
