@@ -258,6 +258,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/service/reload/notices.ts': 'test/service/reload/settled-reader.test.ts',
   'src/service/reload/reader-worker.ts': 'test/service/reload/apply.load.test.ts',
   'src/service/reload/reader.ts': 'test/service/reload/apply.load.test.ts',
+  'src/service/reload/reload-log.ts': 'test/service/reload/apply.files.test.ts',
   'src/service/reload/require-tests.ts': 'test/service/reload/apply.tests.test.ts',
   'src/service/reload/snapshot.ts': 'test/service/reload/settled-reader.test.ts',
   'src/store/stored-bytes.ts': 'test/http/routes/decisions.test.ts',

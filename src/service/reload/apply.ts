@@ -3,19 +3,18 @@
  * policies with their graph engine. Changes of one reload apply together, and reloads one after another. `start-reloading.ts`
  * calls it.
  */
-import { isDeepStrictEqual } from 'node:util';
 import { checkTrustConfig, type TrustConfig } from '../clients-and-issuers.js';
 import type { Config } from '../../config/config.js';
 import { displayPath } from '../../config/files.js';
 import type { Listener, ListenerTls } from '../../config/listener.js';
 import type { ActivePolicies } from '../active-policies.js';
 import { createUnreadCandidate, type PolicyCandidate, type SuiteFile } from './candidate.js';
-import { describeChanges, findRestartChanges, outlineTls } from './config-changes.js';
+import { describeChanges, findRenewedCertificates, findRestartChanges } from './config-changes.js';
 import { findRelaxations } from './relaxations.js';
+import { nameRelaxations, ReloadLog } from './reload-log.js';
 import { fingerprintSources } from './snapshot.js';
 import { ConfigError } from '../../model/faults.js';
 import { describeUnfitEntities } from '../unfit-entities.js';
-import { isError, formatProblem } from '../../diagnostics/diagnostics.js';
 import { assembleRules, type Rules } from '../../policy/load.js';
 import type { EntityStore } from '../../store/entities.js';
 import { withTimeout } from '../../runtime/timeout.js';
@@ -40,11 +39,6 @@ export interface RenewableListener {
  * may hang.
  */
 const READ_TIMEOUT_MS = 60_000;
-/** The most relaxations that are named in one line. */
-const MAX_NAMED_RELAXATIONS = 10;
-/** The most warnings that are logged for one reload. */
-const MAX_LOGGED_WARNINGS = 5;
-
 /** Files that are valid, and that only the operator's signal takes. */
 class RelaxationRefused extends ConfigError {
   constructor(relaxations: readonly string[]) {
@@ -53,6 +47,7 @@ class RelaxationRefused extends ConfigError {
 }
 
 export class Reloader {
+  private readonly log: ReloadLog;
   private last: Promise<unknown> = Promise.resolve();
   /** Fingerprints of files that give up restrictions: those that wait for the signal, and those that it was given for. */
   private readonly relaxed: { waiting?: string | undefined; approved?: string | undefined } = {};
@@ -64,9 +59,11 @@ export class Reloader {
   constructor(
     private readonly service: ReloadTarget,
     private readonly listeners: readonly RenewableListener[],
-    private readonly log: Log,
+    log: Log,
     private suites: readonly SuiteFile[],
-  ) {}
+  ) {
+    this.log = new ReloadLog(log);
+  }
 
   /**
    * Reads the configuration again, and the policy files with it, at the operator's signal. Both apply together, or the
@@ -76,17 +73,14 @@ export class Reloader {
    */
   reloadConfig(read: () => Config, files: (() => Promise<PolicyCandidate>) | undefined): Promise<void> {
     return this.runInTurn(async () => {
-      const logLine = (line: string): void => {
-        this.log(line, { event: 'reload' });
-      };
       try {
         const next = read();
         const lines = await this.applyConfig(next, files === undefined ? undefined : await readInTime(files()));
-        for (const line of [...next.warnings, ...lines]) logLine(line);
-        logLine('the configuration has been read again');
+        for (const line of [...next.warnings, ...lines]) this.log.logConfig(line);
+        this.log.logConfig('the configuration has been read again');
       } catch (error) {
         // Whatever the error is, the running service is unchanged.
-        logLine(`the configuration is not taken, all stays as it was: ${(error as Error).message}`);
+        this.log.logConfig(`the configuration is not taken, all stays as it was: ${(error as Error).message}`);
       }
     });
   }
@@ -180,9 +174,8 @@ export class Reloader {
         if (candidate !== undefined) this.confirm();
       } else {
         await activePolicies.replace(rules, onSwap);
-        this.logTaken(rules, candidate, relaxations);
-        for (const line of await describeUnfitEntities(this.service.entities, rules))
-          this.log(line, { event: 'entities_unfit', policy_version: rules.version });
+        this.log.logTaken(rules, candidate?.findings ?? [], relaxations);
+        this.log.logUnfitEntities(await describeUnfitEntities(this.service.entities, rules), rules.version);
       }
       this.suites = suites;
       if (candidate !== undefined) this.relaxed.waiting = this.relaxed.approved = undefined;
@@ -194,37 +187,11 @@ export class Reloader {
     }
   }
 
-  private logTaken(rules: Rules, candidate: PolicyCandidate | undefined, relaxations: readonly string[]): void {
-    const { policies, sources, version } = rules;
-    const policy = { policy_version: version };
-    this.log(`policies taken: version ${version}, ${policies.size} policies in ${sources.policies.length} files`, {
-      event: 'policies_taken',
-      ...policy,
-    });
-    if (relaxations.length > 0)
-      this.log(`given up at the operator's signal: ${nameRelaxations(relaxations)}`, {
-        event: 'policies_warning',
-        ...policy,
-      });
-    const warnings = (candidate?.findings ?? []).filter((finding) => !isError(finding));
-    for (const warning of warnings.slice(0, MAX_LOGGED_WARNINGS))
-      this.log(`${warning.file}:${warning.line}: ${formatProblem(warning)}`, { event: 'policies_warning', ...policy });
-    if (warnings.length > MAX_LOGGED_WARNINGS)
-      this.log(`and ${warnings.length - MAX_LOGGED_WARNINGS} more: remit check`, {
-        event: 'policies_warning',
-        ...policy,
-      });
-  }
-
   private confirm(): void {
     const { activePolicies } = this.service;
     if (activePolicies.refusal === undefined) return;
     activePolicies.confirm();
-    const { version } = activePolicies.rules;
-    this.log(`policies are as they are in force again: version ${version}`, {
-      event: 'policies_taken',
-      policy_version: version,
-    });
+    this.log.logConfirmed(activePolicies.rules.version);
   }
 
   /** Records and logs a refusal: once however often the watch offers the same files, and at each signal. */
@@ -234,11 +201,7 @@ export class Reloader {
     const isKnown = refusal?.reason === reason && refusal.version === version;
     if (isKnown && !isAsked) return;
     if (!isKnown) activePolicies.refuse({ at: now().toISOString(), reason, version, findings });
-    const { version: activeVersion } = activePolicies.rules;
-    this.log(`policies not taken, those of version ${activeVersion} stay in force: ${reason}`, {
-      event: 'policies_refused',
-      policy_version: activeVersion,
-    });
+    this.log.logRefused(activePolicies.rules.version, reason);
   }
 
   private runInTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -265,20 +228,9 @@ function assembleCandidate(candidate: PolicyCandidate, current: Rules): Rules {
   return hasSameSources(candidate, current) ? current : assembleRules(fitting.sources, fitting.policies);
 }
 
-function nameRelaxations(relaxations: readonly string[]): string {
-  const others = relaxations.length - MAX_NAMED_RELAXATIONS;
-  return `${relaxations.slice(0, MAX_NAMED_RELAXATIONS).join('; ')}${others > 0 ? `; and ${others} more` : ''}`;
-}
-
 /** Whether a candidate holds the same files as the policies in force. */
 function hasSameSources({ content: fitting }: PolicyCandidate, { sources }: Rules): boolean {
   return (
     'sources' in fitting && fingerprintSources(fitting.sources, undefined) === fingerprintSources(sources, undefined)
   );
-}
-
-/** The certificates to replace; undefined where there are none, or more than certificates has changed. */
-function findRenewedCertificates(listener: Listener, config: Config, next: Config): ListenerTls | undefined {
-  const tls = listener === config.admin ? next.admin?.tls : next.tls;
-  return isDeepStrictEqual(outlineTls(tls), outlineTls(listener.tls)) ? tls : undefined;
 }

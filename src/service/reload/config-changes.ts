@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../../config/config.js';
 import { readSources } from '../../config/files.js';
-import type { ListenerTls } from '../../config/listener.js';
+import type { Listener, ListenerTls } from '../../config/listener.js';
 import { ConfigError } from '../../model/faults.js';
 import { hashSources } from '../../policy/load.js';
 
@@ -25,8 +25,9 @@ const RESTART_SETTINGS: readonly (readonly [string, (config: Config) => unknown]
   ['reload', (c) => c.reload],
   ['records', (c) => c.records],
 ];
+
 /** The settings of TLS that a listener fixes at its start. */
-export function outlineTls(tls: ListenerTls | undefined): unknown {
+function outlineTls(tls: ListenerTls | undefined): unknown {
   return tls === undefined ? undefined : [tls.clientCertificates, tls.clientCa !== undefined];
 }
 
@@ -36,6 +37,12 @@ export function findRestartChanges(config: Config, next: Config, version: string
   return version === undefined || names.includes('schema') || names.includes('policies') || hasVersion(next, version)
     ? names
     : [...names, 'the files of the schema or the policies'];
+}
+
+/** The certificates to replace; undefined where there are none, or more than certificates has changed. */
+export function findRenewedCertificates(listener: Listener, config: Config, next: Config): ListenerTls | undefined {
+  const tls = listener === config.admin ? next.admin?.tls : next.tls;
+  return isDeepStrictEqual(outlineTls(tls), outlineTls(listener.tls)) ? tls : undefined;
 }
 
 function hasVersion({ sources }: Config, version: string): boolean {
