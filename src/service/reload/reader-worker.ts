@@ -20,7 +20,7 @@ export interface ReaderOptions {
 await serveWorkerCalls(({ paths, pollMs, tests }: ReaderOptions) => {
   const settling = new SettledReader(paths, pollMs);
   return Promise.resolve({
-    now: async (): Promise<PolicyCandidate> => checkCandidate(await settling.readSettled(), paths, tests),
+    now: async (): Promise<PolicyCandidate> => checkCandidate(await settling.readSignalled(), paths, tests),
     next: async (fingerprint: string): Promise<PolicyCandidate> =>
       checkCandidate(await settling.nextChange(fingerprint), paths, tests),
   });

@@ -14,7 +14,7 @@ export class PolicyReader {
     private readonly tests: TestDemand,
   ) {}
 
-  /** Reads the files as they are now. @throws where the thread fails; the next call starts another */
+  /** Reads the files as they are at the operator's signal. @throws where the thread fails; the next call starts another */
   now(): Promise<PolicyCandidate> {
     return this.startWorker().call('now', undefined);
   }

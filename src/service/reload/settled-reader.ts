@@ -21,11 +21,21 @@ const MAX_READINGS = 40;
 
 export class SettledReader {
   private readonly notices = new ChangeNotices();
+  /** The files of a signal that {@link nextChange} doesn't know of yet. */
+  private signalled: FilesSnapshot | undefined;
 
   constructor(
     private readonly paths: WatchedPaths,
     private readonly pollMs: number,
   ) {}
+
+  /**
+   * Reads the files at the operator's signal, as {@link readSettled} does. They are a change for {@link nextChange} even
+   * if they don't last: what they replaced is one again when it comes back.
+   */
+  async readSignalled(): Promise<FilesSnapshot> {
+    return (this.signalled = await this.readSettled());
+  }
 
   /** Reads the files once two readings are equal; files that don't settle are refused. */
   async readSettled(first = readSnapshot(this.paths)): Promise<FilesSnapshot> {
@@ -42,9 +52,12 @@ export class SettledReader {
     );
   }
 
-  /** Resolves with settled files that differ from those of the fingerprint. */
+  /** Resolves with settled files that differ from those of the fingerprint: as they are, or as they were at a signal since. */
   async nextChange(fingerprint: string): Promise<FilesSnapshot> {
     for (;;) {
+      const { signalled } = this;
+      this.signalled = undefined;
+      if (signalled !== undefined && signalled.fingerprint !== fingerprint) return signalled;
       this.notices.watch(listWatchedDirectories(this.paths));
       const current = readSnapshot(this.paths);
       if (current.fingerprint !== fingerprint) {

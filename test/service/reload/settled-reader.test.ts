@@ -61,6 +61,28 @@ it('what comes and goes before it has settled is no change', async () => {
   expect(text(await next)).toBe('two');
 });
 
+it('what a signal has replaced is a change again when it comes back, however soon', async () => {
+  const policy = join(directory, 'policies/a.cedar');
+  const settling = new SettledReader(paths, 50);
+  writeFileSync(policy, 'refused');
+  const refused = await settling.readSettled();
+  writeFileSync(policy, 'restored');
+  const restored = await settling.readSignalled();
+  writeFileSync(policy, 'refused');
+  expect(text(await settling.nextChange(refused.fingerprint))).toBe('restored');
+  expect(text(await settling.nextChange(restored.fingerprint))).toBe('refused');
+});
+
+it('what a signal has read and the watch as well is one change', async () => {
+  const policy = join(directory, 'policies/a.cedar');
+  const settling = new SettledReader(paths, 50);
+  writeFileSync(policy, 'signalled');
+  const { fingerprint } = await settling.readSignalled();
+  const next = settling.nextChange(fingerprint);
+  writeFileSync(policy, 'later');
+  expect(text(await next)).toBe('later');
+});
+
 it('a change that nobody tells of is found by looking', async () => {
   const untold = vi.spyOn(ChangeNotices.prototype, 'watch').mockReturnValue();
   const settling = new SettledReader(paths, 50);
