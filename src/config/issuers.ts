@@ -7,7 +7,7 @@ import { PERSON_PROFILES } from '../tokens/actors.js';
 import { DEV_ISSUER } from '../issue/development-issuer.js';
 import { TOKEN_TYPES } from '../tokens/formats.js';
 import { SIGNATURE_ALGORITHMS, type IssuerConfig, type SignatureAlgorithm } from '../tokens/issuers.js';
-import { TOKEN_SHAPES } from '../tokens/shapes.js';
+import { TOKEN_SHAPES, type TokenShape } from '../tokens/shapes.js';
 import { findKindProblem } from '../tokens/key-kinds.js';
 import { keysUriProblem, PRIVATE_KEY_MEMBERS } from '../tokens/keys.js';
 import { PRESET_NAMES, ISSUER_PRESETS } from '../tokens/presets.js';
@@ -60,63 +60,25 @@ export const issuerFormat = z.strictObject({
   scopes: z.record(z.string(), z.union([scopeFormat, z.array(scopeFormat).min(1)])).optional(),
 });
 
+type IssuerSettings = z.infer<typeof issuerFormat>;
+
 /**
  * Checks what holds between issuers and between their options, and resolves their defaults.
  * @param notices gets a sentence for each inline key that is passed over
  * @throws ConfigError
  */
-export function resolveIssuers(
-  issuers: z.infer<typeof issuerFormat>[],
-  path: string,
-  notices: string[],
-): IssuerConfig[] {
-  for (const key of ['issuer', 'alias'] as const) {
-    const values = issuers.flatMap((i) => i[key] ?? []);
-    const repeated = values.find((v, i) => values.indexOf(v) !== i);
-    if (repeated !== undefined)
-      throw new ConfigError(`two issuers have the ${key} "${repeated}"`, { file: displayPath(path), key: 'issuers' });
-  }
-  if (issuers.filter((i) => i.primary).length > 1)
-    throw new ConfigError('only one can be "primary"', { file: displayPath(path), key: 'issuers' });
-  return issuers.map(({ shape, jwks, scopes, algorithms, ...rest }, i) => {
+export function resolveIssuers(issuers: IssuerSettings[], path: string, notices: string[]): IssuerConfig[] {
+  assertIssuersDiffer(issuers, path);
+  return issuers.map((settings, i) => {
+    const { shape, jwks, scopes, algorithms, ...rest } = settings;
     const preset = rest.preset === undefined ? undefined : ISSUER_PRESETS[rest.preset];
     const shapes = [shape ?? preset?.shapes ?? 'act'].flat();
     const algorithmsOf = algorithms ?? preset?.algorithms ?? ['ES256'];
-    if (rest.jwks_uri === undefined && jwks === undefined)
-      throw new ConfigError('needs "jwks_uri" or "jwks"', { file: displayPath(path), key: `issuers[${i}]` });
-    if (!rest.primary && rest.alias === undefined) {
-      throw new ConfigError('needs "primary: true", or an "alias" that its ids go by', {
-        file: displayPath(path),
-        key: `issuers[${i}]`,
-      });
+    const problem = findIssuerProblem(settings, shapes, issuers);
+    if (problem !== undefined) {
+      const key = `issuers[${i}]${problem.key === undefined ? '' : `.${problem.key}`}`;
+      throw new ConfigError(problem.message, { file: displayPath(path), key });
     }
-    if (shapes.includes('user_claim') !== (rest.user_claim !== undefined)) {
-      throw new ConfigError('the shape "user_claim" and the key "user_claim" go together', {
-        file: displayPath(path),
-        key: `issuers[${i}]`,
-      });
-    }
-    if (rest.issuer === DEV_ISSUER)
-      throw new ConfigError('is reserved for the development issuer', {
-        file: displayPath(path),
-        key: `issuers[${i}].issuer`,
-      });
-    if (jwks !== undefined && (rest.jwks_uri !== undefined || rest.jwks_network !== undefined))
-      throw new ConfigError('"jwks" and "jwks_uri" (with "jwks_network") exclude each other', {
-        file: displayPath(path),
-        key: `issuers[${i}]`,
-      });
-    if (rest.actors_from !== undefined && !shapes.includes('act'))
-      throw new ConfigError('needs the shape "act"', { file: displayPath(path), key: `issuers[${i}].actors_from` });
-    const problem = rest.jwks_uri === undefined ? undefined : keysUriProblem(rest.jwks_uri, rest.jwks_network);
-    if (problem !== undefined)
-      throw new ConfigError(problem, { file: displayPath(path), key: `issuers[${i}].jwks_uri` });
-    const unknownIssuer = rest.actors_from?.find((name) => !issuers.some((other) => other.issuer === name));
-    if (unknownIssuer !== undefined)
-      throw new ConfigError(`"${unknownIssuer}" is not configured`, {
-        file: displayPath(path),
-        key: `issuers[${i}].actors_from`,
-      });
     return {
       ...rest,
       shapes,
@@ -128,6 +90,42 @@ export function resolveIssuers(
           : Object.fromEntries(Object.entries(scopes).map(([theirs, ours]) => [theirs, [ours].flat()])),
     };
   });
+}
+
+/** @throws ConfigError where two issuers can't be told apart */
+function assertIssuersDiffer(issuers: readonly IssuerSettings[], path: string): void {
+  const place = { file: displayPath(path), key: 'issuers' };
+  for (const key of ['issuer', 'alias'] as const) {
+    const values = issuers.flatMap((issuer) => issuer[key] ?? []);
+    const repeated = values.find((value, i) => values.indexOf(value) !== i);
+    if (repeated !== undefined) throw new ConfigError(`two issuers have the ${key} "${repeated}"`, place);
+  }
+  if (issuers.filter(({ primary }) => primary).length > 1) throw new ConfigError('only one can be "primary"', place);
+}
+
+/** Finds what doesn't fit among an issuer's options, with the option's key where it is of one. */
+function findIssuerProblem(
+  issuer: IssuerSettings,
+  shapes: readonly TokenShape[],
+  issuers: readonly IssuerSettings[],
+): { readonly message: string; readonly key?: keyof IssuerSettings } | undefined {
+  const { jwks, jwks_uri: uri, jwks_network: network, actors_from: actorsFrom } = issuer;
+  if (uri === undefined && jwks === undefined) return { message: 'needs "jwks_uri" or "jwks"' };
+  if (!issuer.primary && issuer.alias === undefined)
+    return { message: 'needs "primary: true", or an "alias" that its ids go by' };
+  if (shapes.includes('user_claim') !== (issuer.user_claim !== undefined))
+    return { message: 'the shape "user_claim" and the key "user_claim" go together' };
+  if (issuer.issuer === DEV_ISSUER) return { message: 'is reserved for the development issuer', key: 'issuer' };
+  if (jwks !== undefined && (uri !== undefined || network !== undefined))
+    return { message: '"jwks" and "jwks_uri" (with "jwks_network") exclude each other' };
+  if (actorsFrom !== undefined && !shapes.includes('act'))
+    return { message: 'needs the shape "act"', key: 'actors_from' };
+  const uriProblem = uri === undefined ? undefined : keysUriProblem(uri, network);
+  if (uriProblem !== undefined) return { message: uriProblem, key: 'jwks_uri' };
+  const unknownIssuer = actorsFrom?.find((name) => !issuers.some((other) => other.issuer === name));
+  return unknownIssuer === undefined
+    ? undefined
+    : { message: `"${unknownIssuer}" is not configured`, key: 'actors_from' };
 }
 
 /** @throws ConfigError where no key fits */
