@@ -88,10 +88,12 @@ export async function fetchEngineAnswers(
   return toAnswers(new Map([...priorAnswers, ...fetched]));
 }
 
-/** How often the graph is asked while what it answers ends one after the other; then the question can't be decided. */
+/**
+ * The most times that the graph is asked while its answers end one after the other; then the question can't be decided.
+ */
 const MAX_SETTLING_ATTEMPTS = 4;
 const SETTLING_PAUSE_MS = 20;
-/** How far the clock that SpiceDB reads may be from this process's, on one host. */
+/** The most that the clock SpiceDB reads may differ from this process's, on one host. */
 const HOST_CLOCK_SLACK_MS = 5;
 
 /** The answer to a check that no step has named among its needs, or whose answers never settled. */

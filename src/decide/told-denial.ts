@@ -1,7 +1,8 @@
 /**
- * What an agent that asks for itself is told of a deny: the reasons and remedies of the first failing step. Where the
- * action's properties name an entity that policies look into, the agent may not learn from a deny whether there is such an
- * entity, nor what is stored of it. So a deny that could rest on that is told in the same words whichever it was.
+ * The part of a deny that an agent which asks for itself is told: the reasons and remedies of the first failing step.
+ * Where the action's properties name an entity that policies look into, the agent may not learn from a deny whether
+ * there is such an entity, nor what is stored of it. So a deny that could rest on that is told in the same words
+ * whichever it was.
  */
 import { formatRef, type EntityRef } from '../model/ids.js';
 import type { Denial } from '../model/outcome.js';
@@ -48,7 +49,7 @@ export function selectToldDenial(
   };
 }
 
-/** What a deny is called that may rest on what the question names. */
+/** The reasons that stand for a deny which may rest on what the question names. */
 const GENERAL_REASONS = {
   policy: reason('policy', 'policy_no_permit'),
   obligations: reason('obligations', 'obligation_unsupported'),

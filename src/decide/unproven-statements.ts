@@ -1,8 +1,8 @@
 /**
- * What an agent that asks for itself states beyond its question. The action and its properties are what it wants to do;
- * of the resource, of itself and of the circumstances its word proves nothing. The binding step denies a statement that
- * could decide something, rather than to decide as if it hadn't been made; the others it leaves out. Caveats are answered
- * without a context then, so what needs one is denied.
+ * Statements that an agent which asks for itself makes beyond its question. The action and its properties are what it
+ * wants to do; of the resource, of itself and of the circumstances its word proves nothing. The binding step denies a
+ * statement that could decide something, rather than to decide as if it hadn't been made; the others it leaves out.
+ * Caveats are answered without a context then, so what needs one is denied.
  */
 import type { AuthorizationDetail } from '../model/acting.js';
 import type { Properties, Question } from '../model/question.js';

@@ -1,6 +1,6 @@
 /**
- * What cached answers take in memory: the caches of both engines are bounded by bytes, since ids may have a thousand
- * characters, and paths and lists any number of ids.
+ * Estimates the memory of cached answers: the caches of both engines are bounded by bytes, since ids may have a
+ * thousand characters, and paths and lists any number of ids.
  */
 import type { CheckAnswer } from '../model/checks.js';
 import type { Relationship } from '../model/relationships.js';

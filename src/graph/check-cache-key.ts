@@ -1,4 +1,7 @@
-/** By what a check's answer is cached, and how near an expiration it isn't: for the caches of both engines. */
+/**
+ * The key that a check's answer is cached by, and the margin before an expiration in which none is: for the caches of
+ * both engines.
+ */
 import type { CheckRequest } from '../model/checks.js';
 import { MAX_CACHED_KEY_LENGTH } from './cache-size.js';
 import { checkKey } from './relationship-text.js';

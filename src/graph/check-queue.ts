@@ -33,7 +33,7 @@ export interface CheckQueueLimits {
   readonly bulkSize: number;
   /** Bulks under way at once. */
   readonly concurrentBulks: number;
-  /** How long a caller waits for an answer, in milliseconds. */
+  /** The time in milliseconds that a caller waits for an answer. */
   readonly maxWaitMs?: number;
 }
 

@@ -135,7 +135,10 @@ export function toGraphError(error: unknown, place = ''): Error {
   return new Fault(toFaultCode(error), `${code}: ${detail}`, { cause: error });
 }
 
-/** As {@link toGraphError}, of a write: the fault tells one that wasn't made from one that may have been. */
+/**
+ * Does for a write what {@link toGraphError} does: the fault tells a write that wasn't made from one that may have
+ * been.
+ */
 export function toWriteError(error: unknown, place: string): Error {
   const graphError = toGraphError(error, place);
   // SpiceDB says so where it is read-only, as it does of what it aborted.

@@ -9,10 +9,10 @@ import { ConcurrencyLimit } from '../runtime/concurrency-limit.js';
 import type { ResourceLookup, SubjectLookup } from './port.js';
 import { isInvalidRequest, isTimeout, toGraphError } from './errors.js';
 
-/** How long a lookup that has timed out is refused. */
+/** The time for which a lookup that has timed out is refused. */
 const TIMED_OUT_TTL_MS = 60_000;
 const MAX_TIMED_OUT_BYTES = 4 * 1024 * 1024;
-/** How long SpiceDB works on a lookup that was given up: its own limit on a call. */
+/** The time that SpiceDB works on a lookup that was given up: its own limit on a call. */
 const ABANDONED_LOOKUP_MS = 30_000;
 /** A failure after this share of a lookup's time counts as a timeout. */
 const TIMEOUT_SHARE = 0.9;

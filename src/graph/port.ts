@@ -53,7 +53,7 @@ export interface SubjectLookup {
 export interface SubjectLookupResult extends AtRevision {
   /** Ids in ascending order of code points: all that have the permission, and more, as with resources. */
   readonly ids: readonly string[];
-  /** As with resources. */
+  /** The number of subjects that were passed over, as resources are. */
   readonly foreign: number;
   /** Set where a wildcard grants it: all of the type may have it except these, and `ids` has only some of them. */
   readonly wildcardExclusions: readonly string[] | undefined;
@@ -78,7 +78,7 @@ export interface RelationshipGraph {
    * @throws BadRequest where the engine refuses the ZedToken
    */
   check(checks: readonly CheckRequest[], consistency: ReadConsistency): Promise<readonly CheckAnswer[]>;
-  /** Why `token` can't be used for `atLeast` here; undefined where it can. */
+  /** Finds the reason that `token` can't be used for `atLeast` here; undefined where it can. */
   tokenProblem(token: string): string | undefined;
   /** @throws Fault, `deadline_exceeded` where it takes too long; BadRequest where SpiceDB won't answer */
   lookupResources(lookup: ResourceLookup, consistency: ReadConsistency): Promise<ResourceLookupResult>;

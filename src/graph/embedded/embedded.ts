@@ -39,7 +39,7 @@ import { toOutageCode, OUTAGE_ANSWER, toGraphError, toSchemaError, type AnswerWi
 const EMBEDDED_BULK_SIZE = 150;
 /** Few lookups at once: its thread is this machine's. */
 const EMBEDDED_LOOKUP_LIMITS = { concurrent: 16, abandoned: 2 };
-/** How often checks are asked while relationships expire one after the other. */
+/** The most times that checks are asked while relationships expire one after the other. */
 const MAX_EXPIRY_ATTEMPTS = 5;
 /** Longer than the clocks differ. */
 const EXPIRY_PAUSE_MS = 20;
@@ -50,7 +50,7 @@ export interface EmbeddedGraphOptions {
   readonly onLost?: ((reason: string) => void) | undefined;
 }
 
-/** What is stored doesn't fit the schema. */
+/** An error where stored relationships don't fit the schema. */
 export class StoredMisfit extends ConfigError {
   override readonly name = 'ConfigError';
 }

@@ -22,7 +22,7 @@ const MAX_LOOKUP_BYTES = 16 * 1024 * 1024;
 
 /** Longer than a decision asks at one revision. */
 const REVISION_LIFE_MS = 60_000;
-/** How far SpiceDB's reading of the clock may be from Remit's, in one process. */
+/** The most that SpiceDB's reading of the clock may differ from Remit's, in one process. */
 const CLOCK_SLACK_MS = 5;
 
 /** The part that the results of all lookups have in common. */

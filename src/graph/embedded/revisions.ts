@@ -43,7 +43,7 @@ export class EmbeddedRevisions {
     return isExactly(consistency) ? this.byToken.get(consistency.exactly) : this.newest;
   }
 
-  /** Why a ZedToken can't be used here; undefined where it can. */
+  /** Finds the reason that a ZedToken can't be used here; undefined where it can. */
   tokenProblem(token: string): string | undefined {
     const sequence = this.journal.decodeToken(token);
     if (sequence === undefined) return 'is not a ZedToken of this deployment';

@@ -30,7 +30,7 @@ export function readCaveatValue(types: readonly CaveatType[], value: unknown, pa
   throw new BadRequest('must have its IPv4 addresses in their own notation: to one caveat it is no address', path);
 }
 
-/** Why a caveat's stored context isn't written as addresses are read; undefined where it is. */
+/** Finds where a caveat's stored context isn't written as addresses are read; undefined where it is. */
 export function findCaveatContextProblem(
   parameters: readonly CaveatParameter[],
   context: Readonly<Record<string, unknown>>,

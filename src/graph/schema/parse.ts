@@ -29,7 +29,7 @@ export interface SchemaDeclarations {
 
 type DefinitionBody = Pick<ParsedObjectDefinition, 'relations' | 'permissions' | 'partialReferences'>;
 
-/** How deep partials may refer to partials. */
+/** The most levels of partials that refer to partials. */
 const MAX_PARTIAL_DEPTH = 16;
 
 const TOO_DEEP_MESSAGE = 'the SpiceDB schema is nested too deeply';

@@ -1,6 +1,6 @@
 /**
- * What a permission reaches by the schema alone: through which relations its answer may come, and by which caveats and
- * expirations it can change without a write. Caches and proofs depend on it.
+ * Finds what a permission reaches by the schema alone: the relations that its answer may come through, and the caveats
+ * and expirations by which it can change without a write. Caches and proofs depend on it.
  */
 import type { ParsedExpression, TypeRef } from '@authzed/spicedb-parser-js';
 import type { CaveatType } from './caveat-values.js';

@@ -6,7 +6,10 @@ import { suggestNearest } from '../../diagnostics/suggest.js';
 import { findCaveatContextProblem } from './caveat-values.js';
 import { caveatName, allowsExpiration, requiresExpiration, formatSubjectType } from './subject-types.js';
 
-/** Why the schema doesn't allow the relationship, in a phrase that follows its text; undefined where it does. */
+/**
+ * Finds the reason that the schema doesn't allow the relationship, in a phrase that follows its text; undefined where
+ * it does.
+ */
 export function relationshipProblem(
   { resource, relation, subject, wildcard, caveat, expiresAt }: Relationship,
   schema: GraphSchema,
@@ -43,7 +46,10 @@ export function relationshipProblem(
   return complete ? caveatContextProblem({ caveat }, schema) : { message: `lacks what it depends on: ${allowed}` };
 }
 
-/** Why the context of the relationship's caveat can't be stored; undefined where it can, as far as Remit reads it. */
+/**
+ * Finds the reason that the context of the relationship's caveat can't be stored; undefined where it can, as far as
+ * Remit reads it.
+ */
 export function caveatContextProblem(
   { caveat }: Pick<Relationship, 'caveat'>,
   schema: GraphSchema,

@@ -35,7 +35,7 @@ const UNPROVABLE_ANSWER: CheckAnswer = {
 type Answers = Map<CheckRequest, Promise<CheckAnswer>>;
 
 export interface ServerCheckerOptions {
-  /** How long a decision may take, in milliseconds. */
+  /** The time in milliseconds that a decision may take. */
   readonly deadlineMs: number;
   /** Is given each revision, as a ZedToken, that SpiceDB has answered at. */
   readonly onRevision: (revision: string) => void;
@@ -71,7 +71,7 @@ export class ServerChecker implements BulkChecker {
     return checks.map((check) => answers.get(check) ?? Promise.resolve(OUTAGE_ANSWER));
   }
 
-  /** Where all is cached, SpiceDB is asked for nothing but its newest revision: that tells whether the cache still holds. */
+  /** Asks SpiceDB for nothing but its newest revision where all is cached: that tells whether the cache still holds. */
   private async checkNewest(checks: readonly CheckRequest[], consistency: ReadConsistency): Promise<Answers> {
     const cachedRevision = consistency === 'full' ? this.cache.cachedRevision : undefined;
     const isCached = (check: CheckRequest): boolean =>

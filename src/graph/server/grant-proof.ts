@@ -23,13 +23,13 @@ import { MAX_RELATION_ROWS, ProofLimitError, ProofReader, type ObjectMember } fr
 import type { SnapshotReader } from './snapshot-reader.js';
 import { mayLeadFurther, proveByOneRow, unionOperands } from './union-parts.js';
 
-/** How many members lead from the resource to the subject at most: SpiceDB itself follows no more. */
+/** The most members that lead from the resource to the subject: SpiceDB itself follows no more. */
 const MAX_PROOF_DEPTH = 50;
 
 export interface ProofOptions {
   /** Whether a yes that depends on a caveat is asked about again; otherwise it is `unsure`. */
   readonly checkCaveats: boolean;
-  /** By `performance.now()`: nothing more is asked after it, and what isn't proved by then is `unsure`. */
+  /** The end by `performance.now()`: nothing more is asked after it, and what isn't proved by then is `unsure`. */
   readonly deadline: number;
 }
 

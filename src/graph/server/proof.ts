@@ -1,4 +1,4 @@
-/** What a search for grants has found, and how such findings combine along arrows, unions and intersections. */
+/** The findings of a search for grants, and how they combine along arrows, unions and intersections. */
 import type { Relationship } from '../../model/relationships.js';
 import { relationshipKey } from '../relationship-text.js';
 

@@ -32,8 +32,8 @@ export class ReadCache {
   constructor(private readonly history: RevisionHistory) {}
 
   /**
-   * What `perform` reads, or has read before.
-   * @param revision a ZedToken, of which the relationships are
+   * Returns what `perform` reads, or has read before.
+   * @param revision the ZedToken that the relationships are read at
    * @throws what `perform` throws
    */
   read(

@@ -1,4 +1,4 @@
-/** Which calls to a SpiceDB server are tried again, and when. The connection tries within the time limit of the call. */
+/** Rules for trying calls to a SpiceDB server again. The connection tries within the time limit of the call. */
 import { isAborted, isUnsent, readGrpcStatus } from '../errors.js';
 
 export interface RetryPolicy {
@@ -12,7 +12,7 @@ const MAX_READ_ATTEMPTS = 3;
 const READ_PAUSE_MS = 40;
 const MIN_WRITE_PAUSE_MS = 20;
 const MAX_WRITE_PAUSE_MS = 500;
-/** How long a write waits for a server that is away: as long as a breaker takes to see that a busy one isn't. */
+/** The time that a write waits for a server that is away: as long as a breaker takes to see that a busy one isn't. */
 const UNSENT_PATIENCE_MS = 1_500;
 
 /** A read may be made any number of times. */

@@ -4,7 +4,7 @@ import { ConfigError, Fault } from '../../model/faults.js';
 import { readGrpcStatus } from '../errors.js';
 import type { ServerAddress } from './grpc-client.js';
 
-/** How long a SpiceDB that starts beside Remit is waited for. */
+/** The time that is left to a SpiceDB that starts beside Remit. */
 const START_TIMEOUT_MS = 10_000;
 const START_RETRY_PAUSE_MS = 250;
 

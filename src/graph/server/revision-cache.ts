@@ -14,7 +14,7 @@ import { parsePostgresSnapshot } from './postgres-snapshot.js';
 import { RevisionHistory, type FindChanges } from './revision-history.js';
 import { identifiesWrites } from './zedtoken.js';
 
-/** How long after a write was acknowledged another replica may still give an answer from before it. */
+/** The time after an acknowledged write in which another replica may still give an answer from before it. */
 export const STALENESS_BOUND_MS = 500;
 /** After so long without a revision the store may have been restored from a backup, and give revisions anew. */
 const MAX_GAP_MS = 5_000;

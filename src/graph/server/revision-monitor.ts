@@ -12,12 +12,15 @@ import { readGrpcStatus } from '../errors.js';
 import { compareServerSchema } from './schema-diff.js';
 import { identifiesWrites } from './zedtoken.js';
 
-/** How long SpiceDB may take to answer with its newest revision and schema. */
+/** The time that SpiceDB has to answer with its newest revision and schema. */
 const REFRESH_TIMEOUT_MS = 1_000;
 
 export interface RevisionMonitorOptions {
   readonly endpoint: string;
-  /** With `bounded`, cached answers are used without asking whether their revision is still the newest. */
+  /**
+   * The consistency of reads: where it is `bounded`, cached answers are used without asking whether their revision is
+   * still the newest.
+   */
   readonly consistency?: 'full' | 'bounded';
   /** Takes a line for the operator. */
   readonly log?: ((line: string) => void) | undefined;

@@ -16,7 +16,7 @@ export class SchemaMonitor {
     private readonly log: (line: string) => void,
   ) {}
 
-  /** Why nothing can be decided; undefined while the schema fits. */
+  /** The fault for which nothing can be decided; undefined while the schema fits. */
   get fault(): Fault | undefined {
     return this.mismatch === undefined ? undefined : new Fault('schema_differs', this.mismatch);
   }

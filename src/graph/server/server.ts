@@ -47,9 +47,9 @@ const CONCURRENT_BULKS = 4;
 const SERVER_LOOKUP_LIMITS = { concurrent: 32, abandoned: 8 };
 
 export interface GraphServerOptions extends ServerAddress, RevisionMonitorOptions {
-  /** How long a decision may take, in milliseconds: calls that one waits for take no longer. */
+  /** The time in milliseconds that a decision may take: calls that one waits for take no longer. */
   readonly deadlineMs: number;
-  /** How long a start waits for a SpiceDB that isn't there yet, in milliseconds. */
+  /** The time in milliseconds that a start waits for a SpiceDB that isn't there yet. */
   readonly startTimeoutMs?: number;
   readonly watch?: EngineCallListener | undefined;
 }

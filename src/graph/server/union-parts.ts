@@ -5,7 +5,7 @@ import type { Expression, GraphSchema } from '../schema/schema.js';
 import { proofByLastToExpire, type GrantProof } from './proof.js';
 import { matchesSubject } from './proof-reader.js';
 
-/** How deep permissions may refer to permissions of the same object. */
+/** The most levels of permissions that refer to permissions of the same object. */
 const MAX_PERMISSION_DEPTH = 50;
 
 /** The operands of a union, those of unions within it included; any other expression is its only one. */

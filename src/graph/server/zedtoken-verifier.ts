@@ -37,7 +37,10 @@ export class ZedTokenVerifier {
     this.tokenStates.set(token, 'good');
   }
 
-  /** Why the token can't be one of this server, as far as that can be told without asking it; undefined if it can. */
+  /**
+   * Finds the reason that the token can't be one of this server, as far as that can be told without asking it;
+   * undefined if it can.
+   */
   tokenProblem(token: string): string | undefined {
     const parsed = parseZedToken(token);
     if (parsed === undefined || (this.datastore !== undefined && parsed.datastore !== this.datastore))

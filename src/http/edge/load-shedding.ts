@@ -21,7 +21,7 @@ declare module 'fastify' {
     essential?: boolean;
   }
   interface FastifyRequest {
-    /** What it holds of the limits; undefined on a route that is essential or has no caller. */
+    /** The part of the limits that it holds; undefined on a route that is essential or has no caller. */
     held: HeldCapacity | undefined;
   }
 }
@@ -51,7 +51,7 @@ const OVERLOAD_RETRY_SECONDS = '1';
 const LEAST_BODY_BYTES = 1024;
 /** The longest body that counts as short. A body in chunks, whose length is only known in the end, begins as one. */
 const SHORT_BYTES = 64 * 1024;
-/** What is set aside for the answer to an item of a batch. */
+/** The memory that is set aside for the answer to an item of a batch. */
 const ITEM_ANSWER_BYTES = 1024;
 /** The heap over the room for bodies and answers: a parsed body takes up to dozens of times its length. */
 const HEAP_TO_BODIES = 64;

@@ -23,14 +23,14 @@ import { getAnnouncedLength } from './unread-body.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** What was taken of its caller's rate so far. */
+    /** The requests that were taken of its caller's rate so far. */
     rateCharge: number;
   }
 }
 
 /** Requests a second of one network at each route that needs no credential. */
 const OPEN_ROUTE_RATE = 500;
-/** What a file counts as before it is opened. */
+/** The requests that a file counts as before it is opened. */
 const REQUESTS_A_FILE = 20;
 /** The same at a route for monitors: what else comes from their address, a proxy's for example, must not keep them out. */
 const MONITORED_ROUTE_RATE = 5_000;

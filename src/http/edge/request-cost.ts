@@ -1,12 +1,15 @@
-/** What a request counts as in its caller's rate: one, and more for a body that takes longer to read, or has many questions. */
+/**
+ * Counts what a request costs of its caller's rate: one, and more for a body that takes longer to read, or has many
+ * questions.
+ */
 import type { AuthenticatedParty } from '../../model/question.js';
 import { isObject } from '../../policy/schema/types.js';
 
 /** Items of a batch that count as one request of a client. Each item of an agent that calls by itself counts as one. */
 const CLIENT_ITEMS_A_REQUEST = 10;
 /**
- * What of a body counts as one request more, since reading it takes as long. A usual text has no more of the others where
- * it has so many bytes.
+ * The bytes of a body that count as one request more, since reading them takes as long. A usual text has no more of the
+ * others where it has so many bytes.
  */
 export const BODY_BYTES_A_REQUEST = 16 * 1024;
 const PIECES_A_REQUEST = 256;
@@ -15,7 +18,7 @@ export const LOCATED_CHARACTERS_A_REQUEST = 1_024;
 const STRUCTURES_A_REQUEST = 1_000;
 const VALUES_A_REQUEST = 4_000;
 
-/** What is known of a body so far. */
+/** The measures of a body, as far as it was read. */
 export interface BodySize {
   readonly bytes: number;
   readonly pieces?: number;
@@ -23,7 +26,7 @@ export interface BodySize {
   readonly values?: number;
 }
 
-/** What a body counts as, beyond the request itself: by what it has the most of. */
+/** Counts a body in requests, beyond the request itself: by what it has the most of. */
 export function countBodyRequests({ bytes, pieces = 0, structures = 0, values = 0 }: BodySize): number {
   return Math.floor(
     Math.max(
@@ -35,7 +38,7 @@ export function countBodyRequests({ bytes, pieces = 0, structures = 0, values = 
   );
 }
 
-/** What a request counts as by its questions: a batch costs as many decisions as it has items. */
+/** Counts the questions of a request: a batch costs as many decisions as it has items. */
 export function countItemRequests({ kind }: AuthenticatedParty, body: unknown): number {
   const items = countItems(body);
   return kind === 'client' ? Math.ceil(items / CLIENT_ITEMS_A_REQUEST) : items;

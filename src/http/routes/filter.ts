@@ -106,7 +106,7 @@ export function filterRoutes(app: TypedApp, service: Service): void {
   });
 }
 
-/** What the record says of the records that were filtered: their types, of which a request can name as many as it has records. */
+/** Lists the types of the records that were filtered, for the record: a request can name as many as it has records. */
 function toRecordedTypes(records: readonly { readonly type: string }[]): Record<string, unknown> {
   const types = [...new Set(records.map(({ type }) => type))];
   const unnamed = types.length - MAX_RECORDED_TYPES;

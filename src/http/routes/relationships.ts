@@ -109,7 +109,7 @@ export function relationshipRoutes(app: TypedApp, service: Service): void {
   });
 }
 
-/** What another application wrote can be deleted, with whatever ids. */
+/** Returns the parser for an operation: what another application wrote can be deleted, with whatever ids. */
 function parseTextOf(operation: UpdateOperation): (text: string) => Relationship {
   return operation === 'delete' ? parseStoredRelationship : parseRelationship;
 }

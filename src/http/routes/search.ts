@@ -53,7 +53,7 @@ const actionResultsFormat = z
   .object({ page: nextPageFormat, results: z.array(z.object({ name: z.string() })) })
   .meta({ id: 'ActionSearchResponse' });
 
-/** What the record keeps of a search: subject, action and resource, without properties. */
+/** Returns what the record keeps of a search: subject, action and resource, without properties. */
 function toRecordedQuestion(body: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const withoutProperties = (part: unknown): object => {
     const { type, id, name } = part as Record<string, unknown>;
