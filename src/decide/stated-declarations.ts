@@ -1,6 +1,7 @@
 /**
- * What can read the members that a question states: the Cedar schema declares them, a caveat has them as parameters, or
- * the token knows them. What is on record of a question, and what an answer says was ignored, both rest on it.
+ * Finds what can read the members that a question states: the Cedar schema declares them, a caveat has them as
+ * parameters, or the token knows them. What is on record of a question, and what an answer says was ignored, both rest
+ * on it.
  */
 import type { RecordMember, CedarType } from '../policy/schema/types.js';
 import { getVerifiedCredential } from './bound-question.js';

@@ -1,7 +1,7 @@
 /**
- * Which cached answers a write may change. The caches of both engines ask it, so that people who write relationships don't
- * make decisions slow: a relationship to a single subject changes only answers about that subject, unless an arrow leads over
- * it; any other changes only answers of permissions that reach its relation.
+ * Tells which cached answers a write may change. The caches of both engines ask it, so that people who write
+ * relationships don't make decisions slow: a relationship to a single subject changes only answers about that subject,
+ * unless an arrow leads over it; any other changes only answers of permissions that reach its relation.
  */
 import type { EntityRef } from '../model/ids.js';
 import type { Relationship } from '../model/relationships.js';

@@ -103,7 +103,7 @@ export function toEvaluationAnswer(decision: Decision, caller: Caller, isMinimal
   };
 }
 
-/** What an agent is told of what it stated for nothing: its own words, and no name that a schema has. */
+/** Tells an agent what it stated for nothing: its own words, and no name that a schema has. */
 function tellIgnored({ ignored }: Rationale): { readonly ignored?: IgnoredMembers } {
   if (ignored === undefined) return {};
   return { ignored: { count: ignored.count, members: ignored.members.map(({ path, cause }) => ({ path, cause })) } };

@@ -1,6 +1,6 @@
 /**
- * How long a question is, in its parts as they stand in a body: subject, action, resource and context. The items of a batch
- * share its defaults, so a short body can hold many long questions; what they share is measured once.
+ * Measures how long a question is, in its parts as they stand in a body: subject, action, resource and context. The
+ * items of a batch share its defaults, so a short body can hold many long questions; what they share is measured once.
  */
 import { BadRequest } from '../model/faults.js';
 import { isObject } from '../policy/schema/types.js';

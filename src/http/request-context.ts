@@ -13,7 +13,7 @@ interface SharedOptions {
   readonly explain?: boolean;
 }
 
-/** What the items of a batch share: all but the account, since each has a turn of its own. */
+/** The context that the items of a batch share: all but the account, since each has a turn of its own. */
 export type BatchContext = Omit<RequestContext, 'account'>;
 
 export function createRequestContext(

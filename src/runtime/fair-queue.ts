@@ -6,7 +6,7 @@
 import type { CallerGroups } from './fair-limit.js';
 
 interface Turn<T> {
-  /** What the group has of its own; undefined for items that no further group is named for. */
+  /** The items of the group; undefined for items that no further group is named for. */
   readonly part: FairQueue<T> | undefined;
   /** The weight that the group may still take before it is another's turn. */
   left: number;
@@ -60,7 +60,7 @@ export class FairQueue<T> {
     return item;
   }
 
-  /** Whose turn it is: groups that have used up theirs go to the end, with a further one. */
+  /** Finds the group whose turn it is: groups that have used up theirs go to the end, with a further one. */
   private findTurn(): readonly [string | undefined, Turn<T>] | undefined {
     for (const [group, turn] of this.turns) {
       if (turn.left > 0) return [group, turn];

@@ -53,7 +53,7 @@ export interface DifferenceGroup {
   readonly count: number;
   /** The least unusual one. */
   readonly example: Omit<ComparedQuestion, 'readValues'>;
-  /** What the responsible policies read of the example. */
+  /** The values that the responsible policies read of the example. */
   readonly values: ReadValues;
 }
 

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 
 /** The name of such a socket: the id of the process that made it, and a number. */
 const SOCKET_NAME = /^spicedb-streaming-(\d+)-\d+\.sock$/;
-const OPEN_TO_OTHERS = 0o077;
+const GROUP_OR_OTHERS = 0o077;
 /** The most that one start looks at, so that a directory full of them holds up none. */
 const MAX_SOCKETS = 2_000;
 
@@ -28,16 +28,16 @@ export async function removeAbandonedSockets(): Promise<void> {
 function listLeftSockets(directory: string): string[] {
   const user = process.getuid?.();
   if (user === undefined) return [];
-  return listNames(directory).flatMap((name) => {
+  return listEntryNames(directory).flatMap((name) => {
     const [, processId] = SOCKET_NAME.exec(name) ?? [];
     if (processId === undefined || isOtherProcess(Number(processId))) return [];
     const path = join(directory, name);
     const entry = lstatSync(path, { throwIfNoEntry: false });
-    return entry?.isSocket() === true && entry.uid === user && (entry.mode & OPEN_TO_OTHERS) === 0 ? [path] : [];
+    return entry?.isSocket() === true && entry.uid === user && (entry.mode & GROUP_OR_OTHERS) === 0 ? [path] : [];
   });
 }
 
-function listNames(directory: string): string[] {
+function listEntryNames(directory: string): string[] {
   try {
     return readdirSync(directory);
   } catch {

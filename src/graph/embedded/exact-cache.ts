@@ -30,22 +30,22 @@ interface LookupIds {
   readonly ids: readonly string[];
 }
 
-interface CacheEntry<V> {
+interface ExactAnswer<V> {
   readonly value: V;
   /** The number of the last write or expiration when it was asked for. */
   readonly askedAt: number;
 }
 
 export class EmbeddedCache {
-  private readonly answers = new CountedCache<string, CacheEntry<CheckAnswer>>({
+  private readonly answers = new CountedCache<string, ExactAnswer<CheckAnswer>>({
     maxSize: MAX_EXACT_ANSWER_BYTES,
     sizeCalculation: ({ value }, key) => estimateAnswerBytes(value, key),
   });
-  private readonly reads = new CountedCache<string, CacheEntry<readonly Relationship[]>>({
+  private readonly reads = new CountedCache<string, ExactAnswer<readonly Relationship[]>>({
     maxSize: MAX_EXACT_READ_BYTES,
     sizeCalculation: ({ value }, key) => estimateReadBytes(value, key),
   });
-  private readonly lookups = new CountedCache<string, CacheEntry<LookupIds>>({
+  private readonly lookups = new CountedCache<string, ExactAnswer<LookupIds>>({
     maxSize: MAX_LOOKUP_BYTES,
     sizeCalculation: ({ value }, key) => estimateListBytes(value.ids, key),
   });
@@ -177,7 +177,7 @@ export class EmbeddedCache {
     return this.nextExpiration <= readHostClock() + CLOCK_SLACK_MS || this.lastExpiration >= instant - CLOCK_SLACK_MS;
   }
 
-  private get<V>(cache: CountedCache<string, CacheEntry<V>>, key: string, lastChange: () => number): V | undefined {
+  private get<V>(cache: CountedCache<string, ExactAnswer<V>>, key: string, lastChange: () => number): V | undefined {
     this.dropExpired();
     const entry = cache.peek(key);
     if (entry !== undefined && entry.askedAt < lastChange()) cache.delete(key);

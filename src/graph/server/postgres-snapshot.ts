@@ -1,6 +1,7 @@
 /**
- * What a transaction of PostgreSQL sees, as revisions of a SpiceDB server say it that stores in PostgreSQL. Two of them tell
- * exactly which transactions lie between: where all of those are writes of this process, it is known what has changed.
+ * The view that a transaction of PostgreSQL has, as revisions of a SpiceDB server say it that stores in PostgreSQL. Two
+ * of them tell exactly which transactions lie between: where all of those are writes of this process, it is known what
+ * has changed.
  */
 import { BinaryReader } from '@protobuf-ts/runtime';
 import { parseZedToken } from './zedtoken.js';
@@ -25,13 +26,13 @@ export function parsePostgresSnapshot(token: string): PostgresSnapshot | undefin
   // Other datastores number their revisions.
   if (text === '' || /^[\d.]+$/.test(text)) return undefined;
   try {
-    return readSnapshot(new BinaryReader(Buffer.from(text, 'base64')));
+    return decodeSnapshot(new BinaryReader(Buffer.from(text, 'base64')));
   } catch {
     return undefined;
   }
 }
 
-function readSnapshot(reader: BinaryReader): PostgresSnapshot | undefined {
+function decodeSnapshot(reader: BinaryReader): PostgresSnapshot | undefined {
   let first = 0;
   let relativeNext = 0;
   let written: number | undefined;

@@ -155,7 +155,7 @@ export class RevisionCache {
   }
 }
 
-/** How long ago it was, in milliseconds; infinitely long for an instant that has never come. */
+/** Returns the milliseconds since the instant; Infinity for one that has never come. */
 function ageOf(instant: ClockReading | undefined): number {
   if (instant === undefined) return Infinity;
   const { monotonic, wall } = readClocks();

@@ -18,9 +18,9 @@ import {
 import type { TransactionChanges } from './transaction-changes.js';
 
 /** Revisions whose answers may still be on their way. */
-const MAX_REVISIONS = 200;
+const MAX_TRACKED_REVISIONS = 200;
 /** Relationships of writes that no revision has shown yet. */
-const MAX_RELATIONSHIPS = 20_000;
+const MAX_TRACKED_RELATIONSHIPS = 20_000;
 /** Steps from one revision to the next of which Watch hasn't told yet; with more it is too slow. */
 const MAX_UNKNOWN_STEPS = 100;
 /** A write of this process is mostly seen before it is acknowledged: then nothing has to be asked. */
@@ -48,14 +48,14 @@ interface UnknownStep {
 }
 
 export class RevisionHistory {
-  /** What changed with each event: a revision is all events up to one. */
+  /** The changes of each event: a revision is all events up to one. */
   readonly effects: WriteEffects;
   private newest: { readonly token: string; readonly snapshot: PostgresSnapshot | undefined } | undefined;
   /** The last event of each revision, by its ZedToken. */
-  private readonly lastEvents = new LRUCache<string, number>({ max: MAX_REVISIONS });
+  private readonly lastEvents = new LRUCache<string, number>({ max: MAX_TRACKED_REVISIONS });
   /** The relationships that writes of this process have changed, by transactions that the newest revision doesn't see. */
   private readonly ownWrites = new LRUCache<number, readonly Relationship[]>({
-    maxSize: MAX_RELATIONSHIPS,
+    maxSize: MAX_TRACKED_RELATIONSHIPS,
     sizeCalculation: (changed) => 1 + changed.length,
   });
   private unknownSteps: UnknownStep[] = [];

@@ -1,6 +1,6 @@
 /**
- * What transactions of other writers have changed, as SpiceDB's Watch tells it for a store in PostgreSQL. Some change
- * nothing: SpiceDB writes a revision every few seconds for itself. The history of revisions asks.
+ * Reads what transactions of other writers have changed, as SpiceDB's Watch tells it for a store in PostgreSQL. Some
+ * change nothing: SpiceDB writes a revision every few seconds for itself. The history of revisions asks.
  */
 import { v1 } from '@authzed/authzed-node';
 import type { Relationship } from '../../model/relationships.js';
@@ -14,7 +14,7 @@ export type TransactionChanges = readonly Relationship[] | 'everything';
 /** SpiceDB answers at once with what is stored; where it has nothing to tell, it stays silent. */
 const WATCH_TIMEOUT_MS = 500;
 const MAX_CHANGES = 5_000;
-const KINDS = [
+const CHANGE_KINDS = [
   v1.WatchKind.INCLUDE_RELATIONSHIP_UPDATES,
   v1.WatchKind.INCLUDE_SCHEMA_UPDATES,
   v1.WatchKind.INCLUDE_CHECKPOINTS,
@@ -30,7 +30,7 @@ export async function findTransactionChanges(
   since: string,
   transactions: readonly number[],
 ): Promise<ReadonlyMap<number, TransactionChanges>> {
-  const request = v1.WatchRequest.create({ optionalStartCursor: { token: since }, optionalUpdateKinds: KINDS });
+  const request = v1.WatchRequest.create({ optionalStartCursor: { token: since }, optionalUpdateKinds: CHANGE_KINDS });
   const changes = new Map<number, TransactionChanges>();
   await connection.watch(request, WATCH_TIMEOUT_MS, ({ updates, schemaUpdated, isCheckpoint, changesThrough }) => {
     const snapshot = parsePostgresSnapshot(changesThrough?.token ?? '');

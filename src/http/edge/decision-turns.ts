@@ -40,7 +40,7 @@ export const LIST_TURNS = 8;
 /** The part of all turns that one question takes at most, however long it is. */
 const MAX_SHARE = 1 / 4;
 
-/** What a question takes turns for. */
+/** The request of a question for its turns. */
 interface TurnRequest {
   /** The parts of the question, with the defaults of its batch; unvalidated. */
   readonly question: unknown;

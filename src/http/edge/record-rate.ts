@@ -12,7 +12,7 @@ import { TokenBuckets, type TokenBucketResult } from './token-bucket.js';
 
 /** A record up to this length is part of what its question counts as. */
 export const ORDINARY_RECORD_BYTES = 8 * 1024;
-/** What an ordinary record has of it beyond what its question says. */
+/** The bytes that an ordinary record has beyond what its question says. */
 const ORDINARY_ANSWER_BYTES = 4 * 1024;
 
 /** The bytes that a question's record is going to have beyond an ordinary one. @param question with the defaults of its batch */

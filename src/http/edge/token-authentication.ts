@@ -60,8 +60,9 @@ export async function authenticateToken(
 }
 
 /**
- * Why the token is no person's own: it was issued to another application than those that people use. An agent may hold a
- * token of its user's that names no actor; by its client alone it is told from one that the user holds.
+ * Finds the reason that the token is no person's own: it was issued to another application than those that people use.
+ * An agent may hold a token of its user's that names no actor; by its client alone it is told from one that the user
+ * holds.
  */
 function findUserClientProblem(service: Service, { issuer, clientId }: DelegationToken): string | undefined {
   const userClients = service.trust.issuers.find(issuer)?.user_clients ?? [];

@@ -235,7 +235,7 @@ entity Doc { status?: String };
       ],
     });
   const HEADER = { before: { name: 'a', version: '1' }, after: { name: 'b', version: '2' }, seed: 1, milliseconds: 1 };
-  const printed = (comparison: Comparison): string => comparisonText(comparison, HEADER, (line) => line);
+  const printed = (comparison: RulesDiff): string => comparisonText(comparison, HEADER, (line) => line);
 
   it('shows what the changed policies read, at the usual hour too, by the clock of the zone', async () => {
     const before = withForbid('context.local.hour < 6');

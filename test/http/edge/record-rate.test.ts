@@ -1,6 +1,6 @@
 /** What a caller is charged with for the records of its questions: no less than they hold, before they are made. */
 import fc from 'fast-check';
-import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { ORDINARY_RECORD_BYTES } from '../../../src/http/edge/record-rate.js';
 import { clientNamed, startWith, type Running } from '../../support/sample.js';
 
@@ -11,8 +11,8 @@ beforeAll(async () => {
     issuers: [],
     clients: [{ ...clientNamed('one', 'remit', 'evaluate', 'asserts_subject'), rate: 1_000_000 }],
   });
+  return () => remit.stop();
 });
-afterAll(() => remit.stop());
 afterEach(() => {
   vi.restoreAllMocks();
 });
