@@ -28,7 +28,9 @@ export async function describeUnfitEntities(store: Pick<EntityStore, 'page'>, ru
         if (problem === undefined) continue;
         unfit += 1;
         if (unfit <= MAX_NAMED)
-          lines.push(`the stored entity ${describeRef(entity)} does not fit the Cedar schema: ${formatProblem(problem)}`);
+          lines.push(
+            `the stored entity ${describeRef(entity)} does not fit the Cedar schema: ${formatProblem(problem)}`,
+          );
       }
       if (entities.length < PAGE_SIZE) break;
       last = entities.at(-1);
