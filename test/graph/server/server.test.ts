@@ -195,7 +195,7 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
         'definition user {}\ndefinition doc {\n  permission view = viewer\n}',
         'wrong.zed',
       );
-      await expect(writeServerSchema(connection, wrong)).rejects.toThrow(/^wrong\.zed: .*viewer/);
+      await expect(writeServerSchema(connection, wrong)).rejects.toThrow(/^wrong\.zed:3:21: .*viewer/);
       connection.close();
     });
 
