@@ -5,7 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /** The longest that evaluation holds the thread at a time. */
-const TURN_BUDGET_MS = 5;
+const TURN_BUDGET_MS = 2;
 
 let turnEnds = 0;
 let turn: Promise<unknown> | undefined;
