@@ -18,6 +18,8 @@ import { identifiesWrites } from './zedtoken.js';
 export const STALENESS_BOUND_MS = 500;
 /** After so long without a revision the store may have been restored from a backup, and give revisions anew. */
 const MAX_GAP_MS = 5_000;
+/** SpiceDB lets callers share a look at its datastore: a revision may have been looked up so long before it was asked for. */
+const MAX_SHARED_READ_MS = 1_000;
 const MAX_ANSWER_BYTES = 24 * 1024 * 1024;
 
 /** An instant by both clocks: the monotonic one stops while the machine sleeps, the wall clock can be set. */
@@ -46,6 +48,8 @@ export class RevisionCache {
   readonly caches: CacheCountsByName = { relationship_checks: this.answers };
   /** When SpiceDB was last asked for a revision that it has named. */
   private observedAt: ClockReading | undefined;
+  /** When a revision last became part of the history. */
+  private acceptedAt = -Infinity;
   /** The newest revision has everything that was acknowledged before this instant. */
   private confirmedAt: ClockReading | undefined;
   /** When the last write of this process ended. */
@@ -85,7 +89,14 @@ export class RevisionCache {
     const notBefore = Math.max(this.lastWriteAt, lastObserved);
     if (askedAt.monotonic < notBefore && parsePostgresSnapshot(revision) === undefined) return;
     if (ageOf(this.observedAt) > MAX_GAP_MS) this.history.forget();
-    if (this.history.advance(revision) && askedAt.monotonic >= lastObserved) this.observedAt = askedAt;
+    const isAccepted = this.history.advance(revision);
+    if (!isAccepted && askedAt.monotonic > this.acceptedAt + MAX_SHARED_READ_MS) {
+      // It was asked for long after a newer one had come: the store was put back to an earlier state.
+      this.history.forget();
+      this.history.advance(revision);
+    } else if (!isAccepted) return;
+    this.acceptedAt = performance.now();
+    if (askedAt.monotonic >= lastObserved) this.observedAt = askedAt;
   }
 
   /** The revision of what is cached; undefined where nothing is. */

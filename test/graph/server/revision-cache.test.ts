@@ -4,6 +4,7 @@ import { STALENESS_BOUND_MS, readClocks, RevisionCache } from '../../../src/grap
 import type { CheckAnswer, CheckRequest } from '../../../src/model/checks.js';
 import { identifiesWrites } from '../../../src/graph/server/zedtoken.js';
 import { GraphSchema } from '../../../src/graph/schema/schema.js';
+import { toToken } from './zedtokens.js';
 import { CONTRACT_SCHEMA } from '../relationships.contract.js';
 
 const graph = GraphSchema.parse(`${CONTRACT_SCHEMA.replace('banned: user', 'banned: user with expiration')}
@@ -78,6 +79,22 @@ describe('what was answered at the newest revision', () => {
     pass(5_001);
     newest.confirmRevision(FIRST, readClocks());
     expect(cached(ask())).toBeUndefined();
+  });
+
+  it('is gone where a PostgreSQL store was put back, though its transactions are numbered alike from then on', () => {
+    const at = (next: number): string => toToken({ next, underWay: [], written: undefined });
+    newest.confirmRevision(at(1_000), readClocks());
+    newest.setAnswer(ask(), yes(at(1_000)));
+    pass(900);
+    // A look that SpiceDB shared with an earlier caller.
+    newest.observeRevision(at(990), readClocks());
+    expect(newest.getAnswer(ask(), at(990))).toBeUndefined();
+    expect(newest.getAnswer(ask(), at(1_000))).toBeDefined();
+    pass(200);
+    newest.observeRevision(at(991), readClocks());
+    pass(10);
+    newest.observeRevision(at(1_000), readClocks());
+    expect(newest.getAnswer(ask(), at(1_000))).toBeUndefined();
   });
 
   it('of another revision is not kept, nor before any is known', () => {
