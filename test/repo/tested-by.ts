@@ -65,7 +65,6 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/cli/jwks-file.ts': 'test/cli/cli.test.ts',
   'src/cli/migrate-database.ts': 'test/cli/cli.test.ts',
   'src/cli/migrate-spicedb.ts': 'test/cli/cli.test.ts',
-  'src/cli/print/decision.ts': 'test/cli/cli.test.ts',
   'src/cli/print/explanation.ts': 'test/cli/cli.test.ts',
   'src/cli/print/findings.ts': 'test/cli/diff.test.ts',
   'src/cli/print/program-name.ts': 'test/cli/init.test.ts',

@@ -66,9 +66,13 @@ export function obligationLines(obligations: readonly Obligation[]): string[] {
   return obligations.map((obligation) => `  the client must: ${obligationText(obligation)}`);
 }
 
-/** `mask salary, ssn`. */
+/** `mask salary, ssn (last4)`: in parentheses how a field is masked that isn't removed. */
 export function obligationText({ type, properties }: Obligation): string {
-  return `${type} ${Object.values(properties).flat().join(', ')}`;
+  const { modes = {}, ...others } = properties as { modes?: Readonly<Record<string, string>> };
+  const texts = Object.values(others)
+    .flat()
+    .map((value) => (typeof value === 'string' ? value : JSON.stringify(value)));
+  return `${type} ${texts.map((text) => (modes[text] === undefined ? text : `${text} (${modes[text]})`)).join(', ')}`;
 }
 
 /** The evidence in a line: paths as arrows, policies by their ids and places, other members as `name value`. */
