@@ -7,6 +7,7 @@ import { suggestNearest } from '../diagnostics/suggest.js';
 import type { IgnoredMember, IgnoredMembers } from '../model/decision.js';
 import { REMIT_CONTEXT_MEMBERS, type Properties } from '../model/question.js';
 import { listUndeclaredMembers } from '../policy/undeclared-members.js';
+import { redact } from '../telemetry/log.js';
 import { mayAssertAttributes, mayStateResource } from './ask-cedar.js';
 import type { BoundQuestion } from './bound-question.js';
 import type { Evaluation } from './evaluation.js';
@@ -21,6 +22,8 @@ import {
 export const MAX_NAMED_MEMBERS = 8;
 /** The longest path of a member, in UTF-16 code units: the names are the caller's. */
 export const MAX_PATH_LENGTH = 100;
+/** The part of a longer path that is read for secrets; far less of it is shown. */
+const MAX_READ_LENGTH = 400;
 /** Longer names are no slips of what schemas declare, and comparing them would take long. */
 const MAX_COMPARED_LENGTH = 64;
 
@@ -115,12 +118,16 @@ function listOtherNames(part: StatingPart, { otherNames }: PartDeclarations): re
 
 function describeStatement({ path, name, names, cause }: IgnoredStatement): IgnoredMember {
   const suggestion = name.length > MAX_COMPARED_LENGTH ? undefined : suggestNearest(name, names);
-  return { path: shortenPath(path), cause, ...(suggestion === undefined ? {} : { suggestion }) };
+  return { path: describePath(path), cause, ...(suggestion === undefined ? {} : { suggestion }) };
 }
 
-/** Cuts no character in two: what isn't well-formed can't be stored. */
-function shortenPath(path: string): string {
-  return path.length <= MAX_PATH_LENGTH
-    ? path
-    : `${path.slice(0, MAX_PATH_LENGTH - 1).replace(/[\ud800-\udbff]$/, '')}…`;
+/**
+ * The path as it is answered and recorded: without secrets, which a slip may have made a name, and without characters that
+ * can't be seen. It cuts no character in two: what isn't well-formed can't be stored.
+ */
+function describePath(path: string): string {
+  const visible = redact(path.slice(0, MAX_READ_LENGTH)).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '�');
+  return visible.length <= MAX_PATH_LENGTH && path.length <= MAX_READ_LENGTH
+    ? visible
+    : `${visible.slice(0, MAX_PATH_LENGTH - 1).replace(/[\ud800-\udbff]$/, '')}…`;
 }

@@ -112,7 +112,8 @@ export class ServerChecker implements BulkChecker {
     const { answers, checkedAt } = await checkBulk(this.client, allChecks, toProtoConsistency(consistency));
     const revision = isExactly(consistency) ? consistency.exactly : checkedAt;
     if (checkedAt !== undefined) this.options.onRevision(checkedAt);
-    if (consistency === 'full' && revision !== undefined) this.cache.observeRevision(revision, askedAt);
+    if (checkedAt === undefined && answers.every(({ answer }) => answer.result === 'unknown')) this.cache.noteOutage();
+    else if (consistency === 'full' && revision !== undefined) this.cache.observeRevision(revision, askedAt);
     const stepAnswers = answers.slice(checks.length);
     const heldSteps = new Set([...steps.keys()].filter((_, i) => stepAnswers[i]?.answer.result === 'yes'));
     const concluded = checks.map((check, i) => {

@@ -13,6 +13,8 @@ export interface PostgresSnapshot {
   readonly underWay: readonly number[];
   /** The transaction that wrote, where the revision is the one of a write. */
   readonly written: number | undefined;
+  /** Names the schema that counts at the revision, where SpiceDB says it; empty elsewhere. */
+  readonly schemaHash: string;
 }
 
 /** Transactions between two revisions that are looked at; between others the difference isn't known. */
@@ -22,17 +24,18 @@ const MEMBERS = { firstUnderWay: 1, next: 2, underWay: 3, written: 4 };
 
 /** @param token a ZedToken; undefined where its revision is none of PostgreSQL's */
 export function parsePostgresSnapshot(token: string): PostgresSnapshot | undefined {
-  const text = parseZedToken(token)?.revision ?? '';
+  const { revision: text = '', schemaHash = '' } = parseZedToken(token) ?? {};
   // Other datastores number their revisions.
   if (text === '' || /^[\d.]+$/.test(text)) return undefined;
   try {
-    return decodeSnapshot(new BinaryReader(Buffer.from(text, 'base64')));
+    const snapshot = decodeSnapshot(new BinaryReader(Buffer.from(text, 'base64')));
+    return snapshot === undefined ? undefined : { ...snapshot, schemaHash };
   } catch {
     return undefined;
   }
 }
 
-function decodeSnapshot(reader: BinaryReader): PostgresSnapshot | undefined {
+function decodeSnapshot(reader: BinaryReader): Omit<PostgresSnapshot, 'schemaHash'> | undefined {
   let first = 0;
   let relativeNext = 0;
   let written: number | undefined;

@@ -16,10 +16,11 @@ import { identifiesWrites } from './zedtoken.js';
 
 /** The time after an acknowledged write in which another replica may still give an answer from before it. */
 export const STALENESS_BOUND_MS = 500;
-/** After so long without a revision the store may have been restored from a backup, and give revisions anew. */
-const MAX_GAP_MS = 5_000;
-/** SpiceDB lets callers share a look at its datastore: a revision may have been looked up so long before it was asked for. */
-const MAX_SHARED_READ_MS = 1_000;
+/**
+ * After so long without a revision the store may be another one: restored from a backup, or a standby that lacks the last
+ * transactions. Then revisions and transactions are numbered anew, and what was cached may count among them as seen.
+ */
+const MAX_GAP_MS = 300;
 const MAX_ANSWER_BYTES = 24 * 1024 * 1024;
 
 /** An instant by both clocks: the monotonic one stops while the machine sleeps, the wall clock can be set. */
@@ -49,7 +50,7 @@ export class RevisionCache {
   /** When SpiceDB was last asked for a revision that it has named. */
   private observedAt: ClockReading | undefined;
   /** When a revision last became part of the history. */
-  private acceptedAt = -Infinity;
+  private acceptedAt: ClockReading | undefined;
   /** The newest revision has everything that was acknowledged before this instant. */
   private confirmedAt: ClockReading | undefined;
   /** When the last write of this process ended. */
@@ -88,15 +89,20 @@ export class RevisionCache {
     const lastObserved = this.observedAt?.monotonic ?? -Infinity;
     const notBefore = Math.max(this.lastWriteAt, lastObserved);
     if (askedAt.monotonic < notBefore && parsePostgresSnapshot(revision) === undefined) return;
-    if (ageOf(this.observedAt) > MAX_GAP_MS) this.history.forget();
-    const isAccepted = this.history.advance(revision);
-    if (!isAccepted && askedAt.monotonic > this.acceptedAt + MAX_SHARED_READ_MS) {
-      // It was asked for long after a newer one had come: the store was put back to an earlier state.
+    if (ageOf(this.acceptedAt) > MAX_GAP_MS) this.history.forget();
+    if (!this.history.advance(revision)) {
+      // One that was under way when the newest came may be older. One that was asked for later means another store.
+      if (askedAt.monotonic < (this.acceptedAt?.monotonic ?? -Infinity)) return;
       this.history.forget();
       this.history.advance(revision);
-    } else if (!isAccepted) return;
-    this.acceptedAt = performance.now();
+    }
+    this.acceptedAt = readClocks();
     if (askedAt.monotonic >= lastObserved) this.observedAt = askedAt;
+  }
+
+  /** Takes note that SpiceDB could not answer: its store may be another one when it answers again. */
+  noteOutage(): void {
+    this.history.forget();
   }
 
   /** The revision of what is cached; undefined where nothing is. */

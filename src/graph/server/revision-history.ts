@@ -91,6 +91,8 @@ export class RevisionHistory {
     const transactions = listNewTransactions(newest.snapshot, snapshot);
     if (transactions === undefined)
       return listNewTransactions(snapshot, newest.snapshot) === undefined && this.restart(revision, snapshot);
+    // Watch may tell nothing of a schema that is stored apart.
+    if (snapshot.schemaHash !== newest.snapshot.schemaHash) return this.restart(revision, snapshot);
     if (transactions.length > 0) this.noteTransactions(transactions, newest.token);
     this.setNewest(revision, snapshot);
     return true;

@@ -82,12 +82,7 @@ export class RevisionMonitor {
     // newest revision has everything that was acknowledged before the previous refresh began.
     const previousRefreshAt = this.lastRefreshAt;
     this.lastRefreshAt = startedAt;
-    if (revision === undefined) return;
-    if (!this.isBounded) {
-      // Between decisions, too, the cache stays in touch with the store.
-      this.cache.observeRevision(revision, startedAt);
-      return;
-    }
+    if (!this.isBounded || revision === undefined) return;
     if (schemaFits && previousRefreshAt !== undefined) this.cache.confirmRevision(revision, previousRefreshAt);
     if (this.hasWarned || identifiesWrites(revision)) return;
     this.hasWarned = true;

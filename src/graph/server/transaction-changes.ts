@@ -42,8 +42,11 @@ export async function findTransactionChanges(
       const written = updates.flatMap(({ relationship }) => relationship ?? []).map(fromProtoRelationship);
       changes.set(snapshot.written, isTold ? [...before, ...written] : 'everything');
     }
-    // A checkpoint sees only transactions whose changes have been told, and such as changed nothing that SpiceDB answers by.
+    // The last of what a checkpoint concludes is a transaction of SpiceDB's, which has told what it changed: maybe nothing.
+    if (isCheckpoint && snapshot.written !== undefined && !changes.has(snapshot.written))
+      changes.set(snapshot.written, []);
     return isCheckpoint && transactions.every((transaction) => seesTransaction(snapshot, transaction));
   });
-  return new Map(transactions.map((transaction) => [transaction, changes.get(transaction) ?? []]));
+  // Nothing is told of others: SQL by hand, a table that is restored, another database of the same server.
+  return new Map(transactions.map((transaction) => [transaction, changes.get(transaction) ?? 'everything']));
 }

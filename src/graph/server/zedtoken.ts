@@ -5,6 +5,8 @@ export interface ZedToken {
   readonly revision: string;
   /** The beginning of the datastore's unique id; empty with a SpiceDB that doesn't say it. */
   readonly datastore: string;
+  /** Names the schema, where SpiceDB stores it apart; empty elsewhere. */
+  readonly schemaHash: string;
 }
 
 /** @param text a DecodedZedToken of SpiceDB's impl.proto, in base64; undefined where it is none */
@@ -15,7 +17,8 @@ export function parseZedToken(text: string): ZedToken | undefined {
   const members = payload === undefined ? undefined : readProtobufFields(payload);
   const revision = members?.get(1);
   if (revision === undefined || revision.length === 0) return undefined;
-  return { revision: revision.toString('utf8'), datastore: members?.get(2)?.toString('utf8') ?? '' };
+  const readText = (field: number): string => members?.get(field)?.toString('utf8') ?? '';
+  return { revision: revision.toString('utf8'), datastore: readText(2), schemaHash: readText(3) };
 }
 
 /**

@@ -19,9 +19,18 @@ const all = Array.from({ length: LAST - FIRST + 5 }, (_, i) => FIRST + i);
 describe('a snapshot', () => {
   it('is read from a ZedToken as SpiceDB writes it', () => {
     fc.assert(
-      fc.property(moments, fc.option(fc.integer({ min: 1, max: 2 ** 50 }), { nil: undefined }), (moment, written) => {
-        expect(parsePostgresSnapshot(toToken({ ...moment, written }))).toEqual({ ...moment, written });
-      }),
+      fc.property(
+        moments,
+        fc.option(fc.integer({ min: 1, max: 2 ** 50 }), { nil: undefined }),
+        fc.constantFrom('', 'a'.repeat(64)),
+        (moment, written, schemaHash) => {
+          expect(parsePostgresSnapshot(toToken({ ...moment, written, schemaHash }))).toEqual({
+            ...moment,
+            written,
+            schemaHash,
+          });
+        },
+      ),
     );
   });
 
@@ -29,7 +38,7 @@ describe('a snapshot', () => {
     ['of a datastore with numbers', 'GhUKEzE3OTUzNDc1ODA5NjEyNjYyMjc='],
     ['of none', 'x'],
     ['of nothing', ''],
-    ['cut off', toToken({ next: 12, underWay: [3], written: undefined }).slice(0, -6)],
+    ['cut off', toToken({ next: 12, underWay: [3], written: undefined, schemaHash: '' }).slice(0, -6)],
   ])('is none %s', (_, token) => {
     expect(parsePostgresSnapshot(token)).toBeUndefined();
   });
@@ -37,7 +46,7 @@ describe('a snapshot', () => {
   it('differs from a later one by what has ended meanwhile, and from an earlier one by nothing that can be told', () => {
     fc.assert(
       fc.property(moments, moments, (one, other) => {
-        const [older, newer] = [one, other].map((moment) => ({ ...moment, written: undefined }));
+        const [older, newer] = [one, other].map((moment) => ({ ...moment, written: undefined, schemaHash: '' }));
         if (older === undefined || newer === undefined) throw new TypeError('two moments');
         const [before, after] = [older, newer].map((snapshot) => all.filter((t) => seesTransaction(snapshot, t)));
         const isNewer = before?.every((transaction) => after?.includes(transaction)) ?? false;
@@ -49,7 +58,7 @@ describe('a snapshot', () => {
   });
 
   it('differs from one that is too far away by nothing that can be told', () => {
-    const at = (next: number) => ({ next, underWay: [], written: undefined });
+    const at = (next: number) => ({ next, underWay: [], written: undefined, schemaHash: '' });
     expect(listNewTransactions(at(5), at(1_005))).toHaveLength(1_000);
     expect(listNewTransactions(at(5), at(1_006))).toBeUndefined();
   });

@@ -35,7 +35,7 @@ class Transactions {
   }
 
   token(written?: number): string {
-    return toToken({ next: this.next, underWay: [...this.underWay].sort((a, b) => a - b), written });
+    return toToken({ next: this.next, underWay: [...this.underWay].sort((a, b) => a - b), written, schemaHash: '' });
   }
 }
 
@@ -131,7 +131,7 @@ describe('the history of revisions', () => {
     expect(Object.entries(seen).filter(([, times]) => times < 50)).toEqual([]);
   });
 
-  const at = (next: number): string => toToken({ next, underWay: [], written: undefined });
+  const at = (next: number): string => toToken({ next, underWay: [], written: undefined, schemaHash: '' });
   const lastChange = (history: RevisionHistory, user: string): number =>
     history.effects.lastForSubject('doc', 'read', { type: 'user', id: user });
 
@@ -143,7 +143,7 @@ describe('the history of revisions', () => {
     const written = history.write(updatesOf('u1'), () => new Promise((resolve) => (acknowledge = resolve)));
     expect(history.advance(at(11))).toBe(true);
     expect(lastChange(history, 'u2')).toBeGreaterThan(before);
-    acknowledge(toToken({ next: 11, underWay: [], written: 10 }));
+    acknowledge(toToken({ next: 11, underWay: [], written: 10, schemaHash: '' }));
     await written;
     expect(lastChange(history, 'u2')).toBeLessThanOrEqual(before);
     expect(lastChange(history, 'u1')).toBeGreaterThan(before);

@@ -280,22 +280,6 @@ function suite(
     expect(answer?.result).toBe('no');
   });
 
-  // Other tests write to the same PostgreSQL, of which Watch says nothing.
-  if (dropped === 'all')
-    it('outlive a pause in which nothing is asked', async () => {
-      const engine = await open();
-      await writeOutside('touch', 'room:idle#host@user:a');
-      const isAsked = async (id: string): Promise<boolean> => {
-        const from = bulks.mock.calls.length;
-        expect((await engine.check([ask(id)], 'full')).map(({ result }) => result)).toEqual(['yes']);
-        return sentSince(from).some((length) => length > 0);
-      };
-      await expect.poll(() => isAsked('idle')).toBe(false);
-      // Longer than the cache goes without a word of the store.
-      await sleep(6_000);
-      expect(await isAsked('idle')).toBe(false);
-    });
-
   it('end with the relationship that grants them', async () => {
     const engine = await open();
     const end = Date.now() + 2_500;
