@@ -190,11 +190,16 @@ function suite(
     const end = performance.now() + 4_000;
     let writes = 0;
     const pickText = (): string => texts[Math.floor(Math.random() * texts.length)] ?? '';
+    // A store in memory takes one write at a time, and each of them drops all that is cached.
+    let turn = Promise.resolve();
+    const inTurn = (write: () => Promise<unknown>): Promise<void> => (turn = turn.then(write).then(() => undefined));
+    const slowness = dropped === 'all' ? 5 : 1;
     const writer = async (write: (operation: UpdateOperation, text: string) => Promise<unknown>, pauseMs: number) => {
       while (performance.now() < end) {
-        await write(Math.random() < 0.5 ? 'touch' : 'delete', pickText());
+        const writeOne = (): Promise<unknown> => write(Math.random() < 0.5 ? 'touch' : 'delete', pickText());
+        await (dropped === 'all' ? inTurn(writeOne) : writeOne());
         writes += 1;
-        await sleep(pauseMs);
+        await sleep(pauseMs * slowness);
       }
     };
     const seen = new Map<string, Map<CheckRequest, string>>();
