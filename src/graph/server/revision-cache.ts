@@ -47,9 +47,9 @@ export class RevisionCache {
     sizeCalculation: ({ answer }, key) => estimateAnswerBytes(answer, key),
   });
   readonly caches: CacheCountsByName = { relationship_checks: this.answers };
-  /** When SpiceDB was last asked for a revision that it has named. */
-  private observedAt: ClockReading | undefined;
-  /** When a revision last became part of the history. */
+  /** When SpiceDB was last asked for a revision that was the newest, by the monotonic clock. */
+  private lastAskedAt = -Infinity;
+  /** When a revision last was the newest. */
   private acceptedAt: ClockReading | undefined;
   /** The newest revision has everything that was acknowledged before this instant. */
   private confirmedAt: ClockReading | undefined;
@@ -86,18 +86,19 @@ export class RevisionCache {
   private takeRevision(revision: string, askedAt: ClockReading): void {
     if (!identifiesWrites(revision)) return;
     // PostgreSQL's revisions tell which of two is older; of others the one that was asked for first may be.
-    const lastObserved = this.observedAt?.monotonic ?? -Infinity;
-    const notBefore = Math.max(this.lastWriteAt, lastObserved);
+    const notBefore = Math.max(this.lastWriteAt, this.lastAskedAt);
     if (askedAt.monotonic < notBefore && parsePostgresSnapshot(revision) === undefined) return;
     if (ageOf(this.acceptedAt) > MAX_GAP_MS) this.history.forget();
-    if (!this.history.advance(revision)) {
-      // One that was under way when the newest came may be older. One that was asked for later means another store.
+    this.history.advance(revision);
+    if (this.history.newestRevision !== revision) {
+      // One that was under way when the newest came may be older. One that was asked for later means another store, also
+      // where it is a revision of the history: its transactions may be others.
       if (askedAt.monotonic < (this.acceptedAt?.monotonic ?? -Infinity)) return;
       this.history.forget();
       this.history.advance(revision);
     }
     this.acceptedAt = readClocks();
-    if (askedAt.monotonic >= lastObserved) this.observedAt = askedAt;
+    this.lastAskedAt = Math.max(this.lastAskedAt, askedAt.monotonic);
   }
 
   /** Takes note that SpiceDB could not answer: its store may be another one when it answers again. */

@@ -80,22 +80,27 @@ export class RevisionHistory {
   }
 
   /**
-   * Takes note of a revision that SpiceDB has named as its newest. One that is older changes nothing.
-   * @returns whether the revision is part of the history
+   * Takes note of a revision that SpiceDB has named as its newest. One that is older changes nothing, whether it is part of
+   * the history or not.
    */
-  advance(revision: string): boolean {
-    if (this.lastEvents.has(revision)) return true;
+  advance(revision: string): void {
+    if (this.lastEvents.has(revision)) return;
     const snapshot = parsePostgresSnapshot(revision);
     const { newest } = this;
-    if (newest?.snapshot === undefined || snapshot === undefined) return this.restart(revision, snapshot);
+    if (newest?.snapshot === undefined || snapshot === undefined) {
+      this.restart(revision, snapshot);
+      return;
+    }
     const transactions = listNewTransactions(newest.snapshot, snapshot);
-    if (transactions === undefined)
-      return listNewTransactions(snapshot, newest.snapshot) === undefined && this.restart(revision, snapshot);
+    const isOlder = transactions === undefined && listNewTransactions(snapshot, newest.snapshot) !== undefined;
+    if (isOlder) return;
     // Watch may tell nothing of a schema that is stored apart.
-    if (snapshot.schemaHash !== newest.snapshot.schemaHash) return this.restart(revision, snapshot);
+    if (transactions === undefined || snapshot.schemaHash !== newest.snapshot.schemaHash) {
+      this.restart(revision, snapshot);
+      return;
+    }
     if (transactions.length > 0) this.noteTransactions(transactions, newest.token);
     this.setNewest(revision, snapshot);
-    return true;
   }
 
   /** Forgets how revisions differ: with the next one everything may have changed. */
@@ -174,10 +179,9 @@ export class RevisionHistory {
     this.effects.settleUnknownWrite(step.event, changed === 'everything' ? changed : step.changed);
   }
 
-  private restart(revision: string, snapshot: PostgresSnapshot | undefined): true {
+  private restart(revision: string, snapshot: PostgresSnapshot | undefined): void {
     this.forget();
     this.setNewest(revision, snapshot);
-    return true;
   }
 
   private setNewest(token: string, snapshot: PostgresSnapshot | undefined): void {

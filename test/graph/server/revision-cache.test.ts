@@ -101,6 +101,17 @@ describe('what was answered at the newest revision', () => {
       expect(newest.getAnswer(ask(), at(1_000))).toBeUndefined();
     });
 
+    it('is gone with a revision of the history, too, that was asked for after a newer one had come', () => {
+      newest.observeRevision(at(1_001), readClocks());
+      newest.setAnswer(ask('reader', { explain: true }), yes(at(1_001), { path: ['plain:x#reader@user:a'] }));
+      pass(1);
+      newest.observeRevision(at(1_000), readClocks());
+      newest.observeRevision(at(1_001), readClocks());
+      for (const next of [1_000, 1_001])
+        for (const explain of [false, true])
+          expect(newest.getAnswer(ask('reader', { explain }), at(next))).toBeUndefined();
+    });
+
     it('is gone with an outage, and with a pause in which there may have been one', () => {
       newest.noteOutage();
       newest.observeRevision(at(1_000), readClocks());
