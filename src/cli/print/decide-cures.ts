@@ -2,7 +2,7 @@
 import type { ReasonCode } from '../../model/reasons.js';
 import { nameTokenCommand } from './program-name.js';
 
-/** The parties that the command line named: who acts, and for whom. */
+/** The parties that the command line named: the agent and its user. */
 export interface GivenActors {
   readonly hasToken: boolean;
   /** The configuration that it names. */

@@ -190,7 +190,8 @@ function suite(
     const end = performance.now() + 4_000;
     let writes = 0;
     const pickText = (): string => texts[Math.floor(Math.random() * texts.length)] ?? '';
-    // A store in memory takes one write at a time, and each of them drops all that is cached.
+    // A store in memory numbers a write before it waits for its turn: by overlapping writes one revision is of two states.
+    // And each write drops all that is cached of it.
     let turn = Promise.resolve();
     const inTurn = (write: () => Promise<unknown>): Promise<void> => (turn = turn.then(write).then(() => undefined));
     const slowness = dropped === 'all' ? 5 : 1;
