@@ -6,7 +6,8 @@
 import { suggestNearest } from '../diagnostics/suggest.js';
 import type { IgnoredMember, IgnoredMembers } from '../model/decision.js';
 import { REMIT_CONTEXT_MEMBERS, type Properties } from '../model/question.js';
-import { listUndeclaredMembers } from '../policy/undeclared-members.js';
+import { collectUndeclaredMembers } from '../policy/undeclared-members.js';
+import { listMemberNames } from '../runtime/memoize.js';
 import { redact } from '../telemetry/log.js';
 import { mayAssertAttributes, mayStateResource } from './ask-cedar.js';
 import type { BoundQuestion } from './bound-question.js';
@@ -39,24 +40,21 @@ export function findIgnoredMembers({ unbound, bound }: Evaluation): IgnoredMembe
   if (bound === undefined) return undefined;
   // What the request says, and not what is left of it where an agent asks for itself.
   const { question } = unbound;
-  // The agent that a client vouches for.
-  const { act: _act, ...subjectProperties } = question.subject.properties;
   const stated: Readonly<Record<StatingPart, Properties>> = {
-    subject: subjectProperties,
+    subject: question.subject.properties,
     action: question.action.properties,
     resource: question.resource.properties,
     context: question.context,
   };
-  const parts = (Object.keys(PART_PATHS) as StatingPart[]).filter((part) => Object.keys(stated[part]).length > 0);
+  const parts = (Object.keys(PART_PATHS) as StatingPart[]).filter((part) => listMemberNames(stated[part]).length > 0);
   if (parts.length === 0) return undefined;
   const declarations = collectDeclarations({ unbound, bound });
   const members: IgnoredMember[] = [];
   let count = 0;
   for (const part of parts) {
-    for (const statement of listIgnored(part, stated[part], declarations[part], mayState(part, bound))) {
-      count += 1;
-      if (members.length < MAX_NAMED_MEMBERS) members.push(describeStatement(statement));
-    }
+    const ignored = findIgnoredStatements(part, stated[part], declarations[part], mayState(part, bound));
+    count += ignored.count;
+    members.push(...ignored.first.slice(0, MAX_NAMED_MEMBERS - members.length).map(describeStatement));
   }
   return count === 0 ? undefined : { count, members };
 }
@@ -81,32 +79,44 @@ interface IgnoredStatement extends Pick<IgnoredMember, 'cause'> {
   readonly names: readonly string[];
 }
 
-function* listIgnored(
+function findIgnoredStatements(
   part: StatingPart,
   stated: Properties,
   declarations: PartDeclarations,
   isTaken: boolean,
-): Generator<IgnoredStatement, void> {
+): { readonly count: number; readonly first: readonly IgnoredStatement[] } {
   const partPath = PART_PATHS[part];
   const others = new Set(listOtherNames(part, declarations));
   const readable = listReadableNames(declarations);
   const names = [...readable, ...others, ...(part === 'context' ? REMIT_CONTEXT_MEMBERS : [])];
-  const forPolicies = Object.fromEntries(Object.entries(stated).filter(([name]) => !others.has(name)));
-  for (const undeclared of listUndeclaredMembers(declarations.types, forPolicies, partPath)) {
-    const isWhole = undeclared.path.length === partPath.length + 1 + undeclared.name.length;
-    yield { ...undeclared, cause: 'undeclared', ...(isWhole ? { names } : {}) };
-  }
-  if (isTaken) return;
-  for (const name of Object.keys(forPolicies))
-    if (readable.has(name)) yield { path: `${partPath}.${name}`, name, names: [], cause: 'not_asserted' };
+  const undeclared = collectUndeclaredMembers(declarations.types, stated, partPath, {
+    limit: MAX_NAMED_MEMBERS,
+    except: others,
+  });
+  const notAsserted = isTaken ? [] : [...readable].filter((name) => !others.has(name) && Object.hasOwn(stated, name));
+  return {
+    count: undeclared.count + notAsserted.length,
+    first: [
+      ...undeclared.first.map((member): IgnoredStatement => {
+        const isWhole = member.path.length === partPath.length + 1 + member.name.length;
+        return { ...member, cause: 'undeclared', ...(isWhole ? { names } : {}) };
+      }),
+      ...notAsserted.map((name): IgnoredStatement => ({
+        path: `${partPath}.${name}`,
+        name,
+        names: [],
+        cause: 'not_asserted',
+      })),
+    ],
+  };
 }
 
 /** The names that something else than a policy reads there. */
 function listOtherNames(part: StatingPart, { otherNames }: PartDeclarations): readonly string[] {
   switch (part) {
-    // A token constrains nothing that is stated of the subject.
+    // A token constrains nothing that is stated of the subject; `act` is the agent that a client vouches for.
     case 'subject':
-      return [];
+      return ['act'];
     // A stated purpose is compared with the token's.
     case 'context':
       return [...otherNames, 'purpose'];

@@ -9,6 +9,7 @@ import { formatRef, type EntityRef } from '../model/ids.js';
 import { NO_ACCOUNT, type Caller, type Properties } from '../model/question.js';
 import type { Check } from '../model/relationships.js';
 import { checkKey } from '../graph/relationship-text.js';
+import { listMemberNames } from '../runtime/memoize.js';
 import type { Rules } from '../policy/load.js';
 import type { EntityWithAncestors } from '../model/entities.js';
 import { type BoundQuestion, type UnboundQuestion } from './bound-question.js';
@@ -48,10 +49,13 @@ function toRecordedRequest(evaluation: Evaluation): RecordedFacts['said'] {
   let declarations: ReturnType<typeof collectDeclarations> | undefined;
   // What a request says beyond what can decide something isn't Remit's to store.
   const recordKnown = (part: StatingPart, properties: Properties): object => {
-    if (Object.keys(properties).length === 0) return {};
+    if (listMemberNames(properties).length === 0) return {};
     // Most requests state no properties, so the declarations are collected only where one does, and once.
     const decisiveNames = listReadableNames((declarations ??= collectDeclarations(evaluation))[part]);
-    const decisive = Object.entries(properties).filter(([member]) => decisiveNames.has(member));
+    // The names that can decide are few, and a caller may state thousands.
+    const decisive = [...decisiveNames]
+      .filter((name) => Object.hasOwn(properties, name))
+      .map((name): [string, unknown] => [name, properties[name]]);
     const entries = part === 'context' ? [...decisive, ...recordPurpose(properties, decisiveNames)] : decisive;
     return entries.length === 0 ? {} : { [part]: Object.fromEntries(entries) };
   };

@@ -9,6 +9,7 @@ import type { EntityWithAncestors } from '../model/entities.js';
 import { findIdProblem, isSameRef, type EntityRef } from '../model/ids.js';
 import type { Properties } from '../model/question.js';
 import type { CedarRequestFacts } from './cedar-request-facts.js';
+import { listMemberNames } from '../runtime/memoize.js';
 import { contextMemberValue } from './context-values.js';
 import { sortMissingValues, type MissingValue } from './missing-values.js';
 import type { PolicyReads, ValueReads } from './policy-reads.js';
@@ -105,7 +106,7 @@ export function findRequestEntities(
       attributes: (uid) => {
         if (isActionType(uid.type)) return undefined;
         const { stored, overrides } = findAttributes(facts, toStoredRef(uid, vocabulary));
-        return { ...stored?.attributes, ...overrides };
+        return mergeProperties(stored?.attributes, overrides);
       },
       reference: (type, value) => readReference(type, value, vocabulary.objectOf),
     },
@@ -128,7 +129,7 @@ export function listStatedEntities(
     [subject, subjectProperties],
   ] as const;
   const stated = statements.flatMap(([{ type }, properties]) =>
-    Object.keys(properties).length === 0
+    listMemberNames(properties).length === 0
       ? []
       : (vocabulary.typesByObject.get(type) ?? []).flatMap(({ name }) =>
           listStatedReferences(reads, name, properties, (target, value) =>
@@ -162,11 +163,18 @@ function findAttributes(
   return {
     // A policy may name an id that nothing can be stored under.
     stored: findIdProblem(ref.id) === undefined ? facts.entity(ref) : undefined,
-    overrides: {
-      ...(isSameRef(ref, facts.resource) ? facts.resourceProperties : {}),
-      ...(isSameRef(ref, facts.subject) ? facts.subjectProperties : {}),
-    },
+    overrides: mergeProperties(
+      isSameRef(ref, facts.resource) ? facts.resourceProperties : undefined,
+      isSameRef(ref, facts.subject) ? facts.subjectProperties : undefined,
+    ),
   };
+}
+
+/** The second's properties before the first's. What is one's alone isn't copied: a caller may state thousands. */
+function mergeProperties(first: Properties | undefined, second: Properties | undefined): Properties {
+  if (first === undefined || second === undefined) return first ?? second ?? {};
+  if (listMemberNames(first).length === 0) return second;
+  return listMemberNames(second).length === 0 ? first : { ...first, ...second };
 }
 
 /** The context's `user`; undefined where the question has no user, or one of another type. */

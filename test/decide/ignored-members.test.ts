@@ -96,6 +96,32 @@ describe('what a question states and nothing reads', () => {
     });
   });
 
+  it('is listed once of what the items of a batch share, whatever else each says', async () => {
+    let listings = 0;
+    const shared = new Proxy(Object.fromEntries(Array.from({ length: 2_500 }, (_, i) => [`k${i}`, 1])), {
+      ownKeys: (members) => {
+        listings += 1;
+        return Reflect.ownKeys(members);
+      },
+    });
+    const askShared = async (id: string): Promise<void> => {
+      const { rationale } = await ask(
+        {},
+        {
+          subject: { type: 'user', id: 'ann', properties: shared },
+          action: { name: 'read', properties: shared },
+          resource: { type: 'doc', id, properties: shared },
+          context: shared,
+        },
+      );
+      expect(rationale.ignored?.count).toBe(10_000);
+    };
+    await askShared('plan');
+    const listingsOfOne = listings;
+    for (const id of ['b', 'c', 'd', 'plan']) await askShared(id);
+    expect(listings).toBe(listingsOfOne);
+  });
+
   it('denies nothing, and what is all declared names nothing', async () => {
     const allowed = await ask({ resource: { colour: 'red' } });
     expect(allowed.decision).toBe(true);

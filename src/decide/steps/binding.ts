@@ -58,8 +58,7 @@ function bindQuestion(unbound: UnboundQuestion): BoundQuestion | { readonly deni
   const contradiction = findTransactionContradiction(unbound, transaction);
   if (contradiction !== undefined) return denied('transaction_mismatch', contradiction);
   const bound = {
-    // The token's transaction is signed, so its members count as stated whether or not the client repeats them.
-    question: { ...question, context: { ...question.context, ...transaction } },
+    question: withTransaction(question, transaction),
     rules,
     now,
     acting,
@@ -78,6 +77,13 @@ function bindQuestion(unbound: UnboundQuestion): BoundQuestion | { readonly deni
     throw new BadRequest(error.message, path);
   }
   return bound;
+}
+
+/** The token's transaction is signed, so its members count as stated whether or not the client repeats them. */
+function withTransaction(question: Question, transaction: Properties): Question {
+  return Object.keys(transaction).length === 0
+    ? question
+    : { ...question, context: { ...question.context, ...transaction } };
 }
 
 function unknownActionMessage({ question: { action, resource }, rules }: UnboundQuestion): string {
