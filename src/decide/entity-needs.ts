@@ -43,6 +43,8 @@ export function listCedarQuestions(bound: BoundQuestion): CedarQuestion[] {
  */
 export function listReferenceNeeds(bound: BoundQuestion): EntityNeed[] {
   const { vocabulary } = bound.rules;
+  const { deciding, duties } = findSlices(bound);
+  if (!deciding.reads.followsReferences && !duties.reads.followsReferences) return [];
   const nothing = { entity: () => undefined, can: {}, agentCan: {}, reachable: true };
   return listCedarQuestions(bound).flatMap(({ slice, principal }): EntityNeed[] => {
     if (!slice.reads.followsReferences) return [];

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkKey } from '../graph/relationship-text.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
+import type { ActingParties } from '../model/acting.js';
 import type { CheckAnswer, CheckRequest } from '../model/checks.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
 import type { Entities, EntityMap, EntityNeed } from '../model/entities.js';
@@ -122,7 +123,10 @@ export async function gatherFacts(
   deps: GatherDeps,
   deadline: Deadline,
 ): Promise<GatheredFacts> {
-  const { check, delegationPath } = await settleGraphAnswers(question, needs, answers, deps, deadline);
+  // Nothing is waited for where the answers stand as they are: lists gather a thousand of them.
+  const { check, delegationPath } =
+    takeSettledAnswers(question, needs, answers) ??
+    (await settleGraphAnswers(question, needs, answers, deps, deadline));
   const bound = withIntermediaries(question, delegationPath);
   const intermediaries = delegationPath?.kind === 'path' ? delegationPath.through : [];
   const lookups = [
@@ -148,6 +152,21 @@ export async function gatherFacts(
 
 type GraphFacts = Pick<Facts, 'check' | 'delegationPath'>;
 
+/** The answers as they are, where the user has delegated directly and none has ended; else undefined. */
+function takeSettledAnswers(
+  { acting }: BoundQuestion,
+  needs: Required<StepNeeds>,
+  { check }: EngineAnswers,
+): GraphFacts | undefined {
+  const facts = { check, delegationPath: undefined };
+  return isDirectlyDelegated(acting, check) && !hasEndedAnswer(needs, facts) ? facts : undefined;
+}
+
+function isDirectlyDelegated(acting: ActingParties, check: Facts['check']): boolean {
+  const delegation = buildDelegationCheck(acting);
+  return delegation === undefined || check(delegation).result === 'yes';
+}
+
 /**
  * The graph's answers for one question, none of which has ended when the last of them comes. SpiceDB reads the clock for
  * each by itself, at one revision, too. What is left has all held at once: at one revision relationships only end.
@@ -171,12 +190,12 @@ async function settleGraphAnswers(
 }
 
 function hasEndedAnswer({ checks }: Required<StepNeeds>, { check, delegationPath }: GraphFacts): boolean {
-  const answers = checks.map(check);
-  const ends = [
-    ...answers.flatMap((answer) => (answer.result === 'yes' ? (answer.until ?? []) : [])),
-    ...(delegationPath?.kind === 'path' ? delegationPath.ends : []),
-  ];
-  return ends.some((end) => Date.parse(end) <= readHostClock() + HOST_CLOCK_SLACK_MS);
+  const hasEnded = (end: string): boolean => Date.parse(end) <= readHostClock() + HOST_CLOCK_SLACK_MS;
+  if (delegationPath?.kind === 'path' && delegationPath.ends.some(hasEnded)) return true;
+  return checks.some((request) => {
+    const answer = check(request);
+    return answer.result === 'yes' && answer.until !== undefined && hasEnded(answer.until);
+  });
 }
 
 /** The agents that passed the delegation on; undefined where the user has delegated to the acting agent directly. */

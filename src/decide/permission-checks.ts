@@ -1,10 +1,12 @@
 /** The permissions that a decision checks in the graph: the gate, and those that the action's context type names. */
-import { permissionSubject } from '../model/acting.js';
+import { permissionSubject, type ActingParties } from '../model/acting.js';
 import type { CheckRequest } from '../model/checks.js';
 import type { EntityRef } from '../model/ids.js';
 import { readCaveatValue } from '../graph/schema/caveat-values.js';
 import type { Rules } from '../policy/load.js';
 import type { Question } from '../model/question.js';
+import type { Action } from '../policy/schema/action.js';
+import { memoizeByObject } from '../runtime/memoize.js';
 import { DELEGATOR_RELATION } from '../policy/schema/vocabulary.js';
 import type { BoundQuestion } from './bound-question.js';
 
@@ -53,6 +55,7 @@ export function selectCaveatContext(
   permission: string,
 ): Readonly<Record<string, unknown>> | undefined {
   const parameters = graph.reachability.caveatParameters(type, permission);
+  if (parameters.size === 0) return undefined;
   const members = [...parameters].filter(([name]) => Object.hasOwn(context, name));
   return members.length === 0
     ? undefined
@@ -62,27 +65,34 @@ export function selectCaveatContext(
 }
 
 /** Reads what the question's caveats can ask for, before anything is asked. @throws BadRequest as selectCaveatContext does */
-export function checkCaveatContext(bound: BoundQuestion): void {
-  for (const [type, permission] of listCheckedPermissions(bound))
-    selectCaveatContext(bound.question, bound.rules, type, permission);
+export function checkCaveatContext({ question, rules, target, acting }: BoundQuestion): void {
+  for (const permission of listResourcePermissions(target.action, acting))
+    selectCaveatContext(question, rules, question.resource.type, permission);
+  if (acting.mode === 'delegated') selectCaveatContext(question, rules, acting.agent.type, DELEGATOR_RELATION);
 }
 
 /** The names of all that caveats on the way to the question's permissions can ask for. */
-export function listCaveatNames(bound: BoundQuestion): string[] {
-  const { reachability } = bound.rules.graph;
-  return listCheckedPermissions(bound).flatMap(([type, permission]) => [
-    ...reachability.caveatParameters(type, permission).keys(),
-  ]);
-}
-
-/** Every permission that the question checks, with the definition that has it. */
-function listCheckedPermissions(bound: BoundQuestion): (readonly [type: string, permission: string])[] {
-  const { acting, target, question } = bound;
-  const checks = [buildGateCheck(bound), ...buildCanChecks(bound), ...buildAgentCanChecks(bound)];
+export function listCaveatNames({ question, rules, target, acting }: BoundQuestion): string[] {
+  const listNames = (type: string, permission: string): string[] => [
+    ...rules.graph.reachability.caveatParameters(type, permission).keys(),
+  ];
   return [
-    ...[...checks.map(({ permission }) => permission), target.action.agentPermission ?? []]
-      .flat()
-      .map((permission) => [question.resource.type, permission] as const),
-    ...(acting.mode === 'delegated' ? [[acting.agent.type, DELEGATOR_RELATION] as const] : []),
+    ...listResourcePermissions(target.action, acting).flatMap((permission) =>
+      listNames(question.resource.type, permission),
+    ),
+    ...(acting.mode === 'delegated' ? listNames(acting.agent.type, DELEGATOR_RELATION) : []),
   ];
 }
+
+/** Every permission on the resource that a question of the action checks. */
+function listResourcePermissions(action: Action, { mode }: ActingParties): readonly string[] {
+  return mode === 'delegated' ? listDelegatedPermissions(action) : listOwnPermissions(action);
+}
+
+const listOwnPermissions = memoizeByObject(({ permission, can, agentPermission }: Action): readonly string[] =>
+  [permission, can, agentPermission ?? []].flat(),
+);
+const listDelegatedPermissions = memoizeByObject((action: Action): readonly string[] => [
+  ...listOwnPermissions(action),
+  ...action.agentCan,
+]);

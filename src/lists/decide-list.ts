@@ -91,11 +91,10 @@ async function selectReachable(
     const limit = Math.floor(resourceCount / 2);
     const foundIds = fromLookup ? undefined : await deadline.race(lookUpReachable(lookup, limit, graph));
     const candidates = foundIds === undefined ? group : group.filter(({ gate }) => foundIds.has(gate.resource.id));
-    const checks = new Map(candidates.map(({ gate }) => [checkKey(gate), gate]));
+    const checks = new Map(candidates.map(({ gate, key }) => [key, gate]));
     const answers = await deadline.race(graph.check([...checks.values()]));
     for (const [i, key] of [...checks.keys()].entries()) gateAnswers.set(key, answers[i] ?? UNKNOWN_ANSWER);
-    for (const { evaluation, gate } of group)
-      if (!mayBeHeld(gateAnswers.get(checkKey(gate)))) unreachable.add(evaluation);
+    for (const { evaluation, key } of group) if (!mayBeHeld(gateAnswers.get(key))) unreachable.add(evaluation);
   }
   return { reachable: evaluations.filter((evaluation) => !unreachable.has(evaluation)), gateAnswers };
 }
@@ -111,6 +110,8 @@ interface GatedQuestion {
   readonly evaluation: Evaluation;
   readonly bound: BoundQuestion;
   readonly gate: CheckRequest;
+  /** The gate's {@link checkKey}. */
+  readonly key: string;
 }
 
 /** The questions by their gate apart from the resource's id: one permission, on one type, of one subject. */
@@ -120,10 +121,10 @@ function groupByGate(evaluations: readonly Evaluation[]): Map<string, GatedQuest
     const { bound } = evaluation;
     if (bound === undefined) continue;
     const gate = withCaveatContext(bound, buildGateCheck(bound));
-    const key = checkKey({ ...gate, resource: { type: gate.resource.type, id: '-' } });
-    const group = groups.get(key) ?? [];
-    group.push({ evaluation, bound, gate });
-    groups.set(key, group);
+    const groupKey = checkKey({ ...gate, resource: { type: gate.resource.type, id: '-' } });
+    const group = groups.get(groupKey) ?? [];
+    group.push({ evaluation, bound, gate, key: checkKey(gate) });
+    groups.set(groupKey, group);
   }
   return groups;
 }

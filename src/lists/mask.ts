@@ -5,6 +5,7 @@
 import { createHmac } from 'node:crypto';
 import type { MaskMode } from '../policy/duties.js';
 import type { Obligation, ObligationType } from '../model/obligations.js';
+import { memoizeByObject } from '../runtime/memoize.js';
 import type { Properties } from '../model/question.js';
 
 /** The obligations that are met by masking. */
@@ -20,7 +21,7 @@ const MIN_HIDDEN_CHARACTERS = 4;
 export type Mask = (properties: Properties, obligations: readonly Obligation[]) => Properties;
 
 /**
- * Creates the mask for a list, which computes the hash of a value and the plan of an obligation once.
+ * Creates the mask for a list, which computes the hash of a value once.
  * @param key a secret of the deployment: equal values get equal hashes, so that joins still work, and no client can guess
  * the values
  */
@@ -32,13 +33,9 @@ export function createMask(key: string): Mask {
     hashes.set(text, hashed);
     return hashed;
   };
-  const plans = new Map<string, MaskPlan>();
   return (properties, obligations) => {
-    const maskObligations = obligations.filter(({ type }) => MASKING_OBLIGATIONS.includes(type));
-    if (maskObligations.length === 0) return properties;
-    const text = JSON.stringify(maskObligations);
-    const plan = plans.get(text) ?? buildMaskPlan(maskObligations);
-    plans.set(text, plan);
+    const plan = buildMaskPlan(obligations);
+    if (plan === undefined) return properties;
     const visible = plan.only === undefined ? properties : keepFields(properties, plan.only);
     return (plan.hide === undefined ? visible : hideFields(visible, plan.hide, hash)) as Properties;
   };
@@ -55,7 +52,8 @@ interface MaskPlan {
   readonly hide?: FieldTree<MaskMode>;
 }
 
-function buildMaskPlan(obligations: readonly Obligation[]): MaskPlan {
+/** The plan of the obligations that mask; undefined where none does. Records with the same duties share their obligations. */
+const buildMaskPlan = memoizeByObject((obligations: readonly Obligation[]): MaskPlan | undefined => {
   const propertiesOf = (obligationType: ObligationType): Obligation['properties'] | undefined =>
     obligations.find(({ type }) => type === obligationType)?.properties;
   const visible = propertiesOf('visible_fields') as { readonly fields: readonly string[] } | undefined;
@@ -65,11 +63,12 @@ function buildMaskPlan(obligations: readonly Obligation[]): MaskPlan {
     const { modes = {} } = mask ?? {};
     return Object.hasOwn(modes, field) ? (modes[field] ?? 'remove') : 'remove';
   };
+  if (visible === undefined && mask === undefined) return undefined;
   return {
     ...(visible === undefined ? {} : { only: buildFieldTree(visible.fields, () => true as const) }),
     ...(mask === undefined ? {} : { hide: buildFieldTree(mask.fields, modeOf) }),
   };
-}
+});
 
 function buildFieldTree<T>(names: readonly string[], end: (name: string) => T): FieldTree<T> {
   const root: FieldTree<T> = { parts: new Map() };

@@ -2,7 +2,14 @@
 import type { Properties } from '../model/question.js';
 import type { CedarRequestFacts } from './cedar-request-facts.js';
 import type { EntityType } from './schema/action.js';
-import { getStatedMember, toCedarValue, type CedarType, type RecordMembers } from './schema/types.js';
+import { memoizeByObject } from '../runtime/memoize.js';
+import {
+  getStatedMember,
+  listDeclaredMembers,
+  toCedarValue,
+  type CedarType,
+  type RecordMembers,
+} from './schema/types.js';
 import type { Vocabulary } from './schema/vocabulary.js';
 
 /**
@@ -16,7 +23,7 @@ export function checkProperties(
   vocabulary: Vocabulary,
 ): void {
   const checkMembers = (members: RecordMembers, values: Properties, path: string): void => {
-    for (const [name, member] of Object.entries(members)) {
+    for (const [name, member] of listDeclaredMembers(members)) {
       const value = getStatedMember(values, name);
       if (value !== undefined)
         toCedarValue(withoutRequiredMembers(member.type), value, `${path}.${name}`, vocabulary.objectOf);
@@ -30,11 +37,11 @@ export function checkProperties(
 }
 
 /** The type with every member of its records optional, at any depth. */
-function withoutRequiredMembers(type: CedarType): CedarType {
+const withoutRequiredMembers = memoizeByObject((type: CedarType): CedarType => {
   if (type.kind === 'Set') return { kind: 'Set', element: withoutRequiredMembers(type.element) };
   if (type.kind !== 'Record') return type;
   const members = Object.entries(type.members).map(
     ([name, member]) => [name, { ...member, type: withoutRequiredMembers(member.type), required: false }] as const,
   );
   return { kind: 'Record', members: Object.fromEntries(members) };
-}
+});

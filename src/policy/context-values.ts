@@ -1,4 +1,6 @@
 /** The members of Cedar's context as Remit supplies them, before they are converted to the types that the schema declares. */
+import type { Grant } from '../model/acting.js';
+import { memoizeByObject } from '../runtime/memoize.js';
 import { toLocalTime } from '../runtime/local-time.js';
 import type { CedarRequestFacts } from './cedar-request-facts.js';
 
@@ -12,16 +14,9 @@ export function contextMemberValue(name: string, facts: CedarRequestFacts): unkn
       return {
         mode: acting.mode,
         depth: (acting.agent === undefined ? 0 : 1) + acting.chain.length,
-        chain_complete: acting.grant?.chainComplete ?? acting.agent === undefined,
-        access: acting.grant?.access ?? 'online',
-        scopes: acting.grant?.scopes ?? [],
-        ...omitUndefined({
-          profile: acting.grant?.profile,
-          purpose: acting.grant?.purpose,
-          session: acting.grant?.session,
-          transaction: acting.grant?.txn,
-          issuer: acting.grant?.issuer,
-        }),
+        ...(acting.grant === undefined
+          ? { chain_complete: acting.agent === undefined, access: 'online', scopes: [] }
+          : describeGrant(acting.grant)),
       };
     case 'can':
       return facts.can;
@@ -39,6 +34,20 @@ export function contextMemberValue(name: string, facts: CedarRequestFacts): unkn
       return undefined; // consent, approval, budget: nothing grants them yet.
   }
 }
+
+/** The members of `delegation` that a token says, which are the same for all questions of a list. */
+const describeGrant = memoizeByObject((grant: Grant) => ({
+  chain_complete: grant.chainComplete,
+  access: grant.access,
+  scopes: grant.scopes,
+  ...omitUndefined({
+    profile: grant.profile,
+    purpose: grant.purpose,
+    session: grant.session,
+    transaction: grant.txn,
+    issuer: grant.issuer,
+  }),
+}));
 
 /** The members that have a value: Cedar's optional members are absent, never undefined. */
 function omitUndefined(members: Readonly<Record<string, string | undefined>>): Record<string, string> {

@@ -21,11 +21,9 @@ interface DutyKind {
    * Unites all duties of this kind that apply; undefined where there is nothing to do.
    * @param argumentLists a list for each policy that has such a duty
    */
-  unite(
-    argumentLists: readonly (readonly string[])[],
-    resource: EntityType,
-    occasion: Occasion,
-  ): ObligationProperties | undefined;
+  unite(argumentLists: readonly (readonly string[])[], resource: EntityType): ObligationProperties | undefined;
+  /** Whether its obligations say on which occasion they are due. */
+  readonly namesOccasion?: true;
   /** Whether a client that meets an obligation has met the required one as well. */
   covers(properties: ObligationProperties, required: ObligationProperties): boolean;
 }
@@ -110,11 +108,12 @@ const DUTY_KINDS = {
   notification: {
     problem: (argument) =>
       /^[\w.@:/-]{1,128}$/.test(argument) ? undefined : { message: `"${argument}" is not the name of a recipient` },
-    unite: (lists, _, occasion) => ({ to: [...new Set(lists.flat())].sort(), ...occasion }),
+    unite: (lists) => ({ to: [...new Set(lists.flat())].sort() }),
+    namesOccasion: true,
     covers: (properties, required) =>
       stringList(required, 'to').every((recipient) => stringList(properties, 'to').includes(recipient)),
   },
-} satisfies Record<ObligationType, DutyKind>;
+} satisfies Record<ObligationType, DutyKind> as Record<ObligationType, DutyKind>;
 
 /** Kinds of duties that had another name before: an error says the new one. */
 const RENAMED: ReadonlyMap<string, ObligationType> = new Map([['notify', 'notification']]);
@@ -150,20 +149,25 @@ export function findDutyProblem(duty: Duty, resources: readonly EntityType[]): P
  * Unites the duties that apply into obligations: one of each kind, in a fixed order.
  * @param duties a list for each policy
  */
-export function uniteDuties(
-  duties: readonly (readonly Duty[])[],
-  resource: EntityType,
-  occasion: Occasion,
-): Obligation[] {
+export function uniteDuties(duties: readonly (readonly Duty[])[], resource: EntityType): readonly Obligation[] {
   const united = OBLIGATION_TYPES.flatMap((type): Obligation[] => {
     const argumentLists = duties.map((of) => of.filter((d) => d.kind === type).map((d) => d.argument));
     const nonEmptyLists = argumentLists.filter((of) => of.length > 0);
-    const properties =
-      nonEmptyLists.length === 0 ? undefined : DUTY_KINDS[type].unite(nonEmptyLists, resource, occasion);
+    const properties = nonEmptyLists.length === 0 ? undefined : DUTY_KINDS[type].unite(nonEmptyLists, resource);
     return properties === undefined ? [] : [{ id: type, type, properties }];
   });
   return united.map((obligation) =>
     obligation.type === 'visible_fields' ? hideRemovedFields(obligation, united) : obligation,
+  );
+}
+
+/** The obligations, of which those that tell people about a request say which. */
+export function withOccasion(obligations: readonly Obligation[], occasion: () => Occasion): readonly Obligation[] {
+  if (!obligations.some(({ type }) => DUTY_KINDS[type].namesOccasion)) return obligations;
+  return obligations.map((obligation) =>
+    DUTY_KINDS[obligation.type].namesOccasion
+      ? { ...obligation, properties: { ...obligation.properties, ...occasion() } }
+      : obligation,
   );
 }
 

@@ -21,7 +21,8 @@ export function formatMissingValue({ entity, path }: MissingValue): string {
 }
 
 /** Each value once, in order. */
-export function sortMissingValues(values: readonly MissingValue[]): MissingValue[] {
+export function sortMissingValues(values: readonly MissingValue[]): readonly MissingValue[] {
+  if (values.length === 0) return values;
   const byText = new Map(values.map((value) => [formatMissingValue(value), value]));
   return [...byText].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value);
 }

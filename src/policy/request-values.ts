@@ -6,11 +6,19 @@ import type { CedarValueJson, EntityJson } from '@cedar-policy/cedar-wasm/nodejs
 import { formatAttributePath, type EntityWithAncestors } from '../model/entities.js';
 import type { EntityRef } from '../model/ids.js';
 import type { Properties } from '../model/question.js';
+import { memoizeByObject } from '../runtime/memoize.js';
 import type { MissingValue } from './missing-values.js';
 import type { ValueReads } from './policy-reads.js';
 import type { ReachedEntity } from './reached-entities.js';
 import type { EntityType } from './schema/action.js';
-import { getStatedMember, InvalidValueError, isObject, toCedarValue, type CedarType } from './schema/types.js';
+import {
+  getStatedMember,
+  InvalidValueError,
+  isObject,
+  listDeclaredMembers,
+  toCedarValue,
+  type CedarType,
+} from './schema/types.js';
 import type { EntityUid } from './schema/uid.js';
 import type { Vocabulary } from './schema/vocabulary.js';
 
@@ -45,7 +53,7 @@ export class RequestValues {
     const attrs: Record<string, CedarValueJson> = {};
     const omitted = stored?.omitted ?? NOTHING_OMITTED;
     const entity = { type: type.object, id: uid.id };
-    for (const [name, member] of Object.entries(type.attributes)) {
+    for (const [name, member] of listDeclaredMembers(type.attributes)) {
       const memberReads = reads.members.get(name);
       const properties = getStatedMember(overrides, name) !== undefined ? overrides : (stored?.attributes ?? {});
       const stated = getStatedMember(properties, name);
@@ -105,7 +113,7 @@ export class RequestValues {
       return undefined;
     }
     const record: Record<string, CedarValueJson> = {};
-    for (const [name, member] of Object.entries(type.members)) {
+    for (const [name, member] of listDeclaredMembers(type.members)) {
       const memberReads = reads.members.get(name);
       const memberPath = `${path}.${name}`;
       const names = within === undefined ? [] : [...within.names, name];
@@ -128,6 +136,9 @@ export class RequestValues {
   }
 }
 
-function unreadValue(type: CedarType): ValueReads {
-  return { type, members: new Map(), whole: false, ancestors: false };
-}
+const unreadValue = memoizeByObject((type: CedarType): ValueReads => ({
+  type,
+  members: new Map(),
+  whole: false,
+  ancestors: false,
+}));

@@ -55,7 +55,7 @@ const createAnswerCache = (maxSize: number): CountedCache<string, CedarAnswer> =
 
 /** The slices of one group of policies (those that decide, or the duties), and Cedar's answers from them. */
 export class PolicySlices {
-  private readonly slicesByQuestion = new Map<string, Slice>();
+  private readonly slicesByQuestion = new Map<Action, Map<EntityType, Map<EntityType, Slice>>>();
   private readonly answers = createAnswerCache(MAX_CEDAR_ANSWERS_BYTES);
   private readonly timeDependentAnswers = createAnswerCache(MAX_TIME_DEPENDENT_BYTES);
   private readonly definedSets = new Set<string>();
@@ -79,12 +79,12 @@ export class PolicySlices {
   }
 
   slice(principal: EntityType, action: Action, resource: EntityType): Slice {
-    const key = `${principal.name} ${formatUid(action.uid)} ${resource.name}`;
-    let slice = this.slicesByQuestion.get(key);
+    const slices = getOrCreate(getOrCreate(this.slicesByQuestion, action), principal);
+    let slice = slices.get(resource);
     if (slice === undefined) {
       const policies = this.policies.filter((p) => canApply(p.json, principal, action, resource));
       slice = this.divide(policies, { principal, action, resource });
-      this.slicesByQuestion.set(key, slice);
+      slices.set(resource, slice);
     }
     return slice;
   }
@@ -132,6 +132,14 @@ export class PolicySlices {
     const reads = collectReads(policies, types, this.vocabulary);
     return { setName, reads, timeDependent: isTimeRead(reads) };
   }
+}
+
+function getOrCreate<K, L, V>(maps: Map<K, Map<L, V>>, key: K): Map<L, V> {
+  const existing = maps.get(key);
+  if (existing !== undefined) return existing;
+  const created = new Map<L, V>();
+  maps.set(key, created);
+  return created;
 }
 
 /** The members of the context that change with the time. */

@@ -13,5 +13,29 @@ export function memoizeByObject<K extends object, T>(make: (object: K) => T): (o
   };
 }
 
+/** The same of several objects: what was made is kept for as long as all of them are there. */
+export function memoizeByObjects<A extends readonly object[], T>(make: (...objects: A) => T): (...objects: A) => T {
+  const root: ResultNode<T> = {};
+  return (...objects) => {
+    let node = root;
+    for (const object of objects) {
+      node.next ??= new WeakMap();
+      let next = node.next.get(object);
+      if (next === undefined) {
+        next = {};
+        node.next.set(object, next);
+      }
+      node = next;
+    }
+    node.entry ??= { result: make(...objects) };
+    return node.entry.result;
+  };
+}
+
+interface ResultNode<T> {
+  next?: WeakMap<object, ResultNode<T>>;
+  entry?: { readonly result: T };
+}
+
 /** The names of an object's members. It is for the parts of a question: reading thousands of names takes long, once an item. */
 export const listMemberNames = memoizeByObject((object: object): readonly string[] => Object.keys(object));

@@ -10,15 +10,17 @@ const TURN_BUDGET_MS = 2;
 let turnEnds = 0;
 let turn: Promise<unknown> | undefined;
 
-/** Resolves at once while the turn lasts, and in the event loop's next turn after that. */
-export async function yieldToEventLoop(): Promise<void> {
-  while (performance.now() > turnEnds) {
-    if (turn === undefined) {
-      turn = nextTurn().then(() => {
-        turnEnds = performance.now() + TURN_BUDGET_MS;
-        turn = undefined;
-      });
-    }
+/** Resolves in the event loop's next turn; undefined, with nothing to wait for, while the turn lasts. */
+export function yieldToEventLoop(): Promise<void> | undefined {
+  return performance.now() > turnEnds ? waitForTurn() : undefined;
+}
+
+async function waitForTurn(): Promise<void> {
+  do {
+    turn ??= nextTurn().then(() => {
+      turnEnds = performance.now() + TURN_BUDGET_MS;
+      turn = undefined;
+    });
     await turn;
-  }
+  } while (performance.now() > turnEnds);
 }

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OBLIGATION_TYPES } from '../../src/model/obligations.js';
-import { findDutyProblem, uniteDuties, parseDuties, type Duty } from '../../src/policy/duties.js';
+import { findDutyProblem, uniteDuties, withOccasion, parseDuties, type Duty } from '../../src/policy/duties.js';
 import type { EntityType } from '../../src/policy/schema/action.js';
 import type { Problem } from '../../src/diagnostics/diagnostics.js';
 import { vocabularyOf } from './sources.js';
@@ -145,7 +145,9 @@ describe('obligationsOf', () => {
       DOC,
       [{ id: 'mask', type: 'mask', properties: { fields: ['contacts.phone', 'contacts.phone.home'] } }],
     ],
-  ])('unites %s', (_, duties, type, obligations) => expect(uniteDuties([duties], type, OCCASION)).toEqual(obligations));
+  ])('unites %s', (_, duties, type, obligations) =>
+    expect(withOccasion(uniteDuties([duties], type), () => OCCASION)).toEqual(obligations),
+  );
 
   it.each<[string, Duty[][], EntityType, string[]]>([
     ['one policy’s together', [[visible('status'), visible('pii')]], DOC, ['address.street', 'salary', 'ssn', 'status']],
@@ -158,13 +160,13 @@ describe('obligationsOf', () => {
     ['nothing within what is removed', [[visible('address.city'), visible('status'), mask('address')]], DOC, ['status']],
     ['a whole of which a part is removed', [[visible('address'), mask('address.city')]], DOC, ['address']],
   ])('shows %s', (_, duties, type, fields) => {
-    const shown = uniteDuties(duties, type, OCCASION).find((o) => o.type === 'visible_fields');
+    const shown = uniteDuties(duties, type).find((o) => o.type === 'visible_fields');
     expect(shown).toEqual({ id: 'visible_fields', type: 'visible_fields', properties: { fields } });
   }); // prettier-ignore
 
   it('shows less for more policies', () => {
     const list = fc.array(fc.constantFrom('pii', 'pay', 'status', 'address', 'address.city', 'contacts', 'phone').map(visible), { minLength: 1 });
-    const fields = (policies: readonly Duty[][]) => uniteDuties(policies, DOC, OCCASION).flatMap((o) => o.properties['fields'] as string[]);
+    const fields = (policies: readonly Duty[][]) => uniteDuties(policies, DOC).flatMap((o) => o.properties['fields'] as string[]);
     fc.assert(
       fc.property(fc.array(list, { minLength: 1 }), list, (policies, one) => {
         const before = fields(policies);
@@ -180,12 +182,12 @@ describe('obligationsOf', () => {
       fc.constantFrom('owner', 'audit', 'hr').map(notify),
     );
     const items = (duties: readonly Duty[]): string[] =>
-      uniteDuties([duties], DOC, OCCASION).flatMap((o) => Object.values(o.properties).flat() as string[]);
+      uniteDuties([duties], DOC).flatMap((o) => Object.values(o.properties).flat() as string[]);
     fc.assert(
       fc.property(fc.array(duty), fc.array(duty), (a, b) => {
-        expect(uniteDuties([[...a, ...b, ...a]], DOC, OCCASION)).toEqual(uniteDuties([b, a], DOC, OCCASION));
+        expect(uniteDuties([[...a, ...b, ...a]], DOC)).toEqual(uniteDuties([b, a], DOC));
         expect(items([...a, ...b])).toEqual(expect.arrayContaining(items(a)));
-        expect(uniteDuties([a], DOC, OCCASION).every((o) => OBLIGATION_TYPES.includes(o.type))).toBe(true);
+        expect(uniteDuties([a], DOC).every((o) => OBLIGATION_TYPES.includes(o.type))).toBe(true);
       }),
     );
   });

@@ -91,7 +91,7 @@ function obligationCandidates({ redecision, rules, record }: ChangeEvaluation): 
   const { bound, facts } = redecision.evaluation;
   if (bound === undefined || facts?.cedar.duties.kind !== 'answer') return [];
   const duties = facts.cedar.duties.answer.determining.map((id) => rules.policies.get(id)?.duties ?? []);
-  const due = uniteDuties(duties, bound.target.resourceType, { topic: '', body: '' }).map(({ type }) => type);
+  const due = uniteDuties(duties, bound.target.resourceType).map(({ type }) => type);
   const value = [...new Set([...(record.facts.said.supported_obligations ?? []), ...due])];
   return [[{ kind: 'request', at: ['context', 'supported_obligations'], value }]];
 }

@@ -14,6 +14,7 @@ import { reason, type Reason, type ReasonCodeOf } from '../../model/reasons.js';
 import { checkProperties } from '../../policy/check-properties.js';
 import { InvalidValueError } from '../../policy/schema/types.js';
 import { getVerifiedCredential, type BoundQuestion, type UnboundQuestion } from '../bound-question.js';
+import { memoizeByObject } from '../../runtime/memoize.js';
 import { checkCaveatContext } from '../permission-checks.js';
 import type { OpeningStep } from '../step.js';
 import { findUnprovenStatements, omitStatements } from '../unproven-statements.js';
@@ -108,6 +109,7 @@ function getTransaction(unbound: UnboundQuestion): Properties {
 
 /** A sentence that names the first member of the request that has another value in the token's transaction. */
 function findTransactionContradiction({ question }: UnboundQuestion, transaction: Properties): string | undefined {
+  if (Object.keys(transaction).length === 0) return undefined;
   const statements = {
     context: question.context,
     action: question.action.properties,
@@ -151,7 +153,7 @@ function resolveTokenParties(
   if (!namesParty || !agrees || statedMode !== undefined)
     return reason('binding', 'subject_mismatch', contradictionMessage(question, user, agent));
   const chain = history.map(({ id }) => ({ type: agentObject, id }));
-  const grant = toGrant(credential, current.profile);
+  const grant = toGrant(credential);
   if (token.mode === 'direct') return { mode: 'direct', agent, chain, grant };
   if (user === undefined) throw new TypeError('The verified token is delegated and names no user.');
   return { mode: 'delegated', user, agent, chain, grant };
@@ -172,29 +174,25 @@ function contradictionMessage(
   return `The token is for ${parties}; the request states ${stated.join(', ')}.`;
 }
 
-function toGrant(
-  { token, accepted, sessionEnded }: Extract<Credential, { ok: true }>,
-  profile: string | undefined,
-): Grant {
-  return {
-    issuer: token.issuer,
-    format: token.format,
-    scopes: token.scopes,
-    details: token.authorizationDetails,
-    ...accepted,
-    access: token.access,
-    purpose: token.purpose,
-    session: token.session,
-    sessionEnded,
-    txn: token.txn,
-    clientId: token.clientId,
-    jti: token.jti,
-    profile,
-    chainComplete: token.chainComplete,
-    issuedAt: token.issuedAt,
-    expiresAt: token.expiresAt,
-  };
-}
+/** The token as a grant, which is the same for all questions of a list. */
+const toGrant = memoizeByObject(({ token, accepted, sessionEnded }: Extract<Credential, { ok: true }>): Grant => ({
+  issuer: token.issuer,
+  format: token.format,
+  scopes: token.scopes,
+  details: token.authorizationDetails,
+  ...accepted,
+  access: token.access,
+  purpose: token.purpose,
+  session: token.session,
+  sessionEnded,
+  txn: token.txn,
+  clientId: token.clientId,
+  jti: token.jti,
+  profile: token.actors[0]?.profile,
+  chainComplete: token.chainComplete,
+  issuedAt: token.issuedAt,
+  expiresAt: token.expiresAt,
+}));
 
 function resolveVouchedParties({ question, rules }: UnboundQuestion): ActingParties | Reason {
   const { subject, statedAgent, statedMode, assertedAgent } = question;

@@ -3,7 +3,9 @@ import { describeRef } from '../../model/ids.js';
 import { deny, pass, unknown } from '../../model/outcome.js';
 import { reason, type Reason } from '../../model/reasons.js';
 import type { FaultCode } from '../../model/faults.js';
-import { uniteDuties, type Occasion } from '../../policy/duties.js';
+import { uniteDuties, withOccasion, type Occasion } from '../../policy/duties.js';
+import type { EntityType } from '../../policy/schema/action.js';
+import { memoizeByObjects } from '../../runtime/memoize.js';
 import { citePolicies, readCedarAnswer } from '../cedar-outcome.js';
 import type { BoundQuestion } from '../bound-question.js';
 import type { JudgingStep } from '../step.js';
@@ -17,9 +19,7 @@ export const obligationsStep: JudgingStep = {
     const reasons: Reason[] = [];
     const faults: FaultCode[] = [];
     const matchingDuties = readCedarAnswer('obligations', facts.cedar.duties, reasons, faults)?.determining ?? [];
-    const obligations = uniteDuties(
-      matchingDuties.map((id) => policies.get(id)?.duties ?? []),
-      bound.target.resourceType,
+    const obligations = withOccasion(listObligations(matchingDuties, policies, bound.target.resourceType), () =>
       occasionOf(bound),
     );
     const evidence = matchingDuties.length === 0 ? {} : { duties: citePolicies(matchingDuties, policies) };
@@ -33,6 +33,15 @@ export const obligationsStep: JudgingStep = {
     return faults[0] === undefined ? pass(evidence, obligations) : unknown(faults[0], evidence);
   },
 };
+
+/** The obligations of the duties that match. Questions of a list that Cedar answers alike share an answer, and so these. */
+const listObligations = memoizeByObjects(
+  (matchingDuties: readonly string[], policies: BoundQuestion['rules']['policies'], resource: EntityType) =>
+    uniteDuties(
+      matchingDuties.map((id) => policies.get(id)?.duties ?? []),
+      resource,
+    ),
+);
 
 /** The request in the words of its action's title: "agent:code-bot for user:ann: Merge a branch (repository:api)". */
 function occasionOf({ target, acting, question }: BoundQuestion): Occasion {

@@ -2,10 +2,11 @@
  * Step 1: is the token genuine, meant for this caller, current, unrevoked and held by its owner? Or may the client vouch
  * for the subject itself?
  */
-import { deny, pass, unknown } from '../../model/outcome.js';
+import { deny, pass, unknown, type Evidence } from '../../model/outcome.js';
 import { reason } from '../../model/reasons.js';
 import { tokenRemedies } from '../../policy/remedies.js';
 import type { DelegationToken } from '../../model/delegation-token.js';
+import { memoizeByObject } from '../../runtime/memoize.js';
 import type { OpeningStep } from '../step.js';
 
 export const tokenStep: OpeningStep = {
@@ -28,7 +29,7 @@ export const tokenStep: OpeningStep = {
 };
 
 /** The claims that an auditor needs. `rctx` isn't among them: it is the requester's own and may be personal. */
-function toTokenEvidence(token: DelegationToken): Record<string, unknown> {
+const toTokenEvidence = memoizeByObject((token: DelegationToken): Evidence => {
   const { format, issuer, jti, expiresAt, session, txn, access, purpose, proof } = token;
   const proofs = [...(proof?.jkt === undefined ? [] : ['dpop']), ...(proof?.x5t === undefined ? [] : ['mtls'])];
   return {
@@ -42,4 +43,4 @@ function toTokenEvidence(token: DelegationToken): Record<string, unknown> {
     ...(purpose === undefined ? {} : { purpose }),
     ...(proofs.length === 0 ? {} : { proof: proofs }),
   };
-}
+});

@@ -5,6 +5,7 @@
 import type { CedarValueJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { parseInstant } from '../../model/instants.js';
 import { findIdProblem } from '../../model/ids.js';
+import { memoizeByObject } from '../../runtime/memoize.js';
 import { readAddressRange } from '../../runtime/ip-address.js';
 import type { EntityUid } from './uid.js';
 
@@ -90,7 +91,7 @@ export function toCedarRecord(
   objectOf: (name: string) => string,
 ): Record<string, CedarValueJson> {
   const record: Record<string, CedarValueJson> = {};
-  for (const [name, member] of Object.entries(members)) {
+  for (const [name, member] of listDeclaredMembers(members)) {
     const memberPath = path === '' ? name : `${path}.${name}`;
     const value = getStatedMember(values, name);
     if (value !== undefined) record[name] = toCedarValue(member.type, value, memberPath, objectOf);
@@ -98,6 +99,9 @@ export function toCedarRecord(
   }
   return record;
 }
+
+/** The members that a record of the schema declares, in its order. */
+export const listDeclaredMembers = memoizeByObject((members: RecordMembers) => Object.entries(members));
 
 /** The value of the member; undefined where there is none, or where it is null, which is as if it weren't said. */
 export function getStatedMember(values: Readonly<Record<string, unknown>>, name: string): unknown {
