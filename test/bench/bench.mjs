@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { report as reportDecisions } from './report/decisions.mjs';
+import { writeDocument } from './report/document.mjs';
 import { report as reportServers } from './report/servers.mjs';
 import { measureDecisions } from './runs/decisions.mjs';
 import { measureLists } from './runs/lists.mjs';
@@ -23,7 +24,7 @@ Usage: npm run bench -- [--seconds N] [--connections 1,10,50] [--seed N] [--json
        npm run bench -- --quick [--seed N]
        npm run bench -- --lists [--seed N]
        npm run bench -- --soak MINUTES [--seed N]
-       npm run bench -- --server [--relationships 1000,…] [--turns N] [the options above]
+       npm run bench -- --server [--relationships 1000,…] [--turns N] [--document] [the options above]
 
   --seconds N        how long each measurement takes (default 8; with --server 4)
   --connections …    how many connections ask at a time (default 1,10,50; with --server 1,50)
@@ -37,6 +38,7 @@ Usage: npm run bench -- [--seconds N] [--connections 1,10,50] [--seed N] [--json
                      they need, REMIT_TEST_SPICEDB_BINARY may name a spicedb
   --relationships …  sizes of its worlds (default 2000,1000000)
   --turns N          how often what is compared is measured, in turns (default 3)
+  --document         writes what --server measured into docs/performance.md
 `;
 
 const options = readOptions();
@@ -52,7 +54,9 @@ try {
   } else if (options.server) {
     // Its clients are loaded only where there are servers.
     const { measureServers } = await import('./runs/servers.mjs');
-    tell(await measureServers(directory, { key, note, ...options }), reportServers);
+    const results = await measureServers(directory, { key, note, ...options });
+    tell(results, reportServers);
+    if (options.document && results.problems.length === 0) writeDocument(results);
   } else tell(await measureDecisions(directory, { key, ...options }), reportDecisions);
 } finally {
   rmSync(directory, { recursive: true, force: true });
@@ -80,6 +84,7 @@ function readOptions() {
         server: { type: 'boolean', default: false },
         relationships: { type: 'string', default: '2000,1000000' },
         turns: { type: 'string', default: '3' },
+        document: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
     });

@@ -67,19 +67,32 @@ function reportWorld({
 }
 
 function cells(row, bare, processes) {
-  const of = (read) => median(row.turns.map(read));
+  const { connections, what, perSecond, p50, p95, p99, cpu, all, ratios, load } = cellsOf(row, bare, processes);
+  return [connections, what, perSecond, p50, p95, p99, ...cpu, all, ratios.p50, ratios.perSecond, ratios.spicedb, ratios.all, load]; // prettier-ignore
+}
+
+/** A row's medians of its turns, and their ratios to the bare check of the same turns, as texts. */
+export function cellsOf(row, bare, processes) {
+  const of = (read, digits) => median(row.turns.map(read)).toFixed(digits);
   const ratio = (read) =>
     row === bare ? '' : median(row.turns.map((t, i) => read(t) / read(bare.turns[i]))).toFixed(2);
-  return [
-    String(row.connections),
-    row.name,
-    of((t) => t.perSecond).toFixed(0),
-    ...['p50', 'p95', 'p99'].map((p) => of((t) => t[p]).toFixed(2)),
-    ...processes.map((p) => of((t) => t.cpu[p]).toFixed(0)),
-    of(cpuOfAll).toFixed(0),
-    ...[(t) => t.p50, (t) => t.perSecond, (t) => t.cpu.SpiceDB, cpuOfAll].map(ratio),
-    of((t) => t.load).toFixed(1),
-  ];
+  return {
+    connections: String(row.connections),
+    what: row.name,
+    perSecond: of((t) => t.perSecond, 0),
+    p50: of((t) => t.p50, 2),
+    p95: of((t) => t.p95, 2),
+    p99: of((t) => t.p99, 2),
+    cpu: processes.map((p) => of((t) => t.cpu[p], 0)),
+    all: of(cpuOfAll, 0),
+    ratios: {
+      p50: ratio((t) => t.p50),
+      perSecond: ratio((t) => t.perSecond),
+      spicedb: ratio((t) => t.cpu.SpiceDB),
+      all: ratio(cpuOfAll),
+    },
+    load: of((t) => t.load, 1),
+  };
 }
 
 /** A client by gRPC is one of the processes: it runs in Remit's. */
