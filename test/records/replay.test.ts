@@ -158,7 +158,11 @@ describe('by other rules', () => {
 
   it('says what has fewer obligations', () => {
     const bare = changed('@duty("mask:pii")', '@duty("mask:ssn")');
-    expect(replayRecord(record('read erin'), bare)).toMatchObject({ kind: 'changed', change: 'fewer_obligations' });
+    expect(replayRecord(record('read erin'), bare)).toMatchObject({
+      kind: 'changed',
+      change: 'fewer_obligations',
+      obligations: { lifted: [{ duty: 'mask:salary' }], imposed: [] },
+    });
   });
 
   it('says what it rests on that is not on record', () => {
@@ -237,6 +241,21 @@ describe('remit replay', () => {
     expect(run('--file', file, '--rules', other, '--fail-on', 'widening').status).toBe(1);
     const { changes } = JSON.parse(run('--file', file, '--rules', other, '--json').stdout) as { changes: object[] };
     expect(changes).toEqual([expect.objectContaining({ change: 'newly_allowed', same_rules: false })]);
+  });
+
+  it('names the obligations that are no longer due', () => {
+    const fewer = join(directory, 'fewer');
+    for (const folder of ['schema', 'policies', 'fixtures'])
+      cpSync(join(root, folder), join(fewer, folder), { recursive: true });
+    const hr = join(fewer, 'policies/hr.cedar');
+    writeFileSync(hr, readFileSync(hr, 'utf8').replace('@duty("mask:pii")', '@duty("mask:ssn=last4")'));
+    const args = ['--file', file, '--rules', join(fewer, 'fixtures/acme.remit.yaml')];
+    expect(run(...args).stdout).toContain('; no longer due: mask:salary, mask:ssn (now mask:ssn=last4)\n');
+    expect(JSON.parse(run(...args, '--json').stdout)).toMatchObject({
+      changes: expect.arrayContaining([
+        expect.objectContaining({ lifted: [{ duty: 'mask:salary' }, { duty: 'mask:ssn', instead: 'mask:ssn=last4' }] }),
+      ]) as object[],
+    });
   });
 
   it('fails where the same rules decide otherwise: a record was changed, or there is a fault', () => {
