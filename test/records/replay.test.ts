@@ -1,6 +1,6 @@
 /** Decisions made again: the same by the rules that they were made with, and by others just what changes. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -241,6 +241,16 @@ describe('remit replay', () => {
     expect(run('--file', file, '--rules', other, '--fail-on', 'widening').status).toBe(1);
     const { changes } = JSON.parse(run('--file', file, '--rules', other, '--json').stdout) as { changes: object[] };
     expect(changes).toEqual([expect.objectContaining({ change: 'newly_allowed', same_rules: false })]);
+  });
+
+  it('takes the directory of a configuration, or of policies, which go with the schemas of --config', () => {
+    const [byFile, byDirectory, byPolicies] = [other, join(directory, 'fixtures'), join(directory, 'policies')].map((rules) => run('--file', file, '--rules', rules, '--json'));
+    expect(JSON.parse(byFile?.stdout ?? '')).toMatchObject({ decisions: records.length, changes: [{ change: 'newly_allowed' }] });
+    expect([byDirectory?.stdout, byPolicies?.stdout]).toEqual([byFile?.stdout, byFile?.stdout]);
+    const empty = join(directory, 'empty');
+    mkdirSync(empty);
+    const { status, stderr } = run('--file', file, '--rules', empty);
+    expect([status, stderr]).toEqual([2, expect.stringContaining('there is no remit.yaml here')]);
   });
 
   it('names the obligations that are no longer due', () => {
