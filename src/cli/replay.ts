@@ -1,9 +1,10 @@
 /** `remit replay`: recorded decisions, made again from the facts that they were made of. */
 import { isWidening } from '../records/difference.js';
 import { replayRecord } from '../records/replay.js';
-import { loadConfig } from '../config/config.js';
+import { openSide } from '../author/diff/side.js';
+import { loadConfig, type Config } from '../config/config.js';
 import { readSources } from '../config/files.js';
-import { loadRules } from '../policy/load.js';
+import { loadRules, type Rules } from '../policy/load.js';
 import { defineCommand } from './command/define-command.js';
 import { CONFIG_OPTION, parseFailOnOption, type FailOn } from './command/option-values.js';
 import { replayJson, replayText, type ReplayedRecord } from './print/replay.js';
@@ -19,8 +20,9 @@ export const replayCommand = defineCommand({
     runs, the command opens the engines itself.`,
   options: {
     rules: {
-      value: 'CONFIG',
-      description: 'the configuration whose schemas and policies decide (default: that of --config)',
+      value: 'RULES',
+      description:
+        'the rules that decide: a configuration file, a directory with one, either in a revision of git, as remit diff takes them, or a directory of policies, which go with the schemas of --config (default: the rules of --config)',
     },
     ...RECORD_OPTIONS,
     'fail-on': {
@@ -36,11 +38,15 @@ export const replayCommand = defineCommand({
     0: 'the decisions come out the same by the rules that made them, and nothing changes that --fail-on names',
     1: 'one of them does not, or something changes that --fail-on names',
   },
-  examples: ['remit replay', 'remit replay --rules changed/remit.yaml --fail-on widening'],
+  examples: [
+    'remit replay',
+    'remit replay --rules changed/remit.yaml --fail-on widening',
+    'remit replay --rules changed/policies',
+  ],
   run: async ({ options }) => {
     const config = loadConfig(options.config);
-    const ruleConfig = options.rules === undefined ? config : loadConfig(options.rules);
-    const rules = loadRules(readSources(ruleConfig.sources));
+    const rules =
+      options.rules === undefined ? loadRules(readSources(config.sources)) : readRules(options.rules, config);
     const replays: ReplayedRecord[] = [];
     for await (const record of readRecords(options, () => config))
       replays.push({
@@ -53,6 +59,13 @@ export const replayCommand = defineCommand({
     return replays.some((replay) => isFault(replay) || matchesFailOn(replay, options['fail-on'])) ? 1 : 0;
   },
 });
+
+/** @throws ConfigError naming what can't be read */
+function readRules(name: string, { sources }: Config): Rules {
+  const side = openSide(name, sources);
+  side.close();
+  return side.rules;
+}
 
 /** Whether the rules that made the decision don't make it again. */
 function isFault({ sameRules, result: { kind } }: ReplayedRecord): boolean {

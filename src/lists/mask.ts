@@ -3,7 +3,7 @@
  * such as `address.street`; through a list it means every element. A field that the record doesn't have stays absent.
  */
 import { createHmac } from 'node:crypto';
-import type { MaskMode } from '../policy/duties.js';
+import type { MaskMode } from '../policy/duty-fields.js';
 import type { Obligation, ObligationType } from '../model/obligations.js';
 import { memoizeByObject } from '../runtime/memoize.js';
 import type { Properties } from '../model/question.js';

@@ -4,6 +4,19 @@
  */
 import type { Problem } from '../diagnostics/diagnostics.js';
 import { suggestNearest } from '../diagnostics/suggest.js';
+import {
+  findFieldProblem,
+  formatMask,
+  formatVisibleFields,
+  isMaskMode,
+  isSameOrNestedField,
+  listedMaskMode,
+  MASK_MODES,
+  resolveFields,
+  strictestMaskMode,
+  stringList,
+  type MaskMode,
+} from './duty-fields.js';
 import { OBLIGATION_TYPES, type Obligation, type ObligationType } from '../model/obligations.js';
 import { trimBlanks } from '../runtime/trim-blanks.js';
 import type { EntityType } from './schema/action.js';
@@ -24,8 +37,19 @@ interface DutyKind {
   unite(argumentLists: readonly (readonly string[])[], resource: EntityType): ObligationProperties | undefined;
   /** Whether its obligations say on which occasion they are due. */
   readonly namesOccasion?: true;
-  /** Whether a client that meets an obligation has met the required one as well. */
-  covers(properties: ObligationProperties, required: ObligationProperties): boolean;
+  /**
+   * Lists what is required of a client beyond an obligation that it meets.
+   * @param properties undefined where it meets none of this kind
+   */
+  listGaps(properties: ObligationProperties | undefined, required: ObligationProperties): DutyGap[];
+}
+
+/** A part of an obligation that others don't cover. */
+export interface DutyGap {
+  /** The part as `@duty` writes it: `mask:ssn`. */
+  readonly duty: string;
+  /** The weaker duty that there is in its place; absent where there is none. */
+  readonly instead?: string;
 }
 
 type ObligationProperties = Obligation['properties'];
@@ -34,14 +58,6 @@ type ObligationProperties = Obligation['properties'];
 export interface Occasion {
   readonly topic: string;
   readonly body: string;
-}
-
-/** The ways to mask a field, the strictest first: of several duties about one field the strictest holds. */
-export const MASK_MODES = ['remove', 'null', 'redact', 'hash', 'last4'] as const;
-export type MaskMode = (typeof MASK_MODES)[number];
-
-function isMaskMode(text: string): text is MaskMode {
-  return MASK_MODES.some((mode) => mode === text);
 }
 
 const DUTY_KINDS = {
@@ -75,14 +91,14 @@ const DUTY_KINDS = {
         ? { fields }
         : { fields, modes: Object.fromEntries(otherFields.map((f) => [f, modes.get(f)])) };
     },
-    covers: (properties, required) =>
-      stringList(required, 'fields').every((field) =>
-        stringList(properties, 'fields').some(
-          (listedField) =>
-            isSameOrNestedField(field, listedField) &&
-            maskStrictness(properties, listedField) <= maskStrictness(required, field),
-        ),
-      ),
+    listGaps: (properties, required) =>
+      stringList(required, 'fields').flatMap((field) => {
+        const requiredMode = listedMaskMode(required, field);
+        const mode = strictestMaskMode(properties, field);
+        if (mode !== undefined && MASK_MODES.indexOf(mode) <= MASK_MODES.indexOf(requiredMode)) return [];
+        const duty = formatMask(field, requiredMode);
+        return [mode === undefined ? { duty } : { duty, instead: formatMask(field, mode) }];
+      }),
   },
   /**
    * `visible_fields:<class or attribute>`: these and no others may be shown. One policy's several are shown together; of
@@ -99,10 +115,14 @@ const DUTY_KINDS = {
         fields: visible.filter((field) => !visible.some((of) => of !== field && isSameOrNestedField(field, of))).sort(),
       };
     },
-    covers: (properties, required) =>
-      stringList(properties, 'fields').every((field) =>
-        stringList(required, 'fields').some((of) => isSameOrNestedField(field, of)),
-      ),
+    listGaps: (properties, required) => {
+      const duty = formatVisibleFields(required);
+      if (properties === undefined) return [{ duty }];
+      const isWider = stringList(properties, 'fields').some(
+        (field) => !stringList(required, 'fields').some((of) => isSameOrNestedField(field, of)),
+      );
+      return isWider ? [{ duty, instead: formatVisibleFields(properties) }] : [];
+    },
   },
   /** `notification:<recipient>`: the client notifies them. */
   notification: {
@@ -110,8 +130,10 @@ const DUTY_KINDS = {
       /^[\w.@:/-]{1,128}$/.test(argument) ? undefined : { message: `"${argument}" is not the name of a recipient` },
     unite: (lists) => ({ to: [...new Set(lists.flat())].sort() }),
     namesOccasion: true,
-    covers: (properties, required) =>
-      stringList(required, 'to').every((recipient) => stringList(properties, 'to').includes(recipient)),
+    listGaps: (properties, required) =>
+      stringList(required, 'to')
+        .filter((recipient) => !stringList(properties, 'to').includes(recipient))
+        .map((recipient) => ({ duty: `notification:${recipient}` })),
   },
 } satisfies Record<ObligationType, DutyKind> as Record<ObligationType, DutyKind>;
 
@@ -171,13 +193,13 @@ export function withOccasion(obligations: readonly Obligation[], occasion: () =>
   );
 }
 
-/** Whether a client that meets the obligations has met the required ones as well: there is as much to do, or more. */
-export function coverObligations(obligations: readonly Obligation[], required: readonly Obligation[]): boolean {
-  return required.every(({ type, properties }) =>
-    obligations.some(
-      (obligation) => obligation.type === type && DUTY_KINDS[type].covers(obligation.properties, properties),
-    ),
-  );
+/** Lists what is required of a client that meets the obligations beyond them; empty where there is as much to do, or more. */
+export function listDutyGaps(obligations: readonly Obligation[], required: readonly Obligation[]): DutyGap[] {
+  return required.flatMap(({ type, properties }) => {
+    // There is one of each type at most.
+    const present = obligations.find((obligation) => obligation.type === type);
+    return DUTY_KINDS[type].listGaps(present?.properties, properties);
+  });
 }
 
 /** Takes the fields that a mask removes from those that are visible. */
@@ -193,37 +215,6 @@ function hideRemovedFields(visible: Obligation, all: readonly Obligation[]): Obl
   return { ...visible, properties: { fields: visibleFields } };
 }
 
-function stringList(properties: ObligationProperties, name: string): readonly string[] {
-  const value = properties[name];
-  return Array.isArray(value) ? (value as readonly string[]) : [];
-}
-
-/** The rank of a field's mask mode: the lower, the stricter. */
-function maskStrictness(
-  { modes = {} }: { readonly modes?: Readonly<Record<string, MaskMode>> },
-  field: string,
-): number {
-  return MASK_MODES.indexOf(modes[field] ?? 'remove');
-}
-
 function isDutyKind(kind: string): kind is ObligationType {
   return Object.hasOwn(DUTY_KINDS, kind);
-}
-
-function findFieldProblem(argument: string, resource: EntityType): Problem | undefined {
-  if (resolveFields(argument, resource).length > 0) return undefined;
-  return {
-    message: `"${resource.name}" has no attribute of @class("${argument}") and none called so`,
-    suggestion: suggestNearest(argument, [...resource.classes.keys(), ...resource.paths]),
-  };
-}
-
-/** The paths of a class's attributes, or the path itself. */
-function resolveFields(argument: string, resource: EntityType): readonly string[] {
-  return resource.classes.get(argument) ?? (resource.paths.has(argument) ? [argument] : []);
-}
-
-/** Whether a field is another one or a part of it: `address.street` of `address`. */
-function isSameOrNestedField(field: string, ancestor: string): boolean {
-  return field === ancestor || field.startsWith(`${ancestor}.`);
 }

@@ -1,7 +1,7 @@
 /** The difference between two answers to one question. Replay and diff call it. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Reason } from '../model/reasons.js';
-import { coverObligations } from '../policy/duties.js';
+import { listDutyGaps, type DutyGap } from '../policy/duties.js';
 import type { Obligation } from '../model/obligations.js';
 import type { Remedy } from '../model/remedies.js';
 
@@ -29,11 +29,35 @@ export interface ComparableDecision {
   readonly remedies?: readonly Remedy[];
 }
 
+/** The obligations in which two allows differ, as parts of duties. */
+export interface ObligationChanges {
+  readonly lifted: readonly DutyGap[];
+  readonly imposed: readonly DutyGap[];
+}
+
+/** None where either is a deny: then they aren't what differs. */
+export function compareObligations(before: ComparableDecision, after: ComparableDecision): ObligationChanges {
+  if (!before.decision || !after.decision) return { lifted: [], imposed: [] };
+  return {
+    lifted: listDutyGaps(after.obligations, before.obligations),
+    imposed: listDutyGaps(before.obligations, after.obligations),
+  };
+}
+
+/** `no longer due: mask:ssn (now mask:ssn=last4)`, and what is newly due; no line where there is nothing to say. */
+export function formatObligationChanges({ lifted, imposed }: ObligationChanges): string[] {
+  const list = (heading: string, gaps: readonly DutyGap[], when: string): string[] =>
+    gaps.length === 0
+      ? []
+      : [`${heading}: ${gaps.map(({ duty, instead }) => `${duty}${instead === undefined ? '' : ` (${when} ${instead})`}`).join(', ')}`]; // prettier-ignore
+  return [...list('no longer due', lifted, 'now'), ...list('newly due', imposed, 'before')];
+}
+
 /** undefined where the answers are the same; the wording of a reason doesn't count. */
 export function classifyChange(before: ComparableDecision, after: ComparableDecision): DecisionChange | undefined {
   if (before.decision !== after.decision) return after.decision ? 'newly_allowed' : 'newly_denied';
-  if (!coverObligations(after.obligations, before.obligations)) return 'fewer_obligations';
-  if (!coverObligations(before.obligations, after.obligations)) return 'more_obligations';
+  if (listDutyGaps(after.obligations, before.obligations).length > 0) return 'fewer_obligations';
+  if (listDutyGaps(before.obligations, after.obligations).length > 0) return 'more_obligations';
   const sameRemedies =
     before.remedies === undefined || after.remedies === undefined || isDeepStrictEqual(before.remedies, after.remedies);
   const sameReasons = isDeepStrictEqual(before.reasons.map(toComparableReason), after.reasons.map(toComparableReason));

@@ -4,12 +4,17 @@
  */
 import type { Decision, DecisionRecord, Rationale, SearchRecord } from '../model/decision.js';
 import type { Rules } from '../policy/load.js';
-import { classifyChange, type DecisionChange } from './difference.js';
+import { classifyChange, compareObligations, type DecisionChange, type ObligationChanges } from './difference.js';
 import { answerRecord, type RecordAnswer } from './redecide.js';
 
 export type ReplayResult =
   | { readonly kind: 'same' }
-  | { readonly kind: 'changed'; readonly change: DecisionChange; readonly after: Decision }
+  | {
+      readonly kind: 'changed';
+      readonly change: DecisionChange;
+      readonly after: Decision;
+      readonly obligations: ObligationChanges;
+    }
   /** The decision rests, by these rules, on what is not on record. */
   | { readonly kind: 'inconclusive'; readonly missing: readonly string[] }
   /** The question itself is at fault by these rules. */
@@ -30,7 +35,8 @@ export function compareWithRecord(record: DecisionRecord, answer: RecordAnswer):
   if (answer.kind === 'inconclusive' && missing.length > 0) return { kind: 'inconclusive', missing };
   const before = wasStored(record) ? record : { ...record, decision: after.decision, obligations: after.obligations };
   const change = classifyChange(before, after);
-  return change === undefined ? { kind: 'same' } : { kind: 'changed', change, after };
+  if (change === undefined) return { kind: 'same' };
+  return { kind: 'changed', change, after, obligations: compareObligations(before, after) };
 }
 
 /** A record that could not be stored in time denies for that reason alone: all the rest of it still holds. */

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createMask } from '../../src/lists/mask.js';
-import { MASK_MODES, type MaskMode } from '../../src/policy/duties.js';
+import { MASK_MODES, type MaskMode } from '../../src/policy/duty-fields.js';
 
 const mask = (fields: string[], modes?: Record<string, MaskMode>) => [
   { id: 'mask', type: 'mask' as const, properties: { fields, ...(modes === undefined ? {} : { modes }) } },

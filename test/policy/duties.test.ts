@@ -2,7 +2,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OBLIGATION_TYPES } from '../../src/model/obligations.js';
-import { findDutyProblem, uniteDuties, withOccasion, parseDuties, type Duty } from '../../src/policy/duties.js';
+import {
+  findDutyProblem,
+  listDutyGaps,
+  uniteDuties,
+  withOccasion,
+  parseDuties,
+  type Duty,
+} from '../../src/policy/duties.js';
 import type { EntityType } from '../../src/policy/schema/action.js';
 import type { Problem } from '../../src/diagnostics/diagnostics.js';
 import { vocabularyOf } from './sources.js';
@@ -188,6 +195,35 @@ describe('obligationsOf', () => {
         expect(uniteDuties([[...a, ...b, ...a]], DOC)).toEqual(uniteDuties([b, a], DOC));
         expect(items([...a, ...b])).toEqual(expect.arrayContaining(items(a)));
         expect(uniteDuties([a], DOC).every((o) => OBLIGATION_TYPES.includes(o.type))).toBe(true);
+      }),
+    );
+  });
+});
+
+describe('listDutyGaps', () => {
+  const OCCASION = { topic: 'doc.read', body: 'agent:bot reads' };
+  const unite = (...duties: Duty[]) => uniteDuties([duties], DOC);
+  it.each<[string, Duty[], Duty[], object[]]>([
+    ['a field that isn’t masked', [mask('ssn')], [mask('ssn'), mask('salary')], [{ duty: 'mask:salary' }]],
+    ['a field that is masked less strictly', [mask('ssn=last4')], [mask('ssn=hash')], [{ duty: 'mask:ssn=hash', instead: 'mask:ssn=last4' }]],
+    ['the rest of what is masked in part', [mask('address.city')], [mask('address')], [{ duty: 'mask:address' }]],
+    ['more that is visible', [visible('status'), visible('ssn')], [visible('status')], [{ duty: 'visible_fields:status', instead: 'visible_fields:ssn, visible_fields:status' }]],
+    ['no list of what is visible', [mask('ssn')], [visible('status')], [{ duty: 'visible_fields:status' }]],
+    ['one who isn’t notified', [notify('audit')], [notify('owner'), notify('audit')], [{ duty: 'notification:owner' }]],
+    ['nothing within what is masked', [mask('address')], [mask('address.city=hash')], []],
+    ['nothing where less is visible', [visible('address.city')], [visible('address'), visible('status')], []],
+  ])('names %s', (_, met, required, gaps) => {
+    expect(listDutyGaps(unite(...met), unite(...required))).toEqual(gaps);
+  }); // prettier-ignore
+
+  it('finds none where there is more to do', () => {
+    const duty = fc.oneof(
+      fc.constantFrom('pii', 'pay', 'status', 'ssn=last4', 'address', 'address.city=hash').map(mask),
+      fc.constantFrom('owner', 'audit').map(notify),
+    );
+    fc.assert(
+      fc.property(fc.array(duty), fc.array(duty), (a, b) => {
+        expect(listDutyGaps(unite(...a, ...b), unite(...a))).toEqual([]);
       }),
     );
   });

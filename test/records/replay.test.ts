@@ -1,6 +1,6 @@
 /** Decisions made again: the same by the rules that they were made with, and by others just what changes. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -158,7 +158,11 @@ describe('by other rules', () => {
 
   it('says what has fewer obligations', () => {
     const bare = changed('@duty("mask:pii")', '@duty("mask:ssn")');
-    expect(replayRecord(record('read erin'), bare)).toMatchObject({ kind: 'changed', change: 'fewer_obligations' });
+    expect(replayRecord(record('read erin'), bare)).toMatchObject({
+      kind: 'changed',
+      change: 'fewer_obligations',
+      obligations: { lifted: [{ duty: 'mask:salary' }], imposed: [] },
+    });
   });
 
   it('says what it rests on that is not on record', () => {
@@ -237,6 +241,31 @@ describe('remit replay', () => {
     expect(run('--file', file, '--rules', other, '--fail-on', 'widening').status).toBe(1);
     const { changes } = JSON.parse(run('--file', file, '--rules', other, '--json').stdout) as { changes: object[] };
     expect(changes).toEqual([expect.objectContaining({ change: 'newly_allowed', same_rules: false })]);
+  });
+
+  it('takes the directory of a configuration, or of policies, which go with the schemas of --config', () => {
+    const [byFile, byDirectory, byPolicies] = [other, join(directory, 'fixtures'), join(directory, 'policies')].map((rules) => run('--file', file, '--rules', rules, '--json'));
+    expect(JSON.parse(byFile?.stdout ?? '')).toMatchObject({ decisions: records.length, changes: [{ change: 'newly_allowed' }] });
+    expect([byDirectory?.stdout, byPolicies?.stdout]).toEqual([byFile?.stdout, byFile?.stdout]);
+    const empty = join(directory, 'empty');
+    mkdirSync(empty);
+    const { status, stderr } = run('--file', file, '--rules', empty);
+    expect([status, stderr]).toEqual([2, expect.stringContaining('there is no remit.yaml here')]);
+  });
+
+  it('names the obligations that are no longer due', () => {
+    const fewer = join(directory, 'fewer');
+    for (const folder of ['schema', 'policies', 'fixtures'])
+      cpSync(join(root, folder), join(fewer, folder), { recursive: true });
+    const hr = join(fewer, 'policies/hr.cedar');
+    writeFileSync(hr, readFileSync(hr, 'utf8').replace('@duty("mask:pii")', '@duty("mask:ssn=last4")'));
+    const args = ['--file', file, '--rules', join(fewer, 'fixtures/acme.remit.yaml')];
+    expect(run(...args).stdout).toContain('; no longer due: mask:salary, mask:ssn (now mask:ssn=last4)\n');
+    expect(JSON.parse(run(...args, '--json').stdout)).toMatchObject({
+      changes: expect.arrayContaining([
+        expect.objectContaining({ lifted: [{ duty: 'mask:salary' }, { duty: 'mask:ssn', instead: 'mask:ssn=last4' }] }),
+      ]) as object[],
+    });
   });
 
   it('fails where the same rules decide otherwise: a record was changed, or there is a fault', () => {

@@ -57,6 +57,20 @@ describe('README and docs/guide/api.md', () => {
   });
 });
 
+it('docs/guide/own-company.md shows commands that work in a fresh directory, one after the other', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'remit-docs-'));
+  try {
+    const commands = (blocks(ownCompany, 'sh')[0] ?? '').trim().split('\n');
+    expect(commands.map((command) => /remit -- (\w+)/.exec(command)?.[1])).toEqual(['init', 'check', 'test', undefined, 'diff']);
+    const outputs = commands.map((command) =>
+      execFileSync('sh', ['-c', command.replace('npm run -s remit --', `"${process.execPath}" "${join(root, 'dist/main.js')}"`)], { cwd: directory, encoding: 'utf8' }),
+    );
+    expect(outputs.at(-1)).toContain('no decision differs');
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}, 240_000); // prettier-ignore
+
 describe('docs/reference/configuration.md', () => {
   let directory: string;
   beforeAll(() => {

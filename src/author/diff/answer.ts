@@ -1,7 +1,7 @@
 /** The answers that diff compares: of one set of rules to a recorded or generated request, or to a test's case. */
 import type { Decision, ReplayableRecord } from '../../model/decision.js';
 import { readPolicyValues } from '../../records/explain/policy-values.js';
-import type { RecordAnswer } from '../../records/redecide.js';
+import { answerRecord, type RecordAnswer } from '../../records/redecide.js';
 import type { Rules } from '../../policy/load.js';
 import { formatLocalInstant } from '../../runtime/local-time.js';
 
@@ -10,6 +10,20 @@ export type RequestAnswer =
   | Extract<RecordAnswer, { kind: 'refused' }>
   /** The answer depends on facts that are missing from the record. */
   | { readonly kind: 'inconclusive' };
+
+/**
+ * Answers a generated request. Where both sides declare an attribute with different types, its made-up value fits one of
+ * them alone, and what the other says of it is nothing that a change of the policies causes: the answer is inconclusive.
+ */
+export function answerGeneratedRequest(record: ReplayableRecord, rules: Rules): RecordAnswer {
+  const answer = answerRecord(record, rules);
+  if (answer.kind !== 'decided' || answer.evaluation.facts === undefined) return answer;
+  const { acting, duties, chain } = answer.evaluation.facts.cedar;
+  const isUnfit = [acting, duties, ...chain.map(({ outcome }) => outcome)].some(
+    (outcome) => outcome.kind === 'missing' && outcome.values.some(({ unfit }) => unfit),
+  );
+  return isUnfit ? { ...answer, kind: 'inconclusive' } : answer;
+}
 
 /**
  * Reads what the policies of these ids read of a request, by the rules of either side. Instants are given in the zone of

@@ -7,7 +7,7 @@ import type { TestCase } from '../test/case.js';
 import { answerRecord } from '../../records/redecide.js';
 import { compareCases } from './cases.js';
 import { mayGrantMore, compareSchemas, type SchemaDifference } from './schema-differences.js';
-import { readAnswerValues, withoutAgent } from './answer.js';
+import { answerGeneratedRequest, readAnswerValues, withoutAgent } from './answer.js';
 import {
   Differences,
   type ComparedQuestion,
@@ -136,14 +136,17 @@ async function compareAnswers(
   differences: Differences,
   counts: { asked: number; differing: number; inconclusive: number },
 ): Promise<void> {
-  const [was, is] = [answerRecord(record, before), answerRecord(record, after)];
+  const answer = question.origin === 'request' ? answerGeneratedRequest : answerRecord;
+  const [was, is] = [answer(record, before), answer(record, after)];
   counts.asked += 1;
   if (was.kind === 'inconclusive' || is.kind === 'inconclusive') counts.inconclusive += 1;
   const userRequest = withoutAgent(record);
   const allowsRequest = (request: ReplayableRecord) => (): boolean => {
-    const answer = answerRecord(request, after);
-    // An inconclusive answer doesn't show that the user is denied.
-    return answer.kind === 'inconclusive' || (answer.kind === 'decided' && answer.decision.decision);
+    const alone = answer(request, after);
+    // An inconclusive answer doesn't show that the user is denied; nor does what a made-up user was left without.
+    if (alone.kind !== 'decided') return alone.kind === 'inconclusive';
+    const { decision, reasons } = alone.decision;
+    return decision || (question.origin === 'request' && reasons.every(({ code }) => code === 'attribute_missing'));
   };
   const readValues = (policyIds: ReadonlySet<string>): ReadValues => readAnswerValues([was, is], policyIds, after);
   const different = await differences.add(

@@ -2,8 +2,10 @@
 import {
   DECISION_CHANGES,
   classifyChange,
+  compareObligations,
   type DecisionChange,
   type ComparableDecision,
+  type ObligationChanges,
 } from '../../records/difference.js';
 import type { DecisionRecord } from '../../model/decision.js';
 import { formatGrounds } from '../../records/replay.js';
@@ -11,7 +13,7 @@ import type { Rules } from '../../policy/load.js';
 import type { RequestAnswer } from './answer.js';
 import { isSamePolicy } from './question-kinds.js';
 import { uniqueValues } from './dimension.js';
-import { unmaskedFields, DANGERS, isIrreversible, lackedPermission, type Danger } from './danger.js';
+import { listShownFields, DANGERS, isIrreversible, lackedPermission, type Danger } from './danger.js';
 
 export type QuestionOrigin = 'case' | 'request' | 'record';
 
@@ -39,11 +41,11 @@ export interface PolicyDifference {
   readonly source: string;
 }
 
-/** Differences that are alike in change, dangers, action, resource type and policies. */
-export interface DifferenceGroup {
+/** Differences that are alike in change, dangers, obligations, action, resource type and policies. */
+export interface DifferenceGroup extends ObligationChanges {
   readonly change: DecisionChange;
   readonly dangers: readonly Danger[];
-  /** Fields with a `@class` that are masked less strictly or no longer. */
+  /** Attributes of a `@class` that are hidden less strictly or no longer. */
   readonly shown: readonly string[];
   readonly action: string;
   readonly resource: string;
@@ -93,11 +95,12 @@ export class Differences {
     const types = [this.before, this.after].flatMap(
       ({ vocabulary }) => vocabulary.typesByObject.get(question.resource) ?? [],
     );
-    const unmasked = change === 'fewer_obligations' ? unmaskedFields(was.obligations, is.obligations, types) : [];
+    const obligations = compareObligations(was, is);
+    const shown = change === 'fewer_obligations' ? listShownFields(was.obligations, is.obligations, types) : [];
     const dangers =
       change === 'newly_allowed'
         ? await findDangers(question, was, userAlone)
-        : unmasked.length > 0
+        : shown.length > 0
           ? (['classified_shown'] as const)
           : [];
     const responsible = uniqueValues([...citedPolicies(before), ...citedPolicies(after)]).flatMap(
@@ -106,6 +109,7 @@ export class Differences {
     const key = JSON.stringify([
       change,
       dangers,
+      obligations,
       question.action,
       question.resource,
       responsible.map(({ id }) => id),
@@ -120,7 +124,8 @@ export class Differences {
     this.groups.set(key, {
       change,
       dangers,
-      shown: unmasked,
+      shown,
+      ...obligations,
       action: question.action,
       resource: question.resource,
       responsible,

@@ -1,8 +1,13 @@
 /** Builds the dimensions of one kind of request: what its policies read, and what must be there before policies count. */
-import type { EntityType } from '../../policy/schema/action.js';
-import { entityDimensions, identityDimensions, referenceDimensions, requestDimensions } from './entity-dimensions.js';
+import {
+  entityDimensions,
+  identityDimensions,
+  referenceDimensions,
+  requestDimensions,
+  userDimensions,
+} from './entity-dimensions.js';
 import { chainDimension, tokenDimensions } from './token-dimensions.js';
-import type { QuestionKind, KindVersion } from './question-kinds.js';
+import type { QuestionKind } from './question-kinds.js';
 import {
   hasAgent,
   dimensionSource,
@@ -24,14 +29,12 @@ export function buildDimensions(kind: QuestionKind): Dimension[] {
   const acting = hasAgent(source) ? 'agent' : 'user';
   const tokened = mode === 'delegated' || mode === 'direct';
   return [
-    ...entityDimensions(source, 'resource', 'resource', (version) => version.resource),
-    ...entityDimensions(source, acting, 'principal', (version) => version.principal),
+    ...entityDimensions(source, 'resource', 'resource', ({ resource }) => [resource]),
+    ...entityDimensions(source, acting, 'principal', ({ principal }) => [principal]),
     ...(mode === 'delegated'
-      ? entityDimensions(source, 'earlier', 'earlier agents', (version) => version.principal)
+      ? entityDimensions(source, 'earlier', 'earlier agents', ({ principal }) => [principal])
       : []),
-    ...(acting === 'user' || mode === 'direct'
-      ? []
-      : entityDimensions(source, 'user', 'context.user', contextUserType)),
+    ...(acting === 'user' || mode === 'direct' ? [] : userDimensions(source)),
     ...referenceDimensions(source),
     ...identityDimensions(source, 'resource', (version) => version.resource),
     ...identityDimensions(source, acting, (version) => version.principal),
@@ -43,11 +46,6 @@ export function buildDimensions(kind: QuestionKind): Dimension[] {
     ...clockDimensions(source),
     absenceDimension(source),
   ].filter(({ values }) => values.length > 0);
-}
-
-function contextUserType({ rules: { vocabulary }, action }: KindVersion): EntityType | undefined {
-  const type = action.context['user']?.type;
-  return type?.kind === 'Entity' ? vocabulary.entityTypes.get(type.name) : undefined;
 }
 
 /** The permissions that policies read. The others are held, except where {@link absenceDimension} takes one away. */

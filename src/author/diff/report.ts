@@ -1,5 +1,5 @@
 /** Prints a comparison for people, and as JSON. */
-import { DECISION_CHANGES, type DecisionChange } from '../../records/difference.js';
+import { DECISION_CHANGES, formatObligationChanges, type DecisionChange } from '../../records/difference.js';
 import type { RulesDiff } from './compare.js';
 import type { ComparisonCounts, DifferenceGroup, PolicyDifference } from './differences.js';
 import { DANGERS } from './danger.js';
@@ -72,7 +72,9 @@ function policyText({ id, change, source }: PolicyDifference): string {
 
 function groupText({
   dangers,
-  shown: unmasked,
+  shown,
+  lifted,
+  imposed,
   responsible,
   before,
   after,
@@ -86,8 +88,9 @@ function groupText({
   return [
     `  ${example.text}: ${count}`,
     ...dangers.map(
-      (danger) => `    danger: ${DANGERS[danger]}${danger === 'classified_shown' ? `: ${unmasked.join(', ')}` : ''}`,
+      (danger) => `    danger: ${DANGERS[danger]}${danger === 'classified_shown' ? `: ${shown.join(', ')}` : ''}`,
     ),
+    ...formatObligationChanges({ lifted, imposed }).map((line) => `    ${line}`),
     `    before: ${before}`,
     `    after: ${after}`,
     `    because of: ${causes === '' ? 'the schemas' : causes}`,

@@ -26,16 +26,23 @@ export interface DiffSide {
 /** `revision:path`. A file whose name has a colon is not taken for one. */
 const REVISION_PATH = /^(?<revision>[^:]+):(?<path>.*)$/s;
 
-/** @throws ConfigError naming the file that can't be read, or has an error */
-export function openSide(name: string): DiffSide {
+/**
+ * @param schemas the sources whose schemas go with a directory that has policies and no configuration; undefined where such
+ * a directory isn't taken
+ * @throws ConfigError naming the file that can't be read, or has an error
+ */
+export function openSide(name: string, schemas?: SourcePaths): DiffSide {
   const parts = existsSync(name) ? undefined : REVISION_PATH.exec(name)?.groups;
-  if (parts === undefined)
+  if (parts === undefined) {
+    const path = resolve(name);
+    if (schemas !== undefined && isPolicyDirectory(path)) return openPolicies(name, { ...schemas, policies: path });
     return loadSide(
       name,
-      findConfiguration(resolve(name)),
+      findConfiguration(path),
       (text) => text,
       () => undefined,
     );
+  }
   const { revision = '', path = '' } = parts;
   const { directory, close } = checkOut(revision, path);
   // Errors name places in the revision, and not those in the temporary directory.
@@ -48,6 +55,16 @@ export function openSide(name: string): DiffSide {
     if (error instanceof ConfigError) throw new ConfigError(renamePath(error.message));
     throw error;
   }
+}
+
+function openPolicies(name: string, sources: SourcePaths): DiffSide {
+  const rules = loadRules(readSources(sources));
+  return {
+    name,
+    rules,
+    cases: () => readSideCases(sources, undefined, rules, (text) => text),
+    close: () => undefined,
+  };
 }
 
 function loadSide(name: string, file: string, renamePath: PathRenamer, close: () => void): DiffSide {
@@ -113,12 +130,27 @@ function findConfiguration(path: string): string {
   const state = statSync(path, { throwIfNoEntry: false });
   if (state === undefined) throw new ConfigError('there is no such file or directory', displayPath(path));
   if (!state.isDirectory()) return path;
-  const files = readdirSync(path)
-    .filter((file) => CONFIGURATION_NAME.test(file))
-    .sort();
+  const files = listConfigurations(path);
   const configuration =
     files.find((file) => /^remit\.ya?ml$/.test(file)) ?? (files.length === 1 ? files[0] : undefined);
   if (configuration !== undefined) return join(path, configuration);
-  const message = files.length === 0 ? 'there is no remit.yaml here' : `name one of ${files.join(', ')}`;
-  throw new ConfigError(message, displayPath(path));
+  if (files.length > 0) throw new ConfigError(`name one of ${files.join(', ')}`, displayPath(path));
+  const message = 'there is no remit.yaml here';
+  throw new ConfigError(
+    isPolicyDirectory(path) ? `${message}: name the configuration that has these policies` : message,
+    displayPath(path),
+  );
+}
+
+function listConfigurations(directory: string): string[] {
+  return readdirSync(directory)
+    .filter((file) => CONFIGURATION_NAME.test(file))
+    .sort();
+}
+
+/** Whether it is a directory that has policies, and no configuration that says where they are. */
+function isPolicyDirectory(path: string): boolean {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true || listConfigurations(path).length > 0)
+    return false;
+  return readdirSync(path, { recursive: true, encoding: 'utf8' }).some((file) => file.endsWith('.cedar'));
 }

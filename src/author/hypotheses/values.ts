@@ -59,7 +59,7 @@ export function makeValues(type: CedarType, sources: ValueSources): TypeValues {
       return { usual: record === undefined ? [] : [record], compared: [] };
     }
     case 'Entity':
-      return { usual: [], compared: ids(type.name) };
+      return { usual: [], compared: listEntityIds(type, ids(type.name)) };
     case 'Extension':
       return { usual: usual[type.name], compared: extensionValues(type.name, sources) };
   }
@@ -79,6 +79,14 @@ function makeRecord(
     .filter(([, { required }]) => required)
     .map(([name, { type }]) => [name, listValues(makeValues(type, sources))[0]] as const);
   return values.some(([, value]) => value === undefined) ? undefined : Object.fromEntries(values);
+}
+
+/** The ids that a reference may have: of an `enum` type those that it has, the proposed ones first. */
+function listEntityIds(
+  { ids }: Extract<CedarType, { kind: 'Entity' }>,
+  proposed: readonly string[],
+): readonly string[] {
+  return ids === undefined ? proposed : [...proposed.filter((id) => ids.includes(id)), ...ids];
 }
 
 function extensionValues(name: ExtensionName, { literals, day }: ValueSources): string[] {

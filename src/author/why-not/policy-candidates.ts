@@ -11,7 +11,7 @@ import { getVerifiedCredential } from '../../decide/bound-question.js';
 import type { ChangeOption, ProposedChange } from './change.js';
 import type { GrantFinder } from './grant-finder.js';
 import { RESERVED_DECISIONS, type ChangeEvaluator, type ChangeEvaluation } from './change-evaluator.js';
-import { findLiterals } from '../hypotheses/literals.js';
+import { findLiterals, literalTexts } from '../hypotheses/literals.js';
 import { collectNamedReads } from './named-reads.js';
 import { findNamedOrigin, findOrigin, shorterChains } from './value-origins.js';
 import type { DenialProblem } from './denial-problems.js';
@@ -49,8 +49,9 @@ export async function policyCandidates(
   for (const policy of policies) {
     const groups: ChangeOption[][] = [];
     const { conditions } = policy.json;
+    const scopes = literalTexts(findLiterals([policy]).of('scopes'));
     const origins = [
-      ...listSortedPaths(conditions).map((path) => findOrigin(path, policyPrincipal, evaluation, literals)),
+      ...listSortedPaths(conditions).map((path) => findOrigin(path, policyPrincipal, evaluation, { literals, scopes })),
       ...collectNamedReads(conditions).map((read) => findNamedOrigin(read, evaluation, literals)),
     ];
     for (const { changes: valueChanges, checks } of origins) {

@@ -8,7 +8,7 @@ import type { BoundQuestion } from '../../decide/bound-question.js';
 import type { AttributePath } from '../../records/explain/values.js';
 import type { ProposedChange } from './change.js';
 import type { ChangeEvaluation } from './change-evaluator.js';
-import { literalTexts, type Literal, type Literals } from '../hypotheses/literals.js';
+import { literalTexts, type Literals } from '../hypotheses/literals.js';
 import { HOUR_MS } from '../hypotheses/values.js';
 import {
   changeAttribute,
@@ -26,17 +26,23 @@ export interface ValueOrigin {
   readonly checks: readonly Check[];
 }
 
+interface PolicyOriginContext extends OriginContext {
+  /** The scopes that the policy itself names. */
+  readonly scopes: readonly string[];
+}
+
 const NO_ORIGIN: ValueOrigin = { changes: [], checks: [] };
 
 /**
  * @param path the value's path, such as `resource.status`
  * @param policyPrincipal the principal that the policy was evaluated for
+ * @param scopes those that the policy names
  */
 export function findOrigin(
   path: AttributePath,
   policyPrincipal: EntityRef,
   { record, redecision }: ChangeEvaluation,
-  literals: Literals,
+  { literals, scopes }: { readonly literals: Literals; readonly scopes: readonly string[] },
 ): ValueOrigin {
   const bound = redecision.evaluation.bound;
   if (bound === undefined) return NO_ORIGIN;
@@ -48,7 +54,7 @@ export function findOrigin(
     case 'resource':
       return { changes: resourceChanges(context, names), checks: [] };
     case 'context':
-      return findContextOrigin(context, names);
+      return findContextOrigin({ ...context, scopes }, names);
     default:
       return NO_ORIGIN;
   }
@@ -79,8 +85,8 @@ function resourceChanges(context: OriginContext, names: AttributePath): Proposed
   ];
 }
 
-function findContextOrigin(context: OriginContext, [member = '', ...names]: AttributePath): ValueOrigin {
-  const { bound, literals } = context;
+function findContextOrigin(context: PolicyOriginContext, [member = '', ...names]: AttributePath): ValueOrigin {
+  const { bound } = context;
   const { question, target, acting } = bound;
   const type = target.action.context[member]?.type;
   const members = type?.kind === 'Record' ? type.members : {};
@@ -111,7 +117,7 @@ function findContextOrigin(context: OriginContext, [member = '', ...names]: Attr
     case 'local':
       return { changes: nextHours(bound, 7 * 24), checks: [] };
     case 'delegation':
-      return { changes: delegationChanges(names[0] ?? '', bound, literals), checks: [] };
+      return { changes: delegationChanges(names[0] ?? '', context), checks: [] };
     default:
       return NO_ORIGIN;
   }
@@ -141,14 +147,21 @@ function nextHours({ now }: BoundQuestion, count: number): ProposedChange[] {
   }));
 }
 
-function delegationChanges(member: string, { acting }: BoundQuestion, literals: readonly Literal[]): ProposedChange[] {
+function delegationChanges(
+  member: string,
+  { bound: { acting }, literals, scopes: policyScopes }: PolicyOriginContext,
+): ProposedChange[] {
   if (acting.grant === undefined) return [];
   const texts = literalTexts(literals);
   switch (member) {
     case 'depth':
       return shorterChains(acting.chain.map(({ id }) => id));
     case 'scopes':
-      return texts.map((scope) => ({ kind: 'token', scopes: [scope] }));
+      // Where a policy asks for several, one alone does nothing.
+      return [...texts.map((scope) => [scope]), ...(policyScopes.length > 1 ? [policyScopes] : [])].map((scopes) => ({
+        kind: 'token',
+        scopes,
+      }));
     case 'purpose':
       return [...texts, null].map((purpose) => ({ kind: 'token', purpose }));
     case 'access':

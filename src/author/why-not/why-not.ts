@@ -7,7 +7,7 @@ import { getVerifiedCredential } from '../../decide/bound-question.js';
 import { changeText, type ProposedChange } from './change.js';
 import { GrantFinder } from './grant-finder.js';
 import { HypotheticalGraph, type WorldReader } from './hypothetical-graph.js';
-import { ChangeEvaluator, RESERVED_DECISIONS } from './change-evaluator.js';
+import { ChangeEvaluator } from './change-evaluator.js';
 import { PolicyVariants } from './policy-variants.js';
 import { searchChanges } from './search.js';
 import { tokenNeeds } from './token-needs.js';
@@ -35,6 +35,8 @@ export type WhyNotAnswer =
       readonly remedies: readonly Remedy[];
       /** False where relationships are changed and not all could be read: an unread one may still deny. */
       readonly certain: boolean;
+      /** False where the limit on decisions was met before everything milder had been tried. */
+      readonly mildest: boolean;
       readonly decisions: number;
     }
   /** No changes are known that allow it. These remove some problems, and the remaining ones still deny. */
@@ -103,20 +105,21 @@ export async function explainDenial(
             : `an engine could not answer (${start.redecision.decision.fault ?? 'unknown'}): ask again`,
       };
     const grants = new GrantFinder(hypothetical, new Date(record.evaluated_at), facts.said.context ?? {});
-    const { changes, allowed, remaining } = await searchChanges(start, { evaluator, grants });
+    const { changes, allowed, remaining, exhaustive } = await searchChanges(start, { evaluator, grants });
     const tokenExpiry = getVerifiedCredential(facts)?.token.expiresAt;
     const describedChanges = changes.map((change) => ({ words: changeSentence(change, tokenExpiry), change }));
     const { decisions } = evaluator;
     const remedies = start.redecision.decision.remedies.filter(({ type }) => type !== 'scope' && type !== 'token');
     const certain = hypothetical.complete || changes.every(({ kind }) => kind !== 'relationship');
-    if (allowed) return { kind: 'changes', changes: describedChanges, remedies, certain, decisions };
+    if (allowed)
+      return { kind: 'changes', changes: describedChanges, remedies, certain, mildest: exhaustive, decisions };
     return {
       kind: 'none',
       changes: describedChanges,
       remaining: remaining.map(({ code, message }) => ({ code, message })),
       remedies,
       decisions,
-      exhausted: evaluator.remaining <= RESERVED_DECISIONS,
+      exhausted: !exhaustive,
     };
   } finally {
     hypothetical.close();

@@ -1,5 +1,5 @@
 /** The results of `remit replay`: as data for `--json`, and as text for people. */
-import { DECISION_CHANGES, type DecisionChange } from '../../records/difference.js';
+import { DECISION_CHANGES, formatObligationChanges, type DecisionChange } from '../../records/difference.js';
 import { formatGrounds, formatQuestion, type ReplayResult } from '../../records/replay.js';
 import type { DecisionRecord, SearchRecord } from '../../model/decision.js';
 import { escapedLines } from './terminal.js';
@@ -32,7 +32,16 @@ export function replayJson(replays: readonly ReplayedRecord[], rulesVersion: str
     unrecorded: count('unrecorded'),
     changes: replays.flatMap(({ record: { id, request }, result, sameRules }) =>
       result.kind === 'changed'
-        ? [{ id, change: result.change, same_rules: sameRules, request, because: formatGrounds(result.after) }]
+        ? [
+            {
+              id,
+              change: result.change,
+              same_rules: sameRules,
+              request,
+              because: formatGrounds(result.after),
+              ...result.obligations,
+            },
+          ]
         : [],
     ),
     inconclusive: replays.flatMap(({ record, result }) =>
@@ -53,7 +62,9 @@ export function replayText(replays: readonly ReplayedRecord[], rulesVersion: str
     `  ${replays.filter(({ result }) => result.kind === 'same').length} come out the same`,
     ...DECISION_CHANGES.flatMap((change) =>
       exampleLines(CHANGE_HEADINGS[change], replays, (result) =>
-        result.kind === 'changed' && result.change === change ? formatGrounds(result.after) : undefined,
+        result.kind === 'changed' && result.change === change
+          ? [formatGrounds(result.after), ...formatObligationChanges(result.obligations)].join('; ')
+          : undefined,
       ),
     ),
     ...exampleLines('are inconclusive', replays, (result) =>

@@ -24,13 +24,7 @@ function whyNotLines(result: WhyNotAnswer): string[] {
         `    ${result.needs}`,
       ];
     case 'changes':
-      return [
-        result.changes.length === 1 ? '  it would be allowed with this:' : '  it would be allowed with all of these:',
-        ...result.changes.map(({ words }) => `    ${words}`),
-        ...result.remedies.map(remedyLine),
-        ...(result.certain ? [] : ['  (not all relationships could be read: one may stand in the way)']),
-        `  (checked by deciding again; ${result.decisions} decisions were tried)`,
-      ];
+      return changeLines(result);
     case 'none':
       return [
         `  nothing is known that would allow it${result.exhausted ? ' (the bound on decisions was met: there may be something)' : ''}`,
@@ -40,6 +34,31 @@ function whyNotLines(result: WhyNotAnswer): string[] {
         ...result.remaining.map(({ code, message }) => `    ${code}: ${message}`),
       ];
   }
+}
+
+/** The changes; before those of policies, the remedies, which are milder. */
+function changeLines({
+  changes,
+  remedies,
+  certain,
+  mildest,
+  decisions,
+}: Extract<WhyNotAnswer, { kind: 'changes' }>): string[] {
+  const rewritesPolicies = changes.some(({ change }) => change.kind === 'policy');
+  const heading = changes.length === 1 ? 'it would be allowed with this' : 'it would be allowed with all of these';
+  const proposal = [
+    `  ${heading}${rewritesPolicies && remedies.length > 0 ? ', if no remedy is wanted' : ''}:`,
+    ...changes.map(({ words }) => `    ${words}`),
+  ];
+  const remedyLines = remedies.map(remedyLine);
+  return [
+    ...(rewritesPolicies
+      ? [...remedyLines.map((line) => `${line}, which is milder than what follows`), ...proposal]
+      : [...proposal, ...remedyLines]),
+    ...(certain ? [] : ['  (not all relationships could be read: one may stand in the way)']),
+    ...(mildest ? [] : ['  (the bound on decisions was met: there may be something milder)']),
+    `  (checked by deciding again; ${decisions} decisions were tried)`,
+  ];
 }
 
 function remedyLine(remedy: Remedy): string {

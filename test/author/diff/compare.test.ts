@@ -57,6 +57,22 @@ describe('of the policies', () => {
     expect(groups[0]).toMatchObject({ change: 'fewer_obligations', dangers: ['classified_shown'], shown: ['salary'] });
   });
 
+  it('obligations that are no longer due are named, and those that are newly due', async () => {
+    const after = changed([/(?<=pay-is-for-the-cleared[^]*?)@duty\("mask:pii"\)/, '@duty("mask:ssn=last4, notification:owner")']);
+    const comparison = await generated(rules, after);
+    const [first] = comparison.groups;
+    expect(first).toMatchObject({
+      lifted: [{ duty: 'mask:salary' }, { duty: 'mask:ssn', instead: 'mask:ssn=last4' }],
+      imposed: [{ duty: 'notification:owner' }],
+      shown: ['salary', 'ssn'],
+    });
+    const of = { before: { name: 'a', version: '1' }, after: { name: 'b', version: '2' }, seed: 1, milliseconds: 1 };
+    const text = comparisonText(comparison, of, (line) => line);
+    expect(text).toContain('    no longer due: mask:salary, mask:ssn (now mask:ssn=last4)\n    newly due: notification:owner\n');
+    const { differences } = comparisonJson(comparison, of) as { readonly differences: readonly object[] };
+    expect(differences[0]).toMatchObject({ lifted: first?.lifted, imposed: first?.imposed });
+  }); // prettier-ignore
+
   it('attributes that are of no class any more are', async () => {
     const { groups, schema } = await generated(rules, changed([/@class\("pii"\)\s+ssn/, 'ssn']));
     expect(groups[0]).toMatchObject({ change: 'fewer_obligations', dangers: ['classified_shown'], shown: ['ssn'] });
@@ -206,6 +222,49 @@ function casesOf(text: string, suiteRules: Rules): readonly TestCase[] {
     rmSync(directory, { recursive: true, force: true });
   }
 }
+
+describe('attributes of a @class', () => {
+  const withDuty = (duty: string, notes = '@class("pii") contact?: Contact, status?: String'): Rules =>
+    loadRules({
+      relationships: { name: 'graph.zed', text: 'definition user {}\ndefinition doc {\n  relation reader: user\n}\n' },
+      actions: [
+        {
+          name: 'schema.cedarschema',
+          text: `entity User; type Contact = { phone: String, at: { street: String, city: String } };
+entity Doc { ${notes} };
+@permission("reader") @title("Read") action "read" appliesTo { principal: [User], resource: [Doc] };`,
+        },
+      ],
+      policies: [{ name: 'all.cedar', text: `@id("all") permit (principal, action, resource);\n${duty === '' ? '' : `@id("hide") @duty("${duty}") permit (principal, action, resource);`}` }],
+    }); // prettier-ignore
+  const shown = async (before: string, after: string, notes?: string): Promise<readonly string[][]> => {
+    const { groups } = await generated(withDuty(before, notes), withDuty(after, notes), 50);
+    return groups.filter(({ dangers }) => dangers.includes('classified_shown')).map((group) => [...group.shown]);
+  };
+  it.each<[string, string, string[]]>([
+    ['mask:contact.phone', '', ['contact.phone']],
+    ['mask:contact.at', 'mask:contact.at.city', ['contact.at.street']],
+    ['mask:contact.phone', 'mask:contact.phone=last4', ['contact.phone']],
+    ['mask:pii', '', ['contact']],
+    ['mask:pii', 'mask:contact.at', ['contact.phone']],
+    ['visible_fields:status', '', ['contact']],
+    ['visible_fields:status', 'visible_fields:status, visible_fields:contact.phone', ['contact.phone']],
+  ])('%s, then %j: %j are shown', async (before, after, fields) => {
+    expect(await shown(before, after)).toEqual([fields]);
+  });
+  it.each([
+    ['mask:pii', 'mask:contact.phone, mask:contact.at'],
+    ['mask:pii', 'visible_fields:status'],
+    ['visible_fields:status', 'mask:pii'],
+    ['mask:status', ''],
+  ])('%s, then %j: none is shown', async (before, after) => {
+    expect(await shown(before, after)).toEqual([]);
+  });
+  it('within what has none is named itself', async () => {
+    const notes = 'contact?: { @class("pii") phone: String, name: String }';
+    expect(await shown('mask:contact', '', notes)).toEqual([['contact.phone']]);
+  });
+});
 
 describe('the example of a difference', () => {
   const SOURCES = {

@@ -20,6 +20,7 @@ describe('values of', () => {
     ['a number that is compared with none', { kind: 'Long' }, [], { usual: [0], compared: [1] }],
     ['a set', { kind: 'Set', element: { kind: 'String' } }, [plain('a')], { usual: [[]], compared: [['other'], ['a'], ['other', 'a']] }],
     ['an entity', { kind: 'Entity', name: 'User' }, [], { usual: [], compared: ['a-User'] }],
+    ['an entity of those that there are', { kind: 'Entity', name: 'User', ids: ['b', 'a-User'] }, [], { usual: [], compared: ['a-User', 'b', 'a-User'] }],
     ['a duration', { kind: 'Extension', name: 'duration' }, [{ as: 'duration', value: '1m' }], { usual: ['0s'], compared: ['1m', '59999ms', '60001ms'] }],
     ['a decimal', { kind: 'Extension', name: 'decimal' }, [{ as: 'decimal', value: '9.5' }], { usual: ['0.0'], compared: ['9.5', '9.4999', '9.5001'] }],
     ['an address', { kind: 'Extension', name: 'ipaddr' }, [{ as: 'ip', value: '10.0.0.0/8' }], { usual: ['192.0.2.1'], compared: ['10.0.0.0'] }],

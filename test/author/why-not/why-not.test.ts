@@ -235,6 +235,35 @@ describe('a policy', () => {
     expect(words(told).join(', ').replace(', store of agent:hr-assistant:', ',')).toBe(changes.join(', '));
   });
 
+  it('that asks for several scopes at once is given those, and no others that policies name', async () => {
+    const other = `@id("other") forbid (${READS}) when { context.delegation.scopes.contains("hr.evil") };`;
+    const told = await byOther(
+      `@id("more") forbid (${READS}) unless { context.delegation.scopes.containsAll(["hr.a", "hr.b"]) }; ${other}`,
+      'read',
+      'employee:erin',
+    );
+    expect(words(told)).toEqual(['ask with a token that has the scope "hr.a hr.b" as well']);
+  });
+
+  it('is changed only after everything milder was tried, also what is heavier than three that lead nowhere', async () => {
+    const lead = 'resource.status == "ok" || (resource has title && resource.title == "ok") || (resource has salary && resource.salary == 7)'; // prettier-ignore
+    const told = await byOther(
+      `@id("more") forbid (${READS}) unless { ${lead} || principal.kind == "auditor" };
+@id("dead") forbid (${READS}) when { ${lead} };`,
+      'read',
+      'employee:erin',
+    );
+    expect(words(told)).toEqual(['store of agent:hr-assistant: kind = "auditor"']);
+    expect(told).toMatchObject({ mildest: true });
+  });
+
+  it('that names a remedy is changed after it: the remedy is printed first, as the milder one', async () => {
+    const told = await byOther(`@id("more") @remedy("approval:manage") forbid (${READS});`, 'read', 'employee:erin');
+    expect(whyNotText(told)).toMatch(
+      /its policies name a remedy: an approval by a holder of "manage", which is milder than what follows\n {2}it would be allowed with this, if no remedy is wanted:\n {4}change the policy more/,
+    );
+  });
+
   it('that nothing but its own text decides is changed last, and for the one question alone', async () => {
     const told = await byOther(`@id("more") @title("(none) forbid ;") forbid (${READS});`, 'read', 'employee:erin');
     expect(told).toMatchObject({

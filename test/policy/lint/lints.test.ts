@@ -332,6 +332,21 @@ describe('unmasked-class', () => {
       expect(lints({ schema, policies })).toEqual([]);
     },
   );
+  it('is none that a list of what is visible hides, nor one of which a duty names a part or the whole', () => {
+    const nested = (attribute: string): string => SCHEMA.replace('{ status?: String }', `{ status?: String, ${attribute} }`);
+    const duty = (text: string): string => `@id("d") @duty("${text}") permit (principal, action, resource);\n`;
+    expect(lints({ schema, policies: duty('visible_fields:status') })).toEqual([]);
+    for (const text of ['mask:contact', 'mask:contact.phone', 'visible_fields:contact.name'])
+      expect(lints({ schema: nested('contact?: { @class("pii") phone: String, name: String }'), policies: duty(text) })).toEqual([]);
+    expect(lints({ schema: nested('@class("pii") contact?: { phone: String }'), policies: duty('mask:contact.phone') })).toEqual([]);
+  }); // prettier-ignore
+  it('is one whose duty hides another attribute, or is about another type', () => {
+    const found = [expect.stringContaining('unmasked-class') as string];
+    const duty = (text: string, scope = 'principal, action, resource'): string =>
+      `@id("d") @duty("${text}") permit (${scope});\n`;
+    expect(lints({ schema, policies: duty('mask:status') })).toEqual(found);
+    expect(lints({ schema, policies: duty('notification:owner') })).toEqual(found);
+  });
 });
 
 describe('unread-context', () => {
