@@ -3,6 +3,7 @@
  * `people`, which says nothing of what exists. Clients are told `operators`, which docs/reference/reasons.md repeats and
  * a test holds against this table.
  */
+import type { EntityRef } from './ids.js';
 
 /** The eight steps of a decision, by the names that answers and records carry. */
 export type StepName =
@@ -243,7 +244,7 @@ export const REASONS = {
     steps: ['policy', 'obligations'],
     people: 'Something needed for the decision is not known.',
     operators:
-      'A required attribute is neither in the entity store nor in the request; the message names it, and the entity that lacks it.',
+      'A required attribute is neither in the entity store nor in the request; the message names it, the entity that lacks it, and whether a request can state it. `missing` lists the same.',
   },
   policy_forbid: {
     steps: ['policy'],
@@ -273,12 +274,32 @@ export type ReasonCodeOf<Step extends StepName> = {
   [Code in ReasonCode]: Step extends (typeof REASONS)[Code]['steps'][number] ? Code : never;
 }[ReasonCode];
 
+/**
+ * Who can bring a value: the request, as the store can; of the asking clients only one with `asserts_attributes`; or the
+ * store alone.
+ */
+export type ValueSource = 'request' | 'asserting_client' | 'store';
+
+/** A part of a request to Cedar that is required and isn't there, or no longer fits. */
+export interface MissingValue {
+  /** The entity that lacks the attribute; undefined for a member of the context. */
+  readonly entity?: EntityRef;
+  /** Within the entity: `address.street`; of the context: `context.action.branch`. */
+  readonly path: string;
+  /** Whether it is there and has another type than the schema declares. */
+  readonly unfit?: true;
+  /** Absent: not known, as where it doesn't depend on a question. */
+  readonly source?: ValueSource;
+}
+
 export interface Reason {
   readonly code: ReasonCode;
   readonly step: StepName;
   /** The sentence for clients and operators, which may name policies, attributes and claims, never a secret. */
   readonly message: string;
   readonly policies?: readonly string[];
+  /** Of `attribute_missing`: each value with what lacks it, and where it can come from. */
+  readonly missing?: readonly MissingValue[];
 }
 
 /**
