@@ -74,11 +74,11 @@ export function mayAssertAttributes({ caller }: Question): boolean {
   return caller.kind === 'client' && caller.client.may.has('asserts_attributes');
 }
 
-/** Where a missing value can come from: a request states its context, its resource and, from a flagged client, its subject. */
+/** Says where a missing value can come from: a request states its context, its resource and, by a flagged client, its subject. */
 function findSource(bound: BoundQuestion, { entity }: MissingValue): ValueSource {
   const { question } = bound;
   if (entity === undefined) return 'request';
-  // Of an agent's own question its word proves nothing.
+  // The word of an agent that asks for itself proves nothing.
   if (question.caller.kind === 'agent') return 'store';
   if (isSameRef(entity, question.resource)) return mayStateResource(bound) ? 'request' : 'asserting_client';
   if (isSameRef(entity, question.subject)) return mayAssertAttributes(question) ? 'request' : 'asserting_client';

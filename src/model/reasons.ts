@@ -274,10 +274,7 @@ export type ReasonCodeOf<Step extends StepName> = {
   [Code in ReasonCode]: Step extends (typeof REASONS)[Code]['steps'][number] ? Code : never;
 }[ReasonCode];
 
-/**
- * Who can bring a value: the request, as the store can; of the asking clients only one with `asserts_attributes`; or the
- * store alone.
- */
+/** The sources of a value: the request beside the store, only a request of a client with `asserts_attributes`, or the store alone. */
 export type ValueSource = 'request' | 'asserting_client' | 'store';
 
 /** A part of a request to Cedar that is required and isn't there, or no longer fits. */
@@ -298,7 +295,7 @@ export interface Reason {
   /** The sentence for clients and operators, which may name policies, attributes and claims, never a secret. */
   readonly message: string;
   readonly policies?: readonly string[];
-  /** Of `attribute_missing`: each value with what lacks it, and where it can come from. */
+  /** The values of `attribute_missing`, each with what lacks it and where it can come from. */
   readonly missing?: readonly MissingValue[];
 }
 

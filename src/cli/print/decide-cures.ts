@@ -3,7 +3,7 @@ import { describeRef, isSameRef, type EntityRef } from '../../model/ids.js';
 import type { MissingValue, Reason } from '../../model/reasons.js';
 import { nameTokenCommand } from './program-name.js';
 
-/** What the command line named. */
+/** The parts of the command line that a cure depends on. */
 export interface GivenQuestion {
   readonly hasToken: boolean;
   readonly resource: EntityRef;

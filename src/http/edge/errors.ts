@@ -95,10 +95,20 @@ export function installErrorHandlers(app: FastifyInstance): void {
     request.log.error({ err: error }, 'unexpected error');
     return reply.code(500).send(createProblem('internal', 'Something is wrong with Remit itself.'));
   });
-  app.setNotFoundHandler(sendRouteNotFound);
+  app.setNotFoundHandler((request, reply) => sendRouteNotFound(request, reply));
 }
 
-/** Answers a request for which there is no route. */
-export function sendRouteNotFound({ method, url }: FastifyRequest, reply: FastifyReply): FastifyReply {
-  return reply.code(404).send(createProblem('not_found', `There is no ${method} ${url.split('?')[0] ?? ''}.`));
+/** Answers a request for which there is no route. @param allowed the methods that its path is for, if any */
+export function sendRouteNotFound(
+  { method, url }: FastifyRequest,
+  reply: FastifyReply,
+  allowed?: readonly string[],
+): FastifyReply {
+  const path = url.split('?')[0] ?? '';
+  if (allowed === undefined) return reply.code(404).send(createProblem('not_found', `There is no ${method} ${path}.`));
+  const methods = allowed.join(', ');
+  return reply
+    .code(405)
+    .header('allow', methods)
+    .send(createProblem('method_not_allowed', `There is no ${method} ${path}: it takes ${methods}.`));
 }
