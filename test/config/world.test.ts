@@ -1,16 +1,24 @@
 /** A world's lines are read as they are written: only blanks and comments are passed over. */
-import { beforeAll, describe, expect, it } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { SAMPLE, start, type Running } from '../support/sample.js';
 import { loadConfig } from '../../src/config/config.js';
 import { readSources } from '../../src/config/files.js';
-import { examineWorld, type WorldProblem } from '../../src/config/world.js';
+import { examineWorld, worldFormat, type WorldProblem } from '../../src/config/world.js';
+import { readYaml } from '../../src/config/yaml.js';
+import { INEXACT_NUMBER } from '../../src/runtime/strict-json.js';
 import { formatProblem } from '../../src/diagnostics/diagnostics.js';
 import { loadRules, type Rules } from '../../src/policy/load.js';
 
 const LINE = 'agent:a#delegator@user:ada';
 let rules: Rules;
-beforeAll(() => {
+let remit: Running;
+beforeAll(async () => {
   rules = loadRules(readSources(loadConfig(SAMPLE, {}).sources));
+  remit = await start();
+  return () => remit.stop();
 });
 
 function examine(relationships: string): { readonly read: number; readonly problems: readonly string[] } {
@@ -32,12 +40,6 @@ it.each(['\ufeff', '\u00a0', '\v', '\f', '\u2003', '\u2028', '\u200b'])('refuses
 });
 
 describe('what is wrong with an entity', () => {
-  let remit: Running;
-  beforeAll(async () => {
-    remit = await start();
-    return () => remit.stop();
-  });
-
   it.each([
     ['emploiee', {}, [], 'type'],
     ['agent', { suspened: true }, [], 'attributes.suspened'],
@@ -74,4 +76,56 @@ describe('what is wrong with an entity', () => {
     const parent = await remit.request('PUT', '/v1/entities/employee/a', { parents: [{ typ: 'team', id: 'x' }] });
     expect(parent.json()).toMatchObject({ error: { at: expect.stringContaining('parents[0]') as string } });
   });
+});
+
+const INEXACT_LITERALS = ['9007199254740993', '1e400', '-12345678901234567890', '0.1000000000000000055', '1e-400'];
+it.each(INEXACT_LITERALS)(
+  'the number %s has its place and its cure in a world, as YAML and as JSON, and over HTTP',
+  async (literal) => {
+    const directory = mkdtempSync(join(tmpdir(), 'remit-world-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const refusalOf = (name: string, text: string): string => {
+      const path = join(directory, name);
+      writeFileSync(path, text);
+      const { findings } = readYaml(path, worldFormat, { rule: 'world-invalid' });
+      return findings.map(({ line, column, message }) => `${line}:${column} ${message}`).join();
+    };
+    const entity = `{ "type": "employee", "id": "a", "attributes": { "status": "active", "salary": ${literal} } }`;
+    const problem = `entities[0].attributes.salary: ${INEXACT_NUMBER}`;
+    expect(refusalOf('world.json', `{ "entities": [${entity}] }`)).toBe(`1:95 ${problem}`);
+    expect(
+      refusalOf('world.yaml', `entities:\n  - type: employee\n    id: a\n    attributes:\n      salary: ${literal}\n`),
+    ).toBe(`5:15 ${problem}`);
+    const { app, service } = remit;
+    const response = await app.inject({
+      method: 'PUT',
+      url: '/v1/entities/employee/a',
+      headers: {
+        host: `127.0.0.1:${service.config.port}`,
+        authorization: `Bearer ${service.devKey ?? ''}`,
+        'content-type': 'application/json',
+      },
+      payload: `{"attributes":{"salary":${literal}}}`,
+    });
+    expect([response.statusCode, response.json()]).toEqual([
+      400,
+      {
+        error: {
+          code: 'malformed_json',
+          message: `In the body, "attributes.salary" ${INEXACT_NUMBER}.`,
+          at: 'attributes.salary',
+        },
+      },
+    ]);
+  },
+);
+
+it('a whole number that a double holds and a Long does not has its place, and the bounds', async () => {
+  const problems: WorldProblem[] = [];
+  const entity = { type: 'employee', id: 'a', attributes: { salary: 2 ** 53 }, parents: [] };
+  examineWorld({ relationships: '', entities: [entity] }, rules, (problem) => problems.push(problem));
+  const response = await remit.request('PUT', '/v1/entities/employee/a', { attributes: entity.attributes });
+  const message = 'attributes.salary must be a whole number within ±(2^53 − 1)';
+  expect(problems.map(formatProblem)).toEqual([`(employee:a): ${message}`]);
+  expect(response.json()).toMatchObject({ error: { message, at: 'attributes.salary' } });
 });
