@@ -260,7 +260,8 @@ export const REASONS = {
   obligation_unsupported: {
     steps: ['obligations'],
     people: 'This can not be shown safely here.',
-    operators: 'A duty applies that the client says it can not carry out (`supported_obligations`).',
+    operators:
+      'A duty applies that neither the request nor the configuration of its client says it can carry out (`supported_obligations`).',
   },
 } as const satisfies Record<string, { steps: readonly StepName[]; people: string; operators: string }>;
 
