@@ -83,6 +83,7 @@ export const decideCommand = defineCommand({
         const cures = listDecideCures(answer.context?.reasons ?? [], {
           hasToken: token !== undefined,
           config: options.config,
+          resource,
         });
         process.stdout.write(decisionText(answer, cures));
       }

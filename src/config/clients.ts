@@ -1,6 +1,7 @@
 /** `clients` of the configuration: the services that may call, with their keys and permissions. */
 import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
+import { OBLIGATION_TYPES } from '../model/obligations.js';
 import { CLIENT_PERMISSIONS, type Client } from '../model/question.js';
 import { displayPath } from './files.js';
 import { markId } from './schema-types.js';
@@ -30,6 +31,7 @@ export const clientFormat = z.strictObject({
   default_mode: z.literal('human').optional(),
   answers: z.enum(['full', 'minimal']).default('full'),
   rate: z.number().int().min(1).optional(),
+  supported_obligations: z.array(z.enum(OBLIGATION_TYPES)).default([]),
 });
 
 export interface ConfiguredClient extends Client {
@@ -64,6 +66,7 @@ export function resolveClients(clients: z.infer<typeof clientFormat>[], path: st
       defaultMode: c.default_mode,
       answers: c.answers,
       rate: c.rate ?? DEFAULT_RATE,
+      supportedObligations: c.supported_obligations,
     };
   });
 }

@@ -12,7 +12,7 @@ import { StrictJsonError, parseStrictJson } from '../runtime/strict-json.js';
 import { trimBlanks } from '../runtime/trim-blanks.js';
 import type { Relationship } from '../model/relationships.js';
 import { relationshipKey, parseRelationship } from '../graph/relationship-text.js';
-import { findEntityProblem } from '../policy/entity-validation.js';
+import { findEntityProblem, type EntityProblem } from '../policy/entity-validation.js';
 import { relationshipProblem } from '../graph/schema/validate-relationship.js';
 import type { Rules } from '../policy/load.js';
 import type { EntityStore } from '../store/entities.js';
@@ -100,7 +100,8 @@ export function examineWorld(file: WorldFile, rules: Rules, report: (problem: Wo
     if (problem === undefined) entities.set(formatRef(entity), entity);
     else {
       const message = `(${entity.type}:${entity.id.toWellFormed()}): ${problem.message}`;
-      report({ rule: 'entity-invalid', path: ['entities', i], message, suggestion: problem.suggestion });
+      const path = ['entities', i, ...splitPartPath(problem.path, entity)];
+      report({ rule: 'entity-invalid', path, message, suggestion: problem.suggestion });
     }
   }
   return { relationships: [...relationships.values()], entities: [...entities.values()] };
@@ -111,23 +112,48 @@ function findWorldEntityProblem(
   entity: StoredEntity,
   earlier: ReadonlyMap<string, StoredEntity>,
   rules: Rules,
-): Problem | undefined {
+): EntityProblem | undefined {
   const idProblem = findIdProblem(entity.id);
-  if (idProblem !== undefined) return { message: `id ${idProblem}` };
-  if (earlier.has(formatRef(entity))) return { message: 'is there twice' };
-  const unreadable = findUnreadableText(entity.attributes);
-  return unreadable === undefined ? findEntityProblem(entity, rules) : { message: unreadable };
+  if (idProblem !== undefined) return { path: 'id', message: `id ${idProblem}` };
+  for (const [i, parent] of entity.parents.entries()) {
+    const problem = findIdProblem(parent.id);
+    if (problem !== undefined) return { path: `parents[${i}].id`, message: `parents[${i}].id ${problem}` };
+  }
+  if (earlier.has(formatRef(entity))) return { path: 'id', message: 'is there twice' };
+  return findUnreadableText(entity.attributes) ?? findEntityProblem(entity, rules);
+}
+
+/** The keys that a path such as `attributes.address.street` or `parents[0].id` goes through, as far as the value has them. */
+function splitPartPath(path: string, value: unknown): PropertyKey[] {
+  if (path === '' || typeof value !== 'object' || value === null) return [];
+  const rest = path.replace(/^\./, '');
+  const names = Object.keys(value);
+  // A name may have points and brackets of its own.
+  const [name] = Array.isArray(value)
+    ? names.filter((index) => rest.startsWith(`[${index}]`))
+    : names.filter((key) => rest.startsWith(key) && /^($|[.[])/.test(rest.slice(key.length))).sort(byLength);
+  if (name === undefined) return [];
+  const member = (value as Readonly<Record<string, unknown>>)[name];
+  return Array.isArray(value)
+    ? [Number(name), ...splitPartPath(rest.slice(name.length + 2), member)]
+    : [name, ...splitPartPath(rest.slice(name.length), member)];
+}
+
+function byLength(a: string, b: string): number {
+  return b.length - a.length;
 }
 
 /** Finds the reason that a text within the value can't be stored; undefined where all can. */
-function findUnreadableText(value: unknown): string | undefined {
+function findUnreadableText(value: unknown): EntityProblem | undefined {
   try {
     parseStrictJson(JSON.stringify(value));
     return undefined;
   } catch (error) {
-    return error instanceof StrictJsonError
-      ? `attributes.${error.path} ${error.message}`
-      : 'attributes can not be written as JSON';
+    const path = error instanceof StrictJsonError && error.path !== '' ? `attributes.${error.path}` : 'attributes';
+    return {
+      path,
+      message: `${path} ${error instanceof StrictJsonError ? error.message : 'can not be written as JSON'}`,
+    };
   }
 }
 

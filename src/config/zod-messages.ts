@@ -22,12 +22,19 @@ export function describeSchemaIssues(
 ): SchemaProblem[] {
   const problems = issues.flatMap((issue) => describeSchemaIssue(issue, [], value, schema));
   return [
-    ...problems.filter(({ message }) => message === UNKNOWN_KEY),
-    ...problems.filter(({ message }) => message !== UNKNOWN_KEY),
+    ...problems.filter(({ message }) => message.startsWith(UNKNOWN_KEY)),
+    ...problems.filter(({ message }) => !message.startsWith(UNKNOWN_KEY)),
   ];
 }
 
 const UNKNOWN_KEY = 'unknown key';
+/** Longer lists are in the documentation. */
+const MAX_LISTED_WORDS = 24;
+
+/** The words after a colon; nothing where there are none, or too many to read. */
+function listWords(words: readonly string[], label = ''): string {
+  return words.length === 0 || words.length > MAX_LISTED_WORDS ? '' : `${label}: ${words.join(', ')}`;
+}
 
 function describeSchemaIssue(
   issue: z.core.$ZodIssue,
@@ -38,21 +45,19 @@ function describeSchemaIssue(
   const path = [...above, ...issue.path];
   if (issue.code === 'unrecognized_keys') {
     const names = listKnownKeys(schema, path);
-    return issue.keys.map((key) => ({
-      path: [...path, key],
-      isKey: true,
-      message: UNKNOWN_KEY,
-      suggestion: suggestNearest(key, names),
-    }));
+    return issue.keys.map((key) => {
+      const suggestion = suggestNearest(key, names);
+      const message = suggestion === undefined ? `${UNKNOWN_KEY}${listWords(names, '; there are')}` : UNKNOWN_KEY;
+      return { path: [...path, key], isKey: true, message, suggestion };
+    });
   }
   if (issue.code === 'invalid_union') return describeUnionIssue(issue, path, value, schema);
   if (issue.code === 'invalid_value' && /^Invalid (input|option)/.test(issue.message)) {
     const text = findValue(value, path);
     const words = issue.values.map(String);
-    const list = words.length < 8 ? `: ${words.join(', ')}` : '';
     const suggestion = typeof text === 'string' ? suggestNearest(text, words) : undefined;
     // The value is not repeated: in a configuration it may be a secret in the wrong place.
-    return [{ path, isKey: false, message: `is not one of those there are${list}`, suggestion }];
+    return [{ path, isKey: false, message: `is not one of those there are${listWords(words)}`, suggestion }];
   }
   if (issue.code === 'invalid_key') {
     const [first] = issue.issues;

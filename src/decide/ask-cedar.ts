@@ -7,10 +7,11 @@ import type { EntityWithAncestors } from '../model/entities.js';
 import { Fault, type FaultCode } from '../model/faults.js';
 import { isSameRef, type EntityRef } from '../model/ids.js';
 import type { Properties, Question } from '../model/question.js';
+import type { MissingValue, ValueSource } from '../model/reasons.js';
 import type { CedarAnswer } from '../policy/cedar.js';
 import type { CedarRequestFacts } from '../policy/cedar-request-facts.js';
 import { buildCedarRequest } from '../policy/cedar-request.js';
-import { formatTypedPath, type MissingValue } from '../policy/missing-values.js';
+import { formatTypedPath } from '../policy/missing-values.js';
 import { leadsToEntity, type PolicyReads } from '../policy/policy-reads.js';
 import type { EntityType } from '../policy/schema/action.js';
 import { selectCertainAnswer, type CertainAnswer } from '../policy/certain-answer.js';
@@ -73,6 +74,17 @@ export function mayAssertAttributes({ caller }: Question): boolean {
   return caller.kind === 'client' && caller.client.may.has('asserts_attributes');
 }
 
+/** Says where a missing value can come from: a request states its context, its resource and, by a flagged client, its subject. */
+function findSource(bound: BoundQuestion, { entity }: MissingValue): ValueSource {
+  const { question } = bound;
+  if (entity === undefined) return 'request';
+  // The word of an agent that asks for itself proves nothing.
+  if (question.caller.kind === 'agent') return 'store';
+  if (isSameRef(entity, question.resource)) return mayStateResource(bound) ? 'request' : 'asserting_client';
+  if (isSameRef(entity, question.subject)) return mayAssertAttributes(question) ? 'request' : 'asserting_client';
+  return 'store';
+}
+
 function collectResourceProperties(bound: BoundQuestion): Properties {
   return mayStateResource(bound) ? bound.question.resource.properties : {};
 }
@@ -99,7 +111,7 @@ export function askCedar(bound: BoundQuestion, facts: CedarFacts): CedarOutcomes
       if (built.ok) return { kind: 'answer', answer };
       return {
         kind: 'missing',
-        values: built.missing,
+        values: built.missing.map((value) => ({ ...value, source: findSource(bound, value) })),
         certain: selectCertainAnswer(answer, slice, built.missing.map(formatTypedPath), bound),
       };
     } catch (error) {

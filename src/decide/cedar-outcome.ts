@@ -20,7 +20,10 @@ export function readCedarAnswer(
 ): CedarAnswer | undefined {
   switch (outcome.kind) {
     case 'missing':
-      reasons.push(reason(step, 'attribute_missing', describeMissingValues(outcome.values, suffix)));
+      reasons.push({
+        ...reason(step, 'attribute_missing', describeMissingValues(outcome.values, suffix)),
+        missing: outcome.values,
+      });
       return undefined;
     case 'fault':
       faults.push(outcome.fault);

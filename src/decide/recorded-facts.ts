@@ -2,6 +2,7 @@
  * The facts of a decision as they are put on record, and as they are read back to decide again. Tokens and keys are never
  * among them.
  */
+import { OBLIGATION_TYPES } from '../model/obligations.js';
 import type { CheckAnswer } from '../model/checks.js';
 import type { TokenReading } from '../model/credential.js';
 import type { RecordedFacts, ReplayableRecord } from '../model/decision.js';
@@ -67,7 +68,7 @@ function toRecordedRequest(evaluation: Evaluation): RecordedFacts['said'] {
     ...(statedAgent === undefined ? {} : { agent: statedAgent }),
     ...(statedMode === undefined ? {} : { mode: statedMode }),
     ...(assertedAgent === undefined ? {} : { act: assertedAgent }),
-    ...(question.supportedObligations === undefined ? {} : { supported_obligations: question.supportedObligations }),
+    supported_obligations: question.supportedObligations,
     ...(question.tokenRequired ? { token_expected: true } : {}),
   };
 }
@@ -121,7 +122,8 @@ export function restoreQuestion(record: ReplayableRecord, rules: Rules): Unbound
       statedAgent: stated.agent,
       statedMode: stated.mode,
       assertedAgent: stated.act,
-      supportedObligations: stated.supported_obligations,
+      // Records of versions that took a silent request to support all have none.
+      supportedObligations: stated.supported_obligations ?? OBLIGATION_TYPES,
       consistency: 'full',
       dryRun: record.dry_run,
       explain: true,
@@ -150,6 +152,7 @@ function restoreCaller(id: string, { kind, may = [], resources, default_mode }: 
     audience: undefined,
     resources: resources === undefined ? undefined : new Set(resources),
     defaultMode: default_mode,
+    supportedObligations: [],
     answers: 'full' as const,
     rate: 1,
   };

@@ -10,6 +10,7 @@ import { readRequestId } from './request-context.js';
 import { evaluationRoutes } from './routes/evaluation.js';
 import { filterRoutes } from './routes/filter.js';
 import { serveApiDocument } from './api-document.js';
+import { PathMethods } from './edge/path-methods.js';
 import { setSecurityHeaders } from './edge/security-headers.js';
 import { findRequestProblem } from './edge/request-guard.js';
 import { healthRoutes, Readiness } from './routes/health.js';
@@ -112,7 +113,9 @@ export async function buildApp(
   installErrorHandlers(app);
 
   app.decorate('getBaseUrl', () => listener.publicUrl ?? getListenerUrl(app, listener));
-  guardRequests(app, listener, transport);
+  const pathMethods = new PathMethods(MAX_PARAM_LENGTH);
+  pathMethods.observe(app);
+  guardRequests(app, listener, { transport, pathMethods });
   // A client on a kept-alive connection moves to another replica before this one takes no more connections.
   app.addHook('onSend', (_request, reply, payload, done) => {
     if (health.readiness.stopping) void reply.header('connection', 'close');
@@ -143,7 +146,11 @@ export async function buildApp(
 }
 
 /** Sets the headers that every answer has, and refuses requests with an unacceptable head or an outdated connection. */
-function guardRequests(app: FastifyInstance, listener: Listener, transport: ListenerServers): void {
+function guardRequests(
+  app: FastifyInstance,
+  listener: Listener,
+  { transport, pathMethods }: { readonly transport: ListenerServers; readonly pathMethods: PathMethods },
+): void {
   let hosts = listAllowedHosts(app, listener);
   app.addHook('onListen', async () => {
     hosts = listAllowedHosts(app, listener); // Port 0 is known only now.
@@ -164,7 +171,7 @@ function guardRequests(app: FastifyInstance, listener: Listener, transport: List
     // Fastify would first read and parse the body.
     else if (request.is404)
       app.rateLimiter.limitNetwork.call(app, request, reply, () => {
-        void sendRouteNotFound(request, reply);
+        void sendRouteNotFound(request, reply, pathMethods.find(request.url));
       });
     else done();
   });

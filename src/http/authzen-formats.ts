@@ -66,7 +66,7 @@ const contextMembers = {
     .array(z.string().max(128))
     .max(64)
     .optional()
-    .describe('Absent: the client looks at all it gets'),
+    .describe('What the client can carry out; absent: what its configuration says, by default nothing'),
 } satisfies Record<(typeof REMIT_CONTEXT_MEMBERS)[number], z.ZodType>;
 export const contextFormat = z.looseObject(contextMembers);
 

@@ -8,6 +8,7 @@ import {
   type Properties,
   type Question,
   REMIT_CONTEXT_MEMBERS,
+  getSupportedObligations,
 } from '../model/question.js';
 import { BadRequest } from '../model/faults.js';
 import { certificateThumbprint } from '../tokens/proof-of-possession.js';
@@ -93,7 +94,7 @@ export function buildQuestion(request: EvaluationRequest, requestContext: Reques
     statedAgent: c.agent,
     statedMode: c.mode,
     assertedAgent: parseAssertedAgent(s.properties?.['act'] ?? undefined),
-    supportedObligations: c.supported_obligations,
+    supportedObligations: c.supported_obligations ?? getSupportedObligations(requestContext.caller),
     // The latest is at least as fresh as any token: an agent can't choose to be judged by what was.
     consistency: atLeast === undefined || requestContext.caller.kind === 'agent' ? 'full' : { atLeast },
     dryRun: c.dry_run ?? false,

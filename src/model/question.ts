@@ -15,6 +15,8 @@ export interface Client {
   readonly resources: ReadonlySet<string> | undefined;
   readonly defaultMode: 'human' | undefined;
   readonly answers: 'full' | 'minimal';
+  /** The obligations that it carries out where its request doesn't say. */
+  readonly supportedObligations: readonly string[];
   /** Requests a second. */
   readonly rate: number;
 }
@@ -73,8 +75,8 @@ export interface Question {
   readonly statedMode: 'human' | undefined;
   /** `subject.properties.act.sub`: an agent that the client vouches for. */
   readonly assertedAgent: string | undefined;
-  /** undefined where the client doesn't declare them: then it has to look at every obligation. */
-  readonly supportedObligations: readonly string[] | undefined;
+  /** The obligations that the caller can carry out: as the request says, otherwise as {@link getSupportedObligations} does. */
+  readonly supportedObligations: readonly string[];
   readonly consistency: Consistency;
   readonly dryRun: boolean;
   /** Whether the answer should have the path of relationships; a search needs none. */
@@ -101,6 +103,11 @@ export function omitNulls(values: Properties): Properties {
   return Object.values(values).includes(null)
     ? Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null))
     : values;
+}
+
+/** The obligations that a caller carries out where its request doesn't say: none, unless its configuration names them. */
+export function getSupportedObligations(caller: Caller): readonly string[] {
+  return caller.kind === 'client' ? caller.client.supportedObligations : [];
 }
 
 export function formatCallerId(caller: AuthenticatedParty): string {

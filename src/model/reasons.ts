@@ -3,6 +3,7 @@
  * `people`, which says nothing of what exists. Clients are told `operators`, which docs/reference/reasons.md repeats and
  * a test holds against this table.
  */
+import type { EntityRef } from './ids.js';
 
 /** The eight steps of a decision, by the names that answers and records carry. */
 export type StepName =
@@ -243,7 +244,7 @@ export const REASONS = {
     steps: ['policy', 'obligations'],
     people: 'Something needed for the decision is not known.',
     operators:
-      'A required attribute is neither in the entity store nor in the request; the message names it, and the entity that lacks it.',
+      'A required attribute is neither in the entity store nor in the request; the message names it, the entity that lacks it, and whether a request can state it. `missing` lists the same.',
   },
   policy_forbid: {
     steps: ['policy'],
@@ -259,7 +260,8 @@ export const REASONS = {
   obligation_unsupported: {
     steps: ['obligations'],
     people: 'This can not be shown safely here.',
-    operators: 'A duty applies that the client says it can not carry out (`supported_obligations`).',
+    operators:
+      'A duty applies that neither the request nor the configuration of its client says it can carry out (`supported_obligations`).',
   },
 } as const satisfies Record<string, { steps: readonly StepName[]; people: string; operators: string }>;
 
@@ -273,12 +275,29 @@ export type ReasonCodeOf<Step extends StepName> = {
   [Code in ReasonCode]: Step extends (typeof REASONS)[Code]['steps'][number] ? Code : never;
 }[ReasonCode];
 
+/** The sources of a value: the request beside the store, only a request of a client with `asserts_attributes`, or the store alone. */
+export type ValueSource = 'request' | 'asserting_client' | 'store';
+
+/** A part of a request to Cedar that is required and isn't there, or no longer fits. */
+export interface MissingValue {
+  /** The entity that lacks the attribute; undefined for a member of the context. */
+  readonly entity?: EntityRef;
+  /** Within the entity: `address.street`; of the context: `context.action.branch`. */
+  readonly path: string;
+  /** Whether it is there and has another type than the schema declares. */
+  readonly unfit?: true;
+  /** Absent: not known, as where it doesn't depend on a question. */
+  readonly source?: ValueSource;
+}
+
 export interface Reason {
   readonly code: ReasonCode;
   readonly step: StepName;
   /** The sentence for clients and operators, which may name policies, attributes and claims, never a secret. */
   readonly message: string;
   readonly policies?: readonly string[];
+  /** The values of `attribute_missing`, each with what lacks it and where it can come from. */
+  readonly missing?: readonly MissingValue[];
 }
 
 /**

@@ -11,8 +11,8 @@ import { findUndeclaredMember } from './undeclared-members.js';
 export const MAX_PARENTS = 100;
 
 export interface EntityProblem extends Problem {
-  /** The part that doesn't fit: `attributes.address.street`, `parents[0]`; undefined where it is the entity as a whole. */
-  readonly path?: string;
+  /** The part that doesn't fit: `type`, `attributes.address.street`, `parents[0].id`. */
+  readonly path: string;
 }
 
 /**
@@ -24,6 +24,7 @@ export function findEntityProblem(entity: StoredEntity, rules: Rules): EntityPro
   const types = vocabulary.typesByObject.get(entity.type) ?? [];
   if (types.length === 0 && !graph.hasDefinition(entity.type))
     return {
+      path: 'type',
       message: `no schema has a type "${entity.type}"`,
       suggestion: suggestNearest(entity.type, [...vocabulary.typesByObject.keys(), ...graph.definitionNames()]),
     };
@@ -39,7 +40,11 @@ export function findEntityProblem(entity: StoredEntity, rules: Rules): EntityPro
 function findEnumProblem({ type, id }: EntityRef, types: readonly EntityType[]): EntityProblem | undefined {
   const ids = types.flatMap((t) => t.ids ?? []);
   if (types.length === 0 || types.some((t) => t.ids === undefined) || ids.includes(id)) return undefined;
-  return { message: `"${id}" is no "${type}" that the Cedar schema has`, suggestion: suggestNearest(id, ids) };
+  return {
+    path: 'id',
+    message: `"${id}" is no "${type}" that the Cedar schema has`,
+    suggestion: suggestNearest(id, ids),
+  };
 }
 
 function findValueProblem(
@@ -83,14 +88,25 @@ function findParentProblem(
   types: readonly EntityType[],
   { vocabulary }: Rules,
 ): EntityProblem | undefined {
-  if (parents.length > MAX_PARENTS) return { message: `has more than ${MAX_PARENTS} parents` };
+  if (parents.length > MAX_PARENTS) return { path: 'parents', message: `has more than ${MAX_PARENTS} parents` };
   for (const [i, parent] of parents.entries()) {
     const path = `parents[${i}]`;
     const parentTypes = vocabulary.typesByObject.get(parent.type) ?? [];
-    if (!parentTypes.some((p) => types.some((t) => t.ancestors.has(p.name))))
-      return { path, message: `a "${parent.type}" is no parent that the Cedar schema allows a "${type}"` };
+    if (!parentTypes.some((p) => types.some((t) => t.ancestors.has(p.name)))) {
+      const allowed = listParentTypes(types, vocabulary.objectOf);
+      return {
+        path: `${path}.type`,
+        message: `${path}: a "${parent.type}" is no parent that the Cedar schema allows a "${type}", which may have ${allowed.length === 0 ? 'none' : allowed.join(', ')}`,
+        suggestion: suggestNearest(parent.type, allowed),
+      };
+    }
     const problem = findEnumProblem(parent, parentTypes);
-    if (problem !== undefined) return { path, ...problem };
+    if (problem !== undefined) return { ...problem, path: `${path}.id`, message: `${path}: ${problem.message}` };
   }
   return undefined;
+}
+
+/** The definitions of which an entity of these types may have parents, in order. */
+function listParentTypes(types: readonly EntityType[], objectOf: (name: string) => string): string[] {
+  return [...new Set(types.flatMap(({ ancestors }) => [...ancestors].map(objectOf)))].sort();
 }

@@ -1,14 +1,6 @@
 /** The required parts of a request to Cedar that are nowhere, and the stored ones that no longer fit the schema. */
-import { describeRef, type EntityRef } from '../model/ids.js';
-
-export interface MissingValue {
-  /** The entity that lacks the attribute; undefined for a member of the context. */
-  readonly entity?: EntityRef;
-  /** Within the entity: `address.street`; of the context: `context.action.branch`. */
-  readonly path: string;
-  /** Whether it is there and has another type than the schema declares. */
-  readonly unfit?: true;
-}
+import { describeRef } from '../model/ids.js';
+import type { MissingValue, ValueSource } from '../model/reasons.js';
 
 /** The value with the type of what lacks it, as policies come to it: `employee.status`, `context.action.branch`. */
 export function formatTypedPath({ entity, path }: MissingValue): string {
@@ -32,10 +24,22 @@ export function sortMissingValues(values: readonly MissingValue[]): readonly Mis
  * @param suffix names the earlier agent that the policies were asked for
  */
 export function describeMissingValues(values: readonly MissingValue[], suffix = ''): string {
-  const list = (those: readonly MissingValue[]): string => those.map(formatMissingValue).join(', ');
-  const [absent, unfit] = [values.filter((value) => value.unfit !== true), values.filter((value) => value.unfit)];
-  return [
-    ...(absent.length === 0 ? [] : [`Neither stored nor in the request${suffix}: ${list(absent)}.`]),
-    ...(unfit.length === 0 ? [] : [`Stored with another type than the schema declares${suffix}: ${list(unfit)}.`]),
-  ].join(' ');
+  const kinds = [...new Set(values.map(describeLack))].sort();
+  return kinds
+    .map((kind) => {
+      const list = values.filter((value) => describeLack(value) === kind).map(formatMissingValue);
+      return `${kind}${suffix}: ${list.join(', ')}.`;
+    })
+    .join(' ');
 }
+
+/** The beginning of the sentence that names the value. */
+function describeLack({ unfit, source = 'request' }: MissingValue): string {
+  return unfit === true ? 'Stored with another type than the schema declares' : LACKS[source];
+}
+
+const LACKS: Readonly<Record<ValueSource, string>> = {
+  request: 'Neither stored nor in the request',
+  asserting_client: 'Not stored, and only a client with asserts_attributes can state it',
+  store: 'Not stored, and this request can not state it',
+};

@@ -6,8 +6,8 @@ import type { CedarValueJson, EntityJson } from '@cedar-policy/cedar-wasm/nodejs
 import { formatAttributePath, type EntityWithAncestors } from '../model/entities.js';
 import type { EntityRef } from '../model/ids.js';
 import type { Properties } from '../model/question.js';
+import type { MissingValue } from '../model/reasons.js';
 import { memoizeByObject } from '../runtime/memoize.js';
-import type { MissingValue } from './missing-values.js';
 import type { ValueReads } from './policy-reads.js';
 import type { ReachedEntity } from './reached-entities.js';
 import type { EntityType } from './schema/action.js';

@@ -23,7 +23,8 @@ export class StrictJsonError extends Error {
 }
 
 /** The problem of a number whose double is another number, as a predicate about it. */
-export const INEXACT_NUMBER = 'is a number that reading would change: write it as a text, in quotes';
+export const INEXACT_NUMBER =
+  'is a number that reading would change: write it as a text, in quotes, or as a whole number within ±(2^53 − 1), which a Long is';
 
 /** Member names with a meaning of their own in JavaScript. */
 const FORBIDDEN_MEMBERS = new Set(['__proto__']);

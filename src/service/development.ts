@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { ConfiguredClient } from '../config/clients.js';
 import type { Config } from '../config/config.js';
 import { openDevelopmentIssuer, type DevelopmentIssuer } from '../issue/development-issuer.js';
+import { OBLIGATION_TYPES } from '../model/obligations.js';
 import { CLIENT_PERMISSIONS } from '../model/question.js';
 import { ensureSecretFile } from '../runtime/secret-file.js';
 import { sha256 } from '../runtime/sha256.js';
@@ -41,6 +42,7 @@ function createDevClient(key: string): ConfiguredClient {
     resources: undefined,
     defaultMode: undefined,
     answers: 'full',
+    supportedObligations: OBLIGATION_TYPES,
     rate: 1000,
   };
 }

@@ -15,7 +15,8 @@ function read(text: string, schema: z.ZodType = anything): { readonly value: unk
   return { value, problems: findings.map(({ line, column, message }) => `${line}:${column} ${message}`) };
 }
 
-const INEXACT = 'is a number that reading would change: write it as a text, in quotes';
+const INEXACT =
+  'is a number that reading would change: write it as a text, in quotes, or as a whole number within ±(2^53 − 1), which a Long is';
 const ODD_NUMBER = 'must be a number as JSON writes it, in decimal digits without leading zeros, or a text in quotes';
 const OTHER_READERS = 'is a number, a date or a boolean for some readers of YAML: write it in quotes';
 

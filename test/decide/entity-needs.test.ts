@@ -177,7 +177,10 @@ describe('an entity behind a reference', () => {
   it('that isn’t stored lacks what is required of it; where nothing is, it is as one without attributes', async () => {
     const answer = await ask('plain', { action: { vault: 'nowhere' } });
     expect([answer.decision, codes(answer)]).toEqual([false, ['attribute_missing']]);
-    expect(answer.context?.reasons[0]?.message).toBe('Neither stored nor in the request: level of vault:nowhere.');
+    expect(answer.context?.reasons[0]).toMatchObject({
+      message: 'Not stored, and this request can not state it: level of vault:nowhere.',
+      missing: [{ entity: { type: 'vault', id: 'nowhere' }, path: 'level', source: 'store' }],
+    });
     expect((await ask('dangling')).decision).toBe(true);
   });
 

@@ -113,7 +113,7 @@ it('A client is told which entity lacks what, and which policy forbids', async (
   const ask = (vault: string): Promise<Answer> =>
     remit.evaluate({ ...question('titled', vault, 'plan'), context: { token } });
   expect((await ask('nowhere')).context?.reasons).toMatchObject([
-    { code: 'attribute_missing', message: 'Neither stored nor in the request: level of vault:nowhere.' },
+    { code: 'attribute_missing', message: 'Not stored, and this request can not state it: level of vault:nowhere.' },
   ]);
   expect((await ask('high')).context).toMatchObject({
     reasons: [{ code: 'policy_forbid', policies: ['titled'] }],

@@ -13,6 +13,7 @@ import { readSources } from '../../src/config/files.js';
 import { decide, DECISION_STEPS, type DecisionDeps } from '../../src/decide/decide.js';
 import type { RelationshipGraph } from '../../src/graph/port.js';
 import type { CheckAnswer } from '../../src/model/checks.js';
+import { OBLIGATION_TYPES } from '../../src/model/obligations.js';
 import type { Decision } from '../../src/model/decision.js';
 import { Fault } from '../../src/model/faults.js';
 import { formatRef } from '../../src/model/ids.js';
@@ -55,7 +56,7 @@ interface World {
   readonly night: boolean;
   readonly suspended: readonly string[];
   readonly branch: string | undefined;
-  readonly supported: readonly string[] | undefined;
+  readonly supported: readonly string[];
 }
 
 // Yes more often than the rest, so that allows are reached.
@@ -91,7 +92,7 @@ const world: fc.Arbitrary<World> = fc.record({
     { weight: 1, arbitrary: fc.subarray([...AGENTS, 'planner-2']) },
   ),
   branch: fc.constantFrom(undefined, 'main', 'feature'),
-  supported: fc.constantFrom(undefined, ['mask', 'notification'], []),
+  supported: fc.constantFrom(OBLIGATION_TYPES, ['mask', 'notification'], []),
 });
 
 let sources: RuleSources;
@@ -125,6 +126,7 @@ const client: Client = {
   defaultMode: undefined,
   answers: 'full',
   rate: 1,
+  supportedObligations: [],
 };
 
 async function judge(w: World, by: Rules = rules): Promise<Decision> {

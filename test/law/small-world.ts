@@ -7,6 +7,7 @@ import type { CheckAnswer, CheckRequest } from '../../src/model/checks.js';
 import type { TokenReading } from '../../src/model/credential.js';
 import { parseRelationship } from '../../src/graph/relationship-text.js';
 import type { Decision } from '../../src/model/decision.js';
+import { OBLIGATION_TYPES } from '../../src/model/obligations.js';
 import type { StoredEntity } from '../../src/model/entities.js';
 import { CLIENT_PERMISSIONS, NO_ACCOUNT, type Client, type Question } from '../../src/model/question.js';
 import type { Rules } from '../../src/policy/load.js';
@@ -20,6 +21,7 @@ export const CLIENT: Client = {
   defaultMode: undefined,
   answers: 'full',
   rate: 1,
+  supportedObligations: [],
 };
 
 /** A question that says nothing but what it must. */
@@ -36,7 +38,7 @@ export const QUESTION: Question = {
   statedAgent: undefined,
   statedMode: undefined,
   assertedAgent: undefined,
-  supportedObligations: undefined,
+  supportedObligations: OBLIGATION_TYPES,
   consistency: 'full',
   dryRun: false,
   explain: true,

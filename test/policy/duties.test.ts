@@ -201,7 +201,6 @@ describe('obligationsOf', () => {
 });
 
 describe('listDutyGaps', () => {
-  const OCCASION = { topic: 'doc.read', body: 'agent:bot reads' };
   const unite = (...duties: Duty[]) => uniteDuties([duties], DOC);
   it.each<[string, Duty[], Duty[], object[]]>([
     ['a field that isn’t masked', [mask('ssn')], [mask('ssn'), mask('salary')], [{ duty: 'mask:salary' }]],

@@ -81,7 +81,7 @@ describe('an entity is refused', () => {
     [
       'for an id outside its enum',
       { type: 'level', id: 'hihg' },
-      undefined,
+      'id',
       '"hihg" is no "level" that the Cedar schema has (did you mean "high"?)',
     ],
     [
@@ -104,20 +104,44 @@ describe('an entity is refused', () => {
           { type: 'level', id: 'lo' },
         ],
       },
-      'parents[1]',
-      '"lo" is no "level" that the Cedar schema has (did you mean "low"?)',
+      'parents[1].id',
+      'parents[1]: "lo" is no "level" that the Cedar schema has (did you mean "low"?)',
     ],
     [
       'for a parent of a wrong type',
       { parents: [{ type: 'user', id: 'u' }] },
-      'parents[0]',
-      'a "user" is no parent that the Cedar schema allows a "doc"',
+      'parents[0].type',
+      'parents[0]: a "user" is no parent that the Cedar schema allows a "doc", which may have folder, level, team',
+    ],
+    [
+      'for a slip in the type of a parent',
+      {
+        parents: [
+          { type: 'folder', id: 'f' },
+          { type: 'foldr', id: 'g' },
+        ],
+      },
+      'parents[1].type',
+      'parents[1]: a "foldr" is no parent that the Cedar schema allows a "doc", which may have folder, level, team (did you mean "folder"?)',
+    ],
+    ['for a slip in its type', { type: 'dok' }, 'type', 'no schema has a type "dok" (did you mean "doc"?)'],
+    [
+      'for a slip in a reference to an enum',
+      { attributes: { level: 'hihg' } },
+      'attributes.level',
+      'attributes.level must be one of low, high (did you mean "high"?)',
     ],
     [
       'for a parent of its child',
       { type: 'folder', parents: [{ type: 'doc', id: 'd' }] },
-      'parents[0]',
-      'a "doc" is no parent that the Cedar schema allows a "folder"',
+      'parents[0].type',
+      'parents[0]: a "doc" is no parent that the Cedar schema allows a "folder", which may have team',
+    ],
+    [
+      'for a parent where there can be none',
+      { type: 'user', parents: [{ type: 'team', id: 't' }] },
+      'parents[0].type',
+      'parents[0]: a "team" is no parent that the Cedar schema allows a "user", which may have none',
     ],
     [
       'for a wrong type of value, open or not',

@@ -4,8 +4,8 @@ import {
   formatMissingValue,
   formatTypedPath,
   sortMissingValues,
-  type MissingValue,
 } from '../../src/policy/missing-values.js';
+import type { MissingValue } from '../../src/model/reasons.js';
 
 const erin = { type: 'employee', id: 'erin' };
 const street: MissingValue = { entity: erin, path: 'address.street' };
@@ -29,4 +29,18 @@ it('Missing values stand once each, in order, and say whether there is a value a
       'Stored with another type than the schema declares for agent:old: level of vault:v.',
   );
   expect(describeMissingValues([branch])).toBe('Neither stored nor in the request: context.action.branch.');
+});
+
+it('What a request can not state is told apart, and who can bring it', () => {
+  expect(
+    describeMissingValues([
+      { ...street, source: 'request' },
+      { entity: { type: 'user', id: 'ann' }, path: 'grade', source: 'asserting_client' },
+      { entity: { type: 'vault', id: 'v' }, path: 'level', source: 'store' },
+    ]),
+  ).toBe(
+    'Neither stored nor in the request: address.street of employee:erin. ' +
+      'Not stored, and only a client with asserts_attributes can state it: grade of user:ann. ' +
+      'Not stored, and this request can not state it: level of vault:v.',
+  );
 });

@@ -116,15 +116,18 @@ describe('docker-compose.yml', () => {
   });
 
   it('nobody has a secret that is not theirs', () => {
-    const keys = ['proxy.key', 'spicedb.key', 'postgres.key', 'postgres-password', 'spicedb.pgpass'];
+    const keys = ['proxy.key', 'spicedb.key', 'postgres-remit.key', 'postgres-remit-password', 'postgres-spicedb.key', 'postgres-spicedb-password', 'spicedb.pgpass', 'spicedb-database-password']; // prettier-ignore
     const holders = (secret: string): string[] =>
       services.filter(([, { secrets = [] }]) => secrets.includes(secret)).map(([name]) => name);
     expect(Object.fromEntries(keys.map((key) => [key, holders(key)]))).toEqual({
       'proxy.key': ['proxy'],
       'spicedb.key': ['spicedb'],
-      'postgres.key': ['postgres'],
-      'postgres-password': ['postgres'],
+      'postgres-remit.key': ['postgres-remit'],
+      'postgres-remit-password': ['postgres-remit'],
+      'postgres-spicedb.key': ['postgres-spicedb'],
+      'postgres-spicedb-password': ['postgres-spicedb'],
       'spicedb.pgpass': ['spicedb', 'spicedb-migrate'],
+      'spicedb-database-password': ['postgres-spicedb'],
     });
     for (const [name, { secrets = [], configs = [] }] of services) {
       for (const secret of secrets) expect(compose.secrets, name).toHaveProperty([secret]);
@@ -145,6 +148,26 @@ describe('docker-compose.yml', () => {
     }
     expect(compose.services['proxy']?.networks).not.toContain('stores');
   });
+
+  it('SpiceDB has a PostgreSQL server of its own, which nothing else reaches and which keeps the times of commits', () => {
+    const servers = services.filter(([, { image }]) => image.startsWith('postgres:')).map(([name]) => name);
+    expect(servers).toEqual(['postgres-remit', 'postgres-spicedb']);
+    const [own, ofGraph] = servers.map((name) => compose.services[name]);
+    expect(ofGraph?.command).toContain('-ctrack_commit_timestamp=on');
+    expect(new Set([...(own?.volumes ?? []), ...(ofGraph?.volumes ?? [])])).toEqual(
+      new Set(servers.map((name) => `${name}:/var/lib/postgresql`)),
+    );
+    const sharing = (network: string): string[] =>
+      services.filter(([, { networks }]) => networks.includes(network)).map(([name]) => name);
+    expect(ofGraph?.networks.flatMap(sharing).sort()).toEqual(['postgres-spicedb', 'spicedb', 'spicedb-migrate']);
+    for (const [name, server] of [['remit', own], ['spicedb', ofGraph]] as const) {
+      expect(server?.environment).toMatchObject({ DATABASE: name });
+      expect(server?.healthcheck?.test).toEqual(expect.arrayContaining(['pg_isready', `--dbname=${name}`]));
+      expect(server?.secrets).toContain(`${name}-database-password`);
+    }
+    for (const [, { environment = {} }] of services.filter(([name]) => name.startsWith('spicedb')))
+      expect(environment['SPICEDB_DATASTORE_CONN_URI']).toContain('@postgres-spicedb:5432/spicedb?');
+  }); // prettier-ignore
 
   it('SpiceDB and PostgreSQL are spoken to over TLS that is verified', () => {
     const uris = services.flatMap(([, { environment = {} }]) => environment['SPICEDB_DATASTORE_CONN_URI'] ?? []);
@@ -292,18 +315,23 @@ describe.skipIf(!openssl)(`fixtures/deployment/prepare${openssl ? '' : ' (skippe
 
   it('secrets are long, each another, and another in each deployment', () => {
     expect(prepare('two').status).toBe(0);
-    const secrets = ['postgres-password', 'remit-database-password', 'spicedb-database-password', 'spicedb-key', 'api-key', 'admin-key']; // prettier-ignore
+    const secrets = ['postgres-remit-password', 'postgres-spicedb-password', 'remit-database-password', 'spicedb-database-password', 'spicedb-key', 'api-key', 'admin-key']; // prettier-ignore
     const all = ['one', 'two'].flatMap((d) => secrets.map((name) => readFileSync(join(directory, d, name), 'utf8')));
     for (const secret of all) expect(secret).toMatch(/^[0-9a-f]{64}$/);
     expect(new Set(all).size).toBe(all.length);
     expect(made('spicedb.env')).toBe(`SPICEDB_GRPC_PRESHARED_KEY=${made('spicedb-key')}\n`);
-    expect(made('spicedb.pgpass')).toBe(`postgres:5432:spicedb:spicedb:${made('spicedb-database-password')}\n`);
+    expect(made('spicedb.pgpass')).toBe(`postgres-spicedb:5432:spicedb:spicedb:${made('spicedb-database-password')}\n`);
   });
 
   it('certificates are of its own authority, for their names only, and can issue none', () => {
     const ca = new X509Certificate(made('ca.pem'));
     expect(ca.ca).toBe(true);
-    const hosts = { postgres: 'DNS:postgres', spicedb: 'DNS:spicedb', proxy: 'DNS:remit.example, DNS:localhost' };
+    const hosts = {
+      'postgres-remit': 'DNS:postgres-remit',
+      'postgres-spicedb': 'DNS:postgres-spicedb',
+      spicedb: 'DNS:spicedb',
+      proxy: 'DNS:remit.example, DNS:localhost',
+    };
     for (const [name, subjects] of Object.entries(hosts)) {
       const certificate = new X509Certificate(made(`${name}.pem`));
       expect(certificate.verify(ca.publicKey), name).toBe(true);
@@ -319,7 +347,7 @@ describe.skipIf(!openssl)(`fixtures/deployment/prepare${openssl ? '' : ' (skippe
     loadRules(readSources(config.sources));
     expect(config.publicUrl).toBe('https://remit.example:7480');
     expect(config.spicedb).toMatchObject({ endpoint: 'spicedb:50051', plaintext: false, key: made('spicedb-key') });
-    expect(config.database).toMatchObject({ host: 'postgres', tls: { mode: 'verify-full' } });
+    expect(config.database).toMatchObject({ host: 'postgres-remit', tls: { mode: 'verify-full' } });
     expect(config.clients.flatMap(({ keySha256 }) => keySha256)).toEqual(
       ['api-key', 'admin-key'].map((n) => sha256(made(n))),
     );

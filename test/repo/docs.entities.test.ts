@@ -124,7 +124,9 @@ entity Doc { unread: Long, place?: { city: String, unread: Long }, spare?: { unr
     // An object is looked at where a policy reads anything of it.
     expect(await ask({ unread: 1, place: { city: 'Rome' } })).toEqual(missing('place.unread of doc:plan'));
     expect(await ask({ unread: 1, place: { city: 'Rome', unread: 1 }, spare: {} })).toEqual([]);
-    expect(await ask({ unread: 1, owner: 'bob' })).toEqual(missing('unread of user:bob'));
+    expect(await ask({ unread: 1, owner: 'bob' })).toEqual([
+      'attribute_missing: Not stored, and this request can not state it: unread of user:bob.',
+    ]);
   });
 
   it('is not asked when it is stored, but what could never be completed is refused', async () => {

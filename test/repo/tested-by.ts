@@ -149,7 +149,6 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/graph/server/revision-monitor.ts': 'test/graph/server/schema-monitor.test.ts',
   'src/graph/server/schema-diff.ts': 'test/graph/server/schema-monitor.test.ts',
   'src/graph/server/snapshot-reader.ts': 'test/graph/server/schema-monitor.test.ts',
-  'src/graph/server/transaction-changes.ts': 'test/graph/server/server.cached.test.ts',
   'src/graph/server/union-parts.ts': 'test/graph/server/grant-proof.test.ts',
   'src/graph/server/zedtoken-verifier.ts': 'test/graph/server/schema-monitor.test.ts',
   'src/graph/server/read-cache.ts': 'test/graph/server/server.cached.test.ts',

@@ -99,12 +99,12 @@ describe('readToken', () => {
     [
       'a number that reading would change',
       token(HEADER, '{"authorization_details":[{"type":"pay","equals":1234567890123456789}]}'),
-      'In the token\'s payload, "authorization_details[0].equals" is a number that reading would change: write it as a text, in quotes.',
+      'In the token\'s payload, "authorization_details[0].equals" is a number that reading would change: write it as a text, in quotes, or as a whole number within ±(2^53 − 1), which a Long is.',
     ],
     [
       'a number too large in the header',
       token('{"alg":"ES256","x":1e400}'),
-      'In the token\'s header, "x" is a number that reading would change: write it as a text, in quotes.',
+      'In the token\'s header, "x" is a number that reading would change: write it as a text, in quotes, or as a whole number within ±(2^53 − 1), which a Long is.',
     ],
     [
       'a claim given twice within another',

@@ -118,7 +118,7 @@ const testFormat = z.strictObject({
     .array(nonEmptyText)
     .max(64)
     .optional()
-    .describe('Obligations that the client says it can carry out'),
+    .describe('Obligations that the client says it can carry out; absent: all'),
   who: oneOrMore.describe('Tokens and principals by their names, or people as TYPE:ID'),
   actions: oneOrMore.describe('Actions by their names'),
   resources: oneOrMore.describe('Resources by their names, or as TYPE:ID'),

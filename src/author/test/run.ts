@@ -1,9 +1,18 @@
 /** Runs test cases by the steps of a decision, those of one scene together. */
+import { OBLIGATION_TYPES } from '../../model/obligations.js';
 import { decide, type DecisionDeps } from '../../decide/decide.js';
 import type { Decision, DecisionRecord } from '../../model/decision.js';
 import type { TokenReading } from '../../model/credential.js';
 import { BadRequest, Fault } from '../../model/faults.js';
-import { NO_ACCOUNT, omitNulls, type Client, type ClientPermission, type Question } from '../../model/question.js';
+import {
+  getSupportedObligations,
+  NO_ACCOUNT,
+  omitNulls,
+  type Caller,
+  type Client,
+  type ClientPermission,
+  type Question,
+} from '../../model/question.js';
 import type { Rules } from '../../policy/load.js';
 import type { LoadedWorld } from '../../config/world.js';
 import type { TestCase, Scene } from './case.js';
@@ -97,8 +106,9 @@ function caseQuestion(
   token: TokenReading | undefined,
 ): Question {
   const { subject } = requester;
+  const caller: Caller = { kind: 'client', client: requester.asserts ? ASSERTING_CLIENT : VOUCHING_CLIENT };
   return {
-    caller: { kind: 'client', client: requester.asserts ? ASSERTING_CLIENT : VOUCHING_CLIENT },
+    caller,
     account: NO_ACCOUNT,
     subject: { ...subject, properties: omitNulls(subject.properties) },
     action: { name: action.name, properties: omitNulls(action.properties) },
@@ -110,7 +120,7 @@ function caseQuestion(
     statedAgent: undefined,
     statedMode: token === undefined && requester.agent === undefined ? 'human' : undefined,
     assertedAgent: requester.agent,
-    supportedObligations,
+    supportedObligations: supportedObligations ?? getSupportedObligations(caller),
     consistency: 'full',
     dryRun: false,
     explain: expected.path !== undefined,
@@ -131,6 +141,7 @@ function testClient(...may: readonly ClientPermission[]): Client {
     resources: undefined,
     defaultMode: undefined,
     answers: 'full',
+    supportedObligations: OBLIGATION_TYPES,
     rate: Infinity,
   };
 }

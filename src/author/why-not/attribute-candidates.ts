@@ -1,7 +1,8 @@
 /** Proposes values for attributes that a decision requires and that neither the request nor the store has. */
 import { cedarPrincipal } from '../../model/acting.js';
 import { formatRef, isSameRef, type EntityRef } from '../../model/ids.js';
-import { sortMissingValues, type MissingValue } from '../../policy/missing-values.js';
+import type { MissingValue } from '../../model/reasons.js';
+import { sortMissingValues } from '../../policy/missing-values.js';
 import type { CedarType, RecordMembers } from '../../policy/schema/types.js';
 import { replaceMember, type ProposedChange } from './change.js';
 import type { ChangeEvaluation } from './change-evaluator.js';

@@ -24,10 +24,16 @@ export const obligationsStep: JudgingStep = {
     );
     const evidence = matchingDuties.length === 0 ? {} : { duties: citePolicies(matchingDuties, policies) };
     const { supportedObligations: supported } = bound.question;
-    const unsupported = supported === undefined ? [] : obligations.filter((o) => !supported.includes(o.type));
+    const unsupported = obligations.filter((o) => !supported.includes(o.type));
     if (unsupported.length > 0) {
       const types = unsupported.map((o) => o.type).join(', ');
-      reasons.push(reason('obligations', 'obligation_unsupported', `The client does not support: ${types}.`));
+      reasons.push(
+        reason(
+          'obligations',
+          'obligation_unsupported',
+          `Neither the request nor the configuration of its client says that it can carry out: ${types}.`,
+        ),
+      );
     }
     if (reasons.length > 0) return deny(reasons, evidence);
     return faults[0] === undefined ? pass(evidence, obligations) : unknown(faults[0], evidence);

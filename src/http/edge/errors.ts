@@ -1,6 +1,8 @@
 /** HTTP errors: their one format, and the one place that maps every thrown error to it. An engine's own text never leaves. */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { listKnownKeys } from '../../config/schema-types.js';
+import { didYouMean } from '../../diagnostics/suggest.js';
 import { BadRequest, Fault } from '../../model/faults.js';
 import { rephraseIssue, StrictJsonError, formatJsonPath } from '../../runtime/strict-json.js';
 
@@ -26,13 +28,27 @@ export function createProblem(code: string, message: string, at?: string): Probl
   return { error: { code, message, ...(at === undefined || at === '' ? {} : { at }) } };
 }
 
-/** Takes the first issue of a failed parse, with its place. @param within the place of what was parsed */
-export function toBadRequest(error: z.ZodError, within: readonly string[] = []): BadRequest {
+/**
+ * Takes the first issue of a failed parse, with its place.
+ * @param within the place of what was parsed
+ * @param schema what it was parsed by, for the name that was meant by an unknown one
+ */
+export function toBadRequest(error: z.ZodError, within: readonly string[] = [], schema?: z.ZodType): BadRequest {
   const issue = error.issues[0] === undefined ? undefined : findPlainIssue(error.issues[0]);
   return new BadRequest(
-    issue === undefined ? 'is not acceptable' : rephraseIssue(issue),
+    issue === undefined ? 'is not acceptable' : `${rephraseIssue(issue)}${suggestName(issue, schema)}`,
     formatJsonPath([...within, ...(issue?.path ?? [])]),
   );
+}
+
+/** Longer names are no slips of ours, and comparing them would take long. */
+const MAX_COMPARED_LENGTH = 64;
+
+function suggestName(issue: z.core.$ZodIssue, schema: z.ZodType | undefined): string {
+  if (issue.code !== 'unrecognized_keys' || schema === undefined) return '';
+  const [key = '', ...others] = issue.keys;
+  if (others.length > 0 || key.length > MAX_COMPARED_LENGTH) return '';
+  return didYouMean(key, listKnownKeys(schema, issue.path));
 }
 
 /**
@@ -95,10 +111,20 @@ export function installErrorHandlers(app: FastifyInstance): void {
     request.log.error({ err: error }, 'unexpected error');
     return reply.code(500).send(createProblem('internal', 'Something is wrong with Remit itself.'));
   });
-  app.setNotFoundHandler(sendRouteNotFound);
+  app.setNotFoundHandler((request, reply) => sendRouteNotFound(request, reply));
 }
 
-/** Answers a request for which there is no route. */
-export function sendRouteNotFound({ method, url }: FastifyRequest, reply: FastifyReply): FastifyReply {
-  return reply.code(404).send(createProblem('not_found', `There is no ${method} ${url.split('?')[0] ?? ''}.`));
+/** Answers a request for which there is no route. @param allowed the methods that its path is for, if any */
+export function sendRouteNotFound(
+  { method, url }: FastifyRequest,
+  reply: FastifyReply,
+  allowed?: readonly string[],
+): FastifyReply {
+  const path = url.split('?')[0] ?? '';
+  if (allowed === undefined) return reply.code(404).send(createProblem('not_found', `There is no ${method} ${path}.`));
+  const methods = allowed.join(', ');
+  return reply
+    .code(405)
+    .header('allow', methods)
+    .send(createProblem('method_not_allowed', `There is no ${method} ${path}: it takes ${methods}.`));
 }

@@ -19,8 +19,9 @@ export function installStrictParsing(app: FastifyInstance): void {
     done();
   });
   app.setValidatorCompiler(({ schema }) => (data: unknown) => {
-    const parsed = (schema as z.ZodType).safeParse(data);
-    return parsed.success ? { value: parsed.data } : { error: toBadRequest(parsed.error) };
+    const format = schema as z.ZodType;
+    const parsed = format.safeParse(data);
+    return parsed.success ? { value: parsed.data } : { error: toBadRequest(parsed.error, [], format) };
   });
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
 }

@@ -44,7 +44,7 @@ export function entityRoutes(app: TypedApp, service: Service): void {
     handler: async (request) => {
       const stored = { ...request.params, ...request.body };
       const problem = findEntityProblem(stored, service.activePolicies.rules);
-      if (problem !== undefined) throw new BadRequest(formatProblem(problem), problem.path ?? '');
+      if (problem !== undefined) throw new BadRequest(formatProblem(problem), problem.path);
       await service.entities.put([stored]);
       return stored;
     },

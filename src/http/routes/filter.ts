@@ -5,7 +5,7 @@ import { previewQuestions } from '../../lists/decide-list.js';
 import { createMask, MASKING_OBLIGATIONS } from '../../lists/mask.js';
 import { GraphSnapshot } from '../../graph/snapshot.js';
 import { BadRequest } from '../../model/faults.js';
-import { omitNulls } from '../../model/question.js';
+import { getSupportedObligations, omitNulls, type Caller } from '../../model/question.js';
 import { identifyListRequester, PLACEHOLDER_ID, recordSearch } from '../../lists/record.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
@@ -69,7 +69,7 @@ export function filterRoutes(app: TypedApp, service: Service): void {
       const template = buildQuestion(
         {
           ...shared,
-          context: withMaskingSupported(requestedContext),
+          context: withMaskingSupported(requestedContext, requestContext.caller),
           resource: { type: PLACEHOLDER_ID, id: PLACEHOLDER_ID },
         },
         requestContext,
@@ -116,11 +116,10 @@ function toRecordedTypes(records: readonly { readonly type: string }[]): Record<
 /** Adds masking to what the client supports, since it is done here. */
 function withMaskingSupported(
   requestedContext: z.infer<typeof contextFormat> | undefined,
-): z.infer<typeof contextFormat> | undefined {
-  const supported = requestedContext?.supported_obligations;
-  return supported === undefined
-    ? requestedContext
-    : { ...requestedContext, supported_obligations: [...new Set([...supported, ...MASKING_OBLIGATIONS])] };
+  caller: Caller,
+): z.infer<typeof contextFormat> {
+  const supported = requestedContext?.supported_obligations ?? getSupportedObligations(caller);
+  return { ...requestedContext, supported_obligations: [...new Set([...supported, ...MASKING_OBLIGATIONS])] };
 }
 
 /** Checks the parts of every question that the records make. @throws BadRequest naming the record */

@@ -2,6 +2,7 @@
  * Cedar's types, and the conversion of a caller's JSON to Cedar values by them. Only declared members are read, so a
  * caller's `__entity` or `__extn` never reaches Cedar. `read-types.ts` reads the types from the schema.
  */
+import { didYouMean } from '../../diagnostics/suggest.js';
 import type { CedarValueJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { parseInstant } from '../../model/instants.js';
 import { findIdProblem } from '../../model/ids.js';
@@ -133,7 +134,8 @@ function readEntityId(
   if (typeof id !== 'string') throw new InvalidValueError(problem, path);
   const idFault = findIdProblem(id);
   if (idFault !== undefined) throw new InvalidValueError(idFault, path);
-  if (ids?.includes(id) === false) throw new InvalidValueError(`must be one of ${ids.join(', ')}`, path);
+  if (ids?.includes(id) === false)
+    throw new InvalidValueError(`must be one of ${ids.join(', ')}${didYouMean(id, ids)}`, path);
   return id;
 }
 

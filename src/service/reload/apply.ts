@@ -11,7 +11,7 @@ import type { ActivePolicies } from '../active-policies.js';
 import { createUnreadCandidate, type PolicyCandidate, type SuiteFile } from './candidate.js';
 import { describeChanges, findRenewedCertificates, findRestartChanges } from './config-changes.js';
 import { findRelaxations } from './relaxations.js';
-import { nameRelaxations, ReloadLog } from './reload-log.js';
+import { joinNamed, ReloadLog } from './reload-log.js';
 import { fingerprintSources } from './snapshot.js';
 import { ConfigError } from '../../model/faults.js';
 import { describeUnfitEntities } from '../unfit-entities.js';
@@ -42,7 +42,7 @@ const READ_TIMEOUT_MS = 60_000;
 /** Files that are valid, and that only the operator's signal takes. */
 class RelaxationRefused extends ConfigError {
   constructor(relaxations: readonly string[]) {
-    super(`they give up restrictions, which only SIGHUP takes (the watch never does): ${nameRelaxations(relaxations)}`);
+    super(`they give up restrictions, which only SIGHUP takes (the watch never does): ${joinNamed(relaxations)}`);
   }
 }
 
@@ -182,7 +182,7 @@ export class Reloader {
     } catch (error) {
       const isRefused = candidate !== undefined && !hasSameSources(candidate, before);
       if (candidate !== undefined && (isRefused || error instanceof RelaxationRefused))
-        this.recordRefusal(candidate, error as Error, isAsked);
+        this.recordRefusal(candidate, this.explainRefusal(candidate, error as Error), isAsked);
       throw error;
     }
   }
@@ -194,8 +194,18 @@ export class Reloader {
     this.log.logConfirmed(activePolicies.rules.version);
   }
 
+  /** The reason of a refusal. A file that is gone may be its cause where nothing else of the message leads there. */
+  private explainRefusal({ files }: PolicyCandidate, error: Error): string {
+    if (files === undefined || error instanceof RelaxationRefused) return error.message;
+    const before = [...this.service.activePolicies.rules.sources.policies, ...this.suites].map(({ name }) => name);
+    const gone = before.filter((name) => !files.includes(name));
+    return gone.length === 0
+      ? error.message
+      : `${error.message}; gone since the policies in force were read: ${joinNamed(gone)}`;
+  }
+
   /** Records and logs a refusal: once however often the watch offers the same files, and at each signal. */
-  private recordRefusal({ version, findings }: PolicyCandidate, { message: reason }: Error, isAsked: boolean): void {
+  private recordRefusal({ version, findings }: PolicyCandidate, reason: string, isAsked: boolean): void {
     const { activePolicies, now } = this.service;
     const { refusal } = activePolicies;
     const isKnown = refusal?.reason === reason && refusal.version === version;

@@ -19,6 +19,8 @@ export interface PolicyCandidate {
   readonly findings: readonly Finding[];
   /** `policy_version` of decision records; undefined where the files can't be read. */
   readonly version: string | undefined;
+  /** The names of the policies and of the YAML files beside them; undefined where they could not be listed. */
+  readonly files: readonly string[] | undefined;
   /** The test suites that belong to the policies, whether or not they were run. */
   readonly suites: readonly SuiteFile[];
   readonly content: CheckedPolicies | { readonly refused: string };
@@ -32,6 +34,7 @@ export function createUnreadCandidate(cause: string): PolicyCandidate {
     readAt: process.hrtime.bigint(),
     findings: [],
     version: undefined,
+    files: undefined,
     suites: [],
     content: { refused },
   };

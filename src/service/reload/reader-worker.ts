@@ -27,14 +27,15 @@ await serveWorkerCalls(({ paths, pollMs, tests }: ReaderOptions) => {
 });
 
 async function checkCandidate(
-  { readAt, fingerprint, read }: FilesSnapshot,
+  { readAt, fingerprint, files, read }: FilesSnapshot,
   paths: WatchedPaths,
   tests: TestDemand,
 ): Promise<PolicyCandidate> {
-  if ('refused' in read) return { readAt, fingerprint, findings: [], version: undefined, suites: [], content: read };
+  if ('refused' in read)
+    return { readAt, fingerprint, files, findings: [], version: undefined, suites: [], content: read };
   const { sources, world } = read;
   const suites = tests === 'required' ? listSuites(read) : [];
-  const common = { readAt, fingerprint, version: hashSources(sources), suites };
+  const common = { readAt, fingerprint, files, version: hashSources(sources), suites };
   // Loaded on demand: it takes tens of MB, which a service whose files never change does not need.
   const { checkSources: examine } = await import('../../author/check/check.js');
   const { findings: sourceFindings, rules } = examine(sources, world);

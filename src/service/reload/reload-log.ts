@@ -3,8 +3,8 @@ import { formatProblem, isError, type Finding } from '../../diagnostics/diagnost
 import type { Rules } from '../../policy/load.js';
 import type { Log } from '../../telemetry/log.js';
 
-/** The most relaxations that are named in one line. */
-const MAX_NAMED_RELAXATIONS = 10;
+/** The most parts that are named in one line. */
+const MAX_NAMED_PARTS = 10;
 /** The most warnings that are logged for one reload. */
 const MAX_LOGGED_WARNINGS = 5;
 
@@ -20,8 +20,7 @@ export class ReloadLog {
   logTaken({ policies, sources, version }: Rules, findings: readonly Finding[], relaxations: readonly string[]): void {
     const count = `${policies.size} policies in ${sources.policies.length} files`;
     this.log(`policies taken: version ${version}, ${count}`, { event: 'policies_taken', policy_version: version });
-    if (relaxations.length > 0)
-      this.warn(`given up at the operator's signal: ${nameRelaxations(relaxations)}`, version);
+    if (relaxations.length > 0) this.warn(`given up at the operator's signal: ${joinNamed(relaxations)}`, version);
     const warnings = findings.filter((finding) => !isError(finding));
     for (const warning of warnings.slice(0, MAX_LOGGED_WARNINGS))
       this.warn(`${warning.file}:${warning.line}: ${formatProblem(warning)}`, version);
@@ -55,8 +54,8 @@ export class ReloadLog {
   }
 }
 
-/** Joins what a candidate gives up, in the length of a line. */
-export function nameRelaxations(relaxations: readonly string[]): string {
-  const others = relaxations.length - MAX_NAMED_RELAXATIONS;
-  return `${relaxations.slice(0, MAX_NAMED_RELAXATIONS).join('; ')}${others > 0 ? `; and ${others} more` : ''}`;
+/** Joins what a candidate gives up or lacks, in the length of a line. */
+export function joinNamed(parts: readonly string[]): string {
+  const others = parts.length - MAX_NAMED_PARTS;
+  return `${parts.slice(0, MAX_NAMED_PARTS).join('; ')}${others > 0 ? `; and ${others} more` : ''}`;
 }

@@ -49,6 +49,7 @@ export class SettledReader {
     return createRefusedSnapshot(
       `the files keep changing: no two of ${MAX_READINGS} successive readings were equal`,
       previous.readAt,
+      undefined,
     );
   }
 

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
 import { isSuiteName } from '../../author/test/test-files.js';
-import { listYamlFiles, readBoundedSources, readSources, type SourcePaths } from '../../config/files.js'; // prettier-ignore
+import { displayPath, listYamlFiles, readBoundedSources, readSources, type SourcePaths } from '../../config/files.js';
 import { listFiles, Unreadable } from '../../config/read-directory.js';
 import { readWorldSource } from '../../config/world.js';
 import { ConfigError } from '../../model/faults.js';
@@ -29,6 +29,8 @@ export interface FilesSnapshot {
   /** The start of the reading, in nanoseconds of the host's monotonic clock. */
   readonly readAt: bigint;
   readonly fingerprint: string;
+  /** The names of the policies and of the YAML files beside them; undefined where they could not be listed. */
+  readonly files: readonly string[] | undefined;
   readonly read: ({ readonly sources: RuleSources } & CheckingFiles) | { readonly refused: string };
 }
 
@@ -38,10 +40,25 @@ export function readSnapshot(paths: WatchedPaths): FilesSnapshot {
   try {
     const sources = readSources(paths.sources);
     const checking = readCheckingFiles(paths);
-    return { readAt, fingerprint: fingerprintSources(sources, checking), read: { sources, ...checking } };
+    return {
+      readAt,
+      fingerprint: fingerprintSources(sources, checking),
+      files: [...sources.policies, ...checking.tests].map(({ name }) => name),
+      read: { sources, ...checking },
+    };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    return createRefusedSnapshot(error.message, readAt);
+    return createRefusedSnapshot(error.message, readAt, listNames(paths));
+  }
+}
+
+/** The names of the files that are there, whether or not they can be read. */
+function listNames({ sources: { policies } }: WatchedPaths): string[] | undefined {
+  try {
+    return [...listFiles(policies, '.cedar').files, ...listYamlFiles(policies)].map(displayPath);
+  } catch (error) {
+    if (error instanceof Unreadable || error instanceof ConfigError) return undefined;
+    throw error;
   }
 }
 
@@ -58,9 +75,14 @@ export function listSuites({ tests }: CheckingFiles): SuiteFile[] {
     .filter(({ name }) => isSuiteName(name))
     .map(({ name, text }) => ({ name, sha256: createHash('sha256').update(text).digest('hex') }));
 }
+
 /** The snapshot of files that can not be read. */
-export function createRefusedSnapshot(refused: string, readAt: bigint): FilesSnapshot {
-  return { readAt, fingerprint: `refused: ${refused}`, read: { refused } };
+export function createRefusedSnapshot(
+  refused: string,
+  readAt: bigint,
+  files: readonly string[] | undefined,
+): FilesSnapshot {
+  return { readAt, fingerprint: `refused: ${refused}`, files, read: { refused } };
 }
 
 export function fingerprintSources(

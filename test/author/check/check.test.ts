@@ -134,7 +134,7 @@ describe('all that is wrong is found', () => {
       `world.yaml:${at + 3}:3 error [relationship-invalid] "folder:plans#editor@agent:writer" does not fit: "editor" of "folder" takes user`,
       `world.yaml:${at + 4}:3 error [relationship-invalid] "foldr:plans#editor@user:ann" names "foldr", which is no definition (did you mean "folder"?)`,
       expect.stringMatching(`^world.yaml:${at + 5}:3 error \\[relationship-invalid\\] "nothing" is not a relationship`),
-      expect.stringMatching(/^world\.yaml:\d+:5 error \[entity-invalid\] \(agent:planner\): attributes\.suspended must be true or false$/),
+      expect.stringMatching(/^world\.yaml:\d+:62 error \[entity-invalid\] \(agent:planner\): attributes\.suspended must be true or false$/),
     ]);
   }); // prettier-ignore
 });

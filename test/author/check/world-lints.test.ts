@@ -60,7 +60,7 @@ it('A warning about a world can be ignored with a reason', async () => {
 
 it('A world with errors is told of these alone', async () => {
   expect(await lint('{ type: user, id: bob, attributes: { nmae: Bob } }')).toEqual([
-    expect.stringMatching(/^2:5 error entity-invalid: /),
+    expect.stringMatching(/^2:42 error entity-invalid: /),
   ]);
 });
 

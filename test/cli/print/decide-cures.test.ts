@@ -1,12 +1,13 @@
 import { expect, it } from 'vitest';
 import { decideCommand } from '../../../src/cli/decide.js';
 import { listDecideCures } from '../../../src/cli/print/decide-cures.js';
-import { REASONS, type ReasonCode } from '../../../src/model/reasons.js';
+import { REASONS, type MissingValue, type ReasonCode, type ValueSource } from '../../../src/model/reasons.js';
 
+const resource = { type: 'document', id: 'plan' };
 const cures = (hasToken: boolean, ...codes: ReasonCode[]): string[] =>
   listDecideCures(
     codes.map((code) => ({ code })),
-    { hasToken },
+    { hasToken, resource },
   );
 
 it('A question without a token is told each way to say who acts', () => {
@@ -18,7 +19,7 @@ it('A question without a token is told each way to say who acts', () => {
 
 it('A token is minted by the configuration that the question was asked by', () => {
   const cureFor = (config: string | undefined): string[] =>
-    listDecideCures([{ code: 'token_missing' }], { hasToken: false, config });
+    listDecideCures([{ code: 'token_missing' }], { hasToken: false, config, resource });
   expect(cureFor(undefined)).toEqual([expect.stringContaining(' token --user ID ')]);
   expect(cureFor('clinic/remit.yaml')).toEqual([
     expect.stringContaining(' token --config clinic/remit.yaml --user ID '),
@@ -36,10 +37,39 @@ it('A token of another data directory is minted anew, by that of the service', (
 });
 
 it('What is missing is told in the options that give it', () => {
-  expect(cures(true, 'attribute_missing', 'context_missing', 'policy_forbid')).toEqual([
-    expect.stringContaining('--properties, --action-properties or --context'),
-    '--context with what is missing',
+  expect(cures(true, 'context_missing', 'policy_forbid')).toEqual(['--context with what is missing']);
+  const missing: readonly MissingValue[] = [
+    { entity: resource, path: 'address.city', source: 'request' },
+    { path: 'context.action.branch', source: 'request' },
+    { path: 'context.request.ip', source: 'request' },
+    { path: 'context.user', source: 'request' },
+  ];
+  expect(listDecideCures([{ code: 'attribute_missing', missing }], { hasToken: true, resource })).toEqual([
+    '--properties with address.city, or store it: PUT /v1/entities/document/plan with address.city in "attributes"',
+    '--action-properties with branch',
+    '--context with ip',
+    'no option states context.user',
   ]);
+});
+
+it('What no option states is to be stored, and is not called a matter of the request', () => {
+  const grade = { entity: { type: 'user', id: 'ann|x' }, path: 'grade' };
+  const ask = (source: ValueSource): string[] =>
+    listDecideCures([{ code: 'attribute_missing', missing: [{ ...grade, source }] }], { hasToken: true, resource });
+  const store =
+    'no option states grade of user:ann|x: store it by PUT /v1/entities/user/ann%7Cx with grade in "attributes"';
+  expect(ask('store')).toEqual([store]);
+  for (const source of ['request', 'asserting_client'] as const)
+    expect(ask(source)).toEqual([`${store}; over HTTP a client with asserts_attributes can state it`]);
+  expect(
+    listDecideCures(
+      [{ code: 'attribute_missing', missing: [{ entity: resource, path: 'open', source: 'asserting_client' }] }],
+      {
+        hasToken: true,
+        resource,
+      },
+    ),
+  ).toEqual([expect.stringContaining('no option states open of document:plan')]);
 });
 
 it('Each option that a cure names is one of the command, or of the one in its parentheses', () => {

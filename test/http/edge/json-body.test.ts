@@ -70,3 +70,22 @@ it.each(NOTHING)('a route that takes a body needs one', async (...framing) => {
   const answer = await send('POST /v1/revocations', ['Content-Type: application/json', ...framing]);
   expect([statusOf(answer), answer]).toEqual([400, expect.stringContaining('The body is empty.')]);
 });
+
+it('each route that takes a body says which type it has to be of, and takes a missing one for no JSON', async () => {
+  const { paths = {} } = remit.app.swagger() as { paths?: Record<string, Record<string, { requestBody?: object }>> };
+  const routes = Object.entries(paths).flatMap(([path, operations]) =>
+    Object.entries(operations)
+      .filter(([, { requestBody }]) => requestBody !== undefined)
+      .map(([method]) => `${method.toUpperCase()} ${path.replaceAll(/\{.*?\}/g, 'x')}`),
+  );
+  expect(routes.length).toBeGreaterThan(8);
+  for (const route of routes)
+    for (const type of [[], ['Content-Type: application/merge-patch+json'], ['Content-Type: ;']]) {
+      const answer = await send(route, [...type, 'Content-Length: 2'], '{}');
+      expect([route, statusOf(answer), answer]).toEqual([
+        route,
+        400,
+        expect.stringContaining('"content_type","message":"The Content-Type must be application/json."'),
+      ]);
+    }
+});

@@ -63,7 +63,7 @@ describe.each([['http'], ['https']])('over %s', (scheme) => {
   it.each([
     ['an unknown path', 'POST /nowhere HTTP/1.1', [], 404],
     ['an unknown path, in chunks', 'POST /nowhere HTTP/1.1', ['Transfer-Encoding: chunked'], 404],
-    ['a path with another method', 'PUT /access/v1/evaluation HTTP/1.1', [], 404],
+    ['a path with another method', 'PUT /access/v1/evaluation HTTP/1.1', [], 405],
     ['a path that takes no body', 'GET /health/live HTTP/1.1', [], 200],
     ['a decision', 'POST /access/v1/evaluation HTTP/1.1', [], 401],
     ['a decision, with a wrong key', 'POST /access/v1/evaluations HTTP/1.1', ['Authorization: Bearer guess'], 401],

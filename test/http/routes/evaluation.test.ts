@@ -247,7 +247,7 @@ describe('bad input is refused, naming the place', () => {
       error: {
         code: 'malformed_json',
         at,
-        message: `In the body, "${at}" is a number that reading would change: write it as a text, in quotes.`,
+        message: `In the body, "${at}" is a number that reading would change: write it as a text, in quotes, or as a whole number within ±(2^53 − 1), which a Long is.`,
       },
     });
   });

@@ -87,6 +87,33 @@ describe('a set whose tests fail', () => {
   });
 });
 
+describe('a file that is gone, and something else fails for it', () => {
+  it('is named by the watch and at each signal, also where its tests fail first', async () => {
+    writeFileSync(policy('alice_test.yaml'), SUITE('allow'));
+    write(live, 'policies/other.cedar', FREEZE.replace('forbid', 'permit').replace('resource)', 'resource == HR::Employee::"nobody")')); // prettier-ignore
+    await hears(live, /^policies taken/);
+    rmSync(policy('hr.cedar'));
+    const why =
+      /not taken.*alice_test\.yaml:8: .*; gone since the policies in force were read: \S*policies\/hr\.cedar$/;
+    await hears(live, why);
+    live.said.length = 0;
+    approve();
+    await hears(live, why);
+    await isTold(/gone since .*hr\.cedar/);
+  });
+
+  it('is named where no file is left, and where another can not be read', async () => {
+    write(live, 'policies/hr.cedar', '');
+    rmSync(policy('agents.cedar'));
+    await hears(live, /not taken.*hr\.cedar.* is empty.*; gone since .*: \S*policies\/agents\.cedar$/);
+    for (const name of ['hr.cedar', 'code.cedar']) rmSync(policy(name));
+    await hears(
+      live,
+      /not taken.*no \*\.cedar file here; gone since .*: (\S*policies\/(agents|code|hr)\.cedar(; )?){3}$/,
+    );
+  });
+});
+
 it('a suite that can not be read refuses the set, and its line is named', async () => {
   writeFileSync(policy('alice_test.yaml'), SUITE('allow').replace('action', 'actoin'));
   write(live, 'policies/freeze.cedar', FREEZE);

@@ -9,6 +9,7 @@ const candidate = (fingerprint: string): PolicyCandidate => ({
   findings: [],
   version: fingerprint,
   readAt: 0n,
+  files: undefined,
   suites: [],
   content: { refused: fingerprint },
 });
