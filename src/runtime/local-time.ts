@@ -51,6 +51,36 @@ export function formatLocalInstant(instant: Date, zone: string): string {
   return `${text.replace(/\.000$/, '')}${sign}${hours}:${minutes}`;
 }
 
+const wallFormatters = new Map<string, Intl.DateTimeFormat>();
+
+/**
+ * The time that the wall's clock shows at an instant, as the milliseconds since 1970 at which UTC shows the same.
+ * @param at milliseconds since 1970, from the year 1
+ * @throws RangeError where there is no such zone
+ */
+export function toWallClock(at: number, zone: string): number {
+  if (zone === DEFAULT_ZONE) return at;
+  const formatter =
+    wallFormatters.get(zone) ??
+    new Intl.DateTimeFormat('en-US-u-ca-gregory-nu-latn', {
+      timeZone: zone,
+      year: 'numeric',
+      month: 'numeric',
+      day: 'numeric',
+      hour: 'numeric',
+      minute: 'numeric',
+      second: 'numeric',
+      hourCycle: 'h23',
+    });
+  wallFormatters.set(zone, formatter);
+  const [month = 1, day = 1, year = 1, hour = 0, minute = 0, second = 0] = formatter
+    .formatToParts(at)
+    .flatMap(({ type, value }) => (type === 'literal' ? [] : [Number(value)]));
+  const wall = new Date(0);
+  wall.setUTCFullYear(year, month - 1, day);
+  return wall.setUTCHours(hour, minute, second, ((at % 1000) + 1000) % 1000);
+}
+
 /** Says what is wrong with the name of a zone, as the rest of a sentence; undefined where nothing is. */
 export function findZoneProblem(zone: string): string | undefined {
   // An offset is no place: it has no summer time, and JavaScript would take it.

@@ -26,6 +26,7 @@ const ROOMS = [
   'graph',
   'policy',
   'tokens',
+  'govern',
   'decide',
   'lists',
   'records',

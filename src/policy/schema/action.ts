@@ -1,4 +1,5 @@
 /** Entity types and actions as the Cedar schema declares them: the catalogue that every question is looked up in. */
+import type { Limit } from '../../model/limits.js';
 import type { RecordMembers } from './types.js';
 import type { EntityUid } from './uid.js';
 
@@ -32,6 +33,10 @@ export interface Action {
   /** The scope that covers it on a token for background use. */
   readonly backgroundScope: string | undefined;
   readonly consent: 'standing' | 'each' | undefined;
+  /** The bounds on its use: `@limit`. */
+  readonly limits: readonly Limit[];
+  /** The place of the amount that a question uses, within the context: `["action", "amount"]`. */
+  readonly amount: readonly string[] | undefined;
   readonly permission: string;
   readonly agentPermission: string | undefined;
   readonly resourceTypes: readonly EntityType[];

@@ -24,6 +24,14 @@ namespace Remit {
   };
   type Consent = { granted_at: datetime, expires_at?: datetime };
   type Approval = { by: String, approved_at: datetime, expires_at?: datetime };
-  type Budget = { remaining: Long, unit: String };
+  type Amount = {           // 12.50 EUR is 1250 with two decimals
+    value: Long,
+    unit: String,
+    decimals: Long,
+  };
+  type Budget = {           // the tightest limit, before this question
+    remaining: Long,        // in the decimals of the limit: of "500.00 EUR" at most 50000
+    unit?: String,          // absent where uses are counted
+  };
 }
 `;

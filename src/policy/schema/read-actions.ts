@@ -4,11 +4,14 @@ import type { FindingCollector } from '../../diagnostics/diagnostics.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 import type { Action, EntityType } from './action.js';
 import { checkAction, checkActionAgainstGraph, CONSENT_VALUES } from './check-action.js';
+import { readActionLimits } from './action-limits.js';
 import { reportMisspelledAnnotations, transitiveClosure, type LocatePart, type ParsedSchema } from './declarations.js';
 import type { RecordMember } from './types.js';
 import { formatUid, qualifyName, type EntityUid } from './uid.js';
 
-const ACTION_ANNOTATIONS = ['permission', 'agent_permission', 'scope', 'background_scope', 'title', 'consent'];
+const ACTION_ANNOTATIONS = [
+  'permission', 'agent_permission', 'scope', 'background_scope', 'title', 'consent', 'limit', 'amount',
+]; // prettier-ignore
 
 type ActionJson = SchemaJson<string>[string]['actions'][string];
 
@@ -73,6 +76,7 @@ function readAction(
     scope,
     backgroundScope: annotations['background_scope'] ?? (scope === undefined ? undefined : `${scope}.background`),
     consent: CONSENT_VALUES.find((consent) => consent === annotations['consent']),
+    ...readActionLimits(annotations, context, locate, findings),
     permission: annotations['permission'] ?? uid.id,
     agentPermission: annotations['agent_permission'],
     principalTypes: lookUpEntityTypes(json.appliesTo?.principalTypes, entityTypes),

@@ -1,0 +1,59 @@
+/** Exact quantities: whole numbers with decimals, scaled and compared as such and never as doubles. */
+import type { Quantity } from './limits.js';
+
+/** The most decimals of an amount: those of the smallest units that there are, such as wei. */
+export const MAX_DECIMALS = 18;
+/** The greatest value that fits in 64 bits with a sign. */
+const MAX_VALUE = 2n ** 63n - 1n;
+/** A currency or measure: `EUR`, `tokens`, `kWh`. */
+export const UNIT_FORMAT = /^[A-Za-z][A-Za-z0-9_-]{0,31}$/;
+
+/** The value with other decimals; undefined where it isn't a whole number of them, or has more than 64 bits. */
+export function rescaleQuantity({ value, decimals }: Omit<Quantity, 'unit'>, target: number): bigint | undefined {
+  const factor = 10n ** BigInt(Math.abs(target - decimals));
+  if (target < decimals && value % factor !== 0n) return undefined;
+  const scaled = target < decimals ? value / factor : value * factor;
+  return scaled > MAX_VALUE || scaled < -MAX_VALUE ? undefined : scaled;
+}
+
+/** The number with its decimals and without the unit: `12.50`. The database computes with it exactly. */
+export function formatQuantityNumber({ value, decimals }: Omit<Quantity, 'unit'>): string {
+  const digits = (value < 0n ? -value : value).toString().padStart(decimals + 1, '0');
+  const whole = digits.slice(0, digits.length - decimals);
+  return `${value < 0n ? '-' : ''}${whole}${decimals === 0 ? '' : `.${digits.slice(-decimals)}`}`;
+}
+
+/** `12.50 EUR`, or `100` where uses are counted. */
+export function formatQuantity(quantity: Quantity): string {
+  const number = formatQuantityNumber(quantity);
+  return quantity.unit === undefined ? number : `${number} ${quantity.unit}`;
+}
+
+/**
+ * Reads a decimal number as a value of so many decimals, rounded up where it has more: of what is used nothing is lost.
+ * @param text as PostgreSQL writes a `numeric` that isn't negative
+ */
+export function readDecimalNumber(text: string, decimals: number): bigint {
+  const [, whole = '0', fraction = ''] = /^(\d+)(?:\.(\d+))?$/.exec(text) ?? [];
+  const kept = BigInt(whole + fraction.slice(0, decimals).padEnd(decimals, '0'));
+  return /[1-9]/.test(fraction.slice(decimals)) ? kept + 1n : kept;
+}
+
+export type AmountReading = { readonly quantity: Quantity } | { readonly problem: string };
+
+/**
+ * Reads an amount as requests and limits state it: `{"value": 1250, "unit": "EUR", "decimals": 2}`. Decimals that are left
+ * out are none.
+ */
+export function readAmount(amount: unknown): AmountReading {
+  if (typeof amount !== 'object' || amount === null || Array.isArray(amount))
+    return { problem: 'must be an amount such as {"value": 1250, "unit": "EUR", "decimals": 2}' };
+  const { value, unit, decimals = 0 } = amount as Readonly<Record<string, unknown>>;
+  if (!Number.isSafeInteger(value)) return { problem: 'needs a "value" that is a whole number within ±(2^53 − 1)' };
+  if ((value as number) < 0) return { problem: 'must not be negative' };
+  if (typeof unit !== 'string' || !UNIT_FORMAT.test(unit))
+    return { problem: 'needs a "unit" such as "EUR": a letter, then letters, digits, "_" and "-", at most 32' };
+  if (!Number.isSafeInteger(decimals) || (decimals as number) < 0 || (decimals as number) > MAX_DECIMALS)
+    return { problem: `needs "decimals" from 0 to ${MAX_DECIMALS}` };
+  return { quantity: { value: BigInt(value as number), unit, decimals: decimals as number } };
+}
