@@ -1,11 +1,12 @@
 /** The permissions that a decision checks in the graph: the gate, and those that the action's context type names. */
-import { permissionSubject } from '../model/acting.js';
+import { permissionSubject, type AuthorizationDetail } from '../model/acting.js';
 import type { CheckRequest } from '../model/checks.js';
 import type { EntityRef } from '../model/ids.js';
 import { readCaveatValue } from '../graph/schema/caveat-values.js';
 import type { Rules } from '../policy/load.js';
 import type { Question } from '../model/question.js';
 import { DELEGATOR_RELATION } from '../policy/schema/vocabulary.js';
+import { listDetailPermissions } from '../tokens/authorization-details.js';
 import type { BoundQuestion } from './bound-question.js';
 
 /** The gate: the check of the action's permission, without which the resource is out of reach. */
@@ -29,6 +30,15 @@ export function buildAgentCanChecks({ target, acting, question }: BoundQuestion)
   if (acting.mode !== 'delegated') return [];
   const subject = acting.agent;
   return target.action.agentCan.map((permission) => ({ resource: toResourceRef(question), permission, subject }));
+}
+
+/** The checks of the permissions by which details name resources of the question's type, for the gate's subject. */
+export function buildDetailChecks(bound: BoundQuestion, details: readonly AuthorizationDetail[] = []): CheckRequest[] {
+  const { acting, question, rules } = bound;
+  const resource = toResourceRef(question);
+  return listDetailPermissions(details, resource.type)
+    .filter((permission) => rules.graph.hasMember(resource.type, permission))
+    .map((permission) => withCaveatContext(bound, { resource, permission, subject: permissionSubject(acting) }));
 }
 
 /** The resource without its properties. */
@@ -77,10 +87,13 @@ export function listCaveatNames(bound: BoundQuestion): string[] {
 
 /** Every permission that the question checks, with the definition that has it. */
 function listCheckedPermissions(bound: BoundQuestion): (readonly [type: string, permission: string])[] {
-  const { acting, target, question } = bound;
+  const { acting, target, question, rules } = bound;
   const checks = [buildGateCheck(bound), ...buildCanChecks(bound), ...buildAgentCanChecks(bound)];
+  const detailPermissions = listDetailPermissions(acting.grant?.details ?? [], question.resource.type).filter(
+    (permission) => rules.graph.hasMember(question.resource.type, permission),
+  );
   return [
-    ...[...checks.map(({ permission }) => permission), target.action.agentPermission ?? []]
+    ...[...checks.map(({ permission }) => permission), target.action.agentPermission ?? [], detailPermissions]
       .flat()
       .map((permission) => [question.resource.type, permission] as const),
     ...(acting.mode === 'delegated' ? [[acting.agent.type, DELEGATOR_RELATION] as const] : []),
