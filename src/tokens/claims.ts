@@ -61,6 +61,8 @@ const claimsSchema = z.looseObject({
   /** The kind of party that the client is. */
   client_profile: textSchema.optional(),
   sid: textSchema.optional(),
+  /** The time at which the user signed in (OpenID Connect, RFC 9470). */
+  auth_time: numericDateSchema.optional(),
   txn: textSchema.optional(),
   /** The context of a transaction token: `tctx` describes the transaction, `rctx` the requester. */
   tctx: recordSchema.optional(),
