@@ -1,5 +1,5 @@
 /** The permissions that a decision checks in the graph: the gate, and those that the action's context type names. */
-import { permissionSubject, type ActingParties } from '../model/acting.js';
+import { permissionSubject, type ActingParties, type AuthorizationDetail } from '../model/acting.js';
 import type { CheckRequest } from '../model/checks.js';
 import type { EntityRef } from '../model/ids.js';
 import { readCaveatValue } from '../graph/schema/caveat-values.js';
@@ -8,6 +8,7 @@ import type { Question } from '../model/question.js';
 import type { Action } from '../policy/schema/action.js';
 import { memoizeByObject } from '../runtime/memoize.js';
 import { DELEGATOR_RELATION } from '../policy/schema/vocabulary.js';
+import { listDetailPermissions } from '../tokens/authorization-details.js';
 import type { BoundQuestion } from './bound-question.js';
 
 /** The gate: the check of the action's permission, without which the resource is out of reach. */
@@ -31,6 +32,15 @@ export function buildAgentCanChecks({ target, acting, question }: BoundQuestion)
   if (acting.mode !== 'delegated') return [];
   const subject = acting.agent;
   return target.action.agentCan.map((permission) => ({ resource: toResourceRef(question), permission, subject }));
+}
+
+/** The checks of the permissions by which details name resources of the question's type, for the gate's subject. */
+export function buildDetailChecks(bound: BoundQuestion, details: readonly AuthorizationDetail[] = []): CheckRequest[] {
+  const { acting, question, rules } = bound;
+  const resource = toResourceRef(question);
+  return listHeldPermissions(details, question, rules).map((permission) =>
+    withCaveatContext(bound, { resource, permission, subject: permissionSubject(acting) }),
+  );
 }
 
 /** The resource without its properties. */
@@ -65,28 +75,42 @@ export function selectCaveatContext(
 }
 
 /** Reads what the question's caveats can ask for, before anything is asked. @throws BadRequest as selectCaveatContext does */
-export function checkCaveatContext({ question, rules, target, acting }: BoundQuestion): void {
-  for (const permission of listResourcePermissions(target.action, acting))
+export function checkCaveatContext(bound: BoundQuestion): void {
+  const { question, rules, acting } = bound;
+  for (const permission of listResourcePermissions(bound))
     selectCaveatContext(question, rules, question.resource.type, permission);
   if (acting.mode === 'delegated') selectCaveatContext(question, rules, acting.agent.type, DELEGATOR_RELATION);
 }
 
 /** The names of all that caveats on the way to the question's permissions can ask for. */
-export function listCaveatNames({ question, rules, target, acting }: BoundQuestion): string[] {
+export function listCaveatNames(bound: BoundQuestion): string[] {
+  const { question, rules, acting } = bound;
   const listNames = (type: string, permission: string): string[] => [
     ...rules.graph.reachability.caveatParameters(type, permission).keys(),
   ];
   return [
-    ...listResourcePermissions(target.action, acting).flatMap((permission) =>
-      listNames(question.resource.type, permission),
-    ),
+    ...listResourcePermissions(bound).flatMap((permission) => listNames(question.resource.type, permission)),
     ...(acting.mode === 'delegated' ? listNames(acting.agent.type, DELEGATOR_RELATION) : []),
   ];
 }
 
-/** Every permission on the resource that a question of the action checks. */
-function listResourcePermissions(action: Action, { mode }: ActingParties): readonly string[] {
-  return mode === 'delegated' ? listDelegatedPermissions(action) : listOwnPermissions(action);
+/** Every permission on the resource that the question checks: the action's, and those that details name. */
+function listResourcePermissions({ acting, target, question, rules }: BoundQuestion): readonly string[] {
+  const ofAction =
+    acting.mode === 'delegated' ? listDelegatedPermissions(target.action) : listOwnPermissions(target.action);
+  const ofDetails = listHeldPermissions(acting.grant?.details ?? [], question, rules);
+  return ofDetails.length === 0 ? ofAction : [...ofAction, ...ofDetails];
+}
+
+/** The permissions by which details name resources of the question's type, and which the graph has. */
+function listHeldPermissions(
+  details: readonly AuthorizationDetail[],
+  { resource }: Question,
+  { graph }: Rules,
+): readonly string[] {
+  return details.length === 0
+    ? []
+    : listDetailPermissions(details, resource.type).filter((permission) => graph.hasMember(resource.type, permission));
 }
 
 const listOwnPermissions = memoizeByObject(({ permission, can, agentPermission }: Action): readonly string[] =>

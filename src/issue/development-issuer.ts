@@ -88,6 +88,8 @@ function buildDevelopmentIssuer(jwk: JWK, key: Awaited<ReturnType<typeof importJ
       );
       return new SignJWT({
         client_id: agent ?? DEV_USER_CLIENT,
+        // The user of the command line signs in with it.
+        ...(agent === undefined ? { auth_time: issuedAt } : {}),
         ...(user === undefined || act === undefined ? {} : { act }),
         ...(scope === undefined ? {} : { scope }),
         ...(details === undefined ? {} : { authorization_details: details }),

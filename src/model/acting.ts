@@ -10,6 +10,12 @@ export type AccessType = 'online' | 'background';
 /** The type of authorization detail that Remit defines itself. */
 export const REMIT_DETAIL_TYPE = 'remit';
 
+/** The resources of a type on which the party acted for holds a permission, whichever they are at the moment. */
+export interface HeldResources {
+  readonly type: string;
+  readonly permission: string;
+}
+
 /** One entry of RFC 9396 `authorization_details`, with the members that every type of detail shares. */
 export interface AuthorizationDetail {
   readonly type: string;
@@ -18,7 +24,7 @@ export interface AuthorizationDetail {
   readonly datatypes?: readonly string[] | undefined;
   readonly privileges?: readonly string[] | undefined;
   readonly identifier?: string | undefined;
-  readonly resources?: readonly string[] | undefined;
+  readonly resources?: HeldResources | readonly (string | HeldResources)[] | undefined;
   readonly constraints?: Readonly<Record<string, unknown>> | undefined;
   readonly purpose?: string | undefined;
   readonly access?: AccessType | undefined;

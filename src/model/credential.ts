@@ -58,7 +58,12 @@ export type Credential =
       /** The proof that came with it and isn't marked as used yet; undefined where none is needed. */
       readonly singleUseProof: SingleUseProof | undefined;
     }
-  | { readonly ok: false; readonly reason: Reason };
+  | {
+      readonly ok: false;
+      readonly reason: Reason;
+      /** Set where the token is genuine and current, and only its parties are not those of its presenter. */
+      readonly isMisplaced?: true;
+    };
 
 /** A credential, or the fault for which the token could not be verified. */
 export type CredentialOrFault = Credential | { readonly fault: FaultCode };

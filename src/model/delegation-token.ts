@@ -44,6 +44,8 @@ export interface DelegationToken {
   readonly expiresAt: number;
   readonly notBefore: number | undefined;
   readonly issuedAt: number | undefined;
+  /** When the user signed in. */
+  readonly authenticatedAt: number | undefined;
   readonly jti: string | undefined;
   /** Whether the token states every earlier agent, which formats that name only the client can't. */
   readonly chainComplete: boolean;

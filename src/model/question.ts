@@ -39,7 +39,14 @@ export type Caller =
   | { readonly kind: 'agent'; readonly agent: string; readonly presented: PresentedToken };
 
 /** The caller of any endpoint: users may call as well, for what is their own. */
-export type AuthenticatedParty = Caller | { readonly kind: 'user'; readonly user: string };
+export type AuthenticatedParty = Caller | AuthenticatedUser;
+
+export interface AuthenticatedUser {
+  readonly kind: 'user';
+  readonly user: string;
+  /** When the user signed in, in seconds since the epoch; undefined where the token doesn't say. */
+  readonly authenticatedAt: number | undefined;
+}
 
 /**
  * The account that records are charged to: what is kept for a caller counts towards its rate, and waits with what

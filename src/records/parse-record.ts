@@ -23,6 +23,7 @@ const reasonSchema = z.looseObject({
   policies: textsSchema.optional(),
 });
 
+const recordedResourcesSchema = z.looseObject({ type: z.string(), permission: z.string() });
 const authorizationDetailSchema = z.looseObject({
   type: z.string(),
   actions: textsSchema.optional(),
@@ -30,7 +31,7 @@ const authorizationDetailSchema = z.looseObject({
   datatypes: textsSchema.optional(),
   privileges: textsSchema.optional(),
   identifier: z.string().optional(),
-  resources: textsSchema.optional(),
+  resources: z.union([recordedResourcesSchema, z.array(z.union([z.string(), recordedResourcesSchema]))]).optional(),
   constraints: propertiesSchema.optional(),
   purpose: z.string().optional(),
   access: z.enum(['online', 'background']).optional(),

@@ -23,14 +23,20 @@ const thumbprintSchema = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'must be a SHA-
 const MAX_AUDIENCES = 256;
 
 const textListSchema = z.array(textSchema).max(100);
-const detailSchema = z.looseObject({
+/** Other members make it one that isn't understood. */
+const heldResourcesSchema = z.looseObject({ type: textSchema, permission: textSchema });
+const resourcesSchema = z.union(
+  [heldResourcesSchema, z.array(z.union([textSchema, heldResourcesSchema])).max(100)],
+  'must be a list of resources, each a text such as "document:plan" or {"type", "permission"}',
+);
+export const detailSchema = z.looseObject({
   type: textSchema,
   actions: textListSchema.optional(),
   locations: textListSchema.optional(),
   datatypes: textListSchema.optional(),
   privileges: textListSchema.optional(),
   identifier: textSchema.optional(),
-  resources: textListSchema.optional(),
+  resources: resourcesSchema.optional(),
   constraints: recordSchema.optional(),
   purpose: textSchema.optional(),
   access: z.enum(['online', 'background']).optional(),
@@ -55,6 +61,8 @@ const claimsSchema = z.looseObject({
   /** The kind of party that the client is. */
   client_profile: textSchema.optional(),
   sid: textSchema.optional(),
+  /** The time at which the user signed in (OpenID Connect, RFC 9470). */
+  auth_time: numericDateSchema.optional(),
   txn: textSchema.optional(),
   /** The context of a transaction token: `tctx` describes the transaction, `rctx` the requester. */
   tctx: recordSchema.optional(),

@@ -3,7 +3,7 @@
  * certificate that it is bound to, that it isn't revoked, and that the acting party is an agent. Authentication and the
  * token step of a decision call it.
  */
-import { reason } from '../model/reasons.js';
+import { reason, type Reason } from '../model/reasons.js';
 import type { Revocations, RevocationMatch } from '../model/revocations.js';
 import type { Entities } from '../model/entities.js';
 import type { UsedProofs } from '../store/used-dpop-proofs.js';
@@ -20,6 +20,8 @@ export interface SubjectDefinitions {
   readonly userObject: string | undefined;
   readonly agentObject: string | undefined;
 }
+
+const NOT_A_USERS_OWN = 'A user must present a token of their own: this one names an agent, or no user.';
 
 export class CredentialVerifier {
   constructor(
@@ -64,7 +66,8 @@ export class CredentialVerifier {
       );
       const revocation = await this.stores.revocations.find(token);
       if (revocation?.what === 'token') rejectToken('token_revoked', describeRevocation(revocation));
-      await this.checkParties(token, presented.by, definitions);
+      const misfit = await this.findPartyProblem(token, presented.by, definitions);
+      if (misfit !== undefined) return { ok: false, reason: misfit, isMisplaced: true };
       return { ok: true, token, accepted, sessionEnded: revocation?.what === 'session', singleUseProof };
     } catch (error) {
       if (error instanceof TokenRejectedError) return { ok: false, reason: error.reason };
@@ -73,15 +76,15 @@ export class CredentialVerifier {
   }
 
   /**
-   * Checks that the parties are what the token takes them for. Tokens state ids without a type: whether an id is an
-   * agent's or a person's is looked up in the entity store.
-   * @throws TokenRejectedError, Fault
+   * Finds the reason that the parties are not what the token takes them for. Tokens state ids without a type: whether an
+   * id is an agent's or a person's is looked up in the entity store.
+   * @throws Fault
    */
-  private async checkParties(
+  private async findPartyProblem(
     token: DelegationToken,
     by: PresentedToken['by'],
     definitions: SubjectDefinitions,
-  ): Promise<void> {
+  ): Promise<Reason | undefined> {
     const { userObject, agentObject } = definitions;
     const [actingAgent] = token.actors;
     const id = actingAgent?.id ?? '';
@@ -95,19 +98,16 @@ export class CredentialVerifier {
       // A client that is not an agent is merely the application that the user works with.
       const actsWithoutAgent =
         actingAgent === undefined || (token.agentIsClient && !isAgentProfile(actingAgent.profile));
-      if (!actsWithoutAgent || token.user === undefined || agent !== undefined || namesake !== undefined)
-        rejectToken(
-          'token_actor_invalid',
-          'A user must present a token of their own: this one names an agent, or no user.',
-        );
-      return;
+      const isOwn = actsWithoutAgent && token.user !== undefined && agent === undefined && namesake === undefined;
+      return isOwn ? undefined : reason('token', 'token_actor_invalid', NOT_A_USERS_OWN);
     }
     if (actingAgent === undefined)
-      return rejectToken('token_actor_invalid', 'The token names no agent, so no agent can act with it.');
+      return reason('token', 'token_actor_invalid', 'The token names no agent, so no agent can act with it.');
     if (token.agentIsClient && agent === undefined)
-      rejectToken('actor_forbidden', `The token's client is not an agent in the entity store.`);
-    if (agent === undefined && person !== undefined)
-      rejectToken('token_chain_inverted', 'The acting party is a person: a user does not act for an agent.');
+      return reason('token', 'actor_forbidden', `The token's client is not an agent in the entity store.`);
+    return agent === undefined && person !== undefined
+      ? reason('token', 'token_chain_inverted', 'The acting party is a person: a user does not act for an agent.')
+      : undefined;
   }
 
   /** Whether this is the proof's first use. Parts of one request share the answer. @throws Fault */

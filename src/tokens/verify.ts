@@ -164,6 +164,7 @@ export function normalizeToken(
     expiresAt: claims.exp,
     notBefore: claims.nbf,
     issuedAt: claims.iat,
+    authenticatedAt: claims.auth_time,
     jti: claims.jti,
   };
 }

@@ -217,7 +217,7 @@ describe('who presents it', () => {
     for (const entity of more) world.entities.add(entity);
     const credential = await present(await sign(claims), by);
     if (expected === true) expect(credential).toMatchObject({ ok: true, sessionEnded: false });
-    else expect(credential).toEqual(refused(...expected));
+    else expect(credential).toEqual({ ...refused(...expected), isMisplaced: true });
   });
 
   it.each(['agent', 'user'] as const)('is never the %s where it is a transaction token', async (by) => {
@@ -240,7 +240,10 @@ describe('who presents it', () => {
     expect(await credentials().verify(presented(token), none, NOW)).toMatchObject({ ok: true });
     world.entities.add('user:alice');
     const other = { userObject: 'user', agentObject: 'agent' };
-    expect(await credentials().verify(presented(token), other, NOW)).toEqual(refused('token_chain_inverted', PERSON));
+    expect(await credentials().verify(presented(token), other, NOW)).toEqual({
+      ...refused('token_chain_inverted', PERSON),
+      isMisplaced: true,
+    });
   });
 });
 
@@ -269,6 +272,7 @@ describe('a revocation', () => {
       session: 's1',
       txn: 't1',
       issuedAt: T,
+      authenticatedAt: undefined,
     });
     world.ended = { id: 'r1', what: 'token', selector: 'jti' };
     expect(await present(token)).toMatchObject({ ok: false, reason: { code: 'token_revoked' } });

@@ -70,6 +70,7 @@ const NORMALIZED: TokenInspection['token'] = {
   expiresAt: T + 300,
   notBefore: undefined,
   issuedAt: T,
+  authenticatedAt: undefined,
   jti: undefined,
   chainComplete: true,
   agentIsClient: false,

@@ -53,6 +53,7 @@ const bound = (proof: DelegationToken['proof']): DelegationToken => ({
   expiresAt: T + 300,
   notBefore: undefined,
   issuedAt: undefined,
+  authenticatedAt: undefined,
   jti: undefined,
   chainComplete: true,
   agentIsClient: false,

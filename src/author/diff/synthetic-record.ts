@@ -173,6 +173,7 @@ function syntheticCredential(
       clientId: undefined,
       scopes: token.scopes,
       authorizationDetails: undefined,
+      authenticatedAt: undefined,
       resources: [],
       access: token.access,
       purpose: token.purpose,

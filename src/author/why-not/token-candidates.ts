@@ -54,6 +54,7 @@ function meetConstraint(name: string, constraint: unknown, { question }: BoundQu
     tests['max'],
     tests['min'],
     tests['prefix'],
+    tests['within'],
   ].filter((value) => value !== undefined);
   if (constraintValue === undefined) return [];
   const places = {

@@ -3,7 +3,7 @@
  * the graph still say that the user has delegated to this agent, and is each agent of the chain a stored one? All must
  * hold; each is a way to take the delegation back.
  */
-import { listAgents, type ActingParties, type Grant } from '../../model/acting.js';
+import { listAgents, REMIT_DETAIL_TYPE, type ActingParties, type Grant } from '../../model/acting.js';
 import { describeRef } from '../../model/ids.js';
 import { deny, pass, unknown } from '../../model/outcome.js';
 import { reason, type Reason } from '../../model/reasons.js';
@@ -15,7 +15,7 @@ import { DELEGATOR_RELATION } from '../../policy/schema/vocabulary.js';
 import type { FaultCode } from '../../model/faults.js';
 import { checkDetailsCoverage, type CoverageRequest } from '../../tokens/authorization-details.js';
 import { type Facts, type JudgingStep } from '../step.js';
-import { withCaveatContext } from '../permission-checks.js';
+import { buildDetailChecks, withCaveatContext } from '../permission-checks.js';
 import type { BoundQuestion } from '../bound-question.js';
 
 export const delegationStep: JudgingStep = {
@@ -24,7 +24,10 @@ export const delegationStep: JudgingStep = {
   needs: (bound) => {
     const edge = buildDelegationCheck(bound.acting);
     return {
-      checks: edge === undefined ? [] : [withCaveatContext(bound, edge)],
+      checks: [
+        ...(edge === undefined ? [] : [withCaveatContext(bound, edge)]),
+        ...buildDetailChecks(bound, bound.acting.grant?.details),
+      ],
       entities: listAgents(bound.acting),
     };
   },
@@ -37,7 +40,8 @@ export const delegationStep: JudgingStep = {
     // Without a token there are no scopes: the client that vouches for the agent answers for what it may do.
     const scoped = acting.grant !== undefined && target.action.scope !== undefined;
     const evidence: Record<string, unknown> = scoped ? { scope: target.action.scope } : {};
-    if (acting.grant !== undefined) judgeGrant(bound, acting.grant, reasons, remedies);
+    const grantFault =
+      acting.grant === undefined ? undefined : judgeGrant(bound, acting.grant, facts, reasons, remedies);
     const edge = buildDelegationCheck(acting);
     const graphFault = edge === undefined ? undefined : judgeGraphDelegation(edge, facts, evidence, reasons);
     const entitiesFault = judgeAgents(acting, facts, reasons);
@@ -45,7 +49,7 @@ export const delegationStep: JudgingStep = {
       const isRemediable = reasons.every(({ code }) => code === 'scope_insufficient');
       return deny(reasons, evidence, remedies, { isRemediable });
     }
-    const fault = graphFault ?? entitiesFault;
+    const fault = grantFault ?? graphFault ?? entitiesFault;
     return fault === undefined ? pass(evidence) : unknown(fault, evidence);
   },
 };
@@ -122,8 +126,17 @@ function judgeAgents(
   return undefined;
 }
 
-/** Adds to `reasons` and `remedies` what the grant lacks to cover the question. */
-function judgeGrant(bound: BoundQuestion, grant: Grant, reasons: Reason[], remedies: Remedy[]): void {
+/**
+ * Adds to `reasons` and `remedies` what the grant lacks to cover the question. Returns the fault for which it can't be told
+ * whether a detail covers it.
+ */
+function judgeGrant(
+  bound: BoundQuestion,
+  grant: Grant,
+  facts: Facts,
+  reasons: Reason[],
+  remedies: Remedy[],
+): FaultCode | undefined {
   const { action } = bound.target;
   const purpose = Object.hasOwn(bound.question.context, 'purpose') ? bound.question.context['purpose'] : grant.purpose;
   if (grant.sessionEnded) reasons.push(reason('delegation', 'session_ended'));
@@ -132,7 +145,7 @@ function judgeGrant(bound: BoundQuestion, grant: Grant, reasons: Reason[], remed
   const detailCoverage =
     grant.details === undefined
       ? undefined
-      : checkDetailsCoverage(grant.details, toCoverageRequest(bound, grant, purpose));
+      : checkDetailsCoverage(grant.details, toCoverageRequest(bound, grant, purpose, facts));
   const scopes = new Set(grant.scopes);
   const missingScopes: string[] = [];
   if (grant.access === 'online' || detailCoverage?.background === true) {
@@ -162,15 +175,14 @@ function judgeGrant(bound: BoundQuestion, grant: Grant, reasons: Reason[], remed
         'The action has no scope, so only authorization_details could cover it.',
       ),
     );
+  if (detailCoverage?.fault !== undefined) return detailCoverage.fault;
   if (detailCoverage?.problem !== undefined)
     reasons.push(reason('delegation', 'authorization_details_mismatch', detailCoverage.problem));
+  return undefined;
 }
 
-function toCoverageRequest(
-  { question, target, rules }: BoundQuestion,
-  grant: Grant,
-  purpose: unknown,
-): CoverageRequest {
+function toCoverageRequest(bound: BoundQuestion, grant: Grant, purpose: unknown, { check }: Facts): CoverageRequest {
+  const { question, target, rules } = bound;
   return {
     action: target.action.name,
     permission: target.action.permission,
@@ -182,6 +194,12 @@ function toCoverageRequest(
       action: question.action.properties,
       context: question.context,
       resource: question.resource.properties,
+    },
+    findHolding: (permission) => {
+      const [request] = buildDetailChecks(bound, [
+        { type: REMIT_DETAIL_TYPE, resources: { type: question.resource.type, permission } },
+      ]);
+      return request === undefined ? undefined : check(request);
     },
     purpose,
     access: grant.access,

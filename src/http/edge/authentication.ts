@@ -57,7 +57,8 @@ export function authenticate(
 
 /**
  * Lets through clients with one of the permissions and, where accepted, agents and users with their own token. Answers 401
- * to an unknown caller, with the challenges of RFC 6750 and RFC 9449, and 403 to a client without the permission.
+ * to an unknown caller, with the challenges of RFC 6750 and RFC 9449, and 403 to a client without the permission or a
+ * genuine token of another kind.
  */
 function authenticateCaller(
   service: Service,
@@ -95,9 +96,12 @@ function authenticateCaller(
       request.server.transport.recognizeCaller(request.raw.socket);
       return undefined;
     }
-    if (request.server.listenerScope === 'administration' || (!agents && !users) || credential.split('.').length !== 3)
+    if (credential.split('.').length !== 3)
       return sendUnauthorized(request, reply, 'This credential is not accepted here.', 'token_malformed');
-    const caller = await authenticateToken(service, request, scheme === 'dpop', credential, agents ? 'agent' : 'user');
+    // Administration is for clients. A good token at the wrong place is told so, and only a bad one that it is bad.
+    const isForClients = request.server.listenerScope === 'administration' || (!agents && !users);
+    const kind = isForClients ? undefined : agents ? 'agent' : 'user';
+    const caller = await authenticateToken(service, request, scheme === 'dpop', credential, kind);
     if (typeof caller === 'string') return sendUnauthorized(request, reply, 'The token is not valid.', caller);
     if ('forbidden' in caller) return reply.code(403).send(createProblem('forbidden', caller.forbidden));
     request.caller = caller;

@@ -12,6 +12,7 @@ export const problemFormat = z
       code: z.string(),
       message: z.string(),
       at: z.string().optional().describe('Where in the request, as a path'),
+      max_age: z.int().optional().describe('The seconds since when the user must have signed in (RFC 9470)'),
     }),
   })
   .meta({ id: 'Problem' });

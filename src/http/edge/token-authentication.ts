@@ -15,6 +15,7 @@ import { sendUnauthorized } from './unauthorized.js';
 /**
  * Authenticates an agent or a user by their token; otherwise the reason, which the caller is not told, or why a genuine
  * token is not for here.
+ * @param kind the callers of the route; undefined where no token opens it
  * @throws RateLimitExceeded
  */
 export async function authenticateToken(
@@ -22,7 +23,7 @@ export async function authenticateToken(
   request: FastifyRequest,
   isDpop: boolean,
   token: string,
-  kind: 'agent' | 'user',
+  kind: 'agent' | 'user' | undefined,
 ): Promise<AuthenticatedParty | ReasonCode | { readonly forbidden: string }> {
   const { dpop } = request.headers;
   // A bound token as a mere bearer would undo the binding, an unbound one as DPoP would claim one (RFC 9449 7.1, 7.2).
@@ -31,7 +32,7 @@ export async function authenticateToken(
   const tokens = getRequestTokens(request, service.trust.verifier);
   const presented: PresentedToken = {
     reading: tokens.read(token),
-    by: kind,
+    by: kind ?? 'agent',
     // The token must be for Remit itself: the audience of its issuer.
     audience: undefined,
     proof: {
@@ -45,19 +46,26 @@ export async function authenticateToken(
   const credential = await Deadline.run(service.deadlineMs, (deadline) =>
     deadline.race(service.credentials.verify(presented, vocabulary, service.now())),
   );
-  if (!credential.ok) return credential.reason.code;
+  if (!credential.ok && credential.isMisplaced !== true) return credential.reason.code;
   refundVerification();
+  if (kind === undefined) return { forbidden: 'This is for clients, with their key.' };
+  if (!credential.ok) return { forbidden: WRONG_PARTY[kind] };
   // The token of an ended session is refused to its user here; an agent's is denied by the decision.
   if (kind === 'user' && credential.sessionEnded) return 'session_ended';
   const problem = kind === 'user' ? findUserClientProblem(service, credential.token) : undefined;
   if (problem !== undefined) return { forbidden: problem };
   request.singleUseProof = credential.singleUseProof;
   request.callerGroups = getTokenGroups(credential.token);
-  const { user, actors } = credential.token;
+  const { user, actors, authenticatedAt } = credential.token;
   return kind === 'user'
-    ? { kind: 'user', user: user ?? '' }
+    ? { kind: 'user', user: user ?? '', authenticatedAt }
     : { kind: 'agent', agent: actors[0]?.id ?? '', presented };
 }
+
+const WRONG_PARTY = {
+  agent: 'This is for agents, with a token that names them: this one names none.',
+  user: 'This is for people, with a token of their own: this one names an agent, or no user.',
+} as const;
 
 /**
  * Finds the reason that the token is no person's own: it was issued to another application than those that people use.

@@ -285,13 +285,22 @@ describe('an agent with its own token', () => {
   });
 
   it('opens nothing but decisions', async () => {
-    expect((await remit.post('/v1/relationships', { updates: [] }, own(token))).statusCode).toBe(401);
+    expect((await remit.post('/v1/relationships', { updates: [] }, own(token))).statusCode).toBe(403);
+    expect((await remit.post('/v1/relationships', { updates: [] }, own(`${token}x`))).statusCode).toBe(401);
     const get = await remit.app.inject({
       method: 'GET',
       url: '/v1/decisions/0199e2d8-0000-7000-8000-000000000000',
       headers: { host: '127.0.0.1:7480', ...own(token) },
     });
-    expect(get.statusCode).toBe(401);
+    expect(get.statusCode).toBe(403);
+  });
+});
+
+describe('a user', () => {
+  it('opens neither decisions nor administration with a good token', async () => {
+    const token = await remit.mint({ user: 'alice' });
+    for (const url of [URL, '/v1/filter', '/v1/relationships', '/v1/revocations'])
+      expect([url, (await remit.post(url, question(), { authorization: `Bearer ${token}` })).statusCode]).toEqual([url, 403]);
   });
 });
 

@@ -388,7 +388,7 @@ describe('a session', () => {
 
   it('is not ended by an agent, nor by a stranger', async () => {
     const token = await mint({ session: 's3' });
-    expect((await end('s3', `Bearer ${token}`)).statusCode).toBe(401);
+    expect((await end('s3', `Bearer ${token}`)).statusCode).toBe(403);
     expect((await end('s3', 'Bearer nobody')).statusCode).toBe(401);
     expect((await ask(token)).decision).toBe(true);
   });
@@ -513,11 +513,6 @@ describe('a user with a token of their own', () => {
   };
 
   it.each([
-    ['an agent for them', { sub: 'alice', act: { sub: 'hr-assistant' } }],
-    ['an agent alone', { sub: 'hr-assistant', client_id: 'hr-assistant' }],
-    ['what may be a client alone', { sub: 'web', client_id: 'web' }],
-    ['an agent that the entity store knows', { sub: 'planner' }],
-    ['a party that is no person', { sub: 'alice', sub_profile: 'service' }],
     ['a token for another service', { sub: 'alice', aud: 'hr-api' }],
     ['a bound token without its proof', { sub: 'alice', cnf: { jkt: 'A'.repeat(43) } }],
   ])('is not %s', async (_who, claims) => {
@@ -526,6 +521,11 @@ describe('a user with a token of their own', () => {
   });
 
   it.each([
+    ['an agent for them', { sub: 'alice', act: { sub: 'hr-assistant' } }],
+    ['an agent alone', { sub: 'hr-assistant', client_id: 'hr-assistant' }],
+    ['what may be a client alone', { sub: 'web', client_id: 'web' }],
+    ['an agent that the entity store knows', { sub: 'planner' }],
+    ['a party that is no person', { sub: 'alice', sub_profile: 'service' }],
     ['an agent that is its client', { sub: 'alice', client_id: 'hr-assistant' }],
     ['an agent that is its client, as it calls itself', { sub: 'alice', azp: 'web', client_id: 'code-bot' }],
     ['an application that is not for people', { sub: 'alice', client_id: 'batch' }],
@@ -558,7 +558,7 @@ describe('a user with a token of their own', () => {
   it('asks for no decisions', async () => {
     const authorization = `Bearer ${await token({ sub: 'alice' })}`;
     const body = { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, resource: { type: 'employee', id: 'erin' } };
-    expect((await company.post('/access/v1/evaluation', body, { authorization })).statusCode).toBe(401);
+    expect((await company.post('/access/v1/evaluation', body, { authorization })).statusCode).toBe(403);
   }); // prettier-ignore
 });
 

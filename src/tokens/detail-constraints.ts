@@ -1,0 +1,139 @@
+/**
+ * The constraints of an authorization detail: tests of the attributes that a request states. A value of another type than
+ * a test is for fails it.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { compareAmounts, isAmount } from '../model/amounts.js';
+import type { Properties } from '../model/question.js';
+import { isWithinFolder, resolvePathNames } from './path-constraint.js';
+
+/** The attributes that a request states, by the part that states them. */
+export type StatedAttributes = Readonly<Record<'action' | 'context' | 'resource', Properties>>;
+
+/** The tests of one constraint, by their names, with the limit of each. */
+type ConstraintTests = Readonly<Record<string, unknown>>;
+
+interface ConstraintTest {
+  readonly holds: (value: unknown, limit: unknown) => boolean;
+  /** Whether some value can pass the test with this limit. */
+  readonly isLimit: (limit: unknown) => boolean;
+  /** Whether each value that passes this test with the limit `inner` passes it with `outer`. */
+  readonly includes: (outer: unknown, inner: unknown) => boolean;
+}
+
+const isNumberOrAmount = (limit: unknown): boolean => typeof limit === 'number' || isAmount(limit);
+/** Every element of a list counts. An empty list fails: the service that acts on it may take it for all. */
+const everyElement = (value: unknown, holds: (element: unknown) => boolean): boolean =>
+  [value].flat().length > 0 && [value].flat().every(holds);
+
+const atLeast = (value: unknown, limit: unknown): boolean => compareValues(value, limit, (order) => order >= 0);
+const atMost = (value: unknown, limit: unknown): boolean => compareValues(value, limit, (order) => order <= 0);
+const isOneOf = (value: unknown, limit: unknown): boolean =>
+  Array.isArray(limit) && everyElement(value, (element) => limit.some((allowed) => isSameValue(element, allowed)));
+const hasPrefix = (value: unknown, limit: unknown): boolean =>
+  typeof value === 'string' && typeof limit === 'string' && value.startsWith(limit);
+const liesWithin = (value: unknown, limit: unknown): boolean =>
+  typeof limit === 'string' &&
+  everyElement(value, (element) => typeof element === 'string' && isWithinFolder(element, limit));
+
+const CONSTRAINT_TESTS: Readonly<Record<string, ConstraintTest>> = {
+  min: { holds: atLeast, isLimit: isNumberOrAmount, includes: (outer, inner) => atLeast(inner, outer) },
+  max: { holds: atMost, isLimit: isNumberOrAmount, includes: (outer, inner) => atMost(inner, outer) },
+  equals: {
+    holds: isSameValue,
+    isLimit: (limit) => limit !== undefined,
+    includes: (outer, inner) => isSameValue(inner, outer),
+  },
+  one_of: {
+    holds: isOneOf,
+    isLimit: (limit) => Array.isArray(limit) && limit.length > 0,
+    includes: (outer, inner) => Array.isArray(inner) && inner.every((element) => isMember(element, outer)),
+  },
+  prefix: {
+    holds: hasPrefix,
+    isLimit: (limit) => typeof limit === 'string',
+    includes: (outer, inner) => hasPrefix(inner, outer),
+  },
+  within: {
+    holds: liesWithin,
+    isLimit: (limit) => typeof limit === 'string' && resolvePathNames(limit) !== undefined,
+    includes: (outer, inner) => typeof inner === 'string' && liesWithin(inner, outer),
+  },
+};
+
+/**
+ * Tests an attribute that the request states: `amount` in any part, or `action.amount`, `context.amount`,
+ * `resource.amount`. An attribute that isn't stated fails: leaving it out must not be the way around a constraint.
+ * @returns what doesn't fit, behind the constraint's name; undefined where it holds
+ */
+export function findConstraintProblem(
+  name: string,
+  constraint: unknown,
+  attributes: StatedAttributes,
+): string | undefined {
+  const tests = readConstraintTests(constraint);
+  if (typeof tests === 'string') return tests;
+  const values = listStatedValues(name, attributes);
+  if (values.length === 0) return ' is not stated by the request';
+  const failingTest = Object.entries(tests).find(
+    ([test, limit]) => !values.every((value) => CONSTRAINT_TESTS[test]?.holds(value, limit)),
+  );
+  return failingTest === undefined ? undefined : `.${failingTest[0]} does not hold`;
+}
+
+/** Finds the reason that no value can meet the constraint, behind its name; undefined where its form is right. */
+export function findConstraintFormProblem(constraint: unknown): string | undefined {
+  const tests = readConstraintTests(constraint);
+  if (typeof tests === 'string') return tests;
+  const wrong = Object.entries(tests).find(([test, limit]) => CONSTRAINT_TESTS[test]?.isLimit(limit) !== true);
+  return wrong === undefined ? undefined : `.${wrong[0]} has a limit that nothing can meet`;
+}
+
+/** Whether every value that meets `inner` meets `outer`. False where that can't be told. */
+export function constraintIncludes(outer: unknown, inner: unknown): boolean {
+  const outerTests = readConstraintTests(outer);
+  const innerTests = readConstraintTests(inner);
+  if (typeof outerTests === 'string' || typeof innerTests === 'string') return false;
+  return Object.entries(outerTests).every(([name, limit]) => {
+    const test = CONSTRAINT_TESTS[name];
+    if (test === undefined) return false;
+    if (Object.hasOwn(innerTests, name) && test.includes(limit, innerTests[name])) return true;
+    return Object.hasOwn(innerTests, 'equals') && test.holds(innerTests['equals'], limit);
+  });
+}
+
+/** The tests of a constraint: a mere value is to be equalled. @returns what isn't understood, behind its name */
+function readConstraintTests(constraint: unknown): ConstraintTests | string {
+  const isScalar = ['string', 'number', 'boolean'].includes(typeof constraint);
+  const tests: unknown = isScalar ? { equals: constraint } : constraint;
+  if (typeof tests !== 'object' || tests === null || Array.isArray(tests) || Object.keys(tests).length === 0)
+    return ' is not understood';
+  const unknownTest = Object.keys(tests).find((test) => !Object.hasOwn(CONSTRAINT_TESTS, test));
+  return unknownTest === undefined ? { ...tests } : `.${unknownTest} is not understood`;
+}
+
+function listStatedValues(name: string, attributes: StatedAttributes): unknown[] {
+  const [source = '', ...rest] = name.split('.');
+  const isQualified = rest.length > 0 && Object.hasOwn(attributes, source);
+  const attributeSets = isQualified ? [attributes[source as keyof StatedAttributes]] : Object.values(attributes);
+  const member = isQualified ? rest.join('.') : name;
+  return attributeSets.filter((p) => Object.hasOwn(p, member)).map((p) => p[member]);
+}
+
+/** Whether the order of two numbers, or of two amounts of one unit, is as it should be. */
+function compareValues(value: unknown, limit: unknown, isInOrder: (order: number) => boolean): boolean {
+  if (typeof value === 'number' && typeof limit === 'number')
+    return isInOrder(value < limit ? -1 : value > limit ? 1 : 0);
+  const order = isAmount(value) && isAmount(limit) ? compareAmounts(value, limit) : undefined;
+  return order !== undefined && isInOrder(order);
+}
+
+/** Whether two values are equal; amounts also where they have other decimals. */
+function isSameValue(value: unknown, limit: unknown): boolean {
+  if (isAmount(value) && isAmount(limit)) return compareAmounts(value, limit) === 0;
+  return isDeepStrictEqual(value, limit);
+}
+
+function isMember(element: unknown, list: unknown): boolean {
+  return Array.isArray(list) && list.some((allowed) => isSameValue(element, allowed));
+}
