@@ -1,5 +1,5 @@
 /** The permissions that a decision checks in the graph: the gate, and those that the action's context type names. */
-import { permissionSubject, type ActingParties, type AuthorizationDetail } from '../model/acting.js';
+import { permissionSubject, type AuthorizationDetail } from '../model/acting.js';
 import type { CheckRequest } from '../model/checks.js';
 import type { EntityRef } from '../model/ids.js';
 import { readCaveatValue } from '../graph/schema/caveat-values.js';

@@ -24,7 +24,7 @@ const RECORD = {
 const LEAVES = ['contact.phone', 'contact.at.street', 'contact.at.city', 'salary', 'status'];
 const TARGETS = ['pii', 'pay', 'contact', 'contact.at', ...LEAVES];
 const mask = createMask('a key');
-const unite = (duties: readonly Duty[]): Obligation[] => uniteDuties([duties], DOC, { topic: '', body: '' });
+const unite = (duties: readonly Duty[]): readonly Obligation[] => uniteDuties([duties], DOC);
 
 function readLeaf(record: unknown, path: string): unknown {
   return path

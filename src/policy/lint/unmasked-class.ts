@@ -51,6 +51,6 @@ function regardsClass(
       paths.some((path) => isSameOrNestedField(path, target) || isSameOrNestedField(target, path))
     );
   });
-  const obligations = uniteDuties([duties], resource, { topic: '', body: '' });
+  const obligations = uniteDuties([duties], resource);
   return isNamed || paths.some((path) => findMaskMode(obligations, path) !== undefined);
 }
