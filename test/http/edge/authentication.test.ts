@@ -300,7 +300,10 @@ describe('a user', () => {
   it('opens neither decisions nor administration with a good token', async () => {
     const token = await remit.mint({ user: 'alice' });
     for (const url of [URL, '/v1/filter', '/v1/relationships', '/v1/revocations'])
-      expect([url, (await remit.post(url, question(), { authorization: `Bearer ${token}` })).statusCode]).toEqual([url, 403]);
+      expect([url, (await remit.post(url, question(), { authorization: `Bearer ${token}` })).statusCode]).toEqual([
+        url,
+        403,
+      ]);
   });
 });
 
