@@ -33,7 +33,8 @@ const LOOKUP_MS = 250;
 /**
  * Previews each question, in order; a BadRequest stands for a question that is itself at fault.
  * @param graph one for the whole list, so that all of it is of one revision
- * @param fromLookup whether the resources come from a lookup already, so that another would find all of them again
+ * @param fromLookup whether the resources come from a lookup: nearly all are within reach then, and everything is asked of
+ *   them in one round
  * @throws Fault where a question can't be decided
  */
 export async function previewQuestions(
@@ -44,9 +45,9 @@ export async function previewQuestions(
 ): Promise<readonly (DecisionPreview | BadRequest)[]> {
   const started = await startEvaluations(questions, deps);
   const evaluations = started.flatMap((evaluation) => (evaluation instanceof BadRequest ? [] : [evaluation]));
-  const { reachable, gateAnswers } = await Deadline.run(deps.deadlineMs, (deadline) =>
-    selectReachable(evaluations, graph, deadline, fromLookup),
-  );
+  const { reachable, gateAnswers } = fromLookup
+    ? { reachable: evaluations, gateAnswers: undefined }
+    : await Deadline.run(deps.deadlineMs, (deadline) => selectReachable(evaluations, graph, deadline));
   const previews = new Map<Evaluation, DecisionPreview>();
   let next = 0;
   const previewGroups = async (): Promise<void> => {
@@ -79,7 +80,6 @@ async function selectReachable(
   evaluations: readonly Evaluation[],
   graph: GraphSnapshot,
   deadline: Deadline,
-  fromLookup: boolean,
 ): Promise<ReachableQuestions> {
   const unreachable = new Set<Evaluation>();
   const gateAnswers = new Map<string, CheckAnswer>();
@@ -89,7 +89,7 @@ async function selectReachable(
     if (first === undefined || resourceCount < LONG_LIST) continue;
     const lookup = buildGateLookup(first.bound);
     const limit = Math.floor(resourceCount / 2);
-    const foundIds = fromLookup ? undefined : await deadline.race(lookUpReachable(lookup, limit, graph));
+    const foundIds = await deadline.race(lookUpReachable(lookup, limit, graph));
     const candidates = foundIds === undefined ? group : group.filter(({ gate }) => foundIds.has(gate.resource.id));
     const checks = new Map(candidates.map(({ gate, key }) => [key, gate]));
     const answers = await deadline.race(graph.check([...checks.values()]));

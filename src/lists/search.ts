@@ -8,8 +8,8 @@ import { BadRequest } from '../model/faults.js';
 import type { Question } from '../model/question.js';
 import { previewQuestions } from './decide-list.js';
 
-/** Candidates judged at one time: fewer for a short page. */
-const MAX_SEARCH_GROUP = 250;
+/** Candidates judged at one time, as two groups that are in work together: fewer for a short page. */
+const MAX_SEARCH_GROUP = 500;
 const MIN_SEARCH_GROUP = 25;
 /** Candidates judged in one search: the next page continues after them. */
 export const MAX_CANDIDATES_JUDGED = 2000;
