@@ -9,6 +9,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/author/check/run-tests.ts': 'test/author/check/check.test.ts',
   'src/author/check/source-references.ts': 'test/author/check/check.test.ts',
   'src/author/check/spicedb.ts': 'test/author/check/check.test.ts',
+  'src/author/check/world-warnings.ts': 'test/author/check/world-lints.test.ts',
   'src/author/check/write-files.ts': 'test/author/check/json-schemas.test.ts',
   'src/author/diff/answer.ts': 'test/author/diff/compare.test.ts',
   'src/author/diff/cases.ts': 'test/author/diff/compare.test.ts',
