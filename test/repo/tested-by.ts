@@ -203,6 +203,8 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/policy/context-values.ts': 'test/policy/slices.test.ts',
   'src/policy/entity-literals.ts': 'test/policy/policies.test.ts',
   'src/policy/expressions.ts': 'test/policy/lint/lints.test.ts',
+  'src/policy/lint/contradictions.ts': 'test/policy/lint/lints.test.ts',
+  'src/policy/lint/idle-condition.ts': 'test/policy/lint/lints.test.ts',
   'src/policy/lint/comparisons.ts': 'test/policy/lint/lints.test.ts',
   'src/policy/lint/delegation-effect.ts': 'test/policy/lint/lints.test.ts',
   'src/policy/lint/lint.ts': 'test/policy/lint/lints.test.ts',
