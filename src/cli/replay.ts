@@ -46,7 +46,7 @@ export const replayCommand = defineCommand({
   run: async ({ options }) => {
     const config = loadConfig(options.config);
     const rules =
-      options.rules === undefined ? loadRules(readSources(config.sources)) : readRules(options.rules, config);
+      options.rules === undefined ? loadRules(readSources(config.sources)) : openNamedRules(options.rules, config);
     const replays: ReplayedRecord[] = [];
     for await (const record of readRecords(options, () => config))
       replays.push({
@@ -61,7 +61,7 @@ export const replayCommand = defineCommand({
 });
 
 /** @throws ConfigError naming what can't be read */
-function readRules(name: string, { sources }: Config): Rules {
+function openNamedRules(name: string, { sources }: Config): Rules {
   const side = openSide(name, sources);
   side.close();
   return side.rules;

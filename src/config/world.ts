@@ -73,14 +73,22 @@ export function validateWorld(file: WorldFile, rules: Rules, place: string): Loa
   throw new ConfigError(`${where} ${formatProblem(first)}${countOthers(others)}`, place);
 }
 
+/** Lists the relationships of the block as they are written, without comments; lines are counted from 0. */
+export function listRelationshipLines({
+  relationships,
+}: Pick<WorldFile, 'relationships'>): { readonly line: number; readonly text: string }[] {
+  return relationships
+    .split('\n')
+    .map((text, line) => ({ line, text: trimBlanks(text.replace(/(^|[ \t\r])\/\/.*$/, '')) }))
+    .filter(({ text }) => text !== '');
+}
+
 /** Takes what fits both schemas, and reports the rest. */
 export function examineWorld(file: WorldFile, rules: Rules, report: (problem: WorldProblem) => void): LoadedWorld {
   const relationships = new Map<string, Relationship>();
-  for (const [i, line] of file.relationships.split('\n').entries()) {
-    const text = trimBlanks(line.replace(/(^|[ \t\r])\/\/.*$/, ''));
-    if (text === '') continue;
+  for (const { line, text } of listRelationshipLines(file)) {
     const reportLine = ({ message, suggestion }: Problem): void => {
-      const path = ['relationships', i];
+      const path = ['relationships', line];
       report({ rule: 'relationship-invalid', path, message: `"${text}" ${message}`, suggestion });
     };
     let relationship: Relationship;

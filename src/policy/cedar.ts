@@ -110,7 +110,7 @@ export class CedarEngine {
   }
 
   /** Validates policies strictly, by id. Warnings about a policy that has errors are left out: they follow from them. */
-  validate(schema: string, policies: Readonly<Record<string, string>>): CedarResult<readonly PolicyDiagnostic[]> {
+  validate(schema: string, policies: PolicySet): CedarResult<readonly PolicyDiagnostic[]> {
     return this.readSafely((cedar) => {
       const answer = cedar.validate({ schema, policies: { staticPolicies: { ...policies } } });
       if (answer.type === 'failure') return failed(answer.errors);

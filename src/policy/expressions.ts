@@ -27,7 +27,8 @@ export function collectConjuncts({ conditions }: PolicyJson): Expression[] {
   return conditions.flatMap(({ kind, body }) => splitConjunction(body as Expression, kind === 'when'));
 }
 
-function splitConjunction(expression: Expression, holds: boolean): Expression[] {
+/** The conditions that must all hold for the expression to hold or, where `holds` is false, for it not to. */
+export function splitConjunction(expression: Expression, holds: boolean): Expression[] {
   const [operator, { left, right, arg }] = splitOperator(expression);
   if (operator === '!' && arg !== undefined) return splitConjunction(arg, !holds);
   if (operator === (holds ? '&&' : '||') && left !== undefined && right !== undefined)

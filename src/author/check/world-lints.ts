@@ -1,7 +1,8 @@
 /** Finds what a world's entities lack before a question does: what is valid there, and denies or is passed over later. */
-import type { WorldFile } from '../../config/world.js';
+import { listRelationshipLines, type WorldFile } from '../../config/world.js';
 import type { Problem } from '../../diagnostics/diagnostics.js';
 import type { RuleDescription } from '../../diagnostics/error-rules.js';
+import { parseRelationship } from '../../graph/relationship-text.js';
 import { describeRef, formatRef, type EntityRef } from '../../model/ids.js';
 import { getStatedMember, isObject, readReference, type CedarType } from '../../policy/schema/types.js';
 import type { Vocabulary } from '../../policy/schema/vocabulary.js';
@@ -17,6 +18,11 @@ export const WORLD_LINTS = {
     why: 'It lacks what its type requires, which denies; where nothing is required, a forbid that reads something of it never applies.',
     cure: 'Add the entity, or mend the id.',
   },
+  'absent-party': {
+    title: 'An agent or user in a relationship of the world that the world’s entities lack',
+    why: 'An agent that isn’t stored is denied `agent_unknown`, and a user whose type requires attributes `attribute_missing`, whatever the relationships grant.',
+    cure: 'Add the entity with what its type requires, or mend the id.',
+  },
 } as const satisfies Record<string, RuleDescription>;
 
 export interface WorldWarning extends Problem {
@@ -28,15 +34,47 @@ export interface WorldWarning extends Problem {
 type WorldEntity = WorldFile['entities'][number];
 
 /** @param entities of a world that has no errors */
-export function lintWorld({ entities }: WorldFile, vocabulary: Vocabulary): WorldWarning[] {
+export function lintWorld(world: WorldFile, vocabulary: Vocabulary): WorldWarning[] {
+  const { entities } = world;
   const stored = new Set(entities.map(formatRef));
-  return entities.flatMap((entity, i) => [
+  const entityWarnings = entities.flatMap((entity, i): WorldWarning[] => [
     ...findMissingAttributes(entity, vocabulary).map((problem) => ({ ...problem, path: ['entities', i] })),
     ...findAbsentReferences(entity, stored, vocabulary).map(({ path, ...problem }) => ({
       ...problem,
       path: ['entities', i, 'attributes', ...path],
     })),
   ]);
+  return [...findAbsentParties(world, vocabulary), ...entityWarnings];
+}
+
+/**
+ * Finds the principals that relationships name and that aren't among the entities, each where it is named first. A user
+ * whose type requires nothing needs no entity.
+ */
+export function findAbsentParties(world: WorldFile, vocabulary: Vocabulary): WorldWarning[] {
+  const known = new Set(world.entities.map(formatRef));
+  const principalTypes = vocabulary.actions.flatMap((action) => action.principalTypes);
+  return listRelationshipLines(world).flatMap(({ line, text }) => {
+    const { resource, subject, wildcard } = parseRelationship(text);
+    return [resource, ...(wildcard === true ? [] : [subject])].flatMap(({ type, id }): WorldWarning[] => {
+      const types = principalTypes.filter(({ object }) => object === type);
+      const required = types.flatMap(({ attributes }) => Object.keys(attributes).filter((name) => attributes[name]?.required)); // prettier-ignore
+      const isAgent = type === vocabulary.agentObject;
+      const ref = { type, id };
+      if (types.length === 0 || known.has(formatRef(ref)) || (!isAgent && required.length === 0)) return [];
+      known.add(formatRef(ref));
+      const outcome = isAgent ? 'agent_unknown' : 'attribute_missing';
+      const attributes = [...new Set(required)].map((name) => `${name}: …`).join(', ');
+      return [
+        {
+          rule: 'absent-party',
+          path: ['relationships', line],
+          message: `${describeRef(ref)} is not among the entities: what it asks for itself${isAgent ? ' or for a user' : ''} is denied ${outcome}`,
+          suggestion: `add { type: ${type}, id: ${id}${attributes === '' ? '' : `, attributes: { ${attributes} }`} }`,
+        },
+      ];
+    });
+  });
 }
 
 function findMissingAttributes(

@@ -1,5 +1,6 @@
 /** Prints a test report for people, and as JSON. */
 import { isDeepStrictEqual } from 'node:util';
+import { formatProblem, type Finding } from '../../diagnostics/diagnostics.js';
 import type { OutcomeDifference } from './compare.js';
 import { isCovered, type TestCoverage, type PolicyCoverage } from './coverage.js';
 import type { TestResult } from './result.js';
@@ -31,10 +32,16 @@ export function testReportText(report: TestReport, safe: (text: string) => strin
   for (const { results } of report.files)
     for (const result of results) if (result.outcome !== 'passed') lines.push(...failureText(result), '');
   for (const { file, results } of report.files) lines.push(`${file}: ${testSummaryText(summarizeResults(results))}`);
+  if (report.warnings.length > 0) lines.push('', ...report.warnings.map(warningText));
   if (report.coverage !== undefined) lines.push('', ...coverageText(report.coverage));
   const summary = summarizeResults(allResults(report));
   lines.push('', `${testSummaryText(summary)} in ${(report.milliseconds / 1000).toFixed(2)} s`);
   return `${lines.map(safe).join('\n')}\n`;
+}
+
+function warningText(warning: Finding): string {
+  const { file, line, column, rule } = warning;
+  return `${file}:${line}:${column}: warning [${rule}] ${formatProblem(warning)}`;
 }
 
 /** The lines about a case that didn't pass: its place and name, each difference, and the explanation. */
@@ -89,5 +96,9 @@ export function testReportJson(report: TestReport): object {
       results: results.map(({ place: { line, column }, ...result }) => ({ line, column, ...result })),
     })),
     coverage: report.coverage,
+    warnings: report.warnings.map((warning) => {
+      const { file, line, column, rule } = warning;
+      return { file, line, column, rule, message: formatProblem(warning) };
+    }),
   };
 }

@@ -5,6 +5,7 @@ import type { GraphSchema } from '../../graph/schema/schema.js';
 import { ConfigError } from '../../model/faults.js';
 import { loadRules, type Rules } from '../../policy/load.js';
 import { readWorldFile, type LoadedWorld } from '../../config/world.js';
+import { readWorldWarnings } from '../check/world-warnings.js';
 import { combinationText, type TestCase, type TestSuite } from './case.js';
 import { measureCoverage, type TestCoverage } from './coverage.js';
 import { findTestFiles } from './test-files.js';
@@ -34,6 +35,8 @@ export interface TestReport {
   readonly files: readonly FileReport[];
   /** undefined where no case was run that policies decide. */
   readonly coverage: TestCoverage | undefined;
+  /** The agents and users that the tests' worlds name in relationships alone. */
+  readonly warnings: readonly Finding[];
   readonly milliseconds: number;
 }
 
@@ -49,7 +52,13 @@ export class TestSession {
     const startedAt = performance.now();
     const rules = loadRules(readSources(config.sources));
     const testFiles = findTestFiles(selection.paths, config.sources);
-    const suites = readSuites(testFiles.suites, { rules, world: cachedWorldReader(config.world, rules) });
+    const readWorld = cachedWorldReader(config.world, rules);
+    const worldPaths = new Set<string>();
+    const world: SuiteContext['world'] = (path = config.world) => {
+      if (path !== undefined) worldPaths.add(path);
+      return readWorld(path);
+    };
+    const suites = readSuites(testFiles.suites, { rules, world });
     const isSelected = nameFilter(selection.filter);
     const selectedSuites = suites.map(({ file, cases }) => ({
       file,
@@ -66,7 +75,8 @@ export class TestSession {
     }));
     files.push(...(await runValidationFiles(testFiles.validations, rules.graph, isSelected)));
     const coverage = results.length === 0 ? undefined : measureCoverage(rules, results);
-    return { files, coverage, milliseconds: performance.now() - startedAt };
+    const warnings = [...worldPaths].flatMap((path) => readWorldWarnings(path, rules));
+    return { files, coverage, warnings, milliseconds: performance.now() - startedAt };
   }
 
   async close(): Promise<void> {

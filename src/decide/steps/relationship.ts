@@ -28,13 +28,25 @@ export const relationshipStep: JudgingStep = {
         continue;
       }
       if ('revision' in answer) evidence = { ...evidence, revision: answer.revision };
-      if (answer.result === 'yes' && answer.path !== undefined && answer.path.length > 0)
-        evidence = { ...evidence, path: answer.path };
+      if (answer.result === 'yes' && answer.path !== undefined)
+        evidence = { ...evidence, ...describeGrantingPath(check, answer.path, bound) };
     }
     if (reasons.length > 0) return deny(reasons, evidence);
     return fault === undefined ? pass(evidence) : unknown(fault, evidence);
   },
 };
+
+/** The path, or the reason that there is none where a caveat may decide: SpiceDB then doesn't say which relationship grants. */
+function describeGrantingPath(
+  { resource, permission }: CheckRequest,
+  path: readonly string[],
+  { rules }: BoundQuestion,
+): object {
+  if (path.length > 0) return { path };
+  return rules.graph.reachability.reachesCaveat(resource.type, permission)
+    ? { path_unknown: 'a caveat decides, which leaves open over which relationships' }
+    : {};
+}
 
 /** A permission that must be held, and the reason where it isn't. */
 interface PermissionGate {

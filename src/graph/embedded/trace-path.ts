@@ -50,19 +50,37 @@ class TraceSearch {
     const children = trace.resolution.oneofKind === 'subProblems' ? trace.resolution.subProblems.traces : [];
     const granted = children.filter((child) => isGranted(child) && child.resource !== undefined);
     if (granted.length === 0) {
-      // Below a caveat that holds, SpiceDB marks nothing as granted: by which child it holds isn't shown.
+      // What isn't granted below what is, SpiceDB doesn't explain.
       if (children.length > 0) this.isComplete = false;
-      const { objectType, objectId } = trace.subject?.object ?? { objectType: '', objectId: '' };
-      this.path.add(`${formatObject(resource)}#${trace.permission}@${objectType}:${objectId}`);
+      this.path.add(`${formatObject(resource)}#${trace.permission}@${formatTracedSubject(trace)}`);
       return;
     }
     // One branch of a union grants; only an intersection needs them all.
-    const needsAll = this.schema.hasIntersection(resource.objectType, trace.permission);
-    for (const child of needsAll ? granted : granted.slice(0, 1)) await this.followChild(trace, resource, child);
+    if (this.schema.hasIntersection(resource.objectType, trace.permission)) {
+      for (const child of granted) await this.followChild(trace, resource, child);
+      return;
+    }
+    const unconditional = dependsOnCaveat(trace) ? undefined : granted.find((child) => !dependsOnCaveat(child));
+    const child = unconditional ?? granted[0];
+    // Where a caveat decides, a trace doesn't show which of several ways it leaves open.
+    const isCertain = unconditional !== undefined || (granted.length === 1 && !(await this.mayGrantDirectly(trace)));
+    if (child === undefined || !isCertain) this.isComplete = false;
+    else await this.followChild(trace, resource, child);
+  }
+
+  /** Whether a relation that has a caveat on the way may also grant by a relationship to the subject itself. */
+  private async mayGrantDirectly(trace: CheckTrace): Promise<boolean> {
+    const { resource, permission, subject } = trace;
+    if (!isRelation(trace) || !dependsOnCaveat(trace)) return false;
+    if (resource === undefined || subject?.object === undefined) return true;
+    const types = this.schema.relationTypes(resource.objectType, permission) ?? [];
+    if (types.some(({ wildcard }) => wildcard)) return true;
+    return (await this.reader.findRelation(resource, [permission], subject.object)) !== undefined;
   }
 
   private async followChild(parent: CheckTrace, resource: ObjectRef, child: CheckTrace): Promise<void> {
-    const single = await this.resolveSingle(child);
+    const isOneOfSeveral = dependsOnCaveat(parent) && (child.resource?.objectId.includes(',') ?? false);
+    const single = isOneOfSeveral ? undefined : await this.resolveSingle(child);
     if (single?.resource === undefined) {
       this.isComplete = false;
       return;
@@ -88,6 +106,7 @@ class TraceSearch {
   ): Promise<string | undefined> {
     const { objectType } = resource;
     const relations = this.schema.arrowRelations(objectType, parent.permission, object.objectType, child.permission);
+    if (relations.length > 1 && dependsOnCaveat(parent)) return undefined;
     return relations.length === 1 ? relations[0] : this.reader.findRelation(resource, relations, object);
   }
 
@@ -104,13 +123,24 @@ class TraceSearch {
   }
 }
 
-// The client exports the messages but not these two enums of debug.proto.
+// The client exports the messages but not these enums of debug.proto.
+/** Whether it is held, also where it is so because a caveat is met. */
 function isGranted(trace: CheckTrace): boolean {
-  return (trace.result as number) === 2;
+  const isMet = (trace.caveatEvaluationInfo?.result as number | undefined) === 3;
+  return (trace.result as number) === 2 || (dependsOnCaveat(trace) && isMet);
+}
+
+/** Whether it is held only where a caveat is met: its own, or one on the way. */
+function dependsOnCaveat(trace: CheckTrace): boolean {
+  return (trace.result as number) === 3;
 }
 
 function isRelation(trace: CheckTrace): boolean {
   return (trace.permissionType as number) === 1;
+}
+
+function formatTracedSubject({ subject }: CheckTrace): string {
+  return formatObject(subject?.object ?? { objectType: '', objectId: '' });
 }
 
 function formatObject({ objectType, objectId }: ObjectRef): string {

@@ -1,6 +1,7 @@
 /** The list of all lints. A comment `remit-ignore` at the place of a finding ignores it. */
 import { warningAt, type Finding } from '../../diagnostics/diagnostics.js';
 import type { Lint, LintInput } from './lint.js';
+import { idleCondition } from './idle-condition.js';
 import { missingDelegator } from './missing-delegator.js';
 import { neverApplies } from './never-applies.js';
 import { relaxedForbid } from './relaxed-forbid.js';
@@ -15,6 +16,7 @@ import { wideningPermit } from './widening-permit.js';
 
 export const LINTS: readonly Lint[] = [
   neverApplies,
+  idleCondition,
   shadowedForbid,
   wideningPermit,
   relaxedForbid,

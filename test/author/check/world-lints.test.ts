@@ -1,6 +1,10 @@
 /** A check says beforehand what a world's entities lack, at its place, and nothing of a world that has it. */
-import { expect, it, vi } from 'vitest';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it, vi } from 'vitest';
 import { checkProject } from '../../../src/author/check/check.js';
+import { TestSession } from '../../../src/author/test/session.js';
+import { testReportText } from '../../../src/author/test/report.js';
+import { loadConfig } from '../../../src/config/config.js';
 import { blocks, company } from '../test/company.js';
 
 // SpiceDB is loaded, on machines that are busy with other tests.
@@ -51,6 +55,71 @@ it('A world that has everything, in whichever order, and ids of an enum that nob
   const doc = '{ type: doc, id: d, attributes: { owner: bob, reviewers: [ann, { type: user, id: bob }], color: red, status: x } }';
   expect(await lint(doc, bob, ANN)).toEqual([]);
 }); // prettier-ignore
+
+describe('A relationship that names a principal', () => {
+  const agents = `definition user {}
+definition team {\n  relation member: user | agent\n}
+definition agent {\n  relation delegator: user\n}
+definition doc {\n  relation reader: user | user:* | agent | team#member\n}
+`;
+  const parties = async (userMembers: string, relationships: string[], ...entities: string[]): Promise<string[]> => {
+    const c = company();
+    c.write('schema.zed', agents);
+    c.write(
+      'actions.cedarschema',
+      `entity User { ${userMembers} };\nentity Agent { kind: String };\nentity Doc;\n@permission("reader") action "read" appliesTo { principal: [User, Agent], resource: [Doc] };\n`,
+    );
+    c.write('policies.cedar', '@id("all") permit (principal, action, resource);\n');
+    c.write(
+      'world.yaml',
+      `relationships: |\n${relationships.map((text) => `  ${text}\n`).join('')}entities:${entities.length === 0 ? ' []' : ''}\n${entities.map((entity) => `  - ${entity}\n`).join('')}`,
+    );
+    c.write(
+      'all_test.yaml',
+      'now: 2030-01-01T00:00:00Z\ntests:\n  - { name: t, who: user:ann, actions: read, resources: doc:d, expect: deny }\n',
+    );
+    const { findings } = await checkProject(c.config, { env: {} });
+    const session = new TestSession();
+    const report = await session.run(loadConfig(c.config, {}), { paths: [] });
+    await session.close();
+    c.remove();
+    const found = findings.filter(({ rule }) => rule === 'absent-party');
+    // `remit test` says the same.
+    expect(report.warnings.map(({ message }) => message)).toEqual(found.map(({ message }) => message));
+    const text = testReportText(report, (part) => part);
+    for (const { line, message } of found) expect(text).toContain(`world.yaml:${line}:3: warning [absent-party] ${message}`);
+    return found.map(({ line, message, suggestion = '' }) => `${line} ${message} (${suggestion})`);
+  }; // prettier-ignore
+
+  it('and whom the entities lack is told of it once, at its place', async () => {
+    expect(await parties('', ['// none', 'agent:bot#delegator@user:ann', 'doc:d#reader@agent:bot', 'team:t#member@agent:two'])).toEqual([
+      '3 agent:bot is not among the entities: what it asks for itself or for a user is denied agent_unknown (add { type: agent, id: bot, attributes: { kind: … } })',
+      '5 agent:two is not among the entities: what it asks for itself or for a user is denied agent_unknown (add { type: agent, id: two, attributes: { kind: … } })',
+    ]);
+  }); // prettier-ignore
+  it('and a user is told of where the type requires something', async () => {
+    const bot = '{ type: agent, id: bot, attributes: { kind: x } }';
+    const relationships = ['agent:bot#delegator@user:ann', 'doc:d#reader@user:*', 'doc:d#reader@team:t#member'];
+    expect(await parties('name?: String', relationships, bot)).toEqual([]);
+    expect(await parties('name: String', relationships, bot)).toEqual([
+      '2 user:ann is not among the entities: what it asks for itself is denied attribute_missing (add { type: user, id: ann, attributes: { name: … } })',
+    ]);
+    expect(await parties('name: String', relationships, bot, ANN)).toEqual([]);
+  });
+  it('can be left as it is, with a reason', async () => {
+    expect(
+      await parties('', ['agent:bot#delegator@user:ann // # remit-ignore: absent-party — stored when it is hired']),
+    ).toEqual([]);
+  });
+});
+
+it.each(['fixtures/acme.remit.yaml', ...['documents', 'repositories', 'hr', 'tickets'].map((name) => `fixtures/templates/${name}/remit.yaml`)])(
+  'The world of %s names nobody whom its entities lack',
+  async (config) => {
+    const { findings } = await checkProject(fileURLToPath(new URL(`../../../${config}`, import.meta.url)), { env: {} });
+    expect(findings.filter(({ rule }) => rule === 'absent-party')).toEqual([]);
+  },
+); // prettier-ignore
 
 it('A warning about a world can be ignored with a reason', async () => {
   expect(

@@ -26,7 +26,7 @@ function report(...outcomes: TestResult['outcome'][]): TestReport {
       because: outcome === 'passed' ? [] : [text],
     };
   });
-  return { files: [{ file: HOSTILE[0] ?? '', results }], coverage: undefined, milliseconds: 1234 };
+  return { files: [{ file: HOSTILE[0] ?? '', results }], coverage: undefined, warnings: [], milliseconds: 1234 };
 }
 
 const all = report('failed', 'failed', 'failed', 'failed', 'error', 'passed');

@@ -1,6 +1,10 @@
 /** Lints: each finds what it is for, at its place, and nothing where it isn't certain. */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { checkProject } from '../../../src/author/check/check.js';
 import { runLints, LINTS } from '../../../src/policy/lint/lints.js';
 import { readRules } from '../../../src/policy/load.js';
 
@@ -106,6 +110,62 @@ describe('never-applies', () => {
   ])('is not %s', (when) => expect(found(when)).toEqual([]));
 });
 
+describe('idle-condition', () => {
+  const schema = SCHEMA.replaceAll('Remit::Delegation }', 'Remit::Delegation, local: Remit::Local, now: datetime }');
+  const found = (when: string, scope?: string): string[] =>
+    lints({ schema, policies: forbid('x', when, scope) }).filter((text) => !text.includes('unread-context'));
+  const AGENTS = 'principal is Agent, action, resource';
+
+  it.each([
+    ['unless { context.local.hour >= 22 && context.local.hour < 6 }', "its unless can never hold, since context.local.hour can't be within two ranges that don't meet"],
+    ['unless { context.delegation.mode == "delegate" }', 'its unless can never hold, since context.delegation.mode is never "delegate", only "delegated" or "direct" or "human"'],
+    ['unless { context.local.weekday == 0 || resource has status }', 'a part of its unless can never hold, since context.local.weekday is never 0, only 1 to 7'],
+    ['unless { false }', 'its unless can never hold, since it is false'],
+  ])('is an exception that is never made: %s', (when, why) => {
+    expect(found(when)).toEqual([`p:3:1 idle-condition "x" has no such exception: ${why}`]);
+  }); // prettier-ignore
+
+  it.each([
+    ['when { context.local.hour >= 0 }', 'its when always holds: the opposite never does, since context.local.hour is never less than 0'],
+    ['when { context.delegation.depth >= 0 && resource has status }', 'a part of its when always holds: the opposite never does, since context.delegation.depth is never less than 0'],
+    ['when { resource has status || !(resource has status) }', 'its when always holds: the opposite never does, since it asks for a condition and its opposite'],
+    ['when { context.local.weekday != 0 }', 'its when always holds: the opposite never does, since context.local.weekday is never 0, only 1 to 7'],
+  ])('is a condition that always holds: %s', (when, why) => {
+    expect(found(when)).toEqual([`p:3:1 idle-condition "x" isn't restricted so: ${why}`]);
+  }); // prettier-ignore
+
+  it.each([
+    ['unless { principal is User }', AGENTS],
+    ['when { principal.suspended } unless { principal in Group::"staff" }', AGENTS],
+    ['unless { resource == Doc::"a" && principal is User }', AGENTS],
+  ])('is an exception that types rule out: %s of %s', (when, scope) => {
+    expect(found(when, scope)).toEqual([
+      'p:3:1 idle-condition "x" has no such exception: its unless can never hold, by the types of the schema',
+    ]);
+  });
+
+  it.each([
+    ['unless { context.local.hour >= 9 && context.local.hour < 17 }'],
+    ['unless { context.local.hour >= 22 || context.local.hour < 6 }'],
+    ['unless { resource has status && resource.status == "a" }'],
+    ['when { principal is User } unless { resource has status }'],
+    ['unless { principal is User && principal in Group::"staff" }'],
+    ['when { resource has status && (resource.status == "a" || resource.status == "b") }'],
+    ['when { principal.suspended }', AGENTS],
+    ['when { resource has status } unless { resource.status == "a" }'],
+  ])('is not %s', (when, scope?: string) => expect(found(when, scope)).toEqual([]));
+
+  it('is in no policy of the sample or of a template', async () => {
+    const root = fileURLToPath(new URL('../../..', import.meta.url));
+    const templates = readdirSync(join(root, 'fixtures/templates')).map((name) => `fixtures/templates/${name}/remit.yaml`);
+    for (const config of ['fixtures/acme.remit.yaml', ...templates]) {
+      const { rules, findings } = await checkProject(join(root, config), { env: {} });
+      expect(rules?.policies.size, config).toBeGreaterThan(3);
+      expect(findings, config).toEqual([]);
+    }
+  }, 120_000); // prettier-ignore
+});
+
 describe('never-applies, by each hour that there is', () => {
   const hour = fc.record({
     operator: fc.constantFrom('<', '<=', '>', '>=', '==', '!='),
@@ -139,6 +199,12 @@ describe('never-applies, by each hour that there is', () => {
       if (set.every(isRange) && !applies) expect([...found]).toContain(`h${i}`);
     }
     expect(found.size).toBeGreaterThan(20);
+    // An exception of the same conditions can never be made.
+    const exceptions = sets.map((set, i) => forbid(`h${i}`, `unless { ${set.map(write).join(' && ')} }`)).join('');
+    const idle = lints({ schema, policies: exceptions }).flatMap((text) =>
+      text.includes('no such exception') ? (/idle-condition "(h\d+)"/.exec(text)?.slice(1) ?? []) : [],
+    );
+    expect(new Set(idle)).toEqual(found);
   });
 });
 
