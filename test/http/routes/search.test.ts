@@ -213,7 +213,7 @@ describe('a page token', () => {
   it('is nobody else’s', async () => {
     const company = await startWith({
       issuers: [],
-      clients: [{ ...clientNamed('one', 'remit', 'search'), supported_obligations: ['mask'] }, clientNamed('two', 'remit', 'search'), clientNamed('none', 'remit', 'evaluate')],
+      clients: [clientNamed('one', 'remit', 'search'), clientNamed('two', 'remit', 'search'), clientNamed('none', 'remit', 'evaluate')],
     }); // prettier-ignore
     const token = await company.mint({ user: 'alice', agent: 'hr-assistant', scope: SCOPES });
     const as = (id: string, more: object = {}) =>
