@@ -6,6 +6,7 @@ import { MAX_PARENTS, findEntityProblem } from '../../policy/entity-validation.j
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
 import { idFormat, nameFormat } from '../authzen-formats.js';
+import { CallPlaces } from '../edge/call-places.js';
 import { authenticate } from '../edge/authentication.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
 import { requireClient } from '../edge/request-party.js';
@@ -35,6 +36,8 @@ const ENTITY_URL = '/v1/entities/:type/:id';
 /** Entities may be as long as a body, so few are read at one time. */
 const MAX_ENTITIES = 200;
 const DEFAULT_ENTITIES = 100;
+/** Pages that are read at one time; one caller reads one. */
+const MAX_ENTITY_LISTINGS = 2;
 const entitiesQuery = z.strictObject({
   limit: queryNumber(1, MAX_ENTITIES, DEFAULT_ENTITIES),
   page_token: z.string().max(4096).optional().describe('`next_token` of the page before'),
@@ -44,6 +47,7 @@ const entityListFormat = z.object({ page: nextPageFormat, results: z.array(entit
 export function entityRoutes(app: TypedApp, service: Service): void {
   const onRequest = authenticate(app, service, ['admin']);
   const pageTokens = new PageTokens(service.secret);
+  const listings = new CallPlaces(MAX_ENTITY_LISTINGS, service.deadlineMs);
 
   app.get('/v1/entities/:type', {
     schema: {
@@ -59,7 +63,8 @@ export function entityRoutes(app: TypedApp, service: Service): void {
       const { limit, page_token: token } = request.query;
       const query = { list: 'entities', caller: requireClient(request).id, type };
       const after = pageTokens.decode({ token }, query, 'page_token');
-      const { entities, next } = await service.entities.pageOfType(type, after, limit);
+      const list = () => service.entities.pageOfType(type, after, limit);
+      const { entities, next } = await listings.run(request, list, { rests: true });
       return { page: pageTokens.encode(next, query), results: [...entities] };
     },
   });
