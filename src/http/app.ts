@@ -1,18 +1,16 @@
 /** Builds the HTTP application with every route, for production and tests alike. */
-import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify';
+import fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import type { Listener } from '../config/listener.js';
-import { isLoopback } from '../runtime/ip-address.js';
 import { installLoadShedding, Admission } from './edge/load-shedding.js';
+import { getListenerUrl } from './listener-url.js';
 import { capabilityRoutes } from './routes/capabilities.js';
 import { decisionRoutes } from './routes/decisions.js';
 import { entityRoutes } from './routes/entities.js';
-import { readRequestId } from './request-context.js';
 import { evaluationRoutes } from './routes/evaluation.js';
 import { filterRoutes } from './routes/filter.js';
 import { serveApiDocument } from './api-document.js';
 import { PathMethods } from './edge/path-methods.js';
-import { setSecurityHeaders } from './edge/security-headers.js';
-import { findRequestProblem } from './edge/request-guard.js';
+import { guardRequests, sendUnroutable } from './edge/request-guard.js';
 import { healthRoutes, Readiness } from './routes/health.js';
 import { metricsRoutes } from './routes/metrics.js';
 import { observeRequests } from './edge/observability.js';
@@ -20,10 +18,10 @@ import { discoveryRoutes, scopeRoutes } from './routes/discovery.js';
 import type { ListenerScope } from './edge/listener-scope.js';
 import { limitOpenRoutes } from './edge/open-routes.js';
 import { policyRoutes } from './routes/policies.js';
-import { installErrorHandlers, createProblem, sendRouteNotFound } from './edge/errors.js';
+import { installErrorHandlers } from './edge/errors.js';
 import { installStrictParsing } from './edge/json-body.js';
 import { DecisionTurns, holdTurns } from './edge/decision-turns.js';
-import { endAfterAnswer, endUnreadBodies, MAX_BODY_BYTES, MAX_FILTER_BODY_BYTES } from './edge/unread-body.js';
+import { endUnreadBodies, MAX_BODY_BYTES, MAX_FILTER_BODY_BYTES } from './edge/unread-body.js';
 import { relationshipRoutes } from './routes/relationships.js';
 import { revocationRoutes, sessionRoutes } from './routes/revocations.js';
 import { searchRoutes } from './routes/search.js';
@@ -74,19 +72,11 @@ export async function buildApp(
   const app = fastify({
     serverFactory: transport.create,
     clientErrorHandler: rejectMalformedRequest,
-    // Answers a target that can't be routed; no hook runs for it.
-    frameworkErrors: (error, request, untyped) => {
-      const reply = untyped as FastifyReply;
-      setSecurityHeaders(reply, listener.tls !== undefined);
-      endAfterAnswer(request, reply);
-      const isTooLong = error.statusCode === 414;
-      void reply
-        .code(isTooLong ? 414 : 400)
-        .send(
-          isTooLong
-            ? createProblem('target_too_long', `A part of the path must have at most ${MAX_PARAM_LENGTH} characters.`)
-            : createProblem('bad_request', 'The path is not well-formed.'),
-        );
+    frameworkErrors: (error, request, reply) => {
+      sendUnroutable(error, request, reply, {
+        maxPartLength: MAX_PARAM_LENGTH,
+        isTls: listener.tls !== undefined,
+      });
     },
     ...(logger === undefined ? {} : { loggerInstance: logger }),
     // observeRequests writes a line for each request, without the request's own content.
@@ -143,53 +133,4 @@ export async function buildApp(
     await Promise.resolve();
   });
   return app;
-}
-
-/** Sets the headers that every answer has, and refuses requests with an unacceptable head or an outdated connection. */
-function guardRequests(
-  app: FastifyInstance,
-  listener: Listener,
-  { transport, pathMethods }: { readonly transport: ListenerServers; readonly pathMethods: PathMethods },
-): void {
-  let hosts = listAllowedHosts(app, listener);
-  app.addHook('onListen', async () => {
-    hosts = listAllowedHosts(app, listener); // Port 0 is known only now.
-  });
-  app.addHook('onRequest', (request, reply, done) => {
-    setSecurityHeaders(reply, listener.tls !== undefined);
-    const requestId = readRequestId(request);
-    if (requestId !== undefined) void reply.header('x-request-id', requestId);
-    if (transport.isOutdated(request.raw.socket)) {
-      void reply.header('connection', 'close');
-      if (listener.tls?.clientCa !== undefined) {
-        void reply.code(421).send(createProblem('connection_outdated', 'The certificates have changed: connect anew.'));
-        return;
-      }
-    }
-    const rejection = findRequestProblem(request.raw, hosts);
-    if (rejection !== undefined) void reply.code(rejection.status).send(rejection.problem);
-    // Fastify would first read and parse the body.
-    else if (request.is404)
-      app.rateLimiter.limitNetwork.call(app, request, reply, () => {
-        void sendRouteNotFound(request, reply, pathMethods.find(request.url));
-      });
-    else done();
-  });
-}
-
-/** The Host values that are served; undefined: any. On loopback a web page could reach Remit by DNS rebinding. */
-function listAllowedHosts(app: FastifyInstance, listener: Listener): ReadonlySet<string> | undefined {
-  const { host, publicUrl } = listener;
-  if (!isLoopback(host)) return undefined;
-  const { port } = new URL(getListenerUrl(app, listener));
-  const suffix = port === '' ? '' : `:${port}`;
-  const local = ['localhost', '127.0.0.1', '[::1]', host].map((name) => `${name}${suffix}`);
-  return new Set([...local, ...(publicUrl === undefined ? [] : [new URL(publicUrl).host])]);
-}
-
-/** The URL that the listener has; before it listens, the one that is configured. */
-export function getListenerUrl(app: FastifyInstance, { host, port: configured, tls }: Listener): string {
-  const address = app.server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : configured;
-  return `${tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

@@ -1,6 +1,7 @@
 /** Opens the listeners of a service: the main one and, where configured, the one for administration. `remit serve` calls it. */
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
-import { buildApp, getListenerUrl } from './app.js';
+import { buildApp } from './app.js';
+import { getListenerUrl } from './listener-url.js';
 import type { Listener } from '../config/listener.js';
 import { ConfigError } from '../model/faults.js';
 import type { RenewableListener } from '../service/reload/apply.js';

@@ -74,7 +74,7 @@ export interface RecordedFacts {
     readonly mode?: 'human';
     /** `subject.properties.act.sub`. */
     readonly act?: string;
-    /** As the request says, or its client's configuration; absent: all, in records of versions that took it so. */
+    /** The obligations by the request, or by its client's configuration; absent: all, in records of versions that took it so. */
     readonly supported_obligations?: readonly string[];
     readonly token_expected?: true;
   };

@@ -71,6 +71,17 @@ const FETCH_SQL = `
   select f.type, f.id, f.attributes, f.parents, coalesce(g.ancestors, '[]'::jsonb) as ancestors
   from found f left join gathered g on g.of_type = f.type and g.of_id = f.id`;
 
+export interface EntityPage {
+  readonly entities: readonly StoredEntity[];
+  /** The id after which the next page begins; undefined at the end. */
+  readonly next: string | undefined;
+}
+
+/** A page ends with the entity that reaches this size, in bytes of its text. */
+const MAX_ENTITY_PAGE_BYTES = 512 * 1024;
+/** The longest that a PostgreSQL server works on a page. */
+const PAGE_TIMEOUT_MS = 2_000;
+
 export class EntityStore implements Entities {
   private readonly entityCache = new CountedCache<string, CachedEntity>({
     maxSize: MAX_ENTITY_CACHE_BYTES,
@@ -147,6 +158,37 @@ export class EntityStore implements Entities {
   async ids(type: string): Promise<readonly string[]> {
     const [rows = []] = await this.database.run([{ sql: 'select id from entities where type = $1', params: [type] }]);
     return rows.map((row) => String(row['id']));
+  }
+
+  /**
+   * Reads a page of the entities of a type, in the order of their ids, as far as its bytes are bounded.
+   * @param after the id of the last one of the page before
+   * @throws Fault
+   */
+  async pageOfType(type: string, after: string | undefined, limit: number): Promise<EntityPage> {
+    const [, rows = []] = await this.database.run([
+      { sql: `set local statement_timeout = ${PAGE_TIMEOUT_MS}` },
+      {
+        // An entity beyond the page isn't read: that there is one says that a page follows.
+        sql: `with page as (
+                select id, attributes, parents, row_number() over (order by id) as place,
+                  sum(octet_length(attributes::text) + octet_length(parents::text)) over (order by id)
+                    - octet_length(attributes::text) - octet_length(parents::text) as size_before
+                from (select * from entities where type = $1 and ($2::text is null or id > $2) order by id limit $3) e)
+              select id, case when place < $3 and size_before < $4 then attributes end as attributes,
+                case when place < $3 and size_before < $4 then parents end as parents from page order by id`,
+        params: [type, after ?? null, limit + 1, MAX_ENTITY_PAGE_BYTES],
+      },
+    ]);
+    const entities = rows
+      .filter((row) => row['attributes'] !== null)
+      .map((row) => ({
+        type,
+        id: String(row['id']),
+        attributes: row['attributes'] as Record<string, unknown>,
+        parents: row['parents'] as EntityRef[],
+      }));
+    return { entities, next: rows.length > entities.length ? entities.at(-1)?.id : undefined };
   }
 
   /** Reads stored entities in a fixed order. @param after the last one of the page before. @throws Fault */

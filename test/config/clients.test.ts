@@ -21,6 +21,7 @@ action "read" appliesTo { principal: [User, Agent], resource: [Doc] };
 const vouching = (id: string, more: object = {}): object => ({
   ...clientNamed(id, 'x', 'evaluate', 'filter', 'search', 'asserts_subject', 'admin'),
   default_mode: 'human',
+  supported_obligations: undefined,
   ...more,
 });
 

@@ -9,6 +9,7 @@ import { buildApp } from '../../src/http/app.js';
 import { loadConfig, type Config } from '../../src/config/config.js';
 import { readSources } from '../../src/config/files.js';
 import type { Rationale } from '../../src/model/decision.js';
+import { OBLIGATION_TYPES } from '../../src/model/obligations.js';
 import type { Reason } from '../../src/model/reasons.js';
 import { openService, type Service } from '../../src/service/service.js';
 import { sha256 } from '../../src/runtime/sha256.js';
@@ -208,9 +209,9 @@ export async function startFiles(files: Readonly<Record<string, string>>, config
   return start(join(directory, 'remit.yaml'), data);
 }
 
-/** A client whose key is its id and `-key`. */
+/** A client whose key is its id and `-key`. It carries out every obligation. */
 export function clientNamed(id: string, audience: string, ...may: string[]): object {
-  return { id, audience, key_sha256: sha256(`${id}-key`), may };
+  return { id, audience, key_sha256: sha256(`${id}-key`), may, supported_obligations: OBLIGATION_TYPES };
 }
 
 export function codes(answer: Answer): string[] {

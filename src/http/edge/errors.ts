@@ -43,12 +43,12 @@ export function toBadRequest(error: z.ZodError, within: readonly string[] = [], 
 }
 
 /** Longer names are no slips of ours, and comparing them would take long. */
-const MAX_COMPARED_LENGTH = 64;
+const MAX_SUGGESTED_LENGTH = 64;
 
 function suggestName(issue: z.core.$ZodIssue, schema: z.ZodType | undefined): string {
   if (issue.code !== 'unrecognized_keys' || schema === undefined) return '';
   const [key = '', ...others] = issue.keys;
-  if (others.length > 0 || key.length > MAX_COMPARED_LENGTH) return '';
+  if (others.length > 0 || key.length > MAX_SUGGESTED_LENGTH) return '';
   return didYouMean(key, listKnownKeys(schema, issue.path));
 }
 

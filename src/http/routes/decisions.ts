@@ -1,16 +1,14 @@
 /** `/v1/decisions` and below: decision records with their reasons, and the outcomes that clients report. */
-import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { DecisionRecord, SearchRecord } from '../../model/decision.js';
 import { BadRequest } from '../../model/faults.js';
 import type { Client } from '../../model/question.js';
-import { Deadline } from '../../runtime/deadline.js';
-import { FairLimit } from '../../runtime/fair-limit.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
-import type { ReportedOutcome, StoredDecision } from '../../store/decisions.js';
+import type { DecisionStore, ReportedOutcome, StoredDecision } from '../../store/decisions.js';
 import { measureStoredBytes } from '../../store/stored-bytes.js';
 import { authenticate } from '../edge/authentication.js';
+import { CallPlaces } from '../edge/call-places.js';
 import { requireClient } from '../edge/request-party.js';
 import { nextPageFormat, PageTokens } from '../page-token.js';
 import { instantFormat, utcInstantFormat } from '../../runtime/instant-format.js';
@@ -62,9 +60,9 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 export function decisionRoutes(app: TypedApp, service: Service): void {
   const onRequest = authenticate(app, service, ['evaluate', 'admin']);
   const pageTokens = new PageTokens(service.secret);
-  const listings = new FairLimit(MAX_LISTINGS);
+  const listings = new CallPlaces(MAX_LISTINGS, service.deadlineMs);
   // Places of their own, so that no caller's pages keep out what it reports.
-  const recordCalls = new FairLimit(MAX_RECORD_CALLS);
+  const recordCalls = new CallPlaces(MAX_RECORD_CALLS, service.deadlineMs);
 
   app.get('/v1/decisions', {
     schema: {
@@ -83,7 +81,7 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
       const ownership = client.may.has('admin') ? {} : { client: client.id };
       const after = pageTokens.decode({ token }, query, 'page_token');
       const list = () => service.decisions.list({ ...filters, ...ownership }, after, size);
-      const { records, next } = await runInPlace(listings, request, list, { rests: true });
+      const { records, next } = await listings.run(request, list, { rests: true });
       return {
         page: pageTokens.encode(next, query),
         results: records.map((record) => redactFacts(client, record)),
@@ -101,7 +99,9 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
     onRequest,
     handler: async (request, reply) => {
       const client = requireClient(request);
-      const stored = await runInPlace(recordCalls, request, () => findVisibleDecision(request.params.id, client));
+      const stored = await recordCalls.run(request, () =>
+        findVisibleDecision(service.decisions, request.params.id, client),
+      );
       return stored === undefined
         ? reply.code(404).send(NOT_FOUND)
         : reply.send({ ...redactFacts(client, stored.record), outcome: stored.outcome });
@@ -124,7 +124,7 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
       // Few digits may stand for hundreds: 1e308.
       if (measureStoredBytes(JSON.stringify(body)) > MAX_OUTCOME_BYTES)
         throw new BadRequest(`must be at most ${MAX_OUTCOME_BYTES} bytes long with its numbers written out`);
-      const result = await runInPlace(recordCalls, request, () => reportOutcome(params.id, client, body));
+      const result = await recordCalls.run(request, () => reportOutcome(service.decisions, params.id, client, body));
       switch (result) {
         case 'reported':
           return reply.code(201).send(body);
@@ -135,55 +135,36 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
       }
     },
   });
+}
 
-  /**
-   * Asks the database in one of the few places for it, within a decision's time: what is read or written here mustn't slow
-   * decisions.
-   * @param rests whether the place stays taken for as long again: the longer pages take beside decisions, the fewer are read
-   */
-  async function runInPlace<T>(
-    places: FairLimit,
-    { callerGroups = [] }: FastifyRequest,
-    ask: () => Promise<T>,
-    { rests = false } = {},
-  ): Promise<T> {
-    await places.waitForRoom(callerGroups, 1, service.deadlineMs);
-    // The place is held until the database is done, even where the answer isn't waited for any longer.
-    const startedAt = performance.now();
-    const release = (): void => {
-      places.release(callerGroups, 1);
-    };
-    const answer = ask().finally(() => {
-      if (rests) setTimeout(release, performance.now() - startedAt).unref();
-      else release();
-    });
-    return Deadline.run(service.deadlineMs, (deadline) => deadline.race(answer));
-  }
+async function reportOutcome(
+  decisions: DecisionStore,
+  id: string,
+  client: Client,
+  outcome: ReportedOutcome,
+): Promise<'reported' | 'not_found' | 'other_reported'> {
+  const decision = await findVisibleDecision(decisions, id, client);
+  if (decision === undefined) return 'not_found';
+  const isStored = await decisions.reportOutcome(decision.record.id, client.id, outcome);
+  return isStored ? 'reported' : 'other_reported';
+}
 
-  async function reportOutcome(
-    id: string,
-    client: Client,
-    outcome: ReportedOutcome,
-  ): Promise<'reported' | 'not_found' | 'other_reported'> {
-    const decision = await findVisibleDecision(id, client);
-    if (decision === undefined) return 'not_found';
-    const isStored = await service.decisions.reportOutcome(decision.record.id, client.id, outcome);
-    return isStored ? 'reported' : 'other_reported';
-  }
+/** Leaves out the facts, which show what is stored of people and resources, unless the client is an admin. */
+function redactFacts<T extends DecisionRecord | SearchRecord>(
+  { may }: Client,
+  record: T,
+): T | (Omit<T, 'facts'> & { redacted: true }) {
+  if (may.has('admin') || !('facts' in record)) return record;
+  const { facts: _facts, ...others } = record;
+  return { ...others, redacted: true };
+}
 
-  /** Leaves out the facts, which show what is stored of people and resources, unless the client is an admin. */
-  function redactFacts<T extends DecisionRecord | SearchRecord>(
-    { may }: Client,
-    record: T,
-  ): T | (Omit<T, 'facts'> & { redacted: true }) {
-    if (may.has('admin') || !('facts' in record)) return record;
-    const { facts: _facts, ...others } = record;
-    return { ...others, redacted: true };
-  }
-
-  /** Finds a record that the client may see; another client's counts as absent. */
-  async function findVisibleDecision(id: string, client: Client): Promise<StoredDecision | undefined> {
-    const decision = UUID.test(id) ? await service.decisions.find(id) : undefined;
-    return decision?.record.client === client.id || client.may.has('admin') ? decision : undefined;
-  }
+/** Finds a record that the client may see; another client's counts as absent. */
+async function findVisibleDecision(
+  decisions: DecisionStore,
+  id: string,
+  client: Client,
+): Promise<StoredDecision | undefined> {
+  const decision = UUID.test(id) ? await decisions.find(id) : undefined;
+  return decision?.record.client === client.id || client.may.has('admin') ? decision : undefined;
 }

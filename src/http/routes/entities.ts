@@ -1,4 +1,4 @@
-/** `/v1/entities/{type}/{id}`: admin clients store, read and remove attributes and parents. */
+/** `/v1/entities`: admin clients store, read, list and remove attributes and parents. */
 import { z } from 'zod';
 import { formatProblem } from '../../diagnostics/diagnostics.js';
 import { BadRequest } from '../../model/faults.js';
@@ -6,8 +6,12 @@ import { MAX_PARENTS, findEntityProblem } from '../../policy/entity-validation.j
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
 import { idFormat, nameFormat } from '../authzen-formats.js';
+import { CallPlaces } from '../edge/call-places.js';
 import { authenticate } from '../edge/authentication.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
+import { requireClient } from '../edge/request-party.js';
+import { nextPageFormat, PageTokens } from '../page-token.js';
+import { queryNumber } from '../query-number.js';
 
 const entityParams = z.object({ type: nameFormat, id: idFormat });
 const entityBody = z
@@ -29,8 +33,41 @@ const entityFormat = z
   .meta({ id: 'Entity' });
 const ENTITY_URL = '/v1/entities/:type/:id';
 
+/** Entities may be as long as a body, so few are read at one time. */
+const MAX_ENTITIES = 200;
+const DEFAULT_ENTITIES = 100;
+/** Pages that are read at one time; one caller reads one. */
+const MAX_ENTITY_LISTINGS = 2;
+const entitiesQuery = z.strictObject({
+  limit: queryNumber(1, MAX_ENTITIES, DEFAULT_ENTITIES),
+  page_token: z.string().max(4096).optional().describe('`next_token` of the page before'),
+});
+const entityListFormat = z.object({ page: nextPageFormat, results: z.array(entityFormat) }).meta({ id: 'EntityList' });
+
 export function entityRoutes(app: TypedApp, service: Service): void {
   const onRequest = authenticate(app, service, ['admin']);
+  const pageTokens = new PageTokens(service.secret);
+  const listings = new CallPlaces(MAX_ENTITY_LISTINGS, service.deadlineMs);
+
+  app.get('/v1/entities/:type', {
+    schema: {
+      tags: ['administration'],
+      summary: 'List the entities of a type, in the order of their ids. A page may be short and lead on',
+      params: z.object({ type: nameFormat }),
+      querystring: entitiesQuery,
+      response: { 200: entityListFormat, ...inputErrors },
+    },
+    onRequest,
+    handler: async (request) => {
+      const { type } = request.params;
+      const { limit, page_token: token } = request.query;
+      const query = { list: 'entities', caller: requireClient(request).id, type };
+      const after = pageTokens.decode({ token }, query, 'page_token');
+      const list = () => service.entities.pageOfType(type, after, limit);
+      const { entities, next } = await listings.run(request, list, { rests: true });
+      return { page: pageTokens.encode(next, query), results: [...entities] };
+    },
+  });
 
   app.put(ENTITY_URL, {
     schema: {

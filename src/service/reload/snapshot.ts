@@ -48,12 +48,12 @@ export function readSnapshot(paths: WatchedPaths): FilesSnapshot {
     };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    return createRefusedSnapshot(error.message, readAt, listNames(paths));
+    return createRefusedSnapshot(error.message, readAt, listFileNames(paths));
   }
 }
 
 /** The names of the files that are there, whether or not they can be read. */
-function listNames({ sources: { policies } }: WatchedPaths): string[] | undefined {
+function listFileNames({ sources: { policies } }: WatchedPaths): string[] | undefined {
   try {
     return [...listFiles(policies, '.cedar').files, ...listYamlFiles(policies)].map(displayPath);
   } catch (error) {

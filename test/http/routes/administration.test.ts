@@ -406,7 +406,7 @@ describe('what anybody may read', () => {
     expect(Object.keys(document.paths).sort()).toEqual([
       '/.well-known/authzen-configuration', '/.well-known/oauth-protected-resource', '/access/v1/evaluation',
       '/access/v1/evaluations', '/access/v1/search/action', '/access/v1/search/resource', '/access/v1/search/subject', '/health/live', '/health/ready', '/metrics', '/v1/capabilities', '/v1/decisions', '/v1/decisions/{id}', '/v1/decisions/{id}/outcome',
-      '/v1/entities/{type}/{id}', '/v1/filter', '/v1/policies', '/v1/relationships', '/v1/revocations', '/v1/scopes', '/v1/sessions/{id}',
+      '/v1/entities/{type}', '/v1/entities/{type}/{id}', '/v1/filter', '/v1/policies', '/v1/relationships', '/v1/revocations', '/v1/scopes', '/v1/sessions/{id}',
     ]); // prettier-ignore
     expect(
       document.components.schemas['EvaluationRequestInput']?.required ??

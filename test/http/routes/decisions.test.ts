@@ -186,7 +186,10 @@ describe('what a decision rests on', () => {
         fc.pre(id !== ''); // Some texts are refused.
         const { facts } = (await get(`/v1/decisions/${id}`, 'admin')).json<Listed['results'][number]>();
         const kept = typeof purpose === 'string' && purpose.length <= 1024 ? purpose : null;
-        expect(facts?.said).toEqual({ context: { purpose: kept } });
+        expect(facts?.said).toEqual({
+          context: { purpose: kept },
+          supported_obligations: ['mask', 'visible_fields', 'notification'],
+        });
       }),
       { numRuns: 30, examples: [['payroll'], [['payroll']], ['x'.repeat(1024)], ['x'.repeat(1025)]] },
     );

@@ -437,6 +437,8 @@ describe('a request that is held back', () => {
     subject: { type: 'user', id: 'alice' },
     action: { name: 'read' },
     resource: { type: 'employee', id: 'erin' },
+    // The agent itself says that it masks what it reads.
+    context: { supported_obligations: ['mask'] },
   };
 
   it.each<[string, (token: string) => unknown, string[]]>([
