@@ -1,4 +1,5 @@
 /** Amounts of money or of anything else that is counted: whole numbers of a unit's smallest part, compared exactly. */
+import { MAX_DECIMALS } from './quantities.js';
 
 export interface Amount {
   /** A whole number of the smallest part: 1250 with two decimals is 12.50. */
@@ -7,9 +8,6 @@ export interface Amount {
   readonly unit: string;
   readonly decimals: number;
 }
-
-/** The largest power of ten that a signed 64-bit integer holds. */
-const MAX_DECIMALS = 18;
 
 /**
  * Whether it is an amount and nothing else. A value beyond 2^53 is none, since the double that carries it may have lost
