@@ -130,7 +130,7 @@ describe('a list', () => {
     const body = { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, records: [], context: { token } };
     const status = async (credential: string) =>
       (await company.post('/v1/filter', body, { authorization: `Bearer ${credential}` })).statusCode;
-    expect([await status('one-key'), await status('two-key'), await status(token)]).toEqual([403, 200, 401]);
+    expect([await status('one-key'), await status('two-key'), await status(token)]).toEqual([403, 200, 403]);
     await company.stop();
   });
 });
@@ -196,7 +196,7 @@ describe('a careless or hostile client', () => {
     // Who may not filter sends in vain, however little it is.
     const token = await company.mint({ user: 'alice', agent: 'hr-assistant', scope: SCOPES, audience: 'remit' });
     expect([await ask('two-key', long, false), await ask(token, long, false), await ask('guess', long, false)]).toEqual(
-      [403, 401, 401],
+      [403, 403, 401],
     );
     expect(company.app.health.admission.stats().bodyBytes).toBe(0);
     await company.stop();
