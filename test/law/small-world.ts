@@ -43,6 +43,7 @@ export const QUESTION: Question = {
   dryRun: false,
   explain: true,
   requestId: undefined,
+  idempotencyKey: undefined,
   tokenRequired: false,
 };
 

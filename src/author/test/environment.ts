@@ -87,14 +87,16 @@ export class TestEnvironment {
       decisions: {
         record: (record) => {
           if ('rationale' in record) keepRecord?.(record);
-          return Promise.resolve();
+          return Promise.resolve({ kind: 'stored', accepted: [] });
         },
         correct: () => undefined,
       },
       revocations,
+      limits: { read: () => Promise.resolve({ readings: {}, others: 'unused' }) },
       observer: NOOP_OBSERVER,
       now: () => this.now,
       deadlineMs: DEADLINE_MS,
+      settleAfterMs: DEADLINE_MS,
     };
   }
 

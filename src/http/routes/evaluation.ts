@@ -67,6 +67,7 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
       const batchContext = createBatchContext(request, service, {
         tokenExpected: tokenRequired,
         explain: !isMinimal,
+        repeatable: true,
       });
       const evaluations = await service.activePolicies.withSnapshot((deps) =>
         answerBatch(questions, options?.evaluations_semantic ?? 'execute_all', {
@@ -95,7 +96,10 @@ async function answerQuestion(
 ): Promise<FastifyReply> {
   const caller = requireCaller(request);
   const isMinimal = negotiateMinimalAnswer(request, reply, caller);
-  const question = parseQuestion(body, createRequestContext(request, service, { explain: !isMinimal }));
+  const question = parseQuestion(
+    body,
+    createRequestContext(request, service, { explain: !isMinimal, repeatable: true }),
+  );
   const decision = await service.activePolicies.withSnapshot((deps) => decide(question, deps));
   request.decisionId = decision.id;
   const scope = caller.kind === 'agent' ? decision.firstDenial.remedies.find((r) => r.type === 'scope') : undefined;
