@@ -36,7 +36,7 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
       response: { ...inputErrors, 200: evaluationAnswerFormat, 503: evaluationAnswerFormat },
     },
     onRequest,
-    config: { turns: 1 },
+    config: { turns: 1, repeatable: true },
     handler: (request, reply) => answerQuestion(service, request, reply, request.body),
   });
 
@@ -52,6 +52,7 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
       },
     },
     onRequest,
+    config: { repeatable: true },
     handler: async (request, reply) => {
       const { evaluations: items = [], options, ...defaults } = request.body;
       // Absent or empty: the batch is a single question.
