@@ -73,6 +73,8 @@ export interface Config extends Listener {
   readonly issuers: readonly IssuerConfig[];
   readonly clients: readonly ConfiguredClient[];
   readonly deadlineMs: number;
+  /** The time in milliseconds after which what was reserved of a limit counts as used. */
+  readonly settleAfterMs: number;
   readonly limits: LimitsConfig;
   readonly shutdown: ShutdownConfig;
   /** undefined: no request is traced. */
@@ -154,6 +156,7 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     issuers: resolveIssuers(settings.issuers, path, warnings),
     clients: resolveClients(settings.clients, path),
     deadlineMs: settings.limits.deadline_ms,
+    settleAfterMs: settings.limits.settle_after_ms,
     limits: {
       inFlight: settings.limits.in_flight,
       agentRate: settings.limits.agent_rate,

@@ -6,6 +6,7 @@ const rateFormat = z.number().int().min(1).max(1_000_000);
 export const limitsFormat = z
   .strictObject({
     deadline_ms: z.number().int().min(10).max(60_000).default(1000),
+    settle_after_ms: z.number().int().min(1000).max(86_400_000).default(900_000),
     in_flight: z.number().int().min(1).max(100_000).default(2000),
     agent_rate: rateFormat.default(500),
     failed_rate: rateFormat.default(200),

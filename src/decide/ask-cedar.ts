@@ -46,6 +46,7 @@ export interface CedarFacts {
   readonly agentCan: CedarRequestFacts['agentCan'];
   /** Whether the gate is held: only then may answers depend on what is stored of the resource. */
   readonly reachable: boolean;
+  readonly budget: CedarRequestFacts['budget'];
 }
 
 /** The facts that a request to Cedar is built of, the same for every principal. */
@@ -64,6 +65,7 @@ export function collectRequestFacts(bound: BoundQuestion, facts: CedarFacts): Ce
     entity: (ref) => (facts.reachable || !isSameRef(ref, question.resource) ? facts.entity(ref) : undefined),
     can: facts.can,
     agentCan: facts.agentCan,
+    budget: facts.budget,
     now,
     zone: rules.zone,
   };

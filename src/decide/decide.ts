@@ -8,6 +8,8 @@ import type { RelationshipGraph } from '../graph/port.js';
 import { GraphSnapshot } from '../graph/snapshot.js';
 import type { Decision } from '../model/decision.js';
 import type { Entities } from '../model/entities.js';
+import type { FaultCode } from '../model/faults.js';
+import type { LimitState, LimitUses } from '../model/limits.js';
 import type { StepOutcome } from '../model/outcome.js';
 import type { Question } from '../model/question.js';
 import type { Revocations } from '../model/revocations.js';
@@ -21,7 +23,7 @@ import type { UnboundQuestion } from './bound-question.js';
 import { concludeDecision, toDecisionRecord } from './conclude.js';
 import { newDecisionId } from './decision-id.js';
 import type { Evaluation, StepResult } from './evaluation.js';
-import { collectNeeds } from './facts.js';
+import { collectNeeds, evaluateFacts } from './facts.js';
 import { fetchEngineAnswers, gatherFacts, type GatheredFacts } from './gather.js';
 import { toRecordedFacts } from './recorded-facts.js';
 import { bindingStep } from './steps/binding.js';
@@ -29,7 +31,7 @@ import { consentStep } from './steps/consent.js';
 import { delegationStep } from './steps/delegation.js';
 import { obligationsStep } from './steps/obligations.js';
 import { policyStep } from './steps/policy.js';
-import { recordStep } from './steps/record.js';
+import { describeReservation, recordStep, reserveLimits } from './steps/record.js';
 import { relationshipStep } from './steps/relationship.js';
 import { tokenStep } from './steps/token.js';
 
@@ -51,10 +53,13 @@ export interface DecisionDeps {
   readonly entities: Pick<Entities, 'fetch'>;
   readonly decisions: Pick<Decisions, 'record' | 'correct'>;
   readonly revocations: Revocations;
+  readonly limits: LimitUses;
   readonly observer: DecisionObserver;
   readonly now: () => Date;
   /** The longest that a decision may take, in milliseconds. */
   readonly deadlineMs: number;
+  /** The time after which what was reserved counts as used, in milliseconds, unless an outcome says otherwise. */
+  readonly settleAfterMs: number;
 }
 
 /**
@@ -147,24 +152,64 @@ export function judgeFacts(
   return { ...opened, stepResults: [...opened.stepResults, ...stepResults], bound, facts };
 }
 
-/** Records the decision, which is the last step. The record is written as the allow or deny that storing it makes true. */
+/** The most times that a decision is made again because others have used what it was to reserve. */
+const MAX_RECORDINGS = 5;
+
+/**
+ * Records the decision, which is the last step, together with what an allow reserves of limits. Where other questions have
+ * been faster, nothing is stored and it is judged again by what they have left: losing that race is a deny.
+ */
 async function recordDecision(evaluation: Evaluation, deps: DecisionDeps, deadline: Deadline): Promise<Decision> {
   const id = newDecisionId();
+  let current = evaluation;
+  for (let recording = 1; recording <= MAX_RECORDINGS; recording += 1) {
+    const result = await storeDecision(id, current, deps, deadline);
+    if (!('overtaken' in result)) return result;
+    current = judgeAgain(current, result.overtaken, deps.observer);
+  }
+  return closeDecision(
+    id,
+    current,
+    deps.observer.step(recordStep.step, () => recordStep.judge({ fault: 'overloaded' })),
+  );
+}
+
+type StoredRecord = { readonly id: string } | { readonly fault: FaultCode } | { readonly overtaken: LimitState };
+
+/** Stores the decision as the allow or deny that storing it makes true. */
+async function storeDecision(
+  id: string,
+  evaluation: Evaluation,
+  deps: DecisionDeps,
+  deadline: Deadline,
+): Promise<Decision | { readonly overtaken: LimitState }> {
   const { account } = evaluation.unbound.question;
   const facts = toRecordedFacts(evaluation);
   // Concluded before it is stored: the record says what will be answered if storing it succeeds.
   const decision = closeDecision(id, evaluation, recordStep.judge({ id }));
+  const reservation = decision.decision ? reserveLimits(evaluation) : undefined;
+  const record = { ...toDecisionRecord(decision, facts), ...describeReservation(id, reservation, deps.settleAfterMs) };
   const stored = await deps.observer
-    .phase('record', () => deadline.race(deps.decisions.record(toDecisionRecord(decision, facts), account)))
-    .then(() => ({ id }))
-    .catch((error: unknown) => ({ fault: engineFaultCode(error) }));
+    .phase('record', () => deadline.race(deps.decisions.record(record, account, reservation)))
+    .then((result): StoredRecord => (result.kind === 'overtaken' ? { overtaken: result.state } : { id }))
+    .catch((error: unknown): StoredRecord => ({ fault: engineFaultCode(error) }));
+  if ('overtaken' in stored) return stored;
   const outcome = deps.observer.step(recordStep.step, () => recordStep.judge(stored));
   if (!('fault' in stored)) return decision;
   const unrecorded = closeDecision(id, evaluation, outcome);
   // The store may yet finish writing the record that was given up: it must then say what was answered. Where it is
   // overloaded it has taken none.
-  if (stored.fault !== 'overloaded') deps.decisions.correct(toDecisionRecord(unrecorded, facts), account);
+  if (stored.fault !== 'overloaded')
+    deps.decisions.correct(toDecisionRecord(unrecorded, facts), account, reservation !== undefined);
   return unrecorded;
+}
+
+/** Judges the same facts with what is left of limits now. */
+function judgeAgain(evaluation: Evaluation, limits: LimitState, observer: DecisionObserver): Evaluation {
+  const { bound, facts, stepResults } = evaluation;
+  if (bound === undefined || facts === undefined) return evaluation;
+  const opened = { ...evaluation, stepResults: stepResults.slice(0, OPENING_STEPS.length) };
+  return judgeFacts(opened, { bound, facts: evaluateFacts(bound, { ...facts, limits }) }, observer);
 }
 
 /** The decision that the evaluation makes with this outcome of the last step. */

@@ -1,6 +1,8 @@
 /** Turns the engines' answers into the facts that the steps judge, Cedar's included: with no I/O, so it can be repeated. */
 import type { CheckAnswer, CheckRequest } from '../model/checks.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
+import { planCharges } from '../govern/limits/charges.js';
+import { findBudget } from '../govern/limits/judge.js';
 import { askCedar, type CedarFacts, type CedarOutcomes } from './ask-cedar.js';
 import type { BoundQuestion } from './bound-question.js';
 import { buildAgentCanChecks, buildCanChecks, buildGateCheck } from './permission-checks.js';
@@ -12,6 +14,8 @@ export function collectNeeds(steps: readonly JudgingStep[], bound: BoundQuestion
   return {
     checks: needs.flatMap(({ checks = [] }) => checks),
     entities: needs.flatMap(({ entities = [] }) => entities),
+    charges: needs.flatMap(({ charges = [] }) => charges),
+    retry: needs.find(({ retry }) => retry !== undefined)?.retry,
   };
 }
 
@@ -28,7 +32,7 @@ export function withIntermediaries(
 /** The facts that requests to Cedar are built of. */
 export function collectCedarFacts(
   bound: BoundQuestion,
-  { check, entity }: Pick<Facts, 'check' | 'entity'>,
+  { check, entity, limits }: Pick<Facts, 'check' | 'entity'> & Partial<Pick<Facts, 'limits'>>,
 ): CedarFacts {
   const permissionRecord = (checks: readonly CheckRequest[]): Record<string, boolean> =>
     Object.fromEntries(checks.map((request) => [request.permission, check(request).result === 'yes']));
@@ -37,24 +41,27 @@ export function collectCedarFacts(
     can: permissionRecord(buildCanChecks(bound)),
     agentCan: permissionRecord(buildAgentCanChecks(bound)),
     reachable: check(buildGateCheck(bound)).result === 'yes',
+    budget: limits === undefined || 'fault' in limits ? undefined : findBudget(planCharges(bound), limits),
   };
 }
 
 /** Asks Cedar and completes the facts. Never throws for what an engine couldn't answer: that is in the facts. */
 export function evaluateFacts(bound: BoundQuestion, answers: Omit<Facts, 'cedar' | 'expiries'>): Facts {
-  const { needs, check, entitiesFault, delegationPath } = answers;
+  const { needs, check, entitiesFault, delegationPath, limits } = answers;
+  const fault = entitiesFault ?? (limits !== undefined && 'fault' in limits ? limits.fault : undefined);
   const cedar: CedarOutcomes =
-    entitiesFault === undefined
+    fault === undefined
       ? askCedar(bound, collectCedarFacts(bound, answers))
       : {
-          acting: { kind: 'fault', fault: entitiesFault },
+          acting: { kind: 'fault', fault },
           chain: [],
-          duties: { kind: 'fault', fault: entitiesFault },
+          duties: { kind: 'fault', fault },
           timeDependent: false,
         };
   const checkExpiries = needs.checks.flatMap((request) => findAnswerEnd(request, check(request), bound) ?? []);
   const pathExpiries = delegationPath?.kind === 'path' ? delegationPath.ends : [];
-  const policyExpiries = cedar.timeDependent ? [bound.now.toISOString()] : [];
+  // What is left of a limit may be gone a moment later.
+  const policyExpiries = cedar.timeDependent || limits !== undefined ? [bound.now.toISOString()] : [];
   return { ...answers, cedar, expiries: [...checkExpiries, ...pathExpiries, ...policyExpiries] };
 }
 

@@ -10,7 +10,9 @@ import type { CheckAnswer, CheckRequest } from '../model/checks.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
 import type { Entities, EntityMap, EntityNeed } from '../model/entities.js';
 import { Fault, type FaultCode } from '../model/faults.js';
+import { planCharges } from '../govern/limits/charges.js';
 import { formatRef } from '../model/ids.js';
+import type { LimitUses } from '../model/limits.js';
 import type { Revocations } from '../model/revocations.js';
 import { readHostClock } from '../runtime/clock.js';
 import { engineFaultCode, type Deadline } from '../runtime/deadline.js';
@@ -26,6 +28,7 @@ import { buildDelegationCheck } from './steps/delegation.js';
 export interface GatherDeps {
   readonly entities: Pick<Entities, 'fetch'>;
   readonly revocations: Revocations;
+  readonly limits: LimitUses;
   readonly observer: Pick<DecisionObserver, 'cedar'>;
 }
 
@@ -35,6 +38,7 @@ export interface EngineAnswers {
   readonly graph: GraphSnapshot;
   readonly check: Facts['check'];
   readonly entities: EntityMap | FaultCode;
+  readonly limits: Facts['limits'];
   /** Searches by the key of the delegation's check: questions on one delegation share the search. */
   readonly delegationPaths: Map<string, Promise<DelegationPathResult | undefined>>;
   /** Asks all of the checks anew, at the same revision; the questions of the request share the answers. */
@@ -68,13 +72,14 @@ export async function fetchEngineAnswers(
     if (check.explain === true || !checks.has(key)) checks.set(key, check);
   }
   const unasked = new Map([...checks].filter(([key]) => !priorAnswers.has(key)));
-  const [fetched, entities] = await Promise.all([
+  const [fetched, entities, limits] = await Promise.all([
     fetchChecks(unasked, graph, deadline),
     fetchEntities(
       needs.flatMap((need) => need.entities),
       deps,
       deadline,
     ),
+    fetchLimits(needs, deps, deadline),
   ]);
   const toAnswers = (answers: ReadonlyMap<string, CheckAnswer>): EngineAnswers => {
     let renewed: Promise<EngineAnswers> | undefined;
@@ -82,6 +87,7 @@ export async function fetchEngineAnswers(
       graph,
       check: (check) => answers.get(checkKey(check)) ?? NOT_REQUESTED,
       entities,
+      limits,
       delegationPaths: new Map(),
       renew: () => (renewed ??= fetchChecks(checks, graph, deadline).then(toAnswers)),
     };
@@ -129,12 +135,14 @@ export async function gatherFacts(
     (await settleGraphAnswers(question, needs, answers, deps, deadline));
   const bound = withIntermediaries(question, delegationPath);
   const intermediaries = delegationPath?.kind === 'path' ? delegationPath.through : [];
-  const lookups = [
-    answers.entities,
-    ...(intermediaries.length === 0
-      ? []
-      : [await fetchEntities([...intermediaries, ...listReferenceNeeds(bound)], deps, deadline)]),
-  ];
+  const [furtherEntities, limits] =
+    intermediaries.length === 0
+      ? [undefined, needs.charges.length === 0 && needs.retry === undefined ? undefined : answers.limits]
+      : await Promise.all([
+          fetchEntities([...intermediaries, ...listReferenceNeeds(bound)], deps, deadline),
+          fetchLimits([{ charges: planCharges(bound).charges, retry: needs.retry }], deps, deadline),
+        ]);
+  const lookups = [answers.entities, ...(furtherEntities === undefined ? [] : [furtherEntities])];
   const entitiesFault = lookups.find((lookup) => typeof lookup === 'string');
   const entity: Facts['entity'] = (ref) => {
     const text = formatRef(ref);
@@ -145,7 +153,7 @@ export async function gatherFacts(
   };
   await yieldToEventLoop();
   const facts = deps.observer.cedar(() =>
-    evaluateFacts(bound, { needs, check, entity, entitiesFault, delegationPath }),
+    evaluateFacts(bound, { needs, check, entity, entitiesFault, delegationPath, limits }),
   );
   return { bound, facts };
 }
@@ -223,6 +231,22 @@ async function fetchEntities(
     return await deadline.race(entities.fetch(needs));
   } catch (error) {
     return engineFaultCode(error);
+  }
+}
+
+/** Reads what has been used of all limits that the questions have; nothing is asked where they have none. */
+async function fetchLimits(
+  needs: readonly Pick<Required<StepNeeds>, 'charges' | 'retry'>[],
+  { limits }: GatherDeps,
+  deadline: Deadline,
+): Promise<Facts['limits']> {
+  const charges = new Map(needs.flatMap((need) => need.charges.map((charge) => [charge.key, charge])));
+  const retry = needs.find((need) => need.retry !== undefined)?.retry;
+  if (charges.size === 0 && retry === undefined) return undefined;
+  try {
+    return await deadline.race(limits.read([...charges.values()], retry));
+  } catch (error) {
+    return { fault: engineFaultCode(error) };
   }
 }
 

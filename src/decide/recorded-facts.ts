@@ -19,6 +19,8 @@ import { withIntermediaries } from './facts.js';
 import { buildGateCheck, withCaveatContext } from './permission-checks.js';
 import { findUnrecordedEntities, recordEntities } from './recorded-entities.js';
 import type { Facts, StepNeeds } from './step.js';
+import { planCharges } from '../govern/limits/charges.js';
+import type { Charge } from '../model/limits.js';
 import { collectDeclarations, listReadableNames, type StatingPart } from './stated-declarations.js';
 
 export function toRecordedFacts(evaluation: Evaluation): RecordedFacts {
@@ -95,11 +97,12 @@ function omitRequester(
 }
 
 function toRecordedAnswers(bound: BoundQuestion, facts: Facts): Omit<RecordedFacts, 'caller' | 'said'> {
-  const { needs, check, entitiesFault, delegationPath } = facts;
+  const { needs, check, entitiesFault, delegationPath, limits } = facts;
   return {
     checks: Object.fromEntries(needs.checks.map((request) => [checkKey(request), check(request)])),
     ...(entitiesFault === undefined ? { entities: recordEntities(bound, facts) } : { entities_fault: entitiesFault }),
     ...(delegationPath === undefined ? {} : { passed_on: delegationPath }),
+    ...(limits === undefined ? {} : { limits }),
   };
 }
 
@@ -128,6 +131,8 @@ export function restoreQuestion(record: ReplayableRecord, rules: Rules): Unbound
       dryRun: record.dry_run,
       explain: true,
       requestId: request.request_id,
+      // The record has what was found of it.
+      idempotencyKey: undefined,
       tokenRequired: stated.token_expected ?? false,
     },
     rules,
@@ -161,14 +166,14 @@ function restoreCaller(id: string, { kind, may = [], resources, default_mode }: 
 
 /** The engines' answers, as far as they are on record. */
 export interface RecalledFacts {
-  readonly facts: Pick<Facts, 'check' | 'entity' | 'entitiesFault' | 'delegationPath'>;
-  /** The needs that the record has no answer to: checks, entities as `type:id`, attributes as `type:id.attribute`. */
+  readonly facts: Pick<Facts, 'check' | 'entity' | 'entitiesFault' | 'delegationPath' | 'limits'>;
+  /** The needs that the record has no answer to: checks, entities as `type:id`, attributes as `type:id.attribute`, limits. */
   readonly missing: readonly string[];
 }
 
 /** @param needs those of the steps by the rules of now, which may be others than the record was made with */
 export function recallFacts(
-  { checks, entities, entities_fault, passed_on }: RecordedFacts,
+  { checks, entities, entities_fault, passed_on, limits }: RecordedFacts,
   question: BoundQuestion,
   needs: StepNeeds,
 ): RecalledFacts {
@@ -191,10 +196,24 @@ export function recallFacts(
       ? [...findUnrecordedEntities(entities, bound, { check, entity }), ...(mayNeedResource ? [resourceKey] : [])]
       : [];
   const fault = entities_fault ?? (missingEntities.length > 0 ? 'database_unavailable' : undefined);
+  const missingLimits = listUnreadLimits(planCharges(bound).charges, limits);
   return {
-    facts: { check, entity, entitiesFault: fault, delegationPath: passed_on },
-    missing: [...missingChecks, ...missingEntities],
+    facts: {
+      check,
+      entity,
+      entitiesFault: fault,
+      delegationPath: passed_on,
+      limits: missingLimits.length > 0 ? { fault: 'database_unavailable' } : limits,
+    },
+    missing: [...missingChecks, ...missingEntities, ...missingLimits],
   };
+}
+
+/** The limits of which the record doesn't say what had been used, as `HR::Action::"export": 100 per P1D`. */
+function listUnreadLimits(charges: readonly Charge[], limits: RecordedFacts['limits']): string[] {
+  if (limits !== undefined && ('fault' in limits || limits.others === 'unused')) return [];
+  const unread = charges.filter(({ key }) => ownMember(limits?.readings, key) === undefined);
+  return [...new Set(unread.map(({ owner, limit }) => `${owner}: ${limit.text}`))];
 }
 
 function ownMember<T>(table: Readonly<Record<string, T>> | undefined, key: string): T | undefined {

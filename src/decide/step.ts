@@ -6,6 +6,7 @@ import type { CheckAnswer, CheckRequest } from '../model/checks.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
 import type { EntityNeed, EntityWithAncestors } from '../model/entities.js';
 import type { FaultCode } from '../model/faults.js';
+import type { Charge, LimitState, RetryKey } from '../model/limits.js';
 import type { EntityRef } from '../model/ids.js';
 import type { StepOutcome } from '../model/outcome.js';
 import type { StepName } from '../model/reasons.js';
@@ -16,6 +17,9 @@ import type { BoundQuestion, UnboundQuestion } from './bound-question.js';
 export interface StepNeeds {
   readonly checks?: readonly CheckRequest[];
   readonly entities?: readonly EntityNeed[];
+  /** What the question uses of limits, whose uses are read. */
+  readonly charges?: readonly Charge[];
+  readonly retry?: RetryKey | undefined;
 }
 
 /** The answers to everything that the steps need. */
@@ -31,6 +35,8 @@ export interface Facts {
   readonly entitiesFault: FaultCode | undefined;
   /** undefined where none was looked for: the user has delegated directly, or nothing can be passed on. */
   readonly delegationPath: DelegationPathResult | undefined;
+  /** What has been used of limits; undefined where the question has none. */
+  readonly limits: LimitState | { readonly fault: FaultCode } | undefined;
   readonly cedar: CedarOutcomes;
   /** Instants at which any of these facts may change without a write, RFC 3339. */
   readonly expiries: readonly string[];

@@ -24,7 +24,7 @@ export async function serveApiDocument(app: FastifyInstance): Promise<void> {
       },
       security: [{ bearer: [] }],
     },
-    transform: jsonSchemaTransform,
+    transform: describeRoute,
     transformObject: jsonSchemaTransformObject,
   });
   const json = keepDocument('application/json', () => JSON.stringify(app.swagger()));
@@ -47,6 +47,31 @@ export async function serveApiDocument(app: FastifyInstance): Promise<void> {
   });
   app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => json(reply));
 }
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Whether the same question with the same `Idempotency-Key` is a retry. */
+    repeatable?: boolean;
+  }
+}
+
+const IDEMPOTENCY_KEY = {
+  type: 'string',
+  minLength: 1,
+  maxLength: 255,
+  pattern: '^[\\x21-\\x7e]+$',
+  example: '8e03978e-40d5-43e8-bc93-6894a57f9324',
+  description:
+    'Makes the same question of the same client a retry for 24 hours: it uses nothing of a limit twice, and is denied `key_used` once it was reported as executed. In a batch it counts for each question by itself',
+};
+
+/** Adds the headers that a route reads by hand: to validate all headers of each request would only cost time. */
+const describeRoute: typeof jsonSchemaTransform = (input) => {
+  const described = jsonSchemaTransform(input);
+  if (input.route.config?.repeatable !== true) return described;
+  const headers = { type: 'object', properties: { 'Idempotency-Key': IDEMPOTENCY_KEY } };
+  return { ...described, schema: { ...described.schema, headers } };
+};
 
 /** Makes what sends a document. @param write called once, at the first request, when all routes are registered */
 function keepDocument(type: string, write: () => string): (reply: FastifyReply) => FastifyReply {

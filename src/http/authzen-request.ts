@@ -32,6 +32,7 @@ export interface RequestContext {
   readonly caller: Caller;
   readonly account: CallerAccount;
   readonly requestId: string | undefined;
+  readonly idempotencyKey: string | undefined;
   readonly tokenRequired: boolean;
   /** The answer names the relationships that grant. */
   readonly explain: boolean;
@@ -100,6 +101,7 @@ export function buildQuestion(request: EvaluationRequest, requestContext: Reques
     dryRun: c.dry_run ?? false,
     explain: requestContext.explain,
     requestId: requestContext.requestId,
+    idempotencyKey: requestContext.idempotencyKey,
     tokenRequired: requestContext.tokenRequired,
   };
 }

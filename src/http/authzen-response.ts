@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Decision, IgnoredMembers, Rationale } from '../model/decision.js';
 import { FAULTS, type BadRequest } from '../model/faults.js';
 import type { Caller } from '../model/question.js';
+import type { Reason, ReasonCode } from '../model/reasons.js';
 
 const reasonTextFormat = z.record(z.string(), z.string());
 const ignoredFormat = z
@@ -19,6 +20,11 @@ const ignoredFormat = z
     ),
   })
   .describe('What the question states and nothing can read: all are counted, and the first are named');
+const quantityFormat = z.union([
+  z.number(),
+  z.string(),
+  z.object({ value: z.union([z.number(), z.string()]), unit: z.string(), decimals: z.int() }),
+]);
 export const evaluationAnswerFormat = z
   .object({
     decision: z.boolean(),
@@ -31,7 +37,16 @@ export const evaluationAnswerFormat = z
         reason: z.string().optional(),
         reason_user: reasonTextFormat.optional(),
         reason_admin: reasonTextFormat.optional(),
-        reasons: z.array(z.looseObject({ code: z.string() })).optional(),
+        reasons: z
+          .array(
+            z.looseObject({
+              code: z.string(),
+              required: quantityFormat.optional().describe('`limit_exceeded`: what the question uses'),
+              remaining: quantityFormat.optional().describe('`limit_exceeded`: what is left'),
+              resets_at: z.string().optional().describe('`limit_exceeded`: when there is more'),
+            }),
+          )
+          .optional(),
         remedies: z.array(z.looseObject({ type: z.string() })).optional(),
         rationale: z.looseObject({ ignored: ignoredFormat.optional() }).optional(),
         ignored: ignoredFormat.optional(),
@@ -76,7 +91,7 @@ export function toEvaluationAnswer(decision: Decision, caller: Caller, isMinimal
   if (!isClient) {
     // An agent learns what it can do next, and nothing about the policies.
     const { reasons, remedies } = decision.firstDenial;
-    const codes = [...new Set(reasons.map((r) => r.code))].map((code) => ({ code }));
+    const codes = [...new Set(reasons.map((r) => r.code))].map((code) => ({ code, ...tellReset(code, reasons) }));
     return {
       decision: decision.decision,
       context: {
@@ -101,6 +116,17 @@ export function toEvaluationAnswer(decision: Decision, caller: Caller, isMinimal
       ...error,
     },
   };
+}
+
+/** Tells an agent when all of the limits that it has reached have more, and nothing of how much is left. */
+function tellReset(code: ReasonCode, reasons: readonly Reason[]): { readonly resets_at?: string } {
+  const resets = reasons.filter((reason) => reason.code === code).map((reason) => reason.resets_at);
+  const latest = resets
+    .filter((reset) => reset !== undefined)
+    .sort()
+    .at(-1);
+  // One that never has more is never lifted by waiting.
+  return latest === undefined || resets.includes(undefined) ? {} : { resets_at: latest };
 }
 
 /** Tells an agent what it stated for nothing: its own words, and no name that a schema has. */

@@ -1,5 +1,6 @@
 /** Builds what the questions of one request share; the evaluation, search, filter and capability routes call it. */
 import type { FastifyRequest } from 'fastify';
+import { BadRequest } from '../model/faults.js';
 import type { Service } from '../service/service.js';
 import type { RequestContext } from './authzen-request.js';
 import { requireCaller } from './edge/request-party.js';
@@ -11,6 +12,8 @@ interface SharedOptions {
   readonly tokenExpected?: boolean;
   /** The answer, and the record, name the relationships that grant. */
   readonly explain?: boolean;
+  /** The answers are decisions, which a request may repeat by its `Idempotency-Key`. */
+  readonly repeatable?: boolean;
 }
 
 /** The context that the items of a batch share: all but the account, since each has a turn of its own. */
@@ -27,11 +30,12 @@ export function createRequestContext(
 export function createBatchContext(
   request: FastifyRequest,
   service: Service,
-  { tokenExpected: tokenRequired = false, explain = false }: SharedOptions = {},
+  { tokenExpected: tokenRequired = false, explain = false, repeatable = false }: SharedOptions = {},
 ): BatchContext {
   return {
     caller: requireCaller(request),
     requestId: readRequestId(request),
+    idempotencyKey: repeatable ? readIdempotencyKey(request) : undefined,
     tokenRequired,
     explain,
     relationships: service.activePolicies.engine,
@@ -43,4 +47,12 @@ export function createBatchContext(
 export function readRequestId(request: FastifyRequest): string | undefined {
   const header = request.headers['x-request-id'];
   return typeof header === 'string' && /^[\x20-\x7e]{1,256}$/.test(header) ? header : undefined;
+}
+
+/** @returns undefined where the request has none. @throws BadRequest where it can't be one */
+function readIdempotencyKey(request: FastifyRequest): string | undefined {
+  const header = request.headers['idempotency-key'];
+  if (header === undefined) return undefined;
+  if (typeof header === 'string' && /^[\x21-\x7e]{1,255}$/.test(header)) return header;
+  throw new BadRequest('must be one key of 1 to 255 visible ASCII characters', 'Idempotency-Key');
 }

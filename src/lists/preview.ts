@@ -14,9 +14,11 @@ import type { UnboundQuestion } from '../decide/bound-question.js';
 import type { Evaluation } from '../decide/evaluation.js';
 import { collectNeeds } from '../decide/facts.js';
 import { fetchEngineAnswers, gatherFacts, type GatheredFacts } from '../decide/gather.js';
+import { planCharges } from '../govern/limits/charges.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
 import type { CheckAnswer } from '../model/checks.js';
 import { BadRequest, Fault } from '../model/faults.js';
+import type { Charge } from '../model/limits.js';
 import type { Obligation } from '../model/obligations.js';
 import { combineOutcomes, type Denial } from '../model/outcome.js';
 import type { Question } from '../model/question.js';
@@ -27,6 +29,8 @@ import { yieldToEventLoop } from '../runtime/yield.js';
 export interface DecisionPreview {
   readonly allowed: boolean;
   readonly obligations: readonly Obligation[];
+  /** What it would use of limits: a search uses nothing, and a filter reserves it. */
+  readonly charges: readonly Charge[];
   /** The outcomes that deny it. */
   readonly denials: readonly Denial[];
 }
@@ -121,7 +125,7 @@ async function gatherTogether(
 }
 
 /** @throws Fault where a step is unknown and none denies */
-function toPreview({ stepResults }: Evaluation): DecisionPreview {
+function toPreview({ stepResults, bound }: Evaluation): DecisionPreview {
   const outcomes = stepResults.map(({ outcome }) => outcome);
   const verdict = combineOutcomes(outcomes, UNRECORDED_STEPS.length);
   if (verdict === 'unknown') {
@@ -129,7 +133,13 @@ function toPreview({ stepResults }: Evaluation): DecisionPreview {
     throw new Fault(unknown?.outcome === 'unknown' ? unknown.fault : 'overloaded', 'a search');
   }
   if (verdict === 'deny')
-    return { allowed: false, obligations: [], denials: outcomes.filter((outcome) => outcome.outcome === 'deny') };
+    return {
+      allowed: false,
+      obligations: [],
+      charges: [],
+      denials: outcomes.filter((outcome) => outcome.outcome === 'deny'),
+    };
   const obligations = outcomes.flatMap((outcome) => (outcome.outcome === 'pass' ? (outcome.obligations ?? []) : []));
-  return { allowed: true, obligations, denials: [] };
+  const charges = bound === undefined ? [] : planCharges(bound).charges;
+  return { allowed: true, obligations, charges, denials: [] };
 }

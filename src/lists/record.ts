@@ -3,10 +3,13 @@ import { toTokenRecord } from '../decide/conclude.js';
 import { Deadline } from '../runtime/deadline.js';
 import { newDecisionId } from '../decide/decision-id.js';
 import type { DecisionDeps } from '../decide/decide.js';
+import { describeReservation } from '../decide/steps/record.js';
+import { planListReservation, selectReserved } from '../govern/limits/reservation.js';
 import { startEvaluation } from './preview.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
 import type { SearchRecord } from '../model/decision.js';
 import { Fault } from '../model/faults.js';
+import type { Charge } from '../model/limits.js';
 import { describeRef } from '../model/ids.js';
 import { formatCallerId, type Question } from '../model/question.js';
 import { getVerifiedCredential } from '../decide/bound-question.js';
@@ -32,6 +35,8 @@ export async function identifyListRequester(question: Question, deps: DecisionDe
  * Records the list once it is complete.
  * @param request the search as it was asked, without properties
  * @param graph of which all of the list was asked
+ * @param uses the charges of each result that the list hands out; they are reserved in order, together with the record
+ * @returns whether each of them was reserved; the others are to be left out
  * @throws Fault where the record can't be stored, since only what is on record is answered; and where the token has ended
  * meanwhile, since part of the list was then judged on a good token and part on a bad one
  */
@@ -42,14 +47,17 @@ export async function recordSearch(
   resultCount: number,
   graph: Pick<GraphSnapshot, 'revision'>,
   deps: DecisionDeps,
-): Promise<void> {
+  uses: readonly (readonly Charge[])[] = [],
+): Promise<readonly boolean[]> {
   const { question, token } = requester;
   const current = await identifyListRequester(question, deps);
   if ((current.token === undefined) !== (token === undefined))
     throw new Fault('deadline_exceeded', 'The token ended while the list was judged.');
+  const [id, now] = [newDecisionId(), deps.now()];
+  const reservation = question.dryRun ? undefined : planListReservation(uses, now);
   const record: SearchRecord = {
-    id: newDecisionId(),
-    evaluated_at: deps.now().toISOString(),
+    id,
+    evaluated_at: now.toISOString(),
     client: formatCallerId(question.caller),
     decision: resultCount > 0,
     dry_run: question.dryRun,
@@ -60,8 +68,14 @@ export async function recordSearch(
     request: { ...request, ...(question.requestId === undefined ? {} : { request_id: question.requestId }) },
     ...(graph.revision === undefined ? {} : { revision: graph.revision }),
     found: resultCount,
+    ...describeReservation(id, reservation, deps.settleAfterMs),
   };
-  await Deadline.run(deps.deadlineMs, (deadline) => deadline.race(deps.decisions.record(record, question.account)));
+  const result = await Deadline.run(deps.deadlineMs, (deadline) =>
+    deadline.race(deps.decisions.record(record, question.account, reservation)),
+  );
+  if (reservation === undefined) return uses.map(() => true);
+  if (result.kind === 'overtaken') throw new TypeError('a list is stored with what there is room for');
+  return selectReserved(uses, result.accepted);
 }
 
 /** The parties that the token names; without a token those that the client vouches for. */

@@ -9,6 +9,7 @@ import type { ActingMode } from './acting.js';
 import type { CheckAnswer } from './checks.js';
 import type { DelegationPathResult } from './delegation-path.js';
 import type { RecordedEntity } from './entities.js';
+import type { LimitState } from './limits.js';
 import type { ClientPermission, Properties } from './question.js';
 
 export interface StepEvidence {
@@ -89,6 +90,16 @@ export interface RecordedFacts {
   readonly entities?: Readonly<Record<string, RecordedEntity | null>>;
   readonly entities_fault?: FaultCode;
   readonly passed_on?: DelegationPathResult;
+  /** What had been used of limits; absent where the action has none. */
+  readonly limits?: LimitState | { readonly fault: FaultCode };
+}
+
+/** The reservation that an allow made, or that an earlier one with the same `Idempotency-Key` had made. */
+export interface ReservationRecord {
+  /** The decision that made it. */
+  readonly decision: string;
+  /** The instant from which it counts as used, RFC 3339; absent where no limit is used. */
+  readonly settles_at?: string;
 }
 
 /** The durable record: JSON, without tokens and keys. */
@@ -112,6 +123,8 @@ export interface DecisionRecord {
   readonly token?: TokenRecord | undefined;
   readonly reasons: readonly Reason[];
   readonly obligations: readonly Obligation[];
+  /** Absent where nothing was reserved. */
+  readonly reservation?: ReservationRecord | undefined;
   readonly rationale: Rationale;
   /** Absent where they were too long to keep, or the configuration disables them. */
   readonly facts?: RecordedFacts | undefined;
@@ -138,6 +151,9 @@ export interface SearchRecord {
   /** The ZedToken of the revision that all of it was answered at; absent where nothing was asked of SpiceDB. */
   readonly revision?: string | undefined;
   readonly found: number;
+  /** The records that a filter left out since a limit was reached; absent where there are none. */
+  readonly limit_exceeded?: number;
+  readonly reservation?: ReservationRecord | undefined;
 }
 
 export interface Decision extends Omit<DecisionRecord, 'facts'> {

@@ -29,3 +29,78 @@ export interface Limit {
   /** The limit as people write it: `100 per P1D by user, agent`. */
   readonly text: string;
 }
+
+/** What one question uses of one limit, for one combination of parties. */
+export interface Charge {
+  readonly limit: Limit;
+  /** The action, delegation or consent that has the limit. */
+  readonly owner: string;
+  /** The parties that the limit is counted for, as text: `user:alice`. */
+  readonly parties: readonly string[];
+  /** The name of the uses that count together. It says nothing of whose they are. */
+  readonly key: string;
+  /** In the decimals of the limit. */
+  readonly required: bigint;
+  /** The first millisecond of a sliding window; undefined where all uses under the key count. */
+  readonly since: number | undefined;
+  /** The end of a calendar window, in milliseconds since 1970. */
+  readonly end: number | undefined;
+  /** The length of a sliding window, in milliseconds. */
+  readonly length: number | undefined;
+}
+
+/** What has been used under a key. */
+export interface LimitReading {
+  /** A decimal number, in units. */
+  readonly used: string;
+  /** The time of the oldest use in a sliding window, in milliseconds since 1970. */
+  readonly oldest?: number | undefined;
+}
+
+/** The request's `Idempotency-Key`, made one with its question. */
+export interface RetryKey {
+  readonly key: string;
+  /** The first millisecond at which an earlier question with it counts. */
+  readonly since: number;
+}
+
+/** What has become of an earlier question with the same key. */
+export type RetryState =
+  | { readonly kind: 'new' }
+  /** It was allowed, and what it reserved serves the retry as well. */
+  | { readonly kind: 'held'; readonly decision: string; readonly at: number }
+  /** It was reported as executed. */
+  | { readonly kind: 'executed' };
+
+/** All that was read for one question, of one moment. */
+export interface LimitState {
+  /** By the keys of the charges. */
+  readonly readings: Readonly<Record<string, LimitReading>>;
+  /** Says of a world that was made up that nothing else has been used. */
+  readonly others?: 'unused' | undefined;
+  /** Absent where the question has no key of its own. */
+  readonly retry?: RetryState | undefined;
+}
+
+/** What is to be reserved together with a record. */
+export interface Reservation {
+  /** The time at which the uses count, in milliseconds since 1970. */
+  readonly at: number;
+  /** What is used at once, and how many times; several where parts of a list use other limits. */
+  readonly parts: readonly { readonly charges: readonly Charge[]; readonly count: number }[];
+  /** Whether fewer than all may be reserved: the record of a list then says so. */
+  readonly partial: boolean;
+  readonly retry?: (RetryKey & { readonly expected: RetryState }) | undefined;
+}
+
+export type RecordResult =
+  /** `accepted` has the number that was reserved of each part. */
+  | { readonly kind: 'stored'; readonly accepted: readonly number[] }
+  /** Nothing was stored, since another question was faster: the state that it has left. */
+  | { readonly kind: 'overtaken'; readonly state: LimitState };
+
+/** Reads what has been used. */
+export interface LimitUses {
+  /** @throws Fault */
+  read(charges: readonly Charge[], retry: RetryKey | undefined): Promise<LimitState>;
+}

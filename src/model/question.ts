@@ -90,6 +90,8 @@ export interface Question {
   readonly explain: boolean;
   /** The caller's own id of the request, for the record. */
   readonly requestId: string | undefined;
+  /** The request's `Idempotency-Key`: the same question with it is a retry. */
+  readonly idempotencyKey: string | undefined;
   /** Whether the question must carry a token, since another part of its batch does. */
   readonly tokenRequired: boolean;
 }

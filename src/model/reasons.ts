@@ -240,8 +240,19 @@ export const REASONS = {
     people: 'This needs consent first.',
     operators: 'The action asks for consent (`@consent`) and there is none.',
   },
+  limit_exceeded: {
+    steps: ['consent'],
+    people: 'The limit for this has been reached.',
+    operators:
+      'A limit of the action (`@limit`) has less left than the question uses, or the amount is none that the limit can take.',
+  },
+  key_used: {
+    steps: ['consent'],
+    people: 'This has been done already.',
+    operators: 'The same question with the same `Idempotency-Key` was reported as executed.',
+  },
   attribute_missing: {
-    steps: ['policy', 'obligations'],
+    steps: ['consent', 'policy', 'obligations'],
     people: 'Something needed for the decision is not known.',
     operators:
       'A required attribute is neither in the entity store nor in the request; the message names it, the entity that lacks it, and whether a request can state it. `missing` lists the same.',
@@ -298,6 +309,11 @@ export interface Reason {
   readonly policies?: readonly string[];
   /** The values of `attribute_missing`, each with what lacks it and where it can come from. */
   readonly missing?: readonly MissingValue[];
+  /** `limit_exceeded`: what the question uses, and what is left: a number of uses, or an amount. */
+  readonly required?: unknown;
+  readonly remaining?: unknown;
+  /** The instant at which more is left, RFC 3339; absent where that never comes. */
+  readonly resets_at?: string;
 }
 
 /**

@@ -30,8 +30,10 @@ export function contextMemberValue(name: string, facts: CedarRequestFacts): unkn
       return facts.actionProperties;
     case 'request':
       return facts.context;
+    case 'budget':
+      return facts.budget;
     default:
-      return undefined; // consent, approval, budget: nothing grants them yet.
+      return undefined; // consent, approval: nothing grants them yet.
   }
 }
 

@@ -89,6 +89,28 @@ const delegationPathSchema = z.discriminatedUnion('kind', [
   z.looseObject({ kind: z.enum(['none', 'too_many']) }),
   z.looseObject({ kind: z.literal('fault'), fault: faultSchema }),
 ]);
+const limitsSchema = z.union([
+  z.looseObject({ fault: faultSchema }),
+  z.looseObject({
+    readings: z.record(
+      z.string(),
+      z.looseObject({
+        used: z
+          .string()
+          .max(64)
+          .regex(/^\d+(\.\d+)?$/),
+        oldest: z.int().min(0).max(8.64e15).optional(),
+      }),
+    ),
+    others: z.literal('unused').optional(),
+    retry: z
+      .discriminatedUnion('kind', [
+        z.looseObject({ kind: z.enum(['new', 'executed']) }),
+        z.looseObject({ kind: z.literal('held'), decision: z.string(), at: z.int() }),
+      ])
+      .optional(),
+  }),
+]);
 const factsSchema = z.looseObject({
   caller: z.looseObject({
     kind: z.enum(['client', 'agent']),
@@ -123,6 +145,7 @@ const factsSchema = z.looseObject({
     .optional(),
   entities_fault: faultSchema.optional(),
   passed_on: delegationPathSchema.optional(),
+  limits: limitsSchema.optional(),
 });
 const decisionRecordSchema = z.looseObject({
   id: z.string(),
@@ -139,6 +162,7 @@ const decisionRecordSchema = z.looseObject({
   }),
   reasons: z.array(reasonSchema),
   obligations: z.array(z.looseObject({ id: z.string(), type: z.string(), properties: propertiesSchema })),
+  reservation: z.looseObject({ decision: z.string(), settles_at: instantSchema.optional() }).optional(),
   rationale: z.looseObject({
     acting: z
       .looseObject({

@@ -11,6 +11,7 @@ import { ActivePolicies } from './active-policies.js';
 import { loadRules } from '../policy/load.js';
 import { DecisionStore } from '../store/decisions.js';
 import { EntityStore } from '../store/entities.js';
+import { LimitStore } from '../store/limits.js';
 import { UsedDpopProofStore } from '../store/used-dpop-proofs.js';
 import { RevocationStore } from '../store/revocations.js';
 import type { Log } from '../telemetry/log.js';
@@ -124,8 +125,11 @@ export async function openService(
       entities,
       proofs: new UsedDpopProofStore(database),
     });
-    const { deadlineMs } = config;
-    const shared = { credentials, entities, decisions, revocations, observer: metrics, now, deadlineMs };
+    const { deadlineMs, settleAfterMs } = config;
+    const limits = new LimitStore(database);
+    const shared = {
+      credentials, entities, decisions, revocations, limits, observer: metrics, now, deadlineMs, settleAfterMs,
+    }; // prettier-ignore
     const activePolicies: ActivePolicies = new ActivePolicies(rules, relationships, shared);
     closeRelationships = () => activePolicies.close();
     return {

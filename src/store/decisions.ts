@@ -1,6 +1,7 @@
 /** The store of decision records: each decision with the facts it rests on, durable before its answer leaves. */
 import type { Database } from './database/port.js';
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
+import type { RecordResult, Reservation } from '../model/limits.js';
 import { NO_ACCOUNT, type CallerAccount } from '../model/question.js';
 import type { CallerGroups } from '../runtime/fair-limit.js';
 import { listDecisions, type DecisionFilter, type DecisionPage } from './list-decisions.js';
@@ -12,7 +13,23 @@ export interface ReportedOutcome {
   readonly at?: string | undefined;
   readonly detail?: string | undefined;
   readonly properties?: Readonly<Record<string, unknown>> | undefined;
+  /** What was used of limits; all that was reserved where it doesn't say. */
+  readonly actual?:
+    | {
+        readonly count?: number | undefined;
+        readonly amount?: { readonly value: number; readonly unit: string; readonly decimals: number } | undefined;
+      }
+    | undefined;
 }
+
+/** The number that was used of each unit, as decimal text; "" stands for uses. All that was reserved where none is named. */
+export type KeptQuantities = Readonly<Record<string, number | string>>;
+
+/**
+ * `exceeds`: more was used than was reserved, which counts as all of it; `other`: another outcome was reported before;
+ * `other_unit`: what was used is in a unit that was not reserved, and nothing was stored.
+ */
+export type OutcomeResult = 'reported' | 'exceeds' | 'other' | 'other_unit';
 
 export interface StoredDecision {
   readonly record: DecisionRecord;
@@ -20,13 +37,34 @@ export interface StoredDecision {
 }
 
 export interface Decisions {
-  /** Resolves when the record is durable. @param account of the caller whose record it is, and who is charged with it @throws Fault */
-  record(record: DecisionRecord | SearchRecord, account: CallerAccount): Promise<void>;
-  /** Replaces a record whose decision wasn't the one that was answered. It is written later; no caller waits for it. */
-  correct(record: DecisionRecord, account: CallerAccount): void;
+  /**
+   * Resolves when the record is durable, or when what it reserves no longer fits.
+   * @param account of the caller whose record it is, and who is charged with it
+   * @param reservation is made in the record's own transaction
+   * @throws Fault
+   */
+  record(
+    record: DecisionRecord | SearchRecord,
+    account: CallerAccount,
+    reservation?: Reservation,
+  ): Promise<RecordResult>;
+  /**
+   * Replaces a record whose decision wasn't the one that was answered. It is written later; no caller waits for it.
+   * @param releases whether the record may have reserved something, which is given back
+   */
+  correct(record: DecisionRecord, account: CallerAccount, releases: boolean): void;
   find(id: string): Promise<StoredDecision | undefined>;
-  /** @returns false where another outcome was reported before. @throws Fault */
-  reportOutcome(id: string, client: string, outcome: ReportedOutcome): Promise<boolean>;
+  /**
+   * Stores the outcome of the decision that made a reservation, and commits or releases that.
+   * @param kept what was used; null releases all of it
+   * @throws Fault
+   */
+  reportOutcome(
+    id: string,
+    client: string,
+    outcome: ReportedOutcome,
+    kept?: KeptQuantities | null,
+  ): Promise<OutcomeResult>;
 }
 
 /** The longest facts that are stored, in bytes of JSON: callers' properties must not fill the store. */
@@ -48,18 +86,22 @@ export class DecisionStore implements Decisions {
     return this.queue.hasRoom(groups, bytes);
   }
 
-  record(record: DecisionRecord | SearchRecord, account = NO_ACCOUNT): Promise<void> {
+  record(
+    record: DecisionRecord | SearchRecord,
+    account = NO_ACCOUNT,
+    reservation?: Reservation,
+  ): Promise<RecordResult> {
     const serialize = (): string => {
       const text = this.serializeRecord(record);
       account.countRecord(Buffer.byteLength(text));
       return text;
     };
-    return this.queue.write(record.id, serialize, account.groups);
+    return this.queue.write(record.id, serialize, account.groups, reservation);
   }
 
   /** Replaces a record. Its caller was charged when it was first given, and isn't again. */
-  correct(record: DecisionRecord, { groups } = NO_ACCOUNT): void {
-    this.queue.correct(record.id, this.serializeRecord(record), groups);
+  correct(record: DecisionRecord, { groups } = NO_ACCOUNT, releases = false): void {
+    this.queue.correct(record.id, this.serializeRecord(record), groups, releases);
   }
 
   private serializeRecord(record: DecisionRecord | SearchRecord): string {
@@ -77,7 +119,8 @@ export class DecisionStore implements Decisions {
     const [rows] = await this.database.run([
       {
         sql: `select d.record, o.outcome, o.at, o.client from decisions d
-              left join outcomes o on o.decision = d.id where d.id = $1::uuid`,
+              left join outcomes o on o.decision = coalesce((d.record->'reservation'->>'decision')::uuid, d.id)
+              where d.id = $1::uuid`,
         params: [id],
       },
     ]);
@@ -98,18 +141,25 @@ export class DecisionStore implements Decisions {
     return listDecisions(this.database, filter, after, limit);
   }
 
-  async reportOutcome(id: string, client: string, outcome: ReportedOutcome): Promise<boolean> {
-    const [, rows] = await this.database.run([
+  async reportOutcome(
+    id: string,
+    client: string,
+    outcome: ReportedOutcome,
+    kept: KeptQuantities | null = {},
+  ): Promise<OutcomeResult> {
+    const [rows] = await this.database.run([
       {
-        sql: `insert into outcomes (decision, client, outcome) values ($1::uuid, $2, $3::jsonb) on conflict do nothing`,
-        params: [id, client, JSON.stringify(outcome)],
-      },
-      {
-        sql: `select 1 from outcomes where decision = $1::uuid and client = $2 and outcome = $3::jsonb`,
-        params: [id, client, JSON.stringify(outcome)],
+        sql: 'select report_outcome($1::uuid, $2, $3::jsonb, $4::jsonb, $5) as result',
+        params: [
+          id,
+          client,
+          JSON.stringify(outcome),
+          kept === null ? null : JSON.stringify(kept),
+          outcome.outcome === 'executed',
+        ],
       },
     ]);
-    return rows !== undefined && rows.length > 0;
+    return rows?.[0]?.['result'] as OutcomeResult;
   }
 
   /** Writes everything that waits, corrections included. @throws Fault where the store can't take it now */

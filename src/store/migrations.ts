@@ -1,6 +1,7 @@
 /** The migrations of the database's tables: numbered steps, of which each is applied once. */
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database } from './database/port.js';
+import { LIMIT_TABLES } from './limit-tables.js';
 import { ConfigError, Fault } from '../model/faults.js';
 
 const MIGRATIONS: readonly (readonly string[])[] = [
@@ -55,6 +56,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     `create index decisions_page_by_client on decisions (client, at, id) include (decision)`,
     `drop index decisions_at`,
   ],
+  LIMIT_TABLES,
 ];
 
 /** The version of the tables that this Remit works with. */

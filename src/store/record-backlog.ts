@@ -4,6 +4,7 @@
  * share of both.
  */
 import v8 from 'node:v8';
+import type { RecordResult } from '../model/limits.js';
 import { FairLimit, type CallerGroups } from '../runtime/fair-limit.js';
 import { FairQueue } from '../runtime/fair-queue.js';
 import type { ActiveSpan } from '../telemetry/active-span.js';
@@ -33,12 +34,16 @@ export interface QueuedRecord {
   /** The groups of the caller whose record it is. */
   readonly groups: CallerGroups;
   text: string;
-  /** Its length. */
+  /** Its length, with what it reserves. */
   bytes: number;
+  /** The JSON of what is reserved together with it; undefined where nothing is. */
+  reservation: string | undefined;
+  /** Whether it replaces a record that may have reserved something, which is given back. */
+  readonly releases: boolean;
   /** Whether it replaces an earlier record: no caller waits for it, and it must outlive an outage of the store. */
   readonly correction: boolean;
   readonly span: ActiveSpan | undefined;
-  readonly resolve: () => void;
+  readonly resolve: (result: RecordResult) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -81,12 +86,12 @@ export class RecordBacklog {
     this.hold(record);
   }
 
-  /** Replaces the text of a record that waits. @returns whether it does */
+  /** Replaces the text of a record that waits, which then reserves nothing. @returns whether it does */
   replaceText(id: string, text: string): boolean {
     const record = this.waiting.get(id);
     if (record === undefined) return false;
     this.release(record);
-    Object.assign(record, { text, bytes: Buffer.byteLength(text) });
+    Object.assign(record, { text, bytes: Buffer.byteLength(text), reservation: undefined });
     this.hold(record);
     return true;
   }

@@ -5,8 +5,10 @@
  */
 import { StatementRejectedFault, type Database } from './database/port.js';
 import { Fault } from '../model/faults.js';
+import type { RecordResult, Reservation } from '../model/limits.js';
 import type { CallerGroups } from '../runtime/fair-limit.js';
 import { currentSpan, withLinks } from '../telemetry/active-span.js';
+import { serializeReservation, STORED, storeRecords } from './record-statements.js';
 import { DEFAULT_RECORD_LIMITS, RecordBacklog, type QueuedRecord } from './record-backlog.js';
 
 export interface RecordStats {
@@ -53,10 +55,16 @@ export class RecordQueue {
    * Writes a record.
    * @param serialize makes the record's JSON; not called where the queue has no room
    * @param groups of the caller whose record it is
-   * @returns once the record is durable
+   * @param reservation is made in the same transaction
+   * @returns once the record is durable, or another question has overtaken its reservation
    * @throws Fault; `overloaded` where the queue has no room, and then no record was or will be written
    */
-  write(id: string, serialize: () => string, groups: CallerGroups = []): Promise<void> {
+  write(
+    id: string,
+    serialize: () => string,
+    groups: CallerGroups = [],
+    reservation?: Reservation,
+  ): Promise<RecordResult> {
     if (!this.hasRoom(groups)) {
       // Where the database was away, the queue may be full of corrections, which nothing else would write.
       this.writeNextGroup();
@@ -65,8 +73,10 @@ export class RecordQueue {
     if (this.backlog.isWaiting(id)) return Promise.reject(new TypeError(`the record ${id} is being written already`));
     return new Promise((resolve, reject) => {
       const text = serialize();
-      const bytes = Buffer.byteLength(text);
-      this.backlog.add({ id, groups, text, bytes, correction: false, span: currentSpan(), resolve, reject });
+      const reserved = reservation === undefined ? undefined : serializeReservation(reservation);
+      const bytes = Buffer.byteLength(text) + (reserved?.length ?? 0);
+      const record = { id, groups, text, bytes, reservation: reserved, releases: false, correction: false };
+      this.backlog.add({ ...record, span: currentSpan(), resolve, reject });
       this.writeNextGroup();
     });
   }
@@ -75,11 +85,13 @@ export class RecordQueue {
    * Replaces a record that was given to {@link write}, later; no caller waits for it. It is always taken: each takes the
    * place of a record that was let in.
    * @param text the record's JSON
+   * @param releases whether the record may have reserved something, which is given back
    */
-  correct(id: string, text: string, groups: CallerGroups = []): void {
+  correct(id: string, text: string, groups: CallerGroups = [], releases = false): void {
     if (this.backlog.replaceText(id, text)) return;
+    const bytes = Buffer.byteLength(text);
     const correction = { correction: true, span: undefined, resolve: IGNORE, reject: IGNORE };
-    this.backlog.addCorrection({ id, groups, text, bytes: Buffer.byteLength(text), ...correction });
+    this.backlog.addCorrection({ id, groups, text, bytes, reservation: undefined, releases, ...correction });
     this.writeNextGroup();
   }
 
@@ -123,10 +135,10 @@ export class RecordQueue {
   /** @returns whether the database answered */
   private async writeGroup(group: readonly QueuedRecord[]): Promise<boolean> {
     try {
-      await insertRecords(this.database, group);
+      const results = await storeRecords(this.database, group);
       for (const record of group) {
         this.backlog.release(record);
-        record.resolve();
+        record.resolve(results.get(record.id) ?? STORED);
       }
       return true;
     } catch (error) {
@@ -147,18 +159,4 @@ export class RecordQueue {
       return rejected;
     }
   }
-}
-
-/** Inserts the records in one statement. Of a record that is there already, a deny is the last word. */
-async function insertRecords(database: Database, group: readonly QueuedRecord[]): Promise<void> {
-  await database.run([
-    {
-      sql: `insert into decisions (id, at, client, decision, record)
-            select (r->>'id')::uuid, (r->>'evaluated_at')::timestamptz, r->>'client', (r->>'decision')::boolean, r
-            from jsonb_array_elements($1::jsonb) r
-            on conflict (id) do update set decision = excluded.decision, record = excluded.record
-              where not excluded.decision`,
-      params: [`[${group.map((record) => record.text).join(',')}]`],
-    },
-  ]);
 }

@@ -45,6 +45,8 @@ it('reaches every reason code that the sample can give', () => {
     // Other worlds and clients (test/http/app.worlds.test.ts, test/http/clients.test.ts).
     'attributes_unproven', 'subject_assertion_forbidden', 'resource_type_forbidden', 'agent_relationship_missing', 'context_missing',
     'graph_unanswerable', 'consent_required', 'policy_error', 'policy_no_permit',
+    // What has been used before (test/govern/limits), which a case doesn't have.
+    'limit_exceeded', 'key_used',
   ]); // prettier-ignore
   expect(Object.keys(REASONS).filter((code) => !reached.has(code) && !elsewhere.has(code))).toEqual([]);
 });

@@ -13,6 +13,7 @@ const requestContext: RequestContext = {
   caller: QUESTION.caller,
   account: QUESTION.account,
   requestId: undefined,
+  idempotencyKey: undefined,
   tokenRequired: false,
   explain: true,
   // Asked only about a consistency, or a token; these questions state neither.

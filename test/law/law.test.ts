@@ -148,7 +148,7 @@ async function judge(w: World, by: Rules = rules): Promise<Decision> {
     action: { name, properties: w.branch === undefined ? {} : { branch: w.branch } },
     resource: { type, id: 'x', properties: {} },
     context: {}, token: tokenVerifier.read(token), proof: {}, usedProofs: new Map(), statedAgent: undefined, statedMode: undefined, assertedAgent: undefined,
-    supportedObligations: w.supported, consistency: 'full', dryRun: false, explain: true, requestId: undefined, tokenRequired: false,
+    supportedObligations: w.supported, consistency: 'full', dryRun: false, explain: true, requestId: undefined, idempotencyKey: undefined, tokenRequired: false,
   }; // prettier-ignore
   const using: DecisionDeps = {
     rules: () => by,
@@ -157,12 +157,17 @@ async function judge(w: World, by: Rules = rules): Promise<Decision> {
     relationships: graphOf(w, type, by),
     entities: storeOf(w),
     decisions: {
-      record: () => (w.recordFails ? Promise.reject(new Fault('database_unavailable')) : Promise.resolve()),
+      record: () =>
+        w.recordFails
+          ? Promise.reject(new Fault('database_unavailable'))
+          : Promise.resolve({ kind: 'stored' as const, accepted: [] }),
       correct: () => undefined,
     },
+    limits: { read: () => Promise.resolve({ readings: {}, others: 'unused' }) },
     observer: NOOP_OBSERVER,
     now: () => now,
     deadlineMs: 10_000,
+    settleAfterMs: 60_000,
   };
   return decide(question, using);
 }

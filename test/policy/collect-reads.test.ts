@@ -318,6 +318,7 @@ async function prepare(w: World): Promise<Prepared> {
     entity: () => undefined,
     can: { view: true },
     agentCan: {},
+    budget: undefined,
     now: new Date('2030-01-01T12:00:00Z'),
     zone: 'UTC',
   };

@@ -80,7 +80,7 @@ it('writes a group of long records in parts', async () => {
 it('gives each caller its turn, however many records another has brought before', async () => {
   const { writes, database, rows } = controlledDatabase();
   const queue = new RecordQueue(database, { records: 10_000, length: 1_000_000_000 });
-  const write = (id: string, length: number, ...groups: string[]): Promise<void> =>
+  const write = (id: string, length: number, ...groups: string[]): Promise<unknown> =>
     queue.write(id, () => textOf(id, true, length), groups);
   const all = Array.from({ length: 100 }, (_, i) => write(`long ${i}`, 100_000, 'client one'));
   all.push(...Array.from({ length: 20 }, (_, i) => write(`agent ${i}`, 10, 'issuer', `user ${i}`)));
@@ -103,7 +103,7 @@ it('gives each caller its turn, however many records another has brought before'
 it('gives each caller as many bytes, however long its records are, and makes no one wait for a long group', async () => {
   const { writes, database, rows } = controlledDatabase();
   const queue = new RecordQueue(database);
-  const write = (id: string, length: number, ...groups: string[]): Promise<void> =>
+  const write = (id: string, length: number, ...groups: string[]): Promise<unknown> =>
     queue.write(id, () => textOf(id, true, length), groups);
   const clients = Array.from({ length: 20 }, (_, i) => `client ${i}`);
   const all = clients.flatMap((client) => Array.from({ length: 10 }, (_, i) => write(`${client} ${i}`, 31_000, client)));

@@ -113,6 +113,7 @@ export function syntheticRecord(
       },
       ...(mode === 'delegated' || mode === 'direct' ? { credential: syntheticCredential(mode, draft) } : {}),
       checks,
+      limits: { readings: {}, others: 'unused' },
       entities: {
         ...storedReferred(draft),
         ...(mode === 'direct' ? {} : { [formatRef(user)]: storedEntity(draft, 'user') }),

@@ -3,7 +3,7 @@ import type { EntityRef } from '../../model/ids.js';
 import type { Properties } from '../../model/question.js';
 import type { ReasonCode } from '../../model/reasons.js';
 import type { LoadedWorld } from '../../config/world.js';
-import type { EntityChange, TokenSpec } from './format.js';
+import type { EntityChange, TokenSpec, UseSpec } from './format.js';
 import type { SourceLocation } from '../../diagnostics/diagnostics.js';
 
 /** The subject of a question: an agent with a token, or a person or an agent that the client vouches for. */
@@ -23,6 +23,8 @@ export interface WorldChanges {
   readonly with: readonly string[];
   readonly without: readonly string[];
   readonly entities: readonly EntityChange[];
+  /** What has been used of limits. */
+  readonly used: readonly UseSpec[];
 }
 
 /** The world and the clock of a case. Cases of one scene are decided together. */

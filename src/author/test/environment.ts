@@ -19,6 +19,7 @@ import { TokenVerifier } from '../../tokens/verify.js';
 import type { Scene } from './case.js';
 import { MemoryEntities } from './memory-entities.js';
 import type { TokenSpec } from './format.js';
+import { MemoryLimits } from './memory-limits.js';
 import type { TokenReading } from '../../model/credential.js';
 import { splitScopes } from './names.js';
 
@@ -30,6 +31,7 @@ const FAR_FUTURE = '9999-12-31T23:59:59Z';
 
 export class TestEnvironment {
   private readonly entities = new MemoryEntities();
+  private readonly limits = new MemoryLimits();
   /** The relationships that SpiceDB has, by their keys. */
   private storedRelationships = new Map<string, Relationship>();
   private readonly tokens = new Map<string, Promise<string>>();
@@ -87,14 +89,16 @@ export class TestEnvironment {
       decisions: {
         record: (record) => {
           if ('rationale' in record) keepRecord?.(record);
-          return Promise.resolve();
+          return Promise.resolve({ kind: 'stored', accepted: [] });
         },
         correct: () => undefined,
       },
       revocations,
+      limits: this.limits,
       observer: NOOP_OBSERVER,
       now: () => this.now,
       deadlineMs: DEADLINE_MS,
+      settleAfterMs: DEADLINE_MS,
     };
   }
 
@@ -148,6 +152,7 @@ export class TestEnvironment {
     }
     this.entities.set(world.entities);
     this.entities.change(changes.entities);
+    this.limits.set(changes.used, now);
     this.now = now;
   }
 }

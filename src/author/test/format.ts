@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { REASONS, type ReasonCode } from '../../model/reasons.js';
 import { OBLIGATION_TYPES } from '../../model/obligations.js';
+import { MAX_DECIMALS } from '../../model/quantities.js';
 import { MAX_CHAIN_LENGTH } from '../../tokens/actors.js';
 import { worldFormat } from '../../config/world.js';
 import { idText } from '../../config/schema-types.js';
@@ -107,12 +108,31 @@ const entityChangeFormat = z.strictObject({
     .optional(),
 });
 
+const testUseFormat = z
+  .strictObject({
+    action: nonEmptyText,
+    user: idText.optional().describe('The user whose use it was; by default the one that is asked about'),
+    agent: idText.optional().describe('The agent whose use it was; by default the one that is asked about'),
+    count: z.int().min(0).optional().describe('How many uses; 1 by default'),
+    amount: z
+      .strictObject({
+        value: z.int().min(0),
+        unit: nonEmptyText,
+        decimals: z.int().min(0).max(MAX_DECIMALS).default(0),
+      })
+      .optional()
+      .describe('How much of a unit'),
+    at: instantFormat.optional().describe("When it was; by default at the time of the test's decisions"),
+  })
+  .describe('What has been used of the limits of an action, as outcomes state it');
+
 const testFormat = z.strictObject({
   name: testNameFormat,
   now: instantFormat.optional().describe("The time of this test's decisions, instead of the file's"),
   with: listOf(nonEmptyText).optional().describe('Relationships in addition to those of the world'),
   without: listOf(nonEmptyText).optional().describe('Relationships of the world that are left out'),
   entities: listOf(entityChangeFormat).optional().describe('Changes to stored entities'),
+  used: listOf(testUseFormat).optional().describe('What has been used of limits before'),
   context: testProperties.optional().describe("The request's context"),
   supported_obligations: z
     .array(nonEmptyText)
@@ -147,4 +167,5 @@ export type TestFile = z.infer<typeof testFileFormat>;
 export type TestSpec = TestFile['tests'][number];
 export type OutcomeSpec = z.infer<typeof expectedOutcomeFormat>;
 export type TokenSpec = z.infer<typeof testTokenFormat>;
+export type UseSpec = z.infer<typeof testUseFormat>;
 export type EntityChange = z.infer<typeof entityChangeFormat>;

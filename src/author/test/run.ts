@@ -125,6 +125,7 @@ function caseQuestion(
     dryRun: false,
     explain: expected.path !== undefined,
     requestId: undefined,
+    idempotencyKey: undefined,
     tokenRequired: false,
   };
 }

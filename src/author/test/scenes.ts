@@ -18,14 +18,15 @@ export class SceneBuilder {
     private readonly rules: Rules,
     private readonly findings: SuiteFindings,
   ) {
-    this.unchangedScene = { world, changes: { with: [], without: [], entities: [] }, now: new Date(now) };
+    this.unchangedScene = { world, changes: { with: [], without: [], entities: [], used: [] }, now: new Date(now) };
   }
 
   /** Tests that change nothing share one scene, so that their cases are decided together. */
   sceneFor(test: TestSpec, at: Path): Scene {
     const { world, now } = this.unchangedScene;
-    const changes = { with: test.with ?? [], without: test.without ?? [], entities: test.entities ?? [] };
-    const changesNothing = changes.with.length + changes.without.length + changes.entities.length === 0;
+    const { with: added = [], without = [], entities = [], used = [] } = test;
+    const changes = { with: added, without, entities, used };
+    const changesNothing = Object.values(changes).every((list) => list.length === 0);
     if (changesNothing && test.now === undefined) return this.unchangedScene;
     this.checkChanges(changes, at);
     return { world, changes, now: test.now === undefined ? now : new Date(test.now) };
@@ -46,6 +47,16 @@ export class SceneBuilder {
             ? 'the world is empty: name one with "world", or add one to the configuration'
             : suggestNearest(key, worldKeys),
         );
+    }
+    const { actions } = this.rules.vocabulary;
+    for (const [i, { action, amount }] of changes.used.entries()) {
+      const path = [...at, 'used', i];
+      const limits = actions.filter(({ name }) => name === action).flatMap((named) => named.limits);
+      const names = actions.flatMap((limited) => (limited.limits.length === 0 ? [] : [limited.name]));
+      if (limits.length === 0)
+        this.findings.report([...path, 'action'], `no action "${action}" has a limit`, suggestNearest(action, names));
+      else if (amount !== undefined && !limits.some(({ bound }) => bound.unit === amount.unit))
+        this.findings.report([...path, 'amount', 'unit'], `no limit of "${action}" is in ${amount.unit}`);
     }
     for (const [i, change] of changes.entities.entries()) {
       const entity = applyEntityChange(findWorldEntity(world, change), change);

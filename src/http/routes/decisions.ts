@@ -2,14 +2,17 @@
 import { z } from 'zod';
 import type { DecisionRecord, SearchRecord } from '../../model/decision.js';
 import { BadRequest } from '../../model/faults.js';
-import type { Client } from '../../model/question.js';
+import { formatQuantityNumber, MAX_DECIMALS, UNIT_FORMAT } from '../../model/quantities.js';
+import { formatCallerId, type Caller, type Client } from '../../model/question.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
-import type { DecisionStore, ReportedOutcome, StoredDecision } from '../../store/decisions.js';
+import type {
+  DecisionStore, KeptQuantities, OutcomeResult, ReportedOutcome, StoredDecision,
+} from '../../store/decisions.js'; // prettier-ignore
 import { measureStoredBytes } from '../../store/stored-bytes.js';
 import { authenticate } from '../edge/authentication.js';
 import { CallPlaces } from '../edge/call-places.js';
-import { requireClient } from '../edge/request-party.js';
+import { requireCaller, requireClient } from '../edge/request-party.js';
 import { nextPageFormat, PageTokens } from '../page-token.js';
 import { instantFormat, utcInstantFormat } from '../../runtime/instant-format.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
@@ -33,15 +36,40 @@ const decisionsQuery = z.strictObject({
   page_token: z.string().max(4096).optional().describe('`next_token` of the page before'),
 });
 const decisionParams = z.object({ id: z.string().max(64) });
+const amountFormat = z
+  .strictObject({
+    value: z.int().min(0),
+    unit: z.string().regex(UNIT_FORMAT),
+    decimals: z.int().min(0).max(MAX_DECIMALS).default(0),
+  })
+  .meta({ id: 'Amount', example: { value: 1250, unit: 'EUR', decimals: 2 } });
 const outcomeFormat = z
   .strictObject({
     outcome: z.enum(['executed', 'failed', 'abandoned']).describe('What the agent really did with the decision'),
     at: instantFormat.optional(),
     detail: z.string().max(2000).optional(),
     properties: z.record(z.string(), z.unknown()).optional(),
+    actual: z
+      .strictObject({
+        count: z.int().min(0).optional(),
+        amount: amountFormat.optional(),
+      })
+      .optional()
+      .describe('What was really used of the limits, of "executed": at most what was reserved, which is the default'),
   })
-  .meta({ id: 'Outcome' });
-const reportedOutcomeFormat = outcomeFormat.extend({ reported_at: z.string(), reported_by: z.string() });
+  .refine(({ outcome, actual }) => actual === undefined || outcome === 'executed', {
+    message: 'is for the outcome "executed": the others used nothing',
+    path: ['actual'],
+  })
+  .meta({
+    id: 'Outcome',
+    example: { outcome: 'executed', actual: { count: 1, amount: { value: 1250, unit: 'EUR', decimals: 2 } } },
+  });
+const reportedOutcomeFormat = outcomeFormat.safeExtend({
+  reported_at: z.string(),
+  reported_by: z.string(),
+  exceeds_reservation: z.literal(true).optional().describe('More was used than was reserved'),
+});
 const decisionRecordFormat = z
   .looseObject({
     id: z.uuid(),
@@ -59,6 +87,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export function decisionRoutes(app: TypedApp, service: Service): void {
   const onRequest = authenticate(app, service, ['evaluate', 'admin']);
+  const onReport = authenticate(app, service, ['evaluate', 'admin'], { agents: true });
   const pageTokens = new PageTokens(service.secret);
   const listings = new CallPlaces(MAX_LISTINGS, service.deadlineMs);
   // Places of their own, so that no caller's pages keep out what it reports.
@@ -100,7 +129,7 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
     handler: async (request, reply) => {
       const client = requireClient(request);
       const stored = await recordCalls.run(request, () =>
-        findVisibleDecision(service.decisions, request.params.id, client),
+        findVisibleDecision(service.decisions, request.params.id, { kind: 'client', client }),
       );
       return stored === undefined
         ? reply.code(404).send(NOT_FOUND)
@@ -111,42 +140,64 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
   app.post('/v1/decisions/:id/outcome', {
     schema: {
       tags: ['decisions'],
-      summary: 'Report what the agent really did; once, repeating the same is fine. At most 16 KiB',
+      summary:
+        'Report what was really done: this commits what the decision reserved of limits, or releases it. Once, by the client that asked, or by the agent about its own question; repeating the same is fine. At most 16 KiB',
       params: decisionParams,
       body: outcomeFormat,
       response: { 201: outcomeFormat, ...inputErrors, 404: problemFormat, 409: problemFormat, 413: problemFormat },
     },
-    onRequest,
+    onRequest: onReport,
     bodyLimit: MAX_OUTCOME_BYTES,
     handler: async (request, reply) => {
-      const client = requireClient(request);
+      const caller = requireCaller(request);
       const { params, body } = request;
       // Few digits may stand for hundreds: 1e308.
       if (measureStoredBytes(JSON.stringify(body)) > MAX_OUTCOME_BYTES)
         throw new BadRequest(`must be at most ${MAX_OUTCOME_BYTES} bytes long with its numbers written out`);
-      const result = await recordCalls.run(request, () => reportOutcome(service.decisions, params.id, client, body));
+      const result = await recordCalls.run(request, () => reportOutcome(service, params.id, caller, body));
       switch (result) {
         case 'reported':
           return reply.code(201).send(body);
         case 'not_found':
           return reply.code(404).send(NOT_FOUND);
-        case 'other_reported':
+        case 'other':
           return reply.code(409).send(createProblem('already_reported', 'Another outcome was reported before.'));
+        case 'settled':
+          return reply
+            .code(409)
+            .send(createProblem('settled', 'No outcome was reported in time, so what was reserved counts as used.'));
+        case 'exceeds':
+          return reply
+            .code(409)
+            .send(
+              createProblem(
+                'exceeds_reservation',
+                'More was used than was reserved: this is on record, and all that was reserved counts as used.',
+                'actual',
+              ),
+            );
+        case 'other_unit':
+          throw new BadRequest('is another unit than the limit has', 'actual.amount.unit');
       }
     },
   });
 }
 
 async function reportOutcome(
-  decisions: DecisionStore,
+  { decisions, now }: Pick<Service, 'decisions' | 'now'>,
   id: string,
-  client: Client,
+  caller: Caller,
   outcome: ReportedOutcome,
-): Promise<'reported' | 'not_found' | 'other_reported'> {
-  const decision = await findVisibleDecision(decisions, id, client);
-  if (decision === undefined) return 'not_found';
-  const isStored = await decisions.reportOutcome(decision.record.id, client.id, outcome);
-  return isStored ? 'reported' : 'other_reported';
+): Promise<OutcomeResult | 'not_found' | 'settled'> {
+  const stored = await findVisibleDecision(decisions, id, caller);
+  if (stored === undefined) return 'not_found';
+  const { record } = stored;
+  const { decision = record.id, settles_at: settlesAt } = record.reservation ?? {};
+  const isSettled = settlesAt !== undefined && now().getTime() >= Date.parse(settlesAt);
+  if (stored.outcome === undefined && isSettled) return 'settled';
+  // An agent's word is on record and never gives anything back.
+  const kept = caller.kind === 'agent' ? {} : listKept(outcome);
+  return decisions.reportOutcome(decision, formatCallerId(caller), outcome, kept);
 }
 
 /** Leaves out the facts, which show what is stored of people and resources, unless the client is an admin. */
@@ -159,12 +210,25 @@ function redactFacts<T extends DecisionRecord | SearchRecord>(
   return { ...others, redacted: true };
 }
 
-/** Finds a record that the client may see; another client's counts as absent. */
+/** Finds a record that the caller may see; another's counts as absent. */
 async function findVisibleDecision(
   decisions: DecisionStore,
   id: string,
-  client: Client,
+  caller: Caller,
 ): Promise<StoredDecision | undefined> {
   const decision = UUID.test(id) ? await decisions.find(id) : undefined;
-  return decision?.record.client === client.id || client.may.has('admin') ? decision : undefined;
+  const isAdmin = caller.kind === 'client' && caller.client.may.has('admin');
+  return decision?.record.client === formatCallerId(caller) || isAdmin ? decision : undefined;
+}
+
+/** The quantities that stay used; null where the outcome releases all that was reserved. */
+function listKept({ outcome, actual }: ReportedOutcome): KeptQuantities | null {
+  if (outcome !== 'executed') return null;
+  const { count, amount } = actual ?? {};
+  return {
+    ...(count === undefined ? {} : { '': count }),
+    ...(amount === undefined
+      ? {}
+      : { [amount.unit]: formatQuantityNumber({ value: BigInt(amount.value), decimals: amount.decimals }) }),
+  };
 }

@@ -36,7 +36,7 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
       response: { ...inputErrors, 200: evaluationAnswerFormat, 503: evaluationAnswerFormat },
     },
     onRequest,
-    config: { turns: 1 },
+    config: { turns: 1, repeatable: true },
     handler: (request, reply) => answerQuestion(service, request, reply, request.body),
   });
 
@@ -52,6 +52,7 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
       },
     },
     onRequest,
+    config: { repeatable: true },
     handler: async (request, reply) => {
       const { evaluations: items = [], options, ...defaults } = request.body;
       // Absent or empty: the batch is a single question.
@@ -67,6 +68,7 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
       const batchContext = createBatchContext(request, service, {
         tokenExpected: tokenRequired,
         explain: !isMinimal,
+        repeatable: true,
       });
       const evaluations = await service.activePolicies.withSnapshot((deps) =>
         answerBatch(questions, options?.evaluations_semantic ?? 'execute_all', {
@@ -95,7 +97,10 @@ async function answerQuestion(
 ): Promise<FastifyReply> {
   const caller = requireCaller(request);
   const isMinimal = negotiateMinimalAnswer(request, reply, caller);
-  const question = parseQuestion(body, createRequestContext(request, service, { explain: !isMinimal }));
+  const question = parseQuestion(
+    body,
+    createRequestContext(request, service, { explain: !isMinimal, repeatable: true }),
+  );
   const decision = await service.activePolicies.withSnapshot((deps) => decide(question, deps));
   request.decisionId = decision.id;
   const scope = caller.kind === 'agent' ? decision.firstDenial.remedies.find((r) => r.type === 'scope') : undefined;

@@ -5,6 +5,8 @@ import { previewQuestions } from '../../lists/decide-list.js';
 import { createMask, MASKING_OBLIGATIONS } from '../../lists/mask.js';
 import { GraphSnapshot } from '../../graph/snapshot.js';
 import { BadRequest } from '../../model/faults.js';
+import type { Charge } from '../../model/limits.js';
+import type { Denial } from '../../model/outcome.js';
 import { getSupportedObligations, omitNulls, type Caller } from '../../model/question.js';
 import { identifyListRequester, PLACEHOLDER_ID, recordSearch } from '../../lists/record.js';
 import type { Service } from '../../service/service.js';
@@ -48,6 +50,7 @@ const filterAnswerFormat = z
       )
       .describe('In the order of the request'),
     removed: z.number().int().describe('How many records of the request are left out'),
+    limit_exceeded: z.number().int().optional().describe('How many of those since a limit of the action was reached'),
   })
   .meta({ id: 'FilterResponse' });
 
@@ -84,10 +87,16 @@ export function filterRoutes(app: TypedApp, service: Service): void {
         const previews = await previewQuestions(questions, graph, deps);
         const mask = createMask(service.secret);
         const permitted: object[] = [];
+        const uses: (readonly Charge[])[] = [];
+        let exceeded = 0;
         for (const [i, record] of records.entries()) {
           const preview = previews[i];
           if (preview instanceof BadRequest) throw nameRecord(i, preview);
-          if (preview?.allowed !== true) continue;
+          if (preview?.allowed !== true) {
+            if (preview?.denials.length === 1 && preview.denials.every(isLimitDenial)) exceeded += 1;
+            continue;
+          }
+          uses.push(preview.charges);
           await yieldToEventLoop();
           const obligations = preview.obligations.filter(({ type }) => !MASKING_OBLIGATIONS.includes(type));
           const masked = { ...record, properties: mask(record.properties, preview.obligations) };
@@ -99,11 +108,21 @@ export function filterRoutes(app: TypedApp, service: Service): void {
           ...toRecordedTypes(records),
           records: records.length,
         };
-        await recordSearch('filter', summary, asker, permitted.length, graph, deps);
-        return { records: permitted, removed: records.length - permitted.length };
+        const reserved = await recordSearch('filter', summary, asker, permitted.length, graph, deps, uses);
+        const handedOut = permitted.filter((_record, i) => reserved[i] === true);
+        exceeded += permitted.length - handedOut.length;
+        return {
+          records: handedOut,
+          removed: records.length - handedOut.length,
+          ...(exceeded === 0 ? {} : { limit_exceeded: exceeded }),
+        };
       });
     },
   });
+}
+
+function isLimitDenial({ reasons }: Denial): boolean {
+  return reasons.every(({ code }) => code === 'limit_exceeded');
 }
 
 /** Lists the types of the records that were filtered, for the record: a request can name as many as it has records. */

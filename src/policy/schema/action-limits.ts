@@ -41,7 +41,7 @@ function readAmountPath(
   locate: LocatePart,
   findings: FindingCollector,
 ): readonly string[] | undefined {
-  const report = (message: string, suggestion?: string): undefined => {
+  const report = (message: string, suggestion?: string): readonly string[] | undefined => {
     findings.error('invalid-annotation', locate('@amount'), `@amount "${text}" ${message}`, suggestion);
     return undefined;
   };

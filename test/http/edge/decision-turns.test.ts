@@ -95,7 +95,7 @@ it('batches of agents without rights leave a client its turns', async () => {
   const spy = vi.spyOn(remit.service.decisions, 'record').mockImplementation(async (one) => {
     if (!one.client.startsWith('agent:')) return record(one);
     most = Math.max(most, (atOnce += 1));
-    await record(one).finally(() => (atOnce -= 1));
+    return record(one).finally(() => (atOnce -= 1));
   });
   const agents = await Promise.all(Array.from({ length: 6 }, (_, i) => token(`user-${i}`, `bot-${i}`)));
   const flood = agents.map((one) =>
@@ -124,7 +124,7 @@ it('a batch whose caller hangs up is not decided any further', async () => {
     if (recorded === 1) controller.abort();
     // The end of the connection has to be noticed before the batch is through.
     await new Promise((resolve) => setTimeout(resolve, 20));
-    await record(one);
+    return record(one);
   });
   await fetch(`http://127.0.0.1:${port}/access/v1/evaluations`, {
     method: 'POST',

@@ -103,7 +103,7 @@ it('has the long questions of a caller decided a few at a time, and lets its sho
   vi.spyOn(decisions, 'record').mockImplementation(async (...args) => {
     most = Math.max(most, (atOnce += 1));
     await new Promise((resolve) => setTimeout(resolve, 5));
-    await record(...args).finally(() => (atOnce -= 1));
+    return record(...args).finally(() => (atOnce -= 1));
   });
   const countAtOnce = async (status: string): Promise<number> => {
     most = 0;

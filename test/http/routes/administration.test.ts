@@ -412,6 +412,13 @@ describe('what anybody may read', () => {
       document.components.schemas['EvaluationRequestInput']?.required ??
         document.components.schemas['EvaluationRequest']?.required,
     ).toEqual(['subject', 'action', 'resource']);
+    const parametersOf = (path: string): string[] =>
+      (document.paths[path] as { post: { parameters?: { name: string; in: string }[] } }).post.parameters?.map(
+        (one) => `${one.in} ${one.name}`,
+      ) ?? [];
+    expect(parametersOf('/access/v1/evaluation')).toEqual(['header Idempotency-Key']);
+    expect(parametersOf('/access/v1/evaluations')).toEqual(['header Idempotency-Key']);
+    expect(parametersOf('/v1/filter')).toEqual([]);
     expect((await fetch(`${base}/docs/`)).status).toBe(200);
   });
 

@@ -1,0 +1,107 @@
+/** Plans what a question uses of the limits of its action: of which uses, and how much. */
+import { cedarPrincipal, listAgents, permissionSubject, type ActingParties } from '../../model/acting.js';
+import { describeRef, formatRef } from '../../model/ids.js';
+import type { Charge, Limit, LimitSubject } from '../../model/limits.js';
+import { formatQuantity, readAmount, rescaleQuantity } from '../../model/quantities.js';
+import type { Properties, Question } from '../../model/question.js';
+import type { ActionOnResource } from '../../policy/schema/action.js';
+import { getStatedMember, isObject } from '../../policy/schema/types.js';
+import { formatUid } from '../../policy/schema/uid.js';
+import { sha256 } from '../../runtime/sha256.js';
+import { windowAt } from './windows.js';
+
+/** A question whose parties are established, as far as its limits are about it. */
+export interface LimitedQuestion {
+  readonly question: Pick<Question, 'action' | 'context'>;
+  readonly acting: ActingParties;
+  readonly target: ActionOnResource;
+  readonly now: Date;
+}
+
+/** An amount that a limit can't take. */
+export interface AmountProblem {
+  readonly kind: 'missing' | 'unfit';
+  /** Names the amount and says what is wrong with it. */
+  readonly message: string;
+}
+
+export interface ChargePlan {
+  /** One for each limit and combination of parties, the limits in their order. */
+  readonly charges: readonly Charge[];
+  /** undefined where every charge is known; otherwise those of amounts have none. */
+  readonly problem: AmountProblem | undefined;
+}
+
+const NO_CHARGES: ChargePlan = { charges: [], problem: undefined };
+
+export function planCharges(limited: LimitedQuestion): ChargePlan {
+  const { action } = limited.target;
+  if (action.limits.length === 0) return NO_CHARGES;
+  const now = limited.now.getTime();
+  let problem: AmountProblem | undefined;
+  const charges = new Map<string, Charge>();
+  for (const limit of action.limits) {
+    const required = readRequired(limit, limited);
+    if (typeof required === 'object') problem ??= required;
+    const { since, end, length } = windowAt(limit, now);
+    const owner = formatUid(action.uid);
+    for (const parties of listParties(limit.by, limited.acting)) {
+      const window = limit.window === 'calendar' ? [limit.period, since] : [limit.period];
+      const key = sha256(JSON.stringify([owner, limit.bound.unit ?? '', window, parties.map(([, ref]) => ref)]));
+      charges.set(key, {
+        limit,
+        owner,
+        parties: parties.map(([text]) => text),
+        key,
+        required: typeof required === 'object' ? 0n : required,
+        since: limit.window === 'sliding' ? since : undefined,
+        end,
+        length,
+      });
+    }
+  }
+  return { charges: [...charges.values()], problem };
+}
+
+/**
+ * The combinations of parties that are charged, each party as people read it and as it is told apart. A limit by agent
+ * charges the acting agent and every earlier one, so none gets room by passing its task on. Where an agent acts for
+ * itself it stands in the user's place, and a person who acts alone in the agent's: no question goes without.
+ */
+function listParties(by: readonly LimitSubject[], acting: ActingParties): (readonly [string, string])[][] {
+  const user = permissionSubject(acting);
+  const agents = acting.mode === 'human' ? [cedarPrincipal(acting)] : listAgents(acting);
+  const distinctAgents = [...new Map(agents.map((agent) => [formatRef(agent), agent])).values()];
+  const toParty = (subject: LimitSubject, ref: Parameters<typeof formatRef>[0]) =>
+    [describeRef(ref), `${subject} ${formatRef(ref)}`] as const;
+  const users = by.includes('user') ? [toParty('user', user)] : [];
+  return by.includes('agent') ? distinctAgents.map((agent) => [...users, toParty('agent', agent)]) : [users];
+}
+
+/** What the question uses of the limit, in the limit's decimals. */
+function readRequired({ bound }: Limit, { question, target }: LimitedQuestion): bigint | AmountProblem {
+  if (bound.unit === undefined) return 1n;
+  const path = target.action.amount ?? [];
+  const place = ['context', ...path].join('.');
+  const unfit = (problem: string): AmountProblem => ({ kind: 'unfit', message: `${place} ${problem}.` });
+  const [member, ...names] = path;
+  const amount = findStated(member === 'action' ? question.action.properties : question.context, names);
+  if (amount === undefined) return { kind: 'missing', message: `${place} is needed, since a limit bounds it.` };
+  const read = readAmount(amount);
+  if ('problem' in read) return unfit(read.problem);
+  const { quantity } = read;
+  if (quantity.unit !== bound.unit) return unfit(`is in ${quantity.unit}, and its limit in ${bound.unit}`);
+  const required = rescaleQuantity(quantity, bound.decimals);
+  if (required !== undefined) return required;
+  return unfit(`is ${formatQuantity(quantity)}, which has no place in 64 bits with ${bound.decimals} decimals`);
+}
+
+/** The value at the path; undefined where none is stated. */
+function findStated(values: Properties, path: readonly string[]): unknown {
+  let value: unknown = values;
+  for (const name of path) {
+    if (!isObject(value)) return undefined;
+    value = getStatedMember(value, name);
+  }
+  return value;
+}

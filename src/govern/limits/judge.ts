@@ -1,0 +1,108 @@
+/** Judges what is left of limits: whether a question fits, what is told where it doesn't, and what policies read of it. */
+import type { Charge, LimitReading, LimitState, Quantity } from '../../model/limits.js';
+import { readDecimalNumber } from '../../model/quantities.js';
+import { reason, type Reason } from '../../model/reasons.js';
+import type { ChargePlan } from './charges.js';
+
+/** A charge with what was left before the question. */
+export interface Room {
+  readonly charge: Charge;
+  readonly remaining: bigint;
+  /** The instant at which there is more, RFC 3339; undefined where that never comes, or where all is left. */
+  readonly resetsAt: string | undefined;
+}
+
+export interface LimitJudgement {
+  /** Empty where the question fits. */
+  readonly reasons: readonly Reason[];
+  /** A line for each charge. */
+  readonly evidence: readonly Readonly<Record<string, unknown>>[];
+}
+
+const UNUSED: LimitReading = { used: '0' };
+
+/** @throws TypeError where a use was not read: taken as none, it could let too much through */
+export function findRooms({ charges }: Pick<ChargePlan, 'charges'>, { readings, others }: LimitState): Room[] {
+  return charges.map((charge): Room => {
+    const { bound } = charge.limit;
+    const reading = readings[charge.key] ?? (others === 'unused' ? UNUSED : undefined);
+    if (reading === undefined) throw new TypeError(`the uses of "${charge.limit.text}" were not read`);
+    const { used, oldest } = reading;
+    const left = bound.value - readDecimalNumber(used, bound.decimals);
+    const reset =
+      charge.end ?? (oldest === undefined || charge.length === undefined ? undefined : oldest + charge.length);
+    return {
+      charge,
+      remaining: left < 0n ? 0n : left,
+      resetsAt: reset === undefined ? undefined : new Date(reset).toISOString(),
+    };
+  });
+}
+
+/** A retry uses what the first question has reserved, so it needs no room of its own. */
+export function judgeLimits(plan: ChargePlan, state: LimitState): LimitJudgement {
+  const isHeld = state.retry?.kind === 'held';
+  const rooms = findRooms(plan, state);
+  const reasons: Reason[] = [];
+  if (state.retry?.kind === 'executed') reasons.push(reason('consent', 'key_used'));
+  const { problem } = plan;
+  if (problem !== undefined)
+    reasons.push(
+      reason('consent', problem.kind === 'missing' ? 'attribute_missing' : 'limit_exceeded', problem.message),
+    );
+  for (const room of isHeld ? [] : rooms) {
+    const { charge } = room;
+    if (charge.required > room.remaining) reasons.push(tellExceeded(room));
+  }
+  return { reasons, evidence: rooms.map((room) => describeRoom(room, isHeld)) };
+}
+
+function tellExceeded({ charge, remaining, resetsAt }: Room): Reason {
+  const { limit, parties, required } = charge;
+  const of = (value: bigint): unknown => toStatedQuantity({ ...limit.bound, value });
+  const whose = parties.length === 0 ? '' : ` of ${parties.join(' for ')}`;
+  const message = `The limit "${limit.text}"${whose} has less left than the question uses.`;
+  const told = { required: of(required), remaining: of(remaining) };
+  // Where the whole bound is too small no time will make it fit.
+  const reset = required > limit.bound.value ? undefined : resetsAt;
+  return {
+    ...reason('consent', 'limit_exceeded', message),
+    ...told,
+    ...(reset === undefined ? {} : { resets_at: reset }),
+  };
+}
+
+function describeRoom({ charge, remaining, resetsAt }: Room, isHeld: boolean): Readonly<Record<string, unknown>> {
+  const { limit, parties, required } = charge;
+  return {
+    limit: limit.text,
+    ...(parties.length === 0 ? {} : { of: parties }),
+    required: toStatedQuantity({ ...limit.bound, value: isHeld ? 0n : required }),
+    remaining: toStatedQuantity({ ...limit.bound, value: remaining }),
+    ...(resetsAt === undefined ? {} : { resets_at: resetsAt }),
+  };
+}
+
+/** A quantity as answers state it: a number of uses, or an amount. */
+export function toStatedQuantity({ value, unit, decimals }: Quantity): unknown {
+  // A number that a double doesn't hold is told as text rather than as another number.
+  const number = value > BigInt(Number.MAX_SAFE_INTEGER) ? value.toString() : Number(value);
+  return unit === undefined ? number : { value: number, unit, decimals };
+}
+
+/** The `context.budget` of policies: the limit of which the smallest part is left, before this question. */
+export function findBudget(
+  plan: Pick<ChargePlan, 'charges'>,
+  state: LimitState,
+): { readonly remaining: number; readonly unit?: string } | undefined {
+  let tightest: Room | undefined;
+  for (const room of findRooms(plan, state)) if (tightest === undefined || isTighter(room, tightest)) tightest = room;
+  if (tightest === undefined) return undefined;
+  const { unit } = tightest.charge.limit.bound;
+  return { remaining: Number(tightest.remaining), ...(unit === undefined ? {} : { unit }) };
+}
+
+/** Compares the parts that are left as fractions, exactly. */
+function isTighter(a: Room, b: Room): boolean {
+  return a.remaining * b.charge.limit.bound.value < b.remaining * a.charge.limit.bound.value;
+}

@@ -1,0 +1,105 @@
+/** Tests of policies say what has been used of limits, and every window and party counts as in a service. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import { failureText } from '../../../src/author/test/report.js';
+import { TestSession } from '../../../src/author/test/session.js';
+import { loadConfig } from '../../../src/config/config.js';
+import { FILES } from '../../govern/limits/company.js';
+
+const directory = mkdtempSync(join(tmpdir(), 'remit-used-'));
+const session = new TestSession();
+beforeAll(() => {
+  const settings = {
+    schema: { relationships: 'schema.zed', actions: 'schema.cedarschema' },
+    policies: 'policies',
+    world: 'world.yaml',
+  };
+  for (const [name, text] of Object.entries({ ...FILES, 'remit.yaml': stringify(settings) })) {
+    mkdirSync(dirname(join(directory, name)), { recursive: true });
+    writeFileSync(join(directory, name), text);
+  }
+  return async () => {
+    await session.close();
+    rmSync(directory, { recursive: true });
+  };
+});
+
+const HEAD = `now: 2030-03-04T10:00:00Z
+principals:
+  bot: { type: user, id: ann, agent: bot }
+  helper: { type: user, id: ann, agent: helper }
+actions:
+  cheap: { name: pay, properties: { amount: { value: 1, unit: EUR, decimals: 2 } } }
+  free: { name: pay, properties: { amount: { value: 0, unit: EUR, decimals: 2 } } }
+tests:
+`;
+
+/** The failures of the tests, or the error that none could be run for. */
+async function run(tests: string): Promise<string> {
+  const path = join(directory, 'x_test.yaml');
+  writeFileSync(path, HEAD + tests);
+  try {
+    const { files } = await session.run(loadConfig(join(directory, 'remit.yaml'), {}), {
+      paths: [path],
+      filter: undefined,
+    });
+    const results = files.flatMap((file) => file.results);
+    expect(results.length).toBeGreaterThan(0);
+    return results
+      .filter(({ outcome }) => outcome !== 'passed')
+      .flatMap(failureText)
+      .join('\n');
+  } catch (error) {
+    return String(error);
+  }
+}
+const test = (used: string, expected: string, action = 'cheap', who = 'bot'): string =>
+  `  - { name: "${used} ${action} ${who}", who: ${who}, actions: ${action}, resources: account:1, expect: ${expected}${used === '' ? '' : `, used: [${used}]`} }\n`;
+const EXCEEDED = '{ decision: deny, reasons: [limit_exceeded] }';
+
+describe('used', () => {
+  it('counts within its window, for its parties, exactly', async () => {
+    const tests = [
+      test('', 'allow'),
+      test('{ action: pay, count: 2 }', 'allow'),
+      test('{ action: pay, count: 3 }', EXCEEDED),
+      test('{ action: pay }, { action: pay }, { action: pay }', EXCEEDED),
+      test('{ action: pay, count: 3, agent: helper }', 'allow'),
+      test('{ action: pay, count: 3, agent: helper }', EXCEEDED, 'cheap', 'helper'),
+      test('{ action: pay, count: 3, user: ben }', 'allow'),
+      test('{ action: export, count: 100 }', 'allow'),
+      test('{ action: export, count: 100 }', EXCEEDED, 'export'),
+      // A sliding day ends after its 24 hours, the month at midnight of Berlin.
+      test('{ action: pay, count: 3, at: 2030-03-03T10:00:00.001Z }', EXCEEDED),
+      test('{ action: pay, count: 3, at: 2030-03-03T10:00:00Z }', 'allow'),
+      test(
+        '{ action: pay, count: 0, amount: { value: 50000, unit: EUR, decimals: 2 }, at: 2030-02-28T23:00:00Z }',
+        EXCEEDED,
+      ),
+      test(
+        '{ action: pay, count: 0, amount: { value: 50000, unit: EUR, decimals: 2 }, at: 2030-02-28T22:59:59Z }',
+        'allow',
+      ),
+      test('{ action: pay, count: 0, amount: { value: 499999, unit: EUR, decimals: 3 } }', EXCEEDED),
+      test('{ action: pay, count: 0, amount: { value: 499990, unit: EUR, decimals: 3 } }', 'allow'),
+      test('{ action: pay, count: 0, amount: { value: 500, unit: EUR } }', 'allow', 'free'),
+      // Policies read what is left.
+      test('{ action: copy, count: 2 }', 'allow', 'copy'),
+      test('{ action: copy, count: 3 }', '{ decision: deny, reasons: [policy_forbid] }', 'copy'),
+    ];
+    expect(await run(tests.join(''))).toBe('');
+  });
+
+  it.each([
+    ['{ action: pya }', /no action "pya" has a limit.*did you mean "pay"/s],
+    ['{ action: look }', /no action "look" has a limit/],
+    ['{ action: pay, amount: { value: 1, unit: USD } }', /no limit of "pay" is in USD/],
+    ['{ action: pay, count: -1 }', /used\[0\].count/],
+    ['{ action: pay, uses: 1 }', /used\[0\].uses: unknown key/],
+  ])('refuses %s', async (used, problem) => {
+    expect(await run(test(used, 'allow'))).toMatch(problem);
+  });
+});

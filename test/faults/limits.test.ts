@@ -1,0 +1,132 @@
+/**
+ * A limit on two replicas as they are run, on one SpiceDB server and one PostgreSQL: as many are allowed as there is room
+ * for, also where one of the two is killed among them, and what is used is what is on record.
+ */
+import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { stringify } from 'yaml';
+import { loadConfig } from '../../src/config/config.js';
+import { readSources } from '../../src/config/files.js';
+import { loadWorld, readWorldFile } from '../../src/config/world.js';
+import { loadRules } from '../../src/policy/load.js';
+import { openService } from '../../src/service/service.js';
+import { PostgresDatabase } from '../../src/store/database/postgres.js';
+import { ask, CLIENTS, FILES } from '../govern/limits/company.js';
+import { collectCleanups } from '../support/cleanups.js';
+import { dropDatabase, migratedUrl, NEEDS, postgresConfig, SERVER } from '../support/postgres/databases.js';
+import { codes } from '../support/sample.js';
+import { BINARY, named, startSpiceDb } from '../support/spicedb.js';
+import { Caller, serve, type Remit } from './processes.js';
+
+describe.skipIf(SERVER === undefined || BINARY === '')(`${named('a limit on two replicas')} on ${NEEDS}`, () => {
+  const directory = mkdtempSync(join(tmpdir(), 'remit-limits-'));
+  const file = join(directory, 'remit.yaml');
+  const caller = new Caller('shop-key');
+  const running: Remit[] = [];
+  let database: PostgresDatabase;
+
+  const onSuiteFinished = collectCleanups();
+  onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
+  beforeAll(async () => {
+    const spicedb = await startSpiceDb();
+    onSuiteFinished(() => spicedb.kill());
+    const url = await migratedUrl(directory);
+    onSuiteFinished(() => dropDatabase(url));
+    database = new PostgresDatabase(postgresConfig(url));
+    onSuiteFinished(() => database.close());
+    onSuiteFinished(() => caller.close());
+    const { endpoint, key: token } = spicedb.address;
+    const config = {
+      listen: { port: 0 },
+      schema: { relationships: 'schema.zed', actions: 'schema.cedarschema' },
+      policies: 'policies',
+      database: { mode: 'postgres', url, connect_timeout_ms: 10_000, statement_timeout_ms: 20_000 },
+      spicedb: { mode: 'server', endpoint, token, insecure_plaintext: true },
+      issuers: [],
+      clients: CLIENTS.map((client) => ({ ...client, rate: 100_000 })),
+      // What is tested is that no more is allowed: not how slow a busy machine is.
+      limits: { deadline_ms: 30_000, agent_rate: 100_000 },
+    };
+    for (const [name, text] of Object.entries({ ...FILES, 'remit.yaml': stringify(config) })) {
+      mkdirSync(dirname(join(directory, name)), { recursive: true });
+      writeFileSync(join(directory, name), text);
+    }
+    const loading = loadConfig(file, { REMIT_DATA: join(directory, 'loading') });
+    await spicedb.schema(loadRules(readSources(loading.sources)).graph);
+    const service = await openService(loading);
+    const world = join(directory, 'world.yaml');
+    const { engine: relationships, rules } = service.activePolicies;
+    await loadWorld(world, readWorldFile(world, rules), { relationships, entities: service.entities });
+    await service.close();
+    for (const name of ['one', 'two']) {
+      const remit = await serve(file, { data: join(directory, name) });
+      running.push(remit);
+      onSuiteFinished(() => remit.child.kill('SIGKILL'));
+      await vi.waitUntil(() => fetch(`${remit.url}/health/ready`).then(({ status }) => status === 200), { timeout: 60_000 });
+    }
+  });
+
+  const allowedOf = async (user: string): Promise<string[]> => {
+    const [rows = []] = await database.run([
+      {
+        sql: `select id from decisions where decision and record->'request'->>'action' = 'export'
+                and record->'rationale'->'acting'->>'user' = $1`,
+        params: [`user:${user}`],
+      },
+    ]);
+    return rows.map((row) => String(row['id'])).sort();
+  };
+  const reservedBy = async (user: string): Promise<string[]> => {
+    const [rows = []] = await database.run([
+      {
+        sql: `select u.decision from limit_uses u join decisions d on d.id = u.decision
+                where d.record->'rationale'->'acting'->>'user' = $1 and u.quantity = 1`,
+        params: [`user:${user}`],
+      },
+    ]);
+    return rows.map((row) => String(row['decision'])).sort();
+  };
+  const question = (user: string, i: number) => ask('export', { user, agent: ['bot', 'planner', 'helper'][i % 3] ?? '', account: String((i % 3) + 1) });
+  const askOne = (user: string, i: number, remit = running[i % 2] as Remit) =>
+    caller.call('POST', `${remit.url}/access/v1/evaluation`, question(user, i));
+
+  it('allows 100 of 200 at once', async () => {
+    const answers = await Promise.all(Array.from({ length: 200 }, (_, i) => askOne('ann', i)));
+    expect(new Set(answers.map(({ status, body }) => `${status} ${JSON.stringify(body.context?.error ?? body)}`.slice(0, status === 200 ? 3 : 300)))).toEqual(new Set(['200']));
+    const allowed = answers.filter(({ body }) => body.decision);
+    expect(allowed).toHaveLength(100);
+    for (const { body } of answers) if (!body.decision) expect(codes(body)).toEqual(['limit_exceeded']);
+    const ids = allowed.map(({ body }) => body.context?.id ?? '').sort();
+    expect([await allowedOf('ann'), await reservedBy('ann')]).toEqual([ids, ids]);
+  });
+
+  it('allows no more where one is killed among them, and all the rest afterwards', async () => {
+    const [survivor, victim] = running as [Remit, Remit];
+    let answered = 0;
+    const answers = await Promise.all(
+      Array.from({ length: 120 }, async (_, i) => {
+        try {
+          const answer = await askOne('ben', i);
+          answered += 1;
+          if (answered === 20) victim.child.kill('SIGKILL');
+          return answer;
+        } catch {
+          // The connection has gone with its replica.
+          return undefined;
+        }
+      }),
+    );
+    const told = answers.filter((answer) => answer?.body.decision === true);
+    expect(answers).toContain(undefined);
+    const before = await allowedOf('ben');
+    expect(before.length).toBeLessThanOrEqual(100);
+    expect(told.length).toBeLessThanOrEqual(before.length);
+    // What the victim's connections still had to write is written or not by now.
+    await vi.waitUntil(async () => (await askOne('ben', 0, survivor)).body.decision === false, { timeout: 120_000 });
+    const after = await allowedOf('ben');
+    expect(after).toHaveLength(100);
+    expect(await reservedBy('ben')).toEqual(after);
+  });
+}, 300_000); // prettier-ignore

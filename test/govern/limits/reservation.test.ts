@@ -1,0 +1,233 @@
+/** What is reserved with a record: committed or released by its outcome, in time and by those who may; and by a filter, in order. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import { clientNamed, DAYTIME, type Answer, type Running } from '../../support/sample.js';
+import { makeKey, type Key } from '../../tokens/keys.js';
+import { ask, CLIENTS, euro, startCompany } from './company.js';
+
+let remit: Running;
+let key: Key;
+beforeAll(async () => {
+  key = await makeKey('ES256', 'corp');
+  remit = await startCompany({
+    clients: [...CLIENTS, clientNamed('reader', 'shop', 'filter')],
+    issuers: [{ issuer: 'https://corp.example', audience: 'remit', primary: true, jwks: { keys: [key.jwk] } }],
+  });
+  return () => remit.stop();
+});
+const DAY = 24 * 3_600_000;
+let now = DAYTIME.getTime();
+const at = (time: number): void => remit.at(new Date((now = time)));
+/** Each test begins when nothing counts any more of what others have used, but for `total`. */
+const newDay = (): void => at(now + 40 * DAY);
+const as = (client: string) => ({ authorization: `Bearer ${client}-key` });
+const decide = async (question: object, headers: Record<string, string> = as('shop')): Promise<Answer> =>
+  (await remit.post('/access/v1/evaluation', question, headers)).json();
+const idOf = async (question: object): Promise<string> => {
+  const { decision, context } = await decide(question);
+  expect(decision).toBe(true);
+  return context?.id ?? '';
+};
+const report = async (id: string, body: object, headers: Record<string, string> = as('shop')) => {
+  const response = await remit.post(`/v1/decisions/${id}/outcome`, body, headers);
+  return [response.statusCode, response.json<{ error?: { code: string } }>().error?.code].filter(
+    (part) => part !== undefined,
+  );
+};
+/** How many more payments of a cent fit. */
+const countLeft = async (agent = 'bot'): Promise<number> => {
+  let count = 0;
+  while ((await decide(ask('pay', { agent, amount: euro(1) }))).decision) count += 1;
+  return count;
+};
+const leftOf = async (): Promise<unknown> => {
+  const { context } = await decide(ask('pay', { amount: euro(60_000), agent: 'helper' }));
+  return context?.reasons[0]?.remaining;
+};
+
+describe('an outcome', () => {
+  it.each([
+    ['executed', { outcome: 'executed' }, 2, 49_000],
+    ['executed with less', { outcome: 'executed', actual: { amount: euro(250) } }, 2, 49_750],
+    ['executed without a use', { outcome: 'executed', actual: { count: 0, amount: euro(0) } }, 3, 50_000],
+    [
+      'executed, in other decimals',
+      { outcome: 'executed', actual: { amount: { value: 25, unit: 'EUR', decimals: 1 } } },
+      2,
+      49_750,
+    ],
+    ['failed', { outcome: 'failed' }, 3, 50_000],
+    ['abandoned', { outcome: 'abandoned' }, 3, 50_000],
+  ])('%s commits or releases what was reserved', async (_name, body, uses, left) => {
+    newDay();
+    const id = await idOf(ask('pay', { amount: euro(1_000) }));
+    expect(await leftOf()).toMatchObject({ value: 49_000 });
+    expect(await report(id, body)).toEqual([201]);
+    expect(await report(id, body)).toEqual([201]);
+    expect(await leftOf()).toMatchObject({ value: left });
+    expect(await countLeft()).toBe(uses);
+  });
+
+  it('is on record, and another one is refused', async () => {
+    newDay();
+    const id = await idOf(ask('pay', { amount: euro(1_000) }));
+    expect(await report(id, { outcome: 'failed', detail: 'no route' })).toEqual([201]);
+    expect(await report(id, { outcome: 'executed' })).toEqual([409, 'already_reported']);
+    expect(await leftOf()).toMatchObject({ value: 50_000 });
+    const stored = await remit.service.decisions.find(id);
+    expect(stored).toMatchObject({
+      record: { reservation: { decision: id, settles_at: new Date(now + 900_000).toISOString() } },
+      outcome: { outcome: 'failed', detail: 'no route', reported_by: 'shop' },
+    });
+  });
+
+  it.each([
+    [{ count: 2 }],
+    [{ amount: euro(1_001) }],
+    [{ count: 1, amount: { value: 11, unit: 'EUR', decimals: 0 } }],
+    [{ amount: { value: 9007199254740991, unit: 'EUR', decimals: 0 } }],
+  ])('of more than was reserved, %j, commits that, and stays on record', async (actual) => {
+    newDay();
+    const id = await idOf(ask('pay', { amount: euro(1_000) }));
+    for (let i = 0; i < 2; i += 1)
+      expect(await report(id, { outcome: 'executed', actual })).toEqual([409, 'exceeds_reservation']);
+    expect(await report(id, { outcome: 'failed' })).toEqual([409, 'already_reported']);
+    expect(await leftOf()).toMatchObject({ value: 49_000 });
+    expect(await countLeft()).toBe(2);
+    expect((await remit.service.decisions.find(id))?.outcome).toMatchObject({ exceeds_reservation: true, actual });
+  });
+
+  it.each([
+    [{ outcome: 'executed', actual: { amount: { value: 1, unit: 'USD', decimals: 2 } } }],
+    [{ outcome: 'executed', actual: { amount: euro(-1) } }],
+    [{ outcome: 'executed', actual: { amount: 12.5 } }],
+    [{ outcome: 'executed', actual: { count: -1 } }],
+    [{ outcome: 'executed', actual: { count: 0.5 } }],
+    [{ outcome: 'failed', actual: { count: 1 } }],
+    [{ outcome: 'undone' }],
+  ])('that is none, %j, is refused and changes nothing', async (body) => {
+    newDay();
+    const id = await idOf(ask('pay', { amount: euro(1_000) }));
+    expect((await report(id, body))[0]).toBe(400);
+    expect((await remit.service.decisions.find(id))?.outcome).toBeUndefined();
+    expect(await report(id, { outcome: 'failed' })).toEqual([201]);
+    expect(await leftOf()).toMatchObject({ value: 50_000 });
+  });
+
+  it('that comes late finds the use committed', async () => {
+    newDay();
+    const [first, second] = [
+      await idOf(ask('pay', { amount: euro(1_000) })),
+      await idOf(ask('pay', { amount: euro(1_000) })),
+    ];
+    at(now + 899_999);
+    expect(await report(first, { outcome: 'failed' })).toEqual([201]);
+    at(now + 1);
+    expect(await report(second, { outcome: 'failed' })).toEqual([409, 'settled']);
+    expect(await report(second, { outcome: 'executed' })).toEqual([409, 'settled']);
+    // What was reported in time is answered as before.
+    expect(await report(first, { outcome: 'failed' })).toEqual([201]);
+    expect(await leftOf()).toMatchObject({ value: 49_000 });
+  });
+
+  it('is for the client that asked, and for admins', async () => {
+    newDay();
+    const id = await idOf(ask('pay', { amount: euro(1_000) }));
+    expect(await report(id, { outcome: 'failed' }, as('other'))).toEqual([404, 'not_found']);
+    expect((await report(id, { outcome: 'failed' }, as('reader')))[0]).toBe(403);
+    expect(await leftOf()).toMatchObject({ value: 49_000 });
+    expect(await report(id, { outcome: 'failed' }, as('boss'))).toEqual([201]);
+    expect(await leftOf()).toMatchObject({ value: 50_000 });
+  });
+
+  it('from an agent is for its own question, and its word gives nothing back', async () => {
+    newDay();
+    const signFor = (agent: string, aud: string) =>
+      key.sign(
+        { alg: 'ES256', typ: 'at+jwt', kid: 'corp' },
+        {
+          iss: 'https://corp.example',
+          aud,
+          sub: 'ann',
+          act: { sub: agent },
+          scope: '',
+          iat: now / 1000,
+          exp: now / 1000 + 300,
+          authorization_details: [{ type: 'remit', actions: ['pay'] }],
+        },
+      );
+    const [bot, helper] = [await signFor('bot', 'remit'), await signFor('helper', 'remit')];
+    const own = (token: string) => ({ authorization: `Bearer ${token}` });
+    const question = {
+      subject: { type: 'user', id: 'ann' },
+      action: { name: 'pay', properties: { amount: euro(1_000) } },
+      resource: { type: 'account', id: '1' },
+    };
+    const answer = await decide(question, own(bot));
+    expect(answer.decision).toBe(true);
+    const id = answer.context?.id ?? '';
+    expect(await report(id, { outcome: 'failed' }, own(helper))).toEqual([404, 'not_found']);
+    expect(await report(await idOf(ask('pay', { amount: euro(1) })), { outcome: 'failed' }, own(bot))).toEqual([
+      404,
+      'not_found',
+    ]);
+    expect(await report(id, { outcome: 'failed' }, own(bot))).toEqual([201]);
+    expect(await leftOf()).toMatchObject({ value: 48_999 });
+    // It is told the code and when there is more, and no numbers.
+    await decide(question, own(bot));
+    const denied = await decide(question, own(bot));
+    expect(denied.context?.reasons).toEqual([{ code: 'limit_exceeded', resets_at: new Date(now + DAY).toISOString() }]);
+  });
+
+  it('of many at once is one', async () => {
+    newDay();
+    const id = await idOf(ask('pay', { amount: euro(1_000) }));
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => report(id, { outcome: i % 2 === 0 ? 'failed' : 'executed' })),
+    );
+    expect(answers.filter(([status]) => status === 201)).toHaveLength(10);
+    expect(await leftOf()).toMatchObject({
+      value: (await remit.service.decisions.find(id))?.outcome?.outcome === 'failed' ? 50_000 : 49_000,
+    });
+  });
+});
+
+describe('a filter', () => {
+  const records = (count: number) =>
+    Array.from({ length: count }, (_, i) => ({ type: 'account', id: i % 10 === 9 ? 'none' : String((i % 3) + 1) }));
+  const filter = async (count: number, context: object = {}) => {
+    const { subject, action } = ask('export') as { subject: object; action: object };
+    const response = await remit.post('/v1/filter', { subject, action, records: records(count), context }, as('shop'));
+    return response.json<{ records: object[]; removed: number; limit_exceeded?: number }>();
+  };
+
+  it('uses one for each record that it hands out, in order, and leaves out the rest', async () => {
+    newDay();
+    expect((await filter(100, { dry_run: true })).records).toHaveLength(90);
+    expect(await filter(100)).toMatchObject({ records: { length: 90 }, removed: 10 });
+    const rest = await filter(20);
+    expect(rest.records).toEqual(
+      records(20)
+        .filter(({ id }) => id !== 'none')
+        .slice(0, 10)
+        .map((record) => ({ ...record, properties: {} })),
+    );
+    expect(rest).toMatchObject({ removed: 10, limit_exceeded: 8 });
+    expect(await filter(20)).toEqual({ records: [], removed: 20, limit_exceeded: 18 });
+    expect((await decide(ask('export'))).decision).toBe(false);
+  });
+
+  it('at once with others hands out no more than there is', async () => {
+    newDay();
+    const answers = await Promise.all(Array.from({ length: 8 }, () => filter(20)));
+    expect(answers.reduce((sum, answer) => sum + answer.records.length, 0)).toBe(100);
+  });
+
+  it('gives back what was not handed on', async () => {
+    newDay();
+    await filter(50);
+    const [list] = (await remit.service.decisions.list({}, undefined, 1)).records;
+    expect(list).toMatchObject({ search: 'filter', found: 45, reservation: { decision: list?.id } });
+    expect(await report(list?.id ?? '', { outcome: 'executed', actual: { count: 5 } })).toEqual([201]);
+    expect((await filter(1000)).records).toHaveLength(95);
+  });
+});
