@@ -17,7 +17,7 @@ import type { BoundQuestion, UnboundQuestion } from './bound-question.js';
 export interface StepNeeds {
   readonly checks?: readonly CheckRequest[];
   readonly entities?: readonly EntityNeed[];
-  /** What the question uses of limits, whose uses are read. */
+  /** The charges of the question to limits, whose uses are read. */
   readonly charges?: readonly Charge[];
   readonly retry?: RetryKey | undefined;
 }
@@ -35,7 +35,7 @@ export interface Facts {
   readonly entitiesFault: FaultCode | undefined;
   /** undefined where none was looked for: the user has delegated directly, or nothing can be passed on. */
   readonly delegationPath: DelegationPathResult | undefined;
-  /** What has been used of limits; undefined where the question has none. */
+  /** The uses that limits have had; undefined where the question has no limit. */
   readonly limits: LimitState | { readonly fault: FaultCode } | undefined;
   readonly cedar: CedarOutcomes;
   /** Instants at which any of these facts may change without a write, RFC 3339. */

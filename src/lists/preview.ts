@@ -29,7 +29,7 @@ import { yieldToEventLoop } from '../runtime/yield.js';
 export interface DecisionPreview {
   readonly allowed: boolean;
   readonly obligations: readonly Obligation[];
-  /** What it would use of limits: a search uses nothing, and a filter reserves it. */
+  /** The charges to limits that it would have: a search uses nothing, and a filter reserves them. */
   readonly charges: readonly Charge[];
   /** The outcomes that deny it. */
   readonly denials: readonly Denial[];

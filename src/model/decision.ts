@@ -90,7 +90,7 @@ export interface RecordedFacts {
   readonly entities?: Readonly<Record<string, RecordedEntity | null>>;
   readonly entities_fault?: FaultCode;
   readonly passed_on?: DelegationPathResult;
-  /** What had been used of limits; absent where the action has none. */
+  /** The uses that limits had had; absent where the action has no limit. */
   readonly limits?: LimitState | { readonly fault: FaultCode };
 }
 

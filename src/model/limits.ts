@@ -30,7 +30,7 @@ export interface Limit {
   readonly text: string;
 }
 
-/** What one question uses of one limit, for one combination of parties. */
+/** The use that one question makes of one limit, for one combination of parties. */
 export interface Charge {
   readonly limit: Limit;
   /** The action, delegation or consent that has the limit. */
@@ -39,7 +39,7 @@ export interface Charge {
   readonly parties: readonly string[];
   /** The name of the uses that count together. It says nothing of whose they are. */
   readonly key: string;
-  /** In the decimals of the limit. */
+  /** The quantity that the question uses, in the decimals of the limit. */
   readonly required: bigint;
   /** The first millisecond of a sliding window; undefined where all uses under the key count. */
   readonly since: number | undefined;
@@ -49,7 +49,7 @@ export interface Charge {
   readonly length: number | undefined;
 }
 
-/** What has been used under a key. */
+/** The uses that there have been under a key. */
 export interface LimitReading {
   /** A decimal number, in units. */
   readonly used: string;
@@ -64,7 +64,7 @@ export interface RetryKey {
   readonly since: number;
 }
 
-/** What has become of an earlier question with the same key. */
+/** The fate of an earlier question with the same key. */
 export type RetryState =
   | { readonly kind: 'new' }
   /** It was allowed, and what it reserved serves the retry as well. */
@@ -74,7 +74,7 @@ export type RetryState =
 
 /** All that was read for one question, of one moment. */
 export interface LimitState {
-  /** By the keys of the charges. */
+  /** The uses by the keys of the charges. */
   readonly readings: Readonly<Record<string, LimitReading>>;
   /** Says of a world that was made up that nothing else has been used. */
   readonly others?: 'unused' | undefined;
@@ -82,11 +82,11 @@ export interface LimitState {
   readonly retry?: RetryState | undefined;
 }
 
-/** What is to be reserved together with a record. */
+/** Uses that are to be reserved together with a record. */
 export interface Reservation {
   /** The time at which the uses count, in milliseconds since 1970. */
   readonly at: number;
-  /** What is used at once, and how many times; several where parts of a list use other limits. */
+  /** Charges that are made at once, and how many times; several where parts of a list use other limits. */
   readonly parts: readonly { readonly charges: readonly Charge[]; readonly count: number }[];
   /** Whether fewer than all may be reserved: the record of a list then says so. */
   readonly partial: boolean;

@@ -21,7 +21,7 @@ export interface CedarRequestFacts {
   /** The members of `context.can`: whether each permission is held. */
   readonly can: Readonly<Record<string, boolean>>;
   readonly agentCan: Readonly<Record<string, boolean>>;
-  /** What is left of the tightest limit; undefined where the action has none. */
+  /** The rest of the tightest limit; undefined where the action has none. */
   readonly budget: { readonly remaining: number; readonly unit?: string } | undefined;
   readonly now: Date;
   /** The time zone of `context.local`. */

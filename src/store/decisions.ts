@@ -13,7 +13,7 @@ export interface ReportedOutcome {
   readonly at?: string | undefined;
   readonly detail?: string | undefined;
   readonly properties?: Readonly<Record<string, unknown>> | undefined;
-  /** What was used of limits; all that was reserved where it doesn't say. */
+  /** The quantity that was used of limits; all that was reserved where it doesn't say. */
   readonly actual?:
     | {
         readonly count?: number | undefined;

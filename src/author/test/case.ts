@@ -23,7 +23,7 @@ export interface WorldChanges {
   readonly with: readonly string[];
   readonly without: readonly string[];
   readonly entities: readonly EntityChange[];
-  /** What has been used of limits. */
+  /** The uses that limits have had. */
   readonly used: readonly UseSpec[];
 }
 

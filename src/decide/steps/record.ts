@@ -16,7 +16,7 @@ export const recordStep: ClosingStep = {
   judge: (stored) => ('fault' in stored ? unknown(stored.fault) : pass({ id: stored.id })),
 };
 
-/** What the decision reserves if it is an allow; a dry run spends nothing. */
+/** Plans what the decision reserves if it is an allow; a dry run spends nothing. */
 export function reserveLimits({ unbound, bound, facts }: Evaluation): Reservation | undefined {
   const limits = facts?.limits;
   if (bound === undefined || limits === undefined || 'fault' in limits || unbound.question.dryRun) return undefined;

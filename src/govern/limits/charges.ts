@@ -78,7 +78,7 @@ function listParties(by: readonly LimitSubject[], acting: ActingParties): (reado
   return by.includes('agent') ? distinctAgents.map((agent) => [...users, toParty('agent', agent)]) : [users];
 }
 
-/** What the question uses of the limit, in the limit's decimals. */
+/** Reads how much the question uses of the limit, in the limit's decimals. */
 function readRequired({ bound }: Limit, { question, target }: LimitedQuestion): bigint | AmountProblem {
   if (bound.unit === undefined) return 1n;
   const path = target.action.amount ?? [];
