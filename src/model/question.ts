@@ -1,6 +1,7 @@
 /** A question as HTTP and the command line hand it over: parsed, bounded, and with its credential. */
 import type { Consistency } from './checks.js';
 import type { EntityRef } from './ids.js';
+import { OBLIGATION_TYPES } from './obligations.js';
 import type { PresentedToken, PresentedProof, TokenReading } from './credential.js';
 
 export type Properties = Readonly<Record<string, unknown>>;
@@ -114,9 +115,12 @@ export function omitNulls(values: Properties): Properties {
     : values;
 }
 
-/** The obligations that a caller carries out where its request doesn't say: none, unless its configuration names them. */
+/**
+ * The obligations that a caller carries out where its request doesn't say: of a client those that its configuration names, if
+ * any. An agent that asks for itself only learns what it may do: the API that does it asks, and carries them out.
+ */
 export function getSupportedObligations(caller: Caller): readonly string[] {
-  return caller.kind === 'client' ? caller.client.supportedObligations : [];
+  return caller.kind === 'client' ? caller.client.supportedObligations : OBLIGATION_TYPES;
 }
 
 export function formatCallerId(caller: AuthenticatedParty): string {

@@ -16,6 +16,7 @@ let token: string;
 const client = (id: string, more: object = {}) => ({
   id,
   key_sha256: createHash('sha256').update(`key-of-${id}`).digest('hex'),
+  supported_obligations: ['mask', 'notification'],
   ...more,
 });
 

@@ -171,7 +171,7 @@ describe('what is not quite HTTP', () => {
     ['a target that is a star', () => head('OPTIONS * HTTP/1.1'), 400],
     ['an expectation', () => head(LIVE, 'Expect: everything'), 417],
     ['a method that there is not', () => head('BREW /health/live HTTP/1.1'), 400],
-    ['a method that nothing has', () => head('TRACE /health/live HTTP/1.1'), 404],
+    ['a method that nothing has', () => head('TRACE /health/live HTTP/1.1'), 405],
     ['a path that climbs', () => head('GET /docs/static/../../../../etc/passwd HTTP/1.1'), 403],
     ['a path that climbs, encoded', () => head('GET /docs/static/%2e%2e%2f%2e%2e%2f%2e%2e%2fpackage.json HTTP/1.1'), 404],
     ['a path with a broken escape', () => head('GET /v1/entities/user/%ff HTTP/1.1'), 400],
@@ -293,7 +293,7 @@ describe('every answer', () => {
 
   it('to a page of elsewhere is none that it may read', async () => {
     const preflight = await send(head('OPTIONS /access/v1/evaluation HTTP/1.1', 'Origin: https://evil.example', 'Access-Control-Request-Method: POST', 'Access-Control-Request-Headers: authorization')); // prettier-ignore
-    expect(statusOf(preflight)).toBe(404);
+    expect(statusOf(preflight)).toBe(405);
     expect(preflight.toLowerCase()).not.toContain('access-control-allow');
   });
 
