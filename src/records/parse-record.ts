@@ -89,6 +89,16 @@ const delegationPathSchema = z.discriminatedUnion('kind', [
   z.looseObject({ kind: z.enum(['none', 'too_many']) }),
   z.looseObject({ kind: z.literal('fault'), fault: faultSchema }),
 ]);
+const delegationStateSchema = z.discriminatedUnion('state', [
+  z.looseObject({
+    state: z.literal('given'),
+    ends: instantSchema.optional(),
+    online: z.boolean(),
+    background: z.boolean(),
+    details: z.array(authorizationDetailSchema).optional(),
+  }),
+  z.looseObject({ state: z.enum(['ended', 'barred']) }),
+]);
 const limitsSchema = z.union([
   z.looseObject({ fault: faultSchema }),
   z.looseObject({
@@ -145,6 +155,8 @@ const factsSchema = z.looseObject({
     .optional(),
   entities_fault: faultSchema.optional(),
   passed_on: delegationPathSchema.optional(),
+  delegations: z.record(z.string(), delegationStateSchema).optional(),
+  delegations_fault: faultSchema.optional(),
   limits: limitsSchema.optional(),
 });
 const decisionRecordSchema = z.looseObject({
