@@ -171,7 +171,7 @@ function hasEnded({ bounds: { ends } }: StoredDelegation, now: Date): boolean {
   return ends !== undefined && Date.parse(ends) <= now.getTime();
 }
 
-/** What is ended is denied already, so the caller's answer doesn't depend on the graph. */
+/** Passes over a fault: an ended delegation is denied already, so the caller's answer doesn't depend on the graph. */
 function leaveToSweep(error: unknown): void {
   requireFault(error);
 }

@@ -46,8 +46,11 @@ export const delegationStep: JudgingStep = {
     const grantFault =
       acting.grant === undefined ? undefined : judgeGrant(bound, acting.grant, facts, reasons, remedies);
     const edge = buildDelegationCheck(acting);
+    const reasonsBefore = reasons.length;
     const graphFault = edge === undefined ? undefined : judgeGraphDelegation(edge, facts, evidence, reasons);
-    const boundsFault = judgeDelegationBounds(bound, facts, evidence, reasons);
+    // What isn't delegated has no bounds.
+    const boundsFault =
+      reasons.length > reasonsBefore ? undefined : judgeDelegationBounds(bound, facts, evidence, reasons);
     const entitiesFault = judgeAgents(acting, facts, reasons);
     if (reasons.length > 0) {
       const isRemediable = reasons.every(({ code }) => code === 'scope_insufficient');

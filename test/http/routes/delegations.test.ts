@@ -422,3 +422,73 @@ describe('the record', () => {
     }
   });
 }); // prettier-ignore
+
+describe('a user who stops an agent', () => {
+  const stop = async (user: string, path = 'hr-assistant') =>
+    (await send(await sign({ sub: user }), 'DELETE', `/v1/agents/${path}/access`)).statusCode;
+
+  it('denies it at once, with the tokens that it has, until the user delegates anew', async () => {
+    await call('bob', 'POST', '', { agent: 'hr-assistant', ends: TOMORROW });
+    await write('touch', 'agent:hr-assistant#delegator@user:alice');
+    const token = await sign({ sub: 'bob', aud: 'api', act: { sub: 'hr-assistant' }, client_id: undefined, scope: 'hr.employees.write' });
+    expect(codes(await ask({}, { context: { token } }))).toEqual([]);
+    expect(await stop('bob', 'agent:hr-assistant')).toBe(204);
+    expect(codes(await ask({}, { context: { token } }))).toEqual(['token_revoked']);
+    remit.at(new Date((T + 60) * 1000));
+    // Nor with a token that was issued later, nor where a client vouches for the agent.
+    expect(codes(await ask({ iat: T + 60 }))).toEqual(['delegation_missing']);
+    const vouched = { subject: { type: 'user', id: 'bob', properties: { act: { sub: 'hr-assistant' } } }, context: {} };
+    expect(codes(await ask({}, vouched))).toEqual(['delegation_missing']);
+    expect((await call('bob', 'GET', '')).json()).toEqual({ delegations: [] });
+    // Others' go on, and what was stopped can be stopped again.
+    expect((await call('alice', 'GET', '')).json<{ delegations: object[] }>().delegations).toHaveLength(1);
+    expect(await stop('bob')).toBe(204);
+    remit.at(new Date((T + 120) * 1000));
+    expect((await call('bob', 'POST', '', { agent: 'hr-assistant', ends: TOMORROW })).statusCode).toBe(201);
+    expect(codes(await ask({ iat: T + 120 }))).toEqual([]);
+    expect(codes(await ask({}, { context: { token } }))).toEqual(['token_revoked']);
+  });
+
+  it('keeps what other agents pass on from it, and an administrator’s relationship counts', async () => {
+    await write('touch', 'agent:hr-assistant#delegator@agent:planner');
+    await call('bob', 'POST', '', { agent: 'planner', ends: TOMORROW });
+    remit.at(new Date((T + 120) * 1000));
+    const later = { iat: T + 120 };
+    expect(codes(await ask(later))).toEqual([]);
+    expect(await stop('bob')).toBe(204);
+    remit.at(new Date((T + 180) * 1000));
+    const stopped = await ask({ iat: T + 180 });
+    expect([codes(stopped), stopped.context?.reasons[0]?.message]).toEqual([
+      ['delegation_missing'],
+      'user:bob has stopped agent:hr-assistant, so no delegation is passed on to it.',
+    ]);
+    expect((await as('portal', 'POST', '', { agent: 'hr-assistant', user: 'bob', ends: TOMORROW })).statusCode).toBe(409);
+    await write('touch', EDGE);
+    expect(codes(await ask({ iat: T + 180 }))).toEqual([]);
+    await write('delete', EDGE);
+    await write('delete', 'agent:hr-assistant#delegator@agent:planner');
+  });
+
+  it('is also an administrator, who names the user', async () => {
+    await call('bob', 'POST', '', { agent: 'hr-assistant', ends: TOMORROW });
+    remit.at(new Date((T + 240) * 1000));
+    expect((await send('root-key', 'DELETE', '/v1/agents/hr-assistant/access')).statusCode).toBe(400);
+    expect(codes(await ask({ iat: T + 240 }))).toEqual([]);
+    expect((await send('root-key', 'DELETE', '/v1/agents/hr-assistant/access?user=bob')).statusCode).toBe(204);
+    remit.at(new Date((T + 300) * 1000));
+    expect(codes(await ask({ iat: T + 300 }))).toEqual(['delegation_missing']);
+  });
+
+  it('fills nothing without end: stopping again replaces, and there is a limit for agents that have nothing', async () => {
+    const count = async () =>
+      Number((await remit.service.database.run([{ sql: `select count(*)::int as n from revocations where revocation->>'revokedBy' = 'user:carol'` }]))[0]?.[0]?.['n']);
+    for (let i = 0; i < 3; i += 1) expect(await stop('carol', 'hr-assistant')).toBe(204);
+    expect(await count()).toBe(1);
+    await remit.service.database.run([
+      { sql: `insert into revocations (id, at, revocation) select gen_random_uuid(), now(), '{"revokedBy":"user:carol","jti":"x","revokedAt":"2030-01-01T00:00:00Z"}' from generate_series(1, 1000)` },
+    ]);
+    expect(await stop('carol', 'nothing-there')).toBe(429);
+    await call('carol', 'POST', '', { agent: 'something', ends: TOMORROW });
+    expect(await stop('carol', 'something')).toBe(204);
+  });
+}); // prettier-ignore
