@@ -86,7 +86,6 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/cli/token.ts': 'test/cli/cli.test.ts',
   'src/config/check-references.ts': 'test/author/check/check.test.ts',
   'src/config/config.ts': 'test/config/database.test.ts',
-  'src/config/delegations.ts': 'test/config/database.test.ts',
   'src/config/limits.ts': 'test/config/database.test.ts',
   'src/config/read-directory.ts': 'test/config/database.test.ts',
   'src/config/reload.ts': 'test/service/reload/apply.schema.test.ts',
