@@ -3,6 +3,7 @@
  * trusts its facts.
  */
 import { z } from 'zod';
+import { parseCheckKey } from '../graph/relationship-text.js';
 import type { DecisionRecord } from '../model/decision.js';
 import { ConfigError, FAULTS, type FaultCode } from '../model/faults.js';
 import { instantFormat } from '../runtime/instant-format.js';
@@ -81,7 +82,7 @@ const answerSchema = z.discriminatedUnion('result', [
 const delegationPathSchema = z.discriminatedUnion('kind', [
   z.looseObject({
     kind: z.literal('path'),
-    path: textsSchema,
+    path: z.array(z.string().refine((text) => parseCheckKey(text) !== undefined, 'must be a relationship')),
     through: z.array(refSchema),
     ended: z.looseObject({ what: z.string(), id: z.string(), selector: z.string() }).optional(),
     ends: z.array(instantSchema),
