@@ -19,7 +19,6 @@ export interface StepNeeds {
   readonly checks?: readonly CheckRequest[];
   readonly entities?: readonly EntityNeed[];
   readonly delegations?: readonly DelegationPair[];
-  /** What the question uses of limits, whose uses are read. */
   /** The charges of the question to limits, whose uses are read. */
   readonly charges?: readonly Charge[];
   readonly retry?: RetryKey | undefined;

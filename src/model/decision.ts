@@ -94,7 +94,6 @@ export interface RecordedFacts {
   /** The state of the delegations, by their relationships, as the database had it; absent where it had nothing. */
   readonly delegations?: Readonly<Record<string, DelegationState>>;
   readonly delegations_fault?: FaultCode;
-  /** What had been used of limits; absent where the action has none. */
   /** The uses that limits had had; absent where the action has no limit. */
   readonly limits?: LimitState | { readonly fault: FaultCode };
 }
