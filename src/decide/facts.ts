@@ -5,6 +5,7 @@ import { planCharges } from '../govern/limits/charges.js';
 import { findBudget } from '../govern/limits/judge.js';
 import { askCedar, type CedarFacts, type CedarOutcomes } from './ask-cedar.js';
 import type { BoundQuestion } from './bound-question.js';
+import { listDelegationEnds } from './delegation-links.js';
 import { buildAgentCanChecks, buildCanChecks, buildGateCheck } from './permission-checks.js';
 import type { Facts, JudgingStep, StepNeeds } from './step.js';
 
@@ -14,6 +15,7 @@ export function collectNeeds(steps: readonly JudgingStep[], bound: BoundQuestion
   return {
     checks: needs.flatMap(({ checks = [] }) => checks),
     entities: needs.flatMap(({ entities = [] }) => entities),
+    delegations: needs.flatMap(({ delegations = [] }) => delegations),
     charges: needs.flatMap(({ charges = [] }) => charges),
     retry: needs.find(({ retry }) => retry !== undefined)?.retry,
   };
@@ -60,9 +62,10 @@ export function evaluateFacts(bound: BoundQuestion, answers: Omit<Facts, 'cedar'
         };
   const checkExpiries = needs.checks.flatMap((request) => findAnswerEnd(request, check(request), bound) ?? []);
   const pathExpiries = delegationPath?.kind === 'path' ? delegationPath.ends : [];
+  const delegationExpiries = listDelegationEnds(bound, answers);
   // What is left of a limit may be gone a moment later.
   const policyExpiries = cedar.timeDependent || limits !== undefined ? [bound.now.toISOString()] : [];
-  return { ...answers, cedar, expiries: [...checkExpiries, ...pathExpiries, ...policyExpiries] };
+  return { ...answers, cedar, expiries: [...checkExpiries, ...pathExpiries, ...delegationExpiries, ...policyExpiries] };
 }
 
 /** The instant at which an answer may change without a write: policies may allow by a no as well. */

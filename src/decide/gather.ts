@@ -7,6 +7,7 @@ import { checkKey } from '../graph/relationship-text.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
 import type { ActingParties } from '../model/acting.js';
 import type { CheckAnswer, CheckRequest } from '../model/checks.js';
+import { delegationKey, type DelegationMap, type DelegationPair, type Delegations } from '../model/delegations.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
 import type { Entities, EntityMap, EntityNeed } from '../model/entities.js';
 import { Fault, type FaultCode } from '../model/faults.js';
@@ -23,10 +24,11 @@ import { findDelegationPath } from './delegation-path.js';
 import { listReferenceNeeds } from './entity-needs.js';
 import { evaluateFacts, withIntermediaries } from './facts.js';
 import type { Facts, StepNeeds } from './step.js';
-import { buildDelegationCheck } from './steps/delegation.js';
+import { buildDelegationCheck, listDelegationChecks, listDelegationPairs } from './delegation-links.js';
 
 export interface GatherDeps {
   readonly entities: Pick<Entities, 'fetch'>;
+  readonly delegations: Delegations;
   readonly revocations: Revocations;
   readonly limits: LimitUses;
   readonly observer: Pick<DecisionObserver, 'cedar'>;
@@ -38,6 +40,7 @@ export interface EngineAnswers {
   readonly graph: GraphSnapshot;
   readonly check: Facts['check'];
   readonly entities: EntityMap | FaultCode;
+  readonly delegations: DelegationMap | FaultCode;
   readonly limits: Facts['limits'];
   /** Searches by the key of the delegation's check: questions on one delegation share the search. */
   readonly delegationPaths: Map<string, Promise<DelegationPathResult | undefined>>;
@@ -72,10 +75,15 @@ export async function fetchEngineAnswers(
     if (check.explain === true || !checks.has(key)) checks.set(key, check);
   }
   const unasked = new Map([...checks].filter(([key]) => !priorAnswers.has(key)));
-  const [fetched, entities, limits] = await Promise.all([
+  const [fetched, entities, delegations, limits] = await Promise.all([
     fetchChecks(unasked, graph, deadline),
     fetchEntities(
       needs.flatMap((need) => need.entities),
+      deps,
+      deadline,
+    ),
+    fetchDelegations(
+      needs.flatMap((need) => need.delegations),
       deps,
       deadline,
     ),
@@ -87,6 +95,7 @@ export async function fetchEngineAnswers(
       graph,
       check: (check) => answers.get(checkKey(check)) ?? NOT_REQUESTED,
       entities,
+      delegations,
       limits,
       delegationPaths: new Map(),
       renew: () => (renewed ??= fetchChecks(checks, graph, deadline).then(toAnswers)),
@@ -130,7 +139,7 @@ export async function gatherFacts(
   deadline: Deadline,
 ): Promise<GatheredFacts> {
   // Nothing is waited for where the answers stand as they are: lists gather a thousand of them.
-  const { check, delegationPath } =
+  const { delegationPath, ...settled } =
     takeSettledAnswers(question, needs, answers) ??
     (await settleGraphAnswers(question, needs, answers, deps, deadline));
   const bound = withIntermediaries(question, delegationPath);
@@ -153,21 +162,24 @@ export async function gatherFacts(
   };
   await yieldToEventLoop();
   const facts = deps.observer.cedar(() =>
-    evaluateFacts(bound, { needs, check, entity, entitiesFault, delegationPath, limits }),
+    evaluateFacts(bound, { ...settled, entity, entitiesFault, delegationPath, limits }),
   );
   return { bound, facts };
 }
 
-type GraphFacts = Pick<Facts, 'check' | 'delegationPath'>;
+type GraphFacts = Pick<Facts, 'needs' | 'check' | 'delegationPath' | 'delegation' | 'delegationsFault'>;
 
-/** The answers as they are, where the user has delegated directly and none has ended; else undefined. */
+/** The answers as they are, where the user has delegated directly, nothing else is to be asked, and none has ended. */
 function takeSettledAnswers(
-  { acting }: BoundQuestion,
+  question: BoundQuestion,
   needs: Required<StepNeeds>,
-  { check }: EngineAnswers,
+  { check, delegations }: EngineAnswers,
 ): GraphFacts | undefined {
-  const facts = { check, delegationPath: undefined };
-  return isDirectlyDelegated(acting, check) && !hasEndedAnswer(needs, facts) ? facts : undefined;
+  if (!isDirectlyDelegated(question.acting, check)) return undefined;
+  const known = combineDelegations([delegations]);
+  if (listAddedChecks(question, needs, undefined, known.delegation).size > 0) return undefined;
+  const facts = { needs, check, delegationPath: undefined, ...known };
+  return hasEndedAnswer(facts) ? undefined : facts;
 }
 
 function isDirectlyDelegated(acting: ActingParties, check: Facts['check']): boolean {
@@ -189,15 +201,75 @@ async function settleGraphAnswers(
   let current = answers;
   for (let attempt = 1; attempt <= MAX_SETTLING_ATTEMPTS; attempt += 1) {
     const delegationPath = await resolveDelegationPath(question, current, deps, deadline);
-    const facts = { check: current.check, delegationPath };
-    if (!hasEndedAnswer(needs, facts)) return facts;
+    const facts = await bindDelegations(question, needs, current, delegationPath, deps, deadline);
+    if (!hasEndedAnswer(facts)) return facts;
     await sleep(SETTLING_PAUSE_MS);
     current = await current.renew();
   }
-  return { check: () => NOT_REQUESTED, delegationPath: undefined };
+  return {
+    needs,
+    check: () => NOT_REQUESTED,
+    delegationPath: undefined,
+    delegation: () => undefined,
+    delegationsFault: 'relationships_unavailable',
+  };
 }
 
-function hasEndedAnswer({ checks }: Required<StepNeeds>, { check, delegationPath }: GraphFacts): boolean {
+/**
+ * Completes the facts with the delegations that the path came over, and with the permissions by which they name resources:
+ * only once they are read it is known which.
+ */
+async function bindDelegations(
+  question: BoundQuestion,
+  needs: Required<StepNeeds>,
+  answers: EngineAnswers,
+  delegationPath: DelegationPathResult | undefined,
+  deps: GatherDeps,
+  deadline: Deadline,
+): Promise<GraphFacts> {
+  const pairs = listDelegationPairs(question, delegationPath);
+  const known = answers.delegations;
+  const unread = typeof known === 'string' ? [] : pairs.filter((pair) => !known.has(delegationKey(pair)));
+  const read = unread.length === 0 ? [] : [await fetchDelegations(unread, deps, deadline)];
+  const delegations = combineDelegations([known, ...read]);
+  const checks = listAddedChecks(question, needs, delegationPath, delegations.delegation);
+  const added = checks.size === 0 ? undefined : await fetchChecks(checks, answers.graph, deadline);
+  return {
+    needs: { ...needs, checks: [...needs.checks, ...checks.values()], delegations: pairs },
+    check: (check) => added?.get(checkKey(check)) ?? answers.check(check),
+    delegationPath,
+    ...delegations,
+  };
+}
+
+function combineDelegations(
+  lookups: readonly (DelegationMap | FaultCode)[],
+): Pick<Facts, 'delegation' | 'delegationsFault'> {
+  const delegationsFault = lookups.find((lookup) => typeof lookup === 'string');
+  const delegation: Facts['delegation'] = (pair) => {
+    const key = delegationKey(pair);
+    for (const lookup of lookups) if (typeof lookup !== 'string' && lookup.has(key)) return lookup.get(key);
+    if (delegationsFault !== undefined) return undefined;
+    // What wasn't looked up may narrow all the same.
+    throw new Fault('database_unavailable', `${key} was not fetched`);
+  };
+  return { delegation, delegationsFault };
+}
+
+/** The checks for the delegations' details that no step has named, by their keys. */
+function listAddedChecks(
+  question: BoundQuestion,
+  { checks: asked }: Required<StepNeeds>,
+  delegationPath: DelegationPathResult | undefined,
+  delegation: Facts['delegation'],
+): Map<string, CheckRequest> {
+  const wanted = listDelegationChecks(question, delegationPath, delegation);
+  const checks = new Map(wanted.map((check) => [checkKey(check), check]));
+  if (checks.size > 0) for (const check of asked) checks.delete(checkKey(check));
+  return checks;
+}
+
+function hasEndedAnswer({ needs: { checks }, check, delegationPath }: GraphFacts): boolean {
   const hasEnded = (end: string): boolean => Date.parse(end) <= readHostClock() + HOST_CLOCK_SLACK_MS;
   if (delegationPath?.kind === 'path' && delegationPath.ends.some(hasEnded)) return true;
   return checks.some((request) => {
@@ -229,6 +301,20 @@ async function fetchEntities(
 ): Promise<EntityMap | FaultCode> {
   try {
     return await deadline.race(entities.fetch(needs));
+  } catch (error) {
+    return engineFaultCode(error);
+  }
+}
+
+async function fetchDelegations(
+  pairs: readonly DelegationPair[],
+  { delegations }: GatherDeps,
+  deadline: Deadline,
+): Promise<DelegationMap | FaultCode> {
+  if (pairs.length === 0) return new Map();
+  try {
+    const found = await deadline.race(delegations.fetch(pairs));
+    return new Map(pairs.map((pair) => [delegationKey(pair), found.get(delegationKey(pair))]));
   } catch (error) {
     return engineFaultCode(error);
   }

@@ -6,6 +6,7 @@ import { OBLIGATION_TYPES } from '../model/obligations.js';
 import type { CheckAnswer } from '../model/checks.js';
 import type { TokenReading } from '../model/credential.js';
 import type { RecordedFacts, ReplayableRecord } from '../model/decision.js';
+import { delegationKey } from '../model/delegations.js';
 import { formatRef, type EntityRef } from '../model/ids.js';
 import { NO_ACCOUNT, type Caller, type Properties } from '../model/question.js';
 import type { Check } from '../model/relationships.js';
@@ -15,6 +16,7 @@ import type { Rules } from '../policy/load.js';
 import type { EntityWithAncestors } from '../model/entities.js';
 import { type BoundQuestion, type UnboundQuestion } from './bound-question.js';
 import type { Evaluation } from './evaluation.js';
+import { listDelegationChecks, listDelegationPairs } from './delegation-links.js';
 import { withIntermediaries } from './facts.js';
 import { buildGateCheck, withCaveatContext } from './permission-checks.js';
 import { findUnrecordedEntities, recordEntities } from './recorded-entities.js';
@@ -102,8 +104,23 @@ function toRecordedAnswers(bound: BoundQuestion, facts: Facts): Omit<RecordedFac
     checks: Object.fromEntries(needs.checks.map((request) => [checkKey(request), check(request)])),
     ...(entitiesFault === undefined ? { entities: recordEntities(bound, facts) } : { entities_fault: entitiesFault }),
     ...(delegationPath === undefined ? {} : { passed_on: delegationPath }),
+    ...recordDelegations(facts),
     ...(limits === undefined ? {} : { limits }),
   };
+}
+
+/** The delegations that the database had something of. */
+function recordDelegations({
+  needs,
+  delegation,
+  delegationsFault,
+}: Facts): Pick<RecordedFacts, 'delegations' | 'delegations_fault'> {
+  if (delegationsFault !== undefined) return { delegations_fault: delegationsFault };
+  const stored = needs.delegations.flatMap((pair) => {
+    const state = delegation(pair);
+    return state === undefined ? [] : [[delegationKey(pair), state] as const];
+  });
+  return stored.length === 0 ? {} : { delegations: Object.fromEntries(stored) };
 }
 
 /** The question and the outcome of verifying its token, as they were when the decision was made. */
@@ -166,16 +183,16 @@ function restoreCaller(id: string, { kind, may = [], resources, default_mode }: 
 
 /** The engines' answers, as far as they are on record. */
 export interface RecalledFacts {
-  readonly facts: Pick<Facts, 'check' | 'entity' | 'entitiesFault' | 'delegationPath' | 'limits'>;
+  readonly facts: Omit<Facts, 'cedar' | 'expiries'>;
   /** The needs that the record has no answer to: checks, entities as `type:id`, attributes as `type:id.attribute`, limits. */
   readonly missing: readonly string[];
 }
 
 /** @param needs those of the steps by the rules of now, which may be others than the record was made with */
 export function recallFacts(
-  { checks, entities, entities_fault, passed_on, limits }: RecordedFacts,
+  { checks, entities, entities_fault, passed_on, delegations, delegations_fault, limits }: RecordedFacts,
   question: BoundQuestion,
-  needs: StepNeeds,
+  stepNeeds: Required<StepNeeds>,
 ): RecalledFacts {
   const check = (request: Check): CheckAnswer =>
     ownMember(checks, checkKey(request)) ?? { result: 'unknown', fault: 'relationships_unavailable' };
@@ -185,7 +202,13 @@ export function recallFacts(
     const { attributes, ancestors = [], omitted = [] } = recorded;
     return { type: ref.type, id: ref.id, attributes, parents: [], ancestors, omitted: new Set(omitted) };
   };
-  const missingChecks = (needs.checks ?? []).map(checkKey).filter((key) => ownMember(checks, key) === undefined);
+  const delegation: Facts['delegation'] = (pair) => ownMember(delegations, delegationKey(pair));
+  const needs = {
+    ...stepNeeds,
+    checks: [...stepNeeds.checks, ...listDelegationChecks(question, passed_on, delegation)],
+    delegations: listDelegationPairs(question, passed_on),
+  };
+  const missingChecks = needs.checks.map(checkKey).filter((key) => ownMember(checks, key) === undefined);
   const bound = withIntermediaries(question, passed_on);
   // Whether the resource is needed rests on the gate; where that isn't on record, it may be.
   const gateKey = checkKey(withCaveatContext(bound, buildGateCheck(bound)));
@@ -199,10 +222,13 @@ export function recallFacts(
   const missingLimits = listUnreadLimits(planCharges(bound).charges, limits);
   return {
     facts: {
+      needs,
       check,
       entity,
       entitiesFault: fault,
       delegationPath: passed_on,
+      delegation,
+      delegationsFault: delegations_fault,
       limits: missingLimits.length > 0 ? { fault: 'database_unavailable' } : limits,
     },
     missing: [...missingChecks, ...missingEntities, ...missingLimits],

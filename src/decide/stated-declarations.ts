@@ -3,6 +3,7 @@
  * parameters, or the token knows them. What is on record of a question, and what an answer says was ignored, both rest
  * on it.
  */
+import type { AuthorizationDetail } from '../model/acting.js';
 import type { RecordMember, CedarType } from '../policy/schema/types.js';
 import { getVerifiedCredential } from './bound-question.js';
 import type { Evaluation } from './evaluation.js';
@@ -22,7 +23,8 @@ export interface PartDeclarations {
 export function collectDeclarations({
   unbound,
   bound,
-}: Pick<Evaluation, 'unbound' | 'bound'>): Readonly<Record<StatingPart, PartDeclarations>> {
+  facts,
+}: Pick<Evaluation, 'unbound' | 'bound' | 'facts'>): Readonly<Record<StatingPart, PartDeclarations>> {
   const { question, rules } = unbound;
   const { vocabulary } = rules;
   const target = bound?.target ?? vocabulary.find(question.action.name, question.resource.type);
@@ -30,6 +32,7 @@ export function collectDeclarations({
   const token = getVerifiedCredential(unbound)?.token;
   const otherNames = [
     ...listConstrainedNames(token?.authorizationDetails ?? []),
+    ...listConstrainedNames(listDelegationDetails(facts)),
     ...Object.keys(token?.transaction ?? {}),
   ];
   const subjectTypes = vocabulary.typesByObject.get(question.subject.type) ?? [];
@@ -42,6 +45,13 @@ export function collectDeclarations({
       otherNames: [...otherNames, ...(bound === undefined ? [] : listCaveatNames(bound))],
     },
   };
+}
+
+/** The details of all delegations that the question rests on. */
+function listDelegationDetails(facts: Evaluation['facts']): AuthorizationDetail[] {
+  if (facts === undefined || facts.delegationsFault !== undefined) return [];
+  const states = facts.needs.delegations.map(facts.delegation);
+  return states.flatMap((state) => (state?.state === 'given' ? (state.details ?? []) : []));
 }
 
 /** The names that something can read. */

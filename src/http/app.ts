@@ -4,7 +4,9 @@ import type { Listener } from '../config/listener.js';
 import { installLoadShedding, Admission } from './edge/load-shedding.js';
 import { getListenerUrl } from './listener-url.js';
 import { capabilityRoutes } from './routes/capabilities.js';
+import { agentAccessRoutes } from './routes/agent-access.js';
 import { decisionRoutes } from './routes/decisions.js';
+import { delegationRoutes } from './routes/delegations.js';
 import { entityRoutes } from './routes/entities.js';
 import { evaluationRoutes } from './routes/evaluation.js';
 import { filterRoutes } from './routes/filter.js';
@@ -50,7 +52,7 @@ type RegisterRoutes = (app: TypedApp, service: Service) => void;
 const ROUTES: Readonly<Record<'decisions' | 'administration' | 'both', readonly RegisterRoutes[]>> = {
   decisions: [evaluationRoutes, searchRoutes, capabilityRoutes, filterRoutes, discoveryRoutes],
   administration: [relationshipRoutes, entityRoutes, revocationRoutes, policyRoutes, metricsRoutes],
-  both: [decisionRoutes, sessionRoutes, scopeRoutes, healthRoutes],
+  both: [decisionRoutes, sessionRoutes, delegationRoutes, agentAccessRoutes, scopeRoutes, healthRoutes],
 };
 
 export interface AppOptions {

@@ -6,12 +6,16 @@ import { readSources } from '../config/files.js';
 import type { TracesConfig, RequestTracer } from '../telemetry/request-tracer.js';
 import type { Database } from '../store/database/port.js';
 import { lockDirectory, type DirectoryLock } from '../runtime/directory-lock.js';
+import { DelegationKeeper } from '../govern/delegation-keeper.js';
+import { startSweeping } from '../govern/delegation-sweeper.js';
 import type { GraphEngine } from '../graph/port.js';
 import { ActivePolicies } from './active-policies.js';
 import { loadRules } from '../policy/load.js';
 import { DecisionStore } from '../store/decisions.js';
+import { DelegationStore } from '../store/delegations.js';
 import { EntityStore } from '../store/entities.js';
 import { LimitStore } from '../store/limits.js';
+import { ReadBatch } from '../store/read-batch.js';
 import { UsedDpopProofStore } from '../store/used-dpop-proofs.js';
 import { RevocationStore } from '../store/revocations.js';
 import type { Log } from '../telemetry/log.js';
@@ -37,6 +41,8 @@ export interface Service {
   readonly activePolicies: ActivePolicies;
   readonly credentials: CredentialVerifier;
   readonly entities: EntityStore;
+  readonly delegationStore: DelegationStore;
+  readonly delegations: DelegationKeeper;
   readonly decisions: DecisionStore;
   readonly revocations: RevocationStore;
   readonly trust: TrustConfig;
@@ -111,7 +117,9 @@ export async function openService(
     });
     let closeRelationships = (): Promise<void> => relationships.close();
     closers.push(() => closeRelationships());
-    const entities = new EntityStore(database);
+    const reads = new ReadBatch(database);
+    const entities = new EntityStore(database, reads);
+    const delegationStore = new DelegationStore(database, reads);
     const decisions = new DecisionStore(database, config.records.facts);
     closers.push(() => decisions.flush());
     if (world !== undefined) await fillStores(world, { database, relationships, entities }, log);
@@ -128,10 +136,19 @@ export async function openService(
     const { deadlineMs, settleAfterMs } = config;
     const limits = new LimitStore(database);
     const shared = {
-      credentials, entities, decisions, revocations, limits, observer: metrics, now, deadlineMs, settleAfterMs,
+      credentials, entities, delegations: delegationStore, decisions, revocations, limits, observer: metrics, now, deadlineMs, settleAfterMs,
     }; // prettier-ignore
     const activePolicies: ActivePolicies = new ActivePolicies(rules, relationships, shared);
     closeRelationships = () => activePolicies.close();
+    const delegations = new DelegationKeeper({
+      store: delegationStore,
+      revocations,
+      graph: () => activePolicies.engine,
+      rules: () => activePolicies.rules,
+      now,
+    });
+    const stopSweeping = startSweeping(delegations, { exclusive: database.exclusive, log });
+    closers.push(stopSweeping);
     return {
       config,
       database,
@@ -142,6 +159,8 @@ export async function openService(
       trust,
       secret: await readSecret(database),
       entities,
+      delegationStore,
+      delegations,
       decisions,
       revocations,
       metrics,

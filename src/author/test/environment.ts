@@ -86,6 +86,8 @@ export class TestEnvironment {
       }),
       relationships: this.relationships,
       entities,
+      // Relationships alone, which narrow nothing.
+      delegations: { fetch: () => Promise.resolve(new Map()) },
       decisions: {
         record: (record) => {
           if ('rationale' in record) keepRecord?.(record);

@@ -37,6 +37,8 @@ export interface Action {
   readonly limits: readonly Limit[];
   /** The place of the amount that a question uses, within the context: `["action", "amount"]`. */
   readonly amount: readonly string[] | undefined;
+  /** The effect on its resource: the worst where the schema doesn’t say. */
+  readonly effect: 'read' | 'write' | 'delete';
   readonly permission: string;
   readonly agentPermission: string | undefined;
   readonly resourceTypes: readonly EntityType[];

@@ -13,4 +13,6 @@ export const ADVISORY_LOCKS = {
   graph: 2,
   /** Held while a revocation is written, so that their sequence numbers appear in order. */
   revocation: 3,
+  /** Held while a delegation is written, so that its giver's can be counted. */
+  delegation: 4,
 } as const;

@@ -64,6 +64,7 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
       const database = connected(await migratedUrl(uuid()));
       await database.run([
         { sql: 'delete from remit_version where version > 2' },
+        { sql: 'drop table delegations, limit_counters, limit_uses, idempotency_keys' },
         { sql: 'drop index decisions_page, decisions_page_by_client' },
         { sql: 'create index decisions_at on decisions (at)' },
         { sql: `delete from meta where key = 'secret'` },
