@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { CedarEngine } from './cedar.js';
-import { findMisspelledAnnotations } from './schema/declarations.js';
+import { findAnnotationProblems } from './schema/declarations.js';
 import { parseDuties, type Duty } from './duties.js';
 import type { ErrorRule } from '../diagnostics/error-rules.js';
 import type { FindingCollector, SourceLocation, Problem } from '../diagnostics/diagnostics.js';
@@ -95,8 +95,8 @@ function readPolicy(statement: PolicyText, cedar: CedarEngine, findings: Finding
     ({ message, suggestion }: Problem): void => {
       findings.error(rule, locateAnnotation(statement, annotation), message, suggestion);
     };
-  for (const { annotation, problem } of findMisspelledAnnotations(annotations, POLICY_ANNOTATIONS))
-    report('unknown-annotation', annotation)(problem);
+  for (const { rule, annotation, problem } of findAnnotationProblems(annotations, POLICY_ANNOTATIONS))
+    report(rule, annotation)(problem);
   const { id, remedy, duty } = annotations;
   if (remedy !== undefined && json.effect !== 'forbid')
     report('invalid-remedy', '@remedy')({ message: '@remedy belongs on a forbid: it says what would lift it' });

@@ -219,6 +219,18 @@ describe('characters that are not seen as they are read', () => {
     expect(only?.title).toBe(title);
   });
 
+  it.each(['\\0', '\\u{0}', '\\u{1b}', '\u0000', '\u0085', '\u007f'])(
+    'are refused in annotations, as %j',
+    (character) => {
+      for (const annotation of ['id', 'title', 'duty', 'anything'])
+        expect(() =>
+          read(
+            `${annotation === 'id' ? '' : '@id("a")\n'}@${annotation}("x${character}") forbid (principal, action, resource);`,
+          ),
+        ).toThrow(new RegExp(`@${annotation} holds the control character U\\+[0-9A-F]{4}: delete it`));
+    },
+  );
+
   it('never make of a policy another one than Cedar reads in it', () => {
     const character = fc.oneof(
       fc.constantFrom(...odd, ';', '"', '//', '\r', '\n', '\t', ' ', '\\'),

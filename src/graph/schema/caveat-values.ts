@@ -3,7 +3,9 @@
  * `::ffff:10.0.0.1` for another address than `10.0.0.1`, so that no IPv4 network holds it; policies take both for one.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { didYouMean } from '../../diagnostics/suggest.js';
 import { BadRequest } from '../../model/faults.js';
+import { findCaveatTypeProblem } from './caveat-value-types.js';
 import { readAddressRange } from '../../runtime/ip-address.js';
 
 /** The type of a parameter: `ipaddress`, `list<ipaddress>`. */
@@ -30,18 +32,35 @@ export function readCaveatValue(types: readonly CaveatType[], value: unknown, pa
   throw new BadRequest('must have its IPv4 addresses in their own notation: to one caveat it is no address', path);
 }
 
-/** Finds where a caveat's stored context isn't written as addresses are read; undefined where it is. */
+/**
+ * Finds what is wrong with the context of a caveat that is to be stored: a name that isn't declared, a value of another
+ * type, an address that isn't written as addresses are read. Undefined where nothing is.
+ */
 export function findCaveatContextProblem(
   parameters: readonly CaveatParameter[],
   context: Readonly<Record<string, unknown>>,
 ): string | undefined {
+  const problem = findContextProblem(parameters, context);
+  return problem === undefined ? undefined : `has a caveat whose context is not acceptable: ${problem}`;
+}
+
+function findContextProblem(
+  parameters: readonly CaveatParameter[],
+  context: Readonly<Record<string, unknown>>,
+): string | undefined {
+  const names = parameters.map(({ name }) => name);
+  const unknownName = Object.keys(context).find((name) => !names.includes(name));
+  if (unknownName !== undefined) return `${unknownName} is no parameter of the caveat${didYouMean(unknownName, names)}`;
   try {
-    for (const { name, type } of parameters)
-      if (Object.hasOwn(context, name)) mapAddresses(type, context[name], name, requireReadAddress);
+    for (const { name, type } of parameters) {
+      if (!Object.hasOwn(context, name)) continue;
+      const problem = findCaveatTypeProblem(type, context[name], name);
+      if (problem !== undefined) return problem;
+      mapAddresses(type, context[name], name, requireReadAddress);
+    }
     return undefined;
   } catch (error) {
-    if (error instanceof BadRequest)
-      return `has a caveat whose context is not acceptable: ${error.at} ${error.message}`;
+    if (error instanceof BadRequest) return `${error.at} ${error.message}`;
     throw error;
   }
 }

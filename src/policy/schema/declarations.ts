@@ -1,6 +1,7 @@
 /** Reads what the declarations of entity types and of actions in the Cedar schema have in common. */
 import type { SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { FindingCollector, SourceLocation, Problem } from '../../diagnostics/diagnostics.js';
+import type { ErrorRule } from '../../diagnostics/error-rules.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
 import type { DeclarationIndex } from './source-map.js';
 import type { TypeReader } from './read-types.js';
@@ -20,28 +21,52 @@ export interface ParsedSchema {
   readonly findings: FindingCollector;
 }
 
-/** Annotations that are nearly one of ours. Others are the author's own; a slip in ours would silently change a rule. */
-export function findMisspelledAnnotations(
+export interface AnnotationProblem {
+  readonly rule: Extract<ErrorRule, 'unknown-annotation' | 'invalid-annotation'>;
+  /** Such as `@title`. */
+  readonly annotation: string;
+  readonly problem: Problem;
+}
+
+/** Finds what is wrong with annotations whatever they are about: names that are nearly one of ours, and control characters. */
+export function findAnnotationProblems(
   annotations: Readonly<Record<string, string>>,
   knownNames: readonly string[],
-): { readonly annotation: string; readonly problem: Problem }[] {
-  return Object.keys(annotations).flatMap((name) => {
+): AnnotationProblem[] {
+  return Object.entries(annotations).flatMap(([name, text]): AnnotationProblem[] => {
+    const annotation = `@${name}`;
+    const message = findControlCharacter(text);
+    if (message !== undefined)
+      return [{ rule: 'invalid-annotation', annotation, problem: { message: `${annotation} ${message}` } }];
     if (knownNames.includes(name)) return [];
+    // Others are the author's own; a slip in ours would silently change a rule.
     const suggestion = suggestNearest(name, knownNames, '@');
     if (suggestion === undefined) return [];
-    return [{ annotation: `@${name}`, problem: { message: `annotation "@${name}" is not known`, suggestion } }];
+    const problem = { message: `annotation "${annotation}" is not known`, suggestion };
+    return [{ rule: 'unknown-annotation', annotation, problem }];
   });
 }
 
+/**
+ * Annotations are shown to people and stand in records, which hold no NUL: a policy with one in its title would make every
+ * decision that names it a fault.
+ */
+function findControlCharacter(text: string): string | undefined {
+  const [character] = /(?![\t\r\n])\p{Cc}/u.exec(text) ?? [];
+  if (character === undefined) return undefined;
+  const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
+  return `holds the control character U+${code}: delete it`;
+}
+
 /** @param annotations of one declaration, held against those that it may have */
-export function reportMisspelledAnnotations(
+export function reportAnnotationProblems(
   annotations: Readonly<Record<string, string>>,
   knownNames: readonly string[],
   locate: (annotation: string) => SourceLocation,
   findings: FindingCollector,
 ): void {
-  for (const { annotation, problem } of findMisspelledAnnotations(annotations, knownNames))
-    findings.error('unknown-annotation', locate(annotation), problem.message, problem.suggestion);
+  for (const { rule, annotation, problem } of findAnnotationProblems(annotations, knownNames))
+    findings.error(rule, locate(annotation), problem.message, problem.suggestion);
 }
 
 /** All that is reached from one node over one step or more. */

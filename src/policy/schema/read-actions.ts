@@ -5,7 +5,7 @@ import type { GraphSchema } from '../../graph/schema/schema.js';
 import type { Action, EntityType } from './action.js';
 import { readActionLimits } from './action-limits.js';
 import { checkAction, checkActionAgainstGraph, CONSENT_VALUES, EFFECT_VALUES } from './check-action.js';
-import { reportMisspelledAnnotations, transitiveClosure, type LocatePart, type ParsedSchema } from './declarations.js';
+import { reportAnnotationProblems, transitiveClosure, type LocatePart, type ParsedSchema } from './declarations.js';
 import type { RecordMember } from './types.js';
 import { formatUid, qualifyName, type EntityUid } from './uid.js';
 
@@ -64,7 +64,7 @@ function readAction(
   entityTypes: ReadonlyMap<string, EntityType>,
 ): Omit<Action, 'groups'> {
   const annotations = json.annotations ?? {};
-  reportMisspelledAnnotations(annotations, ACTION_ANNOTATIONS, locate, findings);
+  reportAnnotationProblems(annotations, ACTION_ANNOTATIONS, locate, findings);
   const context = types.members(json.appliesTo?.context, ({ message }, member) => {
     findings.error('unsupported-type', locate(member), message);
   });

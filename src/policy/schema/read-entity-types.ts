@@ -2,7 +2,7 @@
 import type { SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { FindingCollector } from '../../diagnostics/diagnostics.js';
 import type { EntityType } from './action.js';
-import { reportMisspelledAnnotations, transitiveClosure, type LocatePart, type ParsedSchema } from './declarations.js';
+import { reportAnnotationProblems, transitiveClosure, type LocatePart, type ParsedSchema } from './declarations.js';
 import type { RecordMembers } from './types.js';
 import { qualifyName } from './uid.js';
 
@@ -36,7 +36,7 @@ function readEntityType(
   const name = qualifyName(namespace, shortName);
   const annotations = json.annotations ?? {};
   const locate: LocatePart = (part) => locateDeclaration('entity', namespace, shortName, part);
-  reportMisspelledAnnotations(annotations, ENTITY_ANNOTATIONS, locate, findings);
+  reportAnnotationProblems(annotations, ENTITY_ANNOTATIONS, locate, findings);
   if ('tags' in json)
     findings.error('unsupported-type', locate(), `"${name}" has tags, which Remit does not supply: declare attributes`);
   const attributes =
@@ -63,7 +63,7 @@ function collectFields(
   const walk = (members: RecordMembers, prefix: string): void => {
     for (const [name, member] of Object.entries(members)) {
       const path = `${prefix}${name}`;
-      reportMisspelledAnnotations(member.annotations, ATTRIBUTE_ANNOTATIONS, () => locate(path), findings);
+      reportAnnotationProblems(member.annotations, ATTRIBUTE_ANNOTATIONS, () => locate(path), findings);
       const className = member.annotations['class'];
       if (name.includes('.')) {
         // Nothing could name it: `a.b` is the `b` of an `a`.

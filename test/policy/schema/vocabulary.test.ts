@@ -400,6 +400,11 @@ describe('a schema that does not fit is refused at its place:', () => {
       entity('// \u202e‹here›\nentity Doc;'),
       'the character U+202E is refused outside strings: it is not seen as it is read. Delete it, or write a plain space',
     ],
+    [
+      'a title that no record can hold',
+      entity('‹here›@title("a\\0b")\nentity Doc;'),
+      '@title holds the control character U+0000: delete it',
+    ],
     // What Cedar itself finds
     [
       'an unknown type',
