@@ -7,6 +7,7 @@ import { checkKey } from '../graph/relationship-text.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
 import type { ActingParties } from '../model/acting.js';
 import type { CheckAnswer, CheckRequest } from '../model/checks.js';
+import { consentKey, type ConsentMap, type ConsentNeed, type Consents } from '../model/consents.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
 import type { Entities, EntityMap, EntityNeed } from '../model/entities.js';
 import { Fault, type FaultCode } from '../model/faults.js';
@@ -19,6 +20,7 @@ import { engineFaultCode, type Deadline } from '../runtime/deadline.js';
 import { yieldToEventLoop } from '../runtime/yield.js';
 import type { DecisionObserver } from '../telemetry/observer.js';
 import type { BoundQuestion } from './bound-question.js';
+import { listConsentChecks, selectConsents } from './consent-facts.js';
 import { findDelegationPath } from './delegation-path.js';
 import { listReferenceNeeds } from './entity-needs.js';
 import { evaluateFacts, withIntermediaries } from './facts.js';
@@ -27,6 +29,7 @@ import { buildDelegationCheck } from './steps/delegation.js';
 
 export interface GatherDeps {
   readonly entities: Pick<Entities, 'fetch'>;
+  readonly consents: Consents;
   readonly revocations: Revocations;
   readonly limits: LimitUses;
   readonly observer: Pick<DecisionObserver, 'cedar'>;
@@ -39,6 +42,7 @@ export interface EngineAnswers {
   readonly check: Facts['check'];
   readonly entities: EntityMap | FaultCode;
   readonly limits: Facts['limits'];
+  readonly consents: ConsentMap | FaultCode;
   /** Searches by the key of the delegation's check: questions on one delegation share the search. */
   readonly delegationPaths: Map<string, Promise<DelegationPathResult | undefined>>;
   /** Asks all of the checks anew, at the same revision; the questions of the request share the answers. */
@@ -72,7 +76,7 @@ export async function fetchEngineAnswers(
     if (check.explain === true || !checks.has(key)) checks.set(key, check);
   }
   const unasked = new Map([...checks].filter(([key]) => !priorAnswers.has(key)));
-  const [fetched, entities, limits] = await Promise.all([
+  const [fetched, entities, limits, consents] = await Promise.all([
     fetchChecks(unasked, graph, deadline),
     fetchEntities(
       needs.flatMap((need) => need.entities),
@@ -80,6 +84,11 @@ export async function fetchEngineAnswers(
       deadline,
     ),
     fetchLimits(needs, deps, deadline),
+    fetchConsents(
+      needs.flatMap((need) => need.consents),
+      deps,
+      deadline,
+    ),
   ]);
   const toAnswers = (answers: ReadonlyMap<string, CheckAnswer>): EngineAnswers => {
     let renewed: Promise<EngineAnswers> | undefined;
@@ -88,6 +97,7 @@ export async function fetchEngineAnswers(
       check: (check) => answers.get(checkKey(check)) ?? NOT_REQUESTED,
       entities,
       limits,
+      consents,
       delegationPaths: new Map(),
       renew: () => (renewed ??= fetchChecks(checks, graph, deadline).then(toAnswers)),
     };
@@ -130,7 +140,7 @@ export async function gatherFacts(
   deadline: Deadline,
 ): Promise<GatheredFacts> {
   // Nothing is waited for where the answers stand as they are: lists gather a thousand of them.
-  const { check, delegationPath } =
+  const { delegationPath, ...settled } =
     takeSettledAnswers(question, needs, answers) ??
     (await settleGraphAnswers(question, needs, answers, deps, deadline));
   const bound = withIntermediaries(question, delegationPath);
@@ -153,21 +163,24 @@ export async function gatherFacts(
   };
   await yieldToEventLoop();
   const facts = deps.observer.cedar(() =>
-    evaluateFacts(bound, { needs, check, entity, entitiesFault, delegationPath, limits }),
+    evaluateFacts(bound, { ...settled, entity, entitiesFault, delegationPath, limits }),
   );
   return { bound, facts };
 }
 
-type GraphFacts = Pick<Facts, 'check' | 'delegationPath'>;
+type GraphFacts = Pick<Facts, 'needs' | 'check' | 'delegationPath' | 'consents'>;
 
-/** The answers as they are, where the user has delegated directly and none has ended; else undefined. */
+/** The answers as they are, where the user has delegated directly and nothing is left to ask or to settle; else undefined. */
 function takeSettledAnswers(
-  { acting }: BoundQuestion,
+  question: BoundQuestion,
   needs: Required<StepNeeds>,
-  { check }: EngineAnswers,
+  { check, consents: read }: EngineAnswers,
 ): GraphFacts | undefined {
-  const facts = { check, delegationPath: undefined };
-  return isDirectlyDelegated(acting, check) && !hasEndedAnswer(needs, facts) ? facts : undefined;
+  if (!isDirectlyDelegated(question.acting, check)) return undefined;
+  const consents = selectConsents(question, read);
+  if (listConsentChecks(question, consents).length > 0) return undefined;
+  const facts = { needs, check, delegationPath: undefined, consents };
+  return hasEndedAnswer(facts) ? undefined : facts;
 }
 
 function isDirectlyDelegated(acting: ActingParties, check: Facts['check']): boolean {
@@ -189,15 +202,37 @@ async function settleGraphAnswers(
   let current = answers;
   for (let attempt = 1; attempt <= MAX_SETTLING_ATTEMPTS; attempt += 1) {
     const delegationPath = await resolveDelegationPath(question, current, deps, deadline);
-    const facts = { check: current.check, delegationPath };
-    if (!hasEndedAnswer(needs, facts)) return facts;
+    const facts = { ...(await bindConsents(question, needs, current, deadline)), delegationPath };
+    if (!hasEndedAnswer(facts)) return facts;
     await sleep(SETTLING_PAUSE_MS);
     current = await current.renew();
   }
-  return { check: () => NOT_REQUESTED, delegationPath: undefined };
+  const consents = selectConsents(question, answers.consents);
+  return { needs, check: () => NOT_REQUESTED, delegationPath: undefined, consents };
 }
 
-function hasEndedAnswer({ checks }: Required<StepNeeds>, { check, delegationPath }: GraphFacts): boolean {
+/**
+ * Completes the facts with the permissions by which consents name resources: only once they are read it is known which.
+ */
+async function bindConsents(
+  question: BoundQuestion,
+  needs: Required<StepNeeds>,
+  answers: EngineAnswers,
+  deadline: Deadline,
+): Promise<Pick<GraphFacts, 'needs' | 'check' | 'consents'>> {
+  const consents = selectConsents(question, answers.consents);
+  const checks = new Map(listConsentChecks(question, consents).map((check) => [checkKey(check), check]));
+  for (const check of needs.checks) checks.delete(checkKey(check));
+  if (checks.size === 0) return { needs, check: answers.check, consents };
+  const added = await fetchChecks(checks, answers.graph, deadline);
+  return {
+    needs: { ...needs, checks: [...needs.checks, ...checks.values()] },
+    check: (check) => added.get(checkKey(check)) ?? answers.check(check),
+    consents,
+  };
+}
+
+function hasEndedAnswer({ needs: { checks }, check, delegationPath }: GraphFacts): boolean {
   const hasEnded = (end: string): boolean => Date.parse(end) <= readHostClock() + HOST_CLOCK_SLACK_MS;
   if (delegationPath?.kind === 'path' && delegationPath.ends.some(hasEnded)) return true;
   return checks.some((request) => {
@@ -247,6 +282,21 @@ async function fetchLimits(
     return await deadline.race(limits.read([...charges.values()], retry));
   } catch (error) {
     return { fault: engineFaultCode(error) };
+  }
+}
+
+/** Nothing is read where no action asks for consent. */
+async function fetchConsents(
+  needs: readonly ConsentNeed[],
+  { consents }: GatherDeps,
+  deadline: Deadline,
+): Promise<ConsentMap | FaultCode> {
+  if (needs.length === 0) return new Map();
+  const distinct = new Map(needs.map((need) => [consentKey(need), need]));
+  try {
+    return await deadline.race(consents.fetch([...distinct.values()]));
+  } catch (error) {
+    return engineFaultCode(error);
   }
 }
 

@@ -36,7 +36,7 @@ const PART_PATHS: Readonly<Record<StatingPart, string>> = {
 };
 
 /** @returns undefined where all is read, and where the decision ended before anything could be */
-export function findIgnoredMembers({ unbound, bound }: Evaluation): IgnoredMembers | undefined {
+export function findIgnoredMembers({ unbound, bound, facts }: Evaluation): IgnoredMembers | undefined {
   if (bound === undefined) return undefined;
   // What the request says, and not what is left of it where an agent asks for itself.
   const { question } = unbound;
@@ -48,7 +48,7 @@ export function findIgnoredMembers({ unbound, bound }: Evaluation): IgnoredMembe
   };
   const parts = (Object.keys(PART_PATHS) as StatingPart[]).filter((part) => listMemberNames(stated[part]).length > 0);
   if (parts.length === 0) return undefined;
-  const declarations = collectDeclarations({ unbound, bound });
+  const declarations = collectDeclarations({ unbound, bound, ...(facts === undefined ? {} : { facts }) });
   const members: IgnoredMember[] = [];
   let count = 0;
   for (const part of parts) {

@@ -15,7 +15,8 @@ import type { Rules } from '../policy/load.js';
 import type { EntityWithAncestors } from '../model/entities.js';
 import { type BoundQuestion, type UnboundQuestion } from './bound-question.js';
 import type { Evaluation } from './evaluation.js';
-import { withIntermediaries } from './facts.js';
+import { listConsentChecks } from './consent-facts.js';
+import { withIntermediaries, type AnsweredFacts } from './facts.js';
 import { buildGateCheck, withCaveatContext } from './permission-checks.js';
 import { findUnrecordedEntities, recordEntities } from './recorded-entities.js';
 import type { Facts, StepNeeds } from './step.js';
@@ -103,6 +104,16 @@ function toRecordedAnswers(bound: BoundQuestion, facts: Facts): Omit<RecordedFac
     ...(entitiesFault === undefined ? { entities: recordEntities(bound, facts) } : { entities_fault: entitiesFault }),
     ...(delegationPath === undefined ? {} : { passed_on: delegationPath }),
     ...(limits === undefined ? {} : { limits }),
+    ...recordConsents(facts),
+  };
+}
+
+/** The consents of the user for the agent. Ended ones only where the decision says so: they allow nothing. */
+function recordConsents({ consents, consent }: Facts): Pick<RecordedFacts, 'consents' | 'consents_fault'> {
+  if (consents === undefined) return {};
+  if ('fault' in consents) return { consents_fault: consents.fault };
+  return {
+    consents: consents.filter(({ withdrawn }) => withdrawn === undefined || consent?.kind === 'missing'),
   };
 }
 
@@ -166,16 +177,19 @@ function restoreCaller(id: string, { kind, may = [], resources, default_mode }: 
 
 /** The engines' answers, as far as they are on record. */
 export interface RecalledFacts {
-  readonly facts: Pick<Facts, 'check' | 'entity' | 'entitiesFault' | 'delegationPath' | 'limits'>;
-  /** The needs that the record has no answer to: checks, entities as `type:id`, attributes as `type:id.attribute`, limits. */
+  readonly facts: AnsweredFacts;
+  /**
+   * The needs that the record has no answer to: checks, entities as `type:id`, attributes as `type:id.attribute`, limits,
+   * consents.
+   */
   readonly missing: readonly string[];
 }
 
 /** @param needs those of the steps by the rules of now, which may be others than the record was made with */
 export function recallFacts(
-  { checks, entities, entities_fault, passed_on, limits }: RecordedFacts,
+  { checks, entities, entities_fault, passed_on, limits, consents: recordedConsents, consents_fault }: RecordedFacts,
   question: BoundQuestion,
-  needs: StepNeeds,
+  stepNeeds: Required<StepNeeds>,
 ): RecalledFacts {
   const check = (request: Check): CheckAnswer =>
     ownMember(checks, checkKey(request)) ?? { result: 'unknown', fault: 'relationships_unavailable' };
@@ -185,7 +199,9 @@ export function recallFacts(
     const { attributes, ancestors = [], omitted = [] } = recorded;
     return { type: ref.type, id: ref.id, attributes, parents: [], ancestors, omitted: new Set(omitted) };
   };
-  const missingChecks = (needs.checks ?? []).map(checkKey).filter((key) => ownMember(checks, key) === undefined);
+  const consents = recallConsents(stepNeeds, recordedConsents, consents_fault);
+  const needs = { ...stepNeeds, checks: [...stepNeeds.checks, ...listConsentChecks(question, consents)] };
+  const missingChecks = needs.checks.map(checkKey).filter((key) => ownMember(checks, key) === undefined);
   const bound = withIntermediaries(question, passed_on);
   // Whether the resource is needed rests on the gate; where that isn't on record, it may be.
   const gateKey = checkKey(withCaveatContext(bound, buildGateCheck(bound)));
@@ -195,17 +211,27 @@ export function recallFacts(
     entities_fault === undefined
       ? [...findUnrecordedEntities(entities, bound, { check, entity }), ...(mayNeedResource ? [resourceKey] : [])]
       : [];
+  const isUnrecorded = recordedConsents === undefined && consents_fault === undefined;
   const fault = entities_fault ?? (missingEntities.length > 0 ? 'database_unavailable' : undefined);
   const missingLimits = listUnreadLimits(planCharges(bound).charges, limits);
   return {
     facts: {
+      needs,
       check,
       entity,
       entitiesFault: fault,
       delegationPath: passed_on,
       limits: missingLimits.length > 0 ? { fault: 'database_unavailable' } : limits,
+      consents,
     },
-    missing: [...missingChecks, ...missingEntities, ...missingLimits],
+    missing: [
+      ...missingChecks,
+      ...missingEntities,
+      ...missingLimits,
+      ...(isUnrecorded
+        ? needs.consents.map(({ agent, action }) => `consents of ${formatRef(agent)} to "${action}"`)
+        : []),
+    ],
   };
 }
 
@@ -214,6 +240,16 @@ function listUnreadLimits(charges: readonly Charge[], limits: RecordedFacts['lim
   if (limits !== undefined && ('fault' in limits || limits.others === 'unused')) return [];
   const unread = charges.filter(({ key }) => ownMember(limits?.readings, key) === undefined);
   return [...new Set(unread.map(({ owner, limit }) => `${owner}: ${limit.text}`))];
+}
+
+/** The consents on record; unknown where the rules ask for some and the record has none. */
+function recallConsents(
+  { consents: needed }: Required<StepNeeds>,
+  recorded: RecordedFacts['consents'],
+  fault: RecordedFacts['consents_fault'],
+): Facts['consents'] {
+  if (needed.length === 0) return undefined;
+  return recorded ?? { fault: fault ?? 'database_unavailable' };
 }
 
 function ownMember<T>(table: Readonly<Record<string, T>> | undefined, key: string): T | undefined {

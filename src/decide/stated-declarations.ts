@@ -6,6 +6,7 @@
 import type { RecordMember, CedarType } from '../policy/schema/types.js';
 import { getVerifiedCredential } from './bound-question.js';
 import type { Evaluation } from './evaluation.js';
+import { listConfirmationNames } from './consent-facts.js';
 import { listCaveatNames } from './permission-checks.js';
 import { listConstrainedNames } from './unproven-statements.js';
 
@@ -22,15 +23,18 @@ export interface PartDeclarations {
 export function collectDeclarations({
   unbound,
   bound,
-}: Pick<Evaluation, 'unbound' | 'bound'>): Readonly<Record<StatingPart, PartDeclarations>> {
+  facts,
+}: Pick<Evaluation, 'unbound' | 'bound' | 'facts'>): Readonly<Record<StatingPart, PartDeclarations>> {
   const { question, rules } = unbound;
   const { vocabulary } = rules;
   const target = bound?.target ?? vocabulary.find(question.action.name, question.resource.type);
   const { action, request } = target?.action.context ?? {};
   const token = getVerifiedCredential(unbound)?.token;
+  const consents = facts?.consents === undefined || 'fault' in facts.consents ? [] : facts.consents;
   const otherNames = [
     ...listConstrainedNames(token?.authorizationDetails ?? []),
     ...Object.keys(token?.transaction ?? {}),
+    ...listConstrainedNames(consents.flatMap(({ details }) => details)),
   ];
   const subjectTypes = vocabulary.typesByObject.get(question.subject.type) ?? [];
   return {
@@ -39,7 +43,11 @@ export function collectDeclarations({
     resource: { types: [{ kind: 'Record', members: target?.resourceType.attributes ?? {} }], otherNames },
     context: {
       types: [getRecordType(request)],
-      otherNames: [...otherNames, ...(bound === undefined ? [] : listCaveatNames(bound))],
+      otherNames: [
+        ...otherNames,
+        ...(bound === undefined ? [] : listCaveatNames(bound)),
+        ...listConfirmationNames(consents),
+      ],
     },
   };
 }

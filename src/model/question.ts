@@ -29,6 +29,7 @@ export const CLIENT_PERMISSIONS = [
   'asserts_subject',
   'asserts_attributes',
   'asserts_certificate',
+  'asserts_confirmation',
   'metrics',
   'admin',
 ] as const;

@@ -111,6 +111,19 @@ const limitsSchema = z.union([
       .optional(),
   }),
 ]);
+const consentSchema = z.looseObject({
+  id: z.string(),
+  details: z.array(authorizationDetailSchema),
+  access: z.enum(['online', 'background']),
+  confirm: z.enum(['never', 'each']),
+  when: propertiesSchema.optional(),
+  starts: instantSchema,
+  ends: instantSchema.optional(),
+  purpose: z.string().optional(),
+  task: z.string().optional(),
+  given: instantSchema,
+  withdrawn: instantSchema.optional(),
+});
 const factsSchema = z.looseObject({
   caller: z.looseObject({
     kind: z.enum(['client', 'agent']),
@@ -146,6 +159,8 @@ const factsSchema = z.looseObject({
   entities_fault: faultSchema.optional(),
   passed_on: delegationPathSchema.optional(),
   limits: limitsSchema.optional(),
+  consents: z.array(consentSchema).optional(),
+  consents_fault: faultSchema.optional(),
 });
 const decisionRecordSchema = z.looseObject({
   id: z.string(),

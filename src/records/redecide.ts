@@ -40,7 +40,7 @@ function judgeRecalledFacts(opened: Evaluation, record: ReplayableRecord): Pick<
   const needs = collectNeeds(JUDGING_STEPS, opened.bound);
   const { facts: recalled, missing } = recallFacts(record.facts, opened.bound, needs);
   const bound = withIntermediaries(opened.bound, recalled.delegationPath);
-  const facts = evaluateFacts(bound, { needs, ...recalled });
+  const facts = evaluateFacts(bound, recalled);
   return { evaluation: judgeFacts(opened, { bound, facts }, NOOP_OBSERVER), missing };
 }
 

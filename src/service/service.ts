@@ -10,8 +10,10 @@ import type { GraphEngine } from '../graph/port.js';
 import { ActivePolicies } from './active-policies.js';
 import { loadRules } from '../policy/load.js';
 import { DecisionStore } from '../store/decisions.js';
+import { ConsentStore } from '../store/consents.js';
 import { EntityStore } from '../store/entities.js';
 import { LimitStore } from '../store/limits.js';
+import { ReadBatch } from '../store/read-batch.js';
 import { UsedDpopProofStore } from '../store/used-dpop-proofs.js';
 import { RevocationStore } from '../store/revocations.js';
 import type { Log } from '../telemetry/log.js';
@@ -37,6 +39,7 @@ export interface Service {
   readonly activePolicies: ActivePolicies;
   readonly credentials: CredentialVerifier;
   readonly entities: EntityStore;
+  readonly consents: ConsentStore;
   readonly decisions: DecisionStore;
   readonly revocations: RevocationStore;
   readonly trust: TrustConfig;
@@ -111,7 +114,9 @@ export async function openService(
     });
     let closeRelationships = (): Promise<void> => relationships.close();
     closers.push(() => closeRelationships());
-    const entities = new EntityStore(database);
+    const reads = new ReadBatch(database);
+    const entities = new EntityStore(database, reads);
+    const consents = new ConsentStore(database, reads);
     const decisions = new DecisionStore(database, config.records.facts);
     closers.push(() => decisions.flush());
     if (world !== undefined) await fillStores(world, { database, relationships, entities }, log);
@@ -128,7 +133,7 @@ export async function openService(
     const { deadlineMs, settleAfterMs } = config;
     const limits = new LimitStore(database);
     const shared = {
-      credentials, entities, decisions, revocations, limits, observer: metrics, now, deadlineMs, settleAfterMs,
+      credentials, entities, consents, decisions, revocations, limits, observer: metrics, now, deadlineMs, settleAfterMs,
     }; // prettier-ignore
     const activePolicies: ActivePolicies = new ActivePolicies(rules, relationships, shared);
     closeRelationships = () => activePolicies.close();
@@ -142,6 +147,7 @@ export async function openService(
       trust,
       secret: await readSecret(database),
       entities,
+      consents,
       decisions,
       revocations,
       metrics,

@@ -2,8 +2,8 @@
 import type { Database } from './database/port.js';
 import { formatRef, type EntityRef } from '../model/ids.js';
 import { CountedCache, type CacheCounts } from '../telemetry/counted-cache.js';
-import { currentSpan, withLinks, type ActiveSpan } from '../telemetry/active-span.js';
 import type { Entities, EntityMap, EntityNeed, EntityWithAncestors, StoredEntity } from '../model/entities.js';
+import { ReadBatch } from './read-batch.js';
 import { followReferences } from './references.js';
 
 /** The most memory that cached entities, or misses, may take: some 50,000 of a usual size. */
@@ -93,12 +93,15 @@ export class EntityStore implements Entities {
   private batch:
     | {
         readonly needs: Map<string, EntityNeed>;
-        readonly spans: Set<ActiveSpan | undefined>;
         readonly result: Promise<EntityMap>;
       }
     | undefined;
 
-  constructor(private readonly database: Database) {}
+  /** @param reads sends what a turn reads */
+  constructor(
+    private readonly database: Database,
+    private readonly reads = new ReadBatch(database),
+  ) {}
 
   get cache(): CacheCounts {
     return this.entityCache;
@@ -222,34 +225,34 @@ export class EntityStore implements Entities {
     this.entityCache.clear();
   }
 
-  /** Sends the look-ups of one turn of the event loop to the database together. */
+  /** Gathers the look-ups of one turn of the event loop. */
   private enqueueLookup(needs: readonly EntityNeed[]): Promise<EntityMap> {
     if (this.batch === undefined) {
       const batched = new Map<string, EntityNeed>();
-      const spans = new Set<ActiveSpan | undefined>();
-      const result = new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
-        this.batch = undefined;
-        return withLinks(spans, () => this.query(batched));
-      });
-      this.batch = { needs: batched, spans, result };
+      const result = this.query(batched);
+      this.batch = { needs: batched, result };
     }
     for (const need of needs) {
       const key = formatRef(need);
       this.batch.needs.set(key, uniteNeeds(this.batch.needs.get(key), need));
     }
-    this.batch.spans.add(currentSpan());
+    this.reads.linkCaller();
     return this.batch.result;
   }
 
   private async query(needs: ReadonlyMap<string, EntityNeed>): Promise<EntityMap> {
-    const list = [...needs.values()];
-    const refs = [encodeTextArray(list.map(({ type }) => type)), encodeTextArray(list.map(({ id }) => id))];
-    const followed = list.some(({ steps = [] }) => steps.length > 0);
-    const [rows = []] = await this.database.run([
-      followed
+    const asked: { list: readonly EntityNeed[]; followed: boolean } = { list: [], followed: false };
+    const rows = await this.reads.read(() => {
+      this.batch = undefined;
+      const list = [...needs.values()];
+      const followed = list.some(({ steps = [] }) => steps.length > 0);
+      Object.assign(asked, { list, followed });
+      const refs = [encodeTextArray(list.map(({ type }) => type)), encodeTextArray(list.map(({ id }) => id))];
+      return followed
         ? { sql: FETCH_SQL, params: [...refs, encodeTextArray(list.map(({ steps = [] }) => JSON.stringify(steps)))] }
-        : { sql: LOOKUP_SQL, params: refs },
-    ]);
+        : { sql: LOOKUP_SQL, params: refs };
+    });
+    const { list, followed } = asked;
     const entities = new Map<string, EntityWithAncestors | undefined>([...needs.keys()].map((key) => [key, undefined]));
     for (const row of rows) {
       const ref = followed ? { type: String(row['type']), id: String(row['id']) } : list[Number(row['position']) - 1];
@@ -277,6 +280,6 @@ function toEntity({ type, id }: EntityRef, row: Readonly<Record<string, unknown>
 }
 
 /** Encodes texts as PostgreSQL's text form of an array. */
-function encodeTextArray(texts: readonly string[]): string {
+export function encodeTextArray(texts: readonly string[]): string {
   return `{${texts.map((t) => `"${t.replace(/(["\\])/g, '\\$1')}"`).join(',')}}`;
 }

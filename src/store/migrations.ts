@@ -57,6 +57,13 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     `drop index decisions_at`,
   ],
   LIMIT_TABLES,
+  [
+    // What users have consented to. `ended` is when it ended or will: where it was withdrawn, or where it expires.
+    `create table consents (
+       id uuid primary key, user_type text not null, user_id text not null, agent_type text not null, agent_id text not null,
+       actions jsonb not null, consent jsonb not null, bytes integer not null, version uuid not null, ended timestamptz)`,
+    `create index consents_of_user on consents (user_type, user_id, agent_type, agent_id)`,
+  ],
 ];
 
 /** The version of the tables that this Remit works with. */

@@ -156,6 +156,7 @@ async function judge(w: World, by: Rules = rules): Promise<Decision> {
     revocations: { find: () => Promise.resolve(undefined) },
     relationships: graphOf(w, type, by),
     entities: storeOf(w),
+    consents: { fetch: () => Promise.reject(new TypeError('no action of the sample asks for consent')) },
     decisions: {
       record: () =>
         w.recordFails

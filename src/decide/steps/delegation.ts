@@ -3,7 +3,7 @@
  * the graph still say that the user has delegated to this agent, and is each agent of the chain a stored one? All must
  * hold; each is a way to take the delegation back.
  */
-import { listAgents, REMIT_DETAIL_TYPE, type ActingParties, type Grant } from '../../model/acting.js';
+import { listAgents, type ActingParties, type Grant } from '../../model/acting.js';
 import { describeRef } from '../../model/ids.js';
 import { deny, pass, unknown } from '../../model/outcome.js';
 import { reason, type Reason } from '../../model/reasons.js';
@@ -13,10 +13,11 @@ import { scopeRemedy } from '../../policy/remedies.js';
 import type { Remedy } from '../../model/remedies.js';
 import { DELEGATOR_RELATION } from '../../policy/schema/vocabulary.js';
 import type { FaultCode } from '../../model/faults.js';
-import { checkDetailsCoverage, type CoverageRequest } from '../../tokens/authorization-details.js';
+import { checkDetailsCoverage } from '../../tokens/authorization-details.js';
 import { type Facts, type JudgingStep } from '../step.js';
 import { buildDetailChecks, withCaveatContext } from '../permission-checks.js';
 import type { BoundQuestion } from '../bound-question.js';
+import { buildCoverageRequest, readPurpose } from '../coverage-request.js';
 
 export const delegationStep: JudgingStep = {
   step: 'delegation',
@@ -138,14 +139,14 @@ function judgeGrant(
   remedies: Remedy[],
 ): FaultCode | undefined {
   const { action } = bound.target;
-  const purpose = Object.hasOwn(bound.question.context, 'purpose') ? bound.question.context['purpose'] : grant.purpose;
+  const purpose = readPurpose(bound);
   if (grant.sessionEnded) reasons.push(reason('delegation', 'session_ended'));
   if (grant.purpose !== undefined && purpose !== grant.purpose) reasons.push(reason('delegation', 'purpose_mismatch'));
 
   const detailCoverage =
     grant.details === undefined
       ? undefined
-      : checkDetailsCoverage(grant.details, toCoverageRequest(bound, grant, purpose, facts));
+      : checkDetailsCoverage(grant.details, buildCoverageRequest(bound, facts, grant.detailTypes));
   const scopes = new Set(grant.scopes);
   const missingScopes: string[] = [];
   if (grant.access === 'online' || detailCoverage?.background === true) {
@@ -179,31 +180,6 @@ function judgeGrant(
   if (detailCoverage?.problem !== undefined)
     reasons.push(reason('delegation', 'authorization_details_mismatch', detailCoverage.problem));
   return undefined;
-}
-
-function toCoverageRequest(bound: BoundQuestion, grant: Grant, purpose: unknown, { check }: Facts): CoverageRequest {
-  const { question, target, rules } = bound;
-  return {
-    action: target.action.name,
-    permission: target.action.permission,
-    resource: question.resource,
-    isDefinition: (word) => rules.graph.hasDefinition(word),
-    locations: [grant.audience],
-    types: grant.detailTypes,
-    attributes: {
-      action: question.action.properties,
-      context: question.context,
-      resource: question.resource.properties,
-    },
-    findHolding: (permission) => {
-      const [request] = buildDetailChecks(bound, [
-        { type: REMIT_DETAIL_TYPE, resources: { type: question.resource.type, permission } },
-      ]);
-      return request === undefined ? undefined : check(request);
-    },
-    purpose,
-    access: grant.access,
-  };
 }
 
 /** The check that the user has delegated to the agent directly; undefined where no agent acts for a user. */

@@ -10,6 +10,7 @@ import type { LocatePart } from './declarations.js';
 export const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
 export const CONSENT_VALUES = ['standing', 'each'] as const;
+export const EFFECT_VALUES = ['read', 'write', 'delete'] as const;
 
 /** The members of `context` that Remit supplies. */
 export const CONTEXT_MEMBERS = [
@@ -27,10 +28,10 @@ const CONTEXT_MEMBER_KINDS = {
   request: 'Record',
 } as const;
 
-/** @param consent the annotation's value, which may be none of those that there are */
+/** @param annotations of the action, whose values may be none of those that there are */
 export function checkAction(
   action: Action,
-  consent: string | undefined,
+  { consent, effect }: Readonly<Record<string, string>>,
   locate: LocatePart,
   findings: FindingCollector,
 ): void {
@@ -52,6 +53,13 @@ export function checkAction(
       locate('@consent'),
       `@consent must be "standing" or "each", not "${consent}"`,
       suggestNearest(consent, CONSENT_VALUES),
+    );
+  if (effect !== undefined && effect !== action.effect)
+    findings.error(
+      'invalid-annotation',
+      locate('@effect'),
+      `@effect must be "read", "write" or "delete", not "${effect}"`,
+      suggestNearest(effect, EFFECT_VALUES),
     );
   for (const name of Object.keys(action.context)) {
     if (CONTEXT_MEMBERS.some((supported) => supported === name)) continue;

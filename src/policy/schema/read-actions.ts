@@ -3,14 +3,14 @@ import type { SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { FindingCollector } from '../../diagnostics/diagnostics.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 import type { Action, EntityType } from './action.js';
-import { checkAction, checkActionAgainstGraph, CONSENT_VALUES } from './check-action.js';
+import { checkAction, checkActionAgainstGraph, CONSENT_VALUES, EFFECT_VALUES } from './check-action.js';
 import { readActionLimits } from './action-limits.js';
 import { reportMisspelledAnnotations, transitiveClosure, type LocatePart, type ParsedSchema } from './declarations.js';
 import type { RecordMember } from './types.js';
 import { formatUid, qualifyName, type EntityUid } from './uid.js';
 
 const ACTION_ANNOTATIONS = [
-  'permission', 'agent_permission', 'scope', 'background_scope', 'title', 'consent', 'limit', 'amount',
+  'permission', 'agent_permission', 'scope', 'background_scope', 'title', 'consent', 'effect', 'limit', 'amount',
 ]; // prettier-ignore
 
 type ActionJson = SchemaJson<string>[string]['actions'][string];
@@ -34,7 +34,7 @@ export function readActions(
       const uid = { type: qualifyName(namespace, 'Action'), id };
       const locate: LocatePart = (part) => schema.locateDeclaration('action', namespace, id, part);
       const action: Action = { ...readAction(uid, json, schema, locate, entityTypes), groups: groupsOf(uid) };
-      checkAction(action, json.annotations?.['consent'], locate, schema.findings);
+      checkAction(action, json.annotations ?? {}, locate, schema.findings);
       if (graph !== undefined) checkActionAgainstGraph(graph, action, locate, schema.findings);
       return [action];
     }),
@@ -76,6 +76,7 @@ function readAction(
     scope,
     backgroundScope: annotations['background_scope'] ?? (scope === undefined ? undefined : `${scope}.background`),
     consent: CONSENT_VALUES.find((consent) => consent === annotations['consent']),
+    effect: EFFECT_VALUES.find((effect) => effect === annotations['effect']) ?? 'delete',
     ...readActionLimits(annotations, context, locate, findings),
     permission: annotations['permission'] ?? uid.id,
     agentPermission: annotations['agent_permission'],

@@ -13,4 +13,6 @@ export const ADVISORY_LOCKS = {
   graph: 2,
   /** Held while a revocation is written, so that their sequence numbers appear in order. */
   revocation: 3,
+  /** Held while a consent, or a request for one, is written, so that those of its user can be counted. */
+  consent: 6,
 } as const;

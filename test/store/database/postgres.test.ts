@@ -19,6 +19,7 @@ import {
 import { RevocationStore } from '../../../src/store/revocations.js';
 import { databaseUrl, migratedUrl, NEEDS, postgresConfig, SERVER } from '../../support/postgres/databases.js';
 import { BINARIES, Throwaway, Wire } from '../../support/postgres/server.js';
+import { consentStoreContract } from '../consents.contract.js';
 import { databaseContract } from './database.contract.js';
 import { collectCleanups } from '../../support/cleanups.js';
 
@@ -46,6 +47,15 @@ const record = (id = uuid()): DecisionRecord => ({
 
 describe.skipIf(SERVER === undefined)(NEEDS, () => {
   databaseContract('PostgreSQL', async () => connected(await databaseUrl(`contract ${uuid()}`)));
+
+  describe('consents', () => {
+    let database: PostgresDatabase;
+    beforeAll(async () => {
+      database = connected(await databaseUrl(`consents ${uuid()}`));
+      await migrateSchema(database);
+    });
+    consentStoreContract(() => database);
+  });
 
   describe('migrations', () => {
     it('of four replicas at once are each done once', async () => {
