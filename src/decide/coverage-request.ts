@@ -31,12 +31,12 @@ export function buildCoverageRequest(
       const [request] = buildDetailChecks(bound, [{ type: REMIT_DETAIL_TYPE, resources }]);
       return request === undefined ? undefined : check(request);
     },
-    purpose: readPurpose(bound),
+    purpose: getStatedPurpose(bound),
     access: acting.grant?.access ?? 'online',
   };
 }
 
 /** The request's purpose, unvalidated; without one, the token's. */
-export function readPurpose({ question, acting }: Pick<BoundQuestion, 'question' | 'acting'>): unknown {
+export function getStatedPurpose({ question, acting }: Pick<BoundQuestion, 'question' | 'acting'>): unknown {
   return Object.hasOwn(question.context, 'purpose') ? question.context['purpose'] : acting.grant?.purpose;
 }

@@ -67,3 +67,12 @@ export interface ConsentEvidence {
   /** RFC 3339. */
   readonly decided_at: string;
 }
+
+/** The consents that an agent asks its user for. JSON, as the store has it. */
+export interface RequestedConsent {
+  /** A detail for each action: the user may grant some of them. */
+  readonly items: readonly AuthorizationDetail[];
+  readonly access: AccessType;
+  readonly purpose?: string | undefined;
+  readonly task?: string | undefined;
+}

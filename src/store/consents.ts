@@ -27,10 +27,13 @@ export interface StoredConsent extends ConsentPair {
 /** The consents that a user may have in force, and for one agent. */
 export const MAX_CONSENTS_OF_USER = 1000;
 export const MAX_CONSENTS_OF_PAIR = 50;
+/** The most that the details of all of a user's may take, in bytes of JSON: a list answers all of them. */
+export const MAX_CONSENT_BYTES_OF_USER = 512 * 1024;
 /** The most that their details may take together for one agent, in bytes of JSON: each decision reads and records them. */
 export const MAX_CONSENT_BYTES_OF_PAIR = 32 * 1024;
 /** Ended consents of a pair that are kept: a decision says of the latest that it has ended. */
 const KEPT_ENDED_CONSENTS = 20;
+const KEPT_ENDED_CONSENTS_OF_USER = 200;
 const MAX_CONSENT_CACHE_BYTES = 8 * 1024 * 1024;
 const CACHED_ROWS_BYTES = 300;
 
@@ -100,7 +103,7 @@ export class ConsentStore implements Consents {
       {
         sql: `select * from consents where user_type = $1 and user_id = $2
                 and ($3::text is null or (agent_type = $3 and agent_id = $4))
-              order by consent->>'given' desc, id limit ${2 * MAX_CONSENTS_OF_USER}`,
+              order by consent->>'given' desc, id limit ${MAX_CONSENTS_OF_USER + 2 * KEPT_ENDED_CONSENTS_OF_USER}`,
         params: [user.type, user.id, agent?.type ?? null, agent?.id ?? null],
       },
     ]);
@@ -109,7 +112,7 @@ export class ConsentStore implements Consents {
 
   /**
    * Adds a consent, unless the user has too many in force.
-   * @param alongside statements of the same transaction that are run before it; where one fails nothing is added
+   * @param request the request that it answers, and only while that waits for an answer
    * @returns whether it was added
    * @throws Fault
    */
@@ -118,15 +121,15 @@ export class ConsentStore implements Consents {
     consent: Consent,
     evidence: ConsentEvidence,
     now: Date,
-    alongside: readonly SqlStatement[] = [],
+    request?: string,
   ): Promise<boolean> {
-    const results = await this.write([
+    const [, added] = await this.write([
       CONSENT_LOCK,
-      ...alongside,
-      addStatement(pair, consent, evidence, now),
+      addStatement(pair, consent, evidence, now, request),
+      ...(request === undefined ? [] : [grantStatement(request, consent.id)]),
       pruneStatement(pair, now),
     ]);
-    return results[alongside.length + 1]?.[0] !== undefined;
+    return added?.[0] !== undefined;
   }
 
   /** Replaces a consent. @returns whether it was still the version that was seen @throws Fault */
@@ -240,14 +243,16 @@ const WITHDRAW = `update consents set consent = consent || jsonb_build_object('w
     ended = least(ended, $1::timestamptz), version = $2::uuid`;
 
 /** Inserts the consent where there is room for it. */
-function addStatement(pair: ConsentPair, consent: Consent, evidence: ConsentEvidence, now: Date): SqlStatement {
+function addStatement(pair: ConsentPair, consent: Consent, evidence: ConsentEvidence, now: Date, request?: string): SqlStatement {
   return {
     sql: `insert into consents (user_type, user_id, agent_type, agent_id, id, actions, consent, bytes, version, ended)
           select $1::text, $2::text, $3::text, $4::text, $5::uuid, $6::jsonb, $7::jsonb, $8::int, $9::uuid, $10::timestamptz
-          where (select count(*) from consents where user_type = $1 and user_id = $2 and coalesce(ended > $11::timestamptz, true))
-              < ${MAX_CONSENTS_OF_USER}
+          where (select count(*) < ${MAX_CONSENTS_OF_USER} and coalesce(sum(bytes), 0) + $8 <= ${MAX_CONSENT_BYTES_OF_USER}
+              from consents where user_type = $1 and user_id = $2 and coalesce(ended > $11::timestamptz, true))
             and (select count(*) < ${MAX_CONSENTS_OF_PAIR} and coalesce(sum(bytes), 0) + $8 <= ${MAX_CONSENT_BYTES_OF_PAIR}
               from consents where ${OF_PAIR} and coalesce(ended > $11::timestamptz, true))
+            and ($12::uuid is null or exists (select 1 from consent_requests
+              where id = $12 and state = 'pending' and expires > $11::timestamptz))
           returning id`,
     params: [
       ...consentPairParams(pair),
@@ -258,15 +263,29 @@ function addStatement(pair: ConsentPair, consent: Consent, evidence: ConsentEvid
       uuid(),
       consent.ends ?? null,
       now.toISOString(),
+      request ?? null,
     ],
+  };
+}
+
+/** Notes that the request was granted, where the consent has been added. */
+function grantStatement(request: string, consent: string): SqlStatement {
+  return {
+    sql: `update consent_requests set state = 'granted', consent = $2::uuid
+          where id = $1::uuid and exists (select 1 from consents where id = $2::uuid)`,
+    params: [request, consent],
   };
 }
 
 /** Deletes the oldest of those that have ended: records of decisions have what they rested on. */
 function pruneStatement(pair: ConsentPair, now: Date): SqlStatement {
   return {
-    sql: `delete from consents where id in (select id from consents where ${OF_PAIR} and ended <= $5::timestamptz
-            order by ended desc, id offset ${KEPT_ENDED_CONSENTS})`,
+    sql: `delete from consents where id in (
+            (select id from consents where ${OF_PAIR} and ended <= $5::timestamptz
+              order by ended desc, id offset ${KEPT_ENDED_CONSENTS})
+            union all
+            (select id from consents where user_type = $1 and user_id = $2 and ended <= $5::timestamptz
+              order by ended desc, id offset ${KEPT_ENDED_CONSENTS_OF_USER}))`,
     params: [...consentPairParams(pair), now.toISOString()],
   };
 }

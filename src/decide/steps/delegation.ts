@@ -17,7 +17,7 @@ import { checkDetailsCoverage } from '../../tokens/authorization-details.js';
 import { type Facts, type JudgingStep } from '../step.js';
 import { buildDetailChecks, withCaveatContext } from '../permission-checks.js';
 import type { BoundQuestion } from '../bound-question.js';
-import { buildCoverageRequest, readPurpose } from '../coverage-request.js';
+import { buildCoverageRequest, getStatedPurpose } from '../coverage-request.js';
 
 export const delegationStep: JudgingStep = {
   step: 'delegation',
@@ -139,7 +139,7 @@ function judgeGrant(
   remedies: Remedy[],
 ): FaultCode | undefined {
   const { action } = bound.target;
-  const purpose = readPurpose(bound);
+  const purpose = getStatedPurpose(bound);
   if (grant.sessionEnded) reasons.push(reason('delegation', 'session_ended'));
   if (grant.purpose !== undefined && purpose !== grant.purpose) reasons.push(reason('delegation', 'purpose_mismatch'));
 
