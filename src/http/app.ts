@@ -4,6 +4,7 @@ import type { Listener } from '../config/listener.js';
 import { installLoadShedding, Admission } from './edge/load-shedding.js';
 import { getListenerUrl } from './listener-url.js';
 import { capabilityRoutes } from './routes/capabilities.js';
+import { consentRequestRoutes } from './routes/consent-requests.js';
 import { consentRoutes } from './routes/consents.js';
 import { decisionRoutes } from './routes/decisions.js';
 import { entityRoutes } from './routes/entities.js';
@@ -51,7 +52,7 @@ type RegisterRoutes = (app: TypedApp, service: Service) => void;
 const ROUTES: Readonly<Record<'decisions' | 'administration' | 'both', readonly RegisterRoutes[]>> = {
   decisions: [evaluationRoutes, searchRoutes, capabilityRoutes, filterRoutes, discoveryRoutes],
   administration: [relationshipRoutes, entityRoutes, revocationRoutes, policyRoutes, metricsRoutes],
-  both: [decisionRoutes, sessionRoutes, consentRoutes, scopeRoutes, healthRoutes],
+  both: [decisionRoutes, sessionRoutes, consentRoutes, consentRequestRoutes, scopeRoutes, healthRoutes],
 };
 
 export interface AppOptions {

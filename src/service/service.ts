@@ -10,6 +10,7 @@ import type { GraphEngine } from '../graph/port.js';
 import { ActivePolicies } from './active-policies.js';
 import { loadRules } from '../policy/load.js';
 import { DecisionStore } from '../store/decisions.js';
+import { ConsentRequestStore } from '../store/consent-requests.js';
 import { ConsentStore } from '../store/consents.js';
 import { EntityStore } from '../store/entities.js';
 import { LimitStore } from '../store/limits.js';
@@ -40,6 +41,7 @@ export interface Service {
   readonly credentials: CredentialVerifier;
   readonly entities: EntityStore;
   readonly consents: ConsentStore;
+  readonly consentRequests: ConsentRequestStore;
   readonly decisions: DecisionStore;
   readonly revocations: RevocationStore;
   readonly trust: TrustConfig;
@@ -148,6 +150,7 @@ export async function openService(
       secret: await readSecret(database),
       entities,
       consents,
+      consentRequests: new ConsentRequestStore(database),
       decisions,
       revocations,
       metrics,

@@ -1,7 +1,7 @@
 /** The store of requests for consent: what agents ask their users, until it is answered or too old. */
 import { v4 as uuid } from 'uuid';
 import type { ConsentPair, RequestedConsent } from '../model/consents.js';
-import { formatRef, type EntityRef } from '../model/ids.js';
+import type { EntityRef } from '../model/ids.js';
 import { sha256 } from '../runtime/sha256.js';
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
@@ -128,11 +128,6 @@ export class ConsentRequestStore {
       params: [user.type, user.id, agent.type, agent.id],
     };
   }
-}
-
-/** The key by which two requests are of the same user and agent. */
-export function isSamePair(a: ConsentPair, b: ConsentPair): boolean {
-  return formatRef(a.user) === formatRef(b.user) && formatRef(a.agent) === formatRef(b.agent);
 }
 
 function toStoredRequest(row: DatabaseRow): StoredConsentRequest {
