@@ -3,6 +3,7 @@ import type { CheckRequest } from '../model/checks.js';
 import { consentKey, type Consent, type ConsentMap, type ConsentNeed } from '../model/consents.js';
 import type { FaultCode } from '../model/faults.js';
 import type { Properties, Question } from '../model/question.js';
+import { findBasisChange } from '../govern/consents/consent-basis.js';
 import { findConsent, type ConsentFinding } from '../govern/consents/find-consent.js';
 import type { BoundQuestion } from './bound-question.js';
 import { buildCoverageRequest } from './coverage-request.js';
@@ -49,6 +50,7 @@ export function findQuestionConsent(
     now: bound.now,
     asserted: readAsserted(bound.question),
     confirmed: hasUserConfirmed(),
+    findChange: (consent) => findBasisChange(consent, bound.rules),
   });
 }
 

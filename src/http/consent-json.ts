@@ -4,6 +4,7 @@ import { hasConsentEnded, readConsentState } from '../govern/consents/consent-st
 import type { ConsentTerms } from '../model/consents.js';
 import { BadRequest } from '../model/faults.js';
 import { findIdProblem, type EntityRef } from '../model/ids.js';
+import type { Rules } from '../policy/load.js';
 import { instantFormat, utcInstantFormat } from '../runtime/instant-format.js';
 import type { StoredConsent } from '../store/consents.js';
 import { detailSchema } from '../tokens/claims.js';
@@ -145,7 +146,7 @@ function isLanguageTag(tag: string): boolean {
   }
 }
 
-export function toConsentJson({ agent, consent, evidence }: StoredConsent, now: Date): ConsentJson {
+export function toConsentJson({ agent, consent, evidence }: StoredConsent, now: Date, rules: Rules): ConsentJson {
   const { id, details, access, confirm, when, starts, ends, purpose, task } = consent;
   return {
     id,
@@ -160,7 +161,7 @@ export function toConsentJson({ agent, consent, evidence }: StoredConsent, now: 
     ...(purpose === undefined ? {} : { purpose }),
     ...(task === undefined ? {} : { task }),
     evidence,
-    state: readConsentState(consent, now),
+    state: readConsentState(consent, now, rules),
   };
 }
 
@@ -183,8 +184,8 @@ export function checkConsentPeriod({ starts, ends }: Pick<ConsentTerms, 'starts'
 }
 
 /** Whether nothing can change the consent any more. */
-export function isOver({ consent }: StoredConsent, now: Date): boolean {
-  return hasConsentEnded(readConsentState(consent, now));
+export function isOver({ consent }: StoredConsent, now: Date, rules: Rules): boolean {
+  return hasConsentEnded(readConsentState(consent, now, rules));
 }
 
 /** The agent that a request names, with or without its type. @throws BadRequest */

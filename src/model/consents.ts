@@ -29,9 +29,14 @@ export interface ConsentTerms {
   readonly task?: string | undefined;
 }
 
+/** Hashes of what the schemas say of the actions that a consent names, by `"read" on "calendar"`. */
+export type ConsentBasis = Readonly<Record<string, string>>;
+
 /** A consent as decisions read it. */
 export interface Consent extends ConsentTerms {
   readonly id: string;
+  /** `unchecked` for a question that was made up, whatever the schemas say. */
+  readonly basis: ConsentBasis | 'unchecked';
   /** The instant at which the user gave it, RFC 3339. */
   readonly given: string;
   /** The instant at which the user withdrew it, RFC 3339; undefined where they haven't. */

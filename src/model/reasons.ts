@@ -245,6 +245,12 @@ export const REASONS = {
     people: 'The consent to this has ended.',
     operators: 'The latest consent that covers the question was withdrawn, or has expired.',
   },
+  consent_suspended: {
+    steps: ['consent'],
+    people: 'What was consented to has changed since, so the consent is needed again.',
+    operators:
+      'The latest consent that covers the question is suspended: the permission, title, class, effect or definition of an action that it names has changed.',
+  },
   consent_access_mismatch: {
     steps: ['consent'],
     people: 'The consent to this is for another kind of access.',

@@ -121,6 +121,7 @@ const consentSchema = z.looseObject({
   ends: instantSchema.optional(),
   purpose: z.string().optional(),
   task: z.string().optional(),
+  basis: z.union([z.record(z.string(), z.string()), z.literal('unchecked')]),
   given: instantSchema,
   withdrawn: instantSchema.optional(),
 });

@@ -140,6 +140,6 @@ function toStoredRequest(row: DatabaseRow): StoredConsentRequest {
     askedBy: String(row['asked_by']),
     asked: (row['asked'] as Date).toISOString(),
     expires: (row['expires'] as Date).toISOString(),
-    ...(row['consent'] === null ? {} : { consent: String(row['consent']) }),
+    ...(typeof row['consent'] === 'string' ? { consent: row['consent'] } : {}),
   };
 }

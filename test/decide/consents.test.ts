@@ -1,6 +1,7 @@
 /** Decisions on actions that ask for consent, with the real engines: what a consent does, and what it doesn't. */
 import { v4 as uuid } from 'uuid';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describeConsentBasis } from '../../src/govern/consents/consent-basis.js';
 import type { Consent } from '../../src/model/consents.js';
 import type { ReplayableRecord } from '../../src/model/decision.js';
 import { answerRecord } from '../../src/records/redecide.js';
@@ -27,8 +28,10 @@ const calendar = (more: object = {}): Consent['details'][number] => ({
 });
 
 async function give(more: Partial<Consent> = {}, { user = 'ann', agent = 'helper', by = remit } = {}): Promise<string> {
+  const { details = [calendar()] } = more;
   const consent: Consent = {
-    id: uuid(), details: [calendar()], access: 'online', confirm: 'never', starts: at(-1), given: at(-1), ...more,
+    id: uuid(), access: 'online', confirm: 'never', starts: at(-1), given: at(-1), ...more, details,
+    basis: describeConsentBasis(details, by.service.activePolicies.rules),
   }; // prettier-ignore
   const pair = { user: { type: 'user', id: user }, agent: { type: 'agent', id: agent } };
   const evidence = { surface: 'test', text_sha256: '', locale: 'en', decided_at: at(-1) };

@@ -20,7 +20,7 @@ function newPair(user = `u"\\${(counter += 1)}`): ConsentPair {
 }
 function newConsent(more: Partial<Consent> = {}): Consent {
   const details = [{ type: 'remit', actions: ['read', 'li"st'] }];
-  return { id: uuid(), details, access: 'online', confirm: 'never', starts: at(-1), given: at(-1), ...more };
+  return { id: uuid(), details, access: 'online', confirm: 'never', starts: at(-1), basis: {}, given: at(-1), ...more };
 }
 
 /** @param getDatabase one that is migrated */

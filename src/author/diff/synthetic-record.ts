@@ -139,6 +139,7 @@ function syntheticConsent(mode: 'delegated' | 'vouched', action: string, { now, 
     access: mode === 'vouched' ? 'online' : token.access,
     confirm: 'never',
     starts: given,
+    basis: 'unchecked',
     given,
   };
 }

@@ -16,6 +16,8 @@ export interface ConsentQuestion {
   readonly asserted: Properties;
   /** Whether the user has said yes to this very question. */
   readonly confirmed: boolean;
+  /** Says what of a consent's actions has changed since it was given; undefined where nothing has. */
+  readonly findChange: (consent: Consent) => string | undefined;
 }
 
 export type ConsentFinding =
@@ -66,12 +68,18 @@ function checkCoverage(
   return { problem: problem === undefined ? undefined : `consent ${id}: ${problem.replace(/\.$/, '')}`, fault };
 }
 
-function findObstacle(consent: Consent, { now, asserted, confirmed }: ConsentQuestion): Obstacle | undefined {
+function findObstacle(
+  consent: Consent,
+  { now, asserted, confirmed, findChange }: ConsentQuestion,
+): Obstacle | undefined {
   const { id, withdrawn, starts, ends, when, confirm } = consent;
   if (withdrawn !== undefined)
     return { code: 'consent_ended', message: `The user withdrew the consent ${id} at ${withdrawn}.` };
   if (ends !== undefined && Date.parse(ends) <= now.getTime())
     return { code: 'consent_ended', message: `The consent ${id} expired at ${ends}.` };
+  const change = findChange(consent);
+  if (change !== undefined)
+    return { code: 'consent_suspended', message: `The consent ${id} is suspended: ${change} since the user gave it.` };
   if (Date.parse(starts) > now.getTime())
     return { code: 'consent_required', message: `The consent ${id} begins only at ${starts}.` };
   const unmet = Object.entries(when ?? {}).find(

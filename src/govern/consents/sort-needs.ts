@@ -40,7 +40,7 @@ export function sortNeeds(
   rules: Rules,
   now: Date,
 ): SortedNeeds {
-  const given = consents.filter((consent) => isGiven(consent, terms, now)).map(({ details }) => details);
+  const given = consents.filter((consent) => isGiven(consent, terms, rules, now)).map(({ details }) => details);
   const sorted: Record<keyof SortedNeeds, NeededItem[]> = { have: [], missing: [], never: [] };
   for (const detail of splitNeeds(needs)) {
     const kind = isRuledOut(detail, terms.agent, rules)
@@ -64,9 +64,9 @@ export function splitNeeds(needs: readonly AuthorizationDetail[]): Authorization
 }
 
 /** Whether nothing has to be asked for what the consent covers: it is in force, and under these terms. */
-function isGiven(consent: Consent, { access, purpose }: NeededTerms, now: Date): boolean {
+function isGiven(consent: Consent, { access, purpose }: NeededTerms, rules: Rules, now: Date): boolean {
   return (
-    readConsentState(consent, now) === 'active' &&
+    readConsentState(consent, now, rules) === 'active' &&
     Date.parse(consent.starts) <= now.getTime() &&
     consent.access === access &&
     consent.confirm === 'never' &&
@@ -90,13 +90,15 @@ function isRuledOut(detail: AuthorizationDetail, agent: EntityRef, rules: Rules)
     const ownTexts = resources.filter(
       (resource) => typeof resource !== 'string' || resource.startsWith(`${named.resourceType.object}:`),
     );
-    return ownTexts.length > 0 && ownTexts.every((text) => open.some((policy) => isResourceInScope(policy, text, rules)));
+    return (
+      ownTexts.length > 0 && ownTexts.every((text) => open.some((policy) => isResourceInScope(policy, text, rules)))
+    );
   });
 }
 
 function isAgentInScope(scope: Policy['json']['principal'], agent: EntityRef, { vocabulary }: Rules): boolean {
   if (scope.op === 'All') return true;
-  if (scope.op === 'is' && !('in' in scope && scope.in !== undefined)) return vocabulary.objectOf(scope.entity_type) === agent.type;
+  if (scope.op === 'is' && !('in' in scope)) return vocabulary.objectOf(scope.entity_type) === agent.type;
   if (scope.op !== '==' || !('entity' in scope)) return false;
   const uid = unwrapUid(scope.entity);
   return vocabulary.objectOf(uid.type) === agent.type && uid.id === agent.id;
@@ -111,7 +113,7 @@ function isActionInScope(scope: Policy['json']['action'], { action }: ActionOnRe
 
 function isTypeInScope(scope: Policy['json']['resource'], { resourceType }: ActionOnResource): boolean {
   if (scope.op === 'All') return true;
-  return scope.op === 'is' && !('in' in scope && scope.in !== undefined) && scope.entity_type === resourceType.name;
+  return scope.op === 'is' && !('in' in scope) && scope.entity_type === resourceType.name;
 }
 
 /** Whether the policy is about just the resource that the detail names: `calendar:sealed`. */

@@ -2,6 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 import { v4 as uuid } from 'uuid';
 import { z } from 'zod';
+import { describeConsentBasis } from '../../govern/consents/consent-basis.js';
 import { describeNeed, sortNeeds, splitNeeds } from '../../govern/consents/sort-needs.js';
 import { checkConsentDetails } from '../../govern/consents/requested-consent.js';
 import { nameDeletion } from '../../govern/requested-details.js';
@@ -147,14 +148,26 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
       if (nameDeletion(details, rules) && !hasSignedInLately(caller, now)) return sendSignInNeeded(reply);
       const given = now.toISOString();
       const { confirm = 'never' } = body;
-      const consent: Consent = { id: uuid(), details, access, confirm, starts: given, ends, purpose, task, given };
+      const basis = describeConsentBasis(details, rules);
+      const consent: Consent = {
+        id: uuid(),
+        details,
+        access,
+        confirm,
+        starts: given,
+        ends,
+        purpose,
+        task,
+        basis,
+        given,
+      };
       const evidence = { surface: caller.clientId ?? '', text_sha256: textHash, locale, decided_at: given };
       if (!(await service.consents.add(stored, consent, evidence, now, stored.id))) {
         const current = await service.consentRequests.find(stored.id, now);
         if (current?.state === 'pending') return reply.code(429).send(TOO_MANY_CONSENTS);
         return reply.code(409).send(DECIDED);
       }
-      return reply.code(201).send(toConsentJson({ ...stored, consent, evidence, version: '' }, now));
+      return reply.code(201).send(toConsentJson({ ...stored, consent, evidence, version: '' }, now, rules));
     },
   });
 

@@ -1,6 +1,7 @@
 /** `/v1/consents` and below: what a user has consented to. */
 import { v4 as uuid } from 'uuid';
 import { z } from 'zod';
+import { describeConsentBasis, keepBasis } from '../../govern/consents/consent-basis.js';
 import { narrowConsent } from '../../govern/consents/narrow-consent.js';
 import { checkConsentDetails } from '../../govern/consents/requested-consent.js';
 import { nameDeletion } from '../../govern/requested-details.js';
@@ -85,10 +86,23 @@ export function consentRoutes(app: TypedApp, service: Service): void {
       const { text_sha256: textHash, locale } = rendered;
       if (body.text_sha256 !== undefined && body.text_sha256 !== textHash) return reply.code(409).send(TEXT_CHANGED);
       const given = now.toISOString();
-      const consent: Consent = { id: uuid(), details, access, confirm, when, starts, ends, purpose, task, given };
+      const basis = describeConsentBasis(details, rules);
+      const consent: Consent = {
+        id: uuid(),
+        details,
+        access,
+        confirm,
+        when,
+        starts,
+        ends,
+        purpose,
+        task,
+        basis,
+        given,
+      };
       const evidence = { surface: caller.clientId ?? '', text_sha256: textHash, locale, decided_at: given };
       if (!(await service.consents.add(pair, consent, evidence, now))) return reply.code(429).send(TOO_MANY_CONSENTS);
-      return reply.code(201).send(toConsentJson({ ...pair, consent, evidence, version: '' }, now));
+      return reply.code(201).send(toConsentJson({ ...pair, consent, evidence, version: '' }, now, rules));
     },
   });
 
@@ -108,7 +122,7 @@ export function consentRoutes(app: TypedApp, service: Service): void {
         agent === undefined ? undefined : readAgentReference(agent, agentObject, 'agent'),
       );
       const listed = all.filter(({ consent }) => task === undefined || consent.task === task);
-      return { consents: listed.map((stored) => toConsentJson(stored, service.now())) };
+      return { consents: listed.map((stored) => toConsentJson(stored, service.now(), service.activePolicies.rules)) };
     },
   });
 
@@ -124,7 +138,7 @@ export function consentRoutes(app: TypedApp, service: Service): void {
       const stored = await find(requireUser(request).user, request.params.id);
       return stored === undefined
         ? reply.code(404).send(NO_CONSENT_FOUND)
-        : reply.send(toConsentJson(stored, service.now()));
+        : reply.send(toConsentJson(stored, service.now(), service.activePolicies.rules));
     },
   });
 
@@ -139,20 +153,23 @@ export function consentRoutes(app: TypedApp, service: Service): void {
     onRequest,
     handler: async (request, reply) => {
       const { limits: _limits, ...change } = request.body;
+      const { rules } = service.activePolicies;
       for (let race = 1; race <= MAX_CONSENT_RACES; race += 1) {
         const now = service.now();
         const stored = await find(requireUser(request).user, request.params.id);
         if (stored === undefined) return reply.code(404).send(NO_CONSENT_FOUND);
-        if (isOver(stored, now)) return reply.code(409).send(createProblem('conflict', 'The consent has ended.'));
+        if (isOver(stored, now, rules))
+          return reply.code(409).send(createProblem('conflict', 'The consent has ended.'));
         if (change.details !== undefined) {
           checkPlainTexts(change.details, 'details');
-          checkConsentDetails(change.details, stored.consent.access, service.activePolicies.rules, 'details');
+          checkConsentDetails(change.details, stored.consent.access, rules, 'details');
         }
         if (change.ends !== undefined) readConsentEnd({ ends: change.ends }, now);
-        const consent = narrowConsent(stored.consent, change);
+        const narrowed = narrowConsent(stored.consent, change);
+        const consent = { ...narrowed, basis: keepBasis(narrowed, rules) };
         checkConsentPeriod(consent);
         if (await service.consents.replace(stored, consent))
-          return reply.send(toConsentJson({ ...stored, consent }, now));
+          return reply.send(toConsentJson({ ...stored, consent }, now, rules));
       }
       return reply.code(409).send(createProblem('conflict', 'The consent is changed by others at the same time.'));
     },

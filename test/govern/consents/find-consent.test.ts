@@ -14,6 +14,7 @@ function consent(more: Partial<Consent> = {}): Consent {
     access: 'online',
     confirm: 'never',
     starts: at(-2),
+    basis: {},
     given: at(-2),
     ...more,
   };
@@ -40,6 +41,7 @@ function question(
     now: NOW,
     asserted: {},
     confirmed: false,
+    findChange: ({ task }) => (task === 'changed' ? 'the title of "read" has changed' : undefined),
     ...rest,
   };
 }
@@ -64,6 +66,8 @@ describe('findConsent', () => {
     ['one that was withdrawn', [consent({ withdrawn: at(-1) })], question(), 'consent_ended'],
     ['one withdrawn, and an older one expired', [consent({ withdrawn: at(-1) }), consent({ given: at(-3), ends: at(-1) })], question(), 'consent_ended'],
     ['one withdrawn, and an older one in force', [consent({ withdrawn: at(-1) }), consent({ id: 'c2', given: at(-3) })], question(), 'found'],
+    ['one whose action has changed', [consent({ task: 'changed' })], question(), 'consent_suspended'],
+    ['one whose action has changed, and that has ended', [consent({ task: 'changed', ends: at(0) })], question(), 'consent_ended'],
     ['background use of an online one', [consent()], question({ access: 'background' }), 'consent_access_mismatch'],
     ['online use of a background one', [consent({ access: 'background' })], question(), 'consent_access_mismatch'],
     ['background use of a detail for background use', [consent({ details: [{ type: 'remit', actions: ['read'], access: 'background' }] })], question({ access: 'background' }), 'consent_access_mismatch'],
@@ -77,7 +81,7 @@ describe('findConsent', () => {
     ['another purpose', [consent({ purpose: 'plan' })], question({ purpose: 'sell' }), 'consent_required'],
     ['a detail with a purpose that the question leaves open', [consent({ details: [{ type: 'remit', actions: ['read'], purpose: 'plan' }] })], question(), 'consent_required'],
     ['a permission that is not held', [consent({ details: [{ type: 'remit', actions: ['read'], resources: { type: 'calendar', permission: 'own' } }] })], question(), 'consent_required'],
-  ])('says of %s: %4$s', (_what, consents, asked, expected) => {
+  ])('judges %s', (_what, consents, asked, expected) => {
     expect(codeOf(findConsent(consents, asked))).toBe(expected);
   }); // prettier-ignore
 
@@ -112,6 +116,8 @@ const anyConsent: fc.Arbitrary<Consent> = fc.record({
   starts: fc.integer({ min: -3, max: 1 }).map(at),
   ends: fc.option(fc.integer({ min: -1, max: 3 }).map(at), { nil: undefined }),
   purpose: fc.constantFrom(undefined, 'plan'),
+  task: fc.constantFrom(undefined, undefined, 'changed'),
+  basis: fc.constant({}),
   given: fc.integer({ min: -9, max: 0 }).map(at),
   withdrawn: fc.option(fc.integer({ min: -1, max: 0 }).map(at), { nil: undefined, freq: 3 }),
 });
@@ -134,6 +140,7 @@ const NARROWINGS: readonly ((one: Consent) => Consent)[] = [
   (one) => ({ ...one, details: one.details.slice(1) }),
   (one) => ({ ...one, details: one.details.map((detail) => ({ ...detail, purpose: 'plan' })) }),
   (one) => ({ ...one, purpose: 'plan' }),
+  (one) => ({ ...one, task: 'changed' }),
 ];
 
 describe('the law of consents', () => {

@@ -282,3 +282,24 @@ describe('who may', () => {
     }
   });
 });
+
+it('is suspended while an action that it names means something else, and says what has changed', async () => {
+  const given = await give();
+  const { consents } = remit.service;
+  const stored = await consents.find({ type: 'user', id: 'ann' }, given.id);
+  if (stored === undefined) throw new TypeError('it was given');
+  const { basis } = stored.consent;
+  if (basis === 'unchecked') throw new TypeError('it has one');
+  const former = Object.fromEntries(Object.entries(basis).map(([key, hash]) => [key, hash.replace(/^[^.]*/, 'x')]));
+  await consents.replace(stored, { ...stored.consent, basis: former });
+  const answer = await askFor(remit);
+  expect(codes(answer)).toEqual(['consent_suspended']);
+  expect(answer.context?.reasons[0]?.message).toContain(
+    'is suspended: the permission of "read" on "calendar" has changed since the user gave it.',
+  );
+  expect((await call('GET', `/${given.id}`)).json()).toMatchObject({ state: 'suspended' });
+  // Narrowing it is no new yes.
+  expect((await call('PATCH', `/${given.id}`, { ends: at(1) })).json()).toMatchObject({ state: 'suspended' });
+  await give();
+  expect((await askFor(remit)).decision).toBe(true);
+});
