@@ -70,7 +70,7 @@ const hashAction = memoizeByObjects(
   },
 );
 
-/** Without the places in the source, which a comment moves. */
+/** Leaves out the places in the source, which a comment moves. */
 function stringifyPart(part: unknown): string {
   return JSON.stringify(part, (name, value: unknown) => (name === 'range' ? undefined : value));
 }
