@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { clientFormat, resolveClients, type ConfiguredClient } from './clients.js';
 import { databaseFormat, resolveDatabase, type DatabaseConfig } from './database.js';
+import { delegationsFormat, type DelegationsConfig } from './delegations.js';
 import { displayPath, type SourcePaths } from './files.js';
 import { findZoneProblem } from '../runtime/local-time.js';
 import { isLoopback } from '../runtime/ip-address.js';
@@ -45,6 +46,7 @@ export const configFormat = z.strictObject({
   reload: reloadFormat.prefault({}),
   records: z.strictObject({ facts: z.boolean().default(true) }).prefault({}),
   limits: limitsFormat,
+  delegations: delegationsFormat,
   shutdown: z
     .strictObject({
       grace_ms: z.number().int().min(0).max(300_000).default(2000),
@@ -83,6 +85,7 @@ export interface Config extends Listener {
   readonly reload: ReloadConfig;
   /** Whether decision records hold the facts that the decisions rested on. */
   readonly records: { readonly facts: boolean };
+  readonly delegations: DelegationsConfig;
   /** REMIT_KEY, the client key that commands use. */
   readonly clientKey: string | undefined;
   /** Warnings for the operator, printed at the start. */
@@ -168,6 +171,7 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     logs: settings.logs,
     reload: resolveReload(settings.reload),
     records: settings.records,
+    delegations: { clientMaxMs: settings.delegations.client_max },
     clientKey: nonEmpty(env['REMIT_KEY']),
     warnings,
   };

@@ -6,6 +6,7 @@ import { findBudget } from '../govern/limits/judge.js';
 import { askCedar, type CedarFacts, type CedarOutcomes } from './ask-cedar.js';
 import type { BoundQuestion } from './bound-question.js';
 import { findQuestionConsent, listConsentEnds } from './consent-facts.js';
+import { listDelegationEnds } from './delegation-links.js';
 import { buildAgentCanChecks, buildCanChecks, buildGateCheck } from './permission-checks.js';
 import type { Facts, JudgingStep, StepNeeds } from './step.js';
 
@@ -15,6 +16,7 @@ export function collectNeeds(steps: readonly JudgingStep[], bound: BoundQuestion
   return {
     checks: needs.flatMap(({ checks = [] }) => checks),
     entities: needs.flatMap(({ entities = [] }) => entities),
+    delegations: needs.flatMap(({ delegations = [] }) => delegations),
     charges: needs.flatMap(({ charges = [] }) => charges),
     retry: needs.find(({ retry }) => retry !== undefined)?.retry,
     consents: needs.flatMap(({ consents = [] }) => consents),
@@ -72,9 +74,10 @@ export function evaluateFacts(bound: BoundQuestion, answers: AnsweredFacts): Fac
   const checkExpiries = needs.checks.flatMap((request) => findAnswerEnd(request, check(request), bound) ?? []);
   const pathExpiries = delegationPath?.kind === 'path' ? delegationPath.ends : [];
   const consentExpiries = listConsentEnds(bound, consents, consent);
+  const delegationExpiries = listDelegationEnds(bound, answers);
   // What is left of a limit may be gone a moment later.
   const policyExpiries = cedar.timeDependent || limits !== undefined ? [bound.now.toISOString()] : [];
-  const expiries = [...checkExpiries, ...pathExpiries, ...consentExpiries, ...policyExpiries];
+  const expiries = [...checkExpiries, ...pathExpiries, ...delegationExpiries, ...consentExpiries, ...policyExpiries];
   return { ...answers, consent, cedar, expiries };
 }
 

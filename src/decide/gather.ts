@@ -8,6 +8,7 @@ import type { GraphSnapshot } from '../graph/snapshot.js';
 import type { ActingParties } from '../model/acting.js';
 import type { CheckAnswer, CheckRequest } from '../model/checks.js';
 import { consentKey, type ConsentMap, type ConsentNeed, type Consents } from '../model/consents.js';
+import { delegationKey, type DelegationMap, type DelegationPair, type Delegations } from '../model/delegations.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
 import type { Entities, EntityMap, EntityNeed } from '../model/entities.js';
 import { Fault, type FaultCode } from '../model/faults.js';
@@ -25,11 +26,12 @@ import { findDelegationPath } from './delegation-path.js';
 import { listReferenceNeeds } from './entity-needs.js';
 import { evaluateFacts, withIntermediaries } from './facts.js';
 import type { Facts, StepNeeds } from './step.js';
-import { buildDelegationCheck } from './steps/delegation.js';
+import { buildDelegationCheck, listDelegationChecks, listDelegationPairs } from './delegation-links.js';
 
 export interface GatherDeps {
   readonly entities: Pick<Entities, 'fetch'>;
   readonly consents: Consents;
+  readonly delegations: Delegations;
   readonly revocations: Revocations;
   readonly limits: LimitUses;
   readonly observer: Pick<DecisionObserver, 'cedar'>;
@@ -41,6 +43,7 @@ export interface EngineAnswers {
   readonly graph: GraphSnapshot;
   readonly check: Facts['check'];
   readonly entities: EntityMap | FaultCode;
+  readonly delegations: DelegationMap | FaultCode;
   readonly limits: Facts['limits'];
   readonly consents: ConsentMap | FaultCode;
   /** Searches by the key of the delegation's check: questions on one delegation share the search. */
@@ -76,10 +79,15 @@ export async function fetchEngineAnswers(
     if (check.explain === true || !checks.has(key)) checks.set(key, check);
   }
   const unasked = new Map([...checks].filter(([key]) => !priorAnswers.has(key)));
-  const [fetched, entities, limits, consents] = await Promise.all([
+  const [fetched, entities, delegations, limits, consents] = await Promise.all([
     fetchChecks(unasked, graph, deadline),
     fetchEntities(
       needs.flatMap((need) => need.entities),
+      deps,
+      deadline,
+    ),
+    fetchDelegations(
+      needs.flatMap((need) => need.delegations),
       deps,
       deadline,
     ),
@@ -96,6 +104,7 @@ export async function fetchEngineAnswers(
       graph,
       check: (check) => answers.get(checkKey(check)) ?? NOT_REQUESTED,
       entities,
+      delegations,
       limits,
       consents,
       delegationPaths: new Map(),
@@ -168,18 +177,18 @@ export async function gatherFacts(
   return { bound, facts };
 }
 
-type GraphFacts = Pick<Facts, 'needs' | 'check' | 'delegationPath' | 'consents'>;
+type GraphFacts = Pick<Facts, 'needs' | 'check' | 'delegationPath' | 'delegation' | 'delegationsFault' | 'consents'>;
 
-/** The answers as they are, where the user has delegated directly and nothing is left to ask or to settle; else undefined. */
+/** The answers as they are, where the user has delegated directly, nothing else is to be asked, and none has ended. */
 function takeSettledAnswers(
   question: BoundQuestion,
   needs: Required<StepNeeds>,
-  { check, consents: read }: EngineAnswers,
+  { check, delegations, consents: read }: EngineAnswers,
 ): GraphFacts | undefined {
   if (!isDirectlyDelegated(question.acting, check)) return undefined;
-  const consents = selectConsents(question, read);
-  if (listConsentChecks(question, consents).length > 0) return undefined;
-  const facts = { needs, check, delegationPath: undefined, consents };
+  const known = { ...combineDelegations([delegations]), consents: selectConsents(question, read) };
+  if (listAddedChecks(question, needs, undefined, known).size > 0) return undefined;
+  const facts = { needs, check, delegationPath: undefined, ...known };
   return hasEndedAnswer(facts) ? undefined : facts;
 }
 
@@ -202,34 +211,79 @@ async function settleGraphAnswers(
   let current = answers;
   for (let attempt = 1; attempt <= MAX_SETTLING_ATTEMPTS; attempt += 1) {
     const delegationPath = await resolveDelegationPath(question, current, deps, deadline);
-    const facts = { ...(await bindConsents(question, needs, current, deadline)), delegationPath };
+    const facts = await bindGrants(question, needs, current, delegationPath, deps, deadline);
     if (!hasEndedAnswer(facts)) return facts;
     await sleep(SETTLING_PAUSE_MS);
     current = await current.renew();
   }
-  const consents = selectConsents(question, answers.consents);
-  return { needs, check: () => NOT_REQUESTED, delegationPath: undefined, consents };
+  return {
+    needs,
+    check: () => NOT_REQUESTED,
+    delegationPath: undefined,
+    delegation: () => undefined,
+    delegationsFault: 'relationships_unavailable',
+    consents: selectConsents(question, answers.consents),
+  };
 }
 
 /**
- * Completes the facts with the permissions by which consents name resources: only once they are read it is known which.
+ * Completes the facts with the delegations that the path came over, and with the permissions by which they and the consents
+ * name resources: only once they are read it is known which.
  */
-async function bindConsents(
+async function bindGrants(
   question: BoundQuestion,
   needs: Required<StepNeeds>,
   answers: EngineAnswers,
+  delegationPath: DelegationPathResult | undefined,
+  deps: GatherDeps,
   deadline: Deadline,
-): Promise<Pick<GraphFacts, 'needs' | 'check' | 'consents'>> {
-  const consents = selectConsents(question, answers.consents);
-  const checks = new Map(listConsentChecks(question, consents).map((check) => [checkKey(check), check]));
-  for (const check of needs.checks) checks.delete(checkKey(check));
-  if (checks.size === 0) return { needs, check: answers.check, consents };
-  const added = await fetchChecks(checks, answers.graph, deadline);
-  return {
-    needs: { ...needs, checks: [...needs.checks, ...checks.values()] },
-    check: (check) => added.get(checkKey(check)) ?? answers.check(check),
-    consents,
+): Promise<GraphFacts> {
+  const pairs = listDelegationPairs(question, delegationPath);
+  const known = answers.delegations;
+  const unread = typeof known === 'string' ? [] : pairs.filter((pair) => !known.has(delegationKey(pair)));
+  const read = unread.length === 0 ? [] : [await fetchDelegations(unread, deps, deadline)];
+  const grants = {
+    ...combineDelegations([known, ...read]),
+    consents: selectConsents(question, answers.consents),
   };
+  const checks = listAddedChecks(question, needs, delegationPath, grants);
+  const added = checks.size === 0 ? undefined : await fetchChecks(checks, answers.graph, deadline);
+  return {
+    needs: { ...needs, checks: [...needs.checks, ...checks.values()], delegations: pairs },
+    check: (check) => added?.get(checkKey(check)) ?? answers.check(check),
+    delegationPath,
+    ...grants,
+  };
+}
+
+function combineDelegations(
+  lookups: readonly (DelegationMap | FaultCode)[],
+): Pick<Facts, 'delegation' | 'delegationsFault'> {
+  const delegationsFault = lookups.find((lookup) => typeof lookup === 'string');
+  const delegation: Facts['delegation'] = (pair) => {
+    const key = delegationKey(pair);
+    for (const lookup of lookups) if (typeof lookup !== 'string' && lookup.has(key)) return lookup.get(key);
+    if (delegationsFault !== undefined) return undefined;
+    // What wasn't looked up may narrow all the same.
+    throw new Fault('database_unavailable', `${key} was not fetched`);
+  };
+  return { delegation, delegationsFault };
+}
+
+/** The checks for the details of delegations and consents that no step has named, by their keys. */
+function listAddedChecks(
+  question: BoundQuestion,
+  { checks: asked }: Required<StepNeeds>,
+  delegationPath: DelegationPathResult | undefined,
+  { delegation, consents }: Pick<Facts, 'delegation' | 'consents'>,
+): Map<string, CheckRequest> {
+  const wanted = [
+    ...listDelegationChecks(question, delegationPath, delegation),
+    ...listConsentChecks(question, consents),
+  ];
+  const checks = new Map(wanted.map((check) => [checkKey(check), check]));
+  if (checks.size > 0) for (const check of asked) checks.delete(checkKey(check));
+  return checks;
 }
 
 function hasEndedAnswer({ needs: { checks }, check, delegationPath }: GraphFacts): boolean {
@@ -264,6 +318,20 @@ async function fetchEntities(
 ): Promise<EntityMap | FaultCode> {
   try {
     return await deadline.race(entities.fetch(needs));
+  } catch (error) {
+    return engineFaultCode(error);
+  }
+}
+
+async function fetchDelegations(
+  pairs: readonly DelegationPair[],
+  { delegations }: GatherDeps,
+  deadline: Deadline,
+): Promise<DelegationMap | FaultCode> {
+  if (pairs.length === 0) return new Map();
+  try {
+    const found = await deadline.race(delegations.fetch(pairs));
+    return new Map(pairs.map((pair) => [delegationKey(pair), found.get(delegationKey(pair))]));
   } catch (error) {
     return engineFaultCode(error);
   }

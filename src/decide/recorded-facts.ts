@@ -6,6 +6,7 @@ import { OBLIGATION_TYPES } from '../model/obligations.js';
 import type { CheckAnswer } from '../model/checks.js';
 import type { TokenReading } from '../model/credential.js';
 import type { RecordedFacts, ReplayableRecord } from '../model/decision.js';
+import { delegationKey } from '../model/delegations.js';
 import { formatRef, type EntityRef } from '../model/ids.js';
 import { NO_ACCOUNT, type Caller, type Properties } from '../model/question.js';
 import type { Check } from '../model/relationships.js';
@@ -16,6 +17,7 @@ import type { EntityWithAncestors } from '../model/entities.js';
 import { type BoundQuestion, type UnboundQuestion } from './bound-question.js';
 import type { Evaluation } from './evaluation.js';
 import { listConsentChecks } from './consent-facts.js';
+import { listDelegationChecks, listDelegationPairs } from './delegation-links.js';
 import { withIntermediaries, type AnsweredFacts } from './facts.js';
 import { buildGateCheck, withCaveatContext } from './permission-checks.js';
 import { findUnrecordedEntities, recordEntities } from './recorded-entities.js';
@@ -103,6 +105,7 @@ function toRecordedAnswers(bound: BoundQuestion, facts: Facts): Omit<RecordedFac
     checks: Object.fromEntries(needs.checks.map((request) => [checkKey(request), check(request)])),
     ...(entitiesFault === undefined ? { entities: recordEntities(bound, facts) } : { entities_fault: entitiesFault }),
     ...(delegationPath === undefined ? {} : { passed_on: delegationPath }),
+    ...recordDelegations(facts),
     ...(limits === undefined ? {} : { limits }),
     ...recordConsents(facts),
   };
@@ -115,6 +118,20 @@ function recordConsents({ consents, consent }: Facts): Pick<RecordedFacts, 'cons
   return {
     consents: consents.filter(({ withdrawn }) => withdrawn === undefined || consent?.kind === 'missing'),
   };
+}
+
+/** The delegations that the database had something of. */
+function recordDelegations({
+  needs,
+  delegation,
+  delegationsFault,
+}: Facts): Pick<RecordedFacts, 'delegations' | 'delegations_fault'> {
+  if (delegationsFault !== undefined) return { delegations_fault: delegationsFault };
+  const stored = needs.delegations.flatMap((pair) => {
+    const state = delegation(pair);
+    return state === undefined ? [] : [[delegationKey(pair), state] as const];
+  });
+  return stored.length === 0 ? {} : { delegations: Object.fromEntries(stored) };
 }
 
 /** The question and the outcome of verifying its token, as they were when the decision was made. */
@@ -187,7 +204,17 @@ export interface RecalledFacts {
 
 /** @param needs those of the steps by the rules of now, which may be others than the record was made with */
 export function recallFacts(
-  { checks, entities, entities_fault, passed_on, limits, consents: recordedConsents, consents_fault }: RecordedFacts,
+  {
+    checks,
+    entities,
+    entities_fault,
+    passed_on,
+    delegations,
+    delegations_fault,
+    limits,
+    consents: recordedConsents,
+    consents_fault,
+  }: RecordedFacts,
   question: BoundQuestion,
   stepNeeds: Required<StepNeeds>,
 ): RecalledFacts {
@@ -200,7 +227,16 @@ export function recallFacts(
     return { type: ref.type, id: ref.id, attributes, parents: [], ancestors, omitted: new Set(omitted) };
   };
   const consents = recallConsents(stepNeeds, recordedConsents, consents_fault);
-  const needs = { ...stepNeeds, checks: [...stepNeeds.checks, ...listConsentChecks(question, consents)] };
+  const delegation: Facts['delegation'] = (pair) => ownMember(delegations, delegationKey(pair));
+  const needs = {
+    ...stepNeeds,
+    checks: [
+      ...stepNeeds.checks,
+      ...listDelegationChecks(question, passed_on, delegation),
+      ...listConsentChecks(question, consents),
+    ],
+    delegations: listDelegationPairs(question, passed_on),
+  };
   const missingChecks = needs.checks.map(checkKey).filter((key) => ownMember(checks, key) === undefined);
   const bound = withIntermediaries(question, passed_on);
   // Whether the resource is needed rests on the gate; where that isn't on record, it may be.
@@ -221,6 +257,8 @@ export function recallFacts(
       entity,
       entitiesFault: fault,
       delegationPath: passed_on,
+      delegation,
+      delegationsFault: delegations_fault,
       limits: missingLimits.length > 0 ? { fault: 'database_unavailable' } : limits,
       consents,
     },

@@ -3,6 +3,7 @@
  * parameters, or the token knows them. What is on record of a question, and what an answer says was ignored, both rest
  * on it.
  */
+import type { AuthorizationDetail } from '../model/acting.js';
 import type { RecordMember, CedarType } from '../policy/schema/types.js';
 import { getVerifiedCredential } from './bound-question.js';
 import type { Evaluation } from './evaluation.js';
@@ -33,6 +34,7 @@ export function collectDeclarations({
   const consents = facts?.consents === undefined || 'fault' in facts.consents ? [] : facts.consents;
   const otherNames = [
     ...listConstrainedNames(token?.authorizationDetails ?? []),
+    ...listConstrainedNames(listDelegationDetails(facts)),
     ...Object.keys(token?.transaction ?? {}),
     ...listConstrainedNames(consents.flatMap(({ details }) => details)),
   ];
@@ -50,6 +52,13 @@ export function collectDeclarations({
       ],
     },
   };
+}
+
+/** The details of all delegations that the question rests on. */
+function listDelegationDetails(facts: Evaluation['facts']): AuthorizationDetail[] {
+  if (facts === undefined || facts.delegationsFault !== undefined) return [];
+  const states = facts.needs.delegations.map(facts.delegation);
+  return states.flatMap((state) => (state?.state === 'given' ? (state.details ?? []) : []));
 }
 
 /** The names that something can read. */

@@ -4,6 +4,7 @@
  */
 import type { CheckAnswer, CheckRequest } from '../model/checks.js';
 import type { Consent, ConsentNeed } from '../model/consents.js';
+import type { DelegationPair, DelegationState } from '../model/delegations.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
 import type { EntityNeed, EntityWithAncestors } from '../model/entities.js';
 import type { FaultCode } from '../model/faults.js';
@@ -19,6 +20,7 @@ import type { BoundQuestion, UnboundQuestion } from './bound-question.js';
 export interface StepNeeds {
   readonly checks?: readonly CheckRequest[];
   readonly entities?: readonly EntityNeed[];
+  readonly delegations?: readonly DelegationPair[];
   /** The charges of the question to limits, whose uses are read. */
   readonly charges?: readonly Charge[];
   readonly retry?: RetryKey | undefined;
@@ -37,6 +39,13 @@ export interface Facts {
   readonly entity: (ref: EntityRef) => EntityWithAncestors | undefined;
   /** undefined where the entity store has answered. */
   readonly entitiesFault: FaultCode | undefined;
+  /**
+   * Returns the state of a delegation; undefined where the database has none, or could not answer.
+   * @throws Fault where it is none of those that were needed
+   */
+  readonly delegation: (pair: DelegationPair) => DelegationState | undefined;
+  /** undefined where the store of delegations has answered. */
+  readonly delegationsFault: FaultCode | undefined;
   /** undefined where none was looked for: the user has delegated directly, or nothing can be passed on. */
   readonly delegationPath: DelegationPathResult | undefined;
   /** The uses that limits have had; undefined where the question has no limit. */

@@ -8,6 +8,7 @@ import type { Remedy } from './remedies.js';
 import type { ActingMode } from './acting.js';
 import type { CheckAnswer } from './checks.js';
 import type { Consent } from './consents.js';
+import type { DelegationState } from './delegations.js';
 import type { DelegationPathResult } from './delegation-path.js';
 import type { RecordedEntity } from './entities.js';
 import type { LimitState } from './limits.js';
@@ -91,6 +92,9 @@ export interface RecordedFacts {
   readonly entities?: Readonly<Record<string, RecordedEntity | null>>;
   readonly entities_fault?: FaultCode;
   readonly passed_on?: DelegationPathResult;
+  /** The state of the delegations, by their relationships, as the database had it; absent where it had nothing. */
+  readonly delegations?: Readonly<Record<string, DelegationState>>;
+  readonly delegations_fault?: FaultCode;
   /** The uses that limits had had; absent where the action has no limit. */
   readonly limits?: LimitState | { readonly fault: FaultCode };
   /** The user's consents for the agent that name the action; absent where the action asks for none. */

@@ -30,6 +30,7 @@ export const CLIENT_PERMISSIONS = [
   'asserts_attributes',
   'asserts_certificate',
   'asserts_confirmation',
+  'delegate',
   'metrics',
   'admin',
 ] as const;

@@ -207,7 +207,7 @@ export const REASONS = {
     steps: ['delegation'],
     people: 'There is no delegation to this agent.',
     operators:
-      'The graph does not say that the user has delegated to this agent (`delegator`): never given, ended or expired.',
+      'The graph does not say that the user has delegated to this agent (`delegator`), or what narrows the delegation rules it out: never given, ended, expired, stopped, or for another access.',
   },
   agent_unknown: {
     steps: ['delegation'],

@@ -3,6 +3,7 @@
  * trusts its facts.
  */
 import { z } from 'zod';
+import { parseCheckKey } from '../graph/relationship-text.js';
 import type { DecisionRecord } from '../model/decision.js';
 import { ConfigError, FAULTS, type FaultCode } from '../model/faults.js';
 import { instantFormat } from '../runtime/instant-format.js';
@@ -81,13 +82,23 @@ const answerSchema = z.discriminatedUnion('result', [
 const delegationPathSchema = z.discriminatedUnion('kind', [
   z.looseObject({
     kind: z.literal('path'),
-    path: textsSchema,
+    path: z.array(z.string().refine((text) => parseCheckKey(text) !== undefined, 'must be a relationship')),
     through: z.array(refSchema),
     ended: z.looseObject({ what: z.string(), id: z.string(), selector: z.string() }).optional(),
     ends: z.array(instantSchema),
   }),
   z.looseObject({ kind: z.enum(['none', 'too_many']) }),
   z.looseObject({ kind: z.literal('fault'), fault: faultSchema }),
+]);
+const delegationStateSchema = z.discriminatedUnion('state', [
+  z.looseObject({
+    state: z.literal('given'),
+    ends: instantSchema.optional(),
+    online: z.boolean(),
+    background: z.boolean(),
+    details: z.array(authorizationDetailSchema).optional(),
+  }),
+  z.looseObject({ state: z.enum(['ended', 'barred']) }),
 ]);
 const limitsSchema = z.union([
   z.looseObject({ fault: faultSchema }),
@@ -159,6 +170,8 @@ const factsSchema = z.looseObject({
     .optional(),
   entities_fault: faultSchema.optional(),
   passed_on: delegationPathSchema.optional(),
+  delegations: z.record(z.string(), delegationStateSchema).optional(),
+  delegations_fault: faultSchema.optional(),
   limits: limitsSchema.optional(),
   consents: z.array(consentSchema).optional(),
   consents_fault: faultSchema.optional(),

@@ -33,13 +33,17 @@ export function compareWithRecord(record: DecisionRecord, answer: RecordAnswer):
   const { decision: after, missing } = answer;
   // With nothing missing it is the recorded failure of an engine over again, which is compared.
   if (answer.kind === 'inconclusive' && missing.length > 0) return { kind: 'inconclusive', missing };
-  const before = wasStored(record) ? record : { ...record, decision: after.decision, obligations: after.obligations };
+  const { decision, reasons, obligations } = after;
+  const before = wasStored(record) ? record : { ...record, decision, reasons, obligations };
   const change = classifyChange(before, after);
   if (change === undefined) return { kind: 'same' };
   return { kind: 'changed', change, after, obligations: compareObligations(before, after) };
 }
 
-/** A record that could not be stored in time denies for that reason alone: all the rest of it still holds. */
+/**
+ * A record that could not be stored in time denies for that alone, and has no other reasons: there is nothing to compare an
+ * answer with.
+ */
 function wasStored({ rationale }: DecisionRecord): boolean {
   return rationale.steps.every(({ step, outcome }) => step !== 'record' || outcome === 'pass');
 }

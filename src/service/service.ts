@@ -6,12 +6,15 @@ import { readSources } from '../config/files.js';
 import type { TracesConfig, RequestTracer } from '../telemetry/request-tracer.js';
 import type { Database } from '../store/database/port.js';
 import { lockDirectory, type DirectoryLock } from '../runtime/directory-lock.js';
+import { DelegationKeeper } from '../govern/delegation-keeper.js';
+import { startSweeping } from '../govern/delegation-sweeper.js';
 import type { GraphEngine } from '../graph/port.js';
 import { ActivePolicies } from './active-policies.js';
 import { loadRules } from '../policy/load.js';
 import { DecisionStore } from '../store/decisions.js';
 import { ConsentRequestStore } from '../store/consent-requests.js';
 import { ConsentStore } from '../store/consents.js';
+import { DelegationStore } from '../store/delegations.js';
 import { EntityStore } from '../store/entities.js';
 import { LimitStore } from '../store/limits.js';
 import { ReadBatch } from '../store/read-batch.js';
@@ -42,6 +45,8 @@ export interface Service {
   readonly entities: EntityStore;
   readonly consents: ConsentStore;
   readonly consentRequests: ConsentRequestStore;
+  readonly delegationStore: DelegationStore;
+  readonly delegations: DelegationKeeper;
   readonly decisions: DecisionStore;
   readonly revocations: RevocationStore;
   readonly trust: TrustConfig;
@@ -119,6 +124,7 @@ export async function openService(
     const reads = new ReadBatch(database);
     const entities = new EntityStore(database, reads);
     const consents = new ConsentStore(database, reads);
+    const delegationStore = new DelegationStore(database, reads);
     const decisions = new DecisionStore(database, config.records.facts);
     closers.push(() => decisions.flush());
     if (world !== undefined) await fillStores(world, { database, relationships, entities }, log);
@@ -135,10 +141,20 @@ export async function openService(
     const { deadlineMs, settleAfterMs } = config;
     const limits = new LimitStore(database);
     const shared = {
-      credentials, entities, consents, decisions, revocations, limits, observer: metrics, now, deadlineMs, settleAfterMs,
+      credentials, entities, delegations: delegationStore, consents, decisions, revocations, limits, observer: metrics, now, deadlineMs, settleAfterMs,
     }; // prettier-ignore
     const activePolicies: ActivePolicies = new ActivePolicies(rules, relationships, shared);
     closeRelationships = () => activePolicies.close();
+    const delegations = new DelegationKeeper({
+      store: delegationStore,
+      consents,
+      revocations,
+      graph: () => activePolicies.engine,
+      rules: () => activePolicies.rules,
+      now,
+    });
+    const stopSweeping = startSweeping(delegations, { exclusive: database.exclusive, log });
+    closers.push(stopSweeping);
     return {
       config,
       database,
@@ -151,6 +167,8 @@ export async function openService(
       entities,
       consents,
       consentRequests: new ConsentRequestStore(database),
+      delegationStore,
+      delegations,
       decisions,
       revocations,
       metrics,

@@ -120,14 +120,6 @@ export class ConsentRequestStore {
     ]);
     return rows?.[0] !== undefined;
   }
-
-  /** The statement that ends all requests of an agent to a user, for a transaction of other statements. */
-  static endAllStatement({ user, agent }: ConsentPair): SqlStatement {
-    return {
-      sql: `update consent_requests set state = 'denied' where ${REQUEST_PAIR} and state = 'pending'`,
-      params: [user.type, user.id, agent.type, agent.id],
-    };
-  }
 }
 
 function toStoredRequest(row: DatabaseRow): StoredConsentRequest {

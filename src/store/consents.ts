@@ -169,7 +169,7 @@ export class ConsentStore implements Consents {
   }
 
   /**
-   * Withdraws all that a user has given an agent, in one transaction with other statements.
+   * Withdraws all that a user has given an agent, and ends what it asks for, in one transaction with other statements.
    * @param run runs the statements
    */
   async withdrawAll<Result>(
@@ -180,9 +180,14 @@ export class ConsentStore implements Consents {
     this.invalidateCache();
     try {
       return await run([
+        CONSENT_LOCK,
         {
           sql: `${WITHDRAW} where user_type = $3 and user_id = $4 and agent_type = $5 and agent_id = $6 and ${IS_OPEN}`,
           params: [now.toISOString(), uuid(), user.type, user.id, agent.type, agent.id],
+        },
+        {
+          sql: `update consent_requests set state = 'denied' where ${OF_PAIR} and state = 'pending'`,
+          params: consentPairParams({ user, agent }),
         },
       ]);
     } finally {
@@ -243,7 +248,13 @@ const WITHDRAW = `update consents set consent = consent || jsonb_build_object('w
     ended = least(ended, $1::timestamptz), version = $2::uuid`;
 
 /** Inserts the consent where there is room for it. */
-function addStatement(pair: ConsentPair, consent: Consent, evidence: ConsentEvidence, now: Date, request?: string): SqlStatement {
+function addStatement(
+  pair: ConsentPair,
+  consent: Consent,
+  evidence: ConsentEvidence,
+  now: Date,
+  request?: string,
+): SqlStatement {
   return {
     sql: `insert into consents (user_type, user_id, agent_type, agent_id, id, actions, consent, bytes, version, ended)
           select $1::text, $2::text, $3::text, $4::text, $5::uuid, $6::jsonb, $7::jsonb, $8::int, $9::uuid, $10::timestamptz

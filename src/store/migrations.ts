@@ -58,6 +58,18 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   ],
   LIMIT_TABLES,
   [
+    // What narrows delegations. `settled`: the graph has what the row says. The two instants say until when a writer of the
+    // graph may be at work: of this row as it is, and of what it was before.
+    `create table delegations (
+       giver_type text not null, giver_id text not null, agent_type text not null, agent_id text not null,
+       state text not null, bounds jsonb not null, ends timestamptz, made_by text not null, made_at timestamptz not null,
+       version uuid not null, settled boolean not null, bars boolean not null default false,
+       writer_until timestamptz, others_until timestamptz,
+       primary key (giver_type, giver_id, agent_type, agent_id))`,
+    `create index delegations_unsettled on delegations (giver_id) where not settled`,
+    `create index delegations_end on delegations (ends) where ends is not null`,
+  ],
+  [
     // What users have consented to. `ended` is when it ended or will: where it was withdrawn, or where it expires.
     `create table consents (
        id uuid primary key, user_type text not null, user_id text not null, agent_type text not null, agent_id text not null,

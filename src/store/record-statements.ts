@@ -10,7 +10,7 @@ export const STORED: RecordResult = { kind: 'stored', accepted: [] };
 /** The longest after which an outcome may be reported; until then its uses are kept, however short the window. */
 const LONGEST_SETTLING_MS = 24 * 3_600_000;
 /** The most that the clocks of replicas may differ for uses to be counted exactly. */
-const CLOCK_SLACK_MS = 3_600_000;
+const REPLICA_CLOCK_SLACK_MS = 3_600_000;
 
 /** @returns the results of the records that reserve something, by their ids */
 export async function storeRecords(
@@ -72,7 +72,7 @@ function serializeCharge({ limit: { bound }, key, required, since, end, length }
     ...(unit === undefined ? {} : { unit }),
     ...(since === undefined ? {} : { since }),
     expires_at: end ?? (length === undefined ? null : at + length),
-    forgotten: at - Math.max(length ?? 0, LONGEST_SETTLING_MS) - CLOCK_SLACK_MS,
+    forgotten: at - Math.max(length ?? 0, LONGEST_SETTLING_MS) - REPLICA_CLOCK_SLACK_MS,
   };
 }
 

@@ -11,7 +11,7 @@ import type {
   RevocationSelectors,
 } from '../model/revocations.js';
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
-import type { Database, DatabaseRow } from './database/port.js';
+import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 
 /** Another replica's revocation must count within a second. */
 const MAX_STALENESS_MS = 500;
@@ -75,15 +75,30 @@ export class RevocationStore implements Revocations {
     return Number(rows?.[0]?.['n'] ?? 0);
   }
 
-  /** Adds a revocation, which is durable and in force in this process when it resolves. @throws Fault */
-  async add(revocation: Revocation): Promise<void> {
+  /**
+   * Adds a revocation, which is durable and in force in this process when it resolves. It takes the place of those that the
+   * same party made before with the same selectors.
+   * @param write runs the statements, together with others where they belong in one transaction
+   * @throws Fault
+   */
+  async add(
+    revocation: Revocation,
+    write: (statements: readonly SqlStatement[]) => Promise<unknown> = (statements) => this.database.run(statements),
+  ): Promise<void> {
     const { id, revokedAt, ...rest } = revocation;
-    await this.database.run([
+    const stored = JSON.stringify(rest);
+    await write([
       // One at a time: sequence numbers then appear in order, so that a reader of newer ones misses none.
       { sql: 'select pg_advisory_xact_lock($1, $2)', params: [LOCK_NAMESPACE, ADVISORY_LOCKS.revocation] },
       {
         sql: 'insert into revocations (id, at, revocation) values ($1::uuid, $2::timestamptz, $3::jsonb)',
-        params: [id, revokedAt, JSON.stringify(rest)],
+        params: [id, revokedAt, stored],
+      },
+      {
+        sql: `delete from revocations where revocation->>'revokedBy' = $1 and id <> $2::uuid
+                and revocation - 'issuedBefore' = $3::jsonb - 'issuedBefore'
+                and (revocation->>'issuedBefore')::numeric <= ($3::jsonb->>'issuedBefore')::numeric`,
+        params: [revocation.revokedBy, id, stored],
       },
     ]);
     this.index(revocation);

@@ -238,3 +238,25 @@ describe('the record', () => {
     await replay(await ask({ background: true }));
   });
 });
+
+it('ends with everything else where the user stops the agent', async () => {
+  const world = await startConsentWorld();
+  try {
+    const id = await give({}, { by: world });
+    expect((await askFor(world)).decision).toBe(true);
+    const response = await world.app.inject({
+      method: 'DELETE',
+      url: '/v1/agents/helper/access',
+      headers: {
+        host: `127.0.0.1:${world.service.config.port}`,
+        authorization: `Bearer ${await world.mint({ user: 'ann' })}`,
+      },
+    });
+    expect(response.statusCode, response.body).toBe(204);
+    expect((await world.service.consents.find({ type: 'user', id: 'ann' }, id))?.consent.withdrawn).toBe(at(0));
+    world.at(new Date(at(0.1)));
+    expect(codes(await askFor(world))).toContain('consent_ended');
+  } finally {
+    await world.stop();
+  }
+});

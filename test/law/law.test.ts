@@ -15,6 +15,8 @@ import type { RelationshipGraph } from '../../src/graph/port.js';
 import type { CheckAnswer } from '../../src/model/checks.js';
 import { OBLIGATION_TYPES } from '../../src/model/obligations.js';
 import type { Decision } from '../../src/model/decision.js';
+import { delegationKey, type DelegationState } from '../../src/model/delegations.js';
+import { detailsCover } from '../../src/tokens/detail-narrowing.js';
 import { Fault } from '../../src/model/faults.js';
 import { formatRef } from '../../src/model/ids.js';
 import { CLIENT_PERMISSIONS, NO_ACCOUNT, type Client, type Question } from '../../src/model/question.js';
@@ -49,8 +51,11 @@ interface World {
   readonly details: readonly { type: string; actions: string[]; resources: string[] }[] | undefined;
   /** Of the delegation, the gate, and `can`. */
   readonly delegator: Result;
+  /** What the database has of it; undefined for a relationship alone. */
+  readonly stored: DelegationState | undefined;
   readonly gate: Result;
   readonly can: Result;
+  readonly delegationsFail: boolean;
   readonly entitiesFail: boolean;
   readonly recordFails: boolean;
   readonly night: boolean;
@@ -63,6 +68,28 @@ interface World {
 const result = fc.oneof(
   { weight: 6, arbitrary: fc.constant<Result>('yes') },
   { weight: 2, arbitrary: fc.constantFrom<Result>('no', 'conditional', 'unanswerable', 'unknown') },
+);
+const given = fc.record(
+  {
+    state: fc.constant('given' as const),
+    ends: fc.constantFrom('2030-03-04T01:00:00Z', '2030-03-04T09:00:00Z', '2040-01-01T00:00:00Z'),
+    online: fc.oneof({ weight: 5, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
+    background: fc.boolean(),
+    details: fc.array(
+      fc.record({
+        type: fc.constant('remit'),
+        actions: fc.subarray(['read', 'update', 'push', 'merge', 'export', 'delete']),
+        resources: fc.constantFrom(['employee:*', 'repository:*'], { type: 'employee', permission: 'view_salary' }),
+      }),
+      { maxLength: 2 },
+    ),
+  },
+  { requiredKeys: ['state', 'online', 'background'] },
+);
+const stored: fc.Arbitrary<DelegationState | undefined> = fc.oneof(
+  { weight: 4, arbitrary: fc.constant(undefined) },
+  { weight: 4, arbitrary: given },
+  { weight: 1, arbitrary: fc.constant({ state: 'ended' as const }) },
 );
 const rarely = fc.oneof({ weight: 9, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) });
 const world: fc.Arbitrary<World> = fc.record({
@@ -82,6 +109,8 @@ const world: fc.Arbitrary<World> = fc.record({
     { nil: undefined, freq: 2 },
   ),
   delegator: result,
+  stored,
+  delegationsFail: rarely,
   gate: result,
   can: result,
   entitiesFail: rarely,
@@ -157,6 +186,12 @@ async function judge(w: World, by: Rules = rules): Promise<Decision> {
     relationships: graphOf(w, type, by),
     entities: storeOf(w),
     consents: { fetch: () => Promise.reject(new TypeError('no action of the sample asks for consent')) },
+    delegations: {
+      fetch: (pairs) =>
+        w.delegationsFail
+          ? Promise.reject(new Fault('database_unavailable'))
+          : Promise.resolve(new Map(pairs.map((pair) => [delegationKey(pair), w.stored]))),
+    },
     decisions: {
       record: () =>
         w.recordFails
@@ -298,14 +333,39 @@ describe('the law', () => {
     );
   });
 
+  it('a delegation that is narrowed never does', async () => {
+    await fc.assert(
+      fc.asyncProperty(world, given, fc.nat(3), async (w, bounds, how) => {
+        const before = w.stored ?? { state: 'given', online: true, background: true };
+        if (before.state !== 'given') return;
+        const { ends, details } = before;
+        const isSooner = ends === undefined || Date.parse(bounds.ends ?? '9999-01-01T00:00:00Z') < Date.parse(ends);
+        const narrowings: readonly DelegationState[] = [
+          { state: 'ended' },
+          { ...before, online: before.online && bounds.online, background: before.background && bounds.background },
+          { ...before, ends: isSooner ? bounds.ends : ends },
+          {
+            ...before,
+            details: bounds.details?.filter((one) => details === undefined || detailsCover(details, [one])) ?? details,
+          },
+        ];
+        await neverMore({ ...w, stored: before }, { ...w, stored: narrowings[how] });
+        await neverMore({ ...w, stored: undefined }, { ...w, stored: before });
+      }),
+      runs,
+    );
+  });
+
   it('an unknown in place of any answer never does', async () => {
     await fc.assert(
       fc.asyncProperty(
         world,
-        fc.constantFrom('delegator', 'gate', 'can', 'entitiesFail', 'recordFails'),
+        fc.constantFrom('delegator', 'gate', 'can', 'delegationsFail', 'entitiesFail', 'recordFails'),
         async (w, what) => {
           const after: World =
-            what === 'entitiesFail' || what === 'recordFails' ? { ...w, [what]: true } : { ...w, [what]: 'unknown' };
+            what === 'delegator' || what === 'gate' || what === 'can'
+              ? { ...w, [what]: 'unknown' }
+              : { ...w, [what]: true };
           await neverMore(w, after);
           const d = await judge(after);
           // What `can` says is only asked where the schema wants it; the others are needed by every decision.

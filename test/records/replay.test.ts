@@ -115,6 +115,19 @@ describe('by the same rules', () => {
     expect(without).toMatchObject({ missing: expect.arrayContaining(['employee:erin', 'agent:hr-assistant']) as [] });
   });
 
+  it('one that could not be stored in time is the same, whatever it would have been', () => {
+    const rules = remit.service.activePolicies.rules;
+    for (const what of ['read erin', 'delete erin', 'read zoe', 'jump zoe']) {
+      const decided = records.find(
+        (r): r is DecisionRecord => 'facts' in r && `${r.request.action} ${r.request.resource.id}` === what,
+      ) as DecisionRecord;
+      // As the law has it: an answer that isn't on record says nothing but that.
+      const steps = [{ step: 'record', outcome: 'unknown', evidence: {} }] as const;
+      const unstored = { ...decided, decision: false, reasons: [], obligations: [], rationale: { steps } };
+      expect(replayRecord(unstored, rules), what).toEqual({ kind: 'same' });
+    }
+  });
+
   it('a decision whose facts could not be stored is told apart', () => {
     const { facts: _, ...rest } = record('read erin');
     expect(replayRecord(rest, remit.service.activePolicies.rules)).toEqual({ kind: 'unrecorded' });

@@ -194,5 +194,53 @@ describe.skipIf(SERVER === undefined || BINARY === '').each(['full', 'bounded'] 
         expect(codes(await ask(at, await mint(`fits-${at}`)))).toEqual([]);
       }
     });
+
+    const pair = { giver: { type: 'user', id: 'alice' }, agent: { type: 'agent', id: 'hr-assistant' } };
+    const bounds = { ends: '2090-01-01T00:00:00.000Z', online: true, background: false };
+
+    it('a delegation that a replica narrowed before it died holds at once, and the other completes it', async () => {
+      const [first, second] = services as [Service, Service];
+      const details = [{ type: 'remit', actions: ['update'] }];
+      await first.delegationStore.put(pair, { ...bounds, details }, { by: 'user:alice', at: DAYTIME });
+      for (const at of [1, 0])
+        expect(codes(await ask(at, await mint('narrowed')))).toEqual(['authorization_details_mismatch']);
+      await expect
+        .poll(async () => (await second.delegationStore.find(pair))?.settled, { timeout: 20_000, interval: 50 })
+        .toBe(true);
+      await first.delegations.give(pair, bounds, 'user:alice');
+      for (const at of [1, 0]) expect(codes(await ask(at, await mint('given')))).toEqual([]);
+    });
+
+    it('two that give and end one delegation at once agree on what is left', async () => {
+      const [first, second] = services as [Service, Service];
+      await Promise.allSettled(
+        Array.from({ length: 24 }, (_, i) => {
+          const { delegations } = i % 2 === 0 ? first : second;
+          return i % 3 === 0 ? delegations.end(pair, 'user:alice') : delegations.give(pair, bounds, 'user:alice');
+        }),
+      );
+      await first.delegations.end(pair, 'user:alice');
+      for (const at of [0, 1]) expect(codes(await ask(at, await mint('ended')))).toEqual(['delegation_missing']);
+      await second.delegations.give(pair, bounds, 'user:alice');
+      for (const at of [0, 1])
+        await expect.poll(async () => codes(await ask(at, await mint('anew'))), { timeout: 20_000 }).toEqual([]);
+    });
+
+    it('an agent that is stopped through one is denied at the very next decision of the other', async () => {
+      const tokens = [await mint('stopped-0'), await mint('stopped-1')] as const;
+      for (const at of [0, 1]) expect(codes(await ask(at, tokens[at] ?? ''))).toEqual([]);
+      const stopped = await (apps[0] as FastifyInstance).inject({
+        method: 'DELETE',
+        url: '/v1/agents/hr-assistant/access?user=alice',
+        headers: { host: '127.0.0.1:7480', authorization: 'Bearer api-key' },
+      });
+      expect(stopped.statusCode, stopped.body).toBe(204);
+      for (const at of [1, 0]) {
+        expect((await ask(at, tokens[at] ?? '')).decision).toBe(false);
+        await expect
+          .poll(async () => codes(await ask(at, tokens[at] ?? '')), { timeout: SOON_MS, interval: 20 })
+          .toEqual(['token_revoked']);
+      }
+    });
   },
 );

@@ -88,6 +88,8 @@ export class TestEnvironment {
       relationships: this.relationships,
       entities,
       consents: { fetch: (needs) => Promise.resolve(new Map(needs.map((need) => [consentKey(need), []]))) },
+      // Relationships alone, which narrow nothing.
+      delegations: { fetch: () => Promise.resolve(new Map()) },
       decisions: {
         record: (record) => {
           if ('rationale' in record) keepRecord?.(record);

@@ -2,7 +2,7 @@
 import type { ReasonCode } from '../../model/reasons.js';
 import type { Check } from '../../model/relationships.js';
 import { uniteDuties } from '../../policy/duties.js';
-import { buildDelegationCheck } from '../../decide/steps/delegation.js';
+import { buildDelegationCheck } from '../../decide/delegation-links.js';
 import { buildGateCheck } from '../../decide/permission-checks.js';
 import { ownStatementCandidates, storedAgentCandidates } from './agent-candidates.js';
 import { attributeCandidates } from './attribute-candidates.js';

@@ -5,7 +5,7 @@
 import { cedarPrincipal } from '../../model/acting.js';
 import type { EntityRef } from '../../model/ids.js';
 import type { Policy } from '../../policy/policies.js';
-import { buildDelegationCheck } from '../../decide/steps/delegation.js';
+import { buildDelegationCheck } from '../../decide/delegation-links.js';
 import { listSortedPaths } from '../../records/explain/values.js';
 import { getVerifiedCredential } from '../../decide/bound-question.js';
 import type { ChangeOption, ProposedChange } from './change.js';

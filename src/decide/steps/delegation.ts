@@ -11,13 +11,14 @@ import { checkKey } from '../../graph/relationship-text.js';
 import type { CheckRequest } from '../../model/checks.js';
 import { scopeRemedy } from '../../policy/remedies.js';
 import type { Remedy } from '../../model/remedies.js';
-import { DELEGATOR_RELATION } from '../../policy/schema/vocabulary.js';
 import type { FaultCode } from '../../model/faults.js';
 import { checkDetailsCoverage } from '../../tokens/authorization-details.js';
 import { type Facts, type JudgingStep } from '../step.js';
 import { buildDetailChecks, withCaveatContext } from '../permission-checks.js';
 import type { BoundQuestion } from '../bound-question.js';
 import { buildCoverageRequest, getStatedPurpose } from '../coverage-request.js';
+import { judgeDelegationBounds } from '../delegation-bounds.js';
+import { buildDelegationCheck, listDelegationPairs } from '../delegation-links.js';
 
 export const delegationStep: JudgingStep = {
   step: 'delegation',
@@ -30,6 +31,7 @@ export const delegationStep: JudgingStep = {
         ...buildDetailChecks(bound, bound.acting.grant?.details),
       ],
       entities: listAgents(bound.acting),
+      delegations: listDelegationPairs(bound, undefined),
     };
   },
 
@@ -44,13 +46,17 @@ export const delegationStep: JudgingStep = {
     const grantFault =
       acting.grant === undefined ? undefined : judgeGrant(bound, acting.grant, facts, reasons, remedies);
     const edge = buildDelegationCheck(acting);
+    const reasonsBefore = reasons.length;
     const graphFault = edge === undefined ? undefined : judgeGraphDelegation(edge, facts, evidence, reasons);
+    // What isn't delegated has no bounds.
+    const boundsFault =
+      reasons.length > reasonsBefore ? undefined : judgeDelegationBounds(bound, facts, evidence, reasons);
     const entitiesFault = judgeAgents(acting, facts, reasons);
     if (reasons.length > 0) {
       const isRemediable = reasons.every(({ code }) => code === 'scope_insufficient');
       return deny(reasons, evidence, remedies, { isRemediable });
     }
-    const fault = grantFault ?? graphFault ?? entitiesFault;
+    const fault = grantFault ?? graphFault ?? boundsFault ?? entitiesFault;
     return fault === undefined ? pass(evidence) : unknown(fault, evidence);
   },
 };
@@ -180,10 +186,4 @@ function judgeGrant(
   if (detailCoverage?.problem !== undefined)
     reasons.push(reason('delegation', 'authorization_details_mismatch', detailCoverage.problem));
   return undefined;
-}
-
-/** The check that the user has delegated to the agent directly; undefined where no agent acts for a user. */
-export function buildDelegationCheck(acting: ActingParties): CheckRequest | undefined {
-  if (acting.mode !== 'delegated') return undefined;
-  return { resource: acting.agent, permission: DELEGATOR_RELATION, subject: acting.user };
 }

@@ -10,7 +10,7 @@ import { sha256 } from '../../runtime/sha256.js';
 import type { LimitedQuestion } from './charges.js';
 
 /** The time for which a key is known. */
-const RETRY_MS = 24 * 3_600_000;
+const KEY_LIFETIME_MS = 24 * 3_600_000;
 
 /** @returns undefined where the request has no key */
 export function planRetryKey({
@@ -26,7 +26,7 @@ export function planRetryKey({
     [mode, user && formatRef(user), agent && formatRef(agent), grant?.issuer, grant?.session],
     [subject.properties, action.name, action.properties, resource.type, resource.id, resource.properties, context],
   ];
-  return { key: sha256(JSON.stringify(parts, sortMembers)), since: now.getTime() - RETRY_MS };
+  return { key: sha256(JSON.stringify(parts, sortMembers)), since: now.getTime() - KEY_LIFETIME_MS };
 }
 
 /** Writes the members of objects by their names: their order says nothing. */

@@ -50,7 +50,7 @@ const revocationsQuery = z.strictObject({ limit: queryNumber(1, 1000, 100) });
 const sessionParams = z.object({ id: textFormat });
 
 /** Revocations are kept for good, so the number that a user may add is limited. */
-export const MAX_SESSIONS_ENDED_BY_USER = 1000;
+export const MAX_REVOCATIONS_BY_USER = 1000;
 const USER_ISSUER_PROBLEM =
   'is not the "issuer" of the revocation, and a token names a user of the issuer that signs it';
 const REVOCATION_SELECTORS = ['issuer', 'jti', 'user', 'agent', 'session'] as const;
@@ -134,14 +134,14 @@ export function sessionRoutes(app: TypedApp, service: Service): void {
       if (service.revocations.isRevokedForGood(selectors)) return reply.code(204).send();
       if (
         caller.kind === 'user' &&
-        (await service.revocations.countBy(formatCallerId(caller))) >= MAX_SESSIONS_ENDED_BY_USER
+        (await service.revocations.countBy(formatCallerId(caller))) >= MAX_REVOCATIONS_BY_USER
       )
         return reply
           .code(429)
           .send(
             createProblem(
               'too_many',
-              `You have ended ${MAX_SESSIONS_ENDED_BY_USER} sessions; ask to have all your tokens revoked.`,
+              `You have ended ${MAX_REVOCATIONS_BY_USER} sessions; ask to have all your tokens revoked.`,
             ),
           );
       await service.revocations.add({

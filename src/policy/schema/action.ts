@@ -33,12 +33,12 @@ export interface Action {
   /** The scope that covers it on a token for background use. */
   readonly backgroundScope: string | undefined;
   readonly consent: 'standing' | 'each' | undefined;
-  /** The effect on its resource: the worst where the schema doesn't say. */
-  readonly effect: 'read' | 'write' | 'delete';
   /** The bounds on its use: `@limit`. */
   readonly limits: readonly Limit[];
   /** The place of the amount that a question uses, within the context: `["action", "amount"]`. */
   readonly amount: readonly string[] | undefined;
+  /** The effect on its resource: the worst where the schema doesn’t say. */
+  readonly effect: 'read' | 'write' | 'delete';
   readonly permission: string;
   readonly agentPermission: string | undefined;
   readonly resourceTypes: readonly EntityType[];

@@ -3,8 +3,8 @@ import type { SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { FindingCollector } from '../../diagnostics/diagnostics.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 import type { Action, EntityType } from './action.js';
-import { checkAction, checkActionAgainstGraph, CONSENT_VALUES, EFFECT_VALUES } from './check-action.js';
 import { readActionLimits } from './action-limits.js';
+import { checkAction, checkActionAgainstGraph, CONSENT_VALUES, EFFECT_VALUES } from './check-action.js';
 import { reportMisspelledAnnotations, transitiveClosure, type LocatePart, type ParsedSchema } from './declarations.js';
 import type { RecordMember } from './types.js';
 import { formatUid, qualifyName, type EntityUid } from './uid.js';
@@ -76,8 +76,8 @@ function readAction(
     scope,
     backgroundScope: annotations['background_scope'] ?? (scope === undefined ? undefined : `${scope}.background`),
     consent: CONSENT_VALUES.find((consent) => consent === annotations['consent']),
-    effect: EFFECT_VALUES.find((effect) => effect === annotations['effect']) ?? 'delete',
     ...readActionLimits(annotations, context, locate, findings),
+    effect: EFFECT_VALUES.find((effect) => effect === annotations['effect']) ?? 'delete',
     permission: annotations['permission'] ?? uid.id,
     agentPermission: annotations['agent_permission'],
     principalTypes: lookUpEntityTypes(json.appliesTo?.principalTypes, entityTypes),

@@ -2,6 +2,7 @@
  * The vocabulary: the Cedar schema as the catalogue of what can be asked. Its annotations tie each action to its SpiceDB
  * permission, its token scope and its title for people; there is no second mapping.
  */
+import { DELEGATOR_RELATION } from '../../model/delegations.js';
 import type { FindingCollector } from '../../diagnostics/diagnostics.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 import type { Action, ActionOnResource, EntityType } from './action.js';
@@ -26,8 +27,7 @@ export interface Vocabulary {
   readonly groupsOf: (action: EntityUid) => readonly EntityUid[];
 }
 
-/** The relation on an agent's definition that says who has delegated to it. */
-export const DELEGATOR_RELATION = 'delegator';
+export { DELEGATOR_RELATION };
 
 /** @param graph undefined where the SpiceDB schema can't be read: nothing is held against it then */
 export function readVocabulary(schema: ParsedSchema, graph: GraphSchema | undefined): Vocabulary {

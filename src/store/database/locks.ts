@@ -15,4 +15,6 @@ export const ADVISORY_LOCKS = {
   revocation: 3,
   /** Held while a consent, or a request for one, is written, so that those of its user can be counted. */
   consent: 6,
+  /** Held while a delegation is written, so that its giver's can be counted. */
+  delegation: 4,
 } as const;

@@ -1,6 +1,6 @@
 /** A directory from which Remit starts: configuration, policies and, for embedded engines, the world. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../../../dist/config/config.js';
@@ -26,6 +26,9 @@ export function writeConfiguration(directory, { key, issuer, policies, relevant,
       join(directory, 'world.yaml'),
       JSON.stringify({ relationships: world.relationships.join('\n'), entities: [...world.entities()] }),
     );
+  // Each question is asked as often as it can be, which the sample's limit on exports would end.
+  const actions = readFileSync(sample('schema/acme.cedarschema'), 'utf8').replace(/^ *@limit\(.*\)\n/gm, '');
+  writeFileSync(join(directory, 'actions.cedarschema'), actions);
   const engines =
     servers === undefined
       ? { world: 'world.yaml' }
@@ -44,7 +47,7 @@ export function writeConfiguration(directory, { key, issuer, policies, relevant,
     configurationOf(directory),
     JSON.stringify({
       listen: { host: '127.0.0.1', port: 0 },
-      schema: { relationships: sample('schema/acme.zed'), actions: sample('schema/acme.cedarschema') },
+      schema: { relationships: sample('schema/acme.zed'), actions: 'actions.cedarschema' },
       policies: 'policies',
       data: 'data',
       // On a machine that others use as well, a server may take longer than a decision's second.

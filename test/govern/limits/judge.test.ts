@@ -1,6 +1,7 @@
 /** What was read of limits is on record, so that a decision comes out the same again, and by other limits as they say. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parseRecord } from '../../../src/records/parse-record.js';
+import { explainRecord } from '../../../src/records/explain/explain.js';
 import { replayRecord } from '../../../src/records/replay.js';
 import { step, type Answer, type Running } from '../../support/sample.js';
 import { rulesOf } from '../../policy/sources.js';
@@ -36,6 +37,16 @@ describe('a decision within limits', () => {
     expect(answers.filter(({ decision }) => decision)).not.toHaveLength(answers.length);
     const rules = rulesOf({ zed: ZED, schema: SCHEMA, policies: POLICIES });
     for (const answer of answers) expect(replayRecord(await recordOf(answer), rules)).toEqual({ kind: 'same' });
+  });
+
+  it('is explained with the limit that denied it', async () => {
+    const question = ask('pay', { user: 'ben', agent: 'planner', amount: euro(60_000) });
+    const rules = rulesOf({ zed: ZED, schema: SCHEMA, policies: POLICIES });
+    expect(explainRecord(await recordOf(await decide(question)), rules)).toMatchObject({
+      decision: false,
+      reasons: [{ code: 'limit_exceeded', required: euro(60_000), remaining: euro(50_000) }],
+      rules: { same: true, result_now: false },
+    });
   });
 
   it('shows what each limit had left', async () => {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { v4 as uuid } from 'uuid';
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { MAX_SESSIONS_ENDED_BY_USER } from '../../../src/http/routes/revocations.js';
+import { MAX_REVOCATIONS_BY_USER } from '../../../src/http/routes/revocations.js';
 import { PgliteDatabase } from '../../../src/store/database/pglite.js';
 import type { Database } from '../../../src/store/database/port.js';
 import { Fault } from '../../../src/model/faults.js';
@@ -551,7 +551,7 @@ describe('a user with a token of their own', () => {
       company.service.database.run([
         { sql: `insert into revocations (id, at, revocation) select gen_random_uuid(), now(), '{"revokedBy":"user:carol","jti":"x","revokedAt":"2030-01-01T00:00:00Z"}' from generate_series(1, ${n})` },
       ]); // prettier-ignore
-    await filled(MAX_SESSIONS_ENDED_BY_USER - 1);
+    await filled(MAX_REVOCATIONS_BY_USER - 1);
     expect(await end({ sub: 'carol', client_id: 'web', sid: 'own' }, 'the-last')).toBe(204);
     expect(await end({ sub: 'carol', client_id: 'web', sid: 'own' }, 'one-more')).toBe(429);
     expect(await end({ sub: 'carol', client_id: 'web', sid: 'own' }, 'the-last')).toBe(204);

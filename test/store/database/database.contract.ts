@@ -1,10 +1,13 @@
 /** The contract of the database port, for every implementation. */
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { StatementRejectedFault, type Database } from '../../../src/store/database/port.js';
+import { StatementRejectedFault, type Database, type SqlStatement } from '../../../src/store/database/port.js';
 import { Fault } from '../../../src/model/faults.js';
 import { DecisionStore } from '../../../src/store/decisions.js';
+import { delegationKey, type DelegationPair } from '../../../src/model/delegations.js';
+import { DelegationStore } from '../../../src/store/delegations.js';
 import { EntityStore } from '../../../src/store/entities.js';
+import { ReadBatch } from '../../../src/store/read-batch.js';
 import { Journal } from '../../../src/store/journal.js';
 import {
   migrateSchema,
@@ -102,6 +105,67 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
           detail: expect.stringContaining('newer') as string,
         });
       await db.run([{ sql: 'delete from remit_version where version = 999' }]);
+    });
+
+    describe('delegations', () => {
+      const odd = 'a "quoted" \\ {id}, ünïcode $1';
+      const pairs = [odd, 'plain', 'none'].map((id) => ({
+        giver: { type: 'user', id: odd },
+        agent: { type: 'agent', id },
+      }));
+      const [first, second, third] = pairs as [DelegationPair, DelegationPair, DelegationPair];
+      const made = { by: 'user:x', at: new Date('2030-03-04T10:00:00Z') };
+      const bounds = { ends: '2030-04-04T10:00:00.000Z', online: true, background: false, details: [{ type: 'remit', actions: ['$2'] }] }; // prettier-ignore
+
+      it('are read together with entities, in one statement and as each would be alone', async () => {
+        let runs = 0;
+        const counting: Database = Object.assign(Object.create(db) as Database, {
+          run: (statements: readonly SqlStatement[]) => {
+            runs += 1;
+            return db.run(statements);
+          },
+        });
+        const reads = new ReadBatch(counting);
+        const entities = new EntityStore(db, reads);
+        const delegations = new DelegationStore(db, reads);
+        await entities.put([
+          { type: 'user', id: odd, attributes: { n: 1, text: '$3', when: null }, parents: [{ type: 'team', id: 't' }] },
+        ]);
+        await delegations.put(first, bounds, made);
+        await delegations.end(second, made);
+        const ref = { type: 'user', id: odd };
+        const steps = [{ path: ['boss'], type: 'user', steps: [] }];
+        for (const need of [ref, { ...ref, steps }]) {
+          const fresh = new EntityStore(db, reads);
+          const [together, found] = await Promise.all([
+            fresh.fetch([need]),
+            new DelegationStore(db, reads).fetch(pairs),
+          ]);
+          expect([...together]).toEqual([...(await new EntityStore(db).fetch([need]))]);
+          expect([...found.values()]).toEqual([{ state: 'given', ...bounds }, { state: 'ended' }, undefined]);
+          expect([...found]).toEqual([...(await new DelegationStore(db).fetch(pairs))]);
+        }
+        expect(runs).toBe(2);
+      });
+
+      it('are changed by one writer at a time, each of whom knows what it changes', async () => {
+        const store = new DelegationStore(db);
+        expect((await store.fetch([third])).get(delegationKey(third))).toBeUndefined();
+        expect(await store.put(third, bounds, made, { replaces: uuid() })).toBeUndefined();
+        const tries = await Promise.all([1, 2, 3].map(() => store.put(third, bounds, made, { replaces: 'absent' })));
+        const [version] = tries.filter((one) => typeof one === 'string');
+        expect(tries.filter((one) => one !== undefined)).toEqual([version]);
+        expect((await store.fetch([third])).get(delegationKey(third))).toEqual({ state: 'given', ...bounds });
+        expect(await store.put(third, bounds, { ...made, by: 'portal' }, { sparesUsers: true })).toBeUndefined();
+        expect(await store.settle(third, uuid())).toBe(false);
+        expect(await store.settle(third, String(version))).toBe(true);
+        await store.end(third, made, { version: uuid() });
+        expect((await store.find(third))?.state).toBe('given');
+        await store.end(third, made, { bars: true });
+        const ended = await store.find(third);
+        expect(await store.forget(third, ended?.version ?? '', true)).toBe(true);
+        expect((await store.fetch([third])).get(delegationKey(third))).toEqual({ state: 'barred' });
+      });
     });
 
     describe('entities', () => {

@@ -74,6 +74,13 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
       const database = connected(await migratedUrl(uuid()));
       await database.run([
         { sql: 'delete from remit_version where version > 2' },
+        { sql: 'drop table delegations, limit_counters, limit_uses, idempotency_keys' },
+        {
+          sql: `do $$ declare f regprocedure; begin
+                  for f in select oid::regprocedure from pg_proc where pronamespace = 'public'::regnamespace loop
+                    execute 'drop function ' || f || ' cascade';
+                  end loop; end $$`,
+        },
         { sql: 'drop index decisions_page, decisions_page_by_client' },
         { sql: 'create index decisions_at on decisions (at)' },
         { sql: `delete from meta where key = 'secret'` },

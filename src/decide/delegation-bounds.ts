@@ -1,0 +1,57 @@
+/** Judges what narrows the links of a delegation: each must leave room for the question. */
+import { findDelegationProblem } from '../govern/delegation-bounds.js';
+import { delegationKey, listAccesses, type DelegationBounds } from '../model/delegations.js';
+import type { FaultCode } from '../model/faults.js';
+import { describeRef } from '../model/ids.js';
+import { reason, type Reason } from '../model/reasons.js';
+import type { BoundQuestion } from './bound-question.js';
+import { buildCoverageRequest } from './coverage-request.js';
+import { listDelegationLinks } from './delegation-links.js';
+import type { Facts } from './step.js';
+
+/**
+ * Adds to `evidence` the links that are narrowed, and to `reasons` what they rule out; returns the fault of what could not
+ * be read or answered.
+ */
+export function judgeDelegationBounds(
+  bound: BoundQuestion,
+  facts: Facts,
+  evidence: Record<string, unknown>,
+  reasons: Reason[],
+): FaultCode | undefined {
+  const { acting, now } = bound;
+  if (acting.mode !== 'delegated') return undefined;
+  if (facts.delegationsFault !== undefined) return facts.delegationsFault;
+  const links = listDelegationLinks(bound, facts.delegationPath);
+  const request = buildCoverageRequest(bound, facts);
+  const narrowing: object[] = [];
+  let fault: FaultCode | undefined;
+  for (const link of links) {
+    const state = facts.delegation(link);
+    const problem = findDelegationProblem(state, request, now, delegationKey(link));
+    if (state?.state === 'given') narrowing.push(describeBounds(delegationKey(link), state));
+    if (problem === undefined) continue;
+    if ('fault' in problem) fault ??= problem.fault;
+    else reasons.push(reason('delegation', problem.code, problem.message));
+  }
+  if (facts.delegationPath?.kind === 'path')
+    for (const { agent } of links) {
+      const state = facts.delegation({ giver: acting.user, agent })?.state;
+      if (state !== 'barred' && state !== 'ended') continue;
+      const message = `${describeRef(acting.user)} has stopped ${describeRef(agent)}, so no delegation is passed on to it.`;
+      reasons.push(reason('delegation', 'delegation_missing', message));
+    }
+  if (narrowing.length > 0) evidence['narrowed_by'] = narrowing;
+  return fault;
+}
+
+/** The bounds without the details themselves, which may be long: they are on record. */
+function describeBounds(delegation: string, bounds: DelegationBounds): object {
+  const { ends, details } = bounds;
+  return {
+    delegation,
+    ...(ends === undefined ? {} : { ends }),
+    access: listAccesses(bounds),
+    ...(details === undefined ? {} : { details: details.length }),
+  };
+}

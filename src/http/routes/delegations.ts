@@ -1,0 +1,213 @@
+/** `/v1/delegations` and below: which agents may act for a user, and within which bounds. */
+import type { FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { narrowBounds } from '../../govern/narrow-delegation.js';
+import { checkRequestedDetails, nameDeletion } from '../../govern/requested-details.js';
+import { BadRequest } from '../../model/faults.js';
+import type { EntityRef } from '../../model/ids.js';
+import { formatCallerId, type AuthenticatedUser, type Client } from '../../model/question.js';
+import type { Service } from '../../service/service.js';
+import { idFormat } from '../authzen-formats.js';
+import {
+  delegationFormat,
+  fromStored,
+  givenDelegationBody,
+  narrowedDelegationBody,
+  readAgentId,
+  readBounds,
+  requireAccess,
+  requireFuture,
+  toDelegationJson,
+  type VisibleDelegation,
+} from '../delegation-json.js';
+import { findVisibleDelegation, listVisibleDelegations } from '../visible-delegations.js';
+import { authenticate } from '../edge/authentication.js';
+import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
+import { hasSignedInLately, sendSignInNeeded } from '../edge/recent-sign-in.js';
+import { requireParty } from '../edge/request-party.js';
+import type { TypedApp } from '../typed-app.js';
+
+const agentParams = z.object({ agent: z.string().min(1).max(4096).describe('`mail-bot` or `agent:mail-bot`') });
+const userQuery = z.strictObject({
+  user: idFormat.optional().describe('For clients that may `delegate`: the user in whose name'),
+});
+const delegationListFormat = z.object({ delegations: z.array(delegationFormat) }).meta({ id: 'DelegationList' });
+const NO_DELEGATION = createProblem('not_found', 'There is no such delegation.');
+/** Changes of one delegation by others that a change may meet. */
+const MAX_RACES = 5;
+
+export function delegationRoutes(app: TypedApp, service: Service): void {
+  const onRequest = authenticate(app, service, ['delegate'], { users: true });
+
+  app.post('/v1/delegations', {
+    schema: {
+      tags: ['delegations'],
+      summary: 'Delegate to an agent, in place of what was delegated to it before',
+      body: givenDelegationBody,
+      response: { 201: delegationFormat, ...inputErrors, 404: problemFormat, 409: problemFormat },
+    },
+    onRequest,
+    handler: async (request, reply) => {
+      const { body } = request;
+      const { caller, giver } = requireGiver(request, service, body.user);
+      const agent = readAgentId(body.agent, requireObjects(service).agent, 'agent');
+      const bounds = readBounds(body, service.now());
+      const { rules } = service.activePolicies;
+      if (bounds.details !== undefined) checkRequestedDetails(bounds.details, rules, 'details');
+      if (caller.kind === 'client') requireClientBounds(bounds.ends, service);
+      else if (nameDeletion(bounds.details ?? [], rules) && !hasSignedInLately(caller, service.now()))
+        return sendSignInNeeded(reply);
+      const pair = { giver, agent };
+      if ((await findVisibleDelegation(service, pair))?.conditional === true)
+        return reply.code(409).send(createProblem('conflict', CONDITIONAL));
+      const stored = await service.delegations.give(pair, bounds, formatCallerId(caller), {
+        sparesUsers: caller.kind === 'client',
+      });
+      return stored === undefined
+        ? reply
+            .code(409)
+            .send(
+              createProblem('conflict', 'The user has delegated to this agent, or stopped it: only they change that.'),
+            )
+        : reply.code(201).send(toDelegationJson(fromStored(stored)));
+    },
+  });
+
+  app.get('/v1/delegations', {
+    schema: {
+      tags: ['delegations'],
+      summary: 'The delegations of a user, by the agents’ ids; for a client those that it has given',
+      querystring: userQuery,
+      response: { 200: delegationListFormat, ...inputErrors, 404: problemFormat },
+    },
+    onRequest,
+    handler: async (request) => {
+      const { caller, giver } = requireGiver(request, service, request.query.user);
+      const all = await listVisibleDelegations(service, giver, requireObjects(service).agent);
+      return { delegations: all.filter((one) => isShown(one, caller)).map(toDelegationJson) };
+    },
+  });
+
+  app.get('/v1/delegations/:agent', {
+    schema: {
+      tags: ['delegations'],
+      summary: 'The delegation to one agent',
+      params: agentParams,
+      querystring: userQuery,
+      response: { 200: delegationFormat, ...inputErrors, 404: problemFormat },
+    },
+    onRequest,
+    handler: async (request, reply) => {
+      const found = await findShown(request, request.params.agent, request.query.user);
+      return found === undefined ? reply.code(404).send(NO_DELEGATION) : reply.send(toDelegationJson(found.delegation));
+    },
+  });
+
+  app.patch('/v1/delegations/:agent', {
+    schema: {
+      tags: ['delegations'],
+      summary: 'Narrow a delegation',
+      params: agentParams,
+      querystring: userQuery,
+      body: narrowedDelegationBody,
+      response: { 200: delegationFormat, ...inputErrors, 404: problemFormat, 409: problemFormat },
+    },
+    onRequest,
+    handler: async (request, reply) => {
+      const { body } = request;
+      for (let race = 1; race <= MAX_RACES; race += 1) {
+        const found = await findShown(request, request.params.agent, request.query.user);
+        if (found === undefined) return reply.code(404).send(NO_DELEGATION);
+        const { caller, delegation } = found;
+        if (delegation.conditional) return reply.code(409).send(createProblem('conflict', CONDITIONAL));
+        if (body.details !== undefined) checkRequestedDetails(body.details, service.activePolicies.rules, 'details');
+        const bounds = requireAccess(narrowBounds(delegation.bounds, body));
+        if (body.ends !== undefined) requireFuture(body.ends, service.now());
+        const stored = await service.delegations.give(delegation, bounds, formatCallerId(caller), {
+          replaces: delegation.stored?.version ?? 'absent',
+        });
+        if (stored !== undefined) return reply.send(toDelegationJson(fromStored(stored)));
+      }
+      return reply.code(409).send(createProblem('conflict', 'The delegation is changed by others at the same time.'));
+    },
+  });
+
+  app.delete('/v1/delegations/:agent', {
+    schema: {
+      tags: ['delegations'],
+      summary: 'End a delegation: the next decision denies',
+      params: agentParams,
+      querystring: userQuery,
+      response: { 204: z.undefined(), ...inputErrors, 404: problemFormat },
+    },
+    onRequest,
+    handler: async (request, reply) => {
+      const found = await findShown(request, request.params.agent, request.query.user);
+      if (found === undefined) return reply.code(404).send(NO_DELEGATION);
+      await service.delegations.end(found.delegation, formatCallerId(found.caller));
+      return reply.code(204).send();
+    },
+  });
+
+  /** Finds a delegation that the caller may see; another's counts as absent. */
+  async function findShown(
+    request: FastifyRequest,
+    agent: string,
+    user: string | undefined,
+  ): Promise<{ caller: DelegatingCaller; delegation: VisibleDelegation } | undefined> {
+    const { caller, giver } = requireGiver(request, service, user);
+    const pair = { giver, agent: readAgentId(agent, requireObjects(service).agent, 'agent') };
+    const delegation = await findVisibleDelegation(service, pair);
+    return delegation !== undefined && isShown(delegation, caller) ? { caller, delegation } : undefined;
+  }
+}
+
+const CONDITIONAL =
+  'An administrator has made this delegation depend on a condition, which this would undo: it can only be ended.';
+
+type DelegatingCaller = AuthenticatedUser | { readonly kind: 'client'; readonly client: Client };
+
+/** A client sees what it has given, and a user all of theirs. */
+function isShown({ stored }: VisibleDelegation, caller: DelegatingCaller): boolean {
+  return caller.kind === 'user' || stored?.madeBy === caller.client.id;
+}
+
+/**
+ * The user whose delegations the request is about: the one that calls, or the one that a client names.
+ * @throws BadRequest, 404 where a user names another
+ */
+function requireGiver(
+  request: FastifyRequest,
+  service: Service,
+  named: string | undefined,
+): { readonly caller: DelegatingCaller; readonly giver: EntityRef } {
+  const caller = requireParty(request);
+  const { user: type } = requireObjects(service);
+  switch (caller.kind) {
+    case 'agent':
+      throw new TypeError('the route takes no agents');
+    case 'client':
+      if (named === undefined) throw new BadRequest('is required: the user in whose name', 'user');
+      return { caller, giver: { type, id: named } };
+    case 'user':
+      if (named !== undefined && named !== caller.user)
+        throw new BadRequest('There is no such user.', 'user', 404, 'not_found');
+      return { caller, giver: { type, id: caller.user } };
+  }
+}
+
+/** The definitions of users and agents. @throws BadRequest where the schema has none */
+function requireObjects({ activePolicies }: Service): { readonly user: string; readonly agent: string } {
+  const { userObject, agentObject } = activePolicies.rules.vocabulary;
+  if (userObject === undefined || agentObject === undefined)
+    throw new BadRequest('The schema has no users and agents to delegate between.', '', 404, 'not_found');
+  return { user: userObject, agent: agentObject };
+}
+
+/** @throws BadRequest where a client delegates for longer than it may */
+function requireClientBounds(ends: string | undefined, { config, now }: Service): void {
+  if (ends === undefined) throw new BadRequest('can only be said by the user: a client gives "ends"', 'until_ended');
+  const latest = new Date(now().getTime() + config.delegations.clientMaxMs);
+  if (Date.parse(ends) > latest.getTime())
+    throw new BadRequest(`can be ${latest.toISOString()} at the latest for a client`, 'ends');
+}

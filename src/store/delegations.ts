@@ -1,0 +1,324 @@
+/**
+ * The store of delegations: what narrows each, and whether the graph has it as the database says. Decisions read it; it is
+ * cached only where no other process writes. What becomes of the relationships is govern/delegation-keeper.ts's business.
+ */
+import { LRUCache } from 'lru-cache';
+import { v4 as uuid } from 'uuid';
+import {
+  delegationKey,
+  type DelegationBounds,
+  type DelegationMap,
+  type DelegationPair,
+  type Delegations,
+  type DelegationState,
+} from '../model/delegations.js';
+import type { EntityRef } from '../model/ids.js';
+import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
+import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
+import { encodeTextArray } from './entities.js';
+import { ReadBatch } from './read-batch.js';
+
+/** A delegation with what only its writers need. */
+export interface StoredDelegation extends DelegationPair {
+  readonly state: DelegationState['state'];
+  readonly bounds: DelegationBounds;
+  /** `user:…`, or the id of a client. */
+  readonly madeBy: string;
+  /** RFC 3339. */
+  readonly madeAt: string;
+  /** Another after each write. */
+  readonly version: string;
+  /** Whether the graph has what the database says. */
+  readonly settled: boolean;
+  /** Whether the agent stays barred from what others pass on. */
+  readonly bars: boolean;
+}
+
+/** The number of delegations that a user may have, ended ones that aren't settled and bars included. */
+export const MAX_DELEGATIONS_OF_USER = 1000;
+/** Says that a user may give no more. */
+export const TOO_MANY = Symbol('too many delegations');
+/** Longer than any write to the graph takes: until then one may arrive of a process that has died. */
+const WRITER_SECONDS = 60;
+const MAX_CACHE_BYTES = 8 * 1024 * 1024;
+const CACHED_ROW_BYTES = 300;
+
+const LOOKUP_SQL_OF_DELEGATIONS = `
+  select a.position, d.state, d.bounds
+  from unnest($1::text[], $2::text[], $3::text[], $4::text[]) with ordinality
+    as a (giver_type, giver_id, agent_type, agent_id, position)
+  cross join lateral (select state, bounds from delegations
+    where giver_type = a.giver_type and giver_id = a.giver_id and agent_type = a.agent_type and agent_id = a.agent_id
+    offset 0) d`;
+const PAIR = 'giver_type = $1 and giver_id = $2 and agent_type = $3 and agent_id = $4';
+const LOCK: SqlStatement = {
+  sql: 'select pg_advisory_xact_lock($1, $2)',
+  params: [LOCK_NAMESPACE, ADVISORY_LOCKS.delegation],
+};
+
+export class DelegationStore implements Delegations {
+  private readonly cache = new LRUCache<string, { readonly state: DelegationState | undefined }>({
+    maxSize: MAX_CACHE_BYTES,
+    sizeCalculation: ({ state }, key) => CACHED_ROW_BYTES + 2 * (key.length + JSON.stringify(state ?? null).length),
+  });
+  /** Raised before and after each write, so that nothing that was read across a write is cached. */
+  private generation = 0;
+  private batch: { readonly pairs: Map<string, DelegationPair>; readonly result: Promise<DelegationMap> } | undefined;
+
+  /** @param reads sends what a turn reads */
+  constructor(
+    private readonly database: Database,
+    private readonly reads = new ReadBatch(database),
+  ) {}
+
+  async fetch(pairs: readonly DelegationPair[]): Promise<DelegationMap> {
+    const { generation } = this;
+    const wanted = new Map(pairs.map((pair) => [delegationKey(pair), pair]));
+    const found = new Map<string, DelegationState | undefined>();
+    for (const key of wanted.keys()) {
+      const cached = this.cache.get(key);
+      if (cached !== undefined) found.set(key, cached.state);
+    }
+    const unread = [...wanted].filter(([key]) => !found.has(key));
+    if (unread.length === 0) return found;
+    const read = await this.enqueue(unread);
+    for (const [key] of unread) {
+      const state = read.get(key);
+      found.set(key, state);
+      if (this.database.exclusive && generation === this.generation) this.cache.set(key, { state });
+    }
+    return found;
+  }
+
+  /** Reads one delegation as it is stored now. @throws Fault */
+  async find(pair: DelegationPair): Promise<StoredDelegation | undefined> {
+    const [rows] = await this.database.run([
+      { sql: `select * from delegations where ${PAIR}`, params: pairParams(pair) },
+    ]);
+    return rows?.[0] === undefined ? undefined : toStoredDelegation(rows[0]);
+  }
+
+  /** Lists the delegations that a user has given, by the agents' ids. @throws Fault */
+  async list(giver: EntityRef): Promise<readonly StoredDelegation[]> {
+    const [rows = []] = await this.database.run([
+      {
+        sql: `select * from delegations where giver_type = $1 and giver_id = $2
+              order by agent_type, agent_id collate "C" limit ${2 * MAX_DELEGATIONS_OF_USER}`,
+        params: [giver.type, giver.id],
+      },
+    ]);
+    return rows.map(toStoredDelegation);
+  }
+
+  /**
+   * Gives a delegation, in place of the one that there is.
+   * @param replaces the version that it may take the place of; undefined: any, and `absent`: none
+   * @param sparesUsers whether one that a user made stays
+   * @returns the new version; undefined where what there is may not be replaced, TOO_MANY where the giver has too many
+   * @throws Fault
+   */
+  async put(
+    pair: DelegationPair,
+    bounds: DelegationBounds,
+    made: { readonly by: string; readonly at: Date },
+    { replaces, sparesUsers = false }: { readonly replaces?: string; readonly sparesUsers?: boolean } = {},
+  ): Promise<string | typeof TOO_MANY | undefined> {
+    const version = uuid();
+    const results = await this.write([
+      LOCK,
+      {
+        sql: `select (select count(*)::int from delegations where giver_type = $1 and giver_id = $2) as n,
+                exists (select 1 from delegations where ${PAIR}) as there`,
+        params: pairParams(pair),
+      },
+      {
+        sql: `insert into delegations as d (giver_type, giver_id, agent_type, agent_id, state, bounds, ends, made_by,
+                made_at, version, settled, writer_until)
+              select $1::text, $2::text, $3::text, $4::text, 'given', $5::jsonb, $6::timestamptz, $7::text,
+                $8::timestamptz, $9::uuid, false, now() + interval '${WRITER_SECONDS} seconds'
+              where (exists (select 1 from delegations where ${PAIR})
+                or (select count(*) from delegations where giver_type = $1 and giver_id = $2) < ${MAX_DELEGATIONS_OF_USER})
+                and ($10::text is null or exists (select 1 from delegations where ${PAIR}) = ($10 <> 'absent'))
+              on conflict (giver_type, giver_id, agent_type, agent_id) do update set
+                state = 'given', bounds = excluded.bounds, ends = excluded.ends, made_by = excluded.made_by,
+                made_at = excluded.made_at, version = excluded.version, settled = false, bars = false,
+                writer_until = excluded.writer_until, others_until = ${OTHERS_UNTIL}
+              where ($10::text is null or d.version::text = $10)
+                and not ($11::boolean and d.made_by like 'user:%')
+              returning version`,
+        params: [
+          ...pairParams(pair),
+          JSON.stringify(bounds),
+          bounds.ends ?? null,
+          made.by,
+          made.at.toISOString(),
+          version,
+          replaces ?? null,
+          sparesUsers,
+        ],
+      },
+    ]);
+    const [before] = results[1] ?? [];
+    if (results[2]?.[0] !== undefined) return version;
+    return before?.['there'] !== true && Number(before?.['n']) >= MAX_DELEGATIONS_OF_USER ? TOO_MANY : undefined;
+  }
+
+  /**
+   * Ends a delegation, and denies what the graph still says, also where the database knew nothing of it.
+   * @param bars whether the agent stays barred from what others pass on
+   * @param alongside statements of the same transaction
+   * @param version the only one to end; undefined for any
+   * @throws Fault
+   */
+  async end(
+    pair: DelegationPair,
+    made: { readonly by: string; readonly at: Date },
+    {
+      bars = false,
+      alongside = [],
+      version,
+    }: { readonly bars?: boolean; readonly alongside?: readonly SqlStatement[]; readonly version?: string } = {},
+  ): Promise<void> {
+    await this.write([
+      ...alongside,
+      LOCK,
+      {
+        sql: `insert into delegations as d (giver_type, giver_id, agent_type, agent_id, state, bounds, made_by, made_at,
+                version, settled, bars)
+              values ($1, $2, $3, $4, 'ended', $5::jsonb, $6, $7::timestamptz, $8::uuid, false, $9)
+              on conflict (giver_type, giver_id, agent_type, agent_id) do update set
+                state = 'ended', ends = null, version = excluded.version, settled = false,
+                made_by = excluded.made_by, made_at = excluded.made_at, bars = excluded.bars or d.bars,
+                others_until = ${OTHERS_UNTIL}, writer_until = null
+              where $10::text is null or d.version::text = $10`,
+        params: [
+          ...pairParams(pair),
+          JSON.stringify(ENDED_BOUNDS),
+          made.by,
+          made.at.toISOString(),
+          uuid(),
+          bars,
+          version ?? null,
+        ],
+      },
+    ]);
+  }
+
+  /** Notes that the graph has the delegation as this version says. @returns whether it still is that version. @throws Fault */
+  async settle(pair: DelegationPair, version: string): Promise<boolean> {
+    const [rows] = await this.write([
+      {
+        sql: `update delegations set settled = true, writer_until = null
+              where ${PAIR} and version = $5::uuid and state = 'given' returning version`,
+        params: [...pairParams(pair), version],
+      },
+    ]);
+    return rows?.[0] !== undefined;
+  }
+
+  /**
+   * Forgets an ended delegation whose relationship is gone, or keeps its bar. While another writer may be at work it stays.
+   * @returns whether it still is that version
+   * @throws Fault
+   */
+  async forget(pair: DelegationPair, version: string, keepsBar: boolean): Promise<boolean> {
+    const params = [...pairParams(pair), version, keepsBar];
+    const condition = `${PAIR} and version = $5::uuid and state = 'ended'`;
+    const isQuiet = `(others_until is null or others_until < now())`;
+    const [rows] = await this.write([
+      { sql: `select 1 from delegations where ${condition}`, params: params.slice(0, 5) },
+      { sql: `delete from delegations where ${condition} and ${isQuiet} and not (bars and $6::boolean)`, params },
+      {
+        sql: `update delegations set state = 'barred', settled = true where ${condition} and ${isQuiet} and bars and $6::boolean`,
+        params,
+      },
+    ]);
+    return rows?.[0] !== undefined;
+  }
+
+  /** Lists delegations that the graph may have otherwise, and given ones that ended by then. @throws Fault */
+  async listUnsettled(endedBefore: Date, limit: number): Promise<readonly StoredDelegation[]> {
+    const [rows = []] = await this.database.run([
+      {
+        sql: `select * from delegations where not settled or ends < $1::timestamptz limit ${limit}`,
+        params: [endedBefore.toISOString()],
+      },
+    ]);
+    return rows.map(toStoredDelegation);
+  }
+
+  private async write(statements: readonly SqlStatement[]): ReturnType<Database['run']> {
+    this.invalidateCache();
+    try {
+      return await this.database.run(statements);
+    } finally {
+      this.invalidateCache();
+    }
+  }
+
+  private invalidateCache(): void {
+    this.generation += 1;
+    this.cache.clear();
+  }
+
+  private enqueue(unread: readonly (readonly [string, DelegationPair])[]): Promise<DelegationMap> {
+    if (this.batch === undefined) {
+      const pairs = new Map<string, DelegationPair>();
+      this.batch = { pairs, result: this.query(pairs) };
+    }
+    for (const [key, pair] of unread) this.batch.pairs.set(key, pair);
+    this.reads.linkCaller();
+    return this.batch.result;
+  }
+
+  private async query(pairs: ReadonlyMap<string, DelegationPair>): Promise<DelegationMap> {
+    let keys: readonly string[] = [];
+    const rows = await this.reads.read(() => {
+      this.batch = undefined;
+      keys = [...pairs.keys()];
+      const list = [...pairs.values()];
+      const columns = [
+        list.map(({ giver }) => giver.type),
+        list.map(({ giver }) => giver.id),
+        list.map(({ agent }) => agent.type),
+        list.map(({ agent }) => agent.id),
+      ];
+      return { sql: LOOKUP_SQL_OF_DELEGATIONS, params: columns.map(encodeTextArray) };
+    });
+    return new Map(
+      rows.flatMap((row) => {
+        const key = keys[Number(row['position']) - 1];
+        return key === undefined ? [] : [[key, toDelegationState(row)] as const];
+      }),
+    );
+  }
+}
+
+/** The bounds of what was ended: there are none any longer. */
+const ENDED_BOUNDS: DelegationBounds = { online: false, background: false };
+
+/** Until when a writer of the row as it was may be at work. */
+const OTHERS_UNTIL = `greatest(d.others_until, case when d.settled then null else d.writer_until end)`;
+
+function pairParams({ giver, agent }: DelegationPair): string[] {
+  return [giver.type, giver.id, agent.type, agent.id];
+}
+
+function toDelegationState(row: DatabaseRow): DelegationState {
+  const state = row['state'] as DelegationState['state'];
+  return state === 'given' ? { state, ...(row['bounds'] as DelegationBounds) } : { state };
+}
+
+function toStoredDelegation(row: DatabaseRow): StoredDelegation {
+  return {
+    giver: { type: String(row['giver_type']), id: String(row['giver_id']) },
+    agent: { type: String(row['agent_type']), id: String(row['agent_id']) },
+    state: row['state'] as DelegationState['state'],
+    bounds: row['bounds'] as DelegationBounds,
+    madeBy: String(row['made_by']),
+    madeAt: (row['made_at'] as Date).toISOString(),
+    version: String(row['version']),
+    settled: row['settled'] === true,
+    bars: row['bars'] === true,
+  };
+}
