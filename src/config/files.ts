@@ -140,6 +140,6 @@ export function createWriteError(error: unknown, path: string): ConfigError {
 
 /** The path for messages: relative to the working directory where it is below that. */
 export function displayPath(path: string): string {
-  const relativePath = relative(process.cwd(), path);
+  const relativePath = relative(process.cwd(), path) || '.';
   return relativePath.startsWith('..') ? path : relativePath;
 }

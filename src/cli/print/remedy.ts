@@ -12,6 +12,6 @@ export function describeRemedy(remedy: Remedy): string {
     case 'scope':
       return `a token with the scope ${remedy.scope}`;
     case 'token':
-      return 'another token; where a proof of possession was missing or wrong, the same token with its proof';
+      return 'a token that holds; where a proof of possession was missing or wrong, the same token with its proof';
   }
 }

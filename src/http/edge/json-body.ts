@@ -1,6 +1,7 @@
 /** Makes the application read bodies as JSON in UTF-8, strictly and within its limits, and validate them by zod. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
+import { BadRequest } from '../../model/faults.js';
 import { MAX_JSON_DEPTH, parseStrictJson, StrictJsonError, type JsonLimits } from '../../runtime/strict-json.js';
 import { toBadRequest } from './errors.js';
 import { createLengthProblem, readBody } from './read-body.js';
@@ -33,6 +34,9 @@ function takesBody({ routeOptions }: FastifyRequest): boolean {
 async function readJsonBody(request: FastifyRequest, stream: FastifyRequest['raw']): Promise<unknown> {
   const { health, rateLimiter } = request.server;
   const maxBytes = request.routeOptions.bodyLimit;
+  const { 'content-encoding': encoding = 'identity' } = request.headers;
+  if (encoding.trim().toLowerCase() !== 'identity')
+    throw new BadRequest('must be absent: bodies are never compressed', 'Content-Encoding');
   const announced = getAnnouncedLength(request.raw);
   if (announced !== Infinity && announced > maxBytes) throw createLengthProblem(maxBytes);
   const { body, bytes, pieces } = await readBody(stream, {

@@ -89,3 +89,15 @@ it('each route that takes a body says which type it has to be of, and takes a mi
       ]);
     }
 });
+
+it.each([
+  ['gzip', 400],
+  ['br, gzip', 400],
+  ['', 400],
+  ['identity', 200],
+])('a body that is said to be encoded as "%s" is answered %i', async (encoding, status) => {
+  const headers = ['Content-Type: application/json', `Content-Length: ${SCRIBE.length}`];
+  const answer = await send('PUT /v1/entities/agent/scribe', [...headers, `Content-Encoding: ${encoding}`], SCRIBE);
+  expect(statusOf(answer)).toBe(status);
+  if (status === 400) expect(answer).toContain('bodies are never compressed');
+});
