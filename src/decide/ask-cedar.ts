@@ -47,6 +47,8 @@ export interface CedarFacts {
   /** Whether the gate is held: only then may answers depend on what is stored of the resource. */
   readonly reachable: boolean;
   readonly budget: CedarRequestFacts['budget'];
+  /** The consent that the question rests on. */
+  readonly consent: CedarRequestFacts['consent'];
 }
 
 /** The facts that a request to Cedar is built of, the same for every principal. */
@@ -66,6 +68,7 @@ export function collectRequestFacts(bound: BoundQuestion, facts: CedarFacts): Ce
     can: facts.can,
     agentCan: facts.agentCan,
     budget: facts.budget,
+    consent: facts.consent,
     now,
     zone: rules.zone,
   };

@@ -6,6 +6,7 @@
  */
 import type { RelationshipGraph } from '../graph/port.js';
 import { GraphSnapshot } from '../graph/snapshot.js';
+import type { Consents } from '../model/consents.js';
 import type { Decision } from '../model/decision.js';
 import type { Delegations } from '../model/delegations.js';
 import type { Entities } from '../model/entities.js';
@@ -52,6 +53,7 @@ export interface DecisionDeps {
   readonly credentials: CredentialVerifier;
   readonly relationships: RelationshipGraph;
   readonly entities: Pick<Entities, 'fetch'>;
+  readonly consents: Consents;
   readonly delegations: Delegations;
   readonly decisions: Pick<Decisions, 'record' | 'correct'>;
   readonly revocations: Revocations;

@@ -45,7 +45,14 @@ export function listReferenceNeeds(bound: BoundQuestion): EntityNeed[] {
   const { vocabulary } = bound.rules;
   const { deciding, duties } = findSlices(bound);
   if (!deciding.reads.followsReferences && !duties.reads.followsReferences) return [];
-  const nothing = { entity: () => undefined, can: {}, agentCan: {}, reachable: true, budget: undefined };
+  const nothing = {
+    entity: () => undefined,
+    can: {},
+    agentCan: {},
+    reachable: true,
+    budget: undefined,
+    consent: undefined,
+  };
   return listCedarQuestions(bound).flatMap(({ slice, principal }): EntityNeed[] => {
     if (!slice.reads.followsReferences) return [];
     const typed = { ref: principal, type: bound.principalType };

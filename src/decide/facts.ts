@@ -5,6 +5,7 @@ import { planCharges } from '../govern/limits/charges.js';
 import { findBudget } from '../govern/limits/judge.js';
 import { askCedar, type CedarFacts, type CedarOutcomes } from './ask-cedar.js';
 import type { BoundQuestion } from './bound-question.js';
+import { findQuestionConsent, listConsentEnds } from './consent-facts.js';
 import { listDelegationEnds } from './delegation-links.js';
 import { buildAgentCanChecks, buildCanChecks, buildGateCheck } from './permission-checks.js';
 import type { Facts, JudgingStep, StepNeeds } from './step.js';
@@ -18,6 +19,7 @@ export function collectNeeds(steps: readonly JudgingStep[], bound: BoundQuestion
     delegations: needs.flatMap(({ delegations = [] }) => delegations),
     charges: needs.flatMap(({ charges = [] }) => charges),
     retry: needs.find(({ retry }) => retry !== undefined)?.retry,
+    consents: needs.flatMap(({ consents = [] }) => consents),
   };
 }
 
@@ -34,7 +36,7 @@ export function withIntermediaries(
 /** The facts that requests to Cedar are built of. */
 export function collectCedarFacts(
   bound: BoundQuestion,
-  { check, entity, limits }: Pick<Facts, 'check' | 'entity'> & Partial<Pick<Facts, 'limits'>>,
+  { check, entity, limits, consent }: Pick<Facts, 'check' | 'entity'> & Partial<Pick<Facts, 'limits' | 'consent'>>,
 ): CedarFacts {
   const permissionRecord = (checks: readonly CheckRequest[]): Record<string, boolean> =>
     Object.fromEntries(checks.map((request) => [request.permission, check(request).result === 'yes']));
@@ -44,16 +46,25 @@ export function collectCedarFacts(
     agentCan: permissionRecord(buildAgentCanChecks(bound)),
     reachable: check(buildGateCheck(bound)).result === 'yes',
     budget: limits === undefined || 'fault' in limits ? undefined : findBudget(planCharges(bound), limits),
+    consent: consent?.kind === 'found' ? consent : undefined,
   };
 }
 
+/** The facts that engines and stores have answered. */
+export type AnsweredFacts = Omit<Facts, 'consent' | 'cedar' | 'expiries'>;
+
 /** Asks Cedar and completes the facts. Never throws for what an engine couldn't answer: that is in the facts. */
-export function evaluateFacts(bound: BoundQuestion, answers: Omit<Facts, 'cedar' | 'expiries'>): Facts {
-  const { needs, check, entitiesFault, delegationPath, limits } = answers;
-  const fault = entitiesFault ?? (limits !== undefined && 'fault' in limits ? limits.fault : undefined);
+export function evaluateFacts(bound: BoundQuestion, answers: AnsweredFacts): Facts {
+  const { needs, check, entitiesFault, delegationPath, limits, consents } = answers;
+  const consent = findQuestionConsent(bound, answers);
+  const fault =
+    entitiesFault ??
+    (limits !== undefined && 'fault' in limits ? limits.fault : undefined) ??
+    // A forbid may ask whether there is one.
+    (consent?.kind === 'unknown' ? consent.fault : undefined);
   const cedar: CedarOutcomes =
     fault === undefined
-      ? askCedar(bound, collectCedarFacts(bound, answers))
+      ? askCedar(bound, collectCedarFacts(bound, { ...answers, consent }))
       : {
           acting: { kind: 'fault', fault },
           chain: [],
@@ -62,10 +73,12 @@ export function evaluateFacts(bound: BoundQuestion, answers: Omit<Facts, 'cedar'
         };
   const checkExpiries = needs.checks.flatMap((request) => findAnswerEnd(request, check(request), bound) ?? []);
   const pathExpiries = delegationPath?.kind === 'path' ? delegationPath.ends : [];
+  const consentExpiries = listConsentEnds(bound, consents, consent);
   const delegationExpiries = listDelegationEnds(bound, answers);
   // What is left of a limit may be gone a moment later.
   const policyExpiries = cedar.timeDependent || limits !== undefined ? [bound.now.toISOString()] : [];
-  return { ...answers, cedar, expiries: [...checkExpiries, ...pathExpiries, ...delegationExpiries, ...policyExpiries] };
+  const expiries = [...checkExpiries, ...pathExpiries, ...delegationExpiries, ...consentExpiries, ...policyExpiries];
+  return { ...answers, consent, cedar, expiries };
 }
 
 /** The instant at which an answer may change without a write: policies may allow by a no as well. */

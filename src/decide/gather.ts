@@ -7,6 +7,7 @@ import { checkKey } from '../graph/relationship-text.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
 import type { ActingParties } from '../model/acting.js';
 import type { CheckAnswer, CheckRequest } from '../model/checks.js';
+import { consentKey, type ConsentMap, type ConsentNeed, type Consents } from '../model/consents.js';
 import { delegationKey, type DelegationMap, type DelegationPair, type Delegations } from '../model/delegations.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
 import type { Entities, EntityMap, EntityNeed } from '../model/entities.js';
@@ -20,6 +21,7 @@ import { engineFaultCode, type Deadline } from '../runtime/deadline.js';
 import { yieldToEventLoop } from '../runtime/yield.js';
 import type { DecisionObserver } from '../telemetry/observer.js';
 import type { BoundQuestion } from './bound-question.js';
+import { listConsentChecks, selectConsents } from './consent-facts.js';
 import { findDelegationPath } from './delegation-path.js';
 import { listReferenceNeeds } from './entity-needs.js';
 import { evaluateFacts, withIntermediaries } from './facts.js';
@@ -28,6 +30,7 @@ import { buildDelegationCheck, listDelegationChecks, listDelegationPairs } from 
 
 export interface GatherDeps {
   readonly entities: Pick<Entities, 'fetch'>;
+  readonly consents: Consents;
   readonly delegations: Delegations;
   readonly revocations: Revocations;
   readonly limits: LimitUses;
@@ -42,6 +45,7 @@ export interface EngineAnswers {
   readonly entities: EntityMap | FaultCode;
   readonly delegations: DelegationMap | FaultCode;
   readonly limits: Facts['limits'];
+  readonly consents: ConsentMap | FaultCode;
   /** Searches by the key of the delegation's check: questions on one delegation share the search. */
   readonly delegationPaths: Map<string, Promise<DelegationPathResult | undefined>>;
   /** Asks all of the checks anew, at the same revision; the questions of the request share the answers. */
@@ -75,7 +79,7 @@ export async function fetchEngineAnswers(
     if (check.explain === true || !checks.has(key)) checks.set(key, check);
   }
   const unasked = new Map([...checks].filter(([key]) => !priorAnswers.has(key)));
-  const [fetched, entities, delegations, limits] = await Promise.all([
+  const [fetched, entities, delegations, limits, consents] = await Promise.all([
     fetchChecks(unasked, graph, deadline),
     fetchEntities(
       needs.flatMap((need) => need.entities),
@@ -88,6 +92,11 @@ export async function fetchEngineAnswers(
       deadline,
     ),
     fetchLimits(needs, deps, deadline),
+    fetchConsents(
+      needs.flatMap((need) => need.consents),
+      deps,
+      deadline,
+    ),
   ]);
   const toAnswers = (answers: ReadonlyMap<string, CheckAnswer>): EngineAnswers => {
     let renewed: Promise<EngineAnswers> | undefined;
@@ -97,6 +106,7 @@ export async function fetchEngineAnswers(
       entities,
       delegations,
       limits,
+      consents,
       delegationPaths: new Map(),
       renew: () => (renewed ??= fetchChecks(checks, graph, deadline).then(toAnswers)),
     };
@@ -167,17 +177,17 @@ export async function gatherFacts(
   return { bound, facts };
 }
 
-type GraphFacts = Pick<Facts, 'needs' | 'check' | 'delegationPath' | 'delegation' | 'delegationsFault'>;
+type GraphFacts = Pick<Facts, 'needs' | 'check' | 'delegationPath' | 'delegation' | 'delegationsFault' | 'consents'>;
 
 /** The answers as they are, where the user has delegated directly, nothing else is to be asked, and none has ended. */
 function takeSettledAnswers(
   question: BoundQuestion,
   needs: Required<StepNeeds>,
-  { check, delegations }: EngineAnswers,
+  { check, delegations, consents: read }: EngineAnswers,
 ): GraphFacts | undefined {
   if (!isDirectlyDelegated(question.acting, check)) return undefined;
-  const known = combineDelegations([delegations]);
-  if (listAddedChecks(question, needs, undefined, known.delegation).size > 0) return undefined;
+  const known = { ...combineDelegations([delegations]), consents: selectConsents(question, read) };
+  if (listAddedChecks(question, needs, undefined, known).size > 0) return undefined;
   const facts = { needs, check, delegationPath: undefined, ...known };
   return hasEndedAnswer(facts) ? undefined : facts;
 }
@@ -201,7 +211,7 @@ async function settleGraphAnswers(
   let current = answers;
   for (let attempt = 1; attempt <= MAX_SETTLING_ATTEMPTS; attempt += 1) {
     const delegationPath = await resolveDelegationPath(question, current, deps, deadline);
-    const facts = await bindDelegations(question, needs, current, delegationPath, deps, deadline);
+    const facts = await bindGrants(question, needs, current, delegationPath, deps, deadline);
     if (!hasEndedAnswer(facts)) return facts;
     await sleep(SETTLING_PAUSE_MS);
     current = await current.renew();
@@ -212,14 +222,15 @@ async function settleGraphAnswers(
     delegationPath: undefined,
     delegation: () => undefined,
     delegationsFault: 'relationships_unavailable',
+    consents: selectConsents(question, answers.consents),
   };
 }
 
 /**
- * Completes the facts with the delegations that the path came over, and with the permissions by which they name resources:
- * only once they are read it is known which.
+ * Completes the facts with the delegations that the path came over, and with the permissions by which they and the consents
+ * name resources: only once they are read it is known which.
  */
-async function bindDelegations(
+async function bindGrants(
   question: BoundQuestion,
   needs: Required<StepNeeds>,
   answers: EngineAnswers,
@@ -231,14 +242,17 @@ async function bindDelegations(
   const known = answers.delegations;
   const unread = typeof known === 'string' ? [] : pairs.filter((pair) => !known.has(delegationKey(pair)));
   const read = unread.length === 0 ? [] : [await fetchDelegations(unread, deps, deadline)];
-  const delegations = combineDelegations([known, ...read]);
-  const checks = listAddedChecks(question, needs, delegationPath, delegations.delegation);
+  const grants = {
+    ...combineDelegations([known, ...read]),
+    consents: selectConsents(question, answers.consents),
+  };
+  const checks = listAddedChecks(question, needs, delegationPath, grants);
   const added = checks.size === 0 ? undefined : await fetchChecks(checks, answers.graph, deadline);
   return {
     needs: { ...needs, checks: [...needs.checks, ...checks.values()], delegations: pairs },
     check: (check) => added?.get(checkKey(check)) ?? answers.check(check),
     delegationPath,
-    ...delegations,
+    ...grants,
   };
 }
 
@@ -256,14 +270,17 @@ function combineDelegations(
   return { delegation, delegationsFault };
 }
 
-/** The checks for the delegations' details that no step has named, by their keys. */
+/** The checks for the details of delegations and consents that no step has named, by their keys. */
 function listAddedChecks(
   question: BoundQuestion,
   { checks: asked }: Required<StepNeeds>,
   delegationPath: DelegationPathResult | undefined,
-  delegation: Facts['delegation'],
+  { delegation, consents }: Pick<Facts, 'delegation' | 'consents'>,
 ): Map<string, CheckRequest> {
-  const wanted = listDelegationChecks(question, delegationPath, delegation);
+  const wanted = [
+    ...listDelegationChecks(question, delegationPath, delegation),
+    ...listConsentChecks(question, consents),
+  ];
   const checks = new Map(wanted.map((check) => [checkKey(check), check]));
   if (checks.size > 0) for (const check of asked) checks.delete(checkKey(check));
   return checks;
@@ -333,6 +350,21 @@ async function fetchLimits(
     return await deadline.race(limits.read([...charges.values()], retry));
   } catch (error) {
     return { fault: engineFaultCode(error) };
+  }
+}
+
+/** Nothing is read where no action asks for consent. */
+async function fetchConsents(
+  needs: readonly ConsentNeed[],
+  { consents }: GatherDeps,
+  deadline: Deadline,
+): Promise<ConsentMap | FaultCode> {
+  if (needs.length === 0) return new Map();
+  const distinct = new Map(needs.map((need) => [consentKey(need), need]));
+  try {
+    return await deadline.race(consents.fetch([...distinct.values()]));
+  } catch (error) {
+    return engineFaultCode(error);
   }
 }
 

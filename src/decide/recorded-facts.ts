@@ -16,8 +16,9 @@ import type { Rules } from '../policy/load.js';
 import type { EntityWithAncestors } from '../model/entities.js';
 import { type BoundQuestion, type UnboundQuestion } from './bound-question.js';
 import type { Evaluation } from './evaluation.js';
+import { listConsentChecks } from './consent-facts.js';
 import { listDelegationChecks, listDelegationPairs } from './delegation-links.js';
-import { withIntermediaries } from './facts.js';
+import { withIntermediaries, type AnsweredFacts } from './facts.js';
 import { buildGateCheck, withCaveatContext } from './permission-checks.js';
 import { findUnrecordedEntities, recordEntities } from './recorded-entities.js';
 import type { Facts, StepNeeds } from './step.js';
@@ -106,6 +107,16 @@ function toRecordedAnswers(bound: BoundQuestion, facts: Facts): Omit<RecordedFac
     ...(delegationPath === undefined ? {} : { passed_on: delegationPath }),
     ...recordDelegations(facts),
     ...(limits === undefined ? {} : { limits }),
+    ...recordConsents(facts),
+  };
+}
+
+/** The consents of the user for the agent. Ended ones only where the decision says so: they allow nothing. */
+function recordConsents({ consents, consent }: Facts): Pick<RecordedFacts, 'consents' | 'consents_fault'> {
+  if (consents === undefined) return {};
+  if ('fault' in consents) return { consents_fault: consents.fault };
+  return {
+    consents: consents.filter(({ withdrawn }) => withdrawn === undefined || consent?.kind === 'missing'),
   };
 }
 
@@ -183,14 +194,27 @@ function restoreCaller(id: string, { kind, may = [], resources, default_mode }: 
 
 /** The engines' answers, as far as they are on record. */
 export interface RecalledFacts {
-  readonly facts: Omit<Facts, 'cedar' | 'expiries'>;
-  /** The needs that the record has no answer to: checks, entities as `type:id`, attributes as `type:id.attribute`, limits. */
+  readonly facts: AnsweredFacts;
+  /**
+   * The needs that the record has no answer to: checks, entities as `type:id`, attributes as `type:id.attribute`, limits,
+   * consents.
+   */
   readonly missing: readonly string[];
 }
 
 /** @param needs those of the steps by the rules of now, which may be others than the record was made with */
 export function recallFacts(
-  { checks, entities, entities_fault, passed_on, delegations, delegations_fault, limits }: RecordedFacts,
+  {
+    checks,
+    entities,
+    entities_fault,
+    passed_on,
+    delegations,
+    delegations_fault,
+    limits,
+    consents: recordedConsents,
+    consents_fault,
+  }: RecordedFacts,
   question: BoundQuestion,
   stepNeeds: Required<StepNeeds>,
 ): RecalledFacts {
@@ -202,10 +226,15 @@ export function recallFacts(
     const { attributes, ancestors = [], omitted = [] } = recorded;
     return { type: ref.type, id: ref.id, attributes, parents: [], ancestors, omitted: new Set(omitted) };
   };
+  const consents = recallConsents(stepNeeds, recordedConsents, consents_fault);
   const delegation: Facts['delegation'] = (pair) => ownMember(delegations, delegationKey(pair));
   const needs = {
     ...stepNeeds,
-    checks: [...stepNeeds.checks, ...listDelegationChecks(question, passed_on, delegation)],
+    checks: [
+      ...stepNeeds.checks,
+      ...listDelegationChecks(question, passed_on, delegation),
+      ...listConsentChecks(question, consents),
+    ],
     delegations: listDelegationPairs(question, passed_on),
   };
   const missingChecks = needs.checks.map(checkKey).filter((key) => ownMember(checks, key) === undefined);
@@ -218,6 +247,7 @@ export function recallFacts(
     entities_fault === undefined
       ? [...findUnrecordedEntities(entities, bound, { check, entity }), ...(mayNeedResource ? [resourceKey] : [])]
       : [];
+  const isUnrecorded = recordedConsents === undefined && consents_fault === undefined;
   const fault = entities_fault ?? (missingEntities.length > 0 ? 'database_unavailable' : undefined);
   const missingLimits = listUnreadLimits(planCharges(bound).charges, limits);
   return {
@@ -230,8 +260,16 @@ export function recallFacts(
       delegation,
       delegationsFault: delegations_fault,
       limits: missingLimits.length > 0 ? { fault: 'database_unavailable' } : limits,
+      consents,
     },
-    missing: [...missingChecks, ...missingEntities, ...missingLimits],
+    missing: [
+      ...missingChecks,
+      ...missingEntities,
+      ...missingLimits,
+      ...(isUnrecorded
+        ? needs.consents.map(({ agent, action }) => `consents of ${formatRef(agent)} to "${action}"`)
+        : []),
+    ],
   };
 }
 
@@ -240,6 +278,16 @@ function listUnreadLimits(charges: readonly Charge[], limits: RecordedFacts['lim
   if (limits !== undefined && ('fault' in limits || limits.others === 'unused')) return [];
   const unread = charges.filter(({ key }) => ownMember(limits?.readings, key) === undefined);
   return [...new Set(unread.map(({ owner, limit }) => `${owner}: ${limit.text}`))];
+}
+
+/** The consents on record; unknown where the rules ask for some and the record has none. */
+function recallConsents(
+  { consents: needed }: Required<StepNeeds>,
+  recorded: RecordedFacts['consents'],
+  fault: RecordedFacts['consents_fault'],
+): Facts['consents'] {
+  if (needed.length === 0) return undefined;
+  return recorded ?? { fault: fault ?? 'database_unavailable' };
 }
 
 function ownMember<T>(table: Readonly<Record<string, T>> | undefined, key: string): T | undefined {

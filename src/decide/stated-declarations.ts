@@ -7,6 +7,7 @@ import type { AuthorizationDetail } from '../model/acting.js';
 import type { RecordMember, CedarType } from '../policy/schema/types.js';
 import { getVerifiedCredential } from './bound-question.js';
 import type { Evaluation } from './evaluation.js';
+import { listConfirmationNames } from './consent-facts.js';
 import { listCaveatNames } from './permission-checks.js';
 import { listConstrainedNames } from './unproven-statements.js';
 
@@ -30,10 +31,12 @@ export function collectDeclarations({
   const target = bound?.target ?? vocabulary.find(question.action.name, question.resource.type);
   const { action, request } = target?.action.context ?? {};
   const token = getVerifiedCredential(unbound)?.token;
+  const consents = facts?.consents === undefined || 'fault' in facts.consents ? [] : facts.consents;
   const otherNames = [
     ...listConstrainedNames(token?.authorizationDetails ?? []),
     ...listConstrainedNames(listDelegationDetails(facts)),
     ...Object.keys(token?.transaction ?? {}),
+    ...listConstrainedNames(consents.flatMap(({ details }) => details)),
   ];
   const subjectTypes = vocabulary.typesByObject.get(question.subject.type) ?? [];
   return {
@@ -42,7 +45,11 @@ export function collectDeclarations({
     resource: { types: [{ kind: 'Record', members: target?.resourceType.attributes ?? {} }], otherNames },
     context: {
       types: [getRecordType(request)],
-      otherNames: [...otherNames, ...(bound === undefined ? [] : listCaveatNames(bound))],
+      otherNames: [
+        ...otherNames,
+        ...(bound === undefined ? [] : listCaveatNames(bound)),
+        ...listConfirmationNames(consents),
+      ],
     },
   };
 }

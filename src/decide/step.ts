@@ -3,6 +3,7 @@
  * function, makes an outcome of the facts. Steps never call each other: decide.ts has their order.
  */
 import type { CheckAnswer, CheckRequest } from '../model/checks.js';
+import type { Consent, ConsentNeed } from '../model/consents.js';
 import type { DelegationPair, DelegationState } from '../model/delegations.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
 import type { EntityNeed, EntityWithAncestors } from '../model/entities.js';
@@ -12,6 +13,7 @@ import type { EntityRef } from '../model/ids.js';
 import type { StepOutcome } from '../model/outcome.js';
 import type { StepName } from '../model/reasons.js';
 import type { Check } from '../model/relationships.js';
+import type { ConsentFinding } from '../govern/consents/find-consent.js';
 import type { CedarOutcomes } from './ask-cedar.js';
 import type { BoundQuestion, UnboundQuestion } from './bound-question.js';
 
@@ -22,6 +24,8 @@ export interface StepNeeds {
   /** The charges of the question to limits, whose uses are read. */
   readonly charges?: readonly Charge[];
   readonly retry?: RetryKey | undefined;
+  /** Consents to read: of the one pair and action of a question. */
+  readonly consents?: readonly ConsentNeed[];
 }
 
 /** The answers to everything that the steps need. */
@@ -46,6 +50,10 @@ export interface Facts {
   readonly delegationPath: DelegationPathResult | undefined;
   /** The uses that limits have had; undefined where the question has no limit. */
   readonly limits: LimitState | { readonly fault: FaultCode } | undefined;
+  /** The consents that the user has given the agent, ended ones as well; undefined where the question needs none. */
+  readonly consents: readonly Consent[] | { readonly fault: FaultCode } | undefined;
+  /** The one that the question rests on; undefined where it needs none. */
+  readonly consent: ConsentFinding | undefined;
   readonly cedar: CedarOutcomes;
   /** Instants at which any of these facts may change without a write, RFC 3339. */
   readonly expiries: readonly string[];

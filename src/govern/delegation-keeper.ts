@@ -11,6 +11,7 @@ import type { Relationship } from '../model/relationships.js';
 import type { Revocation } from '../model/revocations.js';
 import type { Rules } from '../policy/load.js';
 import { TOO_MANY, type DelegationStore, type StoredDelegation } from '../store/delegations.js';
+import type { ConsentStore } from '../store/consents.js';
 import type { RevocationStore } from '../store/revocations.js';
 
 /** The way that a delegation may be replaced in: see the store. */
@@ -27,6 +28,7 @@ const SWEEPER = 'remit';
 
 export interface DelegationKeeperDeps {
   readonly store: DelegationStore;
+  readonly consents: Pick<ConsentStore, 'withdrawAll'>;
   readonly revocations: RevocationStore;
   /** Returns the graph in force. */
   readonly graph: () => Pick<RelationshipGraph, 'write'>;
@@ -82,9 +84,12 @@ export class DelegationKeeper {
    * @throws Fault
    */
   async stop(pair: DelegationPair, revocation: Revocation, by: string): Promise<void> {
-    const { store, revocations, now } = this.deps;
+    const { store, consents, revocations, now } = this.deps;
+    const at = now();
     await revocations.add(revocation, (statements) =>
-      store.end(pair, { by, at: now() }, { bars: true, alongside: statements }),
+      consents.withdrawAll({ user: pair.giver, agent: pair.agent }, at, (withdrawing) =>
+        store.end(pair, { by, at }, { bars: true, alongside: [...statements, ...withdrawing] }),
+      ),
     );
     await this.reconcile(pair, by).catch(leaveToSweep);
   }

@@ -5,6 +5,8 @@ import { installLoadShedding, Admission } from './edge/load-shedding.js';
 import { getListenerUrl } from './listener-url.js';
 import { capabilityRoutes } from './routes/capabilities.js';
 import { agentAccessRoutes } from './routes/agent-access.js';
+import { consentRequestRoutes } from './routes/consent-requests.js';
+import { consentRoutes } from './routes/consents.js';
 import { decisionRoutes } from './routes/decisions.js';
 import { delegationRoutes } from './routes/delegations.js';
 import { entityRoutes } from './routes/entities.js';
@@ -52,7 +54,10 @@ type RegisterRoutes = (app: TypedApp, service: Service) => void;
 const ROUTES: Readonly<Record<'decisions' | 'administration' | 'both', readonly RegisterRoutes[]>> = {
   decisions: [evaluationRoutes, searchRoutes, capabilityRoutes, filterRoutes, discoveryRoutes],
   administration: [relationshipRoutes, entityRoutes, revocationRoutes, policyRoutes, metricsRoutes],
-  both: [decisionRoutes, sessionRoutes, delegationRoutes, agentAccessRoutes, scopeRoutes, healthRoutes],
+  both: [
+    decisionRoutes, sessionRoutes, delegationRoutes, agentAccessRoutes, consentRoutes, consentRequestRoutes, scopeRoutes,
+    healthRoutes,
+  ], // prettier-ignore
 };
 
 export interface AppOptions {

@@ -7,6 +7,7 @@ import type { Obligation } from './obligations.js';
 import type { Remedy } from './remedies.js';
 import type { ActingMode } from './acting.js';
 import type { CheckAnswer } from './checks.js';
+import type { Consent } from './consents.js';
 import type { DelegationState } from './delegations.js';
 import type { DelegationPathResult } from './delegation-path.js';
 import type { RecordedEntity } from './entities.js';
@@ -96,6 +97,9 @@ export interface RecordedFacts {
   readonly delegations_fault?: FaultCode;
   /** The uses that limits had had; absent where the action has no limit. */
   readonly limits?: LimitState | { readonly fault: FaultCode };
+  /** The user's consents for the agent that name the action; absent where the action asks for none. */
+  readonly consents?: readonly Consent[];
+  readonly consents_fault?: FaultCode;
 }
 
 /** The reservation that an allow made, or that an earlier one with the same `Idempotency-Key` had made. */

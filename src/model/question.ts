@@ -29,6 +29,7 @@ export const CLIENT_PERMISSIONS = [
   'asserts_subject',
   'asserts_attributes',
   'asserts_certificate',
+  'asserts_confirmation',
   'delegate',
   'metrics',
   'admin',
@@ -38,7 +39,13 @@ export type ClientPermission = (typeof CLIENT_PERMISSIONS)[number];
 /** The caller of a decision: a client, or an agent that presents its own token. */
 export type Caller =
   | { readonly kind: 'client'; readonly client: Client }
-  | { readonly kind: 'agent'; readonly agent: string; readonly presented: PresentedToken };
+  | {
+      readonly kind: 'agent';
+      readonly agent: string;
+      /** The user of its token; undefined where there is none, or the token's session has ended. */
+      readonly user?: string | undefined;
+      readonly presented: PresentedToken;
+    };
 
 /** The caller of any endpoint: users may call as well, for what is their own. */
 export type AuthenticatedParty = Caller | AuthenticatedUser;
@@ -48,6 +55,8 @@ export interface AuthenticatedUser {
   readonly user: string;
   /** When the user signed in, in seconds since the epoch; undefined where the token doesn't say. */
   readonly authenticatedAt: number | undefined;
+  /** The application that their token was issued to; undefined where the token doesn't say. */
+  readonly clientId?: string | undefined;
 }
 
 /**

@@ -238,7 +238,24 @@ export const REASONS = {
   consent_required: {
     steps: ['consent'],
     people: 'This needs consent first.',
-    operators: 'The action asks for consent (`@consent`) and there is none.',
+    operators: 'The action asks for consent (`@consent`) and there is none that covers the question.',
+  },
+  consent_ended: {
+    steps: ['consent'],
+    people: 'The consent to this has ended.',
+    operators: 'The latest consent that covers the question was withdrawn, or has expired.',
+  },
+  consent_suspended: {
+    steps: ['consent'],
+    people: 'What was consented to has changed since, so the consent is needed again.',
+    operators:
+      'The latest consent that covers the question is suspended: the permission, title, class, effect or definition of an action that it names has changed.',
+  },
+  consent_access_mismatch: {
+    steps: ['consent'],
+    people: 'The consent to this is for another kind of access.',
+    operators:
+      'A consent covers the question only with the user there (`online`), or only without (`background`), and the agent acts the other way.',
   },
   limit_exceeded: {
     steps: ['consent'],

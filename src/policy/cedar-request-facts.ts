@@ -1,5 +1,6 @@
 /** The facts of a decision that its Cedar request is built from. */
 import type { ActingParties } from '../model/acting.js';
+import type { Consent } from '../model/consents.js';
 import type { EntityWithAncestors } from '../model/entities.js';
 import type { EntityRef } from '../model/ids.js';
 import type { Properties } from '../model/question.js';
@@ -23,6 +24,8 @@ export interface CedarRequestFacts {
   readonly agentCan: Readonly<Record<string, boolean>>;
   /** The rest of the tightest limit; undefined where the action has none. */
   readonly budget: { readonly remaining: number; readonly unit?: string } | undefined;
+  /** The consent that the question rests on, and whether the user has said yes to this very question. */
+  readonly consent: { readonly consent: Consent; readonly confirmed: boolean } | undefined;
   readonly now: Date;
   /** The time zone of `context.local`. */
   readonly zone: string;

@@ -26,6 +26,8 @@ export function contextMemberValue(name: string, facts: CedarRequestFacts): unkn
       return facts.now;
     case 'local':
       return toLocalTime(facts.now, facts.zone);
+    case 'consent':
+      return facts.consent === undefined ? undefined : describeConsent(facts.consent);
     case 'action':
       return facts.actionProperties;
     case 'request':
@@ -33,7 +35,7 @@ export function contextMemberValue(name: string, facts: CedarRequestFacts): unkn
     case 'budget':
       return facts.budget;
     default:
-      return undefined; // consent, approval: nothing grants them yet.
+      return undefined; // approval: nothing grants it yet.
   }
 }
 
@@ -50,6 +52,15 @@ const describeGrant = memoizeByObject((grant: Grant) => ({
     issuer: grant.issuer,
   }),
 }));
+
+/** Instants as texts of the form that Cedar's datetime() reads. */
+function describeConsent({ consent, confirmed }: NonNullable<CedarRequestFacts['consent']>): object {
+  return {
+    granted_at: consent.given,
+    ...(consent.ends === undefined ? {} : { expires_at: consent.ends }),
+    confirmed,
+  };
+}
 
 /** The members that have a value: Cedar's optional members are absent, never undefined. */
 function omitUndefined(members: Readonly<Record<string, string | undefined>>): Record<string, string> {

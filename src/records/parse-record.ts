@@ -122,6 +122,20 @@ const limitsSchema = z.union([
       .optional(),
   }),
 ]);
+const consentSchema = z.looseObject({
+  id: z.string(),
+  details: z.array(authorizationDetailSchema),
+  access: z.enum(['online', 'background']),
+  confirm: z.enum(['never', 'each']),
+  when: propertiesSchema.optional(),
+  starts: instantSchema,
+  ends: instantSchema.optional(),
+  purpose: z.string().optional(),
+  task: z.string().optional(),
+  basis: z.union([z.record(z.string(), z.string()), z.literal('unchecked')]),
+  given: instantSchema,
+  withdrawn: instantSchema.optional(),
+});
 const factsSchema = z.looseObject({
   caller: z.looseObject({
     kind: z.enum(['client', 'agent']),
@@ -159,6 +173,8 @@ const factsSchema = z.looseObject({
   delegations: z.record(z.string(), delegationStateSchema).optional(),
   delegations_fault: faultSchema.optional(),
   limits: limitsSchema.optional(),
+  consents: z.array(consentSchema).optional(),
+  consents_fault: faultSchema.optional(),
 });
 const decisionRecordSchema = z.looseObject({
   id: z.string(),

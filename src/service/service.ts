@@ -12,6 +12,8 @@ import type { GraphEngine } from '../graph/port.js';
 import { ActivePolicies } from './active-policies.js';
 import { loadRules } from '../policy/load.js';
 import { DecisionStore } from '../store/decisions.js';
+import { ConsentRequestStore } from '../store/consent-requests.js';
+import { ConsentStore } from '../store/consents.js';
 import { DelegationStore } from '../store/delegations.js';
 import { EntityStore } from '../store/entities.js';
 import { LimitStore } from '../store/limits.js';
@@ -41,6 +43,8 @@ export interface Service {
   readonly activePolicies: ActivePolicies;
   readonly credentials: CredentialVerifier;
   readonly entities: EntityStore;
+  readonly consents: ConsentStore;
+  readonly consentRequests: ConsentRequestStore;
   readonly delegationStore: DelegationStore;
   readonly delegations: DelegationKeeper;
   readonly decisions: DecisionStore;
@@ -119,6 +123,7 @@ export async function openService(
     closers.push(() => closeRelationships());
     const reads = new ReadBatch(database);
     const entities = new EntityStore(database, reads);
+    const consents = new ConsentStore(database, reads);
     const delegationStore = new DelegationStore(database, reads);
     const decisions = new DecisionStore(database, config.records.facts);
     closers.push(() => decisions.flush());
@@ -136,12 +141,13 @@ export async function openService(
     const { deadlineMs, settleAfterMs } = config;
     const limits = new LimitStore(database);
     const shared = {
-      credentials, entities, delegations: delegationStore, decisions, revocations, limits, observer: metrics, now, deadlineMs, settleAfterMs,
+      credentials, entities, delegations: delegationStore, consents, decisions, revocations, limits, observer: metrics, now, deadlineMs, settleAfterMs,
     }; // prettier-ignore
     const activePolicies: ActivePolicies = new ActivePolicies(rules, relationships, shared);
     closeRelationships = () => activePolicies.close();
     const delegations = new DelegationKeeper({
       store: delegationStore,
+      consents,
       revocations,
       graph: () => activePolicies.engine,
       rules: () => activePolicies.rules,
@@ -159,6 +165,8 @@ export async function openService(
       trust,
       secret: await readSecret(database),
       entities,
+      consents,
+      consentRequests: new ConsentRequestStore(database),
       delegationStore,
       delegations,
       decisions,

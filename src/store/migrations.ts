@@ -69,6 +69,23 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     `create index delegations_unsettled on delegations (giver_id) where not settled`,
     `create index delegations_end on delegations (ends) where ends is not null`,
   ],
+  [
+    // What users have consented to. `ended` is when it ended or will: where it was withdrawn, or where it expires.
+    `create table consents (
+       id uuid primary key, user_type text not null, user_id text not null, agent_type text not null, agent_id text not null,
+       actions jsonb not null, consent jsonb not null, bytes integer not null, version uuid not null, ended timestamptz)`,
+    `create index consents_of_user on consents (user_type, user_id, agent_type, agent_id)`,
+  ],
+  [
+    // What agents ask their users to consent to. Of equal needs one request waits at a time.
+    `create table consent_requests (
+       id uuid primary key, user_type text not null, user_id text not null, agent_type text not null, agent_id text not null,
+       asked_by text not null, needs_sha256 text not null, request jsonb not null, state text not null,
+       asked timestamptz not null, expires timestamptz not null, consent uuid)`,
+    `create index consent_requests_of_user on consent_requests (user_type, user_id, agent_type, agent_id)`,
+    `create unique index consent_requests_pending on consent_requests
+       (user_type, user_id, agent_type, agent_id, needs_sha256) where state = 'pending'`,
+  ],
 ];
 
 /** The version of the tables that this Remit works with. */

@@ -44,7 +44,9 @@ it('reaches every reason code that the sample can give', () => {
     'proof_invalid', 'proof_replayed', 'transaction_mismatch', 'token_revoked', 'session_ended',
     // Other worlds and clients (test/http/app.worlds.test.ts, test/http/clients.test.ts).
     'attributes_unproven', 'subject_assertion_forbidden', 'resource_type_forbidden', 'agent_relationship_missing', 'context_missing',
-    'graph_unanswerable', 'consent_required', 'policy_error', 'policy_no_permit',
+    'graph_unanswerable', 'policy_error', 'policy_no_permit',
+    // A world whose actions ask for consent (test/decide/consents.test.ts).
+    'consent_required', 'consent_ended', 'consent_suspended', 'consent_access_mismatch',
     // What has been used before (test/govern/limits), which a case doesn't have.
     'limit_exceeded', 'key_used',
   ]); // prettier-ignore

@@ -319,6 +319,7 @@ async function prepare(w: World): Promise<Prepared> {
     can: { view: true },
     agentCan: {},
     budget: undefined,
+    consent: undefined,
     now: new Date('2030-01-01T12:00:00Z'),
     zone: 'UTC',
   };

@@ -370,6 +370,7 @@ function askedOf({ kind, who, what, user, view, action, request, ...stored }: Qu
       can: { view },
       agentCan: {},
       budget: undefined,
+      consent: undefined,
       now: new Date('2030-01-01T12:00:00Z'),
       zone: 'Asia/Kathmandu',
     },

@@ -1,6 +1,8 @@
 /** The draft of a generated request, and the decision record that it becomes, as if the request had been made once. */
 import type { CheckAnswer } from '../../model/checks.js';
+import type { Consent } from '../../model/consents.js';
 import type { RecordedFacts, ReplayableRecord } from '../../model/decision.js';
+import { REMIT_DETAIL_TYPE } from '../../model/acting.js';
 import { formatRef, type EntityRef } from '../../model/ids.js';
 import { checkKey } from '../../graph/relationship-text.js';
 import { DELEGATOR_RELATION } from '../../policy/schema/vocabulary.js';
@@ -122,8 +124,23 @@ export function syntheticRecord(
         [formatRef(resource)]: storedEntity(draft, 'resource'),
       },
       // The delegation wasn't passed on by another agent, either.
+      // What only a consent is missing for would hide every other difference.
+      ...(mode === 'delegated' || mode === 'vouched' ? { consents: [syntheticConsent(mode, action, draft)] } : {}),
       ...(mode !== 'human' && !draft.delegated ? { passed_on: { kind: 'none' } } : {}),
     },
+  };
+}
+
+function syntheticConsent(mode: 'delegated' | 'vouched', action: string, { now, token }: RequestDraft): Consent {
+  const given = new Date(now.getTime() - 1000).toISOString();
+  return {
+    id: '00000000-0000-4000-8000-000000000000',
+    details: [{ type: REMIT_DETAIL_TYPE, actions: [action] }],
+    access: mode === 'vouched' ? 'online' : token.access,
+    confirm: 'never',
+    starts: given,
+    basis: 'unchecked',
+    given,
   };
 }
 

@@ -8,6 +8,7 @@ import { MAX_UPDATES_PER_WRITE } from '../../graph/port.js';
 import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
 import { relationshipKey, formatRelationship, parseRelationship } from '../../graph/relationship-text.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
+import { consentKey } from '../../model/consents.js';
 import type { DecisionRecord } from '../../model/decision.js';
 import type { Rules } from '../../policy/load.js';
 import type { WriteLog } from '../../store/journal.js';
@@ -86,6 +87,7 @@ export class TestEnvironment {
       }),
       relationships: this.relationships,
       entities,
+      consents: { fetch: (needs) => Promise.resolve(new Map(needs.map((need) => [consentKey(need), []]))) },
       // Relationships alone, which narrow nothing.
       delegations: { fetch: () => Promise.resolve(new Map()) },
       decisions: {

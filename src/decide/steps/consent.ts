@@ -1,43 +1,75 @@
 /**
- * Step 5: where the action asks for consent, is there one? None can be given yet, so such an action is denied. And where
- * its use is limited, is enough left? It only reads: what is used is reserved with the record.
+ * Step 5: where the action asks for consent, has the user given one to this agent that covers the question? And where its
+ * use is limited, is enough left? It only reads: what is used is reserved with the record.
  */
 import { planCharges } from '../../govern/limits/charges.js';
 import { judgeLimits } from '../../govern/limits/judge.js';
 import { planRetryKey } from '../../govern/limits/retry-key.js';
-import { deny, pass, unknown } from '../../model/outcome.js';
-import { reason } from '../../model/reasons.js';
+import type { FaultCode } from '../../model/faults.js';
+import { deny, pass, unknown, type Evidence } from '../../model/outcome.js';
+import { reason, type Reason } from '../../model/reasons.js';
+import type { Remedy } from '../../model/remedies.js';
 import type { BoundQuestion } from '../bound-question.js';
-import type { JudgingStep } from '../step.js';
+import { listConsentNeeds } from '../consent-facts.js';
+import type { Facts, JudgingStep } from '../step.js';
+
+interface Judgement {
+  readonly reasons: readonly Reason[];
+  readonly evidence: Evidence;
+  readonly remedies?: readonly Remedy[];
+  readonly fault?: FaultCode;
+}
 
 export const consentStep: JudgingStep = {
   step: 'consent',
 
-  needs: (bound) => ({ charges: planCharges(bound).charges, retry: planRetryKey(bound) }),
+  needs: (bound) => ({
+    consents: listConsentNeeds(bound),
+    charges: planCharges(bound).charges,
+    retry: planRetryKey(bound),
+  }),
 
-  judge: (bound, { limits }) => {
-    const { reasons, evidence, remedies } = judgeConsent(bound);
-    if (limits === undefined) return reasons.length === 0 ? pass(evidence) : deny(reasons, evidence, remedies);
-    if ('fault' in limits)
-      return reasons.length === 0 ? unknown(limits.fault, evidence) : deny(reasons, evidence, remedies);
-    const judgement = judgeLimits(planCharges(bound), limits);
-    const allReasons = [...reasons, ...judgement.reasons];
-    const allEvidence = {
-      ...evidence,
-      ...(judgement.evidence.length === 0 ? {} : { limits: judgement.evidence }),
-      ...(limits.retry?.kind === 'held' ? { retry_of: limits.retry.decision } : {}),
-    };
-    return allReasons.length === 0 ? pass(allEvidence) : deny(allReasons, allEvidence, remedies);
+  judge: (bound, facts) => {
+    const consent = judgeConsent(bound, facts);
+    const limits = judgeUse(bound, facts);
+    const reasons = [...consent.reasons, ...limits.reasons];
+    const evidence = { ...consent.evidence, ...limits.evidence };
+    if (reasons.length > 0) return deny(reasons, evidence, consent.remedies);
+    const fault = consent.fault ?? limits.fault;
+    return fault === undefined ? pass(evidence) : unknown(fault, evidence);
   },
 };
 
 /** Consent is what a person gives an agent: a person acting alone needs none. */
-function judgeConsent({ target: { action }, acting }: BoundQuestion) {
-  if (action.consent === undefined || acting.mode === 'human')
-    return { reasons: [], evidence: { required: false }, remedies: [] };
+function judgeConsent({ target: { action }, acting }: BoundQuestion, { consent }: Facts): Judgement {
+  if (action.consent === undefined || acting.mode === 'human') return { reasons: [], evidence: { required: false } };
+  const evidence = { required: action.consent };
+  if (consent?.kind === 'unknown') return { reasons: [], evidence, fault: consent.fault };
+  if (consent?.kind === 'found') {
+    const { id, given, ends, access, when } = consent.consent;
+    const terms = { access, given, ...(ends === undefined ? {} : { ends }), ...(when === undefined ? {} : { when }) };
+    return { reasons: [], evidence: { ...evidence, consent: id, ...terms } };
+  }
+  const missing = consent ?? { code: 'consent_required' as const, message: NO_CONSENT[acting.mode] };
+  const message = `"${action.name}" needs ${action.consent} consent. ${missing.message}`;
+  return { reasons: [reason('consent', missing.code, message)], evidence, remedies: [{ type: 'consent' }] };
+}
+
+/** The reason for which no consents were looked at. */
+const NO_CONSENT = {
+  delegated: 'The user has to say yes to this very question.',
+  direct: 'An agent that acts for itself has no user to give it.',
+} as const;
+
+function judgeUse(bound: BoundQuestion, { limits }: Facts): Judgement {
+  if (limits === undefined) return { reasons: [], evidence: {} };
+  if ('fault' in limits) return { reasons: [], evidence: {}, fault: limits.fault };
+  const { reasons, evidence } = judgeLimits(planCharges(bound), limits);
   return {
-    reasons: [reason('consent', 'consent_required', `"${action.name}" needs ${action.consent} consent.`)],
-    evidence: { required: action.consent },
-    remedies: [{ type: 'consent' as const }],
+    reasons,
+    evidence: {
+      ...(evidence.length === 0 ? {} : { limits: evidence }),
+      ...(limits.retry?.kind === 'held' ? { retry_of: limits.retry.decision } : {}),
+    },
   };
 }

@@ -87,7 +87,7 @@ function authenticateCaller(
       if (!permissions.some((permission) => client.may.has(permission))) {
         const message =
           permissions.length === 0
-            ? 'This is for agents, with their own token.'
+            ? `This is for ${users ? (agents ? 'people and agents' : 'people') : 'agents'}, with a token of their own.`
             : `This client may not "${permissions.join('" or "')}".`;
         return reply.code(403).send(createProblem('forbidden', message));
       }
@@ -101,7 +101,10 @@ function authenticateCaller(
     // Administration is for clients. A good token at the wrong place is told so, and only a bad one that it is bad.
     const isForClients = request.server.listenerScope === 'administration' || (!agents && !users);
     const kind = isForClients ? undefined : agents ? 'agent' : 'user';
-    const caller = await authenticateToken(service, request, scheme === 'dpop', credential, kind);
+    const read = (as: typeof kind) => authenticateToken(service, request, scheme === 'dpop', credential, as);
+    let caller = await read(kind);
+    // A genuine token that names no agent may be a user's own.
+    if (kind === 'agent' && users && typeof caller === 'object' && 'forbidden' in caller) caller = await read('user');
     if (typeof caller === 'string') return sendUnauthorized(request, reply, 'The token is not valid.', caller);
     if ('forbidden' in caller) return reply.code(403).send(createProblem('forbidden', caller.forbidden));
     request.caller = caller;

@@ -56,10 +56,10 @@ export async function authenticateToken(
   if (problem !== undefined) return { forbidden: problem };
   request.singleUseProof = credential.singleUseProof;
   request.callerGroups = getTokenGroups(credential.token);
-  const { user, actors, authenticatedAt } = credential.token;
+  const { user, actors, authenticatedAt, clientId } = credential.token;
   return kind === 'user'
-    ? { kind: 'user', user: user ?? '', authenticatedAt }
-    : { kind: 'agent', agent: actors[0]?.id ?? '', presented };
+    ? { kind: 'user', user: user ?? '', authenticatedAt, clientId }
+    : { kind: 'agent', agent: actors[0]?.id ?? '', user: credential.sessionEnded ? undefined : user, presented };
 }
 
 const WRONG_PARTY = {

@@ -22,7 +22,11 @@ namespace Remit {
     hour: Long,             // 0 to 23
     minute: Long,
   };
-  type Consent = { granted_at: datetime, expires_at?: datetime };
+  type Consent = {          // the consent that the question rests on
+    granted_at: datetime,
+    expires_at?: datetime,
+    confirmed: Bool,        // whether the user has said yes to this very question
+  };
   type Approval = { by: String, approved_at: datetime, expires_at?: datetime };
   type Amount = {           // 12.50 EUR is 1250 with two decimals
     value: Long,

@@ -13,6 +13,8 @@ export const ADVISORY_LOCKS = {
   graph: 2,
   /** Held while a revocation is written, so that their sequence numbers appear in order. */
   revocation: 3,
+  /** Held while a consent, or a request for one, is written, so that those of its user can be counted. */
+  consent: 6,
   /** Held while a delegation is written, so that its giver's can be counted. */
   delegation: 4,
 } as const;

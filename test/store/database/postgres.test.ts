@@ -19,6 +19,7 @@ import {
 import { RevocationStore } from '../../../src/store/revocations.js';
 import { databaseUrl, migratedUrl, NEEDS, postgresConfig, SERVER } from '../../support/postgres/databases.js';
 import { BINARIES, Throwaway, Wire } from '../../support/postgres/server.js';
+import { consentStoreContract } from '../consents.contract.js';
 import { databaseContract } from './database.contract.js';
 import { collectCleanups } from '../../support/cleanups.js';
 
@@ -47,6 +48,15 @@ const record = (id = uuid()): DecisionRecord => ({
 describe.skipIf(SERVER === undefined)(NEEDS, () => {
   databaseContract('PostgreSQL', async () => connected(await databaseUrl(`contract ${uuid()}`)));
 
+  describe('consents', () => {
+    let database: PostgresDatabase;
+    beforeAll(async () => {
+      database = connected(await databaseUrl(`consents ${uuid()}`));
+      await migrateSchema(database);
+    });
+    consentStoreContract(() => database);
+  });
+
   describe('migrations', () => {
     it('of four replicas at once are each done once', async () => {
       const url = await databaseUrl(uuid());
@@ -64,7 +74,7 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
       const database = connected(await migratedUrl(uuid()));
       await database.run([
         { sql: 'delete from remit_version where version > 2' },
-        { sql: 'drop table delegations, limit_counters, limit_uses, idempotency_keys' },
+        { sql: 'drop table delegations, limit_counters, limit_uses, idempotency_keys, consents, consent_requests' },
         {
           sql: `do $$ declare f regprocedure; begin
                   for f in select oid::regprocedure from pg_proc where pronamespace = 'public'::regnamespace loop

@@ -1,0 +1,215 @@
+/** `/v1/consents/requests` and below: what agents ask their users to consent to, and what these decide. */
+import type { FastifyRequest } from 'fastify';
+import { v4 as uuid } from 'uuid';
+import { z } from 'zod';
+import { describeConsentBasis } from '../../govern/consents/consent-basis.js';
+import { describeNeed, sortNeeds, splitNeeds } from '../../govern/consents/sort-needs.js';
+import { checkConsentDetails } from '../../govern/consents/requested-consent.js';
+import { nameDeletion } from '../../govern/requested-details.js';
+import type { Consent, RequestedConsent } from '../../model/consents.js';
+import { BadRequest } from '../../model/faults.js';
+import { formatCallerId } from '../../model/question.js';
+import type { Service } from '../../service/service.js';
+import type { StoredConsentRequest } from '../../store/consent-requests.js';
+import { detailsCover } from '../../tokens/detail-narrowing.js';
+import { resolveAskingParties } from '../asking-party.js';
+import { checkPlainTexts, consentFormat, localeFormat, readConsentEnd, toConsentJson } from '../consent-json.js';
+import { renderOffer, requireConsentObjects, userReference } from '../consent-parties.js';
+import {
+  consentDecisionBody,
+  consentNeedsBody,
+  consentRequestFormat,
+  MAX_NEEDED_ITEMS,
+  sortedNeedsFormat,
+  toConsentRequestJson,
+  toSortedNeedsJson,
+  type ConsentDecisionBody,
+  type ConsentRequestJson,
+} from '../consent-request-json.js';
+import { authenticate } from '../edge/authentication.js';
+import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
+import { hasSignedInLately, sendSignInNeeded } from '../edge/recent-sign-in.js';
+import { requireParty, requireUser } from '../edge/request-party.js';
+import type { TypedApp } from '../typed-app.js';
+import { CONSENT_ID, TEXT_CHANGED, TOO_MANY_CONSENTS } from './consents.js';
+
+const requestParams = z.object({ id: z.string().max(64) });
+const textQuery = z.strictObject({ locale: localeFormat.optional() });
+const requestListFormat = z.object({ requests: z.array(consentRequestFormat) }).meta({ id: 'ConsentRequestList' });
+const NO_REQUEST = createProblem('not_found', 'There is no such request.');
+const DECIDED = createProblem('conflict', 'The request has been decided already.');
+
+export function consentRequestRoutes(app: TypedApp, service: Service): void {
+  const onAsking = authenticate(app, service, ['evaluate', 'asserts_subject'], { agents: true });
+  const onReading = authenticate(app, service, ['evaluate', 'asserts_subject'], { agents: true, users: true });
+
+  app.post('/v1/consents/requests', {
+    schema: {
+      tags: ['consents'],
+      summary: 'Ask the user for the consents that are missing; what waits already is not asked again',
+      body: consentNeedsBody,
+      response: { 200: sortedNeedsFormat, 201: sortedNeedsFormat, ...inputErrors },
+    },
+    onRequest: onAsking,
+    handler: async (request, reply) => {
+      const { needs, access, purpose, task, ...named } = request.body;
+      const { rules } = service.activePolicies;
+      const pair = await resolveAskingParties(request, service, named);
+      checkPlainTexts(needs, 'needs');
+      checkConsentDetails(needs, access, rules, 'needs');
+      if (splitNeeds(needs).length > MAX_NEEDED_ITEMS)
+        throw new BadRequest(`must name at most ${MAX_NEEDED_ITEMS} actions together`, 'needs');
+      const now = service.now();
+      const stored = await service.consents.list(pair.user, pair.agent);
+      const consents = stored.map(({ consent }) => consent);
+      const sorted = sortNeeds(needs, { agent: pair.agent, access, purpose }, consents, rules, now);
+      if (sorted.missing.length === 0) return reply.code(200).send(toSortedNeedsJson(sorted));
+      const items = sorted.missing.map(({ detail }) => detail);
+      const asked = { items, access, purpose, task };
+      const earlier = (await service.consentRequests.list(pair.user, pair.agent, now)).find((one) =>
+        isAsked(one, asked),
+      );
+      const by = formatCallerId(requireParty(request));
+      const waiting = earlier ?? (await service.consentRequests.ask(pair, asked, by, now));
+      if (waiting === undefined)
+        return reply.code(429).send(createProblem('too_many', 'Too many requests wait for this user already.'));
+      const url = `${app.getBaseUrl()}/v1/consents/requests/${waiting.id}`;
+      const missing = waiting.request.items.map((detail) => describeNeed(detail, rules));
+      return reply.code(201).send(toSortedNeedsJson({ ...sorted, missing }, { id: waiting.id, url }));
+    },
+  });
+
+  app.get('/v1/consents/requests', {
+    schema: {
+      tags: ['consents'],
+      summary: 'Requests for consent, those that wait first: to the user, or of the agent for its user',
+      response: { 200: requestListFormat, ...inputErrors },
+    },
+    onRequest: onReading,
+    handler: async (request) => {
+      const caller = requireParty(request);
+      if (caller.kind === 'client' || caller.user === undefined)
+        throw new BadRequest('This needs a token of a user, or of an agent for one.', '', 403, 'forbidden');
+      const { agentObject } = requireConsentObjects(service);
+      const agent = caller.kind === 'agent' ? { type: agentObject, id: caller.agent } : undefined;
+      const all = await service.consentRequests.list(userReference(service, caller.user), agent, service.now());
+      const { rules } = service.activePolicies;
+      return { requests: all.map((stored) => toConsentRequestJson(stored, rules)) };
+    },
+  });
+
+  app.get('/v1/consents/requests/:id', {
+    schema: {
+      tags: ['consents'],
+      summary: 'One request for consent; for the user with the text that they are to read',
+      params: requestParams,
+      querystring: textQuery,
+      response: { 200: consentRequestFormat, ...inputErrors, 404: problemFormat },
+    },
+    onRequest: onReading,
+    handler: async (request, reply) => {
+      const stored = await findVisible(request, request.params.id);
+      if (stored === undefined) return reply.code(404).send(NO_REQUEST);
+      const json: ConsentRequestJson = toConsentRequestJson(stored, service.activePolicies.rules);
+      const text = requireParty(request).kind === 'user' ? await renderRequest(stored) : {};
+      return reply.send({ ...json, ...text });
+    },
+  });
+
+  app.post('/v1/consents/requests/:id/decision', {
+    schema: {
+      tags: ['consents'],
+      summary: 'Grant a request for consent, as a whole or in parts, or deny it',
+      params: requestParams,
+      body: consentDecisionBody,
+      response: { 201: consentFormat, 204: z.undefined(), ...inputErrors, 404: problemFormat, 409: problemFormat },
+    },
+    onRequest: authenticate(app, service, [], { users: true }),
+    handler: async (request, reply) => {
+      const caller = requireUser(request);
+      const { body } = request;
+      const now = service.now();
+      const stored = await findVisible(request, request.params.id);
+      if (stored === undefined) return reply.code(404).send(NO_REQUEST);
+      if (stored.state !== 'pending') return reply.code(409).send(DECIDED);
+      if (body.decision === 'deny') {
+        if (await service.consentRequests.deny(stored.id, now)) return reply.code(204).send();
+        return reply.code(409).send(DECIDED);
+      }
+      const details = selectItems(stored, body);
+      const ends = readConsentEnd(body, now);
+      if (body.text_sha256 === undefined)
+        throw new BadRequest('is required: the hash of the text that the user has read', 'text_sha256');
+      const { text_sha256: textHash, locale } = await renderRequest(stored);
+      if (body.text_sha256 !== textHash) return reply.code(409).send(TEXT_CHANGED);
+      const { rules } = service.activePolicies;
+      const { access, purpose, task } = stored.request;
+      checkConsentDetails(details, access, rules, 'items');
+      if (nameDeletion(details, rules) && !hasSignedInLately(caller, now)) return sendSignInNeeded(reply);
+      const given = now.toISOString();
+      const { confirm = 'never' } = body;
+      const basis = describeConsentBasis(details, rules);
+      const consent: Consent = {
+        id: uuid(),
+        details,
+        access,
+        confirm,
+        starts: given,
+        ends,
+        purpose,
+        task,
+        basis,
+        given,
+      };
+      const evidence = { surface: caller.clientId ?? '', text_sha256: textHash, locale, decided_at: given };
+      if (!(await service.consents.add(stored, consent, evidence, now, stored.id))) {
+        const current = await service.consentRequests.find(stored.id, now);
+        if (current?.state === 'pending') return reply.code(429).send(TOO_MANY_CONSENTS);
+        return reply.code(409).send(DECIDED);
+      }
+      return reply.code(201).send(toConsentJson({ ...stored, consent, evidence, version: '' }, now, rules));
+    },
+  });
+
+  /** Finds a request that the caller may see: one to the user, of the agent for its user, or one that the client made. */
+  async function findVisible(request: FastifyRequest, id: string): Promise<StoredConsentRequest | undefined> {
+    if (!CONSENT_ID.test(id)) return undefined;
+    const stored = await service.consentRequests.find(id, service.now());
+    const caller = requireParty(request);
+    if (stored === undefined) return undefined;
+    const isVisible =
+      caller.kind === 'client'
+        ? stored.askedBy === caller.client.id
+        : stored.user.id === caller.user && (caller.kind === 'user' || stored.agent.id === caller.agent);
+    return isVisible ? stored : undefined;
+  }
+
+  function renderRequest({ user, agent, request }: StoredConsentRequest): ReturnType<typeof renderOffer> {
+    const { items, access, purpose, task } = request;
+    return renderOffer(service, { user, agent }, { details: items, access, purpose, task });
+  }
+}
+
+/** Whether a request that waits asks for all of it already. */
+function isAsked(
+  { state, request }: StoredConsentRequest,
+  { items, access, purpose, task }: RequestedConsent,
+): boolean {
+  return (
+    state === 'pending' &&
+    request.access === access &&
+    request.purpose === purpose &&
+    request.task === task &&
+    detailsCover(request.items, items)
+  );
+}
+
+/** The items that are granted. @throws BadRequest */
+function selectItems({ request }: StoredConsentRequest, { items }: ConsentDecisionBody): Consent['details'] {
+  if (items === undefined) return request.items;
+  return [...new Set(items)].map((index, i) => {
+    const item = request.items[index];
+    if (item === undefined) throw new BadRequest('is no index into "missing"', `items[${i}]`);
+    return item;
+  });
+}

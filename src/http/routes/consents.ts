@@ -1,0 +1,193 @@
+/** `/v1/consents` and below: what a user has consented to. */
+import { v4 as uuid } from 'uuid';
+import { z } from 'zod';
+import { describeConsentBasis, keepBasis } from '../../govern/consents/consent-basis.js';
+import { narrowConsent } from '../../govern/consents/narrow-consent.js';
+import { checkConsentDetails } from '../../govern/consents/requested-consent.js';
+import { nameDeletion } from '../../govern/requested-details.js';
+import type { Consent } from '../../model/consents.js';
+import type { Service } from '../../service/service.js';
+import {
+  agentFormat,
+  checkConsentPeriod,
+  checkPlainTexts,
+  consentBody,
+  consentFormat,
+  consentTextFormat,
+  isOver,
+  localeFormat,
+  narrowedConsentBody,
+  readAgentReference,
+  readConsentEnd,
+  shortTextFormat,
+  toConsentJson,
+} from '../consent-json.js';
+import { renderOffer, requireConsentObjects, userReference } from '../consent-parties.js';
+import { authenticate } from '../edge/authentication.js';
+import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
+import { hasSignedInLately, sendSignInNeeded } from '../edge/recent-sign-in.js';
+import { requireUser } from '../edge/request-party.js';
+import type { TypedApp } from '../typed-app.js';
+
+const consentParams = z.object({ id: z.string().max(64) });
+const offerQuery = z.strictObject({
+  preview: z.enum(['true', 'false']).optional().describe('`true`: only the text that the user is to read is answered'),
+  locale: localeFormat.optional(),
+});
+const consentsQuery = z.strictObject({ agent: agentFormat.optional(), task: shortTextFormat.optional() });
+const consentListFormat = z.object({ consents: z.array(consentFormat) }).meta({ id: 'ConsentList' });
+const NO_CONSENT_FOUND = createProblem('not_found', 'There is no such consent.');
+export const TEXT_CHANGED = createProblem(
+  'text_changed',
+  'The text is not the one that was read: have it read again.',
+  'text_sha256',
+);
+export const TOO_MANY_CONSENTS = createProblem(
+  'too_many',
+  'There are too many consents in force, or they are too long: withdraw those that are not needed.',
+);
+/** Changes of one consent by others that a change may meet. */
+const MAX_CONSENT_RACES = 5;
+export const CONSENT_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+export function consentRoutes(app: TypedApp, service: Service): void {
+  const onRequest = authenticate(app, service, [], { users: true });
+  const find = (user: string, id: string) =>
+    CONSENT_ID.test(id) ? service.consents.find(userReference(service, user), id) : Promise.resolve(undefined);
+
+  app.post('/v1/consents', {
+    schema: {
+      tags: ['consents'],
+      summary: 'Consent to what an agent does, or, with `?preview=true`, render what the user is to read first',
+      querystring: offerQuery,
+      body: consentBody,
+      response: { 200: consentTextFormat, 201: consentFormat, ...inputErrors, 409: problemFormat },
+    },
+    onRequest,
+    handler: async (request, reply) => {
+      const caller = requireUser(request);
+      const { body, query } = request;
+      const now = service.now();
+      const { userObject, agentObject } = requireConsentObjects(service);
+      const pair = {
+        user: { type: userObject, id: caller.user },
+        agent: readAgentReference(body.agent, agentObject, 'agent'),
+      };
+      const { details, access, confirm, when, starts = now.toISOString(), purpose, task } = body;
+      const { rules } = service.activePolicies;
+      checkPlainTexts(details, 'details');
+      checkConsentDetails(details, access, rules, 'details');
+      const ends = readConsentEnd(body, now);
+      checkConsentPeriod({ starts, ends });
+      const offer = { details, access, confirm, when, starts: body.starts, ends, purpose, task };
+      const rendered = await renderOffer(service, pair, { ...offer, untilEnded: ends === undefined });
+      if (query.preview === 'true') return reply.code(200).send(rendered);
+      if (nameDeletion(details, rules) && !hasSignedInLately(caller, now)) return sendSignInNeeded(reply);
+      const { text_sha256: textHash, locale } = rendered;
+      if (body.text_sha256 !== undefined && body.text_sha256 !== textHash) return reply.code(409).send(TEXT_CHANGED);
+      const given = now.toISOString();
+      const basis = describeConsentBasis(details, rules);
+      const consent: Consent = {
+        id: uuid(),
+        details,
+        access,
+        confirm,
+        when,
+        starts,
+        ends,
+        purpose,
+        task,
+        basis,
+        given,
+      };
+      const evidence = { surface: caller.clientId ?? '', text_sha256: textHash, locale, decided_at: given };
+      if (!(await service.consents.add(pair, consent, evidence, now))) return reply.code(429).send(TOO_MANY_CONSENTS);
+      return reply.code(201).send(toConsentJson({ ...pair, consent, evidence, version: '' }, now, rules));
+    },
+  });
+
+  app.get('/v1/consents', {
+    schema: {
+      tags: ['consents'],
+      summary: 'What the user has consented to, the newest first; of those that have ended, the last',
+      querystring: consentsQuery,
+      response: { 200: consentListFormat, ...inputErrors },
+    },
+    onRequest,
+    handler: async (request) => {
+      const { agent, task } = request.query;
+      const { agentObject } = requireConsentObjects(service);
+      const all = await service.consents.list(
+        userReference(service, requireUser(request).user),
+        agent === undefined ? undefined : readAgentReference(agent, agentObject, 'agent'),
+      );
+      const listed = all.filter(({ consent }) => task === undefined || consent.task === task);
+      return { consents: listed.map((stored) => toConsentJson(stored, service.now(), service.activePolicies.rules)) };
+    },
+  });
+
+  app.get('/v1/consents/:id', {
+    schema: {
+      tags: ['consents'],
+      summary: 'One consent of the user',
+      params: consentParams,
+      response: { 200: consentFormat, ...inputErrors, 404: problemFormat },
+    },
+    onRequest,
+    handler: async (request, reply) => {
+      const stored = await find(requireUser(request).user, request.params.id);
+      return stored === undefined
+        ? reply.code(404).send(NO_CONSENT_FOUND)
+        : reply.send(toConsentJson(stored, service.now(), service.activePolicies.rules));
+    },
+  });
+
+  app.patch('/v1/consents/:id', {
+    schema: {
+      tags: ['consents'],
+      summary: 'Narrow a consent',
+      params: consentParams,
+      body: narrowedConsentBody,
+      response: { 200: consentFormat, ...inputErrors, 404: problemFormat, 409: problemFormat },
+    },
+    onRequest,
+    handler: async (request, reply) => {
+      const { limits: _limits, ...change } = request.body;
+      const { rules } = service.activePolicies;
+      for (let race = 1; race <= MAX_CONSENT_RACES; race += 1) {
+        const now = service.now();
+        const stored = await find(requireUser(request).user, request.params.id);
+        if (stored === undefined) return reply.code(404).send(NO_CONSENT_FOUND);
+        if (isOver(stored, now, rules))
+          return reply.code(409).send(createProblem('conflict', 'The consent has ended.'));
+        if (change.details !== undefined) {
+          checkPlainTexts(change.details, 'details');
+          checkConsentDetails(change.details, stored.consent.access, rules, 'details');
+        }
+        if (change.ends !== undefined) readConsentEnd({ ends: change.ends }, now);
+        const narrowed = narrowConsent(stored.consent, change);
+        const consent = { ...narrowed, basis: keepBasis(narrowed, rules) };
+        checkConsentPeriod(consent);
+        if (await service.consents.replace(stored, consent))
+          return reply.send(toConsentJson({ ...stored, consent }, now, rules));
+      }
+      return reply.code(409).send(createProblem('conflict', 'The consent is changed by others at the same time.'));
+    },
+  });
+
+  app.delete('/v1/consents/:id', {
+    schema: {
+      tags: ['consents'],
+      summary: 'Withdraw a consent: the next decision no longer rests on it',
+      params: consentParams,
+      response: { 204: z.undefined(), ...inputErrors, 404: problemFormat },
+    },
+    onRequest,
+    handler: async (request, reply) => {
+      const { id } = request.params;
+      const user = userReference(service, requireUser(request).user);
+      const isThere = CONSENT_ID.test(id) && (await service.consents.withdraw(user, id, service.now()));
+      return isThere ? reply.code(204).send() : reply.code(404).send(NO_CONSENT_FOUND);
+    },
+  });
+}

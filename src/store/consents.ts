@@ -1,0 +1,325 @@
+/** The store of consents, with a cache where no other process writes: elsewhere each decision reads them. */
+import { LRUCache } from 'lru-cache';
+import { v4 as uuid } from 'uuid';
+import {
+  consentKey,
+  type Consent,
+  type ConsentEvidence,
+  type ConsentMap,
+  type ConsentNeed,
+  type ConsentPair,
+  type Consents,
+} from '../model/consents.js';
+import type { EntityRef } from '../model/ids.js';
+import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
+import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
+import { encodeTextArray } from './entities.js';
+import { ReadBatch } from './read-batch.js';
+
+/** A consent as its user sees it. */
+export interface StoredConsent extends ConsentPair {
+  readonly consent: Consent;
+  readonly evidence: ConsentEvidence;
+  /** Changes with each change, so that none takes the place of another that it hasn't seen. */
+  readonly version: string;
+}
+
+/** The consents that a user may have in force, and for one agent. */
+export const MAX_CONSENTS_OF_USER = 1000;
+export const MAX_CONSENTS_OF_PAIR = 50;
+/** The most that the details of all of a user's may take, in bytes of JSON: a list answers all of them. */
+export const MAX_CONSENT_BYTES_OF_USER = 512 * 1024;
+/** The most that their details may take together for one agent, in bytes of JSON: each decision reads and records them. */
+export const MAX_CONSENT_BYTES_OF_PAIR = 32 * 1024;
+/** Ended consents of a pair that are kept: a decision says of the latest that it has ended. */
+const KEPT_ENDED_CONSENTS = 20;
+const KEPT_ENDED_CONSENTS_OF_USER = 200;
+const MAX_CONSENT_CACHE_BYTES = 8 * 1024 * 1024;
+const CACHED_ROWS_BYTES = 300;
+
+const LOOKUP_SQL_OF_CONSENTS = `
+  select a.position, c.consent - 'evidence' as consent
+  from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) with ordinality
+    as a (user_type, user_id, agent_type, agent_id, action, position)
+  cross join lateral (select consent from consents
+    where user_type = a.user_type and user_id = a.user_id and agent_type = a.agent_type and agent_id = a.agent_id
+      and actions ? a.action
+    offset 0) c`;
+const OF_PAIR = 'user_type = $1 and user_id = $2 and agent_type = $3 and agent_id = $4';
+const CONSENT_LOCK: SqlStatement = {
+  sql: 'select pg_advisory_xact_lock($1, $2)',
+  params: [LOCK_NAMESPACE, ADVISORY_LOCKS.consent],
+};
+
+export class ConsentStore implements Consents {
+  private readonly cache = new LRUCache<string, readonly Consent[]>({
+    maxSize: MAX_CONSENT_CACHE_BYTES,
+    sizeCalculation: (consents, key) => CACHED_ROWS_BYTES + 2 * (key.length + JSON.stringify(consents).length),
+  });
+  /** Raised before and after each write, so that nothing that was read across a write is cached. */
+  private generation = 0;
+  private batch: { readonly needs: Map<string, ConsentNeed>; readonly result: Promise<ConsentMap> } | undefined;
+
+  /** @param reads sends what a turn reads */
+  constructor(
+    private readonly database: Database,
+    private readonly reads = new ReadBatch(database),
+  ) {}
+
+  async fetch(needs: readonly ConsentNeed[]): Promise<ConsentMap> {
+    const { generation } = this;
+    const found = new Map<string, readonly Consent[]>();
+    const unread: (readonly [string, ConsentNeed])[] = [];
+    for (const need of needs) {
+      const key = consentKey(need);
+      const cached = this.cache.get(key);
+      if (cached === undefined) unread.push([key, need]);
+      else found.set(key, cached);
+    }
+    if (unread.length === 0) return found;
+    const read = await this.enqueue(unread);
+    for (const [key] of unread) {
+      const consents = read.get(key) ?? [];
+      found.set(key, consents);
+      if (this.database.exclusive && generation === this.generation) this.cache.set(key, consents);
+    }
+    return found;
+  }
+
+  /** Finds a consent of the user; another's is none. @throws Fault */
+  async find(user: EntityRef, id: string): Promise<StoredConsent | undefined> {
+    const [rows] = await this.database.run([
+      {
+        sql: 'select * from consents where id = $1::uuid and user_type = $2 and user_id = $3',
+        params: [id, user.type, user.id],
+      },
+    ]);
+    return rows?.[0] === undefined ? undefined : toStoredConsent(rows[0]);
+  }
+
+  /** Lists the consents of a user, those given last first. @param agent only those for it @throws Fault */
+  async list(user: EntityRef, agent?: EntityRef): Promise<readonly StoredConsent[]> {
+    const [rows = []] = await this.database.run([
+      {
+        sql: `select * from consents where user_type = $1 and user_id = $2
+                and ($3::text is null or (agent_type = $3 and agent_id = $4))
+              order by consent->>'given' desc, id limit ${MAX_CONSENTS_OF_USER + 2 * KEPT_ENDED_CONSENTS_OF_USER}`,
+        params: [user.type, user.id, agent?.type ?? null, agent?.id ?? null],
+      },
+    ]);
+    return rows.map(toStoredConsent);
+  }
+
+  /**
+   * Adds a consent, unless the user has too many in force.
+   * @param request the request that it answers, and only while that waits for an answer
+   * @returns whether it was added
+   * @throws Fault
+   */
+  async add(
+    pair: ConsentPair,
+    consent: Consent,
+    evidence: ConsentEvidence,
+    now: Date,
+    request?: string,
+  ): Promise<boolean> {
+    const [, added] = await this.write([
+      CONSENT_LOCK,
+      addStatement(pair, consent, evidence, now, request),
+      ...(request === undefined ? [] : [grantStatement(request, consent.id)]),
+      pruneStatement(pair, now),
+    ]);
+    return added?.[0] !== undefined;
+  }
+
+  /** Replaces a consent. @returns whether it was still the version that was seen @throws Fault */
+  async replace({ consent, version }: StoredConsent, changed: Consent): Promise<boolean> {
+    const [rows] = await this.write([
+      {
+        sql: `update consents set consent = consents.consent || $3::jsonb, actions = $4::jsonb, bytes = $5::int,
+                ended = $6::timestamptz, version = $7::uuid
+              where id = $1::uuid and version = $2::uuid returning id`,
+        params: [
+          consent.id,
+          version,
+          JSON.stringify(changed),
+          JSON.stringify(listActions(changed)),
+          countBytes(changed),
+          changed.ends ?? null,
+          uuid(),
+        ],
+      },
+    ]);
+    return rows?.[0] !== undefined;
+  }
+
+  /** Withdraws a consent of the user: the next decision doesn't rest on it. @returns whether there is one @throws Fault */
+  async withdraw(user: EntityRef, id: string, now: Date): Promise<boolean> {
+    const [, rows] = await this.write([
+      {
+        sql: `${WITHDRAW} where id = $3::uuid and user_type = $4 and user_id = $5 and ${IS_OPEN}`,
+        params: [now.toISOString(), uuid(), id, user.type, user.id],
+      },
+      {
+        sql: 'select id from consents where id = $1::uuid and user_type = $2 and user_id = $3',
+        params: [id, user.type, user.id],
+      },
+    ]);
+    return rows?.[0] !== undefined;
+  }
+
+  /**
+   * Withdraws all that a user has given an agent, and ends what it asks for, in one transaction with other statements.
+   * @param run runs the statements
+   */
+  async withdrawAll<Result>(
+    { user, agent }: ConsentPair,
+    now: Date,
+    run: (statements: readonly SqlStatement[]) => Promise<Result>,
+  ): Promise<Result> {
+    this.invalidateCache();
+    try {
+      return await run([
+        CONSENT_LOCK,
+        {
+          sql: `${WITHDRAW} where user_type = $3 and user_id = $4 and agent_type = $5 and agent_id = $6 and ${IS_OPEN}`,
+          params: [now.toISOString(), uuid(), user.type, user.id, agent.type, agent.id],
+        },
+        {
+          sql: `update consent_requests set state = 'denied' where ${OF_PAIR} and state = 'pending'`,
+          params: consentPairParams({ user, agent }),
+        },
+      ]);
+    } finally {
+      this.invalidateCache();
+    }
+  }
+
+  private async write(statements: readonly SqlStatement[]): ReturnType<Database['run']> {
+    this.invalidateCache();
+    try {
+      return await this.database.run(statements);
+    } finally {
+      this.invalidateCache();
+    }
+  }
+
+  private invalidateCache(): void {
+    this.generation += 1;
+    this.cache.clear();
+  }
+
+  private enqueue(unread: readonly (readonly [string, ConsentNeed])[]): Promise<ConsentMap> {
+    if (this.batch === undefined) {
+      const needs = new Map<string, ConsentNeed>();
+      this.batch = { needs, result: this.query(needs) };
+    }
+    for (const [key, need] of unread) this.batch.needs.set(key, need);
+    this.reads.linkCaller();
+    return this.batch.result;
+  }
+
+  private async query(needs: ReadonlyMap<string, ConsentNeed>): Promise<ConsentMap> {
+    let keys: readonly string[] = [];
+    const rows = await this.reads.read(() => {
+      this.batch = undefined;
+      keys = [...needs.keys()];
+      const list = [...needs.values()];
+      const columns = [
+        list.map(({ user }) => user.type),
+        list.map(({ user }) => user.id),
+        list.map(({ agent }) => agent.type),
+        list.map(({ agent }) => agent.id),
+        list.map(({ action }) => action),
+      ];
+      return { sql: LOOKUP_SQL_OF_CONSENTS, params: columns.map(encodeTextArray) };
+    });
+    const found = new Map<string, Consent[]>();
+    for (const row of rows) {
+      const key = keys[Number(row['position']) - 1];
+      if (key !== undefined) found.set(key, [...(found.get(key) ?? []), row['consent'] as Consent]);
+    }
+    return found;
+  }
+}
+
+const IS_OPEN = `not consent ? 'withdrawn'`;
+const WITHDRAW = `update consents set consent = consent || jsonb_build_object('withdrawn', $1::text),
+    ended = least(ended, $1::timestamptz), version = $2::uuid`;
+
+/** Inserts the consent where there is room for it. */
+function addStatement(
+  pair: ConsentPair,
+  consent: Consent,
+  evidence: ConsentEvidence,
+  now: Date,
+  request?: string,
+): SqlStatement {
+  return {
+    sql: `insert into consents (user_type, user_id, agent_type, agent_id, id, actions, consent, bytes, version, ended)
+          select $1::text, $2::text, $3::text, $4::text, $5::uuid, $6::jsonb, $7::jsonb, $8::int, $9::uuid, $10::timestamptz
+          where (select count(*) < ${MAX_CONSENTS_OF_USER} and coalesce(sum(bytes), 0) + $8 <= ${MAX_CONSENT_BYTES_OF_USER}
+              from consents where user_type = $1 and user_id = $2 and coalesce(ended > $11::timestamptz, true))
+            and (select count(*) < ${MAX_CONSENTS_OF_PAIR} and coalesce(sum(bytes), 0) + $8 <= ${MAX_CONSENT_BYTES_OF_PAIR}
+              from consents where ${OF_PAIR} and coalesce(ended > $11::timestamptz, true))
+            and ($12::uuid is null or exists (select 1 from consent_requests
+              where id = $12 and state = 'pending' and expires > $11::timestamptz))
+          returning id`,
+    params: [
+      ...consentPairParams(pair),
+      consent.id,
+      JSON.stringify(listActions(consent)),
+      JSON.stringify({ ...consent, evidence }),
+      countBytes(consent),
+      uuid(),
+      consent.ends ?? null,
+      now.toISOString(),
+      request ?? null,
+    ],
+  };
+}
+
+/** Notes that the request was granted, where the consent has been added. */
+function grantStatement(request: string, consent: string): SqlStatement {
+  return {
+    sql: `update consent_requests set state = 'granted', consent = $2::uuid
+          where id = $1::uuid and exists (select 1 from consents where id = $2::uuid)`,
+    params: [request, consent],
+  };
+}
+
+/** Deletes the oldest of those that have ended: records of decisions have what they rested on. */
+function pruneStatement(pair: ConsentPair, now: Date): SqlStatement {
+  return {
+    sql: `delete from consents where id in (
+            (select id from consents where ${OF_PAIR} and ended <= $5::timestamptz
+              order by ended desc, id offset ${KEPT_ENDED_CONSENTS})
+            union all
+            (select id from consents where user_type = $1 and user_id = $2 and ended <= $5::timestamptz
+              order by ended desc, id offset ${KEPT_ENDED_CONSENTS_OF_USER}))`,
+    params: [...consentPairParams(pair), now.toISOString()],
+  };
+}
+
+function consentPairParams({ user, agent }: ConsentPair): string[] {
+  return [user.type, user.id, agent.type, agent.id];
+}
+
+function listActions({ details }: Consent): string[] {
+  return [...new Set(details.flatMap(({ actions = [] }) => actions))];
+}
+
+function countBytes({ details }: Consent): number {
+  return Buffer.byteLength(JSON.stringify(details));
+}
+
+function toStoredConsent(row: DatabaseRow): StoredConsent {
+  const { evidence, ...consent } = row['consent'] as Consent & { readonly evidence: ConsentEvidence };
+  return {
+    user: { type: String(row['user_type']), id: String(row['user_id']) },
+    agent: { type: String(row['agent_type']), id: String(row['agent_id']) },
+    consent,
+    evidence,
+    version: String(row['version']),
+  };
+}
