@@ -3,7 +3,17 @@
  * without a place and like an outage, so what is to be stored is looked at before. Numbers are read exactly: SpiceDB would
  * cut what is beyond 64 bits.
  */
-import type { CaveatType } from './caveat-values.js';
+
+/** The type of a parameter: `ipaddress`, `list<ipaddress>`. */
+export interface CaveatType {
+  readonly name: string;
+  readonly generics: readonly CaveatType[];
+}
+
+export interface CaveatParameter {
+  readonly name: string;
+  readonly type: CaveatType;
+}
 
 const WHOLE_NUMBER = /^[+-]?\d{1,19}$/;
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;

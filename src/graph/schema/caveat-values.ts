@@ -5,19 +5,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { didYouMean } from '../../diagnostics/suggest.js';
 import { BadRequest } from '../../model/faults.js';
-import { findCaveatTypeProblem } from './caveat-value-types.js';
+import { findCaveatTypeProblem, type CaveatParameter, type CaveatType } from './caveat-value-types.js';
 import { readAddressRange } from '../../runtime/ip-address.js';
-
-/** The type of a parameter: `ipaddress`, `list<ipaddress>`. */
-export interface CaveatType {
-  readonly name: string;
-  readonly generics: readonly CaveatType[];
-}
-
-export interface CaveatParameter {
-  readonly name: string;
-  readonly type: CaveatType;
-}
 
 type ReadAddress = (text: unknown, path: string) => unknown;
 

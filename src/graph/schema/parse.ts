@@ -5,7 +5,7 @@ import type { ParsedExpression, ParsedObjectDefinition, TypeRef } from '@authzed
 import type { SourceLocation } from '../../diagnostics/diagnostics.js';
 import { locationAt } from '../../diagnostics/source.js';
 import { findMappedLiteral } from './caveat-literals.js';
-import type { CaveatParameter } from './caveat-values.js';
+import type { CaveatParameter } from './caveat-value-types.js';
 import { findOddSchemaCharacter, significantTokens, tokenizeSchema, type SchemaToken } from './lexer.js';
 
 // The package's ES module build doesn't load in Node (a named import of a CommonJS module), its CommonJS build does.

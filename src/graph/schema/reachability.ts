@@ -3,7 +3,7 @@
  * and expirations by which it can change without a write. Caches and proofs depend on it.
  */
 import type { ParsedExpression, TypeRef } from '@authzed/spicedb-parser-js';
-import type { CaveatType } from './caveat-values.js';
+import type { CaveatType } from './caveat-value-types.js';
 import type { SchemaDeclarations } from './parse.js';
 import { caveatName, allowsExpiration } from './subject-types.js';
 

@@ -6,7 +6,7 @@ import type { ParsedExpression, TypeRef } from '@authzed/spicedb-parser-js';
 import { ConfigError } from '../../model/faults.js';
 import type { SourceLocation } from '../../diagnostics/diagnostics.js';
 import type { SourceFile } from '../../diagnostics/source.js';
-import type { CaveatParameter } from './caveat-values.js';
+import type { CaveatParameter } from './caveat-value-types.js';
 import { Reachability } from './reachability.js';
 import { parseDeclarations, type SchemaDeclarations } from './parse.js';
 import { caveatName } from './subject-types.js';
