@@ -52,12 +52,12 @@ type RegisterRoutes = (app: TypedApp, service: Service) => void;
  * listener's scope (`http/edge/listener-scope.ts`). Without a listener of its own, administration is on the main one.
  */
 const ROUTES: Readonly<Record<'decisions' | 'administration' | 'both', readonly RegisterRoutes[]>> = {
-  decisions: [evaluationRoutes, searchRoutes, capabilityRoutes, filterRoutes, discoveryRoutes],
-  administration: [relationshipRoutes, entityRoutes, revocationRoutes, policyRoutes, metricsRoutes],
-  both: [
-    decisionRoutes, sessionRoutes, delegationRoutes, agentAccessRoutes, consentRoutes, consentRequestRoutes, scopeRoutes,
-    healthRoutes,
+  decisions: [
+    evaluationRoutes, searchRoutes, capabilityRoutes, filterRoutes, discoveryRoutes, delegationRoutes, consentRoutes,
+    consentRequestRoutes,
   ], // prettier-ignore
+  administration: [relationshipRoutes, entityRoutes, revocationRoutes, policyRoutes, metricsRoutes],
+  both: [decisionRoutes, sessionRoutes, agentAccessRoutes, scopeRoutes, healthRoutes],
 };
 
 export interface AppOptions {

@@ -433,9 +433,9 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         const store = new DecisionStore(db);
         const { id } = record();
         await store.record(record({ id }));
-        expect(await store.reportOutcome(id, 'c', { outcome: 'executed' })).toBe(true);
-        expect(await store.reportOutcome(id, 'c', { outcome: 'executed' })).toBe(true);
-        expect(await store.reportOutcome(id, 'c', { outcome: 'failed' })).toBe(false);
+        expect(await store.reportOutcome(id, 'c', { outcome: 'executed' })).toBe('reported');
+        expect(await store.reportOutcome(id, 'c', { outcome: 'executed' })).toBe('reported');
+        expect(await store.reportOutcome(id, 'c', { outcome: 'failed' })).toBe('other');
         expect((await store.find(id))?.outcome).toMatchObject({ outcome: 'executed', reported_by: 'c' });
       });
     });
