@@ -43,7 +43,7 @@ it('are for clients with "metrics" or "admin", and for nobody else', async () =>
   expect((await scrape('ops-key')).statusCode).toBe(200);
   expect((await scrape('api-key')).statusCode).toBe(403);
   expect((await scrape('guessed')).statusCode).toBe(401);
-  expect((await scrape(token)).statusCode).toBe(401);
+  expect((await scrape(token)).statusCode).toBe(403);
   const anonymous = await remit.app.inject({ url: '/metrics', headers: { host: '127.0.0.1:7480' } });
   expect([anonymous.statusCode, anonymous.body.includes('remit_')]).toEqual([401, false]);
   expect((await remit.post('/v1/relationships', {}, { authorization: 'Bearer prometheus-key' })).statusCode).toBe(403);

@@ -79,7 +79,13 @@ it('each route that takes a body says which type it has to be of, and takes a mi
       .map(([method]) => `${method.toUpperCase()} ${path.replaceAll(/\{.*?\}/g, 'x')}`),
   );
   expect(routes.length).toBeGreaterThan(8);
-  for (const route of routes)
+  for (const route of routes) {
+    // A route for people and agents refuses a client before it looks at a body.
+    const json = ['Content-Type: application/json', 'Content-Length: 2'];
+    if (statusOf(await send(route, json, '{}')) === 403) {
+      expect(route).toContain('/v1/consents');
+      continue;
+    }
     for (const type of [[], ['Content-Type: application/merge-patch+json'], ['Content-Type: ;']]) {
       const answer = await send(route, [...type, 'Content-Length: 2'], '{}');
       expect([route, statusOf(answer), answer]).toEqual([
@@ -88,6 +94,7 @@ it('each route that takes a body says which type it has to be of, and takes a mi
         expect.stringContaining('"content_type","message":"The Content-Type must be application/json."'),
       ]);
     }
+  }
 });
 
 it.each([

@@ -97,7 +97,7 @@ describe('to others', () => {
     const statuses = [];
     for (const credential of [remit.service.devKey ?? '', user, `${token}x`, expired, 'a.b.c'])
       statuses.push((await ask(credential)).statusCode);
-    expect(statuses).toEqual([403, 401, 401, 401, 401]);
+    expect(statuses).toEqual([403, 403, 401, 401, 401]);
   });
 
   it('nothing is said of anybody: no name or id of what there is', async () => {
