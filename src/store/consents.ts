@@ -1,5 +1,4 @@
 /** The store of consents, with a cache where no other process writes: elsewhere each decision reads them. */
-import { LRUCache } from 'lru-cache';
 import { v4 as uuid } from 'uuid';
 import {
   consentKey,
@@ -13,7 +12,7 @@ import {
 import type { EntityRef } from '../model/ids.js';
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
-import { encodeTextArray } from './entities.js';
+import { KeyedReads } from './keyed-reads.js';
 import { ReadBatch } from './read-batch.js';
 
 /** A consent as its user sees it. */
@@ -34,8 +33,6 @@ export const MAX_CONSENT_BYTES_OF_PAIR = 32 * 1024;
 /** Ended consents of a pair that are kept: a decision says of the latest that it has ended. */
 const KEPT_ENDED_CONSENTS = 20;
 const KEPT_ENDED_CONSENTS_OF_USER = 200;
-const MAX_CONSENT_CACHE_BYTES = 8 * 1024 * 1024;
-const CACHED_ROWS_BYTES = 300;
 
 const LOOKUP_SQL_OF_CONSENTS = `
   select a.position, c.consent - 'evidence' as consent
@@ -52,38 +49,23 @@ const CONSENT_LOCK: SqlStatement = {
 };
 
 export class ConsentStore implements Consents {
-  private readonly cache = new LRUCache<string, readonly Consent[]>({
-    maxSize: MAX_CONSENT_CACHE_BYTES,
-    sizeCalculation: (consents, key) => CACHED_ROWS_BYTES + 2 * (key.length + JSON.stringify(consents).length),
-  });
-  /** Raised before and after each write, so that nothing that was read across a write is cached. */
-  private generation = 0;
-  private batch: { readonly needs: Map<string, ConsentNeed>; readonly result: Promise<ConsentMap> } | undefined;
+  private readonly reads: KeyedReads<ConsentNeed, readonly Consent[]>;
 
   /** @param reads sends what a turn reads */
   constructor(
     private readonly database: Database,
-    private readonly reads = new ReadBatch(database),
-  ) {}
+    reads = new ReadBatch(database),
+  ) {
+    this.reads = new KeyedReads<ConsentNeed, readonly Consent[]>(database, reads, {
+      keyOf: consentKey,
+      sql: LOOKUP_SQL_OF_CONSENTS,
+      columnsOf: ({ action, ...pair }) => [...consentPairParams(pair), action],
+      toValue: (rows) => rows.map((row) => row['consent'] as Consent),
+    });
+  }
 
-  async fetch(needs: readonly ConsentNeed[]): Promise<ConsentMap> {
-    const { generation } = this;
-    const found = new Map<string, readonly Consent[]>();
-    const unread: (readonly [string, ConsentNeed])[] = [];
-    for (const need of needs) {
-      const key = consentKey(need);
-      const cached = this.cache.get(key);
-      if (cached === undefined) unread.push([key, need]);
-      else found.set(key, cached);
-    }
-    if (unread.length === 0) return found;
-    const read = await this.enqueue(unread);
-    for (const [key] of unread) {
-      const consents = read.get(key) ?? [];
-      found.set(key, consents);
-      if (this.database.exclusive && generation === this.generation) this.cache.set(key, consents);
-    }
-    return found;
+  fetch(needs: readonly ConsentNeed[]): Promise<ConsentMap> {
+    return this.reads.fetch(needs);
   }
 
   /** Finds a consent of the user; another's is none. @throws Fault */
@@ -172,14 +154,13 @@ export class ConsentStore implements Consents {
    * Withdraws all that a user has given an agent, and ends what it asks for, in one transaction with other statements.
    * @param run runs the statements
    */
-  async withdrawAll<Result>(
+  withdrawAll<Result>(
     { user, agent }: ConsentPair,
     now: Date,
     run: (statements: readonly SqlStatement[]) => Promise<Result>,
   ): Promise<Result> {
-    this.invalidateCache();
-    try {
-      return await run([
+    return this.reads.whileWriting(() =>
+      run([
         CONSENT_LOCK,
         {
           sql: `${WITHDRAW} where user_type = $3 and user_id = $4 and agent_type = $5 and agent_id = $6 and ${IS_OPEN}`,
@@ -189,57 +170,12 @@ export class ConsentStore implements Consents {
           sql: `update consent_requests set state = 'denied' where ${OF_PAIR} and state = 'pending'`,
           params: consentPairParams({ user, agent }),
         },
-      ]);
-    } finally {
-      this.invalidateCache();
-    }
+      ]),
+    );
   }
 
-  private async write(statements: readonly SqlStatement[]): ReturnType<Database['run']> {
-    this.invalidateCache();
-    try {
-      return await this.database.run(statements);
-    } finally {
-      this.invalidateCache();
-    }
-  }
-
-  private invalidateCache(): void {
-    this.generation += 1;
-    this.cache.clear();
-  }
-
-  private enqueue(unread: readonly (readonly [string, ConsentNeed])[]): Promise<ConsentMap> {
-    if (this.batch === undefined) {
-      const needs = new Map<string, ConsentNeed>();
-      this.batch = { needs, result: this.query(needs) };
-    }
-    for (const [key, need] of unread) this.batch.needs.set(key, need);
-    this.reads.linkCaller();
-    return this.batch.result;
-  }
-
-  private async query(needs: ReadonlyMap<string, ConsentNeed>): Promise<ConsentMap> {
-    let keys: readonly string[] = [];
-    const rows = await this.reads.read(() => {
-      this.batch = undefined;
-      keys = [...needs.keys()];
-      const list = [...needs.values()];
-      const columns = [
-        list.map(({ user }) => user.type),
-        list.map(({ user }) => user.id),
-        list.map(({ agent }) => agent.type),
-        list.map(({ agent }) => agent.id),
-        list.map(({ action }) => action),
-      ];
-      return { sql: LOOKUP_SQL_OF_CONSENTS, params: columns.map(encodeTextArray) };
-    });
-    const found = new Map<string, Consent[]>();
-    for (const row of rows) {
-      const key = keys[Number(row['position']) - 1];
-      if (key !== undefined) found.set(key, [...(found.get(key) ?? []), row['consent'] as Consent]);
-    }
-    return found;
+  private write(statements: readonly SqlStatement[]): ReturnType<Database['run']> {
+    return this.reads.whileWriting(() => this.database.run(statements));
   }
 }
 

@@ -2,7 +2,6 @@
  * The store of delegations: what narrows each, and whether the graph has it as the database says. Decisions read it; it is
  * cached only where no other process writes. What becomes of the relationships is govern/delegation-keeper.ts's business.
  */
-import { LRUCache } from 'lru-cache';
 import { v4 as uuid } from 'uuid';
 import {
   delegationKey,
@@ -15,7 +14,7 @@ import {
 import type { EntityRef } from '../model/ids.js';
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
-import { encodeTextArray } from './entities.js';
+import { KeyedReads } from './keyed-reads.js';
 import { ReadBatch } from './read-batch.js';
 
 /** A delegation with what only its writers need. */
@@ -40,8 +39,6 @@ export const MAX_DELEGATIONS_OF_USER = 1000;
 export const TOO_MANY = Symbol('too many delegations');
 /** Longer than any write to the graph takes: until then one may arrive of a process that has died. */
 const WRITER_SECONDS = 60;
-const MAX_CACHE_BYTES = 8 * 1024 * 1024;
-const CACHED_ROW_BYTES = 300;
 
 const LOOKUP_SQL_OF_DELEGATIONS = `
   select a.position, d.state, d.bounds
@@ -57,37 +54,23 @@ const LOCK: SqlStatement = {
 };
 
 export class DelegationStore implements Delegations {
-  private readonly cache = new LRUCache<string, { readonly state: DelegationState | undefined }>({
-    maxSize: MAX_CACHE_BYTES,
-    sizeCalculation: ({ state }, key) => CACHED_ROW_BYTES + 2 * (key.length + JSON.stringify(state ?? null).length),
-  });
-  /** Raised before and after each write, so that nothing that was read across a write is cached. */
-  private generation = 0;
-  private batch: { readonly pairs: Map<string, DelegationPair>; readonly result: Promise<DelegationMap> } | undefined;
+  private readonly reads: KeyedReads<DelegationPair, DelegationState | undefined>;
 
   /** @param reads sends what a turn reads */
   constructor(
     private readonly database: Database,
-    private readonly reads = new ReadBatch(database),
-  ) {}
+    reads = new ReadBatch(database),
+  ) {
+    this.reads = new KeyedReads(database, reads, {
+      keyOf: delegationKey,
+      sql: LOOKUP_SQL_OF_DELEGATIONS,
+      columnsOf: pairParams,
+      toValue: ([row]) => row && toDelegationState(row),
+    });
+  }
 
-  async fetch(pairs: readonly DelegationPair[]): Promise<DelegationMap> {
-    const { generation } = this;
-    const wanted = new Map(pairs.map((pair) => [delegationKey(pair), pair]));
-    const found = new Map<string, DelegationState | undefined>();
-    for (const key of wanted.keys()) {
-      const cached = this.cache.get(key);
-      if (cached !== undefined) found.set(key, cached.state);
-    }
-    const unread = [...wanted].filter(([key]) => !found.has(key));
-    if (unread.length === 0) return found;
-    const read = await this.enqueue(unread);
-    for (const [key] of unread) {
-      const state = read.get(key);
-      found.set(key, state);
-      if (this.database.exclusive && generation === this.generation) this.cache.set(key, { state });
-    }
-    return found;
+  fetch(pairs: readonly DelegationPair[]): Promise<DelegationMap> {
+    return this.reads.fetch(pairs);
   }
 
   /** Reads one delegation as it is stored now. @throws Fault */
@@ -247,50 +230,8 @@ export class DelegationStore implements Delegations {
     return rows.map(toStoredDelegation);
   }
 
-  private async write(statements: readonly SqlStatement[]): ReturnType<Database['run']> {
-    this.invalidateCache();
-    try {
-      return await this.database.run(statements);
-    } finally {
-      this.invalidateCache();
-    }
-  }
-
-  private invalidateCache(): void {
-    this.generation += 1;
-    this.cache.clear();
-  }
-
-  private enqueue(unread: readonly (readonly [string, DelegationPair])[]): Promise<DelegationMap> {
-    if (this.batch === undefined) {
-      const pairs = new Map<string, DelegationPair>();
-      this.batch = { pairs, result: this.query(pairs) };
-    }
-    for (const [key, pair] of unread) this.batch.pairs.set(key, pair);
-    this.reads.linkCaller();
-    return this.batch.result;
-  }
-
-  private async query(pairs: ReadonlyMap<string, DelegationPair>): Promise<DelegationMap> {
-    let keys: readonly string[] = [];
-    const rows = await this.reads.read(() => {
-      this.batch = undefined;
-      keys = [...pairs.keys()];
-      const list = [...pairs.values()];
-      const columns = [
-        list.map(({ giver }) => giver.type),
-        list.map(({ giver }) => giver.id),
-        list.map(({ agent }) => agent.type),
-        list.map(({ agent }) => agent.id),
-      ];
-      return { sql: LOOKUP_SQL_OF_DELEGATIONS, params: columns.map(encodeTextArray) };
-    });
-    return new Map(
-      rows.flatMap((row) => {
-        const key = keys[Number(row['position']) - 1];
-        return key === undefined ? [] : [[key, toDelegationState(row)] as const];
-      }),
-    );
+  private write(statements: readonly SqlStatement[]): ReturnType<Database['run']> {
+    return this.reads.whileWriting(() => this.database.run(statements));
   }
 }
 

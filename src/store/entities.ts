@@ -5,6 +5,7 @@ import { CountedCache, type CacheCounts } from '../telemetry/counted-cache.js';
 import type { Entities, EntityMap, EntityNeed, EntityWithAncestors, StoredEntity } from '../model/entities.js';
 import { ReadBatch } from './read-batch.js';
 import { followReferences } from './references.js';
+import { WriteGuardedCache } from './write-guarded-cache.js';
 
 /** The most memory that cached entities, or misses, may take: some 50,000 of a usual size. */
 const MAX_ENTITY_CACHE_BYTES = 32 * 1024 * 1024;
@@ -83,13 +84,12 @@ const MAX_ENTITY_PAGE_BYTES = 512 * 1024;
 const PAGE_TIMEOUT_MS = 2_000;
 
 export class EntityStore implements Entities {
-  private readonly entityCache = new CountedCache<string, CachedEntity>({
+  private readonly cached = new CountedCache<string, CachedEntity>({
     maxSize: MAX_ENTITY_CACHE_BYTES,
     sizeCalculation: ({ entity }, key) =>
       CACHED_ENTITY_BYTES + 2 * (key.length + (entity === undefined ? 0 : JSON.stringify(entity).length)),
   });
-  /** Raised before and after each write, so that nothing that was read across a write is cached. */
-  private generation = 0;
+  private readonly guarded: WriteGuardedCache<CachedEntity>;
   private batch:
     | {
         readonly needs: Map<string, EntityNeed>;
@@ -101,15 +101,17 @@ export class EntityStore implements Entities {
   constructor(
     private readonly database: Database,
     private readonly reads = new ReadBatch(database),
-  ) {}
+  ) {
+    this.guarded = new WriteGuardedCache(database, this.cached);
+  }
 
   get cache(): CacheCounts {
-    return this.entityCache;
+    return this.cached;
   }
 
   /** The memory that the cached entities take. */
   get cachedBytes(): number {
-    return this.entityCache.calculatedSize;
+    return this.cached.calculatedSize;
   }
 
   async lookup(refs: readonly EntityRef[]): Promise<readonly (EntityWithAncestors | undefined)[]> {
@@ -119,20 +121,19 @@ export class EntityStore implements Entities {
 
   /** Asks the database once at most: for all that the cache doesn't have, and for what references lead to from there. */
   async fetch(needs: readonly EntityNeed[]): Promise<EntityMap> {
-    const { generation } = this;
-    const cached = followReferences(needs, (key) => this.entityCache.get(key));
+    const since = this.guarded.now;
+    const cached = followReferences(needs, (key) => this.guarded.get(key));
     if (cached.unknown.length === 0) return cached.entities;
     const read = await this.enqueueLookup(cached.unknown);
     // After a write what was cached may be of another moment than what was read: then all of it is read.
-    const isOneMoment = cached.entities.size === 0 || generation === this.generation;
+    const isOneMoment = cached.entities.size === 0 || this.guarded.isUnwritten(since);
     const snapshot = isOneMoment ? read : await this.enqueueLookup(needs);
     const followed = followReferences(needs, (key) => {
       if (snapshot.has(key)) return { entity: snapshot.get(key) };
       return isOneMoment && cached.entities.has(key) ? { entity: cached.entities.get(key) } : undefined;
     });
     if (followed.unknown.length > 0) throw new TypeError(`not read: ${followed.unknown.map(formatRef).join(', ')}`);
-    if (this.database.exclusive && generation === this.generation)
-      for (const [key, entity] of followed.entities) this.entityCache.set(key, { entity });
+    for (const [key, entity] of followed.entities) this.guarded.set(key, { entity }, since);
     return followed.entities;
   }
 
@@ -212,17 +213,8 @@ export class EntityStore implements Entities {
   }
 
   private async write(statements: Parameters<Database['run']>[0]): Promise<readonly unknown[]> {
-    this.invalidateCache();
-    try {
-      return (await this.database.run(statements))[0] ?? [];
-    } finally {
-      this.invalidateCache();
-    }
-  }
-
-  private invalidateCache(): void {
-    this.generation += 1;
-    this.entityCache.clear();
+    const [rows = []] = await this.guarded.whileWriting(() => this.database.run(statements));
+    return rows;
   }
 
   /** Gathers the look-ups of one turn of the event loop. */

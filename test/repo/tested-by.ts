@@ -303,6 +303,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/store/journal.ts': 'test/store/database/postgres.test.ts',
   'src/store/migrations.ts': 'test/store/database/postgres.test.ts',
   'src/store/read-batch.ts': 'test/store/database/postgres.test.ts',
+  'src/store/keyed-reads.ts': 'test/store/consents.test.ts',
   'src/store/record-backlog.ts': 'test/store/record-queue.test.ts',
   'src/store/references.ts': 'test/policy/collect-reads.test.ts',
   'src/store/revocations.ts': 'test/http/routes/revocations.test.ts',
