@@ -1,20 +1,16 @@
 /**
- * Fetches what the judging steps need from the engines, in one round and at one revision of the graph: decide.ts for a
- * question, lists for many at once.
+ * Gathers the facts that the judging steps judge, of what the engines have answered, at one revision of the graph: decide.ts
+ * for a question, lists for many at once.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkKey } from '../graph/relationship-text.js';
-import type { GraphSnapshot } from '../graph/snapshot.js';
-import type { ActingParties } from '../model/acting.js';
-import type { CheckAnswer, CheckRequest } from '../model/checks.js';
-import { consentKey, type ConsentMap, type ConsentNeed, type Consents } from '../model/consents.js';
-import { delegationKey, type DelegationMap, type DelegationPair, type Delegations } from '../model/delegations.js';
-import type { DelegationPathResult } from '../model/delegation-path.js';
-import type { Entities, EntityMap, EntityNeed } from '../model/entities.js';
-import { Fault, type FaultCode } from '../model/faults.js';
 import { planCharges } from '../govern/limits/charges.js';
+import { checkKey } from '../graph/relationship-text.js';
+import type { ActingParties } from '../model/acting.js';
+import type { CheckRequest } from '../model/checks.js';
+import { delegationKey, type DelegationMap } from '../model/delegations.js';
+import type { DelegationPathResult } from '../model/delegation-path.js';
+import { Fault, type FaultCode } from '../model/faults.js';
 import { formatRef } from '../model/ids.js';
-import type { LimitUses } from '../model/limits.js';
 import type { Revocations } from '../model/revocations.js';
 import { readHostClock } from '../runtime/clock.js';
 import { engineFaultCode, type Deadline } from '../runtime/deadline.js';
@@ -23,33 +19,23 @@ import type { DecisionObserver } from '../telemetry/observer.js';
 import type { BoundQuestion } from './bound-question.js';
 import { listConsentChecks, selectConsents } from './consent-facts.js';
 import { findDelegationPath } from './delegation-path.js';
+import { buildDelegationCheck, listDelegationChecks, listDelegationPairs } from './delegation-links.js';
+import {
+  fetchChecks,
+  fetchDelegations,
+  fetchEntities,
+  fetchLimits,
+  NOT_REQUESTED,
+  type AnswerDeps,
+  type EngineAnswers,
+} from './engine-answers.js';
 import { listReferenceNeeds } from './entity-needs.js';
 import { evaluateFacts, withIntermediaries } from './facts.js';
 import type { Facts, StepNeeds } from './step.js';
-import { buildDelegationCheck, listDelegationChecks, listDelegationPairs } from './delegation-links.js';
 
-export interface GatherDeps {
-  readonly entities: Pick<Entities, 'fetch'>;
-  readonly consents: Consents;
-  readonly delegations: Delegations;
+export interface GatherDeps extends AnswerDeps {
   readonly revocations: Revocations;
-  readonly limits: LimitUses;
   readonly observer: Pick<DecisionObserver, 'cedar'>;
-}
-
-/** The engines' answers for all questions of one request. */
-export interface EngineAnswers {
-  /** The graph, at the revision of the checks' answers. */
-  readonly graph: GraphSnapshot;
-  readonly check: Facts['check'];
-  readonly entities: EntityMap | FaultCode;
-  readonly delegations: DelegationMap | FaultCode;
-  readonly limits: Facts['limits'];
-  readonly consents: ConsentMap | FaultCode;
-  /** Searches by the key of the delegation's check: questions on one delegation share the search. */
-  readonly delegationPaths: Map<string, Promise<DelegationPathResult | undefined>>;
-  /** Asks all of the checks anew, at the same revision; the questions of the request share the answers. */
-  readonly renew: () => Promise<EngineAnswers>;
 }
 
 export interface GatheredFacts {
@@ -59,86 +45,12 @@ export interface GatheredFacts {
 }
 
 /**
- * Asks the engines for what the questions of one request need; what several of them need is asked once. Never throws for
- * an engine's failure: that is in the answers.
- * @param needs those of each question
- * @param graph everything is asked of it
- * @param priorAnswers answers of it to checks that have been asked already, by the checks' keys
- */
-export async function fetchEngineAnswers(
-  needs: readonly Required<StepNeeds>[],
-  graph: GraphSnapshot,
-  deps: GatherDeps,
-  deadline: Deadline,
-  priorAnswers: ReadonlyMap<string, CheckAnswer> = new Map(),
-): Promise<EngineAnswers> {
-  const checks = new Map<string, CheckRequest>();
-  for (const check of needs.flatMap((need) => need.checks)) {
-    const key = checkKey(check);
-    // The gate may also be a member of `can`: then the check that asks for the path is sent.
-    if (check.explain === true || !checks.has(key)) checks.set(key, check);
-  }
-  const unasked = new Map([...checks].filter(([key]) => !priorAnswers.has(key)));
-  const [fetched, entities, delegations, limits, consents] = await Promise.all([
-    fetchChecks(unasked, graph, deadline),
-    fetchEntities(
-      needs.flatMap((need) => need.entities),
-      deps,
-      deadline,
-    ),
-    fetchDelegations(
-      needs.flatMap((need) => need.delegations),
-      deps,
-      deadline,
-    ),
-    fetchLimits(needs, deps, deadline),
-    fetchConsents(
-      needs.flatMap((need) => need.consents),
-      deps,
-      deadline,
-    ),
-  ]);
-  const toAnswers = (answers: ReadonlyMap<string, CheckAnswer>): EngineAnswers => {
-    let renewed: Promise<EngineAnswers> | undefined;
-    return {
-      graph,
-      check: (check) => answers.get(checkKey(check)) ?? NOT_REQUESTED,
-      entities,
-      delegations,
-      limits,
-      consents,
-      delegationPaths: new Map(),
-      renew: () => (renewed ??= fetchChecks(checks, graph, deadline).then(toAnswers)),
-    };
-  };
-  return toAnswers(new Map([...priorAnswers, ...fetched]));
-}
-
-/**
  * The most times that the graph is asked while its answers end one after the other; then the question can't be decided.
  */
 const MAX_SETTLING_ATTEMPTS = 4;
 const SETTLING_PAUSE_MS = 20;
 /** The most that the clock SpiceDB reads may differ from this process's, on one host. */
 const HOST_CLOCK_SLACK_MS = 5;
-
-/** The answer to a check that no step has named among its needs, or whose answers never settled. */
-const NOT_REQUESTED: CheckAnswer = { result: 'unknown', fault: 'relationships_unavailable' };
-
-async function fetchChecks(
-  checks: ReadonlyMap<string, CheckRequest>,
-  graph: GraphSnapshot,
-  deadline: Deadline,
-): Promise<ReadonlyMap<string, CheckAnswer>> {
-  const answers = await deadline.race(graph.check([...checks.values()])).catch(engineFaultCode);
-  const byKey = new Map<string, CheckAnswer>();
-  for (const [i, key] of [...checks.keys()].entries()) {
-    const answer: CheckAnswer | undefined =
-      typeof answers === 'string' ? { result: 'unknown', fault: answers } : answers[i];
-    if (answer !== undefined) byKey.set(key, answer);
-  }
-  return byKey;
-}
 
 /** Makes the facts of one question out of the engines' answers, and asks Cedar. Never throws for an engine's failure. */
 export async function gatherFacts(
@@ -185,16 +97,17 @@ function takeSettledAnswers(
   needs: Required<StepNeeds>,
   { check, delegations, consents: read }: EngineAnswers,
 ): GraphFacts | undefined {
-  if (!isDirectlyDelegated(question.acting, check)) return undefined;
-  const known = { ...combineDelegations([delegations]), consents: selectConsents(question, read) };
-  if (listAddedChecks(question, needs, undefined, known).size > 0) return undefined;
-  const facts = { needs, check, delegationPath: undefined, ...known };
+  if (findIndirectDelegation(question.acting, check) !== undefined) return undefined;
+  const grants = { ...combineDelegations([delegations]), consents: selectConsents(question, read) };
+  if (listAddedChecks(question, needs, undefined, grants).size > 0) return undefined;
+  const facts = { needs, check, delegationPath: undefined, ...grants };
   return hasEndedAnswer(facts) ? undefined : facts;
 }
 
-function isDirectlyDelegated(acting: ActingParties, check: Facts['check']): boolean {
+/** The check of the delegation; undefined where the user has delegated to the acting agent directly, or no agent acts for one. */
+function findIndirectDelegation(acting: ActingParties, check: Facts['check']): CheckRequest | undefined {
   const delegation = buildDelegationCheck(acting);
-  return delegation === undefined || check(delegation).result === 'yes';
+  return delegation === undefined || check(delegation).result === 'yes' ? undefined : delegation;
 }
 
 /**
@@ -239,11 +152,11 @@ async function bindGrants(
   deadline: Deadline,
 ): Promise<GraphFacts> {
   const pairs = listDelegationPairs(question, delegationPath);
-  const known = answers.delegations;
-  const unread = typeof known === 'string' ? [] : pairs.filter((pair) => !known.has(delegationKey(pair)));
+  const { delegations } = answers;
+  const unread = typeof delegations === 'string' ? [] : pairs.filter((pair) => !delegations.has(delegationKey(pair)));
   const read = unread.length === 0 ? [] : [await fetchDelegations(unread, deps, deadline)];
   const grants = {
-    ...combineDelegations([known, ...read]),
+    ...combineDelegations([delegations, ...read]),
     consents: selectConsents(question, answers.consents),
   };
   const checks = listAddedChecks(question, needs, delegationPath, grants);
@@ -302,70 +215,13 @@ async function resolveDelegationPath(
   { revocations }: GatherDeps,
   deadline: Deadline,
 ): Promise<DelegationPathResult | undefined> {
-  const delegation = buildDelegationCheck(question.acting);
-  if (delegation === undefined || check(delegation).result === 'yes') return undefined;
+  const delegation = findIndirectDelegation(question.acting, check);
+  if (delegation === undefined) return undefined;
   const key = checkKey(delegation);
   const search =
     delegationPaths.get(key) ?? deadline.race(findDelegationPath(question, { graph, revocations })).catch(toPathFault);
   delegationPaths.set(key, search);
   return search;
-}
-
-async function fetchEntities(
-  needs: readonly EntityNeed[],
-  { entities }: GatherDeps,
-  deadline: Deadline,
-): Promise<EntityMap | FaultCode> {
-  try {
-    return await deadline.race(entities.fetch(needs));
-  } catch (error) {
-    return engineFaultCode(error);
-  }
-}
-
-async function fetchDelegations(
-  pairs: readonly DelegationPair[],
-  { delegations }: GatherDeps,
-  deadline: Deadline,
-): Promise<DelegationMap | FaultCode> {
-  if (pairs.length === 0) return new Map();
-  try {
-    const found = await deadline.race(delegations.fetch(pairs));
-    return new Map(pairs.map((pair) => [delegationKey(pair), found.get(delegationKey(pair))]));
-  } catch (error) {
-    return engineFaultCode(error);
-  }
-}
-
-/** Reads what has been used of all limits that the questions have; nothing is asked where they have none. */
-async function fetchLimits(
-  needs: readonly Pick<Required<StepNeeds>, 'charges' | 'retry'>[],
-  { limits }: GatherDeps,
-  deadline: Deadline,
-): Promise<Facts['limits']> {
-  const charges = new Map(needs.flatMap((need) => need.charges.map((charge) => [charge.key, charge])));
-  const retry = needs.find((need) => need.retry !== undefined)?.retry;
-  if (charges.size === 0 && retry === undefined) return undefined;
-  try {
-    return await deadline.race(limits.read([...charges.values()], retry));
-  } catch (error) {
-    return { fault: engineFaultCode(error) };
-  }
-}
-
-/** Nothing is read where no action asks for consent. */
-async function fetchConsents(
-  needs: readonly ConsentNeed[],
-  { consents }: GatherDeps,
-  deadline: Deadline,
-): Promise<ConsentMap | FaultCode> {
-  if (needs.length === 0) return new Map();
-  const distinct = new Map(needs.map((need) => [consentKey(need), need]));
-  try {
-    return await deadline.race(consents.fetch([...distinct.values()]));
-  } catch (error) {
-    return engineFaultCode(error);
-  }
 }
 
 function toPathFault(error: unknown): DelegationPathResult {

@@ -13,7 +13,8 @@ import {
 import type { UnboundQuestion } from '../decide/bound-question.js';
 import type { Evaluation } from '../decide/evaluation.js';
 import { collectNeeds } from '../decide/facts.js';
-import { fetchEngineAnswers, gatherFacts, type GatheredFacts } from '../decide/gather.js';
+import { fetchEngineAnswers } from '../decide/engine-answers.js';
+import { gatherFacts, type GatheredFacts } from '../decide/gather.js';
 import { planCharges } from '../govern/limits/charges.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
 import type { CheckAnswer } from '../model/checks.js';

@@ -30,7 +30,7 @@ export type DelegationState =
 export type DelegationMap = ReadonlyMap<string, DelegationState | undefined>;
 
 export interface Delegations {
-  /** Reads the delegations of the pairs. @throws Fault where the store can't answer */
+  /** Reads the delegations of the pairs: the answer has the key of each. @throws Fault where the store can't answer */
   fetch(pairs: readonly DelegationPair[]): Promise<DelegationMap>;
 }
 

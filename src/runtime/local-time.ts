@@ -16,13 +16,40 @@ export const LOCAL_TIME_MEMBERS = ['weekday', 'day', 'hour', 'minute'] as const 
 export const DEFAULT_ZONE = 'UTC';
 
 const WEEKDAYS = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
-/** Formatters by zone: one takes longer to make than to use, and a configuration has one zone. */
-const formatters = new Map<string, Intl.DateTimeFormat>();
+
+/** Formatters by zone: one takes longer to make than to use, and configurations name few zones. */
+function createZoneFormatters(parts: Intl.DateTimeFormatOptions): (zone: string) => Intl.DateTimeFormat {
+  const formatters = new Map<string, Intl.DateTimeFormat>();
+  return (zone) => {
+    const formatter =
+      formatters.get(zone) ?? new Intl.DateTimeFormat('en-US-u-ca-gregory-nu-latn', { ...parts, timeZone: zone });
+    formatters.set(zone, formatter);
+    return formatter;
+  };
+}
+
+const getLocalFormatter = createZoneFormatters({
+  weekday: 'short',
+  day: 'numeric',
+  hour: 'numeric',
+  minute: 'numeric',
+  hourCycle: 'h23',
+});
+const getOffsetFormatter = createZoneFormatters({ timeZoneName: 'longOffset' });
+const getWallFormatter = createZoneFormatters({
+  year: 'numeric',
+  month: 'numeric',
+  day: 'numeric',
+  hour: 'numeric',
+  minute: 'numeric',
+  second: 'numeric',
+  hourCycle: 'h23',
+});
 
 /** @throws RangeError where there is no such zone */
 export function toLocalTime(instant: Date, zone: string): LocalTime {
   const parts = new Map(
-    getFormatter(zone)
+    getLocalFormatter(zone)
       .formatToParts(instant)
       .map(({ type, value }) => [type, value]),
   );
@@ -35,23 +62,18 @@ export function toLocalTime(instant: Date, zone: string): LocalTime {
   };
 }
 
-const offsetFormatters = new Map<string, Intl.DateTimeFormat>();
-
 /** The instant as RFC 3339 in the zone: `2030-03-04T13:00:00+01:00`. @throws RangeError where there is no such zone */
 export function formatLocalInstant(instant: Date, zone: string): string {
-  const formatter =
-    offsetFormatters.get(zone) ??
-    new Intl.DateTimeFormat('en-US-u-ca-gregory-nu-latn', { timeZone: zone, timeZoneName: 'longOffset' });
-  offsetFormatters.set(zone, formatter);
-  const name = formatter.formatToParts(instant).find(({ type }) => type === 'timeZoneName')?.value ?? '';
+  const name =
+    getOffsetFormatter(zone)
+      .formatToParts(instant)
+      .find(({ type }) => type === 'timeZoneName')?.value ?? '';
   // GMT alone is no offset. Long ago some zones' had seconds, which RFC 3339 has no place for.
   const [, sign = '+', hours = '00', minutes = '00'] = /^GMT([+-])(\d\d):(\d\d)/.exec(name) ?? [];
   const offsetMs = Number(`${sign}1`) * (Number(hours) * 60 + Number(minutes)) * 60_000;
   const text = new Date(instant.getTime() + offsetMs).toISOString().slice(0, -1);
   return `${text.replace(/\.000$/, '')}${sign}${hours}:${minutes}`;
 }
-
-const wallFormatters = new Map<string, Intl.DateTimeFormat>();
 
 /**
  * The time that the wall's clock shows at an instant, as the milliseconds since 1970 at which UTC shows the same.
@@ -60,20 +82,7 @@ const wallFormatters = new Map<string, Intl.DateTimeFormat>();
  */
 export function toWallClock(at: number, zone: string): number {
   if (zone === DEFAULT_ZONE) return at;
-  const formatter =
-    wallFormatters.get(zone) ??
-    new Intl.DateTimeFormat('en-US-u-ca-gregory-nu-latn', {
-      timeZone: zone,
-      year: 'numeric',
-      month: 'numeric',
-      day: 'numeric',
-      hour: 'numeric',
-      minute: 'numeric',
-      second: 'numeric',
-      hourCycle: 'h23',
-    });
-  wallFormatters.set(zone, formatter);
-  const [month = 1, day = 1, year = 1, hour = 0, minute = 0, second = 0] = formatter
+  const [month = 1, day = 1, year = 1, hour = 0, minute = 0, second = 0] = getWallFormatter(zone)
     .formatToParts(at)
     .flatMap(({ type, value }) => (type === 'literal' ? [] : [Number(value)]));
   const wall = new Date(0);
@@ -86,26 +95,11 @@ export function findZoneProblem(zone: string): string | undefined {
   // An offset is no place: it has no summer time, and JavaScript would take it.
   if (/^[A-Za-z]/.test(zone)) {
     try {
-      getFormatter(zone);
+      getLocalFormatter(zone);
       return undefined;
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
     }
   }
   return 'must be a time zone of the IANA database, such as "Europe/Berlin"';
-}
-
-function getFormatter(zone: string): Intl.DateTimeFormat {
-  const formatter =
-    formatters.get(zone) ??
-    new Intl.DateTimeFormat('en-US-u-ca-gregory-nu-latn', {
-      timeZone: zone,
-      weekday: 'short',
-      day: 'numeric',
-      hour: 'numeric',
-      minute: 'numeric',
-      hourCycle: 'h23',
-    });
-  formatters.set(zone, formatter);
-  return formatter;
 }

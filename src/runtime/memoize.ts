@@ -2,18 +2,10 @@
 
 /** The function, which is called once for each object. What it returns must depend on nothing else and not be changed. */
 export function memoizeByObject<K extends object, T>(make: (object: K) => T): (object: K) => T {
-  const results = new WeakMap<K, { readonly result: T }>();
-  return (object) => {
-    let entry = results.get(object);
-    if (entry === undefined) {
-      entry = { result: make(object) };
-      results.set(object, entry);
-    }
-    return entry.result;
-  };
+  return memoizeByObjects<[K], T>(make);
 }
 
-/** The same of several objects: what was made is kept for as long as all of them are there. */
+/** The same for several objects: what was made is kept for as long as all of them are there. */
 export function memoizeByObjects<A extends readonly object[], T>(make: (...objects: A) => T): (...objects: A) => T {
   const root: ResultNode<T> = {};
   return (...objects) => {

@@ -9,6 +9,7 @@ import type { Relationship, RelationshipUpdate } from '../../model/relationships
 import { relationshipKey, formatRelationship, parseRelationship } from '../../graph/relationship-text.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 import { consentKey } from '../../model/consents.js';
+import { delegationKey } from '../../model/delegations.js';
 import type { DecisionRecord } from '../../model/decision.js';
 import type { Rules } from '../../policy/load.js';
 import type { WriteLog } from '../../store/journal.js';
@@ -89,7 +90,9 @@ export class TestEnvironment {
       entities,
       consents: { fetch: (needs) => Promise.resolve(new Map(needs.map((need) => [consentKey(need), []]))) },
       // Relationships alone, which narrow nothing.
-      delegations: { fetch: () => Promise.resolve(new Map()) },
+      delegations: {
+        fetch: (pairs) => Promise.resolve(new Map(pairs.map((pair) => [delegationKey(pair), undefined]))),
+      },
       decisions: {
         record: (record) => {
           if ('rationale' in record) keepRecord?.(record);

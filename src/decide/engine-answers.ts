@@ -1,0 +1,159 @@
+/**
+ * Asks the engines for what questions need: checks, entities, delegations, consents, and what has been used of limits. What
+ * several questions need is asked once, and what none needs isn't asked. An engine's failure is an answer.
+ */
+import { checkKey } from '../graph/relationship-text.js';
+import type { GraphSnapshot } from '../graph/snapshot.js';
+import type { CheckAnswer, CheckRequest } from '../model/checks.js';
+import type { ConsentMap, ConsentNeed, Consents } from '../model/consents.js';
+import type { DelegationMap, DelegationPair, Delegations } from '../model/delegations.js';
+import type { DelegationPathResult } from '../model/delegation-path.js';
+import type { Entities, EntityMap, EntityNeed } from '../model/entities.js';
+import type { FaultCode } from '../model/faults.js';
+import type { LimitUses } from '../model/limits.js';
+import { engineFaultCode, type Deadline } from '../runtime/deadline.js';
+import type { Facts, StepNeeds } from './step.js';
+
+/** The stores that are asked beside the graph. */
+export interface AnswerDeps {
+  readonly entities: Pick<Entities, 'fetch'>;
+  readonly consents: Consents;
+  readonly delegations: Delegations;
+  readonly limits: LimitUses;
+}
+
+/** The engines' answers for all questions of one request. */
+export interface EngineAnswers {
+  /** The graph, at the revision of the checks' answers. */
+  readonly graph: GraphSnapshot;
+  readonly check: Facts['check'];
+  readonly entities: EntityMap | FaultCode;
+  readonly delegations: DelegationMap | FaultCode;
+  readonly limits: Facts['limits'];
+  readonly consents: ConsentMap | FaultCode;
+  /** Searches by the key of the delegation's check: questions on one delegation share the search. */
+  readonly delegationPaths: Map<string, Promise<DelegationPathResult | undefined>>;
+  /** Asks all of the checks anew, at the same revision; the questions of the request share the answers. */
+  readonly renew: () => Promise<EngineAnswers>;
+}
+
+/**
+ * Asks the engines for what the questions of one request need; what several of them need is asked once. Never throws for
+ * an engine's failure: that is in the answers.
+ * @param needs those of each question
+ * @param graph everything is asked of it
+ * @param priorAnswers answers of it to checks that have been asked already, by the checks' keys
+ */
+export async function fetchEngineAnswers(
+  needs: readonly Required<StepNeeds>[],
+  graph: GraphSnapshot,
+  deps: AnswerDeps,
+  deadline: Deadline,
+  priorAnswers: ReadonlyMap<string, CheckAnswer> = new Map(),
+): Promise<EngineAnswers> {
+  const checks = new Map<string, CheckRequest>();
+  for (const check of needs.flatMap((need) => need.checks)) {
+    const key = checkKey(check);
+    // The gate may also be a member of `can`: then the check that asks for the path is sent.
+    if (check.explain === true || !checks.has(key)) checks.set(key, check);
+  }
+  const unasked = new Map([...checks].filter(([key]) => !priorAnswers.has(key)));
+  const [fetched, entities, delegations, limits, consents] = await Promise.all([
+    fetchChecks(unasked, graph, deadline),
+    fetchEntities(
+      needs.flatMap((need) => need.entities),
+      deps,
+      deadline,
+    ),
+    fetchDelegations(
+      needs.flatMap((need) => need.delegations),
+      deps,
+      deadline,
+    ),
+    fetchLimits(needs, deps, deadline),
+    fetchConsents(
+      needs.flatMap((need) => need.consents),
+      deps,
+      deadline,
+    ),
+  ]);
+  const toAnswers = (answers: ReadonlyMap<string, CheckAnswer>): EngineAnswers => {
+    let renewed: Promise<EngineAnswers> | undefined;
+    return {
+      graph,
+      check: (check) => answers.get(checkKey(check)) ?? NOT_REQUESTED,
+      entities,
+      delegations,
+      limits,
+      consents,
+      delegationPaths: new Map(),
+      renew: () => (renewed ??= fetchChecks(checks, graph, deadline).then(toAnswers)),
+    };
+  };
+  return toAnswers(new Map([...priorAnswers, ...fetched]));
+}
+
+/** The answer to a check that no step has named among its needs, or whose answers never settled. */
+export const NOT_REQUESTED: CheckAnswer = { result: 'unknown', fault: 'relationships_unavailable' };
+
+export async function fetchChecks(
+  checks: ReadonlyMap<string, CheckRequest>,
+  graph: GraphSnapshot,
+  deadline: Deadline,
+): Promise<ReadonlyMap<string, CheckAnswer>> {
+  const answers = await answerOrFault(() => graph.check([...checks.values()]), deadline);
+  const byKey = new Map<string, CheckAnswer>();
+  for (const [i, key] of [...checks.keys()].entries()) {
+    const answer: CheckAnswer | undefined =
+      typeof answers === 'string' ? { result: 'unknown', fault: answers } : answers[i];
+    if (answer !== undefined) byKey.set(key, answer);
+  }
+  return byKey;
+}
+
+export function fetchEntities(
+  needs: readonly EntityNeed[],
+  { entities }: AnswerDeps,
+  deadline: Deadline,
+): Promise<EntityMap | FaultCode> {
+  return answerOrFault(() => entities.fetch(needs), deadline);
+}
+
+/** Nothing is read where no agent acts for a user. */
+export async function fetchDelegations(
+  pairs: readonly DelegationPair[],
+  { delegations }: AnswerDeps,
+  deadline: Deadline,
+): Promise<DelegationMap | FaultCode> {
+  return pairs.length === 0 ? new Map() : answerOrFault(() => delegations.fetch(pairs), deadline);
+}
+
+/** Reads what has been used of all limits that the questions have; nothing is read where they have none. */
+export async function fetchLimits(
+  needs: readonly Pick<Required<StepNeeds>, 'charges' | 'retry'>[],
+  { limits }: AnswerDeps,
+  deadline: Deadline,
+): Promise<Facts['limits']> {
+  const charges = new Map(needs.flatMap((need) => need.charges.map((charge) => [charge.key, charge])));
+  const retry = needs.find((need) => need.retry !== undefined)?.retry;
+  if (charges.size === 0 && retry === undefined) return undefined;
+  const read = await answerOrFault(() => limits.read([...charges.values()], retry), deadline);
+  return typeof read === 'string' ? { fault: read } : read;
+}
+
+/** Nothing is read where no action asks for consent. */
+async function fetchConsents(
+  needs: readonly ConsentNeed[],
+  { consents }: AnswerDeps,
+  deadline: Deadline,
+): Promise<ConsentMap | FaultCode> {
+  return needs.length === 0 ? new Map() : answerOrFault(() => consents.fetch(needs), deadline);
+}
+
+async function answerOrFault<Answer>(ask: () => Promise<Answer>, deadline: Deadline): Promise<Answer | FaultCode> {
+  try {
+    return await deadline.race(ask());
+  } catch (error) {
+    return engineFaultCode(error);
+  }
+}
