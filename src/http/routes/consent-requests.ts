@@ -1,8 +1,7 @@
 /** `/v1/consents/requests` and below: what agents ask their users to consent to, and what these decide. */
 import type { FastifyRequest } from 'fastify';
-import { v4 as uuid } from 'uuid';
 import { z } from 'zod';
-import { describeConsentBasis } from '../../govern/consents/consent-basis.js';
+import { makeConsent } from '../../govern/consents/make-consent.js';
 import { describeNeed, sortNeeds, splitNeeds } from '../../govern/consents/sort-needs.js';
 import { checkConsentDetails } from '../../govern/consents/requested-consent.js';
 import { nameDeletion } from '../../govern/requested-details.js';
@@ -140,28 +139,14 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
       const ends = readConsentEnd(body, now);
       if (body.text_sha256 === undefined)
         throw new BadRequest('is required: the hash of the text that the user has read', 'text_sha256');
-      const { text_sha256: textHash, locale } = await renderRequest(stored);
-      if (body.text_sha256 !== textHash) return reply.code(409).send(TEXT_CHANGED);
+      const rendered = await renderRequest(stored);
+      if (body.text_sha256 !== rendered.text_sha256) return reply.code(409).send(TEXT_CHANGED);
       const { rules } = service.activePolicies;
       const { access, purpose, task } = stored.request;
       checkConsentDetails(details, access, rules, 'items');
       if (nameDeletion(details, rules) && !hasSignedInLately(caller, now)) return sendSignInNeeded(reply);
-      const given = now.toISOString();
-      const { confirm = 'never' } = body;
-      const basis = describeConsentBasis(details, rules);
-      const consent: Consent = {
-        id: uuid(),
-        details,
-        access,
-        confirm,
-        starts: given,
-        ends,
-        purpose,
-        task,
-        basis,
-        given,
-      };
-      const evidence = { surface: caller.clientId ?? '', text_sha256: textHash, locale, decided_at: given };
+      const terms = { details, access, confirm: body.confirm ?? 'never', ends, purpose, task };
+      const { consent, evidence } = makeConsent(terms, caller, rendered, rules, now);
       if (!(await service.consents.add(stored, consent, evidence, now, stored.id))) {
         const current = await service.consentRequests.find(stored.id, now);
         if (current?.state === 'pending') return reply.code(429).send(TOO_MANY_CONSENTS);

@@ -1,11 +1,10 @@
 /** `/v1/consents` and below: what a user has consented to. */
-import { v4 as uuid } from 'uuid';
 import { z } from 'zod';
-import { describeConsentBasis, keepBasis } from '../../govern/consents/consent-basis.js';
+import { keepBasis } from '../../govern/consents/consent-basis.js';
+import { makeConsent } from '../../govern/consents/make-consent.js';
 import { narrowConsent } from '../../govern/consents/narrow-consent.js';
 import { checkConsentDetails } from '../../govern/consents/requested-consent.js';
 import { nameDeletion } from '../../govern/requested-details.js';
-import type { Consent } from '../../model/consents.js';
 import type { Service } from '../../service/service.js';
 import {
   agentFormat,
@@ -83,24 +82,10 @@ export function consentRoutes(app: TypedApp, service: Service): void {
       const rendered = await renderOffer(service, pair, { ...offer, untilEnded: ends === undefined });
       if (query.preview === 'true') return reply.code(200).send(rendered);
       if (nameDeletion(details, rules) && !hasSignedInLately(caller, now)) return sendSignInNeeded(reply);
-      const { text_sha256: textHash, locale } = rendered;
-      if (body.text_sha256 !== undefined && body.text_sha256 !== textHash) return reply.code(409).send(TEXT_CHANGED);
-      const given = now.toISOString();
-      const basis = describeConsentBasis(details, rules);
-      const consent: Consent = {
-        id: uuid(),
-        details,
-        access,
-        confirm,
-        when,
-        starts,
-        ends,
-        purpose,
-        task,
-        basis,
-        given,
-      };
-      const evidence = { surface: caller.clientId ?? '', text_sha256: textHash, locale, decided_at: given };
+      if (body.text_sha256 !== undefined && body.text_sha256 !== rendered.text_sha256)
+        return reply.code(409).send(TEXT_CHANGED);
+      const terms = { details, access, confirm, when, starts, ends, purpose, task };
+      const { consent, evidence } = makeConsent(terms, caller, rendered, rules, now);
       if (!(await service.consents.add(pair, consent, evidence, now))) return reply.code(429).send(TOO_MANY_CONSENTS);
       return reply.code(201).send(toConsentJson({ ...pair, consent, evidence, version: '' }, now, rules));
     },
