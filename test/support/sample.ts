@@ -57,10 +57,12 @@ export interface Running {
     body: object | string,
     headers?: Record<string, string>,
   ) => Promise<LightMyRequestResponse>;
+  /** @param credential a key or token; by default the development key */
   readonly request: (
-    method: 'GET' | 'PUT' | 'DELETE' | 'POST',
+    method: 'GET' | 'PUT' | 'DELETE' | 'POST' | 'PATCH',
     url: string,
     body?: object,
+    credential?: string,
   ) => Promise<LightMyRequestResponse>;
   readonly evaluate: (body: object) => Promise<Answer>;
   /** Writes relationships given as text. */
@@ -113,11 +115,15 @@ export async function start(
       return token;
     },
     post,
-    request: (method, url, body) =>
+    request: (method, url, body, credential) =>
       app.inject({
         method,
         url,
-        headers: { host, authorization, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        headers: {
+          host,
+          authorization: credential === undefined ? authorization : `Bearer ${credential}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
         ...(body === undefined ? {} : { payload: JSON.stringify(body) }),
       }),
     evaluate: async (body) => {

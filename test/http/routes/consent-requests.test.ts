@@ -31,16 +31,7 @@ async function call(
   token: string | Promise<string>,
   body?: object,
 ): Promise<LightMyRequestResponse> {
-  return remit.app.inject({
-    method,
-    url: `/v1/consents/requests${path}`,
-    headers: {
-      host: `127.0.0.1:${remit.service.config.port}`,
-      authorization: `Bearer ${await token}`,
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-    },
-    ...(body === undefined ? {} : { payload: JSON.stringify(body) }),
-  });
+  return remit.request(method, `/v1/consents/requests${path}`, body, await token);
 }
 interface Asked {
   readonly id: string;

@@ -29,16 +29,7 @@ async function call(
   body?: object,
   token: string | Promise<string> = remit.mint({ user: 'ann' }),
 ): Promise<LightMyRequestResponse> {
-  return remit.app.inject({
-    method,
-    url: `/v1/consents${path}`,
-    headers: {
-      host: `127.0.0.1:${remit.service.config.port}`,
-      authorization: `Bearer ${await token}`,
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-    },
-    ...(body === undefined ? {} : { payload: JSON.stringify(body) }),
-  });
+  return remit.request(method, `/v1/consents${path}`, body, await token);
 }
 interface Given {
   readonly id: string;

@@ -48,16 +48,7 @@ const sign = (claims: object): Promise<string> =>
     { iss: ISSUER, aud: 'remit', iat: T, exp: T + 1e6, client_id: 'web', auth_time: T, ...claims },
   );
 const send = (authorization: string, method: 'GET' | 'POST' | 'PATCH' | 'DELETE', url: string, body?: object) =>
-  remit.app.inject({
-    method,
-    url,
-    headers: {
-      host: '127.0.0.1:7480',
-      authorization: `Bearer ${authorization}`,
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-    },
-    ...(body === undefined ? {} : { payload: JSON.stringify(body) }),
-  });
+  remit.request(method, url, body, authorization);
 const call = async (user: string, method: Parameters<typeof send>[1], path: string, body?: object) =>
   send(await sign({ sub: user }), method, `/v1/delegations${path}`, body);
 const as = (client: string, method: Parameters<typeof send>[1], path: string, body?: object) =>
