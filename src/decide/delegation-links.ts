@@ -34,8 +34,8 @@ export function listDelegationPairs(
   delegationPath: DelegationPathResult | undefined,
 ): DelegationPair[] {
   const { acting } = bound;
-  if (acting.mode !== 'delegated') return [];
   const links = listDelegationLinks(bound, delegationPath);
+  if (acting.mode !== 'delegated' || delegationPath?.kind !== 'path') return links;
   const direct = links.map(({ agent }) => ({ giver: acting.user, agent }));
   return [...new Map([...links, ...direct].map((pair) => [delegationKey(pair), pair])).values()];
 }

@@ -186,16 +186,16 @@ function combineDelegations(
 /** The checks for the details of delegations and consents that no step has named, by their keys. */
 function listAddedChecks(
   question: BoundQuestion,
-  { checks: asked }: Required<StepNeeds>,
+  { checks: requested }: Required<StepNeeds>,
   delegationPath: DelegationPathResult | undefined,
   { delegation, consents }: Pick<Facts, 'delegation' | 'consents'>,
 ): Map<string, CheckRequest> {
-  const wanted = [
+  const detailChecks = [
     ...listDelegationChecks(question, delegationPath, delegation),
     ...listConsentChecks(question, consents),
   ];
-  const checks = new Map(wanted.map((check) => [checkKey(check), check]));
-  if (checks.size > 0) for (const check of asked) checks.delete(checkKey(check));
+  const checks = new Map(detailChecks.map((check) => [checkKey(check), check]));
+  if (checks.size > 0) for (const check of requested) checks.delete(checkKey(check));
   return checks;
 }
 

@@ -45,10 +45,10 @@ export async function listVisibleDelegations(
     activePolicies.engine.read(filter, MAX_LISTED_RELATIONSHIPS, 'full'),
   ]);
   // The database says more of those that it has, and of those that were ended that they are none.
-  const known = new Set(stored.filter(({ state }) => state !== 'barred').map(delegationKey));
+  const storedKeys = new Set(stored.filter(({ state }) => state !== 'barred').map(delegationKey));
   const bare = relationships
     .flatMap((relationship) => fromRelationship(relationship) ?? [])
-    .filter((delegation) => !known.has(delegationKey(delegation)));
+    .filter((delegation) => !storedKeys.has(delegationKey(delegation)));
   return [...stored.filter(({ state }) => state === 'given').map(fromStored), ...bare].sort((a, b) =>
     a.agent.id < b.agent.id ? -1 : 1,
   );

@@ -5,7 +5,7 @@
 import { closeDecision, judgeFacts, judgeOpeningSteps, JUDGING_STEPS } from '../decide/decide.js';
 import type { Evaluation } from '../decide/evaluation.js';
 import { collectNeeds, evaluateFacts, withIntermediaries } from '../decide/facts.js';
-import { recallFacts, restoreQuestion } from '../decide/recorded-facts.js';
+import { recallFacts, restoreQuestion } from '../decide/recalled-facts.js';
 import { recordStep } from '../decide/steps/record.js';
 import type { Decision, ReplayableRecord } from '../model/decision.js';
 import { BadRequest } from '../model/faults.js';

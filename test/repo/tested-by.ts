@@ -110,6 +110,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/decide/permission-checks.ts': 'test/author/diff/requests.test.ts',
   'src/decide/reason-text.ts': 'test/law/law.test.ts',
   'src/decide/recorded-entities.ts': 'test/decide/entity-needs.test.ts',
+  'src/decide/recalled-facts.ts': 'test/records/replay.test.ts',
   'src/decide/recorded-facts.ts': 'test/author/diff/requests.test.ts',
   'src/decide/stated-declarations.ts': 'test/decide/ignored-members.test.ts',
   'src/decide/steps/binding.ts': 'test/law/law.test.ts',

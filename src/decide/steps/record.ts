@@ -31,12 +31,12 @@ export function describeReservation(
 ): Pick<DecisionRecord, 'reservation'> {
   if (reservation === undefined) return {};
   const { at, parts, retry } = reservation;
-  const held = retry?.expected.kind === 'held' ? retry.expected : undefined;
-  const isLimited = held !== undefined || parts.length > 0;
+  const earlier = retry?.expected.kind === 'held' ? retry.expected : undefined;
+  const isLimited = earlier !== undefined || parts.length > 0;
   return {
     reservation: {
-      decision: held?.decision ?? id,
-      ...(isLimited ? { settles_at: new Date((held?.at ?? at) + settleAfterMs).toISOString() } : {}),
+      decision: earlier?.decision ?? id,
+      ...(isLimited ? { settles_at: new Date((earlier?.at ?? at) + settleAfterMs).toISOString() } : {}),
     },
   };
 }

@@ -17,18 +17,20 @@ const HASH_LENGTH = 12;
 
 /** The hashes of each action that the details name, by its name and the definition of the resource. */
 export function describeConsentBasis(details: readonly AuthorizationDetail[], rules: Rules): ConsentBasis {
-  const named = details.flatMap((detail) => listNamedActions(detail, rules));
-  return Object.fromEntries(named.map((one) => [basisKey(one), hashAction(one.action, one.resourceType, rules)]));
+  const targets = details.flatMap((detail) => listNamedActions(detail, rules));
+  return Object.fromEntries(
+    targets.map((target) => [basisKey(target), hashAction(target.action, target.resourceType, rules)]),
+  );
 }
 
 /** The basis of a consent that was narrowed: what was said of the actions that it still names, when the user said yes. */
 export function keepBasis({ basis, details }: Pick<Consent, 'basis' | 'details'>, rules: Rules): Consent['basis'] {
   if (basis === 'unchecked') return basis;
-  const kept = Object.keys(describeConsentBasis(details, rules)).flatMap((key) => {
+  const hashes = Object.keys(describeConsentBasis(details, rules)).flatMap((key) => {
     const hash = Object.hasOwn(basis, key) ? basis[key] : undefined;
     return hash === undefined ? [] : [[key, hash] as const];
   });
-  return Object.fromEntries(kept);
+  return Object.fromEntries(hashes);
 }
 
 /** Says what of the consent's actions has changed since it was given; undefined where nothing has. */

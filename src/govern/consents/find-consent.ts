@@ -96,11 +96,11 @@ function findObstacle(
 }
 
 function tellOtherAccess({ id, access }: Consent): Obstacle {
-  const [given, asked] =
+  const [consented, stated] =
     access === 'online'
       ? ['while the user is there', 'in the background']
       : ['in the background', 'with the user there'];
-  const message = `The consent ${id} is for what the agent does ${given}, and it acts ${asked}.`;
+  const message = `The consent ${id} is for what the agent does ${consented}, and it acts ${stated}.`;
   return { code: 'consent_access_mismatch', message };
 }
 
@@ -109,8 +109,8 @@ const MAX_TOLD_MISFITS = 3;
 
 function tellMisfits(open: readonly { readonly coverage: { readonly problem: string | undefined } }[]): string {
   if (open.length === 0) return 'The user has not consented to it for this agent.';
-  const told = open.flatMap(({ coverage }) => coverage.problem ?? []).slice(0, MAX_TOLD_MISFITS);
-  return `No consent of the user for this agent covers it: ${told.join('; ')}.`;
+  const problems = open.flatMap(({ coverage }) => coverage.problem ?? []).slice(0, MAX_TOLD_MISFITS);
+  return `No consent of the user for this agent covers it: ${problems.join('; ')}.`;
 }
 
 /** Those that end first come first. */

@@ -39,8 +39,10 @@ export function listNamedActions(
   { vocabulary }: Pick<Rules, 'vocabulary'>,
 ): ActionOnResource[] {
   const { actions = [], datatypes, resources } = detail;
-  const named = listDetailResources(detail);
-  const types = new Set(named.map((one) => (typeof one === 'string' ? (one.split(':', 1)[0] ?? '') : one.type)));
+  const resourceNames = listDetailResources(detail);
+  const types = new Set(
+    resourceNames.map((name) => (typeof name === 'string' ? (name.split(':', 1)[0] ?? '') : name.type)),
+  );
   return vocabulary.actions.flatMap((action) =>
     actions.includes(action.name)
       ? action.resourceTypes

@@ -107,8 +107,8 @@ function isAgentInScope(scope: Policy['json']['principal'], agent: EntityRef, { 
 function isActionInScope(scope: Policy['json']['action'], { action }: ActionOnResource): boolean {
   if (scope.op === 'All') return true;
   const entities = 'entities' in scope ? scope.entities : 'entity' in scope ? [scope.entity] : [];
-  const own = (scope.op === 'in' ? [action.uid, ...action.groups] : [action.uid]).map(formatUid);
-  return entities.some((entity) => own.includes(formatUid(unwrapUid(entity))));
+  const groups = (scope.op === 'in' ? [action.uid, ...action.groups] : [action.uid]).map(formatUid);
+  return entities.some((entity) => groups.includes(formatUid(unwrapUid(entity))));
 }
 
 function isTypeInScope(scope: Policy['json']['resource'], { resourceType }: ActionOnResource): boolean {

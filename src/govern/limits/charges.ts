@@ -7,6 +7,7 @@ import type { Properties, Question } from '../../model/question.js';
 import type { ActionOnResource } from '../../policy/schema/action.js';
 import { getStatedMember, isObject } from '../../policy/schema/types.js';
 import { formatUid } from '../../policy/schema/uid.js';
+import { memoizeByObject } from '../../runtime/memoize.js';
 import { sha256 } from '../../runtime/sha256.js';
 import { windowAt } from './windows.js';
 
@@ -34,9 +35,13 @@ export interface ChargePlan {
 
 const NO_CHARGES: ChargePlan = { charges: [], problem: undefined };
 
+/** The plan of a question. It is made once: what reads, what judges and what reserves ask for it. */
 export function planCharges(limited: LimitedQuestion): ChargePlan {
+  return limited.target.action.limits.length === 0 ? NO_CHARGES : planLimitedCharges(limited);
+}
+
+const planLimitedCharges = memoizeByObject((limited: LimitedQuestion): ChargePlan => {
   const { action } = limited.target;
-  if (action.limits.length === 0) return NO_CHARGES;
   const now = limited.now.getTime();
   let problem: AmountProblem | undefined;
   const charges = new Map<string, Charge>();
@@ -61,7 +66,7 @@ export function planCharges(limited: LimitedQuestion): ChargePlan {
     }
   }
   return { charges: [...charges.values()], problem };
-}
+});
 
 /**
  * The combinations of parties that are charged, each party as people read it and as it is told apart. A limit by agent

@@ -60,15 +60,15 @@ const MAX_INSTANTS = 1_000;
 /** The first instant at which the wall's clock shows the time or a later one: some midnights don't exist. */
 function findWallInstant(wall: number, zone: string): number {
   const key = `${zone} ${wall}`;
-  const known = instants.get(key);
-  if (known !== undefined) return known;
-  let [before, found] = [wall - MAX_OFFSET_MS, wall + MAX_OFFSET_MS];
-  while (found - before > 1) {
-    const middle = Math.floor((before + found) / 2);
-    if (toWallClock(middle, zone) >= wall) found = middle;
+  const cached = instants.get(key);
+  if (cached !== undefined) return cached;
+  let [before, after] = [wall - MAX_OFFSET_MS, wall + MAX_OFFSET_MS];
+  while (after - before > 1) {
+    const middle = Math.floor((before + after) / 2);
+    if (toWallClock(middle, zone) >= wall) after = middle;
     else before = middle;
   }
   if (instants.size >= MAX_INSTANTS) instants.clear();
-  instants.set(key, found);
-  return found;
+  instants.set(key, after);
+  return after;
 }

@@ -26,7 +26,7 @@ export class PathMethods {
 
   /** The methods in order; undefined where there is no such path. @param url with or without a query */
   find(url: string): readonly string[] | undefined {
-    const found = this.router.find('GET', url.split('?')[0] ?? '');
-    return found === null ? undefined : [...(found.store as ReadonlySet<string>)].sort();
+    const route = this.router.find('GET', url.split('?')[0] ?? '');
+    return route === null ? undefined : [...(route.store as ReadonlySet<string>)].sort();
   }
 }

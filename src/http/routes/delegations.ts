@@ -98,8 +98,10 @@ export function delegationRoutes(app: TypedApp, service: Service): void {
     },
     onRequest,
     handler: async (request, reply) => {
-      const found = await findShown(request, request.params.agent, request.query.user);
-      return found === undefined ? reply.code(404).send(NO_DELEGATION) : reply.send(toDelegationJson(found.delegation));
+      const visible = await findShown(request, request.params.agent, request.query.user);
+      return visible === undefined
+        ? reply.code(404).send(NO_DELEGATION)
+        : reply.send(toDelegationJson(visible.delegation));
     },
   });
 
