@@ -4,10 +4,9 @@ import type { ConsentPair } from '../model/consents.js';
 import { BadRequest } from '../model/faults.js';
 import type { Client } from '../model/question.js';
 import type { Service } from '../service/service.js';
-import { readAgentReference } from './consent-json.js';
-import { requireConsentObjects } from './consent-parties.js';
 import { requireCaller } from './edge/request-party.js';
 import { getRequestTokens } from './edge/request-tokens.js';
+import { readAgentReference, requireGrantObjects } from './grant-parties.js';
 
 interface NamedParties {
   readonly token?: string | undefined;
@@ -21,7 +20,7 @@ export async function resolveAskingParties(
   service: Service,
   named: NamedParties,
 ): Promise<ConsentPair> {
-  const { userObject, agentObject } = requireConsentObjects(service);
+  const { userObject, agentObject } = requireGrantObjects(service);
   const caller = requireCaller(request);
   const toPair = (user: string, agent: string): ConsentPair => ({
     user: { type: userObject, id: user },

@@ -3,14 +3,12 @@ import { z } from 'zod';
 import { hasConsentEnded, readConsentState } from '../govern/consents/consent-state.js';
 import type { ConsentTerms } from '../model/consents.js';
 import { BadRequest } from '../model/faults.js';
-import { findIdProblem, type EntityRef } from '../model/ids.js';
 import type { Rules } from '../policy/load.js';
 import { instantFormat, utcInstantFormat } from '../runtime/instant-format.js';
 import type { StoredConsent } from '../store/consents.js';
 import { detailSchema } from '../tokens/claims.js';
-import { idFormat } from './authzen-formats.js';
+import { agentFormat, endMembers, MAX_GRANTED_DETAILS } from './grant-terms.js';
 
-const MAX_NAMED_DETAILS = 32;
 const MAX_CONDITIONS = 8;
 const EXAMPLE_DETAILS = [
   { type: 'remit', actions: ['read'], resources: { type: 'calendar', permission: 'owner' }, purpose: 'scheduling' },
@@ -22,11 +20,10 @@ export const shortTextFormat = z
   .min(1)
   .max(1024)
   .regex(/^\P{Cc}*$/u, 'must not contain control characters');
-export const agentFormat = idFormat.describe('The id of the agent, with or without its type: `helper`, `agent:helper`');
 export const consentDetailsFormat = z
   .array(detailSchema)
   .min(1)
-  .max(MAX_NAMED_DETAILS)
+  .max(MAX_GRANTED_DETAILS)
   .describe('Entries of the type `remit` as in `authorization_details`, of which one must cover each question');
 export const accessFormat = z
   .enum(['online', 'background'])
@@ -37,10 +34,6 @@ const whenFormat = z
   .refine((when) => Object.keys(when).length > 0, 'must name a member')
   .refine((when) => Object.keys(when).length <= MAX_CONDITIONS, `must have at most ${MAX_CONDITIONS} members`)
   .describe('Members of the context that a client with `asserts_confirmation` has to state so');
-export const endMembers = {
-  ends: utcInstantFormat.optional().describe('RFC 3339, in the future; required unless `until_ended` is true'),
-  until_ended: z.boolean().optional().describe('Whether it holds until the user ends it; needs to be said'),
-};
 export const consentLimitsFormat = z.array(z.unknown()).max(0, 'are not supported yet: leave them out').optional();
 export const textHashFormat = z
   .string()
@@ -165,18 +158,6 @@ export function toConsentJson({ agent, consent, evidence }: StoredConsent, now: 
   };
 }
 
-/** The end that a request gives. @throws BadRequest naming the member */
-export function readConsentEnd(
-  { ends, until_ended: untilEnded = false }: Pick<ConsentBody, 'ends' | 'until_ended'>,
-  now: Date,
-): string | undefined {
-  if (ends === undefined && !untilEnded)
-    throw new BadRequest('is required, unless "until_ended": true says that it holds until the user ends it', 'ends');
-  if (ends !== undefined && untilEnded) throw new BadRequest('can not be true where "ends" is given', 'until_ended');
-  if (ends !== undefined && Date.parse(ends) <= now.getTime()) throw new BadRequest('must lie in the future', 'ends');
-  return ends;
-}
-
 /** @throws BadRequest where it would end before it begins */
 export function checkConsentPeriod({ starts, ends }: Pick<ConsentTerms, 'starts' | 'ends'>): void {
   if (ends !== undefined && Date.parse(ends) <= Date.parse(starts))
@@ -186,14 +167,6 @@ export function checkConsentPeriod({ starts, ends }: Pick<ConsentTerms, 'starts'
 /** Whether nothing can change the consent any more. */
 export function isOver({ consent }: StoredConsent, now: Date, rules: Rules): boolean {
   return hasConsentEnded(readConsentState(consent, now, rules));
-}
-
-/** The agent that a request names, with or without its type. @throws BadRequest */
-export function readAgentReference(text: string, type: string, place: string): EntityRef {
-  const id = text.startsWith(`${type}:`) ? text.slice(type.length + 1) : text;
-  const problem = findIdProblem(id);
-  if (problem !== undefined) throw new BadRequest(problem, place);
-  return { type, id };
 }
 
 /** Refuses what the database can't store and people can't read. @throws BadRequest naming the member */

@@ -8,14 +8,13 @@ import { MAX_TOKEN_BYTES } from '../tokens/jws.js';
 import { idFormat } from './authzen-formats.js';
 import {
   accessFormat,
-  agentFormat,
   confirmFormat,
   consentDetailsFormat,
   consentLimitsFormat,
-  endMembers,
   shortTextFormat,
   textHashFormat,
 } from './consent-json.js';
+import { agentFormat, endMembers } from './grant-terms.js';
 
 /** The actions that one request can be about. */
 export const MAX_NEEDED_ITEMS = 64;

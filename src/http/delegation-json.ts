@@ -2,14 +2,13 @@
 import { z } from 'zod';
 import { DELEGATOR_RELATION, type DelegationBounds, type DelegationPair } from '../model/delegations.js';
 import { BadRequest } from '../model/faults.js';
-import { findIdProblem, type EntityRef } from '../model/ids.js';
 import type { Relationship } from '../model/relationships.js';
-import { instantFormat, utcInstantFormat } from '../runtime/instant-format.js';
+import { instantFormat } from '../runtime/instant-format.js';
 import type { StoredDelegation } from '../store/delegations.js';
 import { detailSchema } from '../tokens/claims.js';
 import { idFormat } from './authzen-formats.js';
+import { agentFormat, endMembers, MAX_GRANTED_DETAILS, readEnd } from './grant-terms.js';
 
-const MAX_DETAILS = 32;
 const EXAMPLE_DETAIL = {
   type: 'remit',
   actions: ['read'],
@@ -20,12 +19,11 @@ const EXAMPLE = { agent: 'mail-bot', ends: '2030-04-03T00:00:00Z', online: true,
 const detailsFormat = z
   .array(detailSchema)
   .min(1, 'must name something: without "details" the delegation is for everything')
-  .max(MAX_DETAILS)
+  .max(MAX_GRANTED_DETAILS)
   .describe('Entries of `authorization_details`, of which one must cover each question; absent: everything');
 const limitsMember = z.undefined('are not supported yet: leave them out').optional();
 const boundsMembers = {
-  ends: utcInstantFormat.optional().describe('RFC 3339, in the future; required unless `until_ended` is true'),
-  until_ended: z.boolean().optional().describe('Whether it holds until it is ended; needs to be said'),
+  ...endMembers,
   online: z.boolean().optional().describe('Whether the agent may act while the user is there; default true'),
   background: z.boolean().optional().describe('Whether it may while the user is not; default false'),
   details: detailsFormat.optional(),
@@ -34,7 +32,7 @@ const boundsMembers = {
 
 export const givenDelegationBody = z
   .strictObject({
-    agent: idFormat.describe('The id of the agent, with or without its type: `mail-bot`, `agent:mail-bot`'),
+    agent: agentFormat,
     user: idFormat.optional().describe('For clients that may `delegate`: the user in whose name'),
     ...boundsMembers,
   })
@@ -112,11 +110,8 @@ function describeMaker(madeBy: string | undefined): string {
 
 /** The bounds that a request gives. @throws BadRequest naming the member */
 export function readBounds(body: GivenDelegationBody, now: Date): DelegationBounds {
-  const { ends, until_ended: untilEnded = false, online = true, background = false, details } = body;
-  if (ends === undefined && !untilEnded)
-    throw new BadRequest('is required, unless "until_ended": true says that it holds until it is ended', 'ends');
-  if (ends !== undefined && untilEnded) throw new BadRequest('can not be true where "ends" is given', 'until_ended');
-  if (ends !== undefined) requireFuture(ends, now);
+  const { online = true, background = false, details } = body;
+  const ends = readEnd(body, now);
   return requireAccess({
     ...(ends === undefined ? {} : { ends }),
     online,
@@ -125,22 +120,9 @@ export function readBounds(body: GivenDelegationBody, now: Date): DelegationBoun
   });
 }
 
-/** @throws BadRequest */
-export function requireFuture(ends: string, now: Date): void {
-  if (Date.parse(ends) <= now.getTime()) throw new BadRequest('must lie in the future', 'ends');
-}
-
 /** @throws BadRequest where the agent could never act */
 export function requireAccess(bounds: DelegationBounds): DelegationBounds {
   if (!bounds.online && !bounds.background)
     throw new BadRequest('and "background" can not both be false: end the delegation for that', 'online');
   return bounds;
-}
-
-/** The agent that a request names, with or without its type. @throws BadRequest */
-export function readAgentId(text: string, type: string, place: string): EntityRef {
-  const id = text.startsWith(`${type}:`) ? text.slice(type.length + 1) : text;
-  const problem = findIdProblem(id);
-  if (problem !== undefined) throw new BadRequest(problem, place);
-  return { type, id };
 }

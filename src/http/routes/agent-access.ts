@@ -6,10 +6,10 @@ import { formatCallerId } from '../../model/question.js';
 import type { Service } from '../../service/service.js';
 import { CLOCK_SKEW_SECONDS } from '../../tokens/verify.js';
 import { idFormat } from '../authzen-formats.js';
-import { readAgentId } from '../delegation-json.js';
 import { authenticate } from '../edge/authentication.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
 import { requireParty } from '../edge/request-party.js';
+import { readAgentReference, requireGrantObjects } from '../grant-parties.js';
 import type { TypedApp } from '../typed-app.js';
 import { findVisibleDelegation } from '../visible-delegations.js';
 import { MAX_REVOCATIONS_BY_USER } from './revocations.js';
@@ -31,15 +31,16 @@ export function agentAccessRoutes(app: TypedApp, service: Service): void {
     onRequest: authenticate(app, service, ['admin'], { users: true }),
     handler: async (request, reply) => {
       const caller = requireParty(request);
-      const { userObject, agentObject } = service.activePolicies.rules.vocabulary;
-      if (userObject === undefined || agentObject === undefined)
-        throw new BadRequest('The schema has no users and agents.', '', 404, 'not_found');
+      const { userObject, agentObject } = requireGrantObjects(service);
       const { user: named } = request.query;
       if (caller.kind === 'user' && named !== undefined && named !== caller.user)
         throw new BadRequest('There is no such user.', 'user', 404, 'not_found');
       const user = caller.kind === 'user' ? caller.user : named;
       if (user === undefined) throw new BadRequest('is required: the user for whom the agent is stopped', 'user');
-      const pair = { giver: { type: userObject, id: user }, agent: readAgentId(request.params.id, agentObject, 'id') };
+      const pair = {
+        giver: { type: userObject, id: user },
+        agent: readAgentReference(request.params.id, agentObject, 'id'),
+      };
       const by = formatCallerId(caller);
       if (caller.kind === 'user' && (await isBeyondLimit(pair, by)))
         return reply

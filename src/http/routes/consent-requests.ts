@@ -12,8 +12,8 @@ import type { Service } from '../../service/service.js';
 import type { StoredConsentRequest } from '../../store/consent-requests.js';
 import { detailsCover } from '../../tokens/detail-narrowing.js';
 import { resolveAskingParties } from '../asking-party.js';
-import { checkPlainTexts, consentFormat, localeFormat, readConsentEnd, toConsentJson } from '../consent-json.js';
-import { renderOffer, requireConsentObjects, userReference } from '../consent-parties.js';
+import { checkPlainTexts, consentFormat, localeFormat, toConsentJson } from '../consent-json.js';
+import { renderOffer } from '../consent-offer.js';
 import {
   consentDecisionBody,
   consentNeedsBody,
@@ -29,6 +29,8 @@ import { authenticate } from '../edge/authentication.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
 import { hasSignedInLately, sendSignInNeeded } from '../edge/recent-sign-in.js';
 import { requireParty, requireUser } from '../edge/request-party.js';
+import { requireGrantObjects, userReference } from '../grant-parties.js';
+import { readEnd } from '../grant-terms.js';
 import type { TypedApp } from '../typed-app.js';
 import { CONSENT_ID, TEXT_CHANGED, TOO_MANY_CONSENTS } from './consents.js';
 
@@ -89,7 +91,7 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
       const caller = requireParty(request);
       if (caller.kind === 'client' || caller.user === undefined)
         throw new BadRequest('This needs a token of a user, or of an agent for one.', '', 403, 'forbidden');
-      const { agentObject } = requireConsentObjects(service);
+      const { agentObject } = requireGrantObjects(service);
       const agent = caller.kind === 'agent' ? { type: agentObject, id: caller.agent } : undefined;
       const all = await service.consentRequests.list(userReference(service, caller.user), agent, service.now());
       const { rules } = service.activePolicies;
@@ -136,7 +138,7 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
         return reply.code(409).send(DECIDED);
       }
       const details = selectItems(stored, body);
-      const ends = readConsentEnd(body, now);
+      const ends = readEnd(body, now);
       if (body.text_sha256 === undefined)
         throw new BadRequest('is required: the hash of the text that the user has read', 'text_sha256');
       const rendered = await renderRequest(stored);

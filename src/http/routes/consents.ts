@@ -7,7 +7,6 @@ import { checkConsentDetails } from '../../govern/consents/requested-consent.js'
 import { nameDeletion } from '../../govern/requested-details.js';
 import type { Service } from '../../service/service.js';
 import {
-  agentFormat,
   checkConsentPeriod,
   checkPlainTexts,
   consentBody,
@@ -16,16 +15,16 @@ import {
   isOver,
   localeFormat,
   narrowedConsentBody,
-  readAgentReference,
-  readConsentEnd,
   shortTextFormat,
   toConsentJson,
 } from '../consent-json.js';
-import { renderOffer, requireConsentObjects, userReference } from '../consent-parties.js';
+import { renderOffer } from '../consent-offer.js';
 import { authenticate } from '../edge/authentication.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
 import { hasSignedInLately, sendSignInNeeded } from '../edge/recent-sign-in.js';
 import { requireUser } from '../edge/request-party.js';
+import { readAgentReference, requireGrantObjects, userReference } from '../grant-parties.js';
+import { agentFormat, readEnd, requireFuture } from '../grant-terms.js';
 import type { TypedApp } from '../typed-app.js';
 
 const consentParams = z.object({ id: z.string().max(64) });
@@ -67,7 +66,7 @@ export function consentRoutes(app: TypedApp, service: Service): void {
       const caller = requireUser(request);
       const { body, query } = request;
       const now = service.now();
-      const { userObject, agentObject } = requireConsentObjects(service);
+      const { userObject, agentObject } = requireGrantObjects(service);
       const pair = {
         user: { type: userObject, id: caller.user },
         agent: readAgentReference(body.agent, agentObject, 'agent'),
@@ -76,7 +75,7 @@ export function consentRoutes(app: TypedApp, service: Service): void {
       const { rules } = service.activePolicies;
       checkPlainTexts(details, 'details');
       checkConsentDetails(details, access, rules, 'details');
-      const ends = readConsentEnd(body, now);
+      const ends = readEnd(body, now);
       checkConsentPeriod({ starts, ends });
       const offer = { details, access, confirm, when, starts: body.starts, ends, purpose, task };
       const rendered = await renderOffer(service, pair, { ...offer, untilEnded: ends === undefined });
@@ -101,7 +100,7 @@ export function consentRoutes(app: TypedApp, service: Service): void {
     onRequest,
     handler: async (request) => {
       const { agent, task } = request.query;
-      const { agentObject } = requireConsentObjects(service);
+      const { agentObject } = requireGrantObjects(service);
       const all = await service.consents.list(
         userReference(service, requireUser(request).user),
         agent === undefined ? undefined : readAgentReference(agent, agentObject, 'agent'),
@@ -149,7 +148,7 @@ export function consentRoutes(app: TypedApp, service: Service): void {
           checkPlainTexts(change.details, 'details');
           checkConsentDetails(change.details, stored.consent.access, rules, 'details');
         }
-        if (change.ends !== undefined) readConsentEnd({ ends: change.ends }, now);
+        if (change.ends !== undefined) requireFuture(change.ends, now);
         const narrowed = narrowConsent(stored.consent, change);
         const consent = { ...narrowed, basis: keepBasis(narrowed, rules) };
         checkConsentPeriod(consent);

@@ -13,10 +13,8 @@ import {
   fromStored,
   givenDelegationBody,
   narrowedDelegationBody,
-  readAgentId,
   readBounds,
   requireAccess,
-  requireFuture,
   toDelegationJson,
   type VisibleDelegation,
 } from '../delegation-json.js';
@@ -25,6 +23,8 @@ import { authenticate } from '../edge/authentication.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
 import { hasSignedInLately, sendSignInNeeded } from '../edge/recent-sign-in.js';
 import { requireParty } from '../edge/request-party.js';
+import { readAgentReference, requireGrantObjects } from '../grant-parties.js';
+import { requireFuture } from '../grant-terms.js';
 import type { TypedApp } from '../typed-app.js';
 
 const agentParams = z.object({ agent: z.string().min(1).max(4096).describe('`mail-bot` or `agent:mail-bot`') });
@@ -50,7 +50,7 @@ export function delegationRoutes(app: TypedApp, service: Service): void {
     handler: async (request, reply) => {
       const { body } = request;
       const { caller, giver } = requireGiver(request, service, body.user);
-      const agent = readAgentId(body.agent, requireObjects(service).agent, 'agent');
+      const agent = readAgentReference(body.agent, requireGrantObjects(service).agentObject, 'agent');
       const bounds = readBounds(body, service.now());
       const { rules } = service.activePolicies;
       if (bounds.details !== undefined) checkRequestedDetails(bounds.details, rules, 'details');
@@ -83,7 +83,7 @@ export function delegationRoutes(app: TypedApp, service: Service): void {
     onRequest,
     handler: async (request) => {
       const { caller, giver } = requireGiver(request, service, request.query.user);
-      const all = await listVisibleDelegations(service, giver, requireObjects(service).agent);
+      const all = await listVisibleDelegations(service, giver, requireGrantObjects(service).agentObject);
       return { delegations: all.filter((one) => isShown(one, caller)).map(toDelegationJson) };
     },
   });
@@ -158,7 +158,7 @@ export function delegationRoutes(app: TypedApp, service: Service): void {
     user: string | undefined,
   ): Promise<{ caller: DelegatingCaller; delegation: VisibleDelegation } | undefined> {
     const { caller, giver } = requireGiver(request, service, user);
-    const pair = { giver, agent: readAgentId(agent, requireObjects(service).agent, 'agent') };
+    const pair = { giver, agent: readAgentReference(agent, requireGrantObjects(service).agentObject, 'agent') };
     const delegation = await findVisibleDelegation(service, pair);
     return delegation !== undefined && isShown(delegation, caller) ? { caller, delegation } : undefined;
   }
@@ -184,7 +184,7 @@ function requireGiver(
   named: string | undefined,
 ): { readonly caller: DelegatingCaller; readonly giver: EntityRef } {
   const caller = requireParty(request);
-  const { user: type } = requireObjects(service);
+  const { userObject: type } = requireGrantObjects(service);
   switch (caller.kind) {
     case 'agent':
       throw new TypeError('the route takes no agents');
@@ -196,14 +196,6 @@ function requireGiver(
         throw new BadRequest('There is no such user.', 'user', 404, 'not_found');
       return { caller, giver: { type, id: caller.user } };
   }
-}
-
-/** The definitions of users and agents. @throws BadRequest where the schema has none */
-function requireObjects({ activePolicies }: Service): { readonly user: string; readonly agent: string } {
-  const { userObject, agentObject } = activePolicies.rules.vocabulary;
-  if (userObject === undefined || agentObject === undefined)
-    throw new BadRequest('The schema has no users and agents to delegate between.', '', 404, 'not_found');
-  return { user: userObject, agent: agentObject };
 }
 
 /** @throws BadRequest where a client delegates for longer than it may */
