@@ -1,0 +1,83 @@
+/** Approvals: other people's yes to one question, as decisions read and use them, and as the store keeps them. */
+import type { EntityRef } from './ids.js';
+
+/** One yes that the question lacks. A question may lack several; one person may give every one that they may give. */
+export type ApprovalStep =
+  /** By a holder of the permission on the resource, as `@remedy("approval:…")` of a forbid asks. */
+  | { readonly kind: 'permission'; readonly permission: string }
+  /** By the user for whom the agent acts, and by no other: `@consent("each")`, or a consent with `confirm: "each"`. */
+  | { readonly kind: 'user' }
+  /** By a holder of the permission: it gives the user the relation that they lack, until it ends by itself (`@elevation`). */
+  | {
+      readonly kind: 'elevation';
+      readonly permission: string;
+      readonly relation: string;
+      readonly seconds: number;
+    };
+
+/**
+ * What an approval is bound to: by place the SHA-256, in hex, of the canonical JSON of what the question says there. Places:
+ * `user`, `agent`, `chain`, `issuer`, `client`, `resource`, `action.name`, `action.properties.amount`, `context.branch`.
+ */
+export type ApprovalBinding = Readonly<Record<string, string>>;
+
+/** The part of a denial's record by which an approval can be asked for: with all of its steps the question is allowed. */
+export interface AccessRequestOffer {
+  readonly steps: readonly ApprovalStep[];
+  readonly binding: ApprovalBinding;
+  /** The permission by which a holder may answer in an emergency (`@emergency`); undefined where nobody may. */
+  readonly emergency?: string | undefined;
+  /** The instant until which it can be asked for, RFC 3339. */
+  readonly expires_at: string;
+}
+
+export interface ApprovalAnswer {
+  /** An index into the steps. */
+  readonly step: number;
+  readonly by: EntityRef;
+  /** RFC 3339. */
+  readonly at: string;
+}
+
+/** An approval as decisions read it. JSON, since decision records hold it. */
+export interface Approval {
+  readonly id: string;
+  readonly state: 'pending' | 'approved' | 'denied' | 'cancelled' | 'revoked';
+  readonly binding: ApprovalBinding;
+  readonly steps: readonly ApprovalStep[];
+  /** The yes to each step: complete where the state is `approved`. */
+  readonly answers: readonly ApprovalAnswer[];
+  /** The permission by which they were given, where it was an emergency. */
+  readonly emergency?: string | undefined;
+  /** `once`: one decision uses it up. `until`: every one until its end. */
+  readonly scope: 'once' | 'until';
+  /** RFC 3339; undefined until it is approved. */
+  readonly approved_until?: string | undefined;
+  /** The decision that used it up. */
+  readonly used_by?: string | undefined;
+  /** False where a step's relationship isn't written yet. */
+  readonly granted: boolean;
+}
+
+/** What a question presents as its approval: `context.approval`. */
+export interface PresentedApproval {
+  readonly id: string;
+  /** The signed state that came with it; undefined where the caller left it out. */
+  readonly state?: string | undefined;
+}
+
+export interface Approvals {
+  /**
+   * Reads approvals by their ids, ended ones as well. An id that is none isn't in the result, nor one whose signed state
+   * isn't genuine or is another's.
+   * @throws Fault where the store can't answer
+   */
+  fetch(presented: readonly PresentedApproval[]): Promise<ReadonlyMap<string, Approval>>;
+}
+
+/** The use of an approval, in the transaction that records the allow. */
+export interface ApprovalUse {
+  readonly id: string;
+  /** The decision that uses it, or that an earlier try with the same `Idempotency-Key` had used it for. */
+  readonly decision: string;
+}
