@@ -324,4 +324,9 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/tokens/authorization-details.ts': 'test/tokens/detail-narrowing.test.ts',
   'src/tokens/detail-constraints.ts': 'test/tokens/detail-narrowing.test.ts',
   'src/tokens/shapes.ts': 'test/tokens/fuzz.test.ts',
+  'src/store/open-tasks.ts': 'test/store/approvals.test.ts',
+  'src/store/approval-tables.ts': 'test/store/approvals.test.ts',
+  'src/store/signing-key.ts': 'test/http/routes/access-requests.test.ts',
+  'src/service/open-signing.ts': 'test/http/routes/access-requests.test.ts',
+  'src/config/durations.ts': 'test/config/delegations.test.ts',
 };
