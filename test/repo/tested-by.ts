@@ -99,6 +99,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/decide/cedar-outcome.ts': 'test/law/law.test.ts',
   'src/decide/conclude.ts': 'test/law/law.test.ts',
   'src/decide/coverage-request.ts': 'test/law/law.test.ts',
+  'src/decide/context-names.ts': 'test/decide/approval-binding.test.ts',
   'src/decide/decide.ts': 'test/law/law.test.ts',
   'src/decide/consent-facts.ts': 'test/decide/consents.test.ts',
   'src/decide/delegation-bounds.ts': 'test/law/law.test.ts',
