@@ -25,6 +25,8 @@ import type { CredentialVerifier } from '../tokens/credentials.js';
 import type { UnboundQuestion } from './bound-question.js';
 import { concludeDecision, toDecisionRecord } from './conclude.js';
 import { newDecisionId } from './decision-id.js';
+import { findAccessRequestOffer } from './access-request-offer.js';
+import type { ApproverGroups } from './approval-reading.js';
 import type { Evaluation, StepResult } from './evaluation.js';
 import { collectNeeds, evaluateFacts } from './facts.js';
 import { fetchEngineAnswers } from './engine-answers.js';
@@ -57,6 +59,7 @@ export interface DecisionDeps {
   readonly entities: Pick<Entities, 'fetch'>;
   readonly consents: Consents;
   readonly approvals: Approvals;
+  readonly approverGroups: ApproverGroups;
   readonly delegations: Delegations;
   readonly decisions: Pick<Decisions, 'record' | 'correct'>;
   readonly revocations: Revocations;
@@ -222,5 +225,7 @@ function judgeAgain(evaluation: Evaluation, limits: LimitState, observer: Decisi
 /** The decision that the evaluation makes with this outcome of the last step. */
 export function closeDecision(id: string, evaluation: Evaluation, recordOutcome: StepOutcome): Decision {
   const stepResults = [...evaluation.stepResults, { step: recordStep.step, outcome: recordOutcome }];
-  return concludeDecision(id, { ...evaluation, stepResults }, DECISION_STEPS.length);
+  // What isn't on record can't be asked for.
+  const offer = recordOutcome.outcome === 'pass' ? findAccessRequestOffer(evaluation, JUDGING_STEPS) : undefined;
+  return concludeDecision(id, { ...evaluation, stepResults }, DECISION_STEPS.length, offer);
 }
