@@ -6,7 +6,7 @@ import { isSameRef } from '../model/ids.js';
 import type { Deadline } from '../runtime/deadline.js';
 import { bindApproval, findDifference } from './approval-binding.js';
 import type { BoundQuestion } from './bound-question.js';
-import type { EngineAnswers } from './engine-answers.js';
+import { fetchApprovals, type AnswerDeps, type EngineAnswers } from './engine-answers.js';
 import { toResourceRef } from './permission-checks.js';
 import type { Facts } from './step.js';
 
@@ -35,6 +35,19 @@ export async function readApproval(
   const fault = judged.find((result) => typeof result === 'string');
   if (fault !== undefined) return { id, fault };
   return { id, approval, ineligible: judged.flatMap((result) => (typeof result === 'object' ? [result] : [])) };
+}
+
+/** Reads the approval again, which may have been used or ended meanwhile. Its question and its approvers are what they were. */
+export async function renewReading(
+  { question }: BoundQuestion,
+  reading: ApprovalReading | undefined,
+  deps: Pick<AnswerDeps, 'approvals'>,
+  deadline: Deadline,
+): Promise<ApprovalReading | undefined> {
+  if (reading === undefined || 'fault' in reading || question.approval === undefined) return reading;
+  const approvals = await fetchApprovals([question.approval], deps, deadline);
+  if (typeof approvals === 'string') return { id: reading.id, fault: approvals };
+  return { ...reading, approval: approvals.get(reading.id) };
 }
 
 /** @returns undefined where the approver may give the answer */

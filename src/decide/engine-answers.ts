@@ -160,9 +160,9 @@ async function fetchConsents(
 }
 
 /** Nothing is read where no question presents an approval. */
-async function fetchApprovals(
+export async function fetchApprovals(
   presented: readonly PresentedApproval[],
-  { approvals }: AnswerDeps,
+  { approvals }: Pick<AnswerDeps, 'approvals'>,
   deadline: Deadline,
 ): Promise<ReadonlyMap<string, Approval> | FaultCode> {
   return presented.length === 0 ? new Map() : answerOrFault(() => approvals.fetch(presented), deadline);
