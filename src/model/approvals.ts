@@ -40,7 +40,8 @@ export interface ApprovalAnswer {
 }
 
 /** `expired`: the task was not answered in time. An approval's own end is its `approved_until`. */
-export type TaskState = 'pending' | 'approved' | 'denied' | 'cancelled' | 'revoked' | 'expired';
+export const TASK_STATES = ['pending', 'approved', 'denied', 'cancelled', 'revoked', 'expired'] as const;
+export type TaskState = (typeof TASK_STATES)[number];
 
 /** An approval as decisions read it. JSON, since decision records hold it. */
 export interface Approval {

@@ -1,4 +1,5 @@
 /** A decision as it is recorded, and as it is answered. */
+import type { AccessRequestOffer } from './approvals.js';
 import type { CredentialOrFault } from './credential.js';
 import type { FaultCode } from './faults.js';
 import type { Evidence, StepOutcome } from './outcome.js';
@@ -133,6 +134,8 @@ export interface DecisionRecord {
   readonly obligations: readonly Obligation[];
   /** Absent where nothing was reserved. */
   readonly reservation?: ReservationRecord | undefined;
+  /** Of a deny that approvals would lift: what they are. Absent of any other. */
+  readonly access_request?: AccessRequestOffer | undefined;
   readonly rationale: Rationale;
   /** Absent where they were too long to keep, or the configuration disables them. */
   readonly facts?: RecordedFacts | undefined;

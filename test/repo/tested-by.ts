@@ -330,4 +330,12 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/store/signing-key.ts': 'test/http/routes/access-requests.test.ts',
   'src/service/open-signing.ts': 'test/http/routes/access-requests.test.ts',
   'src/config/durations.ts': 'test/config/delegations.test.ts',
+  'src/decide/submitted-question.ts': 'test/http/routes/access-requests.test.ts',
+  'src/http/access-request-json.ts': 'test/http/routes/access-requests.test.ts',
+  'src/http/denied-question.ts': 'test/http/routes/access-requests.test.ts',
+  'src/http/task-title.ts': 'test/http/routes/access-requests.test.ts',
+  'src/http/edge/access-request-problem.ts': 'test/http/routes/access-requests.test.ts',
+  'src/http/approval-json.ts': 'test/http/routes/approvals.test.ts',
+  'src/govern/approvals/answerable-steps.ts': 'test/http/routes/approvals.test.ts',
+  'src/store/request-bundles.ts': 'test/http/routes/access-requests.test.ts',
 };
