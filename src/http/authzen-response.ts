@@ -4,7 +4,7 @@ import type { Decision, IgnoredMembers, Rationale } from '../model/decision.js';
 import { FAULTS, type BadRequest } from '../model/faults.js';
 import type { Caller } from '../model/question.js';
 import type { Reason, ReasonCode } from '../model/reasons.js';
-import { accessRequestOfferFormat, type AccessRequestAnswer } from './access-request-json.js';
+import { accessRequestOfferFormat, type AccessRequestAnswer } from './access-offer-json.js';
 
 const reasonTextFormat = z.record(z.string(), z.string());
 const ignoredFormat = z

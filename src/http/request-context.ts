@@ -51,7 +51,7 @@ export function readRequestId(request: FastifyRequest): string | undefined {
 }
 
 /** @returns undefined where the request has none. @throws BadRequest where it can't be one */
-function readIdempotencyKey(request: FastifyRequest): string | undefined {
+export function readIdempotencyKey(request: FastifyRequest): string | undefined {
   const header = request.headers['idempotency-key'];
   if (header === undefined) return undefined;
   if (typeof header === 'string' && /^[\x21-\x7e]{1,255}$/.test(header)) return header;

@@ -1,5 +1,5 @@
 /** Opens tasks: equal open questions are one, and an agent can't flood a user's approvers with them. */
-import { v7 as uuid } from 'uuid';
+import { v4 as uuid } from 'uuid';
 import type { EntityRef } from '../model/ids.js';
 import { sha256 } from '../runtime/sha256.js';
 import { KEPT_AFTER_END_MS, toStoredTask, type AskedTask, type StoredTask } from './approvals.js';

@@ -8,6 +8,10 @@ import { DELEGATOR_RELATION } from '../../model/delegations.js';
 import type { FaultCode } from '../../model/faults.js';
 import { isSameRef, type EntityRef } from '../../model/ids.js';
 import type { Rules } from '../../policy/load.js';
+import { BoundedGraph, ExpansionLimitError } from './bounded-graph.js';
+import { Deputies } from './deputies.js';
+import { IndependentPathSearch } from './independent-path.js';
+import { RequesterTies } from './requester-ties.js';
 
 /** The parties of the question that is to be approved. */
 export interface Requester {
@@ -55,18 +59,53 @@ export async function findIneligibility(
   deps: EligibilityDeps,
   deadline: Deadline,
 ): Promise<Eligibility> {
-  const { approver, resource, permission } = question;
-  const parties = listRequesters(question.requester);
-  if (parties.some((party) => isSameRef(party, approver))) return refuse('requester');
-  if (isAgent(approver, question.requester, deps)) return refuse('agent');
+  const { approver, requester } = question;
+  if (listRequesters(requester).some((party) => isSameRef(party, approver))) return refuse('requester');
+  if (isAgent(approver, requester, deps)) return refuse('agent');
   try {
-    const [answer] = await deadline.race(deps.graph.check([{ resource, permission, subject: approver }]));
-    if (answer?.result === 'unknown') return { fault: answer.fault };
-    if (answer?.result !== 'yes') return refuse('no_permission');
-    return refuse('not_found_in_time');
+    return await deadline.race(searchGrant(question, deps));
   } catch (error) {
     return { fault: engineFaultCode(error) };
   }
+}
+
+async function searchGrant(question: EligibilityQuestion, deps: EligibilityDeps): Promise<Eligibility> {
+  const { approver, resource, permission } = question;
+  const graph = new BoundedGraph(deps.graph);
+  const [answer] = await graph.check([{ resource, permission, subject: approver }]);
+  const isHolder = answer?.result !== 'no' && answer?.result !== 'conditional';
+  let why: Ineligibility = isHolder ? 'own_path' : 'no_permission';
+  if (isHolder) {
+    const found = await findIndependentPath(question, deps, graph, undefined);
+    if (found === 'found') return { eligible: true };
+    if (found === 'unsure') why = 'not_found_in_time';
+  }
+  const deputies = new Deputies(deps.deputies, deps.rules.graph);
+  if (!deputies.mayReach(resource.type, permission)) return refuse(why);
+  const found = await findIndependentPath(question, deps, graph, deputies);
+  if (found === 'found') return { eligible: true };
+  return refuse(found === 'unsure' && !isHolder ? 'not_found_in_time' : why);
+}
+
+/** @param deputies undefined: deputies don't count */
+async function findIndependentPath(
+  { approver, resource, permission, requester }: EligibilityQuestion,
+  { rules: { graph: schema }, administeredBy }: EligibilityDeps,
+  graph: BoundedGraph,
+  deputies: Deputies | undefined,
+): Promise<'found' | 'none' | 'unsure'> {
+  const ties = new RequesterTies(graph, { schema, resource, requesters: listRequesters(requester), administeredBy });
+  for (const readLong of [false, true]) {
+    if (readLong) graph.allowLongReads();
+    const search = new IndependentPathSearch(approver, { graph, ties, schema, deputies });
+    try {
+      if (await search.holds({ resource, permission })) return 'found';
+      if (!search.isUnsure) return 'none';
+    } catch (error) {
+      if (!(error instanceof ExpansionLimitError)) throw error;
+    }
+  }
+  return 'unsure';
 }
 
 /** The user and the agents that ask. */

@@ -4,7 +4,7 @@ import { decide, type DecisionDeps } from '../../decide/decide.js';
 import { BadRequest, Fault } from '../../model/faults.js';
 import type { Decision } from '../../model/decision.js';
 import type { Caller } from '../../model/question.js';
-import { describeOffer } from '../access-request-json.js';
+import { describeOffer } from '../access-offer-json.js';
 import { isObject } from '../../policy/schema/types.js';
 import type { Service } from '../../service/service.js';
 import { yieldToEventLoop } from '../../runtime/yield.js';
