@@ -100,7 +100,7 @@ function judgeAssuming(
   steps: readonly JudgingStep[],
 ): AssumedJudgement {
   const [at, until] = [bound.now.toISOString(), new Date(bound.now.getTime() + OFFER_LIFETIME_MS).toISOString()];
-  // Nobody is known yet who will have approved.
+  // The approvers aren't known yet.
   const seen = { by: '', approvers: [], approved_at: at, expires_at: until, emergency: false };
   const given: GivenAnswers = {
     user: user ? { at, until } : undefined,
