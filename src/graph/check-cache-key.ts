@@ -1,5 +1,5 @@
 /**
- * What the caches of both engines have in common: the key that a check's answer is cached by, the margin before an
+ * The rules that the caches of both engines share: the key that a check's answer is cached by, the margin before an
  * expiration in which none is, and which cached answer serves which check.
  */
 import type { CheckAnswer, CheckRequest } from '../model/checks.js';

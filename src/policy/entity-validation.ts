@@ -23,7 +23,7 @@ export function findEntityProblem(entity: StoredEntity, rules: Rules): EntityPro
   const { vocabulary } = rules;
   const types = vocabulary.typesByObject.get(entity.type) ?? [];
   return (
-    findTypeProblem(entity.type, rules) ??
+    findUnknownType(entity.type, rules) ??
     findEnumProblem(entity, types) ??
     findValueProblem(entity, types, vocabulary.objectOf) ??
     findUndeclaredAttribute(entity, types) ??
@@ -32,7 +32,7 @@ export function findEntityProblem(entity: StoredEntity, rules: Rules): EntityPro
 }
 
 /** Finds the reason that nothing can be stored of the type; undefined where a schema has it. */
-export function findTypeProblem(type: string, { vocabulary, graph }: Rules): EntityProblem | undefined {
+export function findUnknownType(type: string, { vocabulary, graph }: Rules): EntityProblem | undefined {
   if (vocabulary.typesByObject.has(type) || graph.hasDefinition(type)) return undefined;
   return {
     path: 'type',

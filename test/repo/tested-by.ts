@@ -147,6 +147,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/graph/cached-checks.ts': 'test/graph/embedded/embedded.test.ts',
   'src/graph/check-cache-key.ts': 'test/graph/server/revision-cache.test.ts',
   'src/graph/embedded/private-start.ts': 'test/graph/embedded/embedded.test.ts',
+  'src/graph/embedded/checker.ts': 'test/graph/embedded/embedded.test.ts',
   'src/graph/embedded/client.ts': 'test/graph/embedded/embedded.test.ts',
   'src/graph/embedded/exact-cache.ts': 'test/graph/embedded/embedded.test.ts',
   'src/graph/embedded/revisions.ts': 'test/graph/embedded/embedded.test.ts',

@@ -175,7 +175,7 @@ export class RevisionCache {
   }
 }
 
-/** Without a path that wasn't found in time: the next time it may be. */
+/** Leaves out a path that wasn't found in time: the next time it may be. */
 function omitUnfoundPath(answer: CacheEntry['answer']): CacheEntry['answer'] {
   if (answer.result !== 'yes' || answer.path === undefined || answer.path.length > 0) return answer;
   const { path: _path, ...plain } = answer;

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { formatProblem } from '../../diagnostics/diagnostics.js';
 import { BadRequest } from '../../model/faults.js';
-import { MAX_PARENTS, findEntityProblem, findTypeProblem } from '../../policy/entity-validation.js';
+import { MAX_PARENTS, findEntityProblem, findUnknownType } from '../../policy/entity-validation.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
 import { idFormat, nameFormat } from '../authzen-formats.js';
@@ -66,7 +66,7 @@ export function entityRoutes(app: TypedApp, service: Service): void {
       const list = () => service.entities.pageOfType(type, after, limit);
       const { entities, next } = await listings.run(request, list, { rests: true });
       // One that the schemas have lost may have entities all the same.
-      const problem = entities.length > 0 ? undefined : findTypeProblem(type, service.activePolicies.rules);
+      const problem = entities.length > 0 ? undefined : findUnknownType(type, service.activePolicies.rules);
       if (problem !== undefined) return reply.code(404).send(createProblem('not_found', formatProblem(problem)));
       return reply.send({ page: pageTokens.encode(next, query), results: [...entities] });
     },
