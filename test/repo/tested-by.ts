@@ -161,6 +161,8 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/graph/schema/reachability.ts': 'test/graph/schema/lexer.test.ts',
   'src/graph/schema/subject-types.ts': 'test/graph/schema/lexer.test.ts',
   'src/graph/schema/validate-relationship.ts': 'test/graph/schema/schema.test.ts',
+  'src/graph/server/lookup-cache.ts': 'test/graph/server/server.cached.test.ts',
+  'src/graph/server/lookups.ts': 'test/graph/server/server.cached.test.ts',
   'src/graph/server/checker.ts': 'test/graph/server/schema-monitor.test.ts',
   'src/graph/server/grpc-client.ts': 'test/graph/server/connection.test.ts',
   'src/graph/server/path-cache.ts': 'test/graph/server/schema-monitor.test.ts',
