@@ -16,36 +16,39 @@ export async function findAnswerableSteps(
   deps: EligibilityDeps,
   deadline: Deadline,
 ): Promise<readonly (readonly number[])[]> {
-  const asked = tasks.map((task) =>
-    listOpenSteps(task).flatMap((index) => {
-      const step = task.steps[index];
-      return step === undefined ? [] : [{ index, permission: findStepPermission(step, task) }];
+  // Many tasks are asked for by one agent, about one resource. All are asked at once, so that their checks travel together.
+  const asked = new Map<string, Promise<boolean>>();
+  const mayAnswer = (task: StoredTask, permission: string): Promise<boolean> => {
+    const { user, agent, chain, question } = task;
+    const { type, id } = question.resource;
+    const key = JSON.stringify([type, id, permission, user, agent, chain]);
+    const answer =
+      asked.get(key) ??
+      isEligible({ resource: { type, id }, permission, approver: person, requester: { user, agent, chain } });
+    asked.set(key, answer);
+    return answer;
+  };
+  const isEligible = async (question: Parameters<typeof findIneligibility>[0]): Promise<boolean> => {
+    const found = await findIneligibility(question, deps, deadline);
+    if ('fault' in found) throw new Fault(found.fault, 'who may answer');
+    return found.eligible;
+  };
+  return Promise.all(
+    tasks.map(async (task) => {
+      const answers = await Promise.all(
+        listOpenSteps(task).map(async (index) => {
+          const step = task.steps[index];
+          const permission = step === undefined ? undefined : findStepPermission(step, task);
+          const may = permission === undefined ? isOfUser(task, person) : await mayAnswer(task, permission);
+          return may ? [index] : [];
+        }),
+      );
+      return answers.flat();
     }),
-  );
-  const answers = new Map<string, boolean>();
-  for (const [i, task] of tasks.entries())
-    for (const permission of new Set((asked[i] ?? []).map((step) => step.permission)))
-      answers.set(`${i} ${permission ?? ''}`, await mayAnswer(task, permission, person, deps, deadline));
-  return asked.map((steps, i) =>
-    steps.filter(({ permission }) => answers.get(`${i} ${permission ?? ''}`) === true).map(({ index }) => index),
   );
 }
 
-async function mayAnswer(
-  task: StoredTask,
-  permission: string | undefined,
-  person: EntityRef,
-  deps: EligibilityDeps,
-  deadline: Deadline,
-): Promise<boolean> {
-  const { user, agent, chain, question } = task;
-  if (permission === undefined) return user !== undefined && isSameRef(user, person);
-  const { type, id } = question.resource;
-  const found = await findIneligibility(
-    { resource: { type, id }, permission, approver: person, requester: { user, agent, chain } },
-    deps,
-    deadline,
-  );
-  if ('fault' in found) throw new Fault(found.fault, 'who may answer');
-  return found.eligible;
+/** Whether the task is asked for this person. */
+export function isOfUser({ user }: Pick<StoredTask, 'user'>, person: EntityRef): boolean {
+  return user !== undefined && isSameRef(user, person);
 }
