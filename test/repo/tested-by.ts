@@ -343,4 +343,5 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/http/approval-json.ts': 'test/http/routes/approvals.test.ts',
   'src/govern/approvals/answerable-steps.ts': 'test/http/routes/approvals.test.ts',
   'src/store/request-bundles.ts': 'test/http/routes/access-requests.test.ts',
+  'src/store/task-events.ts': 'test/store/approvals.test.ts',
 };
