@@ -8,9 +8,13 @@ import { DELEGATOR_RELATION } from '../../model/delegations.js';
 import type { FaultCode } from '../../model/faults.js';
 import { isSameRef, type EntityRef } from '../../model/ids.js';
 import type { Rules } from '../../policy/load.js';
+import { BoundedGraph, ExpansionLimitError } from './bounded-graph.js';
+import { Deputies } from './deputies.js';
+import { IndependentPathSearch } from './independent-path.js';
+import { RequesterTies } from './requester-ties.js';
 
 /** The parties of the question that is to be approved. */
-export interface Requester {
+export interface ApprovalRequester {
   readonly user?: EntityRef | undefined;
   readonly agent?: EntityRef | undefined;
   /** Earlier agents, and those that the delegation was passed on through. */
@@ -21,15 +25,15 @@ export interface EligibilityQuestion {
   readonly resource: EntityRef;
   readonly permission: string;
   readonly approver: EntityRef;
-  readonly requester: Requester;
+  readonly requester: ApprovalRequester;
 }
 
 export interface EligibilityDeps {
   readonly graph: Pick<GraphSnapshot, 'check' | 'read' | 'lookupResources'>;
   readonly rules: Pick<Rules, 'graph'> & { readonly vocabulary: Pick<Rules['vocabulary'], 'agentObject'> };
-  /** By definition the permission whose holders administer a group, beside `administer`. */
+  /** The permission whose holders administer a group, beside `administer`, by the group's definition. */
   readonly administeredBy: ReadonlyMap<string, string>;
-  /** By definition the relation of a group's deputies, who may approve what its members may. */
+  /** The relation of a group's deputies, who may approve what its members may, by the group's definition. */
   readonly deputies: ReadonlyMap<string, string>;
 }
 
@@ -55,26 +59,61 @@ export async function findIneligibility(
   deps: EligibilityDeps,
   deadline: Deadline,
 ): Promise<Eligibility> {
-  const { approver, resource, permission } = question;
-  const parties = listRequesters(question.requester);
-  if (parties.some((party) => isSameRef(party, approver))) return refuse('requester');
-  if (isAgent(approver, question.requester, deps)) return refuse('agent');
+  const { approver, requester } = question;
+  if (listRequesters(requester).some((party) => isSameRef(party, approver))) return refuse('requester');
+  if (isAgent(approver, requester, deps)) return refuse('agent');
   try {
-    const [answer] = await deadline.race(deps.graph.check([{ resource, permission, subject: approver }]));
-    if (answer?.result === 'unknown') return { fault: answer.fault };
-    if (answer?.result !== 'yes') return refuse('no_permission');
-    return refuse('not_found_in_time');
+    return await deadline.race(searchGrant(question, deps));
   } catch (error) {
     return { fault: engineFaultCode(error) };
   }
 }
 
+async function searchGrant(question: EligibilityQuestion, deps: EligibilityDeps): Promise<Eligibility> {
+  const { approver, resource, permission } = question;
+  const graph = new BoundedGraph(deps.graph);
+  const [answer] = await graph.check([{ resource, permission, subject: approver }]);
+  const isHolder = answer?.result !== 'no' && answer?.result !== 'conditional';
+  let why: Ineligibility = isHolder ? 'own_path' : 'no_permission';
+  if (isHolder) {
+    const found = await findIndependentPath(question, deps, graph, undefined);
+    if (found === 'found') return { eligible: true };
+    if (found === 'unsure') why = 'not_found_in_time';
+  }
+  const deputies = new Deputies(deps.deputies, deps.rules.graph);
+  if (!deputies.mayReach(resource.type, permission)) return refuse(why);
+  const found = await findIndependentPath(question, deps, graph, deputies);
+  if (found === 'found') return { eligible: true };
+  return refuse(found === 'unsure' && !isHolder ? 'not_found_in_time' : why);
+}
+
+/** @param deputies undefined: deputies don't count */
+async function findIndependentPath(
+  { approver, resource, permission, requester }: EligibilityQuestion,
+  { rules: { graph: schema }, administeredBy }: EligibilityDeps,
+  graph: BoundedGraph,
+  deputies: Deputies | undefined,
+): Promise<'found' | 'none' | 'unsure'> {
+  const ties = new RequesterTies(graph, { schema, resource, requesters: listRequesters(requester), administeredBy });
+  for (const readLong of [false, true]) {
+    if (readLong) graph.allowLongReads();
+    const search = new IndependentPathSearch(approver, { graph, ties, schema, deputies });
+    try {
+      if (await search.holds({ resource, permission })) return 'found';
+      if (!search.isUnsure) return 'none';
+    } catch (error) {
+      if (!(error instanceof ExpansionLimitError)) throw error;
+    }
+  }
+  return 'unsure';
+}
+
 /** The user and the agents that ask. */
-export function listRequesters({ user, agent, chain }: Requester): EntityRef[] {
+export function listRequesters({ user, agent, chain }: ApprovalRequester): EntityRef[] {
   return [...(user === undefined ? [] : [user]), ...(agent === undefined ? [] : [agent]), ...chain];
 }
 
-function isAgent({ type }: EntityRef, { agent, chain }: Requester, { rules }: EligibilityDeps): boolean {
+function isAgent({ type }: EntityRef, { agent, chain }: ApprovalRequester, { rules }: EligibilityDeps): boolean {
   return (
     type === rules.vocabulary.agentObject ||
     rules.graph.hasMember(type, DELEGATOR_RELATION) ||
