@@ -6,6 +6,7 @@
  */
 import type { RelationshipGraph } from '../graph/port.js';
 import { GraphSnapshot } from '../graph/snapshot.js';
+import type { Approvals } from '../model/approvals.js';
 import type { Consents } from '../model/consents.js';
 import type { Decision } from '../model/decision.js';
 import type { Delegations } from '../model/delegations.js';
@@ -55,6 +56,7 @@ export interface DecisionDeps {
   readonly relationships: RelationshipGraph;
   readonly entities: Pick<Entities, 'fetch'>;
   readonly consents: Consents;
+  readonly approvals: Approvals;
   readonly delegations: Delegations;
   readonly decisions: Pick<Decisions, 'record' | 'correct'>;
   readonly revocations: Revocations;

@@ -25,7 +25,7 @@ export type ApprovalBinding = Readonly<Record<string, string>>;
 export interface AccessRequestOffer {
   readonly steps: readonly ApprovalStep[];
   readonly binding: ApprovalBinding;
-  /** The permission by which a holder may answer in an emergency (`@emergency`); undefined where nobody may. */
+  /** The permission by which a holder may answer in an emergency (`@emergency`); undefined where the action has none. */
   readonly emergency?: string | undefined;
   /** The instant until which it can be asked for, RFC 3339. */
   readonly expires_at: string;
@@ -39,10 +39,13 @@ export interface ApprovalAnswer {
   readonly at: string;
 }
 
+/** `expired`: the task was not answered in time. An approval's own end is its `approved_until`. */
+export type TaskState = 'pending' | 'approved' | 'denied' | 'cancelled' | 'revoked' | 'expired';
+
 /** An approval as decisions read it. JSON, since decision records hold it. */
 export interface Approval {
   readonly id: string;
-  readonly state: 'pending' | 'approved' | 'denied' | 'cancelled' | 'revoked';
+  readonly state: TaskState;
   readonly binding: ApprovalBinding;
   readonly steps: readonly ApprovalStep[];
   /** The yes to each step: complete where the state is `approved`. */

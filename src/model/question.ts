@@ -18,6 +18,8 @@ export interface Client {
   readonly answers: 'full' | 'minimal';
   /** The obligations that it carries out where its request doesn't say. */
   readonly supportedObligations: readonly string[];
+  /** The URLs at which its access requests may ask to be told; none where absent. */
+  readonly callbacks?: readonly string[] | undefined;
   /** Requests a second. */
   readonly rate: number;
 }

@@ -1,6 +1,7 @@
 /** The migrations of the database's tables: numbered steps, of which each is applied once. */
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database } from './database/port.js';
+import { APPROVAL_TABLES } from './approval-tables.js';
 import { LIMIT_TABLES } from './limit-tables.js';
 import { ConfigError, Fault } from '../model/faults.js';
 
@@ -86,6 +87,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     `create unique index consent_requests_pending on consent_requests
        (user_type, user_id, agent_type, agent_id, needs_sha256) where state = 'pending'`,
   ],
+  APPROVAL_TABLES,
 ];
 
 /** The version of the tables that this Remit works with. */

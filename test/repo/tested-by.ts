@@ -99,6 +99,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/decide/cedar-outcome.ts': 'test/law/law.test.ts',
   'src/decide/conclude.ts': 'test/law/law.test.ts',
   'src/decide/coverage-request.ts': 'test/law/law.test.ts',
+  'src/decide/context-names.ts': 'test/decide/approval-binding.test.ts',
   'src/decide/decide.ts': 'test/law/law.test.ts',
   'src/decide/consent-facts.ts': 'test/decide/consents.test.ts',
   'src/decide/delegation-bounds.ts': 'test/law/law.test.ts',
@@ -329,4 +330,9 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/tokens/authorization-details.ts': 'test/tokens/detail-narrowing.test.ts',
   'src/tokens/detail-constraints.ts': 'test/tokens/detail-narrowing.test.ts',
   'src/tokens/shapes.ts': 'test/tokens/fuzz.test.ts',
+  'src/store/open-tasks.ts': 'test/store/approvals.test.ts',
+  'src/store/approval-tables.ts': 'test/store/approvals.test.ts',
+  'src/store/signing-key.ts': 'test/http/routes/access-requests.test.ts',
+  'src/service/open-signing.ts': 'test/http/routes/access-requests.test.ts',
+  'src/config/durations.ts': 'test/config/delegations.test.ts',
 };

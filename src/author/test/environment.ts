@@ -89,6 +89,7 @@ export class TestEnvironment {
       relationships: this.relationships,
       entities,
       consents: { fetch: (needs) => Promise.resolve(new Map(needs.map((need) => [consentKey(need), []]))) },
+      approvals: { fetch: () => Promise.resolve(new Map()) },
       // Relationships alone, which narrow nothing.
       delegations: {
         fetch: (pairs) => Promise.resolve(new Map(pairs.map((pair) => [delegationKey(pair), undefined]))),
