@@ -28,13 +28,17 @@ export interface EligibilityQuestion {
   readonly requester: ApprovalRequester;
 }
 
-export interface EligibilityDeps {
-  readonly graph: Pick<GraphSnapshot, 'check' | 'read' | 'lookupResources'>;
-  readonly rules: Pick<Rules, 'graph'> & { readonly vocabulary: Pick<Rules['vocabulary'], 'agentObject'> };
+/** The configuration's part of who may approve. */
+export interface ApproverRules {
   /** The permission whose holders administer a group, beside `administer`, by the group's definition. */
   readonly administeredBy: ReadonlyMap<string, string>;
   /** The relation of a group's deputies, who may approve what its members may, by the group's definition. */
   readonly deputies: ReadonlyMap<string, string>;
+}
+
+export interface EligibilityDeps extends ApproverRules {
+  readonly graph: Pick<GraphSnapshot, 'check' | 'read' | 'lookupResources'>;
+  readonly rules: Pick<Rules, 'graph'> & { readonly vocabulary: Pick<Rules['vocabulary'], 'agentObject'> };
 }
 
 export type Ineligibility =
