@@ -1,6 +1,6 @@
 /** Judges a part of a permission in the world as it is: SpiceDB answers for members, and only whole members can be asked for. */
 import type { RelationshipFilter } from '../../graph/port.js';
-import type { Expression, GraphSchema } from '../../graph/schema/schema.js';
+import { isAllArrow, type Expression, type GraphSchema } from '../../graph/schema/schema.js';
 import type { CheckAnswer } from '../../model/checks.js';
 import type { EntityRef } from '../../model/ids.js';
 import type { Check } from '../../model/relationships.js';
@@ -12,7 +12,7 @@ export type Judgement = 'yes' | 'no' | 'unsure';
 interface JudgeDeps {
   readonly graph: BoundedGraph;
   readonly schema: GraphSchema;
-  /** What may hold for a deputy where it holds for members is unsure. */
+  /** Makes unsure what a deputy may have in the place of members. */
   readonly deputies: Deputies | undefined;
 }
 
@@ -84,11 +84,6 @@ async function judgeArrow(
   }
   if (!isAllArrow(arrow)) return joinAny(judgements);
   return judgements.length === 0 ? 'no' : joinAll(judgements);
-}
-
-/** Whether it is an arrow such as `parent.all(view)`. */
-export function isAllArrow(arrow: Arrow): boolean {
-  return arrow.kind === 'namedarrow' && arrow.functionName === 'all';
 }
 
 function toJudgement(answer: CheckAnswer | undefined): Judgement {
