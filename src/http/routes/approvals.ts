@@ -180,8 +180,8 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
       const deps: EligibilityDeps = {
         graph: new GraphSnapshot(relationships, 'full'),
         rules: rules(),
-        administeredBy: new Map(),
-        deputies: new Map(),
+        administeredBy: terms.administeredBy,
+        deputies: terms.deputies,
       };
       return Deadline.run(service.deadlineMs, (deadline) => findAnswerableSteps(tasks, person, deps, deadline));
     });
