@@ -3,11 +3,23 @@ import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
 import { OBLIGATION_TYPES } from '../model/obligations.js';
 import { CLIENT_PERMISSIONS, type Client } from '../model/question.js';
+import { isLoopback } from '../runtime/ip-address.js';
 import { displayPath } from './files.js';
 import { markId } from './schema-types.js';
 
 /** Requests a second of a client without a `rate`. */
 const DEFAULT_RATE = 1000;
+
+const MAX_CALLBACKS = 16;
+/** A URL that the client is told at; without encryption only on the machine itself. */
+const callbackFormat = z
+  .url({ protocol: /^https?$/ })
+  .max(2048)
+  .refine((text) => {
+    if (!URL.canParse(text)) return false;
+    const { protocol, hostname, username, password } = new URL(text);
+    return (protocol === 'https:' || isLoopback(hostname)) && username + password === '';
+  }, 'must be an https URL without a password; http is for loopback addresses');
 
 /** A client has two keys while one is replaced, and more where replacements overlap. */
 const MAX_KEYS = 4;
@@ -32,6 +44,7 @@ export const clientFormat = z.strictObject({
   answers: z.enum(['full', 'minimal']).default('full'),
   rate: z.number().int().min(1).optional(),
   supported_obligations: z.array(z.enum(OBLIGATION_TYPES)).default([]),
+  callbacks: z.array(callbackFormat).max(MAX_CALLBACKS).default([]),
 });
 
 export interface ConfiguredClient extends Client {
@@ -67,6 +80,7 @@ export function resolveClients(clients: z.infer<typeof clientFormat>[], path: st
       answers: c.answers,
       rate: c.rate ?? DEFAULT_RATE,
       supportedObligations: c.supported_obligations,
+      callbacks: c.callbacks,
     };
   });
 }

@@ -2,6 +2,7 @@
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { approvalsFormat, resolveApprovals, type ApprovalsConfig } from './approvals.js';
 import { clientFormat, resolveClients, type ConfiguredClient } from './clients.js';
 import { databaseFormat, resolveDatabase, type DatabaseConfig } from './database.js';
 import { delegationsFormat, type DelegationsConfig } from './delegations.js';
@@ -11,6 +12,7 @@ import { isLoopback } from '../runtime/ip-address.js';
 import { issuerFormat, resolveIssuers } from './issuers.js';
 import { limitsFormat, type LimitsConfig } from './limits.js';
 import { listenFormat, resolveListeners, type Listener } from './listener.js';
+import { signingFormat, type SigningConfig } from './signing.js';
 import { spicedbFormat, SPICEDB_VARIABLES, resolveSpiceDb, type SpiceDbConfig } from './spicedb.js';
 import { reloadFormat, resolveReload, type ReloadConfig } from './reload.js';
 import { loadYaml } from './yaml.js';
@@ -47,6 +49,8 @@ export const configFormat = z.strictObject({
   records: z.strictObject({ facts: z.boolean().default(true) }).prefault({}),
   limits: limitsFormat,
   delegations: delegationsFormat,
+  approvals: approvalsFormat,
+  signing: signingFormat,
   shutdown: z
     .strictObject({
       grace_ms: z.number().int().min(0).max(300_000).default(2000),
@@ -86,6 +90,8 @@ export interface Config extends Listener {
   /** Whether decision records hold the facts that the decisions rested on. */
   readonly records: { readonly facts: boolean };
   readonly delegations: DelegationsConfig;
+  readonly approvals: ApprovalsConfig;
+  readonly signing: SigningConfig;
   /** REMIT_KEY, the client key that commands use. */
   readonly clientKey: string | undefined;
   /** Warnings for the operator, printed at the start. */
@@ -172,6 +178,8 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     reload: resolveReload(settings.reload),
     records: settings.records,
     delegations: { clientMaxMs: settings.delegations.client_max },
+    approvals: resolveApprovals(settings.approvals),
+    signing: { keyFiles: settings.signing.key_file?.map(resolvePath) },
     clientKey: nonEmpty(env['REMIT_KEY']),
     warnings,
   };

@@ -9,6 +9,7 @@ import { getVerifiedCredential } from './bound-question.js';
 import type { Evaluation } from './evaluation.js';
 import { listConfirmationNames } from './consent-facts.js';
 import { listCaveatNames } from './permission-checks.js';
+import type { Facts } from './step.js';
 import { listConstrainedNames } from './unproven-statements.js';
 
 /** A part of a question that has members of the caller's own. */
@@ -55,7 +56,9 @@ export function collectDeclarations({
 }
 
 /** The details of all delegations that the question rests on. */
-function listDelegationDetails(facts: Evaluation['facts']): AuthorizationDetail[] {
+export function listDelegationDetails(
+  facts: Pick<Facts, 'needs' | 'delegation' | 'delegationsFault'> | undefined,
+): AuthorizationDetail[] {
   if (facts === undefined || facts.delegationsFault !== undefined) return [];
   const states = facts.needs.delegations.map(facts.delegation);
   return states.flatMap((state) => (state?.state === 'given' ? (state.details ?? []) : []));

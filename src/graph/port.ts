@@ -69,6 +69,10 @@ export interface RelationshipFilter {
   readonly relation?: string | undefined;
   readonly subjectType?: string | undefined;
   readonly subjectId?: string | undefined;
+  /** Beside a type: only usersets of this relation; with the empty text, only subjects that are no usersets. */
+  readonly subjectRelation?: string | undefined;
+  /** Beside a type: only its wildcard. */
+  readonly wildcard?: boolean | undefined;
 }
 
 export interface RelationshipGraph {

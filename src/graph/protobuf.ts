@@ -74,15 +74,7 @@ export function fromProtoRelationship(message: v1.Relationship): Relationship {
   };
 }
 
-/** A filter that also distinguishes usersets and the wildcard from plain subjects. */
-export interface SubjectRelationshipFilter extends RelationshipFilter {
-  /** Only usersets of this relation; with the empty text, only subjects that are no usersets. */
-  readonly subjectRelation?: string | undefined;
-  /** Only the wildcard of the subject's type. */
-  readonly wildcard?: boolean | undefined;
-}
-
-export function toProtoFilter(filter: SubjectRelationshipFilter): v1.RelationshipFilter {
+export function toProtoFilter(filter: RelationshipFilter): v1.RelationshipFilter {
   const { resourceId, relation, subjectType, subjectId, subjectRelation, wildcard } = filter;
   return v1.RelationshipFilter.create({
     resourceType: filter.resourceType,

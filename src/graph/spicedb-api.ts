@@ -1,14 +1,14 @@
 /** SpiceDB's API in Remit's types, over any client: the embedded engine's worker and the server's connection share it. */
 import { v1 } from '@authzed/authzed-node';
 import { decodeId, encodeId, isForeignId } from '../model/ids.js';
-import {
-  toProtoStruct,
-  toProtoSubject,
-  toProtoFilter,
-  toProtoCheck,
-  type SubjectRelationshipFilter,
-} from './protobuf.js';
-import type { ResourceLookupResult, SubjectLookupResult, ResourceLookup, SubjectLookup } from './port.js';
+import { toProtoStruct, toProtoSubject, toProtoFilter, toProtoCheck } from './protobuf.js';
+import type {
+  RelationshipFilter,
+  ResourceLookup,
+  ResourceLookupResult,
+  SubjectLookup,
+  SubjectLookupResult,
+} from './port.js';
 import type { CheckRequest, ReadConsistency } from '../model/checks.js';
 
 /** The calls of SpiceDB's API that decisions need. Streams come as lists; lookups have a time limit in milliseconds. */
@@ -65,7 +65,7 @@ export interface RelationshipMessages {
 /** Reads up to `limit` relationships of one revision, in pages of the size that SpiceDB allows. */
 export async function readRelationships(
   client: SpiceDBClient,
-  filter: SubjectRelationshipFilter,
+  filter: RelationshipFilter,
   limit: number,
   consistency: v1.Consistency,
 ): Promise<RelationshipMessages> {

@@ -1,5 +1,6 @@
 /** A question as HTTP and the command line hand it over: parsed, bounded, and with its credential. */
 import type { Consistency } from './checks.js';
+import type { PresentedApproval } from './approvals.js';
 import type { EntityRef } from './ids.js';
 import { OBLIGATION_TYPES } from './obligations.js';
 import type { PresentedToken, PresentedProof, TokenReading } from './credential.js';
@@ -18,6 +19,8 @@ export interface Client {
   readonly answers: 'full' | 'minimal';
   /** The obligations that it carries out where its request doesn't say. */
   readonly supportedObligations: readonly string[];
+  /** The URLs at which its access requests may ask to be told; none where absent. */
+  readonly callbacks?: readonly string[] | undefined;
   /** Requests a second. */
   readonly rate: number;
 }
@@ -103,6 +106,8 @@ export interface Question {
   readonly requestId: string | undefined;
   /** The request's `Idempotency-Key`: the same question with it is a retry. */
   readonly idempotencyKey: string | undefined;
+  /** `context.approval`: another person's yes to this question. */
+  readonly approval?: PresentedApproval | undefined;
   /** Whether the question must carry a token, since another part of its batch does. */
   readonly tokenRequired: boolean;
 }
@@ -116,6 +121,7 @@ export const REMIT_CONTEXT_MEMBERS = [
   'consistency',
   'dry_run',
   'supported_obligations',
+  'approval',
 ] as const;
 
 /** The members that are stated: one that is null is as if it weren't said. */

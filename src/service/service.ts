@@ -8,9 +8,11 @@ import type { Database } from '../store/database/port.js';
 import { lockDirectory, type DirectoryLock } from '../runtime/directory-lock.js';
 import { DelegationKeeper } from '../govern/delegation-keeper.js';
 import { startSweeping } from '../govern/delegation-sweeper.js';
+import type { ApprovalSigning } from '../govern/approvals/signing.js';
 import type { GraphEngine } from '../graph/port.js';
 import { ActivePolicies } from './active-policies.js';
 import { loadRules } from '../policy/load.js';
+import { ApprovalStore } from '../store/approvals.js';
 import { DecisionStore } from '../store/decisions.js';
 import { ConsentRequestStore } from '../store/consent-requests.js';
 import { ConsentStore } from '../store/consents.js';
@@ -28,6 +30,7 @@ import { discardPartialWorld, loadWorldOnce } from './load-world-once.js';
 import { openDatabase } from './open-database.js';
 import { describeUnfitEntities } from './unfit-entities.js';
 import { loadWorld, readWorldFile, type LoadedWorld } from '../config/world.js';
+import { openSigning } from './open-signing.js';
 import { openRelationships } from './open-relationships.js';
 import { collectCounts } from './collect-counts.js';
 import { openDevelopment } from './development.js';
@@ -45,6 +48,8 @@ export interface Service {
   readonly entities: EntityStore;
   readonly consents: ConsentStore;
   readonly consentRequests: ConsentRequestStore;
+  readonly approvals: ApprovalStore;
+  readonly signing: ApprovalSigning;
   readonly delegationStore: DelegationStore;
   readonly delegations: DelegationKeeper;
   readonly decisions: DecisionStore;
@@ -124,6 +129,8 @@ export async function openService(
     const reads = new ReadBatch(database);
     const entities = new EntityStore(database, reads);
     const consents = new ConsentStore(database, reads);
+    const signing = await openSigning(config, database);
+    const approvals = new ApprovalStore(database, reads, (presented) => signing.verifyApprovalState(presented));
     const delegationStore = new DelegationStore(database, reads);
     const decisions = new DecisionStore(database, config.records.facts);
     closers.push(() => decisions.flush());
@@ -141,7 +148,7 @@ export async function openService(
     const { deadlineMs, settleAfterMs } = config;
     const limits = new LimitStore(database);
     const shared = {
-      credentials, entities, delegations: delegationStore, consents, decisions, revocations, limits, observer: metrics, now, deadlineMs, settleAfterMs,
+      credentials, entities, delegations: delegationStore, consents, approvals, approverGroups: config.approvals, decisions, revocations, limits, observer: metrics, now, deadlineMs, settleAfterMs,
     }; // prettier-ignore
     const activePolicies: ActivePolicies = new ActivePolicies(rules, relationships, shared);
     closeRelationships = () => activePolicies.close();
@@ -166,6 +173,8 @@ export async function openService(
       secret: await readSecret(database),
       entities,
       consents,
+      approvals,
+      signing,
       consentRequests: new ConsentRequestStore(database),
       delegationStore,
       delegations,

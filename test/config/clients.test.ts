@@ -5,6 +5,7 @@ import { readSources } from '../../src/config/files.js';
 import type { ReplayableRecord } from '../../src/model/decision.js';
 import { parseRecord } from '../../src/records/parse-record.js';
 import { redecide } from '../../src/records/redecide.js';
+import { clientFormat } from '../../src/config/clients.js';
 import { clientNamed, codes, startFiles, type Answer, type Running } from '../support/sample.js';
 
 const FILES = {
@@ -111,7 +112,34 @@ it('A client’s keys that are none, or that are not built yet, are told with th
     /clients\[0\]\.may\[0\]: is not one of those there are: evaluate, search, filter, .*, admin$/,
   );
   expect(await refusalOf({ token: 'x' })).toMatch(
-    /clients\[0\]\.token: unknown key; there are: id, key_sha256, may, .*, supported_obligations$/,
+    /clients\[0\]\.token: unknown key; there are: id, key_sha256, may, .*, callbacks$/,
   );
   expect(await refusalOf({ ressources: ['doc'] })).toMatch(/unknown key \(did you mean "resources"\?\)/);
+});
+
+describe('callbacks', () => {
+  const parse = (callbacks: unknown): boolean =>
+    clientFormat.safeParse({ id: 'c', key_sha256: '0'.repeat(64), callbacks }).success;
+
+  it.each(['https://api.example/told?by=remit', 'http://127.0.0.1:9000/told', 'http://localhost/', 'http://[::1]:1/'])(
+    'takes %s',
+    (url) => {
+      expect(parse([url])).toBe(true);
+    },
+  );
+
+  it.each([
+    'http://api.example/',
+    'ftp://127.0.0.1/',
+    'https://me:key@api.example/',
+    '/told',
+    'x',
+    'http://127.0.0.1.example/',
+  ])('refuses %s', (url) => {
+    expect(parse([url])).toBe(false);
+  });
+
+  it('takes no more than sixteen', () => {
+    expect(parse(Array.from({ length: 17 }, (_, i) => `https://api.example/${i}`))).toBe(false);
+  });
 });

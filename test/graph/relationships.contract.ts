@@ -365,6 +365,20 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
       expect(await readAll({ resourceType: 'folder', resourceId: 'absent' }, 10)).toEqual([]);
     });
 
+    it('reads only usersets, only single subjects, or only the wildcard', async () => {
+      const rows = ['folder:kinds#viewer@team:x#member', 'folder:kinds#viewer@user:*', 'folder:kinds#viewer@user:a'];
+      await write('touch', ...rows);
+      const readKind = async (kind: Partial<RelationshipFilter>): Promise<string[]> =>
+        (await readAll({ resourceType: 'folder', resourceId: 'kinds', ...kind }, 10)).map(formatRelationship).sort();
+      expect(await readKind({})).toEqual(rows);
+      expect(await readKind({ subjectType: 'team', subjectRelation: 'member' })).toEqual([rows[0]]);
+      expect(await readKind({ subjectType: 'team', subjectRelation: '' })).toEqual([]);
+      expect(await readKind({ subjectType: 'user', subjectRelation: '' })).toEqual([rows[1], rows[2]]);
+      expect(await readKind({ subjectType: 'user', wildcard: true })).toEqual([rows[1]]);
+      expect(await readKind({ subjectType: 'user', subjectId: '*' })).toEqual([]);
+      await write('delete', ...rows);
+    });
+
     it('takes its own ZedTokens and no others', async () => {
       const token = await write('touch', 'folder:zed#viewer@user:a');
       expect(graph.tokenProblem(token)).toBeUndefined();

@@ -185,6 +185,8 @@ async function judge(w: World, by: Rules = rules): Promise<Decision> {
     revocations: { find: () => Promise.resolve(undefined) },
     relationships: graphOf(w, type, by),
     entities: storeOf(w),
+    approvals: { fetch: () => Promise.resolve(new Map()) },
+    approverGroups: { administeredBy: new Map(), deputies: new Map() },
     consents: { fetch: () => Promise.reject(new TypeError('no action of the sample asks for consent')) },
     delegations: {
       fetch: (pairs) =>

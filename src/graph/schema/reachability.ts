@@ -171,6 +171,13 @@ export class Reachability {
     return relations;
   }
 
+  /** Whether an answer of `type#member` can depend on `otherType#otherMember`; a member reaches itself. */
+  reachesMember(type: string, member: string, otherType: string, otherMember: string): boolean {
+    for (const [memberType, name] of this.reachableMembers(type, member))
+      if (memberType === otherType && name === otherMember) return true;
+    return false;
+  }
+
   /** Whether any relation that `type#name` can lead to has a matching subject type. */
   private reachesRelation(
     type: string,

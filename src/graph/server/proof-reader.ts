@@ -5,7 +5,7 @@
 import type { EntityRef } from '../../model/ids.js';
 import type { CheckRequest } from '../../model/checks.js';
 import type { Relationship } from '../../model/relationships.js';
-import type { SubjectRelationshipFilter } from '../protobuf.js';
+import type { RelationshipFilter } from '../port.js';
 import type { GraphSchema, SubjectType } from '../schema/schema.js';
 import type { SnapshotReader } from './snapshot-reader.js';
 
@@ -99,10 +99,7 @@ export class ProofReader {
     return this.snapshot.checkUncached({ resource, permission, subject, context });
   }
 
-  private async readRows(
-    filter: SubjectRelationshipFilter,
-    limit = MAX_RELATION_ROWS + 1,
-  ): Promise<readonly Relationship[]> {
+  private async readRows(filter: RelationshipFilter, limit = MAX_RELATION_ROWS + 1): Promise<readonly Relationship[]> {
     const objectRows = await this.readObjectRows({ type: filter.resourceType, id: filter.resourceId ?? '' });
     if (objectRows !== undefined) return objectRows.filter((row) => matchesFilter(row, filter));
     this.countRead();
@@ -126,11 +123,11 @@ export function matchesSubject({ subject, wildcard }: Relationship, expected: En
 }
 
 /** A filter for each kind of subject that may grant to the subject, each once. */
-function subjectFilters(
+export function subjectFilters(
   subject: EntityRef,
   types: readonly SubjectType[],
-): readonly Omit<SubjectRelationshipFilter, 'resourceType'>[] {
-  const filters = new Map<string, Omit<SubjectRelationshipFilter, 'resourceType'>>();
+): readonly Omit<RelationshipFilter, 'resourceType'>[] {
+  const filters = new Map<string, Omit<RelationshipFilter, 'resourceType'>>();
   for (const { path, relationName, wildcard } of types) {
     if (relationName !== undefined)
       filters.set(`${path}#${relationName}`, { subjectType: path, subjectRelation: relationName });
@@ -142,10 +139,7 @@ function subjectFilters(
   return [...filters.values()];
 }
 
-function matchesFilter(
-  { relation, subject, wildcard = false }: Relationship,
-  filter: SubjectRelationshipFilter,
-): boolean {
+function matchesFilter({ relation, subject, wildcard = false }: Relationship, filter: RelationshipFilter): boolean {
   if (filter.relation !== undefined && filter.relation !== relation) return false;
   if (filter.subjectType !== undefined && filter.subjectType !== subject.type) return false;
   if (filter.subjectRelation !== undefined && filter.subjectRelation !== (subject.relation ?? '')) return false;

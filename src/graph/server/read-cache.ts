@@ -6,7 +6,7 @@ import type { Relationship } from '../../model/relationships.js';
 import { CountedCache, type CacheCountsByName } from '../../telemetry/counted-cache.js';
 import { estimateReadBytes, MAX_CACHED_KEY_LENGTH } from '../cache-size.js';
 import { EXPIRY_MARGIN_MS } from '../check-cache-key.js';
-import type { SubjectRelationshipFilter } from '../protobuf.js';
+import type { RelationshipFilter } from '../port.js';
 import { readHostClock } from '../../runtime/clock.js';
 import type { RevisionHistory } from './revision-history.js';
 
@@ -38,7 +38,7 @@ export class ReadCache {
    */
   read(
     revision: string,
-    filter: SubjectRelationshipFilter,
+    filter: RelationshipFilter,
     limit: number,
     perform: () => Promise<readonly Relationship[]>,
   ): Promise<readonly Relationship[]> {
@@ -62,7 +62,7 @@ export class ReadCache {
     return reading;
   }
 
-  private get(key: string, filter: SubjectRelationshipFilter, readAt: number): CachedRead | undefined {
+  private get(key: string, filter: RelationshipFilter, readAt: number): CachedRead | undefined {
     const lastChange = this.lastChangeOf(filter);
     return this.reads.getValid(
       key,
@@ -70,7 +70,7 @@ export class ReadCache {
     );
   }
 
-  private lastChangeOf({ resourceType }: SubjectRelationshipFilter): number {
+  private lastChangeOf({ resourceType }: RelationshipFilter): number {
     return this.history.effects.lastForRelationships(resourceType);
   }
 }

@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { Fault } from '../../model/faults.js';
 import type { CheckRequest } from '../../model/checks.js';
 import type { Relationship } from '../../model/relationships.js';
-import { fromProtoRelationship, type SubjectRelationshipFilter } from '../protobuf.js';
+import type { RelationshipFilter } from '../port.js';
+import { fromProtoRelationship } from '../protobuf.js';
 import { checkBulk } from '../bulk-check.js';
 import { atExactSnapshot, readRelationships, type SpiceDBClient } from '../spicedb-api.js';
 import type { ReadCache } from './read-cache.js';
@@ -11,7 +12,7 @@ import type { ReadCache } from './read-cache.js';
 /** Its calls throw what the client throws. */
 export interface SnapshotReader {
   /** Relationships that have not expired, `limit` at most. */
-  readRelationships(filter: SubjectRelationshipFilter, limit: number): Promise<readonly Relationship[]>;
+  readRelationships(filter: RelationshipFilter, limit: number): Promise<readonly Relationship[]>;
   /** Whether SpiceDB says yes to each; its answer may come from its cache. */
   checkPermissions(checks: readonly CheckRequest[]): Promise<readonly boolean[]>;
   /** The same for one check, whose own relationships SpiceDB reads anew. */

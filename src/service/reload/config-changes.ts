@@ -24,6 +24,8 @@ const RESTART_SETTINGS: readonly (readonly [string, (config: Config) => unknown]
   ['logs', (c) => c.logs],
   ['reload', (c) => c.reload],
   ['records', (c) => c.records],
+  ['approvals', (c) => c.approvals],
+  ['signing', (c) => c.signing],
 ];
 
 /** The settings of TLS that a listener fixes at its start. */

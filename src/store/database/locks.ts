@@ -17,4 +17,6 @@ export const ADVISORY_LOCKS = {
   consent: 6,
   /** Held while a delegation is written, so that its giver's can be counted. */
   delegation: 4,
+  /** Held while an approval is asked for, so that the open tasks of its pair can be counted. */
+  approval: 8,
 } as const;

@@ -19,6 +19,7 @@ import {
 import { RevocationStore } from '../../../src/store/revocations.js';
 import { databaseUrl, migratedUrl, NEEDS, postgresConfig, SERVER } from '../../support/postgres/databases.js';
 import { BINARIES, Throwaway, Wire } from '../../support/postgres/server.js';
+import { approvalStoreContract } from '../approvals.contract.js';
 import { consentStoreContract } from '../consents.contract.js';
 import { databaseContract } from './database.contract.js';
 import { collectCleanups } from '../../support/cleanups.js';
@@ -57,6 +58,15 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
     consentStoreContract(() => database);
   });
 
+  describe('approvals', () => {
+    let database: PostgresDatabase;
+    beforeAll(async () => {
+      database = connected(await databaseUrl(`approvals ${uuid()}`));
+      await migrateSchema(database);
+    });
+    approvalStoreContract(() => database);
+  });
+
   describe('migrations', () => {
     it('of four replicas at once are each done once', async () => {
       const url = await databaseUrl(uuid());
@@ -74,7 +84,9 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
       const database = connected(await migratedUrl(uuid()));
       await database.run([
         { sql: 'delete from remit_version where version > 2' },
-        { sql: 'drop table delegations, limit_counters, limit_uses, idempotency_keys, consents, consent_requests' },
+        {
+          sql: 'drop table delegations, limit_counters, limit_uses, idempotency_keys, consents, consent_requests, access_request_keys, access_request_bundles, approval_tasks',
+        },
         {
           sql: `do $$ declare f regprocedure; begin
                   for f in select oid::regprocedure from pg_proc where pronamespace = 'public'::regnamespace loop

@@ -1,0 +1,85 @@
+/**
+ * What an approval is bound to: the question that was approved, and no other. It is compared by place, so that a denial can
+ * say where a question differs from the one that was approved. The token isn't bound, nor how the question named its subject.
+ */
+import type { ApprovalBinding } from '../model/approvals.js';
+import { formatRef, type EntityRef } from '../model/ids.js';
+import { formatCallerId, type Properties } from '../model/question.js';
+import { formatCanonicalJson } from '../runtime/canonical-json.js';
+import { sha256 } from '../runtime/sha256.js';
+import { mayAssertAttributes } from './ask-cedar.js';
+import type { BoundQuestion } from './bound-question.js';
+import { listContextNames } from './context-names.js';
+import { toResourceRef } from './permission-checks.js';
+import type { Facts } from './step.js';
+
+/** The most action properties that are bound one by one, and the longest name of one, in UTF-16 code units. */
+const MAX_NAMED_PROPERTIES = 64;
+const MAX_NAME_LENGTH = 64;
+
+const ACTION_PLACE = 'action.properties';
+export const CONTEXT_PLACE = 'context.';
+
+/**
+ * @param approved what the question is to be compared with: all of the context that was bound there is bound here as well,
+ *   whether or not anything reads it any more
+ */
+export function bindApproval(
+  bound: BoundQuestion,
+  facts: Pick<Facts, 'needs' | 'delegation' | 'delegationsFault' | 'consents'>,
+  approved: ApprovalBinding = {},
+): ApprovalBinding {
+  const { acting, question, target } = bound;
+  const { caller, action, resource, context } = question;
+  const approvedNames = Object.keys(approved).filter((place) => place.startsWith(CONTEXT_PLACE));
+  const contextNames = new Set([
+    ...listContextNames(bound, facts),
+    ...approvedNames.map((place) => place.slice(CONTEXT_PLACE.length)),
+  ]);
+  const values: (readonly [place: string, value: unknown])[] = [
+    ['user', acting.user && formatRef(acting.user)],
+    ['agent', acting.agent && formatRef(acting.agent)],
+    ['chain', acting.chain.map(formatRef)],
+    ['issuer', acting.grant?.issuer],
+    ['client', formatCallerId(caller)],
+    ['resource', { ...toResourceRef(question), properties: resource.properties }],
+    ['subject', listAssertedSubject(bound)],
+    ['action.name', target.action.name],
+    ...listPropertyPlaces(action.properties),
+    ...[...contextNames].map((name) => [CONTEXT_PLACE + name, getStated(context, name)] as const),
+  ];
+  const stated = values.filter(([, value]) => value !== undefined && value !== null);
+  return Object.fromEntries(stated.map(([place, value]) => [place, sha256(formatCanonicalJson(value))]));
+}
+
+/** @returns the first place at which the questions differ: the parties come first. undefined where they don't */
+export function findDifference(approved: ApprovalBinding, asked: ApprovalBinding): string | undefined {
+  const places = new Set([...PARTY_PLACES, ...Object.keys(approved).sort(), ...Object.keys(asked).sort()]);
+  return [...places].find((place) => getHash(approved, place) !== getHash(asked, place));
+}
+
+const PARTY_PLACES = ['client', 'user', 'agent', 'chain', 'issuer', 'resource', 'action.name'];
+
+/** The properties one by one, or all as one where they are too many or their names too long. */
+export function listPropertyPlaces(properties: Properties): (readonly [string, unknown])[] {
+  const names = Object.keys(properties);
+  if (names.length > MAX_NAMED_PROPERTIES || names.some((name) => name.length > MAX_NAME_LENGTH))
+    return [[ACTION_PLACE, properties]];
+  return names.map((name) => [`${ACTION_PLACE}.${name}`, properties[name]]);
+}
+
+/** What a flagged client states of its subject in place of what is stored: then it counts which of the parties that is. */
+function listAssertedSubject({ question }: BoundQuestion): (EntityRef & { properties: Properties }) | undefined {
+  const { type, id } = question.subject;
+  const { act: _act, ...properties } = question.subject.properties;
+  if (!mayAssertAttributes(question) || Object.keys(properties).length === 0) return undefined;
+  return { type, id, properties };
+}
+
+function getStated(values: Properties, name: string): unknown {
+  return Object.hasOwn(values, name) ? values[name] : undefined;
+}
+
+function getHash(binding: ApprovalBinding, place: string): string | undefined {
+  return Object.hasOwn(binding, place) ? binding[place] : undefined;
+}

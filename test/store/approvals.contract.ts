@@ -1,0 +1,223 @@
+/** The contract of the store of approvals, on every database. */
+import { describe, expect, it } from 'vitest';
+import { v4 as uuid } from 'uuid';
+import type { ApprovalStep } from '../../src/model/approvals.js';
+import {
+  ApprovalStore,
+  endAllStatement,
+  useStatement,
+  type AskedTask,
+  type StoredTask,
+  type TaskAnswer,
+} from '../../src/store/approvals.js';
+import type { Database } from '../../src/store/database/port.js';
+import { openTask, type OpenedTask, type OpeningBounds, type TaskOpening } from '../../src/store/open-tasks.js';
+import { ReadBatch } from '../../src/store/read-batch.js';
+
+const NOW = new Date('2030-03-04T10:00:00Z');
+const later = (minutes: number): Date => new Date(NOW.getTime() + minutes * 60_000);
+const BOUNDS: OpeningBounds = { open: 3, cooldownMs: 3_600_000 };
+const OWNER: ApprovalStep = { kind: 'permission', permission: 'own' };
+const ELEVATION: ApprovalStep = { kind: 'elevation', permission: 'own', relation: 'maintainer', seconds: 3600 };
+
+let counter = 0;
+const newParty = (type: string): { type: string; id: string } => ({ type, id: `p"\\{,${(counter += 1)}` });
+function newTask(more: Partial<AskedTask> = {}): AskedTask {
+  return {
+    binding: { resource: `r${(counter += 1)}`, 'action.name': 'merge' },
+    steps: [OWNER],
+    question: {
+      subject: { type: 'user', id: 'ann' },
+      action: { name: 'merge', properties: { branch: 'ma"in' } },
+      resource: { type: 'repository', id: 'api', properties: {} },
+      context: { local: true },
+    },
+    chain: [{ type: 'agent', id: 'planner' }],
+    denial: uuid(),
+    ...more,
+  };
+}
+function newOpening(more: Partial<TaskOpening> = {}): TaskOpening {
+  const parties = { user: newParty('user'), agent: newParty('agent') };
+  return { requester: 'api', ...parties, task: newTask(), expires: later(60), ...more };
+}
+const yes = (until = later(15)): TaskAnswer => ({
+  answers: [
+    { step: 0, by: { type: 'user', id: 'olga' }, at: NOW.toISOString(), scope: 'once', until: until.toISOString() },
+  ],
+  state: 'approved',
+  scope: 'once',
+  approved_until: until.toISOString(),
+});
+
+/** @param getDatabase one that is migrated */
+export function approvalStoreContract(getDatabase: () => Database): void {
+  describe('the store of approvals', () => {
+    const newStore = (isGenuine = (): Promise<boolean> => Promise.resolve(true)): ApprovalStore =>
+      new ApprovalStore(getDatabase(), new ReadBatch(getDatabase()), isGenuine);
+    const open = (opening: TaskOpening, now = NOW, bounds = BOUNDS): Promise<OpenedTask> =>
+      openTask(getDatabase(), opening, bounds, now);
+    async function opened(opening = newOpening(), now = NOW): Promise<StoredTask> {
+      const result = await open(opening, now);
+      if (result.kind !== 'task') throw new Error(result.kind);
+      return result.task;
+    }
+    async function approved(more: Partial<AskedTask> = {}, answer = yes()): Promise<StoredTask> {
+      const task = await newStore().answer(await opened(newOpening({ task: newTask(more) })), answer, NOW);
+      if (task === undefined) throw new Error('not answered');
+      return task;
+    }
+    const use = async (id: string, decision = uuid(), now = NOW): Promise<unknown> =>
+      (await getDatabase().run([useStatement({ id, decision }, now)]))[0]?.[0]?.['problem'];
+
+    it('keeps what was asked as it was asked', async () => {
+      const opening = newOpening({ task: newTask({ emergency: 'oncall', requested_until: later(5).toISOString() }) });
+      const task = await opened(opening);
+      expect(task).toEqual({
+        ...opening.task, id: task.id, user: opening.user, agent: opening.agent, requester: 'api', state: 'pending',
+        answers: [], scope: 'once', granted: true, asked: NOW.toISOString(), expires: later(60).toISOString(),
+        decided: undefined,
+      }); // prettier-ignore
+      expect(await newStore().find(task.id)).toEqual(task);
+      const direct = await opened(newOpening({ user: undefined }));
+      expect([direct.user, direct.agent?.type]).toEqual([undefined, 'agent']);
+    });
+
+    it('finds the open task for the same, and opens another once that has ended', async () => {
+      const opening = newOpening();
+      const first = await opened(opening);
+      expect((await opened({ ...opening, task: { ...opening.task, denial: uuid() } })).id).toBe(first.id);
+      for (const change of [
+        { requester: 'other' },
+        { task: { ...opening.task, binding: { ...opening.task.binding, resource: 'x' } } },
+        { task: { ...opening.task, steps: [OWNER, { kind: 'user' } as const] } },
+      ])
+        expect((await opened({ ...opening, ...change, user: newParty('user') })).id).not.toBe(first.id);
+      expect((await opened(opening, later(61))).id).not.toBe(first.id);
+      expect((await newStore().find(first.id))?.state).toBe('expired');
+    });
+
+    it('opens one task where the same is asked many times at once', async () => {
+      const opening = newOpening();
+      const all = await Promise.all(Array.from({ length: 10 }, () => opened(opening)));
+      expect(new Set(all.map(({ id }) => id)).size).toBe(1);
+    });
+
+    it('finds the task of a key, whatever became of it, and refuses another request with the key', async () => {
+      const opening = newOpening({ repeat: { key: 'k1', bodySha256: 'a' } });
+      const task = await opened(opening);
+      await newStore().end(task.id, 'cancelled', NOW);
+      expect((await opened(opening)).id).toBe(task.id);
+      const other = { ...opening, repeat: { key: 'k1', bodySha256: 'b' }, task: newTask() };
+      expect(await open(other)).toEqual({ kind: 'other_body' });
+      expect((await opened({ ...other, requester: 'someone' })).id).not.toBe(task.id);
+      expect((await opened({ ...opening, repeat: { key: 'k2', bodySha256: 'a' } })).id).not.toBe(task.id);
+      // Until a day after its end and longer.
+      expect((await opened(opening, later(25 * 60))).id).toBe(task.id);
+      expect((await opened(opening, later(9 * 24 * 60))).id).not.toBe(task.id);
+    });
+
+    it('opens no more than its bound for a pair', async () => {
+      const { user, agent } = newOpening();
+      const opening = (): TaskOpening => ({ ...newOpening(), user, agent });
+      const results = await Promise.all(Array.from({ length: 8 }, () => open(opening())));
+      expect(results.filter(({ kind }) => kind === 'task')).toHaveLength(BOUNDS.open);
+      expect(results.filter(({ kind }) => kind === 'too_many')).toHaveLength(8 - BOUNDS.open);
+      expect((await open({ ...opening(), agent: newParty('agent') })).kind).toBe('task');
+      expect((await open(opening(), later(61))).kind).toBe('task');
+    });
+
+    it('asks nothing again for a while after a no', async () => {
+      const opening = newOpening();
+      const task = await opened(opening);
+      const no: TaskAnswer = { answers: [], state: 'denied', scope: 'once' };
+      expect(await newStore().answer(task, no, NOW)).toMatchObject({ state: 'denied', decided: NOW.toISOString() });
+      expect(await open(opening, later(59))).toEqual({ kind: 'cooling_down' });
+      expect((await open(newOpening({ ...opening, task: newTask() }), later(59))).kind).toBe('task');
+      expect((await open(opening, later(61))).kind).toBe('task');
+    });
+
+    it('is answered once, by answers that knew of those before', async () => {
+      const store = newStore();
+      const task = await opened(newOpening({ task: newTask({ steps: [OWNER, { kind: 'user' }] }) }));
+      const [first = yes().answers[0]] = yes().answers;
+      if (first === undefined) throw new Error('no answer');
+      const part: TaskAnswer = { answers: [first], state: 'pending', scope: 'once' };
+      const halfway = await store.answer(task, part, NOW);
+      expect(halfway).toMatchObject({ state: 'pending', answers: [first] });
+      expect(await store.answer(task, part, NOW)).toBeUndefined();
+      const whole = { ...yes(), answers: [first, { ...first, step: 1 }] };
+      const results = await Promise.all([1, 2, 3].map(() => store.answer({ ...task, answers: [first] }, whole, NOW)));
+      expect(results.filter((result) => result !== undefined)).toHaveLength(1);
+      expect(await store.find(task.id)).toMatchObject({ state: 'approved', approved_until: later(15).toISOString() });
+      expect(await store.answer(await opened(), yes(), later(60))).toBeUndefined();
+    });
+
+    it('is read by decisions with its signed state, or without', async () => {
+      const task = await approved();
+      const { id, binding, steps } = task;
+      // Without the terms and the note of those who gave it.
+      const answers = task.answers.map(({ step, by, at }) => ({ step, by, at }));
+      const expected = {
+        id, binding, steps, answers, state: 'approved', scope: 'once', granted: true, approved_until: later(15).toISOString(),
+      }; // prettier-ignore
+      for (const presented of [{ id }, { id, state: 'signed' }])
+        expect(await newStore().fetch([presented, { id: 'none' }, { id: uuid() }])).toEqual(new Map([[id, expected]]));
+      const forged = newStore(() => Promise.resolve(false));
+      expect(await forged.fetch([{ id, state: 'forged' }])).toEqual(new Map());
+      const [one, two] = await Promise.all([forged.fetch([{ id }]), forged.fetch([{ id: (await approved()).id }])]);
+      expect([one.get(id), two.size]).toEqual([expected, 1]);
+    });
+
+    it('is used once where it is for one use, and by as many as like until its end where it is not', async () => {
+      const { id } = await approved();
+      const decisions = Array.from({ length: 6 }, () => uuid());
+      const problems = await Promise.all(decisions.map((decision) => use(id, decision)));
+      expect(problems.filter((problem) => problem === null)).toHaveLength(1);
+      expect(problems.filter((problem) => problem === 'used')).toHaveLength(5);
+      const winner = decisions[problems.indexOf(null)] ?? '';
+      expect((await newStore().fetch([{ id }])).get(id)?.used_by).toBe(winner);
+      // The same decision again is a retry of it.
+      expect(await use(id, winner)).toBeNull();
+      await getDatabase().run([{ sql: 'select release_approvals($1::uuid[])', params: [`{${winner}}`] }]);
+      expect(await use(id)).toBeNull();
+      const standing = await approved({}, { ...yes(), scope: 'until' });
+      expect([await use(standing.id), await use(standing.id)]).toEqual([null, null]);
+      expect(await use(standing.id, uuid(), later(15))).toBe('expired');
+    });
+
+    it('is used only while it is approved, and its relationship is there', async () => {
+      const { id } = await opened();
+      expect([await use(id), await use(uuid())]).toEqual(['pending', 'unknown']);
+      const revoked = await approved();
+      expect(await newStore().end(revoked.id, 'revoked', NOW)).toMatchObject({ state: 'revoked' });
+      expect(await newStore().end(revoked.id, 'revoked', NOW)).toBeUndefined();
+      expect(await use(revoked.id)).toBe('revoked');
+      const elevated = await approved({ steps: [ELEVATION] });
+      expect([elevated.granted, await use(elevated.id)]).toEqual([false, 'ungranted']);
+    });
+
+    it('is cancelled while it waits, and revoked while it is good', async () => {
+      const store = newStore();
+      const waiting = await opened();
+      expect(await store.end(waiting.id, 'revoked', NOW)).toBeUndefined();
+      expect(await store.end(waiting.id, 'cancelled', NOW)).toMatchObject({ state: 'cancelled' });
+      expect(await store.answer(waiting, yes(), NOW)).toBeUndefined();
+      const good = await approved();
+      expect(await store.end(good.id, 'cancelled', NOW)).toBeUndefined();
+      expect(await store.end(good.id, 'revoked', later(15))).toBeUndefined();
+    });
+
+    it('ends all of a pair at once, and nothing of others', async () => {
+      const { user, agent } = newOpening();
+      const pair = { user: user ?? newParty('user'), agent: agent ?? newParty('agent') };
+      const waiting = await opened(newOpening(pair));
+      const store = newStore();
+      const good = await store.answer(await opened(newOpening(pair)), yes(), NOW);
+      const other = await opened(newOpening({ ...pair, agent: newParty('agent') }));
+      await getDatabase().run([endAllStatement(pair, NOW)]);
+      const states = await Promise.all([waiting.id, good?.id ?? '', other.id].map((id) => store.find(id)));
+      expect(states.map((task) => task?.state)).toEqual(['cancelled', 'revoked', 'pending']);
+    });
+  });
+}
