@@ -18,7 +18,7 @@ const MAX_NAMED_PROPERTIES = 64;
 const MAX_NAME_LENGTH = 64;
 
 const ACTION_PLACE = 'action.properties';
-const CONTEXT_PLACE = 'context.';
+export const CONTEXT_PLACE = 'context.';
 
 /**
  * @param approved what the question is to be compared with: all of the context that was bound there is bound here as well,
@@ -61,7 +61,7 @@ export function findDifference(approved: ApprovalBinding, asked: ApprovalBinding
 const PARTY_PLACES = ['client', 'user', 'agent', 'chain', 'issuer', 'resource', 'action.name'];
 
 /** The properties one by one, or all as one where they are too many or their names too long. */
-function listPropertyPlaces(properties: Properties): (readonly [string, unknown])[] {
+export function listPropertyPlaces(properties: Properties): (readonly [string, unknown])[] {
   const names = Object.keys(properties);
   if (names.length > MAX_NAMED_PROPERTIES || names.some((name) => name.length > MAX_NAME_LENGTH))
     return [[ACTION_PLACE, properties]];

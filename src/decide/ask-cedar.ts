@@ -49,6 +49,7 @@ export interface CedarFacts {
   readonly budget: CedarRequestFacts['budget'];
   /** The consent that the question rests on. */
   readonly consent: CedarRequestFacts['consent'];
+  readonly approval: CedarRequestFacts['approval'];
 }
 
 /** The facts that a request to Cedar is built of, the same for every principal. */
@@ -69,6 +70,7 @@ export function collectRequestFacts(bound: BoundQuestion, facts: CedarFacts): Ce
     agentCan: facts.agentCan,
     budget: facts.budget,
     consent: facts.consent,
+    approval: facts.approval,
     now,
     zone: rules.zone,
   };

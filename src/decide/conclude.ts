@@ -1,20 +1,28 @@
 /** Makes the decision out of the outcomes of its steps: what is answered, and what is recorded. decide.ts calls it. */
+import type { AccessRequestOffer } from '../model/approvals.js';
 import { describeActing, type Grant } from '../model/acting.js';
 import type { Decision, DecisionRecord, RecordedFacts, TokenRecord } from '../model/decision.js';
 import { combineOutcomes, type Denial } from '../model/outcome.js';
 import { formatCallerId } from '../model/question.js';
-import type { Reason } from '../model/reasons.js';
+import { reason, type Reason } from '../model/reasons.js';
 import type { Evaluation } from './evaluation.js';
 import { findIgnoredMembers } from './ignored-members.js';
-import { formatReasonTexts } from './reason-text.js';
+import { adviseOnApproval } from '../govern/approvals/advice.js';
+import { describeAccessRequest, formatReasonTexts } from './reason-text.js';
 import { selectToldDenial } from './told-denial.js';
 
 /**
  * @param evaluation with the outcome of its last step
  * @param stepCount the steps that an allow has to pass; a decision that ended early has fewer, so it is never one
+ * @param offer the approvals that would lift a deny; undefined where there are none
  */
-export function concludeDecision(id: string, evaluation: Evaluation, stepCount: number): Decision {
-  const { stepResults, unbound, bound } = evaluation;
+export function concludeDecision(
+  id: string,
+  evaluation: Evaluation,
+  stepCount: number,
+  offer?: AccessRequestOffer,
+): Decision {
+  const { stepResults, unbound, bound, facts } = evaluation;
   const { question, rules, now } = unbound;
   const outcomes = stepResults.map(({ outcome }) => outcome);
   const failedRecord = stepResults.filter(({ step, outcome }) => step === 'record' && outcome.outcome !== 'pass');
@@ -26,7 +34,8 @@ export function concludeDecision(id: string, evaluation: Evaluation, stepCount: 
   const allowed = verdict === 'allow';
   // A deny that isn't on record is none: an answer that said why would be an answer without a record.
   const denials = verdict === 'deny' ? outcomes.filter((o) => o.outcome === 'deny') : [];
-  const reasons = uniteReasons(denials);
+  const required = verdict === 'deny' && offer !== undefined ? [reason('consent', 'approval_required')] : [];
+  const reasons = [...required, ...uniteReasons(denials)];
   const toldDenial = selectToldDenial(denials[0], evaluation);
   const ignored = isUnrecorded ? undefined : findIgnoredMembers(evaluation);
   return {
@@ -46,9 +55,12 @@ export function concludeDecision(id: string, evaluation: Evaluation, stepCount: 
     ...(acting?.grant === undefined ? {} : { token: toTokenRecord(acting.grant) }),
     reasons,
     remedies: denials.flatMap((o) => o.remedies),
-    firstDenial: toldDenial,
+    firstDenial: { ...toldDenial, reasons: [...required, ...toldDenial.reasons] },
     // Obligations come with an allow only: there is nothing to do for what is denied.
     obligations: allowed ? outcomes.flatMap((o) => (o.outcome === 'pass' ? (o.obligations ?? []) : [])) : [],
+    ...(required.length === 0 ? {} : { access_request: offer, display: describeAccessRequest(evaluation) }),
+    ...(verdict === 'deny' ? { advice: adviseOnApproval(facts?.approval, required.length > 0) } : {}),
+    ...(allowed ? describeUsedApproval(evaluation) : {}),
     rationale: {
       ...(acting === undefined ? {} : { acting: describeActing(acting) }),
       steps: (isUnrecorded ? failedRecord : stepResults).map(({ step, outcome: { outcome, evidence } }) => ({
@@ -63,12 +75,19 @@ export function concludeDecision(id: string, evaluation: Evaluation, stepCount: 
   };
 }
 
+/** An allow uses the approval that its question presents, whether or not it would have been one without. */
+function describeUsedApproval({ facts }: Evaluation): Pick<Decision, 'approval'> {
+  if (facts?.approval?.kind !== 'good') return {};
+  const { id, approved_until } = facts.approval.approval;
+  return { approval: { id, approved_until } };
+}
+
 /** The reasons of all denials. What two steps lack in the same words is a reason of the first of them only. */
 function uniteReasons(denials: readonly Denial[]): Reason[] {
   const byText = new Map<string, Reason>();
-  for (const reason of denials.flatMap(({ reasons }) => reasons)) {
-    const text = `${reason.code} ${reason.message}`;
-    if (!byText.has(text)) byText.set(text, reason);
+  for (const denied of denials.flatMap(({ reasons }) => reasons)) {
+    const text = `${denied.code} ${denied.message}`;
+    if (!byText.has(text)) byText.set(text, denied);
   }
   return [...byText.values()];
 }
@@ -99,6 +118,8 @@ export function toDecisionRecord(decision: Decision, facts: RecordedFacts): Deci
     valid_until: _validUntil,
     remedies: _remedies,
     firstDenial: _firstFailure,
+    display: _display,
+    advice: _advice,
     fault: _fault,
     reason_user: _reasonUser,
     reason_admin: _reasonAdmin,

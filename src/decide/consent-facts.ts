@@ -3,6 +3,7 @@ import type { CheckRequest } from '../model/checks.js';
 import { consentKey, type Consent, type ConsentMap, type ConsentNeed } from '../model/consents.js';
 import type { FaultCode } from '../model/faults.js';
 import type { Properties, Question } from '../model/question.js';
+import type { PolicyConsent } from '../policy/cedar-request-facts.js';
 import { findBasisChange } from '../govern/consents/consent-basis.js';
 import { findConsent, type ConsentFinding } from '../govern/consents/find-consent.js';
 import type { BoundQuestion } from './bound-question.js';
@@ -38,26 +39,63 @@ export function listConsentChecks(bound: BoundQuestion, consents: Facts['consent
   );
 }
 
-/** Finds the consent that the question rests on; undefined where it needs none. */
+/** The user's yes to one question. RFC 3339. */
+export interface UserAnswer {
+  readonly at: string;
+  /** The end of the yes, if it isn't used before. */
+  readonly until: string;
+}
+
+/**
+ * Finds the consent that the question rests on; undefined where it needs none.
+ * @param answer the user's yes to this very question, of which they are the only approver
+ */
 export function findQuestionConsent(
   bound: BoundQuestion,
   { check, consents }: Pick<Facts, 'check' | 'consents'>,
+  answer: UserAnswer | undefined,
 ): ConsentFinding | undefined {
+  if (bound.target.action.consent === 'each' && bound.acting.mode === 'delegated')
+    return answer === undefined ? UNCONFIRMED : { kind: 'confirmed', ...answer };
   if (consents === undefined) return undefined;
   if ('fault' in consents) return { kind: 'unknown', fault: consents.fault };
   return findConsent(consents, {
     request: buildCoverageRequest(bound, { check }),
     now: bound.now,
     asserted: readAsserted(bound.question),
-    confirmed: hasUserConfirmed(),
+    confirmed: answer !== undefined,
     findChange: (consent) => findBasisChange(consent, bound.rules),
   });
 }
 
-/** Whether the user has said yes to this very question, as for an approval of which they are the only approver. */
-function hasUserConfirmed(): boolean {
-  // Nothing asks the user yet, so what needs their yes each time is denied.
-  return false;
+const UNCONFIRMED: ConsentFinding = {
+  kind: 'missing',
+  code: 'consent_required',
+  message: 'The user has to say yes to this very question.',
+};
+
+/**
+ * What policies read of the consent; undefined where there is none.
+ * @param isConfirmed whether they are given the user's yes to this very question
+ */
+export function describePolicyConsent(
+  finding: ConsentFinding | undefined,
+  isConfirmed: boolean,
+): PolicyConsent | undefined {
+  switch (finding?.kind) {
+    case 'found': {
+      const { given, ends } = finding.consent;
+      return {
+        granted_at: given,
+        ...(ends === undefined ? {} : { expires_at: ends }),
+        confirmed: isConfirmed && finding.confirmed,
+      };
+    }
+    case 'confirmed':
+      return isConfirmed ? { granted_at: finding.at, expires_at: finding.until, confirmed: true } : undefined;
+    default:
+      return undefined;
+  }
 }
 
 /** Reads the members that count for `when`: another client's word, and an agent's, proves nothing. */

@@ -25,6 +25,8 @@ import type { CredentialVerifier } from '../tokens/credentials.js';
 import type { UnboundQuestion } from './bound-question.js';
 import { concludeDecision, toDecisionRecord } from './conclude.js';
 import { newDecisionId } from './decision-id.js';
+import { findAccessRequestOffer } from './access-request-offer.js';
+import { renewReading, type ApproverGroups } from './approval-reading.js';
 import type { Evaluation, StepResult } from './evaluation.js';
 import { collectNeeds, evaluateFacts } from './facts.js';
 import { fetchEngineAnswers } from './engine-answers.js';
@@ -35,7 +37,7 @@ import { consentStep } from './steps/consent.js';
 import { delegationStep } from './steps/delegation.js';
 import { obligationsStep } from './steps/obligations.js';
 import { policyStep } from './steps/policy.js';
-import { describeReservation, recordStep, reserveLimits } from './steps/record.js';
+import { describeReservation, planUses, recordStep } from './steps/record.js';
 import { relationshipStep } from './steps/relationship.js';
 import { tokenStep } from './steps/token.js';
 
@@ -57,6 +59,7 @@ export interface DecisionDeps {
   readonly entities: Pick<Entities, 'fetch'>;
   readonly consents: Consents;
   readonly approvals: Approvals;
+  readonly approverGroups: ApproverGroups;
   readonly delegations: Delegations;
   readonly decisions: Pick<Decisions, 'record' | 'correct'>;
   readonly revocations: Revocations;
@@ -163,8 +166,9 @@ export function judgeFacts(
 const MAX_RECORDINGS = 5;
 
 /**
- * Records the decision, which is the last step, together with what an allow reserves of limits. Where other questions have
- * been faster, nothing is stored and it is judged again by what they have left: losing that race is a deny.
+ * Records the decision, which is the last step, together with what an allow reserves of limits, and with the use of its
+ * approval. Where other questions have been faster, nothing is stored and it is judged again by what they have left: losing
+ * that race is a deny.
  */
 async function recordDecision(evaluation: Evaluation, deps: DecisionDeps, deadline: Deadline): Promise<Decision> {
   const id = newDecisionId();
@@ -172,7 +176,7 @@ async function recordDecision(evaluation: Evaluation, deps: DecisionDeps, deadli
   for (let recording = 1; recording <= MAX_RECORDINGS; recording += 1) {
     const result = await storeDecision(id, current, deps, deadline);
     if (!('overtaken' in result)) return result;
-    current = judgeAgain(current, result.overtaken, deps.observer);
+    current = await judgeAgain(current, result.overtaken, deps, deadline);
   }
   return closeDecision(
     id,
@@ -194,7 +198,7 @@ async function storeDecision(
   const facts = toRecordedFacts(evaluation);
   // Concluded before it is stored: the record says what will be answered if storing it succeeds.
   const decision = closeDecision(id, evaluation, recordStep.judge({ id }));
-  const reservation = decision.decision ? reserveLimits(evaluation) : undefined;
+  const reservation = decision.decision ? planUses(id, evaluation) : undefined;
   const record = { ...toDecisionRecord(decision, facts), ...describeReservation(id, reservation, deps.settleAfterMs) };
   const stored = await deps.observer
     .phase('record', () => deadline.race(deps.decisions.record(record, account, reservation)))
@@ -211,16 +215,29 @@ async function storeDecision(
   return unrecorded;
 }
 
-/** Judges the same facts with what is left of limits now. */
-function judgeAgain(evaluation: Evaluation, limits: LimitState, observer: DecisionObserver): Evaluation {
+/** Judges the same facts with what is left of limits now, and with the approval as it is now. */
+async function judgeAgain(
+  evaluation: Evaluation,
+  left: LimitState,
+  deps: DecisionDeps,
+  deadline: Deadline,
+): Promise<Evaluation> {
   const { bound, facts, stepResults } = evaluation;
   if (bound === undefined || facts === undefined) return evaluation;
   const opened = { ...evaluation, stepResults: stepResults.slice(0, OPENING_STEPS.length) };
-  return judgeFacts(opened, { bound, facts: evaluateFacts(bound, { ...facts, limits }) }, observer);
+  const approvalReading = await renewReading(bound, facts.approvalReading, deps, deadline);
+  const limits = facts.limits === undefined ? undefined : left;
+  return judgeFacts(
+    opened,
+    { bound, facts: evaluateFacts(bound, { ...facts, limits, approvalReading }) },
+    deps.observer,
+  );
 }
 
 /** The decision that the evaluation makes with this outcome of the last step. */
 export function closeDecision(id: string, evaluation: Evaluation, recordOutcome: StepOutcome): Decision {
   const stepResults = [...evaluation.stepResults, { step: recordStep.step, outcome: recordOutcome }];
-  return concludeDecision(id, { ...evaluation, stepResults }, DECISION_STEPS.length);
+  // What isn't on record can't be asked for.
+  const offer = recordOutcome.outcome === 'pass' ? findAccessRequestOffer(evaluation, JUDGING_STEPS) : undefined;
+  return concludeDecision(id, { ...evaluation, stepResults }, DECISION_STEPS.length, offer);
 }

@@ -4,6 +4,7 @@
  */
 import { checkKey } from '../graph/relationship-text.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
+import type { Approval, Approvals, PresentedApproval } from '../model/approvals.js';
 import type { CheckAnswer, CheckRequest } from '../model/checks.js';
 import type { ConsentMap, ConsentNeed, Consents } from '../model/consents.js';
 import type { DelegationMap, DelegationPair, Delegations } from '../model/delegations.js';
@@ -18,6 +19,7 @@ import type { Facts, StepNeeds } from './step.js';
 export interface AnswerDeps {
   readonly entities: Pick<Entities, 'fetch'>;
   readonly consents: Consents;
+  readonly approvals: Approvals;
   readonly delegations: Delegations;
   readonly limits: LimitUses;
 }
@@ -31,6 +33,7 @@ export interface EngineAnswers {
   readonly delegations: DelegationMap | FaultCode;
   readonly limits: Facts['limits'];
   readonly consents: ConsentMap | FaultCode;
+  readonly approvals: ReadonlyMap<string, Approval> | FaultCode;
   /** Searches by the key of the delegation's check: questions on one delegation share the search. */
   readonly delegationPaths: Map<string, Promise<DelegationPathResult | undefined>>;
   /** Asks all of the checks anew, at the same revision; the questions of the request share the answers. */
@@ -58,7 +61,7 @@ export async function fetchEngineAnswers(
     if (check.explain === true || !checks.has(key)) checks.set(key, check);
   }
   const unasked = new Map([...checks].filter(([key]) => !priorAnswers.has(key)));
-  const [fetched, entities, delegations, limits, consents] = await Promise.all([
+  const [fetched, entities, delegations, limits, consents, approvals] = await Promise.all([
     fetchChecks(unasked, graph, deadline),
     fetchEntities(
       needs.flatMap((need) => need.entities),
@@ -76,6 +79,11 @@ export async function fetchEngineAnswers(
       deps,
       deadline,
     ),
+    fetchApprovals(
+      needs.flatMap(({ approval }) => approval ?? []),
+      deps,
+      deadline,
+    ),
   ]);
   const toAnswers = (answers: ReadonlyMap<string, CheckAnswer>): EngineAnswers => {
     let renewed: Promise<EngineAnswers> | undefined;
@@ -86,6 +94,7 @@ export async function fetchEngineAnswers(
       delegations,
       limits,
       consents,
+      approvals,
       delegationPaths: new Map(),
       renew: () => (renewed ??= fetchChecks(checks, graph, deadline).then(toAnswers)),
     };
@@ -148,6 +157,15 @@ async function fetchConsents(
   deadline: Deadline,
 ): Promise<ConsentMap | FaultCode> {
   return needs.length === 0 ? new Map() : answerOrFault(() => consents.fetch(needs), deadline);
+}
+
+/** Nothing is read where no question presents an approval. */
+export async function fetchApprovals(
+  presented: readonly PresentedApproval[],
+  { approvals }: Pick<AnswerDeps, 'approvals'>,
+  deadline: Deadline,
+): Promise<ReadonlyMap<string, Approval> | FaultCode> {
+  return presented.length === 0 ? new Map() : answerOrFault(() => approvals.fetch(presented), deadline);
 }
 
 async function answerOrFault<Answer>(ask: () => Promise<Answer>, deadline: Deadline): Promise<Answer | FaultCode> {

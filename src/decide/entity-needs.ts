@@ -52,6 +52,7 @@ export function listReferenceNeeds(bound: BoundQuestion): EntityNeed[] {
     reachable: true,
     budget: undefined,
     consent: undefined,
+    approval: undefined,
   };
   return listCedarQuestions(bound).flatMap(({ slice, principal }): EntityNeed[] => {
     if (!slice.reads.followsReferences) return [];

@@ -4,8 +4,16 @@ import type { DelegationPathResult } from '../model/delegation-path.js';
 import { planCharges } from '../govern/limits/charges.js';
 import { findBudget } from '../govern/limits/judge.js';
 import { askCedar, type CedarFacts, type CedarOutcomes } from './ask-cedar.js';
+import {
+  areAllLiftable,
+  findQuestionApproval,
+  listGivenAnswers,
+  selectPolicyApproval,
+  type GivenAnswers,
+} from './approval-facts.js';
+import type { FaultCode } from '../model/faults.js';
 import type { BoundQuestion } from './bound-question.js';
-import { findQuestionConsent, listConsentEnds } from './consent-facts.js';
+import { describePolicyConsent, findQuestionConsent, listConsentEnds } from './consent-facts.js';
 import { listDelegationEnds } from './delegation-links.js';
 import { buildAgentCanChecks, buildCanChecks, buildGateCheck } from './permission-checks.js';
 import type { Facts, JudgingStep, StepNeeds } from './step.js';
@@ -20,6 +28,7 @@ export function collectNeeds(steps: readonly JudgingStep[], bound: BoundQuestion
     charges: needs.flatMap(({ charges = [] }) => charges),
     retry: needs.find(({ retry }) => retry !== undefined)?.retry,
     consents: needs.flatMap(({ consents = [] }) => consents),
+    approval: needs.find(({ approval }) => approval !== undefined)?.approval,
   };
 }
 
@@ -36,7 +45,13 @@ export function withIntermediaries(
 /** The facts that requests to Cedar are built of. */
 export function collectCedarFacts(
   bound: BoundQuestion,
-  { check, entity, limits, consent }: Pick<Facts, 'check' | 'entity'> & Partial<Pick<Facts, 'limits' | 'consent'>>,
+  {
+    check,
+    entity,
+    limits,
+    policyConsent,
+    policyApproval,
+  }: Pick<Facts, 'check' | 'entity'> & Partial<Pick<Facts, 'limits' | 'policyConsent' | 'policyApproval'>>,
 ): CedarFacts {
   const permissionRecord = (checks: readonly CheckRequest[]): Record<string, boolean> =>
     Object.fromEntries(checks.map((request) => [request.permission, check(request).result === 'yes']));
@@ -46,39 +61,74 @@ export function collectCedarFacts(
     agentCan: permissionRecord(buildAgentCanChecks(bound)),
     reachable: check(buildGateCheck(bound)).result === 'yes',
     budget: limits === undefined || 'fault' in limits ? undefined : findBudget(planCharges(bound), limits),
-    consent: consent?.kind === 'found' ? consent : undefined,
+    consent: policyConsent,
+    approval: policyApproval,
   };
 }
 
 /** The facts that engines and stores have answered. */
-export type AnsweredFacts = Omit<Facts, 'consent' | 'cedar' | 'expiries'>;
+export type AnsweredFacts = Omit<
+  Facts,
+  'consent' | 'approval' | 'policyConsent' | 'policyApproval' | 'cedar' | 'expiries'
+>;
 
-/** Asks Cedar and completes the facts. Never throws for what an engine couldn't answer: that is in the facts. */
-export function evaluateFacts(bound: BoundQuestion, answers: AnsweredFacts): Facts {
+/**
+ * Asks Cedar and completes the facts. Never throws for what an engine couldn't answer: that is in the facts.
+ * @param assumed the answers that people are taken to have given, in place of the approval that the question presents
+ */
+export function evaluateFacts(bound: BoundQuestion, answers: AnsweredFacts, assumed?: GivenAnswers): Facts {
   const { needs, check, entitiesFault, delegationPath, limits, consents } = answers;
-  const consent = findQuestionConsent(bound, answers);
+  const approval = assumed === undefined ? findQuestionApproval(bound, answers) : undefined;
+  const given = assumed ?? listGivenAnswers(approval);
+  const consent = findQuestionConsent(bound, answers, given.user);
   const fault =
     entitiesFault ??
     (limits !== undefined && 'fault' in limits ? limits.fault : undefined) ??
     // A forbid may ask whether there is one.
-    (consent?.kind === 'unknown' ? consent.fault : undefined);
-  const cedar: CedarOutcomes =
-    fault === undefined
-      ? askCedar(bound, collectCedarFacts(bound, { ...answers, consent }))
-      : {
-          acting: { kind: 'fault', fault },
-          chain: [],
-          duties: { kind: 'fault', fault },
-          timeDependent: false,
-        };
+    (consent?.kind === 'unknown' ? consent.fault : undefined) ??
+    (approval?.kind === 'unknown' ? approval.fault : undefined);
+  const asked = askGiven(given, consent, bound, { ...answers, fault });
   const checkExpiries = needs.checks.flatMap((request) => findAnswerEnd(request, check(request), bound) ?? []);
   const pathExpiries = delegationPath?.kind === 'path' ? delegationPath.ends : [];
   const consentExpiries = listConsentEnds(bound, consents, consent);
   const delegationExpiries = listDelegationEnds(bound, answers);
-  // What is left of a limit may be gone a moment later.
-  const policyExpiries = cedar.timeDependent || limits !== undefined ? [bound.now.toISOString()] : [];
+  // What is left of a limit may be gone a moment later, and an approval is for this question now.
+  const isMomentary = asked.cedar.timeDependent || limits !== undefined || approval !== undefined;
+  const policyExpiries = isMomentary ? [bound.now.toISOString()] : [];
   const expiries = [...checkExpiries, ...pathExpiries, ...delegationExpiries, ...consentExpiries, ...policyExpiries];
-  return { ...answers, consent, cedar, expiries };
+  return { ...answers, consent, approval, ...asked, expiries };
+}
+
+/** Cedar's answers, with what of the given answers the policies were given. */
+type AskedPolicies = Pick<Facts, 'policyConsent' | 'policyApproval' | 'cedar'>;
+
+/**
+ * Asks Cedar first as if nobody had said yes to this very question. The user's yes and the approval are given to the policies
+ * only where each forbid that denies without them says that they lift it: one that doesn't stays, whatever its condition reads.
+ */
+function askGiven(
+  given: GivenAnswers,
+  consent: Facts['consent'],
+  bound: BoundQuestion,
+  facts: AnsweredFacts & { readonly fault: FaultCode | undefined },
+): AskedPolicies {
+  const ask = (policyConsent: Facts['policyConsent'], policyApproval?: Facts['policyApproval']): AskedPolicies => ({
+    policyConsent,
+    policyApproval,
+    cedar:
+      facts.fault === undefined
+        ? askCedar(bound, collectCedarFacts(bound, { ...facts, policyConsent, policyApproval }))
+        : unaskedPolicies(facts.fault),
+  });
+  const plain = ask(describePolicyConsent(consent, false));
+  const mayConfirm = given.user !== undefined && areAllLiftable(bound, { ...facts, ...plain });
+  const confirmed = mayConfirm ? ask(describePolicyConsent(consent, true)) : plain;
+  const policyApproval = selectPolicyApproval(given, bound, { ...facts, ...confirmed });
+  return policyApproval === undefined ? confirmed : ask(confirmed.policyConsent, policyApproval);
+}
+
+function unaskedPolicies(fault: FaultCode): CedarOutcomes {
+  return { acting: { kind: 'fault', fault }, chain: [], duties: { kind: 'fault', fault }, timeDependent: false };
 }
 
 /** The instant at which an answer may change without a write: policies may allow by a no as well. */

@@ -16,6 +16,7 @@ import { readHostClock } from '../runtime/clock.js';
 import { engineFaultCode, type Deadline } from '../runtime/deadline.js';
 import { yieldToEventLoop } from '../runtime/yield.js';
 import type { DecisionObserver } from '../telemetry/observer.js';
+import { readApproval, type ApproverGroups } from './approval-reading.js';
 import type { BoundQuestion } from './bound-question.js';
 import { listConsentChecks, selectConsents } from './consent-facts.js';
 import { findDelegationPath } from './delegation-path.js';
@@ -34,6 +35,7 @@ import { evaluateFacts, withIntermediaries } from './facts.js';
 import type { Facts, StepNeeds } from './step.js';
 
 export interface GatherDeps extends AnswerDeps {
+  readonly approverGroups: ApproverGroups;
   readonly revocations: Revocations;
   readonly observer: Pick<DecisionObserver, 'cedar'>;
 }
@@ -82,9 +84,13 @@ export async function gatherFacts(
     // An entity that wasn't looked up may be stored all the same: to take it as absent could lose a forbid.
     throw new Fault('database_unavailable', `${text} was not fetched`);
   };
+  const approvalReading =
+    bound.question.approval === undefined
+      ? undefined
+      : await readApproval(bound, settled, answers, deps.approverGroups, deadline);
   await yieldToEventLoop();
   const facts = deps.observer.cedar(() =>
-    evaluateFacts(bound, { ...settled, entity, entitiesFault, delegationPath, limits }),
+    evaluateFacts(bound, { ...settled, entity, entitiesFault, delegationPath, limits, approvalReading }),
   );
   return { bound, facts };
 }

@@ -17,7 +17,7 @@ export function formatReasonTexts(
   fault: FaultCode | undefined,
   evaluation: Evaluation,
 ): { readonly reason_user: string; readonly reason_admin: string } {
-  const statement = formatStatement(evaluation, verdict === 'allow');
+  const statement = formatStatement(evaluation, verdict === 'allow' ? 'may' : 'may not');
   if (verdict === 'allow') return { reason_user: `${statement}.`, reason_admin: 'allowed: every step passed' };
   if (fault !== undefined)
     return { reason_user: 'This can not be decided at the moment.', reason_admin: `${fault}: ${FAULTS[fault]}` };
@@ -29,12 +29,11 @@ export function formatReasonTexts(
 }
 
 /** "HR Assistant may not delete an employee's record for Alice"; undefined where no parties are established. */
-function formatStatement({ bound, facts }: Evaluation, allowed: boolean): string | undefined {
+function formatStatement({ bound, facts }: Evaluation, verb: 'may' | 'may not' | 'asks to'): string | undefined {
   if (bound === undefined) return undefined;
   const { acting, target } = bound;
   const title = target.action.title.charAt(0).toLowerCase() + target.action.title.slice(1);
   const nameOf = (ref: EntityRef): string => readName(facts?.entity(ref)) ?? ref.id;
-  const verb = allowed ? 'may' : 'may not';
   switch (acting.mode) {
     case 'human':
       return `${nameOf(acting.user)} ${verb} ${title}`;
@@ -43,6 +42,15 @@ function formatStatement({ bound, facts }: Evaluation, allowed: boolean): string
     case 'delegated':
       return `${nameOf(acting.agent)} ${verb} ${title} for ${nameOf(acting.user)}`;
   }
+}
+
+/** The access request as people read it who are to approve it; undefined where no parties are established. */
+export function describeAccessRequest(
+  evaluation: Evaluation,
+): { readonly title: string; readonly description: string } | undefined {
+  const statement = formatStatement(evaluation, 'asks to');
+  const title = evaluation.bound?.target.action.title;
+  return statement === undefined || title === undefined ? undefined : { title, description: `${statement}.` };
 }
 
 /** The name that texts call an entity by: by convention, its attribute `name`. */

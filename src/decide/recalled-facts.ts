@@ -47,6 +47,7 @@ export function restoreQuestion(record: ReplayableRecord, rules: Rules): Unbound
       requestId: request.request_id,
       // The record has what was found of it.
       idempotencyKey: undefined,
+      approval: facts.approval === undefined ? undefined : { id: facts.approval.id },
       tokenRequired: stated.token_expected ?? false,
     },
     rules,
@@ -100,6 +101,7 @@ export function recallFacts(
     limits,
     consents: recordedConsents,
     consents_fault,
+    approval: approvalReading,
   }: RecordedFacts,
   question: BoundQuestion,
   stepNeeds: Required<StepNeeds>,
@@ -147,6 +149,7 @@ export function recallFacts(
       delegationsFault: delegations_fault,
       limits: missingLimits.length > 0 ? { fault: 'database_unavailable' } : limits,
       consents,
+      approvalReading,
     },
     missing: [
       ...missingChecks,

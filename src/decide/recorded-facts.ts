@@ -84,7 +84,7 @@ function omitRequester(
 }
 
 function toRecordedAnswers(bound: BoundQuestion, facts: Facts): Omit<RecordedFacts, 'caller' | 'said'> {
-  const { needs, check, entitiesFault, delegationPath, limits } = facts;
+  const { needs, check, entitiesFault, delegationPath, limits, approvalReading } = facts;
   return {
     checks: Object.fromEntries(needs.checks.map((request) => [checkKey(request), check(request)])),
     ...(entitiesFault === undefined ? { entities: recordEntities(bound, facts) } : { entities_fault: entitiesFault }),
@@ -92,6 +92,7 @@ function toRecordedAnswers(bound: BoundQuestion, facts: Facts): Omit<RecordedFac
     ...recordDelegations(facts),
     ...(limits === undefined ? {} : { limits }),
     ...recordConsents(facts),
+    ...(approvalReading === undefined ? {} : { approval: approvalReading }),
   };
 }
 

@@ -2,6 +2,7 @@
  * The shape of a step. A step first says what it `needs`, which is fetched for all steps at once; then its `judge`, a pure
  * function, makes an outcome of the facts. Steps never call each other: decide.ts has their order.
  */
+import type { ApprovalReading, PresentedApproval } from '../model/approvals.js';
 import type { CheckAnswer, CheckRequest } from '../model/checks.js';
 import type { Consent, ConsentNeed } from '../model/consents.js';
 import type { DelegationPair, DelegationState } from '../model/delegations.js';
@@ -13,7 +14,9 @@ import type { EntityRef } from '../model/ids.js';
 import type { StepOutcome } from '../model/outcome.js';
 import type { StepName } from '../model/reasons.js';
 import type { Check } from '../model/relationships.js';
+import type { ApprovalFinding } from '../govern/approvals/judge.js';
 import type { ConsentFinding } from '../govern/consents/find-consent.js';
+import type { PolicyApproval, PolicyConsent } from '../policy/cedar-request-facts.js';
 import type { CedarOutcomes } from './ask-cedar.js';
 import type { BoundQuestion, UnboundQuestion } from './bound-question.js';
 
@@ -26,6 +29,7 @@ export interface StepNeeds {
   readonly retry?: RetryKey | undefined;
   /** Consents to read: of the one pair and action of a question. */
   readonly consents?: readonly ConsentNeed[];
+  readonly approval?: PresentedApproval | undefined;
 }
 
 /** The answers to everything that the steps need. */
@@ -54,6 +58,13 @@ export interface Facts {
   readonly consents: readonly Consent[] | { readonly fault: FaultCode } | undefined;
   /** The one that the question rests on; undefined where it needs none. */
   readonly consent: ConsentFinding | undefined;
+  /** The approval that the question presents, as it was read; undefined where it presents none. */
+  readonly approvalReading: ApprovalReading | undefined;
+  readonly approval: ApprovalFinding | undefined;
+  /** The consent as policies were given it; undefined where they were given none. */
+  readonly policyConsent: PolicyConsent | undefined;
+  /** The approval as policies were given it; undefined where they were given none. */
+  readonly policyApproval: PolicyApproval | undefined;
   readonly cedar: CedarOutcomes;
   /** Instants at which any of these facts may change without a write, RFC 3339. */
   readonly expiries: readonly string[];

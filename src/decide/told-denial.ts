@@ -74,7 +74,7 @@ function tellReason(reason: Reason, forbids: readonly Policy[], lacksItsOwn: boo
  * The names that policies read through an entity-typed property that the question states, the property's own first; none
  * where no policy looks into such an entity.
  */
-function listNamesBehindStatements(bound: BoundQuestion): string[] {
+export function listNamesBehindStatements(bound: BoundQuestion): string[] {
   const { deciding, duties } = findSlices(bound);
   const { properties } = bound.question.action;
   return [deciding, duties].flatMap(({ reads }) =>

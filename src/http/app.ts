@@ -4,6 +4,8 @@ import type { Listener } from '../config/listener.js';
 import { installLoadShedding, Admission } from './edge/load-shedding.js';
 import { getListenerUrl } from './listener-url.js';
 import { capabilityRoutes } from './routes/capabilities.js';
+import { accessRequestRoutes } from './routes/access-requests.js';
+import { approvalRoutes } from './routes/approvals.js';
 import { agentAccessRoutes } from './routes/agent-access.js';
 import { consentRequestRoutes } from './routes/consent-requests.js';
 import { consentRoutes } from './routes/consents.js';
@@ -54,10 +56,10 @@ type RegisterRoutes = (app: TypedApp, service: Service) => void;
 const ROUTES: Readonly<Record<'decisions' | 'administration' | 'both', readonly RegisterRoutes[]>> = {
   decisions: [
     evaluationRoutes, searchRoutes, capabilityRoutes, filterRoutes, discoveryRoutes, delegationRoutes, consentRoutes,
-    consentRequestRoutes,
+    consentRequestRoutes, accessRequestRoutes,
   ], // prettier-ignore
   administration: [relationshipRoutes, entityRoutes, revocationRoutes, policyRoutes, metricsRoutes],
-  both: [decisionRoutes, sessionRoutes, agentAccessRoutes, scopeRoutes, healthRoutes],
+  both: [decisionRoutes, sessionRoutes, agentAccessRoutes, approvalRoutes, scopeRoutes, healthRoutes],
 };
 
 export interface AppOptions {

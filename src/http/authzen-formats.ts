@@ -52,6 +52,15 @@ export const proofFormat = z.strictObject({
     ),
 });
 
+const approvalFormat = z
+  .strictObject({
+    id: z.string().min(1).max(128),
+    approved_at: z.string().min(1).max(64).optional(),
+    approved_until: z.string().min(1).max(64).optional(),
+    state: z.string().min(1).max(MAX_TOKEN_BYTES).optional(),
+  })
+  .describe('The approval that an access request got for this question, as it was answered');
+
 const contextMembers = {
   token: z.string().min(1).max(MAX_TOKEN_BYTES).optional().describe("The agent's delegation token"),
   proof: proofFormat.optional().describe('For a token that is bound to a key or a certificate'),
@@ -67,6 +76,7 @@ const contextMembers = {
     .max(64)
     .optional()
     .describe('What the client can carry out; absent: what its configuration says, by default nothing'),
+  approval: approvalFormat.optional(),
 } satisfies Record<(typeof REMIT_CONTEXT_MEMBERS)[number], z.ZodType>;
 export const contextFormat = z.looseObject(contextMembers);
 

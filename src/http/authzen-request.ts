@@ -34,6 +34,8 @@ export interface RequestContext {
   readonly requestId: string | undefined;
   readonly idempotencyKey: string | undefined;
   readonly tokenRequired: boolean;
+  /** Each answer is a decision, which can use an approval. */
+  readonly usesApprovals: boolean;
   /** The answer names the relationships that grant. */
   readonly explain: boolean;
   readonly relationships: RelationshipGraph;
@@ -102,6 +104,7 @@ export function buildQuestion(request: EvaluationRequest, requestContext: Reques
     explain: requestContext.explain,
     requestId: requestContext.requestId,
     idempotencyKey: requestContext.idempotencyKey,
+    approval: requestContext.usesApprovals ? pickApproval(c.approval) : undefined,
     tokenRequired: requestContext.tokenRequired,
   };
 }
@@ -114,6 +117,11 @@ const pickClientMembers = memoizeByObject((context: Properties) =>
     Object.fromEntries(Object.entries(context).filter(([key]) => !REMIT_CONTEXT_MEMBERS.some((own) => own === key))),
   ),
 );
+
+/** An approval's times are the store's to say, whatever the caller states. */
+function pickApproval(approval: z.infer<typeof contextFormat>['approval']): Question['approval'] {
+  return approval === undefined ? undefined : { id: approval.id, state: approval.state };
+}
 
 /** Chooses the token of a question: an agent's own, whatever its body says, or the one that a client passes on. @throws BadRequest */
 function chooseToken(

@@ -4,6 +4,7 @@ import type { Decision, IgnoredMembers, Rationale } from '../model/decision.js';
 import { FAULTS, type BadRequest } from '../model/faults.js';
 import type { Caller } from '../model/question.js';
 import type { Reason, ReasonCode } from '../model/reasons.js';
+import { accessRequestOfferFormat, type AccessRequestAnswer } from './access-offer-json.js';
 
 const reasonTextFormat = z.record(z.string(), z.string());
 const ignoredFormat = z
@@ -44,6 +45,10 @@ export const evaluationAnswerFormat = z
               required: quantityFormat.optional().describe('`limit_exceeded`: what the question uses'),
               remaining: quantityFormat.optional().describe('`limit_exceeded`: what is left'),
               resets_at: z.string().optional().describe('`limit_exceeded`: when there is more'),
+              at: z
+                .string()
+                .optional()
+                .describe('`approval_out_of_scope`: where the question differs from the approved one'),
             }),
           )
           .optional(),
@@ -51,6 +56,16 @@ export const evaluationAnswerFormat = z
         rationale: z.looseObject({ ignored: ignoredFormat.optional() }).optional(),
         ignored: ignoredFormat.optional(),
         obligations: z.array(z.looseObject({ id: z.string(), type: z.string() })).optional(),
+        access_request: accessRequestOfferFormat.optional(),
+        approval: z
+          .object({ id: z.string(), approved_until: z.string() })
+          .optional()
+          .describe('The approval that the allow has used'),
+        next_action: z
+          .enum(['request', 'retry', 'none'])
+          .optional()
+          .describe('What to do about the deny beside the approval that was presented'),
+        retry_after: z.int().optional().describe('Seconds, where `next_action` is `retry`'),
         error: z.looseObject({ code: z.string(), message: z.string() }).optional(),
       })
       .optional(),
@@ -64,8 +79,16 @@ export const evaluationAnswersFormat = z
   .object({ evaluations: z.array(evaluationAnswerFormat) })
   .meta({ id: 'EvaluationsResponse' });
 
-/** @param isMinimal the decision and its obligations alone */
-export function toEvaluationAnswer(decision: Decision, caller: Caller, isMinimal: boolean): EvaluationAnswer {
+/**
+ * @param isMinimal the decision and its obligations alone
+ * @param accessRequest how the approvals that would lift it are asked for
+ */
+export function toEvaluationAnswer(
+  decision: Decision,
+  caller: Caller,
+  isMinimal: boolean,
+  accessRequest?: AccessRequestAnswer,
+): EvaluationAnswer {
   const { obligations } = decision;
   if (isMinimal)
     return {
@@ -82,6 +105,9 @@ export function toEvaluationAnswer(decision: Decision, caller: Caller, isMinimal
     evaluated_at: decision.evaluated_at,
     valid_until: decision.valid_until,
     ...(firstCode === undefined ? {} : { reason: firstCode }),
+    ...decision.advice,
+    ...(accessRequest === undefined ? {} : { access_request: accessRequest }),
+    ...(decision.approval === undefined ? {} : { approval: decision.approval }),
     reason_user: { [status]: decision.reason_user },
   };
   const error =
@@ -91,7 +117,11 @@ export function toEvaluationAnswer(decision: Decision, caller: Caller, isMinimal
   if (!isClient) {
     // An agent learns what it can do next, and nothing about the policies.
     const { reasons, remedies } = decision.firstDenial;
-    const codes = [...new Set(reasons.map((r) => r.code))].map((code) => ({ code, ...tellReset(code, reasons) }));
+    const codes = [...new Set(reasons.map((r) => r.code))].map((code) => ({
+      code,
+      ...tellReset(code, reasons),
+      ...tellPlace(code, reasons),
+    }));
     return {
       decision: decision.decision,
       context: {
@@ -127,6 +157,12 @@ function tellReset(code: ReasonCode, reasons: readonly Reason[]): { readonly res
     .at(-1);
   // One that never has more is never lifted by waiting.
   return latest === undefined || resets.includes(undefined) ? {} : { resets_at: latest };
+}
+
+/** Tells an agent where its question differs from the one that was approved: a place of its own question. */
+function tellPlace(code: ReasonCode, reasons: readonly Reason[]): { readonly at?: string } {
+  const at = reasons.find((reason) => reason.code === code)?.at;
+  return at === undefined ? {} : { at };
 }
 
 /** Tells an agent what it stated for nothing: its own words, and no name that a schema has. */

@@ -12,7 +12,7 @@ interface SharedOptions {
   readonly tokenExpected?: boolean;
   /** The answer, and the record, name the relationships that grant. */
   readonly explain?: boolean;
-  /** The answers are decisions, which a request may repeat by its `Idempotency-Key`. */
+  /** The answers are decisions: a request may repeat them by its `Idempotency-Key`, and present approvals. */
   readonly repeatable?: boolean;
 }
 
@@ -37,6 +37,7 @@ export function createBatchContext(
     requestId: readRequestId(request),
     idempotencyKey: repeatable ? readIdempotencyKey(request) : undefined,
     tokenRequired,
+    usesApprovals: repeatable,
     explain,
     relationships: service.activePolicies.engine,
     tokens: getRequestTokens(request, service.trust.verifier),
@@ -50,7 +51,7 @@ export function readRequestId(request: FastifyRequest): string | undefined {
 }
 
 /** @returns undefined where the request has none. @throws BadRequest where it can't be one */
-function readIdempotencyKey(request: FastifyRequest): string | undefined {
+export function readIdempotencyKey(request: FastifyRequest): string | undefined {
   const header = request.headers['idempotency-key'];
   if (header === undefined) return undefined;
   if (typeof header === 'string' && /^[\x21-\x7e]{1,255}$/.test(header)) return header;

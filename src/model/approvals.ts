@@ -1,4 +1,5 @@
 /** Approvals: other people's yes to one question, as decisions read and use them, and as the store keeps them. */
+import type { FaultCode } from './faults.js';
 import type { EntityRef } from './ids.js';
 
 /** One yes that the question lacks. A question may lack several; one person may give every one that they may give. */
@@ -40,7 +41,8 @@ export interface ApprovalAnswer {
 }
 
 /** `expired`: the task was not answered in time. An approval's own end is its `approved_until`. */
-export type TaskState = 'pending' | 'approved' | 'denied' | 'cancelled' | 'revoked' | 'expired';
+export const TASK_STATES = ['pending', 'approved', 'denied', 'cancelled', 'revoked', 'expired'] as const;
+export type TaskState = (typeof TASK_STATES)[number];
 
 /** An approval as decisions read it. JSON, since decision records hold it. */
 export interface Approval {
@@ -69,6 +71,24 @@ export interface PresentedApproval {
   readonly state?: string | undefined;
 }
 
+/** An answer whose approver may not give it, or no longer. */
+export interface IneligibleAnswer extends Pick<ApprovalAnswer, 'step' | 'by'> {
+  /** Says why, in a word. */
+  readonly why: string;
+}
+
+/** An approval as it was read for the question that presents it. JSON, since decision records hold it. */
+export type ApprovalReading =
+  | {
+      readonly id: string;
+      /** undefined where there is none of this id, or its signed state isn't genuine. */
+      readonly approval?: Approval | undefined;
+      /** The first place at which the question differs from the one that was approved. */
+      readonly difference?: string | undefined;
+      readonly ineligible: readonly IneligibleAnswer[];
+    }
+  | { readonly id: string; readonly fault: FaultCode };
+
 export interface Approvals {
   /**
    * Reads approvals by their ids, ended ones as well. An id that is none isn't in the result, nor one whose signed state
@@ -76,6 +96,19 @@ export interface Approvals {
    * @throws Fault where the store can't answer
    */
   fetch(presented: readonly PresentedApproval[]): Promise<ReadonlyMap<string, Approval>>;
+}
+
+/**
+ * What a caller does about a deny beside the approval that it presented, in the words of AuthZEN's access request and approval
+ * profile: asks for another, asks again later, or nothing.
+ */
+export interface ApprovalAdvice {
+  /** undefined where the reasons say it. */
+  readonly reason?:
+    'approval_expired' | 'out_of_scope' | 'grant_pending' | 'policy_denied' | 'approval_unverifiable' | undefined;
+  readonly next_action: 'request' | 'retry' | 'none';
+  /** Seconds. */
+  readonly retry_after?: number;
 }
 
 /** The use of an approval, in the transaction that records the allow. */

@@ -1,4 +1,5 @@
 /** A decision as it is recorded, and as it is answered. */
+import type { AccessRequestOffer, ApprovalAdvice, ApprovalReading } from './approvals.js';
 import type { CredentialOrFault } from './credential.js';
 import type { FaultCode } from './faults.js';
 import type { Evidence, StepOutcome } from './outcome.js';
@@ -100,6 +101,8 @@ export interface RecordedFacts {
   /** The user's consents for the agent that name the action; absent where the action asks for none. */
   readonly consents?: readonly Consent[];
   readonly consents_fault?: FaultCode;
+  /** The approval that the question presents, as it was read; absent where it presents none. */
+  readonly approval?: ApprovalReading;
 }
 
 /** The reservation that an allow made, or that an earlier one with the same `Idempotency-Key` had made. */
@@ -133,6 +136,10 @@ export interface DecisionRecord {
   readonly obligations: readonly Obligation[];
   /** Absent where nothing was reserved. */
   readonly reservation?: ReservationRecord | undefined;
+  /** Of a deny that approvals would lift: what they are. Absent of any other. */
+  readonly access_request?: AccessRequestOffer | undefined;
+  /** Of an allow that presented an approval, which it used. */
+  readonly approval?: { readonly id: string; readonly approved_until: string } | undefined;
   readonly rationale: Rationale;
   /** Absent where they were too long to keep, or the configuration disables them. */
   readonly facts?: RecordedFacts | undefined;
@@ -170,6 +177,10 @@ export interface Decision extends Omit<DecisionRecord, 'facts'> {
   readonly remedies: readonly Remedy[];
   /** The reasons and remedies of the first failing step, which is all that an agent is told. */
   readonly firstDenial: { readonly reasons: readonly Reason[]; readonly remedies: readonly Remedy[] };
+  /** The access request as people read it; absent where there is none. */
+  readonly display?: { readonly title: string; readonly description: string } | undefined;
+  /** Present of a deny where the question presented an approval. */
+  readonly advice?: ApprovalAdvice | undefined;
   /** Present where an engine could not answer and no step denied: then the HTTP status is 503. */
   readonly fault?: FaultCode | undefined;
   /** The sentence for people, which says nothing of what exists. */

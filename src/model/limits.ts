@@ -1,5 +1,7 @@
 /** Limits on use: the words for how much may be done in which time, and for what has been used of it. */
 
+import type { ApprovalUse } from './approvals.js';
+
 /** A whole number of a unit, or of uses where it has none: 12.50 EUR is 1250 with two decimals. */
 export interface Quantity {
   readonly value: bigint;
@@ -82,7 +84,7 @@ export interface LimitState {
   readonly retry?: RetryState | undefined;
 }
 
-/** Uses that are to be reserved together with a record. */
+/** Uses that are to be reserved together with a record: of limits, and of an approval. */
 export interface Reservation {
   /** The time at which the uses count, in milliseconds since 1970. */
   readonly at: number;
@@ -91,12 +93,14 @@ export interface Reservation {
   /** Whether fewer than all may be reserved: the record of a list then says so. */
   readonly partial: boolean;
   readonly retry?: (RetryKey & { readonly expected: RetryState }) | undefined;
+  /** The approval that the decision uses. */
+  readonly approval?: ApprovalUse | undefined;
 }
 
 export type RecordResult =
   /** `accepted` has the number that was reserved of each part. */
   | { readonly kind: 'stored'; readonly accepted: readonly number[] }
-  /** Nothing was stored, since another question was faster: the state that it has left. */
+  /** Nothing was stored, since another question was faster, or the approval is good no more: the state that is left of limits. */
   | { readonly kind: 'overtaken'; readonly state: LimitState };
 
 /** Reads what has been used. */

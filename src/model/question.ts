@@ -1,5 +1,6 @@
 /** A question as HTTP and the command line hand it over: parsed, bounded, and with its credential. */
 import type { Consistency } from './checks.js';
+import type { PresentedApproval } from './approvals.js';
 import type { EntityRef } from './ids.js';
 import { OBLIGATION_TYPES } from './obligations.js';
 import type { PresentedToken, PresentedProof, TokenReading } from './credential.js';
@@ -105,6 +106,8 @@ export interface Question {
   readonly requestId: string | undefined;
   /** The request's `Idempotency-Key`: the same question with it is a retry. */
   readonly idempotencyKey: string | undefined;
+  /** `context.approval`: another person's yes to this question. */
+  readonly approval?: PresentedApproval | undefined;
   /** Whether the question must carry a token, since another part of its batch does. */
   readonly tokenRequired: boolean;
 }
@@ -118,6 +121,7 @@ export const REMIT_CONTEXT_MEMBERS = [
   'consistency',
   'dry_run',
   'supported_obligations',
+  'approval',
 ] as const;
 
 /** The members that are stated: one that is null is as if it weren't said. */

@@ -268,6 +268,47 @@ export const REASONS = {
     people: 'This has been done already.',
     operators: 'The same question with the same `Idempotency-Key` was reported as executed.',
   },
+  approval_required: {
+    steps: ['consent'],
+    people: 'This needs approval first.',
+    operators: 'Approvals would lift the deny, all of them together: `access_request` says how to ask for them.',
+  },
+  approval_unverifiable: {
+    steps: ['consent'],
+    people: 'There is no such approval.',
+    operators:
+      'The approval (`context.approval`) is none of this caller’s: there is none of this id, its `state` isn’t genuine, or it was never given.',
+  },
+  approval_out_of_scope: {
+    steps: ['consent'],
+    people: 'The approval is for something else.',
+    operators: 'The question differs from the one that was approved, at the place that `at` names.',
+  },
+  approval_expired: {
+    steps: ['consent'],
+    people: 'The approval has expired.',
+    operators: 'The approval’s end has passed, or nobody answered in time.',
+  },
+  approval_used: {
+    steps: ['consent'],
+    people: 'The approval has been used already.',
+    operators: 'The approval was for one use, and another decision has used it.',
+  },
+  approval_revoked: {
+    steps: ['consent'],
+    people: 'The approval has been withdrawn.',
+    operators: 'The approver, the user or an admin has ended the approval.',
+  },
+  approver_ineligible: {
+    steps: ['consent'],
+    people: 'The approval is no longer good.',
+    operators: 'An approver may not approve this, or no longer: it is asked again at each use.',
+  },
+  grant_pending: {
+    steps: ['consent'],
+    people: 'The approval takes effect in a moment.',
+    operators: 'The relationship that the approval gives isn’t written yet.',
+  },
   attribute_missing: {
     steps: ['consent', 'policy', 'obligations'],
     people: 'Something needed for the decision is not known.',
@@ -331,6 +372,8 @@ export interface Reason {
   readonly remaining?: unknown;
   /** The instant at which more is left, RFC 3339; absent where that never comes. */
   readonly resets_at?: string;
+  /** `approval_out_of_scope`: the place at which the question differs from the one that was approved. */
+  readonly at?: string;
 }
 
 /**

@@ -1,10 +1,26 @@
 /** The facts of a decision that its Cedar request is built from. */
 import type { ActingParties } from '../model/acting.js';
-import type { Consent } from '../model/consents.js';
 import type { EntityWithAncestors } from '../model/entities.js';
 import type { EntityRef } from '../model/ids.js';
 import type { Properties } from '../model/question.js';
 import type { Action, EntityType } from './schema/action.js';
+
+/** `Remit::Consent` of the prelude, with instants as texts of the form that Cedar's datetime() reads. */
+export interface PolicyConsent {
+  readonly granted_at: string;
+  readonly expires_at?: string;
+  /** Whether the user has said yes to this very question. */
+  readonly confirmed: boolean;
+}
+
+/** `Remit::Approval` of the prelude, with instants as texts of the form that Cedar's datetime() reads. */
+export interface PolicyApproval {
+  readonly by: string;
+  readonly approvers: readonly string[];
+  readonly approved_at: string;
+  readonly expires_at: string;
+  readonly emergency: boolean;
+}
 
 export interface CedarRequestFacts {
   readonly acting: ActingParties;
@@ -24,8 +40,9 @@ export interface CedarRequestFacts {
   readonly agentCan: Readonly<Record<string, boolean>>;
   /** The rest of the tightest limit; undefined where the action has none. */
   readonly budget: { readonly remaining: number; readonly unit?: string } | undefined;
-  /** The consent that the question rests on, and whether the user has said yes to this very question. */
-  readonly consent: { readonly consent: Consent; readonly confirmed: boolean } | undefined;
+  readonly consent: PolicyConsent | undefined;
+  /** The approval as policies read it; undefined where none covers all that the denying forbids name. */
+  readonly approval: PolicyApproval | undefined;
   readonly now: Date;
   /** The time zone of `context.local`. */
   readonly zone: string;

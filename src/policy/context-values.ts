@@ -27,15 +27,17 @@ export function contextMemberValue(name: string, facts: CedarRequestFacts): unkn
     case 'local':
       return toLocalTime(facts.now, facts.zone);
     case 'consent':
-      return facts.consent === undefined ? undefined : describeConsent(facts.consent);
+      return facts.consent;
     case 'action':
       return facts.actionProperties;
     case 'request':
       return facts.context;
     case 'budget':
       return facts.budget;
+    case 'approval':
+      return facts.approval;
     default:
-      return undefined; // approval: nothing grants it yet.
+      return undefined;
   }
 }
 
@@ -52,15 +54,6 @@ const describeGrant = memoizeByObject((grant: Grant) => ({
     issuer: grant.issuer,
   }),
 }));
-
-/** Instants as texts of the form that Cedar's datetime() reads. */
-function describeConsent({ consent, confirmed }: NonNullable<CedarRequestFacts['consent']>): object {
-  return {
-    granted_at: consent.given,
-    ...(consent.ends === undefined ? {} : { expires_at: consent.ends }),
-    confirmed,
-  };
-}
 
 /** The members that have a value: Cedar's optional members are absent, never undefined. */
 function omitUndefined(members: Readonly<Record<string, string | undefined>>): Record<string, string> {

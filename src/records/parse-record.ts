@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { parseCheckKey } from '../graph/relationship-text.js';
+import { TASK_STATES } from '../model/approvals.js';
 import type { DecisionRecord } from '../model/decision.js';
 import { ConfigError, FAULTS, type FaultCode } from '../model/faults.js';
 import { instantFormat } from '../runtime/instant-format.js';
@@ -136,6 +137,44 @@ const consentSchema = z.looseObject({
   given: instantSchema,
   withdrawn: instantSchema.optional(),
 });
+const approvalStepSchema = z.discriminatedUnion('kind', [
+  z.looseObject({ kind: z.literal('permission'), permission: z.string() }),
+  z.looseObject({ kind: z.literal('user') }),
+  z.looseObject({
+    kind: z.literal('elevation'),
+    permission: z.string(),
+    relation: z.string(),
+    seconds: z.int().min(1),
+  }),
+]);
+const bindingSchema = z.record(z.string(), z.string());
+const approvalSchema = z.looseObject({
+  id: z.string(),
+  state: z.enum(TASK_STATES),
+  binding: bindingSchema,
+  steps: z.array(approvalStepSchema),
+  answers: z.array(z.looseObject({ step: z.int().min(0), by: refSchema, at: instantSchema })),
+  emergency: z.string().optional(),
+  scope: z.enum(['once', 'until']),
+  approved_until: instantSchema.optional(),
+  used_by: z.string().optional(),
+  granted: z.boolean(),
+});
+const approvalReadingSchema = z.union([
+  z.looseObject({ id: z.string(), fault: faultSchema }),
+  z.looseObject({
+    id: z.string(),
+    approval: approvalSchema.optional(),
+    difference: z.string().optional(),
+    ineligible: z.array(z.looseObject({ step: z.int().min(0), by: refSchema, why: z.string() })),
+  }),
+]);
+const accessRequestSchema = z.looseObject({
+  steps: z.array(approvalStepSchema).min(1),
+  binding: bindingSchema,
+  emergency: z.string().optional(),
+  expires_at: instantSchema,
+});
 const factsSchema = z.looseObject({
   caller: z.looseObject({
     kind: z.enum(['client', 'agent']),
@@ -175,6 +214,7 @@ const factsSchema = z.looseObject({
   limits: limitsSchema.optional(),
   consents: z.array(consentSchema).optional(),
   consents_fault: faultSchema.optional(),
+  approval: approvalReadingSchema.optional(),
 });
 const decisionRecordSchema = z.looseObject({
   id: z.string(),
@@ -192,6 +232,8 @@ const decisionRecordSchema = z.looseObject({
   reasons: z.array(reasonSchema),
   obligations: z.array(z.looseObject({ id: z.string(), type: z.string(), properties: propertiesSchema })),
   reservation: z.looseObject({ decision: z.string(), settles_at: instantSchema.optional() }).optional(),
+  access_request: accessRequestSchema.optional(),
+  approval: z.looseObject({ id: z.string(), approved_until: instantSchema }).optional(),
   rationale: z.looseObject({
     acting: z
       .looseObject({

@@ -13,7 +13,7 @@ export const APPROVAL_TABLES = [
      id uuid primary key, requester text not null,
      user_type text not null, user_id text not null, agent_type text not null, agent_id text not null,
      binding_sha256 text not null, asked_sha256 text not null, task jsonb not null,
-     state text not null, answers jsonb not null default '[]', scope text not null default 'once',
+     state text not null, answers jsonb not null default '[]', denied jsonb, scope text not null default 'once',
      asked timestamptz not null, expires timestamptz not null, decided timestamptz, approved_until timestamptz,
      used_by uuid, used_at timestamptz, grant_state text not null default 'none', kept_until timestamptz not null)`,
   `create unique index approval_tasks_open on approval_tasks (asked_sha256) where state = 'pending'`,
@@ -23,11 +23,18 @@ export const APPROVAL_TABLES = [
   `create index approval_tasks_used on approval_tasks (used_by) where used_by is not null`,
   `create index approval_tasks_grants on approval_tasks (id) where grant_state in ('wanted', 'written')`,
   `create index approval_tasks_kept on approval_tasks (kept_until)`,
-  // Which task an access request opened, by its key: the same request again is the same task.
+  `create index approval_tasks_answered on approval_tasks using gin (answers jsonb_path_ops)`,
+  // An access request for several questions at once: an item for each, with its task.
+  `create table access_request_bundles (
+     id uuid primary key, requester text not null, user_id text not null, items jsonb not null, kept_until timestamptz not null)`,
+  `create index access_request_bundles_kept on access_request_bundles (kept_until)`,
+  // The task that an access request opened, by its key: the same request again is the same task.
   `create table access_request_keys (
      requester text not null, key text not null, body_sha256 text not null,
-     task uuid not null references approval_tasks on delete cascade, primary key (requester, key))`,
+     task uuid references approval_tasks on delete cascade, bundle uuid references access_request_bundles on delete cascade,
+     primary key (requester, key))`,
   `create index access_request_keys_task on access_request_keys (task)`,
+  `create index access_request_keys_bundle on access_request_keys (bundle)`,
 
   `create function lock_approvals(p_ids uuid[]) returns void language plpgsql as $$
    begin

@@ -13,6 +13,7 @@ import type {
 import type { EntityRef } from '../model/ids.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 import type { ReadBatch } from './read-batch.js';
+import { tellOfTasks } from './task-events.js';
 
 /** The parties that a question is asked for. */
 export interface TaskParties {
@@ -39,8 +40,10 @@ export interface AskedTask extends Pick<Approval, 'binding' | 'steps' | 'emergen
   readonly requested_until?: string | undefined;
 }
 
-export interface StoredTask extends AskedTask, Approval, TaskParties {
-  readonly binding: Approval['binding'];
+export interface StoredTask extends AskedTask, Omit<Approval, keyof AskedTask>, TaskParties {
+  readonly answers: readonly StoredAnswer[];
+  /** The no, where it was denied. */
+  readonly denied?: Refusal | undefined;
   /** The caller that asked, as it is recorded: the id of a client, or `agent:…`. */
   readonly requester: string;
   /** RFC 3339. */
@@ -54,13 +57,28 @@ export interface StoredTask extends AskedTask, Approval, TaskParties {
 /** The end of a task that waits, or of an approval. */
 export type TaskEnd = 'cancelled' | 'revoked';
 
+/** An answer, with the terms under which it was given. */
+export interface StoredAnswer extends ApprovalAnswer {
+  readonly scope: Approval['scope'];
+  /** RFC 3339. */
+  readonly until: string;
+  readonly note?: string | undefined;
+}
+
+/** A no, which is to the whole. */
+export type Refusal = Pick<StoredAnswer, 'by' | 'at' | 'note'>;
+
 export interface TaskAnswer {
-  readonly answers: readonly ApprovalAnswer[];
+  readonly denied?: Refusal | undefined;
+  readonly answers: readonly StoredAnswer[];
   /** `pending` where other steps still lack their yes. */
   readonly state: 'pending' | 'approved' | 'denied';
   readonly scope: Approval['scope'];
   readonly approved_until?: string | undefined;
 }
+
+/** The key that a page of tasks continues at. */
+export type TaskKey = Pick<StoredTask, 'asked' | 'id'>;
 
 /** Ended tasks are kept for a week: the same request again is then the same task. */
 export const KEPT_AFTER_END_MS = 7 * 86_400_000;
@@ -113,42 +131,83 @@ export class ApprovalStore implements Approvals {
   ): Promise<StoredTask | undefined> {
     const isGrant = answer.state === 'approved' && steps.some(({ kind }) => kind === 'elevation');
     const [rows] = await this.database.run([
-      {
-        sql: `update approval_tasks t set answers = $3::jsonb, state = $4, scope = $5, approved_until = $6::timestamptz,
-                decided = case when $4 <> 'pending' then $7::timestamptz end, grant_state = $8,
+      tellOfTasks(
+        {
+          sql: `update approval_tasks t set answers = $3::jsonb, state = $4, scope = $5, approved_until = $6::timestamptz,
+                denied = $10::jsonb, decided = case when $4 <> 'pending' then $7::timestamptz end, grant_state = $8,
                 kept_until = greatest(kept_until, $9::timestamptz, $6::timestamptz + interval '30 days')
               where id = $1::uuid and state = 'pending' and expires > $7::timestamptz and answers = $2::jsonb returning t.*`,
+          params: [
+            id,
+            JSON.stringify(seen),
+            JSON.stringify(answer.answers),
+            answer.state,
+            answer.scope,
+            answer.approved_until ?? null,
+            now.toISOString(),
+            isGrant ? 'wanted' : 'none',
+            new Date(now.getTime() + KEPT_AFTER_END_MS).toISOString(),
+            answer.denied === undefined ? null : JSON.stringify(answer.denied),
+          ],
+        },
+        'approval.decided',
+        now,
+      ),
+    ]);
+    return rows?.[0] === undefined ? undefined : toStoredTask(rows[0]);
+  }
+
+  /**
+   * Lists tasks, the oldest first: all that wait, or of those that ended the person's own and those that they answered.
+   * @param after the key of the page before; undefined for the first page
+   * @throws Fault
+   */
+  async list(
+    person: EntityRef,
+    states: readonly TaskState[],
+    { after, limit, now }: { readonly after: TaskKey | undefined; readonly limit: number; readonly now: Date },
+  ): Promise<readonly StoredTask[]> {
+    const [rows = []] = await this.database.run([
+      {
+        sql: `${SELECT_TASKS} where t.state = any ($1::text[]) and (t.state <> 'pending' or t.expires > $2::timestamptz)
+                and (t.state = 'pending' or (t.user_type = $3 and t.user_id = $4) or t.answers @> $5::jsonb or t.denied @> $9::jsonb)
+                and ($6::timestamptz is null or (t.asked, t.id) > ($6::timestamptz, $7::uuid))
+              order by t.asked, t.id limit $8::int`,
         params: [
-          id,
-          JSON.stringify(seen),
-          JSON.stringify(answer.answers),
-          answer.state,
-          answer.scope,
-          answer.approved_until ?? null,
+          `{${states.join(',')}}`,
           now.toISOString(),
-          isGrant ? 'wanted' : 'none',
-          new Date(now.getTime() + KEPT_AFTER_END_MS).toISOString(),
+          person.type,
+          person.id,
+          JSON.stringify([{ by: person }]),
+          after?.asked ?? null,
+          after?.id ?? null,
+          limit,
+          JSON.stringify({ by: person }),
         ],
       },
     ]);
-    return rows?.[0] === undefined ? undefined : toStoredTask(rows[0]);
+    return rows.map(toStoredTask);
   }
 
   /** Cancels a task that waits, or revokes an approval. @returns it as it is now; undefined where it is in no such state @throws Fault */
   async end(id: string, end: TaskEnd, now: Date): Promise<StoredTask | undefined> {
     const [rows] = await this.database.run([
-      {
-        sql: `update approval_tasks t set state = $2, decided = $3::timestamptz, kept_until = greatest(kept_until, $5::timestamptz)
+      tellOfTasks(
+        {
+          sql: `update approval_tasks t set state = $2, decided = $3::timestamptz, kept_until = greatest(kept_until, $5::timestamptz)
               where id = $1::uuid and state = $4
                 and (case when $4 = 'pending' then expires else approved_until end) > $3::timestamptz returning t.*`,
-        params: [
-          id,
-          end,
-          now.toISOString(),
-          end === 'cancelled' ? 'pending' : 'approved',
-          new Date(now.getTime() + KEPT_AFTER_END_MS).toISOString(),
-        ],
-      },
+          params: [
+            id,
+            end,
+            now.toISOString(),
+            end === 'cancelled' ? 'pending' : 'approved',
+            new Date(now.getTime() + KEPT_AFTER_END_MS).toISOString(),
+          ],
+        },
+        'approval.decided',
+        now,
+      ),
     ]);
     return rows?.[0] === undefined ? undefined : toStoredTask(rows[0]);
   }
@@ -171,27 +230,32 @@ export function endAllStatement(
   { user, agent }: { readonly user: EntityRef; readonly agent: EntityRef },
   now: Date,
 ): SqlStatement {
-  return {
-    sql: `with ended as (select id from approval_tasks
-            where user_type = $1 and user_id = $2 and agent_type = $3 and agent_id = $4 and state in ('pending', 'approved')
-            order by id for update)
-          update approval_tasks t set decided = $5::timestamptz, kept_until = greatest(kept_until, $6::timestamptz),
-            state = case when t.state = 'pending' then 'cancelled' else 'revoked' end
-          from ended where t.id = ended.id`,
-    params: [
-      user.type,
-      user.id,
-      agent.type,
-      agent.id,
-      now.toISOString(),
-      new Date(now.getTime() + KEPT_AFTER_END_MS).toISOString(),
-    ],
-  };
+  return tellOfTasks(
+    {
+      sql: `update approval_tasks t set decided = $5::timestamptz, kept_until = greatest(kept_until, $6::timestamptz),
+              state = case when t.state = 'pending' then 'cancelled' else 'revoked' end
+            where t.id in (select id from approval_tasks
+              where user_type = $1 and user_id = $2 and agent_type = $3 and agent_id = $4
+                and state in ('pending', 'approved') order by id for update)
+            returning t.*`,
+      params: [
+        user.type,
+        user.id,
+        agent.type,
+        agent.id,
+        now.toISOString(),
+        new Date(now.getTime() + KEPT_AFTER_END_MS).toISOString(),
+      ],
+    },
+    'approval.decided',
+    now,
+  );
 }
 
 const TASK_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-function isTaskId(id: string): boolean {
+/** Whether the text can be the id of a task. */
+export function isTaskId(id: string): boolean {
   return TASK_ID.test(id);
 }
 
@@ -199,6 +263,8 @@ export function toStoredTask(row: DatabaseRow): StoredTask {
   const { chain, question, denial, requested_until } = row['task'] as AskedTask;
   return {
     ...toApproval(row),
+    answers: row['answers'] as readonly StoredAnswer[],
+    ...(row['denied'] === null ? {} : { denied: row['denied'] as Refusal }),
     chain,
     question,
     denial,
@@ -220,7 +286,7 @@ function toApproval(row: DatabaseRow): Approval {
     state: row['state'] as TaskState,
     binding,
     steps,
-    answers: row['answers'] as readonly ApprovalAnswer[],
+    answers: (row['answers'] as readonly StoredAnswer[]).map(({ step, by, at }) => ({ step, by, at })),
     ...(emergency === undefined ? {} : { emergency }),
     scope: row['scope'] as Approval['scope'],
     ...(approvedUntil === undefined ? {} : { approved_until: approvedUntil }),

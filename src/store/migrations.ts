@@ -3,6 +3,7 @@ import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database } from './database/port.js';
 import { APPROVAL_TABLES } from './approval-tables.js';
 import { LIMIT_TABLES } from './limit-tables.js';
+import { RESERVING_FUNCTION } from './reserving-function.js';
 import { ConfigError, Fault } from '../model/faults.js';
 
 const MIGRATIONS: readonly (readonly string[])[] = [
@@ -88,6 +89,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
        (user_type, user_id, agent_type, agent_id, needs_sha256) where state = 'pending'`,
   ],
   APPROVAL_TABLES,
+  RESERVING_FUNCTION,
 ];
 
 /** The version of the tables that this Remit works with. */

@@ -50,7 +50,7 @@ function buildReservation(records: readonly QueuedRecord[], released: readonly s
 }
 
 /** The reservation as the members that the statement reads beside the record's. */
-export function serializeReservation({ at, parts, partial, retry }: Reservation): string {
+export function serializeReservation({ at, parts, partial, retry, approval }: Reservation): string {
   const text = JSON.stringify({
     at,
     partial,
@@ -59,6 +59,7 @@ export function serializeReservation({ at, parts, partial, retry }: Reservation)
       charges: charges.map((charge) => serializeCharge(charge, at)),
     })),
     ...(retry === undefined ? {} : { retry }),
+    ...(approval === undefined ? {} : { approval }),
   });
   return text.slice(1, -1);
 }

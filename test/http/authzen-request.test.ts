@@ -15,6 +15,7 @@ const requestContext: RequestContext = {
   requestId: undefined,
   idempotencyKey: undefined,
   tokenRequired: false,
+  usesApprovals: true,
   explain: true,
   // Asked only about a consistency, or a token; these questions state neither.
   relationships: undefined as unknown as RelationshipGraph,

@@ -320,6 +320,7 @@ async function prepare(w: World): Promise<Prepared> {
     agentCan: {},
     budget: undefined,
     consent: undefined,
+    approval: undefined,
     now: new Date('2030-01-01T12:00:00Z'),
     zone: 'UTC',
   };

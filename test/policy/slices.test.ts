@@ -371,6 +371,7 @@ function askedOf({ kind, who, what, user, view, action, request, ...stored }: Qu
       agentCan: {},
       budget: undefined,
       consent: undefined,
+      approval: undefined,
       now: new Date('2030-01-01T12:00:00Z'),
       zone: 'Asia/Kathmandu',
     },

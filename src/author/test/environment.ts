@@ -90,6 +90,7 @@ export class TestEnvironment {
       entities,
       consents: { fetch: (needs) => Promise.resolve(new Map(needs.map((need) => [consentKey(need), []]))) },
       approvals: { fetch: () => Promise.resolve(new Map()) },
+      approverGroups: { administeredBy: new Map(), deputies: new Map() },
       // Relationships alone, which narrow nothing.
       delegations: {
         fetch: (pairs) => Promise.resolve(new Map(pairs.map((pair) => [delegationKey(pair), undefined]))),

@@ -6,6 +6,7 @@ import { planCharges } from '../../govern/limits/charges.js';
 import { judgeLimits } from '../../govern/limits/judge.js';
 import { planRetryKey } from '../../govern/limits/retry-key.js';
 import type { FaultCode } from '../../model/faults.js';
+import { describeRef } from '../../model/ids.js';
 import { deny, pass, unknown, type Evidence } from '../../model/outcome.js';
 import { reason, type Reason } from '../../model/reasons.js';
 import type { Remedy } from '../../model/remedies.js';
@@ -27,15 +28,17 @@ export const consentStep: JudgingStep = {
     consents: listConsentNeeds(bound),
     charges: planCharges(bound).charges,
     retry: planRetryKey(bound),
+    approval: bound.question.approval,
   }),
 
   judge: (bound, facts) => {
     const consent = judgeConsent(bound, facts);
+    const approval = judgeApprovalFinding(facts);
     const limits = judgeUse(bound, facts);
-    const reasons = [...consent.reasons, ...limits.reasons];
-    const evidence = { ...consent.evidence, ...limits.evidence };
+    const reasons = [...approval.reasons, ...consent.reasons, ...limits.reasons];
+    const evidence = { ...consent.evidence, ...approval.evidence, ...limits.evidence };
     if (reasons.length > 0) return deny(reasons, evidence, consent.remedies);
-    const fault = consent.fault ?? limits.fault;
+    const fault = consent.fault ?? approval.fault ?? limits.fault;
     return fault === undefined ? pass(evidence) : unknown(fault, evidence);
   },
 };
@@ -50,16 +53,34 @@ function judgeConsent({ target: { action }, acting }: BoundQuestion, { consent }
     const terms = { access, given, ...(ends === undefined ? {} : { ends }), ...(when === undefined ? {} : { when }) };
     return { reasons: [], evidence: { ...evidence, consent: id, ...terms } };
   }
-  const missing = consent ?? { code: 'consent_required' as const, message: NO_CONSENT[acting.mode] };
+  if (consent?.kind === 'confirmed')
+    return { reasons: [], evidence: { ...evidence, confirmed: consent.at, ends: consent.until } };
+  const missing = consent ?? { code: 'consent_required' as const, message: NO_USER };
   const message = `"${action.name}" needs ${action.consent} consent. ${missing.message}`;
   return { reasons: [reason('consent', missing.code, message)], evidence, remedies: [{ type: 'consent' }] };
 }
 
 /** The reason for which no consents were looked at. */
-const NO_CONSENT = {
-  delegated: 'The user has to say yes to this very question.',
-  direct: 'An agent that acts for itself has no user to give it.',
-} as const;
+const NO_USER = 'An agent that acts for itself has no user to give it.';
+
+/** The approval that the question presents must be good, whether or not anything asks for it. */
+function judgeApprovalFinding({ approval }: Facts): Judgement {
+  switch (approval?.kind) {
+    case undefined:
+      return { reasons: [], evidence: {} };
+    case 'unknown':
+      return { reasons: [], evidence: {}, fault: approval.fault };
+    case 'bad': {
+      const { code, message, at } = approval;
+      return { reasons: [{ ...reason('consent', code, message), ...(at === undefined ? {} : { at }) }], evidence: {} };
+    }
+    case 'good': {
+      const { id, answers, approved_until } = approval.approval;
+      const approvers = [...new Set(answers.map(({ by }) => describeRef(by)))];
+      return { reasons: [], evidence: { approval: id, approvers, approved_until } };
+    }
+  }
+}
 
 function judgeUse(bound: BoundQuestion, { limits }: Facts): Judgement {
   if (limits === undefined) return { reasons: [], evidence: {} };

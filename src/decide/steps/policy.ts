@@ -4,7 +4,7 @@
  */
 import type { FaultCode } from '../../model/faults.js';
 import { describeRef } from '../../model/ids.js';
-import { deny, pass, unknown } from '../../model/outcome.js';
+import { deny, pass, unknown, type StepOutcome } from '../../model/outcome.js';
 import { reason, REQUEST_DEPENDENT_REASONS, type Reason } from '../../model/reasons.js';
 import { readsAny } from '../../policy/certain-answer.js';
 import type { Policy } from '../../policy/policies.js';
@@ -23,40 +23,44 @@ export const policyStep: JudgingStep = {
     entities: [...listOwnEntities(bound), ...listReferenceNeeds(bound)],
   }),
 
-  judge: (bound, facts) => {
-    const { policies } = bound.rules;
-    const reasons: Reason[] = [];
-    const faults: FaultCode[] = [];
-    const uncertain = judgeContextChecks(bound, facts, reasons, faults);
-    if (facts.entitiesFault !== undefined) faults.push(facts.entitiesFault);
-    const { permitting, forbidding } =
-      faults.length > 0
-        ? NOT_ASKED
-        : uncertain.length > 0
-          ? { permitting: [], forbidding: listCertainForbids(bound, facts, uncertain) }
-          : judgeAnswers(facts, reasons, faults);
-
-    const evidence = {
-      ...(permitting.length === 0 ? {} : { permitted_by: citePolicies(permitting, policies) }),
-      ...(forbidding.length === 0 ? {} : { forbidden_by: citePolicies(forbidding, policies) }),
-    };
-    const forbids = forbidding.flatMap((id) => policies.get(id) ?? []);
-    if (forbidding.length > 0) {
-      const ids = forbids.map(({ id }) => id);
-      reasons.unshift(reason('policy', 'policy_forbid', forbids.map(getPolicyLabel).join(' '), ids));
-    }
-    if (reasons.length > 0) {
-      const remedies = forbids.flatMap((forbid) => forbid.remedies);
-      const liftsTheRest = reasons.every(
-        ({ code }) => code === 'policy_forbid' || REQUEST_DEPENDENT_REASONS.includes(code),
-      );
-      const isRemediable =
-        forbidding.length > 0 && liftsTheRest && forbids.every((forbid) => forbid.remedies.length > 0);
-      return deny(reasons, evidence, remedies, { isRemediable });
-    }
-    return faults[0] === undefined ? pass(evidence) : unknown(faults[0], evidence);
-  },
+  judge: judgePolicies,
 };
+
+/** The facts that policies are judged by. */
+export type PolicyFacts = Pick<Facts, 'check' | 'entitiesFault' | 'cedar'>;
+
+export function judgePolicies(bound: BoundQuestion, facts: PolicyFacts): StepOutcome {
+  const { policies } = bound.rules;
+  const reasons: Reason[] = [];
+  const faults: FaultCode[] = [];
+  const uncertain = judgeContextChecks(bound, facts, reasons, faults);
+  if (facts.entitiesFault !== undefined) faults.push(facts.entitiesFault);
+  const { permitting, forbidding } =
+    faults.length > 0
+      ? NOT_ASKED
+      : uncertain.length > 0
+        ? { permitting: [], forbidding: listCertainForbids(bound, facts, uncertain) }
+        : judgeAnswers(facts, reasons, faults);
+
+  const evidence = {
+    ...(permitting.length === 0 ? {} : { permitted_by: citePolicies(permitting, policies) }),
+    ...(forbidding.length === 0 ? {} : { forbidden_by: citePolicies(forbidding, policies) }),
+  };
+  const forbids = forbidding.flatMap((id) => policies.get(id) ?? []);
+  if (forbidding.length > 0) {
+    const ids = forbids.map(({ id }) => id);
+    reasons.unshift(reason('policy', 'policy_forbid', forbids.map(getPolicyLabel).join(' '), ids));
+  }
+  if (reasons.length > 0) {
+    const remedies = forbids.flatMap((forbid) => forbid.remedies);
+    const liftsTheRest = reasons.every(
+      ({ code }) => code === 'policy_forbid' || REQUEST_DEPENDENT_REASONS.includes(code),
+    );
+    const isRemediable = forbidding.length > 0 && liftsTheRest && forbids.every((forbid) => forbid.remedies.length > 0);
+    return deny(reasons, evidence, remedies, { isRemediable });
+  }
+  return faults[0] === undefined ? pass(evidence) : unknown(faults[0], evidence);
+}
 
 const LATE_MESSAGE = 'whether what was in the way has expired can not be told: SpiceDB may answer from its cache';
 
@@ -69,7 +73,12 @@ function listContextChecks(bound: BoundQuestion): ReturnType<typeof buildCanChec
  * Adds what the checks lack that Cedar's context is made of. Returns the members of the context that aren't known for it:
  * then Cedar's answer holds for those policies alone that don't read them.
  */
-function judgeContextChecks(bound: BoundQuestion, facts: Facts, reasons: Reason[], faults: FaultCode[]): string[] {
+function judgeContextChecks(
+  bound: BoundQuestion,
+  facts: PolicyFacts,
+  reasons: Reason[],
+  faults: FaultCode[],
+): string[] {
   const uncertain: string[] = [];
   for (const check of listContextChecks(bound)) {
     const answer = facts.check(check);
@@ -96,7 +105,7 @@ interface DecidingPolicies {
 
 const NOT_ASKED: DecidingPolicies = { permitting: [], forbidding: [] };
 
-function judgeAnswers({ cedar }: Facts, reasons: Reason[], faults: FaultCode[]): DecidingPolicies {
+function judgeAnswers({ cedar }: PolicyFacts, reasons: Reason[], faults: FaultCode[]): DecidingPolicies {
   const forbidding = new Set<string>();
   let permitting: readonly string[] = [];
   const answer = readCedarAnswer('policy', cedar.acting, reasons, faults);
@@ -117,7 +126,7 @@ function judgeAnswers({ cedar }: Facts, reasons: Reason[], faults: FaultCode[]):
 }
 
 /** The forbids that apply whatever the uncertain members of the context are, in order. */
-function listCertainForbids(bound: BoundQuestion, { cedar }: Facts, uncertain: readonly string[]): string[] {
+function listCertainForbids(bound: BoundQuestion, { cedar }: PolicyFacts, uncertain: readonly string[]): string[] {
   const ids = [cedar.acting, ...cedar.chain.map(({ outcome }) => outcome)].flatMap((outcome) => {
     if (outcome.kind === 'missing') return outcome.certain.forbidding;
     return outcome.kind === 'answer' && outcome.answer.decision === 'deny' ? outcome.answer.determining : [];

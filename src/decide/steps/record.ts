@@ -6,7 +6,8 @@ import { planCharges } from '../../govern/limits/charges.js';
 import { planReservation } from '../../govern/limits/reservation.js';
 import { planRetryKey } from '../../govern/limits/retry-key.js';
 import type { DecisionRecord } from '../../model/decision.js';
-import type { Reservation } from '../../model/limits.js';
+import type { ApprovalUse } from '../../model/approvals.js';
+import type { LimitState, Reservation } from '../../model/limits.js';
 import { pass, unknown } from '../../model/outcome.js';
 import type { Evaluation } from '../evaluation.js';
 import type { ClosingStep } from '../step.js';
@@ -17,10 +18,24 @@ export const recordStep: ClosingStep = {
 };
 
 /** Plans what the decision reserves if it is an allow; a dry run spends nothing. */
-export function reserveLimits({ unbound, bound, facts }: Evaluation): Reservation | undefined {
-  const limits = facts?.limits;
-  if (bound === undefined || limits === undefined || 'fault' in limits || unbound.question.dryRun) return undefined;
-  return planReservation(planCharges(bound).charges, limits, planRetryKey(bound), bound.now);
+export function planUses(id: string, { unbound, bound, facts }: Evaluation): Reservation | undefined {
+  if (bound === undefined || facts === undefined || unbound.question.dryRun) return undefined;
+  const { limits, approval } = facts;
+  const state = limits === undefined || 'fault' in limits ? undefined : limits;
+  return planReservation(
+    {
+      charges: state === undefined ? [] : planCharges(bound).charges,
+      state,
+      retry: state === undefined ? undefined : planRetryKey(bound),
+      approval: approval?.kind === 'good' ? planApprovalUse(approval.approval.id, id, state) : undefined,
+    },
+    bound.now,
+  );
+}
+
+/** A retry uses the approval for the decision that it repeats, which may have used it already. */
+function planApprovalUse(approval: string, id: string, state: LimitState | undefined): ApprovalUse {
+  return { id: approval, decision: state?.retry?.kind === 'held' ? state.retry.decision : id };
 }
 
 /** Says on record which decision holds what was reserved, and until when an outcome can change it. */
@@ -31,6 +46,7 @@ export function describeReservation(
 ): Pick<DecisionRecord, 'reservation'> {
   if (reservation === undefined) return {};
   const { at, parts, retry } = reservation;
+  if (parts.length === 0 && retry === undefined) return {};
   const earlier = retry?.expected.kind === 'held' ? retry.expected : undefined;
   const isLimited = earlier !== undefined || parts.length > 0;
   return {

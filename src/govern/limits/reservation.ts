@@ -1,20 +1,30 @@
 /** Plans what is reserved together with the record of an allow, or of a list. */
+import type { ApprovalUse } from '../../model/approvals.js';
 import type { Charge, LimitState, Reservation, RetryKey } from '../../model/limits.js';
 
-/** @returns undefined where nothing is to be reserved */
-export function planReservation(
-  charges: readonly Charge[],
-  { retry: expected }: LimitState,
-  retry: RetryKey | undefined,
-  now: Date,
-): Reservation | undefined {
-  if (charges.length === 0 && retry === undefined) return undefined;
+/** What one decision uses. */
+export interface PlannedUse {
+  readonly charges: readonly Charge[];
+  readonly state: LimitState | undefined;
+  readonly retry: RetryKey | undefined;
+  readonly approval: ApprovalUse | undefined;
+}
+
+/**
+ * @param state of limits; undefined where the question has none, and no key
+ * @param approval the one that the decision uses
+ * @returns undefined where nothing is to be reserved
+ */
+export function planReservation({ charges, state, retry, approval }: PlannedUse, now: Date): Reservation | undefined {
+  if (charges.length === 0 && retry === undefined && approval === undefined) return undefined;
+  const expected = state?.retry;
   const isHeld = expected?.kind === 'held';
   return {
     at: now.getTime(),
     parts: isHeld || charges.length === 0 ? [] : [{ charges, count: 1 }],
     partial: false,
     ...(retry === undefined || expected === undefined ? {} : { retry: { ...retry, expected } }),
+    ...(approval === undefined ? {} : { approval }),
   };
 }
 

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { listKnownKeys } from '../../config/schema-types.js';
 import { didYouMean } from '../../diagnostics/suggest.js';
 import { BadRequest, Fault } from '../../model/faults.js';
+import { AccessRequestProblem, sendAccessRequestProblem } from './access-request-problem.js';
 import { rephraseIssue, StrictJsonError, formatJsonPath } from '../../runtime/strict-json.js';
 
 export const problemFormat = z
@@ -94,6 +95,7 @@ export function installErrorHandlers(app: FastifyInstance): void {
   app.setErrorHandler((error: FastifyError | Error, request, reply) => {
     if (error instanceof BadRequest)
       return reply.code(error.status).send(createProblem(error.code, error.message, error.at));
+    if (error instanceof AccessRequestProblem) return sendAccessRequestProblem(reply, error);
     if (error instanceof RateLimitExceeded) return sendTooManyRequests(reply, error);
     if (error instanceof StrictJsonError)
       return reply.code(400).send(createProblem('malformed_json', describeJsonProblem(error), error.path));

@@ -18,8 +18,13 @@ const metadataFormat = z
     search_resource_endpoint: z.string(),
     search_action_endpoint: z.string(),
     supported_obligations: z.array(z.string()),
+    access_request_endpoint: z.string(),
+    jwks_uri: z.string(),
+    capabilities: z.array(z.string()),
   })
   .meta({ id: 'Metadata' });
+const KEYS_PATH = '/.well-known/jwks.json';
+const keysFormat = z.object({ keys: z.array(z.looseObject({ kty: z.string() })) }).meta({ id: 'Keys' });
 const resourceMetadataFormat = z
   .object({
     resource: z.string(),
@@ -63,7 +68,19 @@ export function discoveryRoutes(app: TypedApp, service: Service): void {
       search_resource_endpoint: `${getBaseUrl()}/access/v1/search/resource`,
       search_action_endpoint: `${getBaseUrl()}/access/v1/search/action`,
       supported_obligations: OBLIGATION_TYPES,
+      access_request_endpoint: `${getBaseUrl()}/access/v1/requests`,
+      jwks_uri: `${getBaseUrl()}${KEYS_PATH}`,
+      capabilities: ['urn:openid:authzen:capability:access-request'],
     }),
+  });
+
+  app.get(KEYS_PATH, {
+    schema: {
+      tags: ['operations'],
+      summary: 'The keys that Remit signs with (RFC 7517)',
+      response: { 200: keysFormat, 429: problemFormat },
+    },
+    handler: (_request, reply) => reply.header('cache-control', 'public, max-age=300').send(service.signing.jwks),
   });
 
   app.get('/.well-known/oauth-protected-resource', {

@@ -2,7 +2,9 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import { decide, type DecisionDeps } from '../../decide/decide.js';
 import { BadRequest, Fault } from '../../model/faults.js';
+import type { Decision } from '../../model/decision.js';
 import type { Caller } from '../../model/question.js';
+import { describeOffer } from '../access-offer-json.js';
 import { isObject } from '../../policy/schema/types.js';
 import type { Service } from '../../service/service.js';
 import { yieldToEventLoop } from '../../runtime/yield.js';
@@ -79,6 +81,8 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
               requestContext: { ...batchContext, account },
               isMinimal,
               deps,
+              service,
+              baseUrl: app.getBaseUrl(),
               log: request.log,
             }),
           refuse: (refusal, index) => toItemErrorAnswer(toItemError(refusal), index, isMinimal),
@@ -105,13 +109,28 @@ async function answerQuestion(
   request.decisionId = decision.id;
   const scope = caller.kind === 'agent' ? decision.firstDenial.remedies.find((r) => r.type === 'scope') : undefined;
   if (scope !== undefined) void reply.header('www-authenticate', buildChallenges(reply, scope.challenge));
-  return reply.code(decision.fault === undefined ? 200 : 503).send(toEvaluationAnswer(decision, caller, isMinimal));
+  const answer = await answerDecision(decision, caller, isMinimal, service, reply.server.getBaseUrl());
+  return reply.code(decision.fault === undefined ? 200 : 503).send(answer);
+}
+
+/** @param baseUrl where this service is reached */
+async function answerDecision(
+  decision: Decision,
+  caller: Caller,
+  isMinimal: boolean,
+  { signing }: Pick<Service, 'signing'>,
+  baseUrl: string,
+): Promise<EvaluationAnswer> {
+  const offer = isMinimal ? undefined : await describeOffer(decision, signing, baseUrl);
+  return toEvaluationAnswer(decision, caller, isMinimal, offer);
 }
 
 interface ItemContext {
   readonly requestContext: RequestContext;
   readonly isMinimal: boolean;
   readonly deps: DecisionDeps;
+  readonly service: Pick<Service, 'signing'>;
+  readonly baseUrl: string;
   readonly log: FastifyBaseLogger;
 }
 
@@ -119,14 +138,14 @@ interface ItemContext {
 async function answerItem(
   item: object | undefined,
   index: number,
-  { requestContext, isMinimal, deps, log }: ItemContext,
+  { requestContext, isMinimal, deps, service, baseUrl, log }: ItemContext,
 ): Promise<EvaluationAnswer> {
   try {
     // A thousand items that are none would otherwise be read without a pause.
     await yieldToEventLoop();
     if (item === undefined) throw new BadRequest('must be an object');
     const decision = await decide(parseQuestion(item, requestContext), deps);
-    return toEvaluationAnswer(decision, requestContext.caller, isMinimal);
+    return await answerDecision(decision, requestContext.caller, isMinimal, service, baseUrl);
   } catch (error) {
     if (error instanceof BadRequest) return toItemErrorAnswer(error, index, isMinimal);
     log.error({ err: error }, 'unexpected error');

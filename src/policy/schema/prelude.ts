@@ -27,7 +27,13 @@ namespace Remit {
     expires_at?: datetime,
     confirmed: Bool,        // whether the user has said yes to this very question
   };
-  type Approval = { by: String, approved_at: datetime, expires_at?: datetime };
+  type Approval = {         // by holders of every permission that the forbids name
+    by: String,             // who gave the last yes: "user:bob"
+    approvers: Set<String>, // all who gave one
+    approved_at: datetime,  // when the last one was given
+    expires_at?: datetime,
+    emergency: Bool,        // whether it was given by those who answer in an emergency
+  };
   type Amount = {           // 12.50 EUR is 1250 with two decimals
     value: Long,
     unit: String,

@@ -1,0 +1,164 @@
+/**
+ * Finds out whether approving would lift a deny, by judging its facts again with the approvals assumed. Only where all steps
+ * then pass can they be asked for. It is pure, so a replay of the record comes to the same.
+ */
+import type { AccessRequestOffer, ApprovalStep } from '../model/approvals.js';
+import type { StepOutcome } from '../model/outcome.js';
+import type { ReasonCode } from '../model/reasons.js';
+import type { Policy } from '../policy/policies.js';
+import { bindApproval } from './approval-binding.js';
+import { findRequiredPermissions, listForbids, type GivenAnswers } from './approval-facts.js';
+import type { BoundQuestion } from './bound-question.js';
+import type { Evaluation } from './evaluation.js';
+import { evaluateFacts } from './facts.js';
+import type { Facts, JudgingStep } from './step.js';
+import { listNamesBehindStatements } from './told-denial.js';
+
+/** The time for which approvals of a denied question can be asked for. */
+const OFFER_LIFETIME_MS = 15 * 60_000;
+
+/** The answers that are taken to have been given. */
+interface AssumedAnswers {
+  readonly permissions: boolean;
+  readonly user: boolean;
+}
+
+const NOTHING_ASSUMED: AssumedAnswers = { permissions: false, user: false };
+
+/** @param steps all that judge facts. @returns undefined where nothing can be asked for */
+export function findAccessRequestOffer(
+  { unbound, bound, facts, stepResults }: Evaluation,
+  steps: readonly JudgingStep[],
+): AccessRequestOffer | undefined {
+  if (bound === undefined || facts === undefined || unbound.question.dryRun) return undefined;
+  const outcomes = stepResults.map(({ outcome }) => outcome);
+  if (isAllowed(outcomes) || !outcomes.every(mayBeLifted) || mayTellOfStatements(bound)) return undefined;
+  const lifted = assumeWhatLifts(outcomes, bound, facts, steps);
+  if (lifted === undefined || lifted.length === 0) return undefined;
+  return {
+    steps: lifted,
+    binding: bindApproval(bound, facts),
+    expires_at: new Date(bound.now.getTime() + OFFER_LIFETIME_MS).toISOString(),
+  };
+}
+
+/** The reasons that approvals can lift; those of an approval that isn't good go with another. */
+const LIFTABLE_REASONS: readonly ReasonCode[] = [
+  'policy_forbid',
+  'consent_required',
+  'approval_unverifiable',
+  'approval_out_of_scope',
+  'approval_expired',
+  'approval_used',
+  'approval_revoked',
+  'approver_ineligible',
+  'grant_pending',
+];
+
+function mayBeLifted(outcome: StepOutcome): boolean {
+  if (outcome.outcome !== 'deny') return outcome.outcome === 'pass';
+  return outcome.reasons.every(({ code }) => LIFTABLE_REASONS.includes(code));
+}
+
+/**
+ * Whether the offer could tell an agent that asks for itself what is stored of an entity that its question names: then it is
+ * told the same whatever is stored, and that is no offer.
+ */
+function mayTellOfStatements(bound: BoundQuestion): boolean {
+  return bound.question.caller.kind === 'agent' && listNamesBehindStatements(bound).length > 0;
+}
+
+/** @returns the steps of which none can be left out; undefined where the deny stays with all approvals that there could be */
+function assumeWhatLifts(
+  found: readonly StepOutcome[],
+  bound: BoundQuestion,
+  facts: Facts,
+  steps: readonly JudgingStep[],
+): readonly ApprovalStep[] | undefined {
+  // What an approval that isn't good has to do with it is left out.
+  const initial = facts.approval === undefined ? found : judgeAssuming(NOTHING_ASSUMED, bound, facts, steps).outcomes;
+  if (isAllowed(initial)) return undefined;
+  let assumed = assumeMore(NOTHING_ASSUMED, initial, bound);
+  while (assumed !== undefined) {
+    const judged = judgeAssuming(assumed, bound, facts, steps);
+    if (isAllowed(judged.outcomes)) return listNeededSteps(assumed, judged.permissions, bound, facts, steps);
+    assumed = assumeMore(assumed, judged.outcomes, bound);
+  }
+  return undefined;
+}
+
+interface AssumedJudgement {
+  readonly outcomes: readonly StepOutcome[];
+  /** The permissions whose holders were taken to have said yes. */
+  readonly permissions: readonly string[];
+}
+
+function judgeAssuming(
+  { permissions, user }: AssumedAnswers,
+  bound: BoundQuestion,
+  facts: Facts,
+  steps: readonly JudgingStep[],
+): AssumedJudgement {
+  const [at, until] = [bound.now.toISOString(), new Date(bound.now.getTime() + OFFER_LIFETIME_MS).toISOString()];
+  // Nobody is known yet who will have approved.
+  const seen = { by: '', approvers: [], approved_at: at, expires_at: until, emergency: false };
+  const given: GivenAnswers = {
+    user: user ? { at, until } : undefined,
+    approval: permissions ? { permissions: 'any', seen } : undefined,
+  };
+  const assumedFacts = evaluateFacts(bound, facts, given);
+  const unapproved = permissions ? evaluateFacts(bound, facts, { user: given.user }) : undefined;
+  return {
+    outcomes: steps.map(({ judge }) => judge(bound, assumedFacts)),
+    permissions: unapproved === undefined ? [] : (findRequiredPermissions(bound, unapproved) ?? []),
+  };
+}
+
+function isAllowed(outcomes: readonly StepOutcome[]): boolean {
+  return outcomes.every(({ outcome }) => outcome === 'pass');
+}
+
+/**
+ * Adds the next answer that could lift what still denies; undefined where none could. The user's own comes first: what policies
+ * read of their consent may lift the rest.
+ */
+function assumeMore(
+  assumed: AssumedAnswers,
+  outcomes: readonly StepOutcome[],
+  bound: BoundQuestion,
+): AssumedAnswers | undefined {
+  if (!outcomes.every(mayBeLifted)) return undefined;
+  const reasons = outcomes.flatMap((outcome) => (outcome.outcome === 'deny' ? outcome.reasons : []));
+  const forbids = listForbids(reasons, bound);
+  const isConsentMissing = reasons.some(({ step }) => step === 'consent');
+  const others = assumed.permissions ? forbids : forbids.filter((forbid) => !hasRemedy(forbid, 'approval'));
+  if (!isConsentMissing && !assumed.permissions && others.length === 0) return { ...assumed, permissions: true };
+  const mayLift = isConsentMissing || others.every((forbid) => hasRemedy(forbid, 'consent'));
+  return mayLift && !assumed.user && canAskUser(bound) ? { ...assumed, user: true } : undefined;
+}
+
+/** A user is asked for what an agent does for them, of the actions that ask for consent. */
+function canAskUser({ acting, target }: BoundQuestion): boolean {
+  return acting.mode === 'delegated' && target.action.consent !== undefined;
+}
+
+function hasRemedy({ remedies }: Policy, type: 'approval' | 'consent'): boolean {
+  return remedies.some((remedy) => remedy.type === type);
+}
+
+/** The steps without those that turn out not to be needed beside the others. */
+function listNeededSteps(
+  assumed: AssumedAnswers,
+  permissions: readonly string[],
+  bound: BoundQuestion,
+  facts: Facts,
+  steps: readonly JudgingStep[],
+): ApprovalStep[] {
+  const without = assumed.user ? judgeAssuming({ ...assumed, user: false }, bound, facts, steps) : undefined;
+  const isUserNeeded = without !== undefined && !isAllowed(without.outcomes);
+  const needed = without === undefined || isUserNeeded ? permissions : without.permissions;
+  return [
+    ...needed.map((permission): ApprovalStep => ({ kind: 'permission', permission })),
+    ...(isUserNeeded ? [{ kind: 'user' } as const] : []),
+  ];
+}

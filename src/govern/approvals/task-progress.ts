@@ -1,0 +1,77 @@
+/** The progress of a task: what is still to be answered, and what an answer makes of it. Pure. */
+import type { Approval, ApprovalStep, TaskState } from '../../model/approvals.js';
+import type { EntityRef } from '../../model/ids.js';
+import type { StoredAnswer, StoredTask, TaskAnswer } from '../../store/approvals.js';
+
+/** The state at this time: a task that nobody answered in time has expired, whether or not that is stored. */
+export function readTaskState({ state, expires }: Pick<StoredTask, 'state' | 'expires'>, now: Date): TaskState {
+  return state === 'pending' && Date.parse(expires) <= now.getTime() ? 'expired' : state;
+}
+
+/** An approval in an emergency is good for no longer. */
+const EMERGENCY_MS = 3_600_000;
+
+/** The indexes of the steps that nobody has said yes to. */
+export function listOpenSteps({ steps, answers }: Pick<Approval, 'steps' | 'answers'>): number[] {
+  const answered = new Set(answers.map(({ step }) => step));
+  return steps.map((_, index) => index).filter((index) => !answered.has(index));
+}
+
+/** The permission whose holders may say yes to a step; undefined where it is for the user alone. */
+export function findStepPermission(step: ApprovalStep, { emergency }: Pick<Approval, 'emergency'>): string | undefined {
+  return step.kind === 'user' ? undefined : (emergency ?? step.permission);
+}
+
+export interface GivenYes {
+  readonly by: EntityRef;
+  readonly at: Date;
+  readonly scope: Approval['scope'];
+  /** The end that the approver gives it; where there is none, the longest that there may be. */
+  readonly until?: Date | undefined;
+  readonly note?: string | undefined;
+}
+
+export interface ApprovalTerms {
+  readonly onceMs: number;
+  readonly untilMaxMs: number;
+}
+
+/**
+ * Says yes to steps. Once none is open the task is approved, for as much as all of those who said yes have agreed to.
+ * @param given the steps that the approver may answer and nobody has
+ */
+export function approveSteps(
+  task: Pick<StoredTask, 'steps' | 'answers' | 'emergency'>,
+  given: readonly number[],
+  { by, at, scope, until, note }: GivenYes,
+  terms: ApprovalTerms,
+): TaskAnswer {
+  const latest = findLatestEnd(task, scope, at, terms);
+  const ends = until === undefined || until > latest ? latest : until;
+  const common = {
+    by,
+    at: at.toISOString(),
+    scope,
+    until: ends.toISOString(),
+    ...(note === undefined ? {} : { note }),
+  };
+  const answers: readonly StoredAnswer[] = [...task.answers, ...given.map((step) => ({ step, ...common }))];
+  const narrowest = answers.some((answer) => answer.scope === 'once') ? 'once' : 'until';
+  if (listOpenSteps({ steps: task.steps, answers }).length > 0) return { answers, state: 'pending', scope: narrowest };
+  // One for a single use is good from the last yes on: those who said yes before had meant that.
+  const onceEnd = findLatestEnd(task, 'once', at, terms).getTime();
+  const agreed = answers.flatMap((answer) => (answer.scope === 'until' ? [Date.parse(answer.until)] : [onceEnd]));
+  return { answers, state: 'approved', scope: narrowest, approved_until: new Date(Math.min(...agreed)).toISOString() };
+}
+
+/** The latest end that an approval can be given now. */
+export function findLatestEnd(
+  { steps, emergency }: Pick<StoredTask, 'steps' | 'emergency'>,
+  scope: Approval['scope'],
+  at: Date,
+  { onceMs, untilMaxMs }: ApprovalTerms,
+): Date {
+  const elevations = steps.flatMap((step) => (step.kind === 'elevation' ? [step.seconds * 1000] : []));
+  const emergencies = emergency === undefined ? [] : [EMERGENCY_MS];
+  return new Date(at.getTime() + Math.min(scope === 'once' ? onceMs : untilMaxMs, ...elevations, ...emergencies));
+}

@@ -1,0 +1,172 @@
+/** Tasks as those who may answer them read them, and how they are answered. */
+import { z } from 'zod';
+import { findLatestEnd, findStepPermission, readTaskState } from '../govern/approvals/task-progress.js';
+import type { ApprovalsConfig } from '../config/approvals.js';
+import { TASK_STATES } from '../model/approvals.js';
+import { describeRef } from '../model/ids.js';
+import { instantFormat } from '../runtime/instant-format.js';
+import type { StoredTask } from '../store/approvals.js';
+import { nextPageFormat } from './page-token.js';
+import { queryNumber } from './query-number.js';
+import { findTaskTitle } from './task-title.js';
+import type { Rules } from '../policy/load.js';
+
+const MAX_TASKS = 100;
+const DEFAULT_TASKS = 50;
+const MAX_NOTE_LENGTH = 500;
+const SCOPES = ['once', 'until'] as const;
+
+export const approvalListQuery = z.strictObject({
+  state: z.enum(TASK_STATES).default('pending').describe('`pending`: those that wait for an answer'),
+  limit: queryNumber(1, MAX_TASKS, DEFAULT_TASKS),
+  page_token: z.string().max(4096).optional().describe('`next_token` of the page before'),
+});
+
+const entityFormat = z.object({ type: z.string(), id: z.string() });
+const stepFormat = z.object({
+  kind: z.enum(['permission', 'user', 'elevation']),
+  permission: z.string().optional().describe('Its holders may answer; absent where only the user may'),
+  gives: z
+    .object({ relation: z.string(), resource: z.string(), to: z.string(), seconds: z.int() })
+    .optional()
+    .describe('The right that the user gets with it, and for how long at most'),
+  by: z.string().optional().describe('Who has said yes'),
+  at: z.string().optional(),
+  note: z.string().optional(),
+});
+export const approvalFormat = z
+  .object({
+    id: z.uuid(),
+    state: z.enum(TASK_STATES),
+    title: z.string().describe('What is to be done, as the schema has it'),
+    user: z.string().optional(),
+    agent: z.string().optional(),
+    chain: z.array(z.string()).describe('The agents that passed it on, the last one first'),
+    requester: z.string().describe('The client that asked, or the agent itself'),
+    subject: entityFormat,
+    action: z.object({ name: z.string(), properties: z.looseObject({}) }),
+    resource: entityFormat.extend({ properties: z.looseObject({}) }),
+    context: z.looseObject({}).describe('What else decides, and is part of what is approved'),
+    steps: z.array(stepFormat),
+    may_answer: z.boolean().describe('Whether the reader may say yes to a step that lacks one'),
+    emergency: z.boolean(),
+    requested_until: z.string().optional(),
+    latest_until: z.string().optional().describe('The latest end that an approval for more than one use can have now'),
+    asked_at: z.string(),
+    expires_at: z.string().describe('When it can’t be answered any more'),
+    decided_at: z.string().optional(),
+    scope: z.enum(SCOPES).optional(),
+    approved_until: z.string().optional(),
+    used: z.boolean().optional().describe('Whether its single use has been made'),
+    denied: z.object({ by: z.string(), at: z.string(), note: z.string().optional() }).optional(),
+  })
+  .meta({
+    id: 'Approval',
+    examples: [
+      {
+        id: '9d3c1f0a-5a44-4d0e-b3a9-0a4c2f5f7a10',
+        state: 'pending',
+        title: 'Merge a pull request',
+        user: 'user:alice',
+        agent: 'agent:coder',
+        chain: [],
+        requester: 'git-api',
+        subject: { type: 'user', id: 'alice' },
+        action: { name: 'merge', properties: { branch: 'main' } },
+        resource: { type: 'repository', id: 'api', properties: {} },
+        context: {},
+        steps: [{ kind: 'permission', permission: 'administer' }],
+        may_answer: true,
+        emergency: false,
+        asked_at: '2030-03-04T10:00:00.000Z',
+        expires_at: '2030-03-05T10:00:00.000Z',
+      },
+    ],
+  });
+export type ApprovalJson = z.infer<typeof approvalFormat>;
+export const approvalListFormat = z
+  .object({ page: nextPageFormat, results: z.array(approvalFormat) })
+  .meta({ id: 'ApprovalList' });
+
+export const approvalDecisionBody = z
+  .strictObject({
+    decision: z.enum(['approve', 'deny']),
+    scope: z.enum(SCOPES).default('once').describe('`once`: one use; `until`: any number until its end'),
+    until: instantFormat.optional().describe('Of scope `until`: its end; absent: the one that was asked for'),
+    note: z
+      .string()
+      .max(MAX_NOTE_LENGTH)
+      .regex(/^\P{Cc}*$/u, 'must not contain control characters')
+      .optional(),
+  })
+  .refine(({ scope, until }) => until === undefined || scope === 'until', {
+    message: 'is for the scope "until"',
+    path: ['until'],
+  })
+  .meta({ id: 'ApprovalDecision', examples: [{ decision: 'approve', scope: 'once', note: 'Reviewed with Alice.' }] });
+export type ApprovalDecisionBody = z.infer<typeof approvalDecisionBody>;
+
+/** @param answerable the open steps that the reader may answer */
+export function toApprovalJson(
+  task: StoredTask,
+  answerable: readonly number[],
+  { now, rules, terms }: { readonly now: Date; readonly rules: Rules; readonly terms: ApprovalsConfig },
+): ApprovalJson {
+  const { user, agent, question, decided, denied, requested_until: requested, approved_until: until } = task;
+  const state = readTaskState(task, now);
+  return {
+    id: task.id,
+    state,
+    title: findTaskTitle(question, rules),
+    ...(user === undefined ? {} : { user: describeRef(user) }),
+    ...(agent === undefined ? {} : { agent: describeRef(agent) }),
+    chain: task.chain.map(describeRef),
+    requester: task.requester,
+    subject: question.subject,
+    action: { name: question.action.name, properties: { ...question.action.properties } },
+    resource: { ...question.resource, properties: { ...question.resource.properties } },
+    context: { ...question.context },
+    steps: task.steps.map((_, index) => toStepJson(task, index)),
+    may_answer: state === 'pending' && answerable.length > 0,
+    emergency: task.emergency !== undefined,
+    ...(requested === undefined ? {} : { requested_until: requested }),
+    ...(state === 'pending' ? { latest_until: findLatestEnd(task, 'until', now, terms).toISOString() } : {}),
+    asked_at: task.asked,
+    expires_at: task.expires,
+    ...(decided === undefined ? {} : { decided_at: decided }),
+    ...(until === undefined ? {} : { scope: task.scope, approved_until: until, used: task.used_by !== undefined }),
+    ...(denied === undefined
+      ? {}
+      : {
+          denied: {
+            by: describeRef(denied.by),
+            at: denied.at,
+            ...(denied.note === undefined ? {} : { note: denied.note }),
+          },
+        }),
+  };
+}
+
+function toStepJson(task: StoredTask, index: number): z.infer<typeof stepFormat> {
+  const step = task.steps[index];
+  if (step === undefined) throw new TypeError(`there is no step ${index}`);
+  const answer = task.answers.find((one) => one.step === index);
+  const permission = findStepPermission(step, task);
+  const { resource } = task.question;
+  return {
+    kind: step.kind,
+    ...(permission === undefined ? {} : { permission }),
+    ...(step.kind === 'elevation' && task.user !== undefined
+      ? {
+          gives: {
+            relation: step.relation,
+            resource: describeRef(resource),
+            to: describeRef(task.user),
+            seconds: step.seconds,
+          },
+        }
+      : {}),
+    ...(answer === undefined ? {} : { by: describeRef(answer.by), at: answer.at }),
+    ...(answer?.note === undefined ? {} : { note: answer.note }),
+  };
+}

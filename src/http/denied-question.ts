@@ -1,0 +1,106 @@
+/** Finds the denial that an access request is for, and holds what is submitted to what was recorded. */
+import { findSubmittedDifference, type SubmittedQuestion } from '../decide/submitted-question.js';
+import type { AccessRequestOffer } from '../model/approvals.js';
+import type { DecisionRecord } from '../model/decision.js';
+import type { EntityRef } from '../model/ids.js';
+import { formatCallerId, type Caller } from '../model/question.js';
+import type { Service } from '../service/service.js';
+import { isTaskId as isUuid } from '../store/approvals.js';
+import type { SubmittedActor, SubmittedDenial } from './access-request-json.js';
+import { AccessRequestProblem } from './edge/access-request-problem.js';
+
+export interface RequestableDenial {
+  readonly record: DecisionRecord;
+  readonly offer: AccessRequestOffer;
+  readonly user: EntityRef | undefined;
+  readonly agent: EntityRef | undefined;
+  readonly chain: readonly EntityRef[];
+}
+
+const UNBOUND = 'There is no such denial of this caller.';
+
+/**
+ * @param at the place of the denial in the request
+ * @throws AccessRequestProblem; Fault
+ */
+export async function findDenial(
+  { decisions, signing, now }: Pick<Service, 'decisions' | 'signing' | 'now'>,
+  caller: Caller,
+  denial: SubmittedDenial | undefined,
+  at: string,
+): Promise<RequestableDenial> {
+  const refuse = (detail: string): never => {
+    throw new AccessRequestProblem('invalid_denial_binding', detail, at);
+  };
+  if (denial === undefined) return refuse('The denial is needed: its "evaluation_id", or its "binding_token".');
+  const { evaluation_id: named, binding_token: token, expires_at: echoed, evaluated_at: evaluatedAt } = denial;
+  const bound = token === undefined ? undefined : await signing.verifyBindingToken(token);
+  if (token !== undefined && bound === undefined) return refuse('The "binding_token" is none of this service.');
+  const id = named ?? bound?.evaluation_id;
+  if (id === undefined) return refuse('The denial is needed: its "evaluation_id", or its "binding_token".');
+  if (bound !== undefined && bound.evaluation_id !== id)
+    return refuse('The "evaluation_id" is not that of the "binding_token".');
+  const record = isUuid(id) ? (await decisions.find(id))?.record : undefined;
+  if (record?.client !== formatCallerId(caller)) return refuse(UNBOUND);
+  // The record of a list has no rationale.
+  const { user, agent, chain = [] } = (record as Partial<DecisionRecord>).rationale?.acting ?? {};
+  const parties = { user: toRef(user), agent: toRef(agent), chain: chain.flatMap((text) => toRef(text) ?? []) };
+  if (caller.kind === 'agent' && parties.user?.id !== caller.user) return refuse(UNBOUND);
+  if (evaluatedAt !== undefined && Date.parse(evaluatedAt) !== Date.parse(record.evaluated_at))
+    return refuse('The denial was made at another time.');
+  const { access_request: offer } = record;
+  if (record.decision || record.dry_run || offer === undefined)
+    throw new AccessRequestProblem('not_requestable', 'The decision was no denial that approvals would lift.', at);
+  // What the caller says of the end counts only beside the token, which a caller may hold without knowing the denial.
+  const ends = [offer.expires_at, ...(bound === undefined ? [] : [bound.expires_at, echoed])].map(Date.parse);
+  if (Math.min(...ends) <= now().getTime())
+    throw new AccessRequestProblem('expired_denial', 'Ask the question again, and request access for that denial.', at);
+  return { record, offer, ...parties, chain: uniteChain(parties.chain, record) };
+}
+
+/** @param at the place of the question in the request; empty for the request itself @throws AccessRequestProblem */
+export function requireSameQuestion(
+  { record, offer }: RequestableDenial,
+  submitted: SubmittedQuestion,
+  at: string,
+): void {
+  const { subject } = record.request;
+  const refuse = (place: string): never => {
+    const path = at === '' || place === 'subject' || place.startsWith('context.') ? place : `${at}.${place}`;
+    throw new AccessRequestProblem('invalid_denial_binding', 'What is requested is not what was denied.', path);
+  };
+  if (submitted.subject.type !== subject.type || submitted.subject.id !== subject.id) refuse('subject');
+  const difference = findSubmittedDifference(offer.binding, submitted);
+  if (difference !== undefined) refuse(difference);
+}
+
+/** Refuses an actor that the denial's record doesn't prove. @throws AccessRequestProblem */
+export function requireProvenActor({ record, agent }: RequestableDenial, actor: SubmittedActor | undefined): void {
+  const { chain = [] } = record.rationale.acting ?? {};
+  const proven = [agent, ...chain.map((text) => toRef(text))];
+  let at = 'client.actor';
+  for (let stated = actor, i = 0; stated !== undefined; stated = stated.act, i += 1, at += '.act') {
+    const party = proven[i];
+    const isProven =
+      party !== undefined &&
+      party.id === stated.id &&
+      (stated.type === undefined || stated.type === party.type) &&
+      (stated.issuer === undefined || stated.issuer === record.token?.issuer);
+    if (!isProven)
+      throw new AccessRequestProblem('invalid_denial_binding', 'The denial’s token doesn’t prove this actor.', at);
+  }
+}
+
+/** The earlier agents, and those that the delegation was passed on through, as far as it is on record. */
+function uniteChain(chain: readonly EntityRef[], { facts }: DecisionRecord): readonly EntityRef[] {
+  const passedOn = facts?.passed_on;
+  const through = passedOn !== undefined && 'through' in passedOn ? passedOn.through : [];
+  return [...chain, ...through];
+}
+
+/** The party that a record names as `type:id`. */
+function toRef(text: string | undefined): EntityRef | undefined {
+  if (text === undefined) return undefined;
+  const colon = text.indexOf(':');
+  return { type: text.slice(0, colon), id: text.slice(colon + 1) };
+}

@@ -1,0 +1,209 @@
+/** `/v1/approvals` and below: people read what waits for their approval, answer it, and end what they approved. */
+import type { FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { findAnswerableSteps, isOfUser } from '../../govern/approvals/answerable-steps.js';
+import { approveSteps, readTaskState } from '../../govern/approvals/task-progress.js';
+import type { EligibilityDeps } from '../../govern/approvals/eligibility.js';
+import { GraphSnapshot } from '../../graph/snapshot.js';
+import { BadRequest } from '../../model/faults.js';
+import { isSameRef, type EntityRef } from '../../model/ids.js';
+import { Deadline } from '../../runtime/deadline.js';
+import type { Service } from '../../service/service.js';
+import type { StoredTask, TaskAnswer } from '../../store/approvals.js';
+import {
+  approvalDecisionBody,
+  approvalFormat,
+  approvalListFormat,
+  approvalListQuery,
+  toApprovalJson,
+  type ApprovalDecisionBody,
+  type ApprovalJson,
+} from '../approval-json.js';
+import { authenticate } from '../edge/authentication.js';
+import { CallPlaces } from '../edge/call-places.js';
+import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
+import { hasSignedInLately, sendSignInNeeded } from '../edge/recent-sign-in.js';
+import { requireParty, requireUser } from '../edge/request-party.js';
+import { userReference } from '../grant-parties.js';
+import { PageTokens } from '../page-token.js';
+import type { TypedApp } from '../typed-app.js';
+
+const approvalParams = z.object({ id: z.string().max(64) });
+const NOT_FOUND = createProblem('not_found', 'There is no such approval.');
+const NOT_ALLOWED = createProblem('forbidden', 'You may not answer this: another person has to.');
+const DECIDED = createProblem('conflict', 'It waits for no answer of yours any more.');
+/** Pages that are looked through at one time; one caller alone has half of them. */
+const MAX_LISTINGS = 4;
+
+/** A task that its reader may see. */
+interface SeenTask {
+  readonly task: StoredTask;
+  /** The open steps that the reader may answer. */
+  readonly answerable: readonly number[];
+}
+
+export function approvalRoutes(app: TypedApp, service: Service): void {
+  const onRequest = authenticate(app, service, [], { users: true });
+  const pageTokens = new PageTokens(service.secret);
+  const listings = new CallPlaces(MAX_LISTINGS, service.deadlineMs);
+  const terms = service.config.approvals;
+
+  app.get('/v1/approvals', {
+    schema: {
+      tags: ['approvals'],
+      summary:
+        'What waits for your answer, and what is asked for you; or what has become of it. A page may be short and lead on',
+      querystring: approvalListQuery,
+      response: { 200: approvalListFormat, ...inputErrors },
+    },
+    onRequest,
+    handler: async (request) => {
+      const { user } = requireUser(request);
+      const person = userReference(service, user);
+      const { state, limit, page_token: token } = request.query;
+      const query = { list: 'approvals', caller: user, state };
+      const text = pageTokens.decode({ token }, query, 'page_token');
+      const [asked = '', id = ''] = text?.split(' ') ?? [];
+      const now = service.now();
+      return listings.run(
+        request,
+        async () => {
+          const after = text === undefined ? undefined : { asked, id };
+          const tasks = await service.approvals.list(person, [state], { after, limit, now });
+          const seen = await seeTasks(tasks, person);
+          const last = tasks.length < limit ? undefined : tasks.at(-1);
+          return {
+            page: pageTokens.encode(last === undefined ? undefined : `${last.asked} ${last.id}`, query),
+            results: seen.flatMap((one) => (one === undefined ? [] : [toJson(one, now)])),
+          };
+        },
+        { rests: true },
+      );
+    },
+  });
+
+  app.get('/v1/approvals/:id', {
+    schema: {
+      tags: ['approvals'],
+      summary: 'One task: to the user it is asked for, and to who may answer it or has',
+      params: approvalParams,
+      response: { 200: approvalFormat, ...inputErrors, 404: problemFormat },
+    },
+    onRequest,
+    handler: async (request, reply) => {
+      const seen = await findSeen(request, request.params.id);
+      return seen === undefined ? reply.code(404).send(NOT_FOUND) : reply.send(toJson(seen, service.now()));
+    },
+  });
+
+  app.post('/v1/approvals/:id/decision', {
+    schema: {
+      tags: ['approvals'],
+      summary:
+        'Approve every step that you may answer, or deny the whole. Approving needs a sign-in of the last five minutes',
+      params: approvalParams,
+      body: approvalDecisionBody,
+      response: { 200: approvalFormat, ...inputErrors, 404: problemFormat, 409: problemFormat },
+    },
+    onRequest,
+    handler: async (request, reply) => {
+      const caller = requireUser(request);
+      const { body } = request;
+      const seen = await findSeen(request, request.params.id);
+      if (seen === undefined) return reply.code(404).send(NOT_FOUND);
+      const { task, answerable } = seen;
+      const now = service.now();
+      if (readTaskState(task, now) !== 'pending') return reply.code(409).send(DECIDED);
+      if (answerable.length === 0) return reply.code(403).send(NOT_ALLOWED);
+      if (body.decision === 'approve' && !hasSignedInLately(caller, now)) return sendSignInNeeded(reply);
+      const by = userReference(service, caller.user);
+      const answered = await service.approvals.answer(task, toAnswer(task, answerable, body, by, now), now);
+      if (answered === undefined) return reply.code(409).send(DECIDED);
+      return reply.send(toJson({ task: answered, answerable: [] }, now));
+    },
+  });
+
+  app.delete('/v1/approvals/:id', {
+    schema: {
+      tags: ['approvals'],
+      summary: 'End an approval, or what still waits for one: by the user it is for, who approved it, or an admin',
+      params: approvalParams,
+      response: { 204: z.undefined(), ...inputErrors, 404: problemFormat, 409: problemFormat },
+    },
+    onRequest: authenticate(app, service, ['admin'], { users: true }),
+    handler: async (request, reply) => {
+      const caller = requireParty(request);
+      const task = await service.approvals.find(request.params.id);
+      if (task === undefined) return reply.code(404).send(NOT_FOUND);
+      if (caller.kind === 'user') {
+        const person = userReference(service, caller.user);
+        const mayEnd = isOfUser(task, person) || task.answers.some(({ by }) => isSameRef(by, person));
+        if (!mayEnd) return reply.code(404).send(NOT_FOUND);
+      }
+      const now = service.now();
+      const ended =
+        (await service.approvals.end(task.id, 'revoked', now)) ??
+        (await service.approvals.end(task.id, 'cancelled', now));
+      return ended === undefined ? reply.code(409).send(DECIDED) : reply.code(204).send();
+    },
+  });
+
+  function toJson({ task, answerable }: SeenTask, now: Date): ApprovalJson {
+    return toApprovalJson(task, answerable, { now, rules: service.activePolicies.rules, terms });
+  }
+
+  async function findSeen(request: FastifyRequest, id: string): Promise<SeenTask | undefined> {
+    const { user } = requireUser(request);
+    const task = await service.approvals.find(id);
+    if (task === undefined) return undefined;
+    const [seen] = await seeTasks([task], userReference(service, user));
+    return seen;
+  }
+
+  /** Tells which tasks the person may see: their own, those that they answered, and those that they may answer. */
+  async function seeTasks(tasks: readonly StoredTask[], person: EntityRef): Promise<(SeenTask | undefined)[]> {
+    const now = service.now();
+    const waiting = tasks.filter((task) => readTaskState(task, now) === 'pending');
+    const steps = waiting.length === 0 ? [] : await findAnswerable(waiting, person);
+    const answerable = new Map(waiting.map(({ id }, i) => [id, steps[i] ?? []]));
+    return tasks.map((task) => {
+      const open = answerable.get(task.id) ?? [];
+      const hasAnswered = [...task.answers, ...(task.denied === undefined ? [] : [task.denied])].some(({ by }) =>
+        isSameRef(by, person),
+      );
+      return open.length > 0 || isOfUser(task, person) || hasAnswered ? { task, answerable: open } : undefined;
+    });
+  }
+
+  function findAnswerable(tasks: readonly StoredTask[], person: EntityRef): ReturnType<typeof findAnswerableSteps> {
+    return service.activePolicies.withSnapshot(async ({ relationships, rules }) => {
+      const deps: EligibilityDeps = {
+        graph: new GraphSnapshot(relationships, 'full'),
+        rules: rules(),
+        administeredBy: new Map(),
+        deputies: new Map(),
+      };
+      return Deadline.run(service.deadlineMs, (deadline) => findAnswerableSteps(tasks, person, deps, deadline));
+    });
+  }
+
+  /** @throws BadRequest where the end is none that the approval can have */
+  function toAnswer(
+    task: StoredTask,
+    answerable: readonly number[],
+    { decision, scope, until, note }: ApprovalDecisionBody,
+    by: EntityRef,
+    at: Date,
+  ): TaskAnswer {
+    const { answers } = task;
+    if (decision === 'deny') {
+      const denied = { by, at: at.toISOString(), ...(note === undefined ? {} : { note }) };
+      return { answers, state: 'denied', scope: task.scope, denied };
+    }
+    const end = scope === 'until' ? (until ?? task.requested_until) : undefined;
+    if (scope === 'until' && end === undefined) throw new BadRequest('is required: the request names none', 'until');
+    const ends = end === undefined ? undefined : new Date(end);
+    if (ends !== undefined && ends <= at) throw new BadRequest('must lie in the future', 'until');
+    return approveSteps(task, answerable, { by, at, scope, until: ends, note }, terms);
+  }
+}

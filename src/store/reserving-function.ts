@@ -1,0 +1,105 @@
+/**
+ * The SQL function that stores records with what they reserve: uses of limits, and the use of an approval. Each is stored with
+ * all of that or not at all, and in the order in which they are given. It locks as limit-tables.ts says, and then approvals.
+ */
+
+/** `p_released` are decisions that were not answered: what they have reserved is given back. */
+export const RESERVING_FUNCTION = [
+  `create or replace function store_reserving(p_requests jsonb, p_released uuid[])
+     returns table (id uuid, accepted int[], state jsonb) language plpgsql as $$
+   declare
+     v_request jsonb; v_part jsonb; v_charge jsonb; v_record jsonb; v_fits int; v_asked int; v_given int; v_at bigint; v_overtaken boolean;
+   begin
+     perform lock_limits(
+       array(select q->'retry'->>'key' from jsonb_array_elements(p_requests) q where q ? 'retry'
+             union select k.key from idempotency_keys k where k.decision = any (p_released)),
+       array(select c->>'key' from jsonb_array_elements(p_requests) q, jsonb_array_elements(q->'parts') p,
+               jsonb_array_elements(p->'charges') c
+             union select u.key from limit_uses u where u.decision = any (p_released)));
+     perform lock_approvals(
+       array(select (q->'approval'->>'id')::uuid from jsonb_array_elements(p_requests) q where q ? 'approval'
+             union select t.id from approval_tasks t where t.used_by = any (p_released)));
+     perform release_uses(p_released);
+     perform release_approvals(p_released);
+     for v_request in select * from jsonb_array_elements(p_requests) loop
+       id := (v_request->>'id')::uuid;
+       v_at := (v_request->>'at')::bigint;
+       accepted := '{}';
+       state := null;
+       v_asked := 0;
+       v_given := 0;
+       for v_part in select * from jsonb_array_elements(v_request->'parts') loop
+         select least((v_part->>'count')::int,
+             min(case when (c->>'quantity')::numeric = 0 then (v_part->>'count')::int
+               else greatest(0, least(2147483647, floor(((c->>'bound')::numeric - r.used) / (c->>'quantity')::numeric))) end))
+           into v_fits
+           from jsonb_array_elements(v_part->'charges') c
+           cross join lateral limit_reading(c->>'key', (c->>'since')::bigint) r;
+         accepted := accepted || coalesce(v_fits, 0);
+         v_asked := v_asked + (v_part->>'count')::int;
+         v_given := v_given + coalesce(v_fits, 0);
+       end loop;
+       v_overtaken := (v_request ? 'retry' and v_request->'retry'->'expected' is distinct from
+             retry_state(v_request->'retry'->>'key', (v_request->'retry'->>'since')::bigint))
+         or (v_given < v_asked and not (v_request->>'partial')::boolean);
+       -- The earlier question that this one retries may have used another approval: then this one uses none.
+       if not v_overtaken and v_request ? 'approval' and not exists (
+         select from approval_tasks t where t.used_by = (v_request->'approval'->>'decision')::uuid
+           and t.id <> (v_request->'approval'->>'id')::uuid) then
+         v_overtaken := use_approval((v_request->'approval'->>'id')::uuid, (v_request->'approval'->>'decision')::uuid,
+           to_timestamp(v_at / 1000.0)) is not null;
+       end if;
+       if v_overtaken then
+         accepted := null;
+         state := limit_state(
+           (select coalesce(jsonb_agg(c), '[]'::jsonb) from jsonb_array_elements(v_request->'parts') p,
+              jsonb_array_elements(p->'charges') c), v_request->'retry');
+         return next;
+         continue;
+       end if;
+       v_record := v_request->'record';
+       if v_given < v_asked then
+         v_record := v_record || jsonb_build_object(
+           'found', (v_record->>'found')::int - v_asked + v_given, 'limit_exceeded', v_asked - v_given,
+           'decision', (v_record->>'found')::int - v_asked + v_given > 0);
+       end if;
+       insert into decisions (id, at, client, decision, record) values (
+         store_reserving.id, (v_record->>'evaluated_at')::timestamptz, v_record->>'client',
+         (v_record->>'decision')::boolean, v_record)
+         on conflict do nothing;
+       -- One that is there was given up by its decision: it denies, and must not reserve.
+       if found then
+         for v_part, v_fits in
+           select p, accepted[n] from jsonb_array_elements(v_request->'parts') with ordinality as s (p, n) loop
+           continue when v_fits = 0;
+           for v_charge in select * from jsonb_array_elements(v_part->'charges') loop
+             update limit_counters c set
+               used = r.used + (v_charge->>'quantity')::numeric * v_fits,
+               since = coalesce((v_charge->>'since')::bigint, 0),
+               expires_at = greatest(c.expires_at, (v_charge->>'expires_at')::bigint)
+               from limit_reading(v_charge->>'key', (v_charge->>'since')::bigint) r where c.key = v_charge->>'key';
+             insert into limit_uses (decision, key, at, quantity, unit) values (
+               store_reserving.id, v_charge->>'key', v_at, (v_charge->>'quantity')::numeric * v_fits, v_charge->>'unit')
+               on conflict (decision, key) do update set quantity = limit_uses.quantity + excluded.quantity;
+             delete from limit_uses u where u.key = v_charge->>'key' and u.at < (v_charge->>'forgotten')::bigint;
+           end loop;
+         end loop;
+         if v_request->'retry'->'expected'->>'kind' = 'new' then
+           update idempotency_keys k set at = v_at, decision = store_reserving.id, executed = false
+             where k.key = v_request->'retry'->>'key';
+         end if;
+       elsif v_request ? 'approval' then
+         perform release_approvals(array[store_reserving.id]);
+       end if;
+       return next;
+     end loop;
+     -- What can't count any more goes bit by bit.
+     with expired as (
+       select c.key from limit_counters c where c.expires_at < v_at - 86400000 order by c.expires_at limit 10
+         for update skip locked),
+       gone as (delete from limit_counters c using expired e where c.key = e.key returning c.key)
+       delete from limit_uses u using gone g where u.key = g.key;
+     delete from idempotency_keys k where k.key in (
+       select i.key from idempotency_keys i where i.at < v_at - 2 * 86400000 order by i.at limit 10 for update skip locked);
+   end $$`,
+] as const;

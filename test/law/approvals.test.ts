@@ -1,0 +1,248 @@
+/**
+ * The law of approvals: whatever can be asked for is allowed in the same world once it is given, and not with any one yes of it
+ * left out. No yes makes up for a forbid that doesn't name it, nor for anything else that a question lacks.
+ */
+import fc from 'fast-check';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { decide } from '../../src/decide/decide.js';
+import { describeConsentBasis } from '../../src/govern/consents/consent-basis.js';
+import type { TokenSpec } from '../../src/author/test/format.js';
+import type { Approval, ApprovalStep } from '../../src/model/approvals.js';
+import { consentKey, type Consent } from '../../src/model/consents.js';
+import type { Decision, ReplayableRecord } from '../../src/model/decision.js';
+import type { Question } from '../../src/model/question.js';
+import { parseRecord } from '../../src/records/parse-record.js';
+import { redecide } from '../../src/records/redecide.js';
+import { replayRecord } from '../../src/records/replay.js';
+import { rulesOf } from '../policy/sources.js';
+import { DAYTIME } from '../support/sample.js';
+import { assertUntilSeen } from '../support/until-seen.js';
+import { entity, QUESTION, SmallWorld } from './small-world.js';
+
+/** Attributes of the resource: each puts one policy in force. */
+const FLAGS = ['approve', 'audit', 'both', 'hard', 'soft', 'stuck', 'after', 'confirm', 'quiet', 'either', 'agreed', 'unpermitted'] as const; // prettier-ignore
+type Flag = (typeof FLAGS)[number];
+/** The forbids that no yes lifts: they name no remedy, or deny all the same. */
+const UNLIFTABLE: readonly Flag[] = ['hard', 'soft', 'stuck', 'after', 'quiet'];
+
+const RULES = rulesOf({
+  zed: `definition user {}
+definition agent {
+  relation delegator: user
+}
+definition doc {
+  relation reader: user
+  permission read = reader
+  permission approve = reader
+  permission audit = reader
+}
+`,
+  schema: `entity User;
+entity Agent { suspended?: Bool };
+entity Doc { ${FLAGS.map((flag) => `${flag}?: Bool`).join(', ')} };
+${[['plain', ''], ['standing', '@consent("standing")'], ['each', '@consent("each")']].map(([name = '', consent = '']) => `
+@permission("read") @scope("docs.read") @effect("read") ${consent}
+action "${name}" appliesTo { principal: [User, Agent], resource: [Doc],
+  context: { consent?: Remit::Consent, approval?: Remit::Approval } };`).join('')}
+`,
+  policies: `@id("all") permit (principal, action, resource) unless { resource has unpermitted };
+@id("by-approval") permit (principal, action, resource) when { context has approval };
+@id("approve") @remedy("approval:approve") forbid (principal, action, resource) when { resource has approve } unless { context has approval };
+@id("audit") @remedy("approval:audit") forbid (principal, action, resource) when { resource has audit } unless { context has approval };
+@id("both") @remedy("approval:approve, approval:audit") forbid (principal, action, resource) when { resource has both } unless { context has approval };
+@id("hard") forbid (principal, action, resource) when { resource has hard };
+@id("soft") forbid (principal, action, resource) when { resource has soft } unless { context has approval };
+@id("stuck") @remedy("approval:approve") forbid (principal, action, resource) when { resource has stuck };
+@id("after") forbid (principal, action, resource) when { resource has after && context has approval };
+@id("confirm") @remedy("consent") forbid (principal, action, resource) when { resource has confirm } unless { context has consent && context.consent.confirmed };
+@id("quiet") forbid (principal, action, resource) when { resource has quiet } unless { context has consent && context.consent.confirmed };
+@id("either") @remedy("approval:audit, consent") forbid (principal, action, resource) when { resource has either } unless { context has approval || (context has consent && context.consent.confirmed) };
+@id("agreed") forbid (principal, action, resource) when { resource has agreed && principal is Agent } unless { context has consent };
+@id("suspended") forbid (principal is Agent, action, resource) when { principal has suspended && principal.suspended };
+`,
+}); // prettier-ignore
+
+interface World {
+  readonly action: 'plain' | 'standing' | 'each';
+  readonly flags: readonly Flag[];
+  readonly reader: boolean;
+  readonly delegated: boolean;
+  readonly scope: string;
+  readonly consent: 'never' | 'each' | undefined;
+  readonly suspended: readonly string[];
+  readonly chain: readonly string[];
+  readonly mode: 'delegated' | 'human';
+  readonly dryRun: boolean;
+}
+const mostly = fc.oneof({ weight: 9, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) });
+const worlds: fc.Arbitrary<World> = fc.record({
+  action: fc.constantFrom('plain', 'standing', 'each'),
+  flags: fc.oneof(
+    { weight: 3, arbitrary: fc.subarray<Flag>(['approve', 'audit', 'both', 'confirm', 'either'], { maxLength: 3 }) },
+    { weight: 1, arbitrary: fc.subarray<Flag>([...FLAGS], { maxLength: 3 }) },
+  ),
+  reader: mostly,
+  delegated: mostly,
+  scope: fc.oneof({ weight: 9, arbitrary: fc.constant('docs.read') }, { weight: 1, arbitrary: fc.constant('other') }),
+  consent: fc.constantFrom('never', 'each', 'each', undefined),
+  suspended: fc.oneof({ weight: 9, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: fc.subarray(['bot', 'planner']) }),
+  chain: fc.constantFrom<string[][]>([], [], ['planner']),
+  mode: fc.oneof({ weight: 5, arbitrary: fc.constant('delegated' as const) }, { weight: 1, arbitrary: fc.constant('human' as const) }),
+  dryRun: fc.oneof({ weight: 9, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+}); // prettier-ignore
+
+let world: SmallWorld;
+beforeAll(async () => {
+  world = await SmallWorld.open(RULES);
+  return () => world.close();
+});
+
+const ANN = { type: 'user', id: 'ann' };
+const instant = (minutes: number): string => new Date(DAYTIME.getTime() + minutes * 60_000).toISOString();
+
+function consentsOf({ consent, action }: World): Consent[] {
+  if (consent === undefined) return [];
+  const details = [{ type: 'remit', actions: [action], resources: ['doc:*'] }];
+  const terms = { details, access: 'online' as const, confirm: consent, starts: instant(-60) };
+  return [{ ...terms, id: 'c', given: instant(-60), basis: describeConsentBasis(details, RULES) }];
+}
+
+async function judge(w: World): Promise<{ readonly decision: Decision; readonly record: ReplayableRecord }> {
+  const records: unknown[] = [];
+  const deps = await world.deps({
+    relationships: [
+      ...(w.reader ? ['doc:plan#reader@user:ann'] : []),
+      ...(w.delegated ? ['agent:bot#delegator@user:ann'] : []),
+    ],
+    entities: [
+      entity('user', 'ann'),
+      ...['bot', 'planner'].map((id) => entity('agent', id, { suspended: w.suspended.includes(id) })),
+      entity('doc', 'plan', Object.fromEntries(w.flags.map((flag) => [flag, true]))),
+    ],
+  });
+  const token: TokenSpec = { user: 'ann', agent: 'bot', scope: w.scope, chain: [...w.chain] };
+  const question: Question = {
+    ...QUESTION,
+    action: { name: w.action, properties: {} },
+    dryRun: w.dryRun,
+    ...(w.mode === 'human' ? { statedMode: 'human' as const } : { token: await world.token(token) }),
+  };
+  const decision = await decide(question, {
+    ...deps,
+    consents: { fetch: (needs) => Promise.resolve(new Map(needs.map((need) => [consentKey(need), consentsOf(w)]))) },
+    decisions: {
+      record: (record) => {
+        records.push(JSON.parse(JSON.stringify(record)));
+        return Promise.resolve({ kind: 'stored', accepted: [] });
+      },
+      correct: () => undefined,
+    },
+  });
+  return { decision, record: parseRecord(records[0], 'a record') as ReplayableRecord };
+}
+
+/** Decides the recorded question again, as it presents an approval with these steps, each of them given. */
+function judgeApproved(
+  { record, steps, more = {} }: { record: ReplayableRecord; steps: readonly ApprovalStep[]; more?: Partial<Approval> },
+): Decision {
+  const answers = steps.map((step, index) => ({
+    step: index,
+    by: step.kind === 'user' ? ANN : { type: 'user', id: 'boss' },
+    at: instant(-1),
+  }));
+  const approval: Approval = {
+    id: 'a', state: 'approved', binding: {}, steps, answers, scope: 'once', approved_until: instant(10), granted: true, ...more,
+  };
+  return redecide({ ...record, facts: { ...record.facts, approval: { id: 'a', approval, ineligible: [] } } }, RULES).decision;
+} // prettier-ignore
+
+/** Every yes that there is. */
+const EVERY_STEP: readonly ApprovalStep[] = [
+  { kind: 'permission', permission: 'approve' },
+  { kind: 'permission', permission: 'audit' },
+  { kind: 'user' },
+];
+const codesOf = (decision: Decision): string[] => decision.reasons.map(({ code }) => code);
+
+describe('what can be asked for', () => {
+  it('is allowed once all of it is given, and not without any one yes of it', async () => {
+    const seen = new Set<string>();
+    const property = fc.asyncProperty(worlds, async (w) => {
+      const { decision, record } = await judge(w);
+      const offer = decision.access_request;
+      expect(codesOf(decision).indexOf('approval_required')).toBe(offer === undefined ? -1 : 0);
+      expect(decision.decision && offer !== undefined).toBe(false);
+      if (offer === undefined) return;
+      seen.add(offer.steps.map((step) => ('permission' in step ? step.permission : step.kind)).join(' '));
+      const approved = judgeApproved({ record, steps: offer.steps });
+      expect(approved, JSON.stringify(offer)).toMatchObject({ decision: true, reasons: [], approval: { id: 'a' } });
+      expect(approved.valid_until).toBe(approved.evaluated_at);
+      for (const [left] of offer.steps.entries()) {
+        const steps = offer.steps.filter((_, index) => index !== left);
+        if (steps.length > 0) expect(judgeApproved({ record, steps }).decision).toBe(false);
+        const answers = steps.map((_, index) => ({ step: index, by: ANN, at: instant(-1) }));
+        expect(judgeApproved({ record, steps: offer.steps, more: { answers } }).decision).toBe(false);
+      }
+    });
+    await assertUntilSeen(() => fc.assert(property, { numRuns: 75 }), () => ['approve', 'approve audit', 'audit', 'user', 'approve user', 'approve audit user'].filter((kind) => !seen.has(kind)));
+  }, 60_000); // prettier-ignore
+
+  it('is all that could lift the deny: where nothing can be asked for, no yes lifts it', async () => {
+    const seen = new Set<string>();
+    const property = fc.asyncProperty(worlds, fc.subarray([...EVERY_STEP], { minLength: 1 }), async (w, steps) => {
+      const { decision, record } = await judge({ ...w, dryRun: false });
+      if (decision.decision || decision.access_request !== undefined) return;
+      codesOf(decision).forEach((code) => seen.add(code));
+      expect(judgeApproved({ record, steps }).decision).toBe(false);
+    });
+    const codes = ['policy_forbid', 'policy_no_permit', 'consent_required', 'relationship_missing', 'delegation_missing', 'scope_insufficient'];
+    await assertUntilSeen(() => fc.assert(property, { numRuns: 75 }), () => codes.filter((kind) => !seen.has(kind)));
+  }, 60_000); // prettier-ignore
+
+  it('is never what a forbid without a remedy denies, a missing permission or delegation, or a bad token', async () => {
+    const seen = new Set<string>();
+    const property = fc.asyncProperty(worlds, fc.constantFrom(...UNLIFTABLE), async (w, flag) => {
+      const lacking: Partial<World>[] = [{ reader: false }, { delegated: false }, { scope: 'other' }, { suspended: ['bot'] }, { dryRun: true }];
+      for (const more of lacking) {
+        if (w.mode === 'human' && more.reader === undefined && more.dryRun === undefined) continue;
+        const { decision, record } = await judge({ ...w, ...more });
+        expect(decision.access_request).toBeUndefined();
+        if (more.dryRun === undefined) expect(judgeApproved({ record, steps: EVERY_STEP }).decision).toBe(false);
+      }
+      const { decision, record } = await judge({ ...w, flags: [...w.flags, flag] });
+      expect(decision.access_request).toBeUndefined();
+      // What forbids nothing but with an approval has allowed without one.
+      if (decision.decision) return;
+      seen.add(flag);
+      expect(judgeApproved({ record, steps: EVERY_STEP }).decision).toBe(false);
+    });
+    await assertUntilSeen(() => fc.assert(property, { numRuns: 15 }), () => ['hard', 'soft', 'stuck', 'quiet', 'after'].filter((kind) => !seen.has(kind)));
+  }, 60_000); // prettier-ignore
+
+  it('is the same in a replay of the record', async () => {
+    const property = fc.asyncProperty(worlds, async (w) => {
+      const { decision, record } = await judge(w);
+      expect(replayRecord(record, RULES)).toEqual({ kind: 'same' });
+      expect(redecide(record, RULES).decision.access_request?.steps).toEqual(decision.access_request?.steps);
+      expect(record.access_request?.steps).toEqual(decision.access_request?.steps);
+    });
+    await fc.assert(property, { numRuns: 100 });
+  }, 60_000);
+});
+
+describe('an approval that is good', () => {
+  it('never allows what would be denied without policies that name it', async () => {
+    const steps: ApprovalStep[] = [EVERY_STEP[0] as ApprovalStep, EVERY_STEP[1] as ApprovalStep];
+    const base: World = { action: 'plain', flags: [], reader: true, delegated: true, scope: 'docs.read', consent: undefined, suspended: [], chain: [], mode: 'delegated', dryRun: false };
+    // A permit that reads it names nobody who may give it.
+    const unpermitted = await judge({ ...base, flags: ['unpermitted'] });
+    expect(unpermitted.decision.access_request).toBeUndefined();
+    expect(codesOf(judgeApproved({ record: unpermitted.record, steps }))).toEqual(['policy_no_permit']);
+    // A forbid that reads it and names no remedy stays, beside one that names it.
+    const soft = await judge({ ...base, flags: ['soft', 'approve'] });
+    expect(judgeApproved({ record: soft.record, steps }).reasons).toMatchObject([
+      { code: 'policy_forbid', policies: ['approve', 'soft'] },
+    ]);
+    expect(judgeApproved({ record: soft.record, steps }).advice).toEqual({ reason: 'policy_denied', next_action: 'none' });
+  }); // prettier-ignore
+});
