@@ -1,9 +1,12 @@
-/** Checks that the types and scopes that clients and issuers name exist in the schemas. Start, reload and `remit check` call it. */
+/** Checks that what clients, issuers and approvals name exists in the schemas. Start, reload and `remit check` call it. */
 import type { Problem } from '../diagnostics/diagnostics.js';
 import { suggestNearest } from '../diagnostics/suggest.js';
 import { listKnownScopes } from '../policy/known-scopes.js';
 import type { Rules } from '../policy/load.js';
 import type { IssuerConfig } from '../tokens/issuers.js';
+import { MEMBER_NAME } from '../govern/approvals/deputies.js';
+import type { GraphSchema } from '../graph/schema/schema.js';
+import type { ApproverRules } from '../govern/approvals/eligibility.js';
 import type { ConfiguredClient } from './clients.js';
 
 export interface UnknownReference extends Problem {
@@ -11,9 +14,15 @@ export interface UnknownReference extends Problem {
   readonly path: readonly PropertyKey[];
 }
 
+export interface ReferringSettings {
+  readonly clients: readonly ConfiguredClient[];
+  readonly issuers: readonly IssuerConfig[];
+  readonly approvals: ApproverRules;
+}
+
 export function checkReferences(
-  { clients, issuers }: { readonly clients: readonly ConfiguredClient[]; readonly issuers: readonly IssuerConfig[] },
-  rules: Pick<Rules, 'vocabulary' | 'policies'>,
+  { clients, issuers, approvals }: ReferringSettings,
+  rules: Pick<Rules, 'vocabulary' | 'policies' | 'graph'>,
 ): UnknownReference[] {
   const types = [...rules.vocabulary.typesByObject.keys()];
   const scopes = listKnownScopes(rules);
@@ -38,5 +47,30 @@ export function checkReferences(
           })),
       ),
     ),
+    ...[...approvals.administeredBy].flatMap(([type, permission]) =>
+      findMemberProblems(type, [permission], rules.graph).map((problem) => ({
+        path: ['approvals', 'administered_by', type],
+        ...problem,
+      })),
+    ),
+    ...[...approvals.deputies].flatMap(([type, relation], i) =>
+      findMemberProblems(type, [relation, MEMBER_NAME], rules.graph).map((problem) => ({
+        path: ['approvals', 'deputies', i],
+        ...problem,
+      })),
+    ),
   ];
+}
+
+function findMemberProblems(type: string, members: readonly string[], graph: GraphSchema): Problem[] {
+  if (!graph.hasDefinition(type))
+    return [
+      { message: `approvals: no definition "${type}"`, suggestion: suggestNearest(type, graph.definitionNames()) },
+    ];
+  return members
+    .filter((member) => !graph.hasMember(type, member))
+    .map((member) => ({
+      message: `approvals: definition "${type}" has no permission or relation "${member}"`,
+      suggestion: suggestNearest(member, graph.memberNames(type)),
+    }));
 }

@@ -11,6 +11,7 @@ import type { Relationship } from '../model/relationships.js';
 import type { Revocation } from '../model/revocations.js';
 import type { Rules } from '../policy/load.js';
 import { TOO_MANY, type DelegationStore, type StoredDelegation } from '../store/delegations.js';
+import { endAllStatement } from '../store/approvals.js';
 import type { ConsentStore } from '../store/consents.js';
 import type { RevocationStore } from '../store/revocations.js';
 
@@ -79,16 +80,18 @@ export class DelegationKeeper {
   }
 
   /**
-   * Stops an agent for a user: in one transaction the delegation ends and the pair's tokens are revoked. Where delegations
+   * Stops an agent for a user: in one transaction the delegation, consents, requests and approvals end, and the pair's
+   * tokens are revoked. Where delegations
    * can be passed on, the agent stays barred from them.
    * @throws Fault
    */
   async stop(pair: DelegationPair, revocation: Revocation, by: string): Promise<void> {
     const { store, consents, revocations, now } = this.deps;
     const at = now();
+    const ending = endAllStatement({ user: pair.giver, agent: pair.agent }, at);
     await revocations.add(revocation, (statements) =>
       consents.withdrawAll({ user: pair.giver, agent: pair.agent }, at, (withdrawing) =>
-        store.end(pair, { by, at }, { bars: true, alongside: [...statements, ...withdrawing] }),
+        store.end(pair, { by, at }, { bars: true, alongside: [...statements, ...withdrawing, ending] }),
       ),
     );
     await this.reconcile(pair, by).catch(leaveToSweep);

@@ -53,9 +53,9 @@ function indexByKey(clients: readonly ConfiguredClient[]): ReadonlyMap<string, C
   return new Map(clients.flatMap((client) => client.keySha256.map((hash) => [hash, client] as const)));
 }
 
-/** Checks that clients and issuers fit the policies and that no inline key is weak. @throws ConfigError */
+/** Checks that clients, issuers and approvals fit the rules and that no inline key is weak. @throws ConfigError */
 export async function checkTrustConfig(
-  config: Pick<Config, 'clients' | 'issuers' | 'file'>,
+  config: Pick<Config, 'clients' | 'issuers' | 'approvals' | 'file'>,
   rules: Rules,
 ): Promise<void> {
   await checkInlineKeys(config.issuers);

@@ -13,6 +13,7 @@ import type {
 import type { EntityRef } from '../model/ids.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 import type { ReadBatch } from './read-batch.js';
+import { tellOfTasks } from './task-events.js';
 
 /** The parties that a question is asked for. */
 export interface TaskParties {
@@ -130,24 +131,28 @@ export class ApprovalStore implements Approvals {
   ): Promise<StoredTask | undefined> {
     const isGrant = answer.state === 'approved' && steps.some(({ kind }) => kind === 'elevation');
     const [rows] = await this.database.run([
-      {
-        sql: `update approval_tasks t set answers = $3::jsonb, state = $4, scope = $5, approved_until = $6::timestamptz,
+      tellOfTasks(
+        {
+          sql: `update approval_tasks t set answers = $3::jsonb, state = $4, scope = $5, approved_until = $6::timestamptz,
                 denied = $10::jsonb, decided = case when $4 <> 'pending' then $7::timestamptz end, grant_state = $8,
                 kept_until = greatest(kept_until, $9::timestamptz, $6::timestamptz + interval '30 days')
               where id = $1::uuid and state = 'pending' and expires > $7::timestamptz and answers = $2::jsonb returning t.*`,
-        params: [
-          id,
-          JSON.stringify(seen),
-          JSON.stringify(answer.answers),
-          answer.state,
-          answer.scope,
-          answer.approved_until ?? null,
-          now.toISOString(),
-          isGrant ? 'wanted' : 'none',
-          new Date(now.getTime() + KEPT_AFTER_END_MS).toISOString(),
-          answer.denied === undefined ? null : JSON.stringify(answer.denied),
-        ],
-      },
+          params: [
+            id,
+            JSON.stringify(seen),
+            JSON.stringify(answer.answers),
+            answer.state,
+            answer.scope,
+            answer.approved_until ?? null,
+            now.toISOString(),
+            isGrant ? 'wanted' : 'none',
+            new Date(now.getTime() + KEPT_AFTER_END_MS).toISOString(),
+            answer.denied === undefined ? null : JSON.stringify(answer.denied),
+          ],
+        },
+        'approval.decided',
+        now,
+      ),
     ]);
     return rows?.[0] === undefined ? undefined : toStoredTask(rows[0]);
   }
@@ -187,18 +192,22 @@ export class ApprovalStore implements Approvals {
   /** Cancels a task that waits, or revokes an approval. @returns it as it is now; undefined where it is in no such state @throws Fault */
   async end(id: string, end: TaskEnd, now: Date): Promise<StoredTask | undefined> {
     const [rows] = await this.database.run([
-      {
-        sql: `update approval_tasks t set state = $2, decided = $3::timestamptz, kept_until = greatest(kept_until, $5::timestamptz)
+      tellOfTasks(
+        {
+          sql: `update approval_tasks t set state = $2, decided = $3::timestamptz, kept_until = greatest(kept_until, $5::timestamptz)
               where id = $1::uuid and state = $4
                 and (case when $4 = 'pending' then expires else approved_until end) > $3::timestamptz returning t.*`,
-        params: [
-          id,
-          end,
-          now.toISOString(),
-          end === 'cancelled' ? 'pending' : 'approved',
-          new Date(now.getTime() + KEPT_AFTER_END_MS).toISOString(),
-        ],
-      },
+          params: [
+            id,
+            end,
+            now.toISOString(),
+            end === 'cancelled' ? 'pending' : 'approved',
+            new Date(now.getTime() + KEPT_AFTER_END_MS).toISOString(),
+          ],
+        },
+        'approval.decided',
+        now,
+      ),
     ]);
     return rows?.[0] === undefined ? undefined : toStoredTask(rows[0]);
   }
@@ -221,22 +230,26 @@ export function endAllStatement(
   { user, agent }: { readonly user: EntityRef; readonly agent: EntityRef },
   now: Date,
 ): SqlStatement {
-  return {
-    sql: `with ended as (select id from approval_tasks
-            where user_type = $1 and user_id = $2 and agent_type = $3 and agent_id = $4 and state in ('pending', 'approved')
-            order by id for update)
-          update approval_tasks t set decided = $5::timestamptz, kept_until = greatest(kept_until, $6::timestamptz),
-            state = case when t.state = 'pending' then 'cancelled' else 'revoked' end
-          from ended where t.id = ended.id`,
-    params: [
-      user.type,
-      user.id,
-      agent.type,
-      agent.id,
-      now.toISOString(),
-      new Date(now.getTime() + KEPT_AFTER_END_MS).toISOString(),
-    ],
-  };
+  return tellOfTasks(
+    {
+      sql: `update approval_tasks t set decided = $5::timestamptz, kept_until = greatest(kept_until, $6::timestamptz),
+              state = case when t.state = 'pending' then 'cancelled' else 'revoked' end
+            where t.id in (select id from approval_tasks
+              where user_type = $1 and user_id = $2 and agent_type = $3 and agent_id = $4
+                and state in ('pending', 'approved') order by id for update)
+            returning t.*`,
+      params: [
+        user.type,
+        user.id,
+        agent.type,
+        agent.id,
+        now.toISOString(),
+        new Date(now.getTime() + KEPT_AFTER_END_MS).toISOString(),
+      ],
+    },
+    'approval.decided',
+    now,
+  );
 }
 
 const TASK_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

@@ -4,7 +4,8 @@ import type { EntityRef } from '../model/ids.js';
 import { sha256 } from '../runtime/sha256.js';
 import { KEPT_AFTER_END_MS, toStoredTask, type AskedTask, type StoredTask } from './approvals.js';
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
-import type { Database } from './database/port.js';
+import type { Database, SqlStatement } from './database/port.js';
+import { tellOfTasks } from './task-events.js';
 
 /** An access request, as it opens a task. */
 export interface TaskOpening {
@@ -52,19 +53,16 @@ export async function openTask(
   const asked = sha256(JSON.stringify([requester, binding, task.steps, task.emergency ?? null]));
   const results = await database.run([
     { sql: 'select pg_advisory_xact_lock($1, $2)', params: [LOCK_NAMESPACE, ADVISORY_LOCKS.approval] },
-    {
-      sql: `update approval_tasks set state = 'expired', decided = expires where id in (select id from approval_tasks
-              where state = 'pending' and expires <= $1::timestamptz order by id for update skip locked)`,
-      params: [now.toISOString()],
-    },
+    expireStatement(now),
     {
       sql: `delete from approval_tasks where id in (select id from approval_tasks where kept_until <= $1::timestamptz
               and state <> 'pending' and grant_state in ('none', 'deleted') order by kept_until limit ${PRUNED_AT_ONCE}
               for update skip locked)`,
       params: [now.toISOString()],
     },
-    {
-      sql: `insert into approval_tasks (id, requester, user_type, user_id, agent_type, agent_id, binding_sha256, asked_sha256,
+    tellOfTasks(
+      {
+        sql: `insert into approval_tasks (id, requester, user_type, user_id, agent_type, agent_id, binding_sha256, asked_sha256,
               task, state, asked, expires, kept_until)
             select $5::uuid, $6::text, $1::text, $2::text, $3::text, $4::text, $7::text, $8::text, $9::jsonb, 'pending',
               $10::timestamptz, $11::timestamptz, $12::timestamptz
@@ -75,22 +73,25 @@ export async function openTask(
                 and agent_id = $4 and state = 'pending') < $15::int
               and (select count(*) from approval_tasks where user_type = $1 and user_id = $2 and agent_type = $3
                 and agent_id = $4) < ${MAX_KEPT_TASKS_OF_PAIR}
-            on conflict do nothing`,
-      params: [
-        ...pair,
-        uuid(),
-        requester,
-        binding,
-        asked,
-        JSON.stringify(task),
-        now.toISOString(),
-        expires.toISOString(),
-        new Date(expires.getTime() + KEPT_AFTER_END_MS).toISOString(),
-        repeat?.key ?? null,
-        new Date(now.getTime() - cooldownMs).toISOString(),
-        open,
-      ],
-    },
+            on conflict do nothing returning *`,
+        params: [
+          ...pair,
+          uuid(),
+          requester,
+          binding,
+          asked,
+          JSON.stringify(task),
+          now.toISOString(),
+          expires.toISOString(),
+          new Date(expires.getTime() + KEPT_AFTER_END_MS).toISOString(),
+          repeat?.key ?? null,
+          new Date(now.getTime() - cooldownMs).toISOString(),
+          open,
+        ],
+      },
+      'approval.requested',
+      now,
+    ),
     {
       sql: `insert into access_request_keys (requester, key, body_sha256, task)
             select $1, $2, $3, id from approval_tasks where $2::text is not null and state = 'pending' and asked_sha256 = $4
@@ -113,4 +114,21 @@ export async function openTask(
   const row = earlier ?? results[6]?.[0];
   if (row !== undefined) return { kind: 'task', task: toStoredTask(row) };
   return results[7]?.[0] === undefined ? { kind: 'too_many' } : { kind: 'cooling_down' };
+}
+
+/** Tasks that expire at once. */
+const EXPIRED_AT_ONCE = 100;
+
+/** Ends tasks that nobody answered in time. */
+export function expireStatement(now: Date): SqlStatement {
+  return tellOfTasks(
+    {
+      sql: `update approval_tasks t set state = 'expired', decided = expires where id in (select id from approval_tasks
+              where state = 'pending' and expires <= $1::timestamptz order by id limit ${EXPIRED_AT_ONCE}
+              for update skip locked) returning t.*`,
+      params: [now.toISOString()],
+    },
+    'approval.expired',
+    now,
+  );
 }

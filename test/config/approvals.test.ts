@@ -1,5 +1,11 @@
 /** `approvals` of the configuration: bounds of how long people may take, and how long their yes is good. */
 import { describe, expect, it } from 'vitest';
+import { checkReferences } from '../../src/config/check-references.js';
+import type { ApproverRules } from '../../src/govern/approvals/eligibility.js';
+import { loadConfig } from '../../src/config/config.js';
+import { readSources } from '../../src/config/files.js';
+import { loadRules } from '../../src/policy/load.js';
+import { SAMPLE } from '../support/sample.js';
 import { approvalsFormat, resolveApprovals } from '../../src/config/approvals.js';
 
 const MINUTE = 60_000;
@@ -8,6 +14,7 @@ describe('approvals', () => {
   it('has bounds where nothing is said', () => {
     expect(resolveApprovals(approvalsFormat.parse(undefined))).toEqual({
       open: 20, waitingMs: 1440 * MINUTE, onceMs: 15 * MINUTE, untilMaxMs: 1440 * MINUTE, cooldownMs: 60 * MINUTE,
+      administeredBy: new Map(), deputies: new Map(),
     }); // prettier-ignore
   });
 
@@ -21,7 +28,42 @@ describe('approvals', () => {
     expect(approvalsFormat.parse({ [key]: value })).toMatchObject({ [key]: read });
   });
 
+  it('reads who administers groups, and who their deputies are', () => {
+    const groups = { administered_by: { team: 'manage' }, deputies: ['team#deputy', 'acme/crew#stand_in'] };
+    expect(resolveApprovals(approvalsFormat.parse(groups))).toMatchObject({
+      administeredBy: new Map([['team', 'manage']]),
+      deputies: new Map([
+        ['team', 'deputy'],
+        ['acme/crew', 'stand_in'],
+      ]),
+    });
+  });
+
+  it('is held against the schema of relationships', () => {
+    const rules = loadRules(readSources(loadConfig(SAMPLE, {}).sources));
+    const problems = (approvals: Partial<ApproverRules>): string[] =>
+      checkReferences(
+        { clients: [], issuers: [], approvals: { administeredBy: new Map(), deputies: new Map(), ...approvals } },
+        rules,
+      ).map(({ path, message, suggestion }) => [path.join('.'), message, suggestion].join(' '));
+    expect(problems({ administeredBy: new Map([['team', 'member']]) })).toEqual([]);
+    expect(problems({ administeredBy: new Map([['teem', 'member']]) })).toEqual([
+      'approvals.administered_by.teem approvals: no definition "teem" did you mean "team"?',
+    ]);
+    expect(problems({ deputies: new Map([['team', 'membr']]) })).toEqual([
+      'approvals.deputies.0 approvals: definition "team" has no permission or relation "membr" did you mean "member"?',
+    ]);
+    expect(problems({ deputies: new Map([['employee', 'manager']]) })).toEqual([
+      expect.stringContaining('definition "employee" has no permission or relation "member"'),
+    ]);
+  });
+
   it.each([
+    ['deputies', ['team'], 'such as "team#deputy"'],
+    ['deputies', ['team#deputy#x'], 'such as "team#deputy"'],
+    ['deputies', ['Team#deputy'], 'such as "team#deputy"'],
+    ['deputies', ['team#deputy', 'team#helper'], 'must name each definition once'],
+    ['administered_by', { team: 'Manage' }, 'must be a SpiceDB relation or permission name'],
     ['open', 0, 'Too small'],
     ['open', 1001, 'Too big'],
     ['waiting', 'P31D', 'must be between PT1M and P30D'],

@@ -376,6 +376,7 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
       expect(await readKind({ subjectType: 'user', subjectRelation: '' })).toEqual([rows[1], rows[2]]);
       expect(await readKind({ subjectType: 'user', wildcard: true })).toEqual([rows[1]]);
       expect(await readKind({ subjectType: 'user', subjectId: '*' })).toEqual([]);
+      await write('delete', ...rows);
     });
 
     it('takes its own ZedTokens and no others', async () => {

@@ -31,6 +31,7 @@ it.each([
 it('An issuer may map to a scope that only a policy reads, and to none that nothing reads', () => {
   const issuer = (scope: string): Parameters<typeof checkReferences>[0] => ({
     clients: [],
+    approvals: { administeredBy: new Map(), deputies: new Map() },
     issuers: [{ issuer: 'https://login.example', scopes: { audit: [scope] } }] as never,
   });
   const rules = rulesWith('context.delegation.scopes.contains("doc.audit")');

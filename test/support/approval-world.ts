@@ -98,7 +98,8 @@ export async function recordDenial(
   { service }: Pick<Running, 'service'>,
   { client = 'git', user = 'ann', agent = 'coder', chain = [], ...more }: DenialOptions = {},
 ): Promise<Denial> {
-  const { subject, action, resource, context } = { ...QUESTION, ...more.question } as {
+  const own = { subject: { type: 'user', id: user } };
+  const { subject, action, resource, context } = { ...QUESTION, ...own, ...more.question } as {
     subject: { type: string; id: string };
     action: { name: string; properties?: Readonly<Record<string, unknown>> };
     resource: { type: string; id: string; properties?: Readonly<Record<string, unknown>> };

@@ -3,8 +3,11 @@ import type { Deadline } from '../../runtime/deadline.js';
 import { isSameRef, type EntityRef } from '../../model/ids.js';
 import { Fault } from '../../model/faults.js';
 import type { StoredTask } from '../../store/approvals.js';
-import { findIneligibility, type EligibilityDeps } from './eligibility.js';
+import { selectAnswerable } from './answerable-questions.js';
+import type { EligibilityDeps, EligibilityQuestion } from './eligibility.js';
 import { findStepPermission, listOpenSteps } from './task-progress.js';
+
+type StepQuestion = Omit<EligibilityQuestion, 'approver'> & { readonly key: string };
 
 /**
  * @returns for each task the indexes of its open steps that the person may answer
@@ -16,36 +19,33 @@ export async function findAnswerableSteps(
   deps: EligibilityDeps,
   deadline: Deadline,
 ): Promise<readonly (readonly number[])[]> {
-  const asked = tasks.map((task) =>
-    listOpenSteps(task).flatMap((index) => {
-      const step = task.steps[index];
-      return step === undefined ? [] : [{ index, permission: findStepPermission(step, task) }];
-    }),
+  const steps = tasks.map((task) =>
+    listOpenSteps(task).map((index) => ({ index, question: buildQuestion(task, index) })),
   );
-  const answers = new Map<string, boolean>();
-  for (const [i, task] of tasks.entries())
-    for (const permission of new Set((asked[i] ?? []).map((step) => step.permission)))
-      answers.set(`${i} ${permission ?? ''}`, await mayAnswer(task, permission, person, deps, deadline));
-  return asked.map((steps, i) =>
-    steps.filter(({ permission }) => answers.get(`${i} ${permission ?? ''}`) === true).map(({ index }) => index),
+  // An agent asks for many things of one resource: each question is asked once.
+  const questions = new Map(steps.flat().flatMap(({ question }) => (question ? [[question.key, question]] : [])));
+  const found = await selectAnswerable(person, [...questions.values()], deps, deadline);
+  if ('fault' in found) throw new Fault(found.fault, 'who may answer');
+  const answerable = new Set(found.answerable.map(({ key }) => key));
+  return tasks.map((task, i) =>
+    (steps[i] ?? [])
+      .filter(({ question }) => (question === undefined ? isOfUser(task, person) : answerable.has(question.key)))
+      .map(({ index }) => index),
   );
 }
 
-async function mayAnswer(
-  task: StoredTask,
-  permission: string | undefined,
-  person: EntityRef,
-  deps: EligibilityDeps,
-  deadline: Deadline,
-): Promise<boolean> {
-  const { user, agent, chain, question } = task;
-  if (permission === undefined) return user !== undefined && isSameRef(user, person);
-  const { type, id } = question.resource;
-  const found = await findIneligibility(
-    { resource: { type, id }, permission, approver: person, requester: { user, agent, chain } },
-    deps,
-    deadline,
-  );
-  if ('fault' in found) throw new Fault(found.fault, 'who may answer');
-  return found.eligible;
+/** @returns undefined where only the user may answer */
+function buildQuestion(task: StoredTask, index: number): StepQuestion | undefined {
+  const step = task.steps[index];
+  const permission = step === undefined ? undefined : findStepPermission(step, task);
+  if (permission === undefined) return undefined;
+  const { user, agent, chain } = task;
+  const { type, id } = task.question.resource;
+  const key = JSON.stringify([type, id, permission, user, agent, chain]);
+  return { key, resource: { type, id }, permission, requester: { user, agent, chain } };
+}
+
+/** Whether the task is asked for this person. */
+export function isOfUser({ user }: Pick<StoredTask, 'user'>, person: EntityRef): boolean {
+  return user !== undefined && isSameRef(user, person);
 }

@@ -14,7 +14,7 @@ import { IndependentPathSearch } from './independent-path.js';
 import { RequesterTies } from './requester-ties.js';
 
 /** The parties of the question that is to be approved. */
-export interface Requester {
+export interface ApprovalRequester {
   readonly user?: EntityRef | undefined;
   readonly agent?: EntityRef | undefined;
   /** Earlier agents, and those that the delegation was passed on through. */
@@ -25,16 +25,20 @@ export interface EligibilityQuestion {
   readonly resource: EntityRef;
   readonly permission: string;
   readonly approver: EntityRef;
-  readonly requester: Requester;
+  readonly requester: ApprovalRequester;
 }
 
-export interface EligibilityDeps {
+/** The configuration's part of who may approve. */
+export interface ApproverRules {
+  /** The permission whose holders administer a group, beside `administer`, by the group's definition. */
+  readonly administeredBy: ReadonlyMap<string, string>;
+  /** The relation of a group's deputies, who may approve what its members may, by the group's definition. */
+  readonly deputies: ReadonlyMap<string, string>;
+}
+
+export interface EligibilityDeps extends ApproverRules {
   readonly graph: Pick<GraphSnapshot, 'check' | 'read' | 'lookupResources'>;
   readonly rules: Pick<Rules, 'graph'> & { readonly vocabulary: Pick<Rules['vocabulary'], 'agentObject'> };
-  /** By definition the permission whose holders administer a group, beside `administer`. */
-  readonly administeredBy: ReadonlyMap<string, string>;
-  /** By definition the relation of a group's deputies, who may approve what its members may. */
-  readonly deputies: ReadonlyMap<string, string>;
 }
 
 export type Ineligibility =
@@ -109,11 +113,11 @@ async function findIndependentPath(
 }
 
 /** The user and the agents that ask. */
-export function listRequesters({ user, agent, chain }: Requester): EntityRef[] {
+export function listRequesters({ user, agent, chain }: ApprovalRequester): EntityRef[] {
   return [...(user === undefined ? [] : [user]), ...(agent === undefined ? [] : [agent]), ...chain];
 }
 
-function isAgent({ type }: EntityRef, { agent, chain }: Requester, { rules }: EligibilityDeps): boolean {
+function isAgent({ type }: EntityRef, { agent, chain }: ApprovalRequester, { rules }: EligibilityDeps): boolean {
   return (
     type === rules.vocabulary.agentObject ||
     rules.graph.hasMember(type, DELEGATOR_RELATION) ||

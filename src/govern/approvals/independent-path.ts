@@ -4,18 +4,18 @@
  * where to look. What it says yes to is held; where that can't be told (a caveat on the way, too much to read) it is no.
  */
 import type { RelationshipFilter } from '../../graph/port.js';
-import { subjectFilters } from '../../graph/server/proof-reader.js';
+import { subjectFilters, type ObjectMember } from '../../graph/server/proof-reader.js';
 import { unionOperands } from '../../graph/server/union-parts.js';
-import type { Expression, GraphSchema, SubjectType } from '../../graph/schema/schema.js';
+import { isAllArrow, type Expression, type GraphSchema, type SubjectType } from '../../graph/schema/schema.js';
 import { formatRef, isSameRef, type EntityRef } from '../../model/ids.js';
-import type { Check, Relationship } from '../../model/relationships.js';
+import type { Relationship } from '../../model/relationships.js';
 import { ExpansionLimitError, type BoundedGraph } from './bounded-graph.js';
 import type { Deputies } from './deputies.js';
-import { isAllArrow, judgeExpression, listLinkFilters } from './judge-expression.js';
+import { judgeExpression, listLinkFilters } from './judge-expression.js';
 import type { RequesterTies } from './requester-ties.js';
 
 /** The most members that lead from the resource to the person: SpiceDB itself follows no more. */
-const MAX_PATH_LENGTH = 50;
+const MAX_GRANT_DEPTH = 50;
 /** Members that are visited, each as often as a way leads to it. */
 const MAX_VISITS = 5000;
 
@@ -23,12 +23,9 @@ export interface IndependentPathDeps {
   readonly graph: BoundedGraph;
   readonly ties: RequesterTies;
   readonly schema: GraphSchema;
-  /** undefined: nobody stands in for members of a group. */
+  /** undefined: members of a group have none who stand in for them. */
   readonly deputies: Deputies | undefined;
 }
-
-/** A relation or permission of an object. */
-type ObjectMember = Pick<Check, 'resource' | 'permission'>;
 
 export class IndependentPathSearch {
   /** Whether something was passed over that can't be told: a caveat, or more than is read. */
@@ -58,7 +55,7 @@ export class IndependentPathSearch {
     }
     this.visits += 1;
     if (this.visits > MAX_VISITS) throw new ExpansionLimitError();
-    if (trail.length >= MAX_PATH_LENGTH) {
+    if (trail.length >= MAX_GRANT_DEPTH) {
       this.isUnsure = true;
       this.returnedTo = 0;
       return false;

@@ -17,7 +17,7 @@ export interface RequesterTiesOptions {
   readonly resource: EntityRef;
   /** The user and the agents of the question. */
   readonly requesters: readonly EntityRef[];
-  /** By definition another permission whose holders administer its groups. */
+  /** Another permission whose holders administer a group, by the group's definition. */
   readonly administeredBy: ReadonlyMap<string, string>;
 }
 

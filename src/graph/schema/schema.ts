@@ -198,6 +198,7 @@ function* expressionParts(expression: ParsedExpression): Generator<ParsedExpress
   yield* expressionParts(expression.right);
 }
 
-function isAllArrow(expression: ParsedExpression): boolean {
+/** Whether it is an arrow such as `parent.all(view)`. */
+export function isAllArrow(expression: ParsedExpression): boolean {
   return expression.kind === 'namedarrow' && expression.functionName === 'all';
 }

@@ -1,7 +1,7 @@
 /** `/v1/approvals` and below: people read what waits for their approval, answer it, and end what they approved. */
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { findAnswerableSteps } from '../../govern/approvals/answerable-steps.js';
+import { findAnswerableSteps, isOfUser } from '../../govern/approvals/answerable-steps.js';
 import { approveSteps, readTaskState } from '../../govern/approvals/task-progress.js';
 import type { EligibilityDeps } from '../../govern/approvals/eligibility.js';
 import { GraphSnapshot } from '../../graph/snapshot.js';
@@ -137,7 +137,7 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
       if (task === undefined) return reply.code(404).send(NOT_FOUND);
       if (caller.kind === 'user') {
         const person = userReference(service, caller.user);
-        const mayEnd = isOwn(task, person) || task.answers.some(({ by }) => isSameRef(by, person));
+        const mayEnd = isOfUser(task, person) || task.answers.some(({ by }) => isSameRef(by, person));
         if (!mayEnd) return reply.code(404).send(NOT_FOUND);
       }
       const now = service.now();
@@ -171,7 +171,7 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
       const hasAnswered = [...task.answers, ...(task.denied === undefined ? [] : [task.denied])].some(({ by }) =>
         isSameRef(by, person),
       );
-      return open.length > 0 || isOwn(task, person) || hasAnswered ? { task, answerable: open } : undefined;
+      return open.length > 0 || isOfUser(task, person) || hasAnswered ? { task, answerable: open } : undefined;
     });
   }
 
@@ -180,8 +180,8 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
       const deps: EligibilityDeps = {
         graph: new GraphSnapshot(relationships, 'full'),
         rules: rules(),
-        administeredBy: new Map(),
-        deputies: new Map(),
+        administeredBy: terms.administeredBy,
+        deputies: terms.deputies,
       };
       return Deadline.run(service.deadlineMs, (deadline) => findAnswerableSteps(tasks, person, deps, deadline));
     });
@@ -206,8 +206,4 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
     if (ends !== undefined && ends <= at) throw new BadRequest('must lie in the future', 'until');
     return approveSteps(task, answerable, { by, at, scope, until: ends, note }, terms);
   }
-}
-
-function isOwn({ user }: StoredTask, person: EntityRef): boolean {
-  return user !== undefined && isSameRef(user, person);
 }

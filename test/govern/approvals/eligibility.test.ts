@@ -11,7 +11,7 @@ import {
   findIneligibility,
   listRequesters,
   type Eligibility,
-  type Requester,
+  type ApprovalRequester,
 } from '../../../src/govern/approvals/eligibility.js';
 import { formatRef, type EntityRef } from '../../../src/model/ids.js';
 import type { Relationship } from '../../../src/model/relationships.js';
@@ -67,7 +67,7 @@ const ref = (text: string): EntityRef => {
   const [type = '', id = ''] = text.split(':');
   return { type, id };
 };
-const ALICE: Requester = { user: ref('user:alice'), agent: ref('agent:helper'), chain: [ref('agent:planner')] };
+const ALICE: ApprovalRequester = { user: ref('user:alice'), agent: ref('agent:helper'), chain: [ref('agent:planner')] };
 
 async function ask(
   graph: RelationshipGraph,
@@ -226,7 +226,7 @@ const anyRow = fc
   .map(parseRelationship); // prettier-ignore
 
 describe('eligibility beside a naive oracle', () => {
-  const REQUESTER: Requester = { user: ref('user:u0'), agent: ref('agent:a0'), chain: [ref('agent:a1')] };
+  const REQUESTER: ApprovalRequester = { user: ref('user:u0'), agent: ref('agent:a0'), chain: [ref('agent:a1')] };
   let full: World;
   let reduced: World;
   beforeAll(async () => {
