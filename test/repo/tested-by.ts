@@ -334,7 +334,6 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/telemetry/service-metrics.ts': 'test/telemetry/log.test.ts',
   'src/tokens/key-refetch.ts': 'test/tokens/keys.test.ts',
   'src/tokens/authorization-details.ts': 'test/tokens/detail-narrowing.test.ts',
-  'src/tokens/detail-constraints.ts': 'test/tokens/detail-narrowing.test.ts',
   'src/tokens/shapes.ts': 'test/tokens/fuzz.test.ts',
   'src/store/open-tasks.ts': 'test/store/approvals.test.ts',
   'src/store/approval-tables.ts': 'test/store/approvals.test.ts',
@@ -354,4 +353,6 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/govern/approvals/judge.ts': 'test/decide/approvals.test.ts',
   'src/http/access-offer-json.ts': 'test/decide/approvals.test.ts',
   'src/store/reserving-function.ts': 'test/decide/approvals.test.ts',
+  'src/tokens/path-name.ts': 'test/tokens/path-constraint.test.ts',
+  'src/tokens/stated-value.ts': 'test/tokens/detail-constraints.test.ts',
 };
