@@ -6,6 +6,7 @@ import { readSources } from '../config/files.js';
 import type { TracesConfig, RequestTracer } from '../telemetry/request-tracer.js';
 import type { Database } from '../store/database/port.js';
 import { lockDirectory, type DirectoryLock } from '../runtime/directory-lock.js';
+import { ConsentSweeper } from '../govern/consents/consent-sweeper.js';
 import { DelegationKeeper } from '../govern/delegation-keeper.js';
 import { startSweeping } from '../govern/delegation-sweeper.js';
 import type { GraphEngine } from '../graph/port.js';
@@ -17,6 +18,7 @@ import { ConsentStore } from '../store/consents.js';
 import { DelegationStore } from '../store/delegations.js';
 import { EntityStore } from '../store/entities.js';
 import { LimitStore } from '../store/limits.js';
+import { MetaStore } from '../store/meta.js';
 import { ReadBatch } from '../store/read-batch.js';
 import { UsedDpopProofStore } from '../store/used-dpop-proofs.js';
 import { RevocationStore } from '../store/revocations.js';
@@ -155,6 +157,8 @@ export async function openService(
     });
     const stopSweeping = startSweeping(delegations, { exclusive: database.exclusive, log });
     closers.push(stopSweeping);
+    const meta = new MetaStore(database);
+    closers.push(new ConsentSweeper({ consents, meta, rules: () => activePolicies.rules, now }).start(log));
     return {
       config,
       database,

@@ -11,10 +11,12 @@ import {
   type Delegations,
   type DelegationState,
 } from '../model/delegations.js';
+import type { EventName } from '../model/events.js';
 import type { EntityRef } from '../model/ids.js';
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 import { KeyedReads } from './keyed-reads.js';
+import { partySql, tellOf, type RowEvent } from './outbox.js';
 import { ReadBatch } from './read-batch.js';
 
 /** A delegation with what only its writers need. */
@@ -114,8 +116,9 @@ export class DelegationStore implements Delegations {
                 exists (select 1 from delegations where ${PAIR}) as there`,
         params: pairParams(pair),
       },
-      {
-        sql: `insert into delegations as d (giver_type, giver_id, agent_type, agent_id, state, bounds, ends, made_by,
+      tellOf(
+        {
+          sql: `insert into delegations as d (giver_type, giver_id, agent_type, agent_id, state, bounds, ends, made_by,
                 made_at, version, settled, writer_until)
               select $1::text, $2::text, $3::text, $4::text, 'given', $5::jsonb, $6::timestamptz, $7::text,
                 $8::timestamptz, $9::uuid, false, now() + interval '${WRITER_SECONDS} seconds'
@@ -128,18 +131,21 @@ export class DelegationStore implements Delegations {
                 writer_until = excluded.writer_until, others_until = ${OTHERS_UNTIL}
               where ($10::text is null or d.version::text = $10)
                 and not ($11::boolean and d.made_by like 'user:%')
-              returning version`,
-        params: [
-          ...pairParams(pair),
-          JSON.stringify(bounds),
-          bounds.ends ?? null,
-          made.by,
-          made.at.toISOString(),
-          version,
-          replaces ?? null,
-          sparesUsers,
-        ],
-      },
+              returning *`,
+          params: [
+            ...pairParams(pair),
+            JSON.stringify(bounds),
+            bounds.ends ?? null,
+            made.by,
+            made.at.toISOString(),
+            version,
+            replaces ?? null,
+            sparesUsers,
+          ],
+        },
+        // What takes the place of a version that was seen narrows it, and gives nothing.
+        { ...delegationEvent('delegation.given', made.at), when: replaces === undefined ? 'true' : 'false' },
+      ),
     ]);
     const [before] = results[1] ?? [];
     if (results[2]?.[0] !== undefined) return version;
@@ -165,25 +171,33 @@ export class DelegationStore implements Delegations {
     await this.write([
       ...alongside,
       LOCK,
-      {
-        sql: `insert into delegations as d (giver_type, giver_id, agent_type, agent_id, state, bounds, made_by, made_at,
+      tellOf(
+        {
+          sql: `insert into delegations as d (giver_type, giver_id, agent_type, agent_id, state, bounds, made_by, made_at,
                 version, settled, bars)
               values ($1, $2, $3, $4, 'ended', $5::jsonb, $6, $7::timestamptz, $8::uuid, false, $9)
               on conflict (giver_type, giver_id, agent_type, agent_id) do update set
                 state = 'ended', ends = null, version = excluded.version, settled = false,
                 made_by = excluded.made_by, made_at = excluded.made_at, bars = excluded.bars or d.bars,
                 others_until = ${OTHERS_UNTIL}, writer_until = null
-              where $10::text is null or d.version::text = $10`,
-        params: [
-          ...pairParams(pair),
-          JSON.stringify(ENDED_BOUNDS),
-          made.by,
-          made.at.toISOString(),
-          uuid(),
-          bars,
-          version ?? null,
-        ],
-      },
+              where $10::text is null or d.version::text = $10
+              returning *`,
+          params: [
+            ...pairParams(pair),
+            JSON.stringify(ENDED_BOUNDS),
+            made.by,
+            made.at.toISOString(),
+            uuid(),
+            bars,
+            version ?? null,
+          ],
+        },
+        {
+          ...delegationEvent('delegation.ended', made.at),
+          when: `not exists (select from delegations o where o.giver_type = r.giver_type and o.giver_id = r.giver_id
+            and o.agent_type = r.agent_type and o.agent_id = r.agent_id and o.state <> 'given')`,
+        },
+      ),
     ]);
   }
 
@@ -240,6 +254,16 @@ const ENDED_BOUNDS: DelegationBounds = { online: false, background: false };
 
 /** Until when a writer of the row as it was may be at work. */
 const OTHERS_UNTIL = `greatest(d.others_until, case when d.settled then null else d.writer_until end)`;
+
+/** An event about a delegation, of a row of the table. */
+function delegationEvent(event: EventName, at: Date): RowEvent {
+  return {
+    event,
+    at,
+    ids: { user: partySql('r.giver_type', 'r.giver_id'), agent: partySql('r.agent_type', 'r.agent_id') },
+    user: { type: 'r.giver_type', id: 'r.giver_id' },
+  };
+}
 
 function pairParams({ giver, agent }: DelegationPair): string[] {
   return [giver.type, giver.id, agent.type, agent.id];

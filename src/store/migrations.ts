@@ -2,6 +2,7 @@
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database } from './database/port.js';
 import { LIMIT_TABLES } from './limit-tables.js';
+import { OUTBOX_TABLES } from './outbox.js';
 import { ConfigError, Fault } from '../model/faults.js';
 
 const MIGRATIONS: readonly (readonly string[])[] = [
@@ -85,6 +86,16 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     `create index consent_requests_of_user on consent_requests (user_type, user_id, agent_type, agent_id)`,
     `create unique index consent_requests_pending on consent_requests
        (user_type, user_id, agent_type, agent_id, needs_sha256) where state = 'pending'`,
+  ],
+  [
+    ...OUTBOX_TABLES,
+    // Whether it was told that a consent has ended or is suspended. Both come without a write.
+    `alter table consents add column told text`,
+    `update consents set told = 'ended' where ended <= now()`,
+    `create index consents_untold on consents (ended) where told is distinct from 'ended'`,
+    // Until when it was told that a limit is reached, in milliseconds since 1970.
+    `create table limit_notices (key text collate "C" primary key, until bigint not null)`,
+    `create index limit_notices_until on limit_notices (until)`,
   ],
 ];
 

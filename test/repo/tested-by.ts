@@ -324,4 +324,10 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/tokens/authorization-details.ts': 'test/tokens/detail-narrowing.test.ts',
   'src/tokens/detail-constraints.ts': 'test/tokens/detail-narrowing.test.ts',
   'src/tokens/shapes.ts': 'test/tokens/fuzz.test.ts',
+  'src/decide/record-effects.ts': 'test/govern/limits/reached.test.ts',
+  'src/model/events.ts': 'test/store/outbox.test.ts',
+  'src/model/record-effects.ts': 'test/govern/limits/reached.test.ts',
+  'src/store/event-log.ts': 'test/store/outbox.test.ts',
+  'src/store/meta.ts': 'test/govern/consents/consent-sweeper.test.ts',
+  'src/store/record-effects.ts': 'test/store/outbox.test.ts',
 };

@@ -17,4 +17,6 @@ export const ADVISORY_LOCKS = {
   consent: 6,
   /** Held while a delegation is written, so that its giver's can be counted. */
   delegation: 4,
+  /** Held while a transaction with events commits, so that their positions appear in order. */
+  event: 7,
 } as const;

@@ -20,6 +20,7 @@ import { RevocationStore } from '../../../src/store/revocations.js';
 import { databaseUrl, migratedUrl, NEEDS, postgresConfig, SERVER } from '../../support/postgres/databases.js';
 import { BINARIES, Throwaway, Wire } from '../../support/postgres/server.js';
 import { consentStoreContract } from '../consents.contract.js';
+import { outboxContract } from '../outbox.contract.js';
 import { databaseContract } from './database.contract.js';
 import { collectCleanups } from '../../support/cleanups.js';
 
@@ -55,6 +56,7 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
       await migrateSchema(database);
     });
     consentStoreContract(() => database);
+    outboxContract(() => database);
   });
 
   describe('migrations', () => {
