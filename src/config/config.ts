@@ -11,6 +11,7 @@ import { isLoopback } from '../runtime/ip-address.js';
 import { issuerFormat, resolveIssuers } from './issuers.js';
 import { limitsFormat, type LimitsConfig } from './limits.js';
 import { listenFormat, resolveListeners, type Listener } from './listener.js';
+import { notificationsFormat, resolveNotifications } from './notifications.js';
 import { spicedbFormat, SPICEDB_VARIABLES, resolveSpiceDb, type SpiceDbConfig } from './spicedb.js';
 import { reloadFormat, resolveReload, type ReloadConfig } from './reload.js';
 import { loadYaml } from './yaml.js';
@@ -18,6 +19,7 @@ import type { LogsConfig } from '../telemetry/log.js';
 import { logsFormat, telemetryFormat, resolveTraces } from './telemetry.js';
 import type { TracesConfig } from '../telemetry/request-tracer.js';
 import { ConfigError } from '../model/faults.js';
+import type { WebhookEndpoint } from '../notify/webhook-endpoint.js';
 import type { IssuerConfig } from '../tokens/issuers.js';
 
 /** The name of a time zone, such as `Europe/Berlin`. */
@@ -47,6 +49,7 @@ export const configFormat = z.strictObject({
   records: z.strictObject({ facts: z.boolean().default(true) }).prefault({}),
   limits: limitsFormat,
   delegations: delegationsFormat,
+  notifications: notificationsFormat,
   shutdown: z
     .strictObject({
       grace_ms: z.number().int().min(0).max(300_000).default(2000),
@@ -86,6 +89,7 @@ export interface Config extends Listener {
   /** Whether decision records hold the facts that the decisions rested on. */
   readonly records: { readonly facts: boolean };
   readonly delegations: DelegationsConfig;
+  readonly notifications: readonly WebhookEndpoint[];
   /** REMIT_KEY, the client key that commands use. */
   readonly clientKey: string | undefined;
   /** Warnings for the operator, printed at the start. */
@@ -172,6 +176,7 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     reload: resolveReload(settings.reload),
     records: settings.records,
     delegations: { clientMaxMs: settings.delegations.client_max },
+    notifications: resolveNotifications(settings.notifications, path, resolvePath),
     clientKey: nonEmpty(env['REMIT_KEY']),
     warnings,
   };

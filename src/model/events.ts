@@ -29,7 +29,7 @@ export interface EventAudience {
 export interface OutboxEvent extends EventAudience {
   readonly event: EventName;
   readonly at: Date;
-  /** `{"consent": "0199…", "user": "user:alice"}`. */
+  /** `{"consent": "0199…", "user": "user:maria"}`. */
   readonly ids: Readonly<Record<string, string>>;
 }
 
@@ -42,7 +42,7 @@ export interface StoredEvent extends OutboxEvent {
 }
 
 /** The body of a webhook, and the data of an event of the stream. */
-export function toEventJson({ event, ids, at }: OutboxEvent): {
+export function toEventJson({ event, ids, at }: Pick<OutboxEvent, 'event' | 'ids' | 'at'>): {
   readonly event: EventName;
   readonly ids: OutboxEvent['ids'];
   readonly time: string;

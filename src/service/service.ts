@@ -15,8 +15,12 @@ import { loadRules } from '../policy/load.js';
 import { DecisionStore } from '../store/decisions.js';
 import { ConsentRequestStore } from '../store/consent-requests.js';
 import { ConsentStore } from '../store/consents.js';
+import { DeliveryStore } from '../store/deliveries.js';
+import { EventLog } from '../store/event-log.js';
 import { DelegationStore } from '../store/delegations.js';
 import { EntityStore } from '../store/entities.js';
+import { startPruning } from '../notify/event-pruner.js';
+import { WebhookSender } from '../notify/webhook-sender.js';
 import { LimitStore } from '../store/limits.js';
 import { MetaStore } from '../store/meta.js';
 import { ReadBatch } from '../store/read-batch.js';
@@ -51,6 +55,8 @@ export interface Service {
   readonly delegations: DelegationKeeper;
   readonly decisions: DecisionStore;
   readonly revocations: RevocationStore;
+  readonly deliveries: DeliveryStore;
+  readonly webhooks: WebhookSender;
   readonly trust: TrustConfig;
   /** The secret of the deployment, which encrypts page tokens and hashes masked values. */
   readonly secret: string;
@@ -108,7 +114,7 @@ export async function openService(
     if (traces !== undefined) closers.push(() => traces.close());
     const metrics: Metrics = new Metrics(
       () => activePolicies.rules,
-      () => collectCounts({ activePolicies, database, entities, decisions, trust }),
+      () => collectCounts({ activePolicies, database, entities, decisions, trust, webhooks }),
     );
     const reported = { log, watch: metrics.observeCall };
     const database = await openDatabase(config, reported, {
@@ -159,6 +165,10 @@ export async function openService(
     closers.push(stopSweeping);
     const meta = new MetaStore(database);
     closers.push(new ConsentSweeper({ consents, meta, rules: () => activePolicies.rules, now }).start(log));
+    const deliveries = new DeliveryStore(database);
+    const webhooks: WebhookSender = new WebhookSender({ deliveries, now, log }, config.notifications);
+    closers.push(() => webhooks.stop());
+    closers.push(startPruning(new EventLog(database), now, log));
     return {
       config,
       database,
@@ -175,6 +185,8 @@ export async function openService(
       delegations,
       decisions,
       revocations,
+      deliveries,
+      webhooks,
       metrics,
       traces,
       devKey,

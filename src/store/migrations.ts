@@ -1,6 +1,7 @@
 /** The migrations of the database's tables: numbered steps, of which each is applied once. */
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database } from './database/port.js';
+import { DELIVERY_TABLES } from './deliveries.js';
 import { LIMIT_TABLES } from './limit-tables.js';
 import { OUTBOX_TABLES } from './outbox.js';
 import { ConfigError, Fault } from '../model/faults.js';
@@ -89,6 +90,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   ],
   [
     ...OUTBOX_TABLES,
+    ...DELIVERY_TABLES,
     // Whether it was told that a consent has ended or is suspended. Both come without a write.
     `alter table consents add column told text`,
     `update consents set told = 'ended' where ended <= now()`,

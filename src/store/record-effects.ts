@@ -1,7 +1,6 @@
 /** Stores the effects of records in their own transaction, after them: of a record that isn't there as it was made, none. */
 import type { RecordEffects } from '../model/record-effects.js';
 import type { SqlStatement } from './database/port.js';
-import type { QueuedRecord } from './record-backlog.js';
 
 /** The effects of a record as its group carries them. */
 export interface SerializedEffects {
@@ -34,7 +33,9 @@ export function measureEffects(effects: SerializedEffects | undefined): number {
 }
 
 /** The statements that store the effects of a group, after those of its records. */
-export function effectStatements(group: readonly Pick<QueuedRecord, 'effects'>[]): SqlStatement[] {
+export function effectStatements(
+  group: readonly { readonly effects: SerializedEffects | undefined }[],
+): SqlStatement[] {
   const reached = group.flatMap(({ effects }) => effects?.reached ?? []).filter((rows) => rows !== '');
   return reached.length === 0 ? [] : [reachedStatement(`[${reached.join(',')}]`)];
 }

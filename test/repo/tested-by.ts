@@ -330,4 +330,9 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/store/event-log.ts': 'test/store/outbox.test.ts',
   'src/store/meta.ts': 'test/govern/consents/consent-sweeper.test.ts',
   'src/store/record-effects.ts': 'test/store/outbox.test.ts',
+  'src/notify/event-pruner.ts': 'test/http/routes/notifications.test.ts',
+  'src/notify/webhook-attempt.ts': 'test/notify/webhook-sender.test.ts',
+  'src/notify/webhook-endpoint.ts': 'test/notify/webhook-sender.test.ts',
+  'src/runtime/outbound.ts': 'test/notify/webhook-sender.test.ts',
+  'src/store/deliveries.ts': 'test/notify/webhook-sender.test.ts',
 };

@@ -76,7 +76,9 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
       const database = connected(await migratedUrl(uuid()));
       await database.run([
         { sql: 'delete from remit_version where version > 2' },
-        { sql: 'drop table delegations, limit_counters, limit_uses, idempotency_keys, consents, consent_requests' },
+        {
+          sql: 'drop table delegations, limit_counters, limit_uses, idempotency_keys, consents, consent_requests, deliveries, events, limit_notices',
+        },
         {
           sql: `do $$ declare f regprocedure; begin
                   for f in select oid::regprocedure from pg_proc where pronamespace = 'public'::regnamespace loop
