@@ -11,10 +11,12 @@ import {
   type Delegations,
   type DelegationState,
 } from '../model/delegations.js';
+import type { EventName } from '../model/events.js';
 import type { EntityRef } from '../model/ids.js';
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 import { KeyedReads } from './keyed-reads.js';
+import { partySql, tellOf, type RowEvent } from './outbox.js';
 import { ReadBatch } from './read-batch.js';
 
 /** A delegation with what only its writers need. */
@@ -128,8 +130,9 @@ export class DelegationStore implements Delegations {
                 exists (select 1 from delegations where ${PAIR} and ${IN_PLACE}) as there`,
         params: pairParams(pair),
       },
-      {
-        sql: `insert into delegations as d (giver_type, giver_id, agent_type, agent_id, state, bounds, ends, made_by,
+      tellOf(
+        {
+          sql: `insert into delegations as d (giver_type, giver_id, agent_type, agent_id, state, bounds, ends, made_by,
                 made_at, version, settled, writer_until)
               select $1::text, $2::text, $3::text, $4::text, 'given', $5::jsonb, $6::timestamptz, $7::text,
                 $8::timestamptz, $9::uuid, false, now() + interval '${WRITER_SECONDS} seconds'
@@ -143,19 +146,25 @@ export class DelegationStore implements Delegations {
                 writer_until = excluded.writer_until, others_until = ${OTHERS_UNTIL}
               where ($10::text is null or d.version::text = $10)
                 and ($11::text is null or (d.made_by = $11 and not d.bars))
-              returning version`,
-        params: [
-          ...pairParams(pair),
-          JSON.stringify(bounds),
-          bounds.ends ?? null,
-          made.by,
-          made.at.toISOString(),
-          version,
-          replaces ?? null,
-          onlyBy ?? null,
-          keepsBar,
-        ],
-      },
+              returning *`,
+          params: [
+            ...pairParams(pair),
+            JSON.stringify(bounds),
+            bounds.ends ?? null,
+            made.by,
+            made.at.toISOString(),
+            version,
+            replaces ?? null,
+            onlyBy ?? null,
+            keepsBar,
+          ],
+        },
+        // What takes the place of a version that was seen narrows it, and gives nothing.
+        {
+          ...delegationEvent('delegation.given', made.at),
+          when: replaces === undefined || replaces === 'absent' ? 'true' : 'false',
+        },
+      ),
     ]);
     const [before] = results[1] ?? [];
     if (results[2]?.[0] !== undefined) return version;
@@ -182,8 +191,9 @@ export class DelegationStore implements Delegations {
     const results = await this.write([
       ...alongside,
       LOCK,
-      {
-        sql: `insert into delegations as d (giver_type, giver_id, agent_type, agent_id, state, bounds, made_by, made_at,
+      tellOf(
+        {
+          sql: `insert into delegations as d (giver_type, giver_id, agent_type, agent_id, state, bounds, made_by, made_at,
                 version, settled, bars, marks)
               values ($1, $2, $3, $4, 'ended', $5::jsonb, $6, $7::timestamptz, $8::uuid, false, $9, true)
               on conflict (giver_type, giver_id, agent_type, agent_id) do update set
@@ -192,17 +202,23 @@ export class DelegationStore implements Delegations {
                 marks = d.marks or d.made_by <> excluded.made_by or d.made_by like 'user:%',
                 others_until = ${OTHERS_UNTIL}, writer_until = null
               where $10::text is null or d.version::text = $10
-              returning version`,
-        params: [
-          ...pairParams(pair),
-          JSON.stringify(ENDED_BOUNDS),
-          made.by,
-          made.at.toISOString(),
-          uuid(),
-          bars,
-          version ?? null,
-        ],
-      },
+              returning *`,
+          params: [
+            ...pairParams(pair),
+            JSON.stringify(ENDED_BOUNDS),
+            made.by,
+            made.at.toISOString(),
+            uuid(),
+            bars,
+            version ?? null,
+          ],
+        },
+        {
+          ...delegationEvent('delegation.ended', made.at),
+          when: `not exists (select from delegations o where o.giver_type = r.giver_type and o.giver_id = r.giver_id
+            and o.agent_type = r.agent_type and o.agent_id = r.agent_id and o.state <> 'given')`,
+        },
+      ),
     ]);
     return results.at(-1)?.[0] !== undefined;
   }
@@ -269,6 +285,16 @@ const ENDED_BOUNDS: DelegationBounds = { online: false, background: false };
 
 /** Until when a writer of the row as it was may be at work. */
 const OTHERS_UNTIL = `greatest(d.others_until, case when d.settled then null else d.writer_until end)`;
+
+/** An event about a delegation, of a row of the table. */
+function delegationEvent(event: EventName, at: Date): RowEvent {
+  return {
+    event,
+    at,
+    ids: { user: partySql('r.giver_type', 'r.giver_id'), agent: partySql('r.agent_type', 'r.agent_id') },
+    user: { type: 'r.giver_type', id: 'r.giver_id' },
+  };
+}
 
 function pairParams({ giver, agent }: DelegationPair): string[] {
   return [giver.type, giver.id, agent.type, agent.id];
