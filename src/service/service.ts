@@ -6,6 +6,7 @@ import { readSources } from '../config/files.js';
 import type { TracesConfig, RequestTracer } from '../telemetry/request-tracer.js';
 import type { Database } from '../store/database/port.js';
 import { lockDirectory, type DirectoryLock } from '../runtime/directory-lock.js';
+import { ElevationKeeper } from '../govern/approvals/elevation.js';
 import { DelegationKeeper } from '../govern/delegation-keeper.js';
 import { startSweeping } from '../govern/delegation-sweeper.js';
 import type { ApprovalSigning } from '../govern/approvals/signing.js';
@@ -17,6 +18,7 @@ import { DecisionStore } from '../store/decisions.js';
 import { ConsentRequestStore } from '../store/consent-requests.js';
 import { ConsentStore } from '../store/consents.js';
 import { DelegationStore } from '../store/delegations.js';
+import { ElevationStore } from '../store/elevations.js';
 import { EntityStore } from '../store/entities.js';
 import { LimitStore } from '../store/limits.js';
 import { ReadBatch } from '../store/read-batch.js';
@@ -52,6 +54,7 @@ export interface Service {
   readonly signing: ApprovalSigning;
   readonly delegationStore: DelegationStore;
   readonly delegations: DelegationKeeper;
+  readonly elevations: ElevationKeeper;
   readonly decisions: DecisionStore;
   readonly revocations: RevocationStore;
   readonly trust: TrustConfig;
@@ -148,7 +151,7 @@ export async function openService(
     const { deadlineMs, settleAfterMs } = config;
     const limits = new LimitStore(database);
     const shared = {
-      credentials, entities, delegations: delegationStore, consents, approvals, approverGroups: { administeredBy: new Map(), deputies: new Map() }, decisions, revocations, limits, observer: metrics, now, deadlineMs, settleAfterMs,
+      credentials, entities, delegations: delegationStore, consents, approvals, approverGroups: config.approvals, decisions, revocations, limits, observer: metrics, now, deadlineMs, settleAfterMs,
     }; // prettier-ignore
     const activePolicies: ActivePolicies = new ActivePolicies(rules, relationships, shared);
     closeRelationships = () => activePolicies.close();
@@ -160,8 +163,14 @@ export async function openService(
       rules: () => activePolicies.rules,
       now,
     });
-    const stopSweeping = startSweeping(delegations, { exclusive: database.exclusive, log });
+    const stopSweeping = startSweeping(delegations, { exclusive: database.exclusive, log, about: 'Delegations' });
     closers.push(stopSweeping);
+    const elevations = new ElevationKeeper({
+      store: new ElevationStore(database),
+      graph: () => activePolicies.engine,
+      now,
+    });
+    closers.push(startSweeping(elevations, { exclusive: database.exclusive, log, about: 'Elevations' }));
     return {
       config,
       database,
@@ -178,6 +187,7 @@ export async function openService(
       consentRequests: new ConsentRequestStore(database),
       delegationStore,
       delegations,
+      elevations,
       decisions,
       revocations,
       metrics,
