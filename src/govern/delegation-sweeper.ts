@@ -2,7 +2,7 @@
  * Sweeps up in the background after what is kept in the database and in the graph (delegations, elevations): what a process
  * left over that died in between, what the graph couldn't take, and what has ended by itself.
  */
-import { Fault, BadRequest } from '../model/faults.js';
+import { repeat } from '../runtime/repeat.js';
 import type { Log } from '../telemetry/log.js';
 
 /** A replica may have died: others look for what it left. */
@@ -19,32 +19,12 @@ export function startSweeping(
     about,
   }: { readonly exclusive: boolean; readonly log: Log; readonly about: 'Delegations' | 'Elevations' },
 ): () => Promise<void> {
-  let failing = false;
-  let sweep: Promise<void> = Promise.resolve();
-  let timer: NodeJS.Timeout | undefined;
-  let isStopped = false;
-  const next = (): void => {
-    sweep = keeper
-      .sweep()
-      .then(() => {
-        failing = false;
-      })
-      .catch((error: unknown) => {
-        if (!(error instanceof Fault || error instanceof BadRequest)) throw error;
-        if (!failing)
-          log(`${about} can not be brought to the graph: ${error.message}. It is tried again.`, {
-            event: `${about.toLowerCase()}_unsettled`,
-          });
-        failing = true;
-      })
-      .finally(() => {
-        if (!isStopped) timer = setTimeout(next, exclusive ? EXCLUSIVE_INTERVAL_MS : SHARED_INTERVAL_MS).unref();
+  return repeat(() => keeper.sweep(), {
+    pauseMs: exclusive ? EXCLUSIVE_INTERVAL_MS : SHARED_INTERVAL_MS,
+    onFailing: ({ message }) => {
+      log(`${about} can not be brought to the graph: ${message}. It is tried again.`, {
+        event: `${about.toLowerCase()}_unsettled`,
       });
-  };
-  next();
-  return () => {
-    isStopped = true;
-    clearTimeout(timer);
-    return sweep;
-  };
+    },
+  }).stop;
 }

@@ -7,6 +7,7 @@ import type { TracesConfig, RequestTracer } from '../telemetry/request-tracer.js
 import type { Database } from '../store/database/port.js';
 import { lockDirectory, type DirectoryLock } from '../runtime/directory-lock.js';
 import { ElevationKeeper } from '../govern/approvals/elevation.js';
+import { ConsentSweeper } from '../govern/consents/consent-sweeper.js';
 import { DelegationKeeper } from '../govern/delegation-keeper.js';
 import { startSweeping } from '../govern/delegation-sweeper.js';
 import type { ApprovalSigning } from '../govern/approvals/signing.js';
@@ -17,10 +18,15 @@ import { ApprovalStore } from '../store/approvals.js';
 import { DecisionStore } from '../store/decisions.js';
 import { ConsentRequestStore } from '../store/consent-requests.js';
 import { ConsentStore } from '../store/consents.js';
+import { DeliveryStore } from '../store/deliveries.js';
+import { EventLog } from '../store/event-log.js';
 import { DelegationStore } from '../store/delegations.js';
 import { ElevationStore } from '../store/elevations.js';
 import { EntityStore } from '../store/entities.js';
+import { startPruning } from '../notify/event-pruner.js';
+import { WebhookSender } from '../notify/webhook-sender.js';
 import { LimitStore } from '../store/limits.js';
+import { MetaStore } from '../store/meta.js';
 import { ReadBatch } from '../store/read-batch.js';
 import { UsedDpopProofStore } from '../store/used-dpop-proofs.js';
 import { RevocationStore } from '../store/revocations.js';
@@ -57,6 +63,8 @@ export interface Service {
   readonly elevations: ElevationKeeper;
   readonly decisions: DecisionStore;
   readonly revocations: RevocationStore;
+  readonly deliveries: DeliveryStore;
+  readonly webhooks: WebhookSender;
   readonly trust: TrustConfig;
   /** The secret of the deployment, which encrypts page tokens and hashes masked values. */
   readonly secret: string;
@@ -114,7 +122,7 @@ export async function openService(
     if (traces !== undefined) closers.push(() => traces.close());
     const metrics: Metrics = new Metrics(
       () => activePolicies.rules,
-      () => collectCounts({ activePolicies, database, entities, decisions, trust }),
+      () => collectCounts({ activePolicies, database, entities, decisions, trust, webhooks }),
     );
     const reported = { log, watch: metrics.observeCall };
     const database = await openDatabase(config, reported, {
@@ -171,6 +179,12 @@ export async function openService(
       now,
     });
     closers.push(startSweeping(elevations, { exclusive: database.exclusive, log, about: 'Elevations' }));
+    const meta = new MetaStore(database);
+    closers.push(new ConsentSweeper({ consents, meta, rules: () => activePolicies.rules, now }).start(log));
+    const deliveries = new DeliveryStore(database);
+    const webhooks: WebhookSender = new WebhookSender({ deliveries, now, log }, config.notifications);
+    closers.push(() => webhooks.stop());
+    closers.push(startPruning(new EventLog(database), now, log));
     return {
       config,
       database,
@@ -190,6 +204,8 @@ export async function openService(
       elevations,
       decisions,
       revocations,
+      deliveries,
+      webhooks,
       metrics,
       traces,
       devKey,

@@ -3,8 +3,11 @@ import type { Deadline } from '../../runtime/deadline.js';
 import { isSameRef, type EntityRef } from '../../model/ids.js';
 import { Fault } from '../../model/faults.js';
 import type { StoredTask } from '../../store/approvals.js';
-import { findIneligibility, type EligibilityDeps } from './eligibility.js';
+import { selectAnswerable } from './answerable-questions.js';
+import type { EligibilityDeps, EligibilityQuestion } from './eligibility.js';
 import { findStepPermission, listOpenSteps } from './task-progress.js';
+
+type StepQuestion = Omit<EligibilityQuestion, 'approver'> & { readonly key: string };
 
 /**
  * @returns for each task the indexes of its open steps that the person may answer
@@ -16,36 +19,30 @@ export async function findAnswerableSteps(
   deps: EligibilityDeps,
   deadline: Deadline,
 ): Promise<readonly (readonly number[])[]> {
-  // Many tasks are asked for by one agent, about one resource. All are asked at once, so that their checks travel together.
-  const asked = new Map<string, Promise<boolean>>();
-  const mayAnswer = (task: StoredTask, permission: string): Promise<boolean> => {
-    const { user, agent, chain, question } = task;
-    const { type, id } = question.resource;
-    const key = JSON.stringify([type, id, permission, user, agent, chain]);
-    const answer =
-      asked.get(key) ??
-      isEligible({ resource: { type, id }, permission, approver: person, requester: { user, agent, chain } });
-    asked.set(key, answer);
-    return answer;
-  };
-  const isEligible = async (question: Parameters<typeof findIneligibility>[0]): Promise<boolean> => {
-    const found = await findIneligibility(question, deps, deadline);
-    if ('fault' in found) throw new Fault(found.fault, 'who may answer');
-    return found.eligible;
-  };
-  return Promise.all(
-    tasks.map(async (task) => {
-      const answers = await Promise.all(
-        listOpenSteps(task).map(async (index) => {
-          const step = task.steps[index];
-          const permission = step === undefined ? undefined : findStepPermission(step, task);
-          const may = permission === undefined ? isOfUser(task, person) : await mayAnswer(task, permission);
-          return may ? [index] : [];
-        }),
-      );
-      return answers.flat();
-    }),
+  const steps = tasks.map((task) =>
+    listOpenSteps(task).map((index) => ({ index, question: buildQuestion(task, index) })),
   );
+  // An agent asks for many things of one resource: each question is asked once.
+  const questions = new Map(steps.flat().flatMap(({ question }) => (question ? [[question.key, question]] : [])));
+  const found = await selectAnswerable(person, [...questions.values()], deps, deadline);
+  if ('fault' in found) throw new Fault(found.fault, 'who may answer');
+  const answerable = new Set(found.answerable.map(({ key }) => key));
+  return tasks.map((task, i) =>
+    (steps[i] ?? [])
+      .filter(({ question }) => (question === undefined ? isOfUser(task, person) : answerable.has(question.key)))
+      .map(({ index }) => index),
+  );
+}
+
+/** @returns undefined where only the user may answer */
+function buildQuestion(task: StoredTask, index: number): StepQuestion | undefined {
+  const step = task.steps[index];
+  const permission = step === undefined ? undefined : findStepPermission(step, task);
+  if (permission === undefined) return undefined;
+  const { user, agent, chain } = task;
+  const { type, id } = task.question.resource;
+  const key = JSON.stringify([type, id, permission, user, agent, chain]);
+  return { key, resource: { type, id }, permission, requester: { user, agent, chain } };
 }
 
 /** Whether the task is asked for this person. */
