@@ -109,6 +109,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/decide/delegation-links.ts': 'test/law/law.test.ts',
   'src/decide/delegation-path.ts': 'test/law/law.test.ts',
   'src/decide/facts.ts': 'test/author/diff/requests.test.ts',
+  'src/decide/elevation.ts': 'test/law/approvals.test.ts',
   'src/decide/engine-answers.ts': 'test/law/law.test.ts',
   'src/decide/gather.ts': 'test/law/law.test.ts',
   'src/decide/permission-checks.ts': 'test/author/diff/requests.test.ts',
