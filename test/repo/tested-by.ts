@@ -304,6 +304,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/service/reload/require-tests.ts': 'test/service/reload/apply.tests.test.ts',
   'src/service/reload/snapshot.ts': 'test/service/reload/settled-reader.test.ts',
   'src/govern/consents/make-consent.ts': 'test/http/routes/consents.test.ts',
+  'src/store/elevations.ts': 'test/govern/approvals/elevation.test.ts',
   'src/store/limit-tables.ts': 'test/store/limits.test.ts',
   'src/store/record-statements.ts': 'test/store/limits.test.ts',
   'src/store/stored-bytes.ts': 'test/http/routes/decisions.test.ts',
