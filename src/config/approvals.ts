@@ -8,18 +8,18 @@ import { boundedDurationFormat } from './durations.js';
 const MAX_GROUP_DEFINITIONS = 100;
 
 /** A text that has the problem that the function finds, where it finds one. */
-function textFormat(findProblem: (text: string) => string | undefined): z.ZodString {
+function checkedTextFormat(findProblem: (text: string) => string | undefined): z.ZodString {
   return z.string().superRefine((text, context) => {
     const problem = findProblem(text);
     if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
   });
 }
 
-const groupFormat = textFormat(findTypeProblem);
-const memberFormat = textFormat(findRelationNameProblem);
+const groupFormat = checkedTextFormat(findTypeProblem);
+const memberFormat = checkedTextFormat(findRelationNameProblem);
 
 /** Deputies as `team#deputy`: a group's definition and the relation of its deputies. */
-const deputiesFormat = textFormat((text) => {
+const deputiesFormat = checkedTextFormat((text) => {
   const [type = '', relation = '', ...rest] = text.split('#');
   const isFine =
     rest.length === 0 && [findTypeProblem(type), findRelationNameProblem(relation)].every((p) => p === undefined);

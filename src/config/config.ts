@@ -13,6 +13,7 @@ import { issuerFormat, resolveIssuers } from './issuers.js';
 import { limitsFormat, type LimitsConfig } from './limits.js';
 import { listenFormat, resolveListeners, type Listener } from './listener.js';
 import { signingFormat, type SigningConfig } from './signing.js';
+import { notificationsFormat, resolveNotifications } from './notifications.js';
 import { spicedbFormat, SPICEDB_VARIABLES, resolveSpiceDb, type SpiceDbConfig } from './spicedb.js';
 import { reloadFormat, resolveReload, type ReloadConfig } from './reload.js';
 import { loadYaml } from './yaml.js';
@@ -20,6 +21,7 @@ import type { LogsConfig } from '../telemetry/log.js';
 import { logsFormat, telemetryFormat, resolveTraces } from './telemetry.js';
 import type { TracesConfig } from '../telemetry/request-tracer.js';
 import { ConfigError } from '../model/faults.js';
+import type { WebhookEndpoint } from '../notify/webhook-endpoint.js';
 import type { IssuerConfig } from '../tokens/issuers.js';
 
 /** The name of a time zone, such as `Europe/Berlin`. */
@@ -51,6 +53,7 @@ export const configFormat = z.strictObject({
   delegations: delegationsFormat,
   approvals: approvalsFormat,
   signing: signingFormat,
+  notifications: notificationsFormat,
   shutdown: z
     .strictObject({
       grace_ms: z.number().int().min(0).max(300_000).default(2000),
@@ -92,6 +95,7 @@ export interface Config extends Listener {
   readonly delegations: DelegationsConfig;
   readonly approvals: ApprovalsConfig;
   readonly signing: SigningConfig;
+  readonly notifications: readonly WebhookEndpoint[];
   /** REMIT_KEY, the client key that commands use. */
   readonly clientKey: string | undefined;
   /** Warnings for the operator, printed at the start. */
@@ -180,6 +184,7 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     delegations: { clientMaxMs: settings.delegations.client_max },
     approvals: resolveApprovals(settings.approvals),
     signing: { keyFiles: settings.signing.key_file?.map(resolvePath) },
+    notifications: resolveNotifications(settings.notifications, path, resolvePath),
     clientKey: nonEmpty(env['REMIT_KEY']),
     warnings,
   };

@@ -5,7 +5,7 @@
 import type { ApprovalBinding } from '../model/approvals.js';
 import { formatRef, type EntityRef } from '../model/ids.js';
 import { formatCallerId, type Properties } from '../model/question.js';
-import { formatCanonicalJson } from '../runtime/canonical-json.js';
+import { formatStatedJson } from '../runtime/canonical-json.js';
 import { sha256 } from '../runtime/sha256.js';
 import { mayAssertAttributes } from './ask-cedar.js';
 import type { BoundQuestion } from './bound-question.js';
@@ -49,7 +49,7 @@ export function bindApproval(
     ...[...contextNames].map((name) => [CONTEXT_PLACE + name, getStated(context, name)] as const),
   ];
   const stated = values.filter(([, value]) => value !== undefined && value !== null);
-  return Object.fromEntries(stated.map(([place, value]) => [place, sha256(formatCanonicalJson(value))]));
+  return Object.fromEntries(stated.map(([place, value]) => [place, sha256(formatStatedJson(value))]));
 }
 
 /** @returns the first place at which the questions differ: the parties come first. undefined where they don't */

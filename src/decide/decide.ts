@@ -31,6 +31,7 @@ import type { Evaluation, StepResult } from './evaluation.js';
 import { collectNeeds, evaluateFacts } from './facts.js';
 import { fetchEngineAnswers } from './engine-answers.js';
 import { gatherFacts, type GatheredFacts } from './gather.js';
+import { planEffects } from './record-effects.js';
 import { toRecordedFacts } from './recorded-facts.js';
 import { bindingStep } from './steps/binding.js';
 import { consentStep } from './steps/consent.js';
@@ -199,9 +200,10 @@ async function storeDecision(
   // Concluded before it is stored: the record says what will be answered if storing it succeeds.
   const decision = closeDecision(id, evaluation, recordStep.judge({ id }));
   const reservation = decision.decision ? planUses(id, evaluation) : undefined;
+  const effects = planEffects(evaluation, decision);
   const record = { ...toDecisionRecord(decision, facts), ...describeReservation(id, reservation, deps.settleAfterMs) };
   const stored = await deps.observer
-    .phase('record', () => deadline.race(deps.decisions.record(record, account, reservation)))
+    .phase('record', () => deadline.race(deps.decisions.record(record, account, reservation, effects)))
     .then((result): StoredRecord => (result.kind === 'overtaken' ? { overtaken: result.state } : { id }))
     .catch((error: unknown): StoredRecord => ({ fault: engineFaultCode(error) }));
   if ('overtaken' in stored) return stored;

@@ -2,7 +2,7 @@
 import type { ApprovalBinding } from '../model/approvals.js';
 import type { EntityRef } from '../model/ids.js';
 import type { Properties } from '../model/question.js';
-import { formatCanonicalJson } from '../runtime/canonical-json.js';
+import { formatStatedJson } from '../runtime/canonical-json.js';
 import { sha256 } from '../runtime/sha256.js';
 import { CONTEXT_PLACE, listPropertyPlaces } from './approval-binding.js';
 
@@ -42,7 +42,7 @@ export function findSubmittedDifference(
   return [...places].sort().find((place) => {
     if (PROVEN_PLACES.has(place)) return false;
     const value = stated.get(place);
-    const hash = value === undefined || value === null ? undefined : sha256(formatCanonicalJson(value));
+    const hash = value === undefined || value === null ? undefined : sha256(formatStatedJson(value));
     return hash !== (Object.hasOwn(binding, place) ? binding[place] : undefined);
   });
 }

@@ -2,7 +2,7 @@
  * Sweeps up after delegations, in the background: what a process left over that died between database and graph, what the
  * graph couldn't take, and what has ended by itself.
  */
-import { Fault, BadRequest } from '../model/faults.js';
+import { repeat } from '../runtime/repeat.js';
 import type { Log } from '../telemetry/log.js';
 import type { DelegationKeeper } from './delegation-keeper.js';
 
@@ -16,32 +16,12 @@ export function startSweeping(
   keeper: Pick<DelegationKeeper, 'sweep'>,
   { exclusive, log }: { readonly exclusive: boolean; readonly log: Log },
 ): () => Promise<void> {
-  let failing = false;
-  let sweep: Promise<void> = Promise.resolve();
-  let timer: NodeJS.Timeout | undefined;
-  let isStopped = false;
-  const next = (): void => {
-    sweep = keeper
-      .sweep()
-      .then(() => {
-        failing = false;
-      })
-      .catch((error: unknown) => {
-        if (!(error instanceof Fault || error instanceof BadRequest)) throw error;
-        if (!failing)
-          log(`Delegations can not be brought to the graph: ${error.message}. It is tried again.`, {
-            event: 'delegations_unsettled',
-          });
-        failing = true;
-      })
-      .finally(() => {
-        if (!isStopped) timer = setTimeout(next, exclusive ? EXCLUSIVE_INTERVAL_MS : SHARED_INTERVAL_MS).unref();
+  return repeat(() => keeper.sweep(), {
+    pauseMs: exclusive ? EXCLUSIVE_INTERVAL_MS : SHARED_INTERVAL_MS,
+    onFailing: ({ message }) => {
+      log(`Delegations can not be brought to the graph: ${message}. It is tried again.`, {
+        event: 'delegations_unsettled',
       });
-  };
-  next();
-  return () => {
-    isStopped = true;
-    clearTimeout(timer);
-    return sweep;
-  };
+    },
+  }).stop;
 }

@@ -18,6 +18,7 @@ import { serveApiDocument } from './api-document.js';
 import { PathMethods } from './edge/path-methods.js';
 import { guardRequests, sendUnroutable } from './edge/request-guard.js';
 import { healthRoutes, Readiness } from './routes/health.js';
+import { notificationRoutes } from './routes/notifications.js';
 import { metricsRoutes } from './routes/metrics.js';
 import { observeRequests } from './edge/observability.js';
 import { discoveryRoutes, scopeRoutes } from './routes/discovery.js';
@@ -58,7 +59,7 @@ const ROUTES: Readonly<Record<'decisions' | 'administration' | 'both', readonly 
     evaluationRoutes, searchRoutes, capabilityRoutes, filterRoutes, discoveryRoutes, delegationRoutes, consentRoutes,
     consentRequestRoutes, accessRequestRoutes,
   ], // prettier-ignore
-  administration: [relationshipRoutes, entityRoutes, revocationRoutes, policyRoutes, metricsRoutes],
+  administration: [relationshipRoutes, entityRoutes, revocationRoutes, policyRoutes, notificationRoutes, metricsRoutes],
   both: [decisionRoutes, sessionRoutes, agentAccessRoutes, approvalRoutes, scopeRoutes, healthRoutes],
 };
 

@@ -20,20 +20,25 @@ export interface EntityProblem extends Problem {
  * may bring it.
  */
 export function findEntityProblem(entity: StoredEntity, rules: Rules): EntityProblem | undefined {
-  const { vocabulary, graph } = rules;
+  const { vocabulary } = rules;
   const types = vocabulary.typesByObject.get(entity.type) ?? [];
-  if (types.length === 0 && !graph.hasDefinition(entity.type))
-    return {
-      path: 'type',
-      message: `no schema has a type "${entity.type}"`,
-      suggestion: suggestNearest(entity.type, [...vocabulary.typesByObject.keys(), ...graph.definitionNames()]),
-    };
   return (
+    findUnknownType(entity.type, rules) ??
     findEnumProblem(entity, types) ??
     findValueProblem(entity, types, vocabulary.objectOf) ??
     findUndeclaredAttribute(entity, types) ??
     findParentProblem(entity, types, rules)
   );
+}
+
+/** Finds the reason that nothing can be stored of the type; undefined where a schema has it. */
+export function findUnknownType(type: string, { vocabulary, graph }: Rules): EntityProblem | undefined {
+  if (vocabulary.typesByObject.has(type) || graph.hasDefinition(type)) return undefined;
+  return {
+    path: 'type',
+    message: `no schema has a type "${type}"`,
+    suggestion: suggestNearest(type, [...vocabulary.typesByObject.keys(), ...graph.definitionNames()]),
+  };
 }
 
 /** An id outside the `enum` of its type: nothing that a policy says of the type is about it. */

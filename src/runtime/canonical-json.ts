@@ -1,13 +1,38 @@
-/** One text for equal JSON values, by RFC 8785: members in the order of their names, numbers by their value. */
+/**
+ * The canonical text of a JSON value, by RFC 8785: two values are equal where their texts are. Members stand in the order of their
+ * names and numbers are told by their values, so -0 is 0. Values that come from outside are compared by it, since comparing
+ * each with each of a list takes as many times as long as the list has values, and holds up all others meanwhile.
+ */
+import { memoizeByObject } from './memoize.js';
 
-/** @param value parsed JSON. Members of objects that are null are left out, as if they weren't said */
+/** Takes time in proportion to the value's length, and that once for each object. @param value as JSON has it */
 export function formatCanonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(formatCanonicalJson).join(',')}]`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  const members = Object.entries(value)
-    .filter(([, member]) => member !== null && member !== undefined)
-    // By UTF-16 code units, as RFC 8785 section 3.2.3 has it.
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, member]) => `${JSON.stringify(name)}:${formatCanonicalJson(member)}`);
-  return `{${members.join(',')}}`;
+  return typeof value === 'object' && value !== null ? formatOnce(value) : formatScalar(value);
+}
+
+const formatOnce = memoizeByObject((value: object): string => format(value));
+
+function format(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return formatScalar(value);
+  if (Array.isArray(value)) return `[${value.map(format).join(',')}]`;
+  const members = Object.entries(value).filter(([, member]) => member !== undefined);
+  const sorted = members.sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${sorted.map(([name, member]) => `${JSON.stringify(name)}:${format(member)}`).join(',')}}`;
+}
+
+/** The text of what is stated: members of objects that are null are left out, as if they weren't said. */
+export function formatStatedJson(value: unknown): string {
+  return formatCanonicalJson(omitNullMembers(value));
+}
+
+function omitNullMembers(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(omitNullMembers);
+  if (typeof value !== 'object' || value === null) return value;
+  const stated = Object.entries(value).filter(([, member]) => member !== null);
+  return Object.fromEntries(stated.map(([name, member]) => [name, omitNullMembers(member)]));
+}
+
+/** Tells undefined, which JSON has not, as null: so a list has it. */
+function formatScalar(value: unknown): string {
+  return JSON.stringify(value ?? null);
 }

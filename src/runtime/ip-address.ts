@@ -32,10 +32,31 @@ const IPV4_COMPATIBLE = ipaddr.parseCIDR('::/96');
 
 /** Whether an address may be connected to as one of the internet: it belongs to no special range, such as private ones. */
 export function isPublicAddress(text: string): boolean {
+  return findAddressProblem(text, 'public') === undefined;
+}
+
+/** The addresses that may be connected to: those of the internet, or those of private networks and this machine, too. */
+export type Network = 'public' | 'private';
+
+const PRIVATE_RANGES: readonly string[] = ['private', 'uniqueLocal', 'carrierGradeNat', 'loopback'];
+/** Addresses outside of link-local ranges at which clouds tell a machine its secrets. */
+const METADATA_ADDRESSES = ['168.63.129.16', '100.100.100.200', 'fd00:ec2::254', 'fd20:ce::254'].map((text) =>
+  ipaddr.parse(text).toNormalizedString(),
+);
+
+/**
+ * Says why an address must not be connected to, as the rest of a sentence; undefined where it may. Link-local addresses,
+ * those of a cloud's metadata, multicast and ways round by another protocol are none on a private network either.
+ */
+export function findAddressProblem(text: string, network: Network): string | undefined {
   const address = parseIpAddress(text);
-  if (address === undefined) return false;
+  if (address === undefined) return 'is no address';
   const target = unmapAddress(address);
-  return target.range() === 'unicast' && (target.kind() === 'ipv4' || !target.match(IPV4_COMPATIBLE));
+  const range = target.range();
+  if (METADATA_ADDRESSES.includes(target.toNormalizedString())) return 'is an address of a cloud’s metadata';
+  if (PRIVATE_RANGES.includes(range)) return network === 'private' ? undefined : 'is a private address';
+  const isOrdinary = range === 'unicast' && (target.kind() === 'ipv4' || !target.match(IPV4_COMPATIBLE));
+  return isOrdinary ? undefined : 'is an address of a special range';
 }
 
 const IPV4_MAPPED_BITS = 96;

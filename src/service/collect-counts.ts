@@ -3,6 +3,7 @@ import type { Database } from '../store/database/port.js';
 import type { DecisionStore } from '../store/decisions.js';
 import type { EntityStore } from '../store/entities.js';
 import type { ServiceCounts } from '../telemetry/service-metrics.js';
+import type { WebhookSender } from '../notify/webhook-sender.js';
 import type { ActivePolicies } from './active-policies.js';
 import type { TrustConfig } from './clients-and-issuers.js';
 
@@ -12,9 +13,17 @@ export interface CountedParts {
   readonly entities: EntityStore;
   readonly decisions: DecisionStore;
   readonly trust: TrustConfig;
+  readonly webhooks: WebhookSender;
 }
 
-export function collectCounts({ activePolicies, database, entities, decisions, trust }: CountedParts): ServiceCounts {
+export function collectCounts({
+  activePolicies,
+  database,
+  entities,
+  decisions,
+  trust,
+  webhooks,
+}: CountedParts): ServiceCounts {
   const { engine, rules } = activePolicies;
   const graph = engine.counts();
   const records = decisions.stats();
@@ -31,6 +40,7 @@ export function collectCounts({ activePolicies, database, entities, decisions, t
     cedarFaults: rules.cedarFaults(),
     circuits: { database: database.stats().circuit, spicedb: engine.stats().circuit },
     records,
+    webhooks: webhooks.stats(),
     rules: {
       ...activePolicies.counts,
       since: activePolicies.since,

@@ -6,6 +6,7 @@ import { readSources } from '../config/files.js';
 import type { TracesConfig, RequestTracer } from '../telemetry/request-tracer.js';
 import type { Database } from '../store/database/port.js';
 import { lockDirectory, type DirectoryLock } from '../runtime/directory-lock.js';
+import { ConsentSweeper } from '../govern/consents/consent-sweeper.js';
 import { DelegationKeeper } from '../govern/delegation-keeper.js';
 import { startSweeping } from '../govern/delegation-sweeper.js';
 import type { ApprovalSigning } from '../govern/approvals/signing.js';
@@ -16,9 +17,14 @@ import { ApprovalStore } from '../store/approvals.js';
 import { DecisionStore } from '../store/decisions.js';
 import { ConsentRequestStore } from '../store/consent-requests.js';
 import { ConsentStore } from '../store/consents.js';
+import { DeliveryStore } from '../store/deliveries.js';
+import { EventLog } from '../store/event-log.js';
 import { DelegationStore } from '../store/delegations.js';
 import { EntityStore } from '../store/entities.js';
+import { startPruning } from '../notify/event-pruner.js';
+import { WebhookSender } from '../notify/webhook-sender.js';
 import { LimitStore } from '../store/limits.js';
+import { MetaStore } from '../store/meta.js';
 import { ReadBatch } from '../store/read-batch.js';
 import { UsedDpopProofStore } from '../store/used-dpop-proofs.js';
 import { RevocationStore } from '../store/revocations.js';
@@ -54,6 +60,8 @@ export interface Service {
   readonly delegations: DelegationKeeper;
   readonly decisions: DecisionStore;
   readonly revocations: RevocationStore;
+  readonly deliveries: DeliveryStore;
+  readonly webhooks: WebhookSender;
   readonly trust: TrustConfig;
   /** The secret of the deployment, which encrypts page tokens and hashes masked values. */
   readonly secret: string;
@@ -111,7 +119,7 @@ export async function openService(
     if (traces !== undefined) closers.push(() => traces.close());
     const metrics: Metrics = new Metrics(
       () => activePolicies.rules,
-      () => collectCounts({ activePolicies, database, entities, decisions, trust }),
+      () => collectCounts({ activePolicies, database, entities, decisions, trust, webhooks }),
     );
     const reported = { log, watch: metrics.observeCall };
     const database = await openDatabase(config, reported, {
@@ -162,6 +170,12 @@ export async function openService(
     });
     const stopSweeping = startSweeping(delegations, { exclusive: database.exclusive, log });
     closers.push(stopSweeping);
+    const meta = new MetaStore(database);
+    closers.push(new ConsentSweeper({ consents, meta, rules: () => activePolicies.rules, now }).start(log));
+    const deliveries = new DeliveryStore(database);
+    const webhooks: WebhookSender = new WebhookSender({ deliveries, now, log }, config.notifications);
+    closers.push(() => webhooks.stop());
+    closers.push(startPruning(new EventLog(database), now, log));
     return {
       config,
       database,
@@ -180,6 +194,8 @@ export async function openService(
       delegations,
       decisions,
       revocations,
+      deliveries,
+      webhooks,
       metrics,
       traces,
       devKey,

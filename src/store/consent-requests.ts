@@ -4,6 +4,7 @@ import type { ConsentPair, RequestedConsent } from '../model/consents.js';
 import type { EntityRef } from '../model/ids.js';
 import { sha256 } from '../runtime/sha256.js';
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
+import { partySql, tellOf } from './outbox.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 
 export type ConsentRequestState = 'pending' | 'granted' | 'denied';
@@ -63,8 +64,9 @@ export class ConsentRequestStore {
                 where ${REQUEST_PAIR} and state <> 'pending' order by asked desc, id offset ${KEPT_ANSWERED_REQUESTS})`,
         params,
       },
-      {
-        sql: `insert into consent_requests
+      tellOf(
+        {
+          sql: `insert into consent_requests
                 (user_type, user_id, agent_type, agent_id, id, asked_by, needs_sha256, request, state, asked, expires)
               select $1::text, $2::text, $3::text, $4::text, $5::uuid, $6::text, $7::text, $8::jsonb, 'pending',
                 $9::timestamptz, $10::timestamptz
@@ -72,9 +74,20 @@ export class ConsentRequestStore {
                   < ${MAX_PENDING_REQUESTS_OF_USER}
                 and (select count(*) from consent_requests where ${REQUEST_PAIR} and state = 'pending')
                   < ${MAX_PENDING_REQUESTS_OF_PAIR}
-              on conflict do nothing`,
-        params: [...params, uuid(), askedBy, hash, JSON.stringify(request), now.toISOString(), expires.toISOString()],
-      },
+              on conflict do nothing returning *`,
+          params: [...params, uuid(), askedBy, hash, JSON.stringify(request), now.toISOString(), expires.toISOString()],
+        },
+        {
+          event: 'consent.requested',
+          at: now,
+          ids: {
+            request: 'r.id',
+            user: partySql('r.user_type', 'r.user_id'),
+            agent: partySql('r.agent_type', 'r.agent_id'),
+          },
+          user: { type: 'r.user_type', id: 'r.user_id' },
+        },
+      ),
       {
         sql: `select * from consent_requests where ${REQUEST_PAIR} and needs_sha256 = $5 and state = 'pending'`,
         params: [...params, hash],

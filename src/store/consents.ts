@@ -9,10 +9,12 @@ import {
   type ConsentPair,
   type Consents,
 } from '../model/consents.js';
+import type { EventName } from '../model/events.js';
 import type { EntityRef } from '../model/ids.js';
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 import { KeyedReads } from './keyed-reads.js';
+import { partySql, tellOf, type RowEvent } from './outbox.js';
 import { ReadBatch } from './read-batch.js';
 
 /** A consent as its user sees it. */
@@ -33,6 +35,11 @@ export const MAX_CONSENT_BYTES_OF_PAIR = 32 * 1024;
 /** Ended consents of a pair that are kept: a decision says of the latest that it has ended. */
 const KEPT_ENDED_CONSENTS = 20;
 const KEPT_ENDED_CONSENTS_OF_USER = 200;
+
+/** Consents that one statement tells of. */
+const TOLD_AT_A_TIME = 500;
+/** Consents that are listed at a time where all are looked at. */
+export const CONSENT_PAGE = 500;
 
 const LOOKUP_SQL_OF_CONSENTS = `
   select a.position, c.consent - 'evidence' as consent
@@ -107,8 +114,9 @@ export class ConsentStore implements Consents {
   ): Promise<boolean> {
     const [, added] = await this.write([
       CONSENT_LOCK,
-      addStatement(pair, consent, evidence, now, request),
+      tellOf(addStatement(pair, consent, evidence, now, request), consentEvent('consent.given', now)),
       ...(request === undefined ? [] : [grantStatement(request, consent.id)]),
+      tellExpiredStatement(now, pair.user),
       pruneStatement(pair, now),
     ]);
     return added?.[0] !== undefined;
@@ -138,10 +146,13 @@ export class ConsentStore implements Consents {
   /** Withdraws a consent of the user: the next decision doesn't rest on it. @returns whether there is one @throws Fault */
   async withdraw(user: EntityRef, id: string, now: Date): Promise<boolean> {
     const [, rows] = await this.write([
-      {
-        sql: `${WITHDRAW} where id = $3::uuid and user_type = $4 and user_id = $5 and ${IS_OPEN}`,
-        params: [now.toISOString(), uuid(), id, user.type, user.id],
-      },
+      tellOf(
+        {
+          sql: `${WITHDRAW} where id = $3::uuid and user_type = $4 and user_id = $5 and ${IS_OPEN} returning *`,
+          params: [now.toISOString(), uuid(), id, user.type, user.id],
+        },
+        toldOnce(consentEvent('consent.ended', now)),
+      ),
       {
         sql: 'select id from consents where id = $1::uuid and user_type = $2 and user_id = $3',
         params: [id, user.type, user.id],
@@ -162,16 +173,56 @@ export class ConsentStore implements Consents {
     return this.reads.whileWriting(() =>
       run([
         CONSENT_LOCK,
-        {
-          sql: `${WITHDRAW} where user_type = $3 and user_id = $4 and agent_type = $5 and agent_id = $6 and ${IS_OPEN}`,
-          params: [now.toISOString(), uuid(), user.type, user.id, agent.type, agent.id],
-        },
+        tellOf(
+          {
+            sql: `${WITHDRAW} where user_type = $3 and user_id = $4 and agent_type = $5 and agent_id = $6 and ${IS_OPEN}
+                  returning *`,
+            params: [now.toISOString(), uuid(), user.type, user.id, agent.type, agent.id],
+          },
+          toldOnce(consentEvent('consent.ended', now)),
+        ),
         {
           sql: `update consent_requests set state = 'denied' where ${OF_PAIR} and state = 'pending'`,
           params: consentPairParams({ user, agent }),
         },
       ]),
     );
+  }
+
+  /** Tells of those that have expired. @returns whether there may be more @throws Fault */
+  async tellExpired(now: Date): Promise<boolean> {
+    const [rows = []] = await this.database.run([tellExpiredStatement(now)]);
+    return rows.length === TOLD_AT_A_TIME;
+  }
+
+  /** Lists consents in force by their ids, a page at a time. @param after the last id of the page before @throws Fault */
+  async listInForce(after: string | undefined, now: Date): Promise<readonly Consent[]> {
+    const [rows = []] = await this.database.run([
+      {
+        sql: `select id, consent - 'evidence' as consent from consents
+              where coalesce(ended > $1::timestamptz, true) and ($2::uuid is null or id > $2::uuid)
+              order by id limit ${CONSENT_PAGE}`,
+        params: [now.toISOString(), after ?? null],
+      },
+    ]);
+    return rows.map((row) => row['consent'] as Consent);
+  }
+
+  /** Tells of those that are suspended now, and notes of others that they no longer are. @throws Fault */
+  async tellSuspended(suspended: readonly string[], others: readonly string[], now: Date): Promise<void> {
+    await this.database.run([
+      tellOf(
+        {
+          sql: `update consents set told = 'suspended' where id = any ($1::uuid[]) and told is null returning *`,
+          params: [`{${suspended.join(',')}}`],
+        },
+        consentEvent('consent.suspended', now),
+      ),
+      {
+        sql: `update consents set told = null where id = any ($1::uuid[]) and told = 'suspended'`,
+        params: [`{${others.join(',')}}`],
+      },
+    ]);
   }
 
   private write(statements: readonly SqlStatement[]): ReturnType<Database['run']> {
@@ -181,7 +232,22 @@ export class ConsentStore implements Consents {
 
 const IS_OPEN = `not consent ? 'withdrawn'`;
 const WITHDRAW = `update consents set consent = consent || jsonb_build_object('withdrawn', $1::text),
-    ended = least(ended, $1::timestamptz), version = $2::uuid`;
+    ended = least(ended, $1::timestamptz), version = $2::uuid, told = 'ended'`;
+
+/** An event about a consent, of a row of the table. */
+function consentEvent(event: EventName, at: Date): RowEvent {
+  return {
+    event,
+    at,
+    ids: { consent: 'r.id', user: partySql('r.user_type', 'r.user_id'), agent: partySql('r.agent_type', 'r.agent_id') },
+    user: { type: 'r.user_type', id: 'r.user_id' },
+  };
+}
+
+/** The end is told once: one that had expired before it was withdrawn may have been told of. */
+function toldOnce(event: RowEvent): RowEvent {
+  return { ...event, when: `not exists (select from consents c where c.id = r.id and c.told = 'ended')` };
+}
 
 /** Inserts the consent where there is room for it. */
 function addStatement(
@@ -200,7 +266,7 @@ function addStatement(
               from consents where ${OF_PAIR} and coalesce(ended > $11::timestamptz, true))
             and ($12::uuid is null or exists (select 1 from consent_requests
               where id = $12 and state = 'pending' and expires > $11::timestamptz))
-          returning id`,
+          returning *`,
     params: [
       ...consentPairParams(pair),
       consent.id,
@@ -222,6 +288,19 @@ function grantStatement(request: string, consent: string): SqlStatement {
           where id = $1::uuid and exists (select 1 from consents where id = $2::uuid)`,
     params: [request, consent],
   };
+}
+
+/** Tells of consents that have expired. @param user only those of this user */
+function tellExpiredStatement(now: Date, user?: EntityRef): SqlStatement {
+  const statement = {
+    sql: `update consents set told = 'ended' where id in (select id from consents
+            where told is distinct from 'ended' and ended <= $1::timestamptz
+              and ($2::text is null or (user_type = $2 and user_id = $3))
+            order by ended limit ${TOLD_AT_A_TIME} for update skip locked)
+          returning *`,
+    params: [now.toISOString(), user?.type ?? null, user?.id ?? null],
+  };
+  return tellOf(statement, consentEvent('consent.ended', now));
 }
 
 /** Deletes the oldest of those that have ended: records of decisions have what they rested on. */

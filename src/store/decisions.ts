@@ -3,8 +3,10 @@ import type { Database } from './database/port.js';
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
 import type { RecordResult, Reservation } from '../model/limits.js';
 import { NO_ACCOUNT, type CallerAccount } from '../model/question.js';
+import { NO_EFFECTS, type RecordEffects } from '../model/record-effects.js';
 import type { CallerGroups } from '../runtime/fair-limit.js';
 import { listDecisions, type DecisionFilter, type DecisionPage } from './list-decisions.js';
+import { serializeEffects } from './record-effects.js';
 import { RecordQueue, type RecordStats } from './record-queue.js';
 import { measureStoredBytes } from './stored-bytes.js';
 
@@ -41,12 +43,14 @@ export interface Decisions {
    * Resolves when the record is durable, or when what it reserves no longer fits.
    * @param account of the caller whose record it is, and who is charged with it
    * @param reservation is made in the record's own transaction
+   * @param effects are stored in it as well, where the record is
    * @throws Fault
    */
   record(
     record: DecisionRecord | SearchRecord,
     account: CallerAccount,
     reservation?: Reservation,
+    effects?: RecordEffects,
   ): Promise<RecordResult>;
   /**
    * Replaces a record whose decision wasn't the one that was answered. It is written later; no caller waits for it.
@@ -90,13 +94,14 @@ export class DecisionStore implements Decisions {
     record: DecisionRecord | SearchRecord,
     account = NO_ACCOUNT,
     reservation?: Reservation,
+    effects = NO_EFFECTS,
   ): Promise<RecordResult> {
     const serialize = (): string => {
       const text = this.serializeRecord(record);
       account.countRecord(Buffer.byteLength(text));
       return text;
     };
-    return this.queue.write(record.id, serialize, account.groups, reservation);
+    return this.queue.write(record.id, serialize, account.groups, reservation, serializeEffects(record, effects));
   }
 
   /** Replaces a record. Its caller was charged when it was first given, and isn't again. */

@@ -2,7 +2,9 @@
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database } from './database/port.js';
 import { APPROVAL_TABLES } from './approval-tables.js';
+import { DELIVERY_TABLES } from './deliveries.js';
 import { LIMIT_TABLES } from './limit-tables.js';
+import { OUTBOX_TABLES } from './outbox.js';
 import { RESERVING_FUNCTION } from './reserving-function.js';
 import { ConfigError, Fault } from '../model/faults.js';
 
@@ -88,8 +90,25 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     `create unique index consent_requests_pending on consent_requests
        (user_type, user_id, agent_type, agent_id, needs_sha256) where state = 'pending'`,
   ],
+  [
+    // Whether a mark stays of a delegation that ended: no client gives again what another party has ended.
+    `alter table delegations add column marks boolean not null default false`,
+    `update delegations set marks = true where state <> 'given'`,
+    `create index delegations_closed on delegations (giver_type, giver_id, made_at) where state = 'closed'`,
+  ],
   APPROVAL_TABLES,
   RESERVING_FUNCTION,
+  [
+    ...OUTBOX_TABLES,
+    ...DELIVERY_TABLES,
+    // Whether it was told that a consent has ended or is suspended. Both come without a write.
+    `alter table consents add column told text`,
+    `update consents set told = 'ended' where ended <= now()`,
+    `create index consents_untold on consents (ended) where told is distinct from 'ended'`,
+    // Until when it was told that a limit is reached, in milliseconds since 1970.
+    `create table limit_notices (key text collate "C" primary key, until bigint not null)`,
+    `create index limit_notices_until on limit_notices (until)`,
+  ],
 ];
 
 /** The version of the tables that this Remit works with. */

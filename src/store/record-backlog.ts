@@ -7,6 +7,7 @@ import v8 from 'node:v8';
 import type { RecordResult } from '../model/limits.js';
 import { FairLimit, type CallerGroups } from '../runtime/fair-limit.js';
 import { FairQueue } from '../runtime/fair-queue.js';
+import type { SerializedEffects } from './record-effects.js';
 import type { ActiveSpan } from '../telemetry/active-span.js';
 
 export interface RecordQueueLimits {
@@ -38,6 +39,8 @@ export interface QueuedRecord {
   bytes: number;
   /** The JSON of what is reserved together with it; undefined where nothing is. */
   reservation: string | undefined;
+  /** The effects that are stored together with it; undefined where there are none. */
+  effects: SerializedEffects | undefined;
   /** Whether it replaces a record that may have reserved something, which is given back. */
   readonly releases: boolean;
   /** Whether it replaces an earlier record: no caller waits for it, and it must outlive an outage of the store. */
@@ -86,12 +89,12 @@ export class RecordBacklog {
     this.hold(record);
   }
 
-  /** Replaces the text of a record that waits, which then reserves nothing. @returns whether it does */
+  /** Replaces the text of a record that waits, which then reserves nothing and has no effects. @returns whether it does */
   replaceText(id: string, text: string): boolean {
     const record = this.waiting.get(id);
     if (record === undefined) return false;
     this.release(record);
-    Object.assign(record, { text, bytes: Buffer.byteLength(text), reservation: undefined });
+    Object.assign(record, { text, bytes: Buffer.byteLength(text), reservation: undefined, effects: undefined });
     this.hold(record);
     return true;
   }

@@ -8,6 +8,7 @@ import { Fault } from '../model/faults.js';
 import type { RecordResult, Reservation } from '../model/limits.js';
 import type { CallerGroups } from '../runtime/fair-limit.js';
 import { currentSpan, withLinks } from '../telemetry/active-span.js';
+import { measureEffects, type SerializedEffects } from './record-effects.js';
 import { serializeReservation, STORED, storeRecords } from './record-statements.js';
 import { DEFAULT_RECORD_LIMITS, RecordBacklog, type QueuedRecord } from './record-backlog.js';
 
@@ -56,6 +57,7 @@ export class RecordQueue {
    * @param serialize makes the record's JSON; not called where the queue has no room
    * @param groups of the caller whose record it is
    * @param reservation is made in the same transaction
+   * @param effects are stored in the same transaction
    * @returns once the record is durable, or another question has overtaken its reservation
    * @throws Fault; `overloaded` where the queue has no room, and then no record was or will be written
    */
@@ -64,6 +66,7 @@ export class RecordQueue {
     serialize: () => string,
     groups: CallerGroups = [],
     reservation?: Reservation,
+    effects?: SerializedEffects,
   ): Promise<RecordResult> {
     if (!this.hasRoom(groups)) {
       // Where the database was away, the queue may be full of corrections, which nothing else would write.
@@ -74,8 +77,8 @@ export class RecordQueue {
     return new Promise((resolve, reject) => {
       const text = serialize();
       const reserved = reservation === undefined ? undefined : serializeReservation(reservation);
-      const bytes = Buffer.byteLength(text) + (reserved?.length ?? 0);
-      const record = { id, groups, text, bytes, reservation: reserved, releases: false, correction: false };
+      const bytes = Buffer.byteLength(text) + (reserved?.length ?? 0) + measureEffects(effects);
+      const record = { id, groups, text, bytes, reservation: reserved, effects, releases: false, correction: false };
       this.backlog.add({ ...record, span: currentSpan(), resolve, reject });
       this.writeNextGroup();
     });
@@ -90,7 +93,7 @@ export class RecordQueue {
   correct(id: string, text: string, groups: CallerGroups = [], releases = false): void {
     if (this.backlog.replaceText(id, text)) return;
     const bytes = Buffer.byteLength(text);
-    const correction = { correction: true, span: undefined, resolve: IGNORE, reject: IGNORE };
+    const correction = { correction: true, effects: undefined, span: undefined, resolve: IGNORE, reject: IGNORE };
     this.backlog.addCorrection({ id, groups, text, bytes, reservation: undefined, releases, ...correction });
     this.writeNextGroup();
   }

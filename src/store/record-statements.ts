@@ -1,8 +1,9 @@
-/** Stores a group of records in one transaction, each with what it reserves of limits. record-queue.ts calls it. */
+/** Stores a group of records in one transaction, each with what it reserves of limits and with its effects. record-queue.ts calls it. */
 import type { Charge, LimitState, RecordResult, Reservation } from '../model/limits.js';
 import { formatQuantityNumber } from '../model/quantities.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 import type { QueuedRecord } from './record-backlog.js';
+import { effectStatements } from './record-effects.js';
 
 /** The result of a record that reserves nothing. */
 export const STORED: RecordResult = { kind: 'stored', accepted: [] };
@@ -24,8 +25,8 @@ export async function storeRecords(
   // Corrections first: their rows wait for a transaction that was given up and still runs, so what it reserves is seen.
   if (plain.length > 0) statements.push(buildInsert(plain));
   if (reserving.length + released.length > 0) statements.push(buildReservation(reserving, released));
-  const results = await database.run(statements);
-  const rows = reserving.length + released.length > 0 ? results.at(-1) : undefined;
+  const results = await database.run([...statements, ...effectStatements(group)]);
+  const rows = reserving.length + released.length > 0 ? results[statements.length - 1] : undefined;
   return new Map((rows ?? []).map((row) => [String(row['id']), toResult(row)]));
 }
 

@@ -19,6 +19,13 @@ export interface ServiceCounts {
   readonly circuits: Readonly<Record<'database' | 'spicedb', CircuitStats | undefined>>;
   /** Corrections of records that are still to be written. */
   readonly records: { readonly pendingCorrections: number };
+  /** The notifications of each receiver, by its name. */
+  readonly webhooks: readonly {
+    readonly endpoint: string;
+    readonly waiting: number;
+    readonly dead: number;
+    readonly outcomes: Readonly<Record<'sent' | 'failed' | 'dead', number>>;
+  }[];
   readonly rules: {
     /** Reloads that were taken, and those that were refused, while the service ran. */
     readonly taken: number;
@@ -83,6 +90,7 @@ export function registerServiceMetrics(registry: Registry, sources: MetricSource
   registerQueues(register, sources);
   registerCircuits(register, sources);
   registerPolicies(register, sources);
+  registerNotifications(register, sources);
 }
 
 function registerQueues(register: RegisterMetric, { counts, shed }: MetricSources): void {
@@ -161,4 +169,23 @@ function registerPolicies(register: RegisterMetric, { counts, version }: MetricS
   register(Gauge, 'remit_policy_info', 'Always 1, with the version of the policies in force.', ['version'], () => [
     [{ version: version() }, 1],
   ]);
+}
+
+function registerNotifications(register: RegisterMetric, { counts }: MetricSources): void {
+  register(
+    Counter,
+    'remit_notification_attempts_total',
+    'Tries to send a notification, by what came of them: it was sent, is tried again, or was given up.',
+    ['endpoint', 'outcome'],
+    () =>
+      counts().webhooks.flatMap(({ endpoint, outcomes }) =>
+        Object.entries(outcomes).map(([outcome, n]) => [{ endpoint, outcome }, n] as const),
+      ),
+  );
+  register(Gauge, 'remit_notifications_waiting', 'Notifications that are still to be sent.', ['endpoint'], () =>
+    counts().webhooks.map(({ endpoint, waiting }) => [{ endpoint }, waiting]),
+  );
+  register(Gauge, 'remit_notifications_dead', 'Notifications that were given up and are kept.', ['endpoint'], () =>
+    counts().webhooks.map(({ endpoint, dead }) => [{ endpoint }, dead]),
+  );
 }

@@ -2,7 +2,8 @@
 import type { JSONWebKeySet, CompactVerifyGetKey } from 'jose';
 import type { EngineCallListener } from '../telemetry/engine-calls.js';
 import { DEFAULT_TYPES, type TokenType } from './formats.js';
-import { createLocalKeys, createRemoteKeys, type JwksNetwork } from './keys.js';
+import type { Network } from '../runtime/ip-address.js';
+import { createLocalKeys, createRemoteKeys } from './keys.js';
 import { ISSUER_PRESETS, type PresetName } from './presets.js';
 import type { TokenShape } from './shapes.js';
 
@@ -31,7 +32,7 @@ export interface IssuerConfig {
   /** A sentence that says where a token comes from that its keys sign, for clients whose token has another key. */
   readonly key_cure?: string | undefined;
   /** `private` allows a `jwks_uri` whose name resolves to a private address, and plain http; `public` by default. */
-  readonly jwks_network?: JwksNetwork | undefined;
+  readonly jwks_network?: Network | undefined;
   readonly audience: string;
   /** Whether its users and agents have their bare `sub` as id. Those of every other issuer have `alias|sub`. */
   readonly primary: boolean;

@@ -1,8 +1,5 @@
 /** The keys of issuers, inline or fetched. Fetching is limited in time, size and network; weak keys are refused. */
-import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
-import { lookup as resolve } from 'node:dns';
-import type { LookupFunction } from 'node:net';
+import type { IncomingMessage } from 'node:http';
 import {
   createLocalJWKSet,
   createRemoteJWKSet,
@@ -17,13 +14,12 @@ import {
 } from 'jose';
 import { ConfigError } from '../model/faults.js';
 import { parseStrictJson } from '../runtime/strict-json.js';
-import { isLoopback, isPublicAddress } from '../runtime/ip-address.js';
+import { isLoopback, type Network } from '../runtime/ip-address.js';
+import { openOutbound } from '../runtime/outbound.js';
 import { KeyRefetcher } from './key-refetch.js';
 import { findKeyWeakness } from './key-strength.js';
 import { observeCall, type EngineCallListener } from '../telemetry/engine-calls.js';
 import { currentSpan } from '../telemetry/active-span.js';
-
-export type JwksNetwork = 'public' | 'private';
 
 /** The longest that fetched keys are used: a withdrawn key must stop counting soon. */
 const KEYS_MAX_AGE_MS = 60_000;
@@ -43,7 +39,7 @@ export function createLocalKeys(jwks: JSONWebKeySet): CompactVerifyGetKey {
 
 export function createRemoteKeys(
   uri: string,
-  network: JwksNetwork = 'public',
+  network: Network = 'public',
   watch?: EngineCallListener,
 ): CompactVerifyGetKey {
   const fetch = withNegativeCache(createJwksFetch(network), watch);
@@ -80,24 +76,12 @@ export function createRemoteKeys(
  * Finds the reason why keys can't be fetched from `uri`; undefined if they can. An address that the operator wrote is
  * accepted as it is. A name may resolve to anything, so it is limited to public addresses when it is looked up.
  */
-export function keysUriProblem(uri: string, network: JwksNetwork = 'public'): string | undefined {
+export function keysUriProblem(uri: string, network: Network = 'public'): string | undefined {
   const { protocol, hostname, username, password } = new URL(uri);
   if (username + password !== '') return 'must not carry a password';
   if (protocol === 'https:' || network === 'private' || isLoopback(hostname)) return undefined;
   return 'must be https, or say jwks_network: private';
 }
-
-/** Looks a name up, and fails where any of its addresses is private. The connection goes to one of these addresses. */
-const lookupPublicAddress: LookupFunction = (hostname, options, callback) => {
-  resolve(hostname, { ...options, all: true }, (error, addresses) => {
-    const first = error === null ? addresses[0] : undefined;
-    if (error !== null) callback(error, '', 0);
-    else if (first === undefined || addresses.some(({ address }) => !isPublicAddress(address)))
-      callback(new Error(`"${hostname}" resolves to a private address`), '', 0);
-    else if (options.all === true) callback(null, addresses);
-    else callback(null, first.address, first.family);
-  });
-};
 
 /** Fails at once for a moment after a failed fetch: jose itself pauses only after a success. */
 function withNegativeCache(fetch: FetchImplementation, watch: EngineCallListener | undefined): FetchImplementation {
@@ -121,23 +105,15 @@ function withNegativeCache(fetch: FetchImplementation, watch: EngineCallListener
 }
 
 /** Makes a fetch that follows no redirect, reads at most {@link MAX_KEYS_BYTES} and always ends with its signal. */
-function createJwksFetch(network: JwksNetwork): FetchImplementation {
+function createJwksFetch(network: Network): FetchImplementation {
   return async (url, { headers, signal }) => {
-    const { protocol, hostname } = new URL(url);
-    const request = (protocol === 'https:' ? httpsRequest : httpRequest)(url, {
+    const response = await openOutbound(url, {
       headers: { ...Object.fromEntries(headers.entries()), ...currentSpan()?.headers },
       signal,
-      ...(network === 'private' || isLoopback(hostname) ? {} : { lookup: lookupPublicAddress }),
+      network,
+      literals: 'accepted',
     });
-    // A request may end without a response and without an error, and may fail after its response has begun.
-    const response = new Promise<IncomingMessage>((resolve, reject) => {
-      request.on('response', resolve).on('error', reject);
-      request.on('close', () => {
-        reject(new Error('the key server closed the connection'));
-      });
-    });
-    request.end();
-    return new Response(await readLimitedBody(await response));
+    return new Response(await readLimitedBody(response));
   };
 }
 

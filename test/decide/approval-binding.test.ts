@@ -110,7 +110,7 @@ describe('the binding of an approval', () => {
           supportedObligations: [],
           dryRun: true,
           requestId: 'r',
-          idempotencyKey: 'k',
+          idempotencyKey: { text: 'k', countEqualBefore: () => 0 },
         };
         const refreshed = { ...ANN, session: 's', scope: 'docs.read docs.more', purpose: undefined };
         expect(await differ(asked, again, { asked: refreshed })).toBeUndefined();

@@ -27,6 +27,7 @@ const ROOMS = [
   'policy',
   'tokens',
   'govern',
+  'notify',
   'decide',
   'lists',
   'records',

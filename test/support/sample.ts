@@ -40,6 +40,15 @@ export interface Answer {
     readonly remedies: readonly Readonly<Record<string, unknown>>[];
     readonly obligations: readonly { id: string; type: string; properties: Readonly<Record<string, unknown>> }[];
     readonly rationale: Rationale;
+    readonly access_request?: {
+      readonly expires_at: string;
+      readonly endpoint: string;
+      readonly binding_token: string;
+      readonly display: { readonly title: string; readonly description: string };
+    };
+    readonly approval?: { readonly id: string; readonly approved_until: string };
+    readonly next_action?: string;
+    readonly retry_after?: number;
     readonly error?: { readonly code: string; readonly message: string; readonly at?: string; readonly status: number };
   };
 }

@@ -7,7 +7,7 @@ import type { Check } from '../../model/relationships.js';
 import { isSureNo, type BoundedGraph } from './bounded-graph.js';
 import type { Deputies } from './deputies.js';
 
-export type Judgement = 'yes' | 'no' | 'unsure';
+export type PartJudgement = 'yes' | 'no' | 'unsure';
 
 interface JudgeDeps {
   readonly graph: BoundedGraph;
@@ -24,7 +24,7 @@ export async function judgeExpression(
   expression: Expression,
   subject: EntityRef,
   deps: JudgeDeps,
-): Promise<Judgement> {
+): Promise<PartJudgement> {
   switch (expression.kind) {
     case 'nil':
       return 'no';
@@ -37,7 +37,7 @@ export async function judgeExpression(
       const left = await judgeExpression(object, expression.left, subject, deps);
       const right = await judgeExpression(object, expression.right, subject, deps);
       if (expression.operator === 'union') return joinAny([left, right]);
-      return joinAll([left, expression.operator === 'exclusion' ? negate(right) : right]);
+      return joinAll([left, expression.operator === 'exclusion' ? invertJudgement(right) : right]);
     }
   }
 }
@@ -58,7 +58,7 @@ export function listLinkFilters(object: EntityRef, arrow: Arrow, schema: GraphSc
   }));
 }
 
-async function judgeMember(check: Check, { graph, schema, deputies }: JudgeDeps): Promise<Judgement> {
+async function judgeMember(check: Check, { graph, schema, deputies }: JudgeDeps): Promise<PartJudgement> {
   const { type } = check.resource;
   // `self`, which can't be asked for, and what a deputy may have in a member's place.
   if (!schema.hasMember(type, check.permission) || deputies?.mayReach(type, check.permission) === true) return 'unsure';
@@ -71,9 +71,9 @@ async function judgeArrow(
   arrow: Arrow,
   subject: EntityRef,
   { graph, schema, deputies }: JudgeDeps,
-): Promise<Judgement> {
+): Promise<PartJudgement> {
   const permission = arrow.targetRelationOrPermission;
-  const judgements: Judgement[] = [];
+  const judgements: PartJudgement[] = [];
   for (const filter of listLinkFilters(object, arrow, schema)) {
     const { rows, isComplete } = await graph.read(filter);
     if (!isComplete || deputies?.mayReach(filter.subjectType ?? '', permission) === true) return 'unsure';
@@ -86,21 +86,21 @@ async function judgeArrow(
   return judgements.length === 0 ? 'no' : joinAll(judgements);
 }
 
-function toJudgement(answer: CheckAnswer | undefined): Judgement {
+function toJudgement(answer: CheckAnswer | undefined): PartJudgement {
   if (answer?.result === 'yes') return 'yes';
   return isSureNo(answer) ? 'no' : 'unsure';
 }
 
-function joinAny(judgements: readonly Judgement[]): Judgement {
+function joinAny(judgements: readonly PartJudgement[]): PartJudgement {
   if (judgements.includes('yes')) return 'yes';
   return judgements.includes('unsure') ? 'unsure' : 'no';
 }
 
-function joinAll(judgements: readonly Judgement[]): Judgement {
-  return negate(joinAny(judgements.map(negate)));
+function joinAll(judgements: readonly PartJudgement[]): PartJudgement {
+  return invertJudgement(joinAny(judgements.map(invertJudgement)));
 }
 
-function negate(judgement: Judgement): Judgement {
+function invertJudgement(judgement: PartJudgement): PartJudgement {
   if (judgement === 'unsure') return judgement;
   return judgement === 'yes' ? 'no' : 'yes';
 }

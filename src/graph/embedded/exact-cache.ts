@@ -9,7 +9,7 @@ import type { Relationship, RelationshipUpdate } from '../../model/relationships
 import { relationshipKey } from '../relationship-text.js';
 import type { GraphSchema } from '../schema/schema.js';
 import type { CheckAnswer, CheckRequest } from '../../model/checks.js';
-import { cacheKey, EXPIRY_MARGIN_MS } from '../check-cache-key.js';
+import { cacheKey, EXPIRY_MARGIN_MS, saysMore, servesCheck, toServedAnswer } from '../check-cache-key.js';
 import { estimateAnswerBytes, estimateListBytes, estimateReadBytes } from '../cache-size.js';
 import type { RelationshipFilter, ResourceLookup, SubjectLookup } from '../port.js';
 import { WriteEffects } from '../write-effects.js';
@@ -84,14 +84,24 @@ export class EmbeddedCache {
   }
 
   getAnswer(check: CheckRequest, key: string): CheckAnswer | undefined {
-    return this.get(this.answers, key, () => this.lastChangeOf(check));
+    const answer = this.get(
+      this.answers,
+      key,
+      () => this.lastChangeOf(check),
+      (value) => servesCheck(value, check),
+    );
+    return answer === undefined ? undefined : toServedAnswer(answer, check);
   }
 
   /** @param askedAt when it was asked, as {@link now} said */
   setAnswer(check: CheckRequest, key: string, answer: CheckAnswer, askedAt: number): void {
     // A question that SpiceDB refuses it refuses for as long as the graph is the same.
     const isLasting = answer.result === 'yes' || answer.result === 'no' || answer.result === 'unanswerable';
-    if (isLasting && this.lastChangeOf(check) <= askedAt) this.answers.set(key, { value: answer, askedAt });
+    const lastChange = this.lastChangeOf(check);
+    if (!isLasting || lastChange > askedAt) return;
+    const former = this.answers.peek(key);
+    if (former !== undefined && former.askedAt >= lastChange && saysMore(former.value, answer)) return;
+    this.answers.set(key, { value: answer, askedAt });
   }
 
   getRead({ resourceType }: RelationshipFilter, key: string): readonly Relationship[] | undefined {
@@ -177,11 +187,16 @@ export class EmbeddedCache {
     return this.nextExpiration <= readHostClock() + CLOCK_SLACK_MS || this.lastExpiration >= instant - CLOCK_SLACK_MS;
   }
 
-  private get<V>(cache: CountedCache<string, ExactAnswer<V>>, key: string, lastChange: () => number): V | undefined {
+  private get<V>(
+    cache: CountedCache<string, ExactAnswer<V>>,
+    key: string,
+    lastChange: () => number,
+    isOfUse: (value: V) => boolean = () => true,
+  ): V | undefined {
     this.dropExpired();
     const entry = cache.peek(key);
     if (entry !== undefined && entry.askedAt < lastChange()) cache.delete(key);
-    return cache.get(key)?.value;
+    return cache.getValid(key, ({ value }) => isOfUse(value))?.value;
   }
 
   private lastChangeOf({ resource, permission, subject }: CheckRequest): number {

@@ -171,6 +171,18 @@ export class Reachability {
     return relations;
   }
 
+  /** Whether one relationship of the relation gives the member, whatever else is written: over unions and aliases alone. */
+  isGivenBy(type: string, member: string, relation: string, visited: ReadonlySet<string> = new Set()): boolean {
+    if (this.relationTypes(type, member) !== undefined) return member === relation;
+    const expression = visited.has(member) ? undefined : this.expressionOf(type, member);
+    const isGiven = (part: ParsedExpression): boolean => {
+      if (part.kind === 'relationref')
+        return this.isGivenBy(type, part.relationName, relation, new Set([...visited, member]));
+      return part.kind === 'binary' && part.operator === 'union' && (isGiven(part.left) || isGiven(part.right));
+    };
+    return expression !== undefined && isGiven(expression);
+  }
+
   /** Whether an answer of `type#member` can depend on `otherType#otherMember`; a member reaches itself. */
   reachesMember(type: string, member: string, otherType: string, otherMember: string): boolean {
     for (const [memberType, name] of this.reachableMembers(type, member))

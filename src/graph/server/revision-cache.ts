@@ -6,7 +6,7 @@
 import type { GraphSchema } from '../schema/schema.js';
 import { CountedCache, type CacheCountsByName } from '../../telemetry/counted-cache.js';
 import { estimateAnswerBytes } from '../cache-size.js';
-import { cacheKey, EXPIRY_MARGIN_MS } from '../check-cache-key.js';
+import { cacheKey, EXPIRY_MARGIN_MS, saysMore, servesCheck, toServedAnswer } from '../check-cache-key.js';
 import type { CheckAnswer, CheckRequest } from '../../model/checks.js';
 import { readHostClock } from '../../runtime/clock.js';
 import type { RelationshipUpdate } from '../../model/relationships.js';
@@ -134,7 +134,7 @@ export class RevisionCache {
   getAnswer(check: CheckRequest, revision: string): CheckAnswer | undefined {
     const key = cacheKey(check, this.schema);
     const entry = key === undefined ? undefined : this.answers.getValid(key, this.isValidAt(check, revision));
-    return entry === undefined ? undefined : { ...entry.answer, revision };
+    return entry === undefined ? undefined : { ...toServedAnswer(entry.answer, check), revision };
   }
 
   /** Whether there is such an answer. */
@@ -149,6 +149,7 @@ export class RevisionCache {
     const askedAt = this.history.lastEventOf(revision);
     const lastChange = this.lastChangeOf(check);
     return ({ answer, givenAt }) => {
+      if (!servesCheck(answer, check)) return false;
       if (askedAt === undefined || Math.min(givenAt, askedAt) < lastChange) return false;
       const until = answer.result === 'yes' ? answer.until : undefined;
       return until === undefined || Date.parse(until) - EXPIRY_MARGIN_MS > readHostClock();
@@ -163,14 +164,22 @@ export class RevisionCache {
     if (givenAt === undefined || givenAt < this.lastChangeOf(check)) return;
     // A yes says when it ends; when an expiration ends a no isn't known (`a - banned`).
     if (answer.result === 'no' && this.schema.reachability.reachesExpiration(type, check.permission)) return;
-    // Its path wasn't found in time; the next time it may be.
-    if (answer.result === 'yes' && check.explain === true && (answer.path ?? []).length === 0) return;
-    this.answers.set(key, { answer, givenAt });
+    const kept = omitUnfoundPath(answer);
+    const former = this.answers.peek(key);
+    if (saysMore(former?.answer, kept) && this.hasAnswer(check, answer.revision)) return;
+    this.answers.set(key, { answer: kept, givenAt });
   }
 
   private lastChangeOf({ resource, permission, subject }: CheckRequest): number {
     return this.history.effects.lastForSubject(resource.type, permission, subject);
   }
+}
+
+/** Leaves out a path that wasn't found in time: the next time it may be. */
+function omitUnfoundPath(answer: CacheEntry['answer']): CacheEntry['answer'] {
+  if (answer.result !== 'yes' || answer.path === undefined || answer.path.length > 0) return answer;
+  const { path: _path, ...plain } = answer;
+  return plain;
 }
 
 /** Returns the milliseconds since the instant; Infinity for one that has never come. */

@@ -11,11 +11,9 @@ import type { EngineCallListener } from '../../telemetry/engine-calls.js';
 import type { EngineStats } from '../../telemetry/engine-stats.js';
 import { CheckQueue } from '../check-queue.js';
 import { toFailureAnswer, toGraphError, toWriteError } from '../errors.js';
-import { LookupLimiter } from '../lookup-limiter.js';
 import {
   isExactly,
   type GraphCounts,
-  type AtRevision,
   type GraphEngine,
   type RelationshipFilter,
   type RelationshipList,
@@ -32,6 +30,7 @@ import { Connection } from './connection.js';
 import type { ServerAddress } from './grpc-client.js';
 import { retryUntilReady } from './retry-until-ready.js';
 import { checkThroughCache } from '../cached-checks.js';
+import { ServerLookups } from './lookups.js';
 import { RevisionCache } from './revision-cache.js';
 import { RevisionMonitor, type RevisionMonitorOptions } from './revision-monitor.js';
 import { compareServerSchema } from './schema-diff.js';
@@ -43,8 +42,6 @@ import { ZedTokenVerifier } from './zedtoken-verifier.js';
 const SERVER_BULK_SIZE = 500;
 /** Calls with checks under way at once. */
 const CONCURRENT_BULKS = 4;
-/** Lookups of this replica. */
-const SERVER_LOOKUP_LIMITS = { concurrent: 32, abandoned: 8 };
 
 export interface GraphServerOptions extends ServerAddress, RevisionMonitorOptions {
   /** The time in milliseconds that a decision may take: calls that one waits for take no longer. */
@@ -56,12 +53,11 @@ export interface GraphServerOptions extends ServerAddress, RevisionMonitorOption
 
 export class ServerGraph implements GraphEngine {
   private readonly queue: CheckQueue;
-  private readonly lookupLimiter = new LookupLimiter(SERVER_LOOKUP_LIMITS);
   private readonly cache: RevisionCache;
+  private readonly lookups: ServerLookups;
   private readonly checker: ServerChecker;
   private readonly monitor: RevisionMonitor;
   private readonly tokens: ZedTokenVerifier;
-  private hasReportedForeignIds = false;
 
   private constructor(
     private readonly connection: Connection,
@@ -72,6 +68,7 @@ export class ServerGraph implements GraphEngine {
     this.cache = new RevisionCache(schema, options.consistency === 'bounded', (since, transactions) =>
       findTransactionChanges(connection, since, transactions),
     );
+    this.lookups = new ServerLookups(connection, schema, this.cache, options);
     this.monitor = new RevisionMonitor(connection, schema, this.cache, options);
     this.tokens = new ZedTokenVerifier(connection, anyDefinition(schema));
     this.checker = new ServerChecker(connection, schema, this.cache, {
@@ -142,44 +139,12 @@ export class ServerGraph implements GraphEngine {
     return this.tokens.tokenProblem(token);
   }
 
-  lookupResources(lookup: ResourceLookup, consistency: ReadConsistency): Promise<ResourceLookupResult> {
-    return this.lookUp('lookupResources', lookup, consistency, (at) =>
-      api.lookupResources(this.connection, lookup, at),
-    );
+  async lookupResources(lookup: ResourceLookup, consistency: ReadConsistency): Promise<ResourceLookupResult> {
+    return this.lookups.lookupResources(lookup, await this.resolveConsistency(consistency));
   }
 
-  lookupSubjects(lookup: SubjectLookup, consistency: ReadConsistency): Promise<SubjectLookupResult> {
-    return this.lookUp('lookupSubjects', lookup, consistency, (at) => api.lookupSubjects(this.connection, lookup, at));
-  }
-
-  private async lookUp<T extends AtRevision & { readonly foreign: number }>(
-    method: string,
-    lookup: ResourceLookup | SubjectLookup,
-    consistency: ReadConsistency,
-    perform: (at: v1.Consistency) => Promise<T>,
-  ): Promise<T> {
-    const lookUpAt = (at: ReadConsistency): Promise<T> =>
-      this.lookupLimiter.run(method, lookup, () => perform(api.toProtoConsistency(at)));
-    let at = await this.resolveConsistency(consistency);
-    let result = await lookUpAt(at);
-    if (result.revision === undefined && !isExactly(at)) {
-      // It has found nothing, and names no revision; what is asked next must be of the one at which there is nothing.
-      at = await this.findNewestRevision(at);
-      result = await lookUpAt(at);
-    }
-    if (result.foreign > 0) this.reportForeignIds('subjectType' in lookup ? lookup.subjectType : lookup.resourceType);
-    return isExactly(at) ? { ...result, revision: at.exactly } : result;
-  }
-
-  /** The revision that SpiceDB chooses for the freshness. @throws Fault */
-  private async findNewestRevision(consistency: ReadConsistency): Promise<ReadConsistency> {
-    try {
-      const request = api.toBulkRequest([], api.toProtoConsistency(consistency), false);
-      const { checkedAt } = await this.connection.checkBulkPermissions(request);
-      return checkedAt === undefined ? consistency : { exactly: checkedAt.token };
-    } catch (error) {
-      throw toGraphError(error);
-    }
+  async lookupSubjects(lookup: SubjectLookup, consistency: ReadConsistency): Promise<SubjectLookupResult> {
+    return this.lookups.lookupSubjects(lookup, await this.resolveConsistency(consistency));
   }
 
   /** The writer's name goes into the metadata of SpiceDB's transaction, which its Watch API shows. */
@@ -225,23 +190,13 @@ export class ServerGraph implements GraphEngine {
   }
 
   counts(): GraphCounts {
-    return { caches: this.checker.caches, ...this.queue.counts() };
+    return { caches: { ...this.checker.caches, ...this.lookups.caches }, ...this.queue.counts() };
   }
 
   close(): Promise<void> {
     this.monitor.stop();
     this.connection.close();
     return Promise.resolve();
-  }
-
-  /** Logs it once: the relationships of the type tell which ids they are. */
-  private reportForeignIds(type: string): void {
-    if (this.hasReportedForeignIds) return;
-    this.hasReportedForeignIds = true;
-    this.options.log?.(
-      `SpiceDB at ${this.options.endpoint} has ids of "${type}" that aren't encoded as Remit encodes them; searches pass ` +
-        `them over. GET /v1/relationships shows them as "encoded_id".`,
-    );
   }
 
   /**

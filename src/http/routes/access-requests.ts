@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { selectBoundContext, type SubmittedQuestion } from '../../decide/submitted-question.js';
 import { BadRequest } from '../../model/faults.js';
 import { formatCallerId, omitNulls, type Caller } from '../../model/question.js';
-import { formatCanonicalJson } from '../../runtime/canonical-json.js';
+import { formatStatedJson } from '../../runtime/canonical-json.js';
 import { sha256 } from '../../runtime/sha256.js';
 import type { Service } from '../../service/service.js';
 import type { AskedTask, StoredTask } from '../../store/approvals.js';
@@ -29,7 +29,7 @@ import { AccessRequestProblem, accessRequestProblemFormat } from '../edge/access
 import { authenticate } from '../edge/authentication.js';
 import { createProblem, inputErrors } from '../edge/errors.js';
 import { requireCaller } from '../edge/request-party.js';
-import { readIdempotencyKey } from '../request-context.js';
+import { readIdempotencyKey } from '../idempotency-key.js';
 import { findTaskTitle } from '../task-title.js';
 import type { TypedApp } from '../typed-app.js';
 
@@ -75,7 +75,7 @@ export function accessRequestRoutes(app: TypedApp, service: Service): void {
       const { body } = request;
       checkCallback(body, caller);
       const key = readIdempotencyKey(request);
-      const repeat = key === undefined ? undefined : { key: scopeKey(caller, key), bodySha256: hashBody(body) };
+      const repeat = key === undefined ? undefined : { key: scopeKey(caller, key.text), bodySha256: hashBody(body) };
       const handle = (await findEarlier(caller, repeat)) ?? (await open(caller, body, repeat));
       if (handle === 'too_many')
         return reply
@@ -217,7 +217,7 @@ function scopeKey(caller: Caller, key: string): string {
 }
 
 function hashBody(body: AccessRequestBody): string {
-  return sha256(formatCanonicalJson(body));
+  return sha256(formatStatedJson(body));
 }
 
 function createDuplicateProblem(): AccessRequestProblem {

@@ -4,10 +4,13 @@ import { z } from 'zod';
 import { makeConsent } from '../../govern/consents/make-consent.js';
 import { describeNeed, sortNeeds, splitNeeds } from '../../govern/consents/sort-needs.js';
 import { checkConsentDetails } from '../../govern/consents/requested-consent.js';
+import { countDetailBytes, MAX_DETAILS_BYTES } from '../../govern/detail-limits.js';
 import { nameDeletion } from '../../govern/requested-details.js';
 import type { Consent, RequestedConsent } from '../../model/consents.js';
 import { BadRequest } from '../../model/faults.js';
 import { formatCallerId } from '../../model/question.js';
+import type { Rules } from '../../policy/load.js';
+import { yieldToEventLoop } from '../../runtime/yield.js';
 import type { Service } from '../../service/service.js';
 import type { StoredConsentRequest } from '../../store/consent-requests.js';
 import { detailsCover } from '../../tokens/detail-narrowing.js';
@@ -58,8 +61,15 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
       const pair = await resolveAskingParties(request, service, named);
       checkPlainTexts(needs, 'needs');
       checkConsentDetails(needs, access, rules, 'needs');
-      if (splitNeeds(needs).length > MAX_NEEDED_ITEMS)
+      const split = splitNeeds(needs);
+      if (split.length > MAX_NEEDED_ITEMS)
         throw new BadRequest(`must name at most ${MAX_NEEDED_ITEMS} actions together`, 'needs');
+      // What a grant of all items could not hold isn't asked.
+      if (countDetailBytes(split) > MAX_DETAILS_BYTES)
+        throw new BadRequest(
+          `must be at most ${MAX_DETAILS_BYTES} bytes long as JSON with a detail for each action: ask in several requests`,
+          'needs',
+        );
       const now = service.now();
       const stored = await service.consents.list(pair.user, pair.agent);
       const consents = stored.map(({ consent }) => consent);
@@ -67,9 +77,7 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
       if (sorted.missing.length === 0) return reply.code(200).send(toSortedNeedsJson(sorted));
       const items = sorted.missing.map(({ detail }) => detail);
       const asked = { items, access, purpose, task };
-      const earlier = (await service.consentRequests.list(pair.user, pair.agent, now)).find((one) =>
-        isAsked(one, asked),
-      );
+      const earlier = await findAsked(await service.consentRequests.list(pair.user, pair.agent, now), asked);
       const by = formatCallerId(requireParty(request));
       const waiting = earlier ?? (await service.consentRequests.ask(pair, asked, by, now));
       if (waiting === undefined)
@@ -111,8 +119,9 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
     handler: async (request, reply) => {
       const stored = await findVisible(request, request.params.id);
       if (stored === undefined) return reply.code(404).send(NO_REQUEST);
-      const json: ConsentRequestJson = toConsentRequestJson(stored, service.activePolicies.rules);
-      const text = requireParty(request).kind === 'user' ? await renderRequest(stored) : {};
+      const { rules } = service.activePolicies;
+      const json: ConsentRequestJson = toConsentRequestJson(stored, rules);
+      const text = requireParty(request).kind === 'user' ? await renderRequest(stored, rules) : {};
       return reply.send({ ...json, ...text });
     },
   });
@@ -141,9 +150,9 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
       const ends = readEnd(body, now);
       if (body.text_sha256 === undefined)
         throw new BadRequest('is required: the hash of the text that the user has read', 'text_sha256');
-      const rendered = await renderRequest(stored);
-      if (body.text_sha256 !== rendered.text_sha256) return reply.code(409).send(TEXT_CHANGED);
       const { rules } = service.activePolicies;
+      const rendered = await renderRequest(stored, rules);
+      if (body.text_sha256 !== rendered.text_sha256) return reply.code(409).send(TEXT_CHANGED);
       const { access, purpose, task } = stored.request;
       checkConsentDetails(details, access, rules, 'items');
       if (nameDeletion(details, rules) && !hasSignedInLately(caller, now)) return sendSignInNeeded(reply);
@@ -171,10 +180,22 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
     return isVisible ? stored : undefined;
   }
 
-  function renderRequest({ user, agent, request }: StoredConsentRequest): ReturnType<typeof renderOffer> {
+  function renderRequest({ user, agent, request }: StoredConsentRequest, rules: Rules): ReturnType<typeof renderOffer> {
     const { items, access, purpose, task } = request;
-    return renderOffer(service, { user, agent }, { details: items, access, purpose, task });
+    return renderOffer(service, { user, agent }, { details: items, access, purpose, task }, rules);
   }
+}
+
+/** Finds a request that waits and asks for all of it. Others have their turn between the requests. */
+async function findAsked(
+  requests: readonly StoredConsentRequest[],
+  asked: RequestedConsent,
+): Promise<StoredConsentRequest | undefined> {
+  for (const request of requests) {
+    if (isAsked(request, asked)) return request;
+    await yieldToEventLoop();
+  }
+  return undefined;
 }
 
 /** Whether a request that waits asks for all of it already. */

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { formatProblem } from '../../diagnostics/diagnostics.js';
 import { BadRequest } from '../../model/faults.js';
-import { MAX_PARENTS, findEntityProblem } from '../../policy/entity-validation.js';
+import { MAX_PARENTS, findEntityProblem, findUnknownType } from '../../policy/entity-validation.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
 import { idFormat, nameFormat } from '../authzen-formats.js';
@@ -55,17 +55,20 @@ export function entityRoutes(app: TypedApp, service: Service): void {
       summary: 'List the entities of a type, in the order of their ids. A page may be short and lead on',
       params: z.object({ type: nameFormat }),
       querystring: entitiesQuery,
-      response: { 200: entityListFormat, ...inputErrors },
+      response: { 200: entityListFormat, ...inputErrors, 404: problemFormat },
     },
     onRequest,
-    handler: async (request) => {
+    handler: async (request, reply) => {
       const { type } = request.params;
       const { limit, page_token: token } = request.query;
       const query = { list: 'entities', caller: requireClient(request).id, type };
       const after = pageTokens.decode({ token }, query, 'page_token');
       const list = () => service.entities.pageOfType(type, after, limit);
       const { entities, next } = await listings.run(request, list, { rests: true });
-      return { page: pageTokens.encode(next, query), results: [...entities] };
+      // One that the schemas have lost may have entities all the same.
+      const problem = entities.length > 0 ? undefined : findUnknownType(type, service.activePolicies.rules);
+      if (problem !== undefined) return reply.code(404).send(createProblem('not_found', formatProblem(problem)));
+      return reply.send({ page: pageTokens.encode(next, query), results: [...entities] });
     },
   });
 

@@ -1,10 +1,11 @@
 /** `/v1/relationships`: admin clients write and read the graph. */
 import { z } from 'zod';
 import { MAX_UPDATES_PER_WRITE } from '../../graph/port.js';
+import { formatProblem } from '../../diagnostics/diagnostics.js';
 import { BadRequest } from '../../model/faults.js';
 import type { Relationship, UpdateOperation } from '../../model/relationships.js';
 import { relationshipKey, parseRelationship, parseStoredRelationship } from '../../graph/relationship-text.js';
-import { caveatContextProblem } from '../../graph/schema/validate-relationship.js';
+import { relationshipProblem } from '../../graph/schema/validate-relationship.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
 import { idFormat } from '../authzen-formats.js';
@@ -65,11 +66,11 @@ export function relationshipRoutes(app: TypedApp, service: Service): void {
         ),
       }));
       // Only deletes may name what is no longer accepted.
-      const problems = parsedUpdates.map(({ operation, relationship }) =>
-        operation === 'delete' ? undefined : caveatContextProblem(relationship, service.activePolicies.rules.graph),
-      );
-      const refused = problems.findIndex((problem) => problem !== undefined);
-      if (refused !== -1) throw new BadRequest(problems[refused]?.message ?? '', `updates[${refused}].relationship`);
+      for (const [i, { operation, relationship }] of parsedUpdates.entries()) {
+        const problem =
+          operation === 'delete' ? undefined : relationshipProblem(relationship, service.activePolicies.rules.graph);
+        if (problem !== undefined) throw new BadRequest(formatProblem(problem), `updates[${i}].relationship`);
+      }
       const keys = parsedUpdates.map((u) => relationshipKey(u.relationship));
       const repeated = keys.findIndex((key, i) => keys.indexOf(key) !== i);
       if (repeated !== -1)

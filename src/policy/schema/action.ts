@@ -21,6 +21,17 @@ export interface EntityType {
   readonly classes: ReadonlyMap<string, readonly string[]>;
 }
 
+/** A right that a user lacks and can ask for. */
+export interface Elevation {
+  /** The relation of the resource that the user is given, until it ends by itself. */
+  readonly relation: string;
+  /** The permission on the resource whose holders may give it. */
+  readonly by: string;
+  readonly seconds: number;
+  /** The permission on the resource that the user has to hold to ask for it. */
+  readonly condition: string;
+}
+
 export interface Action {
   /** AuthZEN's `action.name`. */
   readonly name: string;
@@ -37,6 +48,10 @@ export interface Action {
   readonly limits: readonly Limit[];
   /** The place of the amount that a question uses, within the context: `["action", "amount"]`. */
   readonly amount: readonly string[] | undefined;
+  /** The relation that users may be given for a while, so that they hold the permission: `@elevation`. */
+  readonly elevation: Elevation | undefined;
+  /** The permission whose holders may approve it in an emergency: `@emergency`. */
+  readonly emergency: string | undefined;
   /** The effect on its resource: the worst where the schema doesn’t say. */
   readonly effect: 'read' | 'write' | 'delete';
   readonly permission: string;

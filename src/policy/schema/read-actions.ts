@@ -4,6 +4,7 @@ import type { FindingCollector } from '../../diagnostics/diagnostics.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 import type { Action, EntityType } from './action.js';
 import { readActionLimits } from './action-limits.js';
+import { readElevation } from './elevation.js';
 import { checkAction, checkActionAgainstGraph, CONSENT_VALUES, EFFECT_VALUES } from './check-action.js';
 import { reportAnnotationProblems, transitiveClosure, type LocatePart, type ParsedSchema } from './declarations.js';
 import type { RecordMember } from './types.js';
@@ -11,6 +12,7 @@ import { formatUid, qualifyName, type EntityUid } from './uid.js';
 
 const ACTION_ANNOTATIONS = [
   'permission', 'agent_permission', 'scope', 'background_scope', 'title', 'consent', 'effect', 'limit', 'amount',
+  'elevation', 'emergency',
 ]; // prettier-ignore
 
 type ActionJson = SchemaJson<string>[string]['actions'][string];
@@ -77,6 +79,7 @@ function readAction(
     backgroundScope: annotations['background_scope'] ?? (scope === undefined ? undefined : `${scope}.background`),
     consent: CONSENT_VALUES.find((consent) => consent === annotations['consent']),
     ...readActionLimits(annotations, context, locate, findings),
+    ...readElevation(annotations, locate, findings),
     effect: EFFECT_VALUES.find((effect) => effect === annotations['effect']) ?? 'delete',
     permission: annotations['permission'] ?? uid.id,
     agentPermission: annotations['agent_permission'],

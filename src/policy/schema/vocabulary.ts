@@ -7,6 +7,7 @@ import type { FindingCollector } from '../../diagnostics/diagnostics.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 import type { Action, ActionOnResource, EntityType } from './action.js';
 import type { ParsedSchema } from './declarations.js';
+import { checkElevation } from './elevation.js';
 import { readActions, readGroups } from './read-actions.js';
 import { readEntityTypes } from './read-entity-types.js';
 import { formatUid, namespaceOf, type EntityUid } from './uid.js';
@@ -54,6 +55,15 @@ export function readVocabulary(schema: ParsedSchema, graph: GraphSchema | undefi
     }
   }
   const { userObject, agentObject } = graph === undefined ? NO_ACTORS : findActors(actions, graph, findings);
+  if (graph !== undefined)
+    for (const action of actions)
+      checkElevation(
+        graph,
+        action,
+        { userObject, agentObject },
+        (part) => locateDeclaration('action', namespaceOf(action.uid.type), action.name, part),
+        findings,
+      );
   // Through a userset of agents a delegation would reach an agent without the agents in between being known.
   if (
     graph !== undefined &&

@@ -8,8 +8,14 @@ import type { Config } from '../../config/config.js';
 import { displayPath } from '../../config/files.js';
 import type { Listener, ListenerTls } from '../../config/listener.js';
 import type { ActivePolicies } from '../active-policies.js';
+import type { WebhookSender } from '../../notify/webhook-sender.js';
 import { createUnreadCandidate, type PolicyCandidate, type SuiteFile } from './candidate.js';
-import { describeChanges, findRenewedCertificates, findRestartChanges } from './config-changes.js';
+import {
+  describeChanges,
+  describeNotificationChanges,
+  findRenewedCertificates,
+  findRestartChanges,
+} from './config-changes.js';
 import { findRelaxations } from './relaxations.js';
 import { joinNamed, ReloadLog } from './reload-log.js';
 import { fingerprintSources } from './snapshot.js';
@@ -25,6 +31,7 @@ export interface ReloadTarget {
   readonly trust: TrustConfig;
   readonly activePolicies: ActivePolicies;
   readonly entities: EntityStore;
+  readonly webhooks: Pick<WebhookSender, 'endpoints' | 'replace'>;
   readonly now: () => Date;
 }
 
@@ -114,13 +121,15 @@ export class Reloader {
    * @throws ConfigError, with nothing changed
    */
   private async applyConfig(next: Config, candidate: PolicyCandidate | undefined): Promise<string[]> {
-    const { config, trust, activePolicies } = this.service;
+    const { config, trust, activePolicies, webhooks } = this.service;
     if ((next.clients.length === 0) !== (config.clients.length === 0))
       throw new ConfigError('clients: to or from the development client needs a restart', displayPath(next.file));
     const before = trust.configured;
+    const { endpoints } = webhooks;
     // Nothing in it fails or waits, so no request sees half of the change.
     const onSwap = (): void => {
       trust.replace(next);
+      webhooks.replace(next.notifications);
       for (const { listener, renewCertificates: renew } of this.listeners) {
         const tls = findRenewedCertificates(listener, config, next);
         if (tls !== undefined) renew(tls);
@@ -139,6 +148,7 @@ export class Reloader {
     return [
       `clients: ${describeChanges(before.clients, next.clients, ({ id }) => id)}`,
       `issuers: ${describeChanges(before.issuers, next.issuers, ({ issuer }) => issuer)}`,
+      ...describeNotificationChanges(endpoints, next.notifications),
       ...this.listeners.flatMap(({ listener }) =>
         findRenewedCertificates(listener, config, next) === undefined
           ? []

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../../config/config.js';
 import { readSources } from '../../config/files.js';
+import { describeWebhookEndpoint, type WebhookEndpoint } from '../../notify/webhook-endpoint.js';
 import type { Listener, ListenerTls } from '../../config/listener.js';
 import { ConfigError } from '../../model/faults.js';
 import { hashSources } from '../../policy/load.js';
@@ -67,4 +68,15 @@ export function describeChanges<T>(before: readonly T[], after: readonly T[], ge
     ...before.filter((item) => !next.has(getName(item))).map((item) => `removed ${getName(item)}`),
   ];
   return phrases.length === 0 ? 'as they were' : phrases.join(', ');
+}
+
+/** Says what has changed of the receivers of notifications; nothing where there are none. Their URLs may be secrets. */
+export function describeNotificationChanges(
+  before: readonly WebhookEndpoint[],
+  after: readonly WebhookEndpoint[],
+): string[] {
+  if (before.length + after.length === 0) return [];
+  return isDeepStrictEqual(before, after)
+    ? ['notifications: as they were']
+    : [`notifications: changed, sent to ${after.map(describeWebhookEndpoint).join(', ') || 'no system'}`];
 }

@@ -19,4 +19,6 @@ export const ADVISORY_LOCKS = {
   delegation: 4,
   /** Held while an approval is asked for, so that the open tasks of its pair can be counted. */
   approval: 8,
+  /** Held while a transaction with events commits, so that their positions appear in order. */
+  event: 7,
 } as const;

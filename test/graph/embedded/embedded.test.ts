@@ -61,6 +61,20 @@ describe('embedded SpiceDB', () => {
     await second.close();
   });
 
+  it('answers from its cache what it has explained, and explains anew what it has not', async () => {
+    const engine = await EmbeddedGraph.start(graph, await Journal.open(await memory()));
+    await engine.write([touch('team:all#member@user:a')], 'test');
+    const check = { resource: { type: 'team', id: 'all' }, permission: 'member', subject: { type: 'user', id: 'a' } };
+    const explained = { ...check, explain: true };
+    const hits = (): number => engine.counts().caches['relationship_checks']?.hits ?? NaN;
+    const [plain] = await engine.check([check], 'full');
+    const [first] = await engine.check([explained], 'full');
+    expect([hits(), plain?.result, first]).toEqual([0, 'yes', { ...plain, path: ['team:all#member@user:a'] }]);
+    expect(await engine.check([explained, check], 'full')).toEqual([first, plain]);
+    expect(hits()).toBe(2);
+    await engine.close();
+  });
+
   it('asks SpiceDB again about a write that a crash left undecided', async () => {
     await (await Journal.open(db)).append([touch('folder:late#viewer@user:a')], 'test');
     await (await EmbeddedGraph.start(graph, await Journal.open(db))).close();

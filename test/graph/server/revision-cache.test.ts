@@ -184,15 +184,27 @@ describe('what was answered at the newest revision', () => {
     expect(cached(ask('banned'))).toBeUndefined();
   });
 
-  it('is kept with a path apart from without, and not where the path is missing', () => {
+  it('serves checks that want its path only with one, which is not kept where it is missing', () => {
     newest.confirmRevision(FIRST, readClocks());
     newest.setAnswer(ask(), yes());
     expect(cached(ask('reader', { explain: true }))).toBeUndefined();
     newest.setAnswer(ask('reader', { explain: true }), yes(FIRST, { path: [] }));
     expect(cached(ask('reader', { explain: true }))).toBeUndefined();
+    expect(cached(ask())).toEqual(yes());
     const explained = yes(FIRST, { path: ['plain:x#reader@user:a'] });
     newest.setAnswer(ask('reader', { explain: true }), explained);
     expect(cached(ask('reader', { explain: true }))).toEqual(explained);
+  });
+
+  it('with its path serves checks that want none, and one without does not take its place', () => {
+    newest.confirmRevision(FIRST, readClocks());
+    const explained = yes(FIRST, { path: ['plain:x#reader@user:a'] });
+    newest.setAnswer(ask('reader', { explain: true }), explained);
+    expect(cached(ask())).toEqual(yes());
+    newest.setAnswer(ask(), yes());
+    expect(cached(ask('reader', { explain: true }))).toEqual(explained);
+    newest.setAnswer(ask(), no());
+    expect(cached(ask('reader', { explain: true }))).toEqual(no());
   });
 
   it('is no answer that SpiceDB couldn’t give', () => {

@@ -32,6 +32,8 @@ definition room {
   relation guest: user with expiration
   permission see = host + guest
   permission enter = host
+  relation barred: user with expiration
+  permission stay = host - barred
 }
 `,
   'cached.zed',
@@ -171,6 +173,54 @@ function suite(
     // Some were answered from the cache: otherwise this tests nothing.
     const sent = sentSince(before);
     expect(sent.filter((length) => length === 0).length).toBeGreaterThan(asked / 20);
+  });
+
+  it('and lookups never hold longer than a write, whoever makes it', async () => {
+    const engines = [await open(), await open()];
+    const lookups = vi.spyOn(Connection.prototype, 'lookupResources');
+    const user = { type: 'user', id: 'l' };
+    const byResource = { resourceType: 'room', permission: 'enter', subject: user, withinMs: 5_000 };
+    const ids = ['m', 'n', 'o'];
+    let asked = 0;
+    const step = fc.record({ room: fc.constantFrom(...ids), writer: fc.constantFrom('outside', 0, 1) });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 10 }), async (steps) => {
+        const held = new Set<string>();
+        await writeOutside('delete', ...ids.map((id) => `room:${id}#host@user:l`));
+        for (const { room, writer } of steps) {
+          const operation = held.has(room) ? 'delete' : 'touch';
+          const text = `room:${room}#host@user:l`;
+          if (writer === 'outside') await writeOutside(operation, text);
+          else await engines[Number(writer)]?.write(updates(operation, text), 'test');
+          if (!held.delete(room)) held.add(room);
+          for (const engine of [...engines, ...engines, ...engines]) {
+            asked += 1;
+            expect((await engine.lookupResources(byResource, 'full')).ids).toEqual([...held].sort());
+            const bySubject = { resource: { type: 'room', id: room }, permission: 'enter', subjectType: 'user', withinMs: 5_000 }; // prettier-ignore
+            const { ids: subjects } = await engine.lookupSubjects(bySubject, 'full');
+            expect(subjects).toEqual(held.has(room) ? ['l'] : []);
+          }
+        }
+      }),
+      { numRuns: 8 },
+    );
+    // Some came from the cache: otherwise this tests nothing.
+    const hits = engines.map((engine) => engine.counts().caches['relationship_lookups']?.hits ?? 0);
+    expect(Math.max(...hits)).toBeGreaterThan(0);
+    expect(lookups.mock.calls.length).toBeLessThan(asked * 1.5);
+    lookups.mockRestore();
+  });
+
+  it('and lookups to which an expiration can add are asked for each time', async () => {
+    const engine = await open();
+    await writeOutside(
+      'touch',
+      'room:barred#host@user:e',
+      'room:barred#barred@user:e[expiration:2090-01-01T00:00:00Z]',
+    );
+    const lookup = { resourceType: 'room', permission: 'stay', subject: { type: 'user', id: 'e' }, withinMs: 5_000 };
+    for (let i = 0; i < 3; i += 1) expect((await engine.lookupResources(lookup, 'full')).ids).toEqual([]);
+    expect(engine.counts().caches['relationship_lookups']?.hits).toBe(0);
   });
 
   it('are each SpiceDB’s own answer at the revision that it names, while replicas and others write', async () => {

@@ -164,6 +164,16 @@ describe('administration', () => {
       'updates[0].relationship',
     ],
     [
+      'a relation that its definition lacks',
+      {
+        updates: [
+          { operation: 'touch', relationship: 'team:a#member@user:b' },
+          { operation: 'touch', relationship: 'team:a#membr@user:b' },
+        ],
+      },
+      'updates[1].relationship',
+    ],
+    [
       'an impossible expiration',
       { updates: [{ operation: 'touch', relationship: 'agent:a#delegator@user:b[expiration:soon]' }] },
       'updates[0].relationship',

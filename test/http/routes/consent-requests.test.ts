@@ -2,7 +2,7 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { LightMyRequestResponse } from 'fastify';
 import { MAX_PENDING_REQUESTS_OF_PAIR } from '../../../src/store/consent-requests.js';
-import { askFor, SCOPES, startConsentWorld } from '../../support/consent-world.js';
+import { askFor, CONSENT_FILES, SCOPES, startConsentWorld } from '../../support/consent-world.js';
 import { codes, DAYTIME, type Running } from '../../support/sample.js';
 
 let remit: Running;
@@ -127,6 +127,32 @@ describe('a request', () => {
     expect(codes(await askFor(remit, { action: 'purge', resource: 'mailbox:ann' }))).toEqual(['consent_required']);
   });
 
+  it('is not granted by the text of before, where a permission, a class or a definition has changed since', async () => {
+    const { id } = await ask({ needs: [READ] });
+    const before = await read(id);
+    for (const [file, text, change] of [
+      ['schema.cedarschema', '@permission("view") @scope("calendar.read") @title("Read', '@permission("owner") @scope("calendar.read") @title("Read'],
+      ['schema.cedarschema', '@class("private")', '@class("secret")'],
+      ['schema.zed', 'permission view = owner + guest', 'permission view = owner'],
+    ] as const) {
+      const other = await startConsentWorld({}, { [file]: CONSENT_FILES[file]?.replace(text, change) ?? '' });
+      try {
+        const send = async (method: 'GET' | 'POST', path: string, body?: object, agent?: string) =>
+          other.request(method, `/v1/consents/requests${path}`, body, await other.mint({ user: 'ann', ...(agent === undefined ? {} : { agent, scope: SCOPES }) }));
+        const { id: same } = (await send('POST', '', { needs: [READ] }, 'helper')).json<Asked>();
+        const after = (await send('GET', `/${same}`)).json<typeof before>();
+        expect(after.text).toBe(before.text);
+        const grant = { decision: 'grant', ends: at(24) };
+        const refused = await send('POST', `/${same}/decision`, { ...grant, text_sha256: before.text_sha256 });
+        expect(statusAndCode(refused)).toEqual([409, 'text_changed']);
+        const granted = await send('POST', `/${same}/decision`, { ...grant, text_sha256: after.text_sha256 });
+        expect(granted.statusCode).toBe(201);
+      } finally {
+        await other.stop();
+      }
+    }
+  }); // prettier-ignore
+
   it('is denied, and then asks for nothing more', async () => {
     const { id } = await ask({ needs: [READ] });
     expect((await decide(id, { decision: 'deny' })).statusCode).toBe(204);
@@ -166,6 +192,28 @@ describe('a request', () => {
     remit.at(new Date(at(7 * 24)));
     expect(statusAndCode(await call('GET', `/${id}`, userToken()))).toEqual([404, 'not_found']);
     expect((await ask({ needs: [READ] })).id).not.toBe(id);
+  });
+
+  it('is refused where its details are larger than what a grant can hold', async () => {
+    const withList = (length: number, more: object = {}): object => ({
+      ...READ,
+      constraints: { 'action.to': { one_of: Array.from({ length }, (_, i) => i) }, ...more },
+    });
+    for (const needs of [
+      [withList(257)],
+      [withList(200, { x: { equals: [[[[1]]]] } })],
+      [{ ...READ, constraints: { x: 'x'.repeat(5000) } }],
+      // Small as it is asked, and large with a detail for each action.
+      [
+        {
+          ...withList(200, { x: 'x'.repeat(3000) }),
+          actions: ['send', 'purge', 'read'],
+          resources: ['calendar:ann', 'mailbox:ann'],
+        },
+      ],
+    ])
+      expect(statusAndCode(await call('POST', '', agentToken(), { needs }))).toEqual([400, 'bad_request']);
+    expect((await ask({ needs: [withList(256)] })).missing).toHaveLength(1);
   });
 
   it('does not flood the user', async () => {

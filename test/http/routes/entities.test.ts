@@ -57,8 +57,19 @@ describe('the entities of a type', () => {
     expect((await get(`/v1/entities/employee/${first?.id ?? ''}`)).json()).toEqual(first);
   });
 
-  it('are none of a type that nothing is stored of', async () => {
-    expect(await list('/v1/entities/nothing')).toEqual({ page: { next_token: '' }, results: [] });
+  it('are none of a type that nothing is stored of, and of a type that no schema has 404 with the one that is near', async () => {
+    for (const { id } of await listAll('repository', 200))
+      await remit.app.inject({
+        method: 'DELETE',
+        url: `/v1/entities/repository/${id}`,
+        headers: { host: '127.0.0.1:7480', authorization: 'Bearer admin-key' },
+      });
+    expect(await list('/v1/entities/repository')).toEqual({ page: { next_token: '' }, results: [] });
+    const misspelt = await get('/v1/entities/employe');
+    expect(misspelt.statusCode).toBe(404);
+    expect(misspelt.json()).toMatchObject({
+      error: { message: 'no schema has a type "employe" (did you mean "employee"?)' },
+    });
   });
 
   it('come in pages that are bounded by their bytes, too', async () => {

@@ -21,6 +21,7 @@ import { databaseUrl, migratedUrl, NEEDS, postgresConfig, SERVER } from '../../s
 import { BINARIES, Throwaway, Wire } from '../../support/postgres/server.js';
 import { approvalStoreContract } from '../approvals.contract.js';
 import { consentStoreContract } from '../consents.contract.js';
+import { outboxContract } from '../outbox.contract.js';
 import { databaseContract } from './database.contract.js';
 import { collectCleanups } from '../../support/cleanups.js';
 
@@ -56,6 +57,7 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
       await migrateSchema(database);
     });
     consentStoreContract(() => database);
+    outboxContract(() => database);
   });
 
   describe('approvals', () => {
@@ -85,7 +87,7 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
       await database.run([
         { sql: 'delete from remit_version where version > 2' },
         {
-          sql: 'drop table delegations, limit_counters, limit_uses, idempotency_keys, consents, consent_requests, access_request_keys, access_request_bundles, approval_tasks',
+          sql: 'drop table delegations, limit_counters, limit_uses, idempotency_keys, consents, consent_requests, access_request_keys, access_request_bundles, approval_tasks, deliveries, events, limit_notices',
         },
         {
           sql: `do $$ declare f regprocedure; begin

@@ -1,0 +1,41 @@
+/** Finds the limits that a question shows to be reached, of which people and other systems are told once a window. */
+import type { ActingParties } from '../../model/acting.js';
+import { describeRef } from '../../model/ids.js';
+import type { Charge, LimitState } from '../../model/limits.js';
+import type { ReachedLimit } from '../../model/record-effects.js';
+import type { ChargePlan } from './charges.js';
+import { findRooms } from './judge.js';
+
+/** A limit without an end is told of once. */
+const FOREVER = Number.MAX_SAFE_INTEGER;
+
+/**
+ * A limit is reached where an allow uses up what is left, or where too little is left for a question that would fit into
+ * an unused one. What never fits says nothing of how much is used.
+ * @param allowed whether the question uses what it asks for; a deny is one by its limits
+ */
+export function findReachedLimits(
+  plan: Pick<ChargePlan, 'charges'>,
+  state: LimitState,
+  allowed: boolean,
+  { acting, now }: { readonly acting: ActingParties; readonly now: Date },
+): ReachedLimit[] {
+  if (state.retry?.kind === 'held') return [];
+  return findRooms(plan, state).flatMap(({ charge, remaining }) => {
+    const { required, limit } = charge;
+    const isReached = allowed
+      ? required > 0n && required >= remaining
+      : required > remaining && required <= limit.bound.value;
+    return isReached ? [describeReached(charge, acting, now)] : [];
+  });
+}
+
+function describeReached({ key, limit, parties, end, length }: Charge, acting: ActingParties, now: Date): ReachedLimit {
+  const userText = acting.user === undefined ? undefined : describeRef(acting.user);
+  return {
+    key,
+    until: end ?? (length === undefined ? FOREVER : now.getTime() + length),
+    ids: { limit: key, ...Object.fromEntries(parties.map((text) => [text === userText ? 'user' : 'agent', text])) },
+    ...(limit.by.includes('user') && acting.user !== undefined ? { user: acting.user } : {}),
+  };
+}

@@ -1,0 +1,20 @@
+/** The effects of a decision: they are stored in the transaction of its record, where that is stored as it was made. */
+import type { EntityRef } from './ids.js';
+
+/** A limit of which nothing is left, or too little for a question that all of it would have been enough for. */
+export interface ReachedLimit {
+  /** The name of its uses, as {@link Charge} has it. */
+  readonly key: string;
+  /** The end of its window, in milliseconds since 1970: it is told of once until then. */
+  readonly until: number;
+  /** The ids of the event: the parties that it is counted for. */
+  readonly ids: Readonly<Record<string, string>>;
+  /** The user who is told. */
+  readonly user?: EntityRef | undefined;
+}
+
+export interface RecordEffects {
+  readonly reachedLimits: readonly ReachedLimit[];
+}
+
+export const NO_EFFECTS: RecordEffects = { reachedLimits: [] };
