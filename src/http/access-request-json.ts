@@ -75,7 +75,7 @@ export const accessRequestBody = z
     id: 'AccessRequest',
     examples: [
       {
-        subject: { type: 'user', id: 'alice' },
+        subject: { type: 'user', id: 'ann' },
         action: { name: 'merge', properties: { branch: 'main' } },
         resource: { type: 'repository', id: 'api' },
         denial: { evaluation_id: EXAMPLE_ID, expires_at: EXAMPLE_UNTIL },

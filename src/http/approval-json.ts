@@ -67,11 +67,11 @@ export const approvalFormat = z
         id: '9d3c1f0a-5a44-4d0e-b3a9-0a4c2f5f7a10',
         state: 'pending',
         title: 'Merge a pull request',
-        user: 'user:alice',
-        agent: 'agent:coder',
+        user: 'user:ann',
+        agent: 'agent:helper',
         chain: [],
         requester: 'git-api',
-        subject: { type: 'user', id: 'alice' },
+        subject: { type: 'user', id: 'ann' },
         action: { name: 'merge', properties: { branch: 'main' } },
         resource: { type: 'repository', id: 'api', properties: {} },
         context: {},
@@ -103,7 +103,7 @@ export const approvalDecisionBody = z
     message: 'is for the scope "until"',
     path: ['until'],
   })
-  .meta({ id: 'ApprovalDecision', examples: [{ decision: 'approve', scope: 'once', note: 'Reviewed with Alice.' }] });
+  .meta({ id: 'ApprovalDecision', examples: [{ decision: 'approve', scope: 'once', note: 'Reviewed with Ann.' }] });
 export type ApprovalDecisionBody = z.infer<typeof approvalDecisionBody>;
 
 /** @param answerable the open steps that the reader may answer */

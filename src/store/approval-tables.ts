@@ -27,6 +27,7 @@ export const APPROVAL_TABLES = [
   // An access request for several questions at once: an item for each, with its task.
   `create table access_request_bundles (
      id uuid primary key, requester text not null, user_id text not null, items jsonb not null, kept_until timestamptz not null)`,
+  `create index access_request_bundles_of_requester on access_request_bundles (requester, user_id)`,
   `create index access_request_bundles_kept on access_request_bundles (kept_until)`,
   // The task that an access request opened, by its key: the same request again is the same task.
   `create table access_request_keys (

@@ -11,7 +11,14 @@ import {
   type TaskAnswer,
 } from '../../src/store/approvals.js';
 import type { Database } from '../../src/store/database/port.js';
-import { openTask, type OpenedTask, type OpeningBounds, type TaskOpening } from '../../src/store/open-tasks.js';
+import {
+  MAX_KEPT_TASKS_OF_PAIR,
+  MAX_KEYS_OF_TASK,
+  openTask,
+  type OpenedTask,
+  type OpeningBounds,
+  type TaskOpening,
+} from '../../src/store/open-tasks.js';
 import { ReadBatch } from '../../src/store/read-batch.js';
 
 const NOW = new Date('2030-03-04T10:00:00Z');
@@ -125,6 +132,41 @@ export function approvalStoreContract(getDatabase: () => Database): void {
       expect(results.filter(({ kind }) => kind === 'too_many')).toHaveLength(8 - BOUNDS.open);
       expect((await open({ ...opening(), agent: newParty('agent') })).kind).toBe('task');
       expect((await open(opening(), later(61))).kind).toBe('task');
+    });
+
+    it('keeps no more keys than its bound for a task', async () => {
+      const opening = newOpening();
+      const withKey = (i: number): TaskOpening => ({ ...opening, repeat: { key: `k-${i}`, bodySha256: 'a' } });
+      const kinds: string[] = [];
+      for (let i = 0; i <= MAX_KEYS_OF_TASK; i += 1) kinds.push((await open(withKey(i))).kind);
+      expect(kinds.filter((kind) => kind === 'task')).toHaveLength(MAX_KEYS_OF_TASK);
+      expect([kinds.at(-1), (await open(withKey(3))).kind, (await open(opening)).kind]).toEqual([
+        'too_many',
+        'task',
+        'task',
+      ]);
+    });
+
+    it('keeps no more than its bound for a pair, however many were opened and ended', async () => {
+      const opening = newOpening();
+      const { id } = await opened(opening);
+      await getDatabase().run([
+        { sql: `update approval_tasks set state = 'cancelled' where id = $1::uuid`, params: [id] },
+        {
+          sql: `insert into approval_tasks (id, requester, user_type, user_id, agent_type, agent_id, binding_sha256,
+                  asked_sha256, task, state, asked, expires, kept_until)
+                select gen_random_uuid(), requester, user_type, user_id, agent_type, agent_id, binding_sha256, asked_sha256,
+                  task, state, asked, expires, kept_until from approval_tasks, generate_series(2, $2::int) where id = $1::uuid`,
+          params: [id, MAX_KEPT_TASKS_OF_PAIR],
+        },
+      ]);
+      expect(await open(opening)).toEqual({ kind: 'too_many' });
+      expect((await open({ ...opening, agent: newParty('agent') })).kind).toBe('task');
+      // Bit by bit they go, once they are kept no longer.
+      const results = [];
+      for (let i = 0; i < 3; i += 1)
+        results.push((await open({ ...opening, task: newTask() }, later(9 * 1440 + i))).kind);
+      expect(results).toContain('task');
     });
 
     it('asks nothing again for a while after a no', async () => {
