@@ -6,14 +6,11 @@ import { parseEncodedId } from '../model/ids.js';
 import type { Rules } from '../policy/load.js';
 import { findUnknownMember, listDetailResources } from '../tokens/authorization-details.js';
 import { findConstraintFormProblem } from '../tokens/detail-constraints.js';
-
-/** Records of decisions repeat them. */
-export const MAX_DETAILS_BYTES = 8 * 1024;
+import { checkDetailSizes } from './detail-limits.js';
 
 /** @throws BadRequest naming the member, below `place` */
 export function checkRequestedDetails(details: readonly AuthorizationDetail[], rules: Rules, place: string): void {
-  if (Buffer.byteLength(JSON.stringify(details)) > MAX_DETAILS_BYTES)
-    throw new BadRequest(`must be at most ${MAX_DETAILS_BYTES} bytes long as JSON`, place);
+  checkDetailSizes(details, place);
   for (const [i, detail] of details.entries()) checkDetail(detail, rules, `${place}[${i}]`);
 }
 

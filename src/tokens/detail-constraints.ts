@@ -2,10 +2,11 @@
  * The constraints of an authorization detail: tests of the attributes that a request states. A value of another type than
  * a test is for fails it.
  */
-import { isDeepStrictEqual } from 'node:util';
-import { compareAmounts, isAmount } from '../model/amounts.js';
+import { compareAmounts } from '../model/amounts.js';
 import type { Properties } from '../model/question.js';
+import { memoizeByObject } from '../runtime/memoize.js';
 import { isWithinFolder, resolvePathNames } from './path-constraint.js';
+import { asAmount, isSameValue, readElementTexts } from './stated-value.js';
 
 /** The attributes that a request states, by the part that states them. */
 export type StatedAttributes = Readonly<Record<'action' | 'context' | 'resource', Properties>>;
@@ -21,20 +22,17 @@ interface ConstraintTest {
   readonly includes: (outer: unknown, inner: unknown) => boolean;
 }
 
-const isNumberOrAmount = (limit: unknown): boolean => typeof limit === 'number' || isAmount(limit);
-/** Every element of a list counts. An empty list fails: the service that acts on it may take it for all. */
-const everyElement = (value: unknown, holds: (element: unknown) => boolean): boolean =>
-  [value].flat().length > 0 && [value].flat().every(holds);
+const isNumberOrAmount = (limit: unknown): boolean => typeof limit === 'number' || asAmount(limit) !== undefined;
 
 const atLeast = (value: unknown, limit: unknown): boolean => compareValues(value, limit, (order) => order >= 0);
 const atMost = (value: unknown, limit: unknown): boolean => compareValues(value, limit, (order) => order <= 0);
+/** Every element of a list counts. An empty list fails: the service that acts on it may take it for all. */
 const isOneOf = (value: unknown, limit: unknown): boolean =>
-  Array.isArray(limit) && everyElement(value, (element) => limit.some((allowed) => isSameValue(element, allowed)));
+  Array.isArray(limit) && readElementTexts(value).size > 0 && isSubset(readElementTexts(value), limit);
 const hasPrefix = (value: unknown, limit: unknown): boolean =>
   typeof value === 'string' && typeof limit === 'string' && value.startsWith(limit);
 const liesWithin = (value: unknown, limit: unknown): boolean =>
-  typeof limit === 'string' &&
-  everyElement(value, (element) => typeof element === 'string' && isWithinFolder(element, limit));
+  typeof limit === 'string' && isWithinFolder(value, limit);
 
 const CONSTRAINT_TESTS: Readonly<Record<string, ConstraintTest>> = {
   min: { holds: atLeast, isLimit: isNumberOrAmount, includes: (outer, inner) => atLeast(inner, outer) },
@@ -47,7 +45,8 @@ const CONSTRAINT_TESTS: Readonly<Record<string, ConstraintTest>> = {
   one_of: {
     holds: isOneOf,
     isLimit: (limit) => Array.isArray(limit) && limit.length > 0,
-    includes: (outer, inner) => Array.isArray(inner) && inner.every((element) => isMember(element, outer)),
+    includes: (outer, inner) =>
+      Array.isArray(inner) && Array.isArray(outer) && isSubset(readElementTexts(inner), outer),
   },
   prefix: {
     holds: hasPrefix,
@@ -104,13 +103,15 @@ export function constraintIncludes(outer: unknown, inner: unknown): boolean {
 
 /** The tests of a constraint: a mere value is to be equalled. @returns what isn't understood, behind its name */
 function readConstraintTests(constraint: unknown): ConstraintTests | string {
-  const isScalar = ['string', 'number', 'boolean'].includes(typeof constraint);
-  const tests: unknown = isScalar ? { equals: constraint } : constraint;
-  if (typeof tests !== 'object' || tests === null || Array.isArray(tests) || Object.keys(tests).length === 0)
-    return ' is not understood';
+  if (['string', 'number', 'boolean'].includes(typeof constraint)) return { equals: constraint };
+  return typeof constraint === 'object' && constraint !== null ? readTests(constraint) : ' is not understood';
+}
+
+const readTests = memoizeByObject((tests: object): ConstraintTests | string => {
+  if (Array.isArray(tests) || Object.keys(tests).length === 0) return ' is not understood';
   const unknownTest = Object.keys(tests).find((test) => !Object.hasOwn(CONSTRAINT_TESTS, test));
   return unknownTest === undefined ? { ...tests } : `.${unknownTest} is not understood`;
-}
+});
 
 function listStatedValues(name: string, attributes: StatedAttributes): unknown[] {
   const [source = '', ...rest] = name.split('.');
@@ -124,16 +125,14 @@ function listStatedValues(name: string, attributes: StatedAttributes): unknown[]
 function compareValues(value: unknown, limit: unknown, isInOrder: (order: number) => boolean): boolean {
   if (typeof value === 'number' && typeof limit === 'number')
     return isInOrder(value < limit ? -1 : value > limit ? 1 : 0);
-  const order = isAmount(value) && isAmount(limit) ? compareAmounts(value, limit) : undefined;
+  const [amount, limitAmount] = [asAmount(value), asAmount(limit)];
+  if (amount === undefined || limitAmount === undefined) return false;
+  const order = compareAmounts(amount, limitAmount);
   return order !== undefined && isInOrder(order);
 }
 
-/** Whether two values are equal; amounts also where they have other decimals. */
-function isSameValue(value: unknown, limit: unknown): boolean {
-  if (isAmount(value) && isAmount(limit)) return compareAmounts(value, limit) === 0;
-  return isDeepStrictEqual(value, limit);
-}
-
-function isMember(element: unknown, list: unknown): boolean {
-  return Array.isArray(list) && list.some((allowed) => isSameValue(element, allowed));
+function isSubset(texts: ReadonlySet<string>, list: readonly unknown[]): boolean {
+  const allowed = readElementTexts(list);
+  for (const text of texts) if (!allowed.has(text)) return false;
+  return true;
 }

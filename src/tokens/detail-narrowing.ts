@@ -3,6 +3,7 @@
  * the outer one, too. What can only narrow is held to it. False where that can't be told.
  */
 import type { AuthorizationDetail, HeldResources } from '../model/acting.js';
+import { memoizeByObject } from '../runtime/memoize.js';
 import { findUnknownMember, listDetailResources } from './authorization-details.js';
 import { constraintIncludes, findConstraintFormProblem } from './detail-constraints.js';
 
@@ -29,17 +30,20 @@ export function detailCovers(outer: AuthorizationDetail, inner: AuthorizationDet
   );
 }
 
-function isUnderstood(detail: AuthorizationDetail): boolean {
+/** It is found once for a detail, since each of a list is held against each of another. */
+const isUnderstood = memoizeByObject((detail: AuthorizationDetail): boolean => {
   const constraints = Object.values(detail.constraints ?? {});
   return (
     findUnknownMember(detail) === undefined &&
     constraints.every((constraint) => findConstraintFormProblem(constraint) === undefined)
   );
-}
+});
 
 function includesWords(outer: readonly string[] | undefined, inner: readonly string[] | undefined): boolean {
-  return outer === undefined || inner?.every((word) => outer.includes(word)) === true;
+  return outer === undefined || inner?.every((word) => toWordSet(outer).has(word)) === true;
 }
+
+const toWordSet = memoizeByObject((words: readonly string[]): ReadonlySet<string> => new Set(words));
 
 /** Background use needs no scope of its own only where a detail says `background`; `online` excludes it. */
 function rankAccess({ access }: AuthorizationDetail): number {
@@ -50,15 +54,23 @@ function rankAccess({ access }: AuthorizationDetail): number {
 function includesResources(outer: AuthorizationDetail, inner: AuthorizationDetail): boolean {
   if (outer.resources === undefined) return true;
   if (inner.resources === undefined) return false;
-  const named = listDetailResources(outer);
-  return listDetailResources(inner).every((resource) => named.some((other) => namesAll(other, resource)));
+  const named = readResourceTexts(outer);
+  return listDetailResources(inner).every(
+    (resource) => named.has(toResourceText(resource)) || named.has(toResourceText(`${readType(resource)}:*`)),
+  );
 }
 
-/** Whether a name of resources names all that the other does. Whether a permission is held on one changes, so it names none for sure. */
-function namesAll(outer: string | HeldResources, inner: string | HeldResources): boolean {
-  const type = typeof inner === 'string' ? inner.split(':', 1)[0] : inner.type;
-  if (typeof outer === 'string') return outer === inner || outer === `${type ?? ''}:*`;
-  return typeof inner !== 'string' && outer.type === inner.type && outer.permission === inner.permission;
+const readResourceTexts = memoizeByObject(
+  (detail: AuthorizationDetail): ReadonlySet<string> => new Set(listDetailResources(detail).map(toResourceText)),
+);
+
+/** Tells names of resources apart. Whether a permission is held on one changes, so that names no one resource for sure. */
+function toResourceText(named: string | HeldResources): string {
+  return JSON.stringify(typeof named === 'string' ? named : [named.type, named.permission]);
+}
+
+function readType(named: string | HeldResources): string {
+  return typeof named === 'string' ? (named.split(':', 1)[0] ?? '') : named.type;
 }
 
 function includesConstraints(

@@ -2,6 +2,7 @@
  * Paths that must lie within a folder. A path counts as what it leads to: `.` and `..` are resolved first, and what can't
  * be resolved for certain lies nowhere.
  */
+import { memoizeByObject } from '../runtime/memoize.js';
 
 /** The longest path that is looked at, in characters. */
 const MAX_CONSTRAINED_PATH_LENGTH = 4096;
@@ -11,11 +12,28 @@ const ENCODED_PART = /%(?:2e|2f|5c|25)/i;
 const NEARLY_DOTS = /^[. ]+$|^\.{1,2};/;
 const SEPARATOR_OR_DOT = /[./\\]/;
 
-/** Whether the path is the folder or lies in it. */
-export function isWithinFolder(path: string, folder: string): boolean {
-  const names = resolvePathNames(path);
+/** Whether the path is the folder or lies in it; of a list, whether each of its paths does. An empty list lies nowhere. */
+export function isWithinFolder(paths: unknown, folder: string): boolean {
+  const names = Array.isArray(paths) ? resolveCommonNames(paths) : resolveIfText(paths);
   const folderNames = resolvePathNames(folder);
   return names !== undefined && folderNames?.every((name, i) => names[i] === name) === true;
+}
+
+/** The names that all paths of the list begin with; undefined where one can't be resolved. Each is resolved once. */
+const resolveCommonNames = memoizeByObject((paths: readonly unknown[]): readonly string[] | undefined => {
+  let common: readonly string[] | undefined;
+  for (const path of paths) {
+    const names = resolveIfText(path);
+    if (names === undefined) return undefined;
+    const before: readonly string[] = common ?? names;
+    const end = before.findIndex((name, i) => names[i] !== name);
+    common = end < 0 ? before : before.slice(0, end);
+  }
+  return common;
+});
+
+function resolveIfText(path: unknown): readonly string[] | undefined {
+  return typeof path === 'string' ? resolvePathNames(path) : undefined;
 }
 
 /**

@@ -325,6 +325,6 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/telemetry/service-metrics.ts': 'test/telemetry/log.test.ts',
   'src/tokens/key-refetch.ts': 'test/tokens/keys.test.ts',
   'src/tokens/authorization-details.ts': 'test/tokens/detail-narrowing.test.ts',
-  'src/tokens/detail-constraints.ts': 'test/tokens/detail-narrowing.test.ts',
   'src/tokens/shapes.ts': 'test/tokens/fuzz.test.ts',
+  'src/tokens/stated-value.ts': 'test/tokens/detail-constraints.test.ts',
 };

@@ -7,6 +7,8 @@ import type { Policy } from '../../policy/policies.js';
 import type { ActionOnResource } from '../../policy/schema/action.js';
 import { formatUid } from '../../policy/schema/uid.js';
 import { unwrapUid } from '../../policy/scope-match.js';
+import { formatCanonicalJson } from '../../runtime/canonical-json.js';
+import { memoizeByObject } from '../../runtime/memoize.js';
 import { listDetailResources } from '../../tokens/authorization-details.js';
 import { detailsCover } from '../../tokens/detail-narrowing.js';
 import { readConsentState } from './consent-state.js';
@@ -59,9 +61,17 @@ export function describeNeed(detail: AuthorizationDetail, rules: Rules): NeededI
 
 /** A detail for each action, each once. */
 export function splitNeeds(needs: readonly AuthorizationDetail[]): AuthorizationDetail[] {
-  const split = needs.flatMap((need) => (need.actions ?? []).map((action) => ({ ...need, actions: [action] })));
-  return [...new Map(split.map((detail) => [JSON.stringify(detail), detail])).values()];
+  const split = needs.flatMap((need) =>
+    [...new Set(need.actions)].map((action) => ({ detail: { ...need, actions: [action] }, need, action })),
+  );
+  const keyOf = ({ need, action }: (typeof split)[number]): string => `${describeOthers(need)} ${action}`;
+  return [...new Map(split.map((item) => [keyOf(item), item.detail])).values()];
 }
+
+/** Tells apart what a need says beside its actions. */
+const describeOthers = memoizeByObject(({ actions: _actions, ...others }: AuthorizationDetail) =>
+  formatCanonicalJson(others),
+);
 
 /** Whether nothing has to be asked for what the consent covers: it is in force, and under these terms. */
 function isGiven(consent: Consent, { access, purpose }: NeededTerms, rules: Rules, now: Date): boolean {

@@ -4,10 +4,12 @@ import { z } from 'zod';
 import { makeConsent } from '../../govern/consents/make-consent.js';
 import { describeNeed, sortNeeds, splitNeeds } from '../../govern/consents/sort-needs.js';
 import { checkConsentDetails } from '../../govern/consents/requested-consent.js';
+import { countDetailBytes, MAX_DETAILS_BYTES } from '../../govern/detail-limits.js';
 import { nameDeletion } from '../../govern/requested-details.js';
 import type { Consent, RequestedConsent } from '../../model/consents.js';
 import { BadRequest } from '../../model/faults.js';
 import { formatCallerId } from '../../model/question.js';
+import { yieldToEventLoop } from '../../runtime/yield.js';
 import type { Service } from '../../service/service.js';
 import type { StoredConsentRequest } from '../../store/consent-requests.js';
 import { detailsCover } from '../../tokens/detail-narrowing.js';
@@ -58,8 +60,15 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
       const pair = await resolveAskingParties(request, service, named);
       checkPlainTexts(needs, 'needs');
       checkConsentDetails(needs, access, rules, 'needs');
-      if (splitNeeds(needs).length > MAX_NEEDED_ITEMS)
+      const split = splitNeeds(needs);
+      if (split.length > MAX_NEEDED_ITEMS)
         throw new BadRequest(`must name at most ${MAX_NEEDED_ITEMS} actions together`, 'needs');
+      // What a grant of all items could not hold isn't asked.
+      if (countDetailBytes(split) > MAX_DETAILS_BYTES)
+        throw new BadRequest(
+          `must be at most ${MAX_DETAILS_BYTES} bytes long as JSON with a detail for each action: ask in several requests`,
+          'needs',
+        );
       const now = service.now();
       const stored = await service.consents.list(pair.user, pair.agent);
       const consents = stored.map(({ consent }) => consent);
@@ -67,9 +76,7 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
       if (sorted.missing.length === 0) return reply.code(200).send(toSortedNeedsJson(sorted));
       const items = sorted.missing.map(({ detail }) => detail);
       const asked = { items, access, purpose, task };
-      const earlier = (await service.consentRequests.list(pair.user, pair.agent, now)).find((one) =>
-        isAsked(one, asked),
-      );
+      const earlier = await findAsked(await service.consentRequests.list(pair.user, pair.agent, now), asked);
       const by = formatCallerId(requireParty(request));
       const waiting = earlier ?? (await service.consentRequests.ask(pair, asked, by, now));
       if (waiting === undefined)
@@ -175,6 +182,18 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
     const { items, access, purpose, task } = request;
     return renderOffer(service, { user, agent }, { details: items, access, purpose, task });
   }
+}
+
+/** Finds a request that waits and asks for all of it. Others have their turn between the requests. */
+async function findAsked(
+  requests: readonly StoredConsentRequest[],
+  asked: RequestedConsent,
+): Promise<StoredConsentRequest | undefined> {
+  for (const request of requests) {
+    if (isAsked(request, asked)) return request;
+    await yieldToEventLoop();
+  }
+  return undefined;
 }
 
 /** Whether a request that waits asks for all of it already. */

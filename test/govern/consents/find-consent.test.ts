@@ -138,7 +138,7 @@ const NARROWINGS: readonly ((one: Consent) => Consent)[] = [
   (one) => ({ ...one, confirm: 'each' }),
   (one) => ({ ...one, when: { ...one.when, confirmed: true } }),
   (one) => ({ ...one, details: one.details.slice(1) }),
-  (one) => ({ ...one, details: one.details.map((detail) => ({ ...detail, purpose: 'plan' })) }),
+  (one) => ({ ...one, details: one.details.map((detail) => ({ purpose: 'plan', ...detail })) }),
   (one) => ({ ...one, purpose: 'plan' }),
   (one) => ({ ...one, task: 'changed' }),
 ];

@@ -168,6 +168,28 @@ describe('a request', () => {
     expect((await ask({ needs: [READ] })).id).not.toBe(id);
   });
 
+  it('is refused where its details are larger than what a grant can hold', async () => {
+    const withList = (length: number, more: object = {}): object => ({
+      ...READ,
+      constraints: { 'action.to': { one_of: Array.from({ length }, (_, i) => i) }, ...more },
+    });
+    for (const needs of [
+      [withList(257)],
+      [withList(200, { x: { equals: [[[[1]]]] } })],
+      [{ ...READ, constraints: { x: 'x'.repeat(5000) } }],
+      // Small as it is asked, and large with a detail for each action.
+      [
+        {
+          ...withList(200, { x: 'x'.repeat(3000) }),
+          actions: ['send', 'purge', 'read'],
+          resources: ['calendar:ann', 'mailbox:ann'],
+        },
+      ],
+    ])
+      expect(statusAndCode(await call('POST', '', agentToken(), { needs }))).toEqual([400, 'bad_request']);
+    expect((await ask({ needs: [withList(256)] })).missing).toHaveLength(1);
+  });
+
   it('does not flood the user', async () => {
     const token = await agentToken();
     const results: number[] = [];
