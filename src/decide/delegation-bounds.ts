@@ -36,8 +36,8 @@ export function judgeDelegationBounds(
   }
   if (facts.delegationPath?.kind === 'path')
     for (const { agent } of links) {
-      const state = facts.delegation({ giver: acting.user, agent })?.state;
-      if (state !== 'barred' && state !== 'ended') continue;
+      const state = facts.delegation({ giver: acting.user, agent });
+      if (state === undefined || (state.state === 'given' && state.bars !== true)) continue;
       const message = `${describeRef(acting.user)} has stopped ${describeRef(agent)}, so no delegation is passed on to it.`;
       reasons.push(reason('delegation', 'delegation_missing', message));
     }

@@ -10,12 +10,14 @@ import { BadRequest, Fault } from '../model/faults.js';
 import type { Relationship } from '../model/relationships.js';
 import type { Revocation } from '../model/revocations.js';
 import type { Rules } from '../policy/load.js';
-import { TOO_MANY, type DelegationStore, type StoredDelegation } from '../store/delegations.js';
+import {
+  TOO_MANY,
+  type DelegationReplacement,
+  type DelegationStore,
+  type StoredDelegation,
+} from '../store/delegations.js';
 import type { ConsentStore } from '../store/consents.js';
 import type { RevocationStore } from '../store/revocations.js';
-
-/** The way that a delegation may be replaced in: see the store. */
-type Replacement = Parameters<DelegationStore['put']>[3];
 
 /** The most times that one call follows a delegation which others keep changing. */
 const MAX_TURNS = 5;
@@ -49,7 +51,7 @@ export class DelegationKeeper {
     pair: DelegationPair,
     bounds: DelegationBounds,
     by: string,
-    replacement?: Replacement,
+    replacement?: DelegationReplacement,
   ): Promise<StoredDelegation | undefined> {
     const problem = relationshipProblem(toRelationship(pair, bounds), this.deps.rules().graph);
     if (problem !== undefined)
@@ -68,19 +70,26 @@ export class DelegationKeeper {
       madeAt: at.toISOString(),
       version,
       settled: true,
-      bars: false,
+      bars: replacement?.keepsBar === true,
     };
   }
 
-  /** Ends a delegation. It is denied when this resolves, whether or not its relationship could be deleted yet. @throws Fault */
-  async end(pair: DelegationPair, by: string): Promise<void> {
-    await this.deps.store.end(pair, { by, at: this.deps.now() });
+  /**
+   * Ends a delegation. It is denied when this resolves, whether or not its relationship could be deleted yet.
+   * @param version the only one to end; undefined for any
+   * @returns whether it was ended
+   * @throws Fault
+   */
+  async end(pair: DelegationPair, by: string, version?: string): Promise<boolean> {
+    const made = { by, at: this.deps.now() };
+    if (!(await this.deps.store.end(pair, made, version === undefined ? {} : { version }))) return false;
     await this.reconcile(pair, by).catch(leaveToSweep);
+    return true;
   }
 
   /**
-   * Stops an agent for a user: in one transaction the delegation ends and the pair's tokens are revoked. Where delegations
-   * can be passed on, the agent stays barred from them.
+   * Stops an agent for a user: in one transaction the delegation ends and the pair's tokens are revoked. The agent stays
+   * barred from what others pass on, and no client gives it a delegation of this user again.
    * @throws Fault
    */
   async stop(pair: DelegationPair, revocation: Revocation, by: string): Promise<void> {
@@ -116,7 +125,7 @@ export class DelegationKeeper {
    * @throws BadRequest where the graph refuses it, and it is ended; Fault
    */
   private async reconcile(pair: DelegationPair, by: string): Promise<void> {
-    const { store, rules } = this.deps;
+    const { store } = this.deps;
     let hasTouched = false;
     let hasWritten = false;
     for (let turn = 1; turn <= MAX_TURNS; turn += 1) {
@@ -134,8 +143,7 @@ export class DelegationKeeper {
         if (await store.settle(pair, stored.version)) return;
       } else {
         await this.writeGraph('delete', pair, undefined, by);
-        if (stored.state === 'barred') return;
-        if (await store.forget(pair, stored.version, rules().vocabulary.allowsRedelegation)) return;
+        if (stored.state !== 'ended' || (await store.forget(pair, stored.version))) return;
       }
     }
     throw new Fault('overloaded', 'a delegation that others keep changing');

@@ -71,12 +71,21 @@ export interface VisibleDelegation extends DelegationPair {
   readonly bounds: DelegationBounds;
   /** undefined for a relationship alone. */
   readonly stored: StoredDelegation | undefined;
+  /** The version of the row that a change takes the place of, a mark of what was ended among them; undefined: there is none. */
+  readonly version: string | undefined;
   /** Whether the relationship has a caveat. */
   readonly conditional: boolean;
 }
 
 export function fromStored(stored: StoredDelegation): VisibleDelegation {
-  return { giver: stored.giver, agent: stored.agent, bounds: stored.bounds, stored, conditional: false };
+  return {
+    giver: stored.giver,
+    agent: stored.agent,
+    bounds: stored.bounds,
+    stored,
+    version: stored.version,
+    conditional: false,
+  };
 }
 
 /** @returns undefined where the relationship is none of a user to an agent */
@@ -85,7 +94,7 @@ export function fromRelationship(relationship: Relationship): VisibleDelegation 
   if (relation !== DELEGATOR_RELATION || subject.relation !== undefined || wildcard === true) return undefined;
   const bounds = { ...(expiresAt === undefined ? {} : { ends: expiresAt }), online: true, background: true };
   const giver = { type: subject.type, id: subject.id };
-  return { giver, agent: resource, bounds, stored: undefined, conditional: caveat !== undefined };
+  return { giver, agent: resource, bounds, stored: undefined, version: undefined, conditional: caveat !== undefined };
 }
 
 export function toDelegationJson({ giver, agent, bounds, stored, conditional }: VisibleDelegation): DelegationJson {

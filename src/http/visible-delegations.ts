@@ -1,5 +1,5 @@
 /** The delegations of a user, from the database and the graph: what is a relationship alone is the user's as well. */
-import { DELEGATOR_RELATION, delegationKey, type DelegationPair } from '../model/delegations.js';
+import { DELEGATOR_RELATION, delegationKey, type DelegationBounds, type DelegationPair } from '../model/delegations.js';
 import type { EntityRef } from '../model/ids.js';
 import type { Service } from '../service/service.js';
 import { fromRelationship, fromStored, type VisibleDelegation } from './delegation-json.js';
@@ -17,6 +17,40 @@ export async function findVisibleDelegation(
   const stored = await delegationStore.find({ giver, agent });
   if (stored?.state === 'given') return fromStored(stored);
   if (stored?.state === 'ended') return undefined;
+  const bare = await readRelationship(activePolicies, { giver, agent });
+  return bare && { ...bare, version: stored?.version };
+}
+
+/**
+ * Whether another than the client has had a part in the delegation, so that the client changes nothing of it: it has made
+ * it, ended it, stopped the agent, or written the relationship itself. @throws Fault
+ */
+export async function isOthersDelegation(
+  { activePolicies, delegationStore }: DelegationParts,
+  pair: DelegationPair,
+  client: string,
+): Promise<boolean> {
+  const stored = await delegationStore.find(pair);
+  if (stored !== undefined && (stored.madeBy !== client || stored.bars)) return true;
+  // Until it is settled, the graph may not have yet what the client has given.
+  if (stored?.settled === false) return false;
+  const relationship = await readRelationship(activePolicies, pair);
+  if (stored?.state !== 'given') return relationship !== undefined;
+  return relationship === undefined || relationship.conditional || !haveSameEnd(relationship.bounds, stored.bounds);
+}
+
+/** SpiceDB may keep an end less exactly. */
+const END_PRECISION_MS = 1000;
+
+function haveSameEnd({ ends: a }: DelegationBounds, { ends: b }: DelegationBounds): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return Math.abs(Date.parse(a) - Date.parse(b)) < END_PRECISION_MS;
+}
+
+async function readRelationship(
+  { engine }: DelegationParts['activePolicies'],
+  { giver, agent }: DelegationPair,
+): Promise<VisibleDelegation | undefined> {
   const filter = {
     resourceType: agent.type,
     resourceId: agent.id,
@@ -24,7 +58,7 @@ export async function findVisibleDelegation(
     subjectType: giver.type,
     subjectId: giver.id,
   };
-  const { relationships } = await activePolicies.engine.read(filter, 10, 'full');
+  const { relationships } = await engine.read(filter, 10, 'full');
   return relationships.flatMap((relationship) => fromRelationship(relationship) ?? [])[0];
 }
 
@@ -45,7 +79,7 @@ export async function listVisibleDelegations(
     activePolicies.engine.read(filter, MAX_LISTED_RELATIONSHIPS, 'full'),
   ]);
   // The database says more of those that it has, and of those that were ended that they are none.
-  const storedKeys = new Set(stored.filter(({ state }) => state !== 'barred').map(delegationKey));
+  const storedKeys = new Set(stored.map(delegationKey));
   const bare = relationships
     .flatMap((relationship) => fromRelationship(relationship) ?? [])
     .filter((delegation) => !storedKeys.has(delegationKey(delegation)));

@@ -20,7 +20,11 @@ export interface DelegationBounds {
 
 /** A delegation as the database has it. JSON, since decision records hold it. */
 export type DelegationState =
-  | ({ readonly state: 'given' } & DelegationBounds)
+  | ({
+      readonly state: 'given';
+      /** Whether the agent is barred all the same from what others pass on: a delegation that was stopped, and then narrowed. */
+      readonly bars?: true;
+    } & DelegationBounds)
   /** Ended: nothing is allowed on it, though the graph may have its relationship for a moment. */
   | { readonly state: 'ended' }
   /** The user stopped the agent: no agent can pass the user's delegation on to it, until the user gives one again. */

@@ -19,7 +19,8 @@ import { ReadBatch } from './read-batch.js';
 
 /** A delegation with what only its writers need. */
 export interface StoredDelegation extends DelegationPair {
-  readonly state: DelegationState['state'];
+  /** `closed`: it has ended for good, and only says who ended it. Decisions know nothing of it. */
+  readonly state: DelegationState['state'] | 'closed';
   readonly bounds: DelegationBounds;
   /** `user:…`, or the id of a client. */
   readonly madeBy: string;
@@ -33,20 +34,32 @@ export interface StoredDelegation extends DelegationPair {
   readonly bars: boolean;
 }
 
-/** The number of delegations that a user may have, ended ones that aren't settled and bars included. */
+/** The number of delegations that a user may have, ended ones that aren't settled included. */
 export const MAX_DELEGATIONS_OF_USER = 1000;
+/** The marks of ended delegations of a user that are kept, the newest; those of stopped agents all are. */
+export const MAX_CLOSED_OF_USER = 1000;
+/** The delegation that a new one may take the place of. */
+export interface DelegationReplacement {
+  readonly replaces?: string;
+  readonly onlyBy?: string;
+  readonly keepsBar?: boolean;
+}
+
 /** Says that a user may give no more. */
 export const TOO_MANY = Symbol('too many delegations');
 /** Longer than any write to the graph takes: until then one may arrive of a process that has died. */
 const WRITER_SECONDS = 60;
 
 const LOOKUP_SQL_OF_DELEGATIONS = `
-  select a.position, d.state, d.bounds
+  select a.position, d.state, d.bounds, d.bars
   from unnest($1::text[], $2::text[], $3::text[], $4::text[]) with ordinality
     as a (giver_type, giver_id, agent_type, agent_id, position)
-  cross join lateral (select state, bounds from delegations
+  cross join lateral (select state, bounds, bars from delegations
     where giver_type = a.giver_type and giver_id = a.giver_id and agent_type = a.agent_type and agent_id = a.agent_id
+      and state <> 'closed'
     offset 0) d`;
+/** The rows that take a place of the user's. */
+const IN_PLACE = `state in ('given', 'ended')`;
 const PAIR = 'giver_type = $1 and giver_id = $2 and agent_type = $3 and agent_id = $4';
 const LOCK: SqlStatement = {
   sql: 'select pg_advisory_xact_lock($1, $2)',
@@ -81,11 +94,11 @@ export class DelegationStore implements Delegations {
     return rows?.[0] === undefined ? undefined : toStoredDelegation(rows[0]);
   }
 
-  /** Lists the delegations that a user has given, by the agents' ids. @throws Fault */
+  /** Lists the delegations that a user has given, or whose end isn't settled, by the agents' ids. @throws Fault */
   async list(giver: EntityRef): Promise<readonly StoredDelegation[]> {
     const [rows = []] = await this.database.run([
       {
-        sql: `select * from delegations where giver_type = $1 and giver_id = $2
+        sql: `select * from delegations where giver_type = $1 and giver_id = $2 and ${IN_PLACE}
               order by agent_type, agent_id collate "C" limit ${2 * MAX_DELEGATIONS_OF_USER}`,
         params: [giver.type, giver.id],
       },
@@ -96,7 +109,8 @@ export class DelegationStore implements Delegations {
   /**
    * Gives a delegation, in place of the one that there is.
    * @param replaces the version that it may take the place of; undefined: any, and `absent`: none
-   * @param sparesUsers whether one that a user made stays
+   * @param onlyBy the party whose own it may take the place of, and none that was stopped; undefined: any party's
+   * @param keepsBar whether an agent that was stopped stays barred from what others pass on
    * @returns the new version; undefined where what there is may not be replaced, TOO_MANY where the giver has too many
    * @throws Fault
    */
@@ -104,14 +118,14 @@ export class DelegationStore implements Delegations {
     pair: DelegationPair,
     bounds: DelegationBounds,
     made: { readonly by: string; readonly at: Date },
-    { replaces, sparesUsers = false }: { readonly replaces?: string; readonly sparesUsers?: boolean } = {},
+    { replaces, onlyBy, keepsBar = false }: DelegationReplacement = {},
   ): Promise<string | typeof TOO_MANY | undefined> {
     const version = uuid();
     const results = await this.write([
       LOCK,
       {
-        sql: `select (select count(*)::int from delegations where giver_type = $1 and giver_id = $2) as n,
-                exists (select 1 from delegations where ${PAIR}) as there`,
+        sql: `select (select count(*)::int from delegations where giver_type = $1 and giver_id = $2 and ${IN_PLACE}) as n,
+                exists (select 1 from delegations where ${PAIR} and ${IN_PLACE}) as there`,
         params: pairParams(pair),
       },
       {
@@ -119,15 +133,16 @@ export class DelegationStore implements Delegations {
                 made_at, version, settled, writer_until)
               select $1::text, $2::text, $3::text, $4::text, 'given', $5::jsonb, $6::timestamptz, $7::text,
                 $8::timestamptz, $9::uuid, false, now() + interval '${WRITER_SECONDS} seconds'
-              where (exists (select 1 from delegations where ${PAIR})
-                or (select count(*) from delegations where giver_type = $1 and giver_id = $2) < ${MAX_DELEGATIONS_OF_USER})
+              where (exists (select 1 from delegations where ${PAIR} and ${IN_PLACE})
+                or (select count(*) from delegations where giver_type = $1 and giver_id = $2 and ${IN_PLACE})
+                  < ${MAX_DELEGATIONS_OF_USER})
                 and ($10::text is null or exists (select 1 from delegations where ${PAIR}) = ($10 <> 'absent'))
               on conflict (giver_type, giver_id, agent_type, agent_id) do update set
                 state = 'given', bounds = excluded.bounds, ends = excluded.ends, made_by = excluded.made_by,
-                made_at = excluded.made_at, version = excluded.version, settled = false, bars = false,
+                made_at = excluded.made_at, version = excluded.version, settled = false, bars = d.bars and $12::boolean, marks = false,
                 writer_until = excluded.writer_until, others_until = ${OTHERS_UNTIL}
               where ($10::text is null or d.version::text = $10)
-                and not ($11::boolean and d.made_by like 'user:%')
+                and ($11::text is null or (d.made_by = $11 and not d.bars))
               returning version`,
         params: [
           ...pairParams(pair),
@@ -137,7 +152,8 @@ export class DelegationStore implements Delegations {
           made.at.toISOString(),
           version,
           replaces ?? null,
-          sparesUsers,
+          onlyBy ?? null,
+          keepsBar,
         ],
       },
     ]);
@@ -151,6 +167,7 @@ export class DelegationStore implements Delegations {
    * @param bars whether the agent stays barred from what others pass on
    * @param alongside statements of the same transaction
    * @param version the only one to end; undefined for any
+   * @returns whether it was ended
    * @throws Fault
    */
   async end(
@@ -161,19 +178,21 @@ export class DelegationStore implements Delegations {
       alongside = [],
       version,
     }: { readonly bars?: boolean; readonly alongside?: readonly SqlStatement[]; readonly version?: string } = {},
-  ): Promise<void> {
-    await this.write([
+  ): Promise<boolean> {
+    const results = await this.write([
       ...alongside,
       LOCK,
       {
         sql: `insert into delegations as d (giver_type, giver_id, agent_type, agent_id, state, bounds, made_by, made_at,
-                version, settled, bars)
-              values ($1, $2, $3, $4, 'ended', $5::jsonb, $6, $7::timestamptz, $8::uuid, false, $9)
+                version, settled, bars, marks)
+              values ($1, $2, $3, $4, 'ended', $5::jsonb, $6, $7::timestamptz, $8::uuid, false, $9, true)
               on conflict (giver_type, giver_id, agent_type, agent_id) do update set
                 state = 'ended', ends = null, version = excluded.version, settled = false,
                 made_by = excluded.made_by, made_at = excluded.made_at, bars = excluded.bars or d.bars,
+                marks = d.marks or d.made_by <> excluded.made_by or d.made_by like 'user:%',
                 others_until = ${OTHERS_UNTIL}, writer_until = null
-              where $10::text is null or d.version::text = $10`,
+              where $10::text is null or d.version::text = $10
+              returning version`,
         params: [
           ...pairParams(pair),
           JSON.stringify(ENDED_BOUNDS),
@@ -185,6 +204,7 @@ export class DelegationStore implements Delegations {
         ],
       },
     ]);
+    return results.at(-1)?.[0] !== undefined;
   }
 
   /** Notes that the graph has the delegation as this version says. @returns whether it still is that version. @throws Fault */
@@ -200,20 +220,29 @@ export class DelegationStore implements Delegations {
   }
 
   /**
-   * Forgets an ended delegation whose relationship is gone, or keeps its bar. While another writer may be at work it stays.
+   * Forgets an ended delegation whose relationship is gone. It leaves a bar where the agent was stopped, and a mark where
+   * another than the client that gave it has ended it. While another writer may be at work it stays as it is.
    * @returns whether it still is that version
    * @throws Fault
    */
-  async forget(pair: DelegationPair, version: string, keepsBar: boolean): Promise<boolean> {
-    const params = [...pairParams(pair), version, keepsBar];
+  async forget(pair: DelegationPair, version: string): Promise<boolean> {
+    const params = [...pairParams(pair), version];
     const condition = `${PAIR} and version = $5::uuid and state = 'ended'`;
     const isQuiet = `(others_until is null or others_until < now())`;
     const [rows] = await this.write([
-      { sql: `select 1 from delegations where ${condition}`, params: params.slice(0, 5) },
-      { sql: `delete from delegations where ${condition} and ${isQuiet} and not (bars and $6::boolean)`, params },
+      { sql: `select 1 from delegations where ${condition}`, params },
+      { sql: `delete from delegations where ${condition} and ${isQuiet} and not (bars or marks)`, params },
       {
-        sql: `update delegations set state = 'barred', settled = true where ${condition} and ${isQuiet} and bars and $6::boolean`,
+        sql: `update delegations set state = case when bars then 'barred' else 'closed' end, settled = true
+              where ${condition} and ${isQuiet}`,
         params,
+      },
+      {
+        sql: `delete from delegations where (giver_type, giver_id, agent_type, agent_id) in (
+                select giver_type, giver_id, agent_type, agent_id from delegations
+                where giver_type = $1 and giver_id = $2 and state = 'closed'
+                order by made_at desc, agent_type, agent_id offset ${MAX_CLOSED_OF_USER})`,
+        params: [pair.giver.type, pair.giver.id],
       },
     ]);
     return rows?.[0] !== undefined;
@@ -247,14 +276,15 @@ function pairParams({ giver, agent }: DelegationPair): string[] {
 
 function toDelegationState(row: DatabaseRow): DelegationState {
   const state = row['state'] as DelegationState['state'];
-  return state === 'given' ? { state, ...(row['bounds'] as DelegationBounds) } : { state };
+  if (state !== 'given') return { state };
+  return { state, ...(row['bounds'] as DelegationBounds), ...(row['bars'] === true ? { bars: true } : {}) };
 }
 
 function toStoredDelegation(row: DatabaseRow): StoredDelegation {
   return {
     giver: { type: String(row['giver_type']), id: String(row['giver_id']) },
     agent: { type: String(row['agent_type']), id: String(row['agent_id']) },
-    state: row['state'] as DelegationState['state'],
+    state: row['state'] as StoredDelegation['state'],
     bounds: row['bounds'] as DelegationBounds,
     madeBy: String(row['made_by']),
     madeAt: (row['made_at'] as Date).toISOString(),

@@ -86,6 +86,12 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     `create unique index consent_requests_pending on consent_requests
        (user_type, user_id, agent_type, agent_id, needs_sha256) where state = 'pending'`,
   ],
+  [
+    // Whether a mark stays of a delegation that ended: no client gives again what another party has ended.
+    `alter table delegations add column marks boolean not null default false`,
+    `update delegations set marks = true where state <> 'given'`,
+    `create index delegations_closed on delegations (giver_type, giver_id, made_at) where state = 'closed'`,
+  ],
 ];
 
 /** The version of the tables that this Remit works with. */

@@ -153,7 +153,7 @@ describe('a process that dies between database and graph', () => {
     // A minute later nothing can come any longer.
     await remit.service.database.run([{ sql: `update delegations set others_until = now() - interval '1 second'` }]);
     await delegations.sweep();
-    expect(await store.find(PAIR)).toBeUndefined();
+    expect(await store.find(PAIR)).toMatchObject({ state: 'closed', settled: true });
     await remit.stop();
   });
 
@@ -170,7 +170,8 @@ describe('a process that dies between database and graph', () => {
     expect(await allows(remit)).toBe(false);
     await remit.service.database.run([{ sql: `update delegations set others_until = null` }]);
     await delegations.sweep();
-    expect([await store.find(PAIR), await relationships(remit)]).toEqual([undefined, []]);
+    expect(await store.find(PAIR)).toMatchObject({ state: 'closed', settled: true });
+    expect(await relationships(remit)).toEqual([]);
     await remit.stop();
   });
 });

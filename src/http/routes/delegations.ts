@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { narrowBounds } from '../../govern/narrow-delegation.js';
 import { checkRequestedDetails, nameDeletion } from '../../govern/requested-details.js';
+import type { DelegationPair } from '../../model/delegations.js';
 import { BadRequest } from '../../model/faults.js';
 import type { EntityRef } from '../../model/ids.js';
 import { formatCallerId, type AuthenticatedUser, type Client } from '../../model/question.js';
@@ -18,7 +19,7 @@ import {
   toDelegationJson,
   type VisibleDelegation,
 } from '../delegation-json.js';
-import { findVisibleDelegation, listVisibleDelegations } from '../visible-delegations.js';
+import { findVisibleDelegation, isOthersDelegation, listVisibleDelegations } from '../visible-delegations.js';
 import { authenticate } from '../edge/authentication.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
 import { hasSignedInLately, sendSignInNeeded } from '../edge/recent-sign-in.js';
@@ -58,17 +59,14 @@ export function delegationRoutes(app: TypedApp, service: Service): void {
       else if (nameDeletion(bounds.details ?? [], rules) && !hasSignedInLately(caller, service.now()))
         return sendSignInNeeded(reply);
       const pair = { giver, agent };
+      if (await isOutOfReach(pair, caller)) return reply.code(409).send(OTHERS_DELEGATION);
       if ((await findVisibleDelegation(service, pair))?.conditional === true)
         return reply.code(409).send(createProblem('conflict', CONDITIONAL));
-      const stored = await service.delegations.give(pair, bounds, formatCallerId(caller), {
-        sparesUsers: caller.kind === 'client',
-      });
+      const by = formatCallerId(caller);
+      const replacement = caller.kind === 'client' ? { onlyBy: by } : {};
+      const stored = await service.delegations.give(pair, bounds, by, replacement);
       return stored === undefined
-        ? reply
-            .code(409)
-            .send(
-              createProblem('conflict', 'The user has delegated to this agent, or stopped it: only they change that.'),
-            )
+        ? reply.code(409).send(OTHERS_DELEGATION)
         : reply.code(201).send(toDelegationJson(fromStored(stored)));
     },
   });
@@ -121,16 +119,19 @@ export function delegationRoutes(app: TypedApp, service: Service): void {
         const found = await findShown(request, request.params.agent, request.query.user);
         if (found === undefined) return reply.code(404).send(NO_DELEGATION);
         const { caller, delegation } = found;
+        if (await isOutOfReach(delegation, caller)) return reply.code(409).send(OTHERS_DELEGATION);
         if (delegation.conditional) return reply.code(409).send(createProblem('conflict', CONDITIONAL));
         if (body.details !== undefined) checkRequestedDetails(body.details, service.activePolicies.rules, 'details');
         const bounds = requireAccess(narrowBounds(delegation.bounds, body));
         if (body.ends !== undefined) requireFuture(body.ends, service.now());
         const stored = await service.delegations.give(delegation, bounds, formatCallerId(caller), {
-          replaces: delegation.stored?.version ?? 'absent',
+          replaces: delegation.version ?? 'absent',
+          // To narrow is not to give anew: what was stopped stays so.
+          keepsBar: true,
         });
         if (stored !== undefined) return reply.send(toDelegationJson(fromStored(stored)));
       }
-      return reply.code(409).send(createProblem('conflict', 'The delegation is changed by others at the same time.'));
+      return reply.code(409).send(CHANGED_MEANWHILE);
     },
   });
 
@@ -140,16 +141,27 @@ export function delegationRoutes(app: TypedApp, service: Service): void {
       summary: 'End a delegation: the next decision denies',
       params: agentParams,
       querystring: userQuery,
-      response: { 204: z.undefined(), ...inputErrors, 404: problemFormat },
+      response: { 204: z.undefined(), ...inputErrors, 404: problemFormat, 409: problemFormat },
     },
     onRequest,
     handler: async (request, reply) => {
-      const found = await findShown(request, request.params.agent, request.query.user);
-      if (found === undefined) return reply.code(404).send(NO_DELEGATION);
-      await service.delegations.end(found.delegation, formatCallerId(found.caller));
-      return reply.code(204).send();
+      for (let race = 1; race <= MAX_RACES; race += 1) {
+        const found = await findShown(request, request.params.agent, request.query.user);
+        if (found === undefined) return reply.code(404).send(NO_DELEGATION);
+        const { caller, delegation } = found;
+        if (await isOutOfReach(delegation, caller)) return reply.code(409).send(OTHERS_DELEGATION);
+        // A user ends whatever there is, and a client what it has seen to be its own.
+        const version = caller.kind === 'client' ? delegation.version : undefined;
+        if (await service.delegations.end(delegation, formatCallerId(caller), version)) return reply.code(204).send();
+      }
+      return reply.code(409).send(CHANGED_MEANWHILE);
     },
   });
+
+  /** Whether the caller is a client, and another has had a part in the delegation. */
+  async function isOutOfReach(pair: DelegationPair, caller: DelegatingCaller): Promise<boolean> {
+    return caller.kind === 'client' && (await isOthersDelegation(service, pair, caller.client.id));
+  }
 
   /** Finds a delegation that the caller may see; another's counts as absent. */
   async function findShown(
@@ -164,6 +176,11 @@ export function delegationRoutes(app: TypedApp, service: Service): void {
   }
 }
 
+const OTHERS_DELEGATION = createProblem(
+  'conflict',
+  'The user, an administrator or another client has made or ended this delegation, or stopped the agent: a client changes only what it alone has given. The user can delegate anew.',
+);
+const CHANGED_MEANWHILE = createProblem('conflict', 'The delegation is changed by others at the same time.');
 const CONDITIONAL =
   'An administrator has made this delegation depend on a condition, which this would undo: it can only be ended.';
 

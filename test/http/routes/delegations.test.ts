@@ -40,6 +40,8 @@ beforeEach(async () => {
   for (const user of ['alice', 'bob', 'carol'])
     for (const { agent } of (await call(user, 'GET', '')).json<{ delegations: { agent: string }[] }>().delegations)
       await call(user, 'DELETE', `/${encodeURIComponent(agent)}`);
+  // What was ended keeps its mark against clients: each test begins without.
+  await remit.service.database.run([{ sql: `delete from delegations where state in ('closed', 'barred')` }]);
 });
 
 const sign = (claims: object): Promise<string> =>
@@ -277,6 +279,13 @@ describe('a person', () => {
     expect(await Promise.all(['b1', 'b2', 'b3'].map(give))).toEqual(expect.arrayContaining([201, 429, 429]));
     expect(await give('a1')).toBe(201);
     expect((await call('carol', 'GET', '')).json<{ delegations: object[] }>().delegations).toHaveLength(1000);
+    // What has ended makes room, however much that is.
+    await remit.service.database.run([
+      { sql: `update delegations set state = 'closed' where giver_id = 'carol' and agent_id like 'a%'` },
+      { sql: `update delegations set state = 'barred', bars = true where giver_id = 'carol' and agent_id like 'a9%'` },
+    ]);
+    expect(await give('b4')).toBe(201);
+    expect(await give('a1')).toBe(201);
     await remit.service.database.run([{ sql: `delete from delegations where giver_id = 'carol'` }]);
   });
 });
@@ -356,13 +365,44 @@ describe('a client that may delegate', () => {
       expect((await as('portal', method, '/hr-assistant?user=bob', body)).statusCode).toBe(404);
     expect((await as('portal', 'GET', '?user=bob')).json()).toEqual({ delegations: [] });
     expect(codes(await ask({}, { action: { name: 'read' } }))).toEqual(['authorization_details_mismatch']);
-    // Nor another client's.
+    // Nor what the user has ended.
     await call('bob', 'DELETE', '/hr-assistant');
-    await give('shop');
+    const refused = await give('shop');
+    expect([refused.statusCode, refused.json<{ error: { message: string } }>().error.message]).toEqual([
+      409,
+      expect.stringContaining('a client changes only what it alone has given'),
+    ]);
+    expect(codes(await ask())).toEqual(['delegation_missing']);
+  });
+
+  it('changes nothing of another client’s, nor what the user has narrowed of its own', async () => {
+    expect((await give('shop')).statusCode).toBe(201);
+    expect((await give('portal')).statusCode).toBe(409);
     expect((await as('portal', 'DELETE', '/hr-assistant?user=bob')).statusCode).toBe(404);
-    // What the user has narrowed is theirs.
     await call('bob', 'PATCH', '/hr-assistant', { details: [DETAIL] });
     expect((await give('shop')).statusCode).toBe(409);
+  });
+
+  it('gives nothing in place of a relationship alone, nor where an administrator wrote another than it had given', async () => {
+    await write('touch', EDGE);
+    expect((await give('portal')).statusCode).toBe(409);
+    await write('delete', EDGE);
+    expect((await give('portal')).statusCode).toBe(201);
+    for (const operation of ['touch', 'delete'] as const) {
+      await write(operation, EDGE);
+      expect((await give('portal')).statusCode).toBe(409);
+      for (const [method, body] of [['DELETE'], ['PATCH', { background: false }]] as const)
+        expect((await as('portal', method, '/hr-assistant?user=bob', body)).statusCode).toBe(409);
+    }
+  });
+
+  it('gives again what it has ended itself, and what has ended by itself', async () => {
+    expect((await give('portal')).statusCode).toBe(201);
+    expect((await as('portal', 'DELETE', '/hr-assistant?user=bob')).statusCode).toBe(204);
+    expect((await give('portal')).statusCode).toBe(201);
+    remit.at(new Date(Date.parse(TOMORROW) + 60_000));
+    await remit.service.delegations.sweep();
+    expect((await give('portal', { ends: '2030-03-06T10:00:00Z' })).statusCode).toBe(201);
   });
 });
 
@@ -456,7 +496,12 @@ describe('a user who stops an agent', () => {
     expect((await as('portal', 'POST', '', { agent: 'hr-assistant', user: 'bob', ends: TOMORROW })).statusCode).toBe(409);
     await write('touch', EDGE);
     expect(codes(await ask({ iat: T + 180 }))).toEqual([]);
+    // The user may narrow that one as well, which gives nothing anew: what others pass on stays barred.
+    expect((await call('bob', 'PATCH', '/hr-assistant', { details: [DETAIL] })).statusCode).toBe(200);
+    expect(codes(await ask({ iat: T + 180 }))).toEqual([]);
+    expect(codes(await ask({ iat: T + 180 }, { action: { name: 'read' } }))).toEqual(['authorization_details_mismatch']);
     await write('delete', EDGE);
+    expect(codes(await ask({ iat: T + 180 }))).toEqual(['delegation_missing']);
     await write('delete', 'agent:hr-assistant#delegator@agent:planner');
   });
 
@@ -481,5 +526,19 @@ describe('a user who stops an agent', () => {
     expect(await stop('carol', 'nothing-there')).toBe(429);
     await call('carol', 'POST', '', { agent: 'something', ends: TOMORROW });
     expect(await stop('carol', 'something')).toBe(204);
+  });
+
+  it.each(['bob', undefined])('is not undone by a client that may delegate: it was stopped by the user or by an administrator', async (user) => {
+    const give = (client: string) =>
+      as(client, 'POST', '', { agent: 'hr-assistant', user: 'bob', ends: TOMORROW });
+    await give('portal');
+    const stopped =
+      user === undefined
+        ? await send('root-key', 'DELETE', '/v1/agents/hr-assistant/access?user=bob')
+        : await send(await sign({ sub: user }), 'DELETE', '/v1/agents/hr-assistant/access');
+    expect(stopped.statusCode).toBe(204);
+    for (const client of ['portal', 'shop']) expect((await give(client)).statusCode).toBe(409);
+    remit.at(new Date((T + 400) * 1000));
+    expect(codes(await ask({ iat: T + 400 }))).toEqual(['delegation_missing']);
   });
 }); // prettier-ignore

@@ -156,15 +156,41 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         const [version] = tries.filter((one) => typeof one === 'string');
         expect(tries.filter((one) => one !== undefined)).toEqual([version]);
         expect((await store.fetch([third])).get(delegationKey(third))).toEqual({ state: 'given', ...bounds });
-        expect(await store.put(third, bounds, { ...made, by: 'portal' }, { sparesUsers: true })).toBeUndefined();
+        const portal = { ...made, by: 'portal' };
+        expect(await store.put(third, bounds, portal, { onlyBy: 'portal' })).toBeUndefined();
         expect(await store.settle(third, uuid())).toBe(false);
         expect(await store.settle(third, String(version))).toBe(true);
-        await store.end(third, made, { version: uuid() });
+        expect(await store.end(third, made, { version: uuid() })).toBe(false);
         expect((await store.find(third))?.state).toBe('given');
-        await store.end(third, made, { bars: true });
-        const ended = await store.find(third);
-        expect(await store.forget(third, ended?.version ?? '', true)).toBe(true);
+        const forget = async () => store.forget(third, (await store.find(third))?.version ?? '');
+        expect(await store.end(third, made, { bars: true })).toBe(true);
+        expect(await forget()).toBe(true);
         expect((await store.fetch([third])).get(delegationKey(third))).toEqual({ state: 'barred' });
+        // It is narrowed by its user, who has not given it anew.
+        const marked = (await store.find(third))?.version ?? '';
+        expect(await store.put(third, bounds, portal, { onlyBy: 'portal' })).toBeUndefined();
+        expect(await store.put(third, bounds, made, { replaces: marked, keepsBar: true })).toBeDefined();
+        expect((await store.fetch([third])).get(delegationKey(third))).toEqual({
+          state: 'given',
+          bars: true,
+          ...bounds,
+        });
+        expect(await store.put(third, bounds, made)).toBeDefined();
+        expect((await store.fetch([third])).get(delegationKey(third))).toEqual({ state: 'given', ...bounds });
+        // What its user has ended is no delegation, and a client still doesn't take its place.
+        await store.settle(third, (await store.find(third))?.version ?? '');
+        await store.end(third, made);
+        expect(await forget()).toBe(true);
+        expect((await store.fetch([third])).get(delegationKey(third))).toBeUndefined();
+        expect(await store.find(third)).toMatchObject({ state: 'closed', madeBy: made.by });
+        expect(await store.put(third, bounds, portal, { onlyBy: 'portal' })).toBeUndefined();
+        // What a client has given and ended itself is forgotten.
+        const fourth = { ...third, agent: { ...third.agent, id: 'fourth' } };
+        await store.put(fourth, bounds, portal, { onlyBy: 'portal' });
+        await store.settle(fourth, (await store.find(fourth))?.version ?? '');
+        await store.end(fourth, portal);
+        expect(await store.forget(fourth, (await store.find(fourth))?.version ?? '')).toBe(true);
+        expect(await store.find(fourth)).toBeUndefined();
       });
     });
 
