@@ -45,15 +45,21 @@ const planLimitedCharges = memoizeByObject((limited: LimitedQuestion): ChargePla
   const now = limited.now.getTime();
   let problem: AmountProblem | undefined;
   const charges = new Map<string, Charge>();
+  // Limits that count the same uses have one counter, and the tighter of them holds for both.
+  const addCharge = (charge: Charge): void => {
+    const other = charges.get(charge.key);
+    if (other === undefined || isTighterBound(charge.limit.bound, other.limit.bound)) charges.set(charge.key, charge);
+  };
   for (const limit of action.limits) {
     const required = readRequired(limit, limited);
     if (typeof required === 'object') problem ??= required;
     const { since, end, length } = windowAt(limit, now);
     const owner = formatUid(action.uid);
     for (const parties of listParties(limit.by, limited.acting)) {
-      const window = limit.window === 'calendar' ? [limit.period, since] : [limit.period];
-      const key = sha256(JSON.stringify([owner, limit.bound.unit ?? '', window, parties.map(([, ref]) => ref)]));
-      charges.set(key, {
+      const key = sha256(
+        JSON.stringify([owner, limit.bound.unit ?? '', nameWindow(limit, since), parties.map(([, ref]) => ref)]),
+      );
+      addCharge({
         limit,
         owner,
         parties: parties.map(([text]) => text),
@@ -67,6 +73,15 @@ const planLimitedCharges = memoizeByObject((limited: LimitedQuestion): ChargePla
   }
   return { charges: [...charges.values()], problem };
 });
+
+/** Tells windows apart: calendar windows of two zones that begin at one instant count other uses later. */
+function nameWindow({ window, period, zone }: Limit, since: number | undefined): readonly unknown[] {
+  return window === 'calendar' ? [period, since, zone] : [period];
+}
+
+function isTighterBound(a: Limit['bound'], b: Limit['bound']): boolean {
+  return a.value * 10n ** BigInt(b.decimals) < b.value * 10n ** BigInt(a.decimals);
+}
 
 /**
  * The combinations of parties that are charged, each party as people read it and as it is told apart. A limit by agent

@@ -1,5 +1,10 @@
 /** Limits of a running company: what is used is reserved with the record, bounded exactly, and told. */
+import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { planCharges, type LimitedQuestion } from '../../../src/govern/limits/charges.js';
+import { windowAt } from '../../../src/govern/limits/windows.js';
+import type { Limit } from '../../../src/model/limits.js';
+import { readLimit } from '../../../src/policy/schema/limits.js';
 import { DAYTIME, type Answer, type Running } from '../../support/sample.js';
 import { ask, euro, startCompany } from './company.js';
 
@@ -191,5 +196,125 @@ describe('many at once', () => {
       const record = await remit.service.decisions.find(context?.id ?? '');
       expect(record?.record.decision).toBe(decision);
     }
+  });
+});
+
+describe('several limits of one action', () => {
+  const zones = ['UTC', 'Europe/Berlin', 'Africa/Lagos', 'Asia/Kolkata', 'America/New_York'] as const;
+  const limit: fc.Arbitrary<Limit> = fc
+    .record({
+      bound: fc.oneof(
+        fc.integer({ min: 1, max: 4 }).map((count) => ({ count })),
+        fc
+          .constantFrom({ value: 3, decimals: 0 }, { value: 30, decimals: 1 }, { value: 25, decimals: 1 })
+          .map((value) => ({ amount: { ...value, unit: 'EUR' } })),
+      ),
+      per: fc.constantFrom('PT1H' as const, 'P1D' as const, 'P1W' as const, 'P1M' as const, 'total' as const),
+      window: fc.constantFrom('sliding' as const, 'calendar' as const, 'calendar' as const),
+      zone: fc.constantFrom(...zones),
+      by: fc.subarray(['user', 'agent'] as const),
+    })
+    .map(({ bound, per, window, zone, by }) => {
+      const isCalendar = per === 'P1M' || (per !== 'total' && window === 'calendar');
+      const read = readLimit(
+        {
+          ...bound,
+          per,
+          ...(per === 'total' ? {} : isCalendar ? { window: 'calendar', zone } : { window: 'sliding' }),
+        },
+        by,
+      );
+      if ('problem' in read) throw new TypeError(read.problem);
+      return read.limit;
+    });
+  const step = fc.record({
+    minutes: fc.constantFrom(0, 1, 20, 60, 330, 700, 1_440),
+    user: fc.constantFrom('ann', 'ben'),
+    agent: fc.constantFrom('bot', 'helper'),
+    euros: fc.integer({ min: 0, max: 2 }),
+  });
+  interface Use {
+    readonly at: number;
+    readonly user: string;
+    readonly agent: string;
+    readonly euros: number;
+  }
+  /** What the limit alone allows, by the uses that there have been. */
+  const allowsAlone = (one: Limit, uses: readonly Use[], next: Use): boolean => {
+    const { since = Number.NEGATIVE_INFINITY } = windowAt(one, next.at);
+    const counted = uses.filter((use) => use.at >= since && one.by.every((party) => use[party] === next[party]));
+    const sizeOf = ({ euros }: Use): number => (one.bound.unit === undefined ? 1 : euros * 10 ** one.bound.decimals);
+    return [...counted, next].reduce((sum, use) => sum + sizeOf(use), 0) <= Number(one.bound.value);
+  };
+  const questionOf = (limits: readonly Limit[], { at, user, agent, euros }: Use): LimitedQuestion =>
+    ({
+      question: {
+        action: { name: 'pay', properties: { amount: { value: euros, unit: 'EUR', decimals: 0 } } },
+        context: {},
+      },
+      acting: { mode: 'delegated', user: { type: 'user', id: user }, agent: { type: 'agent', id: agent }, chain: [] },
+      target: { action: { uid: { type: 'Action', id: 'pay' }, limits, amount: ['action', 'amount'] } },
+      now: new Date(at),
+    }) as unknown as LimitedQuestion;
+
+  it('allow together what each of them allows, two that are equal among them', () => {
+    let [allowed, denied] = [0, 0];
+    fc.assert(
+      fc.property(
+        fc.array(limit, { minLength: 1, maxLength: 3 }),
+        fc.boolean(),
+        fc.array(step, { maxLength: 20 }),
+        (some, hasTwins, steps) => {
+          const limits = hasTwins ? [...some, ...some] : some;
+          const counters = new Map<
+            string,
+            { readonly at: number; readonly quantity: bigint; readonly decimals: number }[]
+          >();
+          const uses: Use[] = [];
+          let at = Date.parse('2030-03-30T20:00:00Z');
+          for (const { minutes, ...parts } of steps) {
+            at += minutes * 60_000;
+            const next = { at, ...parts };
+            const { charges, problem } = planCharges(questionOf(limits, next));
+            expect(problem).toBeUndefined();
+            expect(new Set(charges.map(({ key }) => key)).size).toBe(charges.length);
+            const fits = charges.every(({ key, since = Number.NEGATIVE_INFINITY, required, limit: { bound } }) => {
+              const used = (counters.get(key) ?? []).filter((use) => use.at >= since);
+              const scale = (value: bigint, decimals: number): bigint => value * 10n ** BigInt(4 - decimals);
+              const sum = used.reduce((total, use) => total + scale(use.quantity, use.decimals), 0n);
+              return sum + scale(required, bound.decimals) <= scale(bound.value, bound.decimals);
+            });
+            expect(fits).toBe(limits.every((one) => allowsAlone(one, uses, next)));
+            if (fits) allowed += 1;
+            else denied += 1;
+            if (!fits) continue;
+            uses.push(next);
+            for (const {
+              key,
+              required,
+              limit: { bound },
+            } of charges)
+              counters.set(key, [...(counters.get(key) ?? []), { at, quantity: required, decimals: bound.decimals }]);
+          }
+        },
+      ),
+      { numRuns: 1_500 },
+    );
+    expect(Math.min(allowed, denied)).toBeGreaterThan(200);
+  });
+
+  it('have counters of their own where their zones differ, though a window begins at the same instant', () => {
+    const inZone = (count: number, zone: string): Limit => {
+      const read = readLimit({ count, per: 'P1D', window: 'calendar', zone });
+      if ('problem' in read) throw new TypeError(read.problem);
+      return read.limit;
+    };
+    const next = { at: Date.parse('2030-01-10T10:00:00Z'), user: 'ann', agent: 'bot', euros: 0 };
+    // Both days begin at 23:00 UTC in winter.
+    const { charges } = planCharges(questionOf([inZone(1, 'Europe/Berlin'), inZone(9, 'Africa/Lagos')], next));
+    expect(charges.map((charge) => charge.limit.bound.value)).toEqual([1n, 9n]);
+    expect(new Set(charges.map(({ key }) => key)).size).toBe(2);
+    const twins = planCharges(questionOf([inZone(9, 'Europe/Berlin'), inZone(1, 'Europe/Berlin')], next));
+    expect(twins.charges.map((charge) => charge.limit.bound.value)).toEqual([1n]);
   });
 });

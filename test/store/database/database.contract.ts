@@ -175,6 +175,7 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
           bars: true,
           ...bounds,
         });
+        await store.settle(third, (await store.find(third))?.version ?? '');
         expect(await store.put(third, bounds, made)).toBeDefined();
         expect((await store.fetch([third])).get(delegationKey(third))).toEqual({ state: 'given', ...bounds });
         // What its user has ended is no delegation, and a client still doesn't take its place.
