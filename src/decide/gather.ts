@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { planCharges } from '../govern/limits/charges.js';
+import { planRetryKey } from '../govern/limits/retry-key.js';
 import { checkKey } from '../graph/relationship-text.js';
 import type { ActingParties } from '../model/acting.js';
 import type { CheckRequest } from '../model/checks.js';
@@ -71,7 +72,11 @@ export async function gatherFacts(
       ? [undefined, needs.charges.length === 0 && needs.retry === undefined ? undefined : answers.limits]
       : await Promise.all([
           fetchEntities([...intermediaries, ...listReferenceNeeds(bound)], deps, deadline),
-          fetchLimits([{ charges: planCharges(bound).charges, retry: needs.retry }], deps, deadline),
+          fetchLimits(
+            [{ charges: planCharges(bound).charges, retry: needs.retry && planRetryKey(bound) }],
+            deps,
+            deadline,
+          ),
         ]);
   const lookups = [answers.entities, ...(furtherEntities === undefined ? [] : [furtherEntities])];
   const entitiesFault = lookups.find((lookup) => typeof lookup === 'string');

@@ -25,6 +25,7 @@ import {
   subjectFormat,
 } from './authzen-formats.js';
 import { toBadRequest } from './edge/errors.js';
+import type { RequestIdempotencyKey } from './idempotency-key.js';
 import type { RequestTokens } from './edge/request-tokens.js';
 import { checkPartLengths, type QuestionParts } from './question-size.js';
 
@@ -32,7 +33,7 @@ export interface RequestContext {
   readonly caller: Caller;
   readonly account: CallerAccount;
   readonly requestId: string | undefined;
-  readonly idempotencyKey: string | undefined;
+  readonly idempotencyKey: RequestIdempotencyKey | undefined;
   readonly tokenRequired: boolean;
   /** The answer names the relationships that grant. */
   readonly explain: boolean;
@@ -101,7 +102,7 @@ export function buildQuestion(request: EvaluationRequest, requestContext: Reques
     dryRun: c.dry_run ?? false,
     explain: requestContext.explain,
     requestId: requestContext.requestId,
-    idempotencyKey: requestContext.idempotencyKey,
+    idempotencyKey: requestContext.idempotencyKey?.forQuestion(),
     tokenRequired: requestContext.tokenRequired,
   };
 }

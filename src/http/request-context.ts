@@ -1,10 +1,10 @@
 /** Builds what the questions of one request share; the evaluation, search, filter and capability routes call it. */
 import type { FastifyRequest } from 'fastify';
-import { BadRequest } from '../model/faults.js';
 import type { Service } from '../service/service.js';
 import type { RequestContext } from './authzen-request.js';
 import { requireCaller } from './edge/request-party.js';
 import { requireTurn } from './edge/decision-turns.js';
+import { readIdempotencyKey } from './idempotency-key.js';
 import { getRequestTokens } from './edge/request-tokens.js';
 
 interface SharedOptions {
@@ -47,12 +47,4 @@ export function createBatchContext(
 export function readRequestId(request: FastifyRequest): string | undefined {
   const header = request.headers['x-request-id'];
   return typeof header === 'string' && /^[\x20-\x7e]{1,256}$/.test(header) ? header : undefined;
-}
-
-/** @returns undefined where the request has none. @throws BadRequest where it can't be one */
-function readIdempotencyKey(request: FastifyRequest): string | undefined {
-  const header = request.headers['idempotency-key'];
-  if (header === undefined) return undefined;
-  if (typeof header === 'string' && /^[\x21-\x7e]{1,255}$/.test(header)) return header;
-  throw new BadRequest('must be one key of 1 to 255 visible ASCII characters', 'Idempotency-Key');
 }

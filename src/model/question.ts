@@ -101,10 +101,16 @@ export interface Question {
   readonly explain: boolean;
   /** The caller's own id of the request, for the record. */
   readonly requestId: string | undefined;
-  /** The request's `Idempotency-Key`: the same question with it is a retry. */
-  readonly idempotencyKey: string | undefined;
+  /** The request's `Idempotency-Key`: the same question with it, in another request, is a retry. */
+  readonly idempotencyKey: IdempotencyKey | undefined;
   /** Whether the question must carry a token, since another part of its batch does. */
   readonly tokenRequired: boolean;
+}
+
+export interface IdempotencyKey {
+  readonly text: string;
+  /** Counts the questions of the same request that came before this one and have the same key of a retry. */
+  readonly countEqualBefore: (retryKey: string) => number;
 }
 
 /** Remit's own members of a request's context. All others are the client's and reach the policies. */

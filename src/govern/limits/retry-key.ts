@@ -1,11 +1,12 @@
 /**
  * The key of a retry: the request's `Idempotency-Key` made one with its question. A token may have been refreshed meanwhile,
- * so of a token only its user, agent and session count.
+ * so of a token only its user, agents and session count. Of equal questions in one request each is a use of its own: the n-th
+ * of them retries the n-th of an earlier request.
  */
 import { formatRef } from '../../model/ids.js';
 import type { RetryKey } from '../../model/limits.js';
 import { formatCallerId, type Question } from '../../model/question.js';
-import { isObject } from '../../policy/schema/types.js';
+import { formatCanonicalJson } from '../../runtime/canonical-json.js';
 import { sha256 } from '../../runtime/sha256.js';
 import type { LimitedQuestion } from './charges.js';
 
@@ -19,18 +20,18 @@ export function planRetryKey({
   now,
 }: Pick<LimitedQuestion, 'acting' | 'now'> & { readonly question: Question }): RetryKey | undefined {
   if (question.idempotencyKey === undefined) return undefined;
-  const { caller, subject, action, resource, context } = question;
-  const { mode, user, agent, grant } = acting;
+  const { caller, subject, action, resource, context, idempotencyKey } = question;
+  const { mode, user, agent, chain, grant } = acting;
   const parts = [
-    [caller.kind, formatCallerId(caller), question.idempotencyKey],
-    [mode, user && formatRef(user), agent && formatRef(agent), grant?.issuer, grant?.session],
+    [caller.kind, formatCallerId(caller), idempotencyKey.text],
+    // Another chain is charged for other agents, so it retries nothing.
+    [mode, user && formatRef(user), agent && formatRef(agent), chain.map(formatRef), grant?.issuer, grant?.session],
     [subject.properties, action.name, action.properties, resource.type, resource.id, resource.properties, context],
   ];
-  return { key: sha256(JSON.stringify(parts, sortMembers)), since: now.getTime() - KEY_LIFETIME_MS };
-}
-
-/** Writes the members of objects by their names: their order says nothing. */
-function sortMembers(_name: string, value: unknown): unknown {
-  if (!isObject(value)) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const key = sha256(formatCanonicalJson(parts));
+  const equalBefore = idempotencyKey.countEqualBefore(key);
+  return {
+    key: equalBefore === 0 ? key : sha256(`${key} ${equalBefore}`),
+    since: now.getTime() - KEY_LIFETIME_MS,
+  };
 }

@@ -141,6 +141,35 @@ describe('the same question with the same key', () => {
   });
 });
 
+describe('a token of another chain', () => {
+  it('retries nothing: where the limit is used up, no chain gets in by the key of another', async () => {
+    newDay();
+    const question = async (chain: readonly string[], jti: string) => {
+      const act = ['bot', ...chain].reduceRight<object | undefined>(
+        (inner, sub) => ({ sub, ...(inner === undefined ? {} : { act: inner }) }),
+        undefined,
+      );
+      const token = await key.sign(
+        { alg: 'ES256', typ: 'at+jwt', kid: 'corp' },
+        {
+          iss: 'https://corp.example', aud: 'remit', sub: 'ann', act, sid: 's1', jti, iat: now / 1000, exp: now / 1000 + 300,
+          authorization_details: [{ type: 'remit', actions: ['close'] }],
+        },
+      ); // prettier-ignore
+      return { ...ask('close'), subject: { type: 'user', id: 'ann' }, context: { token } };
+    };
+    expect((await decide(await question([], 'c1'), 'chain', 'passer')).decision).toBe(true);
+    // Each chain charges its own agents, and the acting one each time.
+    expect((await decide(await question(['helper'], 'c2'), 'chain', 'passer')).decision).toBe(true);
+    for (const chain of [['planner'], ['helper', 'planner'], ['planner', 'helper']])
+      expect([chain, codesOf(await decide(await question(chain, `c${chain.join()}`), 'chain', 'passer'))]).toEqual([
+        chain,
+        ['limit_exceeded'],
+      ]);
+    expect((await decide(await question(['helper'], 'c3'), 'chain', 'passer')).decision).toBe(true);
+  });
+});
+
 describe('a key of another question', () => {
   it.each([
     ['another amount', payment(49_999)],
@@ -162,17 +191,52 @@ describe('a key of another question', () => {
     expect((await decide(payment(50_000, { user: 'ben' }), 'mine')).decision).toBe(true);
   });
 
-  it('in a batch each question has its own, and the same question twice is one', async () => {
-    newDay();
-    const items = [payment(100), payment(200), payment(100), payment(100, { account: '2' })];
-    const response = await remit.post(
-      '/access/v1/evaluations',
-      { evaluations: items },
-      { authorization: 'Bearer shop-key', 'idempotency-key': 'batch' },
+  const decideAll = async (items: readonly object[], retry: string): Promise<Answer[]> =>
+    (
+      await remit.post(
+        '/access/v1/evaluations',
+        { evaluations: items },
+        { authorization: 'Bearer shop-key', 'idempotency-key': retry },
+      )
+    ).json<{ evaluations: Answer[] }>().evaluations;
+  const retriesOf = (answers: readonly Answer[]): unknown[] =>
+    answers.map(
+      ({ context }) =>
+        (context?.rationale.steps.find(({ step }) => step === 'consent')?.evidence as { retry_of?: string } | undefined)
+          ?.retry_of,
     );
-    const { evaluations } = response.json<{ evaluations: Answer[] }>();
-    expect(evaluations.map(({ decision }) => decision)).toEqual([true, true, true, true]);
+
+  it('in a batch each question has its own, and the n-th of equal ones retries the n-th of the earlier request', async () => {
+    newDay();
+    const items = [payment(100), payment(200), payment(100)];
+    const first = await decideAll(items, 'batch');
+    expect(first.map(({ decision }) => decision)).toEqual([true, true, true]);
+    expect(retriesOf(first)).toEqual([undefined, undefined, undefined]);
+    // Three uses: two that are equal are two.
     expect(codesOf(await decide(payment(1)))).toEqual(['limit_exceeded']);
+    const again = await decideAll(items, 'batch');
+    expect(again.map(({ decision }) => decision)).toEqual([true, true, true]);
+    expect(retriesOf(again)).toEqual(first.map(({ context }) => context?.id));
+    // Fewer retry the first ones, alone or in another order; one more is a use of its own.
+    expect((await decide(payment(100), 'batch')).decision).toBe(true);
+    expect(retriesOf(await decideAll([payment(200), payment(100)], 'batch'))).toEqual([
+      first[1]?.context?.id,
+      first[0]?.context?.id,
+    ]);
+    expect((await decideAll([...items, payment(100)], 'batch')).map(({ decision }) => decision)).toEqual([
+      true,
+      true,
+      true,
+      false,
+    ]);
+  });
+
+  it('in a batch of equal questions counts as many uses as there is room for', async () => {
+    newDay();
+    const items = Array.from({ length: 5 }, () => payment(100));
+    const count = (answers: readonly Answer[]): number => answers.filter(({ decision }) => decision).length;
+    expect(count(await decideAll(items, 'equal'))).toBe(3);
+    expect(count(await decideAll(items, 'equal'))).toBe(3);
   });
 
   it.each([[''], ['with space'], ['é'], ['x'.repeat(256)]])('that is none, %j, is refused', async (retry) => {
