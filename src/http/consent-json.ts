@@ -38,7 +38,9 @@ export const consentLimitsFormat = z.array(z.unknown()).max(0, 'are not supporte
 export const textHashFormat = z
   .string()
   .regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in lower-case hex')
-  .describe('The hash of the text that the user has read; another is 409 `text_changed`');
+  .describe(
+    'The hash that came with the text that the user has read. It is of the text and of what the schemas say of its actions; another is 409 `text_changed`',
+  );
 
 export const consentBody = z
   .strictObject({

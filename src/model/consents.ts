@@ -66,7 +66,7 @@ export function consentKey({ user, agent, action }: ConsentNeed): string {
 export interface ConsentEvidence {
   /** The application in which the user decided: the client that their token was issued to. */
   readonly surface: string;
-  /** SHA-256 of the text that Remit rendered of it, in hex. */
+  /** SHA-256 of the text that Remit rendered of it, and of what the schemas said of its actions, in hex. */
   readonly text_sha256: string;
   readonly locale: string;
   /** RFC 3339. */

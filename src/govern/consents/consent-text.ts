@@ -1,13 +1,16 @@
 /**
- * Renders the text that a user reads before they consent, and its hash: what they said yes to. The words of others (an
- * agent's name and purpose, ids) stand in quotes and can't look like Remit's own.
+ * Renders the text that a user reads before they consent, and its hash: what they said yes to. The hash is also of what the
+ * schemas say of the actions at that time, since titles may stay as they are while what they stand for changes. The words
+ * of others (an agent's name and purpose, ids) stand in quotes and can't look like Remit's own.
  */
 import type { AccessType, AuthorizationDetail } from '../../model/acting.js';
 import type { ConsentPair, ConsentTerms } from '../../model/consents.js';
 import { formatRef } from '../../model/ids.js';
 import type { Rules } from '../../policy/load.js';
 import type { Action } from '../../policy/schema/action.js';
+import { formatCanonicalJson } from '../../runtime/canonical-json.js';
 import { sha256 } from '../../runtime/sha256.js';
+import { describeConsentBasis } from './consent-basis.js';
 import { listNamedActions } from './requested-consent.js';
 
 /** The language that texts are rendered in. */
@@ -15,6 +18,7 @@ export const TEXT_LOCALE = 'en';
 
 export interface RenderedText {
   readonly text: string;
+  /** The hash of the text together with what it rests on. */
   readonly text_sha256: string;
   readonly locale: string;
 }
@@ -57,7 +61,8 @@ export function renderConsentText(parties: OfferingParties, terms: OfferedTerms,
     ...(terms.untilEnded === true ? ['Until you end it.'] : []),
   ];
   const text = `${lines.join('\n')}\n`;
-  return { text, text_sha256: sha256(text), locale: TEXT_LOCALE };
+  const basis = describeConsentBasis(terms.details, rules);
+  return { text, text_sha256: sha256(formatCanonicalJson([text, basis])), locale: TEXT_LOCALE };
 }
 
 /** Renders one detail. Actions that delete come first. */

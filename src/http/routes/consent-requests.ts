@@ -9,6 +9,7 @@ import { nameDeletion } from '../../govern/requested-details.js';
 import type { Consent, RequestedConsent } from '../../model/consents.js';
 import { BadRequest } from '../../model/faults.js';
 import { formatCallerId } from '../../model/question.js';
+import type { Rules } from '../../policy/load.js';
 import { yieldToEventLoop } from '../../runtime/yield.js';
 import type { Service } from '../../service/service.js';
 import type { StoredConsentRequest } from '../../store/consent-requests.js';
@@ -118,8 +119,9 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
     handler: async (request, reply) => {
       const stored = await findVisible(request, request.params.id);
       if (stored === undefined) return reply.code(404).send(NO_REQUEST);
-      const json: ConsentRequestJson = toConsentRequestJson(stored, service.activePolicies.rules);
-      const text = requireParty(request).kind === 'user' ? await renderRequest(stored) : {};
+      const { rules } = service.activePolicies;
+      const json: ConsentRequestJson = toConsentRequestJson(stored, rules);
+      const text = requireParty(request).kind === 'user' ? await renderRequest(stored, rules) : {};
       return reply.send({ ...json, ...text });
     },
   });
@@ -148,9 +150,9 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
       const ends = readEnd(body, now);
       if (body.text_sha256 === undefined)
         throw new BadRequest('is required: the hash of the text that the user has read', 'text_sha256');
-      const rendered = await renderRequest(stored);
-      if (body.text_sha256 !== rendered.text_sha256) return reply.code(409).send(TEXT_CHANGED);
       const { rules } = service.activePolicies;
+      const rendered = await renderRequest(stored, rules);
+      if (body.text_sha256 !== rendered.text_sha256) return reply.code(409).send(TEXT_CHANGED);
       const { access, purpose, task } = stored.request;
       checkConsentDetails(details, access, rules, 'items');
       if (nameDeletion(details, rules) && !hasSignedInLately(caller, now)) return sendSignInNeeded(reply);
@@ -178,9 +180,9 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
     return isVisible ? stored : undefined;
   }
 
-  function renderRequest({ user, agent, request }: StoredConsentRequest): ReturnType<typeof renderOffer> {
+  function renderRequest({ user, agent, request }: StoredConsentRequest, rules: Rules): ReturnType<typeof renderOffer> {
     const { items, access, purpose, task } = request;
-    return renderOffer(service, { user, agent }, { details: items, access, purpose, task });
+    return renderOffer(service, { user, agent }, { details: items, access, purpose, task }, rules);
   }
 }
 

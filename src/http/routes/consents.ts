@@ -37,7 +37,7 @@ const consentListFormat = z.object({ consents: z.array(consentFormat) }).meta({ 
 const NO_CONSENT_FOUND = createProblem('not_found', 'There is no such consent.');
 export const TEXT_CHANGED = createProblem(
   'text_changed',
-  'The text is not the one that was read: have it read again.',
+  'The text, or what it stands for, is not what was read any longer: have it read again.',
   'text_sha256',
 );
 export const TOO_MANY_CONSENTS = createProblem(
@@ -78,7 +78,7 @@ export function consentRoutes(app: TypedApp, service: Service): void {
       const ends = readEnd(body, now);
       checkConsentPeriod({ starts, ends });
       const offer = { details, access, confirm, when, starts: body.starts, ends, purpose, task };
-      const rendered = await renderOffer(service, pair, { ...offer, untilEnded: ends === undefined });
+      const rendered = await renderOffer(service, pair, { ...offer, untilEnded: ends === undefined }, rules);
       if (query.preview === 'true') return reply.code(200).send(rendered);
       if (nameDeletion(details, rules) && !hasSignedInLately(caller, now)) return sendSignInNeeded(reply);
       if (body.text_sha256 !== undefined && body.text_sha256 !== rendered.text_sha256)

@@ -1,6 +1,7 @@
 /** A consent whose actions have come to mean something else is suspended, and says what has changed. */
 import { beforeAll, expect, it } from 'vitest';
 import { describeConsentBasis, findBasisChange } from '../../../src/govern/consents/consent-basis.js';
+import { renderConsentText } from '../../../src/govern/consents/consent-text.js';
 import { loadRules, type Rules } from '../../../src/policy/load.js';
 import { CONSENT_FILES } from '../../support/consent-world.js';
 
@@ -18,6 +19,7 @@ beforeAll(() => {
   rules = rulesOf();
 });
 
+const PARTIES = { user: { type: 'user', id: 'ann' }, agent: { type: 'agent', id: 'helper' }, agentName: undefined };
 const DETAILS = [{ type: 'remit', actions: ['read', 'send'], resources: ['calendar:ann', 'mailbox:ann'] }];
 
 it.each<[string, string, string, string | undefined]>([
@@ -36,6 +38,9 @@ it.each<[string, string, string, string | undefined]>([
   const changed = rulesOf((text) => text.replace(before, after));
   expect(findBasisChange({ basis, details: DETAILS }, changed)).toBe(expected);
   expect(findBasisChange({ basis, details: DETAILS }, rules)).toBeUndefined();
+  // What the user reads stands for it: its hash changes where a consent would be suspended, and only there.
+  const read = (by: Rules) => renderConsentText(PARTIES, { details: DETAILS, access: 'online' }, by).text_sha256;
+  expect(read(changed) === read(rules)).toBe(expected === undefined);
 }); // prettier-ignore
 
 it('an action that gets a further type of resource is suspended only where the consent is for that, too', () => {

@@ -2,7 +2,7 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { LightMyRequestResponse } from 'fastify';
 import { MAX_PENDING_REQUESTS_OF_PAIR } from '../../../src/store/consent-requests.js';
-import { askFor, SCOPES, startConsentWorld } from '../../support/consent-world.js';
+import { askFor, CONSENT_FILES, SCOPES, startConsentWorld } from '../../support/consent-world.js';
 import { codes, DAYTIME, type Running } from '../../support/sample.js';
 
 let remit: Running;
@@ -126,6 +126,32 @@ describe('a request', () => {
     expect(codes(await askFor(remit))).toEqual(['consent_required']);
     expect(codes(await askFor(remit, { action: 'purge', resource: 'mailbox:ann' }))).toEqual(['consent_required']);
   });
+
+  it('is not granted by the text of before, where a permission, a class or a definition has changed since', async () => {
+    const { id } = await ask({ needs: [READ] });
+    const before = await read(id);
+    for (const [file, text, change] of [
+      ['schema.cedarschema', '@permission("view") @scope("calendar.read") @title("Read', '@permission("owner") @scope("calendar.read") @title("Read'],
+      ['schema.cedarschema', '@class("private")', '@class("secret")'],
+      ['schema.zed', 'permission view = owner + guest', 'permission view = owner'],
+    ] as const) {
+      const other = await startConsentWorld({}, { [file]: CONSENT_FILES[file]?.replace(text, change) ?? '' });
+      try {
+        const send = async (method: 'GET' | 'POST', path: string, body?: object, agent?: string) =>
+          other.request(method, `/v1/consents/requests${path}`, body, await other.mint({ user: 'ann', ...(agent === undefined ? {} : { agent, scope: SCOPES }) }));
+        const { id: same } = (await send('POST', '', { needs: [READ] }, 'helper')).json<Asked>();
+        const after = (await send('GET', `/${same}`)).json<typeof before>();
+        expect(after.text).toBe(before.text);
+        const grant = { decision: 'grant', ends: at(24) };
+        const refused = await send('POST', `/${same}/decision`, { ...grant, text_sha256: before.text_sha256 });
+        expect(statusAndCode(refused)).toEqual([409, 'text_changed']);
+        const granted = await send('POST', `/${same}/decision`, { ...grant, text_sha256: after.text_sha256 });
+        expect(granted.statusCode).toBe(201);
+      } finally {
+        await other.stop();
+      }
+    }
+  }); // prettier-ignore
 
   it('is denied, and then asks for nothing more', async () => {
     const { id } = await ask({ needs: [READ] });
