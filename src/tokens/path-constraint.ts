@@ -3,15 +3,10 @@
  * be resolved for certain lies nowhere.
  */
 import { memoizeByObject } from '../runtime/memoize.js';
+import { hasOneReading } from './path-name.js';
 
 /** The longest path that is looked at, in characters. */
 const MAX_CONSTRAINED_PATH_LENGTH = 4096;
-/** An encoded dot, separator or percent sign: the service that opens the path may decode it. */
-const ENCODED_PART = /%(?:2e|2f|5c|25)/i;
-/** A name that some systems take for `.` or `..`: with blanks or more dots, or with a parameter. */
-const NEARLY_DOTS = /^[. ]+$|^\.{1,2};/;
-const SEPARATOR_OR_DOT = /[./\\]/;
-
 /** Whether the path is the folder or lies in it; of a list, whether each of its paths does. An empty list lies nowhere. */
 export function isWithinFolder(paths: unknown, folder: string): boolean {
   const names = Array.isArray(paths) ? resolveCommonNames(paths) : resolveIfText(paths);
@@ -38,25 +33,17 @@ function resolveIfText(path: unknown): readonly string[] | undefined {
 
 /**
  * The names that lead from the root to where the path leads; undefined where that isn't certain: a relative path, one that
- * leads above the root, or one with characters that services read in different ways.
+ * leads above the root, or one with a name that services read in different ways.
  */
 export function resolvePathNames(path: string): readonly string[] | undefined {
-  if (!path.startsWith('/') || path.length > MAX_CONSTRAINED_PATH_LENGTH || !path.isWellFormed()) return undefined;
-  if (/[\p{Cc}\\]/u.test(path) || ENCODED_PART.test(path) || path.normalize('NFC') !== path) return undefined;
-  if (Array.from(path).some(isCompatibilityForm)) return undefined;
+  if (!path.startsWith('/') || path.length > MAX_CONSTRAINED_PATH_LENGTH) return undefined;
   const names: string[] = [];
   for (const name of path.split('/')) {
     if (name === '' || name === '.') continue;
     if (name === '..') {
       if (names.pop() === undefined) return undefined;
-    } else if (NEARLY_DOTS.test(name)) return undefined;
-    else names.push(name);
+    } else if (hasOneReading(name)) names.push(name);
+    else return undefined;
   }
   return names;
-}
-
-/** Whether the character stands for a dot or a separator where a service normalizes text: `／`, `‥`. */
-function isCompatibilityForm(character: string): boolean {
-  if (character.charCodeAt(0) < 0x80) return false;
-  return SEPARATOR_OR_DOT.test(character.normalize('NFKC'));
 }

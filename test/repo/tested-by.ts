@@ -326,5 +326,6 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/tokens/key-refetch.ts': 'test/tokens/keys.test.ts',
   'src/tokens/authorization-details.ts': 'test/tokens/detail-narrowing.test.ts',
   'src/tokens/shapes.ts': 'test/tokens/fuzz.test.ts',
+  'src/tokens/path-name.ts': 'test/tokens/path-constraint.test.ts',
   'src/tokens/stated-value.ts': 'test/tokens/detail-constraints.test.ts',
 };
