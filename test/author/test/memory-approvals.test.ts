@@ -72,7 +72,7 @@ it('knows the consents of users, and their yes to one question', async () => {
   const read = '{ details: [{ type: remit, actions: [read] }]';
   const test = (name: string, expected: string, more: string, [action, resource] = ['read', 'calendar:ann']): string =>
     `  - { name: '${name}', who: helper, actions: ${action}, resources: '${resource}', expect: ${expected}${more} }\n`;
-  const sign = ['sign', 'mailbox:ann'];
+  const sign: [string, string] = ['sign', 'mailbox:ann'];
   const deny = (...codes: string[]): string => `{ decision: deny, reasons: [${codes.join(', ')}] }`;
   const tests = [
     test('none', deny('consent_required'), ''),
