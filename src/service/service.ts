@@ -8,6 +8,7 @@ import type { Database } from '../store/database/port.js';
 import { lockDirectory, type DirectoryLock } from '../runtime/directory-lock.js';
 import { ConsentSweeper } from '../govern/consents/consent-sweeper.js';
 import { DelegationKeeper } from '../govern/delegation-keeper.js';
+import { startExpiringTasks } from '../govern/approvals/task-expiry.js';
 import { startSweeping } from '../govern/delegation-sweeper.js';
 import type { ApprovalSigning } from '../govern/approvals/signing.js';
 import type { GraphEngine } from '../graph/port.js';
@@ -171,6 +172,7 @@ export async function openService(
     const stopSweeping = startSweeping(delegations, { exclusive: database.exclusive, log });
     closers.push(stopSweeping);
     const meta = new MetaStore(database);
+    closers.push(startExpiringTasks({ database, now }, log));
     closers.push(new ConsentSweeper({ consents, meta, rules: () => activePolicies.rules, now }).start(log));
     const deliveries = new DeliveryStore(database);
     const webhooks: WebhookSender = new WebhookSender({ deliveries, now, log }, config.notifications);
