@@ -123,7 +123,7 @@ export async function openTask(
 /** Tasks that expire at once. */
 const EXPIRED_AT_ONCE = 100;
 
-/** Ends tasks that nobody answered in time. @returns whether there may be more @throws Fault */
+/** Ends tasks that were not answered in time. @returns whether there may be more @throws Fault */
 export async function expireTasks(database: Database, now: Date): Promise<boolean> {
   const [rows = []] = await database.run([expireStatement(now)]);
   return rows.length === EXPIRED_AT_ONCE;

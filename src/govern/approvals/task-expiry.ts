@@ -1,4 +1,4 @@
-/** Ends tasks that nobody answered in time, in the background: that is told, though no caller comes by. */
+/** Ends tasks that were not answered in time, in the background: that is told, though no caller comes by. */
 import { repeat } from '../../runtime/repeat.js';
 import type { Database } from '../../store/database/port.js';
 import { expireTasks } from '../../store/open-tasks.js';
