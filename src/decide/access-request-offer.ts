@@ -9,6 +9,7 @@ import type { Policy } from '../policy/policies.js';
 import { bindApproval } from './approval-binding.js';
 import { findRequiredPermissions, listForbids, type GivenAnswers } from './approval-facts.js';
 import type { BoundQuestion } from './bound-question.js';
+import { assumeElevation, findElevationStep } from './elevation.js';
 import type { Evaluation } from './evaluation.js';
 import { evaluateFacts } from './facts.js';
 import type { Facts, JudgingStep } from './step.js';
@@ -21,9 +22,9 @@ const OFFER_LIFETIME_MS = 15 * 60_000;
 interface AssumedAnswers {
   readonly permissions: boolean;
   readonly user: boolean;
+  /** Gives the user the right that they lack. */
+  readonly elevation: ApprovalStep | undefined;
 }
-
-const NOTHING_ASSUMED: AssumedAnswers = { permissions: false, user: false };
 
 /** @param steps all that judge facts. @returns undefined where nothing can be asked for */
 export function findAccessRequestOffer(
@@ -32,28 +33,19 @@ export function findAccessRequestOffer(
 ): AccessRequestOffer | undefined {
   if (bound === undefined || facts === undefined || unbound.question.dryRun) return undefined;
   const outcomes = stepResults.map(({ outcome }) => outcome);
-  if (isAllowed(outcomes) || !outcomes.every(mayBeLifted) || mayTellOfStatements(bound)) return undefined;
+  if (isAllowed(outcomes) || mayTellOfStatements(bound)) return undefined;
   const lifted = assumeWhatLifts(outcomes, bound, facts, steps);
   if (lifted === undefined || lifted.length === 0) return undefined;
+  const { emergency } = bound.target.action;
   return {
     steps: lifted,
     binding: bindApproval(bound, facts),
+    ...(emergency === undefined ? {} : { emergency }),
     expires_at: new Date(bound.now.getTime() + OFFER_LIFETIME_MS).toISOString(),
   };
 }
 
-/** The reasons that approvals can lift; those of an approval that isn't good go with another. */
-const LIFTABLE_REASONS: readonly ReasonCode[] = [
-  'policy_forbid',
-  'consent_required',
-  'approval_unverifiable',
-  'approval_out_of_scope',
-  'approval_expired',
-  'approval_used',
-  'approval_revoked',
-  'approver_ineligible',
-  'grant_pending',
-];
+const LIFTABLE_REASONS: readonly ReasonCode[] = ['policy_forbid', 'consent_required'];
 
 function mayBeLifted(outcome: StepOutcome): boolean {
   if (outcome.outcome !== 'deny') return outcome.outcome === 'pass';
@@ -75,10 +67,12 @@ function assumeWhatLifts(
   facts: Facts,
   steps: readonly JudgingStep[],
 ): readonly ApprovalStep[] | undefined {
-  // What an approval that isn't good has to do with it is left out.
-  const initial = facts.approval === undefined ? found : judgeAssuming(NOTHING_ASSUMED, bound, facts, steps).outcomes;
-  if (isAllowed(initial)) return undefined;
-  let assumed = assumeMore(NOTHING_ASSUMED, initial, bound);
+  const elevation = findElevationStep(bound, facts);
+  const nothing: AssumedAnswers = { permissions: false, user: false, elevation };
+  // The outcomes are known already, unless the question presents an approval: what that gives is left out.
+  const isJudged = facts.approval === undefined && elevation === undefined;
+  if (isJudged && !found.every(mayBeLifted)) return undefined;
+  let assumed = isJudged ? assumeMore(nothing, found, bound) : nothing;
   while (assumed !== undefined) {
     const judged = judgeAssuming(assumed, bound, facts, steps);
     if (isAllowed(judged.outcomes)) return listNeededSteps(assumed, judged.permissions, bound, facts, steps);
@@ -94,18 +88,19 @@ interface AssumedJudgement {
 }
 
 function judgeAssuming(
-  { permissions, user }: AssumedAnswers,
+  { permissions, user, elevation }: AssumedAnswers,
   bound: BoundQuestion,
-  facts: Facts,
+  found: Facts,
   steps: readonly JudgingStep[],
 ): AssumedJudgement {
   const [at, until] = [bound.now.toISOString(), new Date(bound.now.getTime() + OFFER_LIFETIME_MS).toISOString()];
-  // Nobody is known yet who will have approved.
+  // The approvers aren't known yet.
   const seen = { by: '', approvers: [], approved_at: at, expires_at: until, emergency: false };
   const given: GivenAnswers = {
     user: user ? { at, until } : undefined,
     approval: permissions ? { permissions: 'any', seen } : undefined,
   };
+  const facts = elevation === undefined ? found : { ...found, check: assumeElevation(bound, found) };
   const assumedFacts = evaluateFacts(bound, facts, given);
   const unapproved = permissions ? evaluateFacts(bound, facts, { user: given.user }) : undefined;
   return {
@@ -160,5 +155,6 @@ function listNeededSteps(
   return [
     ...needed.map((permission): ApprovalStep => ({ kind: 'permission', permission })),
     ...(isUserNeeded ? [{ kind: 'user' } as const] : []),
+    ...(assumed.elevation === undefined ? [] : [assumed.elevation]),
   ];
 }

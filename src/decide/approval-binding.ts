@@ -1,5 +1,5 @@
 /**
- * What an approval is bound to: the question that was approved, and no other. It is compared by place, so that a denial can
+ * The binding of an approval to the question that was approved, and to no other. It is compared by place, so that a denial can
  * say where a question differs from the one that was approved. The token isn't bound, nor how the question named its subject.
  */
 import type { ApprovalBinding } from '../model/approvals.js';
@@ -68,7 +68,7 @@ export function listPropertyPlaces(properties: Properties): (readonly [string, u
   return names.map((name) => [`${ACTION_PLACE}.${name}`, properties[name]]);
 }
 
-/** What a flagged client states of its subject in place of what is stored: then it counts which of the parties that is. */
+/** The properties that a flagged client states of its subject in place of what is stored: then it counts which party that is. */
 function listAssertedSubject({ question }: BoundQuestion): (EntityRef & { properties: Properties }) | undefined {
   const { type, id } = question.subject;
   const { act: _act, ...properties } = question.subject.properties;

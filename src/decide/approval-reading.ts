@@ -27,7 +27,7 @@ export async function readApproval(
   const approval = approvals.get(id);
   if (approval === undefined) return { id, ineligible: [] };
   const difference = findDifference(approval.binding, bindApproval(bound, facts, approval.binding));
-  // Of another caller's approval nothing goes on record.
+  // Another caller's approval doesn't go on record.
   if (difference === 'client') return { id, difference, ineligible: [] };
   if (difference !== undefined || approval.state !== 'approved') return { id, approval, difference, ineligible: [] };
   const deps = { graph, rules: bound.rules, ...groups };

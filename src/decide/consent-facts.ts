@@ -75,7 +75,7 @@ const UNCONFIRMED: ConsentFinding = {
 };
 
 /**
- * What policies read of the consent; undefined where there is none.
+ * The consent as policies read it; undefined where there is none.
  * @param isConfirmed whether they are given the user's yes to this very question
  */
 export function describePolicyConsent(

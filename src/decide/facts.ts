@@ -103,7 +103,7 @@ export function evaluateFacts(bound: BoundQuestion, answers: AnsweredFacts, assu
 type AskedPolicies = Pick<Facts, 'policyConsent' | 'policyApproval' | 'cedar'>;
 
 /**
- * Asks Cedar first as if nobody had said yes to this very question. The user's yes and the approval are given to the policies
+ * Asks Cedar first as if there were no yes to this very question. The user's yes and the approval are given to the policies
  * only where each forbid that denies without them says that they lift it: one that doesn't stays, whatever its condition reads.
  */
 function askGiven(

@@ -8,6 +8,7 @@ import type { RecordedFacts } from '../model/decision.js';
 import type { ValueReads } from '../policy/policy-reads.js';
 import { isObject, type RecordMembers } from '../policy/schema/types.js';
 import type { BoundQuestion } from './bound-question.js';
+import { findElevationStep } from './elevation.js';
 import { listOwnEntities, listReadEntities } from './entity-needs.js';
 import { collectCedarFacts } from './facts.js';
 import { readName } from './reason-text.js';
@@ -47,12 +48,17 @@ interface NeededEntity {
   readonly reads: ValueReads | undefined;
 }
 
-/** A resource out of reach isn't needed: nothing that is stored of it may be read. */
+/** A resource out of reach isn't needed: nothing that is stored of it may be read, but to tell whether a right can be asked for. */
 function listNeededEntities(
   bound: BoundQuestion,
   facts: Pick<Facts, 'check' | 'entity'>,
 ): ReadonlyMap<string, NeededEntity> {
-  const cedarFacts = collectCedarFacts(bound, facts);
+  const plainFacts = collectCedarFacts(bound, facts);
+  // Whether a right can be asked for rests on the resource as well: those who may ask are meant to know of it.
+  const cedarFacts = {
+    ...plainFacts,
+    reachable: plainFacts.reachable || findElevationStep(bound, facts) !== undefined,
+  };
   const isWithin = (ref: EntityRef): boolean => cedarFacts.reachable || !isSameRef(ref, bound.question.resource);
   const ownEntities = listOwnEntities(bound).filter(isWithin);
   return new Map<string, NeededEntity>([

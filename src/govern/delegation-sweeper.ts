@@ -1,10 +1,9 @@
 /**
- * Sweeps up after delegations, in the background: what a process left over that died between database and graph, what the
- * graph couldn't take, and what has ended by itself.
+ * Sweeps up in the background after what is kept in the database and in the graph (delegations, elevations): what a process
+ * left over that died in between, what the graph couldn't take, and what has ended by itself.
  */
 import { repeat } from '../runtime/repeat.js';
 import type { Log } from '../telemetry/log.js';
-import type { DelegationKeeper } from './delegation-keeper.js';
 
 /** A replica may have died: others look for what it left. */
 const SHARED_INTERVAL_MS = 5_000;
@@ -13,14 +12,18 @@ const EXCLUSIVE_INTERVAL_MS = 15_000;
 
 /** Begins with a sweep. @returns what stops it, once a sweep under way is done */
 export function startSweeping(
-  keeper: Pick<DelegationKeeper, 'sweep'>,
-  { exclusive, log }: { readonly exclusive: boolean; readonly log: Log },
+  keeper: { readonly sweep: () => Promise<void> },
+  {
+    exclusive,
+    log,
+    about,
+  }: { readonly exclusive: boolean; readonly log: Log; readonly about: 'Delegations' | 'Elevations' },
 ): () => Promise<void> {
   return repeat(() => keeper.sweep(), {
     pauseMs: exclusive ? EXCLUSIVE_INTERVAL_MS : SHARED_INTERVAL_MS,
     onFailing: ({ message }) => {
-      log(`Delegations can not be brought to the graph: ${message}. It is tried again.`, {
-        event: 'delegations_unsettled',
+      log(`${about} can not be brought to the graph: ${message}. It is tried again.`, {
+        event: `${about.toLowerCase()}_unsettled`,
       });
     },
   }).stop;

@@ -75,6 +75,11 @@ export interface RelationshipFilter {
   readonly wildcard?: boolean | undefined;
 }
 
+export interface WriteCondition {
+  /** Relationships of which none may be there, whatever its end or caveat; one that has expired is not there. */
+  readonly absent: readonly Relationship[];
+}
+
 export interface RelationshipGraph {
   /**
    * An answer for each check, in order, and all of one revision. The engine's failure doesn't throw: it is the answer
@@ -91,11 +96,12 @@ export interface RelationshipGraph {
   /**
    * Writes all of the updates or none, durably.
    * @param by names the writer, for the journal or SpiceDB's transaction
+   * @param condition what has to be so at that moment, or nothing is written
    * @returns the ZedToken from which on they hold
-   * @throws BadRequest where SpiceDB refuses them; Fault where it can't answer, `write_unconfirmed` where they may have been
+   * @throws BadRequest where SpiceDB refuses them, or the condition isn't met; Fault where it can't answer, `write_unconfirmed` where they may have been
    * made all the same
    */
-  write(updates: readonly RelationshipUpdate[], by: string): Promise<string>;
+  write(updates: readonly RelationshipUpdate[], by: string, condition?: WriteCondition): Promise<string>;
   /** Reads at most `limit` relationships, in a stable order. @throws Fault */
   read(filter: RelationshipFilter, limit: number, consistency: ReadConsistency): Promise<RelationshipList>;
   /** The calls that are under way. */
@@ -128,6 +134,18 @@ export interface QueueCounts {
   readonly groups: number;
   /** Checks that were sent in them. */
   readonly members: number;
+}
+
+/** The filter that finds the relationship, and no other. */
+export function toExactFilter({ resource, relation, subject, wildcard }: Relationship): RelationshipFilter {
+  return {
+    resourceType: resource.type,
+    resourceId: resource.id,
+    relation,
+    subjectType: subject.type,
+    ...(wildcard === true ? { wildcard } : { subjectId: subject.id }),
+    subjectRelation: subject.relation ?? '',
+  };
 }
 
 /** Whether one revision is asked for, and no freshness. */

@@ -2,7 +2,7 @@
 import { v1 } from '@authzed/authzed-node';
 import { decodeId, encodeId, type EntityRef } from '../model/ids.js';
 import type { Relationship, RelationshipUpdate } from '../model/relationships.js';
-import type { RelationshipFilter } from './port.js';
+import { toExactFilter, type RelationshipFilter, type WriteCondition } from './port.js';
 import type { CheckRequest } from '../model/checks.js';
 
 const PROTO_OPERATIONS = {
@@ -91,6 +91,15 @@ export function toProtoFilter(filter: RelationshipFilter): v1.RelationshipFilter
           },
         }),
   });
+}
+
+export function toProtoPreconditions({ absent }: WriteCondition): v1.Precondition[] {
+  return absent.map((relationship) =>
+    v1.Precondition.create({
+      operation: v1.Precondition_Operation.MUST_NOT_MATCH,
+      filter: toProtoFilter(toExactFilter(relationship)),
+    }),
+  );
 }
 
 /** The encoded id; the empty text, which protobuf takes for absent, where there is none. */

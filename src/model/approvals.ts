@@ -99,7 +99,7 @@ export interface Approvals {
 }
 
 /**
- * What a caller does about a deny beside the approval that it presented, in the words of AuthZEN's access request and approval
+ * The advice to a caller about a deny beside the approval that it presented, in the words of AuthZEN's access request and approval
  * profile: asks for another, asks again later, or nothing.
  */
 export interface ApprovalAdvice {

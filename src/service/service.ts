@@ -6,6 +6,7 @@ import { readSources } from '../config/files.js';
 import type { TracesConfig, RequestTracer } from '../telemetry/request-tracer.js';
 import type { Database } from '../store/database/port.js';
 import { lockDirectory, type DirectoryLock } from '../runtime/directory-lock.js';
+import { ElevationKeeper } from '../govern/approvals/elevation.js';
 import { ConsentSweeper } from '../govern/consents/consent-sweeper.js';
 import { DelegationKeeper } from '../govern/delegation-keeper.js';
 import { startExpiringTasks } from '../govern/approvals/task-expiry.js';
@@ -21,6 +22,7 @@ import { ConsentStore } from '../store/consents.js';
 import { DeliveryStore } from '../store/deliveries.js';
 import { EventLog } from '../store/event-log.js';
 import { DelegationStore } from '../store/delegations.js';
+import { ElevationStore } from '../store/elevations.js';
 import { EntityStore } from '../store/entities.js';
 import { startPruning } from '../notify/event-pruner.js';
 import { WebhookSender } from '../notify/webhook-sender.js';
@@ -59,6 +61,7 @@ export interface Service {
   readonly signing: ApprovalSigning;
   readonly delegationStore: DelegationStore;
   readonly delegations: DelegationKeeper;
+  readonly elevations: ElevationKeeper;
   readonly decisions: DecisionStore;
   readonly revocations: RevocationStore;
   readonly deliveries: DeliveryStore;
@@ -169,8 +172,14 @@ export async function openService(
       rules: () => activePolicies.rules,
       now,
     });
-    const stopSweeping = startSweeping(delegations, { exclusive: database.exclusive, log });
+    const stopSweeping = startSweeping(delegations, { exclusive: database.exclusive, log, about: 'Delegations' });
     closers.push(stopSweeping);
+    const elevations = new ElevationKeeper({
+      store: new ElevationStore(database),
+      graph: () => activePolicies.engine,
+      now,
+    });
+    closers.push(startSweeping(elevations, { exclusive: database.exclusive, log, about: 'Elevations' }));
     const meta = new MetaStore(database);
     closers.push(startExpiringTasks({ database, now }, log));
     closers.push(new ConsentSweeper({ consents, meta, rules: () => activePolicies.rules, now }).start(log));
@@ -194,6 +203,7 @@ export async function openService(
       consentRequests: new ConsentRequestStore(database),
       delegationStore,
       delegations,
+      elevations,
       decisions,
       revocations,
       deliveries,

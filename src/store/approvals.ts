@@ -196,7 +196,8 @@ export class ApprovalStore implements Approvals {
         {
           sql: `update approval_tasks t set state = $2, decided = $3::timestamptz, kept_until = greatest(kept_until, $5::timestamptz)
               where id = $1::uuid and state = $4
-                and (case when $4 = 'pending' then expires else approved_until end) > $3::timestamptz returning t.*`,
+                and ((case when $4 = 'pending' then expires else approved_until end) > $3::timestamptz
+                  or grant_state in ('wanted', 'written')) returning t.*`,
           params: [
             id,
             end,

@@ -94,6 +94,8 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     // Whether a mark stays of a delegation that ended: no client gives again what another party has ended.
     `alter table delegations add column marks boolean not null default false`,
     `update delegations set marks = true where state <> 'given'`,
+    // All callers that asked for the same, beside the first.
+    `alter table consent_requests add column also_asked_by jsonb not null default '[]'`,
     `create index delegations_closed on delegations (giver_type, giver_id, made_at) where state = 'closed'`,
   ],
   APPROVAL_TABLES,

@@ -49,6 +49,9 @@ it('reaches every reason code that the sample can give', () => {
     'consent_required', 'consent_ended', 'consent_suspended', 'consent_access_mismatch',
     // What has been used before (test/govern/limits), which a case doesn't have.
     'limit_exceeded', 'key_used',
+    // Approvals, which a case doesn't have (test/decide/approvals.test.ts, test/decide/elevations.test.ts).
+    'approval_unverifiable', 'approval_out_of_scope', 'approval_expired', 'approval_used', 'approval_revoked',
+    'approver_ineligible', 'grant_pending',
   ]); // prettier-ignore
   expect(Object.keys(REASONS).filter((code) => !reached.has(code) && !elsewhere.has(code))).toEqual([]);
 });

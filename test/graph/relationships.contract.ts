@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { RelationshipFilter, RelationshipGraph } from '../../src/graph/port.js';
 import type { CheckAnswer, CheckRequest } from '../../src/model/checks.js';
 import type { Relationship, UpdateOperation } from '../../src/model/relationships.js';
+import { BadRequest } from '../../src/model/faults.js';
 import { GraphSnapshot } from '../../src/graph/snapshot.js';
 import { decodeId, isForeignId } from '../../src/model/ids.js';
 import { formatRelationship, parseRelationship, parseStoredRelationship } from '../../src/graph/relationship-text.js';
@@ -377,6 +378,21 @@ export function relationshipsContract(name: string, open: () => Promise<Relation
       expect(await readKind({ subjectType: 'user', wildcard: true })).toEqual([rows[1]]);
       expect(await readKind({ subjectType: 'user', subjectId: '*' })).toEqual([]);
       await write('delete', ...rows);
+    });
+
+    it('writes only where what must be absent is, and over what has expired', async () => {
+      const until = (instant: string) => parseRelationship(`folder:given#viewer@user:a[expiration:${instant}]`);
+      const give = (relationship: Relationship): Promise<string> =>
+        graph.write([{ operation: 'touch', relationship }], 'test', { absent: [relationship] });
+      const stored = async (): Promise<string[]> =>
+        (await readAll({ resourceType: 'folder', resourceId: 'given' }, 10)).map(formatRelationship);
+      await give(until('2099-01-01T00:00:00Z'));
+      await expect(give(until('2098-01-01T00:00:00Z'))).rejects.toThrow(BadRequest);
+      expect(await stored()).toEqual(['folder:given#viewer@user:a[expiration:2099-01-01T00:00:00Z]']);
+      await write('touch', 'folder:given#viewer@user:a[expiration:2001-01-01T00:00:00Z]');
+      await give(until('2098-01-01T00:00:00Z'));
+      expect(await stored()).toEqual(['folder:given#viewer@user:a[expiration:2098-01-01T00:00:00Z]']);
+      await write('delete', 'folder:given#viewer@user:a');
     });
 
     it('takes its own ZedTokens and no others', async () => {

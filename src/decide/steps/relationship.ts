@@ -8,12 +8,15 @@ import type { FaultCode } from '../../model/faults.js';
 import { type JudgingStep } from '../step.js';
 import { withCaveatContext } from '../permission-checks.js';
 import type { BoundQuestion } from '../bound-question.js';
+import { buildElevationCheck } from '../elevation.js';
 import { buildGateCheck, toResourceRef } from '../permission-checks.js';
 
 export const relationshipStep: JudgingStep = {
   step: 'relationship',
 
-  needs: (bound) => ({ checks: listGates(bound).map(({ check }) => withCaveatContext(bound, check)) }),
+  needs: (bound) => ({
+    checks: [...listGates(bound).map(({ check }) => withCaveatContext(bound, check)), ...listElevationChecks(bound)],
+  }),
 
   judge: (bound, facts) => {
     const reasons: Reason[] = [];
@@ -35,6 +38,11 @@ export const relationshipStep: JudgingStep = {
     return fault === undefined ? pass(evidence) : unknown(fault, evidence);
   },
 };
+
+function listElevationChecks(bound: BoundQuestion): CheckRequest[] {
+  const check = buildElevationCheck(bound);
+  return check === undefined ? [] : [check];
+}
 
 /** The path, or the reason that there is none where a caveat may decide: SpiceDB then doesn't say which relationship grants. */
 function describeGrantingPath(

@@ -1,4 +1,4 @@
-/** What a caller does about a deny beside its approval, in the words of AuthZEN's access request and approval profile. */
+/** The advice to a caller about a deny beside its approval, in the words of AuthZEN's access request and approval profile. */
 import type { ApprovalAdvice } from '../../model/approvals.js';
 import type { ReasonCode } from '../../model/reasons.js';
 import type { ApprovalFinding } from './judge.js';

@@ -9,7 +9,7 @@ export function readTaskState({ state, expires }: Pick<StoredTask, 'state' | 'ex
 }
 
 /** An approval in an emergency is good for no longer. */
-const EMERGENCY_MS = 3_600_000;
+export const EMERGENCY_MS = 3_600_000;
 
 /** The indexes of the steps that lack a yes. */
 export function listOpenSteps({ steps, answers }: Pick<Approval, 'steps' | 'answers'>): number[] {

@@ -22,7 +22,7 @@ export interface ConsentQuestion {
 
 export type ConsentFinding =
   | { readonly kind: 'found'; readonly consent: Consent; readonly confirmed: boolean }
-  /** By the user's own yes to this very question, which a standing consent doesn't replace. */
+  /** The user has said yes to this very question, which a standing consent doesn't replace. */
   | { readonly kind: 'confirmed'; readonly at: string; readonly until: string }
   | { readonly kind: 'missing'; readonly code: ReasonCodeOf<'consent'>; readonly message: string }
   | { readonly kind: 'unknown'; readonly fault: FaultCode };

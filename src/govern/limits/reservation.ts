@@ -2,7 +2,7 @@
 import type { ApprovalUse } from '../../model/approvals.js';
 import type { Charge, LimitState, Reservation, RetryKey } from '../../model/limits.js';
 
-/** What one decision uses. */
+/** The uses of one decision. */
 export interface PlannedUse {
   readonly charges: readonly Charge[];
   readonly state: LimitState | undefined;

@@ -17,6 +17,7 @@ import { EmbeddedChecker } from './checker.js';
 import { EmbeddedCache } from './exact-cache.js';
 import { LookupLimiter, lookupKey } from '../lookup-limiter.js';
 import {
+  toExactFilter,
   MAX_UPDATES_PER_WRITE,
   type AtRevision,
   type GraphEngine,
@@ -24,6 +25,7 @@ import {
   type ResourceLookupResult,
   type SubjectLookupResult,
   type RelationshipFilter,
+  type WriteCondition,
   type RelationshipList,
   type ResourceLookup,
   type SubjectLookup,
@@ -129,8 +131,10 @@ export class EmbeddedGraph implements GraphEngine {
     return this.revisions.tokenProblem(token);
   }
 
-  write(updates: readonly RelationshipUpdate[], by: string): Promise<string> {
-    const written = this.lastWrite.then(() => this.successor?.write(updates, by) ?? this.writeNow(updates, by));
+  write(updates: readonly RelationshipUpdate[], by: string, condition?: WriteCondition): Promise<string> {
+    const written = this.lastWrite.then(
+      () => this.successor?.write(updates, by, condition) ?? this.writeNow(updates, by, condition),
+    );
     this.lastWrite = written.catch(() => undefined);
     return written;
   }
@@ -211,10 +215,24 @@ export class EmbeddedGraph implements GraphEngine {
   }
 
   /** Writes to the journal first, so that a restart forgets nothing that held; then to SpiceDB, which may still refuse. */
-  private async writeNow(updates: readonly RelationshipUpdate[], by: string): Promise<string> {
+  private async writeNow(
+    updates: readonly RelationshipUpdate[],
+    by: string,
+    condition: WriteCondition | undefined,
+  ): Promise<string> {
+    if (condition !== undefined) await this.assertMet(condition);
     const sequence = await this.journal.append(updates, by);
     await this.apply(sequence, updates);
     return this.journal.encodeToken(sequence);
+  }
+
+  /** Writes come one after the other, so what is so now is so when this one is made; the journal needn't know of it. */
+  private async assertMet({ absent }: WriteCondition): Promise<void> {
+    for (const relationship of absent) {
+      const { relationships } = await this.read(toExactFilter(relationship), 1, 'full');
+      if (relationships.length > 0)
+        throw new BadRequest(`${relationshipKey(relationship)} is there already`, 'updates', 409, 'conflict');
+    }
   }
 
   private async apply(sequence: number, updates: readonly RelationshipUpdate[]): Promise<void> {

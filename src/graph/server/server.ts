@@ -16,13 +16,14 @@ import {
   type GraphCounts,
   type GraphEngine,
   type RelationshipFilter,
+  type WriteCondition,
   type RelationshipList,
   type ResourceLookup,
   type ResourceLookupResult,
   type SubjectLookup,
   type SubjectLookupResult,
 } from '../port.js';
-import { fromProtoRelationship, toProtoStruct, toProtoUpdate } from '../protobuf.js';
+import { fromProtoRelationship, toProtoPreconditions, toProtoStruct, toProtoUpdate } from '../protobuf.js';
 import type { GraphSchema } from '../schema/schema.js';
 import * as api from '../spicedb-api.js';
 import { ServerChecker } from './checker.js';
@@ -148,9 +149,10 @@ export class ServerGraph implements GraphEngine {
   }
 
   /** The writer's name goes into the metadata of SpiceDB's transaction, which its Watch API shows. */
-  write(updates: readonly RelationshipUpdate[], by: string): Promise<string> {
+  write(updates: readonly RelationshipUpdate[], by: string, condition?: WriteCondition): Promise<string> {
     const request = v1.WriteRelationshipsRequest.create({
       updates: updates.map(toProtoUpdate),
+      optionalPreconditions: condition === undefined ? [] : toProtoPreconditions(condition),
       optionalTransactionMetadata: toProtoStruct({ written_by: by }),
     });
     return this.cache.write(updates, async () => {

@@ -57,6 +57,7 @@ export function agentAccessRoutes(app: TypedApp, service: Service): void {
         revokedBy: by,
       };
       await service.delegations.stop(pair, revocation, by);
+      await service.elevations.sweepOrLeave();
       return reply.code(204).send();
     },
   });

@@ -119,6 +119,7 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
       const by = userReference(service, caller.user);
       const answered = await service.approvals.answer(task, toAnswer(task, answerable, body, by, now), now);
       if (answered === undefined) return reply.code(409).send(ANSWERED);
+      if (answered.state === 'approved') await service.elevations.settleOrLeave(answered.id);
       return reply.send(toJson({ task: answered, answerable: [] }, now));
     },
   });
@@ -144,7 +145,9 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
       const ended =
         (await service.approvals.end(task.id, 'revoked', now)) ??
         (await service.approvals.end(task.id, 'cancelled', now));
-      return ended === undefined ? reply.code(409).send(ANSWERED) : reply.code(204).send();
+      if (ended === undefined) return reply.code(409).send(ANSWERED);
+      await service.elevations.settleOrLeave(ended.id);
+      return reply.code(204).send();
     },
   });
 

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { DecisionRecord, SearchRecord } from '../../model/decision.js';
 import { BadRequest } from '../../model/faults.js';
+import { describeRef } from '../../model/ids.js';
 import { formatQuantityNumber, MAX_DECIMALS, UNIT_FORMAT } from '../../model/quantities.js';
 import { formatCallerId, type Caller, type Client } from '../../model/question.js';
 import type { Service } from '../../service/service.js';
@@ -184,13 +185,14 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
 }
 
 async function reportOutcome(
-  { decisions, now }: Pick<Service, 'decisions' | 'now'>,
+  { decisions, now, activePolicies }: Pick<Service, 'decisions' | 'now' | 'activePolicies'>,
   id: string,
   caller: Caller,
   outcome: ReportedOutcome,
 ): Promise<OutcomeResult | 'not_found' | 'settled'> {
   const stored = await findVisibleDecision(decisions, id, caller);
-  if (stored === undefined) return 'not_found';
+  if (stored === undefined || !isOfUser(stored.record, caller, activePolicies.rules.vocabulary.userObject))
+    return 'not_found';
   const { record } = stored;
   const { decision = record.id, settles_at: settlesAt } = record.reservation ?? {};
   const isSettled = settlesAt !== undefined && now().getTime() >= Date.parse(settlesAt);
@@ -198,6 +200,14 @@ async function reportOutcome(
   // An agent's word is on record and never gives anything back.
   const kept = caller.kind === 'agent' ? {} : listKept(outcome);
   return decisions.reportOutcome(decision, formatCallerId(caller), outcome, kept);
+}
+
+/** Whether the decision was for the user whom the agent acts for now: an agent's own question is that of both. */
+function isOfUser(record: DecisionRecord | SearchRecord, caller: Caller, type: string | undefined): boolean {
+  if (caller.kind === 'client') return true;
+  const acting = 'rationale' in record ? record.rationale.acting : record.acting;
+  const user = caller.user === undefined ? undefined : describeRef({ type: type ?? '', id: caller.user });
+  return acting !== undefined && acting.user === user;
 }
 
 /** Leaves out the facts, which show what is stored of people and resources, unless the client is an admin. */

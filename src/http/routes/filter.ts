@@ -48,7 +48,9 @@ const filterAnswerFormat = z
             .describe('What the client still has to do; masking is done'),
         }),
       )
-      .describe('In the order of the request'),
+      .describe(
+        'In the order of the request. A dry run of an action with limits answers them without their properties',
+      ),
     removed: z.number().int().describe('How many records of the request are left out'),
     limit_exceeded: z.number().int().optional().describe('How many of those since a limit of the action was reached'),
   })
@@ -99,7 +101,9 @@ export function filterRoutes(app: TypedApp, service: Service): void {
           uses.push(preview.charges);
           await yieldToEventLoop();
           const obligations = preview.obligations.filter(({ type }) => !MASKING_OBLIGATIONS.includes(type));
-          const masked = { ...record, properties: mask(record.properties, preview.obligations) };
+          // What is handed out of limited data is a use, and a dry run uses nothing: it answers which records, and no data.
+          const isWithheld = template.dryRun && preview.charges.length > 0;
+          const masked = { ...record, properties: isWithheld ? {} : mask(record.properties, preview.obligations) };
           permitted.push(obligations.length === 0 ? masked : { ...masked, obligations });
         }
         const summary = {

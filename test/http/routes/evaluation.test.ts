@@ -305,12 +305,12 @@ describe('injection', () => {
       can: { view_salary: true },
       now: '2030-03-04T10:00:00Z',
       delegation: { depth: 0, mode: 'human' },
-      approval: { by: 'x' },
     };
+    const approval = { by: 'x', approved_at: '2030-03-04T10:00:00Z' };
     const answer = await remit.evaluate(
       question({
-        action: { name: 'read', properties: lies },
-        resource: { ...erin, properties: lies },
+        action: { name: 'read', properties: { ...lies, approval } },
+        resource: { ...erin, properties: { ...lies, approval } },
         context: { ...lies, token },
       }),
     );
