@@ -9,6 +9,7 @@ import { lockDirectory, type DirectoryLock } from '../runtime/directory-lock.js'
 import { ElevationKeeper } from '../govern/approvals/elevation.js';
 import { ConsentSweeper } from '../govern/consents/consent-sweeper.js';
 import { DelegationKeeper } from '../govern/delegation-keeper.js';
+import { startExpiringTasks } from '../govern/approvals/task-expiry.js';
 import { startSweeping } from '../govern/delegation-sweeper.js';
 import type { ApprovalSigning } from '../govern/approvals/signing.js';
 import type { GraphEngine } from '../graph/port.js';
@@ -180,6 +181,7 @@ export async function openService(
     });
     closers.push(startSweeping(elevations, { exclusive: database.exclusive, log, about: 'Elevations' }));
     const meta = new MetaStore(database);
+    closers.push(startExpiringTasks({ database, now }, log));
     closers.push(new ConsentSweeper({ consents, meta, rules: () => activePolicies.rules, now }).start(log));
     const deliveries = new DeliveryStore(database);
     const webhooks: WebhookSender = new WebhookSender({ deliveries, now, log }, config.notifications);

@@ -123,8 +123,13 @@ export async function openTask(
 /** Tasks that expire at once. */
 const EXPIRED_AT_ONCE = 100;
 
-/** Ends tasks that nobody answered in time. */
-export function expireStatement(now: Date): SqlStatement {
+/** Ends tasks that were not answered in time. @returns whether there may be more @throws Fault */
+export async function expireTasks(database: Database, now: Date): Promise<boolean> {
+  const [rows = []] = await database.run([expireStatement(now)]);
+  return rows.length === EXPIRED_AT_ONCE;
+}
+
+function expireStatement(now: Date): SqlStatement {
   return tellOfTasks(
     {
       sql: `update approval_tasks t set state = 'expired', decided = expires where id in (select id from approval_tasks

@@ -7,7 +7,7 @@ import type { Database, DatabaseRow } from './database/port.js';
 export const MAX_KEPT_BUNDLES = 500;
 
 export interface BundleItem {
-  /** As it was submitted. */
+  /** The same as it was submitted. */
   readonly resource: Readonly<Record<string, unknown>>;
   readonly action: Readonly<Record<string, unknown>>;
   /** The id of its task. */

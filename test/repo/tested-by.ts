@@ -369,4 +369,5 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/notify/webhook-endpoint.ts': 'test/notify/webhook-sender.test.ts',
   'src/runtime/outbound.ts': 'test/notify/webhook-sender.test.ts',
   'src/store/deliveries.ts': 'test/notify/webhook-sender.test.ts',
+  'src/govern/approvals/task-expiry.ts': 'test/http/routes/approvals.test.ts',
 };

@@ -41,7 +41,7 @@ const taskErrors = {
   409: accessRequestProblemFormat,
   410: accessRequestProblemFormat,
 };
-/** What an approver is shown: longer questions can't be read by people. */
+/** The longest question that an approver is shown: longer ones can't be read by people. */
 const MAX_SHOWN_BYTES = 16 * 1024;
 const UNKNOWN = 'There is no such task of this caller.';
 
@@ -51,7 +51,7 @@ interface RequestedItem {
   readonly question: SubmittedQuestion;
   readonly denial: SubmittedDenial | undefined;
   readonly requested: RequestedAccess;
-  /** As it was submitted. */
+  /** The same as it was submitted. */
   readonly stated: Required<Pick<SubmittedItem, 'resource' | 'action'>>;
 }
 
