@@ -11,6 +11,7 @@ import { MAX_RECORD_DEPTH, parseStrictJson } from '../runtime/strict-json.js';
 import { loadYaml } from '../config/yaml.js';
 import { ConfigError } from '../model/faults.js';
 import { openService } from '../service/service.js';
+import { obtainApproval, type TourCall } from './tour-approval.js';
 import { defineCommand } from './command/define-command.js';
 import { evidenceText, obligationText, type DecisionAnswer } from './print/decision.js';
 import { printJson } from './print/terminal.js';
@@ -28,6 +29,8 @@ const tourSchema = z.strictObject({
       resource: z.string(),
       properties: z.record(z.string(), z.unknown()).optional(),
       note: z.string(),
+      /** The person who then approves it, and what is to be said of the same question with that approval. */
+      approval: z.strictObject({ by: z.string(), note: z.string() }).optional(),
     }),
   ),
 });
@@ -73,22 +76,28 @@ async function runTour(data: string): Promise<DemoRow[]> {
     for (const stop of stops) {
       now = new Date(stop.at);
       const [type = '', id = ''] = stop.resource.split(':');
-      const { user, agent, chain, scope } = stop;
+      const { user, agent, chain, scope, approval } = stop;
       const token = await service.devIssuer?.mint({ user, agent, chain, scope, ttlSeconds: 300, now });
-      const response = await app.inject({
-        method: 'POST',
-        url: '/access/v1/evaluation',
-        headers: { host: `127.0.0.1:${service.config.port}`, authorization: `Bearer ${service.devKey ?? ''}` },
-        payload: {
-          subject: { type: service.activePolicies.rules.vocabulary.userObject, id: user },
-          action: { name: stop.action, ...(stop.properties === undefined ? {} : { properties: stop.properties }) },
-          resource: { type, id },
-          context: { token },
-        },
-      });
-      if (response.statusCode !== 200)
-        throw new ConfigError(`"${stop.note}" was answered ${response.statusCode}: ${response.body}`, 'demo');
-      rows.push(demoRow(stop, parseStrictJson(response.payload, MAX_RECORD_DEPTH) as DecisionAnswer));
+      const call: TourCall = async (method, url, body, credential = service.devKey ?? '') => {
+        const headers = { host: `127.0.0.1:${service.config.port}`, authorization: `Bearer ${credential}` };
+        const response = await app.inject({ method, url, headers, ...(body === undefined ? {} : { payload: body }) });
+        if (response.statusCode >= 300)
+          throw new ConfigError(`"${stop.note}" was answered ${response.statusCode}: ${response.body}`, 'demo');
+        return parseStrictJson(response.payload, MAX_RECORD_DEPTH);
+      };
+      const question = {
+        subject: { type: service.activePolicies.rules.vocabulary.userObject, id: user },
+        action: { name: stop.action, ...(stop.properties === undefined ? {} : { properties: stop.properties }) },
+        resource: { type, id },
+      };
+      const ask = async (more: object = {}): Promise<DecisionAnswer> =>
+        (await call('POST', '/access/v1/evaluation', { ...question, context: { token, ...more } })) as DecisionAnswer;
+      const answer = await ask();
+      rows.push(demoRow(stop, answer));
+      if (approval === undefined) continue;
+      const approver = await service.devIssuer?.mint({ user: approval.by, ttlSeconds: 300, now });
+      const approved = await obtainApproval(call, question, answer.context, approver ?? '');
+      rows.push(demoRow({ ...stop, note: approval.note }, await ask({ approval: approved })));
     }
     await app.close();
     return rows;

@@ -548,7 +548,7 @@ it('the demo shows the answers that its notes promise', async () => {
   const rows = JSON.parse(out) as { who: string; what: string; decision: boolean; why: string }[];
   expect(rows.map((r) => [r.decision, r.why.split(/[ ;]/)[0]])).toEqual([
     [true, 'by'], [true, 'by'], [false, 'policy_forbid'], [false, 'policy_forbid'], [false, 'relationship_missing'], [false, 'scope_insufficient'],
-    [false, 'delegation_missing'], [true, 'by'], [false, 'policy_forbid'], [true, 'by'], [false, 'policy_forbid'], [false, 'policy_forbid'],
-    [true, 'by'],
+    [false, 'delegation_missing'], [true, 'by'], [false, 'policy_forbid'], [true, 'by'], [false, 'policy_forbid'], [false, 'approval_required'],
+    [true, 'by'], [true, 'by'],
   ]); // prettier-ignore
 });

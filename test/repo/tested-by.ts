@@ -81,6 +81,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/cli/service-client.ts': 'test/cli/diff.test.ts',
   'src/cli/service-world.ts': 'test/author/why-not/why-not.test.ts',
   'src/cli/test-watch.ts': 'test/cli/cli.test.ts',
+  'src/cli/tour-approval.ts': 'test/cli/cli.test.ts',
   'src/cli/token-inspect.ts': 'test/cli/cli.test.ts',
   'src/cli/token-mint.ts': 'test/cli/cli.test.ts',
   'src/cli/token-verify.ts': 'test/cli/cli.test.ts',
