@@ -6,6 +6,7 @@ import { DELIVERY_TABLES } from './deliveries.js';
 import { LIMIT_TABLES } from './limit-tables.js';
 import { OUTBOX_TABLES } from './outbox.js';
 import { RESERVING_FUNCTION } from './reserving-function.js';
+import { REVIEW_TABLES } from './reviews.js';
 import { ConfigError, Fault } from '../model/faults.js';
 
 const MIGRATIONS: readonly (readonly string[])[] = [
@@ -103,6 +104,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   [
     ...OUTBOX_TABLES,
     ...DELIVERY_TABLES,
+    ...REVIEW_TABLES,
     // Whether it was told that a consent has ended or is suspended. Both come without a write.
     `alter table consents add column told text`,
     `update consents set told = 'ended' where ended <= now()`,

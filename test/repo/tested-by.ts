@@ -371,4 +371,10 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/runtime/outbound.ts': 'test/notify/webhook-sender.test.ts',
   'src/store/deliveries.ts': 'test/notify/webhook-sender.test.ts',
   'src/govern/approvals/task-expiry.ts': 'test/http/routes/approvals.test.ts',
+  'src/config/reviews.ts': 'test/http/routes/reviews.test.ts',
+  'src/govern/permission-holders.ts': 'test/http/routes/reviews.test.ts',
+  'src/govern/review-sweeper.ts': 'test/http/routes/reviews.test.ts',
+  'src/http/reviewed-grants.ts': 'test/http/routes/reviews.test.ts',
+  'src/store/reviews.ts': 'test/http/routes/reviews.test.ts',
+  'src/model/decision.ts': 'test/http/routes/reviews.test.ts',
 };

@@ -1,6 +1,6 @@
 /** `/v1/decisions` and below: decision records with their reasons, and the outcomes that clients report. */
 import { z } from 'zod';
-import type { DecisionRecord, SearchRecord } from '../../model/decision.js';
+import { hideReviews, type DecisionRecord, type SearchRecord } from '../../model/decision.js';
 import { BadRequest } from '../../model/faults.js';
 import { describeRef } from '../../model/ids.js';
 import { formatQuantityNumber, MAX_DECIMALS, UNIT_FORMAT } from '../../model/quantities.js';
@@ -114,7 +114,7 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
       const { records, next } = await listings.run(request, list, { rests: true });
       return {
         page: pageTokens.encode(next, query),
-        results: records.map((record) => redactFacts(client, record)),
+        results: records.map((record) => redactRecord(client, record)),
       };
     },
   });
@@ -134,7 +134,7 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
       );
       return stored === undefined
         ? reply.code(404).send(NOT_FOUND)
-        : reply.send({ ...redactFacts(client, stored.record), outcome: stored.outcome });
+        : reply.send({ ...redactRecord(client, stored.record), outcome: stored.outcome });
     },
   });
 
@@ -210,14 +210,14 @@ function isOfUser(record: DecisionRecord | SearchRecord, caller: Caller, type: s
   return acting !== undefined && acting.user === user;
 }
 
-/** Leaves out the facts, which show what is stored of people and resources, unless the client is an admin. */
-function redactFacts<T extends DecisionRecord | SearchRecord>(
-  { may }: Client,
-  record: T,
-): T | (Omit<T, 'facts'> & { redacted: true }) {
-  if (may.has('admin') || !('facts' in record)) return record;
-  const { facts: _facts, ...others } = record;
-  return { ...others, redacted: true };
+/**
+ * Leaves out the facts, which show what is stored of people and resources, and the policies by which people review what
+ * was allowed, unless the client is an admin.
+ */
+function redactRecord({ may }: Client, record: DecisionRecord | SearchRecord): object {
+  if (may.has('admin') || !('rationale' in record)) return record;
+  const { facts, ...others } = { ...record, rationale: hideReviews(record.rationale) };
+  return facts === undefined ? others : { ...others, redacted: true };
 }
 
 /** Finds a record that the caller may see; another's counts as absent. */
