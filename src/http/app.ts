@@ -12,6 +12,7 @@ import { consentRoutes } from './routes/consents.js';
 import { decisionRoutes } from './routes/decisions.js';
 import { delegationRoutes } from './routes/delegations.js';
 import { entityRoutes } from './routes/entities.js';
+import { eventStreamRoutes } from './routes/event-stream.js';
 import { evaluationRoutes } from './routes/evaluation.js';
 import { filterRoutes } from './routes/filter.js';
 import { serveApiDocument } from './api-document.js';
@@ -58,7 +59,7 @@ type RegisterRoutes = (app: TypedApp, service: Service) => void;
 const ROUTES: Readonly<Record<'decisions' | 'administration' | 'both', readonly RegisterRoutes[]>> = {
   decisions: [
     evaluationRoutes, searchRoutes, capabilityRoutes, filterRoutes, discoveryRoutes, delegationRoutes, consentRoutes,
-    consentRequestRoutes, accessRequestRoutes, reviewListRoutes,
+    consentRequestRoutes, accessRequestRoutes, reviewListRoutes, eventStreamRoutes,
   ], // prettier-ignore
   administration: [relationshipRoutes, entityRoutes, revocationRoutes, policyRoutes, notificationRoutes, metricsRoutes],
   both: [

@@ -25,6 +25,7 @@ import { EventLog } from '../store/event-log.js';
 import { DelegationStore } from '../store/delegations.js';
 import { ElevationStore } from '../store/elevations.js';
 import { EntityStore } from '../store/entities.js';
+import { EventTail } from '../notify/event-tail.js';
 import { startPruning } from '../notify/event-pruner.js';
 import { WebhookSender } from '../notify/webhook-sender.js';
 import { LimitStore } from '../store/limits.js';
@@ -68,6 +69,8 @@ export interface Service {
   readonly revocations: RevocationStore;
   readonly deliveries: DeliveryStore;
   readonly reviews: ReviewStore;
+  readonly events: EventLog;
+  readonly eventTail: EventTail;
   readonly webhooks: WebhookSender;
   readonly trust: TrustConfig;
   /** The secret of the deployment, which encrypts page tokens and hashes masked values. */
@@ -215,6 +218,8 @@ export async function openService(
       revocations,
       deliveries,
       reviews,
+      events,
+      eventTail: new EventTail(events, log),
       webhooks,
       metrics,
       traces,
