@@ -370,4 +370,5 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/runtime/outbound.ts': 'test/notify/webhook-sender.test.ts',
   'src/store/deliveries.ts': 'test/notify/webhook-sender.test.ts',
   'src/govern/approvals/task-expiry.ts': 'test/http/routes/approvals.test.ts',
+  'src/model/approvals.ts': 'test/store/approvals.test.ts',
 };
