@@ -29,7 +29,7 @@ export async function findAnswerableSteps(
   const answerable = new Set(found.answerable.map(({ key }) => key));
   return tasks.map((task, i) =>
     (steps[i] ?? [])
-      .filter(({ question }) => (question === undefined ? isOfUser(task, person) : answerable.has(question.key)))
+      .filter(({ question }) => (question === undefined ? isTaskUser(task, person) : answerable.has(question.key)))
       .map(({ index }) => index),
   );
 }
@@ -46,6 +46,6 @@ function buildStepQuestion(task: StoredTask, index: number): StepQuestion | unde
 }
 
 /** Whether the task is asked for this person. */
-export function isOfUser({ user }: Pick<StoredTask, 'user'>, person: EntityRef): boolean {
+export function isTaskUser({ user }: Pick<StoredTask, 'user'>, person: EntityRef): boolean {
   return user !== undefined && isSameRef(user, person);
 }

@@ -1,7 +1,7 @@
 /** `/v1/approvals` and below: people read what waits for their approval, answer it, and end what they approved. */
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { findAnswerableSteps, isOfUser } from '../../govern/approvals/answerable-steps.js';
+import { findAnswerableSteps, isTaskUser } from '../../govern/approvals/answerable-steps.js';
 import { approveSteps, readTaskState } from '../../govern/approvals/task-progress.js';
 import type { EligibilityDeps } from '../../govern/approvals/eligibility.js';
 import { GraphSnapshot } from '../../graph/snapshot.js';
@@ -138,7 +138,7 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
       if (task === undefined) return reply.code(404).send(NO_APPROVAL);
       if (caller.kind === 'user') {
         const person = userReference(service, caller.user);
-        const mayEnd = isOfUser(task, person) || task.answers.some(({ by }) => isSameRef(by, person));
+        const mayEnd = isTaskUser(task, person) || task.answers.some(({ by }) => isSameRef(by, person));
         if (!mayEnd) return reply.code(404).send(NO_APPROVAL);
       }
       const now = service.now();
@@ -174,7 +174,7 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
       const hasAnswered = [...task.answers, ...(task.denied === undefined ? [] : [task.denied])].some(({ by }) =>
         isSameRef(by, person),
       );
-      return open.length > 0 || isOfUser(task, person) || hasAnswered ? { task, answerable: open } : undefined;
+      return open.length > 0 || isTaskUser(task, person) || hasAnswered ? { task, answerable: open } : undefined;
     });
   }
 
