@@ -15,6 +15,7 @@ import { listenFormat, resolveListeners, type Listener } from './listener.js';
 import { signingFormat, type SigningConfig } from './signing.js';
 import { notificationsFormat, resolveNotifications } from './notifications.js';
 import { spicedbFormat, SPICEDB_VARIABLES, resolveSpiceDb, type SpiceDbConfig } from './spicedb.js';
+import { reviewsFormat } from './reviews.js';
 import { reloadFormat, resolveReload, type ReloadConfig } from './reload.js';
 import { loadYaml } from './yaml.js';
 import type { LogsConfig } from '../telemetry/log.js';
@@ -53,6 +54,7 @@ export const configFormat = z.strictObject({
   delegations: delegationsFormat,
   approvals: approvalsFormat,
   signing: signingFormat,
+  reviews: reviewsFormat,
   notifications: notificationsFormat,
   shutdown: z
     .strictObject({
@@ -96,6 +98,8 @@ export interface Config extends Listener {
   readonly approvals: ApprovalsConfig;
   readonly signing: SigningConfig;
   readonly notifications: readonly WebhookEndpoint[];
+  /** The time in milliseconds within which reviews are due. */
+  readonly reviewDueMs: number;
   /** REMIT_KEY, the client key that commands use. */
   readonly clientKey: string | undefined;
   /** Warnings for the operator, printed at the start. */
@@ -184,6 +188,7 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     delegations: { clientMaxMs: settings.delegations.client_max },
     approvals: resolveApprovals(settings.approvals),
     signing: { keyFiles: settings.signing.key_file?.map(resolvePath) },
+    reviewDueMs: settings.reviews.due,
     notifications: resolveNotifications(settings.notifications, path, resolvePath),
     clientKey: nonEmpty(env['REMIT_KEY']),
     warnings,

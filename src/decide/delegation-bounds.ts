@@ -3,7 +3,7 @@ import { findDelegationProblem } from '../govern/delegation-bounds.js';
 import { delegationKey, listAccesses, type DelegationBounds } from '../model/delegations.js';
 import type { FaultCode } from '../model/faults.js';
 import { describeRef } from '../model/ids.js';
-import { reason, type Reason } from '../model/reasons.js';
+import { reason, type Reason, type ReasonCodeOf } from '../model/reasons.js';
 import type { BoundQuestion } from './bound-question.js';
 import { buildCoverageRequest } from './coverage-request.js';
 import { listDelegationLinks } from './delegation-links.js';
@@ -32,7 +32,7 @@ export function judgeDelegationBounds(
     if (state?.state === 'given') narrowing.push(describeBounds(delegationKey(link), state));
     if (problem === undefined) continue;
     if ('fault' in problem) fault ??= problem.fault;
-    else reasons.push(reason('delegation', problem.code, problem.message));
+    else reasons.push({ ...reason('delegation', problem.code, problem.message), ...tellWhose(problem.code) });
   }
   if (facts.delegationPath?.kind === 'path')
     for (const { agent } of links) {
@@ -43,6 +43,11 @@ export function judgeDelegationBounds(
     }
   if (narrowing.length > 0) evidence['narrowed_by'] = narrowing;
   return fault;
+}
+
+/** The catalogue speaks of the token, whose details these are not. */
+function tellWhose(code: ReasonCodeOf<'delegation'>): Pick<Reason, 'people'> {
+  return code === 'authorization_details_mismatch' ? { people: 'What was delegated does not cover this.' } : {};
 }
 
 /** The bounds without the details themselves, which may be long: they are on record. */

@@ -62,7 +62,9 @@ export function readName(entity: Pick<EntityWithAncestors, 'attributes'> | undef
 function formatUserReason(reason: Reason, { unbound }: Evaluation): string {
   // A policy's title is written for people, but of one that failed they learn only that there was an error.
   const titles = (reason.policies ?? []).flatMap((id) => unbound.rules.policies.get(id)?.title ?? []);
-  return reason.code === 'policy_forbid' && titles.length > 0 ? titles.join(' ') : REASONS[reason.code].people;
+  return reason.code === 'policy_forbid' && titles.length > 0
+    ? titles.join(' ')
+    : (reason.people ?? REASONS[reason.code].people);
 }
 
 function formatAdminReason({ code, message, policies = [] }: Reason, { unbound }: Evaluation): string {

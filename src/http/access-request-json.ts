@@ -9,8 +9,8 @@ import { actionFormat, idFormat, nameFormat, resourceFormat, subjectFormat } fro
 
 /** The questions that one request can be for. */
 export const MAX_REQUEST_ITEMS = 20;
-const EXAMPLE_ID = '9d3c1f0a-5a44-4d0e-b3a9-0a4c2f5f7a10';
-const EXAMPLE_URL = `http://127.0.0.1:7480/access/v1/requests/${EXAMPLE_ID}`;
+const EXAMPLE_TASK = '9d3c1f0a-5a44-4d0e-b3a9-0a4c2f5f7a10';
+const EXAMPLE_TASK_URL = `http://127.0.0.1:7480/access/v1/requests/${EXAMPLE_TASK}`;
 const EXAMPLE_UNTIL = '2030-03-04T10:15:00.000Z';
 
 const denialFormat = z
@@ -44,20 +44,20 @@ const actorFormat: z.ZodType<SubmittedActor> = z.looseObject({
   },
 });
 
-const itemFormat = z.looseObject({
+const requestItemFormat = z.looseObject({
   resource: resourceFormat,
   action: actionFormat,
   denial: denialFormat.optional(),
   requested_access: requestedAccessFormat.optional(),
 });
-export type SubmittedItem = z.infer<typeof itemFormat>;
+export type SubmittedItem = z.infer<typeof requestItemFormat>;
 export const accessRequestBody = z
   .looseObject({
     subject: subjectFormat,
     resource: resourceFormat.optional(),
     action: actionFormat.optional(),
     items: z
-      .array(itemFormat)
+      .array(requestItemFormat)
       .min(1)
       .max(MAX_REQUEST_ITEMS)
       .optional()
@@ -75,10 +75,10 @@ export const accessRequestBody = z
     id: 'AccessRequest',
     examples: [
       {
-        subject: { type: 'user', id: 'alice' },
+        subject: { type: 'user', id: 'ann' },
         action: { name: 'merge', properties: { branch: 'main' } },
         resource: { type: 'repository', id: 'api' },
-        denial: { evaluation_id: EXAMPLE_ID, expires_at: EXAMPLE_UNTIL },
+        denial: { evaluation_id: EXAMPLE_TASK, expires_at: EXAMPLE_UNTIL },
       },
     ],
   });
@@ -120,14 +120,14 @@ export const taskAnswerFormat = z.object({ task: taskFormat, result: resultForma
   examples: [
     {
       task: {
-        id: EXAMPLE_ID,
+        id: EXAMPLE_TASK,
         status: 'approved',
-        status_endpoint: EXAMPLE_URL,
+        status_endpoint: EXAMPLE_TASK_URL,
         expires_at: EXAMPLE_UNTIL,
         progress: { current_step: 1, total_steps: 1 },
         display: { title: 'Merge a pull request' },
       },
-      result: { mode: 'reevaluate', approval: { id: EXAMPLE_ID, approved_until: EXAMPLE_UNTIL } },
+      result: { mode: 'reevaluate', approval: { id: EXAMPLE_TASK, approved_until: EXAMPLE_UNTIL } },
     },
   ],
 });
@@ -158,7 +158,7 @@ export async function toTaskAnswer(task: StoredTask, context: TaskJsonContext): 
   const status = toTaskStatus(task, context.now);
   const url = `${context.baseUrl}/access/v1/requests/${id}`;
   const done = steps.length - listOpenSteps(task).length;
-  const result = await toResult(task, context);
+  const result = await toApprovalResult(task, context);
   return {
     task: {
       id,
@@ -184,7 +184,7 @@ export async function toBundleAnswer(
   const answered = await Promise.all(
     items.map(async ({ resource, action, task: taskId }) => {
       const task = tasks.get(taskId);
-      const result = task === undefined ? undefined : await toResult(task, context);
+      const result = task === undefined ? undefined : await toApprovalResult(task, context);
       const status = task === undefined ? 'expired' : toTaskStatus(task, context.now);
       return { resource, action, status, ...(result === undefined ? {} : { result }) };
     }),
@@ -197,7 +197,7 @@ export async function toBundleAnswer(
   return { task: { id, status, status_endpoint: url, ...links, items: answered } };
 }
 
-async function toResult(task: StoredTask, { sign }: TaskJsonContext): Promise<ResultJson | undefined> {
+async function toApprovalResult(task: StoredTask, { sign }: TaskJsonContext): Promise<ResultJson | undefined> {
   const { id, approved_until: until, decided } = task;
   if (until === undefined || (task.state !== 'approved' && task.state !== 'revoked')) return undefined;
   const approvedAt = task.answers.at(-1)?.at ?? decided;

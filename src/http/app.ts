@@ -12,6 +12,7 @@ import { consentRoutes } from './routes/consents.js';
 import { decisionRoutes } from './routes/decisions.js';
 import { delegationRoutes } from './routes/delegations.js';
 import { entityRoutes } from './routes/entities.js';
+import { eventStreamRoutes } from './routes/event-stream.js';
 import { evaluationRoutes } from './routes/evaluation.js';
 import { filterRoutes } from './routes/filter.js';
 import { serveApiDocument } from './api-document.js';
@@ -30,6 +31,7 @@ import { installStrictParsing } from './edge/json-body.js';
 import { DecisionTurns, holdTurns } from './edge/decision-turns.js';
 import { endUnreadBodies, MAX_BODY_BYTES, MAX_FILTER_BODY_BYTES } from './edge/unread-body.js';
 import { relationshipRoutes } from './routes/relationships.js';
+import { reviewListRoutes, reviewRoutes } from './routes/reviews.js';
 import { revocationRoutes, sessionRoutes } from './routes/revocations.js';
 import { searchRoutes } from './routes/search.js';
 import { RateLimiter } from './edge/rate-limit.js';
@@ -57,10 +59,12 @@ type RegisterRoutes = (app: TypedApp, service: Service) => void;
 const ROUTES: Readonly<Record<'decisions' | 'administration' | 'both', readonly RegisterRoutes[]>> = {
   decisions: [
     evaluationRoutes, searchRoutes, capabilityRoutes, filterRoutes, discoveryRoutes, delegationRoutes, consentRoutes,
-    consentRequestRoutes, accessRequestRoutes,
+    consentRequestRoutes, accessRequestRoutes, reviewListRoutes, eventStreamRoutes,
   ], // prettier-ignore
   administration: [relationshipRoutes, entityRoutes, revocationRoutes, policyRoutes, notificationRoutes, metricsRoutes],
-  both: [decisionRoutes, sessionRoutes, agentAccessRoutes, approvalRoutes, scopeRoutes, healthRoutes],
+  both: [
+    decisionRoutes, reviewRoutes, sessionRoutes, agentAccessRoutes, approvalRoutes, scopeRoutes, healthRoutes,
+  ], // prettier-ignore
 };
 
 export interface AppOptions {

@@ -22,7 +22,7 @@ export const approvalListQuery = z.strictObject({
   page_token: z.string().max(4096).optional().describe('`next_token` of the page before'),
 });
 
-const entityFormat = z.object({ type: z.string(), id: z.string() });
+const shownEntityFormat = z.object({ type: z.string(), id: z.string() });
 const stepFormat = z.object({
   kind: z.enum(['permission', 'user', 'elevation']),
   permission: z.string().optional().describe('Its holders may answer; absent where only the user may'),
@@ -34,7 +34,7 @@ const stepFormat = z.object({
   at: z.string().optional(),
   note: z.string().optional(),
 });
-export const approvalFormat = z
+export const shownApprovalFormat = z
   .object({
     id: z.uuid(),
     state: z.enum(TASK_STATES),
@@ -43,9 +43,9 @@ export const approvalFormat = z
     agent: z.string().optional(),
     chain: z.array(z.string()).describe('The agents that passed it on, the last one first'),
     requester: z.string().describe('The client that asked, or the agent itself'),
-    subject: entityFormat,
+    subject: shownEntityFormat,
     action: z.object({ name: z.string(), properties: z.looseObject({}) }),
-    resource: entityFormat.extend({ properties: z.looseObject({}) }),
+    resource: shownEntityFormat.extend({ properties: z.looseObject({}) }),
     context: z.looseObject({}).describe('What else decides, and is part of what is approved'),
     steps: z.array(stepFormat),
     may_answer: z.boolean().describe('Whether the reader may say yes to a step that lacks one'),
@@ -67,11 +67,11 @@ export const approvalFormat = z
         id: '9d3c1f0a-5a44-4d0e-b3a9-0a4c2f5f7a10',
         state: 'pending',
         title: 'Merge a pull request',
-        user: 'user:alice',
-        agent: 'agent:coder',
+        user: 'user:ann',
+        agent: 'agent:helper',
         chain: [],
         requester: 'git-api',
-        subject: { type: 'user', id: 'alice' },
+        subject: { type: 'user', id: 'ann' },
         action: { name: 'merge', properties: { branch: 'main' } },
         resource: { type: 'repository', id: 'api', properties: {} },
         context: {},
@@ -83,9 +83,9 @@ export const approvalFormat = z
       },
     ],
   });
-export type ApprovalJson = z.infer<typeof approvalFormat>;
+export type ApprovalJson = z.infer<typeof shownApprovalFormat>;
 export const approvalListFormat = z
-  .object({ page: nextPageFormat, results: z.array(approvalFormat) })
+  .object({ page: nextPageFormat, results: z.array(shownApprovalFormat) })
   .meta({ id: 'ApprovalList' });
 
 export const approvalDecisionBody = z
@@ -103,7 +103,7 @@ export const approvalDecisionBody = z
     message: 'is for the scope "until"',
     path: ['until'],
   })
-  .meta({ id: 'ApprovalDecision', examples: [{ decision: 'approve', scope: 'once', note: 'Reviewed with Alice.' }] });
+  .meta({ id: 'ApprovalDecision', examples: [{ decision: 'approve', scope: 'once', note: 'Reviewed with Ann.' }] });
 export type ApprovalDecisionBody = z.infer<typeof approvalDecisionBody>;
 
 /** @param answerable the open steps that the reader may answer */

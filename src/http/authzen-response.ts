@@ -1,6 +1,6 @@
 /** The AuthZEN answer to a decision. A client reads the whole rationale, an agent only what is safe for it. */
 import { z } from 'zod';
-import type { Decision, IgnoredMembers, Rationale } from '../model/decision.js';
+import { hideReviews, type Decision, type IgnoredMembers, type Rationale } from '../model/decision.js';
 import { FAULTS, type BadRequest } from '../model/faults.js';
 import type { Caller } from '../model/question.js';
 import type { Reason, ReasonCode } from '../model/reasons.js';
@@ -141,7 +141,7 @@ export function toEvaluationAnswer(
       reason_admin: { [status]: decision.reason_admin },
       reasons: [...decision.reasons],
       remedies: [...decision.remedies],
-      rationale: { ...decision.rationale },
+      rationale: { ...hideReviews(decision.rationale) },
       obligations: [...obligations],
       ...error,
     },

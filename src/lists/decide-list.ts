@@ -63,7 +63,7 @@ export async function previewQuestions(
   );
 }
 
-const OUT_OF_REACH: DecisionPreview = { allowed: false, obligations: [], charges: [], denials: [] };
+const OUT_OF_REACH: DecisionPreview = { allowed: false, obligations: [], charges: [], reviews: [], denials: [] };
 
 interface ReachableQuestions {
   /** Evaluations whose gate may be held, as far as is known. */

@@ -2,6 +2,7 @@
  * Decisions on many questions of one request, as far as the record: searches, filters and capabilities make one record
  * for a whole list. Called by decide-list.ts, and for a single question by what precedes a list.
  */
+import { listReviews } from '../decide/record-effects.js';
 import {
   judgeFacts,
   judgeOpeningSteps,
@@ -20,6 +21,7 @@ import type { GraphSnapshot } from '../graph/snapshot.js';
 import type { CheckAnswer } from '../model/checks.js';
 import { BadRequest, Fault } from '../model/faults.js';
 import type { Charge } from '../model/limits.js';
+import type { OpenedReview } from '../model/record-effects.js';
 import type { Obligation } from '../model/obligations.js';
 import { combineOutcomes, type Denial } from '../model/outcome.js';
 import type { Question } from '../model/question.js';
@@ -32,6 +34,8 @@ export interface DecisionPreview {
   readonly obligations: readonly Obligation[];
   /** The charges to limits that it would have: a search uses nothing, and a filter reserves them. */
   readonly charges: readonly Charge[];
+  /** The reviews that it would open: a filter does. */
+  readonly reviews: readonly OpenedReview[];
   /** The outcomes that deny it. */
   readonly denials: readonly Denial[];
 }
@@ -126,7 +130,8 @@ async function gatherTogether(
 }
 
 /** @throws Fault where a step is unknown and none denies */
-function toPreview({ stepResults, bound }: Evaluation): DecisionPreview {
+function toPreview(evaluation: Evaluation): DecisionPreview {
+  const { stepResults, bound } = evaluation;
   const outcomes = stepResults.map(({ outcome }) => outcome);
   const verdict = combineOutcomes(outcomes, UNRECORDED_STEPS.length);
   if (verdict === 'unknown') {
@@ -138,9 +143,10 @@ function toPreview({ stepResults, bound }: Evaluation): DecisionPreview {
       allowed: false,
       obligations: [],
       charges: [],
+      reviews: [],
       denials: outcomes.filter((outcome) => outcome.outcome === 'deny'),
     };
   const obligations = outcomes.flatMap((outcome) => (outcome.outcome === 'pass' ? (outcome.obligations ?? []) : []));
   const charges = bound === undefined ? [] : planCharges(bound).charges;
-  return { allowed: true, obligations, charges, denials: [] };
+  return { allowed: true, obligations, charges, reviews: listReviews(evaluation), denials: [] };
 }

@@ -4,11 +4,11 @@ import type { EntityRef } from './ids.js';
 
 /** One yes that the question lacks. A question may lack several; one person may give every one that they may give. */
 export type ApprovalStep =
-  /** By a holder of the permission on the resource, as `@remedy("approval:…")` of a forbid asks. */
+  /** A holder of the permission on the resource says it, as `@remedy("approval:…")` of a forbid asks. */
   | { readonly kind: 'permission'; readonly permission: string }
-  /** By the user for whom the agent acts, and by no other: `@consent("each")`, or a consent with `confirm: "each"`. */
+  /** The user for whom the agent acts says it, and no other: `@consent("each")`, or a consent with `confirm: "each"`. */
   | { readonly kind: 'user' }
-  /** By a holder of the permission: it gives the user the relation that they lack, until it ends by itself (`@elevation`). */
+  /** A holder of the permission says it: it gives the user the relation that they lack, until it ends by itself (`@elevation`). */
   | {
       readonly kind: 'elevation';
       readonly permission: string;
@@ -17,7 +17,7 @@ export type ApprovalStep =
     };
 
 /**
- * What an approval is bound to: by place the SHA-256, in hex, of the canonical JSON of what the question says there. Places:
+ * The question that an approval is bound to: by place the SHA-256, in hex, of the canonical JSON of what the question says there. Places:
  * `user`, `agent`, `chain`, `issuer`, `client`, `resource`, `action.name`, `action.properties.amount`, `context.branch`.
  */
 export type ApprovalBinding = Readonly<Record<string, string>>;
@@ -64,7 +64,7 @@ export interface Approval {
   readonly granted: boolean;
 }
 
-/** What a question presents as its approval: `context.approval`. */
+/** The approval that a question presents: `context.approval`. */
 export interface PresentedApproval {
   readonly id: string;
   /** The signed state that came with it; undefined where the caller left it out. */

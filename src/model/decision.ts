@@ -49,6 +49,16 @@ export interface Rationale {
   readonly ignored?: IgnoredMembers;
 }
 
+/** The rationale as clients see it: without the policies by which people review what was allowed. */
+export function hideReviews(rationale: Rationale): Rationale {
+  const steps = rationale.steps.map((step): StepEvidence => {
+    if (!('reviews' in step.evidence)) return step;
+    const { reviews: _reviews, ...evidence } = step.evidence;
+    return { ...step, evidence };
+  });
+  return { ...rationale, steps };
+}
+
 /** The token that the decision was made on. */
 export interface TokenRecord {
   readonly issuer: string;

@@ -1,6 +1,7 @@
 /** A question as HTTP and the command line hand it over: parsed, bounded, and with its credential. */
 import type { Consistency } from './checks.js';
 import type { PresentedApproval } from './approvals.js';
+import type { DelegationToken } from './delegation-token.js';
 import type { EntityRef } from './ids.js';
 import { OBLIGATION_TYPES } from './obligations.js';
 import type { PresentedToken, PresentedProof, TokenReading } from './credential.js';
@@ -60,6 +61,7 @@ export interface AuthenticatedUser {
   readonly authenticatedAt: number | undefined;
   /** The application that their token was issued to; undefined where the token doesn't say. */
   readonly clientId?: string | undefined;
+  readonly token: DelegationToken;
 }
 
 /**

@@ -191,7 +191,7 @@ export const REASONS = {
     steps: ['delegation'],
     people: 'The token does not cover this.',
     operators:
-      'No entry of `authorization_details` covers the action on this resource, or the action has no scope and the token no details.',
+      'No entry of `authorization_details` covers the action on this resource, or the action has no scope and the token no details. Or no detail of a delegation covers it: then people are told "What was delegated does not cover this.", and the message names the delegation.',
   },
   purpose_mismatch: {
     steps: ['delegation'],
@@ -362,6 +362,8 @@ export interface MissingValue {
 export interface Reason {
   readonly code: ReasonCode;
   readonly step: StepName;
+  /** The sentence for people, where the catalogue's would say what isn't so. */
+  readonly people?: string;
   /** The sentence for clients and operators, which may name policies, attributes and claims, never a secret. */
   readonly message: string;
   readonly policies?: readonly string[];

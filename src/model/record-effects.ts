@@ -13,8 +13,22 @@ export interface ReachedLimit {
   readonly user?: EntityRef | undefined;
 }
 
-export interface RecordEffects {
-  readonly reachedLimits: readonly ReachedLimit[];
+/** An item for people to look at, of an allow. */
+export interface OpenedReview {
+  /** Its holders on the resource review it. */
+  readonly permission: string;
+  readonly resource: EntityRef;
+  readonly action: string;
+  readonly user?: EntityRef | undefined;
+  /** The agent that acts, then the earlier ones. */
+  readonly agents: readonly EntityRef[];
+  /** People who must not review it, beside the user. */
+  readonly barred: readonly EntityRef[];
 }
 
-export const NO_EFFECTS: RecordEffects = { reachedLimits: [] };
+export interface RecordEffects {
+  readonly reachedLimits: readonly ReachedLimit[];
+  readonly reviews: readonly OpenedReview[];
+}
+
+export const NO_EFFECTS: RecordEffects = { reachedLimits: [], reviews: [] };

@@ -21,9 +21,13 @@ import { OBLIGATION_TYPES, type Obligation, type ObligationType } from '../model
 import { trimBlanks } from '../runtime/trim-blanks.js';
 import type { EntityType } from './schema/action.js';
 
+/** A duty that no client carries out, and that none is told of: people look at what was allowed (`review:<permission>`). */
+const REVIEW_DUTY = 'review';
+const DUTY_NAMES = [...OBLIGATION_TYPES, REVIEW_DUTY] as const;
+
 /** One entry of a `@duty` annotation. */
 export interface Duty {
-  readonly kind: ObligationType;
+  readonly kind: (typeof DUTY_NAMES)[number];
   readonly argument: string;
 }
 
@@ -145,16 +149,18 @@ export function parseDuties(text: string, report: (problem: Problem) => void): D
   return text.split(',').flatMap((part) => {
     const [kind = '', ...rest] = trimBlanks(part).split(':');
     const argument = trimBlanks(rest.join(':'));
-    if (isDutyKind(kind) && argument !== '') return [{ kind, argument }];
+    if (isDutyName(kind) && argument !== '') return [{ kind, argument }];
     const renamed = RENAMED.get(kind);
     report(
       renamed !== undefined
         ? { message: `@duty "${kind}" is now called "${renamed}"`, suggestion: `did you mean "${renamed}"?` }
-        : isDutyKind(kind)
-          ? { message: `@duty "${kind}" needs an argument, as in "mask:pii"` }
+        : isDutyName(kind)
+          ? {
+              message: `@duty "${kind}" needs an argument, as in "${kind === REVIEW_DUTY ? 'review:audit' : 'mask:pii'}"`,
+            }
           : {
-              message: `@duty "${trimBlanks(part)}" is of no known kind: ${OBLIGATION_TYPES.join(', ')}`,
-              suggestion: suggestNearest(kind, OBLIGATION_TYPES),
+              message: `@duty "${trimBlanks(part)}" is of no known kind: ${DUTY_NAMES.join(', ')}`,
+              suggestion: suggestNearest(kind, DUTY_NAMES),
             },
     );
     return [];
@@ -162,8 +168,9 @@ export function parseDuties(text: string, report: (problem: Problem) => void): D
 }
 
 /** Finds the reason that a duty fits none of the resource types that it can apply to; undefined where it fits one. */
-export function findDutyProblem(duty: Duty, resources: readonly EntityType[]): Problem | undefined {
-  const problems = resources.map((resource) => DUTY_KINDS[duty.kind].problem(duty.argument, resource));
+export function findDutyProblem({ kind, argument }: Duty, resources: readonly EntityType[]): Problem | undefined {
+  if (kind === REVIEW_DUTY) return undefined;
+  const problems = resources.map((resource) => DUTY_KINDS[kind].problem(argument, resource));
   return problems.includes(undefined) ? undefined : problems[0];
 }
 
@@ -215,6 +222,16 @@ function hideRemovedFields(visible: Obligation, all: readonly Obligation[]): Obl
   return { ...visible, properties: { fields: visibleFields } };
 }
 
-function isDutyKind(kind: string): kind is ObligationType {
-  return Object.hasOwn(DUTY_KINDS, kind);
+function isDutyName(kind: string): kind is Duty['kind'] {
+  return DUTY_NAMES.some((name) => name === kind);
+}
+
+/** The permissions whose holders review what the duties apply to. */
+export function listReviewPermissions(duties: readonly Duty[]): string[] {
+  return [...new Set(duties.flatMap(({ kind, argument }) => (kind === REVIEW_DUTY ? [argument] : [])))];
+}
+
+/** Whether any of the duties is one that clients carry out. */
+export function hasClientDuty(duties: readonly Duty[]): boolean {
+  return duties.some(({ kind }) => kind !== REVIEW_DUTY);
 }

@@ -7,7 +7,7 @@ import { CedarEngine } from './cedar.js';
 import { suggestCure } from './cedar-suggestions.js';
 import { checkReferenceLimits } from './reference-limits.js';
 import type { LocateDeclaration } from './schema/declarations.js';
-import { findDutyProblem } from './duties.js';
+import { findDutyProblem, listReviewPermissions } from './duties.js';
 import { FindingCollector, isError, assertNoErrors, type Finding } from '../diagnostics/diagnostics.js';
 import { DEFAULT_ZONE } from '../runtime/local-time.js';
 import { GraphSchema } from '../graph/schema/schema.js';
@@ -195,19 +195,25 @@ function checkDutiesAndRemedies(
     const message = `@duty "${duty.kind}:${duty.argument}": ${problem.message}`;
     findings.error('invalid-duty', locateAnnotation(policy, '@duty'), message, problem.suggestion);
   }
-  for (const remedy of policy.remedies) {
-    if (remedy.type !== 'approval' || graph === undefined) continue;
-    if (resources.some((r) => graph.hasMember(r.object, remedy.permission))) continue;
+  if (graph === undefined) return;
+  const requirePermission = (
+    permission: string,
+    rule: 'invalid-remedy' | 'invalid-duty',
+    annotation: '@remedy' | '@duty',
+  ): void => {
+    if (resources.some((r) => graph.hasMember(r.object, permission))) return;
+    const known = resources.flatMap((r) => graph.memberNames(r.object));
     findings.error(
-      'invalid-remedy',
-      locateAnnotation(policy, '@remedy'),
-      `@remedy: no resource it applies to has a permission "${remedy.permission}"`,
-      suggestNearest(
-        remedy.permission,
-        resources.flatMap((r) => graph.memberNames(r.object)),
-      ),
+      rule,
+      locateAnnotation(policy, annotation),
+      `${annotation}: no resource it applies to has a permission "${permission}"`,
+      suggestNearest(permission, known),
     );
-  }
+  };
+  for (const remedy of policy.remedies)
+    if (remedy.type === 'approval') requirePermission(remedy.permission, 'invalid-remedy', '@remedy');
+  for (const permission of listReviewPermissions(policy.duties ?? []))
+    requirePermission(permission, 'invalid-duty', '@duty');
 }
 
 /** @returns the version of the rules: SHA-256 over all sources, in hex */

@@ -3,6 +3,7 @@ import type { Database } from '../store/database/port.js';
 import type { DecisionStore } from '../store/decisions.js';
 import type { EntityStore } from '../store/entities.js';
 import type { ServiceCounts } from '../telemetry/service-metrics.js';
+import type { ReviewSweeper } from '../govern/review-sweeper.js';
 import type { WebhookSender } from '../notify/webhook-sender.js';
 import type { ActivePolicies } from './active-policies.js';
 import type { TrustConfig } from './clients-and-issuers.js';
@@ -14,6 +15,7 @@ export interface CountedParts {
   readonly decisions: DecisionStore;
   readonly trust: TrustConfig;
   readonly webhooks: WebhookSender;
+  readonly reviews: Pick<ReviewSweeper, 'counts'>;
 }
 
 export function collectCounts({
@@ -23,6 +25,7 @@ export function collectCounts({
   decisions,
   trust,
   webhooks,
+  reviews,
 }: CountedParts): ServiceCounts {
   const { engine, rules } = activePolicies;
   const graph = engine.counts();
@@ -41,6 +44,7 @@ export function collectCounts({
     circuits: { database: database.stats().circuit, spicedb: engine.stats().circuit },
     records,
     webhooks: webhooks.stats(),
+    reviews: reviews.counts,
     rules: {
       ...activePolicies.counts,
       since: activePolicies.since,

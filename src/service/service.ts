@@ -9,6 +9,8 @@ import { lockDirectory, type DirectoryLock } from '../runtime/directory-lock.js'
 import { ElevationKeeper } from '../govern/approvals/elevation.js';
 import { ConsentSweeper } from '../govern/consents/consent-sweeper.js';
 import { DelegationKeeper } from '../govern/delegation-keeper.js';
+import { startExpiringTasks } from '../govern/approvals/task-expiry.js';
+import { ReviewSweeper } from '../govern/review-sweeper.js';
 import { startSweeping } from '../govern/delegation-sweeper.js';
 import type { ApprovalSigning } from '../govern/approvals/signing.js';
 import type { GraphEngine } from '../graph/port.js';
@@ -23,12 +25,14 @@ import { EventLog } from '../store/event-log.js';
 import { DelegationStore } from '../store/delegations.js';
 import { ElevationStore } from '../store/elevations.js';
 import { EntityStore } from '../store/entities.js';
+import { EventTail } from '../notify/event-tail.js';
 import { startPruning } from '../notify/event-pruner.js';
 import { WebhookSender } from '../notify/webhook-sender.js';
 import { LimitStore } from '../store/limits.js';
 import { MetaStore } from '../store/meta.js';
 import { ReadBatch } from '../store/read-batch.js';
 import { UsedDpopProofStore } from '../store/used-dpop-proofs.js';
+import { ReviewStore } from '../store/reviews.js';
 import { RevocationStore } from '../store/revocations.js';
 import type { Log } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
@@ -64,6 +68,9 @@ export interface Service {
   readonly decisions: DecisionStore;
   readonly revocations: RevocationStore;
   readonly deliveries: DeliveryStore;
+  readonly reviews: ReviewStore;
+  readonly events: EventLog;
+  readonly eventTail: EventTail;
   readonly webhooks: WebhookSender;
   readonly trust: TrustConfig;
   /** The secret of the deployment, which encrypts page tokens and hashes masked values. */
@@ -122,7 +129,7 @@ export async function openService(
     if (traces !== undefined) closers.push(() => traces.close());
     const metrics: Metrics = new Metrics(
       () => activePolicies.rules,
-      () => collectCounts({ activePolicies, database, entities, decisions, trust, webhooks }),
+      () => collectCounts({ activePolicies, database, entities, decisions, trust, webhooks, reviews: reviewSweeper }),
     );
     const reported = { log, watch: metrics.observeCall };
     const database = await openDatabase(config, reported, {
@@ -143,7 +150,7 @@ export async function openService(
     const signing = await openSigning(config, database);
     const approvals = new ApprovalStore(database, reads, (presented) => signing.verifyApprovalState(presented));
     const delegationStore = new DelegationStore(database, reads);
-    const decisions = new DecisionStore(database, config.records.facts);
+    const decisions = new DecisionStore(database, config.records.facts, config.reviewDueMs);
     closers.push(() => decisions.flush());
     if (world !== undefined) await fillStores(world, { database, relationships, entities }, log);
     for (const line of await describeUnfitEntities(entities, rules))
@@ -180,11 +187,16 @@ export async function openService(
     });
     closers.push(startSweeping(elevations, { exclusive: database.exclusive, log, about: 'Elevations' }));
     const meta = new MetaStore(database);
+    closers.push(startExpiringTasks({ database, now }, log));
     closers.push(new ConsentSweeper({ consents, meta, rules: () => activePolicies.rules, now }).start(log));
+    const reviews = new ReviewStore(database);
+    const reviewSweeper: ReviewSweeper = new ReviewSweeper(reviews, now);
+    closers.push(reviewSweeper.start(log).stop);
     const deliveries = new DeliveryStore(database);
     const webhooks: WebhookSender = new WebhookSender({ deliveries, now, log }, config.notifications);
     closers.push(() => webhooks.stop());
-    closers.push(startPruning(new EventLog(database), now, log));
+    const events = new EventLog(database);
+    closers.push(startPruning(events, now, log));
     return {
       config,
       database,
@@ -205,6 +217,9 @@ export async function openService(
       decisions,
       revocations,
       deliveries,
+      reviews,
+      events,
+      eventTail: new EventTail(events, log),
       webhooks,
       metrics,
       traces,

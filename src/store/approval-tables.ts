@@ -27,6 +27,7 @@ export const APPROVAL_TABLES = [
   // An access request for several questions at once: an item for each, with its task.
   `create table access_request_bundles (
      id uuid primary key, requester text not null, user_id text not null, items jsonb not null, kept_until timestamptz not null)`,
+  `create index access_request_bundles_of_requester on access_request_bundles (requester, user_id)`,
   `create index access_request_bundles_kept on access_request_bundles (kept_until)`,
   // The task that an access request opened, by its key: the same request again is the same task.
   `create table access_request_keys (
@@ -52,8 +53,13 @@ export const APPROVAL_TABLES = [
      if v_task.grant_state not in ('none', 'written') then return 'ungranted'; end if;
      if v_task.scope = 'once' then
        if v_task.used_by <> p_decision then return 'used'; end if;
-       update approval_tasks t set used_by = p_decision, used_at = p_at where t.id = p_id and t.used_by is null;
+       -- A retry of the decision uses nothing more.
+       if v_task.used_by = p_decision then return null; end if;
+       update approval_tasks t set used_by = p_decision, used_at = p_at where t.id = p_id;
      end if;
+     insert into events (event, at, ids, user_type, user_id) values (
+       'approval.used', p_at, jsonb_build_object('approval', p_id, 'decision', p_decision),
+       nullif(v_task.user_type, ''), nullif(v_task.user_id, ''));
      return null;
    end $$`,
 

@@ -13,8 +13,8 @@ export interface StoredConsentRequest extends ConsentPair {
   readonly id: string;
   readonly request: RequestedConsent;
   readonly state: ConsentRequestState;
-  /** The caller that asked. */
-  readonly askedBy: string;
+  /** The callers that asked, the first of them first. */
+  readonly askedBy: readonly string[];
   /** RFC 3339. */
   readonly asked: string;
   readonly expires: string;
@@ -35,11 +35,16 @@ const REQUEST_LOCK: SqlStatement = {
   params: [LOCK_NAMESPACE, ADVISORY_LOCKS.consent],
 };
 
+/** The callers beside the first, with this one. There are as many as the configuration has clients. */
+const ALSO_ASKED_BY = (caller: string): string =>
+  `case when asked_by = ${caller}::text or also_asked_by ? ${caller}::text then also_asked_by
+    else also_asked_by || to_jsonb(${caller}::text) end`;
+
 export class ConsentRequestStore {
   constructor(private readonly database: Database) {}
 
   /**
-   * Adds a request, or finds the one for the same that waits already.
+   * Adds a request, or finds the one for the same that waits already, which is then its caller's as well.
    * @returns undefined where too many wait
    * @throws Fault
    */
@@ -89,12 +94,24 @@ export class ConsentRequestStore {
         },
       ),
       {
-        sql: `select * from consent_requests where ${REQUEST_PAIR} and needs_sha256 = $5 and state = 'pending'`,
-        params: [...params, hash],
+        sql: `update consent_requests set also_asked_by = ${ALSO_ASKED_BY('$6')}
+              where ${REQUEST_PAIR} and needs_sha256 = $5 and state = 'pending' returning *`,
+        params: [...params, hash, askedBy],
       },
     ]);
     const [row] = results[4] ?? [];
     return row === undefined ? undefined : toStoredRequest(row);
+  }
+
+  /** Notes that another caller asks for what a request asks for, while that waits. @throws Fault */
+  async join(id: string, askedBy: string): Promise<void> {
+    await this.database.run([
+      {
+        sql: `update consent_requests set also_asked_by = ${ALSO_ASKED_BY('$2')}
+              where id = $1::uuid and state = 'pending'`,
+        params: [id, askedBy],
+      },
+    ]);
   }
 
   /** Finds a request that isn't too old. @throws Fault */
@@ -142,7 +159,7 @@ function toStoredRequest(row: DatabaseRow): StoredConsentRequest {
     agent: { type: String(row['agent_type']), id: String(row['agent_id']) },
     request: row['request'] as RequestedConsent,
     state: row['state'] as ConsentRequestState,
-    askedBy: String(row['asked_by']),
+    askedBy: [String(row['asked_by']), ...(row['also_asked_by'] as string[])],
     asked: (row['asked'] as Date).toISOString(),
     expires: (row['expires'] as Date).toISOString(),
     ...(typeof row['consent'] === 'string' ? { consent: row['consent'] } : {}),

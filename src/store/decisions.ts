@@ -73,14 +73,19 @@ export interface Decisions {
 
 /** The longest facts that are stored, in bytes of JSON: callers' properties must not fill the store. */
 const MAX_FACTS_BYTES = 64 * 1024;
+const DEFAULT_REVIEW_DUE_MS = 72 * 3_600_000;
 
 export class DecisionStore implements Decisions {
   private readonly queue: RecordQueue;
 
-  /** @param keepsFacts whether records hold the facts of the decision, so that it can be replayed */
+  /**
+   * @param keepsFacts whether records hold the facts of the decision, so that it can be replayed
+   * @param reviewDueMs the time within which a review is due, in milliseconds
+   */
   constructor(
     private readonly database: Database,
     private readonly keepsFacts = true,
+    private readonly reviewDueMs = DEFAULT_REVIEW_DUE_MS,
   ) {
     this.queue = new RecordQueue(database);
   }
@@ -101,7 +106,13 @@ export class DecisionStore implements Decisions {
       account.countRecord(Buffer.byteLength(text));
       return text;
     };
-    return this.queue.write(record.id, serialize, account.groups, reservation, serializeEffects(record, effects));
+    return this.queue.write(
+      record.id,
+      serialize,
+      account.groups,
+      reservation,
+      serializeEffects(record, effects, this.reviewDueMs),
+    );
   }
 
   /** Replaces a record. Its caller was charged when it was first given, and isn't again. */

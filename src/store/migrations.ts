@@ -6,6 +6,7 @@ import { DELIVERY_TABLES } from './deliveries.js';
 import { LIMIT_TABLES } from './limit-tables.js';
 import { OUTBOX_TABLES } from './outbox.js';
 import { RESERVING_FUNCTION } from './reserving-function.js';
+import { REVIEW_TABLES } from './reviews.js';
 import { ConfigError, Fault } from '../model/faults.js';
 
 const MIGRATIONS: readonly (readonly string[])[] = [
@@ -94,6 +95,8 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     // Whether a mark stays of a delegation that ended: no client gives again what another party has ended.
     `alter table delegations add column marks boolean not null default false`,
     `update delegations set marks = true where state <> 'given'`,
+    // All callers that asked for the same, beside the first.
+    `alter table consent_requests add column also_asked_by jsonb not null default '[]'`,
     `create index delegations_closed on delegations (giver_type, giver_id, made_at) where state = 'closed'`,
   ],
   APPROVAL_TABLES,
@@ -101,6 +104,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   [
     ...OUTBOX_TABLES,
     ...DELIVERY_TABLES,
+    ...REVIEW_TABLES,
     // Whether it was told that a consent has ended or is suspended. Both come without a write.
     `alter table consents add column told text`,
     `update consents set told = 'ended' where ended <= now()`,

@@ -35,6 +35,8 @@ export type OpenedTask =
 
 /** All tasks of a pair that are kept, ended ones as well: opening and cancelling in turn must not fill the store. */
 export const MAX_KEPT_TASKS_OF_PAIR = 1000;
+/** The keys that the requests for one task may have. */
+export const MAX_KEYS_OF_TASK = 50;
 /** Tasks that are past their time and go with each that is opened. */
 const PRUNED_AT_ONCE = 100;
 
@@ -94,7 +96,8 @@ export async function openTask(
     ),
     {
       sql: `insert into access_request_keys (requester, key, body_sha256, task)
-            select $1, $2, $3, id from approval_tasks where $2::text is not null and state = 'pending' and asked_sha256 = $4
+            select $1, $2, $3, id from approval_tasks t where $2::text is not null and state = 'pending' and asked_sha256 = $4
+              and (select count(*) from access_request_keys k where k.task = t.id) < ${MAX_KEYS_OF_TASK}
             on conflict do nothing`,
       params: [requester, repeat?.key ?? null, repeat?.bodySha256 ?? null, asked],
     },
@@ -111,6 +114,7 @@ export async function openTask(
   ]);
   const [earlier] = results[5] ?? [];
   if (earlier !== undefined && earlier['key_body'] !== repeat?.bodySha256) return { kind: 'other_body' };
+  if (repeat !== undefined && earlier === undefined && results[6]?.[0] !== undefined) return { kind: 'too_many' };
   const row = earlier ?? results[6]?.[0];
   if (row !== undefined) return { kind: 'task', task: toStoredTask(row) };
   return results[7]?.[0] === undefined ? { kind: 'too_many' } : { kind: 'cooling_down' };
@@ -119,8 +123,13 @@ export async function openTask(
 /** Tasks that expire at once. */
 const EXPIRED_AT_ONCE = 100;
 
-/** Ends tasks that nobody answered in time. */
-export function expireStatement(now: Date): SqlStatement {
+/** Ends tasks that were not answered in time. @returns whether there may be more @throws Fault */
+export async function expireTasks(database: Database, now: Date): Promise<boolean> {
+  const [rows = []] = await database.run([expireStatement(now)]);
+  return rows.length === EXPIRED_AT_ONCE;
+}
+
+function expireStatement(now: Date): SqlStatement {
   return tellOfTasks(
     {
       sql: `update approval_tasks t set state = 'expired', decided = expires where id in (select id from approval_tasks

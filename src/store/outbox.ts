@@ -48,7 +48,8 @@ export function eventStatement({ event, at, ids, user, holders }: OutboxEvent): 
 /** An event that is told of each row which a statement returns. All but `event` and `at` are SQL over that row, `r`. */
 export interface RowEvent {
   readonly event: EventName;
-  readonly at: Date;
+  /** The time, or SQL of it. */
+  readonly at: Date | string;
   /** Those that are null are left out. */
   readonly ids: Readonly<Record<string, string>>;
   /** The user who may see it. */
@@ -69,13 +70,13 @@ export function tellOf({ sql, params = [] }: SqlStatement, told: RowEvent): SqlS
   return {
     sql: `with r as (${sql}), told as (
             insert into events (event, at, ids, user_type, user_id, permission, resource_type, resource_id)
-            select $${params.length + 1}::text, $${params.length + 2}::timestamptz,
+            select $${params.length + 1}::text, ${typeof at === 'string' ? at : `$${params.length + 2}::timestamptz`},
               jsonb_strip_nulls(jsonb_build_object(${members.join(', ')})),
               ${user?.type ?? 'null'}, ${user?.id ?? 'null'},
               ${holders?.permission ?? 'null'}, ${holders?.type ?? 'null'}, ${holders?.id ?? 'null'}
             from r where ${when})
           select * from r`,
-    params: [...params, event, at.toISOString()],
+    params: [...params, event, ...(typeof at === 'string' ? [] : [at.toISOString()])],
   };
 }
 

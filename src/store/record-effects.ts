@@ -1,21 +1,27 @@
 /** Stores the effects of records in their own transaction, after them: of a record that isn't there as it was made, none. */
 import type { RecordEffects } from '../model/record-effects.js';
+import { formatRef } from '../model/ids.js';
 import type { SqlStatement } from './database/port.js';
+import { dropReviewsStatement, openReviewsStatement } from './reviews.js';
 
-/** The effects of a record as its group carries them. */
+/** The effects of a record as its group carries them: rows of JSON without the brackets, empty where there are none. */
 export interface SerializedEffects {
-  /** The rows of {@link reachedStatement}, as JSON without the brackets; empty where there are none. */
   readonly reached: string;
+  readonly reviews: string;
 }
 
-/** @param record as it was made */
+/**
+ * @param record as it was made
+ * @param reviewDueMs the time within which a review is due
+ */
 export function serializeEffects(
   record: { readonly id: string; readonly evaluated_at: string; readonly decision: boolean },
-  { reachedLimits }: RecordEffects,
+  { reachedLimits, reviews }: RecordEffects,
+  reviewDueMs: number,
 ): SerializedEffects | undefined {
-  if (reachedLimits.length === 0) return undefined;
+  if (reachedLimits.length + reviews.length === 0) return undefined;
   const { id, decision, evaluated_at: at } = record;
-  const rows = reachedLimits.map(({ key, until, ids, user }) => ({
+  const reached = reachedLimits.map(({ key, until, ids, user }) => ({
     decision: id,
     allowed: decision,
     at,
@@ -25,19 +31,43 @@ export function serializeEffects(
     user_type: user?.type,
     user_id: user?.id,
   }));
-  return { reached: JSON.stringify(rows).slice(1, -1) };
+  const opened = reviews.map(({ permission, resource, action, user, agents, barred }) => ({
+    decision: id,
+    permission,
+    resource_type: resource.type,
+    resource_id: resource.id,
+    action,
+    user_type: user?.type,
+    user_id: user?.id,
+    agents,
+    barred: barred.map(formatRef),
+    opened: at,
+    due: new Date(Date.parse(at) + reviewDueMs).toISOString(),
+  }));
+  return { reached: JSON.stringify(reached).slice(1, -1), reviews: JSON.stringify(opened).slice(1, -1) };
 }
 
 export function measureEffects(effects: SerializedEffects | undefined): number {
-  return effects === undefined ? 0 : Buffer.byteLength(effects.reached);
+  return effects === undefined ? 0 : Buffer.byteLength(effects.reached) + Buffer.byteLength(effects.reviews);
 }
 
 /** The statements that store the effects of a group, after those of its records. */
 export function effectStatements(
-  group: readonly { readonly effects: SerializedEffects | undefined }[],
+  group: readonly {
+    readonly id: string;
+    readonly correction: boolean;
+    readonly effects: SerializedEffects | undefined;
+  }[],
 ): SqlStatement[] {
-  const reached = group.flatMap(({ effects }) => effects?.reached ?? []).filter((rows) => rows !== '');
-  return reached.length === 0 ? [] : [reachedStatement(`[${reached.join(',')}]`)];
+  const join = (kind: keyof SerializedEffects): string =>
+    group.flatMap(({ effects }) => (effects === undefined || effects[kind] === '' ? [] : effects[kind])).join(',');
+  const [reached, reviews] = [join('reached'), join('reviews')];
+  const corrected = group.flatMap(({ id, correction }) => (correction ? [id] : []));
+  return [
+    ...(corrected.length === 0 ? [] : [dropReviewsStatement(corrected)]),
+    ...(reached === '' ? [] : [reachedStatement(`[${reached}]`)]),
+    ...(reviews === '' ? [] : [openReviewsStatement(`[${reviews}]`)]),
+  ];
 }
 
 /** Tells of limits that are reached, once in the window of each. Its rows are locked in one order, as those of limits are. */

@@ -3,8 +3,11 @@ import { v4 as uuid } from 'uuid';
 import { KEPT_AFTER_END_MS, isTaskId } from './approvals.js';
 import type { Database, DatabaseRow } from './database/port.js';
 
+/** The bundles of a requester for one user that are kept, ended ones as well. */
+export const MAX_KEPT_BUNDLES = 500;
+
 export interface BundleItem {
-  /** As it was submitted. */
+  /** The same as it was submitted. */
   readonly resource: Readonly<Record<string, unknown>>;
   readonly action: Readonly<Record<string, unknown>>;
   /** The id of its task. */
@@ -55,6 +58,7 @@ export async function findEarlierRequest(
 /**
  * Stores a bundle whose tasks are open.
  * @param ends when the last of its tasks does
+ * @returns undefined where the requester has too many for the user
  * @throws Fault
  */
 export async function addBundle(
@@ -63,15 +67,18 @@ export async function addBundle(
   repeat: { readonly key: string; readonly bodySha256: string } | undefined,
   ends: Date,
   now: Date,
-): Promise<StoredBundle> {
+): Promise<StoredBundle | undefined> {
   const id = uuid();
-  await database.run([
+  const results = await database.run([
     {
       sql: 'delete from access_request_bundles where kept_until <= $1::timestamptz',
       params: [now.toISOString()],
     },
     {
-      sql: 'insert into access_request_bundles values ($1::uuid, $2, $3, $4::jsonb, $5::timestamptz)',
+      sql: `insert into access_request_bundles
+              select $1::uuid, $2::text, $3::text, $4::jsonb, $5::timestamptz
+              where (select count(*) from access_request_bundles where requester = $2 and user_id = $3) < ${MAX_KEPT_BUNDLES}
+              returning id`,
       params: [id, requester, user, JSON.stringify(items), new Date(ends.getTime() + KEPT_AFTER_END_MS).toISOString()],
     },
     ...(repeat === undefined
@@ -79,12 +86,12 @@ export async function addBundle(
       : [
           {
             sql: `insert into access_request_keys (requester, key, body_sha256, bundle)
-                  values ($1, $2, $3, $4::uuid) on conflict do nothing`,
+                  select $1::text, $2::text, $3::text, id from access_request_bundles where id = $4::uuid on conflict do nothing`,
             params: [requester, repeat.key, repeat.bodySha256, id],
           },
         ]),
   ]);
-  return { id, requester, user, items };
+  return results[1]?.[0] === undefined ? undefined : { id, requester, user, items };
 }
 
 /** @throws Fault */

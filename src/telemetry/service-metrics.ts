@@ -19,6 +19,7 @@ export interface ServiceCounts {
   readonly circuits: Readonly<Record<'database' | 'spicedb', CircuitStats | undefined>>;
   /** Corrections of records that are still to be written. */
   readonly records: { readonly pendingCorrections: number };
+  readonly reviews: { readonly open: number; readonly overdue: number };
   /** The notifications of each receiver, by its name. */
   readonly webhooks: readonly {
     readonly endpoint: string;
@@ -182,6 +183,10 @@ function registerNotifications(register: RegisterMetric, { counts }: MetricSourc
         Object.entries(outcomes).map(([outcome, n]) => [{ endpoint, outcome }, n] as const),
       ),
   );
+  register(Gauge, 'remit_reviews_open', 'Reviews that are to be made, overdue ones as well.', [], () => [
+    [{}, counts().reviews.open],
+  ]);
+  register(Gauge, 'remit_reviews_overdue', 'Reviews that are overdue.', [], () => [[{}, counts().reviews.overdue]]);
   register(Gauge, 'remit_notifications_waiting', 'Notifications that are still to be sent.', ['endpoint'], () =>
     counts().webhooks.map(({ endpoint, waiting }) => [{ endpoint }, waiting]),
   );

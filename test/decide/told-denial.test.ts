@@ -11,14 +11,14 @@ definition doc {
   relation owner: user
 }
 `;
-const VARIANTS = ['forbidden', 'permitted', 'either', 'titled', 'certain', 'failing', 'dutiful', 'lacking'];
+const VARIANTS = ['forbidden', 'permitted', 'either', 'titled', 'certain', 'failing', 'dutiful', 'lacking', 'offered'];
 const SCHEMA = `entity User;
 entity Agent;
 entity Vault { level: Long, size?: Long };
 entity Doc { status?: String, secret?: Bool, needed: String };
 ${VARIANTS.map(
   (name) => `@permission("owner") @scope("docs.write")
-action "${name}" appliesTo { principal: [Agent], resource: [Doc], context: { action: { into?: Vault } } };`,
+action "${name}" appliesTo { principal: [Agent], resource: [Doc], context: { action: { into?: Vault }, approval?: Remit::Approval } };`,
 ).join('\n')}
 `;
 const on = (name: string): string => `principal, action == Action::"${name}", resource`;
@@ -36,6 +36,7 @@ ${VARIANTS.filter((name) => !['permitted', 'either'].includes(name))
 @id("certain-doc") @title("Drafts stay.") @remedy("consent") forbid (${on('certain')}) when { resource has status && resource.status == "draft" };
 @id("failing") forbid (${on('failing')}) when { context.action has into && context.action.into.level * 9223372036854775807 > 3 };
 @id("dutiful") @duty("notification:owner") permit (${on('dutiful')}) when { ${HIGH} };
+@id("offered") @remedy("approval:owner") forbid (${on('offered')}) when { ${HIGH} } unless { context has approval };
 @id("lacking") forbid (${on('lacking')}) when { ${HIGH} };
 @id("lacking-doc") forbid (${on('lacking')}) when { resource.needed == "x" };
 `;
@@ -102,6 +103,12 @@ describe('a deny to an agent that asks for itself', () => {
     });
     expect(codes(await askAsAgent('forbidden', 'low', 'bare'))).toEqual(['attribute_missing']);
     expect(codes(await askAsAgent('lacking', 'nowhere', 'bare'))).toEqual(['attribute_missing']);
+  });
+
+  it('offers no approval that would tell', async () => {
+    expect((await askAsAgent('offered', 'high')).context).not.toHaveProperty('access_request');
+    const byClient = await remit.evaluate({ ...question('offered', 'high', 'plan'), context: { token } });
+    expect(byClient.context?.access_request).toBeDefined();
   });
 
   it('is an allow where what it names is there and permitted', async () => {

@@ -47,21 +47,32 @@ describe('parseDuties', () => {
     ['mask:pii', [mask('pii')]],
     [' mask: pii , notification:owner,mask:status ', [mask('pii'), notify('owner'), mask('status')]],
     ['notification:https://acme.example/hook', [notify('https://acme.example/hook')]],
+    ['mask:pii,review:audit', [mask('pii'), { kind: 'review', argument: 'audit' }]],
   ])('reads %j', (text, duties) => expect(parseDuties(text, never)).toEqual(duties));
 
   it.each([
-    ['', '@duty "" is of no known kind: mask, visible_fields, notification'],
-    ['mask:pii,', '@duty "" is of no known kind: mask, visible_fields, notification'],
+    ['', '@duty "" is of no known kind: mask, visible_fields, notification, review'],
+    ['mask:pii,', '@duty "" is of no known kind: mask, visible_fields, notification, review'],
     [
       '\u00a0mask:pii',
-      '@duty "\u00a0mask:pii" is of no known kind: mask, visible_fields, notification (did you mean "mask"?)',
+      '@duty "\u00a0mask:pii" is of no known kind: mask, visible_fields, notification, review (did you mean "mask"?)',
     ],
-    ['mas:pii', '@duty "mas:pii" is of no known kind: mask, visible_fields, notification (did you mean "mask"?)'],
-    ['MASK:pii', '@duty "MASK:pii" is of no known kind: mask, visible_fields, notification (did you mean "mask"?)'],
-    ['mask :pii', '@duty "mask :pii" is of no known kind: mask, visible_fields, notification (did you mean "mask"?)'],
+    [
+      'mas:pii',
+      '@duty "mas:pii" is of no known kind: mask, visible_fields, notification, review (did you mean "mask"?)',
+    ],
+    [
+      'MASK:pii',
+      '@duty "MASK:pii" is of no known kind: mask, visible_fields, notification, review (did you mean "mask"?)',
+    ],
+    [
+      'mask :pii',
+      '@duty "mask :pii" is of no known kind: mask, visible_fields, notification, review (did you mean "mask"?)',
+    ],
     ['notify:owner', '@duty "notify" is now called "notification" (did you mean "notification"?)'],
-    ['pii', '@duty "pii" is of no known kind: mask, visible_fields, notification'],
-    ['toString:pii', '@duty "toString:pii" is of no known kind: mask, visible_fields, notification'],
+    ['pii', '@duty "pii" is of no known kind: mask, visible_fields, notification, review'],
+    ['toString:pii', '@duty "toString:pii" is of no known kind: mask, visible_fields, notification, review'],
+    ['review', '@duty "review" needs an argument, as in "review:audit"'],
     ['mask', '@duty "mask" needs an argument, as in "mask:pii"'],
     ['notification:owner, mask: ', '@duty "mask" needs an argument, as in "mask:pii"'],
   ])('refuses %j', (text, message) => {

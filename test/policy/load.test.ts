@@ -139,9 +139,14 @@ describe('duties', () => {
       '@duty "notification:a b": "a b" is not the name of a recipient',
     ],
     [
+      'that are reviewed by holders of what is not there',
+      '‹here›@id("a") @duty("review:lok")\npermit (principal, action, resource is Folder);',
+      '@duty: no resource it applies to has a permission "lok" (did you mean "look"?)',
+    ],
+    [
       'of an unknown kind',
       `${POLICY}\n‹here›@id("a") @duty("hide:pii")\npermit (principal, action, resource);`,
-      '@duty "hide:pii" is of no known kind: mask, visible_fields, notification',
+      '@duty "hide:pii" is of no known kind: mask, visible_fields, notification, review',
     ],
   ])('are refused %s', (_, marking, message) => {
     const { text, line } = marked(marking);

@@ -313,7 +313,7 @@ describe('a policy', () => {
     [
       'with a @duty without a value',
       '‹here›@id("a") @duty permit (principal, action, resource);',
-      '@duty "" is of no known kind: mask, visible_fields, notification',
+      '@duty "" is of no known kind: mask, visible_fields, notification, review',
     ],
     [
       'with a @remedy without a value',

@@ -2,6 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import { v4 as uuid } from 'uuid';
 import type { ApprovalStep } from '../../src/model/approvals.js';
+import type { DecisionRecord } from '../../src/model/decision.js';
+import type { RecordResult } from '../../src/model/limits.js';
+import { NO_ACCOUNT } from '../../src/model/question.js';
+import { DecisionStore } from '../../src/store/decisions.js';
 import {
   ApprovalStore,
   endAllStatement,
@@ -11,7 +15,14 @@ import {
   type TaskAnswer,
 } from '../../src/store/approvals.js';
 import type { Database } from '../../src/store/database/port.js';
-import { openTask, type OpenedTask, type OpeningBounds, type TaskOpening } from '../../src/store/open-tasks.js';
+import {
+  MAX_KEPT_TASKS_OF_PAIR,
+  MAX_KEYS_OF_TASK,
+  openTask,
+  type OpenedTask,
+  type OpeningBounds,
+  type TaskOpening,
+} from '../../src/store/open-tasks.js';
 import { ReadBatch } from '../../src/store/read-batch.js';
 
 const NOW = new Date('2030-03-04T10:00:00Z');
@@ -19,6 +30,19 @@ const later = (minutes: number): Date => new Date(NOW.getTime() + minutes * 60_0
 const BOUNDS: OpeningBounds = { open: 3, cooldownMs: 3_600_000 };
 const OWNER: ApprovalStep = { kind: 'permission', permission: 'own' };
 const ELEVATION: ApprovalStep = { kind: 'elevation', permission: 'own', relation: 'maintainer', seconds: 3600 };
+
+const RECORD: DecisionRecord = {
+  id: '',
+  evaluated_at: NOW.toISOString(),
+  client: 'api',
+  decision: true,
+  dry_run: false,
+  policy_version: '',
+  request: { subject: { type: 'user', id: 'ann' }, action: 'merge', resource: { type: 'repository', id: 'api' } },
+  reasons: [],
+  obligations: [],
+  rationale: { steps: [] },
+};
 
 let counter = 0;
 const newParty = (type: string): { type: string; id: string } => ({ type, id: `p"\\{,${(counter += 1)}` });
@@ -127,6 +151,41 @@ export function approvalStoreContract(getDatabase: () => Database): void {
       expect((await open(opening(), later(61))).kind).toBe('task');
     });
 
+    it('keeps no more keys than its bound for a task', async () => {
+      const opening = newOpening();
+      const withKey = (i: number): TaskOpening => ({ ...opening, repeat: { key: `k-${i}`, bodySha256: 'a' } });
+      const kinds: string[] = [];
+      for (let i = 0; i <= MAX_KEYS_OF_TASK; i += 1) kinds.push((await open(withKey(i))).kind);
+      expect(kinds.filter((kind) => kind === 'task')).toHaveLength(MAX_KEYS_OF_TASK);
+      expect([kinds.at(-1), (await open(withKey(3))).kind, (await open(opening)).kind]).toEqual([
+        'too_many',
+        'task',
+        'task',
+      ]);
+    });
+
+    it('keeps no more than its bound for a pair, however many were opened and ended', async () => {
+      const opening = newOpening();
+      const { id } = await opened(opening);
+      await getDatabase().run([
+        { sql: `update approval_tasks set state = 'cancelled' where id = $1::uuid`, params: [id] },
+        {
+          sql: `insert into approval_tasks (id, requester, user_type, user_id, agent_type, agent_id, binding_sha256,
+                  asked_sha256, task, state, asked, expires, kept_until)
+                select gen_random_uuid(), requester, user_type, user_id, agent_type, agent_id, binding_sha256, asked_sha256,
+                  task, state, asked, expires, kept_until from approval_tasks, generate_series(2, $2::int) where id = $1::uuid`,
+          params: [id, MAX_KEPT_TASKS_OF_PAIR],
+        },
+      ]);
+      expect(await open(opening)).toEqual({ kind: 'too_many' });
+      expect((await open({ ...opening, agent: newParty('agent') })).kind).toBe('task');
+      // Bit by bit they go, once they are kept no longer.
+      const results = [];
+      for (let i = 0; i < 3; i += 1)
+        results.push((await open({ ...opening, task: newTask() }, later(9 * 1440 + i))).kind);
+      expect(results).toContain('task');
+    });
+
     it('asks nothing again for a while after a no', async () => {
       const opening = newOpening();
       const task = await opened(opening);
@@ -185,6 +244,34 @@ export function approvalStoreContract(getDatabase: () => Database): void {
       expect([await use(standing.id), await use(standing.id)]).toEqual([null, null]);
       expect(await use(standing.id, uuid(), later(15))).toBe('expired');
     });
+
+    it('is used up with the record of one decision, of however many replicas at once', async () => {
+      const replicas = [new DecisionStore(getDatabase()), new DecisionStore(getDatabase())] as const;
+      const [once, other] = [await approved(), await approved()];
+      const record = (replica: DecisionStore, decision: string, approval: string, by = decision): Promise<RecordResult> =>
+        replica.record({ ...RECORD, id: decision }, NO_ACCOUNT, {
+          at: NOW.getTime(), parts: [], partial: false, approval: { id: approval, decision: by },
+        });
+      const decisions = Array.from({ length: 20 }, () => uuid());
+      const results = await Promise.all(decisions.map((id, i) => record(replicas[i % 2 === 0 ? 0 : 1], id, once.id)));
+      expect(results.filter(({ kind }) => kind === 'stored')).toHaveLength(1);
+      const winner = decisions[results.findIndex(({ kind }) => kind === 'stored')] ?? '';
+      const rows = await getDatabase().run([
+        { sql: 'select id from decisions where id = any ($1::uuid[])', params: [`{${decisions.join(',')}}`] },
+        { sql: 'select used_by from approval_tasks where id = $1::uuid', params: [once.id] },
+      ]);
+      expect(rows).toEqual([[{ id: winner }], [{ used_by: winner }]]);
+      // A retry repeats the decision that has used it, with this approval or another.
+      expect((await record(replicas[1], uuid(), once.id, winner)).kind).toBe('stored');
+      expect((await record(replicas[1], uuid(), other.id, winner)).kind).toBe('stored');
+      expect((await newStore().find(other.id))?.used_by).toBeUndefined();
+      // A decision that was not answered gives it back, and one that was given up before it was stored takes none.
+      replicas[0].correct({ ...RECORD, id: winner, decision: false }, NO_ACCOUNT, true);
+      await replicas[0].flush();
+      expect((await newStore().find(once.id))?.used_by).toBeUndefined();
+      expect((await record(replicas[1], winner, once.id)).kind).toBe('stored');
+      expect((await newStore().find(once.id))?.used_by).toBeUndefined();
+    }); // prettier-ignore
 
     it('is used only while it is approved, and its relationship is there', async () => {
       const { id } = await opened();

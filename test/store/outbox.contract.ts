@@ -134,6 +134,7 @@ export function outboxContract(getDatabase: () => Database): void {
         ({ id: v7(), evaluated_at: at.toISOString(), client: 'c', decision }) as DecisionRecord;
       const user = newUser();
       const reached = (until: Date) => ({
+        reviews: [],
         reachedLimits: [{ key, until: until.getTime(), ids: { limit: key }, user }],
       });
       const tell = (made: DecisionRecord, until = later(1)) =>

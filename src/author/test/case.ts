@@ -3,7 +3,7 @@ import type { EntityRef } from '../../model/ids.js';
 import type { Properties } from '../../model/question.js';
 import type { ReasonCode } from '../../model/reasons.js';
 import type { LoadedWorld } from '../../config/world.js';
-import type { EntityChange, TokenSpec, UseSpec } from './format.js';
+import type { EntityChange, TokenSpec, UseSpec, ConsentSpec, ApprovalSpec } from './format.js';
 import type { SourceLocation } from '../../diagnostics/diagnostics.js';
 
 /** The subject of a question: an agent with a token, or a person or an agent that the client vouches for. */
@@ -25,6 +25,7 @@ export interface WorldChanges {
   readonly entities: readonly EntityChange[];
   /** The uses that limits have had. */
   readonly used: readonly UseSpec[];
+  readonly consents: readonly ConsentSpec[];
 }
 
 /** The world and the clock of a case. Cases of one scene are decided together. */
@@ -53,6 +54,8 @@ export interface TestCase {
   readonly resource: EntityRef & { readonly label: string; readonly properties: Properties };
   readonly context: Properties;
   readonly supportedObligations: readonly string[] | undefined;
+  /** The answers of people where the question asks for approval. */
+  readonly approvals: readonly ApprovalSpec[];
   readonly scene: Scene;
   readonly expected: ExpectedOutcome;
 }

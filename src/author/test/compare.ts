@@ -20,7 +20,7 @@ export function compareOutcome(expected: ExpectedOutcome, decision: Decision): O
     decision: decisionOutcome(decision),
     reasons: sortUnique(decision.reasons.map((r) => r.code)),
     policies: sortUnique(responsiblePolicies(decision)),
-    duties: sortUnique(citedPolicyIds(decision, 'obligations', 'duties')),
+    duties: sortUnique(citedDutyIds(decision)),
     obligations: sortProperties(
       Object.fromEntries(decision.obligations.map((due) => [due.type, comparedProperties(due, expected)])),
     ),
@@ -120,6 +120,11 @@ function policyWithPlace(id: string, rules: Rules): string {
 }
 
 /** @param as the member of the step's evidence, such as `permitted_by` */
+/** The policies whose duties applied, those of reviews as well. */
+export function citedDutyIds(decision: Decision): string[] {
+  return [...citedPolicyIds(decision, 'obligations', 'duties'), ...citedPolicyIds(decision, 'obligations', 'reviews')];
+}
+
 export function citedPolicyIds(decision: Decision, step: string, as: string): string[] {
   const list = findStep(decision, step)?.evidence[as] as readonly { readonly id: string }[] | undefined;
   return (list ?? []).map(({ id }) => id);

@@ -7,7 +7,7 @@ import type { Rules } from '../../policy/load.js';
 import type { Policy } from '../../policy/policies.js';
 import { canApply } from '../../policy/scope-match.js';
 import type { Action, EntityType } from '../../policy/schema/action.js';
-import { citedPolicyIds, findStep } from './compare.js';
+import { citedDutyIds, citedPolicyIds, findStep } from './compare.js';
 import type { CaseResult } from './run.js';
 import { formatQuestionKind } from '../../policy/question-kind.js';
 
@@ -129,7 +129,7 @@ function decisivePolicies(decision: Decision): string[] {
   const alone = decision.rationale.steps.every(({ step, outcome }) => step === 'policy' || outcome === 'pass');
   if (!alone) return [];
   const deciding = citedPolicyIds(decision, 'policy', decision.decision ? 'permitted_by' : 'forbidden_by');
-  return [...deciding, ...citedPolicyIds(decision, 'obligations', 'duties')];
+  return [...deciding, ...citedDutyIds(decision)];
 }
 
 /** The policies of the kind that are known not to have applied. */
@@ -161,8 +161,6 @@ function policiesNotApplied(decision: Decision, { principal, action, resource }:
           permitting,
         )
       : []),
-    ...(findStep(decision, 'obligations')?.outcome === 'pass'
-      ? withoutApplying(duties, citedPolicyIds(decision, 'obligations', 'duties'))
-      : []),
+    ...(findStep(decision, 'obligations')?.outcome === 'pass' ? withoutApplying(duties, citedDutyIds(decision)) : []),
   ];
 }

@@ -8,9 +8,10 @@ import { MAX_UPDATES_PER_WRITE } from '../../graph/port.js';
 import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
 import { relationshipKey, formatRelationship, parseRelationship } from '../../graph/relationship-text.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
-import { consentKey } from '../../model/consents.js';
 import { delegationKey } from '../../model/delegations.js';
-import type { DecisionRecord } from '../../model/decision.js';
+import type { Decision, DecisionRecord } from '../../model/decision.js';
+import type { PresentedApproval } from '../../model/approvals.js';
+import { GraphSnapshot } from '../../graph/snapshot.js';
 import type { Rules } from '../../policy/load.js';
 import type { WriteLog } from '../../store/journal.js';
 import { NOOP_OBSERVER } from '../../telemetry/observer.js';
@@ -20,7 +21,9 @@ import { Issuers } from '../../tokens/issuers.js';
 import { TokenVerifier } from '../../tokens/verify.js';
 import type { Scene } from './case.js';
 import { MemoryEntities } from './memory-entities.js';
-import type { TokenSpec } from './format.js';
+import type { ApprovalSpec, TokenSpec } from './format.js';
+import { MemoryApprovals } from './memory-approvals.js';
+import { MemoryConsents } from './memory-consents.js';
 import { MemoryLimits } from './memory-limits.js';
 import type { TokenReading } from '../../model/credential.js';
 import { splitScopes } from './names.js';
@@ -31,9 +34,14 @@ const TEST_TOKEN_SECONDS = 300;
 /** SpiceDB expires relationships by the host's clock, so one that is alive by the scene's clock is given this end. */
 const FAR_FUTURE = '9999-12-31T23:59:59Z';
 
+/** A test file names no groups beside those that have `administer`. */
+const NO_GROUPS = { administeredBy: new Map<string, string>(), deputies: new Map<string, string>() };
+
 export class TestEnvironment {
   private readonly entities = new MemoryEntities();
   private readonly limits = new MemoryLimits();
+  private readonly consents = new MemoryConsents();
+  private readonly approvals = new MemoryApprovals();
   /** The relationships that SpiceDB has, by their keys. */
   private storedRelationships = new Map<string, Relationship>();
   private readonly tokens = new Map<string, Promise<string>>();
@@ -88,9 +96,9 @@ export class TestEnvironment {
       }),
       relationships: this.relationships,
       entities,
-      consents: { fetch: (needs) => Promise.resolve(new Map(needs.map((need) => [consentKey(need), []]))) },
-      approvals: { fetch: () => Promise.resolve(new Map()) },
-      approverGroups: { administeredBy: new Map(), deputies: new Map() },
+      consents: this.consents,
+      approvals: this.approvals,
+      approverGroups: NO_GROUPS,
       // Relationships alone, which narrow nothing.
       delegations: {
         fetch: (pairs) => Promise.resolve(new Map(pairs.map((pair) => [delegationKey(pair), undefined]))),
@@ -109,6 +117,13 @@ export class TestEnvironment {
       deadlineMs: DEADLINE_MS,
       settleAfterMs: DEADLINE_MS,
     };
+  }
+
+  /** Has people answer a denied question. @returns what it presents then; undefined where it isn't approved */
+  approve(denied: Decision, answers: readonly ApprovalSpec[], rules: Rules): Promise<PresentedApproval | undefined> {
+    const graph = new GraphSnapshot(this.relationships, 'full');
+    const userType = rules.vocabulary.userObject ?? 'user';
+    return this.approvals.answer(denied, answers, userType, { graph, rules, ...NO_GROUPS });
   }
 
   /** Mints a token at the time of the scene. */
@@ -162,6 +177,7 @@ export class TestEnvironment {
     this.entities.set(world.entities);
     this.entities.change(changes.entities);
     this.limits.set(changes.used, now);
+    this.consents.set(changes.consents, now);
     this.now = now;
   }
 }

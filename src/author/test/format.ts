@@ -7,6 +7,7 @@ import { REASONS, type ReasonCode } from '../../model/reasons.js';
 import { OBLIGATION_TYPES } from '../../model/obligations.js';
 import { MAX_DECIMALS } from '../../model/quantities.js';
 import { MAX_CHAIN_LENGTH } from '../../tokens/actors.js';
+import { detailSchema } from '../../tokens/claims.js';
 import { worldFormat } from '../../config/world.js';
 import { idText } from '../../config/schema-types.js';
 import { instantFormat } from '../../runtime/instant-format.js';
@@ -126,6 +127,30 @@ const testUseFormat = z
   })
   .describe('What has been used of the limits of an action, as outcomes state it');
 
+const testConsentFormat = z
+  .strictObject({
+    user: idText.optional().describe('The user who gave it; by default the one that is asked about'),
+    agent: idText.optional().describe('The agent that it is for; by default the one that is asked about'),
+    details: z.array(detailSchema).min(1).max(32),
+    access: z.enum(['online', 'background']).default('online'),
+    confirm: z.enum(['never', 'each']).default('never'),
+    when: testProperties.optional(),
+    starts: instantFormat.optional().describe("By default the time of the test's decisions"),
+    ends: instantFormat.optional(),
+    purpose: nonEmptyText.optional(),
+    withdrawn: instantFormat.optional().describe('When the user withdrew it'),
+  })
+  .describe('A consent, as POST /v1/consents has it');
+
+const testApprovalFormat = z
+  .strictObject({
+    by: idText.describe('The person who answers each step that they may answer'),
+    decision: z.enum(['approve', 'deny']).default('approve'),
+    scope: z.enum(['once', 'until']).default('once'),
+    until: instantFormat.optional(),
+  })
+  .describe("A person's answer to what the denied question asks for, as POST /v1/approvals/{id}/decision has it");
+
 const testFormat = z.strictObject({
   name: testNameFormat,
   now: instantFormat.optional().describe("The time of this test's decisions, instead of the file's"),
@@ -133,6 +158,13 @@ const testFormat = z.strictObject({
   without: listOf(nonEmptyText).optional().describe('Relationships of the world that are left out'),
   entities: listOf(entityChangeFormat).optional().describe('Changes to stored entities'),
   used: listOf(testUseFormat).optional().describe('What has been used of limits before'),
+  consents: listOf(testConsentFormat).optional().describe('Consents that users have given'),
+  approvals: listOf(testApprovalFormat)
+    .max(20)
+    .optional()
+    .describe(
+      'The answers of people to what a denied question asks for: the question is then asked again with the approval',
+    ),
   context: testProperties.optional().describe("The request's context"),
   supported_obligations: z
     .array(nonEmptyText)
@@ -167,5 +199,7 @@ export type TestFile = z.infer<typeof testFileFormat>;
 export type TestSpec = TestFile['tests'][number];
 export type OutcomeSpec = z.infer<typeof expectedOutcomeFormat>;
 export type TokenSpec = z.infer<typeof testTokenFormat>;
+export type ConsentSpec = z.infer<typeof testConsentFormat>;
+export type ApprovalSpec = z.infer<typeof testApprovalFormat>;
 export type UseSpec = z.infer<typeof testUseFormat>;
 export type EntityChange = z.infer<typeof entityChangeFormat>;

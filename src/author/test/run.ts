@@ -53,7 +53,7 @@ export async function runCases(
       const batch = group.cases.slice(from, from + DECISIONS_AT_ONCE);
       const answers =
         worldProblem === undefined
-          ? await Promise.all(batch.map((testCase) => runCase(testCase, deps, environment)))
+          ? await Promise.all(batch.map((testCase) => runCase(testCase, deps, environment, rules)))
           : batch.map((testCase) => undecidedCase(testCase, `the world: ${worldProblem}`));
       for (const answer of answers) results.set(answer.case, answer);
     }
@@ -76,11 +76,20 @@ function groupByScene(cases: readonly TestCase[]): { readonly scene: Scene; read
   return [...worlds.values()].flatMap((sceneGroups) => [...sceneGroups.values()]);
 }
 
-async function runCase(testCase: TestCase, deps: DecisionDeps, environment: TestEnvironment): Promise<CaseResult> {
+async function runCase(
+  testCase: TestCase,
+  deps: DecisionDeps,
+  environment: TestEnvironment,
+  rules: Rules,
+): Promise<CaseResult> {
   try {
     const token =
       testCase.requester.token === undefined ? undefined : await environment.requestToken(testCase.requester.token);
-    const decision = await decide(caseQuestion(testCase, token), deps);
+    const question = caseQuestion(testCase, token);
+    const asked = await decide(question, deps);
+    const approval =
+      testCase.approvals.length === 0 ? undefined : await environment.approve(asked, testCase.approvals, rules);
+    const decision = approval === undefined ? asked : await decide({ ...question, approval }, deps);
     const differences = compareOutcome(testCase.expected, decision);
     return decision.fault === undefined
       ? { case: testCase, decision, differences }

@@ -18,14 +18,18 @@ export class SceneBuilder {
     private readonly rules: Rules,
     private readonly findings: SuiteFindings,
   ) {
-    this.unchangedScene = { world, changes: { with: [], without: [], entities: [], used: [] }, now: new Date(now) };
+    this.unchangedScene = {
+      world,
+      changes: { with: [], without: [], entities: [], used: [], consents: [] },
+      now: new Date(now),
+    };
   }
 
   /** Tests that change nothing share one scene, so that their cases are decided together. */
   sceneFor(test: TestSpec, at: Path): Scene {
     const { world, now } = this.unchangedScene;
-    const { with: added = [], without = [], entities = [], used = [] } = test;
-    const changes = { with: added, without, entities, used };
+    const { with: added = [], without = [], entities = [], used = [], consents = [] } = test;
+    const changes = { with: added, without, entities, used, consents };
     const changesNothing = Object.values(changes).every((list) => list.length === 0);
     if (changesNothing && test.now === undefined) return this.unchangedScene;
     this.checkChanges(changes, at);

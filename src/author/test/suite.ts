@@ -94,6 +94,7 @@ function buildCases(
             resource,
             context: test.context ?? {},
             supportedObligations: test.supported_obligations,
+            approvals: test.approvals ?? [],
             scene,
             expected: expectedFor(requester, action, resource),
           });

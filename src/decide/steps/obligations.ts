@@ -1,9 +1,16 @@
 /** Step 7: which duties apply, and does the client say that it can carry them out? */
 import { describeRef } from '../../model/ids.js';
-import { deny, pass, unknown } from '../../model/outcome.js';
+import { deny, pass, unknown, type Evidence } from '../../model/outcome.js';
 import { reason, type Reason } from '../../model/reasons.js';
 import type { FaultCode } from '../../model/faults.js';
-import { uniteDuties, withOccasion, type Occasion } from '../../policy/duties.js';
+import {
+  hasClientDuty,
+  listReviewPermissions,
+  uniteDuties,
+  withOccasion,
+  type Duty,
+  type Occasion,
+} from '../../policy/duties.js';
 import type { EntityType } from '../../policy/schema/action.js';
 import { memoizeByObjects } from '../../runtime/memoize.js';
 import { citePolicies, readCedarAnswer } from '../cedar-outcome.js';
@@ -22,7 +29,7 @@ export const obligationsStep: JudgingStep = {
     const obligations = withOccasion(listObligations(matchingDuties, policies, bound.target.resourceType), () =>
       occasionOf(bound),
     );
-    const evidence = matchingDuties.length === 0 ? {} : { duties: citePolicies(matchingDuties, policies) };
+    const evidence = citeDuties(matchingDuties, policies);
     const { supportedObligations: supported } = bound.question;
     const unsupported = obligations.filter((o) => !supported.includes(o.type));
     if (unsupported.length > 0) {
@@ -39,6 +46,17 @@ export const obligationsStep: JudgingStep = {
     return faults[0] === undefined ? pass(evidence, obligations) : unknown(faults[0], evidence);
   },
 };
+
+/** The policies whose duties apply. Those that have it reviewed stand apart: clients aren't told of them. */
+function citeDuties(ids: readonly string[], policies: BoundQuestion['rules']['policies']): Evidence {
+  const dutiesOf = (id: string): readonly Duty[] => policies.get(id)?.duties ?? [];
+  const duties = ids.filter((id) => hasClientDuty(dutiesOf(id)));
+  const reviews = ids.filter((id) => listReviewPermissions(dutiesOf(id)).length > 0);
+  return {
+    ...(duties.length === 0 ? {} : { duties: citePolicies(duties, policies) }),
+    ...(reviews.length === 0 ? {} : { reviews: citePolicies(reviews, policies) }),
+  };
+}
 
 /** The obligations of the duties that match. Questions of a list that Cedar answers alike share an answer, and so these. */
 const listObligations = memoizeByObjects(

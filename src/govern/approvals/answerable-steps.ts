@@ -20,7 +20,7 @@ export async function findAnswerableSteps(
   deadline: Deadline,
 ): Promise<readonly (readonly number[])[]> {
   const steps = tasks.map((task) =>
-    listOpenSteps(task).map((index) => ({ index, question: buildQuestion(task, index) })),
+    listOpenSteps(task).map((index) => ({ index, question: buildStepQuestion(task, index) })),
   );
   // An agent asks for many things of one resource: each question is asked once.
   const questions = new Map(steps.flat().flatMap(({ question }) => (question ? [[question.key, question]] : [])));
@@ -35,7 +35,7 @@ export async function findAnswerableSteps(
 }
 
 /** @returns undefined where only the user may answer */
-function buildQuestion(task: StoredTask, index: number): StepQuestion | undefined {
+function buildStepQuestion(task: StoredTask, index: number): StepQuestion | undefined {
   const step = task.steps[index];
   const permission = step === undefined ? undefined : findStepPermission(step, task);
   if (permission === undefined) return undefined;

@@ -3,7 +3,7 @@ import type { Approval, ApprovalStep, TaskState } from '../../model/approvals.js
 import type { EntityRef } from '../../model/ids.js';
 import type { StoredAnswer, StoredTask, TaskAnswer } from '../../store/approvals.js';
 
-/** The state at this time: a task that nobody answered in time has expired, whether or not that is stored. */
+/** The state at this time: a task that was not answered in time has expired, whether or not that is stored. */
 export function readTaskState({ state, expires }: Pick<StoredTask, 'state' | 'expires'>, now: Date): TaskState {
   return state === 'pending' && Date.parse(expires) <= now.getTime() ? 'expired' : state;
 }
@@ -11,7 +11,7 @@ export function readTaskState({ state, expires }: Pick<StoredTask, 'state' | 'ex
 /** An approval in an emergency is good for no longer. */
 export const EMERGENCY_MS = 3_600_000;
 
-/** The indexes of the steps that nobody has said yes to. */
+/** The indexes of the steps that lack a yes. */
 export function listOpenSteps({ steps, answers }: Pick<Approval, 'steps' | 'answers'>): number[] {
   const answered = new Set(answers.map(({ step }) => step));
   return steps.map((_, index) => index).filter((index) => !answered.has(index));
@@ -38,7 +38,7 @@ export interface ApprovalTerms {
 
 /**
  * Says yes to steps. Once none is open the task is approved, for as much as all of those who said yes have agreed to.
- * @param given the steps that the approver may answer and nobody has
+ * @param given the steps that the approver may answer and that lack a yes
  */
 export function approveSteps(
   task: Pick<StoredTask, 'steps' | 'answers' | 'emergency'>,

@@ -12,7 +12,7 @@ import { buildChallenges } from './unauthorized.js';
 const MAX_SIGN_IN_AGE = 300;
 
 /** Whether the user's token says that they have signed in within the last five minutes. */
-export function hasSignedInLately({ authenticatedAt }: AuthenticatedUser, now: Date): boolean {
+export function hasSignedInLately({ authenticatedAt }: Pick<AuthenticatedUser, 'authenticatedAt'>, now: Date): boolean {
   if (authenticatedAt === undefined) return false;
   const age = now.getTime() / 1000 - authenticatedAt;
   // An issuer's clock may be a little ahead; what lies further in the future says nothing.

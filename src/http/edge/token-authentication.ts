@@ -58,7 +58,7 @@ export async function authenticateToken(
   request.callerGroups = getTokenGroups(credential.token);
   const { user, actors, authenticatedAt, clientId } = credential.token;
   return kind === 'user'
-    ? { kind: 'user', user: user ?? '', authenticatedAt, clientId }
+    ? { kind: 'user', user: user ?? '', authenticatedAt, clientId, token: credential.token }
     : { kind: 'agent', agent: actors[0]?.id ?? '', user: credential.sessionEnded ? undefined : user, presented };
 }
 

@@ -41,7 +41,7 @@ const taskErrors = {
   409: accessRequestProblemFormat,
   410: accessRequestProblemFormat,
 };
-/** What an approver is shown: longer questions can't be read by people. */
+/** The longest question that an approver is shown: longer ones can't be read by people. */
 const MAX_SHOWN_BYTES = 16 * 1024;
 const UNKNOWN = 'There is no such task of this caller.';
 
@@ -51,7 +51,7 @@ interface RequestedItem {
   readonly question: SubmittedQuestion;
   readonly denial: SubmittedDenial | undefined;
   readonly requested: RequestedAccess;
-  /** As it was submitted. */
+  /** The same as it was submitted. */
   readonly stated: Required<Pick<SubmittedItem, 'resource' | 'action'>>;
 }
 
@@ -162,7 +162,7 @@ export function accessRequestRoutes(app: TypedApp, service: Service): void {
     const stored = items.map(({ stated }, i) => ({ ...stated, task: tasks[i]?.id ?? '' }));
     const bundle = await addBundle(service.database, { requester, user, items: stored }, repeat, expires, now);
     // Another request with the same key may have been faster.
-    return (await findEarlier(caller, repeat)) ?? { bundle, tasks };
+    return (await findEarlier(caller, repeat)) ?? (bundle === undefined ? 'too_many' : { bundle, tasks });
   }
 
   async function findEarlier(
@@ -273,7 +273,12 @@ function listItems(body: AccessRequestBody): RequestedItem[] {
 /** @throws BadRequest, AccessRequestProblem */
 function describeTask({ record, offer, chain }: RequestableDenial, item: RequestedItem, now: Date): AskedTask {
   const { question, requested, at } = item;
-  const { requested_until: until, emergency = false } = requested;
+  const { requested_until: until, emergency = false, details } = requested;
+  if (details !== undefined)
+    throw new BadRequest(
+      'is not supported: an approval is for one question',
+      joinPlace(at, 'requested_access.details'),
+    );
   if (until !== undefined && Date.parse(until) <= now.getTime())
     throw new BadRequest('must lie in the future', joinPlace(at, 'requested_access.requested_until'));
   if (emergency && offer.emergency === undefined)

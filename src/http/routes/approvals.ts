@@ -12,7 +12,7 @@ import type { Service } from '../../service/service.js';
 import type { StoredTask, TaskAnswer } from '../../store/approvals.js';
 import {
   approvalDecisionBody,
-  approvalFormat,
+  shownApprovalFormat,
   approvalListFormat,
   approvalListQuery,
   toApprovalJson,
@@ -29,11 +29,11 @@ import { PageTokens } from '../page-token.js';
 import type { TypedApp } from '../typed-app.js';
 
 const approvalParams = z.object({ id: z.string().max(64) });
-const NOT_FOUND = createProblem('not_found', 'There is no such approval.');
+const NO_APPROVAL = createProblem('not_found', 'There is no such approval.');
 const NOT_ALLOWED = createProblem('forbidden', 'You may not answer this: another person has to.');
-const DECIDED = createProblem('conflict', 'It waits for no answer of yours any more.');
+const ANSWERED = createProblem('conflict', 'It waits for no answer of yours any more.');
 /** Pages that are looked through at one time; one caller alone has half of them. */
-const MAX_LISTINGS = 4;
+const MAX_APPROVAL_LISTINGS = 4;
 
 /** A task that its reader may see. */
 interface SeenTask {
@@ -45,7 +45,7 @@ interface SeenTask {
 export function approvalRoutes(app: TypedApp, service: Service): void {
   const onRequest = authenticate(app, service, [], { users: true });
   const pageTokens = new PageTokens(service.secret);
-  const listings = new CallPlaces(MAX_LISTINGS, service.deadlineMs);
+  const listings = new CallPlaces(MAX_APPROVAL_LISTINGS, service.deadlineMs);
   const terms = service.config.approvals;
 
   app.get('/v1/approvals', {
@@ -87,12 +87,12 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
       tags: ['approvals'],
       summary: 'One task: to the user it is asked for, and to who may answer it or has',
       params: approvalParams,
-      response: { 200: approvalFormat, ...inputErrors, 404: problemFormat },
+      response: { 200: shownApprovalFormat, ...inputErrors, 404: problemFormat },
     },
     onRequest,
     handler: async (request, reply) => {
       const seen = await findSeen(request, request.params.id);
-      return seen === undefined ? reply.code(404).send(NOT_FOUND) : reply.send(toJson(seen, service.now()));
+      return seen === undefined ? reply.code(404).send(NO_APPROVAL) : reply.send(toJson(seen, service.now()));
     },
   });
 
@@ -103,22 +103,22 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
         'Approve every step that you may answer, or deny the whole. Approving needs a sign-in of the last five minutes',
       params: approvalParams,
       body: approvalDecisionBody,
-      response: { 200: approvalFormat, ...inputErrors, 404: problemFormat, 409: problemFormat },
+      response: { 200: shownApprovalFormat, ...inputErrors, 404: problemFormat, 409: problemFormat },
     },
     onRequest,
     handler: async (request, reply) => {
       const caller = requireUser(request);
       const { body } = request;
       const seen = await findSeen(request, request.params.id);
-      if (seen === undefined) return reply.code(404).send(NOT_FOUND);
+      if (seen === undefined) return reply.code(404).send(NO_APPROVAL);
       const { task, answerable } = seen;
       const now = service.now();
-      if (readTaskState(task, now) !== 'pending') return reply.code(409).send(DECIDED);
+      if (readTaskState(task, now) !== 'pending') return reply.code(409).send(ANSWERED);
       if (answerable.length === 0) return reply.code(403).send(NOT_ALLOWED);
       if (body.decision === 'approve' && !hasSignedInLately(caller, now)) return sendSignInNeeded(reply);
       const by = userReference(service, caller.user);
       const answered = await service.approvals.answer(task, toAnswer(task, answerable, body, by, now), now);
-      if (answered === undefined) return reply.code(409).send(DECIDED);
+      if (answered === undefined) return reply.code(409).send(ANSWERED);
       if (answered.state === 'approved') await service.elevations.settleOrLeave(answered.id);
       return reply.send(toJson({ task: answered, answerable: [] }, now));
     },
@@ -135,17 +135,17 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
     handler: async (request, reply) => {
       const caller = requireParty(request);
       const task = await service.approvals.find(request.params.id);
-      if (task === undefined) return reply.code(404).send(NOT_FOUND);
+      if (task === undefined) return reply.code(404).send(NO_APPROVAL);
       if (caller.kind === 'user') {
         const person = userReference(service, caller.user);
         const mayEnd = isOfUser(task, person) || task.answers.some(({ by }) => isSameRef(by, person));
-        if (!mayEnd) return reply.code(404).send(NOT_FOUND);
+        if (!mayEnd) return reply.code(404).send(NO_APPROVAL);
       }
       const now = service.now();
       const ended =
         (await service.approvals.end(task.id, 'revoked', now)) ??
         (await service.approvals.end(task.id, 'cancelled', now));
-      if (ended === undefined) return reply.code(409).send(DECIDED);
+      if (ended === undefined) return reply.code(409).send(ANSWERED);
       await service.elevations.settleOrLeave(ended.id);
       return reply.code(204).send();
     },

@@ -79,6 +79,7 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
       const asked = { items, access, purpose, task };
       const earlier = await findAsked(await service.consentRequests.list(pair.user, pair.agent, now), asked);
       const by = formatCallerId(requireParty(request));
+      if (earlier !== undefined) await service.consentRequests.join(earlier.id, by);
       const waiting = earlier ?? (await service.consentRequests.ask(pair, asked, by, now));
       if (waiting === undefined)
         return reply.code(429).send(createProblem('too_many', 'Too many requests wait for this user already.'));
@@ -167,7 +168,7 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
     },
   });
 
-  /** Finds a request that the caller may see: one to the user, of the agent for its user, or one that the client made. */
+  /** Finds a request that the caller may see: one to the user, of the agent for its user, or one that the client asked for. */
   async function findVisible(request: FastifyRequest, id: string): Promise<StoredConsentRequest | undefined> {
     if (!CONSENT_ID.test(id)) return undefined;
     const stored = await service.consentRequests.find(id, service.now());
@@ -175,7 +176,7 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
     if (stored === undefined) return undefined;
     const isVisible =
       caller.kind === 'client'
-        ? stored.askedBy === caller.client.id
+        ? stored.askedBy.includes(caller.client.id)
         : stored.user.id === caller.user && (caller.kind === 'user' || stored.agent.id === caller.agent);
     return isVisible ? stored : undefined;
   }

@@ -1,7 +1,8 @@
 /** `/v1/decisions` and below: decision records with their reasons, and the outcomes that clients report. */
 import { z } from 'zod';
-import type { DecisionRecord, SearchRecord } from '../../model/decision.js';
+import { hideReviews, type DecisionRecord, type SearchRecord } from '../../model/decision.js';
 import { BadRequest } from '../../model/faults.js';
+import { describeRef } from '../../model/ids.js';
 import { formatQuantityNumber, MAX_DECIMALS, UNIT_FORMAT } from '../../model/quantities.js';
 import { formatCallerId, type Caller, type Client } from '../../model/question.js';
 import type { Service } from '../../service/service.js';
@@ -113,7 +114,7 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
       const { records, next } = await listings.run(request, list, { rests: true });
       return {
         page: pageTokens.encode(next, query),
-        results: records.map((record) => redactFacts(client, record)),
+        results: records.map((record) => redactRecord(client, record)),
       };
     },
   });
@@ -133,7 +134,7 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
       );
       return stored === undefined
         ? reply.code(404).send(NOT_FOUND)
-        : reply.send({ ...redactFacts(client, stored.record), outcome: stored.outcome });
+        : reply.send({ ...redactRecord(client, stored.record), outcome: stored.outcome });
     },
   });
 
@@ -184,13 +185,14 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
 }
 
 async function reportOutcome(
-  { decisions, now }: Pick<Service, 'decisions' | 'now'>,
+  { decisions, now, activePolicies }: Pick<Service, 'decisions' | 'now' | 'activePolicies'>,
   id: string,
   caller: Caller,
   outcome: ReportedOutcome,
 ): Promise<OutcomeResult | 'not_found' | 'settled'> {
   const stored = await findVisibleDecision(decisions, id, caller);
-  if (stored === undefined) return 'not_found';
+  if (stored === undefined || !isOfUser(stored.record, caller, activePolicies.rules.vocabulary.userObject))
+    return 'not_found';
   const { record } = stored;
   const { decision = record.id, settles_at: settlesAt } = record.reservation ?? {};
   const isSettled = settlesAt !== undefined && now().getTime() >= Date.parse(settlesAt);
@@ -200,14 +202,22 @@ async function reportOutcome(
   return decisions.reportOutcome(decision, formatCallerId(caller), outcome, kept);
 }
 
-/** Leaves out the facts, which show what is stored of people and resources, unless the client is an admin. */
-function redactFacts<T extends DecisionRecord | SearchRecord>(
-  { may }: Client,
-  record: T,
-): T | (Omit<T, 'facts'> & { redacted: true }) {
-  if (may.has('admin') || !('facts' in record)) return record;
-  const { facts: _facts, ...others } = record;
-  return { ...others, redacted: true };
+/** Whether the decision was for the user whom the agent acts for now: an agent's own question is that of both. */
+function isOfUser(record: DecisionRecord | SearchRecord, caller: Caller, type: string | undefined): boolean {
+  if (caller.kind === 'client') return true;
+  const acting = 'rationale' in record ? record.rationale.acting : record.acting;
+  const user = caller.user === undefined ? undefined : describeRef({ type: type ?? '', id: caller.user });
+  return acting !== undefined && acting.user === user;
+}
+
+/**
+ * Leaves out the facts, which show what is stored of people and resources, and the policies by which people review what
+ * was allowed, unless the client is an admin.
+ */
+function redactRecord({ may }: Client, record: DecisionRecord | SearchRecord): object {
+  if (may.has('admin') || !('rationale' in record)) return record;
+  const { facts, ...others } = { ...record, rationale: hideReviews(record.rationale) };
+  return facts === undefined ? others : { ...others, redacted: true };
 }
 
 /** Finds a record that the caller may see; another's counts as absent. */

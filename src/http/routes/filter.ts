@@ -6,6 +6,7 @@ import { createMask, MASKING_OBLIGATIONS } from '../../lists/mask.js';
 import { GraphSnapshot } from '../../graph/snapshot.js';
 import { BadRequest } from '../../model/faults.js';
 import type { Charge } from '../../model/limits.js';
+import type { OpenedReview } from '../../model/record-effects.js';
 import type { Denial } from '../../model/outcome.js';
 import { getSupportedObligations, omitNulls, type Caller } from '../../model/question.js';
 import { identifyListRequester, PLACEHOLDER_ID, recordSearch } from '../../lists/record.js';
@@ -48,7 +49,9 @@ const filterAnswerFormat = z
             .describe('What the client still has to do; masking is done'),
         }),
       )
-      .describe('In the order of the request'),
+      .describe(
+        'In the order of the request. A dry run of an action with limits answers them without their properties',
+      ),
     removed: z.number().int().describe('How many records of the request are left out'),
     limit_exceeded: z.number().int().optional().describe('How many of those since a limit of the action was reached'),
   })
@@ -88,6 +91,7 @@ export function filterRoutes(app: TypedApp, service: Service): void {
         const mask = createMask(service.secret);
         const permitted: object[] = [];
         const uses: (readonly Charge[])[] = [];
+        const reviews: OpenedReview[] = [];
         let exceeded = 0;
         for (const [i, record] of records.entries()) {
           const preview = previews[i];
@@ -97,9 +101,12 @@ export function filterRoutes(app: TypedApp, service: Service): void {
             continue;
           }
           uses.push(preview.charges);
+          reviews.push(...preview.reviews);
           await yieldToEventLoop();
           const obligations = preview.obligations.filter(({ type }) => !MASKING_OBLIGATIONS.includes(type));
-          const masked = { ...record, properties: mask(record.properties, preview.obligations) };
+          // What is handed out of limited data is a use, and a dry run uses nothing: it answers which records, and no data.
+          const isWithheld = template.dryRun && preview.charges.length > 0;
+          const masked = { ...record, properties: isWithheld ? {} : mask(record.properties, preview.obligations) };
           permitted.push(obligations.length === 0 ? masked : { ...masked, obligations });
         }
         const summary = {
@@ -108,7 +115,7 @@ export function filterRoutes(app: TypedApp, service: Service): void {
           ...toRecordedTypes(records),
           records: records.length,
         };
-        const reserved = await recordSearch('filter', summary, asker, permitted.length, graph, deps, uses);
+        const reserved = await recordSearch('filter', summary, asker, permitted.length, graph, deps, uses, reviews);
         const handedOut = permitted.filter((_record, i) => reserved[i] === true);
         exceeded += permitted.length - handedOut.length;
         return {

@@ -27,6 +27,7 @@ const RESTART_SETTINGS: readonly (readonly [string, (config: Config) => unknown]
   ['records', (c) => c.records],
   ['approvals', (c) => c.approvals],
   ['signing', (c) => c.signing],
+  ['reviews', (c) => c.reviewDueMs],
 ];
 
 /** The settings of TLS that a listener fixes at its start. */

@@ -141,13 +141,13 @@ describe('an outcome', () => {
 
   it('from an agent is for its own question, and its word gives nothing back', async () => {
     newDay();
-    const signFor = (agent: string, aud: string) =>
+    const signFor = (agent: string, aud: string, sub = 'ann') =>
       key.sign(
         { alg: 'ES256', typ: 'at+jwt', kid: 'corp' },
         {
           iss: 'https://corp.example',
           aud,
-          sub: 'ann',
+          sub,
           act: { sub: agent },
           scope: '',
           iat: now / 1000,
@@ -170,6 +170,11 @@ describe('an outcome', () => {
       404,
       'not_found',
     ]);
+    // The same agent for another user, and for none.
+    const others = [await signFor('bot', 'remit', 'ben'), await signFor('bot', 'remit', 'x:ann')];
+    for (const token of others)
+      for (const outcome of ['executed', 'failed', 'abandoned'])
+        expect(await report(id, { outcome }, own(token))).toEqual([404, 'not_found']);
     expect(await report(id, { outcome: 'failed' }, own(bot))).toEqual([201]);
     expect(await leftOf()).toMatchObject({ value: 48_999 });
     // It is told the code and when there is more, and no numbers.
@@ -193,7 +198,11 @@ describe('an outcome', () => {
 
 describe('a filter', () => {
   const records = (count: number) =>
-    Array.from({ length: count }, (_, i) => ({ type: 'account', id: i % 10 === 9 ? 'none' : String((i % 3) + 1) }));
+    Array.from({ length: count }, (_, i) => ({
+      type: 'account',
+      id: i % 10 === 9 ? 'none' : String((i % 3) + 1),
+      properties: { iban: `x${i}` },
+    }));
   const filter = async (count: number, context: object = {}) => {
     const { subject, action } = ask('export') as { subject: object; action: object };
     const response = await remit.post('/v1/filter', { subject, action, records: records(count), context }, as('shop'));
@@ -202,14 +211,16 @@ describe('a filter', () => {
 
   it('uses one for each record that it hands out, in order, and leaves out the rest', async () => {
     newDay();
-    expect((await filter(100, { dry_run: true })).records).toHaveLength(90);
+    const dry = await filter(100, { dry_run: true });
+    expect(dry.records).toHaveLength(90);
+    // It hands out no data, so it is no way around the limit.
+    for (const record of dry.records) expect(record).toHaveProperty('properties', {});
     expect(await filter(100)).toMatchObject({ records: { length: 90 }, removed: 10 });
     const rest = await filter(20);
     expect(rest.records).toEqual(
       records(20)
         .filter(({ id }) => id !== 'none')
-        .slice(0, 10)
-        .map((record) => ({ ...record, properties: {} })),
+        .slice(0, 10),
     );
     expect(rest).toMatchObject({ removed: 10, limit_exceeded: 8 });
     expect(await filter(20)).toEqual({ records: [], removed: 20, limit_exceeded: 18 });

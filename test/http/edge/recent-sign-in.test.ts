@@ -16,7 +16,7 @@ describe('hasSignedInLately', () => {
     [0, false],
     [undefined, false],
   ])('says of %j: %j', (authenticatedAt, expected) => {
-    expect(hasSignedInLately({ kind: 'user', user: 'ann', authenticatedAt }, NOW)).toBe(expected);
+    expect(hasSignedInLately({ authenticatedAt }, NOW)).toBe(expected);
   });
 });
 

@@ -2,6 +2,7 @@
 import type { LightMyRequestResponse } from 'fastify';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { MAX_KEPT_BUNDLES } from '../../../src/store/request-bundles.js';
 import { minutes, QUESTION, recordDenial, startApprovalWorld, type Denial } from '../../support/approval-world.js';
 import { DAYTIME, type Running } from '../../support/sample.js';
 
@@ -255,6 +256,7 @@ describe('a request', () => {
       [{ requested_access: { requested_until: minutes(0).toISOString() } }, 'requested_access.requested_until'],
       [{ requested_access: { requested_until: 'tomorrow' } }, 'requested_access.requested_until'],
       [{ requested_access: { emergency: true } }, 'requested_access.emergency'],
+      [{ requested_access: { details: [] } }, 'requested_access.details'],
       [{ items: [] }, 'items'],
     ] as const)
       expect((await submit({ ...body, ...change })).json(), at).toMatchObject({ error: { at } });
@@ -420,6 +422,15 @@ describe('a request for several questions', () => {
       task: { status: 'partial', items: [{ status: 'approved' }, { status: 'cancelled' }] },
     });
     expect(problemOf(await cancel(task.id))).toEqual([409, 'invalid_task_state', undefined]);
+    await remit.service.database.run([
+      {
+        sql: `insert into access_request_bundles
+                select gen_random_uuid(), requester, user_id, items, kept_until
+                from access_request_bundles, generate_series(2, $1::int)`,
+        params: [MAX_KEPT_BUNDLES],
+      },
+    ]);
+    expect((await submit(await newBundle())).statusCode).toBe(429);
     for (const credential of ['other-key', await agentToken()])
       expect(problemOf(await poll(task.id, credential))).toEqual([404, 'unknown_task', undefined]);
   });

@@ -1,6 +1,9 @@
 /** Approvals over HTTP: who sees what waits, who may answer it, and what becomes of it. */
 import type { LightMyRequestResponse } from 'fastify';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { useStatement } from '../../../src/store/approvals.js';
+import { EventLog } from '../../../src/store/event-log.js';
+import { expireTasks } from '../../../src/store/open-tasks.js';
 import {
   minutes,
   QUESTION,
@@ -365,5 +368,35 @@ describe('the end of an approval', () => {
     expect(stop.statusCode, stop.body).toBe(204);
     const states = await Promise.all([waiting, good, ofBob].map((id) => remit.service.approvals.find(id)));
     expect(states.map((task) => task?.state)).toEqual(['cancelled', 'revoked', 'pending']);
+  });
+});
+
+describe('what becomes of a task', () => {
+  it('is told in the transaction that changes it, and once', async () => {
+    const log = new EventLog(remit.service.database);
+    const { last } = await log.findRange();
+    const steps = [{ kind: 'permission', permission: 'own' } as const, { kind: 'user' } as const];
+    const id = await open({ steps });
+    await open({ steps });
+    await decide(id, 'olga');
+    await decide(id, 'ann');
+    await decide(id, 'ann');
+    const use = useStatement({ id, decision: UNKNOWN_ID }, DAYTIME);
+    await remit.service.database.run([use, use]);
+    const late = await open({ user: 'bob' });
+    await expireTasks(remit.service.database, minutes(1440));
+    await expireTasks(remit.service.database, minutes(1440));
+    const events = (await log.read(last, 100)).filter(({ event }) => event.startsWith('approval.'));
+    expect(
+      events.map(({ event, ids, user, holders }) => [event, ids['approval'], user?.id, holders?.permission]),
+    ).toEqual([
+      ['approval.requested', id, 'ann', 'own'],
+      ['approval.decided', id, 'ann', 'own'],
+      ['approval.used', id, 'ann', undefined],
+      ['approval.requested', late, 'bob', 'own'],
+      ['approval.expired', late, 'bob', 'own'],
+    ]);
+    expect(events[0]?.ids).toEqual({ approval: id, user: 'user:ann', agent: 'agent:coder' });
+    expect(await status(late)).toBe('expired');
   });
 });

@@ -254,6 +254,20 @@ describe('who may', () => {
     });
   });
 
+  it('is each client that asked for the same, or for a part of it, and no other', async () => {
+    const key = remit.service.devKey ?? '';
+    const { id } = await ask({ needs: [READ, SEND] });
+    expect((await call('GET', `/${id}`, key)).statusCode).toBe(404);
+    for (const needs of [[READ, SEND], [READ]]) {
+      const again = await call('POST', '', key, { needs, user: 'ann', agent: 'helper' });
+      expect(again.json<Asked>().id).toBe(id);
+      expect((await call('GET', `/${id}`, key)).json()).toMatchObject({ id, state: 'pending' });
+    }
+    expect((await call('GET', `/${id}`, agentToken())).statusCode).toBe(200);
+    const [stored] = await remit.service.consentRequests.list({ type: 'user', id: 'ann' }, undefined, DAYTIME);
+    expect(stored?.askedBy).toEqual(['agent:helper', 'dev']);
+  });
+
   it('is a client with the agent’s token, or one that may vouch for both', async () => {
     const key = remit.service.devKey ?? '';
     const byToken = await call('POST', '', key, { needs: [READ], token: await agentToken() });

@@ -134,6 +134,10 @@ describe('a person', () => {
         message: `details of the delegation ${EDGE}[0].actions does not name "read".`,
       },
     ]);
+    // People aren't told that it is the token's fault.
+    expect(Object.values(other.context?.reason_user ?? {})).toEqual([
+      expect.stringMatching(/: What was delegated does not cover this\.$/),
+    ]);
     const held = { ...DETAIL, resources: { type: 'employee', permission: 'manage' } };
     await call('bob', 'POST', '', { agent: 'hr-assistant', ends: TOMORROW, details: [held] });
     expect(codes(await ask())).toEqual([]);

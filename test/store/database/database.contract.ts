@@ -5,7 +5,7 @@ import { StatementRejectedFault, type Database, type SqlStatement } from '../../
 import { Fault } from '../../../src/model/faults.js';
 import { DecisionStore } from '../../../src/store/decisions.js';
 import { delegationKey, type DelegationPair } from '../../../src/model/delegations.js';
-import { DelegationStore } from '../../../src/store/delegations.js';
+import { DelegationStore, MAX_CLOSED_OF_USER } from '../../../src/store/delegations.js';
 import { EntityStore } from '../../../src/store/entities.js';
 import { ReadBatch } from '../../../src/store/read-batch.js';
 import { Journal } from '../../../src/store/journal.js';
@@ -185,6 +185,33 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         expect((await store.fetch([third])).get(delegationKey(third))).toBeUndefined();
         expect(await store.find(third)).toMatchObject({ state: 'closed', madeBy: made.by });
         expect(await store.put(third, bounds, portal, { onlyBy: 'portal' })).toBeUndefined();
+        // Of the marks the oldest make room, and none of an agent that was stopped.
+        await db.run([
+          {
+            sql: `insert into delegations (giver_type, giver_id, agent_type, agent_id, state, bounds, made_by, made_at, version, settled, bars, marks)
+                  select $1, $2, 'agent', 'old' || n, case when n % 2 = 0 then 'closed' else 'barred' end, '{}', $3,
+                    '2020-01-01'::timestamptz + n * interval '1 minute', gen_random_uuid(), true, n % 2 = 1, true
+                  from generate_series(1, $4::int) n`,
+            params: [third.giver.type, third.giver.id, made.by, 2 * MAX_CLOSED_OF_USER + 20],
+          },
+        ]);
+        await store.put(third, bounds, made);
+        await store.settle(third, (await store.find(third))?.version ?? '');
+        await store.end(third, made);
+        await forget();
+        const [kept = []] = await db.run([
+          {
+            sql: `select state, count(*)::int as n, min(made_at) as oldest from delegations where giver_type = $1 and giver_id = $2
+                    and state in ('closed', 'barred') group by state order by state`,
+            params: [third.giver.type, third.giver.id],
+          },
+        ]);
+        expect(kept.map(({ state, n }) => [state, n])).toEqual([
+          ['barred', MAX_CLOSED_OF_USER + 10],
+          ['closed', MAX_CLOSED_OF_USER],
+        ]);
+        expect(await store.find(third)).toMatchObject({ state: 'closed' });
+        await db.run([{ sql: `delete from delegations where agent_id like 'old%'` }]);
         // What a client has given and ended itself is forgotten.
         const fourth = { ...third, agent: { ...third.agent, id: 'fourth' } };
         await store.put(fourth, bounds, portal, { onlyBy: 'portal' });

@@ -87,7 +87,7 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
       await database.run([
         { sql: 'delete from remit_version where version > 2' },
         {
-          sql: 'drop table delegations, limit_counters, limit_uses, idempotency_keys, consents, consent_requests, access_request_keys, access_request_bundles, approval_tasks, deliveries, events, limit_notices',
+          sql: 'drop table delegations, limit_counters, limit_uses, idempotency_keys, consents, consent_requests, access_request_keys, access_request_bundles, approval_tasks, deliveries, events, limit_notices, reviews',
         },
         {
           sql: `do $$ declare f regprocedure; begin

@@ -1,0 +1,64 @@
+/** Answers denied questions as the people of a test would, and serves decisions the approvals that come of it. */
+import { findIneligibility, type EligibilityDeps } from '../../govern/approvals/eligibility.js';
+import type { Approval, ApprovalAnswer, Approvals, ApprovalStep, PresentedApproval } from '../../model/approvals.js';
+import type { Decision } from '../../model/decision.js';
+import { isSameRef, type EntityRef } from '../../model/ids.js';
+import { Deadline } from '../../runtime/deadline.js';
+import type { ApprovalSpec } from './format.js';
+
+/** The time for which an approval for one use is good where nothing is configured. */
+const ONCE_MS = 15 * 60_000;
+const DEADLINE_MS = 10_000;
+
+export class MemoryApprovals implements Approvals {
+  private readonly approvals = new Map<string, Approval>();
+
+  fetch(presented: readonly PresentedApproval[]): Promise<ReadonlyMap<string, Approval>> {
+    const found = presented.flatMap(({ id }) => this.approvals.get(id) ?? []);
+    return Promise.resolve(new Map(found.map((approval) => [approval.id, approval])));
+  }
+
+  /**
+   * Has people answer what the denial asks for, each of the steps that they may answer.
+   * @returns what the question presents then; undefined where nothing is asked for, or not all of it is given
+   */
+  async answer(
+    { access_request: offer, id, evaluated_at, request, rationale }: Decision,
+    specs: readonly ApprovalSpec[],
+    userType: string,
+    deps: EligibilityDeps,
+  ): Promise<PresentedApproval | undefined> {
+    if (offer === undefined || specs.some(({ decision }) => decision === 'deny')) return undefined;
+    const { acting } = rationale;
+    const toRef = (text: string | undefined): EntityRef | undefined => {
+      const cut = text?.indexOf(':') ?? -1;
+      return text === undefined ? undefined : { type: text.slice(0, cut), id: text.slice(cut + 1) };
+    };
+    const chain = (acting?.chain ?? []).flatMap((text) => toRef(text) ?? []);
+    const requester = { user: toRef(acting?.user), agent: toRef(acting?.agent), chain };
+    const mayAnswer = async (step: ApprovalStep, by: EntityRef): Promise<boolean> => {
+      if (step.kind === 'user') return requester.user !== undefined && isSameRef(requester.user, by);
+      // What an elevation gives is a relationship, which a test states itself.
+      if (step.kind === 'elevation') return false;
+      const question = { resource: request.resource, permission: step.permission, approver: by, requester };
+      const found = await Deadline.run(DEADLINE_MS, (deadline) => findIneligibility(question, deps, deadline));
+      return 'eligible' in found && found.eligible;
+    };
+    const answers: ApprovalAnswer[] = [];
+    for (const [index, step] of offer.steps.entries())
+      for (const { by } of specs) {
+        const person = { type: userType, id: by };
+        if (!(await mayAnswer(step, person))) continue;
+        answers.push({ step: index, by: person, at: evaluated_at });
+        break;
+      }
+    if (answers.length < offer.steps.length) return undefined;
+    const scope = specs.every((spec) => spec.scope === 'until') ? 'until' : 'once';
+    const ends = specs.flatMap(({ until }) => (until === undefined ? [] : [Date.parse(until)]));
+    const end = Math.min(...(ends.length === 0 ? [Date.parse(evaluated_at) + ONCE_MS] : ends));
+    const { steps, binding } = offer;
+    const approved_until = new Date(end).toISOString();
+    this.approvals.set(id, { id, state: 'approved', binding, steps, answers, scope, approved_until, granted: true });
+    return { id };
+  }
+}

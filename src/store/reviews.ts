@@ -1,0 +1,206 @@
+/** The store of reviews: what was allowed and is to be looked at, until a person has. They are opened with the records. */
+import type { EntityRef } from '../model/ids.js';
+import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
+import { parseStrictJson } from '../runtime/strict-json.js';
+import { partySql, tellOf, type RowEvent } from './outbox.js';
+
+/** An item is of a decision, a permission whose holders look at it, and a resource, since a list is one decision about many. */
+export const REVIEW_TABLES = [
+  `create table reviews (
+     decision uuid not null references decisions (id) on delete cascade,
+     permission text not null, resource_type text not null, resource_id text not null,
+     action text not null, user_type text, user_id text, agents jsonb not null, barred jsonb not null,
+     opened timestamptz not null, due timestamptz not null, told boolean not null default false,
+     closed timestamptz, verdict text, note text, reviewer text, ended boolean,
+     primary key (decision, permission, resource_type, resource_id))`,
+  `create index reviews_page on reviews (opened, decision, permission, resource_type, resource_id) include (due, closed)`,
+  `create index reviews_untold on reviews (due) where closed is null and not told`,
+] as const;
+
+export type ReviewVerdict = 'right' | 'wrong';
+export type ReviewState = 'open' | 'closed' | 'overdue';
+
+export interface ReviewConclusion {
+  readonly verdict: ReviewVerdict;
+  readonly note: string;
+  /** A user as `user:…`, or the id of a client. */
+  readonly reviewer: string;
+  /** Whether what it rested on was ended. */
+  readonly ended: boolean;
+}
+
+export interface StoredReview {
+  readonly decision: string;
+  readonly permission: string;
+  readonly resource: EntityRef;
+  readonly action: string;
+  /** The user for whom it was done; undefined where an agent acted for itself. */
+  readonly user: EntityRef | undefined;
+  /** The agent that acted, then the earlier ones. */
+  readonly agents: readonly EntityRef[];
+  /** People who must not review it, beside the user, as `type:id`. */
+  readonly barred: readonly string[];
+  readonly opened: Date;
+  readonly due: Date;
+  /** undefined while it is open. */
+  readonly conclusion: (ReviewConclusion & { readonly closed: Date }) | undefined;
+}
+
+/** The key that pages continue at. */
+type ReviewKey = readonly [opened: string, decision: string, permission: string, type: string, id: string];
+
+const IN_STATE: Readonly<Record<ReviewState, string>> = {
+  open: 'closed is null',
+  closed: 'closed is not null',
+  overdue: 'closed is null and due <= $1::timestamptz',
+};
+const TOLD_REVIEWS_AT_A_TIME = 500;
+
+export class ReviewStore {
+  constructor(private readonly database: Pick<Database, 'run'>) {}
+
+  /** Lists items, the newest first. @param after the key of the last one before @throws Fault */
+  async list(
+    state: ReviewState,
+    now: Date,
+    after: string | undefined,
+    limit: number,
+  ): Promise<readonly StoredReview[]> {
+    const [opened, ...rest] = after === undefined ? [] : (parseStrictJson(after) as ReviewKey);
+    const [rows = []] = await this.database.run([
+      {
+        sql: `select * from reviews where ${IN_STATE[state]} and $1::timestamptz is not null
+                and ($2::timestamptz is null
+                  or (opened, decision, permission, resource_type, resource_id) < ($2, $3::uuid, $4, $5, $6))
+              order by opened desc, decision desc, permission desc, resource_type desc, resource_id desc limit $7`,
+        params: [now.toISOString(), opened ?? null, ...[0, 1, 2, 3].map((i) => rest[i] ?? null), limit],
+      },
+    ]);
+    return rows.map(toStoredReview);
+  }
+
+  /** Finds the items of a decision. @throws Fault */
+  async find(decision: string): Promise<readonly StoredReview[]> {
+    const [rows = []] = await this.database.run([
+      {
+        sql: 'select * from reviews where decision = $1::uuid order by permission, resource_type, resource_id',
+        params: [decision],
+      },
+    ]);
+    return rows.map(toStoredReview);
+  }
+
+  /** Closes those of the items that are open, all of one decision. @returns how many there were @throws Fault */
+  async close(items: readonly StoredReview[], conclusion: ReviewConclusion, now: Date): Promise<number> {
+    const keys = items.map(({ decision, permission, resource }) => ({ decision, permission, ...resource }));
+    const { verdict, note, reviewer, ended } = conclusion;
+    const statement = {
+      sql: `update reviews v set closed = $2::timestamptz, verdict = $3, note = $4, reviewer = $5, ended = $6
+            from jsonb_to_recordset($1::jsonb) as k (decision uuid, permission text, type text, id text)
+            where v.decision = k.decision and v.permission = k.permission and v.resource_type = k.type
+              and v.resource_id = k.id and v.closed is null
+            returning v.*`,
+      params: [JSON.stringify(keys), now.toISOString(), verdict, note, reviewer, ended],
+    };
+    const [rows = []] = await this.database.run([tellOf(statement, reviewEvent('review.closed', now))]);
+    return rows.length;
+  }
+
+  /** Tells of items that have become overdue. @returns whether there may be more @throws Fault */
+  async tellOverdue(now: Date): Promise<boolean> {
+    const statement = {
+      sql: `update reviews set told = true where (decision, permission, resource_type, resource_id) in (
+              select decision, permission, resource_type, resource_id from reviews
+              where closed is null and not told and due <= $1::timestamptz
+              order by due limit ${TOLD_REVIEWS_AT_A_TIME} for update skip locked)
+            returning *`,
+      params: [now.toISOString()],
+    };
+    const [rows = []] = await this.database.run([tellOf(statement, reviewEvent('review.overdue', now))]);
+    return rows.length === TOLD_REVIEWS_AT_A_TIME;
+  }
+
+  /** @throws Fault */
+  async count(now: Date): Promise<{ readonly open: number; readonly overdue: number }> {
+    const [rows] = await this.database.run([
+      {
+        sql: `select count(*)::int as open, count(*) filter (where due <= $1::timestamptz)::int as overdue
+              from reviews where closed is null`,
+        params: [now.toISOString()],
+      },
+    ]);
+    return { open: Number(rows?.[0]?.['open']), overdue: Number(rows?.[0]?.['overdue']) };
+  }
+}
+
+/** The key of an item, after which a page begins. */
+export function reviewKey({ opened, decision, permission, resource }: StoredReview): string {
+  const key: ReviewKey = [opened.toISOString(), decision, permission, resource.type, resource.id];
+  return JSON.stringify(key);
+}
+
+/** Opens items of records that are stored as allows. @param rows their columns, as JSON */
+export function openReviewsStatement(rows: string): SqlStatement {
+  const statement = {
+    sql: `insert into reviews (decision, permission, resource_type, resource_id, action, user_type, user_id, agents, barred,
+            opened, due)
+          select t.decision, t.permission, t.resource_type, t.resource_id, t.action, t.user_type, t.user_id, t.agents,
+            t.barred, t.opened, t.due
+          from jsonb_to_recordset($1::jsonb) as t (decision uuid, permission text, resource_type text, resource_id text,
+            action text, user_type text, user_id text, agents jsonb, barred jsonb, opened timestamptz, due timestamptz)
+          join decisions d on d.id = t.decision and d.decision
+          on conflict do nothing returning *`,
+    params: [rows],
+  };
+  return tellOf(statement, reviewEvent('review.opened', 'r.opened'));
+}
+
+/** Closes what was opened by decisions that were not answered as allows: there is nothing to look at. */
+export function dropReviewsStatement(decisions: readonly string[]): SqlStatement {
+  return {
+    sql: 'delete from reviews where decision = any ($1::uuid[]) and closed is null',
+    params: [`{${decisions.join(',')}}`],
+  };
+}
+
+/** Those who may review it see that there is something; the user sees what came of it. */
+function reviewEvent(event: 'review.opened' | 'review.overdue' | 'review.closed', at: RowEvent['at']): RowEvent {
+  return {
+    event,
+    at,
+    ids: {
+      decision: 'r.decision',
+      ...(event === 'review.closed'
+        ? { user: partySql('r.user_type', 'r.user_id') }
+        : { resource: partySql('r.resource_type', 'r.resource_id') }),
+    },
+    ...(event === 'review.closed'
+      ? { user: { type: 'r.user_type', id: 'r.user_id' } }
+      : { holders: { permission: 'r.permission', type: 'r.resource_type', id: 'r.resource_id' } }),
+  };
+}
+
+function toStoredReview(row: DatabaseRow): StoredReview {
+  const { closed, verdict, note, reviewer, ended } = row;
+  return {
+    decision: String(row['decision']),
+    permission: String(row['permission']),
+    resource: { type: String(row['resource_type']), id: String(row['resource_id']) },
+    action: String(row['action']),
+    user: typeof row['user_type'] === 'string' ? { type: row['user_type'], id: String(row['user_id']) } : undefined,
+    agents: row['agents'] as readonly EntityRef[],
+    barred: row['barred'] as readonly string[],
+    opened: row['opened'] as Date,
+    due: row['due'] as Date,
+    conclusion:
+      closed instanceof Date
+        ? {
+            verdict: verdict as ReviewVerdict,
+            note: String(note),
+            reviewer: String(reviewer),
+            ended: ended === true,
+            closed,
+          }
+        : undefined,
+  };
+}

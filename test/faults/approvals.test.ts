@@ -1,0 +1,193 @@
+/**
+ * Approvals on two replicas as they are run, on one SpiceDB server and one PostgreSQL: equal requests are one task, of many
+ * answers one counts, an approval for one use allows once; also where one of the two is killed among them.
+ */
+import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { stringify } from 'yaml';
+import { loadConfig } from '../../src/config/config.js';
+import { readSources } from '../../src/config/files.js';
+import { loadWorld, readWorldFile } from '../../src/config/world.js';
+import { loadRules } from '../../src/policy/load.js';
+import { openService } from '../../src/service/service.js';
+import { PostgresDatabase } from '../../src/store/database/postgres.js';
+import { APPROVAL_FILES, QUESTION } from '../support/approval-world.js';
+import { collectCleanups } from '../support/cleanups.js';
+import { dropDatabase, migratedUrl, NEEDS, postgresConfig, SERVER } from '../support/postgres/databases.js';
+import { clientNamed, codes, type Answer } from '../support/sample.js';
+import { BINARY, named, startSpiceDb } from '../support/spicedb.js';
+import { serve, type Remit } from './processes.js';
+
+const ISSUER = 'https://login.example';
+
+describe.skipIf(SERVER === undefined || BINARY === '')(`${named('approvals on two replicas')} on ${NEEDS}`, () => {
+  const directory = mkdtempSync(join(tmpdir(), 'remit-approvals-'));
+  const file = join(directory, 'remit.yaml');
+  const running: Remit[] = [];
+  let database: PostgresDatabase;
+  let userToken: string;
+
+  const onSuiteFinished = collectCleanups();
+  onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
+  beforeAll(async () => {
+    const spicedb = await startSpiceDb();
+    onSuiteFinished(() => spicedb.kill());
+    const url = await migratedUrl(directory);
+    onSuiteFinished(() => dropDatabase(url));
+    database = new PostgresDatabase(postgresConfig(url));
+    onSuiteFinished(() => database.close());
+    const { privateKey, publicKey } = await generateKeyPair('ES256');
+    const jwk = { ...(await exportJWK(publicKey)), kid: 'k', alg: 'ES256', use: 'sig' };
+    const issuedAt = Math.floor(Date.now() / 1000);
+    userToken = await new SignJWT({ client_id: 'portal', auth_time: issuedAt })
+      .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'k' })
+      .setIssuer(ISSUER)
+      .setSubject('olga')
+      .setAudience('remit')
+      .setIssuedAt(issuedAt)
+      .setExpirationTime(issuedAt + 3600)
+      .sign(privateKey);
+    const { endpoint, key: token } = spicedb.address;
+    const config = {
+      listen: { port: 0 },
+      schema: { relationships: 'schema.zed', actions: 'schema.cedarschema' },
+      policies: 'policies',
+      database: { mode: 'postgres', url, connect_timeout_ms: 10_000, statement_timeout_ms: 20_000 },
+      spicedb: { mode: 'server', endpoint, token, insecure_plaintext: true },
+      issuers: [
+        {
+          issuer: ISSUER,
+          jwks: { keys: [jwk] },
+          audience: 'remit',
+          primary: true,
+          shape: 'act',
+          algorithms: ['ES256'],
+          user_clients: ['portal'],
+        },
+      ],
+      clients: [{ ...clientNamed('git', 'git', 'evaluate', 'asserts_subject'), rate: 100_000 }],
+      approvals: { open: 1000 },
+      // What is tested is what comes out: not how slow a busy machine is.
+      limits: { deadline_ms: 30_000, agent_rate: 100_000 },
+    };
+    for (const [name, text] of Object.entries({ ...APPROVAL_FILES, 'remit.yaml': stringify(config) })) {
+      mkdirSync(dirname(join(directory, name)), { recursive: true });
+      writeFileSync(join(directory, name), text);
+    }
+    const loading = loadConfig(file, { REMIT_DATA: join(directory, 'loading') });
+    await spicedb.schema(loadRules(readSources(loading.sources)).graph);
+    const service = await openService(loading);
+    const world = join(directory, 'world.yaml');
+    const { engine: relationships, rules } = service.activePolicies;
+    await loadWorld(world, readWorldFile(world, rules), { relationships, entities: service.entities });
+    await service.close();
+    for (const name of ['one', 'two']) {
+      const remit = await serve(file, { data: join(directory, name) });
+      running.push(remit);
+      onSuiteFinished(() => remit.child.kill('SIGKILL'));
+      await vi.waitUntil(() => fetch(`${remit.url}/health/ready`).then(({ status }) => status === 200), {
+        timeout: 60_000,
+      });
+    }
+  });
+
+  const post = async (
+    remit: Remit,
+    path: string,
+    body: object,
+    credential = 'git-key',
+    key?: string,
+  ): Promise<{ status: number; body: unknown }> => {
+    const response = await fetch(`${remit.url}${path}`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${credential}`,
+        'content-type': 'application/json',
+        ...(key === undefined ? {} : { 'idempotency-key': key }),
+      },
+      body: JSON.stringify(body),
+    });
+    return { status: response.status, body: await response.json() };
+  };
+  const replica = (i: number): Remit => running[i % 2] as Remit;
+  const question = (branch: string): object => ({
+    ...QUESTION,
+    subject: { ...QUESTION.subject, properties: { act: { sub: 'coder' } } },
+    action: { name: 'merge', properties: { branch } },
+  });
+  const ask = async (remit: Remit, branch: string, approval?: string): Promise<Answer> => {
+    const asked = question(branch) as { context: object };
+    const context = approval === undefined ? asked.context : { ...asked.context, approval: { id: approval } };
+    return (await post(remit, '/access/v1/evaluation', { ...asked, context })).body as Answer;
+  };
+  async function submit(remit: Remit, branch: string, key?: string): Promise<string> {
+    const denied = await ask(remit, branch);
+    expect(codes(denied)[0]).toBe('approval_required');
+    const { expires_at } = (denied.context as unknown as { access_request: { expires_at: string } }).access_request;
+    const denial = { evaluation_id: denied.context?.id, expires_at };
+    const answer = await post(remit, '/access/v1/requests', { ...question(branch), denial }, 'git-key', key);
+    expect(answer.status, JSON.stringify(answer.body)).toBe(202);
+    return (answer.body as { task: { id: string } }).task.id;
+  }
+  const approve = (remit: Remit, id: string): ReturnType<typeof post> =>
+    post(remit, `/v1/approvals/${id}/decision`, { decision: 'approve' }, userToken);
+
+  it('are one task, one answer and one use, however many come at once', async () => {
+    const ids = await Promise.all(Array.from({ length: 30 }, (_, i) => submit(replica(i), 'main', `k-${i}`)));
+    const [id = ''] = ids;
+    expect(new Set(ids).size).toBe(1);
+    const answers = await Promise.all(Array.from({ length: 12 }, (_, i) => approve(replica(i), id)));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+    const uses = await Promise.all(Array.from({ length: 30 }, (_, i) => ask(replica(i), 'main', id)));
+    expect(uses.filter(({ decision }) => decision)).toHaveLength(1);
+    for (const use of uses) if (!use.decision) expect(codes(use)).toContain('approval_used');
+  });
+
+  it('are what was answered, where one is killed among them', async () => {
+    const [survivor, victim] = running as [Remit, Remit];
+    let used = 0;
+    const known: { id?: string; approved?: boolean; allowed?: string }[] = await Promise.all(
+      Array.from({ length: 40 }, async (_, i) => {
+        const state: { id?: string; approved?: boolean; allowed?: string } = {};
+        try {
+          state.id = await submit(replica(i), `b-${i}`);
+          state.approved = (await approve(replica(i + 1), state.id)).status === 200;
+          const answer = await ask(replica(i), `b-${i}`, state.id);
+          if (answer.decision) state.allowed = answer.context?.id ?? '';
+          used += 1;
+          if (used === 5) victim.child.kill('SIGKILL');
+        } catch (error) {
+          // The connection has gone with its replica.
+          if (!(error instanceof TypeError)) throw error;
+        }
+        return state;
+      }),
+    );
+    expect(victim.child.killed).toBe(true);
+    expect(known.some(({ allowed }) => allowed === undefined)).toBe(true);
+    for (const [i, { id, approved, allowed }] of known.entries()) {
+      const branch = `b-${i}`;
+      const task = id ?? (await submit(survivor, branch));
+      const [rows] = await database.run([
+        { sql: 'select state, used_by from approval_tasks where id = $1::uuid', params: [task] },
+      ]);
+      if (approved === true) expect(rows?.[0]?.['state']).toBe('approved');
+      if (allowed !== undefined) expect(rows?.[0]?.['used_by']).toBe(allowed);
+      if (rows?.[0]?.['state'] === 'pending') expect((await approve(survivor, task)).status).toBe(200);
+      const again = await ask(survivor, branch, task);
+      // Used up by an answer that nobody got, or by the one that came; otherwise it is there still.
+      expect(again.decision).toBe(rows?.[0]?.['used_by'] === null);
+    }
+    const [counts] = await database.run([
+      {
+        sql: `select (select count(*)::int from approval_tasks where used_by is not null) as used,
+                (select count(*)::int from decisions where decision and record->'request'->>'action' = 'merge') as allowed,
+                (select count(*)::int from approval_tasks t join decisions d on d.id = t.used_by where d.decision) as both`,
+      },
+    ]);
+    expect(counts?.[0]).toEqual({ used: 41, allowed: 41, both: 41 });
+  });
+});
