@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
 
 /** The part of a denial by which an approval is asked for. */
-const denialFormat = z.object({
+const offeredDenialFormat = z.object({
   evaluation_id: z.string(),
   access_request: z.object({ expires_at: z.string() }),
 });
@@ -32,7 +32,7 @@ export async function obtainApproval(
   denial: unknown,
   approver: string,
 ): Promise<object> {
-  const denied = denialFormat.safeParse(denial);
+  const denied = offeredDenialFormat.safeParse(denial);
   if (!denied.success) throw new ConfigError('an approval would not lift this deny', 'demo');
   const { evaluation_id, access_request } = denied.data;
   const opened = openedFormat.parse(
