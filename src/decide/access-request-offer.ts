@@ -7,7 +7,7 @@ import type { StepOutcome } from '../model/outcome.js';
 import type { ReasonCode } from '../model/reasons.js';
 import type { Policy } from '../policy/policies.js';
 import { bindApproval } from './approval-binding.js';
-import { findRequiredPermissions, listForbids, type GivenAnswers } from './approval-facts.js';
+import { findRequiredPermissions, listDenyingForbids, type GivenAnswers } from './approval-facts.js';
 import type { BoundQuestion } from './bound-question.js';
 import { assumeElevation, findElevationStep } from './elevation.js';
 import type { Evaluation } from './evaluation.js';
@@ -33,7 +33,7 @@ export function findAccessRequestOffer(
 ): AccessRequestOffer | undefined {
   if (bound === undefined || facts === undefined || unbound.question.dryRun) return undefined;
   const outcomes = stepResults.map(({ outcome }) => outcome);
-  if (isAllowed(outcomes) || mayTellOfStatements(bound)) return undefined;
+  if (allPass(outcomes) || mayTellOfStatements(bound)) return undefined;
   const lifted = assumeWhatLifts(outcomes, bound, facts, steps);
   if (lifted === undefined || lifted.length === 0) return undefined;
   const { emergency } = bound.target.action;
@@ -75,7 +75,7 @@ function assumeWhatLifts(
   let assumed = isJudged ? assumeMore(nothing, found, bound) : nothing;
   while (assumed !== undefined) {
     const judged = judgeAssuming(assumed, bound, facts, steps);
-    if (isAllowed(judged.outcomes)) return listNeededSteps(assumed, judged.permissions, bound, facts, steps);
+    if (allPass(judged.outcomes)) return listNeededSteps(assumed, judged.permissions, bound, facts, steps);
     assumed = assumeMore(assumed, judged.outcomes, bound);
   }
   return undefined;
@@ -109,7 +109,7 @@ function judgeAssuming(
   };
 }
 
-function isAllowed(outcomes: readonly StepOutcome[]): boolean {
+function allPass(outcomes: readonly StepOutcome[]): boolean {
   return outcomes.every(({ outcome }) => outcome === 'pass');
 }
 
@@ -124,7 +124,7 @@ function assumeMore(
 ): AssumedAnswers | undefined {
   if (!outcomes.every(mayBeLifted)) return undefined;
   const reasons = outcomes.flatMap((outcome) => (outcome.outcome === 'deny' ? outcome.reasons : []));
-  const forbids = listForbids(reasons, bound);
+  const forbids = listDenyingForbids(reasons, bound);
   const isConsentMissing = reasons.some(({ step }) => step === 'consent');
   const others = assumed.permissions ? forbids : forbids.filter((forbid) => !hasRemedy(forbid, 'approval'));
   if (!isConsentMissing && !assumed.permissions && others.length === 0) return { ...assumed, permissions: true };
@@ -150,7 +150,7 @@ function listNeededSteps(
   steps: readonly JudgingStep[],
 ): ApprovalStep[] {
   const without = assumed.user ? judgeAssuming({ ...assumed, user: false }, bound, facts, steps) : undefined;
-  const isUserNeeded = without !== undefined && !isAllowed(without.outcomes);
+  const isUserNeeded = without !== undefined && !allPass(without.outcomes);
   const needed = without === undefined || isUserNeeded ? permissions : without.permissions;
   return [
     ...needed.map((permission): ApprovalStep => ({ kind: 'permission', permission })),

@@ -53,7 +53,7 @@ export function bindApproval(
 }
 
 /** @returns the first place at which the questions differ: the parties come first. undefined where they don't */
-export function findDifference(approved: ApprovalBinding, asked: ApprovalBinding): string | undefined {
+export function findBindingDifference(approved: ApprovalBinding, asked: ApprovalBinding): string | undefined {
   const places = new Set([...PARTY_PLACES, ...Object.keys(approved).sort(), ...Object.keys(asked).sort()]);
   return [...places].find((place) => getHash(approved, place) !== getHash(asked, place));
 }

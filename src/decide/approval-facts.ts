@@ -69,12 +69,15 @@ function describeApproval({ steps, answers, approved_until, emergency }: GoodApp
 export function areAllLiftable(bound: BoundQuestion, facts: PolicyFacts): boolean {
   const outcome = judgePolicies(bound, facts);
   if (outcome.outcome !== 'deny') return true;
-  const forbids = listForbids(outcome.reasons, bound);
+  const forbids = listDenyingForbids(outcome.reasons, bound);
   return forbids.every(({ remedies }) => remedies.some(({ type }) => type === 'consent' || type === 'approval'));
 }
 
 /** The forbids that deny; none where the reasons are others. */
-export function listForbids(reasons: readonly Pick<Reason, 'code' | 'policies'>[], { rules }: BoundQuestion): Policy[] {
+export function listDenyingForbids(
+  reasons: readonly Pick<Reason, 'code' | 'policies'>[],
+  { rules }: BoundQuestion,
+): Policy[] {
   const ofForbids = reasons.filter(({ code }) => code === 'policy_forbid');
   return ofForbids.flatMap(({ policies = [] }) => policies.flatMap((id) => rules.policies.get(id) ?? []));
 }
@@ -105,7 +108,7 @@ export function findRequiredPermissions(bound: BoundQuestion, facts: PolicyFacts
   const outcome = judgePolicies(bound, facts);
   if (outcome.outcome === 'pass') return [];
   if (outcome.outcome === 'unknown' || outcome.reasons.some(({ code }) => code !== 'policy_forbid')) return undefined;
-  const permissions = listForbids(outcome.reasons, bound).map(({ remedies }) =>
+  const permissions = listDenyingForbids(outcome.reasons, bound).map(({ remedies }) =>
     remedies.flatMap((remedy) => (remedy.type === 'approval' ? [remedy.permission] : [])),
   );
   return permissions.some((named) => named.length === 0) ? undefined : [...new Set(permissions.flat())].sort();

@@ -4,7 +4,7 @@ import type { Approval, ApprovalAnswer, ApprovalReading, IneligibleAnswer } from
 import type { FaultCode } from '../model/faults.js';
 import { isSameRef } from '../model/ids.js';
 import type { Deadline } from '../runtime/deadline.js';
-import { bindApproval, findDifference } from './approval-binding.js';
+import { bindApproval, findBindingDifference } from './approval-binding.js';
 import type { BoundQuestion } from './bound-question.js';
 import { fetchApprovals, type AnswerDeps, type EngineAnswers } from './engine-answers.js';
 import { toResourceRef } from './permission-checks.js';
@@ -26,7 +26,7 @@ export async function readApproval(
   if (typeof approvals === 'string') return { id, fault: approvals };
   const approval = approvals.get(id);
   if (approval === undefined) return { id, ineligible: [] };
-  const difference = findDifference(approval.binding, bindApproval(bound, facts, approval.binding));
+  const difference = findBindingDifference(approval.binding, bindApproval(bound, facts, approval.binding));
   // Another caller's approval doesn't go on record.
   if (difference === 'client') return { id, difference, ineligible: [] };
   if (difference !== undefined || approval.state !== 'approved') return { id, approval, difference, ineligible: [] };

@@ -52,7 +52,7 @@ export const proofFormat = z.strictObject({
     ),
 });
 
-const approvalFormat = z
+const presentedApprovalFormat = z
   .strictObject({
     id: z.string().min(1).max(128),
     approved_at: z.string().min(1).max(64).optional(),
@@ -76,7 +76,7 @@ const contextMembers = {
     .max(64)
     .optional()
     .describe('What the client can carry out; absent: what its configuration says, by default nothing'),
-  approval: approvalFormat.optional(),
+  approval: presentedApprovalFormat.optional(),
 } satisfies Record<(typeof REMIT_CONTEXT_MEMBERS)[number], z.ZodType>;
 export const contextFormat = z.looseObject(contextMembers);
 

@@ -6,7 +6,7 @@ import type { EntityRef } from './ids.js';
 export type ApprovalStep =
   /** A holder of the permission on the resource says it, as `@remedy("approval:…")` of a forbid asks. */
   | { readonly kind: 'permission'; readonly permission: string }
-  /** The user for whom the agent acts says it, and no other: `@consent("each")`, or a consent with `confirm: "each"`. */
+  /** The user that the agent acts for says it, and no other: `@consent("each")`, or a consent with `confirm: "each"`. */
   | { readonly kind: 'user' }
   /** A holder of the permission says it: it gives the user the relation that they lack, until it ends by itself (`@elevation`). */
   | {

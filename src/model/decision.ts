@@ -146,9 +146,9 @@ export interface DecisionRecord {
   readonly obligations: readonly Obligation[];
   /** Absent where nothing was reserved. */
   readonly reservation?: ReservationRecord | undefined;
-  /** The approvals that would lift a deny; absent of any other decision. */
+  /** The approvals that would lift the deny; absent where none would. */
   readonly access_request?: AccessRequestOffer | undefined;
-  /** The approval that an allow presented and used. */
+  /** The approval that the allow presented, and used. */
   readonly approval?: { readonly id: string; readonly approved_until: string } | undefined;
   readonly rationale: Rationale;
   /** Absent where they were too long to keep, or the configuration disables them. */

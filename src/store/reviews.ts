@@ -34,7 +34,7 @@ export interface StoredReview {
   readonly permission: string;
   readonly resource: EntityRef;
   readonly action: string;
-  /** The user for whom it was done; undefined where an agent acted for itself. */
+  /** The user that it was done for; undefined where an agent acted for itself. */
   readonly user: EntityRef | undefined;
   /** The agent that acted, then the earlier ones. */
   readonly agents: readonly EntityRef[];

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { TokenSpec } from '../../src/author/test/format.js';
-import { bindApproval, findDifference } from '../../src/decide/approval-binding.js';
+import { bindApproval, findBindingDifference } from '../../src/decide/approval-binding.js';
 import type { BoundQuestion } from '../../src/decide/bound-question.js';
 import { judgeOpeningSteps, openQuestion, JUDGING_STEPS } from '../../src/decide/decide.js';
 import { collectNeeds } from '../../src/decide/facts.js';
@@ -72,7 +72,7 @@ async function differ(
 ): Promise<string | undefined> {
   const [first, second] = [await bind(approved, tokens.approved), await bind(asked, tokens.asked ?? tokens.approved)];
   const binding = bindApproval(first, factsOf(first));
-  return findDifference(binding, bindApproval(second, factsOf(second), binding));
+  return findBindingDifference(binding, bindApproval(second, factsOf(second), binding));
 }
 
 const action = (properties: object): Partial<Question> => ({

@@ -8,7 +8,7 @@ import type { ApprovalSpec } from './format.js';
 
 /** The time for which an approval for one use is good where nothing is configured. */
 const ONCE_MS = 15 * 60_000;
-const DEADLINE_MS = 10_000;
+const SEARCH_DEADLINE_MS = 10_000;
 
 export class MemoryApprovals implements Approvals {
   private readonly approvals = new Map<string, Approval>();
@@ -41,7 +41,7 @@ export class MemoryApprovals implements Approvals {
       // What an elevation gives is a relationship, which a test states itself.
       if (step.kind === 'elevation') return false;
       const question = { resource: request.resource, permission: step.permission, approver: by, requester };
-      const found = await Deadline.run(DEADLINE_MS, (deadline) => findIneligibility(question, deps, deadline));
+      const found = await Deadline.run(SEARCH_DEADLINE_MS, (deadline) => findIneligibility(question, deps, deadline));
       return 'eligible' in found && found.eligible;
     };
     const answers: ApprovalAnswer[] = [];

@@ -202,7 +202,7 @@ async function reportOutcome(
   return decisions.reportOutcome(decision, formatCallerId(caller), outcome, kept);
 }
 
-/** Whether the decision was for the user whom the agent acts for now: an agent's own question is that of both. */
+/** Whether the decision was for the user of the agent's token: an agent's own question is that of both. */
 function isOfUser(record: DecisionRecord | SearchRecord, caller: Caller, type: string | undefined): boolean {
   if (caller.kind === 'client') return true;
   const acting = 'rationale' in record ? record.rationale.acting : record.acting;
