@@ -148,7 +148,12 @@ export async function openService(
     const entities = new EntityStore(database, reads);
     const consents = new ConsentStore(database, reads);
     const signing = await openSigning(config, database);
-    const approvals = new ApprovalStore(database, reads, (presented) => signing.verifyApprovalState(presented));
+    const approvals = new ApprovalStore(
+      database,
+      reads,
+      (presented) => signing.verifyApprovalState(presented),
+      config.reviewDueMs,
+    );
     const delegationStore = new DelegationStore(database, reads);
     const decisions = new DecisionStore(database, config.records.facts, config.reviewDueMs);
     closers.push(() => decisions.flush());

@@ -13,6 +13,7 @@ import type {
 import type { EntityRef } from '../model/ids.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 import type { ReadBatch } from './read-batch.js';
+import { openEmergencyReviewStatement } from './reviews.js';
 import { tellOfTasks } from './task-events.js';
 
 /** The parties that a question is asked for. */
@@ -89,11 +90,13 @@ export class ApprovalStore implements Approvals {
   /**
    * @param reads sends what a turn reads
    * @param isGenuine whether the signed state is Remit's own, of this approval
+   * @param reviewDueMs the time within which an approval in an emergency is to be reviewed
    */
   constructor(
     private readonly database: Database,
     private readonly reads: Pick<ReadBatch, 'read'>,
     private readonly isGenuine: (presented: PresentedApproval & { readonly state: string }) => Promise<boolean>,
+    private readonly reviewDueMs: number,
   ) {}
 
   async fetch(presented: readonly PresentedApproval[]): Promise<ReadonlyMap<string, Approval>> {
@@ -125,7 +128,7 @@ export class ApprovalStore implements Approvals {
    * @throws Fault
    */
   async answer(
-    { id, answers: seen, steps }: Pick<StoredTask, 'id' | 'answers' | 'steps'>,
+    { id, answers: seen, steps, emergency }: Pick<StoredTask, 'id' | 'answers' | 'steps' | 'emergency'>,
     answer: TaskAnswer,
     now: Date,
   ): Promise<StoredTask | undefined> {
@@ -153,6 +156,14 @@ export class ApprovalStore implements Approvals {
         'approval.decided',
         now,
       ),
+      ...(emergency === undefined || answer.state !== 'approved'
+        ? []
+        : [
+            openEmergencyReviewStatement(
+              { task: id, at: now, approvers: answer.answers.map(({ by }) => by) },
+              this.reviewDueMs,
+            ),
+          ]),
     ]);
     return rows?.[0] === undefined ? undefined : toStoredTask(rows[0]);
   }

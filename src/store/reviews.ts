@@ -1,5 +1,5 @@
 /** The store of reviews: what was allowed and is to be looked at, until a person has. They are opened with the records. */
-import type { EntityRef } from '../model/ids.js';
+import { formatRef, type EntityRef } from '../model/ids.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 import { parseStrictJson } from '../runtime/strict-json.js';
 import { partySql, tellOf, type RowEvent } from './outbox.js';
@@ -151,6 +151,38 @@ export function openReviewsStatement(rows: string): SqlStatement {
           join decisions d on d.id = t.decision and d.decision
           on conflict do nothing returning *`,
     params: [rows],
+  };
+  return tellOf(statement, reviewEvent('review.opened', 'r.opened'));
+}
+
+/**
+ * Opens the item of an approval in an emergency, in the transaction that gives it: of the denial that it lifts, for holders of
+ * the permission other than those who gave it. The approval's end, and whether it is used, change nothing of that.
+ * @param approved the task and when its approval was given: nothing is opened where another answer came first
+ */
+export function openEmergencyReviewStatement(
+  approved: { readonly task: string; readonly at: Date; readonly approvers: readonly EntityRef[] },
+  dueMs: number,
+): SqlStatement {
+  const { task, at, approvers } = approved;
+  const statement = {
+    sql: `insert into reviews (decision, permission, resource_type, resource_id, action, user_type, user_id, agents, barred,
+            opened, due)
+          select d.id, t.task->>'emergency', t.task->'question'->'resource'->>'type', t.task->'question'->'resource'->>'id',
+            t.task->'question'->'action'->>'name', nullif(t.user_type, ''), nullif(t.user_id, ''),
+            case t.agent_type when '' then '[]'
+              else jsonb_build_array(jsonb_build_object('type', t.agent_type, 'id', t.agent_id)) end
+              || coalesce(t.task->'chain', '[]'),
+            $3::jsonb, $2::timestamptz, $4::timestamptz
+          from approval_tasks t join decisions d on d.id = (t.task->>'denial')::uuid
+          where t.id = $1::uuid and t.state = 'approved' and t.decided = $2::timestamptz and t.task ? 'emergency'
+          on conflict do nothing returning *`,
+    params: [
+      task,
+      at.toISOString(),
+      JSON.stringify(approvers.map(formatRef)),
+      new Date(at.getTime() + dueMs).toISOString(),
+    ],
   };
   return tellOf(statement, reviewEvent('review.opened', 'r.opened'));
 }

@@ -1,4 +1,5 @@
 /** The contract of the store of approvals, on every database. */
+import { ReviewStore } from '../../src/store/reviews.js';
 import { describe, expect, it } from 'vitest';
 import { v4 as uuid } from 'uuid';
 import type { ApprovalStep } from '../../src/model/approvals.js';
@@ -78,7 +79,7 @@ const yes = (until = later(15)): TaskAnswer => ({
 export function approvalStoreContract(getDatabase: () => Database): void {
   describe('the store of approvals', () => {
     const newStore = (isGenuine = (): Promise<boolean> => Promise.resolve(true)): ApprovalStore =>
-      new ApprovalStore(getDatabase(), new ReadBatch(getDatabase()), isGenuine);
+      new ApprovalStore(getDatabase(), new ReadBatch(getDatabase()), isGenuine, 60_000);
     const open = (opening: TaskOpening, now = NOW, bounds = BOUNDS): Promise<OpenedTask> =>
       openTask(getDatabase(), opening, bounds, now);
     async function opened(opening = newOpening(), now = NOW): Promise<StoredTask> {
@@ -93,6 +94,31 @@ export function approvalStoreContract(getDatabase: () => Database): void {
     }
     const use = async (id: string, decision = uuid(), now = NOW): Promise<unknown> =>
       (await getDatabase().run([useStatement({ id, decision }, now)]))[0]?.[0]?.['problem'];
+
+    it('opens the review of an emergency with its approval, for others than who gave it, and of no other answer', async () => {
+      const reviews = new ReviewStore(getDatabase());
+      const recordDenial = async (): Promise<string> => {
+        const id = uuid();
+        const sql = `insert into decisions (id, at, client, decision, record) values ($1::uuid, $2::timestamptz, 'api', false, '{}')`;
+        await getDatabase().run([{ sql, params: [id, NOW.toISOString()] }]);
+        return id;
+      };
+      const denial = await recordDenial();
+      const task = await approved({ denial, emergency: 'oncall' });
+      expect(await reviews.find(denial)).toEqual([
+        {
+          decision: denial, permission: 'oncall', resource: { type: 'repository', id: 'api' }, action: 'merge',
+          user: task.user, agents: [task.agent, { type: 'agent', id: 'planner' }], barred: ['user:olga'],
+          opened: NOW, due: later(1), conclusion: undefined,
+        },
+      ]); // prettier-ignore
+      const [usual, refused] = [await recordDenial(), await recordDenial()];
+      await approved({ denial: usual });
+      const by = { type: 'user', id: 'olga' };
+      const no = { answers: [], state: 'denied', scope: 'once', denied: { by, at: NOW.toISOString() } } as const;
+      await approved({ denial: refused, emergency: 'oncall' }, no);
+      expect([await reviews.find(usual), await reviews.find(refused)]).toEqual([[], []]);
+    });
 
     it('keeps what was asked as it was asked', async () => {
       const opening = newOpening({ task: newTask({ emergency: 'oncall', requested_until: later(5).toISOString() }) });

@@ -39,7 +39,7 @@ describe('an elevation', () => {
     database = new PgliteDatabase(undefined);
     await migrateSchema(database);
     graph = await EmbeddedGraph.start(SCHEMA, await Journal.open(database));
-    approvals = new ApprovalStore(database, new ReadBatch(database), () => Promise.resolve(true));
+    approvals = new ApprovalStore(database, new ReadBatch(database), () => Promise.resolve(true), 60_000);
     return async () => {
       await graph.close();
       await database.close();
