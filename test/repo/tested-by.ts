@@ -379,5 +379,5 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/model/decision.ts': 'test/http/routes/reviews.test.ts',
   'src/http/event-stream.ts': 'test/http/routes/event-stream.test.ts',
   'src/notify/event-tail.ts': 'test/http/routes/event-stream.test.ts',
-  'src/model/approvals.ts': 'test/store/approvals.test.ts',
+  'src/model/approvals.ts': 'test/http/routes/approvals.test.ts',
 };
