@@ -77,7 +77,11 @@ export class SmallWorld {
   /** Puts the state in place, and returns what decisions in it are made with. */
   async deps({ relationships, entities, now = DAYTIME, check }: SmallWorldState): Promise<DecisionDeps> {
     const world = { relationships: relationships.map(parseRelationship), entities };
-    await this.environment.applyScene({ world, changes: { with: [], without: [], entities: [], used: [], consents: [] }, now });
+    await this.environment.applyScene({
+      world,
+      changes: { with: [], without: [], entities: [], used: [], consents: [] },
+      now,
+    });
     const deps = this.environment.decisionDeps(this.rules);
     if (check === undefined) return deps;
     const timed = Object.create(deps.relationships, {
