@@ -205,7 +205,7 @@ export class ConsentStore implements Consents {
         params: [now.toISOString(), after ?? null],
       },
     ]);
-    return rows.map((row) => row['consent'] as Consent);
+    return rows.map((row) => ({ ...(row['consent'] as Consent), id: String(row['id']) }));
   }
 
   /** Tells of those that are suspended now, and notes of others that they no longer are. @throws Fault */
