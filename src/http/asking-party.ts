@@ -6,7 +6,7 @@ import type { Client } from '../model/question.js';
 import type { Service } from '../service/service.js';
 import { requireCaller } from './edge/request-party.js';
 import { getRequestTokens } from './edge/request-tokens.js';
-import { readAgentReference, requireGrantObjects } from './grant-parties.js';
+import { readPartyReference, requireGrantObjects } from './grant-parties.js';
 
 interface NamedParties {
   readonly token?: string | undefined;
@@ -24,7 +24,7 @@ export async function resolveAskingParties(
   const caller = requireCaller(request);
   const toPair = (user: string, agent: string): ConsentPair => ({
     user: { type: userObject, id: user },
-    agent: readAgentReference(agent, agentObject, 'agent'),
+    agent: readPartyReference(agent, agentObject, 'agent'),
   });
   if (caller.kind === 'agent') {
     for (const member of ['token', 'user', 'agent'] as const)

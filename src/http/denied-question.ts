@@ -4,6 +4,7 @@ import type { AccessRequestOffer } from '../model/approvals.js';
 import type { DecisionRecord } from '../model/decision.js';
 import type { EntityRef } from '../model/ids.js';
 import { formatCallerId, type Caller } from '../model/question.js';
+import type { RevocableToken } from '../model/revocations.js';
 import type { Service } from '../service/service.js';
 import { isTaskId as isUuid } from '../store/approvals.js';
 import type { SubmittedActor, SubmittedDenial } from './access-request-json.js';
@@ -24,7 +25,7 @@ const UNBOUND = 'There is no such denial of this caller.';
  * @throws AccessRequestProblem; Fault
  */
 export async function findDenial(
-  { decisions, signing, now }: Pick<Service, 'decisions' | 'signing' | 'now'>,
+  { decisions, signing, revocations, now }: Pick<Service, 'decisions' | 'signing' | 'revocations' | 'now'>,
   caller: Caller,
   denial: SubmittedDenial | undefined,
   at: string,
@@ -55,7 +56,28 @@ export async function findDenial(
   const ends = [offer.expires_at, ...(bound === undefined ? [] : [bound.expires_at, echoed])].map(Date.parse);
   if (Math.min(...ends) <= now().getTime())
     throw new AccessRequestProblem('expired_denial', 'Ask the question again, and request access for that denial.', at);
-  return { record, offer, ...parties, chain: uniteChain(parties.chain, record) };
+  const wholeChain = uniteChain(parties.chain, record);
+  // Stopping an agent, and every other revocation, ends what was denied before as well: nobody is asked for it any more.
+  if ((await revocations.find(toRevocableToken(record, parties.user, [parties.agent, ...wholeChain]))) !== undefined)
+    throw new AccessRequestProblem('expired_denial', 'What the denial rested on has been revoked since.', at);
+  return { record, offer, ...parties, chain: wholeChain };
+}
+
+/** The claims by which the denial's token, or one like it that was issued by then, would be found to be revoked. */
+function toRevocableToken(
+  { token, evaluated_at: at }: DecisionRecord,
+  user: EntityRef | undefined,
+  agents: readonly (EntityRef | undefined)[],
+): RevocableToken {
+  return {
+    issuer: token?.issuer ?? '',
+    jti: token?.jti,
+    user: user?.id,
+    actors: agents.flatMap((agent) => (agent === undefined ? [] : [{ id: agent.id }])),
+    session: token?.session,
+    txn: token?.transaction,
+    issuedAt: Date.parse(at) / 1000,
+  };
 }
 
 /** @param at the place of the question in the request; empty for the request itself @throws AccessRequestProblem */

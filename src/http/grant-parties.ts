@@ -18,8 +18,8 @@ export function userReference(service: Pick<Service, 'activePolicies'>, user: st
   return { type: requireGrantObjects(service).userObject, id: user };
 }
 
-/** The agent that a request names, with or without its type. @throws BadRequest */
-export function readAgentReference(text: string, type: string, place: string): EntityRef {
+/** The party that a request names, with or without its type. @throws BadRequest */
+export function readPartyReference(text: string, type: string, place: string): EntityRef {
   const id = text.startsWith(`${type}:`) ? text.slice(type.length + 1) : text;
   const problem = findIdProblem(id);
   if (problem !== undefined) throw new BadRequest(problem, place);

@@ -354,6 +354,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/store/request-bundles.ts': 'test/http/routes/access-requests.test.ts',
   'src/store/task-events.ts': 'test/store/approvals.test.ts',
   'src/govern/approvals/advice.ts': 'test/decide/approvals.test.ts',
+  'src/govern/approvals/current-rules.ts': 'test/http/routes/approvals.test.ts',
   'src/govern/approvals/judge.ts': 'test/decide/approvals.test.ts',
   'src/http/access-offer-json.ts': 'test/decide/approvals.test.ts',
   'src/store/reserving-function.ts': 'test/decide/approvals.test.ts',

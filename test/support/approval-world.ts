@@ -31,6 +31,7 @@ entity User { name?: String };
 entity Agent { name?: String };
 entity Repository {};
 @permission("push") @scope("code.write") @title("Merge a pull request") @effect("write")
+@elevation("maintainer by own for PT1H if read") @emergency("emergency")
 action "merge" appliesTo { principal: [Agent, User], resource: [Repository], context: {
   action: { branch?: String }, request: { ticket?: String }, approval?: Remit::Approval } };`,
   'policies/all.cedar': `

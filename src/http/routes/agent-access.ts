@@ -9,7 +9,8 @@ import { idFormat } from '../authzen-formats.js';
 import { authenticate } from '../edge/authentication.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
 import { requireParty } from '../edge/request-party.js';
-import { readAgentReference, requireGrantObjects } from '../grant-parties.js';
+import { readPartyReference, requireGrantObjects } from '../grant-parties.js';
+import { resolveRevokedParty } from '../revoked-party.js';
 import type { TypedApp } from '../typed-app.js';
 import { findVisibleDelegation } from '../visible-delegations.js';
 import { MAX_REVOCATIONS_BY_USER } from './revocations.js';
@@ -17,7 +18,9 @@ import { MAX_REVOCATIONS_BY_USER } from './revocations.js';
 const accessParams = z.object({
   id: z.string().min(1).max(4096).describe('The agent: `mail-bot` or `agent:mail-bot`'),
 });
-const accessQuery = z.strictObject({ user: idFormat.optional().describe('For admins: the user') });
+const accessQuery = z.strictObject({
+  user: idFormat.optional().describe('For admins: the user, `alice` or `user:alice`'),
+});
 
 export function agentAccessRoutes(app: TypedApp, service: Service): void {
   app.delete('/v1/agents/:id/access', {
@@ -35,11 +38,11 @@ export function agentAccessRoutes(app: TypedApp, service: Service): void {
       const { user: named } = request.query;
       if (caller.kind === 'user' && named !== undefined && named !== caller.user)
         throw new BadRequest('There is no such user.', 'user', 404, 'not_found');
-      const user = caller.kind === 'user' ? caller.user : named;
+      const user = caller.kind === 'user' ? caller.user : named && readNamedUser(named, userObject);
       if (user === undefined) throw new BadRequest('is required: the user for whom the agent is stopped', 'user');
       const pair = {
         giver: { type: userObject, id: user },
-        agent: readAgentReference(request.params.id, agentObject, 'id'),
+        agent: readPartyReference(request.params.id, agentObject, 'id'),
       };
       const by = formatCallerId(caller);
       if (caller.kind === 'user' && (await isBeyondLimit(pair, by)))
@@ -61,6 +64,12 @@ export function agentAccessRoutes(app: TypedApp, service: Service): void {
       return reply.code(204).send();
     },
   });
+
+  /** The user as answers name them, with or without their type. @throws BadRequest where no token can name them */
+  function readNamedUser(text: string, type: string): string {
+    const { id } = readPartyReference(text, type, 'user');
+    return resolveRevokedParty({ id }, 'user', type, service.trust.issuers.list());
+  }
 
   /** Revocations are kept for good. An agent that has a delegation can always be stopped: of those there is a limit. */
   async function isBeyondLimit(pair: Parameters<typeof findVisibleDelegation>[1], by: string): Promise<boolean> {

@@ -1,6 +1,7 @@
 /** `/v1/approvals` and below: people read what waits for their approval, answer it, and end what they approved. */
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { findOutdated, type OutdatedTask } from '../../govern/approvals/current-rules.js';
 import { findAnswerableSteps, isTaskUser } from '../../govern/approvals/answerable-steps.js';
 import { approveSteps, readTaskState } from '../../govern/approvals/task-progress.js';
 import type { EligibilityDeps } from '../../govern/approvals/eligibility.js';
@@ -41,6 +42,11 @@ interface SeenTask {
   /** The open steps that the reader may answer. */
   readonly answerable: readonly number[];
 }
+
+const OUTDATED: Readonly<Record<OutdatedTask, ReturnType<typeof createProblem>>> = {
+  rules_changed: createProblem('conflict', 'The rules have changed since this was asked: it has to be asked again.'),
+  condition_lost: createProblem('conflict', 'The user may not ask for this right any more.'),
+};
 
 export function approvalRoutes(app: TypedApp, service: Service): void {
   const onRequest = authenticate(app, service, [], { users: true });
@@ -116,6 +122,8 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
       if (readTaskState(task, now) !== 'pending') return reply.code(409).send(ANSWERED);
       if (answerable.length === 0) return reply.code(403).send(NOT_ALLOWED);
       if (body.decision === 'approve' && !hasSignedInLately(caller, now)) return sendSignInNeeded(reply);
+      const outdated = body.decision === 'approve' ? await findOutdatedNow(task) : undefined;
+      if (outdated !== undefined) return reply.code(409).send(OUTDATED[outdated]);
       const by = userReference(service, caller.user);
       const answered = await service.approvals.answer(task, toAnswer(task, answerable, body, by, now), now);
       if (answered === undefined) return reply.code(409).send(ANSWERED);
@@ -176,6 +184,14 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
       );
       return open.length > 0 || isTaskUser(task, person) || hasAnswered ? { task, answerable: open } : undefined;
     });
+  }
+
+  function findOutdatedNow(task: StoredTask): ReturnType<typeof findOutdated> {
+    return service.activePolicies.withSnapshot(({ relationships, rules }) =>
+      Deadline.run(service.deadlineMs, (deadline) =>
+        deadline.race(findOutdated(task, rules(), new GraphSnapshot(relationships, 'full'))),
+      ),
+    );
   }
 
   function findAnswerable(tasks: readonly StoredTask[], person: EntityRef): ReturnType<typeof findAnswerableSteps> {

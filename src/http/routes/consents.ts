@@ -23,7 +23,7 @@ import { authenticate } from '../edge/authentication.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
 import { hasSignedInLately, sendSignInNeeded } from '../edge/recent-sign-in.js';
 import { requireUser } from '../edge/request-party.js';
-import { readAgentReference, requireGrantObjects, userReference } from '../grant-parties.js';
+import { readPartyReference, requireGrantObjects, userReference } from '../grant-parties.js';
 import { agentFormat, readEnd, requireFuture } from '../grant-terms.js';
 import type { TypedApp } from '../typed-app.js';
 
@@ -69,7 +69,7 @@ export function consentRoutes(app: TypedApp, service: Service): void {
       const { userObject, agentObject } = requireGrantObjects(service);
       const pair = {
         user: { type: userObject, id: caller.user },
-        agent: readAgentReference(body.agent, agentObject, 'agent'),
+        agent: readPartyReference(body.agent, agentObject, 'agent'),
       };
       const { details, access, confirm, when, starts = now.toISOString(), purpose, task } = body;
       const { rules } = service.activePolicies;
@@ -103,7 +103,7 @@ export function consentRoutes(app: TypedApp, service: Service): void {
       const { agentObject } = requireGrantObjects(service);
       const all = await service.consents.list(
         userReference(service, requireUser(request).user),
-        agent === undefined ? undefined : readAgentReference(agent, agentObject, 'agent'),
+        agent === undefined ? undefined : readPartyReference(agent, agentObject, 'agent'),
       );
       const listed = all.filter(({ consent }) => task === undefined || consent.task === task);
       return { consents: listed.map((stored) => toConsentJson(stored, service.now(), service.activePolicies.rules)) };

@@ -24,7 +24,7 @@ import { authenticate } from '../edge/authentication.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
 import { hasSignedInLately, sendSignInNeeded } from '../edge/recent-sign-in.js';
 import { requireParty } from '../edge/request-party.js';
-import { readAgentReference, requireGrantObjects } from '../grant-parties.js';
+import { readPartyReference, requireGrantObjects } from '../grant-parties.js';
 import { requireFuture } from '../grant-terms.js';
 import type { TypedApp } from '../typed-app.js';
 
@@ -51,7 +51,7 @@ export function delegationRoutes(app: TypedApp, service: Service): void {
     handler: async (request, reply) => {
       const { body } = request;
       const { caller, giver } = requireGiver(request, service, body.user);
-      const agent = readAgentReference(body.agent, requireGrantObjects(service).agentObject, 'agent');
+      const agent = readPartyReference(body.agent, requireGrantObjects(service).agentObject, 'agent');
       const bounds = readBounds(body, service.now());
       const { rules } = service.activePolicies;
       if (bounds.details !== undefined) checkRequestedDetails(bounds.details, rules, 'details');
@@ -170,7 +170,7 @@ export function delegationRoutes(app: TypedApp, service: Service): void {
     user: string | undefined,
   ): Promise<{ caller: DelegatingCaller; delegation: VisibleDelegation } | undefined> {
     const { caller, giver } = requireGiver(request, service, user);
-    const pair = { giver, agent: readAgentReference(agent, requireGrantObjects(service).agentObject, 'agent') };
+    const pair = { giver, agent: readPartyReference(agent, requireGrantObjects(service).agentObject, 'agent') };
     const delegation = await findVisibleDelegation(service, pair);
     return delegation !== undefined && isShown(delegation, caller) ? { caller, delegation } : undefined;
   }

@@ -45,7 +45,7 @@ describe('all that is wrong is found', () => {
         /^policies\/agents\.cedar:4:\d+ error \[policy-invalid\] attribute `clasification` .* \(did you mean `classification`\?\)$/,
       ),
       'policies/agents.cedar:5:1 error [duplicate-id] @id("b") is taken by ' + `${c.directory}/policies/agents.cedar:4`,
-      'policies/agents.cedar:5:10 error [invalid-duty] @duty "hide:x" is of no known kind: mask, visible_fields, notification',
+      'policies/agents.cedar:5:10 error [invalid-duty] @duty "hide:x" is of no known kind: mask, visible_fields, notification, review',
       expect.stringMatching(/^policies\/agents\.cedar:6:83 error \[policy-syntax\] .*unexpected token `}`/),
       'policies/agents.cedar:8:3 error [invalid-remedy] @remedy: no resource it applies to has a permission "edti" (did you mean "edit"?)',
     ]);

@@ -51,6 +51,7 @@ async function open(options: DenialOptions = {}, more: object = {}): Promise<str
   expect(response.statusCode, response.body).toBe(202);
   return response.json<{ task: { id: string } }>().task.id;
 }
+const GIT = { authorization: 'Bearer git-key' };
 const decide = (id: string, user: string, body: object = { decision: 'approve' }): Promise<LightMyRequestResponse> =>
   call('POST', `/${id}/decision`, userToken(user), body);
 async function list(user: string, query = ''): Promise<Approval[]> {
@@ -333,6 +334,24 @@ describe('who may answer', () => {
   });
 });
 
+describe('what was asked by rules of before', () => {
+  const elevation = { kind: 'elevation', permission: 'own', relation: 'maintainer', seconds: 3600 } as const;
+  it.each<[string, DenialOptions, string]>([
+    ['for longer than the rules say now', { steps: [{ ...elevation, seconds: 7200 }] }, 'rules have changed'],
+    ['of others than the rules say now', { steps: [{ ...elevation, permission: 'push' }] }, 'rules have changed'],
+    ['for another relation', { steps: [{ ...elevation, relation: 'owner' }] }, 'rules have changed'],
+    ['in an emergency, of others', { emergency: 'own' }, 'rules have changed'],
+    ['for a user who may not ask for it any more', { user: 'zoe', steps: [elevation] }, 'may not ask'],
+  ])('is not given: %s', async (_name, options, message) => {
+    const more = 'emergency' in options ? { requested_access: { emergency: true } } : {};
+    const id = await open(options, more);
+    const refused = await decide(id, 'olga');
+    expect(refused.statusCode, refused.body).toBe(409);
+    expect(refused.body).toContain(message);
+    expect((await decide(id, 'olga', { decision: 'deny' })).statusCode).toBe(200);
+  });
+});
+
 describe('the end of an approval', () => {
   it('comes by who gave it, the user it is for, or an admin, and by no other', async () => {
     const enders: [string, string][] = [
@@ -360,14 +379,21 @@ describe('the end of an approval', () => {
   });
 
   it('comes with everything else that is stopped', async () => {
-    const waiting = await open();
-    const good = await open({ question: { action: { name: 'merge', properties: { branch: 'b' } } } });
+    const agent = 'spare';
+    const waiting = await open({ agent });
+    const good = await open({ agent, question: { action: { name: 'merge', properties: { branch: 'b' } } } });
     await decide(good, 'olga');
-    const ofBob = await open({ user: 'bob' });
-    const stop = await remit.request('DELETE', '/v1/agents/coder/access', undefined, await userToken('ann'));
+    const ofBob = await open({ agent, user: 'bob' });
+    const denial = await recordDenial(remit, { agent });
+    const passedOn = await recordDenial(remit, { chain: [`agent:${agent}`] });
+    const stop = await remit.request('DELETE', `/v1/agents/${agent}/access`, undefined, await userToken('ann'));
     expect(stop.statusCode, stop.body).toBe(204);
     const states = await Promise.all([waiting, good, ofBob].map((id) => remit.service.approvals.find(id)));
     expect(states.map((task) => task?.state)).toEqual(['cancelled', 'revoked', 'pending']);
+    for (const stopped of [denial, passedOn]) {
+      const late = await remit.post('/access/v1/requests', { ...QUESTION, denial: stopped }, GIT);
+      expect([late.statusCode, late.body]).toEqual([410, expect.stringContaining('expired_denial')]);
+    }
   });
 });
 
@@ -383,7 +409,7 @@ describe('what becomes of a task', () => {
     await decide(id, 'ann');
     const use = useStatement({ id, decision: UNKNOWN_ID }, DAYTIME);
     await remit.service.database.run([use, use]);
-    const late = await open({ user: 'bob' });
+    const late = await open({ user: 'max' });
     await expireTasks(remit.service.database, minutes(1440));
     await expireTasks(remit.service.database, minutes(1440));
     const events = (await log.read(last, 100)).filter(({ event }) => event.startsWith('approval.'));
@@ -393,8 +419,8 @@ describe('what becomes of a task', () => {
       ['approval.requested', id, 'ann', 'own'],
       ['approval.decided', id, 'ann', 'own'],
       ['approval.used', id, 'ann', undefined],
-      ['approval.requested', late, 'bob', 'own'],
-      ['approval.expired', late, 'bob', 'own'],
+      ['approval.requested', late, 'max', 'own'],
+      ['approval.expired', late, 'max', 'own'],
     ]);
     expect(events[0]?.ids).toEqual({ approval: id, user: 'user:ann', agent: 'agent:coder' });
     expect(await status(late)).toBe('expired');
