@@ -211,7 +211,7 @@ describe('bots, vaults, caveats and an issuer of its own', () => {
 
   it('denies an action that asks for consent, of an agent', async () => {
     const answer = await open({ sub: 'ada', act: { sub: 'b1' } }, { action: 'empty' });
-    expect(codes(answer)).toEqual(['consent_required']);
+    expect(codes(answer)).toEqual(['approval_required', 'consent_required']);
     expect(answer.context?.remedies).toEqual([{ type: 'consent' }]);
     const person = await remit.evaluate({
       subject: { type: 'person', id: 'ada' },
