@@ -57,7 +57,7 @@ export async function findDenial(
   if (Math.min(...ends) <= now().getTime())
     throw new AccessRequestProblem('expired_denial', 'Ask the question again, and request access for that denial.', at);
   const wholeChain = uniteChain(parties.chain, record);
-  // Stopping an agent, and every other revocation, ends what was denied before as well: nobody is asked for it any more.
+  // Stopping an agent, and every other revocation, ends what was denied before as well: no person is asked for it any more.
   if ((await revocations.find(toRevocableToken(record, parties.user, [parties.agent, ...wholeChain]))) !== undefined)
     throw new AccessRequestProblem('expired_denial', 'What the denial rested on has been revoked since.', at);
   return { record, offer, ...parties, chain: wholeChain };

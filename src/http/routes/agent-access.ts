@@ -19,7 +19,7 @@ const accessParams = z.object({
   id: z.string().min(1).max(4096).describe('The agent: `mail-bot` or `agent:mail-bot`'),
 });
 const accessQuery = z.strictObject({
-  user: idFormat.optional().describe('For admins: the user, `alice` or `user:alice`'),
+  user: idFormat.optional().describe('For admins: the user, `ann` or `user:ann`'),
 });
 
 export function agentAccessRoutes(app: TypedApp, service: Service): void {
