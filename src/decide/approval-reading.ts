@@ -1,24 +1,22 @@
 /** Reads the approval that a question presents: what the store has of it, and whether its approvers may still give it. */
-import { findIneligibility, type EligibilityDeps } from '../govern/approvals/eligibility.js';
+import { findIneligibility, type ApproverRules, type EligibilityDeps } from '../govern/approvals/eligibility.js';
+import { findStepPermission } from '../govern/approvals/task-progress.js';
 import type { Approval, ApprovalAnswer, ApprovalReading, IneligibleAnswer } from '../model/approvals.js';
 import type { FaultCode } from '../model/faults.js';
 import { isSameRef } from '../model/ids.js';
 import type { Deadline } from '../runtime/deadline.js';
 import { bindApproval, findBindingDifference } from './approval-binding.js';
 import type { BoundQuestion } from './bound-question.js';
-import { fetchApprovals, type AnswerDeps, type EngineAnswers } from './engine-answers.js';
+import { fetchNeeded, type AnswerDeps, type EngineAnswers } from './engine-answers.js';
 import { toResourceRef } from './permission-checks.js';
 import type { Facts } from './step.js';
-
-/** The groups that count when it is asked who may approve. */
-export type ApproverGroups = Pick<EligibilityDeps, 'administeredBy' | 'deputies'>;
 
 /** Never throws for an engine's failure: that is in the reading. */
 export async function readApproval(
   bound: BoundQuestion,
   facts: Pick<Facts, 'needs' | 'delegation' | 'delegationsFault' | 'consents'>,
   { approvals, graph }: Pick<EngineAnswers, 'approvals' | 'graph'>,
-  groups: ApproverGroups,
+  approverRules: ApproverRules,
   deadline: Deadline,
 ): Promise<ApprovalReading | undefined> {
   const id = bound.question.approval?.id;
@@ -30,7 +28,7 @@ export async function readApproval(
   // Another caller's approval doesn't go on record.
   if (difference === 'client') return { id, difference, ineligible: [] };
   if (difference !== undefined || approval.state !== 'approved') return { id, approval, difference, ineligible: [] };
-  const deps = { graph, rules: bound.rules, ...groups };
+  const deps = { graph, rules: bound.rules, ...approverRules };
   const judged = await Promise.all(approval.answers.map((answer) => judgeAnswer(bound, approval, answer, deps, deadline))); // prettier-ignore
   const fault = judged.find((result) => typeof result === 'string');
   if (fault !== undefined) return { id, fault };
@@ -45,7 +43,7 @@ export async function renewReading(
   deadline: Deadline,
 ): Promise<ApprovalReading | undefined> {
   if (reading === undefined || 'fault' in reading || question.approval === undefined) return reading;
-  const approvals = await fetchApprovals([question.approval], deps, deadline);
+  const approvals = await fetchNeeded([question.approval], deps.approvals, deadline);
   if (typeof approvals === 'string') return { id: reading.id, fault: approvals };
   return { ...reading, approval: approvals.get(reading.id) };
 }
@@ -60,11 +58,11 @@ async function judgeAnswer(
 ): Promise<IneligibleAnswer | FaultCode | undefined> {
   const step = steps[index];
   if (step === undefined) return { step: index, by, why: 'unknown_step' };
-  if (step.kind === 'user')
+  const permission = findStepPermission(step, { emergency });
+  if (permission === undefined)
     return acting.user !== undefined && isSameRef(acting.user, by)
       ? undefined
       : { step: index, by, why: 'not_the_user' };
-  const permission = emergency ?? step.permission;
   const asked = { resource: toResourceRef(question), permission, approver: by, requester: acting };
   const found = await findIneligibility(asked, deps, deadline);
   if ('fault' in found) return found.fault;

@@ -4,6 +4,7 @@
  * preview decisions with the same steps (lists/preview.ts), and records are decided again with them
  * (records/redecide.ts).
  */
+import type { ApproverRules } from '../govern/approvals/eligibility.js';
 import type { RelationshipGraph } from '../graph/port.js';
 import { GraphSnapshot } from '../graph/snapshot.js';
 import type { Approvals } from '../model/approvals.js';
@@ -26,7 +27,7 @@ import type { UnboundQuestion } from './bound-question.js';
 import { concludeDecision, toDecisionRecord } from './conclude.js';
 import { newDecisionId } from './decision-id.js';
 import { findAccessRequestOffer } from './access-request-offer.js';
-import { renewReading, type ApproverGroups } from './approval-reading.js';
+import { renewReading } from './approval-reading.js';
 import type { Evaluation, StepResult } from './evaluation.js';
 import { collectNeeds, evaluateFacts } from './facts.js';
 import { fetchEngineAnswers } from './engine-answers.js';
@@ -60,7 +61,7 @@ export interface DecisionDeps {
   readonly entities: Pick<Entities, 'fetch'>;
   readonly consents: Consents;
   readonly approvals: Approvals;
-  readonly approverGroups: ApproverGroups;
+  readonly approverRules: ApproverRules;
   readonly delegations: Delegations;
   readonly decisions: Pick<Decisions, 'record' | 'correct'>;
   readonly revocations: Revocations;

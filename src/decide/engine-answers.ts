@@ -4,12 +4,12 @@
  */
 import { checkKey } from '../graph/relationship-text.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
-import type { Approval, Approvals, PresentedApproval } from '../model/approvals.js';
+import type { Approval, Approvals } from '../model/approvals.js';
 import type { CheckAnswer, CheckRequest } from '../model/checks.js';
-import type { ConsentMap, ConsentNeed, Consents } from '../model/consents.js';
-import type { DelegationMap, DelegationPair, Delegations } from '../model/delegations.js';
+import type { ConsentMap, Consents } from '../model/consents.js';
+import type { DelegationMap, Delegations } from '../model/delegations.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
-import type { Entities, EntityMap, EntityNeed } from '../model/entities.js';
+import type { Entities, EntityMap } from '../model/entities.js';
 import type { FaultCode } from '../model/faults.js';
 import type { LimitUses } from '../model/limits.js';
 import { engineFaultCode, type Deadline } from '../runtime/deadline.js';
@@ -63,25 +63,25 @@ export async function fetchEngineAnswers(
   const unasked = new Map([...checks].filter(([key]) => !priorAnswers.has(key)));
   const [fetched, entities, delegations, limits, consents, approvals] = await Promise.all([
     fetchChecks(unasked, graph, deadline),
-    fetchEntities(
+    fetchNeeded(
       needs.flatMap((need) => need.entities),
-      deps,
+      deps.entities,
       deadline,
     ),
-    fetchDelegations(
+    fetchNeeded(
       needs.flatMap((need) => need.delegations),
-      deps,
+      deps.delegations,
       deadline,
     ),
     fetchLimits(needs, deps, deadline),
-    fetchConsents(
+    fetchNeeded(
       needs.flatMap((need) => need.consents),
-      deps,
+      deps.consents,
       deadline,
     ),
-    fetchApprovals(
+    fetchNeeded(
       needs.flatMap(({ approval }) => approval ?? []),
-      deps,
+      deps.approvals,
       deadline,
     ),
   ]);
@@ -120,21 +120,13 @@ export async function fetchChecks(
   return byKey;
 }
 
-export function fetchEntities(
-  needs: readonly EntityNeed[],
-  { entities }: AnswerDeps,
+/** Asks a store for what the questions need of it: nothing is read where they need nothing. */
+export async function fetchNeeded<Need, Found>(
+  needs: readonly Need[],
+  store: { readonly fetch: (needs: readonly Need[]) => Promise<ReadonlyMap<string, Found>> },
   deadline: Deadline,
-): Promise<EntityMap | FaultCode> {
-  return answerOrFault(() => entities.fetch(needs), deadline);
-}
-
-/** Nothing is read where no agent acts for a user. */
-export async function fetchDelegations(
-  pairs: readonly DelegationPair[],
-  { delegations }: AnswerDeps,
-  deadline: Deadline,
-): Promise<DelegationMap | FaultCode> {
-  return pairs.length === 0 ? new Map() : answerOrFault(() => delegations.fetch(pairs), deadline);
+): Promise<ReadonlyMap<string, Found> | FaultCode> {
+  return needs.length === 0 ? new Map() : answerOrFault(() => store.fetch(needs), deadline);
 }
 
 /** Reads what has been used of all limits that the questions have; nothing is read where they have none. */
@@ -148,24 +140,6 @@ export async function fetchLimits(
   if (charges.size === 0 && retry === undefined) return undefined;
   const read = await answerOrFault(() => limits.read([...charges.values()], retry), deadline);
   return typeof read === 'string' ? { fault: read } : read;
-}
-
-/** Nothing is read where no action asks for consent. */
-async function fetchConsents(
-  needs: readonly ConsentNeed[],
-  { consents }: AnswerDeps,
-  deadline: Deadline,
-): Promise<ConsentMap | FaultCode> {
-  return needs.length === 0 ? new Map() : answerOrFault(() => consents.fetch(needs), deadline);
-}
-
-/** Nothing is read where no question presents an approval. */
-export async function fetchApprovals(
-  presented: readonly PresentedApproval[],
-  { approvals }: Pick<AnswerDeps, 'approvals'>,
-  deadline: Deadline,
-): Promise<ReadonlyMap<string, Approval> | FaultCode> {
-  return presented.length === 0 ? new Map() : answerOrFault(() => approvals.fetch(presented), deadline);
 }
 
 async function answerOrFault<Answer>(ask: () => Promise<Answer>, deadline: Deadline): Promise<Answer | FaultCode> {

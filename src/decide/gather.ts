@@ -3,6 +3,7 @@
  * for a question, lists for many at once.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ApproverRules } from '../govern/approvals/eligibility.js';
 import { planCharges } from '../govern/limits/charges.js';
 import { planRetryKey } from '../govern/limits/retry-key.js';
 import { checkKey } from '../graph/relationship-text.js';
@@ -17,16 +18,15 @@ import { readHostClock } from '../runtime/clock.js';
 import { engineFaultCode, type Deadline } from '../runtime/deadline.js';
 import { yieldToEventLoop } from '../runtime/yield.js';
 import type { DecisionObserver } from '../telemetry/observer.js';
-import { readApproval, type ApproverGroups } from './approval-reading.js';
+import { readApproval } from './approval-reading.js';
 import type { BoundQuestion } from './bound-question.js';
 import { listConsentChecks, selectConsents } from './consent-facts.js';
 import { findDelegationPath } from './delegation-path.js';
 import { buildDelegationCheck, listDelegationChecks, listDelegationPairs } from './delegation-links.js';
 import {
   fetchChecks,
-  fetchDelegations,
-  fetchEntities,
   fetchLimits,
+  fetchNeeded,
   NOT_REQUESTED,
   type AnswerDeps,
   type EngineAnswers,
@@ -36,7 +36,7 @@ import { evaluateFacts, withIntermediaries } from './facts.js';
 import type { Facts, StepNeeds } from './step.js';
 
 export interface GatherDeps extends AnswerDeps {
-  readonly approverGroups: ApproverGroups;
+  readonly approverRules: ApproverRules;
   readonly revocations: Revocations;
   readonly observer: Pick<DecisionObserver, 'cedar'>;
 }
@@ -73,7 +73,7 @@ export async function gatherFacts(
     intermediaries.length === 0
       ? [undefined, needs.charges.length === 0 && needs.retry === undefined ? undefined : answers.limits]
       : await Promise.all([
-          fetchEntities([...intermediaries, ...listReferenceNeeds(bound)], deps, deadline),
+          fetchNeeded([...intermediaries, ...listReferenceNeeds(bound)], deps.entities, deadline),
           fetchLimits(
             [{ charges: planCharges(bound).charges, retry: needs.retry && planRetryKey(bound) }],
             deps,
@@ -92,7 +92,7 @@ export async function gatherFacts(
   const approvalReading =
     bound.question.approval === undefined
       ? undefined
-      : await readApproval(bound, settled, answers, deps.approverGroups, deadline);
+      : await readApproval(bound, settled, answers, deps.approverRules, deadline);
   await yieldToEventLoop();
   const facts = deps.observer.cedar(() =>
     evaluateFacts(bound, { ...settled, entity, entitiesFault, delegationPath, limits, approvalReading }),
@@ -165,7 +165,7 @@ async function bindGrants(
   const pairs = listDelegationPairs(question, delegationPath);
   const { delegations } = answers;
   const unread = typeof delegations === 'string' ? [] : pairs.filter((pair) => !delegations.has(delegationKey(pair)));
-  const read = unread.length === 0 ? [] : [await fetchDelegations(unread, deps, deadline)];
+  const read = unread.length === 0 ? [] : [await fetchNeeded(unread, deps.delegations, deadline)];
   const grants = {
     ...combineDelegations([delegations, ...read]),
     consents: selectConsents(question, answers.consents),

@@ -1,5 +1,6 @@
 /** `access_request` of a deny: how the caller asks for the approvals that would lift it. */
 import { z } from 'zod';
+import { CONTEXT_PLACE } from '../decide/approval-binding.js';
 import type { ApprovalSigning } from '../govern/approvals/signing.js';
 import type { Decision } from '../model/decision.js';
 
@@ -27,7 +28,7 @@ export async function describeOffer(
   if (offer === undefined) return undefined;
   const { expires_at, binding } = offer;
   const contextMembers = Object.keys(binding).flatMap((place) =>
-    place.startsWith('context.') ? [place.slice('context.'.length)] : [],
+    place.startsWith(CONTEXT_PLACE) ? [place.slice(CONTEXT_PLACE.length)] : [],
   );
   const denial = { evaluation_id: id, expires_at };
   return {

@@ -1,21 +1,18 @@
 /** Finds the denial that an access request is for, and holds what is submitted to what was recorded. */
 import { findSubmittedDifference, type SubmittedQuestion } from '../decide/submitted-question.js';
-import type { AccessRequestOffer } from '../model/approvals.js';
+import type { AccessRequestOffer, ApprovalRequester } from '../model/approvals.js';
+import { parseDescribedParties } from '../model/acting.js';
 import type { DecisionRecord } from '../model/decision.js';
-import type { EntityRef } from '../model/ids.js';
+import { isUuid, type EntityRef } from '../model/ids.js';
 import { formatCallerId, type Caller } from '../model/question.js';
 import type { RevocableToken } from '../model/revocations.js';
 import type { Service } from '../service/service.js';
-import { isTaskId as isUuid } from '../store/approvals.js';
 import type { SubmittedActor, SubmittedDenial } from './access-request-json.js';
 import { AccessRequestProblem } from './edge/access-request-problem.js';
 
-export interface RequestableDenial {
+export interface RequestableDenial extends ApprovalRequester {
   readonly record: DecisionRecord;
   readonly offer: AccessRequestOffer;
-  readonly user: EntityRef | undefined;
-  readonly agent: EntityRef | undefined;
-  readonly chain: readonly EntityRef[];
 }
 
 const UNBOUND = 'There is no such denial of this caller.';
@@ -44,8 +41,7 @@ export async function findDenial(
   const record = isUuid(id) ? (await decisions.find(id))?.record : undefined;
   if (record?.client !== formatCallerId(caller)) return refuse(UNBOUND);
   // The record of a list has no rationale.
-  const { user, agent, chain = [] } = (record as Partial<DecisionRecord>).rationale?.acting ?? {};
-  const parties = { user: toRef(user), agent: toRef(agent), chain: chain.flatMap((text) => toRef(text) ?? []) };
+  const parties = parseDescribedParties((record as Partial<DecisionRecord>).rationale?.acting);
   if (caller.kind === 'agent' && parties.user?.id !== caller.user) return refuse(UNBOUND);
   if (evaluatedAt !== undefined && Date.parse(evaluatedAt) !== Date.parse(record.evaluated_at))
     return refuse('The denial was made at another time.');
@@ -98,8 +94,7 @@ export function requireSameQuestion(
 
 /** Refuses an actor that the denial's record doesn't prove. @throws AccessRequestProblem */
 export function requireProvenActor({ record, agent }: RequestableDenial, actor: SubmittedActor | undefined): void {
-  const { chain = [] } = record.rationale.acting ?? {};
-  const proven = [agent, ...chain.map((text) => toRef(text))];
+  const proven = [agent, ...parseDescribedParties(record.rationale.acting).chain];
   let at = 'client.actor';
   for (let stated = actor, i = 0; stated !== undefined; stated = stated.act, i += 1, at += '.act') {
     const party = proven[i];
@@ -118,11 +113,4 @@ function uniteChain(chain: readonly EntityRef[], { facts }: DecisionRecord): rea
   const passedOn = facts?.passed_on;
   const through = passedOn !== undefined && 'through' in passedOn ? passedOn.through : [];
   return [...chain, ...through];
-}
-
-/** The party that a record names as `type:id`. */
-function toRef(text: string | undefined): EntityRef | undefined {
-  if (text === undefined) return undefined;
-  const colon = text.indexOf(':');
-  return { type: text.slice(0, colon), id: text.slice(colon + 1) };
 }

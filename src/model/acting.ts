@@ -1,5 +1,6 @@
 /** The parties of a request: the agent that acts and the user it acts for, by a verified token or a client's assertion. */
-import { describeRef, type EntityRef } from './ids.js';
+import type { ApprovalRequester } from './approvals.js';
+import { describeRef, parseDescribedRef, type EntityRef } from './ids.js';
 
 /** An agent for a user, an agent for itself, or a user with no agent. */
 export type ActingMode = ActingParties['mode'];
@@ -104,17 +105,30 @@ export function listAgents(acting: ActingParties): EntityRef[] {
   return acting.mode === 'human' ? [] : [acting.agent, ...acting.chain];
 }
 
+/** The parties in words, as {@link describeRef} has them. */
+export interface DescribedActing {
+  readonly mode: ActingMode;
+  readonly user?: string;
+  readonly agent?: string;
+  readonly chain: readonly string[];
+}
+
 /** The parties as text, `user:alice`; those that the mode doesn't have are left out. */
-export function describeActing(acting: ActingParties): {
-  mode: ActingMode;
-  user?: string;
-  agent?: string;
-  chain: string[];
-} {
+export function describeActing(acting: ActingParties): DescribedActing {
   return {
     mode: acting.mode,
     ...(acting.user === undefined ? {} : { user: describeRef(acting.user) }),
     ...(acting.agent === undefined ? {} : { agent: describeRef(acting.agent) }),
     chain: acting.chain.map(describeRef),
+  };
+}
+
+/** Reads the parties that {@link describeActing} has written; none where nothing was. */
+export function parseDescribedParties(acting: DescribedActing | undefined): ApprovalRequester {
+  const { user, agent, chain = [] } = acting ?? {};
+  return {
+    user: user === undefined ? undefined : parseDescribedRef(user),
+    agent: agent === undefined ? undefined : parseDescribedRef(agent),
+    chain: chain.flatMap((text) => parseDescribedRef(text) ?? []),
   };
 }

@@ -2,6 +2,14 @@
 import type { FaultCode } from './faults.js';
 import type { EntityRef } from './ids.js';
 
+/** The parties of the question that is to be approved. */
+export interface ApprovalRequester {
+  readonly user?: EntityRef | undefined;
+  readonly agent?: EntityRef | undefined;
+  /** Earlier agents, and those that the delegation was passed on through. */
+  readonly chain: readonly EntityRef[];
+}
+
 /** One yes that the question lacks. A question may lack several; one person may give every one that they may give. */
 export type ApprovalStep =
   /** A holder of the permission on the resource says it, as `@remedy("approval:…")` of a forbid asks. */

@@ -6,7 +6,7 @@ import type { Evidence, StepOutcome } from './outcome.js';
 import type { Reason } from './reasons.js';
 import type { Obligation } from './obligations.js';
 import type { Remedy } from './remedies.js';
-import type { ActingMode } from './acting.js';
+import type { DescribedActing } from './acting.js';
 import type { CheckAnswer } from './checks.js';
 import type { Consent } from './consents.js';
 import type { DelegationState } from './delegations.js';
@@ -38,12 +38,7 @@ export interface IgnoredMembers {
 }
 
 export interface Rationale {
-  readonly acting?: {
-    readonly mode: ActingMode;
-    readonly user?: string;
-    readonly agent?: string;
-    readonly chain: readonly string[];
-  };
+  readonly acting?: DescribedActing;
   readonly steps: readonly StepEvidence[];
   /** Absent where the question states nothing of the kind. */
   readonly ignored?: IgnoredMembers;

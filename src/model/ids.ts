@@ -102,9 +102,26 @@ function decodeBytes(encoded: string): string | undefined {
   }
 }
 
+const UUID_TEXT = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Whether the text can be the id of a row: the database refuses a statement that compares its ids with anything else. */
+export function isUuid(text: string): boolean {
+  return UUID_TEXT.test(text);
+}
+
 /** `type:id` with the id as it was written, for people and evidence. Two things may read alike: it is no key. */
 export function describeRef({ type, id }: EntityRef): string {
   return `${type}:${isForeignId(id) ? encodeId(id) : id}`;
+}
+
+/**
+ * Reads what {@link describeRef} has written.
+ * @param text such as `employee:erin`, with a raw id that may have colons itself
+ * @returns undefined where it names nothing
+ */
+export function parseDescribedRef(text: string): EntityRef | undefined {
+  const colon = text.indexOf(':');
+  return colon < 1 || colon === text.length - 1 ? undefined : { type: text.slice(0, colon), id: text.slice(colon + 1) };
 }
 
 /** `type:id` with the id encoded: the form that relationships have as text, and a key. */

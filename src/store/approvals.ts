@@ -5,23 +5,17 @@
 import type {
   Approval,
   ApprovalAnswer,
+  ApprovalRequester,
   Approvals,
   ApprovalUse,
   PresentedApproval,
   TaskState,
 } from '../model/approvals.js';
-import type { EntityRef } from '../model/ids.js';
+import { isUuid, type EntityRef } from '../model/ids.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 import type { ReadBatch } from './read-batch.js';
 import { openEmergencyReviewStatement } from './reviews.js';
 import { tellOfTasks } from './task-events.js';
-
-/** The parties that a question is asked for. */
-export interface TaskParties {
-  readonly user?: EntityRef | undefined;
-  readonly agent?: EntityRef | undefined;
-  readonly chain: readonly EntityRef[];
-}
 
 /** The question that is approved, as approvers are shown it: what decides nothing isn't part of it. */
 export interface ApprovedQuestion {
@@ -41,7 +35,7 @@ export interface AskedTask extends Pick<Approval, 'binding' | 'steps' | 'emergen
   readonly requested_until?: string | undefined;
 }
 
-export interface StoredTask extends AskedTask, Omit<Approval, keyof AskedTask>, TaskParties {
+export interface StoredTask extends AskedTask, Omit<Approval, keyof AskedTask>, ApprovalRequester {
   readonly answers: readonly StoredAnswer[];
   /** The no, where it was denied. */
   readonly denied?: Refusal | undefined;
@@ -102,7 +96,7 @@ export class ApprovalStore implements Approvals {
   async fetch(presented: readonly PresentedApproval[]): Promise<ReadonlyMap<string, Approval>> {
     const genuine = await Promise.all(
       presented.map(async ({ id, state }) =>
-        isTaskId(id) && (state === undefined || (await this.isGenuine({ id, state }))) ? [id] : [],
+        isUuid(id) && (state === undefined || (await this.isGenuine({ id, state }))) ? [id] : [],
       ),
     );
     const ids = [...new Set(genuine.flat())];
@@ -116,7 +110,7 @@ export class ApprovalStore implements Approvals {
 
   /** Finds a task. @throws Fault */
   async find(id: string): Promise<StoredTask | undefined> {
-    if (!isTaskId(id)) return undefined;
+    if (!isUuid(id)) return undefined;
     const [rows] = await this.database.run([{ sql: `${SELECT_TASKS} where t.id = $1::uuid`, params: [id] }]);
     return rows?.[0] === undefined ? undefined : toStoredTask(rows[0]);
   }
@@ -262,13 +256,6 @@ export function endAllStatement(
     'approval.decided',
     now,
   );
-}
-
-const TASK_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-/** Whether the text can be the id of a task. */
-export function isTaskId(id: string): boolean {
-  return TASK_ID.test(id);
 }
 
 export function toStoredTask(row: DatabaseRow): StoredTask {

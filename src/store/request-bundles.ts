@@ -1,6 +1,7 @@
 /** Access requests for several questions at once, and what requests with the same key have opened before. */
 import { v4 as uuid } from 'uuid';
-import { KEPT_AFTER_END_MS, isTaskId } from './approvals.js';
+import { isUuid } from '../model/ids.js';
+import { KEPT_AFTER_END_MS } from './approvals.js';
 import type { Database, DatabaseRow } from './database/port.js';
 
 /** The bundles of a requester for one user that are kept, ended ones as well. */
@@ -96,7 +97,7 @@ export async function addBundle(
 
 /** @throws Fault */
 export async function findBundle(database: Database, id: string): Promise<StoredBundle | undefined> {
-  if (!isTaskId(id)) return undefined;
+  if (!isUuid(id)) return undefined;
   const [rows] = await database.run([
     { sql: 'select * from access_request_bundles where id = $1::uuid', params: [id] },
   ]);

@@ -186,7 +186,7 @@ async function judge(w: World, by: Rules = rules): Promise<Decision> {
     relationships: graphOf(w, type, by),
     entities: storeOf(w),
     approvals: { fetch: () => Promise.resolve(new Map()) },
-    approverGroups: { administeredBy: new Map(), deputies: new Map() },
+    approverRules: { administeredBy: new Map(), deputies: new Map() },
     consents: { fetch: () => Promise.reject(new TypeError('no action of the sample asks for consent')) },
     delegations: {
       fetch: (pairs) =>

@@ -98,7 +98,7 @@ export class TestEnvironment {
       entities,
       consents: this.consents,
       approvals: this.approvals,
-      approverGroups: NO_GROUPS,
+      approverRules: NO_GROUPS,
       // Relationships alone, which narrow nothing.
       delegations: {
         fetch: (pairs) => Promise.resolve(new Map(pairs.map((pair) => [delegationKey(pair), undefined]))),

@@ -2,6 +2,7 @@
 import { findIneligibility, type EligibilityDeps } from '../../govern/approvals/eligibility.js';
 import type { Approval, ApprovalAnswer, Approvals, ApprovalStep, PresentedApproval } from '../../model/approvals.js';
 import type { Decision } from '../../model/decision.js';
+import { parseDescribedParties } from '../../model/acting.js';
 import { isSameRef, type EntityRef } from '../../model/ids.js';
 import { Deadline } from '../../runtime/deadline.js';
 import type { ApprovalSpec } from './format.js';
@@ -29,13 +30,7 @@ export class MemoryApprovals implements Approvals {
     deps: EligibilityDeps,
   ): Promise<PresentedApproval | undefined> {
     if (offer === undefined || specs.some(({ decision }) => decision === 'deny')) return undefined;
-    const { acting } = rationale;
-    const toRef = (text: string | undefined): EntityRef | undefined => {
-      const cut = text?.indexOf(':') ?? -1;
-      return text === undefined ? undefined : { type: text.slice(0, cut), id: text.slice(cut + 1) };
-    };
-    const chain = (acting?.chain ?? []).flatMap((text) => toRef(text) ?? []);
-    const requester = { user: toRef(acting?.user), agent: toRef(acting?.agent), chain };
+    const requester = parseDescribedParties(rationale.acting);
     const mayAnswer = async (step: ApprovalStep, by: EntityRef): Promise<boolean> => {
       if (step.kind === 'user') return requester.user !== undefined && isSameRef(requester.user, by);
       // What an elevation gives is a relationship, which a test states itself.

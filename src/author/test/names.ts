@@ -1,6 +1,7 @@
 /** Resolves the names in a test file: those of its own tokens, principals, actions and resources, and those of the schema. */
 import type { Rules } from '../../policy/load.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
+import { parseDescribedRef } from '../../model/ids.js';
 import { listKnownScopes } from '../../policy/known-scopes.js';
 import type { TestCase, Requester } from './case.js';
 import type { TestFile, TokenSpec } from './format.js';
@@ -54,7 +55,7 @@ export class TestNames {
   resolveRequester(text: string, path: Path): Requester | undefined {
     const requester = this.requesters.get(text);
     if (requester !== undefined) return requester;
-    const ref = parseReference(text);
+    const ref = parseDescribedRef(text);
     if (ref === undefined) {
       this.findings.report(
         path,
@@ -82,7 +83,7 @@ export class TestNames {
   resolveResource(text: string, path: Path): TestResource | undefined {
     const resource = this.resources.get(text);
     if (resource !== undefined) return resource;
-    const ref = parseReference(text);
+    const ref = parseDescribedRef(text);
     if (ref === undefined) {
       const suggestion = suggestNearest(text, this.resources.keys());
       const message = `there is no resource "${text}"; a resource without a name is written TYPE:ID`;
@@ -145,10 +146,4 @@ export class TestNames {
 
 export function splitScopes(scope: string | readonly string[] | undefined): string[] {
   return [scope ?? []].flat().flatMap((text) => text.split(' ').filter((word) => word !== ''));
-}
-
-/** @param text such as `employee:erin`, with a raw id that may have colons itself */
-function parseReference(text: string): { readonly type: string; readonly id: string } | undefined {
-  const cut = text.indexOf(':');
-  return cut < 1 || cut === text.length - 1 ? undefined : { type: text.slice(0, cut), id: text.slice(cut + 1) };
 }

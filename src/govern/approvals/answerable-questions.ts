@@ -1,8 +1,9 @@
 /** Finds which of many open questions a person may answer, as the list of an approver shows them. */
 import { engineFaultCode, type Deadline } from '../../runtime/deadline.js';
 import { Fault, type FaultCode } from '../../model/faults.js';
-import { formatRef, type EntityRef } from '../../model/ids.js';
+import type { EntityRef } from '../../model/ids.js';
 import type { Check } from '../../model/relationships.js';
+import { heldPermissionKey } from '../permission-holders.js';
 import { Deputies } from './deputies.js';
 import { findIneligibility, type EligibilityDeps, type EligibilityQuestion } from './eligibility.js';
 
@@ -50,7 +51,7 @@ async function selectPossible<T extends Omit<EligibilityQuestion, 'approver'>>(
   { graph, rules, deputies: relations }: EligibilityDeps,
 ): Promise<T[]> {
   const toCheck = ({ resource, permission }: T): Check => ({ resource, permission, subject: approver });
-  const checks = new Map(questions.map((question) => [keyOf(question), toCheck(question)]));
+  const checks = new Map(questions.map((question) => [heldPermissionKey(question), toCheck(question)]));
   const answers = await graph.check([...checks.values()]);
   const held = new Set<string>();
   for (const [i, key] of [...checks.keys()].entries()) {
@@ -60,14 +61,13 @@ async function selectPossible<T extends Omit<EligibilityQuestion, 'approver'>>(
   }
   const deputies = new Deputies(relations, rules.graph);
   const others = questions.filter(
-    (question) => !held.has(keyOf(question)) && deputies.mayReach(question.resource.type, question.permission),
+    (question) =>
+      !held.has(heldPermissionKey(question)) && deputies.mayReach(question.resource.type, question.permission),
   );
   const isDeputy = others.length > 0 && (await isAnyDeputy(approver, { graph, deputies: relations }));
-  return questions.filter((question) => held.has(keyOf(question)) || (isDeputy && others.includes(question)));
-}
-
-function keyOf({ resource, permission }: Omit<EligibilityQuestion, 'approver'>): string {
-  return `${formatRef(resource)}#${permission}`;
+  return questions.filter(
+    (question) => held.has(heldPermissionKey(question)) || (isDeputy && others.includes(question)),
+  );
 }
 
 /** Whether the person is a deputy of any group; also where that can't be found in time. */

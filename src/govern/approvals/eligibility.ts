@@ -5,6 +5,7 @@
 import { engineFaultCode, type Deadline } from '../../runtime/deadline.js';
 import type { GraphSnapshot } from '../../graph/snapshot.js';
 import { DELEGATOR_RELATION } from '../../model/delegations.js';
+import type { ApprovalRequester } from '../../model/approvals.js';
 import type { FaultCode } from '../../model/faults.js';
 import { isSameRef, type EntityRef } from '../../model/ids.js';
 import type { Rules } from '../../policy/load.js';
@@ -12,14 +13,6 @@ import { BoundedGraph, ExpansionLimitError } from './bounded-graph.js';
 import { Deputies } from './deputies.js';
 import { IndependentPathSearch } from './independent-path.js';
 import { RequesterTies } from './requester-ties.js';
-
-/** The parties of the question that is to be approved. */
-export interface ApprovalRequester {
-  readonly user?: EntityRef | undefined;
-  readonly agent?: EntityRef | undefined;
-  /** Earlier agents, and those that the delegation was passed on through. */
-  readonly chain: readonly EntityRef[];
-}
 
 export interface EligibilityQuestion {
   readonly resource: EntityRef;

@@ -8,6 +8,7 @@ import { countDetailBytes, MAX_DETAILS_BYTES } from '../../govern/detail-limits.
 import { nameDeletion } from '../../govern/requested-details.js';
 import type { Consent, RequestedConsent } from '../../model/consents.js';
 import { BadRequest } from '../../model/faults.js';
+import { isUuid } from '../../model/ids.js';
 import { formatCallerId } from '../../model/question.js';
 import type { Rules } from '../../policy/load.js';
 import { yieldToEventLoop } from '../../runtime/yield.js';
@@ -35,7 +36,7 @@ import { requireParty, requireUser } from '../edge/request-party.js';
 import { requireGrantObjects, userReference } from '../grant-parties.js';
 import { readEnd } from '../grant-terms.js';
 import type { TypedApp } from '../typed-app.js';
-import { CONSENT_ID, TEXT_CHANGED, TOO_MANY_CONSENTS } from './consents.js';
+import { TEXT_CHANGED, TOO_MANY_CONSENTS } from './consents.js';
 
 const requestParams = z.object({ id: z.string().max(64) });
 const textQuery = z.strictObject({ locale: localeFormat.optional() });
@@ -170,7 +171,7 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
 
   /** Finds a request that the caller may see: one to the user, of the agent for its user, or one that the client asked for. */
   async function findVisible(request: FastifyRequest, id: string): Promise<StoredConsentRequest | undefined> {
-    if (!CONSENT_ID.test(id)) return undefined;
+    if (!isUuid(id)) return undefined;
     const stored = await service.consentRequests.find(id, service.now());
     const caller = requireParty(request);
     if (stored === undefined) return undefined;

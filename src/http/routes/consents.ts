@@ -1,5 +1,6 @@
 /** `/v1/consents` and below: what a user has consented to. */
 import { z } from 'zod';
+import { isUuid } from '../../model/ids.js';
 import { keepBasis } from '../../govern/consents/consent-basis.js';
 import { makeConsent } from '../../govern/consents/make-consent.js';
 import { narrowConsent } from '../../govern/consents/narrow-consent.js';
@@ -46,12 +47,11 @@ export const TOO_MANY_CONSENTS = createProblem(
 );
 /** Changes of one consent by others that a change may meet. */
 const MAX_CONSENT_RACES = 5;
-export const CONSENT_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export function consentRoutes(app: TypedApp, service: Service): void {
   const onRequest = authenticate(app, service, [], { users: true });
   const find = (user: string, id: string) =>
-    CONSENT_ID.test(id) ? service.consents.find(userReference(service, user), id) : Promise.resolve(undefined);
+    isUuid(id) ? service.consents.find(userReference(service, user), id) : Promise.resolve(undefined);
 
   app.post('/v1/consents', {
     schema: {
@@ -170,7 +170,7 @@ export function consentRoutes(app: TypedApp, service: Service): void {
     handler: async (request, reply) => {
       const { id } = request.params;
       const user = userReference(service, requireUser(request).user);
-      const isThere = CONSENT_ID.test(id) && (await service.consents.withdraw(user, id, service.now()));
+      const isThere = isUuid(id) && (await service.consents.withdraw(user, id, service.now()));
       return isThere ? reply.code(204).send() : reply.code(404).send(NO_CONSENT_FOUND);
     },
   });

@@ -1,7 +1,7 @@
 /** `/v1/reviews` and `/v1/decisions/{id}/review`: people look at what was allowed, after the fact. */
 import { z } from 'zod';
 import { findHeldPermissions, heldPermissionKey } from '../../govern/permission-holders.js';
-import { describeRef, formatRef, isSameRef, type EntityRef } from '../../model/ids.js';
+import { describeRef, formatRef, isSameRef, isUuid, type EntityRef } from '../../model/ids.js';
 import { formatCallerId } from '../../model/question.js';
 import type { Service } from '../../service/service.js';
 import { reviewKey, type ReviewConclusion, type ReviewState, type StoredReview } from '../../store/reviews.js';
@@ -22,7 +22,6 @@ const MAX_REVIEW_CANDIDATES = 1000;
 const CANDIDATES_AT_A_TIME = 250;
 /** Lists and verdicts that are worked on at one time. */
 const MAX_REVIEW_CALLS = 4;
-const DECISION_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 const reviewsQuery = z.strictObject({
   state: z.enum(['open', 'closed', 'overdue']).default('open').describe('`open` has those that are overdue as well'),
@@ -137,7 +136,7 @@ export function reviewRoutes(app: TypedApp, service: Service): void {
       const { verdict, note, end = false } = body;
       const reviewer = formatCallerId(caller);
       const outcome = await places.run(request, async () => {
-        const all = DECISION_ID.test(params.id) ? await service.reviews.find(params.id) : [];
+        const all = isUuid(params.id) ? await service.reviews.find(params.id) : [];
         const items = person === undefined ? all : await selectVisible(service, person, all);
         const isOwn = items.some(({ user }) => isReviewersOwn(user, person));
         if (items.length === 0) return 'not_found';

@@ -7,12 +7,8 @@ import type { RelationshipGraph } from '../../../src/graph/port.js';
 import { parseRelationship, relationshipKey } from '../../../src/graph/relationship-text.js';
 import { GraphSchema } from '../../../src/graph/schema/schema.js';
 import { GraphSnapshot } from '../../../src/graph/snapshot.js';
-import {
-  findIneligibility,
-  listRequesters,
-  type Eligibility,
-  type ApprovalRequester,
-} from '../../../src/govern/approvals/eligibility.js';
+import type { ApprovalRequester } from '../../../src/model/approvals.js';
+import { findIneligibility, listRequesters, type Eligibility } from '../../../src/govern/approvals/eligibility.js';
 import { formatRef, type EntityRef } from '../../../src/model/ids.js';
 import type { Relationship } from '../../../src/model/relationships.js';
 import { Deadline } from '../../../src/runtime/deadline.js';
