@@ -4,6 +4,7 @@
  */
 import { repeat } from '../runtime/repeat.js';
 import type { Log } from '../telemetry/log.js';
+import { reportFailing } from '../telemetry/report-failing.js';
 
 /** A replica may have died: others look for what it left. */
 const SHARED_INTERVAL_MS = 5_000;
@@ -21,10 +22,6 @@ export function startSweeping(
 ): () => Promise<void> {
   return repeat(() => keeper.sweep(), {
     pauseMs: exclusive ? EXCLUSIVE_INTERVAL_MS : SHARED_INTERVAL_MS,
-    onFailing: ({ message }) => {
-      log(`${about} can not be brought to the graph: ${message}. It is tried again.`, {
-        event: `${about.toLowerCase()}_unsettled`,
-      });
-    },
+    onFailing: reportFailing(log, `${about} can not be brought to the graph`, `${about.toLowerCase()}_unsettled`),
   }).stop;
 }

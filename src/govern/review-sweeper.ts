@@ -2,6 +2,7 @@
 import { repeat, type RepeatedWork } from '../runtime/repeat.js';
 import type { ReviewStore } from '../store/reviews.js';
 import type { Log } from '../telemetry/log.js';
+import { reportFailing } from '../telemetry/report-failing.js';
 
 const REVIEW_SWEEP_MS = 15_000;
 
@@ -24,9 +25,7 @@ export class ReviewSweeper {
   start(log: Log): RepeatedWork {
     return repeat(() => this.sweep(), {
       pauseMs: REVIEW_SWEEP_MS,
-      onFailing: ({ message }) => {
-        log(`It can not be told which reviews are overdue: ${message} It is tried again.`, { event: 'reviews_untold' });
-      },
+      onFailing: reportFailing(log, 'It can not be told which reviews are overdue', 'reviews_untold'),
     });
   }
 }

@@ -2,6 +2,7 @@
 import { repeat } from '../runtime/repeat.js';
 import type { EventLog } from '../store/event-log.js';
 import type { Log } from '../telemetry/log.js';
+import { reportFailing } from '../telemetry/report-failing.js';
 
 const PRUNE_MS = 60_000;
 
@@ -12,8 +13,6 @@ export function startPruning(events: Pick<EventLog, 'prune'>, now: () => Date, l
   };
   return repeat(prune, {
     pauseMs: PRUNE_MS,
-    onFailing: ({ message }) => {
-      log(`Old events can not be deleted: ${message} It is tried again.`, { event: 'events_unpruned' });
-    },
+    onFailing: reportFailing(log, 'Old events can not be deleted', 'events_unpruned'),
   }).stop;
 }

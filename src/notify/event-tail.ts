@@ -6,6 +6,7 @@ import type { StoredEvent } from '../model/events.js';
 import { repeat, type RepeatedWork } from '../runtime/repeat.js';
 import type { EventLog } from '../store/event-log.js';
 import type { Log } from '../telemetry/log.js';
+import { reportFailing } from '../telemetry/report-failing.js';
 
 const TAIL_PAUSE_MS = 1000;
 /** Events that are kept in memory. They are ids alone, and short. */
@@ -29,9 +30,7 @@ export class EventTail {
     this.listeners.add(listener);
     this.loop ??= repeat(() => this.follow(), {
       pauseMs: TAIL_PAUSE_MS,
-      onFailing: ({ message }) => {
-        this.log(`Streams can not be told of events: ${message} It is tried again.`, { event: 'events_unread' });
-      },
+      onFailing: reportFailing(this.log, 'Streams can not be told of events', 'events_unread'),
     });
     return () => {
       this.listeners.delete(listener);

@@ -8,6 +8,7 @@ import { resolveBySystem, type HostResolver } from '../runtime/outbound.js';
 import { repeat, type RepeatedWork } from '../runtime/repeat.js';
 import type { Delivery, DeliveryCounts, DeliveryStore } from '../store/deliveries.js';
 import type { Log } from '../telemetry/log.js';
+import { reportFailing } from '../telemetry/report-failing.js';
 import { ATTEMPT_TIMEOUT_MS, attemptWebhook, type AttemptFailure } from './webhook-attempt.js';
 import { describeWebhookEndpoint, webhookEndpointKey, type WebhookEndpoint } from './webhook-endpoint.js';
 
@@ -182,9 +183,7 @@ export class WebhookSender {
   private describeLoop(pauseMs: number): Parameters<typeof repeat>[1] {
     return {
       pauseMs,
-      onFailing: ({ message }) => {
-        this.deps.log(`Notifications can not be sent: ${message} It is tried again.`, { event: 'webhooks_waiting' });
-      },
+      onFailing: reportFailing(this.deps.log, 'Notifications can not be sent', 'webhooks_waiting'),
     };
   }
 }

@@ -4,20 +4,14 @@
  */
 import { z } from 'zod';
 import { parseCheckKey } from '../graph/relationship-text.js';
-import { TASK_STATES } from '../model/approvals.js';
 import type { DecisionRecord } from '../model/decision.js';
-import { ConfigError, FAULTS, type FaultCode } from '../model/faults.js';
-import { instantFormat } from '../runtime/instant-format.js';
+import { ConfigError } from '../model/faults.js';
 import { formatJsonPath, MAX_RECORD_DEPTH, rephraseIssue } from '../runtime/strict-json.js';
 import { CLIENT_PERMISSIONS } from '../model/question.js';
 import { REASONS, type ReasonCode } from '../model/reasons.js';
+import { accessRequestSchema, approvalReadingSchema } from './approval-schemas.js';
+import { keysSchema, textsSchema, propertiesSchema, refSchema, instantSchema, faultSchema } from './record-schemas.js';
 
-const keysSchema = <T extends string>(table: Readonly<Record<T, unknown>>) => z.enum(Object.keys(table) as [T, ...T[]]);
-const textsSchema = z.array(z.string());
-const propertiesSchema = z.record(z.string(), z.unknown());
-const refSchema = z.looseObject({ type: z.string(), id: z.string() });
-const instantSchema = instantFormat;
-const faultSchema = keysSchema<FaultCode>(FAULTS);
 const reasonSchema = z.looseObject({
   code: keysSchema<ReasonCode>(REASONS),
   step: z.string(),
@@ -136,44 +130,6 @@ const consentSchema = z.looseObject({
   basis: z.union([z.record(z.string(), z.string()), z.literal('unchecked')]),
   given: instantSchema,
   withdrawn: instantSchema.optional(),
-});
-const approvalStepSchema = z.discriminatedUnion('kind', [
-  z.looseObject({ kind: z.literal('permission'), permission: z.string() }),
-  z.looseObject({ kind: z.literal('user') }),
-  z.looseObject({
-    kind: z.literal('elevation'),
-    permission: z.string(),
-    relation: z.string(),
-    seconds: z.int().min(1),
-  }),
-]);
-const bindingSchema = z.record(z.string(), z.string());
-const approvalSchema = z.looseObject({
-  id: z.string(),
-  state: z.enum(TASK_STATES),
-  binding: bindingSchema,
-  steps: z.array(approvalStepSchema),
-  answers: z.array(z.looseObject({ step: z.int().min(0), by: refSchema, at: instantSchema })),
-  emergency: z.string().optional(),
-  scope: z.enum(['once', 'until']),
-  approved_until: instantSchema.optional(),
-  used_by: z.string().optional(),
-  granted: z.boolean(),
-});
-const approvalReadingSchema = z.union([
-  z.looseObject({ id: z.string(), fault: faultSchema }),
-  z.looseObject({
-    id: z.string(),
-    approval: approvalSchema.optional(),
-    difference: z.string().optional(),
-    ineligible: z.array(z.looseObject({ step: z.int().min(0), by: refSchema, why: z.string() })),
-  }),
-]);
-const accessRequestSchema = z.looseObject({
-  steps: z.array(approvalStepSchema).min(1),
-  binding: bindingSchema,
-  emergency: z.string().optional(),
-  expires_at: instantSchema,
 });
 const factsSchema = z.looseObject({
   caller: z.looseObject({

@@ -147,7 +147,8 @@ export async function openService(
     const reads = new ReadBatch(database);
     const entities = new EntityStore(database, reads);
     const consents = new ConsentStore(database, reads);
-    const signing = await openSigning(config, database);
+    const meta = new MetaStore(database);
+    const signing = await openSigning(config, meta);
     const approvals = new ApprovalStore(
       database,
       reads,
@@ -191,7 +192,6 @@ export async function openService(
       now,
     });
     closers.push(startSweeping(elevations, { exclusive: database.exclusive, log, about: 'Elevations' }));
-    const meta = new MetaStore(database);
     closers.push(startExpiringTasks({ database, now }, log));
     closers.push(new ConsentSweeper({ consents, meta, rules: () => activePolicies.rules, now }).start(log));
     const reviews = new ReviewStore(database);
@@ -210,7 +210,7 @@ export async function openService(
       now,
       deadlineMs,
       trust,
-      secret: await readSecret(database),
+      secret: await meta.require('secret'),
       entities,
       consents,
       approvals,
@@ -261,11 +261,6 @@ function createHostClock(log: Log): () => Date {
 async function openTraces(config: TracesConfig, log: Log): Promise<RequestTracer> {
   const { RequestTracer } = await import('../telemetry/request-tracer.js');
   return new RequestTracer(config, log);
-}
-
-async function readSecret(database: Database): Promise<string> {
-  const [rows] = await database.run([{ sql: `select value from meta where key = 'secret'` }]);
-  return String(rows?.[0]?.['value']);
 }
 
 async function closeAll(closers: (() => Promise<void>)[], lock: DirectoryLock): Promise<void> {

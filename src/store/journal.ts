@@ -3,6 +3,7 @@
  * ZedTokens of an embedded deployment are made from the journal's sequence numbers, so they survive a restart.
  */
 import type { Database, SqlStatement } from './database/port.js';
+import { MetaStore } from './meta.js';
 import type { Relationship, RelationshipUpdate } from '../model/relationships.js';
 
 export interface JournalReplay {
@@ -35,8 +36,7 @@ export class Journal {
   ) {}
 
   static async open(database: Database): Promise<Journal> {
-    const [rows] = await database.run([{ sql: `select value from meta where key = 'store_id'` }]);
-    return new Journal(database, String(rows?.[0]?.['value']));
+    return new Journal(database, await new MetaStore(database).require('store_id'));
   }
 
   /** Encodes the ZedToken of a write. */

@@ -13,8 +13,7 @@ export type OutdatedTask = 'rules_changed' | 'condition_lost';
 /** @returns undefined where it can be. @throws Fault where it can't be told */
 export async function findOutdated(
   { steps, emergency, question, user }: Pick<StoredTask, 'steps' | 'emergency' | 'question' | 'user'>,
-  rules: Rules,
-  graph: GraphSnapshot,
+  { rules, graph }: { readonly rules: Pick<Rules, 'vocabulary'>; readonly graph: Pick<GraphSnapshot, 'check'> },
 ): Promise<OutdatedTask | undefined> {
   const { type, id } = question.resource;
   const action = rules.vocabulary.find(question.action.name, type)?.action;

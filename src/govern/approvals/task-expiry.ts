@@ -3,6 +3,7 @@ import { repeat } from '../../runtime/repeat.js';
 import type { Database } from '../../store/database/port.js';
 import { expireTasks } from '../../store/open-tasks.js';
 import type { Log } from '../../telemetry/log.js';
+import { reportFailing } from '../../telemetry/report-failing.js';
 
 const EXPIRY_SWEEP_MS = 5_000;
 
@@ -16,10 +17,6 @@ export function startExpiringTasks(
   };
   return repeat(sweep, {
     pauseMs: EXPIRY_SWEEP_MS,
-    onFailing: ({ message }) => {
-      log(`Tasks that nobody answered in time can not be ended: ${message}. It is tried again.`, {
-        event: 'tasks_unexpired',
-      });
-    },
+    onFailing: reportFailing(log, 'Tasks that nobody answered in time can not be ended', 'tasks_unexpired'),
   }).stop;
 }

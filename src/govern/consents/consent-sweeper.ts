@@ -7,6 +7,7 @@ import { repeat } from '../../runtime/repeat.js';
 import { CONSENT_PAGE, type ConsentStore } from '../../store/consents.js';
 import type { MetaStore } from '../../store/meta.js';
 import type { Log } from '../../telemetry/log.js';
+import { reportFailing } from '../../telemetry/report-failing.js';
 import { findBasisChange } from './consent-basis.js';
 
 const CONSENT_SWEEP_MS = 5_000;
@@ -56,11 +57,7 @@ export class ConsentSweeper {
   start(log: Log): () => Promise<void> {
     return repeat(() => this.sweep(), {
       pauseMs: CONSENT_SWEEP_MS,
-      onFailing: ({ message }) => {
-        log(`It can not be told which consents have ended: ${message}. It is tried again.`, {
-          event: 'consents_untold',
-        });
-      },
+      onFailing: reportFailing(log, 'It can not be told which consents have ended', 'consents_untold'),
     }).stop;
   }
 }

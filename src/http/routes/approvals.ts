@@ -9,6 +9,7 @@ import { GraphSnapshot } from '../../graph/snapshot.js';
 import { BadRequest } from '../../model/faults.js';
 import { isSameRef, type EntityRef } from '../../model/ids.js';
 import { Deadline } from '../../runtime/deadline.js';
+import type { Rules } from '../../policy/load.js';
 import type { Service } from '../../service/service.js';
 import type { StoredTask, TaskAnswer } from '../../store/approvals.js';
 import {
@@ -122,7 +123,10 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
       if (readTaskState(task, now) !== 'pending') return reply.code(409).send(ANSWERED);
       if (answerable.length === 0) return reply.code(403).send(NOT_ALLOWED);
       if (body.decision === 'approve' && !hasSignedInLately(caller, now)) return sendSignInNeeded(reply);
-      const outdated = body.decision === 'approve' ? await findOutdatedNow(task) : undefined;
+      const outdated =
+        body.decision === 'approve'
+          ? await askGraph((deps, deadline) => deadline.race(findOutdated(task, deps)))
+          : undefined;
       if (outdated !== undefined) return reply.code(409).send(OUTDATED[outdated]);
       const by = userReference(service, caller.user);
       const answered = await service.approvals.answer(task, toAnswer(task, answerable, body, by, now), now);
@@ -186,23 +190,16 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
     });
   }
 
-  function findOutdatedNow(task: StoredTask): ReturnType<typeof findOutdated> {
-    return service.activePolicies.withSnapshot(({ relationships, rules }) =>
-      Deadline.run(service.deadlineMs, (deadline) =>
-        deadline.race(findOutdated(task, rules(), new GraphSnapshot(relationships, 'full'))),
-      ),
-    );
+  function findAnswerable(tasks: readonly StoredTask[], person: EntityRef): ReturnType<typeof findAnswerableSteps> {
+    return askGraph((deps, deadline) => findAnswerableSteps(tasks, person, deps, deadline));
   }
 
-  function findAnswerable(tasks: readonly StoredTask[], person: EntityRef): ReturnType<typeof findAnswerableSteps> {
-    return service.activePolicies.withSnapshot(async ({ relationships, rules }) => {
-      const deps: EligibilityDeps = {
-        graph: new GraphSnapshot(relationships, 'full'),
-        rules: rules(),
-        administeredBy: terms.administeredBy,
-        deputies: terms.deputies,
-      };
-      return Deadline.run(service.deadlineMs, (deadline) => findAnswerableSteps(tasks, person, deps, deadline));
+  /** Asks the graph as it is now, by the rules in force. */
+  function askGraph<T>(ask: (deps: EligibilityDeps & { rules: Rules }, deadline: Deadline) => Promise<T>): Promise<T> {
+    return service.activePolicies.withSnapshot(({ relationships, rules }) => {
+      const { administeredBy, deputies } = terms;
+      const deps = { graph: new GraphSnapshot(relationships, 'full'), rules: rules(), administeredBy, deputies };
+      return Deadline.run(service.deadlineMs, (deadline) => ask(deps, deadline));
     });
   }
 
